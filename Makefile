@@ -1,0 +1,58 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+VENV ?= .venv
+PYTHON ?=
+
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+export LC_ALL := C.UTF-8
+export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/build/cache/hypothesis
+
+heading = @printf '\n=== %s ===\n' '$(1)'
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup lint sanity unit scenarios test hosts demo demo-down
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "Variables: PYTHON (default: the newest from 3.11 on that works), VENV (default: .venv)"
+
+setup: ## the virtual environment with all that development needs
+	@tests/setup '$(VENV)' '$(PYTHON)'
+
+lint: setup ## style, types, the oldest Python, shell scripts, and who may import whom
+	$(call heading,lint)
+	ansible-lint --strict
+	ruff check
+	ruff format --check
+	MYPYPATH='$(VENV)/checkout' mypy
+	vermin --quiet --no-tips --target=3.8- plugins/modules plugins/module_utils
+	lint-imports --no-cache --no-logo
+	shellcheck $$(git grep --untracked -lE '^#!/(bin/sh|usr/bin/env bash)' -- ':!*.py')
+
+sanity: setup ## ansible-test sanity
+	$(call heading,sanity)
+	tests/run-sanity
+
+unit: setup ## the unit tests, which need no host
+	$(call heading,unit)
+	pytest tests/unit
+
+scenarios: hosts ## Molecule scenarios and real logins, on hosts in containers
+	$(call heading,scenarios)
+	molecule test --all
+	pytest tests/login --numprocesses 6 --dist loadgroup
+
+test: lint sanity unit scenarios ## all of the above
+
+hosts: setup
+	PYTHONPATH=tests python -m hosts images
+
+demo: hosts ## two hosts with two-factor login, shown by logging in; leaves them up
+	PYTHONPATH=tests python tests/demo/demo.py
+
+demo-down: setup ## removes what the demo left
+	PYTHONPATH=tests python tests/demo/demo.py down
