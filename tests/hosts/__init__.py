@@ -1,0 +1,25 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Debian hosts to test on: containers with systemd, sshd and chrony, reached over real ssh.
+
+They are grouped into fleets. A fleet has a network, an NTP server and a key of its own, so that several can be up
+at once:
+
+    web12, web13, ntp = up("demo", {"web12": "debian12", "web13": "debian13"})
+    web12.add_user("alice", password="correct horse")
+    inventory([web12, web13], Path("build/demo/inventory.yml"))
+    down("demo")
+
+``python -m hosts`` does the same from a shell. Only the standard library is needed, and a Docker engine.
+"""
+
+from __future__ import annotations
+
+from .docker import HostError
+from .fleet import down, inventory, running, up
+from .host import Host
+from .images import RELEASES, image
+
+__all__ = ["RELEASES", "Host", "HostError", "down", "image", "inventory", "running", "up"]

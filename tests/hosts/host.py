@@ -1,0 +1,171 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One host: run a command on it, read and write its files, give it users."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from .docker import STATE, docker
+
+Entry = tuple[int, int, int, str]
+"""What a snapshot keeps of a path: mode, uid, gid, and contents, see `Host.snapshot`."""
+
+_SNAPSHOT = r"""
+for path; do
+    shift
+    if [ -e "$path" ] || [ -L "$path" ]; then set -- "$@" "$path"; fi
+done
+[ $# -gt 0 ] || exit 0
+find "$@" -printf 'N%y %m %U %G %p\0L%l\0'
+find "$@" -type f -exec sha256sum --zero {} +
+"""
+
+_ADD_USER = r"""
+set -e
+user=$1 shell=$2
+shift 2
+for group; do groupadd --force "$group"; done
+groups=$(IFS=,; echo "$*")
+id "$user" >/dev/null 2>&1 || useradd --create-home "$user"
+usermod --shell "$shell" --append --groups "$groups" "$user"
+read -r key
+[ -n "$key" ] || exit 0
+home=$(getent passwd "$user" | cut -d: -f6)
+install -d -o "$user" -g "$user" -m 0700 "$home/.ssh"
+echo "$key" >"$home/.ssh/authorized_keys"
+chown "$user:" "$home/.ssh/authorized_keys"
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Host:
+    """A running host, or the fleet's NTP server.
+
+    :param release: ``debian12`` or ``debian13``; ``ntp`` for the server, which has no systemd, no sshd and port 0.
+    :param port: of sshd, on 127.0.0.1 alone.
+    """
+
+    fleet: str
+    name: str
+    release: str
+    container: str
+    address: str
+    port: int
+
+    @property
+    def key(self) -> Path:
+        """The private key of the fleet, which opens the account ``ansible``."""
+        return STATE / self.fleet / "id_ed25519"
+
+    @property
+    def ssh_options(self) -> tuple[str, ...]:
+        """What makes ssh know this fleet's host keys, and nothing of the person who runs it."""
+        known_hosts = STATE / self.fleet / "known_hosts"
+        settings = (
+            f'UserKnownHostsFile="{known_hosts}"',
+            "GlobalKnownHostsFile=/dev/null",
+            "StrictHostKeyChecking=yes",
+            "IdentitiesOnly=yes",
+            "IdentityAgent=none",
+        )
+        return ("-F", "none", *(word for setting in settings for word in ("-o", setting)))
+
+    def run(
+        self,
+        *command: str,
+        input: str | bytes | None = None,
+        check: bool = True,
+        user: str = "root",
+        env: Mapping[str, str] | None = None,
+        timeout: float = 120,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command, as root unless *user* says otherwise, past ssh and PAM.
+
+        :param command: a program and its arguments, or one string for ``sh``.
+        :param input: goes to standard input, the place for secrets; without it there is none.
+        :param timeout: seconds.
+        :raises HostError: on a status other than 0 if *check*, and on a timeout. *input* never shows in it.
+        """
+        words = ("sh", "-c", *command) if len(command) == 1 else command
+        options = [
+            "--user",
+            user,
+            *(word for name, value in (env or {}).items() for word in ("--env", f"{name}={value}")),
+        ]
+        done = self._exec(*words, input=input, check=check, options=options, timeout=timeout)
+        output, errors = (data.decode(errors="replace") for data in (done.stdout, done.stderr))
+        return subprocess.CompletedProcess(command, done.returncode, output, errors)
+
+    def read(self, path: str) -> bytes:
+        """The contents of a file."""
+        return self._exec("cat", "--", path).stdout
+
+    def write(self, path: str, data: bytes | str, mode: int = 0o644) -> None:
+        """Put a file in place of what is there, owned by root, making the directories above it that are missing."""
+        self._exec("install", "-D", "-m", f"{mode:04o}", "/dev/stdin", path, input=data)
+
+    def exists(self, path: str) -> bool:
+        """Whether there is something at *path*, a dangling link included."""
+        return bool(self._exec("sh", "-c", 'if [ -e "$1" ] || [ -L "$1" ]; then echo yes; fi', "sh", path).stdout)
+
+    def add_user(
+        self,
+        name: str,
+        password: str | None = None,
+        authorized_key: str | Path | None = None,
+        groups: Sequence[str] = (),
+        shell: str = "/bin/bash",
+    ) -> None:
+        """Make sure that there is such an account; groups that do not exist are made.
+
+        :param password: without it no password gets in, or the one the account has.
+        :param authorized_key: a line, or the path of a public key.
+        """
+        line = authorized_key.read_text() if isinstance(authorized_key, Path) else authorized_key or ""
+        self._exec("sh", "-c", _ADD_USER, "sh", name, shell, *groups, input=line.strip() + "\n")
+        if password is not None:
+            self.set_password(name, password)
+
+    def set_password(self, name: str, password: str) -> None:
+        """Set the password of an account."""
+        self._exec("chpasswd", input=f"{name}:{password}\n")
+
+    def snapshot(self, paths: Sequence[str] = ("/etc",)) -> dict[str, Entry]:
+        """What lies at and below *paths*, to compare before and after; a path that does not exist is left out.
+
+        Contents are a file's SHA-256 (hex), ``-> TARGET`` for a link, or find's letter for any other type (``d`` for a
+        directory).
+        """
+        kinds: dict[str, tuple[str, int, int, int]] = {}
+        contents: dict[str, str] = {}
+        path = ""
+        listed = self._exec("sh", "-c", _SNAPSHOT, "sh", *paths).stdout.decode(errors="surrogateescape")
+        for record in listed.split("\0"):
+            if record.startswith("N"):
+                kind, mode, uid, gid, path = record[1:].split(" ", 4)
+                kinds[path] = (kind, int(mode, 8), int(uid), int(gid))
+            elif record.startswith("L"):
+                contents[path] = f"-> {record[1:]}" if kinds[path][0] == "l" else kinds[path][0]
+            elif record:
+                digest, path = record.split("  ", 1)
+                contents[path] = digest
+        return {path: (mode, uid, gid, contents[path]) for path, (_, mode, uid, gid) in kinds.items()}
+
+    def _exec(
+        self,
+        *words: str,
+        input: str | bytes | None = None,
+        check: bool = True,
+        options: Sequence[str] = (),
+        timeout: float = 120,
+    ) -> subprocess.CompletedProcess[bytes]:
+        data = input.encode() if isinstance(input, str) else input
+        interactive = [] if data is None else ["--interactive"]
+        command = ["exec", *interactive, *options, self.container, *words]
+        return docker(*command, input=data, check=check, timeout=timeout)

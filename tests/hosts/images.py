@@ -1,0 +1,125 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The image of a host of each release: Debian as it comes, plus what ``image/`` adds."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import subprocess
+import time
+import typing as t
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from .docker import STATE, HostError, docker, say
+
+RELEASES: t.Final = {"debian12": "bookworm", "debian13": "trixie"}
+
+_HERE = Path(__file__).parent
+_CONTEXT = _HERE / "image"
+# Seconds until a pull has said something, and until it is done. Where Docker Hub is out of reach it can be silent long.
+_FIRST_WORD = 15.0
+_PULL = 600.0
+
+
+def image(release: str) -> str:
+    """The name of the image of a host of *release*, a key of `RELEASES`. It changes with what the image is made from.
+
+    :raises HostError: for an unknown release.
+    """
+    if release not in RELEASES:
+        raise HostError(f"There are no hosts of release {release!r}. Known are {', '.join(RELEASES)}.")
+    inputs = hashlib.sha256(RELEASES[release].encode())
+    for path in sorted(_CONTEXT.iterdir()):
+        inputs.update(b"\0" + path.name.encode() + b"\0" + path.read_bytes())
+    return f"{_repository(release)}:{inputs.hexdigest()[:12]}"
+
+
+def build(releases: Iterable[str]) -> None:
+    """Make the images of *releases* that are missing, side by side.
+
+    :raises HostError: with the end of the log if one cannot be made.
+    """
+    with _one_at_a_time():
+        missing = [release for release in sorted(set(releases)) if not _exists(image(release))]
+        if missing:
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(_build, missing))
+
+
+def _build(release: str) -> None:
+    started = time.monotonic()
+    _log(release).write_bytes(b"")
+    base = f"fleet-auth-base-{release}:latest"
+    if not _exists(base) and not _pull(release, base):
+        say(f"{release}: nothing came from Docker Hub, making a base image with mmdebstrap")
+        _logged(release, str(_HERE / "bootstrap"), RELEASES[release], base)
+    say(f"{release}: building the image of a host (log: {_log(release)})")
+    _logged(
+        release, "docker", "build", "--force-rm", "--build-arg", f"base={base}", "--tag", image(release), str(_CONTEXT)
+    )
+    _remove_older(release)
+    say(f"{release}: image ready after {time.monotonic() - started:.0f} s")
+
+
+def _pull(release: str, base: str) -> bool:
+    source = f"debian:{RELEASES[release]}-slim"
+    say(f"{release}: pulling {source} from Docker Hub")
+    log = _log(release)
+    started = time.monotonic()
+    with log.open("ab") as output, _start(output, "docker", "pull", source) as pull:
+        while pull.poll() is None:
+            waited = time.monotonic() - started
+            if waited > _PULL or (waited > _FIRST_WORD and not log.stat().st_size):
+                pull.kill()
+            time.sleep(0.1)
+    if pull.returncode == 0:
+        docker("tag", source, base)
+    return pull.returncode == 0
+
+
+def _logged(release: str, *command: str) -> None:
+    with _log(release).open("ab") as output, _start(output, *command) as process:
+        process.wait()
+    if process.returncode:
+        tail = b"\n".join(_log(release).read_bytes().splitlines()[-30:]).decode(errors="replace")
+        raise HostError(
+            f"The image of a {release} host could not be made: {' '.join(command)!r} failed.\n{tail}\n"
+            f"All of it is in {_log(release)}. The base comes from Docker Hub, or on Debian, as root, from mmdebstrap."
+        )
+
+
+def _start(output: t.IO[bytes], *command: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+
+
+def _remove_older(release: str) -> None:
+    listed = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", _repository(release)).stdout
+    for name in listed.decode().split():
+        if name != image(release):
+            docker("image", "rm", name, check=False)  # one that a host still runs on stays
+
+
+def _repository(release: str) -> str:
+    return f"fleet-auth-host-{release}"
+
+
+def _exists(name: str) -> bool:
+    return docker("image", "inspect", name, check=False).returncode == 0
+
+
+def _log(release: str) -> Path:
+    return STATE / f"{release}.log"
+
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    STATE.mkdir(parents=True, exist_ok=True)
+    with (STATE / "images.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

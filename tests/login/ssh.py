@@ -1,0 +1,201 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""ssh and sftp with their prompts answered, and the codes to answer them with."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import re
+import tempfile
+import time
+import typing as t
+from pathlib import Path
+
+import pexpect
+import pyotp
+
+from hosts import Host
+
+_PROMPT = re.compile(r"([^\r\n]*(?:(assword)|(One-time password)[^\r\n:]*): ?)$")
+_DENIED = re.compile(r"Permission denied \([\w,-]+\)|Too many authentication failures")
+_NOT_YET = re.compile(r"Connection refused|kex_exchange_identification")
+_RELOAD = 3.0  # seconds in which sshd is back after a reload
+
+
+class ConnectionFailed(Exception):
+    """No answer to the question whether the login is allowed: the connection was refused, dropped or hung."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Login:
+    """How a login went.
+
+    :param ok: whether the account got in, whatever became of the command then.
+    :param output: standard output of the command, without the newline at its end; the fetched file, as it is.
+    :param prompts: what was asked for, in that order.
+    :param reason: why it was denied; if it was not, what was said on standard error.
+    """
+
+    ok: bool
+    output: str
+    prompts: tuple[str, ...]
+    reason: str
+    seconds: float
+
+
+def login(
+    host: Host,
+    user: str,
+    *,
+    key: Path | None = None,
+    password: str | None = None,
+    code: str | None = None,
+    methods: str | None = None,
+    batch: bool = False,
+    command: str = "id -un",
+    timeout: float = 40,
+) -> Login:
+    """Log in and run *command*.
+
+    Each secret is given once. Being asked for it again, or for one that was not given, counts as denied.
+
+    :param key: a private key; without it no key is offered.
+    :param password: the answer to a prompt for a password.
+    :param code: the answer to a prompt for a one-time password.
+    :param methods: ssh's ``PreferredAuthentications``.
+    :param batch: ssh's ``BatchMode``, which asks for nothing.
+    :param timeout: seconds for all of it.
+    :raises ConnectionFailed: if it was neither allowed nor denied.
+    """
+    options = [*_options(host, key=key, methods=methods), "-o", f"BatchMode={'yes' if batch else 'no'}"]
+    return _converse(host, user, ["ssh", *options, f"{user}@{host.address}", command], password, code, timeout)
+
+
+def sftp(
+    host: Host,
+    user: str,
+    path: str,
+    *,
+    key: Path | None = None,
+    password: str | None = None,
+    code: str | None = None,
+    methods: str | None = None,
+    timeout: float = 40,
+) -> Login:
+    """Fetch the text file *path* from the host; the rest is as for `login`."""
+    with tempfile.TemporaryDirectory() as folder:
+        fetched = Path(folder, "fetched")
+        options = _options(host, key=key, methods=methods)
+        words = ["sftp", *options, f"{user}@{host.address}:{path}", str(fetched)]
+        done = _converse(host, user, words, password, code, timeout)
+        return dataclasses.replace(done, output=fetched.read_text() if fetched.exists() else "")
+
+
+def code(secret: str | bytes, *, digits: int = 6, interval: int = 30, steps: int = 0, at: float | None = None) -> str:
+    """The code of RFC 6238 that a phone shows.
+
+    :param secret: in base32, as in a provisioning URI, or the bytes of the key, as `credential` gives them.
+    :param interval: seconds a step.
+    :param steps: how many steps later (negative: earlier) than at the time *at*.
+    :param at: seconds since 1970; now if left out.
+    """
+    text = base64.b32encode(secret).decode() if isinstance(secret, bytes) else secret
+    when = time.time() if at is None else at
+    return pyotp.TOTP(text, digits=digits, interval=interval).at(int(when), counter_offset=steps)
+
+
+def fresh_step(interval: int = 30, at_least: float = 8) -> float:
+    """Wait until at least *at_least* seconds of the current step remain, so that its end does not cut a test in two.
+
+    :returns: the time, in seconds since 1970.
+    """
+    remaining = interval - time.time() % interval
+    if remaining < at_least:
+        time.sleep(remaining + 0.05)
+    return time.time()
+
+
+def credential(host: Host, user: str) -> bytes:
+    """The key of the first token in the user's credential file on the host.
+
+    :raises LookupError: if there is none.
+    """
+    path = f"/etc/oath/{user}"
+    for line in host.read(path).decode().splitlines():
+        fields = line.split()
+        if len(fields) >= 4 and fields[0].startswith("HOTP") and fields[1] == user:
+            return bytes.fromhex(fields[3])
+    raise LookupError(f"{path} on {host.name} has no token of {user}.")
+
+
+def _options(host: Host, *, key: Path | None, methods: str | None) -> list[str]:
+    if key and not key.is_file():
+        raise FileNotFoundError(f"There is no key {key}; ssh would go on without one.")
+    settings = {
+        "Port": str(host.port),
+        "ConnectTimeout": "10",
+        "ControlMaster": "no",
+        "ControlPath": "none",
+        "NumberOfPasswordPrompts": "1",
+        "IdentityFile": f'"{key}"' if key else "none",
+    }
+    if methods:
+        settings["PreferredAuthentications"] = methods
+    return [*host.ssh_options, *(word for name, value in settings.items() for word in ("-o", f"{name}={value}"))]
+
+
+def _converse(host: Host, user: str, words: list[str], password: str | None, code: str | None, timeout: float) -> Login:
+    started = time.monotonic()
+    while True:
+        left = timeout - (time.monotonic() - started)
+        output, error, status, prompts, reason = _once(words, {"password": password, "code": code}, left)
+        if reason or (status == 255 and _DENIED.search(error)):
+            return Login(False, "", prompts, reason or error, time.monotonic() - started)
+        if status is not None and status != 255:
+            return Login(True, output, prompts, error, time.monotonic() - started)
+        if prompts or not _NOT_YET.search(error) or time.monotonic() - started > _RELOAD:
+            raise ConnectionFailed(
+                f"{words[0]} as {user} to {host.name} ({host.address}:{host.port}) was neither allowed nor denied. "
+                f"It said: {error or 'nothing'}. Prompts: {list(prompts)}."
+            )
+        time.sleep(0.2)
+
+
+def _once(
+    words: list[str], secrets: dict[str, str | None], timeout: float
+) -> tuple[str, str, int | None, tuple[str, ...], str]:
+    """Prompts come from the terminal, so output and errors go to files: none is taken for the other."""
+    with tempfile.TemporaryDirectory() as folder:
+        out, err = Path(folder, "out"), Path(folder, "err")
+        shell = ["-c", 'out=$1 err=$2; shift 2; exec "$@" >"$out" 2>"$err"', "sh", str(out), str(err), *words]
+        child = pexpect.spawn("/bin/sh", shell, timeout=timeout, encoding="utf-8", codec_errors="replace")
+        child.delaybeforesend = None
+        prompts: list[str] = []
+        reason = ""
+        try:
+            while not reason and child.expect([_PROMPT, pexpect.EOF]) == 0:
+                asked = t.cast("re.Match[str]", child.match)
+                prompts.append(asked[1].strip())
+                kind = "password" if asked[2] else "code"
+                answer = secrets.pop(kind, None)
+                if answer is None:
+                    reason = f"asked for a {kind} that there is not, or that was given already: {prompts[-1]}"
+                else:
+                    child.sendline(answer)
+            if not reason:
+                child.wait()
+        except pexpect.TIMEOUT:
+            raise ConnectionFailed(
+                f"{words[0]} hung for {timeout:.0f} s. It said: {_text(err) or 'nothing'}. "
+                f"On the terminal: {child.before!r}. Prompts: {prompts}."
+            ) from None
+        finally:
+            child.close(force=True)
+        return _text(out), _text(err), child.exitstatus, tuple(prompts), reason
+
+
+def _text(path: Path) -> str:
+    return path.read_text(errors="replace").strip() if path.exists() else ""
