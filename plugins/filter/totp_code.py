@@ -1,0 +1,76 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: totp_code
+short_description: Current code of a TOTP secret
+description:
+  - Computes the time-based one-time password of RFC 6238, with SHA-1, as an authenticator app does.
+  - A code is a secret for as long as it lasts. Use the filter in tasks with C(no_log=true).
+author:
+  - The fleet.auth contributors (!UNKNOWN)
+requirements:
+  - pyotp and segno on the controller
+options:
+  _input:
+    description:
+      - The secret in base32, 16 to 32 bytes (RFC 4226 section 4 asks for 128 bits at least).
+      - Spaces, dashes, lower case and missing padding are accepted, as people type it.
+      - Anything else is an error, whose text does not repeat the secret.
+    type: string
+    required: true
+  digits:
+    description: The length of the code, 6 to 8 digits. Anything else is refused.
+    type: int
+    default: 6
+  interval:
+    description: How long a code lasts, 5 to 120 seconds. Anything else is refused. pam_oath can do 30 and 60.
+    type: int
+    default: 30
+  at:
+    description:
+      - Unix time in whole seconds to compute the code of, 0 or later. Anything else is refused.
+      - Left out, it is now by the controller's clock.
+    type: int
+seealso:
+  - module: fleet.auth.twofactor_verify
+"""
+
+EXAMPLES = r"""
+- name: Prove that the code of alice is right
+  fleet.auth.twofactor_verify:
+    user: alice
+    code: "{{ alice_secret | fleet.auth.totp_code }}"
+  no_log: true
+
+- name: The code of one minute ago, with 8 digits
+  ansible.builtin.set_fact:
+    stale_code: "{{ alice_secret | fleet.auth.totp_code(digits=8, at=now().timestamp() | int - 60) }}"
+  no_log: true
+"""
+
+RETURN = r"""
+_value:
+  description: The code, with its leading zeros.
+  type: string
+  sample: "081804"
+"""
+
+import typing as t
+
+from ansible_collections.fleet.auth.plugins.plugin_utils._otpauth import code_at
+
+
+def totp_code(secret: str, *, digits: int = 6, interval: int = 30, at: int | None = None) -> str:
+    """The code of a base32 secret now, or at a Unix time in seconds."""
+    return code_at(secret, digits=digits, interval=interval, at=at)
+
+
+class FilterModule:
+    """The filter, for Ansible to find."""
+
+    def filters(self) -> dict[str, t.Callable[..., str]]:
+        return {"totp_code": totp_code}

@@ -1,0 +1,158 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""On the controller: provisioning URIs and codes by pyotp, QR codes by segno.
+
+Every error is an AnsibleFilterError. It names the option and never repeats a text that was given, because a secret may
+have landed in the wrong option.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import itertools
+import time
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.fleet.auth.plugins.module_utils._settings import OTP_DIGITS, decode_secret
+
+_missing: str | None = None
+try:
+    import pyotp
+    import segno
+except ImportError as error:
+    _missing = error.name or str(error)
+
+# NIST SP 800-63B-4 section 3.1.4.1 wants a new code every two minutes at least; nobody types one in under 5 seconds.
+INTERVAL = (5, 120)
+UNIX_TIME = (0, 253_402_300_799)  # to the end of the year 9999
+
+# ISO/IEC 18004 wants 4 light modules around a QR code.
+_QUIET_ZONE = 4
+
+# Palette entries 16 and 231 are black and white in every theme, where the first 16 are not; 0 ends bold or reverse.
+_BLACK_ON_WHITE = "\x1b[0;38;5;16;48;5;231m"
+_RESET = "\x1b[0m"
+_HALF_BLOCKS = {(0, 0): " ", (1, 0): "▀", (0, 1): "▄", (1, 1): "█"}
+
+
+def provisioning_uri(secret: str, *, account: str, issuer: str | None, digits: int, interval: int) -> str:
+    """Return the Key Uri Format's `otpauth://totp/` URI, with digits and period only where not 6 and 30.
+
+    secret: base32, 16 to 32 bytes. account, issuer: no colon, which is what separates the two in the format.
+    digits: 6 to 8. interval: 5 to 120 seconds. Raises AnsibleFilterError.
+    """
+    totp = _totp(secret, digits=digits, interval=interval)
+    return totp.provisioning_uri(
+        name=_label_part("account", account),
+        issuer_name=_label_part("issuer", issuer) if issuer else None,
+    )
+
+
+def code_at(secret: str, *, digits: int, interval: int, at: int | None) -> str:
+    """Return the code (RFC 6238, SHA-1) of the Unix time `at`, or of now by the controller's clock.
+
+    secret: base32, 16 to 32 bytes. digits: 6 to 8. interval: 5 to 120 seconds. at: whole seconds from 0 on.
+    Raises AnsibleFilterError.
+    """
+    totp = _totp(secret, digits=digits, interval=interval)
+    seconds = int(time.time()) if at is None else _number("at", at, UNIX_TIME, " (Unix time in seconds)")
+    return totp.generate_otp(seconds // totp.interval)
+
+
+def qr_for_terminal(text: str) -> str:
+    """Return a QR code of half blocks, two modules a character, black on white whatever the terminal's own colours.
+
+    text: 1 to 2953 bytes. Raises AnsibleFilterError.
+    """
+    rows = [tuple(row) for row in _qr_code(text).matrix_iter(border=_QUIET_ZONE)]
+    pairs = itertools.zip_longest(rows[::2], rows[1::2], fillvalue=(0,) * len(rows[0]))
+    lines = ("".join(_HALF_BLOCKS[pair] for pair in zip(upper, lower, strict=True)) for upper, lower in pairs)
+    return "\n".join(f"{_BLACK_ON_WHITE}{line}{_RESET}" for line in lines)
+
+
+def qr_as_svg(text: str, *, title: str) -> str:
+    """Return a QR code as an SVG element for HTML, black on white, that takes the size of the place it is put in.
+
+    text: 1 to 2953 bytes. title: what a screen reader says. Raises AnsibleFilterError.
+    """
+    out = io.BytesIO()
+    _qr_code(text).save(
+        out,
+        kind="svg",
+        border=_QUIET_ZONE,
+        dark="#000",
+        light="#fff",
+        title=_text("title", title),
+        omitsize=True,
+        xmldecl=False,
+        svgclass=None,
+        lineclass=None,
+        nl=False,
+    )
+    return out.getvalue().decode().replace("<svg ", '<svg role="img" ', 1)
+
+
+def _totp(secret: str, *, digits: int, interval: int) -> pyotp.TOTP:
+    _require_libraries()
+    try:
+        key = decode_secret(_text("secret", secret))
+    except ValueError as error:
+        raise AnsibleFilterError(
+            f"The secret {error}. Give the whole base32 text that the credential was made with."
+        ) from None
+    return pyotp.TOTP(
+        base64.b32encode(key).decode().rstrip("="),
+        digits=_number("digits", digits, OTP_DIGITS),
+        interval=_number("interval", interval, INTERVAL, " seconds"),
+    )
+
+
+def _qr_code(text: str) -> segno.QRCode:
+    _require_libraries()
+    try:
+        return segno.make_qr(_text("text of the QR code", text))
+    except segno.DataOverflowError:
+        raise AnsibleFilterError(
+            f"The text of the QR code has {len(text)} characters and does not fit; "
+            "a QR code holds 2953 bytes at most. Shorten it."
+        ) from None
+
+
+def _require_libraries() -> None:
+    if _missing:
+        raise AnsibleFilterError(
+            f"The Python library {_missing} is missing on the controller. "
+            "Install it for the Python that runs Ansible: pip install pyotp segno"
+        )
+
+
+def _text(option: str, value: object) -> str:
+    if isinstance(value, str) and value.strip():
+        return value
+    found = "empty" if isinstance(value, str) else f"of type {type(value).__name__}"
+    raise AnsibleFilterError(f"The {option} is {found}; it must be a text that is not empty.")
+
+
+def _label_part(option: str, value: object) -> str:
+    text = _text(option, value)
+    if ":" in text:
+        raise AnsibleFilterError(
+            f"The {option} has a colon at character {text.index(':') + 1}. "
+            "In a provisioning URI the colon separates issuer and account, so neither may have one; leave it out."
+        )
+    return text
+
+
+def _number(option: str, value: object, bounds: tuple[int, int], unit: str = "") -> int:
+    low, high = bounds
+    # Extra variables of the command line (-e digits=8) are texts.
+    if isinstance(value, str) and value.isdecimal():
+        value = int(value)
+    if isinstance(value, int) and low <= value <= high:
+        return value
+    found = value if isinstance(value, int) else f"of type {type(value).__name__}"
+    raise AnsibleFilterError(f"{option} is {found}; it must be a whole number between {low} and {high}{unit}.")
