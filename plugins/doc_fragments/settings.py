@@ -1,0 +1,152 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  enabled:
+    description:
+      - Whether two-factor login is on.
+      - Turning it off keeps everybody's credential, so that turning it on again keeps their apps working.
+    type: bool
+    default: true
+  ssh:
+    description:
+      - Whether sshd asks for the code as well, after a password and after a key alike.
+      - Leave it V(false) until everybody has a credential and has seen that a code is right.
+    type: bool
+    default: false
+  services:
+    description:
+      - PAM services, by the names of their files in C(/etc/pam.d), that ask for the code right after their primary
+        authentication.
+      - V(cockpit) is passed over where it is not installed. Any other service that does not exist is refused, and so
+        are V(sshd), for which there is O(ssh), and V(login), which is the way back in.
+    type: list
+    elements: str
+    default: [cockpit]
+  users:
+    description:
+      - The accounts that have a credential. Accounts that are not listed keep what they have.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The name of an account of the host.
+        type: str
+        required: true
+      state:
+        description: V(absent) removes the credential.
+        type: str
+        choices: [present, absent]
+        default: present
+      secret:
+        description:
+          - The secret in base32 (RFC 4648), 16 to 32 bytes. Spaces, lower case and missing padding are accepted.
+          - Left out, the host makes one of 20 bytes when the account has none, and keeps it from then on.
+        type: str
+  otp_digits:
+    description: The length of a code, V(6) to V(8).
+    type: int
+    default: 6
+  interval:
+    description:
+      - For how many seconds a code is shown. The V(oath) backend can do V(30) and V(60).
+    type: int
+    default: 30
+  window:
+    description:
+      - How many codes before and after the current one are right as well, V(0) to V(10). V(1) is the advice of
+        RFC 6238, section 5.2.
+    type: int
+    default: 1
+  backend:
+    description: The PAM module that asks for the code. V(oath) is pam_oath of the OATH Toolkit, 2.6.7 or later.
+    type: str
+    choices: [oath]
+    default: oath
+  ssh_first_factors:
+    description:
+      - What sshd accepts before the code. A login needs one of them, and the code.
+    type: list
+    elements: str
+    choices: [publickey, password]
+    default: [publickey, password]
+  scope:
+    description:
+      - Who needs a code. Accounts out of scope log in as before, by the same methods.
+      - V(everyone) refuses accounts without a credential, V(enrolled) leaves them alone, for a gradual rollout.
+      - V(groups) asks the members of O(scope_groups).
+      - The accounts of V(enrolled) are written into the configuration, so an account whose credential file is lost
+        later is denied and not let off.
+    type: str
+    choices: [everyone, enrolled, groups]
+    default: everyone
+  scope_groups:
+    description: The groups whose members need a code. Needed with O(scope=groups), refused with any other scope.
+    type: list
+    elements: str
+    default: []
+  exempt_users:
+    description: Accounts that never need a code, on no service. The account that Ansible uses belongs here.
+    type: list
+    elements: str
+    default: []
+  exempt_groups:
+    description: Groups whose members never need a code.
+    type: list
+    elements: str
+    default: []
+  exempt_addresses:
+    description: Addresses and networks, such as V(192.0.2.0/24), from which nobody needs a code.
+    type: list
+    elements: str
+    default: []
+  lockout:
+    description:
+      - When wrong codes close the code step for an account. Only codes that follow a right password or key count, so
+        strangers lock nobody out.
+    type: dict
+    suboptions:
+      attempts:
+        description: How many wrong codes, V(1) to V(100).
+        type: int
+        default: 5
+      unlock_seconds:
+        description: For how many seconds the code step stays closed, V(1) to V(604800).
+        type: int
+        default: 900
+      count_seconds:
+        description: Within how many seconds the wrong codes count together, V(1) to V(604800).
+        type: int
+        default: 900
+  time_sync:
+    description: What is asked of the clock before two-factor login is turned on, since codes depend on the time.
+    type: dict
+    suboptions:
+      required:
+        description: Whether turning on is refused where the clock is not in sync.
+        type: bool
+        default: true
+      max_error_seconds:
+        description: The bound on the error of the clock, in seconds, more than 0 and at most 30.
+        type: float
+        default: 1.0
+  purge_credentials:
+    description: With O(enabled=false), whether the credentials are removed as well. Everybody has to enrol anew then.
+    type: bool
+    default: false
+attributes:
+  platform:
+    description: Target operating systems of the module.
+    support: full
+    platforms: posix
+requirements:
+  - root on the host
+  - pam_oath 2.6.7 or later, pam_faillock
+"""

@@ -1,0 +1,34 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs commands on the host for the rooms that ask it something."""
+
+from __future__ import annotations
+
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+NOT_FOUND = 127
+"""The return code of a command that does not exist, as a shell has it."""
+
+
+def runner(module: AnsibleModule) -> t.Callable[[t.Sequence[str]], tuple[int, str, str]]:
+    """Make a function that runs a command, given as its list of arguments, in the C locale and without a shell.
+
+    It returns the return code, the standard output and the standard error. A command that does not exist is no error:
+    it returns NOT_FOUND. The command is looked up on the PATH and in the directories of system commands.
+    """
+
+    def run(argv: t.Sequence[str]) -> tuple[int, str, str]:
+        path = module.get_bin_path(argv[0])
+        if path is None:
+            return NOT_FOUND, "", f"{argv[0]}: command not found"
+        code, out, err = module.run_command(
+            [path, *argv[1:]], environ_update={"LC_ALL": "C"}, expand_user_and_vars=False
+        )
+        return code, out, err
+
+    return run

@@ -1,0 +1,109 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one way through the house: options, settings, a look, a plan, and the plan applied or not."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.fleet.auth.plugins.module_utils import _apply, _host, _oath, _plan, _report
+from ansible_collections.fleet.auth.plugins.module_utils._command import runner
+from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings, SettingsError
+from ansible_collections.fleet.auth.plugins.module_utils._state import HostState
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+
+def require_root(module: AnsibleModule) -> None:
+    """End a module that could not see or change what it has to."""
+    if os.geteuid() != 0:
+        module.fail_json(msg=f"{module._name} needs root on {os.uname().nodename}: set become to true.")
+
+
+def converge(module: AnsibleModule) -> None:
+    """Bring the host to the wanted state, or in check mode say what that would take."""
+    settings = _settings_of(module)
+    if module.check_mode:
+        state, plan = _look_and_plan(module, settings)
+        module.exit_json(changed=plan.changed, **_result(settings, state, state, plan))
+    actions = _apply.Actions(runner(module), lambda user, address: _host.effective(runner(module), user, address))
+    try:
+        with _apply.exclusive():
+            _carry_out(module, settings, actions)
+    except _apply.ApplyError as error:
+        module.fail_json(msg=f"Two-factor login on {os.uname().nodename}: {error}")
+
+
+def inform(module: AnsibleModule) -> None:
+    """Tell the state of the host, compared with the wanted one."""
+    settings = _settings_of(module)
+    state = _host.look(settings, runner(module))
+    module.exit_json(
+        changed=False,
+        would_be_locked_out=_report.locked_out(settings, state),
+        **_report.status(settings, state),
+    )
+
+
+def _settings_of(module: AnsibleModule) -> Settings:
+    require_root(module)
+    try:
+        return Settings.from_options(module.params)
+    except SettingsError as error:
+        module.fail_json(msg=f"Nothing was changed: {error}", refusals=list(error.problems))
+        raise
+
+
+def _carry_out(module: AnsibleModule, settings: Settings, actions: _apply.Actions) -> None:
+    if _apply.finish_interrupted(actions):
+        module.warn("an earlier change of two-factor login had died half-way; it was put back first.")
+    state, plan = _look_and_plan(module, settings)
+    if plan.missing_packages:
+        module.fail_json(
+            msg=f"{_oath.MODULE} is missing on {state.hostname}. Nothing was changed. "
+            f"Install {', '.join(plan.missing_packages)} first; the role fleet.auth.twofactor does.",
+            missing_packages=list(plan.missing_packages),
+        )
+    after = state
+    if plan.changed:
+        _apply.apply(plan, actions)
+        after = _host.look(settings, actions.run)
+        rest = _plan.plan(settings, after, _host.stranger(settings))
+        if rest.changed or rest.refusals:
+            paths = ", ".join(sorted({str(getattr(change, "path", "sshd")) for change in rest.changes}))
+            module.fail_json(
+                msg=f"the change was made on {state.hostname}, but the host is not in the wanted state; something else "
+                f"changes it meanwhile: {paths} {' '.join(rest.refusals)}"
+            )
+    module.exit_json(changed=plan.changed, **_result(settings, state, after, plan))
+
+
+def _look_and_plan(module: AnsibleModule, settings: Settings) -> tuple[HostState, _plan.Plan]:
+    state = _host.look(settings, runner(module))
+    plan = _plan.plan(settings, state, _host.stranger(settings))
+    for warning in plan.warnings:
+        module.warn(warning)
+    if plan.refusals:
+        module.fail_json(
+            msg=f"Two-factor login on {state.hostname} was not changed: {' '.join(plan.refusals)}",
+            refusals=list(plan.refusals),
+            **_report.status(settings, state),
+        )
+    return state, plan
+
+
+def _result(settings: Settings, before: HostState, after: HostState, plan: _plan.Plan) -> dict[str, t.Any]:
+    new = [change.user for change in plan.changes if isinstance(change, _plan.Enrol) and change.new]
+    return {
+        "diff": _report.diff(plan, before),
+        "changes": _report.changes(plan),
+        "refusals": [],
+        "missing_packages": list(plan.missing_packages),
+        "os_family": before.os_family,
+        "new_secrets": new,
+        **_report.status(settings, after),
+    }

@@ -1,0 +1,276 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Looks at the host: files, accounts, sshd's own view of its configuration, the clock. Changes nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import grp
+import ipaddress
+import os
+import pwd
+import stat
+import time
+import typing as t
+
+from ansible_collections.fleet.auth.plugins.module_utils import _oath, _pam, _sshd
+from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
+from ansible_collections.fleet.auth.plugins.module_utils._state import (
+    COCKPIT_DISALLOWED,
+    OWN_DIRECTORIES,
+    OWN_FILES,
+    Account,
+    Connection,
+    FileState,
+    HostState,
+)
+from ansible_collections.fleet.auth.plugins.module_utils._time_sync import SyncStatus, time_sync
+
+Run = t.Callable[[t.Sequence[str]], t.Tuple[int, str, str]]
+
+_SSHD = "/usr/sbin/sshd"
+_MODULE_DIRECTORIES = (
+    "/lib/*/security",
+    "/lib/security",
+    "/lib64/security",
+    "/usr/lib/*/security",
+    "/usr/lib64/security",
+)
+_NO_LOGIN = ("nologin", "false", "sync", "shutdown", "halt")
+# Addresses for documentation (RFC 5737, RFC 3849): nobody connects from them, so they stand for anybody.
+_STRANGERS = ("192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1")
+
+
+class SshdError(RuntimeError):
+    """sshd refuses to tell its settings; the text is what it printed."""
+
+
+def look(settings: Settings, run: Run) -> HostState:
+    """See what a plan for these settings depends on."""
+    files = _files()
+    connection = _connection()
+    people = {entry.pw_name: entry for entry in pwd.getpwall()}
+    for user in settings.users:
+        if user.name not in people:
+            with contextlib.suppress(KeyError):
+                people[user.name] = pwd.getpwnam(user.name)
+    groups = _groups_of(people.values())
+    sshd_texts = {path: file.content for path, file in files.items() if path.startswith(_sshd.CONFIG)}
+    sshd_of, sshd_error, connection_sshd = _sshd_views(settings, run, people, groups, sshd_texts, connection)
+    passwords = _usable_passwords()
+    return HostState(
+        hostname=os.uname().nodename,
+        files=files,
+        accounts={
+            name: Account(
+                name=name,
+                uid=entry.pw_uid,
+                groups=groups[name],
+                has_password=name in passwords,
+                has_key=_has_key(entry, sshd_of[name]),
+                sshd=sshd_of[name],
+            )
+            for name, entry in people.items()
+        },
+        credentials=_credentials(),
+        groups=frozenset(filter(_group_exists, settings.scope_groups)),
+        time_sync=sync_status(run, settings.time_sync.max_error_seconds) if settings.enabled else None,
+        sshd_error=sshd_error,
+        connection=connection,
+        connection_sshd=connection_sshd,
+        code_module=_code_module(),
+        os_family=_os_family(),
+    )
+
+
+def effective(run: Run, user: str, address: str) -> _sshd.Effective:
+    """What the files on disk give this user from this address, as sshd reads them; sshd(8), -T and -C."""
+    code, out, error = run([_SSHD, "-T", "-C", f"user={user},host={address},addr={address}"])
+    if code != 0:
+        raise SshdError(error.strip() or f"{_SSHD} -T ended with {code}")
+    return _sshd.parse_effective(out)
+
+
+def stranger(settings: Settings) -> str:
+    """An address that is not exempt."""
+    exempt = [ipaddress.ip_network(network) for network in settings.exempt_addresses]
+    for address in _STRANGERS:
+        if not any(ipaddress.ip_address(address) in network for network in exempt):
+            return address
+    return "UNKNOWN"
+
+
+def sync_status(run: Run, max_error_seconds: float) -> SyncStatus:
+    """Whether the clock is in sync."""
+    return time_sync(run, _mtime, time.time(), max_error_seconds)
+
+
+def read_file(path: str) -> FileState | None:
+    """A file or a directory as it is, or None."""
+    try:
+        status = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    content = ""
+    if stat.S_ISREG(status.st_mode):
+        with open(path, "rb") as file:
+            content = file.read().decode("utf-8", "surrogateescape")
+    return FileState(
+        content=content,
+        mode=stat.S_IMODE(status.st_mode),
+        uid=status.st_uid,
+        gid=status.st_gid,
+        link=os.path.realpath(path) if os.path.islink(path) else None,
+    )
+
+
+def _files() -> dict[str, FileState]:
+    paths = {*OWN_FILES, *OWN_DIRECTORIES, _sshd.CONFIG, COCKPIT_DISALLOWED}
+    paths.update(glob.glob(f"{_pam.DIRECTORY}/*"))
+    paths.update(glob.glob(f"{_sshd.DROP_IN_DIRECTORY}/*.conf"))
+    found = {path: read_file(path) for path in paths}
+    return {path: file for path, file in found.items() if file is not None}
+
+
+def _credentials() -> dict[str, FileState]:
+    try:
+        names = os.listdir(_oath.DIRECTORY)
+    except FileNotFoundError:
+        return {}
+    found = {name: read_file(_oath.credential_path(name)) for name in names if not name.endswith((".lock", ".new"))}
+    return {name: file for name, file in found.items() if file is not None}
+
+
+def _groups_of(people: t.Iterable[pwd.struct_passwd]) -> dict[str, tuple[str, ...]]:
+    primary: dict[int, str] = {}
+    member_of: dict[str, list[str]] = {}
+    for group in grp.getgrall():
+        primary.setdefault(group.gr_gid, group.gr_name)
+        for name in group.gr_mem:
+            member_of.setdefault(name, []).append(group.gr_name)
+    return {
+        entry.pw_name: tuple(
+            dict.fromkeys([*filter(None, [primary.get(entry.pw_gid)]), *member_of.get(entry.pw_name, ())])
+        )
+        for entry in people
+    }
+
+
+def _group_exists(name: str) -> bool:
+    try:
+        grp.getgrnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def _usable_passwords() -> frozenset[str]:
+    """The accounts of shadow(5) whose password is neither empty nor locked."""
+    file = read_file("/etc/shadow")
+    entries = (line.split(":") for line in (file.content if file else "").splitlines())
+    return frozenset(entry[0] for entry in entries if len(entry) > 1 and entry[1] and entry[1][0] not in "!*")
+
+
+def _has_key(entry: pwd.struct_passwd, sshd: _sshd.Effective) -> bool:
+    asks_elsewhere = any(
+        sshd.first(keyword) not in ("", "none") for keyword in ("authorizedkeyscommand", "trustedusercakeys")
+    )
+    if asks_elsewhere and os.path.basename(entry.pw_shell) not in _NO_LOGIN:
+        return True
+    tokens = {"%%": "%", "%h": entry.pw_dir, "%u": entry.pw_name, "%U": str(entry.pw_uid)}
+    for pattern in sshd.get("authorizedkeysfile", ()):
+        path = pattern
+        for token, value in tokens.items():
+            path = path.replace(token, value)
+        if path != "none" and _has_key_line(os.path.join(entry.pw_dir, path)):
+            return True
+    return False
+
+
+def _has_key_line(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return any(line.strip() and not line.lstrip().startswith(b"#") for line in file)
+    except OSError:
+        return False
+
+
+def _sshd_views(
+    settings: Settings,
+    run: Run,
+    people: t.Mapping[str, pwd.struct_passwd],
+    groups: t.Mapping[str, tuple[str, ...]],
+    texts: t.Mapping[str, str],
+    connection: Connection | None,
+) -> tuple[dict[str, _sshd.Effective], str | None, _sshd.Effective | None]:
+    """sshd's view of every account, asked once for each class that its configuration can tell apart."""
+    nothing = dict.fromkeys(people, _sshd.Effective())
+    if not os.path.exists(_SSHD):
+        return nothing, f"{_SSHD} is not installed", None
+    patterns = _sshd.distinguishing(texts)
+    address = stranger(settings)
+    by_class: dict[tuple[t.Any, ...], _sshd.Effective] = {}
+    views = {}
+    try:
+        for name in people:
+            key = (name == "root", *_sshd.account_class(patterns, name, groups[name]))
+            if key not in by_class:
+                by_class[key] = effective(run, name, address)
+            views[name] = by_class[key]
+        return views, None, effective(run, connection.user, connection.address) if connection else None
+    except SshdError as error:
+        return nothing, str(error), None
+
+
+def _connection() -> Connection | None:
+    """The ssh session above this process. sudo and su hide it from the environment, not from its first process."""
+    found = None
+    pid = os.getpid()
+    while pid > 1:
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                environment = file.read().split(b"\0")
+            uid = os.stat(f"/proc/{pid}").st_uid
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+                parent = int(file.read().rpartition(")")[2].split()[1])
+        except OSError:
+            break
+        for variable in environment:
+            if variable.startswith(b"SSH_CONNECTION="):
+                found = (uid, variable.partition(b"=")[2].split(b" ")[0].decode("ascii", "replace"))
+        pid = parent
+    if found is None:
+        return None
+    uid, address = found
+    try:
+        return Connection(user=pwd.getpwuid(uid).pw_name, address=address)
+    except KeyError:
+        return None
+
+
+def _code_module() -> bytes | None:
+    for directory in _MODULE_DIRECTORIES:
+        for path in glob.glob(f"{directory}/{_oath.MODULE}"):
+            with open(path, "rb") as file:
+                return file.read()
+    return None
+
+
+def _os_family() -> str:
+    file = read_file("/etc/os-release")
+    words: list[str] = []
+    for line in (file.content if file else "").splitlines():
+        name, _equals, value = line.partition("=")
+        if name in ("ID", "ID_LIKE"):
+            words += value.strip("\"'").split()
+    return next((family for family in _oath.PACKAGES if family in words), "debian")
+
+
+def _mtime(path: str) -> float | None:
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return None

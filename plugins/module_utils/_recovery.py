@@ -1,0 +1,163 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The command that gets people back in, and what a boot has to put right."""
+
+from __future__ import annotations
+
+from ansible_collections.fleet.auth.plugins.module_utils import _oath, _pam, _sshd
+
+COMMAND = "/usr/local/sbin/twofactor-recover"
+TMPFILES = "/etc/tmpfiles.d/fleet-auth.conf"
+STATE_DIRECTORY = "/var/lib/fleet-auth"
+JOURNAL = f"{STATE_DIRECTORY}/journal.json"
+
+# tmpfiles.d(5): the tally of wrong codes has to be there for anything to be counted; pam_oath takes a lock that was
+# left behind for one in use, for ever.
+TMPFILES_RULES = f"""\
+# Managed by fleet.auth.
+d {_pam.TALLY_DIRECTORY} 0700 root root -
+r! {_oath.DIRECTORY}/*.lock
+r! {_oath.DIRECTORY}/*.new
+"""
+
+SCRIPT = f"""\
+#!/bin/sh
+# Managed by fleet.auth. Switches two-factor login off on this host, at once, with no network, no Ansible and no Python.
+set -u
+PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH
+umask 022
+
+switch={_pam.SWITCH}
+drop_in={_sshd.DROP_IN}
+tally={_pam.TALLY_DIRECTORY}
+journal={JOURNAL}
+
+usage() {{
+    cat <<'END'
+usage: twofactor-recover               two-factor login off for everyone on this host
+       twofactor-recover --user NAME   no code for one account, and its wrong codes forgotten
+       twofactor-recover --help
+Passwords, keys and everybody's secrets stay as they are. The next run of the playbook fleet.auth.enable turns
+two-factor login on again, for everyone it names.
+END
+}}
+
+say() {{
+    echo "twofactor-recover: $1"
+    logger -t twofactor-recover -p auth.notice -- "$1" 2>/dev/null
+}}
+
+fail() {{
+    echo "twofactor-recover: $1" >&2
+    logger -t twofactor-recover -p auth.err -- "$1" 2>/dev/null
+    exit 1
+}}
+
+# A file is replaced by a rename, so that a login reads the old text or the new one.
+replace() {{
+    new="$1.recover"
+    if cat >"$new" && chmod 0644 "$new" && mv -f "$new" "$1"; then
+        return 0
+    fi
+    rm -f "$new"
+    return 1
+}}
+
+reload_sshd() {{
+    for unit in ssh.service sshd.service; do
+        if systemctl is-active --quiet "$unit" 2>/dev/null; then
+            systemctl reload "$unit" && return 0
+            fail "sshd does not take its configuration: see 'sshd -t' and 'systemctl status $unit'"
+        fi
+    done
+    if [ -s /run/sshd.pid ]; then
+        kill -HUP "$(cat /run/sshd.pid)" 2>/dev/null
+    fi
+    return 0
+}}
+
+recover_everyone() {{
+    changed=no
+    rm -f "$journal"
+    if [ -e "$switch" ] && grep -q '^auth .* {_oath.MODULE} ' "$switch"; then
+        # With no room on the disk an empty file has to do: it asks for no code either.
+        printf '%s' '{_pam.PASS_THROUGH}' | replace "$switch" || : >"$switch" || fail "cannot write $switch"
+        changed=yes
+    fi
+    if [ -e "$drop_in" ]; then
+        rm -f "$drop_in" || fail "cannot remove $drop_in"
+        reload_sshd
+        changed=yes
+    fi
+    rm -f "$tally"/*
+    if [ "$changed" = yes ]; then
+        say "two-factor login is off for everyone on this host; secrets are kept"
+    else
+        say "two-factor login was off already"
+    fi
+}}
+
+recover_user() {{
+    rule="auth [success=done default=ignore] pam_succeed_if.so quiet user = $1"
+    rm -f "$tally/$1"
+    if ! grep -q '^auth .* {_oath.MODULE} ' "$switch" 2>/dev/null; then
+        say "two-factor login is off on this host; $1 needs no code"
+        return
+    fi
+    changed=no
+    if ! grep -qxF "$rule" "$switch"; then
+        {{ echo "$rule" && cat "$switch"; }} | replace "$switch" || fail "cannot write $switch; is the disk full? \\
+Without --user this command needs no room"
+        changed=yes
+    fi
+    pattern=$(printf '%s' "$1" | sed 's/[.]/[.]/g')
+    if [ -e "$drop_in" ] && grep '^Match User ' "$drop_in" | grep -qvE "^Match User [^ ]*,!$pattern(,| |\\$)"; then
+        sed "s/^Match User [^ ]*/&,!$1/" "$drop_in" | replace "$drop_in" || fail "cannot write $drop_in"
+        reload_sshd
+        changed=yes
+    fi
+    if [ "$changed" = yes ]; then
+        say "$1 needs no code on this host until the next run of the playbook"
+    else
+        say "$1 needed no code already"
+    fi
+}}
+
+case "${{1-}}" in
+--help)
+    usage
+    exit 0
+    ;;
+"") [ $# -eq 0 ] || {{ usage >&2; exit 2; }} ;;
+--user)
+    [ $# -eq 2 ] || {{ usage >&2; exit 2; }}
+    case "$2" in
+    "" | [!A-Za-z0-9_]* | *[!A-Za-z0-9_.@-]*)
+        echo "twofactor-recover: '$2' is not the name of an account" >&2
+        exit 2
+        ;;
+    esac
+    ;;
+*)
+    usage >&2
+    exit 2
+    ;;
+esac
+
+[ "$(id -u)" -eq 0 ] || {{
+    echo "twofactor-recover: only root can do this; try: sudo twofactor-recover" >&2
+    exit 1
+}}
+
+if [ $# -eq 0 ]; then
+    recover_everyone
+elif id -- "$2" >/dev/null 2>&1; then
+    recover_user "$2"
+else
+    echo "twofactor-recover: there is no account $2 on this host" >&2
+    exit 2
+fi
+"""

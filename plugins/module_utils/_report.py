@@ -1,0 +1,130 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a run says of a host: what is enforced, who is enrolled, what a plan would change. Pure, and never a secret."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+from ansible_collections.fleet.auth.plugins.module_utils import _lockout, _oath, _pam, _plan, _sshd
+from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
+from ansible_collections.fleet.auth.plugins.module_utils._state import HostState
+
+
+def status(settings: Settings, state: HostState) -> dict[str, t.Any]:
+    """The state of a host, as the modules return it."""
+    return {
+        "enforced": enforced(settings, state),
+        "users": users(settings, state),
+        "time_sync": state.time_sync.as_dict() if state.time_sync else None,
+    }
+
+
+def enforced(settings: Settings, state: HostState) -> dict[str, bool]:
+    """Whether each service that asks for the code, or shall ask for it, really does."""
+    protected = _plan.protected_services(state)
+    wanted = (["sshd"] if settings.ssh else []) + [s for s in settings.services if state.text(_path(s)) is not None]
+    asks = state.code_module is not None and _switch_is_on(state)
+    return {
+        service: asks and service in protected and (service != "sshd" or _sshd_sends(settings, state))
+        for service in dict.fromkeys([*wanted, *protected])
+    }
+
+
+def users(settings: Settings, state: HostState) -> dict[str, dict[str, bool]]:
+    """Everyone who is enrolled or shall be, by name."""
+    enrolled = _plan.enrolled_users(state)
+    names = sorted({user.name for user in settings.users} | (enrolled & set(state.accounts)))
+    return {
+        name: {
+            "enrolled": name in enrolled,
+            "proven": any(token.last_code is not None for token in _plan.tokens_of(state, name)),
+            "in_scope": name in state.accounts
+            and _lockout.in_scope(settings, name, state.accounts[name].groups, enrolled),
+        }
+        for name in names
+    }
+
+
+def locked_out(settings: Settings, state: HostState) -> list[dict[str, t.Any]]:
+    """Who would be locked out if sshd and the services asked for the code now."""
+    services = ["sshd", *(s for s in settings.services if state.text(_path(s)) is not None)]
+    found = _lockout.lockouts(replace(settings, ssh=True), state, _plan.enrolled_users(state), services)
+    return [{"user": one.user, "services": list(one.services), "message": one.message} for one in found]
+
+
+def changes(plan: _plan.Plan) -> list[str]:
+    """What a plan does, in its order, for a person to read."""
+    return [_in_words(change) for change in plan.changes]
+
+
+def diff(plan: _plan.Plan, state: HostState) -> list[dict[str, str]]:
+    """What a plan changes, by file, from the first text to the last; credentials only as words."""
+    after: dict[str, str] = {}
+    for change in plan.changes:
+        if isinstance(change, _plan.Write):
+            after[change.path] = change.content
+        elif isinstance(change, (_plan.Remove, _plan.RemoveDirectory)):
+            after[change.path] = ""
+        elif isinstance(change, _plan.MakeDirectory):
+            after[change.path] = f"directory, mode {change.mode:04o}\n"
+        elif isinstance(change, _plan.Enrol):
+            after[change.path] = (
+                f"credential of {change.user}, {change.interval} seconds a code; the key is not shown\n"
+            )
+    return [
+        {
+            "before_header": path,
+            "after_header": path,
+            "before": _printable(_shown(state, path)),
+            "after": _printable(text),
+        }
+        for path, text in after.items()
+        if _shown(state, path) != text
+    ]
+
+
+def _shown(state: HostState, path: str) -> str:
+    directory, name = path.rpartition("/")[::2]
+    if directory == _oath.DIRECTORY:
+        return f"credential of {name}; the key is not shown\n" if name in state.credentials else ""
+    file = state.files.get(path)
+    if file is None:
+        return ""
+    return file.content or f"directory, mode {file.mode:04o}\n"
+
+
+def _in_words(change: _plan.Change) -> str:
+    if isinstance(change, _plan.ReloadSshd):
+        return "reload sshd"
+    if isinstance(change, (_plan.Remove, _plan.RemoveDirectory)):
+        return f"remove {change.path}"
+    return f"{'make' if isinstance(change, _plan.MakeDirectory) else 'write'} {change.path}"
+
+
+def _printable(text: str) -> str:
+    """A file need not be UTF-8; what is sent to the controller has to be."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _path(service: str) -> str:
+    return f"{_pam.DIRECTORY}/{service}"
+
+
+def _switch_is_on(state: HostState) -> bool:
+    return _pam.asks_for_code(state.text(_pam.SWITCH), _oath.MODULE)
+
+
+def _sshd_sends(settings: Settings, state: HostState) -> bool:
+    """Whether sshd sends every account in scope to PAM for the code."""
+    enrolled = _plan.enrolled_users(state)
+    wanted = _sshd.expected(settings)
+    return state.sshd_error is None and all(
+        account.sshd.get(keyword, ()) == value
+        for account in state.accounts.values()
+        if _lockout.in_scope(settings, account.name, account.groups, enrolled)
+        for keyword, value in wanted.items()
+    )

@@ -1,0 +1,294 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The wanted state, validated: every bound and every message about it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import math
+import re
+import typing as t
+from dataclasses import dataclass, field
+
+OTP_DIGITS = (6, 8)
+WINDOW = (0, 10)
+ATTEMPTS = (1, 100)
+LOCKOUT_SECONDS = (1, 604_800)
+MAX_ERROR_SECONDS = 30.0
+SECRET_BYTES = (16, 32)
+
+FIRST_FACTORS = ("publickey", "password")
+SCOPES = ("everyone", "enrolled", "groups")
+
+_ACCOUNT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,255}\$?", re.ASCII)
+_SERVICE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}", re.ASCII)
+
+# Files in /etc/pam.d that are parts of other services, or ours.
+_NOT_SERVICES = re.compile(r"common-.*|(password|system|fingerprint|smartcard)-auth|postlogin|other|twofactor")
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What a PAM module for one-time passwords can do."""
+
+    module: str
+    digits: tuple[int, ...]
+    intervals: tuple[int, ...]
+
+
+BACKENDS: dict[str, Backend] = {
+    "oath": Backend(module="pam_oath.so", digits=(6, 7, 8), intervals=(30, 60)),
+}
+
+
+class SettingsError(ValueError):
+    """The options contradict themselves or leave their bounds; O(problems) is one sentence for each."""
+
+    def __init__(self, problems: t.Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(" ".join(problems))
+
+
+@dataclass(frozen=True)
+class User:
+    """One account that shall have, or not have, a credential. A secret of None is made on the host."""
+
+    name: str
+    present: bool = True
+    secret: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Lockout:
+    """After `attempts` wrong codes within `count_seconds`, the code step is closed for `unlock_seconds`."""
+
+    attempts: int = 5
+    unlock_seconds: int = 900
+    count_seconds: int = 900
+
+
+@dataclass(frozen=True)
+class TimeSync:
+    """The bound on the clock's error, in seconds, and whether enabling waits for it."""
+
+    required: bool = True
+    max_error_seconds: float = 1.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The wanted state of one host."""
+
+    enabled: bool = True
+    ssh: bool = False
+    services: tuple[str, ...] = ()
+    users: tuple[User, ...] = ()
+    otp_digits: int = 6
+    interval: int = 30
+    window: int = 1
+    backend: str = "oath"
+    ssh_first_factors: tuple[str, ...] = FIRST_FACTORS
+    scope: str = "everyone"
+    scope_groups: tuple[str, ...] = ()
+    exempt_users: tuple[str, ...] = ()
+    exempt_groups: tuple[str, ...] = ()
+    exempt_addresses: tuple[str, ...] = ()
+    lockout: Lockout = Lockout()
+    time_sync: TimeSync = TimeSync()
+    purge_credentials: bool = False
+
+    @classmethod
+    def from_options(cls, options: t.Mapping[str, t.Any]) -> Settings:
+        """Build the settings from a module's parameters.
+
+        Raises SettingsError, with every problem at once, before anything is looked at.
+        """
+        problems: list[str] = []
+        lockout = Lockout(**(options["lockout"] or {}))
+        time_sync = TimeSync(**(options["time_sync"] or {}))
+        settings = cls(
+            enabled=options["enabled"],
+            ssh=options["ssh"],
+            services=_unique(options["services"]),
+            users=_users(options["users"] or [], problems),
+            otp_digits=options["otp_digits"],
+            interval=options["interval"],
+            window=options["window"],
+            backend=options["backend"],
+            ssh_first_factors=tuple(f for f in FIRST_FACTORS if f in options["ssh_first_factors"]),
+            scope=options["scope"],
+            scope_groups=_unique(options["scope_groups"]),
+            exempt_users=_unique(options["exempt_users"]),
+            exempt_groups=_unique(options["exempt_groups"]),
+            exempt_addresses=_addresses(options["exempt_addresses"] or [], problems),
+            lockout=lockout,
+            time_sync=time_sync,
+            purge_credentials=options["purge_credentials"],
+        )
+        problems += _problems(settings)
+        if problems:
+            raise SettingsError(problems)
+        return settings
+
+    def user(self, name: str) -> User | None:
+        """The entry of `users` with this name."""
+        return next((user for user in self.users if user.name == name), None)
+
+
+def decode_secret(text: str) -> bytes:
+    """Decode a base32 secret (RFC 4648) as people type it: spaces, dashes, lower case and missing padding are fine.
+
+    Raises ValueError, with a text that does not repeat the secret, unless it holds 16 to 32 bytes
+    (RFC 4226 section 4, R6 asks for 128 bits at least; pam_oath reads 32 bytes at most).
+    """
+    compact = re.sub(r"[\s-]", "", text).rstrip("=").upper()
+    if not re.fullmatch(r"[A-Z2-7]+", compact):
+        raise ValueError("is not base32 (letters A to Z and digits 2 to 7)")
+    try:
+        key = base64.b32decode(compact + "=" * (-len(compact) % 8))
+    except binascii.Error:
+        key = None
+    if key is None:
+        raise ValueError("is not base32: characters are missing or too many")
+    low, high = SECRET_BYTES
+    if not low <= len(key) <= high:
+        raise ValueError(f"holds {len(key)} bytes; it must hold {low} to {high} (RFC 4226 asks for 128 bits at least)")
+    return key
+
+
+def _unique(values: t.Iterable[str] | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values or ()))
+
+
+def _users(entries: t.Sequence[t.Mapping[str, t.Any]], problems: list[str]) -> tuple[User, ...]:
+    users: list[User] = []
+    for entry in entries:
+        name, secret = entry["name"], None
+        if any(user.name == name for user in users):
+            problems.append(f"users names {name} twice; keep one entry.")
+        if entry.get("secret") is not None:
+            try:
+                secret = decode_secret(entry["secret"])
+            except ValueError as error:
+                problems.append(f"users: the secret of {name} {error}.")
+        users.append(User(name=name, present=entry.get("state", "present") == "present", secret=secret))
+    return tuple(users)
+
+
+def _addresses(values: t.Sequence[str], problems: list[str]) -> tuple[str, ...]:
+    addresses = []
+    for value in values:
+        try:
+            addresses.append(str(ipaddress.ip_network(value)))
+        except ValueError as error:
+            problems.append(
+                f"exempt_addresses: {error}; give an address (192.0.2.7) or a network (192.0.2.0/24, 2001:db8::/32)."
+            )
+    return _unique(addresses)
+
+
+def _bounded(name: str, value: int, bounds: tuple[int, int], unit: str = "") -> t.Iterator[str]:
+    low, high = bounds
+    if not low <= value <= high:
+        yield f"{name} is {value}; it must be between {low} and {high}{unit}."
+
+
+def _problems(wanted: Settings) -> t.Iterator[str]:
+    yield from _bounded("otp_digits", wanted.otp_digits, OTP_DIGITS)
+    yield from _bounded("window", wanted.window, WINDOW, " steps")
+    yield from _bounded("lockout.attempts", wanted.lockout.attempts, ATTEMPTS)
+    yield from _bounded("lockout.unlock_seconds", wanted.lockout.unlock_seconds, LOCKOUT_SECONDS, " seconds")
+    yield from _bounded("lockout.count_seconds", wanted.lockout.count_seconds, LOCKOUT_SECONDS, " seconds")
+
+    backend = BACKENDS[wanted.backend]
+    if wanted.interval not in backend.intervals:
+        able = " or ".join(str(interval) for interval in backend.intervals)
+        yield f"interval is {wanted.interval} seconds; the {wanted.backend} backend ({backend.module}) can do {able}."
+
+    error = wanted.time_sync.max_error_seconds
+    if math.isnan(error) or not 0 < error <= MAX_ERROR_SECONDS:
+        yield (
+            f"time_sync.max_error_seconds is {error}; it must be more than 0 and at most {MAX_ERROR_SECONDS:g} seconds."
+        )
+    if not wanted.ssh_first_factors:
+        yield "ssh_first_factors is empty; name publickey, password or both."
+    if wanted.scope == "groups" and not wanted.scope_groups:
+        yield "scope is groups, but scope_groups is empty; name the groups whose members need a code."
+    if wanted.scope != "groups" and wanted.scope_groups:
+        yield f"scope_groups is given, but scope is {wanted.scope}; set scope to groups, or leave scope_groups out."
+
+    names = [
+        *(("users", user.name) for user in wanted.users),
+        *(("exempt_users", name) for name in wanted.exempt_users),
+        *(("exempt_groups", name) for name in wanted.exempt_groups),
+        *(("scope_groups", name) for name in wanted.scope_groups),
+    ]
+    for option, name in names:
+        if not _ACCOUNT_NAME.fullmatch(name):
+            yield (
+                f"{option}: {name!r} is not a name that PAM, sshd and a file can carry alike; "
+                "use letters, digits, '_', '.', '@' and '-'."
+            )
+        elif option == "users" and name.endswith((".lock", ".new")):
+            yield f"users: the name {name} collides with the lock files of pam_oath (*.lock, *.new)."
+    for service in wanted.services:
+        if service == "sshd":
+            yield "services names sshd; set ssh to true instead, which covers keys as well."
+        elif service == "login":
+            yield "services names login, the console, which is the way back in when a phone is lost; leave it out."
+        elif not _SERVICE_NAME.fullmatch(service) or _NOT_SERVICES.fullmatch(service):
+            yield f"services: {service!r} is not the name of a PAM service (a file in /etc/pam.d that programs open)."
+
+
+def argument_spec() -> dict[str, t.Any]:
+    """The options of the modules that compare a host with the wanted state."""
+    return {
+        "enabled": {"type": "bool", "default": True},
+        "ssh": {"type": "bool", "default": False},
+        "services": {"type": "list", "elements": "str", "default": ["cockpit"]},
+        "users": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "name": {"type": "str", "required": True},
+                "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+                "secret": {"type": "str", "no_log": True},
+            },
+        },
+        "otp_digits": {"type": "int", "default": 6},
+        "interval": {"type": "int", "default": 30},
+        "window": {"type": "int", "default": 1},
+        "backend": {"type": "str", "choices": list(BACKENDS), "default": "oath"},
+        "ssh_first_factors": {
+            "type": "list",
+            "elements": "str",
+            "choices": list(FIRST_FACTORS),
+            "default": list(FIRST_FACTORS),
+        },
+        "scope": {"type": "str", "choices": list(SCOPES), "default": "everyone"},
+        "scope_groups": {"type": "list", "elements": "str", "default": []},
+        "exempt_users": {"type": "list", "elements": "str", "default": []},
+        "exempt_groups": {"type": "list", "elements": "str", "default": []},
+        "exempt_addresses": {"type": "list", "elements": "str", "default": []},
+        "lockout": {
+            "type": "dict",
+            "options": {
+                "attempts": {"type": "int", "default": 5},
+                "unlock_seconds": {"type": "int", "default": 900},
+                "count_seconds": {"type": "int", "default": 900},
+            },
+        },
+        "time_sync": {
+            "type": "dict",
+            "options": {
+                "required": {"type": "bool", "default": True},
+                "max_error_seconds": {"type": "float", "default": 1.0},
+            },
+        },
+        "purge_credentials": {"type": "bool", "default": False},
+    }

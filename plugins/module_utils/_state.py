@@ -1,0 +1,102 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What was seen of a host. Types only: who looks is `_host`, who decides is `_plan`."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.fleet.auth.plugins.module_utils import _oath, _pam, _recovery, _sshd
+from ansible_collections.fleet.auth.plugins.module_utils._sshd import Effective
+from ansible_collections.fleet.auth.plugins.module_utils._time_sync import SyncStatus
+
+COCKPIT_DISALLOWED = "/etc/cockpit/disallowed-users"
+
+OWN_FILES = (
+    _pam.SWITCH,
+    _pam.KEY_ACCEPTED,
+    _pam.SCOPE_USERS,
+    _pam.EXEMPT_ORIGINS,
+    _sshd.DROP_IN,
+    _recovery.COMMAND,
+    _recovery.TMPFILES,
+)
+OWN_DIRECTORIES = {
+    "/usr/libexec/fleet-auth": 0o755,
+    "/run/fleet-auth": 0o755,
+    _pam.TALLY_DIRECTORY: 0o700,
+    _oath.DIRECTORY: 0o700,
+}
+
+
+@dataclass(frozen=True)
+class FileState:
+    """A regular file (or a directory, whose content is empty) as it is."""
+
+    content: str = field(repr=False)
+    """The bytes as UTF-8; what is not UTF-8 is carried by surrogate escapes."""
+    mode: int
+    uid: int = 0
+    gid: int = 0
+    link: str | None = None
+    """Where the path leads, if it is a symbolic link."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account of the host, by what it can log in with."""
+
+    name: str
+    uid: int
+    groups: tuple[str, ...]
+    has_password: bool
+    """A password that is neither empty nor locked."""
+    has_key: bool
+    """A line in one of the authorized_keys files that sshd reads for it, or sshd asks somebody else for keys."""
+    sshd: Effective = field(default_factory=Effective, repr=False)
+    """What sshd makes of its configuration for this account, from an address that is not exempt."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """The ssh session that this run came in by."""
+
+    user: str
+    address: str
+
+
+@dataclass(frozen=True)
+class HostState:
+    """Everything that a plan depends on."""
+
+    hostname: str
+    files: t.Mapping[str, FileState]
+    """The files that a change may concern, by path. A path that is not here does not exist."""
+    accounts: t.Mapping[str, Account]
+    credentials: t.Mapping[str, FileState]
+    """The credential files, by user."""
+    groups: frozenset[str]
+    """Those of the settings' scope groups that exist."""
+    time_sync: SyncStatus | None
+    """None where nobody asked for the time."""
+    sshd_error: str | None = None
+    """Why sshd could not tell its settings, if it could not."""
+    connection: Connection | None = None
+    connection_sshd: Effective | None = None
+    """What sshd makes of its configuration for the connection's account from the connection's address."""
+    code_module: bytes | None = field(default=None, repr=False)
+    """The backend's PAM module, if it is installed."""
+    os_family: str = "debian"
+    """Which names its packages have: a key of the backend's packages, by ID and ID_LIKE of os-release(5)."""
+
+    def text(self, path: str) -> str | None:
+        """The content of a file, or None where there is none."""
+        file = self.files.get(path)
+        return None if file is None else file.content
+
+    def texts(self, prefix: str) -> dict[str, str]:
+        """The texts of the files whose paths begin like this."""
+        return {path: file.content for path, file in self.files.items() if path.startswith(prefix)}

@@ -1,0 +1,121 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: twofactor
+short_description: Turn two-factor login on and off
+version_added: 1.0.0
+author:
+  - The fleet.auth contributors (@fleet-auth)
+description:
+  - Brings a host to the wanted state of two-factor login by TOTP (RFC 6238), for sshd and other PAM services, in one
+    execution.
+  - Whatever would lock somebody out is refused by name before anything is touched. A change that fails is put back.
+  - The role P(fleet.auth.twofactor#role) installs what is missing and calls this module.
+extends_documentation_fragment:
+  - fleet.auth.settings
+attributes:
+  check_mode:
+    description: Can run in check mode and tell what it would change.
+    support: full
+  diff_mode:
+    description: Shows each file that changes. Credentials are never shown.
+    support: full
+seealso:
+  - module: fleet.auth.twofactor_info
+  - module: fleet.auth.time_sync_info
+"""
+
+EXAMPLES = r"""
+- name: Two-factor login for sshd, for everyone but Ansible's own account
+  fleet.auth.twofactor:
+    ssh: true
+    exempt_users: [ansible]
+    users:
+      - name: alice
+      - name: bob
+        secret: "{{ vault_totp_bob }}"
+
+- name: Off again; credentials are kept
+  fleet.auth.twofactor:
+    enabled: false
+"""
+
+RETURN = r"""
+refusals:
+  description: Why nothing was changed, a sentence each. The module fails where there is one.
+  returned: always
+  type: list
+  elements: str
+  sample:
+    - alice has no credential and would be locked out of sshd on web1. Enrol alice with users, exempt alice with
+      exempt_users, or leave ssh false.
+missing_packages:
+  description: What has to be installed first, by the names that this distribution has for it.
+  returned: always
+  type: list
+  elements: str
+  sample: [libpam-oath]
+changes:
+  description: What is done, in its order; in check mode, what would be done.
+  returned: success
+  type: list
+  elements: str
+  sample: [write /etc/pam.d/twofactor, write /etc/pam.d/sshd, reload sshd]
+os_family:
+  description: By which family RV(missing_packages) are named, V(debian), V(rhel) or V(suse).
+  returned: success
+  type: str
+  sample: debian
+new_secrets:
+  description: The users whose credential is made by this run, and who have to enrol.
+  returned: success
+  type: list
+  elements: str
+  sample: [alice]
+enforced:
+  description: Whether each service asks for the code, now that the module is done.
+  returned: always, except for bad options
+  type: dict
+  sample: {sshd: true, cockpit: true}
+users:
+  description: Everyone who is enrolled or shall be.
+  returned: always, except for bad options
+  type: dict
+  contains:
+    enrolled:
+      description: Whether there is a credential that the backend can read.
+      type: bool
+      sample: true
+    proven:
+      description: Whether a code was right at least once.
+      type: bool
+      sample: false
+    in_scope:
+      description: Whether the account needs a code.
+      type: bool
+      sample: true
+  sample: {alice: {enrolled: true, proven: false, in_scope: true}}
+time_sync:
+  description: The state of the clock, as M(fleet.auth.time_sync_info) returns it; not read with O(enabled=false).
+  returned: always, except for bad options
+  type: dict
+  sample: {in_sync: true, service: chrony, source: 192.0.2.10, error_seconds: 0.002, reason: in sync}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fleet.auth.plugins.module_utils._converge import converge
+from ansible_collections.fleet.auth.plugins.module_utils._settings import argument_spec
+
+
+def main() -> None:
+    converge(AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True))
+
+
+if __name__ == "__main__":
+    main()

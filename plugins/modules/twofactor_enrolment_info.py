@@ -1,0 +1,85 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: twofactor_enrolment_info
+short_description: Read the secrets of chosen users for their enrolment
+version_added: 1.0.0
+author:
+  - The fleet.auth contributors (@fleet-auth)
+description:
+  - Returns secrets. It is the only module that does, and B(must run with) C(no_log=true).
+  - The filter P(fleet.auth.otpauth_uri#filter) makes a provisioning URI of what it returns.
+options:
+  users:
+    description: The accounts whose secrets are read. One without a credential is refused.
+    type: list
+    elements: str
+    required: true
+attributes:
+  check_mode:
+    description: Changes nothing, in check mode or not.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+  platform:
+    description: Target operating systems of the module.
+    support: full
+    platforms: posix
+requirements:
+  - root on the host
+seealso:
+  - module: fleet.auth.twofactor
+"""
+
+EXAMPLES = r"""
+- name: Read the secret of a new user
+  fleet.auth.twofactor_enrolment_info:
+    users: [alice]
+  no_log: true
+  register: enrolment
+"""
+
+RETURN = r"""
+enrolments:
+  description: One entry a user, in the order that was asked for.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    user:
+      description: The account.
+      type: str
+      sample: alice
+    secret:
+      description: The secret in base32, without padding.
+      type: str
+      sample: GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ
+    interval:
+      description: For how many seconds a code is shown.
+      type: int
+      sample: 30
+  sample: []
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fleet.auth.plugins.module_utils._people import enrolments
+
+
+def main() -> None:
+    enrolments(
+        AnsibleModule(
+            argument_spec={"users": {"type": "list", "elements": "str", "required": True}},
+            supports_check_mode=True,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

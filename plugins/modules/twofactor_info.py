@@ -1,0 +1,91 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: twofactor_info
+short_description: Tell the state of two-factor login
+version_added: 1.0.0
+author:
+  - The fleet.auth contributors (@fleet-auth)
+description:
+  - Tells which services ask for the code, who is enrolled, and who would be locked out if sshd asked for it.
+  - Takes the options of M(fleet.auth.twofactor), and compares the host with them.
+extends_documentation_fragment:
+  - fleet.auth.settings
+attributes:
+  check_mode:
+    description: Changes nothing, in check mode or not.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+seealso:
+  - module: fleet.auth.twofactor
+"""
+
+EXAMPLES = r"""
+- name: Who would be locked out
+  fleet.auth.twofactor_info:
+    exempt_users: [ansible]
+  register: twofactor
+
+- name: Show them
+  ansible.builtin.debug:
+    var: twofactor.would_be_locked_out
+"""
+
+RETURN = r"""
+enforced:
+  description: Whether each service asks for the code.
+  returned: success
+  type: dict
+  sample: {sshd: true, cockpit: false}
+users:
+  description: Everyone who is enrolled or shall be, as M(fleet.auth.twofactor) returns it.
+  returned: success
+  type: dict
+  sample: {alice: {enrolled: true, proven: true, in_scope: true}}
+time_sync:
+  description: The state of the clock, as M(fleet.auth.time_sync_info) returns it.
+  returned: success
+  type: dict
+  sample: {in_sync: true, service: chrony, source: 192.0.2.10, error_seconds: 0.002, reason: in sync}
+would_be_locked_out:
+  description: Who can log in today, and could not any more if sshd and O(services) asked for the code now.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    user:
+      description: The account.
+      type: str
+      sample: carol
+    services:
+      description: What it would be locked out of.
+      type: list
+      elements: str
+      sample: [sshd]
+    message:
+      description: Why, and what to do.
+      type: str
+      sample: carol has no credential and would be locked out of sshd on web1. Enrol carol with users, exempt carol with
+        exempt_users, or leave ssh false.
+  sample: []
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fleet.auth.plugins.module_utils._converge import inform
+from ansible_collections.fleet.auth.plugins.module_utils._settings import argument_spec
+
+
+def main() -> None:
+    inform(AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: twofactor_verify
+short_description: Tell whether a code is right for a user
+version_added: 1.0.0
+author:
+  - The fleet.auth contributors (@fleet-auth)
+description:
+  - Checks a code as a login would, with the length and the window that are in force on the host. No secret leaves it.
+  - A right code is used up, as a login would use it, and from then on the user counts as proven.
+  - Refused while two-factor login is off, and for a user without a credential.
+options:
+  user:
+    description: The account.
+    type: str
+    required: true
+  code:
+    description: The code that the user's app shows.
+    type: str
+    required: true
+attributes:
+  check_mode:
+    description: In check mode the code is checked, but not used up.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+  platform:
+    description: Target operating systems of the module.
+    support: full
+    platforms: posix
+requirements:
+  - root on the host
+seealso:
+  - module: fleet.auth.twofactor
+"""
+
+EXAMPLES = r"""
+- name: Is this the right code
+  fleet.auth.twofactor_verify:
+    user: alice
+    code: "{{ code_typed_at_a_prompt }}"
+  register: verified
+
+- name: Say so
+  ansible.builtin.debug:
+    msg: "{{ verified.valid | ternary('The code is right.', 'The code is wrong, or was used already.') }}"
+"""
+
+RETURN = r"""
+valid:
+  description: Whether the code was right, and not used before.
+  returned: success
+  type: bool
+  sample: true
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fleet.auth.plugins.module_utils._people import verify
+
+
+def main() -> None:
+    verify(
+        AnsibleModule(
+            argument_spec={
+                "user": {"type": "str", "required": True},
+                "code": {"type": "str", "required": True, "no_log": True},
+            },
+            supports_check_mode=True,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
