@@ -1,0 +1,63 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A host of each release, with nobody on it but Ansible's account and two-factor login off."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterator
+
+import pytest
+
+import hosts
+from login.people import Person, inventory_path, new_person, playbook
+
+_RELEASES = ("debian12", "debian13")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What shares a host's settings, the tests of one file on one release, stays together on one worker."""
+    for item in items:
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "host" in item.callspec.params:
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{item.callspec.params['host']}"))
+
+
+@pytest.fixture(scope="session")
+def fleet(worker_id: str) -> Iterator[t.Callable[[str], hosts.Host]]:
+    """A host of a release, new when it is first asked for; no other worker has it."""
+    up: dict[str, hosts.Host] = {}
+
+    def host(release: str) -> hosts.Host:
+        if release not in up:
+            name = f"login-{worker_id}-{release}"
+            machines = hosts.up(name, {f"web{release[-2:]}": release}, recreate=True)
+            hosts.inventory(machines, inventory_path(name))
+            up[release] = machines[0]
+        return up[release]
+
+    yield host
+    for machine in up.values():
+        hosts.down(machine.fleet)
+
+
+@pytest.fixture(scope="module", params=_RELEASES)
+def host(fleet: t.Callable[[str], hosts.Host], request: pytest.FixtureRequest) -> Iterator[hosts.Host]:
+    """One host, with two-factor login off at first and at last, and nobody on it but Ansible's account."""
+    machine = fleet(request.param)
+    before = _accounts(machine)
+    yield machine
+    playbook("disable", machine, twofactor_purge_credentials=True)
+    for name in _accounts(machine) - before:
+        machine.run("userdel", "--force", "--remove", name)
+
+
+@pytest.fixture
+def person(host: hosts.Host) -> t.Callable[[], Person]:
+    """Make an account; each login test needs one of its own, since a code is good once."""
+    return lambda: new_person(host)
+
+
+def _accounts(host: hosts.Host) -> set[str]:
+    return set(host.run("sh", "-c", "getent passwd | cut -d: -f1").stdout.split())

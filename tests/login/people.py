@@ -1,0 +1,129 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""People with an account on a host, and the playbooks run as an administrator runs them."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import os
+import subprocess
+import tempfile
+import typing as t
+from pathlib import Path
+
+import pyotp
+
+from hosts import Host
+from hosts.docker import STATE
+from login import ssh
+
+PASSWORD = "correct horse"
+
+_numbers = itertools.count(1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Person:
+    """An account with a password, a key that gets in, and a secret of its own."""
+
+    name: str
+    host: Host
+    key: Path
+    password: str = PASSWORD
+    secret: str = dataclasses.field(default_factory=pyotp.random_base32)
+
+    @property
+    def entry(self) -> dict[str, str]:
+        """The entry of the option `users`."""
+        return {"name": self.name, "secret": self.secret}
+
+    def code(self, **how: t.Any) -> str:
+        """The code that this person's phone shows."""
+        return ssh.code(self.secret, **how)
+
+    def by_password(self, code: str | None = None, **how: t.Any) -> ssh.Login:
+        """Log in with the password, and the code if there is one."""
+        return ssh.login(self.host, self.name, code=code, **{"password": self.password, **how})
+
+    def by_key(self, code: str | None = None, **how: t.Any) -> ssh.Login:
+        """Log in with the key, and the code if there is one."""
+        return ssh.login(self.host, self.name, key=self.key, code=code, **how)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a playbook printed, and what it returned for the host."""
+
+    status: int
+    output: str
+    recap: dict[str, int]
+
+    @property
+    def changed(self) -> bool:
+        """Whether a task changed anything."""
+        return self.recap["changed"] > 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed."""
+        return self.status == 0
+
+
+def playbook(name: str, host: Host, *arguments: str, **variables: t.Any) -> Run:
+    """Run a playbook of the collection against one host, over ssh."""
+    inventory = inventory_path(host.fleet)
+    words = ["ansible-playbook", f"fleet.auth.{name}", "-i", str(inventory), "--limit", host.name, *arguments]
+    environment = {
+        **os.environ,
+        "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_FORCE_COLOR": "0",
+        "ANSIBLE_PIPELINING": "1",
+    }
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(variables, file)
+        file.flush()
+        done = subprocess.run(
+            [*words, "--extra-vars", f"@{file.name}"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=300,
+            check=False,
+        )
+    output = done.stdout + done.stderr
+    recap = {"changed": 0, "failed": 0, "unreachable": 0}
+    for line in done.stdout.splitlines():
+        if line.startswith(host.name) and " : ok=" in line:
+            recap = {key: int(value) for key, value in (word.split("=") for word in line.split(":")[1].split())}
+    return Run(done.returncode, output, recap)
+
+
+def inventory_path(fleet: str) -> Path:
+    """Where the inventory of a fleet is."""
+    return STATE / fleet / "inventory.yml"
+
+
+def settings(*people: Person, **options: t.Any) -> dict[str, t.Any]:
+    """The variables of the role: these people enrolled, sshd on, Ansible's account exempt."""
+    values = {"ssh": True, "exempt_users": ["ansible"], "users": [person.entry for person in people], **options}
+    return {f"twofactor_{name}": value for name, value in values.items()}
+
+
+def enable(host: Host, *people: Person, **options: t.Any) -> Run:
+    """Turn two-factor login on for these people, and stop the test where that fails."""
+    run = playbook("enable", host, **settings(*people, **options))
+    assert run.ok, run.output
+    return run
+
+
+def new_person(host: Host, **account: t.Any) -> Person:
+    """An account that nobody has used yet."""
+    made = Person(f"person{next(_numbers)}", host, host.key)
+    host.add_user(made.name, **{"password": made.password, "authorized_key": host.key.with_suffix(".pub"), **account})
+    return made
