@@ -21,8 +21,7 @@ import stat
 import time
 import typing as t
 
-from ansible_collections.fleet.auth.plugins.module_utils import _oath, _pam, _plan, _recovery
-from ansible_collections.fleet.auth.plugins.module_utils._sshd import Effective
+from ansible_collections.fleet.auth.plugins.module_utils import _changes
 
 LOCK = "/run/fleet-auth.lock"
 LOCK_SECONDS = 10.0
@@ -42,7 +41,7 @@ class Actions(t.NamedTuple):
     """What a plan needs of the host beside its files."""
 
     run: t.Callable[[t.Sequence[str]], tuple[int, str, str]]
-    effective: t.Callable[[str, str], Effective]
+    effective: t.Callable[[str, str], t.Mapping[str, tuple[str, ...]]]
     """The settings of sshd's files for a user from an address."""
 
 
@@ -71,18 +70,18 @@ def exclusive() -> t.Iterator[None]:
         os.close(descriptor)
 
 
-def apply(plan: _plan.Plan, actions: Actions) -> None:
+def apply(plan: _changes.Plan, actions: Actions) -> None:
     """Carry the changes out in their order. Raises ApplyError, with the host as it was before."""
     reloaded = False
     _write_journal(plan)
-    made: list[_plan.Enrol] = []
+    made: list[_changes.Enrol] = []
     try:
         for change in plan.changes:
-            if isinstance(change, _plan.ReloadSshd):
+            if isinstance(change, _changes.ReloadSshd):
                 _check_sshd(change, actions)
                 reloaded = True
                 _reload_sshd(actions)
-            elif isinstance(change, _plan.Enrol):
+            elif isinstance(change, _changes.Enrol):
                 _enrol(change)
                 made.append(change)
             else:
@@ -97,7 +96,7 @@ def apply(plan: _plan.Plan, actions: Actions) -> None:
 
 def finish_interrupted(actions: Actions) -> bool:
     """Put back what a change left that died half-way. Returns whether there was one."""
-    if not os.path.exists(_recovery.JOURNAL):
+    if not os.path.exists(_changes.JOURNAL):
         return False
     _restore(actions, reload=True)
     return True
@@ -112,13 +111,13 @@ def _describe(error: Exception) -> str:
 # The journal
 
 
-def _write_journal(plan: _plan.Plan) -> None:
-    os.makedirs(_recovery.STATE_DIRECTORY, mode=0o700, exist_ok=True)
+def _write_journal(plan: _changes.Plan) -> None:
+    os.makedirs(os.path.dirname(_changes.JOURNAL), mode=0o700, exist_ok=True)
     before: dict[str, t.Any] = {}
     for change in plan.changes:
-        if isinstance(change, (_plan.Write, _plan.Remove)) and change.path not in before:
+        if isinstance(change, (_changes.Write, _changes.Remove)) and change.path not in before:
             before[change.path] = _as_it_was(change.path)
-    _replace(_recovery.JOURNAL, json.dumps({"version": 1, "files": before}).encode("ascii"), 0o600, 0, 0)
+    _replace(_changes.JOURNAL, json.dumps({"version": 1, "files": before}).encode("ascii"), 0o600, 0, 0)
 
 
 def _as_it_was(path: str) -> dict[str, t.Any] | None:
@@ -139,7 +138,7 @@ def _as_it_was(path: str) -> dict[str, t.Any] | None:
 def _restore(actions: Actions, reload: bool) -> str:
     """Put everything back, the last change first, and say so."""
     try:
-        with open(_recovery.JOURNAL, "rb") as file:
+        with open(_changes.JOURNAL, "rb") as file:
             before = json.load(file)["files"]
         for path in reversed(list(before)):
             was = before[path]
@@ -151,7 +150,7 @@ def _restore(actions: Actions, reload: bool) -> str:
             _reload_sshd(actions)
     except (OSError, ValueError, ApplyError) as error:
         return (
-            f"Putting everything back failed as well ({_describe(error)}) The journal is kept in {_recovery.JOURNAL}: "
+            f"Putting everything back failed as well ({_describe(error)}) The journal is kept in {_changes.JOURNAL}: "
             "run again, or 'twofactor-recover' as root turns two-factor login off."
         )
     _remove_journal()
@@ -159,32 +158,32 @@ def _restore(actions: Actions, reload: bool) -> str:
 
 
 def _remove_journal() -> None:
-    _unlink(_recovery.JOURNAL)
+    _unlink(_changes.JOURNAL)
     with contextlib.suppress(OSError):
-        os.rmdir(_recovery.STATE_DIRECTORY)
+        os.rmdir(os.path.dirname(_changes.JOURNAL))
 
 
 # Files
 
 
-def _write(change: _plan.Write) -> None:
+def _write(change: _changes.Write) -> None:
     os.makedirs(os.path.dirname(change.path), mode=0o755, exist_ok=True)
     _replace(change.path, change.content.encode("utf-8", "surrogateescape"), change.mode, change.uid, change.gid)
 
 
-def _remove(change: _plan.Remove) -> None:
+def _remove(change: _changes.Remove) -> None:
     _unlink(change.path)
     _sync_directory(change.path)
 
 
-def _make_directory(change: _plan.MakeDirectory) -> None:
+def _make_directory(change: _changes.MakeDirectory) -> None:
     os.makedirs(change.path, mode=0o755, exist_ok=True)
     os.chown(change.path, 0, 0)
     os.chmod(change.path, change.mode)
 
 
-def _remove_directory(change: _plan.RemoveDirectory) -> None:
-    if change.path == _pam.TALLY_DIRECTORY:
+def _remove_directory(change: _changes.RemoveDirectory) -> None:
+    if change.with_files:
         for name in os.listdir(change.path):
             _unlink(os.path.join(change.path, name))
     with contextlib.suppress(OSError):
@@ -192,10 +191,10 @@ def _remove_directory(change: _plan.RemoveDirectory) -> None:
 
 
 _FILE_CHANGES: dict[type, t.Callable[[t.Any], None]] = {
-    _plan.Write: _write,
-    _plan.Remove: _remove,
-    _plan.MakeDirectory: _make_directory,
-    _plan.RemoveDirectory: _remove_directory,
+    _changes.Write: _write,
+    _changes.Remove: _remove,
+    _changes.MakeDirectory: _make_directory,
+    _changes.RemoveDirectory: _remove_directory,
 }
 
 
@@ -235,22 +234,17 @@ def _unlink(path: str) -> None:
 # Credentials
 
 
-def _enrol(change: _plan.Enrol) -> None:
+def _enrol(change: _changes.Enrol) -> None:
     with _credential_lock(change.path):
-        try:
-            with open(change.path, encoding="ascii") as file:
-                text = file.read()
-        except FileNotFoundError:
-            key = change.key or secrets.token_bytes(_SECRET_BYTES)
-            text = _oath.new_credential(change.user, key, change.interval)
-        else:
-            text = _oath.update_credential(text, change.user, change.key, change.interval)
+        before = None
+        with contextlib.suppress(FileNotFoundError), open(change.path, encoding="ascii") as file:
+            before = file.read()
+        text = change.text(before, secrets.token_bytes(_SECRET_BYTES))
         _replace(change.path, text.encode("ascii"), 0o600, 0, 0)
 
 
-def use_code(user: str, use: t.Callable[[str], str | None]) -> bool:
-    """Let `use` take a code from a user's credential file: it gets the text, and returns it with the code used up."""
-    path = _oath.credential_path(user)
+def use_code(path: str, use: t.Callable[[str], str | None]) -> bool:
+    """Let `use` take a code from a credential file: it gets the text, and returns it with the code used up."""
     with _credential_lock(path):
         with open(path, encoding="ascii") as file:
             used = use(file.read())
@@ -259,12 +253,12 @@ def use_code(user: str, use: t.Callable[[str], str | None]) -> bool:
     return used is not None
 
 
-def _forget(enrolment: _plan.Enrol) -> None:
+def _forget(enrolment: _changes.Enrol) -> None:
     """Take a credential back that this change made, unless somebody has used it already."""
     if not enrolment.new:
         return
     with contextlib.suppress(OSError, ValueError), open(enrolment.path, encoding="ascii") as file:
-        if all(token.last_code is None for token in _oath.parse_credential(file.read(), enrolment.user)):
+        if enrolment.is_unused(file.read()):
             _unlink(enrolment.path)
 
 
@@ -294,7 +288,7 @@ def _credential_lock(path: str) -> t.Iterator[None]:
 # sshd
 
 
-def _check_sshd(change: _plan.ReloadSshd, actions: Actions) -> None:
+def _check_sshd(change: _changes.ReloadSshd, actions: Actions) -> None:
     code, _out, error = actions.run([_SSHD, "-t"])
     if code != 0:
         raise ApplyError(f"sshd refuses its configuration: {error.strip()}.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.fleet.auth.plugins.module_utils import _apply, _host, _oath, _plan, _report
+from ansible_collections.fleet.auth.plugins.module_utils import _apply, _changes, _host, _oath, _plan, _report
 from ansible_collections.fleet.auth.plugins.module_utils._command import runner
 from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings, SettingsError
 from ansible_collections.fleet.auth.plugins.module_utils._state import HostState
@@ -82,7 +82,7 @@ def _carry_out(module: AnsibleModule, settings: Settings, actions: _apply.Action
     module.exit_json(changed=plan.changed, **_result(settings, state, after, plan))
 
 
-def _look_and_plan(module: AnsibleModule, settings: Settings) -> tuple[HostState, _plan.Plan]:
+def _look_and_plan(module: AnsibleModule, settings: Settings) -> tuple[HostState, _changes.Plan]:
     state = _host.look(settings, runner(module))
     plan = _plan.plan(settings, state, _host.stranger(settings))
     for warning in plan.warnings:
@@ -96,8 +96,8 @@ def _look_and_plan(module: AnsibleModule, settings: Settings) -> tuple[HostState
     return state, plan
 
 
-def _result(settings: Settings, before: HostState, after: HostState, plan: _plan.Plan) -> dict[str, t.Any]:
-    new = [change.user for change in plan.changes if isinstance(change, _plan.Enrol) and change.new]
+def _result(settings: Settings, before: HostState, after: HostState, plan: _changes.Plan) -> dict[str, t.Any]:
+    new = [change.user for change in plan.changes if isinstance(change, _changes.Enrol) and change.new]
     return {
         "diff": _report.diff(plan, before),
         "changes": _report.changes(plan),

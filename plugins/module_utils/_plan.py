@@ -12,93 +12,22 @@ switch, which a rename puts in place for all services at once.
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from ansible_collections.fleet.auth.plugins.module_utils import _lockout, _oath, _pam, _recovery, _sshd
+from ansible_collections.fleet.auth.plugins.module_utils._changes import (
+    Change,
+    Enrol,
+    Expectation,
+    MakeDirectory,
+    Plan,
+    ReloadSshd,
+    Remove,
+    RemoveDirectory,
+    Write,
+)
 from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings, User
 from ansible_collections.fleet.auth.plugins.module_utils._state import OWN_DIRECTORIES, FileState, HostState
-
-
-@dataclass(frozen=True)
-class Write:
-    """Put a text in the place of a file, in one rename."""
-
-    path: str
-    content: str = field(repr=False)
-    mode: int
-    uid: int = 0
-    gid: int = 0
-
-
-@dataclass(frozen=True)
-class Remove:
-    """Remove a file."""
-
-    path: str
-
-
-@dataclass(frozen=True)
-class MakeDirectory:
-    """Make a directory of root's, or give it its mode."""
-
-    path: str
-    mode: int
-
-
-@dataclass(frozen=True)
-class RemoveDirectory:
-    """Remove a directory, if it is empty once our files in it are gone."""
-
-    path: str
-
-
-@dataclass(frozen=True)
-class Enrol:
-    """Give a user a credential, or bring it to this key and interval; without a key a new user gets a random one."""
-
-    user: str
-    interval: int
-    key: bytes | None = field(default=None, repr=False)
-    new: bool = False
-
-    @property
-    def path(self) -> str:
-        """The credential file."""
-        return _oath.credential_path(self.user)
-
-
-@dataclass(frozen=True)
-class Expectation:
-    """What `sshd -T -C` has to say of a user who comes from an address."""
-
-    user: str
-    address: str
-    settings: t.Mapping[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class ReloadSshd:
-    """Let sshd take its files, once they are found right."""
-
-    expectations: tuple[Expectation, ...]
-
-
-Change = t.Union[Write, Remove, MakeDirectory, RemoveDirectory, Enrol, ReloadSshd]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to do, in order; or why nothing is done."""
-
-    changes: tuple[Change, ...] = ()
-    refusals: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    missing_packages: tuple[str, ...] = ()
-
-    @property
-    def changed(self) -> bool:
-        """Whether anything is different afterwards."""
-        return bool(self.changes or self.missing_packages)
 
 
 def plan(settings: Settings, state: HostState, stranger: str) -> Plan:
@@ -158,7 +87,7 @@ class _Changes:
 
     def remove_directory(self, path: str) -> None:
         if self.files.pop(path, None) is not None:
-            self.changes.append(RemoveDirectory(path))
+            self.changes.append(RemoveDirectory(path, with_files=path == _pam.TALLY_DIRECTORY))
 
     def text(self, path: str) -> str | None:
         file = self.files.get(path)

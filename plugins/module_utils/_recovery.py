@@ -10,8 +10,7 @@ from ansible_collections.fleet.auth.plugins.module_utils import _oath, _pam, _ss
 
 COMMAND = "/usr/local/sbin/twofactor-recover"
 TMPFILES = "/etc/tmpfiles.d/fleet-auth.conf"
-STATE_DIRECTORY = "/var/lib/fleet-auth"
-JOURNAL = f"{STATE_DIRECTORY}/journal.json"
+JOURNAL = "/var/lib/fleet-auth/journal.json"
 
 # tmpfiles.d(5): the tally of wrong codes has to be there for anything to be counted; pam_oath takes a lock that was
 # left behind for one in use, for ever.

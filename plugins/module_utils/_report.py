@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.fleet.auth.plugins.module_utils import _lockout, _oath, _pam, _plan, _sshd
+from ansible_collections.fleet.auth.plugins.module_utils import _changes, _lockout, _oath, _pam, _plan, _sshd
 from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
 from ansible_collections.fleet.auth.plugins.module_utils._state import HostState
 
@@ -56,22 +56,22 @@ def locked_out(settings: Settings, state: HostState) -> list[dict[str, t.Any]]:
     return [{"user": one.user, "services": list(one.services), "message": one.message} for one in found]
 
 
-def changes(plan: _plan.Plan) -> list[str]:
+def changes(plan: _changes.Plan) -> list[str]:
     """What a plan does, in its order, for a person to read."""
     return [_in_words(change) for change in plan.changes]
 
 
-def diff(plan: _plan.Plan, state: HostState) -> list[dict[str, str]]:
+def diff(plan: _changes.Plan, state: HostState) -> list[dict[str, str]]:
     """What a plan changes, by file, from the first text to the last; credentials only as words."""
     after: dict[str, str] = {}
     for change in plan.changes:
-        if isinstance(change, _plan.Write):
+        if isinstance(change, _changes.Write):
             after[change.path] = change.content
-        elif isinstance(change, (_plan.Remove, _plan.RemoveDirectory)):
+        elif isinstance(change, (_changes.Remove, _changes.RemoveDirectory)):
             after[change.path] = ""
-        elif isinstance(change, _plan.MakeDirectory):
+        elif isinstance(change, _changes.MakeDirectory):
             after[change.path] = f"directory, mode {change.mode:04o}\n"
-        elif isinstance(change, _plan.Enrol):
+        elif isinstance(change, _changes.Enrol):
             after[change.path] = (
                 f"credential of {change.user}, {change.interval} seconds a code; the key is not shown\n"
             )
@@ -97,12 +97,12 @@ def _shown(state: HostState, path: str) -> str:
     return file.content or f"directory, mode {file.mode:04o}\n"
 
 
-def _in_words(change: _plan.Change) -> str:
-    if isinstance(change, _plan.ReloadSshd):
+def _in_words(change: _changes.Change) -> str:
+    if isinstance(change, _changes.ReloadSshd):
         return "reload sshd"
-    if isinstance(change, (_plan.Remove, _plan.RemoveDirectory)):
+    if isinstance(change, (_changes.Remove, _changes.RemoveDirectory)):
         return f"remove {change.path}"
-    return f"{'make' if isinstance(change, _plan.MakeDirectory) else 'write'} {change.path}"
+    return f"{'make' if isinstance(change, _changes.MakeDirectory) else 'write'} {change.path}"
 
 
 def _printable(text: str) -> str:

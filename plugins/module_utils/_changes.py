@@ -1,0 +1,108 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a plan is made of. Types only, and what an enrolment makes of a credential file."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.fleet.auth.plugins.module_utils import _oath, _recovery
+
+JOURNAL = _recovery.JOURNAL
+"""Where a change under way keeps what was before."""
+
+
+@dataclass(frozen=True)
+class Write:
+    """Put a text in the place of a file, in one rename."""
+
+    path: str
+    content: str = field(repr=False)
+    mode: int
+    uid: int = 0
+    gid: int = 0
+
+
+@dataclass(frozen=True)
+class Remove:
+    """Remove a file."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class MakeDirectory:
+    """Make a directory of root's, or give it its mode."""
+
+    path: str
+    mode: int
+
+
+@dataclass(frozen=True)
+class RemoveDirectory:
+    """Remove a directory if it is empty, or with the files in it if those are nothing but ours."""
+
+    path: str
+    with_files: bool = False
+
+
+@dataclass(frozen=True)
+class Enrol:
+    """Give a user a credential, or bring it to this key and interval; without a key a new user gets a random one."""
+
+    user: str
+    interval: int
+    key: bytes | None = field(default=None, repr=False)
+    new: bool = False
+
+    @property
+    def path(self) -> str:
+        """The credential file."""
+        return _oath.credential_path(self.user)
+
+    def text(self, before: str | None, random_key: bytes) -> str:
+        """The credential file as it shall be, from what it is at that moment."""
+        if before is None:
+            return _oath.new_credential(self.user, self.key or random_key, self.interval)
+        return _oath.update_credential(before, self.user, self.key, self.interval)
+
+    def is_unused(self, text: str) -> bool:
+        """Whether nobody has logged in with this credential yet."""
+        return all(token.last_code is None for token in _oath.parse_credential(text, self.user))
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What `sshd -T -C` has to say of a user who comes from an address."""
+
+    user: str
+    address: str
+    settings: t.Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class ReloadSshd:
+    """Let sshd take its files, once they are found right."""
+
+    expectations: tuple[Expectation, ...]
+
+
+Change = t.Union[Write, Remove, MakeDirectory, RemoveDirectory, Enrol, ReloadSshd]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do, in order; or why nothing is done."""
+
+    changes: tuple[Change, ...] = ()
+    refusals: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    missing_packages: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything is different afterwards."""
+        return bool(self.changes or self.missing_packages)
