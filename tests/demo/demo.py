@@ -1,0 +1,171 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Two-factor login on two real hosts, shown by logging in. `demo.py` starts it, `demo.py down` removes it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyotp
+
+import hosts
+from hosts import Host
+from login import ssh
+
+FLEET = "demo"
+BUILD = Path("build/demo")
+INVENTORY = BUILD / "inventory.yml"
+ENROLMENT = BUILD / "enrolment"
+PASSWORD = "correct horse"
+PEOPLE = ("alice", "bob")
+SETTINGS = {
+    "twofactor_ssh": True,
+    "twofactor_exempt_users": ["ansible"],
+    "twofactor_users": [{"name": name} for name in PEOPLE],
+    "twofactor_issuer": "fleet.auth demo",
+    "twofactor_enrolment_dir": str(ENROLMENT.resolve()),
+}
+
+BOLD, GREEN, RED, PLAIN = ("\033[1m", "\033[32m", "\033[31m", "\033[0m") if sys.stdout.isatty() else ("", "", "", "")
+
+
+@dataclasses.dataclass
+class Phone:
+    """What a person has after reading the QR code: the key, and no code twice."""
+
+    totp: pyotp.TOTP
+    last_step: int = 0
+
+    @classmethod
+    def of(cls, name: str, host: Host) -> Phone:
+        """Read the provisioning URI from the person's enrolment sheet."""
+        sheet = (ENROLMENT / f"{name}@{host.name}.txt").read_text()
+        uri = pyotp.parse_uri(re.findall(r"otpauth://\S+", sheet)[0])
+        assert isinstance(uri, pyotp.TOTP)
+        return cls(uri)
+
+    def next_code(self) -> str:
+        """The code that is shown now, or the next one if this was taken already."""
+        ssh.fresh_step(at_least=10)
+        if self.last_step == self._step():
+            print("   (waiting for the next code)", flush=True)
+            time.sleep(30 - time.time() % 30 + 0.05)
+        self.last_step = self._step()
+        return self.totp.now()
+
+    @staticmethod
+    def _step() -> int:
+        return int(time.time()) // 30
+
+
+def headline(text: str) -> None:
+    """Say what comes."""
+    print(f"\n{BOLD}== {text} =={PLAIN}", flush=True)
+
+
+def show(host: Host, name: str, how: str, login: ssh.Login, *, gets_in: bool) -> None:
+    """One login, as it went; the demonstration ends where it went otherwise than promised."""
+    outcome = "gets in" if login.ok else "is denied"
+    right = login.ok == gets_in
+    mark = f"{GREEN}as promised{PLAIN}" if right else f"{RED}NOT AS PROMISED{PLAIN}: {login.reason}"
+    command = f"ssh -p {host.port} {name}@{host.address}"
+    print(f"   {host.release}  {command:<30}  {how:<32}  {outcome:<9}  {mark}", flush=True)
+    if not right:
+        sys.exit(1)
+
+
+def playbook(name: str, *arguments: str) -> None:
+    """Run a playbook as anybody would, over ssh."""
+    command = ["ansible-playbook", f"fleet.auth.{name}", "-i", str(INVENTORY), *arguments]
+    print(f"   $ {' '.join(command)}", flush=True)
+    if subprocess.run(command, env={**os.environ, "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "0"}, check=False).returncode:
+        sys.exit(f"{name} failed; see above.")
+
+
+def up() -> list[Host]:
+    """New hosts with people on them."""
+    shutil.rmtree(BUILD, ignore_errors=True)
+    machines = hosts.up(FLEET, {"web12": "debian12", "web13": "debian13"}, recreate=True)
+    hosts.inventory(machines, INVENTORY)
+    variables = BUILD / "group_vars"
+    variables.mkdir()
+    (variables / "all.yml").write_text(json.dumps(SETTINGS, indent=2) + "\n")
+    web = [machine for machine in machines if machine.release != "ntp"]
+    for host in web:
+        for name in PEOPLE:
+            host.add_user(name, password=PASSWORD, authorized_key=host.key.with_suffix(".pub"))
+    return web
+
+
+def main() -> None:
+    headline("An NTP server and two hosts, with the accounts alice and bob")
+    web = up()
+
+    headline("Before: a password or a key is enough")
+    for host in web:
+        show(host, "alice", "password", ssh.login(host, "alice", password=PASSWORD), gets_in=True)
+        show(host, "bob", "key", ssh.login(host, "bob", key=host.key), gets_in=True)
+
+    headline("Turn two-factor login on")
+    playbook("enable")
+    phones = {(host, name): Phone.of(name, host) for host in web for name in PEOPLE}
+
+    headline(f"What alice gets for {web[0].name}: her enrolment sheet, for a phone to read")
+    print((ENROLMENT / f"alice@{web[0].name}.txt").read_text())
+
+    headline("Now a code is needed, after a password and after a key")
+    for host in web:
+        code = phones[host, "alice"].next_code()
+        show(host, "alice", "password + code", ssh.login(host, "alice", password=PASSWORD, code=code), gets_in=True)
+        again = ssh.login(host, "alice", password=PASSWORD, code=code)
+        show(host, "alice", "password + the same code once more", again, gets_in=False)
+        show(host, "bob", "key alone", ssh.login(host, "bob", key=host.key), gets_in=False)
+        code = phones[host, "bob"].next_code()
+        show(host, "bob", "key + code", ssh.login(host, "bob", key=host.key, code=code), gets_in=True)
+
+    headline("Run again: nothing changes")
+    playbook("enable")
+
+    headline("The phone is lost: recovery on the console of one host, and by the playbook for all")
+    print(f"   {web[0].name}# twofactor-recover")
+    print("   " + web[0].run("twofactor-recover").stdout, end="")
+    show(web[0], "alice", "password alone", ssh.login(web[0], "alice", password=PASSWORD), gets_in=True)
+    playbook("recover")
+    for host in web:
+        show(host, "alice", "password alone", ssh.login(host, "alice", password=PASSWORD), gets_in=True)
+
+    headline("On again: the entries in everybody's app still work")
+    playbook("enable")
+    for host in web:
+        show(host, "alice", "password alone", ssh.login(host, "alice", password=PASSWORD), gets_in=False)
+        code = phones[host, "alice"].next_code()
+        show(host, "alice", "password + code", ssh.login(host, "alice", password=PASSWORD, code=code), gets_in=True)
+
+    headline("The hosts stay up; try it yourself")
+    for host in web:
+        options = f"-o UserKnownHostsFile={host.key.parent / 'known_hosts'}"
+        print(f"   {host.release}: ssh -p {host.port} {options} alice@{host.address}")
+    print(f"   The password of alice and bob is '{PASSWORD}', the key of both is {web[0].key}")
+    print(f"   Codes: read a QR code of {ENROLMENT}/ with an app, or run")
+    print(f"     {sys.executable} -c 'import pyotp; print(pyotp.TOTP(\"KEY FROM THE SHEET\").now())'")
+    print(f"   Playbooks: ansible-playbook fleet.auth.disable -i {INVENTORY} (in {Path(sys.executable).parent})")
+    print("   A host at the console: docker exec -it fleet-auth-demo-web12 bash")
+    print("   Remove all of it: make demo-down")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["down"]:
+        hosts.down(FLEET)
+        shutil.rmtree(BUILD, ignore_errors=True)
+    else:
+        main()
