@@ -87,7 +87,10 @@ class Host:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a time service that runs says. `fault` is what speaks against being in sync, except too large an error."""
+    """What a time service that runs says.
+
+    `fault` is what speaks against being in sync, apart from too large an error; without it `error_seconds` is a number.
+    """
 
     source: str | None = None
     error_seconds: float | None = None
@@ -316,7 +319,7 @@ def parse_timesync(text: str) -> TimesyncState:
         leap, _version, _mode, stratum, _precision, root_delay, root_dispersion = message[:7]
         _reference, originated, received, transmitted, arrived, ignored, packet_count = message[7:14]
         numbers = (poll, leap, stratum, root_delay, root_dispersion, packet_count)
-        if not all(type(number) is int for number in (*numbers, originated, received, transmitted, arrived)):
+        if not all(isinstance(number, int) for number in (*numbers, originated, received, transmitted, arrived)):
             raise ValueError
         if not isinstance(server, str) or not isinstance(ignored, bool):
             raise ValueError

@@ -307,6 +307,7 @@ class TestChrony:
             "chronyc: something is wrong\n",
             TRACKING[:90],
             with_field(TRACKING, 1, "?"),
+            with_field(TRACKING, 1, "0000000"),
             with_field(TRACKING, 1, "not-hex!"),
             with_field(TRACKING, 4, "nan"),
             with_field(TRACKING, 5, "inf"),
