@@ -37,7 +37,12 @@ def main() -> None:
         build(RELEASES)
     elif chosen.verb == "up":
         pairs = [pair.partition("=") for pair in chosen.hosts]
-        up(chosen.fleet, {name: release for name, _, release in pairs}, ntp=not chosen.no_ntp, recreate=chosen.recreate)
+        up(
+            chosen.fleet,
+            {name: release for name, _equals, release in pairs},
+            ntp=not chosen.no_ntp,
+            recreate=chosen.recreate,
+        )
     elif chosen.verb == "down":
         down(chosen.fleet)
     elif chosen.verb == "inventory":

@@ -206,7 +206,7 @@ def _start(fleet: str, name: str, release: str, image: str) -> Host:
     if release == _NTP:
         docker(*command, image, "chronyd", "-x", "-d", "local stratum 3", "allow all")
         return Host(fleet, name, release, container, "127.0.0.1", 0)
-    for _ in range(10):
+    for _attempt in range(10):
         port = _free_port()
         done = docker(*command, "--publish", f"127.0.0.1:{port}:22", *_systemd(), image, check=False)
         if done.returncode == 0:

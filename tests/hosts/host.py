@@ -155,7 +155,7 @@ class Host:
             elif record:
                 digest, path = record.split("  ", 1)
                 contents[path] = digest
-        return {path: (mode, uid, gid, contents[path]) for path, (_, mode, uid, gid) in kinds.items()}
+        return {path: (mode, uid, gid, contents[path]) for path, (_kind, mode, uid, gid) in kinds.items()}
 
     def _exec(
         self,

@@ -31,7 +31,7 @@ class Enabled(t.NamedTuple):
 
 @pytest.fixture(scope="module")
 def enabled(host: Host) -> Enabled:
-    people = [new_person(host) for _ in range(32)]
+    people = [new_person(host) for _number in range(32)]
     enable(host, *people)
     return Enabled(host, iter(people), functools.partial(enable, host, *people))
 
@@ -131,7 +131,7 @@ def test_sftp_with_a_code(person: Person) -> None:
 
 
 def test_eight_people_log_in_at_once(enabled: Enabled) -> None:
-    people = [next(enabled.people) for _ in range(8)]
+    people = [next(enabled.people) for _number in range(8)]
     ssh.fresh_step(at_least=15)
     with ThreadPoolExecutor(8) as pool:
         logins = list(pool.map(lambda person: person.by_password(person.code()), people))

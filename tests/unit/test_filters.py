@@ -54,7 +54,7 @@ def test_ansible_finds_each_filter_by_its_name() -> None:
         ]""".replace("secret", "lookup('env', 'SECRET')"),
         SECRET=SECRET,
     )
-    _, _, result = run.stdout.partition("localhost | SUCCESS => ")
+    result = run.stdout.partition("localhost | SUCCESS => ")[2]
     uri, code, leading_zero, next_step, terminal, svg, titled = json.loads(result)["msg"]
     assert uri == f"otpauth://totp/Example:alice%40web1?secret={SECRET}&issuer=Example&digits=8&period=60"
     assert (code, leading_zero, next_step) == ("94287082", "081804", "287082")

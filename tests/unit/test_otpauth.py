@@ -9,8 +9,8 @@ import importlib
 import sys
 import time
 import typing as t
-import xml.etree.ElementTree as ElementTree
 from urllib.parse import parse_qsl, unquote, urlsplit
+from xml.etree import ElementTree
 
 import pyotp
 import pytest
@@ -249,13 +249,13 @@ class TestQrCode:
     @staticmethod
     def stroked(path: str, size: int) -> list[list[bool]]:
         """The modules under a path of horizontal strokes: `m` moves by x and y, `h` draws a length."""
-        drawn = [[False] * size for _ in range(size)]
+        drawn = [[False] * size for _row in range(size)]
         x, y = 0, 0.0
         for stroke in path[1:].split("m"):
             start, length = stroke.split("h")
             right, down = start.split(" ")
             x, y = x + int(right), y + float(down)
-            for _ in range(int(length)):
+            for _module in range(int(length)):
                 drawn[int(y)][x] = True
                 x += 1
         return drawn
