@@ -141,6 +141,13 @@ options:
     description: With O(enabled=false), whether the credentials are removed as well. Everybody has to enrol anew then.
     type: bool
     default: false
+  rollback_after:
+    description:
+      - After how many seconds the host puts itself back unless M(fleet.auth.twofactor_confirm) comes in time, V(15) to
+        V(3600). The timer is systemd's, and survives the module, the connection and the controller.
+      - V(0) means no timer. The role's default is 120, and the role confirms over a new connection.
+    type: int
+    default: 0
 attributes:
   platform:
     description: Target operating systems of the module.

@@ -4,26 +4,25 @@
 
 """Carries a plan out, as one transaction: all of it, or the host as it was.
 
-Before the first change the journal holds what every file was. A change that fails puts it all back; a change that was
-killed is put back by the next run. Credentials are no part of it: what a login wrote there meanwhile is never undone.
+Everything that can fail for want of room is done first and beside the files in question: new contents are laid ready,
+old ones are kept. Then the journal is written, and armed. From there on a change is nothing but renames, in the order
+of the plan. Credentials that logins write meanwhile are no part of it.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import fcntl
-import json
+import glob
 import os
 import secrets
+import shutil
 import signal
-import stat
 import time
 import typing as t
 
-from ansible_collections.fleet.auth.plugins.module_utils import _changes
+from ansible_collections.fleet.auth.plugins.module_utils import _changes, _journal
 
-LOCK = "/run/fleet-auth.lock"
 LOCK_SECONDS = 10.0
 
 _SSHD = "/usr/sbin/sshd"
@@ -48,7 +47,7 @@ class Actions(t.NamedTuple):
 @contextlib.contextmanager
 def exclusive() -> t.Iterator[None]:
     """One run at a time on a host. Raises ApplyError where another one does not end in time."""
-    descriptor = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    descriptor = os.open(_journal.LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         deadline = time.monotonic() + LOCK_SECONDS
         while True:
@@ -59,8 +58,8 @@ def exclusive() -> t.Iterator[None]:
                 if time.monotonic() > deadline:
                     holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
                     raise ApplyError(
-                        f"another run of fleet.auth (process {holder}) is changing {os.uname().nodename}, and holds "
-                        f"{LOCK}. Wait for it to end, and run again."
+                        f"another run of fleet.auth (process {holder}) is changing this host, and holds "
+                        f"{_journal.LOCK}. Nothing was changed. Wait for it to end, and run again."
                     ) from None
                 time.sleep(0.1)
         os.ftruncate(descriptor, 0)
@@ -70,35 +69,68 @@ def exclusive() -> t.Iterator[None]:
         os.close(descriptor)
 
 
-def apply(plan: _changes.Plan, actions: Actions) -> None:
-    """Carry the changes out in their order. Raises ApplyError, with the host as it was before."""
-    reloaded = False
-    _write_journal(plan)
-    made: list[_changes.Enrol] = []
+def apply(plan: _changes.Plan, actions: Actions, rollback_after: int) -> str:
+    """Carry the changes out in their order, and return the token that confirms them.
+
+    Until somebody confirms, the host puts itself back at the next boot, and after `rollback_after` seconds unless that
+    is 0. Raises ApplyError, with the host as it was before.
+    """
+    token = secrets.token_hex(8)
+    undos: list[_journal.Undo] = []
+    _sweep()
     try:
-        for change in plan.changes:
-            if isinstance(change, _changes.ReloadSshd):
-                _check_sshd(change, actions)
-                reloaded = True
-                _reload_sshd(actions)
-            elif isinstance(change, _changes.Enrol):
-                _enrol(change)
-                made.append(change)
-            else:
-                _FILE_CHANGES[type(change)](change)
+        steps = _stage(plan.changes, undos)
+        _arm(_journal.render(undos, token, time.clock_gettime(time.CLOCK_BOOTTIME)), actions, rollback_after)
+    except (OSError, ApplyError) as error:
+        with contextlib.suppress(OSError):
+            _unlink(_journal.PATH)
+            _clean_up(actions)
+        for _function, *arguments in reversed([undo for undo in undos if undo[0] == "unmake"]):
+            with contextlib.suppress(OSError):
+                os.rmdir(arguments[0])
+        raise ApplyError(f"{_describe(error)} Nothing was changed.") from None
+    try:
+        for step in steps:
+            step(actions)
     except Exception as error:
-        for enrolment in made:
-            _forget(enrolment)
-        restored = _restore(actions, reload=reloaded)
-        raise ApplyError(f"{_describe(error)} {restored}") from None
-    _remove_journal()
+        raise ApplyError(f"{_describe(error)} {undo(actions)}") from None
+    return token
 
 
-def finish_interrupted(actions: Actions) -> bool:
-    """Put back what a change left that died half-way. Returns whether there was one."""
-    if not os.path.exists(_changes.JOURNAL):
+def undo(actions: Actions) -> str:
+    """Put the host back as the journal has it, and say whether that went well."""
+    code, out, error = actions.run(["/bin/sh", _journal.PATH, "--now"])
+    if code == 0:
+        return "Everything was put back as it was."
+    return (
+        f"Putting everything back failed as well: {(error or out).strip()}. 'sh {_journal.PATH}' on the host tries "
+        "again; 'twofactor-recover' turns two-factor login off."
+    )
+
+
+def is_pending() -> bool:
+    """Whether there is a change that died half-way, or that nobody has confirmed."""
+    return os.path.exists(_journal.PATH)
+
+
+def pending_change() -> tuple[str, float] | None:
+    """The token of a change that waits to be confirmed, and when it began, in seconds since boot."""
+    try:
+        with open(_journal.PATH, encoding="utf-8") as file:
+            script = file.read()
+    except FileNotFoundError:
+        return None
+    return _journal.token_of(script), _journal.made_at(script)
+
+
+def confirm(token: str, actions: Actions) -> bool:
+    """Make the change with this token stay. Returns False where it was put back already."""
+    pending = pending_change()
+    if pending is None or pending[0] != token:
         return False
-    _restore(actions, reload=True)
+    _unlink(_journal.PATH)
+    _sync_directory(_journal.PATH)
+    _clean_up(actions)
     return True
 
 
@@ -108,114 +140,142 @@ def _describe(error: Exception) -> str:
     return str(error)
 
 
-# The journal
+# Laying ready
+
+_Step = t.Callable[[Actions], None]
 
 
-def _write_journal(plan: _changes.Plan) -> None:
-    os.makedirs(os.path.dirname(_changes.JOURNAL), mode=0o700, exist_ok=True)
-    before: dict[str, t.Any] = {}
-    for change in plan.changes:
-        if isinstance(change, (_changes.Write, _changes.Remove)) and change.path not in before:
-            before[change.path] = _as_it_was(change.path)
-    _replace(_changes.JOURNAL, json.dumps({"version": 1, "files": before}).encode("ascii"), 0o600, 0, 0)
-
-
-def _as_it_was(path: str) -> dict[str, t.Any] | None:
-    try:
-        status = os.stat(path)
-        with open(path, "rb") as file:
-            content = file.read()
-    except FileNotFoundError:
-        return None
-    return {
-        "content": base64.b64encode(content).decode("ascii"),
-        "mode": stat.S_IMODE(status.st_mode),
-        "uid": status.st_uid,
-        "gid": status.st_gid,
-    }
-
-
-def _restore(actions: Actions, reload: bool) -> str:
-    """Put everything back, the last change first, and say so."""
-    try:
-        with open(_changes.JOURNAL, "rb") as file:
-            before = json.load(file)["files"]
-        for path in reversed(list(before)):
-            was = before[path]
-            if was is None:
-                _unlink(path)
+def _stage(changes: t.Sequence[_changes.Change], undos: list[_journal.Undo]) -> list[_Step]:
+    """Lay every content ready and keep every old one. What is returned only renames, and reloads sshd."""
+    steps: list[_Step] = []
+    latest: dict[str, str] = {}
+    for number, change in enumerate(changes):
+        if isinstance(change, _changes.ReloadSshd):
+            steps.append(_reload_step(change))
+            continue
+        if isinstance(change, _changes.MakeDirectory):
+            if not os.path.isdir(change.path):
+                undos.append(("unmake", change.path))
+            _make_directory(change)
+            continue
+        new = _journal.staged(change.path, number)
+        old = f"{new}.old"
+        if isinstance(change, _changes.Remove):
+            steps.append(_rename_step(change.path, old))
+            undos.append(("unremove", old, change.path))
+        elif isinstance(change, _changes.Write):
+            _write(new, change.content.encode("utf-8", "surrogateescape"), change.mode, change.uid, change.gid)
+            steps.append(_rename_step(new, change.path))
+            if change.path in latest or os.path.exists(change.path):
+                os.link(latest.get(change.path, change.path), old)
+                undos.append(("unwrite", new, old, change.path))
             else:
-                _replace(path, base64.b64decode(was["content"]), was["mode"], was["uid"], was["gid"])
-        if reload:
-            _reload_sshd(actions)
-    except (OSError, ValueError, ApplyError) as error:
-        return (
-            f"Putting everything back failed as well ({_describe(error)}) The journal is kept in {_changes.JOURNAL}: "
-            "run again, or 'twofactor-recover' as root turns two-factor login off."
+                undos.append(("uncreate", new, change.path))
+            latest[change.path] = new
+        elif change.new:
+            _write(new, _new_credential(change), 0o600, 0, 0)
+            steps.append(_rename_step(new, change.path))
+            undos.append(("unenrol", new, change.path))
+        else:
+            steps.append(_update_step(change, new, old))
+            undos.append(("unwrite", new, old, change.path))
+    for directory in {os.path.dirname(undo[-1]) for undo in undos}:
+        _sync_directory(os.path.join(directory, ""))
+    return steps
+
+
+def _arm(script: str, actions: Actions, rollback_after: int) -> None:
+    """From now on the host puts itself back: at the next boot, and with a timer if one is wanted."""
+    if rollback_after:
+        # The timer comes first: without a journal it does nothing.
+        _stop_timer(actions)
+        code, _out, error = actions.run(
+            [
+                "systemd-run",
+                f"--unit={_journal.TIMER}",
+                f"--on-active={rollback_after}",
+                "--timer-property=AccuracySec=1s",
+                "--collect",
+                "/bin/sh",
+                _journal.PATH,
+            ]
         )
-    _remove_journal()
-    return "Everything was put back as it was."
+        if code != 0:
+            raise ApplyError(f"systemd starts no timer that would put the host back: {error.strip()}.")
+    if os.path.isdir(_journal.SYSTEMD):
+        os.makedirs(os.path.dirname(_journal.BOOT_LINK), mode=0o755, exist_ok=True)
+        _replace(_journal.BOOT_UNIT, _journal.BOOT_UNIT_TEXT.encode("ascii"), 0o644)
+        with contextlib.suppress(FileExistsError):
+            os.symlink(_journal.BOOT_UNIT, _journal.BOOT_LINK)
+    os.makedirs(os.path.dirname(_journal.PATH), mode=0o700, exist_ok=True)
+    _replace(_journal.PATH, script.encode("utf-8", "surrogateescape"), 0o700)
 
 
-def _remove_journal() -> None:
-    _unlink(_changes.JOURNAL)
+def _clean_up(actions: Actions) -> None:
+    """Remove what a change needed that has come to its end."""
+    _stop_timer(actions)
+    for path in (_journal.BOOT_LINK, _journal.BOOT_UNIT):
+        _unlink(path)
+    _sweep()
     with contextlib.suppress(OSError):
-        os.rmdir(os.path.dirname(_changes.JOURNAL))
+        os.rmdir(os.path.dirname(_journal.PATH))
+
+
+def _sweep() -> None:
+    """Remove what was laid ready for a change, or kept from it."""
+    for directory in _journal.STAGING_DIRECTORIES:
+        for path in glob.glob(f"{directory}/{_journal.STAGED}"):
+            if os.path.isdir(path):
+                shutil.rmtree(path)
+            else:
+                _unlink(path)
+
+
+def _stop_timer(actions: Actions) -> None:
+    if os.path.isdir(_journal.SYSTEMD):
+        actions.run(["systemctl", "stop", f"{_journal.TIMER}.timer"])
 
 
 # Files
 
 
-def _write(change: _changes.Write) -> None:
-    os.makedirs(os.path.dirname(change.path), mode=0o755, exist_ok=True)
-    _replace(change.path, change.content.encode("utf-8", "surrogateescape"), change.mode, change.uid, change.gid)
+def _rename_step(source: str, target: str) -> _Step:
+    def step(_actions: Actions) -> None:
+        os.rename(source, target)
+        _sync_directory(target)
+
+    return step
 
 
-def _remove(change: _changes.Remove) -> None:
-    _unlink(change.path)
-    _sync_directory(change.path)
+def _write(path: str, content: bytes, mode: int, uid: int, gid: int) -> None:
+    """Make a file that nobody reads yet, and have it on the disk."""
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    _unlink(path)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fchown(file.fileno(), uid, gid)
+        os.fchmod(file.fileno(), mode)
+        os.fsync(file.fileno())
+
+
+def _replace(path: str, content: bytes, mode: int) -> None:
+    """Readers see the old file or the new one, and so does a host that loses its power."""
+    temporary = _journal.staged(path, 0)
+    try:
+        _write(temporary, content, mode, 0, 0)
+        os.rename(temporary, path)
+    except OSError:
+        _unlink(temporary)
+        raise
+    _sync_directory(path)
 
 
 def _make_directory(change: _changes.MakeDirectory) -> None:
     os.makedirs(change.path, mode=0o755, exist_ok=True)
     os.chown(change.path, 0, 0)
     os.chmod(change.path, change.mode)
-
-
-def _remove_directory(change: _changes.RemoveDirectory) -> None:
-    if change.with_files:
-        for name in os.listdir(change.path):
-            _unlink(os.path.join(change.path, name))
-    with contextlib.suppress(OSError):
-        os.rmdir(change.path)
-
-
-_FILE_CHANGES: dict[type, t.Callable[[t.Any], None]] = {
-    _changes.Write: _write,
-    _changes.Remove: _remove,
-    _changes.MakeDirectory: _make_directory,
-    _changes.RemoveDirectory: _remove_directory,
-}
-
-
-def _replace(path: str, content: bytes, mode: int, uid: int, gid: int) -> None:
-    """Readers see the old file or the new one, and so does a host that loses its power."""
-    directory, name = os.path.split(path)
-    temporary = os.path.join(directory, f".{name}.fleet-auth")
-    _unlink(temporary)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fchown(file.fileno(), uid, gid)
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        os.rename(temporary, path)
-    except BaseException:
-        _unlink(temporary)
-        raise
-    _sync_directory(path)
 
 
 def _sync_directory(path: str) -> None:
@@ -234,13 +294,21 @@ def _unlink(path: str) -> None:
 # Credentials
 
 
-def _enrol(change: _changes.Enrol) -> None:
-    with _credential_lock(change.path):
-        before = None
-        with contextlib.suppress(FileNotFoundError), open(change.path, encoding="ascii") as file:
-            before = file.read()
-        text = change.text(before, secrets.token_bytes(_SECRET_BYTES))
-        _replace(change.path, text.encode("ascii"), 0o600, 0, 0)
+def _new_credential(change: _changes.Enrol) -> bytes:
+    return change.text(None, secrets.token_bytes(_SECRET_BYTES)).encode("ascii")
+
+
+def _update_step(change: _changes.Enrol, new: str, old: str) -> _Step:
+    def step(_actions: Actions) -> None:
+        with _credential_lock(change.path):
+            with open(change.path, encoding="ascii") as file:
+                text = change.text(file.read(), b"")
+            _write(new, text.encode("ascii"), 0o600, 0, 0)
+            os.link(change.path, old)
+            os.rename(new, change.path)
+        _sync_directory(change.path)
+
+    return step
 
 
 def use_code(path: str, use: t.Callable[[str], str | None]) -> bool:
@@ -249,17 +317,10 @@ def use_code(path: str, use: t.Callable[[str], str | None]) -> bool:
         with open(path, encoding="ascii") as file:
             used = use(file.read())
         if used is not None:
-            _replace(path, used.encode("ascii"), 0o600, 0, 0)
+            _write(f"{path}.new", used.encode("ascii"), 0o600, 0, 0)
+            os.rename(f"{path}.new", path)
+            _sync_directory(path)
     return used is not None
-
-
-def _forget(enrolment: _changes.Enrol) -> None:
-    """Take a credential back that this change made, unless somebody has used it already."""
-    if not enrolment.new:
-        return
-    with contextlib.suppress(OSError, ValueError), open(enrolment.path, encoding="ascii") as file:
-        if enrolment.is_unused(file.read()):
-            _unlink(enrolment.path)
 
 
 @contextlib.contextmanager
@@ -286,6 +347,14 @@ def _credential_lock(path: str) -> t.Iterator[None]:
 
 
 # sshd
+
+
+def _reload_step(change: _changes.ReloadSshd) -> _Step:
+    def step(actions: Actions) -> None:
+        _check_sshd(change, actions)
+        _reload_sshd(actions)
+
+    return step
 
 
 def _check_sshd(change: _changes.ReloadSshd, actions: Actions) -> None:

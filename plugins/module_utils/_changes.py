@@ -9,10 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.fleet.auth.plugins.module_utils import _oath, _recovery
-
-JOURNAL = _recovery.JOURNAL
-"""Where a change under way keeps what was before."""
+from ansible_collections.fleet.auth.plugins.module_utils import _oath
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,7 @@ class Write:
 
 @dataclass(frozen=True)
 class Remove:
-    """Remove a file."""
+    """Remove a file, or a directory with all that is in it."""
 
     path: str
 
@@ -39,14 +36,6 @@ class MakeDirectory:
 
     path: str
     mode: int
-
-
-@dataclass(frozen=True)
-class RemoveDirectory:
-    """Remove a directory if it is empty, or with the files in it if those are nothing but ours."""
-
-    path: str
-    with_files: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,10 +58,6 @@ class Enrol:
             return _oath.new_credential(self.user, self.key or random_key, self.interval)
         return _oath.update_credential(before, self.user, self.key, self.interval)
 
-    def is_unused(self, text: str) -> bool:
-        """Whether nobody has logged in with this credential yet."""
-        return all(token.last_code is None for token in _oath.parse_credential(text, self.user))
-
 
 @dataclass(frozen=True)
 class Expectation:
@@ -90,7 +75,7 @@ class ReloadSshd:
     expectations: tuple[Expectation, ...]
 
 
-Change = t.Union[Write, Remove, MakeDirectory, RemoveDirectory, Enrol, ReloadSshd]
+Change = t.Union[Write, Remove, MakeDirectory, Enrol, ReloadSshd]
 
 
 @dataclass(frozen=True)

@@ -29,13 +29,18 @@ def converge(module: AnsibleModule) -> None:
     settings = _settings_of(module)
     if module.check_mode:
         state, plan = _look_and_plan(module, settings)
-        module.exit_json(changed=plan.changed, **_result(settings, state, state, plan))
-    actions = _apply.Actions(runner(module), lambda user, address: _host.effective(runner(module), user, address))
+        module.exit_json(changed=plan.changed or state.pending, **_result(settings, state, state, plan))
     try:
         with _apply.exclusive():
-            _carry_out(module, settings, actions)
+            _carry_out(module, settings, actions_of(module))
     except _apply.ApplyError as error:
         module.fail_json(msg=f"Two-factor login on {os.uname().nodename}: {error}")
+
+
+def actions_of(module: AnsibleModule) -> _apply.Actions:
+    """What applying needs of the host, by way of the module."""
+    run = runner(module)
+    return _apply.Actions(run, lambda user, address: _host.effective(run, user, address))
 
 
 def inform(module: AnsibleModule) -> None:
@@ -44,6 +49,7 @@ def inform(module: AnsibleModule) -> None:
     state = _host.look(settings, runner(module))
     module.exit_json(
         changed=False,
+        pending=state.pending,
         would_be_locked_out=_report.locked_out(settings, state),
         **_report.status(settings, state),
     )
@@ -59,8 +65,12 @@ def _settings_of(module: AnsibleModule) -> Settings:
 
 
 def _carry_out(module: AnsibleModule, settings: Settings, actions: _apply.Actions) -> None:
-    if _apply.finish_interrupted(actions):
-        module.warn("an earlier change of two-factor login had died half-way; it was put back first.")
+    pending = _apply.is_pending()
+    if pending:
+        restored = _apply.undo(actions)
+        if _apply.is_pending():
+            raise _apply.ApplyError(f"an earlier change died half-way. {restored}")
+        module.warn(f"an earlier change had died half-way, or nobody had confirmed it. {restored}")
     state, plan = _look_and_plan(module, settings)
     if plan.missing_packages:
         module.fail_json(
@@ -68,18 +78,21 @@ def _carry_out(module: AnsibleModule, settings: Settings, actions: _apply.Action
             f"Install {', '.join(plan.missing_packages)} first; the role fleet.auth.twofactor does.",
             missing_packages=list(plan.missing_packages),
         )
-    after = state
-    if plan.changed:
-        _apply.apply(plan, actions)
-        after = _host.look(settings, actions.run)
-        rest = _plan.plan(settings, after, _host.stranger(settings))
-        if rest.changed or rest.refusals:
-            paths = ", ".join(sorted({str(getattr(change, "path", "sshd")) for change in rest.changes}))
-            module.fail_json(
-                msg=f"the change was made on {state.hostname}, but the host is not in the wanted state; something else "
-                f"changes it meanwhile: {paths} {' '.join(rest.refusals)}"
-            )
-    module.exit_json(changed=plan.changed, **_result(settings, state, after, plan))
+    if not plan.changes:
+        module.exit_json(changed=pending, **_result(settings, state, state, plan))
+    token = _apply.apply(plan, actions, settings.rollback_after)
+    after = _host.look(settings, actions.run)
+    rest = _plan.plan(settings, after, _host.stranger(settings))
+    if rest.changes or rest.refusals:
+        found = ", ".join([*_report.changes(rest), *rest.refusals])
+        raise _apply.ApplyError(
+            f"after the change the host is not in the wanted state, because something else changes it too: {found}. "
+            f"{_apply.undo(actions)}"
+        )
+    if not settings.rollback_after:
+        _apply.confirm(token, actions)
+    confirmation = token if settings.rollback_after else ""
+    module.exit_json(changed=True, **_result(settings, state, after, plan, confirmation))
 
 
 def _look_and_plan(module: AnsibleModule, settings: Settings) -> tuple[HostState, _changes.Plan]:
@@ -96,14 +109,17 @@ def _look_and_plan(module: AnsibleModule, settings: Settings) -> tuple[HostState
     return state, plan
 
 
-def _result(settings: Settings, before: HostState, after: HostState, plan: _changes.Plan) -> dict[str, t.Any]:
+def _result(
+    settings: Settings, before: HostState, after: HostState, plan: _changes.Plan, confirmation: str = ""
+) -> dict[str, t.Any]:
     new = [change.user for change in plan.changes if isinstance(change, _changes.Enrol) and change.new]
     return {
         "diff": _report.diff(plan, before),
-        "changes": _report.changes(plan),
+        "changes": [*(["put back what nobody confirmed"] if before.pending else []), *_report.changes(plan)],
         "refusals": [],
         "missing_packages": list(plan.missing_packages),
         "os_family": before.os_family,
+        "confirmation": confirmation,
         "new_secrets": new,
         **_report.status(settings, after),
     }

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import glob
 import grp
 import ipaddress
@@ -16,7 +17,7 @@ import stat
 import time
 import typing as t
 
-from ansible_collections.fleet.auth.plugins.module_utils import _oath, _pam, _sshd
+from ansible_collections.fleet.auth.plugins.module_utils import _journal, _oath, _pam, _sshd
 from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
 from ansible_collections.fleet.auth.plugins.module_utils._state import (
     COCKPIT_DISALLOWED,
@@ -39,6 +40,9 @@ _MODULE_DIRECTORIES = (
     "/usr/lib/*/security",
     "/usr/lib64/security",
 )
+_LOCK_ENDINGS = (".lock", ".new")
+# A login holds its lock for milliseconds.
+_STALE_SECONDS = 60.0
 _NO_LOGIN = ("nologin", "false", "sync", "shutdown", "halt")
 # Addresses for documentation (RFC 5737, RFC 3849): nobody connects from them, so they stand for anybody.
 _STRANGERS = ("192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1")
@@ -51,7 +55,7 @@ class SshdError(RuntimeError):
 def look(settings: Settings, run: Run) -> HostState:
     """See what a plan for these settings depends on."""
     files = _files()
-    connection = _connection()
+    session = connection()
     people = {entry.pw_name: entry for entry in pwd.getpwall()}
     for user in settings.users:
         if user.name not in people:
@@ -59,7 +63,7 @@ def look(settings: Settings, run: Run) -> HostState:
                 people[user.name] = pwd.getpwnam(user.name)
     groups = _groups_of(people.values())
     sshd_texts = {path: file.content for path, file in files.items() if path.startswith(_sshd.CONFIG)}
-    sshd_of, sshd_error, connection_sshd = _sshd_views(settings, run, people, groups, sshd_texts, connection)
+    sshd_of, sshd_error, connection_sshd = _sshd_views(settings, run, people, groups, sshd_texts, session)
     passwords = _usable_passwords()
     return HostState(
         hostname=os.uname().nodename,
@@ -79,10 +83,15 @@ def look(settings: Settings, run: Run) -> HostState:
         groups=frozenset(filter(_group_exists, settings.scope_groups)),
         time_sync=sync_status(run, settings.time_sync.max_error_seconds) if settings.enabled else None,
         sshd_error=sshd_error,
-        connection=connection,
+        connection=session,
         connection_sshd=connection_sshd,
         code_module=_code_module(),
         os_family=_os_family(),
+        has_systemd=os.path.isdir(_journal.SYSTEMD),
+        pending=os.path.exists(_journal.PATH),
+        stale_locks=tuple(sorted(filter(_is_stale, _lock_files()))),
+        tallies=_tallies(),
+        now=time.time(),
     )
 
 
@@ -92,6 +101,24 @@ def effective(run: Run, user: str, address: str) -> _sshd.Effective:
     if code != 0:
         raise SshdError(error.strip() or f"{_SSHD} -T ended with {code}")
     return _sshd.parse_effective(out)
+
+
+def connection() -> Connection | None:
+    """The ssh session above this process. sudo and su hide it from the environment, not from its first process."""
+    found = None
+    process = _process(os.getpid())
+    while process is not None:
+        sshd = _process(process.parent)
+        if process.ssh_client and sshd:
+            found = (process.uid, process.ssh_client, sshd.started)
+        process = sshd
+    if found is None:
+        return None
+    uid, address, since = found
+    try:
+        return Connection(user=pwd.getpwuid(uid).pw_name, address=address, since=since)
+    except KeyError:
+        return None
 
 
 def stranger(settings: Settings) -> str:
@@ -140,8 +167,37 @@ def _credentials() -> dict[str, FileState]:
         names = os.listdir(_oath.DIRECTORY)
     except FileNotFoundError:
         return {}
-    found = {name: read_file(_oath.credential_path(name)) for name in names if not name.endswith((".lock", ".new"))}
+    names = [name for name in names if not name.startswith(".") and not name.endswith(_LOCK_ENDINGS)]
+    found = {name: read_file(_oath.credential_path(name)) for name in names}
     return {name: file for name, file in found.items() if file is not None}
+
+
+def _lock_files() -> list[str]:
+    return [path for ending in _LOCK_ENDINGS for path in glob.glob(f"{_oath.DIRECTORY}/*{ending}")]
+
+
+def _is_stale(path: str) -> bool:
+    """Whether pam_oath left this behind: it is old, and no process holds the lock that pam_oath takes on it."""
+    try:
+        with open(path, "rb+") as file:
+            if time.time() - os.fstat(file.fileno()).st_mtime < _STALE_SECONDS:
+                return False
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _tallies() -> dict[str, bytes]:
+    try:
+        names = os.listdir(_pam.TALLY_DIRECTORY)
+    except FileNotFoundError:
+        return {}
+    tallies = {}
+    for name in names:
+        with contextlib.suppress(OSError), open(os.path.join(_pam.TALLY_DIRECTORY, name), "rb") as file:
+            tallies[name] = file.read()
+    return tallies
 
 
 def _groups_of(people: t.Iterable[pwd.struct_passwd]) -> dict[str, tuple[str, ...]]:
@@ -225,30 +281,29 @@ def _sshd_views(
         return nothing, str(error), None
 
 
-def _connection() -> Connection | None:
-    """The ssh session above this process. sudo and su hide it from the environment, not from its first process."""
-    found = None
-    pid = os.getpid()
-    while pid > 1:
-        try:
-            with open(f"/proc/{pid}/environ", "rb") as file:
-                environment = file.read().split(b"\0")
-            uid = os.stat(f"/proc/{pid}").st_uid
-            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-                parent = int(file.read().rpartition(")")[2].split()[1])
-        except OSError:
-            break
-        for variable in environment:
-            if variable.startswith(b"SSH_CONNECTION="):
-                found = (uid, variable.partition(b"=")[2].split(b" ")[0].decode("ascii", "replace"))
-        pid = parent
-    if found is None:
-        return None
-    uid, address = found
+class _Process(t.NamedTuple):
+    uid: int
+    parent: int
+    started: float
+    ssh_client: str
+
+
+def _process(pid: int) -> _Process | None:
+    """What proc(5) tells of a process."""
     try:
-        return Connection(user=pwd.getpwuid(uid).pw_name, address=address)
-    except KeyError:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            environment = dict(pair.partition(b"=")[::2] for pair in file.read().split(b"\0"))
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+        uid = os.stat(f"/proc/{pid}").st_uid
+    except OSError:
         return None
+    return _Process(
+        uid=uid,
+        parent=int(fields[1]),
+        started=int(fields[19]) / os.sysconf("SC_CLK_TCK"),
+        ssh_client=environment.get(b"SSH_CONNECTION", b"").partition(b" ")[0].decode("ascii", "replace"),
+    )
 
 
 def _code_module() -> bytes | None:

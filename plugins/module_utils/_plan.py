@@ -23,7 +23,6 @@ from ansible_collections.fleet.auth.plugins.module_utils._changes import (
     Plan,
     ReloadSshd,
     Remove,
-    RemoveDirectory,
     Write,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings, User
@@ -53,6 +52,15 @@ def protected_services(state: HostState) -> tuple[str, ...]:
     """The services whose file has our block."""
     prefix = _pam.DIRECTORY + "/"
     return tuple(sorted(p[len(prefix) :] for p, text in state.texts(prefix).items() if _pam.is_protected(text)))
+
+
+def _no_timer(settings: Settings, state: HostState) -> list[str]:
+    if not settings.rollback_after or state.has_systemd:
+        return []
+    return [
+        f"systemd does not run on {state.hostname}, so no timer can put the host back if nobody gets in afterwards. "
+        "Set rollback_after to 0 to go on without one."
+    ]
 
 
 class _Changes:
@@ -85,10 +93,6 @@ class _Changes:
             self.files[path] = FileState(content="", mode=mode)
             self.changes.append(MakeDirectory(path, mode))
 
-    def remove_directory(self, path: str) -> None:
-        if self.files.pop(path, None) is not None:
-            self.changes.append(RemoveDirectory(path, with_files=path == _pam.TALLY_DIRECTORY))
-
     def text(self, path: str) -> str | None:
         file = self.files.get(path)
         return None if file is None else file.content
@@ -96,6 +100,10 @@ class _Changes:
     def unprotect(self, service: str) -> None:
         path = f"{_pam.DIRECTORY}/{service}"
         self.write(path, _pam.unprotect(service, t.cast(str, self.text(path))))
+
+
+def _remove_stale_locks(do: _Changes) -> None:
+    do.changes += [Remove(path) for path in do.state.stale_locks]
 
 
 class _Enable:
@@ -115,6 +123,7 @@ class _Enable:
 
     def plan(self) -> Plan:
         missing = self._missing_packages()
+        self.refusals += _no_timer(self.settings, self.state)
         self._check_users()
         texts = self._protected_texts()
         if self.settings.ssh:
@@ -249,6 +258,7 @@ class _Enable:
         do, settings = self.changes, self.settings
         ssh_before, ssh = "sshd" in self.old_services, "sshd" in texts
         policy = self._policy()
+        _remove_stale_locks(do)
         self._prepare(ssh)
 
         if not self.was_active and (texts or self.old_services):
@@ -362,7 +372,8 @@ class _Disable:
         self.state = state
 
     def plan(self) -> Plan:
-        do, refusals, warnings = _Changes(self.state), [], []
+        do, refusals, warnings = _Changes(self.state), _no_timer(self.settings, self.state), []
+        _remove_stale_locks(do)
         if _pam.asks_for_code(do.text(_pam.SWITCH), _oath.MODULE):
             do.write(_pam.SWITCH, _pam.PASS_THROUGH, 0o644)
         if do.text(_sshd.DROP_IN) is not None:
@@ -382,13 +393,15 @@ class _Disable:
             _recovery.COMMAND,
         ):
             do.remove(path)
+        kept = set(self.state.credentials)
         if self.settings.purge_credentials:
             for user in sorted(self.state.credentials):
                 if tokens_of(self.state, user):
+                    kept.remove(user)
                     do.changes.append(Remove(_oath.credential_path(user)))
                 else:
                     warnings.append(f"{_oath.credential_path(user)} is not a credential of {user}; it was left alone.")
         for path in sorted(OWN_DIRECTORIES, reverse=True):
-            if path != _oath.DIRECTORY or self.settings.purge_credentials:
-                do.remove_directory(path)
+            if path != _oath.DIRECTORY or not kept:
+                do.remove(path)
         return Plan(tuple(do.changes), tuple(refusals), tuple(warnings))

@@ -10,7 +10,28 @@ from ansible_collections.fleet.auth.plugins.module_utils import _oath, _pam, _ss
 
 COMMAND = "/usr/local/sbin/twofactor-recover"
 TMPFILES = "/etc/tmpfiles.d/fleet-auth.conf"
-JOURNAL = "/var/lib/fleet-auth/journal.json"
+JOURNAL = "/var/lib/fleet-auth/undo"
+LOCK = "/run/fleet-auth.lock"
+TIMER = "fleet-auth-undo"
+BOOT_UNIT = "/etc/systemd/system/fleet-auth-undo-at-boot.service"
+BOOT_LINK = "/etc/systemd/system/multi-user.target.wants/fleet-auth-undo-at-boot.service"
+STAGED = ".*.fleet-auth-*"
+"""The names of files that a change under way has laid ready, or kept."""
+STAGING_DIRECTORIES = (
+    "/etc",
+    _pam.DIRECTORY,
+    _sshd.DROP_IN_DIRECTORY,
+    _oath.DIRECTORY,
+    "/etc/security",
+    "/etc/tmpfiles.d",
+    "/usr/local/sbin",
+    "/usr/libexec",
+    "/usr/libexec/fleet-auth",
+    "/run",
+    "/run/fleet-auth",
+    "/etc/systemd/system",
+    "/var/lib/fleet-auth",
+)
 
 # tmpfiles.d(5): the tally of wrong codes has to be there for anything to be counted; pam_oath takes a lock that was
 # left behind for one in use, for ever.
@@ -21,18 +42,54 @@ r! {_oath.DIRECTORY}/*.lock
 r! {_oath.DIRECTORY}/*.new
 """
 
-SCRIPT = f"""\
-#!/bin/sh
-# Managed by fleet.auth. Switches two-factor login off on this host, at once, with no network, no Ansible and no Python.
+# What the shell scripts share. sshd that does not run needs no reload.
+SHELL_PRELUDE = f"""\
 set -u
 PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 umask 022
 
-switch={_pam.SWITCH}
 drop_in={_sshd.DROP_IN}
-tally={_pam.TALLY_DIRECTORY}
 journal={JOURNAL}
+
+reload_sshd() {{
+    for unit in ssh.service sshd.service; do
+        if systemctl is-active --quiet "$unit" 2>/dev/null; then
+            systemctl reload "$unit"
+            return
+        fi
+    done
+    if [ -s /run/sshd.pid ]; then
+        kill -HUP "$(cat /run/sshd.pid)" 2>/dev/null
+    fi
+    return 0
+}}
+
+# Another change under way ends first; one that hangs stops nobody.
+take_turns() {{
+    if command -v flock >/dev/null && touch {LOCK} 2>/dev/null; then
+        exec 9>>{LOCK}
+        flock -w 15 9
+    fi
+}}
+
+forget_change() {{
+    systemctl stop {TIMER}.timer 2>/dev/null
+    rm -f {BOOT_UNIT} {BOOT_LINK}
+    for directory in {" ".join(STAGING_DIRECTORIES)}; do
+        rm -rf "$directory"/{STAGED}
+    done
+    rmdir "${{journal%/*}}" 2>/dev/null
+    return 0
+}}
+"""
+
+SCRIPT = f"""\
+#!/bin/sh
+# Managed by fleet.auth. Switches two-factor login off on this host, at once, with no network, no Ansible and no Python.
+{SHELL_PRELUDE}
+switch={_pam.SWITCH}
+tally={_pam.TALLY_DIRECTORY}
 
 usage() {{
     cat <<'END'
@@ -65,30 +122,20 @@ replace() {{
     return 1
 }}
 
-reload_sshd() {{
-    for unit in ssh.service sshd.service; do
-        if systemctl is-active --quiet "$unit" 2>/dev/null; then
-            systemctl reload "$unit" && return 0
-            fail "sshd does not take its configuration: see 'sshd -t' and 'systemctl status $unit'"
-        fi
-    done
-    if [ -s /run/sshd.pid ]; then
-        kill -HUP "$(cat /run/sshd.pid)" 2>/dev/null
-    fi
-    return 0
-}}
-
 recover_everyone() {{
     changed=no
-    rm -f "$journal"
+    if [ -e "$journal" ]; then
+        rm -f "$journal"
+        forget_change
+    fi
     if [ -e "$switch" ] && grep -q '^auth .* {_oath.MODULE} ' "$switch"; then
         # With no room on the disk an empty file has to do: it asks for no code either.
-        printf '%s' '{_pam.PASS_THROUGH}' | replace "$switch" || : >"$switch" || fail "cannot write $switch"
+        printf '%s' '{_pam.PASS_THROUGH}' | replace "$switch" || true >"$switch" || fail "cannot write $switch"
         changed=yes
     fi
     if [ -e "$drop_in" ]; then
         rm -f "$drop_in" || fail "cannot remove $drop_in"
-        reload_sshd
+        reload_sshd || fail "sshd does not reload; see 'sshd -t'"
         changed=yes
     fi
     rm -f "$tally"/*
@@ -102,6 +149,9 @@ recover_everyone() {{
 recover_user() {{
     rule="auth [success=done default=ignore] pam_succeed_if.so quiet user = $1"
     rm -f "$tally/$1"
+    if [ -e "$journal" ]; then
+        /bin/sh "$journal" --now
+    fi
     if ! grep -q '^auth .* {_oath.MODULE} ' "$switch" 2>/dev/null; then
         say "two-factor login is off on this host; $1 needs no code"
         return
@@ -115,7 +165,7 @@ Without --user this command needs no room"
     pattern=$(printf '%s' "$1" | sed 's/[.]/[.]/g')
     if [ -e "$drop_in" ] && grep '^Match User ' "$drop_in" | grep -qvE "^Match User [^ ]*,!$pattern(,| |\\$)"; then
         sed "s/^Match User [^ ]*/&,!$1/" "$drop_in" | replace "$drop_in" || fail "cannot write $drop_in"
-        reload_sshd
+        reload_sshd || fail "sshd does not reload; see 'sshd -t'"
         changed=yes
     fi
     if [ "$changed" = yes ]; then
@@ -151,6 +201,7 @@ esac
     exit 1
 }}
 
+take_turns
 if [ $# -eq 0 ]; then
     recover_everyone
 elif id -- "$2" >/dev/null 2>&1; then

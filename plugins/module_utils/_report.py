@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.fleet.auth.plugins.module_utils import _changes, _lockout, _oath, _pam, _plan, _sshd
+from ansible_collections.fleet.auth.plugins.module_utils import _changes, _lockout, _oath, _pam, _plan, _sshd, _tally
 from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
 from ansible_collections.fleet.auth.plugins.module_utils._state import HostState
 
@@ -34,7 +34,7 @@ def enforced(settings: Settings, state: HostState) -> dict[str, bool]:
     }
 
 
-def users(settings: Settings, state: HostState) -> dict[str, dict[str, bool]]:
+def users(settings: Settings, state: HostState) -> dict[str, dict[str, t.Any]]:
     """Everyone who is enrolled or shall be, by name."""
     enrolled = _plan.enrolled_users(state)
     names = sorted({user.name for user in settings.users} | (enrolled & set(state.accounts)))
@@ -44,6 +44,8 @@ def users(settings: Settings, state: HostState) -> dict[str, dict[str, bool]]:
             "proven": any(token.last_code is not None for token in _plan.tokens_of(state, name)),
             "in_scope": name in state.accounts
             and _lockout.in_scope(settings, name, state.accounts[name].groups, enrolled),
+            "locked": name in state.tallies
+            and _tally.locked_until(state.tallies[name], settings.lockout, state.now) is not None,
         }
         for name in names
     }
@@ -67,7 +69,7 @@ def diff(plan: _changes.Plan, state: HostState) -> list[dict[str, str]]:
     for change in plan.changes:
         if isinstance(change, _changes.Write):
             after[change.path] = change.content
-        elif isinstance(change, (_changes.Remove, _changes.RemoveDirectory)):
+        elif isinstance(change, _changes.Remove):
             after[change.path] = ""
         elif isinstance(change, _changes.MakeDirectory):
             after[change.path] = f"directory, mode {change.mode:04o}\n"
@@ -100,7 +102,7 @@ def _shown(state: HostState, path: str) -> str:
 def _in_words(change: _changes.Change) -> str:
     if isinstance(change, _changes.ReloadSshd):
         return "reload sshd"
-    if isinstance(change, (_changes.Remove, _changes.RemoveDirectory)):
+    if isinstance(change, _changes.Remove):
         return f"remove {change.path}"
     return f"{'make' if isinstance(change, _changes.MakeDirectory) else 'write'} {change.path}"
 

@@ -19,6 +19,7 @@ WINDOW = (0, 10)
 ATTEMPTS = (1, 100)
 LOCKOUT_SECONDS = (1, 604_800)
 MAX_ERROR_SECONDS = 30.0
+ROLLBACK_SECONDS = (15, 3600)
 SECRET_BYTES = (16, 32)
 
 FIRST_FACTORS = ("publickey", "password")
@@ -100,6 +101,7 @@ class Settings:
     lockout: Lockout = Lockout()
     time_sync: TimeSync = TimeSync()
     purge_credentials: bool = False
+    rollback_after: int = 0
 
     @classmethod
     def from_options(cls, options: t.Mapping[str, t.Any]) -> Settings:
@@ -128,6 +130,7 @@ class Settings:
             lockout=lockout,
             time_sync=time_sync,
             purge_credentials=options["purge_credentials"],
+            rollback_after=options["rollback_after"],
         )
         problems += _problems(settings)
         if problems:
@@ -203,6 +206,9 @@ def _problems(wanted: Settings) -> t.Iterator[str]:
     yield from _bounded("lockout.attempts", wanted.lockout.attempts, ATTEMPTS)
     yield from _bounded("lockout.unlock_seconds", wanted.lockout.unlock_seconds, LOCKOUT_SECONDS, " seconds")
     yield from _bounded("lockout.count_seconds", wanted.lockout.count_seconds, LOCKOUT_SECONDS, " seconds")
+
+    if wanted.rollback_after != 0:
+        yield from _bounded("rollback_after", wanted.rollback_after, ROLLBACK_SECONDS, " seconds, or 0 for no timer")
 
     backend = BACKENDS[wanted.backend]
     if wanted.interval not in backend.intervals:
@@ -291,4 +297,5 @@ def argument_spec() -> dict[str, t.Any]:
             },
         },
         "purge_credentials": {"type": "bool", "default": False},
+        "rollback_after": {"type": "int", "default": 0},
     }

@@ -66,6 +66,8 @@ class Connection:
 
     user: str
     address: str
+    since: float = 0.0
+    """When it was made, in seconds since boot."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,16 @@ class HostState:
     """What sshd makes of its configuration for the connection's account from the connection's address."""
     code_module: bytes | None = field(default=None, repr=False)
     """The backend's PAM module, if it is installed."""
+    has_systemd: bool = True
+    """Whether systemd runs, and with it timers."""
+    pending: bool = False
+    """Whether a change waits to be confirmed, or died half-way."""
+    stale_locks: tuple[str, ...] = ()
+    """Files that pam_oath left behind and that deny its user every code."""
+    tallies: t.Mapping[str, bytes] = field(default_factory=dict)
+    """The tallies of wrong codes, by user."""
+    now: float = 0.0
+    """When this was seen, in seconds since the epoch."""
     os_family: str = "debian"
     """Which names its packages have: a key of the backend's packages, by ID and ID_LIKE of os-release(5)."""
 

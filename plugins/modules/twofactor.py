@@ -71,6 +71,11 @@ os_family:
   returned: success
   type: str
   sample: debian
+confirmation:
+  description: What M(fleet.auth.twofactor_confirm) wants, where a change waits to be confirmed; empty otherwise.
+  returned: success
+  type: str
+  sample: 5f2b9c0a41d3e877
 new_secrets:
   description: The users whose credential is made by this run, and who have to enrol.
   returned: success
@@ -99,7 +104,11 @@ users:
       description: Whether the account needs a code.
       type: bool
       sample: true
-  sample: {alice: {enrolled: true, proven: false, in_scope: true}}
+    locked:
+      description: Whether wrong codes have closed the code step for the account.
+      type: bool
+      sample: false
+  sample: {alice: {enrolled: true, proven: false, in_scope: true, locked: false}}
 time_sync:
   description: The state of the clock, as M(fleet.auth.time_sync_info) returns it; not read with O(enabled=false).
   returned: always, except for bad options

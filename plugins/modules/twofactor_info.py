@@ -48,12 +48,17 @@ users:
   description: Everyone who is enrolled or shall be, as M(fleet.auth.twofactor) returns it.
   returned: success
   type: dict
-  sample: {alice: {enrolled: true, proven: true, in_scope: true}}
+  sample: {alice: {enrolled: true, proven: true, in_scope: true, locked: false}}
 time_sync:
   description: The state of the clock, as M(fleet.auth.time_sync_info) returns it.
   returned: success
   type: dict
   sample: {in_sync: true, service: chrony, source: 192.0.2.10, error_seconds: 0.002, reason: in sync}
+pending:
+  description: Whether a change waits to be confirmed, or died half-way. The next run puts it back.
+  returned: success
+  type: bool
+  sample: false
 would_be_locked_out:
   description: Who can log in today, and could not any more if sshd and O(services) asked for the code now.
   returned: success

@@ -1,0 +1,158 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The journal of a change under way: a shell script that puts the host back.
+
+It is there before the first file of the host is touched. The run itself starts it when a step fails, the next run when
+it finds it, a timer when nobody confirms the change, a boot after a loss of power, and at the console anybody who is
+root. Everything it needs was laid ready beside the files in question, so that it only renames and needs no room.
+
+A step is undone only if it was carried out, which the files laid ready tell; so the script may be killed and started
+again at any point.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import typing as t
+
+from ansible_collections.fleet.auth.plugins.module_utils import _recovery
+
+PATH = _recovery.JOURNAL
+LOCK = _recovery.LOCK
+TIMER = _recovery.TIMER
+BOOT_UNIT = _recovery.BOOT_UNIT
+BOOT_LINK = _recovery.BOOT_LINK
+STAGED = _recovery.STAGED
+STAGING_DIRECTORIES = _recovery.STAGING_DIRECTORIES
+SYSTEMD = "/run/systemd/system"
+"""The directory that is there where systemd runs; sd_booted(3)."""
+
+Undo = t.Tuple[str, ...]
+"""A function of the script and its arguments."""
+
+_FUNCTIONS = """\
+# unwrite NEW OLD PATH: PATH was replaced by NEW, and OLD is what it was
+unwrite() {
+    if [ ! -e "$1" ] && [ -e "$2" ]; then
+        put_back "$2" "$3"
+    fi
+}
+
+# uncreate NEW PATH: PATH was not there before NEW took its name
+uncreate() {
+    if [ ! -e "$1" ] && [ -e "$2" ]; then
+        rm -f "$2" || failed=yes
+        after "$2"
+    fi
+}
+
+# unenrol NEW PATH: the same for a credential, which stays if somebody has logged in with it
+unenrol() {
+    if [ ! -e "$1" ] && ! grep -qE '^([^[:space:]]+[[:space:]]+){4}' "$2" 2>/dev/null; then
+        rm -f "$2" || failed=yes
+    fi
+}
+
+# unremove OLD PATH: PATH was renamed to OLD
+unremove() {
+    if [ -e "$1" ]; then
+        put_back "$1" "$2"
+    fi
+}
+
+# unmake PATH: the directory was not there
+unmake() {
+    rmdir "$1" 2>/dev/null
+}
+
+put_back() {
+    mv -f "$1" "$2" || failed=yes
+    after "$2"
+}
+
+after() {
+    if [ "$1" = "$drop_in" ]; then
+        reload_sshd || failed=yes
+    fi
+}
+"""
+
+
+def render(undos: t.Sequence[Undo], token: str, made: float) -> str:
+    """The script that undoes these steps, the last one first.
+
+    `token` names the change; `made` is the time since boot, in seconds, at which it began.
+    """
+    steps = "".join(f"    {shlex.join(undo)}\n" for undo in reversed(undos) if undo[0] != "unmake")
+    directories = "".join(f"    {shlex.join(undo)}\n" for undo in reversed(undos) if undo[0] == "unmake")
+    return f"""\
+#!/bin/sh
+# Puts back what a change of two-factor login by fleet.auth replaced.
+# token={token}
+# made={made:.2f}
+{_recovery.SHELL_PRELUDE}
+failed=no
+
+say() {{
+    echo "fleet.auth: $1"
+    logger -t fleet-auth -p auth.notice -- "$1" 2>/dev/null
+}}
+
+{_FUNCTIONS}
+undo() {{
+{steps}    if [ "$failed" = yes ]; then
+        say "the change of two-factor login could not be undone; 'sh $journal' tries again"
+        exit 1
+    fi
+    rm -f "$journal"
+    forget_change
+{directories}    say "the change of two-factor login was undone"
+}}
+
+main() {{
+    # --now: whoever starts it has made sure that no other change is under way.
+    [ "${{1-}}" = --now ] || take_turns
+    if [ -e "$journal" ]; then
+        undo
+    fi
+    exit 0
+}}
+
+main "$@"
+"""
+
+
+def staged(path: str, number: int) -> str:
+    """The name under which the content of a step is laid ready, on the same file system."""
+    directory, _slash, name = path.rpartition("/")
+    return f"{directory}/.{name}.fleet-auth-{number}"
+
+
+def token_of(script: str) -> str:
+    """The name of the change that a journal belongs to."""
+    found = re.search(r"^# token=(\w+)$", script, re.MULTILINE)
+    return found.group(1) if found else ""
+
+
+def made_at(script: str) -> float:
+    """When the change began, in seconds since boot."""
+    found = re.search(r"^# made=([0-9.]+)$", script, re.MULTILINE)
+    return float(found.group(1)) if found else 0.0
+
+
+BOOT_UNIT_TEXT = f"""\
+[Unit]
+Description=Undo a change of two-factor login that nobody confirmed
+ConditionPathExists={_recovery.JOURNAL}
+Before=ssh.service sshd.service
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh {_recovery.JOURNAL}
+
+[Install]
+WantedBy=multi-user.target
+"""

@@ -1,0 +1,76 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: twofactor_confirm
+short_description: Confirm a change of two-factor login over a new connection
+version_added: 1.0.0
+author:
+  - The fleet.auth contributors (@fleet-auth)
+description:
+  - Stops the timer that would put the host back, and makes the change stay that M(fleet.auth.twofactor) made with
+    O(fleet.auth.twofactor#module:rollback_after).
+  - That this module could run is the proof that a login still works, so it refuses an ssh connection that is older than
+    the change. Use C(meta=reset_connection) before it.
+options:
+  confirmation:
+    description: What M(fleet.auth.twofactor) returned as RV(fleet.auth.twofactor#module:confirmation).
+    type: str
+    required: true
+attributes:
+  check_mode:
+    description: Does nothing in check mode.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+  platform:
+    description: Target operating systems of the module.
+    support: full
+    platforms: posix
+requirements:
+  - root on the host
+seealso:
+  - module: fleet.auth.twofactor
+"""
+
+EXAMPLES = r"""
+- name: Change two-factor login, and put the host back in two minutes unless a new connection works
+  fleet.auth.twofactor:
+    ssh: true
+    exempt_users: [ansible]
+    rollback_after: 120
+  register: twofactor
+
+- name: End the connection
+  ansible.builtin.meta: reset_connection
+
+- name: Confirm over a new one
+  fleet.auth.twofactor_confirm:
+    confirmation: "{{ twofactor.confirmation }}"
+"""
+
+RETURN = r"""
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fleet.auth.plugins.module_utils._confirm import confirm
+
+
+def main() -> None:
+    confirm(
+        AnsibleModule(
+            # It names a change, and opens nothing.
+            argument_spec={"confirmation": {"type": "str", "required": True, "no_log": False}},
+            supports_check_mode=True,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
