@@ -13,7 +13,7 @@ heading = @printf '\n=== %s ===\n' '$(1)'
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup lint sanity unit scenarios test hosts demo demo-down
+.PHONY: help setup lint sanity unit scenarios test hosts demo demo-down bench
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ hosts: setup
 
 demo: hosts ## two hosts with two-factor login, shown by logging in; leaves them up
 	PYTHONPATH=tests python tests/demo/demo.py
+
+bench: hosts ## what it costs, side by side with ansible -m ping; the last line is JSON
+	PYTHONPATH=tests python tests/bench/bench.py
 
 demo-down: setup ## removes what the demo left
 	PYTHONPATH=tests python tests/demo/demo.py down
