@@ -13,6 +13,7 @@ import grp
 import ipaddress
 import os
 import pwd
+import shlex
 import stat
 import time
 import typing as t
@@ -33,6 +34,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._time_sync import SyncS
 Run = t.Callable[[t.Sequence[str]], t.Tuple[int, str, str]]
 
 _SSHD = "/usr/sbin/sshd"
+_SERVICE_OPTIONS = {"/etc/default/ssh": "SSHD_OPTS", "/etc/sysconfig/sshd": "OPTIONS"}
 _MODULE_DIRECTORIES = (
     "/lib/*/security",
     "/lib/security",
@@ -97,7 +99,7 @@ def look(settings: Settings, run: Run) -> HostState:
 
 def effective(run: Run, user: str, address: str) -> _sshd.Effective:
     """What the files on disk give this user from this address, as sshd reads them; sshd(8), -T and -C."""
-    code, out, error = run([_SSHD, "-T", "-C", f"user={user},host={address},addr={address}"])
+    code, out, error = run([_SSHD, *_service_options(), "-T", "-C", f"user={user},host={address},addr={address}"])
     if code != 0:
         raise SshdError(error.strip() or f"{_SSHD} -T ended with {code}")
     return _sshd.parse_effective(out)
@@ -119,6 +121,18 @@ def connection() -> Connection | None:
         return Connection(user=pwd.getpwuid(uid).pw_name, address=address, since=since)
     except KeyError:
         return None
+
+
+def _service_options() -> list[str]:
+    """What the service starts sshd with: `-o` there wins over every file."""
+    options: list[str] = []
+    for path, variable in _SERVICE_OPTIONS.items():
+        file = read_file(path)
+        for line in (file.content if file else "").splitlines():
+            name, _equals, value = line.strip().partition("=")
+            if name == variable:
+                options = shlex.split(" ".join(shlex.split(value, comments=True)))
+    return options
 
 
 def stranger(settings: Settings) -> str:
@@ -307,7 +321,8 @@ def _process(pid: int) -> _Process | None:
 
 
 def _code_module() -> bytes | None:
-    for directory in _MODULE_DIRECTORIES:
+    for directory in _SERVICE_OPTIONS = {"/etc/default/ssh": "SSHD_OPTS", "/etc/sysconfig/sshd": "OPTIONS"}
+_MODULE_DIRECTORIES:
         for path in glob.glob(f"{directory}/{_oath.MODULE}"):
             with open(path, "rb") as file:
                 return file.read()
