@@ -321,8 +321,7 @@ def _process(pid: int) -> _Process | None:
 
 
 def _code_module() -> bytes | None:
-    for directory in _SERVICE_OPTIONS = {"/etc/default/ssh": "SSHD_OPTS", "/etc/sysconfig/sshd": "OPTIONS"}
-_MODULE_DIRECTORIES:
+    for directory in _MODULE_DIRECTORIES:
         for path in glob.glob(f"{directory}/{_oath.MODULE}"):
             with open(path, "rb") as file:
                 return file.read()
