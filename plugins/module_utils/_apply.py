@@ -178,7 +178,7 @@ def _stage(changes: t.Sequence[_changes.Change], undos: list[_journal.Undo]) -> 
             undos.append(("unenrol", new, change.path))
         else:
             steps.append(_update_step(change, new, old))
-            undos.append(("unwrite", new, old, change.path))
+            undos.append(("unrenew", new, old, change.path))
     for directory in {os.path.dirname(undo[-1]) for undo in undos}:
         _sync_directory(os.path.join(directory, ""))
     return steps
@@ -233,7 +233,7 @@ def _sweep() -> None:
 
 def _stop_timer(actions: Actions) -> None:
     if os.path.isdir(_journal.SYSTEMD):
-        actions.run(["systemctl", "stop", f"{_journal.TIMER}.timer"])
+        actions.run(["systemctl", "stop", f"{_journal.TIMER}.timer", f"{_journal.TIMER}.service"])
 
 
 # Files
@@ -252,12 +252,17 @@ def _write(path: str, content: bytes, mode: int, uid: int, gid: int) -> None:
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     _unlink(path)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fchown(file.fileno(), uid, gid)
-        os.fchmod(file.fileno(), mode)
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchown(file.fileno(), uid, gid)
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+    except OSError as error:
+        # For a person who has to make room.
+        error.filename = path
+        raise
 
 
 def _replace(path: str, content: bytes, mode: int) -> None:
@@ -301,9 +306,9 @@ def _new_credential(change: _changes.Enrol) -> bytes:
 def _update_step(change: _changes.Enrol, new: str, old: str) -> _Step:
     def step(_actions: Actions) -> None:
         with _credential_lock(change.path):
-            with open(change.path, encoding="ascii") as file:
-                text = change.text(file.read(), b"")
+            text = change.text(_read_credential(change.path), b"")
             _write(new, text.encode("ascii"), 0o600, 0, 0)
+            os.link(new, f"{new}.kept")
             os.link(change.path, old)
             os.rename(new, change.path)
         _sync_directory(change.path)
@@ -314,13 +319,17 @@ def _update_step(change: _changes.Enrol, new: str, old: str) -> _Step:
 def use_code(path: str, use: t.Callable[[str], str | None]) -> bool:
     """Let `use` take a code from a credential file: it gets the text, and returns it with the code used up."""
     with _credential_lock(path):
-        with open(path, encoding="ascii") as file:
-            used = use(file.read())
+        used = use(_read_credential(path))
         if used is not None:
             _write(f"{path}.new", used.encode("ascii"), 0o600, 0, 0)
             os.rename(f"{path}.new", path)
             _sync_directory(path)
     return used is not None
+
+
+def _read_credential(path: str) -> str:
+    with open(path, "rb") as file:
+        return file.read().decode("ascii")
 
 
 @contextlib.contextmanager

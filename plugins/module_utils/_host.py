@@ -171,7 +171,7 @@ def read_file(path: str) -> FileState | None:
 def _files() -> dict[str, FileState]:
     paths = {*OWN_FILES, *OWN_DIRECTORIES, _sshd.CONFIG, COCKPIT_DISALLOWED}
     paths.update(glob.glob(f"{_pam.DIRECTORY}/*"))
-    paths.update(glob.glob(f"{_sshd.DROP_IN_DIRECTORY}/*.conf"))
+    paths.update(glob.glob(f"{_sshd.DROP_IN_DIRECTORY}/*"))
     found = {path: read_file(path) for path in paths}
     return {path: file for path, file in found.items() if file is not None}
 

@@ -18,7 +18,7 @@ import re
 import shlex
 import typing as t
 
-from ansible_collections.fleet.auth.plugins.module_utils import _recovery
+from ansible_collections.fleet.auth.plugins.module_utils import _pam, _recovery
 
 PATH = _recovery.JOURNAL
 LOCK = _recovery.LOCK
@@ -36,14 +36,14 @@ Undo = t.Tuple[str, ...]
 _FUNCTIONS = """\
 # unwrite NEW OLD PATH: PATH was replaced by NEW, and OLD is what it was
 unwrite() {
-    if [ ! -e "$1" ] && [ -e "$2" ]; then
+    if [ ! -e "$1" ]; then
         put_back "$2" "$3"
     fi
 }
 
 # uncreate NEW PATH: PATH was not there before NEW took its name
 uncreate() {
-    if [ ! -e "$1" ] && [ -e "$2" ]; then
+    if [ ! -e "$1" ]; then
         rm -f "$2" || failed=yes
         after "$2"
     fi
@@ -56,11 +56,17 @@ unenrol() {
     fi
 }
 
+# unrenew NEW OLD PATH: as unwrite, for a credential, which stays if somebody has logged in with it: then it is not what
+# the change made of it, NEW.kept, any more
+unrenew() {
+    if [ ! -e "$1" ] && [ -e "$2" ] && [ "$(cat "$1.kept")" = "$(cat "$3")" ]; then
+        put_back "$2" "$3"
+    fi
+}
+
 # unremove OLD PATH: PATH was renamed to OLD
 unremove() {
-    if [ -e "$1" ]; then
-        put_back "$1" "$2"
-    fi
+    put_back "$1" "$2"
 }
 
 # unmake PATH: the directory was not there
@@ -68,8 +74,11 @@ unmake() {
     rmdir "$1" 2>/dev/null
 }
 
+# OLD is not there if this script has been here before, and was killed then, perhaps just before the reload.
 put_back() {
-    mv -f "$1" "$2" || failed=yes
+    if [ -e "$1" ]; then
+        mv -f "$1" "$2" || failed=yes
+    fi
     after "$2"
 }
 
@@ -91,8 +100,8 @@ def render(undos: t.Sequence[Undo], token: str, made: float) -> str:
     return f"""\
 #!/bin/sh
 # Puts back what a change of two-factor login by fleet.auth replaced.
-# token={token}
 # made={made:.2f}
+token={token}
 {_recovery.SHELL_PRELUDE}
 failed=no
 
@@ -109,13 +118,18 @@ undo() {{
     fi
     rm -f "$journal"
     forget_change
-{directories}    say "the change of two-factor login was undone"
+{directories}    # A boot has made no tally where it did not find the rule for it.
+    if [ -e {_recovery.TMPFILES} ]; then
+        mkdir -p {_pam.TALLY_DIRECTORY} && chmod 0700 {_pam.TALLY_DIRECTORY}
+    fi
+    say "the change of two-factor login was undone"
 }}
 
 main() {{
     # --now: whoever starts it has made sure that no other change is under way.
     [ "${{1-}}" = --now ] || take_turns
-    if [ -e "$journal" ]; then
+    # Whoever had to wait may find the journal of the next change.
+    if grep -qsx "token=$token" "$journal"; then
         undo
     fi
     exit 0
@@ -133,7 +147,7 @@ def staged(path: str, number: int) -> str:
 
 def token_of(script: str) -> str:
     """The name of the change that a journal belongs to."""
-    found = re.search(r"^# token=(\w+)$", script, re.MULTILINE)
+    found = re.search(r"^token=(\w+)$", script, re.MULTILINE)
     return found.group(1) if found else ""
 
 

@@ -10,8 +10,8 @@ import ipaddress
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.fleet.auth.plugins.module_utils import _sshd
-from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
+from ansible_collections.fleet.auth.plugins.module_utils import _oath, _pam, _sshd
+from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings, User
 from ansible_collections.fleet.auth.plugins.module_utils._state import COCKPIT_DISALLOWED, Account, HostState
 
 
@@ -54,9 +54,37 @@ def lockouts(
             yield Lockout(account.name, tuple(lost), _no_credential(state, account.name, lost))
 
 
+def credential_problems(settings: Settings, state: HostState) -> t.Iterator[str]:
+    """Every account whose credential file lets nobody in, or would let the account off because it is gone."""
+    asked = (state.text(_pam.SCOPE_USERS) or "").split() if settings.scope == "enrolled" else ()
+    for name in sorted({*state.credentials, *asked} & set(state.accounts)):
+        user = settings.user(name)
+        if user is None or user.present:
+            yield from _credential_problem(settings, state, name, user)
+
+
+def _credential_problem(settings: Settings, state: HostState, name: str, user: User | None) -> t.Iterator[str]:
+    file = state.credentials.get(name)
+    credential = f"the credential of {name} on {state.hostname}, {_oath.credential_path(name)},"
+    if file is None:
+        if user is None and in_scope(settings, name, state.accounts[name].groups, {name}):
+            yield (
+                f"{credential} is gone, which must not let {name} off: every code is denied. Restore the file, enrol "
+                f"{name} anew with users, or take {name} out with state: absent."
+            )
+        return
+    try:
+        tokens = _oath.parse_credential(file.content, name)
+    except _oath.CredentialError as error:
+        yield f"{credential} {error}: every code is denied. Restore the file, or remove it and enrol {name} anew."
+        return
+    if user and all(token.interval is None for token in tokens):
+        yield f"{credential} holds no time-based token. Add one, or remove the file and enrol {name} anew."
+
+
 def _from_sshd(settings: Settings, state: HostState, account: Account, enrolled: bool) -> Lockout | None:
     sshd, name, host = account.sshd, account.name, state.hostname
-    root_login = sshd.first("permitrootlogin") if name == "root" else "yes"
+    root_login = sshd.first("permitrootlogin") if account.uid == 0 else "yes"
     admitted = root_login != "no" and _sshd.admits(sshd, name, account.groups)
     by_key = admitted and account.has_key and sshd.on("pubkeyauthentication")
     by_password = (
@@ -72,8 +100,8 @@ def _from_sshd(settings: Settings, state: HostState, account: Account, enrolled:
         line = _sshd.setting_line(state.texts(_sshd.CONFIG), "PermitRootLogin")
         message = (
             f"{who} logs in to sshd on {host} with a key alone, and under PermitRootLogin {root_login} ({line}) sshd "
-            "refuses a key with a code as well: root would be locked out. Exempt root with exempt_users, or enrol root "
-            "and set PermitRootLogin yes."
+            f"refuses a key with a code as well: {name} would be locked out. Exempt {name} with exempt_users, or enrol "
+            f"{name} and set PermitRootLogin yes."
         )
     elif not enrolled:
         message = _no_credential(state, who, ["sshd"], name)

@@ -29,7 +29,9 @@ PACKAGES = {"debian": "libpam-oath", "rhel": "pam_oath", "suse": "pam_oath"}
 # Releases of pam_oath that do not know this placeholder (before 2.6.7) deny every code.
 REQUIRED_IN_MODULE = b"${USER}"
 
-_TYPE = re.compile(r"HOTP(?:/(?P<event>E)|/T(?P<interval>30|60))?(?:/(?P<digits>[678]))?")
+_TYPE = re.compile(r"HOTP(?:/(?:E|T(?P<interval>30|60))(?:/(?P<digits>[678]))?)?")
+_FIELD = re.compile(r"[^ \t\r]+")
+_HISTORY = re.compile(r"[0-9]{1,19} [0-9]+ [0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}L")
 # strftime format of the last field of a line.
 LAST_USED = "%Y-%m-%dT%H:%M:%SL"
 
@@ -61,7 +63,7 @@ class Token:
     interval: int | None = 30
     """The time step in seconds; None for an event-based token (HOTP)."""
     digits: int | None = None
-    """The length of a code where the line fixes it; usually the PAM line does."""
+    """What the line says of a code's length. It counts for nothing beside the option of the PAM line."""
     pin: str = "-"
     counter: int = 0
     last_code: str | None = field(default=None, repr=False)
@@ -105,9 +107,7 @@ def parse_credential(text: str, user: str) -> tuple[Token, ...]:
     over such a line, and rewrites the file without it at the next login.
     """
     tokens = tuple(
-        _parse_line(line, number, user)
-        for number, line in enumerate(text.splitlines(), start=1)
-        if line.strip() and not line.startswith("#")
+        _parse_line(line, number, user) for number, line in enumerate(text.split("\n"), start=1) if _holds_token(line)
     )
     if not tokens:
         raise CredentialError("holds no token")
@@ -120,9 +120,9 @@ def update_credential(text: str, user: str, key: bytes | None, interval: int) ->
     A line that is right already stays as it is, byte for byte, and so does every other line. A new key starts with no
     history; a new interval keeps what is known of the last code.
     """
-    lines = text.splitlines(keepends=True)
+    lines = text.split("\n")
     for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.startswith("#"):
+        if not _holds_token(line):
             continue
         token = _parse_line(line, number, user)
         if token.interval is None:
@@ -131,8 +131,8 @@ def update_credential(text: str, user: str, key: bytes | None, interval: int) ->
         if key is not None and key != token.key:
             wanted = Token(user=user, key=key, interval=interval, pin=token.pin)
         if wanted != token:
-            lines[number - 1] = wanted.render() + "\n"
-        return "".join(lines)
+            lines[number - 1] = wanted.render()
+        return "\n".join(lines)
     raise CredentialError("holds no time-based token")
 
 
@@ -148,42 +148,47 @@ def use_code(text: str, user: str, code: str, rules: CodeRules, clock: Clock) ->
     """Take a code as a login would: the file with the code used up, or None where the code is not right.
 
     As in liboath, a time-based code is right within `window` steps before and after now unless it, or a later one,
-    was used; an event-based code is right within `window` steps from the counter, and the current one always.
+    was used; an event-based code is right up to `window` steps after the last one that was used.
     """
     if len(code) != rules.digits or not code.isascii() or not code.isdigit():
         return None
-    lines = text.splitlines(keepends=True)
+    lines = text.split("\n")
     for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.startswith("#"):
+        if not _holds_token(line):
             continue
         token = _parse_line(line, number, user)
-        if token.digits not in (None, len(code)):
-            continue
         counter = _matching_counter(token, code, rules.window, clock.seconds)
         if counter is not None:
-            lines[number - 1] = replace(token, counter=counter, last_code=code, last_used=clock.local).render() + "\n"
-            return "".join(lines)
+            lines[number - 1] = replace(token, counter=counter, last_code=code, last_used=clock.local).render()
+            return "\n".join(lines)
     return None
 
 
 def _matching_counter(token: Token, code: str, window: int, now: float) -> int | None:
-    """The counter to keep with a right code: liboath counts events, and leaves that of a time-based token alone."""
+    """The counter to keep with a right code: the event that it stands for. In a time-based token it means nothing."""
     if token.interval is None:
-        for counter in range(token.counter, token.counter + max(1, window)):
-            if hmac.compare_digest(hotp(token.key, counter, len(code)), code):
-                return counter + 1
-        return None
+        first = token.counter if token.last_code is None else token.counter + 1
+        return _step_of(token.key, range(first, token.counter + window + 1), code)
     step = int(now) // token.interval
-    valid = [hotp(token.key, counter, len(code)) for counter in range(max(0, step - window), step + window + 1)]
-    if code not in valid:
+    steps = range(max(0, step - window), step + window + 1)
+    found = _step_of(token.key, steps, code)
+    if found is None:
         return None
-    if token.last_code in valid and valid.index(token.last_code) >= valid.index(code):
-        return None
-    return token.counter
+    # The last code may be of another length, from before a change of it.
+    used = _step_of(token.key, steps, token.last_code) if token.last_code else None
+    return None if used is not None and used >= found else token.counter
+
+
+def _step_of(key: bytes, steps: t.Iterable[int], code: str) -> int | None:
+    return next((step for step in steps if hmac.compare_digest(hotp(key, step, len(code)), code)), None)
+
+
+def _holds_token(line: str) -> bool:
+    return bool(line.strip()) and not line.startswith("#")
 
 
 def _parse_line(line: str, number: int, user: str) -> Token:
-    fields = line.split()
+    fields = _FIELD.findall(line)
     kind = _TYPE.fullmatch(fields[0])
     if not kind:
         raise CredentialError(f"line {number} has a type that pam_oath does not know")
@@ -207,6 +212,6 @@ def _parse_line(line: str, number: int, user: str) -> Token:
     )
     if len(fields) == 4:
         return token
-    if len(fields) != 7 or not fields[4].isdigit():
+    if not _HISTORY.fullmatch(" ".join(fields[4:])):
         raise CredentialError(f"line {number} has a history that is cut short")
     return replace(token, counter=int(fields[4]), last_code=fields[5], last_used=fields[6])

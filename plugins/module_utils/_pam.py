@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
+from ansible_collections.fleet.auth.plugins.module_utils._settings import PAM_LINE, Settings
 
 DIRECTORY = "/etc/pam.d"
 SWITCH = f"{DIRECTORY}/twofactor"
@@ -21,6 +21,8 @@ KEY_ACCEPTED = "/usr/libexec/fleet-auth/ssh-key-accepted"
 TALLY_DIRECTORY = "/run/fleet-auth/faillock"
 SCOPE_USERS = "/etc/security/twofactor-users"
 EXEMPT_ORIGINS = "/etc/security/twofactor-access.conf"
+NEXT = ".next"
+"""What is added to the names of the lists that a switch goes by until the old ones are replaced."""
 
 _BEGIN = "# BEGIN fleet.auth twofactor: in place of the next line"
 _REPLACED = "#| "
@@ -29,15 +31,13 @@ _END = "# END fleet.auth twofactor"
 _HEADER = "# The code step of two-factor login. Managed by fleet.auth: changes made here are lost.\n"
 PASS_THROUGH = _HEADER + "auth required pam_permit.so\n"
 
-_AUTH_LINE = re.compile(r"-?auth[ \t]+(?P<control>\[[^\]]*\]|\S+)[ \t]+(?P<module>\S+)", re.IGNORECASE)
-_INCLUDE_LINE = re.compile(r"@include[ \t]+(?P<module>\S+)")
-_OTHER_STACKS = re.compile(r"common-(account|password|session(-noninteractive)?)")
+# What libpam takes for one word: anything in brackets, or up to the next blank.
+_WORD = re.compile(r"\[((?:\\\]|[^\]])*)\]?|([^ \t\[][^ \t]*)")
+_INCLUDES = ("@include", "include", "substack")
 _PRIMARY = ("common-auth", "password-auth", "system-auth")
 # Modules that may end a service's stack before the primary authentication: root needs no password for su, and a client
 # certificate of Cockpit is an authentication of its own that an administrator has to switch on.
 _MAY_END_EARLY = ("pam_rootok.so", "pam_cockpit_cert.so")
-# A configuration line that libpam cuts is a line that denies everyone; releases before 1.6 read 1024 bytes.
-_LINE_LENGTH = 800
 
 KEY_ACCEPTED_SCRIPT = """\
 #!/bin/sh
@@ -47,6 +47,22 @@ case "${SSH_AUTH_INFO_0-}" in
 *) exit 1 ;;
 esac
 """
+
+
+class _Step(t.NamedTuple):
+    """One line of an auth stack. What is included stands as the module of a control that includes it."""
+
+    control: str
+    module: str
+
+
+class _Included(t.NamedTuple):
+    """One line of an included stack, and where it stands."""
+
+    path: str
+    number: int
+    line: str
+    control: str
 
 
 class PamError(ValueError):
@@ -65,10 +81,11 @@ def protect(service: str, text: str, included: t.Mapping[str, str]) -> str:
     protected already comes out as this release would write it. Raises PamError.
     """
     lines = unprotect(service, text).split("\n")
-    position, primary = _primary(service, lines)
-    _check_before(service, lines[:position])
+    position = _primary(service, lines)
+    _check_around(service, lines, position, included)
     stack = _include_target(lines[position])
-    _check_included(service, lines[position], included.get(stack, ""))
+    _check_included(service, stack, included)
+    primary = lines[position].strip()
     step = "auth substack twofactor"
     # Under substack a wrong password would not end the stack: the code would be asked for in any case, and a wrong one
     # be counted against somebody whose password a stranger does not know.
@@ -103,10 +120,11 @@ def unprotect(service: str, text: str) -> str:
     return "\n".join([*lines[:begin], replaced, *lines[end + 1 :]])
 
 
-def switch(settings: Settings, code_line: str) -> str:
+def switch(settings: Settings, code_line: str, suffix: str = "") -> str:
     """The code step: who skips it, the tally of wrong codes, and the module that asks for the code.
 
-    Only a rule that succeeds lets anybody skip the code, so a missing or truncated list asks everyone.
+    `suffix` is added to the names of the lists that it goes by. Only a rule that succeeds lets anybody skip the code,
+    so a list that is missing asks everyone.
     """
     lock = settings.lockout
     tally = (
@@ -119,7 +137,7 @@ def switch(settings: Settings, code_line: str) -> str:
     ]
     if settings.exempt_addresses:
         lines += [
-            f"auth [perm_denied=ignore default=1] pam_access.so accessfile={EXEMPT_ORIGINS} noaudit",
+            f"auth [perm_denied=ignore default=1] pam_access.so accessfile={EXEMPT_ORIGINS}{suffix} noaudit",
             "auth [success=done default=ignore] pam_permit.so",
         ]
     if settings.scope == "groups":
@@ -127,7 +145,7 @@ def switch(settings: Settings, code_line: str) -> str:
     elif settings.scope == "enrolled":
         lines.append(
             "auth [success=done default=ignore] pam_listfile.so "
-            f"item=user sense=deny file={SCOPE_USERS} onerr=fail quiet"
+            f"item=user sense=deny file={SCOPE_USERS}{suffix} onerr=fail quiet"
         )
     lines += [
         f"auth requisite pam_faillock.so preauth silent {tally}",
@@ -138,9 +156,9 @@ def switch(settings: Settings, code_line: str) -> str:
     return _HEADER + "".join(line + "\n" for line in lines)
 
 
-def except_service(switch_text: str, service: str) -> str:
-    """The same code step, but passed by one service while that is on its way in or out."""
-    return _HEADER + _skip_line(f"service = {service}") + "\n" + switch_text
+def except_services(switch_text: str, services: t.Sequence[str]) -> str:
+    """The same code step, but passed by these services, while they are on their way in or out."""
+    return _HEADER + "".join(f"{line}\n" for line in _skip("service in", services)) + switch_text
 
 
 def asks_for_code(switch_text: str | None, module: str) -> bool:
@@ -148,6 +166,12 @@ def asks_for_code(switch_text: str | None, module: str) -> bool:
     return switch_text is not None and any(
         line.startswith("auth ") and f" {module} " in line for line in switch_text.split("\n")
     )
+
+
+def passes_everyone(switch_text: str | None) -> bool:
+    """Whether the text is a code step that does nothing, as PASS_THROUGH does or an empty one."""
+    lines = (line.partition("#")[0] for line in (switch_text or "#").split("\n"))
+    return switch_text is not None and all("pam_permit.so" in line for line in lines if line.strip())
 
 
 def scope_users(users: t.Iterable[str]) -> str:
@@ -170,7 +194,7 @@ def _skip_line(condition: str) -> str:
 def _skip(condition: str, names: t.Sequence[str]) -> t.Iterator[str]:
     chunk: list[str] = []
     for name in names:
-        if chunk and len(":".join([*chunk, name])) > _LINE_LENGTH:
+        if chunk and len(":".join([*chunk, name])) > PAM_LINE:
             yield _skip_line(f"{condition} {':'.join(chunk)}")
             chunk = []
         chunk.append(name)
@@ -178,24 +202,29 @@ def _skip(condition: str, names: t.Sequence[str]) -> t.Iterator[str]:
         yield _skip_line(f"{condition} {':'.join(chunk)}")
 
 
+def _step(line: str) -> _Step | None:
+    """What a line means for the auth stack, as libpam reads it; None where it means nothing."""
+    words = [bracketed or plain for bracketed, plain in _WORD.findall(line.partition("#")[0])]
+    if words and words[0] == "@include":
+        words.insert(0, "auth")
+    kind, control, module = [*words, "", "", ""][:3]
+    return _Step(control.lower(), module) if kind.lower() in ("auth", "-auth") else None
+
+
 def _include_target(line: str) -> str:
     """The file that a line of the auth stack includes, or an empty text."""
-    include = _INCLUDE_LINE.match(line.strip())
-    if include:
-        return include.group("module")
-    auth = _AUTH_LINE.match(line.strip())
-    if auth and auth.group("control").lower() in ("include", "substack"):
-        return auth.group("module")
-    return ""
+    step = _step(line)
+    return step.module if step and step.control in _INCLUDES else ""
 
 
-def _primary(service: str, lines: t.Sequence[str]) -> tuple[int, str]:
+def _is_continued(line: str) -> bool:
+    return line.partition("#")[0].rstrip(" \t").endswith("\\")
+
+
+def _primary(service: str, lines: t.Sequence[str]) -> int:
     found = [n for n, line in enumerate(lines) if _include_target(line) in _PRIMARY]
-    if len(found) == 1:
-        position = found[0]
-        continued = position > 0 and lines[position - 1].endswith("\\")
-        if not continued and not lines[position].endswith("\\"):
-            return position, lines[position].strip()
+    if len(found) == 1 and not any(map(_is_continued, lines[max(0, found[0] - 1) : found[0] + 1])):
+        return found[0]
     shown = "; ".join(f"line {n + 1}: {lines[n]}" for n in found) or "none"
     raise PamError(
         f"{DIRECTORY}/{service} must have exactly one line, whole, that includes {', '.join(_PRIMARY)} for auth; found "
@@ -203,38 +232,72 @@ def _primary(service: str, lines: t.Sequence[str]) -> tuple[int, str]:
     )
 
 
-def _check_before(service: str, before: t.Sequence[str]) -> None:
-    for number, line in enumerate(before, start=1):
-        target = _include_target(line)
-        auth = _AUTH_LINE.match(line.strip())
-        if target and not _OTHER_STACKS.fullmatch(target):
-            problem = "includes further authentication"
-        elif auth and _jumps(auth.group("control")):
-            problem = "jumps over a number of modules, which the code step would change"
-        elif auth and _ends_stack(auth.group("control")) and auth.group("module") not in _MAY_END_EARLY:
-            problem = "can end the authentication before the code is asked for"
-        else:
-            continue
-        raise PamError(
-            f"{DIRECTORY}/{service}, line {number}, stands before the primary authentication and {problem}: "
-            f"{line.strip()!r}. Change that line, or leave {service} out."
-        )
-
-
-def _check_included(service: str, line: str, text: str) -> None:
-    for number, inner in enumerate(text.split("\n"), start=1):
-        auth = _AUTH_LINE.match(inner.strip())
-        if auth and _ends_stack(auth.group("control")):
+def _check_around(service: str, lines: t.Sequence[str], position: int, included: t.Mapping[str, str]) -> None:
+    """Nothing before the primary authentication may get past the code, and nothing after it may undo a wrong one."""
+    for number, line in enumerate(lines, start=1):
+        problem = _problem_before(line, included) if number <= position else ""
+        step = _step(line)
+        if number > position and step and "reset" in step.control:
+            problem = "can undo a wrong code"
+        if problem:
+            where = "before" if number <= position else "after"
             raise PamError(
-                f"{DIRECTORY}/{service} takes its primary authentication from {line.strip()!r}, whose line {number} "
-                f"ends the whole stack at a right password, before the code is asked for: {inner.strip()!r}. "
-                f"Replace it by a jump, as pam-auth-update(8) writes it, or leave {service} out."
+                f"{DIRECTORY}/{service}, line {number}, stands {where} the primary authentication and {problem}: "
+                f"{line.strip()!r}. Change that line, or leave {service} out."
             )
 
 
-def _jumps(control: str) -> bool:
-    return bool(re.search(r"=[ \t]*[0-9]", control))
+def _problem_before(line: str, included: t.Mapping[str, str]) -> str:
+    step, target = _step(line), _include_target(line)
+    if _is_continued(line):
+        return "goes on in the next line, which is not looked at"
+    if target:
+        more = target not in included or any(_included(target, included))
+        return "includes further authentication" if more else ""
+    if step and _jumps(step.control):
+        return "jumps over a number of modules, which the code step would change"
+    if step and _ends_stack(step.control) and step.module not in _MAY_END_EARLY:
+        return "can end the authentication before the code is asked for"
+    return ""
+
+
+def _check_included(service: str, stack: str, included: t.Mapping[str, str]) -> None:
+    """The stack that the primary authentication stands in has to come to its end, where the code step follows."""
+    steps = list(_included(stack, included))
+    for rest, step in zip(reversed(range(len(steps))), steps):
+        if _ends_stack(step.control):
+            problem = "ends the whole stack at a right password, before the code is asked for"
+        elif any(jump > rest for jump in _jumps(step.control)):
+            problem = "jumps past the end of that file, over the code step"
+        elif _is_continued(step.line):
+            problem = "goes on in the next line, which is not looked at"
+        elif step.control in _INCLUDES:
+            problem = "includes what is not there to be looked at"
+        else:
+            continue
+        raise PamError(
+            f"{DIRECTORY}/{service} takes its primary authentication from {step.path}, whose line {step.number} "
+            f"{problem}: {step.line.strip()!r}. Write it as pam-auth-update(8) does, or leave {service} out."
+        )
+
+
+def _included(stack: str, included: t.Mapping[str, str], above: tuple[str, ...] = ()) -> t.Iterator[_Included]:
+    """The auth lines of an included file and of those that it includes. To libpam a substack is like one module."""
+    for number, line in enumerate(included.get(stack, "").split("\n"), start=1):
+        step = _step(line)
+        if step is None:
+            continue
+        if step.control == "substack":
+            yield _Included(f"{DIRECTORY}/{stack}", number, line, "")
+        elif step.control in _INCLUDES and step.module in included and step.module not in above:
+            yield from _included(step.module, included, (*above, stack))
+        else:
+            yield _Included(f"{DIRECTORY}/{stack}", number, line, step.control)
+
+
+def _jumps(control: str) -> list[int]:
+    return [int(number) for number in re.findall(r"=\s*([0-9]+)", control)]
 
 
 def _ends_stack(control: str) -> bool:
-    return control.lower() == "sufficient" or bool(re.search(r"=[ \t]*done\b", control.lower()))
+    return control == "sufficient" or bool(re.search(r"=\s*done", control))

@@ -25,8 +25,13 @@ from ansible_collections.fleet.auth.plugins.module_utils._changes import (
     Remove,
     Write,
 )
-from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings, User
-from ansible_collections.fleet.auth.plugins.module_utils._state import OWN_DIRECTORIES, FileState, HostState
+from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
+from ansible_collections.fleet.auth.plugins.module_utils._state import (
+    OWN_DIRECTORIES,
+    OWN_FILES,
+    FileState,
+    HostState,
+)
 
 
 def plan(settings: Settings, state: HostState, stranger: str) -> Plan:
@@ -51,7 +56,13 @@ def tokens_of(state: HostState, user: str) -> tuple[_oath.Token, ...]:
 def protected_services(state: HostState) -> tuple[str, ...]:
     """The services whose file has our block."""
     prefix = _pam.DIRECTORY + "/"
-    return tuple(sorted(p[len(prefix) :] for p, text in state.texts(prefix).items() if _pam.is_protected(text)))
+    return tuple(
+        sorted(
+            path[len(prefix) :]
+            for path, file in state.files.items()
+            if path.startswith(prefix) and not file.link and _pam.is_protected(file.content)
+        )
+    )
 
 
 def _no_timer(settings: Settings, state: HostState) -> list[str]:
@@ -162,16 +173,7 @@ class _Enable:
         for group in self.settings.scope_groups:
             if group not in self.state.groups:
                 self.refusals.append(f"scope_groups: there is no group {group} on {host}, so nobody would need a code.")
-        for name, file in sorted(self.state.credentials.items()):
-            if name not in self.state.accounts or self.settings.user(name) == User(name, present=False):
-                continue
-            try:
-                _oath.parse_credential(file.content, name)
-            except _oath.CredentialError as error:
-                self.refusals.append(
-                    f"the credential of {name} on {host}, {_oath.credential_path(name)}, {error}: every code is "
-                    f"denied. Restore the file, or remove it and enrol {name} anew."
-                )
+        self.refusals += _lockout.credential_problems(self.settings, self.state)
 
     def _protected_texts(self) -> dict[str, str]:
         """The service files as they shall be, by service, of those that shall ask for the code."""
@@ -195,6 +197,12 @@ class _Enable:
                 texts[service] = _pam.protect(service, file.content, included)
             except _pam.PamError as error:
                 self.refusals.append(f"on {host}, {error}")
+        for service in self.old_services:
+            if service not in wanted:
+                try:
+                    _pam.unprotect(service, included[service])
+                except _pam.PamError as error:
+                    self.refusals.append(f"on {host}, {error}")
         return texts
 
     def _check_sshd(self) -> None:
@@ -202,8 +210,8 @@ class _Enable:
         if self.state.sshd_error:
             self.refusals.append(f"sshd on {host} does not tell its settings: {self.state.sshd_error}")
             return
-        self.refusals += [f"on {host}, {conflict}" for conflict in _sshd.conflicts(files)]
         sshd = self.state.accounts["root"].sshd
+        self.refusals += [f"on {host}, {conflict}" for conflict in _sshd.conflicts(files, sshd)]
         factors = self.settings.ssh_first_factors
         if "publickey" in factors and not sshd.on("pubkeyauthentication"):
             self.refusals.append(
@@ -256,47 +264,61 @@ class _Enable:
 
     def _change(self, texts: t.Mapping[str, str]) -> None:
         do, settings = self.changes, self.settings
-        ssh_before, ssh = "sshd" in self.old_services, "sshd" in texts
-        policy = self._policy()
+        ssh = "sshd" in texts
+        joining = [service for service in texts if service not in self.old_services]
+        leaving = [service for service in self.old_services if service not in texts]
         _remove_stale_locks(do)
         self._prepare(ssh)
 
-        if not self.was_active and (texts or self.old_services):
+        if self.was_active and joining:
+            do.write(_pam.SWITCH, _pam.except_services(t.cast(str, self.old_switch), joining), 0o644)
+        elif texts and not self.was_active and (not self.old_services or _pam.passes_everyone(self.old_switch)):
+            # A switch that is damaged or gone lets nobody in, and stays so until the new one is there.
             do.write(_pam.SWITCH, _pam.PASS_THROUGH, 0o644)
-        elif self.was_active and ssh and not ssh_before:
-            do.write(_pam.SWITCH, _pam.except_service(t.cast(str, self.old_switch), "sshd"), 0o644)
         for service, text in texts.items():
             do.write(f"{_pam.DIRECTORY}/{service}", text)
+        if not self.was_active:
+            # Nobody is asked for a code there, and nobody shall be when the switch is put in place.
+            for service in leaving:
+                do.unprotect(service)
 
         drop_in = _sshd.drop_in(settings, self.enrolled)
         old_drop_in = do.text(_sshd.DROP_IN)
-        if ssh and any(do.text(path) != text for path, text in policy.items()):
+        if ssh and any(do.text(path) != text for path, text in self._policy().items()):
             # Whoever enters or leaves the scope is sent to PAM for as long as PAM may ask.
             self._write_drop_in(_sshd.both(drop_in, old_drop_in) if old_drop_in not in (None, drop_in) else drop_in)
-        if ssh_before and not ssh:
-            policy[_pam.SWITCH] = _pam.except_service(policy[_pam.SWITCH], "sshd")
-        for path, text in policy.items():
-            do.write(path, text, 0o644)
+        self._write_policy(leaving if self.was_active else [])
         if ssh:
             self._write_drop_in(drop_in)
         elif old_drop_in is not None:
             do.remove(_sshd.DROP_IN)
             do.changes.append(ReloadSshd(()))
-        for service in self.old_services:
-            if service not in texts:
-                do.unprotect(service)
-        do.write(_pam.SWITCH, self._policy()[_pam.SWITCH], 0o644)
-        self._tidy(ssh, policy)
+        for service in leaving:
+            do.unprotect(service)
+        self._write_policy([])
+        self._tidy(ssh)
 
-    def _policy(self) -> dict[str, str]:
+    def _policy(self, leaving: t.Sequence[str] = (), suffix: str = "") -> dict[str, str]:
         """The files by which PAM knows who is asked for what; the switch, which names the others, comes last."""
         settings, policy = self.settings, {}
         if settings.exempt_addresses:
-            policy[_pam.EXEMPT_ORIGINS] = _pam.exempt_origins(settings)
+            policy[_pam.EXEMPT_ORIGINS + suffix] = _pam.exempt_origins(settings)
         if settings.scope == "enrolled":
-            policy[_pam.SCOPE_USERS] = _pam.scope_users(self.enrolled)
-        policy[_pam.SWITCH] = _pam.switch(settings, _oath.pam_line(settings))
+            policy[_pam.SCOPE_USERS + suffix] = _pam.scope_users(self.enrolled)
+        switch = _pam.switch(settings, _oath.pam_line(settings), suffix)
+        policy[_pam.SWITCH] = _pam.except_services(switch, leaving) if leaving else switch
         return policy
+
+    def _write_policy(self, leaving: t.Sequence[str]) -> None:
+        do, policy = self.changes, self._policy(leaving)
+        changing = [path for path, text in policy.items() if do.text(path) != text]
+        in_use = [path for path in changing if path != _pam.SWITCH and do.text(path) is not None]
+        if self.was_active and in_use and len(changing) > 1:
+            # No rename changes two files, so the switch goes by new lists until the old ones are replaced.
+            for path, text in self._policy(leaving, _pam.NEXT).items():
+                do.write(path, text, 0o644)
+        for path, text in policy.items():
+            do.write(path, text, 0o644)
 
     def _prepare(self, ssh: bool) -> None:
         do = self.changes
@@ -308,12 +330,12 @@ class _Enable:
         do.write(_recovery.COMMAND, _recovery.SCRIPT, 0o755)
         do.write(_recovery.TMPFILES, _recovery.TMPFILES_RULES, 0o644)
 
-    def _tidy(self, ssh: bool, policy: t.Collection[str]) -> None:
-        do = self.changes
+    def _tidy(self, ssh: bool) -> None:
+        do, policy = self.changes, self._policy()
         if not ssh:
             do.remove(_pam.KEY_ACCEPTED)
-        for path in (_pam.EXEMPT_ORIGINS, _pam.SCOPE_USERS):
-            if path not in policy:
+        for path in OWN_FILES:
+            if path.startswith((_pam.EXEMPT_ORIGINS, _pam.SCOPE_USERS)) and path not in policy:
                 do.remove(path)
         for user in self.settings.users:
             if not user.present and user.name in self.state.credentials:
@@ -384,14 +406,7 @@ class _Disable:
                 do.unprotect(service)
             except _pam.PamError as error:
                 refusals.append(f"on {self.state.hostname}, {error}")
-        for path in (
-            _pam.SWITCH,
-            _pam.KEY_ACCEPTED,
-            _pam.EXEMPT_ORIGINS,
-            _pam.SCOPE_USERS,
-            _recovery.TMPFILES,
-            _recovery.COMMAND,
-        ):
+        for path in OWN_FILES:
             do.remove(path)
         kept = set(self.state.credentials)
         if self.settings.purge_credentials:
@@ -404,4 +419,4 @@ class _Disable:
         for path in sorted(OWN_DIRECTORIES, reverse=True):
             if path != _oath.DIRECTORY or not kept:
                 do.remove(path)
-        return Plan(tuple(do.changes), tuple(refusals), tuple(warnings))
+        return Plan(() if refusals else tuple(do.changes), tuple(refusals), tuple(warnings))

@@ -55,7 +55,9 @@ journal={JOURNAL}
 reload_sshd() {{
     for unit in ssh.service sshd.service; do
         if systemctl is-active --quiet "$unit" 2>/dev/null; then
-            systemctl reload "$unit"
+            systemctl reload "$unit" && return
+            # A unit whose own way to reload is broken must not keep anybody out.
+            /usr/sbin/sshd -t && kill -HUP "$(systemctl show --property=MainPID --value "$unit")"
             return
         fi
     done
@@ -69,7 +71,7 @@ reload_sshd() {{
 take_turns() {{
     if command -v flock >/dev/null && touch {LOCK} 2>/dev/null; then
         exec 9>>{LOCK}
-        flock -w 15 9
+        flock -w 15 9 && echo "$$" >{LOCK}
     fi
 }}
 
@@ -89,6 +91,7 @@ SCRIPT = f"""\
 # Managed by fleet.auth. Switches two-factor login off on this host, at once, with no network, no Ansible and no Python.
 {SHELL_PRELUDE}
 switch={_pam.SWITCH}
+pass_through='{_pam.PASS_THROUGH.rstrip()}'
 tally={_pam.TALLY_DIRECTORY}
 
 usage() {{
@@ -128,9 +131,11 @@ recover_everyone() {{
         rm -f "$journal"
         forget_change
     fi
-    if [ -e "$switch" ] && grep -q '^auth .* {_oath.MODULE} ' "$switch"; then
+    # A switch that is damaged or gone denies everyone whom a service still sends to it.
+    if {{ [ -e "$switch" ] || grep -qs '^auth substack twofactor$' {_pam.DIRECTORY}/*; }} &&
+        [ "$(cat "$switch" 2>/dev/null)" != "$pass_through" ]; then
         # With no room on the disk an empty file has to do: it asks for no code either.
-        printf '%s' '{_pam.PASS_THROUGH}' | replace "$switch" || true >"$switch" || fail "cannot write $switch"
+        echo "$pass_through" | replace "$switch" || true >"$switch" || fail "cannot write $switch"
         changed=yes
     fi
     if [ -e "$drop_in" ]; then

@@ -21,6 +21,8 @@ LOCKOUT_SECONDS = (1, 604_800)
 MAX_ERROR_SECONDS = 30.0
 ROLLBACK_SECONDS = (15, 3600)
 SECRET_BYTES = (16, 32)
+# How many characters of names a line of PAM holds: libpam before 1.6 reads 1024 of a line, and denies everyone past it.
+PAM_LINE = 800
 
 FIRST_FACTORS = ("publickey", "password")
 SCOPES = ("everyone", "enrolled", "groups")
@@ -186,6 +188,8 @@ def _addresses(values: t.Sequence[str], problems: list[str]) -> tuple[str, ...]:
     addresses = []
     for value in values:
         try:
+            if "%" in value:
+                raise ValueError(f"{value!r} has a zone, which sshd and PAM do not compare")
             addresses.append(str(ipaddress.ip_network(value)))
         except ValueError as error:
             problems.append(
@@ -224,6 +228,9 @@ def _problems(wanted: Settings) -> t.Iterator[str]:
         yield "ssh_first_factors is empty; name publickey, password or both."
     if wanted.scope == "groups" and not wanted.scope_groups:
         yield "scope is groups, but scope_groups is empty; name the groups whose members need a code."
+    length = len(":".join(wanted.scope_groups))
+    if length > PAM_LINE:
+        yield f"scope_groups is {length} characters long; a line of PAM holds {PAM_LINE}. Name fewer groups."
     if wanted.scope != "groups" and wanted.scope_groups:
         yield f"scope_groups is given, but scope is {wanted.scope}; set scope to groups, or leave scope_groups out."
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import fnmatch
 import functools
 import re
-import shlex
 import typing as t
 from dataclasses import dataclass
 
@@ -29,9 +28,19 @@ _METHODS = {
     "publickey": "publickey,keyboard-interactive:pam",
     "password": "keyboard-interactive:pam",
 }
-# What a Match block of somebody else must not set before ours.
-_OURS = ("authenticationmethods", "kbdinteractiveauthentication", "passwordauthentication")
+# What a Match block of somebody else must not set before ours; two of them are older names of one setting.
+_OURS = (
+    "authenticationmethods",
+    "kbdinteractiveauthentication",
+    "challengeresponseauthentication",
+    "skeyauthentication",
+    "passwordauthentication",
+)
 _SETTING = re.compile(r"\s*([^\s#=][^\s=]*)\s*=?\s*(.*)")
+_WORD = re.compile(r"""(?:\\[\\"' ]|"[^"]*"|'[^']*'|[^\s"'])+""")
+_QUOTED = re.compile(r"""\\([\\"' ])|"([^"]*)"|'([^']*)'""")
+# Criteria of a Match line that take no pattern.
+_ALONE = ("all", "invalid-user")
 _LISTS = ("allowusers", "denyusers", "allowgroups", "denygroups", "authenticationmethods", "authorizedkeysfile")
 
 
@@ -47,6 +56,13 @@ class Line:
 
     def __str__(self) -> str:
         return f"{self.path} line {self.number}: {self.keyword} {' '.join(self.arguments)}"
+
+
+class ReadOrder(t.NamedTuple):
+    """Every setting of other files, in the order in which sshd reads it: before our drop-in, and after it."""
+
+    before: tuple[Line, ...]
+    after: tuple[Line, ...]
 
 
 class Effective(t.Dict[str, t.Tuple[str, ...]]):
@@ -110,7 +126,7 @@ def parse_effective(text: str) -> Effective:
 def parse_config(path: str, text: str, match: str = "") -> tuple[Line, ...]:
     """The settings of one file, in order. Comments and lines that sshd would refuse are left out."""
     lines: list[Line] = []
-    for number, raw in enumerate(text.splitlines(), start=1):
+    for number, raw in enumerate(text.split("\n"), start=1):
         words = _words(raw)
         if not words:
             continue
@@ -121,30 +137,30 @@ def parse_config(path: str, text: str, match: str = "") -> tuple[Line, ...]:
     return tuple(lines)
 
 
-def read_order(files: t.Mapping[str, str]) -> tuple[Line, ...] | None:
-    """Every setting in the order in which sshd reads it, without our own; None where our drop-in would not be read
-    or not in force for everyone.
+def read_order(files: t.Mapping[str, str]) -> ReadOrder | None:
+    """What sshd reads beside our drop-in; None where that would not be read or not be in force for everyone.
 
     `files` are sshd_config and the files of its drop-in directory.
     """
     order: list[Line] = []
-    included = False
+    ours = None
     for line in parse_config(CONFIG, files.get(CONFIG, "")):
+        order.append(line)
         if line.keyword.lower() != "include":
-            order.append(line)
             continue
-        patterns = [p if p.startswith("/") else f"/etc/ssh/{p}" for p in line.arguments]
-        if not line.match and any(fnmatch.fnmatch(DROP_IN, pattern) for pattern in patterns):
-            included = True
-        for pattern in patterns:
-            for path in sorted(files):
-                if path not in (CONFIG, DROP_IN) and fnmatch.fnmatch(path, pattern):
+        for pattern in _patterns(line):
+            for path in sorted({*files, DROP_IN} - {CONFIG}):
+                if path.count("/") != pattern.count("/") or not fnmatch.fnmatchcase(path, pattern):
+                    continue
+                if path != DROP_IN:
                     order += parse_config(path, files[path], line.match)
-    return tuple(order) if included else None
+                elif ours is None and not line.match:
+                    ours = len(order)
+    return None if ours is None else ReadOrder(tuple(order[:ours]), tuple(order[ours:]))
 
 
-def conflicts(files: t.Mapping[str, str]) -> t.Iterator[str]:
-    """What stands in the way of the drop-in, each with its line and the remedy."""
+def conflicts(files: t.Mapping[str, str], sshd: Effective) -> t.Iterator[str]:
+    """What stands in the way of the drop-in, each with its line and the remedy. `sshd` is what is in force."""
     order = read_order(files)
     if order is None:
         yield (
@@ -152,20 +168,28 @@ def conflicts(files: t.Mapping[str, str]) -> t.Iterator[str]:
             f"'Include {DROP_IN_DIRECTORY}/*.conf' at its top, before any Match."
         )
         return
-    for line in order:
+    if not sshd.on("usepam"):
+        where = next((str(line) for line in order.before + order.after if line.keyword.lower() == "usepam"), None)
+        yield (f"{where or f'{CONFIG} without UsePAM'} keeps PAM, and with it the code, out of sshd; set UsePAM yes.")
+    for number, line in enumerate(order.before + order.after):
         keyword = line.keyword.lower()
-        before_ours = line.path != CONFIG and line.path < DROP_IN
         if keyword == "authenticationmethods" and line.arguments != ("any",):
             yield f"{line} decides what fleet.auth has to; remove it (ssh_first_factors says what comes first)."
-        elif keyword == "usepam" and line.arguments[:1] == ("no",) and not line.match:
-            yield f"{line} keeps PAM, and with it the code, out of sshd; set UsePAM yes."
-        elif keyword in _OURS and line.match and before_ours:
+        elif number >= len(order.before):
+            continue
+        elif keyword in _OURS and line.match:
             yield f"{line} (under '{line.match}') is read before {DROP_IN}, and wins; let that file sort after it."
+        elif keyword == "include" and (line.path != CONFIG or any(map(_is_elsewhere, _patterns(line)))):
+            yield (
+                f"{line} is read before {DROP_IN}, and what it includes would win; put it after the line 'Include "
+                f"{DROP_IN_DIRECTORY}/*.conf' of {CONFIG}."
+            )
 
 
 def setting_line(files: t.Mapping[str, str], keyword: str) -> str:
     """Where a keyword is set first, for a message; the default if nowhere."""
-    for line in read_order(files) or ():
+    order = read_order(files)
+    for line in order.before + order.after if order else ():
         if line.keyword.lower() == keyword.lower():
             return str(line)
     return f"{keyword} has this value by default"
@@ -177,8 +201,7 @@ def distinguishing(files: t.Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     for path, text in files.items():
         for line in parse_config(path, text):
             if line.keyword.lower() == "match":
-                criteria = zip((word.lower() for word in line.arguments[::2]), line.arguments[1::2])
-                found.update(pair for pair in criteria if pair[0] in ("user", "group"))
+                found.update(pair for pair in _criteria(line.arguments) if pair[0] in ("user", "group"))
     return tuple(sorted(found))
 
 
@@ -196,17 +219,20 @@ def matches(names: t.Collection[str], pattern_list: str) -> bool:
 def admits(effective: Effective, user: str, groups: t.Collection[str]) -> bool:
     """Whether AllowUsers, DenyUsers and their like let this account try to log in, from one host at least."""
 
-    def named(keyword: str) -> bool:
-        return matches([user], ",".join(pattern.split("@")[0] for pattern in effective.get(keyword, ())))
+    def listed(keyword: str, names: t.Collection[str]) -> bool:
+        """These are lists of patterns, of which none excludes; a user may come with a host."""
+        patterns = effective.get(keyword, ())
+        if keyword == "allowusers":
+            patterns = tuple(pattern.partition("@")[0] for pattern in patterns)
+        elif keyword == "denyusers":
+            patterns = tuple(pattern for pattern in patterns if "@" not in pattern)
+        return any(map(_matcher(patterns), names))
 
-    def grouped(keyword: str) -> bool:
-        return matches(groups, ",".join(effective.get(keyword, ())))
-
-    if matches([user], ",".join(p for p in effective.get("denyusers", ()) if "@" not in p)) or grouped("denygroups"):
+    if listed("denyusers", [user]) or listed("denygroups", groups):
         return False
-    if "allowusers" in effective and not named("allowusers"):
+    if "allowusers" in effective and not listed("allowusers", [user]):
         return False
-    return "allowgroups" not in effective or grouped("allowgroups")
+    return "allowgroups" not in effective or listed("allowgroups", groups)
 
 
 def _values(settings: Settings) -> t.Iterator[tuple[str, str]]:
@@ -219,12 +245,13 @@ def _values(settings: Settings) -> t.Iterator[tuple[str, str]]:
 def _pattern_list(text: str) -> tuple[t.Callable[[str], bool], t.Callable[[str], bool]]:
     patterns = [pattern for pattern in text.split(",") if pattern]
     return (
-        _matcher(pattern for pattern in patterns if not pattern.startswith("!")),
-        _matcher(pattern[1:] for pattern in patterns if pattern.startswith("!")),
+        _matcher(tuple(pattern for pattern in patterns if not pattern.startswith("!"))),
+        _matcher(tuple(pattern[1:] for pattern in patterns if pattern.startswith("!"))),
     )
 
 
-def _matcher(patterns: t.Iterable[str]) -> t.Callable[[str], bool]:
+@functools.lru_cache(maxsize=None)
+def _matcher(patterns: tuple[str, ...]) -> t.Callable[[str], bool]:
     """Plain names are looked up, so that a list of ten thousand costs no more than one of ten."""
     plain: set[str] = set()
     globs: list[str] = []
@@ -238,11 +265,30 @@ def _matcher(patterns: t.Iterable[str]) -> t.Callable[[str], bool]:
 
 
 def _words(line: str) -> list[str]:
+    """The words of a line, as sshd takes them apart: a word that begins with # begins a comment."""
     setting = _SETTING.match(line)
     if not setting:
         return []
     keyword, rest = setting.groups()
-    try:
-        return [keyword, *shlex.split(rest, comments=True)]
-    except ValueError:
-        return [keyword, *rest.split()]
+    words = [keyword.strip('"')]
+    for word in _WORD.findall(rest):
+        if word.startswith("#"):
+            break
+        words.append(_QUOTED.sub(lambda quoted: "".join(part or "" for part in quoted.groups()), word))
+    return words
+
+
+def _criteria(arguments: t.Sequence[str]) -> t.Iterator[tuple[str, str]]:
+    """The criteria of a Match line, which come as `user alice` or as `user=alice`."""
+    words = iter([word for argument in arguments for word in argument.split("=", 1) if word])
+    for word in words:
+        if word.lower() not in _ALONE:
+            yield word.lower(), next(words, "")
+
+
+def _patterns(include: Line) -> list[str]:
+    return [path if path.startswith("/") else f"/etc/ssh/{path}" for path in include.arguments]
+
+
+def _is_elsewhere(pattern: str) -> bool:
+    return pattern.rpartition("/")[0] != DROP_IN_DIRECTORY
