@@ -1,0 +1,201 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A host and settings for it, as a plan gets them, from what is special about them in a test."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+from ansible_collections.fleet.auth.plugins.module_utils import _oath, _pam, _sshd
+from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings, argument_spec
+from ansible_collections.fleet.auth.plugins.module_utils._state import (
+    COCKPIT_DISALLOWED,
+    Account,
+    FileState,
+    HostState,
+)
+from ansible_collections.fleet.auth.plugins.module_utils._time_sync import SyncStatus
+from unit import model
+
+STRANGER = "198.51.100.1"
+KEY = b"12345678901234567890"
+OTHER_KEY = b"09876543210987654321"
+SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"  # KEY in base32
+
+IN_SYNC = SyncStatus(True, "chrony", "192.0.2.10", 0.002, "in sync")
+NOT_IN_SYNC = SyncStatus(False, "chrony", None, None, "chrony has no source that it trusts")
+
+SSHD_CONFIG = """\
+# This is the sshd server system-wide configuration file.
+
+Include /etc/ssh/sshd_config.d/*.conf
+
+KbdInteractiveAuthentication no
+UsePAM yes
+X11Forwarding yes
+Subsystem\tsftp\t/usr/lib/openssh/sftp-server
+"""
+
+COMMON_AUTH = """\
+# here are the per-package modules (the "Primary" block)
+auth\t[success=1 default=ignore]\tpam_unix.so nullok
+# here's the fallback if no module succeeds
+auth\trequisite\t\t\tpam_deny.so
+# prime the stack with a positive return value if there isn't one already
+auth\trequired\t\t\tpam_permit.so
+# end of pam-auth-update config
+"""
+
+SERVICES = {
+    "sshd": """\
+# PAM configuration for the Secure Shell service
+
+# Standard Un*x authentication.
+@include common-auth
+
+account    required     pam_nologin.so
+@include common-account
+session [success=ok ignore=ignore module_unknown=ignore default=bad]        pam_selinux.so close
+@include common-session
+@include common-password
+""",
+    "cockpit": """\
+#%PAM-1.0
+# this MUST be first in the "auth" stack as it sets PAM_USER
+-auth      [success=done new_authtok_reqd=done user_unknown=die default=ignore]   pam_cockpit_cert.so
+auth       required     pam_sepermit.so
+auth       substack     common-auth
+auth       optional     pam_ssh_add.so
+account    required     pam_nologin.so
+""",
+    "sudo": """\
+#%PAM-1.0
+
+# Set up user limits from /etc/security/limits.conf.
+session    required   pam_limits.so
+
+@include common-auth
+@include common-account
+@include common-session-noninteractive
+""",
+    "su": """\
+# This allows root to su without passwords (normal operation)
+auth       sufficient pam_rootok.so
+
+session       required   pam_env.so readenv=1
+@include common-auth
+@include common-account
+""",
+}
+
+INCLUDED = {
+    "common-auth": COMMON_AUTH,
+    "common-account": "account\trequired\t\t\tpam_permit.so\n",
+    "common-password": "password\trequired\t\t\tpam_permit.so\n",
+    "common-session": "session\trequired\t\t\tpam_permit.so\n",
+    "common-session-noninteractive": "session\trequired\t\t\tpam_permit.so\n",
+}
+
+
+def options(**changes: t.Any) -> dict[str, t.Any]:
+    """The parameters of a module, as Ansible fills them in: these, and what the others come with."""
+    given = {name: spec.get("default") for name, spec in argument_spec().items()}
+    assert changes.keys() <= given.keys()
+    for name in ("lockout", "time_sync"):
+        if changes.get(name) is not None:
+            suboptions = argument_spec()[name]["options"]
+            changes[name] = {key: spec["default"] for key, spec in suboptions.items()} | changes[name]
+    return {**given, **changes}
+
+
+def settings(*enrolled: str, **changes: t.Any) -> Settings:
+    """Settings that enrol these users, and are otherwise those that the module comes with."""
+    users = [{"name": name} for name in enrolled]
+    return Settings.from_options(options(**{"users": users, **changes}))
+
+
+def account(name: str, *groups: str, **changes: t.Any) -> Account:
+    """Somebody who logs in with a password or a key, and is a member of the group of the same name."""
+    return Account(
+        **{"name": name, "uid": 1000, "groups": (name, *groups), "has_password": True, "has_key": True, **changes}
+    )
+
+
+ACCOUNTS = (
+    account("root", uid=0, has_password=False, has_key=False),
+    account("daemon", uid=1, has_password=False, has_key=False),
+    account("ansible", has_password=False),
+    account("alice", "staff"),
+    account("bob", "staff", "guests", has_key=False),
+    account("carol", "admins", has_password=False),
+)
+
+
+def file(content: str, mode: int = 0o644, **changes: t.Any) -> FileState:
+    """A regular file of root's."""
+    return FileState(content, mode, **changes)
+
+
+def credential(user: str, key: bytes = KEY) -> FileState:
+    """The credential file of somebody who never logged in with it."""
+    return file(_oath.new_credential(user, key, 30), 0o600)
+
+
+def host_state(
+    *people: Account,
+    files: t.Mapping[str, str | FileState | None] | None = None,
+    credentials: t.Iterable[str] | t.Mapping[str, FileState] = (),
+    **changes: t.Any,
+) -> HostState:
+    """A Debian host where two-factor login was never on, with these people instead of `ACCOUNTS`.
+
+    `files` come on top of those of the host; a file that is None is not there.
+    """
+    texts: dict[str, str | FileState | None] = {
+        **{f"{_pam.DIRECTORY}/{name}": text for name, text in {**INCLUDED, **SERVICES}.items()},
+        _sshd.CONFIG: SSHD_CONFIG,
+        COCKPIT_DISALLOWED: "# List of users which are not allowed to login to Cockpit\nroot\n",
+        **(files or {}),
+    }
+    if not isinstance(credentials, t.Mapping):
+        credentials = {name: credential(name) for name in credentials}
+    return seen_by_sshd(
+        HostState(
+            **{
+                "hostname": "web1",
+                "files": {
+                    path: file(text) if isinstance(text, str) else text
+                    for path, text in texts.items()
+                    if text is not None
+                },
+                "accounts": {one.name: one for one in people or ACCOUNTS},
+                "credentials": credentials,
+                "groups": frozenset({"staff", "admins"}),
+                "time_sync": IN_SYNC,
+                "code_module": b"...usersfile=${USER}...",
+                **changes,
+            }
+        )
+    )
+
+
+def seen_by_sshd(state: HostState) -> HostState:
+    """The same host, each account with what sshd makes of the files for it."""
+    files = {path: one.content for path, one in state.files.items()}
+    accounts = {
+        name: replace(one, sshd=_sshd.Effective(model.sshd_settings(files, name, one.groups, STRANGER)))
+        for name, one in state.accounts.items()
+    }
+    return replace(state, accounts=accounts)
+
+
+def texts_of(error: BaseException | None) -> str:
+    """All that an exception and those it hangs on could print."""
+    texts = []
+    while error is not None:
+        texts.append(f"{error} {error!r} {error.args}")
+        error = error.__cause__ or error.__context__
+    return "\n".join(texts)

@@ -1,0 +1,333 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A small model of sshd and of Linux-PAM: whom do the files of a host let in?
+
+It knows the keywords, criteria and modules that the collection writes and those around them, and stops at any other.
+The walk through a stack is that of libpam's dispatcher, jumps and substacks included.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import functools
+import ipaddress
+import typing as t
+from dataclasses import dataclass, replace
+
+Files = t.Mapping[str, str]
+
+_SSHD_CONFIG = "/etc/ssh/sshd_config"
+_DEFAULTS = {
+    "authenticationmethods": "any",
+    "kbdinteractiveauthentication": "yes",
+    "passwordauthentication": "yes",
+    "permitrootlogin": "without-password",
+    "pubkeyauthentication": "yes",
+    "usepam": "no",
+}
+_LISTS = ("authenticationmethods",)
+_KEY_ACCEPTED = "/usr/libexec/fleet-auth/ssh-key-accepted"
+
+
+# sshd
+
+
+@dataclass(frozen=True)
+class _Block:
+    criteria: tuple[tuple[str, str], ...]
+    settings: tuple[tuple[str, str], ...]
+
+    def concerns(self, user: str, groups: t.Collection[str], address: str) -> bool:
+        return all(self._holds(kind, patterns.split(","), user, groups, address) for kind, patterns in self.criteria)
+
+    @staticmethod
+    def _holds(kind: str, patterns: list[str], user: str, groups: t.Collection[str], address: str) -> bool:
+        if kind == "host":
+            return address.lower() in map(str.lower, patterns)
+        if kind == "address":
+            try:
+                peer = ipaddress.ip_address(address)
+            except ValueError:
+                return False
+            matches = {p for p in patterns if p.lstrip("!") == "*" or peer in ipaddress.ip_network(p.lstrip("!"))}
+            return bool(matches) and not any(pattern.startswith("!") for pattern in matches)
+        names = {"user": [user], "group": groups}[kind]
+        matches = {p for p in patterns for name in names if fnmatch.fnmatchcase(name, p.lstrip("!"))}
+        return bool(matches) and not any(pattern.startswith("!") for pattern in matches)
+
+
+@functools.cache
+def _blocks(text: str) -> tuple[_Block, ...]:
+    blocks = [_Block((), ())]
+    for line in text.split("\n"):
+        words = line.split("#")[0].split()
+        if words and words[0].lower() == "match":
+            criteria = tuple(zip((word.lower() for word in words[1::2]), words[2::2], strict=True))
+            blocks.append(_Block(criteria, ()))
+        elif words:
+            setting = (words[0].lower(), " ".join(words[1:]))
+            blocks[-1] = replace(blocks[-1], settings=(*blocks[-1].settings, setting))
+    return tuple(blocks)
+
+
+def sshd_settings(files: Files, user: str, groups: t.Collection[str], address: str) -> dict[str, tuple[str, ...]]:
+    """What `sshd -T -C` prints for one user from one address: a Match wins over the rest, and the first over others."""
+    blocks: list[_Block] = []
+    for block in _blocks(files.get(_SSHD_CONFIG, "")):
+        blocks.append(replace(block, settings=tuple(one for one in block.settings if one[0] != "include")))
+        for pattern in (value for keyword, value in block.settings if keyword == "include"):
+            for path in sorted(path for path in files if fnmatch.fnmatchcase(path, pattern)):
+                blocks += [replace(b, criteria=block.criteria + b.criteria) for b in _blocks(files[path])]
+    found: dict[str, str] = {}
+    for matching in (True, False):
+        for block in blocks:
+            if bool(block.criteria) == matching and block.concerns(user, groups, address):
+                for keyword, value in block.settings:
+                    found.setdefault(keyword, value)
+    values = {**_DEFAULTS, **found}
+    return {key: tuple(value.split()) if key in _LISTS else (value,) for key, value in values.items()}
+
+
+# Linux-PAM
+
+_BY_KEYWORD = {
+    "required": {"success": "ok", "ignore": "ignore", "default": "bad"},
+    "requisite": {"success": "ok", "ignore": "ignore", "default": "die"},
+    "optional": {"success": "ok", "default": "ignore"},
+    "sufficient": {"success": "done", "default": "ignore"},
+}
+
+
+class _Module(t.NamedTuple):
+    level: int
+    control: t.Mapping[str, str]
+    name: str
+    arguments: tuple[str, ...]
+
+
+@functools.cache
+def _parsed(text: str) -> tuple[tuple[str, t.Mapping[str, str], tuple[str, ...]], ...]:
+    lines = []
+    for line in text.split("\n"):
+        line = line.split("#")[0].strip()
+        if line.startswith("@include"):
+            lines.append(("@include", {}, tuple(line.split()[1:])))
+        kind, _space, rest = line.replace("\t", " ").partition(" ")
+        if kind.lstrip("-").lower() != "auth":
+            continue
+        rest = rest.lstrip()
+        if rest.startswith("["):
+            control, _bracket, rest = rest[1:].partition("]")
+            actions = dict(word.split("=") for word in control.split())
+            lines.append(("", {"default": "bad", **actions}, tuple(rest.split())))
+        else:
+            control, *words = rest.split()
+            lines.append((control, _BY_KEYWORD.get(control, {}), tuple(words)))
+    return tuple(lines)
+
+
+class _Refused(Exception):
+    """What is included is not there: libpam does not even begin."""
+
+
+@dataclass
+class Pam:
+    """One authentication: what the service, the person and the machine bring, and what the person was asked for."""
+
+    files: Files
+    service: str
+    user: str
+    groups: t.Collection[str]
+    address: str
+    password: bool | None = None
+    """Whether the password is right; None where there is none to give."""
+    code: bool | None = None
+    key_accepted: bool = False
+    credentials: t.Collection[str] = ()
+    failures: int = 0
+    asked: list[str] = dataclasses.field(default_factory=list)
+
+    def authenticate(self) -> bool:
+        """Whether the service lets the person in."""
+        try:
+            stack = list(self._stack(self.service, 0))
+        except _Refused:
+            return False
+        impression, status, position = 0, False, 0
+        while position < len(stack):
+            module = stack[position]
+            position += 1
+            if module.name == "":
+                continue
+            outcome = self._run(module)
+            action = module.control.get(outcome, module.control["default"])
+            if action in ("ok", "done"):
+                if impression == 0 or (impression > 0 and status):
+                    impression, status = 1, outcome == "success"
+            elif action in ("bad", "die"):
+                impression, status = -1, False
+            elif action.isdigit():
+                skipped = 0
+                while skipped < int(action) and position < len(stack) and stack[position].level >= module.level:
+                    position += 1
+                    while position < len(stack) and stack[position].level > module.level:
+                        position += 1
+                    skipped += 1
+                if skipped < int(action):
+                    impression, status = -1, False
+            else:
+                assert action == "ignore", action
+            if action == "die" or (action == "done" and impression > 0):
+                while position < len(stack) and stack[position].level >= module.level:
+                    position += 1
+        return status and impression > 0
+
+    def _stack(self, name: str, level: int) -> t.Iterator[_Module]:
+        text = self.files.get(f"/etc/pam.d/{name}")
+        if text is None:
+            raise _Refused(name)
+        for keyword, control, words in _parsed(text):
+            if keyword in ("include", "@include"):
+                yield from self._stack(words[0], level)
+            elif keyword == "substack":
+                yield _Module(level, {}, "", ())
+                yield from self._stack(words[0], level + 1)
+            else:
+                yield _Module(level, control, words[0], words[1:])
+
+    def _run(self, module: _Module) -> str:
+        name = module.name.removeprefix("pam_").removesuffix(".so")
+        return t.cast(str, getattr(self, f"_{name}")(list(module.arguments)))
+
+    def _ask(self, what: str, answer: bool | None) -> str:
+        self.asked.append(what)
+        return "success" if answer else "auth_err"
+
+    def _permit(self, _arguments: list[str]) -> str:
+        return "success"
+
+    _sepermit = _ssh_add = _group = _env = _permit
+
+    def _deny(self, _arguments: list[str]) -> str:
+        return "auth_err"
+
+    _rootok = _cockpit_cert = _deny
+
+    def _unix(self, _arguments: list[str]) -> str:
+        return self._ask("password", self.password)
+
+    def _oath(self, arguments: list[str]) -> str:
+        assert "usersfile=/etc/oath/${USER}" in arguments
+        right = self._ask("code", self.code)
+        return right if self.user in self.credentials else "auth_err"
+
+    def _exec(self, arguments: list[str]) -> str:
+        assert arguments == ["quiet", _KEY_ACCEPTED]
+        return "success" if self.key_accepted and _KEY_ACCEPTED in self.files else "auth_err"
+
+    def _faillock(self, arguments: list[str]) -> str:
+        deny = next(int(word.partition("=")[2]) for word in arguments if word.startswith("deny="))
+        if "preauth" in arguments:
+            return "auth_err" if self.failures >= deny else "success"
+        if "authfail" in arguments:
+            self.failures += 1
+            return "auth_err"
+        assert "authsucc" in arguments
+        return "success"
+
+    def _succeed_if(self, arguments: list[str]) -> str:
+        quiet, subject, operator, value = arguments
+        assert quiet == "quiet"
+        names = value.split(":")
+        holds = {
+            ("user", "in"): self.user in names,
+            ("user", "="): self.user == value,
+            ("user", "ingroup"): any(group in names for group in self.groups),
+            ("user", "notingroup"): not any(group in names for group in self.groups),
+            ("service", "in"): self.service in names,
+        }[subject, operator]
+        return "success" if holds else "auth_err"
+
+    def _listfile(self, arguments: list[str]) -> str:
+        given = dict(word.partition("=")[::2] for word in arguments)
+        assert (given["item"], given["sense"], given["onerr"]) == ("user", "deny", "fail")
+        listed = self.files.get(given["file"])
+        return "success" if listed is not None and self.user not in listed.split("\n") else "auth_err"
+
+    def _access(self, arguments: list[str]) -> str:
+        given = dict(word.partition("=")[::2] for word in arguments)
+        for line in self.files.get(given["accessfile"], "").split("\n"):
+            if not line:
+                continue
+            permission, users, origin = line.split(":", 2)
+            assert users == "ALL"
+            if origin == "ALL" or _is_in(self.address, origin):
+                return "success" if permission == "+" else "perm_denied"
+        return "success"
+
+
+def _is_in(address: str, network: str) -> bool:
+    try:
+        return ipaddress.ip_address(address) in ipaddress.ip_network(network)
+    except ValueError:
+        return False
+
+
+# People
+
+
+@dataclass(frozen=True)
+class Client:
+    """What somebody has at hand for a login. A client in batch mode answers no prompts."""
+
+    key: bool = False
+    password: bool | None = None
+    code: bool | None = None
+    batch: bool = False
+
+
+def use_service(
+    files: Files, service: str, user: str, groups: t.Collection[str], client: Client, credentials: t.Collection[str]
+) -> bool:
+    """Whether a service of the machine itself, such as sudo, lets this account in."""
+    return Pam(files, service, user, groups, "", client.password, client.code, credentials=credentials).authenticate()
+
+
+def log_in(
+    files: Files,
+    user: str,
+    groups: t.Collection[str],
+    address: str,
+    client: Client,
+    credentials: t.Collection[str],
+    config: Files | None = None,
+) -> bool:
+    """Whether sshd lets this account in. `config` is what sshd has read of its files, if that is not what there is."""
+    sshd = sshd_settings(files if config is None else config, user, groups, address)
+    root = sshd["permitrootlogin"][0] if user == "root" else "yes"
+
+    def by(method: str, key_accepted: bool) -> bool:
+        if method == "publickey":
+            return client.key and sshd["pubkeyauthentication"] == ("yes",) and root != "no"
+        if client.batch or root != "yes" or sshd["usepam"] != ("yes",):
+            return False
+        pam = Pam(
+            files, "sshd", user, groups, address, client.password, client.code, key_accepted, credentials=credentials
+        )
+        if method in ("keyboard-interactive", "keyboard-interactive:pam"):
+            return sshd["kbdinteractiveauthentication"] == ("yes",) and pam.authenticate()
+        assert method == "password"
+        # One answer, the password, for whatever PAM asks.
+        pam.code = None
+        return sshd["passwordauthentication"] == ("yes",) and client.password is not None and pam.authenticate()
+
+    methods = sshd["authenticationmethods"]
+    if methods == ("any",):
+        methods = ("publickey", "keyboard-interactive", "password")
+    return any(
+        all(by(method, key_accepted="publickey" in chain.split(",")[:n]) for n, method in enumerate(chain.split(",")))
+        for chain in methods
+    )

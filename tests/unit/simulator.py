@@ -1,0 +1,115 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Carries a plan out on a host that is nothing but a `HostState`, and tries who gets in after each change."""
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+from dataclasses import dataclass, replace
+
+from ansible_collections.fleet.auth.plugins.module_utils import _oath
+from ansible_collections.fleet.auth.plugins.module_utils._changes import (
+    Change,
+    Enrol,
+    MakeDirectory,
+    ReloadSshd,
+    Remove,
+    Write,
+)
+from ansible_collections.fleet.auth.plugins.module_utils._state import FileState, HostState
+from unit import model
+from unit.builders import STRANGER, seen_by_sshd
+from unit.model import Client
+
+EXEMPT = "192.0.2.9"
+"""An address of the networks that the tests exempt."""
+
+CLIENTS = {
+    "key in batch mode": Client(key=True, batch=True),
+    "key": Client(key=True),
+    "key and code": Client(key=True, code=True),
+    "password": Client(password=True),
+    "password and code": Client(password=True, code=True),
+    "wrong password and code": Client(password=False, code=True),
+}
+
+RANDOM_KEY = b"a key from urandom .."
+
+Logins = dict[tuple[str, str, str, str], bool]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A host, and the files that its sshd has read, which are not always those that there are."""
+
+    state: HostState
+    read_by_sshd: t.Mapping[str, str]
+
+    @classmethod
+    def booted(cls, state: HostState) -> Machine:
+        return cls(state, _texts(state))
+
+    def after(self, change: Change) -> Machine:
+        """The host once this change is carried out, and nothing after it."""
+        if isinstance(change, ReloadSshd):
+            self._check(change)
+            return Machine(seen_by_sshd(self.state), _texts(self.state))
+        files, credentials = dict(self.state.files), dict(self.state.credentials)
+        directory, _slash, name = str(getattr(change, "path", "")).rpartition("/")
+        if isinstance(change, Write):
+            files[change.path] = FileState(change.content, change.mode, change.uid, change.gid)
+        elif isinstance(change, Enrol):
+            before = credentials.get(change.user)
+            credentials[change.user] = FileState(change.text(before and before.content, RANDOM_KEY), 0o600)
+        elif isinstance(change, MakeDirectory):
+            files[change.path] = FileState("", change.mode)
+        elif directory == _oath.DIRECTORY:
+            del credentials[name]
+        else:
+            assert isinstance(change, Remove)
+            assert change.path != _oath.DIRECTORY or not credentials, "somebody's credential would be lost"
+            del files[change.path]
+        return Machine(seen_by_sshd(replace(self.state, files=files, credentials=credentials)), self.read_by_sshd)
+
+    def stages(self, changes: t.Iterable[Change]) -> list[Machine]:
+        """The host before the first change, between any two, and after the last."""
+        return list(itertools.accumulate(changes, Machine.after, initial=self))
+
+    def logins(self, restarted: bool = False) -> Logins:
+        """Who gets in, by service, account, address and what they bring; if asked, after a restart of sshd."""
+        files, found = _texts(self.state), Logins()
+        config = files if restarted else self.read_by_sshd
+        credentials = [user for user in self.state.credentials if _can_be_read(self.state, user)]
+        for account, (what, client) in itertools.product(self.state.accounts.values(), CLIENTS.items()):
+            name, groups = account.name, account.groups
+            for address in (STRANGER, EXEMPT):
+                found["sshd", name, address, what] = model.log_in(
+                    files, name, groups, address, client, credentials, config
+                )
+            for service in ("cockpit", "sudo"):
+                if not client.key:
+                    found[service, name, "", what] = model.use_service(
+                        files, service, name, groups, client, credentials
+                    )
+        return found
+
+    def _check(self, change: ReloadSshd) -> None:
+        """What is checked on a host before sshd is let at its files."""
+        for expectation in change.expectations:
+            groups = self.state.accounts[expectation.user].groups
+            found = model.sshd_settings(_texts(self.state), expectation.user, groups, expectation.address)
+            assert found == {**found, **expectation.settings}, expectation
+
+
+def _texts(state: HostState) -> dict[str, str]:
+    return {path: file.content for path, file in state.files.items()}
+
+
+def _can_be_read(state: HostState, user: str) -> bool:
+    try:
+        return bool(_oath.parse_credential(state.credentials[user].content, user))
+    except _oath.CredentialError:
+        return False

@@ -1,0 +1,536 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The journal, run by a real shell in a directory that stands for the root of a host.
+
+What the script calls is real, but for systemctl, sshd and logger.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import itertools
+import os
+import re
+import shutil
+import stat
+import subprocess
+import threading
+import typing as t
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.fleet.auth.plugins.module_utils import _apply, _journal, _oath, _pam, _recovery, _sshd
+from ansible_collections.fleet.auth.plugins.module_utils._changes import (
+    Change,
+    Enrol,
+    MakeDirectory,
+    Plan,
+    ReloadSshd,
+    Remove,
+    Write,
+)
+
+NEVER_USED = "HOTP/T30 alice - 3132333435363738393031323334353637383930\n"
+USED = NEVER_USED.rstrip() + "\t0\t755224\t2026-11-24T03:00:00L\n"
+
+_HOST_PATH = re.compile(r"""(?<=[\s"'=>])/(?=(etc|var|run|usr/libexec|usr/local/sbin|usr/sbin/sshd)\b)""")
+_COMMANDS = ("cat", "flock", "grep", "mkdir", "mv", "rm", "rmdir", "touch")
+
+# A reload takes the drop-in as it is then; what is in force is what the last one found.
+_SYSTEMCTL = """\
+echo "systemctl $*" >>"$ROOT/calls"
+case "$1 $2" in
+"reload ssh.service")
+    [ ! -e "$ROOT/reload-fails" ] || exit 1
+    rm -f "$ROOT/in-force"
+    if [ -e "$ROOT/{drop_in}" ]; then cp "$ROOT/{drop_in}" "$ROOT/in-force"; fi ;;
+"show "*) echo 0 ;;
+esac
+exit 0
+"""
+# Kills the script, and all that it has started, right before the command that is counted down to.
+_COUNTED = """\
+if [ -e "$ROOT/kill" ]; then
+    read -r left <"$ROOT/kill"
+    echo $((left - 1)) >"$ROOT/kill"
+    [ "$left" != 0 ] || kill -9 0
+fi
+"""
+
+
+class Root:
+    """A directory that stands for the root of a host, where sshd has what was in force when it was last reloaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._tools = path / "tools"
+        self._tools.mkdir()
+        self._tool("logger", "exit 0\n")
+        self._tool("systemctl", _COUNTED + _SYSTEMCTL.format(drop_in=_sshd.DROP_IN.lstrip("/")))
+        for name in _COMMANDS:
+            real = shutil.which(name)
+            assert real, f"{name} is needed"
+            self._tool(name, f'{_COUNTED}exec {real} "$@"\n')
+        self.write("/usr/sbin/sshd", "#!/bin/sh\nexit 1\n", 0o755)
+        for directory in (*_journal.STAGING_DIRECTORIES, _recovery.BOOT_LINK.rpartition("/")[0]):
+            self.at(directory).mkdir(parents=True, exist_ok=True)
+        self.at("/var/lib/fleet-auth").rmdir()
+
+    def at(self, path: str) -> Path:
+        """Where a path of the host is; a path that is there already stays."""
+        return Path(path) if Path(path).is_relative_to(self.path) else self.path / path.lstrip("/")
+
+    def write(self, path: str, text: str, mode: int = 0o644) -> str:
+        """Put a file there."""
+        self.at(path).parent.mkdir(parents=True, exist_ok=True)
+        self.at(path).write_text(text)
+        self.at(path).chmod(mode)
+        return path
+
+    def text(self, path: str) -> str | None:
+        """What is in a file, or None where there is none."""
+        return self.at(path).read_text() if self.at(path).exists() else None
+
+    def moved(self, script: str) -> str:
+        """A script for the root of a host, for this one."""
+        assert "\nPATH=/usr/local/sbin:" in script
+        script = re.sub(r"^PATH=.*$", f"PATH={self._tools}:/usr/bin:/bin", script, flags=re.MULTILINE)
+        return _HOST_PATH.sub(f"{self.path}/", script)
+
+    def run(
+        self, *undos: _journal.Undo, arguments: t.Sequence[str] = ("--now",), **replaced: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Write a journal with these steps, and run it."""
+        script = self.moved(_journal.render(undos, "cafe", 1.0))
+        for before, after in replaced.items():
+            script = script.replace(before, after)
+        self.write(_journal.PATH, script, 0o700)
+        return self.again(*arguments)
+
+    def again(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the journal that is there."""
+        return self.start(str(self.at(_journal.PATH)), *arguments)
+
+    def start(self, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a script by the shell that Ansible and systemd run."""
+        done = subprocess.run(
+            ["/bin/sh", script, *arguments],
+            env={"ROOT": str(self.path), "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            start_new_session=True,
+        )
+        assert not done.stderr, done.stderr
+        return done
+
+    def kill_at(self, number: int) -> None:
+        """Have the next script killed right before it starts this command, counted from 0."""
+        (self.path / "kill").write_text(f"{number}\n")
+
+    def tree(self) -> dict[str, tuple[int, str]]:
+        """Mode and contents of everything that a change is about, and not of what it needs for itself."""
+        return {
+            str(path.relative_to(self.path)): (path.lstat().st_mode, path.read_text() if path.is_file() else "")
+            for top in ("etc", "usr", "run")
+            for path in sorted((self.path / top).rglob("*"))
+            if not re.search(r"\.fleet-auth-|at-boot|fleet-auth\.lock", path.name)
+        }
+
+    def leftovers(self) -> list[str]:
+        """What an ended change must not leave."""
+        named = [path for path in self.path.rglob("*") if re.search(r"\.fleet-auth-|at-boot", path.name)]
+        there = [self.at(_journal.PATH).parent] if self.at(_journal.PATH).parent.exists() else []
+        return [str(path) for path in (*named, *there)]
+
+    def _tool(self, name: str, body: str) -> None:
+        tool = self._tools / name
+        tool.write_text(f"#!/bin/sh\n{body}")
+        tool.chmod(0o755)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    return Root(tmp_path)
+
+
+# One verb at a time
+
+NEW, OLD, PATH = "/etc/pam.d/.sshd.fleet-auth-1", "/etc/pam.d/.sshd.fleet-auth-1.old", "/etc/pam.d/sshd"
+CREDENTIAL = "/etc/oath/alice"
+STAGED_CREDENTIAL = "/etc/oath/.alice.fleet-auth-1"
+
+
+def test_file_that_was_replaced_comes_back_with_its_mode(root: Root) -> None:
+    root.write(PATH, "new")
+    root.write(OLD, "old", 0o640)
+    assert root.run(("unwrite", NEW, OLD, PATH)).returncode == 0
+    assert root.text(PATH) == "old"
+    assert stat.S_IMODE(root.at(PATH).stat().st_mode) == 0o640
+
+
+def test_file_that_was_made_goes(root: Root) -> None:
+    root.write(PATH, "new")
+    assert root.run(("uncreate", NEW, PATH)).returncode == 0
+    assert root.text(PATH) is None
+
+
+def test_file_that_was_removed_comes_back(root: Root) -> None:
+    root.write(OLD, "old")
+    assert root.run(("unremove", OLD, PATH)).returncode == 0
+    assert root.text(PATH) == "old"
+
+
+def test_directory_that_was_removed_comes_back_with_what_was_in_it(root: Root) -> None:
+    root.write("/run/.fleet-auth.fleet-auth-1.old/faillock/alice", "tally")
+    root.at("/run/fleet-auth").rmdir()
+    assert root.run(("unremove", "/run/.fleet-auth.fleet-auth-1.old", "/run/fleet-auth")).returncode == 0
+    assert root.text("/run/fleet-auth/faillock/alice") == "tally"
+
+
+def test_directory_that_was_made_goes_unless_something_is_in_it(root: Root) -> None:
+    root.write("/usr/libexec/kept/file", "")
+    root.at("/usr/libexec/made").mkdir()
+    assert root.run(("unmake", "/usr/libexec/made"), ("unmake", "/usr/libexec/kept")).returncode == 0
+    assert not root.at("/usr/libexec/made").exists()
+    assert root.text("/usr/libexec/kept/file") == ""
+
+
+def test_new_credential_goes_unless_somebody_has_logged_in_with_it(root: Root) -> None:
+    root.write(CREDENTIAL, NEVER_USED)
+    root.write("/etc/oath/bob", USED)
+    steps = (("unenrol", STAGED_CREDENTIAL, CREDENTIAL), ("unenrol", "/etc/oath/.bob.fleet-auth-2", "/etc/oath/bob"))
+    assert root.run(*steps).returncode == 0
+    assert root.text(CREDENTIAL) is None
+    assert root.text("/etc/oath/bob") == USED
+
+
+@pytest.mark.parametrize(("now", "afterwards"), [(NEVER_USED, "before\n"), (USED, USED)])
+def test_changed_credential_comes_back_unless_somebody_has_logged_in_since(
+    root: Root, now: str, afterwards: str
+) -> None:
+    root.write(f"{STAGED_CREDENTIAL}.kept", NEVER_USED)
+    root.write(f"{STAGED_CREDENTIAL}.old", "before\n", 0o600)
+    root.write(CREDENTIAL, now, 0o600)
+    step = ("unrenew", STAGED_CREDENTIAL, f"{STAGED_CREDENTIAL}.old", CREDENTIAL)
+    assert root.run(step).returncode == 0
+    assert root.text(CREDENTIAL) == afterwards
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        ("unwrite", NEW, OLD, PATH),
+        ("uncreate", NEW, PATH),
+        ("unenrol", NEW, PATH),
+        ("unrenew", NEW, OLD, PATH),
+        ("unremove", OLD, PATH),
+    ],
+)
+def test_step_that_was_not_carried_out_is_not_undone(root: Root, step: _journal.Undo) -> None:
+    root.write(PATH, NEVER_USED)
+    if step[1] == NEW:
+        root.write(NEW, "new")
+    assert root.run(step).returncode == 0
+    assert root.text(PATH) == NEVER_USED
+
+
+def test_versions_of_one_file_come_back_one_after_the_other(root: Root) -> None:
+    stages = [f"/etc/pam.d/.twofactor.fleet-auth-{number}" for number in (1, 2, 3)]
+    steps = [("unwrite", stage, f"{stage}.old", "/etc/pam.d/twofactor") for stage in stages]
+    seen = []
+    for number in itertools.count():
+        root.write("/etc/pam.d/twofactor", "fourth")
+        for stage, text in zip(stages, ("first", "second", "third"), strict=True):
+            root.write(f"{stage}.old", text)
+        root.kill_at(number)
+        if root.run(*steps).returncode == 0:
+            break
+        seen.append(root.text("/etc/pam.d/twofactor"))
+    assert list(dict.fromkeys(seen)) == ["fourth", "third", "second", "first"]
+
+
+def test_names_are_taken_as_they_are(root: Root) -> None:
+    path = root.write("/etc/oath/o'neil $HOME `id` ;", NEVER_USED)
+    assert root.run(("unenrol", "/etc/oath/.x.fleet-auth-1", path)).returncode == 0
+    assert root.text(path) is None
+
+
+# The whole of it
+
+
+def test_everything_of_the_change_is_forgotten(root: Root) -> None:
+    root.write(_journal.BOOT_UNIT, _journal.BOOT_UNIT_TEXT)
+    root.at(_journal.BOOT_LINK).symlink_to(_journal.BOOT_UNIT)
+    for directory in _journal.STAGING_DIRECTORIES:
+        root.write(f"{directory}/.file.fleet-auth-7.old", "")
+    root.write("/etc/.directory.fleet-auth-8.old/file", "")
+    done = root.run()
+    assert (done.returncode, done.stdout) == (0, "fleet.auth: the change of two-factor login was undone\n")
+    assert root.leftovers() == []
+    assert "systemctl stop fleet-auth-undo.timer" in (root.path / "calls").read_text()
+
+
+def test_tally_that_a_boot_has_not_made_is_made(root: Root) -> None:
+    root.write("/etc/tmpfiles.d/.fleet-auth.conf.fleet-auth-1.old", _recovery.TMPFILES_RULES)
+    step = ("unremove", "/etc/tmpfiles.d/.fleet-auth.conf.fleet-auth-1.old", _recovery.TMPFILES)
+    assert root.run(step).returncode == 0
+    assert stat.S_IMODE(root.at(_pam.TALLY_DIRECTORY).stat().st_mode) == 0o700
+
+
+def test_no_tally_is_made_where_none_was(root: Root) -> None:
+    assert root.run(("unmake", "/run/fleet-auth")).returncode == 0
+    assert not root.at("/run/fleet-auth").exists()
+
+
+def test_what_could_not_be_undone_is_said_and_tried_again(root: Root) -> None:
+    root.write(_sshd.DROP_IN, "new")
+    root.write("/etc/ssh/sshd_config.d/.x.fleet-auth-1.old", "old")
+    root.write("/reload-fails", "")
+    step = ("unwrite", "/etc/ssh/sshd_config.d/.x.fleet-auth-1", "/etc/ssh/sshd_config.d/.x.fleet-auth-1.old")
+    for done in (root.run((*step, _sshd.DROP_IN)), root.again("--now")):
+        assert done.returncode == 1
+        assert "could not be undone; 'sh" in done.stdout
+        assert root.text(_sshd.DROP_IN) == "old"
+        assert root.at(_journal.PATH).exists()
+    root.at("/reload-fails").unlink()
+    assert root.again("--now").returncode == 0
+    assert root.text("/in-force") == "old"
+    assert root.leftovers() == []
+
+
+def test_journal_that_waited_does_not_undo_the_next_change(root: Root) -> None:
+    root.write(PATH, "new")
+    root.write(OLD, "old")
+    first = root.write("/first", root.moved(_journal.render([("unwrite", NEW, OLD, PATH)], "first", 1.0)))
+    root.write(_journal.PATH, root.moved(_journal.render([], "second", 2.0)))
+    done = root.start(str(root.at(first)))
+    assert (done.returncode, done.stdout) == (0, "")
+    assert root.text(PATH) == "new"
+    assert root.text(OLD) == "old"
+    assert root.at(_journal.PATH).exists()
+
+
+def test_journal_that_is_gone_by_now_undoes_nothing(root: Root) -> None:
+    root.write(PATH, "new")
+    root.write(OLD, "old")
+    script = root.write("/script", root.moved(_journal.render([("unwrite", NEW, OLD, PATH)], "cafe", 1.0)))
+    assert root.start(str(root.at(script))).returncode == 0
+    assert root.text(PATH) == "new"
+
+
+@contextlib.contextmanager
+def lock_held(root: Root) -> Iterator[t.IO[str]]:
+    with root.at(_journal.LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock
+
+
+def test_change_under_way_is_waited_for(root: Root) -> None:
+    root.write(PATH, "new")
+    with lock_held(root) as lock:
+
+        def end() -> None:
+            root.at(PATH).write_text("done")
+            root.write(OLD, "old")
+            fcntl.flock(lock, fcntl.LOCK_UN)
+
+        timer = threading.Timer(0.5, end)
+        timer.start()
+        done = root.run(("unwrite", NEW, OLD, PATH), arguments=())
+        timer.join()
+    assert done.returncode == 0
+    assert root.text(PATH) == "old"
+
+
+def test_change_that_hangs_is_not_waited_for_for_ever(root: Root) -> None:
+    root.write(PATH, "new")
+    root.write(OLD, "old")
+    with lock_held(root):
+        done = root.run(("unwrite", NEW, OLD, PATH), arguments=(), **{"flock -w 15": "flock -w 1"})
+    assert done.returncode == 0
+    assert root.text(PATH) == "old"
+
+
+def test_who_waits_for_the_script_can_name_it(root: Root) -> None:
+    done = root.run(arguments=())
+    assert done.returncode == 0
+    assert (root.text(_journal.LOCK) or "").strip().isdigit()
+
+
+def test_token_and_time_are_read_back() -> None:
+    script = _journal.render([("uncreate", "a", "b")], "5f2b9c0a41d3e877", 3260.756)
+    assert _journal.token_of(script) == "5f2b9c0a41d3e877"
+    assert _journal.made_at(script) == 3260.76
+    assert (_journal.token_of("torn"), _journal.made_at("torn")) == ("", 0.0)
+
+
+# A change that dies
+
+
+class Killed(BaseException):
+    """What kill -9 does: nothing of the program runs any more."""
+
+
+@pytest.fixture
+def changing(root: Root, monkeypatch: pytest.MonkeyPatch) -> Root:
+    """A root in which `_apply` works, and whose journals work there."""
+    render = _journal.render
+    monkeypatch.setattr(_journal, "render", lambda *steps: root.moved(render(*steps)))
+    monkeypatch.setattr(_journal, "STAGING_DIRECTORIES", [str(root.at(d)) for d in _journal.STAGING_DIRECTORIES])
+    for name in ("PATH", "LOCK", "BOOT_UNIT", "BOOT_LINK", "SYSTEMD"):
+        monkeypatch.setattr(_journal, name, str(root.at(getattr(_journal, name))))
+    monkeypatch.setattr(_oath, "DIRECTORY", str(root.at(_oath.DIRECTORY)))
+    for name in ("chown", "fchown"):
+        monkeypatch.setattr(os, name, lambda *_arguments: None)
+    Path(_journal.SYSTEMD).mkdir(parents=True)
+    return root
+
+
+def actions_in(root: Root) -> _apply.Actions:
+    def run(words: t.Sequence[str]) -> tuple[int, str, str]:
+        if words[0] == "/bin/sh":
+            done = root.start(*words[1:])
+            return done.returncode, done.stdout, done.stderr
+        if words[:2] == ["systemctl", "reload"]:
+            (root.path / "in-force").write_text(root.text(_sshd.DROP_IN) or "")
+        return 0, "", ""
+
+    return _apply.Actions(run, lambda _user, _address: {})
+
+
+def prepared(root: Root) -> tuple[Change, ...]:
+    """A host, and a change of it with a step of each kind and files that are written more than once."""
+    shutil.rmtree(root.at("/usr/libexec/fleet-auth"), ignore_errors=True)
+    root.write("/etc/pam.d/sshd", "sshd before\n")
+    root.write("/etc/pam.d/twofactor", "switch before\n")
+    root.write(_sshd.DROP_IN, "drop-in before\n", 0o600)
+    root.write("/in-force", "drop-in before\n")
+    root.write("/etc/security/twofactor-users", "alice\n")
+    root.write("/etc/oath/alice", NEVER_USED, 0o600)
+    root.write("/etc/oath/bob.lock", "", 0o600)
+    root.write("/run/fleet-auth/faillock/alice", "tally", 0o600)
+
+    def write(path: str, text: str) -> Write:
+        return Write(str(root.at(path)), text, 0o644)
+
+    return (
+        Remove(str(root.at("/etc/oath/bob.lock"))),
+        MakeDirectory(str(root.at("/usr/libexec/fleet-auth")), 0o755),
+        Enrol("alice", 60),
+        Enrol("bob", 30, new=True),
+        write("/usr/libexec/fleet-auth/helper", "helper"),
+        write("/etc/pam.d/sshd", "sshd after\n"),
+        write(_sshd.DROP_IN, "drop-in between\n"),
+        ReloadSshd(()),
+        write("/etc/pam.d/twofactor", "switch between\n"),
+        write("/etc/pam.d/twofactor", "switch after\n"),
+        write(_sshd.DROP_IN, "drop-in after\n"),
+        ReloadSshd(()),
+        Remove(str(root.at("/etc/security/twofactor-users"))),
+        Remove(str(root.at("/run/fleet-auth/faillock"))),
+    )
+
+
+def die_at_rename(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """The process dies when it renames for this time, counted from 0."""
+    rename, calls = os.rename, itertools.count()
+
+    def rename_or_die(source: str, target: str) -> None:
+        if next(calls) == number:
+            raise Killed
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", rename_or_die)
+
+
+_RENAMES = 13  # unit and journal first, then one for each step that is no directory and no reload
+
+
+@pytest.mark.parametrize("number", range(_RENAMES))
+def test_change_that_died_anywhere_is_put_back(changing: Root, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    changes = prepared(changing)
+    before = changing.tree()
+    with monkeypatch.context() as patch:
+        die_at_rename(patch, number)
+        with pytest.raises(Killed):
+            _apply.apply(Plan(changes), actions_in(changing), 60)
+    if _apply.is_pending():
+        assert _apply.undo(actions_in(changing)) == "Everything was put back as it was."
+        assert changing.leftovers() == []
+        assert changing.tree() == before
+    else:
+        assert number < 2
+        assert before.items() <= changing.tree().items()
+    assert changing.text("/in-force") == "drop-in before\n"
+
+
+def test_undoing_that_was_killed_anywhere_is_finished_by_the_next_attempt(changing: Root) -> None:
+    for number in itertools.count():
+        changes = prepared(changing)
+        before = changing.tree()
+        _apply.apply(Plan(changes), actions_in(changing), 60)
+        assert changing.text("/in-force") == "drop-in after\n"
+        changing.kill_at(number)
+        first = changing.again("--now")
+        changing.at("/kill").unlink()
+        if _apply.is_pending():
+            assert first.returncode == -9
+            assert changing.again("--now").returncode == 0
+            assert changing.tree() == before, number
+        assert before.items() <= changing.tree().items(), number
+        assert changing.text("/in-force") == "drop-in before\n", number
+        if first.returncode == 0:
+            break
+    assert number > 20
+
+
+def test_change_that_fails_is_put_back_and_says_so(changing: Root) -> None:
+    changes = prepared(changing)
+    before = changing.tree()
+    actions = actions_in(changing)
+
+    def run(words: t.Sequence[str]) -> tuple[int, str, str]:
+        return (1, "", "no") if words[:2] == ["systemctl", "reload"] else actions.run(words)
+
+    with pytest.raises(_apply.ApplyError, match=r"does not reload: no\. Everything was put back as it was\."):
+        _apply.apply(Plan(changes), actions._replace(run=run), 60)
+    assert changing.tree() == before
+    assert changing.leftovers() == []
+
+
+# Shell
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(_recovery.SCRIPT, id="twofactor-recover"),
+        pytest.param(_pam.KEY_ACCEPTED_SCRIPT, id="ssh-key-accepted"),
+        pytest.param(
+            _journal.render(
+                [
+                    ("unmake", "/etc/oath"),
+                    ("unwrite", NEW, OLD, PATH),
+                    ("uncreate", NEW, PATH),
+                    ("unenrol", NEW, PATH),
+                    ("unrenew", NEW, OLD, PATH),
+                    ("unremove", OLD, PATH),
+                ],
+                "cafe",
+                1.0,
+            ),
+            id="journal",
+        ),
+    ],
+)
+def test_shellcheck_finds_nothing(script: str) -> None:
+    done = subprocess.run(["shellcheck", "-"], input=script, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,357 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import base64
+import typing as t
+from dataclasses import replace
+
+import pyotp
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from ansible_collections.fleet.auth.plugins.module_utils._oath import (
+    Clock,
+    CodeRules,
+    CredentialError,
+    Token,
+    code_rules,
+    credential_path,
+    hotp,
+    new_credential,
+    pam_line,
+    parse_credential,
+    update_credential,
+    use_code,
+)
+from ansible_collections.fleet.auth.plugins.module_utils._pam import PASS_THROUGH, except_services, switch
+from unit.builders import KEY, OTHER_KEY, settings, texts_of
+
+# The codes of KEY in RFC 4226, appendix D.
+RFC_4226_CODES = (
+    *("755224", "287082", "359152", "969429", "338314"),
+    *("254676", "287922", "162583", "399871", "520489"),
+)
+HEX = KEY.hex()
+LOCAL = "2026-03-01T12:00:00L"
+USED = f"0 755224 {LOCAL}"
+
+keys = st.binary(min_size=16, max_size=32)
+intervals = st.sampled_from([30, 60])
+histories = st.one_of(
+    st.just((0, None, None)),
+    st.tuples(st.integers(0, 9999), st.from_regex(r"[0-9]{6,8}", fullmatch=True), st.just(LOCAL)),
+)
+
+
+@st.composite
+def tokens(draw: st.DrawFn, time_based: bool | None = None) -> Token:
+    based = draw(st.booleans()) if time_based is None else time_based
+    counter, last_code, last_used = draw(histories)
+    return Token(
+        user="alice",
+        key=draw(st.binary(min_size=1, max_size=32)),
+        interval=draw(intervals) if based else None,
+        digits=draw(st.sampled_from([None, 6, 7, 8])),
+        pin=draw(st.sampled_from(["-", "+", "1234"])),
+        counter=counter,
+        last_code=last_code,
+        last_used=last_used,
+    )
+
+
+lines_without_token = st.sampled_from(["", "  ", "\t", "# HOTP/T30 alice - 00", "#", "# \x0b a note \x0c"])
+
+
+def written(draw: st.DrawFn, token: Token) -> str:
+    """The line as somebody else may have written it."""
+    blank = draw(st.sampled_from([" ", "\t", "  "]))
+    end = draw(st.sampled_from(["", " ", "\r"]))
+    return token.render().replace(" ", blank) + end
+
+
+def codes(key: bytes, step: int, digits: int = 6, interval: int = 30) -> str:
+    return pyotp.TOTP(base64.b32encode(key).decode(), digits=digits, interval=interval).at(step * interval)
+
+
+def use(text: str, code: str, *, window: int = 1, digits: int = 6, at: float = 0) -> str | None:
+    return use_code(text, "alice", code, CodeRules(window, digits), Clock(at, LOCAL))
+
+
+class TestCode:
+    @pytest.mark.parametrize(
+        ("counter", "expected"),
+        list(enumerate(RFC_4226_CODES)),
+    )
+    def test_is_that_of_rfc_4226_appendix_d(self, counter: int, expected: str) -> None:
+        assert hotp(KEY, counter, 6) == expected
+
+    @pytest.mark.parametrize(
+        ("seconds", "expected"),
+        [
+            (59, "94287082"),
+            (1111111109, "07081804"),
+            (1111111111, "14050471"),
+            (1234567890, "89005924"),
+            (2000000000, "69279037"),
+            (20000000000, "65353130"),
+        ],
+    )
+    def test_is_that_of_rfc_6238_appendix_b(self, seconds: int, expected: str) -> None:
+        assert hotp(KEY, seconds // 30, 8) == expected
+
+    @given(key=keys, counter=st.integers(0, 2**63), digits=st.integers(6, 8))
+    def test_is_that_of_pyotp(self, key: bytes, counter: int, digits: int) -> None:
+        assert hotp(key, counter, digits) == pyotp.HOTP(base64.b32encode(key).decode(), digits=digits).at(counter)
+
+
+class TestCredential:
+    def test_of_a_new_user_is_one_time_based_token_without_history(self) -> None:
+        assert new_credential("alice", KEY, 60) == f"HOTP/T60 alice - {HEX}\n"
+
+    def test_is_a_file_of_the_users_own(self) -> None:
+        assert credential_path("alice") == "/etc/oath/alice"
+
+    @given(st.lists(tokens(), min_size=1, max_size=4))
+    def test_comes_back_from_parsing_as_it_was_rendered(self, made: list[Token]) -> None:
+        text = "".join(token.render() + "\n" for token in made)
+        assert parse_credential(text, "alice") == tuple(made)
+
+    @given(data=st.data(), made=st.lists(tokens(), min_size=1, max_size=3))
+    def test_is_read_however_it_is_spaced(self, data: st.DataObject, made: list[Token]) -> None:
+        draw = data.draw
+        lines = [line for token in made for line in (draw(lines_without_token), written(draw, token))]
+        assert parse_credential("\n".join(lines), "alice") == tuple(made)
+
+    @pytest.mark.parametrize(
+        ("kind", "interval", "digits"),
+        [
+            *[("HOTP", None, None), ("HOTP/E", None, None), ("HOTP/E/6", None, 6), ("HOTP/E/8", None, 8)],
+            *[("HOTP/T30", 30, None), ("HOTP/T30/7", 30, 7), ("HOTP/T60", 60, None), ("HOTP/T60/6", 60, 6)],
+        ],
+    )
+    def test_may_have_any_type_that_pam_oath_knows(self, kind: str, interval: int | None, digits: int | None) -> None:
+        assert parse_credential(f"{kind} alice - {HEX}", "alice") == (Token("alice", KEY, interval, digits),)
+
+    @pytest.mark.parametrize(
+        "kind", ["TOTP", "HOTP/6", "HOTP/T45", "HOTP/T30/9", "HOTP/T30/", "hotp/T30", "HOTP/E/T30"]
+    )
+    def test_with_a_type_that_pam_oath_passes_over_is_refused(self, kind: str) -> None:
+        with pytest.raises(CredentialError, match=r"^line 2 has a type that pam_oath does not know$"):
+            parse_credential(f"HOTP/T30 alice - {HEX}\n{kind} alice - {HEX}\n", "alice")
+
+    @pytest.mark.parametrize(
+        ("text", "problem"),
+        [
+            ("", "holds no token"),
+            ("\n# HOTP/T30 alice - 00\n", "holds no token"),
+            ("HOTP/T30 alice -\n", "line 1 is cut short"),
+            ("HOTP/T30\n", "line 1 is cut short"),
+            (f"HOTP/T30 bob - {HEX}\n", "line 1 belongs to another user"),
+            (f"HOTP/T30 alice - {HEX}f\n", "line 1 has no hexadecimal key of 1 to 32 bytes"),
+            ("HOTP/T30 alice - GEZDGNBVGY3TQOJQ\n", "line 1 has no hexadecimal key of 1 to 32 bytes"),
+            (f"HOTP/T30 alice - {'31' * 33}\n", "line 1 has no hexadecimal key of 1 to 32 bytes"),
+            (f"HOTP/T30 alice - {HEX} 0\n", "line 1 has a history that is cut short"),
+            (f"HOTP/T30 alice - {HEX} 0 755224\n", "line 1 has a history that is cut short"),
+            (f"HOTP/T30 alice - {HEX} x 755224 {LOCAL}\n", "line 1 has a history that is cut short"),
+            (f"HOTP/T30 alice - {HEX} ² 755224 {LOCAL}\n", "line 1 has a history that is cut short"),
+            (f"HOTP/T30 alice - {HEX} 0 755224 2026-03-01\n", "line 1 has a history that is cut short"),
+            (f"HOTP/T30 alice - {HEX} {'9' * 20} 755224 {LOCAL}\n", "line 1 has a history that is cut short"),
+        ],
+    )
+    def test_that_pam_oath_would_not_read_as_meant_is_refused_by_its_line(self, text: str, problem: str) -> None:
+        with pytest.raises(CredentialError) as caught:
+            parse_credential(text, "alice")
+        assert str(caught.value) == problem
+
+    @given(st.text())
+    def test_is_read_or_refused_and_never_anything_else(self, text: str) -> None:
+        try:
+            assert parse_credential(text, "alice")
+        except CredentialError as error:
+            assert str(error)  # noqa: PT017
+
+    @pytest.mark.parametrize("key", [HEX[:-1] + "g", HEX + HEX + "00"])
+    @pytest.mark.parametrize("history", ["", f" {USED}", " 0 755224"])
+    def test_does_not_show_its_key_when_it_is_refused(self, key: str, history: str) -> None:
+        with pytest.raises(CredentialError) as caught:
+            parse_credential(f"HOTP/T30 alice - {key}{history}\n", "alice")
+        assert HEX[:8] not in texts_of(caught.value)
+
+    @given(tokens())
+    def test_token_shows_neither_key_nor_code_in_its_repr(self, token: Token) -> None:
+        token = replace(token, key=KEY, last_code="755224", last_used=LOCAL)
+        shown = f"{token!r} {token}"
+        assert HEX not in shown
+        assert repr(KEY) not in shown
+        assert "755224" not in shown
+
+
+class TestUpdate:
+    @given(
+        data=st.data(),
+        before=st.lists(tokens(False), max_size=2),
+        token=tokens(True),
+        after=st.lists(tokens(), max_size=2),
+    )
+    def test_changes_the_first_time_based_token_alone_and_keeps_its_history_with_its_key(
+        self, data: st.DataObject, before: list[Token], token: Token, after: list[Token]
+    ) -> None:
+        draw = data.draw
+        around = st.lists(lines_without_token, max_size=2)
+        head = [*(written(draw, one) for one in before), *draw(around)]
+        tail = [*draw(around), *(written(draw, one) for one in after)]
+        line = written(draw, token)
+        key, interval = draw(st.sampled_from([None, token.key, OTHER_KEY])), draw(intervals)
+
+        text = update_credential("\n".join([*head, line, *tail]), "alice", key, interval)
+
+        changed = text.split("\n")[len(head)]
+        assert text.split("\n") == [*head, changed, *tail]
+        (now,) = parse_credential(changed, "alice")
+        if key in (None, token.key):
+            assert now == replace(token, interval=interval, digits=None)
+        else:
+            assert now == Token("alice", t.cast(bytes, key), interval, pin=token.pin)
+        if now == token:
+            assert changed == line
+        assert update_credential(text, "alice", key, interval) == text
+
+    @pytest.mark.parametrize("end", ["", "\n", "\n\n"])
+    def test_leaves_a_line_that_is_right_as_it_is(self, end: str) -> None:
+        text = f"HOTP/T30\talice\t-\t{HEX.upper()}\t0\t755224\t{LOCAL}{end}"
+        assert update_credential(text, "alice", None, 30) == text
+        assert update_credential(text, "alice", KEY, 30) == text
+
+    def test_forgets_the_history_of_a_key_that_is_replaced(self) -> None:
+        text = f"HOTP/T30 alice 1234 {HEX} {USED}\n"
+        assert update_credential(text, "alice", OTHER_KEY, 30) == f"HOTP/T30 alice 1234 {OTHER_KEY.hex()}\n"
+
+    def test_needs_a_time_based_token(self) -> None:
+        with pytest.raises(CredentialError, match=r"^holds no time-based token$"):
+            update_credential(f"HOTP/E alice - {HEX}\n", "alice", KEY, 30)
+
+
+class TestUseOfATimeBasedCode:
+    """Whatever was accepted here was accepted by pam_oath 2.6.7 and 2.6.12, and nothing else."""
+
+    @given(
+        key=keys,
+        now=st.integers(20, 10**9),
+        second=st.integers(0, 29),
+        interval=intervals,
+        digits=st.integers(6, 8),
+        window=st.integers(0, 10),
+        offsets=st.lists(st.integers(-12, 12), min_size=1, max_size=5),
+    )
+    def test_is_right_within_the_window_unless_it_or_a_later_one_was_used(
+        self, key: bytes, now: int, second: int, interval: int, digits: int, window: int, offsets: list[int]
+    ) -> None:
+        valid = [codes(key, now + offset, digits, interval) for offset in range(-12, 13)]
+        assume(len(set(valid)) == len(valid))
+        text, last = new_credential("alice", key, interval), -13
+        for offset in offsets:
+            code = codes(key, now + offset, digits, interval)
+            used = use(text, code, window=window, digits=digits, at=now * interval + second)
+            assert (used is not None) == (abs(offset) <= window and offset > last)
+            if used is not None:
+                text, last = used, offset
+                assert parse_credential(text, "alice") == (Token("alice", key, interval, None, "-", 0, code, LOCAL),)
+
+    @pytest.mark.parametrize("later", [0, 1, 2, 40])
+    def test_that_was_used_stays_used(self, later: int) -> None:
+        used = use(new_credential("alice", KEY, 30), codes(KEY, 100), window=2, at=3000)
+        assert used
+        assert use(used, codes(KEY, 100), window=2, at=3000 + later) is None
+        assert use(used, codes(KEY, 99), window=2, at=3000 + later) is None
+
+    @pytest.mark.parametrize(("before", "after"), [(8, 6), (8, 7), (6, 8), (7, 6)])
+    def test_that_was_used_stays_used_in_another_length(self, before: int, after: int) -> None:
+        used = use(new_credential("alice", KEY, 30), codes(KEY, 101, before), digits=before, at=3000)
+        assert used
+        for step in (99, 100, 101):
+            assert use(used, codes(KEY, step, after), digits=after, at=3000) is None
+        assert use(used, codes(KEY, 102, after), digits=after, at=3030)
+
+    @pytest.mark.parametrize("step", [0, 1, 3])
+    def test_is_right_at_the_beginning_of_time(self, step: int) -> None:
+        assert use(new_credential("alice", KEY, 30), codes(KEY, step), window=3, at=0)
+
+    @given(tokens(), tokens())
+    def test_leaves_every_other_line_as_it_is(self, before: Token, after: Token) -> None:
+        text = f"# mine\r\n{before.render()}\t\nHOTP/T30 alice - {HEX}\n\n{after.render()}"
+        assume(codes(KEY, 100) not in (before.last_code, after.last_code))
+        assume(use(f"{before.render()}\n{after.render()}", codes(KEY, 100), at=3000) is None)
+        used = use(text, codes(KEY, 100), at=3000)
+        assert used == text.replace(
+            f"HOTP/T30 alice - {HEX}\n", f"HOTP/T30 alice - {HEX} 0 {codes(KEY, 100)} {LOCAL}\n"
+        )
+
+    def test_of_a_second_device_uses_up_its_own_line(self) -> None:
+        text = new_credential("alice", KEY, 30) + new_credential("alice", OTHER_KEY, 60)
+        once = use(text, codes(OTHER_KEY, 50, interval=60), at=3000)
+        assert once
+        assert [token.last_code for token in parse_credential(once, "alice")] == [
+            None,
+            codes(OTHER_KEY, 50, interval=60),
+        ]
+        assert use(once, codes(OTHER_KEY, 50, interval=60), at=3000) is None
+        assert use(once, codes(KEY, 100), at=3000)
+
+    @pytest.mark.parametrize("code", ["", "75522", "7552244", "75522x", "٧٥٥٢٢٤", "755 24", "-55224", "+755224"])
+    def test_of_a_wrong_form_is_refused(self, code: str) -> None:
+        assert use(new_credential("alice", KEY, 30), code) is None
+
+    def test_of_the_length_that_is_not_in_force_is_refused(self) -> None:
+        text = f"HOTP/T30/6 alice - {HEX}\n"
+        assert use(text, codes(KEY, 100, 6), digits=8, at=3000) is None
+        assert use(text, codes(KEY, 100, 8), digits=8, at=3000)
+
+    def test_is_refused_in_a_file_that_is_damaged(self) -> None:
+        with pytest.raises(CredentialError, match="line 1 belongs to another user"):
+            use(f"HOTP/T30 bob - {HEX}\n", "755224")
+
+
+class TestUseOfAnEventBasedCode:
+    @given(
+        key=keys, window=st.integers(0, 10), start=st.integers(0, 50), jumps=st.lists(st.integers(-2, 12), max_size=5)
+    )
+    def test_is_right_up_to_window_steps_after_the_last_one(
+        self, key: bytes, window: int, start: int, jumps: list[int]
+    ) -> None:
+        valid = [hotp(key, counter, 6) for counter in range(start + 100)]
+        assume(len(set(valid)) == len(valid))
+        text = f"HOTP/E alice - {key.hex()} {start} {hotp(key, start, 6)} {LOCAL}\n"
+        last = start
+        for jump in jumps:
+            event = max(0, last + jump)
+            used = use(text, hotp(key, event, 6), window=window)
+            assert (used is not None) == (last < event <= last + window)
+            if used is not None:
+                text, last = used, event
+                assert parse_credential(text, "alice")[0].counter == event
+
+    @pytest.mark.parametrize(("window", "right"), [(0, [0]), (1, [0, 1]), (2, [0, 1, 2])])
+    def test_that_is_the_first_one(self, window: int, right: list[int]) -> None:
+        text = f"HOTP alice - {HEX}\n"
+        assert [event for event in range(5) if use(text, hotp(KEY, event, 6), window=window)] == right
+
+
+class TestRules:
+    @pytest.mark.parametrize(("window", "digits"), [(0, 6), (1, 7), (10, 8)])
+    def test_come_back_from_the_switch(self, window: int, digits: int) -> None:
+        wanted = settings(window=window, otp_digits=digits)
+        text = switch(wanted, pam_line(wanted))
+        assert code_rules(text) == CodeRules(window, digits)
+        assert code_rules(except_services(text, ["sshd"])) == CodeRules(window, digits)
+
+    @pytest.mark.parametrize("text", ["", PASS_THROUGH])
+    def test_are_none_where_no_code_is_asked_for(self, text: str) -> None:
+        assert code_rules(text) is None
+
+    def test_line_names_a_file_of_the_users_own_the_window_and_the_length(self) -> None:
+        line = pam_line(settings(window=3, otp_digits=8))
+        assert line == "pam_oath.so usersfile=/etc/oath/${USER} window=3 digits=8"

@@ -1,0 +1,592 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import typing as t
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from ansible_collections.fleet.auth.plugins.module_utils import _oath, _pam
+from ansible_collections.fleet.auth.plugins.module_utils._pam import (
+    PASS_THROUGH,
+    PamError,
+    asks_for_code,
+    except_services,
+    exempt_origins,
+    is_protected,
+    protect,
+    scope_users,
+    switch,
+    unprotect,
+)
+from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
+from unit.builders import COMMON_AUTH, INCLUDED, SERVICES, settings
+from unit.model import Pam
+
+BEGIN = "# BEGIN fleet.auth twofactor: in place of the next line"
+END = "# END fleet.auth twofactor"
+
+
+def step_of(wanted: Settings) -> str:
+    return switch(wanted, _oath.pam_line(wanted))
+
+
+def protected(text: str, service: str = "sudo", **included: str) -> str:
+    more = {name.replace("_", "-"): stack for name, stack in included.items()}
+    return protect(service, text, {**INCLUDED, **more})
+
+
+def refusal(text: str, **included: str) -> str:
+    with pytest.raises(PamError) as caught:
+        protected(text, **included)
+    return str(caught.value)
+
+
+# Lines as they stand in service files, with bytes that are not UTF-8 as surrogates.
+remarks = st.binary(max_size=12).map(lambda raw: "#" + raw.replace(b"\n", b"").decode("utf-8", "surrogateescape"))
+other_lines = st.one_of(
+    remarks,
+    st.sampled_from(
+        [
+            *[
+                "",
+                " ",
+                "\t",
+                "#%PAM-1.0",
+                "@include common-account",
+                "@include common-session",
+                "@include common-password",
+            ],
+            "session [success=ok ignore=ignore module_unknown=ignore default=bad]        pam_selinux.so close",
+            "account\trequired\tpam_nologin.so",
+            "-session optional pam_systemd.so",
+            "password required pam_deny.so",
+            "session required pam_env.so # [1]",
+        ]
+    ),
+)
+lines_before = st.one_of(
+    other_lines,
+    st.sampled_from(
+        [
+            "auth required pam_env.so",
+            "auth       optional   pam_faildelay.so  delay=3000000",
+            "auth requisite pam_nologin.so",
+            "auth sufficient pam_rootok.so",
+            "-auth [success=done new_authtok_reqd=done user_unknown=die default=ignore] pam_cockpit_cert.so",
+        ]
+    ),
+)
+lines_after = st.one_of(
+    other_lines,
+    st.sampled_from(
+        [
+            "auth optional pam_group.so",
+            "auth [success=1 default=ignore] pam_succeed_if.so user = root",
+            "auth sufficient pam_permit.so",
+            "auth include postlogin",
+        ]
+    ),
+)
+primaries = st.sampled_from(
+    [
+        *["@include common-auth", "@include\tcommon-auth", "  @include common-auth  ", "@include common-auth # [1]"],
+        *["auth include password-auth", "auth\tsubstack\tsystem-auth", "-AUTH SUBSTACK common-auth"],
+        *["auth [include] common-auth", "\tauth       substack     common-auth"],
+    ]
+)
+services = st.sampled_from(["sshd", "cockpit", "sudo", "su"])
+Parts = tuple[str, list[str], str, list[str]]
+service_files = st.tuples(services, st.lists(lines_before, max_size=4), primaries, st.lists(lines_after, max_size=4))
+
+
+class TestProtect:
+    @given(service_files)
+    def test_puts_the_step_in_the_place_of_one_line_and_keeps_every_other_byte(self, parts: Parts) -> None:
+        service, before, primary, after = parts
+        text = protect(service, "\n".join([*before, primary, *after]), INCLUDED)
+        assert is_protected(text)
+        block = text.split("\n")[len(before) : -len(after) or None]
+        assert text == "\n".join([*before, *block, *after])
+        assert (block[0], block[1], block[-1]) == (BEGIN, f"#| {primary}", END)
+
+    @given(service_files)
+    def test_is_undone_byte_for_byte_and_is_the_same_when_repeated(self, parts: Parts) -> None:
+        service, before, primary, after = parts
+        text = "\n".join([*before, primary, *after])
+        once = protect(service, text, INCLUDED)
+        assert unprotect(service, once) == text
+        assert protect(service, once, INCLUDED) == once
+
+    @given(st.binary(), services)
+    def test_is_undone_or_refused_whatever_the_file_holds(self, raw: bytes, service: str) -> None:
+        self.check_any(raw, service)
+
+    @given(st.data(), services)
+    def test_is_undone_or_refused_whatever_lines_the_file_has(self, data: st.DataObject, service: str) -> None:
+        end = data.draw(st.sampled_from(["\n", "\r\n", "\\\n", " \\ \n"]))
+        strange = st.one_of(
+            lines_before, lines_after, primaries, st.sampled_from([BEGIN, END, "#| @include common-auth"])
+        )
+        lines = data.draw(st.lists(strange, max_size=6))
+        self.check_any(
+            (end.join(lines) + data.draw(st.sampled_from(["", end]))).encode("utf-8", "surrogateescape"), service
+        )
+
+    @staticmethod
+    def check_any(raw: bytes, service: str) -> None:
+        text = raw.decode("utf-8", "surrogateescape")
+        try:
+            once = protect(service, text, INCLUDED)
+        except PamError:
+            return
+        original = unprotect(service, text)
+        assert unprotect(service, once) == original
+        assert protect(service, once, INCLUDED) == once
+
+    @given(st.text())
+    def test_is_undone_in_a_file_without_a_block_by_doing_nothing(self, text: str) -> None:
+        assume(not is_protected(text))
+        assert unprotect("sudo", text) == text
+
+    @given(service_files, st.lists(other_lines, max_size=4), st.lists(lines_after, max_size=4))
+    def test_is_undone_around_what_an_administrator_wrote_meanwhile(
+        self, parts: Parts, before_now: list[str], after_now: list[str]
+    ) -> None:
+        service, before, primary, after = parts
+        block = protect(service, "\n".join([*before, primary, *after]), INCLUDED).split("\n")
+        block = block[len(before) : -len(after) or None]
+        edited = "\n".join([*before_now, *block, *after_now])
+        assert unprotect(service, edited) == "\n".join([*before_now, primary, *after_now])
+        assert unprotect(service, protect(service, edited, INCLUDED)) == "\n".join([*before_now, primary, *after_now])
+
+    @given(service_files, st.lists(lines_after, max_size=6))
+    def test_brings_the_block_of_another_release_up_to_date(self, parts: Parts, inner: list[str]) -> None:
+        service, before, primary, after = parts
+        other = "\n".join([*before, BEGIN + " (1.0)", f"#| {primary}", *inner, END, *after])
+        assert protect(service, other, INCLUDED) == protect(service, "\n".join([*before, primary, *after]), INCLUDED)
+
+    def test_writes_the_stack_that_was_tried_with_real_logins(self) -> None:
+        assert protect("sshd", SERVICES["sshd"], INCLUDED) == SERVICES["sshd"].replace(
+            "@include common-auth\n",
+            f"""\
+{BEGIN}
+#| @include common-auth
+auth [success=ignore default=3] pam_exec.so quiet /usr/libexec/fleet-auth/ssh-key-accepted
+auth substack twofactor
+auth [success=done default=ignore] pam_permit.so
+auth requisite pam_deny.so
+@include common-auth
+auth substack twofactor
+{END}
+""",
+        )
+        assert protect("sudo", SERVICES["sudo"], INCLUDED) == SERVICES["sudo"].replace(
+            "@include common-auth\n",
+            f"{BEGIN}\n#| @include common-auth\n@include common-auth\nauth substack twofactor\n{END}\n",
+        )
+
+    def test_lets_a_wrong_password_end_a_stack_that_was_a_substack(self) -> None:
+        text = protect("cockpit", SERVICES["cockpit"], INCLUDED)
+        assert "\nauth include common-auth\nauth substack twofactor\n" in text
+        assert "\n#| auth       substack     common-auth\n" in text
+
+
+class TestRefusal:
+    @pytest.mark.parametrize(
+        ("text", "found"),
+        [
+            ("", "none"),
+            ("account required pam_unix.so\n# @include common-auth\n", "none"),
+            ("auth required pam_unix.so\n", "none"),
+            ("@include common-auth\r\n", "none"),
+            ("@INCLUDE common-auth\n", "none"),
+            ("@include common-auth-site\n", "none"),
+            (
+                "@include common-auth\n\nauth include system-auth\n",
+                "line 1: @include common-auth; line 3: auth include system-auth",
+            ),
+            ("@include common-auth \\\n", "line 1: @include common-auth \\"),
+            ("session optional pam_x.so \\ \n@include common-auth\n", "line 2: @include common-auth"),
+        ],
+    )
+    def test_of_a_file_without_one_certain_place_shows_what_was_found(self, text: str, found: str) -> None:
+        assert refusal(text) == (
+            "/etc/pam.d/sudo must have exactly one line, whole, that includes common-auth, password-auth, system-auth "
+            f"for auth; found {found}. Bring the file to that form, or leave sudo out."
+        )
+
+    @pytest.mark.parametrize(
+        ("line", "problem"),
+        [
+            *[
+                (line, "can end the authentication before the code is asked for")
+                for line in (
+                    "auth sufficient pam_wheel.so trust",
+                    "-AUTH\tSufficient pam_wheel.so",
+                    "auth [sufficient] pam_wheel.so",
+                    "[auth] sufficient pam_wheel.so",
+                    "auth [success=done default=ignore] pam_wheel.so",
+                    "auth [success=done default=ignore]pam_wheel.so",
+                    "auth [success=donedefault=ignore] pam_wheel.so",
+                    "auth [ success = done ] pam_wheel.so",
+                    "auth success=done pam_wheel.so",
+                    "auth [default=DONE] pam_wheel.so",
+                    "auth sufficient pam_rootok.so.1",
+                )
+            ],
+            *[
+                (line, "jumps over a number of modules, which the code step would change")
+                for line in ("auth [success=1 default=ignore] pam_wheel.so", "auth [default= 2]pam_wheel.so")
+            ],
+            *[
+                (line, "includes further authentication")
+                for line in (
+                    "@include pre-auth",
+                    "auth include pre-auth",
+                    "auth [substack] pre-auth",
+                    "@include not-there",
+                )
+            ],
+            ("auth \\\nsufficient pam_wheel.so", "goes on in the next line, which is not looked at"),
+            ("account required pam_x.so \\", "goes on in the next line, which is not looked at"),
+        ],
+    )
+    def test_of_a_line_before_the_primary_authentication_shows_it(self, line: str, problem: str) -> None:
+        assert refusal(f"#%PAM-1.0\n{line}\n# \\\n\n@include common-auth\n", pre_auth="auth required pam_env.so\n") == (
+            f"/etc/pam.d/sudo, line 2, stands before the primary authentication and {problem}: "
+            f"{line.splitlines()[0].strip()!r}. Change that line, or leave sudo out."
+        )
+
+    @pytest.mark.parametrize(
+        "line", ["auth [default=reset] pam_permit.so", "auth [success=ok ignore = reset]pam_permit.so"]
+    )
+    def test_of_a_line_that_undoes_a_wrong_code_shows_it(self, line: str) -> None:
+        assert refusal(f"@include common-auth\n{line}\n") == (
+            "/etc/pam.d/sudo, line 2, stands after the primary authentication and can undo a wrong code: "
+            f"{line!r}. Change that line, or leave sudo out."
+        )
+
+    @pytest.mark.parametrize(
+        ("line", "problem"),
+        [
+            *[
+                (line, "ends the whole stack at a right password, before the code is asked for")
+                for line in (
+                    "auth sufficient pam_unix.so nullok",
+                    "auth [success=done default=ignore]pam_unix.so",
+                    "-auth [sufficient] pam_sss.so",
+                )
+            ],
+            *[
+                (line, "jumps past the end of that file, over the code step")
+                for line in ("auth [success=2 default=ignore] pam_unix.so", "auth [success=ok default=3]pam_unix.so")
+            ],
+            ("auth include gone", "includes what is not there to be looked at"),
+            ("auth required \\", "goes on in the next line, which is not looked at"),
+        ],
+    )
+    @pytest.mark.parametrize("nested", [False, True])
+    def test_of_an_included_line_that_gets_past_the_step_shows_it(self, line: str, problem: str, nested: bool) -> None:
+        stack = f"auth required pam_env.so\n{line}\nauth requisite pam_deny.so\n"
+        included = {"common_auth": "# site\n@include site\n", "site": stack} if nested else {"common_auth": stack}
+        assert refusal("@include common-auth\n", **included) == (
+            f"/etc/pam.d/sudo takes its primary authentication from /etc/pam.d/{'site' if nested else 'common-auth'}, "
+            f"whose line 2 {problem}: {line!r}. Write it as pam-auth-update(8) does, or leave sudo out."
+        )
+
+    @pytest.mark.parametrize(
+        "stack",
+        [
+            COMMON_AUTH,
+            "auth [success=2 default=ignore] pam_unix.so\n" + COMMON_AUTH.replace("pam_unix", "pam_sss"),
+            "auth [success=1 default=ignore] pam_unix.so\nauth requisite pam_deny.so\n",
+            "auth [success=1 default=ignore] pam_unix.so\nauth substack loop\n",
+            "auth substack common-auth\nauth required pam_permit.so\n",
+            "account sufficient pam_x.so\nsession [default=done] pam_y.so\n# auth sufficient pam_z.so\n" + COMMON_AUTH,
+        ],
+    )
+    def test_spares_a_stack_that_comes_to_its_end(self, stack: str) -> None:
+        assert is_protected(protected("@include common-auth\n", common_auth=stack))
+
+    def test_of_a_stack_that_includes_itself_comes_to_an_end(self) -> None:
+        assert "includes what is not there to be looked at: 'auth include common-auth'" in refusal(
+            "@include common-auth\n", common_auth="auth include system-auth\n", system_auth="auth include common-auth\n"
+        )
+
+    @pytest.mark.parametrize(
+        ("lines", "numbers"),
+        [
+            ([BEGIN], "1"),
+            ([END], "1"),
+            (["", END, BEGIN, "#| x", ""], "2, 3"),
+            ([BEGIN, END], "1, 2"),
+            ([BEGIN, "@include common-auth", END], "1, 3"),
+            ([BEGIN, "#| x", END, END], "1, 3, 4"),
+            ([BEGIN, "#| x", BEGIN, "#| y", END], "1, 3, 5"),
+        ],
+    )
+    @pytest.mark.parametrize("action", [protected, lambda text: unprotect("sudo", text)])
+    def test_of_a_damaged_block_says_where_it_is_and_how_it_should_be(
+        self, action: t.Callable[[str], str], lines: list[str], numbers: str
+    ) -> None:
+        with pytest.raises(PamError) as caught:
+            action("\n".join(lines))
+        assert str(caught.value) == (
+            f"the block of fleet.auth in /etc/pam.d/sudo is damaged (lines {numbers}). It begins with {BEGIN!r}, then "
+            f"'#| ' and the line that it replaced, and ends with {END!r}; put it right or remove it by hand, and run "
+            "again."
+        )
+        assert is_protected("\n".join(lines))
+
+
+class Person(t.NamedTuple):
+    """Somebody before a service: what they know, and where they come from."""
+
+    name: str = "alice"
+    groups: tuple[str, ...] = ("alice", "staff")
+    address: str = "198.51.100.1"
+
+
+ALICE = Person()
+
+
+def attempt(
+    wanted: Settings,
+    service: str,
+    person: Person = ALICE,
+    *,
+    switch_text: str | None = None,
+    lists: t.Mapping[str, str] | None = None,
+    credentials: t.Collection[str] = ("alice", "bob"),
+    **brings: t.Any,
+) -> Pam:
+    """One authentication of a protected service, with these settings."""
+    files = {
+        **{f"/etc/pam.d/{name}": text for name, text in INCLUDED.items()},
+        f"/etc/pam.d/{service}": protect(service, SERVICES[service], INCLUDED),
+        _pam.SWITCH: step_of(wanted) if switch_text is None else switch_text,
+        _pam.KEY_ACCEPTED: _pam.KEY_ACCEPTED_SCRIPT,
+        _pam.SCOPE_USERS: scope_users(["alice", "bob"]),
+        _pam.EXEMPT_ORIGINS: exempt_origins(wanted),
+        **(lists or {}),
+    }
+    return Pam(files, service, person.name, person.groups, person.address, credentials=credentials, **brings)
+
+
+class TestCodeStep:
+    """What libpam makes of the blocks and the code step, by the model of it."""
+
+    @pytest.mark.parametrize("service", SERVICES)
+    @pytest.mark.parametrize(
+        ("password", "code", "granted", "asked"),
+        [
+            (True, True, True, ["password", "code"]),
+            (True, False, False, ["password", "code"]),
+            (True, None, False, ["password", "code"]),
+            (False, True, False, ["password"]),
+            (None, True, False, ["password"]),
+        ],
+    )
+    def test_takes_a_password_and_then_a_code(
+        self, service: str, password: bool | None, code: bool | None, granted: bool, asked: list[str]
+    ) -> None:
+        pam = attempt(settings(), service, password=password, code=code)
+        assert (pam.authenticate(), pam.asked) == (granted, asked)
+
+    @pytest.mark.parametrize("code", [True, False, None])
+    def test_takes_a_code_alone_after_a_key(self, code: bool | None) -> None:
+        pam = attempt(settings(), "sshd", key_accepted=True, password=True, code=code)
+        assert (pam.authenticate(), pam.asked) == (bool(code), ["code"])
+
+    def test_asks_for_the_password_after_a_key_where_the_helper_is_gone(self) -> None:
+        pam = attempt(settings(), "sshd", key_accepted=True, password=True, code=True)
+        pam.files = {path: text for path, text in pam.files.items() if path != _pam.KEY_ACCEPTED}
+        assert (pam.authenticate(), pam.asked) == (True, ["password", "code"])
+
+    @pytest.mark.parametrize("service", SERVICES)
+    @pytest.mark.parametrize("key_accepted", [False, True])
+    def test_denies_everyone_where_it_is_gone_or_the_credential_is(self, service: str, key_accepted: bool) -> None:
+        key = key_accepted and service == "sshd"
+        pam = attempt(settings(), service, password=True, code=True, key_accepted=key)
+        pam.files = {path: text for path, text in pam.files.items() if path != _pam.SWITCH}
+        assert not pam.authenticate()
+        assert not attempt(
+            settings(), service, password=True, code=True, credentials=(), key_accepted=key
+        ).authenticate()
+
+    def test_counts_wrong_codes_after_a_right_first_factor_and_closes(self) -> None:
+        wanted = settings(lockout={"attempts": 2})
+        pam = attempt(wanted, "sshd", password=True, code=False)
+        assert not pam.authenticate()
+        assert pam.failures == 1
+        pam.password = False
+        assert not pam.authenticate()
+        assert pam.failures == 1
+        pam.password, pam.key_accepted = True, True
+        assert not pam.authenticate()
+        assert pam.failures == 2
+        pam.code, pam.asked = True, []
+        assert not pam.authenticate()
+        assert "code" not in pam.asked
+
+    @pytest.mark.parametrize("service", ["sshd", "sudo"])
+    @pytest.mark.parametrize("key_accepted", [False, True])
+    def test_is_passed_by_everyone_in_the_pass_through(self, service: str, key_accepted: bool) -> None:
+        key = key_accepted and service == "sshd"
+        pam = attempt(settings(), service, switch_text=PASS_THROUGH, password=True, key_accepted=key)
+        assert pam.authenticate()
+        assert "code" not in pam.asked
+        assert not attempt(settings(), "sudo", switch_text=PASS_THROUGH, password=False).authenticate()
+
+    def test_is_passed_by_one_service_that_is_on_its_way(self) -> None:
+        text = except_services(step_of(settings()), ["sshd", "su"])
+        for service, asked in (("sshd", ["password"]), ("sudo", ["password", "code"])):
+            pam = attempt(settings(), service, switch_text=text, password=True, code=True)
+            assert pam.authenticate()
+            assert pam.asked == asked
+        assert not attempt(settings(), "sshd", switch_text=text, password=False).authenticate()
+
+    @pytest.mark.parametrize(
+        ("options", "needs_code"),
+        [
+            ({}, {"alice", "bob", "carol"}),
+            ({"exempt_users": ["carol"]}, {"alice", "bob"}),
+            ({"exempt_groups": ["staff"]}, {"carol"}),
+            ({"exempt_groups": ["nobodys", "admins"], "exempt_users": ["bob"]}, {"alice"}),
+            ({"scope": "enrolled"}, {"alice", "bob"}),
+            ({"scope": "enrolled", "exempt_users": ["alice"]}, {"bob"}),
+            ({"scope": "groups", "scope_groups": ["admins"]}, {"carol"}),
+            ({"scope": "groups", "scope_groups": ["admins", "staff"]}, {"alice", "bob", "carol"}),
+            ({"scope": "groups", "scope_groups": ["staff"], "exempt_groups": ["guests"]}, {"alice"}),
+            ({"exempt_addresses": ["192.0.2.0/24"]}, {"alice", "bob", "carol"}),
+        ],
+    )
+    @pytest.mark.parametrize("service", ["sshd", "sudo"])
+    @pytest.mark.parametrize("key_accepted", [False, True])
+    def test_asks_those_in_scope(
+        self, options: dict[str, t.Any], needs_code: set[str], service: str, key_accepted: bool
+    ) -> None:
+        people = {"alice": ("alice", "staff"), "bob": ("bob", "staff", "guests"), "carol": ("carol", "admins")}
+        asked = set()
+        for name, groups in people.items():
+            key = key_accepted and service == "sshd"
+            pam = attempt(
+                settings(**options), service, Person(name, groups), password=True, code=False, key_accepted=key
+            )
+            if not pam.authenticate():
+                asked.add(name)
+            assert ("code" in pam.asked) == (name in asked)
+        assert asked == needs_code
+
+    @pytest.mark.parametrize("options", [{}, {"scope": "enrolled"}, {"scope": "groups", "scope_groups": ["staff"]}])
+    @pytest.mark.parametrize(
+        ("address", "granted"), [("192.0.2.9", True), ("198.51.100.1", False), ("2001:db8::1", True)]
+    )
+    def test_lets_those_pass_who_come_from_an_exempt_address(
+        self, options: dict[str, t.Any], address: str, granted: bool
+    ) -> None:
+        wanted = settings(exempt_addresses=["192.0.2.0/24", "2001:db8::/32"], **options)
+        person = Person(address=address)
+        assert attempt(wanted, "sshd", person, password=True).authenticate() == granted
+        assert attempt(wanted, "sshd", person, key_accepted=True).authenticate() == granted
+        assert not attempt(wanted, "sshd", person, password=False, code=True).authenticate()
+
+    @pytest.mark.parametrize(
+        ("options", "path"),
+        [({"scope": "enrolled"}, _pam.SCOPE_USERS), ({"exempt_addresses": ["0.0.0.0/0"]}, _pam.EXEMPT_ORIGINS)],
+    )
+    def test_asks_everyone_where_a_list_is_gone(self, options: dict[str, t.Any], path: str) -> None:
+        for name in ("alice", "carol"):
+            pam = attempt(settings(**options), "sshd", Person(name), password=True)
+            pam.files = {one: text for one, text in pam.files.items() if one != path}
+            assert not pam.authenticate()
+            assert pam.asked == ["password", "code"]
+
+    def test_exempts_nobody_where_the_list_of_origins_is_empty(self) -> None:
+        wanted = settings(exempt_addresses=["0.0.0.0/0"])
+        assert attempt(wanted, "sshd", password=True).authenticate()
+        assert not attempt(wanted, "sshd", password=True, lists={_pam.EXEMPT_ORIGINS: ""}).authenticate()
+
+
+class TestSwitch:
+    def test_says_the_length_the_window_and_the_lockout(self) -> None:
+        lockout = {"attempts": 3, "unlock_seconds": 60, "count_seconds": 120}
+        wanted = settings(otp_digits=8, window=2, lockout=lockout, exempt_users=["ansible", "root"])
+        tally = "conf=/dev/null dir=/run/fleet-auth/faillock deny=3 unlock_time=60 fail_interval=120 even_deny_root"
+        assert step_of(wanted) == (
+            "# The code step of two-factor login. Managed by fleet.auth: changes made here are lost.\n"
+            "auth [success=done default=ignore] pam_succeed_if.so quiet user in ansible:root\n"
+            f"auth requisite pam_faillock.so preauth silent {tally}\n"
+            "auth [success=1 default=ignore] pam_oath.so usersfile=/etc/oath/${USER} window=2 digits=8\n"
+            f"auth [default=die] pam_faillock.so authfail {tally}\n"
+            f"auth sufficient pam_faillock.so authsucc {tally}\n"
+        )
+
+    @pytest.mark.parametrize("option", ["exempt_users", "exempt_groups"])
+    @pytest.mark.parametrize("length", [1, 8, 200, 256])
+    def test_keeps_its_lines_short_enough_for_every_release_of_libpam(self, option: str, length: int) -> None:
+        names = [f"{number}".rjust(max(4, length), "a") for number in range(1000)]
+        text = step_of(settings(**{option: names}))
+        assert max(map(len, text.split("\n"))) < 1000
+        operator = {"exempt_users": "in", "exempt_groups": "ingroup"}[option]
+        listed = [line.split(f" user {operator} ")[1].split(":") for line in text.split("\n") if " quiet user " in line]
+        assert list(itertools.chain(*listed)) == names
+
+    def test_keeps_its_lines_short_enough_with_every_group_in_scope(self) -> None:
+        groups = [f"group-{number:03}" for number in range(80)]
+        text = step_of(settings(scope="groups", scope_groups=groups))
+        assert max(map(len, text.split("\n"))) < 1000
+        assert f" user notingroup {':'.join(groups)}\n" in text
+
+    @pytest.mark.parametrize(
+        ("text", "asks"),
+        [
+            (None, False),
+            ("", False),
+            (PASS_THROUGH, False),
+            ("# auth required pam_oath.so x\n", False),
+            (step_of(settings()), True),
+            (except_services(step_of(settings()), ["sshd", "su"]), True),
+        ],
+    )
+    def test_is_known_by_the_module_that_asks(self, text: str | None, asks: bool) -> None:
+        assert asks_for_code(text, _oath.MODULE) == asks
+
+
+class TestLists:
+    def test_of_users_in_scope_have_one_name_a_line(self) -> None:
+        assert scope_users({"bob", "alice"}) == "alice\nbob\n"
+        assert scope_users([]) == ""
+
+    def test_of_origins_deny_what_is_exempt_and_grant_the_rest(self) -> None:
+        assert exempt_origins(settings(exempt_addresses=["192.0.2.0/24", "2001:db8::1"])) == (
+            "-:ALL:192.0.2.0/24\n-:ALL:2001:db8::1/128\n+:ALL:ALL\n"
+        )
+
+
+@pytest.mark.parametrize(
+    ("accepted", "says"),
+    [
+        ("publickey ssh-ed25519 AAAA", True),
+        ("publickey ssh-ed25519 AAAA\npassword", True),
+        ("", False),
+        ("password\npublickey ssh-ed25519 AAAA", False),
+        ("publickey", False),
+        ("keyboard-interactive/pam", False),
+        (" publickey x", False),
+        (None, False),
+    ],
+)
+def test_helper_tells_whether_sshd_accepted_a_key_first(accepted: str | None, says: bool) -> None:
+    environment = {} if accepted is None else {"SSH_AUTH_INFO_0": accepted}
+    done = subprocess.run(
+        ["/bin/sh", "-c", _pam.KEY_ACCEPTED_SCRIPT], env=environment, check=False, capture_output=True
+    )
+    assert (done.returncode == 0, done.stdout, done.stderr) == (says, b"", b"")
