@@ -1,0 +1,92 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which policy a host follows, told by logging in, and whether a change has left anything behind."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import typing as t
+from collections.abc import Iterator
+
+import hosts
+from hosts import Host
+from hosts.docker import docker
+from login import ssh
+from login.modules import module
+from login.people import Person, new_person
+
+CODE_PROMPT = "One-time password (OATH)"
+JOURNAL = "/var/lib/fleet-auth/undo"
+WATCHED = ("/etc", "/usr/local", "/usr/libexec", "/var/lib/fleet-auth")
+"""Where a change writes, but for what a boot makes anew."""
+
+_LEFTOVERS = r"""
+find / -xdev \( -name '.*.fleet-auth-*' -o -name 'fleet-auth-undo*' \)
+find /run -name '.*.fleet-auth-*' -o -name 'fleet-auth-undo*'
+ls -d /var/lib/fleet-auth 2>/dev/null
+systemctl list-units --plain --no-legend 'fleet-auth*'
+true
+"""
+
+
+def off(host: Host) -> None:
+    """Turn two-factor login off, at once, and forget everybody's secret."""
+    if host.exists("/etc/oath") or host.exists(JOURNAL):
+        done = module(host, "twofactor", {"enabled": False, "purge_credentials": True})
+        assert done.ok, done.output
+
+
+@contextlib.contextmanager
+def somebody(host: Host, **account: t.Any) -> Iterator[Person]:
+    """Somebody on a host where two-factor login is off, and is off again afterwards."""
+    off(host)
+    made = new_person(host, **account)
+    ssh.fresh_step()
+    yield made
+    off(host)
+    host.run("userdel", "--force", "--remove", made.name)
+
+
+def assert_off(person: Person) -> None:
+    """Everything is as it was before two-factor login: no code, and nothing that a code would need."""
+    key = person.by_key(batch=True)
+    assert key.ok, key.reason
+    password = person.by_password(methods="password")
+    assert password.ok, password.reason
+
+
+def assert_on(person: Person, **how: t.Any) -> None:
+    """The host asks for a code, and takes the one that the person's phone shows now."""
+    assert not person.by_key(batch=True).ok
+    assert not person.by_password().ok
+    login = person.by_key(person.code(**how))
+    assert login.ok, login.reason
+
+
+def assert_closed(person: Person) -> None:
+    """The code step is closed for the person, who is not even asked for the right code any more."""
+    for login in (person.by_password(person.code()), person.by_key(person.code())):
+        assert not login.ok
+        assert not any(CODE_PROMPT in prompt for prompt in login.prompts)
+
+
+def assert_nothing_left(host: Host) -> None:
+    """Nothing is there that only a change under way needs."""
+    assert host.run(_LEFTOVERS).stdout == ""
+
+
+def await_end(host: Host, seconds: float) -> None:
+    """Wait until no change is under way any more."""
+    deadline = time.monotonic() + seconds
+    while host.exists(JOURNAL):
+        assert time.monotonic() < deadline, f"the change is still under way after {seconds} s"
+        time.sleep(0.2)
+
+
+def reboot(host: Host) -> None:
+    """Restart the host: /run is emptied, and all units that belong to a boot run."""
+    docker("restart", host.container)
+    hosts.up(host.fleet, {host.name: host.release})

@@ -1,0 +1,239 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""On a host where something is full, broken, missing or busy, a change is made whole or not at all, and says so."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from hosts import Host
+from login import ssh
+from login.modules import module, options
+from login.people import Person, new_person, playbook, settings
+from login.policy import WATCHED, assert_nothing_left, assert_off, assert_on, off, somebody
+
+DROP_INS = "/etc/ssh/sshd_config.d"
+PUT_BACK = "Everything was put back as it was."
+
+
+@pytest.fixture(scope="module", autouse=True)
+def package(host: Host) -> None:
+    host.run("apt-get", "install", "--yes", "libpam-oath")
+
+
+@pytest.fixture
+def person(host: Host) -> Iterator[Person]:
+    with somebody(host) as person:
+        yield person
+
+
+# Full
+
+
+@contextlib.contextmanager
+def full(host: Host, directory: str) -> Iterator[None]:
+    """A directory is a file system of its own, with what was in it and no room for more."""
+    host.run(f"mkdir -p {directory} && cp -a {directory} /root/kept")
+    host.run("mount", "-t", "tmpfs", "-o", "size=1m,mode=0755", "tmpfs", directory)
+    try:
+        host.run(f"cp -a /root/kept/. {directory} && ! dd if=/dev/zero of={directory}/room bs=1k status=none")
+        yield
+    finally:
+        host.run(f"umount {directory} && rm -r /root/kept && rmdir --ignore-fail-on-non-empty {directory}")
+
+
+@pytest.mark.parametrize("directory", [DROP_INS, "/etc/pam.d", "/etc/tmpfiles.d", "/var/lib/fleet-auth"])
+def test_turning_on_with_no_room_is_refused_and_changes_nothing(host: Host, person: Person, directory: str) -> None:
+    with full(host, directory):
+        before = host.snapshot(WATCHED)
+        refused = module(host, "twofactor", options(person, rollback_after=60))
+        assert not refused.ok
+        assert f"Two-factor login on {host.name}: No space left on device: {directory}/" in refused.message
+        assert refused.message.endswith(" Nothing was changed.")
+        assert host.snapshot(WATCHED) == before
+        assert host.run("systemctl list-units --plain --no-legend 'fleet-auth*'").stdout == ""
+        assert_off(person)
+    assert_nothing_left(host)
+
+
+def test_changing_settings_and_turning_off_with_no_room_are_refused_and_change_nothing(
+    host: Host, person: Person
+) -> None:
+    assert module(host, "twofactor", options(person)).ok
+    with full(host, "/etc/pam.d"):
+        before = host.snapshot(WATCHED)
+        for wanted in (options(person, otp_digits=8), {"enabled": False}):
+            refused = module(host, "twofactor", wanted)
+            assert "No space left on device: /etc/pam.d/" in refused.message
+            assert refused.message.endswith(" Nothing was changed.")
+        assert host.snapshot(WATCHED) == before
+        assert_on(person)
+
+
+def test_recovery_needs_no_room(host: Host, person: Person) -> None:
+    assert module(host, "twofactor", options(person)).ok
+    with full(host, "/etc/pam.d"):
+        host.run("twofactor-recover")
+        assert_off(person)
+
+
+# Broken
+
+
+@pytest.fixture
+def reload_that_fails(host: Host, person: Person) -> Iterator[Person]:
+    path = "/etc/systemd/system/ssh.service.d/broken.conf"
+    host.write(path, "[Service]\nExecReload=\nExecReload=/bin/false\n")
+    host.run("systemctl", "daemon-reload")
+    yield person
+    host.run("rm", "-r", "/etc/systemd/system/ssh.service.d")
+    host.run("systemctl", "daemon-reload")
+
+
+def test_change_is_put_back_where_sshd_does_not_reload(host: Host, reload_that_fails: Person) -> None:
+    before = host.snapshot(WATCHED)
+    refused = module(host, "twofactor", options(reload_that_fails))
+    assert "ssh.service does not reload: " in refused.message
+    assert refused.message.endswith(PUT_BACK)
+    assert host.snapshot(WATCHED) == before
+    assert_nothing_left(host)
+    assert_off(reload_that_fails)
+
+
+@pytest.fixture
+def sshd_of_its_own_mind(host: Host, person: Person) -> Iterator[Person]:
+    """An sshd that does not do what a drop-in says, though it finds it right."""
+    host.run("mv", "/usr/sbin/sshd", "/usr/sbin/sshd.real")
+    host.write(
+        "/usr/sbin/sshd",
+        "#!/bin/sh\n"
+        'if [ "$1" != -T ]; then exec /usr/sbin/sshd.real "$@"; fi\n'
+        '/usr/sbin/sshd.real "$@" | sed "s/^authenticationmethods .*/authenticationmethods any/"\n',
+        0o755,
+    )
+    yield person
+    host.run("mv", "/usr/sbin/sshd.real", "/usr/sbin/sshd")
+    host.run("systemctl", "restart", "ssh")
+
+
+def test_change_is_put_back_where_sshd_would_not_do_what_was_meant(host: Host, sshd_of_its_own_mind: Person) -> None:
+    before = host.snapshot(WATCHED)
+    refused = module(host, "twofactor", options(sshd_of_its_own_mind))
+    assert "sshd would not do what was meant for " in refused.message
+    assert ": authenticationmethods is 'any' instead of 'publickey,keyboard-interactive:pam " in refused.message
+    assert refused.message.endswith(PUT_BACK)
+    assert host.snapshot(WATCHED) == before
+    assert_nothing_left(host)
+    assert_off(sshd_of_its_own_mind)
+
+
+# Missing
+
+
+def test_removed_package_denies_everyone_in_scope_until_the_next_run(host: Host, person: Person) -> None:
+    assert module(host, "twofactor", options(person)).ok
+    host.run("dpkg", "--remove", "--force-depends", "libpam-oath")
+    assert not person.by_key(person.code()).ok
+    assert not person.by_password(person.code()).ok
+    exempt = ssh.login(host, "ansible", key=host.key, batch=True)
+    assert exempt.ok, exempt.reason
+    assert module(host, "twofactor_info", options(person))["enforced"] == {"sshd": False}
+    run = playbook("enable", host, **settings(person))
+    assert run.changed, run.output
+    assert module(host, "twofactor_info", options(person))["enforced"] == {"sshd": True}
+    assert_on(person)
+
+
+def test_service_file_that_a_package_has_replaced_is_told_and_repaired(host: Host, person: Person) -> None:
+    before = host.read("/etc/pam.d/sshd")
+    assert module(host, "twofactor", options(person)).ok
+    host.write("/etc/pam.d/sshd", before)
+    assert module(host, "twofactor_info", options(person))["enforced"] == {"sshd": False}
+    run = playbook("enable", host, **settings(person))
+    assert run.changed, run.output
+    assert f"sshd on {host.name} was not asking for codes" in " ".join(run.output.split())
+    assert_on(person)
+
+
+def test_emptied_code_step_is_told_and_repaired(host: Host, person: Person) -> None:
+    assert module(host, "twofactor", options(person)).ok
+    host.write("/etc/pam.d/twofactor", "")
+    assert module(host, "twofactor_info", options(person))["enforced"] == {"sshd": False}
+    assert module(host, "twofactor", options(person)).changed
+    assert_on(person)
+
+
+# Busy
+
+RUNS = 20
+PEOPLE = 24
+
+
+class Busy:
+    """People who log in as fast as they can, each code twice."""
+
+    def __init__(self, people: list[Person]) -> None:
+        self.people = people
+        self.used: dict[str, list[str]] = {person.name: [] for person in people}
+        self.wrong: list[str] = []
+        self.stop = threading.Event()
+
+    def log_in(self, number: int, of: int) -> None:
+        """Be every person whose turn it is, until told to stop."""
+        steps = {person.name: 0 for person in self.people[number::of]}
+        while not self.stop.is_set():
+            for person in self.people[number::of]:
+                now = int(time.time()) // 30
+                step = max(now, steps[person.name] + 1)
+                if step > now + 1 or self.stop.is_set():
+                    continue
+                steps[person.name] = step
+                code = person.code(at=step * 30)
+                first = person.by_key(code)
+                if first.ok:
+                    self.used[person.name].append(code)
+                else:
+                    self.wrong.append(f"{person.name} was denied: {first.prompts} {first.reason}")
+                if person.by_key(code).ok:
+                    self.wrong.append(f"{person.name} got in with a used code")
+            time.sleep(0.1)
+
+
+def test_logins_go_on_at_full_speed_during_many_runs(host: Host) -> None:
+    off(host)
+    people = [new_person(host) for _ in range(PEOPLE)]
+    wanted = options(*people, lockout={"attempts": 100})
+    assert module(host, "twofactor", wanted).ok
+    busy = Busy(people)
+    with ThreadPoolExecutor(3) as pool:
+        logging_in = [pool.submit(busy.log_in, number, 3) for number in range(3)]
+        try:
+            for number in range(RUNS):
+                # Of every four runs, one finds nothing to do, one writes files, and two reload sshd as well.
+                variant = ({}, {"window": 2}, {"window": 2, "exempt_groups": ["games"]}, {})[number % 4]
+                done = module(host, "twofactor", {**wanted, **variant})
+                assert done.ok, done.output
+        finally:
+            busy.stop.set()
+        for one in logging_in:
+            one.result()
+    try:
+        assert busy.wrong == []
+        assert sum(map(len, busy.used.values())) >= PEOPLE
+        for person in people:
+            codes = busy.used[person.name]
+            fields = host.read(f"/etc/oath/{person.name}").decode().split()
+            assert fields[5:6] == codes[-1:], person.name
+            assert not any(person.by_key(code).ok for code in codes[-1:])
+    finally:
+        off(host)
+        for person in people:
+            host.run("userdel", "--force", "--remove", person.name)

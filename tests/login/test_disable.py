@@ -1,0 +1,320 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Off is as before, byte for byte, whatever an administrator did meanwhile; what failed or was damaged is put right."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyotp
+import pytest
+
+from hosts import Host
+from hosts.host import Entry
+from login import ssh
+from login.people import PASSWORD, Person, Run, enable, new_person, playbook, settings
+from login.sudo import sudo
+
+SWITCH = "/etc/pam.d/twofactor"
+DROP_IN = "/etc/ssh/sshd_config.d/00-twofactor.conf"
+TALLY = "/run/fleet-auth/faillock"
+SERVICES = ("sudo", "su")
+
+Snapshot = dict[str, Entry]
+
+
+class Place(t.NamedTuple):
+    """A host, people who have not logged in yet, and ways to turn two-factor login on for them and off."""
+
+    host: Host
+    people: Iterator[Person]
+    enable: Callable[..., Run]
+    disable: Callable[..., Run]
+
+
+@pytest.fixture(scope="module")
+def place(host: Host) -> Place:
+    """What the package itself changes in /etc is no change of ours, so it is installed first."""
+    host.run("apt-get", "--quiet", "--yes", "install", "libpam-oath")
+    people = [new_person(host, groups=["sudo"]) for _number in range(24)]
+    return Place(
+        host,
+        iter(people),
+        functools.partial(enable, host, *people, services=SERVICES),
+        functools.partial(_disable, host),
+    )
+
+
+@pytest.fixture
+def off(place: Place) -> Snapshot:
+    """Two-factor login is off, nobody has a credential, and this is what the host is like then."""
+    if place.host.exists("/etc/oath") or _ours(place.host):
+        place.disable(twofactor_purge_credentials=True)
+    return _snapshot(place.host)
+
+
+@pytest.fixture
+def on(place: Place) -> Snapshot:
+    """Two-factor login is on, and this is what the host is like then."""
+    place.enable()
+    return _snapshot(place.host)
+
+
+def test_disabling_gives_back_every_byte_and_password_and_key_get_in(place: Place, off: Snapshot) -> None:
+    place.enable()
+    person = next(place.people)
+    assert not person.by_password().ok
+    assert not person.by_key(batch=True).ok
+    place.disable()
+    assert _snapshot(place.host) == off
+    for login in (person.by_password(), person.by_password(methods="password"), person.by_key(batch=True)):
+        assert login.ok, login.reason
+
+
+def test_nothing_of_ours_is_left_but_credentials_which_purging_removes(place: Place, off: Snapshot) -> None:
+    host = place.host
+    place.enable()
+    assert _ours(host)
+    place.disable()
+    assert _ours(host) == []
+    kept = host.snapshot(["/etc/oath"])
+    assert kept.pop("/etc/oath")[:3] == (0o700, 0, 0)
+    assert {entry[:3] for entry in kept.values()} == {(0o600, 0, 0)}
+
+    assert not place.disable().changed
+    assert place.disable(twofactor_purge_credentials=True).changed
+    assert not host.exists("/etc/oath")
+    assert _snapshot(host) == off
+    assert not place.disable(twofactor_purge_credentials=True).changed
+
+
+@pytest.mark.usefixtures("on")
+def test_same_secret_goes_on_when_it_is_on_again_and_a_used_code_stays_used(place: Place) -> None:
+    person = next(place.people)
+    ssh.fresh_step(at_least=20)
+    code = person.code(steps=-1)
+    assert person.by_key(code).ok
+    place.disable()
+    place.enable()
+    assert not person.by_key(code).ok
+    assert person.by_key(person.code()).ok
+
+
+@pytest.mark.usefixtures("off")
+def test_disabling_where_it_never_was_on_changes_nothing_and_installs_nothing(place: Place) -> None:
+    place.host.run("dpkg", "--purge", "libpam-oath")
+    try:
+        before = _snapshot(place.host)
+        assert not place.disable().changed
+        assert _snapshot(place.host) == before
+        assert _ours(place.host) == []
+        assert place.host.run("dpkg-query", "--show", "libpam-oath", check=False).returncode
+    finally:
+        place.host.run("apt-get", "--quiet", "--yes", "install", "libpam-oath")
+
+
+def test_check_mode_tells_what_disabling_does_and_does_nothing(place: Place, on: Snapshot) -> None:
+    person = next(place.people)
+    announced = place.disable("--check", "--diff")
+    assert announced.changed
+    assert _snapshot(place.host) == on
+    assert not person.by_password().ok
+    done = place.disable("--diff")
+    assert _diffs(announced.output) == _diffs(done.output)
+    assert _diffs(done.output)
+
+
+def test_edits_of_an_administrator_stay(place: Place, off: Snapshot) -> None:
+    host = place.host
+    originals = {path: host.read(path) for path in ("/etc/pam.d/sshd", "/etc/pam.d/sudo", "/etc/ssh/sshd_config")}
+    odd = b"# not UTF-8: \xe9\xff\r\n\n" + originals["/etc/pam.d/sudo"] + b"#\tno newline at the end"
+    host.write("/etc/pam.d/sudo", odd, 0o640)
+    host.run("chown", "daemon:adm", "/etc/pam.d/sudo")
+    before = {**originals, "/etc/pam.d/sudo": odd}
+    try:
+        modes = {path: host.snapshot([path])[path][:3] for path in before}
+        place.enable()
+        assert {path: host.snapshot([path])[path][:3] for path in before} == modes
+        for path in before:
+            host.run("sh", "-c", _EDIT, "sh", path)
+        place.enable()
+        place.disable()
+        for path, text in before.items():
+            assert host.read(path) == b"# above: an edit\n" + text + b"# below: an edit\n", path
+        assert {path: host.snapshot([path])[path][:3] for path in before} == {**modes, "/etc/pam.d/sshd": (0o600, 2, 3)}
+    finally:
+        host.run("chown", "root:root", *before)
+        for path, text in originals.items():
+            host.write(path, text, off[path][0])
+    assert _snapshot(host) == off
+
+
+def test_disabling_does_not_ask_for_the_time(place: Place, off: Snapshot) -> None:
+    place.enable()
+    place.host.run("systemctl", "stop", "chrony")
+    try:
+        place.disable()
+        assert _snapshot(place.host) == off
+    finally:
+        place.host.run("systemctl", "start", "chrony")
+        place.host.run("chronyc", "waitsync", "60", "0", "0", "0.5")
+
+
+def test_services_leave_one_by_one_and_the_others_go_on_asking(place: Place, off: Snapshot) -> None:
+    host, (switched, sudoer) = place.host, (next(place.people), next(place.people))
+    place.enable()
+    ssh.fresh_step()
+    assert _su(sudoer, switched, switched.code(steps=-1)) == switched.name
+    assert sudo(sudoer, PASSWORD, sudoer.code()).stdout == "root\n"
+
+    place.enable(services=["su"], ssh=True)
+    assert _same(host, off, "/etc/pam.d/sudo")
+    assert sudo(sudoer, PASSWORD).stdout == "root\n"
+    assert not sudoer.by_password().ok
+    assert _su(sudoer, switched) is None
+
+    place.enable(services=["su"], ssh=False)
+    assert _same(host, off, "/etc/pam.d/sudo", "/etc/pam.d/sshd", "/etc/ssh/sshd_config.d")
+    assert not host.exists(DROP_IN)
+    assert sudoer.by_password().ok
+    assert sudoer.by_key(batch=True).ok
+    assert _su(sudoer, switched) is None
+    ssh.fresh_step()
+    assert _su(sudoer, switched, switched.code()) == switched.name
+
+    place.enable(services=[], ssh=False)
+    assert _same(host, off, *(f"/etc/pam.d/{service}" for service in ("sudo", "sshd", "su")))
+    assert _su(sudoer, switched) == switched.name
+    place.disable(twofactor_purge_credentials=True)
+    assert _snapshot(host) == off
+
+
+@pytest.mark.usefixtures("off")
+def test_service_file_of_a_package_upgrade_is_told_of_and_put_right(place: Place) -> None:
+    person, stock = next(place.people), place.host.read("/etc/pam.d/sshd")
+    place.enable()
+    on = _snapshot(place.host)
+    place.host.write("/etc/pam.d/sshd", stock)
+    assert person.by_password().ok
+    run = place.enable()
+    assert "was not asking for codes: /etc/pam.d/sshd had lost the block" in " ".join(run.output.split())
+    _is_put_right(place, run, on, person)
+
+
+def test_emptied_switch_is_put_right(place: Place, on: Snapshot) -> None:
+    person = next(place.people)
+    place.host.write(SWITCH, "")
+    assert person.by_password().ok
+    _is_put_right(place, place.enable(), on, person)
+
+
+def test_removed_tally_is_told_of_and_put_right(place: Place, on: Snapshot) -> None:
+    person = next(place.people)
+    place.host.run("rm", "-r", TALLY)
+    run = place.enable()
+    assert f"{TALLY} on {place.host.name} was missing: wrong codes were not counted" in " ".join(run.output.split())
+    _is_put_right(place, run, on, person)
+    for attempt in range(5):
+        assert not person.by_key(person.code(steps=1000 + attempt)).ok
+    ssh.fresh_step()
+    assert not person.by_key(person.code(steps=1)).ok
+
+
+@pytest.mark.parametrize("text", [None, "", "Match User *\n    AuthenticationMethods publickey\n"])
+def test_drop_in_deleted_or_edited_by_hand_is_put_right(place: Place, on: Snapshot, text: str | None) -> None:
+    person = next(place.people)
+    if text is None:
+        place.host.run("rm", DROP_IN)
+    else:
+        place.host.write(DROP_IN, text)
+    place.host.run("systemctl", "restart", "ssh")
+    assert person.by_key(batch=True).ok
+    _is_put_right(place, place.enable(), on, person)
+
+
+def test_change_that_fails_gives_back_files_and_credentials(place: Place, on: Snapshot) -> None:
+    host, person = place.host, next(place.people)
+    credentials = host.snapshot(["/etc/oath"])
+    users = [{"name": person.name, "secret": pyotp.random_base32()}, {"name": "ansible"}]
+    host.run("mount", "-t", "tmpfs", "-o", "ro", "none", "/usr/local/sbin")  # where the recovery command goes
+    try:
+        run = playbook("enable", host, **settings(users=users, services=SERVICES, interval=60))
+    finally:
+        host.run("umount", "/usr/local/sbin")
+    assert not run.ok
+    assert "Read-only file system" in run.output
+    assert "Everything was put back as it was" in " ".join(run.output.split())
+    assert host.snapshot(["/etc/oath"]) == credentials
+    assert _snapshot(host) == on
+    ssh.fresh_step()
+    assert person.by_key(person.code()).ok
+
+
+@pytest.mark.usefixtures("off")
+def test_sheet_that_could_not_be_written_is_written_by_the_next_run(place: Place, tmp_path: Path) -> None:
+    sheet = tmp_path / f"ansible@{place.host.name}.txt"
+    variables = {**settings(users=[{"name": "ansible"}], ssh=False), "twofactor_enrolment_dir": str(tmp_path)}
+    assert not playbook("enable", place.host, **variables, twofactor_issuer="no:colon").ok
+    assert not sheet.exists()
+    assert playbook("enable", place.host, **variables).ok
+    assert sheet.exists()
+
+
+_EDIT = r"""
+set -e
+{ echo "# above: an edit"; cat "$1"; echo "# below: an edit"; } >"$1.new"
+cat "$1.new" >"$1"
+rm "$1.new"
+if [ "$1" = /etc/pam.d/sshd ]; then chown 2:3 "$1"; chmod 0600 "$1"; fi
+"""
+
+
+def _disable(host: Host, *arguments: str, **variables: t.Any) -> Run:
+    run = playbook("disable", host, *arguments, **variables)
+    assert run.ok, run.output
+    return run
+
+
+def _snapshot(host: Host) -> Snapshot:
+    """All that a run may touch, without the credentials and the tally, which logins change as well."""
+    found = host.snapshot(["/etc", "/usr", "/var/lib/fleet-auth", "/run/fleet-auth"])
+    return {path: entry for path, entry in found.items() if not f"{path}/".startswith(("/etc/oath/", f"{TALLY}/"))}
+
+
+def _ours(host: Host) -> list[str]:
+    """Whatever has a name of ours, on all file systems but those that processes show."""
+    roots = ["/", "/run", "/tmp", "/dev/shm"]
+    names = ["-name", "*fleet?auth*", "-o", "-name", "*two*factor*"]
+    return host.run("find", *roots, "-xdev", *names).stdout.splitlines()
+
+
+def _same(host: Host, before: Snapshot, *paths: str) -> bool:
+    under = tuple(f"{path}/" for path in paths)
+    return host.snapshot(paths) == {path: entry for path, entry in before.items() if f"{path}/".startswith(under)}
+
+
+def _is_put_right(place: Place, run: Run, on: Snapshot, person: Person) -> None:
+    assert run.changed
+    assert _snapshot(place.host) == on
+    assert place.host.snapshot([TALLY])[TALLY] == (0o700, 0, 0, "d")
+    assert not person.by_password().ok
+    assert not person.by_key(batch=True).ok
+    ssh.fresh_step()
+    login = person.by_password(person.code())
+    assert login.ok, login.reason
+
+
+def _su(who: Person, to: Person, code: str = "") -> str | None:
+    """Whose command `su` runs for somebody who knows the other's password, and the code or none."""
+    done = who.host.run("su", to.name, "-c", "id -un", input=f"{PASSWORD}\n{code}\n", user=who.name, check=False)
+    return None if done.returncode else done.stdout.strip()
+
+
+def _diffs(output: str) -> list[str]:
+    """The lines of all diffs that a run shows."""
+    return [line for line in output.splitlines() if line.startswith(("+", "-", "@@"))]

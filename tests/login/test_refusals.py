@@ -1,0 +1,485 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What would lock somebody out, or would not do what was meant, is refused by name, with the remedy and no trace.
+
+A refusal comes from the plan, which is the same in check mode; so most runs are in check mode, and a sample is not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from hosts import Host
+from login import ssh
+from login.people import Person, Run, enable, new_person, playbook, settings
+
+WATCHED = ("/etc", "/usr/local", "/usr/libexec", "/var/lib")
+
+SSHD_CONFIG = "/etc/ssh/sshd_config"
+DROP_INS = "/etc/ssh/sshd_config.d"
+INCLUDE = f"Include {DROP_INS}/*.conf"
+
+
+@pytest.fixture(scope="module")
+def alice(host: Host) -> Person:
+    return new_person(host)
+
+
+@pytest.fixture
+def account(host: Host) -> Iterator[Callable[..., Person]]:
+    """Make an account for one test: as long as it is there, it has to be enrolled by every run."""
+    made: list[Person] = []
+
+    def make(**how: t.Any) -> Person:
+        made.append(new_person(host, **how))
+        return made[-1]
+
+    yield make
+    for person in made:
+        host.run("userdel", "--force", "--remove", person.name)
+        host.run("rm", "-f", f"/etc/oath/{person.name}")
+
+
+@pytest.fixture(params=["check mode", "real run"])
+def arguments(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    return ("--check",) if request.param == "check mode" else ()
+
+
+@pytest.fixture
+def key_of_root(host: Host) -> Iterator[None]:
+    with file_of(host, "/root/.ssh/authorized_keys", host.key.with_suffix(".pub").read_text(), 0o600):
+        yield
+
+
+@contextlib.contextmanager
+def file_of(host: Host, path: str, text: str, mode: int = 0o644) -> Iterator[None]:
+    """A file of the host has this text for as long as the block takes."""
+    before = host.read(path) if host.exists(path) else None
+    host.write(path, text, mode)
+    try:
+        yield
+    finally:
+        if before is None:
+            host.run("rm", path)
+        else:
+            host.write(path, before, mode)
+
+
+def words(run: Run) -> str:
+    """The output with no regard to how its lines are broken."""
+    return " ".join(run.output.split())
+
+
+def refusal(alice: Person, *arguments: str, people: t.Sequence[Person] = (), **options: t.Any) -> str:
+    """Run the role to enable two-factor login, which it refuses and which changes nothing; what it says."""
+    before = alice.host.snapshot(WATCHED)
+    run = playbook("enable", alice.host, *(arguments or ["--check"]), **settings(alice, *people, **options))
+    assert run.recap["failed"] == 1, run.output
+    assert not run.changed, run.output
+    assert "Error while evaluating" not in run.output, run.output
+    assert alice.host.snapshot(WATCHED) == before
+    assert alice.by_password(methods="password").prompts == (f"{alice.name}@127.0.0.1's password:",)
+    assert alice.by_key(batch=True).ok
+    return words(run)
+
+
+# Who would be locked out
+
+
+def test_user_without_an_account_is_refused(alice: Person) -> None:
+    said = refusal(alice, users=[alice.entry, {"name": "nosuchuser"}])
+    host = alice.host.name
+    assert f"there is no account nosuchuser on {host}. Create it first, or take nosuchuser out of users." in said
+
+
+def test_everyone_without_a_credential_is_named_and_nobody_else(
+    alice: Person, account: Callable[..., Person], arguments: tuple[str, ...]
+) -> None:
+    both, by_password, by_key = account(), account(authorized_key=None), account(password=None)
+    neither = account(password=None, authorized_key=None)
+    said = refusal(alice, *arguments)
+    for person in (both, by_password, by_key):
+        assert (
+            f"{person.name} has no credential and would be locked out of sshd on {alice.host.name}. Enrol "
+            f"{person.name} with users, exempt {person.name} with exempt_users, or leave ssh false." in said
+        )
+    for unconcerned in (alice, neither):
+        assert f"{unconcerned.name} has no credential" not in said
+    assert "ansible has" not in said
+
+
+def test_account_that_ansible_connects_with_is_refused_as_such(alice: Person, arguments: tuple[str, ...]) -> None:
+    said = refusal(alice, *arguments, exempt_users=[])
+    assert (
+        f"ansible, as whom Ansible connects, has no credential and would be locked out of sshd on {alice.host.name}. "
+        "Enrol ansible with users, exempt ansible with exempt_users, or leave ssh false." in said
+    )
+
+
+@pytest.mark.parametrize(
+    ("has", "first_factors", "other"),
+    [("password", ["publickey"], "key"), ("key", ["password"], "password")],
+    ids=["password and [publickey]", "key and [password]"],
+)
+def test_account_that_has_no_first_factor_left_is_refused(
+    alice: Person, account: Callable[..., Person], has: str, first_factors: list[str], other: str
+) -> None:
+    lacks = {"key": "authorized_key", "password": "password"}[other]
+    person = account(**{lacks: None})
+    said = refusal(alice, people=[person], ssh_first_factors=first_factors)
+    needs = {"key": "publickey", "password": "password"}[has]
+    assert (
+        f"{person.name} logs in to sshd on {alice.host.name} with a {has} only, which ssh_first_factors "
+        f"({first_factors[0]}) leaves out: {person.name} would be locked out. Add {needs} to ssh_first_factors, give "
+        f"{person.name} the other factor, or exempt {person.name} with exempt_users." in said
+    )
+    assert f"{alice.name} logs in" not in said
+
+
+def test_account_is_locked_out_of_a_service_by_its_password_alone(
+    alice: Person, account: Callable[..., Person]
+) -> None:
+    with_password, without = account(authorized_key=None), account(password=None)
+    said = refusal(alice, ssh=False, services=["su"])
+    assert (
+        f"{with_password.name} has no credential and would be locked out of su on {alice.host.name}. Enrol "
+        f"{with_password.name} with users, exempt {with_password.name} with exempt_users, or leave su out of services."
+        in said
+    )
+    assert without.name not in said
+
+
+# Root
+
+
+@pytest.mark.usefixtures("key_of_root")
+def test_root_is_refused_under_prohibit_password(alice: Person, arguments: tuple[str, ...]) -> None:
+    said = refusal(alice, *arguments)
+    assert (
+        f"root logs in to sshd on {alice.host.name} with a key alone, and under PermitRootLogin without-password "
+        "(PermitRootLogin has this value by default) sshd refuses a key with a code as well: root would be locked out. "
+        "Exempt root with exempt_users, or enrol root and set PermitRootLogin yes." in said
+    )
+    assert ssh.login(alice.host, "root", key=alice.key, batch=True).ok
+
+
+@pytest.mark.usefixtures("key_of_root")
+def test_root_who_is_enrolled_is_refused_under_prohibit_password_with_its_line(alice: Person) -> None:
+    with file_of(alice.host, f"{DROP_INS}/50-site.conf", "\nPermitRootLogin prohibit-password\n"):
+        said = refusal(alice, users=[alice.entry, {"name": "root"}])
+    assert (
+        f"under PermitRootLogin without-password ({DROP_INS}/50-site.conf line 2: PermitRootLogin prohibit-password) "
+        "sshd refuses a key with a code as well" in said
+    )
+
+
+@pytest.mark.usefixtures("key_of_root")
+def test_root_who_is_exempt_gets_in_by_key_alone(alice: Person) -> None:
+    enable(alice.host, alice, exempt_users=["ansible", "root"])
+    try:
+        login = ssh.login(alice.host, "root", key=alice.key, batch=True)
+        assert (login.ok, login.output) == (True, "root"), login.reason
+        assert not alice.by_key().ok
+    finally:
+        assert playbook("disable", alice.host).ok
+
+
+@pytest.mark.usefixtures("key_of_root")
+def test_root_who_is_enrolled_gets_in_by_key_and_code_under_permit_root_login_yes(alice: Person) -> None:
+    root = Person("root", alice.host, alice.key)
+    with file_of(alice.host, f"{DROP_INS}/50-site.conf", "PermitRootLogin yes\n"):
+        enable(alice.host, alice, root)
+        try:
+            assert not root.by_key().ok
+            login = root.by_key(root.code())
+            assert (login.ok, login.output) == (True, "root"), login.reason
+        finally:
+            assert playbook("disable", alice.host, twofactor_purge_credentials=True).ok
+
+
+# What stands in the way in sshd's configuration
+
+
+def no_include(config: str) -> str:
+    return config.replace(INCLUDE, f"#{INCLUDE}")
+
+
+def include_in_match(config: str) -> str:
+    return no_include(f"Match User nobody\nInclude {DROP_INS}/*-twofactor.conf\nMatch all\n{config}")
+
+
+def include_after_match(config: str) -> str:
+    return f"{no_include(config)}\nMatch User nobody\n    X11Forwarding no\nInclude {DROP_INS}/*-twofactor.conf\n"
+
+
+def no_pam(config: str) -> str:
+    return "UsePAM no\n" + config
+
+
+def methods_at_the_end(config: str) -> str:
+    return f"{config}Match Address 192.0.2.0/24\n    AuthenticationMethods publickey\n"
+
+
+_NOT_READ = (
+    f"{SSHD_CONFIG} does not read {DROP_INS} for everyone: put the line '{INCLUDE}' at its top, before any Match."
+)
+
+
+@pytest.mark.parametrize(
+    ("edit", "expected"),
+    [
+        (no_include, _NOT_READ),
+        (include_in_match, _NOT_READ),
+        (include_after_match, _NOT_READ),
+        (no_pam, f"{SSHD_CONFIG} line 1: UsePAM no keeps PAM, and with it the code, out of sshd; set UsePAM yes."),
+        (
+            methods_at_the_end,
+            f"{SSHD_CONFIG} line {{last}}: AuthenticationMethods publickey decides what fleet.auth has to; remove it",
+        ),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+def test_configuration_of_sshd_that_the_drop_in_cannot_rule_is_refused(
+    alice: Person, edit: Callable[[str], str], expected: str
+) -> None:
+    config = edit(alice.host.read(SSHD_CONFIG).decode())
+    with file_of(alice.host, SSHD_CONFIG, config):
+        said = refusal(alice)
+    assert f"on {alice.host.name}, {expected.format(last=len(config.splitlines()))}" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        (
+            "50-site.conf",
+            "# site\nAuthenticationMethods publickey\n",
+            "on {host}, {path} line 2: AuthenticationMethods publickey decides what fleet.auth has to; remove it "
+            "(ssh_first_factors says what comes first).",
+        ),
+        (
+            "00-site.conf",
+            "Match User *\n    PasswordAuthentication yes\n",
+            "on {host}, {path} line 2: PasswordAuthentication yes (under 'Match User *') is read before "
+            f"{DROP_INS}/00-twofactor.conf, and wins; let that file sort after it.",
+        ),
+        (
+            "50-site.conf",
+            "PubkeyAuthentication no\n",
+            "sshd on {host} accepts no keys ({path} line 1: PubkeyAuthentication no). Set PubkeyAuthentication yes, or "
+            "ssh_first_factors to [password].",
+        ),
+        (
+            "50-site.conf",
+            "PasswordAuthentication no\n",
+            "sshd on {host} accepts no passwords today ({path} line 1: PasswordAuthentication no), and a password with "
+            "a code would open that door. Set ssh_first_factors to [publickey].",
+        ),
+        ("50-site.conf", "Nonsense yes\n", "sshd on {host} does not tell its settings: {path}: line 1: Bad "),
+    ],
+    ids=["AuthenticationMethods", "earlier Match", "no keys", "no passwords", "does not parse"],
+)
+def test_drop_in_of_somebody_else_that_conflicts_is_refused(alice: Person, name: str, text: str, expected: str) -> None:
+    path = f"{DROP_INS}/{name}"
+    with file_of(alice.host, path, text):
+        said = refusal(alice)
+    assert expected.format(host=alice.host.name, path=path) in said
+
+
+def test_every_conflict_is_named_in_a_real_run(alice: Person) -> None:
+    text = "UsePAM no\nAuthenticationMethods publickey\nPasswordAuthentication no\n"
+    with file_of(alice.host, f"{DROP_INS}/50-site.conf", text):
+        said = refusal(alice, "--diff")
+    for number, line in enumerate(text.splitlines(), start=1):
+        assert f"{DROP_INS}/50-site.conf line {number}: {line}" in said
+
+
+@pytest.mark.parametrize("match", ["Match all", "Match User {name}"])
+def test_settings_that_turn_out_otherwise_are_put_back(
+    alice: Person, account: Callable[..., Person], match: str
+) -> None:
+    """The file sorts after the drop-in, but sshd reads it before: what sshd says once both are there decides."""
+    host, second = alice.host, account()
+    host.run("apt-get", "install", "--yes", "--no-install-recommends", "libpam-oath")
+    earlier = f"Include {DROP_INS}/[[:digit:]]0-site.conf\n"
+    text = f"{match.format(name=second.name)}\n    PasswordAuthentication yes\n"
+    with (
+        file_of(host, f"{DROP_INS}/50-site.conf", text),
+        file_of(host, SSHD_CONFIG, earlier + host.read(SSHD_CONFIG).decode()),
+    ):
+        before = host.snapshot(WATCHED)
+        run = playbook("enable", host, **settings(alice, second))
+        try:
+            assert run.recap["failed"] == 1, run.output
+            assert host.snapshot(WATCHED) == before
+        finally:
+            if run.ok:
+                playbook("disable", host, twofactor_purge_credentials=True)
+    who = second.name if "User" in match else "root"
+    assert (
+        f"Two-factor login on {host.name}: sshd would not do what was meant for {who}: passwordauthentication is 'yes' "
+        "instead of 'no', because another part of its configuration wins. Everything was put back as it was."
+        in words(run)
+    )
+    for person in (alice, second):
+        assert person.by_password(methods="password").ok
+        assert person.by_key(batch=True).ok
+
+
+# What stands in the way in PAM
+
+
+def test_service_files_in_which_the_code_step_has_no_certain_place_are_refused_each(alice: Person) -> None:
+    files = {
+        "none": "auth required pam_unix.so\n",
+        "two": "@include common-auth\nauth include common-auth\n",
+        "early": "auth sufficient pam_wheel.so trust\n@include common-auth\n",
+        "jump": "auth [success=1 default=ignore] pam_wheel.so trust\n@include common-auth\n",
+    }
+    with contextlib.ExitStack() as there:
+        for name, text in files.items():
+            there.enter_context(file_of(alice.host, f"/etc/pam.d/{name}", text))
+        alice.host.run("ln", "-s", "sudo", "/etc/pam.d/linked")
+        there.callback(alice.host.run, "rm", "/etc/pam.d/linked")
+        said = refusal(alice, services=[*files, "linked", "gone"])
+    host = alice.host.name
+    form = "must have exactly one line, whole, that includes common-auth, password-auth, system-auth for auth; found"
+    for sentence in (
+        f"on {host}, /etc/pam.d/none {form} none. Bring the file to that form, or leave none out.",
+        f"on {host}, /etc/pam.d/two {form} line 1: @include common-auth; line 2: auth include common-auth. Bring the "
+        "file to that form, or leave two out.",
+        f"on {host}, /etc/pam.d/early, line 1, stands before the primary authentication and can end the authentication "
+        "before the code is asked for: 'auth sufficient pam_wheel.so trust'. Change that line, or leave early out.",
+        f"on {host}, /etc/pam.d/jump, line 1, stands before the primary authentication and jumps over a number of "
+        "modules, which the code step would change:",
+        f"/etc/pam.d/linked on {host} is a symbolic link to /etc/pam.d/sudo, which something else manages. Make it a "
+        "file of its own, or leave linked out.",
+        f"there is no /etc/pam.d/gone on {host}. Take gone out.",
+    ):
+        assert sentence in said
+
+
+def test_damaged_block_is_refused_by_enabling_and_disabling(alice: Person) -> None:
+    host, path = alice.host, "/etc/pam.d/sshd"
+    marker = "# BEGIN fleet.auth twofactor: in place of the next line\n"
+    damaged = host.read(path).decode().replace("@include common-auth\n", f"{marker}@include common-auth\n", 1)
+    number = damaged.splitlines().index(marker.strip()) + 1
+    with file_of(host, path, damaged):
+        said = refusal(alice)
+        disabled = playbook("disable", host)
+        assert host.read(path).decode() == damaged
+    assert disabled.recap["failed"] == 1
+    for text in (said, words(disabled)):
+        assert f"on {host.name}, the block of fleet.auth in {path} is damaged (lines {number})." in text
+        assert "put it right or remove it by hand, and run again." in text
+
+
+# Credentials and options
+
+
+def test_damaged_credentials_are_refused_each(alice: Person, account: Callable[..., Person]) -> None:
+    key = "3132333435363738393031323334353637383930"
+    damages = {
+        "holds no token": "",
+        "line 1 has a type that pam_oath does not know": f"TOTP {{name}} - {key}\n",
+        "line 2 belongs to another user": f"HOTP/T30 {{name}} - {key}\nHOTP/T30 {alice.name} - {key}\n",
+        "line 1 is cut short": "HOTP/T30 {name} -\n",
+        "line 1 has no hexadecimal key of 1 to 32 bytes": f"HOTP/T30 {{name}} - {key}zz\n",
+        "line 1 has a history that is cut short": f"HOTP/T30 {{name}} - {key} 0 1234\n",
+    }
+    people = [account() for _damage in damages]
+    for person, text in zip(people, damages.values(), strict=True):
+        alice.host.write(f"/etc/oath/{person.name}", text.format(name=person.name), 0o600)
+    said = refusal(alice, users=[entry for person in [alice, *people[::2]] for entry in [{"name": person.name}]])
+    for person, damage in zip(people, damages, strict=True):
+        assert (
+            f"the credential of {person.name} on {alice.host.name}, /etc/oath/{person.name}, {damage}: every code is "
+            f"denied. Restore the file, or remove it and enrol {person.name} anew." in said
+        )
+    assert key not in said
+
+
+BAD_OPTIONS: list[tuple[dict[str, t.Any], dict[str, str], list[str]]] = [
+    (
+        {
+            "otp_digits": 5,
+            "window": 11,
+            "interval": 45,
+            "lockout": {"attempts": 0, "unlock_seconds": 0},
+            "time_sync": {"max_error_seconds": 0},
+            "services": ["sshd", "login", "common-auth"],
+            "scope_groups": ["staff"],
+        },
+        {"one": "0NLYSOME1SBASE32ISIT", "two": "JBSWY3DPEHPK3PXPJBSWY3DP"},
+        [
+            "otp_digits is 5; it must be between 6 and 8.",
+            "window is 11; it must be between 0 and 10 steps.",
+            "interval is 45 seconds; the oath backend (pam_oath.so) can do 30 or 60.",
+            "lockout.attempts is 0; it must be between 1 and 100.",
+            "lockout.unlock_seconds is 0; it must be between 1 and 604800 seconds.",
+            "time_sync.max_error_seconds is 0.0; it must be more than 0 and at most 30 seconds.",
+            "services names sshd; set ssh to true instead, which covers keys as well.",
+            "services names login, the console, which is the way back in when a phone is lost; leave it out.",
+            "services: 'common-auth' is not the name of a PAM service",
+            "scope_groups is given, but scope is everyone; set scope to groups, or leave scope_groups out.",
+            "users: the secret of one is not base32 (letters A to Z and digits 2 to 7).",
+            "users: the secret of two holds 15 bytes; it must hold 16 to 32 (RFC 4226 asks for 128 bits at least).",
+        ],
+    ),
+    (
+        {
+            "otp_digits": 9,
+            "window": -1,
+            "interval": 0,
+            "lockout": {"attempts": 101, "count_seconds": 604801},
+            "time_sync": {"max_error_seconds": 30.5},
+            "ssh_first_factors": [],
+            "scope": "groups",
+            "exempt_addresses": ["192.0.2.7/24"],
+            "exempt_users": ["ansible", "a b"],
+        },
+        {
+            "one": "KRUGS4ZANF2CA5DPN4QGY33OM4QGM33SEBUXIIDUN4QGEZJAMEQHGZLDOJSXI",
+            "one.new": "JBSWY3DPEHPK3PXPJBSWY3DPE1",
+        },
+        [
+            "otp_digits is 9; it must be between 6 and 8.",
+            "window is -1; it must be between 0 and 10 steps.",
+            "interval is 0 seconds; the oath backend (pam_oath.so) can do 30 or 60.",
+            "lockout.attempts is 101; it must be between 1 and 100.",
+            "lockout.count_seconds is 604801; it must be between 1 and 604800 seconds.",
+            "time_sync.max_error_seconds is 30.5; it must be more than 0 and at most 30 seconds.",
+            "ssh_first_factors is empty; name publickey, password or both.",
+            "scope is groups, but scope_groups is empty; name the groups whose members need a code.",
+            "exempt_addresses: 192.0.2.7/24 has host bits set; give an address (192.0.2.7) or a network",
+            "exempt_users: 'a b' is not a name that PAM, sshd and a file can carry alike;",
+            "users: the secret of one holds 38 bytes; it must hold 16 to 32",
+            "users: the secret of one.new is not base32",
+            "users: the name one.new collides with the lock files of pam_oath (*.lock, *.new).",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "secrets", "expected"), BAD_OPTIONS, ids=["one", "other"])
+def test_every_bad_option_is_refused_with_its_bound_and_no_secret_shows(
+    alice: Person, options: dict[str, t.Any], secrets: dict[str, str], expected: list[str]
+) -> None:
+    users = [{"name": name, "secret": secret} for name, secret in secrets.items()]
+    said = refusal(alice, "--check", "--diff", "-vvvv", **{"users": users, **options})
+    assert "Nothing was changed: " in said
+    for sentence in expected:
+        assert sentence in said
+    for secret in secrets.values():
+        assert secret not in said.replace(" ", "")
+
+
+def test_group_that_does_not_exist_is_refused(alice: Person) -> None:
+    said = refusal(alice, scope="groups", scope_groups=["nosuchgroup"])
+    assert f"scope_groups: there is no group nosuchgroup on {alice.host.name}, so nobody would need a code." in said

@@ -1,0 +1,394 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who needs a code. Whoever does not logs in exactly as before; what is damaged lets nobody off.
+
+A class has one scope, put on a host that is running.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import shlex
+import typing as t
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from hosts import Host
+from login import ssh
+from login.people import PASSWORD, Person, enable, new_person, playbook, settings
+from login.sudo import sudo
+
+OATH = "/etc/oath"
+SCOPE_USERS = "/etc/security/twofactor-users"
+EXEMPT_ORIGINS = "/etc/security/twofactor-access.conf"
+UNIX_SOCKET = "/run/ssh-unix-local/socket"
+
+Account = Callable[..., Person]
+Cast = dict[str, Person]
+
+_RELAY = """\
+import os, socket, sys, threading
+target = sys.argv[1]
+if target.startswith("/"):
+    peer = socket.socket(socket.AF_UNIX)
+    peer.connect(target)
+else:
+    peer = socket.create_connection((target, 22))
+def out():
+    while data := peer.recv(65536):
+        os.write(1, data)
+    os._exit(0)
+threading.Thread(target=out, daemon=True).start()
+while data := os.read(0, 65536):
+    peer.sendall(data)
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Inside(Host):
+    """A host that ssh reaches from within: at an address of its own, or through a socket."""
+
+    target: str
+
+    @property
+    def ssh_options(self) -> tuple[str, ...]:
+        relay = ["docker", "exec", "--interactive", self.container, "python3", "/run/relay.py", self.target]
+        return (*super().ssh_options, "-o", f"ProxyCommand={shlex.join(relay)}")
+
+
+def inside(person: Person, target: str = "127.0.0.1") -> Person:
+    """The same person, who logs in from the host itself."""
+    person.host.write("/run/relay.py", _RELAY)
+    return dataclasses.replace(person, host=Inside(**vars(person.host), target=target))
+
+
+def experience(person: Person) -> str:
+    """What it is like to log in without a code: what sshd offers, what it asks for, and what comes of it."""
+    logins = at_once(
+        lambda: person.by_password(methods="none"),
+        lambda: person.by_password(),
+        lambda: person.by_password(methods="password"),
+        lambda: person.by_password(password="wrong"),
+        lambda: person.by_key(batch=True),
+    )
+    lines = [f"{login.ok} {login.output!r} {login.prompts} {login.reason!r}" for login in logins]
+    return "\n".join(lines).replace(person.name, "NAME")
+
+
+def needs_code(person: Person) -> None:
+    """Neither factor alone gets in, each does with a code. Uses two codes up."""
+    ssh.fresh_step()
+    alone = at_once(
+        lambda: person.by_key(batch=True),
+        lambda: person.by_password(methods="password"),
+        lambda: person.by_password(),
+    )
+    assert not any(login.ok for login in alone), alone
+    by_key = person.by_key(person.code())
+    assert by_key.ok, by_key.reason
+    by_password = person.by_password(person.code(steps=1))
+    assert by_password.ok, by_password.reason
+
+
+def is_denied(person: Person) -> None:
+    """Not even a right code helps."""
+    ssh.fresh_step()
+    logins = at_once(lambda: person.by_key(batch=True), lambda: person.by_key(person.code()))
+    logins.append(person.by_password(person.code()))
+    assert not any(login.ok for login in logins), logins
+
+
+def at_once(*logins: Callable[[], ssh.Login]) -> list[ssh.Login]:
+    """Log in side by side, as long as no two of them use a code."""
+    with ThreadPoolExecutor(len(logins)) as pool:
+        return list(pool.map(lambda login: login(), logins))
+
+
+@contextlib.contextmanager
+def damaged(host: Host, path: str, damage: str) -> Iterator[None]:
+    """A file or directory that is not what it was, for a while: `deleted` or `emptied`."""
+    host.run("mv", path, f"{path}.away")
+    if damage == "emptied":
+        host.write(path, "", 0o600)
+    try:
+        yield
+    finally:
+        host.run("rm", "-f", path)
+        host.run("mv", f"{path}.away", path)
+
+
+@pytest.fixture(scope="module")
+def before(host: Host) -> str:
+    """How any account logs in while two-factor login is off."""
+    person = new_person(host)
+    seen = experience(person)
+    host.run("userdel", "--force", "--remove", person.name)
+    assert "(publickey,password)" in seen
+    assert seen.count("True ") == 3
+    return seen
+
+
+@pytest.fixture(scope="class")
+def account(host: Host, before: str) -> Iterator[Account]:
+    """Make an account that is there for the tests of a class, since it would be in the scope of the next one."""
+    assert before
+    made: list[Person] = []
+
+    def make(**how: t.Any) -> Person:
+        made.append(new_person(host, **how))
+        return made[-1]
+
+    yield make
+    for person in made:
+        host.run("userdel", "--force", "--remove", person.name)
+
+
+@pytest.fixture(scope="class")
+def everyone(host: Host, account: Account) -> Cast:
+    """Scope everyone, with exempt accounts and an exempt group."""
+    cast = {
+        "inside": account(groups=["sudo"]),
+        "leaver": account(),
+        "damaged file emptied": account(),
+        "damaged file deleted": account(),
+        "damaged directory": account(),
+        "member for a while": account(groups=["friends"]),
+        "exempt": account(groups=["sudo"]),
+        "exempt with a credential": account(),
+        "in an exempt group": account(groups=["friends"]),
+        "in an exempt primary group": account(groups=["friends"]),
+    }
+    host.run("usermod", "--gid", "friends", "--groups", "", cast["in an exempt primary group"].name)
+    everyone_but(host, cast, "exempt", "exempt with a credential")
+    return cast
+
+
+def everyone_but(host: Host, cast: Cast, *exempt: str) -> None:
+    """Turn two-factor login on with these exempt."""
+    without = ("exempt", "in an exempt group", "in an exempt primary group")
+    enable(
+        host,
+        *(person for role, person in cast.items() if role not in without),
+        services=["sudo"],
+        exempt_users=["ansible", *(cast[role].name for role in exempt)],
+        exempt_groups=["friends"],
+    )
+
+
+class TestEveryone:
+    def test_inside_needs_the_code(self, everyone: Cast) -> None:
+        needs_code(everyone["inside"])
+
+    @pytest.mark.parametrize(
+        "who", ["exempt", "exempt with a credential", "in an exempt group", "in an exempt primary group"]
+    )
+    def test_exempt_logs_in_as_before(self, everyone: Cast, before: str, who: str) -> None:
+        assert experience(everyone[who]) == before
+
+    def test_exempt_needs_no_code_on_another_service(self, everyone: Cast) -> None:
+        assert sudo(everyone["exempt"], PASSWORD).stdout == "root\n"
+        assert sudo(everyone["inside"], PASSWORD).returncode != 0
+
+    @pytest.mark.parametrize("damage", ["emptied", "deleted"])
+    def test_lost_credential_denies(self, host: Host, everyone: Cast, damage: str) -> None:
+        person = everyone[f"damaged file {damage}"]
+        with damaged(host, f"{OATH}/{person.name}", damage):
+            is_denied(person)
+        needs_code(person)
+
+    def test_lost_directory_denies(self, host: Host, everyone: Cast) -> None:
+        person = everyone["damaged directory"]
+        with damaged(host, OATH, "deleted"):
+            is_denied(person)
+        needs_code(person)
+
+    def test_leaving_an_exempt_group_counts_at_the_next_login(self, host: Host, everyone: Cast, before: str) -> None:
+        person = everyone["member for a while"]
+        assert person.by_key(batch=True).ok
+        host.run("gpasswd", "--delete", person.name, "friends")
+        needs_code(person)
+        host.run("gpasswd", "--add", person.name, "friends")
+        assert experience(person) == before
+
+    def test_change_counts_for_who_leaves_and_who_enters(self, host: Host, everyone: Cast, before: str) -> None:
+        everyone_but(host, everyone, "exempt", "leaver")
+        assert experience(everyone["leaver"]) == before
+        assert experience(everyone["exempt"]) == before
+        needs_code(everyone["exempt with a credential"])
+
+
+class Here(t.NamedTuple):
+    """Where the tests come from, as sshd sees it, and the accounts."""
+
+    address: str
+    cast: Cast
+
+
+@pytest.fixture(scope="class")
+def addresses(host: Host, account: Account) -> Here:
+    """Scope everyone, with the address exempt from which the tests come."""
+    roles = ("visitor", "local", "socket", "list emptied", "list deleted", "change")
+    cast = {role: account() for role in roles}
+    connection = ssh.login(host, "ansible", key=host.key, command="echo $SSH_CONNECTION").output
+    here = Here(connection.split()[0], cast)
+    enable(host, *cast.values(), exempt_addresses=[here.address])
+    return here
+
+
+class TestExemptAddresses:
+    def test_from_an_exempt_address_as_before(self, addresses: Here, before: str) -> None:
+        assert experience(addresses.cast["visitor"]) == before
+
+    def test_from_any_other_address_with_the_code(self, addresses: Here) -> None:
+        needs_code(inside(addresses.cast["local"]))
+
+    def test_exempt_account_from_any_other_address_without_one(self, host: Host, addresses: Here) -> None:
+        ansible = inside(Person("ansible", host, host.key))
+        assert addresses.address not in ansible.by_key(batch=True, command="echo $SSH_CONNECTION").output
+        assert ansible.by_key(batch=True).output == "ansible"
+
+    def test_peer_without_an_address_is_in_scope_for_sshd(self, host: Host, addresses: Here) -> None:
+        name = addresses.cast["visitor"].name
+        sshd = "/usr/sbin/sshd -T -C user={},host={},addr={}"
+        exempt = host.run(sshd.format(name, addresses.address, addresses.address)).stdout
+        assert "authenticationmethods any\n" in exempt
+        unknown = host.run(sshd.format(name, "UNKNOWN", "UNKNOWN")).stdout
+        assert "authenticationmethods publickey,keyboard-interactive:pam keyboard-interactive:pam\n" in unknown
+        assert "passwordauthentication no\n" in unknown
+
+    def test_through_the_socket_of_the_machine_with_the_code(self, host: Host, addresses: Here) -> None:
+        if not host.exists(UNIX_SOCKET):
+            pytest.skip("this release has no socket for local logins")
+        needs_code(inside(addresses.cast["socket"], UNIX_SOCKET))
+
+    @pytest.mark.parametrize("damage", ["emptied", "deleted"])
+    def test_lost_list_asks_everyone(self, host: Host, addresses: Here, damage: str) -> None:
+        person = addresses.cast[f"list {damage}"]
+        with damaged(host, EXEMPT_ORIGINS, damage):
+            assert not person.by_password().ok
+            assert not person.by_password(methods="password").ok
+            needs_code(inside(person))
+        assert person.by_password().ok
+
+    def test_change_counts_for_who_leaves_and_who_enters(self, host: Host, addresses: Here, before: str) -> None:
+        enable(host, *addresses.cast.values(), exempt_addresses=["127.0.0.0/8", "2001:db8::/32"])
+        needs_code(addresses.cast["change"])
+        assert experience(inside(addresses.cast["change"])) == before
+
+
+@pytest.fixture(scope="class")
+def enrolled(host: Host, account: Account) -> Cast:
+    """Scope enrolled."""
+    roles = ("inside", "damaged file emptied", "damaged file deleted", "damaged directory", "list emptied")
+    more = ("list deleted", "forgotten", "leaver", "exempt with a credential")
+    cast = {role: account() for role in (*roles, *more)}
+    outside = {"outside": account(groups=["sudo"]), "joiner": account()}
+    enrolled_but(host, cast)
+    return cast | outside
+
+
+def enrolled_but(host: Host, cast: Cast, **options: t.Any) -> None:
+    """Turn two-factor login on for these people alone."""
+    exempt = ["ansible", cast["exempt with a credential"].name]
+    enable(host, *cast.values(), scope="enrolled", services=["sudo"], exempt_users=exempt, **options)
+
+
+class TestEnrolled:
+    def test_inside_needs_the_code(self, enrolled: Cast) -> None:
+        needs_code(enrolled["inside"])
+
+    @pytest.mark.parametrize("who", ["outside", "exempt with a credential"])
+    def test_outside_logs_in_as_before(self, enrolled: Cast, before: str, who: str) -> None:
+        assert experience(enrolled[who]) == before
+
+    def test_outside_needs_no_code_on_another_service(self, enrolled: Cast) -> None:
+        assert sudo(enrolled["outside"], PASSWORD).stdout == "root\n"
+
+    @pytest.mark.parametrize("damage", ["emptied", "deleted"])
+    def test_lost_credential_denies(self, host: Host, enrolled: Cast, damage: str) -> None:
+        person = enrolled[f"damaged file {damage}"]
+        with damaged(host, f"{OATH}/{person.name}", damage):
+            is_denied(person)
+        needs_code(person)
+
+    def test_lost_directory_denies(self, host: Host, enrolled: Cast, before: str) -> None:
+        person = enrolled["damaged directory"]
+        with damaged(host, OATH, "deleted"):
+            is_denied(person)
+            assert experience(enrolled["outside"]) == before
+        needs_code(person)
+
+    @pytest.mark.parametrize("damage", ["emptied", "deleted"])
+    def test_lost_list_asks_everyone(self, host: Host, enrolled: Cast, damage: str) -> None:
+        with damaged(host, SCOPE_USERS, damage):
+            needs_code(enrolled[f"list {damage}"])
+            assert not enrolled["outside"].by_password().ok
+            assert sudo(enrolled["outside"], PASSWORD).returncode != 0
+
+    @pytest.mark.parametrize("damage", ["emptied", "deleted"])
+    def test_lost_credential_lets_nobody_off_at_the_next_run(self, host: Host, enrolled: Cast, damage: str) -> None:
+        person = enrolled["forgotten"]
+        with damaged(host, f"{OATH}/{person.name}", damage):
+            playbook("enable", host, **settings(scope="enrolled"))
+            is_denied(person)
+
+    def test_change_counts_for_who_leaves_and_who_enters(self, host: Host, enrolled: Cast, before: str) -> None:
+        leaver = enrolled["leaver"]
+        stay = {role: person for role, person in enrolled.items() if role not in ("leaver", "outside")}
+        users = [person.entry for person in stay.values()]
+        enrolled_but(host, stay, users=[*users, {"name": leaver.name, "state": "absent"}])
+        assert experience(leaver) == before
+        assert experience(enrolled["outside"]) == before
+        needs_code(enrolled["joiner"])
+
+
+@pytest.fixture(scope="class")
+def groups(host: Host, account: Account) -> Cast:
+    """Scope groups, with two of them."""
+    people = {
+        "member": account(groups=["coded"]),
+        "member of the second group": account(groups=["coders"]),
+        "by primary group": account(groups=["coded"]),
+        "exempt": account(groups=["coded"]),
+        "in an exempt group": account(groups=["coded", "friends"]),
+        "outside with a credential": account(),
+    }
+    host.run("usermod", "--gid", "coded", "--groups", "", people["by primary group"].name)
+    enable(
+        host,
+        *people.values(),
+        scope="groups",
+        scope_groups=["coded", "coders"],
+        exempt_users=["ansible", people["exempt"].name],
+        exempt_groups=["friends"],
+    )
+    return people | {"outside": account()}
+
+
+class TestGroups:
+    @pytest.mark.parametrize("who", ["member", "member of the second group", "by primary group"])
+    def test_inside_needs_the_code(self, groups: Cast, who: str) -> None:
+        needs_code(groups[who])
+
+    @pytest.mark.parametrize("who", ["outside", "outside with a credential", "exempt", "in an exempt group"])
+    def test_outside_logs_in_as_before(self, groups: Cast, before: str, who: str) -> None:
+        assert experience(groups[who]) == before
+
+    def test_membership_counts_at_the_next_login(self, host: Host, groups: Cast, before: str) -> None:
+        person = groups["outside with a credential"]
+        host.run("gpasswd", "--add", person.name, "coders")
+        needs_code(person)
+        host.run("gpasswd", "--delete", person.name, "coders")
+        assert experience(person) == before
+
+    def test_member_without_a_credential_is_denied(self, host: Host, groups: Cast, before: str) -> None:
+        person = groups["outside"]
+        host.run("gpasswd", "--add", person.name, "coded")
+        is_denied(person)
+        host.run("gpasswd", "--delete", person.name, "coded")
+        assert experience(person) == before

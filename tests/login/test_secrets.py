@@ -1,0 +1,253 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""No secret shows, whatever is run and however it ends: only credentials and enrolment sheets have it.
+
+Each search looks for a decoy as well, which was put where it has to be found. A search that finds nothing proves
+nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import subprocess
+import sys
+import typing as t
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyotp
+import pytest
+
+from hosts import Host
+from hosts.docker import STATE
+from login import credential
+from login.people import Person, Run, new_person, playbook, settings
+
+DECOY = "decoy"
+DECOY_FILE = "/var/tmp/decoy"
+FAILING_RELOAD = "/etc/systemd/system/ssh.service.d/failing-reload.conf"
+
+Files = dict[str, set[str]]
+"""Which secrets are in a file, by path."""
+
+
+@dataclasses.dataclass
+class Traces:
+    """What many runs have left.
+
+    :param home: of whoever ran Ansible.
+    :param secrets: in base32, by what they are called here.
+    :param owners: which of them each account has in the end.
+    :param enrolled: which of them the files of the host had while people were enrolled, and `left` when nobody was.
+    """
+
+    home: Path
+    secrets: dict[str, str]
+    owners: dict[str, str]
+    runs: dict[str, Run] = dataclasses.field(default_factory=dict)
+    processes: str = ""
+    journal: str = ""
+    enrolled: Files = dataclasses.field(default_factory=dict)
+    left: Files = dataclasses.field(default_factory=dict)
+    modes: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    @property
+    def sheets(self) -> Path:
+        """The directory of the enrolment sheets."""
+        return self.home / "sheets"
+
+
+@pytest.fixture(scope="module")
+def traces(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traces]:
+    """Run everything, with a home of its own for Ansible, and see what of it can be seen."""
+    home = tmp_path_factory.mktemp("home")
+    given, retyped, made = (new_person(host) for _number in range(3))
+    found = Traces(
+        home,
+        {DECOY: pyotp.random_base32(), "given": given.secret, "retyped": retyped.secret},
+        {given.name: "given", retyped.name: "retyped", made.name: "made, pipelining False"},
+    )
+    (home / "tmp").mkdir()
+    (home / "decoy").write_text(found.secrets[DECOY])
+    host.write(DECOY_FILE, base64.b32decode(found.secrets[DECOY]).hex())
+    with pytest.MonkeyPatch.context() as environment, _sampled(host, found):
+        environment.setenv("HOME", str(home))
+        environment.setenv("TMPDIR", str(home / "tmp"))
+        host.run("sh", "-c", "sleep 0.5; :", "sh", found.secrets[DECOY])
+        for pipelining in (True, False):
+            _enable(host, found, pipelining, (given, retyped, made))
+            if not pipelining:
+                _fail(host, found, (given, retyped, made))
+            found.enrolled = _files(["/"], found.secrets, host)
+            found.modes = {path: entry[0] for path, entry in host.snapshot(["/etc/oath"]).items()}
+            _disable(host, found, pipelining, given)
+    found.journal = host.run("journalctl", "--all", "--no-pager", "--output=verbose").stdout
+    found.left = _files(["/"], found.secrets, host)
+    yield found
+    host.run("rm", DECOY_FILE)
+
+
+def test_no_run_prints_a_secret(traces: Traces) -> None:
+    assert {label: _found(run.output, traces.secrets) for label, run in traces.runs.items()} == {
+        label: {DECOY} if label == "decoy" else set() for label in traces.runs
+    }
+
+
+def test_no_process_has_a_secret_on_its_command_line_or_in_its_environment(traces: Traces) -> None:
+    assert _found(traces.processes, traces.secrets) == {DECOY}
+
+
+def test_journal_has_no_secret(traces: Traces) -> None:
+    assert _found(traces.journal, traces.secrets) == {DECOY}
+
+
+def test_host_has_a_secret_in_its_credential_file_alone(traces: Traces) -> None:
+    credentials = {f"/etc/oath/{name}": {secret} for name, secret in traces.owners.items()}
+    assert traces.enrolled == {DECOY_FILE: {DECOY}, **credentials}
+    assert traces.left == {DECOY_FILE: {DECOY}}
+
+
+def test_controller_has_a_secret_on_its_sheet_alone(traces: Traces, host: Host) -> None:
+    sheets = {str(traces.sheets / f"{name}@{host.name}.txt"): {secret} for name, secret in traces.owners.items()}
+    files = _files([str(traces.home), str(STATE.parent)], traces.secrets)
+    assert files == {str(traces.home / "decoy"): {DECOY}, **sheets}
+
+
+def test_credentials_and_sheets_are_for_their_owner_alone(traces: Traces) -> None:
+    assert traces.modes.pop("/etc/oath") == 0o700
+    assert set(traces.modes.values()) == {0o600}
+    assert traces.sheets.stat().st_mode & 0o7777 == 0o700
+    assert {sheet.stat().st_mode & 0o7777 for sheet in traces.sheets.iterdir()} == {0o600}
+
+
+def _enable(host: Host, found: Traces, pipelining: bool, people: Sequence[Person]) -> None:
+    """One secret is given as it is, one as a person types it, and one is made by the host."""
+    given, retyped, made = people
+    variables = settings(given, retyped, made)
+    variables["twofactor_users"][1]["secret"] = _groups(retyped.secret).lower()
+    del variables["twofactor_users"][2]["secret"]
+    variables |= {"twofactor_enrolment_dir": str(found.sheets), "ansible_pipelining": pipelining}
+    for label, arguments in (("check", ["--check"]), ("enable", [])):
+        run = playbook("enable", host, "-vvvv", "--diff", *arguments, **variables)
+        assert run.ok, run.output
+        assert run.changed
+        found.runs[f"{label}, pipelining {pipelining}"] = run
+    found.secrets[f"made, pipelining {pipelining}"] = base64.b32encode(credential(host, made.name)).decode()
+
+
+def _fail(host: Host, found: Traces, people: Sequence[Person]) -> None:
+    """Runs that go wrong: at the arguments of the role, at the module's refusals, and half-way through a change."""
+    variables = {**settings(*people), "ansible_pipelining": False}
+    users = [{"name": person.name} for person in people]
+
+    def fails(label: str, reason: str, **wrong: t.Any) -> None:
+        run = playbook("enable", host, "-vvvv", "--diff", **{**variables, **wrong})
+        assert not run.ok
+        assert reason in " ".join(run.output.split()), run.output
+        found.runs[label] = run
+
+    def user(**entry: t.Any) -> list[dict[str, t.Any]]:
+        return [*users, {"name": people[0].name + "x", **entry}]
+
+    secret = found.secrets["refused"] = pyotp.random_base32()
+    fails("decoy", "there is no account", twofactor_users=[{"name": found.secrets[DECOY]}])
+    fails("no account", "there is no account", twofactor_users=user(secret=secret))
+    fails("too long", "holds 40 bytes", twofactor_users=user(secret=secret * 2))
+    fails("no base32", "is not base32", twofactor_users=user(secret=f"{secret}!"))
+    fails("bad state", "must be one of", twofactor_users=user(secret=secret, state="gone"))
+    fails("bad option", "Supported parameters include", twofactor_users=user(secret=secret, secert=secret))
+    fails("bad type", "cannot be converted", twofactor_users=user(secret=secret), twofactor_otp_digits="many")
+    host.write(FAILING_RELOAD, "[Service]\nExecReload=\nExecReload=/bin/false\n")
+    host.run("systemctl", "daemon-reload")
+    try:
+        users[0]["secret"] = found.secrets["replaced"] = pyotp.random_base32()
+        fails("reload", "does not reload", twofactor_users=users, twofactor_exempt_addresses=["192.0.2.7"])
+    finally:
+        host.run("rm", FAILING_RELOAD)
+        host.run("systemctl", "daemon-reload")
+
+
+def _disable(host: Host, found: Traces, pipelining: bool, somebody: Person) -> None:
+    purge = {"twofactor_purge_credentials": True}
+    runs: dict[str, tuple[str, list[str], dict[str, t.Any]]] = {
+        "recover one": ("recover", [], {"user": somebody.name}),
+        "disable, check": ("disable", ["--check"], purge),
+        "disable": ("disable", [], purge),
+    }
+    for label, (name, arguments, variables) in runs.items():
+        run = playbook(name, host, "-vvvv", "--diff", *arguments, ansible_pipelining=pipelining, **variables)
+        assert run.ok, run.output
+        assert run.changed
+        found.runs[f"{label}, pipelining {pipelining}"] = run
+
+
+_SAMPLE = """
+import glob, select, sys
+seen = set()
+while not select.select([sys.stdin], [], [], float(sys.argv[1]))[0]:
+    for path in glob.glob("/proc/[0-9]*/cmdline") + glob.glob("/proc/[0-9]*/environ"):
+        try:
+            with open(path, "rb") as file:
+                seen.add(file.read())
+        except OSError:
+            pass
+sys.stdout.buffer.write(b"\\n".join(seen))
+"""
+
+
+@contextlib.contextmanager
+def _sampled(host: Host, found: Traces) -> Iterator[None]:
+    """Keep what every process here and on the host is called with, and has in its environment."""
+    with contextlib.ExitStack() as stack:
+        samplers = [
+            stack.enter_context(subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+            for words in (
+                [sys.executable, "-c", _SAMPLE, "0.03"],
+                ["docker", "exec", "--interactive", host.container, "python3", "-c", _SAMPLE, "0.003"],
+            )
+        ]
+        try:
+            yield
+        finally:
+            seen = [sampler.communicate()[0].decode(errors="replace") for sampler in samplers]
+    assert all(_found(text, {DECOY: found.secrets[DECOY]}) for text in seen)
+    found.processes = "\n".join(seen)
+
+
+def _forms(secret: str) -> tuple[str, ...]:
+    """A secret, in base32, in every form in which it may be seen; in lower case."""
+    key = base64.b32decode(secret)
+    return secret.lower(), key.hex(), base64.b64encode(key).decode().rstrip("=").lower()
+
+
+def _found(text: str, secrets: dict[str, str]) -> set[str]:
+    """Which secrets are in a text, wherever spaces and line ends may cut them."""
+    squeezed = "".join(text.split()).lower()
+    return {name for name, secret in secrets.items() if any(form in squeezed for form in _forms(secret))}
+
+
+def _files(paths: Sequence[str], secrets: dict[str, str], host: Host | None = None) -> Files:
+    """Which secrets are in the files below *paths*, here or on a host. The journal is for journalctl."""
+    forms = {form: name for name, secret in secrets.items() for form in (*_forms(secret), _groups(secret).lower())}
+    words = ["grep", "--recursive", "--text", "--only-matching", "--ignore-case", "--fixed-strings", "--null"]
+    words += ["--devices=skip", "--no-messages", *(f"--exclude-dir={name}" for name in ("proc", "sys", "journal"))]
+    words += ["--file=-", *paths]
+    patterns = "\n".join(forms)
+    if host is None:
+        output = subprocess.run(words, input=patterns, capture_output=True, text=True, check=False).stdout
+    else:
+        output = host.run(*words, input=patterns, check=False).stdout
+    files: Files = {}
+    for line in output.splitlines():
+        path, _null, form = line.partition("\0")
+        files.setdefault(path, set()).add(forms[form.lower()])
+    return files
+
+
+def _groups(secret: str) -> str:
+    """A secret as people type it."""
+    return " ".join(secret[start : start + 4] for start in range(0, len(secret), 4))

@@ -1,0 +1,238 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Two-factor login is turned on where the clock is in sync, and turned off wherever it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import time
+import typing as t
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from hosts import Host
+from login import ssh
+from login.people import Person, Run, enable, new_person, playbook, settings
+
+WATCHED = ("/etc", "/usr/local", "/usr/libexec", "/var/lib/dpkg", "/var/lib/fleet-auth")
+
+FLEET = "server ntp iburst minpoll 0 maxpoll 0\n"
+UNREACHABLE = "server 192.0.2.1 iburst minpoll 0 maxpoll 0\n"
+# Asked every 2 s, a source is silent for too long (10 s) before chrony gives it up (eight polls).
+IN_THE_HOST = "server 127.0.0.1 port 1123 iburst minpoll 1 maxpoll 1\n"
+
+SERVER = """\
+local stratum 5
+allow 127.0.0.1
+port 1123
+cmdport 0
+bindcmdaddress /
+pidfile /run/time-server.pid
+"""
+
+
+NO_SERVICE = "no time service answers: neither chrony nor systemd-timesyncd runs"
+
+
+@dataclasses.dataclass(frozen=True)
+class Clock:
+    """The time services of a host, which are told whom to follow, or nobody."""
+
+    host: Host
+
+    def follow(self, sources: str, config: str = "") -> None:
+        """Begin anew with these sources and nothing known."""
+        self.host.write("/etc/chrony/sources.d/fleet.sources", sources)
+        self.host.write("/etc/chrony/conf.d/test.conf", config)
+        self.host.run("systemctl", "restart", "chrony")
+
+    def await_tracking(self, reference: str) -> None:
+        """Wait until chrony follows this reference, by the beginning of its identifier."""
+        self._await(["chronyc", "-n", "-c", "tracking"], lambda said: said.startswith(reference))
+
+    def await_source(self, state: str) -> None:
+        """Wait until the one source is in this state; `*` is the one that chrony follows."""
+        self._await(["chronyc", "-n", "-c", "sources"], lambda said: said.startswith(f"^,{state},"))
+
+    def await_synchronized(self) -> None:
+        """Wait until systemd-timesyncd has synchronised the clock."""
+        self._await(["ls", "/run/systemd/timesync/synchronized"], bool)
+
+    def install(self, package: str) -> None:
+        """Debian lets only one time service be installed, so this removes the other."""
+        self.host.run(
+            *("apt-get", "install", "--yes", "--no-install-recommends", package),
+            env={"DEBIAN_FRONTEND": "noninteractive"},
+        )
+
+    def _await(self, command: list[str], there: Callable[[str], bool]) -> None:
+        deadline = time.monotonic() + 20
+        while not there(said := self.host.run(*command, check=False).stdout):
+            assert time.monotonic() < deadline, said
+            time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def clock(host: Host) -> Iterator[Clock]:
+    clock = Clock(host)
+    yield clock
+    host.run("userdel", "systemd-timesync", check=False)
+    host.run("rm", "-f", "/etc/chrony/conf.d/test.conf")
+    host.write("/etc/chrony/sources.d/fleet.sources", FLEET)
+    host.run("systemctl", "restart", "chrony")
+    clock.await_source("*")
+
+
+@pytest.fixture(scope="module")
+def alice(host: Host) -> Person:
+    return new_person(host)
+
+
+@pytest.fixture
+def off(host: Host) -> Iterator[None]:
+    """Two-factor login is turned off in the end, and disabling never asks for the time."""
+    yield
+    run = playbook("disable", host, twofactor_purge_credentials=True)
+    assert run.ok, run.output
+    assert "not in sync" not in run.output
+
+
+def words(run: Run) -> str:
+    """The output with no regard to how its lines are broken."""
+    return " ".join(run.output.split())
+
+
+def refused(alice: Person, reason: str, **options: t.Any) -> None:
+    """Run the playbook to enable two-factor login, which it refuses for this reason, a pattern, and changes nothing."""
+    host = alice.host
+    before = host.snapshot(WATCHED)
+    run = playbook("enable", host, **settings(alice, **options))
+    assert run.recap["failed"] == 1, run.output
+    assert not run.changed, run.output
+    assert host.snapshot(WATCHED) == before
+    assert alice.by_password(methods="password").ok
+    assert re.search(_sentence(host, reason), words(run)), run.output
+
+
+def _sentence(host: Host, reason: str) -> str:
+    return (
+        rf"Two-factor login on {host.name} was not changed: the clock of {host.name} is not in sync: {reason}\. Codes "
+        r"depend on the time, so two-factor login was not turned on\. Start chrony or systemd-timesyncd with a server "
+        r"that it reaches, or set time_sync: \{required: false\}\."
+    )
+
+
+def test_no_time_service_is_refused(alice: Person, clock: Clock) -> None:
+    clock.host.run("systemctl", "stop", "chrony")
+    refused(alice, NO_SERVICE)
+
+
+def test_clock_that_was_never_in_sync_is_refused(alice: Person, clock: Clock) -> None:
+    clock.follow(UNREACHABLE)
+    refused(alice, "chrony runs, but follows no source: the clock is not synchronised")
+
+
+def test_clock_of_the_host_itself_is_refused(alice: Person, clock: Clock) -> None:
+    clock.follow("", config="local stratum 8\n")
+    clock.await_tracking("7F7F0101")
+    refused(alice, r"chrony follows the host's own clock \(reference 127\.127\.1\.1\) instead of a source")
+
+
+def test_source_that_died_is_refused(alice: Person, clock: Clock) -> None:
+    host = clock.host
+    host.write("/run/time-server.conf", SERVER)
+    host.run("systemd-run", "--collect", "--unit", "time-server", "chronyd", "-x", "-d", "-f", "/run/time-server.conf")
+    clock.follow(IN_THE_HOST)
+    clock.await_source("*")
+    assert playbook("enable", host, "--check", **settings(alice)).ok
+    host.run("systemctl", "stop", "time-server")
+    time.sleep(11)
+    refused(
+        alice,
+        r"(chrony follows 127\.0\.0\.1, which has told it nothing useful for 1\d s: it is asked every 2 s, and counts "
+        r"as dead after 10 s|chrony has selected none of its sources: 127\.0\.0\.1 \(state \?, reach 0\))",
+    )
+
+
+def test_error_beyond_the_bound_is_refused(alice: Person, clock: Clock) -> None:
+    clock.follow(FLEET)
+    clock.await_source("*")
+    refused(
+        alice,
+        r"chrony follows [\d.]+, but the clock may be 0\.\d+ s off, and 1e-09 s are allowed",
+        time_sync={"max_error_seconds": 1e-9},
+    )
+
+
+@pytest.mark.usefixtures("off")
+def test_clock_in_sync_by_chrony(alice: Person, clock: Clock) -> None:
+    clock.follow(FLEET)
+    clock.await_source("*")
+    enable(alice.host, alice)
+    ssh.fresh_step()
+    assert alice.by_password(alice.code()).ok
+
+
+@pytest.mark.usefixtures("off")
+def test_clock_in_sync_by_systemd_timesyncd(alice: Person, clock: Clock) -> None:
+    host, config = clock.host, "/etc/systemd/timesyncd.conf.d/fleet.conf"
+    server = host.read(config)
+    clock.install("systemd-timesyncd")
+    # It came up before D-Bus knew the name that it is to have.
+    host.run("systemctl", "restart", "systemd-timesyncd")
+    try:
+        clock.await_synchronized()
+        enable(host, alice)
+        assert not alice.by_password().ok
+        assert playbook("disable", host).ok
+        host.write(config, "[Time]\nNTP=192.0.2.1\n")
+        host.run("systemctl", "restart", "systemd-timesyncd")
+        refused(alice, r"systemd-timesyncd (runs, but has no time server|has had no answer from 192\.0\.2\.1 yet)")
+        host.run("systemctl", "stop", "systemd-timesyncd")
+        refused(alice, NO_SERVICE)
+    finally:
+        host.write(config, server)
+        clock.install("chrony")
+
+
+@pytest.mark.usefixtures("off")
+def test_host_that_loses_sync_goes_on_asking_and_is_no_failure(alice: Person, clock: Clock) -> None:
+    host = clock.host
+    clock.follow(FLEET)
+    clock.await_source("*")
+    enable(host, alice)
+    host.run("systemctl", "stop", "chrony")
+    again = enable(host, alice)
+    assert not again.changed, again.output
+    warning = f"the clock of {host.name} is not in sync: {NO_SERVICE}"
+    assert warning in words(again)
+    assert not alice.by_password().ok
+    ssh.fresh_step()
+    assert alice.by_password(alice.code()).ok
+    other = enable(host, alice, window=2)
+    assert other.changed
+    assert warning in words(other)
+
+
+@pytest.fixture
+def enforced_out_of_sync(alice: Person, clock: Clock) -> None:
+    clock.host.run("systemctl", "stop", "chrony")
+    enable(clock.host, alice, time_sync={"required": False})
+    assert not alice.by_password().ok
+
+
+@pytest.mark.usefixtures("off", "enforced_out_of_sync")
+def test_clock_that_nobody_asks_for_need_not_be_in_sync(alice: Person) -> None:
+    ssh.fresh_step()
+    assert alice.by_password(alice.code()).ok
+
+
+@pytest.mark.usefixtures("off", "enforced_out_of_sync")
+def test_recovery_never_asks_for_the_time_but_turning_on_again_does(alice: Person) -> None:
+    alice.host.run("twofactor-recover")
+    assert alice.by_password(methods="password").ok
+    refused(alice, NO_SERVICE)

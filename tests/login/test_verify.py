@@ -1,0 +1,199 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The modules twofactor_verify and twofactor_info say what real logins say."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+import typing as t
+from collections.abc import Iterator
+
+import pytest
+
+from hosts import Host
+from login import ssh
+from login.people import Person, enable, inventory_path, new_person, playbook
+
+
+class Result(t.NamedTuple):
+    """What a module returned, and all that was printed."""
+
+    ok: bool
+    values: dict[str, t.Any]
+    output: str
+
+
+def module(host: Host, name: str, *arguments: str, **options: t.Any) -> Result:
+    """Run a module of the collection on the host. Its options are in a file, so that no secret is on a command line."""
+    words = ["ansible", host.name, "-i", str(inventory_path(host.fleet)), "-m", f"fleet.auth.{name}", *arguments]
+    references = json.dumps({option: f"{{{{ {option} }}}}" for option in options})
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(options, file)
+        file.flush()
+        done = subprocess.run(
+            [*words, "--args", references, "--extra-vars", f"@{file.name}"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_PIPELINING": "1"},
+            timeout=120,
+            check=False,
+        )
+    values = done.stdout.partition("=> ")[2]
+    assert values.startswith("{"), done.stdout + done.stderr
+    return Result(done.returncode == 0, json.loads(values), done.stdout + done.stderr)
+
+
+def valid(person: Person, code: str, *arguments: str) -> bool:
+    """Whether twofactor_verify finds this code right. It changes the host where it does, and only there."""
+    before = person.host.read(f"/etc/oath/{person.name}")
+    result = module(person.host, "twofactor_verify", *arguments, user=person.name, code=code)
+    assert result.ok, result.output
+    used = result.values["valid"] and "--check" not in arguments
+    assert result.values["changed"] == used
+    assert (person.host.read(f"/etc/oath/{person.name}") != before) == used
+    return bool(result.values["valid"])
+
+
+def failure(host: Host, **options: t.Any) -> str:
+    """Why twofactor_verify fails."""
+    result = module(host, "twofactor_verify", **options)
+    assert not result.ok, result.output
+    assert not result.values["changed"]
+    return str(result.values["msg"])
+
+
+@pytest.fixture(scope="module")
+def people(host: Host) -> Iterator[Person]:
+    made = [new_person(host) for _number in range(10)]
+    enable(host, *made)
+    return iter(made)
+
+
+@pytest.fixture
+def person(people: Iterator[Person]) -> Person:
+    ssh.fresh_step(at_least=12)
+    return next(people)
+
+
+def test_right_code_is_valid_once_and_used_up_for_a_login_as_well(person: Person) -> None:
+    code = person.code()
+    assert valid(person, code)
+    assert not valid(person, code)
+    assert not person.by_password(code).ok
+    assert person.by_key(person.code(steps=1)).ok
+
+
+def test_code_used_by_a_login_is_not_valid(person: Person) -> None:
+    code = person.code()
+    assert person.by_password(code).ok
+    assert not valid(person, code)
+    assert not valid(person, person.code(steps=-1))
+
+
+def test_check_mode_does_not_use_the_code_up(person: Person) -> None:
+    code = person.code()
+    assert valid(person, code, "--check")
+    assert valid(person, code, "--check")
+    assert person.by_password(code).ok
+    assert not valid(person, code, "--check")
+
+
+def test_wrong_code_is_not_valid(person: Person) -> None:
+    code = person.code()
+    for wrong in (person.code(steps=1000), code[:-1], f"{code}0", ""):
+        assert not valid(person, wrong)
+    assert person.by_password(code).ok
+
+
+def test_length_and_window_are_those_in_force(host: Host, people: Iterator[Person]) -> None:
+    first, second = next(people), next(people)
+    enable(host, otp_digits=8, window=0)
+    assert not valid(first, first.code())
+    ssh.fresh_step(at_least=15)
+    assert not valid(first, first.code(digits=8, steps=-1))
+    assert valid(first, first.code(digits=8))
+    ssh.fresh_step()
+    assert second.by_key(second.code(digits=8)).ok
+    enable(host)
+
+
+def test_user_without_a_credential_is_refused_by_name(host: Host, people: Iterator[Person]) -> None:
+    del people
+    for user in ("ansible", "nosuchuser", "../shadow"):
+        assert failure(host, user=user, code="123456") == (
+            f"{user} has no credential on {host.name}. Enrol {user} with the option users of fleet.auth.twofactor."
+        )
+
+
+def test_damaged_credential_is_refused_without_showing_it(host: Host, people: Iterator[Person]) -> None:
+    del people
+    host.write("/etc/oath/ansible", "HOTP/T30 ansible - c0ffee31323334353637383930zz\n", 0o600)
+    try:
+        assert failure(host, user="ansible", code="123456") == (
+            f"The credential of ansible on {host.name}, /etc/oath/ansible, line 1 has no hexadecimal key of 1 to 32 "
+            "bytes. Restore it, or remove it and enrol anew."
+        )
+    finally:
+        host.run("rm", "/etc/oath/ansible")
+
+
+def test_code_and_secret_never_show(person: Person) -> None:
+    code = person.code()
+    result = module(person.host, "twofactor_verify", "-vvvv", user=person.name, code=code)
+    assert '"valid": true' in result.output
+    for secret in (code, person.secret, ssh.credential(person.host, person.name).hex()):
+        assert secret not in result.output
+
+
+def test_info_tells_who_is_enrolled_proven_and_would_be_locked_out(host: Host, people: Iterator[Person]) -> None:
+    person, newcomer = next(people), new_person(host)
+    options = {"ssh": True, "exempt_users": ["ansible"]}
+    before = host.snapshot(["/etc", "/var/lib/fleet-auth", "/run/fleet-auth"])
+    info = module(host, "twofactor_info", **options).values
+    assert not info["changed"]
+    assert info["enforced"] == {"sshd": True}
+    assert info["users"][person.name] == {"enrolled": True, "in_scope": True, "proven": False}
+    assert newcomer.name not in info["users"]
+    assert info["time_sync"]["in_sync"]
+    assert info["would_be_locked_out"] == [
+        {
+            "user": newcomer.name,
+            "services": ["sshd"],
+            "message": f"{newcomer.name} has no credential and would be locked out of sshd on {host.name}. Enrol "
+            f"{newcomer.name} with users, exempt {newcomer.name} with exempt_users, or leave ssh false.",
+        }
+    ]
+    assert host.snapshot(["/etc", "/var/lib/fleet-auth", "/run/fleet-auth"]) == before
+
+    assert not person.by_key(person.code(steps=1000)).ok
+    ssh.fresh_step()
+    assert module(host, "twofactor_info", **options).values["users"][person.name]["proven"] is False
+    assert person.by_key(person.code()).ok
+    enable(host, newcomer)
+    info = module(host, "twofactor_info", **options).values
+    assert info["users"][person.name]["proven"] is True
+    assert info["users"][newcomer.name] == {"enrolled": True, "in_scope": True, "proven": False}
+    assert info["would_be_locked_out"] == []
+
+    info = module(host, "twofactor_info", exempt_users=[person.name]).values
+    assert info["users"][person.name]["in_scope"] is False
+    assert [one["user"] for one in info["would_be_locked_out"]] == ["ansible"]
+    assert info["would_be_locked_out"][0]["message"].startswith("ansible, as whom Ansible connects, has no credential")
+
+
+def test_off_is_told_and_verify_is_refused(host: Host, people: Iterator[Person]) -> None:
+    person = next(people)
+    assert playbook("recover", host).ok
+    info = module(host, "twofactor_info", ssh=True, exempt_users=["ansible"]).values
+    assert info["enforced"] == {"sshd": False}
+    assert info["users"][person.name]["enrolled"]
+    assert info["would_be_locked_out"] == []
+    assert failure(host, user=person.name, code=person.code()) == (
+        f"Two-factor login is off on {host.name}: there is nothing to check a code against. Enable it first."
+    )

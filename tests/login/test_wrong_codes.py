@@ -1,0 +1,188 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Wrong codes close the code step for a while, and nothing else does: no stranger, no boot, no lock left behind."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+
+from hosts import Host
+from login import ssh
+from login.modules import Answer, module, options
+from login.people import Person
+from login.policy import assert_closed, assert_nothing_left, assert_on, reboot, somebody
+
+TALLY = "/run/fleet-auth/faillock"
+CONSOLE = "fleet-test-console"
+# What Debian's documentation has for a console whose wrong passwords are counted.
+CONSOLE_SERVICE = """\
+auth required pam_faillock.so preauth
+auth [success=1 default=ignore] pam_unix.so
+auth [default=die] pam_faillock.so authfail
+auth required pam_faillock.so authsucc
+account required pam_permit.so
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def package(host: Host) -> None:
+    host.run("apt-get", "install", "--yes", "libpam-oath")
+
+
+@pytest.fixture
+def person(host: Host) -> Iterator[Person]:
+    """Somebody on a host with two-factor login on."""
+    with somebody(host) as person:
+        assert module(host, "twofactor", options(person)).ok
+        ssh.fresh_step()
+        yield person
+
+
+def wrong_codes(person: Person, number: int) -> None:
+    """Log in with wrong codes, by key and by password in turn."""
+    for attempt in range(number):
+        log_in = person.by_password if attempt % 2 else person.by_key
+        assert not log_in(person.code(steps=1000 + attempt)).ok
+
+
+def is_locked(person: Person) -> bool:
+    """What the module says."""
+    return bool(module(person.host, "twofactor_info", options(person))["users"][person.name]["locked"])
+
+
+def again(person: Person) -> Answer:
+    """Run the module again, with the same options."""
+    done = module(person.host, "twofactor", options(person))
+    assert done.ok, done.output
+    return done
+
+
+def test_five_wrong_codes_close_the_code_step_until_recovery_opens_it(host: Host, person: Person) -> None:
+    wrong_codes(person, 4)
+    assert not is_locked(person)
+    wrong_codes(person, 1)
+    assert is_locked(person)
+    assert_closed(person)
+    recovered = host.run("twofactor-recover", "--user", person.name)
+    assert "needs no code on this host until the next run of the playbook" in recovered.stdout
+    assert not is_locked(person)
+    assert person.by_key(batch=True).ok
+    assert again(person).changed
+    assert_on(person)
+
+
+def test_right_code_forgets_the_wrong_ones(person: Person) -> None:
+    ssh.fresh_step(at_least=25)
+    for steps in (0, 1):
+        wrong_codes(person, 4)
+        login = person.by_key(person.code(steps=steps))
+        assert login.ok, login.reason
+    assert not is_locked(person)
+
+
+def test_after_a_boot_wrong_codes_are_counted_and_locks_left_behind_are_gone(host: Host, person: Person) -> None:
+    for ending in ("lock", "new"):
+        host.write(f"/etc/oath/{person.name}.{ending}", "", 0o600)
+    reboot(host)
+    assert host.run("stat", "-c", "%a %U", TALLY).stdout == "700 root\n"
+    assert host.run("sh", "-c", "ls /etc/oath").stdout.split() == [person.name]
+    ssh.fresh_step()
+    assert_on(person)
+    wrong_codes(person, 5)
+    assert_closed(person)
+
+
+def test_lost_tally_is_told_and_made_again(host: Host, person: Person) -> None:
+    host.run("rm", "-r", "/run/fleet-auth")
+    done = again(person)
+    assert done.changed
+    assert f"{TALLY} on {host.name} was missing: wrong codes were not counted." in " ".join(done.output.split())
+    wrong_codes(person, 5)
+    assert_closed(person)
+
+
+# The system's own tally
+
+
+@pytest.fixture
+def console(host: Host) -> Iterator[None]:
+    host.write(f"/etc/pam.d/{CONSOLE}", CONSOLE_SERVICE)
+    yield
+    host.run("rm", f"/etc/pam.d/{CONSOLE}")
+
+
+def console_login(person: Person, password: str) -> bool:
+    """Whether the console takes this password, and no code."""
+    words = ("pamtester", CONSOLE, person.name, "authenticate")
+    return person.host.run(*words, input=f"{password}\n", check=False).returncode == 0
+
+
+@pytest.mark.usefixtures("console")
+def test_wrong_codes_close_no_console(host: Host, person: Person) -> None:
+    wrong_codes(person, 5)
+    assert is_locked(person)
+    assert console_login(person, person.password)
+    assert not host.run("faillock", "--user", person.name).stdout.splitlines()[2:]
+
+
+@pytest.mark.usefixtures("console")
+def test_wrong_passwords_at_a_console_do_not_close_the_code_step(host: Host, person: Person) -> None:
+    for _attempt in range(3):
+        assert not console_login(person, "wrong")
+    assert not console_login(person, person.password)
+    assert not is_locked(person)
+    assert_on(person)
+    assert len(host.run("faillock", "--user", person.name).stdout.splitlines()[2:]) == 3
+    host.run("faillock", "--user", person.name, "--reset")
+
+
+# Locks that pam_oath leaves behind
+
+
+@pytest.mark.parametrize("ending", ["lock", "new"])
+def test_lock_left_behind_is_removed_by_a_run_that_says_so(host: Host, person: Person, ending: str) -> None:
+    lock = f"/etc/oath/{person.name}.{ending}"
+    host.write(lock, "", 0o600)
+    host.run("touch", "-d", "-2 minutes", lock)
+    assert not person.by_key(person.code()).ok
+    announced = module(host, "twofactor", options(person), check=True)
+    assert announced.changed
+    assert announced["changes"] == [f"remove {lock}"]
+    assert host.exists(lock)
+    done = again(person)
+    assert done.changed
+    assert done["changes"] == [f"remove {lock}"]
+    assert not host.exists(lock)
+    assert_nothing_left(host)
+    login = person.by_key(person.code(steps=1))
+    assert login.ok, login.reason
+
+
+def test_lock_of_a_login_that_is_going_on_stays(host: Host, person: Person) -> None:
+    lock = f"/etc/oath/{person.name}.lock"
+    host.write(lock, "", 0o600)
+    assert not again(person).changed
+    assert host.exists(lock)
+    with held(host, lock):
+        host.run("touch", "-d", "-2 minutes", lock)
+        assert not again(person).changed
+        assert host.exists(lock)
+    assert again(person).changed
+    assert not host.exists(lock)
+
+
+@contextlib.contextmanager
+def held(host: Host, lock: str) -> Iterator[None]:
+    """A process holds the lock as pam_oath does; lockf(3)."""
+    hold = f"import fcntl, time; file = open({lock!r}, 'r+'); fcntl.lockf(file, fcntl.LOCK_EX); time.sleep(100)"
+    started = host.run("sh", "-c", '"$@" >/dev/null 2>&1 & echo $!', "sh", "python3", "-c", hold)
+    process = started.stdout.strip()
+    host.run(f"until grep -q 'POSIX.* {process} ' /proc/locks; do sleep 0.1; done", timeout=20)
+    yield
+    host.run("kill", process)
+    host.run(f"while [ -e /proc/{process}/fd/3 ]; do sleep 0.1; done", timeout=20)
