@@ -1,0 +1,147 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Many trials, on several hosts at once: which ones, how far they are, and how they went."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import threading
+import time
+import typing as t
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import hosts
+
+from .ground import Ground
+from .kinds import KINDS, Kind
+from .strace import FAULTS, Call
+from .trial import Trial, Verdict
+
+_KILL = "KILL"
+_ERRORS = tuple(fault for fault in FAULTS if fault != _KILL)
+# How many calls of each kind of change a sample strikes, by fault.
+_SAMPLE = {_KILL: 6, **dict.fromkeys(_ERRORS, 2)}
+
+
+class Strike(t.NamedTuple):
+    """A trial that is to be made."""
+
+    kind: Kind
+    number: int
+    call: Call
+    fault: str
+
+
+def strikes(kind: Kind, calls: Sequence[Call], faults: Iterable[str], *, rotate: bool = False) -> list[Strike]:
+    """A trial for each call and fault.
+
+    :param rotate: at each call only one of the errors, in turn; they all take the same way through the product.
+    """
+    return [
+        Strike(kind, number, call, fault)
+        for number, call in enumerate(calls)
+        for fault in faults
+        if not rotate or fault == _KILL or fault == _ERRORS[number % len(_ERRORS)]
+    ]
+
+
+def sample(kind: Kind, calls: Sequence[Call], fault: str) -> list[Strike]:
+    """A few trials that stand for all of one kind and fault, always the same ones."""
+    size = min(_SAMPLE[fault], len(calls))
+    offset = (list(FAULTS).index(fault) + 1) / (len(FAULTS) + 1)
+    chosen = [int((place + offset) * len(calls) / size) for place in range(size)]
+    return [Strike(kind, number, calls[number], fault) for number in chosen]
+
+
+@dataclass
+class Campaign:
+    """All trials on hosts of some releases."""
+
+    fleet: str
+    releases: Sequence[str]
+    hosts: int = 4
+    """How many hosts, all in all."""
+
+    def run(self, chosen: t.Callable[[str, Kind, Sequence[Call]], list[Strike]]) -> list[Verdict]:
+        """Make the trials that `chosen` names, by release and kind of change."""
+        names = {
+            f"{release[-2:]}{letter}": release
+            for letter in "abcdefghijklmnop"[: max(1, self.hosts // len(self.releases))]
+            for release in self.releases
+        }
+        machines = hosts.up(self.fleet, {f"host{name}": release for name, release in names.items()}, recreate=True)
+        machines = [host for host in machines if host.release in self.releases]
+        print("faults: bringing each host into each state that trials begin with", flush=True)
+        with ThreadPoolExecutor(len(machines)) as pool:
+            grounds = list(pool.map(Ground, machines))
+            plans = {}
+            for release in self.releases:
+                first = next(ground for ground in grounds if ground.host.release == release)
+                plans[release] = [chosen(release, kind, first.find_calls(kind)) for kind in KINDS.values()]
+            work = {release: deque(itertools.chain(*plan)) for release, plan in plans.items()}
+            progress = _Progress(Counter((strike.kind.name, r) for r, strikes in work.items() for strike in strikes))
+            verdicts = pool.map(lambda ground: _make_trials(ground, work[ground.host.release], progress), grounds)
+            return [verdict for made in verdicts for verdict in made]
+
+
+def _make_trials(ground: Ground, work: deque[Strike], progress: _Progress) -> list[Verdict]:
+    verdicts = []
+    while True:
+        try:
+            strike = work.popleft()
+        except IndexError:
+            return verdicts
+        verdict = Trial(ground, strike.kind, strike.call, strike.fault, strike.number).run()
+        verdicts.append(verdict)
+        progress.show(verdict)
+
+
+class _Progress:
+    """A line for each kind of change and release, which counts up; failures are told at once."""
+
+    def __init__(self, totals: Counter[tuple[str, str]]) -> None:
+        self._totals = totals
+        self._done: Counter[tuple[str, str]] = Counter()
+        self._started = time.monotonic()
+        self._lock = threading.Lock()
+        self._in_place = sys.stdout.isatty()
+
+    def show(self, verdict: Verdict) -> None:
+        with self._lock:
+            what = (verdict.kind, verdict.release)
+            self._done[what] += 1
+            done, total = self._done[what], self._totals[what]
+            minutes = (time.monotonic() - self._started) / 60
+            line = f"{verdict.kind:15} {verdict.release:9} {done:4} of {total:4}   {minutes:5.1f} min"
+            if not verdict.survived:
+                print(f"{verdict}", flush=True)
+            if self._in_place:
+                print(line, end="\n" if done == total else "\r", flush=True)
+            elif done == total or done % 50 == 0:
+                print(line, flush=True)
+
+
+def table(verdicts: Sequence[Verdict]) -> str:
+    """How many survived, by kind of change, release and fault, and which policy people met."""
+    releases = sorted({verdict.release for verdict in verdicts})
+    columns = [(release, fault) for release in releases for fault in FAULTS]
+    width = max(len(f"{release} {fault}") for release, fault in columns) + 2
+    heading = "".join(f"{release} {fault}".rjust(width) for release, fault in columns)
+    lines = [f"{'':15}{heading}{'old / between / new':>25}"]
+    for kind in KINDS:
+        row = [verdict for verdict in verdicts if verdict.kind == kind]
+        if not row:
+            continue
+        cells = []
+        for column in columns:
+            cell = [verdict for verdict in row if (verdict.release, verdict.fault) == column]
+            cells.append(f"{sum(v.survived for v in cell)}/{len(cell)}" if cell else "-")
+        sides = " / ".join(str(sum(v.side == side for v in row)) for side in ("old", "between", "new"))
+        lines.append(f"{kind:15}" + "".join(cell.rjust(width) for cell in cells) + sides.rjust(25))
+    return "\n".join(lines)

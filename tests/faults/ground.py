@@ -1,0 +1,214 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A host on which trials are made: its people, the modules that run there, and its states, to go back to."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import json
+import os
+import re
+import subprocess
+import typing as t
+from collections.abc import Mapping
+from pathlib import Path
+
+import hosts
+from hosts.host import Entry
+from login.people import Person, inventory_path
+
+from . import strace
+from .kinds import CHANGED_UNCONFIRMED, DIRECTORY, JOURNAL, SECRETS, STATES, Kind, State, modules
+
+# All that decides a login, and all that a change leaves.
+_PATHS = (
+    *("/etc/oath", "/etc/pam.d", "/etc/security", "/etc/ssh", "/etc/systemd/system", "/etc/tmpfiles.d"),
+    *("/usr/libexec/fleet-auth", "/usr/local/sbin", "/var/lib/fleet-auth", "/run/fleet-auth", "/run/fleet-auth.lock"),
+)
+_STAGED = "*/.*.fleet-auth-*"
+_PENDING = (JOURNAL, "/var/lib/fleet-auth", "*/fleet-auth-undo-at-boot.service", _STAGED)
+_CREDENTIALS = "/etc/oath/"
+# The lock has a process id in it, and the tallies have a time.
+_NO_STATE = ("/run/fleet-auth.lock", "/run/fleet-auth/faillock/*")
+
+_SAVE = r"""
+set -e
+rm -rf "$1"
+mkdir -p "$1"
+shift
+for path; do
+    shift
+    if [ -e "$path" ]; then set -- "$@" "$path"; fi
+done
+cp --archive --parents "$@" "$0"
+"""
+_LOAD = r"""
+set -e
+state=$1
+shift
+systemctl stop fleet-auth-undo.timer fleet-auth-undo.service 2>/dev/null || true
+systemctl reset-failed
+for path; do
+    if [ -d "$path" ]; then find "$path" -mindepth 1 -delete; rmdir "$path"; else rm -f "$path"; fi
+done
+cp --archive "$state/." /
+rm -rf /tmp/ansible_fleet* /srv/faults/strace
+kill -HUP "$(cat /run/sshd.pid)"
+"""
+_LOOK = r"""
+sshd -t 2>&1
+echo "sshd -t ended with $?"
+cd /etc/oath 2>/dev/null || exit 0
+for name in *; do
+    if [ -f "$name" ]; then echo "== $name"; cat "$name"; fi
+done
+"""
+_NO_TOKEN = "0" * 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """What is seen of a host."""
+
+    files: Mapping[str, Entry]
+    """What decides logins and stays, without what people's logins write."""
+    left: frozenset[str]
+    """What was laid ready for a change that has not come to its end, or kept from it."""
+    credentials: Mapping[str, str]
+    sshd_error: str
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is a journal."""
+        return JOURNAL in self.left
+
+    def differs(self, other: Look, used: t.Collection[str] = ()) -> list[str]:
+        """The paths that are not the same, but for what logins with codes wrote for the people in `used`."""
+        paths = {path for path in {*self.files, *other.files} if self.files.get(path) != other.files.get(path)}
+        for name in {*self.credentials, *other.credentials}:
+            mine, theirs = self.credentials.get(name), other.credentials.get(name)
+            if name in used and mine and (theirs is None or mine.split()[1:4] == theirs.split()[1:4]):
+                # Whoever logged in with it keeps it.
+                paths -= {_CREDENTIALS + name, _CREDENTIALS.rstrip("/")}
+            elif mine != theirs:
+                paths.add(_CREDENTIALS + name)
+        return sorted(paths)
+
+
+class Ground:
+    """A host with its states saved on it."""
+
+    def __init__(self, host: hosts.Host, collections: Path | None = None) -> None:
+        """Make everything ready on a new host.
+
+        :param collections: another directory of collections to take the modules from, for a product that is broken on
+            purpose.
+        """
+        self.host = host
+        self.people = {name: Person(name, host, host.key, secret=secret) for name, secret in SECRETS.items()}
+        self.looks: dict[str, Look] = {}
+        self.seen: dict[str, set[int]] = {}
+        """The states, by kind of change, in which everybody has logged in in every way."""
+        host.run("mkdir", "-p", DIRECTORY)
+        host.run("apt-get -qq install libpam-oath >/dev/null 2>&1")
+        for person in self.people.values():
+            host.add_user(person.name, password=person.password, authorized_key=host.key.with_suffix(".pub"))
+        made = self._packed("twofactor", {"enabled": False}, collections)
+        for name, options in modules().items():
+            self._install(name, made, '"enabled": false', json.dumps(options)[1:-1])
+        confirm = self._packed("twofactor_confirm", {"confirmation": _NO_TOKEN}, collections)
+        for state in STATES:
+            self._make(state)
+            if state is CHANGED_UNCONFIRMED:
+                token = re.search(r"\btoken=(\w+)", host.read(JOURNAL).decode())
+                self._install("confirm", confirm, _NO_TOKEN, token[1] if token else "")
+
+    def load(self, state: State) -> None:
+        """Bring the host to a state."""
+        self.host.run("sh", "-c", _LOAD, "sh", _saved(state), *_PATHS)
+
+    def look(self) -> Look:
+        """See what there is."""
+        shown = self.host.run("sh", "-c", _LOOK).stdout
+        sshd, *credentials = re.split(r"^== (\S+)\n", shown, flags=re.MULTILINE)
+        error, _ended, status = sshd.rpartition("sshd -t ended with ")
+        found = {}
+        left = set()
+        for path, entry in self.host.snapshot(_PATHS).items():
+            if any(fnmatch.fnmatch(path, pattern) for pattern in _PENDING):
+                left.add(path)
+            elif path.startswith(_CREDENTIALS) and path.count("/") == 3:
+                found[path] = (*entry[:3], "")
+            elif not any(fnmatch.fnmatch(path, pattern) for pattern in _NO_STATE):
+                found[path] = entry
+        return Look(
+            files=found,
+            left=frozenset(left),
+            credentials=dict(zip(credentials[::2], credentials[1::2], strict=True)),
+            sshd_error="" if status.strip() == "0" else error or shown,
+        )
+
+    def run(self, command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+        """Run a command, whatever its end."""
+        return self.host.run(*command, check=False)
+
+    def reboot(self) -> None:
+        """Boot the host anew, as after a loss of power."""
+        self.host.run("sync")
+        hosts.docker.docker("kill", self.host.container)
+        hosts.up(self.host.fleet, {host.name: host.release for host in _fleet(self.host)})
+
+    def find_calls(self, kind: Kind) -> list[strace.Call]:
+        """The system calls of a change that can be struck; it is run once for that, unharmed."""
+        self.load(kind.begin)
+        done = self.run(tuple(strace.watched(kind.command)))
+        difference = self.look().differs(self.looks[kind.after.name])
+        if done.returncode or difference:
+            raise hosts.HostError(f"{kind} does not work unharmed: {difference}\n{done.stdout[-2000:]}\n{done.stderr}")
+        return strace.calls(self.host.read(strace.LOG).decode(errors="replace"))
+
+    def _make(self, state: State) -> None:
+        if state.begin:
+            self.load(state.begin)
+            done = self.run(state.command)
+            if done.returncode:
+                raise hosts.HostError(f"{self.host.name} cannot be made {state}:\n{done.stdout[-2000:]}\n{done.stderr}")
+        self.host.run("sh", "-c", _SAVE, _saved(state), _saved(state), *_PATHS)
+        self.looks[state.name] = self.look()
+
+    def _install(self, name: str, made: str, placeholder: str, options: str) -> None:
+        """Ansible makes a file once for each module; the options in it are changed afterwards."""
+        assert placeholder in made, f"Ansible packs a module in another way: no {placeholder} in it"
+        self.host.write(f"{DIRECTORY}/{name}", made.replace(placeholder, options), 0o600)
+
+    def _packed(self, module: str, options: Mapping[str, t.Any], collections: Path | None) -> str:
+        """A module as Ansible sends it to a host."""
+        temporary = f"/var/tmp/faults-{module}"
+        environment = {
+            **os.environ,
+            "ANSIBLE_KEEP_REMOTE_FILES": "1",
+            "ANSIBLE_PIPELINING": "0",
+            "ANSIBLE_REMOTE_TMP": temporary,
+        }
+        if collections:
+            environment["ANSIBLE_COLLECTIONS_PATH"] = str(collections)
+        hosts.inventory([self.host], inventory := inventory_path(self.host.fleet).with_name(f"{self.host.name}.yml"))
+        subprocess.run(
+            ["ansible", self.host.name, "-i", inventory, "-m", f"fleet.auth.{module}", "-a", json.dumps(options)],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+        return self.host.run(f"cat {temporary}/*/AnsiballZ_{module}.py").stdout
+
+
+def _saved(state: State) -> str:
+    return f"{DIRECTORY}/states/{state.name}"
+
+
+def _fleet(host: hosts.Host) -> list[hosts.Host]:
+    return [other for other in hosts.running(host.fleet) if other.release != "ntp"]

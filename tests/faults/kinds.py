@@ -1,0 +1,247 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The kinds of change that are struck, the states of a host that they lead from and to, and what comes afterwards."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from .policy import OFF, Phone, Policy, Question
+
+DIRECTORY = "/srv/faults"
+JOURNAL = "/var/lib/fleet-auth/undo"
+RECOVER = "/usr/local/sbin/twofactor-recover"
+SECRETS = {
+    "alice": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXA",
+    "bob": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXB",
+    "dora": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXC",
+    "erin": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXD",
+    "kept": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXE",
+}
+TIMER_SECONDS = 15
+_UNCONFIRMED_SECONDS = 3600
+
+
+def _users(*names: str) -> list[dict[str, str]]:
+    return [{"name": name, "secret": SECRETS[name]} for name in names]
+
+
+_ENABLED: dict[str, t.Any] = {
+    "ssh": True,
+    "services": [],
+    "scope": "enrolled",
+    "users": _users("alice", "bob", "dora"),
+    "exempt_users": ["ansible"],
+    "exempt_addresses": ["192.0.2.0/24"],
+}
+# Into each kind of file that there is: credentials, lists, drop-in, switch, and another service.
+_CHANGED: dict[str, t.Any] = {
+    **_ENABLED,
+    "services": ["su"],
+    "users": _users("alice", "bob", "erin"),
+    "exempt_users": ["ansible", "dora"],
+    "exempt_addresses": ["198.51.100.0/24"],
+    "ssh_first_factors": ["publickey"],
+    "interval": 60,
+    "window": 2,
+    "lockout": {"attempts": 7},
+}
+_OPTIONS: dict[str, dict[str, t.Any]] = {
+    "enable": _ENABLED,
+    "settings": _CHANGED,
+    "digits": {**_ENABLED, "otp_digits": 8},
+    "disable": {"enabled": False},
+}
+
+
+def modules() -> dict[str, dict[str, t.Any]]:
+    """The options of each module that is run, by the name of its file in `DIRECTORY`.
+
+    `NAME` ends settled, `NAME-unconfirmed` waits to be confirmed for longer than a trial takes, and `NAME-timed` is
+    put back in the middle of one.
+    """
+    waits = {"": 0, "-unconfirmed": _UNCONFIRMED_SECONDS, "-timed": TIMER_SECONDS}
+    return {
+        name + suffix: {**options, "rollback_after": seconds}
+        for name, options in _OPTIONS.items()
+        for suffix, seconds in waits.items()
+    }
+
+
+def module(name: str) -> tuple[str, ...]:
+    """The command that runs a module."""
+    return "/usr/bin/python3", f"{DIRECTORY}/{name}"
+
+
+@dataclass(frozen=True)
+class State:
+    """A state of a host that trials begin with or end in."""
+
+    name: str
+    begin: State | None
+    """The state that it is made from."""
+    command: tuple[str, ...]
+    """What makes it."""
+    policy: Policy
+
+    def __str__(self) -> str:
+        return self.name
+
+
+_ON = Policy.of("alice", "bob", "dora")
+_LATER = Policy.of("alice", "bob", "erin", factors="key", phone=Phone(interval=60))
+_KEPT_HISTORY = (
+    "printf 'HOTP/T30\\tkept\\t-\\t3132333435363738393031323334353637383930\\t0\\t755224\\t2026-11-24T03:00:00L\\n' "
+    f">/etc/oath/kept && chmod 0600 /etc/oath/kept && python3 {DIRECTORY}/enable"
+)
+
+PRISTINE = State("pristine", None, (), OFF)
+ENABLED = State("enabled", PRISTINE, module("enable"), _ON)
+ENABLED_UNCONFIRMED = State("enabled, unconfirmed", PRISTINE, module("enable-unconfirmed"), _ON)
+# Somebody has logged in who is not in the variables.
+LIVED_IN = State("lived in", ENABLED, ("sh", "-c", _KEPT_HISTORY), _ON)
+CHANGED = State("changed", LIVED_IN, module("settings"), _LATER)
+CHANGED_UNCONFIRMED = State("changed, unconfirmed", LIVED_IN, module("settings-unconfirmed"), _LATER)
+LONGER = State("longer codes", LIVED_IN, module("digits"), Policy.of("alice", "bob", "dora", phone=Phone(digits=8)))
+DISABLED = State("disabled", CHANGED, module("disable"), OFF)
+RECOVERED = State("recovered", LIVED_IN, (RECOVER,), OFF)
+ALICE_RECOVERED = State("alice recovered", LIVED_IN, (RECOVER, "--user", "alice"), Policy.of("bob", "dora"))
+STATES = (
+    *(PRISTINE, ENABLED, ENABLED_UNCONFIRMED, LIVED_IN, CHANGED, CHANGED_UNCONFIRMED),
+    *(LONGER, DISABLED, RECOVERED, ALICE_RECOVERED),
+)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What comes after a change that was struck, and the state in which it leaves the host."""
+
+    name: str
+    state: State
+    command: tuple[str, ...] = ()
+    """None for the timer and for a boot."""
+    exact: bool = True
+    """Whether the files are those of the state; otherwise only its policy is in force."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of change."""
+
+    name: str
+    begin: State
+    command: tuple[str, ...]
+    after: State
+    """What the host is after the change, but for what only a confirmation removes."""
+    endings: tuple[Ending, ...]
+    """The first one is the usual one."""
+    questions: tuple[Question, ...]
+    """Logins by which every state of the host shows. The first of them are asked each time."""
+    always: int
+    restores: bool = False
+    """Whether a change that fails, and is not killed, is put back."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _questions(old: Phone, new: Phone, *others: Question) -> tuple[Question, ...]:
+    """Alice by each first factor, with no code and with each one that may be right."""
+    codes = dict.fromkeys((old, new))
+    return (
+        Question("alice", "key"),
+        *(Question("alice", "key", code) for code in codes),
+        Question("alice", "password"),
+        *(Question("alice", "password", code) for code in codes),
+        *others,
+    )
+
+
+def _change(name: str, begin: State, after: State, *others: Question) -> Kind:
+    questions = _questions(begin.policy.phone, after.policy.phone, *others)
+    return Kind(
+        name=name,
+        begin=begin,
+        command=module(f"{name}-unconfirmed"),
+        after=after,
+        endings=(
+            Ending("the next run", after, module(name)),
+            Ending("the timer", begin),
+            Ending("twofactor-recover", RECOVERED, (RECOVER,), exact=False),
+            Ending("a boot", begin),
+        ),
+        questions=questions,
+        always=len({begin.policy.phone, after.policy.phone}) + 1,
+        restores=True,
+    )
+
+
+_AGAIN = ("sh", "-c", f"[ ! -e {JOURNAL} ] || sh {JOURNAL}")
+_SHORT, _SLOW = Phone(), Phone(interval=60)
+_JOINS_AND_LEAVES = (
+    Question("dora", "key"),
+    Question("dora", "key", _SHORT),
+    Question("erin", "key"),
+    Question("erin", "key", _SLOW),
+)
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        _change("enable", PRISTINE, ENABLED),
+        _change("settings", LIVED_IN, CHANGED, *_JOINS_AND_LEAVES),
+        _change("digits", LIVED_IN, LONGER),
+        _change("disable", CHANGED, DISABLED),
+        Kind(
+            "confirm",
+            CHANGED_UNCONFIRMED,
+            module("confirm"),
+            CHANGED,
+            (Ending("the next run", CHANGED, module("settings")),),
+            _questions(_SLOW, _SLOW, *_JOINS_AND_LEAVES),
+            always=2,
+        ),
+        Kind(
+            "undo enable",
+            ENABLED_UNCONFIRMED,
+            ("sh", JOURNAL),
+            PRISTINE,
+            (Ending("the journal again", PRISTINE, _AGAIN), Ending("the next run", ENABLED, module("enable"))),
+            _questions(_SHORT, _SHORT),
+            always=2,
+        ),
+        Kind(
+            "undo settings",
+            CHANGED_UNCONFIRMED,
+            ("sh", JOURNAL),
+            LIVED_IN,
+            (Ending("the journal again", LIVED_IN, _AGAIN), Ending("the next run", CHANGED, module("settings"))),
+            _questions(_SHORT, _SLOW, *_JOINS_AND_LEAVES),
+            always=3,
+        ),
+        Kind(
+            "recover",
+            LIVED_IN,
+            (RECOVER,),
+            RECOVERED,
+            (Ending("twofactor-recover", RECOVERED, (RECOVER,)), Ending("the next run", LIVED_IN, module("enable"))),
+            _questions(_SHORT, _SHORT),
+            always=2,
+        ),
+        Kind(
+            "recover alice",
+            LIVED_IN,
+            (RECOVER, "--user", "alice"),
+            ALICE_RECOVERED,
+            (
+                Ending("twofactor-recover", ALICE_RECOVERED, (RECOVER, "--user", "alice")),
+                Ending("the next run", LIVED_IN, module("enable")),
+            ),
+            _questions(_SHORT, _SHORT),
+            always=2,
+        ),
+    )
+}

@@ -1,0 +1,144 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a policy answers to those who log in, and which answers are the old policy's or the new one's."""
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from login.people import Person
+
+REFUSED = "refused"
+IN = "in"
+IN_BY_CODE = "in after a code"
+IN_BY_PASSWORD = "in after a password"
+IN_BY_BOTH = "in after a password and a code"
+
+_PROMPTS = {(): IN, ("code",): IN_BY_CODE, ("password",): IN_BY_PASSWORD, ("password", "code"): IN_BY_BOTH}
+
+
+class Phone(t.NamedTuple):
+    """How somebody's phone makes codes."""
+
+    interval: int = 30
+    digits: int = 6
+
+
+class Answer(t.NamedTuple):
+    """What came of a login, and the code that was at hand for it."""
+
+    text: str
+    code: str | None
+
+    @property
+    def used(self) -> bool:
+        """Whether the code is used up."""
+        return self.text in (IN_BY_CODE, IN_BY_BOTH)
+
+
+@dataclass(frozen=True)
+class Question:
+    """One way to log in, or to try."""
+
+    who: str
+    by: t.Literal["key", "password"]
+    code: Phone | None = None
+
+    def __str__(self) -> str:
+        code = "no code" if self.code is None else f"a code of {self.code.digits} digits for {self.code.interval} s"
+        return f"{self.who} with a {self.by} and {code}"
+
+    def ask(self, person: Person, steps: int = 0) -> Answer:
+        """Log in. With a key and no code it is a login of automation, which answers no prompts (`BatchMode`).
+
+        :param steps: which of the codes that are right now: 0 for this one, 1 for the next.
+        """
+        code = self.code and person.code(interval=self.code.interval, digits=self.code.digits, steps=steps)
+        return self.answer(person, code or None)
+
+    def answer(self, person: Person, code: str | None) -> Answer:
+        """Log in with a certain code."""
+        by_password = self.by == "password"
+        login = person.by_password(code) if by_password else person.by_key(code, batch=code is None)
+        if not login.ok:
+            return Answer(REFUSED, code)
+        prompts = tuple("code" if "One-time" in prompt else "password" for prompt in login.prompts)
+        return Answer(_PROMPTS[prompts], code)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Who is asked for a code, and what counts as one.
+
+    The two halves of being asked are written one after the other: sshd sends an account to PAM, and PAM asks.
+    """
+
+    sent: frozenset[str] = frozenset()
+    asked: frozenset[str] = frozenset()
+    factors: frozenset[str] = frozenset({"key", "password"})
+    phone: Phone = field(default_factory=Phone)
+
+    @classmethod
+    def of(cls, *who: str, factors: str = "key password", phone: Phone | None = None) -> Policy:
+        """The policy under which these people need a code."""
+        return cls(frozenset(who), frozenset(who), frozenset(factors.split()), phone or Phone())
+
+    def answer(self, question: Question) -> str:
+        """What comes of this login."""
+        by_password = question.by == "password"
+        if question.who not in self.sent:
+            return IN_BY_PASSWORD if by_password else IN
+        if question.by not in self.factors or (question.code is None and not by_password):
+            return REFUSED
+        if question.who not in self.asked:
+            return IN_BY_PASSWORD if by_password else IN
+        if question.code != self.phone:
+            return REFUSED
+        return IN_BY_BOTH if by_password else IN_BY_CODE
+
+
+OFF = Policy()
+
+
+def explained(answers: Mapping[Question, str], old: Policy, new: Policy) -> str:
+    """By which policy these logins were decided: `old`, `new`, `between`, or an empty text where by neither.
+
+    Settings that stand in different files change one after the other, and accounts one by one. So between two writes
+    each setting is the old one or the new one for each account; but PAM asks nobody whom sshd does not send, and
+    everybody gets in by what was right before or by what is right afterwards.
+    """
+    for policy, name in ((old, "old"), (new, "new")):
+        if _decides(policy, answers):
+            return name
+    for who in {question.who for question in answers}:
+        theirs = {question: answer for question, answer in answers.items() if question.who == who}
+        if _decides(old, theirs) or _decides(new, theirs):
+            continue
+        mixed = any(_decides(policy, theirs) for policy in _between(old, new))
+        if not mixed or set(theirs.values()) == {REFUSED}:
+            return ""
+    return "between"
+
+
+def _decides(policy: Policy, answers: Mapping[Question, str]) -> bool:
+    return all(policy.answer(question) == answer for question, answer in answers.items())
+
+
+def _between(old: Policy, new: Policy) -> Iterator[Policy]:
+    # What counts as a first factor and as a code matters only where somebody is sent.
+    with_codes = [policy for policy in (old, new) if policy.sent]
+    choices = itertools.product(
+        # Whoever enters or leaves the scope is sent for as long as PAM may ask.
+        (old.sent, new.sent, old.sent | new.sent),
+        (old.asked, new.asked, old.asked | new.asked),
+        {policy.factors for policy in with_codes},
+        {policy.phone for policy in with_codes},
+    )
+    for sent, asked, factors, phone in choices:
+        if asked <= sent:
+            yield Policy(sent, asked, factors, phone)

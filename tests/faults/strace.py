@@ -1,0 +1,123 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What strace sees of a command, and how it strikes there."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+LOG = "/srv/faults/strace"
+
+FAULTS: t.Final = {
+    "KILL": "signal=KILL",
+    "ENOSPC": "error=ENOSPC",
+    "EIO": "error=EIO",
+    "EROFS": "error=EROFS",
+}
+
+_STARTS = ("clone", "clone3", "fork", "vfork")
+_CHANGES = (
+    *("creat", "open", "openat", "truncate", "ftruncate", "write", "pwrite64", "writev", "fsync", "fdatasync"),
+    *("rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "unlink", "unlinkat"),
+    *("mkdir", "mkdirat", "rmdir", "chmod", "fchmod", "fchmodat", "fchmodat2"),
+    *("chown", "fchown", "lchown", "fchownat"),
+)
+_OPENS = ("open", "openat")
+_WITH_DATA = ("write", "pwrite64", "writev")
+_FOR_WRITING = re.compile(r"\bO_(WRONLY|RDWR|CREAT)\b")
+# Nothing there outlives a boot or decides a login; Ansible unpacks itself in /tmp.
+_ELSEWHERE = re.compile(r"/(dev|proc|tmp|run/chrony|srv/faults)\b")
+
+_LINE = re.compile(r"(?P<pid>\d+) +(?P<name>\w+)\((?P<arguments>.*)\) += (?P<result>-?\d+|\?)")
+_PATH = re.compile(r'"(/[^"]*)"|\d<(/[^>]*)>')
+
+
+@dataclass(frozen=True)
+class Call:
+    """One system call of a command that changes the host.
+
+    strace is told to strike at the `number`-th call of this name that concerns `path`, in any process that comes so
+    far; what Python does before a module begins, it does elsewhere.
+    """
+
+    name: str
+    path: str | None
+    """None where a process is started: then it is the `number`-th start of the command's first process."""
+    number: int
+
+    def __str__(self) -> str:
+        ordinal = f" #{self.number}" if self.number > 1 or self.path is None else ""
+        return f"{self.name}({self.path or ''}){ordinal}"
+
+    def struck(self, fault: str, command: Sequence[str]) -> list[str]:
+        """The command with strace before it, which strikes at this call."""
+        where = ["-P", self.path] if self.path else []
+        inject = f"inject={self.name}:{FAULTS[fault]}:when={self.number}"
+        # Faster, but then strace 6.1 sends no signals.
+        filtered = ["--seccomp-bpf"] if fault != "KILL" else []
+        return [*_STRACE, *filtered, *where, "-e", f"trace={self.name}", "-e", inject, *command]
+
+
+_STRACE = ("strace", "-f", "-y", "-o", LOG)
+
+
+def watched(command: Sequence[str]) -> list[str]:
+    """The command with strace before it, which only watches."""
+    names = ",".join(f"?{name}" for name in (*_STARTS, *_CHANGES))
+    return [*_STRACE, "--seccomp-bpf", "-e", f"trace={names}", *command]
+
+
+def has_struck(log: str) -> bool:
+    """Whether the call came that was waited for."""
+    return "(INJECTED)" in log or "+++ killed by SIGKILL +++" in log
+
+
+def calls(log: str) -> list[Call]:
+    """The calls of a watched command that changed the host, in their order, and the starts of processes.
+
+    Those that failed anyway are left out, and so are starts of processes by processes that the command has started.
+    """
+    found: dict[Call, None] = {}
+    first = log.split(" ", 1)[0]
+    counts: Counter[tuple[str, str, str | None]] = Counter()
+    for line in _whole(log):
+        call = _LINE.match(line)
+        if not call:
+            continue
+        pid, name, arguments = call["pid"], call["name"], call["arguments"]
+        if name in _WITH_DATA:
+            arguments = arguments.split(",", 1)[0]
+        paths = [None] if name in _STARTS else [text or opened for text, opened in _PATH.findall(arguments)]
+        if not paths:
+            continue
+        # strace -P looks at the first path of a call, and at the last one of a link that is made.
+        path = paths[-1 if name.startswith("symlink") else 0]
+        counts[pid, name, path] += 1
+        if call["result"].startswith("-"):
+            continue
+        if path is None:
+            changes = pid == first
+        else:
+            changes = not _ELSEWHERE.match(path) and (name not in _OPENS or bool(_FOR_WRITING.search(arguments)))
+        if changes:
+            found[Call(name, path, counts[pid, name, path])] = None
+    return list(found)
+
+
+def _whole(log: str) -> Iterator[str]:
+    """The lines of a log, with those put together that another process has cut in two."""
+    begun: dict[str, str] = {}
+    for line in log.splitlines():
+        pid = line.split(" ", 1)[0]
+        if line.endswith("<unfinished ...>"):
+            begun[pid] = line.removesuffix("<unfinished ...>")
+        elif resumed := re.match(r"\d+ +<\.\.\. \w+ resumed>", line):
+            yield begun.pop(pid, "") + line[resumed.end() :]
+        else:
+            yield line
