@@ -13,7 +13,7 @@ heading = @printf '\n=== %s ===\n' '$(1)'
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup lint sanity unit scenarios test hosts demo demo-down bench
+.PHONY: help setup lint sanity unit scenarios test hosts demo demo-down faults bench
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,7 @@ unit: setup ## the unit tests, which need no host
 scenarios: hosts ## Molecule scenarios and real logins, on hosts in containers
 	$(call heading,scenarios)
 	molecule test --all
+	pytest tests/faults
 	pytest tests/login --numprocesses 6 --dist loadgroup
 
 test: lint sanity unit scenarios ## all of the above
@@ -53,6 +54,9 @@ hosts: setup
 
 demo: hosts ## two hosts with two-factor login, shown by logging in; leaves them up
 	PYTHONPATH=tests python tests/demo/demo.py
+
+faults: hosts ## every point at which a change can be killed, or fail for want of a disk
+	PYTHONPATH=tests python -m faults
 
 bench: hosts ## what it costs, side by side with ansible -m ping; the last line is JSON
 	PYTHONPATH=tests python tests/bench/bench.py
