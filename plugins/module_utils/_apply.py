@@ -26,6 +26,8 @@ from ansible_collections.fleet.auth.plugins.module_utils import _changes, _journ
 LOCK_SECONDS = 10.0
 
 _SSHD = "/usr/sbin/sshd"
+_PID_FILE = "/run/sshd.pid"
+_RELOAD_SECONDS = 5.0
 _UNITS = ("ssh.service", "sshd.service")
 _SECRET_BYTES = 20  # as long as the hash of RFC 4226, section 4, R6
 _CREDENTIAL_LOCK_SECONDS = 5.0
@@ -158,6 +160,8 @@ def _stage(changes: t.Sequence[_changes.Change], undos: list[_journal.Undo]) -> 
                 undos.append(("unmake", change.path))
             _make_directory(change)
             continue
+        if not os.path.isdir(os.path.dirname(change.path)):
+            undos.append(("unmake", os.path.dirname(change.path)))
         new = _journal.staged(change.path, number)
         old = f"{new}.old"
         if isinstance(change, _changes.Remove):
@@ -382,11 +386,25 @@ def _check_sshd(change: _changes.ReloadSshd, actions: Actions) -> None:
 
 
 def _reload_sshd(actions: Actions) -> None:
+    before = _pid_file()
     for unit in _UNITS:
         if actions.run(["systemctl", "is-active", "--quiet", unit])[0] == 0:
             code, _out, error = actions.run(["systemctl", "reload", unit])
             if code != 0:
                 raise ApplyError(f"{unit} does not reload: {error.strip()}.")
-            return
-    with contextlib.suppress(OSError, ValueError), open("/run/sshd.pid", encoding="ascii") as file:
-        os.kill(int(file.read()), signal.SIGHUP)
+            break
+    else:
+        with contextlib.suppress(OSError, ValueError), open(_PID_FILE, encoding="ascii") as file:
+            os.kill(int(file.read()), signal.SIGHUP)
+    # sshd writes its file anew once it listens with its new configuration, which may be a while after the signal.
+    deadline = time.monotonic() + _RELOAD_SECONDS
+    while before is not None and _pid_file() in (None, before) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _pid_file() -> tuple[int, int] | None:
+    try:
+        status = os.stat(_PID_FILE)
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns

@@ -53,6 +53,20 @@ drop_in={_sshd.DROP_IN}
 journal={JOURNAL}
 
 reload_sshd() {{
+    before=$(ls -i /run/sshd.pid 2>/dev/null)
+    signal_sshd || return
+    # sshd writes its file anew once it listens with its new configuration, which may be a while after the signal.
+    left=50
+    while [ -n "$before" ] && [ "$left" -gt 0 ]; do
+        now=$(ls -i /run/sshd.pid 2>/dev/null)
+        [ -n "$now" ] && [ "$now" != "$before" ] && break
+        left=$((left - 1))
+        sleep 0.1
+    done
+    return 0
+}}
+
+signal_sshd() {{
     for unit in ssh.service sshd.service; do
         if systemctl is-active --quiet "$unit" 2>/dev/null; then
             systemctl reload "$unit" && return
