@@ -109,7 +109,9 @@ def connections(host: Host) -> Iterator[Path]:
     """A directory for a connection that stays until the end of the block."""
     # The path of a socket may have no more than some hundred characters.
     with tempfile.TemporaryDirectory(prefix="cp") as folder:
-        yield Path(folder)
-        for socket in Path(folder).iterdir():
-            words = ["ssh", *host.ssh_options, "-o", f"ControlPath={socket}", "-O", "exit", host.address]
-            subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        try:
+            yield Path(folder)
+        finally:
+            for socket in Path(folder).iterdir():
+                words = ["ssh", *host.ssh_options, "-o", f"ControlPath={socket}", "-O", "exit", host.address]
+                subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False)

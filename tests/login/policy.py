@@ -45,9 +45,11 @@ def somebody(host: Host, **account: t.Any) -> Iterator[Person]:
     off(host)
     made = new_person(host, **account)
     ssh.fresh_step()
-    yield made
-    off(host)
-    host.run("userdel", "--force", "--remove", made.name)
+    try:
+        yield made
+    finally:
+        off(host)
+        host.run("userdel", "--force", "--remove", made.name)
 
 
 def assert_off(person: Person) -> None:

@@ -209,7 +209,7 @@ class Busy:
 
 def test_logins_go_on_at_full_speed_during_many_runs(host: Host) -> None:
     off(host)
-    people = [new_person(host) for _ in range(PEOPLE)]
+    people = [new_person(host) for _number in range(PEOPLE)]
     wanted = options(*people, lockout={"attempts": 100})
     assert module(host, "twofactor", wanted).ok
     busy = Busy(people)
