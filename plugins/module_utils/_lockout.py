@@ -56,7 +56,7 @@ def lockouts(
 
 def credential_problems(settings: Settings, state: HostState) -> t.Iterator[str]:
     """Every account whose credential file lets nobody in, or would let the account off because it is gone."""
-    asked = _pam.users_of_scope(state.text(_pam.SCOPE_USERS) or "") if settings.scope == "enrolled" else ()
+    asked = (state.text(_pam.SCOPE_USERS) or "").split() if settings.scope == "enrolled" else ()
     for name in sorted({*state.credentials, *asked} & set(state.accounts)):
         user = settings.user(name)
         if user is None or user.present:

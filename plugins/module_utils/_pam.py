@@ -28,7 +28,6 @@ _BEGIN = "# BEGIN fleet.auth twofactor: in place of the next line"
 _REPLACED = "#| "
 _END = "# END fleet.auth twofactor"
 
-_SERVICES = "# The services that go by this list:"
 _HEADER = "# The code step of two-factor login. Managed by fleet.auth: changes made here are lost.\n"
 PASS_THROUGH = _HEADER + "auth required pam_permit.so\n"
 
@@ -125,7 +124,7 @@ def switch(settings: Settings, code_line: str, suffix: str = "") -> str:
     """The code step: who skips it, the tally of wrong codes, and the module that asks for the code.
 
     `suffix` is added to the names of the lists that it goes by. Only a rule that succeeds lets anybody skip the code,
-    so a list that is missing, or cut short, asks everyone.
+    so a list that is missing asks everyone.
     """
     lock = settings.lockout
     tally = (
@@ -144,11 +143,10 @@ def switch(settings: Settings, code_line: str, suffix: str = "") -> str:
     if settings.scope == "groups":
         lines.append(_skip_line(f"user notingroup {':'.join(settings.scope_groups)}"))
     elif settings.scope == "enrolled":
-        listed = f"file={SCOPE_USERS}{suffix} onerr=fail quiet"
-        lines += [
-            f"auth [success=ignore default=1] pam_listfile.so item=service sense=allow {listed}",
-            f"auth [success=done default=ignore] pam_listfile.so item=user sense=deny {listed}",
-        ]
+        lines.append(
+            "auth [success=done default=ignore] pam_listfile.so "
+            f"item=user sense=deny file={SCOPE_USERS}{suffix} onerr=fail quiet"
+        )
     lines += [
         f"auth requisite pam_faillock.so preauth silent {tally}",
         f"auth [success=1 default=ignore] {code_line}",
@@ -176,17 +174,9 @@ def passes_everyone(switch_text: str | None) -> bool:
     return switch_text is not None and all("pam_permit.so" in line for line in lines if line.strip())
 
 
-def scope_users(users: t.Iterable[str], services: t.Iterable[str]) -> str:
-    """The list of pam_listfile(8): one name a line, users first.
-
-    The services that go by the list end it. Where that end is lost, the list counts for nobody.
-    """
-    return "".join(f"{line}\n" for line in [*sorted(users), _SERVICES, *sorted(services)])
-
-
-def users_of_scope(text: str) -> frozenset[str]:
-    """The users of such a list."""
-    return frozenset(text.partition(_SERVICES)[0].split())
+def scope_users(users: t.Iterable[str]) -> str:
+    """The list of pam_listfile(8): one name a line."""
+    return "".join(f"{user}\n" for user in sorted(users))
 
 
 def exempt_origins(settings: Settings) -> str:

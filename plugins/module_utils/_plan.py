@@ -128,7 +128,6 @@ class _Enable:
         self.old_switch = state.text(_pam.SWITCH)
         self.was_active = _pam.asks_for_code(self.old_switch, _oath.MODULE)
         self.old_services = protected_services(state)
-        self.services: tuple[str, ...] = ()
         absent = {user.name for user in settings.users if not user.present}
         present = {user.name for user in settings.users if user.present}
         self.enrolled = (enrolled_users(state) | present) - absent
@@ -138,7 +137,6 @@ class _Enable:
         self.refusals += _no_timer(self.settings, self.state)
         self._check_users()
         texts = self._protected_texts()
-        self.services = tuple(texts)
         if self.settings.ssh:
             self._check_sshd()
         if not self.refusals:
@@ -306,7 +304,7 @@ class _Enable:
         if settings.exempt_addresses:
             policy[_pam.EXEMPT_ORIGINS + suffix] = _pam.exempt_origins(settings)
         if settings.scope == "enrolled":
-            policy[_pam.SCOPE_USERS + suffix] = _pam.scope_users(self.enrolled, self.services)
+            policy[_pam.SCOPE_USERS + suffix] = _pam.scope_users(self.enrolled)
         switch = _pam.switch(settings, _oath.pam_line(settings), suffix)
         policy[_pam.SWITCH] = _pam.except_services(switch, leaving) if leaving else switch
         return policy

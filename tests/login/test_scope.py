@@ -323,7 +323,7 @@ class TestEnrolled:
             assert experience(enrolled["outside"]) == before
         needs_code(person)
 
-    @pytest.mark.parametrize("damage", ["emptied", "deleted"])
+    @pytest.mark.parametrize("damage", ["deleted"])
     def test_lost_list_asks_everyone(self, host: Host, enrolled: Cast, damage: str) -> None:
         with damaged(host, SCOPE_USERS, damage):
             needs_code(enrolled[f"list {damage}"])

@@ -253,11 +253,9 @@ class Pam:
 
     def _listfile(self, arguments: list[str]) -> str:
         given = dict(word.partition("=")[::2] for word in arguments)
-        assert given["onerr"] == "fail"
+        assert (given["item"], given["sense"], given["onerr"]) == ("user", "deny", "fail")
         listed = self.files.get(given["file"])
-        item = {"user": self.user, "service": self.service}[given["item"]]
-        holds = {"allow": True, "deny": False}[given["sense"]]
-        return "success" if listed is not None and (item in listed.split("\n")) == holds else "auth_err"
+        return "success" if listed is not None and self.user not in listed.split("\n") else "auth_err"
 
     def _access(self, arguments: list[str]) -> str:
         given = dict(word.partition("=")[::2] for word in arguments)

@@ -24,7 +24,6 @@ from ansible_collections.fleet.auth.plugins.module_utils._pam import (
     scope_users,
     switch,
     unprotect,
-    users_of_scope,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
 from unit.builders import COMMON_AUTH, INCLUDED, SERVICES, settings
@@ -374,7 +373,7 @@ def attempt(
         f"/etc/pam.d/{service}": protect(service, SERVICES[service], INCLUDED),
         _pam.SWITCH: step_of(wanted) if switch_text is None else switch_text,
         _pam.KEY_ACCEPTED: _pam.KEY_ACCEPTED_SCRIPT,
-        _pam.SCOPE_USERS: scope_users(["alice", "bob"], ["sshd", "sudo", "cockpit", "su"]),
+        _pam.SCOPE_USERS: scope_users(["alice", "bob"]),
         _pam.EXEMPT_ORIGINS: exempt_origins(wanted),
         **(lists or {}),
     }
@@ -563,10 +562,8 @@ class TestSwitch:
 
 class TestLists:
     def test_of_users_in_scope_have_one_name_a_line(self) -> None:
-        text = scope_users({"bob", "alice"}, {"sudo", "sshd"})
-        assert text == "alice\nbob\n# The services that go by this list:\nsshd\nsudo\n"
-        assert users_of_scope(text) == {"alice", "bob"}
-        assert users_of_scope(scope_users([], ["sshd"])) == frozenset()
+        assert scope_users({"bob", "alice"}) == "alice\nbob\n"
+        assert scope_users([]) == ""
 
     def test_of_origins_deny_what_is_exempt_and_grant_the_rest(self) -> None:
         assert exempt_origins(settings(exempt_addresses=["192.0.2.0/24", "2001:db8::1"])) == (
