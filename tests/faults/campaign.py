@@ -91,7 +91,7 @@ class Campaign:
 
 
 def _make_trials(ground: Ground, work: deque[Strike], progress: _Progress) -> list[Verdict]:
-    verdicts = []
+    verdicts: list[Verdict] = []
     while True:
         try:
             strike = work.popleft()
