@@ -161,6 +161,12 @@ def except_services(switch_text: str, services: t.Sequence[str]) -> str:
     return _HEADER + "".join(f"{line}\n" for line in _skip("service in", services)) + switch_text
 
 
+def excepted_services(switch_text: str | None) -> frozenset[str]:
+    """The services that pass such a code step."""
+    found = re.findall(r"^auth .* quiet service in (\S+)$", switch_text or "", re.MULTILINE)
+    return frozenset(name for names in found for name in names.split(":"))
+
+
 def asks_for_code(switch_text: str | None, module: str) -> bool:
     """Whether the text, if it is a code step at all, asks anybody for a code."""
     return switch_text is not None and any(

@@ -212,6 +212,12 @@ class _Enable:
             return
         sshd = self.state.accounts["root"].sshd
         self.refusals += [f"on {host}, {conflict}" for conflict in _sshd.conflicts(files, sshd)]
+        if self.settings.exempt_addresses and sshd.on("usedns"):
+            # PAM gets the name then, and takes any address that it resolves to.
+            self.refusals.append(
+                f"sshd on {host} goes by the names of those who connect ({_sshd.setting_line(files, 'UseDNS')}), and "
+                "who owns a name can point it at an exempt address. Set UseDNS no, or leave exempt_addresses out."
+            )
         factors = self.settings.ssh_first_factors
         if "publickey" in factors and not sshd.on("pubkeyauthentication"):
             self.refusals.append(

@@ -28,8 +28,9 @@ def enforced(settings: Settings, state: HostState) -> dict[str, bool]:
     protected = _plan.protected_services(state)
     wanted = (["sshd"] if settings.ssh else []) + [s for s in settings.services if state.text(_path(s)) is not None]
     asks = state.code_module is not None and _switch_is_on(state)
+    asked = set(protected) - _pam.excepted_services(state.text(_pam.SWITCH))
     return {
-        service: asks and service in protected and (service != "sshd" or _sshd_sends(settings, state))
+        service: asks and service in asked and (service != "sshd" or _sshd_sends(settings, state))
         for service in dict.fromkeys([*wanted, *protected])
     }
 

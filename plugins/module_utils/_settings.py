@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
-import math
 import re
 import typing as t
 from dataclasses import dataclass, field
@@ -220,7 +219,7 @@ def _problems(wanted: Settings) -> t.Iterator[str]:
         yield f"interval is {wanted.interval} seconds; the {wanted.backend} backend ({backend.module}) can do {able}."
 
     error = wanted.time_sync.max_error_seconds
-    if math.isnan(error) or not 0 < error <= MAX_ERROR_SECONDS:
+    if not 0 < error <= MAX_ERROR_SECONDS:
         yield (
             f"time_sync.max_error_seconds is {error}; it must be more than 0 and at most {MAX_ERROR_SECONDS:g} seconds."
         )

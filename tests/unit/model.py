@@ -28,7 +28,7 @@ _DEFAULTS = {
     "pubkeyauthentication": "yes",
     "usepam": "no",
 }
-_LISTS = ("authenticationmethods",)
+_LISTS = ("authenticationmethods", "allowusers", "denyusers", "allowgroups", "denygroups")
 _KEY_ACCEPTED = "/usr/libexec/fleet-auth/ssh-key-accepted"
 
 
@@ -65,6 +65,7 @@ def _blocks(text: str) -> tuple[_Block, ...]:
     for line in text.split("\n"):
         words = line.split("#")[0].split()
         if words and words[0].lower() == "match":
+            words = line.replace("=", " ").split()
             criteria = tuple(zip((word.lower() for word in words[1::2]), words[2::2], strict=True))
             blocks.append(_Block(criteria, ()))
         elif words:
@@ -110,7 +111,7 @@ class _Module(t.NamedTuple):
 
 @functools.cache
 def _parsed(text: str) -> tuple[tuple[str, t.Mapping[str, str], tuple[str, ...]], ...]:
-    lines = []
+    lines: list[tuple[str, t.Mapping[str, str], tuple[str, ...]]] = []
     for line in text.split("\n"):
         line = line.split("#")[0].strip()
         if line.startswith("@include"):

@@ -63,7 +63,8 @@ class Machine:
             files[change.path] = FileState(change.content, change.mode, change.uid, change.gid)
         elif isinstance(change, Enrol):
             before = credentials.get(change.user)
-            credentials[change.user] = FileState(change.text(before and before.content, RANDOM_KEY), 0o600)
+            text = change.text(before.content if before else None, RANDOM_KEY)
+            credentials[change.user] = FileState(text, 0o600)
         elif isinstance(change, MakeDirectory):
             files[change.path] = FileState("", change.mode)
         elif directory == _oath.DIRECTORY:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import base64
-import typing as t
 from dataclasses import replace
 
 import pyotp
@@ -66,6 +65,7 @@ def tokens(draw: st.DrawFn, time_based: bool | None = None) -> Token:
 lines_without_token = st.sampled_from(["", "  ", "\t", "# HOTP/T30 alice - 00", "#", "# \x0b a note \x0c"])
 
 
+@st.composite
 def written(draw: st.DrawFn, token: Token) -> str:
     """The line as somebody else may have written it."""
     blank = draw(st.sampled_from([" ", "\t", "  "]))
@@ -123,7 +123,7 @@ class TestCredential:
     @given(data=st.data(), made=st.lists(tokens(), min_size=1, max_size=3))
     def test_is_read_however_it_is_spaced(self, data: st.DataObject, made: list[Token]) -> None:
         draw = data.draw
-        lines = [line for token in made for line in (draw(lines_without_token), written(draw, token))]
+        lines = [line for token in made for line in (draw(lines_without_token), draw(written(token)))]
         assert parse_credential("\n".join(lines), "alice") == tuple(made)
 
     @pytest.mark.parametrize(
@@ -202,9 +202,9 @@ class TestUpdate:
     ) -> None:
         draw = data.draw
         around = st.lists(lines_without_token, max_size=2)
-        head = [*(written(draw, one) for one in before), *draw(around)]
-        tail = [*draw(around), *(written(draw, one) for one in after)]
-        line = written(draw, token)
+        head = [*(draw(written(one)) for one in before), *draw(around)]
+        tail = [*draw(around), *(draw(written(one)) for one in after)]
+        line = draw(written(token))
         key, interval = draw(st.sampled_from([None, token.key, OTHER_KEY])), draw(intervals)
 
         text = update_credential("\n".join([*head, line, *tail]), "alice", key, interval)
@@ -215,7 +215,7 @@ class TestUpdate:
         if key in (None, token.key):
             assert now == replace(token, interval=interval, digits=None)
         else:
-            assert now == Token("alice", t.cast(bytes, key), interval, pin=token.pin)
+            assert now == Token("alice", key, interval, pin=token.pin)
         if now == token:
             assert changed == line
         assert update_credential(text, "alice", key, interval) == text

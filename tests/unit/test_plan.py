@@ -4,22 +4,96 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, assume, given
+import re
+import typing as t
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, assume, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.auth.plugins.module_utils import _plan
-from ansible_collections.fleet.auth.plugins.module_utils._changes import Plan
+from ansible_collections.fleet.auth.plugins.module_utils import _oath, _pam, _plan, _recovery, _report, _sshd
+from ansible_collections.fleet.auth.plugins.module_utils._changes import (
+    Change,
+    Enrol,
+    MakeDirectory,
+    Plan,
+    ReloadSshd,
+    Remove,
+    Write,
+)
 from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
-from ansible_collections.fleet.auth.plugins.module_utils._state import HostState
-from unit.builders import STRANGER, host_state, settings
+from ansible_collections.fleet.auth.plugins.module_utils._state import (
+    OWN_DIRECTORIES,
+    OWN_FILES,
+    Connection,
+    FileState,
+    HostState,
+)
+from unit.builders import (
+    ACCOUNTS,
+    COMMON_AUTH,
+    KEY,
+    NOT_IN_SYNC,
+    OTHER_KEY,
+    SECRET,
+    SERVICES,
+    SSHD_CONFIG,
+    STRANGER,
+    credential,
+    file,
+    host_state,
+    seen_by_sshd,
+    settings,
+)
 from unit.simulator import Machine
 
 PEOPLE = ("ansible", "alice", "bob", "carol")
+# Everyone who logs in has a key as well.
+WITH_KEYS = tuple(replace(one, has_key=one.name not in ("root", "daemon")) for one in ACCOUNTS)
+OFF = settings(enabled=False)
+PURGE = settings(enabled=False, purge_credentials=True)
 
 
-def plan(wanted: Settings, state: HostState) -> Plan:
-    return _plan.plan(wanted, state, STRANGER)
+def wanted(**changes: t.Any) -> Settings:
+    """Two-factor login for sshd and everyone, with Ansible's account exempt."""
+    return settings("alice", "bob", "carol", **{"ssh": True, "services": [], "exempt_users": ["ansible"], **changes})
+
+
+def plan(target: Settings, state: HostState) -> Plan:
+    return _plan.plan(target, state, STRANGER)
+
+
+def carried_out(target: Settings, state: HostState | None = None) -> HostState:
+    made = plan(target, state or host_state())
+    assert not made.refusals
+    return Machine.booted(state or host_state()).stages(made.changes)[-1].state
+
+
+def refusals(target: Settings, state: HostState) -> tuple[str, ...]:
+    made = plan(target, state)
+    assert made.changes == ()
+    return made.refusals
+
+
+def switches(changes: t.Iterable[Change]) -> list[str]:
+    return [change.content for change in changes if isinstance(change, Write) and change.path == _pam.SWITCH]
+
+
+def paths(changes: t.Iterable[Change]) -> list[str]:
+    return [getattr(change, "path", "reload") for change in changes]
+
+
+def edited(state: HostState, files: t.Mapping[str, str | FileState | None]) -> HostState:
+    """The same host with other files; a file that is None is gone."""
+    now = {path: one for path, one in state.files.items() if path not in files}
+    given_files = {path: file(one) if isinstance(one, str) else one for path, one in files.items()}
+    return seen_by_sshd(replace(state, files={**now, **{path: one for path, one in given_files.items() if one}}))
+
+
+def service(name: str) -> str:
+    return f"{_pam.DIRECTORY}/{name}"
 
 
 @st.composite
@@ -49,30 +123,633 @@ def policies(draw: st.DrawFn) -> Settings:
     )
 
 
-def carry_out(machine: Machine, wanted: Settings) -> Machine:
-    made = plan(wanted, machine.state)
+def examples(number: int) -> hypothesis_settings:
+    slow = [HealthCheck.filter_too_much, HealthCheck.too_slow]
+    return hypothesis_settings(max_examples=number, deadline=None, suppress_health_check=slow)
+
+
+def planned(target: Settings, state: HostState) -> tuple[Change, ...]:
+    """The changes of a plan that is not refused; a policy that would be is no example."""
+    made = plan(target, state)
     assume(not made.refusals)
-    return machine.stages(made.changes)[-1]
+    return made.changes
 
 
-OFF = settings(enabled=False)
-many = hypothesis_settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
-)
+class TestEveryPlan:
+    """Properties of all plans, from a host where two-factor login was never on, through two policies, to off."""
 
-
-class TestOrder:
-    @many
+    @examples(50)
+    @example(
+        settings(*PEOPLE, services=[]),
+        settings(*PEOPLE, services=["cockpit"], exempt_users=["ansible"]),
+    ).via("a service joins while somebody is exempted")
+    @example(
+        settings("alice", "bob", "carol", scope="enrolled", services=["cockpit"]),
+        settings("ansible", scope="enrolled", services=[]),
+    ).via("a service leaves while somebody is enrolled")
+    @example(
+        settings(*PEOPLE, scope="groups", scope_groups=["staff"], exempt_addresses=["192.0.2.0/24"], ssh=True),
+        settings(*PEOPLE, scope="groups", scope_groups=["admins"], exempt_addresses=["203.0.113.7"], ssh=True),
+    ).via("a list and the switch that goes by it change together")
     @given(policies(), policies())
-    def test_every_state_between_is_the_old_policy_or_the_new_one(self, first: Settings, second: Settings) -> None:
+    def test_has_the_old_policy_or_the_new_one_after_each_change(self, first: Settings, second: Settings) -> None:
         machine = Machine.booted(host_state())
-        for wanted in (first, second, OFF):
-            made = plan(wanted, machine.state)
-            assume(not made.refusals)
-            stages = machine.stages(made.changes)
+        for target in (first, second, OFF):
+            changes = planned(target, machine.state)
+            stages = machine.stages(changes)
             old, new = stages[0].logins(), stages[-1].logins()
-            for done, stage in zip([None, *made.changes], stages, strict=True):
+            for done, stage in zip([None, *changes], stages, strict=True):
                 for restarted in (False, True):
                     for login, granted in stage.logins(restarted).items():
                         assert granted in (old[login], new[login]), (login, granted, done, restarted)
             machine = stages[-1]
+
+    @examples(100)
+    @given(policies(), policies())
+    def test_leaves_nothing_to_do(self, first: Settings, second: Settings) -> None:
+        machine = Machine.booted(host_state())
+        for target in (first, second, OFF, PURGE):
+            machine = machine.stages(planned(target, machine.state))[-1]
+            assert plan(target, machine.state) == Plan()
+
+    @examples(100)
+    @given(policies(), policies())
+    def test_is_undone_by_turning_off(self, first: Settings, second: Settings) -> None:
+        machine = before = Machine.booted(host_state())
+        for target in (first, second):
+            machine = machine.stages(planned(target, machine.state))[-1]
+        off = machine.stages(planned(OFF, machine.state))[-1]
+        directory = {_oath.DIRECTORY: FileState("", 0o700)} if machine.state.credentials else {}
+        assert off.state.files == {**before.state.files, **directory}
+        assert off.state.credentials == machine.state.credentials
+        assert off.logins() == before.logins()
+        assert machine.stages(planned(PURGE, machine.state))[-1].state == before.state
+
+    @examples(50)
+    @given(policies(), policies(), st.data())
+    def test_is_finished_or_undone_after_it_died_anywhere(
+        self, first: Settings, second: Settings, data: st.DataObject
+    ) -> None:
+        before = Machine.booted(host_state())
+        machine = before.stages(planned(first, before.state))[-1]
+        stages = machine.stages(planned(second, machine.state))
+        died = Machine.booted(seen_by_sshd(data.draw(st.sampled_from(stages)).state))
+        assert died.stages(planned(second, died.state))[-1].state == stages[-1].state
+        off = died.stages(planned(OFF, died.state))[-1]
+        assert {path: one for path, one in off.state.files.items() if path != _oath.DIRECTORY} == before.state.files
+
+    @examples(100)
+    @given(policies(), policies())
+    def test_refers_to_nothing_that_is_not_there(self, first: Settings, second: Settings) -> None:
+        machine = Machine.booted(host_state())
+        for target in (first, second, OFF):
+            stages = machine.stages(planned(target, machine.state))
+            for stage in stages:
+                state = stage.state
+                for path in re.findall(r"file=(/etc/security/\S+)", state.text(_pam.SWITCH) or ""):
+                    assert state.text(path) is not None
+                services = _plan.protected_services(state)
+                assert not services or state.text(_pam.SWITCH)
+                assert "sshd" not in services or _pam.KEY_ACCEPTED in state.files
+                if _pam.asks_for_code(state.text(_pam.SWITCH), _oath.MODULE):
+                    assert {_pam.TALLY_DIRECTORY, _oath.DIRECTORY, _recovery.COMMAND} <= set(state.files)
+            machine = stages[-1]
+
+    @examples(100)
+    @given(policies(), policies())
+    def test_never_passes_everyone_on_the_way_from_one_policy_to_another(
+        self, first: Settings, second: Settings
+    ) -> None:
+        machine = Machine.booted(host_state())
+        machine = machine.stages(planned(first, machine.state))[-1]
+        assert all(_pam.asks_for_code(text, _oath.MODULE) for text in switches(planned(second, machine.state)))
+
+    @examples(50)
+    @given(policies(), st.binary(max_size=20), st.sampled_from(sorted(SERVICES)))
+    def test_keeps_what_an_administrator_writes_meanwhile(self, target: Settings, raw: bytes, name: str) -> None:
+        path, remark = service(name), "#" + raw.replace(b"\n", b" ").decode("utf-8", "surrogateescape")
+        state = host_state()
+        state = Machine.booted(state).stages(planned(target, state))[-1].state
+        text = f"{remark}\n{state.text(path)}{remark}"
+        state = edited(state, {path: replace(state.files[path], content=text, mode=0o640)})
+        assert planned(target, state) == ()
+        off = Machine.booted(state).stages(planned(OFF, state))[-1].state
+        assert off.files[path] == file(f"{remark}\n{SERVICES[name]}{remark}", 0o640)
+
+
+class TestFirstTime:
+    def test_asks_for_the_code_last(self) -> None:
+        assert _report.changes(plan(wanted(services=["sudo"], scope="enrolled"), host_state())) == [
+            "make /usr/libexec/fleet-auth",
+            "make /run/fleet-auth",
+            "make /run/fleet-auth/faillock",
+            "make /etc/oath",
+            "write /etc/oath/alice",
+            "write /etc/oath/bob",
+            "write /etc/oath/carol",
+            "write /usr/libexec/fleet-auth/ssh-key-accepted",
+            "write /usr/local/sbin/twofactor-recover",
+            "write /etc/tmpfiles.d/fleet-auth.conf",
+            "write /etc/pam.d/twofactor",
+            "write /etc/pam.d/sshd",
+            "write /etc/pam.d/sudo",
+            "write /etc/ssh/sshd_config.d/00-twofactor.conf",
+            "reload sshd",
+            "write /etc/security/twofactor-users",
+            "write /etc/pam.d/twofactor",
+        ]
+
+    def test_has_the_pass_through_until_then(self) -> None:
+        target = wanted()
+        texts = switches(plan(target, host_state()).changes)
+        assert texts == [_pam.PASS_THROUGH, _pam.switch(target, _oath.pam_line(target))]
+
+    def test_gives_each_file_and_directory_its_mode(self) -> None:
+        state = carried_out(wanted(scope="enrolled", exempt_addresses=["192.0.2.7"]))
+        modes = {path: one.mode for path, one in state.files.items() if path in {*OWN_FILES, *OWN_DIRECTORIES}}
+        assert modes == {
+            **OWN_DIRECTORIES,
+            _pam.SWITCH: 0o644,
+            _pam.KEY_ACCEPTED: 0o755,
+            _pam.SCOPE_USERS: 0o644,
+            _pam.EXEMPT_ORIGINS: 0o644,
+            _sshd.DROP_IN: 0o644,
+            _recovery.COMMAND: 0o755,
+            _recovery.TMPFILES: 0o644,
+        }
+
+    def test_touches_nothing_of_sshd_where_sshd_is_left_out(self) -> None:
+        changes = plan(wanted(ssh=False, services=["sudo"]), host_state(sshd_error="sshd is not installed")).changes
+        assert changes
+        assert not {"reload", _sshd.DROP_IN, _pam.KEY_ACCEPTED, service("sshd")} & set(paths(changes))
+
+    def test_passes_over_cockpit_where_it_is_not_installed(self) -> None:
+        target = wanted(services=["cockpit"])
+        assert _plan.protected_services(carried_out(target)) == ("cockpit", "sshd")
+        without = host_state(files={service("cockpit"): None})
+        assert _plan.protected_services(carried_out(target, without)) == ("sshd",)
+
+    @pytest.mark.parametrize(
+        ("family", "package"), [("debian", "libpam-oath"), ("rhel", "pam_oath"), ("suse", "pam_oath")]
+    )
+    def test_names_the_package_that_is_missing_beside_the_changes(self, family: str, package: str) -> None:
+        made = plan(wanted(), host_state(code_module=None, os_family=family))
+        assert made.missing_packages == (package,)
+        assert made.changes == plan(wanted(), host_state()).changes
+        assert plan(wanted(), replace(carried_out(wanted()), code_module=None, os_family=family)).changed
+
+
+class TestEnrolment:
+    def test_is_new_for_who_has_no_credential(self) -> None:
+        target = settings(users=[{"name": "alice"}, {"name": "bob", "secret": SECRET}], scope="enrolled", interval=60)
+        made = [change for change in plan(target, host_state()).changes if isinstance(change, Enrol)]
+        assert made == [Enrol("alice", 60, None, new=True), Enrol("bob", 60, KEY, new=True)]
+        assert paths(made) == ["/etc/oath/alice", "/etc/oath/bob"]
+
+    def test_is_no_change_where_the_credential_is_right(self) -> None:
+        state = carried_out(wanted())
+        same = wanted(users=[{"name": "bob", "secret": SECRET}, {"name": "alice"}, {"name": "carol"}])
+        state = replace(state, credentials={**state.credentials, "bob": credential("bob")})
+        assert plan(same, state).changes == ()
+
+    @pytest.mark.parametrize(
+        ("now", "options", "expected"),
+        [
+            (credential("bob", OTHER_KEY), {}, Enrol("bob", 30, KEY)),
+            (credential("bob"), {"interval": 60}, Enrol("bob", 60, KEY)),
+            (replace(credential("bob"), mode=0o644), {}, Enrol("bob", 30, KEY)),
+            (replace(credential("bob"), uid=1000), {}, Enrol("bob", 30, KEY)),
+            (replace(credential("bob"), gid=1000), {}, Enrol("bob", 30, KEY)),
+        ],
+    )
+    def test_brings_a_credential_to_what_is_wanted(
+        self, now: FileState, options: dict[str, t.Any], expected: Enrol
+    ) -> None:
+        target = wanted(users=[{"name": "bob", "secret": SECRET}], **options)
+        state = carried_out(wanted(**options))
+        state = replace(state, credentials={**state.credentials, "bob": now})
+        assert plan(target, state).changes == (expected,)
+
+    def test_shows_no_secret(self) -> None:
+        assert repr(KEY)[2:-1] not in repr(Enrol("bob", 30, KEY, new=True))
+        assert KEY.hex() not in repr(Write("/etc/oath/bob", f"HOTP/T30 bob - {KEY.hex()}", 0o600))
+        assert KEY.hex() not in repr(host_state(credentials=["bob"]))
+
+    def test_that_is_given_up_is_removed_at_the_very_end(self) -> None:
+        state = carried_out(wanted(scope="enrolled"))
+        target = wanted(scope="enrolled", users=[{"name": "bob", "state": "absent"}])
+        assert plan(target, state).changes[-1] == Remove("/etc/oath/bob")
+        after = carried_out(target, state)
+        assert after.text(_pam.SCOPE_USERS) == "alice\ncarol\n"
+        assert plan(target, after).changes == ()
+
+
+class TestChange:
+    def test_of_the_users_in_scope_is_known_to_sshd_first(self) -> None:
+        state = carried_out(wanted(scope="enrolled", users=[{"name": "alice"}]))
+        target = wanted(scope="enrolled", users=[{"name": "bob"}])
+        changes = plan(target, state).changes
+        new = _sshd.drop_in(target, ["alice", "bob"])
+        assert [change.content for change in changes if isinstance(change, Write)] == [
+            f"{new}{state.text(_sshd.DROP_IN)}",
+            "alice\nbob\n",
+            new,
+        ]
+        assert paths(changes) == [
+            "/etc/oath/bob",
+            _sshd.DROP_IN,
+            "reload",
+            _pam.SCOPE_USERS,
+            _sshd.DROP_IN,
+            "reload",
+        ]
+
+    def test_of_the_length_is_one_rename(self) -> None:
+        assert paths(plan(wanted(otp_digits=8), carried_out(wanted())).changes) == [_pam.SWITCH]
+
+    def test_of_the_first_factors_is_the_drop_in_alone(self) -> None:
+        state = carried_out(wanted(), host_state(*WITH_KEYS))
+        assert paths(plan(wanted(ssh_first_factors=["publickey"]), state).changes) == [_sshd.DROP_IN, "reload"]
+
+    def test_that_adds_a_service_exempts_it_until_its_policy_is_there(self) -> None:
+        old, new = wanted(ssh=False, services=["sudo"]), wanted(services=["sudo"], window=2)
+        state = carried_out(old)
+        assert switches(plan(new, state).changes) == [
+            _pam.except_services(t.cast(str, state.text(_pam.SWITCH)), ["sshd"]),
+            _pam.switch(new, _oath.pam_line(new)),
+        ]
+
+    def test_that_takes_a_service_out_exempts_it_until_its_block_is_gone(self) -> None:
+        old, new = wanted(services=["sudo"]), wanted(ssh=False, services=["sudo"], window=2)
+        changes = plan(new, carried_out(old)).changes
+        switch = _pam.switch(new, _oath.pam_line(new))
+        assert switches(changes) == [_pam.except_services(switch, ["sshd"]), switch]
+        assert paths(changes) == [
+            _pam.SWITCH,
+            _sshd.DROP_IN,
+            "reload",
+            service("sshd"),
+            _pam.SWITCH,
+            _pam.KEY_ACCEPTED,
+        ]
+
+    def test_of_two_files_goes_by_new_lists_until_the_old_ones_are_replaced(self) -> None:
+        state = carried_out(wanted(scope="enrolled", users=[{"name": "alice"}]))
+        target = wanted(scope="enrolled", users=[{"name": "bob"}], window=2)
+        concerned = [path for path in paths(plan(target, state).changes) if path.startswith(("/etc/sec", "/etc/pam.d"))]
+        assert concerned == [
+            f"{_pam.SCOPE_USERS}.next",
+            _pam.SWITCH,
+            _pam.SCOPE_USERS,
+            _pam.SWITCH,
+            f"{_pam.SCOPE_USERS}.next",
+        ]
+
+    @pytest.mark.parametrize("switch", ["", _pam.PASS_THROUGH])
+    def test_after_a_recovery_asks_nobody_where_nobody_shall_be_asked(self, switch: str) -> None:
+        on = carried_out(wanted(services=["sudo", "cockpit"]))
+        recovered = edited(on, {_pam.SWITCH: switch, _sshd.DROP_IN: None})
+        changes = plan(wanted(ssh=False, services=["cockpit"]), recovered).changes
+        stages = Machine.booted(recovered).stages(changes)
+        old, new = stages[0].logins(), stages[-1].logins()
+        for done, stage in zip([None, *changes], stages, strict=True):
+            for login, granted in stage.logins().items():
+                assert granted in (old[login], new[login]), (login, done)
+
+    @pytest.mark.parametrize("switch", [None, "auth required pam_broken.so\n", "auth requisite pam_deny.so\n"])
+    def test_of_a_switch_that_is_gone_or_damaged_opens_no_door_on_the_way(self, switch: str | None) -> None:
+        target = wanted(services=["sudo"])
+        state = edited(carried_out(target), {_pam.SWITCH: switch})
+        assert switches(plan(target, state).changes) == [_pam.switch(target, _oath.pam_line(target))]
+
+    def test_puts_right_what_is_wrong(self) -> None:
+        target = wanted(scope="enrolled")
+        state = carried_out(target)
+        for path in {*OWN_FILES, *OWN_DIRECTORIES} & set(state.files):
+            now = state.files[path]
+            for wrong in (None, replace(now, mode=0o777), replace(now, uid=1000), replace(now, gid=1000)):
+                damaged = edited(state, {path: wrong})
+                assert carried_out(target, damaged) == state, path
+
+    @pytest.mark.parametrize("path", [_pam.SWITCH, _pam.SCOPE_USERS, _sshd.DROP_IN, _recovery.COMMAND])
+    def test_puts_right_what_was_written_into_a_file_of_ours(self, path: str) -> None:
+        target = wanted(scope="enrolled")
+        state = carried_out(target)
+        assert carried_out(target, edited(state, {path: f"{state.text(path)}# mine\n"})) == state
+
+    def test_replaces_a_link_that_stands_for_a_file_of_ours(self) -> None:
+        state = carried_out(wanted())
+        linked = edited(state, {_pam.SWITCH: replace(state.files[_pam.SWITCH], link="/tmp/x")})
+        assert paths(plan(wanted(), linked).changes) == [_pam.SWITCH]
+
+    def test_keeps_mode_and_owner_of_a_service_file(self) -> None:
+        state = edited(host_state(), {service("sudo"): file(SERVICES["sudo"], 0o600, uid=7, gid=8)})
+        after = carried_out(wanted(services=["sudo"]), state).files[service("sudo")]
+        assert (after.mode, after.uid, after.gid) == (0o600, 7, 8)
+
+    def test_leaves_a_link_to_a_protected_service_alone(self) -> None:
+        state = carried_out(wanted())
+        state = edited(state, {service("ssh"): replace(state.files[service("sshd")], link=service("sshd"))})
+        assert _plan.protected_services(state) == ("sshd",)
+        assert plan(wanted(), state).changes == ()
+        assert service("ssh") not in paths(plan(OFF, state).changes)
+
+    @pytest.mark.parametrize("target", [wanted(), OFF])
+    def test_begins_with_the_locks_that_a_dead_login_left(self, target: Settings) -> None:
+        lock = "/etc/oath/alice.lock"
+        assert plan(target, replace(carried_out(wanted()), stale_locks=(lock,))).changes[0] == Remove(lock)
+
+
+class TestOff:
+    def test_goes_the_other_way_round(self) -> None:
+        state = carried_out(wanted(services=["sudo"]))
+        assert _report.changes(plan(OFF, state)) == [
+            "write /etc/pam.d/twofactor",
+            "remove /etc/ssh/sshd_config.d/00-twofactor.conf",
+            "reload sshd",
+            "write /etc/pam.d/sshd",
+            "write /etc/pam.d/sudo",
+            "remove /etc/pam.d/twofactor",
+            "remove /usr/libexec/fleet-auth/ssh-key-accepted",
+            "remove /usr/local/sbin/twofactor-recover",
+            "remove /etc/tmpfiles.d/fleet-auth.conf",
+            "remove /usr/libexec/fleet-auth",
+            "remove /run/fleet-auth/faillock",
+            "remove /run/fleet-auth",
+        ]
+        assert switches(plan(OFF, state).changes) == [_pam.PASS_THROUGH]
+
+    def test_is_nothing_where_it_was_never_on(self) -> None:
+        assert plan(OFF, host_state()) == Plan()
+
+    def test_asks_neither_for_the_time_nor_for_users_sshd_or_packages(self) -> None:
+        state = carried_out(wanted())
+        broken = replace(
+            state, time_sync=NOT_IN_SYNC, code_module=None, sshd_error="broken", accounts={}, credentials={}
+        )
+        made = plan(OFF, broken)
+        assert made.changes
+        assert (made.refusals, made.missing_packages) == ((), ())
+
+    def test_purges_credentials_and_leaves_what_is_none(self) -> None:
+        state = carried_out(wanted())
+        foreign = {**state.credentials, "users.oath": file(f"HOTP/T30 zoe - {KEY.hex()}\n", 0o600)}
+        state = replace(state, credentials=foreign)
+        made = plan(PURGE, state)
+        assert [path for path in paths(made.changes) if path.startswith("/etc/oath")] == [
+            "/etc/oath/alice",
+            "/etc/oath/bob",
+            "/etc/oath/carol",
+        ]
+        assert made.warnings == ("/etc/oath/users.oath is not a credential of users.oath; it was left alone.",)
+        assert plan(PURGE, carried_out(PURGE, state)).changes == ()
+
+    def test_is_refused_as_a_whole_where_a_block_is_damaged(self) -> None:
+        state = carried_out(wanted(services=["sudo"]))
+        text = t.cast(str, state.text(service("sudo"))).replace("# END", "#")
+        (told,) = refusals(OFF, edited(state, {service("sudo"): text}))
+        assert told.startswith("on web1, the block of fleet.auth in /etc/pam.d/sudo is damaged (lines 6).")
+
+
+class TestRefusal:
+    """What stands in the way, each with what to do."""
+
+    def test_of_a_module_that_knows_no_file_of_the_users_own(self) -> None:
+        assert refusals(wanted(), host_state(code_module=b"usersfile=%s")) == (
+            "pam_oath.so on web1 does not know usersfile=…/${USER}, and would deny every code; install oath-toolkit "
+            "2.6.7 or later.",
+        )
+
+    def test_of_a_user_without_an_account(self) -> None:
+        assert refusals(settings("zoe", "alice", scope="enrolled"), host_state()) == (
+            "there is no account zoe on web1. Create it first, or take zoe out of users.",
+        )
+        absent = settings(users=[{"name": "zoe", "state": "absent"}], scope="enrolled")
+        assert plan(absent, host_state()).refusals == ()
+
+    def test_of_a_group_that_is_not_there(self) -> None:
+        target = settings(scope="groups", scope_groups=["staf", "admins"], users=[{"name": "carol"}])
+        assert refusals(target, host_state()) == (
+            "scope_groups: there is no group staf on web1, so nobody would need a code.",
+        )
+
+    def test_of_a_service_that_is_not_there(self) -> None:
+        assert refusals(wanted(services=["gone"]), host_state()) == (
+            "there is no /etc/pam.d/gone on web1. Take gone out.",
+        )
+
+    def test_of_a_service_that_is_a_link(self) -> None:
+        state = edited(host_state(), {service("sudo"): file(SERVICES["sudo"], link="/etc/authselect/sudo")})
+        assert refusals(wanted(services=["sudo"]), state) == (
+            "/etc/pam.d/sudo on web1 is a symbolic link to /etc/authselect/sudo, which something else manages. Make it "
+            "a file of its own, or leave sudo out.",
+        )
+
+    def test_of_service_files_with_no_certain_place_names_each(self) -> None:
+        state = edited(host_state(), {service("sudo"): "auth required pam_unix.so\n", service("sshd"): "\n"})
+        told = refusals(wanted(services=["sudo"]), state)
+        assert [sentence.split(" must ")[0] for sentence in told] == [
+            "on web1, /etc/pam.d/sshd",
+            "on web1, /etc/pam.d/sudo",
+        ]
+
+    def test_of_a_stack_that_would_skip_the_step(self) -> None:
+        stack = COMMON_AUTH.replace("[success=1 default=ignore]", "sufficient")
+        (told,) = refusals(wanted(), edited(host_state(), {service("common-auth"): stack}))
+        assert told.startswith(
+            "on web1, /etc/pam.d/sshd takes its primary authentication from /etc/pam.d/common-auth, whose line 2 ends"
+        )
+
+    @pytest.mark.parametrize("services", [["sudo"], []])
+    def test_of_a_damaged_block_of_a_service_that_stays_or_leaves(self, services: list[str]) -> None:
+        state = carried_out(wanted(services=["sudo"]))
+        damaged = t.cast(str, state.text(service("sudo"))).replace("#| ", "# ")
+        (told,) = refusals(wanted(services=services), edited(state, {service("sudo"): damaged}))
+        assert told.startswith("on web1, the block of fleet.auth in /etc/pam.d/sudo is damaged (lines 6, 10).")
+
+    def test_of_an_sshd_that_does_not_tell_its_settings(self) -> None:
+        state = host_state(sshd_error="/etc/ssh/sshd_config line 9: Bad configuration option")
+        assert refusals(wanted(), state) == (
+            "sshd on web1 does not tell its settings: /etc/ssh/sshd_config line 9: Bad configuration option",
+        )
+
+    def test_of_conflicts_with_sshds_files_names_each(self) -> None:
+        config = f"{SSHD_CONFIG}AuthenticationMethods publickey\n".replace("UsePAM yes", "UsePAM no")
+        assert refusals(wanted(), edited(host_state(), {_sshd.CONFIG: config})) == (
+            "on web1, /etc/ssh/sshd_config line 6: UsePAM no keeps PAM, and with it the code, out of sshd; set UsePAM "
+            "yes.",
+            "on web1, /etc/ssh/sshd_config line 9: AuthenticationMethods publickey decides what fleet.auth has to; "
+            "remove it (ssh_first_factors says what comes first).",
+        )
+
+    def test_of_exempt_addresses_where_sshd_goes_by_names(self) -> None:
+        state = edited(host_state(), {_sshd.CONFIG: f"{SSHD_CONFIG}UseDNS yes\n"})
+        assert refusals(wanted(exempt_addresses=["192.0.2.0/24"]), state) == (
+            "sshd on web1 goes by the names of those who connect (/etc/ssh/sshd_config line 9: UseDNS yes), and who "
+            "owns a name can point it at an exempt address. Set UseDNS no, or leave exempt_addresses out.",
+        )
+        assert plan(wanted(), state).changes
+
+    def test_of_keys_where_sshd_takes_none(self) -> None:
+        state = edited(host_state(), {_sshd.CONFIG: f"{SSHD_CONFIG}PubkeyAuthentication no\n"})
+        assert refusals(wanted(), state) == (
+            "sshd on web1 accepts no keys (/etc/ssh/sshd_config line 9: PubkeyAuthentication no). Set "
+            "PubkeyAuthentication yes, or ssh_first_factors to [password].",
+        )
+
+    def test_of_passwords_where_sshd_takes_none(self) -> None:
+        without = {_sshd.CONFIG: f"{SSHD_CONFIG}PasswordAuthentication no\n"}
+        assert refusals(wanted(), edited(host_state(), without)) == (
+            "sshd on web1 accepts no passwords today (/etc/ssh/sshd_config line 9: PasswordAuthentication no), and a "
+            "password with a code would open that door. Set ssh_first_factors to [publickey].",
+        )
+        target = wanted(ssh_first_factors=["publickey"])
+        after = carried_out(target, edited(host_state(*WITH_KEYS), without))
+        assert plan(target, after).changes == ()
+
+    def test_of_everyone_who_would_be_locked_out(self) -> None:
+        told = refusals(settings("bob", ssh=True, services=[]), host_state())
+        assert [sentence.split()[0] for sentence in told] == ["ansible", "alice", "carol"]
+
+    def test_where_the_clock_is_not_in_sync(self) -> None:
+        state = host_state(time_sync=NOT_IN_SYNC)
+        assert refusals(wanted(), state) == (
+            "the clock of web1 is not in sync: chrony has no source that it trusts. Codes depend on the time, so "
+            "two-factor login was not turned on. Start chrony or systemd-timesyncd with a server that it reaches, or "
+            "set time_sync: {required: false}.",
+        )
+        assert plan(wanted(time_sync={"required": False}), state).changes == plan(wanted(), host_state()).changes
+
+    def test_is_a_warning_where_the_clock_fell_out_of_sync_later(self) -> None:
+        state = replace(carried_out(wanted()), time_sync=NOT_IN_SYNC)
+        warning = "the clock of web1 is not in sync: chrony has no source that it trusts"
+        assert plan(wanted(), state) == Plan(warnings=(warning,))
+        assert plan(wanted(window=2), state).changes
+        assert refusals(wanted(), edited(state, {_pam.SWITCH: _pam.PASS_THROUGH}))
+
+    @pytest.mark.parametrize("target", [wanted(rollback_after=60), settings(enabled=False, rollback_after=60)])
+    def test_of_a_timer_without_systemd(self, target: Settings) -> None:
+        state = carried_out(wanted())
+        assert refusals(target, replace(state, has_systemd=False)) == (
+            "systemd does not run on web1, so no timer can put the host back if nobody gets in afterwards. Set "
+            "rollback_after to 0 to go on without one.",
+        )
+        assert not plan(target, state).refusals
+        assert not plan(replace(target, rollback_after=0), replace(state, has_systemd=False)).refusals
+
+    @pytest.mark.parametrize(
+        ("content", "problem"),
+        [
+            ("", "holds no token"),
+            (f"HOTP/T30 bob - {KEY.hex()}\n", "line 1 belongs to another user"),
+            ("HOTP/T30 alice -\n", "line 1 is cut short"),
+        ],
+    )
+    def test_of_a_damaged_credential(self, content: str, problem: str) -> None:
+        state = carried_out(wanted())
+        state = replace(state, credentials={**state.credentials, "alice": file(content, 0o600)})
+        told = (
+            f"the credential of alice on web1, /etc/oath/alice, {problem}: every code is denied. Restore the file, or "
+            "remove it and enrol alice anew."
+        )
+        assert refusals(wanted(), state) == (told,)
+        assert told in refusals(wanted(users=[{"name": "bob"}]), state)
+
+    def test_of_a_credential_without_a_time_based_token_for_who_is_enrolled(self) -> None:
+        state = carried_out(wanted())
+        events = file(f"HOTP/E alice - {KEY.hex()}\n", 0o600)
+        state = replace(state, credentials={**state.credentials, "alice": events})
+        assert refusals(wanted(), state) == (
+            "the credential of alice on web1, /etc/oath/alice, holds no time-based token. Add one, or remove the file "
+            "and enrol alice anew.",
+        )
+        assert plan(wanted(users=[{"name": "bob"}]), state).changes == ()
+
+    def test_spares_a_credential_of_who_has_no_account_or_is_given_up(self) -> None:
+        state = carried_out(wanted(scope="enrolled"))
+        damaged = {**state.credentials, "zoe": file("", 0o600), "alice": file("", 0o600)}
+        target = wanted(scope="enrolled", users=[{"name": "alice", "state": "absent"}])
+        assert Remove("/etc/oath/alice") in plan(target, replace(state, credentials=damaged)).changes
+
+    def test_of_a_credential_that_is_gone_which_lets_nobody_off(self) -> None:
+        target = wanted(scope="enrolled", users=[{"name": "bob"}])
+        state = carried_out(wanted(scope="enrolled"))
+        gone = replace(state, credentials={name: state.credentials[name] for name in ("bob", "carol")})
+        assert refusals(target, gone) == (
+            "the credential of alice on web1, /etc/oath/alice, is gone, which must not let alice off: every code is "
+            "denied. Restore the file, enrol alice anew with users, or take alice out with state: absent.",
+        )
+        anew = plan(wanted(scope="enrolled", users=[{"name": "alice"}]), gone).changes
+        assert anew == (Enrol("alice", 30, None, new=True),)
+        given_up = wanted(scope="enrolled", users=[{"name": "alice", "state": "absent"}])
+        assert carried_out(given_up, gone).text(_pam.SCOPE_USERS) == "bob\ncarol\n"
+        assert not plan(replace(target, exempt_users=("alice", "ansible")), gone).refusals
+
+
+class TestDrift:
+    def test_of_a_service_file_that_lost_its_block_is_told_and_put_right(self) -> None:
+        state = edited(carried_out(wanted()), {service("sshd"): SERVICES["sshd"]})
+        assert plan(wanted(), state).warnings == (
+            "sshd on web1 was not asking for codes: /etc/pam.d/sshd had lost the block.",
+        )
+        assert carried_out(wanted(), state) == carried_out(wanted())
+
+    def test_of_a_tally_that_is_gone_is_told_and_put_right(self) -> None:
+        made = plan(wanted(), edited(carried_out(wanted()), {_pam.TALLY_DIRECTORY: None}))
+        assert made.warnings == ("/run/fleet-auth/faillock on web1 was missing: wrong codes were not counted.",)
+        assert made.changes == (MakeDirectory(_pam.TALLY_DIRECTORY, 0o700),)
+
+    def test_of_sshd_that_no_longer_does_what_the_drop_in_says_is_refused(self) -> None:
+        state = carried_out(wanted())
+        alice = state.accounts["alice"]
+        other = _sshd.Effective({**alice.sshd, "passwordauthentication": ("yes",), "authenticationmethods": ("any",)})
+        state = replace(
+            state,
+            accounts={**state.accounts, "alice": replace(alice, sshd=other)},
+            connection=Connection("alice", "198.51.100.7"),
+        )
+        assert refusals(wanted(), state) == (
+            "sshd on web1 does not do for alice what /etc/ssh/sshd_config.d/00-twofactor.conf says "
+            "(passwordauthentication, authenticationmethods): another part of its configuration wins. See 'sshd -T -C "
+            "user=alice,host=x,addr=198.51.100.1'.",
+        )
+
+
+class TestExpectations:
+    @staticmethod
+    def of(target: Settings, state: HostState) -> list[dict[str, t.Mapping[str, t.Any]]]:
+        """For each reload what sshd has to do, by user."""
+        reloads = [change for change in plan(target, state).changes if isinstance(change, ReloadSshd)]
+        assert all(one.address == STRANGER for reload in reloads for one in reload.expectations)
+        return [{one.user: one.settings for one in reload.expectations} for reload in reloads]
+
+    def test_are_of_one_account_of_each_class_and_always_of_root(self) -> None:
+        as_before = {
+            "usepam": ("yes",),
+            "kbdinteractiveauthentication": ("no",),
+            "passwordauthentication": ("yes",),
+            "authenticationmethods": ("any",),
+        }
+        needs_code = _sshd.expected(wanted())
+        assert self.of(wanted(), host_state()) == [{"root": needs_code, "daemon": needs_code, "ansible": as_before}]
+
+    def test_are_of_ansibles_own_account_too(self) -> None:
+        (found,) = self.of(wanted(), host_state(connection=Connection("carol", "198.51.100.7")))
+        assert "carol" in found
+
+    @pytest.mark.parametrize("match", ["User carol", "user=carol", "Group admins", "User carol Address 192.0.2.0/24"])
+    def test_are_of_who_is_told_apart_by_a_match_of_somebody_else(self, match: str) -> None:
+        site = f"Match {match}\n    X11Forwarding no\n"
+        (found,) = self.of(wanted(), edited(host_state(), {f"{_sshd.DROP_IN_DIRECTORY}/50-site.conf": site}))
+        assert "carol" in found
+
+    def test_are_none_where_sshd_is_turned_off(self) -> None:
+        state = carried_out(wanted(services=["sudo"]))
+        assert self.of(wanted(ssh=False, services=["sudo"]), state) == [{}]
+
+    def test_of_accounts_out_of_scope_are_made_only_while_there_is_no_drop_in(self) -> None:
+        state = carried_out(wanted(scope="enrolled"))
+        assert [set(found) for found in self.of(wanted(scope="groups", scope_groups=["staff"]), state)] == [
+            {"alice"},
+            {"alice"},
+        ]

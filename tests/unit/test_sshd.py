@@ -134,13 +134,13 @@ class TestDropIn:
         )
         files = {CONFIG: SSHD_CONFIG, DROP_IN: drop_in(wanted, ["alice", "bob"])}
         for (name, groups), address in itertools.product(ACCOUNTS.items(), ["198.51.100.1", "192.0.2.9", "UNKNOWN"]):
-            exempt = name in exempt_users or set(groups) & set(exempt_groups)
-            exempt = exempt or (exempt_addresses and address == "192.0.2.9")
-            in_scope = not exempt and (
-                scope == "everyone" or (scope == "enrolled" and name in ("alice", "bob")) or "staff" in groups
+            scopes = {"everyone": True, "enrolled": name in ("alice", "bob"), "groups": "staff" in groups}
+            in_scope = (
+                scopes[scope]
+                and name not in exempt_users
+                and not set(groups) & set(exempt_groups)
+                and not (exempt_addresses and address == "192.0.2.9")
             )
-            if scope == "enrolled" and name not in ("alice", "bob"):
-                in_scope = False
             found = sshd_settings(files, name, groups, address)
             alone = sshd_settings({CONFIG: SSHD_CONFIG}, name, groups, address)
             assert found == ({**alone, **expected(wanted)} if in_scope else alone), (name, address)

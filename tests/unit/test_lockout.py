@@ -1,0 +1,222 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.fleet.auth.plugins.module_utils._lockout import Lockout, in_scope, lockouts
+from ansible_collections.fleet.auth.plugins.module_utils._sshd import CONFIG
+from ansible_collections.fleet.auth.plugins.module_utils._state import COCKPIT_DISALLOWED, Account, Connection
+from unit.builders import SSHD_CONFIG, account, host_state, settings
+
+ALICE = account("alice", "staff")
+KEY_ONLY = account("alice", has_password=False)
+PASSWORD_ONLY = account("alice", has_key=False)
+ROOT = account("root", uid=0)
+
+
+def found(
+    *people: Account,
+    enrolled: t.Collection[str] = (),
+    services: t.Sequence[str] = ("sshd",),
+    config: str = "",
+    connection: Connection | None = None,
+    disallowed: str | None = None,
+    **options: t.Any,
+) -> dict[str, tuple[tuple[str, ...], str]]:
+    """Whom these settings would lock out: by name, of which services and why."""
+    files = {CONFIG: SSHD_CONFIG + config, COCKPIT_DISALLOWED: disallowed}
+    state = host_state(*people, files=files, connection=connection)
+    return {one.user: (one.services, one.message) for one in lockouts(settings(**options), state, enrolled, services)}
+
+
+class TestScope:
+    @pytest.mark.parametrize(
+        ("options", "concerned"),
+        [
+            ({}, True),
+            ({"exempt_users": ["alice"]}, False),
+            ({"exempt_users": ["alic"]}, True),
+            ({"exempt_groups": ["staff"]}, False),
+            ({"exempt_groups": ["admins"]}, True),
+            ({"scope": "enrolled"}, True),
+            ({"scope": "enrolled", "exempt_groups": ["staff"]}, False),
+            ({"scope": "groups", "scope_groups": ["admins", "staff"]}, True),
+            ({"scope": "groups", "scope_groups": ["admins"]}, False),
+            ({"scope": "groups", "scope_groups": ["staff"], "exempt_users": ["alice"]}, False),
+        ],
+    )
+    def test_is_who_needs_a_code(self, options: dict[str, t.Any], concerned: bool) -> None:
+        assert in_scope(settings(**options), "alice", ["alice", "staff"], {"alice"}) == concerned
+
+    def test_of_the_enrolled_leaves_the_others_out(self) -> None:
+        assert not in_scope(settings(scope="enrolled"), "bob", ["bob"], {"alice"})
+
+
+class TestSshd:
+    def test_locks_out_who_has_no_credential(self) -> None:
+        assert list(lockouts(settings(), host_state(ALICE), (), ["sshd"])) == [
+            Lockout(
+                "alice",
+                ("sshd",),
+                "alice has no credential and would be locked out of sshd on web1. Enrol alice with users, exempt alice "
+                "with exempt_users, or leave ssh false.",
+            )
+        ]
+
+    def test_names_the_account_that_ansible_uses_as_such(self) -> None:
+        (_services, told) = found(ALICE, connection=Connection("alice", "198.51.100.9"))["alice"]
+        assert told == (
+            "alice, as whom Ansible connects, has no credential and would be locked out of sshd on web1. Enrol alice "
+            "with users, exempt alice with exempt_users, or leave ssh false."
+        )
+
+    @pytest.mark.parametrize(
+        "how",
+        [
+            {"enrolled": ["alice"]},
+            {"exempt_users": ["alice"]},
+            {"exempt_groups": ["alice"]},
+            {"scope": "enrolled"},
+            {"scope": "groups", "scope_groups": ["admins"]},
+            {"services": []},
+            {"connection": Connection("alice", "192.0.2.9"), "exempt_addresses": ["192.0.2.0/24"]},
+        ],
+    )
+    def test_spares_who_has_a_credential_or_needs_none(self, how: dict[str, t.Any]) -> None:
+        assert found(ALICE, **how) == {}
+
+    @pytest.mark.parametrize("connection", [Connection("alice", "192.0.2.9"), Connection("bob", "198.51.100.9"), None])
+    def test_takes_an_exempt_address_for_none_of_who_may_come_from_elsewhere(
+        self, connection: Connection | None
+    ) -> None:
+        bob = account("bob")
+        told = found(ALICE, bob, connection=connection, exempt_addresses=["192.0.2.0/24"])
+        assert set(told) == ({"bob"} if connection and connection.user == "alice" else {"alice", "bob"})
+
+    @pytest.mark.parametrize("address", ["198.51.100.9", "UNKNOWN", ""])
+    def test_takes_no_other_address_for_an_exempt_one(self, address: str) -> None:
+        assert found(ALICE, connection=Connection("alice", address), exempt_addresses=["192.0.2.0/24"])
+
+    @pytest.mark.parametrize(
+        ("person", "config"),
+        [
+            (account("alice", has_password=False, has_key=False), ""),
+            (KEY_ONLY, "PubkeyAuthentication no\n"),
+            (PASSWORD_ONLY, "PasswordAuthentication no\n"),
+            (ALICE, "PubkeyAuthentication no\nPasswordAuthentication no\n"),
+            (ALICE, "Match User alice\n    PubkeyAuthentication no\n    PasswordAuthentication no\n"),
+            (ALICE, "AllowUsers bob\n"),
+            (ALICE, "DenyUsers alice\n"),
+            (ALICE, "AllowGroups admins\n"),
+            (ALICE, "DenyGroups staff\n"),
+            (ROOT, "PermitRootLogin no\n"),
+            (account("root", uid=0, has_key=False), ""),
+            (account("toor", uid=0), "PermitRootLogin no\n"),
+        ],
+    )
+    def test_spares_who_cannot_log_in_today(self, person: Account, config: str) -> None:
+        assert found(person, config=config) == {}
+
+    @pytest.mark.parametrize(
+        ("person", "config"),
+        [
+            (KEY_ONLY, "PasswordAuthentication no\n"),
+            (PASSWORD_ONLY, "PubkeyAuthentication no\n"),
+            (ALICE, "AllowUsers alice@192.0.2.1\n"),
+            (ALICE, "AllowUsers !alice *\n"),
+            (ALICE, "DenyUsers alice@192.0.2.1\n"),
+            (ALICE, "AllowGroups staff\n"),
+            (account("root", uid=0, has_key=False), "PermitRootLogin yes\n"),
+        ],
+    )
+    def test_locks_out_who_can_log_in_today_in_whatever_way(self, person: Account, config: str) -> None:
+        assert set(found(person, config=config)) == {person.name}
+
+    @pytest.mark.parametrize(
+        ("person", "factors", "has", "needs"),
+        [(KEY_ONLY, ["password"], "key", "publickey"), (PASSWORD_ONLY, ["publickey"], "password", "password")],
+    )
+    def test_locks_out_who_has_no_first_factor_left(
+        self, person: Account, factors: list[str], has: str, needs: str
+    ) -> None:
+        told = found(person, enrolled=["alice"], ssh_first_factors=factors)
+        assert told["alice"][1] == (
+            f"alice logs in to sshd on web1 with a {has} only, which ssh_first_factors ({factors[0]}) leaves out: "
+            f"alice would be locked out. Add {needs} to ssh_first_factors, give alice the other factor, or exempt "
+            "alice with exempt_users."
+        )
+        assert found(ALICE, enrolled=["alice"], ssh_first_factors=factors) == {}
+        assert found(person, enrolled=["alice"]) == {}
+
+    @pytest.mark.parametrize("enrolled", [[], ["root", "toor"]])
+    @pytest.mark.parametrize("person", [ROOT, account("toor", uid=0, has_password=False)])
+    @pytest.mark.parametrize(
+        ("config", "value", "line"),
+        [
+            ("", "without-password", "PermitRootLogin has this value by default"),
+            (
+                "PermitRootLogin forced-commands-only\n",
+                "forced-commands-only",
+                "/etc/ssh/sshd_config line 9: PermitRootLogin forced-commands-only",
+            ),
+        ],
+    )
+    def test_locks_out_root_who_may_log_in_with_a_key_alone(
+        self, person: Account, enrolled: list[str], config: str, value: str, line: str
+    ) -> None:
+        name = person.name
+        assert found(person, enrolled=enrolled, config=config)[name][1] == (
+            f"{name} logs in to sshd on web1 with a key alone, and under PermitRootLogin {value} ({line}) sshd refuses "
+            f"a key with a code as well: {name} would be locked out. Exempt {name} with exempt_users, or enrol {name} "
+            "and set PermitRootLogin yes."
+        )
+        assert found(person, exempt_users=[name], config=config) == {}
+        assert found(person, enrolled=[name], config="PermitRootLogin yes\n") == {}
+
+    def test_names_each_account_once(self) -> None:
+        told = found(ALICE, account("bob"), account("carol"), enrolled=["bob"], services=["sshd", "sudo"])
+        assert {name: services for name, (services, _message) in told.items()} == {
+            "alice": ("sshd",),
+            "carol": ("sshd",),
+        }
+
+
+class TestOtherServices:
+    def test_lock_out_who_has_a_password_and_no_credential(self) -> None:
+        told = found(ALICE, KEY_ONLY, services=["cockpit", "sudo"])
+        assert told == {}
+        (services, message) = found(ALICE, services=["cockpit", "sudo"])["alice"]
+        assert services == ("cockpit", "sudo")
+        assert message == (
+            "alice has no credential and would be locked out of cockpit and sudo on web1. Enrol alice with users, "
+            "exempt alice with exempt_users, or leave cockpit and sudo out of services."
+        )
+
+    @pytest.mark.parametrize(
+        "how", [{"enrolled": ["alice"]}, {"exempt_users": ["alice"]}, {"scope": "enrolled"}, {"services": []}]
+    )
+    def test_spare_who_has_a_credential_or_needs_none(self, how: dict[str, t.Any]) -> None:
+        assert found(PASSWORD_ONLY, **{"services": ["sudo"], **how}) == {}
+
+    def test_are_told_of_where_sshd_locks_nobody_out(self) -> None:
+        told = found(PASSWORD_ONLY, config="PasswordAuthentication no\n", services=["sshd", "sudo"])
+        assert told["alice"][0] == ("sudo",)
+
+    @pytest.mark.parametrize(("disallowed", "services"), [("root\n", ("sudo",)), ("# nobody\n", ("cockpit", "sudo"))])
+    def test_leave_out_who_may_not_use_cockpit(self, disallowed: str, services: tuple[str, ...]) -> None:
+        root = account("root", uid=0, has_key=False)
+        assert found(root, services=["cockpit", "sudo"], disallowed=disallowed)["root"][0] == services
+
+    def test_ask_for_the_code_from_an_exempt_address_as_well(self) -> None:
+        told = found(
+            ALICE,
+            services=["sudo"],
+            connection=Connection("alice", "192.0.2.9"),
+            exempt_addresses=["192.0.2.0/24"],
+        )
+        assert told["alice"][0] == ("sudo",)

@@ -1,0 +1,176 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import struct
+import typing as t
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.fleet.auth.plugins.module_utils import _oath, _pam, _plan, _recovery, _report, _sshd
+from ansible_collections.fleet.auth.plugins.module_utils._changes import Plan
+from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
+from ansible_collections.fleet.auth.plugins.module_utils._state import HostState
+from unit.builders import IN_SYNC, KEY, NOT_IN_SYNC, SECRET, STRANGER, file, host_state, seen_by_sshd, settings
+from unit.simulator import RANDOM_KEY, Machine
+
+WANTED = settings("alice", "bob", "carol", ssh=True, services=["sudo"], exempt_users=["ansible"])
+
+
+def plan(target: Settings, state: HostState) -> Plan:
+    return _plan.plan(target, state, STRANGER)
+
+
+@pytest.fixture(scope="module")
+def on() -> HostState:
+    """A host where the settings are in force."""
+    return Machine.booted(host_state()).stages(plan(WANTED, host_state()).changes)[-1].state
+
+
+def changed(state: HostState, path: str, text: str | None) -> HostState:
+    files = {one: now for one, now in state.files.items() if one != path}
+    return seen_by_sshd(replace(state, files=files if text is None else {**files, path: file(text)}))
+
+
+class TestEnforced:
+    def test_is_told_of_each_service_that_asks_or_shall_ask(self, on: HostState) -> None:
+        assert _report.enforced(WANTED, on) == {"sshd": True, "sudo": True}
+        assert _report.enforced(WANTED, host_state()) == {"sshd": False, "sudo": False}
+        cockpit = replace(WANTED, ssh=False, services=("cockpit",))
+        assert _report.enforced(cockpit, on) == {"cockpit": False, "sshd": True, "sudo": True}
+        assert _report.enforced(settings(services=["gone"]), host_state()) == {}
+
+    @pytest.mark.parametrize("text", [None, "", _pam.PASS_THROUGH, "# auth required pam_oath.so\n"])
+    def test_is_false_of_every_service_where_the_switch_asks_nobody(self, on: HostState, text: str | None) -> None:
+        assert _report.enforced(WANTED, changed(on, _pam.SWITCH, text)) == {"sshd": False, "sudo": False}
+
+    def test_is_false_of_every_service_where_the_module_is_not_installed(self, on: HostState) -> None:
+        assert _report.enforced(WANTED, replace(on, code_module=None)) == {"sshd": False, "sudo": False}
+
+    def test_is_false_of_a_service_without_the_block(self, on: HostState) -> None:
+        original = host_state().text(f"{_pam.DIRECTORY}/sudo")
+        assert _report.enforced(WANTED, changed(on, f"{_pam.DIRECTORY}/sudo", original)) == {
+            "sshd": True,
+            "sudo": False,
+        }
+
+    @pytest.mark.parametrize("text", [None, "Match User alice\n    PasswordAuthentication no\n"])
+    def test_is_false_of_sshd_that_does_not_send_everyone_in_scope_to_pam(
+        self, on: HostState, text: str | None
+    ) -> None:
+        assert _report.enforced(WANTED, changed(on, _sshd.DROP_IN, text)) == {"sshd": False, "sudo": True}
+
+    def test_is_false_of_sshd_that_does_not_tell(self, on: HostState) -> None:
+        assert _report.enforced(WANTED, replace(on, sshd_error="broken"))["sshd"] is False
+
+    def test_of_sshd_goes_by_who_is_in_scope(self, on: HostState) -> None:
+        target = replace(WANTED, exempt_users=())
+        assert _report.enforced(target, on)["sshd"] is False
+
+    def test_is_false_of_a_service_that_the_switch_lets_pass(self, on: HostState) -> None:
+        switch = _pam.except_services(t.cast(str, on.text(_pam.SWITCH)), ["sshd"])
+        assert _report.enforced(WANTED, changed(on, _pam.SWITCH, switch)) == {"sshd": False, "sudo": True}
+
+
+class TestUsers:
+    def test_are_everyone_who_is_enrolled_or_shall_be(self, on: HostState) -> None:
+        used = file(f"HOTP/T30 bob - {KEY.hex()} 0 755224 2026-03-01T12:00:00L\n", 0o600)
+        credentials = {**on.credentials, "bob": used, "carol": file("", 0o600), "ghost": on.credentials["alice"]}
+        target = settings("alice", "zoe", scope="enrolled")
+        assert _report.users(target, replace(on, credentials=credentials)) == {
+            "alice": {"enrolled": True, "proven": False, "in_scope": True, "locked": False},
+            "bob": {"enrolled": True, "proven": True, "in_scope": True, "locked": False},
+            "zoe": {"enrolled": False, "proven": False, "in_scope": False, "locked": False},
+        }
+
+    def test_are_locked_after_too_many_wrong_codes(self, on: HostState) -> None:
+        tally = b"".join(struct.pack("=52sHHQ", b"x", 0, 1, 1000 - second) for second in range(5))
+        for now, locked in ((1000, True), (2000, False)):
+            state = replace(on, tallies={"alice": tally}, now=now)
+            assert {name: user["locked"] for name, user in _report.users(WANTED, state).items()} == {
+                "alice": locked,
+                "bob": False,
+                "carol": False,
+            }
+
+
+class TestStatus:
+    @pytest.mark.parametrize("time_sync", [IN_SYNC, NOT_IN_SYNC, None])
+    def test_holds_the_services_the_users_and_the_clock(self, on: HostState, time_sync: t.Any) -> None:
+        state = replace(on, time_sync=time_sync)
+        status = _report.status(WANTED, state)
+        assert status == {
+            "enforced": _report.enforced(WANTED, state),
+            "users": _report.users(WANTED, state),
+            "time_sync": time_sync and time_sync.as_dict(),
+        }
+        assert json.loads(json.dumps(status)) == status
+
+    def test_never_holds_a_secret(self, on: HostState) -> None:
+        for key in (KEY, RANDOM_KEY):
+            assert key.hex() not in json.dumps(_report.status(WANTED, on))
+
+    def test_names_who_would_be_locked_out_if_sshd_asked(self) -> None:
+        target = settings("alice", services=["sudo", "gone"])
+        told = _report.locked_out(target, host_state(credentials=["bob"]))
+        assert {one["user"]: one["services"] for one in told} == {
+            "ansible": ["sshd"],
+            "alice": ["sshd"],
+            "carol": ["sshd"],
+        }
+        assert told[1]["message"].startswith("alice has no credential and would be locked out of sshd on web1. ")
+
+
+class TestDiff:
+    def test_shows_each_file_once_from_its_first_text_to_its_last(self) -> None:
+        before = host_state()
+        diff = {
+            one["before_header"]: (one["before"], one["after"]) for one in _report.diff(plan(WANTED, before), before)
+        }
+        after = Machine.booted(before).stages(plan(WANTED, before).changes)[-1].state
+        for path in (_pam.SWITCH, f"{_pam.DIRECTORY}/sudo", _sshd.DROP_IN, _recovery.COMMAND):
+            assert diff[path] == (before.text(path) or "", after.text(path))
+        assert diff[_oath.DIRECTORY] == ("", "directory, mode 0700\n")
+        assert set(diff) == {*after.files} - {*before.files} | {
+            f"{_pam.DIRECTORY}/sshd",
+            f"{_pam.DIRECTORY}/sudo",
+            *(f"/etc/oath/{name}" for name in ("alice", "bob", "carol")),
+        }
+
+    def test_of_turning_off_is_the_other_way_round(self, on: HostState) -> None:
+        off = _report.diff(plan(settings(enabled=False, purge_credentials=True), on), on)
+        diff = {one["after_header"]: (one["before"], one["after"]) for one in off}
+        assert diff[_pam.SWITCH] == (on.text(_pam.SWITCH), "")
+        assert diff[f"{_pam.DIRECTORY}/sudo"][1] == host_state().text(f"{_pam.DIRECTORY}/sudo")
+        assert diff["/etc/oath/alice"] == ("credential of alice; the key is not shown\n", "")
+        assert diff[_oath.DIRECTORY] == ("directory, mode 0700\n", "")
+
+    def test_shows_a_credential_as_words_alone(self, on: HostState) -> None:
+        target = settings(users=[{"name": "alice", "secret": SECRET}], scope="enrolled", interval=60)
+        for state in (host_state(), on):
+            shown = _report.diff(plan(target, state), state)
+            (credential,) = (one for one in shown if one["after_header"] == "/etc/oath/alice")
+            assert credential["before"] in ("", "credential of alice; the key is not shown\n")
+            assert credential["after"] == "credential of alice, 60 seconds a code; the key is not shown\n"
+            for key in (KEY, RANDOM_KEY):
+                assert key.hex() not in json.dumps(shown)
+            assert SECRET not in json.dumps(shown)
+
+    def test_is_empty_where_nothing_changes(self, on: HostState) -> None:
+        assert _report.diff(plan(WANTED, on), on) == []
+
+    def test_can_be_sent_whatever_bytes_a_file_has(self) -> None:
+        path = f"{_pam.DIRECTORY}/sudo"
+        text = "# \udcff\udce9\n" + t.cast(str, host_state().text(path))
+        state = host_state(files={path: text})
+        shown = json.dumps(_report.diff(plan(WANTED, state), state), ensure_ascii=False)
+        assert "# \ufffd\ufffd" in shown.encode().decode()
+
+    def test_agrees_with_what_is_said_to_be_done(self, on: HostState) -> None:
+        target = replace(WANTED, otp_digits=8)
+        assert _report.changes(plan(target, on)) == ["write /etc/pam.d/twofactor"]
+        assert [one["after_header"] for one in _report.diff(plan(target, on), on)] == [_pam.SWITCH]
