@@ -230,6 +230,14 @@ class _Enable:
                 f"sshd on {host} accepts no passwords today ({_sshd.setting_line(files, 'PasswordAuthentication')}), "
                 "and a password with a code would open that door. Set ssh_first_factors to [publickey]."
             )
+        ours, effective = self.state.connection, self.state.connection_sshd
+        account = self.state.accounts.get(ours.user) if ours else None
+        if account and effective is not None and not _sshd.admits(effective, account.name, account.groups):
+            self.refusals.append(
+                f"{account.name}, as whom Ansible connects, is shut out by the files of sshd on {host} (DenyUsers, "
+                "AllowUsers, DenyGroups or AllowGroups), which sshd has not read yet: a reload would lock it out. "
+                f"Let {account.name} in there first."
+            )
 
     def _check_time(self) -> None:
         status = self.state.time_sync

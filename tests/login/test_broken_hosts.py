@@ -41,13 +41,16 @@ def person(host: Host) -> Iterator[Person]:
 @contextlib.contextmanager
 def full(host: Host, directory: str) -> Iterator[None]:
     """A directory is a file system of its own, with what was in it and no room for more."""
+    made = not host.exists(directory)
     host.run(f"mkdir -p {directory} && cp -a {directory} /root/kept")
     host.run("mount", "-t", "tmpfs", "-o", "size=1m,mode=0755", "tmpfs", directory)
     try:
         host.run(f"cp -a /root/kept/. {directory} && ! dd if=/dev/zero of={directory}/room bs=1k status=none")
         yield
     finally:
-        host.run(f"umount {directory} && rm -r /root/kept && rmdir --ignore-fail-on-non-empty {directory}")
+        host.run(f"umount {directory} && rm -r /root/kept")
+        if made:
+            host.run("rmdir", directory)
 
 
 @pytest.mark.parametrize("directory", [DROP_INS, "/etc/pam.d", "/etc/tmpfiles.d", "/var/lib/fleet-auth"])
@@ -88,51 +91,52 @@ def test_recovery_needs_no_room(host: Host, person: Person) -> None:
 # Broken
 
 
-@pytest.fixture
-def reload_that_fails(host: Host, person: Person) -> Iterator[Person]:
-    path = "/etc/systemd/system/ssh.service.d/broken.conf"
-    host.write(path, "[Service]\nExecReload=\nExecReload=/bin/false\n")
+@contextlib.contextmanager
+def reload_that_fails(host: Host) -> Iterator[None]:
+    """The unit of sshd knows no way to reload that works."""
+    host.write("/etc/systemd/system/ssh.service.d/broken.conf", "[Service]\nExecReload=\nExecReload=/bin/false\n")
     host.run("systemctl", "daemon-reload")
-    yield person
-    host.run("rm", "-r", "/etc/systemd/system/ssh.service.d")
-    host.run("systemctl", "daemon-reload")
+    try:
+        yield
+    finally:
+        host.run("rm", "-r", "/etc/systemd/system/ssh.service.d")
+        host.run("systemctl", "daemon-reload")
 
 
-def test_change_is_put_back_where_sshd_does_not_reload(host: Host, reload_that_fails: Person) -> None:
-    before = host.snapshot(WATCHED)
-    refused = module(host, "twofactor", options(reload_that_fails))
-    assert "ssh.service does not reload: " in refused.message
-    assert refused.message.endswith(PUT_BACK)
-    assert host.snapshot(WATCHED) == before
+@contextlib.contextmanager
+def sshd_of_its_own_mind(host: Host) -> Iterator[None]:
+    """An sshd that reads no drop-in, though the file that is there says so: it reads another one."""
+    host.run("grep -v ^Include /etc/ssh/sshd_config >/etc/ssh/other && mv /usr/sbin/sshd /usr/sbin/sshd.real")
+    host.write("/usr/sbin/sshd", '#!/bin/sh\nexec /usr/sbin/sshd.real -f /etc/ssh/other "$@"\n', 0o755)
+    try:
+        yield
+    finally:
+        host.run("mv /usr/sbin/sshd.real /usr/sbin/sshd && rm /etc/ssh/other")
+        host.run("systemctl", "restart", "ssh")
+
+
+def test_change_is_put_back_where_sshd_does_not_reload(host: Host, person: Person) -> None:
+    with reload_that_fails(host):
+        before = host.snapshot(WATCHED)
+        refused = module(host, "twofactor", options(person))
+        assert host.snapshot(WATCHED) == before
+        assert "ssh.service does not reload: " in refused.message
+        assert refused.message.endswith(PUT_BACK)
     assert_nothing_left(host)
-    assert_off(reload_that_fails)
+    assert_off(person)
 
 
-@pytest.fixture
-def sshd_of_its_own_mind(host: Host, person: Person) -> Iterator[Person]:
-    """An sshd that does not do what a drop-in says, though it finds it right."""
-    host.run("mv", "/usr/sbin/sshd", "/usr/sbin/sshd.real")
-    host.write(
-        "/usr/sbin/sshd",
-        "#!/bin/sh\n"
-        'if [ "$1" != -T ]; then exec /usr/sbin/sshd.real "$@"; fi\n'
-        '/usr/sbin/sshd.real "$@" | sed "s/^authenticationmethods .*/authenticationmethods any/"\n',
-        0o755,
-    )
-    yield person
-    host.run("mv", "/usr/sbin/sshd.real", "/usr/sbin/sshd")
-    host.run("systemctl", "restart", "ssh")
-
-
-def test_change_is_put_back_where_sshd_would_not_do_what_was_meant(host: Host, sshd_of_its_own_mind: Person) -> None:
-    before = host.snapshot(WATCHED)
-    refused = module(host, "twofactor", options(sshd_of_its_own_mind))
-    assert "sshd would not do what was meant for " in refused.message
-    assert ": authenticationmethods is 'any' instead of 'publickey,keyboard-interactive:pam " in refused.message
-    assert refused.message.endswith(PUT_BACK)
-    assert host.snapshot(WATCHED) == before
+def test_change_is_put_back_where_sshd_would_not_do_what_was_meant(host: Host, person: Person) -> None:
+    with sshd_of_its_own_mind(host):
+        before = host.snapshot(WATCHED)
+        refused = module(host, "twofactor", options(person))
+        assert not refused.ok
+        assert "sshd would not do what was meant for " in refused.message
+        assert ": kbdinteractiveauthentication is 'no' instead of 'yes', because another part of" in refused.message
+        assert refused.message.endswith(PUT_BACK)
+        assert host.snapshot(WATCHED) == before
+        assert_off(person)
     assert_nothing_left(host)
-    assert_off(sshd_of_its_own_mind)
 
 
 # Missing

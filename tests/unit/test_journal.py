@@ -492,6 +492,17 @@ def test_undoing_that_was_killed_anywhere_is_finished_by_the_next_attempt(changi
     assert number > 20
 
 
+def test_credential_with_which_somebody_has_logged_in_since_the_change_stays(changing: Root) -> None:
+    _apply.apply(Plan(prepared(changing)), actions_in(changing), 60)
+    changed = changing.text("/etc/oath/alice") or ""
+    assert changed.startswith("HOTP/T60 ")
+    used = changed.rstrip() + " 0 755224 2026-11-24T03:00:00L\n"
+    changing.at(changing.write("/etc/oath/alice.new", used)).rename(changing.at("/etc/oath/alice"))
+    assert _apply.undo(actions_in(changing)) == "Everything was put back as it was."
+    assert changing.text("/etc/oath/alice") == used
+    assert changing.leftovers() == []
+
+
 def test_change_that_fails_is_put_back_and_says_so(changing: Root) -> None:
     changes = prepared(changing)
     before = changing.tree()

@@ -1,0 +1,287 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each guard is real: with the collection as it is, but for one guard, what the guard is for can be seen to go wrong.
+
+The checks are those of the other tests where they can be.
+"""
+
+from __future__ import annotations
+
+import shutil
+import typing as t
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hosts import Host
+from login import ssh, test_broken_hosts, test_login, test_transaction, test_wrong_codes
+from login.modules import connections, module, options
+from login.people import Person
+from login.policy import somebody
+
+pytestmark = pytest.mark.parametrize("host", ["debian12"], indirect=True)
+
+COLLECTION = Path(__file__).parents[2]
+UTILS = "plugins/module_utils"
+
+
+class Patch(t.NamedTuple):
+    """A text of a module_utils that is there once, and what stands in its place without the guard."""
+
+    file: str
+    guard: str
+    instead: str = ""
+
+
+class Guard(t.NamedTuple):
+    """What is taken out, and a check that holds only with it."""
+
+    name: str
+    check: Callable[[Person], None]
+    patches: tuple[Patch, ...]
+
+
+# Checks
+
+
+def on(person: Person, **values: t.Any) -> None:
+    """Turn two-factor login on for the person."""
+    done = module(person.host, "twofactor", options(person, **values))
+    assert done.ok, done.output
+    ssh.fresh_step()
+
+
+def once_on(check: Callable[[Person], None]) -> Callable[[Person], None]:
+    """A check of a host with two-factor login on."""
+
+    def turned_on(person: Person) -> None:
+        on(person)
+        check(person)
+
+    return turned_on
+
+
+def clock_that_is_off_is_refused(person: Person) -> None:
+    too_exact = {"max_error_seconds": 1e-9}
+    assert not module(person.host, "twofactor", options(person, time_sync=too_exact), check=True).ok
+
+
+def account_without_a_credential_is_refused(person: Person) -> None:
+    assert not module(person.host, "twofactor", options(), check=True).ok
+
+
+def shorter_code_is_denied(person: Person) -> None:
+    on(person, otp_digits=8)
+    assert not person.by_key(person.code()).ok
+
+
+def used_code_is_denied_after_another_run(person: Person) -> None:
+    on(person)
+    ssh.fresh_step(at_least=15)
+    code = person.code()
+    assert person.by_key(code).ok
+    on(person)
+    assert not person.by_key(code).ok
+
+
+def second_run_is_refused(person: Person) -> None:
+    with test_transaction.lock_held(person.host):
+        assert not module(person.host, "twofactor", options(person)).ok
+
+
+def old_connection_confirms_nothing(person: Person) -> None:
+    with connections(person.host) as old:
+        done = module(person.host, "twofactor", options(person, rollback_after=600), connection=old)
+        confirmation = {"confirmation": done["confirmation"]}
+        assert not module(person.host, "twofactor_confirm", confirmation, connection=old).ok
+
+
+def change_that_fails_is_put_back(person: Person) -> None:
+    test_broken_hosts.test_change_is_put_back_where_sshd_does_not_reload(person.host, person)
+
+
+def sshd_that_does_otherwise_asks_for_codes_or_is_refused(person: Person) -> None:
+    with test_broken_hosts.sshd_of_its_own_mind(person.host):
+        if module(person.host, "twofactor", options(person)).ok:
+            test_login.test_key_alone_is_denied(person)
+
+
+def lock_left_behind_is_removed(person: Person) -> None:
+    on(person)
+    test_wrong_codes.test_lock_left_behind_is_removed_by_a_run_that_says_so(person.host, person, "lock")
+
+
+def lock_in_use_stays(person: Person) -> None:
+    on(person)
+    test_wrong_codes.test_lock_of_a_login_that_is_going_on_stays(person.host, person)
+
+
+def reload_that_shuts_ansible_out_is_refused(person: Person) -> None:
+    test_transaction.test_reload_that_would_shut_ansible_out_is_refused(person.host, person)
+
+
+def change_that_died_is_put_back(person: Person) -> None:
+    host = person.host
+    with test_transaction.python(host, "signal=KILL") as dies:
+        test_transaction.test_change_that_died_is_put_back_although_nothing_else_is_to_do(host, person, dies)
+
+
+# Guards
+
+GUARDS = (
+    Guard(
+        "the time gate",
+        clock_that_is_off_is_refused,
+        (Patch("_plan", "if status is None or status.in_sync or", "if True or"),),
+    ),
+    Guard(
+        "the look at who would be locked out",
+        account_without_a_credential_is_refused,
+        (Patch("_plan", "self.refusals += [lockout.message for lockout in found]", "list(found)"),),
+    ),
+    Guard(
+        "the look at whether Ansible gets in",
+        reload_that_shuts_ansible_out_is_refused,
+        (Patch("_plan", "if account and effective is not None and not", "if False and not"),),
+    ),
+    Guard(
+        "the tally of wrong codes",
+        once_on(test_login.test_five_wrong_codes_close_the_code_step_for_password_and_key),
+        (
+            Patch("_pam", "requisite pam_faillock.so preauth silent {tally}", "optional pam_permit.so"),
+            Patch("_pam", "[default=die] pam_faillock.so authfail {tally}", "requisite pam_deny.so"),
+            Patch("_pam", "sufficient pam_faillock.so authsucc {tally}", "sufficient pam_permit.so"),
+        ),
+    ),
+    Guard(
+        "the directory of the tally",
+        once_on(test_login.test_five_wrong_codes_close_the_code_step_for_password_and_key),
+        (Patch("_state", '    "/run/fleet-auth": 0o755,\n    _pam.TALLY_DIRECTORY: 0o700,\n'),),
+    ),
+    Guard(
+        "the length of a code",
+        shorter_code_is_denied,
+        (Patch("_oath", " digits={settings.otp_digits}"),),
+    ),
+    Guard(
+        "what sshd asks for beside a key",
+        once_on(test_login.test_key_alone_is_denied),
+        (
+            Patch("_sshd", 'yield "AuthenticationMethods", " ".join', '" ".join'),
+            Patch(
+                "_sshd", '"authenticationmethods": tuple(_METHODS[factor] for factor in settings.ssh_first_factors),'
+            ),
+        ),
+    ),
+    Guard(
+        "the question whether sshd has accepted a key",
+        once_on(test_login.test_wrong_password_is_denied_before_the_code_is_asked_for_and_uses_none_up),
+        (Patch("_pam", "*) exit 1 ;;", "*) exit 0 ;;"),),
+    ),
+    Guard(
+        "the memory of used codes",
+        used_code_is_denied_after_another_run,
+        (
+            Patch(
+                "_oath", "if wanted != token:", "wanted = replace(wanted, last_code=None)\n        if wanted != token:"
+            ),
+        ),
+    ),
+    Guard(
+        "putting back what failed",
+        change_that_fails_is_put_back,
+        (Patch("_apply", 'raise ApplyError(f"{_describe(error)} {undo(actions)}") from None', "raise"),),
+    ),
+    Guard(
+        "the look at what sshd makes of it",
+        sshd_that_does_otherwise_asks_for_codes_or_is_refused,
+        (
+            Patch("_apply", "for expectation in change.expectations:", "for expectation in change.expectations[:0]:"),
+            Patch("_converge", "if rest.changes or rest.refusals:", "if False:"),
+        ),
+    ),
+    Guard(
+        "putting back what died",
+        change_that_died_is_put_back,
+        (Patch("_converge", "pending = _apply.is_pending()", "pending = False"),),
+    ),
+    Guard(
+        "the age of a connection that confirms",
+        old_connection_confirms_nothing,
+        (Patch("_confirm", "if session is not None and session.since < pending[1]:", "if False:"),),
+    ),
+    Guard(
+        "one run at a time",
+        second_run_is_refused,
+        (Patch("_apply", "fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass"),),
+    ),
+    Guard(
+        "the end of a lock that was left behind",
+        lock_left_behind_is_removed,
+        (Patch("_plan", "do.changes += [Remove(path) for path in do.state.stale_locks]", "pass"),),
+    ),
+    Guard(
+        "the age of a lock that was left behind",
+        lock_in_use_stays,
+        (Patch("_host", "if time.time() - os.fstat(file.fileno()).st_mtime < _STALE_SECONDS:", "if False:"),),
+    ),
+    Guard(
+        "the question whether a lock is held",
+        lock_in_use_stays,
+        (Patch("_host", "fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass"),),
+    ),
+)
+OWN_CHECKS = (
+    clock_that_is_off_is_refused,
+    account_without_a_credential_is_refused,
+    shorter_code_is_denied,
+    used_code_is_denied_after_another_run,
+    second_run_is_refused,
+    old_connection_confirms_nothing,
+    sshd_that_does_otherwise_asks_for_codes_or_is_refused,
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def package(host: Host) -> None:
+    host.run("apt-get", "install", "--yes", "libpam-oath")
+
+
+@pytest.fixture
+def person(host: Host) -> Iterator[Person]:
+    with somebody(host) as person:
+        yield person
+
+
+@pytest.fixture
+def without(person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Guard], None]:  # noqa: ARG001
+    """Have Ansible find the collection without a guard, until the person is gone."""
+
+    def use(guard: Guard) -> None:
+        copy = tmp_path / "ansible_collections/fleet/auth"
+        for part in ("plugins", "roles", "playbooks", "meta"):
+            shutil.copytree(COLLECTION / part, copy / part)
+        shutil.copy(COLLECTION / "galaxy.yml", copy)
+        for patch in guard.patches:
+            path = copy / UTILS / f"{patch.file}.py"
+            text = path.read_text()
+            assert text.count(patch.guard) == 1, f"{patch.guard!r} is not once in {path.name}"
+            path.write_text(text.replace(patch.guard, patch.instead))
+        monkeypatch.setenv("ANSIBLE_COLLECTIONS_PATH", str(tmp_path))
+
+    return use
+
+
+@pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)
+def test_without_the_guard_the_check_fails(person: Person, without: Callable[[Guard], None], guard: Guard) -> None:
+    without(guard)
+    with pytest.raises(AssertionError):
+        guard.check(person)
+
+
+@pytest.mark.parametrize("check", OWN_CHECKS)
+def test_with_all_guards_the_check_holds(person: Person, check: Callable[[Person], None]) -> None:
+    check(person)
