@@ -12,7 +12,7 @@ import hosts
 from faults import FAULTS, KINDS, Campaign, Verdict
 from faults.campaign import sample
 
-_FLEET = "faults-sample"
+_FLEET = hosts.of_this_checkout("faults-sample")
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ at once:
 from __future__ import annotations
 
 from .docker import HostError
-from .fleet import down, inventory, running, up
+from .fleet import down, inventory, of_this_checkout, running, up
 from .host import Host
 from .images import RELEASES, image
 
-__all__ = ["RELEASES", "Host", "HostError", "down", "image", "inventory", "running", "up"]
+__all__ = ["RELEASES", "Host", "HostError", "down", "image", "inventory", "of_this_checkout", "running", "up"]

@@ -42,7 +42,7 @@ def fleet(worker_id: str) -> Iterator[t.Callable[[str], hosts.Host]]:
 
     def host(release: str) -> hosts.Host:
         if release not in up:
-            name = f"login-{worker_id}-{release}"
+            name = hosts.of_this_checkout(f"login-{worker_id}-{release}")
             machines = hosts.up(name, {f"web{release[-2:]}": release}, recreate=True)
             hosts.inventory(machines, inventory_path(name))
             up[release] = machines[0]
