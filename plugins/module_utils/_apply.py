@@ -71,11 +71,12 @@ def exclusive() -> t.Iterator[None]:
         os.close(descriptor)
 
 
-def apply(plan: _changes.Plan, actions: Actions, rollback_after: int) -> str:
-    """Carry the changes out in their order, and return the token that confirms them.
+@contextlib.contextmanager
+def applied(plan: _changes.Plan, actions: Actions, rollback_after: int) -> t.Iterator[str]:
+    """Carry the changes out in their order, and enter with the token that confirms them.
 
     Until somebody confirms, the host puts itself back at the next boot, and after `rollback_after` seconds unless that
-    is 0. Raises ApplyError, with the host as it was before.
+    is 0. Whatever is raised, here or inside, the host is put back to what it was before, and ApplyError says so.
     """
     token = secrets.token_hex(8)
     undos: list[_journal.Undo] = []
@@ -94,9 +95,9 @@ def apply(plan: _changes.Plan, actions: Actions, rollback_after: int) -> str:
     try:
         for step in steps:
             step(actions)
+        yield token
     except Exception as error:
         raise ApplyError(f"{_describe(error)} {undo(actions)}") from None
-    return token
 
 
 def undo(actions: Actions) -> str:
@@ -132,8 +133,18 @@ def confirm(token: str, actions: Actions) -> bool:
         return False
     _unlink(_journal.PATH)
     _sync_directory(_journal.PATH)
-    _clean_up(actions)
+    # It stays now, whatever happens here; what cannot be removed, the next run removes.
+    with contextlib.suppress(OSError):
+        _clean_up(actions)
     return True
+
+
+def clean_up(actions: Actions) -> None:
+    """Remove what is left of a change that has come to its end, and was killed before it had tidied up."""
+    if any(map(os.path.lexists, (_journal.BOOT_LINK, _journal.BOOT_UNIT, os.path.dirname(_journal.PATH)))):
+        _clean_up(actions)
+    else:
+        _sweep()
 
 
 def _describe(error: Exception) -> str:
@@ -199,9 +210,12 @@ def _arm(script: str, actions: Actions, rollback_after: int) -> None:
                 f"--unit={_journal.TIMER}",
                 f"--on-active={rollback_after}",
                 "--timer-property=AccuracySec=1s",
+                "--property=Restart=on-failure",
+                "--property=RestartSec=10",
                 "--collect",
                 "/bin/sh",
-                _journal.PATH,
+                "-c",
+                f"[ ! -e {_journal.PATH} ] || exec /bin/sh {_journal.PATH}",
             ]
         )
         if code != 0:
@@ -226,7 +240,10 @@ def _clean_up(actions: Actions) -> None:
 
 
 def _sweep() -> None:
-    """Remove what was laid ready for a change, or kept from it."""
+    """Remove what was laid ready for a change, or kept from it, and the locks of runs that were killed."""
+    for path in glob.glob(_journal.CREDENTIAL_LOCKS):
+        if os.path.getsize(path):
+            _unlink(path)
     for directory in _journal.STAGING_DIRECTORIES:
         for path in glob.glob(f"{directory}/{_journal.STAGED}"):
             if os.path.isdir(path):
@@ -338,16 +355,23 @@ def _read_credential(path: str) -> str:
 
 @contextlib.contextmanager
 def _credential_lock(path: str) -> t.Iterator[None]:
-    """The lock that pam_oath takes while it writes a credential file back."""
+    """The lock that pam_oath takes while it writes a credential file back.
+
+    That of pam_oath is empty; ours is not, so that it is known for one that nobody holds any more when the next run
+    finds it, which is never at the same time.
+    """
     lock = f"{path}.lock"
+    ready = _journal.staged(lock, 0)
+    _write(ready, b"fleet.auth\n", 0o600, 0, 0)
     deadline = time.monotonic() + _CREDENTIAL_LOCK_SECONDS
     while True:
         try:
-            os.close(os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            os.link(ready, lock)
             break
         except FileExistsError:
             with contextlib.suppress(FileNotFoundError):
-                if time.time() - os.stat(lock).st_mtime > _STALE_SECONDS:
+                status = os.stat(lock)
+                if status.st_size or time.time() - status.st_mtime > _STALE_SECONDS:
                     _unlink(lock)
                     continue
             if time.monotonic() > deadline:
@@ -357,6 +381,7 @@ def _credential_lock(path: str) -> t.Iterator[None]:
         yield
     finally:
         _unlink(lock)
+        _unlink(ready)
 
 
 # sshd

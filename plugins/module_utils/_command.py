@@ -13,22 +13,30 @@ if t.TYPE_CHECKING:
 
 NOT_FOUND = 127
 """The return code of a command that does not exist, as a shell has it."""
+_CANNOT_RUN = 126
 
 
 def runner(module: AnsibleModule) -> t.Callable[[t.Sequence[str]], tuple[int, str, str]]:
     """Make a function that runs a command, given as its list of arguments, in the C locale and without a shell.
 
-    It returns the return code, the standard output and the standard error. A command that does not exist is no error:
-    it returns NOT_FOUND. The command is looked up on the PATH and in the directories of system commands.
+    It returns the return code, the standard output and the standard error. A command that does not exist, or cannot be
+    started, is no error: it has a return code as well. Left to itself, Ansible would end the module there, perhaps in
+    the middle of a change. The command is looked up on the PATH and in the directories of system commands.
     """
 
     def run(argv: t.Sequence[str]) -> tuple[int, str, str]:
         path = module.get_bin_path(argv[0])
         if path is None:
             return NOT_FOUND, "", f"{argv[0]}: command not found"
-        code, out, err = module.run_command(
-            [path, *argv[1:]], environ_update={"LC_ALL": "C"}, expand_user_and_vars=False
-        )
+        try:
+            code, out, err = module.run_command(
+                [path, *argv[1:]],
+                environ_update={"LC_ALL": "C"},
+                expand_user_and_vars=False,
+                handle_exceptions=False,
+            )
+        except OSError as error:
+            return _CANNOT_RUN, "", f"{path} cannot be started: {error.strerror}"
         return code, out, err
 
     return run

@@ -36,6 +36,6 @@ def confirm(module: AnsibleModule) -> None:
                 )
             if not module.check_mode:
                 _apply.confirm(token, actions_of(module))
-    except _apply.ApplyError as error:
+    except (_apply.ApplyError, OSError) as error:
         module.fail_json(msg=f"Two-factor login on {host}: {error}")
     module.exit_json(changed=not module.check_mode)

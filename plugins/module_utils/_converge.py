@@ -33,7 +33,7 @@ def converge(module: AnsibleModule) -> None:
     try:
         with _apply.exclusive():
             _carry_out(module, settings, actions_of(module))
-    except _apply.ApplyError as error:
+    except (_apply.ApplyError, OSError) as error:
         module.fail_json(msg=f"Two-factor login on {os.uname().nodename}: {error}")
 
 
@@ -66,7 +66,9 @@ def _settings_of(module: AnsibleModule) -> Settings:
 
 def _carry_out(module: AnsibleModule, settings: Settings, actions: _apply.Actions) -> None:
     pending = _apply.is_pending()
-    if pending:
+    if not pending:
+        _apply.clean_up(actions)
+    else:
         restored = _apply.undo(actions)
         if _apply.is_pending():
             raise _apply.ApplyError(f"an earlier change died half-way. {restored}")
@@ -80,15 +82,14 @@ def _carry_out(module: AnsibleModule, settings: Settings, actions: _apply.Action
         )
     if not plan.changes:
         module.exit_json(changed=pending, **_result(settings, state, state, plan))
-    token = _apply.apply(plan, actions, settings.rollback_after)
-    after = _host.look(settings, actions.run)
-    rest = _plan.plan(settings, after, _host.stranger(settings))
-    if rest.changes or rest.refusals:
-        found = ", ".join([*_report.changes(rest), *rest.refusals])
-        raise _apply.ApplyError(
-            f"after the change the host is not in the wanted state, because something else changes it too: {found}. "
-            f"{_apply.undo(actions)}"
-        )
+    with _apply.applied(plan, actions, settings.rollback_after) as token:
+        after = _host.look(settings, actions.run)
+        rest = _plan.plan(settings, after, _host.stranger(settings))
+        if rest.changes or rest.refusals:
+            found = ", ".join([*_report.changes(rest), *rest.refusals])
+            raise _apply.ApplyError(
+                f"after the change the host is not in the wanted state, because something else changes it too: {found}."
+            )
     if not settings.rollback_after:
         _apply.confirm(token, actions)
     confirmation = token if settings.rollback_after else ""

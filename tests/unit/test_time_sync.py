@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -540,9 +541,10 @@ class FakeModule:
         return shutil.which(name)
 
     def run_command(
-        self, argv: list[str], *, environ_update: dict[str, str], expand_user_and_vars: bool
+        self, argv: list[str], *, environ_update: dict[str, str], expand_user_and_vars: bool, handle_exceptions: bool
     ) -> tuple[int, str, str]:
         assert not expand_user_and_vars
+        assert not handle_exceptions
         done = subprocess.run(argv, env={**os.environ, **environ_update}, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout, done.stderr
 
@@ -575,6 +577,14 @@ class TestRunner:
     def test_a_missing_command_returns_127(self) -> None:
         code, out, err = runner(FakeModule())(["no-such-command-here"])
         assert (code, out, err) == (127, "", "no-such-command-here: command not found")
+
+    def test_command_that_cannot_be_started_does_not_end_the_module(self, tmp_path: Path) -> None:
+        module = FakeModule()
+        broken = tmp_path / "broken"
+        broken.write_text("#!/no/such/interpreter\n")
+        broken.chmod(0o755)
+        module.get_bin_path = lambda _name: str(broken)  # type: ignore[method-assign]
+        assert runner(module)(["broken"]) == (126, "", f"{broken} cannot be started: No such file or directory")
 
     def test_arguments_reach_the_command_as_they_are_in_the_c_locale(self) -> None:
         run = runner(FakeModule())
