@@ -43,7 +43,7 @@ def main() -> int:
         return [strike for strike in found if not options.number or strike.number in options.number]
 
     started = time.monotonic()
-    fleet = "faults"
+    fleet = hosts.of_this_checkout("faults")
     try:
         verdicts = Campaign(fleet, releases, max(options.hosts, len(releases))).run(chosen)
     finally:
