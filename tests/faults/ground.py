@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import hosts
+from hosts.fleet import every
 from hosts.host import Entry
 from login.people import Person, inventory_path
 
@@ -214,4 +215,5 @@ def _saved(state: State) -> str:
 
 
 def _fleet(host: hosts.Host) -> list[hosts.Host]:
-    return [other for other in hosts.running(host.fleet) if other.release != "ntp"]
+    """All hosts of a fleet, also those that another trial boots at the moment."""
+    return [other for other, _up in every() if other.fleet == host.fleet and other.release != "ntp"]
