@@ -13,7 +13,7 @@ heading = @printf '\n=== %s ===\n' '$(1)'
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup lint sanity unit scenarios test hosts demo demo-down faults bench
+.PHONY: help setup lint sanity unit scenarios browser test chromium hosts demo demo-down faults bench
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,13 +41,22 @@ unit: setup ## the unit tests, which need no host
 	$(call heading,unit)
 	pytest tests/unit
 
-scenarios: hosts ## Molecule scenarios and real logins, on hosts in containers
+scenarios: hosts chromium ## Molecule scenarios and real logins, on hosts in containers
 	$(call heading,scenarios)
 	molecule test --all
 	pytest tests/faults
 	pytest tests/login --numprocesses 6 --dist loadgroup
 
-test: lint sanity unit scenarios ## all of the above
+browser: setup chromium ## enrolment sheets in a browser; screenshots in build/browser
+	$(call heading,browser)
+	pytest tests/browser
+
+test: lint sanity unit browser scenarios ## all of the above
+
+chromium: setup
+	@command -v chromium >/dev/null || tests/apt-install chromium chromium
+	@command -v zbarimg >/dev/null || tests/apt-install zbarimg zbar-tools
+	@command -v pdftoppm >/dev/null || tests/apt-install pdftoppm poppler-utils
 
 hosts: setup
 	PYTHONPATH=tests python -m hosts images

@@ -50,6 +50,46 @@ options:
           - The secret in base32 (RFC 4648), 16 to 32 bytes. Spaces, lower case and missing padding are accepted.
           - Left out, the host makes one of 20 bytes when the account has none, and keeps it from then on.
         type: str
+      renew:
+        description:
+          - A name for a renewal, such as V(2026-11-24) or V(phone-lost). Where it is not that of the last renewal, the
+            host makes a new secret, and codes of the old one stop to be right. A run with the same name renews nothing.
+          - Up to 64 letters, digits and C(_.:@+-). It has no effect on a secret that is given.
+        type: str
+      proven:
+        description:
+          - Whether somebody vouches that the user's app shows right codes, where O(require_proof) would ask for it.
+            Useful where the secret comes from a store and was proven on another host.
+        type: bool
+        default: false
+      devices:
+        description:
+          - Further devices of the user, each with a secret of its own. Devices that are not listed stay.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          name:
+            description: What the device is called. Up to 64 letters, digits and C(_.:@+-).
+            type: str
+            required: true
+          state:
+            description: V(absent) removes the device, and leaves the others.
+            type: str
+            choices: [present, absent]
+            default: present
+          secret:
+            description: As O(users[].secret), for the device.
+            type: str
+      recovery_codes:
+        description:
+          - A name for a set of ten recovery codes, to be kept on paper. Where it is not that of the last set, the host
+            makes a new one, and codes of the old one stop to be right. A run with the same name makes none, and gives
+            no used code back.
+          - Each is right once, in their order, in the place of a code of the app. They are as long as O(otp_digits)
+            says, and need a O(window) of V(1) at least. With a larger one, some may be skipped.
+          - An empty text removes the set.
+        type: str
   otp_digits:
     description: The length of a code, V(6) to V(8).
     type: int
@@ -137,6 +177,20 @@ options:
         description: The bound on the error of the clock, in seconds, more than 0 and at most 30.
         type: float
         default: 1.0
+  require_proof:
+    description:
+      - Whether sshd begins to ask an account for codes only once one of its codes was right, at a login to another
+        service or by M(fleet.auth.twofactor_verify). Otherwise the run is refused, and names the accounts.
+    type: bool
+    default: true
+  renew:
+    description:
+      - What happens to people's apps when O(otp_digits) or O(interval) changes. With V(never) such a change is refused
+        and names those who would have to set up their apps anew. With V(changed) it is made. Secrets stay, so it is
+        enough to read the new enrolment sheet.
+    type: str
+    choices: [never, changed]
+    default: never
   purge_credentials:
     description: With O(enabled=false), whether the credentials are removed as well. Everybody has to enrol anew then.
     type: bool

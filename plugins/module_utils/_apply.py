@@ -21,7 +21,7 @@ import signal
 import time
 import typing as t
 
-from ansible_collections.fleet.auth.plugins.module_utils import _changes, _journal
+from ansible_collections.fleet.auth.plugins.module_utils import _changes, _files, _journal
 
 LOCK_SECONDS = 10.0
 
@@ -29,7 +29,6 @@ _SSHD = "/usr/sbin/sshd"
 _PID_FILE = "/run/sshd.pid"
 _RELOAD_SECONDS = 5.0
 _UNITS = ("ssh.service", "sshd.service")
-_SECRET_BYTES = 20  # as long as the hash of RFC 4226, section 4, R6
 _CREDENTIAL_LOCK_SECONDS = 5.0
 _STALE_SECONDS = 60.0
 
@@ -66,9 +65,33 @@ def exclusive() -> t.Iterator[None]:
                 time.sleep(0.1)
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode("ascii"))
-        yield
+        with _survived():
+            yield
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _survived() -> t.Iterator[None]:
+    """Have a process that frees the credentials should this one be killed: until then nobody's code would be right."""
+    reader, writer = os.pipe()
+    survivor = os.fork()
+    if survivor == 0:
+        try:
+            os.setsid()
+            os.close(writer)
+            if not os.read(reader, 1):
+                _free_credentials()
+        finally:
+            os._exit(0)
+    os.close(reader)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(BrokenPipeError):
+            os.write(writer, b".")
+        os.close(writer)
+        os.waitpid(survivor, 0)
 
 
 @contextlib.contextmanager
@@ -86,7 +109,7 @@ def applied(plan: _changes.Plan, actions: Actions, rollback_after: int) -> t.Ite
         _arm(_journal.render(undos, token, time.clock_gettime(time.CLOCK_BOOTTIME)), actions, rollback_after)
     except (OSError, ApplyError) as error:
         with contextlib.suppress(OSError):
-            _unlink(_journal.PATH)
+            _files.unlink(_journal.PATH)
             _clean_up(actions)
         for _function, *arguments in reversed([undo for undo in undos if undo[0] == "unmake"]):
             with contextlib.suppress(OSError):
@@ -131,8 +154,8 @@ def confirm(token: str, actions: Actions) -> bool:
     pending = pending_change()
     if pending is None or pending[0] != token:
         return False
-    _unlink(_journal.PATH)
-    _sync_directory(_journal.PATH)
+    _files.unlink(_journal.PATH)
+    _files.sync_directory(_journal.PATH)
     # It stays now, whatever happens here; what cannot be removed, the next run removes.
     with contextlib.suppress(OSError):
         _clean_up(actions)
@@ -173,13 +196,13 @@ def _stage(changes: t.Sequence[_changes.Change], undos: list[_journal.Undo]) -> 
             continue
         if not os.path.isdir(os.path.dirname(change.path)):
             undos.append(("unmake", os.path.dirname(change.path)))
-        new = _journal.staged(change.path, number)
+        new = _files.staged(change.path, number)
         old = f"{new}.old"
         if isinstance(change, _changes.Remove):
             steps.append(_rename_step(change.path, old))
             undos.append(("unremove", old, change.path))
         elif isinstance(change, _changes.Write):
-            _write(new, change.content.encode("utf-8", "surrogateescape"), change.mode, change.uid, change.gid)
+            _files.write(new, change.content.encode("utf-8", "surrogateescape"), change.mode, change.uid, change.gid)
             steps.append(_rename_step(new, change.path))
             if change.path in latest or os.path.exists(change.path):
                 os.link(latest.get(change.path, change.path), old)
@@ -188,14 +211,14 @@ def _stage(changes: t.Sequence[_changes.Change], undos: list[_journal.Undo]) -> 
                 undos.append(("uncreate", new, change.path))
             latest[change.path] = new
         elif change.new:
-            _write(new, _new_credential(change), 0o600, 0, 0)
+            _files.write(new, change.text(None, _make_key).encode("ascii"), 0o600, 0, 0)
             steps.append(_rename_step(new, change.path))
             undos.append(("unenrol", new, change.path))
         else:
             steps.append(_update_step(change, new, old))
             undos.append(("unrenew", new, old, change.path))
     for directory in {os.path.dirname(undo[-1]) for undo in undos}:
-        _sync_directory(os.path.join(directory, ""))
+        _files.sync_directory(os.path.join(directory, ""))
     return steps
 
 
@@ -222,18 +245,18 @@ def _arm(script: str, actions: Actions, rollback_after: int) -> None:
             raise ApplyError(f"systemd starts no timer that would put the host back: {error.strip()}.")
     if os.path.isdir(_journal.SYSTEMD):
         os.makedirs(os.path.dirname(_journal.BOOT_LINK), mode=0o755, exist_ok=True)
-        _replace(_journal.BOOT_UNIT, _journal.BOOT_UNIT_TEXT.encode("ascii"), 0o644)
+        _files.replace(_journal.BOOT_UNIT, _journal.BOOT_UNIT_TEXT.encode("ascii"), 0o644)
         with contextlib.suppress(FileExistsError):
             os.symlink(_journal.BOOT_UNIT, _journal.BOOT_LINK)
     os.makedirs(os.path.dirname(_journal.PATH), mode=0o700, exist_ok=True)
-    _replace(_journal.PATH, script.encode("utf-8", "surrogateescape"), 0o700)
+    _files.replace(_journal.PATH, script.encode("utf-8", "surrogateescape"), 0o700)
 
 
 def _clean_up(actions: Actions) -> None:
     """Remove what a change needed that has come to its end."""
     _stop_timer(actions)
     for path in (_journal.BOOT_LINK, _journal.BOOT_UNIT):
-        _unlink(path)
+        _files.unlink(path)
     _sweep()
     with contextlib.suppress(OSError):
         os.rmdir(os.path.dirname(_journal.PATH))
@@ -241,15 +264,21 @@ def _clean_up(actions: Actions) -> None:
 
 def _sweep() -> None:
     """Remove what was laid ready for a change, or kept from it, and the locks of runs that were killed."""
-    for path in glob.glob(_journal.CREDENTIAL_LOCKS):
-        if os.path.getsize(path):
-            _unlink(path)
+    _free_credentials()
     for directory in _journal.STAGING_DIRECTORIES:
         for path in glob.glob(f"{directory}/{_journal.STAGED}"):
             if os.path.isdir(path):
                 shutil.rmtree(path)
             else:
-                _unlink(path)
+                _files.unlink(path)
+
+
+def _free_credentials() -> None:
+    """Remove the locks of runs that were killed. Those of logins are empty."""
+    for path in glob.glob(_journal.CREDENTIAL_LOCKS):
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.getsize(path):
+                os.unlink(path)
 
 
 def _stop_timer(actions: Actions) -> None:
@@ -263,39 +292,9 @@ def _stop_timer(actions: Actions) -> None:
 def _rename_step(source: str, target: str) -> _Step:
     def step(_actions: Actions) -> None:
         os.rename(source, target)
-        _sync_directory(target)
+        _files.sync_directory(target)
 
     return step
-
-
-def _write(path: str, content: bytes, mode: int, uid: int, gid: int) -> None:
-    """Make a file that nobody reads yet, and have it on the disk."""
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    _unlink(path)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fchown(file.fileno(), uid, gid)
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-    except OSError as error:
-        # For a person who has to make room.
-        error.filename = path
-        raise
-
-
-def _replace(path: str, content: bytes, mode: int) -> None:
-    """Readers see the old file or the new one, and so does a host that loses its power."""
-    temporary = _journal.staged(path, 0)
-    try:
-        _write(temporary, content, mode, 0, 0)
-        os.rename(temporary, path)
-    except OSError:
-        _unlink(temporary)
-        raise
-    _sync_directory(path)
 
 
 def _make_directory(change: _changes.MakeDirectory) -> None:
@@ -304,48 +303,46 @@ def _make_directory(change: _changes.MakeDirectory) -> None:
     os.chmod(change.path, change.mode)
 
 
-def _sync_directory(path: str) -> None:
-    descriptor = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _unlink(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-
-
 # Credentials
 
 
-def _new_credential(change: _changes.Enrol) -> bytes:
-    return change.text(None, secrets.token_bytes(_SECRET_BYTES)).encode("ascii")
+def _make_key() -> bytes:
+    return secrets.token_bytes(_changes.KEY_BYTES)
 
 
 def _update_step(change: _changes.Enrol, new: str, old: str) -> _Step:
     def step(_actions: Actions) -> None:
         with _credential_lock(change.path):
-            text = change.text(_read_credential(change.path), b"")
-            _write(new, text.encode("ascii"), 0o600, 0, 0)
+            text = change.text(_read_credential(change.path), _make_key)
+            _files.write(new, text.encode("ascii"), 0o600, 0, 0)
             os.link(new, f"{new}.kept")
             os.link(change.path, old)
             os.rename(new, change.path)
-        _sync_directory(change.path)
+        _files.sync_directory(change.path)
 
     return step
 
 
-def use_code(path: str, use: t.Callable[[str], str | None]) -> bool:
-    """Let `use` take a code from a credential file: it gets the text, and returns it with the code used up."""
+def rewrite_credential(path: str, rewrite: t.Callable[[str], str | None]) -> bool:
+    """Let `rewrite` change a credential file between two logins: it gets the text, and returns another one or None."""
     with _credential_lock(path):
-        used = use(_read_credential(path))
-        if used is not None:
-            _write(f"{path}.new", used.encode("ascii"), 0o600, 0, 0)
+        text = rewrite(_read_credential(path))
+        if text is not None:
+            _files.write(f"{path}.new", text.encode("ascii"), 0o600, 0, 0)
             os.rename(f"{path}.new", path)
-            _sync_directory(path)
-    return used is not None
+            _files.sync_directory(path)
+    return text is not None
+
+
+def start_timer(timer: str, files: t.Mapping[str, tuple[str, int]], actions: Actions) -> None:
+    """Install the files, by path with text and mode, and start the timer that is one of them, now and at each boot."""
+    for path, (text, mode) in files.items():
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        _files.replace(path, text.encode("ascii"), mode)
+    for words in (["daemon-reload"], ["enable", "--quiet", "--now", timer]):
+        code, _out, error = actions.run(["systemctl", *words])
+        if code != 0:
+            raise ApplyError(f"systemd does not start {timer}: {error.strip()}.")
 
 
 def _read_credential(path: str) -> str:
@@ -361,8 +358,8 @@ def _credential_lock(path: str) -> t.Iterator[None]:
     finds it, which is never at the same time.
     """
     lock = f"{path}.lock"
-    ready = _journal.staged(lock, 0)
-    _write(ready, b"fleet.auth\n", 0o600, 0, 0)
+    ready = _files.staged(lock, 0)
+    _files.write(ready, b"fleet.auth\n", 0o600, 0, 0)
     deadline = time.monotonic() + _CREDENTIAL_LOCK_SECONDS
     while True:
         try:
@@ -372,7 +369,7 @@ def _credential_lock(path: str) -> t.Iterator[None]:
             with contextlib.suppress(FileNotFoundError):
                 status = os.stat(lock)
                 if status.st_size or time.time() - status.st_mtime > _STALE_SECONDS:
-                    _unlink(lock)
+                    _files.unlink(lock)
                     continue
             if time.monotonic() > deadline:
                 raise ApplyError(f"{lock} is held by a login that does not end; run again.") from None
@@ -380,8 +377,8 @@ def _credential_lock(path: str) -> t.Iterator[None]:
     try:
         yield
     finally:
-        _unlink(lock)
-        _unlink(ready)
+        _files.unlink(lock)
+        _files.unlink(ready)
 
 
 # sshd

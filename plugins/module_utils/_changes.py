@@ -10,6 +10,9 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.fleet.auth.plugins.module_utils import _oath
+from ansible_collections.fleet.auth.plugins.module_utils._settings import User
+
+KEY_BYTES = _oath.KEY_BYTES
 
 
 @dataclass(frozen=True)
@@ -40,23 +43,21 @@ class MakeDirectory:
 
 @dataclass(frozen=True)
 class Enrol:
-    """Give a user a credential, or bring it to this key and interval; without a key a new user gets a random one."""
+    """Give a user a credential, or bring it to what is wanted and to this interval in seconds."""
 
-    user: str
+    user: User
     interval: int
-    key: bytes | None = field(default=None, repr=False)
     new: bool = False
+    """Whether there is no credential file yet."""
 
     @property
     def path(self) -> str:
         """The credential file."""
-        return _oath.credential_path(self.user)
+        return _oath.credential_path(self.user.name)
 
-    def text(self, before: str | None, random_key: bytes) -> str:
+    def text(self, before: str | None, make_key: t.Callable[[], bytes]) -> str:
         """The credential file as it shall be, from what it is at that moment."""
-        if before is None:
-            return _oath.new_credential(self.user, self.key or random_key, self.interval)
-        return _oath.update_credential(before, self.user, self.key, self.interval)
+        return _oath.revise(before, self.user, self.interval, make_key)
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ class Plan:
     refusals: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     missing_packages: tuple[str, ...] = ()
+    to_enrol: tuple[str, ...] = ()
+    """The users whose apps have to be set up, or set up anew, because of it."""
 
     @property
     def changed(self) -> bool:

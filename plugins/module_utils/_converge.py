@@ -113,7 +113,6 @@ def _look_and_plan(module: AnsibleModule, settings: Settings) -> tuple[HostState
 def _result(
     settings: Settings, before: HostState, after: HostState, plan: _changes.Plan, confirmation: str = ""
 ) -> dict[str, t.Any]:
-    new = [change.user for change in plan.changes if isinstance(change, _changes.Enrol) and change.new]
     return {
         "diff": _report.diff(plan, before),
         "changes": [*(["put back what nobody confirmed"] if before.pending else []), *_report.changes(plan)],
@@ -121,6 +120,6 @@ def _result(
         "missing_packages": list(plan.missing_packages),
         "os_family": before.os_family,
         "confirmation": confirmation,
-        "new_secrets": new,
+        "to_enrol": list(plan.to_enrol),
         **_report.status(settings, after),
     }

@@ -52,7 +52,7 @@ uncreate() {
 
 # unenrol NEW PATH: the same for a credential, which stays if somebody has logged in with it
 unenrol() {
-    if [ ! -e "$1" ] && ! grep -qE '^([^[:space:]]+[[:space:]]+){4}' "$2" 2>/dev/null; then
+    if [ ! -e "$1" ] && ! grep -qE '^[^#[:space:]]+[[:space:]]+([^[:space:]]+[[:space:]]+){3}' "$2" 2>/dev/null; then
         rm -f "$2" || give_up
     fi
 }
@@ -145,12 +145,6 @@ main() {{
 
 main "$@"
 """
-
-
-def staged(path: str, number: int) -> str:
-    """The name under which the content of a step is laid ready, on the same file system."""
-    directory, _slash, name = path.rpartition("/")
-    return f"{directory}/.{name}.fleet-auth-{number}"
 
 
 def token_of(script: str) -> str:

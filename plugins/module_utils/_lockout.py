@@ -10,8 +10,8 @@ import ipaddress
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.fleet.auth.plugins.module_utils import _oath, _pam, _sshd
-from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings, User
+from ansible_collections.fleet.auth.plugins.module_utils import _pam, _sshd
+from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
 from ansible_collections.fleet.auth.plugins.module_utils._state import COCKPIT_DISALLOWED, Account, HostState
 
 
@@ -31,6 +31,15 @@ def in_scope(settings: Settings, name: str, groups: t.Collection[str], enrolled:
     if settings.scope == "groups":
         return bool(set(groups) & set(settings.scope_groups))
     return settings.scope == "everyone" or name in enrolled
+
+
+def let_off(settings: Settings, state: HostState, enrolled: t.Collection[str]) -> list[str]:
+    """The enrolled accounts that need a code and that the switch passes, since it goes by names and has lost theirs."""
+    asked = _pam.asked_users(state.text(_pam.SWITCH))
+    if settings.scope != "enrolled" or asked is None:
+        return []
+    accounts = [account for name, account in state.accounts.items() if name not in asked]
+    return sorted(one.name for one in accounts if in_scope(settings, one.name, one.groups, enrolled))
 
 
 def lockouts(
@@ -54,47 +63,31 @@ def lockouts(
             yield Lockout(account.name, tuple(lost), _no_credential(state, account.name, lost))
 
 
-def credential_problems(settings: Settings, state: HostState) -> t.Iterator[str]:
-    """Every account whose credential file lets nobody in, or would let the account off because it is gone."""
-    asked = (state.text(_pam.SCOPE_USERS) or "").split() if settings.scope == "enrolled" else ()
-    for name in sorted({*state.credentials, *asked} & set(state.accounts)):
-        user = settings.user(name)
-        if user is None or user.present:
-            yield from _credential_problem(settings, state, name, user)
-
-
-def _credential_problem(settings: Settings, state: HostState, name: str, user: User | None) -> t.Iterator[str]:
-    file = state.credentials.get(name)
-    credential = f"the credential of {name} on {state.hostname}, {_oath.credential_path(name)},"
-    if file is None:
-        if user is None and in_scope(settings, name, state.accounts[name].groups, {name}):
+def unproven(
+    settings: Settings, state: HostState, enrolled: t.Collection[str], proven: t.Collection[str]
+) -> t.Iterator[str]:
+    """Every account that would need a code for sshd, and nobody has seen one of its codes be right."""
+    for account in state.accounts.values():
+        name, host = account.name, state.hostname
+        if (
+            name not in proven
+            and in_scope(settings, name, account.groups, enrolled)
+            and not _comes_from_exempt_address(settings, state, account)
+            and any(_ways_in(account))
+        ):
             yield (
-                f"{credential} is gone, which must not let {name} off: every code is denied. Restore the file, enrol "
-                f"{name} anew with users, or take {name} out with state: absent."
+                f"{name} logs in to sshd on {host}, and no code of {name} was right there yet. Run with ssh false, "
+                f"hand out the enrolment sheet, and prove a code: ansible-playbook fleet.auth.verify -e user={name}. "
+                f"Or vouch for {name} with proven: true in users, or for everyone with require_proof: false."
             )
-        return
-    try:
-        tokens = _oath.parse_credential(file.content, name)
-    except _oath.CredentialError as error:
-        yield f"{credential} {error}: every code is denied. Restore the file, or remove it and enrol {name} anew."
-        return
-    if user and all(token.interval is None for token in tokens):
-        yield f"{credential} holds no time-based token. Add one, or remove the file and enrol {name} anew."
 
 
 def _from_sshd(settings: Settings, state: HostState, account: Account, enrolled: bool) -> Lockout | None:
-    sshd, name, host = account.sshd, account.name, state.hostname
-    root_login = sshd.first("permitrootlogin") if account.uid == 0 else "yes"
-    admitted = root_login != "no" and _sshd.admits(sshd, name, account.groups)
-    by_key = admitted and account.has_key and sshd.on("pubkeyauthentication")
-    by_password = (
-        admitted
-        and account.has_password
-        and root_login == "yes"
-        and (sshd.on("passwordauthentication") or sshd.on("kbdinteractiveauthentication"))
-    )
+    name, host = account.name, state.hostname
+    by_key, by_password = _ways_in(account)
     if not by_key and not by_password:
         return None
+    root_login = _root_login(account)
     who = f"{name}, as whom Ansible connects," if state.connection and state.connection.user == name else name
     if root_login != "yes":
         line = _sshd.setting_line(state.texts(_sshd.CONFIG), "PermitRootLogin")
@@ -117,6 +110,24 @@ def _from_sshd(settings: Settings, state: HostState, account: Account, enrolled:
     else:
         return None
     return Lockout(name, ("sshd",), message)
+
+
+def _ways_in(account: Account) -> tuple[bool, bool]:
+    """Whether the account gets in to sshd by a key, and by a password."""
+    sshd, root_login = account.sshd, _root_login(account)
+    admitted = root_login != "no" and _sshd.admits(sshd, account.name, account.groups)
+    by_key = admitted and account.has_key and sshd.on("pubkeyauthentication")
+    by_password = (
+        admitted
+        and account.has_password
+        and root_login == "yes"
+        and (sshd.on("passwordauthentication") or sshd.on("kbdinteractiveauthentication"))
+    )
+    return by_key, by_password
+
+
+def _root_login(account: Account) -> str:
+    return account.sshd.first("permitrootlogin") if account.uid == 0 else "yes"
 
 
 def _no_credential(state: HostState, who: str, services: t.Sequence[str], name: str | None = None) -> str:

@@ -9,7 +9,12 @@ A credential file has one token a line, as liboath's usersfile has it::
     TYPE USER PIN HEXKEY [COUNTER LAST-CODE TIMESTAMP]
 
 The last three fields are what a login wrote: they keep a used code used, so they are never dropped from a line whose
-key stays.
+key stays. pam_oath keeps comments, so one in front of a token says what that is::
+
+    # fleet.auth renewal=NAME          the user's phone, since it was renewed under this name
+    # fleet.auth device=NAME           a further device
+    # fleet.auth recovery-codes=NAME   the set of recovery codes of this name, event-based
+    # fleet.auth pass=TIME             one code, event-based, until that time (ISO 8601, UTC)
 """
 
 from __future__ import annotations
@@ -21,7 +26,7 @@ import struct
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
+from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings, User
 
 DIRECTORY = "/etc/oath"
 MODULE = "pam_oath.so"
@@ -32,6 +37,11 @@ REQUIRED_IN_MODULE = b"${USER}"
 _TYPE = re.compile(r"HOTP(?:/(?:E|T(?P<interval>30|60))(?:/(?P<digits>[678]))?)?")
 _FIELD = re.compile(r"[^ \t\r]+")
 _HISTORY = re.compile(r"[0-9]{1,19} [0-9]+ [0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}L")
+_LABEL = re.compile(r"# fleet\.auth (renewal|device|recovery-codes|pass)=(\S+)")
+KEY_BYTES = 20
+"""How long the keys are that a host makes: as long as the hash of RFC 4226; section 4, R6."""
+RECOVERY_CODES = 10
+"""How many recovery codes a set has."""
 # strftime format of the last field of a line.
 LAST_USED = "%Y-%m-%dT%H:%M:%SL"
 
@@ -68,15 +78,35 @@ class Token:
     counter: int = 0
     last_code: str | None = field(default=None, repr=False)
     last_used: str | None = None
+    label: str = ""
+    """What the token is, as the comment in front of it says; nothing where there is none."""
+    name: str = ""
+    """Of which name that is."""
+
+    @property
+    def is_phone(self) -> bool:
+        """Whether it is the user's first device."""
+        return self.interval is not None and self.label in ("", "renewal")
+
+    @property
+    def is_device(self) -> bool:
+        """Whether an app makes its codes, which are not on paper."""
+        return self.label not in ("recovery-codes", "pass")
+
+    @property
+    def recovery_codes_left(self) -> range:
+        """Which of the recovery codes have not been used, counted from 0; they are used in order."""
+        return range(0 if self.last_code is None else self.counter + 1, RECOVERY_CODES)
 
     def render(self) -> str:
-        """The line, without its line end."""
+        """The line, after the comment that belongs to it if there is one, without a line end."""
         kind = "HOTP/E" if self.interval is None else f"HOTP/T{self.interval}"
         digits = f"/{self.digits}" if self.digits else ""
         fields = [kind + digits, self.user, self.pin, self.key.hex()]
         if self.last_code is not None:
             fields += [str(self.counter), self.last_code, str(self.last_used)]
-        return " ".join(fields)
+        label = f"# fleet.auth {self.label}={self.name}\n" if self.label else ""
+        return label + " ".join(fields)
 
 
 def credential_path(user: str) -> str:
@@ -95,45 +125,87 @@ def code_rules(switch: str) -> CodeRules | None:
     return CodeRules(window=int(found.group(1)), digits=int(found.group(2))) if found else None
 
 
-def new_credential(user: str, key: bytes, interval: int) -> str:
-    """The file of a user who has one time-based token that was never used."""
-    return Token(user=user, key=key, interval=interval).render() + "\n"
-
-
 def parse_credential(text: str, user: str) -> tuple[Token, ...]:
     """Read a user's tokens.
 
     Raises CredentialError where the file holds no token, or a line that is not a token of this user: pam_oath passes
-    over such a line, and rewrites the file without it at the next login.
+    over such a line.
     """
-    tokens = tuple(
-        _parse_line(line, number, user) for number, line in enumerate(text.split("\n"), start=1) if _holds_token(line)
-    )
+    tokens = tuple(part.token for part in _parts(text, user) if part.token)
     if not tokens:
         raise CredentialError("holds no token")
     return tokens
 
 
-def update_credential(text: str, user: str, key: bytes | None, interval: int) -> str:
-    """Give the first time-based token the interval and, if one is given, the key; the PAM line says how long codes are.
+def revise(text: str | None, wanted: User, interval: int, make_key: t.Callable[[], bytes]) -> str:
+    """Bring a credential file to what is wanted of this user; `text` is None where there is no file yet.
 
-    A line that is right already stays as it is, byte for byte, and so does every other line. A new key starts with no
-    history; a new interval keeps what is known of the last code.
+    What is right already stays as it is, byte for byte, and so does every token that is not named. A key that stays
+    keeps its history, also where its interval changes; the PAM line says how long codes are. Raises CredentialError.
     """
-    lines = text.split("\n")
-    for number, line in enumerate(lines, start=1):
-        if not _holds_token(line):
-            continue
-        token = _parse_line(line, number, user)
-        if token.interval is None:
-            continue
-        wanted = replace(token, interval=interval, digits=None)
-        if key is not None and key != token.key:
-            wanted = Token(user=user, key=key, interval=interval, pin=token.pin)
-        if wanted != token:
-            lines[number - 1] = wanted.render()
-        return "\n".join(lines)
-    raise CredentialError("holds no time-based token")
+
+    def brought_to(token: Token | None, key: bytes | None, due: bool = False) -> Token:
+        if token is None:
+            return Token(wanted.name, key or make_key(), interval)
+        if key not in (None, token.key) or (due and key is None):
+            token = replace(token, key=key or make_key(), counter=0, last_code=None, last_used=None)
+        return replace(token, interval=interval, digits=None)
+
+    parts = [_Part("", None)] if text is None else _parts(text, wanted.name)
+    tokens = [part.token for part in parts if part.token]
+    phone = next((token for token in tokens if token.is_phone), None)
+    if phone is None and text is not None:
+        raise CredentialError("holds no time-based token")
+    new = brought_to(phone, wanted.secret, phone is not None and wanted.renew not in (None, phone.name))
+    _put(parts, phone, replace(new, label="renewal", name=wanted.renew) if wanted.renew else new)
+    for device in wanted.devices:
+        old = next((token for token in tokens if (token.label, token.name) == ("device", device.name)), None)
+        new = replace(brought_to(old, device.secret), label="device", name=device.name)
+        _put(parts, old, new if device.present else None)
+    if wanted.recovery_codes is not None:
+        old = next((token for token in tokens if token.label == "recovery-codes"), None)
+        if old is None or old.name != wanted.recovery_codes:
+            new = Token(wanted.name, make_key(), None, label="recovery-codes", name=wanted.recovery_codes)
+            _put(parts, old, new if wanted.recovery_codes else None)
+    return "\n".join(part.text for part in parts)
+
+
+def with_pass(text: str, user: str, key: bytes, until: str) -> str:
+    """Give a user a pass, in the place of the last one: the first code of an event-based token."""
+    parts = _parts(text, user)
+    old = next((part.token for part in parts if part.token and part.token.label == "pass"), None)
+    _put(parts, old, Token(user, key, None, label="pass", name=until))
+    return "\n".join(part.text for part in parts)
+
+
+class _Part(t.NamedTuple):
+    """A token, as it stands in the file with the comment that belongs to it; or a line that is none."""
+
+    text: str
+    token: Token | None
+
+
+def _parts(text: str, user: str) -> list[_Part]:
+    parts: list[_Part] = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        token = _parse_line(line, number, user) if line.strip() and not line.startswith("#") else None
+        label = _LABEL.fullmatch(parts[-1].text) if token and parts else None
+        if token and label:
+            parts[-1] = _Part(f"{label[0]}\n{line}", replace(token, label=label[1], name=label[2]))
+        else:
+            parts.append(_Part(line, token))
+    return parts
+
+
+def _put(parts: list[_Part], old: Token | None, new: Token | None) -> None:
+    """Put a token in the place of another; without that one, at the end."""
+    made = [] if new is None else [_Part(new.render(), new)]
+    if old is None and made:
+        end = len(parts) - (not parts[-1].text)
+        parts[end:] = [*made, _Part("", None)]
+    elif old != new:
+        place = next(number for number, part in enumerate(parts) if part.token == old)
+        parts[place : place + 1] = made
 
 
 def hotp(key: bytes, counter: int, digits: int) -> str:
@@ -152,15 +224,12 @@ def use_code(text: str, user: str, code: str, rules: CodeRules, clock: Clock) ->
     """
     if len(code) != rules.digits or not code.isascii() or not code.isdigit():
         return None
-    lines = text.split("\n")
-    for number, line in enumerate(lines, start=1):
-        if not _holds_token(line):
-            continue
-        token = _parse_line(line, number, user)
+    parts = _parts(text, user)
+    for token in [part.token for part in parts if part.token]:
         counter = _matching_counter(token, code, rules.window, clock.seconds)
         if counter is not None:
-            lines[number - 1] = replace(token, counter=counter, last_code=code, last_used=clock.local).render()
-            return "\n".join(lines)
+            _put(parts, token, replace(token, counter=counter, last_code=code, last_used=clock.local))
+            return "\n".join(part.text for part in parts)
     return None
 
 
@@ -181,10 +250,6 @@ def _matching_counter(token: Token, code: str, window: int, now: float) -> int |
 
 def _step_of(key: bytes, steps: t.Iterable[int], code: str) -> int | None:
     return next((step for step in steps if hmac.compare_digest(hotp(key, step, len(code)), code)), None)
-
-
-def _holds_token(line: str) -> bool:
-    return bool(line.strip()) and not line.startswith("#")
 
 
 def _parse_line(line: str, number: int, user: str) -> Token:

@@ -19,10 +19,9 @@ DIRECTORY = "/etc/pam.d"
 SWITCH = f"{DIRECTORY}/twofactor"
 KEY_ACCEPTED = "/usr/libexec/fleet-auth/ssh-key-accepted"
 TALLY_DIRECTORY = "/run/fleet-auth/faillock"
-SCOPE_USERS = "/etc/security/twofactor-users"
 EXEMPT_ORIGINS = "/etc/security/twofactor-access.conf"
 NEXT = ".next"
-"""What is added to the names of the lists that a switch goes by until the old ones are replaced."""
+"""What is added to the name of a list that a switch goes by until the old one is replaced."""
 
 _BEGIN = "# BEGIN fleet.auth twofactor: in place of the next line"
 _REPLACED = "#| "
@@ -120,11 +119,11 @@ def unprotect(service: str, text: str) -> str:
     return "\n".join([*lines[:begin], replaced, *lines[end + 1 :]])
 
 
-def switch(settings: Settings, code_line: str, suffix: str = "") -> str:
+def switch(settings: Settings, enrolled: t.Iterable[str], code_line: str, suffix: str = "") -> str:
     """The code step: who skips it, the tally of wrong codes, and the module that asks for the code.
 
-    `suffix` is added to the names of the lists that it goes by. Only a rule that succeeds lets anybody skip the code,
-    so a list that is missing asks everyone.
+    `enrolled` are the accounts in scope where the scope is `enrolled`; `suffix` is added to the name of the list of
+    origins. Only rules that succeed let anybody skip the code, so a rule or a list that is damaged asks everyone.
     """
     lock = settings.lockout
     tally = (
@@ -143,10 +142,7 @@ def switch(settings: Settings, code_line: str, suffix: str = "") -> str:
     if settings.scope == "groups":
         lines.append(_skip_line(f"user notingroup {':'.join(settings.scope_groups)}"))
     elif settings.scope == "enrolled":
-        lines.append(
-            "auth [success=done default=ignore] pam_listfile.so "
-            f"item=user sense=deny file={SCOPE_USERS}{suffix} onerr=fail quiet"
-        )
+        lines += _skip_unless_named(sorted(enrolled))
     lines += [
         f"auth requisite pam_faillock.so preauth silent {tally}",
         f"auth [success=1 default=ignore] {code_line}",
@@ -167,6 +163,17 @@ def excepted_services(switch_text: str | None) -> frozenset[str]:
     return frozenset(name for names in found for name in names.split(":"))
 
 
+def asked_users(switch_text: str | None) -> frozenset[str] | None:
+    """The accounts that the code step names as those whom it asks; None where it does not go by names."""
+    found = re.findall(r"^auth .* user notin (\S+)", switch_text or "", re.MULTILINE)
+    return frozenset(name for names in found for name in names.split(":") if name) if found else None
+
+
+def recovered_users(switch_text: str | None) -> frozenset[str]:
+    """The accounts that twofactor-recover has let off."""
+    return frozenset(re.findall(r"^auth .* quiet user = (\S+)$", switch_text or "", re.MULTILINE))
+
+
 def asks_for_code(switch_text: str | None, module: str) -> bool:
     """Whether the text, if it is a code step at all, asks anybody for a code."""
     return switch_text is not None and any(
@@ -178,11 +185,6 @@ def passes_everyone(switch_text: str | None) -> bool:
     """Whether the text is a code step that does nothing, as PASS_THROUGH does or an empty one."""
     lines = (line.partition("#")[0] for line in (switch_text or "#").split("\n"))
     return switch_text is not None and all("pam_permit.so" in line for line in lines if line.strip())
-
-
-def scope_users(users: t.Iterable[str]) -> str:
-    """The list of pam_listfile(8): one name a line."""
-    return "".join(f"{user}\n" for user in sorted(users))
 
 
 def exempt_origins(settings: Settings) -> str:
@@ -198,14 +200,31 @@ def _skip_line(condition: str) -> str:
 
 
 def _skip(condition: str, names: t.Sequence[str]) -> t.Iterator[str]:
+    for listed in _lists(names):
+        yield _skip_line(f"{condition} {listed}")
+
+
+def _skip_unless_named(names: t.Sequence[str]) -> t.Iterator[str]:
+    """Whoever is in none of the lists skips the code. A line that does not succeed ends the search: the code is asked.
+
+    No account is in a list that is a colon alone, so with no names nobody is asked.
+    """
+    *others, last = list(_lists(names)) or [":"]
+    for rest, listed in zip(range(len(others), 0, -1), others):
+        yield f"auth [success=ignore default={rest}] pam_succeed_if.so quiet user notin {listed}"
+    yield _skip_line(f"user notin {last}")
+
+
+def _lists(names: t.Sequence[str]) -> t.Iterator[str]:
+    """The lists of pam_succeed_if(8), as many as it takes for each to fit into a line."""
     chunk: list[str] = []
     for name in names:
         if chunk and len(":".join([*chunk, name])) > PAM_LINE:
-            yield _skip_line(f"{condition} {':'.join(chunk)}")
+            yield ":".join(chunk)
             chunk = []
         chunk.append(name)
     if chunk:
-        yield _skip_line(f"{condition} {':'.join(chunk)}")
+        yield ":".join(chunk)
 
 
 def _step(line: str) -> _Step | None:

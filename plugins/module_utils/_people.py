@@ -2,17 +2,18 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is done for one person at a time: check a code, read the secret for an enrolment."""
+"""What is done for one person at a time: check a code, read the secret for an enrolment, give a pass."""
 
 from __future__ import annotations
 
 import base64
 import os
+import secrets
 import time
 import typing as t
 
-from ansible_collections.fleet.auth.plugins.module_utils import _apply, _host, _oath, _pam
-from ansible_collections.fleet.auth.plugins.module_utils._converge import require_root
+from ansible_collections.fleet.auth.plugins.module_utils import _apply, _host, _journal, _oath, _pam, _passes
+from ansible_collections.fleet.auth.plugins.module_utils._converge import actions_of, require_root
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -22,8 +23,7 @@ def verify(module: AnsibleModule) -> None:
     """Say whether a code is right, and use it up."""
     require_root(module)
     user, code, host = module.params["user"], module.params["code"], os.uname().nodename
-    switch = _host.read_file(_pam.SWITCH)
-    rules = _oath.code_rules(switch.content) if switch else None
+    rules = _rules()
     if rules is None:
         module.fail_json(
             msg=f"Two-factor login is off on {host}: there is nothing to check a code against. Enable it first."
@@ -38,23 +38,73 @@ def verify(module: AnsibleModule) -> None:
 
     try:
         with _apply.exclusive():
-            valid = _apply.use_code(_oath.credential_path(user), use)
+            valid = _apply.rewrite_credential(_oath.credential_path(user), use)
     except (_apply.ApplyError, OSError) as error:
         module.fail_json(msg=f"The code of {user} cannot be checked on {host}: {error}")
     module.exit_json(changed=valid and not module.check_mode, valid=valid)
 
 
+def give_pass(module: AnsibleModule) -> None:
+    """Let a user in with one code, once, for some hours."""
+    require_root(module)
+    user, hours, host = module.params["user"], module.params["hours"], os.uname().nodename
+    low, high = _passes.HOURS
+    if not low <= hours <= high:
+        module.fail_json(msg=f"hours is {hours}; a pass lasts from {low} to {high}. Nothing was changed.")
+    rules = _rules()
+    if rules is None:
+        module.fail_json(msg=f"Two-factor login is off on {host}: {user} needs no pass.")
+    _tokens(module, user)
+    if not os.path.isdir(_journal.SYSTEMD):
+        module.fail_json(msg=f"systemd does not run on {host}, so nothing would end the pass of {user}.")
+    key = secrets.token_bytes(_oath.KEY_BYTES)
+    until = time.strftime(_passes.TIME_FORMAT, time.gmtime(time.time() + hours * 3600))
+    if module.check_mode:
+        module.exit_json(changed=True, until=until)
+    try:
+        with _apply.exclusive():
+            # What ends a pass comes first: without one it goes by itself.
+            _apply.start_timer(_passes.TIMER, _passes.FILES, actions_of(module))
+            _apply.rewrite_credential(_oath.credential_path(user), lambda text: _oath.with_pass(text, user, key, until))
+    except (_apply.ApplyError, OSError) as error:
+        module.fail_json(msg=f"{user} got no pass on {host}: {error}")
+    module.exit_json(changed=True, code=_oath.hotp(key, 0, rules.digits), until=until)
+
+
 def enrolments(module: AnsibleModule) -> None:
     """Return secrets. The only way by which they leave a host."""
     require_root(module)
-    found = []
+    found: list[dict[str, t.Any]] = []
+    rules = _rules()
     for user in module.params["users"]:
-        token = next((token for token in _tokens(module, user) if token.interval is not None), None)
-        if token is None:
+        tokens = _tokens(module, user)
+        phone = next((token for token in tokens if token.is_phone), None)
+        if phone is None:
             module.fail_json(msg=f"{user} has no time-based token on {os.uname().nodename}.")
-        secret = base64.b32encode(token.key).decode("ascii").rstrip("=")
-        found.append({"user": user, "secret": secret, "interval": token.interval})
+        devices = [phone, *(token for token in tokens if token.label == "device")]
+        found += (_enrolment(device, tokens, rules) for device in devices)
     module.exit_json(changed=False, enrolments=found)
+
+
+def _enrolment(device: _oath.Token, tokens: t.Sequence[_oath.Token], rules: _oath.CodeRules | None) -> dict[str, t.Any]:
+    codes = (token for token in tokens if token.label == "recovery-codes" and device.is_phone and rules)
+    return {
+        "user": device.user,
+        "device": device.name if device.label == "device" else "",
+        "secret": base64.b32encode(device.key).decode("ascii").rstrip("="),
+        "interval": device.interval,
+        "digits": rules.digits if rules else None,
+        "recovery_codes": [
+            {"number": counter + 1, "code": _oath.hotp(token.key, counter, t.cast(_oath.CodeRules, rules).digits)}
+            for token in codes
+            for counter in token.recovery_codes_left
+        ],
+    }
+
+
+def _rules() -> _oath.CodeRules | None:
+    switch = _host.read_file(_pam.SWITCH)
+    return _oath.code_rules(switch.content) if switch else None
 
 
 def _tokens(module: AnsibleModule, user: str) -> tuple[_oath.Token, ...]:

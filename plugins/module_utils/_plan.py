@@ -14,7 +14,15 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.fleet.auth.plugins.module_utils import _lockout, _oath, _pam, _recovery, _sshd
+from ansible_collections.fleet.auth.plugins.module_utils import (
+    _credentials,
+    _lockout,
+    _oath,
+    _pam,
+    _preflight,
+    _recovery,
+    _sshd,
+)
 from ansible_collections.fleet.auth.plugins.module_utils._changes import (
     Change,
     Enrol,
@@ -37,41 +45,6 @@ from ansible_collections.fleet.auth.plugins.module_utils._state import (
 def plan(settings: Settings, state: HostState, stranger: str) -> Plan:
     """Decide what brings the host to the wanted state. `stranger` is an address that is not exempt."""
     return (_Enable(settings, state, stranger) if settings.enabled else _Disable(settings, state)).plan()
-
-
-def enrolled_users(state: HostState) -> frozenset[str]:
-    """The accounts whose credential pam_oath can read."""
-    return frozenset(user for user in state.credentials if tokens_of(state, user))
-
-
-def tokens_of(state: HostState, user: str) -> tuple[_oath.Token, ...]:
-    """A user's tokens; none where the file is missing or damaged."""
-    file = state.credentials.get(user)
-    try:
-        return _oath.parse_credential(file.content, user) if file else ()
-    except _oath.CredentialError:
-        return ()
-
-
-def protected_services(state: HostState) -> tuple[str, ...]:
-    """The services whose file has our block."""
-    prefix = _pam.DIRECTORY + "/"
-    return tuple(
-        sorted(
-            path[len(prefix) :]
-            for path, file in state.files.items()
-            if path.startswith(prefix) and not file.link and _pam.is_protected(file.content)
-        )
-    )
-
-
-def _no_timer(settings: Settings, state: HostState) -> list[str]:
-    if not settings.rollback_after or state.has_systemd:
-        return []
-    return [
-        f"systemd does not run on {state.hostname}, so no timer can put the host back if nobody gets in afterwards. "
-        "Set rollback_after to 0 to go on without one."
-    ]
 
 
 class _Changes:
@@ -123,57 +96,46 @@ class _Enable:
         self.state = state
         self.stranger = stranger
         self.refusals: list[str] = []
-        self.warnings: list[str] = []
         self.changes = _Changes(state)
+        self.was_active = state.asks_for_code
         self.old_switch = state.text(_pam.SWITCH)
-        self.was_active = _pam.asks_for_code(self.old_switch, _oath.MODULE)
-        self.old_services = protected_services(state)
+        self.old_services = state.protected_services
         absent = {user.name for user in settings.users if not user.present}
         present = {user.name for user in settings.users if user.present}
-        self.enrolled = (enrolled_users(state) | present) - absent
+        self.enrolled = (_credentials.enrolled(state) | present) - absent
+        self.to_enrol: list[str] = []
 
     def plan(self) -> Plan:
-        missing = self._missing_packages()
-        self.refusals += _no_timer(self.settings, self.state)
-        self._check_users()
+        settings, state = self.settings, self.state
+        missing = () if state.code_module else (_oath.PACKAGES[state.os_family],)
+        self.refusals += _preflight.host(settings, state)
+        self.refusals += _preflight.accounts(settings, state, self.enrolled)
         texts = self._protected_texts()
-        if self.settings.ssh:
-            self._check_sshd()
+        if settings.ssh:
+            self.refusals += _preflight.sshd(settings, state)
         if not self.refusals:
-            found = _lockout.lockouts(self.settings, self.state, self.enrolled, list(texts))
+            found = _lockout.lockouts(settings, state, self.enrolled, list(texts))
             self.refusals += [lockout.message for lockout in found]
         if not self.refusals:
+            self.refusals += _preflight.enrolments(settings, state, self.enrolled)
+        warnings = list(_preflight.drift(settings, state, self.enrolled, list(texts)))
+        if not self.refusals:
             self._change(texts)
-            self._check_time()
-            self._check_drift(texts)
+            if "sshd" in texts and not self._reloads():
+                self.refusals += _preflight.expectations(state, self._expectations())
+            clock = list(_preflight.clock(settings, state))
+            (warnings if self.was_active else self.refusals).extend(clock)
         if self.refusals:
-            return Plan(refusals=tuple(self.refusals), warnings=tuple(self.warnings), missing_packages=missing)
-        return Plan(tuple(self.changes.changes), (), tuple(self.warnings), missing)
+            return Plan(refusals=tuple(self.refusals), warnings=tuple(warnings), missing_packages=missing)
+        return Plan(
+            changes=tuple(self.changes.changes),
+            warnings=tuple(warnings),
+            missing_packages=missing,
+            to_enrol=tuple(dict.fromkeys(self.to_enrol)),
+        )
 
-    # What stands in the way
-
-    def _missing_packages(self) -> tuple[str, ...]:
-        module = self.state.code_module
-        if module is None:
-            return (_oath.PACKAGES[self.state.os_family],)
-        if _oath.REQUIRED_IN_MODULE not in module:
-            self.refusals.append(
-                f"{_oath.MODULE} on {self.state.hostname} does not know usersfile=…/${{USER}}, and would deny every "
-                "code; install oath-toolkit 2.6.7 or later."
-            )
-        return ()
-
-    def _check_users(self) -> None:
-        host = self.state.hostname
-        for user in self.settings.users:
-            if user.present and user.name not in self.state.accounts:
-                self.refusals.append(
-                    f"there is no account {user.name} on {host}. Create it first, or take {user.name} out of users."
-                )
-        for group in self.settings.scope_groups:
-            if group not in self.state.groups:
-                self.refusals.append(f"scope_groups: there is no group {group} on {host}, so nobody would need a code.")
-        self.refusals += _lockout.credential_problems(self.settings, self.state)
+    def _reloads(self) -> bool:
+        return any(isinstance(change, ReloadSshd) for change in self.changes.changes)
 
     def _protected_texts(self) -> dict[str, str]:
         """The service files as they shall be, by service, of those that shall ask for the code."""
@@ -204,75 +166,6 @@ class _Enable:
                 except _pam.PamError as error:
                     self.refusals.append(f"on {host}, {error}")
         return texts
-
-    def _check_sshd(self) -> None:
-        files, host = self.state.texts(_sshd.CONFIG), self.state.hostname
-        if self.state.sshd_error:
-            self.refusals.append(f"sshd on {host} does not tell its settings: {self.state.sshd_error}")
-            return
-        sshd = self.state.accounts["root"].sshd
-        self.refusals += [f"on {host}, {conflict}" for conflict in _sshd.conflicts(files, sshd)]
-        if self.settings.exempt_addresses and sshd.on("usedns"):
-            # PAM gets the name then, and takes any address that it resolves to.
-            self.refusals.append(
-                f"sshd on {host} goes by the names of those who connect ({_sshd.setting_line(files, 'UseDNS')}), and "
-                "who owns a name can point it at an exempt address. Set UseDNS no, or leave exempt_addresses out."
-            )
-        factors = self.settings.ssh_first_factors
-        if "publickey" in factors and not sshd.on("pubkeyauthentication"):
-            self.refusals.append(
-                f"sshd on {host} accepts no keys ({_sshd.setting_line(files, 'PubkeyAuthentication')}). "
-                "Set PubkeyAuthentication yes, or ssh_first_factors to [password]."
-            )
-        takes_passwords = sshd.on("passwordauthentication") or sshd.on("kbdinteractiveauthentication")
-        if "password" in factors and not takes_passwords and self.changes.text(_sshd.DROP_IN) is None:
-            self.refusals.append(
-                f"sshd on {host} accepts no passwords today ({_sshd.setting_line(files, 'PasswordAuthentication')}), "
-                "and a password with a code would open that door. Set ssh_first_factors to [publickey]."
-            )
-        ours, effective = self.state.connection, self.state.connection_sshd
-        account = self.state.accounts.get(ours.user) if ours else None
-        if account and effective is not None and not _sshd.admits(effective, account.name, account.groups):
-            self.refusals.append(
-                f"{account.name}, as whom Ansible connects, is shut out by the files of sshd on {host} (DenyUsers, "
-                "AllowUsers, DenyGroups or AllowGroups), which sshd has not read yet: a reload would lock it out. "
-                f"Let {account.name} in there first."
-            )
-
-    def _check_time(self) -> None:
-        status = self.state.time_sync
-        if status is None or status.in_sync or not self.settings.time_sync.required:
-            return
-        if self.was_active:
-            self.warnings.append(f"the clock of {self.state.hostname} is not in sync: {status.reason}")
-        else:
-            self.refusals.append(
-                f"the clock of {self.state.hostname} is not in sync: {status.reason}. Codes depend on the time, so "
-                "two-factor login was not turned on. Start chrony or systemd-timesyncd with a server that it reaches, "
-                "or set time_sync: {required: false}."
-            )
-
-    def _check_drift(self, texts: t.Mapping[str, str]) -> None:
-        lost = [service for service in texts if self.was_active and service not in self.old_services]
-        if "sshd" in lost and self.state.text(_sshd.DROP_IN) is not None:
-            self.warnings.append(
-                f"sshd on {self.state.hostname} was not asking for codes: {_pam.DIRECTORY}/sshd had lost the block."
-            )
-        if self.was_active and _pam.TALLY_DIRECTORY not in self.state.files:
-            self.warnings.append(
-                f"{_pam.TALLY_DIRECTORY} on {self.state.hostname} was missing: wrong codes were not counted."
-            )
-        if any(isinstance(change, ReloadSshd) for change in self.changes.changes) or "sshd" not in texts:
-            return
-        for expectation in self._expectations():
-            effective = self.state.accounts[expectation.user].sshd
-            wrong = [k for k, value in expectation.settings.items() if effective.get(k, ()) != value]
-            if wrong:
-                self.refusals.append(
-                    f"sshd on {self.state.hostname} does not do for {expectation.user} what {_sshd.DROP_IN} says "
-                    f"({', '.join(wrong)}): another part of its configuration wins. See 'sshd -T -C user="
-                    f"{expectation.user},host=x,addr={expectation.address}'."
-                )
 
     # What to do, in order
 
@@ -313,22 +206,19 @@ class _Enable:
         self._tidy(ssh)
 
     def _policy(self, leaving: t.Sequence[str] = (), suffix: str = "") -> dict[str, str]:
-        """The files by which PAM knows who is asked for what; the switch, which names the others, comes last."""
+        """The files by which PAM knows who is asked for what; the switch, which names the other, comes last."""
         settings, policy = self.settings, {}
         if settings.exempt_addresses:
             policy[_pam.EXEMPT_ORIGINS + suffix] = _pam.exempt_origins(settings)
-        if settings.scope == "enrolled":
-            policy[_pam.SCOPE_USERS + suffix] = _pam.scope_users(self.enrolled)
-        switch = _pam.switch(settings, _oath.pam_line(settings), suffix)
+        switch = _pam.switch(settings, self.enrolled, _oath.pam_line(settings), suffix)
         policy[_pam.SWITCH] = _pam.except_services(switch, leaving) if leaving else switch
         return policy
 
     def _write_policy(self, leaving: t.Sequence[str]) -> None:
         do, policy = self.changes, self._policy(leaving)
         changing = [path for path, text in policy.items() if do.text(path) != text]
-        in_use = [path for path in changing if path != _pam.SWITCH and do.text(path) is not None]
-        if self.was_active and in_use and len(changing) > 1:
-            # No rename changes two files, so the switch goes by new lists until the old ones are replaced.
+        if self.was_active and len(changing) > 1 and do.text(_pam.EXEMPT_ORIGINS) is not None:
+            # No rename changes two files, so the switch goes by a new list until the old one is replaced.
             for path, text in self._policy(leaving, _pam.NEXT).items():
                 do.write(path, text, 0o644)
         for path, text in policy.items():
@@ -348,24 +238,26 @@ class _Enable:
         do, policy = self.changes, self._policy()
         if not ssh:
             do.remove(_pam.KEY_ACCEPTED)
-        for path in OWN_FILES:
-            if path.startswith((_pam.EXEMPT_ORIGINS, _pam.SCOPE_USERS)) and path not in policy:
+        for path in (_pam.EXEMPT_ORIGINS, _pam.EXEMPT_ORIGINS + _pam.NEXT):
+            if path not in policy:
                 do.remove(path)
         for user in self.settings.users:
             if not user.present and user.name in self.state.credentials:
                 do.changes.append(Remove(_oath.credential_path(user.name)))
 
     def _enrol(self) -> None:
+        self.to_enrol += _credentials.with_other_codes(self.settings, self.state)
         for user in self.settings.users:
             if not user.present:
                 continue
             file = self.state.credentials.get(user.name)
-            change = Enrol(user.name, self.settings.interval, user.secret, new=file is None)
-            if file is not None:
-                text = _oath.update_credential(file.content, user.name, user.secret, self.settings.interval)
-                if text == file.content and (file.mode, file.uid, file.gid) == (0o600, 0, 0):
-                    continue
-            self.changes.changes.append(change)
+            change = Enrol(user, self.settings.interval, new=file is None)
+            text = change.text(file.content if file else None, lambda: bytes(_oath.KEY_BYTES))
+            if file != FileState(text, 0o600):
+                self.changes.changes.append(change)
+            known = {token.key for token in _credentials.tokens(self.state, user.name)}
+            if any(token.key not in known for token in _oath.parse_credential(text, user.name)):
+                self.to_enrol.append(user.name)
 
     def _write_drop_in(self, text: str) -> None:
         before = len(self.changes.changes)
@@ -408,14 +300,14 @@ class _Disable:
         self.state = state
 
     def plan(self) -> Plan:
-        do, refusals, warnings = _Changes(self.state), _no_timer(self.settings, self.state), []
+        do, refusals, warnings = _Changes(self.state), [*_preflight.timer(self.settings, self.state)], []
         _remove_stale_locks(do)
-        if _pam.asks_for_code(do.text(_pam.SWITCH), _oath.MODULE):
+        if self.state.asks_for_code:
             do.write(_pam.SWITCH, _pam.PASS_THROUGH, 0o644)
         if do.text(_sshd.DROP_IN) is not None:
             do.remove(_sshd.DROP_IN)
             do.changes.append(ReloadSshd(()))
-        for service in protected_services(self.state):
+        for service in self.state.protected_services:
             try:
                 do.unprotect(service)
             except _pam.PamError as error:
@@ -425,7 +317,7 @@ class _Disable:
         kept = set(self.state.credentials)
         if self.settings.purge_credentials:
             for user in sorted(self.state.credentials):
-                if tokens_of(self.state, user):
+                if _credentials.tokens(self.state, user):
                     kept.remove(user)
                     do.changes.append(Remove(_oath.credential_path(user)))
                 else:

@@ -158,15 +158,22 @@ replace() {{
     return 1
 }}
 
+# A switch that is damaged, or gone while a service still sends people to it, denies them; that is on as well.
+is_on() {{
+    if [ -e "$switch" ]; then
+        [ -s "$switch" ] && [ "$(cat "$switch")" != "$pass_through" ]
+    else
+        grep -qs '^auth substack twofactor$' {_pam.DIRECTORY}/*
+    fi
+}}
+
 recover_everyone() {{
     changed=no
     if [ -e "${{journal%/*}}" ]; then
         rm -f "$journal"
         forget_change && rmdir "${{journal%/*}}"
     fi
-    # A switch that is damaged or gone denies everyone whom a service still sends to it.
-    if {{ [ -e "$switch" ] || grep -qs '^auth substack twofactor$' {_pam.DIRECTORY}/*; }} &&
-        [ "$(cat "$switch" 2>/dev/null)" != "$pass_through" ]; then
+    if is_on; then
         # With no room on the disk an empty file has to do: it asks for no code either.
         echo "$pass_through" | replace "$switch" || true >"$switch" || fail "cannot write $switch"
         changed=yes
@@ -194,6 +201,9 @@ recover_user() {{
         /bin/sh "$journal" --now
     fi
     if ! grep -q '^auth .* {_oath.MODULE} ' "$switch" 2>/dev/null; then
+        if is_on; then
+            fail "$switch is gone or damaged, and denies everyone; without --user this command lets everyone in"
+        fi
         say "two-factor login is off on this host; $1 needs no code"
         return
     fi

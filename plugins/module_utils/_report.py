@@ -9,7 +9,15 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.fleet.auth.plugins.module_utils import _changes, _lockout, _oath, _pam, _plan, _sshd, _tally
+from ansible_collections.fleet.auth.plugins.module_utils import (
+    _changes,
+    _credentials,
+    _lockout,
+    _oath,
+    _pam,
+    _sshd,
+    _tally,
+)
 from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
 from ansible_collections.fleet.auth.plugins.module_utils._state import HostState
 
@@ -25,9 +33,9 @@ def status(settings: Settings, state: HostState) -> dict[str, t.Any]:
 
 def enforced(settings: Settings, state: HostState) -> dict[str, bool]:
     """Whether each service that asks for the code, or shall ask for it, really does."""
-    protected = _plan.protected_services(state)
+    protected = state.protected_services
     wanted = (["sshd"] if settings.ssh else []) + [s for s in settings.services if state.text(_path(s)) is not None]
-    asks = state.code_module is not None and _switch_is_on(state)
+    asks = state.code_module is not None and _switch_is_on(settings, state)
     asked = set(protected) - _pam.excepted_services(state.text(_pam.SWITCH))
     return {
         service: asks and service in asked and (service != "sshd" or _sshd_sends(settings, state))
@@ -37,14 +45,25 @@ def enforced(settings: Settings, state: HostState) -> dict[str, bool]:
 
 def users(settings: Settings, state: HostState) -> dict[str, dict[str, t.Any]]:
     """Everyone who is enrolled or shall be, by name."""
-    enrolled = _plan.enrolled_users(state)
+    enrolled, proven = _credentials.enrolled(state), _credentials.proven(state)
+    recovered = _pam.recovered_users(state.text(_pam.SWITCH))
     names = sorted({user.name for user in settings.users} | (enrolled & set(state.accounts)))
     return {
         name: {
             "enrolled": name in enrolled,
-            "proven": any(token.last_code is not None for token in _plan.tokens_of(state, name)),
+            "proven": name in proven,
+            "devices": [token.name for token in _credentials.tokens(state, name) if token.label == "device"],
+            "pass_until": next(
+                (token.name for token in _credentials.tokens(state, name) if token.label == "pass"), None
+            ),
+            "recovery_codes_left": sum(
+                len(token.recovery_codes_left)
+                for token in _credentials.tokens(state, name)
+                if token.label == "recovery-codes"
+            ),
             "in_scope": name in state.accounts
             and _lockout.in_scope(settings, name, state.accounts[name].groups, enrolled),
+            "recovered": name in recovered,
             "locked": name in state.tallies
             and _tally.locked_until(state.tallies[name], settings.lockout, state.now) is not None,
         }
@@ -55,7 +74,7 @@ def users(settings: Settings, state: HostState) -> dict[str, dict[str, t.Any]]:
 def locked_out(settings: Settings, state: HostState) -> list[dict[str, t.Any]]:
     """Who would be locked out if sshd and the services asked for the code now."""
     services = ["sshd", *(s for s in settings.services if state.text(_path(s)) is not None)]
-    found = _lockout.lockouts(replace(settings, ssh=True), state, _plan.enrolled_users(state), services)
+    found = _lockout.lockouts(replace(settings, ssh=True), state, _credentials.enrolled(state), services)
     return [{"user": one.user, "services": list(one.services), "message": one.message} for one in found]
 
 
@@ -76,7 +95,7 @@ def diff(plan: _changes.Plan, state: HostState) -> list[dict[str, str]]:
             after[change.path] = f"directory, mode {change.mode:04o}\n"
         elif isinstance(change, _changes.Enrol):
             after[change.path] = (
-                f"credential of {change.user}, {change.interval} seconds a code; the key is not shown\n"
+                f"credential of {change.user.name}, {change.interval} seconds a code; the key is not shown\n"
             )
     return [
         {
@@ -117,13 +136,15 @@ def _path(service: str) -> str:
     return f"{_pam.DIRECTORY}/{service}"
 
 
-def _switch_is_on(state: HostState) -> bool:
-    return _pam.asks_for_code(state.text(_pam.SWITCH), _oath.MODULE)
+def _switch_is_on(settings: Settings, state: HostState) -> bool:
+    """Whether the switch asks for codes, and lets none of those off who are enrolled."""
+    asks = _pam.asks_for_code(state.text(_pam.SWITCH), _oath.MODULE)
+    return asks and not _lockout.let_off(settings, state, _credentials.enrolled(state))
 
 
 def _sshd_sends(settings: Settings, state: HostState) -> bool:
     """Whether sshd sends every account in scope to PAM for the code."""
-    enrolled = _plan.enrolled_users(state)
+    enrolled = _credentials.enrolled(state)
     wanted = _sshd.expected(settings)
     return state.sshd_error is None and all(
         account.sshd.get(keyword, ()) == value

@@ -24,9 +24,11 @@ SECRET_BYTES = (16, 32)
 PAM_LINE = 800
 
 FIRST_FACTORS = ("publickey", "password")
+RENEW = ("never", "changed")
 SCOPES = ("everyone", "enrolled", "groups")
 
 _ACCOUNT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,255}\$?", re.ASCII)
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@+-]{0,63}", re.ASCII)
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}", re.ASCII)
 
 # Files in /etc/pam.d that are parts of other services, or ours.
@@ -56,12 +58,29 @@ class SettingsError(ValueError):
 
 
 @dataclass(frozen=True)
+class Device:
+    """A further device of a user. A secret of None is made on the host."""
+
+    name: str
+    present: bool = True
+    secret: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
 class User:
     """One account that shall have, or not have, a credential. A secret of None is made on the host."""
 
     name: str
     present: bool = True
     secret: bytes | None = field(default=None, repr=False)
+    renew: str | None = None
+    """The name of a renewal: where it is not that of the last one, the host makes a new secret."""
+    proven: bool = False
+    """Whether somebody vouches that the user has seen a right code."""
+    devices: tuple[Device, ...] = ()
+    recovery_codes: str | None = None
+    """The name of a set of recovery codes: where it is not that of the last one, the host makes a new set. An empty
+    text removes the set."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +120,8 @@ class Settings:
     exempt_addresses: tuple[str, ...] = ()
     lockout: Lockout = Lockout()
     time_sync: TimeSync = TimeSync()
+    require_proof: bool = True
+    renew: str = "never"
     purge_credentials: bool = False
     rollback_after: int = 0
 
@@ -130,6 +151,8 @@ class Settings:
             exempt_addresses=_addresses(options["exempt_addresses"] or [], problems),
             lockout=lockout,
             time_sync=time_sync,
+            require_proof=options["require_proof"],
+            renew=options["renew"],
             purge_credentials=options["purge_credentials"],
             rollback_after=options["rollback_after"],
         )
@@ -141,6 +164,11 @@ class Settings:
     def user(self, name: str) -> User | None:
         """The entry of `users` with this name."""
         return next((user for user in self.users if user.name == name), None)
+
+
+def is_account_name(name: str) -> bool:
+    """Whether PAM, sshd and a file can carry the name alike; a list in PAM, for one, is taken apart at colons."""
+    return bool(_ACCOUNT_NAME.fullmatch(name))
 
 
 def decode_secret(text: str) -> bytes:
@@ -171,16 +199,45 @@ def _unique(values: t.Iterable[str] | None) -> tuple[str, ...]:
 def _users(entries: t.Sequence[t.Mapping[str, t.Any]], problems: list[str]) -> tuple[User, ...]:
     users: list[User] = []
     for entry in entries:
-        name, secret = entry["name"], None
+        name = entry["name"]
         if any(user.name == name for user in users):
             problems.append(f"users names {name} twice; keep one entry.")
-        if entry.get("secret") is not None:
-            try:
-                secret = decode_secret(entry["secret"])
-            except ValueError as error:
-                problems.append(f"users: the secret of {name} {error}.")
-        users.append(User(name=name, present=entry.get("state", "present") == "present", secret=secret))
+        users.append(
+            User(
+                name=name,
+                present=_is_present(entry),
+                secret=_secret(entry, name, problems),
+                renew=entry.get("renew"),
+                proven=bool(entry.get("proven")),
+                devices=_devices(entry.get("devices") or [], name, problems),
+                recovery_codes=entry.get("recovery_codes"),
+            )
+        )
     return tuple(users)
+
+
+def _devices(entries: t.Sequence[t.Mapping[str, t.Any]], user: str, problems: list[str]) -> tuple[Device, ...]:
+    devices: list[Device] = []
+    for entry in entries:
+        name = entry["name"]
+        if any(device.name == name for device in devices):
+            problems.append(f"users: the devices of {user} have {name} twice; keep one entry.")
+        devices.append(Device(name, _is_present(entry), _secret(entry, f"{user}'s device {name}", problems)))
+    return tuple(devices)
+
+
+def _is_present(entry: t.Mapping[str, t.Any]) -> bool:
+    return bool(entry.get("state", "present") == "present")
+
+
+def _secret(entry: t.Mapping[str, t.Any], whose: str, problems: list[str]) -> bytes | None:
+    if entry.get("secret") is None:
+        return None
+    try:
+        return decode_secret(entry["secret"])
+    except ValueError as error:
+        problems.append(f"users: the secret of {whose} {error}.")
+        return None
 
 
 def _addresses(values: t.Sequence[str], problems: list[str]) -> tuple[str, ...]:
@@ -240,13 +297,27 @@ def _problems(wanted: Settings) -> t.Iterator[str]:
         *(("scope_groups", name) for name in wanted.scope_groups),
     ]
     for option, name in names:
-        if not _ACCOUNT_NAME.fullmatch(name):
+        if not is_account_name(name):
             yield (
                 f"{option}: {name!r} is not a name that PAM, sshd and a file can carry alike; "
                 "use letters, digits, '_', '.', '@' and '-'."
             )
         elif option == "users" and name.endswith((".lock", ".new")):
             yield f"users: the name {name} collides with the lock files of pam_oath (*.lock, *.new)."
+    for user in wanted.users:
+        labels = [
+            ("renew", user.renew),
+            ("recovery_codes", user.recovery_codes or None),
+            *(("devices", device.name) for device in user.devices),
+        ]
+        for option, label in labels:
+            if label is not None and not _LABEL.fullmatch(label):
+                yield (
+                    f"users: {option} of {user.name} has the name {label!r}; use up to 64 letters, digits, '_', '.', "
+                    "':', '@', '+' and '-', and no space."
+                )
+        if user.recovery_codes and wanted.window == 0:
+            yield f"users: recovery_codes of {user.name} need a window of 1 at least; pam_oath takes only the first."
     for service in wanted.services:
         if service == "sshd":
             yield "services names sshd; set ssh to true instead, which covers keys as well."
@@ -270,6 +341,19 @@ def argument_spec() -> dict[str, t.Any]:
                 "name": {"type": "str", "required": True},
                 "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
                 "secret": {"type": "str", "no_log": True},
+                "renew": {"type": "str"},
+                "proven": {"type": "bool", "default": False},
+                "devices": {
+                    "type": "list",
+                    "elements": "dict",
+                    "default": [],
+                    "options": {
+                        "name": {"type": "str", "required": True},
+                        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+                        "secret": {"type": "str", "no_log": True},
+                    },
+                },
+                "recovery_codes": {"type": "str"},
             },
         },
         "otp_digits": {"type": "int", "default": 6},
@@ -302,6 +386,8 @@ def argument_spec() -> dict[str, t.Any]:
                 "max_error_seconds": {"type": "float", "default": 1.0},
             },
         },
+        "require_proof": {"type": "bool", "default": True},
+        "renew": {"type": "str", "choices": list(RENEW), "default": "never"},
         "purge_credentials": {"type": "bool", "default": False},
         "rollback_after": {"type": "int", "default": 0},
     }

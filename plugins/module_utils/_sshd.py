@@ -216,6 +216,12 @@ def matches(names: t.Collection[str], pattern_list: str) -> bool:
     return any(map(wanted, names)) and not any(map(excluded, names))
 
 
+def sends_to_pam(effective: Effective) -> bool:
+    """Whether every way for this account to log in ends at PAM, which asks for the code."""
+    methods = effective.get("authenticationmethods", ())
+    return bool(methods) and all(method.split(",")[-1] == "keyboard-interactive:pam" for method in methods)
+
+
 def admits(effective: Effective, user: str, groups: t.Collection[str]) -> bool:
     """Whether AllowUsers, DenyUsers and their like let this account try to log in, from one host at least."""
 

@@ -18,8 +18,6 @@ COCKPIT_DISALLOWED = "/etc/cockpit/disallowed-users"
 OWN_FILES = (
     _pam.SWITCH,
     _pam.KEY_ACCEPTED,
-    _pam.SCOPE_USERS,
-    _pam.SCOPE_USERS + _pam.NEXT,
     _pam.EXEMPT_ORIGINS,
     _pam.EXEMPT_ORIGINS + _pam.NEXT,
     _sshd.DROP_IN,
@@ -105,6 +103,23 @@ class HostState:
     """When this was seen, in seconds since the epoch."""
     os_family: str = "debian"
     """Which names its packages have: a key of the backend's packages, by ID and ID_LIKE of os-release(5)."""
+
+    @property
+    def asks_for_code(self) -> bool:
+        """Whether the code step asks anybody for a code."""
+        return _pam.asks_for_code(self.text(_pam.SWITCH), _oath.MODULE)
+
+    @property
+    def protected_services(self) -> tuple[str, ...]:
+        """The services whose file has our block."""
+        prefix = _pam.DIRECTORY + "/"
+        return tuple(
+            sorted(
+                path[len(prefix) :]
+                for path, file in self.files.items()
+                if path.startswith(prefix) and not file.link and _pam.is_protected(file.content)
+            )
+        )
 
     def text(self, path: str) -> str | None:
         """The content of a file, or None where there is none."""

@@ -76,8 +76,10 @@ confirmation:
   returned: success
   type: str
   sample: 5f2b9c0a41d3e877
-new_secrets:
-  description: The users whose credential is made by this run, and who have to enrol.
+to_enrol:
+  description:
+    - The users whose apps have to be set up because of this run. Their secret, a device or a set of recovery codes is
+      new, or codes have become longer, shorter, faster or slower.
   returned: success
   type: list
   elements: str
@@ -104,11 +106,37 @@ users:
       description: Whether the account needs a code.
       type: bool
       sample: true
+    recovered:
+      description: Whether C(twofactor-recover --user) has let the account off, until the next run.
+      type: bool
+      sample: false
     locked:
       description: Whether wrong codes have closed the code step for the account.
       type: bool
       sample: false
-  sample: {alice: {enrolled: true, proven: false, in_scope: true, locked: false}}
+    devices:
+      description: The names of further devices.
+      type: list
+      elements: str
+      sample: [tablet]
+    recovery_codes_left:
+      description: How many recovery codes have not been used.
+      type: int
+      sample: 9
+    pass_until:
+      description: When the time of a pass is over that M(fleet.auth.twofactor_pass) made; V(null) where there is none.
+      type: str
+      sample: null
+  sample:
+    alice:
+      enrolled: true
+      proven: false
+      in_scope: true
+      recovered: false
+      locked: false
+      devices: [tablet]
+      recovery_codes_left: 9
+      pass_until: null
 time_sync:
   description: The state of the clock, as M(fleet.auth.time_sync_info) returns it; not read with O(enabled=false).
   returned: always, except for bad options

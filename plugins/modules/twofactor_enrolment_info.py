@@ -35,6 +35,7 @@ requirements:
   - root on the host
 seealso:
   - module: fleet.auth.twofactor
+  - module: fleet.auth.enrolment_sheets
 """
 
 EXAMPLES = r"""
@@ -47,7 +48,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 enrolments:
-  description: One entry a user, in the order that was asked for.
+  description: One entry a device, by user in the order that was asked for, the user's first device first.
   returned: success
   type: list
   elements: dict
@@ -56,6 +57,10 @@ enrolments:
       description: The account.
       type: str
       sample: alice
+    device:
+      description: The name of a further device; empty for the first one.
+      type: str
+      sample: ''
     secret:
       description: The secret in base32, without padding.
       type: str
@@ -64,6 +69,17 @@ enrolments:
       description: For how many seconds a code is shown.
       type: int
       sample: 30
+    digits:
+      description: How long codes are, V(null) while two-factor login is off.
+      type: int
+      sample: 6
+    recovery_codes:
+      description:
+        - The recovery codes that have not been used, in their order, each with its C(number), from 1 to 10, and its
+          C(code). They stand with the user's first device, and there are none while two-factor login is off.
+      type: list
+      elements: dict
+      sample: []
   sample: []
 """
 

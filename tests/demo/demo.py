@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -19,8 +18,9 @@ from pathlib import Path
 import pyotp
 
 import hosts
+from ansible_collections.fleet.auth.plugins.plugin_utils._otpauth import qr_for_terminal
 from hosts import Host
-from login import ssh
+from login import sheets, ssh
 
 FLEET = "demo"
 BUILD = Path("build/demo")
@@ -29,7 +29,6 @@ ENROLMENT = BUILD / "enrolment"
 PASSWORD = "correct horse"
 PEOPLE = ("alice", "bob")
 SETTINGS = {
-    "twofactor_ssh": True,
     "twofactor_exempt_users": ["ansible"],
     "twofactor_users": [{"name": name} for name in PEOPLE],
     "twofactor_issuer": "fleet.auth demo",
@@ -49,10 +48,7 @@ class Phone:
     @classmethod
     def of(cls, name: str, host: Host) -> Phone:
         """Read the provisioning URI from the person's enrolment sheet."""
-        sheet = (ENROLMENT / f"{name}@{host.name}.txt").read_text()
-        uri = pyotp.parse_uri(re.findall(r"otpauth://\S+", sheet)[0])
-        assert isinstance(uri, pyotp.TOTP)
-        return cls(uri)
+        return cls(sheets.totp(sheet(name, host)))
 
     def next_code(self) -> str:
         """The code that is shown now, or the next one if this was taken already."""
@@ -63,9 +59,18 @@ class Phone:
         self.last_step = self._step()
         return self.totp.now()
 
+    def code_before(self) -> str:
+        """The code that was shown last, which is still right, and leaves the one that is shown now."""
+        return self.totp.at(time.time() - 30)
+
     @staticmethod
     def _step() -> int:
         return int(time.time()) // 30
+
+
+def sheet(name: str, host: Host) -> Path:
+    """Where the enrolment sheet of a person is."""
+    return ENROLMENT / f"{name}@{host.name}.html"
 
 
 def headline(text: str) -> None:
@@ -97,14 +102,27 @@ def up() -> list[Host]:
     shutil.rmtree(BUILD, ignore_errors=True)
     machines = hosts.up(FLEET, {"web12": "debian12", "web13": "debian13"}, recreate=True)
     hosts.inventory(machines, INVENTORY)
-    variables = BUILD / "group_vars"
-    variables.mkdir()
-    (variables / "all.yml").write_text(json.dumps(SETTINGS, indent=2) + "\n")
+    (BUILD / "group_vars").mkdir()
+    configure()
     web = [machine for machine in machines if machine.release != "ntp"]
     for host in web:
         for name in PEOPLE:
             host.add_user(name, password=PASSWORD, authorized_key=host.key.with_suffix(".pub"))
     return web
+
+
+def configure(**more: object) -> None:
+    """Write the variables of the hosts."""
+    (BUILD / "group_vars" / "all.yml").write_text(json.dumps({**SETTINGS, **more}, indent=2) + "\n")
+
+
+def prove(host: Host, name: str, phone: Phone) -> None:
+    """Answer the questions of the playbook."""
+    answers = BUILD / "answers.json"
+    answers.touch(mode=0o600)
+    answers.write_text(json.dumps({"user": name, "code": phone.code_before()}))
+    playbook("verify", "--limit", host.name, "-e", f"@{answers}")
+    answers.unlink()
 
 
 def main() -> None:
@@ -116,12 +134,19 @@ def main() -> None:
         show(host, "alice", "password", ssh.login(host, "alice", password=PASSWORD), gets_in=True)
         show(host, "bob", "key", ssh.login(host, "bob", key=host.key), gets_in=True)
 
-    headline("Turn two-factor login on")
+    headline("Turn two-factor login on: everybody gets a secret, and sshd asks for nothing yet")
     playbook("enable")
     phones = {(host, name): Phone.of(name, host) for host in web for name in PEOPLE}
 
     headline(f"What alice gets for {web[0].name}: her enrolment sheet, for a phone to read")
-    print((ENROLMENT / f"alice@{web[0].name}.txt").read_text())
+    print(qr_for_terminal(sheets.uri(sheet("alice", web[0]))))
+    print(f"   The sheet is a page to print or to open in a browser: {sheet('alice', web[0])}")
+
+    headline("Everybody proves a code of theirs, and only then sshd asks for codes")
+    for (host, name), phone in phones.items():
+        prove(host, name, phone)
+    configure(twofactor_ssh=True)
+    playbook("enable")
 
     headline("Now a code is needed, after a password and after a key")
     for host in web:

@@ -36,6 +36,8 @@ _ENABLED: dict[str, t.Any] = {
     "users": _users("alice", "bob", "dora"),
     "exempt_users": ["ansible"],
     "exempt_addresses": ["192.0.2.0/24"],
+    "require_proof": False,
+    "renew": "changed",
 }
 # Into each kind of file that there is: credentials, lists, drop-in, switch, and another service.
 _CHANGED: dict[str, t.Any] = {

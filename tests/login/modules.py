@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hosts import Host
-from login.people import Person, inventory_path
+from login.people import POLICY, Person, inventory_path
 
 _RESULT = re.compile(r"^\S+ \| (SUCCESS|CHANGED|FAILED!|UNREACHABLE!) => (\{.*^\})", re.MULTILINE | re.DOTALL)
 
@@ -100,8 +100,8 @@ def answer(stdout: str, stderr: str) -> Answer:
 
 
 def options(*people: Person, **values: t.Any) -> dict[str, t.Any]:
-    """The options of the module: these people enrolled, sshd on, Ansible's account exempt."""
-    return {"ssh": True, "exempt_users": ["ansible"], "users": [person.entry for person in people], **values}
+    """The options of the module: these people enrolled and vouched for, sshd on, Ansible's account exempt."""
+    return {**POLICY, "users": [person.entry for person in people], **values}
 
 
 @contextlib.contextmanager

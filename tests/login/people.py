@@ -22,6 +22,8 @@ from hosts.docker import STATE
 from login import ssh
 
 PASSWORD = "correct horse"
+POLICY: dict[str, t.Any] = {"ssh": True, "exempt_users": ["ansible"], "require_proof": False, "renew": "changed"}
+"""What most tests want: sshd on, Ansible's account exempt, and nobody asked for proof."""
 
 _numbers = itertools.count(1)
 
@@ -110,8 +112,8 @@ def inventory_path(fleet: str) -> Path:
 
 
 def settings(*people: Person, **options: t.Any) -> dict[str, t.Any]:
-    """The variables of the role: these people enrolled, sshd on, Ansible's account exempt."""
-    values = {"ssh": True, "exempt_users": ["ansible"], "users": [person.entry for person in people], **options}
+    """The variables of the role: these people enrolled and vouched for, sshd on, Ansible's account exempt."""
+    values = {**POLICY, "users": [person.entry for person in people], **options}
     return {f"twofactor_{name}": value for name, value in values.items()}
 
 

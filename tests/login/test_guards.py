@@ -135,7 +135,7 @@ GUARDS = (
     Guard(
         "the time gate",
         clock_that_is_off_is_refused,
-        (Patch("_plan", "if status is None or status.in_sync or", "if True or"),),
+        (Patch("_preflight", "if status is None or status.in_sync or", "if True or"),),
     ),
     Guard(
         "the look at who would be locked out",
@@ -145,7 +145,7 @@ GUARDS = (
     Guard(
         "the look at whether Ansible gets in",
         reload_that_shuts_ansible_out_is_refused,
-        (Patch("_plan", "if account and effective is not None and not", "if False and not"),),
+        (Patch("_preflight", "if account and effective is not None and not", "if False and not"),),
     ),
     Guard(
         "the tally of wrong codes",
@@ -186,7 +186,9 @@ GUARDS = (
         used_code_is_denied_after_another_run,
         (
             Patch(
-                "_oath", "if wanted != token:", "wanted = replace(wanted, last_code=None)\n        if wanted != token:"
+                "_oath",
+                "return replace(token, interval=interval, digits=None)",
+                "return replace(token, interval=interval, digits=None, last_code=None)",
             ),
         ),
     ),

@@ -20,11 +20,11 @@ import pytest
 
 from hosts import Host
 from login import ssh
-from login.people import PASSWORD, Person, enable, new_person, playbook, settings
+from login.people import PASSWORD, Person, Run, enable, new_person, playbook, settings
 from login.sudo import sudo
 
 OATH = "/etc/oath"
-SCOPE_USERS = "/etc/security/twofactor-users"
+SWITCH = "/etc/pam.d/twofactor"
 EXEMPT_ORIGINS = "/etc/security/twofactor-access.conf"
 UNIX_SOCKET = "/run/ssh-unix-local/socket"
 
@@ -284,18 +284,19 @@ class TestExemptAddresses:
 @pytest.fixture(scope="class")
 def enrolled(host: Host, account: Account) -> Cast:
     """Scope enrolled."""
-    roles = ("inside", "damaged file emptied", "damaged file deleted", "damaged directory", "list emptied")
-    more = ("list deleted", "forgotten", "leaver", "exempt with a credential")
+    roles = ("inside", "damaged file emptied", "damaged file deleted", "damaged directory", "name removed")
+    more = ("chain misspelt", "chain without a module", "forgotten", "leaver", "exempt with a credential")
     cast = {role: account() for role in (*roles, *more)}
     outside = {"outside": account(groups=["sudo"]), "joiner": account()}
     enrolled_but(host, cast)
     return cast | outside
 
 
-def enrolled_but(host: Host, cast: Cast, **options: t.Any) -> None:
+def enrolled_but(host: Host, cast: Cast, **options: t.Any) -> Run:
     """Turn two-factor login on for these people alone."""
     exempt = ["ansible", cast["exempt with a credential"].name]
-    enable(host, *cast.values(), scope="enrolled", services=["sudo"], exempt_users=exempt, **options)
+    people = [person for role, person in cast.items() if role not in ("outside", "joiner")]
+    return enable(host, *people, scope="enrolled", services=["sudo"], exempt_users=exempt, **options)
 
 
 class TestEnrolled:
@@ -323,12 +324,30 @@ class TestEnrolled:
             assert experience(enrolled["outside"]) == before
         needs_code(person)
 
-    @pytest.mark.parametrize("damage", ["deleted"])
-    def test_lost_list_asks_everyone(self, host: Host, enrolled: Cast, damage: str) -> None:
-        with damaged(host, SCOPE_USERS, damage):
-            needs_code(enrolled[f"list {damage}"])
-            assert not enrolled["outside"].by_password().ok
-            assert sudo(enrolled["outside"], PASSWORD).returncode != 0
+    @pytest.mark.parametrize(
+        ("damage", "edit"),
+        [("misspelt", "s/ user notin / user notinn /"), ("without a module", "/ notin /s/pam_succeed_if/pam_gone/")],
+    )
+    def test_damaged_chain_asks_everyone_until_the_next_run(
+        self, host: Host, enrolled: Cast, before: str, damage: str, edit: str
+    ) -> None:
+        host.run("sed", "-i", edit, SWITCH)
+        needs_code(enrolled[f"chain {damage}"])
+        assert not enrolled["outside"].by_password().ok
+        assert sudo(enrolled["outside"], PASSWORD).returncode != 0
+        assert enrolled_but(host, enrolled).changed
+        assert experience(enrolled["outside"]) == before
+
+    def test_removed_name_is_told_and_put_back_by_the_next_run(self, host: Host, enrolled: Cast) -> None:
+        person = enrolled["name removed"]
+        host.run("sed", "-i", rf"/ notin /s/\b{person.name}\b/gone/", SWITCH)
+        assert person.by_password().ok
+        run = enrolled_but(host, enrolled)
+        assert run.changed
+        told = f"{SWITCH} on {host.name} did not name {person.name}: no code was asked for, in spite of a credential."
+        assert told in " ".join(run.output.split())
+        needs_code(person)
+        assert not enrolled_but(host, enrolled).changed
 
     @pytest.mark.parametrize("damage", ["emptied", "deleted"])
     def test_lost_credential_lets_nobody_off_at_the_next_run(self, host: Host, enrolled: Cast, damage: str) -> None:
@@ -339,12 +358,77 @@ class TestEnrolled:
 
     def test_change_counts_for_who_leaves_and_who_enters(self, host: Host, enrolled: Cast, before: str) -> None:
         leaver = enrolled["leaver"]
-        stay = {role: person for role, person in enrolled.items() if role not in ("leaver", "outside")}
-        users = [person.entry for person in stay.values()]
-        enrolled_but(host, stay, users=[*users, {"name": leaver.name, "state": "absent"}])
+        stay = [person.entry for role, person in enrolled.items() if role not in ("leaver", "outside")]
+        enrolled_but(host, enrolled, users=[*stay, {"name": leaver.name, "state": "absent"}])
         assert experience(leaver) == before
         assert experience(enrolled["outside"]) == before
         needs_code(enrolled["joiner"])
+
+
+@pytest.fixture(scope="class")
+def nobody_enrolled(host: Host, account: Account) -> Person:
+    """Scope enrolled, and nobody is."""
+    assert playbook("disable", host, twofactor_purge_credentials=True).ok
+    person = account(groups=["sudo"])
+    enable(host, scope="enrolled", services=["sudo"])
+    return person
+
+
+class TestNobodyEnrolled:
+    def test_everyone_logs_in_as_before(self, host: Host, nobody_enrolled: Person, before: str) -> None:
+        assert b"pam_oath.so" in host.read(SWITCH)
+        assert experience(nobody_enrolled) == before
+        assert sudo(nobody_enrolled, PASSWORD).stdout == "root\n"
+        assert not enable(host, scope="enrolled", services=["sudo"]).changed
+
+    def test_whoever_is_the_first_needs_the_code(self, host: Host, nobody_enrolled: Person) -> None:
+        enable(host, nobody_enrolled, scope="enrolled", services=["sudo"])
+        needs_code(nobody_enrolled)
+
+
+_MANY = """\
+install -d -m 0700 /etc/oath && cd /etc/oath && umask 077
+for number in $(seq -w 999); do
+    echo "HOTP/T30 $1.$number - 3132333435363738393031323334353637383930" >"$1.$number"
+done
+"""
+
+
+@pytest.fixture(scope="class")
+def many(host: Host, account: Account) -> Iterator[Cast]:
+    """Scope enrolled, with a thousand more names."""
+    assert playbook("disable", host, twofactor_purge_credentials=True).ok
+    first, outside, last = sorted((account() for _number in range(3)), key=lambda person: person.name)
+    host.run("sh", "-c", _MANY, "sh", first.name)
+    enable(host, first, last, scope="enrolled")
+    yield {"first": first, "outside": outside, "last": last}
+    host.run("sh", "-c", f"rm /etc/oath/{first.name}.*")
+
+
+class TestManyEnrolled:
+    def test_stand_in_several_lines(self, host: Host, many: Cast) -> None:
+        lines = host.read(SWITCH).decode().split("\n")
+        names = [line.rpartition(" ")[2].split(":") for line in lines if " notin " in line]
+        assert len(names) > 10
+        assert sum(map(len, names)) == 1001
+        assert names[0][0] == many["first"].name
+        assert names[-1][-1] == many["last"].name
+
+    @pytest.mark.parametrize("who", ["first", "last"])
+    def test_inside_needs_the_code(self, many: Cast, who: str) -> None:
+        needs_code(many[who])
+
+    def test_outside_logs_in_as_before(self, many: Cast, before: str) -> None:
+        assert experience(many["outside"]) == before
+
+    def test_is_no_change_when_repeated(self, host: Host, many: Cast) -> None:
+        assert not enable(host, many["first"], many["last"], scope="enrolled").changed
+
+    def test_recovered_alone_logs_in_without_the_code(self, host: Host, many: Cast) -> None:
+        host.run("twofactor-recover", "--user", many["first"].name)
+        assert many["first"].by_password().ok
+        assert not many["last"].by_password().ok
+        assert many["outside"].by_password().ok
 
 
 @pytest.fixture(scope="class")

@@ -248,10 +248,10 @@ class TestSecretThatIsNotGiven:
         assert base64.b32encode(secret).decode() not in made.run.output
 
     def test_is_told_of_once(self, host: Host, made: Made) -> None:
-        assert _new_secrets(made.run) == {made.one.name, made.other.name}
+        assert _to_enrol(made.run) == {made.one.name, made.other.name}
         again = _enrol(host, made.one.name, made.other.name, window=2)
         assert again.changed
-        assert _new_secrets(again) == set()
+        assert _to_enrol(again) == set()
 
     def test_logs_in(self, host: Host, made: Made) -> None:
         ssh.fresh_step()
@@ -270,7 +270,7 @@ class TestSecretThatIsNotGiven:
         assert playbook("disable", host).ok
         assert made.other.by_key(batch=True).ok
         assert host.read(path) == before
-        assert _new_secrets(_enrol(host, made.one.name, made.other.name, window=3)) == set()
+        assert _to_enrol(_enrol(host, made.one.name, made.other.name, window=3)) == set()
         assert host.read(path) == before
         assert not made.other.by_password(code).ok
 
@@ -388,8 +388,8 @@ def _enrol(host: Host, *names: str, **options: t.Any) -> Run:
     return run
 
 
-def _new_secrets(run: Run) -> set[str]:
-    """Whom the modules of a run that was printed with -v name in `new_secrets`."""
-    lists = re.findall(r"^    new_secrets:(?: \[\]$|((?:\n    - \S+)+))", run.output, re.MULTILINE)
+def _to_enrol(run: Run) -> set[str]:
+    """Whom the modules of a run that was printed with -v name in `to_enrol`."""
+    lists = re.findall(r"^    to_enrol:(?: \[\]$|((?:\n    - \S+)+))", run.output, re.MULTILINE)
     assert lists, run.output
     return set(re.findall(r"- (\S+)", " ".join(lists)))

@@ -148,7 +148,8 @@ def test_source_that_died_is_refused(alice: Person, clock: Clock) -> None:
     host.run("systemd-run", "--collect", "--unit", "time-server", "chronyd", "-x", "-d", "-f", "/run/time-server.conf")
     clock.follow(IN_THE_HOST)
     clock.await_source("*")
-    assert playbook("enable", host, "--check", **settings(alice)).ok
+    # On a machine that is busy, a poll may come late.
+    assert any(playbook("enable", host, "--check", **settings(alice)).ok for _attempt in range(3))
     host.run("systemctl", "stop", "time-server")
     time.sleep(11)
     refused(

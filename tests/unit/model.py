@@ -245,18 +245,13 @@ class Pam:
         names = value.split(":")
         holds = {
             ("user", "in"): self.user in names,
+            ("user", "notin"): self.user not in names,
             ("user", "="): self.user == value,
             ("user", "ingroup"): any(group in names for group in self.groups),
             ("user", "notingroup"): not any(group in names for group in self.groups),
             ("service", "in"): self.service in names,
         }[subject, operator]
         return "success" if holds else "auth_err"
-
-    def _listfile(self, arguments: list[str]) -> str:
-        given = dict(word.partition("=")[::2] for word in arguments)
-        assert (given["item"], given["sense"], given["onerr"]) == ("user", "deny", "fail")
-        listed = self.files.get(given["file"])
-        return "success" if listed is not None and self.user not in listed.split("\n") else "auth_err"
 
     def _access(self, arguments: list[str]) -> str:
         given = dict(word.partition("=")[::2] for word in arguments)

@@ -62,9 +62,9 @@ class Machine:
         if isinstance(change, Write):
             files[change.path] = FileState(change.content, change.mode, change.uid, change.gid)
         elif isinstance(change, Enrol):
-            before = credentials.get(change.user)
-            text = change.text(before.content if before else None, RANDOM_KEY)
-            credentials[change.user] = FileState(text, 0o600)
+            before = credentials.get(change.user.name)
+            text = change.text(before.content if before else None, lambda: RANDOM_KEY)
+            credentials[change.user.name] = FileState(text, 0o600)
         elif isinstance(change, MakeDirectory):
             files[change.path] = FileState("", change.mode)
         elif directory == _oath.DIRECTORY:

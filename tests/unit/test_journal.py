@@ -34,6 +34,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._changes import (
     Remove,
     Write,
 )
+from ansible_collections.fleet.auth.plugins.module_utils._settings import User
 
 NEVER_USED = "HOTP/T30 alice - 3132333435363738393031323334353637383930\n"
 USED = NEVER_USED.rstrip() + "\t0\t755224\t2026-11-24T03:00:00L\n"
@@ -452,7 +453,7 @@ def prepared(root: Root) -> tuple[Change, ...]:
     root.write("/etc/pam.d/twofactor", "switch before\n")
     root.write(_sshd.DROP_IN, "drop-in before\n", 0o600)
     root.write("/in-force", "drop-in before\n")
-    root.write("/etc/security/twofactor-users", "alice\n")
+    root.write("/etc/security/twofactor-access.conf", "rules before\n")
     root.write("/etc/oath/alice", NEVER_USED, 0o600)
     root.write("/etc/oath/bob.lock", "", 0o600)
     root.write("/run/fleet-auth/faillock/alice", "tally", 0o600)
@@ -463,8 +464,8 @@ def prepared(root: Root) -> tuple[Change, ...]:
     return (
         Remove(str(root.at("/etc/oath/bob.lock"))),
         MakeDirectory(str(root.at("/usr/libexec/fleet-auth")), 0o755),
-        Enrol("alice", 60),
-        Enrol("bob", 30, new=True),
+        Enrol(User("alice"), 60),
+        Enrol(User("bob"), 30, new=True),
         write("/usr/libexec/fleet-auth/helper", "helper"),
         write("/etc/pam.d/sshd", "sshd after\n"),
         write(_sshd.DROP_IN, "drop-in between\n"),
@@ -473,7 +474,7 @@ def prepared(root: Root) -> tuple[Change, ...]:
         write("/etc/pam.d/twofactor", "switch after\n"),
         write(_sshd.DROP_IN, "drop-in after\n"),
         ReloadSshd(()),
-        Remove(str(root.at("/etc/security/twofactor-users"))),
+        Remove(str(root.at("/etc/security/twofactor-access.conf"))),
         Remove(str(root.at("/run/fleet-auth/faillock"))),
     )
 

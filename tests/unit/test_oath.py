@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import typing as t
 from dataclasses import replace
 
 import pyotp
@@ -13,6 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ansible_collections.fleet.auth.plugins.module_utils._oath import (
+    RECOVERY_CODES,
     Clock,
     CodeRules,
     CredentialError,
@@ -20,14 +22,14 @@ from ansible_collections.fleet.auth.plugins.module_utils._oath import (
     code_rules,
     credential_path,
     hotp,
-    new_credential,
     pam_line,
     parse_credential,
-    update_credential,
+    revise,
     use_code,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._pam import PASS_THROUGH, except_services, switch
-from unit.builders import KEY, OTHER_KEY, settings, texts_of
+from ansible_collections.fleet.auth.plugins.module_utils._settings import Device, User
+from unit.builders import KEY, OTHER_KEY, new_credential, settings, texts_of
 
 # The codes of KEY in RFC 4226, appendix D.
 RFC_4226_CODES = (
@@ -79,6 +81,11 @@ def codes(key: bytes, step: int, digits: int = 6, interval: int = 30) -> str:
 
 def use(text: str, code: str, *, window: int = 1, digits: int = 6, at: float = 0) -> str | None:
     return use_code(text, "alice", code, CodeRules(window, digits), Clock(at, LOCAL))
+
+
+def update(text: str | None, key: bytes | None = None, interval: int = 30, **wanted: t.Any) -> str:
+    """Bring a credential to what is wanted of alice; keys that the host makes are OTHER_KEY."""
+    return revise(text, User("alice", secret=key, **wanted), interval, lambda: OTHER_KEY)
 
 
 class TestCode:
@@ -207,7 +214,7 @@ class TestUpdate:
         line = draw(written(token))
         key, interval = draw(st.sampled_from([None, token.key, OTHER_KEY])), draw(intervals)
 
-        text = update_credential("\n".join([*head, line, *tail]), "alice", key, interval)
+        text = update("\n".join([*head, line, *tail]), key, interval)
 
         changed = text.split("\n")[len(head)]
         assert text.split("\n") == [*head, changed, *tail]
@@ -218,21 +225,104 @@ class TestUpdate:
             assert now == Token("alice", key, interval, pin=token.pin)
         if now == token:
             assert changed == line
-        assert update_credential(text, "alice", key, interval) == text
+        assert update(text, key, interval) == text
 
     @pytest.mark.parametrize("end", ["", "\n", "\n\n"])
     def test_leaves_a_line_that_is_right_as_it_is(self, end: str) -> None:
         text = f"HOTP/T30\talice\t-\t{HEX.upper()}\t0\t755224\t{LOCAL}{end}"
-        assert update_credential(text, "alice", None, 30) == text
-        assert update_credential(text, "alice", KEY, 30) == text
+        assert update(text, None, 30) == text
+        assert update(text, KEY, 30) == text
 
     def test_forgets_the_history_of_a_key_that_is_replaced(self) -> None:
         text = f"HOTP/T30 alice 1234 {HEX} {USED}\n"
-        assert update_credential(text, "alice", OTHER_KEY, 30) == f"HOTP/T30 alice 1234 {OTHER_KEY.hex()}\n"
+        assert update(text, OTHER_KEY, 30) == f"HOTP/T30 alice 1234 {OTHER_KEY.hex()}\n"
 
     def test_needs_a_time_based_token(self) -> None:
         with pytest.raises(CredentialError, match=r"^holds no time-based token$"):
-            update_credential(f"HOTP/E alice - {HEX}\n", "alice", KEY, 30)
+            update(f"HOTP/E alice - {HEX}\n", KEY, 30)
+
+
+PHONE = f"HOTP/T30 alice - {HEX}"
+MADE = f"HOTP/T30 alice - {OTHER_KEY.hex()}"
+
+
+class TestRevision:
+    def test_makes_the_credential_of_a_new_user(self) -> None:
+        assert update(None) == f"{MADE}\n"
+        assert update(None, KEY, 60) == f"HOTP/T60 alice - {HEX}\n"
+        assert update(None, renew="2026") == f"# fleet.auth renewal=2026\n{MADE}\n"
+
+    def test_renews_once_a_name(self) -> None:
+        once = update(f"{PHONE} {USED}\n", renew="lost")
+        assert once == f"# fleet.auth renewal=lost\n{MADE}\n"
+        used = once.replace("\n", f" {USED}\n").replace(f"lost {USED}", "lost")
+        for wanted in ({"renew": "lost"}, {}):
+            assert update(used, **wanted) == used
+        assert update(used, renew="again") == f"# fleet.auth renewal=again\n{MADE}\n"
+
+    def test_keeps_a_given_key_that_is_renewed(self) -> None:
+        assert update(f"{PHONE} {USED}\n", KEY, renew="lost") == f"# fleet.auth renewal=lost\n{PHONE} {USED}\n"
+
+    def test_remembers_the_renewal_when_a_key_is_given(self) -> None:
+        text = f"# fleet.auth renewal=lost\n{PHONE}\n"
+        assert update(text, OTHER_KEY) == f"# fleet.auth renewal=lost\n{MADE}\n"
+
+    @pytest.mark.parametrize("end", ["", "\n"])
+    def test_adds_and_removes_one_device_and_leaves_the_others(self, end: str) -> None:
+        tablet, spare = Device("tablet"), Device("spare", secret=KEY)
+        with_both = update(f"{MADE} {USED}{end}", devices=(tablet, spare))
+        assert with_both == (f"{MADE} {USED}\n# fleet.auth device=tablet\n{MADE}\n# fleet.auth device=spare\n{PHONE}\n")
+        assert update(with_both, devices=(tablet, spare)) == with_both
+        assert update(with_both) == with_both
+        used = use(with_both, codes(KEY, 100), at=3000)
+        assert used
+        assert update(used, devices=(Device("tablet", present=False),)) == (
+            f"{MADE} {USED}\n# fleet.auth device=spare\n{PHONE} 0 {codes(KEY, 100)} {LOCAL}\n"
+        )
+
+    @pytest.mark.parametrize("end", ["", "\n"])
+    def test_has_nothing_to_do_for_a_device_that_is_gone_already(self, end: str) -> None:
+        assert update(f"{PHONE}{end}", devices=(Device("tablet", present=False),)) == f"{PHONE}{end}"
+
+    def test_brings_every_device_to_the_interval(self) -> None:
+        text = f"# fleet.auth device=tablet\n{MADE} {USED}\n{PHONE}\n"
+        assert update(text, interval=60, devices=(Device("tablet"),)) == text.replace("T30", "T60")
+
+    def test_makes_a_set_of_recovery_codes_once_a_name(self) -> None:
+        once = update(f"{PHONE}\n", recovery_codes="first")
+        assert once == f"{PHONE}\n# fleet.auth recovery-codes=first\nHOTP/E alice - {OTHER_KEY.hex()}\n"
+        used = use(once, hotp(OTHER_KEY, 0, 6))
+        assert used
+        for wanted in ({"recovery_codes": "first"}, {}):
+            assert update(used, interval=60, **wanted) == used.replace("T30", "T60")
+        assert update(used, recovery_codes="second") == once.replace("first", "second")
+        assert update(used, recovery_codes="") == f"{PHONE}\n"
+        assert update(f"{PHONE}\n", recovery_codes="") == f"{PHONE}\n"
+
+    def test_of_a_damaged_file_is_refused_without_the_key(self) -> None:
+        with pytest.raises(CredentialError, match=r"^line 2 is cut short$") as caught:
+            update(f"{PHONE}\nHOTP/T30 alice\n")
+        assert HEX not in texts_of(caught.value)
+
+
+class TestRecoveryCode:
+    TEXT = f"{PHONE}\n# fleet.auth recovery-codes=first\nHOTP/E alice - {OTHER_KEY.hex()}\n"
+
+    @pytest.mark.parametrize("window", [1, 2])
+    def test_is_right_once_and_in_order(self, window: int) -> None:
+        text = self.TEXT
+        for number in range(RECOVERY_CODES):
+            code = hotp(OTHER_KEY, number, 6)
+            assert list(parse_credential(text, "alice")[1].recovery_codes_left) == list(range(number, 10))
+            text = use(text, code, window=window) or ""
+            assert text, number
+            assert use(text, code, window=window) is None
+        assert not parse_credential(text, "alice")[1].recovery_codes_left
+        assert text.startswith(f"{PHONE}\n# fleet.auth recovery-codes=first\nHOTP/E alice - ")
+
+    def test_is_no_code_of_a_device(self) -> None:
+        phone, codes_of_paper = parse_credential(self.TEXT, "alice")
+        assert (phone.is_device, codes_of_paper.is_device) == (True, False)
 
 
 class TestUseOfATimeBasedCode:
@@ -344,7 +434,7 @@ class TestRules:
     @pytest.mark.parametrize(("window", "digits"), [(0, 6), (1, 7), (10, 8)])
     def test_come_back_from_the_switch(self, window: int, digits: int) -> None:
         wanted = settings(window=window, otp_digits=digits)
-        text = switch(wanted, pam_line(wanted))
+        text = switch(wanted, [], pam_line(wanted))
         assert code_rules(text) == CodeRules(window, digits)
         assert code_rules(except_services(text, ["sshd"])) == CodeRules(window, digits)
 

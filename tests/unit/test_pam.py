@@ -16,12 +16,12 @@ from ansible_collections.fleet.auth.plugins.module_utils import _oath, _pam
 from ansible_collections.fleet.auth.plugins.module_utils._pam import (
     PASS_THROUGH,
     PamError,
+    asked_users,
     asks_for_code,
     except_services,
     exempt_origins,
     is_protected,
     protect,
-    scope_users,
     switch,
     unprotect,
 )
@@ -33,8 +33,11 @@ BEGIN = "# BEGIN fleet.auth twofactor: in place of the next line"
 END = "# END fleet.auth twofactor"
 
 
-def step_of(wanted: Settings) -> str:
-    return switch(wanted, _oath.pam_line(wanted))
+ENROLLED = ("alice", "bob")
+
+
+def step_of(wanted: Settings, enrolled: t.Iterable[str] = ENROLLED) -> str:
+    return switch(wanted, enrolled, _oath.pam_line(wanted))
 
 
 def protected(text: str, service: str = "sudo", **included: str) -> str:
@@ -373,7 +376,6 @@ def attempt(
         f"/etc/pam.d/{service}": protect(service, SERVICES[service], INCLUDED),
         _pam.SWITCH: step_of(wanted) if switch_text is None else switch_text,
         _pam.KEY_ACCEPTED: _pam.KEY_ACCEPTED_SCRIPT,
-        _pam.SCOPE_USERS: scope_users(["alice", "bob"]),
         _pam.EXEMPT_ORIGINS: exempt_origins(wanted),
         **(lists or {}),
     }
@@ -498,21 +500,117 @@ class TestCodeStep:
         assert attempt(wanted, "sshd", person, key_accepted=True).authenticate() == granted
         assert not attempt(wanted, "sshd", person, password=False, code=True).authenticate()
 
-    @pytest.mark.parametrize(
-        ("options", "path"),
-        [({"scope": "enrolled"}, _pam.SCOPE_USERS), ({"exempt_addresses": ["0.0.0.0/0"]}, _pam.EXEMPT_ORIGINS)],
-    )
-    def test_asks_everyone_where_a_list_is_gone(self, options: dict[str, t.Any], path: str) -> None:
-        for name in ("alice", "carol"):
-            pam = attempt(settings(**options), "sshd", Person(name), password=True)
-            pam.files = {one: text for one, text in pam.files.items() if one != path}
-            assert not pam.authenticate()
-            assert pam.asked == ["password", "code"]
-
-    def test_exempts_nobody_where_the_list_of_origins_is_empty(self) -> None:
+    def test_exempts_nobody_where_the_list_of_origins_is_gone_or_empty(self) -> None:
         wanted = settings(exempt_addresses=["0.0.0.0/0"])
         assert attempt(wanted, "sshd", password=True).authenticate()
         assert not attempt(wanted, "sshd", password=True, lists={_pam.EXEMPT_ORIGINS: ""}).authenticate()
+        gone = attempt(wanted, "sshd", password=True)
+        gone.files = {path: text for path, text in gone.files.items() if path != _pam.EXEMPT_ORIGINS}
+        assert not gone.authenticate()
+        assert gone.asked == ["password", "code"]
+
+
+class TestNames:
+    """The accounts in scope, where the code step goes by names."""
+
+    WANTED = settings(scope="enrolled")
+    MANY = tuple(f"user{number:04}" for number in range(1000))
+
+    def asks(self, text: str, name: str, service: str = "sudo", **brings: t.Any) -> bool:
+        """Whether somebody is asked for the code, and gets in only with the right one."""
+        pam = attempt(self.WANTED, service, Person(name), switch_text=text, credentials=[name], password=True, **brings)
+        granted = pam.authenticate()
+        pam.code, asked = True, "code" in pam.asked
+        assert granted != asked
+        assert pam.authenticate()
+        return asked
+
+    def test_stand_in_lines_of_which_all_but_the_last_lead_on_to_the_next_one(self) -> None:
+        names = [letter * 256 for letter in "abcdefghij"]
+        assert step_of(self.WANTED, names).split("\n")[1:5] == [
+            f"auth [success=ignore default=3] pam_succeed_if.so quiet user notin {':'.join(names[:3])}",
+            f"auth [success=ignore default=2] pam_succeed_if.so quiet user notin {':'.join(names[3:6])}",
+            f"auth [success=ignore default=1] pam_succeed_if.so quiet user notin {':'.join(names[6:9])}",
+            f"auth [success=done default=ignore] pam_succeed_if.so quiet user notin {names[9]}",
+        ]
+
+    @pytest.mark.parametrize("service", ["sshd", "sudo"])
+    def test_in_whichever_line_are_asked_and_nobody_else_is(self, service: str) -> None:
+        text = step_of(self.WANTED, self.MANY)
+        lines = [line for line in text.split("\n") if " user notin " in line]
+        assert len(lines) > 10
+        for line in lines:
+            listed = line.rpartition(" ")[2].split(":")
+            assert self.asks(text, listed[0], service)
+            assert self.asks(text, listed[-1], service)
+        for outside in ("carol", "user000", "user00000", "ser0000", "USER0000", ":"):
+            assert not self.asks(text, outside, service)
+        key = attempt(self.WANTED, "sshd", Person(self.MANY[-1]), switch_text=text, key_accepted=True)
+        assert not key.authenticate()
+        assert key.asked == ["code"]
+
+    def test_that_are_none_let_everyone_pass(self) -> None:
+        text = step_of(self.WANTED, [])
+        assert asks_for_code(text, _oath.MODULE)
+        assert not self.asks(text, "alice")
+
+    @pytest.mark.parametrize("outcome", ["service_err", "user_unknown", "system_err", "ignore", "module_unknown"])
+    @pytest.mark.parametrize("number", [0, 1, 7, -1])
+    def test_that_cannot_be_compared_are_asked(
+        self, monkeypatch: pytest.MonkeyPatch, outcome: str, number: int
+    ) -> None:
+        text = step_of(self.WANTED, self.MANY)
+        lines = [line for line in text.split("\n") if " user notin " in line]
+        compare = Pam._succeed_if
+
+        def fail(pam: Pam, arguments: list[str]) -> str:
+            return outcome if lines[number].endswith(" ".join(arguments)) else compare(pam, arguments)
+
+        monkeypatch.setattr(Pam, "_succeed_if", fail)
+        assert self.asks(text, "carol")
+        assert self.asks(text, self.MANY[0])
+        assert self.asks(text, self.MANY[-1])
+
+    def test_in_the_other_lines_are_asked_where_one_is_lost(self) -> None:
+        lines = step_of(self.WANTED, self.MANY).split("\n")
+        for number, line in enumerate(lines):
+            if " user notin " not in line:
+                continue
+            text = "\n".join([*lines[:number], *lines[number + 1 :]])
+            kept = asked_users(text)
+            assert kept is not None
+            for name in (min(kept), max(kept)):
+                pam = attempt(self.WANTED, "sudo", Person(name), switch_text=text, password=True)
+                assert not pam.authenticate()
+
+    def test_are_passed_by_what_stands_before_them(self) -> None:
+        text = step_of(self.WANTED, self.MANY)
+        recovered = f"auth [success=done default=ignore] pam_succeed_if.so quiet user = {self.MANY[500]}\n{text}"
+        assert not self.asks(recovered, self.MANY[500])
+        assert self.asks(recovered, self.MANY[501])
+        excepted = except_services(text, ["sudo"])
+        assert not self.asks(excepted, self.MANY[500])
+        assert self.asks(excepted, self.MANY[500], "su")
+        exempt = step_of(settings(scope="enrolled", exempt_users=["alice"], exempt_addresses=["192.0.2.0/24"]))
+        assert not self.asks(exempt, "alice")
+        assert self.asks(exempt, "bob")
+        assert not self.asks(exempt, "carol")
+
+    @given(
+        st.sets(st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,40}\$?", fullmatch=True)),
+        st.sampled_from([(), ("192.0.2.0/24",)]),
+    )
+    def test_are_read_back(self, names: set[str], addresses: tuple[str, ...]) -> None:
+        wanted = settings(scope="enrolled", exempt_users=["ansible"], exempt_addresses=addresses)
+        text = step_of(wanted, names)
+        assert asked_users(text) == names
+        assert asked_users(text.replace("\n", " # mine\n")) == names
+        assert asked_users(except_services(text, ["sshd"])) == names
+        assert asked_users(f"auth [success=done default=ignore] pam_succeed_if.so quiet user = x\n{text}") == names
+
+    @pytest.mark.parametrize("text", [None, "", PASS_THROUGH, step_of(settings(exempt_users=["alice"]))])
+    def test_are_not_what_every_code_step_goes_by(self, text: str | None) -> None:
+        assert asked_users(text) is None
 
 
 class TestSwitch:
@@ -529,13 +627,13 @@ class TestSwitch:
             f"auth sufficient pam_faillock.so authsucc {tally}\n"
         )
 
-    @pytest.mark.parametrize("option", ["exempt_users", "exempt_groups"])
+    @pytest.mark.parametrize("operator", ["in", "ingroup", "notin"])
     @pytest.mark.parametrize("length", [1, 8, 200, 256])
-    def test_keeps_its_lines_short_enough_for_every_release_of_libpam(self, option: str, length: int) -> None:
-        names = [f"{number}".rjust(max(4, length), "a") for number in range(1000)]
-        text = step_of(settings(**{option: names}))
+    def test_keeps_its_lines_short_enough_for_every_release_of_libpam(self, operator: str, length: int) -> None:
+        names = [f"{number:04}".rjust(length, "a") for number in range(1000)]
+        options = {"in": {"exempt_users": names}, "ingroup": {"exempt_groups": names}, "notin": {"scope": "enrolled"}}
+        text = step_of(settings(**options[operator]), names)
         assert max(map(len, text.split("\n"))) < 1000
-        operator = {"exempt_users": "in", "exempt_groups": "ingroup"}[option]
         listed = [line.split(f" user {operator} ")[1].split(":") for line in text.split("\n") if " quiet user " in line]
         assert list(itertools.chain(*listed)) == names
 
@@ -561,10 +659,6 @@ class TestSwitch:
 
 
 class TestLists:
-    def test_of_users_in_scope_have_one_name_a_line(self) -> None:
-        assert scope_users({"bob", "alice"}) == "alice\nbob\n"
-        assert scope_users([]) == ""
-
     def test_of_origins_deny_what_is_exempt_and_grant_the_rest(self) -> None:
         assert exempt_origins(settings(exempt_addresses=["192.0.2.0/24", "2001:db8::1"])) == (
             "-:ALL:192.0.2.0/24\n-:ALL:2001:db8::1/128\n+:ALL:ALL\n"

@@ -23,7 +23,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._changes import (
     Remove,
     Write,
 )
-from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
+from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings, User
 from ansible_collections.fleet.auth.plugins.module_utils._state import (
     OWN_DIRECTORIES,
     OWN_FILES,
@@ -41,9 +41,11 @@ from unit.builders import (
     SERVICES,
     SSHD_CONFIG,
     STRANGER,
+    account,
     credential,
     file,
     host_state,
+    new_credential,
     seen_by_sshd,
     settings,
 )
@@ -75,6 +77,10 @@ def refusals(target: Settings, state: HostState) -> tuple[str, ...]:
     made = plan(target, state)
     assert made.changes == ()
     return made.refusals
+
+
+def switch_of(target: Settings, *enrolled: str) -> str:
+    return _pam.switch(target, enrolled, _oath.pam_line(target))
 
 
 def switches(changes: t.Iterable[Change]) -> list[str]:
@@ -208,7 +214,7 @@ class TestEveryPlan:
                 state = stage.state
                 for path in re.findall(r"file=(/etc/security/\S+)", state.text(_pam.SWITCH) or ""):
                     assert state.text(path) is not None
-                services = _plan.protected_services(state)
+                services = state.protected_services
                 assert not services or state.text(_pam.SWITCH)
                 assert "sshd" not in services or _pam.KEY_ACCEPTED in state.files
                 if _pam.asks_for_code(state.text(_pam.SWITCH), _oath.MODULE):
@@ -255,14 +261,13 @@ class TestFirstTime:
             "write /etc/pam.d/sudo",
             "write /etc/ssh/sshd_config.d/00-twofactor.conf",
             "reload sshd",
-            "write /etc/security/twofactor-users",
             "write /etc/pam.d/twofactor",
         ]
 
     def test_has_the_pass_through_until_then(self) -> None:
         target = wanted()
         texts = switches(plan(target, host_state()).changes)
-        assert texts == [_pam.PASS_THROUGH, _pam.switch(target, _oath.pam_line(target))]
+        assert texts == [_pam.PASS_THROUGH, switch_of(target)]
 
     def test_gives_each_file_and_directory_its_mode(self) -> None:
         state = carried_out(wanted(scope="enrolled", exempt_addresses=["192.0.2.7"]))
@@ -271,7 +276,6 @@ class TestFirstTime:
             **OWN_DIRECTORIES,
             _pam.SWITCH: 0o644,
             _pam.KEY_ACCEPTED: 0o755,
-            _pam.SCOPE_USERS: 0o644,
             _pam.EXEMPT_ORIGINS: 0o644,
             _sshd.DROP_IN: 0o644,
             _recovery.COMMAND: 0o755,
@@ -285,9 +289,9 @@ class TestFirstTime:
 
     def test_passes_over_cockpit_where_it_is_not_installed(self) -> None:
         target = wanted(services=["cockpit"])
-        assert _plan.protected_services(carried_out(target)) == ("cockpit", "sshd")
+        assert carried_out(target).protected_services == ("cockpit", "sshd")
         without = host_state(files={service("cockpit"): None})
-        assert _plan.protected_services(carried_out(target, without)) == ("sshd",)
+        assert carried_out(target, without).protected_services == ("sshd",)
 
     @pytest.mark.parametrize(
         ("family", "package"), [("debian", "libpam-oath"), ("rhel", "pam_oath"), ("suse", "pam_oath")]
@@ -303,7 +307,7 @@ class TestEnrolment:
     def test_is_new_for_who_has_no_credential(self) -> None:
         target = settings(users=[{"name": "alice"}, {"name": "bob", "secret": SECRET}], scope="enrolled", interval=60)
         made = [change for change in plan(target, host_state()).changes if isinstance(change, Enrol)]
-        assert made == [Enrol("alice", 60, None, new=True), Enrol("bob", 60, KEY, new=True)]
+        assert made == [Enrol(User("alice"), 60, new=True), Enrol(User("bob", secret=KEY), 60, new=True)]
         assert paths(made) == ["/etc/oath/alice", "/etc/oath/bob"]
 
     def test_is_no_change_where_the_credential_is_right(self) -> None:
@@ -315,11 +319,11 @@ class TestEnrolment:
     @pytest.mark.parametrize(
         ("now", "options", "expected"),
         [
-            (credential("bob", OTHER_KEY), {}, Enrol("bob", 30, KEY)),
-            (credential("bob"), {"interval": 60}, Enrol("bob", 60, KEY)),
-            (replace(credential("bob"), mode=0o644), {}, Enrol("bob", 30, KEY)),
-            (replace(credential("bob"), uid=1000), {}, Enrol("bob", 30, KEY)),
-            (replace(credential("bob"), gid=1000), {}, Enrol("bob", 30, KEY)),
+            (credential("bob", OTHER_KEY), {}, Enrol(User("bob", secret=KEY), 30)),
+            (credential("bob"), {"interval": 60}, Enrol(User("bob", secret=KEY), 60)),
+            (replace(credential("bob"), mode=0o644), {}, Enrol(User("bob", secret=KEY), 30)),
+            (replace(credential("bob"), uid=1000), {}, Enrol(User("bob", secret=KEY), 30)),
+            (replace(credential("bob"), gid=1000), {}, Enrol(User("bob", secret=KEY), 30)),
         ],
     )
     def test_brings_a_credential_to_what_is_wanted(
@@ -331,7 +335,7 @@ class TestEnrolment:
         assert plan(target, state).changes == (expected,)
 
     def test_shows_no_secret(self) -> None:
-        assert repr(KEY)[2:-1] not in repr(Enrol("bob", 30, KEY, new=True))
+        assert repr(KEY)[2:-1] not in repr(Enrol(User("bob", secret=KEY), 30, new=True))
         assert KEY.hex() not in repr(Write("/etc/oath/bob", f"HOTP/T30 bob - {KEY.hex()}", 0o600))
         assert KEY.hex() not in repr(host_state(credentials=["bob"]))
 
@@ -340,8 +344,96 @@ class TestEnrolment:
         target = wanted(scope="enrolled", users=[{"name": "bob", "state": "absent"}])
         assert plan(target, state).changes[-1] == Remove("/etc/oath/bob")
         after = carried_out(target, state)
-        assert after.text(_pam.SCOPE_USERS) == "alice\ncarol\n"
+        assert after.text(_pam.SWITCH) == switch_of(target, "alice", "carol")
         assert plan(target, after).changes == ()
+
+    def test_of_nobody_asks_nobody_and_locks_nobody_out(self) -> None:
+        target = wanted(scope="enrolled", users=[], services=["sudo"])
+        before, state = host_state(), carried_out(target)
+        assert state.text(_pam.SWITCH) == switch_of(target)
+        assert Machine.booted(state).logins() == Machine.booted(before).logins()
+        assert plan(target, state).changes == ()
+
+
+class TestProof:
+    def test_is_asked_of_everyone_whom_sshd_would_begin_to_ask(self) -> None:
+        target = wanted(users=[{"name": "alice"}, {"name": "bob", "proven": True}, {"name": "carol"}])
+        assert refusals(replace(target, require_proof=True), host_state()) == tuple(
+            f"{name} logs in to sshd on web1, and no code of {name} was right there yet. Run with ssh false, hand out "
+            f"the enrolment sheet, and prove a code: ansible-playbook fleet.auth.verify -e user={name}. Or vouch for "
+            f"{name} with proven: true in users, or for everyone with require_proof: false."
+            for name in ("alice", "carol")
+        )
+        assert plan(replace(target, require_proof=True, ssh=False), host_state()).changed
+
+    def test_is_a_code_of_any_device_that_was_right(self) -> None:
+        target = replace(wanted(users=[{"name": "alice"}], scope="enrolled"), require_proof=True)
+        phone, spare = new_credential("alice", KEY, 30), new_credential("alice", OTHER_KEY, 30)
+        history = " 0 755224 2026-03-01T12:00:00L\n"
+        used = spare.replace("\n", history)
+        for text, proven in (
+            (phone, False),
+            (phone.replace("\n", history), True),
+            (f"{phone}# fleet.auth device=spare\n{used}", True),
+            (f"{phone}# fleet.auth recovery-codes=a\n{used.replace('HOTP/T30', 'HOTP/E')}", False),
+        ):
+            state = host_state(credentials={"alice": file(text, 0o600)})
+            assert bool(plan(target, state).refusals) == (not proven), text
+
+    def test_is_not_asked_of_those_who_need_a_code_already(self) -> None:
+        state = carried_out(wanted(scope="enrolled", users=[{"name": "alice"}]))
+        more = wanted(scope="enrolled", users=[{"name": "alice"}, {"name": "bob"}], window=2)
+        (refusal,) = refusals(replace(more, require_proof=True), state)
+        assert refusal.startswith("bob logs in to sshd")
+        renewed = wanted(scope="enrolled", users=[{"name": "alice", "renew": "lost"}])
+        assert plan(replace(renewed, require_proof=True), state).to_enrol == ("alice",)
+
+    def test_is_not_asked_of_those_who_cannot_log_in_to_sshd(self) -> None:
+        people = (account("alice", has_password=False, has_key=False), account("root", uid=0, has_key=False))
+        target = settings("alice", ssh=True, services=[], require_proof=True)
+        assert not plan(target, host_state(*people)).refusals
+
+
+class TestNewEnrolment:
+    def test_is_due_for_new_keys_alone(self) -> None:
+        assert plan(wanted(), host_state()).to_enrol == ("alice", "bob", "carol")
+        state = carried_out(wanted())
+        for bob, due in (
+            ({}, ()),
+            ({"secret": SECRET}, ("bob",)),
+            ({"renew": "lost"}, ("bob",)),
+            ({"devices": [{"name": "tablet"}]}, ("bob",)),
+            ({"recovery_codes": "first"}, ("bob",)),
+            ({"devices": [{"name": "tablet", "state": "absent"}]}, ()),
+        ):
+            made = plan(wanted(users=[{"name": "bob", **bob}]), state)
+            assert made.to_enrol == due
+            assert made.changed == bool(due)
+
+    @pytest.mark.parametrize(
+        ("options", "told"),
+        [
+            ({"otp_digits": 8}, "8 digits long, a new one every 30 seconds"),
+            ({"interval": 60}, "6 digits long, a new one every 60 seconds"),
+        ],
+    )
+    def test_of_everybody_is_asked_for_before_codes_change(self, options: dict[str, t.Any], told: str) -> None:
+        state = carried_out(wanted())
+        assert refusals(wanted(renew="never", **options), state) == (
+            f"codes on web1 would become {told}, and the apps of alice, bob, carol show others. Set renew to changed "
+            "to go on, and hand out their new enrolment sheets; their secrets stay.",
+        )
+        made = plan(wanted(renew="changed", **options), state)
+        assert made.to_enrol == ("alice", "bob", "carol")
+        assert not plan(wanted(renew="never", **options), carried_out(wanted(**options), state)).changed
+
+    def test_of_who_has_no_account_any_more_is_told(self) -> None:
+        state = replace(carried_out(wanted()), credentials={"zoe": credential("zoe")})
+        (warning,) = plan(wanted(), state).warnings
+        assert warning.startswith("there is no account zoe on web1 any more, but a credential")
+        gone = wanted(users=[*({"name": name} for name in PEOPLE), {"name": "zoe", "state": "absent"}])
+        made = plan(gone, state)
+        assert (made.warnings, made.changes[-1]) == ((), Remove("/etc/oath/zoe"))
 
 
 class TestChange:
@@ -352,14 +444,14 @@ class TestChange:
         new = _sshd.drop_in(target, ["alice", "bob"])
         assert [change.content for change in changes if isinstance(change, Write)] == [
             f"{new}{state.text(_sshd.DROP_IN)}",
-            "alice\nbob\n",
+            switch_of(target, "alice", "bob"),
             new,
         ]
         assert paths(changes) == [
             "/etc/oath/bob",
             _sshd.DROP_IN,
             "reload",
-            _pam.SCOPE_USERS,
+            _pam.SWITCH,
             _sshd.DROP_IN,
             "reload",
         ]
@@ -376,13 +468,13 @@ class TestChange:
         state = carried_out(old)
         assert switches(plan(new, state).changes) == [
             _pam.except_services(t.cast(str, state.text(_pam.SWITCH)), ["sshd"]),
-            _pam.switch(new, _oath.pam_line(new)),
+            switch_of(new),
         ]
 
     def test_that_takes_a_service_out_exempts_it_until_its_block_is_gone(self) -> None:
         old, new = wanted(services=["sudo"]), wanted(ssh=False, services=["sudo"], window=2)
         changes = plan(new, carried_out(old)).changes
-        switch = _pam.switch(new, _oath.pam_line(new))
+        switch = switch_of(new)
         assert switches(changes) == [_pam.except_services(switch, ["sshd"]), switch]
         assert paths(changes) == [
             _pam.SWITCH,
@@ -393,16 +485,16 @@ class TestChange:
             _pam.KEY_ACCEPTED,
         ]
 
-    def test_of_two_files_goes_by_new_lists_until_the_old_ones_are_replaced(self) -> None:
-        state = carried_out(wanted(scope="enrolled", users=[{"name": "alice"}]))
-        target = wanted(scope="enrolled", users=[{"name": "bob"}], window=2)
+    def test_of_two_files_goes_by_a_new_list_until_the_old_one_is_replaced(self) -> None:
+        state = carried_out(wanted(exempt_addresses=["192.0.2.7"]))
+        target = wanted(exempt_addresses=["192.0.2.8"], window=2)
         concerned = [path for path in paths(plan(target, state).changes) if path.startswith(("/etc/sec", "/etc/pam.d"))]
         assert concerned == [
-            f"{_pam.SCOPE_USERS}.next",
+            f"{_pam.EXEMPT_ORIGINS}.next",
             _pam.SWITCH,
-            _pam.SCOPE_USERS,
+            _pam.EXEMPT_ORIGINS,
             _pam.SWITCH,
-            f"{_pam.SCOPE_USERS}.next",
+            f"{_pam.EXEMPT_ORIGINS}.next",
         ]
 
     @pytest.mark.parametrize("switch", ["", _pam.PASS_THROUGH])
@@ -420,7 +512,7 @@ class TestChange:
     def test_of_a_switch_that_is_gone_or_damaged_opens_no_door_on_the_way(self, switch: str | None) -> None:
         target = wanted(services=["sudo"])
         state = edited(carried_out(target), {_pam.SWITCH: switch})
-        assert switches(plan(target, state).changes) == [_pam.switch(target, _oath.pam_line(target))]
+        assert switches(plan(target, state).changes) == [switch_of(target)]
 
     def test_puts_right_what_is_wrong(self) -> None:
         target = wanted(scope="enrolled")
@@ -431,9 +523,9 @@ class TestChange:
                 damaged = edited(state, {path: wrong})
                 assert carried_out(target, damaged) == state, path
 
-    @pytest.mark.parametrize("path", [_pam.SWITCH, _pam.SCOPE_USERS, _sshd.DROP_IN, _recovery.COMMAND])
+    @pytest.mark.parametrize("path", [_pam.SWITCH, _pam.EXEMPT_ORIGINS, _sshd.DROP_IN, _recovery.COMMAND])
     def test_puts_right_what_was_written_into_a_file_of_ours(self, path: str) -> None:
-        target = wanted(scope="enrolled")
+        target = wanted(scope="enrolled", exempt_addresses=["192.0.2.7"])
         state = carried_out(target)
         assert carried_out(target, edited(state, {path: f"{state.text(path)}# mine\n"})) == state
 
@@ -450,7 +542,7 @@ class TestChange:
     def test_leaves_a_link_to_a_protected_service_alone(self) -> None:
         state = carried_out(wanted())
         state = edited(state, {service("ssh"): replace(state.files[service("sshd")], link=service("sshd"))})
-        assert _plan.protected_services(state) == ("sshd",)
+        assert state.protected_services == ("sshd",)
         assert plan(wanted(), state).changes == ()
         assert service("ssh") not in paths(plan(OFF, state).changes)
 
@@ -671,6 +763,19 @@ class TestRefusal:
         target = wanted(scope="enrolled", users=[{"name": "alice", "state": "absent"}])
         assert Remove("/etc/oath/alice") in plan(target, replace(state, credentials=damaged)).changes
 
+    @pytest.mark.parametrize("name", ["al:ice", "alice#", "[alice", "al\\ice", "alice+"])
+    def test_of_a_credential_whose_name_no_list_can_carry(self, name: str) -> None:
+        target = wanted(scope="enrolled")
+        state = carried_out(target)
+        odd = replace(state, credentials={**state.credentials, name: credential(name)})
+        assert refusals(target, odd) == (
+            f"{'/etc/oath/' + name!r} on web1 is the credential of a name that PAM and sshd cannot carry alike. Remove "
+            "it, or set scope to everyone or groups.",
+        )
+        assert not plan(wanted(), odd).refusals
+        unreadable = replace(state, credentials={**state.credentials, name: file("", 0o600)})
+        assert plan(target, unreadable).changes == ()
+
     def test_of_a_credential_that_is_gone_which_lets_nobody_off(self) -> None:
         target = wanted(scope="enrolled", users=[{"name": "bob"}])
         state = carried_out(wanted(scope="enrolled"))
@@ -680,13 +785,28 @@ class TestRefusal:
             "denied. Restore the file, enrol alice anew with users, or take alice out with state: absent.",
         )
         anew = plan(wanted(scope="enrolled", users=[{"name": "alice"}]), gone).changes
-        assert anew == (Enrol("alice", 30, None, new=True),)
+        assert anew == (Enrol(User("alice"), 30, new=True),)
         given_up = wanted(scope="enrolled", users=[{"name": "alice", "state": "absent"}])
-        assert carried_out(given_up, gone).text(_pam.SCOPE_USERS) == "bob\ncarol\n"
+        assert carried_out(given_up, gone).text(_pam.SWITCH) == switch_of(given_up, "bob", "carol")
         assert not plan(replace(target, exempt_users=("alice", "ansible")), gone).refusals
 
 
 class TestDrift:
+    @pytest.mark.parametrize(
+        ("switch", "told"),
+        [
+            (None, "gone, and denied everybody"),
+            ("", "damaged, and asked nobody for a code"),
+            ("auth requisite pam_deny.so\n", "damaged, and denied everybody"),
+            (_pam.PASS_THROUGH, None),
+        ],
+    )
+    def test_of_the_switch_is_told_and_put_right(self, switch: str | None, told: str | None) -> None:
+        state = edited(carried_out(wanted()), {_pam.SWITCH: switch})
+        made = plan(wanted(), state)
+        assert made.warnings == ((f"{_pam.SWITCH} on web1 was {told}.",) if told else ())
+        assert carried_out(wanted(), state).text(_pam.SWITCH) == carried_out(wanted()).text(_pam.SWITCH)
+
     def test_of_a_service_file_that_lost_its_block_is_told_and_put_right(self) -> None:
         state = edited(carried_out(wanted()), {service("sshd"): SERVICES["sshd"]})
         assert plan(wanted(), state).warnings == (
@@ -698,6 +818,22 @@ class TestDrift:
         made = plan(wanted(), edited(carried_out(wanted()), {_pam.TALLY_DIRECTORY: None}))
         assert made.warnings == ("/run/fleet-auth/faillock on web1 was missing: wrong codes were not counted.",)
         assert made.changes == (MakeDirectory(_pam.TALLY_DIRECTORY, 0o700),)
+
+    def test_of_a_name_that_the_switch_has_lost_is_told_and_put_right(self) -> None:
+        target = wanted(scope="enrolled")
+        state = carried_out(target)
+        text = t.cast(str, state.text(_pam.SWITCH))
+        lost = edited(state, {_pam.SWITCH: text.replace("alice:", "")})
+        made = plan(target, lost)
+        assert made.warnings == (
+            "/etc/pam.d/twofactor on web1 did not name alice: no code was asked for, in spite of a credential.",
+        )
+        assert paths(made.changes) == [_pam.SWITCH]
+        assert carried_out(target, lost) == state
+        joins = wanted(scope="enrolled", users=[{"name": "dora"}])
+        with_dora = host_state(*ACCOUNTS, account("dora"))
+        assert plan(joins, carried_out(target, with_dora)).warnings == ()
+        assert plan(wanted(), lost).warnings == ()
 
     def test_of_sshd_that_no_longer_does_what_the_drop_in_says_is_refused(self) -> None:
         state = carried_out(wanted())

@@ -273,6 +273,25 @@ class TestOneUser:
         assert done.returncode == 0
         assert host.after == state
 
+    @pytest.mark.parametrize("switch", [None, "auth requisite pam_deny.so\n"])
+    def test_is_told_where_the_switch_is_gone_or_damaged(
+        self, box: t.Callable[[HostState], Box], switch: str | None
+    ) -> None:
+        host = box(on())
+        if switch is None:
+            host.path(_pam.SWITCH).unlink()
+        else:
+            host.path(_pam.SWITCH).write_text(switch)
+        done = host.recover("--user", "alice")
+        assert done.returncode == 1
+        assert "is gone or damaged, and denies everyone; without --user this command lets everyone in" in done.stderr
+
+    def test_is_seen_by_the_next_run(self, box: t.Callable[[HostState], Box]) -> None:
+        host = box(on())
+        host.recover("--user", "alice")
+        assert _pam.recovered_users(host.after.text(_pam.SWITCH)) == {"alice"}
+        assert _pam.recovered_users(on().text(_pam.SWITCH)) == frozenset()
+
     def test_is_told_on_a_full_disk_what_needs_no_room(self, box: t.Callable[[HostState], Box]) -> None:
         state = on()
         host = box(state)

@@ -75,6 +75,22 @@ class TestEnforced:
         switch = _pam.except_services(t.cast(str, on.text(_pam.SWITCH)), ["sshd"])
         assert _report.enforced(WANTED, changed(on, _pam.SWITCH, switch)) == {"sshd": False, "sudo": True}
 
+    def test_is_false_where_the_switch_goes_by_names_and_has_lost_one(self) -> None:
+        target = replace(WANTED, scope="enrolled")
+        state = Machine.booted(host_state()).stages(plan(target, host_state()).changes)[-1].state
+        assert _report.enforced(target, state) == {"sshd": True, "sudo": True}
+        text = t.cast(str, state.text(_pam.SWITCH)).replace("alice:", "")
+        state = changed(state, _pam.SWITCH, text)
+        assert _report.enforced(target, state) == {"sshd": False, "sudo": False}
+        exempt = replace(target, exempt_users=("ansible", "alice"))
+        assert _report.enforced(exempt, state) == {"sshd": True, "sudo": True}
+
+
+def told(**special: t.Any) -> dict[str, t.Any]:
+    """What is told of a user, from what is special about it."""
+    nothing = {"enrolled": False, "proven": False, "in_scope": False, "recovered": False, "locked": False}
+    return {**nothing, "devices": [], "recovery_codes_left": 0, "pass_until": None, **special}
+
 
 class TestUsers:
     def test_are_everyone_who_is_enrolled_or_shall_be(self, on: HostState) -> None:
@@ -82,10 +98,21 @@ class TestUsers:
         credentials = {**on.credentials, "bob": used, "carol": file("", 0o600), "ghost": on.credentials["alice"]}
         target = settings("alice", "zoe", scope="enrolled")
         assert _report.users(target, replace(on, credentials=credentials)) == {
-            "alice": {"enrolled": True, "proven": False, "in_scope": True, "locked": False},
-            "bob": {"enrolled": True, "proven": True, "in_scope": True, "locked": False},
-            "zoe": {"enrolled": False, "proven": False, "in_scope": False, "locked": False},
+            "alice": told(enrolled=True, in_scope=True),
+            "bob": told(enrolled=True, in_scope=True, proven=True),
+            "zoe": told(),
         }
+
+    def test_have_devices_and_recovery_codes(self, on: HostState) -> None:
+        text = (
+            f"# fleet.auth renewal=2\nHOTP/T30 bob - {KEY.hex()}\n"
+            f"# fleet.auth device=tablet\nHOTP/T30 bob - {KEY[::-1].hex()} 0 755224 2026-03-01T12:00:00L\n"
+            f"# fleet.auth recovery-codes=a\nHOTP/E bob - {KEY[:16].hex()} 6 755224 2026-03-01T12:00:00L\n"
+        )
+        state = replace(on, credentials={"bob": file(text, 0o600)})
+        assert _report.users(settings(), state)["bob"] == told(
+            enrolled=True, in_scope=True, proven=True, devices=["tablet"], recovery_codes_left=3
+        )
 
     def test_are_locked_after_too_many_wrong_codes(self, on: HostState) -> None:
         tally = b"".join(struct.pack("=52sHHQ", b"x", 0, 1, 1000 - second) for second in range(5))

@@ -36,10 +36,11 @@ def problems(**changes: t.Any) -> tuple[str, ...]:
 
 class TestDefaults:
     def test_are_those_of_the_dataclasses(self) -> None:
-        assert settings(services=[]) == Settings()
+        assert settings(services=[], require_proof=True, renew="never") == Settings()
 
     def test_of_suboptions_are_those_of_the_dataclasses(self) -> None:
-        assert settings(services=[], lockout={}, time_sync={}) == Settings()
+        given = settings(services=[], require_proof=True, renew="never", lockout={}, time_sync={})
+        assert given == Settings()
 
     def test_turn_sshd_off_and_cockpit_on(self) -> None:
         assert (settings().ssh, settings().services) == (False, ("cockpit",))
@@ -294,6 +295,30 @@ class TestSecret:
 
 
 class TestUsers:
+    @pytest.mark.parametrize("label", ["", "a b", "-a", "ü", "a=b", "a" * 65, "a\nb"])
+    def test_have_devices_and_renewals_whose_names_stand_in_a_comment(self, label: str) -> None:
+        for wanted in ({"renew": label}, {"recovery_codes": label}, {"devices": [{"name": label}]}):
+            (option,) = wanted
+            if wanted == {"recovery_codes": ""}:
+                continue
+            found = problems(users=[{"name": "alice", **wanted}])
+            assert found[0].startswith(f"users: {option} of alice has the name {label!r}; use up to 64 letters")
+
+    def test_have_each_device_once(self) -> None:
+        found = problems(users=[{"name": "alice", "devices": [{"name": "tablet"}, {"name": "tablet"}]}])
+        assert found == ("users: the devices of alice have tablet twice; keep one entry.",)
+
+    def test_have_no_weak_secret_on_any_device(self) -> None:
+        found = problems(users=[{"name": "alice", "devices": [{"name": "tablet", "secret": "JBSWY3DP"}]}])
+        assert found[0].startswith("users: the secret of alice's device tablet holds 5 bytes;")
+        assert "JBSWY3DP" not in found[0]
+
+    def test_have_recovery_codes_where_there_is_a_window(self) -> None:
+        users = [{"name": "alice", "recovery_codes": "first"}]
+        assert problems(users=users, window=0) == (
+            "users: recovery_codes of alice need a window of 1 at least; pam_oath takes only the first.",
+        )
+
     def test_are_present_unless_they_say_otherwise(self) -> None:
         wanted = settings(users=[{"name": "alice"}, {"name": "bob", "state": "absent"}])
         assert wanted.user("alice") == User("alice", present=True)

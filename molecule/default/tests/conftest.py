@@ -7,14 +7,13 @@
 from __future__ import annotations
 
 import json
-import re
 import typing as t
 
-import pyotp
 import pytest
 
 import hosts
 from hosts.docker import STATE
+from login import sheets
 from login.people import Person
 
 _FLEET = "molecule"
@@ -32,9 +31,8 @@ def enrolled(machine: hosts.Host) -> t.Callable[[str], Person]:
     """Somebody whose phone has read the enrolment sheet; there is one sheet, from the first time."""
 
     def person(name: str) -> Person:
-        sheet = (_KEPT / "enrolment" / f"{name}@{machine.name}.txt").read_text()
-        (uri,) = re.findall(r"otpauth://\S+", sheet)
-        return Person(name, machine, machine.key, secret=pyotp.parse_uri(uri).secret)
+        entry = sheets.totp(_KEPT / "enrolment" / f"{name}@{machine.name}.html")
+        return Person(name, machine, machine.key, secret=entry.secret)
 
     return person
 

@@ -1,0 +1,61 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files that readers see whole, as they were or as they are, and that a loss of power does not take back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+
+def staged(path: str, number: int) -> str:
+    """The name under which the content of a step is laid ready, on the same file system."""
+    directory, _slash, name = path.rpartition("/")
+    return f"{directory}/.{name}.fleet-auth-{number}"
+
+
+def write(path: str, content: bytes, mode: int, uid: int, gid: int) -> None:
+    """Make a file that nobody reads yet, and have it on the disk."""
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    unlink(path)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchown(file.fileno(), uid, gid)
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+    except OSError as error:
+        # For a person who has to make room.
+        error.filename = path
+        raise
+
+
+def replace(path: str, content: bytes, mode: int) -> None:
+    """Readers see the old file or the new one, and so does a host that loses its power."""
+    temporary = staged(path, 0)
+    try:
+        write(temporary, content, mode, 0, 0)
+        os.rename(temporary, path)
+    except OSError:
+        unlink(temporary)
+        raise
+    sync_directory(path)
+
+
+def sync_directory(path: str) -> None:
+    """Have the names in the directory of this path on the disk."""
+    descriptor = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def unlink(path: str) -> None:
+    """Remove a file that may be gone already."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)

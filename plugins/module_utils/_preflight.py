@@ -1,0 +1,162 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What stands in the way of a change, and what has drifted since the last one, in sentences for a person. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fleet.auth.plugins.module_utils import _credentials, _lockout, _oath, _pam, _sshd
+from ansible_collections.fleet.auth.plugins.module_utils._changes import Expectation
+from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings, is_account_name
+from ansible_collections.fleet.auth.plugins.module_utils._state import HostState
+
+
+def timer(settings: Settings, state: HostState) -> t.Iterator[str]:
+    """Whether there can be a timer that puts the host back, where one is wanted."""
+    if settings.rollback_after and not state.has_systemd:
+        yield (
+            f"systemd does not run on {state.hostname}, so no timer can put the host back if nobody gets in "
+            "afterwards. Set rollback_after to 0 to go on without one."
+        )
+
+
+def host(settings: Settings, state: HostState) -> t.Iterator[str]:
+    """What the host itself lacks, but for packages."""
+    if state.code_module and _oath.REQUIRED_IN_MODULE not in state.code_module:
+        yield (
+            f"{_oath.MODULE} on {state.hostname} does not know usersfile=…/${{USER}}, and would deny every code; "
+            "install oath-toolkit 2.6.7 or later."
+        )
+    yield from timer(settings, state)
+
+
+def accounts(settings: Settings, state: HostState, enrolled: t.Collection[str]) -> t.Iterator[str]:
+    """Names that mean nobody, and credentials that let nobody in. `enrolled` are those who are, afterwards."""
+    for user in settings.users:
+        if user.present and user.name not in state.accounts:
+            yield (
+                f"there is no account {user.name} on {state.hostname}. Create it first, or take {user.name} out of "
+                "users."
+            )
+    for group in settings.scope_groups:
+        if group not in state.groups:
+            yield f"scope_groups: there is no group {group} on {state.hostname}, so nobody would need a code."
+    if settings.scope == "enrolled":
+        for name in sorted(enrolled):
+            if not is_account_name(name):
+                yield (
+                    f"{_oath.credential_path(name)!r} on {state.hostname} is the credential of a name that PAM and "
+                    "sshd cannot carry alike. Remove it, or set scope to everyone or groups."
+                )
+    yield from _credentials.problems(settings, state)
+
+
+def sshd(settings: Settings, state: HostState) -> t.Iterator[str]:
+    """What stands in the way of a code in sshd."""
+    files, host = state.texts(_sshd.CONFIG), state.hostname
+    if state.sshd_error:
+        yield f"sshd on {host} does not tell its settings: {state.sshd_error}"
+        return
+    root = state.accounts["root"].sshd
+    yield from (f"on {host}, {conflict}" for conflict in _sshd.conflicts(files, root))
+    if settings.exempt_addresses and root.on("usedns"):
+        # PAM gets the name then, and takes any address that it resolves to.
+        yield (
+            f"sshd on {host} goes by the names of those who connect ({_sshd.setting_line(files, 'UseDNS')}), and "
+            "who owns a name can point it at an exempt address. Set UseDNS no, or leave exempt_addresses out."
+        )
+    factors = settings.ssh_first_factors
+    if "publickey" in factors and not root.on("pubkeyauthentication"):
+        yield (
+            f"sshd on {host} accepts no keys ({_sshd.setting_line(files, 'PubkeyAuthentication')}). "
+            "Set PubkeyAuthentication yes, or ssh_first_factors to [password]."
+        )
+    takes_passwords = root.on("passwordauthentication") or root.on("kbdinteractiveauthentication")
+    if "password" in factors and not takes_passwords and state.text(_sshd.DROP_IN) is None:
+        yield (
+            f"sshd on {host} accepts no passwords today ({_sshd.setting_line(files, 'PasswordAuthentication')}), "
+            "and a password with a code would open that door. Set ssh_first_factors to [publickey]."
+        )
+    ours, effective = state.connection, state.connection_sshd
+    account = state.accounts.get(ours.user) if ours else None
+    if account and effective is not None and not _sshd.admits(effective, account.name, account.groups):
+        yield (
+            f"{account.name}, as whom Ansible connects, is shut out by the files of sshd on {host} (DenyUsers, "
+            "AllowUsers, DenyGroups or AllowGroups), which sshd has not read yet: a reload would lock it out. "
+            f"Let {account.name} in there first."
+        )
+
+
+def enrolments(settings: Settings, state: HostState, enrolled: t.Collection[str]) -> t.Iterator[str]:
+    """People who would be asked for a code that their app does not show, as far as anybody knows."""
+    others = _credentials.with_other_codes(settings, state)
+    if others and settings.renew != "changed":
+        yield (
+            f"codes on {state.hostname} would become {settings.otp_digits} digits long, a new one every "
+            f"{settings.interval} seconds, and the apps of {', '.join(others)} show others. Set renew to changed to go "
+            "on, and hand out their new enrolment sheets; their secrets stay."
+        )
+    if settings.ssh and settings.require_proof:
+        enforced = state.asks_for_code and "sshd" in state.protected_services
+        asked = (one.name for one in state.accounts.values() if enforced and _sshd.sends_to_pam(one.sshd))
+        vouched_for = (user.name for user in settings.users if user.proven)
+        yield from _lockout.unproven(settings, state, enrolled, {*_credentials.proven(state), *asked, *vouched_for})
+
+
+def clock(settings: Settings, state: HostState) -> t.Iterator[str]:
+    """A clock that is not in sync. It stands in the way of turning on; afterwards people only have to know."""
+    status = state.time_sync
+    if status is None or status.in_sync or not settings.time_sync.required:
+        return
+    message = f"the clock of {state.hostname} is not in sync: {status.reason}"
+    if not state.asks_for_code:
+        message += (
+            ". Codes depend on the time, so two-factor login was not turned on. Start chrony or systemd-timesyncd with "
+            "a server that it reaches, or set time_sync: {required: false}."
+        )
+    yield message
+
+
+def drift(
+    settings: Settings, state: HostState, enrolled: t.Collection[str], services: t.Collection[str]
+) -> t.Iterator[str]:
+    """What the host did not do, or has too much, though nobody asked for that."""
+    hostname = state.hostname
+    for name in sorted(set(state.credentials) - set(state.accounts)):
+        if settings.user(name) is None:
+            yield (
+                f"there is no account {name} on {hostname} any more, but a credential, which the next account of that "
+                f"name would have. Remove it with users: [{{name: {name}, state: absent}}]."
+            )
+    switch = state.text(_pam.SWITCH)
+    if not state.asks_for_code:
+        if state.protected_services and switch != _pam.PASS_THROUGH:
+            did = "asked nobody for a code" if _pam.passes_everyone(switch) else "denied everybody"
+            yield f"{_pam.SWITCH} on {hostname} was {'gone' if switch is None else 'damaged'}, and {did}."
+        return
+    if "sshd" in services and "sshd" not in state.protected_services and state.text(_sshd.DROP_IN) is not None:
+        yield f"sshd on {hostname} was not asking for codes: {_pam.DIRECTORY}/sshd had lost the block."
+    if _pam.TALLY_DIRECTORY not in state.files:
+        yield f"{_pam.TALLY_DIRECTORY} on {hostname} was missing: wrong codes were not counted."
+    let_off = _lockout.let_off(settings, state, _credentials.enrolled(state) & frozenset(enrolled))
+    if let_off:
+        yield (
+            f"{_pam.SWITCH} on {hostname} did not name {', '.join(let_off)}: no code was asked for, in spite of a "
+            "credential."
+        )
+
+
+def expectations(state: HostState, expected: t.Iterable[Expectation]) -> t.Iterator[str]:
+    """What sshd does otherwise than its drop-in, which is right already, says."""
+    for expectation in expected:
+        effective = state.accounts[expectation.user].sshd
+        wrong = [keyword for keyword, value in expectation.settings.items() if effective.get(keyword, ()) != value]
+        if wrong:
+            yield (
+                f"sshd on {state.hostname} does not do for {expectation.user} what {_sshd.DROP_IN} says "
+                f"({', '.join(wrong)}): another part of its configuration wins. See 'sshd -T -C "
+                f"user={expectation.user},host=x,addr={expectation.address}'."
+            )

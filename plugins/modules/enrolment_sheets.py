@@ -1,0 +1,72 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: enrolment_sheets
+short_description: Write enrolment sheets on the controller
+version_added: 1.0.0
+author:
+  - The fleet.auth contributors (@fleet-auth)
+description:
+  - Reads the secrets of chosen users on the host by M(fleet.auth.twofactor_enrolment_info), and writes a page for each
+    of their devices, C(USER@HOST.html) or C(USER+DEVICE@HOST.html), to a directory on the controller.
+  - The sheets have mode 0600, and each is replaced at once. It B(must run with) C(no_log=true), or Ansible shows at
+    C(-vvv) what was read.
+  - The role P(fleet.auth.twofactor#role) calls it.
+options:
+  users:
+    description: The accounts. One without a credential is refused.
+    type: list
+    elements: str
+    required: true
+  directory:
+    description: A directory on the controller that is there already.
+    type: str
+    required: true
+  template:
+    description:
+      - The template, which has the variables of the host, and C(enrolment), an entry of what comes from
+        M(fleet.auth.twofactor_enrolment_info).
+    type: str
+    default: sheet.html.j2
+attributes:
+  action:
+    description: Has a part that runs on the controller.
+    support: full
+  check_mode:
+    description: In check mode nothing is written.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+  platform:
+    description: Target operating systems of the module.
+    support: full
+    platforms: posix
+requirements:
+  - root on the host
+  - pyotp and segno on the controller
+seealso:
+  - module: fleet.auth.twofactor
+  - module: fleet.auth.twofactor_enrolment_info
+"""
+
+EXAMPLES = r"""
+- name: Make the sheet of alice once more
+  fleet.auth.enrolment_sheets:
+    users: [alice]
+    directory: /srv/enrolment
+  no_log: true
+"""
+
+RETURN = r"""
+sheets:
+  description: Where the sheets are on the controller.
+  returned: success
+  type: list
+  elements: str
+  sample: [/srv/enrolment/alice@web1.html]
+"""

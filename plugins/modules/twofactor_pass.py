@@ -1,0 +1,86 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: twofactor_pass
+short_description: Let a user in with one code, once, for some hours
+version_added: 1.0.0
+author:
+  - The fleet.auth contributors (@fleet-auth)
+description:
+  - Makes a code that the user can type once in the place of a code of the app, for who stands there without a phone.
+    Everything else of the user's stays as it is. A further pass replaces the last one.
+  - It ends when it was used or its time is over, by a timer on the host, which a boot does not stop.
+  - Returns a secret, so it B(must run with) C(no_log=true).
+options:
+  user:
+    description: The account. One without a credential is refused.
+    type: str
+    required: true
+  hours:
+    description: For how many hours the code is right, V(1) to V(24).
+    type: int
+    default: 24
+attributes:
+  check_mode:
+    description: In check mode no pass is made.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+  platform:
+    description: Target operating systems of the module.
+    support: full
+    platforms: posix
+requirements:
+  - root on the host
+  - systemd
+seealso:
+  - module: fleet.auth.twofactor
+"""
+
+EXAMPLES = r"""
+- name: Let alice in without her phone, until the evening
+  fleet.auth.twofactor_pass:
+    user: alice
+    hours: 8
+  no_log: true
+  register: pass_of_alice
+"""
+
+RETURN = r"""
+code:
+  description: The code.
+  returned: success, and not in check mode
+  type: str
+  sample: "755224"
+until:
+  description: When its time is over, in UTC.
+  returned: success
+  type: str
+  sample: "2026-11-25T07:00:00Z"
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fleet.auth.plugins.module_utils._people import give_pass
+
+
+def main() -> None:
+    give_pass(
+        AnsibleModule(
+            argument_spec={
+                "user": {"type": "str", "required": True},
+                "hours": {"type": "int", "default": 24},
+            },
+            supports_check_mode=True,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Debian's Chromium, driven by Playwright, and zbarimg, which reads QR codes as a phone does."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+from playwright.sync_api import Browser, sync_playwright
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser with no window."""
+    with sync_playwright() as playwright:
+        # Chromium refuses to sandbox itself for root.
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def decoded(picture: bytes) -> list[str]:
+    """What the QR codes in a picture, in any format, say."""
+    words = ["zbarimg", "--quiet", "--raw", "--nodbus", "--set", "*.enable=0", "--set", "qrcode.enable=1", "-"]
+    done = subprocess.run(words, input=picture, capture_output=True, check=False)
+    if done.returncode not in (0, 4):  # 4: there is none
+        raise RuntimeError(done.stderr.decode(errors="replace"))
+    return done.stdout.decode().splitlines()

@@ -1,0 +1,223 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A person's second factor over the years: proven, renewed, on a further device, on paper, given up."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+import pyotp
+import pytest
+
+from hosts import Host
+from login import ssh
+from login.modules import Answer, module
+from login.people import Person, Run, enable, new_person, playbook, settings
+from login.sudo import sudo
+
+People = t.Callable[[], Person]
+
+# Wide enough for a test to end before its codes do, and to try a few wrong ones.
+ENROLLED: dict[str, t.Any] = {
+    "ssh": True,
+    "services": [],
+    "exempt_users": ["ansible"],
+    "scope": "enrolled",
+    "window": 3,
+    "lockout": {"attempts": 20},
+}
+
+
+def users(host: Host, *entries: dict[str, t.Any], **options: t.Any) -> Answer:
+    """Run the module for these entries of `users`, with all others left as they are."""
+    done = module(host, "twofactor", {**ENROLLED, **options, "users": entries})
+    assert done.ok, done.output
+    return done
+
+
+def enrolment(person: Person) -> dict[str, t.Any]:
+    """What the person's sheet is made of."""
+    found = module(person.host, "twofactor_enrolment_info", {"users": [person.name]})
+    assert found.ok, found.output
+    first, *further = found["enrolments"]
+    assert not first["device"]
+    return {**first, "devices": {one["device"]: one["secret"] for one in further}}
+
+
+def info(person: Person) -> dict[str, t.Any]:
+    """What twofactor_info tells of the person."""
+    return dict(module(person.host, "twofactor_info")["users"][person.name])
+
+
+def verify(person: Person, code: str) -> Run:
+    """Run the playbook, with its questions answered."""
+    return playbook("verify", person.host, user=person.name, code=code)
+
+
+@pytest.fixture(scope="module")
+def on(host: Host) -> Host:
+    """A host that asks for codes, so far of people who are enrolled."""
+    enable(host, **ENROLLED)
+    return host
+
+
+@pytest.fixture
+def one(on: Host) -> Person:
+    """Somebody who is enrolled with the phone."""
+    made = new_person(on)
+    users(on, made.entry, require_proof=False)
+    return made
+
+
+class TestProof:
+    def test_is_asked_for_before_sshd_asks_for_codes(self, host: Host, person: People) -> None:
+        playbook("disable", host)
+        alice = person()
+        wanted = settings(alice, require_proof=True)
+        refused = playbook("enable", host, **wanted)
+        assert not refused.ok
+        assert f"ansible-playbook fleet.auth.verify -e user={alice.name}" in refused.output.replace("\n", " ")
+        assert not host.exists(f"/etc/oath/{alice.name}")
+
+        assert playbook("enable", host, **{**wanted, "twofactor_ssh": False}).ok
+        assert not playbook("enable", host, **wanted).ok
+        wrong = verify(alice, alice.code(steps=1000))
+        assert not wrong.ok
+        assert not info(alice)["proven"]
+        assert alice.by_key(batch=True).ok
+
+        ssh.fresh_step(at_least=20)
+        right = verify(alice, alice.code(steps=-1))
+        assert right.ok, right.output
+        assert f"{alice.name} is proven" in right.output.replace("\n", " ")
+        assert info(alice)["proven"]
+        again = verify(alice, alice.code(steps=-1))
+        assert not again.ok
+        on = playbook("enable", host, **wanted)
+        assert on.ok, on.output
+        assert not alice.by_key(batch=True).ok
+        assert alice.by_key(alice.code(steps=1)).ok
+
+    def test_may_be_a_login_to_another_service(self, host: Host, person: People) -> None:
+        playbook("disable", host)
+        alice = person()
+        wanted = settings(alice, require_proof=True, services=["sudo"])
+        host.run("gpasswd", "-a", alice.name, "sudo")
+        assert playbook("enable", host, **{**wanted, "twofactor_ssh": False}).ok
+        ssh.fresh_step()
+        assert sudo(alice, alice.password, alice.code()).stdout == "root\n"
+        on = playbook("enable", host, **wanted)
+        assert on.ok, on.output
+
+    def test_may_be_vouched_for(self, host: Host, person: People) -> None:
+        playbook("disable", host)
+        alice = person()
+        wanted = settings(alice, require_proof=True)
+        wanted["twofactor_users"] = [{**alice.entry, "proven": True}]
+        on = playbook("enable", host, **wanted)
+        assert on.ok, on.output
+        ssh.fresh_step()
+        assert alice.by_password(alice.code()).ok
+
+
+class TestRenewal:
+    def test_gives_a_new_secret_once_and_leaves_others_alone(self, one: Person) -> None:
+        other = new_person(one.host)
+        users(one.host, other.entry, require_proof=False)
+        others_file = one.host.read(f"/etc/oath/{other.name}")
+        entry = {"name": one.name, "renew": "phone-lost"}
+        renewed = users(one.host, entry)
+        assert renewed["to_enrol"] == [one.name]
+        assert not one.by_key(one.code()).ok
+        new = dataclasses.replace(one, secret=enrolment(one)["secret"])
+        assert new.secret != one.secret
+        code = new.code()
+        assert new.by_key(code).ok
+
+        again = users(one.host, entry)
+        assert not again.changed
+        assert not users(one.host, {"name": one.name}).changed
+        assert not new.by_password(code).ok, "the used code is forgotten"
+        assert enrolment(one)["secret"] == new.secret
+        assert one.host.read(f"/etc/oath/{other.name}") == others_file
+
+    def test_of_apps_is_asked_for_before_codes_change(self, one: Person) -> None:
+        before = one.host.snapshot(["/etc"])
+        refused = module(one.host, "twofactor", {**ENROLLED, "otp_digits": 8})
+        assert not refused.ok
+        assert "would become 8 digits long" in refused.message
+        assert one.name in refused.message
+        assert one.host.snapshot(["/etc"]) == before
+
+        changed = users(one.host, otp_digits=8, renew="changed")
+        assert one.name in changed["to_enrol"]
+        assert not one.by_key(one.code()).ok
+        assert one.by_key(one.code(digits=8)).ok
+        assert enrolment(one)["digits"] == 8
+        users(one.host, renew="changed")
+
+
+class TestFurtherDevices:
+    def test_have_codes_of_their_own_and_go_one_by_one(self, one: Person) -> None:
+        tablet, spare = pyotp.random_base32(), None
+        entry = {"name": one.name, "devices": [{"name": "tablet", "secret": tablet}, {"name": "spare"}]}
+        assert users(one.host, entry)["to_enrol"] == [one.name]
+        devices = enrolment(one)["devices"]
+        assert devices["tablet"] == tablet
+        spare = devices["spare"]
+        assert info(one)["devices"] == ["tablet", "spare"]
+        codes = [one.code(), ssh.code(tablet), ssh.code(spare)]
+        assert [one.by_key(code).ok for code in (*codes, *codes)] == [True] * 3 + [False] * 3
+        assert not users(one.host, entry).changed
+
+        users(one.host, {"name": one.name, "devices": [{"name": "tablet", "state": "absent"}]})
+        assert info(one)["devices"] == ["spare"]
+        assert not one.by_key(ssh.code(tablet, steps=1)).ok
+        assert not one.by_key(codes[2]).ok, "the used code is forgotten"
+        assert one.by_key(ssh.code(spare, steps=1)).ok
+        assert one.by_key(one.code(steps=1)).ok
+
+
+class TestRecoveryCodes:
+    def test_are_right_once_each_in_their_order(self, one: Person) -> None:
+        entry = {"name": one.name, "recovery_codes": "first"}
+        assert users(one.host, entry, window=1)["to_enrol"] == [one.name]
+        paper = [code["code"] for code in enrolment(one)["recovery_codes"]]
+        assert len(paper) == len(set(paper)) == 10
+        assert info(one)["recovery_codes_left"] == 10
+
+        assert one.by_key(paper[0]).ok
+        assert not one.by_password(paper[0]).ok
+        assert one.by_password(one.code()).ok, "a code of the app is no longer right"
+        assert not one.by_password(paper[2]).ok, "a code was skipped"
+        assert one.by_password(paper[1]).ok
+        assert info(one)["recovery_codes_left"] == 8
+        assert [code["number"] for code in enrolment(one)["recovery_codes"]] == list(range(3, 11))
+
+        assert not users(one.host, entry, window=1).changed
+        assert not one.by_key(paper[1]).ok, "a used code is given back"
+        users(one.host, {"name": one.name, "recovery_codes": "second"}, window=1)
+        assert not one.by_key(paper[2]).ok, "a code of the old set is still right"
+        assert one.by_key(enrolment(one)["recovery_codes"][0]["code"]).ok
+
+    def test_are_all_ten_of_them_right(self, one: Person) -> None:
+        users(one.host, {"name": one.name, "recovery_codes": "first"}, window=1)
+        paper = [code["code"] for code in enrolment(one)["recovery_codes"]]
+        assert [one.by_key(code).ok for code in paper] == [True] * 10
+        assert info(one)["recovery_codes_left"] == 0
+        assert enrolment(one)["recovery_codes"] == []
+
+
+class TestEnd:
+    def test_of_an_account_leaves_a_credential_that_is_told_and_can_be_removed(self, one: Person) -> None:
+        one.host.run("userdel", "--force", "--remove", one.name)
+        told = users(one.host)
+        assert f"there is no account {one.name} on {one.host.name} any more, but a credential" in told.output
+        assert one.host.exists(f"/etc/oath/{one.name}")
+        gone = users(one.host, {"name": one.name, "state": "absent"})
+        assert gone.changed
+        assert not one.host.exists(f"/etc/oath/{one.name}")
+        assert "there is no account" not in users(one.host).output

@@ -1,0 +1,149 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A pass lets somebody in who stands there without a phone: with one code, once, until its time is over."""
+
+from __future__ import annotations
+
+import re
+import stat
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from hosts import Host
+from login import ssh
+from login.modules import module
+from login.people import Person, enable, new_person, playbook
+from login.policy import reboot
+
+TIMER = "/etc/systemd/system/fleet-auth-passes.timer"
+SERVICE = "fleet-auth-passes.service"
+SCRIPT = "/usr/libexec/fleet-auth-end-passes"
+
+
+def give(person: Person, **options: t.Any) -> str:
+    """Give a pass, and return its code."""
+    given = module(person.host, "twofactor_pass", {"user": person.name, **options})
+    assert given.ok, given.output
+    return str(given["code"])
+
+
+def end_its_time(person: Person) -> None:
+    """Have the time of a pass be over."""
+    path = f"/etc/oath/{person.name}"
+    text = re.sub(r"pass=20\d\d", "pass=2020", person.host.read(path).decode())
+    person.host.write(path, text, 0o600)
+
+
+@pytest.fixture(scope="module")
+def on(host: Host) -> Host:
+    enable(host, scope="enrolled")
+    return host
+
+
+@pytest.fixture
+def person(on: Host) -> Person:
+    made = new_person(on)
+    done = module(
+        on,
+        "twofactor",
+        {
+            "ssh": True,
+            "services": [],
+            "exempt_users": ["ansible"],
+            "scope": "enrolled",
+            "require_proof": False,
+            "users": [made.entry],
+        },
+    )
+    assert done.ok, done.output
+    return made
+
+
+def test_pass_is_right_once_beside_the_codes_of_the_app(person: Person) -> None:
+    code = give(person, hours=8)
+    assert person.by_key(code).ok
+    assert not person.by_password(code).ok
+    ssh.fresh_step()
+    assert person.by_password(person.code()).ok
+
+
+def test_further_pass_replaces_the_last_one(person: Person) -> None:
+    first, second = give(person), give(person)
+    assert not person.by_key(first).ok
+    assert person.by_key(second).ok
+
+
+def test_pass_ends_with_its_time_also_over_a_boot_and_nothing_of_it_is_left(person: Person) -> None:
+    host, before = person.host, person.host.read(f"/etc/oath/{person.name}")
+    code = give(person, hours=1)
+    told = module(host, "twofactor_info")["users"][person.name]["pass_until"]
+    assert 3000 < time.mktime(time.strptime(told, "%Y-%m-%dT%H:%M:%SZ")) - time.mktime(time.gmtime()) <= 3600
+    host.run("systemctl", "start", SERVICE)
+    assert host.read(f"/etc/oath/{person.name}") != before, "a pass ends before its time"
+    reboot(host)
+    (line,) = host.run("systemctl list-timers --plain --no-legend fleet-auth-passes.timer").stdout.splitlines()
+    assert re.match(r"\w{3} \d", line), "a boot has stopped the timer"
+    end_its_time(person)
+    host.run("systemctl", "start", SERVICE)
+    assert not host.exists(TIMER)
+    assert not host.exists(SCRIPT)
+    assert host.read(f"/etc/oath/{person.name}") == before
+    assert not person.by_key(code).ok
+    assert host.run("systemctl list-units --all --plain --no-legend 'fleet-auth-passes*'").stdout == ""
+    assert host.run("sh", "-c", "ls -A /etc/oath | grep pass || true").stdout == ""
+
+
+def test_pass_that_is_over_ends_while_others_go_on(on: Host, person: Person) -> None:
+    other = new_person(on)
+    done = module(
+        on,
+        "twofactor",
+        {
+            "ssh": True,
+            "services": [],
+            "exempt_users": ["ansible"],
+            "scope": "enrolled",
+            "require_proof": False,
+            "users": [other.entry],
+        },
+    )
+    assert done.ok, done.output
+    codes = give(person), give(other)
+    end_its_time(person)
+    on.run("systemctl", "start", SERVICE)
+    assert on.exists(TIMER)
+    assert not person.by_key(codes[0]).ok
+    assert other.by_key(codes[1]).ok
+
+
+def test_playbook_writes_the_code_down_and_shows_it_nowhere(person: Person, tmp_path: Path) -> None:
+    options = {"user": person.name, "hours": 2, "twofactor_enrolment_dir": str(tmp_path / "sheets")}
+    assert playbook("pass", person.host, "--check", **options).ok
+    assert not (tmp_path / "sheets").exists()
+    run = playbook("pass", person.host, "-vvvv", "--diff", **options)
+    assert run.ok, run.output
+    sheet = tmp_path / "sheets" / f"pass-{person.name}@{person.host.name}.txt"
+    code = sheet.read_text().split()[0]
+    assert stat.S_IMODE(sheet.stat().st_mode) == 0o600
+    assert stat.S_IMODE(sheet.parent.stat().st_mode) == 0o700
+    assert code not in run.output
+    assert person.by_key(code).ok
+
+
+def test_refusals_name_what_is_wrong(on: Host, person: Person) -> None:
+    for options, told in (
+        ({"user": person.name, "hours": 25}, "hours is 25; a pass lasts from 1 to 24. Nothing was changed."),
+        ({"user": "ansible"}, f"ansible has no credential on {on.name}. Enrol ansible"),
+    ):
+        refused = module(on, "twofactor_pass", options)
+        assert not refused.ok
+        assert refused.message.startswith(told)
+    assert "Say for whom" in playbook("pass", on).output
+    assert playbook("recover", on).ok
+    refused = module(on, "twofactor_pass", {"user": person.name})
+    assert refused.message == f"Two-factor login is off on {on.name}: {person.name} needs no pass."
