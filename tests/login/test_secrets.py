@@ -41,13 +41,15 @@ class Traces:
 
     :param home: of whoever ran Ansible.
     :param secrets: in base32, by what they are called here.
-    :param owners: which of them each account has in the end.
+    :param owners: which of them each account has in the end, and `printed` which of them each sheet has, by what its
+        name begins with.
     :param enrolled: which of them the files of the host had while people were enrolled, and `left` when nobody was.
     """
 
     home: Path
     secrets: dict[str, str]
-    owners: dict[str, str]
+    owners: dict[str, set[str]]
+    printed: dict[str, set[str]]
     runs: dict[str, Run] = dataclasses.field(default_factory=dict)
     processes: str = ""
     journal: str = ""
@@ -65,21 +67,36 @@ class Traces:
 def traces(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traces]:
     """Run everything, with a home of its own for Ansible, and see what of it can be seen."""
     home = tmp_path_factory.mktemp("home")
-    given, retyped, made = (new_person(host) for _number in range(3))
+    given, retyped, made, stored = (new_person(host) for _number in range(4))
     found = Traces(
         home,
         {DECOY: pyotp.random_base32(), "given": given.secret, "retyped": retyped.secret},
-        {given.name: "given", retyped.name: "retyped", made.name: "made, pipelining False"},
+        {
+            given.name: {"given"},
+            retyped.name: {"retyped"},
+            made.name: {"made, pipelining False", "tablet, pipelining False", "paper, pipelining False"},
+            stored.name: {"stored"},
+        },
+        {
+            given.name: {"given"},
+            retyped.name: {"retyped"},
+            made.name: {"made, pipelining False"},
+            f"{made.name}+tablet": {"tablet, pipelining False"},
+            stored.name: {"stored"},
+        },
     )
     (home / "tmp").mkdir()
     (home / "decoy").write_text(found.secrets[DECOY])
+    (home / "password").write_text("of the store\n")
     host.write(DECOY_FILE, base64.b32decode(found.secrets[DECOY]).hex())
     with pytest.MonkeyPatch.context() as environment, _sampled(host, found):
         environment.setenv("HOME", str(home))
         environment.setenv("TMPDIR", str(home / "tmp"))
+        environment.setenv("FLEET_AUTH_STORE", str(home / "store"))
+        environment.setenv("ANSIBLE_VAULT_PASSWORD_FILE", str(home / "password"))
         host.run("sh", "-c", "sleep 0.5; :", "sh", found.secrets[DECOY])
         for pipelining in (True, False):
-            _enable(host, found, pipelining, (given, retyped, made))
+            _enable(host, found, pipelining, (given, retyped, made, stored))
             if not pipelining:
                 _fail(host, found, (given, retyped, made))
             found.enrolled = _files(["/"], found.secrets, host)
@@ -106,13 +123,13 @@ def test_journal_has_no_secret(traces: Traces) -> None:
 
 
 def test_host_has_a_secret_in_its_credential_file_alone(traces: Traces) -> None:
-    credentials = {f"/etc/oath/{name}": {secret} for name, secret in traces.owners.items()}
+    credentials = {f"/etc/oath/{name}": secrets for name, secrets in traces.owners.items()}
     assert traces.enrolled == {DECOY_FILE: {DECOY}, **credentials}
     assert traces.left == {DECOY_FILE: {DECOY}}
 
 
 def test_controller_has_a_secret_on_its_sheet_alone(traces: Traces, host: Host) -> None:
-    sheets = {str(traces.sheets / f"{name}@{host.name}.txt"): {secret} for name, secret in traces.owners.items()}
+    sheets = {str(traces.sheets / f"{name}@{host.name}.html"): secrets for name, secrets in traces.printed.items()}
     files = _files([str(traces.home), str(STATE.parent)], traces.secrets)
     assert files == {str(traces.home / "decoy"): {DECOY}, **sheets}
 
@@ -125,18 +142,27 @@ def test_credentials_and_sheets_are_for_their_owner_alone(traces: Traces) -> Non
 
 
 def _enable(host: Host, found: Traces, pipelining: bool, people: Sequence[Person]) -> None:
-    """One secret is given as it is, one as a person types it, and one is made by the host."""
-    given, retyped, made = people
-    variables = settings(given, retyped, made)
+    """One secret is given as it is, one as a person types it, one is in the store, and several are made by the host."""
+    given, retyped, made, stored = people
+    variables = settings(given, retyped, made, stored)
     variables["twofactor_users"][1]["secret"] = _groups(retyped.secret).lower()
-    del variables["twofactor_users"][2]["secret"]
+    new = {"renew": "again", "devices": [{"name": "tablet"}], "recovery_codes": "first"}
+    variables["twofactor_users"][2] = {"name": made.name, **new}
+    variables["twofactor_users"][3]["secret"] = f"{{{{ lookup('fleet.auth.totp_secret', '{stored.name}') }}}}"
     variables |= {"twofactor_enrolment_dir": str(found.sheets), "ansible_pipelining": pipelining}
     for label, arguments in (("check", ["--check"]), ("enable", [])):
         run = playbook("enable", host, "-vvvv", "--diff", *arguments, **variables)
         assert run.ok, run.output
         assert run.changed
         found.runs[f"{label}, pipelining {pipelining}"] = run
-    found.secrets[f"made, pipelining {pipelining}"] = base64.b32encode(credential(host, made.name)).decode()
+    run = playbook("enrol", host, "-vvvv", "--diff", users=[person.name for person in people], **variables)
+    assert run.ok, run.output
+    found.runs[f"enrol, pipelining {pipelining}"] = run
+    lines = host.read(f"/etc/oath/{made.name}").decode().splitlines()
+    keys = [bytes.fromhex(line.split()[3]) for line in lines if not line.startswith("#")]
+    for label, key in zip(("made", "tablet", "paper"), keys, strict=True):
+        found.secrets[f"{label}, pipelining {pipelining}"] = base64.b32encode(key).decode()
+    found.secrets["stored"] = base64.b32encode(credential(host, stored.name)).decode()
 
 
 def _fail(host: Host, found: Traces, people: Sequence[Person]) -> None:

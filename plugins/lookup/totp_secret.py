@@ -1,0 +1,133 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: totp_secret
+short_description: The TOTP secret of a user, from a store on the controller
+version_added: 1.0.0
+author:
+  - The fleet.auth contributors (@fleet-auth)
+description:
+  - Reads the secret of a user from the file C(USER.yml) in the store, a directory on the controller.
+  - Where there is no such file yet, makes a secret of 20 random bytes and keeps it there. So a user has the same secret
+    on every host, and one entry in an app serves them all.
+  - The file is encrypted as a whole by Ansible Vault, with a vault secret of the run (C(--vault-id),
+    C(--vault-password-file), C(--ask-vault-pass)). C(ansible-vault view) shows it, C(ansible-vault edit) and
+    C(ansible-vault rekey) work on it.
+  - Decrypted, it is YAML with one key, C(secret), in base32 (RFC 4648), 16 to 32 bytes (RFC 4226 section 4 asks for
+    128 bits at least). Spaces, hyphens, lower case and missing padding are accepted, so a secret can be typed in.
+    Anything else is an error, whose text does not repeat the secret. Other keys are passed over.
+options:
+  _terms:
+    description:
+      - The names of users. Each is a file name as well, so only letters, digits, V(_), V(.), V(@) and V(-) are
+        accepted.
+    type: list
+    elements: str
+    required: true
+  store:
+    description:
+      - The directory, made on first use with mode 0700. Its files have mode 0600.
+      - A relative path starts where Ansible was started, or in a configuration file, at that file.
+    type: path
+    default: totp_secrets
+    vars:
+      - name: twofactor_store
+    env:
+      - name: FLEET_AUTH_STORE
+    ini:
+      - section: fleet_auth
+        key: store
+  vault_id:
+    description:
+      - Which vault secret of the run encrypts a new file, by its vault id. The first of them if left out.
+      - One that the run does not have is refused. Any of them may decrypt a file that is there.
+    type: str
+    vars:
+      - name: twofactor_store_vault_id
+    env:
+      - name: FLEET_AUTH_STORE_VAULT_ID
+    ini:
+      - section: fleet_auth
+        key: store_vault_id
+  plain:
+    description:
+      - Whether new files are written in plain text, and files in plain text are accepted.
+      - Without it, both are refused. It can be given only here, in the lookup itself.
+    type: bool
+    default: false
+notes:
+  - In check mode the lookup does the same as ever, since Ansible's lookups know nothing of check mode. So a secret that
+    is made in a run with C(--check) is the one that the next run puts on the hosts.
+  - Runs side by side, and hosts side by side in one run, make one secret and not two. The file system of the store has
+    to know hard links for that.
+  - A file is never changed. Removing one makes a new secret at the next run, and the user's app has to read a new
+    QR code then.
+  - Use the secret only in tasks with C(no_log=true), or in options that hide it, as
+    O(fleet.auth.twofactor#role:main:twofactor_users) does.
+seealso:
+  - plugin: fleet.auth.otpauth_uri
+    plugin_type: filter
+"""
+
+EXAMPLES = r"""
+# inventory/group_vars/all.yml
+# One secret a person for the whole fleet:
+#   ansible-playbook fleet.auth.enable -i inventory --vault-id fleet@prompt
+twofactor_store: "{{ inventory_dir }}/totp_secrets"
+twofactor_users:
+  - name: alice
+    secret: "{{ lookup('fleet.auth.totp_secret', 'alice') }}"
+  - name: bob
+    secret: "{{ lookup('fleet.auth.totp_secret', 'bob') }}"
+"""
+
+RETURN = r"""
+_raw:
+  description: The secret of each user in base32, in upper case and without padding.
+  type: list
+  elements: str
+  sample: [JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP]
+"""
+
+import typing as t
+from pathlib import Path
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.fleet.auth.plugins.plugin_utils._store import Store
+
+if t.TYPE_CHECKING:
+    from ansible.parsing.dataloader import DataLoader
+    from ansible.template import Templar
+
+
+class LookupModule(LookupBase):
+    """The lookup, for Ansible to find."""
+
+    def run(self, terms: list[t.Any], variables: dict[str, t.Any] | None = None, **kwargs: t.Any) -> list[str]:
+        self.set_options(var_options=self._rendered(variables or {}), direct=kwargs)
+        store = Store(
+            Path(self.get_option("store")),
+            vault_secrets=t.cast("DataLoader", self._loader)._vault.secrets or (),
+            vault_id=self.get_option("vault_id"),
+            plain=self.get_option("plain"),
+        )
+        for term in terms:
+            if not isinstance(term, str):
+                raise AnsibleLookupError(
+                    f"The terms of fleet.auth.totp_secret must be the names of users; one is of type "
+                    f"{type(term).__name__}."
+                )
+            store.path_of(term)
+        return [store.secret_of(user) for user in terms]
+
+    def _rendered(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        """The variables that set an option. Ansible hands lookups what is written there, templates as they are."""
+        names = [entry["name"] for option in self.option_definitions.values() for entry in option.get("vars", [])]
+        templar = t.cast("Templar", self._templar)
+        return {name: templar.template(variables[name]) for name in names if name in variables}
