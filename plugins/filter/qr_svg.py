@@ -29,6 +29,8 @@ seealso:
     plugin_type: filter
   - plugin: fleet.auth.qr_terminal
     plugin_type: filter
+  - plugin: fleet.auth.qr_png
+    plugin_type: filter
 """
 
 EXAMPLES = r"""

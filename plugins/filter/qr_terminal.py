@@ -27,6 +27,8 @@ seealso:
     plugin_type: filter
   - plugin: fleet.auth.qr_svg
     plugin_type: filter
+  - plugin: fleet.auth.qr_png
+    plugin_type: filter
 """
 
 EXAMPLES = r"""

@@ -6,29 +6,36 @@
 
 from __future__ import annotations
 
+import base64
 import inspect
 import json
 import os
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 import yaml
 
-from ansible_collections.fleet.auth.plugins.filter import otpauth_uri, qr_svg, qr_terminal, totp_code
+from ansible_collections.fleet.auth.plugins.filter import otpauth_uri, qr_png, qr_svg, qr_terminal, totp_code
 
 # The key of the test vectors in RFC 6238, appendix B.
 SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
-FILTERS = pytest.mark.parametrize("plugin", [otpauth_uri, qr_svg, qr_terminal, totp_code])
+FILTERS = pytest.mark.parametrize("plugin", [otpauth_uri, qr_png, qr_svg, qr_terminal, totp_code])
 
 
 def ansible_debug(expression: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Let Ansible render an expression in a process of its own, where it finds the filters by itself."""
+    """Let Ansible render an expression."""
+    return ansible("debug", f"msg={{{{ {expression} }}}}", **environment)
+
+
+def ansible(module: str, arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a task in a process of its own, where Ansible finds the filters by itself."""
     return subprocess.run(
         [
             *(sys.executable, "-m", "ansible", "adhoc", "localhost", "-vvv"),
-            *("-m", "ansible.builtin.debug", "-a", f"msg={{{{ {expression} }}}}"),
+            *("-m", f"ansible.builtin.{module}", "-a", arguments),
         ],
         env={**os.environ, "LC_ALL": "C.UTF-8", **environment},
         capture_output=True,
@@ -51,16 +58,25 @@ def test_ansible_finds_each_filter_by_its_name() -> None:
           'hi' | fleet.auth.qr_terminal,
           'hi' | fleet.auth.qr_svg,
           'hi' | fleet.auth.qr_svg(title='alice'),
+          'hi' | fleet.auth.qr_png,
         ]""".replace("secret", "lookup('env', 'SECRET')"),
         SECRET=SECRET,
     )
     result = run.stdout.partition("localhost | SUCCESS => ")[2]
-    uri, code, leading_zero, next_step, terminal, svg, titled = json.loads(result)["msg"]
+    uri, code, leading_zero, next_step, terminal, svg, titled, png = json.loads(result)["msg"]
     assert uri == f"otpauth://totp/Example:alice%40web1?secret={SECRET}&issuer=Example&digits=8&period=60"
     assert (code, leading_zero, next_step) == ("94287082", "081804", "287082")
     assert terminal.split("\n")[2].startswith("\x1b[0;38;5;16;48;5;231m    █▀▀▀▀▀█ ")
     assert "<title>QR code</title>" in svg
     assert "<title>alice</title>" in titled
+    assert base64.b64decode(png).startswith(b"\x89PNG")
+
+
+def test_a_picture_gets_into_a_file_by_copy_byte_for_byte(tmp_path: Path) -> None:
+    arguments = {"content": "{{ 'hi' | fleet.auth.qr_png | b64decode }}", "dest": f"{tmp_path}/hi.png", "mode": "0600"}
+    run = ansible("copy", json.dumps(arguments))
+    assert "CHANGED" in run.stdout, run.stdout + run.stderr
+    assert (tmp_path / "hi.png").read_bytes() == base64.b64decode(qr_png.qr_png("hi"))
 
 
 def test_a_refusal_reaches_the_playbook_without_the_secret() -> None:

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import base64
 import importlib
+import struct
 import sys
 import time
 import typing as t
+import zlib
 from urllib.parse import parse_qsl, unquote, urlsplit
 from xml.etree import ElementTree
 
@@ -23,6 +25,7 @@ from ansible_collections.fleet.auth.plugins.plugin_utils import _otpauth
 from ansible_collections.fleet.auth.plugins.plugin_utils._otpauth import (
     code_at,
     provisioning_uri,
+    qr_as_png,
     qr_as_svg,
     qr_for_terminal,
 )
@@ -260,6 +263,42 @@ class TestQrCode:
                 x += 1
         return drawn
 
+    @TEXTS
+    @pytest.mark.parametrize("scale", [1, 8])
+    def test_in_png_has_the_modules_black_on_white(self, text: str, scale: int) -> None:
+        pixels = self.pixels(base64.b64decode(qr_as_png(text, scale=scale), validate=True))
+        assert [row[::scale] for row in pixels[::scale]] == self.modules(text)
+        assert all(pixels[y] == pixels[y - y % scale] for y in range(len(pixels)))
+        assert all(row == [row[x - x % scale] for x in range(len(row))] for row in pixels)
+
+    @staticmethod
+    def pixels(png: bytes) -> list[list[bool]]:
+        """Which pixels of a picture in 1-bit greyscale are black. A row is as it is, or the difference to the last."""
+        assert png.startswith(b"\x89PNG\r\n\x1a\n")
+        position, data, width, height = 8, b"", 0, 0
+        while position < len(png):
+            (length,) = struct.unpack(">I", png[position : position + 4])
+            kind, chunk = png[position + 4 : position + 8], png[position + 8 : position + 8 + length]
+            if kind == b"IHDR":
+                width, height, *rest = struct.unpack(">IIBBBBB", chunk)
+                assert rest == [1, 0, 0, 0, 0]
+            data += chunk if kind == b"IDAT" else b""
+            position += length + 12
+        raw, line = zlib.decompress(data), 1 + (width + 7) // 8
+        rows = [b"\0" * (line - 1)]
+        for start in range(0, height * line, line):
+            as_it_is, above = raw[start] == 0, raw[start] == 2
+            assert as_it_is or above
+            rows.append(
+                bytes((a * above + b) % 256 for a, b in zip(rows[-1], raw[start + 1 : start + line], strict=True))
+            )
+        return [[not row[x // 8] >> (7 - x % 8) & 1 for x in range(width)] for row in rows[1:]]
+
+    @pytest.mark.parametrize("scale", [0, 41, 2.5])
+    def test_in_png_of_another_size_is_refused(self, scale: t.Any) -> None:
+        with pytest.raises(AnsibleFilterError, match="it must be a whole number between 1 and 40 pixels a module"):
+            qr_as_png("hi", scale=scale)
+
     def test_in_svg_stands_in_html_and_has_a_title(self) -> None:
         svg = qr_as_svg("hi", title="Code of <alice> & bob")
         assert svg.startswith("<svg ")
@@ -275,6 +314,8 @@ class TestQrCode:
             qr_for_terminal(text)
         with pytest.raises(AnsibleFilterError, match=r"text of the QR code is (empty|of type)"):
             qr_as_svg(text, title="QR code")
+        with pytest.raises(AnsibleFilterError, match=r"text of the QR code is (empty|of type)"):
+            qr_as_png(text, scale=8)
 
     def test_in_svg_without_a_title_is_refused(self) -> None:
         with pytest.raises(AnsibleFilterError, match="title is empty"):
@@ -290,6 +331,7 @@ def test_a_library_that_is_missing_is_named_with_the_remedy(library: str, monkey
         uses: list[t.Callable[[], str]] = [
             *(uri, code),
             *(lambda: qr_for_terminal("hi"), lambda: qr_as_svg("hi", title="QR code")),
+            lambda: qr_as_png("hi", scale=8),
         ]
         for use in uses:
             with pytest.raises(AnsibleFilterError, match=f"{library} is missing.*pip install pyotp segno"):
