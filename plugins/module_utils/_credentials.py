@@ -20,11 +20,12 @@ def enrolled(state: HostState) -> frozenset[str]:
 
 def proven(state: HostState) -> frozenset[str]:
     """The accounts of which a code of a device was right at least once, since the last renewal."""
-    return frozenset(
-        user
-        for user in state.credentials
-        if any(token.is_device and token.last_code is not None for token in tokens(state, user))
-    )
+    return frozenset(user for user in state.credentials if is_proven(tokens(state, user)))
+
+
+def is_proven(tokens: t.Iterable[_oath.Token]) -> bool:
+    """Whether a code of one of the user's devices was right, since its secret is what it is."""
+    return any(token.is_device and token.last_code is not None for token in tokens)
 
 
 def tokens(state: HostState, user: str) -> tuple[_oath.Token, ...]:

@@ -45,29 +45,22 @@ def enforced(settings: Settings, state: HostState) -> dict[str, bool]:
 
 def users(settings: Settings, state: HostState) -> dict[str, dict[str, t.Any]]:
     """Everyone who is enrolled or shall be, by name."""
-    enrolled, proven = _credentials.enrolled(state), _credentials.proven(state)
+    enrolled = _credentials.enrolled(state)
+    names = {user.name for user in settings.users} | (enrolled & set(state.accounts))
     recovered = _pam.recovered_users(state.text(_pam.SWITCH))
-    names = sorted({user.name for user in settings.users} | (enrolled & set(state.accounts)))
+    return {name: {**_user(settings, state, name, enrolled), "recovered": name in recovered} for name in sorted(names)}
+
+
+def _user(settings: Settings, state: HostState, name: str, enrolled: t.Collection[str]) -> dict[str, t.Any]:
+    tokens, account, tally = _credentials.tokens(state, name), state.accounts.get(name), state.tallies.get(name)
     return {
-        name: {
-            "enrolled": name in enrolled,
-            "proven": name in proven,
-            "devices": [token.name for token in _credentials.tokens(state, name) if token.label == "device"],
-            "pass_until": next(
-                (token.name for token in _credentials.tokens(state, name) if token.label == "pass"), None
-            ),
-            "recovery_codes_left": sum(
-                len(token.recovery_codes_left)
-                for token in _credentials.tokens(state, name)
-                if token.label == "recovery-codes"
-            ),
-            "in_scope": name in state.accounts
-            and _lockout.in_scope(settings, name, state.accounts[name].groups, enrolled),
-            "recovered": name in recovered,
-            "locked": name in state.tallies
-            and _tally.locked_until(state.tallies[name], settings.lockout, state.now) is not None,
-        }
-        for name in names
+        "enrolled": name in enrolled,
+        "proven": _credentials.is_proven(tokens),
+        "in_scope": account is not None and _lockout.in_scope(settings, name, account.groups, enrolled),
+        "locked": tally is not None and _tally.locked_until(tally, settings.lockout, state.now) is not None,
+        "devices": [token.name for token in tokens if token.label == "device"],
+        "recovery_codes_left": sum(len(one.recovery_codes_left) for one in tokens if one.label == "recovery-codes"),
+        "pass_until": next((token.name for token in tokens if token.label == "pass"), None),
     }
 
 
