@@ -70,12 +70,14 @@ unremove() {
     put_back "$1" "$2"
 }
 
-# unmake PATH: the directory was not there, and neither was anybody asked for the codes that its tallies count
+# unmake PATH: the directory was not there, and neither was anybody asked for the codes that its tallies count. It stays
+# if there is anything else in it.
 unmake() {
     if [ "$1" = "$tally" ]; then
         rm -f "$1"/*
     fi
-    rmdir "$1" 2>/dev/null
+    rmdir "$1" 2>/dev/null || [ -z "$(ls -A "$1" 2>/dev/null)" ] || return 0
+    [ ! -d "$1" ] || give_up
 }
 
 # OLD is not there if this script has been here before, and was killed then, perhaps just before the reload.

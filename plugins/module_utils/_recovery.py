@@ -150,7 +150,7 @@ fail() {{
 
 # A file is replaced by a rename, so that a login reads the old text or the new one.
 replace() {{
-    new="$1.recover"
+    new="${{1%/*}}/.${{1##*/}}.fleet-auth-recover"
     if cat >"$new" && chmod 0644 "$new" && mv -f "$new" "$1"; then
         return 0
     fi
@@ -158,13 +158,13 @@ replace() {{
     return 1
 }}
 
-# A switch that is damaged, or gone while a service still sends people to it, denies them; that is on as well.
-is_on() {{
-    if [ -e "$switch" ]; then
-        [ -s "$switch" ] && [ "$(cat "$switch")" != "$pass_through" ]
-    else
-        grep -qs '^auth substack twofactor$' {_pam.DIRECTORY}/*
-    fi
+# Where the switch is gone, a service may still send people to it, and they are denied.
+sends_people() {{
+    [ -e "$switch" ] || grep -qs '^auth substack twofactor$' {_pam.DIRECTORY}/*
+}}
+
+passes_everyone() {{
+    [ "$(cat "$switch" 2>/dev/null)" = "$pass_through" ]
 }}
 
 recover_everyone() {{
@@ -173,7 +173,7 @@ recover_everyone() {{
         rm -f "$journal"
         forget_change && rmdir "${{journal%/*}}"
     fi
-    if is_on; then
+    if sends_people && ! passes_everyone; then
         # With no room on the disk an empty file has to do: it asks for no code either.
         echo "$pass_through" | replace "$switch" || true >"$switch" || fail "cannot write $switch"
         changed=yes
@@ -201,7 +201,7 @@ recover_user() {{
         /bin/sh "$journal" --now
     fi
     if ! grep -q '^auth .* {_oath.MODULE} ' "$switch" 2>/dev/null; then
-        if is_on; then
+        if sends_people && ! passes_everyone && {{ [ ! -e "$switch" ] || [ -s "$switch" ]; }}; then
             fail "$switch is gone or damaged, and denies everyone; without --user this command lets everyone in"
         fi
         say "two-factor login is off on this host; $1 needs no code"

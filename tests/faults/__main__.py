@@ -55,9 +55,7 @@ def main() -> int:
             print(verdict)
     survived = sum(verdict.survived for verdict in verdicts)
     missed = sum(not verdict.struck for verdict in verdicts)
-    print(
-        f"In {missed} of them the process that was to be struck was not needed, and the change went through unharmed."
-    )
+    print(f"In {missed} of them the call that was to be struck did not come, and the change went through unharmed.")
     print(f"{(time.monotonic() - started) / 60:.1f} minutes on {options.hosts} hosts")
     print(f"faults: {survived} of {len(verdicts)} survived")
     return 0 if survived == len(verdicts) > 0 else 1

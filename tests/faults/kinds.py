@@ -127,6 +127,8 @@ class Ending:
     """None for the timer and for a boot."""
     exact: bool = True
     """Whether the files are those of the state; otherwise only its policy is in force."""
+    leaves: tuple[str, ...] = ()
+    """What it may leave to the next run."""
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,8 @@ def _change(name: str, begin: State, after: State, *others: Question) -> Kind:
     )
 
 
+# A journal that has removed itself cannot be started again for the directory that it was in.
+_EMPTY = (JOURNAL.rpartition("/")[0],)
 _AGAIN = ("sh", "-c", f"[ ! -e {JOURNAL} ] || sh {JOURNAL}")
 _SHORT, _SLOW = Phone(), Phone(interval=60)
 _JOINS_AND_LEAVES = (
@@ -211,7 +215,10 @@ KINDS = {
             ENABLED_UNCONFIRMED,
             ("sh", JOURNAL),
             PRISTINE,
-            (Ending("the journal again", PRISTINE, _AGAIN), Ending("the next run", ENABLED, module("enable"))),
+            (
+                Ending("the journal again", PRISTINE, _AGAIN, leaves=_EMPTY),
+                Ending("the next run", ENABLED, module("enable")),
+            ),
             _questions(_SHORT, _SHORT),
             always=2,
         ),
@@ -220,7 +227,10 @@ KINDS = {
             CHANGED_UNCONFIRMED,
             ("sh", JOURNAL),
             LIVED_IN,
-            (Ending("the journal again", LIVED_IN, _AGAIN), Ending("the next run", CHANGED, module("settings"))),
+            (
+                Ending("the journal again", LIVED_IN, _AGAIN, leaves=_EMPTY),
+                Ending("the next run", CHANGED, module("settings")),
+            ),
             _questions(_SHORT, _SLOW, *_JOINS_AND_LEAVES),
             always=3,
         ),
