@@ -47,10 +47,16 @@ def inform(module: AnsibleModule) -> None:
     """Tell the state of the host, compared with the wanted one."""
     settings = _settings_of(module)
     state = _host.look(settings, runner(module))
+    plan = _plan.plan(settings, state, _host.stranger(settings))
     module.exit_json(
         changed=False,
         pending=state.pending,
+        exempt=_report.exempt(settings, state),
         would_be_locked_out=_report.locked_out(settings, state),
+        changes=_report.changes(plan),
+        missing_packages=list(plan.missing_packages),
+        drift=list(plan.warnings),
+        refusals=list(plan.refusals),
         **_report.status(settings, state),
     )
 

@@ -73,7 +73,7 @@ def unproven(
             name not in proven
             and in_scope(settings, name, account.groups, enrolled)
             and not _comes_from_exempt_address(settings, state, account)
-            and any(_ways_in(account))
+            and logs_in(account)
         ):
             yield (
                 f"{name} logs in to sshd on {host}, and no code of {name} was right there yet. Run with ssh false, "
@@ -110,6 +110,11 @@ def _from_sshd(settings: Settings, state: HostState, account: Account, enrolled:
     else:
         return None
     return Lockout(name, ("sshd",), message)
+
+
+def logs_in(account: Account) -> bool:
+    """Whether the account gets in to sshd today."""
+    return any(_ways_in(account))
 
 
 def _ways_in(account: Account) -> tuple[bool, bool]:

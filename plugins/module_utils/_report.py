@@ -64,6 +64,16 @@ def _user(settings: Settings, state: HostState, name: str, enrolled: t.Collectio
     }
 
 
+def exempt(settings: Settings, state: HostState) -> list[str]:
+    """Who logs in to sshd and never needs a code."""
+    enrolled = _credentials.enrolled(state)
+    return sorted(
+        account.name
+        for account in state.accounts.values()
+        if _lockout.logs_in(account) and not _lockout.in_scope(settings, account.name, account.groups, enrolled)
+    )
+
+
 def locked_out(settings: Settings, state: HostState) -> list[dict[str, t.Any]]:
     """Who would be locked out if sshd and the services asked for the code now."""
     services = ["sshd", *(s for s in settings.services if state.text(_path(s)) is not None)]

@@ -13,7 +13,7 @@ author:
   - The fleet.auth contributors (@fleet-auth)
 description:
   - Tells which services ask for the code, who is enrolled, and who would be locked out if sshd asked for it.
-  - Takes the options of M(fleet.auth.twofactor), and compares the host with them.
+  - Takes the options of M(fleet.auth.twofactor), compares the host with them, and tells what a run would do.
 extends_documentation_fragment:
   - fleet.auth.settings
 attributes:
@@ -54,6 +54,36 @@ time_sync:
   returned: success
   type: dict
   sample: {in_sync: true, service: chrony, source: 192.0.2.10, error_seconds: 0.002, reason: in sync}
+exempt:
+  description: The accounts that log in to sshd and never need a code.
+  returned: success
+  type: list
+  elements: str
+  sample: [ansible]
+changes:
+  description: What a run would do, in its order.
+  returned: success
+  type: list
+  elements: str
+  sample: [write /etc/pam.d/twofactor]
+missing_packages:
+  description: What a run would install first.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+refusals:
+  description: Why a run would be refused.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+drift:
+  description: What the host did not do, or has too much, though nobody asked for that.
+  returned: success
+  type: list
+  elements: str
+  sample: ["sshd on web1 was not asking for codes: /etc/pam.d/sshd had lost the block."]
 pending:
   description: Whether a change waits to be confirmed, or died half-way. The next run puts it back.
   returned: success

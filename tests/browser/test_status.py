@@ -1,0 +1,135 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The report of a fleet as a page: readable with a thousand hosts, sorted and searched."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import typing as t
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from ansible_collections.fleet.auth.plugins.plugin_utils._status import VERDICTS, line, summary
+from browser import chromium
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATE = ROOT / "roles" / "twofactor" / "templates" / "status.html.j2"
+PICTURES = ROOT / "build" / "browser"
+HOSTS = 1000
+
+
+def answer(number: int) -> dict[str, t.Any] | None:
+    """What a host of a fleet may say."""
+    if number % 97 == 5:
+        return {"unreachable": True, "msg": "ssh: connect to host <b>: Connection timed out"}
+    user = {"enrolled": True, "locked": False, "recovered": False, "recovery_codes_left": 10}
+    users = {f"user{n}": {**user, "proven": n % 3 > 0, "locked": number % 50 == n} for n in range(number % 40 + 2)}
+    return {
+        "enforced": {"sshd": number % 41 != 7, "cockpit": True},
+        "users": users,
+        "time_sync": {"error_seconds": number / 1e5, "reason": "in sync"},
+        "pending": False,
+        "exempt": ["ansible"],
+        "would_be_locked_out": [],
+        "changes": ["write /etc/pam.d/sshd"] if number % 41 == 7 else [],
+        "missing_packages": [],
+        "refusals": ["carol & <dave> would be locked out."] if number % 120 == 11 else [],
+        "drift": ["sshd was not asking for codes: /etc/pam.d/sshd had lost the block."] if number % 41 == 7 else [],
+    }
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page, made by Ansible's own templating."""
+    folder = tmp_path_factory.mktemp("status")
+    lines = [line(f"web{number:04}.example.com", answer(number)) for number in range(HOSTS)]
+    report = {**summary(lines), "verdicts": VERDICTS}
+    (folder / "report.json").write_text(json.dumps({"report": report}))
+    words = ["ansible", "localhost", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}"]
+    words += ["-e", f"@{folder / 'report.json'}", "-m", "ansible.builtin.template"]
+    done = subprocess.run(
+        [*words, "-a", f"src={TEMPLATE} dest={folder / 'status.html'} mode=0600"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "status.html"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def page(browser: Browser, page_file: Path) -> Iterator[Page]:
+    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    complaints: list[str] = []
+    requests: list[str] = []
+    opened.on("console", lambda message: complaints.append(message.text))
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("request", lambda request: requests.append(request.url))
+    opened.goto(page_file.as_uri())
+    yield opened
+    assert complaints == []
+    assert requests == [page_file.as_uri()]
+    opened.close()
+
+
+def hosts(page: Page) -> list[str]:
+    """The hosts that are shown, in their order."""
+    return page.locator("tbody:not([hidden]) tr:first-child td:first-child").all_inner_texts()
+
+
+def test_has_every_host_and_runs_nothing_that_a_host_has_said(page: Page) -> None:
+    assert len(hosts(page)) == HOSTS
+    assert page.locator("table b, table dave").count() == 0
+    assert page.locator("h1 + p").inner_text().startswith(f"{HOSTS} hosts, ")
+
+
+def test_sorts_by_any_column_both_ways(page: Page) -> None:
+    page.get_by_role("button", name="Clock").click()
+    assert hosts(page)[-1] == "web0999.example.com"
+    page.get_by_role("button", name="Clock").click()
+    assert hosts(page)[0] == "web0999.example.com"
+    page.get_by_role("button", name="State").click()
+    assert page.locator("tbody").first.get_attribute("data-verdict") == "unreachable"
+    page.get_by_role("button", name="Host", exact=True).click()
+    assert hosts(page) == sorted(hosts(page))
+
+
+def test_shows_only_what_is_looked_for(page: Page) -> None:
+    search = page.get_by_role("searchbox")
+    search.fill("web0007")
+    assert hosts(page) == ["web0007.example.com"]
+    search.fill("LOST THE BLOCK")
+    assert len(hosts(page)) == sum(number % 41 == 7 and number % 97 != 5 for number in range(HOSTS))
+    search.fill("no such thing")
+    assert page.get_by_text("No host is like that.").is_visible()
+    search.fill("")
+    page.get_by_role("button", name="unreachable").click()
+    assert len(hosts(page)) == sum(number % 97 == 5 for number in range(HOSTS))
+    page.get_by_role("button", name="unreachable").click()
+    assert len(hosts(page)) == HOSTS
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+@pytest.mark.parametrize(("device", "width"), [("screen", 1280), ("phone", 360)])
+def test_looks_good(
+    browser: Browser, page_file: Path, colours: t.Literal["light", "dark"], device: str, width: int
+) -> None:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=colours)
+    page.goto(page_file.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page is wider than the window"
+    page.screenshot(path=PICTURES / f"status-{device}-{colours}.png")
+    page.close()

@@ -1,0 +1,69 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The report of a fleet: what each host does, and who is in trouble, whatever state a host is in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hosts import Host
+from login import ssh
+from login.people import Person, enable, new_person, playbook, settings
+from login.policy import off
+
+
+@pytest.fixture
+def person(host: Host) -> Person:
+    off(host)
+    return new_person(host)
+
+
+def test_report_tells_what_a_host_does(host: Host, person: Person, tmp_path: Path) -> None:
+    page, data = tmp_path / "reports" / "status.html", tmp_path / "reports" / "status.json"
+    variables = {**settings(person), "twofactor_status_page": str(page), "twofactor_status_data": str(data)}
+
+    def report() -> dict[str, object]:
+        before = host.snapshot(["/etc"])
+        run = playbook("status", host, **variables)
+        assert run.ok, run.output
+        assert not run.changed
+        assert host.snapshot(["/etc"]) == before
+        (line,) = json.loads(data.read_text())["lines"]
+        assert f"{host.name}  {line['verdict']}" in run.output
+        assert host.name in page.read_text()
+        return dict(line)
+
+    line = report()
+    assert (line["verdict"], line["not_enforced"], line["enrolled"]) == ("drift", ["sshd"], 0)
+    enable(host, person)
+    line = report()
+    assert (line["verdict"], line["enforced"], line["enrolled"], line["proven"]) == ("on", ["sshd"], 1, 0)
+    assert "ansible" in line["exempt"]  # type: ignore[operator]
+    ssh.fresh_step()
+    assert person.by_key(person.code()).ok
+    for _attempt in range(5):
+        assert not person.by_key(person.code(steps=1000)).ok
+    line = report()
+    assert (line["verdict"], line["proven"], line["locked"]) == ("on", 1, [person.name])
+
+    host.run("twofactor-recover", "--user", person.name)
+    line = report()
+    assert (line["verdict"], line["recovered"], line["locked"]) == ("drift", [person.name], [])
+    variables["twofactor_users"] = [{"name": "nobodyhome"}]
+    line = report()
+    assert line["verdict"] == "refused"
+    assert "there is no account nobodyhome" in str(line["notes"])
+
+
+def test_host_that_is_not_reached_is_in_the_report(host: Host, tmp_path: Path) -> None:
+    data = tmp_path / "status.json"
+    run = playbook("status", host, ansible_port=1, twofactor_status_data=str(data))
+    (line,) = json.loads(data.read_text())["lines"]
+    assert line["verdict"] == "unreachable"
+    assert "Connection refused" in str(line["notes"])
+    assert "1 hosts: 1 unreachable" in run.output

@@ -1,0 +1,95 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+
+from ansible_collections.fleet.auth.plugins.plugin_utils._status import VERDICTS, line, summary, table
+
+USER = {"enrolled": True, "proven": False, "locked": False, "recovered": False, "recovery_codes_left": 0}
+
+
+def answer(**special: t.Any) -> dict[str, t.Any]:
+    """What twofactor_info returns on a host that is right, but for what is special about it."""
+    return {
+        "enforced": {"sshd": True},
+        "users": {"alice": {**USER, "proven": True}, "bob": {**USER, "recovery_codes_left": 7}},
+        "time_sync": {"error_seconds": 0.0004, "reason": "in sync"},
+        "pending": False,
+        "exempt": ["ansible"],
+        "would_be_locked_out": [],
+        "changes": [],
+        "missing_packages": [],
+        "refusals": [],
+        "drift": [],
+        **special,
+    }
+
+
+class TestLine:
+    @pytest.mark.parametrize(
+        ("said", "verdict"),
+        [
+            (None, "unreachable"),
+            ({"unreachable": True, "msg": "No route"}, "unreachable"),
+            ({"failed": True, "msg": "needs root"}, "failed"),
+            (answer(pending=True, refusals=["no"]), "pending"),
+            (answer(refusals=["no"], changes=["write x"]), "refused"),
+            (answer(changes=["write x"]), "drift"),
+            (answer(missing_packages=["libpam-oath"]), "drift"),
+            (answer(drift=["lost"]), "drift"),
+            (answer(), "on"),
+            (answer(enforced={"sshd": False}), "off"),
+            (answer(enforced={}), "off"),
+        ],
+    )
+    def test_has_the_worst_that_can_be_said(self, said: dict[str, t.Any] | None, verdict: str) -> None:
+        assert line("web1", said).verdict == verdict
+        assert verdict in VERDICTS
+
+    def test_counts_people_and_names_those_in_trouble(self) -> None:
+        users = {"alice": {**USER, "locked": True}, "bob": {**USER, "recovered": True}}
+        one = line("web1", answer(users=users, would_be_locked_out=[{"user": "carol"}]))
+        assert (one.enrolled, one.proven, one.locked, one.recovered) == (2, 0, ("alice",), ("bob",))
+        assert one.would_be_locked_out == ("carol",)
+        assert line("web1", answer()).recovery_codes_left == 7
+
+    def test_says_why(self) -> None:
+        assert line("web1", {"failed": True, "msg": "needs\n root"}).notes == ("needs root",)
+        assert line("web1", answer(drift=["lost"], changes=["write x", "reload sshd"])).notes == (
+            "lost",
+            "A run would write x, reload sshd.",
+        )
+        assert line("web1", answer(refusals=["no"], changes=[])).notes == ("no",)
+
+    def test_of_a_clock_that_nobody_knows_has_none(self) -> None:
+        assert line("web1", answer(time_sync=None)).clock_error_seconds is None
+
+
+class TestReport:
+    LINES = (line("web1", answer()), line("web2", None), line("web3", answer(refusals=["web3: there is no account x"])))
+
+    def test_is_data(self) -> None:
+        data = json.loads(json.dumps(summary(self.LINES)))
+        assert (data["hosts"], data["on"], data["unreachable"], data["refused"], data["drift"]) == (3, 1, 1, 1, 0)
+        assert [one["host"] for one in data["lines"]] == ["web1", "web2", "web3"]
+
+    def test_is_a_table(self) -> None:
+        assert table(self.LINES) == (
+            "host  state        asks  enrolled  proven  exempt  locked  shut out  clock\n"
+            "web1  on           sshd  2         1       1       -       0         0.000 s\n"
+            "web2  unreachable\n"
+            "web3  refused      sshd  2         1       1       -       0         0.000 s\n"
+            "\n"
+            "web3: web3: there is no account x\n"
+            "\n"
+            "3 hosts: 1 unreachable, 1 refused, 1 on"
+        )
+
+    def test_of_nothing_says_so(self) -> None:
+        assert table(()).endswith("No hosts.")
