@@ -25,10 +25,20 @@ options:
       - PAM services, by the names of their files in C(/etc/pam.d), that ask for the code right after their primary
         authentication.
       - V(cockpit) is passed over where it is not installed. Any other service that does not exist is refused, and so
-        are V(sshd), for which there is O(ssh), and V(login), which is the way back in.
+        is V(sshd), for which there is O(ssh). V(login) needs O(allow_console).
+      - The primary authentication may be a line that includes C(common-auth), C(password-auth) or C(system-auth), a
+        line that requires pam_unix, or lines that jump over one C(requisite pam_deny.so). A file of another form is
+        refused, and its lines are shown.
     type: list
     elements: str
     default: [cockpit]
+  allow_console:
+    description:
+      - Whether O(services) may name V(login), the physical console. Whoever has lost their phone gets in there no more,
+        and a root shell is needed for C(twofactor-recover). Keep an account in O(exempt_users) whose password opens the
+        console.
+    type: bool
+    default: false
   users:
     description:
       - The accounts that have a credential. Accounts that are not listed keep what they have.

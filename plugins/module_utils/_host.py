@@ -87,6 +87,7 @@ def look(settings: Settings, run: Run) -> HostState:
         sshd_error=sshd_error,
         connection=session,
         connection_sshd=connection_sshd,
+        sudo_asks_connection=session is not None and "sudo" in settings.services and _sudo_asks(run, session.user),
         code_module=_code_module(),
         os_family=_os_family(),
         has_systemd=os.path.isdir(_journal.SYSTEMD),
@@ -242,6 +243,13 @@ def _usable_passwords() -> frozenset[str]:
     file = read_file("/etc/shadow")
     entries = (line.split(":") for line in (file.content if file else "").splitlines())
     return frozenset(entry[0] for entry in entries if len(entry) > 1 and entry[1] and entry[1][0] not in "!*")
+
+
+def _sudo_asks(run: Run, user: str) -> bool:
+    """Whether sudo wants this account's password for whatever it runs as root; the last rule that matches decides."""
+    code, out, _error = run(["sudo", "-n", "-l", "-U", user])
+    rules = [line for line in out.splitlines() if line.startswith("    (") and line.endswith(" ALL")]
+    return code == 0 and bool(rules) and "NOPASSWD:" not in rules[-1] and "!authenticate" not in out
 
 
 def _has_key(entry: pwd.struct_passwd, sshd: _sshd.Effective) -> bool:

@@ -10,15 +10,29 @@ replaces, so taking it out needs no memory, and every other byte of the file sta
 
 from __future__ import annotations
 
+import itertools
 import re
 import typing as t
 
+from ansible_collections.fleet.auth.plugins.module_utils._pamconf import (
+    INCLUDES,
+    WORD,
+    Included,
+    Step,
+    ends_stack,
+    flattened,
+    include_target,
+    is_continued,
+    jumps,
+    step_of,
+)
 from ansible_collections.fleet.auth.plugins.module_utils._settings import PAM_LINE, Settings
 
 DIRECTORY = "/etc/pam.d"
 SWITCH = f"{DIRECTORY}/twofactor"
 KEY_ACCEPTED = "/usr/libexec/fleet-auth/ssh-key-accepted"
 TALLY_DIRECTORY = "/run/fleet-auth/faillock"
+FIRST_FACTOR_FAILED = "/usr/libexec/fleet-auth/first-factor-failed"
 EXEMPT_ORIGINS = "/etc/security/twofactor-access.conf"
 NEXT = ".next"
 """What is added to the name of a list that a switch goes by until the old one is replaced."""
@@ -30,10 +44,10 @@ _END = "# END fleet.auth twofactor"
 _HEADER = "# The code step of two-factor login. Managed by fleet.auth: changes made here are lost.\n"
 PASS_THROUGH = _HEADER + "auth required pam_permit.so\n"
 
-# What libpam takes for one word: anything in brackets, or up to the next blank.
-_WORD = re.compile(r"\[((?:\\\]|[^\]])*)\]?|([^ \t\[][^ \t]*)")
-_INCLUDES = ("@include", "include", "substack")
+_ENDS = "ends the whole stack at a right password, before the code is asked for"
 _PRIMARY = ("common-auth", "password-auth", "system-auth")
+# Modules that fail where the password is wrong.
+_FAIL = ("pam_unix.so", "pam_sss.so", "pam_ldap.so", "pam_krb5.so", "pam_winbind.so", "pam_deny.so")
 # Modules that may end a service's stack before the primary authentication: root needs no password for su, and a client
 # certificate of Cockpit is an authentication of its own that an administrator has to switch on.
 _MAY_END_EARLY = ("pam_rootok.so", "pam_cockpit_cert.so")
@@ -47,21 +61,50 @@ case "${SSH_AUTH_INFO_0-}" in
 esac
 """
 
+# A file is named after the process by its number and its start, for numbers are used again; proc(5).
+FIRST_FACTOR_FAILED_SCRIPT = """\
+#!/bin/sh
+# Managed by fleet.auth. With "note", notes that the first factor of the login that calls it was wrong; without, tells
+# whether that was noted, and forgets it. No module of PAM is told how a substack before it has ended.
+read -r status <"/proc/$PPID/stat" || exit 1
+set -- "${1-}" ${status##*) }
+note=/run/fleet-auth/failed.$PPID.${21}
+case $1 in
+note) : >"$note" ;;
+*) [ -e "$note" ] && /bin/rm "$note" ;;
+esac
+"""
 
-class _Step(t.NamedTuple):
-    """One line of an auth stack. What is included stands as the module of a control that includes it."""
 
-    control: str
-    module: str
+def _gate(stack: str) -> str:
+    """The file through which a service takes its first factor from `stack`, if that does not end where it is wrong."""
+    return f"{DIRECTORY}/twofactor-{stack}"
 
 
-class _Included(t.NamedTuple):
-    """One line of an included stack, and where it stands."""
+_GATES = {
+    _gate(stack): f"""\
+# The first factor, as it always was, and a note where it was wrong. Managed by fleet.auth: changes made here are lost.
+auth substack {stack}
+auth [success=done default=ignore] pam_permit.so
+auth [default=ignore] pam_exec.so quiet seteuid {FIRST_FACTOR_FAILED} note
+auth requisite pam_deny.so
+"""
+    for stack in _PRIMARY
+}
+HELPERS = {
+    KEY_ACCEPTED: (KEY_ACCEPTED_SCRIPT, 0o755),
+    FIRST_FACTOR_FAILED: (FIRST_FACTOR_FAILED_SCRIPT, 0o755),
+    **{path: (text, 0o644) for path, text in _GATES.items()},
+}
+"""The text and the mode of each file that a block may call."""
 
-    path: str
-    number: int
-    line: str
-    control: str
+
+class _Primary(t.NamedTuple):
+    """The lines of the primary authentication, from the first to the last, and what the block has instead."""
+
+    first: int
+    last: int
+    instead: list[str]
 
 
 class PamError(ValueError):
@@ -74,22 +117,18 @@ def is_protected(text: str) -> bool:
 
 
 def protect(service: str, text: str, included: t.Mapping[str, str]) -> str:
-    """Put the code step right after the primary authentication.
+    """Put the code step right after the primary authentication, where only a right password leads.
 
-    `included` has the texts of the files in /etc/pam.d that the primary authentication may stand in. A file that is
-    protected already comes out as this release would write it. Raises PamError.
+    Otherwise strangers could use up somebody's codes, and close the code step for them. `included` has the texts of the
+    files in /etc/pam.d that the primary authentication may stand in. A file that is protected already comes out as this
+    release would write it. Raises PamError.
     """
     lines = unprotect(service, text).split("\n")
-    position = _primary(service, lines)
-    _check_around(service, lines, position, included)
-    stack = _include_target(lines[position])
-    _check_included(service, stack, included)
-    primary = lines[position].strip()
+    primary = _primary(service, lines, included)
+    _check_around(service, lines, primary, included)
     step = "auth substack twofactor"
-    # Under substack a wrong password would not end the stack: the code would be asked for in any case, and a wrong one
-    # be counted against somebody whose password a stranger does not know.
-    first = primary if primary.startswith("@include") else f"auth include {stack}"
-    block = [_BEGIN, _REPLACED + lines[position]]
+    replaced = lines[primary.first : primary.last + 1]
+    block = [_BEGIN if len(replaced) == 1 else f"{_BEGIN}s", *(_REPLACED + line for line in replaced)]
     if service == "sshd":
         block += [
             f"auth [success=ignore default=3] pam_exec.so quiet {KEY_ACCEPTED}",
@@ -97,8 +136,19 @@ def protect(service: str, text: str, included: t.Mapping[str, str]) -> str:
             "auth [success=done default=ignore] pam_permit.so",
             "auth requisite pam_deny.so",
         ]
-    block += [first, step, _END]
-    return "\n".join(lines[:position] + block + lines[position + 1 :])
+    block += [*primary.instead, step, _END]
+    return "\n".join([*lines[: primary.first], *block, *lines[primary.last + 1 :]])
+
+
+def helpers(texts: t.Collection[str]) -> dict[str, tuple[str, int]]:
+    """Those of `HELPERS` that protected service files with these texts call."""
+    called = {line.rpartition(" ")[2] for text in texts for line in text.split("\n")}
+    return {path: one for path, one in HELPERS.items() if called & {path, path[len(DIRECTORY) + 1 :]}}
+
+
+def includes(text: str, name: str) -> bool:
+    """Whether the auth stack of a service file takes in another one."""
+    return name in map(include_target, text.split("\n"))
 
 
 def unprotect(service: str, text: str) -> str:
@@ -115,8 +165,8 @@ def unprotect(service: str, text: str) -> str:
             f"and the line that it replaced, and ends with {_END!r}; put it right or remove it by hand, and run again."
         )
     begin, end = begins[0], ends[0]
-    replaced = lines[begin + 1][len(_REPLACED) :]
-    return "\n".join([*lines[:begin], replaced, *lines[end + 1 :]])
+    inside = itertools.takewhile(lambda line: line.startswith(_REPLACED), lines[begin + 1 : end])
+    return "\n".join([*lines[:begin], *(line[len(_REPLACED) :] for line in inside), *lines[end + 1 :]])
 
 
 def switch(settings: Settings, enrolled: t.Iterable[str], code_line: str, suffix: str = "") -> str:
@@ -227,102 +277,132 @@ def _lists(names: t.Sequence[str]) -> t.Iterator[str]:
         yield ":".join(chunk)
 
 
-def _step(line: str) -> _Step | None:
-    """What a line means for the auth stack, as libpam reads it; None where it means nothing."""
-    words = [bracketed or plain for bracketed, plain in _WORD.findall(line.partition("#")[0])]
-    if words and words[0] == "@include":
-        words.insert(0, "auth")
-    kind, control, module = [*words, "", "", ""][:3]
-    return _Step(control.lower(), module) if kind.lower() in ("auth", "-auth") else None
-
-
-def _include_target(line: str) -> str:
-    """The file that a line of the auth stack includes, or an empty text."""
-    step = _step(line)
-    return step.module if step and step.control in _INCLUDES else ""
-
-
-def _is_continued(line: str) -> bool:
-    return line.partition("#")[0].rstrip(" \t").endswith("\\")
-
-
-def _primary(service: str, lines: t.Sequence[str]) -> int:
-    found = [n for n, line in enumerate(lines) if _include_target(line) in _PRIMARY]
-    if len(found) == 1 and not any(map(_is_continued, lines[max(0, found[0] - 1) : found[0] + 1])):
-        return found[0]
+def _primary(service: str, lines: t.Sequence[str], included: t.Mapping[str, str]) -> _Primary:
+    """The lines in which the service authenticates somebody first."""
+    steps = [step_of(line) for line in lines]
+    found = [
+        n
+        for n, step in enumerate(steps)
+        if step and (include_target(lines[n]) in _PRIMARY or step.module.endswith("pam_unix.so"))
+    ]
+    primary = None
+    if len(found) == 1:
+        position, step = found[0], t.cast(Step, steps[found[0]])
+        if include_target(lines[position]):
+            primary = _Primary(position, position, _from_stack(service, lines, position, included))
+        elif step.control in ("required", "requisite"):
+            module = [match.start() for match in WORD.finditer(lines[position])][2]
+            primary = _Primary(position, position, [f"auth requisite {lines[position][module:].strip()}"])
+        else:
+            primary = _from_jumps(lines, position)
+    if primary and not any(map(is_continued, lines[max(0, primary.first - 1) : primary.last + 1])):
+        return primary
     shown = "; ".join(f"line {n + 1}: {lines[n]}" for n in found) or "none"
     raise PamError(
-        f"{DIRECTORY}/{service} must have exactly one line, whole, that includes {', '.join(_PRIMARY)} for auth; found "
-        f"{shown}. Bring the file to that form, or leave {service} out."
+        f"{DIRECTORY}/{service} must have exactly one line, whole, that includes {', '.join(_PRIMARY)} for auth, or "
+        "that requires pam_unix.so, or lines that jump over one 'auth requisite pam_deny.so' as pam-auth-update(8) "
+        f"writes them; found {shown}. Bring the file to that form, or leave {service} out."
     )
 
 
-def _check_around(service: str, lines: t.Sequence[str], position: int, included: t.Mapping[str, str]) -> None:
+def _from_jumps(lines: t.Sequence[str], position: int) -> _Primary | None:
+    """The lines around this one that jump to one place if they succeed, with what ends the stack before that place."""
+    auth = [(number, step) for number, step in enumerate(map(step_of, lines)) if step]
+    here = [number for number, _step in auth].index(position)
+    end = here + max([0, *jumps(auth[here][1].control)])
+    jumping = [n for n in range(end) if n < len(auth) and _jumps_to(auth[n][1], end - n)]
+    first = end - len(jumping)
+    if here not in jumping or jumping[0] != first or end >= len(auth) or not _always_ends(auth[end][1]):
+        return None
+    return _Primary(auth[first][0], auth[end][0], list(lines[auth[first][0] : auth[end][0] + 1]))
+
+
+def _jumps_to(step: Step, number: int) -> bool:
+    """Whether a success jumps over so many modules, and nothing else leads anywhere."""
+    actions = step.actions
+    others = [action for outcome, action in actions.items() if outcome not in ("success", "new_authtok_reqd")]
+    jumps = [actions[outcome] for outcome in ("success", "new_authtok_reqd") if outcome in actions]
+    return set(jumps) == {str(number)} and "default" in actions and set(others) <= {"ignore", "bad", "die"}
+
+
+def _always_ends(step: Step) -> bool:
+    return (step.control == "requisite" and step.module == "pam_deny.so") or step.actions == {"default": "die"}
+
+
+def _from_stack(service: str, lines: t.Sequence[str], position: int, included: t.Mapping[str, str]) -> list[str]:
+    """What a block has in the place of a line that includes the stack of the primary authentication."""
+    stack, control = include_target(lines[position]), t.cast(Step, step_of(lines[position])).control
+    steps = list(flattened(stack, included))
+    problems = [(one, _problem_inside(one, rest)) for rest, one in zip(reversed(range(len(steps))), steps)]
+    problems = [(one, problem) for one, problem in problems if problem]
+    if not problems and _ends_at_wrong_password(steps):
+        # Under substack a wrong password would end that alone, and the code would be asked for in any case.
+        return [lines[position].strip() if control == "@include" else f"auth include {stack}"]
+    is_last = not any(map(step_of, lines[position + 1 :]))
+    only_ends = all(problem == _ENDS for _one, problem in problems) and (is_last or not problems)
+    if stack in included and (control == "substack" or (control == "include" and only_ends)):
+        return [
+            f"auth substack {_gate(stack)[len(DIRECTORY) + 1 :]}",
+            f"auth [success=die default=ignore] pam_exec.so quiet seteuid {FIRST_FACTOR_FAILED}",
+        ]
+    where = f"{DIRECTORY}/{stack}, which goes on after a wrong password, and anybody would be asked for the code"
+    if stack not in included:
+        where = f"{DIRECTORY}/{stack}, which is not there"
+    for one, problem in problems[:1]:
+        where = f"{DIRECTORY}/{one.stack}, whose line {one.number} {problem}: {one.line.strip()!r}"
+    raise PamError(
+        f"{DIRECTORY}/{service} takes its primary authentication from {where}. Write it as pam-auth-update(8) does, "
+        f"take it in with 'auth substack', or leave {service} out."
+    )
+
+
+def _check_around(service: str, lines: t.Sequence[str], primary: _Primary, included: t.Mapping[str, str]) -> None:
     """Nothing before the primary authentication may get past the code, and nothing after it may undo a wrong one."""
-    for number, line in enumerate(lines, start=1):
-        problem = _problem_before(line, included) if number <= position else ""
-        step = _step(line)
-        if number > position and step and "reset" in step.control:
+    for number, line in enumerate(lines):
+        step, problem, where = step_of(line), "", "after"
+        if number < primary.first:
+            problem, where = _problem_before(line, included), "before"
+        elif number > primary.last and step and "reset" in step.control:
             problem = "can undo a wrong code"
         if problem:
-            where = "before" if number <= position else "after"
             raise PamError(
-                f"{DIRECTORY}/{service}, line {number}, stands {where} the primary authentication and {problem}: "
+                f"{DIRECTORY}/{service}, line {number + 1}, stands {where} the primary authentication and {problem}: "
                 f"{line.strip()!r}. Change that line, or leave {service} out."
             )
 
 
 def _problem_before(line: str, included: t.Mapping[str, str]) -> str:
-    step, target = _step(line), _include_target(line)
-    if _is_continued(line):
+    step, target = step_of(line), include_target(line)
+    if is_continued(line):
         return "goes on in the next line, which is not looked at"
     if target:
-        more = target not in included or any(_included(target, included))
+        more = target not in included or any(flattened(target, included))
         return "includes further authentication" if more else ""
-    if step and _jumps(step.control):
+    if step and jumps(step.control):
         return "jumps over a number of modules, which the code step would change"
-    if step and _ends_stack(step.control) and step.module not in _MAY_END_EARLY:
+    if step and ends_stack(step.control) and step.module not in _MAY_END_EARLY:
         return "can end the authentication before the code is asked for"
     return ""
 
 
-def _check_included(service: str, stack: str, included: t.Mapping[str, str]) -> None:
-    """The stack that the primary authentication stands in has to come to its end, where the code step follows."""
-    steps = list(_included(stack, included))
-    for rest, step in zip(reversed(range(len(steps))), steps):
-        if _ends_stack(step.control):
-            problem = "ends the whole stack at a right password, before the code is asked for"
-        elif any(jump > rest for jump in _jumps(step.control)):
-            problem = "jumps past the end of that file, over the code step"
-        elif _is_continued(step.line):
-            problem = "goes on in the next line, which is not looked at"
-        elif step.control in _INCLUDES:
-            problem = "includes what is not there to be looked at"
-        else:
-            continue
-        raise PamError(
-            f"{DIRECTORY}/{service} takes its primary authentication from {step.path}, whose line {step.number} "
-            f"{problem}: {step.line.strip()!r}. Write it as pam-auth-update(8) does, or leave {service} out."
-        )
+def _problem_inside(one: Included, rest: int) -> str:
+    """Why the stack may not come to its end, where the code step follows; `rest` is how many steps it goes on."""
+    if ends_stack(one.step.control):
+        return _ENDS
+    if any(jump > rest for jump in jumps(one.step.control)):
+        return "jumps past the end of that file, over the code step"
+    if is_continued(one.line):
+        return "goes on in the next line, which is not looked at"
+    return "includes what is not there to be looked at" if one.step.control in INCLUDES else ""
 
 
-def _included(stack: str, included: t.Mapping[str, str], above: tuple[str, ...] = ()) -> t.Iterator[_Included]:
-    """The auth lines of an included file and of those that it includes. To libpam a substack is like one module."""
-    for number, line in enumerate(included.get(stack, "").split("\n"), start=1):
-        step = _step(line)
-        if step is None:
-            continue
-        if step.control == "substack":
-            yield _Included(f"{DIRECTORY}/{stack}", number, line, "")
-        elif step.control in _INCLUDES and step.module in included and step.module not in above:
-            yield from _included(step.module, included, (*above, stack))
-        else:
-            yield _Included(f"{DIRECTORY}/{stack}", number, line, step.control)
-
-
-def _jumps(control: str) -> list[int]:
-    return [int(number) for number in re.findall(r"=\s*([0-9]+)", control)]
-
-
-def _ends_stack(control: str) -> bool:
-    return control == "sufficient" or bool(re.search(r"=\s*done", control))
+def _ends_at_wrong_password(steps: t.Sequence[Included]) -> bool:
+    """Whether a wrong password ends the whole stack. What is not known is taken for a success, which does not."""
+    position = 0
+    while position < len(steps):
+        step = steps[position].step
+        action = step.action("auth_err" if step.module in _FAIL else "success")
+        if action == "die":
+            return True
+        position += 1 + (int(action) if action.isdigit() else 0)
+    return False

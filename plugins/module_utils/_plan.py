@@ -116,9 +116,14 @@ class _Enable:
         if not self.refusals:
             found = _lockout.lockouts(settings, state, self.enrolled, list(texts))
             self.refusals += [lockout.message for lockout in found]
+        if not (self.was_active and "sudo" in self.old_services):
+            self.refusals += _preflight.become(settings, state, self.enrolled)
         if not self.refusals:
             self.refusals += _preflight.enrolments(settings, state, self.enrolled)
-        warnings = list(_preflight.drift(settings, state, self.enrolled, list(texts)))
+        warnings = [
+            *_preflight.drift(settings, state, self.enrolled, list(texts)),
+            *_preflight.doors(settings, state, self.enrolled, list(texts)),
+        ]
         if not self.refusals:
             self._change(texts)
             if "sshd" in texts and not self._reloads():
@@ -175,7 +180,7 @@ class _Enable:
         joining = [service for service in texts if service not in self.old_services]
         leaving = [service for service in self.old_services if service not in texts]
         _remove_stale_locks(do)
-        self._prepare(ssh)
+        self._prepare(texts)
 
         if self.was_active and joining:
             do.write(_pam.SWITCH, _pam.except_services(t.cast(str, self.old_switch), joining), 0o644)
@@ -203,7 +208,7 @@ class _Enable:
         for service in leaving:
             do.unprotect(service)
         self._write_policy([])
-        self._tidy(ssh)
+        self._tidy(texts)
 
     def _policy(self, leaving: t.Sequence[str] = (), suffix: str = "") -> dict[str, str]:
         """The files by which PAM knows who is asked for what; the switch, which names the other, comes last."""
@@ -224,20 +229,21 @@ class _Enable:
         for path, text in policy.items():
             do.write(path, text, 0o644)
 
-    def _prepare(self, ssh: bool) -> None:
+    def _prepare(self, texts: t.Mapping[str, str]) -> None:
         do = self.changes
         for path in OWN_DIRECTORIES:
             do.directory(path)
         self._enrol()
-        if ssh:
-            do.write(_pam.KEY_ACCEPTED, _pam.KEY_ACCEPTED_SCRIPT, 0o755)
+        for path, (text, mode) in _pam.helpers(texts.values()).items():
+            do.write(path, text, mode)
         do.write(_recovery.COMMAND, _recovery.SCRIPT, 0o755)
         do.write(_recovery.TMPFILES, _recovery.TMPFILES_RULES, 0o644)
 
-    def _tidy(self, ssh: bool) -> None:
+    def _tidy(self, texts: t.Mapping[str, str]) -> None:
         do, policy = self.changes, self._policy()
-        if not ssh:
-            do.remove(_pam.KEY_ACCEPTED)
+        for path in _pam.HELPERS:
+            if path not in _pam.helpers(texts.values()):
+                do.remove(path)
         for path in (_pam.EXEMPT_ORIGINS, _pam.EXEMPT_ORIGINS + _pam.NEXT):
             if path not in policy:
                 do.remove(path)

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.fleet.auth.plugins.module_utils import _credentials, _lockout, _oath, _pam, _sshd
 from ansible_collections.fleet.auth.plugins.module_utils._changes import Expectation
-from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings, is_account_name
+from ansible_collections.fleet.auth.plugins.module_utils._settings import CONSOLE, Settings, is_account_name
 from ansible_collections.fleet.auth.plugins.module_utils._state import HostState
 
 
@@ -87,6 +87,46 @@ def sshd(settings: Settings, state: HostState) -> t.Iterator[str]:
             f"{account.name}, as whom Ansible connects, is shut out by the files of sshd on {host} (DenyUsers, "
             "AllowUsers, DenyGroups or AllowGroups), which sshd has not read yet: a reload would lock it out. "
             f"Let {account.name} in there first."
+        )
+
+
+def become(settings: Settings, state: HostState, enrolled: t.Collection[str]) -> t.Iterator[str]:
+    """What Ansible could no longer do with sudo. Under sudo -p both prompts read alike, and Ansible answers one."""
+    account = state.accounts.get(state.connection.user) if state.connection else None
+    if (
+        account
+        and account.uid != 0
+        and "sudo" in settings.services
+        and state.sudo_asks_connection
+        and _lockout.in_scope(settings, account.name, account.groups, enrolled)
+    ):
+        yield (
+            f"{account.name}, as whom Ansible connects, becomes root on {state.hostname} by sudo with a password, and "
+            "Ansible cannot answer sudo's second prompt, for the code: each try would fail, and count as a wrong code. "
+            f"Exempt {account.name} with exempt_users, let sudo ask {account.name} for no password (NOPASSWD), or "
+            "leave sudo out of services."
+        )
+
+
+def doors(
+    settings: Settings, state: HostState, enrolled: t.Collection[str], services: t.Collection[str]
+) -> t.Iterator[str]:
+    """What people should know of the services that ask for the code, and of those beside them that do not."""
+    if CONSOLE in services:
+        free = sorted(
+            one.name
+            for one in state.accounts.values()
+            if one.has_password and not _lockout.in_scope(settings, one.name, one.groups, enrolled)
+        )
+        yield (
+            f"the console of {state.hostname} asks for the code as well, and without a phone "
+            f"{'only ' + ', '.join(free) if free else 'nobody'} can get in there to run twofactor-recover."
+        )
+    beside = state.text(f"{_pam.DIRECTORY}/sudo-i")
+    if "sudo" in services and "sudo-i" not in services and beside is not None and not _pam.includes(beside, "sudo"):
+        yield (
+            f"sudo on {state.hostname} asks for the code, but sudo -i does not: it has {_pam.DIRECTORY}/sudo-i for "
+            "itself. Add sudo-i to services."
         )
 
 

@@ -24,6 +24,7 @@ SECRET_BYTES = (16, 32)
 PAM_LINE = 800
 
 FIRST_FACTORS = ("publickey", "password")
+CONSOLE = "login"
 RENEW = ("never", "changed")
 SCOPES = ("everyone", "enrolled", "groups")
 
@@ -32,7 +33,7 @@ _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@+-]{0,63}", re.ASCII)
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}", re.ASCII)
 
 # Files in /etc/pam.d that are parts of other services, or ours.
-_NOT_SERVICES = re.compile(r"common-.*|(password|system|fingerprint|smartcard)-auth|postlogin|other|twofactor")
+_NOT_SERVICES = re.compile(r"common-.*|(password|system|fingerprint|smartcard)-auth|postlogin|other|twofactor(-.*)?")
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ class Settings:
     enabled: bool = True
     ssh: bool = False
     services: tuple[str, ...] = ()
+    allow_console: bool = False
     users: tuple[User, ...] = ()
     otp_digits: int = 6
     interval: int = 30
@@ -138,6 +140,7 @@ class Settings:
             enabled=options["enabled"],
             ssh=options["ssh"],
             services=_unique(options["services"]),
+            allow_console=options["allow_console"],
             users=_users(options["users"] or [], problems),
             otp_digits=options["otp_digits"],
             interval=options["interval"],
@@ -321,8 +324,11 @@ def _problems(wanted: Settings) -> t.Iterator[str]:
     for service in wanted.services:
         if service == "sshd":
             yield "services names sshd; set ssh to true instead, which covers keys as well."
-        elif service == "login":
-            yield "services names login, the console, which is the way back in when a phone is lost; leave it out."
+        elif service == CONSOLE and not wanted.allow_console:
+            yield (
+                "services names login, the console, which is the way back in when a phone is lost. Leave it out, or "
+                "set allow_console to true."
+            )
         elif not _SERVICE_NAME.fullmatch(service) or _NOT_SERVICES.fullmatch(service):
             yield f"services: {service!r} is not the name of a PAM service (a file in /etc/pam.d that programs open)."
 
@@ -333,6 +339,7 @@ def argument_spec() -> dict[str, t.Any]:
         "enabled": {"type": "bool", "default": True},
         "ssh": {"type": "bool", "default": False},
         "services": {"type": "list", "elements": "str", "default": ["cockpit"]},
+        "allow_console": {"type": "bool", "default": False},
         "users": {
             "type": "list",
             "elements": "dict",

@@ -17,7 +17,7 @@ COCKPIT_DISALLOWED = "/etc/cockpit/disallowed-users"
 
 OWN_FILES = (
     _pam.SWITCH,
-    _pam.KEY_ACCEPTED,
+    *_pam.HELPERS,
     _pam.EXEMPT_ORIGINS,
     _pam.EXEMPT_ORIGINS + _pam.NEXT,
     _sshd.DROP_IN,
@@ -89,6 +89,8 @@ class HostState:
     connection: Connection | None = None
     connection_sshd: Effective | None = None
     """What sshd makes of its configuration for the connection's account from the connection's address."""
+    sudo_asks_connection: bool = False
+    """Whether sudo wants the password of the connection's account; not asked where sudo is not to ask for a code."""
     code_module: bytes | None = field(default=None, repr=False)
     """The backend's PAM module, if it is installed."""
     has_systemd: bool = True

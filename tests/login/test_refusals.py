@@ -337,7 +337,8 @@ def test_settings_that_turn_out_otherwise_are_put_back(
 
 def test_service_files_in_which_the_code_step_has_no_certain_place_are_refused_each(alice: Person) -> None:
     files = {
-        "none": "auth required pam_unix.so\n",
+        "none": "auth required pam_env.so\n",
+        "optional": "auth optional pam_unix.so\n",
         "two": "@include common-auth\nauth include common-auth\n",
         "early": "auth sufficient pam_wheel.so trust\n@include common-auth\n",
         "jump": "auth [success=1 default=ignore] pam_wheel.so trust\n@include common-auth\n",
@@ -349,9 +350,15 @@ def test_service_files_in_which_the_code_step_has_no_certain_place_are_refused_e
         there.callback(alice.host.run, "rm", "/etc/pam.d/linked")
         said = refusal(alice, services=[*files, "linked", "gone"])
     host = alice.host.name
-    form = "must have exactly one line, whole, that includes common-auth, password-auth, system-auth for auth; found"
+    form = (
+        "must have exactly one line, whole, that includes common-auth, password-auth, system-auth for auth, or that "
+        "requires pam_unix.so, or lines that jump over one 'auth requisite pam_deny.so' as pam-auth-update(8) writes "
+        "them; found"
+    )
     for sentence in (
         f"on {host}, /etc/pam.d/none {form} none. Bring the file to that form, or leave none out.",
+        f"on {host}, /etc/pam.d/optional {form} line 1: auth optional pam_unix.so. Bring the file to that form, or "
+        "leave optional out.",
         f"on {host}, /etc/pam.d/two {form} line 1: @include common-auth; line 2: auth include common-auth. Bring the "
         "file to that form, or leave two out.",
         f"on {host}, /etc/pam.d/early, line 1, stands before the primary authentication and can end the authentication "
@@ -425,7 +432,8 @@ BAD_OPTIONS: list[tuple[dict[str, t.Any], dict[str, str], list[str]]] = [
             "lockout.unlock_seconds is 0; it must be between 1 and 604800 seconds.",
             "time_sync.max_error_seconds is 0.0; it must be more than 0 and at most 30 seconds.",
             "services names sshd; set ssh to true instead, which covers keys as well.",
-            "services names login, the console, which is the way back in when a phone is lost; leave it out.",
+            "services names login, the console, which is the way back in when a phone is lost. Leave it out, "
+            "or set allow_console to true.",
             "services: 'common-auth' is not the name of a PAM service",
             "scope_groups is given, but scope is everyone; set scope to groups, or leave scope_groups out.",
             "users: the secret of one is not base32 (letters A to Z and digits 2 to 7).",

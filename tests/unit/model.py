@@ -30,6 +30,7 @@ _DEFAULTS = {
 }
 _LISTS = ("authenticationmethods", "allowusers", "denyusers", "allowgroups", "denygroups")
 _KEY_ACCEPTED = "/usr/libexec/fleet-auth/ssh-key-accepted"
+_FIRST_FACTOR_FAILED = "/usr/libexec/fleet-auth/first-factor-failed"
 
 
 # sshd
@@ -149,6 +150,9 @@ class Pam:
     key_accepted: bool = False
     credentials: t.Collection[str] = ()
     failures: int = 0
+    """The tally of wrong codes, which is not the one that the host may have for wrong passwords."""
+    noted: bool = False
+    """Whether this login has left a note that its first factor was wrong."""
     asked: list[str] = dataclasses.field(default_factory=list)
 
     def authenticate(self) -> bool:
@@ -200,7 +204,7 @@ class Pam:
                 yield _Module(level, control, words[0], words[1:])
 
     def _run(self, module: _Module) -> str:
-        name = module.name.removeprefix("pam_").removesuffix(".so")
+        name = module.name.rpartition("/")[2].removeprefix("pam_").removesuffix(".so")
         return t.cast(str, getattr(self, f"_{name}")(list(module.arguments)))
 
     def _ask(self, what: str, answer: bool | None) -> str:
@@ -210,12 +214,12 @@ class Pam:
     def _permit(self, _arguments: list[str]) -> str:
         return "success"
 
-    _sepermit = _ssh_add = _group = _env = _permit
+    _sepermit = _ssh_add = _group = _env = _faildelay = _usertype = _localuser = _umask = _shells = _nologin = _permit
 
     def _deny(self, _arguments: list[str]) -> str:
         return "auth_err"
 
-    _rootok = _cockpit_cert = _deny
+    _rootok = _cockpit_cert = _sss = _deny
 
     def _unix(self, _arguments: list[str]) -> str:
         return self._ask("password", self.password)
@@ -226,15 +230,21 @@ class Pam:
         return right if self.user in self.credentials else "auth_err"
 
     def _exec(self, arguments: list[str]) -> str:
+        if arguments[:3] == ["quiet", "seteuid", _FIRST_FACTOR_FAILED]:
+            if _FIRST_FACTOR_FAILED not in self.files:
+                return "system_err"
+            noted, self.noted = self.noted, arguments[3:] == ["note"]
+            return "success" if noted or self.noted else "system_err"
         assert arguments == ["quiet", _KEY_ACCEPTED]
         return "success" if self.key_accepted and _KEY_ACCEPTED in self.files else "auth_err"
 
     def _faillock(self, arguments: list[str]) -> str:
         deny = next(int(word.partition("=")[2]) for word in arguments if word.startswith("deny="))
+        ours = "dir=/run/fleet-auth/faillock" in arguments
         if "preauth" in arguments:
-            return "auth_err" if self.failures >= deny else "success"
+            return "auth_err" if ours and self.failures >= deny else "success"
         if "authfail" in arguments:
-            self.failures += 1
+            self.failures += ours
             return "auth_err"
         assert "authsucc" in arguments
         return "success"

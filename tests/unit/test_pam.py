@@ -27,6 +27,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._pam import (
 )
 from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
 from unit.builders import COMMON_AUTH, INCLUDED, SERVICES, settings
+from unit.layouts import DIRECT, LAYOUTS, RHEL, Layout
 from unit.model import Pam
 
 BEGIN = "# BEGIN fleet.auth twofactor: in place of the next line"
@@ -38,6 +39,9 @@ ENROLLED = ("alice", "bob")
 
 def step_of(wanted: Settings, enrolled: t.Iterable[str] = ENROLLED) -> str:
     return switch(wanted, enrolled, _oath.pam_line(wanted))
+
+
+STACKS = {**INCLUDED, **RHEL.included}
 
 
 def protected(text: str, service: str = "sudo", **included: str) -> str:
@@ -100,8 +104,9 @@ lines_after = st.one_of(
 primaries = st.sampled_from(
     [
         *["@include common-auth", "@include\tcommon-auth", "  @include common-auth  ", "@include common-auth # [1]"],
-        *["auth include password-auth", "auth\tsubstack\tsystem-auth", "-AUTH SUBSTACK common-auth"],
+        *["auth substack password-auth", "auth\tsubstack\tsystem-auth", "-AUTH SUBSTACK common-auth"],
         *["auth [include] common-auth", "\tauth       substack     common-auth"],
+        *["auth required pam_unix.so", "-auth\trequisite  pam_unix.so nullok # [1]"],
     ]
 )
 services = st.sampled_from(["sshd", "cockpit", "sudo", "su"])
@@ -113,7 +118,7 @@ class TestProtect:
     @given(service_files)
     def test_puts_the_step_in_the_place_of_one_line_and_keeps_every_other_byte(self, parts: Parts) -> None:
         service, before, primary, after = parts
-        text = protect(service, "\n".join([*before, primary, *after]), INCLUDED)
+        text = protect(service, "\n".join([*before, primary, *after]), STACKS)
         assert is_protected(text)
         block = text.split("\n")[len(before) : -len(after) or None]
         assert text == "\n".join([*before, *block, *after])
@@ -123,9 +128,9 @@ class TestProtect:
     def test_is_undone_byte_for_byte_and_is_the_same_when_repeated(self, parts: Parts) -> None:
         service, before, primary, after = parts
         text = "\n".join([*before, primary, *after])
-        once = protect(service, text, INCLUDED)
+        once = protect(service, text, STACKS)
         assert unprotect(service, once) == text
-        assert protect(service, once, INCLUDED) == once
+        assert protect(service, once, STACKS) == once
 
     @given(st.binary(), services)
     def test_is_undone_or_refused_whatever_the_file_holds(self, raw: bytes, service: str) -> None:
@@ -146,12 +151,12 @@ class TestProtect:
     def check_any(raw: bytes, service: str) -> None:
         text = raw.decode("utf-8", "surrogateescape")
         try:
-            once = protect(service, text, INCLUDED)
+            once = protect(service, text, STACKS)
         except PamError:
             return
         original = unprotect(service, text)
         assert unprotect(service, once) == original
-        assert protect(service, once, INCLUDED) == once
+        assert protect(service, once, STACKS) == once
 
     @given(st.text())
     def test_is_undone_in_a_file_without_a_block_by_doing_nothing(self, text: str) -> None:
@@ -163,17 +168,17 @@ class TestProtect:
         self, parts: Parts, before_now: list[str], after_now: list[str]
     ) -> None:
         service, before, primary, after = parts
-        block = protect(service, "\n".join([*before, primary, *after]), INCLUDED).split("\n")
+        block = protect(service, "\n".join([*before, primary, *after]), STACKS).split("\n")
         block = block[len(before) : -len(after) or None]
         edited = "\n".join([*before_now, *block, *after_now])
         assert unprotect(service, edited) == "\n".join([*before_now, primary, *after_now])
-        assert unprotect(service, protect(service, edited, INCLUDED)) == "\n".join([*before_now, primary, *after_now])
+        assert unprotect(service, protect(service, edited, STACKS)) == "\n".join([*before_now, primary, *after_now])
 
     @given(service_files, st.lists(lines_after, max_size=6))
     def test_brings_the_block_of_another_release_up_to_date(self, parts: Parts, inner: list[str]) -> None:
         service, before, primary, after = parts
         other = "\n".join([*before, BEGIN + " (1.0)", f"#| {primary}", *inner, END, *after])
-        assert protect(service, other, INCLUDED) == protect(service, "\n".join([*before, primary, *after]), INCLUDED)
+        assert protect(service, other, STACKS) == protect(service, "\n".join([*before, primary, *after]), STACKS)
 
     def test_writes_the_stack_that_was_tried_with_real_logins(self) -> None:
         assert protect("sshd", SERVICES["sshd"], INCLUDED) == SERVICES["sshd"].replace(
@@ -207,7 +212,15 @@ class TestRefusal:
         [
             ("", "none"),
             ("account required pam_unix.so\n# @include common-auth\n", "none"),
-            ("auth required pam_unix.so\n", "none"),
+            ("auth sufficient pam_unix.so\n", "line 1: auth sufficient pam_unix.so"),
+            ("auth optional pam_unix.so\n", "line 1: auth optional pam_unix.so"),
+            ("auth [success=ok default=die] pam_unix.so\n", "line 1: auth [success=ok default=die] pam_unix.so"),
+            (
+                "auth required pam_unix.so\n@include common-auth\n",
+                "line 1: auth required pam_unix.so; line 2: @include common-auth",
+            ),
+            ("auth required \\\npam_unix.so\n", "none"),
+            ("auth required pam_unix.so \\\n", "line 1: auth required pam_unix.so \\"),
             ("@include common-auth\r\n", "none"),
             ("@INCLUDE common-auth\n", "none"),
             ("@include common-auth-site\n", "none"),
@@ -222,8 +235,70 @@ class TestRefusal:
     def test_of_a_file_without_one_certain_place_shows_what_was_found(self, text: str, found: str) -> None:
         assert refusal(text) == (
             "/etc/pam.d/sudo must have exactly one line, whole, that includes common-auth, password-auth, system-auth "
-            f"for auth; found {found}. Bring the file to that form, or leave sudo out."
+            "for auth, or that requires pam_unix.so, or lines that jump over one 'auth requisite pam_deny.so' as "
+            f"pam-auth-update(8) writes them; found {found}. Bring the file to that form, or leave sudo out."
         )
+
+    @pytest.mark.parametrize(
+        "lines",
+        [
+            ["[success=1 default=ignore] pam_unix.so"],
+            ["[success=1 default=ignore] pam_unix.so", "required pam_deny.so"],
+            ["[success=2 default=ignore] pam_unix.so", "requisite pam_deny.so", "required pam_permit.so"],
+            ["[success=1 default=1] pam_unix.so", "requisite pam_deny.so"],
+            ["[success=1] pam_unix.so", "requisite pam_deny.so"],
+            ["[success=1 default=ignore ignore=1] pam_unix.so", "requisite pam_deny.so"],
+            ["[success=1 new_authtok_reqd=2 default=ignore] pam_unix.so", "requisite pam_deny.so", "optional pam_x.so"],
+            ["[success=2 default=ignore] pam_unix.so", "required pam_env.so", "requisite pam_deny.so"],
+            [
+                "[success=2 default=ignore] pam_unix.so",
+                "[success=2 default=ignore] pam_sss.so",
+                "requisite pam_deny.so",
+            ],
+            ["[success=2 default=ignore] pam_unix.so", "include postlogin", "requisite pam_deny.so"],
+            ["[success=1 default=ignore] pam_unix.so", "requisite pam_deny.so \\"],
+        ],
+    )
+    def test_of_jumps_that_do_not_all_lead_past_one_end_shows_the_line(self, lines: list[str]) -> None:
+        told = refusal("".join(f"auth {line}\n" for line in lines))
+        assert f"found line 1: auth {lines[0]}. Bring the file to that form" in told
+
+    def test_of_a_jump_that_leads_into_those_of_the_primary_authentication_shows_it(self) -> None:
+        text = "auth [success=1 default=ignore] pam_wheel.so\n" + LAYOUTS["no includes"].services["sudo"]
+        assert "line 1, stands before the primary authentication and jumps over a number of modules" in refusal(text)
+
+    def test_of_a_stack_that_is_not_there_says_so(self) -> None:
+        assert refusal("auth substack password-auth\n") == (
+            "/etc/pam.d/sudo takes its primary authentication from /etc/pam.d/password-auth, which is not there. Write "
+            "it as pam-auth-update(8) does, take it in with 'auth substack', or leave sudo out."
+        )
+
+    @pytest.mark.parametrize(
+        "stack",
+        [
+            "auth required pam_unix.so\n",
+            "auth [success=1 default=ignore] pam_unix.so\nauth required pam_deny.so\n",
+            "auth [success=1 default=ignore] pam_unix.so\nauth substack loop\n",
+            "auth substack common-auth\nauth required pam_permit.so\n",
+            "auth requisite pam_nologin.so\nauth required pam_unix.so\n",
+            "auth required pam_permit.so\n",
+        ],
+    )
+    def test_of_an_included_stack_that_goes_on_after_a_wrong_password_says_so(self, stack: str) -> None:
+        assert refusal("@include common-auth\n", common_auth=stack) == (
+            "/etc/pam.d/sudo takes its primary authentication from /etc/pam.d/common-auth, which goes on after a wrong "
+            "password, and anybody would be asked for the code. Write it as pam-auth-update(8) does, take it in with "
+            "'auth substack', or leave sudo out."
+        )
+        assert "auth substack twofactor-common-auth\n" in protected("auth substack common-auth\n", common_auth=stack)
+        assert "auth substack twofactor-common-auth\n" in protected("auth include common-auth\n", common_auth=stack)
+
+    @pytest.mark.parametrize(
+        "line", ["auth required pam_deny.so", "auth include postlogin", "-auth optional pam_group.so"]
+    )
+    def test_of_a_stack_that_ends_what_comes_after_it_shows_where(self, line: str) -> None:
+        told = refusal(f"auth include password-auth\n{line}\n", password_auth=RHEL.included["password-auth"])
+        assert "whose line 4 ends the whole stack at a right password, before the code is asked for" in told
 
     @pytest.mark.parametrize(
         ("line", "problem"),
@@ -301,7 +376,8 @@ class TestRefusal:
         included = {"common_auth": "# site\n@include site\n", "site": stack} if nested else {"common_auth": stack}
         assert refusal("@include common-auth\n", **included) == (
             f"/etc/pam.d/sudo takes its primary authentication from /etc/pam.d/{'site' if nested else 'common-auth'}, "
-            f"whose line 2 {problem}: {line!r}. Write it as pam-auth-update(8) does, or leave sudo out."
+            f"whose line 2 {problem}: {line!r}. Write it as pam-auth-update(8) does, "
+            "take it in with 'auth substack', or leave sudo out."
         )
 
     @pytest.mark.parametrize(
@@ -310,8 +386,8 @@ class TestRefusal:
             COMMON_AUTH,
             "auth [success=2 default=ignore] pam_unix.so\n" + COMMON_AUTH.replace("pam_unix", "pam_sss"),
             "auth [success=1 default=ignore] pam_unix.so\nauth requisite pam_deny.so\n",
-            "auth [success=1 default=ignore] pam_unix.so\nauth substack loop\n",
-            "auth substack common-auth\nauth required pam_permit.so\n",
+            "auth requisite pam_faillock.so preauth\nauth requisite pam_unix.so\nauth optional pam_cap.so\n",
+            "auth required pam_unix.so\n" + COMMON_AUTH,
             "account sufficient pam_x.so\nsession [default=done] pam_y.so\n# auth sufficient pam_z.so\n" + COMMON_AUTH,
         ],
     )
@@ -347,6 +423,104 @@ class TestRefusal:
             "again."
         )
         assert is_protected("\n".join(lines))
+
+
+class TestLayouts:
+    """What libpam makes of a protected service in each layout, by the model of it."""
+
+    SERVICES: t.ClassVar = [(layout, service) for layout, files in LAYOUTS.items() for service in files.services]
+
+    @staticmethod
+    def files(layout: Layout, service: str) -> dict[str, str]:
+        text = protect(service, layout.services[service], layout.files)
+        called = {path: helper for path, (helper, _mode) in _pam.helpers([text]).items()}
+        return {
+            **{f"/etc/pam.d/{name}": one for name, one in layout.files.items()},
+            f"/etc/pam.d/{service}": text,
+            _pam.SWITCH: step_of(settings()),
+            **called,
+        }
+
+    def attempt(self, layout: str, service: str, **brings: t.Any) -> Pam:
+        files = self.files(LAYOUTS[layout], service)
+        return Pam(files, service, "alice", ("alice",), "", credentials=["alice"], **brings)
+
+    @pytest.mark.parametrize(("layout", "service"), SERVICES)
+    @pytest.mark.parametrize("key_accepted", [False, True])
+    def test_let_in_with_a_right_code_alone(self, layout: str, service: str, key_accepted: bool) -> None:
+        first = ["password"]
+        if key_accepted and service == "sshd":
+            first = []
+        for code in (True, False, None):
+            pam = self.attempt(layout, service, password=True, code=code, key_accepted=not first)
+            assert (pam.authenticate(), pam.asked) == (bool(code), [*first, "code"])
+            assert pam.failures == (not code)
+
+    @pytest.mark.parametrize(("layout", "service"), SERVICES)
+    @pytest.mark.parametrize("password", [False, None])
+    def test_count_nothing_of_strangers(self, layout: str, service: str, password: bool | None) -> None:
+        pam = self.attempt(layout, service, password=password, code=False)
+        for _attempt in range(6):
+            assert not pam.authenticate()
+        assert (pam.failures, pam.noted, set(pam.asked)) == (0, False, {"password"})
+        pam.password, pam.code = True, True
+        assert pam.authenticate()
+
+    @pytest.mark.parametrize("service", RHEL.services)
+    def test_ask_everyone_and_let_in_nobody_with_a_wrong_password_where_the_helper_is_gone(self, service: str) -> None:
+        for password, code in itertools.product([True, False], repeat=2):
+            pam = self.attempt("RHEL", service, password=password, code=code)
+            pam.files = {path: text for path, text in pam.files.items() if path != _pam.FIRST_FACTOR_FAILED}
+            assert (pam.authenticate(), pam.asked) == (password and code, ["password", "code"])
+
+    @pytest.mark.parametrize(("layout", "service"), SERVICES)
+    def test_pass_everyone_who_knows_the_password_where_the_switch_does(self, layout: str, service: str) -> None:
+        for password in (True, False):
+            pam = self.attempt(layout, service, password=password)
+            pam.files = {**pam.files, _pam.SWITCH: PASS_THROUGH}
+            assert (pam.authenticate(), pam.asked) == (password, ["password"])
+
+    @pytest.mark.parametrize("direct", [False, True])
+    def test_call_no_helper_that_they_do_not_need(self, direct: bool) -> None:
+        layout, called = (
+            (DIRECT, []) if direct else (RHEL, [_pam.FIRST_FACTOR_FAILED, "/etc/pam.d/twofactor-system-auth"])
+        )
+        assert list(_pam.helpers([protect("sudo", layout.services["sudo"], layout.files)])) == called
+        assert list(_pam.helpers(layout.services.values())) == []
+
+    @pytest.mark.parametrize(("layout", "service"), SERVICES)
+    def test_give_every_byte_back(self, layout: str, service: str) -> None:
+        text = LAYOUTS[layout].services[service]
+        once = protect(service, text, LAYOUTS[layout].files)
+        assert unprotect(service, once) == text
+        assert protect(service, once, LAYOUTS[layout].files) == once
+        before, _begin, rest = once.partition(f"{BEGIN}")
+        _block, _end, after = rest.partition(f"{END}\n")
+        assert text.startswith(before)
+        assert text.endswith(after)
+
+    def test_write_the_stacks_that_were_tried_with_real_logins(self) -> None:
+        assert protect("su", RHEL.services["su"], RHEL.files) == RHEL.services["su"].replace(
+            "auth            substack        system-auth\n",
+            f"""\
+{BEGIN}
+#| auth            substack        system-auth
+auth substack twofactor-system-auth
+auth [success=die default=ignore] pam_exec.so quiet seteuid /usr/libexec/fleet-auth/first-factor-failed
+auth substack twofactor
+{END}
+""",
+        )
+        assert protect("cockpit", DIRECT.services["cockpit"], {}) == (
+            f"{BEGIN}\n#| auth\trequisite\t/usr/lib/security/pam_unix.so\n"
+            f"auth requisite /usr/lib/security/pam_unix.so\nauth substack twofactor\n{END}\n"
+            "auth optional pam_group.so\n"
+        )
+        jumps = "auth [success=1 default=ignore] pam_unix.so\nauth requisite pam_deny.so\n"
+        assert protect("sudo", DIRECT.services["sudo"], {}) == DIRECT.services["sudo"].replace(
+            jumps,
+            f"{BEGIN}s\n#| {jumps[:-1]}\n".replace("\nauth", "\n#| auth") + f"{jumps}auth substack twofactor\n{END}\n",
+        )
 
 
 class Person(t.NamedTuple):

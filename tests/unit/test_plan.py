@@ -49,6 +49,7 @@ from unit.builders import (
     seen_by_sshd,
     settings,
 )
+from unit.layouts import LAYOUTS, Layout, check_round_trip
 from unit.simulator import Machine
 
 PEOPLE = ("ansible", "alice", "bob", "carol")
@@ -603,6 +604,51 @@ class TestOff:
         assert told.startswith("on web1, the block of fleet.auth in /etc/pam.d/sudo is damaged (lines 6).")
 
 
+class TestServices:
+    @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+    @examples(30)
+    @given(data=st.data())
+    def test_in_any_order_and_any_number_of_times_come_back_to_the_original_bytes(
+        self, layout: Layout, data: st.DataObject
+    ) -> None:
+        check_round_trip(layout, data)
+
+    def test_warn_where_the_console_is_one_of_them(self) -> None:
+        target = wanted(services=["login"], allow_console=True)
+        state = host_state(files={service("login"): "@include common-auth\n"})
+        assert plan(target, state).warnings == (
+            "the console of web1 asks for the code as well, and without a phone nobody can get in there to run "
+            "twofactor-recover.",
+        )
+        exempt = wanted(services=["login"], allow_console=True, exempt_users=["ansible", "alice", "bob"])
+        (warning,) = plan(exempt, state).warnings
+        assert "without a phone only alice, bob can get in there" in warning
+
+    @pytest.mark.parametrize(
+        ("text", "services", "warns"),
+        [
+            ("@include common-auth\n", ["sudo"], True),
+            ("@include common-auth\n", ["sudo", "sudo-i"], False),
+            ("@include common-auth\n", [], False),
+            ("auth include sudo\n", ["sudo"], False),
+            (None, ["sudo"], False),
+        ],
+    )
+    def test_warn_where_sudo_has_another_file_for_a_login_shell(
+        self, text: str | None, services: list[str], warns: bool
+    ) -> None:
+        state = host_state(files={service("sudo-i"): text})
+        warnings = plan(wanted(services=services), state).warnings
+        assert warnings == (
+            (
+                "sudo on web1 asks for the code, but sudo -i does not: it has /etc/pam.d/sudo-i for itself. Add sudo-i "
+                "to services.",
+            )
+            if warns
+            else ()
+        )
+
+
 class TestRefusal:
     """What stands in the way, each with what to do."""
 
@@ -638,7 +684,7 @@ class TestRefusal:
         )
 
     def test_of_service_files_with_no_certain_place_names_each(self) -> None:
-        state = edited(host_state(), {service("sudo"): "auth required pam_unix.so\n", service("sshd"): "\n"})
+        state = edited(host_state(), {service("sudo"): "auth sufficient pam_unix.so\n", service("sshd"): "\n"})
         told = refusals(wanted(services=["sudo"]), state)
         assert [sentence.split(" must ")[0] for sentence in told] == [
             "on web1, /etc/pam.d/sshd",
@@ -664,6 +710,26 @@ class TestRefusal:
         assert refusals(wanted(), state) == (
             "sshd on web1 does not tell its settings: /etc/ssh/sshd_config line 9: Bad configuration option",
         )
+
+    def test_of_a_sudo_that_would_ask_ansible_for_two_things(self) -> None:
+        state = host_state(connection=Connection("alice", "198.51.100.7"), sudo_asks_connection=True)
+        assert refusals(wanted(services=["sudo"]), state) == (
+            "alice, as whom Ansible connects, becomes root on web1 by sudo with a password, and Ansible cannot answer "
+            "sudo's second prompt, for the code: each try would fail, and count as a wrong code. Exempt alice with "
+            "exempt_users, let sudo ask alice for no password (NOPASSWD), or leave sudo out of services.",
+        )
+        for fine in (
+            wanted(),
+            wanted(services=["sudo"], exempt_users=["ansible", "alice"]),
+            settings("bob", scope="enrolled", services=["sudo"]),
+        ):
+            assert plan(fine, state).changes
+        for other in (replace(state, sudo_asks_connection=False), replace(state, connection=None)):
+            assert plan(wanted(services=["sudo"]), other).changes
+        as_root = replace(state, connection=Connection("root", "198.51.100.7"))
+        assert plan(wanted(services=["sudo"]), as_root).changes
+        on = carried_out(wanted(services=["sudo"]), replace(state, sudo_asks_connection=False))
+        assert plan(wanted(services=["sudo"]), replace(on, sudo_asks_connection=True)) == Plan()
 
     def test_of_conflicts_with_sshds_files_names_each(self) -> None:
         config = f"{SSHD_CONFIG}AuthenticationMethods publickey\n".replace("UsePAM yes", "UsePAM no")

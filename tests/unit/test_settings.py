@@ -190,12 +190,17 @@ class TestNames:
             ("sshd", "services names sshd; set ssh to true instead, which covers keys as well."),
             (
                 "login",
-                "services names login, the console, which is the way back in when a phone is lost; leave it out.",
+                "services names login, the console, which is the way back in when a phone is lost. Leave it out, or "
+                "set allow_console to true.",
             ),
         ],
     )
     def test_of_services_leave_out_those_that_are_something_else(self, name: str, told: str) -> None:
         assert problems(services=[name]) == (told,)
+
+    def test_of_services_may_be_the_console_where_that_is_allowed(self) -> None:
+        assert settings(services=["login"], allow_console=True).services == ("login",)
+        assert settings(allow_console=True).services == ("cockpit",)
 
     @pytest.mark.parametrize("name", ["cockpit", "sudo", "su-l", "polkit-1", "xrdp-sesman"])
     def test_of_services_are_taken_once(self, name: str) -> None:

@@ -1,0 +1,87 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the lines of a PAM service file mean to libpam, as far as its auth stack goes; pam.conf(5)."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+# What libpam takes for one word: anything in brackets, or up to the next blank.
+WORD = re.compile(r"\[((?:\\\]|[^\]])*)\]?|([^ \t\[][^ \t]*)")
+INCLUDES = ("@include", "include", "substack")
+
+_KEYWORDS = {
+    "required": {"success": "ok", "default": "bad"},
+    "requisite": {"success": "ok", "default": "die"},
+    "sufficient": {"success": "done", "default": "ignore"},
+    "optional": {"success": "ok", "default": "ignore"},
+}
+
+
+class Step(t.NamedTuple):
+    """One line of an auth stack. What is included stands as the module of a control that includes it."""
+
+    control: str
+    module: str
+
+    @property
+    def actions(self) -> dict[str, str]:
+        """What to do about each return value, pam.conf(5)."""
+        return _KEYWORDS.get(self.control) or dict(re.findall(r"(\w+)\s*=\s*(\w+)", self.control))
+
+    def action(self, outcome: str) -> str:
+        """What to do about one return value."""
+        return self.actions.get(outcome, self.actions.get("default", "bad"))
+
+
+class Included(t.NamedTuple):
+    """One line of an included stack, and where it stands."""
+
+    stack: str
+    number: int
+    line: str
+    step: Step
+
+
+def step_of(line: str) -> Step | None:
+    """What a line means for the auth stack, as libpam reads it; None where it means nothing."""
+    words = [bracketed or plain for bracketed, plain in WORD.findall(line.partition("#")[0])]
+    if words and words[0] == "@include":
+        words.insert(0, "auth")
+    kind, control, module = [*words, "", "", ""][:3]
+    return Step(control.lower(), module) if kind.lower() in ("auth", "-auth") else None
+
+
+def include_target(line: str) -> str:
+    """The file that a line of the auth stack includes, or an empty text."""
+    step = step_of(line)
+    return step.module if step and step.control in INCLUDES else ""
+
+
+def is_continued(line: str) -> bool:
+    return line.partition("#")[0].rstrip(" \t").endswith("\\")
+
+
+def flattened(stack: str, included: t.Mapping[str, str], above: tuple[str, ...] = ()) -> t.Iterator[Included]:
+    """The auth lines of an included file and of those that it includes. To libpam a substack is like one module."""
+    for number, line in enumerate(included.get(stack, "").split("\n"), start=1):
+        step = step_of(line)
+        if step is None:
+            continue
+        if step.control == "substack":
+            yield Included(stack, number, line, Step("", ""))
+        elif step.control in INCLUDES and step.module in included and step.module not in above:
+            yield from flattened(step.module, included, (*above, stack))
+        else:
+            yield Included(stack, number, line, step)
+
+
+def jumps(control: str) -> list[int]:
+    return [int(number) for number in re.findall(r"=\s*([0-9]+)", control)]
+
+
+def ends_stack(control: str) -> bool:
+    return control == "sufficient" or bool(re.search(r"=\s*done", control))

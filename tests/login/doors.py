@@ -1,0 +1,50 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The ways into a host but for Cockpit, each with a password and a code to type."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pexpect
+
+from login.people import Person
+from login.sudo import sudo
+
+Door = t.Callable[[Person, str, str], bool]
+"""Whether a password and a code, which may be empty, let somebody in."""
+
+
+def by_sshd(person: Person, password: str, code: str) -> bool:
+    return person.by_password(code, password=password).ok
+
+
+def by_sudo(person: Person, password: str, code: str) -> bool:
+    return sudo(person, password, code).stdout == "root\n"
+
+
+def by_su(person: Person, password: str, code: str) -> bool:
+    """Somebody else, who needs the person's password and code."""
+    words, lines = ("su", person.name, "-c", "id -un"), f"{password}\n{code}\n"
+    return person.host.run(*words, input=lines, user="nobody", check=False).stdout == f"{person.name}\n"
+
+
+def by_login(person: Person, password: str, code: str) -> bool:
+    """At a console."""
+    words = ["exec", "--interactive", "--tty", person.host.container, "login"]
+    console = pexpect.spawn("docker", words, timeout=30, encoding="utf-8", codec_errors="replace")
+    try:
+        console.expect("login: ")
+        console.sendline(person.name)
+        console.expect("Password: ")
+        console.sendline(password)
+        while console.expect(["One-time password.*: $", "Login incorrect", r"\$ $"]) == 0:
+            console.sendline(code)
+        return console.match_index == 2
+    finally:
+        console.close(force=True)
+
+
+DOORS: dict[str, Door] = {"sshd": by_sshd, "sudo": by_sudo, "su": by_su, "login": by_login}

@@ -1,0 +1,163 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every door asks for the code, in each layout of /etc/pam.d, and none can be closed by a stranger."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+import typing as t
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.fleet.auth.plugins.module_utils._pam import PamError, protect
+from hosts import Host
+from hosts.host import Entry
+from login import ssh
+from login.doors import DOORS, Door
+from login.modules import module, options
+from login.people import PASSWORD, Person, new_person
+from login.policy import WATCHED, off
+from unit.layouts import RHEL, Layout, check_round_trip
+
+# Services of Debian's own with a primary authentication; the rest are parts of others, or ask for no password.
+PROTECTABLE = {"chfn", "chsh", "login", "sshd", "su", "sudo", "sudo-i"}
+
+TALLY = "/run/fleet-auth/faillock"
+ATTEMPTS = 3
+POLICY = {
+    "services": ["sudo", "su", "login"],
+    "allow_console": True,
+    "lockout": {"attempts": ATTEMPTS, "unlock_seconds": 900, "count_seconds": 900},
+}
+
+
+@pytest.fixture(scope="module", params=["debian", "rhel"])
+def layout(host: Host, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The layout of the host's PAM files: as they come, or as RHEL has them."""
+    host.run("apt-get", "install", "--yes", "libpam-oath")
+    off(host)
+    files = {f"/etc/pam.d/{name}": text for name, text in RHEL.files.items() if name != "cockpit"}
+    if request.param == "debian":
+        files = {}
+    before = {path: host.read(path) for path in files if host.exists(path)}
+    for path, text in files.items():
+        host.write(path, text)
+    yield request.param
+    off(host)
+    for path in files:
+        if path in before:
+            host.write(path, before[path])
+        else:
+            host.run("rm", path)
+
+
+@dataclasses.dataclass
+class Story:
+    """What happened at one door."""
+
+    strangers: list[bool]
+    counted_of_strangers: int
+    right: bool
+    used: bool
+    wrong: bool
+    missing: bool
+    counted: int
+    right_but_closed: bool
+
+
+class Place(t.NamedTuple):
+    """A host where every door asks for codes, what was tried at each, and what its files were before."""
+
+    host: Host
+    before: dict[str, Entry]
+    stories: dict[str, Future[Story]]
+
+
+@pytest.fixture(scope="module")
+def place(host: Host, layout: str) -> Iterator[Place]:
+    """All doors are tried at once, since each takes its time over what is wrong."""
+    people = {door: new_person(host, groups=["sudo"]) for door in DOORS}
+    before = host.snapshot(WATCHED)
+    done = module(host, "twofactor", options(*people.values(), **POLICY))
+    assert done.ok, done.output
+    assert host.exists("/etc/pam.d/twofactor-system-auth") == (layout == "rhel")
+    with ThreadPoolExecutor() as pool:
+        yield Place(host, before, {name: pool.submit(tried, DOORS[name], one) for name, one in people.items()})
+    for person in people.values():
+        host.run("userdel", "--force", "--remove", person.name)
+
+
+def tried(door: Door, person: Person) -> Story:
+    def guess() -> bool:
+        return door(person, "wrong", f"{secrets.randbelow(10**6):06}")
+
+    strangers = [guess() for _attempt in range(ATTEMPTS + 1)]
+    counted_of_strangers = counted(person)
+    ssh.fresh_step()
+    code = person.code()
+    return Story(
+        strangers=strangers,
+        counted_of_strangers=counted_of_strangers,
+        right=door(person, PASSWORD, code),
+        used=door(person, PASSWORD, code),
+        wrong=door(person, PASSWORD, person.code(steps=1000)),
+        missing=door(person, PASSWORD, ""),
+        counted=counted(person),
+        right_but_closed=door(person, PASSWORD, person.code(steps=1)),
+    )
+
+
+def counted(person: Person) -> int:
+    """How many wrong codes of the person are counted."""
+    return len(person.host.run("faillock", "--dir", TALLY, "--user", person.name).stdout.splitlines()[2:])
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_door_lets_in_whoever_has_the_code_and_counts_nothing_of_strangers(place: Place, door: str) -> None:
+    assert place.stories[door].result() == Story(
+        strangers=[False] * (ATTEMPTS + 1),
+        counted_of_strangers=0,
+        right=True,
+        used=False,
+        wrong=False,
+        missing=False,
+        counted=ATTEMPTS,
+        right_but_closed=False,
+    )
+
+
+def test_off_gives_every_byte_back(place: Place) -> None:
+    for story in place.stories.values():
+        story.result()
+    off(place.host)
+    assert place.host.snapshot(WATCHED) == place.before
+
+
+def test_services_of_the_release_come_back_to_the_original_bytes_in_any_order(host: Host) -> None:
+    off(host)
+    names = host.run("ls", "/etc/pam.d").stdout.split()
+    files = {name: host.read(f"/etc/pam.d/{name}").decode() for name in names}
+    services = {name: text for name, text in files.items() if name != "other" and _is_protectable(name, files)}
+    assert services.keys() >= PROTECTABLE
+
+    @settings(max_examples=30, deadline=None)
+    @given(st.data())
+    def check(data: st.DataObject) -> None:
+        check_round_trip(Layout(services, {name: text for name, text in files.items() if name not in services}), data)
+
+    check()
+
+
+def _is_protectable(name: str, files: dict[str, str]) -> bool:
+    try:
+        protect(name, files[name], files)
+    except PamError:
+        return False
+    return True
