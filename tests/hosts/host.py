@@ -47,8 +47,10 @@ chown "$user:" "$home/.ssh/authorized_keys"
 class Host:
     """A running host, or the fleet's NTP server.
 
-    :param release: ``debian12`` or ``debian13``; ``ntp`` for the server, which has no systemd, no sshd and port 0.
+    :param release: ``debian12`` or ``debian13``, with ``-cockpit`` or without; ``ntp`` for the server, which has no
+        systemd, no sshd and port 0.
     :param port: of sshd, on 127.0.0.1 alone.
+    :param web: of Cockpit in the same way; 0 on a host without it.
     """
 
     fleet: str
@@ -57,6 +59,7 @@ class Host:
     container: str
     address: str
     port: int
+    web: int
 
     @property
     def key(self) -> Path:

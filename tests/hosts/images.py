@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The image of a host of each release: Debian as it comes, plus what ``image/`` adds."""
+"""The image of a host of each release: Debian as it comes, plus what ``image/`` adds, and Cockpit if it is wanted."""
 
 from __future__ import annotations
 
@@ -19,23 +19,27 @@ from pathlib import Path
 from .docker import STATE, HostError, docker, say
 
 RELEASES: t.Final = {"debian12": "bookworm", "debian13": "trixie"}
+WITH_COCKPIT: t.Final = {f"{release}-cockpit": release for release in RELEASES}
+"""Releases with a web console as well, and what each is made from."""
 
 _HERE = Path(__file__).parent
-_CONTEXT = _HERE / "image"
 # Seconds until a pull has said something, and until it is done. Where Docker Hub is out of reach it can be silent long.
 _FIRST_WORD = 15.0
 _PULL = 600.0
 
 
 def image(release: str) -> str:
-    """The name of the image of a host of *release*, a key of `RELEASES`. It changes with what the image is made from.
+    """The name of the image of a host of *release*, a key of `RELEASES` or `WITH_COCKPIT`.
+
+    It changes with what the image is made from.
 
     :raises HostError: for an unknown release.
     """
-    if release not in RELEASES:
-        raise HostError(f"There are no hosts of release {release!r}. Known are {', '.join(RELEASES)}.")
-    inputs = hashlib.sha256(RELEASES[release].encode())
-    for path in sorted(_CONTEXT.iterdir()):
+    if release not in (*RELEASES, *WITH_COCKPIT):
+        known = ", ".join((*RELEASES, *WITH_COCKPIT))
+        raise HostError(f"There are no hosts of release {release!r}. Known are {known}.")
+    inputs = hashlib.sha256((RELEASES.get(release) or _base(release)).encode())
+    for path in sorted(_context(release).iterdir()):
         inputs.update(b"\0" + path.name.encode() + b"\0" + path.read_bytes())
     return f"{_repository(release)}:{inputs.hexdigest()[:12]}"
 
@@ -45,24 +49,25 @@ def build(releases: Iterable[str]) -> None:
 
     :raises HostError: with the end of the log if one cannot be made.
     """
+    wanted = set(releases)
     with _one_at_a_time():
-        missing = [release for release in sorted(set(releases)) if not _exists(image(release))]
-        if missing:
-            with ThreadPoolExecutor() as pool:
-                list(pool.map(_build, missing))
+        for kind in ({WITH_COCKPIT.get(release, release) for release in wanted}, wanted & WITH_COCKPIT.keys()):
+            missing = [release for release in sorted(kind) if not _exists(image(release))]
+            if missing:
+                with ThreadPoolExecutor() as pool:
+                    list(pool.map(_build, missing))
 
 
 def _build(release: str) -> None:
     started = time.monotonic()
     _log(release).write_bytes(b"")
-    base = f"fleet-auth-base-{release}:latest"
-    if not _exists(base) and not _pull(release, base):
+    base = _base(release)
+    if release in RELEASES and not _exists(base) and not _pull(release, base):
         say(f"{release}: nothing came from Docker Hub, making a base image with mmdebstrap")
         _logged(release, str(_HERE / "bootstrap"), RELEASES[release], base)
     say(f"{release}: building the image of a host (log: {_log(release)})")
-    _logged(
-        release, "docker", "build", "--force-rm", "--build-arg", f"base={base}", "--tag", image(release), str(_CONTEXT)
-    )
+    options = ["--force-rm", "--build-arg", f"base={base}", "--tag", image(release)]
+    _logged(release, "docker", "build", *options, str(_context(release)))
     _remove_older(release)
     say(f"{release}: image ready after {time.monotonic() - started:.0f} s")
 
@@ -103,6 +108,14 @@ def _remove_older(release: str) -> None:
     for name in listed.decode().split():
         if name != image(release):
             docker("image", "rm", name, check=False)  # one that a host still runs on stays
+
+
+def _base(release: str) -> str:
+    return image(WITH_COCKPIT[release]) if release in WITH_COCKPIT else f"fleet-auth-base-{release}:latest"
+
+
+def _context(release: str) -> Path:
+    return _HERE / ("cockpit" if release in WITH_COCKPIT else "image")
 
 
 def _repository(release: str) -> str:
