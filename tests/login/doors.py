@@ -47,4 +47,10 @@ def by_login(person: Person, password: str, code: str) -> bool:
         console.close(force=True)
 
 
+def counted(person: Person) -> int:
+    """How many wrong codes of the person are counted."""
+    words = ("faillock", "--dir", "/run/fleet-auth/faillock", "--user", person.name)
+    return len(person.host.run(*words).stdout.splitlines()[2:])
+
+
 DOORS: dict[str, Door] = {"sshd": by_sshd, "sudo": by_sudo, "su": by_su, "login": by_login}

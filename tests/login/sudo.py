@@ -11,11 +11,16 @@ import subprocess
 from login.people import Person
 
 
-def sudo(person: Person, *answers: str) -> subprocess.CompletedProcess[str]:
+def sudo(
+    person: Person, *answers: str, prompt: str | None = None, login_shell: bool = False
+) -> subprocess.CompletedProcess[str]:
     """Run ``id -un`` as root.
 
     :param answers: one for each prompt, in that order; where there are not enough, sudo denies.
+    :param prompt: the prompt that sudo is told to give.
+    :param login_shell: whether root's login shell runs it.
     :returns: what happened, with the prompts on standard error.
     """
     lines = "".join(f"{answer}\n" for answer in answers)
-    return person.host.run("sudo", "-k", "-S", "id", "-un", input=lines, check=False, user=person.name)
+    words = ["sudo", "-k", "-S", *(["-p", prompt] if prompt else []), *(["-i"] if login_shell else []), "id", "-un"]
+    return person.host.run(*words, input=lines, check=False, user=person.name)

@@ -1,0 +1,115 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""sudo asks for the code, also under a prompt of one's own; Ansible becomes root where it is not asked for one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import typing as t
+from collections.abc import Iterator
+
+import pytest
+
+from hosts import Host
+from login import ssh
+from login.doors import counted
+from login.modules import module, options
+from login.people import PASSWORD, Person, inventory_path, new_person
+from login.policy import off
+from login.sudo import sudo
+
+POLICY: dict[str, t.Any] = {"ssh": False, "services": ["sudo", "sudo-i"]}
+
+
+class People(t.NamedTuple):
+    """All may use sudo; the first is asked for a code."""
+
+    asked: Person
+    exempt: Person
+    with_no_password: Person
+
+
+@pytest.fixture(scope="module")
+def people(host: Host) -> Iterator[People]:
+    host.run("apt-get", "install", "--yes", "libpam-oath")
+    off(host)
+    found = People(*(new_person(host, groups=["sudo"]) for _field in People._fields))
+    host.write("/etc/sudoers.d/test", f"{found.with_no_password.name} ALL=(ALL) NOPASSWD: ALL\n", 0o440)
+    done = module(
+        host,
+        "twofactor",
+        options(
+            found.asked, found.with_no_password, **POLICY, exempt_users=["ansible", found.exempt.name], scope="everyone"
+        ),
+    )
+    assert done.ok, done.output
+    yield found
+    off(host)
+    host.run("rm", "/etc/sudoers.d/test")
+    for person in found:
+        host.run("userdel", "--force", "--remove", person.name)
+
+
+def become(person: Person, *arguments: str) -> str:
+    """What Ansible says that connects as somebody with their key, and becomes root with their password."""
+    words = ["ansible", person.host.name, "-i", str(inventory_path(person.host.fleet)), *arguments]
+    variables = {"ansible_user": person.name, "ansible_become_password": PASSWORD}
+    words += [word for name, value in variables.items() for word in ("-e", f'{name}="{value}"')]
+    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_SSH_ARGS": "-o ControlMaster=no -o ControlPath=none"}
+    done = subprocess.run(
+        words, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, timeout=120, check=False
+    )
+    return done.stdout + done.stderr
+
+
+def test_prompt_of_ones_own_stands_for_both(people: People) -> None:
+    ssh.fresh_step()
+    done = sudo(people.asked, PASSWORD, people.asked.code(), prompt="[%u, for %p]")
+    assert done.stdout == "root\n"
+    name = people.asked.name
+    assert done.stderr == f"[{name}, for {name}]" * 2
+
+
+def test_prompts_differ_where_nobody_gives_one(people: People) -> None:
+    done = sudo(people.asked, PASSWORD, people.asked.code(steps=1000))
+    assert "password for" in done.stderr
+    assert f"One-time password (OATH) for `{people.asked.name}'" in done.stderr
+    assert done.stdout == ""
+
+
+def test_login_shell_of_sudo_asks_as_well(people: People) -> None:
+    ssh.fresh_step()
+    assert sudo(people.asked, PASSWORD, people.asked.code(steps=1), login_shell=True).stdout == "root\n"
+    assert sudo(people.asked, PASSWORD, login_shell=True).stdout == ""
+
+
+@pytest.mark.parametrize("field", ["exempt", "with_no_password"])
+def test_ansible_becomes_root_by_whom_sudo_asks_for_no_code(people: People, field: str) -> None:
+    said = become(getattr(people, field), "-m", "command", "-a", "id -un")
+    assert said.endswith("| CHANGED | rc=0 >>\nroot\n"), said
+
+
+def test_ansible_is_told_that_the_password_is_wrong_by_whom_sudo_asks_for_a_code(people: People) -> None:
+    """Both prompts are Ansible's own, so it takes the second for the first once more. It tries once, which counts."""
+    before = counted(people.asked)
+    said = become(people.asked, "-m", "command", "-a", "id -un")
+    assert "Incorrect sudo password" in said, said
+    assert counted(people.asked) == before + 1
+
+
+def test_run_that_would_keep_ansible_from_becoming_root_is_refused(host: Host, people: People) -> None:
+    off(host)
+    wanted = options(people.asked, people.exempt, people.with_no_password, **POLICY)
+    said = become(people.asked, "-m", "fleet.auth.twofactor", "-a", json.dumps(wanted))
+    assert "cannot answer sudo's second prompt, for the code" in said
+    for field in ("exempt", "with_no_password"):
+        person = getattr(people, field)
+        exempt = ["ansible", people.exempt.name]
+        said = become(
+            person, "-m", "fleet.auth.twofactor", "-a", json.dumps({**wanted, "exempt_users": exempt}), "--check"
+        )
+        assert "CHANGED" in said, said
