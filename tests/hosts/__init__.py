@@ -20,6 +20,17 @@ from __future__ import annotations
 from .docker import HostError
 from .fleet import down, inventory, of_this_checkout, running, up
 from .host import Host
-from .images import RELEASES, image
+from .images import RELEASES, WITH_COCKPIT, image
 
-__all__ = ["RELEASES", "Host", "HostError", "down", "image", "inventory", "of_this_checkout", "running", "up"]
+__all__ = [
+    "RELEASES",
+    "WITH_COCKPIT",
+    "Host",
+    "HostError",
+    "down",
+    "image",
+    "inventory",
+    "of_this_checkout",
+    "running",
+    "up",
+]

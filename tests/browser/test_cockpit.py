@@ -1,0 +1,230 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Cockpit's login page, as people meet it: a password, then a code."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import secrets
+import typing as t
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Error, Page
+
+import hosts
+from browser import chromium
+from hosts import Host
+from login import ssh
+from login.doors import counted
+from login.modules import module, options
+from login.people import PASSWORD, Person, inventory_path, new_person
+from login.policy import off
+
+PICTURES = Path(__file__).resolve().parents[2] / "build" / "browser"
+ATTEMPTS = 3
+FILES = ("/etc/pam.d", "/etc/security", "/etc/ssh", "/etc/tmpfiles.d", "/usr/local", "/usr/libexec")
+
+# What the login page comes to.
+CODE, MESSAGE, SHELL = "#conversation-input", "#error-group", "#current-username"
+# Its messages for a code that is wrong or was used, and for a password that is wrong or a code step that is closed.
+DENIED = "Permission denied"
+WRONG_PASSWORD = "Wrong user name or password"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def consoles() -> Iterator[dict[str, Host]]:
+    fleet = hosts.of_this_checkout("browser")
+    machines = hosts.up(fleet, {f"web{release[6:8]}": release for release in hosts.WITH_COCKPIT})
+    hosts.inventory(machines, inventory_path(fleet))
+    yield {machine.release: machine for machine in machines}
+    hosts.down(fleet)
+
+
+@dataclasses.dataclass(frozen=True)
+class Console:
+    """A host whose Cockpit asks everyone but one for a code, and what its files were before."""
+
+    host: Host
+    browser: Browser
+    exempt: Person
+    people: Iterator[Person]
+    before: dict[str, hosts.host.Entry]
+
+    @contextlib.contextmanager
+    def visit(self) -> Iterator[LoginPage]:
+        """The login page, in a browser that has never been there."""
+        context = self.browser.new_context(ignore_https_errors=True, viewport={"width": 1000, "height": 640})
+        try:
+            page = context.new_page()
+            self._open(page)
+            yield LoginPage(page, self.host.release)
+        finally:
+            context.close()
+
+    def _open(self, page: Page) -> None:
+        # Containers come and go beside this test, their networks with them, and Chromium begins anew each time.
+        for left in reversed(range(5)):
+            try:
+                page.goto(f"https://{self.host.address}:{self.host.web}/")
+                return
+            except Error:
+                if not left:
+                    raise
+                page.wait_for_timeout(1000)
+
+    def log_in(self, user: str, password: str, code: str | None = None, picture: str = "") -> str:
+        """Where somebody gets with a password, and a code if one is asked for: the shell, a form or a message."""
+        with self.visit() as page:
+            found = page.submit(password, user)
+            if found == CODE and code is not None:
+                found = page.submit(code)
+            page.picture(picture)
+            return found
+
+
+@dataclasses.dataclass(frozen=True)
+class LoginPage:
+    """Cockpit's login page."""
+
+    page: Page
+    release: str
+
+    def submit(self, answer: str, user: str | None = None) -> str:
+        """Answer what is asked for; what comes then: the form for the code, the shell or a message."""
+        self.send(answer, user)
+        return self.outcome()
+
+    def send(self, answer: str, user: str | None = None) -> None:
+        """Answer what is asked for, and do not wait."""
+        if user is not None:
+            self.page.fill("#login-user-input", user)
+        self.page.fill(CODE if user is None else "#login-password-input", answer)
+        self.page.click("#login-button")
+
+    def outcome(self) -> str:
+        """What comes then."""
+        # The form that was filled in may still be there, but its button is off until there is an answer.
+        self.page.wait_for_function(
+            "([code, message, shell]) => document.querySelector(shell) "
+            "|| !document.querySelector('#login-button')?.disabled && [code, message].some("
+            "  selector => document.querySelector(selector)?.checkVisibility())",
+            arg=[CODE, MESSAGE, SHELL],
+        )
+        if self.page.locator(SHELL).count():
+            return SHELL
+        message = self.page.locator(MESSAGE)
+        return message.inner_text().splitlines()[-1] if message.is_visible() else CODE
+
+    def picture(self, name: str) -> None:
+        """Keep a picture of the page."""
+        if name:
+            PICTURES.mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=PICTURES / f"{self.release}-{name}.png")
+
+
+@pytest.fixture(scope="module", params=hosts.WITH_COCKPIT)
+def console(consoles: dict[str, Host], browser: Browser, request: pytest.FixtureRequest) -> Iterator[Console]:
+    host = consoles[request.param]
+    host.run("apt-get", "install", "--yes", "libpam-oath")
+    off(host)
+    people = [new_person(host) for _number in range(6)]
+    exempt = people.pop()
+    before = host.snapshot(FILES)
+    done = module(host, "twofactor", policy(exempt, people))
+    assert done.ok, done.output
+    yield Console(host, browser, exempt, iter(people), before)
+    off(host)
+
+
+def policy(exempt: Person, people: list[Person], **changes: t.Any) -> dict[str, t.Any]:
+    lockout = {"attempts": ATTEMPTS, "unlock_seconds": 900, "count_seconds": 900}
+    who = {"exempt_users": ["ansible", "root", exempt.name]}
+    return options(*people, ssh=False, services=["cockpit"], lockout=lockout, **{**who, **changes})
+
+
+@pytest.fixture
+def person(console: Console) -> Person:
+    """Somebody who is enrolled, and has not logged in yet."""
+    return next(console.people)
+
+
+def test_right_code_lets_in_and_a_used_one_is_refused_with_a_message(console: Console, person: Person) -> None:
+    ssh.fresh_step(at_least=20)
+    code = person.code()
+    with console.visit() as page:
+        page.picture("password")
+        assert page.submit(PASSWORD, person.name) == CODE
+        assert f"One-time password (OATH) for `{person.name}'" in page.page.inner_text("#conversation-prompt")
+        page.picture("code")
+        assert page.submit(code) == SHELL
+        assert page.page.inner_text(SHELL) == person.name
+        page.page.frame_locator("iframe").first.locator(".ct-overview-header").wait_for()
+        page.picture("shell")
+    assert console.log_in(person.name, PASSWORD, code, "used-code") == DENIED
+
+
+def test_wrong_codes_are_refused_with_a_message_and_close_the_code_step(console: Console, person: Person) -> None:
+    for attempt in range(ATTEMPTS):
+        assert counted(person) == attempt
+        assert console.log_in(person.name, PASSWORD, person.code(steps=1000), "wrong-code") == DENIED
+    assert counted(person) == ATTEMPTS
+    # Nobody is asked for a code any more.
+    assert console.log_in(person.name, PASSWORD, picture="closed") == WRONG_PASSWORD
+    console.host.run("twofactor-recover", "--user", person.name)
+    assert console.log_in(person.name, PASSWORD) == SHELL
+
+
+def test_strangers_are_asked_for_no_code_and_close_nothing(console: Console, person: Person) -> None:
+    with contextlib.ExitStack() as pages:
+        # Side by side, since each takes its time.
+        visits = [pages.enter_context(console.visit()) for _attempt in range(ATTEMPTS + 1)]
+        for visit in visits:
+            visit.send(f"wrong{secrets.randbelow(1000)}", person.name)
+        assert {visit.outcome() for visit in visits} == {WRONG_PASSWORD}
+        visits[0].picture("wrong-password")
+    assert counted(person) == 0
+    assert console.log_in(person.name, PASSWORD, person.code()) == SHELL
+
+
+def test_who_is_not_enrolled_is_asked_and_gets_in_only_out_of_scope(console: Console, person: Person) -> None:
+    newcomer = new_person(console.host)
+    assert console.log_in(newcomer.name, PASSWORD, "123456") == DENIED
+    done = module(console.host, "twofactor", policy(console.exempt, [person], scope="enrolled"))
+    assert done.ok, done.output
+    assert console.log_in(newcomer.name, PASSWORD, picture="not-enrolled") == SHELL
+    assert console.log_in(person.name, PASSWORD) == CODE
+    console.host.run("userdel", "--force", "--remove", newcomer.name)
+
+
+def test_who_is_exempt_gets_in_with_the_password_alone(console: Console) -> None:
+    assert console.log_in(console.exempt.name, PASSWORD, picture="exempt") == SHELL
+    assert console.log_in(console.exempt.name, "wrong") == WRONG_PASSWORD
+
+
+@pytest.fixture
+def root_password(console: Console) -> Iterator[str]:
+    console.host.set_password("root", PASSWORD)
+    yield PASSWORD
+    console.host.run("passwd", "--delete", "--lock", "root")
+
+
+def test_root_stays_disallowed_though_nobody_asks_root_for_a_code(console: Console, root_password: str) -> None:
+    assert console.log_in("root", root_password, picture="root") not in (CODE, SHELL)
+
+
+def test_off_lets_in_with_the_password_alone_and_gives_every_byte_back(console: Console, person: Person) -> None:
+    off(console.host)
+    assert console.host.snapshot(FILES) == console.before
+    assert console.log_in(person.name, PASSWORD, picture="off") == SHELL
+    assert console.log_in(person.name, "wrong") == WRONG_PASSWORD
