@@ -47,7 +47,7 @@ scenarios: hosts chromium ## Molecule scenarios and real logins, on hosts in con
 	pytest tests/faults
 	pytest tests/login --numprocesses 6 --dist loadgroup
 
-browser: setup chromium ## enrolment sheets in a browser; screenshots in build/browser
+browser: setup chromium hosts ## enrolment sheets and Cockpit in a browser; screenshots in build/browser
 	$(call heading,browser)
 	pytest tests/browser
 

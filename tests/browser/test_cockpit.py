@@ -138,7 +138,9 @@ def console(consoles: dict[str, Host], browser: Browser, request: pytest.Fixture
     host = consoles[request.param]
     host.run("apt-get", "install", "--yes", "libpam-oath")
     off(host)
-    people = [new_person(host) for _number in range(6)]
+    alice = Person("alice", host, host.key)
+    host.add_user(alice.name, alice.password, groups=["sudo"])
+    people = [alice, *(new_person(host, groups=["sudo"]) for _number in range(6))]
     exempt = people.pop()
     before = host.snapshot(FILES)
     done = module(host, "twofactor", policy(exempt, people))
@@ -148,9 +150,13 @@ def console(consoles: dict[str, Host], browser: Browser, request: pytest.Fixture
 
 
 def policy(exempt: Person, people: list[Person], **changes: t.Any) -> dict[str, t.Any]:
-    lockout = {"attempts": ATTEMPTS, "unlock_seconds": 900, "count_seconds": 900}
-    who = {"exempt_users": ["ansible", "root", exempt.name]}
-    return options(*people, ssh=False, services=["cockpit"], lockout=lockout, **{**who, **changes})
+    usual = {
+        "ssh": False,
+        "services": ["cockpit"],
+        "exempt_users": ["ansible", "root", exempt.name],
+        "lockout": {"attempts": ATTEMPTS, "unlock_seconds": 900, "count_seconds": 900},
+    }
+    return options(*people, **{**usual, **changes})
 
 
 @pytest.fixture
@@ -172,6 +178,23 @@ def test_right_code_lets_in_and_a_used_one_is_refused_with_a_message(console: Co
         page.page.frame_locator("iframe").first.locator(".ct-overview-header").wait_for()
         page.picture("shell")
     assert console.log_in(person.name, PASSWORD, code, "used-code") == DENIED
+
+
+def test_administrative_access_asks_for_another_code_where_sudo_does(console: Console, person: Person) -> None:
+    done = module(console.host, "twofactor", policy(console.exempt, [person], services=["cockpit", "sudo"]))
+    assert done.ok, done.output
+    ssh.fresh_step()
+    with console.visit() as visit:
+        assert visit.submit(PASSWORD, person.name) == CODE
+        assert visit.submit(person.code()) == SHELL
+        page = visit.page
+        page.get_by_role("button", name="Limited access").click()
+        for prompt, answer in (("Password", PASSWORD), ("One-time password (OATH) for", person.code(steps=1))):
+            dialog = page.get_by_role("dialog").filter(has_text=prompt)
+            dialog.locator("input[type=password]:enabled").fill(answer)
+            visit.picture("administrative-access")
+            page.keyboard.press("Enter")
+        page.locator("#super-user-indicator").get_by_text("Administrative access").wait_for()
 
 
 def test_wrong_codes_are_refused_with_a_message_and_close_the_code_step(console: Console, person: Person) -> None:
