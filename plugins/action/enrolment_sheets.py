@@ -33,6 +33,7 @@ class ActionModule(ActionBase):
             {
                 "users": {"type": "list", "elements": "str", "required": True},
                 "directory": {"type": "str", "required": True},
+                "place": {"type": "str", "default": variables["inventory_hostname"]},
                 "template": {"type": "str", "default": "sheet.html.j2"},
             }
         )
@@ -44,9 +45,10 @@ class ActionModule(ActionBase):
         )
         changed, paths = False, []
         for enrolment in self._with_progress(found["enrolments"], variables["inventory_hostname"]):
-            templar = self._templar.copy_with_new_env(available_variables={**variables, "enrolment": enrolment})
+            known = {**variables, "place": given["place"], "enrolment": enrolment}
+            templar = self._templar.copy_with_new_env(available_variables=known)
             text = templar.template(template, overrides={"trim_blocks": True})
-            path = Path(given["directory"], _file_name(enrolment, variables["inventory_hostname"]))
+            path = Path(given["directory"], _file_name(enrolment, given["place"]))
             changed |= self._write(path, text)
             paths.append(str(path))
         return {**result, "changed": changed, "sheets": paths}
@@ -79,6 +81,6 @@ class ActionModule(ActionBase):
         return True
 
 
-def _file_name(enrolment: dict[str, t.Any], host: str) -> str:
+def _file_name(enrolment: dict[str, t.Any], place: str) -> str:
     device = f"+{enrolment['device']}" if enrolment["device"] else ""
-    return f"{enrolment['user']}{device}@{host.replace('/', '-')}.html"
+    return f"{enrolment['user']}{device}@{place.replace('/', '-')}.html"

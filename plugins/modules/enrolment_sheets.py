@@ -12,7 +12,7 @@ author:
   - The fleet.auth contributors (@fleet-auth)
 description:
   - Reads the secrets of chosen users on the host by M(fleet.auth.twofactor_enrolment_info), and writes a page for each
-    of their devices, C(USER@HOST.html) or C(USER+DEVICE@HOST.html), to a directory on the controller.
+    of their devices, C(USER@PLACE.html) or C(USER+DEVICE@PLACE.html), to a directory on the controller.
   - The sheets have mode 0600, and each is replaced at once. It B(must run with) C(no_log=true), or Ansible shows at
     C(-vvv) what was read.
   - The role P(fleet.auth.twofactor#role) calls it.
@@ -26,9 +26,14 @@ options:
     description: A directory on the controller that is there already.
     type: str
     required: true
+  place:
+    description:
+      - What the sheets name as the place to log in to, the host's name in the inventory if left out. Where all hosts of
+        a fleet have the same secrets, the name of the fleet.
+    type: str
   template:
     description:
-      - The template, which has the variables of the host, and C(enrolment), an entry of what comes from
+      - The template, which has the variables of the host, C(place), and C(enrolment), an entry of what comes from
         M(fleet.auth.twofactor_enrolment_info).
     type: str
     default: sheet.html.j2

@@ -70,6 +70,7 @@ class Sheet:
         }
         return {
             "enrolment": enrolment,
+            "place": self.host,
             "twofactor_issuer": self.issuer,
             "twofactor_help": self.help,
         }

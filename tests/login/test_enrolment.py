@@ -173,6 +173,28 @@ def test_sheet_of_a_given_secret_comes_once(office: Office) -> None:
     assert not office.sheet(person).exists()
 
 
+def test_fleet_with_one_secret_a_person_has_one_sheet_for_all_hosts(office: Office) -> None:
+    person = new_person(office.host)
+    fleet: dict[str, t.Any] = {"twofactor_users": [person.entry], "twofactor_fleet": "Example fleet"}
+    run = office.run(**fleet)
+    assert run.ok, run.output
+    sheet = office.folder / f"{person.name}@Example fleet.html"
+    entry = sheets.totp(sheet)
+    assert (entry.name, entry.issuer) == (f"{person.name}@Example fleet", "Example fleet")
+    assert not office.sheet(person).exists()
+    assert not office.run(**fleet).changed
+
+    # As on the next host, where the person is new: the sheet that is there already is the one.
+    before = sheet.stat()
+    assert office.run(**{**fleet, "twofactor_users": [{"name": person.name, "state": "absent"}]}).ok
+    assert office.run(**fleet).ok
+    assert sheet.stat() == before
+
+    run = office.run(twofactor_fleet="Example fleet", twofactor_users=[{"name": new_person(office.host).name}])
+    assert not run.ok
+    assert "twofactor_fleet says that people have one secret on all hosts" in " ".join(run.output.split())
+
+
 def test_nobody_gets_a_sheet_who_is_not_listed_or_shall_have_no_credential(office: Office) -> None:
     unproven, leaving = office.people[1], new_person(office.host)
     assert office.run(twofactor_users=[{"name": leaving.name}], twofactor_enrolment_dir="").ok
