@@ -17,7 +17,6 @@ import pytest
 from playwright.sync_api import Browser, Error, Page
 
 import hosts
-from browser import chromium
 from hosts import Host
 from login import ssh
 from login.doors import counted
@@ -34,12 +33,6 @@ CODE, MESSAGE, SHELL = "#conversation-input", "#error-group", "#current-username
 # Its messages for a code that is wrong or was used, and for a password that is wrong or a code step that is closed.
 DENIED = "Permission denied"
 WRONG_PASSWORD = "Wrong user name or password"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

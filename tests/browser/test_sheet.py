@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from browser import chromium, decoded
+from browser import decoded
 from login import sheets
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -131,12 +131,6 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return found
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 class Opened(t.NamedTuple):

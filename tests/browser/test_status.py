@@ -17,7 +17,6 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from ansible_collections.fleet.auth.plugins.plugin_utils._status import VERDICTS, line, summary
-from browser import chromium
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "roles" / "twofactor" / "templates" / "status.html.j2"
@@ -62,12 +61,6 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "status.html"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture
