@@ -1,0 +1,211 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One login by ssh: its prompts answered on a terminal, the outcome told, and no code used twice."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import os
+import pty
+import re
+import select
+import subprocess
+import tempfile
+import termios
+import time
+import typing as t
+from collections.abc import Callable, Iterator, Sequence
+
+CODE, PASSWORD = "code", "password"
+
+# ssh writes a prompt at once, so a line that has not ended after this time is one.
+_QUIET = 0.05
+
+_DENIED = re.compile(r"Permission denied \((.*)\)")
+_DROPPED = re.compile(r"kex_exchange_identification|Connection (closed|reset) by")
+_EXPIRED = re.compile(r"(?i)(current|new) password")
+_GOING_UP_OR_DOWN = re.compile(r"[Ss]ystem is (booting up|going down)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Login:
+    """How a login went.
+
+    status: of ssh; 255 if it failed, negative if it was ended here. said: on standard error. unanswered: the prompt
+    that nobody had an answer to.
+    """
+
+    status: int
+    said: str = ""
+    unanswered: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the account got in, whatever became of the command then."""
+        return 0 <= self.status < 255
+
+
+class Answers:
+    """The answers to ssh's prompts. Each is given once: whoever is asked again was refused."""
+
+    def __init__(
+        self, answers: t.Mapping[str, Callable[[], str | None]], *, recognised_by: t.Mapping[str, str]
+    ) -> None:
+        self.asked: list[str] = []
+        self._left = dict(answers)
+        self._recognised_by = recognised_by
+
+    def __call__(self, prompt: str) -> str | None:
+        # The code's prompt, "One-time password", looks like one for a password as well, so it stands first.
+        kind = next((kind for kind, text in self._recognised_by.items() if text in prompt), prompt)
+        self.asked.append(kind)
+        return self._left.pop(kind, lambda: None)()
+
+
+class Note:
+    """From when on an account of a host takes its next code. No more than that is on the disk: no code, no secret."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._file = descriptor
+
+    @property
+    def next_code_at(self) -> int:
+        """Unix time in seconds; 0 if no code has been used."""
+        text = os.pread(self._file, 20, 0)
+        return int(text) if text.isdigit() else 0
+
+    @next_code_at.setter
+    def next_code_at(self, seconds: int) -> None:
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, b"%d" % seconds, 0)
+
+
+@contextlib.contextmanager
+def note_in_hand(path: str) -> Iterator[Note]:
+    """Wait until no other process has the note at *path* in hand; none has it until the end of the block."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield Note(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def log_in(command: Sequence[bytes | str], answer: Callable[[str], str | None], *, patience: float) -> Login:
+    """Run ssh, which asks on a terminal that is its own. A prompt with no answer ends it.
+
+    patience: seconds in which it has to ask for something, or to end.
+    """
+    terminal, theirs = pty.openpty()
+    with tempfile.TemporaryFile() as said, open(terminal, "r+b", buffering=0) as ours, open(theirs, "rb", buffering=0):
+        process = subprocess.Popen(  # noqa: S603
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            # Not a pipe: the connection that stays in the background would keep it open.
+            stderr=said,
+            env={**os.environ, "SSH_ASKPASS_REQUIRE": "never"},
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),
+        )
+        unanswered = ""
+        try:
+            unanswered = _converse(process, ours, answer, patience)
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+        said.seek(0)
+        return Login(process.returncode, said.read().decode(errors="replace").strip(), unanswered)
+
+
+def _converse(
+    process: subprocess.Popen[bytes], terminal: t.BinaryIO, answer: Callable[[str], str | None], patience: float
+) -> str:
+    line = b""
+    deadline = time.monotonic() + patience
+    while process.poll() is None:
+        if select.select([terminal], [], [], _QUIET)[0]:
+            line = (line + os.read(terminal.fileno(), 4096)).rpartition(b"\n")[2]
+        elif line.strip():
+            prompt = line.decode(errors="replace").strip()
+            reply = answer(prompt)
+            if reply is None:
+                return prompt
+            terminal.write(reply.encode() + b"\n")
+            line, deadline = b"", time.monotonic() + patience
+        elif time.monotonic() > deadline:
+            break
+    return ""
+
+
+class Failure(t.NamedTuple):
+    """Why a login failed, and what to do.
+
+    answered: something was sent that another try would send again. final: the host refused it, and would again.
+    """
+
+    text: str
+    answered: bool = True
+    final: bool = True
+
+
+def explain(login: Login, asked: Sequence[str], *, has_password: bool) -> Failure:
+    """Tell why a login failed from what ssh asked for and what it said."""
+    denied = _DENIED.search(login.said)
+    said = f" ssh said: {login.said or 'nothing'}"
+    if _EXPIRED.search(login.unanswered):
+        return Failure(f"The password of the account has expired, and the host asks for a new one. Set it there.{said}")
+    if CODE in asked:
+        if _GOING_UP_OR_DOWN.search(login.said):
+            return Failure(f"The host takes no logins now.{said}", final=False)
+        if denied or login.unanswered:
+            return Failure(_CODE_REFUSED + said)
+        return Failure(f"The code was given, and then the connection ended.{said}", final=False)
+    if asked == [PASSWORD] and not has_password:
+        return Failure(_NO_KEY + said, final=False)
+    if PASSWORD in asked and (denied or asked.count(PASSWORD) > 1):
+        return Failure(_REFUSED_BEFORE_THE_CODE + said)
+    if login.unanswered:
+        return Failure(f"ssh asked {login.unanswered!r}, which there is no answer to here.{said}")
+    if denied:
+        key_was_refused = "publickey" in denied[1]
+        return Failure((_NO_KEY if key_was_refused else _CLOSED) + said, final=not key_was_refused)
+    if _DROPPED.search(login.said):
+        return Failure(_DROPS_CONNECTIONS + said, answered=False, final=False)
+    if login.status < 0:
+        return Failure("The host accepted the connection and then was silent. Nothing was sent.", False, False)
+    return Failure(f"The host cannot be reached, and nothing was sent.{said}", answered=False, final=False)
+
+
+_CODE_REFUSED = (
+    "The code was refused. Either the secret is not the one that the host has for this account, or digits and interval "
+    "are not; or the clocks of controller and host differ; or somebody else who has the secret used the code of this "
+    "time step. Set ansible_totp_secret right before you run it again: each wrong code is counted, and after five the "
+    "account is locked for a while."
+)
+_CLOSED = (
+    "The key was accepted, but no code was asked for: the code step is closed. Most likely the account is locked after "
+    "wrong codes. Wait (15 minutes, unless set otherwise), or open it as root on the host: faillock --dir "
+    "/run/fleet-auth/faillock --reset --user with its name. If it was not locked, the host cannot read its credential: "
+    "run the playbook that enrols it."
+)
+_REFUSED_BEFORE_THE_CODE = (
+    "The password was given, but no code was asked for: either the password is wrong, or the code step is closed, most "
+    "likely because the account is locked after wrong codes. See as root on the host: faillock --dir "
+    "/run/fleet-auth/faillock --user with its name; --reset opens it."
+)
+_NO_KEY = (
+    "The host accepts no key that ssh has, and there is no password to give. Name the right key with "
+    "ansible_ssh_private_key_file, or set ansible_password."
+)
+_DROPS_CONNECTIONS = (
+    "The host closed the connection before any login, and nothing was sent. Most likely it drops connections from this "
+    "address for a while after failed logins (PerSourcePenalties of OpenSSH 9.8 and later; its journal says "
+    "'penalty'): mend what made them fail, and wait. Otherwise sshd is stopped, has too many connections, or a "
+    "firewall is in between."
+)

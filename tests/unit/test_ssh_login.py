@@ -1,0 +1,150 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A login's prompts are answered once each, its outcome is told apart, and the note of used codes keeps its secrets.
+
+Programs that ask on their terminal stand for ssh; what ssh itself and a host do is in tests/login/test_connection.py.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.fleet.auth.plugins.plugin_utils._ssh_login import (
+    CODE,
+    PASSWORD,
+    Answers,
+    Login,
+    explain,
+    log_in,
+    note_in_hand,
+)
+
+ASK_FOR_THE_CODE = "ask " + shlex.quote("(ansible@web1) One-time password (OATH) for `ansible':")
+DENIED = "ansible@web1: Permission denied (keyboard-interactive)."
+
+
+def answers() -> Answers:
+    return Answers(
+        {CODE: lambda: "123456", PASSWORD: lambda: "correct horse"},
+        recognised_by={CODE: "One-time password", PASSWORD: "assword"},
+    )
+
+
+def run(script: str, patience: float = 10) -> tuple[Login, list[str]]:
+    """Log in by a shell script that asks as ssh does, with no echo."""
+    answer = answers()
+    ask = 'ask() { printf "%s" "$1" >/dev/tty; stty -echo </dev/tty; read -r reply </dev/tty; echo >/dev/tty; }\n'
+    return log_in(["sh", "-c", ask + script], answer, patience=patience), answer.asked
+
+
+def test_each_prompt_gets_its_own_answer() -> None:
+    login, asked = run(f'ask "Password:"; echo "$reply" >&2; {ASK_FOR_THE_CODE}; echo "$reply" >&2; exit 3')
+    assert login.ok
+    assert login.said == "correct horse\n123456"
+    assert asked == [PASSWORD, CODE]
+
+
+def test_login_without_a_prompt_needs_no_answer() -> None:
+    assert run("exit 0") == (Login(0), [])
+
+
+def test_second_prompt_for_the_same_answer_ends_the_login() -> None:
+    login, asked = run(f'{ASK_FOR_THE_CODE}; {ASK_FOR_THE_CODE}; echo "$reply" >&2')
+    assert not login.ok
+    assert login.said == ""
+    assert explain(login, asked, has_password=False).text.startswith("The code was refused.")
+
+
+def test_prompt_that_there_is_no_answer_to_is_named() -> None:
+    login, asked = run('ask "Are you sure you want to continue connecting (yes/no)? "')
+    assert not login.ok
+    assert "Are you sure you want to continue connecting (yes/no)?" in explain(login, asked, has_password=True).text
+
+
+def test_expired_password_is_no_refused_code() -> None:
+    login, asked = run(f'{ASK_FOR_THE_CODE}; ask "Current password: "; ask "New password: "')
+    failure = explain(login, asked, has_password=True)
+    assert "expired" in failure.text
+
+
+def test_silence_ends_the_login() -> None:
+    started = time.monotonic()
+    login, asked = run("sleep 60", patience=0.3)
+    assert time.monotonic() - started < 10
+    failure = explain(login, asked, has_password=True)
+    assert "silent" in failure.text
+    assert not failure.final
+
+
+def test_background_process_that_stays_does_not_hold_the_login_up() -> None:
+    started = time.monotonic()
+    assert run("sleep 20 </dev/null & exit 0")[0].ok
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize(
+    ("said", "asked", "text", "answered", "final"),
+    [
+        (DENIED, [CODE], "The code was refused", True, True),
+        (f"System is booting up.\n{DENIED}", [CODE], "takes no logins now", True, False),
+        ("Connection closed by 192.0.2.1 port 22", [CODE], "The code was given, and then", True, False),
+        (DENIED, [], "the code step is closed", True, True),
+        (DENIED, [PASSWORD], "either the password is wrong, or the code step is closed", True, True),
+        ("web1: Permission denied (publickey,keyboard-interactive).", [], "accepts no key", True, False),
+        ("kex_exchange_identification: Connection closed by remote host", [], "PerSourcePenalties", False, False),
+        ("ssh: connect to host web1 port 22: Connection refused", [], "cannot be reached", False, False),
+    ],
+)
+def test_failures_are_told_apart(said: str, asked: list[str], text: str, answered: bool, final: bool) -> None:
+    failure = explain(Login(255, said), asked, has_password=True)
+    assert text in failure.text
+    assert failure.text.endswith(said)
+    assert (failure.answered, failure.final) == (answered, final)
+
+
+def test_note_is_kept_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "note"
+    with note_in_hand(str(path)) as note:
+        assert note.next_code_at == 0
+        note.next_code_at = 1_800_000_000
+        note.next_code_at = 60
+    assert path.read_text() == "60"
+    assert path.stat().st_mode & 0o777 == 0o600
+    with note_in_hand(str(path)) as note:
+        assert note.next_code_at == 60
+
+
+def test_damaged_note_is_no_note(tmp_path: Path) -> None:
+    path = tmp_path / "note"
+    path.write_text("what\n")
+    with note_in_hand(str(path)) as note:
+        assert note.next_code_at == 0
+
+
+def test_note_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "note").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic"), note_in_hand(str(tmp_path / "note")):
+        pass
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_note_is_in_one_hand_at_a_time(tmp_path: Path) -> None:
+    path = str(tmp_path / "note")
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(count_up, [path] * 40))
+    with note_in_hand(path) as note:
+        assert note.next_code_at == 40
+
+
+def count_up(path: str) -> None:
+    with note_in_hand(path) as note:
+        seen = note.next_code_at
+        time.sleep(0.001)
+        note.next_code_at = seen + 1
