@@ -26,8 +26,9 @@ from login.modules import module, options
 from login.people import PASSWORD, Person, new_person
 from login.policy import WATCHED, off
 from unit.builders import options as defaults
-from unit.layouts import RHEL, Layout, check_round_trip
+from unit.layouts import DIRECT, RHEL, Layout, check_round_trip
 
+HELPER = "/usr/libexec/fleet-auth/first-factor-failed"
 # Services of Debian's own with a primary authentication; the rest are parts of others, or ask for no password.
 PROTECTABLE = {"chfn", "chsh", "login", "sshd", "su", "sudo", "sudo-i"}
 
@@ -39,14 +40,15 @@ POLICY = {
 }
 
 
-@pytest.fixture(scope="module", params=["debian", "rhel"])
+LAYOUTS = {"as it comes": {}, "like RHEL": RHEL.files, "without includes": DIRECT.files}
+
+
+@pytest.fixture(scope="module", params=LAYOUTS)
 def layout(host: Host, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The layout of the host's PAM files: as they come, or as RHEL has them."""
+    """The layout of the host's PAM files: as they come, or as we have written them."""
     host.run("apt-get", "install", "--yes", "libpam-oath")
     off(host)
-    files = {f"/etc/pam.d/{name}": text for name, text in RHEL.files.items() if name != "cockpit"}
-    if request.param == "debian":
-        files = {}
+    files = {f"/etc/pam.d/{name}": text for name, text in LAYOUTS[request.param].items() if name != "cockpit"}
     before = {path: host.read(path) for path in files if host.exists(path)}
     for path, text in files.items():
         host.write(path, text)
@@ -77,22 +79,29 @@ class Place(t.NamedTuple):
     """A host where every door asks for codes, what was tried at each, and what its files were before."""
 
     host: Host
+    layout: str
     before: dict[str, Entry]
     stories: dict[str, Future[Story]]
+    person: Person
+    """Somebody who has tried nothing yet."""
 
 
 @pytest.fixture(scope="module")
 def place(host: Host, layout: str) -> Iterator[Place]:
     """All doors are tried at once, since each takes its time over what is wrong."""
-    people = {door: new_person(host, groups=["sudo"]) for door in DOORS}
+    person, *others = people = [new_person(host, groups=["sudo"]) for _number in range(1 + len(DOORS))]
     before = host.snapshot(WATCHED)
-    done = module(host, "twofactor", options(*people.values(), **POLICY))
-    assert done.ok, done.output
-    assert host.exists("/etc/pam.d/twofactor-system-auth") == (layout == "rhel")
+    turn_on(host, people)
     with ThreadPoolExecutor() as pool:
-        yield Place(host, before, {name: pool.submit(tried, DOORS[name], one) for name, one in people.items()})
-    for person in people.values():
+        stories = {name: pool.submit(tried, DOORS[name], one) for name, one in zip(DOORS, others, strict=True)}
+        yield Place(host, layout, before, stories, person)
+    for person in people:
         host.run("userdel", "--force", "--remove", person.name)
+
+
+def turn_on(host: Host, people: list[Person]) -> None:
+    done = module(host, "twofactor", options(*people, **POLICY))
+    assert done.ok, done.output
 
 
 def tried(door: Door, person: Person) -> Story:
@@ -127,6 +136,30 @@ def test_door_lets_in_whoever_has_the_code_and_counts_nothing_of_strangers(place
         counted=ATTEMPTS,
         right_but_closed=False,
     )
+
+
+def test_key_needs_the_code_as_well(place: Place) -> None:
+    assert not place.person.by_key(batch=True).ok
+    ssh.fresh_step()
+    login = place.person.by_key(place.person.code())
+    assert login.ok, login.reason
+
+
+def test_lost_helper_asks_strangers_too_and_lets_nobody_in_until_the_next_run(place: Place) -> None:
+    if place.layout != "like RHEL":
+        pytest.skip("no door needs the helper")
+    host, person = place.host, place.person
+    host.run("rm", HELPER)
+    ssh.fresh_step()
+    right = person.code(steps=1)
+    assert not person.by_password(person.code(steps=1000), password="wrong").ok
+    assert counted(person) == 1
+    assert not person.by_password(right, password="wrong").ok
+    turn_on(host, [])
+    assert host.exists(HELPER)
+    before = counted(person)
+    assert not person.by_password(person.code(steps=1000), password="wrong").ok
+    assert counted(person) == before
 
 
 def test_off_gives_every_byte_back(place: Place) -> None:
