@@ -299,9 +299,9 @@ def test_wrong_key_is_named(controller: Controller) -> None:
     assert "accepts no key" in done.output
 
 
+# OpenSSH has penalties from 9.8 on.
+@pytest.mark.parametrize("host", ["debian13"], indirect=True)
 def test_penalised_address_is_told_from_a_locked_account(controller: Controller, host: Host) -> None:
-    if host.release == "debian12":
-        pytest.skip("OpenSSH has penalties from 9.8 on")
     drop_in = "/etc/ssh/sshd_config.d/01-penalties.conf"
     host.write(drop_in, "PerSourcePenalties authfail:60s min:5s\n")
     host.run("systemctl", "reload", "ssh")
