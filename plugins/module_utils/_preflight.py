@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 
 from ansible_collections.fleet.auth.plugins.module_utils import _credentials, _lockout, _oath, _pam, _sshd
 from ansible_collections.fleet.auth.plugins.module_utils._changes import Expectation
-from ansible_collections.fleet.auth.plugins.module_utils._settings import CONSOLE, Settings, is_account_name
+from ansible_collections.fleet.auth.plugins.module_utils._settings import CONSOLE, Settings, User, is_account_name
 from ansible_collections.fleet.auth.plugins.module_utils._state import HostState
 
 
@@ -139,11 +140,26 @@ def enrolments(settings: Settings, state: HostState, enrolled: t.Collection[str]
             f"{settings.interval} seconds, and the apps of {', '.join(others)} show others. Set renew to changed to go "
             "on, and hand out their new enrolment sheets; their secrets stay."
         )
+    for user in settings.users:
+        if user.present and _has_one_key_twice(settings, state, user):
+            yield (
+                f"two devices of {user.name} on {state.hostname} would have one secret, and each code of it would be "
+                "right twice. Give each device a secret of its own, or none."
+            )
     if settings.ssh and settings.require_proof:
         enforced = state.asks_for_code and "sshd" in state.protected_services
         asked = (one.name for one in state.accounts.values() if enforced and _sshd.sends_to_pam(one.sshd))
         vouched_for = (user.name for user in settings.users if user.proven)
         yield from _lockout.unproven(settings, state, enrolled, {*_credentials.proven(state), *asked, *vouched_for})
+
+
+def _has_one_key_twice(settings: Settings, state: HostState, user: User) -> bool:
+    file, numbers = state.credentials.get(user.name), itertools.count()
+    text = _oath.revise(
+        file.content if file else None, user, settings.interval, lambda: next(numbers).to_bytes(_oath.KEY_BYTES, "big")
+    )
+    keys = [token.key for token in _oath.parse_credential(text, user.name)]
+    return len(set(keys)) < len(keys)
 
 
 def clock(settings: Settings, state: HostState) -> t.Iterator[str]:

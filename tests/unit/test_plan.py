@@ -428,6 +428,23 @@ class TestNewEnrolment:
         assert made.to_enrol == ("alice", "bob", "carol")
         assert not plan(wanted(renew="never", **options), carried_out(wanted(**options), state)).changed
 
+    @pytest.mark.parametrize(
+        "bob",
+        [
+            {"secret": SECRET, "devices": [{"name": "tablet", "secret": SECRET}]},
+            {"devices": [{"name": "tablet", "secret": SECRET}]},
+            {"devices": [{"name": "tablet", "secret": SECRET}, {"name": "spare", "secret": SECRET}]},
+        ],
+    )
+    def test_of_two_devices_with_one_secret_is_refused(self, bob: dict[str, t.Any]) -> None:
+        state = host_state(credentials={"bob": credential("bob")})
+        assert refusals(wanted(users=[{"name": "bob", **bob}], scope="enrolled"), state) == (
+            "two devices of bob on web1 would have one secret, and each code of it would be right twice. Give each "
+            "device a secret of its own, or none.",
+        )
+        several = [{"name": "tablet"}, {"name": "spare"}]
+        assert plan(wanted(users=[{"name": "bob", "devices": several}], scope="enrolled"), state).changed
+
     def test_of_who_has_no_account_any_more_is_told(self) -> None:
         state = replace(carried_out(wanted()), credentials={"zoe": credential("zoe")})
         (warning,) = plan(wanted(), state).warnings
