@@ -155,9 +155,17 @@ def _enable(host: Host, found: Traces, pipelining: bool, people: Sequence[Person
         assert run.ok, run.output
         assert run.changed
         found.runs[f"{label}, pipelining {pipelining}"] = run
-    run = playbook("enrol", host, "-vvvv", "--diff", users=[person.name for person in people], **variables)
-    assert run.ok, run.output
-    found.runs[f"enrol, pipelining {pipelining}"] = run
+    others: dict[str, dict[str, t.Any]] = {
+        "enrol": {"users": [person.name for person in people]},
+        "verify": {"user": given.name, "code": given.code()},
+        "pass": {"user": stored.name, "hours": 1},
+        "status": {},
+    }
+    for name, asked in others.items():
+        for label, arguments in ((f"{name}, check", ["--check"]), (name, [])):
+            run = playbook(name, host, "-vvvv", "--diff", *arguments, **asked, **variables)
+            assert run.ok, run.output
+            found.runs[f"{label}, pipelining {pipelining}"] = run
     lines = host.read(f"/etc/oath/{made.name}").decode().splitlines()
     keys = [bytes.fromhex(line.split()[3]) for line in lines if not line.startswith("#")]
     for label, key in zip(("made", "tablet", "paper"), keys, strict=True):
