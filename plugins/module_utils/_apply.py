@@ -211,7 +211,7 @@ def _stage(changes: t.Sequence[_changes.Change], undos: list[_journal.Undo]) -> 
                 undos.append(("uncreate", new, change.path))
             latest[change.path] = new
         elif change.new:
-            _files.write(new, change.text(None, _make_key).encode("ascii"), 0o600, 0, 0)
+            _files.write(new, change.text(None, secrets.token_bytes).encode("ascii"), 0o600, 0, 0)
             steps.append(_rename_step(new, change.path))
             undos.append(("unenrol", new, change.path))
         else:
@@ -306,14 +306,10 @@ def _make_directory(change: _changes.MakeDirectory) -> None:
 # Credentials
 
 
-def _make_key() -> bytes:
-    return secrets.token_bytes(_changes.KEY_BYTES)
-
-
 def _update_step(change: _changes.Enrol, new: str, old: str) -> _Step:
     def step(_actions: Actions) -> None:
         with _credential_lock(change.path):
-            text = change.text(_read_credential(change.path), _make_key)
+            text = change.text(_read_credential(change.path), secrets.token_bytes)
             _files.write(new, text.encode("ascii"), 0o600, 0, 0)
             os.link(new, f"{new}.kept")
             os.link(change.path, old)
@@ -328,9 +324,7 @@ def rewrite_credential(path: str, rewrite: t.Callable[[str], str | None]) -> boo
     with _credential_lock(path):
         text = rewrite(_read_credential(path))
         if text is not None:
-            _files.write(f"{path}.new", text.encode("ascii"), 0o600, 0, 0)
-            os.rename(f"{path}.new", path)
-            _files.sync_directory(path)
+            _files.replace(path, text.encode("ascii"), 0o600)
     return text is not None
 
 
@@ -358,7 +352,7 @@ def _credential_lock(path: str) -> t.Iterator[None]:
     finds it, which is never at the same time.
     """
     lock = f"{path}.lock"
-    ready = _files.staged(lock, 0)
+    ready = _files.staged(lock, "new")
     _files.write(ready, b"fleet.auth\n", 0o600, 0, 0)
     deadline = time.monotonic() + _CREDENTIAL_LOCK_SECONDS
     while True:

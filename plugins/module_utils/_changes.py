@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from ansible_collections.fleet.auth.plugins.module_utils import _oath
 from ansible_collections.fleet.auth.plugins.module_utils._settings import User
 
-KEY_BYTES = _oath.KEY_BYTES
-
 
 @dataclass(frozen=True)
 class Write:
@@ -55,8 +53,8 @@ class Enrol:
         """The credential file."""
         return _oath.credential_path(self.user.name)
 
-    def text(self, before: str | None, make_key: t.Callable[[], bytes]) -> str:
-        """The credential file as it shall be, from what it is at that moment."""
+    def text(self, before: str | None, make_key: t.Callable[[int], bytes]) -> str:
+        """The credential file as it shall be, from what it is at that moment; see `_oath.revise`."""
         return _oath.revise(before, self.user, self.interval, make_key)
 
 

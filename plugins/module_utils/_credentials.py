@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 
 from ansible_collections.fleet.auth.plugins.module_utils import _lockout, _oath, _pam
@@ -37,21 +38,52 @@ def tokens(state: HostState, user: str) -> tuple[_oath.Token, ...]:
         return ()
 
 
-def with_other_codes(settings: Settings, state: HostState) -> list[str]:
+def revised(settings: Settings, state: HostState) -> dict[str, str]:
+    """The credential files as the settings want them, by user; no key in them is one that the host will make.
+
+    Raises CredentialError where `problems` names a file.
+    """
+    numbers = itertools.count()
+    texts = {}
+    for user in settings.users:
+        if user.present:
+            file = state.credentials.get(user.name)
+            before = file.content if file else None
+            texts[user.name] = _oath.revise(before, user, settings.interval, lambda n: next(numbers).to_bytes(n, "big"))
+    return texts
+
+
+def with_other_codes(settings: Settings, state: HostState, revised: t.Mapping[str, str]) -> list[str]:
     """Those whose apps would show other codes than the host takes afterwards."""
     rules = _oath.code_rules(state.text(_pam.SWITCH) or "")
     if rules and rules.digits != settings.otp_digits:
         return sorted(enrolled(state))
-    ours = ("", "renewal", "device")
     return [
-        user.name
-        for user in settings.users
-        if user.present
-        and any(
-            token.label in ours and token.interval not in (None, settings.interval)
-            for token in tokens(state, user.name)
+        name
+        for name, text in revised.items()
+        if any(
+            token.is_device and token.interval not in (None, settings.interval)
+            for token in _not_in(tokens(state, name), _oath.parse_credential(text, name))
         )
     ]
+
+
+def has_new_key(state: HostState, name: str, text: str) -> bool:
+    """Whether a user's credential would have a key that it does not have now."""
+    known = {token.key for token in tokens(state, name)}
+    return any(token.key not in known for token in _oath.parse_credential(text, name))
+
+
+def has_one_key_twice(name: str, text: str) -> bool:
+    """Whether two tokens of a credential would take one code, each for itself."""
+    keys = [token.key for token in _oath.parse_credential(text, name)]
+    return len(set(keys)) < len(keys)
+
+
+def _not_in(before: t.Iterable[_oath.Token], after: t.Iterable[_oath.Token]) -> list[_oath.Token]:
+    """The tokens whose codes are not right any more."""
+    kept = {(token.key, token.interval) for token in after}
+    return [token for token in before if (token.key, token.interval) not in kept]
 
 
 def problems(settings: Settings, state: HostState) -> t.Iterator[str]:

@@ -10,10 +10,10 @@ import contextlib
 import os
 
 
-def staged(path: str, number: int) -> str:
-    """The name under which the content of a step is laid ready, on the same file system."""
+def staged(path: str, what: int | str) -> str:
+    """The name under which a content is laid ready on the same file system: that of a step by its number."""
     directory, _slash, name = path.rpartition("/")
-    return f"{directory}/.{name}.fleet-auth-{number}"
+    return f"{directory}/.{name}.fleet-auth-{what}"
 
 
 def write(path: str, content: bytes, mode: int, uid: int, gid: int) -> None:
@@ -36,7 +36,7 @@ def write(path: str, content: bytes, mode: int, uid: int, gid: int) -> None:
 
 def replace(path: str, content: bytes, mode: int) -> None:
     """Readers see the old file or the new one, and so does a host that loses its power."""
-    temporary = staged(path, 0)
+    temporary = staged(path, "new")
     try:
         write(temporary, content, mode, 0, 0)
         os.rename(temporary, path)

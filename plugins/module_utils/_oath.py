@@ -19,6 +19,7 @@ key stays. pam_oath keeps comments, so one in front of a token says what that is
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import re
@@ -125,6 +126,7 @@ def code_rules(switch: str) -> CodeRules | None:
     return CodeRules(window=int(found.group(1)), digits=int(found.group(2))) if found else None
 
 
+@functools.lru_cache(maxsize=None)
 def parse_credential(text: str, user: str) -> tuple[Token, ...]:
     """Read a user's tokens.
 
@@ -137,8 +139,10 @@ def parse_credential(text: str, user: str) -> tuple[Token, ...]:
     return tokens
 
 
-def revise(text: str | None, wanted: User, interval: int, make_key: t.Callable[[], bytes]) -> str:
+def revise(text: str | None, wanted: User, interval: int, make_key: t.Callable[[int], bytes]) -> str:
     """Bring a credential file to what is wanted of this user; `text` is None where there is no file yet.
+
+    `make_key` makes a key of so many bytes, for who has none and is given none.
 
     What is right already stays as it is, byte for byte, and so does every token that is not named. A key that stays
     keeps its history, also where its interval changes; the PAM line says how long codes are. Raises CredentialError.
@@ -146,36 +150,34 @@ def revise(text: str | None, wanted: User, interval: int, make_key: t.Callable[[
 
     def brought_to(token: Token | None, key: bytes | None, due: bool = False) -> Token:
         if token is None:
-            return Token(wanted.name, key or make_key(), interval)
+            return Token(wanted.name, key or make_key(KEY_BYTES), interval)
         if key not in (None, token.key) or (due and key is None):
-            token = replace(token, key=key or make_key(), counter=0, last_code=None, last_used=None)
+            token = replace(token, key=key or make_key(KEY_BYTES), counter=0, last_code=None, last_used=None)
         return replace(token, interval=interval, digits=None)
 
     parts = [_Part("", None)] if text is None else _parts(text, wanted.name)
-    tokens = [part.token for part in parts if part.token]
-    phone = next((token for token in tokens if token.is_phone), None)
+    phone = next((part.token for part in parts if part.token and part.token.is_phone), None)
     if phone is None and text is not None:
         raise CredentialError("holds no time-based token")
     new = brought_to(phone, wanted.secret, phone is not None and wanted.renew not in (None, phone.name))
     _put(parts, phone, replace(new, label="renewal", name=wanted.renew) if wanted.renew else new)
     for device in wanted.devices:
-        old = next((token for token in tokens if (token.label, token.name) == ("device", device.name)), None)
+        old = _find(parts, "device", device.name)
         new = replace(brought_to(old, device.secret), label="device", name=device.name)
         _put(parts, old, new if device.present else None)
     if wanted.recovery_codes is not None:
-        old = next((token for token in tokens if token.label == "recovery-codes"), None)
+        old = _find(parts, "recovery-codes")
         if old is None or old.name != wanted.recovery_codes:
-            new = Token(wanted.name, make_key(), None, label="recovery-codes", name=wanted.recovery_codes)
+            new = Token(wanted.name, make_key(KEY_BYTES), None, label="recovery-codes", name=wanted.recovery_codes)
             _put(parts, old, new if wanted.recovery_codes else None)
-    return "\n".join(part.text for part in parts)
+    return _text(parts)
 
 
 def with_pass(text: str, user: str, key: bytes, until: str) -> str:
     """Give a user a pass, in the place of the last one: the first code of an event-based token."""
     parts = _parts(text, user)
-    old = next((part.token for part in parts if part.token and part.token.label == "pass"), None)
-    _put(parts, old, Token(user, key, None, label="pass", name=until))
-    return "\n".join(part.text for part in parts)
+    _put(parts, _find(parts, "pass"), Token(user, key, None, label="pass", name=until))
+    return _text(parts)
 
 
 class _Part(t.NamedTuple):
@@ -195,6 +197,16 @@ def _parts(text: str, user: str) -> list[_Part]:
         else:
             parts.append(_Part(line, token))
     return parts
+
+
+def _text(parts: t.Iterable[_Part]) -> str:
+    return "\n".join(part.text for part in parts)
+
+
+def _find(parts: t.Iterable[_Part], label: str, name: str | None = None) -> Token | None:
+    """The first token with this label, and this name if one is given."""
+    tokens = (part.token for part in parts if part.token)
+    return next((token for token in tokens if token.label == label and name in (None, token.name)), None)
 
 
 def _put(parts: list[_Part], old: Token | None, new: Token | None) -> None:
@@ -229,7 +241,7 @@ def use_code(text: str, user: str, code: str, rules: CodeRules, clock: Clock) ->
         counter = _matching_counter(token, code, rules.window, clock.seconds)
         if counter is not None:
             _put(parts, token, replace(token, counter=counter, last_code=code, last_used=clock.local))
-            return "\n".join(part.text for part in parts)
+            return _text(parts)
     return None
 
 

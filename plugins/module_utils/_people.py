@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import secrets
 import time
@@ -14,6 +13,7 @@ import typing as t
 
 from ansible_collections.fleet.auth.plugins.module_utils import _apply, _host, _journal, _oath, _pam, _passes
 from ansible_collections.fleet.auth.plugins.module_utils._converge import actions_of, require_root
+from ansible_collections.fleet.auth.plugins.module_utils._settings import encode_secret
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -87,19 +87,24 @@ def enrolments(module: AnsibleModule) -> None:
 
 
 def _enrolment(device: _oath.Token, tokens: t.Sequence[_oath.Token], rules: _oath.CodeRules | None) -> dict[str, t.Any]:
-    codes = (token for token in tokens if token.label == "recovery-codes" and device.is_phone and rules)
-    return {
+    enrolment: dict[str, t.Any] = {
         "user": device.user,
         "device": device.name if device.label == "device" else "",
-        "secret": base64.b32encode(device.key).decode("ascii").rstrip("="),
+        "secret": encode_secret(device.key),
         "interval": device.interval,
-        "digits": rules.digits if rules else None,
-        "recovery_codes": [
-            {"number": counter + 1, "code": _oath.hotp(token.key, counter, t.cast(_oath.CodeRules, rules).digits)}
-            for token in codes
-            for counter in token.recovery_codes_left
-        ],
+        "digits": None,
+        "recovery_codes": [],
     }
+    if rules:
+        enrolment["digits"] = rules.digits
+    if rules and device.is_phone:
+        enrolment["recovery_codes"] = [
+            {"number": counter + 1, "code": _oath.hotp(token.key, counter, rules.digits)}
+            for token in tokens
+            if token.label == "recovery-codes"
+            for counter in token.recovery_codes_left
+        ]
+    return enrolment
 
 
 def _rules() -> _oath.CodeRules | None:

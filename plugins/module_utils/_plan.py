@@ -103,11 +103,13 @@ class _Enable:
         absent = {user.name for user in settings.users if not user.present}
         present = {user.name for user in settings.users if user.present}
         self.enrolled = (_credentials.enrolled(state) | present) - absent
+        self.revised: dict[str, str] = {}
+        """The credential files as they shall be, by user."""
         self.to_enrol: list[str] = []
 
     def plan(self) -> Plan:
         settings, state = self.settings, self.state
-        missing = () if state.code_module else (_oath.PACKAGES[state.os_family],)
+        missing = () if state.code_module is not None else (_oath.PACKAGES[state.os_family],)
         self.refusals += _preflight.host(settings, state)
         self.refusals += _preflight.accounts(settings, state, self.enrolled)
         texts = self._protected_texts()
@@ -116,10 +118,10 @@ class _Enable:
         if not self.refusals:
             found = _lockout.lockouts(settings, state, self.enrolled, list(texts))
             self.refusals += [lockout.message for lockout in found]
-        if not (self.was_active and "sudo" in self.old_services):
-            self.refusals += _preflight.become(settings, state, self.enrolled)
+        self.refusals += _preflight.become(settings, state, self.enrolled)
         if not self.refusals:
-            self.refusals += _preflight.enrolments(settings, state, self.enrolled)
+            self.revised = _credentials.revised(settings, state)
+            self.refusals += _preflight.enrolments(settings, state, self.enrolled, self.revised)
         warnings = [
             *_preflight.drift(settings, state, self.enrolled, list(texts)),
             *_preflight.doors(settings, state, self.enrolled, list(texts)),
@@ -241,8 +243,9 @@ class _Enable:
 
     def _tidy(self, texts: t.Mapping[str, str]) -> None:
         do, policy = self.changes, self._policy()
+        called = _pam.helpers(texts.values())
         for path in _pam.HELPERS:
-            if path not in _pam.helpers(texts.values()):
+            if path not in called:
                 do.remove(path)
         for path in (_pam.EXEMPT_ORIGINS, _pam.EXEMPT_ORIGINS + _pam.NEXT):
             if path not in policy:
@@ -252,17 +255,15 @@ class _Enable:
                 do.changes.append(Remove(_oath.credential_path(user.name)))
 
     def _enrol(self) -> None:
-        self.to_enrol += _credentials.with_other_codes(self.settings, self.state)
-        for user in self.settings.users:
+        settings, state = self.settings, self.state
+        self.to_enrol += _credentials.with_other_codes(settings, state, self.revised)
+        for user in settings.users:
             if not user.present:
                 continue
-            file = self.state.credentials.get(user.name)
-            change = Enrol(user, self.settings.interval, new=file is None)
-            text = change.text(file.content if file else None, lambda: bytes(_oath.KEY_BYTES))
+            file, text = state.credentials.get(user.name), self.revised[user.name]
             if file != FileState(text, 0o600):
-                self.changes.changes.append(change)
-            known = {token.key for token in _credentials.tokens(self.state, user.name)}
-            if any(token.key not in known for token in _oath.parse_credential(text, user.name)):
+                self.changes.changes.append(Enrol(user, settings.interval, new=file is None))
+            if _credentials.has_new_key(state, user.name, text):
                 self.to_enrol.append(user.name)
 
     def _write_drop_in(self, text: str) -> None:

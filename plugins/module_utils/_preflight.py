@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
-import itertools
 import typing as t
 
 from ansible_collections.fleet.auth.plugins.module_utils import _credentials, _lockout, _oath, _pam, _sshd
 from ansible_collections.fleet.auth.plugins.module_utils._changes import Expectation
-from ansible_collections.fleet.auth.plugins.module_utils._settings import CONSOLE, Settings, User, is_account_name
+from ansible_collections.fleet.auth.plugins.module_utils._settings import CONSOLE, Settings, is_account_name
 from ansible_collections.fleet.auth.plugins.module_utils._state import HostState
 
 
@@ -26,7 +25,7 @@ def timer(settings: Settings, state: HostState) -> t.Iterator[str]:
 
 def host(settings: Settings, state: HostState) -> t.Iterator[str]:
     """What the host itself lacks, but for packages."""
-    if state.code_module and _oath.REQUIRED_IN_MODULE not in state.code_module:
+    if state.code_module is not None and _oath.REQUIRED_IN_MODULE not in state.code_module:
         yield (
             f"{_oath.MODULE} on {state.hostname} does not know usersfile=…/${{USER}}, and would deny every code; "
             "install oath-toolkit 2.6.7 or later."
@@ -92,12 +91,16 @@ def sshd(settings: Settings, state: HostState) -> t.Iterator[str]:
 
 
 def become(settings: Settings, state: HostState, enrolled: t.Collection[str]) -> t.Iterator[str]:
-    """What Ansible could no longer do with sudo. Under sudo -p both prompts read alike, and Ansible answers one."""
+    """What Ansible could no longer do with sudo. Under sudo -p both prompts read alike, and Ansible answers one.
+
+    Where sudo asks for codes already, there is nothing more to lose.
+    """
     account = state.accounts.get(state.connection.user) if state.connection else None
     if (
         account
         and account.uid != 0
         and "sudo" in settings.services
+        and not state.asks_at("sudo")
         and state.sudo_asks_connection
         and _lockout.in_scope(settings, account.name, account.groups, enrolled)
     ):
@@ -131,35 +134,31 @@ def doors(
         )
 
 
-def enrolments(settings: Settings, state: HostState, enrolled: t.Collection[str]) -> t.Iterator[str]:
-    """People who would be asked for a code that their app does not show, as far as anybody knows."""
-    others = _credentials.with_other_codes(settings, state)
+def enrolments(
+    settings: Settings, state: HostState, enrolled: t.Collection[str], revised: t.Mapping[str, str]
+) -> t.Iterator[str]:
+    """People who would be asked for a code that their app does not show, as far as anybody knows.
+
+    `revised` are the credential files as they will be.
+    """
+    others = _credentials.with_other_codes(settings, state, revised)
     if others and settings.renew != "changed":
         yield (
             f"codes on {state.hostname} would become {settings.otp_digits} digits long, a new one every "
             f"{settings.interval} seconds, and the apps of {', '.join(others)} show others. Set renew to changed to go "
             "on, and hand out their new enrolment sheets; their secrets stay."
         )
-    for user in settings.users:
-        if user.present and _has_one_key_twice(settings, state, user):
+    for name, text in revised.items():
+        if _credentials.has_one_key_twice(name, text):
             yield (
-                f"two devices of {user.name} on {state.hostname} would have one secret, and each code of it would be "
+                f"two devices of {name} on {state.hostname} would have one secret, and each code of it would be "
                 "right twice. Give each device a secret of its own, or none."
             )
     if settings.ssh and settings.require_proof:
-        enforced = state.asks_for_code and "sshd" in state.protected_services
+        enforced = state.asks_at("sshd")
         asked = (one.name for one in state.accounts.values() if enforced and _sshd.sends_to_pam(one.sshd))
         vouched_for = (user.name for user in settings.users if user.proven)
         yield from _lockout.unproven(settings, state, enrolled, {*_credentials.proven(state), *asked, *vouched_for})
-
-
-def _has_one_key_twice(settings: Settings, state: HostState, user: User) -> bool:
-    file, numbers = state.credentials.get(user.name), itertools.count()
-    text = _oath.revise(
-        file.content if file else None, user, settings.interval, lambda: next(numbers).to_bytes(_oath.KEY_BYTES, "big")
-    )
-    keys = [token.key for token in _oath.parse_credential(text, user.name)]
-    return len(set(keys)) < len(keys)
 
 
 def clock(settings: Settings, state: HostState) -> t.Iterator[str]:

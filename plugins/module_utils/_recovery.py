@@ -214,11 +214,14 @@ Without --user this command needs no room"
         changed=yes
     fi
     pattern=$(printf '%s' "$1" | sed 's/[.]/[.]/g')
-    if [ -e "$drop_in" ] && grep '^Match User ' "$drop_in" | grep -qvE "^Match User [^ ]*,!$pattern(,| |\\$)"; then
-        sed "s/^Match User [^ ]*/&,!$1/" "$drop_in" | replace "$drop_in" || fail "cannot write $drop_in"
-        changed=yes
+    if [ -e "$drop_in" ]; then
+        if grep '^Match User ' "$drop_in" | grep -qvE "^Match User [^ ]*,!$pattern(,| |\\$)"; then
+            sed "s/^Match User [^ ]*/&,!$1/" "$drop_in" | replace "$drop_in" || fail "cannot write $drop_in"
+            changed=yes
+        fi
+        # In any case: this command may have been stopped just before, the last time.
+        reload_sshd || fail "sshd does not reload; see 'sshd -t'"
     fi
-    reload_sshd || fail "sshd does not reload; see 'sshd -t'"
     if [ "$changed" = yes ]; then
         say "$1 needs no code on this host until the next run of the playbook"
     else

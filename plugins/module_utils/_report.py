@@ -141,8 +141,7 @@ def _path(service: str) -> str:
 
 def _switch_is_on(settings: Settings, state: HostState) -> bool:
     """Whether the switch asks for codes, and lets none of those off who are enrolled."""
-    asks = _pam.asks_for_code(state.text(_pam.SWITCH), _oath.MODULE)
-    return asks and not _lockout.let_off(settings, state, _credentials.enrolled(state))
+    return state.asks_for_code and not _lockout.let_off(settings, state, _credentials.enrolled(state))
 
 
 def _sshd_sends(settings: Settings, state: HostState) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import ipaddress
 import re
 import typing as t
@@ -166,7 +167,11 @@ class Settings:
 
     def user(self, name: str) -> User | None:
         """The entry of `users` with this name."""
-        return next((user for user in self.users if user.name == name), None)
+        return self._users_by_name.get(name)
+
+    @functools.cached_property
+    def _users_by_name(self) -> dict[str, User]:
+        return {user.name: user for user in self.users}
 
 
 def is_account_name(name: str) -> bool:
@@ -193,6 +198,11 @@ def decode_secret(text: str) -> bytes:
     if not low <= len(key) <= high:
         raise ValueError(f"holds {len(key)} bytes; it must hold {low} to {high} (RFC 4226 asks for 128 bits at least)")
     return key
+
+
+def encode_secret(key: bytes) -> str:
+    """The base32 text of a key, in upper case and without padding."""
+    return base64.b32encode(key).decode("ascii").rstrip("=")
 
 
 def _unique(values: t.Iterable[str] | None) -> tuple[str, ...]:
@@ -335,6 +345,11 @@ def _problems(wanted: Settings) -> t.Iterator[str]:
 
 def argument_spec() -> dict[str, t.Any]:
     """The options of the modules that compare a host with the wanted state."""
+    with_a_secret = {
+        "name": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "secret": {"type": "str", "no_log": True},
+    }
     return {
         "enabled": {"type": "bool", "default": True},
         "ssh": {"type": "bool", "default": False},
@@ -345,20 +360,14 @@ def argument_spec() -> dict[str, t.Any]:
             "elements": "dict",
             "default": [],
             "options": {
-                "name": {"type": "str", "required": True},
-                "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-                "secret": {"type": "str", "no_log": True},
+                **with_a_secret,
                 "renew": {"type": "str"},
                 "proven": {"type": "bool", "default": False},
                 "devices": {
                     "type": "list",
                     "elements": "dict",
                     "default": [],
-                    "options": {
-                        "name": {"type": "str", "required": True},
-                        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-                        "secret": {"type": "str", "no_log": True},
-                    },
+                    "options": with_a_secret,
                 },
                 "recovery_codes": {"type": "str"},
             },

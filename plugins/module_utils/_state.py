@@ -123,6 +123,10 @@ class HostState:
             )
         )
 
+    def asks_at(self, service: str) -> bool:
+        """Whether this service sends people to a code step that asks."""
+        return self.asks_for_code and service in self.protected_services
+
     def text(self, path: str) -> str | None:
         """The content of a file, or None where there is none."""
         file = self.files.get(path)

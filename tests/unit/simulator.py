@@ -63,7 +63,7 @@ class Machine:
             files[change.path] = FileState(change.content, change.mode, change.uid, change.gid)
         elif isinstance(change, Enrol):
             before = credentials.get(change.user.name)
-            text = change.text(before.content if before else None, lambda: RANDOM_KEY)
+            text = change.text(before.content if before else None, lambda _bytes: RANDOM_KEY)
             credentials[change.user.name] = FileState(text, 0o600)
         elif isinstance(change, MakeDirectory):
             files[change.path] = FileState("", change.mode)

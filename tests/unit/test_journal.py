@@ -10,6 +10,7 @@ What the script calls is real, but for systemctl, sshd and logger.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import itertools
 import os
@@ -541,6 +542,20 @@ def test_credential_with_which_somebody_has_logged_in_since_the_change_stays(cha
     assert _apply.undo(actions_in(changing)) == "Everything was put back as it was."
     assert changing.text("/etc/oath/alice") == used
     assert changing.leftovers() == []
+
+
+def test_code_that_cannot_be_kept_as_used_leaves_nothing_that_denies_the_next(
+    changing: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(changing.at(changing.write("/etc/oath/alice", NEVER_USED)))
+
+    def full(_source: str, _target: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "rename", full)
+    with pytest.raises(OSError, match="No space left"):
+        _apply.rewrite_credential(path, lambda _text: USED)
+    assert {file.name: file.read_text() for file in Path(path).parent.iterdir()} == {"alice": NEVER_USED}
 
 
 def test_change_that_fails_is_put_back_and_says_so(changing: Root) -> None:

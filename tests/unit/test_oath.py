@@ -85,7 +85,7 @@ def use(text: str, code: str, *, window: int = 1, digits: int = 6, at: float = 0
 
 def update(text: str | None, key: bytes | None = None, interval: int = 30, **wanted: t.Any) -> str:
     """Bring a credential to what is wanted of alice; keys that the host makes are OTHER_KEY."""
-    return revise(text, User("alice", secret=key, **wanted), interval, lambda: OTHER_KEY)
+    return revise(text, User("alice", secret=key, **wanted), interval, lambda _bytes: OTHER_KEY)
 
 
 class TestCode:

@@ -303,6 +303,11 @@ class TestFirstTime:
         assert made.changes == plan(wanted(), host_state()).changes
         assert plan(wanted(), replace(carried_out(wanted()), code_module=None, os_family=family)).changed
 
+    def test_refuses_a_module_that_is_empty(self) -> None:
+        made = plan(wanted(), host_state(code_module=b""))
+        assert made.missing_packages == ()
+        assert made.refusals[0].startswith("pam_oath.so on web1 does not know usersfile=")
+
 
 class TestEnrolment:
     def test_is_new_for_who_has_no_credential(self) -> None:
@@ -427,6 +432,15 @@ class TestNewEnrolment:
         made = plan(wanted(renew="changed", **options), state)
         assert made.to_enrol == ("alice", "bob", "carol")
         assert not plan(wanted(renew="never", **options), carried_out(wanted(**options), state)).changed
+
+    def test_of_a_device_that_is_not_named_and_stays_as_it_is_is_not_asked_for(self) -> None:
+        tablet = {"name": "tablet", "secret": SECRET}
+        state = carried_out(wanted(users=[{"name": "alice", "devices": [tablet]}], scope="enrolled"))
+        slow = wanted(users=[{"name": "alice"}], scope="enrolled", interval=60)
+        made = plan(slow, state)
+        assert made.to_enrol == ("alice",)
+        again = plan(replace(slow, renew="never"), carried_out(slow, state))
+        assert (again.refusals, again.to_enrol, again.changes) == ((), (), ())
 
     @pytest.mark.parametrize(
         "bob",
