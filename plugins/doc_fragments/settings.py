@@ -212,12 +212,6 @@ options:
       - V(0) means no timer. The role's default is 120, and the role confirms over a new connection.
     type: int
     default: 0
-attributes:
-  platform:
-    description: Target operating systems of the module.
-    support: full
-    platforms: posix
 requirements:
-  - root on the host
   - pam_oath 2.6.7 or later, pam_faillock
 """

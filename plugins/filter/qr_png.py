@@ -13,13 +13,11 @@ description:
     M(ansible.builtin.copy) writes to a file, and in a page it stands behind C(data:image/png;base64,).
 author:
   - The fleet.auth contributors (!UNKNOWN)
+extends_documentation_fragment:
+  - fleet.auth.qr
 requirements:
   - pyotp and segno on the controller
 options:
-  _input:
-    description: The text, 1 to 2953 bytes. A longer one is refused.
-    type: string
-    required: true
   scale:
     description:
       - How many pixels wide and high a module is, 1 to 40. Anything else is refused.
@@ -27,8 +25,6 @@ options:
     type: int
     default: 8
 seealso:
-  - plugin: fleet.auth.otpauth_uri
-    plugin_type: filter
   - plugin: fleet.auth.qr_svg
     plugin_type: filter
   - plugin: fleet.auth.qr_terminal

@@ -13,20 +13,16 @@ description:
   - The element has a C(viewBox) and no size of its own. The style of the place it is put in decides how large it is.
 author:
   - The fleet.auth contributors (!UNKNOWN)
+extends_documentation_fragment:
+  - fleet.auth.qr
 requirements:
   - pyotp and segno on the controller
 options:
-  _input:
-    description: The text, 1 to 2953 bytes. A longer one is refused.
-    type: string
-    required: true
   title:
     description: What a screen reader says in place of the picture. It is escaped for XML.
     type: string
     default: QR code
 seealso:
-  - plugin: fleet.auth.otpauth_uri
-    plugin_type: filter
   - plugin: fleet.auth.qr_terminal
     plugin_type: filter
   - plugin: fleet.auth.qr_png

@@ -15,16 +15,11 @@ description:
     M(ansible.builtin.debug) prints its colours as C(\u001b) escapes, which nothing can scan.
 author:
   - The fleet.auth contributors (!UNKNOWN)
+extends_documentation_fragment:
+  - fleet.auth.qr
 requirements:
   - pyotp and segno on the controller
-options:
-  _input:
-    description: The text, 1 to 2953 bytes. A longer one is refused.
-    type: string
-    required: true
 seealso:
-  - plugin: fleet.auth.otpauth_uri
-    plugin_type: filter
   - plugin: fleet.auth.qr_svg
     plugin_type: filter
   - plugin: fleet.auth.qr_png

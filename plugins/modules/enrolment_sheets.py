@@ -16,6 +16,8 @@ description:
   - The sheets have mode 0600, and each is replaced at once. It B(must run with) C(no_log=true), or Ansible shows at
     C(-vvv) what was read.
   - The role P(fleet.auth.twofactor#role) calls it.
+extends_documentation_fragment:
+  - fleet.auth.module.root
 options:
   users:
     description: The accounts. One without a credential is refused.
@@ -44,15 +46,7 @@ attributes:
   check_mode:
     description: In check mode nothing is written.
     support: full
-  diff_mode:
-    description: There is nothing to show.
-    support: none
-  platform:
-    description: Target operating systems of the module.
-    support: full
-    platforms: posix
 requirements:
-  - root on the host
   - pyotp and segno on the controller
 seealso:
   - module: fleet.auth.twofactor

@@ -14,6 +14,8 @@ description:
   - Prints a table, one line a host, of what M(fleet.auth.twofactor_info) returned on each, and writes it as a page and
     as JSON on the controller. Hosts that were not reached are in it as well.
   - The playbook C(fleet.auth.status) asks the hosts and calls it.
+extends_documentation_fragment:
+  - fleet.auth.module
 options:
   answer:
     description: The name of the variable in which each host has what M(fleet.auth.twofactor_info) returned.
@@ -41,13 +43,6 @@ attributes:
   check_mode:
     description: Changes nothing on any host; the report is written in check mode as well.
     support: full
-  diff_mode:
-    description: There is nothing to show.
-    support: none
-  platform:
-    description: Target operating systems of the module.
-    support: full
-    platforms: posix
 seealso:
   - module: fleet.auth.twofactor_info
 """

@@ -20,6 +20,8 @@ description:
   - A source counts as dead once three of its polls have brought nothing, and 10 seconds have passed. With chrony's
     default polls that is after 192 to 3072 seconds, with those of systemd-timesyncd after 96 to 6144 seconds.
   - A clock that is not in sync is a result and not a failure.
+extends_documentation_fragment:
+  - fleet.auth.module
 options:
   max_error_seconds:
     description:
@@ -32,13 +34,6 @@ attributes:
   check_mode:
     description: Changes nothing, in check mode or not.
     support: full
-  diff_mode:
-    description: There is nothing to show.
-    support: none
-  platform:
-    description: Target operating systems of the module.
-    support: full
-    platforms: posix
 requirements:
   - C(chronyc) for chrony; C(busctl) 240 or later for systemd-timesyncd
 seealso:

@@ -17,6 +17,7 @@ description:
   - Whatever would lock somebody out is refused by name before anything is touched. A change that fails is put back.
   - The role P(fleet.auth.twofactor#role) installs what is missing and calls this module.
 extends_documentation_fragment:
+  - fleet.auth.module.root
   - fleet.auth.settings
 attributes:
   check_mode:

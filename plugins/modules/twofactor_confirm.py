@@ -16,6 +16,8 @@ description:
     O(fleet.auth.twofactor#module:rollback_after).
   - That this module could run is the proof that a login still works, so it refuses an ssh connection that is older than
     the change. Use C(meta=reset_connection) before it.
+extends_documentation_fragment:
+  - fleet.auth.module.root
 options:
   confirmation:
     description: What M(fleet.auth.twofactor) returned as RV(fleet.auth.twofactor#module:confirmation).
@@ -25,15 +27,6 @@ attributes:
   check_mode:
     description: Does nothing in check mode.
     support: full
-  diff_mode:
-    description: There is nothing to show.
-    support: none
-  platform:
-    description: Target operating systems of the module.
-    support: full
-    platforms: posix
-requirements:
-  - root on the host
 seealso:
   - module: fleet.auth.twofactor
 """

@@ -14,6 +14,8 @@ author:
 description:
   - Returns secrets. It is the only module that does, and B(must run with) C(no_log=true).
   - The filter P(fleet.auth.otpauth_uri#filter) makes a provisioning URI of what it returns.
+extends_documentation_fragment:
+  - fleet.auth.module.root
 options:
   users:
     description: The accounts whose secrets are read. One without a credential is refused.
@@ -24,15 +26,6 @@ attributes:
   check_mode:
     description: Changes nothing, in check mode or not.
     support: full
-  diff_mode:
-    description: There is nothing to show.
-    support: none
-  platform:
-    description: Target operating systems of the module.
-    support: full
-    platforms: posix
-requirements:
-  - root on the host
 seealso:
   - module: fleet.auth.twofactor
   - module: fleet.auth.enrolment_sheets

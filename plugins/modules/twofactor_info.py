@@ -15,14 +15,12 @@ description:
   - Tells which services ask for the code, who is enrolled, and who would be locked out if sshd asked for it.
   - Takes the options of M(fleet.auth.twofactor), compares the host with them, and tells what a run would do.
 extends_documentation_fragment:
+  - fleet.auth.module.root
   - fleet.auth.settings
 attributes:
   check_mode:
     description: Changes nothing, in check mode or not.
     support: full
-  diff_mode:
-    description: There is nothing to show.
-    support: none
 seealso:
   - module: fleet.auth.twofactor
 """

@@ -16,6 +16,8 @@ description:
     Everything else of the user's stays as it is. A further pass replaces the last one.
   - It ends when it was used or its time is over, by a timer on the host, which a boot does not stop.
   - Returns a secret, so it B(must run with) C(no_log=true).
+extends_documentation_fragment:
+  - fleet.auth.module.root
 options:
   user:
     description: The account. One without a credential is refused.
@@ -29,15 +31,7 @@ attributes:
   check_mode:
     description: In check mode no pass is made.
     support: full
-  diff_mode:
-    description: There is nothing to show.
-    support: none
-  platform:
-    description: Target operating systems of the module.
-    support: full
-    platforms: posix
 requirements:
-  - root on the host
   - systemd
 seealso:
   - module: fleet.auth.twofactor

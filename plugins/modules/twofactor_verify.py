@@ -15,6 +15,8 @@ description:
   - Checks a code as a login would, with the length and the window that are in force on the host. No secret leaves it.
   - A right code is used up, as a login would use it, and from then on the user counts as proven.
   - Refused while two-factor login is off, and for a user without a credential.
+extends_documentation_fragment:
+  - fleet.auth.module.root
 options:
   user:
     description: The account.
@@ -28,15 +30,6 @@ attributes:
   check_mode:
     description: In check mode the code is checked, but not used up.
     support: full
-  diff_mode:
-    description: There is nothing to show.
-    support: none
-  platform:
-    description: Target operating systems of the module.
-    support: full
-    platforms: posix
-requirements:
-  - root on the host
 seealso:
   - module: fleet.auth.twofactor
 """

@@ -1,0 +1,31 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+
+class ModuleDocFragment:
+    # What is the same of every module, unless it says otherwise itself.
+    DOCUMENTATION = r"""
+attributes:
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+  platform:
+    description: Target operating systems of the module.
+    support: full
+    platforms: posix
+"""
+
+    # The same, of modules that look at what only root may see, or change it. The annotation keeps linters off that
+    # would read this as YAML.
+    ROOT: t.ClassVar[str] = (
+        DOCUMENTATION
+        + r"""
+requirements:
+  - root on the host
+"""
+    )
