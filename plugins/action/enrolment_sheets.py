@@ -4,24 +4,21 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
 import typing as t
 from pathlib import Path
 
 from ansible.errors import AnsibleActionFail
-from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action import ActionBase
-from ansible.template import trust_as_template
 from ansible.utils.display import Display
+
+from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, put
 
 _PROGRESS_SECONDS = 2.0
 
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(PageAction):
     """Reads secrets on the host, and writes the sheets on the controller, so that no variable ever holds a secret."""
 
     _supports_check_mode = True
@@ -40,16 +37,11 @@ class ActionModule(ActionBase):
         found = self._execute_module("fleet.auth.twofactor_enrolment_info", {"users": given["users"]}, None, variables)
         if found.get("failed"):
             return {**result, **found}
-        template = trust_as_template(
-            self._loader.get_text_file_contents(self._find_needle("templates", given["template"]))
-        )
+        render = self.renderer(given["template"], {**variables, "place": given["place"]})
         changed, paths = False, []
         for enrolment in self._with_progress(found["enrolments"], variables["inventory_hostname"]):
-            known = {**variables, "place": given["place"], "enrolment": enrolment}
-            templar = self._templar.copy_with_new_env(available_variables=known)
-            text = templar.template(template, overrides={"trim_blocks": True})
             path = Path(given["directory"], _file_name(enrolment, given["place"]))
-            changed |= self._write(path, text)
+            changed |= self._write(path, render(enrolment=enrolment))
             paths.append(str(path))
         return {**result, "changed": changed, "sheets": paths}
 
@@ -63,19 +55,11 @@ class ActionModule(ActionBase):
 
     def _write(self, path: Path, text: str) -> bool:
         """Put the sheet in its place at once, for its owner alone. Returns whether it is another one."""
-        content = text.encode()
         try:
-            if path.exists() and path.read_bytes() == content and path.stat().st_mode & 0o7777 == 0o600:
+            if path.exists() and path.read_bytes() == text.encode() and path.stat().st_mode & 0o7777 == 0o600:
                 return False
-            if not boolean(self._task.check_mode):
-                with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-                    try:
-                        file.write(content)
-                        file.flush()
-                        os.rename(file.name, path)
-                    except OSError:
-                        os.unlink(file.name)
-                        raise
+            if not self._task.check_mode:
+                put(path, text)
         except OSError as error:
             raise AnsibleActionFail(f"The enrolment sheet {path} cannot be written: {error.strerror}.") from None
         return True

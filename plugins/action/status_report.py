@@ -5,22 +5,19 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import typing as t
 from pathlib import Path
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
-from ansible.template import trust_as_template
 from ansible.utils.display import Display
 
 from ansible_collections.fleet.auth.plugins.plugin_utils import _status
+from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, put
 
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(PageAction):
     """Reports what the hosts of the play have told."""
 
     _supports_check_mode = True
@@ -44,11 +41,8 @@ class ActionModule(ActionBase):
         summary = _status.summary(lines)
         display.display(f"\n{_status.table(lines)}\n")
         if given["page"]:
-            path = self._find_needle("templates", given["template"])
-            template = trust_as_template(self._loader.get_text_file_contents(path))
-            known = {**variables, "report": {**summary, "verdicts": _status.VERDICTS}}
-            templar = self._templar.copy_with_new_env(available_variables=known)
-            _write(Path(given["page"]), templar.template(template, overrides={"trim_blocks": True}))
+            render = self.renderer(given["template"], variables)
+            _write(Path(given["page"]), render(report={**summary, "verdicts": _status.VERDICTS}))
         if given["data"]:
             _write(Path(given["data"]), json.dumps(summary, indent=2) + "\n")
         counts = {verdict: summary[verdict] for verdict in _status.VERDICTS}
@@ -58,8 +52,6 @@ class ActionModule(ActionBase):
 def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", delete=False, encoding="utf-8") as file:
-            file.write(text)
-        os.rename(file.name, path)
+        put(path, text)
     except OSError as error:
         raise AnsibleActionFail(f"The report {path} cannot be written: {error.strerror}.") from None

@@ -90,7 +90,7 @@ import subprocess
 import time
 import typing as t
 
-from ansible import constants as C  # noqa: N812
+from ansible import constants as C  # noqa: N812 - the name that all of Ansible has for it
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.connection.ssh import AnsibleControlPersistBrokenPipeError
 from ansible.plugins.connection.ssh import Connection as SSHConnection
@@ -175,7 +175,7 @@ class Connection(SSHConnection):
         account = f"{settings['user']}@{settings['hostname']}:{settings['port']}"
         name = f"totp-{hashlib.sha256(account.encode()).hexdigest()[:16]}"
         # Temporary files live as long as this run of Ansible.
-        refused = os.path.join(C.DEFAULT_LOCAL_TMP, name)  # type: ignore[attr-defined]
+        refused = os.path.join(C.DEFAULT_LOCAL_TMP, name)  # type: ignore[attr-defined]  # made at run time
         directory = unfrackpath(self.get_option("control_path_dir"))
         makedirs_safe(directory, 0o700)
         with note_in_hand(os.path.join(directory, name)) as note:
@@ -251,6 +251,6 @@ class Connection(SSHConnection):
 
     def _ask_ssh(self, *words: str) -> subprocess.CompletedProcess[bytes]:
         command = self._build_command(self.get_option("ssh_executable"), "ssh", *words, self.host)
-        return subprocess.run(  # noqa: S603
+        return subprocess.run(  # noqa: S603 - no shell, and the words are those that core gives ssh
             command, stdin=subprocess.DEVNULL, capture_output=True, check=False
         )

@@ -17,7 +17,7 @@ import time
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.fleet.auth.plugins.module_utils._settings import OTP_DIGITS, decode_secret
+from ansible_collections.fleet.auth.plugins.module_utils._settings import OTP_DIGITS, decode_secret, encode_secret
 
 _missing: str | None = None
 try:
@@ -116,7 +116,7 @@ def _totp(secret: str, *, digits: int, interval: int) -> pyotp.TOTP:
             f"The secret {error}. Give the whole base32 text that the credential was made with."
         ) from None
     return pyotp.TOTP(
-        base64.b32encode(key).decode().rstrip("="),
+        encode_secret(key),
         digits=_number("digits", digits, OTP_DIGITS),
         interval=_number("interval", interval, INTERVAL, " seconds"),
     )

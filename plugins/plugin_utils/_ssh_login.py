@@ -102,7 +102,7 @@ def log_in(command: Sequence[bytes | str], answer: Callable[[str], str | None], 
     """
     terminal, theirs = pty.openpty()
     with tempfile.TemporaryFile() as said, open(terminal, "r+b", buffering=0) as ours, open(theirs, "rb", buffering=0):
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(  # noqa: S603 - no shell, and the words are those that core gives ssh
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

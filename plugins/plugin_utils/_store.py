@@ -9,7 +9,6 @@ Every error is an AnsibleLookupError. It names the user and the file, and never 
 
 from __future__ import annotations
 
-import base64
 import os
 import secrets
 import tempfile
@@ -21,10 +20,11 @@ import yaml
 from ansible.errors import AnsibleError, AnsibleLookupError
 from ansible.parsing.vault import VaultLib, VaultSecret, is_encrypted, match_secrets
 
-from ansible_collections.fleet.auth.plugins.module_utils._settings import decode_secret, is_account_name
+from ansible_collections.fleet.auth.plugins.module_utils import _files
+from ansible_collections.fleet.auth.plugins.module_utils._oath import KEY_BYTES
+from ansible_collections.fleet.auth.plugins.module_utils._settings import decode_secret, encode_secret, is_account_name
 
-_SECRET_BYTES = 20  # RFC 4226 section 4 advises 160 bits, the length of a SHA-1 digest
-_GIVE_A_VAULT_SECRET = "Give this run one with --vault-id, --vault-password-file or --ask-vault-pass"  # noqa: S105
+_GIVE_A_VAULT_SECRET = "Give this run one with --vault-id, --vault-password-file or --ask-vault-pass"  # noqa: S105 - words for a person
 _DAMAGED = (
     "Put the file right, or restore it. Removing it makes a new secret: the user's app has to read a new QR code then"
 )
@@ -67,7 +67,7 @@ class Store:
         return self.directory / f"{user}.yml"
 
     def _make(self, user: str, path: Path) -> None:
-        secret = base64.b32encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+        secret = encode_secret(secrets.token_bytes(KEY_BYTES))
         content = self._encrypted(f'---\nsecret: "{secret}"\n', user, path)
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -83,19 +83,12 @@ class Store:
                 pass  # another run was faster, and its secret is the user's
             finally:
                 os.unlink(unfinished)
-            self._sync()
+            _files.sync_directory(str(path))
         except OSError as error:
             raise AnsibleLookupError(
                 f"The new secret of {user}, {path}, cannot be written: {error.strerror}. Let the account that runs "
                 f"Ansible write to {self.directory}, or name another store."
             ) from None
-
-    def _sync(self) -> None:
-        descriptor = os.open(self.directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
     def _encrypted(self, text: str, user: str, path: Path) -> bytes:
         if self.plain:
@@ -139,7 +132,7 @@ class Store:
                 f"The file with the secret of {user}, {path}, is not encrypted. Encrypt it with "
                 f"'ansible-vault encrypt {path}', or pass plain=true to the lookup."
             )
-        return base64.b32encode(key).decode().rstrip("=")
+        return encode_secret(key)
 
     def _decrypted(self, user: str, path: Path, content: bytes) -> bytes:
         if not self.vault_secrets:

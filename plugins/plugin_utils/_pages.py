@@ -1,0 +1,41 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Pages that an action makes on the controller, from a template of the role."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import typing as t
+from pathlib import Path
+
+from ansible.plugins.action import ActionBase
+from ansible.template import trust_as_template
+
+
+class PageAction(ActionBase):
+    """An action that makes pages."""
+
+    def renderer(self, template: str, variables: t.Mapping[str, t.Any]) -> t.Callable[..., str]:
+        """A function that renders a template, with the variables of the host and those that it is called with."""
+        text = trust_as_template(self._loader.get_text_file_contents(self._find_needle("templates", template)))
+
+        def render(**more: t.Any) -> str:
+            templar = self._templar.copy_with_new_env(available_variables={**variables, **more})
+            return t.cast(str, templar.template(text, overrides={"trim_blocks": True}))
+
+        return render
+
+
+def put(path: Path, text: str) -> None:
+    """Put a text in the place of a file at once, for its owner alone. Raises OSError, and leaves nothing then."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
+        try:
+            file.write(text.encode())
+            file.flush()
+            os.rename(file.name, path)
+        except OSError:
+            os.unlink(file.name)
+            raise
