@@ -64,6 +64,12 @@ def host(fleet: t.Callable[[str], hosts.Host], request: pytest.FixtureRequest) -
         machine.run("userdel", "--force", "--remove", name)
 
 
+@pytest.fixture(scope="module")
+def package(host: hosts.Host) -> None:
+    """For tests that run the module without the role, which installs what is missing."""
+    host.run("apt-get", "install", "--yes", "libpam-oath")
+
+
 @pytest.fixture
 def person(host: hosts.Host) -> t.Callable[[], Person]:
     """Make an account; each login test needs one of its own, since a code is good once."""

@@ -20,13 +20,10 @@ from login.modules import module, options
 from login.people import Person, new_person, playbook, settings
 from login.policy import WATCHED, assert_nothing_left, assert_off, assert_on, off, somebody
 
+pytestmark = pytest.mark.usefixtures("package")
+
 DROP_INS = "/etc/ssh/sshd_config.d"
 PUT_BACK = "Everything was put back as it was."
-
-
-@pytest.fixture(scope="module", autouse=True)
-def package(host: Host) -> None:
-    host.run("apt-get", "install", "--yes", "libpam-oath")
 
 
 @pytest.fixture

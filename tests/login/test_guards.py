@@ -22,7 +22,7 @@ from login.modules import connections, module, options
 from login.people import Person
 from login.policy import somebody
 
-pytestmark = pytest.mark.parametrize("host", ["debian12"], indirect=True)
+pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.parametrize("host", ["debian12"], indirect=True)]
 
 COLLECTION = Path(__file__).parents[2]
 UTILS = "plugins/module_utils"
@@ -245,11 +245,6 @@ OWN_CHECKS = (
     old_connection_confirms_nothing,
     sshd_that_does_otherwise_asks_for_codes_or_is_refused,
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def package(host: Host) -> None:
-    host.run("apt-get", "install", "--yes", "libpam-oath")
 
 
 @pytest.fixture

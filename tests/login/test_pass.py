@@ -16,7 +16,7 @@ import pytest
 
 from hosts import Host
 from login import ssh
-from login.modules import module
+from login.modules import module, options
 from login.people import Person, enable, new_person, playbook
 from login.policy import reboot
 
@@ -25,9 +25,9 @@ SERVICE = "fleet-auth-passes.service"
 SCRIPT = "/usr/libexec/fleet-auth-end-passes"
 
 
-def give(person: Person, **options: t.Any) -> str:
+def give(person: Person, **asked: t.Any) -> str:
     """Give a pass, and return its code."""
-    given = module(person.host, "twofactor_pass", {"user": person.name, **options})
+    given = module(person.host, "twofactor_pass", {"user": person.name, **asked})
     assert given.ok, given.output
     return str(given["code"])
 
@@ -45,23 +45,17 @@ def on(host: Host) -> Host:
     return host
 
 
-@pytest.fixture
-def person(on: Host) -> Person:
-    made = new_person(on)
-    done = module(
-        on,
-        "twofactor",
-        {
-            "ssh": True,
-            "services": [],
-            "exempt_users": ["ansible"],
-            "scope": "enrolled",
-            "require_proof": False,
-            "users": [made.entry],
-        },
-    )
+def enrolled(host: Host) -> Person:
+    """Somebody new, who is asked for codes."""
+    made = new_person(host)
+    done = module(host, "twofactor", options(made, services=[], scope="enrolled"))
     assert done.ok, done.output
     return made
+
+
+@pytest.fixture
+def person(on: Host) -> Person:
+    return enrolled(on)
 
 
 def test_pass_is_right_once_beside_the_codes_of_the_app(person: Person) -> None:
@@ -99,20 +93,7 @@ def test_pass_ends_with_its_time_also_over_a_boot_and_nothing_of_it_is_left(pers
 
 
 def test_pass_that_is_over_ends_while_others_go_on(on: Host, person: Person) -> None:
-    other = new_person(on)
-    done = module(
-        on,
-        "twofactor",
-        {
-            "ssh": True,
-            "services": [],
-            "exempt_users": ["ansible"],
-            "scope": "enrolled",
-            "require_proof": False,
-            "users": [other.entry],
-        },
-    )
-    assert done.ok, done.output
+    other = enrolled(on)
     codes = give(person), give(other)
     end_its_time(person)
     on.run("systemctl", "start", SERVICE)
@@ -122,10 +103,10 @@ def test_pass_that_is_over_ends_while_others_go_on(on: Host, person: Person) -> 
 
 
 def test_playbook_writes_the_code_down_and_shows_it_nowhere(person: Person, tmp_path: Path) -> None:
-    options = {"user": person.name, "hours": 2, "twofactor_enrolment_dir": str(tmp_path / "sheets")}
-    assert playbook("pass", person.host, "--check", **options).ok
+    asked = {"user": person.name, "hours": 2, "twofactor_enrolment_dir": str(tmp_path / "sheets")}
+    assert playbook("pass", person.host, "--check", **asked).ok
     assert not (tmp_path / "sheets").exists()
-    run = playbook("pass", person.host, "-vvvv", "--diff", **options)
+    run = playbook("pass", person.host, "-vvvv", "--diff", **asked)
     assert run.ok, run.output
     sheet = tmp_path / "sheets" / f"pass-{person.name}@{person.host.name}.txt"
     code = sheet.read_text().split()[0]
@@ -136,11 +117,11 @@ def test_playbook_writes_the_code_down_and_shows_it_nowhere(person: Person, tmp_
 
 
 def test_refusals_name_what_is_wrong(on: Host, person: Person) -> None:
-    for options, told in (
+    for asked, told in (
         ({"user": person.name, "hours": 25}, "hours is 25; a pass lasts from 1 to 24. Nothing was changed."),
         ({"user": "ansible"}, f"ansible has no credential on {on.name}. Enrol ansible"),
     ):
-        refused = module(on, "twofactor_pass", options)
+        refused = module(on, "twofactor_pass", asked)
         assert not refused.ok
         assert refused.message.startswith(told)
     assert "Say for whom" in playbook("pass", on).output

@@ -30,6 +30,8 @@ from login.policy import (
     somebody,
 )
 
+pytestmark = pytest.mark.usefixtures("package")
+
 LOCK = "/run/fleet-auth.lock"
 SHORTEST = 15
 
@@ -40,11 +42,6 @@ _AT_DROP_IN = """\
 staged=$(seq -f '-P /etc/ssh/sshd_config.d/.00-twofactor.conf.fleet-auth-%g' 0 40)
 exec strace -f -qq -o /dev/null $staged -e trace=rename -e inject=rename:{what} /usr/bin/python3 "$@"
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def package(host: Host) -> None:
-    host.run("apt-get", "install", "--yes", "libpam-oath")
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ from login.modules import Answer, module, options
 from login.people import Person
 from login.policy import assert_closed, assert_nothing_left, assert_on, reboot, somebody
 
+pytestmark = pytest.mark.usefixtures("package")
+
 TALLY = "/run/fleet-auth/faillock"
 CONSOLE = "fleet-test-console"
 # What Debian's documentation has for a console whose wrong passwords are counted.
@@ -27,11 +29,6 @@ auth [default=die] pam_faillock.so authfail
 auth required pam_faillock.so authsucc
 account required pam_permit.so
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def package(host: Host) -> None:
-    host.run("apt-get", "install", "--yes", "libpam-oath")
 
 
 @pytest.fixture

@@ -59,6 +59,13 @@ class Box:
     def path(self, path: str) -> Path:
         return self.root / path.lstrip("/")
 
+    def set_switch(self, text: str | None) -> None:
+        """Damage the switch, or remove it."""
+        if text is None:
+            self.path(_pam.SWITCH).unlink()
+        else:
+            self.path(_pam.SWITCH).write_text(text)
+
     def command(self, name: str, body: str) -> None:
         """Let the script find this in the place of a command."""
         stub = self.root / "bin" / name
@@ -154,10 +161,7 @@ class TestEveryone:
         self, box: t.Callable[[HostState], Box], switch: str | None
     ) -> None:
         host = box(on())
-        if switch is None:
-            host.path(_pam.SWITCH).unlink()
-        else:
-            host.path(_pam.SWITCH).write_text(switch)
+        host.set_switch(switch)
         assert host.recover().returncode == 0
         assert logins(host.after) == logins(host_state())
 
@@ -278,10 +282,7 @@ class TestOneUser:
         self, box: t.Callable[[HostState], Box], switch: str | None
     ) -> None:
         host = box(on())
-        if switch is None:
-            host.path(_pam.SWITCH).unlink()
-        else:
-            host.path(_pam.SWITCH).write_text(switch)
+        host.set_switch(switch)
         done = host.recover("--user", "alice")
         assert done.returncode == 1
         assert "is gone or damaged, and denies everyone; without --user this command lets everyone in" in done.stderr

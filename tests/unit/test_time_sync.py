@@ -579,12 +579,15 @@ class TestRunner:
         assert (code, out, err) == (127, "", "no-such-command-here: command not found")
 
     def test_command_that_cannot_be_started_does_not_end_the_module(self, tmp_path: Path) -> None:
-        module = FakeModule()
         broken = tmp_path / "broken"
         broken.write_text("#!/no/such/interpreter\n")
         broken.chmod(0o755)
-        module.get_bin_path = lambda _name: str(broken)  # type: ignore[method-assign]
-        assert runner(module)(["broken"]) == (126, "", f"{broken} cannot be started: No such file or directory")
+
+        class Module(FakeModule):
+            def get_bin_path(self, name: str) -> str | None:
+                return str(tmp_path / name)
+
+        assert runner(Module())(["broken"]) == (126, "", f"{broken} cannot be started: No such file or directory")
 
     def test_arguments_reach_the_command_as_they_are_in_the_c_locale(self) -> None:
         run = runner(FakeModule())
