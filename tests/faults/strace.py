@@ -50,6 +50,8 @@ class Call:
     path: str | None
     """None where a process is started: then it is the `number`-th start of the command's first process."""
     number: int
+    by_first: bool = False
+    """Whether the command's first process makes it, and none that it has started."""
 
     def __str__(self) -> str:
         ordinal = f" #{self.number}" if self.number > 1 or self.path is None else ""
@@ -59,18 +61,21 @@ class Call:
         """The command with strace before it, which strikes at this call."""
         where = ["-P", self.path] if self.path else []
         inject = f"inject={self.name}:{FAULTS[fault]}:when={self.number}"
-        # Faster, but then strace 6.1 sends no signals.
-        filtered = ["--seccomp-bpf"] if fault != "KILL" else []
-        return [*_STRACE, *filtered, *where, "-e", f"trace={self.name}", "-e", inject, *command]
+        # With --seccomp-bpf, which is faster, strace 6.1 sends no signals. It counts the calls of each process apart,
+        # so that following them would kill several where they make the same call.
+        how = ["-f", "--seccomp-bpf"]
+        if fault == "KILL":
+            how = [] if self.by_first else ["-f"]
+        return [*_STRACE, *how, *where, "-e", f"trace={self.name}", "-e", inject, *command]
 
 
-_STRACE = ("strace", "-f", "-y", "-o", LOG)
+_STRACE = ("strace", "-y", "-o", LOG)
 
 
 def watched(command: Sequence[str]) -> list[str]:
     """The command with strace before it, which only watches."""
     names = ",".join(f"?{name}" for name in (*_STARTS, *_CHANGES))
-    return [*_STRACE, "--seccomp-bpf", "-e", f"trace={names}", *command]
+    return [*_STRACE, "-f", "--seccomp-bpf", "-e", f"trace={names}", *command]
 
 
 def has_struck(log: str) -> bool:
@@ -106,7 +111,7 @@ def calls(log: str) -> list[Call]:
         else:
             changes = not _ELSEWHERE.match(path) and (name not in _OPENS or bool(_FOR_WRITING.search(arguments)))
         if changes:
-            found[Call(name, path, counts[pid, name, path])] = None
+            found[Call(name, path, counts[pid, name, path], by_first=pid == first)] = None
     return list(found)
 
 

@@ -16,6 +16,7 @@ import itertools
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import threading
@@ -542,6 +543,20 @@ def test_credential_with_which_somebody_has_logged_in_since_the_change_stays(cha
     assert _apply.undo(actions_in(changing)) == "Everything was put back as it was."
     assert changing.text("/etc/oath/alice") == used
     assert changing.leftovers() == []
+
+
+def test_killed_run_leaves_somebody_who_frees_the_credentials_that_it_had_locked(changing: Root) -> None:
+    mine, a_logins = (changing.at(f"/etc/oath/{name}.lock") for name in ("alice", "bob"))
+    a_logins.touch()
+    child = os.fork()
+    if child == 0:
+        with _apply.exclusive():
+            mine.write_text("fleet.auth\n")
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    with _apply.exclusive():  # waits for who survives
+        assert not mine.exists()
+        assert a_logins.exists()
 
 
 def test_code_that_cannot_be_kept_as_used_leaves_nothing_that_denies_the_next(
