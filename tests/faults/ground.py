@@ -69,6 +69,9 @@ for name in *; do
     if [ -f "$name" ]; then echo "== $name"; cat "$name"; fi
 done
 """
+_WAITS = rf"""
+[ -e {JOURNAL} ] || systemctl is-active fleet-auth-undo.timer fleet-auth-undo.service | grep -Eq '^(de)?activ'
+"""
 _NO_TOKEN = "0" * 16
 
 
@@ -154,6 +157,10 @@ class Ground:
             credentials=dict(zip(credentials[::2], credentials[1::2], strict=True)),
             sshd_error="" if status == "0" else error or shown,
         )
+
+    def waits_for_timer(self) -> bool:
+        """Whether the host is still to be put back by itself, or is just being put back."""
+        return self.host.run(_WAITS, check=False).returncode == 0
 
     def run(self, command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
         """Run a command, whatever its end."""

@@ -11,6 +11,7 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 
+import hosts
 from login import ssh
 from login.ssh import ConnectionFailed
 
@@ -79,7 +80,7 @@ class Trial:
         started = time.monotonic()
         try:
             self._run()
-        except (ConnectionFailed, subprocess.TimeoutExpired) as error:
+        except (ConnectionFailed, hosts.HostError, subprocess.TimeoutExpired) as error:
             self._problem(f"{error}")
         verdict.seconds = time.monotonic() - started
         return verdict
@@ -188,7 +189,7 @@ class Trial:
 
     def _await_timer(self) -> None:
         deadline = time.monotonic() + TIMER_SECONDS + _TIMER_LATE
-        while self._ground.look().left:
+        while self._ground.waits_for_timer():
             if time.monotonic() > deadline:
                 self._problem(f"the timer did not put the host back within {TIMER_SECONDS + _TIMER_LATE} s")
                 return
