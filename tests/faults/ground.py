@@ -17,7 +17,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import hosts
-from hosts.fleet import every
 from hosts.host import Entry
 from login.people import Person, inventory_path
 
@@ -169,8 +168,7 @@ class Ground:
     def reboot(self) -> None:
         """Boot the host anew, as after a loss of power."""
         self.host.run("sync")
-        hosts.docker.docker("kill", self.host.container)
-        hosts.up(self.host.fleet, {host.name: host.release for host in _fleet(self.host)})
+        hosts.boot_anew(self.host)
 
     def find_calls(self, kind: Kind) -> list[strace.Call]:
         """The system calls of a change that can be struck; it is run once for that, unharmed."""
@@ -219,8 +217,3 @@ class Ground:
 
 def _saved(state: State) -> str:
     return f"{DIRECTORY}/states/{state.name}"
-
-
-def _fleet(host: hosts.Host) -> list[hosts.Host]:
-    """All hosts of a fleet, also those that another trial boots at the moment."""
-    return [other for other, _up in every() if other.fleet == host.fleet and other.release != "ntp"]

@@ -18,7 +18,7 @@ at once:
 from __future__ import annotations
 
 from .docker import HostError
-from .fleet import down, inventory, of_this_checkout, running, up
+from .fleet import boot_anew, down, inventory, of_this_checkout, running, up
 from .host import Host
 from .images import RELEASES, WITH_COCKPIT, image
 
@@ -27,6 +27,7 @@ __all__ = [
     "WITH_COCKPIT",
     "Host",
     "HostError",
+    "boot_anew",
     "down",
     "image",
     "inventory",

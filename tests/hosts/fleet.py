@@ -132,6 +132,17 @@ def running(fleet: str) -> list[Host]:
     return sorted(up_now, key=lambda host: (host.release == _NTP, host.name))
 
 
+def boot_anew(host: Host) -> None:
+    """Boot one host of a fleet as after a loss of power: it is up again, as after `up`, and the others are left alone.
+
+    :raises HostError: if it does not come up, with what it says about it.
+    """
+    docker("kill", host.container)
+    docker("start", host.container)
+    _await_boot(host)
+    _await_sync(host)
+
+
 def every() -> list[tuple[Host, bool]]:
     """All hosts of all fleets, and whether each is running."""
     return sorted(((c.host, c.running) for c in _containers()), key=lambda pair: (pair[0].fleet, pair[0].name))
