@@ -6,13 +6,11 @@ from __future__ import annotations
 
 import json
 import typing as t
-from pathlib import Path
 
-from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
 from ansible_collections.fleet.auth.plugins.plugin_utils import _status
-from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, put
+from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, write_report
 
 display = Display()
 
@@ -42,16 +40,8 @@ class ActionModule(PageAction):
         display.display(f"\n{_status.table(lines)}\n")
         if given["page"]:
             render = self.renderer(given["template"], variables)
-            _write(Path(given["page"]), render(report={**summary, "verdicts": _status.VERDICTS}))
+            write_report(given["page"], render(report={**summary, "verdicts": _status.VERDICTS}))
         if given["data"]:
-            _write(Path(given["data"]), json.dumps(summary, indent=2) + "\n")
+            write_report(given["data"], json.dumps(summary, indent=2) + "\n")
         counts = {verdict: summary[verdict] for verdict in _status.VERDICTS}
         return {**result, "changed": False, "hosts": summary["hosts"], "counts": counts}
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        put(path, text)
-    except OSError as error:
-        raise AnsibleActionFail(f"The report {path} cannot be written: {error.strerror}.") from None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pages that an action makes on the controller, from a template of the role."""
+"""Pages and reports that an action makes on the controller."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import tempfile
 import typing as t
 from pathlib import Path
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
@@ -39,3 +40,12 @@ def put(path: Path, text: str) -> None:
         except OSError:
             os.unlink(file.name)
             raise
+
+
+def write_report(path: str, text: str) -> None:
+    """Put a report in its place, making the directories above it that are missing."""
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        put(Path(path), text)
+    except OSError as error:
+        raise AnsibleActionFail(f"The report {path} cannot be written: {error.strerror}.") from None

@@ -9,6 +9,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import asdict, dataclass
 
+from ansible_collections.fleet.auth.plugins.plugin_utils import _table
+
 VERDICTS = {
     "unreachable": "could not be asked",
     "failed": "could not tell its state",
@@ -72,7 +74,7 @@ def summary(lines: t.Sequence[Line]) -> dict[str, t.Any]:
     """The report as data: how many hosts there are of each verdict, and every line."""
     return {
         "hosts": len(lines),
-        **{verdict: sum(one.verdict == verdict for one in lines) for verdict in VERDICTS},
+        **_counts(lines),
         "lines": [asdict(one) for one in lines],
     }
 
@@ -83,12 +85,12 @@ def table(lines: t.Sequence[Line]) -> str:
         ("host", "state", "asks", "enrolled", "proven", "exempt", "locked", "shut out", "clock"),
         *map(_cells, lines),
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    text = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    text += ["", *(f"{one.host}: {note}" for one in lines for note in one.notes)]
-    counts = (f"{sum(one.verdict == verdict for one in lines)} {verdict}" for verdict in VERDICTS)
-    told = ", ".join(count for count in counts if not count.startswith("0 "))
-    return "\n".join([*text, "", f"{len(lines)} hosts: {told}" if lines else "No hosts."]).replace("\n\n\n", "\n\n")
+    notes = ((one.host, note) for one in lines for note in one.notes)
+    return _table.table(rows, notes, _counts(lines), len(lines))
+
+
+def _counts(lines: t.Sequence[Line]) -> dict[str, int]:
+    return {verdict: sum(one.verdict == verdict for one in lines) for verdict in VERDICTS}
 
 
 def _verdict(answer: t.Mapping[str, t.Any]) -> str:

@@ -75,10 +75,9 @@ class Run:
         return self.status == 0
 
 
-def playbook(name: str, host: Host, *arguments: str, **variables: t.Any) -> Run:
-    """Run a playbook of the collection against one host, over ssh."""
-    inventory = inventory_path(host.fleet)
-    words = ["ansible-playbook", f"fleet.auth.{name}", "-i", str(inventory), "--limit", host.name, *arguments]
+def ansible_playbook(name: str, fleet: str, *arguments: str, **variables: t.Any) -> subprocess.CompletedProcess[str]:
+    """Run a playbook of the collection against a fleet, over ssh."""
+    words = ["ansible-playbook", f"fleet.auth.{name}", "-i", str(inventory_path(fleet)), *arguments]
     environment = {
         **os.environ,
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
@@ -89,7 +88,7 @@ def playbook(name: str, host: Host, *arguments: str, **variables: t.Any) -> Run:
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(variables, file)
         file.flush()
-        done = subprocess.run(
+        return subprocess.run(
             [*words, "--extra-vars", f"@{file.name}"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -98,6 +97,11 @@ def playbook(name: str, host: Host, *arguments: str, **variables: t.Any) -> Run:
             timeout=300,
             check=False,
         )
+
+
+def playbook(name: str, host: Host, *arguments: str, **variables: t.Any) -> Run:
+    """Run a playbook of the collection against one host, over ssh."""
+    done = ansible_playbook(name, host.fleet, "--limit", host.name, *arguments, **variables)
     output = done.stdout + done.stderr
     recap = {"changed": 0, "failed": 0, "unreachable": 0}
     for line in done.stdout.splitlines():

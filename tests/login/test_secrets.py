@@ -160,6 +160,7 @@ def _enable(host: Host, found: Traces, pipelining: bool, people: Sequence[Person
         "verify": {"user": given.name, "code": given.code()},
         "pass": {"user": stored.name, "hours": 1},
         "status": {},
+        "rollout": {},
     }
     for name, asked in others.items():
         for label, arguments in ((f"{name}, check", ["--check"]), (name, [])):

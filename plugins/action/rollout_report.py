@@ -1,0 +1,52 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.fleet.auth.plugins.plugin_utils import _rollout
+from ansible_collections.fleet.auth.plugins.plugin_utils._pages import write_report
+
+display = Display()
+
+
+class ActionModule(ActionBase):
+    """Reports how far the rollout is on the hosts of the play."""
+
+    _supports_check_mode = True
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        variables = task_vars or {}
+        result: dict[str, t.Any] = super().run(tmp, variables)
+        _validation, given = self.validate_argument_spec(
+            {
+                "plan": {"type": "str", "required": True},
+                "result": {"type": "str", "required": True},
+                "data": {"type": "str", "default": ""},
+                "junit": {"type": "str", "default": ""},
+            }
+        )
+        hostvars = variables["hostvars"]
+        lines = [
+            _rollout.line(host, hostvars[host].get(given["plan"]), hostvars[host].get(given["result"]))
+            for host in variables["ansible_play_hosts_all"]
+        ]
+        display.display(f"\n{_rollout.table(lines)}\n")
+        if given["data"]:
+            write_report(given["data"], json.dumps(_rollout.summary(lines), indent=2) + "\n")
+        if given["junit"]:
+            write_report(given["junit"], _rollout.junit(lines))
+        return {
+            **result,
+            "changed": False,
+            "outcomes": {one.host: one.outcome for one in lines},
+            "unready": [one.host for one in lines if one.outcome in _rollout.UNREADY],
+            "unwell": {one.host: _rollout.sentence(one) for one in lines if one.outcome not in _rollout.WELL},
+        }

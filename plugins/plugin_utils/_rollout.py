@@ -1,0 +1,134 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How far a rollout is on each host, as the lines of a report. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import asdict, dataclass
+from xml.etree import ElementTree
+
+from ansible_collections.fleet.auth.plugins.plugin_utils import _table
+
+OUTCOMES = {
+    "failed": "follows its old policy, or will as soon as it has put itself back",
+    "unreachable": "could not be asked, and was not touched",
+    "refused": "would be refused, and was not touched",
+    "waiting": "has a change to come",
+    "proven": "has been changed, and a new connection got in",
+    "right": "is as wanted",
+}
+"""What can be said of a host in a word, the worst first."""
+
+UNREADY = frozenset({"failed", "unreachable", "refused"})
+"""What before the first change is found only of hosts that could not be changed."""
+WELL = frozenset({"proven", "right"})
+"""With what a rollout ends on each host that needs no more."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One host."""
+
+    host: str
+    outcome: str
+    enforced: tuple[str, ...] = ()
+    """The services that ask for a code, before the change as long as there was none."""
+    to_enrol: tuple[str, ...] = ()
+    """Whom the change gives a new secret."""
+    changes: tuple[str, ...] = ()
+    """What is to be changed, or has been."""
+    notes: tuple[str, ...] = ()
+    """Sentences: why it is refused or has failed."""
+
+
+def line(host: str, plan: t.Mapping[str, t.Any] | None, result: t.Mapping[str, t.Any] | None) -> Line:
+    """How far one host is.
+
+    :param plan: what the module twofactor has returned in check mode; None where it was not asked.
+    :param result: `ok`, what has come of the change; `enforced`, and if it failed `msg`. None where it was not begun.
+    """
+    if plan is None or plan.get("unreachable"):
+        return Line(host, "unreachable", notes=_notes(plan))
+    if "changes" not in plan:
+        outcome = "refused" if plan.get("refusals") else "failed"
+        return Line(host, outcome, enforced=_enforced(plan), notes=tuple(plan.get("refusals") or _notes(plan)))
+    changes = (*(f"install {package}" for package in plan["missing_packages"]), *plan["changes"])
+    outcome = "waiting" if changes else "right"
+    if result is not None:
+        outcome = "proven" if result["ok"] else "failed"
+    return Line(
+        host,
+        outcome,
+        enforced=_enforced(result if result and result["ok"] else plan),
+        to_enrol=tuple(plan["to_enrol"]),
+        changes=changes,
+        notes=_notes(result),
+    )
+
+
+def sentence(one: Line) -> str:
+    """The outcome of one host in words, and why."""
+    return " ".join([f"{one.host} is {one.outcome}: it {OUTCOMES[one.outcome]}.", *one.notes])
+
+
+def counts(lines: t.Sequence[Line]) -> dict[str, int]:
+    """How many hosts there are of each outcome."""
+    return {outcome: sum(one.outcome == outcome for one in lines) for outcome in OUTCOMES}
+
+
+def summary(lines: t.Sequence[Line]) -> dict[str, t.Any]:
+    """The report as data: whether all is well, how many hosts there are of each outcome, and every line."""
+    return {
+        "complete": all(one.outcome in WELL for one in lines),
+        "hosts": len(lines),
+        **counts(lines),
+        "lines": [asdict(one) for one in lines],
+    }
+
+
+def table(lines: t.Sequence[Line]) -> str:
+    """The report for a terminal, with the notes under it."""
+    rows = [("host", "outcome", "asks", "changes", "new secrets"), *map(_cells, lines)]
+    notes = ((one.host, note) for one in lines for note in one.notes)
+    return _table.table(rows, notes, counts(lines), len(lines))
+
+
+def junit(lines: t.Sequence[Line]) -> str:
+    """The report as JUnit's XML, a test case a host, for the page that CI systems make of it."""
+    suite = ElementTree.Element("testsuite", name="fleet.auth.rollout", tests=str(len(lines)))
+    told = {"failure": 0, "error": 0, "skipped": 0}
+    for one in lines:
+        case = ElementTree.SubElement(suite, "testcase", classname="fleet.auth.rollout", name=one.host)
+        if one.outcome not in WELL:
+            kind = {"waiting": "skipped", "unreachable": "error"}.get(one.outcome, "failure")
+            told[kind] += 1
+            what = ElementTree.SubElement(case, kind, message=f"{one.outcome}: {OUTCOMES[one.outcome]}")
+            # XML has no room for what a terminal would do something with.
+            what.text = "\n".join("".join(c if c.isprintable() else " " for c in note) for note in one.notes)
+    for attribute, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(attribute, str(told[kind]))
+    ElementTree.indent(suite)
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _enforced(answer: t.Mapping[str, t.Any]) -> tuple[str, ...]:
+    return tuple(name for name, on in answer.get("enforced", {}).items() if on)
+
+
+def _notes(answer: t.Mapping[str, t.Any] | None) -> tuple[str, ...]:
+    message = (answer or {}).get("msg")
+    return (" ".join(str(message).split()),) if message else ()
+
+
+def _cells(one: Line) -> tuple[str, ...]:
+    known = one.outcome != "unreachable"
+    return (
+        one.host,
+        one.outcome,
+        ", ".join(one.enforced) or ("nothing" if known else ""),
+        str(len(one.changes)) if known else "",
+        ", ".join(one.to_enrol),
+    )

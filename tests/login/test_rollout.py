@@ -1,0 +1,222 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A rollout over a fleet: asked first, then in batches, and stopped by the first failure."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+import hosts
+from hosts import Host
+from login import ssh
+from login.people import POLICY, Person, ansible_playbook, inventory_path
+from login.policy import assert_off, off
+
+SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXPJBSWY3DP"
+RELEASES = dict(zip(("web1", "web2", "web3", "web4", "web5"), ("debian12", "debian13") * 3, strict=False))
+BATCHES = {"twofactor_rollout_batches": [1, 2, "100%"]}
+
+
+class Ending(t.NamedTuple):
+    """How a rollout has ended."""
+
+    ok: bool
+    output: str
+    data: dict[str, t.Any]
+    cases: dict[str, str]
+    """What JUnit's file says of each host: passed, failure, error or skipped."""
+
+    @property
+    def outcomes(self) -> list[str]:
+        """How each host has ended, in the order of the inventory."""
+        return [line["outcome"] for line in self.data["lines"]]
+
+    def notes(self, host: str) -> str:
+        """What is said about a host."""
+        return next(str(line["notes"]) for line in self.data["lines"] if line["host"] == host)
+
+
+@pytest.fixture(scope="module")
+def machines(worker_id: str) -> Iterator[list[Host]]:
+    name = hosts.of_this_checkout(f"rollout-{worker_id}")
+    *up, _ntp = hosts.up(name, RELEASES, recreate=True)
+    hosts.inventory(up, inventory_path(name))
+    for host in up:
+        host.run("apt-get", "install", "--yes", "libpam-oath")
+        host.add_user("alice", password="correct horse", authorized_key=host.key.with_suffix(".pub"))
+    yield up
+    hosts.down(name)
+
+
+@pytest.fixture(autouse=True)
+def everywhere_off(machines: list[Host]) -> None:
+    for host in machines:
+        off(host)
+    ssh.fresh_step()
+
+
+@pytest.fixture
+def alices(machines: list[Host]) -> list[Person]:
+    """The same person on each host, with one secret."""
+    return [Person("alice", host, host.key, secret=SECRET) for host in machines]
+
+
+@pytest.fixture
+def roll_out(machines: list[Host], tmp_path: Path) -> t.Callable[..., Ending]:
+    def run(*arguments: str, **options: t.Any) -> Ending:
+        policy = {**POLICY, "users": [{"name": "alice", "secret": SECRET}]}
+        variables: dict[str, t.Any] = {f"twofactor_{name}": value for name, value in policy.items()}
+        data, junit = tmp_path / "reports" / "rollout.json", tmp_path / "reports" / "rollout.xml"
+        files = {"twofactor_rollout_data": str(data), "twofactor_rollout_junit": str(junit)}
+        variables |= {**BATCHES, **files, **options}
+        done = ansible_playbook("rollout", machines[0].fleet, *arguments, **variables)
+        assert SECRET not in done.stdout + done.stderr
+        cases = {
+            str(case.get("name")): case[0].tag if len(case) else "passed"
+            for case in ElementTree.parse(junit).getroot().iter("testcase")  # noqa: S314
+        }
+        return Ending(done.returncode == 0, done.stdout + done.stderr, json.loads(data.read_text()), cases)
+
+    return run
+
+
+def changed_at(host: Host) -> float:
+    """When the code step was put in force."""
+    return float(host.run("stat", "-c", "%.9Z", "/etc/pam.d/twofactor").stdout)
+
+
+def hang_up(host: Host) -> None:
+    """Make a host unreachable, also over the connection that Ansible has kept."""
+    host.run("systemctl stop ssh.socket ssh.service; pkill -f '^sshd'; true")
+
+
+def test_whole_fleet_by_batches_and_again_nothing(
+    machines: list[Host], alices: list[Person], roll_out: t.Callable[..., Ending]
+) -> None:
+    ending = roll_out("--check")
+    assert ending.ok, ending.output
+    assert ending.outcomes == ["waiting"] * 5
+    for alice in alices:
+        assert_off(alice)
+
+    ending = roll_out()
+    assert ending.ok, ending.output
+    assert ending.data["complete"]
+    assert ending.outcomes == ["proven"] * 5
+    assert ending.cases == dict.fromkeys(RELEASES, "passed")
+    canary, *rest = map(changed_at, machines)
+    assert canary < min(rest)
+    assert max(rest[:2]) < min(rest[2:])
+    for alice in alices:
+        assert alice.by_key(alice.code()).ok
+        assert not alice.by_key(batch=True).ok
+
+    ending = roll_out()
+    assert ending.ok, ending.output
+    assert ending.outcomes == ["right"] * 5
+    assert list(map(changed_at, machines)) == [canary, *rest]
+    assert "changed=0" in ending.output
+    assert "changed=1" not in ending.output
+
+
+def test_failure_stops_it_and_it_goes_on_from_there(
+    machines: list[Host], alices: list[Person], roll_out: t.Callable[..., Ending]
+) -> None:
+    broken = machines[1]
+    broken.run("mount", "-t", "tmpfs", "-o", "ro", "none", "/usr/local/sbin")  # where the recovery command goes
+    try:
+        ending = roll_out()
+    finally:
+        broken.run("umount", "/usr/local/sbin")
+    assert not ending.ok
+    assert not ending.data["complete"]
+    # The third host is in the batch of the one that failed: it was begun beside it.
+    assert ending.outcomes == ["proven", "failed", "proven", "waiting", "waiting"]
+    assert ending.cases == dict(zip(RELEASES, ("passed", "failure", "passed", "skipped", "skipped"), strict=True))
+    assert "/usr/local/sbin" in ending.notes("web2")
+    assert "web2 is failed: it follows its old policy" in ending.output
+    assert alices[0].by_key(alices[0].code()).ok
+    assert not alices[0].by_key(batch=True).ok
+    for untouched in (1, 3, 4):
+        assert_off(alices[untouched])
+
+    before = changed_at(machines[0])
+    ending = roll_out()
+    assert ending.ok, ending.output
+    assert ending.outcomes == ["right", "proven", "right", "proven", "proven"]
+    assert changed_at(machines[0]) == before
+    assert changed_at(machines[1]) < min(changed_at(machines[3]), changed_at(machines[4]))
+
+
+def test_canary_that_lets_no_new_connection_in_is_the_last_host(
+    machines: list[Host], alices: list[Person], roll_out: t.Callable[..., Ending]
+) -> None:
+    canary = machines[0]
+    # As if the change itself were what keeps everybody out.
+    command = ["--unit", "shut", "--path-property=PathExists=/var/lib/fleet-auth/undo", "touch", "/run/nologin"]
+    canary.run("systemd-run", *command)
+    try:
+        ending = roll_out(twofactor_rollback_after=30)
+    finally:
+        canary.run("sh", "-c", "systemctl stop shut.path shut.service; rm -f /run/nologin")
+    assert not ending.ok
+    assert ending.outcomes == ["failed"] + ["waiting"] * 4
+    assert "no new connection to web1 gets in" in ending.notes("web1")
+    canary.run("sh", "-c", "until ! [ -e /var/lib/fleet-auth ]; do sleep 0.2; done", timeout=60)
+    for alice in alices:
+        assert_off(alice)
+
+
+def test_host_that_is_not_ready_stops_all_before_anything_is_written(
+    machines: list[Host], alices: list[Person], roll_out: t.Callable[..., Ending]
+) -> None:
+    _web1, unsynced, _web3, lost, _web5 = machines
+    unsynced.run("systemctl", "stop", "chrony")
+    hang_up(lost)
+    try:
+        ending = roll_out()
+        assert not ending.ok
+        assert ending.outcomes == ["waiting", "refused", "waiting", "unreachable", "waiting"]
+        assert ending.cases["web2"] == "failure"
+        assert ending.cases["web4"] == "error"
+        assert "the clock of web2 is not in sync" in ending.notes("web2")
+        assert "reached over ssh" in ending.notes("web4")
+        for alice in (alices[0], alices[1], alices[2], alices[4]):
+            assert_off(alice)
+
+        ending = roll_out(twofactor_rollout_leave_out=True)
+        assert not ending.ok
+        assert ending.outcomes == ["proven", "refused", "proven", "unreachable", "proven"]
+        assert_off(alices[1])
+    finally:
+        unsynced.run("systemctl", "start", "chrony")
+        lost.run("systemctl", "start", "ssh.service")
+    assert_off(alices[3])
+
+
+def test_host_that_is_lost_on_the_way_is_a_failure(
+    machines: list[Host], alices: list[Person], roll_out: t.Callable[..., Ending]
+) -> None:
+    canary, lost, *_others = machines
+    with ThreadPoolExecutor() as pool:
+        rollout = pool.submit(roll_out, twofactor_rollout_batches=[1, 1, "100%"])
+        canary.run("sh", "-c", "until [ -e /var/lib/fleet-auth/undo ]; do sleep 0.1; done", timeout=60)
+        hang_up(lost)
+        try:
+            ending = rollout.result()
+        finally:
+            lost.run("systemctl", "start", "ssh.service")
+    assert not ending.ok
+    assert ending.outcomes == ["proven", "failed", "waiting", "waiting", "waiting"]
+    assert "reached over ssh" in ending.notes("web2")
+    for alice in alices[1:]:
+        assert_off(alice)

@@ -1,0 +1,114 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import typing as t
+from xml.etree import ElementTree
+
+import pytest
+
+from ansible_collections.fleet.auth.plugins.plugin_utils._rollout import (
+    OUTCOMES,
+    UNREADY,
+    WELL,
+    junit,
+    line,
+    sentence,
+    summary,
+)
+from ansible_collections.fleet.auth.plugins.plugin_utils._rollout import table as rollout_table
+
+FAILED = {"ok": False, "msg": "no new connection\n   gets in"}
+
+
+def plan(**special: t.Any) -> dict[str, t.Any]:
+    """What the module returns in check mode for a host that is off and is to be turned on."""
+    return {
+        "enforced": {"sshd": False},
+        "changes": ["write /etc/pam.d/twofactor"],
+        "missing_packages": [],
+        "to_enrol": ["alice"],
+        "refusals": [],
+        **special,
+    }
+
+
+class TestLine:
+    @pytest.mark.parametrize(
+        ("said", "result", "outcome"),
+        [
+            (None, None, "unreachable"),
+            ({"unreachable": True, "msg": "No route"}, None, "unreachable"),
+            ({"msg": "refused", "refusals": ["the clock"], "enforced": {"sshd": True}}, None, "refused"),
+            ({"msg": "needs root"}, None, "failed"),
+            (plan(), None, "waiting"),
+            (plan(changes=[], missing_packages=["libpam-oath"]), None, "waiting"),
+            (plan(changes=[]), None, "right"),
+            (plan(), {"ok": True, "enforced": {"sshd": True}}, "proven"),
+            (plan(), FAILED, "failed"),
+        ],
+    )
+    def test_has_one_outcome(
+        self, said: dict[str, t.Any] | None, result: dict[str, t.Any] | None, outcome: str
+    ) -> None:
+        assert line("web1", said, result).outcome == outcome
+        assert outcome in OUTCOMES
+
+    def test_tells_what_is_to_come_and_then_what_asks(self) -> None:
+        said = plan(missing_packages=["libpam-oath"])
+        before = line("web1", said, None)
+        assert before.changes == ("install libpam-oath", "write /etc/pam.d/twofactor")
+        assert (before.enforced, before.to_enrol) == ((), ("alice",))
+        assert line("web1", said, {"ok": True, "enforced": {"sshd": True}}).enforced == ("sshd",)
+
+    def test_is_told_in_a_sentence(self) -> None:
+        assert sentence(line("web1", plan(), None)) == "web1 is waiting: it has a change to come."
+        assert sentence(line("web1", {"msg": "No route", "unreachable": True}, None)).endswith("touched. No route")
+
+    def test_says_why(self) -> None:
+        assert line("web1", {"msg": "No\nroute", "unreachable": True}, None).notes == ("No route",)
+        assert line("web1", {"msg": "all of it", "refusals": ["one", "two"]}, None).notes == ("one", "two")
+        assert line("web1", plan(), FAILED).notes == ("no new connection gets in",)
+
+
+def test_outcomes_are_bad_good_or_still_to_come() -> None:
+    assert OUTCOMES.keys() - UNREADY - WELL == {"waiting"}
+
+
+LINES = [
+    line("web1", plan(), {"ok": True, "enforced": {"sshd": True}}),
+    line("web2", plan(), FAILED),
+    line("web3", plan(), None),
+    line("web4", {"unreachable": True, "msg": "No <route>\x1b[0m"}, None),
+]
+
+
+def test_table_has_a_line_a_host_the_reasons_and_the_counts() -> None:
+    heading, *rows = rollout_table(LINES).splitlines()
+    assert heading.split()[:3] == ["host", "outcome", "asks"]
+    assert rows[0].split() == ["web1", "proven", "sshd", "1", "alice"]
+    assert "web2: no new connection gets in" in rows
+    assert rows[-1] == "4 hosts: 1 failed, 1 unreachable, 1 waiting, 1 proven"
+
+
+@pytest.mark.parametrize(("lines", "complete"), [([], True), (LINES[:1], True), (LINES, False), (LINES[2:3], False)])
+def test_data_says_whether_all_is_well(lines: list[t.Any], complete: bool) -> None:
+    data = json.loads(json.dumps(summary(lines)))
+    assert data["complete"] is complete
+    assert data["hosts"] == len(data["lines"]) == len(lines)
+
+
+def test_junit_has_a_case_a_host() -> None:
+    suite = ElementTree.fromstring(junit(LINES))  # noqa: S314
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors"), suite.get("skipped")) == (
+        "4",
+        "1",
+        "1",
+        "1",
+    )
+    assert [[what.tag for what in case] for case in suite] == [[], ["failure"], ["skipped"], ["error"]]
+    assert [case.get("name") for case in suite] == ["web1", "web2", "web3", "web4"]
+    assert suite[3][0].text == "No <route> [0m"
