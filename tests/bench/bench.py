@@ -27,83 +27,165 @@ import hosts
 from hosts import Host
 from login import ssh
 
-FLEET = "bench"
+FLEET = hosts.of_this_checkout("bench")
 SETTINGS = {"twofactor_ssh": True, "twofactor_exempt_users": ["ansible"], "twofactor_require_proof": False}
+PEOPLE = ["alice", "bob"]
 PASSWORD = "correct horse"
 INVENTORY = Path("build/bench/inventory.yml")
 ATTEMPTS, UNLOCK_SECONDS, WINDOW, DIGITS = 5, 900, 1, 6
+COMPARED = 20
+"""On so many hosts everything is compared, or on as many as there are."""
+
+# Each account logs in once, since a code is good once, and the clock is read on the host, so that neither Docker nor
+# ssh is in the figures.
+_LOGINS = r"""
+import statistics, subprocess, sys, time
+names, typed = sys.argv[2].split(","), sys.argv[1].replace(",", "\n") + "\n"
+took = []
+for name in names:
+    started = time.monotonic()
+    login = ["pamtester", "sshd", name, "authenticate"]
+    subprocess.run(login, input=typed, text=True, check=True, capture_output=True)
+    took.append(time.monotonic() - started)
+print(statistics.median(took))
+"""
+
+Figures = dict[str, float | dict[str, float]]
 
 
 def main() -> None:
     """Measure, and say what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--hosts", type=int, default=10, help="how many hosts (default: 10)")
-    parser.add_argument("--repeat", type=int, default=3, help="how often what is compared is run (default: 3)")
+    parser.add_argument("--hosts", default="1,5,10,20,50", help="growth over so many hosts (default: %(default)s)")
+    parser.add_argument("--users", default="1,100,1000,10000", help="growth over so many users (default: %(default)s)")
+    parser.add_argument("--logins", type=int, default=200, help="how many logins are timed (default: %(default)s)")
+    parser.add_argument(
+        "--repeat", type=int, default=3, help="how often what is compared is run (default: %(default)s)"
+    )
     chosen = parser.parse_args()
-    machines = hosts.up(FLEET, {f"host{n:02}": "debian12" for n in range(chosen.hosts)}, recreate=True)
-    hosts.inventory(machines, INVENTORY)
-    web = [machine for machine in machines if machine.release != "ntp"]
+    sizes, users = (sorted(map(int, text.split(","))) for text in (chosen.hosts, chosen.users))
+    *web, _ntp = hosts.up(FLEET, {f"host{n:03}": "debian12" for n in range(sizes[-1])}, recreate=True)
+    hosts.inventory(web, INVENTORY)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(prepare, web))
     try:
-        figures = {**speed(web, chosen.repeat), **many_users(web[0], 1000), **guessing(web[-1])}
+        figures = {
+            **speed(web[:COMPARED], chosen.repeat),
+            **growth(web, sizes),
+            **login_cost(web[0], chosen.logins),
+            **many_users(web[0], users),
+            **guessing(web[-1]),
+        }
     finally:
         hosts.down(FLEET)
     print(json.dumps(figures))
 
 
-def speed(web: list[Host], repeat: int) -> dict[str, float]:
-    """A run with nothing to change against `ansible -m ping`, which does nothing on the same hosts."""
-    people = [{"name": name} for name in ("alice", "bob")]
-    for host in web:
-        for person in people:
-            host.add_user(person["name"], password=PASSWORD)
-    variables = {**SETTINGS, "twofactor_users": people}
-    say(f"first enabling on {len(web)} hosts, packages included")
-    first = timed(lambda: enable(variables))
-    say(f"{first:.1f} s; now ping and the same again, in turns")
-    ping, again = [], []
+def prepare(host: Host) -> None:
+    """Packages are there, and people have accounts."""
+    host.run("apt-get", "install", "--yes", "libpam-oath")
+    for name in PEOPLE:
+        host.add_user(name, password=PASSWORD)
+
+
+def speed(web: list[Host], repeat: int) -> Figures:
+    """Turning it on, again with nothing to change, and off; beside a ping by Ansible, and by ssh alone."""
+    variables = {**SETTINGS, "twofactor_users": [{"name": name} for name in PEOPLE]}
+    limit = limited(web)
+    say(f"first enabling on {len(web)} hosts, packages present")
+    since = [host.run("date", "+%s.%N").stdout.strip() for host in web]
+    first = timed(enable, variables, *limit)
+    executions = statistics.mean(executed(host, start) for host, start in zip(web, since, strict=True))
+    say(f"{first:.1f} s, {executions:.1f} module executions a host; now ping and the same again, in turns")
+    cold, ping, again = [], [], []
     for _round in range(repeat):
-        ping.append(timed(lambda: run("ansible", "all", "-m", "ping")))
-        again.append(timed(lambda: enable(variables)))
-        say(f"ping {ping[-1]:.2f} s, run again {again[-1]:.2f} s")
-    off = timed(lambda: run("ansible-playbook", "fleet.auth.disable"))
+        cold.append(timed(connect, web))
+        ping.append(timed(run, "ansible", "all", "-m", "ping", *limit))
+        again.append(timed(enable, variables, *limit))
+        say(f"ssh {cold[-1]:.2f} s, ping {ping[-1]:.2f} s, run again {again[-1]:.2f} s")
+    off = timed(playbook, "disable", {}, *limit)
     floor, rerun = statistics.median(ping), statistics.median(again)
     return {
         "hosts": len(web),
+        "ssh_seconds": round(statistics.median(cold), 2),
         "ping_seconds": round(floor, 2),
         "first_enable_seconds": round(first, 2),
+        "first_enable_executions_per_host": round(executions, 2),
         "rerun_seconds": round(rerun, 2),
         "disable_seconds": round(off, 2),
         "rerun_over_ping": round(rerun / floor, 2),
     }
 
 
-def many_users(host: Host, number: int) -> dict[str, float]:
-    """One execution of the module that makes a secret for each of many accounts, and one that finds them all there."""
-    say(f"{number} accounts on one host")
-    names = [f"user{n:05}" for n in range(number)]
-    host.run("newusers", input="".join(f"{name}:{PASSWORD}:::::/bin/bash\n" for name in names), timeout=600)
-    variables = {"twofactor_exempt_users": ["ansible"], "twofactor_users": [{"name": name} for name in names]}
-    floor = timed(lambda: run("ansible", host.name, "-m", "ping"))
-    made = timed(lambda: enable(variables, "--limit", host.name))
-    again = timed(lambda: enable(variables, "--limit", host.name))
-    with tempfile.TemporaryDirectory() as folder:
-        enrolment = {**variables, "twofactor_enrolment_dir": folder, "users": names}
-        sheets = timed(lambda: playbook("enrol", enrolment, "--limit", host.name))
-    say(f"ping {floor:.2f} s, secrets made {made:.2f} s, run again {again:.2f} s, sheets {sheets:.2f} s")
-    return {
-        f"users_{number}_seconds": round(made - floor, 2),
-        f"users_{number}_rerun_seconds": round(again - floor, 2),
-        f"sheets_{number}_seconds": round(sheets - floor, 2),
-    }
+def growth(web: list[Host], sizes: list[int]) -> Figures:
+    """The same over more and more hosts."""
+    variables = {**SETTINGS, "twofactor_users": [{"name": name} for name in PEOPLE]}
+    first, again = {}, {}
+    for size in sizes:
+        limit = limited(web[:size])
+        playbook("disable", {}, *limit)
+        first[str(size)] = round(timed(enable, variables, *limit), 2)
+        again[str(size)] = round(timed(enable, variables, *limit), 2)
+        say(f"{size} hosts: first enabling {first[str(size)]} s, run again {again[str(size)]} s")
+    return {"first_enable_seconds_by_hosts": first, "rerun_seconds_by_hosts": again}
 
 
-def guessing(host: Host) -> dict[str, float]:
+def login_cost(host: Host, number: int) -> Figures:
+    """What the code step adds to a login: PAM with it and without it, for accounts whose password is the same."""
+    secret = pyotp.random_base32()
+    names = [f"login{n:03}" for n in range(number)]
+    add_accounts(host, names)
+    host.write("/run/logins.py", _LOGINS)
+    variables = {**SETTINGS, "twofactor_users": [{"name": name, "secret": secret} for name in names]}
+
+    def median(*answers: str) -> float:
+        words = ("python3", "/run/logins.py", ",".join(answers), ",".join(names))
+        return float(host.run(*words, timeout=600).stdout) * 1000
+
+    playbook("disable", {}, "--limit", host.name)
+    without = median(PASSWORD)
+    enable({**variables, "twofactor_window": 10}, "--limit", host.name)
+    alone = host.run("pamtester", "sshd", names[0], "authenticate", input=f"{PASSWORD}\n", check=False)
+    if alone.returncode == 0:
+        raise SystemExit(f"{names[0]} gets in without a code, so there is no code step to measure.")
+    with_code = median(PASSWORD, ssh.code(secret))
+    say(f"a login by PAM: {without:.1f} ms without a code, {with_code:.1f} ms with one")
+    return {"login_ms": round(without, 2), "login_code_step_ms": round(with_code - without, 2)}
+
+
+def many_users(host: Host, sizes: list[int]) -> Figures:
+    """A run that makes a secret for each of many accounts, and one that finds them all there."""
+    names = [f"user{n:05}" for n in range(sizes[-1])]
+    add_accounts(host, names)
+    floor = timed(run, "ansible", host.name, "-m", "ping")
+    figures: Figures = {}
+    for size in sizes:
+        playbook("disable", {"twofactor_purge_credentials": True}, "--limit", host.name)
+        variables = {
+            "twofactor_exempt_users": ["ansible"],
+            "twofactor_users": [{"name": name} for name in names[:size]],
+        }
+        made = timed(enable, variables, "--limit", host.name) - floor
+        again = timed(enable, variables, "--limit", host.name) - floor
+        say(f"{size} users: secrets made {made:.2f} s, run again {again:.2f} s")
+        figures |= {f"users_{size}_seconds": round(made, 2), f"users_{size}_rerun_seconds": round(again, 2)}
+        if size == 1000:
+            with tempfile.TemporaryDirectory() as folder:
+                enrolment = {**variables, "twofactor_enrolment_dir": folder, "users": names[:size]}
+                sheets = timed(playbook, "enrol", enrolment, "--limit", host.name) - floor
+            say(f"{size} sheets {sheets:.2f} s")
+            figures["sheets_1000_seconds"] = round(sheets, 2)
+    return figures
+
+
+def guessing(host: Host) -> Figures:
     """Somebody who has the password tries codes over eight connections, until the account waits."""
     secret = pyotp.random_base32()
     host.add_user("mallory", password=PASSWORD)
     variables = {
         **SETTINGS,
-        "twofactor_users": [{"name": "mallory", "secret": secret}, {"name": "alice"}, {"name": "bob"}],
+        "twofactor_scope": "enrolled",
+        "twofactor_users": [{"name": "mallory", "secret": secret}],
         "twofactor_window": WINDOW,
         "twofactor_otp_digits": DIGITS,
         "twofactor_lockout": {"attempts": ATTEMPTS, "unlock_seconds": UNLOCK_SECONDS},
@@ -125,6 +207,39 @@ def guessing(host: Host) -> dict[str, float]:
     say(f"{looked_at} of 40 guesses were looked at before the account waited {UNLOCK_SECONDS} s: {an_hour:.0f} an hour")
     say(f"each is right with a chance of {2 * WINDOW + 1} in {10**DIGITS:,}: an even chance takes {hours:,.0f} h")
     return {"guesses_per_hour": an_hour, "hours_to_even_chance": round(hours)}
+
+
+def add_accounts(host: Host, names: list[str]) -> None:
+    """Make accounts with alice's password. It need not be hashed again for each of them, as newusers would."""
+    hashed = host.run("sh", "-c", "getent shadow alice | cut -d: -f2").stdout.strip()
+    for path, line in (
+        ("passwd", "{0}:x:{1}:100::/nonexistent:/bin/sh"),
+        ("shadow", f"{{0}}:{hashed}:19000:0:99999:7:::"),
+    ):
+        ids = range(100_000, 100_000 + len(names)) if names[0] < "m" else range(200_000, 200_000 + len(names))
+        lines = "".join(line.format(name, number) + "\n" for name, number in zip(names, ids, strict=True))
+        host.run("sh", "-c", f"cat >>/etc/{path}", input=lines)
+
+
+def executed(host: Host, since: str) -> int:
+    """How many modules were run there, each of which tells the system's log."""
+    return host.run("journalctl", "--since", f"@{since}", "--output", "cat").stdout.count("Invoked with ")
+
+
+def connect(web: list[Host]) -> None:
+    """Start Python on all hosts by ssh alone, over new connections."""
+
+    def one(host: Host) -> None:
+        words = ["ssh", *host.ssh_options, "-i", str(host.key), "-p", str(host.port), f"ansible@{host.address}"]
+        subprocess.run([*words, "python3 -c pass"], stdin=subprocess.DEVNULL, check=True)
+
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(one, web))
+
+
+def limited(web: list[Host]) -> tuple[str, str]:
+    """The arguments that make Ansible go to these hosts alone."""
+    return "--limit", ",".join(host.name for host in web)
 
 
 def enable(variables: dict[str, object], *arguments: str) -> None:
@@ -149,10 +264,10 @@ def run(program: str, *arguments: str) -> None:
         raise SystemExit(f"{' '.join(words)} failed:\n{done.stdout}{done.stderr}")
 
 
-def timed(call: Callable[[], None]) -> float:
+def timed(call: Callable[..., None], *arguments: object) -> float:
     """How many seconds a call takes."""
     started = time.monotonic()
-    call()
+    call(*arguments)
     return time.monotonic() - started
 
 
