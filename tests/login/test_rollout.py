@@ -128,6 +128,14 @@ def test_whole_fleet_by_batches_and_again_nothing(
     assert "changed=1" not in ending.output
 
 
+@pytest.mark.parametrize("batches", [[], [0], ["0%"], ["200%"], [1, "many"], "all", [-1], [1.5]])
+def test_batches_that_are_none_are_refused(machines: list[Host], batches: t.Any) -> None:
+    done = ansible_playbook("rollout", machines[0].fleet, twofactor_rollout_batches=batches)
+    assert done.returncode
+    assert "twofactor_rollout_batches is " in done.stdout
+    assert "Nothing was changed." in " ".join(done.stdout.split())
+
+
 def test_failure_stops_it_and_it_goes_on_from_there(
     machines: list[Host], alices: list[Person], roll_out: t.Callable[..., Ending]
 ) -> None:
