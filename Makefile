@@ -13,10 +13,10 @@ heading = @printf '\n=== %s ===\n' '$(1)'
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup lint sanity unit scenarios browser test chromium hosts demo demo-down faults bench
+.PHONY: help setup lint sanity unit scenarios browser controllers test chromium hosts demo demo-down faults bench
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "Variables: PYTHON (default: the newest from 3.11 on that works), VENV (default: .venv)"
 
@@ -41,6 +41,10 @@ unit: setup ## the unit tests, which need no host
 	$(call heading,unit)
 	pytest tests/unit
 
+controllers: hosts ## execution environments, and a run cut into slices, each in a container of its own
+	$(call heading,controllers)
+	pytest tests/controllers
+
 scenarios: hosts chromium ## Molecule scenarios and real logins, on hosts in containers
 	$(call heading,scenarios)
 	molecule test --all
@@ -51,7 +55,7 @@ browser: setup chromium hosts ## enrolment sheets and Cockpit in a browser; scre
 	$(call heading,browser)
 	pytest tests/browser
 
-test: lint sanity unit browser scenarios ## all of the above
+test: lint sanity unit browser controllers scenarios ## all of the above
 
 chromium: setup
 	@command -v chromium >/dev/null || tests/apt-install chromium chromium

@@ -1,0 +1,7 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The collection on controllers other than a shell: execution environments, and a run cut into slices."""
+
+from __future__ import annotations
