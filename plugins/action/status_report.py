@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import json
 import typing as t
+from pathlib import Path
 
+from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
 from ansible_collections.fleet.auth.plugins.plugin_utils import _status
@@ -26,16 +28,19 @@ class ActionModule(PageAction):
         result: dict[str, t.Any] = super().run(tmp, variables)
         _validation, given = self.validate_argument_spec(
             {
-                "answer": {"type": "str", "required": True},
+                "answer": {"type": "str"},
+                "slices": {"type": "list", "elements": "path", "default": []},
                 "page": {"type": "str", "default": ""},
                 "data": {"type": "str", "default": ""},
                 "template": {"type": "str", "default": "status.html.j2"},
-            }
+            },
+            required_one_of=[["answer", "slices"]],
         )
-        hostvars = variables["hostvars"]
-        lines = [
-            _status.line(host, hostvars[host].get(given["answer"])) for host in variables["ansible_play_hosts_all"]
-        ]
+        hosts, hostvars = variables["ansible_play_hosts_all"], variables["hostvars"]
+        if given["slices"]:
+            lines = _merged(hosts, given["slices"])
+        else:
+            lines = [_status.line(host, hostvars[host].get(given["answer"])) for host in hosts]
         summary = _status.summary(lines)
         display.display(f"\n{_status.table(lines)}\n")
         if given["page"]:
@@ -45,3 +50,18 @@ class ActionModule(PageAction):
             write_report(given["data"], json.dumps(summary, indent=2) + "\n")
         counts = {verdict: summary[verdict] for verdict in _status.VERDICTS}
         return {**result, "changed": False, "hosts": summary["hosts"], "counts": counts}
+
+
+def _merged(hosts: t.Sequence[str], paths: t.Sequence[str]) -> list[_status.Line]:
+    reports = []
+    for path in paths:
+        try:
+            reports.append(json.loads(Path(path).read_bytes()))
+            _status.merged((), reports[-1:])
+        except OSError as error:
+            raise AnsibleActionFail(f"The report {path} of a slice cannot be read: {error.strerror}.") from None
+        except json.JSONDecodeError:
+            raise AnsibleActionFail(f"The report {path} of a slice is not JSON.") from None
+        except ValueError as error:
+            raise AnsibleActionFail(f"{path} {error}.") from None
+    return _status.merged(hosts, reports)

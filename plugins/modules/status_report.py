@@ -20,7 +20,16 @@ options:
   answer:
     description: The name of the variable in which each host has what M(fleet.auth.twofactor_info) returned.
     type: str
-    required: true
+  slices:
+    description:
+      - Reports that this module has written as JSON (O(data)), each of a part of the fleet. Their lines are put
+        together, and no host is asked. One of O(answer) and O(slices) is required.
+      - A host of the play of which none of them tells is V(unreachable). Where several tell of a host, the last of
+        them is right. Hosts that are not in the play are left out.
+      - A file that is missing, or that is no report, is an error that names it.
+    type: list
+    elements: path
+    default: []
   page:
     description: Where the page is written, a single HTML file that can be sorted and searched. Empty for none.
     type: str
@@ -57,6 +66,12 @@ EXAMPLES = r"""
 - name: Report what they say
   fleet.auth.status_report:
     answer: twofactor
+    page: /srv/www/twofactor.html
+  run_once: true
+
+- name: Make one report of those of two slices
+  fleet.auth.status_report:
+    slices: [/srv/slices/1.json, /srv/slices/2.json]
     page: /srv/www/twofactor.html
   run_once: true
 """

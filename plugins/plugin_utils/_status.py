@@ -70,6 +70,20 @@ def line(host: str, answer: t.Mapping[str, t.Any] | None) -> Line:
     )
 
 
+def merged(hosts: t.Iterable[str], reports: t.Iterable[t.Mapping[str, t.Any]]) -> list[Line]:
+    """The lines of these hosts from the reports of slices, of which the last that tells of a host is right.
+
+    Raises ValueError where something is no report.
+    """
+    told: dict[str, Line] = {}
+    for report in reports:
+        try:
+            told.update((one["host"], Line(**_hashable(one))) for one in report["lines"])
+        except (AttributeError, KeyError, TypeError):
+            raise ValueError("is not a report that status_report has written") from None
+    return [told.get(host) or Line(host, "unreachable", notes=("No slice has told of it.",)) for host in hosts]
+
+
 def summary(lines: t.Sequence[Line]) -> dict[str, t.Any]:
     """The report as data: how many hosts there are of each verdict, and every line."""
     return {
@@ -110,6 +124,10 @@ def _would_do(answer: t.Mapping[str, t.Any]) -> tuple[str, ...]:
 
 def _who(users: t.Mapping[str, t.Mapping[str, t.Any]], state: str) -> tuple[str, ...]:
     return tuple(name for name, user in users.items() if user[state])
+
+
+def _hashable(one: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in one.items()}
 
 
 def _notes(message: object) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.fleet.auth.plugins.plugin_utils._status import VERDICTS, line, summary, table
+from ansible_collections.fleet.auth.plugins.plugin_utils._status import VERDICTS, line, merged, summary, table
 
 USER = {"enrolled": True, "proven": False, "locked": False, "recovered": False, "recovery_codes_left": 0}
 
@@ -93,3 +93,27 @@ class TestReport:
 
     def test_of_nothing_says_so(self) -> None:
         assert table(()).endswith("No hosts.")
+
+
+class TestMerged:
+    FIRST = line("web1", answer())
+    SECOND = line("web2", answer(drift=["lost"]))
+
+    def reports(self, *lines: t.Any) -> list[t.Any]:
+        """A report of each line alone, as it comes out of a file."""
+        return [json.loads(json.dumps(summary([one]))) for one in lines]
+
+    def test_is_what_one_run_would_have_told(self) -> None:
+        assert merged(["web1", "web2"], self.reports(self.SECOND, self.FIRST)) == [self.FIRST, self.SECOND]
+
+    def test_names_a_host_that_no_slice_had(self) -> None:
+        (_web1, web2) = merged(["web1", "web2"], self.reports(self.FIRST))
+        assert (web2.host, web2.verdict, web2.notes) == ("web2", "unreachable", ("No slice has told of it.",))
+
+    def test_believes_the_last_that_tells_of_a_host(self) -> None:
+        assert merged(["web1"], self.reports(line("web1", None), self.FIRST)) == [self.FIRST]
+
+    @pytest.mark.parametrize("other", [[], {}, {"lines": None}, {"lines": [{"host": "web1", "outcome": "proven"}]}])
+    def test_of_something_else_is_refused(self, other: t.Any) -> None:
+        with pytest.raises(ValueError, match="is not a report"):
+            merged(["web1"], [other])

@@ -1,0 +1,154 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A run cut into slices: ansible-runner transmits each to a container of its own, as AWX and its like do.
+
+A worker has Python, the collection and ssh, which an execution environment has as well. The inventory, the variables
+and the key come with what is transmitted.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import typing as t
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import hosts
+from hosts import Host
+from hosts.docker import STATE
+from login.people import POLICY, Person, ansible_playbook, inventory_path
+
+_ROOT = STATE.parents[1]
+_HOSTS, _SLICES = 20, 4
+SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXPJBSWY3DP"
+VARIABLES = {f"twofactor_{name}": value for name, value in POLICY.items()}
+VARIABLES["twofactor_users"] = [{"name": "alice", "secret": SECRET}, {"name": "bob"}]
+# What the report of one run and that of slices may differ in: hosts are asked at different times.
+_MEASURED = {"clock_error_seconds", "clock"}
+
+
+@pytest.fixture(scope="module")
+def machines(worker_id: str) -> Iterator[list[Host]]:
+    fleet = hosts.of_this_checkout(f"slices-{worker_id}")
+    releases = {f"web{number:02}": ("debian12", "debian13")[number % 2] for number in range(_HOSTS)}
+    *machines, _ntp = hosts.up(fleet, releases, recreate=True)
+    hosts.inventory(machines, inventory_path(fleet))
+
+    def furnish(host: Host) -> None:
+        host.run("apt-get", "install", "--yes", "libpam-oath")
+        for name in ("alice", "bob"):
+            host.add_user(name, password="correct horse", authorized_key=host.key.with_suffix(".pub"))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(furnish, machines))
+    yield machines
+    hosts.down(fleet)
+
+
+def test_slices_bring_a_fleet_to_the_same_end_as_one_run(machines: list[Host], tmp_path: Path) -> None:
+    fleet = machines[0].fleet
+    # As AWX deals hosts out: every fourth one.
+    slices = [Slice(tmp_path / str(n), f"slice{n}", machines[n::_SLICES]) for n in range(_SLICES)]
+
+    with ThreadPoolExecutor(_SLICES) as pool:
+        list(pool.map(lambda one: one.run("enable", twofactor_enrolment_dir="{kept}/sheets"), slices))
+    for one in slices:
+        sheets = {path.name for path in (one.artifacts("enable") / "sheets").iterdir()}
+        assert {f"bob@{host.name}.html" for host in one.hosts} <= sheets
+
+    with ThreadPoolExecutor(_SLICES) as pool:
+        list(pool.map(lambda one: one.run("status", twofactor_status_data="{kept}/status.json"), slices))
+    reports = [str(one.artifacts("status") / "status.json") for one in slices]
+    of_slices = report(fleet, tmp_path / "slices.json", twofactor_status_slices=reports)
+    assert of_slices == report(fleet, tmp_path / "one.json")
+    assert {(line["verdict"], line["enrolled"]) for line in of_slices} == {("on", 2)}
+
+    before = [host.snapshot(["/etc"]) for host in machines]
+    again = ansible_playbook("enable", fleet, "--forks", "20", **VARIABLES)
+    assert again.returncode == 0, again.stdout
+    assert again.stdout.count("changed=0 ") == _HOSTS
+    assert [host.snapshot(["/etc"]) for host in machines] == before
+
+    for host in machines[:_SLICES]:
+        alice = Person("alice", host, host.key, secret=SECRET)
+        assert not alice.by_key().ok
+        assert alice.by_key(alice.code()).ok
+
+
+def report(fleet: str, path: Path, **variables: t.Any) -> list[dict[str, t.Any]]:
+    """The lines of a report of the whole fleet, without what is measured."""
+    wanted = {**VARIABLES, **variables, "twofactor_status_data": str(path)}
+    done = ansible_playbook("status", fleet, "--forks", "20", **wanted)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = json.loads(path.read_text())["lines"]
+    return [{key: value for key, value in line.items() if key not in _MEASURED} for line in lines]
+
+
+class Slice:
+    """A part of the fleet, and the directory that ansible-runner transmits for it."""
+
+    def __init__(self, directory: Path, name: str, machines: list[Host]) -> None:
+        self.directory = directory
+        self.name = name
+        self.hosts = machines
+        self._write("inventory/hosts.json", {"all": {"hosts": {host.name: self._variables(host) for host in machines}}})
+        self._write("inventory/known_hosts", (STATE / machines[0].fleet / "known_hosts").read_text())
+        self._write("env/ssh_key", machines[0].key.read_text())
+        self._write("env/envvars", {"ANSIBLE_PIPELINING": "1"})
+        (directory / "project").mkdir()
+
+    def artifacts(self, playbook: str) -> Path:
+        """What has come back of a playbook."""
+        return self.directory / "artifacts" / f"{self.name}-{playbook}"
+
+    def run(self, playbook: str, **paths: str) -> None:
+        """Transmit a playbook to a new container, have it run there, and process what comes back.
+
+        In *paths*, {kept} is the directory that comes back.
+        """
+        ident = f"{self.name}-{playbook}"
+        # A relative path starts in the project, as ansible-runner starts Ansible there.
+        kept = {name: path.format(kept=f"../artifacts/{ident}") for name, path in paths.items()}
+        self._write("env/extravars", {**VARIABLES, **kept})
+        options = ["--ident", ident, "--playbook", f"fleet.auth.{playbook}"]
+        sent = self._runner("transmit", str(self.directory), *options)
+        done = subprocess.run(self._worker(), input=sent, capture_output=True, check=False, timeout=300)
+        told = self._runner("process", str(self.directory), "--ident", ident, input=done.stdout).decode()
+        assert (self.artifacts(playbook) / "rc").read_text() == "0", told + done.stderr.decode()
+
+    def _worker(self) -> list[str]:
+        command = ["docker", "run", "--rm", "--interactive", "--label", f"fleet-auth-worker={self.name}"]
+        command += ["--network", f"fleet-auth-{self.hosts[0].fleet}"]
+        for path in {sys.base_prefix, sys.prefix, str(_ROOT)}:
+            command += ["--volume", f"{path}:{path}:ro"]
+        # Nothing of the fleet's own directory, keys and reports included.
+        command += ["--tmpfs", str(_ROOT / "build"), "--env", f"PATH={sys.prefix}/bin:/usr/bin:/bin"]
+        return [*command, "--env", "LC_ALL=C.UTF-8", hosts.image("debian12"), "ansible-runner", "worker"]
+
+    def _runner(self, *arguments: str, input: bytes = b"") -> bytes:
+        program = str(Path(sys.executable).with_name("ansible-runner"))
+        return subprocess.run([program, *arguments], input=input, capture_output=True, check=False).stdout
+
+    def _variables(self, host: Host) -> dict[str, t.Any]:
+        """Reached by the fleet's own network, and known by the host key that it has for everybody."""
+        known = "-F none -o UserKnownHostsFile={{ inventory_dir }}/known_hosts -o StrictHostKeyChecking=yes"
+        return {
+            "ansible_host": host.name,
+            "ansible_user": "ansible",
+            "ansible_become": True,
+            "ansible_ssh_common_args": f"{known} -o HostKeyAlias=[{host.address}]:{host.port}",
+            "ansible_python_interpreter": "/usr/bin/python3",
+        }
+
+    def _write(self, name: str, content: t.Any) -> None:
+        path = self.directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        path.chmod(0o600)
