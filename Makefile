@@ -32,6 +32,7 @@ lint: setup ## style, types, the oldest Python, shell scripts, and who may impor
 	vermin --quiet --no-tips --target=3.8- plugins/modules plugins/module_utils
 	lint-imports --no-cache --no-logo
 	check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	reuse lint --quiet
 	shellcheck $$(git grep --untracked -lE '^#!/(bin/sh|usr/bin/env bash)' -- ':!*.py')
 
 sanity: setup ## ansible-test sanity
