@@ -126,7 +126,7 @@ class Slice:
     def _worker(self) -> list[str]:
         command = ["docker", "run", "--rm", "--interactive", "--label", f"fleet-auth-worker={self.name}"]
         command += ["--network", f"fleet-auth-{self.hosts[0].fleet}"]
-        for path in {sys.base_prefix, sys.prefix, str(_ROOT)}:
+        for path in sorted({sys.base_prefix, sys.prefix, str(_ROOT)}):
             command += ["--volume", f"{path}:{path}:ro"]
         # Nothing of the fleet's own directory, keys and reports included.
         command += ["--tmpfs", str(_ROOT / "build"), "--env", f"PATH={sys.prefix}/bin:/usr/bin:/bin"]
