@@ -58,6 +58,8 @@ def on(people: People) -> People:
     for person in (people.alice, people.bob):
         assert not person.by_key().ok
         assert not demo(person)
+    # A prompt that nobody answers may count as a wrong code, and these people are those of all tests here.
+    people.host.run("rm -f /run/fleet-auth/faillock/*")
     return people
 
 
