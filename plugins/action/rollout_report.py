@@ -11,7 +11,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.fleet.auth.plugins.plugin_utils import _rollout
-from ansible_collections.fleet.auth.plugins.plugin_utils._pages import write_report
+from ansible_collections.fleet.auth.plugins.plugin_utils._pages import told_by_hosts, write_report
 
 display = Display()
 
@@ -33,11 +33,7 @@ class ActionModule(ActionBase):
                 "junit": {"type": "str", "default": ""},
             }
         )
-        hostvars = variables["hostvars"]
-        lines = [
-            _rollout.line(host, hostvars[host].get(given["plan"]), hostvars[host].get(given["result"]))
-            for host in variables["ansible_play_hosts_all"]
-        ]
+        lines = [_rollout.line(*told) for told in told_by_hosts(variables, given["plan"], given["result"])]
         display.display(f"\n{_rollout.table(lines)}\n")
         if given["data"]:
             write_report(given["data"], json.dumps(_rollout.summary(lines), indent=2) + "\n")

@@ -12,7 +12,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
 from ansible_collections.fleet.auth.plugins.plugin_utils import _status
-from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, write_report
+from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, told_by_hosts, write_report
 
 display = Display()
 
@@ -36,11 +36,10 @@ class ActionModule(PageAction):
             },
             required_one_of=[["answer", "slices"]],
         )
-        hosts, hostvars = variables["ansible_play_hosts_all"], variables["hostvars"]
         if given["slices"]:
-            lines = _merged(hosts, given["slices"])
+            lines = _merged(variables["ansible_play_hosts_all"], given["slices"])
         else:
-            lines = [_status.line(host, hostvars[host].get(given["answer"])) for host in hosts]
+            lines = [_status.line(*told) for told in told_by_hosts(variables, given["answer"])]
         summary = _status.summary(lines)
         display.display(f"\n{_status.table(lines)}\n")
         if given["page"]:

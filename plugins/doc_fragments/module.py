@@ -29,3 +29,19 @@ requirements:
   - root on the host
 """
     )
+
+    # The same, of actions that report what all hosts of a play have told.
+    REPORT: t.ClassVar[str] = (
+        DOCUMENTATION
+        + r"""
+  action:
+    description: Runs on the controller.
+    support: full
+  bypass_host_loop:
+    description: Reports all hosts of the play, so it is run once.
+    support: none
+  check_mode:
+    description: Changes nothing on any host; reports are written in check mode as well.
+    support: full
+"""
+    )

@@ -15,7 +15,7 @@ description:
     writes it as JSON and as the XML of JUnit on the controller.
   - The playbook C(fleet.auth.rollout) calls it before the first change and after the last one.
 extends_documentation_fragment:
-  - fleet.auth.module
+  - fleet.auth.module.report
 options:
   plan:
     description:
@@ -38,16 +38,6 @@ options:
         failures, those that were not reached are errors, and those that were not begun are skipped. Empty for none.
     type: str
     default: ''
-attributes:
-  action:
-    description: Runs on the controller.
-    support: full
-  bypass_host_loop:
-    description: Reports all hosts of the play, so it is run once.
-    support: none
-  check_mode:
-    description: Changes nothing on any host; the reports are written in check mode as well.
-    support: full
 seealso:
   - module: fleet.auth.twofactor
 """

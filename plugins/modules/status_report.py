@@ -15,7 +15,7 @@ description:
     as JSON on the controller. Hosts that were not reached are in it as well.
   - The playbook C(fleet.auth.status) asks the hosts and calls it.
 extends_documentation_fragment:
-  - fleet.auth.module
+  - fleet.auth.module.report
 options:
   answer:
     description: The name of the variable in which each host has what M(fleet.auth.twofactor_info) returned.
@@ -42,16 +42,6 @@ options:
     description: The template of the page, which has the variable C(report), what is written as JSON.
     type: str
     default: status.html.j2
-attributes:
-  action:
-    description: Runs on the controller.
-    support: full
-  bypass_host_loop:
-    description: Reports all hosts of the play, so it is run once.
-    support: none
-  check_mode:
-    description: Changes nothing on any host; the report is written in check mode as well.
-    support: full
 seealso:
   - module: fleet.auth.twofactor_info
 """

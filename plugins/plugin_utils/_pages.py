@@ -42,10 +42,22 @@ def put(path: Path, text: str) -> None:
             raise
 
 
+def told_by_hosts(variables: t.Mapping[str, t.Any], *names: str) -> t.Iterator[tuple[t.Any, ...]]:
+    """Each host of the play, whether it was reached or not, with its variables of these names; None without one."""
+    for host in variables["ansible_play_hosts_all"]:
+        # Ansible puts all variables of a host together anew each time that it is asked for them.
+        known = variables["hostvars"][host]
+        yield (host, *map(known.get, names))
+
+
 def write_report(path: str, text: str) -> None:
-    """Put a report in its place, making the directories above it that are missing."""
+    """Put a report in its place, making the directories above it that are missing.
+
+    :param path: relative to where Ansible was started, as any path on a command line is, and not to the playbook.
+    """
+    place = Path(path).expanduser().resolve()
     try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        put(Path(path), text)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        put(place, text)
     except OSError as error:
         raise AnsibleActionFail(f"The report {path} cannot be written: {error.strerror}.") from None

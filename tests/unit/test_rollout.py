@@ -102,7 +102,7 @@ def test_data_says_whether_all_is_well(lines: list[t.Any], complete: bool) -> No
 
 
 def test_junit_has_a_case_a_host() -> None:
-    suite = ElementTree.fromstring(junit(LINES))  # noqa: S314
+    suite = ElementTree.fromstring(junit(LINES))  # noqa: S314 - our own
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors"), suite.get("skipped")) == (
         "4",
         "1",
