@@ -127,5 +127,6 @@ def _result(
         "os_family": before.os_family,
         "confirmation": confirmation,
         "to_enrol": list(plan.to_enrol),
+        "unproven": _report.unproven(settings, after),
         **_report.status(settings, after),
     }

@@ -289,16 +289,22 @@ def _sshd_views(
     if not os.path.exists(_SSHD):
         return nothing, f"{_SSHD} is not installed", None
     patterns = _sshd.distinguishing(texts)
+    # What is not seen here may be about root, and about the address that this run comes from.
+    unseen = _sshd.reads_elsewhere(texts)
     address = stranger(settings)
     by_class: dict[tuple[t.Any, ...], _sshd.Effective] = {}
     views = {}
     try:
         for name in people:
-            key = (name == "root", *_sshd.account_class(patterns, name, groups[name]))
+            key = (unseen and name == "root", *_sshd.account_class(patterns, name, groups[name]))
             if key not in by_class:
                 by_class[key] = effective(run, name, address)
             views[name] = by_class[key]
-        return views, None, effective(run, connection.user, connection.address) if connection else None
+        if connection is None:
+            return views, None, None
+        if connection.user in views and not (unseen or _sshd.tells_addresses(texts)):
+            return views, None, views[connection.user]
+        return views, None, effective(run, connection.user, connection.address)
     except SshdError as error:
         return nothing, str(error), None
 

@@ -64,6 +64,19 @@ def _user(settings: Settings, state: HostState, name: str, enrolled: t.Collectio
     }
 
 
+def unproven(settings: Settings, state: HostState) -> list[str]:
+    """Those of the settings' users whose secret was made on the host, and with which nobody has logged in yet."""
+    if not settings.enabled:
+        return []
+    enrolled = _credentials.enrolled(state)
+    return sorted(
+        user.name
+        for user in settings.users
+        if user.present and user.secret is None and user.name in enrolled
+        if not _credentials.is_proven(_credentials.tokens(state, user.name))
+    )
+
+
 def exempt(settings: Settings, state: HostState) -> list[str]:
     """Who logs in to sshd and never needs a code."""
     enrolled = _credentials.enrolled(state)

@@ -179,7 +179,7 @@ def conflicts(files: t.Mapping[str, str], sshd: Effective) -> t.Iterator[str]:
             continue
         elif keyword in _OURS and line.match:
             yield f"{line} (under '{line.match}') is read before {DROP_IN}, and wins; let that file sort after it."
-        elif keyword == "include" and (line.path != CONFIG or any(map(_is_elsewhere, _patterns(line)))):
+        elif _includes_elsewhere(line):
             yield (
                 f"{line} is read before {DROP_IN}, and what it includes would win; put it after the line 'Include "
                 f"{DROP_IN_DIRECTORY}/*.conf' of {CONFIG}."
@@ -203,6 +203,22 @@ def distinguishing(files: t.Mapping[str, str]) -> tuple[tuple[str, str], ...]:
             if line.keyword.lower() == "match":
                 found.update(pair for pair in _criteria(line.arguments) if pair[0] in ("user", "group"))
     return tuple(sorted(found))
+
+
+def tells_addresses(files: t.Mapping[str, str]) -> bool:
+    """Whether the configuration tells one address, port or the like from another."""
+    return any(
+        kind not in ("user", "group")
+        for path, text in files.items()
+        for line in parse_config(path, text)
+        if line.keyword.lower() == "match"
+        for kind, _list in _criteria(line.arguments)
+    )
+
+
+def reads_elsewhere(files: t.Mapping[str, str]) -> bool:
+    """Whether sshd reads files that are not among these, so that they do not tell all."""
+    return any(_includes_elsewhere(line) for path, text in files.items() for line in parse_config(path, text))
 
 
 def account_class(patterns: t.Sequence[tuple[str, str]], user: str, groups: t.Collection[str]) -> tuple[bool, ...]:
@@ -296,5 +312,7 @@ def _patterns(include: Line) -> list[str]:
     return [path if path.startswith("/") else f"/etc/ssh/{path}" for path in include.arguments]
 
 
-def _is_elsewhere(pattern: str) -> bool:
-    return pattern.rpartition("/")[0] != DROP_IN_DIRECTORY
+def _includes_elsewhere(line: Line) -> bool:
+    return line.keyword.lower() == "include" and (
+        line.path != CONFIG or any(path.rpartition("/")[0] != DROP_IN_DIRECTORY for path in _patterns(line))
+    )

@@ -85,6 +85,12 @@ to_enrol:
   type: list
   elements: str
   sample: [alice]
+unproven:
+  description: Those of O(users) whose secret was made on the host, and with which nobody has logged in yet.
+  returned: success
+  type: list
+  elements: str
+  sample: [alice]
 enforced:
   description: Whether each service asks for the code, now that the module is done.
   returned: always, except for bad options

@@ -125,6 +125,20 @@ class TestUsers:
             }
 
 
+class TestUnproven:
+    def test_are_those_whose_secret_was_made_on_the_host_and_never_used(self, on: HostState) -> None:
+        used = file(f"HOTP/T30 bob - {KEY.hex()} 0 755224 2026-03-01T12:00:00L\n", 0o600)
+        state = replace(on, credentials={**on.credentials, "bob": used})
+        given = {"name": "carol", "secret": SECRET}
+        assert _report.unproven(WANTED, on) == ["alice", "bob", "carol"]
+        assert _report.unproven(WANTED, state) == ["alice", "carol"]
+        assert _report.unproven(settings(users=[{"name": "alice"}, {"name": "bob"}, given]), state) == ["alice"]
+        assert _report.unproven(settings(users=[{"name": "alice", "state": "absent"}, {"name": "zoe"}]), state) == []
+
+    def test_are_none_where_two_factor_login_is_off(self, on: HostState) -> None:
+        assert _report.unproven(replace(WANTED, enabled=False), on) == []
+
+
 class TestStatus:
     @pytest.mark.parametrize("time_sync", [IN_SYNC, NOT_IN_SYNC, None])
     def test_holds_the_services_the_users_and_the_clock(self, on: HostState, time_sync: t.Any) -> None:

@@ -28,7 +28,9 @@ from ansible_collections.fleet.auth.plugins.module_utils._sshd import (
     parse_config,
     parse_effective,
     read_order,
+    reads_elsewhere,
     setting_line,
+    tells_addresses,
 )
 from unit.builders import SSHD_CONFIG, settings
 from unit.model import sshd_settings
@@ -432,6 +434,28 @@ class TestAccountClass:
         assert account_class(told_apart, "alice", ["staff"]) == (True, True)
         assert account_class(told_apart, "bob", ["staff", "guests"]) == (True, False)
         assert account_class(told_apart, "staff", ["x"]) == (False, False)
+
+
+class TestTheConfiguration:
+    @pytest.mark.parametrize(
+        "match", ["Address 192.0.2.0/24", "User alice host=*.example.com", "LocalPort 2222", "all address=*,!192.0.2.1"]
+    )
+    def test_tells_addresses_where_a_match_does(self, match: str) -> None:
+        assert tells_addresses({CONFIG: "", f"{D}/1.conf": f"match {match}\n"})
+
+    def test_tells_no_addresses_where_accounts_alone_are_told_apart(self) -> None:
+        config = f"Include {D}/*.conf\nMatch User alice Group=*,!staff\nMatch all\nMatch invalid-user\n"
+        assert not tells_addresses({CONFIG: config, f"{D}/1.conf": "# Match Address *\n"})
+
+    @pytest.mark.parametrize("path", ["/etc/ssh/more.conf", "more.d/*.conf", f"{D}/*.conf /srv/*"])
+    def test_reads_elsewhere_what_is_not_a_drop_in(self, path: str) -> None:
+        assert reads_elsewhere({CONFIG: f"Include {path}\n"})
+
+    def test_reads_elsewhere_what_a_drop_in_includes(self) -> None:
+        assert reads_elsewhere({CONFIG: INCLUDE, f"{D}/1.conf": f"Match all\n  include {D}/x.conf\n"})
+
+    def test_reads_nothing_elsewhere_by_default(self) -> None:
+        assert not reads_elsewhere({CONFIG: INCLUDE + "include sshd_config.d/*.conf\n", f"{D}/1.conf": "UsePAM yes\n"})
 
 
 class TestAdmits:
