@@ -14,48 +14,24 @@ import json
 import subprocess
 import sys
 import typing as t
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
-
 import hosts
+from controllers.fleet import SECRET, VARIABLES, broken_disk
 from hosts import Host
 from hosts.docker import STATE
-from login.people import POLICY, Person, ansible_playbook, inventory_path
+from login.people import Person, ansible_playbook
 
 _ROOT = STATE.parents[1]
-_HOSTS, _SLICES = 20, 4
-SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXPJBSWY3DP"
-VARIABLES = {f"twofactor_{name}": value for name, value in POLICY.items()}
-VARIABLES["twofactor_users"] = [{"name": "alice", "secret": SECRET}, {"name": "bob"}]
+_SLICES = 4
 # What the report of one run and that of slices may differ in: hosts are asked at different times.
 _MEASURED = {"clock_error_seconds", "clock"}
 
 
-@pytest.fixture(scope="module")
-def machines(worker_id: str) -> Iterator[list[Host]]:
-    fleet = hosts.of_this_checkout(f"slices-{worker_id}")
-    releases = {f"web{number:02}": ("debian12", "debian13")[number % 2] for number in range(_HOSTS)}
-    *machines, _ntp = hosts.up(fleet, releases, recreate=True)
-    hosts.inventory(machines, inventory_path(fleet))
-
-    def furnish(host: Host) -> None:
-        host.run("apt-get", "install", "--yes", "libpam-oath")
-        for name in ("alice", "bob"):
-            host.add_user(name, password="correct horse", authorized_key=host.key.with_suffix(".pub"))
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(furnish, machines))
-    yield machines
-    hosts.down(fleet)
-
-
 def test_slices_bring_a_fleet_to_the_same_end_as_one_run(machines: list[Host], tmp_path: Path) -> None:
     fleet = machines[0].fleet
-    # As AWX deals hosts out: every fourth one.
-    slices = [Slice(tmp_path / str(n), f"slice{n}", machines[n::_SLICES]) for n in range(_SLICES)]
+    slices = cut(machines, tmp_path)
 
     with ThreadPoolExecutor(_SLICES) as pool:
         list(pool.map(lambda one: one.run("enable", twofactor_enrolment_dir="{kept}/sheets"), slices))
@@ -73,13 +49,37 @@ def test_slices_bring_a_fleet_to_the_same_end_as_one_run(machines: list[Host], t
     before = [host.snapshot(["/etc"]) for host in machines]
     again = ansible_playbook("enable", fleet, "--forks", "20", **VARIABLES)
     assert again.returncode == 0, again.stdout
-    assert again.stdout.count("changed=0 ") == _HOSTS
+    assert again.stdout.count("changed=0 ") == len(machines)
     assert [host.snapshot(["/etc"]) for host in machines] == before
 
     for host in machines[:_SLICES]:
         alice = Person("alice", host, host.key, secret=SECRET)
         assert not alice.by_key().ok
         assert alice.by_key(alice.code()).ok
+
+
+def test_failure_in_a_rollout_stops_its_own_slice(machines: list[Host], tmp_path: Path) -> None:
+    broken = machines[_SLICES + 1]  # the second one of the second slice
+    slices = cut(machines, tmp_path)
+
+    def roll_out(one: Slice, *, fails: bool) -> None:
+        one.run("rollout", fails=fails, twofactor_rollout_data="{kept}/rollout.json")
+
+    with broken_disk(broken), ThreadPoolExecutor(_SLICES) as pool:
+        list(pool.map(lambda one: roll_out(one, fails=broken in one.hosts), slices))
+    outcomes = [[line["outcome"] for line in one.lines("rollout")] for one in slices]
+    assert outcomes[1] == ["proven", "failed", "waiting", "waiting", "waiting"]
+    assert outcomes[:1] + outcomes[2:] == [["proven"] * 5] * 3
+    for untouched in machines[_SLICES + 1 :: _SLICES]:
+        assert Person("alice", untouched, untouched.key).by_key(batch=True).ok
+
+    roll_out(slices[1], fails=False)
+    assert [line["outcome"] for line in slices[1].lines("rollout")] == ["right"] + ["proven"] * 4
+
+
+def cut(machines: list[Host], directory: Path) -> list[Slice]:
+    """Cut a fleet as AWX does, which deals the hosts out."""
+    return [Slice(directory / str(n), f"slice{n}", machines[n::_SLICES]) for n in range(_SLICES)]
 
 
 def report(fleet: str, path: Path, **variables: t.Any) -> list[dict[str, t.Any]]:
@@ -108,7 +108,12 @@ class Slice:
         """What has come back of a playbook."""
         return self.directory / "artifacts" / f"{self.name}-{playbook}"
 
-    def run(self, playbook: str, **paths: str) -> None:
+    def lines(self, playbook: str) -> list[dict[str, t.Any]]:
+        """What the JSON file of a playbook says, host by host."""
+        lines: list[dict[str, t.Any]] = json.loads((self.artifacts(playbook) / f"{playbook}.json").read_text())["lines"]
+        return lines
+
+    def run(self, playbook: str, *, fails: bool = False, **paths: str) -> None:
         """Transmit a playbook to a new container, have it run there, and process what comes back.
 
         In *paths*, {kept} is the directory that comes back.
@@ -121,7 +126,7 @@ class Slice:
         sent = self._runner("transmit", str(self.directory), *options)
         done = subprocess.run(self._worker(), input=sent, capture_output=True, check=False, timeout=300)
         told = self._runner("process", str(self.directory), "--ident", ident, input=done.stdout).decode()
-        assert (self.artifacts(playbook) / "rc").read_text() == "0", told + done.stderr.decode()
+        assert ((self.artifacts(playbook) / "rc").read_text() != "0") == fails, told + done.stderr.decode()
 
     def _worker(self) -> list[str]:
         command = ["docker", "run", "--rm", "--interactive", "--label", f"fleet-auth-worker={self.name}"]
