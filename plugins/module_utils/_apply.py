@@ -31,6 +31,7 @@ _RELOAD_SECONDS = 5.0
 _UNITS = ("ssh.service", "sshd.service")
 _CREDENTIAL_LOCK_SECONDS = 5.0
 _STALE_SECONDS = 60.0
+_OUR_LOCK = f"{_journal.LOCK_TEXT}\n".encode()
 
 
 class ApplyError(RuntimeError):
@@ -201,9 +202,14 @@ def _stage(changes: t.Sequence[_changes.Change], undos: list[_journal.Undo]) -> 
         if isinstance(change, _changes.Remove):
             steps.append(_rename_step(change.path, old))
             undos.append(("unremove", old, change.path))
-        elif isinstance(change, _changes.Write):
-            _files.write(new, change.content.encode("utf-8", "surrogateescape"), change.mode, change.uid, change.gid)
-            steps.append(_rename_step(new, change.path))
+        elif isinstance(change, _changes.Write) or change.source:
+            if isinstance(change, _changes.Write):
+                content = change.content.encode("utf-8", "surrogateescape")
+                _files.write(new, content, change.mode, change.uid, change.gid)
+                steps.append(_rename_step(new, change.path))
+            else:
+                _write_credential(new, change.text(_read_credential(change.before), secrets.token_bytes))
+                steps.append(_move_step(change, new))
             if change.path in latest or os.path.exists(change.path):
                 os.link(latest.get(change.path, change.path), old)
                 undos.append(("unwrite", new, old, change.path))
@@ -211,7 +217,7 @@ def _stage(changes: t.Sequence[_changes.Change], undos: list[_journal.Undo]) -> 
                 undos.append(("uncreate", new, change.path))
             latest[change.path] = new
         elif change.new:
-            _files.write(new, change.text(None, secrets.token_bytes).encode("ascii"), 0o600, 0, 0)
+            _write_credential(new, change.text(None, secrets.token_bytes))
             steps.append(_rename_step(new, change.path))
             undos.append(("unenrol", new, change.path))
         else:
@@ -274,11 +280,17 @@ def _sweep() -> None:
 
 
 def _free_credentials() -> None:
-    """Remove the locks of runs that were killed. Those of logins are empty."""
-    for path in glob.glob(_journal.CREDENTIAL_LOCKS):
+    """Remove the locks of runs that were killed."""
+    for path in [path for pattern in _journal.CREDENTIAL_LOCKS for path in glob.glob(pattern)]:
         with contextlib.suppress(FileNotFoundError):
-            if os.path.getsize(path):
+            if _is_ours(path):
                 os.unlink(path)
+
+
+def _is_ours(lock: str) -> bool:
+    """Whether a run has taken this lock, and not a login."""
+    with open(lock, "rb") as file:
+        return file.read(len(_OUR_LOCK) + 1) == _OUR_LOCK
 
 
 def _stop_timer(actions: Actions) -> None:
@@ -308,9 +320,8 @@ def _make_directory(change: _changes.MakeDirectory) -> None:
 
 def _update_step(change: _changes.Enrol, new: str, old: str) -> _Step:
     def step(_actions: Actions) -> None:
-        with _credential_lock(change.path):
-            text = change.text(_read_credential(change.path), secrets.token_bytes)
-            _files.write(new, text.encode("ascii"), 0o600, 0, 0)
+        with _credential_lock(change.lock):
+            _write_credential(new, change.text(_read_credential(change.path), secrets.token_bytes))
             os.link(new, f"{new}.kept")
             os.link(change.path, old)
             os.rename(new, change.path)
@@ -319,9 +330,21 @@ def _update_step(change: _changes.Enrol, new: str, old: str) -> _Step:
     return step
 
 
-def rewrite_credential(path: str, rewrite: t.Callable[[str], str | None]) -> bool:
+def _move_step(change: _changes.Enrol, new: str) -> _Step:
+    """What was laid ready is made anew, for people may have used codes since."""
+
+    def step(_actions: Actions) -> None:
+        with _credential_lock(change.lock):
+            _write_credential(new, change.text(_read_credential(change.before), secrets.token_bytes))
+            os.rename(new, change.path)
+        _files.sync_directory(change.path)
+
+    return step
+
+
+def rewrite_credential(path: str, lock: str, rewrite: t.Callable[[str], str | None]) -> bool:
     """Let `rewrite` change a credential file between two logins: it gets the text, and returns another one or None."""
-    with _credential_lock(path):
+    with _credential_lock(lock):
         text = rewrite(_read_credential(path))
         if text is not None:
             _files.replace(path, text.encode("ascii"), 0o600)
@@ -339,21 +362,24 @@ def start_timer(timer: str, files: t.Mapping[str, tuple[str, int]], actions: Act
             raise ApplyError(f"systemd does not start {timer}: {error.strip()}.")
 
 
+def _write_credential(path: str, text: str) -> None:
+    _files.write(path, text.encode("ascii"), 0o600, 0, 0)
+
+
 def _read_credential(path: str) -> str:
     with open(path, "rb") as file:
         return file.read().decode("ascii")
 
 
 @contextlib.contextmanager
-def _credential_lock(path: str) -> t.Iterator[None]:
-    """The lock that pam_oath takes while it writes a credential file back.
+def _credential_lock(lock: str) -> t.Iterator[None]:
+    """The file that a login makes while it writes a credential file back.
 
-    That of pam_oath is empty; ours is not, so that it is known for one that nobody holds any more when the next run
-    finds it, which is never at the same time.
+    Ours has a text of its own, so that it is known for one that nobody holds any more when the next run finds it, which
+    is never at the same time.
     """
-    lock = f"{path}.lock"
     ready = _files.staged(lock, "new")
-    _files.write(ready, b"fleet.auth\n", 0o600, 0, 0)
+    _files.write(ready, _OUR_LOCK, 0o600, 0, 0)
     deadline = time.monotonic() + _CREDENTIAL_LOCK_SECONDS
     while True:
         try:
@@ -361,8 +387,7 @@ def _credential_lock(path: str) -> t.Iterator[None]:
             break
         except FileExistsError:
             with contextlib.suppress(FileNotFoundError):
-                status = os.stat(lock)
-                if status.st_size or time.time() - status.st_mtime > _STALE_SECONDS:
+                if _is_ours(lock) or time.time() - os.stat(lock).st_mtime > _STALE_SECONDS:
                     _files.unlink(lock)
                     continue
             if time.monotonic() > deadline:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.fleet.auth.plugins.module_utils import _oath
-from ansible_collections.fleet.auth.plugins.module_utils._settings import User
+from ansible_collections.fleet.auth.plugins.module_utils import _backends
+from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
 
 
 @dataclass(frozen=True)
@@ -41,21 +41,41 @@ class MakeDirectory:
 
 @dataclass(frozen=True)
 class Enrol:
-    """Give a user a credential, or bring it to what is wanted and to this interval in seconds."""
+    """Give a user a credential, or bring it to what is wanted."""
 
-    user: User
-    interval: int
+    user: str
+    settings: Settings
+    interval: int | None
+    """For how many seconds a code of the first device is shown then."""
     new: bool = False
-    """Whether there is no credential file yet."""
+    """Whether there is no credential yet, in any backend."""
+    source: str | None = None
+    """The backend from which the credential is moved, if it is."""
+    now: float = 0.0
+    """When it was planned, in seconds since the epoch."""
 
     @property
     def path(self) -> str:
         """The credential file."""
-        return _oath.credential_path(self.user.name)
+        return _backends.credential_path(self.settings.backend, self.user)
+
+    @property
+    def before(self) -> str:
+        """The credential file that it is made from."""
+        return _backends.credential_path(self._from, self.user)
+
+    @property
+    def lock(self) -> str:
+        """The file that keeps logins from writing that one back."""
+        return self.before + _backends.BACKENDS[self._from].LOCK
+
+    @property
+    def _from(self) -> str:
+        return self.source or self.settings.backend
 
     def text(self, before: str | None, make_key: t.Callable[[int], bytes]) -> str:
-        """The credential file as it shall be, from what it is at that moment; see `_oath.revise`."""
-        return _oath.revise(before, self.user, self.interval, make_key)
+        """The credential file as it shall be, from what it is at that moment."""
+        return _backends.revised(self.settings, self.user, before, self._from, self.now, make_key)
 
 
 @dataclass(frozen=True)

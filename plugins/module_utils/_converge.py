@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.fleet.auth.plugins.module_utils import _apply, _changes, _host, _oath, _plan, _report
+from ansible_collections.fleet.auth.plugins.module_utils import _apply, _backends, _changes, _host, _plan, _report
 from ansible_collections.fleet.auth.plugins.module_utils._command import runner
 from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings, SettingsError
 from ansible_collections.fleet.auth.plugins.module_utils._state import HostState
@@ -82,7 +82,7 @@ def _carry_out(module: AnsibleModule, settings: Settings, actions: _apply.Action
     state, plan = _look_and_plan(module, settings)
     if plan.missing_packages:
         module.fail_json(
-            msg=f"{_oath.MODULE} is missing on {state.hostname}. Nothing was changed. "
+            msg=f"{_backends.BACKENDS[settings.backend].MODULE} is missing on {state.hostname}. Nothing was changed. "
             f"Install {', '.join(plan.missing_packages)} first; the role fleet.auth.twofactor does.",
             missing_packages=list(plan.missing_packages),
         )

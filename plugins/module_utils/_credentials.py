@@ -9,87 +9,125 @@ from __future__ import annotations
 import itertools
 import typing as t
 
-from ansible_collections.fleet.auth.plugins.module_utils import _lockout, _oath, _pam
+from ansible_collections.fleet.auth.plugins.module_utils import _backends, _lockout, _pam
+from ansible_collections.fleet.auth.plugins.module_utils._codes import App, Credential, CredentialError
 from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings, User
 from ansible_collections.fleet.auth.plugins.module_utils._state import HostState
 
 
 def enrolled(state: HostState) -> frozenset[str]:
-    """The accounts whose credential pam_oath can read."""
-    return frozenset(user for user in state.credentials if tokens(state, user))
+    """The accounts whose credential the backend can read."""
+    return frozenset(user for user in state.credentials if credential(state, user))
 
 
 def proven(state: HostState) -> frozenset[str]:
     """The accounts of which a code of a device was right at least once, since the last renewal."""
-    return frozenset(user for user in state.credentials if is_proven(tokens(state, user)))
+    return frozenset(user for user in state.credentials if is_proven(state, user))
 
 
-def is_proven(tokens: t.Iterable[_oath.Token]) -> bool:
+def is_proven(state: HostState, user: str) -> bool:
     """Whether a code of one of the user's devices was right, since its secret is what it is."""
-    return any(token.is_device and token.last_code is not None for token in tokens)
+    found = credential(state, user)
+    return found is not None and found.proven
 
 
-def tokens(state: HostState, user: str) -> tuple[_oath.Token, ...]:
-    """A user's tokens; none where the file is missing or damaged."""
+def credential(state: HostState, user: str) -> Credential | None:
+    """What a user's credential says; nothing where it is missing or damaged."""
     file = state.credentials.get(user)
     try:
-        return _oath.parse_credential(file.content, user) if file else ()
-    except _oath.CredentialError:
-        return ()
+        return _backends.BACKENDS[state.backend].read(file.content, user) if file else None
+    except CredentialError:
+        return None
+
+
+def is_moving(settings: Settings, state: HostState) -> bool:
+    """Whether the credentials are in another backend than the settings want."""
+    return settings.backend != state.backend
 
 
 def revised(settings: Settings, state: HostState) -> dict[str, str]:
     """The credential files as the settings want them, by user; no key in them is one that the host will make.
 
-    Raises CredentialError where `problems` names a file.
+    Those whom the settings do not name are there as well. Raises CredentialError where `problems` names a file.
     """
-    numbers = itertools.count()
-    texts = {}
-    for user in settings.users:
-        if user.present:
-            file = state.credentials.get(user.name)
-            before = file.content if file else None
-            texts[user.name] = _oath.revise(before, user, settings.interval, lambda n: next(numbers).to_bytes(n, "big"))
-    return texts
+    return {name: _revised(settings, state, name) for name in _concerned(settings, state)}
+
+
+def _concerned(settings: Settings, state: HostState) -> list[str]:
+    """Everyone who has a credential afterwards; those whom the settings name come first."""
+    absent = {user.name for user in settings.users if not user.present}
+    present = [user.name for user in settings.users if user.present]
+    return [*dict.fromkeys([*present, *sorted(enrolled(state) - absent)])]
+
+
+def _revised(settings: Settings, state: HostState, name: str) -> str:
+    file, numbers = state.credentials.get(name), itertools.count()
+    return _backends.revised(
+        settings,
+        name,
+        file.content if file else None,
+        state.backend,
+        state.now,
+        lambda length: next(numbers).to_bytes(length, "big"),
+    )
 
 
 def with_other_codes(settings: Settings, state: HostState, revised: t.Mapping[str, str]) -> list[str]:
     """Those whose apps would show other codes than the host takes afterwards."""
-    rules = _oath.code_rules(state.text(_pam.SWITCH) or "")
-    if rules and rules.digits != settings.otp_digits:
+    asking = _backends.asking(state.text(_pam.SWITCH))
+    digits = _backends.BACKENDS[asking].code_length(state.text(_pam.SWITCH) or "") if asking else None
+    if digits and digits != settings.otp_digits:
         return sorted(enrolled(state))
     return [
         name
         for name, text in revised.items()
         if any(
-            token.is_device and token.interval not in (None, settings.interval)
-            for token in _not_in(tokens(state, name), _oath.parse_credential(text, name))
+            app.interval not in (None, settings.interval) for app in _not_in(state, name, _read(settings, name, text))
         )
     ]
 
 
-def has_new_key(state: HostState, name: str, text: str) -> bool:
-    """Whether a user's credential would have a key that it does not have now."""
-    known = {token.key for token in tokens(state, name)}
-    return any(token.key not in known for token in _oath.parse_credential(text, name))
+def with_void_recovery_codes(settings: Settings, state: HostState, revised: t.Iterable[str]) -> list[str]:
+    """Those whose recovery codes stop to be right because another backend has none of their form."""
+    had = (name for name in revised if is_moving(settings, state))
+    return [name for name in had if (found := credential(state, name)) and found.recovery_codes_left]
 
 
-def has_one_key_twice(name: str, text: str) -> bool:
-    """Whether two tokens of a credential would take one code, each for itself."""
-    keys = [token.key for token in _oath.parse_credential(text, name)]
+def has_new_key(settings: Settings, state: HostState, name: str, text: str) -> bool:
+    """Whether a user's credential would have a key, or a set of recovery codes, that it does not have now."""
+    before, after = credential(state, name), _read(settings, name, text)
+    known = {app.key for app in before.apps} if before else set()
+    known_set = before.recovery_set if before and not is_moving(settings, state) else ""
+    return any(app.key not in known for app in after.apps) or after.recovery_set not in ("", known_set)
+
+
+def has_one_key_twice(settings: Settings, name: str, text: str) -> bool:
+    """Whether two devices of a user would take one code, each for itself."""
+    keys = [app.key for app in _read(settings, name, text).apps]
     return len(set(keys)) < len(keys)
 
 
-def _not_in(before: t.Iterable[_oath.Token], after: t.Iterable[_oath.Token]) -> list[_oath.Token]:
-    """The tokens whose codes are not right any more."""
-    kept = {(token.key, token.interval) for token in after}
-    return [token for token in before if (token.key, token.interval) not in kept]
+def interval(settings: Settings, name: str, text: str) -> int | None:
+    """For how many seconds a credential, as it shall be, shows a code."""
+    phone = _read(settings, name, text).phone
+    return phone.interval if phone else None
+
+
+def _read(settings: Settings, name: str, text: str) -> Credential:
+    return _backends.BACKENDS[settings.backend].read(text, name)
+
+
+def _not_in(state: HostState, name: str, after: Credential) -> list[App]:
+    """The devices whose codes are not right any more."""
+    before, kept = credential(state, name), {(app.key, app.interval) for app in after.apps}
+    return [app for app in before.apps if (app.key, app.interval) not in kept] if before else []
 
 
 def problems(settings: Settings, state: HostState) -> t.Iterator[str]:
     """Every account whose credential file lets nobody in, or would let the account off because it is gone."""
     asked = _pam.asked_users(state.text(_pam.SWITCH)) if settings.scope == "enrolled" else None
-    for name in sorted({*state.credentials, *(asked or ())} & set(state.accounts)):
+    moving = _concerned(settings, state) if is_moving(settings, state) else ()
+    for name in sorted({*state.credentials, *(asked or ())} & {*state.accounts, *moving}):
         user = settings.user(name)
         if user is None or user.present:
             yield from _problem(settings, state, name, user)
@@ -97,18 +135,24 @@ def problems(settings: Settings, state: HostState) -> t.Iterator[str]:
 
 def _problem(settings: Settings, state: HostState, name: str, user: User | None) -> t.Iterator[str]:
     file = state.credentials.get(name)
-    credential = f"the credential of {name} on {state.hostname}, {_oath.credential_path(name)},"
+    where = f"the credential of {name} on {state.hostname}, {_backends.credential_path(state.backend, name)},"
     if file is None:
         if user is None and _lockout.in_scope(settings, name, state.accounts[name].groups, {name}):
             yield (
-                f"{credential} is gone, which must not let {name} off: every code is denied. Restore the file, enrol "
+                f"{where} is gone, which must not let {name} off: every code is denied. Restore the file, enrol "
                 f"{name} anew with users, or take {name} out with state: absent."
             )
         return
     try:
-        tokens = _oath.parse_credential(file.content, name)
-    except _oath.CredentialError as error:
-        yield f"{credential} {error}: every code is denied. Restore the file, or remove it and enrol {name} anew."
+        found = _backends.BACKENDS[state.backend].read(file.content, name)
+    except CredentialError as error:
+        yield f"{where} {error}: every code is denied. Restore the file, or remove it and enrol {name} anew."
         return
-    if user and not any(token.is_phone for token in tokens):
-        yield f"{credential} holds no time-based token. Add one, or remove the file and enrol {name} anew."
+    if user and not found.phone:
+        yield f"{where} holds no time-based token. Add one, or remove the file and enrol {name} anew."
+        return
+    if is_moving(settings, state):
+        try:
+            _revised(settings, state, name)
+        except CredentialError as error:
+            yield f"{where} {error}. Remove or renew it first, or leave backend at {state.backend}."

@@ -18,7 +18,7 @@ import stat
 import time
 import typing as t
 
-from ansible_collections.fleet.auth.plugins.module_utils import _journal, _oath, _pam, _sshd
+from ansible_collections.fleet.auth.plugins.module_utils import _backends, _journal, _pam, _sshd
 from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
 from ansible_collections.fleet.auth.plugins.module_utils._state import (
     COCKPIT_DISALLOWED,
@@ -42,7 +42,6 @@ _MODULE_DIRECTORIES = (
     "/usr/lib/*/security",
     "/usr/lib64/security",
 )
-_LOCK_ENDINGS = (".lock", ".new")
 # A login holds its lock for milliseconds.
 _STALE_SECONDS = 60.0
 _NO_LOGIN = ("nologin", "false", "sync", "shutdown", "halt")
@@ -67,6 +66,12 @@ def look(settings: Settings, run: Run) -> HostState:
     sshd_texts = {path: file.content for path, file in files.items() if path.startswith(_sshd.CONFIG)}
     sshd_of, sshd_error, connection_sshd = _sshd_views(settings, run, people, groups, sshd_texts, session)
     passwords = _usable_passwords()
+    kept = {name: _credentials(one) for name, one in _backends.BACKENDS.items()}
+    switch = files.get(_pam.SWITCH)
+    backend = _backends.in_use(
+        switch.content if switch else None, [name for name in kept if kept[name]], settings.backend
+    )
+    release, family = _os_release(settings.backend)
     return HostState(
         hostname=os.uname().nodename,
         files=files,
@@ -81,15 +86,17 @@ def look(settings: Settings, run: Run) -> HostState:
             )
             for name, entry in people.items()
         },
-        credentials=_credentials(),
+        credentials=kept[backend],
+        backend=backend,
         groups=frozenset(filter(_group_exists, settings.scope_groups)),
         time_sync=sync_status(run, settings.time_sync.max_error_seconds) if settings.enabled else None,
         sshd_error=sshd_error,
         connection=session,
         connection_sshd=connection_sshd,
         sudo_asks_connection=session is not None and "sudo" in settings.services and _sudo_asks(run, session.user),
-        code_module=_code_module(),
-        os_family=_os_family(),
+        code_modules=_code_modules(),
+        release=release,
+        os_family=family,
         has_systemd=os.path.isdir(_journal.SYSTEMD),
         pending=os.path.exists(_journal.PATH),
         stale_locks=tuple(sorted(filter(_is_stale, _lock_files()))),
@@ -177,22 +184,22 @@ def _files() -> dict[str, FileState]:
     return {path: file for path, file in found.items() if file is not None}
 
 
-def _credentials() -> dict[str, FileState]:
+def _credentials(backend: _backends.Backend) -> dict[str, FileState]:
     try:
-        names = os.listdir(_oath.DIRECTORY)
+        names = os.listdir(backend.DIRECTORY)
     except FileNotFoundError:
         return {}
-    names = [name for name in names if not name.startswith(".") and not name.endswith(_LOCK_ENDINGS)]
-    found = {name: read_file(_oath.credential_path(name)) for name in names}
+    names = [name for name in names if not name.startswith(".") and not name.endswith(backend.LEFT_BEHIND)]
+    found = {name: read_file(f"{backend.DIRECTORY}/{name}") for name in names}
     return {name: file for name, file in found.items() if file is not None}
 
 
 def _lock_files() -> list[str]:
-    return [path for ending in _LOCK_ENDINGS for path in glob.glob(f"{_oath.DIRECTORY}/*{ending}")]
+    return [path for pattern in _backends.LEFT_BEHIND for path in glob.glob(pattern)]
 
 
 def _is_stale(path: str) -> bool:
-    """Whether pam_oath left this behind: it is old, and no process holds the lock that pam_oath takes on it."""
+    """Whether a login left this behind: it is old, and no process holds the lock that pam_oath takes on it."""
     try:
         with open(path, "rb+") as file:
             if time.time() - os.fstat(file.fileno()).st_mtime < _STALE_SECONDS:
@@ -334,22 +341,23 @@ def _process(pid: int) -> _Process | None:
     )
 
 
-def _code_module() -> bytes | None:
-    for directory in _MODULE_DIRECTORIES:
-        for path in glob.glob(f"{directory}/{_oath.MODULE}"):
+def _code_modules() -> dict[str, bytes]:
+    found = {}
+    for name, backend in _backends.BACKENDS.items():
+        for path in [path for place in _MODULE_DIRECTORIES for path in glob.glob(f"{place}/{backend.MODULE}")][:1]:
             with open(path, "rb") as file:
-                return file.read()
-    return None
+                found[name] = file.read()
+    return found
 
 
-def _os_family() -> str:
+def _os_release(backend: str) -> tuple[tuple[str, str], str]:
+    """The ID and VERSION_ID of os-release(5), and the family by which the backend's packages are named."""
     file = read_file("/etc/os-release")
-    words: list[str] = []
-    for line in (file.content if file else "").splitlines():
-        name, _equals, value = line.partition("=")
-        if name in ("ID", "ID_LIKE"):
-            words += value.strip("\"'").split()
-    return next((family for family in _oath.PACKAGES if family in words), "debian")
+    lines = (line.partition("=") for line in (file.content if file else "").splitlines())
+    told = {name: value.strip("\"'") for name, _equals, value in lines}
+    words = [told.get("ID", ""), *told.get("ID_LIKE", "").split()]
+    family = next((family for family in _backends.BACKENDS[backend].PACKAGES if family in words), "debian")
+    return (told.get("ID", ""), told.get("VERSION_ID", "")), family
 
 
 def _mtime(path: str) -> float | None:

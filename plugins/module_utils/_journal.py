@@ -18,10 +18,11 @@ import re
 import shlex
 import typing as t
 
-from ansible_collections.fleet.auth.plugins.module_utils import _pam, _recovery
+from ansible_collections.fleet.auth.plugins.module_utils import _backends, _pam, _recovery
 
 PATH = _recovery.JOURNAL
 LOCK = _recovery.LOCK
+LOCK_TEXT = _recovery.LOCK_TEXT
 TIMER = _recovery.TIMER
 BOOT_UNIT = _recovery.BOOT_UNIT
 BOOT_LINK = _recovery.BOOT_LINK
@@ -52,7 +53,7 @@ uncreate() {
 
 # unenrol NEW PATH: the same for a credential, which stays if somebody has logged in with it
 unenrol() {
-    if [ ! -e "$1" ] && ! grep -qE '^[^#[:space:]]+[[:space:]]+([^[:space:]]+[[:space:]]+){3}' "$2" 2>/dev/null; then
+    if [ ! -e "$1" ] && ! grep -qsE "$used" "$2"; then
         rm -f "$2" || give_up
     fi
 }
@@ -110,6 +111,7 @@ def render(undos: t.Sequence[Undo], token: str, made: float) -> str:
 token={token}
 {_recovery.SHELL_PRELUDE}
 tally={_pam.TALLY_DIRECTORY}
+used='{_backends.USED}'
 
 say() {{
     told=yes

@@ -20,35 +20,52 @@ key stays. pam_oath keeps comments, so one in front of a token says what that is
 from __future__ import annotations
 
 import functools
-import hashlib
-import hmac
 import re
-import struct
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings, User
+from ansible_collections.fleet.auth.plugins.module_utils._codes import (
+    KEY_BYTES,
+    LONG_AGO,
+    RECOVERY_CODES,
+    App,
+    Clock,
+    Credential,
+    CredentialError,
+    MakeKey,
+    hotp,
+    step_of,
+)
+from ansible_collections.fleet.auth.plugins.module_utils._settings import WINDOW, Settings, User
 
 DIRECTORY = "/etc/oath"
 MODULE = "pam_oath.so"
 PACKAGES = {"debian": "libpam-oath", "rhel": "pam_oath", "suse": "pam_oath"}
-# Releases of pam_oath that do not know this placeholder (before 2.6.7) deny every code.
-REQUIRED_IN_MODULE = b"${USER}"
+LONGEST_KEY = 32
+MODES: tuple[int, ...] = (0o600,)
+LOCK = ".lock"
+LEFT_BEHIND: tuple[str, ...] = (LOCK, ".new")
+USED = "^HOTP[^[:space:]]*[[:space:]]+([^[:space:]]+[[:space:]]+){3}"
+PASSES = "^# fleet[.]auth pass="
+# The label of a pass and its token are two lines. A login adds three fields to the four of a token.
+END_PASSES = """\
+/^# fleet[.]auth pass=/ {
+    label = $0
+    over = substr($0, index($0, "=") + 1) <= now
+    if (getline <= 0 || over || split($0, fields, /[ \t]+/) > 4) next
+    print label
+}
+{ print }
+"""
 
+# By ID and VERSION_ID of os-release(5).
+_TOO_OLD = {("debian", "11"): "Debian 11"}
 _TYPE = re.compile(r"HOTP(?:/(?:E|T(?P<interval>30|60))(?:/(?P<digits>[678]))?)?")
 _FIELD = re.compile(r"[^ \t\r]+")
 _HISTORY = re.compile(r"[0-9]{1,19} [0-9]+ [0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}L")
 _LABEL = re.compile(r"# fleet\.auth (renewal|device|recovery-codes|pass)=(\S+)")
-KEY_BYTES = 20
-"""How long the keys are that a host makes: as long as the hash of RFC 4226; section 4, R6."""
-RECOVERY_CODES = 10
-"""How many recovery codes a set has."""
-# strftime format of the last field of a line.
-LAST_USED = "%Y-%m-%dT%H:%M:%SL"
-
-
-class CredentialError(ValueError):
-    """A credential file that pam_oath would not read as it is meant. The text names the line, never the key."""
+# What stands beside a used code where nobody knows when that was; pam_oath does not look at it.
+_SOME_TIME = "1970-01-01T00:00:00L"
 
 
 class CodeRules(t.NamedTuple):
@@ -56,13 +73,6 @@ class CodeRules(t.NamedTuple):
 
     window: int
     digits: int
-
-
-class Clock(t.NamedTuple):
-    """A moment, as seconds since the epoch and as the local time that liboath writes beside a used code."""
-
-    seconds: float
-    local: str
 
 
 @dataclass(frozen=True)
@@ -110,14 +120,27 @@ class Token:
         return label + " ".join(fields)
 
 
-def credential_path(user: str) -> str:
-    """Where this user's credential file is."""
-    return f"{DIRECTORY}/{user}"
-
-
 def pam_line(settings: Settings) -> str:
     """The module of the code step with its arguments; pam_oath(8)."""
     return f"{MODULE} usersfile={DIRECTORY}/${{USER}} window={settings.window} digits={settings.otp_digits}"
+
+
+def unfit(module: bytes | None, release: tuple[str, str]) -> str | None:
+    """Releases before 2.6.7 do not know ${USER}, and deny every code."""
+    if release in _TOO_OLD:
+        return f"{_TOO_OLD[release]} has a {MODULE} that does not know usersfile=…/${{USER}}, and would deny every code"
+    if module is not None and b"${USER}" not in module:
+        return (
+            f"{MODULE} does not know usersfile=…/${{USER}}, and would deny every code; install oath-toolkit 2.6.7 or "
+            "later"
+        )
+    return None
+
+
+def code_length(switch: str) -> int | None:
+    """How long codes are by the text that holds the PAM line; None where no code is asked for."""
+    rules = code_rules(switch)
+    return rules.digits if rules else None
 
 
 def code_rules(switch: str) -> CodeRules | None:
@@ -139,10 +162,59 @@ def parse_credential(text: str, user: str) -> tuple[Token, ...]:
     return tokens
 
 
-def revise(text: str | None, wanted: User, interval: int, make_key: t.Callable[[int], bytes]) -> str:
-    """Bring a credential file to what is wanted of this user; `text` is None where there is no file yet.
+@functools.lru_cache(maxsize=None)
+def read(text: str, user: str, now: float | None = None) -> Credential:
+    """What a credential file says; `now`, in seconds since the epoch, matters to who wants to know of used codes.
 
-    `make_key` makes a key of so many bytes, for who has none and is given none.
+    Raises CredentialError.
+    """
+    tokens = parse_credential(text, user)
+    return Credential(
+        apps=tuple(
+            App(token.name if token.label == "device" else "", token.key, token.interval, _used(token, now))
+            for token in tokens
+            if token.is_device
+        ),
+        renewal=next((token.name for token in tokens if token.label == "renewal"), ""),
+        recovery_set=next((token.name for token in tokens if token.label == "recovery-codes"), ""),
+        recovery_codes_left=sum(len(one.recovery_codes_left) for one in tokens if one.label == "recovery-codes"),
+        pass_until=next((token.name for token in tokens if token.label == "pass"), None),
+    )
+
+
+def _used(token: Token, now: float | None) -> tuple[int, ...]:
+    """The steps of which no code is right any more: that of the last code, and those before it."""
+    if token.last_code is None:
+        return ()
+    last = None
+    if token.interval is not None and now is not None:
+        step, most = int(now) // token.interval, WINDOW[1]
+        last = step_of(token.key, range(max(0, step - most), step + most + 1), token.last_code)
+    return (LONG_AGO,) if last is None else tuple(range(max(0, last - 2 * WINDOW[1]), last + 1))
+
+
+def render(credential: Credential, user: str, settings: Settings, make_key: MakeKey) -> str:
+    """A file that says what a credential of another backend does; recovery codes are new. Raises CredentialError."""
+    del settings
+    tokens = []
+    for app in credential.apps:
+        if app.interval is None or not _TYPE.fullmatch(f"HOTP/T{app.interval}"):
+            raise CredentialError(f"has codes for {app.interval} seconds, and pam_oath can do 30 and 60")
+        if len(app.key) > LONGEST_KEY:
+            raise CredentialError(f"has a key of {len(app.key)} bytes, and pam_oath reads {LONGEST_KEY}")
+        label, name = ("device", app.name) if app.name else ("renewal" * bool(credential.renewal), credential.renewal)
+        token = Token(user, app.key, app.interval, label=label, name=name)
+        if app.used:
+            token = replace(token, last_code=hotp(app.key, max(app.used), 6), last_used=_SOME_TIME)
+        tokens.append(token)
+    if credential.recovery_set:
+        new = Token(user, make_key(KEY_BYTES), None, label="recovery-codes", name=credential.recovery_set)
+        tokens.append(new)
+    return "".join(token.render() + "\n" for token in tokens)
+
+
+def revise(text: str | None, wanted: User, settings: Settings, make_key: MakeKey) -> str:
+    """Bring a credential file to what is wanted of this user; `text` is None where there is no file yet.
 
     What is right already stays as it is, byte for byte, and so does every token that is not named. A key that stays
     keeps its history, also where its interval changes; the PAM line says how long codes are. Raises CredentialError.
@@ -150,10 +222,10 @@ def revise(text: str | None, wanted: User, interval: int, make_key: t.Callable[[
 
     def brought_to(token: Token | None, key: bytes | None, due: bool = False) -> Token:
         if token is None:
-            return Token(wanted.name, key or make_key(KEY_BYTES), interval)
+            return Token(wanted.name, key or make_key(KEY_BYTES), settings.interval)
         if key not in (None, token.key) or (due and key is None):
             token = replace(token, key=key or make_key(KEY_BYTES), counter=0, last_code=None, last_used=None)
-        return replace(token, interval=interval, digits=None)
+        return replace(token, interval=settings.interval, digits=None)
 
     parts = [_Part("", None)] if text is None else _parts(text, wanted.name)
     phone = next((part.token for part in parts if part.token and part.token.is_phone), None)
@@ -173,11 +245,32 @@ def revise(text: str | None, wanted: User, interval: int, make_key: t.Callable[[
     return _text(parts)
 
 
+def adjust(text: str, settings: Settings) -> str:
+    """A credential of somebody whom nobody named is none of the settings' business."""
+    del settings
+    return text
+
+
 def with_pass(text: str, user: str, key: bytes, until: str) -> str:
     """Give a user a pass, in the place of the last one: the first code of an event-based token."""
     parts = _parts(text, user)
     _put(parts, _find(parts, "pass"), Token(user, key, None, label="pass", name=until))
     return _text(parts)
+
+
+def pass_code(key: bytes, digits: int) -> str:
+    """The code of a pass that was given with this key."""
+    return hotp(key, 0, digits)
+
+
+def recovery_codes(text: str, user: str, digits: int) -> list[tuple[int, str]]:
+    """The recovery codes that have not been used, in their order, each with its number from 1."""
+    return [
+        (counter + 1, hotp(token.key, counter, digits))
+        for token in parse_credential(text, user)
+        if token.label == "recovery-codes"
+        for counter in token.recovery_codes_left
+    ]
 
 
 class _Part(t.NamedTuple):
@@ -220,21 +313,14 @@ def _put(parts: list[_Part], old: Token | None, new: Token | None) -> None:
         parts[place : place + 1] = made
 
 
-def hotp(key: bytes, counter: int, digits: int) -> str:
-    """The code of a counter (RFC 4226, section 5.3), `digits` characters long."""
-    digest = hmac.new(key, struct.pack(">Q", counter), hashlib.sha1).digest()
-    offset = digest[-1] & 0x0F
-    number = struct.unpack(">I", digest[offset : offset + 4])[0] & 0x7FFF_FFFF
-    return str(number % 10**digits).zfill(digits)
-
-
-def use_code(text: str, user: str, code: str, rules: CodeRules, clock: Clock) -> str | None:
+def use_code(text: str, user: str, code: str, switch: str, clock: Clock) -> str | None:
     """Take a code as a login would: the file with the code used up, or None where the code is not right.
 
     As in liboath, a time-based code is right within `window` steps before and after now unless it, or a later one,
     was used; an event-based code is right up to `window` steps after the last one that was used.
     """
-    if len(code) != rules.digits or not code.isascii() or not code.isdigit():
+    rules = code_rules(switch)
+    if rules is None or len(code) != rules.digits or not code.isascii() or not code.isdigit():
         return None
     parts = _parts(text, user)
     for token in [part.token for part in parts if part.token]:
@@ -249,19 +335,15 @@ def _matching_counter(token: Token, code: str, window: int, now: float) -> int |
     """The counter to keep with a right code: the event that it stands for. In a time-based token it means nothing."""
     if token.interval is None:
         first = token.counter if token.last_code is None else token.counter + 1
-        return _step_of(token.key, range(first, token.counter + window + 1), code)
+        return step_of(token.key, range(first, token.counter + window + 1), code)
     step = int(now) // token.interval
     steps = range(max(0, step - window), step + window + 1)
-    found = _step_of(token.key, steps, code)
+    found = step_of(token.key, steps, code)
     if found is None:
         return None
     # The last code may be of another length, from before a change of it.
-    used = _step_of(token.key, steps, token.last_code) if token.last_code else None
+    used = step_of(token.key, steps, token.last_code) if token.last_code else None
     return None if used is not None and used >= found else token.counter
-
-
-def _step_of(key: bytes, steps: t.Iterable[int], code: str) -> int | None:
-    return next((step for step in steps if hmac.compare_digest(hotp(key, step, len(code)), code)), None)
 
 
 def _parse_line(line: str, number: int, user: str) -> Token:
@@ -277,8 +359,8 @@ def _parse_line(line: str, number: int, user: str) -> Token:
         key = bytes.fromhex(fields[3])
     except ValueError:
         key = b""
-    if not 1 <= len(key) <= 32:
-        raise CredentialError(f"line {number} has no hexadecimal key of 1 to 32 bytes")
+    if not 1 <= len(key) <= LONGEST_KEY:
+        raise CredentialError(f"line {number} has no hexadecimal key of 1 to {LONGEST_KEY} bytes")
     interval, digits = kind.group("interval"), kind.group("digits")
     token = Token(
         user=user,

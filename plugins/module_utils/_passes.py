@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.fleet.auth.plugins.module_utils import _oath, _recovery
+from ansible_collections.fleet.auth.plugins.module_utils import _backends, _recovery
 
 HOURS = (1, 24)
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
@@ -17,6 +17,18 @@ SCRIPT = "/usr/libexec/fleet-auth-end-passes"
 _SERVICE = "fleet-auth-passes.service"
 _UNITS = "/etc/systemd/system"
 
+_END_PASSES = "".join(
+    f"""\
+for path in {backend.DIRECTORY}/*; do
+    case $path in
+    {" | ".join(f"*{ending}" for ending in backend.LEFT_BEHIND)}) ;;
+    *) [ ! -f "$path" ] || end_pass "$path" '{backend.LOCK}' '{backend.PASSES}' '{backend.END_PASSES}' ;;
+    esac
+done
+"""
+    for backend in _backends.BACKENDS.values()
+)
+
 # Runs of the playbooks wait for it, or it for them. Where a login holds a lock, the next minute will do.
 SCRIPT_TEXT = f"""\
 #!/bin/sh
@@ -25,45 +37,23 @@ SCRIPT_TEXT = f"""\
 umask 077
 now=$(date -u +{TIME_FORMAT})
 
-has_pass() {{
-    grep -q '^# fleet[.]auth pass=' "$1"
-}}
-
-# The label of a pass and its token are two lines. A login adds three fields to the four of a token.
-without_ended() {{
-    awk -F= -v now="$now" '
-        /^# fleet[.]auth pass=/ {{
-            label = $0
-            over = $2 <= now
-            if (getline <= 0 || over || split($0, fields, /[ \t]+/) > 4) next
-            print label
-        }}
-        {{ print }}
-    ' "$1"
-}}
-
+# end_pass CREDENTIAL ENDING PATTERN PROGRAM: a lock's name has that ending, the first line of a pass is like PATTERN,
+# and PROGRAM leaves out a pass that has ended
 end_pass() {{
-    credential={_oath.DIRECTORY}/$1
-    ready={_oath.DIRECTORY}/.$1.fleet-auth-pass
-    has_pass "$credential" || return 0
-    if echo fleet.auth >"$ready" && ln "$ready" "$credential.lock"; then
-        without_ended "$credential" >"$ready.new" && mv -f "$ready.new" "$credential"
-        rm -f "$credential.lock"
+    ready=${{1%/*}}/.${{1##*/}}.fleet-auth-pass
+    grep -q "$3" "$1" || return 0
+    if echo {_recovery.LOCK_TEXT} >"$ready" && ln "$ready" "$1$2"; then
+        awk -v now="$now" "$4" "$1" >"$ready.new" && mv -f "$ready.new" "$1"
+        rm -f "$1$2"
     fi
     rm -f "$ready" "$ready.new"
-    ! has_pass "$credential" || left=yes
+    ! grep -q "$3" "$1" || left=yes
 }}
 
 take_turns
 free_credentials
 left=no
-for path in {_oath.DIRECTORY}/*; do
-    case $path in
-    *.lock | *.new) ;;
-    *) [ ! -f "$path" ] || end_pass "${{path##*/}}" ;;
-    esac
-done
-if [ "$left" = no ]; then
+{_END_PASSES}if [ "$left" = no ]; then
     systemctl disable --quiet --now {TIMER}
     rm -f {_UNITS}/{TIMER} {_UNITS}/{_SERVICE} {SCRIPT}
 fi

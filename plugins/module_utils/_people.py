@@ -11,7 +11,15 @@ import secrets
 import time
 import typing as t
 
-from ansible_collections.fleet.auth.plugins.module_utils import _apply, _host, _journal, _oath, _pam, _passes
+from ansible_collections.fleet.auth.plugins.module_utils import _apply, _backends, _host, _journal, _pam, _passes
+from ansible_collections.fleet.auth.plugins.module_utils._codes import (
+    KEY_BYTES,
+    LAST_USED,
+    App,
+    Clock,
+    Credential,
+    CredentialError,
+)
 from ansible_collections.fleet.auth.plugins.module_utils._converge import actions_of, require_root
 from ansible_collections.fleet.auth.plugins.module_utils._settings import encode_secret
 
@@ -19,26 +27,40 @@ if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 
+class _Kept(t.NamedTuple):
+    """A credential of this host, in the backend that keeps it."""
+
+    backend: _backends.Backend
+    path: str
+    text: str
+    says: Credential
+
+    def rewrite(self, rewrite: t.Callable[[str], str | None]) -> bool:
+        """Change the file between two logins; see `_apply`."""
+        return _apply.rewrite_credential(self.path, self.path + self.backend.LOCK, rewrite)
+
+
 def verify(module: AnsibleModule) -> None:
     """Say whether a code is right, and use it up."""
     require_root(module)
     user, code, host = module.params["user"], module.params["code"], os.uname().nodename
-    rules = _rules()
-    if rules is None:
+    switch = _switch()
+    digits = _code_length(switch)
+    if digits is None:
         module.fail_json(
             msg=f"Two-factor login is off on {host}: there is nothing to check a code against. Enable it first."
         )
-    _tokens(module, user)
+    kept = _kept(module, user, switch)
     now = time.time()
-    clock = _oath.Clock(now, time.strftime(_oath.LAST_USED, time.localtime(now)))
+    clock = Clock(now, time.strftime(LAST_USED, time.localtime(now)))
 
     def use(text: str) -> str | None:
-        used = _oath.use_code(text, user, code, rules, clock)
+        used = kept.backend.use_code(text, user, code, switch, clock)
         return text if used and module.check_mode else used
 
     try:
         with _apply.exclusive():
-            valid = _apply.rewrite_credential(_oath.credential_path(user), use)
+            valid = kept.rewrite(use)
     except (_apply.ApplyError, OSError) as error:
         module.fail_json(msg=f"The code of {user} cannot be checked on {host}: {error}")
     module.exit_json(changed=valid and not module.check_mode, valid=valid)
@@ -51,13 +73,14 @@ def give_pass(module: AnsibleModule) -> None:
     low, high = _passes.HOURS
     if not low <= hours <= high:
         module.fail_json(msg=f"hours is {hours}; a pass lasts from {low} to {high}. Nothing was changed.")
-    rules = _rules()
-    if rules is None:
+    switch = _switch()
+    digits = _code_length(switch)
+    if digits is None:
         module.fail_json(msg=f"Two-factor login is off on {host}: {user} needs no pass.")
-    _tokens(module, user)
+    kept = _kept(module, user, switch)
     if not os.path.isdir(_journal.SYSTEMD):
         module.fail_json(msg=f"systemd does not run on {host}, so nothing would end the pass of {user}.")
-    key = secrets.token_bytes(_oath.KEY_BYTES)
+    key = secrets.token_bytes(KEY_BYTES)
     until = time.strftime(_passes.TIME_FORMAT, time.gmtime(time.time() + hours * 3600))
     if module.check_mode:
         module.exit_json(changed=True, until=until)
@@ -65,63 +88,65 @@ def give_pass(module: AnsibleModule) -> None:
         with _apply.exclusive():
             # What ends a pass comes first: without one it goes by itself.
             _apply.start_timer(_passes.TIMER, _passes.FILES, actions_of(module))
-            _apply.rewrite_credential(_oath.credential_path(user), lambda text: _oath.with_pass(text, user, key, until))
+            kept.rewrite(lambda text: kept.backend.with_pass(text, user, key, until))
     except (_apply.ApplyError, OSError) as error:
         module.fail_json(msg=f"{user} got no pass on {host}: {error}")
-    module.exit_json(changed=True, code=_oath.hotp(key, 0, rules.digits), until=until)
+    module.exit_json(changed=True, code=kept.backend.pass_code(key, digits), until=until)
 
 
 def enrolments(module: AnsibleModule) -> None:
     """Return secrets. The only way by which they leave a host."""
     require_root(module)
     found: list[dict[str, t.Any]] = []
-    rules = _rules()
+    switch = _switch()
+    digits = _code_length(switch)
     for user in module.params["users"]:
-        tokens = _tokens(module, user)
-        phone = next((token for token in tokens if token.is_phone), None)
+        kept = _kept(module, user, switch)
+        phone = kept.says.phone
         if phone is None:
             module.fail_json(msg=f"{user} has no time-based token on {os.uname().nodename}.")
-        devices = [phone, *(token for token in tokens if token.label == "device")]
-        found += (_enrolment(device, tokens, rules) for device in devices)
+        codes = kept.backend.recovery_codes(kept.text, user, digits) if digits else ()
+        further = (app for app in kept.says.apps if app.name)
+        found += [_enrolment(user, phone, digits, codes), *(_enrolment(user, app, digits) for app in further)]
     module.exit_json(changed=False, enrolments=found)
 
 
-def _enrolment(device: _oath.Token, tokens: t.Sequence[_oath.Token], rules: _oath.CodeRules | None) -> dict[str, t.Any]:
-    enrolment: dict[str, t.Any] = {
-        "user": device.user,
-        "device": device.name if device.label == "device" else "",
-        "secret": encode_secret(device.key),
-        "interval": device.interval,
-        "digits": None,
-        "recovery_codes": [],
+def _enrolment(user: str, app: App, digits: int | None, codes: t.Iterable[tuple[int, str]] = ()) -> dict[str, t.Any]:
+    return {
+        "user": user,
+        "device": app.name,
+        "secret": encode_secret(app.key),
+        "interval": app.interval,
+        "digits": digits,
+        "recovery_codes": [{"number": number, "code": code} for number, code in codes],
     }
-    if rules:
-        enrolment["digits"] = rules.digits
-    if rules and device.is_phone:
-        enrolment["recovery_codes"] = [
-            {"number": counter + 1, "code": _oath.hotp(token.key, counter, rules.digits)}
-            for token in tokens
-            if token.label == "recovery-codes"
-            for counter in token.recovery_codes_left
-        ]
-    return enrolment
 
 
-def _rules() -> _oath.CodeRules | None:
-    switch = _host.read_file(_pam.SWITCH)
-    return _oath.code_rules(switch.content) if switch else None
+def _switch() -> str:
+    file = _host.read_file(_pam.SWITCH)
+    return file.content if file else ""
 
 
-def _tokens(module: AnsibleModule, user: str) -> tuple[_oath.Token, ...]:
-    path, host = _oath.credential_path(os.path.basename(user)), os.uname().nodename
+def _code_length(switch: str) -> int | None:
+    """How long codes are; None while nobody is asked for one."""
+    asking = _backends.asking(switch)
+    return _backends.BACKENDS[asking].code_length(switch) if asking else None
+
+
+def _kept(module: AnsibleModule, user: str, switch: str) -> _Kept:
+    """A user's credential, in the backend that is asked; while none is, in any."""
+    name, host = os.path.basename(user), os.uname().nodename
+    paths = {one: _backends.credential_path(one, name) for one in _backends.BACKENDS}
+    chosen = _backends.in_use(switch, list(filter(lambda one: os.path.isfile(paths[one]), paths)), next(iter(paths)))
+    backend, path = _backends.BACKENDS[chosen], paths[chosen]
     file = _host.read_file(path)
     if file is None:
         module.fail_json(
             msg=f"{user} has no credential on {host}. Enrol {user} with the option users of fleet.auth.twofactor."
         )
     try:
-        return _oath.parse_credential(file.content, user)
-    except _oath.CredentialError as error:
+        return _Kept(backend, path, file.content, backend.read(file.content, user))
+    except CredentialError as error:
         module.fail_json(
             msg=f"The credential of {user} on {host}, {path}, {error}. Restore it, or remove it and enrol anew."
         )

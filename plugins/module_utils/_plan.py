@@ -15,9 +15,9 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.fleet.auth.plugins.module_utils import (
+    _backends,
     _credentials,
     _lockout,
-    _oath,
     _pam,
     _preflight,
     _recovery,
@@ -97,6 +97,8 @@ class _Enable:
         self.stranger = stranger
         self.refusals: list[str] = []
         self.changes = _Changes(state)
+        self.backend = _backends.BACKENDS[settings.backend]
+        self.is_moving = _credentials.is_moving(settings, state)
         self.was_active = state.asks_for_code
         self.old_switch = state.text(_pam.SWITCH)
         self.old_services = state.protected_services
@@ -109,7 +111,7 @@ class _Enable:
 
     def plan(self) -> Plan:
         settings, state = self.settings, self.state
-        missing = () if state.code_module is not None else (_oath.PACKAGES[state.os_family],)
+        missing = () if settings.backend in state.code_modules else (self.backend.PACKAGES[state.os_family],)
         self.refusals += _preflight.host(settings, state)
         self.refusals += _preflight.accounts(settings, state, self.enrolled)
         texts = self._protected_texts()
@@ -201,6 +203,7 @@ class _Enable:
         if ssh and any(do.text(path) != text for path, text in self._policy().items()):
             # Whoever enters or leaves the scope is sent to PAM for as long as PAM may ask.
             self._write_drop_in(_sshd.both(drop_in, old_drop_in) if old_drop_in not in (None, drop_in) else drop_in)
+        self._move()
         self._write_policy(leaving if self.was_active else [])
         if ssh:
             self._write_drop_in(drop_in)
@@ -217,7 +220,7 @@ class _Enable:
         settings, policy = self.settings, {}
         if settings.exempt_addresses:
             policy[_pam.EXEMPT_ORIGINS + suffix] = _pam.exempt_origins(settings)
-        switch = _pam.switch(settings, self.enrolled, _oath.pam_line(settings), suffix)
+        switch = _pam.switch(settings, self.enrolled, self.backend.pam_line(settings), suffix)
         policy[_pam.SWITCH] = _pam.except_services(switch, leaving) if leaving else switch
         return policy
 
@@ -234,7 +237,8 @@ class _Enable:
     def _prepare(self, texts: t.Mapping[str, str]) -> None:
         do = self.changes
         for path in OWN_DIRECTORIES:
-            do.directory(path)
+            if path == self.backend.DIRECTORY or path not in _backends.DIRECTORIES:
+                do.directory(path)
         self._enrol()
         for path, (text, mode) in _pam.helpers(texts.values()).items():
             do.write(path, text, mode)
@@ -250,21 +254,38 @@ class _Enable:
         for path in (_pam.EXEMPT_ORIGINS, _pam.EXEMPT_ORIGINS + _pam.NEXT):
             if path not in policy:
                 do.remove(path)
-        for user in self.settings.users:
-            if not user.present and user.name in self.state.credentials:
-                do.changes.append(Remove(_oath.credential_path(user.name)))
+        gone = {user.name for user in self.settings.users if not user.present} & set(self.state.credentials)
+        if self.is_moving:
+            gone |= set(self.revised) & set(self.state.credentials)
+        for name in sorted(gone):
+            do.changes.append(Remove(_backends.credential_path(self.state.backend, name)))
+        if self.is_moving and gone == set(self.state.credentials):
+            do.remove(_backends.BACKENDS[self.state.backend].DIRECTORY)
 
     def _enrol(self) -> None:
         settings, state = self.settings, self.state
         self.to_enrol += _credentials.with_other_codes(settings, state, self.revised)
-        for user in settings.users:
-            if not user.present:
-                continue
-            file, text = state.credentials.get(user.name), self.revised[user.name]
-            if file != FileState(text, 0o600):
-                self.changes.changes.append(Enrol(user, settings.interval, new=file is None))
-            if _credentials.has_new_key(state, user.name, text):
-                self.to_enrol.append(user.name)
+        for name, text in self.revised.items():
+            file = state.credentials.get(name)
+            if file is None or not (self.is_moving or self._is_right(name, file, text)):
+                self._make(name, text, new=file is None)
+            if _credentials.has_new_key(settings, state, name, text):
+                self.to_enrol.append(name)
+
+    def _is_right(self, name: str, file: FileState, text: str) -> bool:
+        if self.settings.user(name) is None:
+            return file.content == text
+        return any(file == FileState(text, mode) for mode in self.backend.MODES)
+
+    def _move(self) -> None:
+        """Bring the credentials into the backend that is asked next; the other one is asked until then."""
+        for name, text in self.revised.items():
+            if self.is_moving and name in self.state.credentials:
+                self._make(name, text, source=self.state.backend)
+
+    def _make(self, name: str, text: str, **how: t.Any) -> None:
+        interval = _credentials.interval(self.settings, name, text)
+        self.changes.changes.append(Enrol(name, self.settings, interval, now=self.state.now, **how))
 
     def _write_drop_in(self, text: str) -> None:
         before = len(self.changes.changes)
@@ -321,15 +342,16 @@ class _Disable:
                 refusals.append(f"on {self.state.hostname}, {error}")
         for path in OWN_FILES:
             do.remove(path)
-        kept = set(self.state.credentials)
+        kept, directory = set(self.state.credentials), _backends.BACKENDS[self.state.backend].DIRECTORY
         if self.settings.purge_credentials:
             for user in sorted(self.state.credentials):
-                if _credentials.tokens(self.state, user):
+                path = _backends.credential_path(self.state.backend, user)
+                if _credentials.credential(self.state, user):
                     kept.remove(user)
-                    do.changes.append(Remove(_oath.credential_path(user)))
+                    do.changes.append(Remove(path))
                 else:
-                    warnings.append(f"{_oath.credential_path(user)} is not a credential of {user}; it was left alone.")
+                    warnings.append(f"{path} is not a credential of {user}; it was left alone.")
         for path in sorted(OWN_DIRECTORIES, reverse=True):
-            if path != _oath.DIRECTORY or not kept:
+            if path not in _backends.DIRECTORIES or (path == directory and not kept):
                 do.remove(path)
         return Plan(() if refusals else tuple(do.changes), tuple(refusals), tuple(warnings))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleet.auth.plugins.module_utils import _credentials, _lockout, _oath, _pam, _sshd
+from ansible_collections.fleet.auth.plugins.module_utils import _backends, _credentials, _lockout, _pam, _sshd
 from ansible_collections.fleet.auth.plugins.module_utils._changes import Expectation
 from ansible_collections.fleet.auth.plugins.module_utils._settings import CONSOLE, Settings, is_account_name
 from ansible_collections.fleet.auth.plugins.module_utils._state import HostState
@@ -25,11 +25,10 @@ def timer(settings: Settings, state: HostState) -> t.Iterator[str]:
 
 def host(settings: Settings, state: HostState) -> t.Iterator[str]:
     """What the host itself lacks, but for packages."""
-    if state.code_module is not None and _oath.REQUIRED_IN_MODULE not in state.code_module:
-        yield (
-            f"{_oath.MODULE} on {state.hostname} does not know usersfile=…/${{USER}}, and would deny every code; "
-            "install oath-toolkit 2.6.7 or later."
-        )
+    backend = _backends.BACKENDS[settings.backend]
+    unfit = backend.unfit(state.code_modules.get(settings.backend), state.release)
+    if unfit:
+        yield f"{settings.backend} is no backend for {state.hostname}: {unfit}."
     yield from timer(settings, state)
 
 
@@ -47,9 +46,10 @@ def accounts(settings: Settings, state: HostState, enrolled: t.Collection[str]) 
     if settings.scope == "enrolled":
         for name in sorted(enrolled):
             if not is_account_name(name):
+                path = _backends.credential_path(state.backend, name)
                 yield (
-                    f"{_oath.credential_path(name)!r} on {state.hostname} is the credential of a name that PAM and "
-                    "sshd cannot carry alike. Remove it, or set scope to everyone or groups."
+                    f"{path!r} on {state.hostname} is the credential of a name that PAM and sshd cannot carry alike. "
+                    "Remove it, or set scope to everyone or groups."
                 )
     yield from _credentials.problems(settings, state)
 
@@ -148,8 +148,15 @@ def enrolments(
             f"{settings.interval} seconds, and the apps of {', '.join(others)} show others. Set renew to changed to go "
             "on, and hand out their new enrolment sheets; their secrets stay."
         )
+    on_paper = _credentials.with_void_recovery_codes(settings, state, revised)
+    if on_paper and settings.renew != "changed":
+        yield (
+            f"recovery codes on {state.hostname} would be made anew by the {settings.backend} backend, and those that "
+            f"{', '.join(on_paper)} have on paper would not be right any more. Set renew to changed to go on, and hand "
+            "out their new enrolment sheets."
+        )
     for name, text in revised.items():
-        if _credentials.has_one_key_twice(name, text):
+        if _credentials.has_one_key_twice(settings, name, text):
             yield (
                 f"two devices of {name} on {state.hostname} would have one secret, and each code of it would be "
                 "right twice. Give each device a secret of its own, or none."

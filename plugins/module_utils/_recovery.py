@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.fleet.auth.plugins.module_utils import _oath, _pam, _sshd
+from ansible_collections.fleet.auth.plugins.module_utils import _backends, _pam, _sshd
 
 COMMAND = "/usr/local/sbin/twofactor-recover"
 TMPFILES = "/etc/tmpfiles.d/fleet-auth.conf"
@@ -21,7 +21,7 @@ STAGING_DIRECTORIES = (
     "/etc",
     _pam.DIRECTORY,
     _sshd.DROP_IN_DIRECTORY,
-    _oath.DIRECTORY,
+    *_backends.DIRECTORIES,
     "/etc/security",
     "/etc/tmpfiles.d",
     "/usr/local/sbin",
@@ -33,17 +33,17 @@ STAGING_DIRECTORIES = (
     "/var/lib/fleet-auth",
 )
 
-CREDENTIAL_LOCKS = f"{_oath.DIRECTORY}/*.lock"
-"""pam_oath's own are empty. One that is not was taken by a change, and is nobody's once that has come to its end."""
+CREDENTIAL_LOCKS = _backends.LOCKS
+LOCK_TEXT = "fleet.auth"
+"""The line in a lock that a change has taken, and that is nobody's once the change has come to its end."""
 
+_STALE_LOCKS = "".join(f"r! {pattern}\n" for pattern in _backends.LEFT_BEHIND)
 # tmpfiles.d(5): the tally of wrong codes has to be there for anything to be counted; pam_oath takes a lock that was
 # left behind for one in use, for ever.
 TMPFILES_RULES = f"""\
 # Managed by fleet.auth.
 d {_pam.TALLY_DIRECTORY} 0700 root root -
-r! {_oath.DIRECTORY}/*.lock
-r! {_oath.DIRECTORY}/*.new
-"""
+{_STALE_LOCKS}"""
 
 # What the shell scripts share. sshd that does not run needs no reload. A shell that cannot start a process ends at
 # once, and its own message goes where the command's would have gone.
@@ -97,8 +97,8 @@ take_turns() {{
 }}
 
 free_credentials() {{
-    for lock in {CREDENTIAL_LOCKS}; do
-        if [ -s "$lock" ]; then
+    for lock in {" ".join(CREDENTIAL_LOCKS)}; do
+        if grep -qsx {LOCK_TEXT} "$lock"; then
             rm -f "$lock" || return
         fi
     done
@@ -200,7 +200,7 @@ recover_user() {{
     if [ -e "$journal" ]; then
         /bin/sh "$journal" --now
     fi
-    if ! grep -q '^auth .* {_oath.MODULE} ' "$switch" 2>/dev/null; then
+    if ! grep -qsE '^auth .* ({"|".join(one.MODULE for one in _backends.BACKENDS.values())}) ' "$switch"; then
         if sends_people && ! passes_everyone && {{ [ ! -e "$switch" ] || [ -s "$switch" ]; }}; then
             fail "$switch is gone or damaged, and denies everyone; without --user this command lets everyone in"
         fi

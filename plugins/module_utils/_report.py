@@ -10,14 +10,15 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.fleet.auth.plugins.module_utils import (
+    _backends,
     _changes,
     _credentials,
     _lockout,
-    _oath,
     _pam,
     _sshd,
     _tally,
 )
+from ansible_collections.fleet.auth.plugins.module_utils._codes import Credential
 from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
 from ansible_collections.fleet.auth.plugins.module_utils._state import HostState
 
@@ -35,7 +36,7 @@ def enforced(settings: Settings, state: HostState) -> dict[str, bool]:
     """Whether each service that asks for the code, or shall ask for it, really does."""
     protected = state.protected_services
     wanted = (["sshd"] if settings.ssh else []) + [s for s in settings.services if state.text(_path(s)) is not None]
-    asks = state.code_module is not None and _switch_is_on(settings, state)
+    asks = _backends.asking(state.text(_pam.SWITCH)) in state.code_modules and _switch_is_on(settings, state)
     asked = set(protected) - _pam.excepted_services(state.text(_pam.SWITCH))
     return {
         service: asks and service in asked and (service != "sshd" or _sshd_sends(settings, state))
@@ -52,15 +53,16 @@ def users(settings: Settings, state: HostState) -> dict[str, dict[str, t.Any]]:
 
 
 def _user(settings: Settings, state: HostState, name: str, enrolled: t.Collection[str]) -> dict[str, t.Any]:
-    tokens, account, tally = _credentials.tokens(state, name), state.accounts.get(name), state.tallies.get(name)
+    found = _credentials.credential(state, name) or Credential(())
+    account, tally = state.accounts.get(name), state.tallies.get(name)
     return {
         "enrolled": name in enrolled,
-        "proven": _credentials.is_proven(tokens),
+        "proven": found.proven,
         "in_scope": account is not None and _lockout.in_scope(settings, name, account.groups, enrolled),
         "locked": tally is not None and _tally.locked_until(tally, settings.lockout, state.now) is not None,
-        "devices": [token.name for token in tokens if token.label == "device"],
-        "recovery_codes_left": sum(len(one.recovery_codes_left) for one in tokens if one.label == "recovery-codes"),
-        "pass_until": next((token.name for token in tokens if token.label == "pass"), None),
+        "devices": [app.name for app in found.apps if app.name],
+        "recovery_codes_left": found.recovery_codes_left,
+        "pass_until": found.pass_until,
     }
 
 
@@ -111,7 +113,7 @@ def diff(plan: _changes.Plan, state: HostState) -> list[dict[str, str]]:
             after[change.path] = f"directory, mode {change.mode:04o}\n"
         elif isinstance(change, _changes.Enrol):
             after[change.path] = (
-                f"credential of {change.user.name}, {change.interval} seconds a code; the key is not shown\n"
+                f"credential of {change.user}, {change.interval} seconds a code; the key is not shown\n"
             )
     return [
         {
@@ -127,8 +129,9 @@ def diff(plan: _changes.Plan, state: HostState) -> list[dict[str, str]]:
 
 def _shown(state: HostState, path: str) -> str:
     directory, name = path.rpartition("/")[::2]
-    if directory == _oath.DIRECTORY:
-        return f"credential of {name}; the key is not shown\n" if name in state.credentials else ""
+    if directory in _backends.DIRECTORIES:
+        kept = path == _backends.credential_path(state.backend, name) and name in state.credentials
+        return f"credential of {name}; the key is not shown\n" if kept else ""
     file = state.files.get(path)
     if file is None:
         return ""

@@ -38,16 +38,16 @@ _NOT_SERVICES = re.compile(r"common-.*|(password|system|fingerprint|smartcard)-a
 
 
 @dataclass(frozen=True)
-class Backend:
-    """What a PAM module for one-time passwords can do."""
+class Abilities:
+    """What a backend can do: lengths of codes, and intervals in seconds."""
 
     module: str
     digits: tuple[int, ...]
     intervals: tuple[int, ...]
 
 
-BACKENDS: dict[str, Backend] = {
-    "oath": Backend(module="pam_oath.so", digits=(6, 7, 8), intervals=(30, 60)),
+BACKENDS: dict[str, Abilities] = {
+    "oath": Abilities(module="pam_oath.so", digits=(6, 7, 8), intervals=(30, 60)),
 }
 
 

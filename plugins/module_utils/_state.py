@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.fleet.auth.plugins.module_utils import _oath, _pam, _recovery, _sshd
+from ansible_collections.fleet.auth.plugins.module_utils import _backends, _pam, _recovery, _sshd
 from ansible_collections.fleet.auth.plugins.module_utils._sshd import Effective
 from ansible_collections.fleet.auth.plugins.module_utils._time_sync import SyncStatus
 
@@ -28,7 +28,7 @@ OWN_DIRECTORIES = {
     "/usr/libexec/fleet-auth": 0o755,
     "/run/fleet-auth": 0o755,
     _pam.TALLY_DIRECTORY: 0o700,
-    _oath.DIRECTORY: 0o700,
+    **dict.fromkeys(_backends.DIRECTORIES, 0o700),
 }
 
 
@@ -79,7 +79,7 @@ class HostState:
     """The files that a change may concern, by path. A path that is not here does not exist."""
     accounts: t.Mapping[str, Account]
     credentials: t.Mapping[str, FileState]
-    """The credential files, by user."""
+    """The credential files of the backend, by user."""
     groups: frozenset[str]
     """Those of the settings' scope groups that exist."""
     time_sync: SyncStatus | None
@@ -91,14 +91,18 @@ class HostState:
     """What sshd makes of its configuration for the connection's account from the connection's address."""
     sudo_asks_connection: bool = False
     """Whether sudo wants the password of the connection's account; not asked where sudo is not to ask for a code."""
-    code_module: bytes | None = field(default=None, repr=False)
-    """The backend's PAM module, if it is installed."""
+    backend: str = "oath"
+    """The backend that has the credentials: the one that is asked, or while none is, the one that has any."""
+    code_modules: t.Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """The PAM modules that are installed, by backend."""
+    release: tuple[str, str] = ("", "")
+    """ID and VERSION_ID of os-release(5)."""
     has_systemd: bool = True
     """Whether systemd runs, and with it timers."""
     pending: bool = False
     """Whether a change waits to be confirmed, or died half-way."""
     stale_locks: tuple[str, ...] = ()
-    """Files that pam_oath left behind and that deny its user every code."""
+    """Files that a login left behind and that deny its user every code."""
     tallies: t.Mapping[str, bytes] = field(default_factory=dict)
     """The tallies of wrong codes, by user."""
     now: float = 0.0
@@ -109,7 +113,7 @@ class HostState:
     @property
     def asks_for_code(self) -> bool:
         """Whether the code step asks anybody for a code."""
-        return _pam.asks_for_code(self.text(_pam.SWITCH), _oath.MODULE)
+        return _backends.asking(self.text(_pam.SWITCH)) is not None
 
     @property
     def protected_services(self) -> tuple[str, ...]:

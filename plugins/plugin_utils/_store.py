@@ -21,7 +21,7 @@ from ansible.errors import AnsibleError, AnsibleLookupError
 from ansible.parsing.vault import VaultLib, VaultSecret, is_encrypted, match_secrets
 
 from ansible_collections.fleet.auth.plugins.module_utils import _files
-from ansible_collections.fleet.auth.plugins.module_utils._oath import KEY_BYTES
+from ansible_collections.fleet.auth.plugins.module_utils._codes import KEY_BYTES
 from ansible_collections.fleet.auth.plugins.module_utils._settings import decode_secret, encode_secret, is_account_name
 
 _GIVE_A_VAULT_SECRET = "Give this run one with --vault-id, --vault-password-file or --ask-vault-pass"  # noqa: S105 - words for a person

@@ -10,7 +10,7 @@ import itertools
 import typing as t
 from dataclasses import dataclass, replace
 
-from ansible_collections.fleet.auth.plugins.module_utils import _oath
+from ansible_collections.fleet.auth.plugins.module_utils import _backends
 from ansible_collections.fleet.auth.plugins.module_utils._changes import (
     Change,
     Enrol,
@@ -19,6 +19,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._changes import (
     Remove,
     Write,
 )
+from ansible_collections.fleet.auth.plugins.module_utils._codes import CredentialError
 from ansible_collections.fleet.auth.plugins.module_utils._state import FileState, HostState
 from unit import model
 from unit.builders import STRANGER, seen_by_sshd
@@ -62,16 +63,16 @@ class Machine:
         if isinstance(change, Write):
             files[change.path] = FileState(change.content, change.mode, change.uid, change.gid)
         elif isinstance(change, Enrol):
-            before = credentials.get(change.user.name)
+            before = credentials.get(change.user)
             text = change.text(before.content if before else None, lambda _bytes: RANDOM_KEY)
-            credentials[change.user.name] = FileState(text, 0o600)
+            credentials[change.user] = FileState(text, 0o600)
         elif isinstance(change, MakeDirectory):
             files[change.path] = FileState("", change.mode)
-        elif directory == _oath.DIRECTORY:
+        elif directory in _backends.DIRECTORIES:
             del credentials[name]
         else:
             assert isinstance(change, Remove)
-            assert change.path != _oath.DIRECTORY or not credentials, "somebody's credential would be lost"
+            assert change.path not in _backends.DIRECTORIES or not credentials, "somebody's credential would be lost"
             del files[change.path]
         return Machine(seen_by_sshd(replace(self.state, files=files, credentials=credentials)), self.read_by_sshd)
 
@@ -111,6 +112,7 @@ def _texts(state: HostState) -> dict[str, str]:
 
 def _can_be_read(state: HostState, user: str) -> bool:
     try:
-        return bool(_oath.parse_credential(state.credentials[user].content, user))
-    except _oath.CredentialError:
+        _backends.BACKENDS[state.backend].read(state.credentials[user].content, user)
+    except CredentialError:
         return False
+    return True

@@ -36,7 +36,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._changes import (
     Remove,
     Write,
 )
-from ansible_collections.fleet.auth.plugins.module_utils._settings import User
+from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings, User
 
 NEVER_USED = "HOTP/T30 alice - 3132333435363738393031323334353637383930\n"
 USED = NEVER_USED.rstrip() + "\t0\t755224\t2026-11-24T03:00:00L\n"
@@ -422,7 +422,8 @@ def changing(root: Root, monkeypatch: pytest.MonkeyPatch) -> Root:
     render = _journal.render
     monkeypatch.setattr(_journal, "render", lambda *steps: root.moved(render(*steps)))
     monkeypatch.setattr(_journal, "STAGING_DIRECTORIES", [str(root.at(d)) for d in _journal.STAGING_DIRECTORIES])
-    for name in ("PATH", "LOCK", "BOOT_UNIT", "BOOT_LINK", "CREDENTIAL_LOCKS", "SYSTEMD"):
+    monkeypatch.setattr(_journal, "CREDENTIAL_LOCKS", [str(root.at(lock)) for lock in _journal.CREDENTIAL_LOCKS])
+    for name in ("PATH", "LOCK", "BOOT_UNIT", "BOOT_LINK", "SYSTEMD"):
         monkeypatch.setattr(_journal, name, str(root.at(getattr(_journal, name))))
     monkeypatch.setattr(_oath, "DIRECTORY", str(root.at(_oath.DIRECTORY)))
     for name in ("chown", "fchown"):
@@ -466,8 +467,8 @@ def prepared(root: Root) -> tuple[Change, ...]:
     return (
         Remove(str(root.at("/etc/oath/bob.lock"))),
         MakeDirectory(str(root.at("/usr/libexec/fleet-auth")), 0o755),
-        Enrol(User("alice"), 60),
-        Enrol(User("bob"), 30, new=True),
+        Enrol("alice", Settings(users=(User("alice"),), interval=60), 60),
+        Enrol("bob", Settings(users=(User("bob"),)), 30, new=True),
         write("/usr/libexec/fleet-auth/helper", "helper"),
         write("/etc/pam.d/sshd", "sshd after\n"),
         write(_sshd.DROP_IN, "drop-in between\n"),
@@ -569,7 +570,7 @@ def test_code_that_cannot_be_kept_as_used_leaves_nothing_that_denies_the_next(
 
     monkeypatch.setattr(os, "rename", full)
     with pytest.raises(OSError, match="No space left"):
-        _apply.rewrite_credential(path, lambda _text: USED)
+        _apply.rewrite_credential(path, f"{path}.lock", lambda _text: USED)
     assert {file.name: file.read_text() for file in Path(path).parent.iterdir()} == {"alice": NEVER_USED}
 
 

@@ -13,22 +13,18 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from ansible_collections.fleet.auth.plugins.module_utils._codes import RECOVERY_CODES, Clock, CredentialError, hotp
 from ansible_collections.fleet.auth.plugins.module_utils._oath import (
-    RECOVERY_CODES,
-    Clock,
     CodeRules,
-    CredentialError,
     Token,
     code_rules,
-    credential_path,
-    hotp,
     pam_line,
     parse_credential,
     revise,
     use_code,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._pam import PASS_THROUGH, except_services, switch
-from ansible_collections.fleet.auth.plugins.module_utils._settings import Device, User
+from ansible_collections.fleet.auth.plugins.module_utils._settings import Device, Settings, User
 from unit.builders import KEY, OTHER_KEY, new_credential, settings, texts_of
 
 # The codes of KEY in RFC 4226, appendix D.
@@ -80,12 +76,13 @@ def codes(key: bytes, step: int, digits: int = 6, interval: int = 30) -> str:
 
 
 def use(text: str, code: str, *, window: int = 1, digits: int = 6, at: float = 0) -> str | None:
-    return use_code(text, "alice", code, CodeRules(window, digits), Clock(at, LOCAL))
+    line = pam_line(Settings(window=window, otp_digits=digits))
+    return use_code(text, "alice", code, f"auth required {line}", Clock(at, LOCAL))
 
 
 def update(text: str | None, key: bytes | None = None, interval: int = 30, **wanted: t.Any) -> str:
     """Bring a credential to what is wanted of alice; keys that the host makes are OTHER_KEY."""
-    return revise(text, User("alice", secret=key, **wanted), interval, lambda _bytes: OTHER_KEY)
+    return revise(text, User("alice", secret=key, **wanted), Settings(interval=interval), lambda _bytes: OTHER_KEY)
 
 
 class TestCode:
@@ -118,9 +115,6 @@ class TestCode:
 class TestCredential:
     def test_of_a_new_user_is_one_time_based_token_without_history(self) -> None:
         assert new_credential("alice", KEY, 60) == f"HOTP/T60 alice - {HEX}\n"
-
-    def test_is_a_file_of_the_users_own(self) -> None:
-        assert credential_path("alice") == "/etc/oath/alice"
 
     @given(st.lists(tokens(), min_size=1, max_size=4))
     def test_comes_back_from_parsing_as_it_was_rendered(self, made: list[Token]) -> None:

@@ -49,7 +49,7 @@ class TestEnforced:
         assert _report.enforced(WANTED, changed(on, _pam.SWITCH, text)) == {"sshd": False, "sudo": False}
 
     def test_is_false_of_every_service_where_the_module_is_not_installed(self, on: HostState) -> None:
-        assert _report.enforced(WANTED, replace(on, code_module=None)) == {"sshd": False, "sudo": False}
+        assert _report.enforced(WANTED, replace(on, code_modules={})) == {"sshd": False, "sudo": False}
 
     def test_is_false_of_a_service_without_the_block(self, on: HostState) -> None:
         original = host_state().text(f"{_pam.DIRECTORY}/sudo")

@@ -1,0 +1,88 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What all backends share: how codes are made (RFC 4226, RFC 6238), and what a credential says, whoever keeps it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import struct
+import typing as t
+from dataclasses import dataclass, field
+
+MakeKey = t.Callable[[int], bytes]
+"""Makes a key of so many bytes."""
+
+KEY_BYTES = 20
+"""How long the keys are that a host makes: as long as the hash of RFC 4226; section 4, R6."""
+RECOVERY_CODES = 10
+"""How many recovery codes a set has."""
+LONG_AGO = 0
+"""A step that stands for all whose codes cannot be right any more."""
+
+
+class CredentialError(ValueError):
+    """A credential that its module would not read as it is meant, or cannot hold. The text never has the key."""
+
+
+LAST_USED = "%Y-%m-%dT%H:%M:%SL"
+"""How liboath writes the time beside a used code, for strftime(3)."""
+
+
+class Clock(t.NamedTuple):
+    """A moment, as seconds since the epoch and as local time in the form of `LAST_USED`."""
+
+    seconds: float
+    local: str
+
+
+@dataclass(frozen=True)
+class App:
+    """What makes codes for a user on one device."""
+
+    name: str
+    """That of a further device; empty for the user's first one."""
+    key: bytes = field(repr=False)
+    interval: int | None
+    """For how many seconds a code is shown; None where codes go by a counter."""
+    used: tuple[int, ...] = ()
+    """The steps whose codes are used, as far as it matters; none where no code was ever right."""
+
+
+@dataclass(frozen=True)
+class Credential:
+    """What a user's credential says."""
+
+    apps: tuple[App, ...]
+    renewal: str = ""
+    """The name of the last renewal of the first device."""
+    recovery_set: str = ""
+    """The name of the set of recovery codes."""
+    recovery_codes_left: int = 0
+    pass_until: str | None = None
+    """When the time of a pass is over, in UTC (ISO 8601)."""
+
+    @property
+    def phone(self) -> App | None:
+        """The user's first device."""
+        return next((app for app in self.apps if not app.name and app.interval is not None), None)
+
+    @property
+    def proven(self) -> bool:
+        """Whether a code of a device was right, since its key is what it is."""
+        return any(app.used for app in self.apps)
+
+
+def hotp(key: bytes, counter: int, digits: int) -> str:
+    """The code of a counter (RFC 4226, section 5.3), `digits` characters long."""
+    digest = hmac.new(key, struct.pack(">Q", counter), hashlib.sha1).digest()
+    offset = digest[-1] & 0x0F
+    number = struct.unpack(">I", digest[offset : offset + 4])[0] & 0x7FFF_FFFF
+    return str(number % 10**digits).zfill(digits)
+
+
+def step_of(key: bytes, steps: t.Iterable[int], code: str) -> int | None:
+    """The first of these steps that has this code."""
+    return next((step for step in steps if hmac.compare_digest(hotp(key, step, len(code)), code)), None)
