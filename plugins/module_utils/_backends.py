@@ -9,8 +9,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.fleet.auth.plugins.module_utils import _oath, _pam
-from ansible_collections.fleet.auth.plugins.module_utils._codes import Clock, Credential, MakeKey
+from ansible_collections.fleet.auth.plugins.module_utils import _google_authenticator, _oath, _pam
+from ansible_collections.fleet.auth.plugins.module_utils._codes import App, Clock, Credential, MakeKey
 from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings, User
 
 
@@ -70,7 +70,7 @@ class Backend(t.Protocol):
         """Take a code as a login would: the file with the code used up, or None where the code is not right."""
 
 
-BACKENDS: dict[str, Backend] = {"oath": _oath}
+BACKENDS: dict[str, Backend] = {"oath": _oath, "google_authenticator": _google_authenticator}
 
 DIRECTORIES = tuple(backend.DIRECTORY for backend in BACKENDS.values())
 LOCKS = tuple(f"{backend.DIRECTORY}/*{backend.LOCK}" for backend in BACKENDS.values())
@@ -104,9 +104,18 @@ def revised(settings: Settings, user: str, text: str | None, source: str, now: f
     backend, wanted = BACKENDS[settings.backend], settings.user(user)
     if text is not None and source != settings.backend:
         credential = BACKENDS[source].read(text, user, now)
-        gone = {device.name for device in wanted.devices if not device.present} if wanted else set()
-        kept = tuple(app for app in credential.apps if not app.name or app.name not in gone)
-        text = backend.render(replace(credential, apps=kept), user, settings, make_key)
+        apps = _wanted_of(credential.apps, wanted, settings) if wanted else credential.apps
+        text = backend.render(replace(credential, apps=apps), user, settings, make_key)
     if wanted:
         return backend.revise(text, wanted, settings, make_key)
     return backend.adjust(t.cast(str, text), settings)
+
+
+def _wanted_of(apps: t.Iterable[App], wanted: User, settings: Settings) -> tuple[App, ...]:
+    """What is not wanted any more need not be something that another backend can hold."""
+    gone = {device.name for device in wanted.devices if not device.present}
+    return tuple(
+        app if app.name or app.interval is None else replace(app, interval=settings.interval)
+        for app in apps
+        if not app.name or app.name not in gone
+    )

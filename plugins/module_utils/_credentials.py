@@ -40,6 +40,23 @@ def credential(state: HostState, user: str) -> Credential | None:
         return None
 
 
+def leftovers(state: HostState) -> list[str]:
+    """Credentials of other backends of users who have one where it counts; a recovery in the middle of a move."""
+    return [
+        _backends.credential_path(backend, name)
+        for backend, files in state.others.items()
+        for name, file in sorted(files.items())
+        if name in state.credentials and _can_read(backend, file.content, name)
+    ]
+
+
+def _can_read(backend: str, text: str, user: str) -> bool:
+    try:
+        return bool(_backends.BACKENDS[backend].read(text, user))
+    except CredentialError:
+        return False
+
+
 def is_moving(settings: Settings, state: HostState) -> bool:
     """Whether the credentials are in another backend than the settings want."""
     return settings.backend != state.backend

@@ -128,11 +128,14 @@ def pam_line(settings: Settings) -> str:
 def unfit(module: bytes | None, release: tuple[str, str]) -> str | None:
     """Releases before 2.6.7 do not know ${USER}, and deny every code."""
     if release in _TOO_OLD:
-        return f"{_TOO_OLD[release]} has a {MODULE} that does not know usersfile=…/${{USER}}, and would deny every code"
+        return (
+            f"{_TOO_OLD[release]} has a {MODULE} that does not know usersfile=…/${{USER}}, and would deny every code; "
+            "set backend to google_authenticator"
+        )
     if module is not None and b"${USER}" not in module:
         return (
             f"{MODULE} does not know usersfile=…/${{USER}}, and would deny every code; install oath-toolkit 2.6.7 or "
-            "later"
+            "later, or set backend to google_authenticator"
         )
     return None
 

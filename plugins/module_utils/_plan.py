@@ -53,6 +53,11 @@ class _Changes:
     def __init__(self, state: HostState) -> None:
         self.state = state
         self.files = dict(state.files)
+        self.credentials = {
+            backend.DIRECTORY: set(state.credentials if name == state.backend else state.others.get(name, ()))
+            for name, backend in _backends.BACKENDS.items()
+        }
+        """Whose credentials there are, by directory."""
         self.changes: list[Change] = []
 
     def write(self, path: str, content: str, mode: int | None = None) -> None:
@@ -69,6 +74,11 @@ class _Changes:
     def remove(self, path: str) -> None:
         if self.files.pop(path, None) is not None:
             self.changes.append(Remove(path))
+
+    def remove_credential(self, path: str) -> None:
+        directory, _slash, name = path.rpartition("/")
+        self.credentials[directory].remove(name)
+        self.changes.append(Remove(path))
 
     def directory(self, path: str) -> None:
         mode = OWN_DIRECTORIES[path]
@@ -254,13 +264,16 @@ class _Enable:
         for path in (_pam.EXEMPT_ORIGINS, _pam.EXEMPT_ORIGINS + _pam.NEXT):
             if path not in policy:
                 do.remove(path)
-        gone = {user.name for user in self.settings.users if not user.present} & set(self.state.credentials)
-        if self.is_moving:
-            gone |= set(self.revised) & set(self.state.credentials)
-        for name in sorted(gone):
-            do.changes.append(Remove(_backends.credential_path(self.state.backend, name)))
-        if self.is_moving and gone == set(self.state.credentials):
-            do.remove(_backends.BACKENDS[self.state.backend].DIRECTORY)
+        absent = {user.name for user in self.settings.users if not user.present}
+        gone = {*absent, *(self.revised if self.is_moving else ())} & set(self.state.credentials)
+        paths = [_backends.credential_path(self.state.backend, name) for name in sorted(gone)]
+        if not self.is_moving:
+            paths += _credentials.leftovers(self.state)
+        for path in paths:
+            do.remove_credential(path)
+        for directory, names in do.credentials.items():
+            if directory != self.backend.DIRECTORY and not names:
+                do.remove(directory)
 
     def _enrol(self) -> None:
         settings, state = self.settings, self.state
@@ -342,16 +355,16 @@ class _Disable:
                 refusals.append(f"on {self.state.hostname}, {error}")
         for path in OWN_FILES:
             do.remove(path)
-        kept, directory = set(self.state.credentials), _backends.BACKENDS[self.state.backend].DIRECTORY
         if self.settings.purge_credentials:
             for user in sorted(self.state.credentials):
                 path = _backends.credential_path(self.state.backend, user)
                 if _credentials.credential(self.state, user):
-                    kept.remove(user)
-                    do.changes.append(Remove(path))
+                    do.remove_credential(path)
                 else:
                     warnings.append(f"{path} is not a credential of {user}; it was left alone.")
+            for path in _credentials.leftovers(self.state):
+                do.remove_credential(path)
         for path in sorted(OWN_DIRECTORIES, reverse=True):
-            if path not in _backends.DIRECTORIES or (path == directory and not kept):
+            if not do.credentials.get(path):
                 do.remove(path)
         return Plan(() if refusals else tuple(do.changes), tuple(refusals), tuple(warnings))

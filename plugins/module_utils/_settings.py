@@ -39,15 +39,25 @@ _NOT_SERVICES = re.compile(r"common-.*|(password|system|fingerprint|smartcard)-a
 
 @dataclass(frozen=True)
 class Abilities:
-    """What a backend can do: lengths of codes, and intervals in seconds."""
+    """What a backend can do."""
 
     module: str
-    digits: tuple[int, ...]
-    intervals: tuple[int, ...]
+    digits: t.Collection[int]
+    intervals: t.Collection[int]
+    """In seconds."""
+    in_words: str
+    """These two."""
+    devices: bool
+    """Whether somebody can have more than one device."""
+    recovery_window: int
+    """The least window with which all recovery codes are right."""
 
 
 BACKENDS: dict[str, Abilities] = {
-    "oath": Abilities(module="pam_oath.so", digits=(6, 7, 8), intervals=(30, 60)),
+    "oath": Abilities("pam_oath.so", (6, 7, 8), (30, 60), "6 to 8 digits for 30 or 60 seconds", True, 1),
+    "google_authenticator": Abilities(
+        "pam_google_authenticator.so", (6,), range(5, 61), "6 digits for 5 to 60 seconds", False, 0
+    ),
 }
 
 
@@ -283,10 +293,7 @@ def _problems(wanted: Settings) -> t.Iterator[str]:
     if wanted.rollback_after != 0:
         yield from _bounded("rollback_after", wanted.rollback_after, ROLLBACK_SECONDS, " seconds, or 0 for no timer")
 
-    backend = BACKENDS[wanted.backend]
-    if wanted.interval not in backend.intervals:
-        able = " or ".join(str(interval) for interval in backend.intervals)
-        yield f"interval is {wanted.interval} seconds; the {wanted.backend} backend ({backend.module}) can do {able}."
+    yield from _beyond(wanted, BACKENDS[wanted.backend])
 
     error = wanted.time_sync.max_error_seconds
     if not 0 < error <= MAX_ERROR_SECONDS:
@@ -329,8 +336,6 @@ def _problems(wanted: Settings) -> t.Iterator[str]:
                     f"users: {option} of {user.name} has the name {label!r}; use up to 64 letters, digits, '_', '.', "
                     "':', '@', '+' and '-', and no space."
                 )
-        if user.recovery_codes and wanted.window == 0:
-            yield f"users: recovery_codes of {user.name} need a window of 1 at least; pam_oath takes only the first."
     for service in wanted.services:
         if service == "sshd":
             yield "services names sshd; set ssh to true instead, which covers keys as well."
@@ -341,6 +346,33 @@ def _problems(wanted: Settings) -> t.Iterator[str]:
             )
         elif not _SERVICE_NAME.fullmatch(service) or _NOT_SERVICES.fullmatch(service):
             yield f"services: {service!r} is not the name of a PAM service (a file in /etc/pam.d that programs open)."
+
+
+def _beyond(wanted: Settings, backend: Abilities) -> t.Iterator[str]:
+    """What the backend cannot do, and which one can."""
+    named = f"the {wanted.backend} backend ({backend.module})"
+    low, high = OTP_DIGITS
+    digits = min(max(low, wanted.otp_digits), high)
+    able = [name for name, one in BACKENDS.items() if digits in one.digits and wanted.interval in one.intervals]
+    if wanted.backend not in able:
+        yield (
+            f"interval is {wanted.interval} seconds and otp_digits is {wanted.otp_digits}, which "
+            f"{named + ' cannot' if able else 'no backend can'} do. "
+            f"{', '.join(f'{name} can do {one.in_words}' for name, one in BACKENDS.items())}."
+            + "".join(f" Set backend to {name}." for name in able)
+        )
+    for user in wanted.users:
+        if user.recovery_codes and wanted.window < backend.recovery_window:
+            yield (
+                f"users: recovery_codes of {user.name} need a window of {backend.recovery_window} at least; {named} "
+                "takes only the first."
+            )
+        if any(device.present for device in user.devices) and not backend.devices:
+            several = " or ".join(name for name, one in BACKENDS.items() if one.devices)
+            yield (
+                f"users: {user.name} has devices, and {named} has one secret a user. Leave them out, or set backend to "
+                f"{several}."
+            )
 
 
 def argument_spec() -> dict[str, t.Any]:

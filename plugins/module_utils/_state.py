@@ -93,6 +93,8 @@ class HostState:
     """Whether sudo wants the password of the connection's account; not asked where sudo is not to ask for a code."""
     backend: str = "oath"
     """The backend that has the credentials: the one that is asked, or while none is, the one that has any."""
+    others: t.Mapping[str, t.Mapping[str, FileState]] = field(default_factory=dict)
+    """The credential files of the other backends, by backend and user."""
     code_modules: t.Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """The PAM modules that are installed, by backend."""
     release: tuple[str, str] = ("", "")

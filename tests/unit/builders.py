@@ -183,7 +183,7 @@ def host_state(
                 "credentials": credentials,
                 "groups": frozenset({"staff", "admins"}),
                 "time_sync": IN_SYNC,
-                "code_modules": {"oath": b"...usersfile=${USER}..."},
+                "code_modules": {"oath": b"...usersfile=${USER}...", "google_authenticator": b"..."},
                 **changes,
             }
         )

@@ -10,7 +10,7 @@ import itertools
 import typing as t
 from dataclasses import dataclass, replace
 
-from ansible_collections.fleet.auth.plugins.module_utils import _backends
+from ansible_collections.fleet.auth.plugins.module_utils import _backends, _pam
 from ansible_collections.fleet.auth.plugins.module_utils._changes import (
     Change,
     Enrol,
@@ -57,24 +57,34 @@ class Machine:
         """The host once this change is carried out, and nothing after it."""
         if isinstance(change, ReloadSshd):
             self._check(change)
-            return Machine(seen_by_sshd(self.state), _texts(self.state))
-        files, credentials = dict(self.state.files), dict(self.state.credentials)
-        directory, _slash, name = str(getattr(change, "path", "")).rpartition("/")
+            return replace(self, state=seen_by_sshd(self.state), read_by_sshd=_texts(self.state))
+        files = dict(self.state.files)
+        kept = {**self.state.others, self.state.backend: self.state.credentials}
+        stores = {one.DIRECTORY: dict(kept.get(backend, {})) for backend, one in _backends.BACKENDS.items()}
+        directory, _slash, name = change.path.rpartition("/")
         if isinstance(change, Write):
             files[change.path] = FileState(change.content, change.mode, change.uid, change.gid)
         elif isinstance(change, Enrol):
-            before = credentials.get(change.user)
+            before = stores[change.before.rpartition("/")[0]].get(change.user)
             text = change.text(before.content if before else None, lambda _bytes: RANDOM_KEY)
-            credentials[change.user] = FileState(text, 0o600)
+            stores[directory][change.user] = FileState(text, 0o600)
         elif isinstance(change, MakeDirectory):
             files[change.path] = FileState("", change.mode)
-        elif directory in _backends.DIRECTORIES:
-            del credentials[name]
+        elif directory in stores:
+            del stores[directory][name]
         else:
             assert isinstance(change, Remove)
-            assert change.path not in _backends.DIRECTORIES or not credentials, "somebody's credential would be lost"
+            assert not stores.get(change.path), "somebody's credential would be lost"
             del files[change.path]
-        return Machine(seen_by_sshd(replace(self.state, files=files, credentials=credentials)), self.read_by_sshd)
+        return self._with(files, {name: stores[one.DIRECTORY] for name, one in _backends.BACKENDS.items()})
+
+    def _with(self, files: t.Mapping[str, FileState], stores: t.Mapping[str, t.Mapping[str, FileState]]) -> Machine:
+        switch = files.get(_pam.SWITCH)
+        having = [backend for backend, credentials in stores.items() if credentials]
+        backend = _backends.in_use(switch.content if switch else None, having, self.state.backend)
+        others = {name: one for name, one in stores.items() if name != backend and one}
+        state = replace(self.state, files=files, credentials=stores[backend], backend=backend, others=others)
+        return replace(self, state=seen_by_sshd(state))
 
     def stages(self, changes: t.Iterable[Change]) -> list[Machine]:
         """The host before the first change, between any two, and after the last."""

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, assume, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.auth.plugins.module_utils import _oath, _pam, _plan, _recovery, _report, _sshd
+from ansible_collections.fleet.auth.plugins.module_utils import _backends, _oath, _pam, _plan, _recovery, _report, _sshd
 from ansible_collections.fleet.auth.plugins.module_utils._changes import (
     Change,
     Enrol,
@@ -117,7 +117,8 @@ def policies(draw: st.DrawFn) -> Settings:
         ssh=draw(st.booleans()),
         services=draw(st.lists(st.sampled_from(["cockpit", "sudo"]), unique=True)),
         users=users,
-        otp_digits=draw(st.integers(6, 8)),
+        backend=(backend := draw(st.sampled_from(list(_backends.BACKENDS)))),
+        otp_digits=draw(st.integers(6, 8)) if backend == "oath" else 6,
         interval=draw(st.sampled_from([30, 60])),
         window=draw(st.integers(0, 3)),
         ssh_first_factors=draw(st.sampled_from([["publickey", "password"]] * 3 + [["publickey"]])),
@@ -186,11 +187,13 @@ class TestEveryPlan:
         for target in (first, second):
             machine = machine.stages(planned(target, machine.state))[-1]
         off = machine.stages(planned(OFF, machine.state))[-1]
-        directory = {_oath.DIRECTORY: FileState("", 0o700)} if machine.state.credentials else {}
-        assert off.state.files == {**before.state.files, **directory}
+        directory = _backends.BACKENDS[machine.state.backend].DIRECTORY
+        directories = {directory: FileState("", 0o700)} if machine.state.credentials else {}
+        assert off.state.files == {**before.state.files, **directories}
         assert off.state.credentials == machine.state.credentials
         assert off.logins() == before.logins()
-        assert machine.stages(planned(PURGE, machine.state))[-1].state == before.state
+        purged = machine.stages(planned(PURGE, machine.state))[-1].state
+        assert replace(purged, backend=before.state.backend) == before.state
 
     @examples(50)
     @given(policies(), policies(), st.data())
@@ -203,7 +206,9 @@ class TestEveryPlan:
         died = Machine.booted(seen_by_sshd(data.draw(st.sampled_from(stages)).state))
         assert died.stages(planned(second, died.state))[-1].state == stages[-1].state
         off = died.stages(planned(OFF, died.state))[-1]
-        assert {path: one for path, one in off.state.files.items() if path != _oath.DIRECTORY} == before.state.files
+        assert {
+            path: one for path, one in off.state.files.items() if path not in _backends.DIRECTORIES
+        } == before.state.files
 
     @examples(100)
     @given(policies(), policies())
@@ -218,8 +223,10 @@ class TestEveryPlan:
                 services = state.protected_services
                 assert not services or state.text(_pam.SWITCH)
                 assert "sshd" not in services or _pam.KEY_ACCEPTED in state.files
-                if _pam.asks_for_code(state.text(_pam.SWITCH), _oath.MODULE):
-                    assert {_pam.TALLY_DIRECTORY, _oath.DIRECTORY, _recovery.COMMAND} <= set(state.files)
+                asking = _backends.asking(state.text(_pam.SWITCH))
+                if asking:
+                    directory = _backends.BACKENDS[asking].DIRECTORY
+                    assert {_pam.TALLY_DIRECTORY, directory, _recovery.COMMAND} <= set(state.files)
             machine = stages[-1]
 
     @examples(100)
@@ -229,7 +236,7 @@ class TestEveryPlan:
     ) -> None:
         machine = Machine.booted(host_state())
         machine = machine.stages(planned(first, machine.state))[-1]
-        assert all(_pam.asks_for_code(text, _oath.MODULE) for text in switches(planned(second, machine.state)))
+        assert all(map(_backends.asking, switches(planned(second, machine.state))))
 
     @examples(50)
     @given(policies(), st.binary(max_size=20), st.sampled_from(sorted(SERVICES)))
@@ -274,7 +281,7 @@ class TestFirstTime:
         state = carried_out(wanted(scope="enrolled", exempt_addresses=["192.0.2.7"]))
         modes = {path: one.mode for path, one in state.files.items() if path in {*OWN_FILES, *OWN_DIRECTORIES}}
         assert modes == {
-            **OWN_DIRECTORIES,
+            **{path: mode for path, mode in OWN_DIRECTORIES.items() if path != "/etc/google-authenticator"},
             _pam.SWITCH: 0o644,
             _pam.KEY_ACCEPTED: 0o755,
             _pam.EXEMPT_ORIGINS: 0o644,
@@ -686,8 +693,16 @@ class TestRefusal:
     def test_of_a_module_that_knows_no_file_of_the_users_own(self) -> None:
         assert refusals(wanted(), host_state(code_modules={"oath": b"usersfile=%s"})) == (
             "oath is no backend for web1: pam_oath.so does not know usersfile=…/${USER}, and would deny every code; "
-            "install oath-toolkit 2.6.7 or later.",
+            "install oath-toolkit 2.6.7 or later, or set backend to google_authenticator.",
         )
+
+    def test_of_debian_11_by_name_with_the_way_out(self) -> None:
+        state = host_state(release=("debian", "11"), code_modules={})
+        assert refusals(wanted(), state) == (
+            "oath is no backend for web1: Debian 11 has a pam_oath.so that does not know usersfile=…/${USER}, and "
+            "would deny every code; set backend to google_authenticator.",
+        )
+        assert plan(wanted(backend="google_authenticator"), state).missing_packages == ("libpam-google-authenticator",)
 
     def test_of_a_user_without_an_account(self) -> None:
         assert refusals(settings("zoe", "alice", scope="enrolled"), host_state()) == (

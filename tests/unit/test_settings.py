@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.fleet.auth.plugins.module_utils._settings import (
+    BACKENDS,
     Lockout,
     Settings,
     SettingsError,
@@ -68,14 +69,34 @@ class TestBounds:
         for value in (1, high):
             assert settings(lockout={option: value}).lockout == Lockout(**{option: value})
 
-    @pytest.mark.parametrize("interval", [0, 15, 29, 45, 90, -30])
-    def test_of_the_interval_are_what_the_backend_can_do(self, interval: int) -> None:
-        told = f"interval is {interval} seconds; the oath backend (pam_oath.so) can do 30 or 60."
-        assert problems(interval=interval) == (told,)
+    @pytest.mark.parametrize(
+        ("backend", "digits", "interval", "able"),
+        [
+            *(("oath", 6, interval, "google_authenticator") for interval in (5, 29, 45, 59)),
+            *(("google_authenticator", digits, interval, "oath") for digits in (7, 8) for interval in (30, 60)),
+            *((backend, 6, interval, None) for backend in BACKENDS for interval in (-30, 0, 4, 61, 90)),
+            *((backend, digits, 45, None) for backend in BACKENDS for digits in (7, 8)),
+        ],
+    )
+    def test_of_codes_are_what_a_backend_can_do(
+        self, backend: str, digits: int, interval: int, able: str | None
+    ) -> None:
+        unable = f"the {backend} backend ({BACKENDS[backend].module}) cannot" if able else "no backend can"
+        assert problems(backend=backend, otp_digits=digits, interval=interval) == (
+            f"interval is {interval} seconds and otp_digits is {digits}, which {unable} do. oath can do 6 to 8 digits "
+            "for 30 or 60 seconds, google_authenticator can do 6 digits for 5 to 60 seconds."
+            + (f" Set backend to {able}." if able else ""),
+        )
 
-    @pytest.mark.parametrize("interval", [30, 60])
-    def test_of_the_interval_are_included(self, interval: int) -> None:
-        assert settings(interval=interval).interval == interval
+    @pytest.mark.parametrize(
+        ("backend", "digits", "interval"),
+        [
+            *(("oath", digits, interval) for digits in (6, 7, 8) for interval in (30, 60)),
+            *(("google_authenticator", 6, interval) for interval in (5, 29, 30, 45, 60)),
+        ],
+    )
+    def test_of_codes_are_included(self, backend: str, digits: int, interval: int) -> None:
+        assert settings(backend=backend, otp_digits=digits, interval=interval).interval == interval
 
     @pytest.mark.parametrize("seconds", [0.0, -0.5, 30.01, float("inf"), float("nan")])
     def test_of_the_clocks_error_are_told(self, seconds: float) -> None:
@@ -321,8 +342,19 @@ class TestUsers:
     def test_have_recovery_codes_where_there_is_a_window(self) -> None:
         users = [{"name": "alice", "recovery_codes": "first"}]
         assert problems(users=users, window=0) == (
-            "users: recovery_codes of alice need a window of 1 at least; pam_oath takes only the first.",
+            "users: recovery_codes of alice need a window of 1 at least; the oath backend (pam_oath.so) takes only the "
+            "first.",
         )
+        assert settings(users=users, window=0, backend="google_authenticator").window == 0
+
+    def test_have_one_device_where_the_backend_has_one_secret(self) -> None:
+        devices: list[dict[str, str]] = [{"name": "tablet"}]
+        assert problems(users=[{"name": "alice", "devices": devices}], backend="google_authenticator") == (
+            "users: alice has devices, and the google_authenticator backend (pam_google_authenticator.so) has one "
+            "secret a user. Leave them out, or set backend to oath.",
+        )
+        devices[0]["state"] = "absent"
+        assert settings(users=[{"name": "alice", "devices": devices}], backend="google_authenticator").users
 
     def test_are_present_unless_they_say_otherwise(self) -> None:
         wanted = settings(users=[{"name": "alice"}, {"name": "bob", "state": "absent"}])

@@ -1,0 +1,217 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A host goes from one backend to the other: secrets stay, used codes stay used, and what cannot go is told."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.fleet.auth.plugins.module_utils import _backends, _google_authenticator, _oath, _plan, _report
+from ansible_collections.fleet.auth.plugins.module_utils._changes import Plan
+from ansible_collections.fleet.auth.plugins.module_utils._codes import Clock, hotp
+from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings, User
+from ansible_collections.fleet.auth.plugins.module_utils._state import HostState
+from unit.builders import KEY, OTHER_KEY, STRANGER, credential, file, host_state, settings
+from unit.simulator import Machine
+
+GOOGLE, OATH = "google_authenticator", "oath"
+NOW = 30 * 1000.0
+CLOCK = Clock(NOW, "2026-03-01T12:00:00L")
+SWITCHES = {
+    name: f"auth required {backend.pam_line(Settings(backend=name, window=10))}"
+    for name, backend in _backends.BACKENDS.items()
+}
+PHONE = f"HOTP/T30 alice - {KEY.hex()}\n"
+
+
+def wanted(backend: str, *names: str, **changes: t.Any) -> Settings:
+    return settings(*names, **{"backend": backend, "ssh": True, "exempt_users": ["ansible"], **changes})
+
+
+def plan(target: Settings, state: HostState) -> Plan:
+    return _plan.plan(target, state, STRANGER)
+
+
+def refused(target: Settings, state: HostState) -> tuple[str, ...]:
+    return plan(target, state).refusals
+
+
+def carried_out(target: Settings, state: HostState) -> HostState:
+    made = plan(target, state)
+    assert not made.refusals
+    return Machine.booted(state).stages(made.changes)[-1].state
+
+
+def on(text: str = PHONE, **changes: t.Any) -> HostState:
+    """A host that asks by pam_oath, on which alice has this credential."""
+    state = host_state(credentials={**{n: credential(n) for n in ("bob", "carol")}, "alice": file(text, 0o600)})
+    return carried_out(wanted(OATH, **changes), replace(state, now=NOW))
+
+
+def moved(text: str, source: str, target: str, **options: t.Any) -> str:
+    """A credential of alice's in the other backend; keys that the host makes are OTHER_KEY."""
+    made = Settings(backend=target, users=(User("alice"),), **options)
+    return _backends.revised(made, "alice", text, source, NOW, lambda length: OTHER_KEY[:length])
+
+
+class TestMove:
+    def test_changes_the_switch_between_the_new_credentials_and_the_end_of_the_old_ones(self) -> None:
+        made = plan(wanted(GOOGLE, "alice"), on())
+        names = ("alice", "bob", "carol")
+        assert _report.changes(made) == [
+            "make /etc/google-authenticator",
+            *(f"write /etc/google-authenticator/{name}" for name in names),
+            "write /etc/pam.d/twofactor",
+            *(f"remove /etc/oath/{name}" for name in names),
+            "remove /etc/oath",
+        ]
+        assert made.to_enrol == ()
+        assert _report.diff(made, on())[1]["after"] == (
+            "credential of alice, 30 seconds a code; the key is not shown\n"
+        )
+
+    def test_there_and_back_is_where_it_was(self) -> None:
+        there = carried_out(wanted(GOOGLE), on())
+        assert plan(wanted(GOOGLE), there) == Plan()
+        assert carried_out(wanted(OATH), there) == on()
+
+    def test_leaves_what_is_no_credential(self) -> None:
+        state = on()
+        state = replace(state, credentials={**state.credentials, "users.oath": file("HOTP/T30 zoe - 00\n")})
+        made = plan(wanted(GOOGLE), state)
+        assert not made.refusals
+        assert "remove /etc/oath" not in _report.changes(made)
+        assert "remove /etc/oath/users.oath" not in _report.changes(made)
+
+    def test_while_it_is_off_happens_when_it_is_turned_on(self) -> None:
+        off = carried_out(settings(enabled=False), on())
+        assert off.backend == OATH
+        after = carried_out(wanted(GOOGLE), off)
+        assert (after.backend, set(after.credentials), after.others) == (GOOGLE, {"alice", "bob", "carol"}, {})
+
+    def test_that_a_recovery_has_ended_half_way_is_tidied_up(self) -> None:
+        there = carried_out(wanted(GOOGLE), on())
+        halfway = replace(there, others={OATH: on().credentials})
+        assert _report.changes(plan(wanted(GOOGLE), halfway)) == [
+            *(f"remove /etc/oath/{name}" for name in ("alice", "bob", "carol"))
+        ]
+        purged = plan(settings(enabled=False, purge_credentials=True), halfway)
+        assert {"remove /etc/oath/alice", "remove /etc/google-authenticator/alice"} <= {*_report.changes(purged)}
+
+    def test_takes_nobody_along_who_is_given_up(self) -> None:
+        target = wanted(GOOGLE, users=[{"name": "bob", "state": "absent"}], scope="enrolled")
+        after = carried_out(target, on(scope="enrolled"))
+        assert (set(after.credentials), after.others) == ({"alice", "carol"}, {})
+
+    def test_keeps_proof(self) -> None:
+        used = _oath.use_code(PHONE, "alice", hotp(KEY, 1000, 6), SWITCHES[OATH], CLOCK) or ""
+        assert _google_authenticator.read(moved(used, OATH, GOOGLE), "alice").proven
+        assert not _google_authenticator.read(moved(PHONE, OATH, GOOGLE), "alice").proven
+        long_ago = PHONE.replace("\n", f" 0 {hotp(KEY, 5, 6)} 1970-01-01T00:02:30L\n")
+        assert _google_authenticator.read(moved(long_ago, OATH, GOOGLE), "alice").proven
+        assert _oath.read(moved(moved(long_ago, OATH, GOOGLE), GOOGLE, OATH), "alice").proven
+
+
+class TestCode:
+    @pytest.mark.parametrize(("source", "target"), [(OATH, GOOGLE), (GOOGLE, OATH)])
+    @given(window=st.integers(0, 10), offset=st.integers(-10, 10), later=st.integers(0, 40))
+    def test_that_was_used_stays_used(self, source: str, target: str, window: int, offset: int, later: int) -> None:
+        key, text = KEY, PHONE if source == OATH else moved(PHONE, OATH, GOOGLE, window=10)
+        code = hotp(key, 1000 + offset, 6)
+        used = _backends.BACKENDS[source].use_code(text, "alice", code, SWITCHES[source], CLOCK)
+        assert used
+        after = moved(used, source, target, window=window)
+        switch = f"auth required {_backends.BACKENDS[target].pam_line(Settings(backend=target, window=window))}"
+        now = Clock(NOW + 30 * later, CLOCK.local)
+        assert _backends.BACKENDS[target].use_code(after, "alice", code, switch, now) is None
+
+    def test_before_the_last_one_of_pam_oath_stays_used_as_well(self) -> None:
+        text = PHONE
+        for step in (999, 1001):
+            text = _oath.use_code(text, "alice", hotp(KEY, step, 6), SWITCHES[OATH], CLOCK) or ""
+        after = moved(text, OATH, GOOGLE)
+        for step in (999, 1000, 1001):
+            code = hotp(KEY, step, 6)
+            assert _google_authenticator.use_code(after, "alice", code, SWITCHES[GOOGLE], CLOCK) is None
+
+
+class TestPaper:
+    TEXT = PHONE + f"# fleet.auth recovery-codes=first\nHOTP/E alice - {OTHER_KEY.hex()}\n"
+
+    def test_is_made_anew_under_its_name(self) -> None:
+        there = moved(self.TEXT, OATH, GOOGLE)
+        assert _google_authenticator.read(there, "alice").recovery_set == "first"
+        for number in range(10):
+            assert _google_authenticator.use_code(there, "alice", hotp(OTHER_KEY, number, 6), "", CLOCK) is None
+        back = moved(there, GOOGLE, OATH)
+        assert _oath.read(back, "alice").recovery_set == "first"
+        for _number, code in _google_authenticator.recovery_codes(there, "alice", 6):
+            assert _oath.use_code(back, "alice", code, SWITCHES[OATH], CLOCK) is None
+
+    def test_stops_to_be_right_only_where_that_is_wanted(self) -> None:
+        assert refused(wanted(GOOGLE, renew="never"), on(self.TEXT)) == (
+            "recovery codes on web1 would be made anew by the google_authenticator backend, and those that alice have "
+            "on paper would not be right any more. Set renew to changed to go on, and hand out their new enrolment "
+            "sheets.",
+        )
+        assert plan(wanted(GOOGLE), on(self.TEXT)).to_enrol == ("alice",)
+        there = carried_out(wanted(GOOGLE), on(self.TEXT))
+        assert plan(wanted(OATH), there).to_enrol == ("alice",)
+
+
+class TestRefusal:
+    TABLET = PHONE + f"# fleet.auth device=tablet\nHOTP/T30 alice - {OTHER_KEY.hex()}\n"
+
+    def test_of_a_second_device_says_how_to_go_on(self) -> None:
+        assert refused(wanted(GOOGLE), on(self.TABLET)) == (
+            "the credential of alice on web1, /etc/oath/alice, has further devices (tablet), and "
+            "pam_google_authenticator has one secret a user. Remove or renew it first, or leave backend at oath.",
+        )
+        without = wanted(GOOGLE, users=[{"name": "alice", "devices": [{"name": "tablet", "state": "absent"}]}])
+        assert not refused(without, on(self.TABLET))
+
+    def test_of_another_interval_or_length_names_those_whose_apps_show_other_codes(self) -> None:
+        (told,) = refused(wanted(GOOGLE, "alice", interval=45, renew="never"), on())
+        assert "the apps of alice show others" in told
+        (told,) = refused(wanted(GOOGLE, renew="never"), on(otp_digits=8))
+        assert "the apps of alice, bob, carol show others" in told
+
+    def test_of_an_interval_that_pam_oath_has_not_names_those_whom_the_settings_do_not(self) -> None:
+        there = carried_out(wanted(GOOGLE, "alice", interval=45), on())
+        assert refused(wanted(OATH), there) == (
+            "the credential of alice on web1, /etc/google-authenticator/alice, has codes for 45 seconds, and pam_oath "
+            "can do 30 and 60. Remove or renew it first, or leave backend at google_authenticator.",
+        )
+        assert plan(wanted(OATH, "alice"), there).to_enrol == ("alice",)
+
+    def test_of_a_key_that_is_too_long_for_pam_oath(self) -> None:
+        state = carried_out(wanted(GOOGLE), on())
+        long = _google_authenticator.revise(None, User("alice"), Settings(backend=GOOGLE), lambda _n: b"k" * 33)
+        (told,) = refused(wanted(OATH), replace(state, credentials={**state.credentials, "alice": file(long, 0o400)}))
+        assert "has a key of 33 bytes, and pam_oath reads 32" in told
+
+
+class TestOfEverybody:
+    def test_is_the_window_where_each_credential_has_its_own(self) -> None:
+        there = carried_out(wanted(GOOGLE), on())
+        made = plan(wanted(GOOGLE, "bob", window=2), there)
+        assert _report.changes(made) == [f"write /etc/google-authenticator/{n}" for n in ("bob", "alice", "carol")]
+        after = carried_out(wanted(GOOGLE, "bob", window=2), there)
+        assert all('" WINDOW_SIZE 5\n' in one.content for one in after.credentials.values())
+
+    @pytest.mark.parametrize("mode", [0o400, 0o600])
+    def test_is_a_mode_that_a_login_may_leave(self, mode: int) -> None:
+        there = carried_out(wanted(GOOGLE), on())
+        state = replace(there, credentials={n: replace(one, mode=mode) for n, one in there.credentials.items()})
+        assert plan(wanted(GOOGLE, "alice", "bob", "carol"), state) == Plan()
+        wide = replace(
+            state, credentials={**state.credentials, "alice": replace(state.credentials["alice"], mode=0o640)}
+        )
+        assert _report.changes(plan(wanted(GOOGLE, "alice"), wide)) == ["write /etc/google-authenticator/alice"]
