@@ -42,7 +42,7 @@ options:
     vars:
       - name: ansible_totp_digits
   totp_interval:
-    description: How long a code lasts in seconds, 5 to 120, as the account was enrolled. pam_oath can do 30 and 60.
+    description: How long a code lasts in seconds, 5 to 120, as the account was enrolled.
     type: int
     default: 30
     vars:
@@ -50,7 +50,7 @@ options:
   totp_prompt:
     description:
       - A part of the prompt for the code.
-      - The default is what pam_oath asks. C(pam_google_authenticator) asks for a V(Verification code).
+      - The default is what hosts ask that this collection has set up.
     type: string
     default: One-time password
     vars:

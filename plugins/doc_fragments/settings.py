@@ -75,6 +75,7 @@ options:
       devices:
         description:
           - Further devices of the user, each with a secret of its own. Devices that are not listed stay.
+          - The V(google_authenticator) backend has one secret a user, and refuses them.
         type: list
         elements: dict
         default: []
@@ -96,17 +97,19 @@ options:
           - A name for a set of ten recovery codes, to be kept on paper. Where it is not that of the last set, the host
             makes a new one, and codes of the old one stop to be right. A run with the same name makes none, and gives
             no used code back.
-          - Each is right once, in their order, in the place of a code of the app. They are as long as O(otp_digits)
-            says, and need a O(window) of V(1) at least. With a larger one, some may be skipped.
+          - Each is right once, in the place of a code of the app. With the V(oath) backend they are right in their
+            order, are as long as O(otp_digits) says, and need a O(window) of V(1) at least; with a larger one, some may
+            be skipped. With V(google_authenticator) they have eight digits and are right in any order.
           - An empty text removes the set.
         type: str
   otp_digits:
-    description: The length of a code, V(6) to V(8).
+    description: The length of a code, V(6) to V(8). The V(google_authenticator) backend can do V(6).
     type: int
     default: 6
   interval:
     description:
-      - For how many seconds a code is shown. The V(oath) backend can do V(30) and V(60).
+      - For how many seconds a code is shown. The V(oath) backend can do V(30) and V(60), and V(google_authenticator)
+        V(5) to V(60).
     type: int
     default: 30
   window:
@@ -116,9 +119,13 @@ options:
     type: int
     default: 1
   backend:
-    description: The PAM module that asks for the code. V(oath) is pam_oath of the OATH Toolkit, 2.6.7 or later.
+    description:
+      - The PAM module that asks for the code. V(oath) is pam_oath of the OATH Toolkit, 2.6.7 or later.
+        V(google_authenticator) is pam_google_authenticator, for other intervals, and for where pam_oath is older.
+      - Where it changes, everybody's secret goes along, and used codes stay used. Recovery codes are made anew, which
+        is refused unless O(renew) is V(changed); passes end. What the other one cannot hold is refused and named.
     type: str
-    choices: [oath]
+    choices: [oath, google_authenticator]
     default: oath
   ssh_first_factors:
     description:
@@ -213,5 +220,6 @@ options:
     type: int
     default: 0
 requirements:
-  - pam_oath 2.6.7 or later, pam_faillock
+  - pam_oath 2.6.7 or later, or pam_google_authenticator
+  - pam_faillock
 """

@@ -42,7 +42,7 @@ options:
   interval:
     description:
       - How long a code lasts, 5 to 120 seconds. Anything else is refused.
-      - The URI names it as C(period) where it is not 30. pam_oath can do 30 and 60.
+      - The URI names it as C(period) where it is not 30.
     type: int
     default: 30
 seealso:

@@ -27,7 +27,7 @@ options:
     type: int
     default: 6
   interval:
-    description: How long a code lasts, 5 to 120 seconds. Anything else is refused. pam_oath can do 30 and 60.
+    description: How long a code lasts, 5 to 120 seconds. Anything else is refused.
     type: int
     default: 30
   at:

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host of each release, with nobody on it but Ansible's account and two-factor login off."""
+"""A host of each release, with nobody on it but Ansible's account and two-factor login off.
+
+Tests run by pam_oath, unless a mark says by which backends.
+"""
 
 from __future__ import annotations
 
@@ -14,25 +17,43 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 import hosts
+from login.backends import GOOGLE, OATH, backend_of, use
 from login.people import Person, inventory_path, new_person, playbook
 
 _RELEASES = ("debian12", "debian13")
+_PLACES = {
+    f"{release}{suffix}": (release, backend)
+    for suffix, backend in (("", OATH), ("-google", GOOGLE))
+    for release in _RELEASES
+}
+"""A release and a backend, by the name that tests have for it."""
 
 
 class ByHost(LoadScopeScheduling):
-    """What shares a host's settings, the tests of one file on one release, stays together on one worker.
+    """What shares a host's settings, the tests of one file on one release by one backend, stays on one worker.
 
     The groups of pytest-xdist 3.8 would do as well, but pytest 9.2 does not let it name them.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        release = next((release for release in _RELEASES if release in nodeid), "")
-        return f"{nodeid.partition('::')[0]} {release}"
+        place = next((place for place in reversed(_PLACES) if place in nodeid), "")
+        return f"{nodeid.partition('::')[0]} {place}"
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByHost:
     return ByHost(config, log)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "backends(*backends): by which backends of `login.backends` a test runs")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    mark = metafunc.definition.get_closest_marker("backends")
+    if mark:
+        places = [name for name, (_release, backend) in _PLACES.items() if backend in mark.args]
+        metafunc.parametrize("host", places, indirect=True, scope="module")
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +77,9 @@ def fleet(worker_id: str) -> Iterator[t.Callable[[str], hosts.Host]]:
 @pytest.fixture(scope="module", params=_RELEASES)
 def host(fleet: t.Callable[[str], hosts.Host], request: pytest.FixtureRequest) -> Iterator[hosts.Host]:
     """One host, with two-factor login off at first and at last, and nobody on it but Ansible's account."""
-    machine = fleet(request.param)
+    release, backend = _PLACES[request.param]
+    machine = fleet(release)
+    use(machine, backend)
     before = _accounts(machine)
     yield machine
     playbook("disable", machine, twofactor_purge_credentials=True)
@@ -67,7 +90,7 @@ def host(fleet: t.Callable[[str], hosts.Host], request: pytest.FixtureRequest) -
 @pytest.fixture(scope="module")
 def package(host: hosts.Host) -> None:
     """For tests that run the module without the role, which installs what is missing."""
-    host.run("apt-get", "install", "--yes", "libpam-oath")
+    host.run("apt-get", "install", "--yes", backend_of(host).package)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hosts import Host
+from login.backends import backend_of
 from login.people import POLICY, Person, inventory_path
 
 _RESULT = re.compile(r"^\S+ \| (SUCCESS|CHANGED|FAILED!|UNREACHABLE!) => (\{.*^\})", re.MULTILINE | re.DOTALL)
@@ -68,6 +69,8 @@ def command(
     interpreter: str = "/usr/bin/python3",
 ) -> Command:
     """Build the command that `module` runs."""
+    if name in ("twofactor", "twofactor_info"):
+        arguments = {"backend": backend_of(host).name, **arguments}
     words = ["ansible", host.name, "-i", str(inventory_path(host.fleet)), "-m", f"fleet.auth.{name}"]
     words += ["-e", f"ansible_python_interpreter={interpreter}", *(["-a", json.dumps(arguments)] if arguments else [])]
     words += ["--check"] if check else []

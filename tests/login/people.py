@@ -20,6 +20,7 @@ import pyotp
 from hosts import Host
 from hosts.docker import STATE
 from login import ssh
+from login.backends import backend_of
 
 PASSWORD = "correct horse"
 POLICY: dict[str, t.Any] = {"ssh": True, "exempt_users": ["ansible"], "require_proof": False, "renew": "changed"}
@@ -42,6 +43,11 @@ class Person:
     def entry(self) -> dict[str, str]:
         """The entry of the option `users`."""
         return {"name": self.name, "secret": self.secret}
+
+    @property
+    def credential(self) -> str:
+        """The path of the credential on the host."""
+        return f"{backend_of(self.host).directory}/{self.name}"
 
     def code(self, **how: t.Any) -> str:
         """The code that this person's phone shows."""
@@ -101,6 +107,7 @@ def ansible_playbook(name: str, fleet: str, *arguments: str, **variables: t.Any)
 
 def playbook(name: str, host: Host, *arguments: str, **variables: t.Any) -> Run:
     """Run a playbook of the collection against one host, over ssh."""
+    variables = {"twofactor_backend": backend_of(host).name, **variables}
     done = ansible_playbook(name, host.fleet, "--limit", host.name, *arguments, **variables)
     output = done.stdout + done.stderr
     recap = {"changed": 0, "failed": 0, "unreachable": 0}

@@ -15,10 +15,11 @@ import hosts
 from hosts import Host
 from hosts.docker import docker
 from login import ssh
+from login.backends import backend_of
 from login.modules import module
 from login.people import Person, new_person
 
-CODE_PROMPT = "One-time password (OATH)"
+CODE_PROMPT = "One-time password"
 JOURNAL = "/var/lib/fleet-auth/undo"
 WATCHED = ("/etc", "/usr/local", "/usr/libexec", "/var/lib/fleet-auth")
 """Where a change writes, but for what a boot makes anew."""
@@ -34,7 +35,7 @@ true
 
 def off(host: Host) -> None:
     """Turn two-factor login off, at once, and forget everybody's secret."""
-    if host.exists("/etc/oath") or host.exists(JOURNAL):
+    if host.exists(backend_of(host).directory) or host.exists(JOURNAL):
         done = module(host, "twofactor", {"enabled": False, "purge_credentials": True})
         assert done.ok, done.output
 

@@ -17,9 +17,11 @@ import pytest
 from hosts import Host
 from hosts.host import Entry
 from login import ssh
+from login.backends import GOOGLE, OATH, backend_of, credentials
 from login.people import PASSWORD, Person, Run, enable, new_person, playbook, settings
 from login.sudo import sudo
 
+pytestmark = pytest.mark.backends(OATH, GOOGLE)
 SWITCH = "/etc/pam.d/twofactor"
 DROP_IN = "/etc/ssh/sshd_config.d/00-twofactor.conf"
 TALLY = "/run/fleet-auth/faillock"
@@ -40,7 +42,7 @@ class Place(t.NamedTuple):
 @pytest.fixture(scope="module")
 def place(host: Host) -> Place:
     """What the package itself changes in /etc is no change of ours, so it is installed first."""
-    host.run("apt-get", "--quiet", "--yes", "install", "libpam-oath")
+    host.run("apt-get", "--quiet", "--yes", "install", backend_of(host).package)
     people = [new_person(host, groups=["sudo"]) for _number in range(24)]
     return Place(
         host,
@@ -53,7 +55,7 @@ def place(host: Host) -> Place:
 @pytest.fixture
 def off(place: Place) -> Snapshot:
     """Two-factor login is off, nobody has a credential, and this is what the host is like then."""
-    if place.host.exists("/etc/oath") or _ours(place.host):
+    if place.host.exists(backend_of(place.host).directory) or _ours(place.host):
         place.disable(twofactor_purge_credentials=True)
     return _snapshot(place.host)
 
@@ -82,13 +84,13 @@ def test_nothing_of_ours_is_left_but_credentials_which_purging_removes(place: Pl
     assert _ours(host)
     place.disable()
     assert _ours(host) == []
-    kept = host.snapshot(["/etc/oath"])
-    assert kept.pop("/etc/oath")[:3] == (0o700, 0, 0)
-    assert {entry[:3] for entry in kept.values()} == {(0o600, 0, 0)}
+    kept = credentials(host)
+    assert kept.pop(backend_of(host).directory)[:3] == (0o700, 0, 0)
+    assert {entry[:3] for entry in kept.values()} <= {(mode, 0, 0) for mode in backend_of(host).modes}
 
     assert not place.disable().changed
     assert place.disable(twofactor_purge_credentials=True).changed
-    assert not host.exists("/etc/oath")
+    assert not host.exists(backend_of(host).directory)
     assert _snapshot(host) == off
     assert not place.disable(twofactor_purge_credentials=True).changed
 
@@ -107,15 +109,15 @@ def test_same_secret_goes_on_when_it_is_on_again_and_a_used_code_stays_used(plac
 
 @pytest.mark.usefixtures("off")
 def test_disabling_where_it_never_was_on_changes_nothing_and_installs_nothing(place: Place) -> None:
-    place.host.run("dpkg", "--purge", "libpam-oath")
+    place.host.run("dpkg", "--purge", backend_of(place.host).package)
     try:
         before = _snapshot(place.host)
         assert not place.disable().changed
         assert _snapshot(place.host) == before
         assert _ours(place.host) == []
-        assert place.host.run("dpkg-query", "--show", "libpam-oath", check=False).returncode
+        assert place.host.run("dpkg-query", "--show", backend_of(place.host).package, check=False).returncode
     finally:
-        place.host.run("apt-get", "--quiet", "--yes", "install", "libpam-oath")
+        place.host.run("apt-get", "--quiet", "--yes", "install", backend_of(place.host).package)
 
 
 def test_check_mode_tells_what_disabling_does_and_does_nothing(place: Place, on: Snapshot) -> None:
@@ -239,7 +241,7 @@ def test_drop_in_deleted_or_edited_by_hand_is_put_right(place: Place, on: Snapsh
 
 def test_change_that_fails_gives_back_files_and_credentials(place: Place, on: Snapshot) -> None:
     host, person = place.host, next(place.people)
-    credentials = host.snapshot(["/etc/oath"])
+    before = credentials(host)
     users = [{"name": person.name, "secret": pyotp.random_base32()}, {"name": "ansible"}]
     host.run("mount", "-t", "tmpfs", "-o", "ro", "none", "/usr/local/sbin")  # where the recovery command goes
     try:
@@ -249,7 +251,7 @@ def test_change_that_fails_gives_back_files_and_credentials(place: Place, on: Sn
     assert not run.ok
     assert "Read-only file system" in run.output
     assert "Nothing was changed" in " ".join(run.output.split())
-    assert host.snapshot(["/etc/oath"]) == credentials
+    assert credentials(host) == before
     assert _snapshot(host) == on
     ssh.fresh_step()
     assert person.by_key(person.code()).ok
@@ -262,7 +264,7 @@ def test_sheet_that_could_not_be_written_is_written_by_the_next_run(place: Place
     # An issuer that is found wrong only once the host is changed, as a full disk of the controller would be.
     issuer = "{{ 'web' if __twofactor_done is undefined else 'no:colon' }}"
     assert not playbook("enable", place.host, **variables, twofactor_issuer=issuer).ok
-    assert place.host.exists("/etc/oath/ansible")
+    assert place.host.exists(f"{backend_of(place.host).directory}/ansible")
     assert not sheet.exists()
     assert playbook("enable", place.host, **variables).ok
     assert sheet.exists()
@@ -286,7 +288,8 @@ def _disable(host: Host, *arguments: str, **variables: t.Any) -> Run:
 def _snapshot(host: Host) -> Snapshot:
     """All that a run may touch, without the credentials and the tally, which logins change as well."""
     found = host.snapshot(["/etc", "/usr", "/var/lib/fleet-auth", "/run/fleet-auth"])
-    return {path: entry for path, entry in found.items() if not f"{path}/".startswith(("/etc/oath/", f"{TALLY}/"))}
+    of_logins = (f"{backend_of(host).directory}/", f"{TALLY}/")
+    return {path: entry for path, entry in found.items() if not f"{path}/".startswith(of_logins)}
 
 
 def _ours(host: Host) -> list[str]:

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from hosts import Host
-from login import ssh, test_broken_hosts, test_login, test_transaction, test_wrong_codes
+from login import ssh, test_backends, test_broken_hosts, test_login, test_transaction, test_wrong_codes
+from login.backends import GOOGLE, OATH, use
 from login.modules import connections, module, options
 from login.people import Person
 from login.policy import somebody
@@ -62,6 +63,26 @@ def once_on(check: Callable[[Person], None]) -> Callable[[Person], None]:
         check(person)
 
     return turned_on
+
+
+def by_google(check: Callable[[Person], None]) -> Callable[[Person], None]:
+    """A check of a host that asks by pam_google_authenticator."""
+
+    def by_google(person: Person) -> None:
+        person.host.run("apt-get", "install", "--yes", GOOGLE.package)
+        use(person.host, GOOGLE)
+        check(person)
+
+    return by_google
+
+
+def used_code_is_denied_after_a_move(person: Person) -> None:
+    on(person)
+    ssh.fresh_step(at_least=15)
+    code = person.code()
+    assert person.by_key(code).ok
+    by_google(on)(person)
+    assert not person.by_key(code).ok
 
 
 def clock_that_is_off_is_refused(person: Person) -> None:
@@ -111,7 +132,7 @@ def sshd_that_does_otherwise_asks_for_codes_or_is_refused(person: Person) -> Non
 
 def lock_left_behind_is_removed(person: Person) -> None:
     on(person)
-    test_wrong_codes.test_lock_left_behind_is_removed_by_a_run_that_says_so(person.host, person, "lock")
+    test_wrong_codes.test_lock_left_behind_is_removed_by_a_run_that_says_so(person.host, person, 0)
 
 
 def lock_in_use_stays(person: Person) -> None:
@@ -187,10 +208,28 @@ GUARDS = (
         (
             Patch(
                 "_oath",
-                "return replace(token, interval=interval, digits=None)",
-                "return replace(token, interval=interval, digits=None, last_code=None)",
+                "return replace(token, interval=settings.interval, digits=None)",
+                "return replace(token, interval=settings.interval, digits=None, last_code=None)",
             ),
         ),
+    ),
+    Guard(
+        "the memory of used codes of pam_google_authenticator",
+        by_google(once_on(test_login.test_used_code_is_denied)),
+        (
+            Patch("_google_authenticator", '_REUSE, "TOTP_AUTH")', '"TOTP_AUTH")'),
+            Patch("_google_authenticator", "if _get(lines, _REUSE) is None:", "if False:"),
+        ),
+    ),
+    Guard(
+        "the memory of used codes when they move",
+        used_code_is_denied_after_a_move,
+        (Patch("_google_authenticator", '" ".join(map(str, phone.used))', '""'),),
+    ),
+    Guard(
+        "the clock that no phone adjusts",
+        by_google(once_on(test_backends.clock_of_a_phone_is_not_taken_over)),
+        (Patch("_google_authenticator", " noskewadj"),),
     ),
     Guard(
         "putting back what failed",
@@ -241,6 +280,7 @@ OWN_CHECKS = (
     account_without_a_credential_is_refused,
     shorter_code_is_denied,
     used_code_is_denied_after_another_run,
+    used_code_is_denied_after_a_move,
     second_run_is_refused,
     old_connection_confirms_nothing,
     sshd_that_does_otherwise_asks_for_codes_or_is_refused,
@@ -251,6 +291,7 @@ OWN_CHECKS = (
 def person(host: Host) -> Iterator[Person]:
     with somebody(host) as person:
         yield person
+    use(host, OATH)
 
 
 @pytest.fixture

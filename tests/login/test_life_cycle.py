@@ -14,9 +14,12 @@ import pytest
 
 from hosts import Host
 from login import ssh
+from login.backends import GOOGLE, OATH
 from login.modules import Answer, module
 from login.people import Person, Run, enable, new_person, playbook, settings
 from login.sudo import sudo
+
+pytestmark = pytest.mark.backends(OATH, GOOGLE)
 
 People = t.Callable[[], Person]
 
@@ -80,7 +83,7 @@ class TestProof:
         refused = playbook("enable", host, **wanted)
         assert not refused.ok
         assert f"ansible-playbook fleet.auth.verify -e user={alice.name}" in refused.output.replace("\n", " ")
-        assert not host.exists(f"/etc/oath/{alice.name}")
+        assert not host.exists(alice.credential)
 
         assert playbook("enable", host, **{**wanted, "twofactor_ssh": False}).ok
         assert not playbook("enable", host, **wanted).ok
@@ -127,7 +130,7 @@ class TestRenewal:
     def test_gives_a_new_secret_once_and_leaves_others_alone(self, one: Person) -> None:
         other = new_person(one.host)
         users(one.host, other.entry, require_proof=False)
-        others_file = one.host.read(f"/etc/oath/{other.name}")
+        others_file = one.host.read(other.credential)
         entry = {"name": one.name, "renew": "phone-lost"}
         renewed = users(one.host, entry)
         assert renewed["to_enrol"] == [one.name]
@@ -142,8 +145,9 @@ class TestRenewal:
         assert not users(one.host, {"name": one.name}).changed
         assert not new.by_password(code).ok, "the used code is forgotten"
         assert enrolment(one)["secret"] == new.secret
-        assert one.host.read(f"/etc/oath/{other.name}") == others_file
+        assert one.host.read(other.credential) == others_file
 
+    @pytest.mark.backends(OATH)
     def test_of_apps_is_asked_for_before_codes_change(self, one: Person) -> None:
         before = one.host.snapshot(["/etc"])
         refused = module(one.host, "twofactor", {**ENROLLED, "otp_digits": 8})
@@ -160,6 +164,7 @@ class TestRenewal:
         users(one.host, renew="changed")
 
 
+@pytest.mark.backends(OATH)
 class TestFurtherDevices:
     def test_have_codes_of_their_own_and_go_one_by_one(self, one: Person) -> None:
         tablet, spare = pyotp.random_base32(), None
@@ -182,6 +187,7 @@ class TestFurtherDevices:
 
 
 class TestRecoveryCodes:
+    @pytest.mark.backends(OATH)
     def test_are_right_once_each_in_their_order(self, one: Person) -> None:
         entry = {"name": one.name, "recovery_codes": "first"}
         assert users(one.host, entry, window=1)["to_enrol"] == [one.name]
@@ -203,6 +209,22 @@ class TestRecoveryCodes:
         assert not one.by_key(paper[2]).ok, "a code of the old set is still right"
         assert one.by_key(enrolment(one)["recovery_codes"][0]["code"]).ok
 
+    @pytest.mark.backends(GOOGLE)
+    def test_are_right_once_each_in_any_order(self, one: Person) -> None:
+        entry = {"name": one.name, "recovery_codes": "first"}
+        assert users(one.host, entry, window=0)["to_enrol"] == [one.name]
+        paper = [code["code"] for code in enrolment(one)["recovery_codes"]]
+        assert {len(code) for code in paper} == {8}
+        assert one.by_key(paper[4]).ok
+        assert not one.by_password(paper[4]).ok
+        assert one.by_password(paper[0]).ok
+        assert info(one)["recovery_codes_left"] == 8
+        assert not users(one.host, entry, window=0).changed
+        assert not one.by_key(paper[4]).ok, "a used code is given back"
+        users(one.host, {"name": one.name, "recovery_codes": "second"})
+        assert not one.by_key(paper[1]).ok, "a code of the old set is still right"
+        assert one.by_key(enrolment(one)["recovery_codes"][0]["code"]).ok
+
     def test_are_all_ten_of_them_right(self, one: Person) -> None:
         users(one.host, {"name": one.name, "recovery_codes": "first"}, window=1)
         paper = [code["code"] for code in enrolment(one)["recovery_codes"]]
@@ -216,8 +238,8 @@ class TestEnd:
         one.host.run("userdel", "--force", "--remove", one.name)
         told = users(one.host)
         assert f"there is no account {one.name} on {one.host.name} any more, but a credential" in told.output
-        assert one.host.exists(f"/etc/oath/{one.name}")
+        assert one.host.exists(one.credential)
         gone = users(one.host, {"name": one.name, "state": "absent"})
         assert gone.changed
-        assert not one.host.exists(f"/etc/oath/{one.name}")
+        assert not one.host.exists(one.credential)
         assert "there is no account" not in users(one.host).output

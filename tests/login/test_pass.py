@@ -16,10 +16,12 @@ import pytest
 
 from hosts import Host
 from login import ssh
+from login.backends import GOOGLE, OATH, backend_of
 from login.modules import module, options
 from login.people import Person, enable, new_person, playbook
 from login.policy import reboot
 
+pytestmark = pytest.mark.backends(OATH, GOOGLE)
 TIMER = "/etc/systemd/system/fleet-auth-passes.timer"
 SERVICE = "fleet-auth-passes.service"
 SCRIPT = "/usr/libexec/fleet-auth-end-passes"
@@ -34,8 +36,8 @@ def give(person: Person, **asked: t.Any) -> str:
 
 def end_its_time(person: Person) -> None:
     """Have the time of a pass be over."""
-    path = f"/etc/oath/{person.name}"
-    text = re.sub(r"pass=20\d\d", "pass=2020", person.host.read(path).decode())
+    path = person.credential
+    text = re.sub(r"(?i)(pass[= ])20\d\d", r"\g<1>2020", person.host.read(path).decode())
     person.host.write(path, text, 0o600)
 
 
@@ -73,12 +75,12 @@ def test_further_pass_replaces_the_last_one(person: Person) -> None:
 
 
 def test_pass_ends_with_its_time_also_over_a_boot_and_nothing_of_it_is_left(person: Person) -> None:
-    host, before = person.host, person.host.read(f"/etc/oath/{person.name}")
+    host, before = person.host, person.host.read(person.credential)
     code = give(person, hours=1)
     told = module(host, "twofactor_info")["users"][person.name]["pass_until"]
     assert 3000 < time.mktime(time.strptime(told, "%Y-%m-%dT%H:%M:%SZ")) - time.mktime(time.gmtime()) <= 3600
     host.run("systemctl", "start", SERVICE)
-    assert host.read(f"/etc/oath/{person.name}") != before, "a pass ends before its time"
+    assert host.read(person.credential) != before, "a pass ends before its time"
     reboot(host)
     (line,) = host.run("systemctl list-timers --plain --no-legend fleet-auth-passes.timer").stdout.splitlines()
     assert re.match(r"\w{3} \d", line), "a boot has stopped the timer"
@@ -86,10 +88,10 @@ def test_pass_ends_with_its_time_also_over_a_boot_and_nothing_of_it_is_left(pers
     host.run("systemctl", "start", SERVICE)
     assert not host.exists(TIMER)
     assert not host.exists(SCRIPT)
-    assert host.read(f"/etc/oath/{person.name}") == before
+    assert host.read(person.credential) == before
     assert not person.by_key(code).ok
     assert host.run("systemctl list-units --all --plain --no-legend 'fleet-auth-passes*'").stdout == ""
-    assert host.run("sh", "-c", "ls -A /etc/oath | grep pass || true").stdout == ""
+    assert "pass" not in host.run("ls", "-A", backend_of(host).directory).stdout
 
 
 def test_pass_that_is_over_ends_while_others_go_on(on: Host, person: Person) -> None:

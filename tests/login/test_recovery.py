@@ -16,8 +16,10 @@ import pytest
 
 from hosts import Host
 from login import ssh
+from login.backends import GOOGLE, OATH, credentials
 from login.people import PASSWORD, Person, Run, enable, new_person, playbook
 
+pytestmark = pytest.mark.backends(OATH, GOOGLE)
 COMMAND = "/usr/local/sbin/twofactor-recover"
 SWITCH = "/etc/pam.d/twofactor"
 DEMO = "/etc/pam.d/demo"
@@ -121,7 +123,7 @@ def full_disk(host: Host) -> Iterator[None]:
 
 def test_a_shell_is_all_that_the_command_needs(on: People) -> None:
     host = on.host
-    secrets = host.snapshot(["/etc/oath"])
+    secrets = credentials(host)
     with without_python(host):
         # No network, an empty environment, and nothing on the PATH.
         bare = ["unshare", "--net", "env", "-i", "PATH=/nonexistent"]
@@ -129,12 +131,12 @@ def test_a_shell_is_all_that_the_command_needs(on: People) -> None:
         assert (first.returncode, first.stdout, first.stderr) == (0, f"twofactor-recover: {OFF}\n", "")
         for person in (on.alice, on.bob):
             assert_gets_in_as_before(person)
-        assert host.snapshot(["/etc/oath"]) == secrets
+        assert credentials(host) == secrets
         assert last_words_in_log(host) == OFF
         second = recover(host, bare=bare)
         assert (second.returncode, second.stdout, second.stderr) == (0, f"twofactor-recover: {OFF_ALREADY}\n", "")
         assert last_words_in_log(host) == OFF_ALREADY
-    assert host.snapshot(["/etc/oath"]) == secrets
+    assert credentials(host) == secrets
 
 
 def test_nobody_but_root_can_recover(on: People) -> None:
@@ -151,11 +153,11 @@ def test_used_code_stays_used_when_two_factor_login_is_turned_on_again(on: Peopl
     ssh.fresh_step(at_least=20)
     code = on.alice.code()
     assert on.alice.by_password(code).ok
-    secrets = on.host.snapshot(["/etc/oath"])
+    secrets = credentials(on.host)
     assert recover(on.host).returncode == 0
     assert on.alice.by_key(batch=True).ok
     assert on.enable().changed
-    assert on.host.snapshot(["/etc/oath"]) == secrets
+    assert credentials(on.host) == secrets
     assert not on.alice.by_password(code).ok
     assert not on.alice.by_key(code).ok
     assert on.bob.by_password(on.bob.code()).ok
@@ -190,7 +192,7 @@ def test_one_account_is_let_in_and_nobody_else(on: People) -> None:
     ssh.fresh_step(at_least=20)
     code = alice.code()
     assert alice.by_password(code).ok
-    secrets = host.snapshot(["/etc/oath"])
+    secrets = credentials(host)
     for said in (
         f"{alice.name} needs no code on this host until the next run of the playbook",
         f"{alice.name} needed no code already",
@@ -204,7 +206,7 @@ def test_one_account_is_let_in_and_nobody_else(on: People) -> None:
     assert not bob.by_password(methods="password").ok
     assert not demo(bob)
     assert bob.by_password(bob.code()).ok
-    assert host.snapshot(["/etc/oath"])[f"/etc/oath/{alice.name}"] == secrets[f"/etc/oath/{alice.name}"]
+    assert credentials(host)[alice.credential] == secrets[alice.credential]
     assert on.enable().changed
     assert not alice.by_key().ok
     assert not alice.by_password(code).ok
@@ -242,7 +244,7 @@ def test_dot_in_a_name_is_a_dot(people: People) -> None:
     finally:
         for person in (dotted, other):
             host.run("userdel", "--force", "--remove", person.name)
-            host.run("rm", f"/etc/oath/{person.name}")
+            host.run("rm", person.credential)
 
 
 def test_what_is_no_account_is_refused(on: People) -> None:
@@ -264,7 +266,7 @@ def test_what_is_no_account_is_refused(on: People) -> None:
 
 
 def test_playbook_turns_everything_off_however_often_it_runs(on: People) -> None:
-    secrets = on.host.snapshot(["/etc/oath"])
+    secrets = credentials(on.host)
     # A mistake in the settings stops nobody.
     first = playbook("recover", on.host, twofactor_otp_digits=99, twofactor_users=[{"name": "nosuchuser"}])
     assert first.ok, first.output
@@ -277,7 +279,7 @@ def test_playbook_turns_everything_off_however_often_it_runs(on: People) -> None
     for_one = playbook("recover", on.host, user=on.alice.name)
     assert for_one.ok, for_one.output
     assert not for_one.changed
-    assert on.host.snapshot(["/etc/oath"]) == secrets
+    assert credentials(on.host) == secrets
 
 
 def test_playbook_lets_one_account_in_however_often_it_runs(on: People) -> None:

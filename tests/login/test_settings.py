@@ -16,6 +16,7 @@ import pytest
 
 from hosts import Host
 from login import ssh
+from login.backends import credentials
 from login.people import PASSWORD, Person, Run, enable, new_person, playbook, settings
 from login.sudo import sudo
 
@@ -238,9 +239,9 @@ class TestSecretThatIsNotGiven:
         assert all(secret.count(0) < 10 for secret in secrets)
 
     def test_is_roots_alone(self, host: Host, made: Made) -> None:
-        entries = host.snapshot(["/etc/oath"])
+        entries = credentials(host)
         assert entries["/etc/oath"][:3] == (0o700, 0, 0)
-        assert entries[f"/etc/oath/{made.one.name}"][:3] == (0o600, 0, 0)
+        assert entries[made.one.credential][:3] == (0o600, 0, 0)
 
     def test_is_never_shown(self, host: Host, made: Made) -> None:
         secret = ssh.credential(host, made.one.name)
@@ -260,7 +261,7 @@ class TestSecretThatIsNotGiven:
 
     def test_stays_with_its_used_code_when_run_again_and_when_off_and_on_again(self, host: Host, made: Made) -> None:
         at = ssh.fresh_step()
-        path = f"/etc/oath/{made.other.name}"
+        path = made.other.credential
         code = ssh.code(ssh.credential(host, made.other.name), at=at, steps=2)
         _enrol(host, made.one.name, made.other.name, window=3)
         assert made.other.by_password(code).ok
@@ -289,16 +290,16 @@ class TestSecretThatIsGiven:
 
     def test_is_the_same_however_it_is_written(self, host: Host, person: Person) -> None:
         assert person.by_password(person.code()).ok
-        before = host.read(f"/etc/oath/{person.name}")
+        before = host.read(person.credential)
         spaced = "-".join(re.findall("....", person.secret.lower()))
         enable(host, users=[{"name": person.name, "secret": spaced}])
-        assert host.read(f"/etc/oath/{person.name}") == before
+        assert host.read(person.credential) == before
 
     def test_stays_when_it_is_given_no_more(self, host: Host, person: Person) -> None:
         assert person.by_password(person.code()).ok
-        before = host.read(f"/etc/oath/{person.name}")
+        before = host.read(person.credential)
         enable(host, users=[{"name": person.name}])
-        assert host.read(f"/etc/oath/{person.name}") == before
+        assert host.read(person.credential) == before
 
 
 class TestUserWhoIsAddedLater:
@@ -306,21 +307,21 @@ class TestUserWhoIsAddedLater:
 
     def test_leaves_the_others_as_they_are(self, host: Host, person: Person) -> None:
         assert person.by_password(person.code()).ok
-        before = host.snapshot(["/etc/oath"])
+        before = credentials(host)
         later = new_person(host)
         enable(host, person, later)
-        after = host.snapshot(["/etc/oath"])
-        assert after.pop(f"/etc/oath/{later.name}")[:3] == (0o600, 0, 0)
+        after = credentials(host)
+        assert after.pop(later.credential)[:3] == (0o600, 0, 0)
         assert after == before
         ssh.fresh_step()
         assert later.by_password(later.code()).ok
 
     def test_may_be_listed_alone(self, host: Host, person: Person) -> None:
-        before = host.snapshot(["/etc/oath"])
+        before = credentials(host)
         later = new_person(host)
         enable(host, later)
-        after = host.snapshot(["/etc/oath"])
-        del after[f"/etc/oath/{later.name}"]
+        after = credentials(host)
+        del after[later.credential]
         assert after == before
         ssh.fresh_step()
         assert person.by_password(person.code()).ok

@@ -51,12 +51,12 @@ def module(host: Host, name: str, *arguments: str, **options: t.Any) -> Result:
 
 def valid(person: Person, code: str, *arguments: str) -> bool:
     """Whether twofactor_verify finds this code right. It changes the host where it does, and only there."""
-    before = person.host.read(f"/etc/oath/{person.name}")
+    before = person.host.read(person.credential)
     result = module(person.host, "twofactor_verify", *arguments, user=person.name, code=code)
     assert result.ok, result.output
     used = result.values["valid"] and "--check" not in arguments
     assert result.values["changed"] == used
-    assert (person.host.read(f"/etc/oath/{person.name}") != before) == used
+    assert (person.host.read(person.credential) != before) == used
     return bool(result.values["valid"])
 
 

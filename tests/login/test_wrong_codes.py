@@ -13,11 +13,12 @@ import pytest
 
 from hosts import Host
 from login import ssh
+from login.backends import GOOGLE, OATH, backend_of
 from login.modules import Answer, module, options
 from login.people import Person
 from login.policy import assert_closed, assert_nothing_left, assert_on, reboot, somebody
 
-pytestmark = pytest.mark.usefixtures("package")
+pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.backends(OATH, GOOGLE)]
 
 TALLY = "/run/fleet-auth/faillock"
 CONSOLE = "fleet-test-console"
@@ -83,11 +84,11 @@ def test_right_code_forgets_the_wrong_ones(person: Person) -> None:
 
 
 def test_after_a_boot_wrong_codes_are_counted_and_locks_left_behind_are_gone(host: Host, person: Person) -> None:
-    for ending in ("lock", "new"):
-        host.write(f"/etc/oath/{person.name}.{ending}", "", 0o600)
+    for ending in backend_of(host).left_behind:
+        host.write(person.credential + ending, "", 0o600)
     reboot(host)
     assert host.run("stat", "-c", "%a %U", TALLY).stdout == "700 root\n"
-    assert host.run("sh", "-c", "ls /etc/oath").stdout.split() == [person.name]
+    assert host.run("ls", backend_of(host).directory).stdout.split() == [person.name]
     ssh.fresh_step()
     assert_on(person)
     wrong_codes(person, 5)
@@ -138,15 +139,18 @@ def test_wrong_passwords_at_a_console_do_not_close_the_code_step(host: Host, per
     host.run("faillock", "--user", person.name, "--reset")
 
 
-# Locks that pam_oath leaves behind
+# Locks that a login leaves behind
 
 
-@pytest.mark.parametrize("ending", ["lock", "new"])
-def test_lock_left_behind_is_removed_by_a_run_that_says_so(host: Host, person: Person, ending: str) -> None:
-    lock = f"/etc/oath/{person.name}.{ending}"
+@pytest.mark.parametrize("number", [0, -1])
+def test_lock_left_behind_is_removed_by_a_run_that_says_so(host: Host, person: Person, number: int) -> None:
+    lock = person.credential + backend_of(host).left_behind[number]
     host.write(lock, "", 0o600)
     host.run("touch", "-d", "-2 minutes", lock)
     assert not person.by_key(person.code()).ok
+    # pam_google_authenticator removes it by that.
+    host.write(lock, "", 0o600)
+    host.run("touch", "-d", "-2 minutes", lock)
     announced = module(host, "twofactor", options(person), check=True)
     assert announced.changed
     assert announced["changes"] == [f"remove {lock}"]
@@ -161,7 +165,7 @@ def test_lock_left_behind_is_removed_by_a_run_that_says_so(host: Host, person: P
 
 
 def test_lock_of_a_login_that_is_going_on_stays(host: Host, person: Person) -> None:
-    lock = f"/etc/oath/{person.name}.lock"
+    lock = person.credential + backend_of(host).left_behind[0]
     host.write(lock, "", 0o600)
     assert not again(person).changed
     assert host.exists(lock)

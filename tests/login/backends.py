@@ -1,0 +1,52 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The backend by which a host asks for codes, and what tests have to know of it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hosts import Host
+from hosts.host import Entry
+
+
+@dataclasses.dataclass(frozen=True)
+class Backend:
+    """A backend, its package on Debian, and its credentials."""
+
+    name: str
+    package: str
+    directory: str
+    left_behind: tuple[str, ...]
+    """What is added to the name of a credential for the files that a login leaves behind which was cut off."""
+    modes: frozenset[int]
+    """The modes of a credential, before and after a login."""
+
+
+OATH = Backend("oath", "libpam-oath", "/etc/oath", (".lock", ".new"), frozenset({0o600}))
+GOOGLE = Backend(
+    "google_authenticator",
+    "libpam-google-authenticator",
+    "/etc/google-authenticator",
+    ("~",),
+    frozenset({0o600, 0o400}),
+)
+
+_of: dict[str, Backend] = {}
+
+
+def use(host: Host, backend: Backend) -> None:
+    """From now on, runs on this host want this backend, unless they name another one."""
+    _of[host.container] = backend
+
+
+def backend_of(host: Host) -> Backend:
+    """The backend that runs on this host want."""
+    return _of.get(host.container, OATH)
+
+
+def credentials(host: Host) -> dict[str, Entry]:
+    """The directory of the credentials, and all of them."""
+    return host.snapshot([backend_of(host).directory])

@@ -1,0 +1,225 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From one backend to the other with people logging in all the while, and intervals that only one of them can do."""
+
+from __future__ import annotations
+
+import threading
+import typing as t
+from collections.abc import Iterator
+
+import pytest
+
+from hosts import Host
+from login import ssh
+from login.backends import GOOGLE, OATH, Backend, backend_of, use
+from login.modules import Answer, module, options
+from login.people import Person, enable, new_person, playbook
+from login.policy import assert_nothing_left, assert_on, await_end
+
+RETURN = {OATH: GOOGLE, GOOGLE: OATH}
+
+
+@pytest.fixture
+def alice(host: Host) -> Person:
+    return new_person(host)
+
+
+@pytest.fixture(autouse=True)
+def _off_again(host: Host) -> Iterator[None]:
+    """Each test begins with two-factor login off, and pam_oath."""
+    for backend in (GOOGLE, OATH):
+        host.run("apt-get", "install", "--yes", backend.package)
+    yield
+    done = module(host, "twofactor", {"enabled": False, "purge_credentials": True})
+    assert done.ok, done.output
+    for backend in (GOOGLE, OATH):
+        assert not host.exists(backend.directory)
+    use(host, OATH)
+
+
+def run(*people: Person, **changes: t.Any) -> Answer:
+    """Run the module for these people, by the backend that their host wants now."""
+    return module(people[0].host, "twofactor", options(*people, services=[], scope="enrolled", **changes))
+
+
+def on(*people: Person, **changes: t.Any) -> None:
+    done = run(*people, **changes)
+    assert done.ok, done.output
+
+
+def sheet(person: Person) -> dict[str, t.Any]:
+    """What the first sheet of a person is made of."""
+    found = module(person.host, "twofactor_enrolment_info", {"users": [person.name]})
+    assert found.ok, found.output
+    return dict(found["enrolments"][0])
+
+
+def clock_of_a_phone_is_not_taken_over(person: Person) -> None:
+    """pam_google_authenticator would note a clock that is off, and go by it after three codes that agree."""
+    assert not person.by_key(person.code(steps=20)).ok
+    assert "SKEW" not in person.host.read(person.credential).decode()
+
+
+class TestMove:
+    @pytest.mark.parametrize("first", [OATH, GOOGLE], ids=lambda backend: backend.name)
+    def test_by_the_playbook_there_and_back_keeps_secrets_and_used_codes(
+        self, host: Host, alice: Person, first: Backend
+    ) -> None:
+        bob = new_person(host)
+        use(host, first)
+        enable(host, alice, bob)
+        window = ssh.fresh_step(at_least=28)
+        for steps, second in ((0, RETURN[first]), (1, first)):
+            code = alice.code(at=window, steps=steps)
+            assert alice.by_password(code).ok
+            use(host, second)
+            moved = enable(host, alice, bob)
+            assert moved.changed
+            assert not host.exists(RETURN[second].directory)
+            assert not alice.by_key(code).ok, "a used code is right again"
+            assert not enable(host, alice, bob).changed
+            info = module(host, "twofactor_info")["users"]
+            assert (info[alice.name]["proven"], info[bob.name]["proven"]) == (True, False)
+            assert {sheet(one)["secret"] for one in (alice, bob)} == {alice.secret, bob.secret}
+        for one in (alice, bob):
+            ssh.fresh_step()
+            assert_on(one, steps=1 if one is alice else 0)
+
+    def test_lets_nobody_in_without_a_code_and_nobody_out_with_one(self, host: Host, alice: Person) -> None:
+        people = [new_person(host) for _number in range(12)]
+        on(alice, *people)
+        let_in, done = list[str](), threading.Event()
+
+        def knock() -> None:
+            while not done.is_set():
+                login = alice.by_key(batch=True)
+                let_in.extend(login.output for _once in range(login.ok))
+
+        knocking = threading.Thread(target=knock)
+        knocking.start()
+        try:
+            for backend, one in zip((GOOGLE, OATH, GOOGLE), people, strict=False):
+                use(host, backend)
+                on(alice, *people)
+                login = one.by_password(one.code())
+                assert login.ok, login.reason
+        finally:
+            done.set()
+            knocking.join()
+        assert let_in == []
+
+    def test_of_recovery_codes_makes_new_ones_once_that_is_wanted(self, host: Host, alice: Person) -> None:
+        entry = {**alice.entry, "recovery_codes": "first"}
+        on(alice, users=[entry])
+        paper = [code["code"] for code in sheet(alice)["recovery_codes"]]
+        assert alice.by_key(paper[0]).ok
+        for backend in (GOOGLE, OATH):
+            use(host, backend)
+            refused = run(alice, users=[entry], renew="never")
+            assert not refused.ok
+            assert f"those that {alice.name} have on paper would not be right any more" in refused.message
+            done = run(alice, users=[entry])
+            assert done["to_enrol"] == [alice.name]
+            new = [code["code"] for code in sheet(alice)["recovery_codes"]]
+            assert not alice.by_key(paper[0]).ok, "a spent code is right again"
+            assert not alice.by_key(paper[1]).ok, "a code of a set that is void is right"
+            assert alice.by_key(new[0]).ok
+            paper = new
+
+    def test_of_a_second_device_is_refused_until_it_is_given_up(self, host: Host, alice: Person) -> None:
+        on(alice, users=[{**alice.entry, "devices": [{"name": "tablet"}]}])
+        use(host, GOOGLE)
+        refused = run(alice)
+        assert not refused.ok
+        assert "has further devices (tablet), and pam_google_authenticator has one secret a user" in refused.message
+        assert host.exists(f"{OATH.directory}/{alice.name}")
+        on(alice, users=[{**alice.entry, "devices": [{"name": "tablet", "state": "absent"}]}])
+        ssh.fresh_step()
+        assert_on(alice)
+
+    def test_that_nobody_confirms_is_put_back(self, host: Host, alice: Person) -> None:
+        on(alice)
+        before = host.snapshot(["/etc"])
+        use(host, GOOGLE)
+        on(alice, rollback_after=15)
+        ssh.fresh_step()
+        assert_on(alice)
+        await_end(host, 40)
+        assert host.snapshot(["/etc"]) == before
+        assert_nothing_left(host)
+        assert alice.by_key(alice.code(steps=1)).ok
+
+    def test_in_check_mode_is_told_and_not_made(self, host: Host, alice: Person) -> None:
+        on(alice)
+        use(host, GOOGLE)
+        before = host.snapshot(["/etc"])
+        announced = module(host, "twofactor", options(alice, services=[], scope="enrolled"), check=True)
+        assert host.snapshot(["/etc"]) == before
+        assert announced["changes"] == run(alice)["changes"]
+
+    def test_while_it_is_off_goes_on_when_it_is_on_again(self, host: Host, alice: Person) -> None:
+        on(alice)
+        code = alice.code()
+        assert alice.by_key(code).ok
+        assert playbook("recover", host).ok
+        assert alice.by_key(batch=True).ok
+        use(host, GOOGLE)
+        on(alice)
+        assert not alice.by_key(code).ok
+        assert not host.exists(OATH.directory)
+
+
+class TestInterval:
+    @pytest.mark.parametrize("interval", [5, 45])
+    def test_that_pam_oath_has_not_is_that_of_the_codes(self, host: Host, alice: Person, interval: int) -> None:
+        use(host, GOOGLE)
+        on(alice, interval=interval)
+        assert sheet(alice)["interval"] == interval
+        at = ssh.fresh_step(interval, at_least=3)
+        stale, code = (alice.code(interval=interval, at=at, steps=steps) for steps in (-4, 0))
+        assert not alice.by_key(stale).ok
+        assert not alice.by_key(alice.code()).ok
+        assert alice.by_key(code).ok
+        assert not alice.by_password(code).ok
+
+    def test_that_no_backend_can_do_is_refused_with_what_each_can(self, host: Host, alice: Person) -> None:
+        for backend in (OATH, GOOGLE):
+            use(host, backend)
+            refused = run(alice, interval=45, otp_digits=8)
+            assert not refused.ok
+            assert (
+                "no backend can do. oath can do 6 to 8 digits for 30 or 60 seconds, google_authenticator can do 6 "
+                "digits for 5 to 60 seconds."
+            ) in refused.message
+        assert backend_of(host) is GOOGLE
+        assert "Set backend to oath." in run(alice, otp_digits=8).message
+
+
+class TestCredential:
+    @pytest.fixture
+    def carol(self, alice: Person) -> Person:
+        use(alice.host, GOOGLE)
+        on(alice, interval=5)
+        return alice
+
+    def test_that_is_damaged_denies_and_is_told_of_without_the_secret(self, host: Host, carol: Person) -> None:
+        text = host.read(carol.credential).decode()
+        for damage, told in (("", "line 1 has no key in base32"), (text[:40], "is not for time-based codes")):
+            host.write(carol.credential, damage, 0o600)
+            assert not carol.by_key(carol.code(interval=5)).ok
+            assert not carol.by_key(batch=True).ok
+            refused = run(carol, interval=5)
+            assert not refused.ok
+            assert f"{carol.credential}, {told}" in refused.message
+            assert carol.secret not in refused.output
+        host.run("rm", carol.credential)
+        assert not carol.by_key(carol.code(interval=5)).ok
+
+    def test_is_not_adjusted_to_a_phone_whose_clock_is_off(self, carol: Person) -> None:
+        for _step in range(4):
+            ssh.fresh_step(5, at_least=5)
+            assert not carol.by_key(carol.code(interval=5, steps=20)).ok
+        clock_of_a_phone_is_not_taken_over(carol)
