@@ -18,6 +18,8 @@ from pathlib import Path
 
 import hosts
 from hosts.host import Entry
+from login import ssh
+from login.backends import GOOGLE, OATH
 from login.people import Person, inventory_path
 
 from . import strace
@@ -25,12 +27,13 @@ from .kinds import CHANGED_UNCONFIRMED, DIRECTORY, JOURNAL, SECRETS, STATES, Kin
 
 # All that decides a login, and all that a change leaves.
 _PATHS = (
-    *("/etc/oath", "/etc/pam.d", "/etc/security", "/etc/ssh", "/etc/systemd/system", "/etc/tmpfiles.d"),
+    *(backend.directory for backend in (OATH, GOOGLE)),
+    *("/etc/pam.d", "/etc/security", "/etc/ssh", "/etc/systemd/system", "/etc/tmpfiles.d"),
     *("/usr/libexec/fleet-auth", "/usr/local/sbin", "/var/lib/fleet-auth", "/run/fleet-auth", "/run/fleet-auth.lock"),
 )
 _STAGED = "*/.*.fleet-auth-*"
 _PENDING = (JOURNAL, "/var/lib/fleet-auth", "*/fleet-auth-undo-at-boot.service", _STAGED)
-_CREDENTIALS = "/etc/oath/"
+_CREDENTIALS = tuple(f"{backend.directory}/" for backend in (OATH, GOOGLE))
 # The lock has a process id in it, and the tallies have a time.
 _NO_STATE = ("/run/fleet-auth.lock", "/run/fleet-auth/faillock/*")
 
@@ -58,14 +61,13 @@ cp --archive "$state/." /
 rm -rf /tmp/ansible_fleet* /srv/faults/strace /run/.*.fleet-auth-* /usr/libexec/.*.fleet-auth-*
 kill -HUP "$(cat /run/sshd.pid)"
 """
-_LOOK = r"""
+_LOOK = rf"""
 sshd -t 2>&1
 echo "sshd -t ended with $?"
 # Staged where not all is looked at.
 ls -d /run/.*.fleet-auth-* /usr/libexec/.*.fleet-auth-* 2>/dev/null
-cd /etc/oath 2>/dev/null || exit 0
-for name in *; do
-    if [ -f "$name" ]; then echo "== $name"; cat "$name"; fi
+for path in {" ".join(f"{directory}*" for directory in _CREDENTIALS)}; do
+    if [ -f "$path" ]; then echo "== $path"; cat "$path"; fi
 done
 """
 _WAITS = rf"""
@@ -83,6 +85,7 @@ class Look:
     left: frozenset[str]
     """What was laid ready for a change that has not come to its end, or kept from it."""
     credentials: Mapping[str, str]
+    """By path."""
     sshd_error: str
 
     @property
@@ -93,14 +96,40 @@ class Look:
     def differs(self, other: Look, used: t.Collection[str] = ()) -> list[str]:
         """The paths that are not the same, but for what logins with codes wrote for the people in `used`."""
         paths = {path for path in {*self.files, *other.files} if self.files.get(path) != other.files.get(path)}
-        for name in {*self.credentials, *other.credentials}:
-            mine, theirs = self.credentials.get(name), other.credentials.get(name)
-            if name in used and mine and (theirs is None or mine.split()[1:4] == theirs.split()[1:4]):
+        for path in {*self.credentials, *other.credentials}:
+            mine, theirs = self.credentials.get(path), other.credentials.get(path)
+            directory, _slash, name = path.rpartition("/")
+            if name in used and mine and (theirs is None or _without_history(mine) == _without_history(theirs)):
                 # Whoever logged in with it keeps it.
-                paths -= {_CREDENTIALS + name, _CREDENTIALS.rstrip("/")}
+                paths -= {path, directory}
             elif mine != theirs:
-                paths.add(_CREDENTIALS + name)
+                paths.add(path)
         return sorted(paths)
+
+    def remembers(self, who: str, code: str, at: float) -> bool:
+        """Whether it is known of each credential of somebody's that a code was used, about at a time."""
+        theirs = [text for path, text in self.credentials.items() if path.endswith(f"/{who}")]
+        return bool(theirs) and all(_remembers(text, code, at) for text in theirs)
+
+
+def _without_history(credential: str) -> list[str]:
+    if credential.startswith("HOTP"):
+        return credential.split()[1:4]
+    return re.sub(r"(DISALLOW_REUSE).*", r"\1", credential).split("\n")
+
+
+def _remembers(credential: str, code: str, at: float) -> bool:
+    if credential.startswith("HOTP"):
+        return code in credential.split()
+    secret, *options = credential.split("\n")
+    interval = next(int(line.split()[2]) for line in options if line.startswith('" STEP_SIZE '))
+    steps = next(line.split()[2:] for line in options if line.startswith('" DISALLOW_REUSE'))
+    now = int(at) // interval
+    return any(
+        str(step) in steps
+        for step in range(now - 3, now + 4)
+        if ssh.code(secret, interval=interval, at=step * interval) == code
+    )
 
 
 class Ground:
@@ -118,7 +147,7 @@ class Ground:
         self.seen: dict[str, set[int]] = {}
         """The states, by kind of change, in which everybody has logged in in every way."""
         host.run("mkdir", "-p", DIRECTORY)
-        host.run("apt-get -qq install libpam-oath >/dev/null 2>&1")
+        host.run(f"apt-get -qq install {OATH.package} {GOOGLE.package} >/dev/null 2>&1")
         for person in self.people.values():
             host.add_user(person.name, password=person.password, authorized_key=host.key.with_suffix(".pub"))
         made = self._packed("twofactor", {"enabled": False}, collections)
@@ -146,7 +175,7 @@ class Ground:
         for path, entry in self.host.snapshot(_PATHS).items():
             if any(fnmatch.fnmatch(path, pattern) for pattern in _PENDING):
                 left.add(path)
-            elif path.startswith(_CREDENTIALS) and path.count("/") == 3:
+            elif path.startswith(_CREDENTIALS):
                 found[path] = (*entry[:3], "")
             elif not any(fnmatch.fnmatch(path, pattern) for pattern in _NO_STATE):
                 found[path] = entry

@@ -55,6 +55,7 @@ _OPTIONS: dict[str, dict[str, t.Any]] = {
     "enable": _ENABLED,
     "settings": _CHANGED,
     "digits": {**_ENABLED, "otp_digits": 8},
+    "move": {**_ENABLED, "backend": "google_authenticator"},
     "disable": {"enabled": False},
 }
 
@@ -108,12 +109,13 @@ LIVED_IN = State("lived in", ENABLED, ("sh", "-c", _KEPT_HISTORY), _ON)
 CHANGED = State("changed", LIVED_IN, module("settings"), _LATER)
 CHANGED_UNCONFIRMED = State("changed, unconfirmed", LIVED_IN, module("settings-unconfirmed"), _LATER)
 LONGER = State("longer codes", LIVED_IN, module("digits"), Policy.of("alice", "bob", "dora", phone=Phone(digits=8)))
+MOVED = State("moved", LIVED_IN, module("move"), _ON)
 DISABLED = State("disabled", CHANGED, module("disable"), OFF)
 RECOVERED = State("recovered", LIVED_IN, (RECOVER,), OFF)
 ALICE_RECOVERED = State("alice recovered", LIVED_IN, (RECOVER, "--user", "alice"), Policy.of("bob", "dora"))
 STATES = (
     *(PRISTINE, ENABLED, ENABLED_UNCONFIRMED, LIVED_IN, CHANGED, CHANGED_UNCONFIRMED),
-    *(LONGER, DISABLED, RECOVERED, ALICE_RECOVERED),
+    *(LONGER, MOVED, DISABLED, RECOVERED, ALICE_RECOVERED),
 )
 
 
@@ -200,6 +202,7 @@ KINDS = {
         _change("enable", PRISTINE, ENABLED),
         _change("settings", LIVED_IN, CHANGED, *_JOINS_AND_LEAVES),
         _change("digits", LIVED_IN, LONGER),
+        _change("move", LIVED_IN, MOVED),
         _change("disable", CHANGED, DISABLED),
         Kind(
             "confirm",
