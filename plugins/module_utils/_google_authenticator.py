@@ -81,9 +81,12 @@ _VALUES = {
 
 
 def pam_line(settings: Settings) -> str:
-    """The module of the code step with its arguments. The window and the interval are in each credential."""
+    """The module of the code step with its arguments. The window and the interval are in each credential.
+
+    Programs that answer a prompt for a password, such as sshpass, know it by its end; this one has another.
+    """
     del settings
-    return f"{MODULE} [authtok_prompt=One-time password: ] secret={DIRECTORY}/${{USER}} user=root noskewadj"
+    return f"{MODULE} [authtok_prompt=One-time password (TOTP): ] secret={DIRECTORY}/${{USER}} user=root noskewadj"
 
 
 def code_length(switch: str) -> int | None:

@@ -70,23 +70,22 @@ class TestMove:
     ) -> None:
         bob = new_person(host)
         use(host, first)
-        enable(host, alice, bob)
-        window = ssh.fresh_step(at_least=28)
-        for steps, second in ((0, RETURN[first]), (1, first)):
-            code = alice.code(at=window, steps=steps)
+        # Wide enough for a used code to be right still, if it were not used.
+        enable(host, alice, bob, scope="enrolled", window=4)
+        for steps, second in ((-1, RETURN[first]), (2, first)):
+            code = alice.code(steps=steps)
             assert alice.by_password(code).ok
             use(host, second)
-            moved = enable(host, alice, bob)
+            moved = enable(host, alice, bob, scope="enrolled", window=4)
             assert moved.changed
             assert not host.exists(RETURN[second].directory)
             assert not alice.by_key(code).ok, "a used code is right again"
-            assert not enable(host, alice, bob).changed
+            assert not enable(host, alice, bob, scope="enrolled", window=4).changed
             info = module(host, "twofactor_info")["users"]
             assert (info[alice.name]["proven"], info[bob.name]["proven"]) == (True, False)
             assert {sheet(one)["secret"] for one in (alice, bob)} == {alice.secret, bob.secret}
         for one in (alice, bob):
-            ssh.fresh_step()
-            assert_on(one, steps=1 if one is alice else 0)
+            assert_on(one, steps=4 if one is alice else 0)
 
     def test_lets_nobody_in_without_a_code_and_nobody_out_with_one(self, host: Host, alice: Person) -> None:
         people = [new_person(host) for _number in range(12)]

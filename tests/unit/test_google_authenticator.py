@@ -259,7 +259,7 @@ class TestUseOfACode:
 class TestLine:
     def test_names_a_file_of_the_users_own_that_is_roots_and_adjusts_no_clock(self) -> None:
         assert pam_line(Settings()) == (
-            "pam_google_authenticator.so [authtok_prompt=One-time password: ] "
+            "pam_google_authenticator.so [authtok_prompt=One-time password (TOTP): ] "
             "secret=/etc/google-authenticator/${USER} user=root noskewadj"
         )
 
