@@ -201,7 +201,12 @@ def _stage(changes: t.Sequence[_changes.Change], undos: list[_journal.Undo]) -> 
         old = f"{new}.old"
         if isinstance(change, _changes.Remove):
             steps.append(_rename_step(change.path, old))
-            undos.append(("unremove", old, change.path))
+            if change.moved and change.moved.source:
+                made = latest[change.moved.path]
+                backends = change.moved.source, change.moved.settings.backend
+                undos.append(("unmove", old, change.moved.path, f"{made}.kept", *backends, change.path))
+            else:
+                undos.append(("unremove", old, change.path))
         elif isinstance(change, _changes.Write) or change.source:
             if isinstance(change, _changes.Write):
                 content = change.content.encode("utf-8", "surrogateescape")
@@ -336,6 +341,8 @@ def _move_step(change: _changes.Enrol, new: str) -> _Step:
     def step(_actions: Actions) -> None:
         with _credential_lock(change.lock):
             _write_credential(new, change.text(_read_credential(change.before), secrets.token_bytes))
+            _files.unlink(f"{new}.kept")
+            os.link(new, f"{new}.kept")
             os.rename(new, change.path)
         _files.sync_directory(change.path)
 

@@ -36,6 +36,10 @@ class Backend(t.Protocol):
     END_PASSES: str
     """An awk program that leaves out of a credential a pass that was used, or was over at `now`."""
 
+    UNMOVE: str
+    """Functions of a shell: `last_step_NAME CREDENTIAL` prints the step of the last code that was used, if that can be
+    told, and `keep_used_NAME CREDENTIAL STEP` the credential with the codes used up to that step, or to now."""
+
     def pam_line(self, settings: Settings) -> str:
         """The module of the code step, with its arguments."""
 

@@ -29,6 +29,8 @@ class Remove:
     """Remove a file, or a directory with all that is in it."""
 
     path: str
+    moved: Enrol | None = None
+    """Where the file is a credential that was moved: how."""
 
 
 @dataclass(frozen=True)

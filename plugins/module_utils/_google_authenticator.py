@@ -64,6 +64,31 @@ END {
     }
 }
 """
+# Which step the last code of another backend was of, only that one knows: every code that is right now counts as used.
+UNMOVE = r"""
+last_step_google_authenticator() {
+    awk '
+        $2 == "DISALLOW_REUSE" { for (n = 3; n <= NF; n++) if ($n > 0 + last) last = $n }
+        END { print 0 + last }
+    ' "$1"
+}
+
+keep_used_google_authenticator() {
+    awk -v now="$(date +%s)" '
+        { line[NR] = $0 }
+        $2 == "STEP_SIZE" { step = $3 }
+        $2 == "WINDOW_SIZE" { total = $3 }
+        END {
+            now = int(now / (step ? step : 30))
+            for (n = 1; n <= NR; n++) {
+                if (line[n] ~ /^" DISALLOW_REUSE/)
+                    for (one = now - total; one <= now + total; one++) line[n] = line[n] " " one
+                print line[n]
+            }
+        }
+    ' "$1"
+}
+"""
 
 _DIGITS = 6
 _STEP_SIZE, _WINDOW_SIZE, _REUSE, _RATE = "STEP_SIZE", "WINDOW_SIZE", "DISALLOW_REUSE", "RATE_LIMIT"

@@ -97,6 +97,29 @@ after() {
 """
 
 
+def _by_backend(number: int, function: str, arguments: str) -> str:
+    """A call of the function that the backend has which is the argument of this number."""
+    calls = (f"{name}) {function}_{name} {arguments} ;;" for name in _backends.BACKENDS)
+    return f"case ${number} in {' '.join(calls)} esac"
+
+
+_UNMOVE = f"""
+# unmove OLD NEW KEPT FROM TO PATH: PATH was renamed to OLD once it was moved to NEW, into another backend. If that is
+# not what the change made of it, KEPT, any more, a code was used, which stays so if there is room to note it
+unmove() {{
+    put_back "$1" "$6"
+    if [ -e "$2" ] && [ -e "$3" ] && [ "$(cat "$2")" != "$(cat "$3")" ]; then
+        noted=${{6%/*}}/.${{6##*/}}.fleet-auth-undo
+        last=$({_by_backend(5, "last_step", '"$2"')})
+        if (umask 077 && {_by_backend(4, "keep_used", '"$6" "$last"')} >"$noted") && [ -s "$noted" ]; then
+            mv -f "$noted" "$6"
+        fi
+        rm -f "$noted"
+    fi
+}}
+{"".join(backend.UNMOVE for backend in _backends.BACKENDS.values())}"""
+
+
 def render(undos: t.Sequence[Undo], token: str, made: float) -> str:
     """The script that undoes these steps, the last one first.
 
@@ -104,6 +127,7 @@ def render(undos: t.Sequence[Undo], token: str, made: float) -> str:
     """
     steps = "".join(f"    {shlex.join(undo)}\n" for undo in reversed(undos) if undo[0] != "unmake")
     directories = "".join(f"    {shlex.join(undo)}\n" for undo in reversed(undos) if undo[0] == "unmake")
+    unmove = _UNMOVE if any(undo[0] == "unmove" for undo in undos) else ""
     return f"""\
 #!/bin/sh
 # Puts back what a change of two-factor login by fleet.auth replaced.
@@ -124,7 +148,7 @@ give_up() {{
     exit 1
 }}
 
-{_FUNCTIONS}
+{_FUNCTIONS}{unmove}
 undo() {{
     free_credentials || give_up
 {steps}    forget_change || give_up

@@ -25,6 +25,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.fleet.auth.plugins.module_utils._codes import (
+    HOTP_IN_SHELL,
     KEY_BYTES,
     LONG_AGO,
     RECOVERY_CODES,
@@ -41,6 +42,8 @@ from ansible_collections.fleet.auth.plugins.module_utils._settings import WINDOW
 DIRECTORY = "/etc/oath"
 MODULE = "pam_oath.so"
 PACKAGES = {"debian": "libpam-oath", "rhel": "pam_oath", "suse": "pam_oath"}
+# What stands beside a used code where nobody knows when that was; pam_oath does not look at it.
+_SOME_TIME = "1970-01-01T00:00:00L"
 LONGEST_KEY = 32
 MODES: tuple[int, ...] = (0o600,)
 LOCK = ".lock"
@@ -58,14 +61,33 @@ END_PASSES = """\
 { print }
 """
 
+UNMOVE = (
+    HOTP_IN_SHELL
+    + rf"""
+last_step_oath() {{
+    :
+}}
+
+keep_used_oath() {{
+    if [ "$2" = 0 ]; then
+        cat "$1"
+        return
+    fi
+    code=$(hotp "$(awk '/^HOTP\/T/ {{ print $4; exit }}' "$1")" "$2")
+    awk -v history="0 $code {_SOME_TIME}" '
+        /^HOTP\/T/ && !done {{ $0 = $1 " " $2 " " $3 " " $4 " " history; done = 1 }}
+        {{ print }}
+    ' "$1"
+}}
+"""
+)
+
 # By ID and VERSION_ID of os-release(5).
 _TOO_OLD = {("debian", "11"): "Debian 11"}
 _TYPE = re.compile(r"HOTP(?:/(?:E|T(?P<interval>30|60))(?:/(?P<digits>[678]))?)?")
 _FIELD = re.compile(r"[^ \t\r]+")
 _HISTORY = re.compile(r"[0-9]{1,19} [0-9]+ [0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}L")
 _LABEL = re.compile(r"# fleet\.auth (renewal|device|recovery-codes|pass)=(\S+)")
-# What stands beside a used code where nobody knows when that was; pam_oath does not look at it.
-_SOME_TIME = "1970-01-01T00:00:00L"
 
 
 class CodeRules(t.NamedTuple):

@@ -75,10 +75,10 @@ class _Changes:
         if self.files.pop(path, None) is not None:
             self.changes.append(Remove(path))
 
-    def remove_credential(self, path: str) -> None:
+    def remove_credential(self, path: str, moved: Enrol | None = None) -> None:
         directory, _slash, name = path.rpartition("/")
         self.credentials[directory].remove(name)
-        self.changes.append(Remove(path))
+        self.changes.append(Remove(path, moved))
 
     def directory(self, path: str) -> None:
         mode = OWN_DIRECTORIES[path]
@@ -269,8 +269,9 @@ class _Enable:
         paths = [_backends.credential_path(self.state.backend, name) for name in sorted(gone)]
         if not self.is_moving:
             paths += _credentials.leftovers(self.state)
+        moves = {change.before: change for change in do.changes if isinstance(change, Enrol) and change.source}
         for path in paths:
-            do.remove_credential(path)
+            do.remove_credential(path, moves.get(path))
         for directory, names in do.credentials.items():
             if directory != self.backend.DIRECTORY and not names:
                 do.remove(directory)

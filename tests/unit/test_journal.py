@@ -26,7 +26,16 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleet.auth.plugins.module_utils import _apply, _journal, _oath, _pam, _recovery, _sshd
+from ansible_collections.fleet.auth.plugins.module_utils import (
+    _apply,
+    _codes,
+    _google_authenticator,
+    _journal,
+    _oath,
+    _pam,
+    _recovery,
+    _sshd,
+)
 from ansible_collections.fleet.auth.plugins.module_utils._changes import (
     Change,
     Enrol,
@@ -425,7 +434,8 @@ def changing(root: Root, monkeypatch: pytest.MonkeyPatch) -> Root:
     monkeypatch.setattr(_journal, "CREDENTIAL_LOCKS", [str(root.at(lock)) for lock in _journal.CREDENTIAL_LOCKS])
     for name in ("PATH", "LOCK", "BOOT_UNIT", "BOOT_LINK", "SYSTEMD"):
         monkeypatch.setattr(_journal, name, str(root.at(getattr(_journal, name))))
-    monkeypatch.setattr(_oath, "DIRECTORY", str(root.at(_oath.DIRECTORY)))
+    for backend in (_oath, _google_authenticator):
+        monkeypatch.setattr(backend, "DIRECTORY", str(root.at(backend.DIRECTORY)))
     for name in ("chown", "fchown"):
         monkeypatch.setattr(os, name, lambda *_arguments: None)
     Path(_journal.SYSTEMD).mkdir(parents=True)
@@ -459,11 +469,13 @@ def prepared(root: Root) -> tuple[Change, ...]:
     root.write("/etc/security/twofactor-access.conf", "rules before\n")
     root.write("/etc/oath/alice", NEVER_USED, 0o600)
     root.write("/etc/oath/bob.lock", "", 0o600)
+    root.write("/etc/oath/carol", NEVER_USED.replace("alice", "carol"), 0o600)
     root.write("/run/fleet-auth/faillock/alice", "tally", 0o600)
 
     def write(path: str, text: str) -> Write:
         return Write(str(root.at(path)), text, 0o644)
 
+    move = Enrol("carol", Settings(backend="google_authenticator"), 30, source="oath")
     return (
         Remove(str(root.at("/etc/oath/bob.lock"))),
         MakeDirectory(str(root.at("/usr/libexec/fleet-auth")), 0o755),
@@ -473,11 +485,13 @@ def prepared(root: Root) -> tuple[Change, ...]:
         write("/etc/pam.d/sshd", "sshd after\n"),
         write(_sshd.DROP_IN, "drop-in between\n"),
         ReloadSshd(()),
+        move,
         write("/etc/pam.d/twofactor", "switch between\n"),
         write("/etc/pam.d/twofactor", "switch after\n"),
         write(_sshd.DROP_IN, "drop-in after\n"),
         ReloadSshd(()),
         Remove(str(root.at("/etc/security/twofactor-access.conf"))),
+        Remove(str(root.at("/etc/oath/carol")), move),
         Remove(str(root.at("/run/fleet-auth/faillock"))),
     )
 
@@ -546,6 +560,20 @@ def test_credential_with_which_somebody_has_logged_in_since_the_change_stays(cha
     assert changing.leftovers() == []
 
 
+def test_code_that_was_used_after_a_move_stays_used_when_it_is_put_back(changing: Root) -> None:
+    carry_out(prepared(changing), actions_in(changing))
+    there = changing.text("/etc/google-authenticator/carol") or ""
+    used = changing.write("/etc/google-authenticator/carol~", there.replace("REUSE", "REUSE 7"), 0o400)
+    changing.at(used).rename(changing.at("/etc/google-authenticator/carol"))
+    assert _apply.undo(actions_in(changing)) == "Everything was put back as it was."
+    assert changing.text("/etc/google-authenticator/carol") is None
+    key = _codes.hotp(bytes.fromhex(NEVER_USED.split()[3]), 7, 6)
+    back = NEVER_USED.replace("alice", "carol").replace("\n", f" 0 {key} 1970-01-01T00:00:00L\n")
+    assert changing.text("/etc/oath/carol") == back
+    assert changing.at("/etc/oath/carol").stat().st_mode & 0o777 == 0o600
+    assert changing.leftovers() == []
+
+
 def test_killed_run_leaves_somebody_who_frees_the_credentials_that_it_had_locked(changing: Root) -> None:
     mine, a_logins = (changing.at(f"/etc/oath/{name}.lock") for name in ("alice", "bob"))
     a_logins.touch()
@@ -605,6 +633,7 @@ def test_change_that_fails_is_put_back_and_says_so(changing: Root) -> None:
                     ("unenrol", NEW, PATH),
                     ("unrenew", NEW, OLD, PATH),
                     ("unremove", OLD, PATH),
+                    ("unmove", OLD, NEW, f"{NEW}.kept", "oath", "google_authenticator", PATH),
                 ],
                 "cafe",
                 1.0,

@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
 import typing as t
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -140,6 +143,64 @@ class TestCode:
         for step in (999, 1000, 1001):
             code = hotp(KEY, step, 6)
             assert _google_authenticator.use_code(after, "alice", code, SWITCHES[GOOGLE], CLOCK) is None
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> t.Callable[..., str]:
+    """Run a line of shell with what undoes a move; $1 is a file with this text."""
+    functions = "".join(backend.UNMOVE for backend in _backends.BACKENDS.values())
+
+    def run(line: str, text: str = "") -> str:
+        path = tmp_path / "credential"
+        path.write_text(text)
+        words = ["/bin/sh", "-euc", f"{functions}\n{line}", "sh", str(path)]
+        return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout
+
+    return run
+
+
+class TestUndo:
+    """Codes that were used after a move stay used when it is undone."""
+
+    @pytest.mark.parametrize("key", [KEY, b"k", bytes(range(32)), b"%n$(id)\\'\"`"])
+    @pytest.mark.parametrize("step", [0, 1, 58_000_000, 2**40])
+    def test_knows_the_code_of_a_step_with_nothing_but_a_shell(
+        self, shell: t.Callable[..., str], key: bytes, step: int
+    ) -> None:
+        assert shell(f"hotp {key.hex()} {step}") == hotp(key, step, 6)
+
+    def test_makes_codes_that_pam_google_authenticator_has_taken_used_ones_of_pam_oath(
+        self, shell: t.Callable[..., str]
+    ) -> None:
+        there = moved(PHONE, OATH, GOOGLE)
+        for step in (1001, 1000):
+            there = _google_authenticator.use_code(there, "alice", hotp(KEY, step, 6), SWITCHES[GOOGLE], CLOCK) or ""
+        last = shell('last_step_google_authenticator "$1"', there)
+        assert last == "1001\n"
+        before = TestRefusal.TABLET.replace("alice - ", "alice 1234 ")
+        back = shell(f'keep_used_oath "$1" {last}', before)
+        assert _oath.parse_credential(back, "alice")[1] == _oath.parse_credential(before, "alice")[1]
+        for step in (999, 1000, 1001):
+            assert _oath.use_code(back, "alice", hotp(KEY, step, 6), SWITCHES[OATH], CLOCK) is None
+        assert _oath.use_code(back, "alice", hotp(KEY, 1002, 6), SWITCHES[OATH], CLOCK)
+
+    def test_changes_nothing_where_only_a_scratch_code_was_used(self, shell: t.Callable[..., str]) -> None:
+        last = shell('last_step_google_authenticator "$1"', moved(PHONE, OATH, GOOGLE))
+        assert shell(f'keep_used_oath "$1" {last}', PHONE) == PHONE
+
+    @pytest.mark.parametrize("window", [0, 1, 10])
+    def test_makes_all_codes_of_now_used_ones_of_pam_google_authenticator(
+        self, shell: t.Callable[..., str], window: int
+    ) -> None:
+        before = moved(PHONE, OATH, GOOGLE, window=window)
+        back = shell('keep_used_google_authenticator "$1" "$(last_step_oath "$1")"', before)
+        now = int(time.time())
+        for step in range(now // 30 - window, now // 30 + window + 1):
+            right = hotp(KEY, step, 6)
+            clock = Clock(float(now), CLOCK.local)
+            assert _google_authenticator.use_code(before, "alice", right, SWITCHES[GOOGLE], clock)
+            assert _google_authenticator.use_code(back, "alice", right, SWITCHES[GOOGLE], clock) is None
+        assert back.replace(back.split("DISALLOW_REUSE")[1].split("\n")[0], "") == before
 
 
 class TestPaper:
