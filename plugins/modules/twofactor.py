@@ -154,7 +154,7 @@ time_sync:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleet.auth.plugins.module_utils._converge import converge
-from ansible_collections.fleet.auth.plugins.module_utils._settings import argument_spec
+from ansible_collections.fleet.auth.plugins.module_utils._options import argument_spec
 
 
 def main() -> None:

@@ -113,7 +113,7 @@ would_be_locked_out:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleet.auth.plugins.module_utils._converge import inform
-from ansible_collections.fleet.auth.plugins.module_utils._settings import argument_spec
+from ansible_collections.fleet.auth.plugins.module_utils._options import argument_spec
 
 
 def main() -> None:

@@ -50,9 +50,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    mark = metafunc.definition.get_closest_marker("backends")
-    if mark:
-        places = [name for name, (_release, backend) in _PLACES.items() if backend in mark.args]
+    chosen = {mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")}
+    if "host" in metafunc.fixturenames and "host" not in chosen:
+        mark = metafunc.definition.get_closest_marker("backends")
+        backends = mark.args if mark else (OATH,)
+        places = [name for name, (_release, backend) in _PLACES.items() if backend in backends]
         metafunc.parametrize("host", places, indirect=True, scope="module")
 
 
@@ -74,7 +76,7 @@ def fleet(worker_id: str) -> Iterator[t.Callable[[str], hosts.Host]]:
         hosts.down(machine.fleet)
 
 
-@pytest.fixture(scope="module", params=_RELEASES)
+@pytest.fixture(scope="module")
 def host(fleet: t.Callable[[str], hosts.Host], request: pytest.FixtureRequest) -> Iterator[hosts.Host]:
     """One host, with two-factor login off at first and at last, and nobody on it but Ansible's account."""
     release, backend = _PLACES[request.param]

@@ -10,7 +10,8 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.fleet.auth.plugins.module_utils import _oath, _pam, _sshd
-from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings, argument_spec
+from ansible_collections.fleet.auth.plugins.module_utils._options import argument_spec
+from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
 from ansible_collections.fleet.auth.plugins.module_utils._state import (
     COCKPIT_DISALLOWED,
     Account,
