@@ -170,6 +170,10 @@ passes_everyone() {{
 recover_everyone() {{
     changed=no
     if [ -e "${{journal%/*}}" ]; then
+        # In the middle of a move, one of two credentials has to go, and only the journal knows which.
+        if grep -qs '^    unmove ' "$journal"; then
+            /bin/sh "$journal" --now >/dev/null
+        fi
         rm -f "$journal"
         forget_change && rmdir "${{journal%/*}}"
     fi

@@ -182,6 +182,20 @@ class TestEveryone:
         assert host.recover().returncode == 0
         assert not any(path.exists() for path in (journal, journal.parent, staged))
 
+    @pytest.mark.parametrize("status", [0, 1])
+    @pytest.mark.parametrize(("steps", "undone"), [("    unmove a b c\n", True), ("    unwrite a b c\n", False)])
+    def test_leaves_one_of_two_credentials_of_a_move_that_died_half_way(
+        self, box: t.Callable[[HostState], Box], steps: str, undone: bool, status: int
+    ) -> None:
+        host = box(on())
+        journal = host.path(_recovery.JOURNAL)
+        journal.parent.mkdir(parents=True)
+        journal.write_text(f'echo "$*" >{host.root}/undone\nexit {status}\n{steps}')
+        done = host.recover()
+        assert (done.returncode, len(done.stdout.splitlines())) == (0, 1)
+        assert (host.root / "undone").exists() == undone
+        assert not journal.exists()
+
     def test_is_no_longer_locked(self, box: t.Callable[[HostState], Box]) -> None:
         host = box(on())
         tally = host.path(_pam.TALLY_DIRECTORY) / "alice"
