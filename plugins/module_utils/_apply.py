@@ -326,7 +326,7 @@ def _make_directory(change: _changes.MakeDirectory) -> None:
 def _update_step(change: _changes.Enrol, new: str, old: str) -> _Step:
     def step(_actions: Actions) -> None:
         with _credential_lock(change.lock):
-            _write_credential(new, change.text(_read_credential(change.path), secrets.token_bytes))
+            _lay_ready(new, change.path, lambda text: change.text(text, secrets.token_bytes))
             os.link(new, f"{new}.kept")
             os.link(change.path, old)
             os.rename(new, change.path)
@@ -340,7 +340,7 @@ def _move_step(change: _changes.Enrol, new: str) -> _Step:
 
     def step(_actions: Actions) -> None:
         with _credential_lock(change.lock):
-            _write_credential(new, change.text(_read_credential(change.before), secrets.token_bytes))
+            _lay_ready(new, change.before, lambda text: change.text(text, secrets.token_bytes))
             _files.unlink(f"{new}.kept")
             os.link(new, f"{new}.kept")
             os.rename(new, change.path)
@@ -351,11 +351,30 @@ def _move_step(change: _changes.Enrol, new: str) -> _Step:
 
 def rewrite_credential(path: str, lock: str, rewrite: t.Callable[[str], str | None]) -> bool:
     """Let `rewrite` change a credential file between two logins: it gets the text, and returns another one or None."""
+    new = _files.staged(path, "new")
     with _credential_lock(lock):
-        text = rewrite(_read_credential(path))
-        if text is not None:
-            _files.replace(path, text.encode("ascii"), 0o600)
-    return text is not None
+        try:
+            if not _lay_ready(new, path, rewrite):
+                return False
+            os.rename(new, path)
+        except OSError:
+            _files.unlink(new)
+            raise
+        _files.sync_directory(path)
+    return True
+
+
+def _lay_ready(new: str, path: str, rewrite: t.Callable[[str], str | None]) -> bool:
+    """Write what `rewrite` makes of a credential; what a login writes meanwhile counts, for not all heed a lock."""
+    text = _read_credential(path)
+    while True:
+        rewritten = rewrite(text)
+        if rewritten is None:
+            return False
+        _write_credential(new, rewritten)
+        seen, text = text, _read_credential(path)
+        if text == seen:
+            return True
 
 
 def start_timer(timer: str, files: t.Mapping[str, tuple[str, int]], actions: Actions) -> None:

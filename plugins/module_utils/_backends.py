@@ -28,7 +28,7 @@ class Backend(t.Protocol):
     LOCK: str
     """What is added to the name of a credential for the file that the module makes while it writes one back."""
     LEFT_BEHIND: tuple[str, ...]
-    """The same for all files of a login that was cut off."""
+    """Patterns of the names of files of a login that was cut off, as in glob(7)."""
     USED: str
     """A pattern of grep -E: a line of a credential with which somebody has logged in."""
     PASSES: str
@@ -79,7 +79,7 @@ BACKENDS: dict[str, Backend] = {"oath": _oath, "google_authenticator": _google_a
 DIRECTORIES = tuple(backend.DIRECTORY for backend in BACKENDS.values())
 LOCKS = tuple(f"{backend.DIRECTORY}/*{backend.LOCK}" for backend in BACKENDS.values())
 """Patterns of the files that keep others from a credential while it is written back."""
-LEFT_BEHIND = tuple(f"{one.DIRECTORY}/*{ending}" for one in BACKENDS.values() for ending in one.LEFT_BEHIND)
+LEFT_BEHIND = tuple(f"{one.DIRECTORY}/{name}" for one in BACKENDS.values() for name in one.LEFT_BEHIND)
 """Patterns of the files that a login leaves behind which was cut off."""
 USED = "|".join(backend.USED for backend in BACKENDS.values())
 

@@ -40,13 +40,14 @@ def credential(state: HostState, user: str) -> Credential | None:
         return None
 
 
-def leftovers(state: HostState) -> list[str]:
-    """Credentials of other backends of users who have one where it counts; a recovery in the middle of a move."""
+def leftovers(settings: Settings, state: HostState) -> list[str]:
+    """Credentials of other backends of users who have one where it counts, or shall have none."""
+    known = {*state.credentials, *(user.name for user in settings.users if not user.present)}
     return [
         _backends.credential_path(backend, name)
         for backend, files in state.others.items()
         for name, file in sorted(files.items())
-        if name in state.credentials and _can_read(backend, file.content, name)
+        if name in known and _can_read(backend, file.content, name)
     ]
 
 

@@ -49,8 +49,9 @@ PACKAGES = {
 }
 # A login leaves the file read-only.
 MODES: tuple[int, ...] = (0o600, 0o400)
+# Releases before 2019 write a file of this name; later ones add six characters, and keep nobody from anything.
 LOCK = "~"
-LEFT_BEHIND: tuple[str, ...] = (LOCK,)
+LEFT_BEHIND: tuple[str, ...] = ("*~*",)
 USED = '^" DISALLOW_REUSE [0-9]'
 PASSES = '^" FLEET_AUTH_PASS '
 # The code of a pass stands somewhere after the option, and nowhere once it was used.

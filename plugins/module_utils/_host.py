@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import fnmatch
 import glob
 import grp
 import ipaddress
@@ -190,7 +191,8 @@ def _credentials(backend: _backends.Backend) -> dict[str, FileState]:
         names = os.listdir(backend.DIRECTORY)
     except FileNotFoundError:
         return {}
-    names = [name for name in names if not name.startswith(".") and not name.endswith(backend.LEFT_BEHIND)]
+    others = (".*", *backend.LEFT_BEHIND)
+    names = [name for name in names if not any(fnmatch.fnmatchcase(name, pattern) for pattern in others)]
     found = {name: read_file(f"{backend.DIRECTORY}/{name}") for name in names}
     return {name: file for name, file in found.items() if file is not None}
 

@@ -47,7 +47,7 @@ _SOME_TIME = "1970-01-01T00:00:00L"
 LONGEST_KEY = 32
 MODES: tuple[int, ...] = (0o600,)
 LOCK = ".lock"
-LEFT_BEHIND: tuple[str, ...] = (LOCK, ".new")
+LEFT_BEHIND: tuple[str, ...] = ("*.lock", "*.new")
 USED = "^HOTP[^[:space:]]*[[:space:]]+([^[:space:]]+[[:space:]]+){3}"
 PASSES = "^# fleet[.]auth pass="
 # The label of a pass and its token are two lines. A login adds three fields to the four of a token.

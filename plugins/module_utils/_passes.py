@@ -21,7 +21,7 @@ _END_PASSES = "".join(
     f"""\
 for path in {backend.DIRECTORY}/*; do
     case $path in
-    {" | ".join(f"*{ending}" for ending in backend.LEFT_BEHIND)}) ;;
+    {" | ".join(backend.LEFT_BEHIND)}) ;;
     *) [ ! -f "$path" ] || end_pass "$path" '{backend.LOCK}' '{backend.PASSES}' '{backend.END_PASSES}' ;;
     esac
 done

@@ -46,6 +46,9 @@ for path; do
     shift
     if [ -e "$path" ]; then set -- "$@" "$path"; fi
 done
+for path in /etc/.*.fleet-auth-*; do
+    if [ -e "$path" ]; then set -- "$@" "$path"; fi
+done
 cp --archive --parents "$@" "$0"
 """
 _LOAD = r"""
@@ -57,15 +60,15 @@ systemctl reset-failed
 for path; do
     if [ -d "$path" ]; then find "$path" -mindepth 1 -delete; rmdir "$path"; else rm -f "$path"; fi
 done
+rm -rf /tmp/ansible_fleet* /srv/faults/strace /run/.*.fleet-auth-* /usr/libexec/.*.fleet-auth-* /etc/.*.fleet-auth-*
 cp --archive "$state/." /
-rm -rf /tmp/ansible_fleet* /srv/faults/strace /run/.*.fleet-auth-* /usr/libexec/.*.fleet-auth-*
 kill -HUP "$(cat /run/sshd.pid)"
 """
 _LOOK = rf"""
 sshd -t 2>&1
 echo "sshd -t ended with $?"
 # Staged where not all is looked at.
-ls -d /run/.*.fleet-auth-* /usr/libexec/.*.fleet-auth-* 2>/dev/null
+ls -d /run/.*.fleet-auth-* /usr/libexec/.*.fleet-auth-* /etc/.*.fleet-auth-* 2>/dev/null
 for path in {" ".join(f"{directory}*" for directory in _CREDENTIALS)}; do
     if [ -f "$path" ]; then echo "== $path"; cat "$path"; fi
 done

@@ -110,12 +110,22 @@ CHANGED = State("changed", LIVED_IN, module("settings"), _LATER)
 CHANGED_UNCONFIRMED = State("changed, unconfirmed", LIVED_IN, module("settings-unconfirmed"), _LATER)
 LONGER = State("longer codes", LIVED_IN, module("digits"), Policy.of("alice", "bob", "dora", phone=Phone(digits=8)))
 MOVED = State("moved", LIVED_IN, module("move"), _ON)
+# Dora has logged in by the other backend, and her credential is not what the change made of it any more.
+_LOGIN = "sed -i 's/^\" DISALLOW_REUSE.*/\" DISALLOW_REUSE 58000000/' /etc/google-authenticator/dora"
+MOVED_UNCONFIRMED = State(
+    "moved, unconfirmed",
+    LIVED_IN,
+    ("sh", "-c", f"python3 {DIRECTORY}/move-unconfirmed && {_LOGIN}"),
+    _ON,
+)
+MOVED_BACK = State("moved back", MOVED_UNCONFIRMED, ("sh", JOURNAL), _ON)
+MOVED_AGAIN = State("moved again", MOVED_BACK, module("move"), _ON)
 DISABLED = State("disabled", CHANGED, module("disable"), OFF)
 RECOVERED = State("recovered", LIVED_IN, (RECOVER,), OFF)
 ALICE_RECOVERED = State("alice recovered", LIVED_IN, (RECOVER, "--user", "alice"), Policy.of("bob", "dora"))
 STATES = (
     *(PRISTINE, ENABLED, ENABLED_UNCONFIRMED, LIVED_IN, CHANGED, CHANGED_UNCONFIRMED),
-    *(LONGER, MOVED, DISABLED, RECOVERED, ALICE_RECOVERED),
+    *(LONGER, MOVED, MOVED_UNCONFIRMED, MOVED_BACK, MOVED_AGAIN, DISABLED, RECOVERED, ALICE_RECOVERED),
 )
 
 
@@ -236,6 +246,18 @@ KINDS = {
             ),
             _questions(_SHORT, _SLOW, *_JOINS_AND_LEAVES),
             always=3,
+        ),
+        Kind(
+            "undo move",
+            MOVED_UNCONFIRMED,
+            ("sh", JOURNAL),
+            MOVED_BACK,
+            (
+                Ending("the journal again", MOVED_BACK, _AGAIN, leaves=_EMPTY),
+                Ending("the next run", MOVED_AGAIN, module("move")),
+            ),
+            _questions(_SHORT, _SHORT),
+            always=2,
         ),
         Kind(
             "recover",

@@ -20,7 +20,7 @@ class Backend:
     package: str
     directory: str
     left_behind: tuple[str, ...]
-    """What is added to the name of a credential for the files that a login leaves behind which was cut off."""
+    """What is added to the name of a credential for files that a login may leave behind which is cut off."""
     modes: frozenset[int]
     """The modes of a credential, before and after a login."""
 
@@ -30,7 +30,7 @@ GOOGLE = Backend(
     "google_authenticator",
     "libpam-google-authenticator",
     "/etc/google-authenticator",
-    ("~",),
+    ("~", "~V8lWsh"),
     frozenset({0o600, 0o400}),
 )
 

@@ -376,6 +376,6 @@ def test_boot_makes_the_tally_and_clears_what_a_dead_login_left() -> None:
         f"d {_pam.TALLY_DIRECTORY} 0700 root root -",
         f"r! {_oath.DIRECTORY}/*.lock",
         f"r! {_oath.DIRECTORY}/*.new",
-        "r! /etc/google-authenticator/*~",
+        "r! /etc/google-authenticator/*~*",
         "",
     ]

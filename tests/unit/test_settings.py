@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.fleet.auth.plugins.module_utils._options import argument_spec
 from ansible_collections.fleet.auth.plugins.module_utils._settings import (
     BACKENDS,
     Lockout,
@@ -19,7 +20,6 @@ from ansible_collections.fleet.auth.plugins.module_utils._settings import (
     SettingsError,
     TimeSync,
     User,
-    argument_spec,
     decode_secret,
 )
 from unit.builders import KEY, SECRET, options, texts_of
