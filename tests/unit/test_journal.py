@@ -588,6 +588,18 @@ def test_killed_run_leaves_somebody_who_frees_the_credentials_that_it_had_locked
         assert a_logins.exists()
 
 
+def test_what_a_login_writes_while_a_credential_is_rewritten_counts(changing: Root) -> None:
+    path = changing.at(changing.write("/etc/google-authenticator/alice", "before"))
+
+    def rewrite(text: str) -> str:
+        if text == "before":
+            changing.at(changing.write(f"{path}~V8lWsh", "used")).rename(path)
+        return f"{text} and changed"
+
+    assert _apply.rewrite_credential(str(path), f"{path}~", rewrite)
+    assert path.read_text() == "used and changed"
+
+
 def test_code_that_cannot_be_kept_as_used_leaves_nothing_that_denies_the_next(
     changing: Root, monkeypatch: pytest.MonkeyPatch
 ) -> None:
