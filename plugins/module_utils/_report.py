@@ -75,7 +75,7 @@ def unproven(settings: Settings, state: HostState) -> list[str]:
         user.name
         for user in settings.users
         if user.present and user.secret is None and user.name in enrolled
-        if not _credentials.is_proven(_credentials.tokens(state, user.name))
+        if not _credentials.is_proven(state, user.name)
     )
 
 
