@@ -13,7 +13,7 @@ heading = @printf '\n=== %s ===\n' '$(1)'
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup lint sanity unit scenarios browser controllers test chromium hosts demo demo-down faults bench
+.PHONY: help setup lint sanity unit scenarios browser controllers test chromium hosts demo demo-down faults bench docs
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,7 +23,7 @@ help: ## this list
 setup: ## the virtual environment with all that development needs
 	@tests/setup '$(VENV)' '$(PYTHON)'
 
-lint: setup ## style, types, the oldest Python, shell scripts, and who may import whom
+lint: setup ## style, types, documentation, the oldest Python, shell scripts, and who may import whom
 	$(call heading,lint)
 	ansible-lint --strict
 	ruff check
@@ -31,6 +31,8 @@ lint: setup ## style, types, the oldest Python, shell scripts, and who may impor
 	MYPYPATH='$(VENV)/checkout' mypy
 	vermin --quiet --no-tips --target=3.8- plugins/modules plugins/module_utils
 	lint-imports --no-cache --no-logo
+	antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self .
+	antsibull-changelog lint
 	check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	reuse lint --quiet
 	shellcheck $$(git grep --untracked -lE '^#!/(bin/sh|usr/bin/env bash)' -- ':!*.py')
@@ -69,6 +71,10 @@ hosts: setup
 
 demo: hosts ## two hosts with two-factor login, shown by logging in; leaves them up
 	PYTHONPATH=tests python tests/demo/demo.py
+
+docs: setup ## the documentation site, in build/docs
+	$(call heading,docs)
+	tests/build-docs
 
 faults: hosts ## every point at which a change can be killed, or fail for want of a disk
 	PYTHONPATH=tests python -m faults

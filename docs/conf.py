@@ -1,0 +1,54 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The documentation site, as Sphinx takes it. `make docs` builds it; nothing is fetched for it."""
+
+from __future__ import annotations
+
+import re
+
+from docutils import nodes
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+
+project = "fleet.auth"
+copyright = "2026 the fleet.auth contributors"  # noqa: A001 - Sphinx asks for this name
+extensions = ["myst_parser", "sphinx_antsibull_ext"]
+myst_heading_anchors = 3
+
+html_theme = "furo"
+html_title = project
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sphinx = False
+html_use_index = False
+pygments_style = "ansible"
+pygments_dark_style = "monokai"
+highlight_language = "text"
+
+# What the pages of plugins refer to, and what is documented with Ansible itself.
+_ANSIBLE = "https://docs.ansible.com/projects/ansible/latest"
+_ELSEWHERE = {
+    r"ansible_collections\.(?!fleet\.)(\w+)\.(\w+)\.(\w+)": r"collections/\1/\2/\3.html",
+    r"action_plugins": "plugins/action.html",
+    r"ansible_configuration_settings": "reference_appendices/config.html",
+    r"common_return_values": "reference_appendices/common_return_values.html",
+    r"(ANSIBLE_\w+)": r"reference_appendices/config.html#envvar-\1",
+}
+
+
+def _link_elsewhere(
+    _app: Sphinx, _environment: object, node: pending_xref, text: nodes.Element
+) -> nodes.reference | None:
+    for target, page in _ELSEWHERE.items():
+        found = re.match(target, node["reftarget"])
+        if found:
+            return nodes.reference("", "", text, refuri=f"{_ANSIBLE}/{found.expand(page)}")
+    return None
+
+
+def setup(app: Sphinx) -> None:
+    """Join in where Sphinx resolves references."""
+    app.connect("missing-reference", _link_elsewhere)
