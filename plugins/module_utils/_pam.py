@@ -193,10 +193,13 @@ def switch(settings: Settings, enrolled: t.Iterable[str], code_line: str, suffix
         lines.append(_skip_line(f"user notingroup {':'.join(settings.scope_groups)}"))
     elif settings.scope == "enrolled":
         lines += _skip_unless_named(sorted(enrolled))
+    while_open = f"auth requisite pam_faillock.so preauth silent {tally}"
     lines += [
-        f"auth requisite pam_faillock.so preauth silent {tally}",
+        while_open,
         f"auth [success=1 default=ignore] {code_line}",
         f"auth [default=die] pam_faillock.so authfail {tally}",
+        # Once more, for prompts that were held open while others were answered wrongly.
+        while_open,
         f"auth sufficient pam_faillock.so authsucc {tally}",
     ]
     return _HEADER + "".join(line + "\n" for line in lines)

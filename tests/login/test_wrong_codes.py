@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -30,6 +31,20 @@ auth [default=die] pam_faillock.so authfail
 auth required pam_faillock.so authsucc
 account required pam_permit.so
 """
+
+HELD = "fleet-test-held"
+# The prompt is there from the start, and answered once five wrong codes are counted.
+HOLD = """\
+{ until faillock --dir "$1" --user "$2" | awk 'END { exit NR < 7 }'; do sleep 0.1; done; cat; } |
+    pamtester "$3" "$2" authenticate
+"""
+
+
+@pytest.fixture
+def held_service(host: Host) -> Iterator[None]:
+    host.write(f"/etc/pam.d/{HELD}", "auth substack twofactor\naccount required pam_permit.so\n")
+    yield
+    host.run("rm", f"/etc/pam.d/{HELD}")
 
 
 @pytest.fixture
@@ -81,6 +96,17 @@ def test_right_code_forgets_the_wrong_ones(person: Person) -> None:
         login = person.by_key(person.code(steps=steps))
         assert login.ok, login.reason
     assert not is_locked(person)
+
+
+@pytest.mark.usefixtures("held_service")
+def test_prompt_held_open_meanwhile_lets_nobody_in(host: Host, person: Person) -> None:
+    words = ("sh", "-c", HOLD, "sh", TALLY, person.name, HELD)
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(host.run, *words, input=f"{person.code()}\n", check=False)
+        wrong_codes(person, 5)
+    assert "One-time password" in held.result().stderr
+    assert held.result().returncode == 1
+    assert_closed(person)
 
 
 def test_after_a_boot_wrong_codes_are_counted_and_locks_left_behind_are_gone(host: Host, person: Person) -> None:

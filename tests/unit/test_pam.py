@@ -798,6 +798,7 @@ class TestSwitch:
             f"auth requisite pam_faillock.so preauth silent {tally}\n"
             "auth [success=1 default=ignore] pam_oath.so usersfile=/etc/oath/${USER} window=2 digits=8\n"
             f"auth [default=die] pam_faillock.so authfail {tally}\n"
+            f"auth requisite pam_faillock.so preauth silent {tally}\n"
             f"auth sufficient pam_faillock.so authsucc {tally}\n"
         )
 
