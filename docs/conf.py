@@ -13,7 +13,7 @@ from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 
 project = "fleet.auth"
-copyright = "2026 the fleet.auth contributors"  # noqa: A001 - Sphinx asks for this name
+copyright = "2026 the fleet.auth contributors"
 extensions = ["myst_parser", "sphinx_antsibull_ext"]
 myst_heading_anchors = 3
 

@@ -1,0 +1,52 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The blocks of a page that a reader would type in or copy.
+
+``sh`` is for the controller, ``console`` for a root shell of the host in the prompt, with what is shown there, and
+``yaml`` is a file if its first line names one. ``text`` is only to be read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+LANGUAGES = ("sh", "console", "yaml", "text")
+_NOT_RUN = "# Not run by the tests: "
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FILE = re.compile(r"# ((?:[\w.-]+/)*[\w.-]+\.yml)\n")
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """One block: where it begins, its language, and its text."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page.name}, line {self.line}:\n{self.text}"
+
+    @property
+    def runs(self) -> bool:
+        """Whether the page says nothing of its not being run."""
+        return not self.text.startswith(_NOT_RUN)
+
+    @property
+    def file(self) -> str | None:
+        """The path of the file that the block is, if it is one."""
+        named = _FILE.match(self.text) if self.language == "yaml" else None
+        return named[1] if named else None
+
+
+def blocks(page: Path) -> list[Block]:
+    """All blocks of a page in Markdown, in order."""
+    text = page.read_text()
+    return [
+        Block(page, text.count("\n", 0, found.start()) + 1, found[1], found[2]) for found in _FENCE.finditer(text)
+    ]

@@ -1,0 +1,141 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Somebody at a shell: types what a page says, has a phone, and answers what is asked."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import os
+import re
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import pexpect
+import pyotp
+
+from hosts import Host
+from login import sheets
+
+from .blocks import Block
+
+PASSWORD = "correct horse"
+VAULT_PASSWORD = "battery staple"
+_PROMPTS = [
+    r"Code that the app shows[^:]*: ",
+    r"\((\w+)@([\w.-]+)\) One-time password[^:]*: ",
+    r"Vault password[^:]*: ",
+    r"assword: ",
+    pexpect.EOF,
+]
+_ROOT_PROMPT = re.compile(r"root@(\w+):~# (.*)")
+
+
+@dataclasses.dataclass
+class Newcomer:
+    """
+    :param home: where everything of this person is; the collection as well, once it was installed.
+    :param folder: where the commands of a page are typed.
+    :param machines: the hosts, by the names by which ssh and Ansible reach them.
+    """
+
+    home: Path
+    folder: Path
+    machines: dict[str, Host] = dataclasses.field(default_factory=dict)
+    _steps: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    def follow(self, block: Block) -> None:
+        """Do what a block says; an AssertionError tells what came of it otherwise."""
+        if block.file:
+            path = self.folder / block.file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text)
+        elif block.language == "sh":
+            self._type(block)
+        elif block.language == "console":
+            self._at_the_console(block)
+
+    def knows(self, *machines: Host) -> None:
+        """Let ssh find these hosts by their names, as a name service would, and know their keys."""
+        self.machines = {host.name: host for host in machines}
+        entries = "".join(
+            f"Host {host.name}\n    HostName {host.address}\n    Port {host.port}\n    IdentityFile {host.key}\n"
+            f"    UserKnownHostsFile {host.key.with_name('known_hosts')}\n    StrictHostKeyChecking yes\n"
+            for host in machines
+        )
+        self.home.joinpath("ssh_config").write_text(entries)
+
+    def _type(self, block: Block) -> None:
+        script, kept = self.home / "script", self.home / "kept"
+        script.write_text(f"set -eu\ncd {self.folder}\n[ ! -e {kept} ] || . {kept}\n{block.text}\nexport -p >{kept}\n")
+        shell = pexpect.spawn(
+            "bash", [str(script)], env=self._environment(), timeout=90, encoding="utf-8", codec_errors="replace"
+        )
+        said = ""
+        while True:
+            asked = shell.expect(_PROMPTS)
+            said += str(shell.before) + (shell.after if isinstance(shell.after, str) else "")
+            if asked == len(_PROMPTS) - 1:
+                break
+            if asked == 0:
+                (user,) = set(re.findall(r"user=(\w+)", block.text))
+                shell.sendline(self._code(user, "*"))
+            elif asked == 1:
+                assert shell.match
+                shell.sendline(self._code(shell.match[1], shell.match[2]))
+            else:
+                shell.sendline(VAULT_PASSWORD if asked == 2 else PASSWORD)
+        shell.wait()
+        assert shell.exitstatus == 0, f"{block}\nended with {shell.exitstatus}, and said:\n{said}"
+
+    def _at_the_console(self, block: Block) -> None:
+        """Each command, and the output that the page shows for it; ``…`` stands for what differs or is left out."""
+        commands: list[tuple[Host, str, list[str]]] = []
+        for line in block.text.splitlines():
+            typed = _ROOT_PROMPT.fullmatch(line)
+            if typed:
+                commands.append((self.machines[typed[1]], typed[2], []))
+            else:
+                commands[-1][2].append(line)
+        for host, command, shown in commands:
+            done = host.run("bash", "-c", command, check=False)
+            said = done.stdout + done.stderr
+            assert done.returncode == 0, f"{block}\n{command!r} ended with {done.returncode}, and said:\n{said}"
+            pattern = "\n".join(shown).replace("[", "[[]").replace("…", "*")
+            assert fnmatch.fnmatchcase(said.strip(), pattern), f"{block}\n{command!r} said:\n{said}"
+
+    def _code(self, user: str, host: str) -> str:
+        """A code that a phone showed and nobody has used, of the newest sheet of the user, as the phone has it."""
+        found = [*self.folder.glob(f"enrolment/{user}@{host}.html")] or [*self.folder.glob(f"enrolment/{user}@*.html")]
+        assert found, f"{user} has no enrolment sheet in {self.folder}"
+        totp = sheets.totp(max(found, key=os.path.getmtime))
+        now = int(time.time()) // 30
+        step = max(self._steps.get(totp.secret, 0) + 1, now - 1)
+        if step > now + 1:
+            time.sleep((step - 1) * 30 - time.time() + 1)
+        self._steps[totp.secret] = step
+        return pyotp.TOTP(totp.secret).at(step * 30)
+
+    def _environment(self) -> dict[str, str]:
+        """As after logging in: nothing of the checkout that the tests run from, and ssh with the newcomer's file."""
+        programs = self.home / "programs"
+        if not programs.exists():
+            programs.mkdir(parents=True)
+            os.symlink(getattr(sys, "_base_executable", sys.executable), programs / "python3")
+            ssh = f"#!/bin/sh\nexec {shutil.which('ssh')} -F {self.home}/ssh_config \"$@\"\n"
+            programs.joinpath("ssh").write_text(ssh)
+            programs.joinpath("ssh").chmod(0o755)
+        kept = ("LANG", "LC_ALL", "TERM", "http_proxy", "https_proxy", "no_proxy")
+        outside = [
+            folder for folder in os.environ["PATH"].split(":") if Path(folder) != Path(sys.executable).parent
+        ]
+        return {
+            **{name: value for name, value in os.environ.items() if name in kept or name.startswith("PIP_")},
+            "HOME": str(self.home),
+            "PATH": ":".join([str(programs), *outside]),
+            "ANSIBLE_NOCOLOR": "1",
+        }

@@ -1,0 +1,113 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every block of README and guides is run, in order, or says that it is not."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+import hosts
+from newcomer import Block, Newcomer, blocks
+from newcomer.blocks import LANGUAGES
+
+_ROOT = Path(__file__).resolve().parents[2]
+_DOCS = _ROOT / "docs"
+_GUIDES = {
+    "first-host": ("web1",),
+    "fleet": ("web1", "web2", "web3"),
+    "lost-phone": ("web1",),
+    "night": ("web1",),
+}
+"""The guides that are followed from their first block to the last, and the hosts that each of them speaks of."""
+
+_PAGES = [*_ROOT.glob("*.md"), *_DOCS.glob("*.md")]
+_BLOCKS = [block for page in sorted(_PAGES) for block in blocks(page)]
+
+
+def _name(block: Block) -> str:
+    return f"{block.page.stem}-{block.line}"
+
+
+@pytest.mark.parametrize("block", _BLOCKS, ids=_name)
+def test_block_is_well_formed(block: Block) -> None:
+    assert block.language in LANGUAGES, f"{block}\nhas another language than {LANGUAGES}"
+    if block.language == "sh":
+        checked = subprocess.run(["bash", "-n"], input=block.text, capture_output=True, text=True, check=False)
+        assert checked.returncode == 0, f"{block}\n{checked.stderr}"
+    if block.language == "yaml":
+        list(yaml.safe_load_all(block.text))
+
+
+def test_pages_with_commands_are_followed() -> None:
+    followed = {"README", "CONTRIBUTING", "install", *_GUIDES}
+    left = {block.page.stem for block in _BLOCKS if block.language in ("sh", "console") and block.runs}
+    assert left <= followed
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What git would have somebody clone, had everything been committed."""
+    clone = tmp_path_factory.mktemp("clone")
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=_ROOT, capture_output=True, check=True
+    )
+    packed = subprocess.run(
+        ["tar", "-c", "--null", "-T", "-", "--ignore-failed-read"],
+        cwd=_ROOT,
+        input=listed.stdout,
+        capture_output=True,
+        check=True,
+    )
+    subprocess.run(["tar", "-x", "-C", str(clone)], input=packed.stdout, check=True)
+    subprocess.run(["git", "init", "--quiet", str(clone)], check=True)
+    return clone
+
+
+@pytest.fixture(scope="module")
+def home(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of somebody who has done what is said of the installation."""
+    home = tmp_path_factory.mktemp("home")
+    newcomer = Newcomer(home, clone)
+    newcomer.knows()
+    for block in blocks(_DOCS / "install.md"):
+        if block.runs:
+            newcomer.follow(block)
+    return home
+
+
+@pytest.fixture
+def newcomer(home: Path, tmp_path: Path) -> Newcomer:
+    return Newcomer(home, tmp_path)
+
+
+@pytest.fixture
+def machines(request: pytest.FixtureRequest) -> Iterator[list[hosts.Host]]:
+    """New hosts with alice and bob on them, who have a password and a key."""
+    fleet = hosts.of_this_checkout("newcomer")
+    releases = dict(zip(request.param, ("debian13", "debian12", "debian13"), strict=False))
+    *machines, _ntp = hosts.up(fleet, releases, recreate=True)
+    for host in machines:
+        for name in ("alice", "bob"):
+            host.add_user(name, password="correct horse", authorized_key=host.key.with_suffix(".pub"))
+    yield machines
+    hosts.down(fleet)
+
+
+@pytest.mark.parametrize(("page", "machines"), _GUIDES.items(), indirect=["machines"], ids=_GUIDES)
+def test_guide_can_be_followed(newcomer: Newcomer, machines: list[hosts.Host], page: str) -> None:
+    newcomer.knows(*machines)
+    if page in ("lost-phone", "night"):
+        for block in blocks(_DOCS / "first-host.md"):
+            if block.text.startswith("ssh"):
+                break
+            newcomer.follow(block)
+    for block in blocks(_DOCS / f"{page}.md"):
+        if block.runs:
+            newcomer.follow(block)
