@@ -15,7 +15,7 @@ import re
 from pathlib import Path
 
 LANGUAGES = ("sh", "console", "yaml", "text")
-_NOT_RUN = "# Not run by the tests: "
+_NOT_RUN = "# Not run by the tests"
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# ((?:[\w.-]+/)*[\w.-]+\.yml)\n")
 

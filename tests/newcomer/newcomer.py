@@ -73,7 +73,7 @@ class Newcomer:
         script, kept = self.home / "script", self.home / "kept"
         script.write_text(f"set -eu\ncd {self.folder}\n[ ! -e {kept} ] || . {kept}\n{block.text}\nexport -p >{kept}\n")
         shell = pexpect.spawn(
-            "bash", [str(script)], env=self._environment(), timeout=90, encoding="utf-8", codec_errors="replace"
+            "bash", [str(script)], env=self._environment(), timeout=600, encoding="utf-8", codec_errors="replace"
         )
         said = ""
         while True:
@@ -138,4 +138,5 @@ class Newcomer:
             "HOME": str(self.home),
             "PATH": ":".join([str(programs), *outside]),
             "ANSIBLE_NOCOLOR": "1",
+            "PAGER": "cat",  # there is nobody to turn pages
         }
