@@ -21,7 +21,7 @@ import pyotp
 from hosts import Host
 from login import sheets
 
-from .blocks import Block
+from .blocks import Block, blocks
 
 PASSWORD = "correct horse"
 VAULT_PASSWORD = "battery staple"
@@ -48,7 +48,13 @@ class Newcomer:
     machines: dict[str, Host] = dataclasses.field(default_factory=dict)
     _steps: dict[str, int] = dataclasses.field(default_factory=dict)
 
-    def follow(self, block: Block) -> None:
+    def read(self, page: Path, until: str | None = None) -> None:
+        """Do what a page says, from its top to a heading or to its end."""
+        for block in blocks(page, until):
+            if block.runs:
+                self._follow(block)
+
+    def _follow(self, block: Block) -> None:
         """Do what a block says; an AssertionError tells what came of it otherwise."""
         if block.file:
             path = self.folder / block.file
