@@ -49,6 +49,12 @@ def _link_elsewhere(
     return None
 
 
+def _without_contents(_app: Sphinx, _page: str, source: list[str]) -> None:
+    """Take the tables of contents out of pages that are made: the theme has its own, beside the text."""
+    source[0] = re.sub(r"^\.\. contents::.*\n(?: +\S.*\n)*", "", source[0], flags=re.MULTILINE)
+
+
 def setup(app: Sphinx) -> None:
-    """Join in where Sphinx resolves references."""
+    """Join in where Sphinx reads pages and resolves references."""
+    app.connect("source-read", _without_contents)
     app.connect("missing-reference", _link_elsewhere)

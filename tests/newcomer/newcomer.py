@@ -81,15 +81,14 @@ class Newcomer:
         shell = pexpect.spawn(
             "bash", [str(script)], env=self._environment(), timeout=300, encoding="utf-8", codec_errors="replace"
         )
-        said = ""
+        said, users = "", iter(re.findall(r"user=(\w+)", block.text))
         while True:
             asked = shell.expect(_PROMPTS)
             said += str(shell.before) + (shell.after if isinstance(shell.after, str) else "")
             if asked == len(_PROMPTS) - 1:
                 break
             if asked == 0:
-                (user,) = set(re.findall(r"user=(\w+)", block.text))
-                shell.sendline(self._code(user, "*"))
+                shell.sendline(self._code(next(users), "*"))
             elif asked == 1:
                 assert shell.match
                 shell.sendline(self._code(shell.match[1], shell.match[2]))

@@ -55,6 +55,10 @@ def test_has_every_guide_and_every_plugin(pages: dict[Path, Page]) -> None:
     assert guides | plugins | {_SITE / "reference" / "twofactor_role.html", _SITE / "changelog.html"} <= set(pages)
 
 
+def test_has_no_complaint_of_the_theme(pages: dict[Path, Page]) -> None:
+    assert [path.name for path in pages if "ERROR: " in path.read_text()] == []
+
+
 def test_internal_links_and_pictures_lead_somewhere(pages: dict[Path, Page]) -> None:
     lost = []
     for path, page in pages.items():
