@@ -13,7 +13,7 @@ heading = @printf '\n=== %s ===\n' '$(1)'
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup lint sanity unit scenarios browser controllers test chromium hosts demo demo-down faults bench docs
+.PHONY: help setup lint sanity unit scenarios browser controllers test chromium hosts demo demo-down faults bench docs importer newcomer
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ sanity: setup ## ansible-test sanity
 	$(call heading,sanity)
 	tests/run-sanity
 
+importer: setup ## what Galaxy's importer says of a release's tarball
+	$(call heading,importer)
+	tests/run-importer
+
 unit: setup ## the unit tests, which need no host
 	$(call heading,unit)
 	pytest tests/unit
@@ -48,6 +52,10 @@ unit: setup ## the unit tests, which need no host
 controllers: hosts ## execution environments, and a run cut into slices, each in a container of its own
 	$(call heading,controllers)
 	pytest tests/controllers
+
+newcomer: hosts ## README and guides, followed to the letter in a fresh clone
+	$(call heading,newcomer)
+	pytest tests/newcomer
 
 scenarios: hosts chromium ## Molecule scenarios and real logins, on hosts in containers
 	$(call heading,scenarios)
@@ -59,7 +67,7 @@ browser: setup chromium hosts ## enrolment sheets and Cockpit in a browser; scre
 	$(call heading,browser)
 	pytest tests/browser
 
-test: lint sanity unit browser controllers scenarios ## all of the above
+test: lint sanity importer unit browser controllers newcomer scenarios ## all of the above
 
 chromium: setup
 	@command -v chromium >/dev/null || tests/apt-install chromium chromium
