@@ -48,6 +48,4 @@ def blocks(page: Path, until: str | None = None) -> list[Block]:
     """All blocks of a page in Markdown, in order, or those above a heading."""
     text = page.read_text()
     text = text[: text.index(f"\n{until}\n") + 1 if until else None]
-    return [
-        Block(page, text.count("\n", 0, found.start()) + 1, found[1], found[2]) for found in _FENCE.finditer(text)
-    ]
+    return [Block(page, text.count("\n", 0, found.start()) + 1, found[1], found[2]) for found in _FENCE.finditer(text)]

@@ -13,6 +13,7 @@ import re
 import shutil
 import sys
 import time
+import typing as t
 from pathlib import Path
 
 import pexpect
@@ -25,7 +26,7 @@ from .blocks import Block, blocks
 
 PASSWORD = "correct horse"
 VAULT_PASSWORD = "battery staple"
-_PROMPTS = [
+_PROMPTS: list[str | type[pexpect.EOF]] = [
     r"Code that the app shows[^:]*: ",
     r"\((\w+)@([\w.-]+)\) One-time password[^:]*: ",
     r"Vault password[^:]*: ",
@@ -90,8 +91,8 @@ class Newcomer:
             if asked == 0:
                 shell.sendline(self._code(next(users), "*"))
             elif asked == 1:
-                assert shell.match
-                shell.sendline(self._code(shell.match[1], shell.match[2]))
+                asked_for = t.cast("re.Match[str]", shell.match)
+                shell.sendline(self._code(asked_for[1], asked_for[2]))
             else:
                 shell.sendline(VAULT_PASSWORD if asked == 2 else PASSWORD)
         shell.wait()
@@ -131,13 +132,11 @@ class Newcomer:
         if not programs.exists():
             programs.mkdir(parents=True)
             os.symlink(getattr(sys, "_base_executable", sys.executable), programs / "python3")
-            ssh = f"#!/bin/sh\nexec {shutil.which('ssh')} -F {self.home}/ssh_config \"$@\"\n"
+            ssh = f'#!/bin/sh\nexec {shutil.which("ssh")} -F {self.home}/ssh_config "$@"\n'
             programs.joinpath("ssh").write_text(ssh)
             programs.joinpath("ssh").chmod(0o755)
         kept = ("LANG", "LC_ALL", "TERM", "http_proxy", "https_proxy", "no_proxy")
-        outside = [
-            folder for folder in os.environ["PATH"].split(":") if Path(folder) != Path(sys.executable).parent
-        ]
+        outside = [folder for folder in os.environ["PATH"].split(":") if Path(folder) != Path(sys.executable).parent]
         return {
             **{name: value for name, value in os.environ.items() if name in kept or name.startswith("PIP_")},
             "HOME": str(self.home),
