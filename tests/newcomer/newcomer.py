@@ -26,7 +26,7 @@ from .blocks import Block, blocks
 
 PASSWORD = "correct horse"
 VAULT_PASSWORD = "battery staple"
-_PROMPTS: list[str | type[pexpect.EOF]] = [
+_PROMPTS: list[t.Any] = [
     r"Code that the app shows[^:]*: ",
     r"\((\w+)@([\w.-]+)\) One-time password[^:]*: ",
     r"Vault password[^:]*: ",

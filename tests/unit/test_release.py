@@ -41,10 +41,10 @@ def test_holds_what_users_need_alone(tarball: Path) -> None:
     with tarfile.open(tarball) as archive:
         names = archive.getnames()
     assert {name.partition("/")[0] for name in names} == {
-        *("FILES.json", "LICENSE", "MANIFEST.json", "README.md"),
+        *("CHANGELOG.rst", "FILES.json", "LICENSE", "MANIFEST.json", "README.md"),
         *("changelogs", "docs", "meta", "playbooks", "plugins", "roles"),
     }
-    assert [name for name in names if "__pycache__" in name or "/fragments" in name] == []
+    assert [name for name in names if "__pycache__" in name or "/fragments" in name or name.startswith("docs/conf")] == []
 
 
 @pytest.mark.parametrize("kind", _KINDS)
