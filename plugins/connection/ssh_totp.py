@@ -7,6 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: ssh_totp
 short_description: ssh that answers the prompt for a one-time password
+version_added: 1.0.0
 description:
   - Connects as P(ansible.builtin.ssh#connection) does, with all its options, to hosts that ask the account of Ansible
     for a code (TOTP, RFC 6238), after a key as well as after a password.

@@ -7,6 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: otpauth_uri
 short_description: Provisioning URI of a TOTP secret
+version_added: 1.0.0
 description:
   - Turns a secret into the C(otpauth://) URI that authenticator apps take in, in the Key Uri Format.
   - The URI contains the secret. Use the filter only in tasks with C(no_log=true), and keep files made from it private.

@@ -7,6 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: qr_png
 short_description: QR code as a PNG picture
+version_added: 1.0.0
 description:
   - Draws a text as a QR code in PNG, black on white with a quiet zone of 4 modules.
   - A filter returns text, so the picture is in base64. P(ansible.builtin.b64decode#filter) makes the bytes of it that

@@ -7,6 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: qr_svg
 short_description: QR code as an SVG element
+version_added: 1.0.0
 description:
   - Draws a text as a QR code in SVG, black on white with a quiet zone of 4 modules.
   - It refers to nothing outside itself.

@@ -7,6 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: qr_terminal
 short_description: QR code to show in a terminal
+version_added: 1.0.0
 description:
   - Draws a text as a QR code of half blocks, black on white with a quiet zone of 4 modules, so that a phone reads it
     from dark and from light terminals alike.

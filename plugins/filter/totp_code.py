@@ -7,6 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: totp_code
 short_description: Current code of a TOTP secret
+version_added: 1.0.0
 description:
   - Computes the time-based one-time password of RFC 6238, with SHA-1, as an authenticator app does.
   - A code is a secret for as long as it lasts. Use the filter in tasks with C(no_log=true).
