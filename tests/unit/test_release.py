@@ -44,7 +44,9 @@ def test_holds_what_users_need_alone(tarball: Path) -> None:
         *("CHANGELOG.rst", "FILES.json", "LICENSE", "MANIFEST.json", "README.md"),
         *("changelogs", "docs", "meta", "playbooks", "plugins", "roles"),
     }
-    assert [name for name in names if "__pycache__" in name or "/fragments" in name or name.startswith("docs/conf")] == []
+    assert [
+        name for name in names if "__pycache__" in name or "/fragments" in name or name.startswith("docs/conf")
+    ] == []
 
 
 @pytest.mark.parametrize("kind", _KINDS)
