@@ -157,6 +157,8 @@ class Kind:
     questions: tuple[Question, ...]
     """Logins by which every state of the host shows. The first of them are asked each time."""
     always: int
+    noted: tuple[str, ...] = ()
+    """Of whom it is noted that they have used a code."""
     restores: bool = False
     """Whether a change that fails, and is not killed, is put back."""
 
@@ -258,6 +260,7 @@ KINDS = {
             ),
             _questions(_SHORT, _SHORT),
             always=2,
+            noted=("dora",),
         ),
         Kind(
             "recover",
