@@ -219,6 +219,17 @@ options:
       - V(0) means no timer. The role's default is 120, and the role confirms over a new connection.
     type: int
     default: 0
+  self_service:
+    description:
+      - Whether Cockpit has a page on which people enrol themselves, set up a new phone or a spare device, and get new
+        recovery codes. Refused where Cockpit or systemd is missing.
+      - Who has a credential has to give a code first, which is used up or counted as at a login. Who has none may enrol
+        only as long as no service asks that account for a code.
+      - Only for accounts that people log in with, which are root and those from C(UID_MIN) of C(/etc/login.defs) on
+        with a shell that C(/etc/shells) names.
+      - Whoever is given a secret by O(users) gets no new one there, since the next run would put the given one back.
+    type: bool
+    default: false
 requirements:
   - pam_oath 2.6.7 or later, or pam_google_authenticator
   - pam_faillock

@@ -190,6 +190,10 @@ def _stage(changes: t.Sequence[_changes.Change], undos: list[_journal.Undo]) -> 
         if isinstance(change, _changes.ReloadSshd):
             steps.append(_reload_step(change))
             continue
+        if isinstance(change, _changes.Socket):
+            steps.append(_socket_step(change))
+            undos.append(("unlisten" if change.listening else "listen", change.unit))
+            continue
         if isinstance(change, _changes.MakeDirectory):
             if not os.path.isdir(change.path):
                 undos.append(("unmake", change.path))
@@ -228,7 +232,7 @@ def _stage(changes: t.Sequence[_changes.Change], undos: list[_journal.Undo]) -> 
         else:
             steps.append(_update_step(change, new, old))
             undos.append(("unrenew", new, old, change.path))
-    for directory in {os.path.dirname(undo[-1]) for undo in undos}:
+    for directory in {os.path.dirname(undo[-1]) for undo in undos if undo[-1].startswith("/")}:
         _files.sync_directory(os.path.join(directory, ""))
     return steps
 
@@ -301,6 +305,18 @@ def _is_ours(lock: str) -> bool:
 def _stop_timer(actions: Actions) -> None:
     if os.path.isdir(_journal.SYSTEMD):
         actions.run(["systemctl", "stop", f"{_journal.TIMER}.timer", f"{_journal.TIMER}.service"])
+
+
+def _socket_step(change: _changes.Socket) -> _Step:
+    def step(actions: Actions) -> None:
+        if change.listening:
+            actions.run(["systemctl", "daemon-reload"])
+        verb = "enable" if change.listening else "disable"
+        code, _out, error = actions.run(["systemctl", verb, "--quiet", "--now", change.unit])
+        if code != 0:
+            raise ApplyError(f"systemd does not {verb} {change.unit}: {error.strip()}.")
+
+    return step
 
 
 # Files

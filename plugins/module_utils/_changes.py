@@ -96,7 +96,15 @@ class ReloadSshd:
     expectations: tuple[Expectation, ...]
 
 
-Change = t.Union[Write, Remove, MakeDirectory, Enrol, ReloadSshd]
+@dataclass(frozen=True)
+class Socket:
+    """Let systemd listen for people's own page, now and at each boot, or not any more."""
+
+    unit: str
+    listening: bool
+
+
+Change = t.Union[Write, Remove, MakeDirectory, Enrol, ReloadSshd, Socket]
 
 
 @dataclass(frozen=True)

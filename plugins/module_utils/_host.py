@@ -13,13 +13,14 @@ import glob
 import grp
 import ipaddress
 import os
+import pkgutil
 import pwd
 import shlex
 import stat
 import time
 import typing as t
 
-from ansible_collections.fleet.auth.plugins.module_utils import _backends, _journal, _pam, _sshd
+from ansible_collections.fleet.auth.plugins.module_utils import _backends, _journal, _pam, _service_files, _sshd
 from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
 from ansible_collections.fleet.auth.plugins.module_utils._state import (
     COCKPIT_DISALLOWED,
@@ -102,6 +103,7 @@ def look(settings: Settings, run: Run) -> HostState:
         has_systemd=os.path.isdir(_journal.SYSTEMD),
         pending=os.path.exists(_journal.PATH),
         stale_locks=tuple(sorted(filter(_is_stale, _lock_files()))),
+        self_service=_self_service() if settings.self_service else {},
         tallies=_tallies(),
         now=time.time(),
     )
@@ -180,10 +182,20 @@ def read_file(path: str) -> FileState | None:
 
 def _files() -> dict[str, FileState]:
     paths = {*OWN_FILES, *OWN_DIRECTORIES, _sshd.CONFIG, COCKPIT_DISALLOWED}
+    paths.update([*_service_files.FILES, *_service_files.DIRECTORIES, *_service_files.LISTENING])
     paths.update(glob.glob(f"{_pam.DIRECTORY}/*"))
     paths.update(glob.glob(f"{_sshd.DROP_IN_DIRECTORY}/*"))
     found = {path: read_file(path) for path in paths}
     return {path: file for path, file in found.items() if file is not None}
+
+
+def _self_service() -> dict[str, str]:
+    # Imported here alone: Ansible takes them along with the module, and most runs need not read them.
+    from ansible_collections.fleet.auth.plugins.module_utils import _service_page, _service_program
+
+    package = _service_program.__name__.rpartition(".")[0]
+    found = {name: pkgutil.get_data(package, f"{name}.py") for name in _service_files.MODULES}
+    return {**_service_page.FILES, **{name: source.decode("utf-8") for name, source in found.items() if source}}
 
 
 def _credentials(backend: _backends.Backend) -> dict[str, FileState]:

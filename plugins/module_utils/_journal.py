@@ -71,6 +71,17 @@ unremove() {
     put_back "$1" "$2"
 }
 
+# listen UNIT: systemd listened, by the files that are there again. What people may do by themselves keeps nobody out.
+listen() {
+    systemctl daemon-reload
+    systemctl enable --quiet --now "$1" || say "systemd does not start $1"
+}
+
+# unlisten UNIT: systemd did not listen
+unlisten() {
+    systemctl disable --quiet --now "$1" 2>/dev/null || true
+}
+
 # unmake PATH: the directory was not there, and neither was anybody asked for the codes that its tallies count. It stays
 # if there is anything else in it.
 unmake() {

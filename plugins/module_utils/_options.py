@@ -74,4 +74,5 @@ def argument_spec() -> dict[str, t.Any]:
         "renew": {"type": "str", "choices": list(RENEW), "default": "never"},
         "purge_credentials": {"type": "bool", "default": False},
         "rollback_after": {"type": "int", "default": 0},
+        "self_service": {"type": "bool", "default": False},
     }

@@ -21,6 +21,7 @@ from ansible_collections.fleet.auth.plugins.module_utils import (
     _pam,
     _preflight,
     _recovery,
+    _service_files,
     _sshd,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._changes import (
@@ -31,6 +32,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._changes import (
     Plan,
     ReloadSshd,
     Remove,
+    Socket,
     Write,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
@@ -80,8 +82,7 @@ class _Changes:
         self.credentials[directory].remove(name)
         self.changes.append(Remove(path, moved))
 
-    def directory(self, path: str) -> None:
-        mode = OWN_DIRECTORIES[path]
+    def directory(self, path: str, mode: int) -> None:
         now = self.files.get(path)
         if now is None or (now.mode, now.uid, now.gid) != (mode, 0, 0):
             self.files[path] = FileState(content="", mode=mode)
@@ -94,6 +95,17 @@ class _Changes:
     def unprotect(self, service: str) -> None:
         path = f"{_pam.DIRECTORY}/{service}"
         self.write(path, _pam.unprotect(service, t.cast(str, self.text(path))))
+
+
+def _stop_self_service(do: _Changes) -> None:
+    if _service_files.UNIT_PATH in do.files and any(path in do.files for path in _service_files.LISTENING):
+        do.changes.append(Socket(_service_files.UNIT, listening=False))
+
+
+def _remove_self_service(do: _Changes) -> None:
+    _stop_self_service(do)
+    for path in _service_files.PLACES:
+        do.remove(path)
 
 
 def _remove_stale_locks(do: _Changes) -> None:
@@ -224,6 +236,7 @@ class _Enable:
             do.unprotect(service)
         self._write_policy([])
         self._tidy(texts)
+        self._serve()
 
     def _policy(self, leaving: t.Sequence[str] = (), suffix: str = "") -> dict[str, str]:
         """The files by which PAM knows who is asked for what; the switch, which names the other, comes last."""
@@ -246,9 +259,9 @@ class _Enable:
 
     def _prepare(self, texts: t.Mapping[str, str]) -> None:
         do = self.changes
-        for path in OWN_DIRECTORIES:
+        for path, mode in OWN_DIRECTORIES.items():
             if path == self.backend.DIRECTORY or path not in _backends.DIRECTORIES:
-                do.directory(path)
+                do.directory(path, mode)
         self._enrol()
         for path, (text, mode) in _pam.helpers(texts.values()).items():
             do.write(path, text, mode)
@@ -275,6 +288,26 @@ class _Enable:
         for directory, names in do.credentials.items():
             if directory != self.backend.DIRECTORY and not names:
                 do.remove(directory)
+
+    def _serve(self) -> None:
+        """People's own page comes last, and goes by what is in force then. Nobody uses it while its files change."""
+        do = self.changes
+        if not self.settings.self_service:
+            _remove_self_service(do)
+            return
+        wanted = {path: FileState("", 0o755) for path in _service_files.DIRECTORIES}
+        texts = _service_files.texts(self.settings, self.state.self_service)
+        wanted.update({path: FileState(text, 0o644) for path, text in texts.items()})
+        if all(do.files.get(path) == file for path, file in wanted.items()) and all(
+            path in do.files for path in _service_files.LISTENING
+        ):
+            return
+        _stop_self_service(do)
+        for path in _service_files.DIRECTORIES:
+            do.directory(path, 0o755)
+        for path, text in texts.items():
+            do.write(path, text, 0o644)
+        do.changes.append(Socket(_service_files.UNIT, listening=True))
 
     def _enrol(self) -> None:
         settings, state = self.settings, self.state
@@ -354,6 +387,7 @@ class _Disable:
                 do.unprotect(service)
             except _pam.PamError as error:
                 refusals.append(f"on {self.state.hostname}, {error}")
+        _remove_self_service(do)
         for path in OWN_FILES:
             do.remove(path)
         if self.settings.purge_credentials:

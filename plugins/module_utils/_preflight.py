@@ -30,6 +30,11 @@ def host(settings: Settings, state: HostState) -> t.Iterator[str]:
     if unfit:
         yield f"{settings.backend} is no backend for {state.hostname}: {unfit}."
     yield from timer(settings, state)
+    if settings.self_service and not (state.has_systemd and "/etc/pam.d/cockpit" in state.files):
+        yield (
+            f"self_service is a page in Cockpit and a socket of systemd, and {state.hostname} lacks one of them. "
+            "Install cockpit, or leave self_service false."
+        )
 
 
 def accounts(settings: Settings, state: HostState, enrolled: t.Collection[str]) -> t.Iterator[str]:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.fleet.auth.plugins.module_utils import _backends, _pam, _sshd
+from ansible_collections.fleet.auth.plugins.module_utils import _backends, _pam, _service_files, _sshd
 
 COMMAND = "/usr/local/sbin/twofactor-recover"
 TMPFILES = "/etc/tmpfiles.d/fleet-auth.conf"
@@ -27,6 +27,9 @@ STAGING_DIRECTORIES = (
     "/usr/local/sbin",
     "/usr/libexec",
     "/usr/libexec/fleet-auth",
+    _service_files.LIBRARY,
+    "/usr/share/cockpit",
+    _service_files.PAGE_DIRECTORY,
     "/run",
     "/run/fleet-auth",
     "/etc/systemd/system",
@@ -43,6 +46,7 @@ _STALE_LOCKS = "".join(f"r! {pattern}\n" for pattern in _backends.LEFT_BEHIND)
 TMPFILES_RULES = f"""\
 # Managed by fleet.auth.
 d {_pam.TALLY_DIRECTORY} 0700 root root -
+f {LOCK} 0600 root root -
 {_STALE_LOCKS}"""
 
 # What the shell scripts share. sshd that does not run needs no reload. A shell that cannot start a process ends at
@@ -167,6 +171,14 @@ passes_everyone() {{
     [ "$(cat "$switch" 2>/dev/null)" = "$pass_through" ]
 }}
 
+# Where the page stays, on a disk that is broken, it has nothing to do: nobody is asked for a code.
+remove_self_service() {{
+    if [ -e {_service_files.UNIT_PATH} ]; then
+        systemctl disable --quiet --now {_service_files.UNIT} 2>/dev/null
+    fi
+    rm -rf {" ".join(_service_files.PLACES)}
+}}
+
 recover_everyone() {{
     changed=no
     if [ -e "${{journal%/*}}" ]; then
@@ -191,6 +203,7 @@ recover_everyone() {{
         reload_sshd || fail "sshd does not reload; see 'sshd -t'"
     fi
     rm -f "$tally"/*
+    remove_self_service
     if [ "$changed" = yes ]; then
         say "two-factor login is off for everyone on this host; secrets are kept"
     else

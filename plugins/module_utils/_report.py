@@ -141,6 +141,8 @@ def _shown(state: HostState, path: str) -> str:
 def _in_words(change: _changes.Change) -> str:
     if isinstance(change, _changes.ReloadSshd):
         return "reload sshd"
+    if isinstance(change, _changes.Socket):
+        return f"{'start' if change.listening else 'stop'} {change.unit}"
     if isinstance(change, _changes.Remove):
         return f"remove {change.path}"
     return f"{'make' if isinstance(change, _changes.MakeDirectory) else 'write'} {change.path}"

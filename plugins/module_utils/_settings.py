@@ -137,6 +137,7 @@ class Settings:
     renew: str = "never"
     purge_credentials: bool = False
     rollback_after: int = 0
+    self_service: bool = False
 
     @classmethod
     def from_options(cls, options: t.Mapping[str, t.Any]) -> Settings:
@@ -169,6 +170,7 @@ class Settings:
             renew=options["renew"],
             purge_credentials=options["purge_credentials"],
             rollback_after=options["rollback_after"],
+            self_service=options["self_service"],
         )
         problems += _problems(settings)
         if problems:

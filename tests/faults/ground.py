@@ -29,8 +29,11 @@ from .kinds import CHANGED_UNCONFIRMED, DIRECTORY, JOURNAL, SECRETS, STATES, Kin
 _PATHS = (
     *(backend.directory for backend in (OATH, GOOGLE)),
     *("/etc/pam.d", "/etc/security", "/etc/ssh", "/etc/systemd/system", "/etc/tmpfiles.d"),
-    *("/usr/libexec/fleet-auth", "/usr/local/sbin", "/var/lib/fleet-auth", "/run/fleet-auth", "/run/fleet-auth.lock"),
+    *("/usr/libexec/fleet-auth", "/usr/local/sbin", "/usr/share/cockpit"),
+    *("/var/lib/fleet-auth", "/run/fleet-auth", "/run/fleet-auth.lock"),
 )
+SOCKET = "fleet-auth-self-service.socket"
+"""Whether systemd listens there is looked at as a file is."""
 _STAGED = "*/.*.fleet-auth-*"
 _PENDING = (JOURNAL, "/var/lib/fleet-auth", "*/fleet-auth-undo-at-boot.service", _STAGED)
 _CREDENTIALS = tuple(f"{backend.directory}/" for backend in (OATH, GOOGLE))
@@ -55,18 +58,22 @@ _LOAD = r"""
 set -e
 state=$1
 shift
-systemctl stop fleet-auth-undo.timer fleet-auth-undo.service 2>/dev/null || true
+systemctl stop fleet-auth-undo.timer fleet-auth-undo.service fleet-auth-self-service.socket 2>/dev/null || true
 systemctl reset-failed
 for path; do
     if [ -d "$path" ]; then find "$path" -mindepth 1 -delete; rmdir "$path"; else rm -f "$path"; fi
 done
 rm -rf /tmp/ansible_fleet* /srv/faults/strace /run/.*.fleet-auth-* /usr/libexec/.*.fleet-auth-* /etc/.*.fleet-auth-*
 cp --archive "$state/." /
+rm -f /run/fleet-auth/self-service.sock
+systemctl daemon-reload
+systemctl start sockets.target
 kill -HUP "$(cat /run/sshd.pid)"
 """
 _LOOK = rf"""
 sshd -t 2>&1
 echo "sshd -t ended with $?"
+systemctl is-active fleet-auth-self-service.socket
 # Staged where not all is looked at.
 ls -d /run/.*.fleet-auth-* /usr/libexec/.*.fleet-auth-* /etc/.*.fleet-auth-* 2>/dev/null
 for path in {" ".join(f"{directory}*" for directory in _CREDENTIALS)}; do
@@ -151,6 +158,9 @@ class Ground:
         """The states, by kind of change, in which everybody has logged in in every way."""
         host.run("mkdir", "-p", DIRECTORY)
         host.run(f"apt-get -qq install {OATH.package} {GOOGLE.package} >/dev/null 2>&1")
+        # All that the product sees of Cockpit.
+        host.write("/etc/pam.d/cockpit", "@include common-auth\n")
+        host.run("mkdir", "-p", "/usr/share/cockpit")
         for person in self.people.values():
             host.add_user(person.name, password=person.password, authorized_key=host.key.with_suffix(".pub"))
         made = self._packed("twofactor", {"enabled": False}, collections)
@@ -172,8 +182,8 @@ class Ground:
         shown = self.host.run("sh", "-c", _LOOK).stdout
         sshd, *credentials = re.split(r"^== (\S+)\n", shown, flags=re.MULTILINE)
         error, _ended, rest = sshd.rpartition("sshd -t ended with ")
-        status, *staged = rest.split() or [""]
-        found = {}
+        status, listening, *staged = rest.split() or ["", ""]
+        found: dict[str, Entry] = {SOCKET: (0, 0, 0, listening)}
         left = set(staged)
         for path, entry in self.host.snapshot(_PATHS).items():
             if any(fnmatch.fnmatch(path, pattern) for pattern in _PENDING):

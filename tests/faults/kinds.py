@@ -38,6 +38,7 @@ _ENABLED: dict[str, t.Any] = {
     "exempt_addresses": ["192.0.2.0/24"],
     "require_proof": False,
     "renew": "changed",
+    "self_service": True,
 }
 # Into each kind of file that there is: credentials, lists, drop-in, switch, and another service.
 _CHANGED: dict[str, t.Any] = {

@@ -10,13 +10,14 @@ import itertools
 import typing as t
 from dataclasses import dataclass, replace
 
-from ansible_collections.fleet.auth.plugins.module_utils import _backends, _pam
+from ansible_collections.fleet.auth.plugins.module_utils import _backends, _pam, _service_files
 from ansible_collections.fleet.auth.plugins.module_utils._changes import (
     Change,
     Enrol,
     MakeDirectory,
     ReloadSshd,
     Remove,
+    Socket,
     Write,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._codes import CredentialError
@@ -59,6 +60,12 @@ class Machine:
             self._check(change)
             return replace(self, state=seen_by_sshd(self.state), read_by_sshd=_texts(self.state))
         files = dict(self.state.files)
+        if isinstance(change, Socket):
+            assert _service_files.UNIT_PATH in files, "systemd knows no such unit"
+            files = {path: file for path, file in files.items() if path not in _service_files.LISTENING}
+            if change.listening:
+                files.update(dict.fromkeys(_service_files.LISTENING, FileState("", 0o644)))
+            return replace(self, state=seen_by_sshd(replace(self.state, files=files)))
         kept = {**self.state.others, self.state.backend: self.state.credentials}
         stores = {one.DIRECTORY: dict(kept.get(backend, {})) for backend, one in _backends.BACKENDS.items()}
         directory, _slash, name = change.path.rpartition("/")
@@ -76,6 +83,7 @@ class Machine:
             assert isinstance(change, Remove)
             assert not stores.get(change.path), "somebody's credential would be lost"
             del files[change.path]
+            files = {path: file for path, file in files.items() if not path.startswith(f"{change.path}/")}
         return self._with(files, {name: stores[one.DIRECTORY] for name, one in _backends.BACKENDS.items()})
 
     def _with(self, files: t.Mapping[str, FileState], stores: t.Mapping[str, t.Mapping[str, FileState]]) -> Machine:

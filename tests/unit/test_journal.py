@@ -50,7 +50,9 @@ from ansible_collections.fleet.auth.plugins.module_utils._settings import Settin
 NEVER_USED = "HOTP/T30 alice - 3132333435363738393031323334353637383930\n"
 USED = NEVER_USED.rstrip() + "\t0\t755224\t2026-11-24T03:00:00L\n"
 
-_HOST_PATH = re.compile(r"""(?<=[\s"'=>])/(?=(etc|var|run|usr/libexec|usr/local/sbin|usr/sbin/sshd)\b)""")
+_HOST_PATH = re.compile(
+    r"""(?<=[\s"'=>])/(?=(etc|var|run|usr/libexec|usr/local/sbin|usr/sbin/sshd|usr/share/cockpit)\b)"""
+)
 _COMMANDS = ("cat", "flock", "grep", "mkdir", "mv", "rm", "rmdir", "touch")
 
 # A reload takes the drop-in as it is then; what is in force is what the last one found.
@@ -640,6 +642,8 @@ def test_change_that_fails_is_put_back_and_says_so(changing: Root) -> None:
             _journal.render(
                 [
                     ("unmake", "/etc/oath"),
+                    ("listen", "fleet-auth-self-service.socket"),
+                    ("unlisten", "fleet-auth-self-service.socket"),
                     ("unwrite", NEW, OLD, PATH),
                     ("uncreate", NEW, PATH),
                     ("unenrol", NEW, PATH),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import typing as t
 from dataclasses import replace
@@ -13,7 +14,16 @@ from hypothesis import HealthCheck, assume, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.auth.plugins.module_utils import _backends, _oath, _pam, _plan, _recovery, _report, _sshd
+from ansible_collections.fleet.auth.plugins.module_utils import (
+    _backends,
+    _oath,
+    _pam,
+    _plan,
+    _recovery,
+    _report,
+    _service_files,
+    _sshd,
+)
 from ansible_collections.fleet.auth.plugins.module_utils._changes import (
     Change,
     Enrol,
@@ -640,6 +650,53 @@ class TestOff:
         text = t.cast(str, state.text(service("sudo"))).replace("# END", "#")
         (told,) = refusals(OFF, edited(state, {service("sudo"): text}))
         assert told.startswith("on web1, the block of fleet.auth in /etc/pam.d/sudo is damaged (lines 6).")
+
+
+class TestSelfService:
+    def test_comes_last_and_listens_once_all_of_it_is_there(self) -> None:
+        target = wanted(services=["cockpit"], self_service=True)
+        told = _report.changes(plan(target, host_state()))
+        begin = told.index("make /usr/libexec/fleet-auth/fleet_auth")
+        assert told[begin - 1] == "write /etc/pam.d/twofactor"
+        assert told[-2:] == [f"write {_service_files.UNIT_PATH}", f"start {_service_files.UNIT}"]
+        assert plan(target, carried_out(target)).changes == ()
+
+    def test_stops_while_its_files_change(self) -> None:
+        state = carried_out(wanted(services=["cockpit"], self_service=True))
+        later = replace(state, self_service={"page.js": "another release"})
+        assert _report.changes(plan(wanted(services=["cockpit"], self_service=True), later)) == [
+            f"stop {_service_files.UNIT}",
+            "write /usr/share/cockpit/fleet-auth/page.js",
+            f"start {_service_files.UNIT}",
+        ]
+
+    @pytest.mark.parametrize("path", _service_files.LISTENING)
+    def test_starts_again_what_somebody_stopped(self, path: str) -> None:
+        target = wanted(services=["cockpit"], self_service=True)
+        made = plan(target, edited(carried_out(target), {path: None}))
+        assert _report.changes(made) == [f"stop {_service_files.UNIT}", f"start {_service_files.UNIT}"]
+
+    def test_tells_the_program_who_is_given_a_secret(self) -> None:
+        people = [{"name": "alice", "secret": SECRET}, {"name": "bob"}]
+        state = carried_out(wanted(users=people, scope="enrolled", services=["cockpit"], self_service=True))
+        assert json.loads(state.files[_service_files.CONFIG].content)["given"] == ["alice"]
+
+    @pytest.mark.parametrize("target", [wanted(services=["cockpit"]), OFF])
+    def test_leaves_nothing_once_it_is_not_wanted(self, target: Settings) -> None:
+        without = carried_out(target, carried_out(wanted(services=["cockpit"])))
+        state = carried_out(wanted(services=["cockpit"], self_service=True))
+        told = _report.changes(plan(target, state))
+        assert told.index(f"stop {_service_files.UNIT}") < told.index(f"remove {_service_files.UNIT_PATH}")
+        assert carried_out(target, state).files == without.files
+
+    @pytest.mark.parametrize(
+        "state",
+        [host_state(files={service("cockpit"): None}), host_state(has_systemd=False)],
+        ids=["cockpit", "systemd"],
+    )
+    def test_is_refused_where_cockpit_or_systemd_is_missing(self, state: HostState) -> None:
+        (told,) = refusals(wanted(self_service=True), state)
+        assert told.startswith("self_service is a page in Cockpit and a socket of systemd, and web1 lacks one of them.")
 
 
 class TestServices:

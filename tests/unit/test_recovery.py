@@ -371,9 +371,10 @@ class TestUsage:
         assert host.after == on()
 
 
-def test_boot_makes_the_tally_and_clears_what_a_dead_login_left() -> None:
+def test_boot_makes_the_tally_and_the_lock_and_clears_what_a_dead_login_left() -> None:
     assert _recovery.TMPFILES_RULES.split("\n")[1:] == [
         f"d {_pam.TALLY_DIRECTORY} 0700 root root -",
+        f"f {_recovery.LOCK} 0600 root root -",
         f"r! {_oath.DIRECTORY}/*.lock",
         f"r! {_oath.DIRECTORY}/*.new",
         "r! /etc/google-authenticator/*~*",

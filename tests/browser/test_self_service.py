@@ -1,0 +1,516 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The page in Cockpit on which people enrol themselves, and the socket behind it."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import json
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, FrameLocator, Page
+
+import hosts
+from browser import decoded
+from browser.test_cockpit import CODE, PICTURES, SHELL, Console
+from hosts import Host
+from login import ssh
+from login.doors import counted
+from login.modules import module, options
+from login.people import PASSWORD, Person, inventory_path, new_person, playbook, settings
+from login.policy import JOURNAL, assert_closed, off
+
+FILES = (
+    "/etc/pam.d",
+    "/etc/ssh",
+    "/etc/systemd",
+    "/etc/tmpfiles.d",
+    "/usr/libexec",
+    "/usr/local",
+    "/usr/share/cockpit",
+)
+POLICY = {"services": ["cockpit"], "scope": "enrolled", "self_service": True}
+# Whoever sends too much may find the connection closed before the answer.
+_ASK = """
+import contextlib, socket, sys
+with socket.socket(socket.AF_UNIX) as connection:
+    connection.connect("/run/fleet-auth/self-service.sock")
+    with contextlib.suppress(ConnectionError):
+        connection.sendall(sys.stdin.buffer.read())
+        connection.shutdown(socket.SHUT_WR)
+    with contextlib.suppress(ConnectionError):
+        print(connection.makefile().read(), end="")
+"""
+# Says hello over so many connections, and keeps them until its standard input ends.
+_HOLD = """
+import socket, sys
+held = []
+for _number in range(int(sys.argv[1])):
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect("/run/fleet-auth/self-service.sock")
+    connection.settimeout(10)
+    try:
+        connection.sendall(b'{"do":"status"}\\n')
+        answer = connection.makefile().readline()
+    except ConnectionError:
+        answer = ""
+    held.append(connection)
+    print('"ok": true' in answer, flush=True)
+sys.stdin.read()
+"""
+# Enrols each of some accounts, all at the same moment, in processes of their own.
+_AT_ONCE = """
+import base64, json, os, pwd, socket, sys, time
+sys.path.insert(0, "/usr/libexec/fleet-auth")
+from fleet_auth import _oath
+
+def enrol(name):
+    account = pwd.getpwnam(name)
+    os.setgid(account.pw_gid)
+    os.setuid(account.pw_uid)
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect("/run/fleet-auth/self-service.sock")
+        lines = connection.makefile("rw")
+        def ask(**request):
+            print(json.dumps(request), file=lines, flush=True)
+            return json.loads(lines.readline())
+        begun = ask(do="begin", what="enrol", code="")
+        key = base64.b32decode(begun["secret"])
+        done = ask(do="prove", code=_oath.hotp(key, int(time.time()) // 30, 6))
+        print(json.dumps([name, key.hex(), done.get("recovery_codes")]), flush=True)
+
+children = []
+for name in sys.argv[1:]:
+    child = os.fork()
+    if not child:
+        enrol(name)
+        os._exit(0)
+    children.append(child)
+for child in children:
+    os.waitpid(child, 0)
+"""
+# The program with a socket of its own and less time, and somebody who says nothing or too little. Prints how long a
+# connection lasts, and how long the program does.
+_SHORT_LIVED = """
+import os, socket, sys, time
+sys.path.insert(0, "/usr/libexec/fleet-auth")
+from fleet_auth import _service_program as program
+program.IDLE_SECONDS, program.LIFE_SECONDS = map(int, sys.argv[1:3])
+listener = socket.socket(socket.AF_UNIX)
+listener.bind("\\0fleet-auth-test")
+listener.listen()
+if not os.fork():
+    program.serve(listener)
+    os._exit(0)
+listener.close()
+began = time.monotonic()
+connection = socket.socket(socket.AF_UNIX)
+connection.connect("\\0fleet-auth-test")
+try:
+    while sys.argv[3] == "slowly":
+        connection.sendall(b" ")
+        time.sleep(0.2)
+    connection.recv(100)
+except OSError:
+    pass
+print(time.monotonic() - began)
+os.wait()
+print(time.monotonic() - began)
+"""
+
+
+@pytest.fixture(scope="module")
+def machines() -> Iterator[dict[str, Host]]:
+    fleet = hosts.of_this_checkout("browser")
+    up = hosts.up(fleet, {f"web{release[6:8]}": release for release in hosts.WITH_COCKPIT})
+    hosts.inventory(up, inventory_path(fleet))
+    yield {machine.release: machine for machine in up}
+    hosts.down(fleet)
+
+
+@pytest.fixture(scope="module", params=hosts.WITH_COCKPIT)
+def console(machines: dict[str, Host], browser: Browser, request: pytest.FixtureRequest) -> Iterator[Console]:
+    host = machines[request.param]
+    host.run("apt-get", "install", "--yes", "libpam-oath")
+    off(host)
+    exempt = new_person(host)
+    before = host.snapshot(FILES)
+    enforce(host)
+    yield Console(host, browser, exempt, iter(()), before)
+    off(host)
+
+
+def enforce(host: Host, *people: Person) -> None:
+    """Run the module, after which whoever has enrolled is asked for codes."""
+    done = module(host, "twofactor", options(*people, **POLICY))
+    assert done.ok, done.output
+
+
+def ask(host: Host, user: str, data: str | bytes) -> list[str]:
+    """What the socket answers an account that sends this."""
+    return host.run("python3", "-c", _ASK, input=data, user=user).stdout.splitlines()
+
+
+def self_enrolled(host: Host) -> tuple[Person, list[str]]:
+    """Somebody who has enrolled over the socket, and is asked for codes; and the recovery codes."""
+    person = new_person(host)
+    _name, key, recovery = json.loads(host.run("python3", "-c", _AT_ONCE, person.name).stdout)
+    enforce(host)
+    ssh.fresh_step()
+    return dataclasses.replace(person, secret=base64.b32encode(bytes.fromhex(key)).decode()), recovery
+
+
+@dataclasses.dataclass(frozen=True)
+class SelfService:
+    """The page, open in somebody's Cockpit."""
+
+    page: Page
+    frame: FrameLocator
+    release: str
+
+    def press(self, what: str) -> None:
+        self.frame.locator(f"button[data-what={what}]").click()
+
+    def submit(self, code: str) -> None:
+        self.frame.locator("#code").fill(code)
+        self.page.keyboard.press("Enter")
+
+    def scan(self) -> str:
+        """The secret that a phone reads off the screen."""
+        self.frame.locator("#qr svg").wait_for()
+        self.page.wait_for_timeout(300)
+        (uri,) = decoded(self.page.screenshot(full_page=True))
+        return parse_qs(urlsplit(uri).query)["secret"][0]
+
+    def error(self) -> str:
+        self.frame.locator("#error:not(:empty)").wait_for()
+        return self.frame.locator("#error").inner_text()
+
+    def to_be_said(self, text: str) -> None:
+        """Wait until the page says this."""
+        self.frame.get_by_text(text).wait_for()
+
+    def picture(self, name: str) -> None:
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=PICTURES / f"{self.release}-self-service-{name}.png")
+
+
+@contextlib.contextmanager
+def visit(console: Console, person: Person, code: str | None = None) -> Iterator[SelfService]:
+    with console.visit() as login:
+        found = login.submit(PASSWORD, person.name)
+        if found == CODE and code:
+            found = login.submit(code)
+        assert found == SHELL
+        page = login.page
+        page.set_viewport_size({"width": 1000, "height": 900})
+        page.get_by_role("link", name="Two-factor login").click()
+        frame = page.frame_locator("iframe[name*='fleet-auth']")
+        frame.locator("#state:not(:empty), #error:not(:empty)").first.wait_for()
+        yield SelfService(page, frame, console.host.release)
+
+
+def test_somebody_enrols_renews_and_adds_a_device_and_logs_in_with_the_new_codes(console: Console) -> None:
+    host = console.host
+    person = new_person(host)
+    ssh.fresh_step()
+    with visit(console, person) as mine:
+        mine.frame.locator("button[data-what=enrol]").wait_for()
+        mine.picture("home")
+        mine.press("enrol")
+        person = dataclasses.replace(person, secret=mine.scan())
+        mine.picture("scan")
+        mine.page.emulate_media(color_scheme="dark")
+        mine.picture("scan-dark")
+        mine.page.set_viewport_size({"width": 360, "height": 800})
+        mine.picture("scan-phone")
+        mine.page.set_viewport_size({"width": 1000, "height": 900})
+        mine.page.emulate_media(color_scheme="light")
+        mine.submit(person.code(steps=1000))
+        assert "not the code of the new key" in mine.error()
+        assert not host.exists(f"/etc/oath/{person.name}")
+        mine.submit(person.code())
+        mine.frame.locator("#codes li").first.wait_for()
+        recovery = mine.frame.locator("#codes li").all_inner_texts()
+        assert len(set(recovery)) == 10
+        mine.picture("recovery-codes")
+        mine.frame.locator("#kept").click()
+        mine.frame.locator("#facts:not([hidden])").wait_for()
+        assert recovery[0] not in mine.page.content() + mine.frame.locator("body").inner_html()
+    enforce(host)
+    before = host.read(f"/etc/oath/{person.name}")
+    enforce(host)
+    assert host.read(f"/etc/oath/{person.name}") == before
+    assert not person.by_key(batch=True).ok
+    ssh.fresh_step()
+    assert person.by_key(person.code(steps=1)).ok
+
+    with visit(console, person, recovery[0]) as mine:
+        mine.press("renew")
+        mine.submit(person.code(steps=1000))
+        assert "wrong" in mine.error()
+        assert counted(person) == 1
+        mine.picture("wrong-code")
+        mine.submit(recovery[1])
+        renewed = dataclasses.replace(person, secret=mine.scan())
+        assert host.read(f"/etc/oath/{person.name}").decode().count(pyotp_hex(person.secret)) == 1
+        mine.submit(renewed.code())
+        mine.frame.locator("button[data-what=device]").wait_for()
+        mine.picture("enrolled")
+        mine.press("device")
+        mine.submit(recovery[2])
+        spare = dataclasses.replace(person, secret=mine.scan())
+        mine.submit(spare.code())
+        mine.to_be_said("Spare devices: 1")
+        mine.press("recovery-codes")
+        mine.submit(recovery[3])
+        mine.frame.locator("#codes li").first.wait_for()
+        anew = mine.frame.locator("#codes li").all_inner_texts()
+        assert not set(anew) & set(recovery)
+        mine.frame.locator("#kept").click()
+        mine.to_be_said("Recovery codes left: 10")
+    ssh.fresh_step()
+    assert not person.by_key(person.code(steps=1)).ok
+    assert renewed.by_key(renewed.code(steps=1)).ok
+    assert spare.by_password(spare.code(steps=1)).ok
+    assert person.by_password(anew[0]).ok
+    assert not person.by_password(recovery[4]).ok
+    shown = host.run("journalctl --no-pager; ps axww").stdout
+    assert f"{person.name}: renew done" in shown
+    for secret in (person.secret, renewed.secret, spare.secret, *recovery, *anew):
+        assert not re.search(rf"(?<!\d){secret}(?!\d)", shown)
+        assert secret.isdigit() or pyotp_hex(secret) not in shown
+
+
+def pyotp_hex(secret: str) -> str:
+    """A secret as a credential file has it."""
+    return base64.b32decode(secret).hex()
+
+
+def test_nobody_reads_or_changes_the_credential_of_somebody_else(console: Console) -> None:
+    host = console.host
+    alice, mallory = new_person(host), new_person(host)
+    enforce(host, alice)
+    before = host.read(f"/etc/oath/{alice.name}")
+    for request in (
+        json.dumps({"do": "status", "user": alice.name}),
+        json.dumps({"do": "begin", "what": "renew", "code": alice.code(), "user": alice.name}),
+        json.dumps({"do": "begin", "what": "device", "code": alice.code()}),
+        json.dumps({"do": "begin", "what": f"../{alice.name}", "code": ""}),
+        json.dumps({"do": {"do": "status"}}),
+        json.dumps({"do": "status\0"}),
+        "\0" * 100,
+        "[" * 4000,
+        "{" * 9000,
+        "nonsense",
+    ):
+        answers = ask(host, mallory.name, request + "\n")
+        assert answers or len(request) > 4096, request[:40]
+        assert all(not json.loads(answer)["ok"] for answer in answers), request[:40]
+        assert alice.name not in "".join(answers)
+    own = [json.loads(ask(host, user.name, '{"do":"status"}\n')[0]) for user in (alice, mallory)]
+    assert [(one["user"], one["enrolled"]) for one in own] == [(alice.name, True), (mallory.name, False)]
+    assert host.read(f"/etc/oath/{alice.name}") == before
+    assert not host.exists(f"/etc/oath/{mallory.name}")
+
+
+def test_what_breaks_half_way_leaves_the_old_key_in_force(console: Console) -> None:
+    host = console.host
+    person, recovery = self_enrolled(host)
+    with visit(console, person, recovery[0]) as mine:
+        mine.press("renew")
+        mine.submit(recovery[1])
+        renewed = dataclasses.replace(person, secret=mine.scan())
+        before = host.read(f"/etc/oath/{person.name}")
+        host.run("systemctl", "restart", "fleet-auth-self-service.socket")
+        mine.submit(renewed.code())
+        assert mine.error() == "The connection was lost. Nothing has changed; cancel, and begin anew."
+        assert host.read(f"/etc/oath/{person.name}") == before
+        mine.frame.locator("#cancel").click()
+        mine.to_be_said("Two-factor login is set up.")
+    ssh.fresh_step()
+    assert not person.by_key(renewed.code()).ok
+    assert person.by_key(person.code(steps=1)).ok
+
+
+def test_of_two_tabs_one_sets_up_the_new_phone(console: Console) -> None:
+    host = console.host
+    person, recovery = self_enrolled(host)
+    with visit(console, person, recovery[0]) as one, visit(console, person, recovery[1]) as other:
+        phones = []
+        for tab, code in ((one, recovery[2]), (other, recovery[3])):
+            tab.press("renew")
+            tab.submit(code)
+            phones.append(dataclasses.replace(person, secret=tab.scan()))
+        ssh.fresh_step()
+        other.submit(phones[1].code())
+        other.to_be_said("Two-factor login is set up.")
+        one.submit(phones[0].code())
+        assert one.error() == "Your credential was changed meanwhile. Begin anew."
+    assert not person.by_key(phones[0].code(steps=1)).ok
+    assert person.by_key(phones[1].code(steps=1)).ok
+
+
+def test_a_run_half_way_leaves_the_page_to_those_who_use_it(console: Console) -> None:
+    host = console.host
+    person, recovery = self_enrolled(host)
+    with visit(console, person, recovery[0]) as mine:
+        mine.press("renew")
+        mine.submit(recovery[1])
+        renewed = dataclasses.replace(person, secret=mine.scan())
+        enforce(host)
+        # As between a change and its confirmation.
+        host.run(f"mkdir -p {JOURNAL.rpartition('/')[0]} && touch {JOURNAL}")
+        mine.submit(renewed.code())
+        assert "is just being changed on this host" in mine.error()
+        host.run("rm", "-r", JOURNAL.rpartition("/")[0])
+        mine.submit(renewed.code())
+        mine.to_be_said("Two-factor login is set up.")
+    ssh.fresh_step()
+    assert person.by_key(renewed.code(steps=1)).ok
+
+
+def test_wrong_codes_count_as_at_a_login_and_close_both(console: Console) -> None:
+    host = console.host
+    person, recovery = self_enrolled(host)
+    with visit(console, person, recovery[0]) as mine:
+        mine.press("renew")
+        for number in range(1, 6):
+            mine.submit(person.code(steps=1000 + number))
+            assert "wrong" in mine.error()
+            assert counted(person) == number
+        mine.submit(recovery[1])
+        mine.to_be_said("none is taken for a while")
+        mine.picture("locked")
+    assert_closed(person)
+    host.run("faillock", "--dir", "/run/fleet-auth/faillock", "--user", person.name, "--reset")
+
+
+def test_one_account_keeps_nobody_off(console: Console) -> None:
+    host, alice, mallory = console.host, new_person(console.host), new_person(console.host)
+    words = ["docker", "exec", "--interactive", "--user", mallory.name, host.container, "python3", "-c", _HOLD, "500"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holding:
+        assert holding.stdin
+        assert holding.stdout
+        answered = [holding.stdout.readline().strip() for _number in range(500)]
+        assert answered == ["True"] * 4 + ["False"] * 496
+        (refused,) = ask(host, mallory.name, '{"do":"status"}\n')
+        assert "open too often" in refused
+        assert json.loads(ask(host, alice.name, '{"do":"status"}\n')[0])["user"] == alice.name
+        with visit(console, mallory) as mine:
+            assert "open too often" in mine.error()
+        holding.stdin.close()
+    wait_until(lambda: '"ok": true' in "".join(ask(host, mallory.name, '{"do":"status"}\n')))
+    assert len(ask(host, alice.name, '{"do":"status"}\n' * 100)) == 64
+
+
+@pytest.mark.parametrize(("idle", "life", "how"), [(1, 60, "silently"), (3, 2, "slowly")])
+def test_a_connection_that_says_nothing_or_too_slowly_is_closed(
+    console: Console, idle: int, life: int, how: str
+) -> None:
+    closed, ended = map(
+        float, console.host.run("python3", "-c", _SHORT_LIVED, f"{idle}", f"{life}", how).stdout.split()
+    )
+    assert min(idle, life) <= closed < min(idle, life) + 2
+    assert closed <= ended < closed + 2 * idle + 2
+
+
+def test_many_enrol_at_once_each_for_themselves(console: Console) -> None:
+    host = console.host
+    names = [new_person(host).name for _number in range(8)]
+    done = [json.loads(line) for line in host.run("python3", "-c", _AT_ONCE, *names).stdout.splitlines()]
+    assert sorted(name for name, _key, recovery in done if recovery) == sorted(names)
+    for name, key, _recovery in done:
+        text = host.read(f"/etc/oath/{name}").decode()
+        assert [name, key] == [text.split()[1], text.split()[3]]
+
+
+def test_accounts_of_services_cannot_enrol(console: Console) -> None:
+    host = console.host
+    host.run("useradd", "--system", "--shell", "/bin/bash", "service")
+    for name in ("www-data", "nobody", "service"):
+        (answer,) = ask(host, name, '{"do":"begin","what":"enrol","code":""}\n')
+        assert json.loads(answer) == {"ok": False, "message": "Nobody logs in with this account, so it needs no code."}
+        assert not host.exists(f"/etc/oath/{name}")
+    host.run("userdel", "service")
+
+
+def test_the_program_may_write_where_codes_are_kept_and_nowhere_else(console: Console) -> None:
+    host = console.host
+    ask(host, new_person(host).name, '{"do":"status"}\n')
+    pid = host.run("systemctl show --property=MainPID --value fleet-auth-self-service.service").stdout.strip()
+    mounts = host.run("findmnt", "--task", pid, "--noheadings", "--list", "--output", "TARGET,VFS-OPTIONS").stdout
+    writable = {line.split()[0] for line in mounts.splitlines() if line.split()[1].startswith("rw")}
+    assert {path for path in writable if not path.startswith(("/dev", "/proc", "/tmp", "/var/tmp"))} == {
+        "/etc/oath",
+        "/run/fleet-auth.lock",
+        "/run/fleet-auth/faillock",
+    }
+    found = host.run("systemd-analyze", "security", "--no-pager", "fleet-auth-self-service.service").stdout
+    exposure = re.search(r"Overall exposure level .*: ([0-9.]+) ", found)
+    assert exposure
+    assert float(exposure[1]) < 2
+
+
+def test_the_playbook_turns_it_on_and_shows_no_secret(console: Console) -> None:
+    host, given = console.host, new_person(console.host)
+    person, recovery = self_enrolled(host)
+    done = module(host, "twofactor", options(**{**POLICY, "self_service": False}))
+    assert done.ok, done.output
+    assert_gone(host)
+    run = playbook("enable", host, "-vvvv", **settings(given, **POLICY))
+    assert run.ok, run.output
+    assert json.loads(ask(host, person.name, '{"do":"status"}\n')[0])["enrolled"]
+    assert given.name in run.output
+    for secret in (given.secret, person.secret, pyotp_hex(given.secret), pyotp_hex(person.secret)):
+        assert secret not in run.output
+    assert not any(re.search(rf"(?<!\d){code}(?!\d)", run.output) for code in recovery)
+
+
+def test_a_boot_brings_it_back(console: Console) -> None:
+    host, person = console.host, new_person(console.host)
+    enforce(host)
+    hosts.boot_anew(host)
+    assert json.loads(ask(host, person.name, '{"do":"status"}\n')[0])["may"] == ["enrol"]
+    again = module(host, "twofactor", options(**POLICY))
+    assert (again.ok, again.changed) == (True, False), again.output
+
+
+def test_twofactor_recover_takes_it_away(console: Console) -> None:
+    host = console.host
+    host.run("twofactor-recover")
+    assert_gone(host)
+    enforce(host)
+    assert host.exists("/run/fleet-auth/self-service.sock")
+
+
+def test_off_removes_the_page_and_the_socket_and_gives_every_byte_back(console: Console) -> None:
+    off(console.host)
+    assert console.host.snapshot(FILES) == console.before
+    assert not console.host.exists("/run/fleet-auth")
+    assert_gone(console.host)
+
+
+def assert_gone(host: Host) -> None:
+    """No unit, no socket, no file."""
+    assert not host.run("systemctl list-units --all --plain --no-legend 'fleet-auth-self-service*'").stdout
+    assert not host.run("systemctl list-unit-files --no-legend 'fleet-auth-self-service*' || true").stdout
+    found = (
+        "-name 'fleet-auth-self-service*' -o -name 'self-service*' -o -name fleet_auth -o -path '*/cockpit/fleet-auth'"
+    )
+    assert not host.run(f"find / /run -xdev {found}").stdout
+
+
+def wait_until(done: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

@@ -1,0 +1,304 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What people may do by themselves, and what they may send."""
+
+from __future__ import annotations
+
+import ast
+import json
+import pwd
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.fleet.auth.plugins.module_utils import (
+    _backends,
+    _oath,
+    _pam,
+    _pam_client,
+    _service_files,
+    _service_program,
+)
+from ansible_collections.fleet.auth.plugins.module_utils._codes import RECOVERY_CODES, Clock, hotp
+from ansible_collections.fleet.auth.plugins.module_utils._self_service import (
+    Conversation,
+    Refusal,
+    parse_request,
+    standing,
+)
+from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings, User, decode_secret, encode_secret
+
+NOW = 1_000_000_000.0
+KEY = b"k" * 20
+RIGHT = "314159"
+OLD = _oath.Token("alice", KEY).render() + "\n"
+
+
+def switch(enrolled: t.Sequence[str] = (), **settings: t.Any) -> str:
+    wanted = Settings(**{"scope": "enrolled", **settings})
+    return _pam.switch(wanted, enrolled, _backends.BACKENDS[wanted.backend].pam_line(wanted))
+
+
+class FakeHost:
+    """A host that takes RIGHT at its code step."""
+
+    name = "web1"
+
+    def __init__(self, text: str | None, switch_text: str, *, given: bool = False, asks: bool = True) -> None:
+        self.text, self.switch_text, self.given, self.doors = text, switch_text, given, asks
+        self.logged: list[str] = []
+        self.checked: list[str] = []
+        self.keys = 0
+
+    def switch(self) -> str:
+        return self.switch_text
+
+    def settings(self) -> Settings | None:
+        backend = _backends.asking(self.switch_text)
+        return Settings(backend=backend) if backend else None
+
+    def asks(self) -> bool:
+        return self.doors
+
+    def groups(self, _user: str) -> t.Collection[str]:
+        return ["users"]
+
+    def is_given(self, _user: str) -> bool:
+        return self.given
+
+    def credential(self, _user: str) -> str | None:
+        return self.text
+
+    def check(self, _user: str, code: str) -> _pam_client.Answer:
+        self.checked.append(code)
+        return _pam_client.Answer(right=code == RIGHT, asked=True)
+
+    def revise(self, _user: str, new: t.Callable[[str | None], str]) -> None:
+        self.text = new(self.text)
+
+    def make_key(self, length: int) -> bytes:
+        self.keys += 1
+        return bytes([self.keys]) * length
+
+    def clock(self) -> Clock:
+        return Clock(NOW, "2001-09-09T01:46:40L")
+
+    def log(self, text: str) -> None:
+        self.logged.append(text)
+
+
+def talk(host: FakeHost, *requests: dict[str, str]) -> list[dict[str, t.Any]]:
+    conversation = Conversation(host, "alice")
+    return [conversation.answer(json.dumps(request).encode() + b"\n") for request in requests]
+
+
+def code_of(secret: str) -> str:
+    return hotp(decode_secret(secret), int(NOW) // 30, 6)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"\n",
+        b"null\n",
+        b"[]\n",
+        b'{"do":"status"}',
+        b'{"do":"status","user":"bob"}\n',
+        b'{"do":{"do":"status"}}\n',
+        b'{"do":["status"]}\n',
+        b'{"do":"begin","what":"../bob","code":""}\n',
+        b'{"do":"prove","code":"12345a"}\n',
+        b'{"do":"prove","code":"123456789"}\n',
+        '{"do":"prove","code":"١٢٣٤٥٦"}\n'.encode(),
+        b"\xff\n",
+        b"\0\n",
+        b"[" * 4000 + b"\n",
+        b'{"do":"status"' + b" " * 4096 + b"}\n",
+    ],
+)
+def test_nothing_but_a_request_is_one(line: bytes) -> None:
+    with pytest.raises(Refusal):
+        parse_request(line)
+
+
+@pytest.mark.parametrize(
+    ("text", "groups", "found"),
+    [
+        (switch(), [], "free"),
+        (switch(["alice"]), [], "asked"),
+        (switch(scope="everyone"), [], "asked"),
+        (switch(scope="everyone", exempt_users=("alice",)), [], "exempt"),
+        (switch(scope="everyone", exempt_groups=("staff",)), ["staff"], "exempt"),
+        (switch(scope="groups", scope_groups=("staff",)), ["staff"], "asked"),
+        (switch(scope="groups", scope_groups=("staff",)), ["users"], "exempt"),
+    ],
+)
+def test_standing_is_what_the_code_step_does(text: str, groups: list[str], found: str) -> None:
+    assert standing(text, "alice", groups) == found
+
+
+ALICE = pwd.struct_passwd(("alice", "x", 1000, 1000, "", "/home/alice", "/bin/bash"))
+SHELLS = "# /etc/shells: valid login shells\n/bin/sh\n/bin/bash\n/usr/sbin/nologin\n"
+
+
+def test_people_and_root_log_in_and_accounts_of_services_do_not() -> None:
+    def may(name: str = "alice", uid: int = 1000, shell: str = "/bin/bash", login_defs: str = "") -> bool:
+        account = pwd.struct_passwd((name, "x", uid, uid, "", "/", shell))
+        return _service_program.may_log_in(account, SHELLS, login_defs)
+
+    assert all([may(), may("root", 0), may(shell=""), may(uid=500, login_defs="#UID_MIN 9\nUID_MIN\t\t 500\n")])
+    services = [
+        may("postgres", 110),
+        may("www-data", 33, "/usr/sbin/nologin"),
+        may("nobody", 65534, "/usr/sbin/nologin"),
+        may("git", 1001, "/usr/bin/git-shell"),
+        may("alice.lock"),
+        may("al ice"),
+    ]
+    assert not any(services)
+    assert not _service_program.may_log_in(ALICE, "", "")
+
+
+def test_the_program_has_all_modules_that_it_imports_and_no_other() -> None:
+    folder = Path(_service_program.__file__).parent
+    wanted, looked_at = ["_service_program"], set()
+    while wanted:
+        name = wanted.pop()
+        if name not in looked_at:
+            looked_at.add(name)
+            tree = ast.parse((folder / f"{name}.py").read_text())
+            imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+            for node in imports:
+                package, _dot, module = (node.module or "").rpartition(".")
+                if (node.module or "").endswith("module_utils"):
+                    wanted += [alias.name for alias in node.names]
+                elif package.endswith("module_utils"):
+                    wanted.append(module)
+    assert sorted(looked_at) == sorted(_service_files.MODULES)
+
+
+def test_a_first_enrolment_counts_once_its_code_was_right() -> None:
+    host = FakeHost(None, switch())
+    conversation = Conversation(host, "alice")
+    begun = conversation.answer(b'{"do":"begin","what":"enrol","code":""}\n')
+    assert begun["uri"] == f"otpauth://totp/web1:alice@web1?secret={begun['secret']}&issuer=web1"
+    wrong = conversation.answer(b'{"do":"prove","code":"000000"}\n')
+    assert (wrong["ok"], host.text) == (False, None)
+    proven = conversation.answer(json.dumps({"do": "prove", "code": code_of(begun["secret"])}).encode() + b"\n")
+    assert len(proven["recovery_codes"]) == RECOVERY_CODES
+    phone = _oath.parse_credential(host.text or "", "alice")[0]
+    assert (phone.key, phone.last_code) == (decode_secret(begun["secret"]), code_of(begun["secret"]))
+    assert begun["secret"] not in "".join(host.logged)
+
+
+def test_who_is_asked_for_a_code_already_or_exempt_or_everyone_where_it_is_off_does_not_enrol() -> None:
+    for text in (switch(scope="everyone"), switch(exempt_users=("alice",)), _pam.PASS_THROUGH):
+        host = FakeHost(None, text)
+        assert [one["ok"] for one in talk(host, {"do": "begin", "what": "enrol", "code": ""})] == [False]
+    prepared = FakeHost(None, switch(scope="everyone"), asks=False)
+    assert talk(prepared, {"do": "begin", "what": "enrol", "code": ""})[0]["ok"]
+
+
+def begun(host: FakeHost, what: str, code: str = RIGHT) -> tuple[Conversation, str]:
+    """A conversation with a new key in it, and the code that proves that."""
+    conversation = Conversation(host, "alice")
+    answer = conversation.answer(json.dumps({"do": "begin", "what": what, "code": code}).encode() + b"\n")
+    return conversation, code_of(answer["secret"])
+
+
+def prove(conversation: Conversation, code: str) -> dict[str, t.Any]:
+    return conversation.answer(json.dumps({"do": "prove", "code": code}).encode() + b"\n")
+
+
+@pytest.mark.parametrize("what", ["enrol", "renew", "device"])
+def test_of_two_pages_the_second_one_begins_anew(what: str) -> None:
+    host = FakeHost(*((None, switch()) if what == "enrol" else (OLD, switch(["alice"]))))
+    code = "" if what == "enrol" else RIGHT
+    pages = [begun(host, what, code), begun(host, what, code)]
+    assert prove(*pages[1])["ok"]
+    text = host.text
+    assert prove(*pages[0]) == {"ok": False, "message": "Your credential was changed meanwhile. Begin anew."}
+    assert host.text == text
+
+
+def test_what_a_run_changes_meanwhile_counts() -> None:
+    host = FakeHost(None, switch())
+    page = begun(host, "enrol", "")
+    host.switch_text = switch(scope="everyone")
+    assert (prove(*page)["ok"], host.text) == (False, None)
+    host = FakeHost(OLD, switch(["alice"]))
+    page = begun(host, "renew")
+    host.given = True
+    assert (prove(*page)["ok"], host.text) == (False, OLD)
+
+
+def test_a_login_meanwhile_is_no_change() -> None:
+    host = FakeHost(OLD, switch(["alice"]))
+    page = begun(host, "device")
+    host.text = _oath.use_code(OLD, "alice", code_of(encode_secret(KEY)), switch(["alice"]), host.clock())
+    assert host.text
+    assert prove(*page)["ok"]
+
+
+@pytest.mark.parametrize("what", ["renew", "device", "recovery-codes"])
+def test_a_wrong_code_changes_nothing(what: str) -> None:
+    host = FakeHost(OLD, switch(["alice"]))
+    begun, proven = talk(host, {"do": "begin", "what": what, "code": "271828"}, {"do": "prove", "code": "271828"})
+    assert (begun["ok"], proven["ok"], host.text, host.checked) == (False, False, OLD, ["271828"])
+    assert not any("271828" in line for line in host.logged)
+
+
+def test_a_renewal_replaces_the_key_and_leaves_the_rest() -> None:
+    text = _oath.revise(OLD, User("alice", renew="lost", recovery_codes="2026"), Settings(), lambda n: b"r" * n)
+    host = FakeHost(text, switch(["alice"]))
+    conversation = Conversation(host, "alice")
+    begun = conversation.answer(json.dumps({"do": "begin", "what": "renew", "code": RIGHT}).encode() + b"\n")
+    assert host.text == text
+    conversation.answer(json.dumps({"do": "prove", "code": code_of(begun["secret"])}).encode() + b"\n")
+    phone, codes = _oath.parse_credential(host.text or "", "alice")
+    assert (phone.key, phone.name) == (decode_secret(begun["secret"]), "lost")
+    assert codes == _oath.parse_credential(text, "alice")[1]
+    # The next run has nothing to do.
+    wanted = User("alice", renew="lost", recovery_codes="2026")
+    assert _oath.revise(host.text, wanted, Settings(), host.make_key) == host.text
+
+
+def test_new_recovery_codes_keep_the_name_of_their_set() -> None:
+    text = _oath.revise(OLD, User("alice", recovery_codes="2026"), Settings(), lambda n: b"r" * n)
+    host = FakeHost(text, switch(["alice"]))
+    (answer,) = talk(host, {"do": "begin", "what": "recovery-codes", "code": RIGHT})
+    codes = _oath.parse_credential(host.text or "", "alice")[1]
+    assert (codes.name, codes.key != b"r" * 20) == ("2026", True)
+    assert answer["recovery_codes"][0] == hotp(codes.key, 0, 6)
+
+
+def test_a_key_that_the_administrator_gives_is_not_renewed() -> None:
+    host = FakeHost(OLD, switch(["alice"]), given=True)
+    status, begun = talk(host, {"do": "status"}, {"do": "begin", "what": "renew", "code": RIGHT})
+    assert (status["may"], begun["ok"], host.checked) == (["device", "recovery-codes"], False, [])
+    given = Settings(users=(User("alice", secret=KEY), User("bob")))
+    assert json.loads(_service_files.config(given)) == {
+        "codes": {"otp_digits": 6, "interval": 30, "window": 1},
+        "given": ["alice"],
+    }
+
+
+def test_with_one_secret_a_user_there_is_no_spare_device_and_codes_on_paper_are_scratch_codes() -> None:
+    google = {"backend": "google_authenticator"}
+    host = FakeHost(None, switch(**google))
+    assert prove(*begun(host, "enrol", ""))["ok"]
+    host.switch_text = switch(["alice"], **google)
+    status, refused, renewed = talk(
+        host,
+        {"do": "status"},
+        {"do": "begin", "what": "device", "code": RIGHT},
+        {"do": "begin", "what": "recovery-codes", "code": RIGHT},
+    )
+    assert (status["may"], status["recovery_codes_left"]) == (["renew", "recovery-codes"], RECOVERY_CODES)
+    assert (refused["ok"], host.checked) == (False, [RIGHT])
+    assert [len(code) for code in renewed["recovery_codes"]] == [8] * RECOVERY_CODES
+    assert set(renewed["recovery_codes"]) <= set((host.text or "").splitlines())
