@@ -181,11 +181,13 @@ class SelfService:
 
     def submit(self, code: str) -> None:
         self.frame.locator("#code").fill(code)
-        self.page.keyboard.press("Enter")
+        # Cockpit's own page takes the focus away when it likes.
+        self.frame.locator("#code").press("Enter")
 
     def scan(self) -> str:
         """The secret that a phone reads off the screen."""
-        self.frame.locator("#qr svg").wait_for()
+        self.frame.locator("#qr svg, #error:not(:empty)").first.wait_for()
+        assert not self.frame.locator("#error").inner_text()
         self.page.wait_for_timeout(300)
         (uri,) = decoded(self.page.screenshot(full_page=True))
         return parse_qs(urlsplit(uri).query)["secret"][0]
@@ -332,7 +334,8 @@ def test_what_breaks_half_way_leaves_the_old_key_in_force(console: Console) -> N
         before = host.read(f"/etc/oath/{person.name}")
         host.run("systemctl", "restart", "fleet-auth-self-service.socket")
         mine.submit(renewed.code())
-        assert mine.error() == "The connection was lost. Nothing has changed; cancel, and begin anew."
+        # What it says then depends on whether it has noticed before it asked.
+        assert mine.error().startswith("The connection was lost. ")
         assert host.read(f"/etc/oath/{person.name}") == before
         mine.frame.locator("#cancel").click()
         mine.to_be_said("Two-factor login is set up.")
