@@ -20,13 +20,14 @@ from ansible_collections.fleet.auth.plugins.module_utils._pamconf import (
     Included,
     Step,
     ends_stack,
+    everything,
     flattened,
     include_target,
     is_continued,
     jumps,
     step_of,
 )
-from ansible_collections.fleet.auth.plugins.module_utils._settings import PAM_LINE, Settings
+from ansible_collections.fleet.auth.plugins.module_utils._settings import BACKENDS, PAM_LINE, Settings
 
 DIRECTORY = "/etc/pam.d"
 SWITCH = f"{DIRECTORY}/twofactor"
@@ -123,7 +124,14 @@ def protect(service: str, text: str, included: t.Mapping[str, str]) -> str:
     files in /etc/pam.d that the primary authentication may stand in. A file that is protected already comes out as this
     release would write it. Raises PamError.
     """
-    lines = unprotect(service, text).split("\n")
+    text = unprotect(service, text)
+    for one in code_lines(service, {**included, service: text}):
+        raise PamError(
+            f"{DIRECTORY}/{one.stack}, line {one.number}, asks for a code of its own, so that {service} would ask for "
+            f"two: {one.line.strip()!r}. Remove it in the same run, before the role (docs/adopt.md has the play), or leave "
+            f"{service} out."
+        )
+    lines = text.split("\n")
     primary = _primary(service, lines, included)
     _check_around(service, lines, primary, included)
     step = "auth substack twofactor"
@@ -138,6 +146,14 @@ def protect(service: str, text: str, included: t.Mapping[str, str]) -> str:
         ]
     block += [*primary.instead, step, _END]
     return "\n".join([*lines[: primary.first], *block, *lines[primary.last + 1 :]])
+
+
+def code_lines(service: str, texts: t.Mapping[str, str]) -> t.Iterator[Included]:
+    """The lines by which a service asks for codes past the code step; `texts` are the files in /etc/pam.d."""
+    others = {name: text for name, text in texts.items() if name != SWITCH[len(DIRECTORY) + 1 :]}
+    for one in everything(service, others):
+        if one.step.module.rpartition("/")[2] in {backend.module for backend in BACKENDS.values()}:
+            yield one
 
 
 def helpers(texts: t.Collection[str]) -> dict[str, tuple[str, int]]:

@@ -79,6 +79,16 @@ def flattened(stack: str, included: t.Mapping[str, str], above: tuple[str, ...] 
             yield Included(stack, number, line, step)
 
 
+def everything(stack: str, included: t.Mapping[str, str], above: tuple[str, ...] = ()) -> t.Iterator[Included]:
+    """The auth lines of a file, and of all that it takes in, whichever way."""
+    for number, line in enumerate(included.get(stack, "").split("\n"), start=1):
+        step = step_of(line)
+        if step and step.control in INCLUDES and step.module not in above:
+            yield from everything(step.module, included, (*above, stack))
+        elif step:
+            yield Included(stack, number, line, step)
+
+
 def jumps(control: str) -> list[int]:
     return [int(number) for number in re.findall(r"=\s*([0-9]+)", control)]
 

@@ -267,6 +267,39 @@ class TestRefusal:
         text = "auth [success=1 default=ignore] pam_wheel.so\n" + LAYOUTS["no includes"].services["sudo"]
         assert "line 1, stands before the primary authentication and jumps over a number of modules" in refusal(text)
 
+    @pytest.mark.parametrize(
+        "module", ["pam_oath.so usersfile=/etc/users.oath", "/lib/security/pam_google_authenticator.so"]
+    )
+    @pytest.mark.parametrize(
+        ("text", "included", "where"),
+        [
+            ("@include common-auth\n{line}\n", {}, "sudo, line 2"),
+            ("{line}\naccount required pam_unix.so\n", {}, "sudo, line 1"),
+            ("@include common-auth\n", {"common_auth": f"{COMMON_AUTH}{{line}}\n"}, "common-auth, line 8"),
+            ("@include common-auth\nauth substack mfa\n", {"mfa": "# codes\n{line}\n"}, "mfa, line 2"),
+        ],
+    )
+    def test_of_a_line_that_asks_for_a_code_as_well_shows_it(
+        self, module: str, text: str, included: dict[str, str], where: str
+    ) -> None:
+        line = f"auth required {module} nullok"
+        found = refusal(text.format(line=line), **{name: one.format(line=line) for name, one in included.items()})
+        assert found == (
+            f"/etc/pam.d/{where}, asks for a code of its own, so that sudo would ask for two: {line!r}. Remove it in "
+            "the same run, before the role (docs/adopt.md has the play), or leave sudo out."
+        )
+
+    def test_spares_the_code_step_itself_and_lines_that_ask_nobody(self) -> None:
+        files = {"twofactor": step_of(settings()), "sudo": protected("@include common-auth\n")}
+        for text in (
+            "@include common-auth\n#auth required pam_oath.so\n",
+            "account required pam_oath.so\n@include common-auth\n",
+        ):
+            assert is_protected(protected(text, **files))
+        assert protected(files["sudo"], **files) == files["sudo"]
+        with pytest.raises(PamError, match="exactly one line"):
+            protected("@include sudo\n", "sudo-i", **files)
+
     def test_of_a_stack_that_is_not_there_says_so(self) -> None:
         assert refusal("auth substack password-auth\n") == (
             "/etc/pam.d/sudo takes its primary authentication from /etc/pam.d/password-auth, which is not there. Write "
