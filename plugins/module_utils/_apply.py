@@ -393,6 +393,12 @@ def _lay_ready(new: str, path: str, rewrite: t.Callable[[str], str | None]) -> b
             return True
 
 
+def add_credential(path: str, text: str) -> None:
+    """Give a credential to a user who has none."""
+    _make_directory(_changes.MakeDirectory(os.path.dirname(path), 0o700))
+    _files.replace(path, text.encode("ascii"), 0o600)
+
+
 def start_timer(timer: str, files: t.Mapping[str, tuple[str, int]], actions: Actions) -> None:
     """Install the files, by path with text and mode, and start the timer that is one of them, now and at each boot."""
     for path, (text, mode) in files.items():

@@ -26,7 +26,7 @@ def require_root(module: AnsibleModule) -> None:
 
 def converge(module: AnsibleModule) -> None:
     """Bring the host to the wanted state, or in check mode say what that would take."""
-    settings = _settings_of(module)
+    settings = settings_of(module)
     if module.check_mode:
         state, plan = _look_and_plan(module, settings)
         module.exit_json(changed=plan.changed or state.pending, **_result(settings, state, state, plan))
@@ -45,7 +45,7 @@ def actions_of(module: AnsibleModule) -> _apply.Actions:
 
 def inform(module: AnsibleModule) -> None:
     """Tell the state of the host, compared with the wanted one."""
-    settings = _settings_of(module)
+    settings = settings_of(module)
     state = _host.look(settings, runner(module))
     plan = _plan.plan(settings, state, _host.stranger(settings))
     module.exit_json(
@@ -61,7 +61,8 @@ def inform(module: AnsibleModule) -> None:
     )
 
 
-def _settings_of(module: AnsibleModule) -> Settings:
+def settings_of(module: AnsibleModule) -> Settings:
+    """The settings that a module was given; it ends here where they are none, or where it is not root."""
     require_root(module)
     try:
         return Settings.from_options(module.params)

@@ -217,6 +217,13 @@ def recovery_codes(text: str, user: str, digits: int) -> list[tuple[int, str]]:
     return list(enumerate((code for code in _scratch_codes(lines) if code != of_pass), start=1))
 
 
+def with_recovery_codes(text: str, codes: t.Iterable[str]) -> str:
+    """Give a user further recovery codes, of eight digits each."""
+    lines = _lines(text)
+    _append(lines, codes)
+    return "\n".join(lines)
+
+
 def use_code(text: str, user: str, code: str, switch: str, clock: Clock) -> str | None:
     """Take a code as a login would: the file with the code used up, or None where the code is not right.
 

@@ -187,6 +187,47 @@ def parse_credential(text: str, user: str) -> tuple[Token, ...]:
     return tokens
 
 
+def lines_by_user(text: str) -> dict[str, list[tuple[int, str]]]:
+    """The lines of a users file that many share, each with its number, by user."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        fields = _FIELD.findall(line)
+        if len(fields) > 1 and not line.startswith("#"):
+            found.setdefault(fields[1], []).append((number, line))
+    return found
+
+
+def parse_line(line: str, number: int, user: str) -> Token:
+    """Read one line, which is a token of this user. Raises CredentialError, which has the number of the line."""
+    fields = _FIELD.findall(line)
+    kind = _TYPE.fullmatch(fields[0])
+    if not kind:
+        raise CredentialError(f"line {number} has a type that pam_oath does not know")
+    if len(fields) < 4:
+        raise CredentialError(f"line {number} is cut short")
+    if fields[1] != user:
+        raise CredentialError(f"line {number} belongs to another user")
+    try:
+        key = bytes.fromhex(fields[3])
+    except ValueError:
+        key = b""
+    if not 1 <= len(key) <= LONGEST_KEY:
+        raise CredentialError(f"line {number} has no hexadecimal key of 1 to {LONGEST_KEY} bytes")
+    interval, digits = kind.group("interval"), kind.group("digits")
+    token = Token(
+        user=user,
+        key=key,
+        interval=int(interval) if interval else None,
+        digits=int(digits) if digits else None,
+        pin=fields[2],
+    )
+    if len(fields) == 4:
+        return token
+    if not _HISTORY.fullmatch(" ".join(fields[4:])):
+        raise CredentialError(f"line {number} has a history that is cut short")
+    return replace(token, counter=int(fields[4]), last_code=fields[5], last_used=fields[6])
+
+
 @functools.lru_cache(maxsize=None)
 def read(text: str, user: str, now: float | None = None) -> Credential:
     """What a credential file says; `now`, in seconds since the epoch, matters to who wants to know of used codes.
@@ -308,7 +349,7 @@ class _Part(t.NamedTuple):
 def _parts(text: str, user: str) -> list[_Part]:
     parts: list[_Part] = []
     for number, line in enumerate(text.split("\n"), start=1):
-        token = _parse_line(line, number, user) if line.strip() and not line.startswith("#") else None
+        token = parse_line(line, number, user) if line.strip() and not line.startswith("#") else None
         label = _LABEL.fullmatch(parts[-1].text) if token and parts else None
         if token and label:
             parts[-1] = _Part(f"{label[0]}\n{line}", replace(token, label=label[1], name=label[2]))
@@ -369,33 +410,3 @@ def _matching_counter(token: Token, code: str, window: int, now: float) -> int |
     # The last code may be of another length, from before a change of it.
     used = step_of(token.key, steps, token.last_code) if token.last_code else None
     return None if used is not None and used >= found else token.counter
-
-
-def _parse_line(line: str, number: int, user: str) -> Token:
-    fields = _FIELD.findall(line)
-    kind = _TYPE.fullmatch(fields[0])
-    if not kind:
-        raise CredentialError(f"line {number} has a type that pam_oath does not know")
-    if len(fields) < 4:
-        raise CredentialError(f"line {number} is cut short")
-    if fields[1] != user:
-        raise CredentialError(f"line {number} belongs to another user")
-    try:
-        key = bytes.fromhex(fields[3])
-    except ValueError:
-        key = b""
-    if not 1 <= len(key) <= LONGEST_KEY:
-        raise CredentialError(f"line {number} has no hexadecimal key of 1 to {LONGEST_KEY} bytes")
-    interval, digits = kind.group("interval"), kind.group("digits")
-    token = Token(
-        user=user,
-        key=key,
-        interval=int(interval) if interval else None,
-        digits=int(digits) if digits else None,
-        pin=fields[2],
-    )
-    if len(fields) == 4:
-        return token
-    if not _HISTORY.fullmatch(" ".join(fields[4:])):
-        raise CredentialError(f"line {number} has a history that is cut short")
-    return replace(token, counter=int(fields[4]), last_code=fields[5], last_used=fields[6])

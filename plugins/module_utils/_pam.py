@@ -49,6 +49,7 @@ _ENDS = "ends the whole stack at a right password, before the code is asked for"
 _PRIMARY = ("common-auth", "password-auth", "system-auth")
 # Modules that fail where the password is wrong.
 _FAIL = ("pam_unix.so", "pam_sss.so", "pam_ldap.so", "pam_krb5.so", "pam_winbind.so", "pam_deny.so")
+_CODE_MODULES = tuple(backend.module for backend in BACKENDS.values())
 # Modules that may end a service's stack before the primary authentication: root needs no password for su, and a client
 # certificate of Cockpit is an authentication of its own that an administrator has to switch on.
 _MAY_END_EARLY = ("pam_rootok.so", "pam_cockpit_cert.so")
@@ -125,12 +126,7 @@ def protect(service: str, text: str, included: t.Mapping[str, str]) -> str:
     release would write it. Raises PamError.
     """
     text = unprotect(service, text)
-    for one in code_lines(service, {**included, service: text}):
-        raise PamError(
-            f"{DIRECTORY}/{one.stack}, line {one.number}, asks for a code of its own, so that {service} would ask for "
-            f"two: {one.line.strip()!r}. Remove it in the same run, before the role (docs/adopt.md has the play), or leave "
-            f"{service} out."
-        )
+    _check_codes(service, {**included, service: text})
     lines = text.split("\n")
     primary = _primary(service, lines, included)
     _check_around(service, lines, primary, included)
@@ -146,14 +142,6 @@ def protect(service: str, text: str, included: t.Mapping[str, str]) -> str:
         ]
     block += [*primary.instead, step, _END]
     return "\n".join([*lines[: primary.first], *block, *lines[primary.last + 1 :]])
-
-
-def code_lines(service: str, texts: t.Mapping[str, str]) -> t.Iterator[Included]:
-    """The lines by which a service asks for codes past the code step; `texts` are the files in /etc/pam.d."""
-    others = {name: text for name, text in texts.items() if name != SWITCH[len(DIRECTORY) + 1 :]}
-    for one in everything(service, others):
-        if one.step.module.rpartition("/")[2] in {backend.module for backend in BACKENDS.values()}:
-            yield one
 
 
 def helpers(texts: t.Collection[str]) -> dict[str, tuple[str, int]]:
@@ -373,6 +361,18 @@ def _from_stack(service: str, lines: t.Sequence[str], position: int, included: t
         f"{DIRECTORY}/{service} takes its primary authentication from {where}. Write it as pam-auth-update(8) does, "
         f"take it in with 'auth substack', or leave {service} out."
     )
+
+
+def _check_codes(service: str, texts: t.Mapping[str, str]) -> None:
+    """Nothing but the code step may ask for a code."""
+    others = {name: text for name, text in texts.items() if name != SWITCH[len(DIRECTORY) + 1 :]}
+    for one in everything(service, others):
+        if one.step.module.rpartition("/")[2] in _CODE_MODULES:
+            raise PamError(
+                f"{DIRECTORY}/{one.stack}, line {one.number}, asks for a code of its own, so that {service} would ask "
+                f"for two: {one.line.strip()!r}. Remove it in the same run, before the role (docs/adopt.md has the "
+                f"play), or leave {service} out."
+            )
 
 
 def _check_around(service: str, lines: t.Sequence[str], primary: _Primary, included: t.Mapping[str, str]) -> None:

@@ -1,0 +1,105 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: twofactor_adopt
+short_description: Take second factors over from a hand-made set-up
+version_added: 1.0.0
+author:
+  - The fleet.auth contributors (@fleet-auth)
+description:
+  - Gives a credential in O(backend) to each account that has one in the files of a hand-made set-up of pam_oath or
+    pam_google_authenticator, and none that M(fleet.auth.twofactor) would go by. The secret stays, so that the app goes
+    on as it is, and used codes stay used.
+  - Whoever cannot be taken over is left out and named, with the reason.
+  - The old files and the lines of PAM stay as they are, and nobody is asked for anything else than before. That is what
+    M(fleet.auth.twofactor) does afterwards.
+extends_documentation_fragment:
+  - fleet.auth.module.root
+  - fleet.auth.settings
+options:
+  users_files:
+    description:
+      - The users files of pam_oath, as the line of PAM names them in C(usersfile=). One that does not exist is passed
+        over.
+      - One that is not a regular file of root's with mode 0600 or less, with one name, is refused.
+    type: list
+    elements: path
+    default: [/etc/users.oath, /etc/security/users.oath, /etc/liboath/users.oath]
+  secret_file:
+    description:
+      - The file of each account for pam_google_authenticator, as the line of PAM names it in C(secret=), with C(~/),
+        C(${HOME}) and C(${USER}).
+      - An account is left out where the file is not a regular one of its own or root's, can be read or written by
+        others, has further names, or lies behind a symbolic link in the home.
+    type: str
+    default: ~/.google_authenticator
+attributes:
+  check_mode:
+    description: Can run in check mode and tell who would be taken over, and who not.
+    support: full
+  diff_mode:
+    description: Tells which credentials are new and where they come from. Secrets are never shown.
+    support: full
+seealso:
+  - module: fleet.auth.twofactor
+"""
+
+EXAMPLES = r"""
+- name: Take over what google-authenticator wrote into the homes, for pam_oath
+  fleet.auth.twofactor_adopt:
+
+- name: Keep to pam_google_authenticator, and with it to the scratch codes
+  fleet.auth.twofactor_adopt:
+    backend: google_authenticator
+    secret_file: /var/lib/google-authenticator/${USER}
+"""
+
+RETURN = r"""
+adopted:
+  description: The accounts that were taken over; in check mode, that would be.
+  returned: success
+  type: list
+  elements: str
+  sample: [alice]
+left:
+  description: The accounts that have a second factor in the old files and were left out, each with the reason.
+  returned: success
+  type: dict
+  sample:
+    bob: "/etc/users.oath: line 2 is for codes of 60 seconds, and interval is 30. Set it to 60, or enrol the account anew"
+void_recovery_codes:
+  description:
+    - Those of RV(adopted) who have scratch codes on paper that are not right any more, because pam_oath has none of their
+      form.
+  returned: success
+  type: list
+  elements: str
+  sample: [alice]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fleet.auth.plugins.module_utils._adopt import SECRET_FILE, USERS_FILES, adopt
+from ansible_collections.fleet.auth.plugins.module_utils._options import argument_spec
+
+
+def main() -> None:
+    adopt(
+        AnsibleModule(
+            argument_spec={
+                **argument_spec(),
+                "users_files": {"type": "list", "elements": "path", "default": USERS_FILES},
+                "secret_file": {"type": "str", "default": SECRET_FILE, "no_log": False},
+            },
+            supports_check_mode=True,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
