@@ -125,9 +125,7 @@ class _Check:
             if token.interval is None:
                 raise CredentialError(f"{where} is for codes that go by a counter (HOTP). Enrol the account anew")
             if token.pin != "-":
-                raise CredentialError(
-                    f"{where} has a PIN, which nobody would be asked for any more. Put - in its place"
-                )
+                raise CredentialError(f"{where} has a PIN, for which nobody would be asked. Put - there")
             said = len(token.last_code) if token.last_code else token.digits
             self._codes(where, self.digits or said or self.settings.otp_digits, token.interval)
         return _Old(path, _oath.read("\n".join(line for _number, line in lines), name, self.state.now).apps)

@@ -71,11 +71,11 @@ left:
   returned: success
   type: dict
   sample:
-    bob: "/etc/users.oath: line 2 is for codes of 60 seconds, and interval is 30. Set it to 60, or enrol the account anew"
+    bob: "/etc/users.oath: line 2 is for codes that go by a counter (HOTP). Enrol the account anew"
 void_recovery_codes:
   description:
-    - Those of RV(adopted) who have scratch codes on paper that are not right any more, because pam_oath has none of their
-      form.
+    - Those of RV(adopted) who have scratch codes on paper that are not right any more, because pam_oath has none of
+      their form.
   returned: success
   type: list
   elements: str

@@ -69,7 +69,7 @@ def command(
     interpreter: str = "/usr/bin/python3",
 ) -> Command:
     """Build the command that `module` runs."""
-    if name in ("twofactor", "twofactor_info"):
+    if name in ("twofactor", "twofactor_adopt", "twofactor_info"):
         arguments = {"backend": backend_of(host).name, **arguments}
     words = ["ansible", host.name, "-i", str(inventory_path(host.fleet)), "-m", f"fleet.auth.{name}"]
     words += ["-e", f"ansible_python_interpreter={interpreter}", *(["-a", json.dumps(arguments)] if arguments else [])]

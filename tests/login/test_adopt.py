@@ -1,0 +1,288 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From hand-made set-ups, with people who log in by them before, and with the same app afterwards."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import typing as t
+from collections.abc import Iterator
+
+import pytest
+
+from hosts import Host
+from login import ssh
+from login.backends import GOOGLE, OATH, Backend, use
+from login.modules import Answer, module
+from login.people import Person, Run, new_person, playbook, settings
+from login.policy import JOURNAL, assert_nothing_left, assert_on
+
+SSHD = "/etc/pam.d/sshd"
+DROP_IN = "/etc/ssh/sshd_config.d/70-by-hand.conf"
+USERS_FILE = "/etc/users.oath"
+LINES = {
+    GOOGLE: "auth required pam_google_authenticator.so nullok [authtok_prompt=One-time password: ]",
+    OATH: f"auth [success=1 default=ignore] pam_succeed_if.so quiet user = ansible\n"
+    f"auth required pam_oath.so usersfile={USERS_FILE} window=5 digits=6",
+}
+
+
+@pytest.fixture
+def by_hand(host: Host) -> Iterator[t.Callable[[Backend], None]]:
+    """Set a host up as people did it by hand: a line at the end of sshd's file, and keyboard-interactive logins."""
+    for backend in (GOOGLE, OATH):
+        host.run("apt-get", "install", "--yes", backend.package)
+    before = host.read(SSHD)
+
+    def set_up(backend: Backend) -> None:
+        host.write(SSHD, before + f"{LINES[backend]}\n".encode())
+        host.write(DROP_IN, "KbdInteractiveAuthentication yes\nPasswordAuthentication no\n")
+        host.run("systemctl", "reload", "ssh")
+
+    yield set_up
+    playbook("disable", host, twofactor_purge_credentials=True)
+    host.write(SSHD, before)
+    host.run("rm", "--force", DROP_IN, USERS_FILE)
+    host.run("systemctl", "reload", "ssh")
+    use(host, OATH)
+
+
+def with_own_file(host: Host, *arguments: str) -> Person:
+    """Somebody for whom the program google-authenticator has made the file in the home."""
+    one = new_person(host)
+    words = (
+        "google-authenticator",
+        "--time-based",
+        "--disallow-reuse",
+        "--force",
+        "--window-size=3",
+        "--no-rate-limit",
+    )
+    host.run(
+        "runuser",
+        "-u",
+        one.name,
+        "--",
+        *words,
+        "--quiet",
+        *arguments,
+        f"--secret=/home/{one.name}/.google_authenticator",
+    )
+    return dataclasses.replace(one, secret=own_lines(one)[0])
+
+
+def own_file(person: Person) -> str:
+    return f"/home/{person.name}/.google_authenticator"
+
+
+def own_lines(person: Person) -> list[str]:
+    return person.host.read(own_file(person)).decode().splitlines()
+
+
+def users_line(person: Person, kind: str = "HOTP/T30", pin: str = "-") -> str:
+    return f"{kind} {person.name} {pin} {base64.b32decode(person.secret).hex()}\n"
+
+
+def users_file(host: Host, *lines: str) -> None:
+    host.write(USERS_FILE, "".join(lines), mode=0o600)
+
+
+def old_files(host: Host) -> dict[str, t.Any]:
+    return host.snapshot([SSHD, DROP_IN, USERS_FILE, "/home"])
+
+
+def adopt(host: Host, *arguments: str, **variables: t.Any) -> Run:
+    run = playbook("adopt", host, *arguments, **variables)
+    assert run.ok, run.output
+    return run
+
+
+def told(run: Run, sentence: str) -> bool:
+    return sentence in " ".join(run.output.split())
+
+
+def enable(host: Host) -> None:
+    """Take the old lines out, and turn two-factor login on for all who have a credential."""
+    wanted = settings(scope="enrolled", services=[])
+    refused = playbook("enable", host, **wanted)
+    assert not refused.ok
+    assert told(refused, "asks for a code of its own, so that sshd would ask for two"), refused.output
+    host.run("sed", "--in-place", "/pam_google_authenticator/d; /pam_oath/d; /user = ansible/d", SSHD)
+    run = playbook("enable", host, **wanted)
+    assert run.ok, run.output
+
+
+def logs_in_with_the_next_code(person: Person) -> None:
+    """The code after one that is used already is right within the window, by a password and by a key."""
+    ssh.fresh_step()
+    login = person.by_password(person.code(steps=1))
+    assert login.ok, login.reason
+
+
+@pytest.mark.parametrize("backend", [OATH, GOOGLE], ids=lambda backend: backend.name)
+@pytest.mark.usefixtures("by_hand")
+class TestOwnFiles:
+    def test_take_people_along_with_their_apps(
+        self, host: Host, by_hand: t.Callable[[Backend], None], backend: Backend
+    ) -> None:
+        use(host, backend)
+        by_hand(GOOGLE)
+        alice, bob = with_own_file(host), with_own_file(host)
+        paper = [line for line in own_lines(alice) if not line.startswith('"')][1:]
+        ssh.fresh_step(at_least=20)
+        code = alice.code()
+        assert alice.by_password(code).ok
+        before = old_files(host)
+        foretold = adopt(host, "--check", "--diff")
+        assert foretold.changed
+        assert told(foretold, f"{alice.name} would be taken over.")
+        assert not host.exists(backend.directory)
+        run = adopt(host, "-vvvv", "--diff")
+        assert run.changed
+        for one in (alice, bob):
+            assert told(run, f"{one.name} was taken over."), run.output
+            assert one.secret not in run.output + foretold.output
+            assert base64.b32decode(one.secret + "=" * (-len(one.secret) % 8)).hex() not in run.output
+            assert not any(line in run.output for line in own_lines(one)[-5:])
+        assert told(run, "scratch codes on paper that are not right") == (backend is OATH)
+        assert {entry[:3] for entry in host.snapshot([backend.directory]).values()} == {(0o700, 0, 0), (0o600, 0, 0)}
+        assert old_files(host) == before
+        assert not adopt(host).changed
+        enable(host)
+        assert not alice.by_password(code).ok, "a used code is right again"
+        logs_in_with_the_next_code(alice)
+        assert_on(bob)
+        assert alice.by_key(paper[0]).ok == (backend is GOOGLE)
+        assert not alice.by_key(paper[0]).ok
+        assert not adopt(host).changed
+        assert playbook("disable", host).ok
+        assert own_lines(alice)[0] == alice.secret
+        assert host.exists(own_file(bob))
+
+
+class TestUsersFile:
+    def test_takes_people_along_with_their_apps(self, host: Host, by_hand: t.Callable[[Backend], None]) -> None:
+        by_hand(OATH)
+        alice, bob = new_person(host), new_person(host)
+        users_file(host, users_line(alice), users_line(bob, "HOTP/T30/6"))
+        ssh.fresh_step(at_least=20)
+        code = alice.code()
+        login = alice.by_password(code)
+        assert login.ok, login.reason
+        before = old_files(host)
+        run = adopt(host)
+        assert run.changed
+        assert old_files(host) == before
+        assert not adopt(host).changed
+        enable(host)
+        info = module(host, "twofactor_info")["users"]
+        assert (info[alice.name]["proven"], info[bob.name]["proven"]) == (True, False)
+        assert not alice.by_password(code).ok, "a used code is right again"
+        logs_in_with_the_next_code(alice)
+        assert_on(bob)
+        assert playbook("disable", host).ok
+        assert host.snapshot([USERS_FILE]) == {path: one for path, one in before.items() if path == USERS_FILE}
+
+
+class TestLeftOut:
+    @pytest.fixture(autouse=True)
+    def _packages(self, by_hand: t.Callable[[Backend], None]) -> None:
+        by_hand(GOOGLE)
+
+    def test_are_named_with_the_reason_and_never_with_the_secret(self, host: Host) -> None:
+        counter, pin, slow, long, twice = (new_person(host) for _number in range(5))
+        users_file(
+            host,
+            users_line(counter, "HOTP/E"),
+            users_line(pin, pin="1234"),
+            users_line(slow, "HOTP/T60"),
+            users_line(long, "HOTP/T30/8"),
+            users_line(twice),
+            "HOTP/T30 stranger - 00112233445566778899\n",
+        )
+        clash = with_own_file(host)
+        host.run("mv", own_file(clash), own_file(twice))
+        host.run("chown", twice.name, own_file(twice))
+        by_counter, gone = with_own_file(host), with_own_file(host)
+        host.run("sed", "--in-place", "s/TOTP_AUTH/HOTP_COUNTER 1/", own_file(by_counter))
+        host.run("sed", "--in-place", "1d", own_file(gone))
+        found = module(host, "twofactor_adopt")
+        assert found.ok, found.output
+        assert (found.changed, found["adopted"]) == (False, [])
+        for person, reason in (
+            (counter, "is for codes that go by a counter (HOTP)"),
+            (pin, "has a PIN"),
+            (slow, "is for codes of 60 seconds, and interval is 30. Set it to 60"),
+            (long, "is for codes of 8 digits, and otp_digits is 6. Set it to 8"),
+            (twice, f"{USERS_FILE} and {own_file(twice)} have different secrets"),
+            (by_counter, "is not for time-based codes"),
+            (gone, "line 1 has no key in base32"),
+        ):
+            assert reason in found["left"].pop(person.name)
+            assert person.secret not in found.output
+        assert found["left"] == {"stranger": f"there is no account of this name on {host.name}"}
+        assert not host.exists(OATH.directory)
+
+    def test_are_files_that_lead_elsewhere_or_are_not_the_users_own(self, host: Host) -> None:
+        victim = with_own_file(host)
+        link, hard, copied, wide, pipe, folder = (new_person(host) for _number in range(6))
+        host.run("ln", "--symbolic", own_file(victim), own_file(link))
+        host.run("ln", own_file(victim), own_file(hard))
+        host.run("cp", "--preserve=ownership,mode", own_file(victim), own_file(copied))
+        host.run("install", "-o", wide.name, "-m", "0644", own_file(victim), own_file(wide))
+        host.run("mkfifo", "--mode=0600", own_file(pipe))
+        host.run("chown", pipe.name, own_file(pipe))
+        host.run("mkdir", own_file(folder))
+        found = module(host, "twofactor_adopt")
+        assert found.ok, found.output
+        left: dict[str, str] = found["left"]
+        assert found["adopted"] == []
+        for person, reason in (
+            (victim, "has further names (hard links)"),
+            (link, "is a link or behind one"),
+            (hard, "belongs to neither the account nor root"),
+            (copied, "belongs to neither the account nor root"),
+            (wide, "(mode 0644)"),
+            (pipe, "is not a regular file"),
+            (folder, "is not a regular file"),
+        ):
+            assert reason in left[person.name]
+        assert victim.secret not in found.output
+        host.run("rm", own_file(hard))
+        assert module(host, "twofactor_adopt")["adopted"] == [victim.name]
+
+    def test_is_everybody_where_a_folder_of_the_path_leads_elsewhere(self, host: Host) -> None:
+        victim, link = with_own_file(host), new_person(host)
+        host.run("mkdir", f"/home/{victim.name}/.ga")
+        host.run("mv", own_file(victim), f"/home/{victim.name}/.ga/secret")
+        host.run("ln", "--symbolic", f"/home/{victim.name}/.ga", f"/home/{link.name}/.ga")
+        found = module(host, "twofactor_adopt", {"secret_file": "${HOME}/.ga/secret"})
+        assert found["adopted"] == [victim.name]
+        assert "behind one" in found["left"][link.name]
+
+    def test_is_nobody_where_a_users_file_is_not_roots_alone(self, host: Host) -> None:
+        one = new_person(host)
+        users_file(host, users_line(one))
+        host.run("chmod", "0664", USERS_FILE)
+        found = module(host, "twofactor_adopt")
+        assert not found.ok
+        assert f"Nobody was taken over on {host.name}: {USERS_FILE} can be read or written by others" in found.message
+
+    def test_is_nobody_while_a_change_waits_to_be_confirmed(self, host: Host) -> None:
+        with_own_file(host)
+        host.write(JOURNAL, "", mode=0o700)
+        found: Answer = module(host, "twofactor_adopt")
+        host.run("rm", "--recursive", "/var/lib/fleet-auth")
+        assert not found.ok
+        assert "a change waits to be confirmed" in found.message
+        assert not host.exists(OATH.directory)
+
+
+def test_asks_for_root_and_for_paths_that_begin_somewhere(host: Host) -> None:
+    found = module(host, "twofactor_adopt", {"secret_file": "secret"})
+    assert not found.ok
+    assert "'secret' is no path that begins with /" in found.message
+    assert_nothing_left(host)
