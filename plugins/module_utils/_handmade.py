@@ -10,6 +10,7 @@ is what a credential of ours says, but it may hold what ours cannot: counters, P
 
 from __future__ import annotations
 
+import fnmatch
 import re
 import typing as t
 from dataclasses import dataclass, field, replace
@@ -108,7 +109,8 @@ class _Check:
 
     def account(self, name: str) -> None:
         user = self.settings.user(name)
-        if not is_account_name(name) or any(name.endswith(one.LEFT_BEHIND) for one in _backends.BACKENDS.values()):
+        locks = [pattern for one in _backends.BACKENDS.values() for pattern in one.LEFT_BEHIND]
+        if not is_account_name(name) or any(fnmatch.fnmatchcase(name, pattern) for pattern in locks):
             raise CredentialError("PAM, sshd and a file cannot carry this name alike")
         if name not in self.state.accounts:
             raise CredentialError(f"there is no account of this name on {self.state.hostname}")
@@ -147,8 +149,8 @@ class _Check:
             wanted = getattr(self.settings, option)
             if found != wanted:
                 raise CredentialError(
-                    f"{where} is for codes of {found} {unit}, and {option} is {wanted}. Set it to {found}, or enrol the "
-                    "account anew"
+                    f"{where} is for codes of {found} {unit}, and {option} is {wanted}. Set it to {found}, or enrol "
+                    "the account anew"
                 )
 
 

@@ -24,7 +24,7 @@ SSHD = "/etc/pam.d/sshd"
 DROP_IN = "/etc/ssh/sshd_config.d/70-by-hand.conf"
 USERS_FILE = "/etc/users.oath"
 LINES = {
-    GOOGLE: "auth required pam_google_authenticator.so nullok [authtok_prompt=One-time password: ]",
+    GOOGLE: "auth required pam_google_authenticator.so nullok [authtok_prompt=One-time password (by hand): ]",
     OATH: f"auth [success=1 default=ignore] pam_succeed_if.so quiet user = ansible\n"
     f"auth required pam_oath.so usersfile={USERS_FILE} window=5 digits=6",
 }

@@ -1,0 +1,255 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import stat
+import typing as t
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.fleet.auth.plugins.module_utils import _adopt, _backends, _google_authenticator, _oath, _pam
+from ansible_collections.fleet.auth.plugins.module_utils._codes import hotp
+from ansible_collections.fleet.auth.plugins.module_utils._handmade import Adoption, OldFile, adoption, obstacle
+from ansible_collections.fleet.auth.plugins.module_utils._state import HostState
+from unit.builders import ACCOUNTS, KEY, OTHER_KEY, SECRET, account, credential, host_state, settings
+
+NOW = 1_000_000_000.0
+STEP = int(NOW) // 30
+BACKENDS = tuple(_backends.BACKENDS)
+OWN = f'{SECRET}\n" RATE_LIMIT 3 30\n" WINDOW_SIZE 17\n" DISALLOW_REUSE {STEP - 1}\n" TOTP_AUTH\n12345678\n87654321\n'
+
+
+def line(user: str, key: bytes = KEY, kind: str = "HOTP/T30", pin: str = "-", history: str = "") -> str:
+    return f"{kind} {user} {pin} {key.hex()}{history}\n"
+
+
+def adopted(
+    text: str = "", own: t.Mapping[str, str | OldFile] | None = None, state: HostState | None = None, **options: t.Any
+) -> Adoption:
+    """What becomes of a users file, and of files of people's own."""
+    state = replace(state or host_state(), now=NOW, backend=options.get("backend", "oath"))
+    files = {
+        name: OldFile(f"/home/{name}/ga", one) if isinstance(one, str) else one for name, one in (own or {}).items()
+    }
+    return adoption(settings(**options), state, [OldFile("/etc/users.oath", text)], files, os.urandom)
+
+
+def reason(text: str = "", own: t.Mapping[str, str | OldFile] | None = None, **how: t.Any) -> str:
+    """Why alice, whom alone the files have, is left out."""
+    found = adopted(text, own, **how)
+    assert found.credentials == {}
+    (why,) = found.left.values()
+    assert [secret for secret in (KEY.hex(), SECRET) if secret in repr(found)] == []
+    return why
+
+
+class TestAdoption:
+    @pytest.mark.parametrize("backend", BACKENDS)
+    def test_keeps_the_secret_and_used_codes(self, backend: str) -> None:
+        history = f" 0 {hotp(KEY, STEP, 6)} 2001-09-09T01:46:40L"
+        for files in ({"text": line("alice", history=history)}, {"own": {"alice": OWN}}):
+            found = adopted(backend=backend, **t.cast("dict[str, t.Any]", files))
+            text = found.credentials["alice"]
+            says = _backends.BACKENDS[backend].read(text, "alice", NOW)
+            assert [(app.name, app.key, app.interval) for app in says.apps] == [("", KEY, 30)]
+            assert says.proven
+            used = max(says.apps[0].used)
+            assert used == (STEP if "text" in files else STEP - 1)
+
+    def test_keeps_scratch_codes_where_there_is_their_form(self) -> None:
+        kept = adopted(own={"alice": OWN}, backend="google_authenticator")
+        assert kept.void_recovery_codes == []
+        codes = _google_authenticator.recovery_codes(kept.credentials["alice"], "alice", 6)
+        assert [code for _number, code in codes] == ["12345678", "87654321"]
+        assert adopted(own={"alice": OWN}).void_recovery_codes == ["alice"]
+        assert adopted(own={"alice": f'{SECRET}\n" TOTP_AUTH\n'}).void_recovery_codes == []
+
+    def test_takes_no_option_over_that_its_owner_could_have_written(self) -> None:
+        own = (
+            OWN + '" TIME_SKEW 20\n" FLEET_AUTH_PASS 2999-01-01T00:00:00Z 12345678\n" FLEET_AUTH_RENEWAL x\n" \x1b[2J\n'
+        )
+        assert adopted(own={"alice": own}, backend="google_authenticator").credentials["alice"] == (
+            f'{SECRET}\n" STEP_SIZE 30\n" WINDOW_SIZE 3\n" DISALLOW_REUSE {STEP - 1}\n" TOTP_AUTH\n87654321\n'
+        )
+
+    def test_takes_several_lines_for_several_devices(self) -> None:
+        lines = line("alice") + line("bob") + line("alice", OTHER_KEY) + line("alice")
+        found = adopted(lines)
+        says = _oath.read(found.credentials["alice"], "alice")
+        assert [(app.name, app.key) for app in says.apps] == [("", KEY), ("adopted-2", OTHER_KEY)]
+        assert list(found.credentials) == ["alice", "bob"]
+        found = adopted(lines, backend="google_authenticator")
+        assert list(found.credentials) == ["bob"]
+        assert "has further devices (adopted-2)" in found.left["alice"]
+
+    def test_knows_one_secret_in_two_files_for_one(self) -> None:
+        found = adopted(line("alice"), {"alice": OWN})
+        assert found.sources == {"alice": "/etc/users.oath and /home/alice/ga"}
+        assert _oath.read(found.credentials["alice"], "alice", NOW).proven
+
+    def test_leaves_everybody_alone_who_has_a_credential_even_a_damaged_one(self) -> None:
+        damaged = replace(credential("alice"), content="")
+        for state in (host_state(credentials={"alice": damaged}), host_state(others={"oath": {"alice": damaged}})):
+            found = adopted(line("alice"), {"alice": OWN}, state)
+            assert (found.credentials, found.left) == ({}, {})
+
+    def test_passes_over_comments_and_lines_of_nobody(self) -> None:
+        found = adopted(f"# {line('alice')}\n\nHOTP\n \n{line('bob')}")
+        assert (list(found.credentials), found.left) == (["bob"], {})
+
+    @pytest.mark.parametrize(
+        ("text", "why"),
+        [
+            (line("alice", kind="HOTP"), "/etc/users.oath: line 1 is for codes that go by a counter (HOTP)"),
+            (
+                line("alice") + line("alice", kind="HOTP/E/6"),
+                "/etc/users.oath: line 2 is for codes that go by a counter",
+            ),
+            (line("alice", pin="1234"), "line 1 has a PIN"),
+            (line("alice", pin="+"), "line 1 has a PIN"),
+            (line("alice", kind="HOTP/T60"), "line 1 is for codes of 60 seconds, and interval is 30. Set it to 60"),
+            (line("alice", kind="HOTP/T30/8"), "is for codes of 8 digits, and otp_digits is 6. Set it to 8"),
+            (line("alice", history=" 0 12345678 2001-09-09T01:46:40L"), "is for codes of 8 digits"),
+            (line("alice", kind="TOTP"), "/etc/users.oath: line 1 has a type that pam_oath does not know"),
+            ("HOTP/T30 alice -\n", "line 1 is cut short"),
+            ("\n" + line("alice")[:-2], "line 2 has no hexadecimal key"),
+            (line("alice", history=" 0 123456"), "line 1 has a history that is cut short"),
+            (line("nobody1"), "there is no account of this name on web1"),
+            (line("a:b"), "PAM, sshd and a file cannot carry this name alike"),
+            (line("al\N{REPLACEMENT CHARACTER}ce"), "PAM, sshd and a file cannot carry this name alike"),
+        ],
+    )
+    def test_leaves_out_lines_that_a_credential_cannot_stand_for(self, text: str, why: str) -> None:
+        assert why in reason(text)
+
+    @pytest.mark.parametrize(
+        ("own", "why"),
+        [
+            ("", "/home/alice/ga: line 1 has no key in base32"),
+            (f"{SECRET}\n", "is not for time-based codes"),
+            (f'{SECRET}\n" HOTP_COUNTER 1\n', "is not for time-based codes"),
+            (
+                f'{SECRET}\n" STEP_SIZE 60\n" TOTP_AUTH\n',
+                "is for codes of 60 seconds, and interval is 30. Set it to 60",
+            ),
+            (f'{SECRET}\n" TOTP_AUTH\n1234\n', "line 3 is neither an option nor a scratch code"),
+            (f'{SECRET * 2}\n" TOTP_AUTH\n', "has a key of 40 bytes, and pam_oath reads 32"),
+            (OldFile("/home/alice/ga", unsafe="is not a regular file"), "/home/alice/ga is not a regular file"),
+        ],
+    )
+    def test_leaves_out_files_that_a_credential_cannot_stand_for(self, own: str | OldFile, why: str) -> None:
+        assert why in reason(own={"alice": own})
+
+    def test_leaves_out_whom_two_files_or_the_settings_contradict(self) -> None:
+        assert "/etc/users.oath and /home/alice/ga have different secrets" in reason(
+            line("alice", OTHER_KEY), {"alice": OWN}
+        )
+        assert "users has another secret than /etc/users.oath" in reason(
+            line("alice", OTHER_KEY), users=[{"name": "alice", "secret": SECRET}]
+        )
+        assert "users wants it to be absent" in reason(line("alice"), users=[{"name": "alice", "state": "absent"}])
+        assert "is for codes of 6 digits, and otp_digits is 8" in reason(own={"alice": OWN}, otp_digits=8)
+
+    def test_leaves_out_names_that_are_those_of_locks(self) -> None:
+        state = host_state(*ACCOUNTS, account("a.lock"))
+        assert "cannot carry this name" in reason(line("a.lock"), state=state)
+
+    def test_goes_by_the_length_that_the_line_of_pam_asks_for(self) -> None:
+        asks = "@include common-auth\nauth required pam_oath.so usersfile=/etc/users.oath digits=8\n"
+        state = host_state(files={f"{_pam.DIRECTORY}/sshd": asks})
+        assert "is for codes of 8 digits" in reason(line("alice"), state=state)
+        assert adopted(line("alice", kind="HOTP/T30/8"), state=state, otp_digits=8).left == {}
+        state = host_state(files={f"{_pam.DIRECTORY}/sshd": asks.replace("auth ", "#auth "), _pam.SWITCH: asks})
+        assert adopted(line("alice"), state=state).left == {}
+
+    @given(
+        users=st.text(alphabet="HOTP/E36 \n\t-alice0123f#", max_size=80),
+        own=st.text(alphabet='A2"\n TOTP_U1', max_size=60),
+    )
+    def test_reads_whatever_the_files_hold(self, users: str, own: str) -> None:
+        found = adopted(users, {"alice": own})
+        assert "alice" in {*found.credentials, *found.left}
+        for name, text in found.credentials.items():
+            assert _oath.read(text, name).apps
+            text.encode("ascii")
+
+    def test_shows_no_secret_however_it_is_printed(self) -> None:
+        shown = repr((adopted(line("alice"), {"bob": OWN}), OldFile("/etc/users.oath", OWN)))
+        for secret in (SECRET, KEY.hex(), "12345678"):
+            assert secret not in shown
+
+
+class TestObstacle:
+    def test_is_a_change_that_waits_or_another_backend(self) -> None:
+        assert obstacle(host_state(), settings()) is None
+        assert "waits to be confirmed" in str(obstacle(host_state(pending=True), settings()))
+        other = obstacle(host_state(backend="google_authenticator"), settings())
+        assert "belong to the google_authenticator backend, and backend is oath" in str(other)
+
+
+class TestReading:
+    """Of files that lie where others than root can put something in their place."""
+
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        made = tmp_path / "home" / "secret"
+        made.parent.mkdir()
+        made.write_text(OWN)
+        made.chmod(0o600)
+        return made
+
+    def read(self, path: Path, largest: int = 1000) -> OldFile | None:
+        return next(_adopt._read(str(path), str(path.parent), (os.getuid(),), largest), None)
+
+    def test_gives_the_text_of_a_file_of_the_owners_alone(self, path: Path) -> None:
+        assert self.read(path) == OldFile(str(path), OWN)
+        path.chmod(0o400)
+        assert self.read(path) == OldFile(str(path), OWN)
+
+    def test_passes_over_what_is_not_there(self, path: Path) -> None:
+        assert self.read(path.with_name("none")) is None
+        assert self.read(path / "none") is None
+        assert self.read(path.parent / "none" / "none") is None
+
+    @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o601])
+    def test_leaves_a_file_of_more_than_its_owner(self, path: Path, mode: int) -> None:
+        path.chmod(mode)
+        found = self.read(path)
+        assert found
+        assert (found.text, f"(mode {mode:04o})" in found.unsafe) == ("", True)
+
+    def test_leaves_what_is_no_file_or_somebody_elses(self, path: Path) -> None:
+        link, hard, pipe, folder = (path.with_name(name) for name in ("link", "hard", "pipe", "folder"))
+        link.symlink_to(path)
+        os.mkfifo(pipe, 0o600)
+        folder.mkdir()
+        for other, why in ((link, "is a link"), (pipe, "not a regular file"), (folder, "not a regular file")):
+            found = self.read(other)
+            assert found
+            assert (found.text, why in found.unsafe) == ("", True)
+        hard.hardlink_to(path)
+        found = self.read(path)
+        assert found
+        assert (found.text, found.unsafe) == ("", "has further names (hard links)")
+        hard.unlink()
+        found = next(_adopt._read(str(path), str(path.parent), (os.getuid() + 1,), 1000))
+        assert (found.text, "belongs to neither" in found.unsafe) == ("", True)
+
+    def test_leaves_a_file_that_is_too_large(self, path: Path) -> None:
+        found = self.read(path, largest=len(OWN) - 1)
+        assert found
+        assert (found.text, "more than the" in found.unsafe) == ("", True)
+        assert self.read(path, largest=len(OWN)) == OldFile(str(path), OWN)
+
+    def test_goes_through_no_link_below_a_home(self, path: Path) -> None:
+        (path.parent / "folder").symlink_to(path.parent)
+        found = next(_adopt._read(str(path.parent / "folder" / "secret"), str(path.parent), (os.getuid(),), 1000))
+        assert (found.text, "behind one" in found.unsafe) == ("", True)
+        assert stat.S_ISLNK((path.parent / "folder").lstat().st_mode)
