@@ -82,8 +82,9 @@ class Run:
 
 
 def ansible_playbook(name: str, fleet: str, *arguments: str, **variables: t.Any) -> subprocess.CompletedProcess[str]:
-    """Run a playbook of the collection against a fleet, over ssh."""
-    words = ["ansible-playbook", f"fleet.auth.{name}", "-i", str(inventory_path(fleet)), *arguments]
+    """Run a playbook of the collection, or one by its path, against a fleet, over ssh."""
+    playbook = name if name.endswith(".yml") else f"fleet.auth.{name}"
+    words = ["ansible-playbook", playbook, "-i", str(inventory_path(fleet)), *arguments]
     environment = {
         **os.environ,
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
@@ -106,7 +107,7 @@ def ansible_playbook(name: str, fleet: str, *arguments: str, **variables: t.Any)
 
 
 def playbook(name: str, host: Host, *arguments: str, **variables: t.Any) -> Run:
-    """Run a playbook of the collection against one host, over ssh."""
+    """Run a playbook of the collection, or one by its path, against one host, over ssh."""
     variables = {"twofactor_backend": backend_of(host).name, **variables}
     done = ansible_playbook(name, host.fleet, "--limit", host.name, *arguments, **variables)
     output = done.stdout + done.stderr

@@ -10,6 +10,7 @@ import base64
 import dataclasses
 import typing as t
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -25,9 +26,9 @@ DROP_IN = "/etc/ssh/sshd_config.d/70-by-hand.conf"
 USERS_FILE = "/etc/users.oath"
 LINES = {
     GOOGLE: "auth required pam_google_authenticator.so nullok [authtok_prompt=One-time password (by hand): ]",
-    OATH: f"auth [success=1 default=ignore] pam_succeed_if.so quiet user = ansible\n"
-    f"auth required pam_oath.so usersfile={USERS_FILE} window=5 digits=6",
+    OATH: f"auth required pam_oath.so usersfile={USERS_FILE} window=5 digits=6",
 }
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "adopt.md"
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def by_hand(host: Host) -> Iterator[t.Callable[[Backend], None]]:
     yield set_up
     playbook("disable", host, twofactor_purge_credentials=True)
     host.write(SSHD, before)
-    host.run("rm", "--force", DROP_IN, USERS_FILE)
+    host.run(f"rm --recursive --force {DROP_IN} {USERS_FILE} /home/*/.google_authenticator")
     host.run("systemctl", "reload", "ssh")
     use(host, OATH)
 
@@ -104,14 +105,19 @@ def told(run: Run, sentence: str) -> bool:
     return sentence in " ".join(run.output.split())
 
 
-def enable(host: Host) -> None:
-    """Take the old lines out, and turn two-factor login on for all who have a credential."""
-    wanted = settings(scope="enrolled", services=[])
-    refused = playbook("enable", host, **wanted)
+def change_over(host: Host, folder: Path, old_line: str, **options: t.Any) -> Run:
+    """Run the play of the guide, for all who have a credential."""
+    play = folder / "change_over.yml"
+    play.write_text(GUIDE.read_text().partition("```yaml\n# change_over.yml\n")[2].partition("```")[0])
+    return playbook(str(play), host, old_line=old_line, **settings(scope="enrolled", services=[], **options))
+
+
+def enable(host: Host, folder: Path, old_line: str) -> None:
+    """Turn two-factor login on, which the old line stands in the way of."""
+    refused = playbook("enable", host, "--check", **settings(scope="enrolled", services=[]))
     assert not refused.ok
     assert told(refused, "asks for a code of its own, so that sshd would ask for two"), refused.output
-    host.run("sed", "--in-place", "/pam_google_authenticator/d; /pam_oath/d; /user = ansible/d", SSHD)
-    run = playbook("enable", host, **wanted)
+    run = change_over(host, folder, old_line)
     assert run.ok, run.output
 
 
@@ -126,7 +132,7 @@ def logs_in_with_the_next_code(person: Person) -> None:
 @pytest.mark.usefixtures("by_hand")
 class TestOwnFiles:
     def test_take_people_along_with_their_apps(
-        self, host: Host, by_hand: t.Callable[[Backend], None], backend: Backend
+        self, host: Host, by_hand: t.Callable[[Backend], None], backend: Backend, tmp_path: Path
     ) -> None:
         use(host, backend)
         by_hand(GOOGLE)
@@ -151,7 +157,7 @@ class TestOwnFiles:
         assert {entry[:3] for entry in host.snapshot([backend.directory]).values()} == {(0o700, 0, 0), (0o600, 0, 0)}
         assert old_files(host) == before
         assert not adopt(host).changed
-        enable(host)
+        enable(host, tmp_path, LINES[GOOGLE])
         assert not alice.by_password(code).ok, "a used code is right again"
         logs_in_with_the_next_code(alice)
         assert_on(bob)
@@ -164,7 +170,9 @@ class TestOwnFiles:
 
 
 class TestUsersFile:
-    def test_takes_people_along_with_their_apps(self, host: Host, by_hand: t.Callable[[Backend], None]) -> None:
+    def test_takes_people_along_with_their_apps(
+        self, host: Host, by_hand: t.Callable[[Backend], None], tmp_path: Path
+    ) -> None:
         by_hand(OATH)
         alice, bob = new_person(host), new_person(host)
         users_file(host, users_line(alice), users_line(bob, "HOTP/T30/6"))
@@ -177,7 +185,7 @@ class TestUsersFile:
         assert run.changed
         assert old_files(host) == before
         assert not adopt(host).changed
-        enable(host)
+        enable(host, tmp_path, LINES[OATH])
         info = module(host, "twofactor_info")["users"]
         assert (info[alice.name]["proven"], info[bob.name]["proven"]) == (True, False)
         assert not alice.by_password(code).ok, "a used code is right again"
@@ -185,6 +193,20 @@ class TestUsersFile:
         assert_on(bob)
         assert playbook("disable", host).ok
         assert host.snapshot([USERS_FILE]) == {path: one for path, one in before.items() if path == USERS_FILE}
+
+    def test_goes_on_by_the_old_line_where_the_change_fails(
+        self, host: Host, by_hand: t.Callable[[Backend], None], tmp_path: Path
+    ) -> None:
+        by_hand(OATH)
+        alice = new_person(host)
+        users_file(host, users_line(alice))
+        adopt(host)
+        before = host.snapshot(["/etc/pam.d", DROP_IN])
+        run = change_over(host, tmp_path, LINES[OATH], require_proof=True)
+        assert not run.ok
+        assert told(run, "The old line asks for codes as before"), run.output
+        assert host.snapshot(["/etc/pam.d", DROP_IN]) == before
+        assert alice.by_password(alice.code()).ok
 
 
 class TestLeftOut:
