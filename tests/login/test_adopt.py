@@ -24,6 +24,7 @@ from login.policy import JOURNAL, assert_nothing_left, assert_on
 SSHD = "/etc/pam.d/sshd"
 DROP_IN = "/etc/ssh/sshd_config.d/70-by-hand.conf"
 USERS_FILE = "/etc/users.oath"
+SHUTS_OUT = "/usr/local/bin/shuts-out"
 LINES = {
     GOOGLE: "auth required pam_google_authenticator.so nullok [authtok_prompt=One-time password (by hand): ]",
     OATH: f"auth required pam_oath.so usersfile={USERS_FILE} window=5 digits=6",
@@ -46,7 +47,7 @@ def by_hand(host: Host) -> Iterator[t.Callable[[Backend], None]]:
     yield set_up
     playbook("disable", host, twofactor_purge_credentials=True)
     host.write(SSHD, before)
-    host.run(f"rm --recursive --force {DROP_IN} {USERS_FILE} /home/*/.google_authenticator")
+    host.run(f"rm --recursive --force {DROP_IN} {USERS_FILE} {SHUTS_OUT} /home/*/.google_authenticator")
     host.run("systemctl", "reload", "ssh")
     use(host, OATH)
 
@@ -204,6 +205,23 @@ class TestUsersFile:
         before = host.snapshot(["/etc/pam.d", DROP_IN])
         run = change_over(host, tmp_path, LINES[OATH], require_proof=True)
         assert not run.ok
+        assert told(run, "The old line asks for codes as before"), run.output
+        assert host.snapshot(["/etc/pam.d", DROP_IN]) == before
+        assert alice.by_password(alice.code()).ok
+
+    def test_goes_on_by_the_old_line_where_nobody_gets_in_afterwards(
+        self, host: Host, by_hand: t.Callable[[Backend], None], tmp_path: Path
+    ) -> None:
+        by_hand(OATH)
+        alice = new_person(host)
+        users_file(host, users_line(alice))
+        adopt(host)
+        host.write(SHUTS_OUT, f"#!/bin/sh\n! grep -q 'BEGIN fleet.auth' {SSHD}\n", mode=0o755)
+        host.write(SSHD, f"account requisite pam_exec.so quiet {SHUTS_OUT}\n".encode() + host.read(SSHD))
+        before = host.snapshot(["/etc/pam.d", DROP_IN])
+        run = change_over(host, tmp_path, LINES[OATH], rollback_after=15)
+        assert not run.ok
+        assert told(run, "no new connection"), run.output
         assert told(run, "The old line asks for codes as before"), run.output
         assert host.snapshot(["/etc/pam.d", DROP_IN]) == before
         assert alice.by_password(alice.code()).ok
