@@ -46,7 +46,7 @@ def adopt(module: AnsibleModule) -> None:
         with _apply.exclusive():
             _adopt(module, settings)
     except (_apply.ApplyError, OSError) as error:
-        module.fail_json(msg=f"Not everybody was taken over on {os.uname().nodename}: {error}. Run again.")
+        module.fail_json(msg=f"Not everybody was taken over on {os.uname().nodename}; run again: {error}")
 
 
 def _adopt(module: AnsibleModule, settings: Settings) -> None:
