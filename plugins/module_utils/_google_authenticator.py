@@ -81,9 +81,10 @@ keep_used_google_authenticator() {
         $2 == "WINDOW_SIZE" { total = $3 }
         END {
             now = int(now / (step ? step : 30))
+            reach = int((total ? total : 3) / 2)
             for (n = 1; n <= NR; n++) {
                 if (line[n] ~ /^" DISALLOW_REUSE/)
-                    for (one = now - total; one <= now + total; one++) line[n] = line[n] " " one
+                    for (one = now - reach; one <= now + reach; one++) line[n] = line[n] " " one
                 print line[n]
             }
         }

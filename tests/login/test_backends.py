@@ -139,17 +139,28 @@ class TestMove:
         ssh.fresh_step()
         assert_on(alice)
 
-    def test_that_nobody_confirms_is_put_back(self, host: Host, alice: Person) -> None:
-        on(alice)
-        before = host.snapshot(["/etc"])
-        use(host, GOOGLE)
-        on(alice, rollback_after=15)
-        ssh.fresh_step()
-        assert_on(alice)
-        await_end(host, 40)
-        assert host.snapshot(["/etc"]) == before
+    @pytest.mark.parametrize("first", [OATH, GOOGLE], ids=lambda backend: backend.name)
+    def test_that_nobody_confirms_is_put_back_and_used_codes_stay_used(
+        self, host: Host, alice: Person, first: Backend
+    ) -> None:
+        bob = new_person(host)
+        use(host, first)
+        on(alice, bob)
+        before, credential = host.snapshot(["/etc"]), alice.credential
+        use(host, RETURN[first])
+        on(alice, bob, rollback_after=25)
+        code = alice.code(steps=1)
+        assert alice.by_key(code).ok
+        await_end(host, 50)
+        after = host.snapshot(["/etc"])
+        assert after.pop(credential)[:3] == (0o600, 0, 0)
+        del before[credential]
+        assert after == before
         assert_nothing_left(host)
-        assert alice.by_key(alice.code(steps=1)).ok
+        assert not alice.by_key(code).ok, "a used code is right again"
+        assert bob.by_key(bob.code()).ok
+        ssh.fresh_step(at_least=29)
+        assert_on(alice, steps=1)
 
     def test_in_check_mode_is_told_and_not_made(self, host: Host, alice: Person) -> None:
         on(alice)
