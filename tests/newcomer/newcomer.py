@@ -115,12 +115,12 @@ class Newcomer:
             assert fnmatch.fnmatchcase(said.strip(), pattern), f"{block}\n{command!r} said:\n{said}"
 
     def _code(self, user: str, host: str) -> str:
-        """A code that a phone showed and nobody has used, of the newest sheet of the user, as the phone has it."""
+        """A code that a phone shows, or shows next, and nobody has used, of the newest sheet of the user, as the phone has it."""
         found = [*self.folder.glob(f"enrolment/{user}@{host}.html")] or [*self.folder.glob(f"enrolment/{user}@*.html")]
         assert found, f"{user} has no enrolment sheet in {self.folder}"
         totp = sheets.totp(max(found, key=os.path.getmtime))
         now = int(time.time()) // 30
-        step = max(self._steps.get(totp.secret, 0) + 1, now - 1)
+        step = max(self._steps.get(totp.secret, 0) + 1, now)
         if step > now + 1:
             time.sleep((step - 1) * 30 - time.time() + 1)
         self._steps[totp.secret] = step
