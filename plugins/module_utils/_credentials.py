@@ -40,22 +40,25 @@ def credential(state: HostState, user: str) -> Credential | None:
         return None
 
 
-def leftovers(settings: Settings, state: HostState) -> list[str]:
-    """Credentials of other backends of users who have one where it counts, or shall have none."""
-    known = {*state.credentials, *(user.name for user in settings.users if not user.present)}
+def leftovers(state: HostState) -> list[str]:
+    """Credentials in other backends with the secrets of those that count, as a move leaves them that was cut short."""
     return [
         _backends.credential_path(backend, name)
         for backend, files in state.others.items()
-        for name, file in sorted(files.items())
-        if name in known and _can_read(backend, file.content, name)
+        for name in sorted(files)
+        if _is_copy(state, backend, name)
     ]
 
 
-def _can_read(backend: str, text: str, user: str) -> bool:
+def _is_copy(state: HostState, backend: str, user: str) -> bool:
+    """Whether another backend has the same secret for a user."""
+    counts = credential(state, user)
     try:
-        return bool(_backends.BACKENDS[backend].read(text, user))
+        copy = _backends.BACKENDS[backend].read(state.others[backend][user].content, user)
     except CredentialError:
         return False
+    ours, theirs = counts.phone if counts else None, copy.phone
+    return ours is not None and theirs is not None and ours.key == theirs.key
 
 
 def is_moving(settings: Settings, state: HostState) -> bool:
@@ -170,6 +173,12 @@ def _problem(settings: Settings, state: HostState, name: str, user: User | None)
         yield f"{where} holds no time-based token. Add one, or remove the file and enrol {name} anew."
         return
     if is_moving(settings, state):
+        target = settings.backend
+        if name in state.others.get(target, ()) and not _is_copy(state, target, name):
+            yield (
+                f"{where} would take the place of {_backends.credential_path(target, name)}, which has another secret. "
+                f"Remove that one first, or leave backend at {state.backend}."
+            )
         try:
             _revised(settings, state, name)
         except CredentialError as error:

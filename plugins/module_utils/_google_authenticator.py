@@ -49,7 +49,7 @@ PACKAGES = {
 }
 # A login leaves the file read-only.
 MODES: tuple[int, ...] = (0o600, 0o400)
-# Releases before 2019 write a file of this name; later ones add six characters, and keep nobody from anything.
+# Older releases write a file of this name; later ones add six characters to it, and so keep nobody from anything.
 LOCK = "~"
 LEFT_BEHIND: tuple[str, ...] = ("*~*",)
 USED = '^" DISALLOW_REUSE [0-9]'

@@ -281,7 +281,7 @@ class _Enable:
         gone = {*absent, *(self.revised if self.is_moving else ())} & set(self.state.credentials)
         paths = [_backends.credential_path(self.state.backend, name) for name in sorted(gone)]
         if not self.is_moving:
-            paths += _credentials.leftovers(self.settings, self.state)
+            paths += _credentials.leftovers(self.state)
         moves = {change.before: change for change in do.changes if isinstance(change, Enrol) and change.source}
         for path in paths:
             do.remove_credential(path, moves.get(path))
@@ -397,7 +397,7 @@ class _Disable:
                     do.remove_credential(path)
                 else:
                     warnings.append(f"{path} is not a credential of {user}; it was left alone.")
-            for path in _credentials.leftovers(self.settings, self.state):
+            for path in _credentials.leftovers(self.state):
                 do.remove_credential(path)
         for path in sorted(OWN_DIRECTORIES, reverse=True):
             if not do.credentials.get(path):

@@ -108,6 +108,28 @@ class TestMove:
         purged = plan(settings(enabled=False, purge_credentials=True), halfway)
         assert {"remove /etc/oath/alice", "remove /etc/google-authenticator/alice"} <= {*_report.changes(purged)}
 
+    @pytest.mark.parametrize("text", [PHONE.replace(KEY.hex(), OTHER_KEY.hex()), "mine\n"])
+    def test_leaves_what_somebody_else_has_where_another_backend_keeps_its_credentials(self, text: str) -> None:
+        there = carried_out(wanted(GOOGLE), on())
+        others = {OATH: {"alice": file(text, 0o600)}}
+        beside = replace(there, others=others)
+        assert plan(wanted(GOOGLE), beside) == Plan()
+        absent = wanted(GOOGLE, users=[{"name": "alice", "state": "absent"}], scope="enrolled")
+        assert carried_out(absent, beside).others == others
+        purged = plan(settings(enabled=False, purge_credentials=True), beside)
+        assert not any(change.startswith("remove /etc/oath") for change in _report.changes(purged))
+
+    @pytest.mark.parametrize("text", [moved(PHONE.replace(KEY.hex(), OTHER_KEY.hex()), OATH, GOOGLE), "mine\n"])
+    def test_over_what_somebody_else_has_there_is_refused(self, text: str) -> None:
+        beside = replace(on(), others={GOOGLE: {"alice": file(text, 0o600)}})
+        assert refused(wanted(GOOGLE), beside) == (
+            "the credential of alice on web1, /etc/oath/alice, would take the place of "
+            "/etc/google-authenticator/alice, which has another secret. Remove that one first, or leave backend at "
+            "oath.",
+        )
+        same = replace(on(), others={GOOGLE: {"alice": file(moved(PHONE, OATH, GOOGLE), 0o600)}})
+        assert not refused(wanted(GOOGLE), same)
+
     def test_takes_nobody_along_who_is_given_up(self) -> None:
         target = wanted(GOOGLE, users=[{"name": "bob", "state": "absent"}], scope="enrolled")
         after = carried_out(target, on(scope="enrolled"))
