@@ -115,7 +115,7 @@ class Newcomer:
             assert fnmatch.fnmatchcase(said.strip(), pattern), f"{block}\n{command!r} said:\n{said}"
 
     def _code(self, user: str, host: str) -> str:
-        """A code that a phone shows, or shows next, and nobody has used, of the newest sheet of the user, as the phone has it."""
+        """A code of the newest sheet of the user that nobody has used: what the phone shows, or shows next."""
         found = [*self.folder.glob(f"enrolment/{user}@{host}.html")] or [*self.folder.glob(f"enrolment/{user}@*.html")]
         assert found, f"{user} has no enrolment sheet in {self.folder}"
         totp = sheets.totp(max(found, key=os.path.getmtime))
