@@ -25,7 +25,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
 
 USERS_FILES = ["/etc/users.oath", "/etc/security/users.oath", "/etc/liboath/users.oath"]
-SECRET_FILE = "~/.google_authenticator"  # noqa: S105
+SECRET_FILE = "~/.google_authenticator"  # noqa: S105 - a path
 
 _LARGEST = 65_536
 _LARGEST_USERS_FILE = 16_777_216

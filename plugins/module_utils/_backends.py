@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import typing as t
 from dataclasses import replace
 
@@ -98,6 +99,11 @@ def in_use(switch: str | None, having_credentials: t.Collection[str], preferred:
 def credential_path(backend: str, user: str) -> str:
     """Where this user's credential file is."""
     return f"{BACKENDS[backend].DIRECTORY}/{user}"
+
+
+def is_left_behind(name: str) -> bool:
+    """Whether a file of this name, in one directory of credentials or another, is none but what a login left behind."""
+    return any(fnmatch.fnmatchcase(name, pattern) for one in BACKENDS.values() for pattern in one.LEFT_BEHIND)
 
 
 def revised(settings: Settings, user: str, text: str | None, source: str, now: float, make_key: MakeKey) -> str:

@@ -10,7 +10,6 @@ is what a credential of ours says, but it may hold what ours cannot: counters, P
 
 from __future__ import annotations
 
-import fnmatch
 import re
 import typing as t
 from dataclasses import dataclass, field, replace
@@ -109,8 +108,7 @@ class _Check:
 
     def account(self, name: str) -> None:
         user = self.settings.user(name)
-        locks = [pattern for one in _backends.BACKENDS.values() for pattern in one.LEFT_BEHIND]
-        if not is_account_name(name) or any(fnmatch.fnmatchcase(name, pattern) for pattern in locks):
+        if not is_account_name(name) or _backends.is_left_behind(name):
             raise CredentialError("PAM, sshd and a file cannot carry this name alike")
         if name not in self.state.accounts:
             raise CredentialError(f"there is no account of this name on {self.state.hostname}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import typing as t
 
+from ansible_collections.fleet.auth.plugins.module_utils import _backends
 from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
 
 SOCKET = "/run/fleet-auth/self-service.sock"
@@ -71,6 +72,7 @@ from {PACKAGE}._service_program import main
 main()
 """
 
+_CREDENTIALS = " ".join(f"-{directory}" for directory in _backends.DIRECTORIES)
 _UNIT_TEXTS = {
     _SERVICE_UNIT: f"""\
 [Unit]
@@ -90,7 +92,7 @@ CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER
 NoNewPrivileges=yes
 ProtectSystem=strict
 ReadOnlyPaths=/run
-ReadWritePaths=-/etc/oath -/etc/google-authenticator /run/fleet-auth/faillock -/run/fleet-auth.lock
+ReadWritePaths={_CREDENTIALS} /run/fleet-auth/faillock -/run/fleet-auth.lock
 ProtectHome=yes
 PrivateTmp=yes
 PrivateDevices=yes

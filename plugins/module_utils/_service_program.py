@@ -28,7 +28,6 @@ import typing as t
 from ansible_collections.fleet.auth.plugins.module_utils import (
     _apply,
     _backends,
-    _files,
     _pam,
     _pam_client,
     _service_files,
@@ -94,7 +93,7 @@ class ThisHost:
                 if os.path.exists(path):
                     _apply.rewrite_credential(path, lock, new)
                 else:
-                    _files.replace(path, new(None).encode("ascii"), 0o600)
+                    _apply.add_credential(path, new(None))
         except _apply.ApplyError:
             raise Refusal(_BUSY) from None
 
@@ -152,7 +151,7 @@ def may_log_in(account: pwd.struct_passwd, shells: str, login_defs: str) -> bool
         and shell in (line.strip() for line in shells.split("\n"))
         and os.path.basename(shell) not in _NO_SHELLS
         and is_account_name(account.pw_name)
-        and not account.pw_name.endswith((".lock", ".new"))
+        and not _backends.is_left_behind(account.pw_name)
     )
 
 
