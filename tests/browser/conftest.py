@@ -9,7 +9,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
+import hosts
 from browser import chromium
+from hosts import Host
+from login.people import inventory_path
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +20,13 @@ def browser() -> Iterator[Browser]:
     """The one browser of a run: playwright starts no second one beside it."""
     with chromium() as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def cockpits() -> Iterator[dict[str, Host]]:
+    """A host with Cockpit of each release, by release. Each module has its own, which no other one takes down."""
+    fleet = hosts.of_this_checkout("browser")
+    machines = hosts.up(fleet, {f"web{release[6:8]}": release for release in hosts.WITH_COCKPIT})
+    hosts.inventory(machines, inventory_path(fleet))
+    yield {machine.release: machine for machine in machines}
+    hosts.down(fleet)

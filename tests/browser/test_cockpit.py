@@ -21,7 +21,7 @@ from hosts import Host
 from login import ssh
 from login.doors import counted
 from login.modules import module, options
-from login.people import PASSWORD, Person, inventory_path, new_person
+from login.people import PASSWORD, Person, new_person
 from login.policy import off
 
 PICTURES = Path(__file__).resolve().parents[2] / "build" / "browser"
@@ -33,15 +33,6 @@ CODE, MESSAGE, SHELL = "#conversation-input", "#error-group", "#current-username
 # Its messages for a code that is wrong or was used, and for a password that is wrong or a code step that is closed.
 DENIED = "Permission denied"
 WRONG_PASSWORD = "Wrong user name or password"
-
-
-@pytest.fixture(scope="module")
-def consoles() -> Iterator[dict[str, Host]]:
-    fleet = hosts.of_this_checkout("browser")
-    machines = hosts.up(fleet, {f"web{release[6:8]}": release for release in hosts.WITH_COCKPIT})
-    hosts.inventory(machines, inventory_path(fleet))
-    yield {machine.release: machine for machine in machines}
-    hosts.down(fleet)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,8 +118,8 @@ class LoginPage:
 
 
 @pytest.fixture(scope="module", params=hosts.WITH_COCKPIT)
-def console(consoles: dict[str, Host], browser: Browser, request: pytest.FixtureRequest) -> Iterator[Console]:
-    host = consoles[request.param]
+def console(cockpits: dict[str, Host], browser: Browser, request: pytest.FixtureRequest) -> Iterator[Console]:
+    host = cockpits[request.param]
     host.run("apt-get", "install", "--yes", "libpam-oath")
     off(host)
     alice = Person("alice", host, host.key)

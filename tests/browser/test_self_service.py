@@ -25,7 +25,7 @@ from hosts import Host
 from login import ssh
 from login.doors import counted
 from login.modules import module, options
-from login.people import PASSWORD, Person, inventory_path, new_person, playbook, settings
+from login.people import PASSWORD, Person, new_person, playbook, settings
 from login.policy import JOURNAL, assert_closed, off
 
 FILES = (
@@ -127,18 +127,9 @@ print(time.monotonic() - began)
 """
 
 
-@pytest.fixture(scope="module")
-def machines() -> Iterator[dict[str, Host]]:
-    fleet = hosts.of_this_checkout("browser")
-    up = hosts.up(fleet, {f"web{release[6:8]}": release for release in hosts.WITH_COCKPIT})
-    hosts.inventory(up, inventory_path(fleet))
-    yield {machine.release: machine for machine in up}
-    hosts.down(fleet)
-
-
 @pytest.fixture(scope="module", params=hosts.WITH_COCKPIT)
-def console(machines: dict[str, Host], browser: Browser, request: pytest.FixtureRequest) -> Iterator[Console]:
-    host = machines[request.param]
+def console(cockpits: dict[str, Host], browser: Browser, request: pytest.FixtureRequest) -> Iterator[Console]:
+    host = cockpits[request.param]
     host.run("apt-get", "install", "--yes", "libpam-oath")
     off(host)
     exempt = new_person(host)
@@ -324,13 +315,19 @@ def test_nobody_reads_or_changes_the_credential_of_somebody_else(console: Consol
     assert not host.exists(f"/etc/oath/{mallory.name}")
 
 
-def test_what_breaks_half_way_leaves_the_old_key_in_force(console: Console) -> None:
-    host = console.host
-    person, recovery = self_enrolled(host)
+@contextlib.contextmanager
+def renewal(console: Console) -> Iterator[tuple[SelfService, Person, Person]]:
+    """The page with a new key on it, and its person as the old key has it, and as the new one would."""
+    person, recovery = self_enrolled(console.host)
     with visit(console, person, recovery[0]) as mine:
         mine.press("renew")
         mine.submit(recovery[1])
-        renewed = dataclasses.replace(person, secret=mine.scan())
+        yield mine, person, dataclasses.replace(person, secret=mine.scan())
+
+
+def test_what_breaks_half_way_leaves_the_old_key_in_force(console: Console) -> None:
+    host = console.host
+    with renewal(console) as (mine, person, renewed):
         before = host.read(f"/etc/oath/{person.name}")
         host.run("systemctl", "restart", "fleet-auth-self-service.socket")
         mine.submit(renewed.code())
@@ -364,11 +361,7 @@ def test_of_two_tabs_one_sets_up_the_new_phone(console: Console) -> None:
 
 def test_a_run_half_way_leaves_the_page_to_those_who_use_it(console: Console) -> None:
     host = console.host
-    person, recovery = self_enrolled(host)
-    with visit(console, person, recovery[0]) as mine:
-        mine.press("renew")
-        mine.submit(recovery[1])
-        renewed = dataclasses.replace(person, secret=mine.scan())
+    with renewal(console) as (mine, person, renewed):
         enforce(host)
         # As between a change and its confirmation.
         host.run(f"mkdir -p {JOURNAL.rpartition('/')[0]} && touch {JOURNAL}")

@@ -14,31 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from controllers.fleet import SECRET, VARIABLES, broken_disk
+from controllers.fleet import SECRET, VARIABLES
 from hosts import Host
 from login import ssh
 from login.people import Person, ansible_playbook
+from login.policy import switched_at
+from login.trouble import broken_disk, unreachable, unsynced_clock
 
 _SLOW_SECONDS = 10
 _FORKS = ("--forks", "20")
-
-
-@contextlib.contextmanager
-def _unreachable(host: Host) -> Iterator[None]:
-    host.run("systemctl stop ssh.socket ssh.service; pkill -f '^sshd'; true")
-    try:
-        yield
-    finally:
-        host.run("systemctl", "start", "ssh.service")
-
-
-@contextlib.contextmanager
-def _wrong_time(host: Host) -> Iterator[None]:
-    host.run("systemctl", "stop", "chrony")
-    try:
-        yield
-    finally:
-        host.run("systemctl", "start", "chrony")
 
 
 @contextlib.contextmanager
@@ -58,11 +42,6 @@ def recap(output: str, outcome: str) -> set[str]:
     return set(re.findall(rf"^(\S+) +: ok=.* {outcome}=[1-9]", output, re.MULTILINE))
 
 
-def switched_at(host: Host) -> float:
-    """When the code step was put in force."""
-    return float(host.run("stat", "-c", "%.9Z", "/etc/pam.d/twofactor").stdout)
-
-
 @pytest.fixture
 def alices(machines: list[Host]) -> list[Person]:
     """The same person on each host, with one secret."""
@@ -75,7 +54,7 @@ def test_others_finish_and_each_one_in_trouble_is_named(
     failing, lost, unsynced, slow = in_trouble = machines[2:6]
     fleet, well = machines[0].fleet, [host for host in machines if host not in in_trouble]
     report = tmp_path / "status.json"
-    with broken_disk(failing), _unreachable(lost), _wrong_time(unsynced):
+    with broken_disk(failing), unreachable(lost), unsynced_clock(unsynced):
         with _slow(slow):
             done = ansible_playbook("enable", fleet, *_FORKS, **VARIABLES)
         status = ansible_playbook("status", fleet, *_FORKS, **VARIABLES, twofactor_status_data=str(report))

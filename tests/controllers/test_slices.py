@@ -18,10 +18,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import hosts
-from controllers.fleet import SECRET, VARIABLES, broken_disk
+from controllers.fleet import SECRET, VARIABLES
 from hosts import Host
 from hosts.docker import STATE
 from login.people import Person, ansible_playbook
+from login.trouble import broken_disk
 
 _ROOT = STATE.parents[1]
 _SLICES = 4

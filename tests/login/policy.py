@@ -82,6 +82,11 @@ def assert_nothing_left(host: Host) -> None:
     assert not left, left
 
 
+def switched_at(host: Host) -> float:
+    """When the code step was put in force, in seconds since the epoch."""
+    return float(host.run("stat", "-c", "%.9Z", "/etc/pam.d/twofactor").stdout)
+
+
 def await_end(host: Host, seconds: float) -> None:
     """Wait until no change is under way any more, and what puts it back has tidied up."""
     deadline = time.monotonic() + seconds

@@ -20,6 +20,7 @@ from login import ssh
 from login.backends import GOOGLE, OATH, backend_of, credentials
 from login.people import PASSWORD, Person, Run, enable, new_person, playbook, settings
 from login.sudo import sudo
+from login.trouble import broken_disk
 
 pytestmark = pytest.mark.backends(OATH, GOOGLE)
 SWITCH = "/etc/pam.d/twofactor"
@@ -243,11 +244,8 @@ def test_change_that_fails_gives_back_files_and_credentials(place: Place, on: Sn
     host, person = place.host, next(place.people)
     before = credentials(host)
     users = [{"name": person.name, "secret": pyotp.random_base32()}, {"name": "ansible"}]
-    host.run("mount", "-t", "tmpfs", "-o", "ro", "none", "/usr/local/sbin")  # where the recovery command goes
-    try:
+    with broken_disk(host):
         run = playbook("enable", host, **settings(users=users, services=SERVICES, interval=60))
-    finally:
-        host.run("umount", "/usr/local/sbin")
     assert not run.ok
     assert "Read-only file system" in run.output
     assert "Nothing was changed" in " ".join(run.output.split())

@@ -19,7 +19,8 @@ import hosts
 from hosts import Host
 from login import ssh
 from login.people import POLICY, Person, ansible_playbook, inventory_path
-from login.policy import assert_off, off
+from login.policy import assert_off, off, switched_at
+from login.trouble import broken_disk, unreachable, unsynced_clock
 
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXPJBSWY3DP"
 RELEASES = dict(zip(("web1", "web2", "web3", "web4", "web5"), ("debian12", "debian13") * 3, strict=False))
@@ -89,16 +90,6 @@ def roll_out(machines: list[Host], tmp_path: Path) -> t.Callable[..., Ending]:
     return run
 
 
-def changed_at(host: Host) -> float:
-    """When the code step was put in force."""
-    return float(host.run("stat", "-c", "%.9Z", "/etc/pam.d/twofactor").stdout)
-
-
-def hang_up(host: Host) -> None:
-    """Make a host unreachable, also over the connection that Ansible has kept."""
-    host.run("systemctl stop ssh.socket ssh.service; pkill -f '^sshd'; true")
-
-
 def test_whole_fleet_by_batches_and_again_nothing(
     machines: list[Host], alices: list[Person], roll_out: t.Callable[..., Ending]
 ) -> None:
@@ -113,7 +104,7 @@ def test_whole_fleet_by_batches_and_again_nothing(
     assert ending.data["complete"]
     assert ending.outcomes == ["proven"] * 5
     assert ending.cases == dict.fromkeys(RELEASES, "passed")
-    canary, *rest = map(changed_at, machines)
+    canary, *rest = map(switched_at, machines)
     assert canary < min(rest)
     assert max(rest[:2]) < min(rest[2:])
     for alice in alices:
@@ -123,7 +114,7 @@ def test_whole_fleet_by_batches_and_again_nothing(
     ending = roll_out()
     assert ending.ok, ending.output
     assert ending.outcomes == ["right"] * 5
-    assert list(map(changed_at, machines)) == [canary, *rest]
+    assert list(map(switched_at, machines)) == [canary, *rest]
     assert "changed=0" in ending.output
     assert "changed=1" not in ending.output
 
@@ -139,12 +130,8 @@ def test_batches_that_are_none_are_refused(machines: list[Host], batches: t.Any)
 def test_failure_stops_it_and_it_goes_on_from_there(
     machines: list[Host], alices: list[Person], roll_out: t.Callable[..., Ending]
 ) -> None:
-    broken = machines[1]
-    broken.run("mount", "-t", "tmpfs", "-o", "ro", "none", "/usr/local/sbin")  # where the recovery command goes
-    try:
+    with broken_disk(machines[1]):
         ending = roll_out()
-    finally:
-        broken.run("umount", "/usr/local/sbin")
     assert not ending.ok
     assert not ending.data["complete"]
     # The third host is in the batch of the one that failed: it was begun beside it.
@@ -157,12 +144,12 @@ def test_failure_stops_it_and_it_goes_on_from_there(
     for untouched in (1, 3, 4):
         assert_off(alices[untouched])
 
-    before = changed_at(machines[0])
+    before = switched_at(machines[0])
     ending = roll_out()
     assert ending.ok, ending.output
     assert ending.outcomes == ["right", "proven", "right", "proven", "proven"]
-    assert changed_at(machines[0]) == before
-    assert changed_at(machines[1]) < min(changed_at(machines[3]), changed_at(machines[4]))
+    assert switched_at(machines[0]) == before
+    assert switched_at(machines[1]) < min(switched_at(machines[3]), switched_at(machines[4]))
 
 
 def test_canary_that_lets_no_new_connection_in_is_the_last_host(
@@ -188,9 +175,7 @@ def test_host_that_is_not_ready_stops_all_before_anything_is_written(
     machines: list[Host], alices: list[Person], roll_out: t.Callable[..., Ending]
 ) -> None:
     _web1, unsynced, _web3, lost, _web5 = machines
-    unsynced.run("systemctl", "stop", "chrony")
-    hang_up(lost)
-    try:
+    with unsynced_clock(unsynced), unreachable(lost):
         ending = roll_out()
         assert not ending.ok
         assert ending.outcomes == ["waiting", "refused", "waiting", "unreachable", "waiting"]
@@ -205,9 +190,6 @@ def test_host_that_is_not_ready_stops_all_before_anything_is_written(
         assert not ending.ok
         assert ending.outcomes == ["proven", "refused", "proven", "unreachable", "proven"]
         assert_off(alices[1])
-    finally:
-        unsynced.run("systemctl", "start", "chrony")
-        lost.run("systemctl", "start", "ssh.service")
     assert_off(alices[3])
 
 
@@ -218,11 +200,8 @@ def test_host_that_is_lost_on_the_way_is_a_failure(
     with ThreadPoolExecutor() as pool:
         rollout = pool.submit(roll_out, twofactor_rollout_batches=[1, 1, "100%"])
         canary.run("sh", "-c", "until [ -e /var/lib/fleet-auth/undo ]; do sleep 0.1; done", timeout=60)
-        hang_up(lost)
-        try:
+        with unreachable(lost):
             ending = rollout.result()
-        finally:
-            lost.run("systemctl", "start", "ssh.service")
     assert not ending.ok
     assert ending.outcomes == ["proven", "failed", "waiting", "waiting", "waiting"]
     assert "reached over ssh" in ending.notes("web2")

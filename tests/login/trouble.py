@@ -1,0 +1,42 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What goes wrong on a host, for as long as a test wants it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from hosts import Host
+
+
+@contextlib.contextmanager
+def broken_disk(host: Host) -> Iterator[None]:
+    """Nothing can be written where the recovery command goes."""
+    host.run("mount", "-t", "tmpfs", "-o", "ro", "none", "/usr/local/sbin")
+    try:
+        yield
+    finally:
+        host.run("umount", "/usr/local/sbin")
+
+
+@contextlib.contextmanager
+def unreachable(host: Host) -> Iterator[None]:
+    """Nobody gets in by ssh, and connections that were there are gone, that of Ansible too."""
+    host.run("systemctl stop ssh.socket ssh.service; pkill -f '^sshd'; true")
+    try:
+        yield
+    finally:
+        host.run("systemctl", "start", "ssh.service")
+
+
+@contextlib.contextmanager
+def unsynced_clock(host: Host) -> Iterator[None]:
+    """Nothing keeps the clock right."""
+    host.run("systemctl", "stop", "chrony")
+    try:
+        yield
+    finally:
+        host.run("systemctl", "start", "chrony")
