@@ -181,6 +181,12 @@ def test_the_program_has_all_modules_that_it_imports_and_no_other() -> None:
     assert sorted(looked_at) == sorted(_service_files.MODULES)
 
 
+def test_the_program_may_write_the_credentials_of_each_backend() -> None:
+    texts = _service_files.texts(Settings(), {})
+    (allowed,) = (line for text in texts.values() for line in text.splitlines() if line.startswith("ReadWritePaths="))
+    assert {f"-{directory}" for directory in _backends.DIRECTORIES} < set(allowed.partition("=")[2].split())
+
+
 def test_a_first_enrolment_counts_once_its_code_was_right() -> None:
     host = FakeHost(None, switch())
     conversation = Conversation(host, "alice")
