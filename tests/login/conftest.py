@@ -87,6 +87,8 @@ def host(fleet: t.Callable[[str], hosts.Host], request: pytest.FixtureRequest) -
     playbook("disable", machine, twofactor_purge_credentials=True)
     for name in _accounts(machine) - before:
         machine.run("userdel", "--force", "--remove", name)
+    # What Ansible itself leaves of a module that was killed.
+    machine.run("sh", "-c", "rm -rf /tmp/ansible_fleet*")
 
 
 @pytest.fixture(scope="module")
