@@ -10,6 +10,7 @@ The last line is one JSON object.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import math
 import os
@@ -20,6 +21,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest import mock
 
 import pyotp
 
@@ -70,7 +72,7 @@ def main() -> None:
         list(pool.map(prepare, web))
     try:
         figures = {
-            **speed(web[:COMPARED], chosen.repeat),
+            **compared(web[:COMPARED], chosen.repeat),
             **growth(web, sizes),
             **login_cost(web[0], chosen.logins),
             **many_users(web[0], users),
@@ -86,6 +88,18 @@ def prepare(host: Host) -> None:
     host.run("apt-get", "install", "--yes", "libpam-oath")
     for name in PEOPLE:
         host.add_user(name, password=PASSWORD)
+
+
+def compared(web: list[Host], repeat: int) -> Figures:
+    """The speed of Ansible as it comes, and by mitogen where that is installed."""
+    figures = speed(web, repeat)
+    if mitogen := importlib.util.find_spec("ansible_mitogen"):
+        say("the same by mitogen")
+        strategies = [str(Path(place, "plugins", "strategy")) for place in mitogen.submodule_search_locations or ()]
+        environment = {"ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": os.pathsep.join(strategies)}
+        with mock.patch.dict(os.environ, environment):
+            figures |= {f"mitogen_{name}": figure for name, figure in speed(web, repeat).items()}
+    return figures
 
 
 def speed(web: list[Host], repeat: int) -> Figures:
