@@ -143,7 +143,7 @@ def policies(draw: st.DrawFn) -> Settings:
 
 def examples(number: int) -> hypothesis_settings:
     slow = [HealthCheck.filter_too_much, HealthCheck.too_slow]
-    return hypothesis_settings(max_examples=number, deadline=None, suppress_health_check=slow)
+    return hypothesis_settings(max_examples=number, suppress_health_check=slow)
 
 
 def planned(target: Settings, state: HostState) -> tuple[Change, ...]:
