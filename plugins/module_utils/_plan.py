@@ -220,7 +220,8 @@ class _Enable:
             for service in leaving:
                 do.unprotect(service)
 
-        drop_in = _sshd.drop_in(settings, self.enrolled)
+        shows_no_prompts = _sshd.shows_no_prompts(self.state.texts(_sshd.CONFIG), self.state.accounts["root"].sshd)
+        drop_in = _sshd.drop_in(settings, self.enrolled, shows_no_prompts)
         old_drop_in = do.text(_sshd.DROP_IN)
         if ssh and any(do.text(path) != text for path, text in self._policy().items()):
             # Whoever enters or leaves the scope is sent to PAM for as long as PAM may ask.
@@ -345,7 +346,7 @@ class _Enable:
         state, settings = self.state, self.settings
         texts = {**state.texts(_sshd.CONFIG), _sshd.DROP_IN: self.changes.text(_sshd.DROP_IN) or ""}
         patterns = _sshd.distinguishing(texts)
-        wanted = _sshd.expected(settings)
+        wanted = _sshd.expected(settings, state.accounts["root"].sshd)
         seen: set[tuple[t.Any, ...]] = set()
         found = []
         ours = state.connection.user if state.connection else None
@@ -362,7 +363,7 @@ class _Enable:
             if scope:
                 found.append(Expectation(account.name, self.stranger, wanted))
             elif state.text(_sshd.DROP_IN) is None:
-                as_before = {keyword: account.sshd.get(keyword, ()) for keyword in wanted}
+                as_before = {keyword: account.sshd.get(keyword, ()) for keyword in _sshd.expected(settings)}
                 found.append(Expectation(account.name, self.stranger, as_before))
         return tuple(found)
 

@@ -165,7 +165,7 @@ def _switch_is_on(settings: Settings, state: HostState) -> bool:
 def _sshd_sends(settings: Settings, state: HostState) -> bool:
     """Whether sshd sends every account in scope to PAM for the code."""
     enrolled = _credentials.enrolled(state)
-    wanted = _sshd.expected(settings)
+    wanted = _sshd.expected(settings, state.accounts["root"].sshd)
     return state.sshd_error is None and all(
         account.sshd.get(keyword, ()) == value
         for account in state.accounts.values()

@@ -4,15 +4,19 @@
 
 """The drop-in of sshd, and what sshd makes of all its files for one user; sshd_config(5).
 
-Everything that the drop-in sets stands in `Match` blocks for the accounts in scope. An account out of scope keeps each
-setting of the host. A `Match` block wins over the global settings, and the first one over later ones, so the drop-in
-has to be read before any other `Match` that sets the same keywords.
+What the drop-in sets stands in `Match` blocks for the accounts in scope. An account out of scope keeps each setting of
+the host. A `Match` block wins over the global settings, and the first one over later ones, so the drop-in has to be
+read before any other `Match` that sets the same keywords.
+
+Before OpenSSH 8.7 nobody is shown a prompt of PAM's where ChallengeResponseAuthentication, which holds for everyone, is
+no. There the drop-in turns it on, and its last block turns prompts off again for the accounts out of scope.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import functools
+import itertools
 import re
 import typing as t
 from dataclasses import dataclass
@@ -28,14 +32,11 @@ _METHODS = {
     "publickey": "publickey,keyboard-interactive:pam",
     "password": "keyboard-interactive:pam",
 }
-# What a Match block of somebody else must not set before ours; two of them are older names of one setting.
-_OURS = (
-    "authenticationmethods",
-    "kbdinteractiveauthentication",
-    "challengeresponseauthentication",
-    "skeyauthentication",
-    "passwordauthentication",
-)
+_PROMPTS = ("challengeresponseauthentication", "skeyauthentication")
+_PROMPTS_ON = "ChallengeResponseAuthentication yes\n"
+_PROMPTS_OFF = "Match all\n    KbdInteractiveAuthentication no\n"
+# What a Match block of somebody else must not set before ours; from OpenSSH 8.7 on, three of them are one setting.
+_OURS = ("authenticationmethods", "kbdinteractiveauthentication", *_PROMPTS, "passwordauthentication")
 _SETTING = re.compile(r"\s*([^\s#=][^\s=]*)\s*=?\s*(.*)")
 _WORD = re.compile(r"""(?:\\[\\"' ]|"[^"]*"|'[^']*'|[^\s"'])+""")
 _QUOTED = re.compile(r"""\\([\\"' ])|"([^"]*)"|'([^']*)'""")
@@ -77,8 +78,10 @@ class Effective(t.Dict[str, t.Tuple[str, ...]]):
         return self.first(keyword) == "yes"
 
 
-def drop_in(settings: Settings, enrolled: t.Iterable[str]) -> str:
+def drop_in(settings: Settings, enrolled: t.Iterable[str], shows_no_prompts: bool = False) -> str:
     """The drop-in for these settings. `enrolled` are the accounts in scope where the scope is `enrolled`.
+
+    `shows_no_prompts` is what the function of that name says of the host.
 
     The recovery command adds `,!NAME` to the patterns of each `Match User`, so that criterion always comes first.
     """
@@ -95,17 +98,22 @@ def drop_in(settings: Settings, enrolled: t.Iterable[str]) -> str:
         # A peer that has no address (a socket of the local machine) matches no Address pattern at all.
         scopes = [f"{scopes[0]} Address *,{addresses}", f"{scopes[0]} Host UNKNOWN"]
     body = "".join(f"    {keyword} {value}\n" for keyword, value in _values(settings))
-    return _HEADER + "".join(f"{scope}\n{body}" for scope in scopes)
+    blocks = "".join(f"{scope}\n{body}" for scope in scopes)
+    return _HEADER + (f"{_PROMPTS_ON}{blocks}{_PROMPTS_OFF}" if shows_no_prompts else blocks)
 
 
 def both(new: str, old: str) -> str:
     """A drop-in for the accounts that are in the scope of one or of the other; the new one counts for those in both."""
-    return new + old
+    text = new + old
+    if _PROMPTS_ON not in text:
+        return text
+    return _PROMPTS_ON + text.replace(_PROMPTS_ON, "").replace(_PROMPTS_OFF, "") + _PROMPTS_OFF
 
 
-def expected(settings: Settings) -> dict[str, tuple[str, ...]]:
-    """What `sshd -T -C` has to print for an account in scope."""
+def expected(settings: Settings, sshd: Effective | None = None) -> dict[str, tuple[str, ...]]:
+    """What `sshd -T -C` has to print for an account in scope; with `sshd`, which it prints for any, also for others."""
     return {
+        **({_PROMPTS[0]: ("yes",)} if sshd and _PROMPTS[0] in sshd else {}),
         "usepam": ("yes",),
         "kbdinteractiveauthentication": ("yes",),
         "passwordauthentication": ("no",),
@@ -159,6 +167,11 @@ def read_order(files: t.Mapping[str, str]) -> ReadOrder | None:
     return None if ours is None else ReadOrder(tuple(order[:ours]), tuple(order[ours:]))
 
 
+def shows_no_prompts(files: t.Mapping[str, str], sshd: Effective) -> bool:
+    """Whether sshd shows nobody a prompt of PAM's but for our drop-in. `sshd` is what is in force."""
+    return _PROMPTS[0] in sshd and any(map(_hides_prompts, itertools.chain(*(read_order(files) or ()))))
+
+
 def conflicts(files: t.Mapping[str, str], sshd: Effective) -> t.Iterator[str]:
     """What stands in the way of the drop-in, each with its line and the remedy. `sshd` is what is in force."""
     order = read_order(files)
@@ -179,6 +192,8 @@ def conflicts(files: t.Mapping[str, str], sshd: Effective) -> t.Iterator[str]:
             continue
         elif keyword in _OURS and line.match:
             yield f"{line} (under '{line.match}') is read before {DROP_IN}, and wins; let that file sort after it."
+        elif _PROMPTS[0] in sshd and _hides_prompts(line):
+            yield f"{line} is read before {DROP_IN}, and keeps the prompt for the code out of sshd; remove it."
         elif _includes_elsewhere(line):
             yield (
                 f"{line} is read before {DROP_IN}, and what it includes would win; put it after the line 'Include "
@@ -306,6 +321,10 @@ def _criteria(arguments: t.Sequence[str]) -> t.Iterator[tuple[str, str]]:
     for word in words:
         if word.lower() not in _ALONE:
             yield word.lower(), next(words, "")
+
+
+def _hides_prompts(line: Line) -> bool:
+    return line.keyword.lower() in _PROMPTS and line.arguments == ("no",)
 
 
 def _patterns(include: Line) -> list[str]:

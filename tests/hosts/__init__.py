@@ -20,9 +20,10 @@ from __future__ import annotations
 from .docker import HostError
 from .fleet import boot_anew, down, inventory, of_this_checkout, running, up
 from .host import Host
-from .images import RELEASES, WITH_COCKPIT, image
+from .images import OLDER, RELEASES, WITH_COCKPIT, image
 
 __all__ = [
+    "OLDER",
     "RELEASES",
     "WITH_COCKPIT",
     "Host",

@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import RELEASES, HostError, down, inventory, running, up
+from . import OLDER, RELEASES, HostError, down, inventory, running, up
 from .docker import ensure_engine
 from .fleet import every
 from .images import build
@@ -22,7 +22,8 @@ def main() -> None:
     verbs.add_parser("images", help="make the images that are missing")
     start = verbs.add_parser("up", help="make sure that a fleet is up")
     start.add_argument("fleet")
-    start.add_argument("hosts", nargs="+", metavar="NAME=RELEASE", help=f"a release is one of {', '.join(RELEASES)}")
+    releases = (*RELEASES, *OLDER)
+    start.add_argument("hosts", nargs="+", metavar="NAME=RELEASE", help=f"a release is one of {', '.join(releases)}")
     start.add_argument("--no-ntp", action="store_true", help="without an NTP server, so that no host is in sync")
     start.add_argument("--recreate", action="store_true", help="begin with new hosts")
     stop = verbs.add_parser("down", help="remove a fleet")
@@ -34,7 +35,7 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.verb == "images":
         ensure_engine()
-        build(RELEASES)
+        build(releases)
     elif chosen.verb == "up":
         pairs = [pair.partition("=") for pair in chosen.hosts]
         up(

@@ -74,7 +74,7 @@ def up(fleet: str, hosts: Mapping[str, str], *, ntp: bool = True, recreate: bool
     older image or not named any more are removed.
 
     :param fleet: lower-case letters, digits and hyphens; the same goes for the names of hosts.
-    :param hosts: release by name, see `images.RELEASES`.
+    :param hosts: release by name, see `images.image`.
     :param ntp: whether there is an NTP server, with which the hosts are in sync before this returns. Without it they
         never are.
     :param recreate: begin with new hosts.

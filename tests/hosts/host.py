@@ -47,7 +47,7 @@ chown "$user:" "$home/.ssh/authorized_keys"
 class Host:
     """A running host, or the fleet's NTP server.
 
-    :param release: ``debian12`` or ``debian13``, with ``-cockpit`` or without; ``ntp`` for the server, which has no
+    :param release: such as ``debian12``, with ``-cockpit`` or without; ``ntp`` for the server, which has no
         systemd, no sshd and port 0.
     :param port: of sshd, on 127.0.0.1 alone.
     :param web: of Cockpit in the same way; 0 on a host without it.

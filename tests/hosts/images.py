@@ -19,6 +19,9 @@ from pathlib import Path
 from .docker import STATE, HostError, docker, say
 
 RELEASES: t.Final = {"debian12": "bookworm", "debian13": "trixie"}
+OLDER: t.Final = {"debian11": "bullseye"}
+"""Releases on which little is tested, by their suites as well."""
+_SUITES: t.Final = {**RELEASES, **OLDER}
 WITH_COCKPIT: t.Final = {f"{release}-cockpit": release for release in RELEASES}
 """Releases with a web console as well, and what each is made from."""
 
@@ -29,16 +32,16 @@ _PULL = 600.0
 
 
 def image(release: str) -> str:
-    """The name of the image of a host of *release*, a key of `RELEASES` or `WITH_COCKPIT`.
+    """The name of the image of a host of *release*, a key of `RELEASES`, `OLDER` or `WITH_COCKPIT`.
 
     It changes with what the image is made from.
 
     :raises HostError: for an unknown release.
     """
-    if release not in (*RELEASES, *WITH_COCKPIT):
-        known = ", ".join((*RELEASES, *WITH_COCKPIT))
+    if release not in (*_SUITES, *WITH_COCKPIT):
+        known = ", ".join((*_SUITES, *WITH_COCKPIT))
         raise HostError(f"There are no hosts of release {release!r}. Known are {known}.")
-    inputs = hashlib.sha256((RELEASES.get(release) or _base(release)).encode())
+    inputs = hashlib.sha256((_SUITES.get(release) or _base(release)).encode())
     for path in sorted(_context(release).iterdir()):
         inputs.update(b"\0" + path.name.encode() + b"\0" + path.read_bytes())
     return f"{_repository(release)}:{inputs.hexdigest()[:12]}"
@@ -62,9 +65,9 @@ def _build(release: str) -> None:
     started = time.monotonic()
     _log(release).write_bytes(b"")
     base = _base(release)
-    if release in RELEASES and not _exists(base) and not _pull(release, base):
+    if release in _SUITES and not _exists(base) and not _pull(release, base):
         say(f"{release}: nothing came from Docker Hub, making a base image with mmdebstrap")
-        _logged(release, str(_HERE / "bootstrap"), RELEASES[release], base)
+        _logged(release, str(_HERE / "bootstrap"), _SUITES[release], base)
     say(f"{release}: building the image of a host (log: {_log(release)})")
     options = ["--force-rm", "--build-arg", f"base={base}", "--tag", image(release)]
     _logged(release, "docker", "build", *options, str(_context(release)))
@@ -73,7 +76,7 @@ def _build(release: str) -> None:
 
 
 def _pull(release: str, base: str) -> bool:
-    source = f"debian:{RELEASES[release]}-slim"
+    source = f"debian:{_SUITES[release]}-slim"
     say(f"{release}: pulling {source} from Docker Hub")
     log = _log(release)
     started = time.monotonic()

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host of each release, with nobody on it but Ansible's account and two-factor login off.
+"""A host of each release of `hosts.RELEASES`, with nobody on it but Ansible's account and two-factor login off.
 
-Tests run by pam_oath, unless a mark says by which backends.
+Tests run by pam_oath, unless a mark says by which backends. Those for another release name it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ import hosts
 from login.backends import GOOGLE, OATH, backend_of, use
 from login.people import Person, inventory_path, new_person, playbook
 
-_RELEASES = ("debian12", "debian13")
 _PLACES = {
     f"{release}{suffix}": (release, backend)
     for suffix, backend in (("", OATH), ("-google", GOOGLE))
-    for release in _RELEASES
+    for release in (*hosts.RELEASES, *hosts.OLDER)
 }
 """A release and a backend, by the name that tests have for it."""
 
@@ -54,7 +53,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "host" in metafunc.fixturenames and "host" not in chosen:
         mark = metafunc.definition.get_closest_marker("backends")
         backends = mark.args if mark else (OATH,)
-        places = [name for name, (_release, backend) in _PLACES.items() if backend in backends]
+        places = [
+            name for name, (release, backend) in _PLACES.items() if release in hosts.RELEASES and backend in backends
+        ]
         metafunc.parametrize("host", places, indirect=True, scope="module")
 
 

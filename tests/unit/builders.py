@@ -40,6 +40,9 @@ X11Forwarding yes
 Subsystem\tsftp\t/usr/lib/openssh/sftp-server
 """
 
+OLD_SSHD_CONFIG = SSHD_CONFIG.replace("KbdInteractive", "ChallengeResponse")
+"""Of an sshd before OpenSSH 8.7, to which the two are different things."""
+
 COMMON_AUTH = """\
 # here are the per-package modules (the "Primary" block)
 auth\t[success=1 default=ignore]\tpam_unix.so nullok

@@ -14,6 +14,7 @@ import dataclasses
 import fnmatch
 import functools
 import ipaddress
+import itertools
 import typing as t
 from dataclasses import dataclass, replace
 
@@ -46,6 +47,8 @@ class _Block:
 
     @staticmethod
     def _holds(kind: str, patterns: list[str], user: str, groups: t.Collection[str], address: str) -> bool:
+        if kind == "all":
+            return True
         if kind == "host":
             return address.lower() in map(str.lower, patterns)
         if kind == "address":
@@ -67,7 +70,7 @@ def _blocks(text: str) -> tuple[_Block, ...]:
         words = line.split("#")[0].split()
         if words and words[0].lower() == "match":
             words = line.replace("=", " ").split()
-            criteria = tuple(zip((word.lower() for word in words[1::2]), words[2::2], strict=True))
+            criteria = tuple(itertools.zip_longest(map(str.lower, words[1::2]), words[2::2], fillvalue=""))
             blocks.append(_Block(criteria, ()))
         elif words:
             setting = (words[0].lower(), " ".join(words[1:]))
@@ -79,9 +82,10 @@ def sshd_settings(files: Files, user: str, groups: t.Collection[str], address: s
     """What `sshd -T -C` prints for one user from one address: a Match wins over the rest, and the first over others."""
     blocks: list[_Block] = []
     for block in _blocks(files.get(_SSHD_CONFIG, "")):
-        blocks.append(replace(block, settings=tuple(one for one in block.settings if one[0] != "include")))
-        for pattern in (value for keyword, value in block.settings if keyword == "include"):
-            for path in sorted(path for path in files if fnmatch.fnmatchcase(path, pattern)):
+        for keyword, value in block.settings:
+            if keyword != "include":
+                blocks.append(replace(block, settings=((keyword, value),)))
+            for path in sorted(path for path in files if keyword == "include" and fnmatch.fnmatchcase(path, value)):
                 blocks += [replace(b, criteria=block.criteria + b.criteria) for b in _blocks(files[path])]
     found: dict[str, str] = {}
     for matching in (True, False):
@@ -90,6 +94,10 @@ def sshd_settings(files: Files, user: str, groups: t.Collection[str], address: s
                 for keyword, value in block.settings:
                     found.setdefault(keyword, value)
     values = {**_DEFAULTS, **found}
+    # Before OpenSSH 8.7 this is what the other one is by default.
+    values["kbdinteractiveauthentication"] = found.get("kbdinteractiveauthentication") or found.get(
+        "challengeresponseauthentication", "yes"
+    )
     return {key: tuple(value.split()) if key in _LISTS else (value,) for key, value in values.items()}
 
 

@@ -46,6 +46,7 @@ from unit.builders import (
     COMMON_AUTH,
     KEY,
     NOT_IN_SYNC,
+    OLD_SSHD_CONFIG,
     OTHER_KEY,
     SECRET,
     SERVICES,
@@ -1045,6 +1046,16 @@ class TestExpectations:
         }
         needs_code = _sshd.expected(wanted())
         assert self.of(wanted(), host_state()) == [{"root": needs_code, "daemon": needs_code, "ansible": as_before}]
+
+    def test_of_an_old_sshd_are_that_it_shows_prompts_to_those_in_scope_alone(self) -> None:
+        old = host_state(files={_sshd.CONFIG: OLD_SSHD_CONFIG})
+        (found,) = self.of(wanted(), old)
+        assert found["daemon"]["challengeresponseauthentication"] == ("yes",)
+        assert found["ansible"]["kbdinteractiveauthentication"] == ("no",)
+        assert "challengeresponseauthentication" not in found["ansible"]
+        state = carried_out(wanted(), old)
+        assert plan(wanted(), state).changes == ()
+        assert _report.enforced(wanted(), state)["sshd"]
 
     def test_are_of_ansibles_own_account_too(self) -> None:
         (found,) = self.of(wanted(), host_state(connection=Connection("carol", "198.51.100.7")))

@@ -30,9 +30,10 @@ from ansible_collections.fleet.auth.plugins.module_utils._sshd import (
     read_order,
     reads_elsewhere,
     setting_line,
+    shows_no_prompts,
     tells_addresses,
 )
-from unit.builders import SSHD_CONFIG, settings
+from unit.builders import OLD_SSHD_CONFIG, SSHD_CONFIG, settings
 from unit.model import sshd_settings
 
 D = "/etc/ssh/sshd_config.d"
@@ -118,6 +119,7 @@ class TestDropIn:
     @pytest.mark.parametrize("exempt_groups", [[], ["guests"]])
     @pytest.mark.parametrize("exempt_addresses", [[], ["192.0.2.0/24", "2001:db8::/32"]])
     @pytest.mark.parametrize("factors", [["publickey"], ["publickey", "password"]])
+    @pytest.mark.parametrize("config", [SSHD_CONFIG, OLD_SSHD_CONFIG])
     def test_gives_each_account_in_scope_what_is_expected_and_leaves_the_others_alone(
         self,
         scope: str,
@@ -125,6 +127,7 @@ class TestDropIn:
         exempt_groups: list[str],
         exempt_addresses: list[str],
         factors: list[str],
+        config: str,
     ) -> None:
         wanted = settings(
             scope=scope,
@@ -134,7 +137,8 @@ class TestDropIn:
             exempt_addresses=exempt_addresses,
             ssh_first_factors=factors,
         )
-        files = {CONFIG: SSHD_CONFIG, DROP_IN: drop_in(wanted, ["alice", "bob"])}
+        is_old = config == OLD_SSHD_CONFIG
+        files = {CONFIG: config, DROP_IN: drop_in(wanted, ["alice", "bob"], is_old)}
         for (name, groups), address in itertools.product(ACCOUNTS.items(), ["198.51.100.1", "192.0.2.9", "UNKNOWN"]):
             scopes = {"everyone": True, "enrolled": name in ("alice", "bob"), "groups": "staff" in groups}
             in_scope = (
@@ -144,8 +148,25 @@ class TestDropIn:
                 and not (exempt_addresses and address == "192.0.2.9")
             )
             found = sshd_settings(files, name, groups, address)
-            alone = sshd_settings({CONFIG: SSHD_CONFIG}, name, groups, address)
-            assert found == ({**alone, **expected(wanted)} if in_scope else alone), (name, address)
+            alone = Effective(sshd_settings({CONFIG: config}, name, groups, address))
+            others = {**alone, "challengeresponseauthentication": ("yes",)} if is_old else alone
+            assert found == ({**alone, **expected(wanted, alone)} if in_scope else others), (name, address)
+
+    def test_turns_on_the_prompts_of_an_old_sshd_for_everyone_and_off_again_for_those_out_of_scope(self) -> None:
+        assert drop_in(settings(), [], shows_no_prompts=True) == (
+            f"{HEADER}ChallengeResponseAuthentication yes\nMatch User *\n{SET}"
+            "Match all\n    KbdInteractiveAuthentication no\n"
+        )
+
+    @pytest.mark.parametrize(("old_hides", "new_hides"), [(True, True), (False, True), (True, False)])
+    def test_of_two_settings_keeps_what_is_for_everyone_first_and_last(self, old_hides: bool, new_hides: bool) -> None:
+        old = drop_in(settings(exempt_users=["alice"]), [], old_hides)
+        text = both(drop_in(settings(exempt_users=["bob"]), [], new_hides), old)
+        first, *rest, last = [line for line in text.split("\n") if not line.startswith((" ", "#"))][:-1]
+        assert first == "ChallengeResponseAuthentication yes"
+        assert rest == ["Match User *,!bob", "Match User *,!alice"]
+        assert last == "Match all"
+        assert text.endswith("    KbdInteractiveAuthentication no\n")
 
     def test_of_two_settings_covers_both_scopes_and_gives_those_in_both_the_new_one(self) -> None:
         new = settings(scope="enrolled", ssh_first_factors=["publickey"])
@@ -328,6 +349,19 @@ class TestConflicts:
         assert list(conflicts({**files, f"{D}/00-a.conf": setting}, WITH_PAM)) == []
         first = {CONFIG: f"Include {D}/50-*.conf {D}/*.conf\n", f"{D}/50-a.conf": files[f"{D}/00-a.conf"]}
         assert len(list(conflicts(first, WITH_PAM))) == 1
+
+    @pytest.mark.parametrize("keyword", ["ChallengeResponseAuthentication", "SkeyAuthentication"])
+    def test_of_an_old_sshd_with_a_line_that_hides_its_prompts(self, keyword: str) -> None:
+        before, after = {CONFIG: f"{keyword} no\n{INCLUDE}"}, {CONFIG: f"{INCLUDE}{keyword} no\n"}
+        old = Effective(WITH_PAM, challengeresponseauthentication=("no",))
+        assert list(conflicts(before, old)) == [
+            f"{CONFIG} line 1: {keyword} no is read before {DROP_IN}, and keeps the prompt for the code out of sshd; "
+            "remove it."
+        ]
+        assert list(conflicts(before, WITH_PAM)) == list(conflicts(after, old)) == []
+        assert shows_no_prompts(after, old)
+        assert not shows_no_prompts(after, WITH_PAM)
+        assert not shows_no_prompts({CONFIG: f"{INCLUDE}{keyword} yes\n"}, old)
 
     @pytest.mark.parametrize(
         ("path", "include"),

@@ -1,0 +1,87 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is peculiar to a release or a set-up of it; and on Debian 11 the core of what other tests check elsewhere."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+from collections.abc import Callable
+
+import pytest
+
+from hosts import Host
+from hosts.host import Entry
+from login import ssh, test_login
+from login.backends import GOOGLE
+from login.people import Person, enable, new_person, playbook, settings
+from login.policy import WATCHED
+from login.test_login import Enabled
+
+CHECKS: tuple[Callable[[Person], None], ...] = (
+    test_login.test_password_and_code_get_in,
+    test_login.test_key_and_code_get_in_with_no_password_asked,
+    test_login.test_key_alone_is_denied,
+    test_login.test_password_alone_is_denied,
+    test_login.test_wrong_password_is_denied_before_the_code_is_asked_for_and_uses_none_up,
+    test_login.test_used_code_is_denied,
+    test_login.test_five_wrong_codes_close_the_code_step_for_password_and_key,
+)
+
+
+@pytest.mark.parametrize("host", ["debian11"], indirect=True)
+def test_pam_oath_of_debian_11_is_refused_with_the_way_out_before_anything_is_touched(host: Host) -> None:
+    person = new_person(host)
+    before = host.snapshot([*WATCHED, "/var/lib/dpkg"])
+    run = playbook("enable", host, **settings(person))
+    assert not run.ok
+    assert "oath is no backend for web11: Debian 11 has a pam_oath.so that does not know" in run.output
+    assert "set backend to google_authenticator" in run.output
+    assert host.snapshot([*WATCHED, "/var/lib/dpkg"]) == before
+
+
+class Place(t.NamedTuple):
+    """A host with two-factor login on, and what it was like before."""
+
+    enabled: Enabled
+    before: dict[str, Entry]
+    exempt: Person
+    offered: str
+    """What ssh said of the methods by which the exempt person could log in, before."""
+
+
+@pytest.fixture(scope="module")
+def place(host: Host) -> Place:
+    # What the package itself changes in /etc is no change of ours.
+    host.run("apt-get", "--quiet", "--yes", "install", GOOGLE.package)
+    exempt, *people = [new_person(host) for _number in range(len(CHECKS) + 2)]
+    again = functools.partial(enable, host, *people, exempt_users=["ansible", exempt.name])
+    offered = exempt.by_password(methods="none").reason
+    before = host.snapshot(WATCHED)
+    again()
+    return Place(Enabled(host, iter(people), again), before, exempt, offered)
+
+
+@pytest.mark.parametrize("host", ["debian11-google"], indirect=True)
+class TestDebian11:
+    @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("test_"))
+    def test_logins(self, place: Place, check: Callable[[Person], None]) -> None:
+        ssh.fresh_step()
+        check(next(place.enabled.people))
+
+    def test_used_code_is_denied_after_another_run_which_changes_nothing(self, place: Place) -> None:
+        enabled = place.enabled
+        test_login.test_used_code_is_denied_after_another_run_of_the_playbook(enabled, next(enabled.people))
+
+    def test_exempt_person_is_offered_what_was_offered_before(self, place: Place) -> None:
+        assert "(publickey,password)" in place.offered
+        assert place.exempt.by_password(methods="none").reason == place.offered
+        assert place.exempt.by_password(methods="password").ok
+
+    def test_off_gives_every_byte_back(self, place: Place) -> None:
+        host = place.enabled.host
+        run = playbook("disable", host, twofactor_purge_credentials=True)
+        assert run.ok, run.output
+        assert host.snapshot(WATCHED) == place.before
