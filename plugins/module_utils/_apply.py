@@ -28,7 +28,7 @@ LOCK_SECONDS = 10.0
 _SSHD = "/usr/sbin/sshd"
 _PID_FILE = "/run/sshd.pid"
 _RELOAD_SECONDS = 5.0
-_UNITS = ("ssh.service", "sshd.service")
+_UNITS = ("ssh", "sshd")
 _CREDENTIAL_LOCK_SECONDS = 5.0
 _STALE_SECONDS = 60.0
 _OUR_LOCK = f"{_journal.LOCK_TEXT}\n".encode()
@@ -477,10 +477,15 @@ def _check_sshd(change: _changes.ReloadSshd, actions: Actions) -> None:
 def _reload_sshd(actions: Actions) -> None:
     before = _pid_file()
     for unit in _UNITS:
-        if actions.run(["systemctl", "is-active", "--quiet", unit])[0] == 0:
-            code, _out, error = actions.run(["systemctl", "reload", unit])
+        if _is_active(actions, f"{unit}.service"):
+            verb = "reload"
+            if _is_active(actions, f"{unit}.socket"):
+                # A reload ends in vain where systemd has the port. Sessions outlive a restart, which is not counted.
+                verb = "restart"
+                actions.run(["systemctl", "reset-failed", f"{unit}.service"])
+            code, _out, error = actions.run(["systemctl", verb, f"{unit}.service"])
             if code != 0:
-                raise ApplyError(f"{unit} does not reload: {error.strip()}.")
+                raise ApplyError(f"{unit}.service does not {verb}: {error.strip()}.")
             break
     else:
         with contextlib.suppress(OSError, ValueError), open(_PID_FILE, encoding="ascii") as file:
@@ -489,6 +494,10 @@ def _reload_sshd(actions: Actions) -> None:
     deadline = time.monotonic() + _RELOAD_SECONDS
     while before is not None and _pid_file() in (None, before) and time.monotonic() < deadline:
         time.sleep(0.01)
+
+
+def _is_active(actions: Actions, unit: str) -> bool:
+    return actions.run(["systemctl", "is-active", "--quiet", unit])[0] == 0
 
 
 def _pid_file() -> tuple[int, int] | None:

@@ -26,6 +26,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._state import (
     COCKPIT_DISALLOWED,
     OWN_DIRECTORIES,
     OWN_FILES,
+    WRITTEN_AT_LOGIN,
     Account,
     Connection,
     FileState,
@@ -100,6 +101,7 @@ def look(settings: Settings, run: Run) -> HostState:
         code_modules=_code_modules(),
         release=release,
         os_family=family,
+        selinux_types=_selinux_types(),
         has_systemd=os.path.isdir(_journal.SYSTEMD),
         pending=os.path.exists(_journal.PATH),
         stale_locks=tuple(sorted(filter(_is_stale, _lock_files()))),
@@ -373,6 +375,18 @@ def _os_release(backend: str) -> tuple[tuple[str, str], str]:
     words = [told.get("ID", ""), *told.get("ID_LIKE", "").split()]
     family = next((family for family in _backends.BACKENDS[backend].PACKAGES if family in words), "debian")
     return (told.get("ID", ""), told.get("VERSION_ID", "")), family
+
+
+def _selinux_types() -> dict[str, str] | None:
+    """The third part of a context is its type; selinux(8)."""
+    enforce = read_file("/sys/fs/selinux/enforce")
+    if enforce is None or enforce.content != "1":
+        return None
+    types = {}
+    for path in WRITTEN_AT_LOGIN:
+        with contextlib.suppress(FileNotFoundError):
+            types[path] = os.getxattr(path, "security.selinux").decode("ascii").split(":")[2]
+    return types
 
 
 def _mtime(path: str) -> float | None:

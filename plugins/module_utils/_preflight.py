@@ -11,7 +11,10 @@ import typing as t
 from ansible_collections.fleet.auth.plugins.module_utils import _backends, _credentials, _lockout, _pam, _sshd
 from ansible_collections.fleet.auth.plugins.module_utils._changes import Expectation
 from ansible_collections.fleet.auth.plugins.module_utils._settings import CONSOLE, Settings, is_account_name
-from ansible_collections.fleet.auth.plugins.module_utils._state import HostState
+from ansible_collections.fleet.auth.plugins.module_utils._state import WRITTEN_AT_LOGIN, HostState
+
+# What a directory has in /etc and /run where nobody has chosen a type for it.
+_SELINUX_DEFAULTS = ("etc_t", "var_run_t")
 
 
 def timer(settings: Settings, state: HostState) -> t.Iterator[str]:
@@ -30,11 +33,29 @@ def host(settings: Settings, state: HostState) -> t.Iterator[str]:
     if unfit:
         yield f"{settings.backend} is no backend for {state.hostname}: {unfit}."
     yield from timer(settings, state)
+    yield from selinux(settings, state)
     if settings.self_service and not (state.has_systemd and "/etc/pam.d/cockpit" in state.files):
         yield (
             f"self_service is a page in Cockpit and a socket of systemd, and {state.hostname} lacks one of them. "
             "Install cockpit, or leave self_service false."
         )
+
+
+def selinux(settings: Settings, state: HostState) -> t.Iterator[str]:
+    """Directories that sshd may not write to, where SELinux is enforced: nobody has chosen a type for them."""
+    if state.selinux_types is None:
+        return
+    # Until release 9 the policy names /run by its older path.
+    is_older = state.release[1].partition(".")[0] in ("8", "9")
+    for path in (_backends.BACKENDS[settings.backend].DIRECTORY, _pam.RUN_DIRECTORY):
+        found, wanted = state.selinux_types.get(path, "none yet"), WRITTEN_AT_LOGIN[path]
+        if found in (*_SELINUX_DEFAULTS, "none yet"):
+            pattern = f"/var{path}" if is_older and path == _pam.RUN_DIRECTORY else path
+            yield (
+                f"SELinux on {state.hostname} would keep sshd from writing to {path} (type {found}), and so from "
+                f"asking for codes rightly. Run there: mkdir -p {path}; semanage fcontext -a -t {wanted} "
+                f"'{pattern}(/.*)?'; restorecon -R {path}."
+            )
 
 
 def accounts(settings: Settings, state: HostState, enrolled: t.Collection[str]) -> t.Iterator[str]:

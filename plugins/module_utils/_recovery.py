@@ -78,11 +78,17 @@ reload_sshd() {{
 }}
 
 signal_sshd() {{
-    for unit in ssh.service sshd.service; do
-        if systemctl is-active --quiet "$unit" 2>/dev/null; then
-            systemctl reload "$unit" && return
+    for unit in ssh sshd; do
+        if systemctl is-active --quiet "$unit.service" 2>/dev/null; then
+            # A reload ends in vain where systemd has the port. Sessions outlive a restart, which is not counted.
+            if systemctl is-active --quiet "$unit.socket"; then
+                systemctl reset-failed "$unit.service"
+                systemctl restart "$unit.service"
+                return
+            fi
+            systemctl reload "$unit.service" && return
             # A unit whose own way to reload is broken must not keep anybody out.
-            /usr/sbin/sshd -t && kill -HUP "$(systemctl show --property=MainPID --value "$unit")"
+            /usr/sbin/sshd -t && kill -HUP "$(systemctl show --property=MainPID --value "$unit.service")"
             return
         fi
     done

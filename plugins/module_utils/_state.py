@@ -26,10 +26,13 @@ OWN_FILES = (
 )
 OWN_DIRECTORIES = {
     "/usr/libexec/fleet-auth": 0o755,
-    "/run/fleet-auth": 0o755,
+    _pam.RUN_DIRECTORY: 0o755,
     _pam.TALLY_DIRECTORY: 0o700,
     **dict.fromkeys(_backends.DIRECTORIES, 0o700),
 }
+
+WRITTEN_AT_LOGIN = {**dict.fromkeys(_backends.DIRECTORIES, "var_auth_t"), _pam.RUN_DIRECTORY: "faillog_t"}
+"""What a login writes to, with the SELinux type by which the policy of Fedora and RHEL lets it."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,9 @@ class HostState:
     """When this was seen, in seconds since the epoch."""
     os_family: str = "debian"
     """Which names its packages have: a key of the backend's packages, by ID and ID_LIKE of os-release(5)."""
+
+    selinux_types: t.Mapping[str, str] | None = None
+    """The SELinux types of those of `WRITTEN_AT_LOGIN` that exist; None where SELinux is not enforced."""
 
     @property
     def asks_for_code(self) -> bool:

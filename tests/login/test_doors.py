@@ -26,7 +26,7 @@ from login.modules import module, options
 from login.people import PASSWORD, Person, new_person
 from login.policy import WATCHED, off
 from unit.builders import options as defaults
-from unit.layouts import DIRECT, RHEL, Layout, check_round_trip
+from unit.layouts import DIRECT, RHEL, RHEL_SSSD, Layout, check_round_trip
 
 HELPER = "/usr/libexec/fleet-auth/first-factor-failed"
 # Services of Debian's own with a primary authentication; the rest are parts of others, or ask for no password.
@@ -40,25 +40,37 @@ POLICY = {
 }
 
 
-LAYOUTS = {"as it comes": {}, "like RHEL": RHEL.files, "without includes": DIRECT.files}
+LAYOUTS = {"as it comes": Layout({}, {}), "like RHEL": RHEL, "without includes": DIRECT}
+AUTHSELECT = "/etc/authselect"
 
 
 @pytest.fixture(scope="module", params=LAYOUTS)
 def layout(host: Host, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The layout of the host's PAM files: as they come, or as we have written them."""
+    """The layout of the host's PAM files: as they come, or as we have written them.
+
+    What services include are links to files of authselect's then.
+    """
     host.run("apt-get", "install", "--yes", "libpam-oath")
     off(host)
-    files = {f"/etc/pam.d/{name}": text for name, text in LAYOUTS[request.param].items() if name != "cockpit"}
-    before = {path: host.read(path) for path in files if host.exists(path)}
+    services, included = LAYOUTS[request.param]
+    files = {f"/etc/pam.d/{name}": text for name, text in services.items() if name != "cockpit"}
+    before = {path: host.read(path) for path in files}
     for path, text in files.items():
         host.write(path, text)
+    select(host, included)
+    for name in included:
+        host.run("ln", "-s", f"{AUTHSELECT}/{name}", f"/etc/pam.d/{name}")
     yield request.param
     off(host)
-    for path in files:
-        if path in before:
-            host.write(path, before[path])
-        else:
-            host.run("rm", path)
+    for path, content in before.items():
+        host.write(path, content)
+    host.run("rm", "-rf", AUTHSELECT, *(f"/etc/pam.d/{name}" for name in included))
+
+
+def select(host: Host, stacks: t.Mapping[str, str]) -> None:
+    """Write the stacks that services include as authselect(8) does."""
+    for name, text in stacks.items():
+        host.write(f"{AUTHSELECT}/{name}", text)
 
 
 @dataclasses.dataclass
@@ -83,18 +95,19 @@ class Place(t.NamedTuple):
     before: dict[str, Entry]
     stories: dict[str, Future[Story]]
     person: Person
-    """Somebody who has tried nothing yet."""
+    other: Person
+    """Two who have tried nothing yet."""
 
 
 @pytest.fixture(scope="module")
 def place(host: Host, layout: str) -> Iterator[Place]:
     """All doors are tried at once, since each takes its time over what is wrong."""
-    person, *others = people = [new_person(host, groups=["sudo"]) for _number in range(1 + len(DOORS))]
+    person, other, *others = people = [new_person(host, groups=["sudo"]) for _number in range(2 + len(DOORS))]
     before = host.snapshot(WATCHED)
     turn_on(host, people)
     with ThreadPoolExecutor() as pool:
         stories = {name: pool.submit(tried, DOORS[name], one) for name, one in zip(DOORS, others, strict=True)}
-        yield Place(host, layout, before, stories, person)
+        yield Place(host, layout, before, stories, person, other)
     for person in people:
         host.run("userdel", "--force", "--remove", person.name)
 
@@ -160,6 +173,21 @@ def test_lost_helper_asks_strangers_too_and_lets_nobody_in_until_the_next_run(pl
     before = counted(person)
     assert not person.by_password(person.code(steps=1000), password="wrong").ok
     assert counted(person) == before
+
+
+@pytest.mark.parametrize("layout", ["like RHEL"], indirect=True)
+def test_other_profile_of_authselect_asks_for_the_code_as_well_and_leaves_nothing_to_do(place: Place) -> None:
+    host, person = place.host, place.other
+    for story in place.stories.values():
+        story.result()
+    select(host, RHEL_SSSD.included)
+    ssh.fresh_step()
+    assert not person.by_password(person.code(steps=1000)).ok
+    assert not person.by_password(person.code(), password="wrong").ok
+    login = person.by_password(person.code())
+    assert login.ok, login.reason
+    assert not module(host, "twofactor", options(**POLICY), check=True)["changed"]
+    select(host, RHEL.included)
 
 
 def test_off_gives_every_byte_back(place: Place) -> None:

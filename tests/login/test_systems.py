@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import typing as t
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -16,8 +16,9 @@ from hosts import Host
 from hosts.host import Entry
 from login import ssh, test_login
 from login.backends import GOOGLE
+from login.modules import module, options
 from login.people import Person, enable, new_person, playbook, settings
-from login.policy import WATCHED
+from login.policy import WATCHED, assert_off, assert_on, somebody
 from login.test_login import Enabled
 
 CHECKS: tuple[Callable[[Person], None], ...] = (
@@ -40,6 +41,35 @@ def test_pam_oath_of_debian_11_is_refused_with_the_way_out_before_anything_is_to
     assert "oath is no backend for web11: Debian 11 has a pam_oath.so that does not know" in run.output
     assert "set backend to google_authenticator" in run.output
     assert host.snapshot([*WATCHED, "/var/lib/dpkg"]) == before
+
+
+@pytest.fixture
+def by_socket(host: Host) -> Iterator[None]:
+    """sshd is started by the first connection, as on Ubuntu from 22.10 on."""
+    host.run("systemctl stop ssh.service && systemctl start ssh.socket")
+    yield
+    host.run("systemctl stop ssh.socket ssh.service && systemctl start ssh.service")
+
+
+@pytest.mark.usefixtures("by_socket")
+class TestSshdThatItsSocketStarts:
+    def test_asks_for_codes_until_recovery_whether_it_is_there_or_not(self, host: Host) -> None:
+        with somebody(host) as person:
+            for stop in ("true", "systemctl stop ssh.service"):
+                enable(host, person)
+                assert_on(person, steps=int(stop != "true"))
+                host.run(f"{stop}; twofactor-recover")
+                assert_off(person)
+
+    def test_takes_any_number_of_changes(self, host: Host) -> None:
+        """systemd gives up a service that it has to start five times in ten seconds, and its socket with it."""
+        with somebody(host) as person:
+            for number in range(9):
+                change = {"rollback_after": 0, "ssh_first_factors": ["publickey", "password"][number % 2 :]}
+                done = module(host, "twofactor", options(person, **change))
+                assert done.ok, done.output
+            ssh.fresh_step()
+            assert_on(person)
 
 
 class Place(t.NamedTuple):

@@ -64,6 +64,7 @@ case "$1 $2" in
     rm -f "$ROOT/in-force"
     if [ -e "$ROOT/{drop_in}" ]; then cp "$ROOT/{drop_in}" "$ROOT/in-force"; fi ;;
 "show "*) echo 0 ;;
+"is-active --quiet") case $3 in *.socket) exit 3 ;; esac ;;
 esac
 exit 0
 """
@@ -449,6 +450,8 @@ def actions_in(root: Root) -> _apply.Actions:
         if words[0] == "/bin/sh":
             done = root.start(*words[1:])
             return done.returncode, done.stdout, done.stderr
+        if words[:2] == ["systemctl", "is-active"] and words[-1].endswith(".socket"):
+            return 3, "", ""
         if words[:2] == ["systemctl", "reload"]:
             (root.path / "in-force").write_text(root.text(_sshd.DROP_IN) or "")
         return 0, "", ""

@@ -769,6 +769,27 @@ class TestRefusal:
         )
         assert plan(wanted(backend="google_authenticator"), state).missing_packages == ("libpam-google-authenticator",)
 
+    def test_of_directories_that_selinux_keeps_a_login_from_with_the_commands(self) -> None:
+        state = host_state(release=("rocky", "9.4"), selinux_types={"/etc/oath": "etc_t"})
+        assert refusals(wanted(), state) == (
+            "SELinux on web1 would keep sshd from writing to /etc/oath (type etc_t), and so from asking for codes "
+            "rightly. Run there: mkdir -p /etc/oath; semanage fcontext -a -t var_auth_t '/etc/oath(/.*)?'; "
+            "restorecon -R /etc/oath.",
+            "SELinux on web1 would keep sshd from writing to /run/fleet-auth (type none yet), and so from asking for "
+            "codes rightly. Run there: mkdir -p /run/fleet-auth; semanage fcontext -a -t faillog_t "
+            "'/var/run/fleet-auth(/.*)?'; restorecon -R /run/fleet-auth.",
+        )
+        newer = refusals(wanted(), replace(state, release=("rhel", "10.1")))
+        assert "'/run/fleet-auth(/.*)?'" in newer[1]
+        assert plan(settings(enabled=False), state).refusals == ()
+        google = wanted(backend="google_authenticator")
+        assert "/etc/google-authenticator" in refusals(google, state)[0]
+
+    @pytest.mark.parametrize("chosen", ["var_auth_t", "site_auth_t"])
+    def test_of_directories_of_selinux_is_none_where_somebody_has_chosen_a_type(self, chosen: str) -> None:
+        state = host_state(selinux_types={"/etc/oath": chosen, "/run/fleet-auth": "faillog_t"})
+        assert plan(wanted(), state).refusals == ()
+
     def test_of_a_user_without_an_account(self) -> None:
         assert refusals(settings("zoe", "alice", scope="enrolled"), host_state()) == (
             "there is no account zoe on web1. Create it first, or take zoe out of users.",

@@ -54,7 +54,7 @@ class Box:
                 there.write_text(now.content, encoding="utf-8", errors="surrogateescape")
         self.command("id", 'case "$*" in -u) echo 0 ;; "-- nobody") exit 1 ;; esac')
         self.command("logger", f'echo "$*" >>{root}/log')
-        self.command("systemctl", f'case "$1" in reload) echo "$2" >>{root}/reloads ;; esac')
+        self.command("systemctl", f'case "$*" in *.socket) exit 3 ;; reload*) echo "$2" >>{root}/reloads ;; esac')
 
     def path(self, path: str) -> Path:
         return self.root / path.lstrip("/")
@@ -206,7 +206,7 @@ class TestEveryone:
 
     def test_is_told_where_sshd_does_not_reload(self, box: t.Callable[[HostState], Box]) -> None:
         host = box(on())
-        host.command("systemctl", 'case "$1" in reload) exit 1 ;; esac')
+        host.command("systemctl", 'case "$*" in *.socket) exit 3 ;; reload*) exit 1 ;; esac')
         done = host.recover()
         assert (done.returncode, done.stdout) == (1, "")
         assert "twofactor-recover: sshd does not reload; see 'sshd -t'\n" in done.stderr
