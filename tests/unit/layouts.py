@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How distributions lay out /etc/pam.d, in files of our own: Debian with pam-auth-update, RHEL with authselect."""
+"""How distributions lay out /etc/pam.d and /etc/ssh, in files of our own.
+
+Debian and Ubuntu with pam-auth-update, RHEL with authselect.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ import typing as t
 
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.auth.plugins.module_utils import _pam, _plan
+from ansible_collections.fleet.auth.plugins.module_utils import _pam, _plan, _sshd
 from ansible_collections.fleet.auth.plugins.module_utils._state import FileState, HostState
-from unit.builders import INCLUDED, SERVICES, STRANGER, host_state, settings
+from unit.builders import INCLUDED, SERVICES, SSHD_CONFIG, STRANGER, host_state, settings
 from unit.simulator import Machine
 
 
@@ -55,6 +58,36 @@ auth\t\tsufficient\tpam_rootok.so
         "sudo-i": "#%PAM-1.0\n\nsession    required   pam_limits.so\n\n@include common-auth\n@include common-account\n",
     },
     INCLUDED,
+)
+
+UBUNTU = Layout(
+    {
+        **DEBIAN.services,
+        "sudo": """\
+#%PAM-1.0
+
+session    required   pam_limits.so
+
+session    required   pam_env.so readenv=1 user_readenv=0
+session    required   pam_env.so readenv=1 envfile=/etc/default/locale user_readenv=0
+
+@include common-auth
+@include common-account
+@include common-session-noninteractive
+""",
+    },
+    {
+        **INCLUDED,
+        "common-auth": """\
+# the "Primary" block, with sssd
+auth\t[success=2 default=ignore]\tpam_unix.so nullok
+auth\t[success=1 default=ignore]\tpam_sss.so use_first_pass
+auth\trequisite\t\t\tpam_deny.so
+auth\trequired\t\t\tpam_permit.so
+# the "Additional" block
+auth\toptional\t\t\tpam_cap.so
+""",
+    },
 )
 
 _LOCAL = """\
@@ -182,7 +215,46 @@ auth required pam_faillock.so authsucc deny=100
 DIRECT = Layout(_DIRECT, {})
 """Services with lines of pam_unix of their own."""
 
-LAYOUTS = {"Debian": DEBIAN, "RHEL": RHEL, "RHEL with sssd": RHEL_SSSD, "no includes": DIRECT}
+LAYOUTS = {
+    "Debian": DEBIAN,
+    "Ubuntu with sssd": UBUNTU,
+    "RHEL": RHEL,
+    "RHEL with sssd": RHEL_SSSD,
+    "no includes": DIRECT,
+}
+
+_RED_HAT_CONFIG = """\
+# To change it, put a file into the directory below.
+Include /etc/ssh/sshd_config.d/*.conf
+AuthorizedKeysFile\t.ssh/authorized_keys
+Subsystem\tsftp\t/usr/libexec/openssh/sftp-server
+"""
+_RED_HAT_DROP_IN = """\
+SyslogFacility AUTHPRIV
+KbdInteractiveAuthentication no
+GSSAPIAuthentication yes
+GSSAPICleanupCredentials no
+UsePAM yes
+X11Forwarding yes
+PrintMotd no
+"""
+_CRYPTO_POLICIES = "Include /etc/crypto-policies/back-ends/opensshserver.config\n"
+SSHD_LAYOUTS = {
+    "Ubuntu": {
+        _sshd.CONFIG: SSHD_CONFIG,
+        f"{_sshd.DROP_IN_DIRECTORY}/50-cloud-init.conf": "PasswordAuthentication yes\n",
+    },
+    "RHEL 9": {
+        _sshd.CONFIG: _RED_HAT_CONFIG,
+        f"{_sshd.DROP_IN_DIRECTORY}/50-redhat.conf": _CRYPTO_POLICIES + _RED_HAT_DROP_IN,
+    },
+    "RHEL 10": {
+        _sshd.CONFIG: _RED_HAT_CONFIG,
+        f"{_sshd.DROP_IN_DIRECTORY}/40-redhat-crypto-policies.conf": _CRYPTO_POLICIES,
+        f"{_sshd.DROP_IN_DIRECTORY}/50-redhat.conf": _RED_HAT_DROP_IN,
+    },
+}
+"""The files of sshd, by path. What RHEL 9 has by its older name, ChallengeResponseAuthentication, is the same there."""
 
 
 def check_round_trip(layout: Layout, data: st.DataObject) -> None:

@@ -222,7 +222,9 @@ class Pam:
     def _permit(self, _arguments: list[str]) -> str:
         return "success"
 
-    _sepermit = _ssh_add = _group = _env = _faildelay = _usertype = _localuser = _umask = _shells = _nologin = _permit
+    _sepermit = _cap = _ssh_add = _group = _env = _faildelay = _usertype = _localuser = _umask = _shells = _nologin = (
+        _permit
+    )
 
     def _deny(self, _arguments: list[str]) -> str:
         return "auth_err"

@@ -60,7 +60,7 @@ from unit.builders import (
     seen_by_sshd,
     settings,
 )
-from unit.layouts import LAYOUTS, Layout, check_round_trip
+from unit.layouts import LAYOUTS, SSHD_LAYOUTS, Layout, check_round_trip
 from unit.simulator import Machine
 
 PEOPLE = ("ansible", "alice", "bob", "carol")
@@ -1077,6 +1077,24 @@ class TestExpectations:
         state = carried_out(wanted(), old)
         assert plan(wanted(), state).changes == ()
         assert _report.enforced(wanted(), state)["sshd"]
+
+    @pytest.mark.parametrize("layout", SSHD_LAYOUTS)
+    def test_hold_on_the_layout_of_each_distribution(self, layout: str) -> None:
+        before = host_state(files=SSHD_LAYOUTS[layout])
+        state = carried_out(wanted(), before)
+        assert _report.enforced(wanted(), state)["sshd"]
+        assert plan(wanted(), state).changes == ()
+        assert state.accounts["ansible"] == before.accounts["ansible"]
+
+    @pytest.mark.parametrize("layout", SSHD_LAYOUTS)
+    def test_where_an_image_of_a_cloud_takes_no_passwords_leave_them_out(self, layout: str) -> None:
+        cloud = {f"{_sshd.DROP_IN_DIRECTORY}/50-cloud-init.conf": "PasswordAuthentication no\n"}
+        state = host_state(files={**SSHD_LAYOUTS[layout], **cloud})
+        (told,) = refusals(wanted(), state)
+        assert "50-cloud-init.conf line 1: PasswordAuthentication no" in told
+        # bob has no key.
+        target = wanted(ssh_first_factors=["publickey"], exempt_users=["ansible", "bob"])
+        assert _report.enforced(target, carried_out(target, state))["sshd"]
 
     def test_are_of_ansibles_own_account_too(self) -> None:
         (found,) = self.of(wanted(), host_state(connection=Connection("carol", "198.51.100.7")))
