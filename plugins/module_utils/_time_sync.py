@@ -158,23 +158,22 @@ class Source:
 
 
 class Chrony:
-    """chrony, read by chronyc(1): `tracking`, and `sources` where that has no fault."""
+    """chrony, read by chronyc(1): a line of `tracking`, and `sources` after it, which count where that has no fault."""
 
     name = "chrony"
 
     def read(self, host: Host) -> Reading | None:
-        code, out, _err = host.run(("chronyc", "-n", "-c", "tracking"))
-        if code != 0:
+        code, out, err = host.run(("chronyc", "-n", "-c", "-m", "tracking", "sources"))
+        line, _end, rest = out.partition("\n")
+        if code != 0 and "," not in line:
             return None
-        tracking = parse_tracking(out)
+        tracking = parse_tracking(line)
         fault = self._fault_in(tracking)
         if fault is not None:
             return Reading(fault=fault)
-
-        code, out, err = host.run(("chronyc", "-n", "-c", "sources"))
         if code != 0:
-            raise Unreadable(f"chronyc sources ended with {code}: {_excerpt(err or out)}")
-        sources = parse_sources(out)
+            raise Unreadable(f"chronyc sources ended with {code}: {_excerpt(err or rest)}")
+        sources = parse_sources(rest)
         selected = next((source for source in sources if source.state == "*"), None)
         if selected is None:
             listed = ", ".join(f"{source.name} (state {source.state}, reach {source.reach:o})" for source in sources)
