@@ -17,7 +17,8 @@ import stat
 import typing as t
 
 from ansible_collections.fleet.auth.plugins.module_utils import _apply, _backends, _handmade, _host
-from ansible_collections.fleet.auth.plugins.module_utils._converge import actions_of, settings_of
+from ansible_collections.fleet.auth.plugins.module_utils._converge import actions_of
+from ansible_collections.fleet.auth.plugins.module_utils._survey import settings_of
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule

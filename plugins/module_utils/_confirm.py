@@ -10,7 +10,8 @@ import os
 import typing as t
 
 from ansible_collections.fleet.auth.plugins.module_utils import _apply, _host
-from ansible_collections.fleet.auth.plugins.module_utils._converge import actions_of, require_root
+from ansible_collections.fleet.auth.plugins.module_utils._converge import actions_of
+from ansible_collections.fleet.auth.plugins.module_utils._survey import require_root
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule

@@ -20,7 +20,7 @@ import stat
 import time
 import typing as t
 
-from ansible_collections.fleet.auth.plugins.module_utils import _backends, _journal, _pam, _service_files, _sshd
+from ansible_collections.fleet.auth.plugins.module_utils import _backends, _pam, _recovery, _service_files, _sshd
 from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
 from ansible_collections.fleet.auth.plugins.module_utils._state import (
     COCKPIT_DISALLOWED,
@@ -102,8 +102,8 @@ def look(settings: Settings, run: Run) -> HostState:
         release=release,
         os_family=family,
         selinux_types=_selinux_types(),
-        has_systemd=os.path.isdir(_journal.SYSTEMD),
-        pending=os.path.exists(_journal.PATH),
+        has_systemd=os.path.isdir(_recovery.SYSTEMD),
+        pending=os.path.exists(_recovery.JOURNAL),
         stale_locks=tuple(sorted(filter(_is_stale, _lock_files()))),
         self_service=_self_service() if settings.self_service else {},
         tallies=_tallies(),

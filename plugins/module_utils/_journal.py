@@ -29,8 +29,7 @@ BOOT_LINK = _recovery.BOOT_LINK
 CREDENTIAL_LOCKS = _recovery.CREDENTIAL_LOCKS
 STAGED = _recovery.STAGED
 STAGING_DIRECTORIES = _recovery.STAGING_DIRECTORIES
-SYSTEMD = "/run/systemd/system"
-"""The directory that is there where systemd runs; sd_booted(3)."""
+SYSTEMD = _recovery.SYSTEMD
 
 Undo = t.Tuple[str, ...]
 """A function of the script and its arguments."""

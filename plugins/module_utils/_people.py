@@ -20,8 +20,9 @@ from ansible_collections.fleet.auth.plugins.module_utils._codes import (
     Credential,
     CredentialError,
 )
-from ansible_collections.fleet.auth.plugins.module_utils._converge import actions_of, require_root
+from ansible_collections.fleet.auth.plugins.module_utils._converge import actions_of
 from ansible_collections.fleet.auth.plugins.module_utils._settings import encode_secret
+from ansible_collections.fleet.auth.plugins.module_utils._survey import require_root
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule

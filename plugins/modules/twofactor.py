@@ -153,12 +153,18 @@ time_sync:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleet.auth.plugins.module_utils._converge import converge
 from ansible_collections.fleet.auth.plugins.module_utils._options import argument_spec
+from ansible_collections.fleet.auth.plugins.module_utils._survey import announce
 
 
 def main() -> None:
-    converge(AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True))
+    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    if module.check_mode:
+        announce(module)
+    # Imported here alone: Python compiles the source each time, and most hosts are right and are not changed.
+    from ansible_collections.fleet.auth.plugins.module_utils._converge import converge
+
+    converge(module)
 
 
 if __name__ == "__main__":
