@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import ipaddress
 import typing as t
-from dataclasses import dataclass
 
 from ansible_collections.fleet.auth.plugins.module_utils import _pam, _sshd
 from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
 from ansible_collections.fleet.auth.plugins.module_utils._state import COCKPIT_DISALLOWED, Account, HostState
 
 
-@dataclass(frozen=True)
-class Lockout:
+class Lockout(t.NamedTuple):
     """One account that would be locked out, of which services, and the sentence that says why and what to do."""
 
     user: str

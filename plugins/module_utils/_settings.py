@@ -37,8 +37,7 @@ _SERVICE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}", re.ASCII)
 _NOT_SERVICES = re.compile(r"common-.*|(password|system|fingerprint|smartcard)-auth|postlogin|other|twofactor(-.*)?")
 
 
-@dataclass(frozen=True)
-class Abilities:
+class Abilities(t.NamedTuple):
     """What a backend can do."""
 
     module: str

@@ -19,7 +19,6 @@ import functools
 import itertools
 import re
 import typing as t
-from dataclasses import dataclass
 
 from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
 
@@ -45,8 +44,7 @@ _ALONE = ("all", "invalid-user")
 _LISTS = ("allowusers", "denyusers", "allowgroups", "denygroups", "authenticationmethods", "authorizedkeysfile")
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(t.NamedTuple):
     """One setting of a configuration file. `match` is the text of the Match line above it, or empty."""
 
     path: str

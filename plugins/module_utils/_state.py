@@ -63,8 +63,7 @@ class Account:
     """What sshd makes of its configuration for this account, from an address that is not exempt."""
 
 
-@dataclass(frozen=True)
-class Connection:
+class Connection(t.NamedTuple):
     """The ssh session that this run came in by."""
 
     user: str

@@ -18,7 +18,6 @@ from __future__ import annotations
 import json
 import math
 import typing as t
-from dataclasses import asdict, dataclass
 
 Run = t.Callable[[t.Sequence[str]], t.Tuple[int, str, str]]
 Mtime = t.Callable[[str], t.Optional[float]]
@@ -33,8 +32,7 @@ SYNCHRONIZED = "/run/systemd/timesync/synchronized"
 """Touched by systemd-timesyncd at each synchronisation, systemd-timesyncd.service(8)."""
 
 
-@dataclass(frozen=True)
-class SyncStatus:
+class SyncStatus(t.NamedTuple):
     """Whether the clock of a host is in sync.
 
     `service` is the time service that answered, `source` the server or reference clock that it follows.
@@ -51,7 +49,7 @@ class SyncStatus:
 
     def as_dict(self) -> dict[str, t.Any]:
         """The status in plain types, as modules return it."""
-        return asdict(self)
+        return self._asdict()
 
 
 def time_sync(run: Run, mtime: Mtime, now: float, max_error_seconds: float) -> SyncStatus:
@@ -76,8 +74,7 @@ def time_sync(run: Run, mtime: Mtime, now: float, max_error_seconds: float) -> S
     return SyncStatus(False, None, None, None, f"no time service answers: neither {names} runs")
 
 
-@dataclass(frozen=True)
-class Host:
+class Host(t.NamedTuple):
     """What a time service is read with; see time_sync()."""
 
     run: Run
@@ -85,8 +82,7 @@ class Host:
     now: float
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(t.NamedTuple):
     """What a time service that runs says.
 
     `fault` is what speaks against being in sync, apart from too large an error; without it `error_seconds` is a number.
@@ -134,8 +130,7 @@ def _silence(service: str, source: str, age: float, poll_seconds: float) -> str 
     return None
 
 
-@dataclass(frozen=True)
-class Tracking:
+class Tracking(t.NamedTuple):
     """What chronyd says of the clock, `chronyc -c tracking`. Times are seconds; `offset` is NTP time minus clock."""
 
     reference_id: str
@@ -147,8 +142,7 @@ class Tracking:
     leap: str
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(t.NamedTuple):
     """A line of `chronyc -c sources`. Polls are 2**`poll` seconds apart; `reach` has the last eight as bits."""
 
     name: str
@@ -243,8 +237,7 @@ def parse_sources(text: str) -> tuple[Source, ...]:
     return tuple(sources)
 
 
-@dataclass(frozen=True)
-class TimesyncState:
+class TimesyncState(t.NamedTuple):
     """What systemd-timesyncd says of its last poll. Times are seconds; `offset` is NTP time minus clock."""
 
     server: str
