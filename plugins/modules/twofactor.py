@@ -153,15 +153,19 @@ time_sync:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleet.auth.plugins.module_utils._options import argument_spec
-from ansible_collections.fleet.auth.plugins.module_utils._survey import announce
+from ansible_collections.fleet.auth.plugins.module_utils._once import compile_once
 
 
 def main() -> None:
+    # What is imported below is compiled on each host that is looked at, so it is compiled once, and only what is used:
+    # most hosts are right, and what would change one stays unread.
+    compile_once()
+    from ansible_collections.fleet.auth.plugins.module_utils._options import argument_spec
+    from ansible_collections.fleet.auth.plugins.module_utils._survey import announce
+
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     if module.check_mode:
         announce(module)
-    # Imported here alone: Python compiles the source each time, and most hosts are right and are not changed.
     from ansible_collections.fleet.auth.plugins.module_utils._converge import converge
 
     converge(module)
