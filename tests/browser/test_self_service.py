@@ -12,6 +12,7 @@ import json
 import re
 import subprocess
 import time
+import typing as t
 from collections.abc import Callable, Iterator
 from urllib.parse import parse_qs, urlsplit
 
@@ -23,6 +24,7 @@ from browser import decoded
 from browser.test_cockpit import CODE, PICTURES, SHELL, Console
 from hosts import Host
 from login import ssh
+from login.backends import GOOGLE, OATH, Backend, use
 from login.doors import counted
 from login.modules import module, options
 from login.people import PASSWORD, Person, new_person, playbook, settings
@@ -38,6 +40,8 @@ FILES = (
     "/usr/share/cockpit",
 )
 POLICY = {"services": ["cockpit"], "scope": "enrolled", "self_service": True}
+BY_OATH = [pytest.param((release, OATH), id=release) for release in hosts.WITH_COCKPIT]
+BY_GOOGLE = pytest.param(("debian13-cockpit", GOOGLE), id="debian13-google")
 # Whoever sends too much may find the connection closed before the answer.
 _ASK = """
 import contextlib, socket, sys
@@ -127,10 +131,12 @@ print(time.monotonic() - began)
 """
 
 
-@pytest.fixture(scope="module", params=hosts.WITH_COCKPIT)
+@pytest.fixture(scope="module", params=BY_OATH)
 def console(cockpits: dict[str, Host], browser: Browser, request: pytest.FixtureRequest) -> Iterator[Console]:
-    host = cockpits[request.param]
-    host.run("apt-get", "install", "--yes", "libpam-oath")
+    release, backend = t.cast("tuple[str, Backend]", request.param)
+    host = cockpits[release]
+    use(host, backend)
+    host.run("apt-get", "install", "--yes", backend.package)
     off(host)
     exempt = new_person(host)
     before = host.snapshot(FILES)
@@ -187,6 +193,18 @@ class SelfService:
         self.frame.locator("#error:not(:empty)").wait_for()
         return self.frame.locator("#error").inner_text()
 
+    def prove(self, person: Person) -> str:
+        """Type a code of the new key, which is returned: the last one, so that the one of now is still good."""
+        ssh.fresh_step()
+        code = person.code(steps=-1)
+        self.submit(code)
+        return code
+
+    def recovery_codes(self) -> list[str]:
+        """The recovery codes that are shown, once."""
+        self.frame.locator("#codes li").first.wait_for()
+        return self.frame.locator("#codes li").all_inner_texts()
+
     def to_be_said(self, text: str) -> None:
         """Wait until the page says this."""
         self.frame.get_by_text(text).wait_for()
@@ -211,10 +229,10 @@ def visit(console: Console, person: Person, code: str | None = None) -> Iterator
         yield SelfService(page, frame, console.host.release)
 
 
-def test_somebody_enrols_renews_and_adds_a_device_and_logs_in_with_the_new_codes(console: Console) -> None:
+@pytest.mark.parametrize("console", [*BY_OATH, BY_GOOGLE], indirect=True, scope="module")
+def test_somebody_enrols_and_renews_and_logs_in_with_the_new_codes(console: Console) -> None:
     host = console.host
     person = new_person(host)
-    ssh.fresh_step()
     with visit(console, person) as mine:
         mine.frame.locator("button[data-what=enrol]").wait_for()
         mine.picture("home")
@@ -229,22 +247,21 @@ def test_somebody_enrols_renews_and_adds_a_device_and_logs_in_with_the_new_codes
         mine.page.emulate_media(color_scheme="light")
         mine.submit(person.code(steps=1000))
         assert "not the code of the new key" in mine.error()
-        assert not host.exists(f"/etc/oath/{person.name}")
-        mine.submit(person.code())
-        mine.frame.locator("#codes li").first.wait_for()
-        recovery = mine.frame.locator("#codes li").all_inner_texts()
+        assert not host.exists(person.credential)
+        mine.prove(person)
+        recovery = mine.recovery_codes()
         assert len(set(recovery)) == 10
         mine.picture("recovery-codes")
         mine.frame.locator("#kept").click()
         mine.frame.locator("#facts:not([hidden])").wait_for()
         assert recovery[0] not in mine.page.content() + mine.frame.locator("body").inner_html()
     enforce(host)
-    before = host.read(f"/etc/oath/{person.name}")
+    before = host.read(person.credential)
     enforce(host)
-    assert host.read(f"/etc/oath/{person.name}") == before
+    assert host.read(person.credential) == before
     assert not person.by_key(batch=True).ok
-    ssh.fresh_step()
-    assert person.by_key(person.code(steps=1)).ok
+    assert not person.by_key(person.code(steps=1000)).ok
+    assert person.by_key(person.code()).ok
 
     with visit(console, person, recovery[0]) as mine:
         mine.press("renew")
@@ -254,33 +271,55 @@ def test_somebody_enrols_renews_and_adds_a_device_and_logs_in_with_the_new_codes
         mine.picture("wrong-code")
         mine.submit(recovery[1])
         renewed = dataclasses.replace(person, secret=mine.scan())
-        assert host.read(f"/etc/oath/{person.name}").decode().count(pyotp_hex(person.secret)) == 1
-        mine.submit(renewed.code())
-        mine.frame.locator("button[data-what=device]").wait_for()
-        mine.picture("enrolled")
-        mine.press("device")
-        mine.submit(recovery[2])
-        spare = dataclasses.replace(person, secret=mine.scan())
-        mine.submit(spare.code())
-        mine.to_be_said("Spare devices: 1")
+        assert holds(person)
+        assert not holds(renewed)
+        used = mine.prove(renewed)
         mine.press("recovery-codes")
-        mine.submit(recovery[3])
-        mine.frame.locator("#codes li").first.wait_for()
-        anew = mine.frame.locator("#codes li").all_inner_texts()
+        mine.submit(used)
+        assert "used already" in mine.error()
+        mine.submit(renewed.code())
+        anew = mine.recovery_codes()
         assert not set(anew) & set(recovery)
         mine.frame.locator("#kept").click()
         mine.to_be_said("Recovery codes left: 10")
     ssh.fresh_step()
     assert not person.by_key(person.code(steps=1)).ok
     assert renewed.by_key(renewed.code(steps=1)).ok
-    assert spare.by_password(spare.code(steps=1)).ok
-    assert person.by_password(anew[0]).ok
-    assert not person.by_password(recovery[4]).ok
+    assert renewed.by_password(anew[0]).ok
+    assert not renewed.by_password(recovery[2]).ok
     shown = host.run("journalctl --no-pager; ps axww").stdout
     assert f"{person.name}: renew done" in shown
-    for secret in (person.secret, renewed.secret, spare.secret, *recovery, *anew):
-        assert not re.search(rf"(?<!\d){secret}(?!\d)", shown)
-        assert secret.isdigit() or pyotp_hex(secret) not in shown
+    assert_not_shown(shown, [person, renewed], [*recovery, *anew])
+
+
+def test_somebody_adds_a_device_whose_codes_are_right_beside_those_of_the_phone(console: Console) -> None:
+    host = console.host
+    person, recovery = self_enrolled(host)
+    with visit(console, person, recovery[0]) as mine:
+        mine.frame.locator("button[data-what=device]").wait_for()
+        mine.picture("enrolled")
+        mine.press("device")
+        mine.submit(recovery[1])
+        spare = dataclasses.replace(person, secret=mine.scan())
+        mine.prove(spare)
+        mine.to_be_said("Spare devices: 1")
+    assert spare.by_password(spare.code(steps=1)).ok
+    assert person.by_key(person.code(steps=1)).ok
+    assert_not_shown(host.run("journalctl --no-pager; ps axww").stdout, [person, spare], recovery)
+
+
+def holds(person: Person) -> bool:
+    """Whether the credential has the secret of this person, as any backend writes it."""
+    text = person.host.read(person.credential).decode()
+    return person.secret in text or pyotp_hex(person.secret) in text
+
+
+def assert_not_shown(shown: str, people: list[Person], codes: list[str]) -> None:
+    """No secret of these people, and none of these codes."""
+    for person in people:
+        assert person.secret not in shown
+        assert pyotp_hex(person.secret) not in shown
+    assert not any(re.search(rf"(?<!\d){code}(?!\d)", shown) for code in codes)
 
 
 def pyotp_hex(secret: str) -> str:
