@@ -107,6 +107,13 @@ def options(*people: Person, **values: t.Any) -> dict[str, t.Any]:
     return {**POLICY, "users": [person.entry for person in people], **values}
 
 
+def turn_on(host: Host, *people: Person, **values: t.Any) -> Answer:
+    """Turn two-factor login on for these people by the module alone, and stop the test where that fails."""
+    done = module(host, "twofactor", options(*people, **values))
+    assert done.ok, done.output
+    return done
+
+
 @contextlib.contextmanager
 def connections(host: Host) -> Iterator[Path]:
     """A directory for a connection that stays until the end of the block."""

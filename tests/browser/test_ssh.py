@@ -1,0 +1,122 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What ssh looks like in a terminal where the host asks for a code; docs/images/ssh.png is a picture of it."""
+
+from __future__ import annotations
+
+import html
+import io
+import os
+import shlex
+import typing as t
+from collections.abc import Iterator
+
+import pexpect
+import pytest
+from playwright.sync_api import Browser
+
+import hosts
+from browser.test_cockpit import PICTURES
+from hosts import Host
+from login import ssh
+from login.modules import turn_on
+from login.people import PASSWORD, Person, inventory_path
+from login.policy import off
+
+# Prompts end without a newline, and those of a shell with a dollar sign.
+_PROMPT = r": ?$|\$ $"
+_TERMINAL = """\
+<!doctype html>
+<meta charset="utf-8">
+<style>
+    body { margin: 0; display: inline-block; background: #1b1f24; color: #dfe3e8; }
+    pre { margin: 24px 28px; font: 17px/1.5 "DejaVu Sans Mono", monospace; }
+</style>
+"""
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Host]:
+    fleet = hosts.of_this_checkout("terminal")
+    machines = hosts.up(fleet, {"web1": "debian13"})
+    hosts.inventory(machines, inventory_path(fleet))
+    machines[0].run("apt-get", "install", "--yes", "libpam-oath")
+    off(machines[0])
+    yield machines[0]
+    hosts.down(fleet)
+
+
+@pytest.fixture(scope="module")
+def people(host: Host) -> tuple[Person, Person]:
+    """Alice and Bob, who are asked for codes and have read the greeting of the host."""
+    alice, bob = Person("alice", host, host.key), Person("bob", host, host.key)
+    for person in (alice, bob):
+        host.add_user(person.name, person.password, host.key.with_suffix(".pub"))
+        host.run("touch", f"/home/{person.name}/.hushlogin")
+    turn_on(host, alice, bob)
+    ssh.fresh_step(at_least=15)
+    return alice, bob
+
+
+@pytest.fixture(scope="module")
+def by_name(host: Host, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What has ssh know the host by its name, as people do, and find it where containers are."""
+    known = tmp_path_factory.mktemp("ssh") / "known_hosts"
+    known.write_text(host.key.with_name("known_hosts").read_text().replace(f"[{host.address}]:{host.port}", host.name))
+    relay = f"docker exec -i {host.container} bash -c 'exec 3<>/dev/tcp/127.0.0.1/22; cat <&3 & cat >&3'"
+    return ["-o", f'UserKnownHostsFile="{known}"', "-o", f"ProxyCommand={relay}"]
+
+
+Session = t.Callable[..., str]
+
+
+@pytest.fixture
+def session(host: Host, by_name: list[str]) -> Session:
+    """A terminal in which somebody types these answers: all that it shows."""
+
+    def session(person: Person, *answers: str, key: bool = False) -> str:
+        identity = ["-i", "key"] if key else []
+        settings = ("NumberOfPasswordPrompts=1", f"IdentityFile={person.key if key else 'none'}")
+        options = [*by_name, *host.ssh_options, *(word for setting in settings for word in ("-o", setting))]
+        who = f"{person.name}@{host.name}"
+        shown = io.StringIO()
+        print("$", shlex.join(["ssh", *identity, who]), file=shown)
+        child = pexpect.spawn("ssh", [*options, who], env={**os.environ, "TERM": "dumb"}, timeout=30, encoding="utf-8")
+        child.logfile_read = shown
+        try:
+            for answer in answers:
+                child.expect(_PROMPT)
+                child.sendline(answer)
+            child.expect(pexpect.EOF)
+            return shown.getvalue().replace("\r", "")
+        finally:
+            child.close(force=True)
+
+    return session
+
+
+def test_terminal_shows_what_is_asked_for_and_what_comes_of_it(
+    browser: Browser, people: tuple[Person, Person], session: Session
+) -> None:
+    alice, bob = people
+    by_password = session(alice, PASSWORD, alice.code(), "exit")
+    by_key = session(bob, bob.code(), "exit", key=True)
+    denied = session(bob, bob.code(steps=1000), key=True)
+    end = "exit\nlogout\nConnection to web1 closed.\n"
+    assert by_password == (
+        "$ ssh alice@web1\n"
+        "(alice@web1) Password: \n"
+        "(alice@web1) One-time password (OATH) for `alice': \n"
+        f"alice@web1:~$ {end}"
+    )
+    asked = "$ ssh -i key bob@web1\n(bob@web1) One-time password (OATH) for `bob': \n"
+    assert by_key == f"{asked}bob@web1:~$ {end}"
+    assert denied == f"{asked}bob@web1: Permission denied (keyboard-interactive).\n"
+
+    page = browser.new_page(viewport={"width": 1000, "height": 100})
+    page.set_content(_TERMINAL + "".join(f"<pre>{html.escape(one)}</pre>" for one in (by_password, by_key, denied)))
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.locator("body").screenshot(path=PICTURES / "ssh.png")
+    page.close()
