@@ -22,9 +22,11 @@ for path; do
     if [ -e "$path" ] || [ -L "$path" ]; then set -- "$@" "$path"; fi
 done
 [ $# -gt 0 ] || exit 0
-find "$@" -printf 'N%y %m %U %G %p\0L%l\0'
-find "$@" -type f -exec sha256sum --zero {} +
+find "$@" -printf 'N%y %m %U %G %i %C@ %p\0L%l\0'
 """
+
+_digests: dict[tuple[str, ...], str] = {}
+"""The SHA-256 of files by container, inode, time of the last change and path: whatever is written has another time."""
 
 _ADD_USER = r"""
 set -e
@@ -145,20 +147,27 @@ class Host:
         Contents are a file's SHA-256 (hex), ``-> TARGET`` for a link, or find's letter for any other type (``d`` for a
         directory).
         """
-        kinds: dict[str, tuple[str, int, int, int]] = {}
+        found: dict[str, tuple[int, int, int]] = {}
         contents: dict[str, str] = {}
-        path = ""
+        files: dict[str, tuple[str, ...]] = {}
+        path = kind = ""
         listed = self._exec("sh", "-c", _SNAPSHOT, "sh", *paths).stdout.decode(errors="surrogateescape")
-        for record in listed.split("\0"):
+        for record in listed.split("\0")[:-1]:
             if record.startswith("N"):
-                kind, mode, uid, gid, path = record[1:].split(" ", 4)
-                kinds[path] = (kind, int(mode, 8), int(uid), int(gid))
-            elif record.startswith("L"):
-                contents[path] = f"-> {record[1:]}" if kinds[path][0] == "l" else kinds[path][0]
-            elif record:
-                digest, path = record.split("  ", 1)
-                contents[path] = digest
-        return {path: (mode, uid, gid, contents[path]) for path, (_kind, mode, uid, gid) in kinds.items()}
+                kind, mode, uid, gid, inode, changed, path = record[1:].split(" ", 6)
+                found[path] = int(mode, 8), int(uid), int(gid)
+                if kind == "f":
+                    files[path] = self.container, inode, changed, path
+            else:
+                contents[path] = f"-> {record[1:]}" if kind == "l" else kind
+        unknown = [path for path, file in files.items() if file not in _digests]
+        names = "\0".join(unknown).encode(errors="surrogateescape")
+        digests = self._exec("xargs", "-0r", "sha256sum", "--zero", "--", input=names).stdout
+        for record in digests.decode(errors="surrogateescape").split("\0")[:-1]:
+            digest, path = record.split("  ", 1)
+            _digests[files[path]] = digest
+        contents.update((path, _digests[file]) for path, file in files.items())
+        return {path: (*owner, contents[path]) for path, owner in found.items()}
 
     def _exec(
         self,
