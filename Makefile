@@ -65,7 +65,7 @@ scenarios: hosts chromium ## Molecule scenarios and real logins, on hosts in con
 
 browser: setup chromium hosts ## enrolment sheets and Cockpit in a browser; screenshots in build/browser
 	$(call heading,browser)
-	pytest tests/browser
+	pytest tests/browser --numprocesses 2 --dist loadfile
 
 test: lint sanity importer unit browser controllers newcomer scenarios ## all of the above
 

@@ -17,15 +17,15 @@ from login.people import inventory_path
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """The one browser of a run: playwright starts no second one beside it."""
+    """The one browser of a worker: playwright starts no second one beside it."""
     with chromium() as started:
         yield started
 
 
 @pytest.fixture(scope="module")
-def cockpits() -> Iterator[dict[str, Host]]:
+def cockpits(worker_id: str) -> Iterator[dict[str, Host]]:
     """A host with Cockpit of each release, by release. Each module has its own, which no other one takes down."""
-    fleet = hosts.of_this_checkout("browser")
+    fleet = hosts.of_this_checkout(f"browser-{worker_id}")
     machines = hosts.up(fleet, {f"web{release[6:8]}": release for release in hosts.WITH_COCKPIT})
     hosts.inventory(machines, inventory_path(fleet))
     yield {machine.release: machine for machine in machines}
