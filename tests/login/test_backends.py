@@ -27,11 +27,14 @@ def alice(host: Host) -> Person:
     return new_person(host)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _packages(host: Host) -> None:
+    host.run("apt-get", "install", "--yes", *(backend.package for backend in (GOOGLE, OATH)))
+
+
 @pytest.fixture(autouse=True)
 def _off_again(host: Host) -> Iterator[None]:
     """Each test begins with two-factor login off, and pam_oath."""
-    for backend in (GOOGLE, OATH):
-        host.run("apt-get", "install", "--yes", backend.package)
     yield
     done = module(host, "twofactor", {"enabled": False, "purge_credentials": True})
     assert done.ok, done.output
