@@ -18,7 +18,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 import hosts
 from login.backends import GOOGLE, OATH, backend_of, use
-from login.people import Person, inventory_path, new_person, playbook
+from login.modules import module
+from login.people import Person, inventory_path, new_person
 
 _PLACES = {
     f"{release}{suffix}": (release, backend)
@@ -85,7 +86,7 @@ def host(fleet: t.Callable[[str], hosts.Host], request: pytest.FixtureRequest) -
     use(machine, backend)
     before = _accounts(machine)
     yield machine
-    playbook("disable", machine, twofactor_purge_credentials=True)
+    module(machine, "twofactor", {"enabled": False, "purge_credentials": True})
     for name in _accounts(machine) - before:
         machine.run("userdel", "--force", "--remove", name)
     # What Ansible itself leaves of a module that was killed.

@@ -2,13 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Off is as before, byte for byte, whatever an administrator did meanwhile; what failed or was damaged is put right."""
+"""Off is as before, byte for byte, whatever an administrator did meanwhile; what failed or was damaged is put right.
+
+The module does it, and is called by itself where nothing of the role is tested.
+"""
 
 from __future__ import annotations
 
-import functools
 import typing as t
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyotp
@@ -18,6 +20,7 @@ from hosts import Host
 from hosts.host import Entry
 from login import ssh
 from login.backends import GOOGLE, OATH, backend_of, credentials
+from login.modules import Answer, module, turn_on
 from login.people import PASSWORD, Person, Run, enable, new_person, playbook, settings
 from login.sudo import sudo
 from login.trouble import broken_disk
@@ -32,32 +35,44 @@ Snapshot = dict[str, Entry]
 
 
 class Place(t.NamedTuple):
-    """A host, people who have not logged in yet, and ways to turn two-factor login on for them and off."""
+    """A host, all people on it, and those of them who have not logged in yet."""
 
     host: Host
+    everyone: list[Person]
     people: Iterator[Person]
-    enable: Callable[..., Run]
-    disable: Callable[..., Run]
+
+    def enable(self, **options: t.Any) -> Answer:
+        """Turn two-factor login on for everyone, by the module."""
+        return turn_on(self.host, *self.everyone, **{"services": SERVICES, **options})
+
+    def enable_by_playbook(self) -> Run:
+        return enable(self.host, *self.everyone, services=SERVICES)
+
+    def disable(self, **options: t.Any) -> Answer:
+        """Turn two-factor login off, by the module."""
+        done = module(self.host, "twofactor", {"enabled": False, **options})
+        assert done.ok, done.output
+        return done
+
+    def disable_by_playbook(self, *arguments: str) -> Run:
+        run = playbook("disable", self.host, *arguments)
+        assert run.ok, run.output
+        return run
 
 
 @pytest.fixture(scope="module")
-def place(host: Host) -> Place:
+def place(host: Host, package: None) -> Place:
     """What the package itself changes in /etc is no change of ours, so it is installed first."""
-    host.run("apt-get", "--quiet", "--yes", "install", backend_of(host).package)
+    del package
     people = [new_person(host, groups=["sudo"]) for _number in range(24)]
-    return Place(
-        host,
-        iter(people),
-        functools.partial(enable, host, *people, services=SERVICES),
-        functools.partial(_disable, host),
-    )
+    return Place(host, people, iter(people))
 
 
 @pytest.fixture
 def off(place: Place) -> Snapshot:
     """Two-factor login is off, nobody has a credential, and this is what the host is like then."""
     if place.host.exists(backend_of(place.host).directory) or _ours(place.host):
-        place.disable(twofactor_purge_credentials=True)
+        place.disable(purge_credentials=True)
     return _snapshot(place.host)
 
 
@@ -69,11 +84,11 @@ def on(place: Place) -> Snapshot:
 
 
 def test_disabling_gives_back_every_byte_and_password_and_key_get_in(place: Place, off: Snapshot) -> None:
-    place.enable()
+    place.enable_by_playbook()
     person = next(place.people)
     assert not person.by_password().ok
     assert not person.by_key(batch=True).ok
-    place.disable()
+    place.disable_by_playbook()
     assert _snapshot(place.host) == off
     for login in (person.by_password(), person.by_password(methods="password"), person.by_key(batch=True)):
         assert login.ok, login.reason
@@ -90,10 +105,10 @@ def test_nothing_of_ours_is_left_but_credentials_which_purging_removes(place: Pl
     assert {entry[:3] for entry in kept.values()} <= {(mode, 0, 0) for mode in backend_of(host).modes}
 
     assert not place.disable().changed
-    assert place.disable(twofactor_purge_credentials=True).changed
+    assert place.disable(purge_credentials=True).changed
     assert not host.exists(backend_of(host).directory)
     assert _snapshot(host) == off
-    assert not place.disable(twofactor_purge_credentials=True).changed
+    assert not place.disable(purge_credentials=True).changed
 
 
 @pytest.mark.usefixtures("on")
@@ -113,7 +128,7 @@ def test_disabling_where_it_never_was_on_changes_nothing_and_installs_nothing(pl
     place.host.run("dpkg", "--purge", backend_of(place.host).package)
     try:
         before = _snapshot(place.host)
-        assert not place.disable().changed
+        assert not place.disable_by_playbook().changed
         assert _snapshot(place.host) == before
         assert _ours(place.host) == []
         assert place.host.run("dpkg-query", "--show", backend_of(place.host).package, check=False).returncode
@@ -123,11 +138,11 @@ def test_disabling_where_it_never_was_on_changes_nothing_and_installs_nothing(pl
 
 def test_check_mode_tells_what_disabling_does_and_does_nothing(place: Place, on: Snapshot) -> None:
     person = next(place.people)
-    announced = place.disable("--check", "--diff")
+    announced = place.disable_by_playbook("--check", "--diff")
     assert announced.changed
     assert _snapshot(place.host) == on
     assert not person.by_password().ok
-    done = place.disable("--diff")
+    done = place.disable_by_playbook("--diff")
     assert _diffs(announced.output) == _diffs(done.output)
     assert _diffs(done.output)
 
@@ -161,7 +176,7 @@ def test_disabling_does_not_ask_for_the_time(place: Place, off: Snapshot) -> Non
     place.enable()
     place.host.run("systemctl", "stop", "chrony")
     try:
-        place.disable()
+        place.disable_by_playbook()
         assert _snapshot(place.host) == off
     finally:
         place.host.run("systemctl", "start", "chrony")
@@ -193,7 +208,7 @@ def test_services_leave_one_by_one_and_the_others_go_on_asking(place: Place, off
     place.enable(services=[], ssh=False)
     assert _same(host, off, *(f"/etc/pam.d/{service}" for service in ("sudo", "sshd", "su")))
     assert _su(sudoer, switched) == switched.name
-    place.disable(twofactor_purge_credentials=True)
+    place.disable(purge_credentials=True)
     assert _snapshot(host) == off
 
 
@@ -204,7 +219,7 @@ def test_service_file_of_a_package_upgrade_is_told_of_and_put_right(place: Place
     on = _snapshot(place.host)
     place.host.write("/etc/pam.d/sshd", stock)
     assert person.by_password().ok
-    run = place.enable()
+    run = place.enable_by_playbook()
     assert "was not asking for codes: /etc/pam.d/sshd had lost the block" in " ".join(run.output.split())
     _is_put_right(place, run, on, person)
 
@@ -219,7 +234,7 @@ def test_emptied_switch_is_put_right(place: Place, on: Snapshot) -> None:
 def test_removed_tally_is_told_of_and_put_right(place: Place, on: Snapshot) -> None:
     person = next(place.people)
     place.host.run("rm", "-r", TALLY)
-    run = place.enable()
+    run = place.enable_by_playbook()
     assert f"{TALLY} on {place.host.name} was missing: wrong codes were not counted" in " ".join(run.output.split())
     _is_put_right(place, run, on, person)
     for attempt in range(5):
@@ -255,6 +270,7 @@ def test_change_that_fails_gives_back_files_and_credentials(place: Place, on: Sn
     assert person.by_key(person.code()).ok
 
 
+@pytest.mark.backends(OATH)
 @pytest.mark.usefixtures("off")
 def test_sheet_that_could_not_be_written_is_written_by_the_next_run(place: Place, tmp_path: Path) -> None:
     sheet = tmp_path / f"ansible@{place.host.name}.html"
@@ -275,12 +291,6 @@ cat "$1.new" >"$1"
 rm "$1.new"
 if [ "$1" = /etc/pam.d/sshd ]; then chown 2:3 "$1"; chmod 0600 "$1"; fi
 """
-
-
-def _disable(host: Host, *arguments: str, **variables: t.Any) -> Run:
-    run = playbook("disable", host, *arguments, **variables)
-    assert run.ok, run.output
-    return run
 
 
 def _snapshot(host: Host) -> Snapshot:
@@ -306,7 +316,7 @@ def _same(host: Host, before: Snapshot, *paths: str) -> bool:
     return host.snapshot(paths) == {path: entry for path, entry in before.items() if f"{path}/".startswith(under)}
 
 
-def _is_put_right(place: Place, run: Run, on: Snapshot, person: Person) -> None:
+def _is_put_right(place: Place, run: Run | Answer, on: Snapshot, person: Person) -> None:
     assert run.changed
     assert _snapshot(place.host) == on
     assert place.host.snapshot([TALLY])[TALLY] == (0o700, 0, 0, "d")

@@ -77,7 +77,7 @@ def one(on: Host) -> Person:
 
 class TestProof:
     def test_is_asked_for_before_sshd_asks_for_codes(self, host: Host, person: People) -> None:
-        playbook("disable", host)
+        module(host, "twofactor", {"enabled": False})
         alice = person()
         wanted = settings(alice, require_proof=True)
         refused = playbook("enable", host, **wanted)
@@ -105,7 +105,7 @@ class TestProof:
         assert alice.by_key(alice.code(steps=1)).ok
 
     def test_may_be_a_login_to_another_service(self, host: Host, person: People) -> None:
-        playbook("disable", host)
+        module(host, "twofactor", {"enabled": False})
         alice = person()
         wanted = settings(alice, require_proof=True, services=["sudo"])
         host.run("gpasswd", "-a", alice.name, "sudo")
@@ -116,7 +116,7 @@ class TestProof:
         assert on.ok, on.output
 
     def test_may_be_vouched_for(self, host: Host, person: People) -> None:
-        playbook("disable", host)
+        module(host, "twofactor", {"enabled": False})
         alice = person()
         wanted = settings(alice, require_proof=True)
         wanted["twofactor_users"] = [{**alice.entry, "proven": True}]

@@ -17,9 +17,11 @@ import pytest
 from hosts import Host
 from login import ssh
 from login.backends import GOOGLE, OATH, credentials
-from login.people import PASSWORD, Person, Run, enable, new_person, playbook
+from login.modules import Answer, turn_on
+from login.people import PASSWORD, Person, new_person, playbook
+from login.policy import off
 
-pytestmark = pytest.mark.backends(OATH, GOOGLE)
+pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.backends(OATH, GOOGLE)]
 COMMAND = "/usr/local/sbin/twofactor-recover"
 SWITCH = "/etc/pam.d/twofactor"
 DEMO = "/etc/pam.d/demo"
@@ -40,16 +42,16 @@ class People:
     def host(self) -> Host:
         return self.alice.host
 
-    def enable(self) -> Run:
+    def enable(self) -> Answer:
         """Turn two-factor login on, if it is off."""
-        return enable(self.host, self.alice, self.bob, services=["demo"])
+        return turn_on(self.host, self.alice, self.bob, services=["demo"])
 
 
 @pytest.fixture(scope="module")
 def people(host: Host) -> Iterator[People]:
     host.write(DEMO, "@include common-auth\n@include common-account\n")
     yield People(new_person(host), new_person(host))
-    playbook("disable", host)
+    off(host)
     host.run("rm", DEMO)
 
 
@@ -234,7 +236,7 @@ def test_dot_in_a_name_is_a_dot(people: People) -> None:
     for person in (dotted, other):
         host.add_user(person.name, password=person.password, authorized_key=host.key.with_suffix(".pub"))
     try:
-        enable(host, people.alice, people.bob, dotted, other, scope="enrolled", services=["demo"])
+        turn_on(host, people.alice, people.bob, dotted, other, scope="enrolled", services=["demo"])
         assert recover(host, "--user", other.name).returncode == 0
         assert_gets_in_as_before(other)
         assert not dotted.by_key().ok

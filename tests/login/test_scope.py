@@ -20,9 +20,12 @@ import pytest
 
 from hosts import Host
 from login import ssh
-from login.people import PASSWORD, Person, Run, enable, new_person, playbook, settings
+from login.modules import Answer, module, options, turn_on
+from login.people import PASSWORD, Person, new_person
+from login.policy import off
 from login.sudo import sudo
 
+pytestmark = pytest.mark.usefixtures("package")
 OATH = "/etc/oath"
 SWITCH = "/etc/pam.d/twofactor"
 EXEMPT_ORIGINS = "/etc/security/twofactor-access.conf"
@@ -171,7 +174,7 @@ def everyone(host: Host, account: Account) -> Cast:
 def everyone_but(host: Host, cast: Cast, *exempt: str) -> None:
     """Turn two-factor login on with these exempt."""
     without = ("exempt", "in an exempt group", "in an exempt primary group")
-    enable(
+    turn_on(
         host,
         *(person for role, person in cast.items() if role not in without),
         services=["sudo"],
@@ -236,7 +239,7 @@ def addresses(host: Host, account: Account) -> Here:
     cast = {role: account() for role in roles}
     connection = ssh.login(host, "ansible", key=host.key, command="echo $SSH_CONNECTION").output
     here = Here(connection.split()[0], cast)
-    enable(host, *cast.values(), exempt_addresses=[here.address])
+    turn_on(host, *cast.values(), exempt_addresses=[here.address])
     return here
 
 
@@ -276,7 +279,7 @@ class TestExemptAddresses:
         assert person.by_password().ok
 
     def test_change_counts_for_who_leaves_and_who_enters(self, host: Host, addresses: Here, before: str) -> None:
-        enable(host, *addresses.cast.values(), exempt_addresses=["127.0.0.0/8", "2001:db8::/32"])
+        turn_on(host, *addresses.cast.values(), exempt_addresses=["127.0.0.0/8", "2001:db8::/32"])
         needs_code(addresses.cast["change"])
         assert experience(inside(addresses.cast["change"])) == before
 
@@ -292,11 +295,11 @@ def enrolled(host: Host, account: Account) -> Cast:
     return cast | outside
 
 
-def enrolled_but(host: Host, cast: Cast, **options: t.Any) -> Run:
+def enrolled_but(host: Host, cast: Cast, **values: t.Any) -> Answer:
     """Turn two-factor login on for these people alone."""
     exempt = ["ansible", cast["exempt with a credential"].name]
     people = [person for role, person in cast.items() if role not in ("outside", "joiner")]
-    return enable(host, *people, scope="enrolled", services=["sudo"], exempt_users=exempt, **options)
+    return turn_on(host, *people, scope="enrolled", services=["sudo"], exempt_users=exempt, **values)
 
 
 class TestEnrolled:
@@ -353,7 +356,7 @@ class TestEnrolled:
     def test_lost_credential_lets_nobody_off_at_the_next_run(self, host: Host, enrolled: Cast, damage: str) -> None:
         person = enrolled["forgotten"]
         with damaged(host, f"{OATH}/{person.name}", damage):
-            playbook("enable", host, **settings(scope="enrolled"))
+            module(host, "twofactor", options(scope="enrolled"))
             is_denied(person)
 
     def test_change_counts_for_who_leaves_and_who_enters(self, host: Host, enrolled: Cast, before: str) -> None:
@@ -368,9 +371,9 @@ class TestEnrolled:
 @pytest.fixture(scope="class")
 def nobody_enrolled(host: Host, account: Account) -> Person:
     """Scope enrolled, and nobody is."""
-    assert playbook("disable", host, twofactor_purge_credentials=True).ok
+    off(host)
     person = account(groups=["sudo"])
-    enable(host, scope="enrolled", services=["sudo"])
+    turn_on(host, scope="enrolled", services=["sudo"])
     return person
 
 
@@ -379,10 +382,10 @@ class TestNobodyEnrolled:
         assert b"pam_oath.so" in host.read(SWITCH)
         assert experience(nobody_enrolled) == before
         assert sudo(nobody_enrolled, PASSWORD).stdout == "root\n"
-        assert not enable(host, scope="enrolled", services=["sudo"]).changed
+        assert not turn_on(host, scope="enrolled", services=["sudo"]).changed
 
     def test_whoever_is_the_first_needs_the_code(self, host: Host, nobody_enrolled: Person) -> None:
-        enable(host, nobody_enrolled, scope="enrolled", services=["sudo"])
+        turn_on(host, nobody_enrolled, scope="enrolled", services=["sudo"])
         needs_code(nobody_enrolled)
 
 
@@ -397,10 +400,10 @@ done
 @pytest.fixture(scope="class")
 def many(host: Host, account: Account) -> Iterator[Cast]:
     """Scope enrolled, with a thousand more names."""
-    assert playbook("disable", host, twofactor_purge_credentials=True).ok
+    off(host)
     first, outside, last = sorted((account() for _number in range(3)), key=lambda person: person.name)
     host.run("sh", "-c", _MANY, "sh", first.name)
-    enable(host, first, last, scope="enrolled")
+    turn_on(host, first, last, scope="enrolled")
     yield {"first": first, "outside": outside, "last": last}
     host.run("sh", "-c", f"rm /etc/oath/{first.name}.*")
 
@@ -422,7 +425,7 @@ class TestManyEnrolled:
         assert experience(many["outside"]) == before
 
     def test_is_no_change_when_repeated(self, host: Host, many: Cast) -> None:
-        assert not enable(host, many["first"], many["last"], scope="enrolled").changed
+        assert not turn_on(host, many["first"], many["last"], scope="enrolled").changed
 
     def test_recovered_alone_logs_in_without_the_code(self, host: Host, many: Cast) -> None:
         host.run("twofactor-recover", "--user", many["first"].name)
@@ -443,7 +446,7 @@ def groups(host: Host, account: Account) -> Cast:
         "outside with a credential": account(),
     }
     host.run("usermod", "--gid", "coded", "--groups", "", people["by primary group"].name)
-    enable(
+    turn_on(
         host,
         *people.values(),
         scope="groups",

@@ -17,9 +17,11 @@ import pytest
 from hosts import Host
 from login import ssh
 from login.backends import credentials
-from login.people import PASSWORD, Person, Run, enable, new_person, playbook, settings
+from login.modules import Answer, module, turn_on
+from login.people import PASSWORD, Person, new_person
 from login.sudo import sudo
 
+pytestmark = pytest.mark.usefixtures("package")
 DROP_IN = "/etc/ssh/sshd_config.d/00-twofactor.conf"
 
 
@@ -57,7 +59,7 @@ def people(host: Host) -> People:
 def options(host: Host, people: People, request: pytest.FixtureRequest) -> dict[str, t.Any]:
     """The options of the class, now in force for everybody."""
     options: dict[str, t.Any] = request.cls.options
-    enable(host, *people.all, **options)
+    turn_on(host, *people.all, **options)
     return options
 
 
@@ -190,29 +192,29 @@ class TestChangeOfSettings:
     def test_secrets_stay(self, host: Host, person: Person, people: People) -> None:
         used, unused = person, next(people.unused)
         assert used.by_password(used.code()).ok
-        enable(host, used, unused, otp_digits=8, window=2, interval=60)
+        turn_on(host, used, unused, otp_digits=8, window=2, interval=60)
         for somebody in (used, unused):
             ssh.fresh_step(60)
             assert ssh.credential(host, somebody.name) == pyotp.TOTP(somebody.secret).byte_secret()
             assert somebody.by_password(somebody.code(digits=8, interval=60, steps=2)).ok
 
     def test_used_code_stays_used(self, host: Host, person: Person) -> None:
-        enable(host, person, window=1)
+        turn_on(host, person, window=1)
         at = ssh.fresh_step()
         assert person.by_password(person.code(at=at, steps=1)).ok
-        enable(host, person, window=3)
+        turn_on(host, person, window=3)
         assert not person.by_password(person.code(at=at, steps=1)).ok
-        enable(host, person, window=3, otp_digits=8)
+        turn_on(host, person, window=3, otp_digits=8)
         assert not person.by_key(person.code(at=at, steps=1, digits=8)).ok
-        enable(host, person, window=3)
+        turn_on(host, person, window=3)
         assert not person.by_password(person.code(at=at, steps=1)).ok
         assert person.by_password(person.code(at=at, steps=2)).ok
 
     def test_used_code_stays_used_when_it_is_cut_to_the_new_length(self, host: Host, person: Person) -> None:
-        enable(host, person, window=3, otp_digits=8)
+        turn_on(host, person, window=3, otp_digits=8)
         at = ssh.fresh_step()
         assert person.by_password(person.code(at=at, steps=1, digits=8)).ok
-        enable(host, person, window=3, otp_digits=6)
+        turn_on(host, person, window=3, otp_digits=6)
         assert not person.by_password(person.code(at=at, steps=1)).ok
         assert person.by_password(person.code(at=at, steps=2)).ok
 
@@ -222,7 +224,7 @@ class Made(t.NamedTuple):
 
     one: Person
     other: Person
-    run: Run
+    run: Answer
 
 
 @pytest.fixture(scope="class")
@@ -249,10 +251,10 @@ class TestSecretThatIsNotGiven:
         assert base64.b32encode(secret).decode() not in made.run.output
 
     def test_is_told_of_once(self, host: Host, made: Made) -> None:
-        assert _to_enrol(made.run) == {made.one.name, made.other.name}
+        assert made.run["to_enrol"] == [made.one.name, made.other.name]
         again = _enrol(host, made.one.name, made.other.name, window=2)
         assert again.changed
-        assert _to_enrol(again) == set()
+        assert again["to_enrol"] == []
 
     def test_logs_in(self, host: Host, made: Made) -> None:
         ssh.fresh_step()
@@ -268,10 +270,10 @@ class TestSecretThatIsNotGiven:
         before = host.read(path)
         assert not _enrol(host, made.one.name, made.other.name, window=3).changed
         assert host.read(path) == before
-        assert playbook("disable", host).ok
+        assert module(host, "twofactor", {"enabled": False}).ok
         assert made.other.by_key(batch=True).ok
         assert host.read(path) == before
-        assert _to_enrol(_enrol(host, made.one.name, made.other.name, window=3)) == set()
+        assert _enrol(host, made.one.name, made.other.name, window=3)["to_enrol"] == []
         assert host.read(path) == before
         assert not made.other.by_password(code).ok
 
@@ -282,7 +284,7 @@ class TestSecretThatIsGiven:
     def test_replaces_the_old_one(self, host: Host, person: Person) -> None:
         assert person.by_password(person.code()).ok
         anew = Person(person.name, host, person.key)
-        enable(host, anew)
+        turn_on(host, anew)
         ssh.fresh_step()
         assert not person.by_password(person.code(steps=1)).ok
         assert anew.by_password(anew.code()).ok
@@ -292,13 +294,13 @@ class TestSecretThatIsGiven:
         assert person.by_password(person.code()).ok
         before = host.read(person.credential)
         spaced = "-".join(re.findall("....", person.secret.lower()))
-        enable(host, users=[{"name": person.name, "secret": spaced}])
+        turn_on(host, users=[{"name": person.name, "secret": spaced}])
         assert host.read(person.credential) == before
 
     def test_stays_when_it_is_given_no_more(self, host: Host, person: Person) -> None:
         assert person.by_password(person.code()).ok
         before = host.read(person.credential)
-        enable(host, users=[{"name": person.name}])
+        turn_on(host, users=[{"name": person.name}])
         assert host.read(person.credential) == before
 
 
@@ -309,7 +311,7 @@ class TestUserWhoIsAddedLater:
         assert person.by_password(person.code()).ok
         before = credentials(host)
         later = new_person(host)
-        enable(host, person, later)
+        turn_on(host, person, later)
         after = credentials(host)
         assert after.pop(later.credential)[:3] == (0o600, 0, 0)
         assert after == before
@@ -319,7 +321,7 @@ class TestUserWhoIsAddedLater:
     def test_may_be_listed_alone(self, host: Host, person: Person) -> None:
         before = credentials(host)
         later = new_person(host)
-        enable(host, later)
+        turn_on(host, later)
         after = credentials(host)
         del after[later.credential]
         assert after == before
@@ -357,14 +359,14 @@ class TestSudoFirstAndSshLater:
         assert not host.exists(DROP_IN)
 
     def test_ssh_is_turned_on_later_and_off_again_while_sudo_stays_protected(self, host: Host, person: Person) -> None:
-        enable(host, person, window=3, ssh=True, services=["sudo"])
+        turn_on(host, person, window=3, ssh=True, services=["sudo"])
         at = ssh.fresh_step()
         assert not person.by_key(batch=True).ok
         assert person.by_key(person.code(at=at)).ok
         assert sudo(person, PASSWORD, person.code(at=at)).returncode != 0, "the code was used for ssh"
         assert sudo(person, PASSWORD, person.code(at=at, steps=1)).returncode == 0
 
-        enable(host, person, window=3, ssh=False, services=["sudo"])
+        turn_on(host, person, window=3, ssh=False, services=["sudo"])
         assert person.by_key(batch=True).ok
         assert person.by_password(methods="password").ok
         assert not host.exists(DROP_IN)
@@ -373,24 +375,14 @@ class TestSudoFirstAndSshLater:
         assert sudo(person, PASSWORD, person.code(at=at, steps=2)).returncode == 0
 
     def test_sudo_is_left_out_again_while_ssh_stays_protected(self, host: Host, person: Person) -> None:
-        enable(host, person, ssh=True, services=["sudo"])
-        enable(host, person, ssh=True, services=[])
+        turn_on(host, person, ssh=True, services=["sudo"])
+        turn_on(host, person, ssh=True, services=[])
         ssh.fresh_step()
         assert sudo(person, PASSWORD).stdout == "root\n"
         assert not person.by_key(batch=True).ok
         assert person.by_key(person.code()).ok
 
 
-def _enrol(host: Host, *names: str, **options: t.Any) -> Run:
-    """Turn two-factor login on for these people with no secret given, and print what the modules return."""
-    users = [{"name": name} for name in names]
-    run = playbook("enable", host, "-v", **settings(users=users, **options))
-    assert run.ok, run.output
-    return run
-
-
-def _to_enrol(run: Run) -> set[str]:
-    """Whom the modules of a run that was printed with -v name in `to_enrol`."""
-    lists = re.findall(r"^    to_enrol:(?: \[\]$|((?:\n    - \S+)+))", run.output, re.MULTILINE)
-    assert lists, run.output
-    return set(re.findall(r"- (\S+)", " ".join(lists)))
+def _enrol(host: Host, *names: str, **options: t.Any) -> Answer:
+    """Turn two-factor login on for these people with no secret given."""
+    return turn_on(host, users=[{"name": name} for name in names], **options)

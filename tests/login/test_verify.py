@@ -19,9 +19,10 @@ import pytest
 from hosts import Host
 from login import ssh
 from login.backends import GOOGLE, OATH, backend_of
-from login.people import Person, enable, inventory_path, new_person, playbook
+from login.modules import turn_on
+from login.people import Person, inventory_path, new_person, playbook
 
-pytestmark = pytest.mark.backends(OATH, GOOGLE)
+pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.backends(OATH, GOOGLE)]
 
 
 class Result(t.NamedTuple):
@@ -81,7 +82,7 @@ def told(*, proven: bool) -> dict[str, t.Any]:
 @pytest.fixture(scope="module")
 def people(host: Host) -> Iterator[Person]:
     made = [new_person(host) for _number in range(10)]
-    enable(host, *made)
+    turn_on(host, *made)
     return iter(made)
 
 
@@ -124,14 +125,14 @@ def test_wrong_code_is_not_valid(person: Person) -> None:
 @pytest.mark.backends(OATH)
 def test_length_and_window_are_those_in_force(host: Host, people: Iterator[Person]) -> None:
     first, second = next(people), next(people)
-    enable(host, otp_digits=8, window=0)
+    turn_on(host, otp_digits=8, window=0)
     assert not valid(first, first.code())
     ssh.fresh_step(at_least=15)
     assert not valid(first, first.code(digits=8, steps=-1))
     assert valid(first, first.code(digits=8))
     ssh.fresh_step()
     assert second.by_key(second.code(digits=8)).ok
-    enable(host)
+    turn_on(host)
 
 
 def test_user_without_a_credential_is_refused_by_name(host: Host, people: Iterator[Person]) -> None:
@@ -145,7 +146,7 @@ def test_user_without_a_credential_is_refused_by_name(host: Host, people: Iterat
 @pytest.mark.backends(GOOGLE)
 def test_window_is_that_in_force_and_a_recovery_code_is_right_once(host: Host, people: Iterator[Person]) -> None:
     person = next(people)
-    enable(host, users=[{**person.entry, "recovery_codes": "first"}], window=0)
+    turn_on(host, users=[{**person.entry, "recovery_codes": "first"}], window=0)
     ssh.fresh_step(at_least=15)
     assert not valid(person, person.code(steps=-1))
     assert valid(person, person.code())
@@ -154,7 +155,7 @@ def test_window_is_that_in_force_and_a_recovery_code_is_right_once(host: Host, p
     assert valid(person, code)
     assert not valid(person, code)
     assert not person.by_key(code).ok
-    enable(host)
+    turn_on(host)
 
 
 @pytest.mark.backends(OATH)
@@ -202,7 +203,7 @@ def test_info_tells_who_is_enrolled_proven_and_would_be_locked_out(host: Host, p
     ssh.fresh_step()
     assert module(host, "twofactor_info", **options).values["users"][person.name]["proven"] is False
     assert person.by_key(person.code()).ok
-    enable(host, newcomer)
+    turn_on(host, newcomer)
     info = module(host, "twofactor_info", **options).values
     assert info["users"][person.name]["proven"] is True
     assert info["users"][newcomer.name] == told(proven=False)
