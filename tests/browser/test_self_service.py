@@ -12,7 +12,6 @@ import json
 import re
 import subprocess
 import time
-import typing as t
 from collections.abc import Callable, Iterator
 from urllib.parse import parse_qs, urlsplit
 
@@ -133,7 +132,8 @@ print(time.monotonic() - began)
 
 @pytest.fixture(scope="module", params=BY_OATH)
 def console(cockpits: dict[str, Host], browser: Browser, request: pytest.FixtureRequest) -> Iterator[Console]:
-    release, backend = t.cast("tuple[str, Backend]", request.param)
+    place: tuple[str, Backend] = request.param
+    release, backend = place
     host = cockpits[release]
     use(host, backend)
     host.run("apt-get", "install", "--yes", backend.package)
