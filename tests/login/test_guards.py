@@ -180,7 +180,7 @@ GUARDS = (
     Guard(
         "the directory of the tally",
         once_on(test_login.test_five_wrong_codes_close_the_code_step_for_password_and_key),
-        (Patch("_state", '    "/run/fleet-auth": 0o755,\n    _pam.TALLY_DIRECTORY: 0o700,\n'),),
+        (Patch("_state", "    _pam.RUN_DIRECTORY: 0o755,\n    _pam.TALLY_DIRECTORY: 0o700,\n"),),
     ),
     Guard(
         "the length of a code",
