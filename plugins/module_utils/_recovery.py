@@ -33,7 +33,7 @@ STAGING_DIRECTORIES = (
     "/usr/share/cockpit",
     _service_files.PAGE_DIRECTORY,
     "/run",
-    "/run/fleet-auth",
+    _pam.RUN_DIRECTORY,
     "/etc/systemd/system",
     "/var/lib/fleet-auth",
 )

@@ -111,7 +111,7 @@ def both(new: str, old: str) -> str:
 def expected(settings: Settings, sshd: Effective | None = None) -> dict[str, tuple[str, ...]]:
     """What `sshd -T -C` has to print for an account in scope; with `sshd`, which it prints for any, also for others."""
     return {
-        **({_PROMPTS[0]: ("yes",)} if sshd and _PROMPTS[0] in sshd else {}),
+        **({_PROMPTS[0]: ("yes",)} if sshd and _has_switch_for_prompts(sshd) else {}),
         "usepam": ("yes",),
         "kbdinteractiveauthentication": ("yes",),
         "passwordauthentication": ("no",),
@@ -167,7 +167,7 @@ def read_order(files: t.Mapping[str, str]) -> ReadOrder | None:
 
 def shows_no_prompts(files: t.Mapping[str, str], sshd: Effective) -> bool:
     """Whether sshd shows nobody a prompt of PAM's but for our drop-in. `sshd` is what is in force."""
-    return _PROMPTS[0] in sshd and any(map(_hides_prompts, itertools.chain(*(read_order(files) or ()))))
+    return _has_switch_for_prompts(sshd) and any(map(_hides_prompts, itertools.chain(*(read_order(files) or ()))))
 
 
 def conflicts(files: t.Mapping[str, str], sshd: Effective) -> t.Iterator[str]:
@@ -190,7 +190,7 @@ def conflicts(files: t.Mapping[str, str], sshd: Effective) -> t.Iterator[str]:
             continue
         elif keyword in _OURS and line.match:
             yield f"{line} (under '{line.match}') is read before {DROP_IN}, and wins; let that file sort after it."
-        elif _PROMPTS[0] in sshd and _hides_prompts(line):
+        elif _has_switch_for_prompts(sshd) and _hides_prompts(line):
             yield f"{line} is read before {DROP_IN}, and keeps the prompt for the code out of sshd; remove it."
         elif _includes_elsewhere(line):
             yield (
@@ -319,6 +319,11 @@ def _criteria(arguments: t.Sequence[str]) -> t.Iterator[tuple[str, str]]:
     for word in words:
         if word.lower() not in _ALONE:
             yield word.lower(), next(words, "")
+
+
+def _has_switch_for_prompts(sshd: Effective) -> bool:
+    """Whether this is an sshd before OpenSSH 8.7, which alone prints that setting."""
+    return _PROMPTS[0] in sshd
 
 
 def _hides_prompts(line: Line) -> bool:

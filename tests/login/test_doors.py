@@ -22,7 +22,7 @@ from hosts import Host
 from hosts.host import Entry
 from login import ssh
 from login.doors import DOORS, Door, counted
-from login.modules import module, options
+from login.modules import module, options, turn_on
 from login.people import PASSWORD, Person, new_person
 from login.policy import WATCHED, off
 from unit.builders import options as defaults
@@ -104,17 +104,12 @@ def place(host: Host, layout: str) -> Iterator[Place]:
     """All doors are tried at once, since each takes its time over what is wrong."""
     person, other, *others = people = [new_person(host, groups=["sudo"]) for _number in range(2 + len(DOORS))]
     before = host.snapshot(WATCHED)
-    turn_on(host, people)
+    turn_on(host, *people, **POLICY)
     with ThreadPoolExecutor() as pool:
         stories = {name: pool.submit(tried, DOORS[name], one) for name, one in zip(DOORS, others, strict=True)}
         yield Place(host, layout, before, stories, person, other)
     for person in people:
         host.run("userdel", "--force", "--remove", person.name)
-
-
-def turn_on(host: Host, people: list[Person]) -> None:
-    done = module(host, "twofactor", options(*people, **POLICY))
-    assert done.ok, done.output
 
 
 def tried(door: Door, person: Person) -> Story:
@@ -168,7 +163,7 @@ def test_lost_helper_asks_strangers_too_and_lets_nobody_in_until_the_next_run(pl
     assert not person.by_password(person.code(steps=1000), password="wrong").ok
     assert counted(person) == 1
     assert not person.by_password(right, password="wrong").ok
-    turn_on(host, [])
+    turn_on(host, **POLICY)
     assert host.exists(HELPER)
     before = counted(person)
     assert not person.by_password(person.code(steps=1000), password="wrong").ok

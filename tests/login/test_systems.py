@@ -15,7 +15,6 @@ import pytest
 from hosts import Host
 from hosts.host import Entry
 from login import ssh, test_login
-from login.backends import GOOGLE
 from login.modules import module, options
 from login.people import Person, enable, new_person, playbook, settings
 from login.policy import WATCHED, assert_off, assert_on, somebody
@@ -30,8 +29,6 @@ CHECKS: tuple[Callable[[Person], None], ...] = (
     test_login.test_used_code_is_denied,
     test_login.test_five_wrong_codes_close_the_code_step_for_password_and_key,
 )
-
-
 LIMIT = "/etc/systemd/system/ssh.service.d/limit.conf"
 
 
@@ -107,9 +104,9 @@ class Place(t.NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def place(host: Host) -> Place:
-    # What the package itself changes in /etc is no change of ours.
-    host.run("apt-get", "--quiet", "--yes", "install", GOOGLE.package)
+def place(host: Host, package: None) -> Place:
+    """What the package itself changes in /etc is no change of ours, so it is installed first."""
+    del package
     exempt, *people = [new_person(host) for _number in range(len(CHECKS) + 2)]
     again = functools.partial(enable, host, *people, exempt_users=["ansible", exempt.name])
     offered = exempt.by_password(methods="none").reason
