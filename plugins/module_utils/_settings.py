@@ -221,23 +221,21 @@ def _unique(values: t.Iterable[str] | None) -> tuple[str, ...]:
 
 
 def _users(entries: t.Sequence[t.Mapping[str, t.Any]], problems: list[str]) -> tuple[User, ...]:
-    users: list[User] = []
+    users: dict[str, User] = {}
     for entry in entries:
         name = entry["name"]
-        if any(user.name == name for user in users):
+        if name in users:
             problems.append(f"users names {name} twice; keep one entry.")
-        users.append(
-            User(
-                name=name,
-                present=_is_present(entry),
-                secret=_secret(entry, name, problems),
-                renew=entry.get("renew"),
-                proven=bool(entry.get("proven")),
-                devices=_devices(entry.get("devices") or [], name, problems),
-                recovery_codes=entry.get("recovery_codes"),
-            )
+        users[name] = User(
+            name=name,
+            present=_is_present(entry),
+            secret=_secret(entry, name, problems),
+            renew=entry.get("renew"),
+            proven=bool(entry.get("proven")),
+            devices=_devices(entry.get("devices") or [], name, problems),
+            recovery_codes=entry.get("recovery_codes"),
         )
-    return tuple(users)
+    return tuple(users.values())
 
 
 def _devices(entries: t.Sequence[t.Mapping[str, t.Any]], user: str, problems: list[str]) -> tuple[Device, ...]:
