@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
 import json
 import math
 import os
@@ -18,6 +19,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+import typing as t
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -74,8 +76,7 @@ def main() -> None:
         figures = {
             **compared(web[:COMPARED], chosen.repeat),
             **growth(web, sizes),
-            **login_cost(web[0], chosen.logins),
-            **many_users(web[0], users),
+            **many_users(web[0], users, chosen.logins),
             **guessing(web[-1]),
         }
     finally:
@@ -144,37 +145,18 @@ def growth(web: list[Host], sizes: list[int]) -> Figures:
     return {"first_enable_seconds_by_hosts": first, "rerun_seconds_by_hosts": again}
 
 
-def login_cost(host: Host, number: int) -> Figures:
-    """What the code step adds to a login: PAM with it and without it, for accounts whose password is the same."""
-    secret = pyotp.random_base32()
-    names = [f"login{n:03}" for n in range(number)]
-    add_accounts(host, names)
-    host.write("/run/logins.py", _LOGINS)
-    variables = {**SETTINGS, "twofactor_users": [{"name": name, "secret": secret} for name in names]}
-
-    def median(*answers: str) -> float:
-        words = ("python3", "/run/logins.py", ",".join(answers), ",".join(names))
-        return float(host.run(*words, timeout=600).stdout) * 1000
-
-    playbook("disable", {}, "--limit", host.name)
-    without = median(PASSWORD)
-    enable({**variables, "twofactor_window": 10}, "--limit", host.name)
-    alone = host.run("pamtester", "sshd", names[0], "authenticate", input=f"{PASSWORD}\n", check=False)
-    if alone.returncode == 0:
-        raise SystemExit(f"{names[0]} gets in without a code, so there is no code step to measure.")
-    with_code = median(PASSWORD, ssh.code(secret))
-    say(f"a login by PAM: {without:.1f} ms without a code, {with_code:.1f} ms with one")
-    return {"login_ms": round(without, 2), "login_code_step_ms": round(with_code - without, 2)}
-
-
-def many_users(host: Host, sizes: list[int]) -> Figures:
-    """A run that makes a secret for each of many accounts, and one that finds them all there."""
+def many_users(host: Host, sizes: list[int], logins: int) -> Figures:
+    """A run that makes a secret for each account of a host, and one that finds them all there; and a login there."""
     names = [f"user{n:05}" for n in range(sizes[-1])]
-    add_accounts(host, names)
+    people = [f"login{n:03}" for n in range(logins)]
+    add_accounts(host, people, 100_000)
     floor = timed(run, "ansible", host.name, "-m", "ping")
     figures: Figures = {}
-    for size in sizes:
+    steps = {}
+    for known, size in itertools.pairwise([0, *sizes]):
+        add_accounts(host, names[known:size], 200_000 + known)
         playbook("disable", {"twofactor_purge_credentials": True}, "--limit", host.name)
+        without_code = login_cost(host, people, PASSWORD)
         variables = {
             "twofactor_exempt_users": ["ansible"],
             "twofactor_users": [{"name": name} for name in names[:size]],
@@ -189,7 +171,29 @@ def many_users(host: Host, sizes: list[int]) -> Figures:
                 sheets = timed(playbook, "enrol", enrolment, "--limit", host.name) - floor
             say(f"{size} sheets {sheets:.2f} s")
             figures["sheets_1000_seconds"] = round(sheets, 2)
-    return figures
+        with_code = login_cost(host, people, PASSWORD, enrolled(host, people, variables))
+        say(f"a login by PAM: {without_code:.2f} ms without a code, {with_code:.2f} ms with one")
+        steps[str(size)] = round(with_code - without_code, 2)
+    return {**figures, "login_code_step_ms": steps[str(sizes[0])], "login_code_step_ms_by_users": steps}
+
+
+def enrolled(host: Host, people: list[str], variables: dict[str, t.Any]) -> str:
+    """Enrol people beside those whom a run has enrolled. A code that is right for each of them."""
+    secret = pyotp.random_base32()
+    given = [{"name": name, "secret": secret} for name in people]
+    changes = {"twofactor_users": [*variables["twofactor_users"], *given], "twofactor_window": 10}
+    enable({**variables, **changes}, "--limit", host.name)
+    alone = host.run("pamtester", "sshd", people[0], "authenticate", input=f"{PASSWORD}\n", check=False)
+    if alone.returncode == 0:
+        raise SystemExit(f"{people[0]} gets in without a code, so there is no code step to measure.")
+    return ssh.code(secret)
+
+
+def login_cost(host: Host, people: list[str], *answers: str) -> float:
+    """How many milliseconds a login by PAM takes, by the median of these people."""
+    host.write("/run/logins.py", _LOGINS)
+    words = ("python3", "/run/logins.py", ",".join(answers), ",".join(people))
+    return float(host.run(*words, timeout=600).stdout) * 1000
 
 
 def guessing(host: Host) -> Figures:
@@ -223,15 +227,14 @@ def guessing(host: Host) -> Figures:
     return {"guesses_per_hour": an_hour, "hours_to_even_chance": round(hours)}
 
 
-def add_accounts(host: Host, names: list[str]) -> None:
-    """Make accounts with alice's password. It need not be hashed again for each of them, as newusers would."""
+def add_accounts(host: Host, names: list[str], first: int) -> None:
+    """Make accounts with alice's password, with ids from `first` on. It is not hashed anew for each, as by newusers."""
     hashed = host.run("sh", "-c", "getent shadow alice | cut -d: -f2").stdout.strip()
     for path, line in (
         ("passwd", "{0}:x:{1}:100::/nonexistent:/bin/sh"),
         ("shadow", f"{{0}}:{hashed}:19000:0:99999:7:::"),
     ):
-        ids = range(100_000, 100_000 + len(names)) if names[0] < "m" else range(200_000, 200_000 + len(names))
-        lines = "".join(line.format(name, number) + "\n" for name, number in zip(names, ids, strict=True))
+        lines = "".join(line.format(name, number) + "\n" for number, name in enumerate(names, first))
         host.run("sh", "-c", f"cat >>/etc/{path}", input=lines)
 
 
