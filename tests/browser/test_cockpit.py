@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Error, Page
+from playwright.sync_api import Browser, Error, Page, TimeoutError
 
 import hosts
 from hosts import Host
@@ -49,6 +49,7 @@ class Console:
     def visit(self) -> Iterator[LoginPage]:
         """The login page, in a browser that has never been there."""
         context = self.browser.new_context(ignore_https_errors=True, viewport={"width": 1000, "height": 640})
+        context.set_default_timeout(60_000)
         try:
             page = context.new_page()
             self._open(page)
@@ -99,12 +100,17 @@ class LoginPage:
     def outcome(self) -> str:
         """What comes then."""
         # The form that was filled in may still be there, but its button is off until there is an answer.
-        self.page.wait_for_function(
-            "([code, message, shell]) => document.querySelector(shell) "
-            "|| !document.querySelector('#login-button')?.disabled && [code, message].some("
-            "  selector => document.querySelector(selector)?.checkVisibility())",
-            arg=[CODE, MESSAGE, SHELL],
-        )
+        try:
+            # Looked at so many times a second, for a page that is behind another one need not be drawn.
+            self.page.wait_for_function(
+                "([code, message, shell]) => document.querySelector(shell) "
+                "|| !document.querySelector('#login-button')?.disabled && [code, message].some("
+                "  selector => document.querySelector(selector)?.checkVisibility())",
+                arg=[CODE, MESSAGE, SHELL],
+                polling=200,
+            )
+        except TimeoutError as error:
+            raise AssertionError(f"{self.page.url} shows: {self.page.inner_text('body')}") from error
         if self.page.locator(SHELL).count():
             return SHELL
         message = self.page.locator(MESSAGE)
