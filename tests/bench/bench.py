@@ -158,7 +158,8 @@ def many_users(host: Host, sizes: list[int], logins: int) -> Figures:
         playbook("disable", {"twofactor_purge_credentials": True}, "--limit", host.name)
         without_code = login_cost(host, people, PASSWORD)
         variables = {
-            "twofactor_exempt_users": ["ansible"],
+            **SETTINGS,
+            "twofactor_exempt_users": ["ansible", *PEOPLE, *people],
             "twofactor_users": [{"name": name} for name in names[:size]],
         }
         made = timed(enable, variables, "--limit", host.name) - floor
@@ -181,8 +182,16 @@ def enrolled(host: Host, people: list[str], variables: dict[str, t.Any]) -> str:
     """Enrol people beside those whom a run has enrolled. A code that is right for each of them."""
     secret = pyotp.random_base32()
     given = [{"name": name, "secret": secret} for name in people]
-    changes = {"twofactor_users": [*variables["twofactor_users"], *given], "twofactor_window": 10}
-    enable({**variables, **changes}, "--limit", host.name)
+    enable(
+        {
+            **variables,
+            "twofactor_exempt_users": ["ansible", *PEOPLE],
+            "twofactor_users": [*variables["twofactor_users"], *given],
+            "twofactor_window": 10,
+        },
+        "--limit",
+        host.name,
+    )
     alone = host.run("pamtester", "sshd", people[0], "authenticate", input=f"{PASSWORD}\n", check=False)
     if alone.returncode == 0:
         raise SystemExit(f"{people[0]} gets in without a code, so there is no code step to measure.")
