@@ -47,6 +47,8 @@ _MODULE_DIRECTORIES = (
 )
 # A login holds its lock for milliseconds.
 _STALE_SECONDS = 60.0
+# Fedora has the packages under the names that they have in EPEL.
+_FAMILIES = {"fedora": "rhel"}
 _NO_LOGIN = ("nologin", "false", "sync", "shutdown", "halt")
 # Addresses for documentation (RFC 5737, RFC 3849): nobody connects from them, so they stand for anybody.
 _STRANGERS = ("192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1")
@@ -372,7 +374,7 @@ def _os_release(backend: str) -> tuple[tuple[str, str], str]:
     file = read_file("/etc/os-release")
     lines = (line.partition("=") for line in (file.content if file else "").splitlines())
     told = {name: value.strip("\"'") for name, _equals, value in lines}
-    words = [told.get("ID", ""), *told.get("ID_LIKE", "").split()]
+    words = [_FAMILIES.get(word, word) for word in (told.get("ID", ""), *told.get("ID_LIKE", "").split())]
     family = next((family for family in _backends.BACKENDS[backend].PACKAGES if family in words), "debian")
     return (told.get("ID", ""), told.get("VERSION_ID", "")), family
 

@@ -33,6 +33,8 @@ def files(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         ('ID="rhel"\nID_LIKE="fedora"\nVERSION_ID="9.6"\n', ("rhel", "9.6"), "rhel"),
         ('ID="rocky"\nID_LIKE="rhel centos fedora"\nVERSION_ID="10.0"\n', ("rocky", "10.0"), "rhel"),
         ('ID="almalinux"\nID_LIKE="rhel centos fedora"\nVERSION_ID="9.6"\n', ("almalinux", "9.6"), "rhel"),
+        ("ID=fedora\nVERSION_ID=43\n", ("fedora", "43"), "rhel"),
+        ('ID="amzn"\nID_LIKE="fedora"\nVERSION_ID="2023"\n', ("amzn", "2023"), "rhel"),
         ('ID="centos"\nID_LIKE="rhel fedora"\nVERSION_ID="10"\n', ("centos", "10"), "rhel"),
     ],
 )
