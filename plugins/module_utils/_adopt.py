@@ -16,7 +16,14 @@ import secrets
 import stat
 import typing as t
 
-from ansible_collections.fleet.auth.plugins.module_utils import _apply, _backends, _handmade, _host
+from ansible_collections.fleet.auth.plugins.module_utils import (
+    _apply,
+    _backends,
+    _changes,
+    _credential_files,
+    _handmade,
+    _host,
+)
 from ansible_collections.fleet.auth.plugins.module_utils._converge import actions_of
 from ansible_collections.fleet.auth.plugins.module_utils._survey import settings_of
 
@@ -46,7 +53,7 @@ def adopt(module: AnsibleModule) -> None:
     try:
         with _apply.exclusive():
             _adopt(module, settings)
-    except (_apply.ApplyError, OSError) as error:
+    except (_changes.ApplyError, OSError) as error:
         module.fail_json(msg=f"Not everybody was taken over on {os.uname().nodename}; run again: {error}")
 
 
@@ -64,7 +71,7 @@ def _adopt(module: AnsibleModule, settings: Settings) -> None:
     if not module.check_mode:
         _apply.clean_up(actions)
         for name, path in paths.items():
-            _apply.add_credential(path, found.credentials[name])
+            _credential_files.add(path, found.credentials[name])
     module.exit_json(
         changed=bool(paths),
         adopted=list(paths),

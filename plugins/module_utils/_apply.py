@@ -21,7 +21,8 @@ import signal
 import time
 import typing as t
 
-from ansible_collections.fleet.auth.plugins.module_utils import _changes, _files, _journal
+from ansible_collections.fleet.auth.plugins.module_utils import _changes, _credential_files, _files, _journal
+from ansible_collections.fleet.auth.plugins.module_utils._changes import ApplyError
 
 LOCK_SECONDS = 10.0
 
@@ -29,13 +30,6 @@ _SSHD = "/usr/sbin/sshd"
 _PID_FILE = "/run/sshd.pid"
 _RELOAD_SECONDS = 5.0
 _UNITS = ("ssh", "sshd")
-_CREDENTIAL_LOCK_SECONDS = 5.0
-_STALE_SECONDS = 60.0
-_OUR_LOCK = f"{_journal.LOCK_TEXT}\n".encode()
-
-
-class ApplyError(RuntimeError):
-    """A change failed. The text says what, and in which state the host is."""
 
 
 class Actions(t.NamedTuple):
@@ -82,7 +76,7 @@ def _survived() -> t.Iterator[None]:
             os.setsid()
             os.close(writer)
             if not os.read(reader, 1):
-                _free_credentials()
+                _credential_files.free()
         finally:
             os._exit(0)
     os.close(reader)
@@ -171,6 +165,17 @@ def clean_up(actions: Actions) -> None:
         _sweep()
 
 
+def start_timer(timer: str, files: t.Mapping[str, tuple[str, int]], actions: Actions) -> None:
+    """Install the files, by path with text and mode, and start the timer that is one of them, now and at each boot."""
+    for path, (text, mode) in files.items():
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        _files.replace(path, text.encode("ascii"), mode)
+    for words in (["daemon-reload"], ["enable", "--quiet", "--now", timer]):
+        code, _out, error = actions.run(["systemctl", *words])
+        if code != 0:
+            raise ApplyError(f"systemd does not start {timer}: {error.strip()}.")
+
+
 def _describe(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"{error.strerror or error}: {error.filename or 'the disk'}."
@@ -197,7 +202,7 @@ def _stage(changes: t.Sequence[_changes.Change], undos: list[_journal.Undo]) -> 
         if isinstance(change, _changes.MakeDirectory):
             if not os.path.isdir(change.path):
                 undos.append(("unmake", change.path))
-            _make_directory(change)
+            _files.make_directory(change.path, change.mode)
             continue
         if not os.path.isdir(os.path.dirname(change.path)):
             undos.append(("unmake", os.path.dirname(change.path)))
@@ -217,7 +222,7 @@ def _stage(changes: t.Sequence[_changes.Change], undos: list[_journal.Undo]) -> 
                 _files.write(new, content, change.mode, change.uid, change.gid)
                 steps.append(_rename_step(new, change.path))
             else:
-                _write_credential(new, change.text(_read_credential(change.before), secrets.token_bytes))
+                _credential_files.write(new, change.text(_credential_files.read(change.before), secrets.token_bytes))
                 steps.append(_move_step(change, new))
             if change.path in latest or os.path.exists(change.path):
                 os.link(latest.get(change.path, change.path), old)
@@ -226,7 +231,7 @@ def _stage(changes: t.Sequence[_changes.Change], undos: list[_journal.Undo]) -> 
                 undos.append(("uncreate", new, change.path))
             latest[change.path] = new
         elif change.new:
-            _write_credential(new, change.text(None, secrets.token_bytes))
+            _credential_files.write(new, change.text(None, secrets.token_bytes))
             steps.append(_rename_step(new, change.path))
             undos.append(("unenrol", new, change.path))
         else:
@@ -279,27 +284,13 @@ def _clean_up(actions: Actions) -> None:
 
 def _sweep() -> None:
     """Remove what was laid ready for a change, or kept from it, and the locks of runs that were killed."""
-    _free_credentials()
+    _credential_files.free()
     for directory in _journal.STAGING_DIRECTORIES:
         for path in glob.glob(f"{directory}/{_journal.STAGED}"):
             if os.path.isdir(path):
                 shutil.rmtree(path)
             else:
                 _files.unlink(path)
-
-
-def _free_credentials() -> None:
-    """Remove the locks of runs that were killed."""
-    for path in [path for pattern in _journal.CREDENTIAL_LOCKS for path in glob.glob(pattern)]:
-        with contextlib.suppress(FileNotFoundError):
-            if _is_ours(path):
-                os.unlink(path)
-
-
-def _is_ours(lock: str) -> bool:
-    """Whether a run has taken this lock, and not a login."""
-    with open(lock, "rb") as file:
-        return file.read(len(_OUR_LOCK) + 1) == _OUR_LOCK
 
 
 def _stop_timer(actions: Actions) -> None:
@@ -330,19 +321,13 @@ def _rename_step(source: str, target: str) -> _Step:
     return step
 
 
-def _make_directory(change: _changes.MakeDirectory) -> None:
-    os.makedirs(change.path, mode=0o755, exist_ok=True)
-    os.chown(change.path, 0, 0)
-    os.chmod(change.path, change.mode)
-
-
 # Credentials
 
 
 def _update_step(change: _changes.Enrol, new: str, old: str) -> _Step:
     def step(_actions: Actions) -> None:
-        with _credential_lock(change.lock):
-            _lay_ready(new, change.path, lambda text: change.text(text, secrets.token_bytes))
+        with _credential_files.locked(change.lock):
+            _credential_files.lay_ready(new, change.path, lambda text: change.text(text, secrets.token_bytes))
             os.link(new, f"{new}.kept")
             os.link(change.path, old)
             os.rename(new, change.path)
@@ -355,97 +340,14 @@ def _move_step(change: _changes.Enrol, new: str) -> _Step:
     """What was laid ready is made anew, for people may have used codes since."""
 
     def step(_actions: Actions) -> None:
-        with _credential_lock(change.lock):
-            _lay_ready(new, change.before, lambda text: change.text(text, secrets.token_bytes))
+        with _credential_files.locked(change.lock):
+            _credential_files.lay_ready(new, change.before, lambda text: change.text(text, secrets.token_bytes))
             _files.unlink(f"{new}.kept")
             os.link(new, f"{new}.kept")
             os.rename(new, change.path)
         _files.sync_directory(change.path)
 
     return step
-
-
-def rewrite_credential(path: str, lock: str, rewrite: t.Callable[[str], str | None]) -> bool:
-    """Let `rewrite` change a credential file between two logins: it gets the text, and returns another one or None."""
-    new = _files.staged(path, "new")
-    with _credential_lock(lock):
-        try:
-            if not _lay_ready(new, path, rewrite):
-                return False
-            os.rename(new, path)
-        except OSError:
-            _files.unlink(new)
-            raise
-        _files.sync_directory(path)
-    return True
-
-
-def _lay_ready(new: str, path: str, rewrite: t.Callable[[str], str | None]) -> bool:
-    """Write what `rewrite` makes of a credential; what a login writes meanwhile counts, for not all heed a lock."""
-    text = _read_credential(path)
-    while True:
-        rewritten = rewrite(text)
-        if rewritten is None:
-            return False
-        _write_credential(new, rewritten)
-        seen, text = text, _read_credential(path)
-        if text == seen:
-            return True
-
-
-def add_credential(path: str, text: str) -> None:
-    """Give a credential to a user who has none."""
-    _make_directory(_changes.MakeDirectory(os.path.dirname(path), 0o700))
-    _files.replace(path, text.encode("ascii"), 0o600)
-
-
-def start_timer(timer: str, files: t.Mapping[str, tuple[str, int]], actions: Actions) -> None:
-    """Install the files, by path with text and mode, and start the timer that is one of them, now and at each boot."""
-    for path, (text, mode) in files.items():
-        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-        _files.replace(path, text.encode("ascii"), mode)
-    for words in (["daemon-reload"], ["enable", "--quiet", "--now", timer]):
-        code, _out, error = actions.run(["systemctl", *words])
-        if code != 0:
-            raise ApplyError(f"systemd does not start {timer}: {error.strip()}.")
-
-
-def _write_credential(path: str, text: str) -> None:
-    _files.write(path, text.encode("ascii"), 0o600, 0, 0)
-
-
-def _read_credential(path: str) -> str:
-    with open(path, "rb") as file:
-        return file.read().decode("ascii")
-
-
-@contextlib.contextmanager
-def _credential_lock(lock: str) -> t.Iterator[None]:
-    """The file that a login makes while it writes a credential file back.
-
-    Ours has a text of its own, so that it is known for one that nobody holds any more when the next run finds it, which
-    is never at the same time.
-    """
-    ready = _files.staged(lock, "new")
-    _files.write(ready, _OUR_LOCK, 0o600, 0, 0)
-    deadline = time.monotonic() + _CREDENTIAL_LOCK_SECONDS
-    while True:
-        try:
-            os.link(ready, lock)
-            break
-        except FileExistsError:
-            with contextlib.suppress(FileNotFoundError):
-                if _is_ours(lock) or time.time() - os.stat(lock).st_mtime > _STALE_SECONDS:
-                    _files.unlink(lock)
-                    continue
-            if time.monotonic() > deadline:
-                raise ApplyError(f"{lock} is held by a login that does not end; run again.") from None
-            time.sleep(0.05)
-    try:
-        yield
-    finally:
-        _files.unlink(lock)
-        _files.unlink(ready)
 
 
 # sshd

@@ -122,3 +122,7 @@ class Plan:
     def changed(self) -> bool:
         """Whether anything is different afterwards."""
         return bool(self.changes or self.missing_packages)
+
+
+class ApplyError(RuntimeError):
+    """A change failed. The text says what, and in which state the host is."""

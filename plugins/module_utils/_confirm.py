@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.fleet.auth.plugins.module_utils import _apply, _host
+from ansible_collections.fleet.auth.plugins.module_utils import _apply, _changes, _host
 from ansible_collections.fleet.auth.plugins.module_utils._converge import actions_of
 from ansible_collections.fleet.auth.plugins.module_utils._survey import require_root
 
@@ -37,6 +37,6 @@ def confirm(module: AnsibleModule) -> None:
                 )
             if not module.check_mode:
                 _apply.confirm(token, actions_of(module))
-    except (_apply.ApplyError, OSError) as error:
+    except (_changes.ApplyError, OSError) as error:
         module.fail_json(msg=f"Two-factor login on {host}: {error}")
     module.exit_json(changed=not module.check_mode)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.fleet.auth.plugins.module_utils import _apply, _backends, _host, _plan, _report
+from ansible_collections.fleet.auth.plugins.module_utils import _apply, _backends, _changes, _host, _plan, _report
 from ansible_collections.fleet.auth.plugins.module_utils._command import runner
 from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
 from ansible_collections.fleet.auth.plugins.module_utils._survey import look_and_plan, result, settings_of
@@ -24,7 +24,7 @@ def converge(module: AnsibleModule) -> None:
     try:
         with _apply.exclusive():
             _carry_out(module, settings, actions_of(module))
-    except (_apply.ApplyError, OSError) as error:
+    except (_changes.ApplyError, OSError) as error:
         module.fail_json(msg=f"Two-factor login on {os.uname().nodename}: {error}")
 
 
@@ -41,7 +41,7 @@ def _carry_out(module: AnsibleModule, settings: Settings, actions: _apply.Action
     else:
         restored = _apply.undo(actions)
         if _apply.is_pending():
-            raise _apply.ApplyError(f"an earlier change died half-way. {restored}")
+            raise _changes.ApplyError(f"an earlier change died half-way. {restored}")
         module.warn(f"an earlier change had died half-way, or nobody had confirmed it. {restored}")
     state, plan = look_and_plan(module, settings)
     if plan.missing_packages:
@@ -57,7 +57,7 @@ def _carry_out(module: AnsibleModule, settings: Settings, actions: _apply.Action
         rest = _plan.plan(settings, after, _host.stranger(settings))
         if rest.changes or rest.refusals:
             found = ", ".join([*_report.changes(rest), *rest.refusals])
-            raise _apply.ApplyError(
+            raise _changes.ApplyError(
                 f"after the change the host is not in the wanted state, because something else changes it too: {found}."
             )
     if not settings.rollback_after:

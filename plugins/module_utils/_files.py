@@ -46,6 +46,13 @@ def replace(path: str, content: bytes, mode: int) -> None:
     sync_directory(path)
 
 
+def make_directory(path: str, mode: int) -> None:
+    """Make a directory of root's, or give it its mode."""
+    os.makedirs(path, mode=0o755, exist_ok=True)
+    os.chown(path, 0, 0)
+    os.chmod(path, mode)
+
+
 def sync_directory(path: str) -> None:
     """Have the names in the directory of this path on the disk."""
     descriptor = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)

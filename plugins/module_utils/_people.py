@@ -11,7 +11,16 @@ import secrets
 import time
 import typing as t
 
-from ansible_collections.fleet.auth.plugins.module_utils import _apply, _backends, _host, _journal, _pam, _passes
+from ansible_collections.fleet.auth.plugins.module_utils import (
+    _apply,
+    _backends,
+    _changes,
+    _credential_files,
+    _host,
+    _journal,
+    _pam,
+    _passes,
+)
 from ansible_collections.fleet.auth.plugins.module_utils._codes import (
     KEY_BYTES,
     LAST_USED,
@@ -36,9 +45,9 @@ class _Kept(t.NamedTuple):
     text: str
     says: Credential
 
-    def rewrite(self, rewrite: t.Callable[[str], str | None]) -> bool:
-        """Change the file between two logins; see `_apply`."""
-        return _apply.rewrite_credential(self.path, self.path + self.backend.LOCK, rewrite)
+    def rewrite(self, change: t.Callable[[str], str | None]) -> bool:
+        """Change the file between two logins."""
+        return _credential_files.rewrite(self.path, self.path + self.backend.LOCK, change)
 
 
 def verify(module: AnsibleModule) -> None:
@@ -62,7 +71,7 @@ def verify(module: AnsibleModule) -> None:
     try:
         with _apply.exclusive():
             valid = kept.rewrite(use)
-    except (_apply.ApplyError, OSError) as error:
+    except (_changes.ApplyError, OSError) as error:
         module.fail_json(msg=f"The code of {user} cannot be checked on {host}: {error}")
     module.exit_json(changed=valid and not module.check_mode, valid=valid)
 
@@ -90,7 +99,7 @@ def give_pass(module: AnsibleModule) -> None:
             # What ends a pass comes first: without one it goes by itself.
             _apply.start_timer(_passes.TIMER, _passes.FILES, actions_of(module))
             kept.rewrite(lambda text: kept.backend.with_pass(text, user, key, until))
-    except (_apply.ApplyError, OSError) as error:
+    except (_changes.ApplyError, OSError) as error:
         module.fail_json(msg=f"{user} got no pass on {host}: {error}")
     module.exit_json(changed=True, code=kept.backend.pass_code(key, digits), until=until)
 

@@ -24,6 +24,7 @@ MODULES = (
     "_backends",
     "_changes",
     "_codes",
+    "_credential_files",
     "_files",
     "_google_authenticator",
     "_journal",

@@ -28,6 +28,8 @@ import typing as t
 from ansible_collections.fleet.auth.plugins.module_utils import (
     _apply,
     _backends,
+    _changes,
+    _credential_files,
     _pam,
     _pam_client,
     _service_files,
@@ -91,10 +93,10 @@ class ThisHost:
                 if _apply.is_pending():
                     raise Refusal(_BUSY)
                 if os.path.exists(path):
-                    _apply.rewrite_credential(path, lock, new)
+                    _credential_files.rewrite(path, lock, new)
                 else:
-                    _apply.add_credential(path, new(None))
-        except _apply.ApplyError:
+                    _credential_files.add(path, new(None))
+        except _changes.ApplyError:
             raise Refusal(_BUSY) from None
 
     def _path(self, user: str) -> tuple[str, str]:

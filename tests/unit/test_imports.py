@@ -34,7 +34,16 @@ def test_a_look_at_a_host_reads_nothing_that_changes_it() -> None:
     imported = {*_names("print(*sys.modules)")}
     assert {"_host", "_plan"} <= imported
     assert imported.isdisjoint(
-        {"_apply", "_converge", "_files", "_journal", "_service_page", "_service_program", "_qrcode_generator"}
+        {
+            "_apply",
+            "_converge",
+            "_credential_files",
+            "_files",
+            "_journal",
+            "_service_page",
+            "_service_program",
+            "_qrcode_generator",
+        }
     )
 
 

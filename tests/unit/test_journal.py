@@ -29,6 +29,7 @@ import pytest
 from ansible_collections.fleet.auth.plugins.module_utils import (
     _apply,
     _codes,
+    _credential_files,
     _google_authenticator,
     _journal,
     _oath,
@@ -37,6 +38,7 @@ from ansible_collections.fleet.auth.plugins.module_utils import (
     _sshd,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._changes import (
+    ApplyError,
     Change,
     Enrol,
     MakeDirectory,
@@ -601,7 +603,7 @@ def test_what_a_login_writes_while_a_credential_is_rewritten_counts(changing: Ro
             changing.at(changing.write(f"{path}~V8lWsh", "used")).rename(path)
         return f"{text} and changed"
 
-    assert _apply.rewrite_credential(str(path), f"{path}~", rewrite)
+    assert _credential_files.rewrite(str(path), f"{path}~", rewrite)
     assert path.read_text() == "used and changed"
 
 
@@ -615,7 +617,7 @@ def test_code_that_cannot_be_kept_as_used_leaves_nothing_that_denies_the_next(
 
     monkeypatch.setattr(os, "rename", full)
     with pytest.raises(OSError, match="No space left"):
-        _apply.rewrite_credential(path, f"{path}.lock", lambda _text: USED)
+        _credential_files.rewrite(path, f"{path}.lock", lambda _text: USED)
     assert {file.name: file.read_text() for file in Path(path).parent.iterdir()} == {"alice": NEVER_USED}
 
 
@@ -627,7 +629,7 @@ def test_change_that_fails_is_put_back_and_says_so(changing: Root) -> None:
     def run(words: t.Sequence[str]) -> tuple[int, str, str]:
         return (1, "", "no") if words[:2] == ["systemctl", "reload"] else actions.run(words)
 
-    with pytest.raises(_apply.ApplyError, match=r"does not reload: no\. Everything was put back as it was\."):
+    with pytest.raises(ApplyError, match=r"does not reload: no\. Everything was put back as it was\."):
         carry_out(changes, actions._replace(run=run))
     assert changing.tree() == before
     assert changing.leftovers() == []
