@@ -55,7 +55,7 @@ controllers: hosts ## execution environments, and a run cut into slices, each in
 
 newcomer: hosts ## README and guides, followed to the letter in a fresh clone
 	$(call heading,newcomer)
-	pytest tests/newcomer
+	pytest tests/newcomer --numprocesses 2 --maxschedchunk 1
 
 scenarios: hosts chromium ## Molecule scenarios and real logins, on hosts in containers
 	$(call heading,scenarios)

@@ -88,9 +88,9 @@ def newcomer(home: Path, tmp_path: Path) -> Newcomer:
 
 
 @pytest.fixture
-def machines(request: pytest.FixtureRequest) -> Iterator[list[hosts.Host]]:
+def machines(request: pytest.FixtureRequest, worker_id: str) -> Iterator[list[hosts.Host]]:
     """New hosts with alice and bob on them, who have a password and a key."""
-    fleet = hosts.of_this_checkout("newcomer")
+    fleet = hosts.of_this_checkout(f"newcomer-{worker_id}")
     releases = dict(zip(request.param, ("debian13", "debian12", "debian13"), strict=False))
     *machines, _ntp = hosts.up(fleet, releases, recreate=True)
     for host in machines:
