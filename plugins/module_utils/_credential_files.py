@@ -86,6 +86,7 @@ def locked(lock: str) -> t.Iterator[None]:
                     continue
             if time.monotonic() > deadline:
                 raise ApplyError(f"{lock} is held by a login that does not end; run again.") from None
+            # A login holds its lock for milliseconds, and nothing tells when it lets go.
             time.sleep(0.05)
     try:
         yield
