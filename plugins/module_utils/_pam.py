@@ -14,6 +14,7 @@ import itertools
 import re
 import typing as t
 
+from ansible_collections.fleet.auth.plugins.module_utils import _dispatch
 from ansible_collections.fleet.auth.plugins.module_utils._pamconf import (
     INCLUDES,
     WORD,
@@ -44,12 +45,36 @@ _REPLACED = "#| "
 _END = "# END fleet.auth twofactor"
 
 _HEADER = "# The code step of two-factor login. Managed by fleet.auth: changes made here are lost.\n"
-PASS_THROUGH = _HEADER + "auth required pam_permit.so\n"
+PASS_THROUGH = _HEADER + "auth [default=ignore] pam_permit.so\n"
+"""A code step that changes nothing: who was let in before it is let in, and nobody else."""
 
 _ENDS = "ends the whole stack at a right password, before the code is asked for"
 _PRIMARY = ("common-auth", "password-auth", "system-auth")
 # Modules that fail where the password is wrong.
 _FAIL = ("pam_unix.so", "pam_sss.so", "pam_ldap.so", "pam_krb5.so", "pam_winbind.so", "pam_deny.so")
+# What these end in, whoever logs in.
+_ALWAYS = {
+    "pam_permit.so": "success",
+    "pam_deny.so": "auth_err",
+    "pam_env.so": "ignore",
+    "pam_faildelay.so": "ignore",
+}
+# Modules that look at an account or at a place, and at no password.
+_CONDITIONS = (
+    "pam_access.so",
+    "pam_faillock.so",
+    "pam_group.so",
+    "pam_listfile.so",
+    "pam_localuser.so",
+    "pam_nologin.so",
+    "pam_securetty.so",
+    "pam_sepermit.so",
+    "pam_shells.so",
+    "pam_succeed_if.so",
+    "pam_time.so",
+    "pam_usertype.so",
+    "pam_wheel.so",
+)
 _CODE_MODULES = tuple(backend.module for backend in BACKENDS.values())
 # Modules that may end a service's stack before the primary authentication: root needs no password for su, and a client
 # certificate of Cockpit is an authentication of its own that an administrator has to switch on.
@@ -79,27 +104,35 @@ esac
 """
 
 
-def _gate(stack: str) -> str:
-    """The file through which a service takes its first factor from `stack`, if that does not end where it is wrong."""
-    return f"{DIRECTORY}/twofactor-{stack}"
-
-
-_GATES = {
-    _gate(stack): f"""\
-# The first factor, as it always was, and a note where it was wrong. Managed by fleet.auth: changes made here are lost.
-auth substack {stack}
+_JUDGE = f"{DIRECTORY}/twofactor-judge"
+_NOTE = f"{DIRECTORY}/twofactor-note"
+# `done` is the one action of libpam that tells a first factor that was wrong from others, and it turns one that has
+# decided nothing into a success. So that happens one level further down, and `reset` brings back what was before it.
+_JUDGES = {
+    _JUDGE: """\
+# Notes whether the first factor was wrong, and changes nothing. Managed by fleet.auth: changes made here are lost.
+auth substack twofactor-note
+auth [default=reset] pam_permit.so
+""",
+    _NOTE: f"""\
+# Part of twofactor-judge. Managed by fleet.auth: changes made here are lost.
 auth [success=done default=ignore] pam_permit.so
 auth [default=ignore] pam_exec.so quiet seteuid {FIRST_FACTOR_FAILED} note
-auth requisite pam_deny.so
-"""
-    for stack in _PRIMARY
+""",
 }
+GATES = tuple(f"{DIRECTORY}/twofactor-{stack}" for stack in _PRIMARY)
+"""Files of release 1.0, through which a service took its first factor."""
 HELPERS = {
     KEY_ACCEPTED: (KEY_ACCEPTED_SCRIPT, 0o755),
     FIRST_FACTOR_FAILED: (FIRST_FACTOR_FAILED_SCRIPT, 0o755),
-    **{path: (text, 0o644) for path, text in _GATES.items()},
+    **{path: (text, 0o644) for path, text in _JUDGES.items()},
 }
 """The text and the mode of each file that a block may call."""
+
+
+def _name(path: str) -> str:
+    """The name by which another file of the same directory includes this one."""
+    return path[len(DIRECTORY) + 1 :]
 
 
 class _Primary(t.NamedTuple):
@@ -148,7 +181,40 @@ def protect(service: str, text: str, included: t.Mapping[str, str]) -> str:
 def helpers(texts: t.Collection[str]) -> dict[str, tuple[str, int]]:
     """Those of `HELPERS` that protected service files with these texts call."""
     called = {line.rpartition(" ")[2] for text in texts for line in text.split("\n")}
-    return {path: one for path, one in HELPERS.items() if called & {path, path[len(DIRECTORY) + 1 :]}}
+    if _name(_JUDGE) in called:
+        called.add(_name(_NOTE))
+    return {path: one for path, one in HELPERS.items() if called & {path, _name(path)}}
+
+
+def opened_up(service: str, texts: t.Mapping[str, str]) -> str | None:
+    """The file by which our block lets people in with any password, if without it the service would not.
+
+    The blocks of release 1.0 did, where the file of the first factor decides nothing at a wrong password. `texts` has
+    the files of /etc/pam.d by name.
+    """
+    try:
+        before = unprotect(service, texts[service])
+        primary = _primary(service, before.split("\n"), texts)
+    except PamError:
+        return None
+    stack = include_target(before.split("\n")[primary.first])
+
+    def lets_in(text: str, of_conditions: t.Iterable[str]) -> bool:
+        def outcomes(handler: _dispatch.Handler) -> t.Iterable[str]:
+            if handler.name in _ALWAYS:
+                return [_ALWAYS[handler.name]]
+            if handler.line.rstrip().endswith((KEY_ACCEPTED, FIRST_FACTOR_FAILED)):
+                return ["auth_err"]
+            if handler.stack == _name(SWITCH):
+                return ["success", "auth_err"]
+            return of_conditions if handler.name in _CONDITIONS else ["auth_err", "ignore"]
+
+        return any(one.lets_in for one in _dispatch.ends(_dispatch.load(service, {**texts, service: text}), outcomes))
+
+    for conditions in (["auth_err", "ignore"], ["auth_err", "ignore", "success"]):
+        if lets_in(texts[service], conditions) and not lets_in(before, conditions):
+            return f"{DIRECTORY}/{stack or service}"
+    return None
 
 
 def includes(text: str, name: str) -> bool:
@@ -179,40 +245,42 @@ def switch(settings: Settings, enrolled: t.Iterable[str], code_line: str, suffix
 
     `enrolled` are the accounts in scope where the scope is `enrolled`; `suffix` is added to the name of the list of
     origins. Only rules that succeed let anybody skip the code, so a rule or a list that is damaged asks everyone.
+
+    It can only deny. No line of it counts as a success, for a service may have a first factor that decides nothing
+    where the password is wrong, and leaves it to the end of the stack to deny what nobody has allowed.
     """
     lock = settings.lockout
     tally = (
         f"conf=/dev/null dir={TALLY_DIRECTORY} deny={lock.attempts} unlock_time={lock.unlock_seconds} "
         f"fail_interval={lock.count_seconds} even_deny_root"
     )
+    while_open = f"auth [success=ignore ignore=ignore default=die] pam_faillock.so preauth silent {tally}"
     lines = [
-        *_skip("user in", settings.exempt_users),
-        *_skip("user ingroup", settings.exempt_groups),
-    ]
-    if settings.exempt_addresses:
-        lines += [
-            f"auth [perm_denied=ignore default=1] pam_access.so accessfile={EXEMPT_ORIGINS}{suffix} noaudit",
-            "auth [success=done default=ignore] pam_permit.so",
-        ]
-    if settings.scope == "groups":
-        lines.append(_skip_line(f"user notingroup {':'.join(settings.scope_groups)}"))
-    elif settings.scope == "enrolled":
-        lines += _skip_unless_named(sorted(enrolled))
-    while_open = f"auth requisite pam_faillock.so preauth silent {tally}"
-    lines += [
         while_open,
         f"auth [success=1 default=ignore] {code_line}",
         f"auth [default=die] pam_faillock.so authfail {tally}",
         # Once more, for prompts that were held open while others were answered wrongly.
         while_open,
-        f"auth sufficient pam_faillock.so authsucc {tally}",
+        f"auth [default=ignore] pam_faillock.so authsucc {tally}",
     ]
+    if settings.scope == "groups":
+        lines = _passed_by([f"user notingroup {':'.join(settings.scope_groups)}"], lines)
+    elif settings.scope == "enrolled":
+        lines = _passed_unless_named(sorted(enrolled), lines)
+    if settings.exempt_addresses:
+        accessfile = f"{EXEMPT_ORIGINS}{suffix}"
+        origins = f"auth [perm_denied={len(lines)} default=ignore] pam_access.so accessfile={accessfile} noaudit"
+        lines = [origins, *lines]
+    lines = _passed_by([f"user ingroup {names}" for names in _lists(settings.exempt_groups)], lines)
+    lines = _passed_by([f"user in {names}" for names in _lists(settings.exempt_users)], lines)
     return _HEADER + "".join(line + "\n" for line in lines)
 
 
 def except_services(switch_text: str, services: t.Sequence[str]) -> str:
     """The same code step, but passed by these services, while they are on their way in or out."""
-    return _HEADER + "".join(f"{line}\n" for line in _skip("service in", services)) + switch_text
+    lines = [line for line in switch_text.split("\n") if step_of(line)]
+    passed = _passed_by([f"service in {names}" for names in _lists(services)], lines)
+    return _HEADER + "".join(f"{line}\n" for line in passed[: -len(lines) or None]) + switch_text
 
 
 def excepted_services(switch_text: str | None) -> frozenset[str]:
@@ -253,24 +321,34 @@ def exempt_origins(settings: Settings) -> str:
     return "".join(f"-:ALL:{address}\n" for address in settings.exempt_addresses) + "+:ALL:ALL\n"
 
 
-def _skip_line(condition: str) -> str:
-    return f"auth [success=done default=ignore] pam_succeed_if.so quiet {condition}"
+def _passed_by(conditions: t.Sequence[str], lines: t.Sequence[str]) -> list[str]:
+    """The lines, over which whoever meets one of these conditions jumps; pam_succeed_if(8).
+
+    A jump decides nothing, so nobody gets in by it whom the service would not let in by itself.
+    """
+    over = range(len(lines) + len(conditions) - 1, -1, -1)
+    return [*(_passing_line(condition, number) for condition, number in zip(conditions, over)), *lines]
 
 
-def _skip(condition: str, names: t.Sequence[str]) -> t.Iterator[str]:
-    for listed in _lists(names):
-        yield _skip_line(f"{condition} {listed}")
+def _passing_line(condition: str, number: int) -> str:
+    return f"auth [success={number} default=ignore] pam_succeed_if.so quiet {condition}"
 
 
-def _skip_unless_named(names: t.Sequence[str]) -> t.Iterator[str]:
-    """Whoever is in none of the lists skips the code. A line that does not succeed ends the search: the code is asked.
+def _passed_unless_named(names: t.Sequence[str], lines: t.Sequence[str]) -> list[str]:
+    """The lines, over which whoever is in none of the lists jumps.
 
-    No account is in a list that is a colon alone, so with no names nobody is asked.
+    A list that does not succeed ends the search, and the code is asked. No account is in a list that is a colon alone,
+    so with no names nobody is asked.
     """
     *others, last = list(_lists(names)) or [":"]
-    for rest, listed in zip(range(len(others), 0, -1), others):
-        yield f"auth [success=ignore default={rest}] pam_succeed_if.so quiet user notin {listed}"
-    yield _skip_line(f"user notin {last}")
+    return [
+        *(
+            f"auth [success=ignore default={rest}] pam_succeed_if.so quiet user notin {listed}"
+            for rest, listed in zip(range(len(others), 0, -1), others)
+        ),
+        _passing_line(f"user notin {last}", len(lines)),
+        *lines,
+    ]
 
 
 def _lists(names: t.Sequence[str]) -> t.Iterator[str]:
@@ -348,14 +426,18 @@ def _from_stack(service: str, lines: t.Sequence[str], position: int, included: t
         return [lines[position].strip() if control == "@include" else f"auth include {stack}"]
     is_last = not any(map(step_of, lines[position + 1 :]))
     only_ends = all(problem == _ENDS for _one, problem in problems) and (is_last or not problems)
-    if stack in included and (control == "substack" or (control == "include" and only_ends)):
+    resets = any("reset" in one.step.control for one in steps)
+    if stack in included and (control == "substack" or (control == "include" and only_ends and not resets)):
         return [
-            f"auth substack {_gate(stack)[len(DIRECTORY) + 1 :]}",
+            f"auth substack {stack}",
+            f"auth substack {_name(_JUDGE)}",
             f"auth [success=die default=ignore] pam_exec.so quiet seteuid {FIRST_FACTOR_FAILED}",
         ]
     where = f"{DIRECTORY}/{stack}, which goes on after a wrong password, and anybody would be asked for the code"
     if stack not in included:
         where = f"{DIRECTORY}/{stack}, which is not there"
+    if control != "substack":
+        problems += [(one, "can undo what was decided before it") for one in steps if "reset" in one.step.control]
     for one, problem in problems[:1]:
         where = f"{DIRECTORY}/{one.stack}, whose line {one.number} {problem}: {one.line.strip()!r}"
     raise PamError(
@@ -366,7 +448,7 @@ def _from_stack(service: str, lines: t.Sequence[str], position: int, included: t
 
 def _check_codes(service: str, texts: t.Mapping[str, str]) -> None:
     """Nothing but the code step may ask for a code."""
-    others = {name: text for name, text in texts.items() if name != SWITCH[len(DIRECTORY) + 1 :]}
+    others = {name: text for name, text in texts.items() if name != _name(SWITCH)}
     for one in everything(service, others):
         if one.step.module.rpartition("/")[2] in _CODE_MODULES:
             raise PamError(

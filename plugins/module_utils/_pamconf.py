@@ -14,10 +14,10 @@ WORD = re.compile(r"\[((?:\\\]|[^\]])*)\]?|([^ \t\[][^ \t]*)")
 INCLUDES = ("@include", "include", "substack")
 
 _KEYWORDS = {
-    "required": {"success": "ok", "default": "bad"},
-    "requisite": {"success": "ok", "default": "die"},
-    "sufficient": {"success": "done", "default": "ignore"},
-    "optional": {"success": "ok", "default": "ignore"},
+    "required": {"success": "ok", "new_authtok_reqd": "ok", "ignore": "ignore", "default": "bad"},
+    "requisite": {"success": "ok", "new_authtok_reqd": "ok", "ignore": "ignore", "default": "die"},
+    "sufficient": {"success": "done", "new_authtok_reqd": "done", "default": "ignore"},
+    "optional": {"success": "ok", "new_authtok_reqd": "ok", "default": "ignore"},
 }
 
 

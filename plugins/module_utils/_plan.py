@@ -272,7 +272,7 @@ class _Enable:
     def _tidy(self, texts: t.Mapping[str, str]) -> None:
         do, policy = self.changes, self._policy()
         called = _pam.helpers(texts.values())
-        for path in _pam.HELPERS:
+        for path in (*_pam.HELPERS, *_pam.GATES):
             if path not in called:
                 do.remove(path)
         for path in (_pam.EXEMPT_ORIGINS, _pam.EXEMPT_ORIGINS + _pam.NEXT):

@@ -225,6 +225,16 @@ def drift(
             did = "asked nobody for a code" if _pam.passes_everyone(switch) else "denied everybody"
             yield f"{_pam.SWITCH} on {hostname} was {'gone' if switch is None else 'damaged'}, and {did}."
         return
+    pam = {path[len(_pam.DIRECTORY) + 1 :]: text for path, text in state.texts(f"{_pam.DIRECTORY}/").items()}
+    for service in state.protected_services:
+        opened = _pam.opened_up(service, pam)
+        if opened:
+            yield (
+                f"{_pam.DIRECTORY}/{service} on {hostname} let exempt accounts in with any password, and those who "
+                f"need a code with any password and their code, since fleet.auth 1.0 turned two-factor login on there: "
+                f"{opened} decides nothing at a wrong password, and that counted as a right one. A run of this release "
+                f"closes it. Look at who has logged in to {service} since then."
+            )
     if "sshd" in services and "sshd" not in state.protected_services and state.text(_sshd.DROP_IN) is not None:
         yield f"sshd on {hostname} was not asking for codes: {_pam.DIRECTORY}/sshd had lost the block."
     if _pam.TALLY_DIRECTORY not in state.files:

@@ -220,7 +220,6 @@ recover_everyone() {{
 }}
 
 recover_user() {{
-    rule="auth [success=done default=ignore] pam_succeed_if.so quiet user = $1"
     rm -f "$tally/$1"
     if [ -e "$journal" ]; then
         /bin/sh "$journal" --now
@@ -233,12 +232,17 @@ recover_user() {{
         return
     fi
     changed=no
-    if ! grep -qxF "$rule" "$switch"; then
-        {{ echo "$rule" && cat "$switch"; }} | replace "$switch" || fail "cannot write $switch; is the disk full? \\
+    pattern=$(printf '%s' "$1" | sed 's/[.]/[.]/g')
+    if ! grep -q "^auth .* quiet user = $pattern\\$" "$switch"; then
+        # A jump over every line of the code step.
+        lines=$(grep -c '^auth ' "$switch")
+        {{
+            echo "auth [success=$lines default=ignore] pam_succeed_if.so quiet user = $1"
+            cat "$switch"
+        }} | replace "$switch" || fail "cannot write $switch; is the disk full? \\
 Without --user this command needs no room"
         changed=yes
     fi
-    pattern=$(printf '%s' "$1" | sed 's/[.]/[.]/g')
     if [ -e "$drop_in" ]; then
         if grep '^Match User ' "$drop_in" | grep -qvE "^Match User [^ ]*,!$pattern(,| |\\$)"; then
             sed "s/^Match User [^ ]*/&,!$1/" "$drop_in" | replace "$drop_in" || fail "cannot write $drop_in"

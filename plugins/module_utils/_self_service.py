@@ -31,7 +31,7 @@ NAME = "self-service"
 """What a device and a set of recovery codes are called that somebody made here."""
 _REQUESTS = {"status": {"do"}, "begin": {"do", "what", "code"}, "prove": {"do", "code"}}
 ACTIONS = ("enrol", "renew", "device", "recovery-codes")
-_RULE = re.compile(r"^auth \[success=done .* quiet user (in|ingroup|notingroup) (\S+)$", re.MULTILINE)
+_RULE = re.compile(r"^auth \[success=[0-9a-z]+ .* quiet user (in|ingroup|notingroup) (\S+)$", re.MULTILINE)
 
 
 class Refusal(Exception):

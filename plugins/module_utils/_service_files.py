@@ -25,6 +25,7 @@ MODULES = (
     "_changes",
     "_codes",
     "_credential_files",
+    "_dispatch",
     "_files",
     "_google_authenticator",
     "_journal",
@@ -41,6 +42,8 @@ MODULES = (
 )
 """What the program is made of: this collection's own modules, under another package's name."""
 DIRECTORIES = (LIBRARY, PAGE_DIRECTORY)
+CODE_SERVICE = "/etc/pam.d/twofactor-code"
+"""The PAM service by which the program asks whether a code is right, and for nothing else."""
 
 _UNITS = "/etc/systemd/system"
 UNIT_PATH = f"{_UNITS}/{UNIT}"
@@ -54,11 +57,12 @@ FILES = (
     *(f"{PAGE_DIRECTORY}/{name}" for name in _PAGE),
     PROGRAM,
     CONFIG,
+    CODE_SERVICE,
     _SERVICE_UNIT,
     UNIT_PATH,
 )
 """Every file of it."""
-PLACES = (UNIT_PATH, _SERVICE_UNIT, PROGRAM, CONFIG, *DIRECTORIES)
+PLACES = (UNIT_PATH, _SERVICE_UNIT, PROGRAM, CONFIG, CODE_SERVICE, *DIRECTORIES)
 """What has to go for all of it to be gone."""
 
 _PROGRAM_TEXT = f"""\
@@ -71,6 +75,12 @@ sys.path.insert(0, "/usr/libexec/fleet-auth")
 from {PACKAGE}._service_program import main
 
 main()
+"""
+
+_CODE_SERVICE_TEXT = """\
+# Whether a code is right, for people's own page. Managed by fleet.auth: changes made here are lost.
+auth substack twofactor
+auth required pam_permit.so
 """
 
 _CREDENTIALS = " ".join(f"-{directory}" for directory in _backends.DIRECTORIES)
@@ -151,5 +161,6 @@ def texts(settings: Settings, sources: t.Mapping[str, str]) -> dict[str, str]:
         **{f"{PAGE_DIRECTORY}/{name}": sources.get(name, "") for name in _PAGE},
         PROGRAM: _PROGRAM_TEXT,
         CONFIG: config(settings),
+        CODE_SERVICE: _CODE_SERVICE_TEXT,
         **_UNIT_TEXTS,
     }

@@ -84,7 +84,7 @@ class ThisHost:
 
     def check(self, user: str, code: str) -> _pam_client.Answer:
         with _until_the_end():
-            return _pam_client.ask(os.path.basename(_pam.SWITCH), user, code)
+            return _pam_client.ask(os.path.basename(_service_files.CODE_SERVICE), user, code)
 
     def revise(self, user: str, new: t.Callable[[str | None], str]) -> None:
         path, lock = self._path(user)

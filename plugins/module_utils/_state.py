@@ -18,6 +18,7 @@ COCKPIT_DISALLOWED = "/etc/cockpit/disallowed-users"
 OWN_FILES = (
     _pam.SWITCH,
     *_pam.HELPERS,
+    *_pam.GATES,
     _pam.EXEMPT_ORIGINS,
     _pam.EXEMPT_ORIGINS + _pam.NEXT,
     _sshd.DROP_IN,

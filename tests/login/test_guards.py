@@ -172,9 +172,11 @@ GUARDS = (
         "the tally of wrong codes",
         once_on(test_login.test_five_wrong_codes_close_the_code_step_for_password_and_key),
         (
-            Patch("_pam", "requisite pam_faillock.so preauth silent {tally}", "optional pam_permit.so"),
+            Patch(
+                "_pam", "[success=ignore ignore=ignore default=die] pam_faillock.so preauth", "optional pam_permit.so"
+            ),
             Patch("_pam", "[default=die] pam_faillock.so authfail {tally}", "requisite pam_deny.so"),
-            Patch("_pam", "sufficient pam_faillock.so authsucc {tally}", "sufficient pam_permit.so"),
+            Patch("_pam", "[default=ignore] pam_faillock.so authsucc {tally}", "[default=ignore] pam_permit.so"),
         ),
     ),
     Guard(

@@ -33,6 +33,16 @@ account required pam_permit.so
 """
 
 HELD = "fleet-test-held"
+HELD_SERVICE = """\
+auth substack twofactor
+auth required pam_permit.so
+account required pam_permit.so
+"""
+HELD_SERVICE = """\
+auth substack twofactor
+auth required pam_permit.so
+account required pam_permit.so
+"""
 # The prompt is there from the start, and answered once five wrong codes are counted.
 HOLD = """\
 { until faillock --dir "$1" --user "$2" | awk 'END { exit NR < 7 }'; do sleep 0.1; done; cat; } |
@@ -42,7 +52,7 @@ HOLD = """\
 
 @pytest.fixture
 def held_service(host: Host) -> Iterator[None]:
-    host.write(f"/etc/pam.d/{HELD}", "auth substack twofactor\naccount required pam_permit.so\n")
+    host.write(f"/etc/pam.d/{HELD}", HELD_SERVICE)
     yield
     host.run("rm", f"/etc/pam.d/{HELD}")
 

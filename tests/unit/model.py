@@ -170,9 +170,13 @@ class Pam:
         except _Refused:
             return False
         impression, status, position = 0, False, 0
+        entries, level = {0: (0, False)}, 0
         while position < len(stack):
             module = stack[position]
             position += 1
+            if module.level > level:
+                entries[module.level] = impression, status
+            level = module.level
             if module.name == "":
                 continue
             outcome = self._run(module)
@@ -182,6 +186,8 @@ class Pam:
                     impression, status = 1, outcome == "success"
             elif action in ("bad", "die"):
                 impression, status = -1, False
+            elif action == "reset":
+                impression, status = entries[module.level]
             elif action.isdigit():
                 skipped = 0
                 while skipped < int(action) and position < len(stack) and stack[position].level >= module.level:
@@ -222,9 +228,12 @@ class Pam:
     def _permit(self, _arguments: list[str]) -> str:
         return "success"
 
-    _sepermit = _cap = _ssh_add = _group = _env = _faildelay = _usertype = _localuser = _umask = _shells = _nologin = (
-        _permit
-    )
+    _sepermit = _cap = _ssh_add = _group = _usertype = _localuser = _umask = _shells = _nologin = _permit
+
+    def _env(self, _arguments: list[str]) -> str:
+        return "ignore"
+
+    _faildelay = _env
 
     def _deny(self, _arguments: list[str]) -> str:
         return "auth_err"

@@ -323,8 +323,9 @@ class TestRefusal:
             "password, and anybody would be asked for the code. Write it as pam-auth-update(8) does, take it in with "
             "'auth substack', or leave sudo out."
         )
-        assert "auth substack twofactor-common-auth\n" in protected("auth substack common-auth\n", common_auth=stack)
-        assert "auth substack twofactor-common-auth\n" in protected("auth include common-auth\n", common_auth=stack)
+        judged = "\nauth substack common-auth\nauth substack twofactor-judge\n"
+        assert judged in protected("auth substack common-auth\n", common_auth=stack)
+        assert judged in protected("auth include common-auth\n", common_auth=stack)
 
     @pytest.mark.parametrize(
         "line", ["auth required pam_deny.so", "auth include postlogin", "-auth optional pam_group.so"]
@@ -516,7 +517,9 @@ class TestLayouts:
     @pytest.mark.parametrize("direct", [False, True])
     def test_call_no_helper_that_they_do_not_need(self, direct: bool) -> None:
         layout, called = (
-            (DIRECT, []) if direct else (RHEL, [_pam.FIRST_FACTOR_FAILED, "/etc/pam.d/twofactor-system-auth"])
+            (DIRECT, [])
+            if direct
+            else (RHEL, [_pam.FIRST_FACTOR_FAILED, "/etc/pam.d/twofactor-judge", "/etc/pam.d/twofactor-note"])
         )
         assert list(_pam.helpers([protect("sudo", layout.services["sudo"], layout.files)])) == called
         assert list(_pam.helpers(layout.services.values())) == []
@@ -538,7 +541,8 @@ class TestLayouts:
             f"""\
 {BEGIN}
 #| auth            substack        system-auth
-auth substack twofactor-system-auth
+auth substack system-auth
+auth substack twofactor-judge
 auth [success=die default=ignore] pam_exec.so quiet seteuid /usr/libexec/fleet-auth/first-factor-failed
 auth substack twofactor
 {END}
@@ -738,7 +742,7 @@ class TestNames:
             f"auth [success=ignore default=3] pam_succeed_if.so quiet user notin {':'.join(names[:3])}",
             f"auth [success=ignore default=2] pam_succeed_if.so quiet user notin {':'.join(names[3:6])}",
             f"auth [success=ignore default=1] pam_succeed_if.so quiet user notin {':'.join(names[6:9])}",
-            f"auth [success=done default=ignore] pam_succeed_if.so quiet user notin {names[9]}",
+            f"auth [success=5 default=ignore] pam_succeed_if.so quiet user notin {names[9]}",
         ]
 
     @pytest.mark.parametrize("service", ["sshd", "sudo"])
@@ -792,7 +796,8 @@ class TestNames:
 
     def test_are_passed_by_what_stands_before_them(self) -> None:
         text = step_of(self.WANTED, self.MANY)
-        recovered = f"auth [success=done default=ignore] pam_succeed_if.so quiet user = {self.MANY[500]}\n{text}"
+        over = text.count("\nauth ")
+        recovered = f"auth [success={over} default=ignore] pam_succeed_if.so quiet user = {self.MANY[500]}\n{text}"
         assert not self.asks(recovered, self.MANY[500])
         assert self.asks(recovered, self.MANY[501])
         excepted = except_services(text, ["sudo"])
@@ -827,12 +832,12 @@ class TestSwitch:
         tally = "conf=/dev/null dir=/run/fleet-auth/faillock deny=3 unlock_time=60 fail_interval=120 even_deny_root"
         assert step_of(wanted) == (
             "# The code step of two-factor login. Managed by fleet.auth: changes made here are lost.\n"
-            "auth [success=done default=ignore] pam_succeed_if.so quiet user in ansible:root\n"
-            f"auth requisite pam_faillock.so preauth silent {tally}\n"
+            "auth [success=5 default=ignore] pam_succeed_if.so quiet user in ansible:root\n"
+            f"auth [success=ignore ignore=ignore default=die] pam_faillock.so preauth silent {tally}\n"
             "auth [success=1 default=ignore] pam_oath.so usersfile=/etc/oath/${USER} window=2 digits=8\n"
             f"auth [default=die] pam_faillock.so authfail {tally}\n"
-            f"auth requisite pam_faillock.so preauth silent {tally}\n"
-            f"auth sufficient pam_faillock.so authsucc {tally}\n"
+            f"auth [success=ignore ignore=ignore default=die] pam_faillock.so preauth silent {tally}\n"
+            f"auth [default=ignore] pam_faillock.so authsucc {tally}\n"
         )
 
     @pytest.mark.parametrize("operator", ["in", "ingroup", "notin"])

@@ -1,0 +1,139 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A first factor that decides nothing where the password is wrong lets nobody in, whatever stands around it."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterator
+
+import pytest
+
+from hosts import Host
+from login import ssh
+from login.modules import module, options, turn_on
+from login.people import PASSWORD, Person, new_person
+from login.policy import WATCHED, off
+
+SERVICE = "door"
+FOUND = f"/etc/pam.d/{SERVICE}"
+STACK = "/etc/pam.d/password-auth"
+# At a wrong password pam_unix is passed over, and pam_env and pam_faildelay never have an opinion.
+UNDECIDED = {
+    "sufficient alone": "auth sufficient pam_unix.so\n",
+    "optional alone": "auth optional pam_unix.so\n",
+    "env at the end": "auth [success=done default=ignore] pam_unix.so\nauth required pam_env.so\n",
+    "env around": "auth required pam_env.so\nauth sufficient pam_unix.so\nauth required pam_faildelay.so delay=1\n",
+    "absent at the end": "auth sufficient pam_unix.so\n-auth required pam_that_is_not_there.so\n",
+}
+RELEASE_1_0 = """\
+# BEGIN fleet.auth twofactor: in place of the next line
+#| auth include password-auth
+auth substack twofactor-password-auth
+auth [success=die default=ignore] pam_exec.so quiet seteuid /usr/libexec/fleet-auth/first-factor-failed
+auth substack twofactor
+# END fleet.auth twofactor
+account required pam_permit.so
+"""
+GATE_1_0 = """\
+auth substack password-auth
+auth [success=done default=ignore] pam_permit.so
+auth [default=ignore] pam_exec.so quiet seteuid /usr/libexec/fleet-auth/first-factor-failed note
+auth requisite pam_deny.so
+"""
+
+
+class People(t.NamedTuple):
+    exempt: Person
+    enrolled: Person
+
+
+@pytest.fixture(scope="module")
+def people(host: Host) -> Iterator[People]:
+    host.run("apt-get", "install", "--yes", "libpam-oath")
+    off(host)
+    made = People(new_person(host), new_person(host))
+    yield made
+    off(host)
+    host.run("rm", "-f", FOUND, STACK)
+    for person in made:
+        host.run("userdel", "--force", "--remove", person.name)
+
+
+def policy(people: People, *services: str, **values: t.Any) -> dict[str, t.Any]:
+    exempt = ["ansible", people.exempt.name]
+    return {"services": list(services), "exempt_users": exempt, "lockout": {"attempts": 50}, **values}
+
+
+def gets_in(person: Person, *answers: str) -> bool:
+    """Whether the service lets somebody in who types this."""
+    typed = "".join(f"{answer}\n" for answer in answers)
+    words = ("pamtester", SERVICE, person.name, "authenticate", "setcred")
+    return person.host.run(*words, input=typed, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("control", ["include", "substack"])
+@pytest.mark.parametrize("stack", UNDECIDED)
+def test_wrong_password_gets_nobody_in(host: Host, people: People, stack: str, control: str) -> None:
+    off(host)
+    host.write(STACK, UNDECIDED[stack])
+    host.write(FOUND, f"auth {control} password-auth\naccount required pam_permit.so\n")
+    before = host.snapshot(WATCHED)
+    assert gets_in(people.exempt, PASSWORD)
+    assert not gets_in(people.exempt, "wrong")
+    turn_on(host, people.enrolled, **policy(people, SERVICE))
+    assert not gets_in(people.exempt, "wrong")
+    assert gets_in(people.exempt, PASSWORD)
+    ssh.fresh_step()
+    assert not gets_in(people.enrolled, PASSWORD, people.enrolled.code(steps=1000))
+    assert not gets_in(people.enrolled, PASSWORD)
+    assert not gets_in(people.enrolled, "wrong", people.enrolled.code())
+    assert gets_in(people.enrolled, PASSWORD, people.enrolled.code(steps=1))
+    assert not module(host, "twofactor", options(people.enrolled, **policy(people, SERVICE)), check=True)["changed"]
+    off(host)
+    assert host.snapshot(WATCHED) == before
+
+
+def test_wrong_password_gets_nobody_in_by_ssh(host: Host, people: People) -> None:
+    off(host)
+    sshd = host.read("/etc/pam.d/sshd")
+    host.write(STACK, UNDECIDED["env around"])
+    host.write("/etc/pam.d/sshd", sshd.replace(b"@include common-auth", b"auth substack password-auth"))
+    try:
+        turn_on(host, people.enrolled, **policy(people))
+        assert not people.exempt.by_password(password="wrong").ok
+        login = people.exempt.by_password()
+        assert login.ok, login.reason
+        assert people.exempt.by_key(batch=True).ok
+        ssh.fresh_step()
+        assert not people.enrolled.by_password(people.enrolled.code(), password="wrong").ok
+        login = people.enrolled.by_password(people.enrolled.code(steps=1))
+        assert login.ok, login.reason
+    finally:
+        off(host)
+        host.write("/etc/pam.d/sshd", sshd)
+
+
+def test_host_of_release_1_0_is_told_of_and_put_right(host: Host, people: People) -> None:
+    off(host)
+    host.write(STACK, UNDECIDED["sufficient alone"])
+    host.write(FOUND, "auth include password-auth\naccount required pam_permit.so\n")
+    wanted = policy(people, SERVICE)
+    turn_on(host, people.enrolled, **wanted)
+    # As 1.0 has left it.
+    host.write(FOUND, RELEASE_1_0)
+    host.write("/etc/pam.d/twofactor-password-auth", GATE_1_0)
+    assert gets_in(people.exempt, "anything")
+    told = module(host, "twofactor_info", options(people.enrolled, **wanted))
+    (warning,) = [one for one in told["drift"] if FOUND in one]
+    assert "any password" in warning
+    assert STACK in warning
+    done = module(host, "twofactor", options(people.enrolled, **wanted))
+    assert done.changed
+    assert warning in done.output
+    assert not gets_in(people.exempt, "anything")
+    assert not host.exists("/etc/pam.d/twofactor-password-auth")
+    told = module(host, "twofactor_info", options(people.enrolled, **wanted))
+    assert not [one for one in told["drift"] if FOUND in one]
