@@ -96,8 +96,8 @@ import math
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleet.auth.plugins.module_utils._command import runner
-from ansible_collections.fleet.auth.plugins.module_utils._host import sync_status
+from ansible_collections.fleet.auth.plugins.module_utils._host.clock import sync_status
+from ansible_collections.fleet.auth.plugins.module_utils._host.command import runner
 
 
 def main() -> None:

@@ -153,20 +153,17 @@ time_sync:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleet.auth.plugins.module_utils._once import compile_once
+from ansible_collections.fleet.auth.plugins.module_utils._runs.survey import announce
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
 
 
 def main() -> None:
-    # What is imported below is compiled on each host that is looked at, so it is compiled once, and only what is used:
-    # most hosts are right, and what would change one stays unread.
-    compile_once()
-    from ansible_collections.fleet.auth.plugins.module_utils._options import argument_spec
-    from ansible_collections.fleet.auth.plugins.module_utils._survey import announce
-
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     if module.check_mode:
         announce(module)
-    from ansible_collections.fleet.auth.plugins.module_utils._converge import converge
+        return
+    # Compiled only on a host that is changed.
+    from ansible_collections.fleet.auth.plugins.module_utils._runs.converge import converge
 
     converge(module)
 

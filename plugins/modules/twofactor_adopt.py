@@ -84,8 +84,8 @@ void_recovery_codes:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleet.auth.plugins.module_utils._adopt import SECRET_FILE, USERS_FILES, adopt
-from ansible_collections.fleet.auth.plugins.module_utils._options import argument_spec
+from ansible_collections.fleet.auth.plugins.module_utils._runs.adopt import SECRET_FILE, USERS_FILES, adopt
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
 
 
 def main() -> None:

@@ -52,7 +52,7 @@ RETURN = r"""
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleet.auth.plugins.module_utils._confirm import confirm
+from ansible_collections.fleet.auth.plugins.module_utils._runs.confirm import confirm
 
 
 def main() -> None:

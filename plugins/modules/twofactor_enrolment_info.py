@@ -78,7 +78,7 @@ enrolments:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleet.auth.plugins.module_utils._people import enrolments
+from ansible_collections.fleet.auth.plugins.module_utils._runs.people import enrolments
 
 
 def main() -> None:

@@ -112,8 +112,8 @@ would_be_locked_out:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleet.auth.plugins.module_utils._options import argument_spec
-from ansible_collections.fleet.auth.plugins.module_utils._survey import inform
+from ansible_collections.fleet.auth.plugins.module_utils._runs.survey import inform
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
 
 
 def main() -> None:

@@ -61,7 +61,7 @@ until:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleet.auth.plugins.module_utils._people import give_pass
+from ansible_collections.fleet.auth.plugins.module_utils._runs.people import give_pass
 
 
 def main() -> None:

@@ -56,7 +56,7 @@ valid:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleet.auth.plugins.module_utils._people import verify
+from ansible_collections.fleet.auth.plugins.module_utils._runs.people import verify
 
 
 def main() -> None:

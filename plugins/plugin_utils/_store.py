@@ -20,9 +20,13 @@ import yaml
 from ansible.errors import AnsibleError, AnsibleLookupError
 from ansible.parsing.vault import VaultLib, VaultSecret, is_encrypted, match_secrets
 
-from ansible_collections.fleet.auth.plugins.module_utils import _files
-from ansible_collections.fleet.auth.plugins.module_utils._codes import KEY_BYTES
-from ansible_collections.fleet.auth.plugins.module_utils._settings import decode_secret, encode_secret, is_account_name
+from ansible_collections.fleet.auth.plugins.module_utils._apply import files
+from ansible_collections.fleet.auth.plugins.module_utils._backends.codes import KEY_BYTES
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import (
+    decode_secret,
+    encode_secret,
+    is_account_name,
+)
 
 _GIVE_A_VAULT_SECRET = "Give this run one with --vault-id, --vault-password-file or --ask-vault-pass"  # noqa: S105 - words for a person
 _DAMAGED = (
@@ -83,7 +87,7 @@ class Store:
                 pass  # another run was faster, and its secret is the user's
             finally:
                 os.unlink(unfinished)
-            _files.sync_directory(str(path))
+            files.sync_directory(str(path))
         except OSError as error:
             raise AnsibleLookupError(
                 f"The new secret of {user}, {path}, cannot be written: {error.strerror}. Let the account that runs "

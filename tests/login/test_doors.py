@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.auth.plugins.module_utils._pam import PamError, protect
-from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings, SettingsError
+from ansible_collections.fleet.auth.plugins.module_utils._texts.pam import PamError, protect
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, SettingsError
 from hosts import Host
 from hosts.host import Entry
 from login import ssh

@@ -156,60 +156,63 @@ GUARDS = (
     Guard(
         "the time gate",
         clock_that_is_off_is_refused,
-        (Patch("_preflight", "if status is None or status.in_sync or", "if True or"),),
+        (Patch("_plan/refusals", "if status is None or status.in_sync or", "if True or"),),
     ),
     Guard(
         "the look at who would be locked out",
         account_without_a_credential_is_refused,
-        (Patch("_plan", "self.refusals += [lockout.message for lockout in found]", "list(found)"),),
+        (Patch("_plan/planning", "self.refusals += [lockout.message for lockout in found]", "list(found)"),),
     ),
     Guard(
         "the look at whether Ansible gets in",
         reload_that_shuts_ansible_out_is_refused,
-        (Patch("_preflight", "if account and effective is not None and not", "if False and not"),),
+        (Patch("_plan/refusals", "if account and effective is not None and not", "if False and not"),),
     ),
     Guard(
         "the tally of wrong codes",
         once_on(test_login.test_five_wrong_codes_close_the_code_step_for_password_and_key),
         (
             Patch(
-                "_pam", "[success=ignore ignore=ignore default=die] pam_faillock.so preauth", "optional pam_permit.so"
+                "_texts/pam",
+                "[success=ignore ignore=ignore default=die] pam_faillock.so preauth",
+                "optional pam_permit.so",
             ),
-            Patch("_pam", "[default=die] pam_faillock.so authfail {tally}", "requisite pam_deny.so"),
-            Patch("_pam", "[default=ignore] pam_faillock.so authsucc {tally}", "[default=ignore] pam_permit.so"),
+            Patch("_texts/pam", "[default=die] pam_faillock.so authfail {tally}", "requisite pam_deny.so"),
+            Patch("_texts/pam", "[default=ignore] pam_faillock.so authsucc {tally}", "[default=ignore] pam_permit.so"),
         ),
     ),
     Guard(
         "the directory of the tally",
         once_on(test_login.test_five_wrong_codes_close_the_code_step_for_password_and_key),
-        (Patch("_state", "    _pam.RUN_DIRECTORY: 0o755,\n    _pam.TALLY_DIRECTORY: 0o700,\n"),),
+        (Patch("_host/state", "    pam.RUN_DIRECTORY: 0o755,\n    pam.TALLY_DIRECTORY: 0o700,\n"),),
     ),
     Guard(
         "the length of a code",
         shorter_code_is_denied,
-        (Patch("_oath", " digits={settings.otp_digits}"),),
+        (Patch("_backends/oath", " digits={settings.otp_digits}"),),
     ),
     Guard(
         "what sshd asks for beside a key",
         once_on(test_login.test_key_alone_is_denied),
         (
-            Patch("_sshd", 'yield "AuthenticationMethods", " ".join', '" ".join'),
+            Patch("_texts/sshd_config", 'yield "AuthenticationMethods", " ".join', '" ".join'),
             Patch(
-                "_sshd", '"authenticationmethods": tuple(_METHODS[factor] for factor in settings.ssh_first_factors),'
+                "_texts/sshd_config",
+                '"authenticationmethods": tuple(_METHODS[factor] for factor in settings.ssh_first_factors),',
             ),
         ),
     ),
     Guard(
         "the question whether sshd has accepted a key",
         once_on(test_login.test_wrong_password_is_denied_before_the_code_is_asked_for_and_uses_none_up),
-        (Patch("_pam", "*) exit 1 ;;", "*) exit 0 ;;"),),
+        (Patch("_texts/pam", "*) exit 1 ;;", "*) exit 0 ;;"),),
     ),
     Guard(
         "the memory of used codes",
         used_code_is_denied_after_another_run,
         (
             Patch(
-                "_oath",
+                "_backends/oath",
                 "return replace(token, interval=settings.interval, digits=None)",
                 "return replace(token, interval=settings.interval, digits=None, last_code=None)",
             ),
@@ -219,62 +222,66 @@ GUARDS = (
         "the memory of used codes of pam_google_authenticator",
         by_google(once_on(test_login.test_used_code_is_denied)),
         (
-            Patch("_google_authenticator", '_REUSE, "TOTP_AUTH")', '"TOTP_AUTH")'),
-            Patch("_google_authenticator", "if _get(lines, _REUSE) is None:", "if False:"),
+            Patch("_backends/google_authenticator", '_REUSE, "TOTP_AUTH")', '"TOTP_AUTH")'),
+            Patch("_backends/google_authenticator", "if _get(lines, _REUSE) is None:", "if False:"),
         ),
     ),
     Guard(
         "the memory of used codes when they move",
         used_code_is_denied_after_a_move,
-        (Patch("_google_authenticator", '" ".join(map(str, phone.used))', '""'),),
+        (Patch("_backends/google_authenticator", '" ".join(map(str, phone.used))', '""'),),
     ),
     Guard(
         "the clock that no phone adjusts",
         by_google(once_on(test_backends.clock_of_a_phone_is_not_taken_over)),
-        (Patch("_google_authenticator", " noskewadj"),),
+        (Patch("_backends/google_authenticator", " noskewadj"),),
     ),
     Guard(
         "putting back what failed",
         change_that_fails_is_put_back,
-        (Patch("_apply", 'raise ApplyError(f"{_describe(error)} {undo(actions)}") from None', "raise"),),
+        (Patch("_apply/transaction", 'raise ApplyError(f"{_describe(error)} {undo(actions)}") from None', "raise"),),
     ),
     Guard(
         "the look at what sshd makes of it",
         sshd_that_does_otherwise_asks_for_codes_or_is_refused,
         (
-            Patch("_apply", "for expectation in change.expectations:", "for expectation in change.expectations[:0]:"),
-            Patch("_converge", "if rest.changes or rest.refusals:", "if False:"),
+            Patch(
+                "_apply/transaction",
+                "for expectation in change.expectations:",
+                "for expectation in change.expectations[:0]:",
+            ),
+            Patch("_runs/converge", "if rest.changes or rest.refusals:", "if False:"),
         ),
     ),
     Guard(
         "putting back what died",
         change_that_died_is_put_back,
-        (Patch("_converge", "pending = _apply.is_pending()", "pending = False"),),
+        (Patch("_runs/converge", "pending = transaction.is_pending()", "pending = False"),),
     ),
     Guard(
         "the age of a connection that confirms",
         old_connection_confirms_nothing,
-        (Patch("_confirm", "if session is not None and session.since < pending[1]:", "if False:"),),
+        (Patch("_runs/confirm", "if session is not None and session.since < pending[1]:", "if False:"),),
     ),
     Guard(
         "one run at a time",
         second_run_is_refused,
-        (Patch("_apply", "fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass"),),
+        (Patch("_apply/transaction", "fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass"),),
     ),
     Guard(
         "the end of a lock that was left behind",
         lock_left_behind_is_removed,
-        (Patch("_plan", "do.changes += [Remove(path) for path in do.state.stale_locks]", "pass"),),
+        (Patch("_plan/planning", "do.changes += [Remove(path) for path in do.state.stale_locks]", "pass"),),
     ),
     Guard(
         "the age of a lock that was left behind",
         lock_in_use_stays,
-        (Patch("_host", "if time.time() - os.fstat(file.fileno()).st_mtime < _STALE_SECONDS:", "if False:"),),
+        (Patch("_host/look", "if time.time() - os.fstat(file.fileno()).st_mtime < _STALE_SECONDS:", "if False:"),),
     ),
     Guard(
         "the question whether a lock is held",
         lock_in_use_stays,
-        (Patch("_host", "fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass"),),
+        (Patch("_host/look", "fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass"),),
     ),
 )
 OWN_CHECKS = (

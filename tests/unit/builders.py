@@ -9,16 +9,17 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.fleet.auth.plugins.module_utils import _oath, _pam, _sshd
-from ansible_collections.fleet.auth.plugins.module_utils._options import argument_spec
-from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
-from ansible_collections.fleet.auth.plugins.module_utils._state import (
+from ansible_collections.fleet.auth.plugins.module_utils._backends import oath
+from ansible_collections.fleet.auth.plugins.module_utils._host.state import (
     COCKPIT_DISALLOWED,
     Account,
     FileState,
     HostState,
 )
-from ansible_collections.fleet.auth.plugins.module_utils._time_sync import SyncStatus
+from ansible_collections.fleet.auth.plugins.module_utils._host.time_sync import SyncStatus
+from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, sshd_config
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
 from unit import model
 
 STRANGER = "198.51.100.1"
@@ -148,7 +149,7 @@ def file(content: str, mode: int = 0o644, **changes: t.Any) -> FileState:
 
 def new_credential(user: str, key: bytes, interval: int) -> str:
     """The text of the credential of somebody with one device, who never logged in with it."""
-    return _oath.Token(user, key, interval).render() + "\n"
+    return oath.Token(user, key, interval).render() + "\n"
 
 
 def credential(user: str, key: bytes = KEY) -> FileState:
@@ -167,8 +168,8 @@ def host_state(
     `files` come on top of those of the host; a file that is None is not there.
     """
     texts: dict[str, str | FileState | None] = {
-        **{f"{_pam.DIRECTORY}/{name}": text for name, text in {**INCLUDED, **SERVICES}.items()},
-        _sshd.CONFIG: SSHD_CONFIG,
+        **{f"{pam.DIRECTORY}/{name}": text for name, text in {**INCLUDED, **SERVICES}.items()},
+        sshd_config.CONFIG: SSHD_CONFIG,
         COCKPIT_DISALLOWED: "# List of users which are not allowed to login to Cockpit\nroot\n",
         **(files or {}),
     }
@@ -198,7 +199,7 @@ def seen_by_sshd(state: HostState) -> HostState:
     """The same host, each account with what sshd makes of the files for it."""
     files = {path: one.content for path, one in state.files.items()}
     accounts = {
-        name: replace(one, sshd=_sshd.Effective(model.sshd_settings(files, name, one.groups, STRANGER)))
+        name: replace(one, sshd=sshd_config.Effective(model.sshd_settings(files, name, one.groups, STRANGER)))
         for name, one in state.accounts.items()
     }
     return replace(state, accounts=accounts)

@@ -13,8 +13,9 @@ import typing as t
 
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.auth.plugins.module_utils import _pam, _plan, _sshd
-from ansible_collections.fleet.auth.plugins.module_utils._state import FileState, HostState
+from ansible_collections.fleet.auth.plugins.module_utils._host.state import FileState, HostState
+from ansible_collections.fleet.auth.plugins.module_utils._plan import planning
+from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, sshd_config
 from unit.builders import INCLUDED, SERVICES, SSHD_CONFIG, STRANGER, host_state, settings
 from unit.simulator import Machine
 
@@ -241,17 +242,17 @@ PrintMotd no
 _CRYPTO_POLICIES = "Include /etc/crypto-policies/back-ends/opensshserver.config\n"
 SSHD_LAYOUTS = {
     "Ubuntu": {
-        _sshd.CONFIG: SSHD_CONFIG,
-        f"{_sshd.DROP_IN_DIRECTORY}/50-cloud-init.conf": "PasswordAuthentication yes\n",
+        sshd_config.CONFIG: SSHD_CONFIG,
+        f"{sshd_config.DROP_IN_DIRECTORY}/50-cloud-init.conf": "PasswordAuthentication yes\n",
     },
     "RHEL 9": {
-        _sshd.CONFIG: _RED_HAT_CONFIG,
-        f"{_sshd.DROP_IN_DIRECTORY}/50-redhat.conf": _CRYPTO_POLICIES + _RED_HAT_DROP_IN,
+        sshd_config.CONFIG: _RED_HAT_CONFIG,
+        f"{sshd_config.DROP_IN_DIRECTORY}/50-redhat.conf": _CRYPTO_POLICIES + _RED_HAT_DROP_IN,
     },
     "RHEL 10": {
-        _sshd.CONFIG: _RED_HAT_CONFIG,
-        f"{_sshd.DROP_IN_DIRECTORY}/40-redhat-crypto-policies.conf": _CRYPTO_POLICIES,
-        f"{_sshd.DROP_IN_DIRECTORY}/50-redhat.conf": _RED_HAT_DROP_IN,
+        sshd_config.CONFIG: _RED_HAT_CONFIG,
+        f"{sshd_config.DROP_IN_DIRECTORY}/40-redhat-crypto-policies.conf": _CRYPTO_POLICIES,
+        f"{sshd_config.DROP_IN_DIRECTORY}/50-redhat.conf": _RED_HAT_DROP_IN,
     },
 }
 """The files of sshd, by path. What RHEL 9 has by its older name, ChallengeResponseAuthentication, is the same there."""
@@ -259,8 +260,8 @@ SSHD_LAYOUTS = {
 
 def check_round_trip(layout: Layout, data: st.DataObject) -> None:
     """Any sets of services in any order, and the bytes of whatever is off are those that they were."""
-    before = {f"{_pam.DIRECTORY}/{name}": text for name, text in layout.files.items()}
-    state = host_state(files={**{f"{_pam.DIRECTORY}/{name}": None for name in DEBIAN.files}, **before})
+    before = {f"{pam.DIRECTORY}/{name}": text for name, text in layout.files.items()}
+    state = host_state(files={**{f"{pam.DIRECTORY}/{name}": None for name in DEBIAN.files}, **before})
     policies = st.fixed_dictionaries(
         {
             "ssh": st.booleans(),
@@ -271,7 +272,7 @@ def check_round_trip(layout: Layout, data: st.DataObject) -> None:
     for number in range(data.draw(st.integers(1, 4))):
         options = data.draw(policies, label=f"policy {number}")
         policy = settings("alice", "bob", "carol", allow_console=True, exempt_users=["ansible"], **options)
-        made = _plan.plan(policy, state, STRANGER)
+        made = planning.plan(policy, state, STRANGER)
         assert not made.refusals
         stages = [machine.state for machine in Machine.booted(state).stages(made.changes)]
         for stage in stages:
@@ -279,16 +280,16 @@ def check_round_trip(layout: Layout, data: st.DataObject) -> None:
         state = stages[-1]
         on = {*policy.services, *(["sshd"] if policy.ssh else [])}
         assert {*state.protected_services} == on
-        assert all(state.text(f"{_pam.DIRECTORY}/{name}") == layout.files[name] for name in {*layout.files} - on)
-        assert _plan.plan(policy, state, STRANGER).changes == ()
-    off = _plan.plan(settings(enabled=False), state, STRANGER)
+        assert all(state.text(f"{pam.DIRECTORY}/{name}") == layout.files[name] for name in {*layout.files} - on)
+        assert planning.plan(policy, state, STRANGER).changes == ()
+    off = planning.plan(settings(enabled=False), state, STRANGER)
     state = Machine.booted(state).stages(off.changes)[-1].state
-    assert state.texts(f"{_pam.DIRECTORY}/") == before
+    assert state.texts(f"{pam.DIRECTORY}/") == before
     assert not state.texts("/usr/libexec/fleet-auth")
 
 
 def _check_calls(state: HostState) -> None:
     """Whatever a protected service calls is there, at any moment."""
-    texts = [state.text(f"{_pam.DIRECTORY}/{name}") or "" for name in state.protected_services]
-    for path, (text, mode) in _pam.helpers(texts).items():
+    texts = [state.text(f"{pam.DIRECTORY}/{name}") or "" for name in state.protected_services]
+    for path, (text, mode) in pam.helpers(texts).items():
         assert state.files[path] == FileState(text, mode)

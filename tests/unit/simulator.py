@@ -10,8 +10,10 @@ import itertools
 import typing as t
 from dataclasses import dataclass, replace
 
-from ansible_collections.fleet.auth.plugins.module_utils import _backends, _pam, _service_files
-from ansible_collections.fleet.auth.plugins.module_utils._changes import (
+from ansible_collections.fleet.auth.plugins.module_utils._backends import backends
+from ansible_collections.fleet.auth.plugins.module_utils._backends.codes import CredentialError
+from ansible_collections.fleet.auth.plugins.module_utils._host.state import FileState, HostState
+from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
     Change,
     Enrol,
     MakeDirectory,
@@ -20,8 +22,8 @@ from ansible_collections.fleet.auth.plugins.module_utils._changes import (
     Socket,
     Write,
 )
-from ansible_collections.fleet.auth.plugins.module_utils._codes import CredentialError
-from ansible_collections.fleet.auth.plugins.module_utils._state import FileState, HostState
+from ansible_collections.fleet.auth.plugins.module_utils._self_service import page_files
+from ansible_collections.fleet.auth.plugins.module_utils._texts import pam
 from unit import model
 from unit.builders import STRANGER, seen_by_sshd
 from unit.model import Client
@@ -61,13 +63,13 @@ class Machine:
             return replace(self, state=seen_by_sshd(self.state), read_by_sshd=_texts(self.state))
         files = dict(self.state.files)
         if isinstance(change, Socket):
-            assert _service_files.UNIT_PATH in files, "systemd knows no such unit"
-            files = {path: file for path, file in files.items() if path not in _service_files.LISTENING}
+            assert page_files.UNIT_PATH in files, "systemd knows no such unit"
+            files = {path: file for path, file in files.items() if path not in page_files.LISTENING}
             if change.listening:
-                files.update(dict.fromkeys(_service_files.LISTENING, FileState("", 0o644)))
+                files.update(dict.fromkeys(page_files.LISTENING, FileState("", 0o644)))
             return replace(self, state=seen_by_sshd(replace(self.state, files=files)))
         kept = {**self.state.others, self.state.backend: self.state.credentials}
-        stores = {one.DIRECTORY: dict(kept.get(backend, {})) for backend, one in _backends.BACKENDS.items()}
+        stores = {one.DIRECTORY: dict(kept.get(backend, {})) for backend, one in backends.BACKENDS.items()}
         directory, _slash, name = change.path.rpartition("/")
         if isinstance(change, Write):
             files[change.path] = FileState(change.content, change.mode, change.uid, change.gid)
@@ -84,12 +86,12 @@ class Machine:
             assert not stores.get(change.path), "somebody's credential would be lost"
             del files[change.path]
             files = {path: file for path, file in files.items() if not path.startswith(f"{change.path}/")}
-        return self._with(files, {name: stores[one.DIRECTORY] for name, one in _backends.BACKENDS.items()})
+        return self._with(files, {name: stores[one.DIRECTORY] for name, one in backends.BACKENDS.items()})
 
     def _with(self, files: t.Mapping[str, FileState], stores: t.Mapping[str, t.Mapping[str, FileState]]) -> Machine:
-        switch = files.get(_pam.SWITCH)
+        switch = files.get(pam.SWITCH)
         having = [backend for backend, credentials in stores.items() if credentials]
-        backend = _backends.in_use(switch.content if switch else None, having, self.state.backend)
+        backend = backends.in_use(switch.content if switch else None, having, self.state.backend)
         others = {name: one for name, one in stores.items() if name != backend and one}
         state = replace(self.state, files=files, credentials=stores[backend], backend=backend, others=others)
         return replace(self, state=seen_by_sshd(state))
@@ -130,7 +132,7 @@ def _texts(state: HostState) -> dict[str, str]:
 
 def _can_be_read(state: HostState, user: str) -> bool:
     try:
-        _backends.BACKENDS[state.backend].read(state.credentials[user].content, user)
+        backends.BACKENDS[state.backend].read(state.credentials[user].content, user)
     except CredentialError:
         return False
     return True

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.auth.plugins.module_utils._codes import (
+from ansible_collections.fleet.auth.plugins.module_utils._backends.codes import (
     RECOVERY_CODES,
     App,
     Clock,
     Credential,
     CredentialError,
 )
-from ansible_collections.fleet.auth.plugins.module_utils._google_authenticator import (
+from ansible_collections.fleet.auth.plugins.module_utils._backends.google_authenticator import (
     END_PASSES,
     USED,
     adjust,
@@ -33,8 +33,8 @@ from ansible_collections.fleet.auth.plugins.module_utils._google_authenticator i
     use_code,
     with_pass,
 )
-from ansible_collections.fleet.auth.plugins.module_utils._pam import PASS_THROUGH, except_services, switch
-from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings, User
+from ansible_collections.fleet.auth.plugins.module_utils._texts.pam import PASS_THROUGH, except_services, switch
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, User
 from unit.builders import KEY, OTHER_KEY, SECRET, texts_of
 
 GOOGLE = "google_authenticator"

@@ -14,15 +14,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.auth.plugins.module_utils import _adopt, _backends, _google_authenticator, _oath, _pam
-from ansible_collections.fleet.auth.plugins.module_utils._codes import hotp
-from ansible_collections.fleet.auth.plugins.module_utils._handmade import Adoption, OldFile, adoption, obstacle
-from ansible_collections.fleet.auth.plugins.module_utils._state import HostState
+from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, google_authenticator, oath
+from ansible_collections.fleet.auth.plugins.module_utils._backends.codes import hotp
+from ansible_collections.fleet.auth.plugins.module_utils._host.state import HostState
+from ansible_collections.fleet.auth.plugins.module_utils._plan.handmade import Adoption, OldFile, adoption, obstacle
+from ansible_collections.fleet.auth.plugins.module_utils._runs import adopt
+from ansible_collections.fleet.auth.plugins.module_utils._texts import pam
 from unit.builders import ACCOUNTS, KEY, OTHER_KEY, SECRET, account, credential, host_state, settings
 
 NOW = 1_000_000_000.0
 STEP = int(NOW) // 30
-BACKENDS = tuple(_backends.BACKENDS)
+BACKENDS = tuple(backends.BACKENDS)
 OWN = f'{SECRET}\n" RATE_LIMIT 3 30\n" WINDOW_SIZE 17\n" DISALLOW_REUSE {STEP - 1}\n" TOTP_AUTH\n12345678\n87654321\n'
 
 
@@ -57,7 +59,7 @@ class TestAdoption:
         for files in ({"text": line("alice", history=history)}, {"own": {"alice": OWN}}):
             found = adopted(backend=backend, **t.cast("dict[str, t.Any]", files))
             text = found.credentials["alice"]
-            says = _backends.BACKENDS[backend].read(text, "alice", NOW)
+            says = backends.BACKENDS[backend].read(text, "alice", NOW)
             assert [(app.name, app.key, app.interval) for app in says.apps] == [("", KEY, 30)]
             assert says.proven
             used = max(says.apps[0].used)
@@ -66,7 +68,7 @@ class TestAdoption:
     def test_keeps_scratch_codes_where_there_is_their_form(self) -> None:
         kept = adopted(own={"alice": OWN}, backend="google_authenticator")
         assert kept.void_recovery_codes == []
-        codes = _google_authenticator.recovery_codes(kept.credentials["alice"], "alice", 6)
+        codes = google_authenticator.recovery_codes(kept.credentials["alice"], "alice", 6)
         assert [code for _number, code in codes] == ["12345678", "87654321"]
         assert adopted(own={"alice": OWN}).void_recovery_codes == ["alice"]
         assert adopted(own={"alice": f'{SECRET}\n" TOTP_AUTH\n'}).void_recovery_codes == []
@@ -82,7 +84,7 @@ class TestAdoption:
     def test_takes_several_lines_for_several_devices(self) -> None:
         lines = line("alice") + line("bob") + line("alice", OTHER_KEY) + line("alice")
         found = adopted(lines)
-        says = _oath.read(found.credentials["alice"], "alice")
+        says = oath.read(found.credentials["alice"], "alice")
         assert [(app.name, app.key) for app in says.apps] == [("", KEY), ("adopted-2", OTHER_KEY)]
         assert list(found.credentials) == ["alice", "bob"]
         found = adopted(lines, backend="google_authenticator")
@@ -92,7 +94,7 @@ class TestAdoption:
     def test_knows_one_secret_in_two_files_for_one(self) -> None:
         found = adopted(line("alice"), {"alice": OWN})
         assert found.sources == {"alice": "/etc/users.oath and /home/alice/ga"}
-        assert _oath.read(found.credentials["alice"], "alice", NOW).proven
+        assert oath.read(found.credentials["alice"], "alice", NOW).proven
 
     def test_leaves_everybody_alone_who_has_a_credential_even_a_damaged_one(self) -> None:
         damaged = replace(credential("alice"), content="")
@@ -163,10 +165,10 @@ class TestAdoption:
 
     def test_goes_by_the_length_that_the_line_of_pam_asks_for(self) -> None:
         asks = "@include common-auth\nauth required pam_oath.so usersfile=/etc/users.oath digits=8\n"
-        state = host_state(files={f"{_pam.DIRECTORY}/sshd": asks})
+        state = host_state(files={f"{pam.DIRECTORY}/sshd": asks})
         assert "is for codes of 8 digits" in reason(line("alice"), state=state)
         assert adopted(line("alice", kind="HOTP/T30/8"), state=state, otp_digits=8).left == {}
-        state = host_state(files={f"{_pam.DIRECTORY}/sshd": asks.replace("auth ", "#auth "), _pam.SWITCH: asks})
+        state = host_state(files={f"{pam.DIRECTORY}/sshd": asks.replace("auth ", "#auth "), pam.SWITCH: asks})
         assert adopted(line("alice"), state=state).left == {}
 
     @given(
@@ -177,7 +179,7 @@ class TestAdoption:
         found = adopted(users, {"alice": own})
         assert "alice" in {*found.credentials, *found.left}
         for name, text in found.credentials.items():
-            assert _oath.read(text, name).apps
+            assert oath.read(text, name).apps
             text.encode("ascii")
 
     def test_shows_no_secret_however_it_is_printed(self) -> None:
@@ -206,7 +208,7 @@ class TestReading:
         return made
 
     def read(self, path: Path, largest: int = 1000) -> OldFile | None:
-        return next(_adopt._read(str(path), str(path.parent), (os.getuid(),), largest), None)
+        return next(adopt._read(str(path), str(path.parent), (os.getuid(),), largest), None)
 
     def test_gives_the_text_of_a_file_of_the_owners_alone(self, path: Path) -> None:
         assert self.read(path) == OldFile(str(path), OWN)
@@ -239,7 +241,7 @@ class TestReading:
         assert found
         assert (found.text, found.unsafe) == ("", "has further names (hard links)")
         hard.unlink()
-        found = next(_adopt._read(str(path), str(path.parent), (os.getuid() + 1,), 1000))
+        found = next(adopt._read(str(path), str(path.parent), (os.getuid() + 1,), 1000))
         assert (found.text, "belongs to neither" in found.unsafe) == ("", True)
 
     def test_leaves_a_file_that_is_too_large(self, path: Path) -> None:
@@ -250,6 +252,6 @@ class TestReading:
 
     def test_goes_through_no_link_below_a_home(self, path: Path) -> None:
         (path.parent / "folder").symlink_to(path.parent)
-        found = next(_adopt._read(str(path.parent / "folder" / "secret"), str(path.parent), (os.getuid(),), 1000))
+        found = next(adopt._read(str(path.parent / "folder" / "secret"), str(path.parent), (os.getuid(),), 1000))
         assert (found.text, "behind one" in found.unsafe) == ("", True)
         assert stat.S_ISLNK((path.parent / "folder").lstat().st_mode)

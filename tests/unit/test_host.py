@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from ansible_collections.fleet.auth.plugins.module_utils import _host
+from ansible_collections.fleet.auth.plugins.module_utils._host import look
 from unit.builders import file
 
 UBUNTU = 'PRETTY_NAME="Ubuntu 24.04.3 LTS"\nVERSION_ID="24.04"\nID=ubuntu\nID_LIKE=debian\n'
@@ -20,7 +20,7 @@ UBUNTU = 'PRETTY_NAME="Ubuntu 24.04.3 LTS"\nVERSION_ID="24.04"\nID=ubuntu\nID_LI
 def files(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The files of the host."""
     texts: dict[str, str] = {}
-    monkeypatch.setattr(_host, "read_file", lambda path: file(texts[path]) if path in texts else None)
+    monkeypatch.setattr(look, "read_file", lambda path: file(texts[path]) if path in texts else None)
     return texts
 
 
@@ -43,7 +43,7 @@ def test_family_of_a_release(
     files: dict[str, str], text: str, release: tuple[str, str], family: str, backend: str
 ) -> None:
     files["/etc/os-release"] = text
-    assert _host._os_release(backend) == (release, family)
+    assert look._os_release(backend) == (release, family)
 
 
 def test_selinux_types_are_those_of_what_is_there(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,8 +55,8 @@ def test_selinux_types_are_those_of_what_is_there(files: dict[str, str], monkeyp
 
     monkeypatch.setattr(os, "getxattr", getxattr)
     files["/sys/fs/selinux/enforce"] = "1"
-    assert _host._selinux_types() == {"/etc/oath": "etc_t"}
+    assert look._selinux_types() == {"/etc/oath": "etc_t"}
     files["/sys/fs/selinux/enforce"] = "0"
-    assert _host._selinux_types() is None
+    assert look._selinux_types() is None
     del files["/sys/fs/selinux/enforce"]
-    assert _host._selinux_types() is None
+    assert look._selinux_types() is None

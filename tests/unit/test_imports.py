@@ -2,60 +2,49 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a host that is already right has to compile each time that it is looked at."""
+"""What each module takes along to a host, and what a host that is already right has to compile."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-import zipfile
-from pathlib import Path
+
+import pytest
+
+from unit.closure import PLUGINS, closure
 
 _ROOM = "ansible_collections.fleet.auth.plugins.module_utils"
-_MODULES = Path(__file__).resolve().parents[2] / "plugins" / "module_utils"
-_LOOK = f"""
-import sys
-compiled = []
-sys.addaudithook(lambda event, about: event == "compile" and about[1] and compiled.append(about[1]))
-from {_ROOM}._once import compile_once
-compile_once()
-from {_ROOM} import _options, _survey
-"""
+
+_LOOK = {
+    *("_backends/backends", "_backends/codes", "_backends/google_authenticator", "_backends/oath"),
+    *("_host/clock", "_host/command", "_host/look", "_host/state", "_host/time_sync"),
+    *("_plan/changes", "_plan/credentials", "_plan/lockouts", "_plan/planning", "_plan/refusals", "_plan/report"),
+    *("_runs/survey",),
+    *("_self_service/page_files",),
+    *("_texts/dispatch", "_texts/pam", "_texts/pam_conf", "_texts/recovery", "_texts/sshd_config", "_texts/tally"),
+    *("_wanted/options", "_wanted/settings"),
+}
+"""What a look at a host needs, a plan, and a report of both."""
+_APPLY = {"_apply/credential_files", "_apply/files", "_apply/journal", "_apply/transaction"}
+_PAGE = {f"_self_service/{name}" for name in ("conversation", "page", "pam_client", "program", "qrcode_generator")}
+CLOSURES = {
+    "enrolment_sheets": set[str](),
+    "rollout_report": set[str](),
+    "status_report": set[str](),
+    "time_sync_info": {"_host/clock", "_host/command", "_host/time_sync"},
+    "twofactor": {*_LOOK, *_APPLY, *_PAGE, "_runs/converge"},
+    "twofactor_info": {*_LOOK, *_APPLY, *_PAGE},
+}
+"""The files of module_utils by module."""
 
 
-def _names(code: str, *path: str) -> list[str]:
-    """The last part of each name that the code prints, run where these are looked at first."""
-    program = f"import sys\nsys.path[:0] = {path!r}\n{_LOOK}{code}"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    return [name.removesuffix(".py").replace("/", ".").rpartition(".")[2] for name in done.stdout.split()]
+@pytest.mark.parametrize("module", CLOSURES)
+def test_a_module_takes_along_what_it_needs_and_nothing_else(module: str) -> None:
+    assert sorted(closure(PLUGINS / "modules" / f"{module}.py")) == sorted(CLOSURES[module])
 
 
 def test_a_look_at_a_host_reads_nothing_that_changes_it() -> None:
-    imported = {*_names("print(*sys.modules)")}
-    assert {"_host", "_plan"} <= imported
-    assert imported.isdisjoint(
-        {
-            "_apply",
-            "_converge",
-            "_credential_files",
-            "_files",
-            "_journal",
-            "_service_page",
-            "_service_program",
-            "_qrcode_generator",
-        }
-    )
-
-
-def test_a_module_that_comes_in_a_zip_is_compiled_once(tmp_path: Path) -> None:
-    place = _ROOM.split(".")
-    with zipfile.ZipFile(tmp_path / "payload.zip", "w") as payload:
-        for depth in range(len(place)):
-            payload.writestr("/".join([*place[: depth + 1], "__init__.py"]), "")
-        for path in _MODULES.glob("*.py"):
-            payload.write(path, "/".join([*place, path.name]))
-    zipped = str(tmp_path / "payload.zip")
-    code = f"print(*(str(name) for name in compiled if str(name).startswith({zipped!r})))"
-    compiled = [name for name in _names(code, zipped) if name not in ("__init__", "_once")]
-    assert "_host" in compiled
-    assert sorted(compiled) == sorted(set(compiled))
+    code = f"import sys\nfrom {_ROOM}._runs import survey\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    imported = {name[len(_ROOM) + 1 :].replace(".", "/") for name in done.stdout.split() if name.startswith(_ROOM)}
+    assert {name for name in imported if "/" in name} == _LOOK - {"_wanted/options"}

@@ -26,18 +26,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleet.auth.plugins.module_utils import (
-    _apply,
-    _codes,
-    _credential_files,
-    _google_authenticator,
-    _journal,
-    _oath,
-    _pam,
-    _recovery,
-    _sshd,
-)
-from ansible_collections.fleet.auth.plugins.module_utils._changes import (
+from ansible_collections.fleet.auth.plugins.module_utils._apply import credential_files, journal, transaction
+from ansible_collections.fleet.auth.plugins.module_utils._backends import codes, google_authenticator, oath
+from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
     ApplyError,
     Change,
     Enrol,
@@ -47,7 +38,8 @@ from ansible_collections.fleet.auth.plugins.module_utils._changes import (
     Remove,
     Write,
 )
-from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings, User
+from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, recovery, sshd_config
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, User
 
 NEVER_USED = "HOTP/T30 alice - 3132333435363738393031323334353637383930\n"
 USED = NEVER_USED.rstrip() + "\t0\t755224\t2026-11-24T03:00:00L\n"
@@ -88,13 +80,13 @@ class Root:
         self._tools = path / "tools"
         self._tools.mkdir()
         self._tool("logger", "exit 0\n")
-        self._tool("systemctl", _COUNTED + _SYSTEMCTL.format(drop_in=_sshd.DROP_IN.lstrip("/")))
+        self._tool("systemctl", _COUNTED + _SYSTEMCTL.format(drop_in=sshd_config.DROP_IN.lstrip("/")))
         for name in _COMMANDS:
             real = shutil.which(name)
             assert real, f"{name} is needed"
             self._tool(name, f'{_COUNTED}exec {real} "$@"\n')
         self.write("/usr/sbin/sshd", "#!/bin/sh\nexit 1\n", 0o755)
-        for directory in (*_journal.STAGING_DIRECTORIES, _recovery.BOOT_LINK.rpartition("/")[0]):
+        for directory in (*journal.STAGING_DIRECTORIES, recovery.BOOT_LINK.rpartition("/")[0]):
             self.at(directory).mkdir(parents=True, exist_ok=True)
         self.at("/var/lib/fleet-auth").rmdir()
 
@@ -120,18 +112,18 @@ class Root:
         return _HOST_PATH.sub(f"{self.path}/", script)
 
     def run(
-        self, *undos: _journal.Undo, arguments: t.Sequence[str] = ("--now",), **replaced: str
+        self, *undos: journal.Undo, arguments: t.Sequence[str] = ("--now",), **replaced: str
     ) -> subprocess.CompletedProcess[str]:
         """Write a journal with these steps, and run it."""
-        script = self.moved(_journal.render(undos, "cafe", 1.0))
+        script = self.moved(journal.render(undos, "cafe", 1.0))
         for before, after in replaced.items():
             script = script.replace(before, after)
-        self.write(_journal.PATH, script, 0o700)
+        self.write(journal.PATH, script, 0o700)
         return self.again(*arguments)
 
     def again(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the journal that is there."""
-        return self.start(str(self.at(_journal.PATH)), *arguments)
+        return self.start(str(self.at(journal.PATH)), *arguments)
 
     def start(self, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a script by the shell that Ansible and systemd run."""
@@ -164,7 +156,7 @@ class Root:
     def leftovers(self) -> list[str]:
         """What an ended change must not leave."""
         named = [path for path in self.path.rglob("*") if re.search(r"\.fleet-auth-|at-boot", path.name)]
-        there = [self.at(_journal.PATH).parent] if self.at(_journal.PATH).parent.exists() else []
+        there = [self.at(journal.PATH).parent] if self.at(journal.PATH).parent.exists() else []
         return [str(path) for path in (*named, *there)]
 
     def _tool(self, name: str, body: str) -> None:
@@ -251,7 +243,7 @@ def test_changed_credential_comes_back_unless_somebody_has_logged_in_since(
         ("unremove", OLD, PATH),
     ],
 )
-def test_step_that_was_not_carried_out_is_not_undone(root: Root, step: _journal.Undo) -> None:
+def test_step_that_was_not_carried_out_is_not_undone(root: Root, step: journal.Undo) -> None:
     root.write(PATH, NEVER_USED)
     if step[1] == NEW:
         root.write(NEW, "new")
@@ -284,9 +276,9 @@ def test_names_are_taken_as_they_are(root: Root) -> None:
 
 
 def test_everything_of_the_change_is_forgotten(root: Root) -> None:
-    root.write(_journal.BOOT_UNIT, _journal.BOOT_UNIT_TEXT)
-    root.at(_journal.BOOT_LINK).symlink_to(_journal.BOOT_UNIT)
-    for directory in _journal.STAGING_DIRECTORIES:
+    root.write(journal.BOOT_UNIT, journal.BOOT_UNIT_TEXT)
+    root.at(journal.BOOT_LINK).symlink_to(journal.BOOT_UNIT)
+    for directory in journal.STAGING_DIRECTORIES:
         root.write(f"{directory}/.file.fleet-auth-7.old", "")
     root.write("/etc/.directory.fleet-auth-8.old/file", "")
     done = root.run()
@@ -296,10 +288,10 @@ def test_everything_of_the_change_is_forgotten(root: Root) -> None:
 
 
 def test_tally_that_a_boot_has_not_made_is_made(root: Root) -> None:
-    root.write("/etc/tmpfiles.d/.fleet-auth.conf.fleet-auth-1.old", _recovery.TMPFILES_RULES)
-    step = ("unremove", "/etc/tmpfiles.d/.fleet-auth.conf.fleet-auth-1.old", _recovery.TMPFILES)
+    root.write("/etc/tmpfiles.d/.fleet-auth.conf.fleet-auth-1.old", recovery.TMPFILES_RULES)
+    step = ("unremove", "/etc/tmpfiles.d/.fleet-auth.conf.fleet-auth-1.old", recovery.TMPFILES)
     assert root.run(step).returncode == 0
-    assert stat.S_IMODE(root.at(_pam.TALLY_DIRECTORY).stat().st_mode) == 0o700
+    assert stat.S_IMODE(root.at(pam.TALLY_DIRECTORY).stat().st_mode) == 0o700
 
 
 def test_no_tally_is_made_where_none_was(root: Root) -> None:
@@ -308,15 +300,15 @@ def test_no_tally_is_made_where_none_was(root: Root) -> None:
 
 
 def test_what_could_not_be_undone_is_said_and_tried_again(root: Root) -> None:
-    root.write(_sshd.DROP_IN, "new")
+    root.write(sshd_config.DROP_IN, "new")
     root.write("/etc/ssh/sshd_config.d/.x.fleet-auth-1.old", "old")
     root.write("/reload-fails", "")
     step = ("unwrite", "/etc/ssh/sshd_config.d/.x.fleet-auth-1", "/etc/ssh/sshd_config.d/.x.fleet-auth-1.old")
-    for done in (root.run((*step, _sshd.DROP_IN)), root.again("--now")):
+    for done in (root.run((*step, sshd_config.DROP_IN)), root.again("--now")):
         assert done.returncode == 1
         assert "could not be undone; 'sh" in done.stdout
-        assert root.text(_sshd.DROP_IN) == "old"
-        assert root.at(_journal.PATH).exists()
+        assert root.text(sshd_config.DROP_IN) == "old"
+        assert root.at(journal.PATH).exists()
     root.at("/reload-fails").unlink()
     assert root.again("--now").returncode == 0
     assert root.text("/in-force") == "old"
@@ -337,8 +329,8 @@ def test_where_a_step_cannot_be_undone_those_before_it_stay(root: Root) -> None:
 
 
 def test_tally_of_codes_that_nobody_is_asked_for_goes(root: Root) -> None:
-    root.write(f"{_pam.TALLY_DIRECTORY}/alice", "tally")
-    assert root.run(("unmake", "/run/fleet-auth"), ("unmake", _pam.TALLY_DIRECTORY)).returncode == 0
+    root.write(f"{pam.TALLY_DIRECTORY}/alice", "tally")
+    assert root.run(("unmake", "/run/fleet-auth"), ("unmake", pam.TALLY_DIRECTORY)).returncode == 0
     assert not root.at("/run/fleet-auth").exists()
 
 
@@ -351,35 +343,35 @@ def test_lock_of_a_killed_change_goes_and_that_of_a_login_stays(root: Root) -> N
 
 
 def test_shell_that_can_start_nothing_says_that_it_was_stopped(root: Root) -> None:
-    script = root.moved(_journal.render([], "cafe", 1.0)).replace("free_credentials || give_up", "exit 2")
-    root.write(_journal.PATH, script)
-    done = subprocess.run(["/bin/sh", root.at(_journal.PATH), "--now"], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (2, f"{root.at(_journal.PATH)} was stopped half-way; run it again\n")
+    script = root.moved(journal.render([], "cafe", 1.0)).replace("free_credentials || give_up", "exit 2")
+    root.write(journal.PATH, script)
+    done = subprocess.run(["/bin/sh", root.at(journal.PATH), "--now"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, f"{root.at(journal.PATH)} was stopped half-way; run it again\n")
 
 
 def test_journal_that_waited_does_not_undo_the_next_change(root: Root) -> None:
     root.write(PATH, "new")
     root.write(OLD, "old")
-    first = root.write("/first", root.moved(_journal.render([("unwrite", NEW, OLD, PATH)], "first", 1.0)))
-    root.write(_journal.PATH, root.moved(_journal.render([], "second", 2.0)))
+    first = root.write("/first", root.moved(journal.render([("unwrite", NEW, OLD, PATH)], "first", 1.0)))
+    root.write(journal.PATH, root.moved(journal.render([], "second", 2.0)))
     done = root.start(str(root.at(first)))
     assert (done.returncode, done.stdout) == (0, "")
     assert root.text(PATH) == "new"
     assert root.text(OLD) == "old"
-    assert root.at(_journal.PATH).exists()
+    assert root.at(journal.PATH).exists()
 
 
 def test_journal_that_is_gone_by_now_undoes_nothing(root: Root) -> None:
     root.write(PATH, "new")
     root.write(OLD, "old")
-    script = root.write("/script", root.moved(_journal.render([("unwrite", NEW, OLD, PATH)], "cafe", 1.0)))
+    script = root.write("/script", root.moved(journal.render([("unwrite", NEW, OLD, PATH)], "cafe", 1.0)))
     assert root.start(str(root.at(script))).returncode == 0
     assert root.text(PATH) == "new"
 
 
 @contextlib.contextmanager
 def lock_held(root: Root) -> Iterator[t.IO[str]]:
-    with root.at(_journal.LOCK).open("w") as lock:
+    with root.at(journal.LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield lock
 
@@ -413,14 +405,14 @@ def test_change_that_hangs_is_not_waited_for_for_ever(root: Root) -> None:
 def test_who_waits_for_the_script_can_name_it(root: Root) -> None:
     done = root.run(arguments=())
     assert done.returncode == 0
-    assert (root.text(_journal.LOCK) or "").strip().isdigit()
+    assert (root.text(journal.LOCK) or "").strip().isdigit()
 
 
 def test_token_and_time_are_read_back() -> None:
-    script = _journal.render([("uncreate", "a", "b")], "5f2b9c0a41d3e877", 3260.756)
-    assert _journal.token_of(script) == "5f2b9c0a41d3e877"
-    assert _journal.made_at(script) == 3260.76
-    assert (_journal.token_of("torn"), _journal.made_at("torn")) == ("", 0.0)
+    script = journal.render([("uncreate", "a", "b")], "5f2b9c0a41d3e877", 3260.756)
+    assert journal.token_of(script) == "5f2b9c0a41d3e877"
+    assert journal.made_at(script) == 3260.76
+    assert (journal.token_of("torn"), journal.made_at("torn")) == ("", 0.0)
 
 
 # A change that dies
@@ -433,21 +425,21 @@ class Killed(BaseException):
 @pytest.fixture
 def changing(root: Root, monkeypatch: pytest.MonkeyPatch) -> Root:
     """A root in which `_apply` works, and whose journals work there."""
-    render = _journal.render
-    monkeypatch.setattr(_journal, "render", lambda *steps: root.moved(render(*steps)))
-    monkeypatch.setattr(_journal, "STAGING_DIRECTORIES", [str(root.at(d)) for d in _journal.STAGING_DIRECTORIES])
-    monkeypatch.setattr(_journal, "CREDENTIAL_LOCKS", [str(root.at(lock)) for lock in _journal.CREDENTIAL_LOCKS])
+    render = journal.render
+    monkeypatch.setattr(journal, "render", lambda *steps: root.moved(render(*steps)))
+    monkeypatch.setattr(journal, "STAGING_DIRECTORIES", [str(root.at(d)) for d in journal.STAGING_DIRECTORIES])
+    monkeypatch.setattr(journal, "CREDENTIAL_LOCKS", [str(root.at(lock)) for lock in journal.CREDENTIAL_LOCKS])
     for name in ("PATH", "LOCK", "BOOT_UNIT", "BOOT_LINK", "SYSTEMD"):
-        monkeypatch.setattr(_journal, name, str(root.at(getattr(_journal, name))))
-    for backend in (_oath, _google_authenticator):
+        monkeypatch.setattr(journal, name, str(root.at(getattr(journal, name))))
+    for backend in (oath, google_authenticator):
         monkeypatch.setattr(backend, "DIRECTORY", str(root.at(backend.DIRECTORY)))
     for name in ("chown", "fchown"):
         monkeypatch.setattr(os, name, lambda *_arguments: None)
-    Path(_journal.SYSTEMD).mkdir(parents=True)
+    Path(journal.SYSTEMD).mkdir(parents=True)
     return root
 
 
-def actions_in(root: Root) -> _apply.Actions:
+def actions_in(root: Root) -> transaction.Actions:
     def run(words: t.Sequence[str]) -> tuple[int, str, str]:
         if words[0] == "/bin/sh":
             done = root.start(*words[1:])
@@ -455,14 +447,14 @@ def actions_in(root: Root) -> _apply.Actions:
         if words[:2] == ["systemctl", "is-active"] and words[-1].endswith(".socket"):
             return 3, "", ""
         if words[:2] == ["systemctl", "reload"]:
-            (root.path / "in-force").write_text(root.text(_sshd.DROP_IN) or "")
+            (root.path / "in-force").write_text(root.text(sshd_config.DROP_IN) or "")
         return 0, "", ""
 
-    return _apply.Actions(run, lambda _user, _address: {})
+    return transaction.Actions(run, lambda _user, _address: {})
 
 
-def carry_out(changes: tuple[Change, ...], actions: _apply.Actions) -> None:
-    with _apply.applied(Plan(changes), actions, 60):
+def carry_out(changes: tuple[Change, ...], actions: transaction.Actions) -> None:
+    with transaction.applied(Plan(changes), actions, 60):
         pass
 
 
@@ -471,7 +463,7 @@ def prepared(root: Root) -> tuple[Change, ...]:
     shutil.rmtree(root.at("/usr/libexec/fleet-auth"), ignore_errors=True)
     root.write("/etc/pam.d/sshd", "sshd before\n")
     root.write("/etc/pam.d/twofactor", "switch before\n")
-    root.write(_sshd.DROP_IN, "drop-in before\n", 0o600)
+    root.write(sshd_config.DROP_IN, "drop-in before\n", 0o600)
     root.write("/in-force", "drop-in before\n")
     root.write("/etc/security/twofactor-access.conf", "rules before\n")
     root.write("/etc/oath/alice", NEVER_USED, 0o600)
@@ -490,12 +482,12 @@ def prepared(root: Root) -> tuple[Change, ...]:
         Enrol("bob", Settings(users=(User("bob"),)), 30, new=True),
         write("/usr/libexec/fleet-auth/helper", "helper"),
         write("/etc/pam.d/sshd", "sshd after\n"),
-        write(_sshd.DROP_IN, "drop-in between\n"),
+        write(sshd_config.DROP_IN, "drop-in between\n"),
         ReloadSshd(()),
         move,
         write("/etc/pam.d/twofactor", "switch between\n"),
         write("/etc/pam.d/twofactor", "switch after\n"),
-        write(_sshd.DROP_IN, "drop-in after\n"),
+        write(sshd_config.DROP_IN, "drop-in after\n"),
         ReloadSshd(()),
         Remove(str(root.at("/etc/security/twofactor-access.conf"))),
         Remove(str(root.at("/etc/oath/carol")), move),
@@ -526,8 +518,8 @@ def test_change_that_died_anywhere_is_put_back(changing: Root, monkeypatch: pyte
         die_at_rename(patch, number)
         with pytest.raises(Killed):
             carry_out(changes, actions_in(changing))
-    if _apply.is_pending():
-        assert _apply.undo(actions_in(changing)) == "Everything was put back as it was."
+    if transaction.is_pending():
+        assert transaction.undo(actions_in(changing)) == "Everything was put back as it was."
         assert changing.leftovers() == []
         assert changing.tree() == before
     else:
@@ -545,7 +537,7 @@ def test_undoing_that_was_killed_anywhere_is_finished_by_the_next_attempt(changi
         changing.kill_at(number)
         first = changing.again("--now")
         changing.at("/kill").unlink()
-        if _apply.is_pending():
+        if transaction.is_pending():
             assert first.returncode == -9
             assert changing.again("--now").returncode == 0
             assert changing.tree() == before, number
@@ -562,7 +554,7 @@ def test_credential_with_which_somebody_has_logged_in_since_the_change_stays(cha
     assert changed.startswith("HOTP/T60 ")
     used = changed.rstrip() + " 0 755224 2026-11-24T03:00:00L\n"
     changing.at(changing.write("/etc/oath/alice.new", used)).rename(changing.at("/etc/oath/alice"))
-    assert _apply.undo(actions_in(changing)) == "Everything was put back as it was."
+    assert transaction.undo(actions_in(changing)) == "Everything was put back as it was."
     assert changing.text("/etc/oath/alice") == used
     assert changing.leftovers() == []
 
@@ -572,9 +564,9 @@ def test_code_that_was_used_after_a_move_stays_used_when_it_is_put_back(changing
     there = changing.text("/etc/google-authenticator/carol") or ""
     used = changing.write("/etc/google-authenticator/carol~", there.replace("REUSE", "REUSE 7"), 0o400)
     changing.at(used).rename(changing.at("/etc/google-authenticator/carol"))
-    assert _apply.undo(actions_in(changing)) == "Everything was put back as it was."
+    assert transaction.undo(actions_in(changing)) == "Everything was put back as it was."
     assert changing.text("/etc/google-authenticator/carol") is None
-    key = _codes.hotp(bytes.fromhex(NEVER_USED.split()[3]), 7, 6)
+    key = codes.hotp(bytes.fromhex(NEVER_USED.split()[3]), 7, 6)
     back = NEVER_USED.replace("alice", "carol").replace("\n", f" 0 {key} 1970-01-01T00:00:00L\n")
     assert changing.text("/etc/oath/carol") == back
     assert changing.at("/etc/oath/carol").stat().st_mode & 0o777 == 0o600
@@ -586,11 +578,11 @@ def test_killed_run_leaves_somebody_who_frees_the_credentials_that_it_had_locked
     a_logins.touch()
     child = os.fork()
     if child == 0:
-        with _apply.exclusive():
+        with transaction.exclusive():
             mine.write_text("fleet.auth\n")
             os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
-    with _apply.exclusive():  # waits for who survives
+    with transaction.exclusive():  # waits for who survives
         assert not mine.exists()
         assert a_logins.exists()
 
@@ -603,7 +595,7 @@ def test_what_a_login_writes_while_a_credential_is_rewritten_counts(changing: Ro
             changing.at(changing.write(f"{path}~V8lWsh", "used")).rename(path)
         return f"{text} and changed"
 
-    assert _credential_files.rewrite(str(path), f"{path}~", rewrite)
+    assert credential_files.rewrite(str(path), f"{path}~", rewrite)
     assert path.read_text() == "used and changed"
 
 
@@ -617,7 +609,7 @@ def test_code_that_cannot_be_kept_as_used_leaves_nothing_that_denies_the_next(
 
     monkeypatch.setattr(os, "rename", full)
     with pytest.raises(OSError, match="No space left"):
-        _credential_files.rewrite(path, f"{path}.lock", lambda _text: USED)
+        credential_files.rewrite(path, f"{path}.lock", lambda _text: USED)
     assert {file.name: file.read_text() for file in Path(path).parent.iterdir()} == {"alice": NEVER_USED}
 
 
@@ -641,10 +633,10 @@ def test_change_that_fails_is_put_back_and_says_so(changing: Root) -> None:
 @pytest.mark.parametrize(
     "script",
     [
-        pytest.param(_recovery.SCRIPT, id="twofactor-recover"),
-        pytest.param(_pam.KEY_ACCEPTED_SCRIPT, id="ssh-key-accepted"),
+        pytest.param(recovery.SCRIPT, id="twofactor-recover"),
+        pytest.param(pam.KEY_ACCEPTED_SCRIPT, id="ssh-key-accepted"),
         pytest.param(
-            _journal.render(
+            journal.render(
                 [
                     ("unmake", "/etc/oath"),
                     ("listen", "fleet-auth-self-service.socket"),

@@ -8,9 +8,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.fleet.auth.plugins.module_utils._lockout import Lockout, in_scope, lockouts
-from ansible_collections.fleet.auth.plugins.module_utils._sshd import CONFIG
-from ansible_collections.fleet.auth.plugins.module_utils._state import COCKPIT_DISALLOWED, Account, Connection
+from ansible_collections.fleet.auth.plugins.module_utils._host.state import COCKPIT_DISALLOWED, Account, Connection
+from ansible_collections.fleet.auth.plugins.module_utils._plan.lockouts import Lockout, in_scope, lockouts
+from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config import CONFIG
 from unit.builders import SSHD_CONFIG, account, host_state, settings
 
 ALICE = account("alice", "staff")

@@ -16,11 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.auth.plugins.module_utils import _backends, _google_authenticator, _oath, _plan, _report
-from ansible_collections.fleet.auth.plugins.module_utils._changes import Plan
-from ansible_collections.fleet.auth.plugins.module_utils._codes import Clock, hotp
-from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings, User
-from ansible_collections.fleet.auth.plugins.module_utils._state import HostState
+from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, google_authenticator, oath
+from ansible_collections.fleet.auth.plugins.module_utils._backends.codes import Clock, hotp
+from ansible_collections.fleet.auth.plugins.module_utils._host.state import HostState
+from ansible_collections.fleet.auth.plugins.module_utils._plan import planning, report
+from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Plan
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, User
 from unit.builders import KEY, OTHER_KEY, STRANGER, credential, file, host_state, settings
 from unit.simulator import Machine
 
@@ -29,7 +30,7 @@ NOW = 30 * 1000.0
 CLOCK = Clock(NOW, "2026-03-01T12:00:00L")
 SWITCHES = {
     name: f"auth required {backend.pam_line(Settings(backend=name, window=10))}"
-    for name, backend in _backends.BACKENDS.items()
+    for name, backend in backends.BACKENDS.items()
 }
 PHONE = f"HOTP/T30 alice - {KEY.hex()}\n"
 
@@ -39,7 +40,7 @@ def wanted(backend: str, *names: str, **changes: t.Any) -> Settings:
 
 
 def plan(target: Settings, state: HostState) -> Plan:
-    return _plan.plan(target, state, STRANGER)
+    return planning.plan(target, state, STRANGER)
 
 
 def refused(target: Settings, state: HostState) -> tuple[str, ...]:
@@ -61,14 +62,14 @@ def on(text: str = PHONE, **changes: t.Any) -> HostState:
 def moved(text: str, source: str, target: str, **options: t.Any) -> str:
     """A credential of alice's in the other backend; keys that the host makes are OTHER_KEY."""
     made = Settings(backend=target, users=(User("alice"),), **options)
-    return _backends.revised(made, "alice", text, source, NOW, lambda length: OTHER_KEY[:length])
+    return backends.revised(made, "alice", text, source, NOW, lambda length: OTHER_KEY[:length])
 
 
 class TestMove:
     def test_changes_the_switch_between_the_new_credentials_and_the_end_of_the_old_ones(self) -> None:
         made = plan(wanted(GOOGLE, "alice"), on())
         names = ("alice", "bob", "carol")
-        assert _report.changes(made) == [
+        assert report.changes(made) == [
             "make /etc/google-authenticator",
             *(f"write /etc/google-authenticator/{name}" for name in names),
             "write /etc/pam.d/twofactor",
@@ -76,9 +77,7 @@ class TestMove:
             "remove /etc/oath",
         ]
         assert made.to_enrol == ()
-        assert _report.diff(made, on())[1]["after"] == (
-            "credential of alice, 30 seconds a code; the key is not shown\n"
-        )
+        assert report.diff(made, on())[1]["after"] == ("credential of alice, 30 seconds a code; the key is not shown\n")
 
     def test_there_and_back_is_where_it_was(self) -> None:
         there = carried_out(wanted(GOOGLE), on())
@@ -90,8 +89,8 @@ class TestMove:
         state = replace(state, credentials={**state.credentials, "users.oath": file("HOTP/T30 zoe - 00\n")})
         made = plan(wanted(GOOGLE), state)
         assert not made.refusals
-        assert "remove /etc/oath" not in _report.changes(made)
-        assert "remove /etc/oath/users.oath" not in _report.changes(made)
+        assert "remove /etc/oath" not in report.changes(made)
+        assert "remove /etc/oath/users.oath" not in report.changes(made)
 
     def test_while_it_is_off_happens_when_it_is_turned_on(self) -> None:
         off = carried_out(settings(enabled=False), on())
@@ -102,11 +101,11 @@ class TestMove:
     def test_that_a_recovery_has_ended_half_way_is_tidied_up(self) -> None:
         there = carried_out(wanted(GOOGLE), on())
         halfway = replace(there, others={OATH: on().credentials})
-        assert _report.changes(plan(wanted(GOOGLE), halfway)) == [
+        assert report.changes(plan(wanted(GOOGLE), halfway)) == [
             *(f"remove /etc/oath/{name}" for name in ("alice", "bob", "carol"))
         ]
         purged = plan(settings(enabled=False, purge_credentials=True), halfway)
-        assert {"remove /etc/oath/alice", "remove /etc/google-authenticator/alice"} <= {*_report.changes(purged)}
+        assert {"remove /etc/oath/alice", "remove /etc/google-authenticator/alice"} <= {*report.changes(purged)}
 
     @pytest.mark.parametrize("text", [PHONE.replace(KEY.hex(), OTHER_KEY.hex()), "mine\n"])
     def test_leaves_what_somebody_else_has_where_another_backend_keeps_its_credentials(self, text: str) -> None:
@@ -117,7 +116,7 @@ class TestMove:
         absent = wanted(GOOGLE, users=[{"name": "alice", "state": "absent"}], scope="enrolled")
         assert carried_out(absent, beside).others == others
         purged = plan(settings(enabled=False, purge_credentials=True), beside)
-        assert not any(change.startswith("remove /etc/oath") for change in _report.changes(purged))
+        assert not any(change.startswith("remove /etc/oath") for change in report.changes(purged))
 
     @pytest.mark.parametrize("text", [moved(PHONE.replace(KEY.hex(), OTHER_KEY.hex()), OATH, GOOGLE), "mine\n"])
     def test_over_what_somebody_else_has_there_is_refused(self, text: str) -> None:
@@ -136,12 +135,12 @@ class TestMove:
         assert (set(after.credentials), after.others) == ({"alice", "carol"}, {})
 
     def test_keeps_proof(self) -> None:
-        used = _oath.use_code(PHONE, "alice", hotp(KEY, 1000, 6), SWITCHES[OATH], CLOCK) or ""
-        assert _google_authenticator.read(moved(used, OATH, GOOGLE), "alice").proven
-        assert not _google_authenticator.read(moved(PHONE, OATH, GOOGLE), "alice").proven
+        used = oath.use_code(PHONE, "alice", hotp(KEY, 1000, 6), SWITCHES[OATH], CLOCK) or ""
+        assert google_authenticator.read(moved(used, OATH, GOOGLE), "alice").proven
+        assert not google_authenticator.read(moved(PHONE, OATH, GOOGLE), "alice").proven
         long_ago = PHONE.replace("\n", f" 0 {hotp(KEY, 5, 6)} 1970-01-01T00:02:30L\n")
-        assert _google_authenticator.read(moved(long_ago, OATH, GOOGLE), "alice").proven
-        assert _oath.read(moved(moved(long_ago, OATH, GOOGLE), GOOGLE, OATH), "alice").proven
+        assert google_authenticator.read(moved(long_ago, OATH, GOOGLE), "alice").proven
+        assert oath.read(moved(moved(long_ago, OATH, GOOGLE), GOOGLE, OATH), "alice").proven
 
 
 class TestCode:
@@ -150,27 +149,27 @@ class TestCode:
     def test_that_was_used_stays_used(self, source: str, target: str, window: int, offset: int, later: int) -> None:
         key, text = KEY, PHONE if source == OATH else moved(PHONE, OATH, GOOGLE, window=10)
         code = hotp(key, 1000 + offset, 6)
-        used = _backends.BACKENDS[source].use_code(text, "alice", code, SWITCHES[source], CLOCK)
+        used = backends.BACKENDS[source].use_code(text, "alice", code, SWITCHES[source], CLOCK)
         assert used
         after = moved(used, source, target, window=window)
-        switch = f"auth required {_backends.BACKENDS[target].pam_line(Settings(backend=target, window=window))}"
+        switch = f"auth required {backends.BACKENDS[target].pam_line(Settings(backend=target, window=window))}"
         now = Clock(NOW + 30 * later, CLOCK.local)
-        assert _backends.BACKENDS[target].use_code(after, "alice", code, switch, now) is None
+        assert backends.BACKENDS[target].use_code(after, "alice", code, switch, now) is None
 
     def test_before_the_last_one_of_pam_oath_stays_used_as_well(self) -> None:
         text = PHONE
         for step in (999, 1001):
-            text = _oath.use_code(text, "alice", hotp(KEY, step, 6), SWITCHES[OATH], CLOCK) or ""
+            text = oath.use_code(text, "alice", hotp(KEY, step, 6), SWITCHES[OATH], CLOCK) or ""
         after = moved(text, OATH, GOOGLE)
         for step in (999, 1000, 1001):
             code = hotp(KEY, step, 6)
-            assert _google_authenticator.use_code(after, "alice", code, SWITCHES[GOOGLE], CLOCK) is None
+            assert google_authenticator.use_code(after, "alice", code, SWITCHES[GOOGLE], CLOCK) is None
 
 
 @pytest.fixture
 def shell(tmp_path: Path) -> t.Callable[..., str]:
     """Run a line of shell with what undoes a move; $1 is a file with this text."""
-    functions = "".join(backend.UNMOVE for backend in _backends.BACKENDS.values())
+    functions = "".join(backend.UNMOVE for backend in backends.BACKENDS.values())
 
     def run(line: str, text: str = "") -> str:
         path = tmp_path / "credential"
@@ -196,15 +195,15 @@ class TestUndo:
     ) -> None:
         there = moved(PHONE, OATH, GOOGLE)
         for step in (1001, 1000):
-            there = _google_authenticator.use_code(there, "alice", hotp(KEY, step, 6), SWITCHES[GOOGLE], CLOCK) or ""
+            there = google_authenticator.use_code(there, "alice", hotp(KEY, step, 6), SWITCHES[GOOGLE], CLOCK) or ""
         last = shell('last_step_google_authenticator "$1"', there)
         assert last == "1001\n"
         before = TestRefusal.TABLET.replace("alice - ", "alice 1234 ")
         back = shell(f'keep_used_oath "$1" {last}', before)
-        assert _oath.parse_credential(back, "alice")[1] == _oath.parse_credential(before, "alice")[1]
+        assert oath.parse_credential(back, "alice")[1] == oath.parse_credential(before, "alice")[1]
         for step in (999, 1000, 1001):
-            assert _oath.use_code(back, "alice", hotp(KEY, step, 6), SWITCHES[OATH], CLOCK) is None
-        assert _oath.use_code(back, "alice", hotp(KEY, 1002, 6), SWITCHES[OATH], CLOCK)
+            assert oath.use_code(back, "alice", hotp(KEY, step, 6), SWITCHES[OATH], CLOCK) is None
+        assert oath.use_code(back, "alice", hotp(KEY, 1002, 6), SWITCHES[OATH], CLOCK)
 
     def test_changes_nothing_where_only_a_scratch_code_was_used(self, shell: t.Callable[..., str]) -> None:
         last = shell('last_step_google_authenticator "$1"', moved(PHONE, OATH, GOOGLE))
@@ -220,8 +219,8 @@ class TestUndo:
         for step in range(now // 30 - window, now // 30 + window + 1):
             right = hotp(KEY, step, 6)
             clock = Clock(float(now), CLOCK.local)
-            assert _google_authenticator.use_code(before, "alice", right, SWITCHES[GOOGLE], clock)
-            assert _google_authenticator.use_code(back, "alice", right, SWITCHES[GOOGLE], clock) is None
+            assert google_authenticator.use_code(before, "alice", right, SWITCHES[GOOGLE], clock)
+            assert google_authenticator.use_code(back, "alice", right, SWITCHES[GOOGLE], clock) is None
         assert back.replace(back.split("DISALLOW_REUSE")[1].split("\n")[0], "") == before
 
 
@@ -230,13 +229,13 @@ class TestPaper:
 
     def test_is_made_anew_under_its_name(self) -> None:
         there = moved(self.TEXT, OATH, GOOGLE)
-        assert _google_authenticator.read(there, "alice").recovery_set == "first"
+        assert google_authenticator.read(there, "alice").recovery_set == "first"
         for number in range(10):
-            assert _google_authenticator.use_code(there, "alice", hotp(OTHER_KEY, number, 6), "", CLOCK) is None
+            assert google_authenticator.use_code(there, "alice", hotp(OTHER_KEY, number, 6), "", CLOCK) is None
         back = moved(there, GOOGLE, OATH)
-        assert _oath.read(back, "alice").recovery_set == "first"
-        for _number, code in _google_authenticator.recovery_codes(there, "alice", 6):
-            assert _oath.use_code(back, "alice", code, SWITCHES[OATH], CLOCK) is None
+        assert oath.read(back, "alice").recovery_set == "first"
+        for _number, code in google_authenticator.recovery_codes(there, "alice", 6):
+            assert oath.use_code(back, "alice", code, SWITCHES[OATH], CLOCK) is None
 
     def test_stops_to_be_right_only_where_that_is_wanted(self) -> None:
         assert refused(wanted(GOOGLE, renew="never"), on(self.TEXT)) == (
@@ -276,7 +275,7 @@ class TestRefusal:
 
     def test_of_a_key_that_is_too_long_for_pam_oath(self) -> None:
         state = carried_out(wanted(GOOGLE), on())
-        long = _google_authenticator.revise(None, User("alice"), Settings(backend=GOOGLE), lambda _n: b"k" * 33)
+        long = google_authenticator.revise(None, User("alice"), Settings(backend=GOOGLE), lambda _n: b"k" * 33)
         (told,) = refused(wanted(OATH), replace(state, credentials={**state.credentials, "alice": file(long, 0o400)}))
         assert "has a key of 33 bytes, and pam_oath reads 32" in told
 
@@ -285,7 +284,7 @@ class TestOfEverybody:
     def test_is_the_window_where_each_credential_has_its_own(self) -> None:
         there = carried_out(wanted(GOOGLE), on())
         made = plan(wanted(GOOGLE, "bob", window=2), there)
-        assert _report.changes(made) == [f"write /etc/google-authenticator/{n}" for n in ("bob", "alice", "carol")]
+        assert report.changes(made) == [f"write /etc/google-authenticator/{n}" for n in ("bob", "alice", "carol")]
         after = carried_out(wanted(GOOGLE, "bob", window=2), there)
         assert all('" WINDOW_SIZE 5\n' in one.content for one in after.credentials.values())
 
@@ -297,4 +296,4 @@ class TestOfEverybody:
         wide = replace(
             state, credentials={**state.credentials, "alice": replace(state.credentials["alice"], mode=0o640)}
         )
-        assert _report.changes(plan(wanted(GOOGLE, "alice"), wide)) == ["write /etc/google-authenticator/alice"]
+        assert report.changes(plan(wanted(GOOGLE, "alice"), wide)) == ["write /etc/google-authenticator/alice"]

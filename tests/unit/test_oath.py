@@ -13,8 +13,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.auth.plugins.module_utils._codes import RECOVERY_CODES, Clock, CredentialError, hotp
-from ansible_collections.fleet.auth.plugins.module_utils._oath import (
+from ansible_collections.fleet.auth.plugins.module_utils._backends.codes import (
+    RECOVERY_CODES,
+    Clock,
+    CredentialError,
+    hotp,
+)
+from ansible_collections.fleet.auth.plugins.module_utils._backends.oath import (
     CodeRules,
     Token,
     code_rules,
@@ -23,8 +28,8 @@ from ansible_collections.fleet.auth.plugins.module_utils._oath import (
     revise,
     use_code,
 )
-from ansible_collections.fleet.auth.plugins.module_utils._pam import PASS_THROUGH, except_services, switch
-from ansible_collections.fleet.auth.plugins.module_utils._settings import Device, Settings, User
+from ansible_collections.fleet.auth.plugins.module_utils._texts.pam import PASS_THROUGH, except_services, switch
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Device, Settings, User
 from unit.builders import KEY, OTHER_KEY, new_credential, settings, texts_of
 
 # The codes of KEY in RFC 4226, appendix D.

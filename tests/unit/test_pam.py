@@ -12,8 +12,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.auth.plugins.module_utils import _oath, _pam
-from ansible_collections.fleet.auth.plugins.module_utils._pam import (
+from ansible_collections.fleet.auth.plugins.module_utils._backends import oath
+from ansible_collections.fleet.auth.plugins.module_utils._texts import pam as pam_text
+from ansible_collections.fleet.auth.plugins.module_utils._texts.pam import (
     PASS_THROUGH,
     PamError,
     asked_users,
@@ -25,7 +26,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._pam import (
     switch,
     unprotect,
 )
-from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
 from unit.builders import COMMON_AUTH, INCLUDED, SERVICES, settings
 from unit.layouts import DIRECT, LAYOUTS, RHEL, Layout
 from unit.model import Pam
@@ -38,7 +39,7 @@ ENROLLED = ("alice", "bob")
 
 
 def step_of(wanted: Settings, enrolled: t.Iterable[str] = ENROLLED) -> str:
-    return switch(wanted, enrolled, _oath.pam_line(wanted))
+    return switch(wanted, enrolled, oath.pam_line(wanted))
 
 
 STACKS = {**INCLUDED, **RHEL.included}
@@ -467,11 +468,11 @@ class TestLayouts:
     @staticmethod
     def files(layout: Layout, service: str) -> dict[str, str]:
         text = protect(service, layout.services[service], layout.files)
-        called = {path: helper for path, (helper, _mode) in _pam.helpers([text]).items()}
+        called = {path: helper for path, (helper, _mode) in pam_text.helpers([text]).items()}
         return {
             **{f"/etc/pam.d/{name}": one for name, one in layout.files.items()},
             f"/etc/pam.d/{service}": text,
-            _pam.SWITCH: step_of(settings()),
+            pam_text.SWITCH: step_of(settings()),
             **called,
         }
 
@@ -504,14 +505,14 @@ class TestLayouts:
     def test_ask_everyone_and_let_in_nobody_with_a_wrong_password_where_the_helper_is_gone(self, service: str) -> None:
         for password, code in itertools.product([True, False], repeat=2):
             pam = self.attempt("RHEL", service, password=password, code=code)
-            pam.files = {path: text for path, text in pam.files.items() if path != _pam.FIRST_FACTOR_FAILED}
+            pam.files = {path: text for path, text in pam.files.items() if path != pam_text.FIRST_FACTOR_FAILED}
             assert (pam.authenticate(), pam.asked) == (password and code, ["password", "code"])
 
     @pytest.mark.parametrize(("layout", "service"), SERVICES)
     def test_pass_everyone_who_knows_the_password_where_the_switch_does(self, layout: str, service: str) -> None:
         for password in (True, False):
             pam = self.attempt(layout, service, password=password)
-            pam.files = {**pam.files, _pam.SWITCH: PASS_THROUGH}
+            pam.files = {**pam.files, pam_text.SWITCH: PASS_THROUGH}
             assert (pam.authenticate(), pam.asked) == (password, ["password"])
 
     @pytest.mark.parametrize("direct", [False, True])
@@ -519,10 +520,10 @@ class TestLayouts:
         layout, called = (
             (DIRECT, [])
             if direct
-            else (RHEL, [_pam.FIRST_FACTOR_FAILED, "/etc/pam.d/twofactor-judge", "/etc/pam.d/twofactor-note"])
+            else (RHEL, [pam_text.FIRST_FACTOR_FAILED, "/etc/pam.d/twofactor-judge", "/etc/pam.d/twofactor-note"])
         )
-        assert list(_pam.helpers([protect("sudo", layout.services["sudo"], layout.files)])) == called
-        assert list(_pam.helpers(layout.services.values())) == []
+        assert list(pam_text.helpers([protect("sudo", layout.services["sudo"], layout.files)])) == called
+        assert list(pam_text.helpers(layout.services.values())) == []
 
     @pytest.mark.parametrize(("layout", "service"), SERVICES)
     def test_give_every_byte_back(self, layout: str, service: str) -> None:
@@ -585,9 +586,9 @@ def attempt(
     files = {
         **{f"/etc/pam.d/{name}": text for name, text in INCLUDED.items()},
         f"/etc/pam.d/{service}": protect(service, SERVICES[service], INCLUDED),
-        _pam.SWITCH: step_of(wanted) if switch_text is None else switch_text,
-        _pam.KEY_ACCEPTED: _pam.KEY_ACCEPTED_SCRIPT,
-        _pam.EXEMPT_ORIGINS: exempt_origins(wanted),
+        pam_text.SWITCH: step_of(wanted) if switch_text is None else switch_text,
+        pam_text.KEY_ACCEPTED: pam_text.KEY_ACCEPTED_SCRIPT,
+        pam_text.EXEMPT_ORIGINS: exempt_origins(wanted),
         **(lists or {}),
     }
     return Pam(files, service, person.name, person.groups, person.address, credentials=credentials, **brings)
@@ -620,7 +621,7 @@ class TestCodeStep:
 
     def test_asks_for_the_password_after_a_key_where_the_helper_is_gone(self) -> None:
         pam = attempt(settings(), "sshd", key_accepted=True, password=True, code=True)
-        pam.files = {path: text for path, text in pam.files.items() if path != _pam.KEY_ACCEPTED}
+        pam.files = {path: text for path, text in pam.files.items() if path != pam_text.KEY_ACCEPTED}
         assert (pam.authenticate(), pam.asked) == (True, ["password", "code"])
 
     @pytest.mark.parametrize("service", SERVICES)
@@ -628,7 +629,7 @@ class TestCodeStep:
     def test_denies_everyone_where_it_is_gone_or_the_credential_is(self, service: str, key_accepted: bool) -> None:
         key = key_accepted and service == "sshd"
         pam = attempt(settings(), service, password=True, code=True, key_accepted=key)
-        pam.files = {path: text for path, text in pam.files.items() if path != _pam.SWITCH}
+        pam.files = {path: text for path, text in pam.files.items() if path != pam_text.SWITCH}
         assert not pam.authenticate()
         assert not attempt(
             settings(), service, password=True, code=True, credentials=(), key_accepted=key
@@ -714,9 +715,9 @@ class TestCodeStep:
     def test_exempts_nobody_where_the_list_of_origins_is_gone_or_empty(self) -> None:
         wanted = settings(exempt_addresses=["0.0.0.0/0"])
         assert attempt(wanted, "sshd", password=True).authenticate()
-        assert not attempt(wanted, "sshd", password=True, lists={_pam.EXEMPT_ORIGINS: ""}).authenticate()
+        assert not attempt(wanted, "sshd", password=True, lists={pam_text.EXEMPT_ORIGINS: ""}).authenticate()
         gone = attempt(wanted, "sshd", password=True)
-        gone.files = {path: text for path, text in gone.files.items() if path != _pam.EXEMPT_ORIGINS}
+        gone.files = {path: text for path, text in gone.files.items() if path != pam_text.EXEMPT_ORIGINS}
         assert not gone.authenticate()
         assert gone.asked == ["password", "code"]
 
@@ -762,7 +763,7 @@ class TestNames:
 
     def test_that_are_none_let_everyone_pass(self) -> None:
         text = step_of(self.WANTED, [])
-        assert asks_for_code(text, _oath.MODULE)
+        assert asks_for_code(text, oath.MODULE)
         assert not self.asks(text, "alice")
 
     @pytest.mark.parametrize("outcome", ["service_err", "user_unknown", "system_err", "ignore", "module_unknown"])
@@ -868,7 +869,7 @@ class TestSwitch:
         ],
     )
     def test_is_known_by_the_module_that_asks(self, text: str | None, asks: bool) -> None:
-        assert asks_for_code(text, _oath.MODULE) == asks
+        assert asks_for_code(text, oath.MODULE) == asks
 
 
 class TestLists:
@@ -894,6 +895,6 @@ class TestLists:
 def test_helper_tells_whether_sshd_accepted_a_key_first(accepted: str | None, says: bool) -> None:
     environment = {} if accepted is None else {"SSH_AUTH_INFO_0": accepted}
     done = subprocess.run(
-        ["/bin/sh", "-c", _pam.KEY_ACCEPTED_SCRIPT], env=environment, check=False, capture_output=True
+        ["/bin/sh", "-c", pam_text.KEY_ACCEPTED_SCRIPT], env=environment, check=False, capture_output=True
     )
     assert (done.returncode == 0, done.stdout, done.stderr) == (says, b"", b"")

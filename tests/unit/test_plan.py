@@ -14,17 +14,16 @@ from hypothesis import HealthCheck, assume, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.auth.plugins.module_utils import (
-    _backends,
-    _oath,
-    _pam,
-    _plan,
-    _recovery,
-    _report,
-    _service_files,
-    _sshd,
+from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, oath
+from ansible_collections.fleet.auth.plugins.module_utils._host.state import (
+    OWN_DIRECTORIES,
+    OWN_FILES,
+    Connection,
+    FileState,
+    HostState,
 )
-from ansible_collections.fleet.auth.plugins.module_utils._changes import (
+from ansible_collections.fleet.auth.plugins.module_utils._plan import planning, report
+from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
     Change,
     Enrol,
     MakeDirectory,
@@ -33,14 +32,9 @@ from ansible_collections.fleet.auth.plugins.module_utils._changes import (
     Remove,
     Write,
 )
-from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
-from ansible_collections.fleet.auth.plugins.module_utils._state import (
-    OWN_DIRECTORIES,
-    OWN_FILES,
-    Connection,
-    FileState,
-    HostState,
-)
+from ansible_collections.fleet.auth.plugins.module_utils._self_service import page_files
+from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, recovery, sshd_config
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
 from unit.builders import (
     ACCOUNTS,
     COMMON_AUTH,
@@ -76,7 +70,7 @@ def wanted(**changes: t.Any) -> Settings:
 
 
 def plan(target: Settings, state: HostState) -> Plan:
-    return _plan.plan(target, state, STRANGER)
+    return planning.plan(target, state, STRANGER)
 
 
 def carried_out(target: Settings, state: HostState | None = None) -> HostState:
@@ -92,11 +86,11 @@ def refusals(target: Settings, state: HostState) -> tuple[str, ...]:
 
 
 def switch_of(target: Settings, *enrolled: str) -> str:
-    return _pam.switch(target, enrolled, _oath.pam_line(target))
+    return pam.switch(target, enrolled, oath.pam_line(target))
 
 
 def switches(changes: t.Iterable[Change]) -> list[str]:
-    return [change.content for change in changes if isinstance(change, Write) and change.path == _pam.SWITCH]
+    return [change.content for change in changes if isinstance(change, Write) and change.path == pam.SWITCH]
 
 
 def paths(changes: t.Iterable[Change]) -> list[str]:
@@ -111,7 +105,7 @@ def edited(state: HostState, files: t.Mapping[str, str | FileState | None]) -> H
 
 
 def service(name: str) -> str:
-    return f"{_pam.DIRECTORY}/{name}"
+    return f"{pam.DIRECTORY}/{name}"
 
 
 @st.composite
@@ -128,7 +122,7 @@ def policies(draw: st.DrawFn) -> Settings:
         ssh=draw(st.booleans()),
         services=draw(st.lists(st.sampled_from(["cockpit", "sudo"]), unique=True)),
         users=users,
-        backend=(backend := draw(st.sampled_from(list(_backends.BACKENDS)))),
+        backend=(backend := draw(st.sampled_from(list(backends.BACKENDS)))),
         otp_digits=draw(st.integers(6, 8)) if backend == "oath" else 6,
         interval=draw(st.sampled_from([30, 60])),
         window=draw(st.integers(0, 3)),
@@ -156,7 +150,7 @@ def planned(target: Settings, state: HostState) -> tuple[Change, ...]:
 
 def _of_one_backend(state: HostState) -> HostState:
     """The same host, but for what only the journal knows to be the rest of a move."""
-    files = {path: one for path, one in state.files.items() if path not in _backends.DIRECTORIES}
+    files = {path: one for path, one in state.files.items() if path not in backends.DIRECTORIES}
     return replace(state, files=files, others={})
 
 
@@ -204,7 +198,7 @@ class TestEveryPlan:
         for target in (first, second):
             machine = machine.stages(planned(target, machine.state))[-1]
         off = machine.stages(planned(OFF, machine.state))[-1]
-        directory = _backends.BACKENDS[machine.state.backend].DIRECTORY
+        directory = backends.BACKENDS[machine.state.backend].DIRECTORY
         directories = {directory: FileState("", 0o700)} if machine.state.credentials else {}
         assert off.state.files == {**before.state.files, **directories}
         assert off.state.credentials == machine.state.credentials
@@ -225,7 +219,7 @@ class TestEveryPlan:
         assert _of_one_backend(finished) == _of_one_backend(stages[-1].state)
         off = died.stages(planned(OFF, died.state))[-1]
         assert {
-            path: one for path, one in off.state.files.items() if path not in _backends.DIRECTORIES
+            path: one for path, one in off.state.files.items() if path not in backends.DIRECTORIES
         } == before.state.files
 
     @examples(100)
@@ -236,15 +230,15 @@ class TestEveryPlan:
             stages = machine.stages(planned(target, machine.state))
             for stage in stages:
                 state = stage.state
-                for path in re.findall(r"file=(/etc/security/\S+)", state.text(_pam.SWITCH) or ""):
+                for path in re.findall(r"file=(/etc/security/\S+)", state.text(pam.SWITCH) or ""):
                     assert state.text(path) is not None
                 services = state.protected_services
-                assert not services or state.text(_pam.SWITCH)
-                assert "sshd" not in services or _pam.KEY_ACCEPTED in state.files
-                asking = _backends.asking(state.text(_pam.SWITCH))
+                assert not services or state.text(pam.SWITCH)
+                assert "sshd" not in services or pam.KEY_ACCEPTED in state.files
+                asking = backends.asking(state.text(pam.SWITCH))
                 if asking:
-                    directory = _backends.BACKENDS[asking].DIRECTORY
-                    assert {_pam.TALLY_DIRECTORY, directory, _recovery.COMMAND} <= set(state.files)
+                    directory = backends.BACKENDS[asking].DIRECTORY
+                    assert {pam.TALLY_DIRECTORY, directory, recovery.COMMAND} <= set(state.files)
             machine = stages[-1]
 
     @examples(100)
@@ -254,7 +248,7 @@ class TestEveryPlan:
     ) -> None:
         machine = Machine.booted(host_state())
         machine = machine.stages(planned(first, machine.state))[-1]
-        assert all(map(_backends.asking, switches(planned(second, machine.state))))
+        assert all(map(backends.asking, switches(planned(second, machine.state))))
 
     @examples(50)
     @given(policies(), st.binary(max_size=20), st.sampled_from(sorted(SERVICES)))
@@ -271,7 +265,7 @@ class TestEveryPlan:
 
 class TestFirstTime:
     def test_asks_for_the_code_last(self) -> None:
-        assert _report.changes(plan(wanted(services=["sudo"], scope="enrolled"), host_state())) == [
+        assert report.changes(plan(wanted(services=["sudo"], scope="enrolled"), host_state())) == [
             "make /usr/libexec/fleet-auth",
             "make /run/fleet-auth",
             "make /run/fleet-auth/faillock",
@@ -293,25 +287,25 @@ class TestFirstTime:
     def test_has_the_pass_through_until_then(self) -> None:
         target = wanted()
         texts = switches(plan(target, host_state()).changes)
-        assert texts == [_pam.PASS_THROUGH, switch_of(target)]
+        assert texts == [pam.PASS_THROUGH, switch_of(target)]
 
     def test_gives_each_file_and_directory_its_mode(self) -> None:
         state = carried_out(wanted(scope="enrolled", exempt_addresses=["192.0.2.7"]))
         modes = {path: one.mode for path, one in state.files.items() if path in {*OWN_FILES, *OWN_DIRECTORIES}}
         assert modes == {
             **{path: mode for path, mode in OWN_DIRECTORIES.items() if path != "/etc/google-authenticator"},
-            _pam.SWITCH: 0o644,
-            _pam.KEY_ACCEPTED: 0o755,
-            _pam.EXEMPT_ORIGINS: 0o644,
-            _sshd.DROP_IN: 0o644,
-            _recovery.COMMAND: 0o755,
-            _recovery.TMPFILES: 0o644,
+            pam.SWITCH: 0o644,
+            pam.KEY_ACCEPTED: 0o755,
+            pam.EXEMPT_ORIGINS: 0o644,
+            sshd_config.DROP_IN: 0o644,
+            recovery.COMMAND: 0o755,
+            recovery.TMPFILES: 0o644,
         }
 
     def test_touches_nothing_of_sshd_where_sshd_is_left_out(self) -> None:
         changes = plan(wanted(ssh=False, services=["sudo"]), host_state(sshd_error="sshd is not installed")).changes
         assert changes
-        assert not {"reload", _sshd.DROP_IN, _pam.KEY_ACCEPTED, service("sshd")} & set(paths(changes))
+        assert not {"reload", sshd_config.DROP_IN, pam.KEY_ACCEPTED, service("sshd")} & set(paths(changes))
 
     def test_passes_over_cockpit_where_it_is_not_installed(self) -> None:
         target = wanted(services=["cockpit"])
@@ -375,13 +369,13 @@ class TestEnrolment:
         target = wanted(scope="enrolled", users=[{"name": "bob", "state": "absent"}])
         assert plan(target, state).changes[-1] == Remove("/etc/oath/bob")
         after = carried_out(target, state)
-        assert after.text(_pam.SWITCH) == switch_of(target, "alice", "carol")
+        assert after.text(pam.SWITCH) == switch_of(target, "alice", "carol")
         assert plan(target, after).changes == ()
 
     def test_of_nobody_asks_nobody_and_locks_nobody_out(self) -> None:
         target = wanted(scope="enrolled", users=[], services=["sudo"])
         before, state = host_state(), carried_out(target)
-        assert state.text(_pam.SWITCH) == switch_of(target)
+        assert state.text(pam.SWITCH) == switch_of(target)
         assert Machine.booted(state).logins() == Machine.booted(before).logins()
         assert plan(target, state).changes == ()
 
@@ -498,33 +492,33 @@ class TestChange:
         state = carried_out(wanted(scope="enrolled", users=[{"name": "alice"}]))
         target = wanted(scope="enrolled", users=[{"name": "bob"}])
         changes = plan(target, state).changes
-        new = _sshd.drop_in(target, ["alice", "bob"])
+        new = sshd_config.drop_in(target, ["alice", "bob"])
         assert [change.content for change in changes if isinstance(change, Write)] == [
-            f"{new}{state.text(_sshd.DROP_IN)}",
+            f"{new}{state.text(sshd_config.DROP_IN)}",
             switch_of(target, "alice", "bob"),
             new,
         ]
         assert paths(changes) == [
             "/etc/oath/bob",
-            _sshd.DROP_IN,
+            sshd_config.DROP_IN,
             "reload",
-            _pam.SWITCH,
-            _sshd.DROP_IN,
+            pam.SWITCH,
+            sshd_config.DROP_IN,
             "reload",
         ]
 
     def test_of_the_length_is_one_rename(self) -> None:
-        assert paths(plan(wanted(otp_digits=8), carried_out(wanted())).changes) == [_pam.SWITCH]
+        assert paths(plan(wanted(otp_digits=8), carried_out(wanted())).changes) == [pam.SWITCH]
 
     def test_of_the_first_factors_is_the_drop_in_alone(self) -> None:
         state = carried_out(wanted(), host_state(*WITH_KEYS))
-        assert paths(plan(wanted(ssh_first_factors=["publickey"]), state).changes) == [_sshd.DROP_IN, "reload"]
+        assert paths(plan(wanted(ssh_first_factors=["publickey"]), state).changes) == [sshd_config.DROP_IN, "reload"]
 
     def test_that_adds_a_service_exempts_it_until_its_policy_is_there(self) -> None:
         old, new = wanted(ssh=False, services=["sudo"]), wanted(services=["sudo"], window=2)
         state = carried_out(old)
         assert switches(plan(new, state).changes) == [
-            _pam.except_services(t.cast(str, state.text(_pam.SWITCH)), ["sshd"]),
+            pam.except_services(t.cast(str, state.text(pam.SWITCH)), ["sshd"]),
             switch_of(new),
         ]
 
@@ -532,14 +526,14 @@ class TestChange:
         old, new = wanted(services=["sudo"]), wanted(ssh=False, services=["sudo"], window=2)
         changes = plan(new, carried_out(old)).changes
         switch = switch_of(new)
-        assert switches(changes) == [_pam.except_services(switch, ["sshd"]), switch]
+        assert switches(changes) == [pam.except_services(switch, ["sshd"]), switch]
         assert paths(changes) == [
-            _pam.SWITCH,
-            _sshd.DROP_IN,
+            pam.SWITCH,
+            sshd_config.DROP_IN,
             "reload",
             service("sshd"),
-            _pam.SWITCH,
-            _pam.KEY_ACCEPTED,
+            pam.SWITCH,
+            pam.KEY_ACCEPTED,
         ]
 
     def test_of_two_files_goes_by_a_new_list_until_the_old_one_is_replaced(self) -> None:
@@ -547,17 +541,17 @@ class TestChange:
         target = wanted(exempt_addresses=["192.0.2.8"], window=2)
         concerned = [path for path in paths(plan(target, state).changes) if path.startswith(("/etc/sec", "/etc/pam.d"))]
         assert concerned == [
-            f"{_pam.EXEMPT_ORIGINS}.next",
-            _pam.SWITCH,
-            _pam.EXEMPT_ORIGINS,
-            _pam.SWITCH,
-            f"{_pam.EXEMPT_ORIGINS}.next",
+            f"{pam.EXEMPT_ORIGINS}.next",
+            pam.SWITCH,
+            pam.EXEMPT_ORIGINS,
+            pam.SWITCH,
+            f"{pam.EXEMPT_ORIGINS}.next",
         ]
 
-    @pytest.mark.parametrize("switch", ["", _pam.PASS_THROUGH])
+    @pytest.mark.parametrize("switch", ["", pam.PASS_THROUGH])
     def test_after_a_recovery_asks_nobody_where_nobody_shall_be_asked(self, switch: str) -> None:
         on = carried_out(wanted(services=["sudo", "cockpit"]))
-        recovered = edited(on, {_pam.SWITCH: switch, _sshd.DROP_IN: None})
+        recovered = edited(on, {pam.SWITCH: switch, sshd_config.DROP_IN: None})
         changes = plan(wanted(ssh=False, services=["cockpit"]), recovered).changes
         stages = Machine.booted(recovered).stages(changes)
         old, new = stages[0].logins(), stages[-1].logins()
@@ -568,7 +562,7 @@ class TestChange:
     @pytest.mark.parametrize("switch", [None, "auth required pam_broken.so\n", "auth requisite pam_deny.so\n"])
     def test_of_a_switch_that_is_gone_or_damaged_opens_no_door_on_the_way(self, switch: str | None) -> None:
         target = wanted(services=["sudo"])
-        state = edited(carried_out(target), {_pam.SWITCH: switch})
+        state = edited(carried_out(target), {pam.SWITCH: switch})
         assert switches(plan(target, state).changes) == [switch_of(target)]
 
     def test_puts_right_what_is_wrong(self) -> None:
@@ -580,7 +574,7 @@ class TestChange:
                 damaged = edited(state, {path: wrong})
                 assert carried_out(target, damaged) == state, path
 
-    @pytest.mark.parametrize("path", [_pam.SWITCH, _pam.EXEMPT_ORIGINS, _sshd.DROP_IN, _recovery.COMMAND])
+    @pytest.mark.parametrize("path", [pam.SWITCH, pam.EXEMPT_ORIGINS, sshd_config.DROP_IN, recovery.COMMAND])
     def test_puts_right_what_was_written_into_a_file_of_ours(self, path: str) -> None:
         target = wanted(scope="enrolled", exempt_addresses=["192.0.2.7"])
         state = carried_out(target)
@@ -588,8 +582,8 @@ class TestChange:
 
     def test_replaces_a_link_that_stands_for_a_file_of_ours(self) -> None:
         state = carried_out(wanted())
-        linked = edited(state, {_pam.SWITCH: replace(state.files[_pam.SWITCH], link="/tmp/x")})
-        assert paths(plan(wanted(), linked).changes) == [_pam.SWITCH]
+        linked = edited(state, {pam.SWITCH: replace(state.files[pam.SWITCH], link="/tmp/x")})
+        assert paths(plan(wanted(), linked).changes) == [pam.SWITCH]
 
     def test_keeps_mode_and_owner_of_a_service_file(self) -> None:
         state = edited(host_state(), {service("sudo"): file(SERVICES["sudo"], 0o600, uid=7, gid=8)})
@@ -612,7 +606,7 @@ class TestChange:
 class TestOff:
     def test_goes_the_other_way_round(self) -> None:
         state = carried_out(wanted(services=["sudo"]))
-        assert _report.changes(plan(OFF, state)) == [
+        assert report.changes(plan(OFF, state)) == [
             "write /etc/pam.d/twofactor",
             "remove /etc/ssh/sshd_config.d/00-twofactor.conf",
             "reload sshd",
@@ -626,7 +620,7 @@ class TestOff:
             "remove /run/fleet-auth/faillock",
             "remove /run/fleet-auth",
         ]
-        assert switches(plan(OFF, state).changes) == [_pam.PASS_THROUGH]
+        assert switches(plan(OFF, state).changes) == [pam.PASS_THROUGH]
 
     def test_is_nothing_where_it_was_never_on(self) -> None:
         assert plan(OFF, host_state()) == Plan()
@@ -663,38 +657,38 @@ class TestOff:
 class TestSelfService:
     def test_comes_last_and_listens_once_all_of_it_is_there(self) -> None:
         target = wanted(services=["cockpit"], self_service=True)
-        told = _report.changes(plan(target, host_state()))
+        told = report.changes(plan(target, host_state()))
         begin = told.index("make /usr/libexec/fleet-auth/fleet_auth")
         assert told[begin - 1] == "write /etc/pam.d/twofactor"
-        assert told[-2:] == [f"write {_service_files.UNIT_PATH}", f"start {_service_files.UNIT}"]
+        assert told[-2:] == [f"write {page_files.UNIT_PATH}", f"start {page_files.UNIT}"]
         assert plan(target, carried_out(target)).changes == ()
 
     def test_stops_while_its_files_change(self) -> None:
         state = carried_out(wanted(services=["cockpit"], self_service=True))
         later = replace(state, self_service={"page.js": "another release"})
-        assert _report.changes(plan(wanted(services=["cockpit"], self_service=True), later)) == [
-            f"stop {_service_files.UNIT}",
+        assert report.changes(plan(wanted(services=["cockpit"], self_service=True), later)) == [
+            f"stop {page_files.UNIT}",
             "write /usr/share/cockpit/fleet-auth/page.js",
-            f"start {_service_files.UNIT}",
+            f"start {page_files.UNIT}",
         ]
 
-    @pytest.mark.parametrize("path", _service_files.LISTENING)
+    @pytest.mark.parametrize("path", page_files.LISTENING)
     def test_starts_again_what_somebody_stopped(self, path: str) -> None:
         target = wanted(services=["cockpit"], self_service=True)
         made = plan(target, edited(carried_out(target), {path: None}))
-        assert _report.changes(made) == [f"stop {_service_files.UNIT}", f"start {_service_files.UNIT}"]
+        assert report.changes(made) == [f"stop {page_files.UNIT}", f"start {page_files.UNIT}"]
 
     def test_tells_the_program_who_is_given_a_secret(self) -> None:
         people = [{"name": "alice", "secret": SECRET}, {"name": "bob"}]
         state = carried_out(wanted(users=people, scope="enrolled", services=["cockpit"], self_service=True))
-        assert json.loads(state.files[_service_files.CONFIG].content)["given"] == ["alice"]
+        assert json.loads(state.files[page_files.CONFIG].content)["given"] == ["alice"]
 
     @pytest.mark.parametrize("target", [wanted(services=["cockpit"]), OFF])
     def test_leaves_nothing_once_it_is_not_wanted(self, target: Settings) -> None:
         without = carried_out(target, carried_out(wanted(services=["cockpit"])))
         state = carried_out(wanted(services=["cockpit"], self_service=True))
-        told = _report.changes(plan(target, state))
-        assert told.index(f"stop {_service_files.UNIT}") < told.index(f"remove {_service_files.UNIT_PATH}")
+        told = report.changes(plan(target, state))
+        assert told.index(f"stop {page_files.UNIT}") < told.index(f"remove {page_files.UNIT_PATH}")
         assert carried_out(target, state).files == without.files
 
     @pytest.mark.parametrize(
@@ -865,7 +859,7 @@ class TestRefusal:
 
     def test_of_conflicts_with_sshds_files_names_each(self) -> None:
         config = f"{SSHD_CONFIG}AuthenticationMethods publickey\n".replace("UsePAM yes", "UsePAM no")
-        assert refusals(wanted(), edited(host_state(), {_sshd.CONFIG: config})) == (
+        assert refusals(wanted(), edited(host_state(), {sshd_config.CONFIG: config})) == (
             "on web1, /etc/ssh/sshd_config line 6: UsePAM no keeps PAM, and with it the code, out of sshd; set UsePAM "
             "yes.",
             "on web1, /etc/ssh/sshd_config line 9: AuthenticationMethods publickey decides what fleet.auth has to; "
@@ -873,7 +867,7 @@ class TestRefusal:
         )
 
     def test_of_exempt_addresses_where_sshd_goes_by_names(self) -> None:
-        state = edited(host_state(), {_sshd.CONFIG: f"{SSHD_CONFIG}UseDNS yes\n"})
+        state = edited(host_state(), {sshd_config.CONFIG: f"{SSHD_CONFIG}UseDNS yes\n"})
         assert refusals(wanted(exempt_addresses=["192.0.2.0/24"]), state) == (
             "sshd on web1 goes by the names of those who connect (/etc/ssh/sshd_config line 9: UseDNS yes), and who "
             "owns a name can point it at an exempt address. Set UseDNS no, or leave exempt_addresses out.",
@@ -881,14 +875,14 @@ class TestRefusal:
         assert plan(wanted(), state).changes
 
     def test_of_keys_where_sshd_takes_none(self) -> None:
-        state = edited(host_state(), {_sshd.CONFIG: f"{SSHD_CONFIG}PubkeyAuthentication no\n"})
+        state = edited(host_state(), {sshd_config.CONFIG: f"{SSHD_CONFIG}PubkeyAuthentication no\n"})
         assert refusals(wanted(), state) == (
             "sshd on web1 accepts no keys (/etc/ssh/sshd_config line 9: PubkeyAuthentication no). Set "
             "PubkeyAuthentication yes, or ssh_first_factors to [password].",
         )
 
     def test_of_passwords_where_sshd_takes_none(self) -> None:
-        without = {_sshd.CONFIG: f"{SSHD_CONFIG}PasswordAuthentication no\n"}
+        without = {sshd_config.CONFIG: f"{SSHD_CONFIG}PasswordAuthentication no\n"}
         assert refusals(wanted(), edited(host_state(), without)) == (
             "sshd on web1 accepts no passwords today (/etc/ssh/sshd_config line 9: PasswordAuthentication no), and a "
             "password with a code would open that door. Set ssh_first_factors to [publickey].",
@@ -916,7 +910,7 @@ class TestRefusal:
         warning = "the clock of web1 is not in sync: chrony has no source that it trusts"
         assert plan(wanted(), state) == Plan(warnings=(warning,))
         assert plan(wanted(window=2), state).changes
-        assert refusals(wanted(), edited(state, {_pam.SWITCH: _pam.PASS_THROUGH}))
+        assert refusals(wanted(), edited(state, {pam.SWITCH: pam.PASS_THROUGH}))
 
     @pytest.mark.parametrize("target", [wanted(rollback_after=60), settings(enabled=False, rollback_after=60)])
     def test_of_a_timer_without_systemd(self, target: Settings) -> None:
@@ -986,7 +980,7 @@ class TestRefusal:
         named = wanted(scope="enrolled", users=[{"name": "alice"}])
         assert plan(named, gone).changes == (Enrol("alice", named, 30, new=True),)
         given_up = wanted(scope="enrolled", users=[{"name": "alice", "state": "absent"}])
-        assert carried_out(given_up, gone).text(_pam.SWITCH) == switch_of(given_up, "bob", "carol")
+        assert carried_out(given_up, gone).text(pam.SWITCH) == switch_of(given_up, "bob", "carol")
         assert not plan(replace(target, exempt_users=("alice", "ansible")), gone).refusals
 
 
@@ -997,14 +991,14 @@ class TestDrift:
             (None, "gone, and denied everybody"),
             ("", "damaged, and asked nobody for a code"),
             ("auth requisite pam_deny.so\n", "damaged, and denied everybody"),
-            (_pam.PASS_THROUGH, None),
+            (pam.PASS_THROUGH, None),
         ],
     )
     def test_of_the_switch_is_told_and_put_right(self, switch: str | None, told: str | None) -> None:
-        state = edited(carried_out(wanted()), {_pam.SWITCH: switch})
+        state = edited(carried_out(wanted()), {pam.SWITCH: switch})
         made = plan(wanted(), state)
-        assert made.warnings == ((f"{_pam.SWITCH} on web1 was {told}.",) if told else ())
-        assert carried_out(wanted(), state).text(_pam.SWITCH) == carried_out(wanted()).text(_pam.SWITCH)
+        assert made.warnings == ((f"{pam.SWITCH} on web1 was {told}.",) if told else ())
+        assert carried_out(wanted(), state).text(pam.SWITCH) == carried_out(wanted()).text(pam.SWITCH)
 
     def test_of_a_service_file_that_lost_its_block_is_told_and_put_right(self) -> None:
         state = edited(carried_out(wanted()), {service("sshd"): SERVICES["sshd"]})
@@ -1014,20 +1008,20 @@ class TestDrift:
         assert carried_out(wanted(), state) == carried_out(wanted())
 
     def test_of_a_tally_that_is_gone_is_told_and_put_right(self) -> None:
-        made = plan(wanted(), edited(carried_out(wanted()), {_pam.TALLY_DIRECTORY: None}))
+        made = plan(wanted(), edited(carried_out(wanted()), {pam.TALLY_DIRECTORY: None}))
         assert made.warnings == ("/run/fleet-auth/faillock on web1 was missing: wrong codes were not counted.",)
-        assert made.changes == (MakeDirectory(_pam.TALLY_DIRECTORY, 0o700),)
+        assert made.changes == (MakeDirectory(pam.TALLY_DIRECTORY, 0o700),)
 
     def test_of_a_name_that_the_switch_has_lost_is_told_and_put_right(self) -> None:
         target = wanted(scope="enrolled")
         state = carried_out(target)
-        text = t.cast(str, state.text(_pam.SWITCH))
-        lost = edited(state, {_pam.SWITCH: text.replace("alice:", "")})
+        text = t.cast(str, state.text(pam.SWITCH))
+        lost = edited(state, {pam.SWITCH: text.replace("alice:", "")})
         made = plan(target, lost)
         assert made.warnings == (
             "/etc/pam.d/twofactor on web1 did not name alice: no code was asked for, in spite of a credential.",
         )
-        assert paths(made.changes) == [_pam.SWITCH]
+        assert paths(made.changes) == [pam.SWITCH]
         assert carried_out(target, lost) == state
         joins = wanted(scope="enrolled", users=[{"name": "dora"}])
         with_dora = host_state(*ACCOUNTS, account("dora"))
@@ -1037,7 +1031,9 @@ class TestDrift:
     def test_of_sshd_that_no_longer_does_what_the_drop_in_says_is_refused(self) -> None:
         state = carried_out(wanted())
         alice = state.accounts["alice"]
-        other = _sshd.Effective({**alice.sshd, "passwordauthentication": ("yes",), "authenticationmethods": ("any",)})
+        other = sshd_config.Effective(
+            {**alice.sshd, "passwordauthentication": ("yes",), "authenticationmethods": ("any",)}
+        )
         state = replace(
             state,
             accounts={**state.accounts, "alice": replace(alice, sshd=other)},
@@ -1065,36 +1061,36 @@ class TestExpectations:
             "passwordauthentication": ("yes",),
             "authenticationmethods": ("any",),
         }
-        needs_code = _sshd.expected(wanted())
+        needs_code = sshd_config.expected(wanted())
         assert self.of(wanted(), host_state()) == [{"root": needs_code, "daemon": needs_code, "ansible": as_before}]
 
     def test_of_an_old_sshd_are_that_it_shows_prompts_to_those_in_scope_alone(self) -> None:
-        old = host_state(files={_sshd.CONFIG: OLD_SSHD_CONFIG})
+        old = host_state(files={sshd_config.CONFIG: OLD_SSHD_CONFIG})
         (found,) = self.of(wanted(), old)
         assert found["daemon"]["challengeresponseauthentication"] == ("yes",)
         assert found["ansible"]["kbdinteractiveauthentication"] == ("no",)
         assert "challengeresponseauthentication" not in found["ansible"]
         state = carried_out(wanted(), old)
         assert plan(wanted(), state).changes == ()
-        assert _report.enforced(wanted(), state)["sshd"]
+        assert report.enforced(wanted(), state)["sshd"]
 
     @pytest.mark.parametrize("layout", SSHD_LAYOUTS)
     def test_hold_on_the_layout_of_each_distribution(self, layout: str) -> None:
         before = host_state(files=SSHD_LAYOUTS[layout])
         state = carried_out(wanted(), before)
-        assert _report.enforced(wanted(), state)["sshd"]
+        assert report.enforced(wanted(), state)["sshd"]
         assert plan(wanted(), state).changes == ()
         assert state.accounts["ansible"] == before.accounts["ansible"]
 
     @pytest.mark.parametrize("layout", SSHD_LAYOUTS)
     def test_where_an_image_of_a_cloud_takes_no_passwords_leave_them_out(self, layout: str) -> None:
-        cloud = {f"{_sshd.DROP_IN_DIRECTORY}/50-cloud-init.conf": "PasswordAuthentication no\n"}
+        cloud = {f"{sshd_config.DROP_IN_DIRECTORY}/50-cloud-init.conf": "PasswordAuthentication no\n"}
         state = host_state(files={**SSHD_LAYOUTS[layout], **cloud})
         (told,) = refusals(wanted(), state)
         assert "50-cloud-init.conf line 1: PasswordAuthentication no" in told
         # bob has no key.
         target = wanted(ssh_first_factors=["publickey"], exempt_users=["ansible", "bob"])
-        assert _report.enforced(target, carried_out(target, state))["sshd"]
+        assert report.enforced(target, carried_out(target, state))["sshd"]
 
     def test_are_of_ansibles_own_account_too(self) -> None:
         (found,) = self.of(wanted(), host_state(connection=Connection("carol", "198.51.100.7")))
@@ -1103,7 +1099,7 @@ class TestExpectations:
     @pytest.mark.parametrize("match", ["User carol", "user=carol", "Group admins", "User carol Address 192.0.2.0/24"])
     def test_are_of_who_is_told_apart_by_a_match_of_somebody_else(self, match: str) -> None:
         site = f"Match {match}\n    X11Forwarding no\n"
-        (found,) = self.of(wanted(), edited(host_state(), {f"{_sshd.DROP_IN_DIRECTORY}/50-site.conf": site}))
+        (found,) = self.of(wanted(), edited(host_state(), {f"{sshd_config.DROP_IN_DIRECTORY}/50-site.conf": site}))
         assert "carol" in found
 
     def test_are_none_where_sshd_is_turned_off(self) -> None:

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleet.auth.plugins.module_utils import _oath, _pam, _plan, _recovery, _sshd
-from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
-from ansible_collections.fleet.auth.plugins.module_utils._state import HostState
+from ansible_collections.fleet.auth.plugins.module_utils._backends import oath
+from ansible_collections.fleet.auth.plugins.module_utils._host.state import HostState
+from ansible_collections.fleet.auth.plugins.module_utils._plan import planning
+from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, recovery, sshd_config
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
 from unit.builders import STRANGER, account, file, host_state, seen_by_sshd, settings
 from unit.simulator import Logins, Machine
 
@@ -34,7 +36,7 @@ def on(*people: str, **options: t.Any) -> HostState:
 
 
 def carried_out(target: Settings, state: HostState) -> HostState:
-    made = _plan.plan(target, state, STRANGER)
+    made = planning.plan(target, state, STRANGER)
     assert not made.refusals
     return Machine.booted(state).stages(made.changes)[-1].state
 
@@ -62,9 +64,9 @@ class Box:
     def set_switch(self, text: str | None) -> None:
         """Damage the switch, or remove it."""
         if text is None:
-            self.path(_pam.SWITCH).unlink()
+            self.path(pam.SWITCH).unlink()
         else:
-            self.path(_pam.SWITCH).write_text(text)
+            self.path(pam.SWITCH).write_text(text)
 
     def command(self, name: str, body: str) -> None:
         """Let the script find this in the place of a command."""
@@ -74,8 +76,8 @@ class Box:
         stub.chmod(0o755)
 
     def recover(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        assert _PATH in _recovery.SCRIPT
-        text = _recovery.SCRIPT.replace(_PATH, f"PATH={self.root}/bin:/bin")
+        assert _PATH in recovery.SCRIPT
+        text = recovery.SCRIPT.replace(_PATH, f"PATH={self.root}/bin:/bin")
         shebang, script = _ABSOLUTE.sub(f"{self.root}/", text).split("\n", 1)
         assert shebang == "#!/bin/sh"
         assert not _ABSOLUTE.search(script.replace(f"{self.root}/", ""))
@@ -88,7 +90,7 @@ class Box:
     def after(self) -> HostState:
         """The host with the files as they are now."""
         files = {}
-        for path in {*self.state.files, _pam.SWITCH, _sshd.DROP_IN}:
+        for path in {*self.state.files, pam.SWITCH, sshd_config.DROP_IN}:
             there = self.path(path)
             if there.is_file():
                 text = there.read_text(encoding="utf-8", errors="surrogateescape")
@@ -133,8 +135,8 @@ class TestEveryone:
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout == "twofactor-recover: two-factor login is off for everyone on this host; secrets are kept\n"
         assert logins(host.after) == logins(host_state())
-        assert host.after.text(_pam.SWITCH) == _pam.PASS_THROUGH
-        assert host.path(_pam.SWITCH).stat().st_mode & 0o777 == 0o644
+        assert host.after.text(pam.SWITCH) == pam.PASS_THROUGH
+        assert host.path(pam.SWITCH).stat().st_mode & 0o777 == 0o644
         assert host.reloads == ["ssh.service"]
         assert host.log == (
             "-t twofactor-recover -p auth.notice -- "
@@ -169,13 +171,13 @@ class TestEveryone:
         host = box(on())
         host.command("mv", "exit 1")
         assert host.recover().returncode == 0
-        assert host.after.text(_pam.SWITCH) == ""
+        assert host.after.text(pam.SWITCH) == ""
         assert logins(host.after) == logins(host_state())
         assert [path.name for path in host.path("/etc/pam.d").iterdir() if path.name.startswith("twofactor.")] == []
 
     def test_is_bothered_no_more_by_a_change_that_died_half_way(self, box: t.Callable[[HostState], Box]) -> None:
         host = box(on())
-        journal, staged = host.path(_recovery.JOURNAL), host.path(f"{_pam.DIRECTORY}/.sshd.fleet-auth-new")
+        journal, staged = host.path(recovery.JOURNAL), host.path(f"{pam.DIRECTORY}/.sshd.fleet-auth-new")
         journal.parent.mkdir(parents=True)
         journal.write_text("exit 1\n")
         staged.write_text("half")
@@ -188,7 +190,7 @@ class TestEveryone:
         self, box: t.Callable[[HostState], Box], steps: str, undone: bool, status: int
     ) -> None:
         host = box(on())
-        journal = host.path(_recovery.JOURNAL)
+        journal = host.path(recovery.JOURNAL)
         journal.parent.mkdir(parents=True)
         journal.write_text(f'echo "$*" >{host.root}/undone\nexit {status}\n{steps}')
         done = host.recover()
@@ -198,7 +200,7 @@ class TestEveryone:
 
     def test_is_no_longer_locked(self, box: t.Callable[[HostState], Box]) -> None:
         host = box(on())
-        tally = host.path(_pam.TALLY_DIRECTORY) / "alice"
+        tally = host.path(pam.TALLY_DIRECTORY) / "alice"
         tally.write_text("x")
         host.recover()
         assert not tally.exists()
@@ -211,7 +213,7 @@ class TestEveryone:
         assert (done.returncode, done.stdout) == (1, "")
         assert "twofactor-recover: sshd does not reload; see 'sshd -t'\n" in done.stderr
         assert "-p auth.err" in host.log
-        assert host.after.text(_pam.SWITCH) == _pam.PASS_THROUGH
+        assert host.after.text(pam.SWITCH) == pam.PASS_THROUGH
 
     def test_is_asked_again_after_the_next_run_of_the_playbook(self, box: t.Callable[[HostState], Box]) -> None:
         state = on()
@@ -248,7 +250,7 @@ class TestOneUser:
 
     def test_waits_for_a_change_that_died_half_way_to_be_undone(self, box: t.Callable[[HostState], Box]) -> None:
         host = box(on())
-        journal = host.path(_recovery.JOURNAL)
+        journal = host.path(recovery.JOURNAL)
         journal.parent.mkdir(parents=True)
         journal.write_text(f'echo "$*" >{host.root}/undone; rm $0\n')
         assert host.recover("--user", "alice").returncode == 0
@@ -277,7 +279,7 @@ class TestOneUser:
 
     def test_is_no_longer_locked_and_nobody_else_is_let_off(self, box: t.Callable[[HostState], Box]) -> None:
         host = box(on())
-        tallies = {name: host.path(_pam.TALLY_DIRECTORY) / name for name in PEOPLE}
+        tallies = {name: host.path(pam.TALLY_DIRECTORY) / name for name in PEOPLE}
         for tally in tallies.values():
             tally.write_text("x")
         host.recover("--user", "bob")
@@ -304,8 +306,8 @@ class TestOneUser:
     def test_is_seen_by_the_next_run(self, box: t.Callable[[HostState], Box]) -> None:
         host = box(on())
         host.recover("--user", "alice")
-        assert _pam.recovered_users(host.after.text(_pam.SWITCH)) == {"alice"}
-        assert _pam.recovered_users(on().text(_pam.SWITCH)) == frozenset()
+        assert pam.recovered_users(host.after.text(pam.SWITCH)) == {"alice"}
+        assert pam.recovered_users(on().text(pam.SWITCH)) == frozenset()
 
     def test_is_told_on_a_full_disk_what_needs_no_room(self, box: t.Callable[[HostState], Box]) -> None:
         state = on()
@@ -314,7 +316,7 @@ class TestOneUser:
         done = host.recover("--user", "alice")
         assert done.returncode == 1
         assert done.stderr == (
-            f"twofactor-recover: cannot write {host.path(_pam.SWITCH)}; is the disk full? Without --user this command "
+            f"twofactor-recover: cannot write {host.path(pam.SWITCH)}; is the disk full? Without --user this command "
             "needs no room\n"
         )
         assert host.after == state
@@ -324,7 +326,7 @@ class TestOneUser:
         host = box(state)
         host.recover("--user", "alice")
         again = carried_out(settings(*PEOPLE, ssh=True, services=["sudo"], exempt_users=["ansible"]), host.after)
-        assert again.files[_pam.SWITCH] == state.files[_pam.SWITCH]
+        assert again.files[pam.SWITCH] == state.files[pam.SWITCH]
         assert logins(again) == logins(state)
 
 
@@ -372,11 +374,11 @@ class TestUsage:
 
 
 def test_boot_makes_the_tally_and_the_lock_and_clears_what_a_dead_login_left() -> None:
-    assert _recovery.TMPFILES_RULES.split("\n")[1:] == [
-        f"d {_pam.TALLY_DIRECTORY} 0700 root root -",
-        f"f {_recovery.LOCK} 0600 root root -",
-        f"r! {_oath.DIRECTORY}/*.lock",
-        f"r! {_oath.DIRECTORY}/*.new",
+    assert recovery.TMPFILES_RULES.split("\n")[1:] == [
+        f"d {pam.TALLY_DIRECTORY} 0700 root root -",
+        f"f {recovery.LOCK} 0600 root root -",
+        f"r! {oath.DIRECTORY}/*.lock",
+        f"r! {oath.DIRECTORY}/*.new",
         "r! /etc/google-authenticator/*~*",
         "",
     ]

@@ -11,10 +11,12 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.fleet.auth.plugins.module_utils import _oath, _pam, _plan, _recovery, _report, _sshd
-from ansible_collections.fleet.auth.plugins.module_utils._changes import Plan
-from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings
-from ansible_collections.fleet.auth.plugins.module_utils._state import HostState
+from ansible_collections.fleet.auth.plugins.module_utils._backends import oath
+from ansible_collections.fleet.auth.plugins.module_utils._host.state import HostState
+from ansible_collections.fleet.auth.plugins.module_utils._plan import planning, report
+from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Plan
+from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, recovery, sshd_config
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
 from unit.builders import IN_SYNC, KEY, NOT_IN_SYNC, SECRET, STRANGER, file, host_state, seen_by_sshd, settings
 from unit.simulator import RANDOM_KEY, Machine
 
@@ -22,7 +24,7 @@ WANTED = settings("alice", "bob", "carol", ssh=True, services=["sudo"], exempt_u
 
 
 def plan(target: Settings, state: HostState) -> Plan:
-    return _plan.plan(target, state, STRANGER)
+    return planning.plan(target, state, STRANGER)
 
 
 @pytest.fixture(scope="module")
@@ -38,22 +40,22 @@ def changed(state: HostState, path: str, text: str | None) -> HostState:
 
 class TestEnforced:
     def test_is_told_of_each_service_that_asks_or_shall_ask(self, on: HostState) -> None:
-        assert _report.enforced(WANTED, on) == {"sshd": True, "sudo": True}
-        assert _report.enforced(WANTED, host_state()) == {"sshd": False, "sudo": False}
+        assert report.enforced(WANTED, on) == {"sshd": True, "sudo": True}
+        assert report.enforced(WANTED, host_state()) == {"sshd": False, "sudo": False}
         cockpit = replace(WANTED, ssh=False, services=("cockpit",))
-        assert _report.enforced(cockpit, on) == {"cockpit": False, "sshd": True, "sudo": True}
-        assert _report.enforced(settings(services=["gone"]), host_state()) == {}
+        assert report.enforced(cockpit, on) == {"cockpit": False, "sshd": True, "sudo": True}
+        assert report.enforced(settings(services=["gone"]), host_state()) == {}
 
-    @pytest.mark.parametrize("text", [None, "", _pam.PASS_THROUGH, "# auth required pam_oath.so\n"])
+    @pytest.mark.parametrize("text", [None, "", pam.PASS_THROUGH, "# auth required pam_oath.so\n"])
     def test_is_false_of_every_service_where_the_switch_asks_nobody(self, on: HostState, text: str | None) -> None:
-        assert _report.enforced(WANTED, changed(on, _pam.SWITCH, text)) == {"sshd": False, "sudo": False}
+        assert report.enforced(WANTED, changed(on, pam.SWITCH, text)) == {"sshd": False, "sudo": False}
 
     def test_is_false_of_every_service_where_the_module_is_not_installed(self, on: HostState) -> None:
-        assert _report.enforced(WANTED, replace(on, code_modules={})) == {"sshd": False, "sudo": False}
+        assert report.enforced(WANTED, replace(on, code_modules={})) == {"sshd": False, "sudo": False}
 
     def test_is_false_of_a_service_without_the_block(self, on: HostState) -> None:
-        original = host_state().text(f"{_pam.DIRECTORY}/sudo")
-        assert _report.enforced(WANTED, changed(on, f"{_pam.DIRECTORY}/sudo", original)) == {
+        original = host_state().text(f"{pam.DIRECTORY}/sudo")
+        assert report.enforced(WANTED, changed(on, f"{pam.DIRECTORY}/sudo", original)) == {
             "sshd": True,
             "sudo": False,
         }
@@ -62,28 +64,28 @@ class TestEnforced:
     def test_is_false_of_sshd_that_does_not_send_everyone_in_scope_to_pam(
         self, on: HostState, text: str | None
     ) -> None:
-        assert _report.enforced(WANTED, changed(on, _sshd.DROP_IN, text)) == {"sshd": False, "sudo": True}
+        assert report.enforced(WANTED, changed(on, sshd_config.DROP_IN, text)) == {"sshd": False, "sudo": True}
 
     def test_is_false_of_sshd_that_does_not_tell(self, on: HostState) -> None:
-        assert _report.enforced(WANTED, replace(on, sshd_error="broken"))["sshd"] is False
+        assert report.enforced(WANTED, replace(on, sshd_error="broken"))["sshd"] is False
 
     def test_of_sshd_goes_by_who_is_in_scope(self, on: HostState) -> None:
         target = replace(WANTED, exempt_users=())
-        assert _report.enforced(target, on)["sshd"] is False
+        assert report.enforced(target, on)["sshd"] is False
 
     def test_is_false_of_a_service_that_the_switch_lets_pass(self, on: HostState) -> None:
-        switch = _pam.except_services(t.cast(str, on.text(_pam.SWITCH)), ["sshd"])
-        assert _report.enforced(WANTED, changed(on, _pam.SWITCH, switch)) == {"sshd": False, "sudo": True}
+        switch = pam.except_services(t.cast(str, on.text(pam.SWITCH)), ["sshd"])
+        assert report.enforced(WANTED, changed(on, pam.SWITCH, switch)) == {"sshd": False, "sudo": True}
 
     def test_is_false_where_the_switch_goes_by_names_and_has_lost_one(self) -> None:
         target = replace(WANTED, scope="enrolled")
         state = Machine.booted(host_state()).stages(plan(target, host_state()).changes)[-1].state
-        assert _report.enforced(target, state) == {"sshd": True, "sudo": True}
-        text = t.cast(str, state.text(_pam.SWITCH)).replace("alice:", "")
-        state = changed(state, _pam.SWITCH, text)
-        assert _report.enforced(target, state) == {"sshd": False, "sudo": False}
+        assert report.enforced(target, state) == {"sshd": True, "sudo": True}
+        text = t.cast(str, state.text(pam.SWITCH)).replace("alice:", "")
+        state = changed(state, pam.SWITCH, text)
+        assert report.enforced(target, state) == {"sshd": False, "sudo": False}
         exempt = replace(target, exempt_users=("ansible", "alice"))
-        assert _report.enforced(exempt, state) == {"sshd": True, "sudo": True}
+        assert report.enforced(exempt, state) == {"sshd": True, "sudo": True}
 
 
 def told(**special: t.Any) -> dict[str, t.Any]:
@@ -97,7 +99,7 @@ class TestUsers:
         used = file(f"HOTP/T30 bob - {KEY.hex()} 0 755224 2026-03-01T12:00:00L\n", 0o600)
         credentials = {**on.credentials, "bob": used, "carol": file("", 0o600), "ghost": on.credentials["alice"]}
         target = settings("alice", "zoe", scope="enrolled")
-        assert _report.users(target, replace(on, credentials=credentials)) == {
+        assert report.users(target, replace(on, credentials=credentials)) == {
             "alice": told(enrolled=True, in_scope=True),
             "bob": told(enrolled=True, in_scope=True, proven=True),
             "zoe": told(),
@@ -110,7 +112,7 @@ class TestUsers:
             f"# fleet.auth recovery-codes=a\nHOTP/E bob - {KEY[:16].hex()} 6 755224 2026-03-01T12:00:00L\n"
         )
         state = replace(on, credentials={"bob": file(text, 0o600)})
-        assert _report.users(settings(), state)["bob"] == told(
+        assert report.users(settings(), state)["bob"] == told(
             enrolled=True, in_scope=True, proven=True, devices=["tablet"], recovery_codes_left=3
         )
 
@@ -118,7 +120,7 @@ class TestUsers:
         tally = b"".join(struct.pack("=52sHHQ", b"x", 0, 1, 1000 - second) for second in range(5))
         for now, locked in ((1000, True), (2000, False)):
             state = replace(on, tallies={"alice": tally}, now=now)
-            assert {name: user["locked"] for name, user in _report.users(WANTED, state).items()} == {
+            assert {name: user["locked"] for name, user in report.users(WANTED, state).items()} == {
                 "alice": locked,
                 "bob": False,
                 "carol": False,
@@ -130,34 +132,34 @@ class TestUnproven:
         used = file(f"HOTP/T30 bob - {KEY.hex()} 0 755224 2026-03-01T12:00:00L\n", 0o600)
         state = replace(on, credentials={**on.credentials, "bob": used})
         given = {"name": "carol", "secret": SECRET}
-        assert _report.unproven(WANTED, on) == ["alice", "bob", "carol"]
-        assert _report.unproven(WANTED, state) == ["alice", "carol"]
-        assert _report.unproven(settings(users=[{"name": "alice"}, {"name": "bob"}, given]), state) == ["alice"]
-        assert _report.unproven(settings(users=[{"name": "alice", "state": "absent"}, {"name": "zoe"}]), state) == []
+        assert report.unproven(WANTED, on) == ["alice", "bob", "carol"]
+        assert report.unproven(WANTED, state) == ["alice", "carol"]
+        assert report.unproven(settings(users=[{"name": "alice"}, {"name": "bob"}, given]), state) == ["alice"]
+        assert report.unproven(settings(users=[{"name": "alice", "state": "absent"}, {"name": "zoe"}]), state) == []
 
     def test_are_none_where_two_factor_login_is_off(self, on: HostState) -> None:
-        assert _report.unproven(replace(WANTED, enabled=False), on) == []
+        assert report.unproven(replace(WANTED, enabled=False), on) == []
 
 
 class TestStatus:
     @pytest.mark.parametrize("time_sync", [IN_SYNC, NOT_IN_SYNC, None])
     def test_holds_the_services_the_users_and_the_clock(self, on: HostState, time_sync: t.Any) -> None:
         state = replace(on, time_sync=time_sync)
-        status = _report.status(WANTED, state)
+        status = report.status(WANTED, state)
         assert status == {
-            "enforced": _report.enforced(WANTED, state),
-            "users": _report.users(WANTED, state),
+            "enforced": report.enforced(WANTED, state),
+            "users": report.users(WANTED, state),
             "time_sync": time_sync and time_sync.as_dict(),
         }
         assert json.loads(json.dumps(status)) == status
 
     def test_never_holds_a_secret(self, on: HostState) -> None:
         for key in (KEY, RANDOM_KEY):
-            assert key.hex() not in json.dumps(_report.status(WANTED, on))
+            assert key.hex() not in json.dumps(report.status(WANTED, on))
 
     def test_names_who_would_be_locked_out_if_sshd_asked(self) -> None:
         target = settings("alice", services=["sudo", "gone"])
-        told = _report.locked_out(target, host_state(credentials=["bob"]))
+        told = report.locked_out(target, host_state(credentials=["bob"]))
         assert {one["user"]: one["services"] for one in told} == {
             "ansible": ["sshd"],
             "alice": ["sshd"],
@@ -170,30 +172,30 @@ class TestDiff:
     def test_shows_each_file_once_from_its_first_text_to_its_last(self) -> None:
         before = host_state()
         diff = {
-            one["before_header"]: (one["before"], one["after"]) for one in _report.diff(plan(WANTED, before), before)
+            one["before_header"]: (one["before"], one["after"]) for one in report.diff(plan(WANTED, before), before)
         }
         after = Machine.booted(before).stages(plan(WANTED, before).changes)[-1].state
-        for path in (_pam.SWITCH, f"{_pam.DIRECTORY}/sudo", _sshd.DROP_IN, _recovery.COMMAND):
+        for path in (pam.SWITCH, f"{pam.DIRECTORY}/sudo", sshd_config.DROP_IN, recovery.COMMAND):
             assert diff[path] == (before.text(path) or "", after.text(path))
-        assert diff[_oath.DIRECTORY] == ("", "directory, mode 0700\n")
+        assert diff[oath.DIRECTORY] == ("", "directory, mode 0700\n")
         assert set(diff) == {*after.files} - {*before.files} | {
-            f"{_pam.DIRECTORY}/sshd",
-            f"{_pam.DIRECTORY}/sudo",
+            f"{pam.DIRECTORY}/sshd",
+            f"{pam.DIRECTORY}/sudo",
             *(f"/etc/oath/{name}" for name in ("alice", "bob", "carol")),
         }
 
     def test_of_turning_off_is_the_other_way_round(self, on: HostState) -> None:
-        off = _report.diff(plan(settings(enabled=False, purge_credentials=True), on), on)
+        off = report.diff(plan(settings(enabled=False, purge_credentials=True), on), on)
         diff = {one["after_header"]: (one["before"], one["after"]) for one in off}
-        assert diff[_pam.SWITCH] == (on.text(_pam.SWITCH), "")
-        assert diff[f"{_pam.DIRECTORY}/sudo"][1] == host_state().text(f"{_pam.DIRECTORY}/sudo")
+        assert diff[pam.SWITCH] == (on.text(pam.SWITCH), "")
+        assert diff[f"{pam.DIRECTORY}/sudo"][1] == host_state().text(f"{pam.DIRECTORY}/sudo")
         assert diff["/etc/oath/alice"] == ("credential of alice; the key is not shown\n", "")
-        assert diff[_oath.DIRECTORY] == ("directory, mode 0700\n", "")
+        assert diff[oath.DIRECTORY] == ("directory, mode 0700\n", "")
 
     def test_shows_a_credential_as_words_alone(self, on: HostState) -> None:
         target = settings(users=[{"name": "alice", "secret": SECRET}], scope="enrolled", interval=60)
         for state in (host_state(), on):
-            shown = _report.diff(plan(target, state), state)
+            shown = report.diff(plan(target, state), state)
             (credential,) = (one for one in shown if one["after_header"] == "/etc/oath/alice")
             assert credential["before"] in ("", "credential of alice; the key is not shown\n")
             assert credential["after"] == "credential of alice, 60 seconds a code; the key is not shown\n"
@@ -202,16 +204,16 @@ class TestDiff:
             assert SECRET not in json.dumps(shown)
 
     def test_is_empty_where_nothing_changes(self, on: HostState) -> None:
-        assert _report.diff(plan(WANTED, on), on) == []
+        assert report.diff(plan(WANTED, on), on) == []
 
     def test_can_be_sent_whatever_bytes_a_file_has(self) -> None:
-        path = f"{_pam.DIRECTORY}/sudo"
+        path = f"{pam.DIRECTORY}/sudo"
         text = "# \udcff\udce9\n" + t.cast(str, host_state().text(path))
         state = host_state(files={path: text})
-        shown = json.dumps(_report.diff(plan(WANTED, state), state), ensure_ascii=False)
+        shown = json.dumps(report.diff(plan(WANTED, state), state), ensure_ascii=False)
         assert "# \ufffd\ufffd" in shown.encode().decode()
 
     def test_agrees_with_what_is_said_to_be_done(self, on: HostState) -> None:
         target = replace(WANTED, otp_digits=8)
-        assert _report.changes(plan(target, on)) == ["write /etc/pam.d/twofactor"]
-        assert [one["after_header"] for one in _report.diff(plan(target, on), on)] == [_pam.SWITCH]
+        assert report.changes(plan(target, on)) == ["write /etc/pam.d/twofactor"]
+        assert [one["after_header"] for one in report.diff(plan(target, on), on)] == [pam.SWITCH]

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import pwd
 import typing as t
@@ -14,32 +13,33 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleet.auth.plugins.module_utils import (
-    _backends,
-    _oath,
-    _pam,
-    _pam_client,
-    _service_files,
-    _service_program,
-)
-from ansible_collections.fleet.auth.plugins.module_utils._codes import RECOVERY_CODES, Clock, hotp
-from ansible_collections.fleet.auth.plugins.module_utils._self_service import (
+from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, oath
+from ansible_collections.fleet.auth.plugins.module_utils._backends.codes import RECOVERY_CODES, Clock, hotp
+from ansible_collections.fleet.auth.plugins.module_utils._self_service import page_files, pam_client, program
+from ansible_collections.fleet.auth.plugins.module_utils._self_service.conversation import (
     Conversation,
     Refusal,
     parse_request,
     standing,
 )
-from ansible_collections.fleet.auth.plugins.module_utils._settings import Settings, User, decode_secret, encode_secret
+from ansible_collections.fleet.auth.plugins.module_utils._texts import pam
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import (
+    Settings,
+    User,
+    decode_secret,
+    encode_secret,
+)
+from unit.closure import closure
 
 NOW = 1_000_000_000.0
 KEY = b"k" * 20
 RIGHT = "314159"
-OLD = _oath.Token("alice", KEY).render() + "\n"
+OLD = oath.Token("alice", KEY).render() + "\n"
 
 
 def switch(enrolled: t.Sequence[str] = (), **settings: t.Any) -> str:
     wanted = Settings(**{"scope": "enrolled", **settings})
-    return _pam.switch(wanted, enrolled, _backends.BACKENDS[wanted.backend].pam_line(wanted))
+    return pam.switch(wanted, enrolled, backends.BACKENDS[wanted.backend].pam_line(wanted))
 
 
 class FakeHost:
@@ -57,7 +57,7 @@ class FakeHost:
         return self.switch_text
 
     def settings(self) -> Settings | None:
-        backend = _backends.asking(self.switch_text)
+        backend = backends.asking(self.switch_text)
         return Settings(backend=backend) if backend else None
 
     def asks(self) -> bool:
@@ -72,9 +72,9 @@ class FakeHost:
     def credential(self, _user: str) -> str | None:
         return self.text
 
-    def check(self, _user: str, code: str) -> _pam_client.Answer:
+    def check(self, _user: str, code: str) -> pam_client.Answer:
         self.checked.append(code)
-        return _pam_client.Answer(right=code == RIGHT, asked=True)
+        return pam_client.Answer(right=code == RIGHT, asked=True)
 
     def revise(self, _user: str, new: t.Callable[[str | None], str]) -> None:
         self.text = new(self.text)
@@ -148,7 +148,7 @@ SHELLS = "# /etc/shells: valid login shells\n/bin/sh\n/bin/bash\n/usr/sbin/nolog
 def test_people_and_root_log_in_and_accounts_of_services_do_not() -> None:
     def may(name: str = "alice", uid: int = 1000, shell: str = "/bin/bash", login_defs: str = "") -> bool:
         account = pwd.struct_passwd((name, "x", uid, uid, "", "/", shell))
-        return _service_program.may_log_in(account, SHELLS, login_defs)
+        return program.may_log_in(account, SHELLS, login_defs)
 
     assert all([may(), may("root", 0), may(shell=""), may(uid=500, login_defs="#UID_MIN 9\nUID_MIN\t\t 500\n")])
     services = [
@@ -160,31 +160,18 @@ def test_people_and_root_log_in_and_accounts_of_services_do_not() -> None:
         may("al ice"),
     ]
     assert not any(services)
-    assert not _service_program.may_log_in(ALICE, "", "")
+    assert not program.may_log_in(ALICE, "", "")
 
 
 def test_the_program_has_all_modules_that_it_imports_and_no_other() -> None:
-    folder = Path(_service_program.__file__).parent
-    wanted, looked_at = ["_service_program"], set()
-    while wanted:
-        name = wanted.pop()
-        if name not in looked_at:
-            looked_at.add(name)
-            tree = ast.parse((folder / f"{name}.py").read_text())
-            imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-            for node in imports:
-                package, _dot, module = (node.module or "").rpartition(".")
-                if (node.module or "").endswith("module_utils"):
-                    wanted += [alias.name for alias in node.names]
-                elif package.endswith("module_utils"):
-                    wanted.append(module)
-    assert sorted(looked_at) == sorted(_service_files.MODULES)
+    path = Path(program.__file__).resolve()
+    assert sorted({*closure(path), "_self_service/program"}) == sorted(page_files.MODULES)
 
 
 def test_the_program_may_write_the_credentials_of_each_backend() -> None:
-    texts = _service_files.texts(Settings(), {})
+    texts = page_files.texts(Settings(), {})
     (allowed,) = (line for text in texts.values() for line in text.splitlines() if line.startswith("ReadWritePaths="))
-    assert {f"-{directory}" for directory in _backends.DIRECTORIES} < set(allowed.partition("=")[2].split())
+    assert {f"-{directory}" for directory in backends.DIRECTORIES} < set(allowed.partition("=")[2].split())
 
 
 def test_a_first_enrolment_counts_once_its_code_was_right() -> None:
@@ -196,13 +183,13 @@ def test_a_first_enrolment_counts_once_its_code_was_right() -> None:
     assert (wrong["ok"], host.text) == (False, None)
     proven = conversation.answer(json.dumps({"do": "prove", "code": code_of(begun["secret"])}).encode() + b"\n")
     assert len(proven["recovery_codes"]) == RECOVERY_CODES
-    phone = _oath.parse_credential(host.text or "", "alice")[0]
+    phone = oath.parse_credential(host.text or "", "alice")[0]
     assert (phone.key, phone.last_code) == (decode_secret(begun["secret"]), code_of(begun["secret"]))
     assert begun["secret"] not in "".join(host.logged)
 
 
 def test_who_is_asked_for_a_code_already_or_exempt_or_everyone_where_it_is_off_does_not_enrol() -> None:
-    for text in (switch(scope="everyone"), switch(exempt_users=("alice",)), _pam.PASS_THROUGH):
+    for text in (switch(scope="everyone"), switch(exempt_users=("alice",)), pam.PASS_THROUGH):
         host = FakeHost(None, text)
         assert [one["ok"] for one in talk(host, {"do": "begin", "what": "enrol", "code": ""})] == [False]
     prepared = FakeHost(None, switch(scope="everyone"), asks=False)
@@ -245,7 +232,7 @@ def test_what_a_run_changes_meanwhile_counts() -> None:
 def test_a_login_meanwhile_is_no_change() -> None:
     host = FakeHost(OLD, switch(["alice"]))
     page = begun(host, "device")
-    host.text = _oath.use_code(OLD, "alice", code_of(encode_secret(KEY)), switch(["alice"]), host.clock())
+    host.text = oath.use_code(OLD, "alice", code_of(encode_secret(KEY)), switch(["alice"]), host.clock())
     assert host.text
     assert prove(*page)["ok"]
 
@@ -259,25 +246,25 @@ def test_a_wrong_code_changes_nothing(what: str) -> None:
 
 
 def test_a_renewal_replaces_the_key_and_leaves_the_rest() -> None:
-    text = _oath.revise(OLD, User("alice", renew="lost", recovery_codes="2026"), Settings(), lambda n: b"r" * n)
+    text = oath.revise(OLD, User("alice", renew="lost", recovery_codes="2026"), Settings(), lambda n: b"r" * n)
     host = FakeHost(text, switch(["alice"]))
     conversation = Conversation(host, "alice")
     begun = conversation.answer(json.dumps({"do": "begin", "what": "renew", "code": RIGHT}).encode() + b"\n")
     assert host.text == text
     conversation.answer(json.dumps({"do": "prove", "code": code_of(begun["secret"])}).encode() + b"\n")
-    phone, codes = _oath.parse_credential(host.text or "", "alice")
+    phone, codes = oath.parse_credential(host.text or "", "alice")
     assert (phone.key, phone.name) == (decode_secret(begun["secret"]), "lost")
-    assert codes == _oath.parse_credential(text, "alice")[1]
+    assert codes == oath.parse_credential(text, "alice")[1]
     # The next run has nothing to do.
     wanted = User("alice", renew="lost", recovery_codes="2026")
-    assert _oath.revise(host.text, wanted, Settings(), host.make_key) == host.text
+    assert oath.revise(host.text, wanted, Settings(), host.make_key) == host.text
 
 
 def test_new_recovery_codes_keep_the_name_of_their_set() -> None:
-    text = _oath.revise(OLD, User("alice", recovery_codes="2026"), Settings(), lambda n: b"r" * n)
+    text = oath.revise(OLD, User("alice", recovery_codes="2026"), Settings(), lambda n: b"r" * n)
     host = FakeHost(text, switch(["alice"]))
     (answer,) = talk(host, {"do": "begin", "what": "recovery-codes", "code": RIGHT})
-    codes = _oath.parse_credential(host.text or "", "alice")[1]
+    codes = oath.parse_credential(host.text or "", "alice")[1]
     assert (codes.name, codes.key != b"r" * 20) == ("2026", True)
     assert answer["recovery_codes"][0] == hotp(codes.key, 0, 6)
 
@@ -287,7 +274,7 @@ def test_a_key_that_the_administrator_gives_is_not_renewed() -> None:
     status, begun = talk(host, {"do": "status"}, {"do": "begin", "what": "renew", "code": RIGHT})
     assert (status["may"], begun["ok"], host.checked) == (["device", "recovery-codes"], False, [])
     given = Settings(users=(User("alice", secret=KEY), User("bob")))
-    assert json.loads(_service_files.config(given)) == {
+    assert json.loads(page_files.config(given)) == {
         "codes": {"otp_digits": 6, "interval": 30, "window": 1},
         "given": ["alice"],
     }

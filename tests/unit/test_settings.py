@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.auth.plugins.module_utils._options import argument_spec
-from ansible_collections.fleet.auth.plugins.module_utils._settings import (
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import (
     BACKENDS,
     Lockout,
     Settings,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.auth.plugins.module_utils._sshd import (
+from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config import (
     CONFIG,
     DROP_IN,
     Effective,

@@ -11,8 +11,8 @@ import struct
 
 import pytest
 
-from ansible_collections.fleet.auth.plugins.module_utils._settings import Lockout
-from ansible_collections.fleet.auth.plugins.module_utils._tally import locked_until
+from ansible_collections.fleet.auth.plugins.module_utils._texts.tally import locked_until
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Lockout
 
 LOCKOUT = Lockout(attempts=3, unlock_seconds=600, count_seconds=100)
 NOW = 1_795_492_529

@@ -18,9 +18,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.auth.plugins.module_utils import _time_sync
-from ansible_collections.fleet.auth.plugins.module_utils._command import runner
-from ansible_collections.fleet.auth.plugins.module_utils._time_sync import (
+from ansible_collections.fleet.auth.plugins.module_utils._host import time_sync as sync
+from ansible_collections.fleet.auth.plugins.module_utils._host.command import runner
+from ansible_collections.fleet.auth.plugins.module_utils._host.time_sync import (
     SYNCHRONIZED,
     Source,
     SyncStatus,
@@ -514,10 +514,10 @@ def test_each_service_is_asked_until_one_answers(monkeypatch: pytest.MonkeyPatch
     class Silent:
         name = "silent"
 
-        def read(self, host: _time_sync.Host) -> None:
+        def read(self, host: sync.Host) -> None:
             assert host.now == NOW
 
-    monkeypatch.setattr(_time_sync, "SERVICES", (Silent(), *_time_sync.SERVICES))
+    monkeypatch.setattr(sync, "SERVICES", (Silent(), *sync.SERVICES))
     assert FakeHost(TRACKING, SOURCES).status().service == "chrony"
     assert FakeHost().status().reason == "no time service answers: neither silent nor chrony nor systemd-timesyncd runs"
 

@@ -1,0 +1,109 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Writes credential files between two logins, which write them as well: each time a code is used."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import time
+import typing as t
+
+from .._plan.changes import ApplyError
+from . import files, journal
+
+_LOCK_SECONDS = 5.0
+_STALE_SECONDS = 60.0
+_OUR_LOCK = f"{journal.LOCK_TEXT}\n".encode()
+
+
+def rewrite(path: str, lock: str, change: t.Callable[[str], str | None]) -> bool:
+    """Let `change` change a credential file between two logins: it gets the text, and returns another one or None."""
+    new = files.staged(path, "new")
+    with locked(lock):
+        try:
+            if not lay_ready(new, path, change):
+                return False
+            os.rename(new, path)
+        except OSError:
+            files.unlink(new)
+            raise
+        files.sync_directory(path)
+    return True
+
+
+def lay_ready(new: str, path: str, change: t.Callable[[str], str | None]) -> bool:
+    """Write what `change` makes of a credential; what a login writes meanwhile counts, for not all heed a lock."""
+    text = read(path)
+    while True:
+        changed = change(text)
+        if changed is None:
+            return False
+        write(new, changed)
+        seen, text = text, read(path)
+        if text == seen:
+            return True
+
+
+def add(path: str, text: str) -> None:
+    """Give a credential to a user who has none."""
+    files.make_directory(os.path.dirname(path), 0o700)
+    files.replace(path, text.encode("ascii"), 0o600)
+
+
+def write(path: str, text: str) -> None:
+    """Make the file, which nobody but root may read."""
+    files.write(path, text.encode("ascii"), 0o600, 0, 0)
+
+
+def read(path: str) -> str:
+    """The text of the file, which is ASCII."""
+    with open(path, "rb") as file:
+        return file.read().decode("ascii")
+
+
+@contextlib.contextmanager
+def locked(lock: str) -> t.Iterator[None]:
+    """The file that a login makes while it writes a credential file back.
+
+    Ours has a text of its own, so that it is known for one that nobody holds any more when the next run finds it, which
+    is never at the same time.
+    """
+    ready = files.staged(lock, "new")
+    files.write(ready, _OUR_LOCK, 0o600, 0, 0)
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            os.link(ready, lock)
+            break
+        except FileExistsError:
+            with contextlib.suppress(FileNotFoundError):
+                if _is_ours(lock) or time.time() - os.stat(lock).st_mtime > _STALE_SECONDS:
+                    files.unlink(lock)
+                    continue
+            if time.monotonic() > deadline:
+                raise ApplyError(f"{lock} is held by a login that does not end; run again.") from None
+            # A login holds its lock for milliseconds, and nothing tells when it lets go.
+            time.sleep(0.05)
+    try:
+        yield
+    finally:
+        files.unlink(lock)
+        files.unlink(ready)
+
+
+def free() -> None:
+    """Remove the locks of runs that were killed."""
+    for path in [path for pattern in journal.CREDENTIAL_LOCKS for path in glob.glob(pattern)]:
+        with contextlib.suppress(FileNotFoundError):
+            if _is_ours(path):
+                os.unlink(path)
+
+
+def _is_ours(lock: str) -> bool:
+    """Whether a run has taken this lock, and not a login."""
+    with open(lock, "rb") as file:
+        return file.read(len(_OUR_LOCK) + 1) == _OUR_LOCK

@@ -1,0 +1,322 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The backend of pam_google_authenticator: its credential file, and its PAM line.
+
+A credential file has the key in base32 (RFC 4648), then options, then scratch codes, which are right once each::
+
+    KEY
+    " STEP_SIZE 30
+    " WINDOW_SIZE 3          how many steps are right, in all
+    " DISALLOW_REUSE STEP…   the steps whose codes are used
+    " TOTP_AUTH
+    12345678
+
+The module keeps options that it does not know, so ours say what else there is to know::
+
+    " FLEET_AUTH_RENEWAL NAME          the key was renewed under this name
+    " FLEET_AUTH_RECOVERY_CODES NAME   the scratch codes are the set of this name
+    " FLEET_AUTH_PASS TIME CODE        but for this one, a pass until that time (ISO 8601, UTC)
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import re
+import typing as t
+
+from .._wanted.settings import Settings, User, encode_secret
+from .codes import KEY_BYTES, RECOVERY_CODES, App, Clock, Credential, CredentialError, MakeKey, hotp, step_of
+
+DIRECTORY = "/etc/google-authenticator"
+MODULE = "pam_google_authenticator.so"
+PACKAGES = {
+    "debian": "libpam-google-authenticator",
+    "rhel": "google-authenticator",
+    "suse": "google-authenticator-libpam",
+}
+# A login leaves the file read-only.
+MODES: tuple[int, ...] = (0o600, 0o400)
+# Older releases write a file of this name; later ones add six characters to it, and so keep nobody from anything.
+LOCK = "~"
+LEFT_BEHIND: tuple[str, ...] = ("*~*",)
+USED = '^" DISALLOW_REUSE [0-9]'
+PASSES = '^" FLEET_AUTH_PASS '
+# The code of a pass stands somewhere after the option, and nowhere once it was used.
+END_PASSES = """\
+{ line[NR] = $0; there[$0] }
+END {
+    for (n = 1; n <= NR; n++) {
+        split(line[n], word, " ")
+        if (word[2] == "FLEET_AUTH_PASS" && (word[3] <= now || !(word[4] in there))) ended[word[4]]
+        else if (!(line[n] in ended)) print line[n]
+    }
+}
+"""
+# Which step the last code of another backend was of, only that one knows: every code that is right now counts as used.
+UNMOVE = r"""
+last_step_google_authenticator() {
+    awk '
+        $2 == "DISALLOW_REUSE" { for (n = 3; n <= NF; n++) if ($n > 0 + last) last = $n }
+        END { print 0 + last }
+    ' "$1"
+}
+
+keep_used_google_authenticator() {
+    awk -v now="$(date +%s)" '
+        { line[NR] = $0 }
+        $2 == "STEP_SIZE" { step = $3 }
+        $2 == "WINDOW_SIZE" { total = $3 }
+        END {
+            now = int(now / (step ? step : 30))
+            reach = int((total ? total : 3) / 2)
+            for (n = 1; n <= NR; n++) {
+                if (line[n] ~ /^" DISALLOW_REUSE/)
+                    for (one = now - reach; one <= now + reach; one++) line[n] = line[n] " " one
+                print line[n]
+            }
+        }
+    ' "$1"
+}
+"""
+
+_DIGITS = 6
+_STEP_SIZE, _WINDOW_SIZE, _REUSE, _RATE = "STEP_SIZE", "WINDOW_SIZE", "DISALLOW_REUSE", "RATE_LIMIT"
+_RENEWAL, _RECOVERY, _PASS = "FLEET_AUTH_RENEWAL", "FLEET_AUTH_RECOVERY_CODES", "FLEET_AUTH_PASS"
+_SKEWS = ("TIME_SKEW", "RESETTING_TIME_SKEW")
+_KEY = re.compile(r"[A-Za-z2-7 \t\r-]+")
+_SCRATCH_CODE = re.compile(r"[1-9][0-9]{7}")
+# What the module takes; with anything else it denies every code.
+_VALUES = {
+    _STEP_SIZE: re.compile(r"[1-9]|[1-5][0-9]|60"),
+    _WINDOW_SIZE: re.compile(r"[1-9][0-9]?|100"),
+    _REUSE: re.compile(r"([0-9]{1,10}( +|$))*"),
+    _RATE: re.compile(r"[0-9]+( +[0-9]{1,10})+"),
+}
+
+
+def pam_line(settings: Settings) -> str:
+    """The module of the code step with its arguments. The window and the interval are in each credential.
+
+    Programs that answer a prompt for a password, such as sshpass, know it by its end; this one has another.
+    """
+    del settings
+    return f"{MODULE} [authtok_prompt=One-time password (TOTP): ] secret={DIRECTORY}/${{USER}} user=root noskewadj"
+
+
+def code_length(switch: str) -> int | None:
+    """How long codes are, if the text that holds the PAM line asks for any."""
+    return _DIGITS if f" {MODULE} " in switch else None
+
+
+def unfit(module: bytes | None, release: tuple[str, str]) -> str | None:
+    """There is no release that cannot do what is asked of it."""
+    del module, release
+    return None
+
+
+@functools.lru_cache(maxsize=None)
+def read(text: str, user: str, now: float | None = None) -> Credential:
+    """What a credential file says. Raises CredentialError."""
+    del user, now
+    lines = _lines(text)
+    until, _space, code = (_get(lines, _PASS) or "").partition(" ")
+    codes = _scratch_codes(lines)
+    return Credential(
+        apps=(App("", _key(lines), int(_get(lines, _STEP_SIZE) or 30), _used(lines)),),
+        renewal=_get(lines, _RENEWAL) or "",
+        recovery_set=_get(lines, _RECOVERY) or "",
+        recovery_codes_left=len(codes) - (code in codes),
+        pass_until=until if code in codes else None,
+    )
+
+
+def render(credential: Credential, user: str, settings: Settings, make_key: MakeKey) -> str:
+    """A file that says what a credential of another backend does; recovery codes are new. Raises CredentialError."""
+    del user
+    phone, *others = credential.apps
+    if others or phone.interval is None:
+        names = ", ".join(app.name or "one without a name" for app in others or [phone])
+        raise CredentialError(f"has further devices ({names}), and pam_google_authenticator has one secret a user")
+    lines = _new(phone.key, phone.interval, settings.window)
+    _set(lines, _REUSE, " ".join(map(str, phone.used)))
+    _set(lines, _RENEWAL, credential.renewal or None)
+    _put_recovery_codes(lines, credential.recovery_set, make_key)
+    return "\n".join(lines)
+
+
+def revise(text: str | None, wanted: User, settings: Settings, make_key: MakeKey) -> str:
+    """Bring a credential file to what is wanted of this user; `text` is None where there is no file yet.
+
+    What is right already stays as it is, byte for byte, and a key that stays keeps its history. Raises CredentialError.
+    """
+    if text is None:
+        lines = _new(wanted.secret or make_key(KEY_BYTES), settings.interval, settings.window)
+    else:
+        lines = _lines(text)
+        due = wanted.renew not in (None, _get(lines, _RENEWAL))
+        key = wanted.secret or (make_key(KEY_BYTES) if due else _key(lines))
+        if key != _key(lines):
+            lines[0] = encode_secret(key)
+            _set(lines, _REUSE, "")
+    if wanted.renew:
+        _set(lines, _RENEWAL, wanted.renew)
+    if int(_get(lines, _STEP_SIZE) or 30) != settings.interval:
+        _set(lines, _STEP_SIZE, str(settings.interval))
+    if wanted.recovery_codes not in (None, _get(lines, _RECOVERY)):
+        _put_recovery_codes(lines, wanted.recovery_codes or "", make_key)
+    return adjust("\n".join(lines), settings)
+
+
+def adjust(text: str, settings: Settings) -> str:
+    """Bring a credential file to what holds for everybody: the window, no code twice, and no clock but the host's."""
+    lines = _lines(text)
+    if int(_get(lines, _WINDOW_SIZE) or 3) != _total(settings.window):
+        _set(lines, _WINDOW_SIZE, str(_total(settings.window)))
+    if _get(lines, _REUSE) is None:
+        _set(lines, _REUSE, "")
+    for name in _SKEWS:
+        _set(lines, name, None)
+    return "\n".join(lines)
+
+
+def with_pass(text: str, user: str, key: bytes, until: str) -> str:
+    """Give a user a pass, in the place of the last one: a scratch code."""
+    del user
+    lines = _lines(text)
+    last = (_get(lines, _PASS) or "").partition(" ")[2]
+    lines = [line for line in lines if line != last or not last]
+    code = pass_code(key, _DIGITS)
+    _set(lines, _PASS, f"{until} {code}")
+    _append(lines, [code])
+    return "\n".join(lines)
+
+
+def pass_code(key: bytes, digits: int) -> str:
+    """The code of a pass that was given with this key; scratch codes have eight digits, whatever others have."""
+    del digits
+    return next(_codes_of(key))
+
+
+def recovery_codes(text: str, user: str, digits: int) -> list[tuple[int, str]]:
+    """The recovery codes that have not been used, each with a number; they are right in any order."""
+    del user, digits
+    lines = _lines(text)
+    of_pass = (_get(lines, _PASS) or "").partition(" ")[2]
+    return list(enumerate((code for code in _scratch_codes(lines) if code != of_pass), start=1))
+
+
+def with_recovery_codes(text: str, codes: t.Iterable[str]) -> str:
+    """Give a user further recovery codes, of eight digits each."""
+    lines = _lines(text)
+    _append(lines, codes)
+    return "\n".join(lines)
+
+
+def use_code(text: str, user: str, code: str, switch: str, clock: Clock) -> str | None:
+    """Take a code as a login would: the file with the code used up, or None where the code is not right.
+
+    As in pam_google_authenticator, a time-based code is right within the window unless it was used itself, and a
+    scratch code for as long as it is there.
+    """
+    del user, switch
+    lines = _lines(text)
+    if code in _scratch_codes(lines):
+        del lines[next(n for n, line in enumerate(lines) if n and line.rstrip("\r") == code)]
+        return "\n".join(lines)
+    if not re.fullmatch("[0-9]{6}", code):
+        return None
+    now, total = int(clock.seconds) // int(_get(lines, _STEP_SIZE) or 30), int(_get(lines, _WINDOW_SIZE) or 3)
+    step, used = step_of(_key(lines), range(max(0, now - (total - 1) // 2), now + total // 2 + 1), code), _used(lines)
+    if step is None or step in used:
+        return None
+    _set(lines, _REUSE, " ".join(str(one) for one in (*(one for one in used if abs(one - step) < total), step)))
+    return "\n".join(lines)
+
+
+def _total(window: int) -> int:
+    """The size of a window that has so many steps before and after now."""
+    return 2 * window + 1
+
+
+def _new(key: bytes, interval: int, window: int) -> list[str]:
+    options = (f"{_STEP_SIZE} {interval}", f"{_WINDOW_SIZE} {_total(window)}", _REUSE, "TOTP_AUTH")
+    return [encode_secret(key), *(f'" {option}' for option in options), ""]
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a credential file. Raises CredentialError where the module would deny every code."""
+    lines = text.split("\n")
+    if not _key(lines):
+        raise CredentialError("line 1 has no key in base32")
+    for number, line in enumerate(lines[1:], start=2):
+        name, _space, value = line[2:].strip().partition(" ")
+        if line.startswith('" '):
+            if name in _VALUES and not _VALUES[name].fullmatch(value.strip()):
+                raise CredentialError(f"line {number} has a {name} that pam_google_authenticator does not take")
+        elif line.strip() and not _SCRATCH_CODE.fullmatch(line.rstrip("\r")):
+            raise CredentialError(f"line {number} is neither an option nor a scratch code")
+    if _get(lines, "TOTP_AUTH") is None or int(_get(lines, "HOTP_COUNTER") or 0):
+        raise CredentialError("is not for time-based codes (TOTP_AUTH)")
+    return lines
+
+
+def _key(lines: t.Sequence[str]) -> bytes:
+    """The key, as the module decodes it: bits that do not make up a byte count for nothing."""
+    if not _KEY.fullmatch(lines[0]):
+        return b""
+    compact = re.sub(r"[\s-]", "", lines[0]).upper()
+    return base64.b32decode(compact + "A" * (-len(compact) % 8))[: len(compact) * 5 // 8]
+
+
+def _get(lines: t.Sequence[str], name: str) -> str | None:
+    """The value of an option, which may be empty; None where it is not there."""
+    found = (line for line in lines if re.match(rf'" {name}(\s|$)', line))
+    return next((line[2 + len(name) :].strip() for line in found), None)
+
+
+def _set(lines: list[str], name: str, value: str | None) -> None:
+    """Give an option a value in its place, or in front of all others; None takes it out."""
+    made = [] if value is None else [f'" {name} {value}'.rstrip()]
+    place = next((n for n, line in enumerate(lines) if re.match(rf'" {name}(\s|$)', line)), None)
+    if place is not None:
+        lines[place : place + 1] = made
+    else:
+        lines[1:1] = made
+
+
+def _append(lines: list[str], codes: t.Iterable[str]) -> None:
+    end = len(lines) - (not lines[-1])
+    lines[end:] = [*codes, ""]
+
+
+def _used(lines: t.Sequence[str]) -> tuple[int, ...]:
+    return tuple(map(int, (_get(lines, _REUSE) or "").split()))
+
+
+def _scratch_codes(lines: t.Sequence[str]) -> list[str]:
+    return [line.rstrip("\r") for line in lines[1:] if _SCRATCH_CODE.fullmatch(line.rstrip("\r"))]
+
+
+def _put_recovery_codes(lines: list[str], name: str, make_key: MakeKey) -> None:
+    """Replace the recovery codes by a new set of this name, or by none where it is empty."""
+    of_pass = (_get(lines, _PASS) or "").partition(" ")[2]
+    lines[:] = [line for line in lines if not _SCRATCH_CODE.fullmatch(line.rstrip("\r")) or line == of_pass]
+    _set(lines, _RECOVERY, name or None)
+    if name:
+        codes = _codes_of(make_key(KEY_BYTES))
+        _append(lines, [next(codes) for _number in range(RECOVERY_CODES)])
+
+
+def _codes_of(key: bytes) -> t.Iterator[str]:
+    """Scratch codes, each another one, from a key that is needed no more; RFC 4226 makes them alike likely."""
+    made: set[str] = set()
+    counter = 0
+    while True:
+        code = hotp(key, counter, 8)
+        counter += 1
+        if _SCRATCH_CODE.fullmatch(code) and code not in made:
+            made.add(code)
+            yield code

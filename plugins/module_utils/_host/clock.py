@@ -1,0 +1,25 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Looks at the clock of the host: asks the time services whether it is in sync."""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+
+from .time_sync import SyncStatus, time_sync
+
+
+def sync_status(run: t.Callable[[t.Sequence[str]], tuple[int, str, str]], max_error_seconds: float) -> SyncStatus:
+    """Whether the clock is in sync, and its error has a bound of at most so many seconds."""
+    return time_sync(run, _mtime, time.time(), max_error_seconds)
+
+
+def _mtime(path: str) -> float | None:
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return None

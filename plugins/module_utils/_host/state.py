@@ -1,0 +1,152 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What was seen of a host. Types only: who looks is `_host`, who decides is `_plan`."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from .._backends import backends
+from .._texts import pam, recovery, sshd_config
+from .._texts.sshd_config import Effective
+from .time_sync import SyncStatus
+
+COCKPIT_DISALLOWED = "/etc/cockpit/disallowed-users"
+
+OWN_FILES = (
+    pam.SWITCH,
+    *pam.HELPERS,
+    *pam.GATES,
+    pam.EXEMPT_ORIGINS,
+    pam.EXEMPT_ORIGINS + pam.NEXT,
+    sshd_config.DROP_IN,
+    recovery.COMMAND,
+    recovery.TMPFILES,
+)
+OWN_DIRECTORIES = {
+    "/usr/libexec/fleet-auth": 0o755,
+    pam.RUN_DIRECTORY: 0o755,
+    pam.TALLY_DIRECTORY: 0o700,
+    **dict.fromkeys(backends.DIRECTORIES, 0o700),
+}
+
+WRITTEN_AT_LOGIN = {**dict.fromkeys(backends.DIRECTORIES, "var_auth_t"), pam.RUN_DIRECTORY: "faillog_t"}
+"""What a login writes to, with the SELinux type by which the policy of Fedora and RHEL lets it."""
+
+
+@dataclass(frozen=True)
+class FileState:
+    """A regular file (or a directory, whose content is empty) as it is."""
+
+    content: str = field(repr=False)
+    """The bytes as UTF-8; what is not UTF-8 is carried by surrogate escapes."""
+    mode: int
+    uid: int = 0
+    gid: int = 0
+    link: str | None = None
+    """Where the path leads, if it is a symbolic link."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account of the host, by what it can log in with."""
+
+    name: str
+    uid: int
+    groups: tuple[str, ...]
+    has_password: bool
+    """A password that is neither empty nor locked."""
+    has_key: bool
+    """A line in one of the authorized_keys files that sshd reads for it, or sshd asks somebody else for keys."""
+    sshd: Effective = field(default_factory=Effective, repr=False)
+    """What sshd makes of its configuration for this account, from an address that is not exempt."""
+
+
+class Connection(t.NamedTuple):
+    """The ssh session that this run came in by."""
+
+    user: str
+    address: str
+    since: float = 0.0
+    """When it was made, in seconds since boot."""
+
+
+@dataclass(frozen=True)
+class HostState:
+    """Everything that a plan depends on."""
+
+    hostname: str
+    files: t.Mapping[str, FileState]
+    """The files that a change may concern, by path. A path that is not here does not exist."""
+    accounts: t.Mapping[str, Account]
+    credentials: t.Mapping[str, FileState]
+    """The credential files of the backend, by user."""
+    groups: frozenset[str]
+    """Those of the settings' scope groups that exist."""
+    time_sync: SyncStatus | None
+    """None where nobody asked for the time."""
+    sshd_error: str | None = None
+    """Why sshd could not tell its settings, if it could not."""
+    connection: Connection | None = None
+    connection_sshd: Effective | None = None
+    """What sshd makes of its configuration for the connection's account from the connection's address."""
+    sudo_asks_connection: bool = False
+    """Whether sudo wants the password of the connection's account; not asked where sudo is not to ask for a code."""
+    backend: str = "oath"
+    """The backend that has the credentials: the one that is asked, or while none is, the one that has any."""
+    others: t.Mapping[str, t.Mapping[str, FileState]] = field(default_factory=dict)
+    """The credential files of the other backends, by backend and user."""
+    code_modules: t.Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """The PAM modules that are installed, by backend."""
+    release: tuple[str, str] = ("", "")
+    """ID and VERSION_ID of os-release(5)."""
+    has_systemd: bool = True
+    """Whether systemd runs, and with it timers."""
+    pending: bool = False
+    """Whether a change waits to be confirmed, or died half-way."""
+    stale_locks: tuple[str, ...] = ()
+    """Files that a login left behind and that deny its user every code."""
+    self_service: t.Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The texts that people's own page and the program behind it are made of, by name; none where it is not wanted."""
+    tallies: t.Mapping[str, bytes] = field(default_factory=dict)
+    """The tallies of wrong codes, by user."""
+    now: float = 0.0
+    """When this was seen, in seconds since the epoch."""
+    os_family: str = "debian"
+    """Which names its packages have: a key of the backend's packages, by ID and ID_LIKE of os-release(5)."""
+
+    selinux_types: t.Mapping[str, str] | None = None
+    """The SELinux types of those of `WRITTEN_AT_LOGIN` that exist; None where SELinux is not enforced."""
+
+    @property
+    def asks_for_code(self) -> bool:
+        """Whether the code step asks anybody for a code."""
+        return backends.asking(self.text(pam.SWITCH)) is not None
+
+    @property
+    def protected_services(self) -> tuple[str, ...]:
+        """The services whose file has our block."""
+        prefix = pam.DIRECTORY + "/"
+        return tuple(
+            sorted(
+                path[len(prefix) :]
+                for path, file in self.files.items()
+                if path.startswith(prefix) and not file.link and pam.is_protected(file.content)
+            )
+        )
+
+    def asks_at(self, service: str) -> bool:
+        """Whether this service sends people to a code step that asks."""
+        return self.asks_for_code and service in self.protected_services
+
+    def text(self, path: str) -> str | None:
+        """The content of a file, or None where there is none."""
+        file = self.files.get(path)
+        return None if file is None else file.content
+
+    def texts(self, prefix: str) -> dict[str, str]:
+        """The texts of the files whose paths begin like this."""
+        return {path: file.content for path, file in self.files.items() if path.startswith(prefix)}

@@ -1,0 +1,262 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What stands in the way of a change, and what has drifted since the last one, in sentences for a person. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._backends import backends
+from .._host.state import WRITTEN_AT_LOGIN, HostState
+from .._texts import pam, sshd_config
+from .._wanted.settings import CONSOLE, Settings, is_account_name
+from . import credentials, lockouts
+from .changes import Expectation
+
+# What a directory has in /etc and /run where nobody has chosen a type for it.
+_SELINUX_DEFAULTS = ("etc_t", "var_run_t")
+
+
+def timer(settings: Settings, state: HostState) -> t.Iterator[str]:
+    """Whether there can be a timer that puts the host back, where one is wanted."""
+    if settings.rollback_after and not state.has_systemd:
+        yield (
+            f"systemd does not run on {state.hostname}, so no timer can put the host back if nobody gets in "
+            "afterwards. Set rollback_after to 0 to go on without one."
+        )
+
+
+def host(settings: Settings, state: HostState) -> t.Iterator[str]:
+    """What the host itself lacks, but for packages."""
+    backend = backends.BACKENDS[settings.backend]
+    unfit = backend.unfit(state.code_modules.get(settings.backend), state.release)
+    if unfit:
+        yield f"{settings.backend} is no backend for {state.hostname}: {unfit}."
+    yield from timer(settings, state)
+    yield from selinux(settings, state)
+    if settings.self_service and not (state.has_systemd and "/etc/pam.d/cockpit" in state.files):
+        yield (
+            f"self_service is a page in Cockpit and a socket of systemd, and {state.hostname} lacks one of them. "
+            "Install cockpit, or leave self_service false."
+        )
+
+
+def selinux(settings: Settings, state: HostState) -> t.Iterator[str]:
+    """Directories that sshd may not write to, where SELinux is enforced: nobody has chosen a type for them."""
+    if state.selinux_types is None:
+        return
+    # Until release 9 the policy names /run by its older path.
+    is_older = state.release[1].partition(".")[0] in ("8", "9")
+    for path in (backends.BACKENDS[settings.backend].DIRECTORY, pam.RUN_DIRECTORY):
+        found, wanted = state.selinux_types.get(path, "none yet"), WRITTEN_AT_LOGIN[path]
+        if found in (*_SELINUX_DEFAULTS, "none yet"):
+            pattern = f"/var{path}" if is_older and path == pam.RUN_DIRECTORY else path
+            yield (
+                f"SELinux on {state.hostname} would keep sshd from writing to {path} (type {found}), and so from "
+                f"asking for codes rightly. Run there: mkdir -p {path}; semanage fcontext -a -t {wanted} "
+                f"'{pattern}(/.*)?'; restorecon -R {path}."
+            )
+
+
+def accounts(settings: Settings, state: HostState, enrolled: t.Collection[str]) -> t.Iterator[str]:
+    """Names that mean nobody, and credentials that let nobody in. `enrolled` are those who are, afterwards."""
+    for user in settings.users:
+        if user.present and user.name not in state.accounts:
+            yield (
+                f"there is no account {user.name} on {state.hostname}. Create it first, or take {user.name} out of "
+                "users."
+            )
+    for group in settings.scope_groups:
+        if group not in state.groups:
+            yield f"scope_groups: there is no group {group} on {state.hostname}, so nobody would need a code."
+    if settings.scope == "enrolled":
+        for name in sorted(enrolled):
+            if not is_account_name(name):
+                path = backends.credential_path(state.backend, name)
+                yield (
+                    f"{path!r} on {state.hostname} is the credential of a name that PAM and sshd cannot carry alike. "
+                    "Remove it, or set scope to everyone or groups."
+                )
+    yield from credentials.problems(settings, state)
+
+
+def sshd(settings: Settings, state: HostState) -> t.Iterator[str]:
+    """What stands in the way of a code in sshd."""
+    files, host = state.texts(sshd_config.CONFIG), state.hostname
+    if state.sshd_error:
+        yield f"sshd on {host} does not tell its settings: {state.sshd_error}"
+        return
+    root = state.accounts["root"].sshd
+    yield from (f"on {host}, {conflict}" for conflict in sshd_config.conflicts(files, root))
+    if settings.exempt_addresses and root.on("usedns"):
+        # PAM gets the name then, and takes any address that it resolves to.
+        yield (
+            f"sshd on {host} goes by the names of those who connect ({sshd_config.setting_line(files, 'UseDNS')}), and "
+            "who owns a name can point it at an exempt address. Set UseDNS no, or leave exempt_addresses out."
+        )
+    factors = settings.ssh_first_factors
+    if "publickey" in factors and not root.on("pubkeyauthentication"):
+        yield (
+            f"sshd on {host} accepts no keys ({sshd_config.setting_line(files, 'PubkeyAuthentication')}). "
+            "Set PubkeyAuthentication yes, or ssh_first_factors to [password]."
+        )
+    takes_passwords = root.on("passwordauthentication") or root.on("kbdinteractiveauthentication")
+    if "password" in factors and not takes_passwords and state.text(sshd_config.DROP_IN) is None:
+        yield (
+            f"sshd on {host} accepts no passwords today ({sshd_config.setting_line(files, 'PasswordAuthentication')}), "
+            "and a password with a code would open that door. Set ssh_first_factors to [publickey]."
+        )
+    ours, effective = state.connection, state.connection_sshd
+    account = state.accounts.get(ours.user) if ours else None
+    if account and effective is not None and not sshd_config.admits(effective, account.name, account.groups):
+        yield (
+            f"{account.name}, as whom Ansible connects, is shut out by the files of sshd on {host} (DenyUsers, "
+            "AllowUsers, DenyGroups or AllowGroups), which sshd has not read yet: a reload would lock it out. "
+            f"Let {account.name} in there first."
+        )
+
+
+def become(settings: Settings, state: HostState, enrolled: t.Collection[str]) -> t.Iterator[str]:
+    """What Ansible could no longer do with sudo. Under sudo -p both prompts read alike, and Ansible answers one.
+
+    Where sudo asks for codes already, there is nothing more to lose.
+    """
+    account = state.accounts.get(state.connection.user) if state.connection else None
+    if (
+        account
+        and account.uid != 0
+        and "sudo" in settings.services
+        and not state.asks_at("sudo")
+        and state.sudo_asks_connection
+        and lockouts.in_scope(settings, account.name, account.groups, enrolled)
+    ):
+        yield (
+            f"{account.name}, as whom Ansible connects, becomes root on {state.hostname} by sudo with a password, and "
+            "Ansible cannot answer sudo's second prompt, for the code: each try would fail, and count as a wrong code. "
+            f"Exempt {account.name} with exempt_users, let sudo ask {account.name} for no password (NOPASSWD), or "
+            "leave sudo out of services."
+        )
+
+
+def doors(
+    settings: Settings, state: HostState, enrolled: t.Collection[str], services: t.Collection[str]
+) -> t.Iterator[str]:
+    """What people should know of the services that ask for the code, and of those beside them that do not."""
+    if CONSOLE in services:
+        free = sorted(
+            one.name
+            for one in state.accounts.values()
+            if one.has_password and not lockouts.in_scope(settings, one.name, one.groups, enrolled)
+        )
+        yield (
+            f"the console of {state.hostname} asks for the code as well, and without a phone "
+            f"{'only ' + ', '.join(free) if free else 'nobody'} can get in there to run twofactor-recover."
+        )
+    beside = state.text(f"{pam.DIRECTORY}/sudo-i")
+    if "sudo" in services and "sudo-i" not in services and beside is not None and not pam.includes(beside, "sudo"):
+        yield (
+            f"sudo on {state.hostname} asks for the code, but sudo -i does not: it has {pam.DIRECTORY}/sudo-i for "
+            "itself. Add sudo-i to services."
+        )
+
+
+def enrolments(
+    settings: Settings, state: HostState, enrolled: t.Collection[str], revised: t.Mapping[str, str]
+) -> t.Iterator[str]:
+    """People who would be asked for a code that their app does not show, as far as anybody knows.
+
+    `revised` are the credential files as they will be.
+    """
+    others = credentials.with_other_codes(settings, state, revised)
+    if others and settings.renew != "changed":
+        yield (
+            f"codes on {state.hostname} would become {settings.otp_digits} digits long, a new one every "
+            f"{settings.interval} seconds, and the apps of {', '.join(others)} show others. Set renew to changed to go "
+            "on, and hand out their new enrolment sheets; their secrets stay."
+        )
+    on_paper = credentials.with_void_recovery_codes(settings, state, revised)
+    if on_paper and settings.renew != "changed":
+        yield (
+            f"recovery codes on {state.hostname} would be made anew by the {settings.backend} backend, and those that "
+            f"{', '.join(on_paper)} have on paper would not be right any more. Set renew to changed to go on, and hand "
+            "out their new enrolment sheets."
+        )
+    for name, text in revised.items():
+        if credentials.has_one_key_twice(settings, name, text):
+            yield (
+                f"two devices of {name} on {state.hostname} would have one secret, and each code of it would be "
+                "right twice. Give each device a secret of its own, or none."
+            )
+    if settings.ssh and settings.require_proof:
+        enforced = state.asks_at("sshd")
+        asked = (one.name for one in state.accounts.values() if enforced and sshd_config.sends_to_pam(one.sshd))
+        vouched_for = (user.name for user in settings.users if user.proven)
+        yield from lockouts.unproven(settings, state, enrolled, {*credentials.proven(state), *asked, *vouched_for})
+
+
+def clock(settings: Settings, state: HostState) -> t.Iterator[str]:
+    """A clock that is not in sync. It stands in the way of turning on; afterwards people only have to know."""
+    status = state.time_sync
+    if status is None or status.in_sync or not settings.time_sync.required:
+        return
+    message = f"the clock of {state.hostname} is not in sync: {status.reason}"
+    if not state.asks_for_code:
+        message += (
+            ". Codes depend on the time, so two-factor login was not turned on. Start chrony or systemd-timesyncd with "
+            "a server that it reaches, or set time_sync: {required: false}."
+        )
+    yield message
+
+
+def drift(
+    settings: Settings, state: HostState, enrolled: t.Collection[str], services: t.Collection[str]
+) -> t.Iterator[str]:
+    """What the host did not do, or has too much, though nobody asked for that."""
+    hostname = state.hostname
+    for name in sorted(set(state.credentials) - set(state.accounts)):
+        if settings.user(name) is None:
+            yield (
+                f"there is no account {name} on {hostname} any more, but a credential, which the next account of that "
+                f"name would have. Remove it with users: [{{name: {name}, state: absent}}]."
+            )
+    switch = state.text(pam.SWITCH)
+    if not state.asks_for_code:
+        if state.protected_services and switch != pam.PASS_THROUGH:
+            did = "asked nobody for a code" if pam.passes_everyone(switch) else "denied everybody"
+            yield f"{pam.SWITCH} on {hostname} was {'gone' if switch is None else 'damaged'}, and {did}."
+        return
+    service_files = {path[len(pam.DIRECTORY) + 1 :]: text for path, text in state.texts(f"{pam.DIRECTORY}/").items()}
+    for service in state.protected_services:
+        opened = pam.opened_up(service, service_files)
+        if opened:
+            yield (
+                f"{pam.DIRECTORY}/{service} on {hostname} let exempt accounts in with any password, and those who "
+                f"need a code with any password and their code, since fleet.auth 1.0 turned two-factor login on there: "
+                f"{opened} decides nothing at a wrong password, and that counted as a right one. A run of this release "
+                f"closes it. Look at who has logged in to {service} since then."
+            )
+    if "sshd" in services and "sshd" not in state.protected_services and state.text(sshd_config.DROP_IN) is not None:
+        yield f"sshd on {hostname} was not asking for codes: {pam.DIRECTORY}/sshd had lost the block."
+    if pam.TALLY_DIRECTORY not in state.files:
+        yield f"{pam.TALLY_DIRECTORY} on {hostname} was missing: wrong codes were not counted."
+    let_off = lockouts.let_off(settings, state, credentials.enrolled(state) & frozenset(enrolled))
+    if let_off:
+        yield (
+            f"{pam.SWITCH} on {hostname} did not name {', '.join(let_off)}: no code was asked for, in spite of a "
+            "credential."
+        )
+
+
+def expectations(state: HostState, expected: t.Iterable[Expectation]) -> t.Iterator[str]:
+    """What sshd does otherwise than its drop-in, which is right already, says."""
+    for expectation in expected:
+        effective = state.accounts[expectation.user].sshd
+        wrong = [keyword for keyword, value in expectation.settings.items() if effective.get(keyword, ()) != value]
+        if wrong:
+            yield (
+                f"sshd on {state.hostname} does not do for {expectation.user} what {sshd_config.DROP_IN} says "
+                f"({', '.join(wrong)}): another part of its configuration wins. See 'sshd -T -C "
+                f"user={expectation.user},host=x,addr={expectation.address}'."
+            )

@@ -1,0 +1,162 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Takes people's second factors over from a hand-made set-up, whose files stay as they are.
+
+Some of the files lie where their owner can put anything in their place. They are read as root, so only where nothing
+leads anywhere else, and nobody but the owner and root can have written them.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import stat
+import typing as t
+
+from .._apply import credential_files, transaction
+from .._backends import backends
+from .._host import look
+from .._plan import changes, handmade
+from .converge import actions_of
+from .survey import settings_of
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+    from .._wanted.settings import Settings
+
+USERS_FILES = ["/etc/users.oath", "/etc/security/users.oath", "/etc/liboath/users.oath"]
+SECRET_FILE = "~/.google_authenticator"  # noqa: S105 - a path
+
+_LARGEST = 65_536
+_LARGEST_USERS_FILE = 16_777_216
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+# A pipe in the place of a file must not keep the run waiting.
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+def adopt(module: AnsibleModule) -> None:
+    """Give everybody a credential who has a second factor in the old set-up and none of ours."""
+    settings = settings_of(module)
+    for path in [*module.params["users_files"], module.params["secret_file"]]:
+        if not path.startswith(("/", "~/", "${HOME}/")):
+            module.fail_json(
+                msg=f"{path!r} is no path that begins with / (or ~/, in secret_file). Nothing was changed."
+            )
+    try:
+        with transaction.exclusive():
+            _adopt(module, settings)
+    except (changes.ApplyError, OSError) as error:
+        module.fail_json(msg=f"Not everybody was taken over on {os.uname().nodename}; run again: {error}")
+
+
+def _adopt(module: AnsibleModule, settings: Settings) -> None:
+    actions = actions_of(module)
+    state = look.look(settings, actions.run)
+    users_files = [file for path in module.params["users_files"] for file in _users_file(path)]
+    problems = [handmade.obstacle(state, settings), *(f"{one.path} {one.unsafe}" for one in users_files if one.unsafe)]
+    for problem in filter(None, problems):
+        module.fail_json(msg=f"Nobody was taken over on {state.hostname}: {problem}.")
+    found = handmade.adoption(
+        settings, state, users_files, _own_files(module.params["secret_file"]), secrets.token_bytes
+    )
+    paths = {name: backends.credential_path(settings.backend, name) for name in found.credentials}
+    if not module.check_mode:
+        transaction.clean_up(actions)
+        for name, path in paths.items():
+            credential_files.add(path, found.credentials[name])
+    module.exit_json(
+        changed=bool(paths),
+        adopted=list(paths),
+        left=found.left,
+        void_recovery_codes=found.void_recovery_codes,
+        diff=[
+            {
+                "before_header": path,
+                "after_header": path,
+                "before": "",
+                "after": f"credential of {name}, from {found.sources[name]}; the key is not shown\n",
+            }
+            for name, path in paths.items()
+        ],
+    )
+
+
+def _own_files(pattern: str) -> dict[str, handmade.OldFile]:
+    """The file that each account has, by account; `pattern` has the form of the option secret= of the module."""
+    found = {}
+    for entry in pwd.getpwall():
+        for file in _own_file(_expanded(pattern, entry), entry):
+            found[entry.pw_name] = file
+    return found
+
+
+def _expanded(pattern: str, entry: pwd.struct_passwd) -> str:
+    path = f"${{HOME}}{pattern[1:]}" if pattern.startswith("~/") else pattern
+    return os.path.normpath(path.replace("${HOME}", entry.pw_dir).replace("${USER}", entry.pw_name))
+
+
+def _own_file(path: str, entry: pwd.struct_passwd) -> t.Iterator[handmade.OldFile]:
+    """The file, if there is one. In a home, no part of the path may be a link."""
+    home = os.path.normpath(entry.pw_dir)
+    inside = path.startswith(os.path.join(home, ""))
+    base = home if inside else os.path.dirname(path)
+    return _read(path, base, (entry.pw_uid, 0), _LARGEST)
+
+
+def _users_file(path: str) -> t.Iterator[handmade.OldFile]:
+    return _read(path, os.path.dirname(path), (0,), _LARGEST_USERS_FILE)
+
+
+def _read(path: str, base: str, owners: t.Collection[int], largest: int) -> t.Iterator[handmade.OldFile]:
+    """A file below the directory `base`, which is trusted; nothing where it does not exist."""
+    try:
+        descriptor = _open_below(base, os.path.relpath(path, base))
+        if descriptor is None:
+            return
+        try:
+            unsafe = _unsafe(os.fstat(descriptor), owners, largest)
+            content = b"" if unsafe else os.read(descriptor, largest)
+        finally:
+            os.close(descriptor)
+        yield handmade.OldFile(path, content.decode("ascii", "replace"), unsafe)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        yield handmade.OldFile(path, unsafe=f"cannot be read, or is a link or behind one ({error.strerror})")
+
+
+def _open_below(base: str, path: str) -> int | None:
+    """Open a file by way of directories none of which is a link; None where there is no such base."""
+    try:
+        directory = os.open(base, _DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    *parts, name = path.split("/")
+    try:
+        for part in parts:
+            inner = os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+            os.close(directory)
+            directory = inner
+        return os.open(name, _FILE, dir_fd=directory)
+    finally:
+        os.close(directory)
+
+
+def _unsafe(status: os.stat_result, owners: t.Collection[int], largest: int) -> str:
+    """Why the contents of a file are not to be trusted, or an empty text."""
+    mode = stat.S_IMODE(status.st_mode)
+    if not stat.S_ISREG(status.st_mode):
+        return "is not a regular file"
+    if status.st_uid not in owners:
+        return f"belongs to neither the account nor root (uid {status.st_uid})"
+    if status.st_nlink != 1:
+        return "has further names (hard links)"
+    if mode & 0o077:
+        return f"can be read or written by others than its owner (mode {mode:04o}). Make it 0600, or enrol anew"
+    if status.st_size > largest:
+        return f"has {status.st_size} bytes, more than the {largest} that such a file can have"
+    return ""

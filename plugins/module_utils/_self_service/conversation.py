@@ -1,0 +1,277 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What people may do on their own page in Cockpit: requests and answers, a line of JSON each, over one connection.
+
+Whose connection it is comes from the kernel and is never part of a request, so nobody can do anything for somebody
+else. A new key lives in this conversation alone until a code of it was right: where that breaks, the old one stays.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+import urllib.parse
+from dataclasses import replace
+
+from .._backends import backends
+from .._backends.codes import KEY_BYTES, Clock, Credential, CredentialError
+from .._texts import pam
+from .._wanted.settings import BACKENDS, Device, Settings, User, encode_secret
+from . import pam_client
+
+REQUEST_BYTES = 4096
+NAME = "self-service"
+"""What a device and a set of recovery codes are called that somebody made here."""
+_REQUESTS = {"status": {"do"}, "begin": {"do", "what", "code"}, "prove": {"do", "code"}}
+ACTIONS = ("enrol", "renew", "device", "recovery-codes")
+_RULE = re.compile(r"^auth \[success=[0-9a-z]+ .* quiet user (in|ingroup|notingroup) (\S+)$", re.MULTILINE)
+
+
+class Refusal(Exception):
+    """What is not done, and why, in words for the person."""
+
+
+def parse_request(line: bytes) -> dict[str, str]:
+    """Read a request. Raises Refusal for whatever is not exactly one."""
+    try:
+        request = json.loads(line.decode("utf-8")) if len(line) <= REQUEST_BYTES and line.endswith(b"\n") else None
+    except (ValueError, RecursionError):
+        request = None
+    if not isinstance(request, dict) or not all(isinstance(value, str) for value in request.values()):
+        raise Refusal("This is not a request.")
+    if _REQUESTS.get(request.get("do", "")) != set(request):
+        raise Refusal("This is not a request.")
+    if request["do"] == "begin" and request["what"] not in ACTIONS:
+        raise Refusal("This is not a request.")
+    if not re.fullmatch(r"[0-9]{0,8}", request.get("code", ""), re.ASCII):
+        raise Refusal("A code has digits alone.")
+    return request
+
+
+def standing(switch: str, user: str, groups: t.Collection[str]) -> str:
+    """Whether the code step asks an account: `asked`, `exempt`, or, as long as it has no credential, `free`."""
+    if user in pam.recovered_users(switch):
+        return "exempt"
+    for condition, listed in _RULE.findall(switch):
+        names = set(listed.split(":"))
+        member = user in names if condition == "in" else bool(names & set(groups))
+        if member != (condition == "notingroup"):
+            return "exempt"
+    by_name = re.search(r"^auth .* user notin ", switch, re.MULTILINE)
+    return "free" if by_name and user not in (pam.asked_users(switch) or ()) else "asked"
+
+
+class _Pending(t.NamedTuple):
+    """A new key of which no code was right yet, and the keys that there were when it was made."""
+
+    what: str
+    key: bytes
+    beside: frozenset[bytes]
+
+
+class Host(t.Protocol):
+    """What a conversation needs of the host."""
+
+    name: str
+
+    def switch(self) -> str:
+        """The code step."""
+
+    def settings(self) -> Settings | None:
+        """How codes are, and by which backend they are asked for; None where none is asked for."""
+
+    def asks(self) -> bool:
+        """Whether any service asks for codes."""
+
+    def groups(self, user: str) -> t.Collection[str]:
+        """The groups of an account."""
+
+    def is_given(self, user: str) -> bool:
+        """Whether the administrator gives this account its secret."""
+
+    def credential(self, user: str) -> str | None:
+        """The text of the credential file."""
+
+    def check(self, user: str, code: str) -> pam_client.Answer:
+        """Ask the code step, which uses a right code up and counts a wrong one."""
+
+    def revise(self, user: str, new: t.Callable[[str | None], str]) -> None:
+        """Write the credential that `new` makes of the one there is. Raises Refusal or OSError."""
+
+    def make_key(self, length: int) -> bytes:
+        """A new key."""
+
+    def clock(self) -> Clock:
+        """The time."""
+
+    def log(self, text: str) -> None:
+        """Write down what was done."""
+
+
+class Conversation:
+    """One connection of one person."""
+
+    def __init__(self, host: Host, user: str) -> None:
+        self._host = host
+        self._user = user
+        self._pending: _Pending | None = None
+
+    def answer(self, line: bytes) -> dict[str, t.Any]:
+        """Do what a request wants; what comes of it."""
+        try:
+            request = parse_request(line)
+            if request["do"] == "status":
+                return {"ok": True, **self._status()}
+            if request["do"] == "begin":
+                return {"ok": True, **self._begin(request["what"], request["code"])}
+            return {"ok": True, **self._prove(request["code"])}
+        except Refusal as refusal:
+            return {"ok": False, "message": str(refusal)}
+        except (OSError, CredentialError):
+            self._host.log(f"{self._user}: the credential cannot be read or written")
+            return {"ok": False, "message": "This did not work, and nothing was changed. Tell your administrator."}
+
+    def _status(self) -> dict[str, t.Any]:
+        settings = self._host.settings()
+        credential = self._credential(settings)
+        may, message = self._rights(settings, credential)
+        return {
+            "user": self._user,
+            "host": self._host.name,
+            "enrolled": bool(credential.apps),
+            "may": may,
+            "message": message,
+            "digits": settings.otp_digits if settings else None,
+            "devices": [app.name for app in credential.apps if app.name],
+            "recovery_codes_left": credential.recovery_codes_left,
+        }
+
+    def _credential(self, settings: Settings | None) -> Credential:
+        return self._read(settings, self._host.credential(self._user)) if settings else Credential(())
+
+    def _read(self, settings: Settings, text: str | None) -> Credential:
+        try:
+            return Credential(()) if text is None else backends.BACKENDS[settings.backend].read(text, self._user)
+        except CredentialError:
+            raise Refusal("Your credential on this host is damaged. Tell your administrator.") from None
+
+    def _rights(self, settings: Settings | None, credential: Credential) -> tuple[list[str], str]:
+        """What the person may do, and what there is to say about it."""
+        if settings is None:
+            return [], "Two-factor login is off on this host."
+        found = standing(self._host.switch(), self._user, self._host.groups(self._user))
+        if found == "exempt":
+            return [], "Your account needs no code on this host."
+        if not credential.apps:
+            if found == "asked" and self._host.asks():
+                return [], "Your account needs a code, and has no credential. Your administrator has to enrol you."
+            return ["enrol"], "You have not set up two-factor login yet."
+        if found == "free":
+            return [], "You are enrolled. You will be asked for codes once your administrator has run the playbook."
+        able = BACKENDS[settings.backend]
+        more = ["device"] * able.devices + ["recovery-codes"] * (settings.window >= able.recovery_window)
+        if self._host.is_given(self._user):
+            return more, "Two-factor login is set up. Your administrator hands out your key: ask there for a new one."
+        return ["renew", *more], "Two-factor login is set up."
+
+    def _require(self, what: str, credential: Credential) -> Settings:
+        settings = self._host.settings()
+        may, message = self._rights(settings, credential)
+        if settings is None or what not in may:
+            raise Refusal(message)
+        return settings
+
+    def _begin(self, what: str, code: str) -> dict[str, t.Any]:
+        self._pending = None
+        credential = self._credential(self._host.settings())
+        settings = self._require(what, credential)
+        if what != "enrol":
+            self._check(what, code)
+        if what == "recovery-codes":
+            return {"recovery_codes": self._new_recovery_codes(settings)}
+        self._pending = _Pending(what, self._host.make_key(KEY_BYTES), _keys(credential))
+        return {"secret": encode_secret(self._pending.key), "uri": self._uri(settings, what, self._pending.key)}
+
+    def _check(self, what: str, code: str) -> None:
+        found = self._host.check(self._user, code)
+        if found.right:
+            return
+        self._host.log(f"{self._user}: {what} refused, {'wrong code' if found.asked else 'code step closed'}")
+        raise Refusal(
+            "The code is wrong, or was used already. Wait for the next one."
+            if found.asked
+            else "Too many codes were wrong, so none is taken for a while. Wait, or ask your administrator."
+        )
+
+    def _uri(self, settings: Settings, what: str, key: bytes) -> str:
+        spare = " (spare)" if what == "device" else ""
+        label = urllib.parse.quote(f"{self._host.name}:{self._user}@{self._host.name}{spare}", safe=":@")
+        query = {"secret": encode_secret(key), "issuer": self._host.name}
+        if settings.otp_digits != 6:
+            query["digits"] = str(settings.otp_digits)
+        if settings.interval != 30:
+            query["period"] = str(settings.interval)
+        return f"otpauth://totp/{label}?{urllib.parse.urlencode(query, quote_via=urllib.parse.quote)}"
+
+    def _prove(self, code: str) -> dict[str, t.Any]:
+        host, settings = self._host, self._host.settings()
+        if self._pending is None or settings is None:
+            raise Refusal("There is nothing to prove. Begin anew.")
+        what, key, beside = self._pending
+        backend, clock = backends.BACKENDS[settings.backend], host.clock()
+        phone = User(self._user, secret=key)
+        if what == "enrol":
+            has_codes = settings.window >= BACKENDS[settings.backend].recovery_window
+            wanted = replace(phone, recovery_codes=NAME if has_codes else None)
+        elif what == "renew":
+            wanted = phone
+        else:
+            wanted = User(self._user, devices=(Device(NAME, secret=key),))
+
+        def used(text: str) -> str | None:
+            return backend.use_code(text, self._user, code, host.switch(), clock)
+
+        if used(backend.revise(None, phone, settings, host.make_key)) is None:
+            raise Refusal("This is not the code of the new key. Nothing has changed yet; try the next code.")
+
+        def new(text: str | None) -> str:
+            credential = self._read(settings, text)
+            if _keys(credential) != beside:
+                raise Refusal("Your credential was changed meanwhile. Begin anew.")
+            self._require(what, credential)
+            revised = backend.revise(text, wanted, settings, host.make_key)
+            return used(revised) or revised
+
+        host.revise(self._user, new)
+        self._pending = None
+        host.log(f"{self._user}: {what} done")
+        return {"recovery_codes": self._recovery_codes(settings) if what == "enrol" else []}
+
+    def _new_recovery_codes(self, settings: Settings) -> list[str]:
+        backend, host = backends.BACKENDS[settings.backend], self._host
+
+        def new(text: str | None) -> str:
+            credential = self._read(settings, text)
+            self._require("recovery-codes", credential)
+            # A name that the administrator gave stays, so that the next run has nothing to renew.
+            name = credential.recovery_set or NAME
+            interval = credential.phone.interval if credential.phone else None
+            as_it_is = replace(settings, interval=interval or settings.interval)
+            without = backend.revise(text, User(self._user, recovery_codes=""), as_it_is, host.make_key)
+            return backend.revise(without, User(self._user, recovery_codes=name), as_it_is, host.make_key)
+
+        host.revise(self._user, new)
+        host.log(f"{self._user}: recovery-codes done")
+        return self._recovery_codes(settings)
+
+    def _recovery_codes(self, settings: Settings) -> list[str]:
+        text = self._host.credential(self._user) or ""
+        codes = backends.BACKENDS[settings.backend].recovery_codes(text, self._user, settings.otp_digits)
+        return [code for _number, code in codes]
+
+
+def _keys(credential: Credential) -> frozenset[bytes]:
+    return frozenset(app.key for app in credential.apps)

@@ -1,0 +1,253 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The program behind people's own page in Cockpit: takes connections from the socket, and talks with each of them.
+
+Who is there is what the kernel says of the other end. Each connection has a process of its own, and each account only a
+few of them, so nobody keeps others off.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import grp
+import json
+import os
+import pwd
+import re
+import secrets
+import signal
+import socket
+import struct
+import syslog
+import time
+import typing as t
+
+from .._apply import credential_files, transaction
+from .._backends import backends
+from .._backends.codes import LAST_USED, Clock
+from .._plan import changes
+from .._texts import pam
+from .._wanted.settings import Settings, is_account_name
+from . import page_files, pam_client
+from .conversation import REQUEST_BYTES, Conversation, Refusal
+
+CONNECTIONS = 4
+"""How many connections an account may have at once."""
+REQUESTS = 64
+"""How many requests a connection has."""
+IDLE_SECONDS = 300
+"""How long a connection may say nothing; without any connection the program ends after that."""
+LIFE_SECONDS = 900
+
+_BUSY = "Two-factor login is just being changed on this host. Nothing was changed; try again in some minutes."
+_NO_SHELLS = ("nologin", "false")
+
+
+class ThisHost:
+    """The host that the program runs on."""
+
+    def __init__(self) -> None:
+        with open(page_files.CONFIG, encoding="ascii") as file:
+            config = json.load(file)
+        self.name = os.uname().nodename
+        self._codes: dict[str, t.Any] = config["codes"]
+        self._given = frozenset(config["given"])
+
+    def switch(self) -> str:
+        return _read(pam.SWITCH) or ""
+
+    def settings(self) -> Settings | None:
+        backend = backends.asking(self.switch())
+        return Settings(backend=backend, **self._codes) if backend else None
+
+    def asks(self) -> bool:
+        paths = (f"{pam.DIRECTORY}/{name}" for name in os.listdir(pam.DIRECTORY))
+        return any(pam.is_protected(_read(path) or "") for path in paths)
+
+    def groups(self, user: str) -> t.Collection[str]:
+        numbers = os.getgrouplist(user, pwd.getpwnam(user).pw_gid)
+        known = {entry.gr_gid: entry.gr_name for entry in grp.getgrall()}
+        return [known[number] if number in known else _group(number) for number in numbers]
+
+    def is_given(self, user: str) -> bool:
+        return user in self._given
+
+    def credential(self, user: str) -> str | None:
+        return _read(self._path(user)[0])
+
+    def check(self, user: str, code: str) -> pam_client.Answer:
+        with _until_the_end():
+            return pam_client.ask(os.path.basename(page_files.CODE_SERVICE), user, code)
+
+    def revise(self, user: str, new: t.Callable[[str | None], str]) -> None:
+        path, lock = self._path(user)
+        try:
+            with _until_the_end(), transaction.exclusive():
+                if transaction.is_pending():
+                    raise Refusal(_BUSY)
+                if os.path.exists(path):
+                    credential_files.rewrite(path, lock, new)
+                else:
+                    credential_files.add(path, new(None))
+        except changes.ApplyError:
+            raise Refusal(_BUSY) from None
+
+    def _path(self, user: str) -> tuple[str, str]:
+        """The credential of an account, and the file that keeps logins from writing it back."""
+        backend = backends.asking(self.switch())
+        if backend is None:
+            raise Refusal("Two-factor login is off on this host.")
+        path = backends.credential_path(backend, user)
+        return path, path + backends.BACKENDS[backend].LOCK
+
+    def make_key(self, length: int) -> bytes:
+        return secrets.token_bytes(length)
+
+    def clock(self) -> Clock:
+        now = time.time()
+        return Clock(now, time.strftime(LAST_USED, time.localtime(now)))
+
+    def log(self, text: str) -> None:
+        syslog.syslog(syslog.LOG_NOTICE, text)
+
+
+def _group(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
+
+
+def _read(path: str) -> str | None:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+@contextlib.contextmanager
+def _until_the_end() -> t.Iterator[None]:
+    """Have whoever ends this process wait: pam_oath, stopped half-way, leaves a lock that denies every code."""
+    ending = {signal.SIGTERM, signal.SIGALRM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ending)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ending)
+
+
+def may_log_in(account: pwd.struct_passwd, shells: str, login_defs: str) -> bool:
+    """Whether people log in with an account: root or from UID_MIN of login.defs(5) on, with a shell of shells(5)."""
+    found = re.search(r"^\s*UID_MIN\s+(\d+)", login_defs, re.MULTILINE)
+    shell = account.pw_shell or "/bin/sh"
+    return (
+        (account.pw_uid == 0 or account.pw_uid >= int(found.group(1) if found else 1000))
+        and shell in (line.strip() for line in shells.split("\n"))
+        and os.path.basename(shell) not in _NO_SHELLS
+        and is_account_name(account.pw_name)
+        and not backends.is_left_behind(account.pw_name)
+    )
+
+
+def _peer(connection: socket.socket) -> int:
+    """The user id at the other end of a socket, by the kernel's word; unix(7), SO_PEERCRED."""
+    credentials = struct.Struct("3i")
+    found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, credentials.size)
+    return t.cast(int, credentials.unpack(found)[1])
+
+
+def _send(connection: socket.socket, answer: t.Mapping[str, t.Any]) -> None:
+    connection.sendall(json.dumps(answer).encode("ascii") + b"\n")
+
+
+def _refusal(message: str) -> dict[str, t.Any]:
+    return {"ok": False, "message": message}
+
+
+def _talk(connection: socket.socket, uid: int) -> None:
+    connection.settimeout(IDLE_SECONDS)
+    answer = _answers(uid)
+    lines = connection.makefile("rb")
+    for _number in range(REQUESTS):
+        line = lines.readline(REQUEST_BYTES + 1)
+        if line:
+            _send(connection, answer(line))
+        if not line or len(line) > REQUEST_BYTES:
+            return
+
+
+def _answers(uid: int) -> t.Callable[[bytes], dict[str, t.Any]]:
+    """What answers the requests of the account with this number."""
+    try:
+        account = pwd.getpwuid(uid)
+    except KeyError:
+        account = None
+    if account and may_log_in(account, _read("/etc/shells") or "", _read("/etc/login.defs") or ""):
+        return Conversation(ThisHost(), account.pw_name).answer
+    syslog.syslog(syslog.LOG_NOTICE, f"user id {uid}: refused, nobody logs in with that account")
+    return lambda _line: _refusal("Nobody logs in with this account, so it needs no code.")
+
+
+def _start(connection: socket.socket, uid: int) -> int:
+    """Talk in a process of its own, whose id is returned."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            signal.alarm(LIFE_SECONDS)
+            _talk(connection, uid)
+        except OSError:
+            pass  # Whoever was there is gone.
+        except Exception as error:
+            syslog.syslog(syslog.LOG_ERR, f"user id {uid}: {type(error).__name__}")
+        finally:
+            os._exit(0)
+    return pid
+
+
+def serve(listener: socket.socket) -> None:
+    """Take connections until there are none any more for a while."""
+    listener.settimeout(IDLE_SECONDS)
+    talking: dict[int, int] = {}
+    # Where a connection is closed at once, whoever still writes does not read the answer.
+    refused: collections.deque[socket.socket] = collections.deque(maxlen=CONNECTIONS)
+    while True:
+        try:
+            connection = listener.accept()[0]
+        except socket.timeout:
+            connection = None
+        for pid in [pid for pid in talking if os.waitpid(pid, os.WNOHANG)[0]]:
+            del talking[pid]
+        if connection is not None:
+            refusal = _take(connection, talking)
+            if refusal:
+                connection.setblocking(False)
+                with contextlib.suppress(OSError):
+                    _send(connection, _refusal(refusal))
+                    connection.shutdown(socket.SHUT_WR)
+                refused.append(connection)
+        elif not talking:
+            return
+
+
+def _take(connection: socket.socket, talking: dict[int, int]) -> str:
+    """Talk over a connection in a process of its own, or say why not. `talking` has who is there, by process."""
+    uid = _peer(connection)
+    if list(talking.values()).count(uid) >= CONNECTIONS:
+        return "You have this page open too often. Close it elsewhere, and load it again."
+    try:
+        talking[_start(connection, uid)] = uid
+    except OSError:
+        return "There is too much to do on this host. Try again in some minutes."
+    connection.close()
+    return ""
+
+
+def main() -> None:
+    """Serve the socket that is standard input."""
+    syslog.openlog("fleet-auth-self-service", syslog.LOG_PID, syslog.LOG_AUTH)
+    with socket.socket(fileno=0) as listener:
+        serve(listener)

@@ -1,0 +1,143 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How libpam walks through an auth stack, for every way in which its modules may end at once; pam.conf(5). Pure.
+
+libpam goes from module to module with an *impression* of the login: undefined at first, positive once a module has
+counted as a success, negative once one has counted as a failure. A login gets in only where the impression is positive
+at the end, and the value that made it so is PAM_SUCCESS. So a stack in which no module has counted denies.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .pam_conf import step_of
+
+UNDEFINED, POSITIVE, NEGATIVE = "undefined", "positive", "negative"
+
+_MOST_LEVELS = 16  # PAM_SUBSTACK_MAX_LEVEL
+
+
+class Handler(t.NamedTuple):
+    """One module of a stack, once everything that it includes is in its place."""
+
+    stack: str
+    """The file that it stands in, by its name in the directory of services."""
+    number: int
+    """Its line there, from 1."""
+    line: str
+    level: int
+    """In how many substacks it is."""
+    module: str
+    """The module's path; empty for the line that a substack begins with."""
+    actions: t.Mapping[str, str]
+    """What to do about each return value."""
+
+    @property
+    def name(self) -> str:
+        """The module's name, whichever path it is called by."""
+        return self.module.rpartition("/")[2]
+
+    def action(self, outcome: str) -> str:
+        """What to do about one return value."""
+        return self.actions.get(outcome, self.actions.get("default", "bad"))
+
+
+class Impression(t.NamedTuple):
+    """What libpam thinks of a login, and whether the value that it would return is PAM_SUCCESS."""
+
+    kind: str = UNDEFINED
+    success: bool = False
+
+    @property
+    def lets_in(self) -> bool:
+        """Whether the login gets in, if this is the end of the stack."""
+        return self.kind == POSITIVE and self.success
+
+    def after(self, action: str, outcome: str, entry: Impression) -> Impression:
+        """The impression after a module; `entry` is the one with which its substack was entered."""
+        if action in ("ok", "done"):
+            undecided = self.kind == UNDEFINED or self.lets_in
+            return Impression(POSITIVE, outcome == "success") if undecided else self
+        if action in ("bad", "die"):
+            return Impression(NEGATIVE)
+        return entry if action == "reset" else self
+
+
+def load(service: str, texts: t.Mapping[str, str], level: int = 0, above: tuple[str, ...] = ()) -> list[Handler]:
+    """The auth stack of a service, everything included. What cannot be included denies, as it does in libpam.
+
+    `texts` has the files of the directory of services, by name.
+    """
+    if service not in texts or service in above or level >= _MOST_LEVELS:
+        return [Handler(above[-1] if above else service, 0, "", level, "pam_deny.so", {"default": "bad"})]
+    handlers: list[Handler] = []
+    for number, line in enumerate(texts[service].split("\n"), start=1):
+        step = step_of(line)
+        if step is None:
+            continue
+        if step.control == "substack":
+            handlers.append(Handler(service, number, line, level, "", {}))
+            handlers += load(step.module, texts, level + 1, (*above, service))
+        elif step.control in ("include", "@include"):
+            handlers += load(step.module, texts, level, (*above, service))
+        else:
+            handlers.append(Handler(service, number, line, level, step.module, step.actions))
+    return handlers
+
+
+_Place = t.Tuple[int, Impression, t.Tuple[Impression, ...]]
+"""A position in a stack, the impression there, and those with which the substacks around it were entered."""
+
+
+def ends(stack: t.Sequence[Handler], outcomes: t.Callable[[Handler], t.Iterable[str]]) -> set[Impression]:
+    """Every impression with which a login can come to the end of a stack, where each module may end in any of these."""
+    start: _Place = (0, Impression(), (Impression(),))
+    seen, waiting, found = {start}, [start], set()
+    while waiting:
+        position, impression, entries = waiting.pop()
+        if position == len(stack):
+            found.add(impression)
+            continue
+        handler = stack[position]
+        level = handler.level
+        entries = (*entries[: level + 1], *[impression] * (level + 1 - len(entries)))
+        for outcome in set(outcomes(handler)) if handler.module else [""]:
+            reached = _after(stack, position, impression, entries[level], outcome)
+            # A substack is entered anew each time, so what was remembered of one that was left is forgotten.
+            here = stack[position].level if reached[0] == len(stack) else min(level, stack[reached[0]].level)
+            place: _Place = (*reached, entries[: here + 1])
+            if place not in seen:
+                seen.add(place)
+                waiting.append(place)
+    return found
+
+
+def _after(
+    stack: t.Sequence[Handler], position: int, impression: Impression, entry: Impression, outcome: str
+) -> tuple[int, Impression]:
+    """Where a login goes on, and with which impression, after the module at this position has ended like this."""
+    handler = stack[position]
+    if not handler.module:
+        return position + 1, impression
+    action = handler.action(outcome)
+    impression = impression.after(action, outcome, entry)
+    if action == "die" or (action == "done" and impression.kind == POSITIVE):
+        return _passed(stack, position, len(stack))[0], impression
+    if action.isdigit() and int(action):
+        after, left = _passed(stack, position, int(action))
+        return after, Impression(NEGATIVE) if left else impression
+    return position + 1, impression
+
+
+def _passed(stack: t.Sequence[Handler], position: int, number: int) -> tuple[int, int]:
+    """The position after so many modules of one level, substacks as one; and how many were missing for that."""
+    level, position = stack[position].level, position + 1
+    while number and position < len(stack) and stack[position].level >= level:
+        position += 1
+        while position < len(stack) and stack[position].level > level:
+            position += 1
+        number -= 1
+    return position, number
