@@ -13,7 +13,7 @@ heading = @printf '\n=== %s ===\n' '$(1)'
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup lint sanity unit scenarios browser controllers test chromium hosts demo demo-down faults bench docs importer newcomer
+.PHONY: help setup lint sanity unit scenarios browser controllers test chromium hosts demo demo-down faults stacks bench docs importer newcomer
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,7 +60,7 @@ newcomer: hosts ## README and guides, followed to the letter in a fresh clone
 scenarios: hosts chromium ## Molecule scenarios and real logins, on hosts in containers
 	$(call heading,scenarios)
 	molecule test --all
-	pytest tests/faults
+	pytest tests/faults tests/stacks
 	pytest tests/login --numprocesses 6 --dist loadgroup
 
 browser: setup chromium hosts ## enrolment sheets and Cockpit in a browser; screenshots in build/browser
@@ -86,6 +86,9 @@ docs: setup ## the documentation site, in build/docs
 
 faults: hosts ## every point at which a change can be killed, or fail for want of a disk
 	PYTHONPATH=tests python -m faults
+
+stacks: hosts ## thousands of PAM stacks, walked through by libpam and by what the collection knows of it
+	PYTHONPATH=tests python -m stacks
 
 bench: hosts ## what it costs, side by side with ansible -m ping; the last line is JSON
 	PYTHONPATH=tests python tests/bench/bench.py

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .pam_conf import step_of
+from .pam_conf import INCLUDES, step_of, whole_lines
 
 UNDEFINED, POSITIVE, NEGATIVE = "undefined", "positive", "negative"
 
@@ -66,26 +66,46 @@ class Impression(t.NamedTuple):
         return entry if action == "reset" else self
 
 
-def load(service: str, texts: t.Mapping[str, str], level: int = 0, above: tuple[str, ...] = ()) -> list[Handler]:
+def load(service: str, texts: t.Mapping[str, str]) -> list[Handler]:
     """The auth stack of a service, everything included. What cannot be included denies, as it does in libpam.
 
-    `texts` has the files of the directory of services, by name.
+    `texts` has the files of the directory of services, by name. Raises Unclear.
+    """
+    handlers: list[Handler] = []
+    if not _load(service, texts, handlers, 0, ()):
+        return [_failing(service, 0, "", 0)]
+    return handlers
+
+
+def _load(
+    service: str, texts: t.Mapping[str, str], handlers: list[Handler], level: int, above: tuple[str, ...]
+) -> bool:
+    """Add the handlers of a file, up to what cannot be read of it; tell whether everything could.
+
+    A file whose `@include` fails is not read on, and fails as well; where it was taken in by `include` or `substack`,
+    a module that fails stands after what was read of it.
     """
     if service not in texts or service in above or level >= _MOST_LEVELS:
-        return [Handler(above[-1] if above else service, 0, "", level, "pam_deny.so", {"default": "bad"})]
-    handlers: list[Handler] = []
-    for number, line in enumerate(texts[service].split("\n"), start=1):
+        return False
+    for number, line in whole_lines(texts[service]):
         step = step_of(line)
         if step is None:
             continue
-        if step.control == "substack":
-            handlers.append(Handler(service, number, line, level, "", {}))
-            handlers += load(step.module, texts, level + 1, (*above, service))
-        elif step.control in ("include", "@include"):
-            handlers += load(step.module, texts, level, (*above, service))
-        else:
+        if step.control not in INCLUDES:
             handlers.append(Handler(service, number, line, level, step.module, step.actions))
-    return handlers
+            continue
+        deeper = step.control == "substack"
+        if deeper:
+            handlers.append(Handler(service, number, line, level, "", {}))
+        if not _load(step.module, texts, handlers, level + deeper, (*above, service)):
+            if step.control == "@include":
+                return False
+            handlers.append(_failing(service, number, line, level))
+    return True
+
+
+def _failing(service: str, number: int, line: str, level: int) -> Handler:
+    return Handler(service, number, line, level, "pam_deny.so", {"default": "bad"})
 
 
 _Place = t.Tuple[int, Impression, t.Tuple[Impression, ...]]

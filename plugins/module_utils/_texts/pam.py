@@ -21,6 +21,7 @@ from .pam_conf import (
     WORD,
     Included,
     Step,
+    Unclear,
     ends_stack,
     everything,
     flattened,
@@ -195,7 +196,8 @@ def opened_up(service: str, texts: t.Mapping[str, str]) -> str | None:
     try:
         before = unprotect(service, texts[service])
         primary = _primary(service, before.split("\n"), texts)
-    except PamError:
+        dispatch.load(service, texts)
+    except (PamError, Unclear):
         return None
     stack = include_target(before.split("\n")[primary.first])
 

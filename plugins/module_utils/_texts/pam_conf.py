@@ -61,6 +61,36 @@ def include_target(line: str) -> str:
     return step.module if step and step.control in INCLUDES else ""
 
 
+class Unclear(ValueError):
+    """A line goes on in one that is empty, a remark or not there, and releases of libpam disagree about that."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"line {number} goes on in a line that is empty, a remark or not there")
+        self.number = number
+
+
+def whole_lines(text: str) -> t.Iterator[tuple[int, str]]:
+    """The lines as libpam puts them together, each with the number of its first one, from 1.
+
+    A backslash at the end of a line continues it. Raises Unclear.
+    """
+    whole, first = "", 0
+    for number, line in enumerate(text.split("\n"), start=1):
+        line = line.strip(" \t")
+        if not line or line.startswith("#"):
+            if whole:
+                raise Unclear(first)
+            continue
+        first = first or number
+        if "#" not in line and line.endswith("\\"):
+            whole += line[:-1] + " "
+        else:
+            yield first, whole + line.partition("#")[0]
+            whole, first = "", 0
+    if whole:
+        raise Unclear(first)
+
+
 def is_continued(line: str) -> bool:
     return line.partition("#")[0].rstrip(" \t").endswith("\\")
 

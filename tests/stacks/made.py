@@ -1,0 +1,88 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Stacks made at random, of modules that end as they are told."""
+
+from __future__ import annotations
+
+import typing as t
+
+from hypothesis import strategies as st
+
+Texts = dict[str, str]
+"""Service files by name; the service itself is `this-door`."""
+
+# What a module may return, by the name that pam.conf(5) and pam_debug(8) have for it.
+OUTCOMES = (
+    *("success", "success", "auth_err", "auth_err", "ignore", "ignore"),
+    *("new_authtok_reqd", "user_unknown", "perm_denied", "maxtries", "cred_insufficient", "authinfo_unavail"),
+)
+_ACTIONS = ("ok", "done", "bad", "die", "ignore", "reset", "1", "2", "3", "4")
+_NAMES = ("this-inner", "this-outer", "this-deep")
+
+_outcomes = st.sampled_from(OUTCOMES)
+
+
+def _bracketed(parts: list[tuple[str, str]], default: str | None, blanks: str) -> str:
+    pairs = [f"{outcome}{blanks}={blanks}{action}" for outcome, action in parts]
+    return f"[{' '.join([*pairs, *([f'default={default}'] if default else [])])}]"
+
+
+_pairs = st.lists(st.tuples(st.sampled_from(sorted(set(OUTCOMES))), st.sampled_from(_ACTIONS)), max_size=3)
+_controls = st.one_of(
+    st.sampled_from(["required", "requisite", "sufficient", "optional", "REQUIRED", "Sufficient"]),
+    st.sampled_from(["required", "requisite", "sufficient", "optional"]),
+    st.builds(_bracketed, _pairs, st.one_of(st.none(), st.sampled_from(_ACTIONS)), st.sampled_from(["", "", " "])),
+)
+_modules = st.one_of(
+    _outcomes.map(lambda outcome: f"pam_debug.so auth={outcome}"),
+    _outcomes.map(lambda outcome: f"pam_debug.so auth={outcome}"),
+    st.sampled_from(
+        ["pam_permit.so", "pam_deny.so", "pam_exec.so quiet /bin/true", "pam_exec.so quiet /bin/false", "pam_gone.so"]
+    ),
+)
+_types = st.sampled_from(["auth", "auth", "auth", "auth", "-auth", "AUTH", "\tauth"])
+_blanks = st.sampled_from([" ", "\t", "   ", " \\\n  "])
+_ends = st.sampled_from(["", "", "", " # a remark"])
+
+
+def _line(kind: str, control: str, module: str, blanks: str, end: str) -> str:
+    return f"{kind}{blanks}{control}{blanks}{module}{end}"
+
+
+_steps = st.builds(_line, _types, _controls, _modules, _blanks, _ends)
+_others = st.sampled_from(
+    ["", "# auth required pam_deny.so", "account required pam_deny.so", "@include common-account"]
+)
+
+
+def _includes(names: t.Sequence[str]) -> st.SearchStrategy[str]:
+    return st.one_of(
+        st.builds(
+            "{}{}{}{}{}".format,
+            st.sampled_from(["auth", "auth", "-auth"]),
+            _blanks,
+            st.sampled_from(["include", "substack", "substack", "SUBSTACK"]),
+            _blanks,
+            st.sampled_from(names),
+        ),
+        st.sampled_from(names).map("@include {}".format),
+    )
+
+
+def _files(names: t.Sequence[str]) -> st.SearchStrategy[str]:
+    lines = st.one_of(_steps, _steps, _steps, _includes([*names, "this-gone"]) if names else _steps, _others)
+    return st.lists(lines, max_size=5).map(lambda found: "".join(f"{line}\n" for line in found))
+
+
+@st.composite
+def stacks(draw: st.DrawFn) -> Texts:
+    """A service and up to three files that it includes, which include one another but not themselves."""
+    # As every host has it.
+    texts: Texts = {"common-account": "account required pam_permit.so\n"}
+    for name in _NAMES:
+        texts[name] = draw(_files(list(texts)[1:]))
+    lines = st.one_of(_steps, _steps, _includes([*_NAMES, "this-gone"]), _others)
+    texts["this-door"] = "".join(f"{line}\n" for line in draw(st.lists(lines, min_size=1, max_size=6)))
+    return texts

@@ -1,0 +1,33 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Some stacks made at random; `make stacks` makes thousands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+import hosts
+from hosts import Host
+
+from .campaign import differing, made, shown
+
+_FLEET = hosts.of_this_checkout("stacks-sample")
+
+
+@pytest.fixture(scope="module", params=hosts.RELEASES)
+def host(request: pytest.FixtureRequest) -> Iterator[Host]:
+    try:
+        yield hosts.up(_FLEET, {"web": request.param}, ntp=False, recreate=True)[0]
+    finally:
+        hosts.down(_FLEET)
+
+
+def test_walk_through_a_stack_ends_as_libpam_ends_it(host: Host) -> None:
+    stacks = made(150, beginning=len(host.release))
+    assert len(stacks) == 150
+    found = differing(host, stacks)
+    assert not found, shown(found[0])
