@@ -57,7 +57,7 @@ _others = st.sampled_from(
 )
 
 
-def _includes(names: t.Sequence[str]) -> st.SearchStrategy[str]:
+def _includes(names: t.Sequence[str], copied: t.Sequence[str]) -> st.SearchStrategy[str]:
     return st.one_of(
         st.builds(
             "{}{}{}{}{}".format,
@@ -67,12 +67,12 @@ def _includes(names: t.Sequence[str]) -> st.SearchStrategy[str]:
             _blanks,
             st.sampled_from(names),
         ),
-        st.sampled_from(names).map("@include {}".format),
+        st.sampled_from(copied).map("@include {}".format),
     )
 
 
 def _files(names: t.Sequence[str]) -> st.SearchStrategy[str]:
-    lines = st.one_of(_steps, _steps, _steps, _includes([*names, "this-gone"]) if names else _steps, _others)
+    lines = st.one_of(_steps, _steps, _steps, _includes([*names, "this-gone"], names) if names else _steps, _others)
     return st.lists(lines, max_size=5).map(lambda found: "".join(f"{line}\n" for line in found))
 
 
@@ -83,6 +83,6 @@ def stacks(draw: st.DrawFn) -> Texts:
     texts: Texts = {"common-account": "account required pam_permit.so\n"}
     for name in _NAMES:
         texts[name] = draw(_files(list(texts)[1:]))
-    lines = st.one_of(_steps, _steps, _includes([*_NAMES, "this-gone"]), _others)
+    lines = st.one_of(_steps, _steps, _includes([*_NAMES, "this-gone"], [*_NAMES, "this-gone"]), _others)
     texts["this-door"] = "".join(f"{line}\n" for line in draw(st.lists(lines, min_size=1, max_size=6)))
     return texts

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .pam_conf import INCLUDES, step_of, whole_lines
+from .pam_conf import INCLUDES, Unclear, step_of, whole_lines
 
 UNDEFINED, POSITIVE, NEGATIVE = "undefined", "positive", "negative"
 
@@ -78,12 +78,18 @@ def load(service: str, texts: t.Mapping[str, str]) -> list[Handler]:
 
 
 def _load(
-    service: str, texts: t.Mapping[str, str], handlers: list[Handler], level: int, above: tuple[str, ...]
+    service: str,
+    texts: t.Mapping[str, str],
+    handlers: list[Handler],
+    level: int,
+    above: tuple[str, ...],
+    for_auth: bool = False,
 ) -> bool:
-    """Add the handlers of a file, up to what cannot be read of it; tell whether everything could.
+    """Add the handlers of a file, and tell whether it can be read.
 
-    A file whose `@include` fails is not read on, and fails as well; where it was taken in by `include` or `substack`,
-    a module that fails stands after what was read of it.
+    A module that fails stands for what a line for auth cannot include. For an `@include`, which is for all types, libpam
+    has no such module, so the whole file fails. `for_auth` says that a line for auth has taken this file in; what an
+    `@include` that fails does there depends on the release.
     """
     if service not in texts or service in above or level >= _MOST_LEVELS:
         return False
@@ -94,11 +100,13 @@ def _load(
         if step.control not in INCLUDES:
             handlers.append(Handler(service, number, line, level, step.module, step.actions))
             continue
-        deeper = step.control == "substack"
+        deeper, typed = step.control == "substack", step.control != "@include"
         if deeper:
             handlers.append(Handler(service, number, line, level, "", {}))
-        if not _load(step.module, texts, handlers, level + deeper, (*above, service)):
-            if step.control == "@include":
+        if not _load(step.module, texts, handlers, level + deeper, (*above, service), for_auth or typed):
+            if not typed and for_auth:
+                raise Unclear(f"line {number} of {service} includes {step.module}, which is not there")
+            if not typed:
                 return False
             handlers.append(_failing(service, number, line, level))
     return True

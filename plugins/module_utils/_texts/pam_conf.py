@@ -62,11 +62,7 @@ def include_target(line: str) -> str:
 
 
 class Unclear(ValueError):
-    """A line goes on in one that is empty, a remark or not there, and releases of libpam disagree about that."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"line {number} goes on in a line that is empty, a remark or not there")
-        self.number = number
+    """A line that releases of libpam take for different things; the text says which line, and why."""
 
 
 def whole_lines(text: str) -> t.Iterator[tuple[int, str]]:
@@ -79,7 +75,7 @@ def whole_lines(text: str) -> t.Iterator[tuple[int, str]]:
         line = line.strip(" \t")
         if not line or line.startswith("#"):
             if whole:
-                raise Unclear(first)
+                raise Unclear(f"line {first} goes on in a line that is empty or a remark")
             continue
         first = first or number
         if "#" not in line and line.endswith("\\"):
@@ -88,7 +84,7 @@ def whole_lines(text: str) -> t.Iterator[tuple[int, str]]:
             yield first, whole + line.partition("#")[0]
             whole, first = "", 0
     if whole:
-        raise Unclear(first)
+        raise Unclear(f"line {first} goes on after the end of the file")
 
 
 def is_continued(line: str) -> bool:
