@@ -142,7 +142,7 @@ def furnish(machines: t.Sequence[Host], *people: str, packages: t.Sequence[str] 
 
     def one(host: Host) -> None:
         if packages:
-            host.run("apt-get", "install", "--yes", *packages)
+            host.install(*packages)
         for name in people:
             host.add_user(name, password=PASSWORD, authorized_key=host.key.with_suffix(".pub"))
 
