@@ -92,7 +92,7 @@ quick: ## lint, unit and a login of each kind on one release, for every day: fiv
 	@echo 'side by side, each shown when it has ended: lint unit'
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint unit
 	$(call heading,quick)
-	pytest tests/login tests/browser -m quick -k 'debian13 and not google' --numprocesses 4 --dist loadgroup
+	pytest tests/login tests/browser -m quick -k 'debian13 and not google' --numprocesses 5 --dist loadgroup
 
 chromium: setup
 	@command -v chromium >/dev/null || tests/apt-install chromium chromium

@@ -21,7 +21,7 @@ settings.load_profile("patient")
 
 _HOST = re.compile(r"\bdebian\d+(-google)?\b")
 _FIRST = (
-    *("test_pages", "test_self_service"),
+    *("test_pages", "test_self_service", "test_cockpit"),
     *("test_rollout", "test_transaction", "test_guards", "test_secrets", "test_sheets", "test_adopt", "test_disable"),
     *("test_life_cycle", "test_wrong_codes", "test_backends", "test_broken_hosts", "test_scope", "test_doors"),
 )
