@@ -2,11 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How tests share the workers that they run on, and how long an example of a property may take."""
+"""What all tests share: the workers that they run on, a browser, and how long an example of a property may take."""
 
 from __future__ import annotations
 
 import re
+import typing as t
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 import pytest
@@ -14,6 +16,9 @@ from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
+
+if t.TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # An example of a property may take as long as a busy machine needs for it.
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -53,3 +58,13 @@ class ByHost(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByHost | None:
     """Guides are followed one by one, wherever a worker is free."""
     return ByHost(config, log) if config.option.dist == "loadgroup" else None
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The one browser of a worker: playwright starts no second one beside it."""
+    # Most workers never need it.
+    from browser import chromium
+
+    with chromium() as started:
+        yield started

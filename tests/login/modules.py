@@ -132,12 +132,12 @@ def _arguments(host: Host, name: str, arguments: t.Mapping[str, t.Any]) -> t.Map
 
 
 def _answer_of_payload(done: subprocess.CompletedProcess[str]) -> Answer:
-    """Read what a module printed, of which Ansible shows all but the parameters."""
+    """Read what a module printed, of which Ansible shows all but the parameters, and adds that nothing was changed."""
     begin = done.stdout.find("{")
     if begin < 0:
         status = "UNREACHABLE!" if done.returncode == 255 else "FAILED!"
         return Answer(status, {}, f"{done.stdout}{done.stderr}")
-    values = json.loads(done.stdout[begin:])
+    values = {"changed": False, **json.loads(done.stdout[begin:])}
     values.pop("invocation", None)
     if "warnings" in values:
         values["warnings"] = [warning["event"]["msg"] for warning in values["warnings"]]
