@@ -96,7 +96,7 @@ def traces(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tra
         environment.setenv("TMPDIR", str(home / "tmp"))
         environment.setenv("FLEET_AUTH_STORE", str(home / "store"))
         environment.setenv("ANSIBLE_VAULT_PASSWORD_FILE", str(home / "password"))
-        host.run("sh", "-c", "sleep 0.5; :", "sh", found.secrets[DECOY])
+        host.run("sh", "-c", "sleep 2; :", "sh", found.secrets[DECOY])
         pipelining = {"ansible_pipelining": host.release in PIPELINING}
         _enable(host, found, (given, retyped, made, stored), pipelining)
         _fail(host, found, (given, retyped, made), pipelining)
@@ -225,6 +225,7 @@ def _disable(host: Host, found: Traces, somebody: Person, pipelining: dict[str, 
 _SAMPLE = """
 import glob, select, sys
 seen = set()
+print("ready", flush=True)
 while not select.select([sys.stdin], [], [], float(sys.argv[1]))[0]:
     for path in glob.glob("/proc/[0-9]*/cmdline") + glob.glob("/proc/[0-9]*/environ"):
         try:
@@ -247,6 +248,9 @@ def _sampled(host: Host, found: Traces) -> Iterator[None]:
                 ["docker", "exec", "--interactive", host.container, "python3", "-c", _SAMPLE, "0.003"],
             )
         ]
+        for sampler in samplers:
+            assert sampler.stdout
+            assert sampler.stdout.readline() == b"ready\n"
         try:
             yield
         finally:
