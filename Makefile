@@ -12,8 +12,13 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/build/cache/hypothesis
 heading = @printf '\n=== %s ===\n' '$(1)'
 
 .DEFAULT_GOAL := help
-.NOTPARALLEL:
-.PHONY: help setup lint sanity unit scenarios browser controllers test chromium hosts demo demo-down faults stacks bench docs importer newcomer
+.PHONY: help setup lint sanity unit molecule sample scenarios browser controllers test quick chromium hosts demo demo-down faults stacks bench docs importer newcomer
+
+# The parts of `test`: what needs no more than a core goes side by side, what mostly waits for logins shares workers, and
+# what keeps all cores busy, or looks at times, is alone.
+one_core := sample lint sanity importer unit molecule
+together := tests/login tests/browser tests/newcomer
+alone := tests/controllers
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,17 +62,37 @@ newcomer: hosts ## README and guides, followed to the letter in a fresh clone
 	$(call heading,newcomer)
 	pytest tests/newcomer --numprocesses 2 --maxschedchunk 1
 
-scenarios: hosts chromium ## Molecule scenarios and real logins, on hosts in containers
-	$(call heading,scenarios)
+molecule: hosts
+	$(call heading,molecule)
 	molecule test --all
+
+sample: hosts
+	$(call heading,samples of the faults and of the stacks)
 	pytest tests/faults tests/stacks
-	pytest tests/login --numprocesses 6 --dist loadgroup
+
+scenarios: molecule sample chromium ## Molecule scenarios and real logins, on hosts in containers
+	$(call heading,scenarios)
+	pytest tests/login --numprocesses 8 --dist loadgroup
 
 browser: setup chromium hosts ## enrolment sheets and Cockpit in a browser; screenshots in build/browser
 	$(call heading,browser)
 	pytest tests/browser --numprocesses 2 --dist loadfile
 
-test: lint sanity importer unit browser controllers newcomer scenarios ## all of the above
+test: ## all of the above, side by side on two cores
+	@$(MAKE) --no-print-directory --jobs 1 setup hosts chromium
+	@echo 'side by side, each shown when it has ended: $(one_core)'
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target $(one_core)
+	$(call heading,$(alone))
+	pytest $(alone)
+	$(call heading,$(together))
+	pytest $(together) --numprocesses 8 --dist loadgroup
+
+quick: ## lint, unit and a login of each kind on one release, for every day: five minutes at most
+	@$(MAKE) --no-print-directory --jobs 1 setup hosts chromium
+	@echo 'side by side, each shown when it has ended: lint unit'
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint unit
+	$(call heading,quick)
+	pytest tests/login tests/browser -m quick -k 'debian13 and not google' --numprocesses 5 --dist loadgroup
 
 chromium: setup
 	@command -v chromium >/dev/null || tests/apt-install chromium chromium

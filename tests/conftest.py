@@ -2,9 +2,69 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An example of a property may take as long as a busy machine needs for it."""
+"""What all tests share: the workers that they run on, a browser, and how long an example of a property may take."""
 
+from __future__ import annotations
+
+import re
+import typing as t
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
+if t.TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+# An example of a property may take as long as a busy machine needs for it.
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+_HOST = re.compile(r"\bdebian\d+(-google)?\b")
+_FIRST = (
+    *("test_pages", "test_self_service", "test_cockpit"),
+    *("test_rollout", "test_transaction", "test_guards", "test_secrets", "test_sheets", "test_adopt", "test_disable"),
+    *("test_life_cycle", "test_wrong_codes", "test_backends", "test_broken_hosts", "test_scope", "test_doors"),
+)
+"""Files that take longest: they begin first, in this order, so that no worker is left with one of them in the end."""
+
+
+class ByHost(LoadScopeScheduling):
+    """What shares hosts stays on one worker: a file, or of the logins its tests on one release by one backend.
+
+    The groups of pytest-xdist 3.8 would do as well, but pytest 9.2 does not let it name them.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _separator, test = nodeid.partition("::")
+        host = _HOST.search(test) if "/login/" in file else None
+        return f"{file} {host[0] if host else ''}"
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        """What comes next is the one that takes longest of those that are left."""
+        self.workqueue.move_to_end(min(self.workqueue, key=self._turn), last=False)
+        super()._assign_work_unit(node)
+
+    def _turn(self, scope: str) -> tuple[int, int]:
+        name = PurePosixPath(scope.partition(" ")[0]).stem
+        return _FIRST.index(name) if name in _FIRST else len(_FIRST), -len(self.workqueue[scope])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByHost | None:
+    """Guides are followed one by one, wherever a worker is free."""
+    return ByHost(config, log) if config.option.dist == "loadgroup" else None
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The one browser of a worker: playwright starts no second one beside it."""
+    # Most workers never need it.
+    from browser import chromium
+
+    with chromium() as started:
+        yield started

@@ -30,13 +30,14 @@ import pyotp
 import hosts
 from hosts import Host
 from login import ssh
+from login.backends import OATH
+from login.people import PASSWORD, ansible_playbook, furnish, inventory_path
 
 FLEET = hosts.of_this_checkout("bench")
 SETTINGS = {"twofactor_ssh": True, "twofactor_exempt_users": ["ansible"], "twofactor_require_proof": False}
 PEOPLE = ["alice", "bob"]
-PASSWORD = "correct horse"
-INVENTORY = Path("build/bench/inventory.yml")
 ATTEMPTS, UNLOCK_SECONDS, WINDOW, DIGITS = 5, 900, 1, 6
+FORKS = ("--forks", "20")
 COMPARED = 20
 """On so many hosts everything is compared, or on as many as there are."""
 
@@ -69,9 +70,8 @@ def main() -> None:
     chosen = parser.parse_args()
     sizes, users = (sorted(map(int, text.split(","))) for text in (chosen.hosts, chosen.users))
     *web, _ntp = hosts.up(FLEET, {f"host{n:03}": "debian12" for n in range(sizes[-1])}, recreate=True)
-    hosts.inventory(web, INVENTORY)
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(prepare, web))
+    hosts.inventory(web, inventory_path(FLEET))
+    furnish(web, *PEOPLE, packages=[OATH.package])
     try:
         figures = {
             **compared(web[:COMPARED], chosen.repeat),
@@ -82,13 +82,6 @@ def main() -> None:
     finally:
         hosts.down(FLEET)
     print(json.dumps(figures))
-
-
-def prepare(host: Host) -> None:
-    """Packages are there, and people have accounts."""
-    host.run("apt-get", "install", "--yes", "libpam-oath")
-    for name in PEOPLE:
-        host.add_user(name, password=PASSWORD)
 
 
 def compared(web: list[Host], repeat: int) -> Figures:
@@ -112,14 +105,14 @@ def speed(web: list[Host], repeat: int) -> Figures:
     first = timed(enable, variables, *limit)
     executions = statistics.mean(executed(host, start) for host, start in zip(web, since, strict=True))
     say(f"{first:.1f} s, {executions:.1f} module executions a host; now ping and the same again, in turns")
-    cold, ping, again = [], [], []
+    cold, pings, again = [], [], []
     for _round in range(repeat):
         cold.append(timed(connect, web))
-        ping.append(timed(run, "ansible", "all", "-m", "ping", *limit))
+        pings.append(timed(ping, *limit))
         again.append(timed(enable, variables, *limit))
-        say(f"ssh {cold[-1]:.2f} s, ping {ping[-1]:.2f} s, run again {again[-1]:.2f} s")
+        say(f"ssh {cold[-1]:.2f} s, ping {pings[-1]:.2f} s, run again {again[-1]:.2f} s")
     off = timed(playbook, "disable", {}, *limit)
-    floor, rerun = statistics.median(ping), statistics.median(again)
+    floor, rerun = statistics.median(pings), statistics.median(again)
     return {
         "hosts": len(web),
         "ssh_seconds": round(statistics.median(cold), 2),
@@ -150,7 +143,7 @@ def many_users(host: Host, sizes: list[int], logins: int) -> Figures:
     names = [f"user{n:05}" for n in range(sizes[-1])]
     people = [f"login{n:03}" for n in range(logins)]
     add_accounts(host, people, 100_000)
-    floor = timed(run, "ansible", host.name, "-m", "ping")
+    floor = timed(ping, "--limit", host.name)
     figures: Figures = {}
     steps = {}
     for known, size in itertools.pairwise([0, *sizes]):
@@ -268,26 +261,28 @@ def limited(web: list[Host]) -> tuple[str, str]:
     return "--limit", ",".join(host.name for host in web)
 
 
-def enable(variables: dict[str, object], *arguments: str) -> None:
+def enable(variables: dict[str, t.Any], *arguments: str) -> None:
     """Turn two-factor login on with these variables."""
     playbook("enable", variables, *arguments)
 
 
-def playbook(name: str, variables: dict[str, object], *arguments: str) -> None:
-    """Run a playbook of the collection with these variables."""
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump(variables, file)
-        file.flush()
-        run("ansible-playbook", f"fleet.auth.{name}", "--extra-vars", f"@{file.name}", *arguments)
+def playbook(name: str, variables: dict[str, t.Any], *arguments: str) -> None:
+    """Run a playbook of the collection with these variables, and stop where it fails."""
+    succeeds(ansible_playbook(name, FLEET, *FORKS, *arguments, **variables))
 
 
-def run(program: str, *arguments: str) -> None:
-    """Run a program of Ansible's, and stop where it fails."""
-    environment = {**os.environ, "ANSIBLE_PIPELINING": "1", "ANSIBLE_FORKS": "20"}
-    words = [program, *arguments, "-i", str(INVENTORY)]
+def ping(*arguments: str) -> None:
+    """Have Ansible run the least that it can on each host, and stop where it fails."""
+    words = ["ansible", "all", "-m", "ping", "-i", str(inventory_path(FLEET)), *FORKS, *arguments]
+    environment = {**os.environ, "ANSIBLE_PIPELINING": "1"}
     done = subprocess.run(words, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    succeeds(done)
+
+
+def succeeds(done: subprocess.CompletedProcess[str]) -> None:
+    """Stop where a program of Ansible's has failed, with what it said."""
     if done.returncode:
-        raise SystemExit(f"{' '.join(words)} failed:\n{done.stdout}{done.stderr}")
+        raise SystemExit(f"{' '.join(done.args)} failed:\n{done.stdout}{done.stderr}")
 
 
 def timed(call: Callable[..., None], *arguments: object) -> float:

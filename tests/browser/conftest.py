@@ -7,19 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser
 
 import hosts
-from browser import chromium
 from hosts import Host
 from login.people import inventory_path
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """The one browser of a worker: playwright starts no second one beside it."""
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -126,7 +126,7 @@ class LoginPage:
 @pytest.fixture(scope="module", params=hosts.WITH_COCKPIT)
 def console(cockpits: dict[str, Host], browser: Browser, request: pytest.FixtureRequest) -> Iterator[Console]:
     host = cockpits[request.param]
-    host.run("apt-get", "install", "--yes", "libpam-oath")
+    host.install("libpam-oath")
     off(host)
     alice = Person("alice", host, host.key)
     host.add_user(alice.name, alice.password, groups=["sudo"])
@@ -155,6 +155,7 @@ def person(console: Console) -> Person:
     return next(console.people)
 
 
+@pytest.mark.quick
 def test_right_code_lets_in_and_a_used_one_is_refused_with_a_message(console: Console, person: Person) -> None:
     ssh.fresh_step(at_least=20)
     code = person.code()

@@ -42,7 +42,7 @@ def host() -> Iterator[Host]:
     fleet = hosts.of_this_checkout("terminal")
     machines = hosts.up(fleet, {"web1": "debian13"})
     hosts.inventory(machines, inventory_path(fleet))
-    machines[0].run("apt-get", "install", "--yes", "libpam-oath")
+    machines[0].install("libpam-oath")
     off(machines[0])
     yield machines[0]
     hosts.down(fleet)

@@ -11,7 +11,8 @@ import pytest
 
 import hosts
 from hosts import Host
-from login.people import inventory_path
+from login.backends import OATH
+from login.people import furnish, inventory_path
 from login.policy import off
 
 _HOSTS = 20
@@ -24,14 +25,7 @@ def twenty(worker_id: str) -> Iterator[list[Host]]:
     releases = {f"web{number:02}": ("debian12", "debian13")[number % 2] for number in range(_HOSTS)}
     *machines, _ntp = hosts.up(fleet, releases, recreate=True)
     hosts.inventory(machines, inventory_path(fleet))
-
-    def furnish(host: Host) -> None:
-        host.run("apt-get", "install", "--yes", "libpam-oath")
-        for name in ("alice", "bob"):
-            host.add_user(name, password="correct horse", authorized_key=host.key.with_suffix(".pub"))
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(furnish, machines))
+    furnish(machines, "alice", "bob", packages=[OATH.package])
     yield machines
     hosts.down(fleet)
 

@@ -21,12 +21,12 @@ import hosts
 from ansible_collections.fleet.auth.plugins.plugin_utils._otpauth import qr_for_terminal
 from hosts import Host
 from login import sheets, ssh
+from login.people import PASSWORD, furnish
 
 FLEET = "demo"
 BUILD = Path("build/demo")
 INVENTORY = BUILD / "inventory.yml"
 ENROLMENT = BUILD / "enrolment"
-PASSWORD = "correct horse"
 PEOPLE = ("alice", "bob")
 SETTINGS = {
     "twofactor_exempt_users": ["ansible"],
@@ -105,9 +105,7 @@ def up() -> list[Host]:
     (BUILD / "group_vars").mkdir()
     configure()
     web = [machine for machine in machines if machine.release != "ntp"]
-    for host in web:
-        for name in PEOPLE:
-            host.add_user(name, password=PASSWORD, authorized_key=host.key.with_suffix(".pub"))
+    furnish(web, *PEOPLE)
     return web
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
-import json
-import os
+import functools
 import re
 import subprocess
 import typing as t
@@ -20,7 +19,8 @@ import hosts
 from hosts.host import Entry
 from login import ssh
 from login.backends import GOOGLE, OATH
-from login.people import Person, inventory_path
+from login.payload import payload
+from login.people import Person
 
 from . import strace
 from .kinds import CHANGED_UNCONFIRMED, DIRECTORY, JOURNAL, SECRETS, STATES, Kind, State, modules
@@ -83,7 +83,6 @@ done
 _WAITS = rf"""
 [ -e {JOURNAL} ] || systemctl is-active fleet-auth-undo.timer fleet-auth-undo.service | grep -Eq '^(de)?activ'
 """
-_NO_TOKEN = "0" * 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,21 +156,21 @@ class Ground:
         self.seen: dict[str, set[int]] = {}
         """The states, by kind of change, in which everybody has logged in in every way."""
         host.run("mkdir", "-p", DIRECTORY)
-        host.run(f"apt-get -qq install {OATH.package} {GOOGLE.package} >/dev/null 2>&1")
+        host.install(OATH.package, GOOGLE.package)
         # All that the product sees of Cockpit.
         host.write("/etc/pam.d/cockpit", "@include common-auth\n")
         host.run("mkdir", "-p", "/usr/share/cockpit")
         for person in self.people.values():
             host.add_user(person.name, password=person.password, authorized_key=host.key.with_suffix(".pub"))
-        made = self._packed("twofactor", {"enabled": False}, collections)
+        packed = functools.partial(payload, collections=str(collections) if collections else None)
         for name, options in modules().items():
-            self._install(name, made, '"enabled": false', json.dumps(options)[1:-1])
-        confirm = self._packed("twofactor_confirm", {"confirmation": _NO_TOKEN}, collections)
+            host.write(f"{DIRECTORY}/{name}", packed("twofactor", options), 0o600)
         for state in STATES:
             self._make(state)
             if state is CHANGED_UNCONFIRMED:
                 token = re.search(r"\btoken=(\w+)", host.read(JOURNAL).decode())
-                self._install("confirm", confirm, _NO_TOKEN, token[1] if token else "")
+                confirm = packed("twofactor_confirm", {"confirmation": token[1] if token else ""})
+                host.write(f"{DIRECTORY}/confirm", confirm, 0o600)
 
     def load(self, state: State) -> None:
         """Bring the host to a state."""
@@ -229,32 +228,6 @@ class Ground:
                 raise hosts.HostError(f"{self.host.name} cannot be made {state}:\n{done.stdout[-2000:]}\n{done.stderr}")
         self.host.run("sh", "-c", _SAVE, _saved(state), _saved(state), *_PATHS)
         self.looks[state.name] = self.look()
-
-    def _install(self, name: str, made: str, placeholder: str, options: str) -> None:
-        """Ansible makes a file once for each module; the options in it are changed afterwards."""
-        assert placeholder in made, f"Ansible packs a module in another way: no {placeholder} in it"
-        self.host.write(f"{DIRECTORY}/{name}", made.replace(placeholder, options), 0o600)
-
-    def _packed(self, module: str, options: Mapping[str, t.Any], collections: Path | None) -> str:
-        """A module as Ansible sends it to a host."""
-        temporary = f"/var/tmp/faults-{module}"
-        environment = {
-            **os.environ,
-            "ANSIBLE_KEEP_REMOTE_FILES": "1",
-            "ANSIBLE_PIPELINING": "0",
-            "ANSIBLE_REMOTE_TMP": temporary,
-        }
-        if collections:
-            environment["ANSIBLE_COLLECTIONS_PATH"] = str(collections)
-        hosts.inventory([self.host], inventory := inventory_path(self.host.fleet).with_name(f"{self.host.name}.yml"))
-        subprocess.run(
-            ["ansible", self.host.name, "-i", inventory, "-m", f"fleet.auth.{module}", "-a", json.dumps(options)],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-        )
-        return self.host.run(f"cat {temporary}/*/AnsiballZ_{module}.py").stdout
 
 
 def _saved(state: State) -> str:

@@ -28,6 +28,11 @@ find "$@" -printf 'N%y %m %U %G %i %C@ %p\0L%l\0'
 _digests: dict[tuple[str, ...], str] = {}
 """The SHA-256 of files by container, inode, time of the last change and path: whatever is written has another time."""
 
+_INSTALL = r"""
+[ "$(dpkg-query --show --showformat '${db:Status-Abbrev}\n' "$@" 2>/dev/null | grep -c '^ii')" = $# ] ||
+    DEBIAN_FRONTEND=noninteractive exec apt-get --quiet --yes --no-install-recommends install "$@"
+"""
+
 _ADD_USER = r"""
 set -e
 user=$1 shell=$2
@@ -106,6 +111,10 @@ class Host:
         done = self._exec(*words, input=input, check=check, options=options, timeout=timeout)
         output, errors = (data.decode(errors="replace") for data in (done.stdout, done.stderr))
         return subprocess.CompletedProcess(command, done.returncode, output, errors)
+
+    def install(self, *packages: str) -> None:
+        """Install those Debian packages that are missing, out of the host's package cache."""
+        self._exec("sh", "-c", _INSTALL, "sh", *packages)
 
     def read(self, path: str) -> bytes:
         """The contents of a file."""

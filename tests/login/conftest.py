@@ -13,8 +13,6 @@ import typing as t
 from collections.abc import Iterator
 
 import pytest
-from xdist.remote import Producer
-from xdist.scheduler import LoadScopeScheduling
 
 import hosts
 from login.backends import GOOGLE, OATH, backend_of, use
@@ -27,22 +25,6 @@ _PLACES = {
     for release in (*hosts.RELEASES, *hosts.OLDER)
 }
 """A release and a backend, by the name that tests have for it."""
-
-
-class ByHost(LoadScopeScheduling):
-    """What shares a host's settings, the tests of one file on one release by one backend, stays on one worker.
-
-    The groups of pytest-xdist 3.8 would do as well, but pytest 9.2 does not let it name them.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        place = next((place for place in reversed(_PLACES) if place in nodeid), "")
-        return f"{nodeid.partition('::')[0]} {place}"
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByHost:
-    return ByHost(config, log)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -97,7 +79,7 @@ def host(fleet: t.Callable[[str], hosts.Host], request: pytest.FixtureRequest) -
 @pytest.fixture(scope="module")
 def package(host: hosts.Host) -> None:
     """For tests that run the module without the role, which installs what is missing."""
-    host.run("apt-get", "install", "--yes", backend_of(host).package)
+    host.install(backend_of(host).package)
 
 
 @pytest.fixture

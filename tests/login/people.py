@@ -13,6 +13,7 @@ import os
 import subprocess
 import tempfile
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyotp
@@ -101,7 +102,7 @@ def ansible_playbook(name: str, fleet: str, *arguments: str, **variables: t.Any)
             capture_output=True,
             text=True,
             env=environment,
-            timeout=300,
+            timeout=900,
             check=False,
         )
 
@@ -134,6 +135,19 @@ def enable(host: Host, *people: Person, **options: t.Any) -> Run:
     run = playbook("enable", host, **settings(*people, **options))
     assert run.ok, run.output
     return run
+
+
+def furnish(machines: t.Sequence[Host], *people: str, packages: t.Sequence[str] = ()) -> None:
+    """Give people an account on each host, with a password and a key that gets in, and install packages there."""
+
+    def one(host: Host) -> None:
+        if packages:
+            host.install(*packages)
+        for name in people:
+            host.add_user(name, password=PASSWORD, authorized_key=host.key.with_suffix(".pub"))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(one, machines))
 
 
 def new_person(host: Host, **account: t.Any) -> Person:

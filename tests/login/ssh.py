@@ -21,8 +21,10 @@ from hosts import Host
 
 _PROMPT = re.compile(r"([^\r\n]*(?:(assword)|(One-time password)[^\r\n:]*): ?)$")
 _DENIED = re.compile(r"Permission denied \([\w,-]+\)|Too many authentication failures")
-_NOT_YET = re.compile(r"Connection refused|kex_exchange_identification")
-_RELOAD = 3.0  # seconds in which sshd is back after a reload
+NOT_YET = re.compile(r"Connection refused|kex_exchange_identification")
+"""What ssh says where sshd does not listen, or goes away while it does."""
+RELOAD = 3.0
+"""Seconds in which sshd is back after a reload."""
 
 
 class ConnectionFailed(Exception):
@@ -156,7 +158,7 @@ def _converse(host: Host, user: str, words: list[str], password: str | None, cod
             return Login(False, "", prompts, reason or error, time.monotonic() - started)
         if status is not None and status != 255:
             return Login(True, output, prompts, error, time.monotonic() - started)
-        if prompts or not _NOT_YET.search(error) or time.monotonic() - started > _RELOAD:
+        if prompts or not NOT_YET.search(error) or time.monotonic() - started > RELOAD:
             raise ConnectionFailed(
                 f"{words[0]} as {user} to {host.name} ({host.address}:{host.port}) was neither allowed nor denied. "
                 f"It said: {error or 'nothing'}. Prompts: {list(prompts)}."

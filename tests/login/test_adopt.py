@@ -35,8 +35,7 @@ GUIDE = Path(__file__).resolve().parents[2] / "docs" / "adopt.md"
 @pytest.fixture
 def by_hand(host: Host) -> Iterator[t.Callable[[Backend], None]]:
     """Set a host up as people did it by hand: a line at the end of sshd's file, and keyboard-interactive logins."""
-    for backend in (GOOGLE, OATH):
-        host.run("apt-get", "install", "--yes", backend.package)
+    host.install(GOOGLE.package, OATH.package)
     before = host.read(SSHD)
 
     def set_up(backend: Backend) -> None:
@@ -45,7 +44,7 @@ def by_hand(host: Host) -> Iterator[t.Callable[[Backend], None]]:
         host.run("systemctl", "reload", "ssh")
 
     yield set_up
-    playbook("disable", host, twofactor_purge_credentials=True)
+    module(host, "twofactor", {"enabled": False, "purge_credentials": True})
     host.write(SSHD, before)
     host.run(f"rm --recursive --force {DROP_IN} {USERS_FILE} {SHUTS_OUT} /home/*/.google_authenticator")
     host.run("systemctl", "reload", "ssh")

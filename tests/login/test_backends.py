@@ -16,7 +16,7 @@ from hosts import Host
 from login import ssh
 from login.backends import GOOGLE, OATH, Backend, backend_of, use
 from login.modules import Answer, module, options
-from login.people import Person, enable, new_person, playbook
+from login.people import Person, enable, new_person
 from login.policy import assert_nothing_left, assert_on, await_end
 
 RETURN = {OATH: GOOGLE, GOOGLE: OATH}
@@ -29,7 +29,7 @@ def alice(host: Host) -> Person:
 
 @pytest.fixture(scope="module", autouse=True)
 def _packages(host: Host) -> None:
-    host.run("apt-get", "install", "--yes", *(backend.package for backend in (GOOGLE, OATH)))
+    host.install(*(backend.package for backend in (GOOGLE, OATH)))
 
 
 @pytest.fixture(autouse=True)
@@ -177,7 +177,7 @@ class TestMove:
         on(alice)
         code = alice.code()
         assert alice.by_key(code).ok
-        assert playbook("recover", host).ok
+        host.run("twofactor-recover")
         assert alice.by_key(batch=True).ok
         use(host, GOOGLE)
         on(alice)

@@ -20,7 +20,7 @@ from hosts import Host
 from hosts.host import Entry
 from login import ssh
 from login.backends import GOOGLE, OATH, backend_of, credentials
-from login.modules import Answer, module, turn_on
+from login.modules import Answer, module, options, turn_on
 from login.people import PASSWORD, Person, Run, enable, new_person, playbook, settings
 from login.sudo import sudo
 from login.trouble import broken_disk
@@ -83,6 +83,7 @@ def on(place: Place) -> Snapshot:
     return _snapshot(place.host)
 
 
+@pytest.mark.quick
 def test_disabling_gives_back_every_byte_and_password_and_key_get_in(place: Place, off: Snapshot) -> None:
     place.enable_by_playbook()
     person = next(place.people)
@@ -133,7 +134,7 @@ def test_disabling_where_it_never_was_on_changes_nothing_and_installs_nothing(pl
         assert _ours(place.host) == []
         assert place.host.run("dpkg-query", "--show", backend_of(place.host).package, check=False).returncode
     finally:
-        place.host.run("apt-get", "--quiet", "--yes", "install", backend_of(place.host).package)
+        place.host.install(backend_of(place.host).package)
 
 
 def test_check_mode_tells_what_disabling_does_and_does_nothing(place: Place, on: Snapshot) -> None:
@@ -176,7 +177,7 @@ def test_disabling_does_not_ask_for_the_time(place: Place, off: Snapshot) -> Non
     place.enable()
     place.host.run("systemctl", "stop", "chrony")
     try:
-        place.disable_by_playbook()
+        place.disable()
         assert _snapshot(place.host) == off
     finally:
         place.host.run("systemctl", "start", "chrony")
@@ -234,7 +235,7 @@ def test_emptied_switch_is_put_right(place: Place, on: Snapshot) -> None:
 def test_removed_tally_is_told_of_and_put_right(place: Place, on: Snapshot) -> None:
     person = next(place.people)
     place.host.run("rm", "-r", TALLY)
-    run = place.enable_by_playbook()
+    run = place.enable()
     assert f"{TALLY} on {place.host.name} was missing: wrong codes were not counted" in " ".join(run.output.split())
     _is_put_right(place, run, on, person)
     for attempt in range(5):
@@ -260,10 +261,10 @@ def test_change_that_fails_gives_back_files_and_credentials(place: Place, on: Sn
     before = credentials(host)
     users = [{"name": person.name, "secret": pyotp.random_base32()}, {"name": "ansible"}]
     with broken_disk(host):
-        run = playbook("enable", host, **settings(users=users, services=SERVICES, interval=60))
-    assert not run.ok
-    assert "Read-only file system" in run.output
-    assert "Nothing was changed" in " ".join(run.output.split())
+        failed = module(host, "twofactor", options(users=users, services=SERVICES, interval=60))
+    assert not failed.ok
+    assert "Read-only file system" in failed.message
+    assert "Nothing was changed" in failed.message
     assert credentials(host) == before
     assert _snapshot(host) == on
     ssh.fresh_step()

@@ -44,13 +44,13 @@ LAYOUTS = {"as it comes": Layout({}, {}), "like RHEL": RHEL, "without includes":
 AUTHSELECT = "/etc/authselect"
 
 
-@pytest.fixture(scope="module", params=LAYOUTS)
+@pytest.fixture(scope="module", params=[pytest.param("as it comes", marks=pytest.mark.quick), *list(LAYOUTS)[1:]])
 def layout(host: Host, request: pytest.FixtureRequest) -> Iterator[str]:
     """The layout of the host's PAM files: as they come, or as we have written them.
 
     What services include are links to files of authselect's then.
     """
-    host.run("apt-get", "install", "--yes", "libpam-oath")
+    host.install("libpam-oath")
     off(host)
     services, included = LAYOUTS[request.param]
     files = {f"/etc/pam.d/{name}": text for name, text in services.items() if name != "cockpit"}

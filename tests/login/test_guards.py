@@ -69,7 +69,7 @@ def by_google(check: Callable[[Person], None]) -> Callable[[Person], None]:
     """A check of a host that asks by pam_google_authenticator."""
 
     def by_google(person: Person) -> None:
-        person.host.run("apt-get", "install", "--yes", GOOGLE.package)
+        person.host.install(GOOGLE.package)
         use(person.host, GOOGLE)
         check(person)
 

@@ -15,11 +15,11 @@ import pytest
 from hosts import Host
 from login import ssh
 from login.backends import GOOGLE, OATH
-from login.modules import Answer, module
-from login.people import Person, Run, enable, new_person, playbook, settings
+from login.modules import Answer, module, options
+from login.people import Person, Run, new_person, playbook, settings
 from login.sudo import sudo
 
-pytestmark = pytest.mark.backends(OATH, GOOGLE)
+pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.backends(OATH, GOOGLE)]
 
 People = t.Callable[[], Person]
 
@@ -34,9 +34,9 @@ ENROLLED: dict[str, t.Any] = {
 }
 
 
-def users(host: Host, *entries: dict[str, t.Any], **options: t.Any) -> Answer:
+def users(host: Host, *entries: dict[str, t.Any], **values: t.Any) -> Answer:
     """Run the module for these entries of `users`, with all others left as they are."""
-    done = module(host, "twofactor", {**ENROLLED, **options, "users": entries})
+    done = module(host, "twofactor", {**ENROLLED, **values, "users": entries})
     assert done.ok, done.output
     return done
 
@@ -63,7 +63,7 @@ def verify(person: Person, code: str) -> Run:
 @pytest.fixture(scope="module")
 def on(host: Host) -> Host:
     """A host that asks for codes, so far of people who are enrolled."""
-    enable(host, **ENROLLED)
+    users(host)
     return host
 
 
@@ -107,20 +107,21 @@ class TestProof:
     def test_may_be_a_login_to_another_service(self, host: Host, person: People) -> None:
         module(host, "twofactor", {"enabled": False})
         alice = person()
-        wanted = settings(alice, require_proof=True, services=["sudo"])
+        wanted = options(alice, require_proof=True, services=["sudo"])
         host.run("gpasswd", "-a", alice.name, "sudo")
-        assert playbook("enable", host, **{**wanted, "twofactor_ssh": False}).ok
+        assert module(host, "twofactor", {**wanted, "ssh": False}).ok
         ssh.fresh_step()
         assert sudo(alice, alice.password, alice.code()).stdout == "root\n"
-        on = playbook("enable", host, **wanted)
+        on = module(host, "twofactor", wanted)
         assert on.ok, on.output
 
     def test_may_be_vouched_for(self, host: Host, person: People) -> None:
         module(host, "twofactor", {"enabled": False})
         alice = person()
-        wanted = settings(alice, require_proof=True)
-        wanted["twofactor_users"] = [{**alice.entry, "proven": True}]
-        on = playbook("enable", host, **wanted)
+        wanted = options(alice, require_proof=True)
+        assert not module(host, "twofactor", wanted).ok
+        wanted["users"] = [{**alice.entry, "proven": True}]
+        on = module(host, "twofactor", wanted)
         assert on.ok, on.output
         ssh.fresh_step()
         assert alice.by_password(alice.code()).ok

@@ -44,6 +44,7 @@ def person(enabled: Enabled) -> Person:
     return next(enabled.people)
 
 
+@pytest.mark.quick
 def test_password_and_code_get_in(person: Person) -> None:
     login = person.by_password(person.code())
     assert login.ok, login.reason
@@ -53,6 +54,7 @@ def test_password_and_code_get_in(person: Person) -> None:
     assert CODE_PROMPT in code
 
 
+@pytest.mark.quick
 def test_key_and_code_get_in_with_no_password_asked(person: Person) -> None:
     login = person.by_key(person.code())
     assert login.ok, login.reason
@@ -60,17 +62,20 @@ def test_key_and_code_get_in_with_no_password_asked(person: Person) -> None:
     assert CODE_PROMPT in login.prompts[0]
 
 
+@pytest.mark.quick
 def test_key_alone_is_denied(person: Person) -> None:
     assert not person.by_key().ok
     assert not person.by_key(batch=True).ok
     assert not person.by_key(methods="publickey").ok
 
 
+@pytest.mark.quick
 def test_password_alone_is_denied(person: Person) -> None:
     assert not person.by_password().ok
     assert not person.by_password(methods="password").ok
 
 
+@pytest.mark.quick
 def test_wrong_code_is_denied_after_password_and_after_key(person: Person) -> None:
     wrong = person.code(steps=1000)
     assert not person.by_password(wrong).ok
@@ -90,6 +95,7 @@ def test_wrong_password_is_denied_before_the_code_is_asked_for_and_uses_none_up(
     assert person.by_password(code).ok
 
 
+@pytest.mark.quick
 def test_used_code_is_denied(person: Person) -> None:
     code = person.code()
     assert person.by_password(code).ok
@@ -97,6 +103,7 @@ def test_used_code_is_denied(person: Person) -> None:
     assert not person.by_key(code).ok
 
 
+@pytest.mark.quick
 def test_used_code_is_denied_after_another_run_of_the_playbook(enabled: Enabled, person: Person) -> None:
     ssh.fresh_step(at_least=20)
     code = person.code()
@@ -128,6 +135,7 @@ def test_code_of_somebody_else_is_denied(enabled: Enabled, person: Person) -> No
     assert not person.by_password(next(enabled.people).code()).ok
 
 
+@pytest.mark.quick
 def test_sftp_with_a_code(person: Person) -> None:
     assert "root:" in ssh.sftp(person.host, person.name, "/etc/passwd", key=person.key, code=person.code()).output
     assert not ssh.sftp(person.host, person.name, "/etc/passwd", key=person.key).ok
@@ -141,6 +149,7 @@ def test_eight_people_log_in_at_once(enabled: Enabled) -> None:
     assert all(login.ok for login in logins), [login.reason for login in logins]
 
 
+@pytest.mark.quick
 def test_account_that_ansible_uses_gets_in_by_key_alone(enabled: Enabled) -> None:
     login = ssh.login(enabled.host, "ansible", key=enabled.host.key, batch=True)
     assert login.ok, login.reason

@@ -17,8 +17,8 @@ import pytest
 from hosts import Host
 from login import ssh
 from login.backends import GOOGLE, OATH, backend_of
-from login.modules import module, options
-from login.people import Person, enable, new_person, playbook
+from login.modules import module, options, turn_on
+from login.people import Person, new_person, playbook
 from login.policy import reboot
 
 pytestmark = pytest.mark.backends(OATH, GOOGLE)
@@ -42,8 +42,9 @@ def end_its_time(person: Person) -> None:
 
 
 @pytest.fixture(scope="module")
-def on(host: Host) -> Host:
-    enable(host, scope="enrolled")
+def on(host: Host, package: None) -> Host:
+    del package
+    turn_on(host, scope="enrolled")
     return host
 
 
@@ -127,6 +128,6 @@ def test_refusals_name_what_is_wrong(on: Host, person: Person) -> None:
         assert not refused.ok
         assert refused.message.startswith(told)
     assert "Say for whom" in playbook("pass", on).output
-    assert playbook("recover", on).ok
+    on.run("twofactor-recover")
     refused = module(on, "twofactor_pass", {"user": person.name})
     assert refused.message == f"Two-factor login is off on {on.name}: {person.name} needs no pass."

@@ -123,6 +123,7 @@ def full_disk(host: Host) -> Iterator[None]:
 # The command, for everyone
 
 
+@pytest.mark.quick
 def test_a_shell_is_all_that_the_command_needs(on: People) -> None:
     host = on.host
     secrets = credentials(host)

@@ -4,7 +4,8 @@
 
 """What would lock somebody out, or would not do what was meant, is refused by name, with the remedy and no trace.
 
-A refusal comes from the plan, which is the same in check mode; so most runs are in check mode, and a sample is not.
+A refusal comes from the plan, which is the same in check mode and is the module's; so most runs are of the module in
+check mode. A sample is not, and a sample is of the role, which says the same.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ import pytest
 
 from hosts import Host
 from login import ssh
-from login.people import Person, Run, enable, new_person, playbook, settings
+from login.modules import module, turn_on
+from login.modules import options as module_options
+from login.people import Person, Run, new_person, playbook, settings
+from login.policy import off
 
 WATCHED = ("/etc", "/usr/local", "/usr/libexec", "/var/lib")
 
@@ -47,8 +51,8 @@ def account(host: Host) -> Iterator[Callable[..., Person]]:
 
 
 @pytest.fixture(params=["check mode", "real run"])
-def arguments(request: pytest.FixtureRequest) -> tuple[str, ...]:
-    return ("--check",) if request.param == "check mode" else ()
+def check(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param == "check mode")
 
 
 @pytest.fixture
@@ -76,17 +80,33 @@ def words(run: Run) -> str:
     return " ".join(run.output.split())
 
 
-def refusal(alice: Person, *arguments: str, people: t.Sequence[Person] = (), **options: t.Any) -> str:
-    """Run the role to enable two-factor login, which it refuses and which changes nothing; what it says."""
+def refusal(alice: Person, *, check: bool = True, people: t.Sequence[Person] = (), **options: t.Any) -> str:
+    """Run the module to enable two-factor login, which it refuses and which changes nothing; what it says."""
+    with nothing_changes(alice):
+        done = module(alice.host, "twofactor", module_options(alice, *people, **options), check=check)
+        assert not done.ok, done.output
+        assert not done.changed, done.output
+    return done.message
+
+
+def refusal_by_role(alice: Person, *arguments: str, **options: t.Any) -> str:
+    """The same by the role, with arguments of ansible-playbook."""
+    with nothing_changes(alice):
+        run = playbook("enable", alice.host, *arguments, **settings(alice, **options))
+        assert run.recap["failed"] == 1, run.output
+        assert not run.changed, run.output
+        assert "Error while evaluating" not in run.output, run.output
+    return words(run)
+
+
+@contextlib.contextmanager
+def nothing_changes(alice: Person) -> Iterator[None]:
+    """The host is as it was, and alice logs in as before."""
     before = alice.host.snapshot(WATCHED)
-    run = playbook("enable", alice.host, *(arguments or ["--check"]), **settings(alice, *people, **options))
-    assert run.recap["failed"] == 1, run.output
-    assert not run.changed, run.output
-    assert "Error while evaluating" not in run.output, run.output
+    yield
     assert alice.host.snapshot(WATCHED) == before
     assert alice.by_password(methods="password").prompts == (f"{alice.name}@127.0.0.1's password:",)
     assert alice.by_key(batch=True).ok
-    return words(run)
 
 
 # Who would be locked out
@@ -99,11 +119,11 @@ def test_user_without_an_account_is_refused(alice: Person) -> None:
 
 
 def test_everyone_without_a_credential_is_named_and_nobody_else(
-    alice: Person, account: Callable[..., Person], arguments: tuple[str, ...]
+    alice: Person, account: Callable[..., Person], check: bool
 ) -> None:
     both, by_password, by_key = account(), account(authorized_key=None), account(password=None)
     neither = account(password=None, authorized_key=None)
-    said = refusal(alice, *arguments)
+    said = refusal(alice, check=check)
     for person in (both, by_password, by_key):
         assert (
             f"{person.name} has no credential and would be locked out of sshd on {alice.host.name}. Enrol "
@@ -114,8 +134,8 @@ def test_everyone_without_a_credential_is_named_and_nobody_else(
     assert "ansible has" not in said
 
 
-def test_account_that_ansible_connects_with_is_refused_as_such(alice: Person, arguments: tuple[str, ...]) -> None:
-    said = refusal(alice, *arguments, exempt_users=[])
+def test_account_that_ansible_connects_with_is_refused_as_such(alice: Person, check: bool) -> None:
+    said = refusal_by_role(alice, *["--check"][:check], exempt_users=[])
     assert (
         f"ansible, as whom Ansible connects, has no credential and would be locked out of sshd on {alice.host.name}. "
         "Enrol ansible with users, exempt ansible with exempt_users, or leave ssh false." in said
@@ -159,8 +179,8 @@ def test_account_is_locked_out_of_a_service_by_its_password_alone(
 
 
 @pytest.mark.usefixtures("key_of_root")
-def test_root_is_refused_under_prohibit_password(alice: Person, arguments: tuple[str, ...]) -> None:
-    said = refusal(alice, *arguments)
+def test_root_is_refused_under_prohibit_password(alice: Person, check: bool) -> None:
+    said = refusal(alice, check=check)
     assert (
         f"root logs in to sshd on {alice.host.name} with a key alone, and under PermitRootLogin without-password "
         "(PermitRootLogin has this value by default) sshd refuses a key with a code as well: root would be locked out. "
@@ -179,28 +199,28 @@ def test_root_who_is_enrolled_is_refused_under_prohibit_password_with_its_line(a
     )
 
 
-@pytest.mark.usefixtures("key_of_root")
+@pytest.mark.usefixtures("key_of_root", "package")
 def test_root_who_is_exempt_gets_in_by_key_alone(alice: Person) -> None:
-    enable(alice.host, alice, exempt_users=["ansible", "root"])
+    turn_on(alice.host, alice, exempt_users=["ansible", "root"])
     try:
         login = ssh.login(alice.host, "root", key=alice.key, batch=True)
         assert (login.ok, login.output) == (True, "root"), login.reason
         assert not alice.by_key().ok
     finally:
-        assert playbook("disable", alice.host).ok
+        off(alice.host)
 
 
-@pytest.mark.usefixtures("key_of_root")
+@pytest.mark.usefixtures("key_of_root", "package")
 def test_root_who_is_enrolled_gets_in_by_key_and_code_under_permit_root_login_yes(alice: Person) -> None:
     root = Person("root", alice.host, alice.key)
     with file_of(alice.host, f"{DROP_INS}/50-site.conf", "PermitRootLogin yes\n"):
-        enable(alice.host, alice, root)
+        turn_on(alice.host, alice, root)
         try:
             assert not root.by_key().ok
             login = root.by_key(root.code())
             assert (login.ok, login.output) == (True, "root"), login.reason
         finally:
-            assert playbook("disable", alice.host, twofactor_purge_credentials=True).ok
+            off(alice.host)
 
 
 # What stands in the way in sshd's configuration
@@ -295,18 +315,18 @@ def test_drop_in_of_somebody_else_that_conflicts_is_refused(alice: Person, name:
 def test_every_conflict_is_named_in_a_real_run(alice: Person) -> None:
     text = "UsePAM no\nAuthenticationMethods publickey\nPasswordAuthentication no\n"
     with file_of(alice.host, f"{DROP_INS}/50-site.conf", text):
-        said = refusal(alice, "--diff")
+        said = refusal_by_role(alice, "--diff")
     for number, line in enumerate(text.splitlines(), start=1):
         assert f"{DROP_INS}/50-site.conf line {number}: {line}" in said
 
 
+@pytest.mark.usefixtures("package")
 @pytest.mark.parametrize("match", ["Match all", "Match User {name}"])
 def test_settings_that_turn_out_otherwise_are_put_back(
     alice: Person, account: Callable[..., Person], match: str
 ) -> None:
     """The file sorts after the drop-in, but sshd reads it before: what sshd says once both are there decides."""
     host, second = alice.host, account()
-    host.run("apt-get", "install", "--yes", "--no-install-recommends", "libpam-oath")
     earlier = f"Include {DROP_INS}/[[:digit:]]0-site.conf\n"
     text = f"{match.format(name=second.name)}\n    PasswordAuthentication yes\n"
     with (
@@ -314,18 +334,18 @@ def test_settings_that_turn_out_otherwise_are_put_back(
         file_of(host, SSHD_CONFIG, earlier + host.read(SSHD_CONFIG).decode()),
     ):
         before = host.snapshot(WATCHED)
-        run = playbook("enable", host, **settings(alice, second))
+        refused = module(host, "twofactor", module_options(alice, second))
         try:
-            assert run.recap["failed"] == 1, run.output
+            assert not refused.ok, refused.output
             assert host.snapshot(WATCHED) == before
         finally:
-            if run.ok:
-                playbook("disable", host, twofactor_purge_credentials=True)
+            if refused.ok:
+                off(host)
     who = second.name if "User" in match else "root"
     assert (
         f"Two-factor login on {host.name}: sshd would not do what was meant for {who}: passwordauthentication is 'yes' "
         "instead of 'no', because another part of its configuration wins. Everything was put back as it was."
-        in words(run)
+        in refused.message
     )
     for person in (alice, second):
         assert person.by_password(methods="password").ok
@@ -378,7 +398,7 @@ def test_damaged_block_is_refused_by_enabling_and_disabling(alice: Person) -> No
     damaged = host.read(path).decode().replace("@include common-auth\n", f"{marker}@include common-auth\n", 1)
     number = damaged.splitlines().index(marker.strip()) + 1
     with file_of(host, path, damaged):
-        said = refusal(alice)
+        said = refusal_by_role(alice, "--check")
         disabled = playbook("disable", host)
         assert host.read(path).decode() == damaged
     assert disabled.recap["failed"] == 1
@@ -482,7 +502,7 @@ def test_every_bad_option_is_refused_with_its_bound_and_no_secret_shows(
     alice: Person, options: dict[str, t.Any], secrets: dict[str, str], expected: list[str]
 ) -> None:
     users = [{"name": name, "secret": secret} for name, secret in secrets.items()]
-    said = refusal(alice, "--check", "--diff", "-vvvv", **{"users": users, **options})
+    said = refusal_by_role(alice, "--check", "--diff", "-vvvv", **{"users": users, **options})
     assert "Nothing was changed: " in said
     for sentence in expected:
         assert sentence in said

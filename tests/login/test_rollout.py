@@ -18,7 +18,8 @@ import pytest
 import hosts
 from hosts import Host
 from login import ssh
-from login.people import POLICY, Person, ansible_playbook, inventory_path
+from login.backends import OATH
+from login.people import POLICY, Person, ansible_playbook, furnish, inventory_path
 from login.policy import assert_off, off, switched_at
 from login.trouble import broken_disk, unreachable, unsynced_clock
 
@@ -51,9 +52,7 @@ def machines(worker_id: str) -> Iterator[list[Host]]:
     name = hosts.of_this_checkout(f"rollout-{worker_id}")
     *up, _ntp = hosts.up(name, RELEASES, recreate=True)
     hosts.inventory(up, inventory_path(name))
-    for host in up:
-        host.run("apt-get", "install", "--yes", "libpam-oath")
-        host.add_user("alice", password="correct horse", authorized_key=host.key.with_suffix(".pub"))
+    furnish(up, "alice", packages=[OATH.package])
     yield up
     hosts.down(name)
 

@@ -35,7 +35,7 @@ class People(t.NamedTuple):
 
 @pytest.fixture(scope="module")
 def people(host: Host) -> Iterator[People]:
-    host.run("apt-get", "install", "--yes", "libpam-oath")
+    host.install("libpam-oath")
     off(host)
     found = People(*(new_person(host, groups=["sudo"]) for _field in People._fields))
     host.write("/etc/sudoers.d/test", f"{found.with_no_password.name} ALL=(ALL) NOPASSWD: ALL\n", 0o440)

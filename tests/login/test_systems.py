@@ -15,7 +15,7 @@ import pytest
 from hosts import Host
 from hosts.host import Entry
 from login import ssh, test_login
-from login.modules import module, options
+from login.modules import module, options, turn_on
 from login.people import Person, enable, new_person, playbook, settings
 from login.policy import WATCHED, assert_off, assert_on, somebody
 from login.test_login import Enabled
@@ -77,7 +77,7 @@ class TestSshdThatItsSocketStarts:
     def test_asks_for_codes_until_recovery_whether_it_is_there_or_not(self, host: Host) -> None:
         with somebody(host) as person:
             for stop in ("true", "systemctl stop ssh.service"):
-                enable(host, person)
+                turn_on(host, person)
                 assert_on(person, steps=int(stop != "true"))
                 host.run(f"{stop}; twofactor-recover")
                 assert_off(person)

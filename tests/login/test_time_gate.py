@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 import time
@@ -16,7 +17,10 @@ import pytest
 
 from hosts import Host
 from login import ssh
+from login.modules import Answer, module, options, turn_on
 from login.people import Person, Run, enable, new_person, playbook, settings
+
+pytestmark = pytest.mark.usefixtures("package")
 
 WATCHED = ("/etc", "/usr/local", "/usr/libexec", "/var/lib/dpkg", "/var/lib/fleet-auth")
 
@@ -64,10 +68,7 @@ class Clock:
 
     def install(self, package: str) -> None:
         """Debian lets only one time service be installed, so this removes the other."""
-        self.host.run(
-            *("apt-get", "install", "--yes", "--no-install-recommends", package),
-            env={"DEBIAN_FRONTEND": "noninteractive"},
-        )
+        self.host.install(package)
 
     def _await(self, command: list[str], there: Callable[[str], bool]) -> None:
         deadline = time.monotonic() + 20
@@ -94,28 +95,39 @@ def alice(host: Host) -> Person:
 
 @pytest.fixture
 def off(host: Host) -> Iterator[None]:
-    """Two-factor login is turned off in the end, and disabling never asks for the time."""
+    """Two-factor login is turned off in the end."""
     yield
-    run = playbook("disable", host, twofactor_purge_credentials=True)
-    assert run.ok, run.output
-    assert "not in sync" not in run.output
+    turn_off(host)
 
 
-def words(run: Run) -> str:
+def turn_off(host: Host) -> None:
+    """Turn two-factor login off, which never asks for the time."""
+    done = module(host, "twofactor", {"enabled": False, "purge_credentials": True})
+    assert done.ok, done.output
+    assert "not in sync" not in done.output
+
+
+def words(run: Run | Answer) -> str:
     """The output with no regard to how its lines are broken."""
     return " ".join(run.output.split())
 
 
-def refused(alice: Person, reason: str, **options: t.Any) -> None:
-    """Run the playbook to enable two-factor login, which it refuses for this reason, a pattern, and changes nothing."""
-    host = alice.host
-    before = host.snapshot(WATCHED)
-    run = playbook("enable", host, **settings(alice, **options))
-    assert run.recap["failed"] == 1, run.output
-    assert not run.changed, run.output
-    assert host.snapshot(WATCHED) == before
+def refused(alice: Person, reason: str, **values: t.Any) -> None:
+    """Run the module to enable two-factor login, which it refuses for this reason, a pattern, and changes nothing."""
+    with nothing_changes(alice):
+        done = module(alice.host, "twofactor", options(alice, **values))
+        assert not done.ok, done.output
+        assert not done.changed, done.output
+    assert re.search(_sentence(alice.host, reason), " ".join(done.message.split())), done.output
+
+
+@contextlib.contextmanager
+def nothing_changes(alice: Person) -> Iterator[None]:
+    """The host is as it was, and alice logs in as before."""
+    before = alice.host.snapshot(WATCHED)
+    yield
+    assert alice.host.snapshot(WATCHED) == before
     assert alice.by_password(methods="password").ok
-    assert re.search(_sentence(host, reason), words(run)), run.output
 
 
 def _sentence(host: Host, reason: str) -> str:
@@ -129,6 +141,11 @@ def _sentence(host: Host, reason: str) -> str:
 def test_no_time_service_is_refused(alice: Person, clock: Clock) -> None:
     clock.host.run("systemctl", "stop", "chrony")
     refused(alice, NO_SERVICE)
+    with nothing_changes(alice):
+        run = playbook("enable", alice.host, **settings(alice))
+        assert run.recap["failed"] == 1, run.output
+        assert not run.changed, run.output
+    assert re.search(_sentence(alice.host, NO_SERVICE), words(run)), run.output
 
 
 def test_clock_that_was_never_in_sync_is_refused(alice: Person, clock: Clock) -> None:
@@ -149,7 +166,7 @@ def test_source_that_died_is_refused(alice: Person, clock: Clock) -> None:
     clock.follow(IN_THE_HOST)
     clock.await_source("*")
     # On a machine that is busy, a poll may come late.
-    assert any(playbook("enable", host, "--check", **settings(alice)).ok for _attempt in range(3))
+    assert any(module(host, "twofactor", options(alice), check=True).ok for _attempt in range(3))
     host.run("systemctl", "stop", "time-server")
     time.sleep(11)
     refused(
@@ -173,7 +190,7 @@ def test_error_beyond_the_bound_is_refused(alice: Person, clock: Clock) -> None:
 def test_clock_in_sync_by_chrony(alice: Person, clock: Clock) -> None:
     clock.follow(FLEET)
     clock.await_source("*")
-    enable(alice.host, alice)
+    turn_on(alice.host, alice)
     ssh.fresh_step()
     assert alice.by_password(alice.code()).ok
 
@@ -187,9 +204,9 @@ def test_clock_in_sync_by_systemd_timesyncd(alice: Person, clock: Clock) -> None
     host.run("systemctl", "restart", "systemd-timesyncd")
     try:
         clock.await_synchronized()
-        enable(host, alice)
+        turn_on(host, alice)
         assert not alice.by_password().ok
-        assert playbook("disable", host).ok
+        turn_off(host)
         host.write(config, "[Time]\nNTP=192.0.2.1\n")
         host.run("systemctl", "restart", "systemd-timesyncd")
         refused(alice, r"systemd-timesyncd (runs, but has no time server|has had no answer from 192\.0\.2\.1 yet)")
@@ -205,7 +222,7 @@ def test_host_that_loses_sync_goes_on_asking_and_is_no_failure(alice: Person, cl
     host = clock.host
     clock.follow(FLEET)
     clock.await_source("*")
-    enable(host, alice)
+    turn_on(host, alice)
     host.run("systemctl", "stop", "chrony")
     again = enable(host, alice)
     assert not again.changed, again.output
@@ -214,7 +231,7 @@ def test_host_that_loses_sync_goes_on_asking_and_is_no_failure(alice: Person, cl
     assert not alice.by_password().ok
     ssh.fresh_step()
     assert alice.by_password(alice.code()).ok
-    other = enable(host, alice, window=2)
+    other = turn_on(host, alice, window=2)
     assert other.changed
     assert warning in words(other)
 
@@ -222,7 +239,7 @@ def test_host_that_loses_sync_goes_on_asking_and_is_no_failure(alice: Person, cl
 @pytest.fixture
 def enforced_out_of_sync(alice: Person, clock: Clock) -> None:
     clock.host.run("systemctl", "stop", "chrony")
-    enable(clock.host, alice, time_sync={"required": False})
+    turn_on(clock.host, alice, time_sync={"required": False})
     assert not alice.by_password().ok
 
 

@@ -17,25 +17,22 @@ import pyotp
 import pytest
 
 from hosts import Host
-from login import ssh
+from login import modules, ssh
 from login.backends import GOOGLE, OATH, backend_of
-from login.modules import turn_on
-from login.people import Person, inventory_path, new_person, playbook
+from login.modules import Answer, turn_on
+from login.people import Person, inventory_path, new_person
 
 pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.backends(OATH, GOOGLE)]
 
 
-class Result(t.NamedTuple):
-    """What a module returned, and all that was printed."""
-
-    ok: bool
-    values: dict[str, t.Any]
-    output: str
+def module(host: Host, name: str, *, check: bool = False, **options: t.Any) -> Answer:
+    """Run a module of the collection with just these options."""
+    return modules.module(host, name, options, check=check)
 
 
-def module(host: Host, name: str, *arguments: str, **options: t.Any) -> Result:
-    """Run a module of the collection on the host. Its options are in a file, so that no secret is on a command line."""
-    words = ["ansible", host.name, "-i", str(inventory_path(host.fleet)), "-m", f"fleet.auth.{name}", *arguments]
+def shown(host: Host, name: str, **options: t.Any) -> str:
+    """All that Ansible prints of a module at its most talkative. No secret is on its own command line."""
+    words = ["ansible", host.name, "-i", str(inventory_path(host.fleet)), "-m", f"fleet.auth.{name}", "-vvvv"]
     references = json.dumps({option: f"{{{{ {option} }}}}" for option in options})
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(options, file)
@@ -49,17 +46,15 @@ def module(host: Host, name: str, *arguments: str, **options: t.Any) -> Result:
             timeout=120,
             check=False,
         )
-    values = done.stdout.partition("=> ")[2]
-    assert values.startswith("{"), done.stdout + done.stderr
-    return Result(done.returncode == 0, json.loads(values), done.stdout + done.stderr)
+    return done.stdout + done.stderr
 
 
-def valid(person: Person, code: str, *arguments: str) -> bool:
+def valid(person: Person, code: str, *, check: bool = False) -> bool:
     """Whether twofactor_verify finds this code right. It changes the host where it does, and only there."""
     before = person.host.read(person.credential)
-    result = module(person.host, "twofactor_verify", *arguments, user=person.name, code=code)
+    result = module(person.host, "twofactor_verify", check=check, user=person.name, code=code)
     assert result.ok, result.output
-    used = result.values["valid"] and "--check" not in arguments
+    used = result.values["valid"] and not check
     assert result.values["changed"] == used
     assert (person.host.read(person.credential) != before) == used
     return bool(result.values["valid"])
@@ -109,10 +104,10 @@ def test_code_used_by_a_login_is_not_valid(person: Person) -> None:
 
 def test_check_mode_does_not_use_the_code_up(person: Person) -> None:
     code = person.code()
-    assert valid(person, code, "--check")
-    assert valid(person, code, "--check")
+    assert valid(person, code, check=True)
+    assert valid(person, code, check=True)
     assert person.by_password(code).ok
-    assert not valid(person, code, "--check")
+    assert not valid(person, code, check=True)
 
 
 def test_wrong_code_is_not_valid(person: Person) -> None:
@@ -173,15 +168,15 @@ def test_damaged_credential_is_refused_without_showing_it(host: Host, people: It
 
 def test_code_and_secret_never_show(person: Person) -> None:
     code = person.code()
-    result = module(person.host, "twofactor_verify", "-vvvv", user=person.name, code=code)
-    assert '"valid": true' in result.output
+    output = shown(person.host, "twofactor_verify", user=person.name, code=code)
+    assert '"valid": true' in output
     for secret in (code, person.secret, pyotp.TOTP(person.secret).byte_secret().hex()):
-        assert secret not in result.output
+        assert secret not in output
 
 
 def test_info_tells_who_is_enrolled_proven_and_would_be_locked_out(host: Host, people: Iterator[Person]) -> None:
     person, newcomer = next(people), new_person(host)
-    options = {"ssh": True, "exempt_users": ["ansible"]}
+    options: dict[str, t.Any] = {"ssh": True, "exempt_users": ["ansible"]}
     before = host.snapshot(["/etc", "/var/lib/fleet-auth", "/run/fleet-auth"])
     info = module(host, "twofactor_info", **options).values
     assert not info["changed"]
@@ -217,7 +212,7 @@ def test_info_tells_who_is_enrolled_proven_and_would_be_locked_out(host: Host, p
 
 def test_off_is_told_and_verify_is_refused(host: Host, people: Iterator[Person]) -> None:
     person = next(people)
-    assert playbook("recover", host).ok
+    host.run("twofactor-recover")
     info = module(host, "twofactor_info", ssh=True, exempt_users=["ansible"]).values
     assert info["enforced"] == {"sshd": False}
     assert info["users"][person.name]["enrolled"]

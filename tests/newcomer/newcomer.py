@@ -21,10 +21,10 @@ import pyotp
 
 from hosts import Host
 from login import sheets
+from login.people import PASSWORD
 
 from .blocks import Block, blocks
 
-PASSWORD = "correct horse"
 VAULT_PASSWORD = "battery staple"
 _PROMPTS: list[t.Any] = [
     r"Code that the app shows[^:]*: ",

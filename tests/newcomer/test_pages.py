@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 import hosts
+from login.people import furnish
 from newcomer import Block, Newcomer, blocks
 from newcomer.blocks import LANGUAGES
 
@@ -93,9 +94,7 @@ def machines(request: pytest.FixtureRequest, worker_id: str) -> Iterator[list[ho
     fleet = hosts.of_this_checkout(f"newcomer-{worker_id}")
     releases = dict(zip(request.param, ("debian13", "debian12", "debian13"), strict=False))
     *machines, _ntp = hosts.up(fleet, releases, recreate=True)
-    for host in machines:
-        for name in ("alice", "bob"):
-            host.add_user(name, password="correct horse", authorized_key=host.key.with_suffix(".pub"))
+    furnish(machines, "alice", "bob")
     yield machines
     hosts.down(fleet)
 

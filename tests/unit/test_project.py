@@ -14,7 +14,8 @@ import yaml
 
 _ROOT = Path(__file__).resolve().parents[2]
 _WORKFLOWS = sorted((_ROOT / ".github" / "workflows").glob("*.yml"))
-_TARGETS = set(re.findall(r"^([a-z-]+):", (_ROOT / "Makefile").read_text(), re.MULTILINE))
+_MAKEFILE = (_ROOT / "Makefile").read_text()
+_TARGETS = set(re.findall(r"^([a-z-]+):", _MAKEFILE, re.MULTILINE))
 
 
 @pytest.mark.parametrize("path", _WORKFLOWS, ids=lambda path: path.name)
@@ -30,14 +31,40 @@ def test_workflow_calls_targets_that_exist(path: Path) -> None:
     assert called <= _TARGETS, called - _TARGETS
 
 
-def test_every_target_that_is_part_of_test_is_run() -> None:
-    (parts,) = re.findall(r"^test: ([a-z ]+) ##", (_ROOT / "Makefile").read_text(), re.MULTILINE)
+def test_every_part_of_test_is_run() -> None:
     run = " ".join(path.read_text() for path in _WORKFLOWS)
-    assert [part for part in parts.split() if not re.search(rf"\b{part}\b", run)] == []
+    called = [target for target in _TARGETS if re.search(rf"\b{target}\b", run)]
+    called += [needed for target in called for needed in _line(target)]
+    assert set(_listed("one_core")) <= set(called)
+    folders = {folder for target in called for folder in re.findall(r"tests/[a-z]+", _recipe(target))}
+    assert folders >= {*_listed("together"), *_listed("alone")}
+
+
+def test_all_tests_are_part_of_test() -> None:
+    folders = {f"tests/{path.parent.name}" for path in (_ROOT / "tests").glob("*/test_*.py")}
+    of_one_core = re.findall(r"pytest (tests/[a-z]+)", " ".join(map(_recipe, _listed("one_core"))))
+    assert folders == {*of_one_core, *_listed("together"), *_listed("alone")}
+
+
+def _listed(variable: str) -> list[str]:
+    """What a variable of the Makefile names."""
+    (words,) = re.findall(rf"^{variable} := (.+)", _MAKEFILE, re.MULTILINE)
+    return str(words).split()
+
+
+def _line(target: str) -> list[str]:
+    """What a target needs."""
+    (words,) = re.findall(rf"^{target}:([a-z ]*)", _MAKEFILE, re.MULTILINE)
+    return str(words).split()
+
+
+def _recipe(target: str) -> str:
+    """The commands of a target."""
+    return _MAKEFILE.partition(f"\n{target}:")[2].partition("\n\n")[0]
 
 
 def test_hooks_run_what_lint_runs() -> None:
-    lint = (_ROOT / "Makefile").read_text().partition("\nlint:")[2].partition("\n\n")[0]
+    lint = _recipe("lint")
     (repository,) = yaml.safe_load((_ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     assert repository["repo"] == "local"
     for hook in repository["hooks"]:
