@@ -68,7 +68,8 @@ molecule: hosts
 
 sample: hosts
 	$(call heading,samples of the faults and of the stacks)
-	pytest tests/faults tests/stacks
+	pytest tests/faults
+	pytest tests/stacks
 
 scenarios: molecule sample chromium ## Molecule scenarios and real logins, on hosts in containers
 	$(call heading,scenarios)
