@@ -68,7 +68,7 @@ changes:
   elements: str
   sample: [write /etc/pam.d/twofactor, write /etc/pam.d/sshd, reload sshd]
 os_family:
-  description: By which family RV(missing_packages) are named, V(debian), V(rhel) or V(suse).
+  description: By which family RV(missing_packages) are named, V(debian) or V(rhel).
   returned: success
   type: str
   sample: debian
