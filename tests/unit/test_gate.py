@@ -109,13 +109,16 @@ class TestProblemsOnce:
 class TestPlaybook:
     """A playbook of somebody's own, for three hosts that nobody can reach."""
 
+    def run(self, tmp_path: Path, module: str, defaults: dict[str, t.Any], *arguments: str, **options: t.Any) -> str:
+        """What a module prints."""
+        task = {f"fleet.auth.{module}": options, "module_defaults": {"group/fleet.auth.settings": defaults}}
+        return self.play(tmp_path, task, *arguments)
+
     @staticmethod
-    def run(tmp_path: Path, module: str, defaults: dict[str, t.Any], *arguments: str, **options: t.Any) -> str:
-        """What it prints."""
+    def play(tmp_path: Path, task: dict[str, t.Any], *arguments: str) -> str:
+        """What a task prints."""
         (tmp_path / "hosts").write_text("".join(f"web{n} ansible_host=127.0.0.1 ansible_port=1\n" for n in range(3)))
-        task = {"name": "Task", f"fleet.auth.{module}": options}
         play = {"hosts": "all", "gather_facts": False, "tasks": [task]}
-        play["module_defaults"] = {"group/fleet.auth.settings": defaults}
         (tmp_path / "play.yml").write_text(json.dumps([play]))
         words = [sys.executable, "-m", "ansible", "playbook", "-i", "hosts", "play.yml", *arguments]
         environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "HOME": str(tmp_path)}
@@ -143,6 +146,15 @@ class TestPlaybook:
         printed = self.run(tmp_path, "twofactor", {"users": users}, "-vvvv")
         assert printed.count("unreachable=0    failed=1 ") == 3
         assert "Nothing was changed: " in printed
+        assert SECRET not in printed
+
+    def test_of_the_role_with_a_slip_beside_a_secret_does_not_show_it(self, tmp_path: Path) -> None:
+        """Ansible's own check of the variables of a role comes before any task of the role."""
+        role = {"name": "fleet.auth.twofactor"}
+        task = {"ansible.builtin.import_role": role, "vars": {"twofactor_users": [[ALICE]]}}
+        printed = self.play(tmp_path, task, "-vvvv")
+        assert printed.count("unreachable=0    failed=1 ") == 3
+        assert "users must be a list of dictionaries, and has an entry that is a list." in printed
         assert SECRET not in printed
 
     @pytest.mark.parametrize(
