@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 import typing as t
 from pathlib import Path
 
@@ -23,6 +24,9 @@ from ansible_collections.fleet.auth.plugins.module_utils._settings import Settin
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import put
 
 _Spec = t.Mapping[str, t.Mapping[str, t.Any]]
+
+# Longer than that of any option, and shorter than any secret.
+_NAME = re.compile(r"\w{1,24}", re.ASCII)
 
 
 class GatedAction(NormalAction):
@@ -114,4 +118,8 @@ def _unknown(spec: _Spec, name: str | tuple[str, ...]) -> str:
     path = (name,) if isinstance(name, str) else name
     for step in path[:-1]:
         spec = spec[step]["options"]
-    return f"There is no option {'.'.join(path)}. Supported parameters include: {', '.join(sorted(spec))}."
+    # Where a comma stands for `, secret:`, the secret is the name of an option.
+    last = path[-1] if _NAME.fullmatch(str(path[-1])) else "(a name that is not shown)"
+    return (
+        f"There is no option {'.'.join([*path[:-1], last])}. Supported parameters include: {', '.join(sorted(spec))}."
+    )
