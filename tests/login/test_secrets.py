@@ -157,13 +157,15 @@ def _enable(host: Host, found: Traces, pipelining: bool, people: Sequence[Person
         found.runs[f"{label}, pipelining {pipelining}"] = run
     others: dict[str, dict[str, t.Any]] = {
         "enrol": {"users": [person.name for person in people]},
-        "verify": {"user": given.name, "code": given.code()},
+        "verify": {"user": given.name},
         "pass": {"user": stored.name, "hours": 1},
         "status": {},
         "rollout": {},
     }
     for name, asked in others.items():
         for label, arguments in ((f"{name}, check", ["--check"]), (name, [])):
+            if name == "verify":
+                asked = {**asked, "code": given.code()}  # where all of this is slow, one that is right now
             run = playbook(name, host, "-vvvv", "--diff", *arguments, **asked, **variables)
             assert run.ok, run.output
             found.runs[f"{label}, pipelining {pipelining}"] = run
