@@ -4,23 +4,14 @@
 
 from __future__ import annotations
 
-import json
 import typing as t
 
-from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
-
 from ansible_collections.fleet.auth.plugins.plugin_utils import _rollout
-from ansible_collections.fleet.auth.plugins.plugin_utils._pages import told_by_hosts, write_report
-
-display = Display()
+from ansible_collections.fleet.auth.plugins.plugin_utils._pages import ReportAction, told_by_hosts, write_report
 
 
-class ActionModule(ActionBase):
+class ActionModule(ReportAction):
     """Reports how far the rollout is on the hosts of the play."""
-
-    _supports_check_mode = True
-    _requires_connection = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
@@ -34,9 +25,7 @@ class ActionModule(ActionBase):
             }
         )
         lines = [_rollout.line(*told) for told in told_by_hosts(variables, given["plan"], given["result"])]
-        display.display(f"\n{_rollout.table(lines)}\n")
-        if given["data"]:
-            write_report(given["data"], json.dumps(_rollout.summary(lines), indent=2) + "\n")
+        self.publish(_rollout.table(lines), _rollout.summary(lines), given["data"])
         if given["junit"]:
             write_report(given["junit"], _rollout.junit(lines))
         return {

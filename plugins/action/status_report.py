@@ -9,19 +9,13 @@ import typing as t
 from pathlib import Path
 
 from ansible.errors import AnsibleActionFail
-from ansible.utils.display import Display
 
 from ansible_collections.fleet.auth.plugins.plugin_utils import _status
-from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, told_by_hosts, write_report
-
-display = Display()
+from ansible_collections.fleet.auth.plugins.plugin_utils._pages import ReportAction, told_by_hosts, write_report
 
 
-class ActionModule(PageAction):
+class ActionModule(ReportAction):
     """Reports what the hosts of the play have told."""
-
-    _supports_check_mode = True
-    _requires_connection = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
@@ -41,12 +35,10 @@ class ActionModule(PageAction):
         else:
             lines = [_status.line(*told) for told in told_by_hosts(variables, given["answer"])]
         summary = _status.summary(lines)
-        display.display(f"\n{_status.table(lines)}\n")
+        self.publish(_status.table(lines), summary, given["data"])
         if given["page"]:
             render = self.renderer(given["template"], variables)
             write_report(given["page"], render(report={**summary, "verdicts": _status.VERDICTS}))
-        if given["data"]:
-            write_report(given["data"], json.dumps(summary, indent=2) + "\n")
         counts = {verdict: summary[verdict] for verdict in _status.VERDICTS}
         return {**result, "changed": False, "hosts": summary["hosts"], "counts": counts}
 

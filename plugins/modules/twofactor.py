@@ -20,6 +20,9 @@ extends_documentation_fragment:
   - fleet.auth.module.root
   - fleet.auth.settings
 attributes:
+  action:
+    description: Has a part that runs on the controller, where bad options are refused before a host is touched.
+    support: full
   check_mode:
     description: Can run in check mode and tell what it would change.
     support: full
@@ -68,7 +71,7 @@ changes:
   elements: str
   sample: [write /etc/pam.d/twofactor, write /etc/pam.d/sshd, reload sshd]
 os_family:
-  description: By which family RV(missing_packages) are named, V(debian), V(rhel) or V(suse).
+  description: By which family RV(missing_packages) are named, V(debian) or V(rhel).
   returned: success
   type: str
   sample: debian

@@ -39,6 +39,9 @@ options:
     type: str
     default: ~/.google_authenticator
 attributes:
+  action:
+    description: Has a part that runs on the controller, where bad options are refused before a host is touched.
+    support: full
   check_mode:
     description: Can run in check mode and tell who would be taken over, and who not.
     support: full

@@ -18,6 +18,9 @@ extends_documentation_fragment:
   - fleet.auth.module.root
   - fleet.auth.settings
 attributes:
+  action:
+    description: Has a part that runs on the controller, where bad options are refused before a host is touched.
+    support: full
   check_mode:
     description: Changes nothing, in check mode or not.
     support: full

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 import typing as t
@@ -14,6 +15,9 @@ from pathlib import Path
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
+from ansible.utils.display import Display
+
+display = Display()
 
 
 class PageAction(ActionBase):
@@ -28,6 +32,19 @@ class PageAction(ActionBase):
             return t.cast(str, templar.template(text, overrides={"trim_blocks": True}))
 
         return render
+
+
+class ReportAction(PageAction):
+    """An action that reports what all hosts of a play have told."""
+
+    _supports_check_mode = True
+    _requires_connection = False
+
+    def publish(self, table: str, summary: t.Mapping[str, t.Any], data: str) -> None:
+        """Print the table, and write the summary as JSON, if somebody wants that."""
+        display.display(f"\n{table}\n")
+        if data:
+            write_report(data, json.dumps(summary, indent=2) + "\n")
 
 
 def put(path: Path, text: str) -> None:

@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from xml.etree import ElementTree
 
-from ansible_collections.fleet.auth.plugins.plugin_utils import _table
+from ansible_collections.fleet.auth.plugins.plugin_utils import _report
 
 OUTCOMES = {
     "failed": "follows its old policy, or will as soon as it has put itself back",
@@ -29,10 +29,9 @@ WELL = frozenset({"proven", "right"})
 
 
 @dataclass(frozen=True)
-class Line:
-    """One host."""
+class Line(_report.Line):
+    """One host; the notes say why it is refused or has failed."""
 
-    host: str
     outcome: str
     enforced: tuple[str, ...] = ()
     """The services that ask for a code, before the change as long as there was none."""
@@ -40,32 +39,48 @@ class Line:
     """Whom the change gives a new secret."""
     changes: tuple[str, ...] = ()
     """What is to be changed, or has been."""
-    notes: tuple[str, ...] = ()
-    """Sentences: why it is refused or has failed."""
+
+    @property
+    def word(self) -> str:
+        """How far the host is."""
+        return self.outcome
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The columns of the table."""
+        known = self.outcome != "unreachable"
+        return (
+            self.host,
+            self.outcome,
+            ", ".join(self.enforced) or ("nothing" if known else ""),
+            str(len(self.changes)) if known else "",
+            ", ".join(self.to_enrol),
+        )
 
 
-def line(host: str, plan: t.Mapping[str, t.Any] | None, result: t.Mapping[str, t.Any] | None) -> Line:
+def line(host: str, plan: _report.Answer | None, result: _report.Answer | None) -> Line:
     """How far one host is.
 
     :param plan: what the module twofactor has returned in check mode; None where it was not asked.
     :param result: `ok`, what has come of the change; `enforced`, and if it failed `msg`. None where it was not begun.
     """
-    if plan is None or plan.get("unreachable"):
-        return Line(host, "unreachable", notes=_notes(plan))
+    if not _report.was_reached(plan):
+        return Line(host, "unreachable", notes=_report.notes_of(plan))
     if "changes" not in plan:
         outcome = "refused" if plan.get("refusals") else "failed"
-        return Line(host, outcome, enforced=_enforced(plan), notes=tuple(plan.get("refusals") or _notes(plan)))
-    changes = (*(f"install {package}" for package in plan["missing_packages"]), *plan["changes"])
+        notes = tuple(plan.get("refusals") or _report.notes_of(plan))
+        return Line(host, outcome, enforced=_report.enforced(plan), notes=notes)
+    changes = _report.to_do(plan)
     outcome = "waiting" if changes else "right"
     if result is not None:
         outcome = "proven" if result["ok"] else "failed"
     return Line(
         host,
         outcome,
-        enforced=_enforced(result if result and result["ok"] else plan),
+        enforced=_report.enforced(result if result and result["ok"] else plan),
         to_enrol=tuple(plan["to_enrol"]),
         changes=changes,
-        notes=_notes(result),
+        notes=_report.notes_of(result),
     )
 
 
@@ -74,26 +89,14 @@ def sentence(one: Line) -> str:
     return " ".join([f"{one.host} is {one.outcome}: it {OUTCOMES[one.outcome]}.", *one.notes])
 
 
-def counts(lines: t.Sequence[Line]) -> dict[str, int]:
-    """How many hosts there are of each outcome."""
-    return {outcome: sum(one.outcome == outcome for one in lines) for outcome in OUTCOMES}
-
-
 def summary(lines: t.Sequence[Line]) -> dict[str, t.Any]:
-    """The report as data: whether all is well, how many hosts there are of each outcome, and every line."""
-    return {
-        "complete": all(one.outcome in WELL for one in lines),
-        "hosts": len(lines),
-        **counts(lines),
-        "lines": [asdict(one) for one in lines],
-    }
+    """The report as data; `complete` says whether all is well."""
+    return {"complete": all(one.outcome in WELL for one in lines), **_report.summary(OUTCOMES, lines)}
 
 
 def table(lines: t.Sequence[Line]) -> str:
-    """The report for a terminal, with the notes under it."""
-    rows = [("host", "outcome", "asks", "changes", "new secrets"), *map(_cells, lines)]
-    notes = ((one.host, note) for one in lines for note in one.notes)
-    return _table.table(rows, notes, counts(lines), len(lines))
+    """The report for a terminal."""
+    return _report.table(("host", "outcome", "asks", "changes", "new secrets"), OUTCOMES, lines)
 
 
 def junit(lines: t.Sequence[Line]) -> str:
@@ -112,23 +115,3 @@ def junit(lines: t.Sequence[Line]) -> str:
         suite.set(attribute, str(told[kind]))
     ElementTree.indent(suite)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
-
-
-def _enforced(answer: t.Mapping[str, t.Any]) -> tuple[str, ...]:
-    return tuple(name for name, on in answer.get("enforced", {}).items() if on)
-
-
-def _notes(answer: t.Mapping[str, t.Any] | None) -> tuple[str, ...]:
-    message = (answer or {}).get("msg")
-    return (" ".join(str(message).split()),) if message else ()
-
-
-def _cells(one: Line) -> tuple[str, ...]:
-    known = one.outcome != "unreachable"
-    return (
-        one.host,
-        one.outcome,
-        ", ".join(one.enforced) or ("nothing" if known else ""),
-        str(len(one.changes)) if known else "",
-        ", ".join(one.to_enrol),
-    )

@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from ansible_collections.fleet.auth.plugins.plugin_utils import _table
+from ansible_collections.fleet.auth.plugins.plugin_utils import _report
 
 VERDICTS = {
     "unreachable": "could not be asked",
@@ -24,10 +24,12 @@ VERDICTS = {
 
 
 @dataclass(frozen=True)
-class Line:
-    """One host. What could not be known is None or empty."""
+class Line(_report.Line):
+    """One host. What could not be known is None or empty.
 
-    host: str
+    The notes say why it would be refused, what has drifted, and what it said in the place of an answer.
+    """
+
     verdict: str
     enforced: tuple[str, ...] = ()
     not_enforced: tuple[str, ...] = ()
@@ -40,23 +42,42 @@ class Line:
     recovery_codes_left: int | None = None
     clock_error_seconds: float | None = None
     clock: str = ""
-    notes: tuple[str, ...] = ()
-    """Sentences: why it would be refused, what has drifted, what it said instead of an answer."""
+
+    @property
+    def word(self) -> str:
+        """The worst that can be said of the host."""
+        return self.verdict
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The columns of the table."""
+        known = self.enrolled is not None
+        error = self.clock_error_seconds
+        return (
+            self.host,
+            self.verdict,
+            ", ".join(self.enforced) or ("nothing" if known else ""),
+            str(self.enrolled) if known else "",
+            str(self.proven) if known else "",
+            str(len(self.exempt)) if known else "",
+            ", ".join(self.locked) or ("-" if known else ""),
+            str(len(self.would_be_locked_out)) if known else "",
+            f"{error:.3f} s" if error is not None else self.clock and "not in sync",
+        )
 
 
-def line(host: str, answer: t.Mapping[str, t.Any] | None) -> Line:
+def line(host: str, answer: _report.Answer | None) -> Line:
     """What one host returned from twofactor_info; None where it was not asked."""
-    if answer is None or answer.get("unreachable"):
-        return Line(host, "unreachable", notes=_notes((answer or {}).get("msg")))
+    if not _report.was_reached(answer):
+        return Line(host, "unreachable", notes=_report.notes_of(answer))
     if "users" not in answer:
-        return Line(host, "failed", notes=_notes(answer.get("msg")))
+        return Line(host, "failed", notes=_report.notes_of(answer))
     users, clock = answer["users"], answer["time_sync"] or {}
-    enforced = answer["enforced"]
     return Line(
         host,
         _verdict(answer),
-        enforced=tuple(name for name, on in enforced.items() if on),
-        not_enforced=tuple(name for name, on in enforced.items() if not on),
+        enforced=_report.enforced(answer),
+        not_enforced=_report.enforced(answer, on=False),
         enrolled=sum(user["enrolled"] for user in users.values()),
         proven=sum(user["proven"] for user in users.values()),
         exempt=tuple(answer["exempt"]),
@@ -85,29 +106,17 @@ def merged(hosts: t.Iterable[str], reports: t.Iterable[t.Mapping[str, t.Any]]) -
 
 
 def summary(lines: t.Sequence[Line]) -> dict[str, t.Any]:
-    """The report as data: how many hosts there are of each verdict, and every line."""
-    return {
-        "hosts": len(lines),
-        **_counts(lines),
-        "lines": [asdict(one) for one in lines],
-    }
+    """The report as data."""
+    return _report.summary(VERDICTS, lines)
 
 
 def table(lines: t.Sequence[Line]) -> str:
-    """The report for a terminal, with the notes under it."""
-    rows = [
-        ("host", "state", "asks", "enrolled", "proven", "exempt", "locked", "shut out", "clock"),
-        *map(_cells, lines),
-    ]
-    notes = ((one.host, note) for one in lines for note in one.notes)
-    return _table.table(rows, notes, _counts(lines), len(lines))
+    """The report for a terminal."""
+    headings = ("host", "state", "asks", "enrolled", "proven", "exempt", "locked", "shut out", "clock")
+    return _report.table(headings, VERDICTS, lines)
 
 
-def _counts(lines: t.Sequence[Line]) -> dict[str, int]:
-    return {verdict: sum(one.verdict == verdict for one in lines) for verdict in VERDICTS}
-
-
-def _verdict(answer: t.Mapping[str, t.Any]) -> str:
+def _verdict(answer: _report.Answer) -> str:
     if answer["pending"]:
         return "pending"
     if answer["refusals"]:
@@ -117,8 +126,8 @@ def _verdict(answer: t.Mapping[str, t.Any]) -> str:
     return "on" if any(answer["enforced"].values()) else "off"
 
 
-def _would_do(answer: t.Mapping[str, t.Any]) -> tuple[str, ...]:
-    done = [*(f"install {package}" for package in answer["missing_packages"]), *answer["changes"]]
+def _would_do(answer: _report.Answer) -> tuple[str, ...]:
+    done = _report.to_do(answer)
     return (f"A run would {', '.join(done)}.",) if done and not answer["refusals"] else ()
 
 
@@ -128,23 +137,3 @@ def _who(users: t.Mapping[str, t.Mapping[str, t.Any]], state: str) -> tuple[str,
 
 def _hashable(one: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in one.items()}
-
-
-def _notes(message: object) -> tuple[str, ...]:
-    return (" ".join(str(message).split()),) if message else ()
-
-
-def _cells(one: Line) -> tuple[str, ...]:
-    known = one.enrolled is not None
-    error = one.clock_error_seconds
-    return (
-        one.host,
-        one.verdict,
-        ", ".join(one.enforced) or ("nothing" if known else ""),
-        str(one.enrolled) if known else "",
-        str(one.proven) if known else "",
-        str(len(one.exempt)) if known else "",
-        ", ".join(one.locked) or ("-" if known else ""),
-        str(len(one.would_be_locked_out)) if known else "",
-        f"{error:.3f} s" if error is not None else one.clock and "not in sync",
-    )

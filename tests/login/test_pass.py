@@ -119,6 +119,22 @@ def test_playbook_writes_the_code_down_and_shows_it_nowhere(person: Person, tmp_
     assert person.by_key(code).ok
 
 
+def test_role_gives_a_pass_in_a_playbook_of_ones_own(person: Person, tmp_path: Path) -> None:
+    (tmp_path / "play.yml").write_text("""
+- hosts: all
+  gather_facts: false
+  become: true
+  tasks:
+    - ansible.builtin.import_role:
+        name: fleet.auth.twofactor
+        tasks_from: pass
+""")
+    asked = {"twofactor_pass_user": person.name, "twofactor_enrolment_dir": str(tmp_path)}
+    run = playbook(str(tmp_path / "play.yml"), person.host, **asked)
+    assert run.ok, run.output
+    assert person.by_key((tmp_path / f"pass-{person.name}@{person.host.name}.txt").read_text().split()[0]).ok
+
+
 def test_refusals_name_what_is_wrong(on: Host, person: Person) -> None:
     for asked, told in (
         ({"user": person.name, "hours": 25}, "hours is 25; a pass lasts from 1 to 24. Nothing was changed."),

@@ -313,9 +313,7 @@ class TestFirstTime:
         without = host_state(files={service("cockpit"): None})
         assert carried_out(target, without).protected_services == ("sshd",)
 
-    @pytest.mark.parametrize(
-        ("family", "package"), [("debian", "libpam-oath"), ("rhel", "pam_oath"), ("suse", "pam_oath")]
-    )
+    @pytest.mark.parametrize(("family", "package"), [("debian", "libpam-oath"), ("rhel", "pam_oath")])
     def test_names_the_package_that_is_missing_beside_the_changes(self, family: str, package: str) -> None:
         made = plan(wanted(), host_state(code_modules={}, os_family=family))
         assert made.missing_packages == (package,)

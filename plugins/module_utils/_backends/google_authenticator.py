@@ -32,11 +32,7 @@ from .codes import KEY_BYTES, RECOVERY_CODES, App, Clock, Credential, Credential
 
 DIRECTORY = "/etc/google-authenticator"
 MODULE = "pam_google_authenticator.so"
-PACKAGES = {
-    "debian": "libpam-google-authenticator",
-    "rhel": "google-authenticator",
-    "suse": "google-authenticator-libpam",
-}
+PACKAGES = {"debian": "libpam-google-authenticator", "rhel": "google-authenticator"}
 # A login leaves the file read-only.
 MODES: tuple[int, ...] = (0o600, 0o400)
 # Older releases write a file of this name; later ones add six characters to it, and so keep nobody from anything.

@@ -41,7 +41,7 @@ from .codes import (
 
 DIRECTORY = "/etc/oath"
 MODULE = "pam_oath.so"
-PACKAGES = {"debian": "libpam-oath", "rhel": "pam_oath", "suse": "pam_oath"}
+PACKAGES = {"debian": "libpam-oath", "rhel": "pam_oath"}
 # What stands beside a used code where nobody knows when that was; pam_oath does not look at it.
 _SOME_TIME = "1970-01-01T00:00:00L"
 LONGEST_KEY = 32

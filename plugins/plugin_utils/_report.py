@@ -1,0 +1,78 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the reports of a fleet have in common, of whatever they tell. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+from abc import abstractmethod
+from dataclasses import asdict, dataclass, field
+
+Answer = t.Mapping[str, t.Any]
+"""What a module has returned for a host."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One host."""
+
+    host: str
+    notes: tuple[str, ...] = field(default=(), kw_only=True)
+    """Sentences that say more than a word can."""
+
+    @property
+    @abstractmethod
+    def word(self) -> str:
+        """What is said of the host in a word."""
+
+    @property
+    @abstractmethod
+    def cells(self) -> tuple[str, ...]:
+        """What stands in the columns of a table."""
+
+
+def was_reached(answer: Answer | None) -> t.TypeGuard[Answer]:
+    """Whether the host was asked, and could be."""
+    return answer is not None and not answer.get("unreachable")
+
+
+def notes_of(answer: Answer | None) -> tuple[str, ...]:
+    """What a host has said in the place of an answer, in one line."""
+    message = (answer or {}).get("msg")
+    return (" ".join(str(message).split()),) if message else ()
+
+
+def enforced(answer: Answer, *, on: bool = True) -> tuple[str, ...]:
+    """The services that ask for a code; or those that do not."""
+    return tuple(name for name, asks in answer.get("enforced", {}).items() if bool(asks) is on)
+
+
+def to_do(answer: Answer) -> tuple[str, ...]:
+    """What a run would do, in its order."""
+    return (*(f"install {package}" for package in answer["missing_packages"]), *answer["changes"])
+
+
+def counts(words: t.Iterable[str], lines: t.Sequence[Line]) -> dict[str, int]:
+    """How many hosts there are of each word."""
+    return {word: sum(one.word == word for one in lines) for word in words}
+
+
+def summary(words: t.Iterable[str], lines: t.Sequence[Line]) -> dict[str, t.Any]:
+    """The report as data: how many hosts there are, and of each word, and every line."""
+    return {"hosts": len(lines), **counts(words, lines), "lines": [asdict(one) for one in lines]}
+
+
+def table(headings: tuple[str, ...], words: t.Iterable[str], lines: t.Sequence[Line]) -> str:
+    """The report for a terminal: a line a host in columns; below them the notes, and how many hosts there are.
+
+    Words that are said of no host are not told.
+    """
+    rows = [headings, *(one.cells for one in lines)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(headings))]
+    columns = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    notes = [f"{one.host}: {note}" for one in lines for note in one.notes]
+    told = ", ".join(f"{count} {word}" for word, count in counts(words, lines).items() if count)
+    parts = [columns, notes, [f"{len(lines)} hosts: {told}" if lines else "No hosts."]]
+    return "\n\n".join("\n".join(part) for part in parts if part)

@@ -1,0 +1,170 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Bad options end a run on the controller, and no secret is in what is said of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.fleet.auth.plugins.plugin_utils import _gate
+from unit.builders import SECRET
+
+ALICE = {"name": "alice", "secret": SECRET}
+
+
+class TestProblems:
+    @pytest.mark.parametrize(
+        "right", [{}, {"ssh": "yes"}, {"users": []}, {"users": [ALICE]}, {"lockout": {"attempts": "3"}}]
+    )
+    def test_are_none_where_the_module_has_none(self, right: dict[str, t.Any]) -> None:
+        assert _gate.problems(right) == []
+
+    @pytest.mark.parametrize(
+        ("wrong", "told"),
+        [
+            ({"window": 99}, ["window is 99; it must be between 0 and 10 steps."]),
+            ({"window": 99, "scope": "groups"}, ["window is 99", "scope is groups, but scope_groups is empty"]),
+            (
+                {"window": "wide", "scope": "none"},
+                ["argument 'window' is of type str", "value of scope must be one of"],
+            ),
+            ({"shh": True}, ["There is no option shh. Supported parameters include: allow_console, backend,"]),
+            (
+                {"users": [{**ALICE, "secert": SECRET}], "shh": True},
+                ["There is no option users.secert. Supported parameters include: devices,", "There is no option shh."],
+            ),
+            (
+                {"users": [{**ALICE, "devices": [{"name": "tablet", "new": 1}]}]},
+                ["There is no option users.devices.new. Supported parameters include: name, secret, state."],
+            ),
+            ({"users": [{"name": "alice", SECRET: None}]}, ["There is no option users.(a name that is not shown)."]),
+            ({"users": [{"name": "alice", "a" * 26: None}]}, ["There is no option users.(a name that is not shown)."]),
+            ({"users": [{**ALICE, "state": SECRET}]}, ["value of state must be one of: present, absent, got: ****"]),
+            ({"users": [{"secret": SECRET}]}, ["missing required arguments: name found in users."]),
+            ({"users": SECRET}, ["users must be a list of dictionaries, and is a text."]),
+            ({"users": ALICE}, ["users must be a list of dictionaries, and is a dictionary."]),
+            ({"users": [[ALICE]]}, ["users must be a list of dictionaries, and has an entry that is a list."]),
+            ({"users": [SECRET]}, ["users must be a list of dictionaries, and has an entry that is a text."]),
+            ({"users": [None]}, ["users must be a list of dictionaries, and has an entry that is empty."]),
+            (
+                {"users": [{**ALICE, "devices": [SECRET]}]},
+                ["users: devices must be a list of dictionaries, and has an entry that is a text."],
+            ),
+            ({"lockout": 3}, ["lockout must be a dictionary, and is a number, a date or a truth value."]),
+            ({"time_sync": [1]}, ["time_sync must be a dictionary, and is a list."]),
+            ({"users": [{**ALICE, "secret": f"{SECRET}1"}]}, ["users: the secret of alice is not base32"]),
+        ],
+    )
+    def test_are_a_sentence_each_without_a_secret(self, wrong: dict[str, t.Any], told: list[str]) -> None:
+        found = _gate.problems(wrong)
+        assert len(found) == len(told)
+        for sentence in told:
+            (one,) = [problem for problem in found if problem.startswith(sentence)]
+            assert one.endswith(".")
+        assert not {SECRET, "a" * 26} & set(re.findall(r"\w+", " ".join(found)))
+
+
+class TestProblemsOnce:
+    @pytest.fixture
+    def looked(self, monkeypatch: pytest.MonkeyPatch) -> list[t.Any]:
+        """What was looked at in truth."""
+        looked: list[t.Any] = []
+
+        def problems(options: dict[str, t.Any]) -> list[str]:
+            looked.append(options)
+            return [f"window is {options['window']}."] if options["window"] else []
+
+        monkeypatch.setattr(_gate, "problems", problems)
+        return looked
+
+    @pytest.mark.parametrize("window", [0, 99])
+    def test_are_found_once_for_all_hosts_of_a_run(self, window: int, looked: list[t.Any], tmp_path: Path) -> None:
+        told = [_gate.problems_once({"window": window}, tmp_path) for _host in range(20)]
+        assert told == [[f"window is {window}."] if window else []] * 20
+        assert len(looked) == 1
+
+    def test_are_found_anew_for_other_options(self, looked: list[t.Any], tmp_path: Path) -> None:
+        for window in (99, 0, 98, 99):
+            assert _gate.problems_once({"window": window}, tmp_path) == ([f"window is {window}."] if window else [])
+        assert [options["window"] for options in looked] == [99, 0, 98]
+
+    def test_are_found_where_nothing_can_be_written(self, looked: list[t.Any], tmp_path: Path) -> None:
+        assert _gate.problems_once({"window": 99}, tmp_path / "gone") == ["window is 99."]
+        assert looked
+
+    def test_are_kept_for_their_owner_without_a_secret(self, tmp_path: Path) -> None:
+        assert _gate.problems_once({"users": [{**ALICE, "secret": f"{SECRET}1"}]}, tmp_path)
+        (file,) = tmp_path.iterdir()
+        assert SECRET not in file.read_text() + file.name
+        assert file.stat().st_mode & 0o7777 == 0o600
+
+
+class TestPlaybook:
+    """A playbook of somebody's own, for three hosts that nobody can reach."""
+
+    def run(self, tmp_path: Path, module: str, defaults: dict[str, t.Any], *arguments: str, **options: t.Any) -> str:
+        """What a module prints."""
+        task = {f"fleet.auth.{module}": options, "module_defaults": {"group/fleet.auth.settings": defaults}}
+        return self.play(tmp_path, task, *arguments)
+
+    @staticmethod
+    def play(tmp_path: Path, task: dict[str, t.Any], *arguments: str) -> str:
+        """What a task prints."""
+        (tmp_path / "hosts").write_text("".join(f"web{n} ansible_host=127.0.0.1 ansible_port=1\n" for n in range(3)))
+        play = {"hosts": "all", "gather_facts": False, "tasks": [task]}
+        (tmp_path / "play.yml").write_text(json.dumps([play]))
+        words = [sys.executable, "-m", "ansible", "playbook", "-i", "hosts", "play.yml", *arguments]
+        environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "HOME": str(tmp_path)}
+        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        return done.stdout + done.stderr
+
+    @pytest.mark.parametrize(
+        ("module", "arguments"),
+        [
+            ("twofactor", ["-vvvv"]),
+            ("twofactor", ["--check", "--diff", "-vvvv"]),
+            ("twofactor_info", []),
+            ("twofactor_adopt", []),
+        ],
+    )
+    def test_with_bad_options_touches_no_host(self, tmp_path: Path, module: str, arguments: list[str]) -> None:
+        printed = self.run(tmp_path, module, {"window": 99}, *arguments, users=[ALICE], otp_digits=5)
+        assert printed.count("unreachable=0    failed=1 ") == 3
+        assert "otp_digits is 5; it must be between 6 and 8. window is 99; it must be" in " ".join(printed.split())
+        assert "ESTABLISH" not in printed
+        assert SECRET not in printed
+
+    @pytest.mark.parametrize("users", [[[ALICE]], [{**ALICE, "secert": SECRET}]])
+    def test_with_a_slip_beside_a_secret_does_not_show_it(self, tmp_path: Path, users: list[t.Any]) -> None:
+        printed = self.run(tmp_path, "twofactor", {"users": users}, "-vvvv")
+        assert printed.count("unreachable=0    failed=1 ") == 3
+        assert "Nothing was changed: " in printed
+        assert SECRET not in printed
+
+    def test_of_the_role_with_a_slip_beside_a_secret_does_not_show_it(self, tmp_path: Path) -> None:
+        """Ansible's own check of the variables of a role comes before any task of the role."""
+        role = {"name": "fleet.auth.twofactor"}
+        task = {"ansible.builtin.import_role": role, "vars": {"twofactor_users": [[ALICE]]}}
+        printed = self.play(tmp_path, task, "-vvvv")
+        assert printed.count("unreachable=0    failed=1 ") == 3
+        assert "users must be a list of dictionaries, and has an entry that is a list." in printed
+        assert SECRET not in printed
+
+    @pytest.mark.parametrize(
+        ("module", "more"),
+        [("twofactor", {}), ("twofactor_info", {}), ("twofactor_adopt", {"users_files": ["/srv/x"]})],
+    )
+    def test_with_right_options_goes_to_the_hosts(self, tmp_path: Path, module: str, more: dict[str, t.Any]) -> None:
+        printed = self.run(tmp_path, module, {"window": 3}, "-vvvv", users=[ALICE], **more)
+        assert printed.count("unreachable=1    failed=0 ") == 3
+        assert SECRET not in printed

@@ -1,0 +1,149 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options are told in files that cannot be one: here they are held together.
+
+What an option is comes from `_options.argument_spec()`, and what is said of it from the documentation that the modules
+share. The role has the same options with its prefix.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.fleet.auth.plugins.doc_fragments.settings import ModuleDocFragment
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
+
+_ROOT = Path(__file__).resolve().parents[2]
+_ROLE = _ROOT / "roles" / "twofactor"
+_SPEC = argument_spec()
+_DOCUMENTED = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
+
+_OF_THE_ROLE: dict[str, dict[str, t.Any]] = {
+    # The role confirms what the module has changed, so that it has a timer unless somebody wants none.
+    "rollback_after": {"default": 120},
+    # Ansible's check of the role would print an entry that is no dictionary, and there is a secret in it.
+    "users": {"elements": "raw"},
+    # Empty in defaults/main.yml, since a variable of the role is always there.
+    "lockout": {"default": {}},
+    "time_sync": {"default": {}},
+}
+_TOLD_BY_THE_ROLE = {"rollback_after"}
+"""What the role says of an option in words of its own."""
+
+
+def _entry_points() -> dict[str, dict[str, t.Any]]:
+    return t.cast(
+        dict[str, dict[str, t.Any]],
+        yaml.safe_load((_ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"],
+    )
+
+
+def _file(name: str) -> dict[str, t.Any]:
+    return t.cast(dict[str, t.Any], yaml.safe_load((_ROLE / name).read_text()))
+
+
+def _without_words(options: dict[str, dict[str, t.Any]], suboptions: str) -> dict[str, t.Any]:
+    """What Ansible checks of options, but for what it does not log, of which documentation knows nothing."""
+    left_out = ("description", "no_log", suboptions)
+    return {
+        name: {key: value for key, value in option.items() if key not in left_out}
+        | ({"options": _without_words(option[suboptions], suboptions)} if suboptions in option else {})
+        for name, option in options.items()
+    }
+
+
+def _words(options: dict[str, dict[str, t.Any]], suboptions: str, prefix: str = "") -> dict[str, str]:
+    """What is said of each option, in one text."""
+    said: dict[str, str] = {}
+    for name, option in options.items():
+        told = option["description"]
+        said[prefix + name] = told if isinstance(told, str) else "\n".join(told)
+        said |= _words(option.get(suboptions, {}), suboptions, f"{prefix}{name}.")
+    return said
+
+
+def _hidden(options: dict[str, dict[str, t.Any]], prefix: str = "") -> set[str]:
+    found = {prefix + name for name, option in options.items() if option.get("no_log")}
+    return found.union(*(_hidden(one.get("options", {}), f"{prefix}{name}.") for name, one in options.items()))
+
+
+def _prefixed(text: str) -> str:
+    """As the role says it: O(users[].secret) is O(twofactor_users[].secret) there."""
+    return re.sub(r"\bO\(", "O(twofactor_", text)
+
+
+class TestOptions:
+    def test_are_documented_as_they_are(self) -> None:
+        assert _without_words(_DOCUMENTED, "suboptions") == _without_words(_SPEC, "options")
+
+    def test_of_the_role_are_those_of_the_module(self) -> None:
+        expected = {
+            f"twofactor_{name}": option | _OF_THE_ROLE.get(name, {})
+            for name, option in _without_words(_SPEC, "options").items()
+        }
+        main = _entry_points()["main"]["options"]
+        found = _without_words({name: main[name] for name in expected if name in main}, "options")
+        assert found == expected
+
+    def test_of_the_role_are_told_in_the_words_of_the_module(self) -> None:
+        expected = {f"twofactor_{name}": _prefixed(text) for name, text in _words(_DOCUMENTED, "suboptions").items()}
+        found = _words(_entry_points()["main"]["options"], "options")
+        for own in _TOLD_BY_THE_ROLE:
+            assert found[f"twofactor_{own}"] != expected.pop(f"twofactor_{own}")
+        assert {name: found.get(name) for name in expected} == expected
+
+    def test_that_ansible_does_not_log_are_the_same(self) -> None:
+        assert _hidden(_entry_points()["main"]["options"]) == {f"twofactor_{name}" for name in _hidden(_SPEC)}
+        assert _hidden(_SPEC) == {"users.secret", "users.devices.secret"}
+
+    def test_reach_the_module(self) -> None:
+        handed_on = _file("vars/main.yml")["__twofactor_settings"]
+        assert handed_on == {name: f"{{{{ twofactor_{name} }}}}" for name in _SPEC}
+
+
+class TestEntryPoints:
+    def test_are_the_files_of_tasks(self) -> None:
+        assert next(iter(_entry_points())) == "main"
+        assert sorted(_entry_points()) == sorted(path.stem for path in (_ROLE / "tasks").glob("*.yml"))
+
+    def test_have_the_defaults_that_they_tell(self) -> None:
+        told: dict[str, t.Any] = {}
+        for entry_point in _entry_points().values():
+            for name, option in entry_point["options"].items():
+                if "default" in option:
+                    assert told.setdefault(name, option["default"]) == option["default"]
+        defaults = _file("defaults/main.yml")
+        # The name of the host stands for it, which no specification can say.
+        assert defaults.pop("twofactor_issuer")
+        assert defaults == told
+
+    def test_have_the_prefix_of_the_role(self) -> None:
+        names = {name for entry_point in _entry_points().values() for name in entry_point["options"]}
+        assert [name for name in names if not name.startswith("twofactor_")] == []
+
+    @pytest.mark.parametrize(
+        ("option", "entry_point", "module"),
+        [
+            ("users_files", "adopt", "twofactor_adopt"),
+            ("secret_file", "adopt", "twofactor_adopt"),
+            ("pass_hours", "pass", "twofactor_pass"),
+            ("status_page", "status", "status_report"),
+            ("status_data", "status", "status_report"),
+            ("status_slices", "status", "status_report"),
+            ("rollout_data", "rollout_outcome", "rollout_report"),
+            ("rollout_junit", "rollout_outcome", "rollout_report"),
+        ],
+    )
+    def test_take_what_another_module_takes(self, option: str, entry_point: str, module: str) -> None:
+        text = (_ROOT / "plugins" / "modules" / f"{module}.py").read_text()
+        documented = yaml.safe_load(text.split('r"""')[1].split('"""')[0])["options"]
+        taken = documented[option] if option in documented else documented[option.partition("_")[2]]
+        found = _entry_points()[entry_point]["options"][f"twofactor_{option}"]
+        assert _without_words({option: found}, "options") == _without_words({option: taken}, "suboptions")
