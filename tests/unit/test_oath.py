@@ -28,7 +28,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._backends.oath import (
     revise,
     use_code,
 )
-from ansible_collections.fleet.auth.plugins.module_utils._texts.pam import PASS_THROUGH, except_services, switch
+from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH, CodeStep, except_services
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Device, Settings, User
 from unit.builders import KEY, OTHER_KEY, new_credential, settings, texts_of
 
@@ -82,7 +82,7 @@ def codes(key: bytes, step: int, digits: int = 6, interval: int = 30) -> str:
 
 def use(text: str, code: str, *, window: int = 1, digits: int = 6, at: float = 0) -> str | None:
     line = pam_line(Settings(window=window, otp_digits=digits))
-    return use_code(text, "alice", code, f"auth required {line}", Clock(at, LOCAL))
+    return use_code(text, "alice", code, CodeStep.parse(f"auth required {line}"), Clock(at, LOCAL))
 
 
 def update(text: str | None, key: bytes | None = None, interval: int = 30, **wanted: t.Any) -> str:
@@ -433,13 +433,13 @@ class TestRules:
     @pytest.mark.parametrize(("window", "digits"), [(0, 6), (1, 7), (10, 8)])
     def test_come_back_from_the_switch(self, window: int, digits: int) -> None:
         wanted = settings(window=window, otp_digits=digits)
-        text = switch(wanted, [], pam_line(wanted))
-        assert code_rules(text) == CodeRules(window, digits)
-        assert code_rules(except_services(text, ["sshd"])) == CodeRules(window, digits)
+        text = CodeStep.wanted(wanted, [], pam_line(wanted)).render()
+        assert code_rules(CodeStep.parse(text)) == CodeRules(window, digits)
+        assert code_rules(CodeStep.parse(except_services(text, ["sshd"]))) == CodeRules(window, digits)
 
     @pytest.mark.parametrize("text", ["", PASS_THROUGH])
     def test_are_none_where_no_code_is_asked_for(self, text: str) -> None:
-        assert code_rules(text) is None
+        assert code_rules(CodeStep.parse(text)) is None
 
     def test_line_names_a_file_of_the_users_own_the_window_and_the_length(self) -> None:
         line = pam_line(settings(window=3, otp_digits=8))

@@ -20,9 +20,8 @@ from ansible_collections.fleet.auth.plugins.module_utils._self_service.conversat
     Conversation,
     Refusal,
     parse_request,
-    standing,
 )
-from ansible_collections.fleet.auth.plugins.module_utils._texts import pam
+from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH, CodeStep
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import (
     Settings,
     User,
@@ -39,7 +38,7 @@ OLD = oath.Token("alice", KEY).render() + "\n"
 
 def switch(enrolled: t.Sequence[str] = (), **settings: t.Any) -> str:
     wanted = Settings(**{"scope": "enrolled", **settings})
-    return pam.switch(wanted, enrolled, backends.BACKENDS[wanted.backend].pam_line(wanted))
+    return CodeStep.wanted(wanted, enrolled, backends.BACKENDS[wanted.backend].pam_line(wanted)).render()
 
 
 class FakeHost:
@@ -53,11 +52,11 @@ class FakeHost:
         self.checked: list[str] = []
         self.keys = 0
 
-    def switch(self) -> str:
-        return self.switch_text
+    def code_step(self) -> CodeStep:
+        return CodeStep.parse(self.switch_text)
 
     def settings(self) -> Settings | None:
-        backend = backends.asking(self.switch_text)
+        backend = backends.asking(self.code_step())
         return Settings(backend=backend) if backend else None
 
     def asks(self) -> bool:
@@ -138,7 +137,7 @@ def test_nothing_but_a_request_is_one(line: bytes) -> None:
     ],
 )
 def test_standing_is_what_the_code_step_does(text: str, groups: list[str], found: str) -> None:
-    assert standing(text, "alice", groups) == found
+    assert CodeStep.parse(text).standing("alice", groups) == found
 
 
 ALICE = pwd.struct_passwd(("alice", "x", 1000, 1000, "", "/home/alice", "/bin/bash"))
@@ -189,7 +188,7 @@ def test_a_first_enrolment_counts_once_its_code_was_right() -> None:
 
 
 def test_who_is_asked_for_a_code_already_or_exempt_or_everyone_where_it_is_off_does_not_enrol() -> None:
-    for text in (switch(scope="everyone"), switch(exempt_users=("alice",)), pam.PASS_THROUGH):
+    for text in (switch(scope="everyone"), switch(exempt_users=("alice",)), PASS_THROUGH):
         host = FakeHost(None, text)
         assert [one["ok"] for one in talk(host, {"do": "begin", "what": "enrol", "code": ""})] == [False]
     prepared = FakeHost(None, switch(scope="everyone"), asks=False)
@@ -232,7 +231,7 @@ def test_what_a_run_changes_meanwhile_counts() -> None:
 def test_a_login_meanwhile_is_no_change() -> None:
     host = FakeHost(OLD, switch(["alice"]))
     page = begun(host, "device")
-    host.text = oath.use_code(OLD, "alice", code_of(encode_secret(KEY)), switch(["alice"]), host.clock())
+    host.text = oath.use_code(OLD, "alice", code_of(encode_secret(KEY)), host.code_step(), host.clock())
     assert host.text
     assert prove(*page)["ok"]
 

@@ -10,7 +10,7 @@ import fnmatch
 import typing as t
 from dataclasses import replace
 
-from .._texts import pam
+from .._texts.code_step import CodeStep
 from .._wanted.settings import Settings, User
 from . import google_authenticator, oath
 from .codes import App, Clock, Credential, MakeKey
@@ -45,8 +45,8 @@ class Backend(t.Protocol):
     def pam_line(self, settings: Settings) -> str:
         """The module of the code step, with its arguments."""
 
-    def code_length(self, switch: str) -> int | None:
-        """How long codes are by the text that holds the PAM line; None where no code is asked for."""
+    def code_length(self, step: CodeStep) -> int | None:
+        """How long codes are by a code step; None where it does not ask for codes of this backend."""
 
     def unfit(self, module: bytes | None, release: tuple[str, str]) -> str | None:
         """Why the module of this host, or of this release of a distribution if there is none yet, is no good."""
@@ -72,12 +72,13 @@ class Backend(t.Protocol):
     def recovery_codes(self, text: str, user: str, digits: int) -> list[tuple[int, str]]:
         """The recovery codes that have not been used, in their order, each with its number from 1."""
 
-    def use_code(self, text: str, user: str, code: str, switch: str, clock: Clock) -> str | None:
+    def use_code(self, text: str, user: str, code: str, step: CodeStep, clock: Clock) -> str | None:
         """Take a code as a login would: the file with the code used up, or None where the code is not right."""
 
 
 BACKENDS: dict[str, Backend] = {"oath": oath, "google_authenticator": google_authenticator}
 
+MODULES = tuple(backend.MODULE for backend in BACKENDS.values())
 DIRECTORIES = tuple(backend.DIRECTORY for backend in BACKENDS.values())
 LOCKS = tuple(f"{backend.DIRECTORY}/*{backend.LOCK}" for backend in BACKENDS.values())
 """Patterns of the files that keep others from a credential while it is written back."""
@@ -86,15 +87,21 @@ LEFT_BEHIND = tuple(f"{one.DIRECTORY}/{name}" for one in BACKENDS.values() for n
 USED = "|".join(backend.USED for backend in BACKENDS.values())
 
 
-def asking(switch: str | None) -> str | None:
+def asking(step: CodeStep) -> str | None:
     """The backend by which a code step asks for codes, if it asks anybody."""
-    return next((name for name, one in BACKENDS.items() if pam.asks_for_code(switch, one.MODULE)), None)
+    return next((name for name, one in BACKENDS.items() if step.module == one.MODULE), None)
 
 
-def in_use(switch: str | None, having_credentials: t.Collection[str], preferred: str) -> str:
+def code_length(step: CodeStep) -> int | None:
+    """How long the codes are that a code step asks for; None where it asks for none."""
+    backend = asking(step)
+    return BACKENDS[backend].code_length(step) if backend else None
+
+
+def in_use(step: CodeStep, having_credentials: t.Collection[str], preferred: str) -> str:
     """The backend that has the credentials: the one that is asked; while none is, one that has any."""
     order = dict.fromkeys([preferred, *BACKENDS])
-    return asking(switch) or next((name for name in order if name in having_credentials), preferred)
+    return asking(step) or next((name for name in order if name in having_credentials), preferred)
 
 
 def credential_path(backend: str, user: str) -> str:

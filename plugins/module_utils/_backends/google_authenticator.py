@@ -27,6 +27,7 @@ import functools
 import re
 import typing as t
 
+from .._texts.code_step import CodeStep
 from .._wanted.settings import Settings, User, encode_secret
 from .codes import KEY_BYTES, RECOVERY_CODES, App, Clock, Credential, CredentialError, MakeKey, hotp, step_of
 
@@ -106,9 +107,9 @@ def pam_line(settings: Settings) -> str:
     return f"{MODULE} [authtok_prompt=One-time password (TOTP): ] secret={DIRECTORY}/${{USER}} user=root noskewadj"
 
 
-def code_length(switch: str) -> int | None:
-    """How long codes are, if the text that holds the PAM line asks for any."""
-    return _DIGITS if f" {MODULE} " in switch else None
+def code_length(step: CodeStep) -> int | None:
+    """How long codes are, if a code step asks for any of this backend."""
+    return _DIGITS if step.module == MODULE else None
 
 
 def unfit(module: bytes | None, release: tuple[str, str]) -> str | None:
@@ -215,13 +216,13 @@ def with_recovery_codes(text: str, codes: t.Iterable[str]) -> str:
     return "\n".join(lines)
 
 
-def use_code(text: str, user: str, code: str, switch: str, clock: Clock) -> str | None:
+def use_code(text: str, user: str, code: str, step: CodeStep, clock: Clock) -> str | None:
     """Take a code as a login would: the file with the code used up, or None where the code is not right.
 
     As in pam_google_authenticator, a time-based code is right within the window unless it was used itself, and a
     scratch code for as long as it is there.
     """
-    del user, switch
+    del user, step
     lines = _lines(text)
     if code in _scratch_codes(lines):
         del lines[next(n for n, line in enumerate(lines) if n and line.rstrip("\r") == code)]
@@ -229,10 +230,10 @@ def use_code(text: str, user: str, code: str, switch: str, clock: Clock) -> str 
     if not re.fullmatch("[0-9]{6}", code):
         return None
     now, total = int(clock.seconds) // int(_get(lines, _STEP_SIZE) or 30), int(_get(lines, _WINDOW_SIZE) or 3)
-    step, used = step_of(_key(lines), range(max(0, now - (total - 1) // 2), now + total // 2 + 1), code), _used(lines)
-    if step is None or step in used:
+    found, used = step_of(_key(lines), range(max(0, now - (total - 1) // 2), now + total // 2 + 1), code), _used(lines)
+    if found is None or found in used:
         return None
-    _set(lines, _REUSE, " ".join(str(one) for one in (*(one for one in used if abs(one - step) < total), step)))
+    _set(lines, _REUSE, " ".join(str(one) for one in (*(one for one in used if abs(one - found) < total), found)))
     return "\n".join(lines)
 
 

@@ -24,6 +24,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field, replace
 
+from .._texts.code_step import CodeStep
 from .._wanted.settings import WINDOW, Settings, User
 from .codes import (
     HOTP_IN_SHELL,
@@ -162,16 +163,18 @@ def unfit(module: bytes | None, release: tuple[str, str]) -> str | None:
     return None
 
 
-def code_length(switch: str) -> int | None:
-    """How long codes are by the text that holds the PAM line; None where no code is asked for."""
-    rules = code_rules(switch)
+def code_length(step: CodeStep) -> int | None:
+    """How long codes are by a code step; None where it does not ask for codes of this backend."""
+    rules = code_rules(step)
     return rules.digits if rules else None
 
 
-def code_rules(switch: str) -> CodeRules | None:
-    """Read the length and the window back from the text that holds the PAM line; None where no code is asked for."""
-    found = re.search(rf"^auth .* {re.escape(MODULE)} .*window=(\d+) digits=(\d+)$", switch, re.MULTILINE)
-    return CodeRules(window=int(found.group(1)), digits=int(found.group(2))) if found else None
+def code_rules(step: CodeStep) -> CodeRules | None:
+    """The length and the window that a code step sets; None where it does not ask, or does not say."""
+    window, digits = step.option("window"), step.option("digits")
+    if step.module != MODULE or not (window and window.isdigit() and digits and digits.isdigit()):
+        return None
+    return CodeRules(window=int(window), digits=int(digits))
 
 
 @functools.lru_cache(maxsize=None)
@@ -379,13 +382,13 @@ def _put(parts: list[_Part], old: Token | None, new: Token | None) -> None:
         parts[place : place + 1] = made
 
 
-def use_code(text: str, user: str, code: str, switch: str, clock: Clock) -> str | None:
+def use_code(text: str, user: str, code: str, step: CodeStep, clock: Clock) -> str | None:
     """Take a code as a login would: the file with the code used up, or None where the code is not right.
 
     As in liboath, a time-based code is right within `window` steps before and after now unless it, or a later one,
     was used; an event-based code is right up to `window` steps after the last one that was used.
     """
-    rules = code_rules(switch)
+    rules = code_rules(step)
     if rules is None or len(code) != rules.digits or not code.isascii() or not code.isdigit():
         return None
     parts = _parts(text, user)

@@ -23,6 +23,7 @@ import typing as t
 from .._backends import backends
 from .._self_service import page_files
 from .._texts import pam, recovery, sshd_config
+from .._texts.code_step import CodeStep
 from .._wanted.settings import Settings
 from .clock import sync_status
 from .state import (
@@ -76,7 +77,7 @@ def look(settings: Settings, run: Run) -> HostState:
     kept = {name: _credentials(one) for name, one in backends.BACKENDS.items()}
     switch = files.get(pam.SWITCH)
     backend = backends.in_use(
-        switch.content if switch else None, [name for name in kept if kept[name]], settings.backend
+        CodeStep.parse(switch.content if switch else None), [name for name in kept if kept[name]], settings.backend
     )
     release, family = _os_release(settings.backend)
     return HostState(

@@ -31,8 +31,8 @@ def enforced(settings: Settings, state: HostState) -> dict[str, bool]:
     """Whether each service that asks for the code, or shall ask for it, really does."""
     protected = state.protected_services
     wanted = (["sshd"] if settings.ssh else []) + [s for s in settings.services if state.text(_path(s)) is not None]
-    asks = backends.asking(state.text(pam.SWITCH)) in state.code_modules and _switch_is_on(settings, state)
-    asked = set(protected) - pam.excepted_services(state.text(pam.SWITCH))
+    asks = backends.asking(state.code_step) in state.code_modules and _switch_is_on(settings, state)
+    asked = set(protected).difference(state.code_step.excepted_services)
     return {
         service: asks and service in asked and (service != "sshd" or _sshd_sends(settings, state))
         for service in dict.fromkeys([*wanted, *protected])
@@ -43,7 +43,7 @@ def users(settings: Settings, state: HostState) -> dict[str, dict[str, t.Any]]:
     """Everyone who is enrolled or shall be, by name."""
     enrolled = credentials.enrolled(state)
     names = {user.name for user in settings.users} | (enrolled & set(state.accounts))
-    recovered = pam.recovered_users(state.text(pam.SWITCH))
+    recovered = state.code_step.recovered
     return {name: {**_user(settings, state, name, enrolled), "recovered": name in recovered} for name in sorted(names)}
 
 
@@ -153,8 +153,9 @@ def _path(service: str) -> str:
 
 
 def _switch_is_on(settings: Settings, state: HostState) -> bool:
-    """Whether the switch asks for codes, and lets none of those off who are enrolled."""
-    return state.asks_for_code and not lockouts.let_off(settings, state, credentials.enrolled(state))
+    """Whether it is certain that the switch asks for codes, and lets none of those off who are enrolled."""
+    certain = state.asks_for_code and not state.code_step.damage
+    return certain and not lockouts.let_off(settings, state, credentials.enrolled(state))
 
 
 def _sshd_sends(settings: Settings, state: HostState) -> bool:

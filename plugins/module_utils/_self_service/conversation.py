@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from .._backends import backends
 from .._backends.codes import KEY_BYTES, Clock, Credential, CredentialError
-from .._texts import pam
+from .._texts.code_step import CodeStep
 from .._wanted.settings import BACKENDS, Device, Settings, User, encode_secret
 from . import pam_client
 
@@ -27,7 +27,6 @@ NAME = "self-service"
 """What a device and a set of recovery codes are called that somebody made here."""
 _REQUESTS = {"status": {"do"}, "begin": {"do", "what", "code"}, "prove": {"do", "code"}}
 ACTIONS = ("enrol", "renew", "device", "recovery-codes")
-_RULE = re.compile(r"^auth \[success=[0-9a-z]+ .* quiet user (in|ingroup|notingroup) (\S+)$", re.MULTILINE)
 
 
 class Refusal(Exception):
@@ -51,19 +50,6 @@ def parse_request(line: bytes) -> dict[str, str]:
     return request
 
 
-def standing(switch: str, user: str, groups: t.Collection[str]) -> str:
-    """Whether the code step asks an account: `asked`, `exempt`, or, as long as it has no credential, `free`."""
-    if user in pam.recovered_users(switch):
-        return "exempt"
-    for condition, listed in _RULE.findall(switch):
-        names = set(listed.split(":"))
-        member = user in names if condition == "in" else bool(names & set(groups))
-        if member != (condition == "notingroup"):
-            return "exempt"
-    by_name = re.search(r"^auth .* user notin ", switch, re.MULTILINE)
-    return "free" if by_name and user not in (pam.asked_users(switch) or ()) else "asked"
-
-
 class _Pending(t.NamedTuple):
     """A new key of which no code was right yet, and the keys that there were when it was made."""
 
@@ -77,8 +63,8 @@ class Host(t.Protocol):
 
     name: str
 
-    def switch(self) -> str:
-        """The code step."""
+    def code_step(self) -> CodeStep:
+        """What the code step says now."""
 
     def settings(self) -> Settings | None:
         """How codes are, and by which backend they are asked for; None where none is asked for."""
@@ -162,7 +148,7 @@ class Conversation:
         """What the person may do, and what there is to say about it."""
         if settings is None:
             return [], "Two-factor login is off on this host."
-        found = standing(self._host.switch(), self._user, self._host.groups(self._user))
+        found = self._host.code_step().standing(self._user, self._host.groups(self._user))
         if found == "exempt":
             return [], "Your account needs no code on this host."
         if not credential.apps:
@@ -232,7 +218,7 @@ class Conversation:
             wanted = User(self._user, devices=(Device(NAME, secret=key),))
 
         def used(text: str) -> str | None:
-            return backend.use_code(text, self._user, code, host.switch(), clock)
+            return backend.use_code(text, self._user, code, host.code_step(), clock)
 
         if used(backend.revise(None, phone, settings, host.make_key)) is None:
             raise Refusal("This is not the code of the new key. Nothing has changed yet; try the next code.")
