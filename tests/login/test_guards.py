@@ -199,9 +199,9 @@ GUARDS = (
         "what sshd asks for beside a key",
         once_on(test_login.test_key_alone_is_denied),
         (
-            Patch("_texts/sshd_config", 'yield "AuthenticationMethods", " ".join', '" ".join'),
+            Patch("_texts/drop_in", 'yield "AuthenticationMethods", " ".join', '" ".join'),
             Patch(
-                "_texts/sshd_config",
+                "_texts/drop_in",
                 '"authenticationmethods": tuple(_METHODS[factor] for factor in settings.ssh_first_factors),',
             ),
         ),

@@ -21,8 +21,8 @@ _LOOK = {
     *("_plan/changes", "_plan/credentials", "_plan/lockouts", "_plan/planning", "_plan/refusals", "_plan/report"),
     *("_runs/survey",),
     *("_self_service/page_files",),
-    *("_texts/code_step", "_texts/dispatch", "_texts/opened", "_texts/pam", "_texts/pam_conf", "_texts/placement"),
-    *("_texts/recovery", "_texts/sshd_config", "_texts/tally"),
+    *("_texts/code_step", "_texts/dispatch", "_texts/drop_in", "_texts/opened", "_texts/pam", "_texts/pam_conf"),
+    *("_texts/placement", "_texts/recovery", "_texts/sshd_config", "_texts/tally"),
     *("_wanted/options", "_wanted/settings"),
 }
 """What a look at a host needs, a plan, and a report of both."""

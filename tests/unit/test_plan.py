@@ -33,7 +33,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
     Write,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._self_service import page_files
-from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, recovery, sshd_config
+from ansible_collections.fleet.auth.plugins.module_utils._texts import drop_in, pam, recovery, sshd_config
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH, CodeStep, except_services
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
 from unit.builders import (
@@ -493,7 +493,7 @@ class TestChange:
         state = carried_out(wanted(scope="enrolled", users=[{"name": "alice"}]))
         target = wanted(scope="enrolled", users=[{"name": "bob"}])
         changes = plan(target, state).changes
-        new = sshd_config.drop_in(target, ["alice", "bob"])
+        new = drop_in.render(target, ["alice", "bob"])
         assert [change.content for change in changes if isinstance(change, Write)] == [
             f"{new}{state.text(sshd_config.DROP_IN)}",
             switch_of(target, "alice", "bob"),
@@ -1062,7 +1062,7 @@ class TestExpectations:
             "passwordauthentication": ("yes",),
             "authenticationmethods": ("any",),
         }
-        needs_code = sshd_config.expected(wanted())
+        needs_code = drop_in.expected(wanted())
         assert self.of(wanted(), host_state()) == [{"root": needs_code, "daemon": needs_code, "ansible": as_before}]
 
     def test_of_an_old_sshd_are_that_it_shows_prompts_to_those_in_scope_alone(self) -> None:

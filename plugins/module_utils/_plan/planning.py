@@ -17,7 +17,7 @@ from dataclasses import replace
 from .._backends import backends
 from .._host.state import OWN_DIRECTORIES, OWN_FILES, FileState, HostState
 from .._self_service import page_files
-from .._texts import code_step, pam, recovery, sshd_config
+from .._texts import code_step, drop_in, pam, recovery, sshd_config
 from .._texts.code_step import CodeStep
 from .._texts.placement import PamError
 from .._wanted.settings import Settings
@@ -201,21 +201,19 @@ class _Enable:
             for service in leaving:
                 do.unprotect(service)
 
-        shows_no_prompts = sshd_config.shows_no_prompts(
+        shows_no_prompts = drop_in.shows_no_prompts(
             self.state.texts(sshd_config.CONFIG), self.state.accounts["root"].sshd
         )
-        drop_in = sshd_config.drop_in(settings, self.enrolled, shows_no_prompts)
-        old_drop_in = do.text(sshd_config.DROP_IN)
+        wanted = drop_in.render(settings, self.enrolled, shows_no_prompts)
+        old = do.text(sshd_config.DROP_IN)
         if ssh and any(do.text(path) != text for path, text in self._policy().items()):
             # Whoever enters or leaves the scope is sent to PAM for as long as PAM may ask.
-            self._write_drop_in(
-                sshd_config.both(drop_in, old_drop_in) if old_drop_in not in (None, drop_in) else drop_in
-            )
+            self._write_drop_in(drop_in.both(wanted, old) if old not in (None, wanted) else wanted)
         self._move()
         self._write_policy(leaving if self.was_active else [])
         if ssh:
-            self._write_drop_in(drop_in)
-        elif old_drop_in is not None:
+            self._write_drop_in(wanted)
+        elif old is not None:
             do.remove(sshd_config.DROP_IN)
             do.changes.append(ReloadSshd(()))
         for service in leaving:
@@ -331,7 +329,7 @@ class _Enable:
         state, settings = self.state, self.settings
         texts = {**state.texts(sshd_config.CONFIG), sshd_config.DROP_IN: self.changes.text(sshd_config.DROP_IN) or ""}
         patterns = sshd_config.distinguishing(texts)
-        wanted = sshd_config.expected(settings, state.accounts["root"].sshd)
+        wanted = drop_in.expected(settings, state.accounts["root"].sshd)
         seen: set[tuple[t.Any, ...]] = set()
         found = []
         ours = state.connection.user if state.connection else None
@@ -348,7 +346,7 @@ class _Enable:
             if scope:
                 found.append(Expectation(account.name, self.stranger, wanted))
             elif state.text(sshd_config.DROP_IN) is None:
-                as_before = {keyword: account.sshd.get(keyword, ()) for keyword in sshd_config.expected(settings)}
+                as_before = {keyword: account.sshd.get(keyword, ()) for keyword in drop_in.expected(settings)}
                 found.append(Expectation(account.name, self.stranger, as_before))
         return tuple(found)
 

@@ -10,7 +10,7 @@ import typing as t
 
 from .._backends import backends
 from .._host.state import WRITTEN_AT_LOGIN, HostState
-from .._texts import pam, sshd_config
+from .._texts import drop_in, pam, sshd_config
 from .._texts.opened import opened_up
 from .._wanted.settings import CONSOLE, Settings, is_account_name
 from . import credentials, lockouts
@@ -90,7 +90,7 @@ def sshd(settings: Settings, state: HostState) -> t.Iterator[str]:
         yield f"sshd on {host} does not tell its settings: {state.sshd_error}"
         return
     root = state.accounts["root"].sshd
-    yield from (f"on {host}, {conflict}" for conflict in sshd_config.conflicts(files, root))
+    yield from (f"on {host}, {conflict}" for conflict in drop_in.conflicts(files, root))
     if settings.exempt_addresses and root.on("usedns"):
         # PAM gets the name then, and takes any address that it resolves to.
         yield (

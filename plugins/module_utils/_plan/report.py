@@ -12,7 +12,7 @@ from dataclasses import replace
 from .._backends import backends
 from .._backends.codes import Credential
 from .._host.state import HostState
-from .._texts import pam, sshd_config, tally
+from .._texts import drop_in, pam, tally
 from .._wanted.settings import Settings
 from . import credentials, lockouts
 from .changes import Change, Enrol, MakeDirectory, Plan, ReloadSshd, Remove, Socket, Write
@@ -161,7 +161,7 @@ def _switch_is_on(settings: Settings, state: HostState) -> bool:
 def _sshd_sends(settings: Settings, state: HostState) -> bool:
     """Whether sshd sends every account in scope to PAM for the code."""
     enrolled = credentials.enrolled(state)
-    wanted = sshd_config.expected(settings, state.accounts["root"].sshd)
+    wanted = drop_in.expected(settings, state.accounts["root"].sshd)
     return state.sshd_error is None and all(
         account.sshd.get(keyword, ()) == value
         for account in state.accounts.values()

@@ -2,40 +2,23 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The drop-in of sshd, and what sshd makes of all its files for one user; sshd_config(5).
+"""What sshd reads of its configuration, and what it makes of that for one account; sshd_config(5), sshd(8).
 
-What the drop-in sets stands in `Match` blocks for the accounts in scope. An account out of scope keeps each setting of
-the host. A `Match` block wins over the global settings, and the first one over later ones, so the drop-in has to be
-read before any other `Match` that sets the same keywords.
-
-Before OpenSSH 8.7 nobody is shown a prompt of PAM's where ChallengeResponseAuthentication, which holds for everyone, is
-no. There the drop-in turns it on, and its last block turns prompts off again for the accounts out of scope.
+Of each keyword the first value counts. A value in a `Match` block wins over the global ones, wherever they stand. The
+files of the drop-in directory are read where `Include` names them, in the order of their names.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import functools
-import itertools
 import re
 import typing as t
-
-from .._wanted.settings import Settings
 
 CONFIG = "/etc/ssh/sshd_config"
 DROP_IN_DIRECTORY = "/etc/ssh/sshd_config.d"
 DROP_IN = f"{DROP_IN_DIRECTORY}/00-twofactor.conf"
 
-_HEADER = "# Two-factor login. Managed by fleet.auth: changes made here are lost.\n"
-_METHODS = {
-    "publickey": "publickey,keyboard-interactive:pam",
-    "password": "keyboard-interactive:pam",
-}
-_PROMPTS = ("challengeresponseauthentication", "skeyauthentication")
-_PROMPTS_ON = "ChallengeResponseAuthentication yes\n"
-_PROMPTS_OFF = "Match all\n    KbdInteractiveAuthentication no\n"
-# What a Match block of somebody else must not set before ours; from OpenSSH 8.7 on, three of them are one setting.
-_OURS = ("authenticationmethods", "kbdinteractiveauthentication", *_PROMPTS, "passwordauthentication")
 _SETTING = re.compile(r"\s*([^\s#=][^\s=]*)\s*=?\s*(.*)")
 _WORD = re.compile(r"""(?:\\[\\"' ]|"[^"]*"|'[^']*'|[^\s"'])+""")
 _QUOTED = re.compile(r"""\\([\\"' ])|"([^"]*)"|'([^']*)'""")
@@ -74,49 +57,6 @@ class Effective(t.Dict[str, t.Tuple[str, ...]]):
     def on(self, keyword: str) -> bool:
         """Whether a keyword is `yes`."""
         return self.first(keyword) == "yes"
-
-
-def drop_in(settings: Settings, enrolled: t.Iterable[str], shows_no_prompts: bool = False) -> str:
-    """The drop-in for these settings. `enrolled` are the accounts in scope where the scope is `enrolled`.
-
-    `shows_no_prompts` is what the function of that name says of the host.
-
-    The recovery command adds `,!NAME` to the patterns of each `Match User`, so that criterion always comes first.
-    """
-    users = sorted(set(enrolled) - set(settings.exempt_users)) if settings.scope == "enrolled" else ["*"]
-    if not users:
-        return _HEADER
-    criteria = ["Match User " + ",".join([*users, *(f"!{name}" for name in settings.exempt_users)])]
-    groups = [*settings.scope_groups] if settings.scope == "groups" else ["*"] if settings.exempt_groups else []
-    if groups:
-        criteria.append("Group " + ",".join([*groups, *(f"!{name}" for name in settings.exempt_groups)]))
-    scopes = [" ".join(criteria)]
-    if settings.exempt_addresses:
-        addresses = ",".join(f"!{address}" for address in settings.exempt_addresses)
-        # A peer that has no address (a socket of the local machine) matches no Address pattern at all.
-        scopes = [f"{scopes[0]} Address *,{addresses}", f"{scopes[0]} Host UNKNOWN"]
-    body = "".join(f"    {keyword} {value}\n" for keyword, value in _values(settings))
-    blocks = "".join(f"{scope}\n{body}" for scope in scopes)
-    return _HEADER + (f"{_PROMPTS_ON}{blocks}{_PROMPTS_OFF}" if shows_no_prompts else blocks)
-
-
-def both(new: str, old: str) -> str:
-    """A drop-in for the accounts that are in the scope of one or of the other; the new one counts for those in both."""
-    text = new + old
-    if _PROMPTS_ON not in text:
-        return text
-    return _PROMPTS_ON + text.replace(_PROMPTS_ON, "").replace(_PROMPTS_OFF, "") + _PROMPTS_OFF
-
-
-def expected(settings: Settings, sshd: Effective | None = None) -> dict[str, tuple[str, ...]]:
-    """What `sshd -T -C` has to print for an account in scope; with `sshd`, which it prints for any, also for others."""
-    return {
-        **({_PROMPTS[0]: ("yes",)} if sshd and _has_switch_for_prompts(sshd) else {}),
-        "usepam": ("yes",),
-        "kbdinteractiveauthentication": ("yes",),
-        "passwordauthentication": ("no",),
-        "authenticationmethods": tuple(_METHODS[factor] for factor in settings.ssh_first_factors),
-    }
 
 
 def parse_effective(text: str) -> Effective:
@@ -165,40 +105,6 @@ def read_order(files: t.Mapping[str, str]) -> ReadOrder | None:
     return None if ours is None else ReadOrder(tuple(order[:ours]), tuple(order[ours:]))
 
 
-def shows_no_prompts(files: t.Mapping[str, str], sshd: Effective) -> bool:
-    """Whether sshd shows nobody a prompt of PAM's but for our drop-in. `sshd` is what is in force."""
-    return _has_switch_for_prompts(sshd) and any(map(_hides_prompts, itertools.chain(*(read_order(files) or ()))))
-
-
-def conflicts(files: t.Mapping[str, str], sshd: Effective) -> t.Iterator[str]:
-    """What stands in the way of the drop-in, each with its line and the remedy. `sshd` is what is in force."""
-    order = read_order(files)
-    if order is None:
-        yield (
-            f"{CONFIG} does not read {DROP_IN_DIRECTORY} for everyone: put the line "
-            f"'Include {DROP_IN_DIRECTORY}/*.conf' at its top, before any Match."
-        )
-        return
-    if not sshd.on("usepam"):
-        where = next((str(line) for line in order.before + order.after if line.keyword.lower() == "usepam"), None)
-        yield (f"{where or f'{CONFIG} without UsePAM'} keeps PAM, and with it the code, out of sshd; set UsePAM yes.")
-    for number, line in enumerate(order.before + order.after):
-        keyword = line.keyword.lower()
-        if keyword == "authenticationmethods" and line.arguments != ("any",):
-            yield f"{line} decides what fleet.auth has to; remove it (ssh_first_factors says what comes first)."
-        elif number >= len(order.before):
-            continue
-        elif keyword in _OURS and line.match:
-            yield f"{line} (under '{line.match}') is read before {DROP_IN}, and wins; let that file sort after it."
-        elif _has_switch_for_prompts(sshd) and _hides_prompts(line):
-            yield f"{line} is read before {DROP_IN}, and keeps the prompt for the code out of sshd; remove it."
-        elif _includes_elsewhere(line):
-            yield (
-                f"{line} is read before {DROP_IN}, and what it includes would win; put it after the line 'Include "
-                f"{DROP_IN_DIRECTORY}/*.conf' of {CONFIG}."
-            )
-
-
 def setting_line(files: t.Mapping[str, str], keyword: str) -> str:
     """Where a keyword is set first, for a message; the default if nowhere."""
     order = read_order(files)
@@ -231,7 +137,7 @@ def tells_addresses(files: t.Mapping[str, str]) -> bool:
 
 def reads_elsewhere(files: t.Mapping[str, str]) -> bool:
     """Whether sshd reads files that are not among these, so that they do not tell all."""
-    return any(_includes_elsewhere(line) for path, text in files.items() for line in parse_config(path, text))
+    return any(includes_elsewhere(line) for path, text in files.items() for line in parse_config(path, text))
 
 
 def account_class(patterns: t.Sequence[tuple[str, str]], user: str, groups: t.Collection[str]) -> tuple[bool, ...]:
@@ -268,12 +174,6 @@ def admits(effective: Effective, user: str, groups: t.Collection[str]) -> bool:
     if "allowusers" in effective and not listed("allowusers", [user]):
         return False
     return "allowgroups" not in effective or listed("allowgroups", groups)
-
-
-def _values(settings: Settings) -> t.Iterator[tuple[str, str]]:
-    yield "AuthenticationMethods", " ".join(_METHODS[factor] for factor in settings.ssh_first_factors)
-    yield "KbdInteractiveAuthentication", "yes"
-    yield "PasswordAuthentication", "no"
 
 
 @functools.lru_cache(maxsize=None)
@@ -321,20 +221,12 @@ def _criteria(arguments: t.Sequence[str]) -> t.Iterator[tuple[str, str]]:
             yield word.lower(), next(words, "")
 
 
-def _has_switch_for_prompts(sshd: Effective) -> bool:
-    """Whether this is an sshd before OpenSSH 8.7, which alone prints that setting."""
-    return _PROMPTS[0] in sshd
-
-
-def _hides_prompts(line: Line) -> bool:
-    return line.keyword.lower() in _PROMPTS and line.arguments == ("no",)
-
-
 def _patterns(include: Line) -> list[str]:
     return [path if path.startswith("/") else f"/etc/ssh/{path}" for path in include.arguments]
 
 
-def _includes_elsewhere(line: Line) -> bool:
+def includes_elsewhere(line: Line) -> bool:
+    """Whether a line has sshd read files outside of the drop-in directory, or files from within that."""
     return line.keyword.lower() == "include" and (
         line.path != CONFIG or any(path.rpartition("/")[0] != DROP_IN_DIRECTORY for path in _patterns(line))
     )
