@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from ansible_collections.fleet.auth.plugins.module_utils._backends import backends
-from ansible_collections.fleet.auth.plugins.module_utils._backends.codes import CredentialError
+from ansible_collections.fleet.auth.plugins.module_utils._backends.credential import CredentialError
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import FileState, HostState
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
     Change,

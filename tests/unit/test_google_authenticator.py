@@ -13,7 +13,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.auth.plugins.module_utils._backends.codes import (
+from ansible_collections.fleet.auth.plugins.module_utils._backends.credential import (
     RECOVERY_CODES,
     App,
     Clock,

@@ -16,8 +16,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, google_authenticator, oath
-from ansible_collections.fleet.auth.plugins.module_utils._backends.codes import Clock, hotp
+from ansible_collections.fleet.auth.plugins.module_utils._backends import (
+    backends,
+    google_authenticator,
+    oath,
+    usersfile,
+)
+from ansible_collections.fleet.auth.plugins.module_utils._backends.credential import Clock
+from ansible_collections.fleet.auth.plugins.module_utils._backends.hotp import hotp
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import HostState
 from ansible_collections.fleet.auth.plugins.module_utils._plan import planning, report
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Plan
@@ -202,7 +208,7 @@ class TestUndo:
         assert last == "1001\n"
         before = TestRefusal.TABLET.replace("alice - ", "alice 1234 ")
         back = shell(f'keep_used_oath "$1" {last}', before)
-        assert oath.parse_credential(back, "alice")[1] == oath.parse_credential(before, "alice")[1]
+        assert usersfile.parse_credential(back, "alice")[1] == usersfile.parse_credential(before, "alice")[1]
         for step in (999, 1000, 1001):
             assert oath.use_code(back, "alice", hotp(KEY, step, 6), SWITCHES[OATH], CLOCK) is None
         assert oath.use_code(back, "alice", hotp(KEY, 1002, 6), SWITCHES[OATH], CLOCK)

@@ -13,21 +13,20 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.auth.plugins.module_utils._backends.codes import (
+from ansible_collections.fleet.auth.plugins.module_utils._backends.credential import (
     RECOVERY_CODES,
     Clock,
     CredentialError,
-    hotp,
 )
+from ansible_collections.fleet.auth.plugins.module_utils._backends.hotp import hotp
 from ansible_collections.fleet.auth.plugins.module_utils._backends.oath import (
     CodeRules,
-    Token,
     code_rules,
     pam_line,
-    parse_credential,
     revise,
     use_code,
 )
+from ansible_collections.fleet.auth.plugins.module_utils._backends.usersfile import Token, parse_credential
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH, CodeStep, except_services
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Device, Settings, User
 from unit.builders import KEY, OTHER_KEY, new_credential, settings, texts_of

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, oath
-from ansible_collections.fleet.auth.plugins.module_utils._backends.codes import RECOVERY_CODES, Clock, hotp
+from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, oath, usersfile
+from ansible_collections.fleet.auth.plugins.module_utils._backends.credential import RECOVERY_CODES, Clock
+from ansible_collections.fleet.auth.plugins.module_utils._backends.hotp import hotp
 from ansible_collections.fleet.auth.plugins.module_utils._self_service import page_files, pam_client, program
 from ansible_collections.fleet.auth.plugins.module_utils._self_service.conversation import (
     Conversation,
@@ -22,18 +23,14 @@ from ansible_collections.fleet.auth.plugins.module_utils._self_service.conversat
     parse_request,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH, CodeStep
-from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import (
-    Settings,
-    User,
-    decode_secret,
-    encode_secret,
-)
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import decode_secret, encode_secret
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, User
 from unit.closure import closure
 
 NOW = 1_000_000_000.0
 KEY = b"k" * 20
 RIGHT = "314159"
-OLD = oath.Token("alice", KEY).render() + "\n"
+OLD = usersfile.Token("alice", KEY).render() + "\n"
 
 
 def switch(enrolled: t.Sequence[str] = (), **settings: t.Any) -> str:
@@ -182,7 +179,7 @@ def test_a_first_enrolment_counts_once_its_code_was_right() -> None:
     assert (wrong["ok"], host.text) == (False, None)
     proven = conversation.answer(json.dumps({"do": "prove", "code": code_of(begun["secret"])}).encode() + b"\n")
     assert len(proven["recovery_codes"]) == RECOVERY_CODES
-    phone = oath.parse_credential(host.text or "", "alice")[0]
+    phone = usersfile.parse_credential(host.text or "", "alice")[0]
     assert (phone.key, phone.last_code) == (decode_secret(begun["secret"]), code_of(begun["secret"]))
     assert begun["secret"] not in "".join(host.logged)
 
@@ -251,9 +248,9 @@ def test_a_renewal_replaces_the_key_and_leaves_the_rest() -> None:
     begun = conversation.answer(json.dumps({"do": "begin", "what": "renew", "code": RIGHT}).encode() + b"\n")
     assert host.text == text
     conversation.answer(json.dumps({"do": "prove", "code": code_of(begun["secret"])}).encode() + b"\n")
-    phone, codes = oath.parse_credential(host.text or "", "alice")
+    phone, codes = usersfile.parse_credential(host.text or "", "alice")
     assert (phone.key, phone.name) == (decode_secret(begun["secret"]), "lost")
-    assert codes == oath.parse_credential(text, "alice")[1]
+    assert codes == usersfile.parse_credential(text, "alice")[1]
     # The next run has nothing to do.
     wanted = User("alice", renew="lost", recovery_codes="2026")
     assert oath.revise(host.text, wanted, Settings(), host.make_key) == host.text
@@ -263,7 +260,7 @@ def test_new_recovery_codes_keep_the_name_of_their_set() -> None:
     text = oath.revise(OLD, User("alice", recovery_codes="2026"), Settings(), lambda n: b"r" * n)
     host = FakeHost(text, switch(["alice"]))
     (answer,) = talk(host, {"do": "begin", "what": "recovery-codes", "code": RIGHT})
-    codes = oath.parse_credential(host.text or "", "alice")[1]
+    codes = usersfile.parse_credential(host.text or "", "alice")[1]
     assert (codes.name, codes.key != b"r" * 20) == ("2026", True)
     assert answer["recovery_codes"][0] == hotp(codes.key, 0, 6)
 

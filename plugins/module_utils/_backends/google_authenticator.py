@@ -28,11 +28,19 @@ import re
 import typing as t
 
 from .._texts.code_step import CodeStep
-from .._wanted.settings import Settings, User, encode_secret
-from .codes import KEY_BYTES, RECOVERY_CODES, App, Clock, Credential, CredentialError, MakeKey, hotp, step_of
+from .._wanted.secret import encode_secret
+from .._wanted.settings import Settings, User
+from .credential import RECOVERY_CODES, App, Clock, Credential, CredentialError, MakeKey
+from .hotp import KEY_BYTES, hotp, step_of
 
 DIRECTORY = "/etc/google-authenticator"
 MODULE = "pam_google_authenticator.so"
+_DIGITS = 6
+DIGITS: t.Collection[int] = (_DIGITS,)
+INTERVALS: t.Collection[int] = range(5, 61)
+IN_WORDS = "6 digits for 5 to 60 seconds"
+DEVICES = False
+RECOVERY_WINDOW = 0
 PACKAGES = {
     "debian": "libpam-google-authenticator",
     "rhel": "google-authenticator",
@@ -83,7 +91,6 @@ keep_used_google_authenticator() {
 }
 """
 
-_DIGITS = 6
 _STEP_SIZE, _WINDOW_SIZE, _REUSE, _RATE = "STEP_SIZE", "WINDOW_SIZE", "DISALLOW_REUSE", "RATE_LIMIT"
 _RENEWAL, _RECOVERY, _PASS = "FLEET_AUTH_RENEWAL", "FLEET_AUTH_RECOVERY_CODES", "FLEET_AUTH_PASS"
 _SKEWS = ("TIME_SKEW", "RESETTING_TIME_SKEW")
@@ -98,12 +105,11 @@ _VALUES = {
 }
 
 
-def pam_line(settings: Settings) -> str:
+def pam_line(_settings: Settings) -> str:
     """The module of the code step with its arguments. The window and the interval are in each credential.
 
     Programs that answer a prompt for a password, such as sshpass, know it by its end; this one has another.
     """
-    del settings
     return f"{MODULE} [authtok_prompt=One-time password (TOTP): ] secret={DIRECTORY}/${{USER}} user=root noskewadj"
 
 
@@ -112,16 +118,14 @@ def code_length(step: CodeStep) -> int | None:
     return _DIGITS if step.module == MODULE else None
 
 
-def unfit(module: bytes | None, release: tuple[str, str]) -> str | None:
-    """There is no release that cannot do what is asked of it."""
-    del module, release
+def unfit(_module: bytes | None, _release: tuple[str, str]) -> str | None:
+    """None: there is no release that cannot do what is asked of it."""
     return None
 
 
 @functools.lru_cache(maxsize=None)
-def read(text: str, user: str, now: float | None = None) -> Credential:
+def read(text: str, _user: str, _now: float | None = None) -> Credential:
     """What a credential file says. Raises CredentialError."""
-    del user, now
     lines = _lines(text)
     until, _space, code = (_get(lines, _PASS) or "").partition(" ")
     codes = _scratch_codes(lines)
@@ -134,9 +138,8 @@ def read(text: str, user: str, now: float | None = None) -> Credential:
     )
 
 
-def render(credential: Credential, user: str, settings: Settings, make_key: MakeKey) -> str:
+def render(credential: Credential, _user: str, settings: Settings, make_key: MakeKey) -> str:
     """A file that says what a credential of another backend does; recovery codes are new. Raises CredentialError."""
-    del user
     phone, *others = credential.apps
     if others or phone.interval is None:
         names = ", ".join(app.name or "one without a name" for app in others or [phone])
@@ -183,9 +186,8 @@ def adjust(text: str, settings: Settings) -> str:
     return "\n".join(lines)
 
 
-def with_pass(text: str, user: str, key: bytes, until: str) -> str:
+def with_pass(text: str, _user: str, key: bytes, until: str) -> str:
     """Give a user a pass, in the place of the last one: a scratch code."""
-    del user
     lines = _lines(text)
     last = (_get(lines, _PASS) or "").partition(" ")[2]
     lines = [line for line in lines if line != last or not last]
@@ -195,15 +197,13 @@ def with_pass(text: str, user: str, key: bytes, until: str) -> str:
     return "\n".join(lines)
 
 
-def pass_code(key: bytes, digits: int) -> str:
+def pass_code(key: bytes, _digits: int) -> str:
     """The code of a pass that was given with this key; scratch codes have eight digits, whatever others have."""
-    del digits
     return next(_codes_of(key))
 
 
-def recovery_codes(text: str, user: str, digits: int) -> list[tuple[int, str]]:
+def recovery_codes(text: str, _user: str, _digits: int) -> list[tuple[int, str]]:
     """The recovery codes that have not been used, each with a number; they are right in any order."""
-    del user, digits
     lines = _lines(text)
     of_pass = (_get(lines, _PASS) or "").partition(" ")[2]
     return list(enumerate((code for code in _scratch_codes(lines) if code != of_pass), start=1))
@@ -216,13 +216,12 @@ def with_recovery_codes(text: str, codes: t.Iterable[str]) -> str:
     return "\n".join(lines)
 
 
-def use_code(text: str, user: str, code: str, step: CodeStep, clock: Clock) -> str | None:
+def use_code(text: str, _user: str, code: str, _step: CodeStep, clock: Clock) -> str | None:
     """Take a code as a login would: the file with the code used up, or None where the code is not right.
 
     As in pam_google_authenticator, a time-based code is right within the window unless it was used itself, and a
     scratch code for as long as it is there.
     """
-    del user, step
     lines = _lines(text)
     if code in _scratch_codes(lines):
         del lines[next(n for n, line in enumerate(lines) if n and line.rstrip("\r") == code)]

@@ -37,6 +37,9 @@ from .state import (
     HostState,
 )
 
+if t.TYPE_CHECKING:
+    from .._backends.backend import Backend
+
 Run = t.Callable[[t.Sequence[str]], t.Tuple[int, str, str]]
 
 _SSHD = "/usr/sbin/sshd"
@@ -200,7 +203,7 @@ def _self_service() -> dict[str, str]:
     return {**page.FILES, **{name: source.decode("utf-8") for name, source in found.items() if source}}
 
 
-def _credentials(backend: backends.Backend) -> dict[str, FileState]:
+def _credentials(backend: Backend) -> dict[str, FileState]:
     try:
         names = os.listdir(backend.DIRECTORY)
     except FileNotFoundError:

@@ -10,7 +10,7 @@ import itertools
 import typing as t
 
 from .._backends import backends
-from .._backends.codes import App, Credential, CredentialError
+from .._backends.credential import App, Credential, CredentialError
 from .._host.state import HostState
 from .._wanted.settings import Settings, User
 from . import lockouts

@@ -12,7 +12,8 @@ from .._backends import backends
 from .._host.state import WRITTEN_AT_LOGIN, HostState
 from .._texts import drop_in, pam, sshd_config
 from .._texts.opened import opened_up
-from .._wanted.settings import CONSOLE, Settings, is_account_name
+from .._wanted.bounds import CONSOLE, is_account_name
+from .._wanted.settings import Settings
 from . import credentials, lockouts
 from .changes import Expectation
 

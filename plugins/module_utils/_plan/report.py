@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import replace
 
 from .._backends import backends
-from .._backends.codes import Credential
+from .._backends.credential import Credential
 from .._host.state import HostState
 from .._texts import drop_in, pam, tally
 from .._wanted.settings import Settings

@@ -13,23 +13,26 @@ import typing as t
 
 from .._apply import credential_files, journal, passes, transaction
 from .._backends import backends
-from .._backends.codes import KEY_BYTES, LAST_USED, App, Clock, Credential, CredentialError
+from .._backends.credential import LAST_USED, App, Clock, Credential, CredentialError
+from .._backends.hotp import KEY_BYTES
 from .._host import look
 from .._plan import changes
 from .._texts import pam
 from .._texts.code_step import CodeStep
-from .._wanted.settings import encode_secret
+from .._wanted.secret import encode_secret
 from .converge import actions_of
 from .survey import require_root
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
+    from .._backends.backend import Backend
+
 
 class _Kept(t.NamedTuple):
     """A credential of this host, in the backend that keeps it."""
 
-    backend: backends.Backend
+    backend: Backend
     path: str
     text: str
     says: Credential

@@ -17,9 +17,11 @@ import urllib.parse
 from dataclasses import replace
 
 from .._backends import backends
-from .._backends.codes import KEY_BYTES, Clock, Credential, CredentialError
+from .._backends.credential import Clock, Credential, CredentialError
+from .._backends.hotp import KEY_BYTES
 from .._texts.code_step import CodeStep
-from .._wanted.settings import BACKENDS, Device, Settings, User, encode_secret
+from .._wanted.secret import encode_secret
+from .._wanted.settings import Device, Settings, User
 from . import pam_client
 
 REQUEST_BYTES = 4096
@@ -157,8 +159,8 @@ class Conversation:
             return ["enrol"], "You have not set up two-factor login yet."
         if found == "free":
             return [], "You are enrolled. You will be asked for codes once your administrator has run the playbook."
-        able = BACKENDS[settings.backend]
-        more = ["device"] * able.devices + ["recovery-codes"] * (settings.window >= able.recovery_window)
+        able = backends.BACKENDS[settings.backend]
+        more = ["device"] * able.DEVICES + ["recovery-codes"] * (settings.window >= able.RECOVERY_WINDOW)
         if self._host.is_given(self._user):
             return more, "Two-factor login is set up. Your administrator hands out your key: ask there for a new one."
         return ["renew", *more], "Two-factor login is set up."
@@ -210,7 +212,7 @@ class Conversation:
         backend, clock = backends.BACKENDS[settings.backend], host.clock()
         phone = User(self._user, secret=key)
         if what == "enrol":
-            has_codes = settings.window >= BACKENDS[settings.backend].recovery_window
+            has_codes = settings.window >= backends.BACKENDS[settings.backend].RECOVERY_WINDOW
             wanted = replace(phone, recovery_codes=NAME if has_codes else None)
         elif what == "renew":
             wanted = phone

@@ -24,10 +24,13 @@ MODULES = (
     "_apply/files",
     "_apply/journal",
     "_apply/transaction",
+    "_backends/backend",
     "_backends/backends",
-    "_backends/codes",
+    "_backends/credential",
     "_backends/google_authenticator",
+    "_backends/hotp",
     "_backends/oath",
+    "_backends/usersfile",
     "_plan/changes",
     "_self_service/conversation",
     "_self_service/page_files",
@@ -39,6 +42,8 @@ MODULES = (
     "_texts/placement",
     "_texts/recovery",
     "_texts/sshd_config",
+    "_wanted/bounds",
+    "_wanted/secret",
     "_wanted/settings",
 )
 """What the program is made of: this collection's own modules, which import each other by relative paths."""

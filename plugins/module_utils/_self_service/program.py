@@ -27,11 +27,12 @@ import typing as t
 
 from .._apply import credential_files, transaction
 from .._backends import backends
-from .._backends.codes import LAST_USED, Clock
+from .._backends.credential import LAST_USED, Clock
 from .._plan import changes
 from .._texts import pam
 from .._texts.code_step import CodeStep
-from .._wanted.settings import Settings, is_account_name
+from .._wanted.bounds import is_account_name
+from .._wanted.settings import Settings
 from . import page_files, pam_client
 from .conversation import REQUEST_BYTES, Conversation, Refusal
 

@@ -26,9 +26,10 @@ import functools
 import re
 import typing as t
 
-from .._wanted.settings import PAM_LINE, Lockout, Settings
+from .._wanted.bounds import PAM_LINE
+from .._wanted.settings import Lockout, Settings
 from .pam import EXEMPT_ORIGINS, TALLY_DIRECTORY
-from .pam_conf import INCLUDES, WORD, step_of
+from .pam_conf import INCLUDES, WORD, is_continued, step_of
 
 _HEADER = "# The code step of two-factor login. Managed by fleet.auth: changes made here are lost.\n"
 PASS_THROUGH = _HEADER + "auth [default=ignore] pam_permit.so\n"
@@ -38,6 +39,7 @@ _PASS_THROUGHS = (["auth [default=ignore] pam_permit.so"], ["auth required pam_p
 """The lines of that, as this release and as release 1.0 write them."""
 _NOT_ASKING = ("pam_access.so", "pam_deny.so", "pam_faillock.so", "pam_permit.so", "pam_succeed_if.so")
 _GONE, _EMPTY, _PERMITS = "gone", "empty", "of pam_permit.so alone"
+_NOT_OURS = "not as it was written, from line {} on"
 _IN_FRONT = re.compile(r"auth \[success=(\w+) default=ignore\] pam_succeed_if\.so quiet (?:user =|service in) \S+")
 
 
@@ -213,7 +215,9 @@ def _parse(text: str | None) -> CodeStep:
         arguments=arguments,
         lockout=lockout,
     )
-    return step._replace(damage=_damage(step, steps))
+    continued = [number for number, line in enumerate(text.split("\n"), start=1) if is_continued(line)]
+    damage = _NOT_OURS.format(continued[0]) if continued else _damage(step, steps)
+    return step._replace(damage=damage)
 
 
 def _steps(text: str) -> list[tuple[int, str]]:
@@ -260,7 +264,7 @@ def _damage(step: CodeStep, steps: t.Sequence[tuple[int, str]]) -> str:
         return ""
     place = front + int(same)
     number = steps[place][0] if place < len(steps) else steps[-1][0] + 1
-    return f"not as it was written, from line {number} on"
+    return _NOT_OURS.format(number)
 
 
 _ALL = float("inf")

@@ -33,9 +33,10 @@ _OURS = ("authenticationmethods", "kbdinteractiveauthentication", *_PROMPTS, "pa
 
 
 def render(settings: Settings, enrolled: t.Iterable[str], shows_no_prompts: bool = False) -> str:
-    """The drop-in for these settings. `enrolled` are the accounts in scope where the scope is `enrolled`.
+    """The text of the drop-in for these settings.
 
-    `shows_no_prompts` is what the function of that name says of the host.
+    `enrolled` are the accounts in scope where the scope is `enrolled`, and `shows_no_prompts` is what the function of
+    that name says of the host.
 
     The recovery command adds `,!NAME` to the patterns of each `Match User`, so that criterion always comes first.
     """
@@ -57,7 +58,7 @@ def render(settings: Settings, enrolled: t.Iterable[str], shows_no_prompts: bool
 
 
 def both(new: str, old: str) -> str:
-    """A drop-in for the accounts that are in the scope of one or of the other; the new one counts for those in both."""
+    """A drop-in for the accounts in the scope of either of two drop-ins; those in both get what the new one says."""
     text = new + old
     if _PROMPTS_ON not in text:
         return text
@@ -65,7 +66,10 @@ def both(new: str, old: str) -> str:
 
 
 def expected(settings: Settings, sshd: Effective | None = None) -> dict[str, tuple[str, ...]]:
-    """What `sshd -T -C` has to print for an account in scope; with `sshd`, which it prints for any, also for others."""
+    """What `sshd -T -C` has to print for an account in scope, by keyword in lower case.
+
+    `sshd` is what it prints now for any account: an old sshd has a setting more, which is the same for everyone.
+    """
     return {
         **({_PROMPTS[0]: ("yes",)} if sshd and _has_switch_for_prompts(sshd) else {}),
         "usepam": ("yes",),
@@ -76,12 +80,18 @@ def expected(settings: Settings, sshd: Effective | None = None) -> dict[str, tup
 
 
 def shows_no_prompts(files: t.Mapping[str, str], sshd: Effective) -> bool:
-    """Whether sshd shows nobody a prompt of PAM's but for our drop-in. `sshd` is what is in force."""
+    """Whether sshd, without our drop-in, would show nobody a prompt of PAM's, and so nobody the one for the code.
+
+    `files` are those of `read_order`, and `sshd` is what `sshd -T` prints for any account.
+    """
     return _has_switch_for_prompts(sshd) and any(map(_hides_prompts, itertools.chain(*(read_order(files) or ()))))
 
 
 def conflicts(files: t.Mapping[str, str], sshd: Effective) -> t.Iterator[str]:
-    """What stands in the way of the drop-in, each with its line and the remedy. `sshd` is what is in force."""
+    """What stands in the way of the drop-in: sentences with the line and the remedy.
+
+    `files` are those of `read_order`, and `sshd` is what `sshd -T` prints for any account.
+    """
     order = read_order(files)
     if order is None:
         yield (
@@ -110,6 +120,7 @@ def conflicts(files: t.Mapping[str, str], sshd: Effective) -> t.Iterator[str]:
 
 
 def _values(settings: Settings) -> t.Iterator[tuple[str, str]]:
+    """The settings of each of our `Match` blocks."""
     yield "AuthenticationMethods", " ".join(_METHODS[factor] for factor in settings.ssh_first_factors)
     yield "KbdInteractiveAuthentication", "yes"
     yield "PasswordAuthentication", "no"
@@ -121,4 +132,5 @@ def _has_switch_for_prompts(sshd: Effective) -> bool:
 
 
 def _hides_prompts(line: Line) -> bool:
+    """Whether a line has an old sshd show nobody a prompt of PAM's."""
     return line.keyword.lower() in _PROMPTS and line.arguments == ("no",)

@@ -60,7 +60,7 @@ class Effective(t.Dict[str, t.Tuple[str, ...]]):
 
 
 def parse_effective(text: str) -> Effective:
-    """Read the output of `sshd -T`. Keywords that come once a value are collected."""
+    """Read the output of `sshd -T`, which prints some keywords once for each of their values."""
     effective = Effective()
     for line in text.splitlines():
         keyword, _space, value = line.strip().partition(" ")
@@ -84,9 +84,9 @@ def parse_config(path: str, text: str, match: str = "") -> tuple[Line, ...]:
 
 
 def read_order(files: t.Mapping[str, str]) -> ReadOrder | None:
-    """What sshd reads beside our drop-in; None where that would not be read or not be in force for everyone.
+    """What sshd reads beside our drop-in; None where it would not read that, or only under a `Match`.
 
-    `files` are sshd_config and the files of its drop-in directory.
+    `files` has the texts of sshd_config and of the files of its drop-in directory, by path.
     """
     order: list[Line] = []
     ours = None
@@ -141,7 +141,10 @@ def reads_elsewhere(files: t.Mapping[str, str]) -> bool:
 
 
 def account_class(patterns: t.Sequence[tuple[str, str]], user: str, groups: t.Collection[str]) -> tuple[bool, ...]:
-    """Which pattern lists an account matches: two accounts with the same answers get the same settings from sshd."""
+    """Whether an account matches each of the pattern lists that `distinguishing` found.
+
+    Two accounts with the same answers get the same settings from sshd, as far as they come from the same address.
+    """
     return tuple(matches([user] if kind == "user" else groups, patterns) for kind, patterns in patterns)
 
 
@@ -158,7 +161,7 @@ def sends_to_pam(effective: Effective) -> bool:
 
 
 def admits(effective: Effective, user: str, groups: t.Collection[str]) -> bool:
-    """Whether AllowUsers, DenyUsers and their like let this account try to log in, from one host at least."""
+    """Whether AllowUsers, DenyUsers, AllowGroups and DenyGroups let this account try to log in, from some host."""
 
     def listed(keyword: str, names: t.Collection[str]) -> bool:
         """These are lists of patterns, of which none excludes; a user may come with a host."""
@@ -178,6 +181,7 @@ def admits(effective: Effective, user: str, groups: t.Collection[str]) -> bool:
 
 @functools.lru_cache(maxsize=None)
 def _pattern_list(text: str) -> tuple[t.Callable[[str], bool], t.Callable[[str], bool]]:
+    """What tells whether a name matches a pattern list, and what tells whether it is excluded there by `!`."""
     patterns = [pattern for pattern in text.split(",") if pattern]
     return (
         _matcher(tuple(pattern for pattern in patterns if not pattern.startswith("!"))),
@@ -187,7 +191,10 @@ def _pattern_list(text: str) -> tuple[t.Callable[[str], bool], t.Callable[[str],
 
 @functools.lru_cache(maxsize=None)
 def _matcher(patterns: tuple[str, ...]) -> t.Callable[[str], bool]:
-    """Plain names are looked up, so that a list of ten thousand costs no more than one of ten."""
+    """What tells whether a name matches one of these patterns.
+
+    Plain names are looked up, so that a list of ten thousand costs no more than one of ten.
+    """
     plain: set[str] = set()
     globs: list[str] = []
     for pattern in patterns:
@@ -222,6 +229,7 @@ def _criteria(arguments: t.Sequence[str]) -> t.Iterator[tuple[str, str]]:
 
 
 def _patterns(include: Line) -> list[str]:
+    """The absolute patterns of glob(7) that an Include names."""
     return [path if path.startswith("/") else f"/etc/ssh/{path}" for path in include.arguments]
 
 
