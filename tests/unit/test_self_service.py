@@ -179,7 +179,7 @@ def test_a_first_enrolment_counts_once_its_code_was_right() -> None:
     assert (wrong["ok"], host.text) == (False, None)
     proven = conversation.answer(json.dumps({"do": "prove", "code": code_of(begun["secret"])}).encode() + b"\n")
     assert len(proven["recovery_codes"]) == RECOVERY_CODES
-    phone = usersfile.parse_credential(host.text or "", "alice")[0]
+    phone = usersfile.tokens_of(host.text or "", "alice")[0]
     assert (phone.key, phone.last_code) == (decode_secret(begun["secret"]), code_of(begun["secret"]))
     assert begun["secret"] not in "".join(host.logged)
 
@@ -248,9 +248,9 @@ def test_a_renewal_replaces_the_key_and_leaves_the_rest() -> None:
     begun = conversation.answer(json.dumps({"do": "begin", "what": "renew", "code": RIGHT}).encode() + b"\n")
     assert host.text == text
     conversation.answer(json.dumps({"do": "prove", "code": code_of(begun["secret"])}).encode() + b"\n")
-    phone, codes = usersfile.parse_credential(host.text or "", "alice")
+    phone, codes = usersfile.tokens_of(host.text or "", "alice")
     assert (phone.key, phone.name) == (decode_secret(begun["secret"]), "lost")
-    assert codes == usersfile.parse_credential(text, "alice")[1]
+    assert codes == usersfile.tokens_of(text, "alice")[1]
     # The next run has nothing to do.
     wanted = User("alice", renew="lost", recovery_codes="2026")
     assert oath.revise(host.text, wanted, Settings(), host.make_key) == host.text
@@ -260,7 +260,7 @@ def test_new_recovery_codes_keep_the_name_of_their_set() -> None:
     text = oath.revise(OLD, User("alice", recovery_codes="2026"), Settings(), lambda n: b"r" * n)
     host = FakeHost(text, switch(["alice"]))
     (answer,) = talk(host, {"do": "begin", "what": "recovery-codes", "code": RIGHT})
-    codes = usersfile.parse_credential(host.text or "", "alice")[1]
+    codes = usersfile.tokens_of(host.text or "", "alice")[1]
     assert (codes.name, codes.key != b"r" * 20) == ("2026", True)
     assert answer["recovery_codes"][0] == hotp(codes.key, 0, 6)
 

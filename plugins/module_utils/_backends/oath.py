@@ -15,7 +15,7 @@ from .._wanted.bounds import WINDOW
 from .._wanted.settings import Settings, User
 from .credential import LONG_AGO, App, Clock, Credential, CredentialError, MakeKey
 from .hotp import HOTP_IN_SHELL, KEY_BYTES, hotp, step_of
-from .usersfile import LONGEST_KEY, TYPE, Part, Token, find, parse_credential, parts_of, put, text_of
+from .usersfile import LONGEST_KEY, TYPE, Part, Token, find, parts_of, put, text_of, tokens_of
 
 DIRECTORY = "/etc/oath"
 MODULE = "pam_oath.so"
@@ -121,7 +121,7 @@ def read(text: str, user: str, now: float | None = None) -> Credential:
 
     Raises CredentialError.
     """
-    tokens = parse_credential(text, user)
+    tokens = tokens_of(text, user)
     return Credential(
         apps=tuple(
             App(token.name if token.label == "device" else "", token.key, token.interval, _used(token, now))
@@ -218,7 +218,7 @@ def recovery_codes(text: str, user: str, digits: int) -> list[tuple[int, str]]:
     """The recovery codes that have not been used, in their order, each with its number from 1."""
     return [
         (counter + 1, hotp(token.key, counter, digits))
-        for token in parse_credential(text, user)
+        for token in tokens_of(text, user)
         if token.label == "recovery-codes"
         for counter in token.recovery_codes_left
     ]

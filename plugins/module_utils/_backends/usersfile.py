@@ -85,7 +85,7 @@ class Token:
 
 
 @functools.lru_cache(maxsize=None)
-def parse_credential(text: str, user: str) -> tuple[Token, ...]:
+def tokens_of(text: str, user: str) -> tuple[Token, ...]:
     """Read a user's tokens.
 
     Raises CredentialError where the file holds no token, or a line that is not a token of this user: pam_oath passes

@@ -77,7 +77,7 @@ def look(settings: Settings, run: Run) -> HostState:
     sshd_texts = {path: file.content for path, file in files.items() if path.startswith(sshd_config.CONFIG)}
     sshd_of, sshd_error, connection_sshd = _sshd_views(settings, run, people, groups, sshd_texts, session)
     passwords = _usable_passwords()
-    kept = {name: _credentials(one) for name, one in backends.BACKENDS.items()}
+    kept = {name: _credential_files(one) for name, one in backends.BACKENDS.items()}
     switch = files.get(pam.SWITCH)
     backend = backends.in_use(
         CodeStep.parse(switch.content if switch else None), [name for name in kept if kept[name]], settings.backend
@@ -203,7 +203,7 @@ def _self_service() -> dict[str, str]:
     return {**page.FILES, **{name: source.decode("utf-8") for name, source in found.items() if source}}
 
 
-def _credentials(backend: Backend) -> dict[str, FileState]:
+def _credential_files(backend: Backend) -> dict[str, FileState]:
     try:
         names = os.listdir(backend.DIRECTORY)
     except FileNotFoundError:
