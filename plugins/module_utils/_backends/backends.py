@@ -67,7 +67,7 @@ def revised(settings: Settings, user: str, text: str | None, source: str, now: f
     if text is not None and source != settings.backend:
         credential = BACKENDS[source].read(text, user, now)
         apps = _wanted_of(credential.apps, wanted, settings) if wanted else credential.apps
-        text = backend.render(replace(credential, apps=apps), user, settings, make_key)
+        text = backend.render(credential._replace(apps=apps), user, settings, make_key)
     if wanted:
         return backend.revise(text, wanted, settings, make_key)
     return backend.adjust(t.cast(str, text), settings)

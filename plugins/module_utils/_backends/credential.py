@@ -45,8 +45,7 @@ class App:
     """The steps whose codes are used, as far as it matters; none where no code was ever right."""
 
 
-@dataclass(frozen=True)
-class Credential:
+class Credential(t.NamedTuple):
     """What a user's credential says."""
 
     apps: tuple[App, ...]

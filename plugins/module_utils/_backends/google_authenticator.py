@@ -94,14 +94,15 @@ keep_used_google_authenticator() {
 _STEP_SIZE, _WINDOW_SIZE, _REUSE, _RATE = "STEP_SIZE", "WINDOW_SIZE", "DISALLOW_REUSE", "RATE_LIMIT"
 _RENEWAL, _RECOVERY, _PASS = "FLEET_AUTH_RENEWAL", "FLEET_AUTH_RECOVERY_CODES", "FLEET_AUTH_PASS"
 _SKEWS = ("TIME_SKEW", "RESETTING_TIME_SKEW")
-_KEY = re.compile(r"[A-Za-z2-7 \t\r-]+")
-_SCRATCH_CODE = re.compile(r"[1-9][0-9]{7}")
+# Patterns; re compiles them where they are needed, which is on few hosts.
+_KEY = r"[A-Za-z2-7 \t\r-]+"
+_SCRATCH_CODE = r"[1-9][0-9]{7}"
 # What the module takes; with anything else it denies every code.
 _VALUES = {
-    _STEP_SIZE: re.compile(r"[1-9]|[1-5][0-9]|60"),
-    _WINDOW_SIZE: re.compile(r"[1-9][0-9]?|100"),
-    _REUSE: re.compile(r"([0-9]{1,10}( +|$))*"),
-    _RATE: re.compile(r"[0-9]+( +[0-9]{1,10})+"),
+    _STEP_SIZE: r"[1-9]|[1-5][0-9]|60",
+    _WINDOW_SIZE: r"[1-9][0-9]?|100",
+    _REUSE: r"([0-9]{1,10}( +|$))*",
+    _RATE: r"[0-9]+( +[0-9]{1,10})+",
 }
 
 
@@ -254,9 +255,9 @@ def _lines(text: str) -> list[str]:
     for number, line in enumerate(lines[1:], start=2):
         name, _space, value = line[2:].strip().partition(" ")
         if line.startswith('" '):
-            if name in _VALUES and not _VALUES[name].fullmatch(value.strip()):
+            if name in _VALUES and not re.fullmatch(_VALUES[name], value.strip()):
                 raise CredentialError(f"line {number} has a {name} that pam_google_authenticator does not take")
-        elif line.strip() and not _SCRATCH_CODE.fullmatch(line.rstrip("\r")):
+        elif line.strip() and not re.fullmatch(_SCRATCH_CODE, line.rstrip("\r")):
             raise CredentialError(f"line {number} is neither an option nor a scratch code")
     if _get(lines, "TOTP_AUTH") is None or int(_get(lines, "HOTP_COUNTER") or 0):
         raise CredentialError("is not for time-based codes (TOTP_AUTH)")
@@ -265,7 +266,7 @@ def _lines(text: str) -> list[str]:
 
 def _key(lines: t.Sequence[str]) -> bytes:
     """The key, as the module decodes it: bits that do not make up a byte count for nothing."""
-    if not _KEY.fullmatch(lines[0]):
+    if not re.fullmatch(_KEY, lines[0]):
         return b""
     compact = re.sub(r"[\s-]", "", lines[0]).upper()
     return base64.b32decode(compact + "A" * (-len(compact) % 8))[: len(compact) * 5 // 8]
@@ -297,13 +298,13 @@ def _used(lines: t.Sequence[str]) -> tuple[int, ...]:
 
 
 def _scratch_codes(lines: t.Sequence[str]) -> list[str]:
-    return [line.rstrip("\r") for line in lines[1:] if _SCRATCH_CODE.fullmatch(line.rstrip("\r"))]
+    return [line.rstrip("\r") for line in lines[1:] if re.fullmatch(_SCRATCH_CODE, line.rstrip("\r"))]
 
 
 def _put_recovery_codes(lines: list[str], name: str, make_key: MakeKey) -> None:
     """Replace the recovery codes by a new set of this name, or by none where it is empty."""
     of_pass = (_get(lines, _PASS) or "").partition(" ")[2]
-    lines[:] = [line for line in lines if not _SCRATCH_CODE.fullmatch(line.rstrip("\r")) or line == of_pass]
+    lines[:] = [line for line in lines if not re.fullmatch(_SCRATCH_CODE, line.rstrip("\r")) or line == of_pass]
     _set(lines, _RECOVERY, name or None)
     if name:
         codes = _codes_of(make_key(KEY_BYTES))
@@ -317,6 +318,6 @@ def _codes_of(key: bytes) -> t.Iterator[str]:
     while True:
         code = hotp(key, counter, 8)
         counter += 1
-        if _SCRATCH_CODE.fullmatch(code) and code not in made:
+        if re.fullmatch(_SCRATCH_CODE, code) and code not in made:
             made.add(code)
             yield code

@@ -40,7 +40,7 @@ _PASS_THROUGHS = (["auth [default=ignore] pam_permit.so"], ["auth required pam_p
 _NOT_ASKING = ("pam_access.so", "pam_deny.so", "pam_faillock.so", "pam_permit.so", "pam_succeed_if.so")
 _GONE, _EMPTY, _PERMITS = "gone", "empty", "of pam_permit.so alone"
 _NOT_OURS = "not as it was written, from line {} on"
-_IN_FRONT = re.compile(r"auth \[success=(\w+) default=ignore\] pam_succeed_if\.so quiet (?:user =|service in) \S+")
+_IN_FRONT = r"auth \[success=(\w+) default=ignore\] pam_succeed_if\.so quiet (?:user =|service in) \S+"
 
 
 class CodeStep(t.NamedTuple):
@@ -183,6 +183,7 @@ def exempt_origins(settings: Settings) -> str:
 
 @functools.lru_cache(maxsize=32)
 def _parse(text: str | None) -> CodeStep:
+    """Read what the lines say, wherever they stand and whatever else does; then see whether that is all they say."""
     if text is None:
         return CodeStep(damage=_GONE)
     steps = _steps(text)
@@ -253,29 +254,24 @@ def _damage(step: CodeStep, steps: t.Sequence[tuple[int, str]]) -> str:
         return "" if lines in _PASS_THROUGHS else _PERMITS
     front, left = 0, len(lines)
     for line in lines:
-        found = _IN_FRONT.fullmatch(line)
+        is_front = " quiet user = " in line or " quiet service in " in line
+        found = re.fullmatch(_IN_FRONT, line) if is_front else None
         left -= 1
         if not found or found.group(1) not in ("done", str(left)):
             break
         front += 1
     written = [" ".join(line.split()) for line in step._lines()]
-    same = max(_common(lines[front:], form) for form in (written, _as_1_0_wrote(written)))
-    if same is _ALL:
+    if lines[front:] == written or lines[front:] == _as_1_0_wrote(written):
         return ""
-    place = front + int(same)
+    place = front + max(_common(lines[front:], form) for form in (written, _as_1_0_wrote(written)))
     number = steps[place][0] if place < len(steps) else steps[-1][0] + 1
     return _NOT_OURS.format(number)
 
 
-_ALL = float("inf")
-
-
-def _common(lines: t.Sequence[str], form: t.Sequence[str]) -> float:
-    """How many lines are the same from the top; `_ALL` where all are."""
-    if list(lines) == list(form):
-        return _ALL
-    pairs = zip(lines, form)
-    return next((place for place, (line, wanted) in enumerate(pairs) if line != wanted), min(len(lines), len(form)))
+def _common(lines: t.Sequence[str], form: t.Sequence[str]) -> int:
+    """How many lines are the same, from the top."""
+    pairs = enumerate(zip(lines, form))
+    return next((place for place, (line, wanted) in pairs if line != wanted), min(len(lines), len(form)))
 
 
 def _as_1_0_wrote(lines: t.Iterable[str]) -> list[str]:
@@ -294,20 +290,22 @@ def _as_1_0_wrote(lines: t.Iterable[str]) -> list[str]:
 
 
 def _passed_by(conditions: t.Sequence[str], lines: t.Sequence[str]) -> list[str]:
-    """The lines, over which whoever meets one of these conditions jumps; pam_succeed_if(8).
+    """The lines, with others in front of them by which whoever meets one of the conditions jumps over all.
 
-    A jump decides nothing, so nobody gets in by it whom the service would not let in by itself.
+    The conditions are those of pam_succeed_if(8). A jump decides nothing, so nobody gets in by it whom the service
+    would not let in by itself.
     """
     over = range(len(lines) + len(conditions) - 1, -1, -1)
     return [*(_passing_line(condition, number) for condition, number in zip(conditions, over)), *lines]
 
 
 def _passing_line(condition: str, number: int) -> str:
+    """A line by which whoever meets the condition jumps over so many modules."""
     return f"auth [success={number} default=ignore] pam_succeed_if.so quiet {condition}"
 
 
 def _passed_unless_named(names: t.Sequence[str], lines: t.Sequence[str]) -> list[str]:
-    """The lines, over which whoever is in none of the lists jumps.
+    """The lines, with others in front of them by which whoever has none of these names jumps over all.
 
     A list that does not succeed ends the search, and the code is asked. No account is in a list that is a colon alone,
     so with no names nobody is asked.
@@ -324,7 +322,7 @@ def _passed_unless_named(names: t.Sequence[str], lines: t.Sequence[str]) -> list
 
 
 def _lists(names: t.Sequence[str]) -> t.Iterator[str]:
-    """The lists of pam_succeed_if(8), as many as it takes for each to fit into a line."""
+    """The names in lists of pam_succeed_if(8), divided by colons, each short enough for a line."""
     chunk: list[str] = []
     for name in names:
         if chunk and len(":".join([*chunk, name])) > PAM_LINE:

@@ -14,6 +14,7 @@ from .settings import Lockout, Settings, TimeSync
 
 def argument_spec() -> dict[str, t.Any]:
     """The argument_spec of these modules."""
+    lockout, time_sync = Lockout(), TimeSync()
     with_a_secret = {
         "name": {"type": "str", "required": True},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -59,16 +60,16 @@ def argument_spec() -> dict[str, t.Any]:
         "lockout": {
             "type": "dict",
             "options": {
-                "attempts": {"type": "int", "default": Lockout.attempts},
-                "unlock_seconds": {"type": "int", "default": Lockout.unlock_seconds},
-                "count_seconds": {"type": "int", "default": Lockout.count_seconds},
+                "attempts": {"type": "int", "default": lockout.attempts},
+                "unlock_seconds": {"type": "int", "default": lockout.unlock_seconds},
+                "count_seconds": {"type": "int", "default": lockout.count_seconds},
             },
         },
         "time_sync": {
             "type": "dict",
             "options": {
-                "required": {"type": "bool", "default": TimeSync.required},
-                "max_error_seconds": {"type": "float", "default": TimeSync.max_error_seconds},
+                "required": {"type": "bool", "default": time_sync.required},
+                "max_error_seconds": {"type": "float", "default": time_sync.max_error_seconds},
             },
         },
         "require_proof": {"type": "bool", "default": Settings.require_proof},

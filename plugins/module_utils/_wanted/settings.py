@@ -50,8 +50,7 @@ class User:
     text removes the set."""
 
 
-@dataclass(frozen=True)
-class Lockout:
+class Lockout(t.NamedTuple):
     """After `attempts` wrong codes within `count_seconds`, the code step is closed for `unlock_seconds`."""
 
     attempts: int = 5
@@ -59,8 +58,7 @@ class Lockout:
     count_seconds: int = 900
 
 
-@dataclass(frozen=True)
-class TimeSync:
+class TimeSync(t.NamedTuple):
     """Whether two-factor login may be turned on only where the clock is in sync, and how exact it has to be."""
 
     required: bool = True
@@ -90,8 +88,8 @@ class Settings:
     exempt_users: tuple[str, ...] = ()
     exempt_groups: tuple[str, ...] = ()
     exempt_addresses: tuple[str, ...] = ()
-    lockout: Lockout = Lockout()
-    time_sync: TimeSync = TimeSync()
+    lockout: Lockout = field(default_factory=Lockout)
+    time_sync: TimeSync = field(default_factory=TimeSync)
     require_proof: bool = True
     renew: str = "never"
     purge_credentials: bool = False
