@@ -243,6 +243,7 @@ def _total(window: int) -> int:
 
 
 def _new(key: bytes, interval: int, window: int) -> list[str]:
+    """The lines of a new credential file."""
     options = (f"{_STEP_SIZE} {interval}", f"{_WINDOW_SIZE} {_total(window)}", _REUSE, "TOTP_AUTH")
     return [encode_secret(key), *(f'" {option}' for option in options), ""]
 
@@ -289,15 +290,18 @@ def _set(lines: list[str], name: str, value: str | None) -> None:
 
 
 def _append(lines: list[str], codes: t.Iterable[str]) -> None:
+    """Put scratch codes at the end, each on a line of its own."""
     end = len(lines) - (not lines[-1])
     lines[end:] = [*codes, ""]
 
 
 def _used(lines: t.Sequence[str]) -> tuple[int, ...]:
+    """The steps whose codes are used, as far as the module keeps them."""
     return tuple(map(int, (_get(lines, _REUSE) or "").split()))
 
 
 def _scratch_codes(lines: t.Sequence[str]) -> list[str]:
+    """The scratch codes that have not been used; that of a pass is among them."""
     return [line.rstrip("\r") for line in lines[1:] if re.fullmatch(_SCRATCH_CODE, line.rstrip("\r"))]
 
 

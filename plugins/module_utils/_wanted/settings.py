@@ -71,30 +71,42 @@ Beyond = t.Callable[["Settings"], t.Iterable[str]]
 
 @dataclass(frozen=True)
 class Settings:
-    """The wanted state of one host."""
+    """The wanted state of one host. The bounds of each number are in `bounds`."""
 
     enabled: bool = True
     ssh: bool = False
+    """Whether sshd asks for the code."""
     services: tuple[str, ...] = ()
+    """The other PAM services that ask for it."""
     allow_console: bool = False
     users: tuple[User, ...] = ()
     otp_digits: int = 6
     interval: int = 30
+    """For how many seconds a code is shown."""
     window: int = 1
+    """How many steps before and after now are right too."""
     backend: str = "oath"
     ssh_first_factors: tuple[str, ...] = FIRST_FACTORS
+    """What may come before the code at sshd."""
     scope: str = "everyone"
+    """Who needs a code: `everyone`, who is `enrolled`, or the members of some `groups`."""
     scope_groups: tuple[str, ...] = ()
     exempt_users: tuple[str, ...] = ()
     exempt_groups: tuple[str, ...] = ()
     exempt_addresses: tuple[str, ...] = ()
+    """Networks with their prefix length, such as 192.0.2.7/32, from which nobody needs a code."""
     lockout: Lockout = field(default_factory=Lockout)
     time_sync: TimeSync = field(default_factory=TimeSync)
     require_proof: bool = True
+    """Whether sshd asks only where a code of everybody in scope was right before."""
     renew: str = "never"
+    """Whether people's apps may have to be set up anew: `never`, or where their codes have `changed`."""
     purge_credentials: bool = False
+    """Whether disabling removes the credential files."""
     rollback_after: int = 0
+    """After how many seconds a change that nobody has confirmed is put back; 0 for never."""
     self_service: bool = False
+    """Whether people have a page of their own in Cockpit."""
 
     @classmethod
     def from_options(cls, options: t.Mapping[str, t.Any], beyond: Beyond) -> Settings:
