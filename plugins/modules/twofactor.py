@@ -95,7 +95,9 @@ unproven:
   elements: str
   sample: [alice]
 enforced:
-  description: Whether each service asks for the code, now that the module is done.
+  description:
+    - Whether each service asks for the code, now that the module is done.
+    - It is false as well where C(/etc/pam.d/twofactor) is damaged, so that nobody can be sure.
   returned: always, except for bad options
   type: dict
   sample: {sshd: true, cockpit: true}

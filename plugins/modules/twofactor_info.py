@@ -41,7 +41,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 enforced:
-  description: Whether each service asks for the code.
+  description:
+    - Whether each service asks for the code.
+    - It is false as well where C(/etc/pam.d/twofactor) is damaged, so that nobody can be sure.
   returned: success
   type: dict
   sample: {sshd: true, cockpit: false}

@@ -19,6 +19,7 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action.normal import ActionModule as NormalAction
 
+from ansible_collections.fleet.auth.plugins.module_utils._backends import backends
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, SettingsError
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import put
@@ -77,7 +78,7 @@ def problems(options: t.Mapping[str, t.Any]) -> list[str]:
     if found:
         return found
     try:
-        Settings.from_options(checked.validated_parameters)
+        Settings.from_options(checked.validated_parameters, backends.beyond)
     except SettingsError as error:
         return list(error.problems)
     return []

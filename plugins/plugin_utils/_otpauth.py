@@ -17,11 +17,8 @@ import time
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import (
-    OTP_DIGITS,
-    decode_secret,
-    encode_secret,
-)
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.bounds import OTP_DIGITS
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import decode_secret, encode_secret
 
 _missing: str | None = None
 try:

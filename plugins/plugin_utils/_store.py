@@ -21,12 +21,9 @@ from ansible.errors import AnsibleError, AnsibleLookupError
 from ansible.parsing.vault import VaultLib, VaultSecret, is_encrypted, match_secrets
 
 from ansible_collections.fleet.auth.plugins.module_utils._apply import files
-from ansible_collections.fleet.auth.plugins.module_utils._backends.codes import KEY_BYTES
-from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import (
-    decode_secret,
-    encode_secret,
-    is_account_name,
-)
+from ansible_collections.fleet.auth.plugins.module_utils._backends.hotp import KEY_BYTES
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.bounds import is_account_name
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import decode_secret, encode_secret
 
 _GIVE_A_VAULT_SECRET = "Give this run one with --vault-id, --vault-password-file or --ask-vault-pass"  # noqa: S105 - words for a person
 _DAMAGED = (

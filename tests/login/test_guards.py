@@ -173,12 +173,16 @@ GUARDS = (
         once_on(test_login.test_five_wrong_codes_close_the_code_step_for_password_and_key),
         (
             Patch(
-                "_texts/pam",
+                "_texts/code_step",
                 "[success=ignore ignore=ignore default=die] pam_faillock.so preauth",
                 "optional pam_permit.so",
             ),
-            Patch("_texts/pam", "[default=die] pam_faillock.so authfail {tally}", "requisite pam_deny.so"),
-            Patch("_texts/pam", "[default=ignore] pam_faillock.so authsucc {tally}", "[default=ignore] pam_permit.so"),
+            Patch("_texts/code_step", "[default=die] pam_faillock.so authfail {tally}", "requisite pam_deny.so"),
+            Patch(
+                "_texts/code_step",
+                "[default=ignore] pam_faillock.so authsucc {tally}",
+                "[default=ignore] pam_permit.so",
+            ),
         ),
     ),
     Guard(
@@ -195,9 +199,9 @@ GUARDS = (
         "what sshd asks for beside a key",
         once_on(test_login.test_key_alone_is_denied),
         (
-            Patch("_texts/sshd_config", 'yield "AuthenticationMethods", " ".join', '" ".join'),
+            Patch("_texts/drop_in", 'yield "AuthenticationMethods", " ".join', '" ".join'),
             Patch(
-                "_texts/sshd_config",
+                "_texts/drop_in",
                 '"authenticationmethods": tuple(_METHODS[factor] for factor in settings.ssh_first_factors),',
             ),
         ),

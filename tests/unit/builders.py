@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.fleet.auth.plugins.module_utils._backends import oath
+from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, usersfile
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import (
     COCKPIT_DISALLOWED,
     Account,
@@ -122,7 +122,7 @@ def options(**changes: t.Any) -> dict[str, t.Any]:
 def settings(*enrolled: str, **changes: t.Any) -> Settings:
     """Settings that enrol these users, and are otherwise those that the module comes with."""
     users = [{"name": name} for name in enrolled]
-    return Settings.from_options(options(**{"users": users, **changes}))
+    return Settings.from_options(options(**{"users": users, **changes}), backends.beyond)
 
 
 def account(name: str, *groups: str, **changes: t.Any) -> Account:
@@ -149,7 +149,7 @@ def file(content: str, mode: int = 0o644, **changes: t.Any) -> FileState:
 
 def new_credential(user: str, key: bytes, interval: int) -> str:
     """The text of the credential of somebody with one device, who never logged in with it."""
-    return oath.Token(user, key, interval).render() + "\n"
+    return usersfile.Token(user, key, interval).render() + "\n"
 
 
 def credential(user: str, key: bytes = KEY) -> FileState:

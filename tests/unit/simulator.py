@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from ansible_collections.fleet.auth.plugins.module_utils._backends import backends
-from ansible_collections.fleet.auth.plugins.module_utils._backends.codes import CredentialError
+from ansible_collections.fleet.auth.plugins.module_utils._backends.credential import CredentialError
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import FileState, HostState
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
     Change,
@@ -24,6 +24,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
 )
 from ansible_collections.fleet.auth.plugins.module_utils._self_service import page_files
 from ansible_collections.fleet.auth.plugins.module_utils._texts import pam
+from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import CodeStep
 from unit import model
 from unit.builders import STRANGER, seen_by_sshd
 from unit.model import Client
@@ -91,7 +92,7 @@ class Machine:
     def _with(self, files: t.Mapping[str, FileState], stores: t.Mapping[str, t.Mapping[str, FileState]]) -> Machine:
         switch = files.get(pam.SWITCH)
         having = [backend for backend, credentials in stores.items() if credentials]
-        backend = backends.in_use(switch.content if switch else None, having, self.state.backend)
+        backend = backends.in_use(CodeStep.parse(switch.content if switch else None), having, self.state.backend)
         others = {name: one for name, one in stores.items() if name != backend and one}
         state = replace(self.state, files=files, credentials=stores[backend], backend=backend, others=others)
         return replace(self, state=seen_by_sshd(state))

@@ -11,9 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.auth.plugins.module_utils._backends import oath
+from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, oath
+from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import CodeStep
 from ansible_collections.fleet.auth.plugins.module_utils._texts.dispatch import Handler, ends, load
-from ansible_collections.fleet.auth.plugins.module_utils._texts.pam import PamError, opened_up, protect, switch
+from ansible_collections.fleet.auth.plugins.module_utils._texts.opened import opened_up
+from ansible_collections.fleet.auth.plugins.module_utils._texts.pam import protect
+from ansible_collections.fleet.auth.plugins.module_utils._texts.placement import PamError
 from unit.builders import INCLUDED, SERVICES, settings
 from unit.layouts import LAYOUTS
 
@@ -111,12 +114,12 @@ def test_protected_service_lets_nobody_in_whom_it_would_not_have_let_in_before(
 ) -> None:
     texts = {"password-auth": stack, "door": f"{before}\n{line} password-auth\n"}
     try:
-        text = protect("door", texts["door"], texts)
+        text = protect("door", texts["door"], texts, backends.MODULES)
     except PamError:
         return
     wanted = settings(exempt_users=["alice"])
     helpers = {
-        "twofactor": switch(wanted, ["bob"], oath.pam_line(wanted)),
+        "twofactor": CodeStep.wanted(wanted, ["bob"], oath.pam_line(wanted)).render(),
         "twofactor-judge": "auth substack twofactor-note\nauth [default=reset] pam_permit.so\n",
         "twofactor-note": "auth [success=done default=ignore] pam_permit.so\nauth [default=ignore] pam_exec.so\n",
     }
@@ -159,6 +162,10 @@ def test_block_of_release_1_0_is_known_where_it_opened_a_door() -> None:
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_block_of_this_release_opens_no_door(layout: str) -> None:
     wanted = settings()
-    files = {**LAYOUTS[layout].files, **INCLUDED, "twofactor": switch(wanted, [], oath.pam_line(wanted))}
+    files = {
+        **LAYOUTS[layout].files,
+        **INCLUDED,
+        "twofactor": CodeStep.wanted(wanted, [], oath.pam_line(wanted)).render(),
+    }
     for service, text in (LAYOUTS[layout].services or SERVICES).items():
-        assert opened_up(service, {**files, service: protect(service, text, files)}) is None
+        assert opened_up(service, {**files, service: protect(service, text, files, backends.MODULES)}) is None

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.auth.plugins.module_utils._backends.codes import (
+from ansible_collections.fleet.auth.plugins.module_utils._backends.credential import (
     RECOVERY_CODES,
     App,
     Clock,
@@ -33,14 +33,14 @@ from ansible_collections.fleet.auth.plugins.module_utils._backends.google_authen
     use_code,
     with_pass,
 )
-from ansible_collections.fleet.auth.plugins.module_utils._texts.pam import PASS_THROUGH, except_services, switch
+from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH, CodeStep, except_services
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, User
 from unit.builders import KEY, OTHER_KEY, SECRET, texts_of
 
 GOOGLE = "google_authenticator"
 OTHER_SECRET = base64.b32encode(OTHER_KEY).decode()
 NEW = f'{SECRET}\n" STEP_SIZE 30\n" WINDOW_SIZE 3\n" DISALLOW_REUSE\n" TOTP_AUTH\n'
-SWITCH = switch(Settings(backend=GOOGLE), [], pam_line(Settings(backend=GOOGLE)))
+SWITCH = CodeStep.wanted(Settings(backend=GOOGLE), [], pam_line(Settings(backend=GOOGLE))).render()
 UNTIL = "2026-11-25T07:00:00Z"
 PASS = pass_code(OTHER_KEY, 6)
 
@@ -54,7 +54,7 @@ def codes(key: bytes, step: int, interval: int = 30) -> str:
 
 
 def use(text: str, code: str, at: float = 0) -> str | None:
-    return use_code(text, "alice", code, SWITCH, Clock(at, "2026-03-01T12:00:00L"))
+    return use_code(text, "alice", code, CodeStep.parse(SWITCH), Clock(at, "2026-03-01T12:00:00L"))
 
 
 def update(text: str | None, key: bytes | None = None, **options: t.Any) -> str:
@@ -267,7 +267,7 @@ class TestLine:
         ("text", "length"), [(SWITCH, 6), (except_services(SWITCH, ["sshd"]), 6), (PASS_THROUGH, None), ("", None)]
     )
     def test_tells_how_long_codes_are(self, text: str, length: int | None) -> None:
-        assert code_length(text) == length
+        assert code_length(CodeStep.parse(text)) == length
 
 
 @pytest.mark.parametrize(("text", "used"), [(NEW, False), (use(NEW, codes(KEY, 0)) or "", True)])

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, google_authenticator, oath
-from ansible_collections.fleet.auth.plugins.module_utils._backends.codes import hotp
+from ansible_collections.fleet.auth.plugins.module_utils._backends.hotp import hotp
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import HostState
 from ansible_collections.fleet.auth.plugins.module_utils._plan.handmade import Adoption, OldFile, adoption, obstacle
 from ansible_collections.fleet.auth.plugins.module_utils._runs import adopt

@@ -27,7 +27,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.fleet.auth.plugins.module_utils._apply import credential_files, journal, transaction
-from ansible_collections.fleet.auth.plugins.module_utils._backends import codes, google_authenticator, oath
+from ansible_collections.fleet.auth.plugins.module_utils._backends import google_authenticator, hotp, oath
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
     ApplyError,
     Change,
@@ -566,7 +566,7 @@ def test_code_that_was_used_after_a_move_stays_used_when_it_is_put_back(changing
     changing.at(used).rename(changing.at("/etc/google-authenticator/carol"))
     assert transaction.undo(actions_in(changing)) == "Everything was put back as it was."
     assert changing.text("/etc/google-authenticator/carol") is None
-    key = codes.hotp(bytes.fromhex(NEVER_USED.split()[3]), 7, 6)
+    key = hotp.hotp(bytes.fromhex(NEVER_USED.split()[3]), 7, 6)
     back = NEVER_USED.replace("alice", "carol").replace("\n", f" 0 {key} 1970-01-01T00:00:00L\n")
     assert changing.text("/etc/oath/carol") == back
     assert changing.at("/etc/oath/carol").stat().st_mode & 0o777 == 0o600

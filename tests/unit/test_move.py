@@ -16,11 +16,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, google_authenticator, oath
-from ansible_collections.fleet.auth.plugins.module_utils._backends.codes import Clock, hotp
+from ansible_collections.fleet.auth.plugins.module_utils._backends import (
+    backends,
+    google_authenticator,
+    oath,
+    usersfile,
+)
+from ansible_collections.fleet.auth.plugins.module_utils._backends.credential import Clock
+from ansible_collections.fleet.auth.plugins.module_utils._backends.hotp import hotp
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import HostState
 from ansible_collections.fleet.auth.plugins.module_utils._plan import planning, report
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Plan
+from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import CodeStep
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, User
 from unit.builders import KEY, OTHER_KEY, STRANGER, credential, file, host_state, settings
 from unit.simulator import Machine
@@ -29,7 +36,7 @@ GOOGLE, OATH = "google_authenticator", "oath"
 NOW = 30 * 1000.0
 CLOCK = Clock(NOW, "2026-03-01T12:00:00L")
 SWITCHES = {
-    name: f"auth required {backend.pam_line(Settings(backend=name, window=10))}"
+    name: CodeStep.parse(f"auth required {backend.pam_line(Settings(backend=name, window=10))}")
     for name, backend in backends.BACKENDS.items()
 }
 PHONE = f"HOTP/T30 alice - {KEY.hex()}\n"
@@ -152,9 +159,10 @@ class TestCode:
         used = backends.BACKENDS[source].use_code(text, "alice", code, SWITCHES[source], CLOCK)
         assert used
         after = moved(used, source, target, window=window)
-        switch = f"auth required {backends.BACKENDS[target].pam_line(Settings(backend=target, window=window))}"
         now = Clock(NOW + 30 * later, CLOCK.local)
-        assert backends.BACKENDS[target].use_code(after, "alice", code, switch, now) is None
+        line = backends.BACKENDS[target].pam_line(Settings(backend=target, window=window))
+        step = CodeStep.parse(f"auth required {line}")
+        assert backends.BACKENDS[target].use_code(after, "alice", code, step, now) is None
 
     def test_before_the_last_one_of_pam_oath_stays_used_as_well(self) -> None:
         text = PHONE
@@ -200,7 +208,7 @@ class TestUndo:
         assert last == "1001\n"
         before = TestRefusal.TABLET.replace("alice - ", "alice 1234 ")
         back = shell(f'keep_used_oath "$1" {last}', before)
-        assert oath.parse_credential(back, "alice")[1] == oath.parse_credential(before, "alice")[1]
+        assert usersfile.tokens_of(back, "alice")[1] == usersfile.tokens_of(before, "alice")[1]
         for step in (999, 1000, 1001):
             assert oath.use_code(back, "alice", hotp(KEY, step, 6), SWITCHES[OATH], CLOCK) is None
         assert oath.use_code(back, "alice", hotp(KEY, 1002, 6), SWITCHES[OATH], CLOCK)
@@ -231,7 +239,7 @@ class TestPaper:
         there = moved(self.TEXT, OATH, GOOGLE)
         assert google_authenticator.read(there, "alice").recovery_set == "first"
         for number in range(10):
-            assert google_authenticator.use_code(there, "alice", hotp(OTHER_KEY, number, 6), "", CLOCK) is None
+            assert google_authenticator.use_code(there, "alice", hotp(OTHER_KEY, number, 6), CodeStep(), CLOCK) is None
         back = moved(there, GOOGLE, OATH)
         assert oath.read(back, "alice").recovery_set == "first"
         for _number, code in google_authenticator.recovery_codes(there, "alice", 6):

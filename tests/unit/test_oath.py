@@ -13,22 +13,21 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.auth.plugins.module_utils._backends.codes import (
+from ansible_collections.fleet.auth.plugins.module_utils._backends.credential import (
     RECOVERY_CODES,
     Clock,
     CredentialError,
-    hotp,
 )
+from ansible_collections.fleet.auth.plugins.module_utils._backends.hotp import hotp
 from ansible_collections.fleet.auth.plugins.module_utils._backends.oath import (
     CodeRules,
-    Token,
     code_rules,
     pam_line,
-    parse_credential,
     revise,
     use_code,
 )
-from ansible_collections.fleet.auth.plugins.module_utils._texts.pam import PASS_THROUGH, except_services, switch
+from ansible_collections.fleet.auth.plugins.module_utils._backends.usersfile import Token, tokens_of
+from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH, CodeStep, except_services
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Device, Settings, User
 from unit.builders import KEY, OTHER_KEY, new_credential, settings, texts_of
 
@@ -82,7 +81,7 @@ def codes(key: bytes, step: int, digits: int = 6, interval: int = 30) -> str:
 
 def use(text: str, code: str, *, window: int = 1, digits: int = 6, at: float = 0) -> str | None:
     line = pam_line(Settings(window=window, otp_digits=digits))
-    return use_code(text, "alice", code, f"auth required {line}", Clock(at, LOCAL))
+    return use_code(text, "alice", code, CodeStep.parse(f"auth required {line}"), Clock(at, LOCAL))
 
 
 def update(text: str | None, key: bytes | None = None, interval: int = 30, **wanted: t.Any) -> str:
@@ -124,13 +123,13 @@ class TestCredential:
     @given(st.lists(tokens(), min_size=1, max_size=4))
     def test_comes_back_from_parsing_as_it_was_rendered(self, made: list[Token]) -> None:
         text = "".join(token.render() + "\n" for token in made)
-        assert parse_credential(text, "alice") == tuple(made)
+        assert tokens_of(text, "alice") == tuple(made)
 
     @given(data=st.data(), made=st.lists(tokens(), min_size=1, max_size=3))
     def test_is_read_however_it_is_spaced(self, data: st.DataObject, made: list[Token]) -> None:
         draw = data.draw
         lines = [line for token in made for line in (draw(lines_without_token), draw(written(token)))]
-        assert parse_credential("\n".join(lines), "alice") == tuple(made)
+        assert tokens_of("\n".join(lines), "alice") == tuple(made)
 
     @pytest.mark.parametrize(
         ("kind", "interval", "digits"),
@@ -140,14 +139,14 @@ class TestCredential:
         ],
     )
     def test_may_have_any_type_that_pam_oath_knows(self, kind: str, interval: int | None, digits: int | None) -> None:
-        assert parse_credential(f"{kind} alice - {HEX}", "alice") == (Token("alice", KEY, interval, digits),)
+        assert tokens_of(f"{kind} alice - {HEX}", "alice") == (Token("alice", KEY, interval, digits),)
 
     @pytest.mark.parametrize(
         "kind", ["TOTP", "HOTP/6", "HOTP/T45", "HOTP/T30/9", "HOTP/T30/", "hotp/T30", "HOTP/E/T30"]
     )
     def test_with_a_type_that_pam_oath_passes_over_is_refused(self, kind: str) -> None:
         with pytest.raises(CredentialError, match=r"^line 2 has a type that pam_oath does not know$"):
-            parse_credential(f"HOTP/T30 alice - {HEX}\n{kind} alice - {HEX}\n", "alice")
+            tokens_of(f"HOTP/T30 alice - {HEX}\n{kind} alice - {HEX}\n", "alice")
 
     @pytest.mark.parametrize(
         ("text", "problem"),
@@ -170,13 +169,13 @@ class TestCredential:
     )
     def test_that_pam_oath_would_not_read_as_meant_is_refused_by_its_line(self, text: str, problem: str) -> None:
         with pytest.raises(CredentialError) as caught:
-            parse_credential(text, "alice")
+            tokens_of(text, "alice")
         assert str(caught.value) == problem
 
     @given(st.text())
     def test_is_read_or_refused_and_never_anything_else(self, text: str) -> None:
         try:
-            assert parse_credential(text, "alice")
+            assert tokens_of(text, "alice")
         except CredentialError as error:
             assert str(error)  # noqa: PT017
 
@@ -184,7 +183,7 @@ class TestCredential:
     @pytest.mark.parametrize("history", ["", f" {USED}", " 0 755224"])
     def test_does_not_show_its_key_when_it_is_refused(self, key: str, history: str) -> None:
         with pytest.raises(CredentialError) as caught:
-            parse_credential(f"HOTP/T30 alice - {key}{history}\n", "alice")
+            tokens_of(f"HOTP/T30 alice - {key}{history}\n", "alice")
         assert HEX[:8] not in texts_of(caught.value)
 
     @given(tokens())
@@ -217,7 +216,7 @@ class TestUpdate:
 
         changed = text.split("\n")[len(head)]
         assert text.split("\n") == [*head, changed, *tail]
-        (now,) = parse_credential(changed, "alice")
+        (now,) = tokens_of(changed, "alice")
         if key in (None, token.key):
             assert now == replace(token, interval=interval, digits=None)
         else:
@@ -312,15 +311,15 @@ class TestRecoveryCode:
         text = self.TEXT
         for number in range(RECOVERY_CODES):
             code = hotp(OTHER_KEY, number, 6)
-            assert list(parse_credential(text, "alice")[1].recovery_codes_left) == list(range(number, 10))
+            assert list(tokens_of(text, "alice")[1].recovery_codes_left) == list(range(number, 10))
             text = use(text, code, window=window) or ""
             assert text, number
             assert use(text, code, window=window) is None
-        assert not parse_credential(text, "alice")[1].recovery_codes_left
+        assert not tokens_of(text, "alice")[1].recovery_codes_left
         assert text.startswith(f"{PHONE}\n# fleet.auth recovery-codes=first\nHOTP/E alice - ")
 
     def test_is_no_code_of_a_device(self) -> None:
-        phone, codes_of_paper = parse_credential(self.TEXT, "alice")
+        phone, codes_of_paper = tokens_of(self.TEXT, "alice")
         assert (phone.is_device, codes_of_paper.is_device) == (True, False)
 
 
@@ -348,7 +347,7 @@ class TestUseOfATimeBasedCode:
             assert (used is not None) == (abs(offset) <= window and offset > last)
             if used is not None:
                 text, last = used, offset
-                assert parse_credential(text, "alice") == (Token("alice", key, interval, None, "-", 0, code, LOCAL),)
+                assert tokens_of(text, "alice") == (Token("alice", key, interval, None, "-", 0, code, LOCAL),)
 
     @pytest.mark.parametrize("later", [0, 1, 2, 40])
     def test_that_was_used_stays_used(self, later: int) -> None:
@@ -383,7 +382,7 @@ class TestUseOfATimeBasedCode:
         text = new_credential("alice", KEY, 30) + new_credential("alice", OTHER_KEY, 60)
         once = use(text, codes(OTHER_KEY, 50, interval=60), at=3000)
         assert once
-        assert [token.last_code for token in parse_credential(once, "alice")] == [
+        assert [token.last_code for token in tokens_of(once, "alice")] == [
             None,
             codes(OTHER_KEY, 50, interval=60),
         ]
@@ -421,7 +420,7 @@ class TestUseOfAnEventBasedCode:
             assert (used is not None) == (last < event <= last + window)
             if used is not None:
                 text, last = used, event
-                assert parse_credential(text, "alice")[0].counter == event
+                assert tokens_of(text, "alice")[0].counter == event
 
     @pytest.mark.parametrize(("window", "right"), [(0, [0]), (1, [0, 1]), (2, [0, 1, 2])])
     def test_that_is_the_first_one(self, window: int, right: list[int]) -> None:
@@ -433,13 +432,13 @@ class TestRules:
     @pytest.mark.parametrize(("window", "digits"), [(0, 6), (1, 7), (10, 8)])
     def test_come_back_from_the_switch(self, window: int, digits: int) -> None:
         wanted = settings(window=window, otp_digits=digits)
-        text = switch(wanted, [], pam_line(wanted))
-        assert code_rules(text) == CodeRules(window, digits)
-        assert code_rules(except_services(text, ["sshd"])) == CodeRules(window, digits)
+        text = CodeStep.wanted(wanted, [], pam_line(wanted)).render()
+        assert code_rules(CodeStep.parse(text)) == CodeRules(window, digits)
+        assert code_rules(CodeStep.parse(except_services(text, ["sshd"]))) == CodeRules(window, digits)
 
     @pytest.mark.parametrize("text", ["", PASS_THROUGH])
     def test_are_none_where_no_code_is_asked_for(self, text: str) -> None:
-        assert code_rules(text) is None
+        assert code_rules(CodeStep.parse(text)) is None
 
     def test_line_names_a_file_of_the_users_own_the_window_and_the_length(self) -> None:
         line = pam_line(settings(window=3, otp_digits=8))

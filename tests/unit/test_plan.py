@@ -33,7 +33,8 @@ from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
     Write,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._self_service import page_files
-from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, recovery, sshd_config
+from ansible_collections.fleet.auth.plugins.module_utils._texts import drop_in, pam, recovery, sshd_config
+from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH, CodeStep, except_services
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
 from unit.builders import (
     ACCOUNTS,
@@ -86,7 +87,7 @@ def refusals(target: Settings, state: HostState) -> tuple[str, ...]:
 
 
 def switch_of(target: Settings, *enrolled: str) -> str:
-    return pam.switch(target, enrolled, oath.pam_line(target))
+    return CodeStep.wanted(target, enrolled, oath.pam_line(target)).render()
 
 
 def switches(changes: t.Iterable[Change]) -> list[str]:
@@ -235,7 +236,7 @@ class TestEveryPlan:
                 services = state.protected_services
                 assert not services or state.text(pam.SWITCH)
                 assert "sshd" not in services or pam.KEY_ACCEPTED in state.files
-                asking = backends.asking(state.text(pam.SWITCH))
+                asking = backends.asking(state.code_step)
                 if asking:
                     directory = backends.BACKENDS[asking].DIRECTORY
                     assert {pam.TALLY_DIRECTORY, directory, recovery.COMMAND} <= set(state.files)
@@ -248,7 +249,7 @@ class TestEveryPlan:
     ) -> None:
         machine = Machine.booted(host_state())
         machine = machine.stages(planned(first, machine.state))[-1]
-        assert all(map(backends.asking, switches(planned(second, machine.state))))
+        assert all(backends.asking(CodeStep.parse(text)) for text in switches(planned(second, machine.state)))
 
     @examples(50)
     @given(policies(), st.binary(max_size=20), st.sampled_from(sorted(SERVICES)))
@@ -287,7 +288,7 @@ class TestFirstTime:
     def test_has_the_pass_through_until_then(self) -> None:
         target = wanted()
         texts = switches(plan(target, host_state()).changes)
-        assert texts == [pam.PASS_THROUGH, switch_of(target)]
+        assert texts == [PASS_THROUGH, switch_of(target)]
 
     def test_gives_each_file_and_directory_its_mode(self) -> None:
         state = carried_out(wanted(scope="enrolled", exempt_addresses=["192.0.2.7"]))
@@ -490,7 +491,7 @@ class TestChange:
         state = carried_out(wanted(scope="enrolled", users=[{"name": "alice"}]))
         target = wanted(scope="enrolled", users=[{"name": "bob"}])
         changes = plan(target, state).changes
-        new = sshd_config.drop_in(target, ["alice", "bob"])
+        new = drop_in.render(target, ["alice", "bob"])
         assert [change.content for change in changes if isinstance(change, Write)] == [
             f"{new}{state.text(sshd_config.DROP_IN)}",
             switch_of(target, "alice", "bob"),
@@ -516,7 +517,7 @@ class TestChange:
         old, new = wanted(ssh=False, services=["sudo"]), wanted(services=["sudo"], window=2)
         state = carried_out(old)
         assert switches(plan(new, state).changes) == [
-            pam.except_services(t.cast(str, state.text(pam.SWITCH)), ["sshd"]),
+            except_services(t.cast(str, state.text(pam.SWITCH)), ["sshd"]),
             switch_of(new),
         ]
 
@@ -524,7 +525,7 @@ class TestChange:
         old, new = wanted(services=["sudo"]), wanted(ssh=False, services=["sudo"], window=2)
         changes = plan(new, carried_out(old)).changes
         switch = switch_of(new)
-        assert switches(changes) == [pam.except_services(switch, ["sshd"]), switch]
+        assert switches(changes) == [except_services(switch, ["sshd"]), switch]
         assert paths(changes) == [
             pam.SWITCH,
             sshd_config.DROP_IN,
@@ -546,7 +547,7 @@ class TestChange:
             f"{pam.EXEMPT_ORIGINS}.next",
         ]
 
-    @pytest.mark.parametrize("switch", ["", pam.PASS_THROUGH])
+    @pytest.mark.parametrize("switch", ["", PASS_THROUGH])
     def test_after_a_recovery_asks_nobody_where_nobody_shall_be_asked(self, switch: str) -> None:
         on = carried_out(wanted(services=["sudo", "cockpit"]))
         recovered = edited(on, {pam.SWITCH: switch, sshd_config.DROP_IN: None})
@@ -618,7 +619,7 @@ class TestOff:
             "remove /run/fleet-auth/faillock",
             "remove /run/fleet-auth",
         ]
-        assert switches(plan(OFF, state).changes) == [pam.PASS_THROUGH]
+        assert switches(plan(OFF, state).changes) == [PASS_THROUGH]
 
     def test_is_nothing_where_it_was_never_on(self) -> None:
         assert plan(OFF, host_state()) == Plan()
@@ -908,7 +909,7 @@ class TestRefusal:
         warning = "the clock of web1 is not in sync: chrony has no source that it trusts"
         assert plan(wanted(), state) == Plan(warnings=(warning,))
         assert plan(wanted(window=2), state).changes
-        assert refusals(wanted(), edited(state, {pam.SWITCH: pam.PASS_THROUGH}))
+        assert refusals(wanted(), edited(state, {pam.SWITCH: PASS_THROUGH}))
 
     @pytest.mark.parametrize("target", [wanted(rollback_after=60), settings(enabled=False, rollback_after=60)])
     def test_of_a_timer_without_systemd(self, target: Settings) -> None:
@@ -989,7 +990,7 @@ class TestDrift:
             (None, "gone, and denied everybody"),
             ("", "damaged, and asked nobody for a code"),
             ("auth requisite pam_deny.so\n", "damaged, and denied everybody"),
-            (pam.PASS_THROUGH, None),
+            (PASS_THROUGH, None),
         ],
     )
     def test_of_the_switch_is_told_and_put_right(self, switch: str | None, told: str | None) -> None:
@@ -1059,7 +1060,7 @@ class TestExpectations:
             "passwordauthentication": ("yes",),
             "authenticationmethods": ("any",),
         }
-        needs_code = sshd_config.expected(wanted())
+        needs_code = drop_in.expected(wanted())
         assert self.of(wanted(), host_state()) == [{"root": needs_code, "daemon": needs_code, "ansible": as_before}]
 
     def test_of_an_old_sshd_are_that_it_shows_prompts_to_those_in_scope_alone(self) -> None:

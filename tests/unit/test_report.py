@@ -16,6 +16,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._host.state import Host
 from ansible_collections.fleet.auth.plugins.module_utils._plan import planning, report
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Plan
 from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, recovery, sshd_config
+from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH, except_services
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
 from unit.builders import IN_SYNC, KEY, NOT_IN_SYNC, SECRET, STRANGER, file, host_state, seen_by_sshd, settings
 from unit.simulator import RANDOM_KEY, Machine
@@ -46,7 +47,7 @@ class TestEnforced:
         assert report.enforced(cockpit, on) == {"cockpit": False, "sshd": True, "sudo": True}
         assert report.enforced(settings(services=["gone"]), host_state()) == {}
 
-    @pytest.mark.parametrize("text", [None, "", pam.PASS_THROUGH, "# auth required pam_oath.so\n"])
+    @pytest.mark.parametrize("text", [None, "", PASS_THROUGH, "# auth required pam_oath.so\n"])
     def test_is_false_of_every_service_where_the_switch_asks_nobody(self, on: HostState, text: str | None) -> None:
         assert report.enforced(WANTED, changed(on, pam.SWITCH, text)) == {"sshd": False, "sudo": False}
 
@@ -74,8 +75,27 @@ class TestEnforced:
         assert report.enforced(target, on)["sshd"] is False
 
     def test_is_false_of_a_service_that_the_switch_lets_pass(self, on: HostState) -> None:
-        switch = pam.except_services(t.cast(str, on.text(pam.SWITCH)), ["sshd"])
+        switch = except_services(t.cast(str, on.text(pam.SWITCH)), ["sshd"])
         assert report.enforced(WANTED, changed(on, pam.SWITCH, switch)) == {"sshd": False, "sudo": True}
+
+    @pytest.mark.parametrize(
+        ("damage", "line"),
+        [
+            (lambda text: f"auth sufficient pam_permit.so\n{text}", 1),
+            (lambda text: text.replace("[success=5 ", "[success=2 "), 2),
+            (lambda text: text.replace("auth [default=die]", "#"), 6),
+        ],
+    )
+    def test_is_false_where_the_switch_is_damaged_and_may_ask_nobody(
+        self, on: HostState, damage: t.Callable[[str], str], line: int
+    ) -> None:
+        state = changed(on, pam.SWITCH, damage(t.cast(str, on.text(pam.SWITCH))))
+        assert state.asks_for_code
+        assert report.enforced(WANTED, state) == {"sshd": False, "sudo": False}
+        assert plan(WANTED, state).warnings == (
+            f"{pam.SWITCH} on web1 was damaged (not as it was written, from line {line} on): it is not certain who was "
+            "asked for a code.",
+        )
 
     def test_is_false_where_the_switch_goes_by_names_and_has_lost_one(self) -> None:
         target = replace(WANTED, scope="enrolled")

@@ -13,33 +13,29 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, oath
-from ansible_collections.fleet.auth.plugins.module_utils._backends.codes import RECOVERY_CODES, Clock, hotp
+from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, oath, usersfile
+from ansible_collections.fleet.auth.plugins.module_utils._backends.credential import RECOVERY_CODES, Clock
+from ansible_collections.fleet.auth.plugins.module_utils._backends.hotp import hotp
 from ansible_collections.fleet.auth.plugins.module_utils._self_service import page_files, pam_client, program
 from ansible_collections.fleet.auth.plugins.module_utils._self_service.conversation import (
     Conversation,
     Refusal,
     parse_request,
-    standing,
 )
-from ansible_collections.fleet.auth.plugins.module_utils._texts import pam
-from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import (
-    Settings,
-    User,
-    decode_secret,
-    encode_secret,
-)
+from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH, CodeStep
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import decode_secret, encode_secret
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, User
 from unit.closure import closure
 
 NOW = 1_000_000_000.0
 KEY = b"k" * 20
 RIGHT = "314159"
-OLD = oath.Token("alice", KEY).render() + "\n"
+OLD = usersfile.Token("alice", KEY).render() + "\n"
 
 
 def switch(enrolled: t.Sequence[str] = (), **settings: t.Any) -> str:
     wanted = Settings(**{"scope": "enrolled", **settings})
-    return pam.switch(wanted, enrolled, backends.BACKENDS[wanted.backend].pam_line(wanted))
+    return CodeStep.wanted(wanted, enrolled, backends.BACKENDS[wanted.backend].pam_line(wanted)).render()
 
 
 class FakeHost:
@@ -53,11 +49,11 @@ class FakeHost:
         self.checked: list[str] = []
         self.keys = 0
 
-    def switch(self) -> str:
-        return self.switch_text
+    def code_step(self) -> CodeStep:
+        return CodeStep.parse(self.switch_text)
 
     def settings(self) -> Settings | None:
-        backend = backends.asking(self.switch_text)
+        backend = backends.asking(self.code_step())
         return Settings(backend=backend) if backend else None
 
     def asks(self) -> bool:
@@ -138,7 +134,7 @@ def test_nothing_but_a_request_is_one(line: bytes) -> None:
     ],
 )
 def test_standing_is_what_the_code_step_does(text: str, groups: list[str], found: str) -> None:
-    assert standing(text, "alice", groups) == found
+    assert CodeStep.parse(text).standing("alice", groups) == found
 
 
 ALICE = pwd.struct_passwd(("alice", "x", 1000, 1000, "", "/home/alice", "/bin/bash"))
@@ -183,13 +179,13 @@ def test_a_first_enrolment_counts_once_its_code_was_right() -> None:
     assert (wrong["ok"], host.text) == (False, None)
     proven = conversation.answer(json.dumps({"do": "prove", "code": code_of(begun["secret"])}).encode() + b"\n")
     assert len(proven["recovery_codes"]) == RECOVERY_CODES
-    phone = oath.parse_credential(host.text or "", "alice")[0]
+    phone = usersfile.tokens_of(host.text or "", "alice")[0]
     assert (phone.key, phone.last_code) == (decode_secret(begun["secret"]), code_of(begun["secret"]))
     assert begun["secret"] not in "".join(host.logged)
 
 
 def test_who_is_asked_for_a_code_already_or_exempt_or_everyone_where_it_is_off_does_not_enrol() -> None:
-    for text in (switch(scope="everyone"), switch(exempt_users=("alice",)), pam.PASS_THROUGH):
+    for text in (switch(scope="everyone"), switch(exempt_users=("alice",)), PASS_THROUGH):
         host = FakeHost(None, text)
         assert [one["ok"] for one in talk(host, {"do": "begin", "what": "enrol", "code": ""})] == [False]
     prepared = FakeHost(None, switch(scope="everyone"), asks=False)
@@ -232,7 +228,7 @@ def test_what_a_run_changes_meanwhile_counts() -> None:
 def test_a_login_meanwhile_is_no_change() -> None:
     host = FakeHost(OLD, switch(["alice"]))
     page = begun(host, "device")
-    host.text = oath.use_code(OLD, "alice", code_of(encode_secret(KEY)), switch(["alice"]), host.clock())
+    host.text = oath.use_code(OLD, "alice", code_of(encode_secret(KEY)), host.code_step(), host.clock())
     assert host.text
     assert prove(*page)["ok"]
 
@@ -252,9 +248,9 @@ def test_a_renewal_replaces_the_key_and_leaves_the_rest() -> None:
     begun = conversation.answer(json.dumps({"do": "begin", "what": "renew", "code": RIGHT}).encode() + b"\n")
     assert host.text == text
     conversation.answer(json.dumps({"do": "prove", "code": code_of(begun["secret"])}).encode() + b"\n")
-    phone, codes = oath.parse_credential(host.text or "", "alice")
+    phone, codes = usersfile.tokens_of(host.text or "", "alice")
     assert (phone.key, phone.name) == (decode_secret(begun["secret"]), "lost")
-    assert codes == oath.parse_credential(text, "alice")[1]
+    assert codes == usersfile.tokens_of(text, "alice")[1]
     # The next run has nothing to do.
     wanted = User("alice", renew="lost", recovery_codes="2026")
     assert oath.revise(host.text, wanted, Settings(), host.make_key) == host.text
@@ -264,7 +260,7 @@ def test_new_recovery_codes_keep_the_name_of_their_set() -> None:
     text = oath.revise(OLD, User("alice", recovery_codes="2026"), Settings(), lambda n: b"r" * n)
     host = FakeHost(text, switch(["alice"]))
     (answer,) = talk(host, {"do": "begin", "what": "recovery-codes", "code": RIGHT})
-    codes = oath.parse_credential(host.text or "", "alice")[1]
+    codes = usersfile.tokens_of(host.text or "", "alice")[1]
     assert (codes.name, codes.key != b"r" * 20) == ("2026", True)
     assert answer["recovery_codes"][0] == hotp(codes.key, 0, 6)
 

@@ -12,21 +12,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.fleet.auth.plugins.module_utils._backends import backends
+from ansible_collections.fleet.auth.plugins.module_utils._backends.backends import BACKENDS
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import decode_secret
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import (
-    BACKENDS,
     Lockout,
     Settings,
     SettingsError,
     TimeSync,
     User,
-    decode_secret,
 )
 from unit.builders import KEY, SECRET, options, texts_of
 
 
 def settings(**changes: t.Any) -> Settings:
-    return Settings.from_options(options(**changes))
+    return Settings.from_options(options(**changes), backends.beyond)
 
 
 def problems(**changes: t.Any) -> tuple[str, ...]:
@@ -45,6 +46,10 @@ class TestDefaults:
 
     def test_turn_sshd_off_and_cockpit_on(self) -> None:
         assert (settings().ssh, settings().services) == (False, ("cockpit",))
+
+
+def test_the_option_names_every_backend() -> None:
+    assert argument_spec()["backend"]["choices"] == list(BACKENDS)
 
 
 class TestBounds:
@@ -81,7 +86,7 @@ class TestBounds:
     def test_of_codes_are_what_a_backend_can_do(
         self, backend: str, digits: int, interval: int, able: str | None
     ) -> None:
-        unable = f"the {backend} backend ({BACKENDS[backend].module}) cannot" if able else "no backend can"
+        unable = f"the {backend} backend ({BACKENDS[backend].MODULE}) cannot" if able else "no backend can"
         assert problems(backend=backend, otp_digits=digits, interval=interval) == (
             f"interval is {interval} seconds and otp_digits is {digits}, which {unable} do. oath can do 6 to 8 digits "
             "for 30 or 60 seconds, google_authenticator can do 6 digits for 5 to 60 seconds."

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The backends: the PAM modules that can ask for the code, and what each has to say of its own files. Pure."""
+"""The backends: PAM modules that can ask for the code. They are listed here alone; `backend` has their form."""
 
 from __future__ import annotations
 
@@ -10,74 +10,19 @@ import fnmatch
 import typing as t
 from dataclasses import replace
 
-from .._texts import pam
+from .._texts.code_step import CodeStep
+from .._wanted.bounds import OTP_DIGITS
 from .._wanted.settings import Settings, User
 from . import google_authenticator, oath
-from .codes import App, Clock, Credential, MakeKey
+from .credential import App, MakeKey
 
-
-class Backend(t.Protocol):
-    """What the rest of the house asks of a backend. Whatever reads a credential raises CredentialError."""
-
-    DIRECTORY: str
-    """Where the credentials are, each under its user's name."""
-    MODULE: str
-    """The file of the PAM module."""
-    PACKAGES: dict[str, str]
-    """The package that has it, by family of distributions."""
-    MODES: tuple[int, ...]
-    """The modes that a credential may have; the first is that of a new one."""
-    LOCK: str
-    """What is added to the name of a credential for the file that the module makes while it writes one back."""
-    LEFT_BEHIND: tuple[str, ...]
-    """Patterns of the names of files of a login that was cut off, as in glob(7)."""
-    USED: str
-    """A pattern of grep -E: a line of a credential with which somebody has logged in."""
-    PASSES: str
-    """A pattern of grep: the first line of a pass."""
-    END_PASSES: str
-    """An awk program that leaves out of a credential a pass that was used, or was over at `now`."""
-
-    UNMOVE: str
-    """Functions of a shell: `last_step_NAME CREDENTIAL` prints the step of the last code that was used, if that can be
-    told, and `keep_used_NAME CREDENTIAL STEP` the credential with the codes used up to that step, or to now."""
-
-    def pam_line(self, settings: Settings) -> str:
-        """The module of the code step, with its arguments."""
-
-    def code_length(self, switch: str) -> int | None:
-        """How long codes are by the text that holds the PAM line; None where no code is asked for."""
-
-    def unfit(self, module: bytes | None, release: tuple[str, str]) -> str | None:
-        """Why the module of this host, or of this release of a distribution if there is none yet, is no good."""
-
-    def read(self, text: str, user: str, now: float | None = None) -> Credential:
-        """What a credential file says. With `now`, in seconds since the epoch, also which codes are used."""
-
-    def render(self, credential: Credential, user: str, settings: Settings, make_key: MakeKey) -> str:
-        """A file that says what one of another backend does; recovery codes are new, and a pass is left out."""
-
-    def revise(self, text: str | None, wanted: User, settings: Settings, make_key: MakeKey) -> str:
-        """Bring a file to what is wanted of its user; `text` is None where there is none yet."""
-
-    def adjust(self, text: str, settings: Settings) -> str:
-        """Bring a file to what holds for everybody, of a user of whom nothing is wanted."""
-
-    def with_pass(self, text: str, user: str, key: bytes, until: str) -> str:
-        """Give a user a pass, in the place of the last one."""
-
-    def pass_code(self, key: bytes, digits: int) -> str:
-        """The code of a pass that was given with this key."""
-
-    def recovery_codes(self, text: str, user: str, digits: int) -> list[tuple[int, str]]:
-        """The recovery codes that have not been used, in their order, each with its number from 1."""
-
-    def use_code(self, text: str, user: str, code: str, switch: str, clock: Clock) -> str | None:
-        """Take a code as a login would: the file with the code used up, or None where the code is not right."""
+if t.TYPE_CHECKING:
+    from .backend import Backend
 
 
 BACKENDS: dict[str, Backend] = {"oath": oath, "google_authenticator": google_authenticator}
 
+MODULES = tuple(backend.MODULE for backend in BACKENDS.values())
 DIRECTORIES = tuple(backend.DIRECTORY for backend in BACKENDS.values())
 LOCKS = tuple(f"{backend.DIRECTORY}/*{backend.LOCK}" for backend in BACKENDS.values())
 """Patterns of the files that keep others from a credential while it is written back."""
@@ -86,15 +31,21 @@ LEFT_BEHIND = tuple(f"{one.DIRECTORY}/{name}" for one in BACKENDS.values() for n
 USED = "|".join(backend.USED for backend in BACKENDS.values())
 
 
-def asking(switch: str | None) -> str | None:
+def asking(step: CodeStep) -> str | None:
     """The backend by which a code step asks for codes, if it asks anybody."""
-    return next((name for name, one in BACKENDS.items() if pam.asks_for_code(switch, one.MODULE)), None)
+    return next((name for name, one in BACKENDS.items() if step.module == one.MODULE), None)
 
 
-def in_use(switch: str | None, having_credentials: t.Collection[str], preferred: str) -> str:
+def code_length(step: CodeStep) -> int | None:
+    """How long the codes are that a code step asks for; None where it asks for none."""
+    backend = asking(step)
+    return BACKENDS[backend].code_length(step) if backend else None
+
+
+def in_use(step: CodeStep, having_credentials: t.Collection[str], preferred: str) -> str:
     """The backend that has the credentials: the one that is asked; while none is, one that has any."""
     order = dict.fromkeys([preferred, *BACKENDS])
-    return asking(switch) or next((name for name in order if name in having_credentials), preferred)
+    return asking(step) or next((name for name in order if name in having_credentials), preferred)
 
 
 def credential_path(backend: str, user: str) -> str:
@@ -116,7 +67,7 @@ def revised(settings: Settings, user: str, text: str | None, source: str, now: f
     if text is not None and source != settings.backend:
         credential = BACKENDS[source].read(text, user, now)
         apps = _wanted_of(credential.apps, wanted, settings) if wanted else credential.apps
-        text = backend.render(replace(credential, apps=apps), user, settings, make_key)
+        text = backend.render(credential._replace(apps=apps), user, settings, make_key)
     if wanted:
         return backend.revise(text, wanted, settings, make_key)
     return backend.adjust(t.cast(str, text), settings)
@@ -130,3 +81,31 @@ def _wanted_of(apps: t.Iterable[App], wanted: User, settings: Settings) -> tuple
         for app in apps
         if not app.name or app.name not in gone
     )
+
+
+def beyond(wanted: Settings) -> t.Iterator[str]:
+    """What of the settings their backend cannot do, and which one can, in sentences."""
+    backend = BACKENDS[wanted.backend]
+    named = f"the {wanted.backend} backend ({backend.MODULE})"
+    low, high = OTP_DIGITS
+    digits = min(max(low, wanted.otp_digits), high)
+    able = [name for name, one in BACKENDS.items() if digits in one.DIGITS and wanted.interval in one.INTERVALS]
+    if wanted.backend not in able:
+        yield (
+            f"interval is {wanted.interval} seconds and otp_digits is {wanted.otp_digits}, which "
+            f"{named + ' cannot' if able else 'no backend can'} do. "
+            f"{', '.join(f'{name} can do {one.IN_WORDS}' for name, one in BACKENDS.items())}."
+            + "".join(f" Set backend to {name}." for name in able)
+        )
+    for user in wanted.users:
+        if user.recovery_codes and wanted.window < backend.RECOVERY_WINDOW:
+            yield (
+                f"users: recovery_codes of {user.name} need a window of {backend.RECOVERY_WINDOW} at least; {named} "
+                "takes only the first."
+            )
+        if any(device.present for device in user.devices) and not backend.DEVICES:
+            several = " or ".join(name for name, one in BACKENDS.items() if one.DEVICES)
+            yield (
+                f"users: {user.name} has devices, and {named} has one secret a user. Leave them out, or set backend to "
+                f"{several}."
+            )

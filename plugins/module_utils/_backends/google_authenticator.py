@@ -27,11 +27,20 @@ import functools
 import re
 import typing as t
 
-from .._wanted.settings import Settings, User, encode_secret
-from .codes import KEY_BYTES, RECOVERY_CODES, App, Clock, Credential, CredentialError, MakeKey, hotp, step_of
+from .._texts.code_step import CodeStep
+from .._wanted.secret import encode_secret
+from .._wanted.settings import Settings, User
+from .credential import RECOVERY_CODES, App, Clock, Credential, CredentialError, MakeKey
+from .hotp import KEY_BYTES, hotp, step_of
 
 DIRECTORY = "/etc/google-authenticator"
 MODULE = "pam_google_authenticator.so"
+_DIGITS = 6
+DIGITS: t.Collection[int] = (_DIGITS,)
+INTERVALS: t.Collection[int] = range(5, 61)
+IN_WORDS = "6 digits for 5 to 60 seconds"
+DEVICES = False
+RECOVERY_WINDOW = 0
 PACKAGES = {"debian": "libpam-google-authenticator", "rhel": "google-authenticator"}
 # A login leaves the file read-only.
 MODES: tuple[int, ...] = (0o600, 0o400)
@@ -78,45 +87,42 @@ keep_used_google_authenticator() {
 }
 """
 
-_DIGITS = 6
 _STEP_SIZE, _WINDOW_SIZE, _REUSE, _RATE = "STEP_SIZE", "WINDOW_SIZE", "DISALLOW_REUSE", "RATE_LIMIT"
 _RENEWAL, _RECOVERY, _PASS = "FLEET_AUTH_RENEWAL", "FLEET_AUTH_RECOVERY_CODES", "FLEET_AUTH_PASS"
 _SKEWS = ("TIME_SKEW", "RESETTING_TIME_SKEW")
-_KEY = re.compile(r"[A-Za-z2-7 \t\r-]+")
-_SCRATCH_CODE = re.compile(r"[1-9][0-9]{7}")
+# Patterns; re compiles them where they are needed, which is on few hosts.
+_KEY = r"[A-Za-z2-7 \t\r-]+"
+_SCRATCH_CODE = r"[1-9][0-9]{7}"
 # What the module takes; with anything else it denies every code.
 _VALUES = {
-    _STEP_SIZE: re.compile(r"[1-9]|[1-5][0-9]|60"),
-    _WINDOW_SIZE: re.compile(r"[1-9][0-9]?|100"),
-    _REUSE: re.compile(r"([0-9]{1,10}( +|$))*"),
-    _RATE: re.compile(r"[0-9]+( +[0-9]{1,10})+"),
+    _STEP_SIZE: r"[1-9]|[1-5][0-9]|60",
+    _WINDOW_SIZE: r"[1-9][0-9]?|100",
+    _REUSE: r"([0-9]{1,10}( +|$))*",
+    _RATE: r"[0-9]+( +[0-9]{1,10})+",
 }
 
 
-def pam_line(settings: Settings) -> str:
+def pam_line(_settings: Settings) -> str:
     """The module of the code step with its arguments. The window and the interval are in each credential.
 
     Programs that answer a prompt for a password, such as sshpass, know it by its end; this one has another.
     """
-    del settings
     return f"{MODULE} [authtok_prompt=One-time password (TOTP): ] secret={DIRECTORY}/${{USER}} user=root noskewadj"
 
 
-def code_length(switch: str) -> int | None:
-    """How long codes are, if the text that holds the PAM line asks for any."""
-    return _DIGITS if f" {MODULE} " in switch else None
+def code_length(step: CodeStep) -> int | None:
+    """How long codes are, if a code step asks for any of this backend."""
+    return _DIGITS if step.module == MODULE else None
 
 
-def unfit(module: bytes | None, release: tuple[str, str]) -> str | None:
-    """There is no release that cannot do what is asked of it."""
-    del module, release
+def unfit(_module: bytes | None, _release: tuple[str, str]) -> str | None:
+    """None: there is no release that cannot do what is asked of it."""
     return None
 
 
 @functools.lru_cache(maxsize=None)
-def read(text: str, user: str, now: float | None = None) -> Credential:
+def read(text: str, _user: str, _now: float | None = None) -> Credential:
     """What a credential file says. Raises CredentialError."""
-    del user, now
     lines = _lines(text)
     until, _space, code = (_get(lines, _PASS) or "").partition(" ")
     codes = _scratch_codes(lines)
@@ -129,9 +135,8 @@ def read(text: str, user: str, now: float | None = None) -> Credential:
     )
 
 
-def render(credential: Credential, user: str, settings: Settings, make_key: MakeKey) -> str:
+def render(credential: Credential, _user: str, settings: Settings, make_key: MakeKey) -> str:
     """A file that says what a credential of another backend does; recovery codes are new. Raises CredentialError."""
-    del user
     phone, *others = credential.apps
     if others or phone.interval is None:
         names = ", ".join(app.name or "one without a name" for app in others or [phone])
@@ -178,9 +183,8 @@ def adjust(text: str, settings: Settings) -> str:
     return "\n".join(lines)
 
 
-def with_pass(text: str, user: str, key: bytes, until: str) -> str:
+def with_pass(text: str, _user: str, key: bytes, until: str) -> str:
     """Give a user a pass, in the place of the last one: a scratch code."""
-    del user
     lines = _lines(text)
     last = (_get(lines, _PASS) or "").partition(" ")[2]
     lines = [line for line in lines if line != last or not last]
@@ -190,15 +194,13 @@ def with_pass(text: str, user: str, key: bytes, until: str) -> str:
     return "\n".join(lines)
 
 
-def pass_code(key: bytes, digits: int) -> str:
+def pass_code(key: bytes, _digits: int) -> str:
     """The code of a pass that was given with this key; scratch codes have eight digits, whatever others have."""
-    del digits
     return next(_codes_of(key))
 
 
-def recovery_codes(text: str, user: str, digits: int) -> list[tuple[int, str]]:
+def recovery_codes(text: str, _user: str, _digits: int) -> list[tuple[int, str]]:
     """The recovery codes that have not been used, each with a number; they are right in any order."""
-    del user, digits
     lines = _lines(text)
     of_pass = (_get(lines, _PASS) or "").partition(" ")[2]
     return list(enumerate((code for code in _scratch_codes(lines) if code != of_pass), start=1))
@@ -211,13 +213,12 @@ def with_recovery_codes(text: str, codes: t.Iterable[str]) -> str:
     return "\n".join(lines)
 
 
-def use_code(text: str, user: str, code: str, switch: str, clock: Clock) -> str | None:
+def use_code(text: str, _user: str, code: str, _step: CodeStep, clock: Clock) -> str | None:
     """Take a code as a login would: the file with the code used up, or None where the code is not right.
 
     As in pam_google_authenticator, a time-based code is right within the window unless it was used itself, and a
     scratch code for as long as it is there.
     """
-    del user, switch
     lines = _lines(text)
     if code in _scratch_codes(lines):
         del lines[next(n for n, line in enumerate(lines) if n and line.rstrip("\r") == code)]
@@ -225,10 +226,10 @@ def use_code(text: str, user: str, code: str, switch: str, clock: Clock) -> str 
     if not re.fullmatch("[0-9]{6}", code):
         return None
     now, total = int(clock.seconds) // int(_get(lines, _STEP_SIZE) or 30), int(_get(lines, _WINDOW_SIZE) or 3)
-    step, used = step_of(_key(lines), range(max(0, now - (total - 1) // 2), now + total // 2 + 1), code), _used(lines)
-    if step is None or step in used:
+    found, used = step_of(_key(lines), range(max(0, now - (total - 1) // 2), now + total // 2 + 1), code), _used(lines)
+    if found is None or found in used:
         return None
-    _set(lines, _REUSE, " ".join(str(one) for one in (*(one for one in used if abs(one - step) < total), step)))
+    _set(lines, _REUSE, " ".join(str(one) for one in (*(one for one in used if abs(one - found) < total), found)))
     return "\n".join(lines)
 
 
@@ -238,6 +239,7 @@ def _total(window: int) -> int:
 
 
 def _new(key: bytes, interval: int, window: int) -> list[str]:
+    """The lines of a new credential file."""
     options = (f"{_STEP_SIZE} {interval}", f"{_WINDOW_SIZE} {_total(window)}", _REUSE, "TOTP_AUTH")
     return [encode_secret(key), *(f'" {option}' for option in options), ""]
 
@@ -250,9 +252,9 @@ def _lines(text: str) -> list[str]:
     for number, line in enumerate(lines[1:], start=2):
         name, _space, value = line[2:].strip().partition(" ")
         if line.startswith('" '):
-            if name in _VALUES and not _VALUES[name].fullmatch(value.strip()):
+            if name in _VALUES and not re.fullmatch(_VALUES[name], value.strip()):
                 raise CredentialError(f"line {number} has a {name} that pam_google_authenticator does not take")
-        elif line.strip() and not _SCRATCH_CODE.fullmatch(line.rstrip("\r")):
+        elif line.strip() and not re.fullmatch(_SCRATCH_CODE, line.rstrip("\r")):
             raise CredentialError(f"line {number} is neither an option nor a scratch code")
     if _get(lines, "TOTP_AUTH") is None or int(_get(lines, "HOTP_COUNTER") or 0):
         raise CredentialError("is not for time-based codes (TOTP_AUTH)")
@@ -261,7 +263,7 @@ def _lines(text: str) -> list[str]:
 
 def _key(lines: t.Sequence[str]) -> bytes:
     """The key, as the module decodes it: bits that do not make up a byte count for nothing."""
-    if not _KEY.fullmatch(lines[0]):
+    if not re.fullmatch(_KEY, lines[0]):
         return b""
     compact = re.sub(r"[\s-]", "", lines[0]).upper()
     return base64.b32decode(compact + "A" * (-len(compact) % 8))[: len(compact) * 5 // 8]
@@ -284,22 +286,25 @@ def _set(lines: list[str], name: str, value: str | None) -> None:
 
 
 def _append(lines: list[str], codes: t.Iterable[str]) -> None:
+    """Put scratch codes at the end, each on a line of its own."""
     end = len(lines) - (not lines[-1])
     lines[end:] = [*codes, ""]
 
 
 def _used(lines: t.Sequence[str]) -> tuple[int, ...]:
+    """The steps whose codes are used, as far as the module keeps them."""
     return tuple(map(int, (_get(lines, _REUSE) or "").split()))
 
 
 def _scratch_codes(lines: t.Sequence[str]) -> list[str]:
-    return [line.rstrip("\r") for line in lines[1:] if _SCRATCH_CODE.fullmatch(line.rstrip("\r"))]
+    """The scratch codes that have not been used; that of a pass is among them."""
+    return [line.rstrip("\r") for line in lines[1:] if re.fullmatch(_SCRATCH_CODE, line.rstrip("\r"))]
 
 
 def _put_recovery_codes(lines: list[str], name: str, make_key: MakeKey) -> None:
     """Replace the recovery codes by a new set of this name, or by none where it is empty."""
     of_pass = (_get(lines, _PASS) or "").partition(" ")[2]
-    lines[:] = [line for line in lines if not _SCRATCH_CODE.fullmatch(line.rstrip("\r")) or line == of_pass]
+    lines[:] = [line for line in lines if not re.fullmatch(_SCRATCH_CODE, line.rstrip("\r")) or line == of_pass]
     _set(lines, _RECOVERY, name or None)
     if name:
         codes = _codes_of(make_key(KEY_BYTES))
@@ -313,6 +318,6 @@ def _codes_of(key: bytes) -> t.Iterator[str]:
     while True:
         code = hotp(key, counter, 8)
         counter += 1
-        if _SCRATCH_CODE.fullmatch(code) and code not in made:
+        if re.fullmatch(_SCRATCH_CODE, code) and code not in made:
             made.add(code)
             yield code

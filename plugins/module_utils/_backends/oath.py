@@ -2,49 +2,32 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The backend of pam_oath: its credential file, its PAM line, and the codes (RFC 4226, RFC 6238).
-
-A credential file has one token a line, as liboath's usersfile has it::
-
-    TYPE USER PIN HEXKEY [COUNTER LAST-CODE TIMESTAMP]
-
-The last three fields are what a login wrote: they keep a used code used, so they are never dropped from a line whose
-key stays. pam_oath keeps comments, so one in front of a token says what that is::
-
-    # fleet.auth renewal=NAME          the user's phone, since it was renewed under this name
-    # fleet.auth device=NAME           a further device
-    # fleet.auth recovery-codes=NAME   the set of recovery codes of this name, event-based
-    # fleet.auth pass=TIME             one code, event-based, until that time (ISO 8601, UTC)
-"""
+"""The backend of pam_oath(8): its package, its PAM line, and its credential files; see `usersfile` for their form."""
 
 from __future__ import annotations
 
 import functools
-import re
 import typing as t
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from .._wanted.settings import WINDOW, Settings, User
-from .codes import (
-    HOTP_IN_SHELL,
-    KEY_BYTES,
-    LONG_AGO,
-    RECOVERY_CODES,
-    App,
-    Clock,
-    Credential,
-    CredentialError,
-    MakeKey,
-    hotp,
-    step_of,
-)
+from .._texts.code_step import CodeStep
+from .._wanted.bounds import WINDOW
+from .._wanted.settings import Settings, User
+from .credential import LONG_AGO, App, Clock, Credential, CredentialError, MakeKey
+from .hotp import HOTP_IN_SHELL, KEY_BYTES, hotp, step_of
+from .usersfile import LONGEST_KEY, TYPE, Part, Token, find, parts_of, put, text_of, tokens_of
 
 DIRECTORY = "/etc/oath"
 MODULE = "pam_oath.so"
+DIGITS: t.Collection[int] = (6, 7, 8)
+INTERVALS: t.Collection[int] = (30, 60)
+IN_WORDS = "6 to 8 digits for 30 or 60 seconds"
+DEVICES = True
+# The next max(1, window) codes of an event-based token are right.
+RECOVERY_WINDOW = 1
 PACKAGES = {"debian": "libpam-oath", "rhel": "pam_oath"}
 # What stands beside a used code where nobody knows when that was; pam_oath does not look at it.
 _SOME_TIME = "1970-01-01T00:00:00L"
-LONGEST_KEY = 32
 MODES: tuple[int, ...] = (0o600,)
 LOCK = ".lock"
 LEFT_BEHIND: tuple[str, ...] = ("*.lock", "*.new")
@@ -84,62 +67,15 @@ keep_used_oath() {{
 
 # By ID and VERSION_ID of os-release(5).
 _TOO_OLD = {("debian", "11"): "Debian 11"}
-_TYPE = re.compile(r"HOTP(?:/(?:E|T(?P<interval>30|60))(?:/(?P<digits>[678]))?)?")
-_FIELD = re.compile(r"[^ \t\r]+")
-_HISTORY = re.compile(r"[0-9]{1,19} [0-9]+ [0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}L")
-_LABEL = re.compile(r"# fleet\.auth (renewal|device|recovery-codes|pass)=(\S+)")
 
 
 class CodeRules(t.NamedTuple):
-    """What is in force for every user of a host: steps before and after now that are right too, and a code's length."""
+    """What the arguments of pam_oath set for every user of a host."""
 
     window: int
+    """How many steps before and after now are right too."""
     digits: int
-
-
-@dataclass(frozen=True)
-class Token:
-    """One line of a credential file: a key and what is known of its use."""
-
-    user: str
-    key: bytes = field(repr=False)
-    interval: int | None = 30
-    """The time step in seconds; None for an event-based token (HOTP)."""
-    digits: int | None = None
-    """What the line says of a code's length. It counts for nothing beside the option of the PAM line."""
-    pin: str = "-"
-    counter: int = 0
-    last_code: str | None = field(default=None, repr=False)
-    last_used: str | None = None
-    label: str = ""
-    """What the token is, as the comment in front of it says; nothing where there is none."""
-    name: str = ""
-    """Of which name that is."""
-
-    @property
-    def is_phone(self) -> bool:
-        """Whether it is the user's first device."""
-        return self.interval is not None and self.label in ("", "renewal")
-
-    @property
-    def is_device(self) -> bool:
-        """Whether an app makes its codes, which are not on paper."""
-        return self.label not in ("recovery-codes", "pass")
-
-    @property
-    def recovery_codes_left(self) -> range:
-        """Which of the recovery codes have not been used, counted from 0; they are used in order."""
-        return range(0 if self.last_code is None else self.counter + 1, RECOVERY_CODES)
-
-    def render(self) -> str:
-        """The line, after the comment that belongs to it if there is one, without a line end."""
-        kind = "HOTP/E" if self.interval is None else f"HOTP/T{self.interval}"
-        digits = f"/{self.digits}" if self.digits else ""
-        fields = [kind + digits, self.user, self.pin, self.key.hex()]
-        if self.last_code is not None:
-            fields += [str(self.counter), self.last_code, str(self.last_used)]
-        label = f"# fleet.auth {self.label}={self.name}\n" if self.label else ""
-        return label + " ".join(fields)
+    """How long a code is."""
 
 
 def pam_line(settings: Settings) -> str:
@@ -148,7 +84,10 @@ def pam_line(settings: Settings) -> str:
 
 
 def unfit(module: bytes | None, release: tuple[str, str]) -> str | None:
-    """Releases before 2.6.7 do not know ${USER}, and deny every code."""
+    """Why the module of this host, or of this release of a distribution, is no good; None where it is.
+
+    Releases of oath-toolkit before 2.6.7 do not know ${USER}, and deny every code.
+    """
     if release in _TOO_OLD:
         return (
             f"{_TOO_OLD[release]} has a {MODULE} that does not know usersfile=…/${{USER}}, and would deny every code; "
@@ -162,70 +101,18 @@ def unfit(module: bytes | None, release: tuple[str, str]) -> str | None:
     return None
 
 
-def code_length(switch: str) -> int | None:
-    """How long codes are by the text that holds the PAM line; None where no code is asked for."""
-    rules = code_rules(switch)
+def code_length(step: CodeStep) -> int | None:
+    """How long codes are by a code step; None where it does not ask for codes of this backend."""
+    rules = code_rules(step)
     return rules.digits if rules else None
 
 
-def code_rules(switch: str) -> CodeRules | None:
-    """Read the length and the window back from the text that holds the PAM line; None where no code is asked for."""
-    found = re.search(rf"^auth .* {re.escape(MODULE)} .*window=(\d+) digits=(\d+)$", switch, re.MULTILINE)
-    return CodeRules(window=int(found.group(1)), digits=int(found.group(2))) if found else None
-
-
-@functools.lru_cache(maxsize=None)
-def parse_credential(text: str, user: str) -> tuple[Token, ...]:
-    """Read a user's tokens.
-
-    Raises CredentialError where the file holds no token, or a line that is not a token of this user: pam_oath passes
-    over such a line.
-    """
-    tokens = tuple(part.token for part in _parts(text, user) if part.token)
-    if not tokens:
-        raise CredentialError("holds no token")
-    return tokens
-
-
-def lines_by_user(text: str) -> dict[str, list[tuple[int, str]]]:
-    """The lines of a users file that many share, each with its number, by user."""
-    found: dict[str, list[tuple[int, str]]] = {}
-    for number, line in enumerate(text.split("\n"), start=1):
-        fields = _FIELD.findall(line)
-        if len(fields) > 1 and not line.startswith("#"):
-            found.setdefault(fields[1], []).append((number, line))
-    return found
-
-
-def parse_line(line: str, number: int, user: str) -> Token:
-    """Read one line, which is a token of this user. Raises CredentialError, which has the number of the line."""
-    fields = _FIELD.findall(line)
-    kind = _TYPE.fullmatch(fields[0])
-    if not kind:
-        raise CredentialError(f"line {number} has a type that pam_oath does not know")
-    if len(fields) < 4:
-        raise CredentialError(f"line {number} is cut short")
-    if fields[1] != user:
-        raise CredentialError(f"line {number} belongs to another user")
-    try:
-        key = bytes.fromhex(fields[3])
-    except ValueError:
-        key = b""
-    if not 1 <= len(key) <= LONGEST_KEY:
-        raise CredentialError(f"line {number} has no hexadecimal key of 1 to {LONGEST_KEY} bytes")
-    interval, digits = kind.group("interval"), kind.group("digits")
-    token = Token(
-        user=user,
-        key=key,
-        interval=int(interval) if interval else None,
-        digits=int(digits) if digits else None,
-        pin=fields[2],
-    )
-    if len(fields) == 4:
-        return token
-    if not _HISTORY.fullmatch(" ".join(fields[4:])):
-        raise CredentialError(f"line {number} has a history that is cut short")
-    return replace(token, counter=int(fields[4]), last_code=fields[5], last_used=fields[6])
+def code_rules(step: CodeStep) -> CodeRules | None:
+    """The length and the window that a code step sets; None where it does not ask, or does not say."""
+    window, digits = step.option("window"), step.option("digits")
+    if step.module != MODULE or not (window and window.isdecimal() and digits and digits.isdecimal()):
+        return None
+    return CodeRules(window=int(window), digits=int(digits))
 
 
 @functools.lru_cache(maxsize=None)
@@ -234,7 +121,7 @@ def read(text: str, user: str, now: float | None = None) -> Credential:
 
     Raises CredentialError.
     """
-    tokens = parse_credential(text, user)
+    tokens = tokens_of(text, user)
     return Credential(
         apps=tuple(
             App(token.name if token.label == "device" else "", token.key, token.interval, _used(token, now))
@@ -259,12 +146,11 @@ def _used(token: Token, now: float | None) -> tuple[int, ...]:
     return (LONG_AGO,) if last is None else tuple(range(max(0, last - 2 * WINDOW[1]), last + 1))
 
 
-def render(credential: Credential, user: str, settings: Settings, make_key: MakeKey) -> str:
+def render(credential: Credential, user: str, _settings: Settings, make_key: MakeKey) -> str:
     """A file that says what a credential of another backend does; recovery codes are new. Raises CredentialError."""
-    del settings
     tokens = []
     for app in credential.apps:
-        if app.interval is None or not _TYPE.fullmatch(f"HOTP/T{app.interval}"):
+        if app.interval is None or not TYPE.fullmatch(f"HOTP/T{app.interval}"):
             raise CredentialError(f"has codes for {app.interval} seconds, and pam_oath can do 30 and 60")
         if len(app.key) > LONGEST_KEY:
             raise CredentialError(f"has a key of {len(app.key)} bytes, and pam_oath reads {LONGEST_KEY}")
@@ -293,35 +179,34 @@ def revise(text: str | None, wanted: User, settings: Settings, make_key: MakeKey
             token = replace(token, key=key or make_key(KEY_BYTES), counter=0, last_code=None, last_used=None)
         return replace(token, interval=settings.interval, digits=None)
 
-    parts = [_Part("", None)] if text is None else _parts(text, wanted.name)
+    parts = [Part("", None)] if text is None else parts_of(text, wanted.name)
     phone = next((part.token for part in parts if part.token and part.token.is_phone), None)
     if phone is None and text is not None:
         raise CredentialError("holds no time-based token")
     new = brought_to(phone, wanted.secret, phone is not None and wanted.renew not in (None, phone.name))
-    _put(parts, phone, replace(new, label="renewal", name=wanted.renew) if wanted.renew else new)
+    put(parts, phone, replace(new, label="renewal", name=wanted.renew) if wanted.renew else new)
     for device in wanted.devices:
-        old = _find(parts, "device", device.name)
+        old = find(parts, "device", device.name)
         new = replace(brought_to(old, device.secret), label="device", name=device.name)
-        _put(parts, old, new if device.present else None)
+        put(parts, old, new if device.present else None)
     if wanted.recovery_codes is not None:
-        old = _find(parts, "recovery-codes")
+        old = find(parts, "recovery-codes")
         if old is None or old.name != wanted.recovery_codes:
             new = Token(wanted.name, make_key(KEY_BYTES), None, label="recovery-codes", name=wanted.recovery_codes)
-            _put(parts, old, new if wanted.recovery_codes else None)
-    return _text(parts)
+            put(parts, old, new if wanted.recovery_codes else None)
+    return text_of(parts)
 
 
-def adjust(text: str, settings: Settings) -> str:
-    """A credential of somebody whom nobody named is none of the settings' business."""
-    del settings
+def adjust(text: str, _settings: Settings) -> str:
+    """The file as it is: what holds for everybody is in the PAM line."""
     return text
 
 
 def with_pass(text: str, user: str, key: bytes, until: str) -> str:
     """Give a user a pass, in the place of the last one: the first code of an event-based token."""
-    parts = _parts(text, user)
-    _put(parts, _find(parts, "pass"), Token(user, key, None, label="pass", name=until))
-    return _text(parts)
+    parts = parts_of(text, user)
+    put(parts, find(parts, "pass"), Token(user, key, None, label="pass", name=until))
+    return text_of(parts)
 
 
 def pass_code(key: bytes, digits: int) -> str:
@@ -333,67 +218,27 @@ def recovery_codes(text: str, user: str, digits: int) -> list[tuple[int, str]]:
     """The recovery codes that have not been used, in their order, each with its number from 1."""
     return [
         (counter + 1, hotp(token.key, counter, digits))
-        for token in parse_credential(text, user)
+        for token in tokens_of(text, user)
         if token.label == "recovery-codes"
         for counter in token.recovery_codes_left
     ]
 
 
-class _Part(t.NamedTuple):
-    """A token, as it stands in the file with the comment that belongs to it; or a line that is none."""
-
-    text: str
-    token: Token | None
-
-
-def _parts(text: str, user: str) -> list[_Part]:
-    parts: list[_Part] = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        token = parse_line(line, number, user) if line.strip() and not line.startswith("#") else None
-        label = _LABEL.fullmatch(parts[-1].text) if token and parts else None
-        if token and label:
-            parts[-1] = _Part(f"{label[0]}\n{line}", replace(token, label=label[1], name=label[2]))
-        else:
-            parts.append(_Part(line, token))
-    return parts
-
-
-def _text(parts: t.Iterable[_Part]) -> str:
-    return "\n".join(part.text for part in parts)
-
-
-def _find(parts: t.Iterable[_Part], label: str, name: str | None = None) -> Token | None:
-    """The first token with this label, and this name if one is given."""
-    tokens = (part.token for part in parts if part.token)
-    return next((token for token in tokens if token.label == label and name in (None, token.name)), None)
-
-
-def _put(parts: list[_Part], old: Token | None, new: Token | None) -> None:
-    """Put a token in the place of another; without that one, at the end."""
-    made = [] if new is None else [_Part(new.render(), new)]
-    if old is None and made:
-        end = len(parts) - (not parts[-1].text)
-        parts[end:] = [*made, _Part("", None)]
-    elif old != new:
-        place = next(number for number, part in enumerate(parts) if part.token == old)
-        parts[place : place + 1] = made
-
-
-def use_code(text: str, user: str, code: str, switch: str, clock: Clock) -> str | None:
+def use_code(text: str, user: str, code: str, step: CodeStep, clock: Clock) -> str | None:
     """Take a code as a login would: the file with the code used up, or None where the code is not right.
 
     As in liboath, a time-based code is right within `window` steps before and after now unless it, or a later one,
     was used; an event-based code is right up to `window` steps after the last one that was used.
     """
-    rules = code_rules(switch)
+    rules = code_rules(step)
     if rules is None or len(code) != rules.digits or not code.isascii() or not code.isdigit():
         return None
-    parts = _parts(text, user)
+    parts = parts_of(text, user)
     for token in [part.token for part in parts if part.token]:
         counter = _matching_counter(token, code, rules.window, clock.seconds)
         if counter is not None:
-            _put(parts, token, replace(token, counter=counter, last_code=code, last_used=clock.local))
-            return _text(parts)
+            put(parts, token, replace(token, counter=counter, last_code=code, last_used=clock.local))
+            return text_of(parts)
     return None
 
 

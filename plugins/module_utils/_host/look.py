@@ -23,6 +23,7 @@ import typing as t
 from .._backends import backends
 from .._self_service import page_files
 from .._texts import pam, recovery, sshd_config
+from .._texts.code_step import CodeStep
 from .._wanted.settings import Settings
 from .clock import sync_status
 from .state import (
@@ -35,6 +36,9 @@ from .state import (
     FileState,
     HostState,
 )
+
+if t.TYPE_CHECKING:
+    from .._backends.backend import Backend
 
 Run = t.Callable[[t.Sequence[str]], t.Tuple[int, str, str]]
 
@@ -73,10 +77,10 @@ def look(settings: Settings, run: Run) -> HostState:
     sshd_texts = {path: file.content for path, file in files.items() if path.startswith(sshd_config.CONFIG)}
     sshd_of, sshd_error, connection_sshd = _sshd_views(settings, run, people, groups, sshd_texts, session)
     passwords = _usable_passwords()
-    kept = {name: _credentials(one) for name, one in backends.BACKENDS.items()}
+    kept = {name: _credential_files(one) for name, one in backends.BACKENDS.items()}
     switch = files.get(pam.SWITCH)
     backend = backends.in_use(
-        switch.content if switch else None, [name for name in kept if kept[name]], settings.backend
+        CodeStep.parse(switch.content if switch else None), [name for name in kept if kept[name]], settings.backend
     )
     release, family = _os_release(settings.backend)
     return HostState(
@@ -199,7 +203,7 @@ def _self_service() -> dict[str, str]:
     return {**page.FILES, **{name: source.decode("utf-8") for name, source in found.items() if source}}
 
 
-def _credentials(backend: backends.Backend) -> dict[str, FileState]:
+def _credential_files(backend: Backend) -> dict[str, FileState]:
     try:
         names = os.listdir(backend.DIRECTORY)
     except FileNotFoundError:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from .._backends import backends
 from .._texts import pam, recovery, sshd_config
+from .._texts.code_step import CodeStep
 from .._texts.sshd_config import Effective
 from .time_sync import SyncStatus
 
@@ -122,9 +123,14 @@ class HostState:
     """The SELinux types of those of `WRITTEN_AT_LOGIN` that exist; None where SELinux is not enforced."""
 
     @property
+    def code_step(self) -> CodeStep:
+        """What the code step says."""
+        return CodeStep.parse(self.text(pam.SWITCH))
+
+    @property
     def asks_for_code(self) -> bool:
         """Whether the code step asks anybody for a code."""
-        return backends.asking(self.text(pam.SWITCH)) is not None
+        return backends.asking(self.code_step) is not None
 
     @property
     def protected_services(self) -> tuple[str, ...]:

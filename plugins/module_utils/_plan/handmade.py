@@ -14,11 +14,12 @@ import re
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from .._backends import backends, google_authenticator, oath
-from .._backends.codes import App, Credential, CredentialError, MakeKey
+from .._backends import backends, google_authenticator, oath, usersfile
+from .._backends.credential import App, Credential, CredentialError, MakeKey
 from .._host.state import HostState
 from .._texts import pam
-from .._wanted.settings import Settings, User, is_account_name
+from .._wanted.bounds import is_account_name
+from .._wanted.settings import Settings, User
 
 _DIGITS = re.compile(r"^[^#\n]*\bpam_oath\.so\b[^#\n]*\sdigits=([678])\b", re.MULTILINE)
 
@@ -75,7 +76,7 @@ def adoption(
     make_key: MakeKey,
 ) -> Adoption:
     """Decide about everybody whom the old files know; `own_files` are by account."""
-    shared = [(file.path, oath.lines_by_user(file.text)) for file in users_files]
+    shared = [(file.path, usersfile.lines_by_user(file.text)) for file in users_files]
     names = {*own_files, *(name for _path, lines in shared for name in lines)}
     ours = {*state.credentials, *(name for files in state.others.values() for name in files)}
     check, found = _Check(settings, state), Adoption()
@@ -120,7 +121,7 @@ class _Check:
         for number, line in lines:
             where = f"{path}: line {number}"
             try:
-                token = oath.parse_line(line, number, name)
+                token = usersfile.parse_line(line, number, name)
             except CredentialError as error:
                 raise CredentialError(f"{path}: {error}. Mend the line, or enrol the account anew") from None
             if token.interval is None:

@@ -10,7 +10,7 @@ import ipaddress
 import typing as t
 
 from .._host.state import COCKPIT_DISALLOWED, Account, HostState
-from .._texts import pam, sshd_config
+from .._texts import sshd_config
 from .._wanted.settings import Settings
 
 
@@ -33,7 +33,7 @@ def in_scope(settings: Settings, name: str, groups: t.Collection[str], enrolled:
 
 def let_off(settings: Settings, state: HostState, enrolled: t.Collection[str]) -> list[str]:
     """The enrolled accounts that need a code and that the switch passes, since it goes by names and has lost theirs."""
-    asked = pam.asked_users(state.text(pam.SWITCH))
+    asked = state.code_step.names
     if settings.scope != "enrolled" or asked is None:
         return []
     accounts = [account for name, account in state.accounts.items() if name not in asked]

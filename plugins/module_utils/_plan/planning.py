@@ -17,7 +17,9 @@ from dataclasses import replace
 from .._backends import backends
 from .._host.state import OWN_DIRECTORIES, OWN_FILES, FileState, HostState
 from .._self_service import page_files
-from .._texts import pam, recovery, sshd_config
+from .._texts import code_step, drop_in, pam, recovery, sshd_config
+from .._texts.code_step import CodeStep
+from .._texts.placement import PamError
 from .._wanted.settings import Settings
 from . import credentials, lockouts, refusals
 from .changes import Change, Enrol, Expectation, MakeDirectory, Plan, ReloadSshd, Remove, Socket, Write
@@ -101,7 +103,7 @@ class _Enable:
         self.backend = backends.BACKENDS[settings.backend]
         self.is_moving = credentials.is_moving(settings, state)
         self.was_active = state.asks_for_code
-        self.old_switch = state.text(pam.SWITCH)
+        self.old_step = state.code_step
         self.old_services = state.protected_services
         absent = {user.name for user in settings.users if not user.present}
         present = {user.name for user in settings.users if user.present}
@@ -166,14 +168,14 @@ class _Enable:
                 )
                 continue
             try:
-                texts[service] = pam.protect(service, file.content, included)
-            except pam.PamError as error:
+                texts[service] = pam.protect(service, file.content, included, backends.MODULES)
+            except PamError as error:
                 self.refusals.append(f"on {host}, {error}")
         for service in self.old_services:
             if service not in wanted:
                 try:
                     pam.unprotect(service, included[service])
-                except pam.PamError as error:
+                except PamError as error:
                     self.refusals.append(f"on {host}, {error}")
         return texts
 
@@ -188,10 +190,10 @@ class _Enable:
         self._prepare(texts)
 
         if self.was_active and joining:
-            do.write(pam.SWITCH, pam.except_services(t.cast(str, self.old_switch), joining), 0o644)
-        elif texts and not self.was_active and (not self.old_services or pam.passes_everyone(self.old_switch)):
+            do.write(pam.SWITCH, code_step.except_services(t.cast(str, do.text(pam.SWITCH)), joining), 0o644)
+        elif texts and not self.was_active and (not self.old_services or self.old_step.passes_everyone):
             # A switch that is damaged or gone lets nobody in, and stays so until the new one is there.
-            do.write(pam.SWITCH, pam.PASS_THROUGH, 0o644)
+            do.write(pam.SWITCH, code_step.PASS_THROUGH, 0o644)
         for service, text in texts.items():
             do.write(f"{pam.DIRECTORY}/{service}", text)
         if not self.was_active:
@@ -199,21 +201,19 @@ class _Enable:
             for service in leaving:
                 do.unprotect(service)
 
-        shows_no_prompts = sshd_config.shows_no_prompts(
+        shows_no_prompts = drop_in.shows_no_prompts(
             self.state.texts(sshd_config.CONFIG), self.state.accounts["root"].sshd
         )
-        drop_in = sshd_config.drop_in(settings, self.enrolled, shows_no_prompts)
-        old_drop_in = do.text(sshd_config.DROP_IN)
+        wanted = drop_in.render(settings, self.enrolled, shows_no_prompts)
+        old = do.text(sshd_config.DROP_IN)
         if ssh and any(do.text(path) != text for path, text in self._policy().items()):
             # Whoever enters or leaves the scope is sent to PAM for as long as PAM may ask.
-            self._write_drop_in(
-                sshd_config.both(drop_in, old_drop_in) if old_drop_in not in (None, drop_in) else drop_in
-            )
+            self._write_drop_in(drop_in.both(wanted, old) if old not in (None, wanted) else wanted)
         self._move()
         self._write_policy(leaving if self.was_active else [])
         if ssh:
-            self._write_drop_in(drop_in)
-        elif old_drop_in is not None:
+            self._write_drop_in(wanted)
+        elif old is not None:
             do.remove(sshd_config.DROP_IN)
             do.changes.append(ReloadSshd(()))
         for service in leaving:
@@ -226,9 +226,9 @@ class _Enable:
         """The files by which PAM knows who is asked for what; the switch, which names the other, comes last."""
         settings, policy = self.settings, {}
         if settings.exempt_addresses:
-            policy[pam.EXEMPT_ORIGINS + suffix] = pam.exempt_origins(settings)
-        switch = pam.switch(settings, self.enrolled, self.backend.pam_line(settings), suffix)
-        policy[pam.SWITCH] = pam.except_services(switch, leaving) if leaving else switch
+            policy[pam.EXEMPT_ORIGINS + suffix] = code_step.exempt_origins(settings)
+        step = CodeStep.wanted(settings, self.enrolled, self.backend.pam_line(settings), suffix)
+        policy[pam.SWITCH] = step._replace(excepted_services=tuple(leaving)).render()
         return policy
 
     def _write_policy(self, leaving: t.Sequence[str]) -> None:
@@ -329,7 +329,7 @@ class _Enable:
         state, settings = self.state, self.settings
         texts = {**state.texts(sshd_config.CONFIG), sshd_config.DROP_IN: self.changes.text(sshd_config.DROP_IN) or ""}
         patterns = sshd_config.distinguishing(texts)
-        wanted = sshd_config.expected(settings, state.accounts["root"].sshd)
+        wanted = drop_in.expected(settings, state.accounts["root"].sshd)
         seen: set[tuple[t.Any, ...]] = set()
         found = []
         ours = state.connection.user if state.connection else None
@@ -346,7 +346,7 @@ class _Enable:
             if scope:
                 found.append(Expectation(account.name, self.stranger, wanted))
             elif state.text(sshd_config.DROP_IN) is None:
-                as_before = {keyword: account.sshd.get(keyword, ()) for keyword in sshd_config.expected(settings)}
+                as_before = {keyword: account.sshd.get(keyword, ()) for keyword in drop_in.expected(settings)}
                 found.append(Expectation(account.name, self.stranger, as_before))
         return tuple(found)
 
@@ -362,14 +362,14 @@ class _Disable:
         do, refused, warnings = _Changes(self.state), [*refusals.timer(self.settings, self.state)], []
         _remove_stale_locks(do)
         if self.state.asks_for_code:
-            do.write(pam.SWITCH, pam.PASS_THROUGH, 0o644)
+            do.write(pam.SWITCH, code_step.PASS_THROUGH, 0o644)
         if do.text(sshd_config.DROP_IN) is not None:
             do.remove(sshd_config.DROP_IN)
             do.changes.append(ReloadSshd(()))
         for service in self.state.protected_services:
             try:
                 do.unprotect(service)
-            except pam.PamError as error:
+            except PamError as error:
                 refused.append(f"on {self.state.hostname}, {error}")
         _remove_self_service(do)
         for path in OWN_FILES:

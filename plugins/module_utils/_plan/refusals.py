@@ -10,8 +10,10 @@ import typing as t
 
 from .._backends import backends
 from .._host.state import WRITTEN_AT_LOGIN, HostState
-from .._texts import pam, sshd_config
-from .._wanted.settings import CONSOLE, Settings, is_account_name
+from .._texts import drop_in, pam, sshd_config
+from .._texts.opened import opened_up
+from .._wanted.bounds import CONSOLE, is_account_name
+from .._wanted.settings import Settings
 from . import credentials, lockouts
 from .changes import Expectation
 
@@ -89,7 +91,7 @@ def sshd(settings: Settings, state: HostState) -> t.Iterator[str]:
         yield f"sshd on {host} does not tell its settings: {state.sshd_error}"
         return
     root = state.accounts["root"].sshd
-    yield from (f"on {host}, {conflict}" for conflict in sshd_config.conflicts(files, root))
+    yield from (f"on {host}, {conflict}" for conflict in drop_in.conflicts(files, root))
     if settings.exempt_addresses and root.on("usedns"):
         # PAM gets the name then, and takes any address that it resolves to.
         yield (
@@ -221,15 +223,17 @@ def drift(
                 f"there is no account {name} on {hostname} any more, but a credential, which the next account of that "
                 f"name would have. Remove it with users: [{{name: {name}, state: absent}}]."
             )
-    switch = state.text(pam.SWITCH)
+    step = state.code_step
     if not state.asks_for_code:
-        if state.protected_services and switch != pam.PASS_THROUGH:
-            did = "asked nobody for a code" if pam.passes_everyone(switch) else "denied everybody"
-            yield f"{pam.SWITCH} on {hostname} was {'gone' if switch is None else 'damaged'}, and {did}."
+        if state.protected_services and step.damage:
+            did = "asked nobody for a code" if step.passes_everyone else "denied everybody"
+            yield f"{pam.SWITCH} on {hostname} was {'gone' if step.is_gone else 'damaged'}, and {did}."
         return
+    if step.damage and state.protected_services:
+        yield f"{pam.SWITCH} on {hostname} was damaged ({step.damage}): it is not certain who was asked for a code."
     service_files = {path[len(pam.DIRECTORY) + 1 :]: text for path, text in state.texts(f"{pam.DIRECTORY}/").items()}
     for service in state.protected_services:
-        opened = pam.opened_up(service, service_files)
+        opened = opened_up(service, service_files)
         if opened:
             yield (
                 f"{pam.DIRECTORY}/{service} on {hostname} let exempt accounts in with any password, and those who "

@@ -10,9 +10,9 @@ import typing as t
 from dataclasses import replace
 
 from .._backends import backends
-from .._backends.codes import Credential
+from .._backends.credential import Credential
 from .._host.state import HostState
-from .._texts import pam, sshd_config, tally
+from .._texts import drop_in, pam, tally
 from .._wanted.settings import Settings
 from . import credentials, lockouts
 from .changes import Change, Enrol, MakeDirectory, Plan, ReloadSshd, Remove, Socket, Write
@@ -31,8 +31,8 @@ def enforced(settings: Settings, state: HostState) -> dict[str, bool]:
     """Whether each service that asks for the code, or shall ask for it, really does."""
     protected = state.protected_services
     wanted = (["sshd"] if settings.ssh else []) + [s for s in settings.services if state.text(_path(s)) is not None]
-    asks = backends.asking(state.text(pam.SWITCH)) in state.code_modules and _switch_is_on(settings, state)
-    asked = set(protected) - pam.excepted_services(state.text(pam.SWITCH))
+    asks = backends.asking(state.code_step) in state.code_modules and _switch_is_on(settings, state)
+    asked = set(protected).difference(state.code_step.excepted_services)
     return {
         service: asks and service in asked and (service != "sshd" or _sshd_sends(settings, state))
         for service in dict.fromkeys([*wanted, *protected])
@@ -43,7 +43,7 @@ def users(settings: Settings, state: HostState) -> dict[str, dict[str, t.Any]]:
     """Everyone who is enrolled or shall be, by name."""
     enrolled = credentials.enrolled(state)
     names = {user.name for user in settings.users} | (enrolled & set(state.accounts))
-    recovered = pam.recovered_users(state.text(pam.SWITCH))
+    recovered = state.code_step.recovered
     return {name: {**_user(settings, state, name, enrolled), "recovered": name in recovered} for name in sorted(names)}
 
 
@@ -153,14 +153,15 @@ def _path(service: str) -> str:
 
 
 def _switch_is_on(settings: Settings, state: HostState) -> bool:
-    """Whether the switch asks for codes, and lets none of those off who are enrolled."""
-    return state.asks_for_code and not lockouts.let_off(settings, state, credentials.enrolled(state))
+    """Whether it is certain that the switch asks for codes, and lets none of those off who are enrolled."""
+    certain = state.asks_for_code and not state.code_step.damage
+    return certain and not lockouts.let_off(settings, state, credentials.enrolled(state))
 
 
 def _sshd_sends(settings: Settings, state: HostState) -> bool:
     """Whether sshd sends every account in scope to PAM for the code."""
     enrolled = credentials.enrolled(state)
-    wanted = sshd_config.expected(settings, state.accounts["root"].sshd)
+    wanted = drop_in.expected(settings, state.accounts["root"].sshd)
     return state.sshd_error is None and all(
         account.sshd.get(keyword, ()) == value
         for account in state.accounts.values()

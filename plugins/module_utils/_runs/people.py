@@ -13,22 +13,26 @@ import typing as t
 
 from .._apply import credential_files, journal, passes, transaction
 from .._backends import backends
-from .._backends.codes import KEY_BYTES, LAST_USED, App, Clock, Credential, CredentialError
+from .._backends.credential import LAST_USED, App, Clock, Credential, CredentialError
+from .._backends.hotp import KEY_BYTES
 from .._host import look
 from .._plan import changes
 from .._texts import pam
-from .._wanted.settings import encode_secret
+from .._texts.code_step import CodeStep
+from .._wanted.secret import encode_secret
 from .converge import actions_of
 from .survey import require_root
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
+    from .._backends.backend import Backend
+
 
 class _Kept(t.NamedTuple):
     """A credential of this host, in the backend that keeps it."""
 
-    backend: backends.Backend
+    backend: Backend
     path: str
     text: str
     says: Credential
@@ -42,18 +46,18 @@ def verify(module: AnsibleModule) -> None:
     """Say whether a code is right, and use it up."""
     require_root(module)
     user, code, host = module.params["user"], module.params["code"], os.uname().nodename
-    switch = _switch()
-    digits = _code_length(switch)
+    step = _code_step()
+    digits = backends.code_length(step)
     if digits is None:
         module.fail_json(
             msg=f"Two-factor login is off on {host}: there is nothing to check a code against. Enable it first."
         )
-    kept = _kept(module, user, switch)
+    kept = _kept(module, user, step)
     now = time.time()
     clock = Clock(now, time.strftime(LAST_USED, time.localtime(now)))
 
     def use(text: str) -> str | None:
-        used = kept.backend.use_code(text, user, code, switch, clock)
+        used = kept.backend.use_code(text, user, code, step, clock)
         return text if used and module.check_mode else used
 
     try:
@@ -71,11 +75,11 @@ def give_pass(module: AnsibleModule) -> None:
     low, high = passes.HOURS
     if not low <= hours <= high:
         module.fail_json(msg=f"hours is {hours}; a pass lasts from {low} to {high}. Nothing was changed.")
-    switch = _switch()
-    digits = _code_length(switch)
+    step = _code_step()
+    digits = backends.code_length(step)
     if digits is None:
         module.fail_json(msg=f"Two-factor login is off on {host}: {user} needs no pass.")
-    kept = _kept(module, user, switch)
+    kept = _kept(module, user, step)
     if not os.path.isdir(journal.SYSTEMD):
         module.fail_json(msg=f"systemd does not run on {host}, so nothing would end the pass of {user}.")
     key = secrets.token_bytes(KEY_BYTES)
@@ -96,10 +100,10 @@ def enrolments(module: AnsibleModule) -> None:
     """Return secrets. The only way by which they leave a host."""
     require_root(module)
     found: list[dict[str, t.Any]] = []
-    switch = _switch()
-    digits = _code_length(switch)
+    step = _code_step()
+    digits = backends.code_length(step)
     for user in module.params["users"]:
-        kept = _kept(module, user, switch)
+        kept = _kept(module, user, step)
         phone = kept.says.phone
         if phone is None:
             module.fail_json(msg=f"{user} has no time-based token on {os.uname().nodename}.")
@@ -120,22 +124,16 @@ def _enrolment(user: str, app: App, digits: int | None, codes: t.Iterable[tuple[
     }
 
 
-def _switch() -> str:
+def _code_step() -> CodeStep:
     file = look.read_file(pam.SWITCH)
-    return file.content if file else ""
+    return CodeStep.parse(file.content if file else None)
 
 
-def _code_length(switch: str) -> int | None:
-    """How long codes are; None while nobody is asked for one."""
-    asking = backends.asking(switch)
-    return backends.BACKENDS[asking].code_length(switch) if asking else None
-
-
-def _kept(module: AnsibleModule, user: str, switch: str) -> _Kept:
+def _kept(module: AnsibleModule, user: str, step: CodeStep) -> _Kept:
     """A user's credential, in the backend that is asked; while none is, in any."""
     name, host = os.path.basename(user), os.uname().nodename
     paths = {one: backends.credential_path(one, name) for one in backends.BACKENDS}
-    chosen = backends.in_use(switch, list(filter(lambda one: os.path.isfile(paths[one]), paths)), next(iter(paths)))
+    chosen = backends.in_use(step, list(filter(lambda one: os.path.isfile(paths[one]), paths)), next(iter(paths)))
     backend, path = backends.BACKENDS[chosen], paths[chosen]
     file = look.read_file(path)
     if file is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from .._backends import backends
 from .._host import look
 from .._host.command import runner
 from .._host.state import HostState
@@ -55,7 +56,7 @@ def settings_of(module: AnsibleModule) -> Settings:
     """The settings that a module was given; it ends here where they are none, or where it is not root."""
     require_root(module)
     try:
-        return Settings.from_options(module.params)
+        return Settings.from_options(module.params, backends.beyond)
     except SettingsError as error:
         module.fail_json(msg=f"Nothing was changed: {error}", refusals=list(error.problems))
         raise

@@ -17,9 +17,11 @@ import urllib.parse
 from dataclasses import replace
 
 from .._backends import backends
-from .._backends.codes import KEY_BYTES, Clock, Credential, CredentialError
-from .._texts import pam
-from .._wanted.settings import BACKENDS, Device, Settings, User, encode_secret
+from .._backends.credential import Clock, Credential, CredentialError
+from .._backends.hotp import KEY_BYTES
+from .._texts.code_step import CodeStep
+from .._wanted.secret import encode_secret
+from .._wanted.settings import Device, Settings, User
 from . import pam_client
 
 REQUEST_BYTES = 4096
@@ -27,7 +29,6 @@ NAME = "self-service"
 """What a device and a set of recovery codes are called that somebody made here."""
 _REQUESTS = {"status": {"do"}, "begin": {"do", "what", "code"}, "prove": {"do", "code"}}
 ACTIONS = ("enrol", "renew", "device", "recovery-codes")
-_RULE = re.compile(r"^auth \[success=[0-9a-z]+ .* quiet user (in|ingroup|notingroup) (\S+)$", re.MULTILINE)
 
 
 class Refusal(Exception):
@@ -51,19 +52,6 @@ def parse_request(line: bytes) -> dict[str, str]:
     return request
 
 
-def standing(switch: str, user: str, groups: t.Collection[str]) -> str:
-    """Whether the code step asks an account: `asked`, `exempt`, or, as long as it has no credential, `free`."""
-    if user in pam.recovered_users(switch):
-        return "exempt"
-    for condition, listed in _RULE.findall(switch):
-        names = set(listed.split(":"))
-        member = user in names if condition == "in" else bool(names & set(groups))
-        if member != (condition == "notingroup"):
-            return "exempt"
-    by_name = re.search(r"^auth .* user notin ", switch, re.MULTILINE)
-    return "free" if by_name and user not in (pam.asked_users(switch) or ()) else "asked"
-
-
 class _Pending(t.NamedTuple):
     """A new key of which no code was right yet, and the keys that there were when it was made."""
 
@@ -77,8 +65,8 @@ class Host(t.Protocol):
 
     name: str
 
-    def switch(self) -> str:
-        """The code step."""
+    def code_step(self) -> CodeStep:
+        """What the code step says now."""
 
     def settings(self) -> Settings | None:
         """How codes are, and by which backend they are asked for; None where none is asked for."""
@@ -162,7 +150,7 @@ class Conversation:
         """What the person may do, and what there is to say about it."""
         if settings is None:
             return [], "Two-factor login is off on this host."
-        found = standing(self._host.switch(), self._user, self._host.groups(self._user))
+        found = self._host.code_step().standing(self._user, self._host.groups(self._user))
         if found == "exempt":
             return [], "Your account needs no code on this host."
         if not credential.apps:
@@ -171,8 +159,8 @@ class Conversation:
             return ["enrol"], "You have not set up two-factor login yet."
         if found == "free":
             return [], "You are enrolled. You will be asked for codes once your administrator has run the playbook."
-        able = BACKENDS[settings.backend]
-        more = ["device"] * able.devices + ["recovery-codes"] * (settings.window >= able.recovery_window)
+        able = backends.BACKENDS[settings.backend]
+        more = ["device"] * able.DEVICES + ["recovery-codes"] * (settings.window >= able.RECOVERY_WINDOW)
         if self._host.is_given(self._user):
             return more, "Two-factor login is set up. Your administrator hands out your key: ask there for a new one."
         return ["renew", *more], "Two-factor login is set up."
@@ -224,7 +212,7 @@ class Conversation:
         backend, clock = backends.BACKENDS[settings.backend], host.clock()
         phone = User(self._user, secret=key)
         if what == "enrol":
-            has_codes = settings.window >= BACKENDS[settings.backend].recovery_window
+            has_codes = settings.window >= backends.BACKENDS[settings.backend].RECOVERY_WINDOW
             wanted = replace(phone, recovery_codes=NAME if has_codes else None)
         elif what == "renew":
             wanted = phone
@@ -232,7 +220,7 @@ class Conversation:
             wanted = User(self._user, devices=(Device(NAME, secret=key),))
 
         def used(text: str) -> str | None:
-            return backend.use_code(text, self._user, code, host.switch(), clock)
+            return backend.use_code(text, self._user, code, host.code_step(), clock)
 
         if used(backend.revise(None, phone, settings, host.make_key)) is None:
             raise Refusal("This is not the code of the new key. Nothing has changed yet; try the next code.")

@@ -27,10 +27,12 @@ import typing as t
 
 from .._apply import credential_files, transaction
 from .._backends import backends
-from .._backends.codes import LAST_USED, Clock
+from .._backends.credential import LAST_USED, Clock
 from .._plan import changes
 from .._texts import pam
-from .._wanted.settings import Settings, is_account_name
+from .._texts.code_step import CodeStep
+from .._wanted.bounds import is_account_name
+from .._wanted.settings import Settings
 from . import page_files, pam_client
 from .conversation import REQUEST_BYTES, Conversation, Refusal
 
@@ -56,11 +58,11 @@ class ThisHost:
         self._codes: dict[str, t.Any] = config["codes"]
         self._given = frozenset(config["given"])
 
-    def switch(self) -> str:
-        return _read(pam.SWITCH) or ""
+    def code_step(self) -> CodeStep:
+        return CodeStep.parse(_read(pam.SWITCH))
 
     def settings(self) -> Settings | None:
-        backend = backends.asking(self.switch())
+        backend = backends.asking(self.code_step())
         return Settings(backend=backend, **self._codes) if backend else None
 
     def asks(self) -> bool:
@@ -97,7 +99,7 @@ class ThisHost:
 
     def _path(self, user: str) -> tuple[str, str]:
         """The credential of an account, and the file that keeps logins from writing it back."""
-        backend = backends.asking(self.switch())
+        backend = backends.asking(self.code_step())
         if backend is None:
             raise Refusal("Two-factor login is off on this host.")
         path = backends.credential_path(backend, user)

@@ -87,9 +87,9 @@ def _load(
 ) -> bool:
     """Add the handlers of a file, and tell whether it can be read.
 
-    A module that fails stands for what a line for auth cannot include. For an `@include`, which is for all types, libpam
-    has no such module, so the whole file fails. `for_auth` says that a line for auth has taken this file in; what an
-    `@include` that fails does there depends on the release.
+    A module that fails stands for what a line for auth cannot include. For an `@include`, which is for all types,
+    libpam has no such module, so the whole file fails. `for_auth` says that a line for auth has taken this file in;
+    what an `@include` that fails does there depends on the release.
     """
     if service not in texts or service in above or level >= _MOST_LEVELS:
         return False

@@ -88,6 +88,7 @@ def whole_lines(text: str) -> t.Iterator[tuple[int, str]]:
 
 
 def is_continued(line: str) -> bool:
+    """Whether a line ends in a backslash, so that libpam takes it and the next one for one line."""
     return line.partition("#")[0].rstrip(" \t").endswith("\\")
 
 
@@ -116,8 +117,10 @@ def everything(stack: str, included: t.Mapping[str, str], above: tuple[str, ...]
 
 
 def jumps(control: str) -> list[int]:
+    """The jumps in a control, each as the number of modules that it leads over."""
     return [int(number) for number in re.findall(r"=\s*([0-9]+)", control)]
 
 
 def ends_stack(control: str) -> bool:
+    """Whether a module with this control may end its stack with a success."""
     return control == "sufficient" or bool(re.search(r"=\s*done", control))

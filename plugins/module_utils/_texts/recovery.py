@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .._backends import backends
 from .._self_service import page_files
-from . import pam, sshd_config
+from . import code_step, pam, sshd_config
 
 COMMAND = "/usr/local/sbin/twofactor-recover"
 TMPFILES = "/etc/tmpfiles.d/fleet-auth.conf"
@@ -135,7 +135,7 @@ SCRIPT = f"""\
 # Managed by fleet.auth. Switches two-factor login off on this host, at once, with no network, no Ansible and no Python.
 {SHELL_PRELUDE}
 switch={pam.SWITCH}
-pass_through='{pam.PASS_THROUGH.rstrip()}'
+pass_through='{code_step.PASS_THROUGH.rstrip()}'
 tally={pam.TALLY_DIRECTORY}
 
 usage() {{

@@ -2,40 +2,23 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The drop-in of sshd, and what sshd makes of all its files for one user; sshd_config(5).
+"""What sshd reads of its configuration, and what it makes of that for one account; sshd_config(5), sshd(8).
 
-What the drop-in sets stands in `Match` blocks for the accounts in scope. An account out of scope keeps each setting of
-the host. A `Match` block wins over the global settings, and the first one over later ones, so the drop-in has to be
-read before any other `Match` that sets the same keywords.
-
-Before OpenSSH 8.7 nobody is shown a prompt of PAM's where ChallengeResponseAuthentication, which holds for everyone, is
-no. There the drop-in turns it on, and its last block turns prompts off again for the accounts out of scope.
+Of each keyword the first value counts. A value in a `Match` block wins over the global ones, wherever they stand. The
+files of the drop-in directory are read where `Include` names them, in the order of their names.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import functools
-import itertools
 import re
 import typing as t
-
-from .._wanted.settings import Settings
 
 CONFIG = "/etc/ssh/sshd_config"
 DROP_IN_DIRECTORY = "/etc/ssh/sshd_config.d"
 DROP_IN = f"{DROP_IN_DIRECTORY}/00-twofactor.conf"
 
-_HEADER = "# Two-factor login. Managed by fleet.auth: changes made here are lost.\n"
-_METHODS = {
-    "publickey": "publickey,keyboard-interactive:pam",
-    "password": "keyboard-interactive:pam",
-}
-_PROMPTS = ("challengeresponseauthentication", "skeyauthentication")
-_PROMPTS_ON = "ChallengeResponseAuthentication yes\n"
-_PROMPTS_OFF = "Match all\n    KbdInteractiveAuthentication no\n"
-# What a Match block of somebody else must not set before ours; from OpenSSH 8.7 on, three of them are one setting.
-_OURS = ("authenticationmethods", "kbdinteractiveauthentication", *_PROMPTS, "passwordauthentication")
 _SETTING = re.compile(r"\s*([^\s#=][^\s=]*)\s*=?\s*(.*)")
 _WORD = re.compile(r"""(?:\\[\\"' ]|"[^"]*"|'[^']*'|[^\s"'])+""")
 _QUOTED = re.compile(r"""\\([\\"' ])|"([^"]*)"|'([^']*)'""")
@@ -76,51 +59,8 @@ class Effective(t.Dict[str, t.Tuple[str, ...]]):
         return self.first(keyword) == "yes"
 
 
-def drop_in(settings: Settings, enrolled: t.Iterable[str], shows_no_prompts: bool = False) -> str:
-    """The drop-in for these settings. `enrolled` are the accounts in scope where the scope is `enrolled`.
-
-    `shows_no_prompts` is what the function of that name says of the host.
-
-    The recovery command adds `,!NAME` to the patterns of each `Match User`, so that criterion always comes first.
-    """
-    users = sorted(set(enrolled) - set(settings.exempt_users)) if settings.scope == "enrolled" else ["*"]
-    if not users:
-        return _HEADER
-    criteria = ["Match User " + ",".join([*users, *(f"!{name}" for name in settings.exempt_users)])]
-    groups = [*settings.scope_groups] if settings.scope == "groups" else ["*"] if settings.exempt_groups else []
-    if groups:
-        criteria.append("Group " + ",".join([*groups, *(f"!{name}" for name in settings.exempt_groups)]))
-    scopes = [" ".join(criteria)]
-    if settings.exempt_addresses:
-        addresses = ",".join(f"!{address}" for address in settings.exempt_addresses)
-        # A peer that has no address (a socket of the local machine) matches no Address pattern at all.
-        scopes = [f"{scopes[0]} Address *,{addresses}", f"{scopes[0]} Host UNKNOWN"]
-    body = "".join(f"    {keyword} {value}\n" for keyword, value in _values(settings))
-    blocks = "".join(f"{scope}\n{body}" for scope in scopes)
-    return _HEADER + (f"{_PROMPTS_ON}{blocks}{_PROMPTS_OFF}" if shows_no_prompts else blocks)
-
-
-def both(new: str, old: str) -> str:
-    """A drop-in for the accounts that are in the scope of one or of the other; the new one counts for those in both."""
-    text = new + old
-    if _PROMPTS_ON not in text:
-        return text
-    return _PROMPTS_ON + text.replace(_PROMPTS_ON, "").replace(_PROMPTS_OFF, "") + _PROMPTS_OFF
-
-
-def expected(settings: Settings, sshd: Effective | None = None) -> dict[str, tuple[str, ...]]:
-    """What `sshd -T -C` has to print for an account in scope; with `sshd`, which it prints for any, also for others."""
-    return {
-        **({_PROMPTS[0]: ("yes",)} if sshd and _has_switch_for_prompts(sshd) else {}),
-        "usepam": ("yes",),
-        "kbdinteractiveauthentication": ("yes",),
-        "passwordauthentication": ("no",),
-        "authenticationmethods": tuple(_METHODS[factor] for factor in settings.ssh_first_factors),
-    }
-
-
 def parse_effective(text: str) -> Effective:
-    """Read the output of `sshd -T`. Keywords that come once a value are collected."""
+    """Read the output of `sshd -T`, which prints some keywords once for each of their values."""
     effective = Effective()
     for line in text.splitlines():
         keyword, _space, value = line.strip().partition(" ")
@@ -144,9 +84,9 @@ def parse_config(path: str, text: str, match: str = "") -> tuple[Line, ...]:
 
 
 def read_order(files: t.Mapping[str, str]) -> ReadOrder | None:
-    """What sshd reads beside our drop-in; None where that would not be read or not be in force for everyone.
+    """What sshd reads beside our drop-in; None where it would not read that, or only under a `Match`.
 
-    `files` are sshd_config and the files of its drop-in directory.
+    `files` has the texts of sshd_config and of the files of its drop-in directory, by path.
     """
     order: list[Line] = []
     ours = None
@@ -163,40 +103,6 @@ def read_order(files: t.Mapping[str, str]) -> ReadOrder | None:
                 elif ours is None and not line.match:
                     ours = len(order)
     return None if ours is None else ReadOrder(tuple(order[:ours]), tuple(order[ours:]))
-
-
-def shows_no_prompts(files: t.Mapping[str, str], sshd: Effective) -> bool:
-    """Whether sshd shows nobody a prompt of PAM's but for our drop-in. `sshd` is what is in force."""
-    return _has_switch_for_prompts(sshd) and any(map(_hides_prompts, itertools.chain(*(read_order(files) or ()))))
-
-
-def conflicts(files: t.Mapping[str, str], sshd: Effective) -> t.Iterator[str]:
-    """What stands in the way of the drop-in, each with its line and the remedy. `sshd` is what is in force."""
-    order = read_order(files)
-    if order is None:
-        yield (
-            f"{CONFIG} does not read {DROP_IN_DIRECTORY} for everyone: put the line "
-            f"'Include {DROP_IN_DIRECTORY}/*.conf' at its top, before any Match."
-        )
-        return
-    if not sshd.on("usepam"):
-        where = next((str(line) for line in order.before + order.after if line.keyword.lower() == "usepam"), None)
-        yield (f"{where or f'{CONFIG} without UsePAM'} keeps PAM, and with it the code, out of sshd; set UsePAM yes.")
-    for number, line in enumerate(order.before + order.after):
-        keyword = line.keyword.lower()
-        if keyword == "authenticationmethods" and line.arguments != ("any",):
-            yield f"{line} decides what fleet.auth has to; remove it (ssh_first_factors says what comes first)."
-        elif number >= len(order.before):
-            continue
-        elif keyword in _OURS and line.match:
-            yield f"{line} (under '{line.match}') is read before {DROP_IN}, and wins; let that file sort after it."
-        elif _has_switch_for_prompts(sshd) and _hides_prompts(line):
-            yield f"{line} is read before {DROP_IN}, and keeps the prompt for the code out of sshd; remove it."
-        elif _includes_elsewhere(line):
-            yield (
-                f"{line} is read before {DROP_IN}, and what it includes would win; put it after the line 'Include "
-                f"{DROP_IN_DIRECTORY}/*.conf' of {CONFIG}."
-            )
 
 
 def setting_line(files: t.Mapping[str, str], keyword: str) -> str:
@@ -231,11 +137,14 @@ def tells_addresses(files: t.Mapping[str, str]) -> bool:
 
 def reads_elsewhere(files: t.Mapping[str, str]) -> bool:
     """Whether sshd reads files that are not among these, so that they do not tell all."""
-    return any(_includes_elsewhere(line) for path, text in files.items() for line in parse_config(path, text))
+    return any(includes_elsewhere(line) for path, text in files.items() for line in parse_config(path, text))
 
 
 def account_class(patterns: t.Sequence[tuple[str, str]], user: str, groups: t.Collection[str]) -> tuple[bool, ...]:
-    """Which pattern lists an account matches: two accounts with the same answers get the same settings from sshd."""
+    """Whether an account matches each of the pattern lists that `distinguishing` found.
+
+    Two accounts with the same answers get the same settings from sshd, as far as they come from the same address.
+    """
     return tuple(matches([user] if kind == "user" else groups, patterns) for kind, patterns in patterns)
 
 
@@ -252,7 +161,7 @@ def sends_to_pam(effective: Effective) -> bool:
 
 
 def admits(effective: Effective, user: str, groups: t.Collection[str]) -> bool:
-    """Whether AllowUsers, DenyUsers and their like let this account try to log in, from one host at least."""
+    """Whether AllowUsers, DenyUsers, AllowGroups and DenyGroups let this account try to log in, from some host."""
 
     def listed(keyword: str, names: t.Collection[str]) -> bool:
         """These are lists of patterns, of which none excludes; a user may come with a host."""
@@ -270,14 +179,9 @@ def admits(effective: Effective, user: str, groups: t.Collection[str]) -> bool:
     return "allowgroups" not in effective or listed("allowgroups", groups)
 
 
-def _values(settings: Settings) -> t.Iterator[tuple[str, str]]:
-    yield "AuthenticationMethods", " ".join(_METHODS[factor] for factor in settings.ssh_first_factors)
-    yield "KbdInteractiveAuthentication", "yes"
-    yield "PasswordAuthentication", "no"
-
-
 @functools.lru_cache(maxsize=None)
 def _pattern_list(text: str) -> tuple[t.Callable[[str], bool], t.Callable[[str], bool]]:
+    """What tells whether a name matches a pattern list, and what tells whether it is excluded there by `!`."""
     patterns = [pattern for pattern in text.split(",") if pattern]
     return (
         _matcher(tuple(pattern for pattern in patterns if not pattern.startswith("!"))),
@@ -287,7 +191,10 @@ def _pattern_list(text: str) -> tuple[t.Callable[[str], bool], t.Callable[[str],
 
 @functools.lru_cache(maxsize=None)
 def _matcher(patterns: tuple[str, ...]) -> t.Callable[[str], bool]:
-    """Plain names are looked up, so that a list of ten thousand costs no more than one of ten."""
+    """What tells whether a name matches one of these patterns.
+
+    Plain names are looked up, so that a list of ten thousand costs no more than one of ten.
+    """
     plain: set[str] = set()
     globs: list[str] = []
     for pattern in patterns:
@@ -321,20 +228,13 @@ def _criteria(arguments: t.Sequence[str]) -> t.Iterator[tuple[str, str]]:
             yield word.lower(), next(words, "")
 
 
-def _has_switch_for_prompts(sshd: Effective) -> bool:
-    """Whether this is an sshd before OpenSSH 8.7, which alone prints that setting."""
-    return _PROMPTS[0] in sshd
-
-
-def _hides_prompts(line: Line) -> bool:
-    return line.keyword.lower() in _PROMPTS and line.arguments == ("no",)
-
-
 def _patterns(include: Line) -> list[str]:
+    """The absolute patterns of glob(7) that an Include names."""
     return [path if path.startswith("/") else f"/etc/ssh/{path}" for path in include.arguments]
 
 
-def _includes_elsewhere(line: Line) -> bool:
+def includes_elsewhere(line: Line) -> bool:
+    """Whether a line has sshd read files outside of the drop-in directory, or files from within that."""
     return line.keyword.lower() == "include" and (
         line.path != CONFIG or any(path.rpartition("/")[0] != DROP_IN_DIRECTORY for path in _patterns(line))
     )

@@ -2,27 +2,29 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options of the modules that compare a host with the wanted state, for Ansible to check; see `_settings`."""
+"""The options of the modules that compare a host with the wanted state, for Ansible to check; see `settings`."""
 
 from __future__ import annotations
 
 import typing as t
 
-from .settings import BACKENDS, FIRST_FACTORS, RENEW, SCOPES
+from .bounds import FIRST_FACTORS, RENEW, SCOPES
+from .settings import Lockout, Settings, TimeSync
 
 
 def argument_spec() -> dict[str, t.Any]:
     """The argument_spec of these modules."""
+    lockout, time_sync = Lockout(), TimeSync()
     with_a_secret = {
         "name": {"type": "str", "required": True},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "secret": {"type": "str", "no_log": True},
     }
     return {
-        "enabled": {"type": "bool", "default": True},
-        "ssh": {"type": "bool", "default": False},
+        "enabled": {"type": "bool", "default": Settings.enabled},
+        "ssh": {"type": "bool", "default": Settings.ssh},
         "services": {"type": "list", "elements": "str", "default": ["cockpit"]},
-        "allow_console": {"type": "bool", "default": False},
+        "allow_console": {"type": "bool", "default": Settings.allow_console},
         "users": {
             "type": "list",
             "elements": "dict",
@@ -40,17 +42,17 @@ def argument_spec() -> dict[str, t.Any]:
                 "recovery_codes": {"type": "str"},
             },
         },
-        "otp_digits": {"type": "int", "default": 6},
-        "interval": {"type": "int", "default": 30},
-        "window": {"type": "int", "default": 1},
-        "backend": {"type": "str", "choices": list(BACKENDS), "default": "oath"},
+        "otp_digits": {"type": "int", "default": Settings.otp_digits},
+        "interval": {"type": "int", "default": Settings.interval},
+        "window": {"type": "int", "default": Settings.window},
+        "backend": {"type": "str", "choices": ["oath", "google_authenticator"], "default": Settings.backend},
         "ssh_first_factors": {
             "type": "list",
             "elements": "str",
             "choices": list(FIRST_FACTORS),
             "default": list(FIRST_FACTORS),
         },
-        "scope": {"type": "str", "choices": list(SCOPES), "default": "everyone"},
+        "scope": {"type": "str", "choices": list(SCOPES), "default": Settings.scope},
         "scope_groups": {"type": "list", "elements": "str", "default": []},
         "exempt_users": {"type": "list", "elements": "str", "default": []},
         "exempt_groups": {"type": "list", "elements": "str", "default": []},
@@ -58,21 +60,21 @@ def argument_spec() -> dict[str, t.Any]:
         "lockout": {
             "type": "dict",
             "options": {
-                "attempts": {"type": "int", "default": 5},
-                "unlock_seconds": {"type": "int", "default": 900},
-                "count_seconds": {"type": "int", "default": 900},
+                "attempts": {"type": "int", "default": lockout.attempts},
+                "unlock_seconds": {"type": "int", "default": lockout.unlock_seconds},
+                "count_seconds": {"type": "int", "default": lockout.count_seconds},
             },
         },
         "time_sync": {
             "type": "dict",
             "options": {
-                "required": {"type": "bool", "default": True},
-                "max_error_seconds": {"type": "float", "default": 1.0},
+                "required": {"type": "bool", "default": time_sync.required},
+                "max_error_seconds": {"type": "float", "default": time_sync.max_error_seconds},
             },
         },
-        "require_proof": {"type": "bool", "default": True},
-        "renew": {"type": "str", "choices": list(RENEW), "default": "never"},
-        "purge_credentials": {"type": "bool", "default": False},
-        "rollback_after": {"type": "int", "default": 0},
-        "self_service": {"type": "bool", "default": False},
+        "require_proof": {"type": "bool", "default": Settings.require_proof},
+        "renew": {"type": "str", "choices": list(RENEW), "default": Settings.renew},
+        "purge_credentials": {"type": "bool", "default": Settings.purge_credentials},
+        "rollback_after": {"type": "int", "default": Settings.rollback_after},
+        "self_service": {"type": "bool", "default": Settings.self_service},
     }

@@ -2,66 +2,22 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The wanted state, validated: every bound and every message about it."""
+"""The wanted state of a host, as a module's options say it."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import functools
 import ipaddress
-import re
 import typing as t
 from dataclasses import dataclass, field
 
-OTP_DIGITS = (6, 8)
-WINDOW = (0, 10)
-ATTEMPTS = (1, 100)
-LOCKOUT_SECONDS = (1, 604_800)
-MAX_ERROR_SECONDS = 30.0
-ROLLBACK_SECONDS = (15, 3600)
-SECRET_BYTES = (16, 32)
-# How many characters of names a line of PAM holds: libpam before 1.6 reads 1024 of a line, and denies everyone past it.
-PAM_LINE = 800
-
-FIRST_FACTORS = ("publickey", "password")
-CONSOLE = "login"
-RENEW = ("never", "changed")
-SCOPES = ("everyone", "enrolled", "groups")
-
-_ACCOUNT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,255}\$?", re.ASCII)
-_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@+-]{0,63}", re.ASCII)
-_SERVICE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}", re.ASCII)
-
-# Files in /etc/pam.d that are parts of other services, or ours.
-_NOT_SERVICES = re.compile(r"common-.*|(password|system|fingerprint|smartcard)-auth|postlogin|other|twofactor(-.*)?")
-
-
-class Abilities(t.NamedTuple):
-    """What a backend can do."""
-
-    module: str
-    digits: t.Collection[int]
-    intervals: t.Collection[int]
-    """In seconds."""
-    in_words: str
-    """These two."""
-    devices: bool
-    """Whether somebody can have more than one device."""
-    recovery_window: int
-    """The least window with which all recovery codes are right."""
-
-
-BACKENDS: dict[str, Abilities] = {
-    "oath": Abilities("pam_oath.so", (6, 7, 8), (30, 60), "6 to 8 digits for 30 or 60 seconds", True, 1),
-    "google_authenticator": Abilities(
-        "pam_google_authenticator.so", (6,), range(5, 61), "6 digits for 5 to 60 seconds", False, 0
-    ),
-}
+from . import bounds
+from .bounds import FIRST_FACTORS
+from .secret import decode_secret
 
 
 class SettingsError(ValueError):
-    """The options contradict themselves or leave their bounds; O(problems) is one sentence for each."""
+    """The options contradict themselves or leave their bounds; `problems` has a sentence for each time they do."""
 
     def __init__(self, problems: t.Sequence[str]) -> None:
         self.problems = tuple(problems)
@@ -94,8 +50,7 @@ class User:
     text removes the set."""
 
 
-@dataclass(frozen=True)
-class Lockout:
+class Lockout(t.NamedTuple):
     """After `attempts` wrong codes within `count_seconds`, the code step is closed for `unlock_seconds`."""
 
     attempts: int = 5
@@ -103,46 +58,62 @@ class Lockout:
     count_seconds: int = 900
 
 
-@dataclass(frozen=True)
-class TimeSync:
-    """The bound on the clock's error, in seconds, and whether enabling waits for it."""
+class TimeSync(t.NamedTuple):
+    """Whether two-factor login may be turned on only where the clock is in sync, and how exact it has to be."""
 
     required: bool = True
     max_error_seconds: float = 1.0
 
 
+Beyond = t.Callable[["Settings"], t.Iterable[str]]
+"""Tells what of some settings their backend cannot do, and which one can, in sentences."""
+
+
 @dataclass(frozen=True)
 class Settings:
-    """The wanted state of one host."""
+    """The wanted state of one host. The bounds of each number are in `bounds`."""
 
     enabled: bool = True
     ssh: bool = False
+    """Whether sshd asks for the code."""
     services: tuple[str, ...] = ()
+    """The other PAM services that ask for it."""
     allow_console: bool = False
     users: tuple[User, ...] = ()
     otp_digits: int = 6
     interval: int = 30
+    """For how many seconds a code is shown."""
     window: int = 1
+    """How many steps before and after now are right too."""
     backend: str = "oath"
     ssh_first_factors: tuple[str, ...] = FIRST_FACTORS
+    """What may come before the code at sshd."""
     scope: str = "everyone"
+    """Who needs a code: `everyone`, who is `enrolled`, or the members of some `groups`."""
     scope_groups: tuple[str, ...] = ()
     exempt_users: tuple[str, ...] = ()
     exempt_groups: tuple[str, ...] = ()
     exempt_addresses: tuple[str, ...] = ()
-    lockout: Lockout = Lockout()
-    time_sync: TimeSync = TimeSync()
+    """Networks with their prefix length, such as 192.0.2.7/32, from which nobody needs a code."""
+    lockout: Lockout = field(default_factory=Lockout)
+    time_sync: TimeSync = field(default_factory=TimeSync)
     require_proof: bool = True
+    """Whether sshd asks only where a code of everybody in scope was right before."""
     renew: str = "never"
+    """Whether people's apps may have to be set up anew: `never`, or where their codes have `changed`."""
     purge_credentials: bool = False
+    """Whether disabling removes the credential files."""
     rollback_after: int = 0
+    """After how many seconds a change that nobody has confirmed is put back; 0 for never."""
     self_service: bool = False
+    """Whether people have a page of their own in Cockpit."""
 
     @classmethod
-    def from_options(cls, options: t.Mapping[str, t.Any]) -> Settings:
-        """Build the settings from a module's parameters.
+    def from_options(cls, options: t.Mapping[str, t.Any], beyond: Beyond) -> Settings:
+        """Build the settings from a module's parameters, which Ansible has checked against the argument_spec.
 
-        Raises SettingsError, with every problem at once, before anything is looked at.
+        `beyond` tells what the wanted backend cannot do; see `_backends.backends`. Raises SettingsError, with every
+        problem at once, before anything is looked at.
         """
         problems: list[str] = []
         lockout = Lockout(**(options["lockout"] or {}))
@@ -171,7 +142,7 @@ class Settings:
             rollback_after=options["rollback_after"],
             self_service=options["self_service"],
         )
-        problems += _problems(settings)
+        problems += bounds.problems(settings, beyond)
         if problems:
             raise SettingsError(problems)
         return settings
@@ -183,37 +154,6 @@ class Settings:
     @functools.cached_property
     def _users_by_name(self) -> dict[str, User]:
         return {user.name: user for user in self.users}
-
-
-def is_account_name(name: str) -> bool:
-    """Whether PAM, sshd and a file can carry the name alike; a list in PAM, for one, is taken apart at colons."""
-    return bool(_ACCOUNT_NAME.fullmatch(name))
-
-
-def decode_secret(text: str) -> bytes:
-    """Decode a base32 secret (RFC 4648) as people type it: spaces, dashes, lower case and missing padding are fine.
-
-    Raises ValueError, with a text that does not repeat the secret, unless it holds 16 to 32 bytes
-    (RFC 4226 section 4, R6 asks for 128 bits at least; pam_oath reads 32 bytes at most).
-    """
-    compact = re.sub(r"[\s-]", "", text).rstrip("=").upper()
-    if not re.fullmatch(r"[A-Z2-7]+", compact):
-        raise ValueError("is not base32 (letters A to Z and digits 2 to 7)")
-    try:
-        key = base64.b32decode(compact + "=" * (-len(compact) % 8))
-    except binascii.Error:
-        key = None
-    if key is None:
-        raise ValueError("is not base32: characters are missing or too many")
-    low, high = SECRET_BYTES
-    if not low <= len(key) <= high:
-        raise ValueError(f"holds {len(key)} bytes; it must hold {low} to {high} (RFC 4226 asks for 128 bits at least)")
-    return key
-
-
-def encode_secret(key: bytes) -> str:
-    """The base32 text of a key, in upper case and without padding."""
-    return base64.b32encode(key).decode("ascii").rstrip("=")
 
 
 def _unique(values: t.Iterable[str] | None) -> tuple[str, ...]:
@@ -274,101 +214,3 @@ def _addresses(values: t.Sequence[str], problems: list[str]) -> tuple[str, ...]:
                 f"exempt_addresses: {error}; give an address (192.0.2.7) or a network (192.0.2.0/24, 2001:db8::/32)."
             )
     return _unique(addresses)
-
-
-def _bounded(name: str, value: int, bounds: tuple[int, int], unit: str = "") -> t.Iterator[str]:
-    low, high = bounds
-    if not low <= value <= high:
-        yield f"{name} is {value}; it must be between {low} and {high}{unit}."
-
-
-def _problems(wanted: Settings) -> t.Iterator[str]:
-    yield from _bounded("otp_digits", wanted.otp_digits, OTP_DIGITS)
-    yield from _bounded("window", wanted.window, WINDOW, " steps")
-    yield from _bounded("lockout.attempts", wanted.lockout.attempts, ATTEMPTS)
-    yield from _bounded("lockout.unlock_seconds", wanted.lockout.unlock_seconds, LOCKOUT_SECONDS, " seconds")
-    yield from _bounded("lockout.count_seconds", wanted.lockout.count_seconds, LOCKOUT_SECONDS, " seconds")
-
-    if wanted.rollback_after != 0:
-        yield from _bounded("rollback_after", wanted.rollback_after, ROLLBACK_SECONDS, " seconds, or 0 for no timer")
-
-    yield from _beyond(wanted, BACKENDS[wanted.backend])
-
-    error = wanted.time_sync.max_error_seconds
-    if not 0 < error <= MAX_ERROR_SECONDS:
-        yield (
-            f"time_sync.max_error_seconds is {error}; it must be more than 0 and at most {MAX_ERROR_SECONDS:g} seconds."
-        )
-    if not wanted.ssh_first_factors:
-        yield "ssh_first_factors is empty; name publickey, password or both."
-    if wanted.scope == "groups" and not wanted.scope_groups:
-        yield "scope is groups, but scope_groups is empty; name the groups whose members need a code."
-    length = len(":".join(wanted.scope_groups))
-    if length > PAM_LINE:
-        yield f"scope_groups is {length} characters long; a line of PAM holds {PAM_LINE}. Name fewer groups."
-    if wanted.scope != "groups" and wanted.scope_groups:
-        yield f"scope_groups is given, but scope is {wanted.scope}; set scope to groups, or leave scope_groups out."
-
-    names = [
-        *(("users", user.name) for user in wanted.users),
-        *(("exempt_users", name) for name in wanted.exempt_users),
-        *(("exempt_groups", name) for name in wanted.exempt_groups),
-        *(("scope_groups", name) for name in wanted.scope_groups),
-    ]
-    for option, name in names:
-        if not is_account_name(name):
-            yield (
-                f"{option}: {name!r} is not a name that PAM, sshd and a file can carry alike; "
-                "use letters, digits, '_', '.', '@' and '-'."
-            )
-        elif option == "users" and name.endswith((".lock", ".new")):
-            yield f"users: the name {name} collides with the lock files of pam_oath (*.lock, *.new)."
-    for user in wanted.users:
-        labels = [
-            ("renew", user.renew),
-            ("recovery_codes", user.recovery_codes or None),
-            *(("devices", device.name) for device in user.devices),
-        ]
-        for option, label in labels:
-            if label is not None and not _LABEL.fullmatch(label):
-                yield (
-                    f"users: {option} of {user.name} has the name {label!r}; use up to 64 letters, digits, '_', '.', "
-                    "':', '@', '+' and '-', and no space."
-                )
-    for service in wanted.services:
-        if service == "sshd":
-            yield "services names sshd; set ssh to true instead, which covers keys as well."
-        elif service == CONSOLE and not wanted.allow_console:
-            yield (
-                "services names login, the console, which is the way back in when a phone is lost. Leave it out, or "
-                "set allow_console to true."
-            )
-        elif not _SERVICE_NAME.fullmatch(service) or _NOT_SERVICES.fullmatch(service):
-            yield f"services: {service!r} is not the name of a PAM service (a file in /etc/pam.d that programs open)."
-
-
-def _beyond(wanted: Settings, backend: Abilities) -> t.Iterator[str]:
-    """What the backend cannot do, and which one can."""
-    named = f"the {wanted.backend} backend ({backend.module})"
-    low, high = OTP_DIGITS
-    digits = min(max(low, wanted.otp_digits), high)
-    able = [name for name, one in BACKENDS.items() if digits in one.digits and wanted.interval in one.intervals]
-    if wanted.backend not in able:
-        yield (
-            f"interval is {wanted.interval} seconds and otp_digits is {wanted.otp_digits}, which "
-            f"{named + ' cannot' if able else 'no backend can'} do. "
-            f"{', '.join(f'{name} can do {one.in_words}' for name, one in BACKENDS.items())}."
-            + "".join(f" Set backend to {name}." for name in able)
-        )
-    for user in wanted.users:
-        if user.recovery_codes and wanted.window < backend.recovery_window:
-            yield (
-                f"users: recovery_codes of {user.name} need a window of {backend.recovery_window} at least; {named} "
-                "takes only the first."
-            )
-        if any(device.present for device in user.devices) and not backend.devices:
-            several = " or ".join(name for name, one in BACKENDS.items() if one.devices)
-            yield (
-                f"users: {user.name} has devices, and {named} has one secret a user. Leave them out, or set backend to "
-                f"{several}."
-            )

@@ -1,0 +1,333 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The code step: the file /etc/pam.d/twofactor, which every protected service takes in; pam.conf(5).
+
+It says whom it asks for a code and whom it passes, by which module it asks, and after how many wrong codes it closes.
+What stands where, from the top::
+
+    auth [success=N …] pam_succeed_if.so quiet user = NAME         let off by twofactor-recover, one line an account
+    auth [success=N …] pam_succeed_if.so quiet service in LIST     passed while a service comes or goes
+    auth [success=N …] pam_succeed_if.so quiet user in LIST        exempt users
+    auth [success=N …] pam_succeed_if.so quiet user ingroup LIST   exempt groups
+    auth [perm_denied=N …] pam_access.so accessfile=FILE …         exempt origins
+    auth [success=N …] pam_succeed_if.so quiet user notingroup …   scope by groups; or `user notin LIST`, by names
+    auth […] pam_faillock.so preauth …                             the tally of wrong codes
+    auth [success=1 default=ignore] MODULE …                       the question
+    auth […] pam_faillock.so …                                     the tally again: one wrong code more, or none
+
+N jumps over all lines that follow.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import typing as t
+
+from .._wanted.bounds import PAM_LINE
+from .._wanted.settings import Lockout, Settings
+from .pam import EXEMPT_ORIGINS, TALLY_DIRECTORY
+from .pam_conf import INCLUDES, WORD, is_continued, step_of
+
+_HEADER = "# The code step of two-factor login. Managed by fleet.auth: changes made here are lost.\n"
+PASS_THROUGH = _HEADER + "auth [default=ignore] pam_permit.so\n"
+"""A code step that changes nothing: who was let in before it is let in, and nobody else."""
+
+_PASS_THROUGHS = (["auth [default=ignore] pam_permit.so"], ["auth required pam_permit.so"])
+"""The lines of that, as this release and as release 1.0 write them."""
+_NOT_ASKING = ("pam_access.so", "pam_deny.so", "pam_faillock.so", "pam_permit.so", "pam_succeed_if.so")
+_GONE, _EMPTY, _PERMITS = "gone", "empty", "of pam_permit.so alone"
+_NOT_OURS = "not as it was written, from line {} on"
+_IN_FRONT = r"auth \[success=(\w+) default=ignore\] pam_succeed_if\.so quiet (?:user =|service in) \S+"
+
+
+class CodeStep(t.NamedTuple):
+    """What the code step says. Without a module it is a pass-through, which asks nobody.
+
+    It can only deny. No line of it counts as a success, for a service may have a first factor that decides nothing
+    where the password is wrong, and leaves it to the end of the stack to deny what nobody has allowed. So whoever needs
+    no code jumps over what is left, and a jump decides nothing. (The lines of release 1.0 said `done` instead, which
+    does count.) Only rules that succeed let anybody skip the code: a rule or a list that is damaged asks everyone.
+    """
+
+    recovered: tuple[str, ...] = ()
+    """The accounts that twofactor-recover has let off."""
+    excepted_services: tuple[str, ...] = ()
+    """The services that pass it, since they are on their way in or out."""
+    exempt_users: tuple[str, ...] = ()
+    exempt_groups: tuple[str, ...] = ()
+    origins: str = ""
+    """The file of access.conf(5) with the origins that are exempt; empty where none are."""
+    scope_groups: tuple[str, ...] = ()
+    """The groups whose members it asks; none where it does not go by groups."""
+    names: frozenset[str] | None = None
+    """The accounts that it asks; None where it does not go by names."""
+    module: str = ""
+    """The PAM module that asks for the code, such as `pam_oath.so`."""
+    arguments: str = ""
+    """The arguments of that module, as they stand."""
+    lockout: Lockout | None = None
+    """When wrong codes close it; None where nothing is said of that."""
+    damage: str = ""
+    """What is wrong with the text; empty where it is as this release, or release 1.0, writes it.
+
+    Of a damaged text it is not certain that those are asked who seem to be.
+    """
+
+    @classmethod
+    def wanted(cls, settings: Settings, enrolled: t.Iterable[str], module_line: str, suffix: str = "") -> CodeStep:
+        """The code step for these settings.
+
+        `enrolled` are the accounts in scope where the scope is `enrolled`, `module_line` is the module with its
+        arguments, and `suffix` is added to the name of the list of origins.
+        """
+        module, _space, arguments = module_line.partition(" ")
+        return cls(
+            exempt_users=settings.exempt_users,
+            exempt_groups=settings.exempt_groups,
+            origins=f"{EXEMPT_ORIGINS}{suffix}" if settings.exempt_addresses else "",
+            scope_groups=settings.scope_groups if settings.scope == "groups" else (),
+            names=frozenset(enrolled) if settings.scope == "enrolled" else None,
+            module=module,
+            arguments=arguments,
+            lockout=settings.lockout,
+        )
+
+    @staticmethod
+    def parse(text: str | None) -> CodeStep:
+        """Read a code step; `text` is None where the file does not exist. Never raises: see `damage`."""
+        return _parse(text)
+
+    def render(self) -> str:
+        """The text of the file."""
+        if not self.module:
+            return PASS_THROUGH
+        text = _HEADER + "".join(f"{line}\n" for line in self._lines())
+        if self.excepted_services:
+            text = except_services(text, self.excepted_services)
+        for name in reversed(self.recovered):
+            text = f"{_passing_line(f'user = {name}', len(_steps(text)))}\n{text}"
+        return text
+
+    @property
+    def passes_everyone(self) -> bool:
+        """Whether it does nothing, as the pass-through does, and an empty file."""
+        return not self.module and self.damage in ("", _EMPTY, _PERMITS)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether there is no such file. Then every protected service denies everyone."""
+        return self.damage == _GONE
+
+    def option(self, name: str) -> str | None:
+        """The value of an argument of the module that has the form NAME=VALUE; None where it is not there."""
+        words = (word.partition("=") for word in self.arguments.split())
+        return next((value for word, equals, value in words if equals and word == name), None)
+
+    def standing(self, user: str, groups: t.Collection[str]) -> str:
+        """What it does with an account that has these groups, whichever service it uses, and wherever it comes from.
+
+        `asked`, `exempt`, or `free`: not named, in a code step that goes by names.
+        """
+        exempt = user in self.recovered or user in self.exempt_users or not set(groups).isdisjoint(self.exempt_groups)
+        if exempt or (self.scope_groups and set(groups).isdisjoint(self.scope_groups)):
+            return "exempt"
+        return "asked" if self.names is None or user in self.names else "free"
+
+    def _lines(self) -> list[str]:
+        """The lines, but for those that are put in front of them later; pam_faillock(8), pam_succeed_if(8)."""
+        lock = self.lockout or Lockout()
+        tally = (
+            f"conf=/dev/null dir={TALLY_DIRECTORY} deny={lock.attempts} unlock_time={lock.unlock_seconds} "
+            f"fail_interval={lock.count_seconds} even_deny_root"
+        )
+        while_open = f"auth [success=ignore ignore=ignore default=die] pam_faillock.so preauth silent {tally}"
+        lines = [
+            while_open,
+            f"auth [success=1 default=ignore] {self.module} {self.arguments}".rstrip(),
+            f"auth [default=die] pam_faillock.so authfail {tally}",
+            # Once more, for prompts that were held open while others were answered wrongly.
+            while_open,
+            f"auth [default=ignore] pam_faillock.so authsucc {tally}",
+        ]
+        if self.scope_groups:
+            lines = _passed_by([f"user notingroup {':'.join(self.scope_groups)}"], lines)
+        elif self.names is not None:
+            lines = _passed_unless_named(sorted(self.names), lines)
+        if self.origins:
+            origins = f"auth [perm_denied={len(lines)} default=ignore] pam_access.so accessfile={self.origins} noaudit"
+            lines = [origins, *lines]
+        lines = _passed_by([f"user ingroup {names}" for names in _lists(self.exempt_groups)], lines)
+        return _passed_by([f"user in {names}" for names in _lists(self.exempt_users)], lines)
+
+
+def except_services(text: str, services: t.Sequence[str]) -> str:
+    """A code step, whoever wrote it, but passed by these services, while they are on their way in or out."""
+    lines = [line for _number, line in _steps(text)]
+    passed = _passed_by([f"service in {names}" for names in _lists(services)], lines)
+    return _HEADER + "".join(f"{line}\n" for line in passed[: -len(lines) or None]) + text
+
+
+def exempt_origins(settings: Settings) -> str:
+    """The rules of pam_access, access.conf(5).
+
+    A denial is what exempts: where no rule is found, access is granted, so a lost or emptied file exempts nobody.
+    """
+    return "".join(f"-:ALL:{address}\n" for address in settings.exempt_addresses) + "+:ALL:ALL\n"
+
+
+# Reading
+
+
+@functools.lru_cache(maxsize=32)
+def _parse(text: str | None) -> CodeStep:
+    """Read what the lines say, wherever they stand and whatever else does; then see whether that is all they say."""
+    if text is None:
+        return CodeStep(damage=_GONE)
+    steps = _steps(text)
+    lists: dict[str, list[str]] = {}
+    asking: list[tuple[bool, str, str]] = []
+    origins, lockout = "", None
+    for _number, line in steps:
+        control, module, arguments = _parts(line)
+        words = arguments.split()
+        if module == "pam_succeed_if.so" and len(words) >= 3:
+            subject, operator, listed = words[-3:]
+            names = [listed] if operator == "=" else listed.split(":")
+            lists.setdefault(f"{subject} {operator}", []).extend(filter(None, names))
+        elif module == "pam_access.so":
+            origins = next((word[len("accessfile=") :] for word in words if word.startswith("accessfile=")), origins)
+        elif module == "pam_faillock.so":
+            lockout = lockout or _lockout(words)
+        elif module not in _NOT_ASKING and control not in INCLUDES:
+            asking.append((control == "success=1 default=ignore", module, arguments))
+    _sure, module, arguments = max(asking, key=lambda one: one[0], default=(False, "", ""))
+    step = CodeStep(
+        recovered=tuple(lists.get("user =", ())),
+        excepted_services=tuple(lists.get("service in", ())),
+        exempt_users=tuple(lists.get("user in", ())),
+        exempt_groups=tuple(lists.get("user ingroup", ())),
+        origins=origins,
+        scope_groups=tuple(lists.get("user notingroup", ())),
+        names=frozenset(lists["user notin"]) if "user notin" in lists else None,
+        module=module,
+        arguments=arguments,
+        lockout=lockout,
+    )
+    continued = [number for number, line in enumerate(text.split("\n"), start=1) if is_continued(line)]
+    damage = _NOT_OURS.format(continued[0]) if continued else _damage(step, steps)
+    return step._replace(damage=damage)
+
+
+def _steps(text: str) -> list[tuple[int, str]]:
+    """The lines that mean something to libpam, without comments, each with its number from 1."""
+    numbered = enumerate(text.split("\n"), start=1)
+    return [(number, line.partition("#")[0].strip()) for number, line in numbered if step_of(line)]
+
+
+def _parts(line: str) -> tuple[str, str, str]:
+    """The control of a line, the name of its module whichever path it is called by, and its arguments."""
+    step = step_of(line)
+    if step is None:
+        return "", "", ""
+    starts = [match.start() for match in WORD.finditer(line)]
+    return step.control, step.module.rpartition("/")[2], line[starts[3] :] if len(starts) > 3 else ""
+
+
+def _lockout(words: t.Iterable[str]) -> Lockout | None:
+    """The bounds that a line of pam_faillock sets, if it sets all of them."""
+    given = dict(word.partition("=")[::2] for word in words)
+    try:
+        return Lockout(int(given["deny"]), int(given["unlock_time"]), int(given["fail_interval"]))
+    except (KeyError, ValueError):
+        return None
+
+
+def _damage(step: CodeStep, steps: t.Sequence[tuple[int, str]]) -> str:
+    """What is wrong with lines of which this was read: they have to be those that this, or release 1.0, makes of it."""
+    if not steps:
+        return _EMPTY
+    lines = [" ".join(line.split()) for _number, line in steps]
+    if not step.module and all("pam_permit.so" in line for line in lines):
+        return "" if lines in _PASS_THROUGHS else _PERMITS
+    front, left = 0, len(lines)
+    for line in lines:
+        is_front = " quiet user = " in line or " quiet service in " in line
+        found = re.fullmatch(_IN_FRONT, line) if is_front else None
+        left -= 1
+        if not found or found.group(1) not in ("done", str(left)):
+            break
+        front += 1
+    written = [" ".join(line.split()) for line in step._lines()]
+    if lines[front:] == written or lines[front:] == _as_1_0_wrote(written):
+        return ""
+    place = front + max(_common(lines[front:], form) for form in (written, _as_1_0_wrote(written)))
+    number = steps[place][0] if place < len(steps) else steps[-1][0] + 1
+    return _NOT_OURS.format(number)
+
+
+def _common(lines: t.Sequence[str], form: t.Sequence[str]) -> int:
+    """How many lines are the same, from the top."""
+    pairs = enumerate(zip(lines, form))
+    return next((place for place, (line, wanted) in pairs if line != wanted), min(len(lines), len(form)))
+
+
+def _as_1_0_wrote(lines: t.Iterable[str]) -> list[str]:
+    """The same lines, as release 1.0 wrote them: with actions that count as a success, and without jumps."""
+    old: list[str] = []
+    for line in lines:
+        line = re.sub(r"\[success=\d+ (default=ignore\] pam_succeed_if\.so )", r"[success=done \1", line)
+        line = re.sub(r"\[[^]]*\] (pam_faillock\.so preauth )", r"requisite \1", line)
+        line = re.sub(r"\[[^]]*\] (pam_faillock\.so authsucc )", r"sufficient \1", line)
+        origins = re.sub(r"\[perm_denied=\d+ default=ignore\]", "[perm_denied=ignore default=1]", line)
+        old += [line] if origins == line else [origins, "auth [success=done default=ignore] pam_permit.so"]
+    return old
+
+
+# Writing
+
+
+def _passed_by(conditions: t.Sequence[str], lines: t.Sequence[str]) -> list[str]:
+    """The lines, with others in front of them by which whoever meets one of the conditions jumps over all.
+
+    The conditions are those of pam_succeed_if(8). A jump decides nothing, so nobody gets in by it whom the service
+    would not let in by itself.
+    """
+    over = range(len(lines) + len(conditions) - 1, -1, -1)
+    return [*(_passing_line(condition, number) for condition, number in zip(conditions, over)), *lines]
+
+
+def _passing_line(condition: str, number: int) -> str:
+    """A line by which whoever meets the condition jumps over so many modules."""
+    return f"auth [success={number} default=ignore] pam_succeed_if.so quiet {condition}"
+
+
+def _passed_unless_named(names: t.Sequence[str], lines: t.Sequence[str]) -> list[str]:
+    """The lines, with others in front of them by which whoever has none of these names jumps over all.
+
+    A list that does not succeed ends the search, and the code is asked. No account is in a list that is a colon alone,
+    so with no names nobody is asked.
+    """
+    *others, last = list(_lists(names)) or [":"]
+    return [
+        *(
+            f"auth [success=ignore default={rest}] pam_succeed_if.so quiet user notin {listed}"
+            for rest, listed in zip(range(len(others), 0, -1), others)
+        ),
+        _passing_line(f"user notin {last}", len(lines)),
+        *lines,
+    ]
+
+
+def _lists(names: t.Sequence[str]) -> t.Iterator[str]:
+    """The names in lists of pam_succeed_if(8), divided by colons, each short enough for a line."""
+    chunk: list[str] = []
+    for name in names:
+        if chunk and len(":".join([*chunk, name])) > PAM_LINE:
+            yield ":".join(chunk)
+            chunk = []
+        chunk.append(name)
+    if chunk:
+        yield ":".join(chunk)

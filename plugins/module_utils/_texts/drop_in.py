@@ -1,0 +1,136 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Our drop-in for sshd, and what of sshd's configuration stands in its way; sshd_config(5).
+
+What it sets stands in `Match` blocks for the accounts in scope. An account out of scope keeps each setting of the host.
+A `Match` block wins over the global settings, and the first one over later ones, so the drop-in has to be read before
+any other `Match` that sets the same keywords.
+
+Before OpenSSH 8.7 nobody is shown a prompt of PAM's where ChallengeResponseAuthentication, which holds for everyone, is
+no. There the drop-in turns it on, and its last block turns prompts off again for the accounts out of scope.
+"""
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+
+from .._wanted.settings import Settings
+from .sshd_config import CONFIG, DROP_IN, DROP_IN_DIRECTORY, Effective, Line, includes_elsewhere, read_order
+
+_HEADER = "# Two-factor login. Managed by fleet.auth: changes made here are lost.\n"
+_METHODS = {
+    "publickey": "publickey,keyboard-interactive:pam",
+    "password": "keyboard-interactive:pam",
+}
+_PROMPTS = ("challengeresponseauthentication", "skeyauthentication")
+_PROMPTS_ON = "ChallengeResponseAuthentication yes\n"
+_PROMPTS_OFF = "Match all\n    KbdInteractiveAuthentication no\n"
+# What a Match block of somebody else must not set before ours; from OpenSSH 8.7 on, three of them are one setting.
+_OURS = ("authenticationmethods", "kbdinteractiveauthentication", *_PROMPTS, "passwordauthentication")
+
+
+def render(settings: Settings, enrolled: t.Iterable[str], shows_no_prompts: bool = False) -> str:
+    """The text of the drop-in for these settings.
+
+    `enrolled` are the accounts in scope where the scope is `enrolled`, and `shows_no_prompts` is what the function of
+    that name says of the host.
+
+    The recovery command adds `,!NAME` to the patterns of each `Match User`, so that criterion always comes first.
+    """
+    users = sorted(set(enrolled) - set(settings.exempt_users)) if settings.scope == "enrolled" else ["*"]
+    if not users:
+        return _HEADER
+    criteria = ["Match User " + ",".join([*users, *(f"!{name}" for name in settings.exempt_users)])]
+    groups = [*settings.scope_groups] if settings.scope == "groups" else ["*"] if settings.exempt_groups else []
+    if groups:
+        criteria.append("Group " + ",".join([*groups, *(f"!{name}" for name in settings.exempt_groups)]))
+    scopes = [" ".join(criteria)]
+    if settings.exempt_addresses:
+        addresses = ",".join(f"!{address}" for address in settings.exempt_addresses)
+        # A peer that has no address (a socket of the local machine) matches no Address pattern at all.
+        scopes = [f"{scopes[0]} Address *,{addresses}", f"{scopes[0]} Host UNKNOWN"]
+    body = "".join(f"    {keyword} {value}\n" for keyword, value in _values(settings))
+    blocks = "".join(f"{scope}\n{body}" for scope in scopes)
+    return _HEADER + (f"{_PROMPTS_ON}{blocks}{_PROMPTS_OFF}" if shows_no_prompts else blocks)
+
+
+def both(new: str, old: str) -> str:
+    """A drop-in for the accounts in the scope of either of two drop-ins; those in both get what the new one says."""
+    text = new + old
+    if _PROMPTS_ON not in text:
+        return text
+    return _PROMPTS_ON + text.replace(_PROMPTS_ON, "").replace(_PROMPTS_OFF, "") + _PROMPTS_OFF
+
+
+def expected(settings: Settings, sshd: Effective | None = None) -> dict[str, tuple[str, ...]]:
+    """What `sshd -T -C` has to print for an account in scope, by keyword in lower case.
+
+    `sshd` is what it prints now for any account: an old sshd has a setting more, which is the same for everyone.
+    """
+    return {
+        **({_PROMPTS[0]: ("yes",)} if sshd and _has_switch_for_prompts(sshd) else {}),
+        "usepam": ("yes",),
+        "kbdinteractiveauthentication": ("yes",),
+        "passwordauthentication": ("no",),
+        "authenticationmethods": tuple(_METHODS[factor] for factor in settings.ssh_first_factors),
+    }
+
+
+def shows_no_prompts(files: t.Mapping[str, str], sshd: Effective) -> bool:
+    """Whether sshd, without our drop-in, would show nobody a prompt of PAM's, and so nobody the one for the code.
+
+    `files` are those of `read_order`, and `sshd` is what `sshd -T` prints for any account.
+    """
+    return _has_switch_for_prompts(sshd) and any(map(_hides_prompts, itertools.chain(*(read_order(files) or ()))))
+
+
+def conflicts(files: t.Mapping[str, str], sshd: Effective) -> t.Iterator[str]:
+    """What stands in the way of the drop-in: sentences with the line and the remedy.
+
+    `files` are those of `read_order`, and `sshd` is what `sshd -T` prints for any account.
+    """
+    order = read_order(files)
+    if order is None:
+        yield (
+            f"{CONFIG} does not read {DROP_IN_DIRECTORY} for everyone: put the line "
+            f"'Include {DROP_IN_DIRECTORY}/*.conf' at its top, before any Match."
+        )
+        return
+    if not sshd.on("usepam"):
+        where = next((str(line) for line in order.before + order.after if line.keyword.lower() == "usepam"), None)
+        yield (f"{where or f'{CONFIG} without UsePAM'} keeps PAM, and with it the code, out of sshd; set UsePAM yes.")
+    for number, line in enumerate(order.before + order.after):
+        keyword = line.keyword.lower()
+        if keyword == "authenticationmethods" and line.arguments != ("any",):
+            yield f"{line} decides what fleet.auth has to; remove it (ssh_first_factors says what comes first)."
+        elif number >= len(order.before):
+            continue
+        elif keyword in _OURS and line.match:
+            yield f"{line} (under '{line.match}') is read before {DROP_IN}, and wins; let that file sort after it."
+        elif _has_switch_for_prompts(sshd) and _hides_prompts(line):
+            yield f"{line} is read before {DROP_IN}, and keeps the prompt for the code out of sshd; remove it."
+        elif includes_elsewhere(line):
+            yield (
+                f"{line} is read before {DROP_IN}, and what it includes would win; put it after the line 'Include "
+                f"{DROP_IN_DIRECTORY}/*.conf' of {CONFIG}."
+            )
+
+
+def _values(settings: Settings) -> t.Iterator[tuple[str, str]]:
+    """The settings of each of our `Match` blocks."""
+    yield "AuthenticationMethods", " ".join(_METHODS[factor] for factor in settings.ssh_first_factors)
+    yield "KbdInteractiveAuthentication", "yes"
+    yield "PasswordAuthentication", "no"
+
+
+def _has_switch_for_prompts(sshd: Effective) -> bool:
+    """Whether this is an sshd before OpenSSH 8.7, which alone prints that setting."""
+    return _PROMPTS[0] in sshd
+
+
+def _hides_prompts(line: Line) -> bool:
+    """Whether a line has an old sshd show nobody a prompt of PAM's."""
+    return line.keyword.lower() in _PROMPTS and line.arguments == ("no",)

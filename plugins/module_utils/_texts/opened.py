@@ -1,0 +1,70 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the blocks of release 1.0 opened: services that let people in with any password. See `dispatch` for why."""
+
+from __future__ import annotations
+
+import typing as t
+
+from . import dispatch
+from .pam import DIRECTORY, FIRST_FACTOR_FAILED, KEY_ACCEPTED, SWITCH, unprotect
+from .pam_conf import Unclear, include_target
+from .placement import PamError, primary_of
+
+# What these end in, whoever logs in.
+_ALWAYS = {
+    "pam_permit.so": "success",
+    "pam_deny.so": "auth_err",
+    "pam_env.so": "ignore",
+    "pam_faildelay.so": "ignore",
+}
+# Modules that look at an account or at a place, and at no password.
+_CONDITIONS = (
+    "pam_access.so",
+    "pam_faillock.so",
+    "pam_group.so",
+    "pam_listfile.so",
+    "pam_localuser.so",
+    "pam_nologin.so",
+    "pam_securetty.so",
+    "pam_sepermit.so",
+    "pam_shells.so",
+    "pam_succeed_if.so",
+    "pam_time.so",
+    "pam_usertype.so",
+    "pam_wheel.so",
+)
+
+
+def opened_up(service: str, texts: t.Mapping[str, str]) -> str | None:
+    """The file by which our block lets people in with any password, if without it the service would not.
+
+    The blocks of release 1.0 did, where the file of the first factor decides nothing at a wrong password. `texts` has
+    the files of /etc/pam.d by name.
+    """
+    try:
+        before = unprotect(service, texts[service])
+        primary = primary_of(service, before.split("\n"), texts)
+        dispatch.load(service, texts)
+    except (PamError, Unclear):
+        return None
+    stack = include_target(before.split("\n")[primary.first])
+
+    def lets_in(text: str, of_conditions: t.Iterable[str]) -> bool:
+        def outcomes(handler: dispatch.Handler) -> t.Iterable[str]:
+            if handler.name in _ALWAYS:
+                return [_ALWAYS[handler.name]]
+            if handler.line.rstrip().endswith((KEY_ACCEPTED, FIRST_FACTOR_FAILED)):
+                return ["auth_err"]
+            if handler.stack == SWITCH[len(DIRECTORY) + 1 :]:
+                return ["success", "auth_err"]
+            return of_conditions if handler.name in _CONDITIONS else ["auth_err", "ignore"]
+
+        return any(one.lets_in for one in dispatch.ends(dispatch.load(service, {**texts, service: text}), outcomes))
+
+    for conditions in (["auth_err", "ignore"], ["auth_err", "ignore", "success"]):
+        if lets_in(texts[service], conditions) and not lets_in(before, conditions):
+            return f"{DIRECTORY}/{stack or service}"
+    return None

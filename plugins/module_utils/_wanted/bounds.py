@@ -1,0 +1,121 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The bounds of the options, each known here alone, and what is wrong with settings that leave them."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+if t.TYPE_CHECKING:
+    from .settings import Beyond, Settings
+
+OTP_DIGITS = (6, 8)
+"""The fewest and the most digits of a code; RFC 4226, section 5.3, asks for six at least."""
+WINDOW = (0, 10)
+"""How many steps before and after now may be right too; RFC 6238, section 5.2, advises one."""
+ATTEMPTS = (1, 100)
+"""How many wrong codes close the code step."""
+LOCKOUT_SECONDS = (1, 604_800)
+"""For how long it is closed, and for how long a wrong code counts; a week at most."""
+MAX_ERROR_SECONDS = 30.0
+"""How far off the clock may be at most: one step of RFC 6238."""
+ROLLBACK_SECONDS = (15, 3600)
+"""When a host puts itself back, if nobody confirms a change; or 0, for never."""
+SECRET_BYTES = (16, 32)
+"""RFC 4226, section 4, R6, asks for 128 bits at least; pam_oath reads 32 bytes at most."""
+PAM_LINE = 800
+"""How many characters of names a line of PAM holds: libpam before 1.6 reads 1024 of a line, and denies everyone past
+it."""
+
+FIRST_FACTORS = ("publickey", "password")
+CONSOLE = "login"
+"""The PAM service of the console; login(1)."""
+RENEW = ("never", "changed")
+SCOPES = ("everyone", "enrolled", "groups")
+
+_ACCOUNT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,255}\$?", re.ASCII)
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@+-]{0,63}", re.ASCII)
+_SERVICE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}", re.ASCII)
+
+# Files in /etc/pam.d that are parts of other services, or ours.
+_NOT_SERVICES = re.compile(r"common-.*|(password|system|fingerprint|smartcard)-auth|postlogin|other|twofactor(-.*)?")
+
+
+def is_account_name(name: str) -> bool:
+    """Whether PAM, sshd and a file can carry the name alike; a list in PAM, for one, is taken apart at colons."""
+    return bool(_ACCOUNT_NAME.fullmatch(name))
+
+
+def _bounded(name: str, value: int, bounds: tuple[int, int], unit: str = "") -> t.Iterator[str]:
+    low, high = bounds
+    if not low <= value <= high:
+        yield f"{name} is {value}; it must be between {low} and {high}{unit}."
+
+
+def problems(wanted: Settings, beyond: Beyond) -> t.Iterator[str]:
+    """Where settings leave their bounds or contradict themselves, in sentences that say what to do."""
+    yield from _bounded("otp_digits", wanted.otp_digits, OTP_DIGITS)
+    yield from _bounded("window", wanted.window, WINDOW, " steps")
+    yield from _bounded("lockout.attempts", wanted.lockout.attempts, ATTEMPTS)
+    yield from _bounded("lockout.unlock_seconds", wanted.lockout.unlock_seconds, LOCKOUT_SECONDS, " seconds")
+    yield from _bounded("lockout.count_seconds", wanted.lockout.count_seconds, LOCKOUT_SECONDS, " seconds")
+
+    if wanted.rollback_after != 0:
+        yield from _bounded("rollback_after", wanted.rollback_after, ROLLBACK_SECONDS, " seconds, or 0 for no timer")
+
+    yield from beyond(wanted)
+
+    error = wanted.time_sync.max_error_seconds
+    if not 0 < error <= MAX_ERROR_SECONDS:
+        yield (
+            f"time_sync.max_error_seconds is {error}; it must be more than 0 and at most {MAX_ERROR_SECONDS:g} seconds."
+        )
+    if not wanted.ssh_first_factors:
+        yield "ssh_first_factors is empty; name publickey, password or both."
+    if wanted.scope == "groups" and not wanted.scope_groups:
+        yield "scope is groups, but scope_groups is empty; name the groups whose members need a code."
+    length = len(":".join(wanted.scope_groups))
+    if length > PAM_LINE:
+        yield f"scope_groups is {length} characters long; a line of PAM holds {PAM_LINE}. Name fewer groups."
+    if wanted.scope != "groups" and wanted.scope_groups:
+        yield f"scope_groups is given, but scope is {wanted.scope}; set scope to groups, or leave scope_groups out."
+
+    names = [
+        *(("users", user.name) for user in wanted.users),
+        *(("exempt_users", name) for name in wanted.exempt_users),
+        *(("exempt_groups", name) for name in wanted.exempt_groups),
+        *(("scope_groups", name) for name in wanted.scope_groups),
+    ]
+    for option, name in names:
+        if not is_account_name(name):
+            yield (
+                f"{option}: {name!r} is not a name that PAM, sshd and a file can carry alike; "
+                "use letters, digits, '_', '.', '@' and '-'."
+            )
+        elif option == "users" and name.endswith((".lock", ".new")):
+            yield f"users: the name {name} collides with the lock files of pam_oath (*.lock, *.new)."
+    for user in wanted.users:
+        labels = [
+            ("renew", user.renew),
+            ("recovery_codes", user.recovery_codes or None),
+            *(("devices", device.name) for device in user.devices),
+        ]
+        for option, label in labels:
+            if label is not None and not _LABEL.fullmatch(label):
+                yield (
+                    f"users: {option} of {user.name} has the name {label!r}; use up to 64 letters, digits, '_', '.', "
+                    "':', '@', '+' and '-', and no space."
+                )
+    for service in wanted.services:
+        if service == "sshd":
+            yield "services names sshd; set ssh to true instead, which covers keys as well."
+        elif service == CONSOLE and not wanted.allow_console:
+            yield (
+                "services names login, the console, which is the way back in when a phone is lost. Leave it out, or "
+                "set allow_console to true."
+            )
+        elif not _SERVICE_NAME.fullmatch(service) or _NOT_SERVICES.fullmatch(service):
+            yield f"services: {service!r} is not the name of a PAM service (a file in /etc/pam.d that programs open)."

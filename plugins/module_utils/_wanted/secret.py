@@ -1,0 +1,39 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Secrets as people and apps type them: base32; RFC 4648, section 6."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+from .bounds import SECRET_BYTES
+
+
+def decode_secret(text: str) -> bytes:
+    """Decode a base32 secret (RFC 4648) as people type it: spaces, dashes, lower case and missing padding are fine.
+
+    Raises ValueError, with a text that does not repeat the secret, unless it holds 16 to 32 bytes
+    (RFC 4226 section 4, R6 asks for 128 bits at least; pam_oath reads 32 bytes at most).
+    """
+    compact = re.sub(r"[\s-]", "", text).rstrip("=").upper()
+    if not re.fullmatch(r"[A-Z2-7]+", compact):
+        raise ValueError("is not base32 (letters A to Z and digits 2 to 7)")
+    try:
+        key = base64.b32decode(compact + "=" * (-len(compact) % 8))
+    except binascii.Error:
+        key = None
+    if key is None:
+        raise ValueError("is not base32: characters are missing or too many")
+    low, high = SECRET_BYTES
+    if not low <= len(key) <= high:
+        raise ValueError(f"holds {len(key)} bytes; it must hold {low} to {high} (RFC 4226 asks for 128 bits at least)")
+    return key
+
+
+def encode_secret(key: bytes) -> str:
+    """The base32 text of a key, in upper case and without padding."""
+    return base64.b32encode(key).decode("ascii").rstrip("=")

@@ -1,0 +1,255 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+
+import pytest
+
+from ansible_collections.fleet.auth.plugins.module_utils._texts.drop_in import (
+    both,
+    conflicts,
+    expected,
+    render,
+    shows_no_prompts,
+)
+from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config import (
+    CONFIG,
+    DROP_IN,
+    Effective,
+)
+from unit.builders import OLD_SSHD_CONFIG, SSHD_CONFIG, settings
+from unit.model import sshd_settings
+
+D = "/etc/ssh/sshd_config.d"
+INCLUDE = f"Include {D}/*.conf\n"
+HEADER = "# Two-factor login. Managed by fleet.auth: changes made here are lost.\n"
+SET = """\
+    AuthenticationMethods publickey,keyboard-interactive:pam keyboard-interactive:pam
+    KbdInteractiveAuthentication yes
+    PasswordAuthentication no
+"""
+WITH_PAM = Effective(usepam=("yes",))
+
+ACCOUNTS: dict[str, tuple[str, ...]] = {
+    "root": ("root",),
+    "ansible": ("ansible",),
+    "alice": ("alice", "staff"),
+    "bob": ("bob", "staff", "guests"),
+    "carol": ("carol", "admins"),
+}
+
+
+class TestDropIn:
+    @pytest.mark.parametrize(
+        ("options", "scope"),
+        [
+            ({}, "Match User *"),
+            ({"exempt_users": ["root", "ansible"]}, "Match User *,!root,!ansible"),
+            ({"exempt_groups": ["guests", "x"]}, "Match User * Group *,!guests,!x"),
+            ({"exempt_users": ["root"], "exempt_groups": ["guests"]}, "Match User *,!root Group *,!guests"),
+            ({"scope": "enrolled"}, "Match User alice,bob"),
+            ({"scope": "enrolled", "exempt_users": ["bob", "root"]}, "Match User alice,!bob,!root"),
+            ({"scope": "enrolled", "exempt_groups": ["guests"]}, "Match User alice,bob Group *,!guests"),
+            ({"scope": "groups", "scope_groups": ["staff", "admins"]}, "Match User * Group staff,admins"),
+            (
+                {"scope": "groups", "scope_groups": ["staff"], "exempt_users": ["bob"], "exempt_groups": ["guests"]},
+                "Match User *,!bob Group staff,!guests",
+            ),
+        ],
+    )
+    def test_is_for_the_accounts_in_scope(self, options: dict[str, t.Any], scope: str) -> None:
+        assert render(settings(**options), ["bob", "alice"]) == f"{HEADER}{scope}\n{SET}"
+
+    @pytest.mark.parametrize("options", [{}, {"scope": "enrolled"}, {"scope": "groups", "scope_groups": ["staff"]}])
+    def test_is_for_peers_with_no_address_too_where_addresses_are_exempt(self, options: dict[str, t.Any]) -> None:
+        scope = render(settings(**options), ["alice"]).split("\n")[1]
+        text = render(settings(exempt_addresses=["192.0.2.0/24", "2001:db8::1"], **options), ["alice"])
+        assert text == (f"{HEADER}{scope} Address *,!192.0.2.0/24,!2001:db8::1/128\n{SET}{scope} Host UNKNOWN\n{SET}")
+
+    @pytest.mark.parametrize("options", [{}, {"exempt_users": ["alice"]}])
+    def test_is_for_nobody_where_nobody_is_enrolled(self, options: dict[str, t.Any]) -> None:
+        enrolled = options.get("exempt_users", [])
+        assert render(settings(scope="enrolled", **options), enrolled) == HEADER
+
+    @pytest.mark.parametrize(
+        ("factors", "methods"),
+        [
+            (["publickey"], "publickey,keyboard-interactive:pam"),
+            (["password"], "keyboard-interactive:pam"),
+            (["password", "publickey"], "publickey,keyboard-interactive:pam keyboard-interactive:pam"),
+        ],
+    )
+    def test_asks_for_one_of_the_first_factors_and_the_code(self, factors: list[str], methods: str) -> None:
+        wanted = settings(ssh_first_factors=factors)
+        assert f"    AuthenticationMethods {methods}\n" in render(wanted, [])
+        assert expected(wanted) == {
+            "usepam": ("yes",),
+            "kbdinteractiveauthentication": ("yes",),
+            "passwordauthentication": ("no",),
+            "authenticationmethods": tuple(methods.split()),
+        }
+
+    @pytest.mark.parametrize("scope", ["everyone", "enrolled", "groups"])
+    @pytest.mark.parametrize("exempt_users", [[], ["ansible", "bob"]])
+    @pytest.mark.parametrize("exempt_groups", [[], ["guests"]])
+    @pytest.mark.parametrize("exempt_addresses", [[], ["192.0.2.0/24", "2001:db8::/32"]])
+    @pytest.mark.parametrize("factors", [["publickey"], ["publickey", "password"]])
+    @pytest.mark.parametrize("config", [SSHD_CONFIG, OLD_SSHD_CONFIG])
+    def test_gives_each_account_in_scope_what_is_expected_and_leaves_the_others_alone(
+        self,
+        scope: str,
+        exempt_users: list[str],
+        exempt_groups: list[str],
+        exempt_addresses: list[str],
+        factors: list[str],
+        config: str,
+    ) -> None:
+        wanted = settings(
+            scope=scope,
+            scope_groups=["staff"] if scope == "groups" else [],
+            exempt_users=exempt_users,
+            exempt_groups=exempt_groups,
+            exempt_addresses=exempt_addresses,
+            ssh_first_factors=factors,
+        )
+        is_old = config == OLD_SSHD_CONFIG
+        files = {CONFIG: config, DROP_IN: render(wanted, ["alice", "bob"], is_old)}
+        for (name, groups), address in itertools.product(ACCOUNTS.items(), ["198.51.100.1", "192.0.2.9", "UNKNOWN"]):
+            scopes = {"everyone": True, "enrolled": name in ("alice", "bob"), "groups": "staff" in groups}
+            in_scope = (
+                scopes[scope]
+                and name not in exempt_users
+                and not set(groups) & set(exempt_groups)
+                and not (exempt_addresses and address == "192.0.2.9")
+            )
+            found = sshd_settings(files, name, groups, address)
+            alone = Effective(sshd_settings({CONFIG: config}, name, groups, address))
+            others = {**alone, "challengeresponseauthentication": ("yes",)} if is_old else alone
+            assert found == ({**alone, **expected(wanted, alone)} if in_scope else others), (name, address)
+
+    def test_turns_on_the_prompts_of_an_old_sshd_for_everyone_and_off_again_for_those_out_of_scope(self) -> None:
+        assert render(settings(), [], shows_no_prompts=True) == (
+            f"{HEADER}ChallengeResponseAuthentication yes\nMatch User *\n{SET}"
+            "Match all\n    KbdInteractiveAuthentication no\n"
+        )
+
+    @pytest.mark.parametrize(("old_hides", "new_hides"), [(True, True), (False, True), (True, False)])
+    def test_of_two_settings_keeps_what_is_for_everyone_first_and_last(self, old_hides: bool, new_hides: bool) -> None:
+        old = render(settings(exempt_users=["alice"]), [], old_hides)
+        text = both(render(settings(exempt_users=["bob"]), [], new_hides), old)
+        first, *rest, last = [line for line in text.split("\n") if not line.startswith((" ", "#"))][:-1]
+        assert first == "ChallengeResponseAuthentication yes"
+        assert rest == ["Match User *,!bob", "Match User *,!alice"]
+        assert last == "Match all"
+        assert text.endswith("    KbdInteractiveAuthentication no\n")
+
+    def test_of_two_settings_covers_both_scopes_and_gives_those_in_both_the_new_one(self) -> None:
+        new = settings(scope="enrolled", ssh_first_factors=["publickey"])
+        old = settings(scope="groups", scope_groups=["admins", "guests"])
+        files = {CONFIG: SSHD_CONFIG, DROP_IN: both(render(new, ["alice", "bob"]), render(old, []))}
+        for name, wanted in {"alice": new, "bob": new, "carol": old}.items():
+            found = sshd_settings(files, name, ACCOUNTS[name], "198.51.100.1")
+            assert found["authenticationmethods"] == expected(wanted)["authenticationmethods"]
+        assert sshd_settings(files, "root", ["root"], "198.51.100.1")["authenticationmethods"] == ("any",)
+
+    def test_begins_each_scope_with_the_users_for_the_recovery_command(self) -> None:
+        text = render(settings(exempt_groups=["x"], exempt_addresses=["192.0.2.7"], exempt_users=["root"]), [])
+        assert [line.split()[:3] for line in text.split("\n") if "Match" in line] == [["Match", "User", "*,!root"]] * 2
+
+
+class TestConflicts:
+    def test_are_none_on_a_host_as_it_is_installed(self) -> None:
+        assert (
+            list(conflicts({CONFIG: SSHD_CONFIG, f"{D}/50-cloud.conf": "PasswordAuthentication no\n"}, WITH_PAM)) == []
+        )
+
+    @pytest.mark.parametrize(
+        ("line", "told"),
+        [
+            ("UsePAM no", f"{CONFIG} line 2: UsePAM no keeps PAM, and with it the code, out of sshd; set UsePAM yes."),
+            ("UsePAM=No", f"{CONFIG} line 2: UsePAM No keeps PAM, and with it the code, out of sshd; set UsePAM yes."),
+            ("", f"{CONFIG} without UsePAM keeps PAM, and with it the code, out of sshd; set UsePAM yes."),
+        ],
+    )
+    def test_with_pam_tell_the_line_or_that_there_is_none(self, line: str, told: str) -> None:
+        assert list(conflicts({CONFIG: f"{INCLUDE}{line}\n"}, Effective(usepam=("no",)))) == [told]
+        assert list(conflicts({CONFIG: f"{INCLUDE}{line}\n"}, WITH_PAM)) == []
+
+    @pytest.mark.parametrize("match", ["", "Match User bob\n"])
+    @pytest.mark.parametrize("path", [f"{D}/00-a.conf", f"{D}/99-z.conf", CONFIG])
+    def test_with_authentication_methods_tell_the_line_wherever_it_is(self, path: str, match: str) -> None:
+        files = {CONFIG: INCLUDE, path: f"{INCLUDE if path == CONFIG else ''}{match}AuthenticationMethods publickey\n"}
+        number = files[path].count("\n")
+        assert list(conflicts(files, WITH_PAM)) == [
+            f"{path} line {number}: AuthenticationMethods publickey decides what fleet.auth has to; remove it "
+            "(ssh_first_factors says what comes first)."
+        ]
+
+    @pytest.mark.parametrize("line", ["AuthenticationMethods any", "Match all\nPasswordAuthentication yes", "X yes"])
+    def test_are_none_with_what_our_file_wins_over(self, line: str) -> None:
+        assert list(conflicts({CONFIG: INCLUDE, f"{D}/50-a.conf": line}, WITH_PAM)) == []
+        assert list(conflicts({CONFIG: INCLUDE + line}, WITH_PAM)) == []
+
+    @pytest.mark.parametrize(
+        "setting",
+        [
+            *["AuthenticationMethods any", "passwordauthentication yes", "KbdInteractiveAuthentication no"],
+            *["ChallengeResponseAuthentication no", "SkeyAuthentication no"],
+        ],
+    )
+    def test_with_an_earlier_match_tell_the_line_and_the_match(self, setting: str) -> None:
+        files = {CONFIG: INCLUDE, f"{D}/00-a.conf": f"Match Group staff\n  {setting}\n"}
+        assert list(conflicts(files, WITH_PAM)) == [
+            f"{D}/00-a.conf line 2: {setting} (under 'Match Group staff') is read before {DROP_IN}, and wins; let that "
+            "file sort after it."
+        ]
+        assert list(conflicts({**files, f"{D}/00-a.conf": setting}, WITH_PAM)) == []
+        first = {CONFIG: f"Include {D}/50-*.conf {D}/*.conf\n", f"{D}/50-a.conf": files[f"{D}/00-a.conf"]}
+        assert len(list(conflicts(first, WITH_PAM))) == 1
+
+    @pytest.mark.parametrize("keyword", ["ChallengeResponseAuthentication", "SkeyAuthentication"])
+    def test_of_an_old_sshd_with_a_line_that_hides_its_prompts(self, keyword: str) -> None:
+        before, after = {CONFIG: f"{keyword} no\n{INCLUDE}"}, {CONFIG: f"{INCLUDE}{keyword} no\n"}
+        old = Effective(WITH_PAM, challengeresponseauthentication=("no",))
+        assert list(conflicts(before, old)) == [
+            f"{CONFIG} line 1: {keyword} no is read before {DROP_IN}, and keeps the prompt for the code out of sshd; "
+            "remove it."
+        ]
+        assert list(conflicts(before, WITH_PAM)) == list(conflicts(after, old)) == []
+        assert shows_no_prompts(after, old)
+        assert not shows_no_prompts(after, WITH_PAM)
+        assert not shows_no_prompts({CONFIG: f"{INCLUDE}{keyword} yes\n"}, old)
+
+    @pytest.mark.parametrize(
+        ("path", "include"),
+        [
+            (CONFIG, "/etc/ssh/site.conf"),
+            (CONFIG, "site.d/*.conf"),
+            (CONFIG, f"{D}/*/*.conf"),
+            (CONFIG, f"{D}/../site.conf"),
+            (f"{D}/00-a.conf", "/etc/ssh/site.conf"),
+            (f"{D}/00-a.conf", f"{D}/50-b.conf"),
+        ],
+    )
+    def test_with_files_that_are_read_earlier_and_not_looked_at_tell_what_includes_them(
+        self, path: str, include: str
+    ) -> None:
+        files = {CONFIG: INCLUDE}
+        files[path] = f"Include {include}\n" + files.get(path, "")
+        assert list(conflicts(files, WITH_PAM)) == [
+            f"{path} line 1: Include {include} is read before {DROP_IN}, and what it includes would win; put it after "
+            f"the line 'Include {D}/*.conf' of {CONFIG}."
+        ]
+
+    def test_are_none_with_files_that_are_included_later(self) -> None:
+        files = {CONFIG: f"{INCLUDE}Include /etc/ssh/site.conf\n", f"{D}/50-a.conf": "Include /etc/ssh/site.conf\n"}
+        assert list(conflicts(files, WITH_PAM)) == []
+
+    def test_are_all_told_in_the_order_of_the_lines(self) -> None:
+        files = {CONFIG: f"UsePAM no\n{INCLUDE}AuthenticationMethods password\n", f"{D}/00-a.conf": "Include x\n"}
+        told = list(conflicts(files, Effective()))
+        assert [sentence.split(" line ")[0] for sentence in told] == [CONFIG, f"{D}/00-a.conf", CONFIG]
