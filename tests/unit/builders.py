@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 from dataclasses import replace
 
 from ansible_collections.fleet.auth.plugins.module_utils._backends import oath
+from ansible_collections.fleet.auth.plugins.module_utils._backends.codes import MakeKey
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import (
     COCKPIT_DISALLOWED,
     Account,
@@ -25,6 +27,8 @@ from unit import model
 STRANGER = "198.51.100.1"
 KEY = b"12345678901234567890"
 OTHER_KEY = b"09876543210987654321"
+RANDOM_KEY = b"a key from urandom"
+"""How the keys begin that a host makes."""
 SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"  # KEY in base32
 
 IN_SYNC = SyncStatus(True, "chrony", "192.0.2.10", 0.002, "in sync")
@@ -103,6 +107,12 @@ INCLUDED = {
     "common-session": "session\trequired\t\t\tpam_permit.so\n",
     "common-session-noninteractive": "session\trequired\t\t\tpam_permit.so\n",
 }
+
+
+def random_keys(people: int = 0) -> MakeKey:
+    """What makes keys on a host with credentials of so many people: the same each time, and none that is there."""
+    numbers = itertools.count(people * 8)
+    return lambda _length: RANDOM_KEY + next(numbers).to_bytes(2, "big")
 
 
 def options(**changes: t.Any) -> dict[str, t.Any]:

@@ -25,7 +25,11 @@ _LOOK = {
     *("_wanted/options", "_wanted/settings"),
 }
 """What a look at a host needs, a plan, and a report of both."""
-_APPLY = {"_apply/credential_files", "_apply/files", "_apply/journal", "_apply/transaction"}
+_APPLY = {
+    *("_apply/actions", "_apply/credential_files", "_apply/files", "_apply/journal", "_apply/lock", "_apply/pending"),
+    *("_apply/reload", "_apply/staging", "_apply/transaction"),
+}
+_APPLY_FOR_PAGE = _APPLY - {"_apply/reload", "_apply/staging", "_apply/transaction"}
 _PAGE = {f"_self_service/{name}" for name in ("conversation", "page", "pam_client", "program", "qrcode_generator")}
 CLOSURES = {
     "enrolment_sheets": set[str](),
@@ -33,7 +37,7 @@ CLOSURES = {
     "status_report": set[str](),
     "time_sync_info": {"_host/clock", "_host/command", "_host/time_sync"},
     "twofactor": {*_LOOK, *_APPLY, *_PAGE, "_runs/converge"},
-    "twofactor_info": {*_LOOK, *_APPLY, *_PAGE},
+    "twofactor_info": {*_LOOK, *_APPLY_FOR_PAGE, *_PAGE},
 }
 """The files of module_utils by module."""
 

@@ -22,7 +22,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._host.state import Host
 from ansible_collections.fleet.auth.plugins.module_utils._plan import planning, report
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Plan
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, User
-from unit.builders import KEY, OTHER_KEY, STRANGER, credential, file, host_state, settings
+from unit.builders import KEY, OTHER_KEY, STRANGER, credential, file, host_state, random_keys, settings
 from unit.simulator import Machine
 
 GOOGLE, OATH = "google_authenticator", "oath"
@@ -40,7 +40,7 @@ def wanted(backend: str, *names: str, **changes: t.Any) -> Settings:
 
 
 def plan(target: Settings, state: HostState) -> Plan:
-    return planning.plan(target, state, STRANGER)
+    return planning.plan(target, state, STRANGER, random_keys(len(state.credentials)))
 
 
 def refused(target: Settings, state: HostState) -> tuple[str, ...]:

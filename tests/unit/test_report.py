@@ -17,14 +17,26 @@ from ansible_collections.fleet.auth.plugins.module_utils._plan import planning, 
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Plan
 from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, recovery, sshd_config
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
-from unit.builders import IN_SYNC, KEY, NOT_IN_SYNC, SECRET, STRANGER, file, host_state, seen_by_sshd, settings
-from unit.simulator import RANDOM_KEY, Machine
+from unit.builders import (
+    IN_SYNC,
+    KEY,
+    NOT_IN_SYNC,
+    RANDOM_KEY,
+    SECRET,
+    STRANGER,
+    file,
+    host_state,
+    random_keys,
+    seen_by_sshd,
+    settings,
+)
+from unit.simulator import Machine
 
 WANTED = settings("alice", "bob", "carol", ssh=True, services=["sudo"], exempt_users=["ansible"])
 
 
 def plan(target: Settings, state: HostState) -> Plan:
-    return planning.plan(target, state, STRANGER)
+    return planning.plan(target, state, STRANGER, random_keys(len(state.credentials)))
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ import os
 import time
 import typing as t
 
-from .._plan.changes import ApplyError
 from . import files, journal
+from .actions import ApplyError
 
 _LOCK_SECONDS = 5.0
 _STALE_SECONDS = 60.0
@@ -79,13 +79,13 @@ def locked(lock: str) -> t.Iterator[None]:
         try:
             os.link(ready, lock)
             break
-        except FileExistsError:
+        except FileExistsError as error:
             with contextlib.suppress(FileNotFoundError):
                 if _is_ours(lock) or time.time() - os.stat(lock).st_mtime > _STALE_SECONDS:
                     files.unlink(lock)
                     continue
             if time.monotonic() > deadline:
-                raise ApplyError(f"{lock} is held by a login that does not end; run again.") from None
+                raise ApplyError(f"{lock} is held by a login that does not end; run again.") from error
             # A login holds its lock for milliseconds, and nothing tells when it lets go.
             time.sleep(0.05)
     try:

@@ -6,11 +6,10 @@
 
 from __future__ import annotations
 
-import itertools
 import typing as t
 
 from .._backends import backends
-from .._backends.codes import App, Credential, CredentialError
+from .._backends.codes import App, Credential, CredentialError, MakeKey
 from .._host.state import HostState
 from .._texts import pam
 from .._wanted.settings import Settings, User
@@ -68,12 +67,12 @@ def is_moving(settings: Settings, state: HostState) -> bool:
     return settings.backend != state.backend
 
 
-def revised(settings: Settings, state: HostState) -> dict[str, str]:
-    """The credential files as the settings want them, by user; no key in them is one that the host will make.
+def revised(settings: Settings, state: HostState, make_key: MakeKey) -> dict[str, str]:
+    """The credential files as the settings want them, by user.
 
     Those whom the settings do not name are there as well. Raises CredentialError where `problems` names a file.
     """
-    return {name: _revised(settings, state, name) for name in _concerned(settings, state)}
+    return {name: _revised(settings, state, name, make_key) for name in _concerned(settings, state)}
 
 
 def _concerned(settings: Settings, state: HostState) -> list[str]:
@@ -83,16 +82,9 @@ def _concerned(settings: Settings, state: HostState) -> list[str]:
     return [*dict.fromkeys([*present, *sorted(enrolled(state) - absent)])]
 
 
-def _revised(settings: Settings, state: HostState, name: str) -> str:
-    file, numbers = state.credentials.get(name), itertools.count()
-    return backends.revised(
-        settings,
-        name,
-        file.content if file else None,
-        state.backend,
-        state.now,
-        lambda length: next(numbers).to_bytes(length, "big"),
-    )
+def _revised(settings: Settings, state: HostState, name: str, make_key: MakeKey) -> str:
+    file = state.credentials.get(name)
+    return backends.revised(settings, name, file.content if file else None, state.backend, state.now, make_key)
 
 
 def with_other_codes(settings: Settings, state: HostState, revised: t.Mapping[str, str]) -> list[str]:
@@ -182,6 +174,6 @@ def _problem(settings: Settings, state: HostState, name: str, user: User | None)
                 f"Remove that one first, or leave backend at {state.backend}."
             )
         try:
-            _revised(settings, state, name)
+            _revised(settings, state, name, bytes)
         except CredentialError as error:
             yield f"{where} {error}. Remove or renew it first, or leave backend at {state.backend}."

@@ -15,17 +15,36 @@ import typing as t
 from dataclasses import replace
 
 from .._backends import backends
+from .._backends.codes import MakeKey
 from .._host.state import OWN_DIRECTORIES, OWN_FILES, FileState, HostState
 from .._self_service import page_files
 from .._texts import pam, recovery, sshd_config
 from .._wanted.settings import Settings
 from . import credentials, lockouts, refusals
-from .changes import Change, Enrol, Expectation, MakeDirectory, Plan, ReloadSshd, Remove, Socket, Write
+from .changes import (
+    Change,
+    Enrol,
+    Expectation,
+    Listen,
+    MakeDirectory,
+    Move,
+    Plan,
+    ReloadSshd,
+    Remove,
+    RemoveMoved,
+    Renew,
+    Revision,
+    StopListening,
+    Write,
+)
 
 
-def plan(settings: Settings, state: HostState, stranger: str) -> Plan:
-    """Decide what brings the host to the wanted state. `stranger` is an address that is not exempt."""
-    return (_Enable(settings, state, stranger) if settings.enabled else _Disable(settings, state)).plan()
+def plan(settings: Settings, state: HostState, stranger: str, make_key: MakeKey) -> Plan:
+    """Decide what brings the host to the wanted state.
+
+    `stranger` is an address that is not exempt; `make_key` makes the keys of those who have none.
+    """
+    return (_Enable(settings, state, stranger, make_key) if settings.enabled else _Disable(settings, state)).plan()
 
 
 class _Changes:
@@ -56,10 +75,10 @@ class _Changes:
         if self.files.pop(path, None) is not None:
             self.changes.append(Remove(path))
 
-    def remove_credential(self, path: str, moved: Enrol | None = None) -> None:
+    def remove_credential(self, path: str, moved: Move | None = None) -> None:
         directory, _slash, name = path.rpartition("/")
         self.credentials[directory].remove(name)
-        self.changes.append(Remove(path, moved))
+        self.changes.append(RemoveMoved(moved) if moved else Remove(path))
 
     def directory(self, path: str, mode: int) -> None:
         now = self.files.get(path)
@@ -78,7 +97,7 @@ class _Changes:
 
 def _stop_self_service(do: _Changes) -> None:
     if page_files.UNIT_PATH in do.files and any(path in do.files for path in page_files.LISTENING):
-        do.changes.append(Socket(page_files.UNIT, listening=False))
+        do.changes.append(StopListening(page_files.UNIT))
 
 
 def _remove_self_service(do: _Changes) -> None:
@@ -92,10 +111,11 @@ def _remove_stale_locks(do: _Changes) -> None:
 
 
 class _Enable:
-    def __init__(self, settings: Settings, state: HostState, stranger: str) -> None:
+    def __init__(self, settings: Settings, state: HostState, stranger: str, make_key: MakeKey) -> None:
         self.settings = settings
         self.state = state
         self.stranger = stranger
+        self.make_key = make_key
         self.refusals: list[str] = []
         self.changes = _Changes(state)
         self.backend = backends.BACKENDS[settings.backend]
@@ -123,7 +143,7 @@ class _Enable:
             self.refusals += [lockout.message for lockout in found]
         self.refusals += refusals.become(settings, state, self.enrolled)
         if not self.refusals:
-            self.revised = credentials.revised(settings, state)
+            self.revised = credentials.revised(settings, state, self.make_key)
             self.refusals += refusals.enrolments(settings, state, self.enrolled, self.revised)
         warnings = [
             *refusals.drift(settings, state, self.enrolled, list(texts)),
@@ -266,7 +286,7 @@ class _Enable:
         paths = [backends.credential_path(self.state.backend, name) for name in sorted(gone)]
         if not self.is_moving:
             paths += credentials.leftovers(self.state)
-        moves = {change.before: change for change in do.changes if isinstance(change, Enrol) and change.source}
+        moves = {change.before: change for change in do.changes if isinstance(change, Move)}
         for path in paths:
             do.remove_credential(path, moves.get(path))
         for directory, names in do.credentials.items():
@@ -291,15 +311,18 @@ class _Enable:
             do.directory(path, 0o755)
         for path, text in texts.items():
             do.write(path, text, 0o644)
-        do.changes.append(Socket(page_files.UNIT, listening=True))
+        do.changes.append(Listen(page_files.UNIT))
 
     def _enrol(self) -> None:
-        settings, state = self.settings, self.state
+        settings, state, do = self.settings, self.state, self.changes
         self.to_enrol += credentials.with_other_codes(settings, state, self.revised)
         for name, text in self.revised.items():
+            path, interval = backends.credential_path(settings.backend, name), self._interval(name)
             file = state.credentials.get(name)
-            if file is None or not (self.is_moving or self._is_right(name, file, text)):
-                self._make(name, text, new=file is None)
+            if file is None:
+                do.changes.append(Enrol(name, path, interval, text))
+            elif not (self.is_moving or self._is_right(name, file, text)):
+                do.changes.append(Renew(name, path, interval, path + self.backend.LOCK, self._revision(name)))
             if credentials.has_new_key(settings, state, name, text):
                 self.to_enrol.append(name)
 
@@ -310,13 +333,30 @@ class _Enable:
 
     def _move(self) -> None:
         """Bring the credentials into the backend that is asked next; the other one is asked until then."""
-        for name, text in self.revised.items():
-            if self.is_moving and name in self.state.credentials:
-                self._make(name, text, source=self.state.backend)
+        if not self.is_moving:
+            return
+        source, target = self.state.backend, self.settings.backend
+        for name in self.revised:
+            if name in self.state.credentials:
+                before = backends.credential_path(source, name)
+                self.changes.changes.append(
+                    Move(
+                        name,
+                        path=backends.credential_path(target, name),
+                        interval=self._interval(name),
+                        before=before,
+                        lock=before + backends.BACKENDS[source].LOCK,
+                        source=source,
+                        target=target,
+                        revision=self._revision(name),
+                    )
+                )
 
-    def _make(self, name: str, text: str, **how: t.Any) -> None:
-        interval = credentials.interval(self.settings, name, text)
-        self.changes.changes.append(Enrol(name, self.settings, interval, now=self.state.now, **how))
+    def _revision(self, name: str) -> Revision:
+        return Revision(self.settings, name, self.state.backend, self.state.now)
+
+    def _interval(self, name: str) -> int | None:
+        return credentials.interval(self.settings, name, self.revised[name])
 
     def _write_drop_in(self, text: str) -> None:
         before = len(self.changes.changes)

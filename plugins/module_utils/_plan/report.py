@@ -15,7 +15,7 @@ from .._host.state import HostState
 from .._texts import pam, sshd_config, tally
 from .._wanted.settings import Settings
 from . import credentials, lockouts
-from .changes import Change, Enrol, MakeDirectory, Plan, ReloadSshd, Remove, Socket, Write
+from .changes import Plan
 
 
 def status(settings: Settings, state: HostState) -> dict[str, t.Any]:
@@ -93,23 +93,14 @@ def locked_out(settings: Settings, state: HostState) -> list[dict[str, t.Any]]:
 
 def changes(plan: Plan) -> list[str]:
     """What a plan does, in its order, for a person to read."""
-    return [_in_words(change) for change in plan.changes]
+    return [change.in_words() for change in plan.changes]
 
 
 def diff(plan: Plan, state: HostState) -> list[dict[str, str]]:
     """What a plan changes, by file, from the first text to the last; credentials only as words."""
     after: dict[str, str] = {}
     for change in plan.changes:
-        if isinstance(change, Write):
-            after[change.path] = change.content
-        elif isinstance(change, Remove):
-            after[change.path] = ""
-        elif isinstance(change, MakeDirectory):
-            after[change.path] = f"directory, mode {change.mode:04o}\n"
-        elif isinstance(change, Enrol):
-            after[change.path] = (
-                f"credential of {change.user}, {change.interval} seconds a code; the key is not shown\n"
-            )
+        after.update(change.shown())
     return [
         {
             "before_header": path,
@@ -131,16 +122,6 @@ def _shown(state: HostState, path: str) -> str:
     if file is None:
         return ""
     return file.content or f"directory, mode {file.mode:04o}\n"
-
-
-def _in_words(change: Change) -> str:
-    if isinstance(change, ReloadSshd):
-        return "reload sshd"
-    if isinstance(change, Socket):
-        return f"{'start' if change.listening else 'stop'} {change.unit}"
-    if isinstance(change, Remove):
-        return f"remove {change.path}"
-    return f"{'make' if isinstance(change, MakeDirectory) else 'write'} {change.path}"
 
 
 def _printable(text: str) -> str:

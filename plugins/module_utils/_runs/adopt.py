@@ -16,10 +16,11 @@ import secrets
 import stat
 import typing as t
 
-from .._apply import credential_files, transaction
+from .._apply import credential_files, lock, transaction
+from .._apply.actions import ApplyError
 from .._backends import backends
 from .._host import look
-from .._plan import changes, handmade
+from .._plan import handmade
 from .converge import actions_of
 from .survey import settings_of
 
@@ -47,9 +48,9 @@ def adopt(module: AnsibleModule) -> None:
                 msg=f"{path!r} is no path that begins with / (or ~/, in secret_file). Nothing was changed."
             )
     try:
-        with transaction.exclusive():
+        with lock.exclusive():
             _adopt(module, settings)
-    except (changes.ApplyError, OSError) as error:
+    except (ApplyError, OSError) as error:
         module.fail_json(msg=f"Not everybody was taken over on {os.uname().nodename}; run again: {error}")
 
 

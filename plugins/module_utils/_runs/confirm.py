@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._apply import transaction
+from .._apply import lock, transaction
+from .._apply.actions import ApplyError
+from .._apply.pending import pending_change
 from .._host import look
-from .._plan import changes
 from .converge import actions_of
 from .survey import require_root
 
@@ -24,8 +25,8 @@ def confirm(module: AnsibleModule) -> None:
     require_root(module)
     token, host = module.params["confirmation"], os.uname().nodename
     try:
-        with transaction.exclusive():
-            pending = transaction.pending_change()
+        with lock.exclusive():
+            pending = pending_change()
             if pending is None or pending[0] != token:
                 module.fail_json(
                     msg=f"The change of two-factor login on {host} is not there to be confirmed: its time ran out and "
@@ -39,6 +40,6 @@ def confirm(module: AnsibleModule) -> None:
                 )
             if not module.check_mode:
                 transaction.confirm(token, actions_of(module))
-    except (changes.ApplyError, OSError) as error:
+    except (ApplyError, OSError) as error:
         module.fail_json(msg=f"Two-factor login on {host}: {error}")
     module.exit_json(changed=not module.check_mode)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._apply import transaction
+from .._apply import lock, pending, transaction
+from .._apply.actions import Actions, ApplyError
 from .._backends import backends
 from .._host import look
 from .._host.command import runner
-from .._plan import changes, planning, report
+from .._plan import planning, report
 from .._wanted.settings import Settings
 from .survey import look_and_plan, result, settings_of
 
@@ -25,26 +26,26 @@ def converge(module: AnsibleModule) -> None:
     """Bring the host to the wanted state."""
     settings = settings_of(module)
     try:
-        with transaction.exclusive():
+        with lock.exclusive():
             _carry_out(module, settings, actions_of(module))
-    except (changes.ApplyError, OSError) as error:
+    except (ApplyError, OSError) as error:
         module.fail_json(msg=f"Two-factor login on {os.uname().nodename}: {error}")
 
 
-def actions_of(module: AnsibleModule) -> transaction.Actions:
+def actions_of(module: AnsibleModule) -> Actions:
     """What applying needs of the host, by way of the module."""
     run = runner(module)
-    return transaction.Actions(run, lambda user, address: look.effective(run, user, address))
+    return Actions(run, lambda user, address: look.effective(run, user, address))
 
 
-def _carry_out(module: AnsibleModule, settings: Settings, actions: transaction.Actions) -> None:
-    pending = transaction.is_pending()
-    if not pending:
+def _carry_out(module: AnsibleModule, settings: Settings, actions: Actions) -> None:
+    died = pending.is_pending()
+    if not died:
         transaction.clean_up(actions)
     else:
         restored = transaction.undo(actions)
-        if transaction.is_pending():
-            raise changes.ApplyError(f"an earlier change died half-way. {restored}")
+        if pending.is_pending():
+            raise ApplyError(f"an earlier change died half-way. {restored}")
         module.warn(f"an earlier change had died half-way, or nobody had confirmed it. {restored}")
     state, plan = look_and_plan(module, settings)
     if plan.missing_packages:
@@ -54,13 +55,13 @@ def _carry_out(module: AnsibleModule, settings: Settings, actions: transaction.A
             missing_packages=list(plan.missing_packages),
         )
     if not plan.changes:
-        module.exit_json(changed=pending, **result(settings, state, state, plan))
+        module.exit_json(changed=died, **result(settings, state, state, plan))
     with transaction.applied(plan, actions, settings.rollback_after) as token:
         after = look.look(settings, actions.run)
-        rest = planning.plan(settings, after, look.stranger(settings))
+        rest = planning.plan(settings, after, look.stranger(settings), os.urandom)
         if rest.changes or rest.refusals:
             found = ", ".join([*report.changes(rest), *rest.refusals])
-            raise changes.ApplyError(
+            raise ApplyError(
                 f"after the change the host is not in the wanted state, because something else changes it too: {found}."
             )
     if not settings.rollback_after:

@@ -11,11 +11,11 @@ import secrets
 import time
 import typing as t
 
-from .._apply import credential_files, journal, passes, transaction
+from .._apply import credential_files, journal, lock, passes
+from .._apply.actions import ApplyError
 from .._backends import backends
 from .._backends.codes import KEY_BYTES, LAST_USED, App, Clock, Credential, CredentialError
 from .._host import look
-from .._plan import changes
 from .._texts import pam
 from .._wanted.settings import encode_secret
 from .converge import actions_of
@@ -57,9 +57,9 @@ def verify(module: AnsibleModule) -> None:
         return text if used and module.check_mode else used
 
     try:
-        with transaction.exclusive():
+        with lock.exclusive():
             valid = kept.rewrite(use)
-    except (changes.ApplyError, OSError) as error:
+    except (ApplyError, OSError) as error:
         module.fail_json(msg=f"The code of {user} cannot be checked on {host}: {error}")
     module.exit_json(changed=valid and not module.check_mode, valid=valid)
 
@@ -83,11 +83,11 @@ def give_pass(module: AnsibleModule) -> None:
     if module.check_mode:
         module.exit_json(changed=True, until=until)
     try:
-        with transaction.exclusive():
+        with lock.exclusive():
             # What ends a pass comes first: without one it goes by itself.
-            transaction.start_timer(passes.TIMER, passes.FILES, actions_of(module))
+            passes.start_timer(actions_of(module))
             kept.rewrite(lambda text: kept.backend.with_pass(text, user, key, until))
-    except (changes.ApplyError, OSError) as error:
+    except (ApplyError, OSError) as error:
         module.fail_json(msg=f"{user} got no pass on {host}: {error}")
     module.exit_json(changed=True, code=kept.backend.pass_code(key, digits), until=until)
 

@@ -37,7 +37,7 @@ def inform(module: AnsibleModule) -> None:
     """Tell the state of the host, compared with the wanted one."""
     settings = settings_of(module)
     state = look.look(settings, runner(module))
-    plan = planning.plan(settings, state, look.stranger(settings))
+    plan = planning.plan(settings, state, look.stranger(settings), os.urandom)
     module.exit_json(
         changed=False,
         pending=state.pending,
@@ -64,7 +64,7 @@ def settings_of(module: AnsibleModule) -> Settings:
 def look_and_plan(module: AnsibleModule, settings: Settings) -> tuple[HostState, Plan]:
     """What was seen of the host, and the plan; the module ends here where that refuses."""
     state = look.look(settings, runner(module))
-    plan = planning.plan(settings, state, look.stranger(settings))
+    plan = planning.plan(settings, state, look.stranger(settings), os.urandom)
     for warning in plan.warnings:
         module.warn(warning)
     if plan.refusals:

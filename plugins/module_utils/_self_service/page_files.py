@@ -20,15 +20,16 @@ LIBRARY = f"/usr/libexec/fleet-auth/{PACKAGE}"
 PROGRAM = "/usr/libexec/fleet-auth/self-service"
 CONFIG = "/usr/libexec/fleet-auth/self-service.json"
 MODULES = (
+    "_apply/actions",
     "_apply/credential_files",
     "_apply/files",
     "_apply/journal",
-    "_apply/transaction",
+    "_apply/lock",
+    "_apply/pending",
     "_backends/backends",
     "_backends/codes",
     "_backends/google_authenticator",
     "_backends/oath",
-    "_plan/changes",
     "_self_service/conversation",
     "_self_service/page_files",
     "_self_service/pam_client",
