@@ -19,6 +19,9 @@ from ansible_collections.fleet.auth.plugins.module_utils._host.state import (
     HostState,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._host.time_sync import SyncStatus
+from ansible_collections.fleet.auth.plugins.module_utils._plan import planning
+from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Plan
+from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
 from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, sshd_config
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
@@ -115,6 +118,11 @@ def random_keys(people: int = 0) -> MakeKey:
     return lambda _length: RANDOM_KEY + next(numbers).to_bytes(2, "big")
 
 
+def plan(target: Settings, state: HostState) -> Plan:
+    """What brings this host to these settings."""
+    return planning.plan(Situation(target, state), random_keys(len(state.credentials)))
+
+
 def options(**changes: t.Any) -> dict[str, t.Any]:
     """The parameters of a module, as Ansible fills them in: these, and what the others come with.
 
@@ -198,6 +206,7 @@ def host_state(
                 "credentials": credentials,
                 "groups": frozenset({"staff", "admins"}),
                 "time_sync": IN_SYNC,
+                "stranger": STRANGER,
                 "code_modules": {"oath": b"...usersfile=${USER}...", "google_authenticator": b"..."},
                 **changes,
             }

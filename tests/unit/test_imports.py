@@ -18,7 +18,8 @@ _ROOM = "ansible_collections.fleet.auth.plugins.module_utils"
 _LOOK = {
     *("_backends/backends", "_backends/codes", "_backends/google_authenticator", "_backends/oath"),
     *("_host/clock", "_host/command", "_host/look", "_host/state", "_host/time_sync"),
-    *("_plan/changes", "_plan/credentials", "_plan/lockouts", "_plan/planning", "_plan/refusals", "_plan/report"),
+    *("_plan/changes", "_plan/credentials", "_plan/draft", "_plan/enable", "_plan/locked_out", "_plan/planning"),
+    *("_plan/refusals", "_plan/report", "_plan/scope", "_plan/situation", "_plan/warnings"),
     *("_runs/survey",),
     *("_self_service/page_files",),
     *("_texts/dispatch", "_texts/pam", "_texts/pam_conf", "_texts/recovery", "_texts/sshd_config", "_texts/tally"),
@@ -36,8 +37,8 @@ CLOSURES = {
     "rollout_report": set[str](),
     "status_report": set[str](),
     "time_sync_info": {"_host/clock", "_host/command", "_host/time_sync"},
-    "twofactor": {*_LOOK, *_APPLY, *_PAGE, "_runs/converge"},
-    "twofactor_info": {*_LOOK, *_APPLY_FOR_PAGE, *_PAGE},
+    "twofactor": {*_LOOK, "_plan/disable", *_APPLY, *_PAGE, "_runs/converge"},
+    "twofactor_info": {*_LOOK, "_plan/disable", *_APPLY_FOR_PAGE, *_PAGE},
 }
 """The files of module_utils by module."""
 

@@ -34,6 +34,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
     Revision,
     Write,
 )
+from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
 from ansible_collections.fleet.auth.plugins.module_utils._self_service import page_files
 from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, recovery, sshd_config
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, encode_secret
@@ -54,6 +55,7 @@ from unit.builders import (
     file,
     host_state,
     new_credential,
+    plan,
     random_keys,
     seen_by_sshd,
     settings,
@@ -71,10 +73,6 @@ PURGE = settings(enabled=False, purge_credentials=True)
 def wanted(**changes: t.Any) -> Settings:
     """Two-factor login for sshd and everyone, with Ansible's account exempt."""
     return settings("alice", "bob", "carol", **{"ssh": True, "services": [], "exempt_users": ["ansible"], **changes})
-
-
-def plan(target: Settings, state: HostState) -> Plan:
-    return planning.plan(target, state, STRANGER, random_keys(len(state.credentials)))
 
 
 def carried_out(target: Settings, state: HostState | None = None) -> HostState:
@@ -147,7 +145,7 @@ def examples(number: int) -> hypothesis_settings:
 
 def planned(target: Settings, state: HostState) -> tuple[Change, ...]:
     """The changes of a plan that is not refused; a policy that would be is no example. All keys are one."""
-    made = planning.plan(target, state, STRANGER, lambda _length: RANDOM_KEY)
+    made = planning.plan(Situation(target, state), lambda _length: RANDOM_KEY)
     assume(not made.refusals)
     return made.changes
 
@@ -1095,13 +1093,13 @@ class TestExpectations:
         assert "challengeresponseauthentication" not in found["ansible"]
         state = carried_out(wanted(), old)
         assert plan(wanted(), state).changes == ()
-        assert report.enforced(wanted(), state)["sshd"]
+        assert report.enforced(Situation(wanted(), state))["sshd"]
 
     @pytest.mark.parametrize("layout", SSHD_LAYOUTS)
     def test_hold_on_the_layout_of_each_distribution(self, layout: str) -> None:
         before = host_state(files=SSHD_LAYOUTS[layout])
         state = carried_out(wanted(), before)
-        assert report.enforced(wanted(), state)["sshd"]
+        assert report.enforced(Situation(wanted(), state))["sshd"]
         assert plan(wanted(), state).changes == ()
         assert state.accounts["ansible"] == before.accounts["ansible"]
 
@@ -1113,7 +1111,7 @@ class TestExpectations:
         assert "50-cloud-init.conf line 1: PasswordAuthentication no" in told
         # bob has no key.
         target = wanted(ssh_first_factors=["publickey"], exempt_users=["ansible", "bob"])
-        assert report.enforced(target, carried_out(target, state))["sshd"]
+        assert report.enforced(Situation(target, carried_out(target, state)))["sshd"]
 
     def test_are_of_ansibles_own_account_too(self) -> None:
         (found,) = self.of(wanted(), host_state(connection=Connection("carol", "198.51.100.7")))

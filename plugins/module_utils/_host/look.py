@@ -98,6 +98,7 @@ def look(settings: Settings, run: Run) -> HostState:
         others={name: files for name, files in kept.items() if name != backend and files},
         groups=frozenset(filter(_group_exists, settings.scope_groups)),
         time_sync=sync_status(run, settings.time_sync.max_error_seconds) if settings.enabled else None,
+        stranger=stranger(settings),
         sshd_error=sshd_error,
         connection=session,
         connection_sshd=connection_sshd,

@@ -13,47 +13,47 @@ from .._backends import backends
 from .._backends.codes import Credential
 from .._host.state import HostState
 from .._texts import pam, sshd_config, tally
-from .._wanted.settings import Settings
-from . import credentials, lockouts
+from . import locked_out, scope
 from .changes import Plan
+from .situation import Situation
 
 
-def status(settings: Settings, state: HostState) -> dict[str, t.Any]:
+def status(situation: Situation) -> dict[str, t.Any]:
     """The state of a host, as the modules return it."""
     return {
-        "enforced": enforced(settings, state),
-        "users": users(settings, state),
-        "time_sync": state.time_sync.as_dict() if state.time_sync else None,
+        "enforced": enforced(situation),
+        "users": users(situation),
+        "time_sync": situation.state.time_sync.as_dict() if situation.state.time_sync else None,
     }
 
 
-def enforced(settings: Settings, state: HostState) -> dict[str, bool]:
+def enforced(situation: Situation) -> dict[str, bool]:
     """Whether each service that asks for the code, or shall ask for it, really does."""
-    protected = state.protected_services
-    wanted = (["sshd"] if settings.ssh else []) + [s for s in settings.services if state.text(_path(s)) is not None]
-    asks = backends.asking(state.text(pam.SWITCH)) in state.code_modules and _switch_is_on(settings, state)
-    asked = set(protected) - pam.excepted_services(state.text(pam.SWITCH))
+    state, switch = situation.state, situation.state.text(pam.SWITCH)
+    asks = backends.asking(switch) in state.code_modules and _switch_is_on(situation)
+    asked = set(state.protected_services) - pam.excepted_services(switch)
     return {
-        service: asks and service in asked and (service != "sshd" or _sshd_sends(settings, state))
-        for service in dict.fromkeys([*wanted, *protected])
+        service: asks and service in asked and (service != "sshd" or _sshd_sends(situation))
+        for service in dict.fromkeys([*situation.services, *state.protected_services])
     }
 
 
-def users(settings: Settings, state: HostState) -> dict[str, dict[str, t.Any]]:
+def users(situation: Situation) -> dict[str, dict[str, t.Any]]:
     """Everyone who is enrolled or shall be, by name."""
-    enrolled = credentials.enrolled(state)
-    names = {user.name for user in settings.users} | (enrolled & set(state.accounts))
+    state = situation.state
+    names = {user.name for user in situation.settings.users} | (situation.enrolled & set(state.accounts))
     recovered = pam.recovered_users(state.text(pam.SWITCH))
-    return {name: {**_user(settings, state, name, enrolled), "recovered": name in recovered} for name in sorted(names)}
+    return {name: {**_user(situation, name), "recovered": name in recovered} for name in sorted(names)}
 
 
-def _user(settings: Settings, state: HostState, name: str, enrolled: t.Collection[str]) -> dict[str, t.Any]:
-    found = credentials.credential(state, name) or Credential(())
+def _user(situation: Situation, name: str) -> dict[str, t.Any]:
+    settings, state = situation.settings, situation.state
+    found = situation.credentials.get(name) or Credential(())
     account, wrong_codes = state.accounts.get(name), state.tallies.get(name)
     return {
-        "enrolled": name in enrolled,
+        "enrolled": name in situation.enrolled,
         "proven": found.proven,
-        "in_scope": account is not None and lockouts.in_scope(settings, name, account.groups, enrolled),
+        "in_scope": account is not None and situation.in_scope_now(account),
         "locked": wrong_codes is not None and tally.locked_until(wrong_codes, settings.lockout, state.now) is not None,
         "devices": [app.name for app in found.apps if app.name],
         "recovery_codes_left": found.recovery_codes_left,
@@ -61,33 +61,24 @@ def _user(settings: Settings, state: HostState, name: str, enrolled: t.Collectio
     }
 
 
-def unproven(settings: Settings, state: HostState) -> list[str]:
+def unproven(situation: Situation) -> list[str]:
     """Those of the settings' users whose secret was made on the host, and with which nobody has logged in yet."""
-    if not settings.enabled:
+    if not situation.settings.enabled:
         return []
-    enrolled = credentials.enrolled(state)
-    return sorted(
-        user.name
-        for user in settings.users
-        if user.present and user.secret is None and user.name in enrolled
-        if not credentials.is_proven(state, user.name)
-    )
+    made_here = {user.name for user in situation.settings.users if user.present and user.secret is None}
+    return sorted((made_here & situation.enrolled) - situation.proven)
 
 
-def exempt(settings: Settings, state: HostState) -> list[str]:
+def exempt(situation: Situation) -> list[str]:
     """Who logs in to sshd and never needs a code."""
-    enrolled = credentials.enrolled(state)
-    return sorted(
-        account.name
-        for account in state.accounts.values()
-        if lockouts.logs_in(account) and not lockouts.in_scope(settings, account.name, account.groups, enrolled)
-    )
+    accounts = situation.state.accounts.values()
+    return sorted(one.name for one in accounts if locked_out.logs_in(one) and not situation.in_scope_now(one))
 
 
-def locked_out(settings: Settings, state: HostState) -> list[dict[str, t.Any]]:
+def would_be_locked_out(situation: Situation) -> list[dict[str, t.Any]]:
     """Who would be locked out if sshd and the services asked for the code now."""
-    services = ["sshd", *(s for s in settings.services if state.text(_path(s)) is not None)]
-    found = lockouts.lockouts(replace(settings, ssh=True), state, credentials.enrolled(state), services)
+    with_ssh = replace(situation, settings=replace(situation.settings, ssh=True))
+    found = locked_out.locked_out(with_ssh, with_ssh.services, with_ssh.enrolled)
     return [{"user": one.user, "services": list(one.services), "message": one.message} for one in found]
 
 
@@ -114,6 +105,7 @@ def diff(plan: Plan, state: HostState) -> list[dict[str, str]]:
 
 
 def _shown(state: HostState, path: str) -> str:
+    """What a diff shows of a file as it is now."""
     directory, name = path.rpartition("/")[::2]
     if directory in backends.DIRECTORIES:
         kept = path == backends.credential_path(state.backend, name) and name in state.credentials
@@ -129,22 +121,18 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _path(service: str) -> str:
-    return f"{pam.DIRECTORY}/{service}"
-
-
-def _switch_is_on(settings: Settings, state: HostState) -> bool:
+def _switch_is_on(situation: Situation) -> bool:
     """Whether the switch asks for codes, and lets none of those off who are enrolled."""
-    return state.asks_for_code and not lockouts.let_off(settings, state, credentials.enrolled(state))
+    return situation.state.asks_for_code and not scope.let_off(situation, situation.enrolled)
 
 
-def _sshd_sends(settings: Settings, state: HostState) -> bool:
+def _sshd_sends(situation: Situation) -> bool:
     """Whether sshd sends every account in scope to PAM for the code."""
-    enrolled = credentials.enrolled(state)
-    wanted = sshd_config.expected(settings, state.accounts["root"].sshd)
+    state = situation.state
+    wanted = sshd_config.expected(situation.settings, state.accounts["root"].sshd)
     return state.sshd_error is None and all(
         account.sshd.get(keyword, ()) == value
         for account in state.accounts.values()
-        if lockouts.in_scope(settings, account.name, account.groups, enrolled)
+        if situation.in_scope_now(account)
         for keyword, value in wanted.items()
     )

@@ -20,7 +20,8 @@ from .._apply import credential_files, lock, transaction
 from .._apply.actions import ApplyError
 from .._backends import backends
 from .._host import look
-from .._plan import handmade
+from .._plan import adoption
+from .._plan.situation import Situation
 from .converge import actions_of
 from .survey import settings_of
 
@@ -57,13 +58,12 @@ def adopt(module: AnsibleModule) -> None:
 def _adopt(module: AnsibleModule, settings: Settings) -> None:
     actions = actions_of(module)
     state = look.look(settings, actions.run)
+    situation = Situation(settings, state)
     users_files = [file for path in module.params["users_files"] for file in _users_file(path)]
-    problems = [handmade.obstacle(state, settings), *(f"{one.path} {one.unsafe}" for one in users_files if one.unsafe)]
+    problems = [adoption.obstacle(situation), *(f"{one.path} {one.unsafe}" for one in users_files if one.unsafe)]
     for problem in filter(None, problems):
         module.fail_json(msg=f"Nobody was taken over on {state.hostname}: {problem}.")
-    found = handmade.adoption(
-        settings, state, users_files, _own_files(module.params["secret_file"]), secrets.token_bytes
-    )
+    found = adoption.adoption(situation, users_files, _own_files(module.params["secret_file"]), secrets.token_bytes)
     paths = {name: backends.credential_path(settings.backend, name) for name in found.credentials}
     if not module.check_mode:
         transaction.clean_up(actions)
@@ -86,7 +86,7 @@ def _adopt(module: AnsibleModule, settings: Settings) -> None:
     )
 
 
-def _own_files(pattern: str) -> dict[str, handmade.OldFile]:
+def _own_files(pattern: str) -> dict[str, adoption.OldFile]:
     """The file that each account has, by account; `pattern` has the form of the option secret= of the module."""
     found = {}
     for entry in pwd.getpwall():
@@ -100,7 +100,7 @@ def _expanded(pattern: str, entry: pwd.struct_passwd) -> str:
     return os.path.normpath(path.replace("${HOME}", entry.pw_dir).replace("${USER}", entry.pw_name))
 
 
-def _own_file(path: str, entry: pwd.struct_passwd) -> t.Iterator[handmade.OldFile]:
+def _own_file(path: str, entry: pwd.struct_passwd) -> t.Iterator[adoption.OldFile]:
     """The file, if there is one. In a home, no part of the path may be a link."""
     home = os.path.normpath(entry.pw_dir)
     inside = path.startswith(os.path.join(home, ""))
@@ -108,11 +108,11 @@ def _own_file(path: str, entry: pwd.struct_passwd) -> t.Iterator[handmade.OldFil
     return _read(path, base, (entry.pw_uid, 0), _LARGEST)
 
 
-def _users_file(path: str) -> t.Iterator[handmade.OldFile]:
+def _users_file(path: str) -> t.Iterator[adoption.OldFile]:
     return _read(path, os.path.dirname(path), (0,), _LARGEST_USERS_FILE)
 
 
-def _read(path: str, base: str, owners: t.Collection[int], largest: int) -> t.Iterator[handmade.OldFile]:
+def _read(path: str, base: str, owners: t.Collection[int], largest: int) -> t.Iterator[adoption.OldFile]:
     """A file below the directory `base`, which is trusted; nothing where it does not exist."""
     try:
         descriptor = _open_below(base, os.path.relpath(path, base))
@@ -123,11 +123,11 @@ def _read(path: str, base: str, owners: t.Collection[int], largest: int) -> t.It
             content = b"" if unsafe else os.read(descriptor, largest)
         finally:
             os.close(descriptor)
-        yield handmade.OldFile(path, content.decode("ascii", "replace"), unsafe)
+        yield adoption.OldFile(path, content.decode("ascii", "replace"), unsafe)
     except FileNotFoundError:
         return
     except OSError as error:
-        yield handmade.OldFile(path, unsafe=f"cannot be read, or is a link or behind one ({error.strerror})")
+        yield adoption.OldFile(path, unsafe=f"cannot be read, or is a link or behind one ({error.strerror})")
 
 
 def _open_below(base: str, path: str) -> int | None:

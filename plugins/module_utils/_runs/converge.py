@@ -15,6 +15,7 @@ from .._backends import backends
 from .._host import look
 from .._host.command import runner
 from .._plan import planning, report
+from .._plan.situation import Situation
 from .._wanted.settings import Settings
 from .survey import look_and_plan, result, settings_of
 
@@ -47,18 +48,18 @@ def _carry_out(module: AnsibleModule, settings: Settings, actions: Actions) -> N
         if pending.is_pending():
             raise ApplyError(f"an earlier change died half-way. {restored}")
         module.warn(f"an earlier change had died half-way, or nobody had confirmed it. {restored}")
-    state, plan = look_and_plan(module, settings)
+    situation, plan = look_and_plan(module, settings)
     if plan.missing_packages:
         module.fail_json(
-            msg=f"{backends.BACKENDS[settings.backend].MODULE} is missing on {state.hostname}. Nothing was changed. "
-            f"Install {', '.join(plan.missing_packages)} first; the role fleet.auth.twofactor does.",
+            msg=f"{backends.BACKENDS[settings.backend].MODULE} is missing on {situation.state.hostname}. Nothing was "
+            f"changed. Install {', '.join(plan.missing_packages)} first; the role fleet.auth.twofactor does.",
             missing_packages=list(plan.missing_packages),
         )
     if not plan.changes:
-        module.exit_json(changed=died, **result(settings, state, state, plan))
+        module.exit_json(changed=died, **result(situation, situation, plan))
     with transaction.applied(plan, actions, settings.rollback_after) as token:
-        after = look.look(settings, actions.run)
-        rest = planning.plan(settings, after, look.stranger(settings), os.urandom)
+        after = Situation(settings, look.look(settings, actions.run))
+        rest = planning.plan(after, os.urandom)
         if rest.changes or rest.refusals:
             found = ", ".join([*report.changes(rest), *rest.refusals])
             raise ApplyError(
@@ -67,4 +68,4 @@ def _carry_out(module: AnsibleModule, settings: Settings, actions: Actions) -> N
     if not settings.rollback_after:
         transaction.confirm(token, actions)
     confirmation = token if settings.rollback_after else ""
-    module.exit_json(changed=True, **result(settings, state, after, plan, confirmation))
+    module.exit_json(changed=True, **result(situation, after, plan, confirmation))

@@ -11,9 +11,9 @@ import typing as t
 
 from .._host import look
 from .._host.command import runner
-from .._host.state import HostState
 from .._plan import planning, report
 from .._plan.changes import Plan
+from .._plan.situation import Situation
 from .._wanted.settings import Settings, SettingsError
 
 if t.TYPE_CHECKING:
@@ -29,25 +29,26 @@ def require_root(module: AnsibleModule) -> None:
 def announce(module: AnsibleModule) -> None:
     """Say what bringing the host to the wanted state would take."""
     settings = settings_of(module)
-    state, plan = look_and_plan(module, settings)
-    module.exit_json(changed=plan.changed or state.pending, **result(settings, state, state, plan))
+    situation, plan = look_and_plan(module, settings)
+    changed = plan.changed or situation.state.pending
+    module.exit_json(changed=changed, **result(situation, situation, plan))
 
 
 def inform(module: AnsibleModule) -> None:
     """Tell the state of the host, compared with the wanted one."""
     settings = settings_of(module)
-    state = look.look(settings, runner(module))
-    plan = planning.plan(settings, state, look.stranger(settings), os.urandom)
+    situation = Situation(settings, look.look(settings, runner(module)))
+    plan = planning.plan(situation, os.urandom)
     module.exit_json(
         changed=False,
-        pending=state.pending,
-        exempt=report.exempt(settings, state),
-        would_be_locked_out=report.locked_out(settings, state),
+        pending=situation.state.pending,
+        exempt=report.exempt(situation),
+        would_be_locked_out=report.would_be_locked_out(situation),
         changes=report.changes(plan),
         missing_packages=list(plan.missing_packages),
         drift=list(plan.warnings),
         refusals=list(plan.refusals),
-        **report.status(settings, state),
+        **report.status(situation),
     )
 
 
@@ -61,33 +62,31 @@ def settings_of(module: AnsibleModule) -> Settings:
         raise
 
 
-def look_and_plan(module: AnsibleModule, settings: Settings) -> tuple[HostState, Plan]:
+def look_and_plan(module: AnsibleModule, settings: Settings) -> tuple[Situation, Plan]:
     """What was seen of the host, and the plan; the module ends here where that refuses."""
-    state = look.look(settings, runner(module))
-    plan = planning.plan(settings, state, look.stranger(settings), os.urandom)
+    situation = Situation(settings, look.look(settings, runner(module)))
+    plan = planning.plan(situation, os.urandom)
     for warning in plan.warnings:
         module.warn(warning)
     if plan.refusals:
         module.fail_json(
-            msg=f"Two-factor login on {state.hostname} was not changed: {' '.join(plan.refusals)}",
+            msg=f"Two-factor login on {situation.state.hostname} was not changed: {' '.join(plan.refusals)}",
             refusals=list(plan.refusals),
-            **report.status(settings, state),
+            **report.status(situation),
         )
-    return state, plan
+    return situation, plan
 
 
-def result(
-    settings: Settings, before: HostState, after: HostState, plan: Plan, confirmation: str = ""
-) -> dict[str, t.Any]:
+def result(before: Situation, after: Situation, plan: Plan, confirmation: str = "") -> dict[str, t.Any]:
     """What the module returns; `after` is the host as it is now."""
     return {
-        "diff": report.diff(plan, before),
-        "changes": [*(["put back what nobody confirmed"] if before.pending else []), *report.changes(plan)],
+        "diff": report.diff(plan, before.state),
+        "changes": [*(["put back what nobody confirmed"] if before.state.pending else []), *report.changes(plan)],
         "refusals": [],
         "missing_packages": list(plan.missing_packages),
-        "os_family": before.os_family,
+        "os_family": before.state.os_family,
         "confirmation": confirmation,
         "to_enrol": list(plan.to_enrol),
-        "unproven": report.unproven(settings, after),
-        **report.status(settings, after),
+        "unproven": report.unproven(after),
+        **report.status(after),
     }
