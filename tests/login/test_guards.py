@@ -276,12 +276,16 @@ GUARDS = (
     Guard(
         "the age of a lock that was left behind",
         lock_in_use_stays,
-        (Patch("_host/look", "if time.time() - os.fstat(file.fileno()).st_mtime < _STALE_SECONDS:", "if False:"),),
+        (
+            Patch(
+                "_host/credentials", "if time.time() - os.fstat(file.fileno()).st_mtime < _STALE_SECONDS:", "if False:"
+            ),
+        ),
     ),
     Guard(
         "the question whether a lock is held",
         lock_in_use_stays,
-        (Patch("_host/look", "fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass"),),
+        (Patch("_host/credentials", "fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass"),),
     ),
 )
 OWN_CHECKS = (

@@ -17,15 +17,23 @@ _ROOM = "ansible_collections.fleet.auth.plugins.module_utils"
 
 _LOOK = {
     *("_backends/backends", "_backends/codes", "_backends/google_authenticator", "_backends/oath"),
-    *("_host/clock", "_host/command", "_host/look", "_host/state", "_host/time_sync"),
+    *("_host/accounts", "_host/clock", "_host/command", "_host/credentials", "_host/files", "_host/look"),
+    *("_host/session", "_host/sshd", "_host/state", "_host/system", "_host/time_sync"),
     *("_plan/changes", "_plan/credentials", "_plan/draft", "_plan/enable", "_plan/locked_out", "_plan/planning"),
     *("_plan/refusals", "_plan/report", "_plan/scope", "_plan/situation", "_plan/warnings"),
-    *("_runs/survey",),
+    *("_runs/main", "_runs/preview"),
     *("_self_service/page_files",),
     *("_texts/dispatch", "_texts/pam", "_texts/pam_conf", "_texts/recovery", "_texts/sshd_config", "_texts/tally"),
     *("_wanted/options", "_wanted/settings"),
 }
 """What a look at a host needs, a plan, and a report of both."""
+_READ = {
+    *("_backends/backends", "_backends/codes", "_backends/google_authenticator", "_backends/oath"),
+    *("_host/command", "_host/files", "_host/state", "_host/time_sync", "_runs/main", "_self_service/page_files"),
+    *("_texts/dispatch", "_texts/pam", "_texts/pam_conf", "_texts/recovery", "_texts/sshd_config"),
+    "_wanted/settings",
+}
+"""What reading one file takes."""
 _APPLY = {
     *("_apply/actions", "_apply/credential_files", "_apply/files", "_apply/journal", "_apply/lock", "_apply/pending"),
     *("_apply/reload", "_apply/staging", "_apply/transaction"),
@@ -37,8 +45,12 @@ CLOSURES = {
     "rollout_report": set[str](),
     "status_report": set[str](),
     "time_sync_info": {"_host/clock", "_host/command", "_host/time_sync"},
-    "twofactor": {*_LOOK, "_plan/disable", *_APPLY, *_PAGE, "_runs/converge"},
-    "twofactor_info": {*_LOOK, "_plan/disable", *_APPLY_FOR_PAGE, *_PAGE},
+    "twofactor": {*_LOOK, "_plan/disable", *_APPLY, *_PAGE, "_runs/changing", "_runs/converge"},
+    "twofactor_confirm": {
+        *(*_READ, *_APPLY, "_host/session", "_host/sshd", "_plan/changes", "_runs/changing", "_runs/confirm"),
+    },
+    "twofactor_enrolment_info": {*_READ, "_runs/credential", "_runs/enrolments"},
+    "twofactor_info": {*_LOOK - {"_runs/preview"}, "_plan/disable", *_APPLY_FOR_PAGE, *_PAGE, "_runs/info"},
 }
 """The files of module_utils by module."""
 
@@ -49,7 +61,7 @@ def test_a_module_takes_along_what_it_needs_and_nothing_else(module: str) -> Non
 
 
 def test_a_look_at_a_host_reads_nothing_that_changes_it() -> None:
-    code = f"import sys\nfrom {_ROOM}._runs import survey\nprint(*sys.modules)"
+    code = f"import sys\nfrom {_ROOM}._runs import preview\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     imported = {name[len(_ROOM) + 1 :].replace(".", "/") for name in done.stdout.split() if name.startswith(_ROOM)}
     assert {name for name in imported if "/" in name} == _LOOK - {"_wanted/options"}

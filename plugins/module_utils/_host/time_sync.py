@@ -19,7 +19,8 @@ import json
 import math
 import typing as t
 
-Run = t.Callable[[t.Sequence[str]], t.Tuple[int, str, str]]
+from .command import Run
+
 Mtime = t.Callable[[str], t.Optional[float]]
 
 SILENT_POLLS = 3
@@ -62,10 +63,10 @@ def time_sync(run: Run, mtime: Mtime, now: float, max_error_seconds: float) -> S
     The clock is in sync if a service follows a source that is alive and the error is at most `max_error_seconds`, which
     is above 0. Output that cannot be understood means not in sync; it is no error.
     """
-    host = Host(run, mtime, now)
+    asked = Asked(run, mtime, now)
     for service in SERVICES:
         try:
-            reading = service.read(host)
+            reading = service.read(asked)
         except Unreadable as error:
             return SyncStatus(False, service.name, None, None, f"{service.name} could not be understood: {error}")
         if reading is not None:
@@ -74,7 +75,7 @@ def time_sync(run: Run, mtime: Mtime, now: float, max_error_seconds: float) -> S
     return SyncStatus(False, None, None, None, f"no time service answers: neither {names} runs")
 
 
-class Host(t.NamedTuple):
+class Asked(t.NamedTuple):
     """What a time service is read with; see time_sync()."""
 
     run: Run
@@ -102,7 +103,7 @@ class TimeService(t.Protocol):
 
     name: str
 
-    def read(self, host: Host) -> Reading | None:
+    def read(self, asked: Asked) -> Reading | None:
         """Read the service's state; None where it does not run. Raises Unreadable."""
 
 
@@ -156,8 +157,8 @@ class Chrony:
 
     name = "chrony"
 
-    def read(self, host: Host) -> Reading | None:
-        code, out, err = host.run(("chronyc", "-n", "-c", "-m", "tracking", "sources"))
+    def read(self, asked: Asked) -> Reading | None:
+        code, out, err = asked.run(("chronyc", "-n", "-c", "-m", "tracking", "sources"))
         line, _end, rest = out.partition("\n")
         if code != 0 and "," not in line:
             return None
@@ -173,7 +174,7 @@ class Chrony:
             listed = ", ".join(f"{source.name} (state {source.state}, reach {source.reach:o})" for source in sources)
             return Reading(fault=f"chrony has selected none of its sources: {listed or 'it has none'}")
         error = abs(tracking.offset) + abs(tracking.root_delay) / 2 + tracking.root_dispersion
-        return Reading(selected.name, error, self._fault_of(selected, tracking, host.now))
+        return Reading(selected.name, error, self._fault_of(selected, tracking, asked.now))
 
     @staticmethod
     def _fault_in(tracking: Tracking) -> str | None:
@@ -213,8 +214,8 @@ def parse_tracking(text: str) -> Tracking:
             update_interval=_finite(fields[12]),
             leap=fields[13],
         )
-    except ValueError:
-        raise Unreadable(f"chronyc tracking printed {_excerpt(text)}") from None
+    except ValueError as error:
+        raise Unreadable(f"chronyc tracking printed {_excerpt(text)}") from error
 
 
 def parse_sources(text: str) -> tuple[Source, ...]:
@@ -231,8 +232,8 @@ def parse_sources(text: str) -> tuple[Source, ...]:
             source = Source(name=fields[2], state=fields[1], poll=int(fields[4]), reach=int(fields[5], 8))
             if not (-32 <= source.poll <= 32 and 0 <= source.reach <= 0o377):
                 raise ValueError
-        except ValueError:
-            raise Unreadable(f"chronyc sources printed {_excerpt(line)}") from None
+        except ValueError as error:
+            raise Unreadable(f"chronyc sources printed {_excerpt(line)}") from error
         sources.append(source)
     return tuple(sources)
 
@@ -268,19 +269,19 @@ class SystemdTimesyncd:
         *("org.freedesktop.DBus.Properties", "GetAll", "s", "org.freedesktop.timesync1.Manager"),
     )
 
-    def read(self, host: Host) -> Reading | None:
-        code, out, _err = host.run(self.CALL)
+    def read(self, asked: Asked) -> Reading | None:
+        code, out, _err = asked.run(self.CALL)
         if code != 0:
             return None
         state = parse_timesync(out)
         fault = self._fault_in(state)
         if fault is not None:
             return Reading(source=state.server or None, fault=fault)
-        synchronized = host.mtime(SYNCHRONIZED)
+        synchronized = asked.mtime(SYNCHRONIZED)
         if synchronized is None:
             fault = f"systemd-timesyncd has not synchronised the clock since it started: {SYNCHRONIZED} is missing"
             return Reading(source=state.server, fault=fault)
-        age = host.now - synchronized
+        age = asked.now - synchronized
         delay = abs(state.delay) + state.root_delay
         error = abs(state.offset) + delay / 2 + state.root_dispersion + DRIFT * abs(age)
         return Reading(state.server, error, _silence(self.name, state.server, age, state.poll_seconds))
@@ -328,8 +329,8 @@ def parse_timesync(text: str) -> TimesyncState:
             ignored=ignored,
             packet_count=packet_count,
         )
-    except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError):
-        raise Unreadable(f"busctl printed {_excerpt(text)}") from None
+    except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
+        raise Unreadable(f"busctl printed {_excerpt(text)}") from error
 
 
 SERVICES: tuple[TimeService, ...] = (

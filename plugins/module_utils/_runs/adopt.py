@@ -16,14 +16,13 @@ import secrets
 import stat
 import typing as t
 
-from .._apply import credential_files, lock, transaction
-from .._apply.actions import ApplyError
+from .._apply import credential_files, transaction
 from .._backends import backends
-from .._host import look
+from .._host.look import look
 from .._plan import adoption
 from .._plan.situation import Situation
-from .converge import actions_of
-from .survey import settings_of
+from .changing import actions_of, changing
+from .main import Failure, Result, settings_of
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -40,41 +39,36 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
-def adopt(module: AnsibleModule) -> None:
+def adopt(module: AnsibleModule) -> Result:
     """Give everybody a credential who has a second factor in the old set-up and none of ours."""
     settings = settings_of(module)
     for path in [*module.params["users_files"], module.params["secret_file"]]:
         if not path.startswith(("/", "~/", "${HOME}/")):
-            module.fail_json(
-                msg=f"{path!r} is no path that begins with / (or ~/, in secret_file). Nothing was changed."
-            )
-    try:
-        with lock.exclusive():
-            _adopt(module, settings)
-    except (ApplyError, OSError) as error:
-        module.fail_json(msg=f"Not everybody was taken over on {os.uname().nodename}; run again: {error}")
+            raise Failure(f"{path!r} is no path that begins with / (or ~/, in secret_file). Nothing was changed.")
+    with changing(f"Not everybody was taken over on {os.uname().nodename}; run again"):
+        return _adopt(module, settings)
 
 
-def _adopt(module: AnsibleModule, settings: Settings) -> None:
+def _adopt(module: AnsibleModule, settings: Settings) -> Result:
     actions = actions_of(module)
-    state = look.look(settings, actions.run)
-    situation = Situation(settings, state)
+    situation = Situation(settings, look(settings, actions.run))
     users_files = [file for path in module.params["users_files"] for file in _users_file(path)]
     problems = [adoption.obstacle(situation), *(f"{one.path} {one.unsafe}" for one in users_files if one.unsafe)]
     for problem in filter(None, problems):
-        module.fail_json(msg=f"Nobody was taken over on {state.hostname}: {problem}.")
-    found = adoption.adoption(situation, users_files, _own_files(module.params["secret_file"]), secrets.token_bytes)
+        raise Failure(f"Nobody was taken over on {situation.state.hostname}: {problem}.")
+    own_files = _own_files(module.params["secret_file"])
+    found = adoption.adoption(situation, users_files, own_files, secrets.token_bytes)
     paths = {name: backends.credential_path(settings.backend, name) for name in found.credentials}
     if not module.check_mode:
         transaction.clean_up(actions)
         for name, path in paths.items():
             credential_files.add(path, found.credentials[name])
-    module.exit_json(
-        changed=bool(paths),
-        adopted=list(paths),
-        left=found.left,
-        void_recovery_codes=found.void_recovery_codes,
-        diff=[
+    return {
+        "changed": bool(paths),
+        "adopted": list(paths),
+        "left": found.left,
+        "void_recovery_codes": found.void_recovery_codes,
+        "diff": [
             {
                 "before_header": path,
                 "after_header": path,
@@ -83,7 +77,7 @@ def _adopt(module: AnsibleModule, settings: Settings) -> None:
             }
             for name, path in paths.items()
         ],
-    )
+    }
 
 
 def _own_files(pattern: str) -> dict[str, adoption.OldFile]:
