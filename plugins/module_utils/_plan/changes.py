@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a plan is made of: plain data. Each change says in words what it does, and what a diff shows of it."""
+"""What a plan is made of: plain data.
+
+Each change says `in_words` what it does, and what a diff has `shown` of each file afterwards, by path.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +17,8 @@ from .._backends.codes import MakeKey
 from .._wanted.settings import Settings
 
 
-class _Change:
-    def in_words(self) -> str:
-        """What it does, for a person."""
-        raise NotImplementedError
-
-    def shown(self) -> dict[str, str]:
-        """What a diff shows of each file afterwards, by path."""
-        return {}
-
-
 @dataclass(frozen=True)
-class Write(_Change):
+class Write:
     """Replace a file, or make it, in one rename."""
 
     path: str
@@ -42,7 +35,7 @@ class Write(_Change):
 
 
 @dataclass(frozen=True)
-class Remove(_Change):
+class Remove:
     """Remove a file, or a directory with all that is in it."""
 
     path: str
@@ -54,8 +47,7 @@ class Remove(_Change):
         return {self.path: ""}
 
 
-@dataclass(frozen=True)
-class MakeDirectory(_Change):
+class MakeDirectory(t.NamedTuple):
     """Make a directory that belongs to root, or give it this mode."""
 
     path: str
@@ -86,20 +78,8 @@ class Revision(t.NamedTuple):
         return backends.revised(self.settings, self.user, before, self.source, self.now, make_key)
 
 
-class _CredentialChange(_Change):
-    user: str
-    path: str
-    interval: int | None
-
-    def in_words(self) -> str:
-        return f"write {self.path}"
-
-    def shown(self) -> dict[str, str]:
-        return {self.path: f"credential of {self.user}, {self.interval} seconds a code; the key is not shown\n"}
-
-
 @dataclass(frozen=True)
-class Enrol(_CredentialChange):
+class Enrol:
     """Give a credential to a user who has none in any backend."""
 
     user: str
@@ -108,9 +88,14 @@ class Enrol(_CredentialChange):
     """For how many seconds the user's first device shows a code then."""
     content: str = field(repr=False)
 
+    def in_words(self) -> str:
+        return f"write {self.path}"
 
-@dataclass(frozen=True)
-class Renew(_CredentialChange):
+    def shown(self) -> dict[str, str]:
+        return {self.path: _credential_in_words(self.user, self.interval)}
+
+
+class Renew(t.NamedTuple):
     """Bring a credential to what is wanted, in the backend that has it."""
 
     user: str
@@ -118,11 +103,16 @@ class Renew(_CredentialChange):
     interval: int | None
     lock: str
     """The file that keeps logins from writing the credential back meanwhile."""
-    revision: Revision = field(repr=False)
+    revision: Revision
+
+    def in_words(self) -> str:
+        return f"write {self.path}"
+
+    def shown(self) -> dict[str, str]:
+        return {self.path: _credential_in_words(self.user, self.interval)}
 
 
-@dataclass(frozen=True)
-class Move(_CredentialChange):
+class Move(t.NamedTuple):
     """Make a credential in another backend from the one that there is. That one stays until it is removed."""
 
     user: str
@@ -136,11 +126,16 @@ class Move(_CredentialChange):
     """The backend that it comes from."""
     target: str
     """The backend that it goes to."""
-    revision: Revision = field(repr=False)
+    revision: Revision
+
+    def in_words(self) -> str:
+        return f"write {self.path}"
+
+    def shown(self) -> dict[str, str]:
+        return {self.path: _credential_in_words(self.user, self.interval)}
 
 
-@dataclass(frozen=True)
-class RemoveMoved(_Change):
+class RemoveMoved(t.NamedTuple):
     """Remove the file that a credential was moved from. Undoing that keeps codes that were used since as used."""
 
     moved: Move
@@ -165,8 +160,7 @@ class Expectation(t.NamedTuple):
     settings: t.Mapping[str, tuple[str, ...]]
 
 
-@dataclass(frozen=True)
-class ReloadSshd(_Change):
+class ReloadSshd(t.NamedTuple):
     """Have sshd read its files again, once `sshd -t` accepts them and they mean what is expected."""
 
     expectations: tuple[Expectation, ...]
@@ -174,9 +168,12 @@ class ReloadSshd(_Change):
     def in_words(self) -> str:
         return "reload sshd"
 
+    def shown(self) -> dict[str, str]:
+        return {}
+
 
 @dataclass(frozen=True)
-class Listen(_Change):
+class Listen:
     """Have systemd listen on a socket, now and at each boot."""
 
     unit: str
@@ -184,15 +181,21 @@ class Listen(_Change):
     def in_words(self) -> str:
         return f"start {self.unit}"
 
+    def shown(self) -> dict[str, str]:
+        return {}
+
 
 @dataclass(frozen=True)
-class StopListening(_Change):
+class StopListening:
     """Have systemd stop to listen on a socket, now and at each boot."""
 
     unit: str
 
     def in_words(self) -> str:
         return f"stop {self.unit}"
+
+    def shown(self) -> dict[str, str]:
+        return {}
 
 
 Change = t.Union[Write, Remove, MakeDirectory, Enrol, Renew, Move, RemoveMoved, ReloadSshd, Listen, StopListening]
@@ -212,3 +215,7 @@ class Plan(t.NamedTuple):
     def changed(self) -> bool:
         """Whether anything is different afterwards."""
         return bool(self.changes or self.missing_packages)
+
+
+def _credential_in_words(user: str, interval: int | None) -> str:
+    return f"credential of {user}, {interval} seconds a code; the key is not shown\n"
