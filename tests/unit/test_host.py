@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from ansible_collections.fleet.auth.plugins.module_utils._host import accounts, session, sshd, system
+from ansible_collections.fleet.auth.plugins.module_utils._host import accounts, sshd, system
 from unit.builders import file
 
 UBUNTU = 'PRETTY_NAME="Ubuntu 24.04.3 LTS"\nVERSION_ID="24.04"\nID=ubuntu\nID_LIKE=debian\n'
@@ -111,6 +111,6 @@ def test_service_starts_sshd_with_the_last_options_that_it_is_given(text: str, o
 def test_process_is_read_whatever_its_name_is() -> None:
     environ = b"HOME=/root\0SSH_CONNECTION=192.0.2.9 50000 192.0.2.1 22\0"
     status = "123 (odd) 9 (name) S 77 " + " ".join(map(str, range(5, 22))) + " 4200 " + " ".join("0" * 30)
-    found = session.parse_process(1000, environ, status, 100)
+    found = sshd.parse_process(1000, environ, status, 100)
     assert found == (1000, 77, 42.0, "192.0.2.9")
-    assert session.parse_process(0, b"", status, 100).ssh_client == ""
+    assert sshd.parse_process(0, b"", status, 100).ssh_client == ""

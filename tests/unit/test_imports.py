@@ -18,7 +18,7 @@ _ROOM = "ansible_collections.fleet.auth.plugins.module_utils"
 _LOOK = {
     *("_backends/backends", "_backends/codes", "_backends/google_authenticator", "_backends/oath"),
     *("_host/accounts", "_host/clock", "_host/command", "_host/credentials", "_host/files", "_host/look"),
-    *("_host/session", "_host/sshd", "_host/state", "_host/system", "_host/time_sync"),
+    *("_host/sshd", "_host/state", "_host/system", "_host/time_sync"),
     *("_plan/changes", "_plan/credentials", "_plan/draft", "_plan/enable", "_plan/locked_out", "_plan/planning"),
     *("_plan/refusals", "_plan/report", "_plan/scope", "_plan/situation", "_plan/warnings"),
     *("_runs/main", "_runs/preview"),
@@ -34,6 +34,8 @@ _READ = {
     "_wanted/settings",
 }
 """What reading one file takes."""
+_LATER = {"_plan/disable", "_plan/wording"}
+"""What a host compiles only where two-factor login is to be off, or something is to be changed."""
 _APPLY = {
     *("_apply/actions", "_apply/credential_files", "_apply/files", "_apply/journal", "_apply/lock", "_apply/pending"),
     *("_apply/reload", "_apply/staging", "_apply/transaction"),
@@ -45,12 +47,12 @@ CLOSURES = {
     "rollout_report": set[str](),
     "status_report": set[str](),
     "time_sync_info": {"_host/clock", "_host/command", "_host/time_sync"},
-    "twofactor": {*_LOOK, "_plan/disable", *_APPLY, *_PAGE, "_runs/changing", "_runs/converge"},
+    "twofactor": {*_LOOK, *_LATER, *_APPLY, *_PAGE, "_runs/changing", "_runs/converge"},
     "twofactor_confirm": {
-        *(*_READ, *_APPLY, "_host/session", "_host/sshd", "_plan/changes", "_runs/changing", "_runs/confirm"),
+        *(*_READ, *_APPLY, "_host/sshd", "_plan/changes", "_runs/changing", "_runs/confirm"),
     },
     "twofactor_enrolment_info": {*_READ, "_runs/credential", "_runs/enrolments"},
-    "twofactor_info": {*_LOOK - {"_runs/preview"}, "_plan/disable", *_APPLY_FOR_PAGE, *_PAGE, "_runs/info"},
+    "twofactor_info": {*_LOOK - {"_runs/preview"}, *_LATER, *_APPLY_FOR_PAGE, *_PAGE, "_runs/info", "_plan/survey"},
 }
 """The files of module_utils by module."""
 

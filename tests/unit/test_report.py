@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.fleet.auth.plugins.module_utils._backends import oath
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import HostState
-from ansible_collections.fleet.auth.plugins.module_utils._plan import report
+from ansible_collections.fleet.auth.plugins.module_utils._plan import report, survey
 from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
 from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, recovery, sshd_config
 from unit.builders import (
@@ -170,7 +170,7 @@ class TestStatus:
 
     def test_names_who_would_be_locked_out_if_sshd_asked(self) -> None:
         target = settings("alice", services=["sudo", "gone"])
-        told = report.would_be_locked_out(Situation(target, host_state(credentials=["bob"])))
+        told = survey.would_be_locked_out(Situation(target, host_state(credentials=["bob"])))
         assert {one["user"]: one["services"] for one in told} == {
             "ansible": ["sshd"],
             "alice": ["sshd"],

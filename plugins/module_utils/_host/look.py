@@ -19,14 +19,13 @@ from . import accounts, credentials, sshd, system
 from .clock import sync_status
 from .command import Run
 from .files import read_file
-from .session import connection
 from .state import COCKPIT_DISALLOWED, OWN_DIRECTORIES, OWN_FILES, FileState, HostState
 
 
 def look(settings: Settings, run: Run) -> HostState:
     """See what a plan for these settings depends on."""
     files = _files()
-    session = connection()
+    session = sshd.connection()
     people = accounts.people(settings)
     groups = accounts.groups_of(people.values())
     sshd_texts = {path: file.content for path, file in files.items() if path.startswith(sshd_config.CONFIG)}

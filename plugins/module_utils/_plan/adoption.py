@@ -58,7 +58,7 @@ class _Old(t.NamedTuple):
 
 def obstacle(situation: Situation) -> str | None:
     """Why nobody can be taken over on this host now."""
-    settings, state = situation.settings, situation.state
+    settings, state = situation
     if state.pending:
         return "a change waits to be confirmed, or died half-way. The next run of the role ends it; run again then"
     if situation.moving:
@@ -76,7 +76,7 @@ def adoption(
     make_key: MakeKey,
 ) -> Adoption:
     """Decide about everybody whom the old files know; `own_files` are by account."""
-    settings, state = situation.settings, situation.state
+    settings, state = situation
     shared = [(file.path, oath.lines_by_user(file.text)) for file in users_files]
     names = {*own_files, *(name for _path, lines in shared for name in lines)}
     ours = {*state.credentials, *(name for files in state.others.values() for name in files)}
@@ -105,7 +105,7 @@ class _Check:
     """Reads what the old files say of an account. Raises CredentialError where that cannot be taken over."""
 
     def __init__(self, situation: Situation) -> None:
-        self.settings, self.state = situation.settings, situation.state
+        self.settings, self.state = situation
         self.digits = _digits(self.state)
 
     def account(self, name: str) -> None:

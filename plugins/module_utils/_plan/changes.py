@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a plan is made of: plain data.
-
-Each change says `in_words` what it does, and what a diff has `shown` of each file afterwards, by path.
-"""
+"""What a plan is made of: plain data. `wording` has what a person reads of each change."""
 
 from __future__ import annotations
 
@@ -27,24 +24,11 @@ class Write:
     uid: int = 0
     gid: int = 0
 
-    def in_words(self) -> str:
-        return f"write {self.path}"
 
-    def shown(self) -> dict[str, str]:
-        return {self.path: self.content}
-
-
-@dataclass(frozen=True)
-class Remove:
+class Remove(t.NamedTuple):
     """Remove a file, or a directory with all that is in it."""
 
     path: str
-
-    def in_words(self) -> str:
-        return f"remove {self.path}"
-
-    def shown(self) -> dict[str, str]:
-        return {self.path: ""}
 
 
 class MakeDirectory(t.NamedTuple):
@@ -52,12 +36,6 @@ class MakeDirectory(t.NamedTuple):
 
     path: str
     mode: int
-
-    def in_words(self) -> str:
-        return f"make {self.path}"
-
-    def shown(self) -> dict[str, str]:
-        return {self.path: f"directory, mode {self.mode:04o}\n"}
 
 
 class Revision(t.NamedTuple):
@@ -88,12 +66,6 @@ class Enrol:
     """For how many seconds the user's first device shows a code then."""
     content: str = field(repr=False)
 
-    def in_words(self) -> str:
-        return f"write {self.path}"
-
-    def shown(self) -> dict[str, str]:
-        return {self.path: _credential_in_words(self.user, self.interval)}
-
 
 class Renew(t.NamedTuple):
     """Bring a credential to what is wanted, in the backend that has it."""
@@ -104,12 +76,6 @@ class Renew(t.NamedTuple):
     lock: str
     """The file that keeps logins from writing the credential back meanwhile."""
     revision: Revision
-
-    def in_words(self) -> str:
-        return f"write {self.path}"
-
-    def shown(self) -> dict[str, str]:
-        return {self.path: _credential_in_words(self.user, self.interval)}
 
 
 class Move(t.NamedTuple):
@@ -128,12 +94,6 @@ class Move(t.NamedTuple):
     """The backend that it goes to."""
     revision: Revision
 
-    def in_words(self) -> str:
-        return f"write {self.path}"
-
-    def shown(self) -> dict[str, str]:
-        return {self.path: _credential_in_words(self.user, self.interval)}
-
 
 class RemoveMoved(t.NamedTuple):
     """Remove the file that a credential was moved from. Undoing that keeps codes that were used since as used."""
@@ -144,12 +104,6 @@ class RemoveMoved(t.NamedTuple):
     def path(self) -> str:
         """The file that is removed."""
         return self.moved.before
-
-    def in_words(self) -> str:
-        return f"remove {self.path}"
-
-    def shown(self) -> dict[str, str]:
-        return {self.path: ""}
 
 
 class Expectation(t.NamedTuple):
@@ -165,12 +119,6 @@ class ReloadSshd(t.NamedTuple):
 
     expectations: tuple[Expectation, ...]
 
-    def in_words(self) -> str:
-        return "reload sshd"
-
-    def shown(self) -> dict[str, str]:
-        return {}
-
 
 @dataclass(frozen=True)
 class Listen:
@@ -178,24 +126,12 @@ class Listen:
 
     unit: str
 
-    def in_words(self) -> str:
-        return f"start {self.unit}"
-
-    def shown(self) -> dict[str, str]:
-        return {}
-
 
 @dataclass(frozen=True)
 class StopListening:
     """Have systemd stop to listen on a socket, now and at each boot."""
 
     unit: str
-
-    def in_words(self) -> str:
-        return f"stop {self.unit}"
-
-    def shown(self) -> dict[str, str]:
-        return {}
 
 
 Change = t.Union[Write, Remove, MakeDirectory, Enrol, Renew, Move, RemoveMoved, ReloadSshd, Listen, StopListening]
@@ -215,7 +151,3 @@ class Plan(t.NamedTuple):
     def changed(self) -> bool:
         """Whether anything is different afterwards."""
         return bool(self.changes or self.missing_packages)
-
-
-def _credential_in_words(user: str, interval: int | None) -> str:
-    return f"credential of {user}, {interval} seconds a code; the key is not shown\n"

@@ -105,7 +105,7 @@ def _not_in(situation: Situation, name: str, text: str) -> list[App]:
 
 def problems(situation: Situation) -> t.Iterator[str]:
     """Every account whose credential file lets nobody in, or would let the account off because it is gone."""
-    settings, state = situation.settings, situation.state
+    settings, state = situation
     asked = pam.asked_users(state.text(pam.SWITCH)) if settings.scope == "enrolled" else None
     moving = _concerned(situation) if situation.moving else ()
     for name in sorted({*state.credentials, *(asked or ())} & {*state.accounts, *moving}):
@@ -115,7 +115,7 @@ def problems(situation: Situation) -> t.Iterator[str]:
 
 
 def _problem(situation: Situation, name: str, user: User | None) -> t.Iterator[str]:
-    settings, state = situation.settings, situation.state
+    settings, state = situation
     file = state.credentials.get(name)
     where = f"the credential of {name} on {state.hostname}, {backends.credential_path(state.backend, name)},"
     if file is None:

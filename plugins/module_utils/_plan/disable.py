@@ -17,7 +17,7 @@ from .situation import Situation
 
 def plan(situation: Situation) -> Plan:
     """Everything of ours goes, the switch first; credentials stay unless they are to be purged."""
-    settings, state = situation.settings, situation.state
+    settings, state = situation
     refused = [*refusals.timer(situation), *_unreadable_services(state)]
     if refused:
         return Plan(refusals=tuple(refused), warnings=_warnings(situation))
@@ -58,7 +58,7 @@ def _purge(situation: Situation, draft: Draft) -> list[Change]:
 
 def _warnings(situation: Situation) -> tuple[str, ...]:
     """What stays in spite of a purge."""
-    settings, state = situation.settings, situation.state
+    settings, state = situation
     damaged = sorted(set(state.credentials) - situation.enrolled) if settings.purge_credentials else ()
     paths = ((user, backends.credential_path(state.backend, user)) for user in damaged)
     return tuple(f"{path} is not a credential of {user}; it was left alone." for user, path in paths)

@@ -22,7 +22,7 @@ from .situation import Situation
 
 def plan(situation: Situation, make_key: MakeKey) -> Plan:
     """Refusals if anybody would be shut out or something else is wrong, or else the changes in their order."""
-    settings, state = situation.settings, situation.state
+    settings, state = situation
     backend = backends.BACKENDS[settings.backend]
     missing = () if settings.backend in state.code_modules else (backend.PACKAGES[state.os_family],)
     services, refused = _service_files(situation)
@@ -126,7 +126,7 @@ class _Steps:
 
     def __init__(self, situation: Situation, services: t.Mapping[str, str], revised: t.Mapping[str, str]) -> None:
         self.situation = situation
-        self.settings, self.state = situation.settings, situation.state
+        self.settings, self.state = situation
         self.services = services
         """The files of the services that shall ask for the code, as they shall be."""
         self.revised = revised

@@ -28,7 +28,7 @@ def locked_out(situation: Situation, services: t.Collection[str], enrolled: t.Co
 
     sshd may be among the services; `enrolled` are the accounts that have a credential then.
     """
-    settings, state = situation.settings, situation.state
+    settings, state = situation
     for account in state.accounts.values():
         if not in_scope(settings, account.name, account.groups, enrolled):
             continue
@@ -61,7 +61,7 @@ def unproven(situation: Situation, proven: t.Collection[str]) -> t.Iterator[str]
 
 def _of_sshd(situation: Situation, account: Account, enrolled: bool) -> LockedOut | None:
     """What keeps the account out of sshd, if anything does: no credential, or no first factor that still counts."""
-    settings, state = situation.settings, situation.state
+    settings, state = situation
     name, host = account.name, state.hostname
     by_key, by_password = _ways_in(account)
     if not by_key and not by_password:

@@ -22,7 +22,7 @@ _SELINUX_DEFAULTS = ("etc_t", "var_run_t")
 
 def timer(situation: Situation) -> t.Iterator[str]:
     """Whether there can be a timer that puts the host back, where one is wanted."""
-    settings, state = situation.settings, situation.state
+    settings, state = situation
     if settings.rollback_after and not state.has_systemd:
         yield (
             f"systemd does not run on {state.hostname}, so no timer can put the host back if nobody gets in "
@@ -32,7 +32,7 @@ def timer(situation: Situation) -> t.Iterator[str]:
 
 def host(situation: Situation) -> t.Iterator[str]:
     """What the host itself lacks, but for packages."""
-    settings, state = situation.settings, situation.state
+    settings, state = situation
     backend = backends.BACKENDS[settings.backend]
     unfit = backend.unfit(state.code_modules.get(settings.backend), state.release)
     if unfit:
@@ -48,7 +48,7 @@ def host(situation: Situation) -> t.Iterator[str]:
 
 def selinux(situation: Situation) -> t.Iterator[str]:
     """Directories that sshd may not write to, where SELinux is enforced: nobody has chosen a type for them."""
-    settings, state = situation.settings, situation.state
+    settings, state = situation
     if state.selinux_types is None:
         return
     # Until release 9 the policy names /run by its older path.
@@ -66,7 +66,7 @@ def selinux(situation: Situation) -> t.Iterator[str]:
 
 def accounts(situation: Situation) -> t.Iterator[str]:
     """Names that mean nobody, and credentials that let nobody in."""
-    settings, state = situation.settings, situation.state
+    settings, state = situation
     for user in settings.users:
         if user.present and user.name not in state.accounts:
             yield (
@@ -89,7 +89,7 @@ def accounts(situation: Situation) -> t.Iterator[str]:
 
 def sshd(situation: Situation) -> t.Iterator[str]:
     """What stands in the way of a code in sshd."""
-    settings, state = situation.settings, situation.state
+    settings, state = situation
     files, host = state.texts(sshd_config.CONFIG), state.hostname
     if state.sshd_error:
         yield f"sshd on {host} does not tell its settings: {state.sshd_error}"
@@ -129,7 +129,7 @@ def become(situation: Situation) -> t.Iterator[str]:
 
     Where sudo asks for codes already, there is nothing more to lose.
     """
-    settings, state = situation.settings, situation.state
+    settings, state = situation
     account = state.accounts.get(state.connection.user) if state.connection else None
     if (
         account
@@ -152,7 +152,7 @@ def enrolments(situation: Situation, revised: t.Mapping[str, str]) -> t.Iterator
 
     `revised` are the credential files as they will be.
     """
-    settings, state = situation.settings, situation.state
+    settings, state = situation
     others = credentials.with_other_codes(situation, revised)
     if others and settings.renew != "changed":
         yield (

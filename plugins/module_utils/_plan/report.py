@@ -7,13 +7,12 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import replace
 
 from .._backends import backends
 from .._backends.codes import Credential
 from .._host.state import HostState
 from .._texts import pam, sshd_config, tally
-from . import locked_out, scope
+from . import scope
 from .changes import Plan
 from .situation import Situation
 
@@ -47,7 +46,7 @@ def users(situation: Situation) -> dict[str, dict[str, t.Any]]:
 
 
 def _user(situation: Situation, name: str) -> dict[str, t.Any]:
-    settings, state = situation.settings, situation.state
+    settings, state = situation
     found = situation.credentials.get(name) or Credential(())
     account, wrong_codes = state.accounts.get(name), state.tallies.get(name)
     return {
@@ -69,56 +68,23 @@ def unproven(situation: Situation) -> list[str]:
     return sorted((made_here & situation.enrolled) - situation.proven)
 
 
-def exempt(situation: Situation) -> list[str]:
-    """Who logs in to sshd and never needs a code."""
-    accounts = situation.state.accounts.values()
-    return sorted(one.name for one in accounts if locked_out.logs_in(one) and not situation.in_scope_now(one))
-
-
-def would_be_locked_out(situation: Situation) -> list[dict[str, t.Any]]:
-    """Who would be locked out if sshd and the services asked for the code now."""
-    with_ssh = replace(situation, settings=replace(situation.settings, ssh=True))
-    found = locked_out.locked_out(with_ssh, with_ssh.services, with_ssh.enrolled)
-    return [{"user": one.user, "services": list(one.services), "message": one.message} for one in found]
-
-
 def changes(plan: Plan) -> list[str]:
     """What a plan does, in its order, for a person to read."""
-    return [change.in_words() for change in plan.changes]
+    if not plan.changes:
+        return []
+    # Compiled only on a host that is not right already.
+    from . import wording
+
+    return wording.in_words(plan.changes)
 
 
 def diff(plan: Plan, state: HostState) -> list[dict[str, str]]:
     """What a plan changes, by file, from the first text to the last; credentials only as words."""
-    after: dict[str, str] = {}
-    for change in plan.changes:
-        after.update(change.shown())
-    return [
-        {
-            "before_header": path,
-            "after_header": path,
-            "before": _printable(_shown(state, path)),
-            "after": _printable(text),
-        }
-        for path, text in after.items()
-        if _shown(state, path) != text
-    ]
+    if not plan.changes:
+        return []
+    from . import wording
 
-
-def _shown(state: HostState, path: str) -> str:
-    """What a diff shows of a file as it is now."""
-    directory, name = path.rpartition("/")[::2]
-    if directory in backends.DIRECTORIES:
-        kept = path == backends.credential_path(state.backend, name) and name in state.credentials
-        return f"credential of {name}; the key is not shown\n" if kept else ""
-    file = state.files.get(path)
-    if file is None:
-        return ""
-    return file.content or f"directory, mode {file.mode:04o}\n"
-
-
-def _printable(text: str) -> str:
-    """A file need not be UTF-8; what is sent to the controller has to be."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return wording.diff(plan.changes, state)
 
 
 def _switch_is_on(situation: Situation) -> bool:

@@ -29,7 +29,7 @@ def let_off(situation: Situation, enrolled: t.Collection[str]) -> list[str]:
 
     Under the scope `enrolled` the switch has the names of all who are asked, and somebody may have taken one out.
     """
-    settings, state = situation.settings, situation.state
+    settings, state = situation
     asked = pam.asked_users(state.text(pam.SWITCH))
     if settings.scope != "enrolled" or asked is None:
         return []

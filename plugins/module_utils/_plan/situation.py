@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+import typing as t
 
 from .._backends import backends
 from .._backends.codes import Credential, CredentialError
@@ -17,12 +17,13 @@ from .._wanted.settings import Settings
 from .scope import in_scope
 
 
-@dataclass(frozen=True)
-class Situation:
-    """What is wanted of a host, and what was seen of it."""
-
+class _Pair(t.NamedTuple):
     settings: Settings
     state: HostState
+
+
+class Situation(_Pair):
+    """What is wanted of a host, and what was seen of it."""
 
     @functools.cached_property
     def credentials(self) -> dict[str, Credential]:

@@ -16,7 +16,7 @@ from .situation import Situation
 
 def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
     """What the host did not do, or has too much, though nobody asked for that."""
-    settings, state = situation.settings, situation.state
+    settings, state = situation
     hostname = state.hostname
     for name in sorted(set(state.credentials) - set(state.accounts)):
         if settings.user(name) is None:

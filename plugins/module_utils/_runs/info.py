@@ -11,7 +11,7 @@ import typing as t
 
 from .._host.command import runner
 from .._host.look import look
-from .._plan import planning, report
+from .._plan import planning, report, survey
 from .._plan.situation import Situation
 from .main import Result, settings_of
 
@@ -27,8 +27,8 @@ def info(module: AnsibleModule) -> Result:
     return {
         "changed": False,
         "pending": situation.state.pending,
-        "exempt": report.exempt(situation),
-        "would_be_locked_out": report.would_be_locked_out(situation),
+        "exempt": survey.exempt(situation),
+        "would_be_locked_out": survey.would_be_locked_out(situation),
         "changes": report.changes(plan),
         "missing_packages": list(plan.missing_packages),
         "drift": list(plan.warnings),

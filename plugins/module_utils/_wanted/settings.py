@@ -94,8 +94,7 @@ class User:
     text removes the set."""
 
 
-@dataclass(frozen=True)
-class Lockout:
+class Lockout(t.NamedTuple):
     """After `attempts` wrong codes within `count_seconds`, the code step is closed for `unlock_seconds`."""
 
     attempts: int = 5
@@ -103,8 +102,7 @@ class Lockout:
     count_seconds: int = 900
 
 
-@dataclass(frozen=True)
-class TimeSync:
+class TimeSync(t.NamedTuple):
     """The bound on the clock's error, in seconds, and whether enabling waits for it."""
 
     required: bool = True
@@ -130,8 +128,8 @@ class Settings:
     exempt_users: tuple[str, ...] = ()
     exempt_groups: tuple[str, ...] = ()
     exempt_addresses: tuple[str, ...] = ()
-    lockout: Lockout = Lockout()
-    time_sync: TimeSync = TimeSync()
+    lockout: Lockout = field(default_factory=Lockout)
+    time_sync: TimeSync = field(default_factory=TimeSync)
     require_proof: bool = True
     renew: str = "never"
     purge_credentials: bool = False
