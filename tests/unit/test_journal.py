@@ -650,6 +650,33 @@ def test_change_that_fails_is_put_back_and_says_so(changing: Root) -> None:
     assert changing.leftovers() == []
 
 
+def test_fault_of_ours_in_the_middle_of_a_change_is_put_back_and_keeps_its_traceback(changing: Root) -> None:
+    changes = prepared(changing)
+    before = changing.tree()
+    actions = actions_in(changing)
+
+    def run(words: t.Sequence[str]) -> tuple[int, str, str]:
+        if words[:2] == ["systemctl", "reload"]:
+            raise KeyError("a bug")
+        return actions.run(words)
+
+    with pytest.raises(RuntimeError, match=r"fleet\.auth itself failed .*Everything was put back") as raised:
+        carry_out(changes, actions._replace(run=run))
+    assert not isinstance(raised.value, ApplyError)
+    assert isinstance(raised.value.__cause__, KeyError)
+    assert changing.tree() == before
+    assert changing.leftovers() == []
+
+
+def test_change_of_a_type_that_nobody_stages_changes_nothing(changing: Root) -> None:
+    changes = prepared(changing)
+    before = changing.tree()
+    with pytest.raises(TypeError, match="nothing stages a str"):
+        carry_out((changes[5], t.cast(Change, "what is this")), actions_in(changing))
+    assert before.items() <= changing.tree().items()
+    assert not pending.is_pending()
+
+
 # Shell
 
 

@@ -27,6 +27,7 @@ def check_and_reload(change: ReloadSshd, actions: Actions) -> None:
 
 
 def _check(change: ReloadSshd, actions: Actions) -> None:
+    """Raise ApplyError where `sshd -t` refuses the files, or `sshd -T -C` does not give what is expected."""
     code, _out, error = actions.run([_SSHD, "-t"])
     if code != 0:
         raise ApplyError(f"sshd refuses its configuration: {error.strip()}.")
@@ -65,6 +66,7 @@ def _reload(actions: Actions) -> None:
 
 
 def _is_active(actions: Actions, unit: str) -> bool:
+    """Whether systemd has started this unit."""
     return actions.run(["systemctl", "is-active", "--quiet", unit])[0] == 0
 
 

@@ -177,6 +177,8 @@ def _kept(new: str) -> str:
 
 
 def _renames(source: str, target: str) -> Step:
+    """A step that renames a file, and has the new name on the disk."""
+
     def step(_actions: Actions) -> None:
         os.rename(source, target)
         files.sync_directory(target)
@@ -185,6 +187,7 @@ def _renames(source: str, target: str) -> Step:
 
 
 def _systemctl(actions: Actions, verb: str, unit: str) -> None:
+    """Enable or disable a unit, and start or stop it as well. Raises ApplyError."""
     code, _out, error = actions.run(["systemctl", verb, "--quiet", "--now", unit])
     if code != 0:
         raise ApplyError(f"systemd does not {verb} {unit}: {error.strip()}.")

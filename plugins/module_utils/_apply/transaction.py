@@ -30,9 +30,9 @@ from .staging import Staging
 def applied(plan: Plan, actions: Actions, rollback_after: int) -> t.Iterator[str]:
     """Carry the changes out in their order, and enter with the token that confirms them.
 
-    Until somebody confirms, the host puts itself back at the next boot, and after `rollback_after` seconds unless that
-    is 0. Whatever is raised, here or inside, the host is put back to what it was before. ApplyError says so; a fault of
-    ours is raised as a RuntimeError, which says so too and keeps its traceback.
+    Until somebody confirms, the change is rolled back at the next boot, and after `rollback_after` seconds unless that
+    is 0. Whatever is raised, here or inside the `with` block, it is rolled back at once. ApplyError says so, where the
+    host was at fault; where fleet.auth itself was, a RuntimeError says so, and keeps the traceback.
     """
     token = secrets.token_hex(8)
     staging = Staging()
@@ -59,7 +59,7 @@ def applied(plan: Plan, actions: Actions, rollback_after: int) -> t.Iterator[str
 
 
 def undo(actions: Actions) -> str:
-    """Put the host back as the journal has it, and say whether that went well."""
+    """Roll the change back by running its journal, and say whether that went well."""
     code, out, error = actions.run(["/bin/sh", journal.PATH, "--now"])
     if code == 0:
         return "Everything was put back as it was."
@@ -83,7 +83,7 @@ def confirm(token: str, actions: Actions) -> bool:
 
 
 def clean_up(actions: Actions) -> None:
-    """Remove what is left of a change that has come to its end, and was killed before it had tidied up."""
+    """Remove what is left of a change that was confirmed or undone by a run that was killed before it had tidied up."""
     if any(map(os.path.lexists, (journal.BOOT_LINK, journal.BOOT_UNIT, os.path.dirname(journal.PATH)))):
         _clean_up(actions)
     else:
@@ -91,13 +91,17 @@ def clean_up(actions: Actions) -> None:
 
 
 def _describe(error: Exception) -> str:
+    """An error in words for a person."""
     if isinstance(error, OSError):
         return f"{error.strerror or error}: {error.filename or 'the disk'}."
     return str(error)
 
 
 def _arm(script: str, actions: Actions, rollback_after: int) -> None:
-    """From now on the host puts itself back: at the next boot, and with a timer if one is wanted."""
+    """Have the host roll the change back by itself: at the next boot, and by a timer if one is wanted.
+
+    The journal is written last. From then on a rollback finds something to do.
+    """
     if rollback_after:
         # The timer comes first: without a journal it does nothing.
         _stop_timer(actions)
@@ -127,7 +131,7 @@ def _arm(script: str, actions: Actions, rollback_after: int) -> None:
 
 
 def _clean_up(actions: Actions) -> None:
-    """Remove what a change needed that has come to its end."""
+    """Remove the timer, the boot unit and the staged files of a change that is confirmed or undone."""
     _stop_timer(actions)
     for path in (journal.BOOT_LINK, journal.BOOT_UNIT):
         files.unlink(path)
@@ -137,7 +141,7 @@ def _clean_up(actions: Actions) -> None:
 
 
 def _sweep() -> None:
-    """Remove what was laid ready for a change, or kept from it, and the locks of runs that were killed."""
+    """Remove staged files, kept ones, and the locks on credentials of runs that were killed."""
     credential_files.free()
     for directory in journal.STAGING_DIRECTORIES:
         for path in glob.glob(f"{directory}/{journal.STAGED}"):
@@ -148,5 +152,6 @@ def _sweep() -> None:
 
 
 def _stop_timer(actions: Actions) -> None:
+    """End the timer that would put the host back, and what it may have started."""
     if os.path.isdir(journal.SYSTEMD):
         actions.run(["systemctl", "stop", f"{journal.TIMER}.timer", f"{journal.TIMER}.service"])

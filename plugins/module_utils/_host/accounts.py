@@ -113,6 +113,7 @@ def _has_key(entry: pwd.struct_passwd, sshd: sshd_config.Effective) -> bool:
 
 
 def _has_key_line(path: str) -> bool:
+    """Whether an authorized_keys file has a line that is no comment."""
     try:
         with open(path, "rb") as file:
             return any(line.strip() and not line.lstrip().startswith(b"#") for line in file)

@@ -19,6 +19,7 @@ def sync_status(run: Run, max_error_seconds: float) -> SyncStatus:
 
 
 def _mtime(path: str) -> float | None:
+    """When a file was last written; None where there is no such file."""
     try:
         return os.stat(path).st_mtime
     except OSError:

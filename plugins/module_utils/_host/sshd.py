@@ -136,6 +136,8 @@ def connection() -> Connection | None:
 
 
 class _Process(t.NamedTuple):
+    """What says whether a process belongs to an ssh session."""
+
     uid: int
     parent: int
     started: float

@@ -108,6 +108,7 @@ class TimeService(t.Protocol):
 
 
 def _judge(service: str, reading: Reading, max_error_seconds: float) -> SyncStatus:
+    """Whether the clock is in sync by what its service says."""
     source, error, fault = reading.source, reading.error_seconds, reading.fault
     if fault is None and error is not None and error <= max_error_seconds:
         reason = f"{service} follows {source}, and the clock is at most {error:.6f} s off"
@@ -178,6 +179,7 @@ class Chrony:
 
     @staticmethod
     def _fault_in(tracking: Tracking) -> str | None:
+        """What `tracking` says against being in sync."""
         if tracking.reference_id == "00000000" or tracking.leap == "Not synchronised":
             return "chrony runs, but follows no source: the clock is not synchronised"
         if tracking.reference_id == "7F7F0101":
@@ -187,6 +189,7 @@ class Chrony:
         return None
 
     def _fault_of(self, selected: Source, tracking: Tracking, now: float) -> str | None:
+        """What speaks against the source that is followed: it answers no more, or said nothing useful for long."""
         if selected.reach == 0:
             return f"{selected.name}, which chrony follows, has left its last eight polls unanswered"
         # The reference time is on the clock that chronyd keeps, which the host's clock is still slewed to.
@@ -288,6 +291,7 @@ class SystemdTimesyncd:
 
     @staticmethod
     def _fault_in(state: TimesyncState) -> str | None:
+        """What the last answer of the server says against being in sync."""
         if not state.server:
             return "systemd-timesyncd runs, but has no time server"
         if state.packet_count == 0:
@@ -340,6 +344,7 @@ SERVICES: tuple[TimeService, ...] = (
 
 
 def _finite(text: str) -> float:
+    """A number of seconds; NaN and infinity are none. Raises ValueError."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError
@@ -347,5 +352,6 @@ def _finite(text: str) -> float:
 
 
 def _excerpt(text: str) -> str:
+    """The beginning of an output, for a message."""
     text = text.strip()
     return repr(text if len(text) <= 80 else text[:80] + "…") if text else "nothing"

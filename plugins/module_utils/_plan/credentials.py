@@ -41,6 +41,7 @@ def _concerned(situation: Situation) -> list[str]:
 
 
 def _revised(situation: Situation, name: str, make_key: MakeKey) -> str:
+    """The credential file of one user as the settings want it."""
     state, file = situation.state, situation.state.credentials.get(name)
     before = file.content if file else None
     return backends.revised(situation.settings, name, before, state.backend, state.now, make_key)
@@ -53,7 +54,7 @@ def to_enrol(situation: Situation, revised: t.Mapping[str, str]) -> list[str]:
 
 
 def with_other_codes(situation: Situation, revised: t.Mapping[str, str]) -> list[str]:
-    """Those whose apps would show other codes than the host takes afterwards."""
+    """Those whose apps would show codes of another length, or for another interval, than the host takes afterwards."""
     settings, switch = situation.settings, situation.state.text(pam.SWITCH)
     asking = backends.asking(switch)
     digits = backends.BACKENDS[asking].code_length(switch or "") if asking else None
@@ -67,7 +68,7 @@ def with_other_codes(situation: Situation, revised: t.Mapping[str, str]) -> list
 
 
 def with_void_recovery_codes(situation: Situation, revised: t.Iterable[str]) -> list[str]:
-    """Those whose recovery codes stop to be right because another backend has none of their form."""
+    """Those whose recovery codes on paper would be void, because the other backend makes them in another way."""
     had = (name for name in revised if situation.moving)
     return [name for name in had if (found := situation.credentials.get(name)) and found.recovery_codes_left]
 
@@ -93,6 +94,7 @@ def interval(situation: Situation, name: str, text: str) -> int | None:
 
 
 def _read(situation: Situation, name: str, text: str) -> Credential:
+    """What a credential file in the wanted backend says."""
     return backends.BACKENDS[situation.settings.backend].read(text, name)
 
 
@@ -115,6 +117,7 @@ def problems(situation: Situation) -> t.Iterator[str]:
 
 
 def _problem(situation: Situation, name: str, user: User | None) -> t.Iterator[str]:
+    """What is wrong with the credential of one account; `user` is what the settings want of it, if anything."""
     settings, state = situation
     file = state.credentials.get(name)
     where = f"the credential of {name} on {state.hostname}, {backends.credential_path(state.backend, name)},"

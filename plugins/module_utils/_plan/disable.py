@@ -47,11 +47,13 @@ def _unreadable_services(state: HostState) -> list[str]:
 
 
 def _remove_drop_in(draft: Draft) -> list[Change]:
+    """Have sshd ask as it did before us."""
     removed = draft.remove(sshd_config.DROP_IN)
     return [*removed, ReloadSshd(())] if removed else []
 
 
 def _purge(situation: Situation, draft: Draft) -> list[Change]:
+    """Remove the credentials, and copies of them that a move has left in another backend."""
     paths = [backends.credential_path(situation.state.backend, user) for user in sorted(situation.enrolled)]
     return [change for path in [*paths, *credentials.leftovers(situation)] for change in draft.remove_credential(path)]
 

@@ -87,6 +87,7 @@ def _service_files(situation: Situation) -> tuple[dict[str, str], list[str]]:
 
 
 def _locked_out(situation: Situation, services: t.Collection[str]) -> list[str]:
+    """Who would be shut out if these services asked for the code."""
     found = locked_out.locked_out(situation, services, situation.enrolled_afterwards)
     return [one.message for one in found]
 
@@ -122,7 +123,10 @@ def _expectations(situation: Situation, drop_in: str | None) -> tuple[Expectatio
 
 
 class _Steps:
-    """What turns two-factor login on. Each step returns its changes, and counts on those before it in the draft."""
+    """The steps that turn two-factor login on, or bring it to another policy.
+
+    Each returns its changes. The draft has the files as the steps before it leave them, so `in_order` alone calls them.
+    """
 
     def __init__(self, situation: Situation, services: t.Mapping[str, str], revised: t.Mapping[str, str]) -> None:
         self.situation = situation
@@ -162,6 +166,7 @@ class _Steps:
         ]
 
     def _directories(self) -> list[Change]:
+        """Our directories; of those for credentials, the one of the wanted backend alone."""
         needed = (
             (path, mode)
             for path, mode in OWN_DIRECTORIES.items()
@@ -216,6 +221,7 @@ class _Steps:
 
     @functools.cached_property
     def _drop_in(self) -> str:
+        """The drop-in of the new policy."""
         files, root = self.state.texts(sshd_config.CONFIG), self.state.accounts["root"].sshd
         shows_no_prompts = sshd_config.shows_no_prompts(files, root)
         return sshd_config.drop_in(self.settings, self.situation.enrolled_afterwards, shows_no_prompts)
@@ -237,6 +243,7 @@ class _Steps:
         return [*removed, ReloadSshd(())] if removed else []
 
     def _write_drop_in(self, text: str) -> list[Change]:
+        """Put a drop-in in place, and have sshd read it, if it is not there already."""
         written = self.draft.write(sshd_config.DROP_IN, text, 0o644)
         return [*written, ReloadSshd(_expectations(self.situation, text))] if written else []
 
@@ -253,6 +260,7 @@ class _Steps:
         return policy
 
     def _changing(self, policy: t.Mapping[str, str]) -> list[str]:
+        """Which of these files are not yet as they shall be."""
         return [path for path, text in policy.items() if self.draft.text(path) != text]
 
     def _policy(self, leaving: t.Sequence[str]) -> list[Change]:
@@ -269,6 +277,7 @@ class _Steps:
 
     @functools.cached_property
     def _moves(self) -> list[Move]:
+        """The credentials that go into another backend; none where the wanted one has them."""
         if not self.situation.moving:
             return []
         source, target = self.state.backend, self.settings.backend
@@ -292,9 +301,11 @@ class _Steps:
         return [*self._moves]
 
     def _revision(self, name: str) -> Revision:
+        """How the text of a credential follows from the one that it has under its lock."""
         return Revision(self.settings, name, self.state.backend, self.state.now)
 
     def _interval(self, name: str) -> int | None:
+        """For how many seconds the first device of a user shows a code afterwards."""
         return credentials.interval(self.situation, name, self.revised[name])
 
     # What is left

@@ -116,6 +116,7 @@ def _root_login(account: Account) -> str:
 
 
 def _no_credential(state: HostState, who: str, services: t.Sequence[str], name: str | None = None) -> str:
+    """The sentence about somebody without a credential; `who` is the name with what else is to be said of it."""
     name = name or who
     leave = "leave ssh false" if "sshd" in services else f"leave {' and '.join(services)} out of services"
     return (

@@ -21,7 +21,7 @@ _SELINUX_DEFAULTS = ("etc_t", "var_run_t")
 
 
 def timer(situation: Situation) -> t.Iterator[str]:
-    """Whether there can be a timer that puts the host back, where one is wanted."""
+    """A rollback timer that is wanted, and cannot be had because systemd does not run."""
     settings, state = situation
     if settings.rollback_after and not state.has_systemd:
         yield (
@@ -31,7 +31,7 @@ def timer(situation: Situation) -> t.Iterator[str]:
 
 
 def host(situation: Situation) -> t.Iterator[str]:
-    """What the host itself lacks, but for packages."""
+    """What the host itself lacks, apart from packages, which the role installs."""
     settings, state = situation
     backend = backends.BACKENDS[settings.backend]
     unfit = backend.unfit(state.code_modules.get(settings.backend), state.release)
@@ -47,7 +47,7 @@ def host(situation: Situation) -> t.Iterator[str]:
 
 
 def selinux(situation: Situation) -> t.Iterator[str]:
-    """Directories that sshd may not write to, where SELinux is enforced: nobody has chosen a type for them."""
+    """Directories that sshd may not write to where SELinux is enforced, because they have the type of their parent."""
     settings, state = situation
     if state.selinux_types is None:
         return
@@ -65,7 +65,7 @@ def selinux(situation: Situation) -> t.Iterator[str]:
 
 
 def accounts(situation: Situation) -> t.Iterator[str]:
-    """Names that mean nobody, and credentials that let nobody in."""
+    """Users and groups that the host does not have, and credentials that would let nobody in."""
     settings, state = situation
     for user in settings.users:
         if user.present and user.name not in state.accounts:
@@ -88,7 +88,7 @@ def accounts(situation: Situation) -> t.Iterator[str]:
 
 
 def sshd(situation: Situation) -> t.Iterator[str]:
-    """What stands in the way of a code in sshd."""
+    """What in the configuration of sshd keeps it from asking for a code, or would open a door that is closed today."""
     settings, state = situation
     files, host = state.texts(sshd_config.CONFIG), state.hostname
     if state.sshd_error:

@@ -46,6 +46,7 @@ def users(situation: Situation) -> dict[str, dict[str, t.Any]]:
 
 
 def _user(situation: Situation, name: str) -> dict[str, t.Any]:
+    """What is told of one user."""
     settings, state = situation
     found = situation.credentials.get(name) or Credential(())
     account, wrong_codes = state.accounts.get(name), state.tallies.get(name)

@@ -18,6 +18,8 @@ from .scope import in_scope
 
 
 class _Pair(t.NamedTuple):
+    """So that it cannot be changed, and yet remembers what it has worked out."""
+
     settings: Settings
     state: HostState
 
@@ -92,6 +94,7 @@ class Situation(_Pair):
         return ours is not None and theirs is not None and ours.key == theirs.key
 
     def _read(self, backend: str, user: str) -> Credential | None:
+        """What the credential of a user in a backend says; None where it is damaged."""
         state = self.state
         file = (state.credentials if backend == state.backend else state.others[backend])[user]
         try:

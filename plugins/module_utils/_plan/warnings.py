@@ -15,7 +15,7 @@ from .situation import Situation
 
 
 def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
-    """What the host did not do, or has too much, though nobody asked for that."""
+    """Where the host differs from what the last run left, though nobody asked for that: what was open, and for whom."""
     settings, state = situation
     hostname = state.hostname
     for name in sorted(set(state.credentials) - set(state.accounts)):

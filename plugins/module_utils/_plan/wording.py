@@ -39,6 +39,7 @@ class Wording(t.NamedTuple):
 
 @functools.singledispatch
 def _of(change: object) -> Wording:
+    """What is said of one change."""
     raise TypeError(f"nothing is said of a {type(change).__name__}")
 
 
@@ -114,6 +115,7 @@ def _before(state: HostState, path: str) -> str:
 
 
 def _directory(mode: int) -> str:
+    """What a diff shows of a directory."""
     return f"directory, mode {mode:04o}\n"
 
 

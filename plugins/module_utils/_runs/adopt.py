@@ -50,6 +50,7 @@ def adopt(module: AnsibleModule) -> Result:
 
 
 def _adopt(module: AnsibleModule, settings: Settings) -> Result:
+    """Look, decide, and write the new credentials, under the lock of the host."""
     actions = actions_of(module)
     situation = Situation(settings, look(settings, actions.run))
     users_files = [file for path in module.params["users_files"] for file in _users_file(path)]
@@ -90,6 +91,7 @@ def _own_files(pattern: str) -> dict[str, adoption.OldFile]:
 
 
 def _expanded(pattern: str, entry: pwd.struct_passwd) -> str:
+    """The path that the option means for one account."""
     path = f"${{HOME}}{pattern[1:]}" if pattern.startswith("~/") else pattern
     return os.path.normpath(path.replace("${HOME}", entry.pw_dir).replace("${USER}", entry.pw_name))
 
@@ -103,6 +105,7 @@ def _own_file(path: str, entry: pwd.struct_passwd) -> t.Iterator[adoption.OldFil
 
 
 def _users_file(path: str) -> t.Iterator[adoption.OldFile]:
+    """A file that all accounts share, if there is one."""
     return _read(path, os.path.dirname(path), (0,), _LARGEST_USERS_FILE)
 
 

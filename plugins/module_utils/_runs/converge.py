@@ -35,6 +35,7 @@ def converge(module: AnsibleModule) -> Result:
 
 
 def _carry_out(module: AnsibleModule, settings: Settings, actions: Actions) -> Result:
+    """Undo what died, plan, change, and look whether the host is as it shall be."""
     died = pending.is_pending()
     if not died:
         transaction.clean_up(actions)

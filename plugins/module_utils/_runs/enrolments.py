@@ -40,6 +40,7 @@ def _of(user: str, switch: str, digits: int | None) -> t.Iterator[dict[str, t.An
 
 
 def _entry(user: str, app: App, digits: int | None, codes: t.Iterable[tuple[int, str]] = ()) -> dict[str, t.Any]:
+    """What is returned of one device."""
     return {
         "user": user,
         "device": app.name,
