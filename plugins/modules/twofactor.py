@@ -158,19 +158,20 @@ time_sync:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleet.auth.plugins.module_utils._runs.survey import announce
+from ansible_collections.fleet.auth.plugins.module_utils._runs.main import run
+from ansible_collections.fleet.auth.plugins.module_utils._runs.preview import preview
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     if module.check_mode:
-        announce(module)
+        run(module, preview)
         return
     # Compiled only on a host that is changed.
     from ansible_collections.fleet.auth.plugins.module_utils._runs.converge import converge
 
-    converge(module)
+    run(module, converge)
 
 
 if __name__ == "__main__":

@@ -88,11 +88,12 @@ void_recovery_codes:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleet.auth.plugins.module_utils._runs.adopt import SECRET_FILE, USERS_FILES, adopt
+from ansible_collections.fleet.auth.plugins.module_utils._runs.main import run
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
 
 
 def main() -> None:
-    adopt(
+    run(
         AnsibleModule(
             argument_spec={
                 **argument_spec(),
@@ -100,7 +101,8 @@ def main() -> None:
                 "secret_file": {"type": "str", "default": SECRET_FILE, "no_log": False},
             },
             supports_check_mode=True,
-        )
+        ),
+        adopt,
     )
 
 

@@ -53,15 +53,17 @@ RETURN = r"""
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleet.auth.plugins.module_utils._runs.confirm import confirm
+from ansible_collections.fleet.auth.plugins.module_utils._runs.main import run
 
 
 def main() -> None:
-    confirm(
+    run(
         AnsibleModule(
             # It names a change, and opens nothing.
             argument_spec={"confirmation": {"type": "str", "required": True, "no_log": False}},
             supports_check_mode=True,
-        )
+        ),
+        confirm,
     )
 
 

@@ -78,15 +78,17 @@ enrolments:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleet.auth.plugins.module_utils._runs.people import enrolments
+from ansible_collections.fleet.auth.plugins.module_utils._runs.enrolments import enrolments
+from ansible_collections.fleet.auth.plugins.module_utils._runs.main import run
 
 
 def main() -> None:
-    enrolments(
+    run(
         AnsibleModule(
             argument_spec={"users": {"type": "list", "elements": "str", "required": True}},
             supports_check_mode=True,
-        )
+        ),
+        enrolments,
     )
 
 

@@ -117,12 +117,13 @@ would_be_locked_out:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleet.auth.plugins.module_utils._runs.survey import inform
+from ansible_collections.fleet.auth.plugins.module_utils._runs.info import info
+from ansible_collections.fleet.auth.plugins.module_utils._runs.main import run
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
 
 
 def main() -> None:
-    inform(AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True))
+    run(AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True), info)
 
 
 if __name__ == "__main__":

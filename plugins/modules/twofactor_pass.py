@@ -61,18 +61,20 @@ until:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleet.auth.plugins.module_utils._runs.people import give_pass
+from ansible_collections.fleet.auth.plugins.module_utils._runs.give_pass import give_pass
+from ansible_collections.fleet.auth.plugins.module_utils._runs.main import run
 
 
 def main() -> None:
-    give_pass(
+    run(
         AnsibleModule(
             argument_spec={
                 "user": {"type": "str", "required": True},
                 "hours": {"type": "int", "default": 24},
             },
             supports_check_mode=True,
-        )
+        ),
+        give_pass,
     )
 
 

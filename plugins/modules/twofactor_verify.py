@@ -56,18 +56,20 @@ valid:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleet.auth.plugins.module_utils._runs.people import verify
+from ansible_collections.fleet.auth.plugins.module_utils._runs.main import run
+from ansible_collections.fleet.auth.plugins.module_utils._runs.verify import verify
 
 
 def main() -> None:
-    verify(
+    run(
         AnsibleModule(
             argument_spec={
                 "user": {"type": "str", "required": True},
                 "code": {"type": "str", "required": True, "no_log": True},
             },
             supports_check_mode=True,
-        )
+        ),
+        verify,
     )
 
 

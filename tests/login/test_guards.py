@@ -156,12 +156,12 @@ GUARDS = (
     Guard(
         "the time gate",
         clock_that_is_off_is_refused,
-        (Patch("_plan/refusals", "if status is None or status.in_sync or", "if True or"),),
+        (Patch("_plan/situation", "if status is None or status.in_sync or", "if True or"),),
     ),
     Guard(
         "the look at who would be locked out",
         account_without_a_credential_is_refused,
-        (Patch("_plan/planning", "self.refusals += [lockout.message for lockout in found]", "list(found)"),),
+        (Patch("_plan/enable", "refused += _locked_out(situation, services)", "pass"),),
     ),
     Guard(
         "the look at whether Ansible gets in",
@@ -243,14 +243,14 @@ GUARDS = (
     Guard(
         "putting back what failed",
         change_that_fails_is_put_back,
-        (Patch("_apply/transaction", 'raise ApplyError(f"{_describe(error)} {undo(actions)}") from None', "raise"),),
+        (Patch("_apply/transaction", 'raise ApplyError(f"{_describe(error)} {undo(actions)}") from error', "raise"),),
     ),
     Guard(
         "the look at what sshd makes of it",
         sshd_that_does_otherwise_asks_for_codes_or_is_refused,
         (
             Patch(
-                "_apply/transaction",
+                "_apply/reload",
                 "for expectation in change.expectations:",
                 "for expectation in change.expectations[:0]:",
             ),
@@ -260,7 +260,7 @@ GUARDS = (
     Guard(
         "putting back what died",
         change_that_died_is_put_back,
-        (Patch("_runs/converge", "pending = transaction.is_pending()", "pending = False"),),
+        (Patch("_runs/converge", "died = pending.is_pending()", "died = False"),),
     ),
     Guard(
         "the age of a connection that confirms",
@@ -270,22 +270,26 @@ GUARDS = (
     Guard(
         "one run at a time",
         second_run_is_refused,
-        (Patch("_apply/transaction", "fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass"),),
+        (Patch("_apply/lock", "fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass"),),
     ),
     Guard(
         "the end of a lock that was left behind",
         lock_left_behind_is_removed,
-        (Patch("_plan/planning", "do.changes += [Remove(path) for path in do.state.stale_locks]", "pass"),),
+        (Patch("_plan/draft", "return [Remove(path) for path in state.stale_locks]", "return []"),),
     ),
     Guard(
         "the age of a lock that was left behind",
         lock_in_use_stays,
-        (Patch("_host/look", "if time.time() - os.fstat(file.fileno()).st_mtime < _STALE_SECONDS:", "if False:"),),
+        (
+            Patch(
+                "_host/credentials", "if time.time() - os.fstat(file.fileno()).st_mtime < _STALE_SECONDS:", "if False:"
+            ),
+        ),
     ),
     Guard(
         "the question whether a lock is held",
         lock_in_use_stays,
-        (Patch("_host/look", "fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass"),),
+        (Patch("_host/credentials", "fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass"),),
     ),
 )
 OWN_CHECKS = (

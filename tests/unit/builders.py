@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 from dataclasses import replace
 
 from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, usersfile
+from ansible_collections.fleet.auth.plugins.module_utils._backends.credential import MakeKey
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import (
     COCKPIT_DISALLOWED,
     Account,
@@ -17,6 +19,9 @@ from ansible_collections.fleet.auth.plugins.module_utils._host.state import (
     HostState,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._host.time_sync import SyncStatus
+from ansible_collections.fleet.auth.plugins.module_utils._plan import planning
+from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Plan
+from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
 from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, sshd_config
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
@@ -25,6 +30,8 @@ from unit import model
 STRANGER = "198.51.100.1"
 KEY = b"12345678901234567890"
 OTHER_KEY = b"09876543210987654321"
+RANDOM_KEY = b"a key from urandom"
+"""How the keys begin that a host makes."""
 SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"  # KEY in base32
 
 IN_SYNC = SyncStatus(True, "chrony", "192.0.2.10", 0.002, "in sync")
@@ -103,6 +110,17 @@ INCLUDED = {
     "common-session": "session\trequired\t\t\tpam_permit.so\n",
     "common-session-noninteractive": "session\trequired\t\t\tpam_permit.so\n",
 }
+
+
+def random_keys(people: int = 0) -> MakeKey:
+    """What makes keys on a host with credentials of so many people: the same each time, and none that is there."""
+    numbers = itertools.count(people * 8)
+    return lambda _length: RANDOM_KEY + next(numbers).to_bytes(2, "big")
+
+
+def plan(target: Settings, state: HostState) -> Plan:
+    """What brings this host to these settings."""
+    return planning.plan(Situation(target, state), random_keys(len(state.credentials)))
 
 
 def options(**changes: t.Any) -> dict[str, t.Any]:
@@ -188,6 +206,7 @@ def host_state(
                 "credentials": credentials,
                 "groups": frozenset({"staff", "admins"}),
                 "time_sync": IN_SYNC,
+                "stranger": STRANGER,
                 "code_modules": {"oath": b"...usersfile=${USER}...", "google_authenticator": b"..."},
                 **changes,
             }

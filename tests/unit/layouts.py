@@ -14,9 +14,8 @@ import typing as t
 from hypothesis import strategies as st
 
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import FileState, HostState
-from ansible_collections.fleet.auth.plugins.module_utils._plan import planning
 from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, sshd_config
-from unit.builders import INCLUDED, SERVICES, SSHD_CONFIG, STRANGER, host_state, settings
+from unit.builders import INCLUDED, SERVICES, SSHD_CONFIG, host_state, plan, settings
 from unit.simulator import Machine
 
 
@@ -272,7 +271,7 @@ def check_round_trip(layout: Layout, data: st.DataObject) -> None:
     for number in range(data.draw(st.integers(1, 4))):
         options = data.draw(policies, label=f"policy {number}")
         policy = settings("alice", "bob", "carol", allow_console=True, exempt_users=["ansible"], **options)
-        made = planning.plan(policy, state, STRANGER)
+        made = plan(policy, state)
         assert not made.refusals
         stages = [machine.state for machine in Machine.booted(state).stages(made.changes)]
         for stage in stages:
@@ -281,8 +280,8 @@ def check_round_trip(layout: Layout, data: st.DataObject) -> None:
         on = {*policy.services, *(["sshd"] if policy.ssh else [])}
         assert {*state.protected_services} == on
         assert all(state.text(f"{pam.DIRECTORY}/{name}") == layout.files[name] for name in {*layout.files} - on)
-        assert planning.plan(policy, state, STRANGER).changes == ()
-    off = planning.plan(settings(enabled=False), state, STRANGER)
+        assert plan(policy, state).changes == ()
+    off = plan(settings(enabled=False), state)
     state = Machine.booted(state).stages(off.changes)[-1].state
     assert state.texts(f"{pam.DIRECTORY}/") == before
     assert not state.texts("/usr/libexec/fleet-auth")

@@ -16,17 +16,21 @@ from ansible_collections.fleet.auth.plugins.module_utils._host.state import File
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
     Change,
     Enrol,
+    Listen,
     MakeDirectory,
+    Move,
     ReloadSshd,
     Remove,
-    Socket,
+    RemoveMoved,
+    Renew,
+    StopListening,
     Write,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._self_service import page_files
 from ansible_collections.fleet.auth.plugins.module_utils._texts import pam
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import CodeStep
 from unit import model
-from unit.builders import STRANGER, seen_by_sshd
+from unit.builders import STRANGER, random_keys, seen_by_sshd
 from unit.model import Client
 
 EXEMPT = "192.0.2.9"
@@ -40,8 +44,6 @@ CLIENTS = {
     "password and code": Client(password=True, code=True),
     "wrong password and code": Client(password=False, code=True),
 }
-
-RANDOM_KEY = b"a key from urandom .."
 
 Logins = dict[tuple[str, str, str, str], bool]
 
@@ -63,10 +65,10 @@ class Machine:
             self._check(change)
             return replace(self, state=seen_by_sshd(self.state), read_by_sshd=_texts(self.state))
         files = dict(self.state.files)
-        if isinstance(change, Socket):
+        if isinstance(change, (Listen, StopListening)):
             assert page_files.UNIT_PATH in files, "systemd knows no such unit"
             files = {path: file for path, file in files.items() if path not in page_files.LISTENING}
-            if change.listening:
+            if isinstance(change, Listen):
                 files.update(dict.fromkeys(page_files.LISTENING, FileState("", 0o644)))
             return replace(self, state=seen_by_sshd(replace(self.state, files=files)))
         kept = {**self.state.others, self.state.backend: self.state.credentials}
@@ -75,15 +77,17 @@ class Machine:
         if isinstance(change, Write):
             files[change.path] = FileState(change.content, change.mode, change.uid, change.gid)
         elif isinstance(change, Enrol):
-            before = stores[change.before.rpartition("/")[0]].get(change.user)
-            text = change.text(before.content if before else None, lambda _bytes: RANDOM_KEY)
-            stores[directory][change.user] = FileState(text, 0o600)
+            stores[directory][change.user] = FileState(change.content, 0o600)
+        elif isinstance(change, (Renew, Move)):
+            before = change.before if isinstance(change, Move) else change.path
+            text = stores[before.rpartition("/")[0]][change.user].content
+            stores[directory][change.user] = FileState(change.revision.text(text, random_keys(1000)), 0o600)
         elif isinstance(change, MakeDirectory):
             files[change.path] = FileState("", change.mode)
         elif directory in stores:
             del stores[directory][name]
         else:
-            assert isinstance(change, Remove)
+            assert isinstance(change, (Remove, RemoveMoved))
             assert not stores.get(change.path), "somebody's credential would be lost"
             del files[change.path]
             files = {path: file for path, file in files.items() if not path.startswith(f"{change.path}/")}

@@ -18,24 +18,44 @@ _ROOM = "ansible_collections.fleet.auth.plugins.module_utils"
 _LOOK = {
     *("_backends/backend", "_backends/backends", "_backends/credential", "_backends/google_authenticator"),
     *("_backends/hotp", "_backends/oath", "_backends/usersfile"),
-    *("_host/clock", "_host/command", "_host/look", "_host/state", "_host/time_sync"),
-    *("_plan/changes", "_plan/credentials", "_plan/lockouts", "_plan/planning", "_plan/refusals", "_plan/report"),
-    *("_runs/survey",),
+    *("_host/accounts", "_host/clock", "_host/command", "_host/credentials", "_host/files", "_host/look"),
+    *("_host/sshd", "_host/state", "_host/system", "_host/time_sync"),
+    *("_plan/changes", "_plan/credentials", "_plan/draft", "_plan/enable", "_plan/locked_out", "_plan/planning"),
+    *("_plan/refusals", "_plan/report", "_plan/scope", "_plan/situation", "_plan/warnings"),
+    *("_runs/main", "_runs/preview"),
     *("_self_service/page_files",),
     *("_texts/code_step", "_texts/dispatch", "_texts/drop_in", "_texts/opened", "_texts/pam", "_texts/pam_conf"),
     *("_texts/placement", "_texts/recovery", "_texts/sshd_config", "_texts/tally"),
     *("_wanted/bounds", "_wanted/options", "_wanted/secret", "_wanted/settings"),
 }
 """What a look at a host needs, a plan, and a report of both."""
-_APPLY = {"_apply/credential_files", "_apply/files", "_apply/journal", "_apply/transaction"}
+_READ = {
+    *("_backends/backend", "_backends/backends", "_backends/credential", "_backends/google_authenticator"),
+    *("_backends/hotp", "_backends/oath", "_backends/usersfile"),
+    *("_host/command", "_host/files", "_host/state", "_host/time_sync", "_runs/main", "_self_service/page_files"),
+    *("_texts/code_step", "_texts/pam", "_texts/pam_conf", "_texts/placement", "_texts/recovery", "_texts/sshd_config"),
+    *("_wanted/bounds", "_wanted/secret", "_wanted/settings"),
+}
+"""What reading one file takes."""
+_LATER = {"_plan/disable", "_plan/wording"}
+"""What a host compiles only where two-factor login is to be off, or something is to be changed."""
+_APPLY = {
+    *("_apply/actions", "_apply/credential_files", "_apply/files", "_apply/journal", "_apply/lock", "_apply/pending"),
+    *("_apply/reload", "_apply/staging", "_apply/transaction"),
+}
+_APPLY_FOR_PAGE = _APPLY - {"_apply/reload", "_apply/staging", "_apply/transaction"}
 _PAGE = {f"_self_service/{name}" for name in ("conversation", "page", "pam_client", "program", "qrcode_generator")}
 CLOSURES = {
     "enrolment_sheets": set[str](),
     "rollout_report": set[str](),
     "status_report": set[str](),
     "time_sync_info": {"_host/clock", "_host/command", "_host/time_sync"},
-    "twofactor": {*_LOOK, *_APPLY, *_PAGE, "_runs/converge"},
-    "twofactor_info": {*_LOOK, *_APPLY, *_PAGE},
+    "twofactor": {*_LOOK, *_LATER, *_APPLY, *_PAGE, "_runs/changing", "_runs/converge"},
+    "twofactor_confirm": {
+        *(*_READ, *_APPLY, "_host/sshd", "_plan/changes", "_runs/changing", "_runs/confirm"),
+    },
+    "twofactor_enrolment_info": {*_READ, "_runs/credential", "_runs/enrolments"},
+    "twofactor_info": {*_LOOK - {"_runs/preview"}, *_LATER, *_APPLY_FOR_PAGE, *_PAGE, "_runs/info", "_plan/survey"},
 }
 """The files of module_utils by module."""
 
@@ -46,7 +66,7 @@ def test_a_module_takes_along_what_it_needs_and_nothing_else(module: str) -> Non
 
 
 def test_a_look_at_a_host_reads_nothing_that_changes_it() -> None:
-    code = f"import sys\nfrom {_ROOM}._runs import survey\nprint(*sys.modules)"
+    code = f"import sys\nfrom {_ROOM}._runs import preview\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     imported = {name[len(_ROOM) + 1 :].replace(".", "/") for name in done.stdout.split() if name.startswith(_ROOM)}
     assert {name for name in imported if "/" in name} == _LOOK - {"_backends/backend", "_wanted/options"}

@@ -26,16 +26,26 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleet.auth.plugins.module_utils._apply import credential_files, journal, transaction
+from ansible_collections.fleet.auth.plugins.module_utils._apply import (
+    credential_files,
+    journal,
+    lock,
+    pending,
+    transaction,
+)
+from ansible_collections.fleet.auth.plugins.module_utils._apply.actions import Actions, ApplyError
 from ansible_collections.fleet.auth.plugins.module_utils._backends import google_authenticator, hotp, oath
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
-    ApplyError,
     Change,
     Enrol,
     MakeDirectory,
+    Move,
     Plan,
     ReloadSshd,
     Remove,
+    RemoveMoved,
+    Renew,
+    Revision,
     Write,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, recovery, sshd_config
@@ -439,7 +449,7 @@ def changing(root: Root, monkeypatch: pytest.MonkeyPatch) -> Root:
     return root
 
 
-def actions_in(root: Root) -> transaction.Actions:
+def actions_in(root: Root) -> Actions:
     def run(words: t.Sequence[str]) -> tuple[int, str, str]:
         if words[0] == "/bin/sh":
             done = root.start(*words[1:])
@@ -450,10 +460,10 @@ def actions_in(root: Root) -> transaction.Actions:
             (root.path / "in-force").write_text(root.text(sshd_config.DROP_IN) or "")
         return 0, "", ""
 
-    return transaction.Actions(run, lambda _user, _address: {})
+    return Actions(run, lambda _user, _address: {})
 
 
-def carry_out(changes: tuple[Change, ...], actions: transaction.Actions) -> None:
+def carry_out(changes: tuple[Change, ...], actions: Actions) -> None:
     with transaction.applied(Plan(changes), actions, 60):
         pass
 
@@ -471,15 +481,28 @@ def prepared(root: Root) -> tuple[Change, ...]:
     root.write("/etc/oath/carol", NEVER_USED.replace("alice", "carol"), 0o600)
     root.write("/run/fleet-auth/faillock/alice", "tally", 0o600)
 
-    def write(path: str, text: str) -> Write:
-        return Write(str(root.at(path)), text, 0o644)
+    def at(path: str) -> str:
+        return str(root.at(path))
 
-    move = Enrol("carol", Settings(backend="google_authenticator"), 30, source="oath")
+    def write(path: str, text: str) -> Write:
+        return Write(at(path), text, 0o644)
+
+    alice, bob = Settings(users=(User("alice"),), interval=60), NEVER_USED.replace("alice", "bob")
+    move = Move(
+        "carol",
+        path=at("/etc/google-authenticator/carol"),
+        interval=30,
+        before=at("/etc/oath/carol"),
+        lock=at("/etc/oath/carol.lock"),
+        source="oath",
+        target="google_authenticator",
+        revision=Revision(Settings(backend="google_authenticator"), "carol", "oath", 0.0),
+    )
     return (
-        Remove(str(root.at("/etc/oath/bob.lock"))),
-        MakeDirectory(str(root.at("/usr/libexec/fleet-auth")), 0o755),
-        Enrol("alice", Settings(users=(User("alice"),), interval=60), 60),
-        Enrol("bob", Settings(users=(User("bob"),)), 30, new=True),
+        Remove(at("/etc/oath/bob.lock")),
+        MakeDirectory(at("/usr/libexec/fleet-auth"), 0o755),
+        Renew("alice", at("/etc/oath/alice"), 60, at("/etc/oath/alice.lock"), Revision(alice, "alice", "oath", 0.0)),
+        Enrol("bob", at("/etc/oath/bob"), 30, bob),
         write("/usr/libexec/fleet-auth/helper", "helper"),
         write("/etc/pam.d/sshd", "sshd after\n"),
         write(sshd_config.DROP_IN, "drop-in between\n"),
@@ -489,9 +512,9 @@ def prepared(root: Root) -> tuple[Change, ...]:
         write("/etc/pam.d/twofactor", "switch after\n"),
         write(sshd_config.DROP_IN, "drop-in after\n"),
         ReloadSshd(()),
-        Remove(str(root.at("/etc/security/twofactor-access.conf"))),
-        Remove(str(root.at("/etc/oath/carol")), move),
-        Remove(str(root.at("/run/fleet-auth/faillock"))),
+        Remove(at("/etc/security/twofactor-access.conf")),
+        RemoveMoved(move),
+        Remove(at("/run/fleet-auth/faillock")),
     )
 
 
@@ -518,7 +541,7 @@ def test_change_that_died_anywhere_is_put_back(changing: Root, monkeypatch: pyte
         die_at_rename(patch, number)
         with pytest.raises(Killed):
             carry_out(changes, actions_in(changing))
-    if transaction.is_pending():
+    if pending.is_pending():
         assert transaction.undo(actions_in(changing)) == "Everything was put back as it was."
         assert changing.leftovers() == []
         assert changing.tree() == before
@@ -537,7 +560,7 @@ def test_undoing_that_was_killed_anywhere_is_finished_by_the_next_attempt(changi
         changing.kill_at(number)
         first = changing.again("--now")
         changing.at("/kill").unlink()
-        if transaction.is_pending():
+        if pending.is_pending():
             assert first.returncode == -9
             assert changing.again("--now").returncode == 0
             assert changing.tree() == before, number
@@ -578,11 +601,11 @@ def test_killed_run_leaves_somebody_who_frees_the_credentials_that_it_had_locked
     a_logins.touch()
     child = os.fork()
     if child == 0:
-        with transaction.exclusive():
+        with lock.exclusive():
             mine.write_text("fleet.auth\n")
             os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
-    with transaction.exclusive():  # waits for who survives
+    with lock.exclusive():  # waits for who survives
         assert not mine.exists()
         assert a_logins.exists()
 
@@ -625,6 +648,33 @@ def test_change_that_fails_is_put_back_and_says_so(changing: Root) -> None:
         carry_out(changes, actions._replace(run=run))
     assert changing.tree() == before
     assert changing.leftovers() == []
+
+
+def test_fault_of_ours_in_the_middle_of_a_change_is_put_back_and_keeps_its_traceback(changing: Root) -> None:
+    changes = prepared(changing)
+    before = changing.tree()
+    actions = actions_in(changing)
+
+    def run(words: t.Sequence[str]) -> tuple[int, str, str]:
+        if words[:2] == ["systemctl", "reload"]:
+            raise KeyError("a bug")
+        return actions.run(words)
+
+    with pytest.raises(RuntimeError, match=r"fleet\.auth itself failed .*Everything was put back") as raised:
+        carry_out(changes, actions._replace(run=run))
+    assert not isinstance(raised.value, ApplyError)
+    assert isinstance(raised.value.__cause__, KeyError)
+    assert changing.tree() == before
+    assert changing.leftovers() == []
+
+
+def test_change_of_a_type_that_nobody_stages_changes_nothing(changing: Root) -> None:
+    changes = prepared(changing)
+    before = changing.tree()
+    with pytest.raises(TypeError, match="nothing stages a str"):
+        carry_out((changes[5], t.cast(Change, "what is this")), actions_in(changing))
+    assert before.items() <= changing.tree().items()
+    assert not pending.is_pending()
 
 
 # Shell

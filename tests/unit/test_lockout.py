@@ -9,7 +9,9 @@ import typing as t
 import pytest
 
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import COCKPIT_DISALLOWED, Account, Connection
-from ansible_collections.fleet.auth.plugins.module_utils._plan.lockouts import Lockout, in_scope, lockouts
+from ansible_collections.fleet.auth.plugins.module_utils._plan.locked_out import LockedOut, locked_out
+from ansible_collections.fleet.auth.plugins.module_utils._plan.scope import in_scope
+from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
 from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config import CONFIG
 from unit.builders import SSHD_CONFIG, account, host_state, settings
 
@@ -31,7 +33,8 @@ def found(
     """Whom these settings would lock out: by name, of which services and why."""
     files = {CONFIG: SSHD_CONFIG + config, COCKPIT_DISALLOWED: disallowed}
     state = host_state(*people, files=files, connection=connection)
-    return {one.user: (one.services, one.message) for one in lockouts(settings(**options), state, enrolled, services)}
+    situation = Situation(settings(**options), state)
+    return {one.user: (one.services, one.message) for one in locked_out(situation, services, enrolled)}
 
 
 class TestScope:
@@ -59,8 +62,8 @@ class TestScope:
 
 class TestSshd:
     def test_locks_out_who_has_no_credential(self) -> None:
-        assert list(lockouts(settings(), host_state(ALICE), (), ["sshd"])) == [
-            Lockout(
+        assert list(locked_out(Situation(settings(), host_state(ALICE)), ["sshd"], ())) == [
+            LockedOut(
                 "alice",
                 ("sshd",),
                 "alice has no credential and would be locked out of sshd on web1. Enrol alice with users, exempt alice "

@@ -25,11 +25,11 @@ from ansible_collections.fleet.auth.plugins.module_utils._backends import (
 from ansible_collections.fleet.auth.plugins.module_utils._backends.credential import Clock
 from ansible_collections.fleet.auth.plugins.module_utils._backends.hotp import hotp
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import HostState
-from ansible_collections.fleet.auth.plugins.module_utils._plan import planning, report
+from ansible_collections.fleet.auth.plugins.module_utils._plan import report
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Plan
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import CodeStep
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, User
-from unit.builders import KEY, OTHER_KEY, STRANGER, credential, file, host_state, settings
+from unit.builders import KEY, OTHER_KEY, credential, file, host_state, plan, settings
 from unit.simulator import Machine
 
 GOOGLE, OATH = "google_authenticator", "oath"
@@ -44,10 +44,6 @@ PHONE = f"HOTP/T30 alice - {KEY.hex()}\n"
 
 def wanted(backend: str, *names: str, **changes: t.Any) -> Settings:
     return settings(*names, **{"backend": backend, "ssh": True, "exempt_users": ["ansible"], **changes})
-
-
-def plan(target: Settings, state: HostState) -> Plan:
-    return planning.plan(target, state, STRANGER)
 
 
 def refused(target: Settings, state: HostState) -> tuple[str, ...]:

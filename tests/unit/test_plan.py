@@ -30,11 +30,15 @@ from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
     Plan,
     ReloadSshd,
     Remove,
+    Renew,
+    Revision,
     Write,
 )
+from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
 from ansible_collections.fleet.auth.plugins.module_utils._self_service import page_files
 from ansible_collections.fleet.auth.plugins.module_utils._texts import drop_in, pam, recovery, sshd_config
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH, CodeStep, except_services
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import encode_secret
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
 from unit.builders import (
     ACCOUNTS,
@@ -43,6 +47,7 @@ from unit.builders import (
     NOT_IN_SYNC,
     OLD_SSHD_CONFIG,
     OTHER_KEY,
+    RANDOM_KEY,
     SECRET,
     SERVICES,
     SSHD_CONFIG,
@@ -52,6 +57,8 @@ from unit.builders import (
     file,
     host_state,
     new_credential,
+    plan,
+    random_keys,
     seen_by_sshd,
     settings,
 )
@@ -68,10 +75,6 @@ PURGE = settings(enabled=False, purge_credentials=True)
 def wanted(**changes: t.Any) -> Settings:
     """Two-factor login for sshd and everyone, with Ansible's account exempt."""
     return settings("alice", "bob", "carol", **{"ssh": True, "services": [], "exempt_users": ["ansible"], **changes})
-
-
-def plan(target: Settings, state: HostState) -> Plan:
-    return planning.plan(target, state, STRANGER)
 
 
 def carried_out(target: Settings, state: HostState | None = None) -> HostState:
@@ -143,8 +146,8 @@ def examples(number: int) -> hypothesis_settings:
 
 
 def planned(target: Settings, state: HostState) -> tuple[Change, ...]:
-    """The changes of a plan that is not refused; a policy that would be is no example."""
-    made = plan(target, state)
+    """The changes of a plan that is not refused; a policy that would be is no example. All keys are one."""
+    made = planning.plan(Situation(target, state), lambda _length: RANDOM_KEY)
     assume(not made.refusals)
     return made.changes
 
@@ -331,8 +334,10 @@ class TestEnrolment:
     def test_is_new_for_who_has_no_credential(self) -> None:
         target = settings(users=[{"name": "alice"}, {"name": "bob", "secret": SECRET}], scope="enrolled", interval=60)
         made = [change for change in plan(target, host_state()).changes if isinstance(change, Enrol)]
-        assert made == [Enrol(name, target, 60, new=True) for name in ("alice", "bob")]
-        assert paths(made) == ["/etc/oath/alice", "/etc/oath/bob"]
+        assert made == [
+            Enrol(name, f"/etc/oath/{name}", 60, new_credential(name, key, 60))
+            for name, key in (("alice", random_keys()(20)), ("bob", KEY))
+        ]
 
     def test_is_no_change_where_the_credential_is_right(self) -> None:
         state = carried_out(wanted())
@@ -354,12 +359,28 @@ class TestEnrolment:
         target = wanted(users=[{"name": "bob", "secret": SECRET}], **options)
         state = carried_out(wanted(**options))
         state = replace(state, credentials={**state.credentials, "bob": now})
-        assert plan(target, state).changes == (Enrol("bob", target, options.get("interval", 30)),)
+        assert plan(target, state).changes == (
+            Renew(
+                *("bob", "/etc/oath/bob", options.get("interval", 30), "/etc/oath/bob.lock"),
+                Revision(target, "bob", "oath", state.now),
+            ),
+        )
 
     def test_shows_no_secret(self) -> None:
-        assert repr(KEY)[2:-1] not in repr(
-            Enrol("bob", wanted(users=[{"name": "bob", "secret": SECRET}]), 30, new=True)
+        given = wanted(users=[{"name": "bob", "secret": SECRET}, {"name": "alice"}, {"name": "carol"}])
+        new, renewed, moved = (
+            plan(given, host_state()),
+            plan(given, host_state(credentials={"bob": credential("bob", OTHER_KEY)})),
+            plan(replace(given, backend="google_authenticator"), carried_out(given)),
         )
+        assert {type(change).__name__ for made in (new, renewed, moved) for change in made.changes} >= {
+            *("Enrol", "Renew", "Move", "RemoveMoved")
+        }
+        for made in (new, renewed, moved):
+            assert made.changes
+            for key in (KEY, OTHER_KEY, RANDOM_KEY):
+                for shown in (repr(key)[2:-1], key.hex(), encode_secret(key)):
+                    assert shown not in repr(made)
         assert KEY.hex() not in repr(Write("/etc/oath/bob", f"HOTP/T30 bob - {KEY.hex()}", 0o600))
         assert KEY.hex() not in repr(host_state(credentials=["bob"]))
 
@@ -977,7 +998,8 @@ class TestRefusal:
             "denied. Restore the file, enrol alice anew with users, or take alice out with state: absent.",
         )
         named = wanted(scope="enrolled", users=[{"name": "alice"}])
-        assert plan(named, gone).changes == (Enrol("alice", named, 30, new=True),)
+        new = Enrol("alice", "/etc/oath/alice", 30, new_credential("alice", random_keys(2)(20), 30))
+        assert plan(named, gone).changes == (new,)
         given_up = wanted(scope="enrolled", users=[{"name": "alice", "state": "absent"}])
         assert carried_out(given_up, gone).text(pam.SWITCH) == switch_of(given_up, "bob", "carol")
         assert not plan(replace(target, exempt_users=("alice", "ansible")), gone).refusals
@@ -1071,13 +1093,13 @@ class TestExpectations:
         assert "challengeresponseauthentication" not in found["ansible"]
         state = carried_out(wanted(), old)
         assert plan(wanted(), state).changes == ()
-        assert report.enforced(wanted(), state)["sshd"]
+        assert report.enforced(Situation(wanted(), state))["sshd"]
 
     @pytest.mark.parametrize("layout", SSHD_LAYOUTS)
     def test_hold_on_the_layout_of_each_distribution(self, layout: str) -> None:
         before = host_state(files=SSHD_LAYOUTS[layout])
         state = carried_out(wanted(), before)
-        assert report.enforced(wanted(), state)["sshd"]
+        assert report.enforced(Situation(wanted(), state))["sshd"]
         assert plan(wanted(), state).changes == ()
         assert state.accounts["ansible"] == before.accounts["ansible"]
 
@@ -1089,7 +1111,7 @@ class TestExpectations:
         assert "50-cloud-init.conf line 1: PasswordAuthentication no" in told
         # bob has no key.
         target = wanted(ssh_first_factors=["publickey"], exempt_users=["ansible", "bob"])
-        assert report.enforced(target, carried_out(target, state))["sshd"]
+        assert report.enforced(Situation(target, carried_out(target, state)))["sshd"]
 
     def test_are_of_ansibles_own_account_too(self) -> None:
         (found,) = self.of(wanted(), host_state(connection=Connection("carol", "198.51.100.7")))

@@ -16,11 +16,10 @@ import pytest
 
 from ansible_collections.fleet.auth.plugins.module_utils._backends import oath
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import HostState
-from ansible_collections.fleet.auth.plugins.module_utils._plan import planning
 from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, recovery, sshd_config
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
-from unit.builders import STRANGER, account, file, host_state, seen_by_sshd, settings
+from unit.builders import account, file, host_state, plan, seen_by_sshd, settings
 from unit.simulator import Logins, Machine
 
 _PATH = "PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -37,7 +36,7 @@ def on(*people: str, **options: t.Any) -> HostState:
 
 
 def carried_out(target: Settings, state: HostState) -> HostState:
-    made = planning.plan(target, state, STRANGER)
+    made = plan(target, state)
     assert not made.refusals
     return Machine.booted(state).stages(made.changes)[-1].state
 

@@ -13,19 +13,25 @@ import pytest
 
 from ansible_collections.fleet.auth.plugins.module_utils._backends import oath
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import HostState
-from ansible_collections.fleet.auth.plugins.module_utils._plan import planning, report
-from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Plan
+from ansible_collections.fleet.auth.plugins.module_utils._plan import report, survey
+from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
 from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, recovery, sshd_config
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH, except_services
-from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
-from unit.builders import IN_SYNC, KEY, NOT_IN_SYNC, SECRET, STRANGER, file, host_state, seen_by_sshd, settings
-from unit.simulator import RANDOM_KEY, Machine
+from unit.builders import (
+    IN_SYNC,
+    KEY,
+    NOT_IN_SYNC,
+    RANDOM_KEY,
+    SECRET,
+    file,
+    host_state,
+    plan,
+    seen_by_sshd,
+    settings,
+)
+from unit.simulator import Machine
 
 WANTED = settings("alice", "bob", "carol", ssh=True, services=["sudo"], exempt_users=["ansible"])
-
-
-def plan(target: Settings, state: HostState) -> Plan:
-    return planning.plan(target, state, STRANGER)
 
 
 @pytest.fixture(scope="module")
@@ -41,22 +47,22 @@ def changed(state: HostState, path: str, text: str | None) -> HostState:
 
 class TestEnforced:
     def test_is_told_of_each_service_that_asks_or_shall_ask(self, on: HostState) -> None:
-        assert report.enforced(WANTED, on) == {"sshd": True, "sudo": True}
-        assert report.enforced(WANTED, host_state()) == {"sshd": False, "sudo": False}
+        assert report.enforced(Situation(WANTED, on)) == {"sshd": True, "sudo": True}
+        assert report.enforced(Situation(WANTED, host_state())) == {"sshd": False, "sudo": False}
         cockpit = replace(WANTED, ssh=False, services=("cockpit",))
-        assert report.enforced(cockpit, on) == {"cockpit": False, "sshd": True, "sudo": True}
-        assert report.enforced(settings(services=["gone"]), host_state()) == {}
+        assert report.enforced(Situation(cockpit, on)) == {"cockpit": False, "sshd": True, "sudo": True}
+        assert report.enforced(Situation(settings(services=["gone"]), host_state())) == {}
 
     @pytest.mark.parametrize("text", [None, "", PASS_THROUGH, "# auth required pam_oath.so\n"])
     def test_is_false_of_every_service_where_the_switch_asks_nobody(self, on: HostState, text: str | None) -> None:
-        assert report.enforced(WANTED, changed(on, pam.SWITCH, text)) == {"sshd": False, "sudo": False}
+        assert report.enforced(Situation(WANTED, changed(on, pam.SWITCH, text))) == {"sshd": False, "sudo": False}
 
     def test_is_false_of_every_service_where_the_module_is_not_installed(self, on: HostState) -> None:
-        assert report.enforced(WANTED, replace(on, code_modules={})) == {"sshd": False, "sudo": False}
+        assert report.enforced(Situation(WANTED, replace(on, code_modules={}))) == {"sshd": False, "sudo": False}
 
     def test_is_false_of_a_service_without_the_block(self, on: HostState) -> None:
         original = host_state().text(f"{pam.DIRECTORY}/sudo")
-        assert report.enforced(WANTED, changed(on, f"{pam.DIRECTORY}/sudo", original)) == {
+        assert report.enforced(Situation(WANTED, changed(on, f"{pam.DIRECTORY}/sudo", original))) == {
             "sshd": True,
             "sudo": False,
         }
@@ -65,18 +71,21 @@ class TestEnforced:
     def test_is_false_of_sshd_that_does_not_send_everyone_in_scope_to_pam(
         self, on: HostState, text: str | None
     ) -> None:
-        assert report.enforced(WANTED, changed(on, sshd_config.DROP_IN, text)) == {"sshd": False, "sudo": True}
+        assert report.enforced(Situation(WANTED, changed(on, sshd_config.DROP_IN, text))) == {
+            "sshd": False,
+            "sudo": True,
+        }
 
     def test_is_false_of_sshd_that_does_not_tell(self, on: HostState) -> None:
-        assert report.enforced(WANTED, replace(on, sshd_error="broken"))["sshd"] is False
+        assert report.enforced(Situation(WANTED, replace(on, sshd_error="broken")))["sshd"] is False
 
     def test_of_sshd_goes_by_who_is_in_scope(self, on: HostState) -> None:
         target = replace(WANTED, exempt_users=())
-        assert report.enforced(target, on)["sshd"] is False
+        assert report.enforced(Situation(target, on))["sshd"] is False
 
     def test_is_false_of_a_service_that_the_switch_lets_pass(self, on: HostState) -> None:
         switch = except_services(t.cast(str, on.text(pam.SWITCH)), ["sshd"])
-        assert report.enforced(WANTED, changed(on, pam.SWITCH, switch)) == {"sshd": False, "sudo": True}
+        assert report.enforced(Situation(WANTED, changed(on, pam.SWITCH, switch))) == {"sshd": False, "sudo": True}
 
     @pytest.mark.parametrize(
         ("damage", "line"),
@@ -91,7 +100,7 @@ class TestEnforced:
     ) -> None:
         state = changed(on, pam.SWITCH, damage(t.cast(str, on.text(pam.SWITCH))))
         assert state.asks_for_code
-        assert report.enforced(WANTED, state) == {"sshd": False, "sudo": False}
+        assert report.enforced(Situation(WANTED, state)) == {"sshd": False, "sudo": False}
         assert plan(WANTED, state).warnings == (
             f"{pam.SWITCH} on web1 was damaged (not as it was written, from line {line} on): it is not certain who was "
             "asked for a code.",
@@ -100,12 +109,12 @@ class TestEnforced:
     def test_is_false_where_the_switch_goes_by_names_and_has_lost_one(self) -> None:
         target = replace(WANTED, scope="enrolled")
         state = Machine.booted(host_state()).stages(plan(target, host_state()).changes)[-1].state
-        assert report.enforced(target, state) == {"sshd": True, "sudo": True}
+        assert report.enforced(Situation(target, state)) == {"sshd": True, "sudo": True}
         text = t.cast(str, state.text(pam.SWITCH)).replace("alice:", "")
         state = changed(state, pam.SWITCH, text)
-        assert report.enforced(target, state) == {"sshd": False, "sudo": False}
+        assert report.enforced(Situation(target, state)) == {"sshd": False, "sudo": False}
         exempt = replace(target, exempt_users=("ansible", "alice"))
-        assert report.enforced(exempt, state) == {"sshd": True, "sudo": True}
+        assert report.enforced(Situation(exempt, state)) == {"sshd": True, "sudo": True}
 
 
 def told(**special: t.Any) -> dict[str, t.Any]:
@@ -119,7 +128,7 @@ class TestUsers:
         used = file(f"HOTP/T30 bob - {KEY.hex()} 0 755224 2026-03-01T12:00:00L\n", 0o600)
         credentials = {**on.credentials, "bob": used, "carol": file("", 0o600), "ghost": on.credentials["alice"]}
         target = settings("alice", "zoe", scope="enrolled")
-        assert report.users(target, replace(on, credentials=credentials)) == {
+        assert report.users(Situation(target, replace(on, credentials=credentials))) == {
             "alice": told(enrolled=True, in_scope=True),
             "bob": told(enrolled=True, in_scope=True, proven=True),
             "zoe": told(),
@@ -132,7 +141,7 @@ class TestUsers:
             f"# fleet.auth recovery-codes=a\nHOTP/E bob - {KEY[:16].hex()} 6 755224 2026-03-01T12:00:00L\n"
         )
         state = replace(on, credentials={"bob": file(text, 0o600)})
-        assert report.users(settings(), state)["bob"] == told(
+        assert report.users(Situation(settings(), state))["bob"] == told(
             enrolled=True, in_scope=True, proven=True, devices=["tablet"], recovery_codes_left=3
         )
 
@@ -140,7 +149,7 @@ class TestUsers:
         tally = b"".join(struct.pack("=52sHHQ", b"x", 0, 1, 1000 - second) for second in range(5))
         for now, locked in ((1000, True), (2000, False)):
             state = replace(on, tallies={"alice": tally}, now=now)
-            assert {name: user["locked"] for name, user in report.users(WANTED, state).items()} == {
+            assert {name: user["locked"] for name, user in report.users(Situation(WANTED, state)).items()} == {
                 "alice": locked,
                 "bob": False,
                 "carol": False,
@@ -152,34 +161,36 @@ class TestUnproven:
         used = file(f"HOTP/T30 bob - {KEY.hex()} 0 755224 2026-03-01T12:00:00L\n", 0o600)
         state = replace(on, credentials={**on.credentials, "bob": used})
         given = {"name": "carol", "secret": SECRET}
-        assert report.unproven(WANTED, on) == ["alice", "bob", "carol"]
-        assert report.unproven(WANTED, state) == ["alice", "carol"]
-        assert report.unproven(settings(users=[{"name": "alice"}, {"name": "bob"}, given]), state) == ["alice"]
-        assert report.unproven(settings(users=[{"name": "alice", "state": "absent"}, {"name": "zoe"}]), state) == []
+        assert report.unproven(Situation(WANTED, on)) == ["alice", "bob", "carol"]
+        assert report.unproven(Situation(WANTED, state)) == ["alice", "carol"]
+        target = settings(users=[{"name": "alice"}, {"name": "bob"}, given])
+        assert report.unproven(Situation(target, state)) == ["alice"]
+        target = settings(users=[{"name": "alice", "state": "absent"}, {"name": "zoe"}])
+        assert report.unproven(Situation(target, state)) == []
 
     def test_are_none_where_two_factor_login_is_off(self, on: HostState) -> None:
-        assert report.unproven(replace(WANTED, enabled=False), on) == []
+        assert report.unproven(Situation(replace(WANTED, enabled=False), on)) == []
 
 
 class TestStatus:
     @pytest.mark.parametrize("time_sync", [IN_SYNC, NOT_IN_SYNC, None])
     def test_holds_the_services_the_users_and_the_clock(self, on: HostState, time_sync: t.Any) -> None:
         state = replace(on, time_sync=time_sync)
-        status = report.status(WANTED, state)
+        status = report.status(Situation(WANTED, state))
         assert status == {
-            "enforced": report.enforced(WANTED, state),
-            "users": report.users(WANTED, state),
+            "enforced": report.enforced(Situation(WANTED, state)),
+            "users": report.users(Situation(WANTED, state)),
             "time_sync": time_sync and time_sync.as_dict(),
         }
         assert json.loads(json.dumps(status)) == status
 
     def test_never_holds_a_secret(self, on: HostState) -> None:
         for key in (KEY, RANDOM_KEY):
-            assert key.hex() not in json.dumps(report.status(WANTED, on))
+            assert key.hex() not in json.dumps(report.status(Situation(WANTED, on)))
 
     def test_names_who_would_be_locked_out_if_sshd_asked(self) -> None:
         target = settings("alice", services=["sudo", "gone"])
-        told = report.locked_out(target, host_state(credentials=["bob"]))
+        told = survey.would_be_locked_out(Situation(target, host_state(credentials=["bob"])))
         assert {one["user"]: one["services"] for one in told} == {
             "ansible": ["sshd"],
             "alice": ["sshd"],

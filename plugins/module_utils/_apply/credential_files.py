@@ -12,8 +12,8 @@ import os
 import time
 import typing as t
 
-from .._plan.changes import ApplyError
 from . import files, journal
+from .actions import ApplyError
 
 _LOCK_SECONDS = 5.0
 _STALE_SECONDS = 60.0
@@ -21,7 +21,10 @@ _OUR_LOCK = f"{journal.LOCK_TEXT}\n".encode()
 
 
 def rewrite(path: str, lock: str, change: t.Callable[[str], str | None]) -> bool:
-    """Let `change` change a credential file between two logins: it gets the text, and returns another one or None."""
+    """Change a credential file while no login writes it back. Returns whether it was changed.
+
+    `change` gets its text and returns another one, or None to leave it. It may be called more than once.
+    """
     new = files.staged(path, "new")
     with locked(lock):
         try:
@@ -36,7 +39,11 @@ def rewrite(path: str, lock: str, change: t.Callable[[str], str | None]) -> bool
 
 
 def lay_ready(new: str, path: str, change: t.Callable[[str], str | None]) -> bool:
-    """Write what `change` makes of a credential; what a login writes meanwhile counts, for not all heed a lock."""
+    """Write to `new` what `change` makes of the credential at `path`. Returns False where that is None.
+
+    Newer releases of pam_google_authenticator heed no lock. So the credential is read again afterwards, and `change`
+    called again where a login has written it meanwhile.
+    """
     text = read(path)
     while True:
         changed = change(text)
@@ -67,10 +74,10 @@ def read(path: str) -> str:
 
 @contextlib.contextmanager
 def locked(lock: str) -> t.Iterator[None]:
-    """The file that a login makes while it writes a credential file back.
+    """Hold the lock of a credential: the file that a login makes, too, while it writes the credential back.
 
-    Ours has a text of its own, so that it is known for one that nobody holds any more when the next run finds it, which
-    is never at the same time.
+    Ours has a text of its own. Only one run at a time is on a host, so one with this text that a run finds was left
+    behind by a run that was killed, and is removed.
     """
     ready = files.staged(lock, "new")
     files.write(ready, _OUR_LOCK, 0o600, 0, 0)
@@ -79,13 +86,13 @@ def locked(lock: str) -> t.Iterator[None]:
         try:
             os.link(ready, lock)
             break
-        except FileExistsError:
+        except FileExistsError as error:
             with contextlib.suppress(FileNotFoundError):
                 if _is_ours(lock) or time.time() - os.stat(lock).st_mtime > _STALE_SECONDS:
                     files.unlink(lock)
                     continue
             if time.monotonic() > deadline:
-                raise ApplyError(f"{lock} is held by a login that does not end; run again.") from None
+                raise ApplyError(f"{lock} is held by a login that does not end; run again.") from error
             # A login holds its lock for milliseconds, and nothing tells when it lets go.
             time.sleep(0.05)
     try:

@@ -6,8 +6,12 @@
 
 from __future__ import annotations
 
+import os
+
 from .._backends import backends
 from .._texts import recovery
+from . import files
+from .actions import Actions, ApplyError
 
 HOURS = (1, 24)
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
@@ -91,3 +95,14 @@ WantedBy=timers.target
     ),
 }
 """The text and the mode of each file, by path."""
+
+
+def start_timer(actions: Actions) -> None:
+    """Install what ends a pass, and start its timer, now and at each boot. Raises ApplyError."""
+    for path, (text, mode) in FILES.items():
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        files.replace(path, text.encode("ascii"), mode)
+    for words in (["daemon-reload"], ["enable", "--quiet", "--now", TIMER]):
+        code, _out, error = actions.run(["systemctl", *words])
+        if code != 0:
+            raise ApplyError(f"systemd does not start {TIMER}: {error.strip()}.")

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import os
 import time
-import typing as t
 
+from .command import Run
 from .time_sync import SyncStatus, time_sync
 
 
-def sync_status(run: t.Callable[[t.Sequence[str]], tuple[int, str, str]], max_error_seconds: float) -> SyncStatus:
+def sync_status(run: Run, max_error_seconds: float) -> SyncStatus:
     """Whether the clock is in sync, and its error has a bound of at most so many seconds."""
     return time_sync(run, _mtime, time.time(), max_error_seconds)
 
 
 def _mtime(path: str) -> float | None:
+    """When a file was last written; None where there is no such file."""
     try:
         return os.stat(path).st_mtime
     except OSError:

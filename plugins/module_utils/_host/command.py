@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs commands on the host for the rooms that ask it something."""
+"""Runs commands on the host."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ import typing as t
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
+Run = t.Callable[[t.Sequence[str]], t.Tuple[int, str, str]]
+"""Runs a command, given as its list of arguments; returns its return code, standard output and standard error."""
+
 NOT_FOUND = 127
 """The return code of a command that does not exist, as a shell has it."""
 _CANNOT_RUN = 126
 
 
-def runner(module: AnsibleModule) -> t.Callable[[t.Sequence[str]], tuple[int, str, str]]:
+def runner(module: AnsibleModule) -> Run:
     """Make a function that runs a command, given as its list of arguments, in the C locale and without a shell.
 
     It returns the return code, the standard output and the standard error. A command that does not exist, or cannot be

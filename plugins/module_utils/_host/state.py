@@ -89,6 +89,8 @@ class HostState:
     """Those of the settings' scope groups that exist."""
     time_sync: SyncStatus | None
     """None where nobody asked for the time."""
+    stranger: str = "UNKNOWN"
+    """The address, one that is not exempt, for which sshd was asked what it makes of its configuration."""
     sshd_error: str | None = None
     """Why sshd could not tell its settings, if it could not."""
     connection: Connection | None = None

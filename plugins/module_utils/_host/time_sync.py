@@ -19,7 +19,8 @@ import json
 import math
 import typing as t
 
-Run = t.Callable[[t.Sequence[str]], t.Tuple[int, str, str]]
+from .command import Run
+
 Mtime = t.Callable[[str], t.Optional[float]]
 
 SILENT_POLLS = 3
@@ -62,10 +63,10 @@ def time_sync(run: Run, mtime: Mtime, now: float, max_error_seconds: float) -> S
     The clock is in sync if a service follows a source that is alive and the error is at most `max_error_seconds`, which
     is above 0. Output that cannot be understood means not in sync; it is no error.
     """
-    host = Host(run, mtime, now)
+    asked = Asked(run, mtime, now)
     for service in SERVICES:
         try:
-            reading = service.read(host)
+            reading = service.read(asked)
         except Unreadable as error:
             return SyncStatus(False, service.name, None, None, f"{service.name} could not be understood: {error}")
         if reading is not None:
@@ -74,7 +75,7 @@ def time_sync(run: Run, mtime: Mtime, now: float, max_error_seconds: float) -> S
     return SyncStatus(False, None, None, None, f"no time service answers: neither {names} runs")
 
 
-class Host(t.NamedTuple):
+class Asked(t.NamedTuple):
     """What a time service is read with; see time_sync()."""
 
     run: Run
@@ -102,11 +103,12 @@ class TimeService(t.Protocol):
 
     name: str
 
-    def read(self, host: Host) -> Reading | None:
+    def read(self, asked: Asked) -> Reading | None:
         """Read the service's state; None where it does not run. Raises Unreadable."""
 
 
 def _judge(service: str, reading: Reading, max_error_seconds: float) -> SyncStatus:
+    """Whether the clock is in sync by what its service says."""
     source, error, fault = reading.source, reading.error_seconds, reading.fault
     if fault is None and error is not None and error <= max_error_seconds:
         reason = f"{service} follows {source}, and the clock is at most {error:.6f} s off"
@@ -156,8 +158,8 @@ class Chrony:
 
     name = "chrony"
 
-    def read(self, host: Host) -> Reading | None:
-        code, out, err = host.run(("chronyc", "-n", "-c", "-m", "tracking", "sources"))
+    def read(self, asked: Asked) -> Reading | None:
+        code, out, err = asked.run(("chronyc", "-n", "-c", "-m", "tracking", "sources"))
         line, _end, rest = out.partition("\n")
         if code != 0 and "," not in line:
             return None
@@ -173,10 +175,11 @@ class Chrony:
             listed = ", ".join(f"{source.name} (state {source.state}, reach {source.reach:o})" for source in sources)
             return Reading(fault=f"chrony has selected none of its sources: {listed or 'it has none'}")
         error = abs(tracking.offset) + abs(tracking.root_delay) / 2 + tracking.root_dispersion
-        return Reading(selected.name, error, self._fault_of(selected, tracking, host.now))
+        return Reading(selected.name, error, self._fault_of(selected, tracking, asked.now))
 
     @staticmethod
     def _fault_in(tracking: Tracking) -> str | None:
+        """What `tracking` says against being in sync."""
         if tracking.reference_id == "00000000" or tracking.leap == "Not synchronised":
             return "chrony runs, but follows no source: the clock is not synchronised"
         if tracking.reference_id == "7F7F0101":
@@ -186,6 +189,7 @@ class Chrony:
         return None
 
     def _fault_of(self, selected: Source, tracking: Tracking, now: float) -> str | None:
+        """What speaks against the source that is followed: it answers no more, or said nothing useful for long."""
         if selected.reach == 0:
             return f"{selected.name}, which chrony follows, has left its last eight polls unanswered"
         # The reference time is on the clock that chronyd keeps, which the host's clock is still slewed to.
@@ -213,8 +217,8 @@ def parse_tracking(text: str) -> Tracking:
             update_interval=_finite(fields[12]),
             leap=fields[13],
         )
-    except ValueError:
-        raise Unreadable(f"chronyc tracking printed {_excerpt(text)}") from None
+    except ValueError as error:
+        raise Unreadable(f"chronyc tracking printed {_excerpt(text)}") from error
 
 
 def parse_sources(text: str) -> tuple[Source, ...]:
@@ -231,8 +235,8 @@ def parse_sources(text: str) -> tuple[Source, ...]:
             source = Source(name=fields[2], state=fields[1], poll=int(fields[4]), reach=int(fields[5], 8))
             if not (-32 <= source.poll <= 32 and 0 <= source.reach <= 0o377):
                 raise ValueError
-        except ValueError:
-            raise Unreadable(f"chronyc sources printed {_excerpt(line)}") from None
+        except ValueError as error:
+            raise Unreadable(f"chronyc sources printed {_excerpt(line)}") from error
         sources.append(source)
     return tuple(sources)
 
@@ -268,25 +272,26 @@ class SystemdTimesyncd:
         *("org.freedesktop.DBus.Properties", "GetAll", "s", "org.freedesktop.timesync1.Manager"),
     )
 
-    def read(self, host: Host) -> Reading | None:
-        code, out, _err = host.run(self.CALL)
+    def read(self, asked: Asked) -> Reading | None:
+        code, out, _err = asked.run(self.CALL)
         if code != 0:
             return None
         state = parse_timesync(out)
         fault = self._fault_in(state)
         if fault is not None:
             return Reading(source=state.server or None, fault=fault)
-        synchronized = host.mtime(SYNCHRONIZED)
+        synchronized = asked.mtime(SYNCHRONIZED)
         if synchronized is None:
             fault = f"systemd-timesyncd has not synchronised the clock since it started: {SYNCHRONIZED} is missing"
             return Reading(source=state.server, fault=fault)
-        age = host.now - synchronized
+        age = asked.now - synchronized
         delay = abs(state.delay) + state.root_delay
         error = abs(state.offset) + delay / 2 + state.root_dispersion + DRIFT * abs(age)
         return Reading(state.server, error, _silence(self.name, state.server, age, state.poll_seconds))
 
     @staticmethod
     def _fault_in(state: TimesyncState) -> str | None:
+        """What the last answer of the server says against being in sync."""
         if not state.server:
             return "systemd-timesyncd runs, but has no time server"
         if state.packet_count == 0:
@@ -328,8 +333,8 @@ def parse_timesync(text: str) -> TimesyncState:
             ignored=ignored,
             packet_count=packet_count,
         )
-    except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError):
-        raise Unreadable(f"busctl printed {_excerpt(text)}") from None
+    except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
+        raise Unreadable(f"busctl printed {_excerpt(text)}") from error
 
 
 SERVICES: tuple[TimeService, ...] = (
@@ -339,6 +344,7 @@ SERVICES: tuple[TimeService, ...] = (
 
 
 def _finite(text: str) -> float:
+    """A number of seconds; NaN and infinity are none. Raises ValueError."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError
@@ -346,5 +352,6 @@ def _finite(text: str) -> float:
 
 
 def _excerpt(text: str) -> str:
+    """The beginning of an output, for a message."""
     text = text.strip()
     return repr(text if len(text) <= 80 else text[:80] + "…") if text else "nothing"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a plan is made of. Types only, and what an enrolment makes of a credential file."""
+"""What a plan is made of: plain data. `wording` has what a person reads of each change."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._backends import backends
+from .._backends.credential import MakeKey
 from .._wanted.settings import Settings
 
 
 @dataclass(frozen=True)
 class Write:
-    """Put a text in the place of a file, in one rename."""
+    """Replace a file, or make it, in one rename."""
 
     path: str
     content: str = field(repr=False)
@@ -24,64 +25,88 @@ class Write:
     gid: int = 0
 
 
-@dataclass(frozen=True)
-class Remove:
+class Remove(t.NamedTuple):
     """Remove a file, or a directory with all that is in it."""
 
     path: str
-    moved: Enrol | None = None
-    """Where the file is a credential that was moved: how."""
 
 
-@dataclass(frozen=True)
-class MakeDirectory:
-    """Make a directory of root's, or give it its mode."""
+class MakeDirectory(t.NamedTuple):
+    """Make a directory that belongs to root, or give it this mode."""
 
     path: str
     mode: int
 
 
+class Revision(t.NamedTuple):
+    """How the text of a credential follows from the one that it has once its lock is held.
+
+    That text is not known while planning: people use codes until then, and the file remembers which ones.
+    """
+
+    settings: Settings
+    user: str
+    source: str
+    """The backend that has the credential now."""
+    now: float
+    """When it was planned, in seconds since the epoch."""
+
+    def text(self, before: str, make_key: MakeKey) -> str:
+        """The credential file as it shall be. Pure, but for the keys that `make_key` makes."""
+        return backends.revised(self.settings, self.user, before, self.source, self.now, make_key)
+
+
 @dataclass(frozen=True)
 class Enrol:
-    """Give a user a credential, or bring it to what is wanted."""
+    """Give a credential to a user who has none in any backend."""
 
     user: str
-    settings: Settings
+    path: str
     interval: int | None
-    """For how many seconds a code of the first device is shown then."""
-    new: bool = False
-    """Whether there is no credential yet, in any backend."""
-    source: str | None = None
-    """The backend from which the credential is moved, if it is."""
-    now: float = 0.0
-    """When it was planned, in seconds since the epoch."""
+    """For how many seconds the user's first device shows a code then."""
+    content: str = field(repr=False)
+
+
+class Renew(t.NamedTuple):
+    """Bring a credential to what is wanted, in the backend that has it."""
+
+    user: str
+    path: str
+    interval: int | None
+    lock: str
+    """The file that keeps logins from writing the credential back meanwhile."""
+    revision: Revision
+
+
+class Move(t.NamedTuple):
+    """Make a credential in another backend from the one that there is. That one stays until it is removed."""
+
+    user: str
+    path: str
+    interval: int | None
+    before: str
+    """The file that it is made from."""
+    lock: str
+    """The file that keeps logins from writing that one back meanwhile."""
+    source: str
+    """The backend that it comes from."""
+    target: str
+    """The backend that it goes to."""
+    revision: Revision
+
+
+class RemoveMoved(t.NamedTuple):
+    """Remove the file that a credential was moved from. Undoing that keeps codes that were used since as used."""
+
+    moved: Move
 
     @property
     def path(self) -> str:
-        """The credential file."""
-        return backends.credential_path(self.settings.backend, self.user)
-
-    @property
-    def before(self) -> str:
-        """The credential file that it is made from."""
-        return backends.credential_path(self._from, self.user)
-
-    @property
-    def lock(self) -> str:
-        """The file that keeps logins from writing that one back."""
-        return self.before + backends.BACKENDS[self._from].LOCK
-
-    @property
-    def _from(self) -> str:
-        return self.source or self.settings.backend
-
-    def text(self, before: str | None, make_key: t.Callable[[int], bytes]) -> str:
-        """The credential file as it shall be, from what it is at that moment."""
-        return backends.revised(self.settings, self.user, before, self._from, self.now, make_key)
+        """The file that is removed."""
+        return self.moved.before
 
 
-@dataclass(frozen=True)
-class Expectation:
+class Expectation(t.NamedTuple):
     """What `sshd -T -C` has to say of a user who comes from an address."""
 
     user: str
@@ -89,26 +114,30 @@ class Expectation:
     settings: t.Mapping[str, tuple[str, ...]]
 
 
-@dataclass(frozen=True)
-class ReloadSshd:
-    """Let sshd take its files, once they are found right."""
+class ReloadSshd(t.NamedTuple):
+    """Have sshd read its files again, once `sshd -t` accepts them and they mean what is expected."""
 
     expectations: tuple[Expectation, ...]
 
 
 @dataclass(frozen=True)
-class Socket:
-    """Let systemd listen for people's own page, now and at each boot, or not any more."""
+class Listen:
+    """Have systemd listen on a socket, now and at each boot."""
 
     unit: str
-    listening: bool
-
-
-Change = t.Union[Write, Remove, MakeDirectory, Enrol, ReloadSshd, Socket]
 
 
 @dataclass(frozen=True)
-class Plan:
+class StopListening:
+    """Have systemd stop to listen on a socket, now and at each boot."""
+
+    unit: str
+
+
+Change = t.Union[Write, Remove, MakeDirectory, Enrol, Renew, Move, RemoveMoved, ReloadSshd, Listen, StopListening]
+
+
+class Plan(t.NamedTuple):
     """What to do, in order; or why nothing is done."""
 
     changes: tuple[Change, ...] = ()
@@ -122,7 +151,3 @@ class Plan:
     def changed(self) -> bool:
         """Whether anything is different afterwards."""
         return bool(self.changes or self.missing_packages)
-
-
-class ApplyError(RuntimeError):
-    """A change failed. The text says what, and in which state the host is."""

@@ -2,163 +2,124 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the credential files of a host say of its accounts: who is enrolled, proven, damaged or left behind. Pure."""
+"""What becomes of the credential files of a host, and what stands in the way. Pure."""
 
 from __future__ import annotations
 
-import itertools
 import typing as t
 
 from .._backends import backends
-from .._backends.credential import App, Credential, CredentialError
-from .._host.state import HostState
-from .._wanted.settings import Settings, User
-from . import lockouts
+from .._backends.credential import App, Credential, CredentialError, MakeKey
+from .._wanted.settings import User
+from .scope import in_scope
+from .situation import Situation
 
 
-def enrolled(state: HostState) -> frozenset[str]:
-    """The accounts whose credential the backend can read."""
-    return frozenset(user for user in state.credentials if credential(state, user))
-
-
-def proven(state: HostState) -> frozenset[str]:
-    """The accounts of which a code of a device was right at least once, since the last renewal."""
-    return frozenset(user for user in state.credentials if is_proven(state, user))
-
-
-def is_proven(state: HostState, user: str) -> bool:
-    """Whether a code of one of the user's devices was right, since its secret is what it is."""
-    found = credential(state, user)
-    return found is not None and found.proven
-
-
-def credential(state: HostState, user: str) -> Credential | None:
-    """What a user's credential says; nothing where it is missing or damaged."""
-    file = state.credentials.get(user)
-    try:
-        return backends.BACKENDS[state.backend].read(file.content, user) if file else None
-    except CredentialError:
-        return None
-
-
-def leftovers(state: HostState) -> list[str]:
+def leftovers(situation: Situation) -> list[str]:
     """Credentials in other backends with the secrets of those that count, as a move leaves them that was cut short."""
     return [
         backends.credential_path(backend, name)
-        for backend, files in state.others.items()
+        for backend, files in situation.state.others.items()
         for name in sorted(files)
-        if _is_copy(state, backend, name)
+        if situation.is_copy(backend, name)
     ]
 
 
-def _is_copy(state: HostState, backend: str, user: str) -> bool:
-    """Whether another backend has the same secret for a user."""
-    counts = credential(state, user)
-    try:
-        copy = backends.BACKENDS[backend].read(state.others[backend][user].content, user)
-    except CredentialError:
-        return False
-    ours, theirs = counts.phone if counts else None, copy.phone
-    return ours is not None and theirs is not None and ours.key == theirs.key
-
-
-def is_moving(settings: Settings, state: HostState) -> bool:
-    """Whether the credentials are in another backend than the settings want."""
-    return settings.backend != state.backend
-
-
-def revised(settings: Settings, state: HostState) -> dict[str, str]:
-    """The credential files as the settings want them, by user; no key in them is one that the host will make.
+def revised(situation: Situation, make_key: MakeKey) -> dict[str, str]:
+    """The credential files as the settings want them, by user.
 
     Those whom the settings do not name are there as well. Raises CredentialError where `problems` names a file.
     """
-    return {name: _revised(settings, state, name) for name in _concerned(settings, state)}
+    return {name: _revised(situation, name, make_key) for name in _concerned(situation)}
 
 
-def _concerned(settings: Settings, state: HostState) -> list[str]:
+def _concerned(situation: Situation) -> list[str]:
     """Everyone who has a credential afterwards; those whom the settings name come first."""
-    absent = {user.name for user in settings.users if not user.present}
-    present = [user.name for user in settings.users if user.present]
-    return [*dict.fromkeys([*present, *sorted(enrolled(state) - absent)])]
+    present = [user.name for user in situation.settings.users if user.present]
+    return [*dict.fromkeys([*present, *sorted(situation.enrolled - situation.given_up)])]
 
 
-def _revised(settings: Settings, state: HostState, name: str) -> str:
-    file, numbers = state.credentials.get(name), itertools.count()
-    return backends.revised(
-        settings,
-        name,
-        file.content if file else None,
-        state.backend,
-        state.now,
-        lambda length: next(numbers).to_bytes(length, "big"),
-    )
+def _revised(situation: Situation, name: str, make_key: MakeKey) -> str:
+    """The credential file of one user as the settings want it."""
+    state, file = situation.state, situation.state.credentials.get(name)
+    before = file.content if file else None
+    return backends.revised(situation.settings, name, before, state.backend, state.now, make_key)
 
 
-def with_other_codes(settings: Settings, state: HostState, revised: t.Mapping[str, str]) -> list[str]:
-    """Those whose apps would show other codes than the host takes afterwards."""
-    digits = backends.code_length(state.code_step)
+def to_enrol(situation: Situation, revised: t.Mapping[str, str]) -> list[str]:
+    """Those whose apps have to be set up, or set up anew, once their credentials are these."""
+    renewed = [name for name, text in revised.items() if _has_new_key(situation, name, text)]
+    return [*dict.fromkeys([*with_other_codes(situation, revised), *renewed])]
+
+
+def with_other_codes(situation: Situation, revised: t.Mapping[str, str]) -> list[str]:
+    """Those whose apps would show codes of another length, or for another interval, than the host takes afterwards."""
+    settings, digits = situation.settings, backends.code_length(situation.state.code_step)
     if digits and digits != settings.otp_digits:
-        return sorted(enrolled(state))
+        return sorted(situation.enrolled)
     return [
         name
         for name, text in revised.items()
-        if any(
-            app.interval not in (None, settings.interval) for app in _not_in(state, name, _read(settings, name, text))
-        )
+        if any(app.interval not in (None, settings.interval) for app in _not_in(situation, name, text))
     ]
 
 
-def with_void_recovery_codes(settings: Settings, state: HostState, revised: t.Iterable[str]) -> list[str]:
-    """Those whose recovery codes stop to be right because another backend has none of their form."""
-    had = (name for name in revised if is_moving(settings, state))
-    return [name for name in had if (found := credential(state, name)) and found.recovery_codes_left]
+def with_void_recovery_codes(situation: Situation, revised: t.Iterable[str]) -> list[str]:
+    """Those whose recovery codes on paper would be void, because the other backend makes them in another way."""
+    had = (name for name in revised if situation.moving)
+    return [name for name in had if (found := situation.credentials.get(name)) and found.recovery_codes_left]
 
 
-def has_new_key(settings: Settings, state: HostState, name: str, text: str) -> bool:
+def _has_new_key(situation: Situation, name: str, text: str) -> bool:
     """Whether a user's credential would have a key, or a set of recovery codes, that it does not have now."""
-    before, after = credential(state, name), _read(settings, name, text)
+    before, after = situation.credentials.get(name), _read(situation, name, text)
     known = {app.key for app in before.apps} if before else set()
-    known_set = before.recovery_set if before and not is_moving(settings, state) else ""
+    known_set = before.recovery_set if before and not situation.moving else ""
     return any(app.key not in known for app in after.apps) or after.recovery_set not in ("", known_set)
 
 
-def has_one_key_twice(settings: Settings, name: str, text: str) -> bool:
+def has_one_key_twice(situation: Situation, name: str, text: str) -> bool:
     """Whether two devices of a user would take one code, each for itself."""
-    keys = [app.key for app in _read(settings, name, text).apps]
+    keys = [app.key for app in _read(situation, name, text).apps]
     return len(set(keys)) < len(keys)
 
 
-def interval(settings: Settings, name: str, text: str) -> int | None:
+def interval(situation: Situation, name: str, text: str) -> int | None:
     """For how many seconds a credential, as it shall be, shows a code."""
-    phone = _read(settings, name, text).phone
+    phone = _read(situation, name, text).phone
     return phone.interval if phone else None
 
 
-def _read(settings: Settings, name: str, text: str) -> Credential:
-    return backends.BACKENDS[settings.backend].read(text, name)
+def _read(situation: Situation, name: str, text: str) -> Credential:
+    """What a credential file in the wanted backend says."""
+    return backends.BACKENDS[situation.settings.backend].read(text, name)
 
 
-def _not_in(state: HostState, name: str, after: Credential) -> list[App]:
-    """The devices whose codes are not right any more."""
-    before, kept = credential(state, name), {(app.key, app.interval) for app in after.apps}
+def _not_in(situation: Situation, name: str, text: str) -> list[App]:
+    """The devices whose codes are not right any more, once the user's credential is this."""
+    before = situation.credentials.get(name)
+    kept = {(app.key, app.interval) for app in _read(situation, name, text).apps}
     return [app for app in before.apps if (app.key, app.interval) not in kept] if before else []
 
 
-def problems(settings: Settings, state: HostState) -> t.Iterator[str]:
+def problems(situation: Situation) -> t.Iterator[str]:
     """Every account whose credential file lets nobody in, or would let the account off because it is gone."""
+    settings, state = situation
     asked = state.code_step.names if settings.scope == "enrolled" else None
-    moving = _concerned(settings, state) if is_moving(settings, state) else ()
+    moving = _concerned(situation) if situation.moving else ()
     for name in sorted({*state.credentials, *(asked or ())} & {*state.accounts, *moving}):
         user = settings.user(name)
         if user is None or user.present:
-            yield from _problem(settings, state, name, user)
+            yield from _problem(situation, name, user)
 
 
-def _problem(settings: Settings, state: HostState, name: str, user: User | None) -> t.Iterator[str]:
+def _problem(situation: Situation, name: str, user: User | None) -> t.Iterator[str]:
+    """What is wrong with the credential of one account; `user` is what the settings want of it, if anything."""
+    settings, state = situation
     file = state.credentials.get(name)
     where = f"the credential of {name} on {state.hostname}, {backends.credential_path(state.backend, name)},"
     if file is None:
-        if user is None and lockouts.in_scope(settings, name, state.accounts[name].groups, {name}):
+        if user is None and in_scope(settings, name, state.accounts[name].groups, {name}):
             yield (
                 f"{where} is gone, which must not let {name} off: every code is denied. Restore the file, enrol "
                 f"{name} anew with users, or take {name} out with state: absent."
@@ -172,14 +133,14 @@ def _problem(settings: Settings, state: HostState, name: str, user: User | None)
     if user and not found.phone:
         yield f"{where} holds no time-based token. Add one, or remove the file and enrol {name} anew."
         return
-    if is_moving(settings, state):
+    if situation.moving:
         target = settings.backend
-        if name in state.others.get(target, ()) and not _is_copy(state, target, name):
+        if name in state.others.get(target, ()) and not situation.is_copy(target, name):
             yield (
                 f"{where} would take the place of {backends.credential_path(target, name)}, which has another secret. "
                 f"Remove that one first, or leave backend at {state.backend}."
             )
         try:
-            _revised(settings, state, name)
+            _revised(situation, name, bytes)
         except CredentialError as error:
             yield f"{where} {error}. Remove or renew it first, or leave backend at {state.backend}."

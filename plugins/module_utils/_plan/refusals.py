@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What stands in the way of a change, and what has drifted since the last one, in sentences for a person. Pure."""
+"""What stands in the way of a change, in sentences for a person: what is wrong, where, and what to do. Pure."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import typing as t
 from .._backends import backends
 from .._host.state import WRITTEN_AT_LOGIN, HostState
 from .._texts import drop_in, pam, sshd_config
-from .._texts.opened import opened_up
-from .._wanted.bounds import CONSOLE, is_account_name
-from .._wanted.settings import Settings
-from . import credentials, lockouts
+from .._wanted.bounds import is_account_name
+from . import credentials, locked_out
 from .changes import Expectation
+from .situation import Situation
 
 # What a directory has in /etc and /run where nobody has chosen a type for it.
 _SELINUX_DEFAULTS = ("etc_t", "var_run_t")
 
 
-def timer(settings: Settings, state: HostState) -> t.Iterator[str]:
-    """Whether there can be a timer that puts the host back, where one is wanted."""
+def timer(situation: Situation) -> t.Iterator[str]:
+    """A rollback timer that is wanted, and cannot be had because systemd does not run."""
+    settings, state = situation
     if settings.rollback_after and not state.has_systemd:
         yield (
             f"systemd does not run on {state.hostname}, so no timer can put the host back if nobody gets in "
@@ -30,14 +30,15 @@ def timer(settings: Settings, state: HostState) -> t.Iterator[str]:
         )
 
 
-def host(settings: Settings, state: HostState) -> t.Iterator[str]:
-    """What the host itself lacks, but for packages."""
+def host(situation: Situation) -> t.Iterator[str]:
+    """What the host itself lacks, apart from packages, which the role installs."""
+    settings, state = situation
     backend = backends.BACKENDS[settings.backend]
     unfit = backend.unfit(state.code_modules.get(settings.backend), state.release)
     if unfit:
         yield f"{settings.backend} is no backend for {state.hostname}: {unfit}."
-    yield from timer(settings, state)
-    yield from selinux(settings, state)
+    yield from timer(situation)
+    yield from selinux(situation)
     if settings.self_service and not (state.has_systemd and "/etc/pam.d/cockpit" in state.files):
         yield (
             f"self_service is a page in Cockpit and a socket of systemd, and {state.hostname} lacks one of them. "
@@ -45,8 +46,9 @@ def host(settings: Settings, state: HostState) -> t.Iterator[str]:
         )
 
 
-def selinux(settings: Settings, state: HostState) -> t.Iterator[str]:
-    """Directories that sshd may not write to, where SELinux is enforced: nobody has chosen a type for them."""
+def selinux(situation: Situation) -> t.Iterator[str]:
+    """Directories that sshd may not write to where SELinux is enforced, because they have the type of their parent."""
+    settings, state = situation
     if state.selinux_types is None:
         return
     # Until release 9 the policy names /run by its older path.
@@ -62,8 +64,9 @@ def selinux(settings: Settings, state: HostState) -> t.Iterator[str]:
             )
 
 
-def accounts(settings: Settings, state: HostState, enrolled: t.Collection[str]) -> t.Iterator[str]:
-    """Names that mean nobody, and credentials that let nobody in. `enrolled` are those who are, afterwards."""
+def accounts(situation: Situation) -> t.Iterator[str]:
+    """Users and groups that the host does not have, and credentials that would let nobody in."""
+    settings, state = situation
     for user in settings.users:
         if user.present and user.name not in state.accounts:
             yield (
@@ -74,18 +77,19 @@ def accounts(settings: Settings, state: HostState, enrolled: t.Collection[str]) 
         if group not in state.groups:
             yield f"scope_groups: there is no group {group} on {state.hostname}, so nobody would need a code."
     if settings.scope == "enrolled":
-        for name in sorted(enrolled):
+        for name in sorted(situation.enrolled_afterwards):
             if not is_account_name(name):
                 path = backends.credential_path(state.backend, name)
                 yield (
                     f"{path!r} on {state.hostname} is the credential of a name that PAM and sshd cannot carry alike. "
                     "Remove it, or set scope to everyone or groups."
                 )
-    yield from credentials.problems(settings, state)
+    yield from credentials.problems(situation)
 
 
-def sshd(settings: Settings, state: HostState) -> t.Iterator[str]:
-    """What stands in the way of a code in sshd."""
+def sshd(situation: Situation) -> t.Iterator[str]:
+    """What in the configuration of sshd keeps it from asking for a code, or would open a door that is closed today."""
+    settings, state = situation
     files, host = state.texts(sshd_config.CONFIG), state.hostname
     if state.sshd_error:
         yield f"sshd on {host} does not tell its settings: {state.sshd_error}"
@@ -120,11 +124,12 @@ def sshd(settings: Settings, state: HostState) -> t.Iterator[str]:
         )
 
 
-def become(settings: Settings, state: HostState, enrolled: t.Collection[str]) -> t.Iterator[str]:
+def become(situation: Situation) -> t.Iterator[str]:
     """What Ansible could no longer do with sudo. Under sudo -p both prompts read alike, and Ansible answers one.
 
     Where sudo asks for codes already, there is nothing more to lose.
     """
+    settings, state = situation
     account = state.accounts.get(state.connection.user) if state.connection else None
     if (
         account
@@ -132,7 +137,7 @@ def become(settings: Settings, state: HostState, enrolled: t.Collection[str]) ->
         and "sudo" in settings.services
         and not state.asks_at("sudo")
         and state.sudo_asks_connection
-        and lockouts.in_scope(settings, account.name, account.groups, enrolled)
+        and situation.in_scope(account)
     ):
         yield (
             f"{account.name}, as whom Ansible connects, becomes root on {state.hostname} by sudo with a password, and "
@@ -142,43 +147,20 @@ def become(settings: Settings, state: HostState, enrolled: t.Collection[str]) ->
         )
 
 
-def doors(
-    settings: Settings, state: HostState, enrolled: t.Collection[str], services: t.Collection[str]
-) -> t.Iterator[str]:
-    """What people should know of the services that ask for the code, and of those beside them that do not."""
-    if CONSOLE in services:
-        free = sorted(
-            one.name
-            for one in state.accounts.values()
-            if one.has_password and not lockouts.in_scope(settings, one.name, one.groups, enrolled)
-        )
-        yield (
-            f"the console of {state.hostname} asks for the code as well, and without a phone "
-            f"{'only ' + ', '.join(free) if free else 'nobody'} can get in there to run twofactor-recover."
-        )
-    beside = state.text(f"{pam.DIRECTORY}/sudo-i")
-    if "sudo" in services and "sudo-i" not in services and beside is not None and not pam.includes(beside, "sudo"):
-        yield (
-            f"sudo on {state.hostname} asks for the code, but sudo -i does not: it has {pam.DIRECTORY}/sudo-i for "
-            "itself. Add sudo-i to services."
-        )
-
-
-def enrolments(
-    settings: Settings, state: HostState, enrolled: t.Collection[str], revised: t.Mapping[str, str]
-) -> t.Iterator[str]:
+def enrolments(situation: Situation, revised: t.Mapping[str, str]) -> t.Iterator[str]:
     """People who would be asked for a code that their app does not show, as far as anybody knows.
 
     `revised` are the credential files as they will be.
     """
-    others = credentials.with_other_codes(settings, state, revised)
+    settings, state = situation
+    others = credentials.with_other_codes(situation, revised)
     if others and settings.renew != "changed":
         yield (
             f"codes on {state.hostname} would become {settings.otp_digits} digits long, a new one every "
             f"{settings.interval} seconds, and the apps of {', '.join(others)} show others. Set renew to changed to go "
             "on, and hand out their new enrolment sheets; their secrets stay."
         )
-    on_paper = credentials.with_void_recovery_codes(settings, state, revised)
+    on_paper = credentials.with_void_recovery_codes(situation, revised)
     if on_paper and settings.renew != "changed":
         yield (
             f"recovery codes on {state.hostname} would be made anew by the {settings.backend} backend, and those that "
@@ -186,7 +168,7 @@ def enrolments(
             "out their new enrolment sheets."
         )
     for name, text in revised.items():
-        if credentials.has_one_key_twice(settings, name, text):
+        if credentials.has_one_key_twice(situation, name, text):
             yield (
                 f"two devices of {name} on {state.hostname} would have one secret, and each code of it would be "
                 "right twice. Give each device a secret of its own, or none."
@@ -195,61 +177,15 @@ def enrolments(
         enforced = state.asks_at("sshd")
         asked = (one.name for one in state.accounts.values() if enforced and sshd_config.sends_to_pam(one.sshd))
         vouched_for = (user.name for user in settings.users if user.proven)
-        yield from lockouts.unproven(settings, state, enrolled, {*credentials.proven(state), *asked, *vouched_for})
+        yield from locked_out.unproven(situation, {*situation.proven, *asked, *vouched_for})
 
 
-def clock(settings: Settings, state: HostState) -> t.Iterator[str]:
-    """A clock that is not in sync. It stands in the way of turning on; afterwards people only have to know."""
-    status = state.time_sync
-    if status is None or status.in_sync or not settings.time_sync.required:
-        return
-    message = f"the clock of {state.hostname} is not in sync: {status.reason}"
-    if not state.asks_for_code:
-        message += (
-            ". Codes depend on the time, so two-factor login was not turned on. Start chrony or systemd-timesyncd with "
-            "a server that it reaches, or set time_sync: {required: false}."
-        )
-    yield message
-
-
-def drift(
-    settings: Settings, state: HostState, enrolled: t.Collection[str], services: t.Collection[str]
-) -> t.Iterator[str]:
-    """What the host did not do, or has too much, though nobody asked for that."""
-    hostname = state.hostname
-    for name in sorted(set(state.credentials) - set(state.accounts)):
-        if settings.user(name) is None:
-            yield (
-                f"there is no account {name} on {hostname} any more, but a credential, which the next account of that "
-                f"name would have. Remove it with users: [{{name: {name}, state: absent}}]."
-            )
-    step = state.code_step
-    if not state.asks_for_code:
-        if state.protected_services and step.damage:
-            did = "asked nobody for a code" if step.passes_everyone else "denied everybody"
-            yield f"{pam.SWITCH} on {hostname} was {'gone' if step.is_gone else 'damaged'}, and {did}."
-        return
-    if step.damage and state.protected_services:
-        yield f"{pam.SWITCH} on {hostname} was damaged ({step.damage}): it is not certain who was asked for a code."
-    service_files = {path[len(pam.DIRECTORY) + 1 :]: text for path, text in state.texts(f"{pam.DIRECTORY}/").items()}
-    for service in state.protected_services:
-        opened = opened_up(service, service_files)
-        if opened:
-            yield (
-                f"{pam.DIRECTORY}/{service} on {hostname} let exempt accounts in with any password, and those who "
-                f"need a code with any password and their code, since fleet.auth 1.0 turned two-factor login on there: "
-                f"{opened} decides nothing at a wrong password, and that counted as a right one. A run of this release "
-                f"closes it. Look at who has logged in to {service} since then."
-            )
-    if "sshd" in services and "sshd" not in state.protected_services and state.text(sshd_config.DROP_IN) is not None:
-        yield f"sshd on {hostname} was not asking for codes: {pam.DIRECTORY}/sshd had lost the block."
-    if pam.TALLY_DIRECTORY not in state.files:
-        yield f"{pam.TALLY_DIRECTORY} on {hostname} was missing: wrong codes were not counted."
-    let_off = lockouts.let_off(settings, state, credentials.enrolled(state) & frozenset(enrolled))
-    if let_off:
+def clock(situation: Situation) -> t.Iterator[str]:
+    """A clock that is not in sync, where two-factor login is off. Where it is on, turning it off helps nobody."""
+    if situation.clock_fault and not situation.state.asks_for_code:
         yield (
-            f"{pam.SWITCH} on {hostname} did not name {', '.join(let_off)}: no code was asked for, in spite of a "
-            "credential."
+            f"{situation.clock_fault}. Codes depend on the time, so two-factor login was not turned on. Start chrony "
+            "or systemd-timesyncd with a server that it reaches, or set time_sync: {required: false}."
         )
 
 

@@ -7,53 +7,53 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import replace
 
 from .._backends import backends
 from .._backends.credential import Credential
 from .._host.state import HostState
-from .._texts import drop_in, pam, tally
-from .._wanted.settings import Settings
-from . import credentials, lockouts
-from .changes import Change, Enrol, MakeDirectory, Plan, ReloadSshd, Remove, Socket, Write
+from .._texts import drop_in, tally
+from . import scope
+from .changes import Plan
+from .situation import Situation
 
 
-def status(settings: Settings, state: HostState) -> dict[str, t.Any]:
+def status(situation: Situation) -> dict[str, t.Any]:
     """The state of a host, as the modules return it."""
     return {
-        "enforced": enforced(settings, state),
-        "users": users(settings, state),
-        "time_sync": state.time_sync.as_dict() if state.time_sync else None,
+        "enforced": enforced(situation),
+        "users": users(situation),
+        "time_sync": situation.state.time_sync.as_dict() if situation.state.time_sync else None,
     }
 
 
-def enforced(settings: Settings, state: HostState) -> dict[str, bool]:
+def enforced(situation: Situation) -> dict[str, bool]:
     """Whether each service that asks for the code, or shall ask for it, really does."""
-    protected = state.protected_services
-    wanted = (["sshd"] if settings.ssh else []) + [s for s in settings.services if state.text(_path(s)) is not None]
-    asks = backends.asking(state.code_step) in state.code_modules and _switch_is_on(settings, state)
-    asked = set(protected).difference(state.code_step.excepted_services)
+    state, step = situation.state, situation.state.code_step
+    asks = backends.asking(step) in state.code_modules and _switch_is_on(situation)
+    asked = set(state.protected_services).difference(step.excepted_services)
     return {
-        service: asks and service in asked and (service != "sshd" or _sshd_sends(settings, state))
-        for service in dict.fromkeys([*wanted, *protected])
+        service: asks and service in asked and (service != "sshd" or _sshd_sends(situation))
+        for service in dict.fromkeys([*situation.services, *state.protected_services])
     }
 
 
-def users(settings: Settings, state: HostState) -> dict[str, dict[str, t.Any]]:
+def users(situation: Situation) -> dict[str, dict[str, t.Any]]:
     """Everyone who is enrolled or shall be, by name."""
-    enrolled = credentials.enrolled(state)
-    names = {user.name for user in settings.users} | (enrolled & set(state.accounts))
+    state = situation.state
+    names = {user.name for user in situation.settings.users} | (situation.enrolled & set(state.accounts))
     recovered = state.code_step.recovered
-    return {name: {**_user(settings, state, name, enrolled), "recovered": name in recovered} for name in sorted(names)}
+    return {name: {**_user(situation, name), "recovered": name in recovered} for name in sorted(names)}
 
 
-def _user(settings: Settings, state: HostState, name: str, enrolled: t.Collection[str]) -> dict[str, t.Any]:
-    found = credentials.credential(state, name) or Credential(())
+def _user(situation: Situation, name: str) -> dict[str, t.Any]:
+    """What is told of one user."""
+    settings, state = situation
+    found = situation.credentials.get(name) or Credential(())
     account, wrong_codes = state.accounts.get(name), state.tallies.get(name)
     return {
-        "enrolled": name in enrolled,
+        "enrolled": name in situation.enrolled,
         "proven": found.proven,
-        "in_scope": account is not None and lockouts.in_scope(settings, name, account.groups, enrolled),
+        "in_scope": account is not None and situation.in_scope_now(account),
         "locked": wrong_codes is not None and tally.locked_until(wrong_codes, settings.lockout, state.now) is not None,
         "devices": [app.name for app in found.apps if app.name],
         "recovery_codes_left": found.recovery_codes_left,
@@ -61,110 +61,46 @@ def _user(settings: Settings, state: HostState, name: str, enrolled: t.Collectio
     }
 
 
-def unproven(settings: Settings, state: HostState) -> list[str]:
+def unproven(situation: Situation) -> list[str]:
     """Those of the settings' users whose secret was made on the host, and with which nobody has logged in yet."""
-    if not settings.enabled:
+    if not situation.settings.enabled:
         return []
-    enrolled = credentials.enrolled(state)
-    return sorted(
-        user.name
-        for user in settings.users
-        if user.present and user.secret is None and user.name in enrolled
-        if not credentials.is_proven(state, user.name)
-    )
-
-
-def exempt(settings: Settings, state: HostState) -> list[str]:
-    """Who logs in to sshd and never needs a code."""
-    enrolled = credentials.enrolled(state)
-    return sorted(
-        account.name
-        for account in state.accounts.values()
-        if lockouts.logs_in(account) and not lockouts.in_scope(settings, account.name, account.groups, enrolled)
-    )
-
-
-def locked_out(settings: Settings, state: HostState) -> list[dict[str, t.Any]]:
-    """Who would be locked out if sshd and the services asked for the code now."""
-    services = ["sshd", *(s for s in settings.services if state.text(_path(s)) is not None)]
-    found = lockouts.lockouts(replace(settings, ssh=True), state, credentials.enrolled(state), services)
-    return [{"user": one.user, "services": list(one.services), "message": one.message} for one in found]
+    made_here = {user.name for user in situation.settings.users if user.present and user.secret is None}
+    return sorted((made_here & situation.enrolled) - situation.proven)
 
 
 def changes(plan: Plan) -> list[str]:
     """What a plan does, in its order, for a person to read."""
-    return [_in_words(change) for change in plan.changes]
+    if not plan.changes:
+        return []
+    # Compiled only on a host that is not right already.
+    from . import wording
+
+    return wording.in_words(plan.changes)
 
 
 def diff(plan: Plan, state: HostState) -> list[dict[str, str]]:
     """What a plan changes, by file, from the first text to the last; credentials only as words."""
-    after: dict[str, str] = {}
-    for change in plan.changes:
-        if isinstance(change, Write):
-            after[change.path] = change.content
-        elif isinstance(change, Remove):
-            after[change.path] = ""
-        elif isinstance(change, MakeDirectory):
-            after[change.path] = f"directory, mode {change.mode:04o}\n"
-        elif isinstance(change, Enrol):
-            after[change.path] = (
-                f"credential of {change.user}, {change.interval} seconds a code; the key is not shown\n"
-            )
-    return [
-        {
-            "before_header": path,
-            "after_header": path,
-            "before": _printable(_shown(state, path)),
-            "after": _printable(text),
-        }
-        for path, text in after.items()
-        if _shown(state, path) != text
-    ]
+    if not plan.changes:
+        return []
+    from . import wording
+
+    return wording.diff(plan.changes, state)
 
 
-def _shown(state: HostState, path: str) -> str:
-    directory, name = path.rpartition("/")[::2]
-    if directory in backends.DIRECTORIES:
-        kept = path == backends.credential_path(state.backend, name) and name in state.credentials
-        return f"credential of {name}; the key is not shown\n" if kept else ""
-    file = state.files.get(path)
-    if file is None:
-        return ""
-    return file.content or f"directory, mode {file.mode:04o}\n"
+def _switch_is_on(situation: Situation) -> bool:
+    """Whether the switch asks for codes, and lets none of those off who are enrolled."""
+    certain = situation.state.asks_for_code and not situation.state.code_step.damage
+    return certain and not scope.let_off(situation, situation.enrolled)
 
 
-def _in_words(change: Change) -> str:
-    if isinstance(change, ReloadSshd):
-        return "reload sshd"
-    if isinstance(change, Socket):
-        return f"{'start' if change.listening else 'stop'} {change.unit}"
-    if isinstance(change, Remove):
-        return f"remove {change.path}"
-    return f"{'make' if isinstance(change, MakeDirectory) else 'write'} {change.path}"
-
-
-def _printable(text: str) -> str:
-    """A file need not be UTF-8; what is sent to the controller has to be."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-def _path(service: str) -> str:
-    return f"{pam.DIRECTORY}/{service}"
-
-
-def _switch_is_on(settings: Settings, state: HostState) -> bool:
-    """Whether it is certain that the switch asks for codes, and lets none of those off who are enrolled."""
-    certain = state.asks_for_code and not state.code_step.damage
-    return certain and not lockouts.let_off(settings, state, credentials.enrolled(state))
-
-
-def _sshd_sends(settings: Settings, state: HostState) -> bool:
+def _sshd_sends(situation: Situation) -> bool:
     """Whether sshd sends every account in scope to PAM for the code."""
-    enrolled = credentials.enrolled(state)
-    wanted = drop_in.expected(settings, state.accounts["root"].sshd)
+    state = situation.state
+    wanted = drop_in.expected(situation.settings, state.accounts["root"].sshd)
     return state.sshd_error is None and all(
         account.sshd.get(keyword, ()) == value
         for account in state.accounts.values()
-        if lockouts.in_scope(settings, account.name, account.groups, enrolled)
+        if situation.in_scope_now(account)
         for keyword, value in wanted.items()
     )

@@ -18,10 +18,11 @@ import typing as t
 
 from .._apply import credential_files, transaction
 from .._backends import backends
-from .._host import look
-from .._plan import changes, handmade
-from .converge import actions_of
-from .survey import settings_of
+from .._host.look import look
+from .._plan import adoption
+from .._plan.situation import Situation
+from .changing import actions_of, changing
+from .main import Failure, Result, settings_of
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -38,42 +39,37 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
-def adopt(module: AnsibleModule) -> None:
+def adopt(module: AnsibleModule) -> Result:
     """Give everybody a credential who has a second factor in the old set-up and none of ours."""
     settings = settings_of(module)
     for path in [*module.params["users_files"], module.params["secret_file"]]:
         if not path.startswith(("/", "~/", "${HOME}/")):
-            module.fail_json(
-                msg=f"{path!r} is no path that begins with / (or ~/, in secret_file). Nothing was changed."
-            )
-    try:
-        with transaction.exclusive():
-            _adopt(module, settings)
-    except (changes.ApplyError, OSError) as error:
-        module.fail_json(msg=f"Not everybody was taken over on {os.uname().nodename}; run again: {error}")
+            raise Failure(f"{path!r} is no path that begins with / (or ~/, in secret_file). Nothing was changed.")
+    with changing(f"Not everybody was taken over on {os.uname().nodename}; run again"):
+        return _adopt(module, settings)
 
 
-def _adopt(module: AnsibleModule, settings: Settings) -> None:
+def _adopt(module: AnsibleModule, settings: Settings) -> Result:
+    """Look, decide, and write the new credentials, under the lock of the host."""
     actions = actions_of(module)
-    state = look.look(settings, actions.run)
+    situation = Situation(settings, look(settings, actions.run))
     users_files = [file for path in module.params["users_files"] for file in _users_file(path)]
-    problems = [handmade.obstacle(state, settings), *(f"{one.path} {one.unsafe}" for one in users_files if one.unsafe)]
+    problems = [adoption.obstacle(situation), *(f"{one.path} {one.unsafe}" for one in users_files if one.unsafe)]
     for problem in filter(None, problems):
-        module.fail_json(msg=f"Nobody was taken over on {state.hostname}: {problem}.")
-    found = handmade.adoption(
-        settings, state, users_files, _own_files(module.params["secret_file"]), secrets.token_bytes
-    )
+        raise Failure(f"Nobody was taken over on {situation.state.hostname}: {problem}.")
+    own_files = _own_files(module.params["secret_file"])
+    found = adoption.adoption(situation, users_files, own_files, secrets.token_bytes)
     paths = {name: backends.credential_path(settings.backend, name) for name in found.credentials}
     if not module.check_mode:
         transaction.clean_up(actions)
         for name, path in paths.items():
             credential_files.add(path, found.credentials[name])
-    module.exit_json(
-        changed=bool(paths),
-        adopted=list(paths),
-        left=found.left,
-        void_recovery_codes=found.void_recovery_codes,
-        diff=[
+    return {
+        "changed": bool(paths),
+        "adopted": list(paths),
+        "left": found.left,
+        "void_recovery_codes": found.void_recovery_codes,
+        "diff": [
             {
                 "before_header": path,
                 "after_header": path,
@@ -82,10 +78,10 @@ def _adopt(module: AnsibleModule, settings: Settings) -> None:
             }
             for name, path in paths.items()
         ],
-    )
+    }
 
 
-def _own_files(pattern: str) -> dict[str, handmade.OldFile]:
+def _own_files(pattern: str) -> dict[str, adoption.OldFile]:
     """The file that each account has, by account; `pattern` has the form of the option secret= of the module."""
     found = {}
     for entry in pwd.getpwall():
@@ -95,11 +91,12 @@ def _own_files(pattern: str) -> dict[str, handmade.OldFile]:
 
 
 def _expanded(pattern: str, entry: pwd.struct_passwd) -> str:
+    """The path that the option means for one account."""
     path = f"${{HOME}}{pattern[1:]}" if pattern.startswith("~/") else pattern
     return os.path.normpath(path.replace("${HOME}", entry.pw_dir).replace("${USER}", entry.pw_name))
 
 
-def _own_file(path: str, entry: pwd.struct_passwd) -> t.Iterator[handmade.OldFile]:
+def _own_file(path: str, entry: pwd.struct_passwd) -> t.Iterator[adoption.OldFile]:
     """The file, if there is one. In a home, no part of the path may be a link."""
     home = os.path.normpath(entry.pw_dir)
     inside = path.startswith(os.path.join(home, ""))
@@ -107,11 +104,12 @@ def _own_file(path: str, entry: pwd.struct_passwd) -> t.Iterator[handmade.OldFil
     return _read(path, base, (entry.pw_uid, 0), _LARGEST)
 
 
-def _users_file(path: str) -> t.Iterator[handmade.OldFile]:
+def _users_file(path: str) -> t.Iterator[adoption.OldFile]:
+    """A file that all accounts share, if there is one."""
     return _read(path, os.path.dirname(path), (0,), _LARGEST_USERS_FILE)
 
 
-def _read(path: str, base: str, owners: t.Collection[int], largest: int) -> t.Iterator[handmade.OldFile]:
+def _read(path: str, base: str, owners: t.Collection[int], largest: int) -> t.Iterator[adoption.OldFile]:
     """A file below the directory `base`, which is trusted; nothing where it does not exist."""
     try:
         descriptor = _open_below(base, os.path.relpath(path, base))
@@ -122,11 +120,11 @@ def _read(path: str, base: str, owners: t.Collection[int], largest: int) -> t.It
             content = b"" if unsafe else os.read(descriptor, largest)
         finally:
             os.close(descriptor)
-        yield handmade.OldFile(path, content.decode("ascii", "replace"), unsafe)
+        yield adoption.OldFile(path, content.decode("ascii", "replace"), unsafe)
     except FileNotFoundError:
         return
     except OSError as error:
-        yield handmade.OldFile(path, unsafe=f"cannot be read, or is a link or behind one ({error.strerror})")
+        yield adoption.OldFile(path, unsafe=f"cannot be read, or is a link or behind one ({error.strerror})")
 
 
 def _open_below(base: str, path: str) -> int | None:

@@ -10,35 +10,31 @@ import os
 import typing as t
 
 from .._apply import transaction
-from .._host import look
-from .._plan import changes
-from .converge import actions_of
-from .survey import require_root
+from .._apply.pending import pending_change
+from .._host.sshd import connection
+from .changing import actions_of, changing
+from .main import Failure, Result
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 
-def confirm(module: AnsibleModule) -> None:
+def confirm(module: AnsibleModule) -> Result:
     """Make the change stay that the parameter names."""
-    require_root(module)
     token, host = module.params["confirmation"], os.uname().nodename
-    try:
-        with transaction.exclusive():
-            pending = transaction.pending_change()
-            if pending is None or pending[0] != token:
-                module.fail_json(
-                    msg=f"The change of two-factor login on {host} is not there to be confirmed: its time ran out and "
-                    "the host put itself back, or another run replaced it. Run again."
-                )
-            session = look.connection()
-            if session is not None and session.since < pending[1]:
-                module.fail_json(
-                    msg=f"The ssh connection to {host} is older than the change, so it does not prove that a login "
-                    "still works. Reset the connection before, with meta: reset_connection."
-                )
-            if not module.check_mode:
-                transaction.confirm(token, actions_of(module))
-    except (changes.ApplyError, OSError) as error:
-        module.fail_json(msg=f"Two-factor login on {host}: {error}")
-    module.exit_json(changed=not module.check_mode)
+    with changing(f"Two-factor login on {host}"):
+        pending = pending_change()
+        if pending is None or pending[0] != token:
+            raise Failure(
+                f"The change of two-factor login on {host} is not there to be confirmed: its time ran out and "
+                "the host put itself back, or another run replaced it. Run again."
+            )
+        session = connection()
+        if session is not None and session.since < pending[1]:
+            raise Failure(
+                f"The ssh connection to {host} is older than the change, so it does not prove that a login "
+                "still works. Reset the connection before, with meta: reset_connection."
+            )
+        if not module.check_mode:
+            transaction.confirm(token, actions_of(module))
+    return {"changed": not module.check_mode}

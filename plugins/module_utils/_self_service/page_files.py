@@ -20,10 +20,12 @@ LIBRARY = f"/usr/libexec/fleet-auth/{PACKAGE}"
 PROGRAM = "/usr/libexec/fleet-auth/self-service"
 CONFIG = "/usr/libexec/fleet-auth/self-service.json"
 MODULES = (
+    "_apply/actions",
     "_apply/credential_files",
     "_apply/files",
     "_apply/journal",
-    "_apply/transaction",
+    "_apply/lock",
+    "_apply/pending",
     "_backends/backend",
     "_backends/backends",
     "_backends/credential",
@@ -31,7 +33,6 @@ MODULES = (
     "_backends/hotp",
     "_backends/oath",
     "_backends/usersfile",
-    "_plan/changes",
     "_self_service/conversation",
     "_self_service/page_files",
     "_self_service/pam_client",

@@ -25,10 +25,11 @@ import syslog
 import time
 import typing as t
 
-from .._apply import credential_files, transaction
+from .._apply import credential_files, pending
+from .._apply.actions import ApplyError
+from .._apply.lock import exclusive
 from .._backends import backends
 from .._backends.credential import LAST_USED, Clock
-from .._plan import changes
 from .._texts import pam
 from .._texts.code_step import CodeStep
 from .._wanted.bounds import is_account_name
@@ -87,14 +88,14 @@ class ThisHost:
     def revise(self, user: str, new: t.Callable[[str | None], str]) -> None:
         path, lock = self._path(user)
         try:
-            with _until_the_end(), transaction.exclusive():
-                if transaction.is_pending():
+            with _until_the_end(), exclusive():
+                if pending.is_pending():
                     raise Refusal(_BUSY)
                 if os.path.exists(path):
                     credential_files.rewrite(path, lock, new)
                 else:
                     credential_files.add(path, new(None))
-        except changes.ApplyError:
+        except ApplyError:
             raise Refusal(_BUSY) from None
 
     def _path(self, user: str) -> tuple[str, str]:

@@ -59,7 +59,7 @@ class Lockout(t.NamedTuple):
 
 
 class TimeSync(t.NamedTuple):
-    """Whether two-factor login may be turned on only where the clock is in sync, and how exact it has to be."""
+    """The bound on the clock's error, in seconds, and whether enabling waits for it."""
 
     required: bool = True
     max_error_seconds: float = 1.0

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a hand-made set-up knows of people's second factors, and what becomes of it. Pure.
+"""Takes people's second factors over from a set-up that somebody made by hand: what becomes of each account. Pure.
 
 pam_oath has one users file for everybody, and pam_google_authenticator a file for each account. What such a file says
 is what a credential of ours says, but it may hold what ours cannot: counters, PINs, codes of another length.
@@ -19,7 +19,8 @@ from .._backends.credential import App, Credential, CredentialError, MakeKey
 from .._host.state import HostState
 from .._texts import pam
 from .._wanted.bounds import is_account_name
-from .._wanted.settings import Settings, User
+from .._wanted.settings import User
+from .situation import Situation
 
 _DIGITS = re.compile(r"^[^#\n]*\bpam_oath\.so\b[^#\n]*\sdigits=([678])\b", re.MULTILINE)
 
@@ -56,11 +57,12 @@ class _Old(t.NamedTuple):
     recovery_codes: tuple[str, ...] = ()
 
 
-def obstacle(state: HostState, settings: Settings) -> str | None:
+def obstacle(situation: Situation) -> str | None:
     """Why nobody can be taken over on this host now."""
+    settings, state = situation
     if state.pending:
         return "a change waits to be confirmed, or died half-way. The next run of the role ends it; run again then"
-    if state.backend != settings.backend:
+    if situation.moving:
         return (
             f"the credentials that there are belong to the {state.backend} backend, and backend is {settings.backend}. "
             f"Set backend to {state.backend}, or run the role first, which moves them"
@@ -69,17 +71,17 @@ def obstacle(state: HostState, settings: Settings) -> str | None:
 
 
 def adoption(
-    settings: Settings,
-    state: HostState,
+    situation: Situation,
     users_files: t.Iterable[OldFile],
     own_files: t.Mapping[str, OldFile],
     make_key: MakeKey,
 ) -> Adoption:
     """Decide about everybody whom the old files know; `own_files` are by account."""
+    settings, state = situation
     shared = [(file.path, usersfile.lines_by_user(file.text)) for file in users_files]
     names = {*own_files, *(name for _path, lines in shared for name in lines)}
     ours = {*state.credentials, *(name for files in state.others.values() for name in files)}
-    check, found = _Check(settings, state), Adoption()
+    check, found = _Check(situation), Adoption()
     for name in sorted(names - ours):
         try:
             check.account(name)
@@ -103,12 +105,12 @@ def adoption(
 class _Check:
     """Reads what the old files say of an account. Raises CredentialError where that cannot be taken over."""
 
-    def __init__(self, settings: Settings, state: HostState) -> None:
-        self.settings = settings
-        self.state = state
-        self.digits = _digits(state)
+    def __init__(self, situation: Situation) -> None:
+        self.settings, self.state = situation
+        self.digits = _digits(self.state)
 
     def account(self, name: str) -> None:
+        """Whether the host has the account, and can have a credential for it."""
         user = self.settings.user(name)
         if not is_account_name(name) or backends.is_left_behind(name):
             raise CredentialError("PAM, sshd and a file cannot carry this name alike")
@@ -118,12 +120,13 @@ class _Check:
             raise CredentialError("users wants it to be absent")
 
     def users_file(self, path: str, lines: t.Sequence[tuple[int, str]], name: str) -> _Old:
+        """What the lines of an account say in a file that all accounts share."""
         for number, line in lines:
             where = f"{path}: line {number}"
             try:
                 token = usersfile.parse_line(line, number, name)
             except CredentialError as error:
-                raise CredentialError(f"{path}: {error}. Mend the line, or enrol the account anew") from None
+                raise CredentialError(f"{path}: {error}. Mend the line, or enrol the account anew") from error
             if token.interval is None:
                 raise CredentialError(f"{where} is for codes that go by a counter (HOTP). Enrol the account anew")
             if token.pin != "-":
@@ -133,12 +136,13 @@ class _Check:
         return _Old(path, oath.read("\n".join(line for _number, line in lines), name, self.state.now).apps)
 
     def own_file(self, file: OldFile, name: str) -> _Old:
+        """What the file of google-authenticator says that an account has for itself."""
         if file.unsafe:
             raise CredentialError(f"{file.path} {file.unsafe}")
         try:
             apps = google_authenticator.read(file.text, name).apps
         except CredentialError as error:
-            raise CredentialError(f"{file.path}: {error}. Enrol the account anew") from None
+            raise CredentialError(f"{file.path}: {error}. Enrol the account anew") from error
         self._codes(file.path, 6, apps[0].interval)
         codes = google_authenticator.recovery_codes(file.text, name, 6)
         return _Old(file.path, apps, tuple(code for _number, code in codes))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who needs a code, and who could log in today and could not afterwards. Pure."""
+"""Who can log in today, and could not once a service asked for the code. Pure."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import typing as t
 
 from .._host.state import COCKPIT_DISALLOWED, Account, HostState
 from .._texts import sshd_config
-from .._wanted.settings import Settings
+from .scope import in_scope
+from .situation import Situation
 
 
-class Lockout(t.NamedTuple):
+class LockedOut(t.NamedTuple):
     """One account that would be locked out, of which services, and the sentence that says why and what to do."""
 
     user: str
@@ -22,55 +23,33 @@ class Lockout(t.NamedTuple):
     message: str
 
 
-def in_scope(settings: Settings, name: str, groups: t.Collection[str], enrolled: t.Collection[str]) -> bool:
-    """Whether this account needs a code, wherever it comes from."""
-    if name in settings.exempt_users or set(groups) & set(settings.exempt_groups):
-        return False
-    if settings.scope == "groups":
-        return bool(set(groups) & set(settings.scope_groups))
-    return settings.scope == "everyone" or name in enrolled
+def locked_out(situation: Situation, services: t.Collection[str], enrolled: t.Collection[str]) -> t.Iterator[LockedOut]:
+    """Every account that could log in today, and could not once these services asked for the code.
 
-
-def let_off(settings: Settings, state: HostState, enrolled: t.Collection[str]) -> list[str]:
-    """The enrolled accounts that need a code and that the switch passes, since it goes by names and has lost theirs."""
-    asked = state.code_step.names
-    if settings.scope != "enrolled" or asked is None:
-        return []
-    accounts = [account for name, account in state.accounts.items() if name not in asked]
-    return sorted(one.name for one in accounts if in_scope(settings, one.name, one.groups, enrolled))
-
-
-def lockouts(
-    settings: Settings, state: HostState, enrolled: t.Collection[str], services: t.Collection[str]
-) -> t.Iterator[Lockout]:
-    """Every account that the settings would lock out.
-
-    `enrolled` are the accounts with a credential once the settings are in force, `services` those that ask for the code
-    then, sshd among them.
+    sshd may be among the services; `enrolled` are the accounts that have a credential then.
     """
+    settings, state = situation
     for account in state.accounts.values():
         if not in_scope(settings, account.name, account.groups, enrolled):
             continue
-        if "sshd" in services and not _comes_from_exempt_address(settings, state, account):
-            lockout = _from_sshd(settings, state, account, account.name in enrolled)
-            if lockout:
-                yield lockout
+        if "sshd" in services and not _comes_from_exempt_address(situation, account):
+            found = _of_sshd(situation, account, account.name in enrolled)
+            if found:
+                yield found
                 continue
         lost = [service for service in services if service != "sshd" and _has_password_for(state, account, service)]
         if lost and account.name not in enrolled:
-            yield Lockout(account.name, tuple(lost), _no_credential(state, account.name, lost))
+            yield LockedOut(account.name, tuple(lost), _no_credential(state, account.name, lost))
 
 
-def unproven(
-    settings: Settings, state: HostState, enrolled: t.Collection[str], proven: t.Collection[str]
-) -> t.Iterator[str]:
-    """Every account that would need a code for sshd, and nobody has seen one of its codes be right."""
-    for account in state.accounts.values():
-        name, host = account.name, state.hostname
+def unproven(situation: Situation, proven: t.Collection[str]) -> t.Iterator[str]:
+    """Every account that would need a code for sshd, and is not among those with whom a code was seen to be right."""
+    for account in situation.state.accounts.values():
+        name, host = account.name, situation.state.hostname
         if (
             name not in proven
-            and in_scope(settings, name, account.groups, enrolled)
-            and not _comes_from_exempt_address(settings, state, account)
+            and situation.in_scope(account)
+            and not _comes_from_exempt_address(situation, account)
             and logs_in(account)
         ):
             yield (
@@ -80,7 +59,9 @@ def unproven(
             )
 
 
-def _from_sshd(settings: Settings, state: HostState, account: Account, enrolled: bool) -> Lockout | None:
+def _of_sshd(situation: Situation, account: Account, enrolled: bool) -> LockedOut | None:
+    """What keeps the account out of sshd, if anything does: no credential, or no first factor that still counts."""
+    settings, state = situation
     name, host = account.name, state.hostname
     by_key, by_password = _ways_in(account)
     if not by_key and not by_password:
@@ -107,7 +88,7 @@ def _from_sshd(settings: Settings, state: HostState, account: Account, enrolled:
         )
     else:
         return None
-    return Lockout(name, ("sshd",), message)
+    return LockedOut(name, ("sshd",), message)
 
 
 def logs_in(account: Account) -> bool:
@@ -130,10 +111,12 @@ def _ways_in(account: Account) -> tuple[bool, bool]:
 
 
 def _root_login(account: Account) -> str:
+    """What PermitRootLogin means for the account; `yes` where it is not root's."""
     return account.sshd.first("permitrootlogin") if account.uid == 0 else "yes"
 
 
 def _no_credential(state: HostState, who: str, services: t.Sequence[str], name: str | None = None) -> str:
+    """The sentence about somebody without a credential; `who` is the name with what else is to be said of it."""
     name = name or who
     leave = "leave ssh false" if "sshd" in services else f"leave {' and '.join(services)} out of services"
     return (
@@ -142,19 +125,20 @@ def _no_credential(state: HostState, who: str, services: t.Sequence[str], name: 
     )
 
 
-def _comes_from_exempt_address(settings: Settings, state: HostState, account: Account) -> bool:
-    """The account that Ansible uses is known to come from one address; everybody else may come from anywhere."""
-    connection = state.connection
+def _comes_from_exempt_address(situation: Situation, account: Account) -> bool:
+    """Whether it is Ansible's own account and its address is exempt. Everybody else may come from anywhere."""
+    connection = situation.state.connection
     if connection is None or connection.user != account.name:
         return False
     try:
         address = ipaddress.ip_address(connection.address)
     except ValueError:
         return False
-    return any(address in ipaddress.ip_network(network) for network in settings.exempt_addresses)
+    return any(address in ipaddress.ip_network(network) for network in situation.settings.exempt_addresses)
 
 
 def _has_password_for(state: HostState, account: Account, service: str) -> bool:
+    """Whether the account gets in to a service that asks for a password. Cockpit has a list of those it refuses."""
     if not account.has_password:
         return False
     disallowed = (state.text(COCKPIT_DISALLOWED) or "").split()

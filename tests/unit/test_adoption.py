@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, google_authenticator, oath
 from ansible_collections.fleet.auth.plugins.module_utils._backends.hotp import hotp
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import HostState
-from ansible_collections.fleet.auth.plugins.module_utils._plan.handmade import Adoption, OldFile, adoption, obstacle
+from ansible_collections.fleet.auth.plugins.module_utils._plan.adoption import Adoption, OldFile, adoption, obstacle
+from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
 from ansible_collections.fleet.auth.plugins.module_utils._runs import adopt
 from ansible_collections.fleet.auth.plugins.module_utils._texts import pam
 from unit.builders import ACCOUNTS, KEY, OTHER_KEY, SECRET, account, credential, host_state, settings
@@ -40,7 +41,7 @@ def adopted(
     files = {
         name: OldFile(f"/home/{name}/ga", one) if isinstance(one, str) else one for name, one in (own or {}).items()
     }
-    return adoption(settings(**options), state, [OldFile("/etc/users.oath", text)], files, os.urandom)
+    return adoption(Situation(settings(**options), state), [OldFile("/etc/users.oath", text)], files, os.urandom)
 
 
 def reason(text: str = "", own: t.Mapping[str, str | OldFile] | None = None, **how: t.Any) -> str:
@@ -190,9 +191,9 @@ class TestAdoption:
 
 class TestObstacle:
     def test_is_a_change_that_waits_or_another_backend(self) -> None:
-        assert obstacle(host_state(), settings()) is None
-        assert "waits to be confirmed" in str(obstacle(host_state(pending=True), settings()))
-        other = obstacle(host_state(backend="google_authenticator"), settings())
+        assert obstacle(Situation(settings(), host_state())) is None
+        assert "waits to be confirmed" in str(obstacle(Situation(settings(), host_state(pending=True))))
+        other = obstacle(Situation(settings(), host_state(backend="google_authenticator")))
         assert "belong to the google_authenticator backend, and backend is oath" in str(other)
 
 

@@ -1,0 +1,79 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Has sshd read its configuration again, once it is known to be what was meant."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+
+from .._plan.changes import ReloadSshd
+from .actions import Actions, ApplyError
+
+_SSHD = "/usr/sbin/sshd"
+_PID_FILE = "/run/sshd.pid"
+_RELOAD_SECONDS = 5.0
+_UNITS = ("ssh", "sshd")
+
+
+def check_and_reload(change: ReloadSshd, actions: Actions) -> None:
+    """Reload sshd. Raises ApplyError, and does not, where its files are wrong or do not mean what is expected."""
+    _check(change, actions)
+    _reload(actions)
+
+
+def _check(change: ReloadSshd, actions: Actions) -> None:
+    """Raise ApplyError where `sshd -t` refuses the files, or `sshd -T -C` does not give what is expected."""
+    code, _out, error = actions.run([_SSHD, "-t"])
+    if code != 0:
+        raise ApplyError(f"sshd refuses its configuration: {error.strip()}.")
+    for expectation in change.expectations:
+        effective = actions.effective(expectation.user, expectation.address)
+        for keyword, wanted in expectation.settings.items():
+            if effective.get(keyword, ()) != wanted:
+                raise ApplyError(
+                    f"sshd would not do what was meant for {expectation.user}: {keyword} is "
+                    f"'{' '.join(effective.get(keyword, ()))}' instead of '{' '.join(wanted)}', because another part "
+                    "of its configuration wins."
+                )
+
+
+def _reload(actions: Actions) -> None:
+    """Reload the unit of sshd that runs, or else the process; return once sshd listens with what it has read."""
+    before = _pid_file()
+    for unit in _UNITS:
+        if _is_active(actions, f"{unit}.service"):
+            verb = "reload"
+            if _is_active(actions, f"{unit}.socket"):
+                # A reload ends in vain where systemd has the port. Sessions outlive a restart, which is not counted.
+                verb = "restart"
+                actions.run(["systemctl", "reset-failed", f"{unit}.service"])
+            code, _out, error = actions.run(["systemctl", verb, f"{unit}.service"])
+            if code != 0:
+                raise ApplyError(f"{unit}.service does not {verb}: {error.strip()}.")
+            break
+    else:
+        with contextlib.suppress(OSError, ValueError), open(_PID_FILE, encoding="ascii") as file:
+            os.kill(int(file.read()), signal.SIGHUP)
+    # sshd writes its file anew once it listens with its new configuration, which may be a while after the signal.
+    deadline = time.monotonic() + _RELOAD_SECONDS
+    while before is not None and _pid_file() in (None, before) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _is_active(actions: Actions, unit: str) -> bool:
+    """Whether systemd has started this unit."""
+    return actions.run(["systemctl", "is-active", "--quiet", unit])[0] == 0
+
+
+def _pid_file() -> tuple[int, int] | None:
+    """What tells one pid file from the next: its inode and its time; None where there is none."""
+    try:
+        status = os.stat(_PID_FILE)
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns

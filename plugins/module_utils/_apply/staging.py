@@ -1,0 +1,193 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Stages a change: what can fail for want of room or rights is done now, and what is left to do is a rename.
+
+For each change, its new content is laid ready beside the file in question, its old one is kept there by a hard link,
+and the journal gets a line that undoes it. What is staged touches nothing that anybody reads.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import secrets
+import typing as t
+
+from .._plan.changes import (
+    Change,
+    Enrol,
+    Listen,
+    MakeDirectory,
+    Move,
+    ReloadSshd,
+    Remove,
+    RemoveMoved,
+    Renew,
+    StopListening,
+    Write,
+)
+from . import credential_files, files, journal, reload
+from .actions import Actions, ApplyError
+
+Step = t.Callable[[Actions], None]
+"""Carries out what was staged."""
+
+
+class Staging:
+    """The changes that are staged so far: the steps to take, in order, and for the journal what undoes them."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.undos: list[journal.Undo] = []
+        self._latest: dict[str, str] = {}
+        """By path, where the content is laid ready that the latest change of that path puts there."""
+
+    def stage(self, changes: t.Iterable[Change]) -> None:
+        """Stage these changes, in their order. Where that fails, `undos` says which directories were made."""
+        for number, change in enumerate(changes):
+            _stage(change, self, number)
+        for directory in {os.path.dirname(undo[-1]) for undo in self.undos if undo[-1].startswith("/")}:
+            files.sync_directory(os.path.join(directory, ""))
+
+    def beside(self, path: str, number: int) -> str:
+        """Where the new content of a file is laid ready; the directory is made with it, if there is none."""
+        if not os.path.isdir(os.path.dirname(path)):
+            self.undos.append(("unmake", os.path.dirname(path)))
+        return files.staged(path, number)
+
+    def replaces(self, path: str, new: str, step: Step) -> None:
+        """Take a step that puts `new` in the place of a file, which a link keeps, or where there is none."""
+        self.steps.append(step)
+        if path in self._latest or os.path.exists(path):
+            os.link(self._latest.get(path, path), _kept(new))
+            self.undos.append(("unwrite", new, _kept(new), path))
+        else:
+            self.undos.append(("uncreate", new, path))
+        self._latest[path] = new
+
+    def latest(self, path: str) -> str:
+        """Where the content was laid ready that this path has by then."""
+        return self._latest[path]
+
+
+@functools.singledispatch
+def _stage(change: object, _staging: Staging, _number: int) -> None:
+    """Stage one change. `number` tells it from others of the same file."""
+    raise TypeError(f"nothing stages a {type(change).__name__}")
+
+
+@_stage.register(Write)
+def _(change: Write, staging: Staging, number: int) -> None:
+    new = staging.beside(change.path, number)
+    files.write(new, change.content.encode("utf-8", "surrogateescape"), change.mode, change.uid, change.gid)
+    staging.replaces(change.path, new, _renames(new, change.path))
+
+
+@_stage.register(Remove)
+def _(change: Remove, staging: Staging, number: int) -> None:
+    old = _kept(staging.beside(change.path, number))
+    staging.steps.append(_renames(change.path, old))
+    staging.undos.append(("unremove", old, change.path))
+
+
+@_stage.register(MakeDirectory)
+def _(change: MakeDirectory, staging: Staging, _number: int) -> None:
+    if not os.path.isdir(change.path):
+        staging.undos.append(("unmake", change.path))
+    files.make_directory(change.path, change.mode)
+
+
+@_stage.register(Enrol)
+def _(change: Enrol, staging: Staging, number: int) -> None:
+    new = staging.beside(change.path, number)
+    credential_files.write(new, change.content)
+    staging.steps.append(_renames(new, change.path))
+    staging.undos.append(("unenrol", new, change.path))
+
+
+@_stage.register(Renew)
+def _(change: Renew, staging: Staging, number: int) -> None:
+    new = staging.beside(change.path, number)
+    old = _kept(new)
+
+    def step(_actions: Actions) -> None:
+        with credential_files.locked(change.lock):
+            credential_files.lay_ready(new, change.path, lambda text: change.revision.text(text, secrets.token_bytes))
+            os.link(new, f"{new}.kept")
+            os.link(change.path, old)
+            os.rename(new, change.path)
+        files.sync_directory(change.path)
+
+    staging.steps.append(step)
+    staging.undos.append(("unrenew", new, old, change.path))
+
+
+@_stage.register(Move)
+def _(change: Move, staging: Staging, number: int) -> None:
+    new = staging.beside(change.path, number)
+    # A rehearsal: what does not go, or finds no room, fails here. People may use codes until the step is taken.
+    credential_files.write(new, change.revision.text(credential_files.read(change.before), secrets.token_bytes))
+
+    def step(_actions: Actions) -> None:
+        with credential_files.locked(change.lock):
+            credential_files.lay_ready(new, change.before, lambda text: change.revision.text(text, secrets.token_bytes))
+            files.unlink(f"{new}.kept")
+            os.link(new, f"{new}.kept")
+            os.rename(new, change.path)
+        files.sync_directory(change.path)
+
+    staging.replaces(change.path, new, step)
+
+
+@_stage.register(RemoveMoved)
+def _(change: RemoveMoved, staging: Staging, number: int) -> None:
+    moved = change.moved
+    old = _kept(staging.beside(change.path, number))
+    kept = f"{staging.latest(moved.path)}.kept"
+    staging.steps.append(_renames(change.path, old))
+    staging.undos.append(("unmove", old, moved.path, kept, moved.source, moved.target, change.path))
+
+
+@_stage.register(ReloadSshd)
+def _(change: ReloadSshd, staging: Staging, _number: int) -> None:
+    staging.steps.append(functools.partial(reload.check_and_reload, change))
+
+
+@_stage.register(Listen)
+def _(change: Listen, staging: Staging, _number: int) -> None:
+    def step(actions: Actions) -> None:
+        actions.run(["systemctl", "daemon-reload"])
+        _systemctl(actions, "enable", change.unit)
+
+    staging.steps.append(step)
+    staging.undos.append(("unlisten", change.unit))
+
+
+@_stage.register(StopListening)
+def _(change: StopListening, staging: Staging, _number: int) -> None:
+    staging.steps.append(lambda actions: _systemctl(actions, "disable", change.unit))
+    staging.undos.append(("listen", change.unit))
+
+
+def _kept(new: str) -> str:
+    """Where the old content is kept that makes room for this one."""
+    return f"{new}.old"
+
+
+def _renames(source: str, target: str) -> Step:
+    """A step that renames a file, and has the new name on the disk."""
+
+    def step(_actions: Actions) -> None:
+        os.rename(source, target)
+        files.sync_directory(target)
+
+    return step
+
+
+def _systemctl(actions: Actions, verb: str, unit: str) -> None:
+    """Enable or disable a unit, and start or stop it as well. Raises ApplyError."""
+    code, _out, error = actions.run(["systemctl", verb, "--quiet", "--now", unit])
+    if code != 0:
+        raise ApplyError(f"systemd does not {verb} {unit}: {error.strip()}.")

@@ -1,0 +1,121 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Looks at the accounts of the host: their groups, and what each can log in with."""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import os
+import pwd
+import typing as t
+
+from .._texts import sshd_config
+from .._wanted.settings import Settings
+from .command import Run
+from .files import read_file
+from .state import Account
+
+_NO_LOGIN = ("nologin", "false", "sync", "shutdown", "halt")
+
+
+def people(settings: Settings) -> dict[str, pwd.struct_passwd]:
+    """The accounts that the host lists, and those of the settings that it knows without listing them."""
+    found = {entry.pw_name: entry for entry in pwd.getpwall()}
+    for user in settings.users:
+        if user.name not in found:
+            with contextlib.suppress(KeyError):
+                found[user.name] = pwd.getpwnam(user.name)
+    return found
+
+
+def accounts(
+    people: t.Mapping[str, pwd.struct_passwd],
+    groups: t.Mapping[str, tuple[str, ...]],
+    sshd_of: t.Mapping[str, sshd_config.Effective],
+) -> dict[str, Account]:
+    """These people, by name, with their groups and with what sshd makes of its configuration for each."""
+    shadow = read_file("/etc/shadow")
+    passwords = parse_shadow(shadow.content if shadow else "")
+    return {
+        name: Account(
+            name=name,
+            uid=entry.pw_uid,
+            groups=groups[name],
+            has_password=name in passwords,
+            has_key=_has_key(entry, sshd_of[name]),
+            sshd=sshd_of[name],
+        )
+        for name, entry in people.items()
+    }
+
+
+def groups_of(people: t.Iterable[pwd.struct_passwd]) -> dict[str, tuple[str, ...]]:
+    """The groups of each of these people, the primary one first."""
+    primary: dict[int, str] = {}
+    member_of: dict[str, list[str]] = {}
+    for group in grp.getgrall():
+        primary.setdefault(group.gr_gid, group.gr_name)
+        for name in group.gr_mem:
+            member_of.setdefault(name, []).append(group.gr_name)
+    return {
+        entry.pw_name: tuple(
+            dict.fromkeys([*filter(None, [primary.get(entry.pw_gid)]), *member_of.get(entry.pw_name, ())])
+        )
+        for entry in people
+    }
+
+
+def group_exists(name: str) -> bool:
+    """Whether the host knows a group, whether it lists it or not."""
+    try:
+        grp.getgrnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def parse_shadow(text: str) -> frozenset[str]:
+    """The accounts of shadow(5) whose password is neither empty nor locked."""
+    entries = (line.split(":") for line in text.splitlines())
+    return frozenset(entry[0] for entry in entries if len(entry) > 1 and entry[1] and entry[1][0] not in "!*")
+
+
+def sudo_asks(run: Run, user: str) -> bool:
+    """Whether sudo wants this account's password for whatever it runs as root."""
+    code, out, _error = run(["sudo", "-n", "-l", "-U", user])
+    return code == 0 and parse_sudo(out)
+
+
+def parse_sudo(out: str) -> bool:
+    """Whether `sudo -l` says that a password is wanted for every command; the last rule that matches decides."""
+    rules = [line for line in out.splitlines() if line.startswith("    (") and line.endswith(" ALL")]
+    return bool(rules) and "NOPASSWD:" not in rules[-1] and "!authenticate" not in out
+
+
+def _has_key(entry: pwd.struct_passwd, sshd: sshd_config.Effective) -> bool:
+    """Whether one of the files that sshd reads for the account has a key, or sshd asks somebody else for keys."""
+    asks_elsewhere = any(
+        sshd.first(keyword) not in ("", "none") for keyword in ("authorizedkeyscommand", "trustedusercakeys")
+    )
+    if asks_elsewhere and os.path.basename(entry.pw_shell) not in _NO_LOGIN:
+        return True
+    tokens = {"%%": "%", "%h": entry.pw_dir, "%u": entry.pw_name, "%U": str(entry.pw_uid)}
+    for pattern in sshd.get("authorizedkeysfile", ()):
+        path = pattern
+        for token, value in tokens.items():
+            path = path.replace(token, value)
+        if path != "none" and _has_key_line(os.path.join(entry.pw_dir, path)):
+            return True
+    return False
+
+
+def _has_key_line(path: str) -> bool:
+    """Whether an authorized_keys file has a line that is no comment."""
+    try:
+        with open(path, "rb") as file:
+            return any(line.strip() and not line.lstrip().startswith(b"#") for line in file)
+    except OSError:
+        return False

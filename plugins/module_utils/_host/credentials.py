@@ -1,0 +1,86 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Looks at the files of the backends: credentials, what logins have left beside them, and tallies of wrong codes."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import fnmatch
+import glob
+import os
+import time
+import typing as t
+
+from .._backends import backends
+from .._texts import pam
+from .files import read_file
+from .state import FileState
+
+if t.TYPE_CHECKING:
+    from .._backends.backend import Backend
+
+# A login holds its lock for milliseconds.
+_STALE_SECONDS = 60.0
+_MODULE_DIRECTORIES = (
+    "/lib/*/security",
+    "/lib/security",
+    "/lib64/security",
+    "/usr/lib/*/security",
+    "/usr/lib64/security",
+)
+
+
+def credentials(backend: Backend) -> dict[str, FileState]:
+    """The credential files of a backend, by account."""
+    try:
+        names = os.listdir(backend.DIRECTORY)
+    except FileNotFoundError:
+        return {}
+    others = (".*", *backend.LEFT_BEHIND)
+    names = [name for name in names if not any(fnmatch.fnmatchcase(name, pattern) for pattern in others)]
+    found = {name: read_file(f"{backend.DIRECTORY}/{name}") for name in names}
+    return {name: file for name, file in found.items() if file is not None}
+
+
+def stale_locks() -> tuple[str, ...]:
+    """The files that logins have left behind which were cut off, and that deny their users every code."""
+    found = [path for pattern in backends.LEFT_BEHIND for path in glob.glob(pattern)]
+    return tuple(sorted(filter(_is_stale, found)))
+
+
+def _is_stale(path: str) -> bool:
+    """Whether a login left this behind: it is old, and no process holds the lock that pam_oath takes on it."""
+    try:
+        with open(path, "rb+") as file:
+            if time.time() - os.fstat(file.fileno()).st_mtime < _STALE_SECONDS:
+                return False
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def tallies() -> dict[str, bytes]:
+    """The tallies of wrong codes, by account."""
+    try:
+        names = os.listdir(pam.TALLY_DIRECTORY)
+    except FileNotFoundError:
+        return {}
+    tallies = {}
+    for name in names:
+        with contextlib.suppress(OSError), open(os.path.join(pam.TALLY_DIRECTORY, name), "rb") as file:
+            tallies[name] = file.read()
+    return tallies
+
+
+def code_modules() -> dict[str, bytes]:
+    """The PAM modules of the backends that are installed, by backend."""
+    found = {}
+    for name, backend in backends.BACKENDS.items():
+        for path in [path for place in _MODULE_DIRECTORIES for path in glob.glob(f"{place}/{backend.MODULE}")][:1]:
+            with open(path, "rb") as file:
+                found[name] = file.read()
+    return found

@@ -1,0 +1,169 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Looks at sshd: what it makes of its configuration, sshd(8), -T and -C, and the session that this run came in by."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import pwd
+import shlex
+import typing as t
+
+from .._texts import sshd_config
+from .._wanted.settings import Settings
+from .command import Run
+from .files import read_file
+from .state import Connection
+
+_SSHD = "/usr/sbin/sshd"
+_SERVICE_OPTIONS = {"/etc/default/ssh": "SSHD_OPTS", "/etc/sysconfig/sshd": "OPTIONS"}
+# Addresses for documentation (RFC 5737, RFC 3849): nobody connects from them, so they stand for anybody.
+_STRANGERS = ("192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1")
+
+
+class SshdError(RuntimeError):
+    """sshd refuses to tell its settings; the text is what it printed."""
+
+
+class Views(t.NamedTuple):
+    """What sshd makes of its configuration for the people of a host."""
+
+    of: t.Mapping[str, sshd_config.Effective]
+    """By account, from an address that is not exempt."""
+    connection: sshd_config.Effective | None = None
+    """For the account and the address of the connection, if there is one."""
+    error: str | None = None
+    """Why sshd does not tell, if it does not."""
+
+
+def views(
+    run: Run,
+    groups: t.Mapping[str, tuple[str, ...]],
+    texts: t.Mapping[str, str],
+    address: str,
+    connection: Connection | None,
+) -> Views:
+    """Ask sshd about every account, from this address; once for each class that its configuration can tell apart.
+
+    `groups` are those of each account, and `texts` the files of the configuration, by path.
+    """
+    nothing = dict.fromkeys(groups, sshd_config.Effective())
+    if not os.path.exists(_SSHD):
+        return Views(nothing, error=f"{_SSHD} is not installed")
+    patterns = sshd_config.distinguishing(texts)
+    # Files that are not seen here may be about root, and about the address that this run comes from.
+    unseen = sshd_config.reads_elsewhere(texts)
+    by_class: dict[tuple[t.Any, ...], sshd_config.Effective] = {}
+    found = {}
+    try:
+        for name in groups:
+            key = (unseen and name == "root", *sshd_config.account_class(patterns, name, groups[name]))
+            if key not in by_class:
+                by_class[key] = effective(run, name, address)
+            found[name] = by_class[key]
+        if connection is None:
+            return Views(found)
+        if connection.user in found and not (unseen or sshd_config.tells_addresses(texts)):
+            return Views(found, found[connection.user])
+        return Views(found, effective(run, connection.user, connection.address))
+    except SshdError as error:
+        return Views(nothing, error=str(error))
+
+
+def effective(run: Run, user: str, address: str) -> sshd_config.Effective:
+    """What the files on disk give this user from this address. Raises SshdError."""
+    code, out, error = run([_SSHD, *_service_options(), "-T", "-C", f"user={user},host={address},addr={address}"])
+    if code != 0:
+        raise SshdError(error.strip() or f"{_SSHD} -T ended with {code}")
+    return sshd_config.parse_effective(out)
+
+
+def stranger(settings: Settings) -> str:
+    """An address that is not exempt, for which an answer of sshd holds for anybody."""
+    exempt = [ipaddress.ip_network(network) for network in settings.exempt_addresses]
+    for address in _STRANGERS:
+        if not any(ipaddress.ip_address(address) in network for network in exempt):
+            return address
+    return "UNKNOWN"
+
+
+def _service_options() -> list[str]:
+    """What the service starts sshd with: `-o` there wins over every file."""
+    options: list[str] | None = None
+    for path, variable in _SERVICE_OPTIONS.items():
+        file = read_file(path)
+        found = parse_service_options(file.content, variable) if file else None
+        options = options if found is None else found
+    return options or []
+
+
+def parse_service_options(text: str, variable: str) -> list[str] | None:
+    """The words of a variable in a file of environment variables for systemd; None where it is not set there.
+
+    The last line that sets it counts.
+    """
+    options = None
+    for line in text.splitlines():
+        name, _equals, value = line.strip().partition("=")
+        if name == variable:
+            options = shlex.split(" ".join(shlex.split(value, comments=True)))
+    return options
+
+
+def connection() -> Connection | None:
+    """The ssh session above this process, or None.
+
+    sudo and su take SSH_CONNECTION out of the environment, but not out of that of the processes above them. The one
+    nearest to sshd counts, and its parent is the sshd of the session.
+    """
+    found = None
+    process = _process(os.getpid())
+    while process is not None:
+        sshd = _process(process.parent)
+        if process.ssh_client and sshd:
+            found = (process.uid, process.ssh_client, sshd.started)
+        process = sshd
+    if found is None:
+        return None
+    uid, address, since = found
+    try:
+        return Connection(user=pwd.getpwuid(uid).pw_name, address=address, since=since)
+    except KeyError:
+        return None
+
+
+class _Process(t.NamedTuple):
+    """What says whether a process belongs to an ssh session."""
+
+    uid: int
+    parent: int
+    started: float
+    ssh_client: str
+
+
+def _process(pid: int) -> _Process | None:
+    """A process as proc(5) has it; None where it is gone."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            environ = file.read()
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            status = file.read()
+        uid = os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return None
+    return parse_process(uid, environ, status, os.sysconf("SC_CLK_TCK"))
+
+
+def parse_process(uid: int, environ: bytes, status: str, ticks: int) -> _Process:
+    """What /proc/PID/environ and /proc/PID/stat say. The name of the program, in brackets there, may hold anything."""
+    environment = dict(pair.partition(b"=")[::2] for pair in environ.split(b"\0"))
+    fields = status.rpartition(")")[2].split()
+    return _Process(
+        uid=uid,
+        parent=int(fields[1]),
+        started=int(fields[19]) / ticks,
+        ssh_client=environment.get(b"SSH_CONNECTION", b"").partition(b" ")[0].decode("ascii", "replace"),
+    )

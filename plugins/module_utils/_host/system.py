@@ -1,0 +1,44 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Looks at what system the host is: its release, and what SELinux makes of our directories."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from .._backends import backends
+from .files import read_file
+from .state import WRITTEN_AT_LOGIN
+
+# Fedora has the packages under the names that they have in EPEL.
+_FAMILIES = {"fedora": "rhel"}
+
+
+def os_release(backend: str) -> tuple[tuple[str, str], str]:
+    """The ID and VERSION_ID of os-release(5), and the family by which the backend's packages are named."""
+    file = read_file("/etc/os-release")
+    return parse_os_release(file.content if file else "", backend)
+
+
+def parse_os_release(text: str, backend: str) -> tuple[tuple[str, str], str]:
+    """The same, of the text of that file."""
+    lines = (line.partition("=") for line in text.splitlines())
+    told = {name: value.strip("\"'") for name, _equals, value in lines}
+    words = [_FAMILIES.get(word, word) for word in (told.get("ID", ""), *told.get("ID_LIKE", "").split())]
+    family = next((family for family in backends.BACKENDS[backend].PACKAGES if family in words), "debian")
+    return (told.get("ID", ""), told.get("VERSION_ID", "")), family
+
+
+def selinux_types() -> dict[str, str] | None:
+    """The SELinux types of what a login writes to, by path: the third part of a context, selinux(8)."""
+    enforce = read_file("/sys/fs/selinux/enforce")
+    if enforce is None or enforce.content != "1":
+        return None
+    types = {}
+    for path in WRITTEN_AT_LOGIN:
+        with contextlib.suppress(FileNotFoundError):
+            types[path] = os.getxattr(path, "security.selinux").decode("ascii").split(":")[2]
+    return types

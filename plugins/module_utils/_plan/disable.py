@@ -1,0 +1,68 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Plans to turn two-factor login off. That never asks for the time, for credentials, or for anybody's consent. Pure."""
+
+from __future__ import annotations
+
+from .._backends import backends
+from .._host.state import OWN_DIRECTORIES, OWN_FILES, HostState
+from .._texts import pam, sshd_config
+from .._texts.code_step import PASS_THROUGH
+from .._texts.placement import PamError
+from . import credentials, refusals
+from .changes import Change, Plan, ReloadSshd
+from .draft import Draft, remove_stale_locks
+from .situation import Situation
+
+
+def plan(situation: Situation) -> Plan:
+    """Everything of ours goes, the switch first; credentials stay unless they are to be purged."""
+    settings, state = situation
+    refused = [*refusals.timer(situation), *_unreadable_services(state)]
+    if refused:
+        return Plan(refusals=tuple(refused), warnings=_warnings(situation))
+    draft = Draft(state)
+    changes: list[Change] = [
+        *remove_stale_locks(state),
+        *(draft.write(pam.SWITCH, PASS_THROUGH, 0o644) if state.asks_for_code else ()),
+        *_remove_drop_in(draft),
+        *draft.unprotect(state.protected_services),
+        *draft.remove_page(),
+        *draft.remove(*OWN_FILES),
+        *(_purge(situation, draft) if settings.purge_credentials else ()),
+    ]
+    empty = [path for path in sorted(OWN_DIRECTORIES, reverse=True) if not draft.credentials.get(path)]
+    return Plan((*changes, *draft.remove(*empty)), warnings=_warnings(situation))
+
+
+def _unreadable_services(state: HostState) -> list[str]:
+    """Service files with a block of ours that cannot be taken out."""
+    found = []
+    for service in state.protected_services:
+        try:
+            pam.unprotect(service, state.files[f"{pam.DIRECTORY}/{service}"].content)
+        except PamError as error:
+            found.append(f"on {state.hostname}, {error}")
+    return found
+
+
+def _remove_drop_in(draft: Draft) -> list[Change]:
+    """Have sshd ask as it did before us."""
+    removed = draft.remove(sshd_config.DROP_IN)
+    return [*removed, ReloadSshd(())] if removed else []
+
+
+def _purge(situation: Situation, draft: Draft) -> list[Change]:
+    """Remove the credentials, and copies of them that a move has left in another backend."""
+    paths = [backends.credential_path(situation.state.backend, user) for user in sorted(situation.enrolled)]
+    return [change for path in [*paths, *credentials.leftovers(situation)] for change in draft.remove_credential(path)]
+
+
+def _warnings(situation: Situation) -> tuple[str, ...]:
+    """What stays in spite of a purge."""
+    settings, state = situation
+    damaged = sorted(set(state.credentials) - situation.enrolled) if settings.purge_credentials else ()
+    paths = ((user, backends.credential_path(state.backend, user)) for user in damaged)
+    return tuple(f"{path} is not a credential of {user}; it was left alone." for user, path in paths)

@@ -1,0 +1,89 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The files of a host while a plan is made: each change is decided on top of those before it. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+from .._backends import backends
+from .._host.state import FileState, HostState
+from .._self_service import page_files
+from .._texts import pam
+from .changes import Change, MakeDirectory, Move, Remove, RemoveMoved, StopListening, Write
+
+
+class Draft:
+    """The files as they will be once the changes so far are carried out.
+
+    Each method returns the changes that it takes, which are none where what is wanted is there already.
+    """
+
+    def __init__(self, state: HostState) -> None:
+        self.files = dict(state.files)
+        self.credentials = {
+            backend.DIRECTORY: set(state.credentials if name == state.backend else state.others.get(name, ()))
+            for name, backend in backends.BACKENDS.items()
+        }
+        """Whose credentials there are, by directory."""
+
+    def text(self, path: str) -> str | None:
+        """The content of a file, or None where there is none."""
+        file = self.files.get(path)
+        return None if file is None else file.content
+
+    def write(self, path: str, content: str, mode: int | None = None) -> list[Change]:
+        """Give a file this content. Mode and owner of a file that is not ours stay (`mode` is None)."""
+        now = self.files.get(path)
+        if mode is None:
+            wanted = replace(t.cast(FileState, now), content=content)
+        else:
+            wanted = FileState(content=content, mode=mode)
+        if now == wanted:
+            return []
+        self.files[path] = wanted
+        return [Write(path, content, wanted.mode, wanted.uid, wanted.gid)]
+
+    def remove(self, *paths: str) -> list[Change]:
+        """Remove files, or directories with all that is in them."""
+        return [Remove(path) for path in paths if self.files.pop(path, None) is not None]
+
+    def directory(self, path: str, mode: int) -> list[Change]:
+        """Have a directory that belongs to root, of this mode."""
+        now = self.files.get(path)
+        if now is not None and (now.mode, now.uid, now.gid) == (mode, 0, 0):
+            return []
+        self.files[path] = FileState(content="", mode=mode)
+        return [MakeDirectory(path, mode)]
+
+    def remove_credential(self, path: str, moved: Move | None = None) -> list[Change]:
+        """Remove a credential, which was perhaps moved before."""
+        directory, _slash, name = path.rpartition("/")
+        self.credentials[directory].remove(name)
+        return [RemoveMoved(moved) if moved else Remove(path)]
+
+    def unprotect(self, services: t.Iterable[str]) -> list[Change]:
+        """Take our block out of the files of these PAM services. Raises PamError."""
+        changes = []
+        for service in services:
+            path = f"{pam.DIRECTORY}/{service}"
+            changes += self.write(path, pam.unprotect(service, t.cast(str, self.text(path))))
+        return changes
+
+    def stop_page(self) -> list[Change]:
+        """Have nobody reach the Cockpit page's program any more."""
+        if page_files.UNIT_PATH in self.files and any(path in self.files for path in page_files.LISTENING):
+            return [StopListening(page_files.UNIT)]
+        return []
+
+    def remove_page(self) -> list[Change]:
+        """Have no Cockpit page any more, and no program behind it."""
+        return [*self.stop_page(), *self.remove(*page_files.PLACES)]
+
+
+def remove_stale_locks(state: HostState) -> list[Change]:
+    """Remove what logins have left behind that were cut off, and what denies their users every code."""
+    return [Remove(path) for path in state.stale_locks]

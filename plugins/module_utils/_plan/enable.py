@@ -1,0 +1,354 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Plans to turn two-factor login on, or to bring it from one policy to another. Pure."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from .._backends import backends
+from .._backends.credential import MakeKey
+from .._host.state import OWN_DIRECTORIES, FileState
+from .._self_service import page_files
+from .._texts import code_step, drop_in, pam, recovery, sshd_config
+from .._texts.code_step import CodeStep
+from .._texts.placement import PamError
+from . import credentials, locked_out, refusals, warnings
+from .changes import Change, Enrol, Expectation, Listen, Move, Plan, ReloadSshd, Renew, Revision
+from .draft import Draft, remove_stale_locks
+from .situation import Situation
+
+
+def plan(situation: Situation, make_key: MakeKey) -> Plan:
+    """Refusals if anybody would be shut out or something else is wrong, or else the changes in their order."""
+    settings, state = situation
+    backend = backends.BACKENDS[settings.backend]
+    missing = () if settings.backend in state.code_modules else (backend.PACKAGES[state.os_family],)
+    services, refused = _service_files(situation)
+    told = [*warnings.drift(situation, services), *warnings.doors(situation, services)]
+    refused = [*refusals.host(situation), *refusals.accounts(situation), *refused]
+    if settings.ssh:
+        refused += refusals.sshd(situation)
+    if not refused:
+        refused += _locked_out(situation, services)
+    refused += refusals.become(situation)
+    if refused:
+        return Plan(refusals=tuple(refused), warnings=tuple(told), missing_packages=missing)
+
+    revised = credentials.revised(situation, make_key)
+    refused += refusals.enrolments(situation, revised)
+    if refused:
+        return Plan(refusals=tuple(refused), warnings=tuple(told), missing_packages=missing)
+
+    changes = _Steps(situation, services, revised).in_order()
+    if "sshd" in services and not any(isinstance(change, ReloadSshd) for change in changes):
+        refused += refusals.expectations(state, _expectations(situation, state.text(sshd_config.DROP_IN)))
+    refused += refusals.clock(situation)
+    told += warnings.clock(situation)
+    return Plan(
+        changes=() if refused else tuple(changes),
+        refusals=tuple(refused),
+        warnings=tuple(told),
+        missing_packages=missing,
+        to_enrol=() if refused else tuple(credentials.to_enrol(situation, revised)),
+    )
+
+
+def _service_files(situation: Situation) -> tuple[dict[str, str], list[str]]:
+    """The files of the PAM services that shall ask for the code, as they shall be, and what stands in the way."""
+    state, host = situation.state, situation.state.hostname
+    texts: dict[str, str] = {}
+    refused: list[str] = []
+    included = {path[len(pam.DIRECTORY) + 1 :]: text for path, text in state.texts(f"{pam.DIRECTORY}/").items()}
+    for service in situation.wanted_services:
+        file = state.files.get(f"{pam.DIRECTORY}/{service}")
+        if file is None:
+            if service != "cockpit":
+                refused.append(f"there is no {pam.DIRECTORY}/{service} on {host}. Take {service} out.")
+            continue
+        if file.link:
+            refused.append(
+                f"{pam.DIRECTORY}/{service} on {host} is a symbolic link to {file.link}, which something else "
+                f"manages. Make it a file of its own, or leave {service} out."
+            )
+            continue
+        try:
+            texts[service] = pam.protect(service, file.content, included, backends.MODULES)
+        except PamError as error:
+            refused.append(f"on {host}, {error}")
+    for service in state.protected_services:
+        if service not in situation.wanted_services:
+            try:
+                pam.unprotect(service, included[service])
+            except PamError as error:
+                refused.append(f"on {host}, {error}")
+    return texts, refused
+
+
+def _locked_out(situation: Situation, services: t.Collection[str]) -> list[str]:
+    """Who would be shut out if these services asked for the code."""
+    found = locked_out.locked_out(situation, services, situation.enrolled_afterwards)
+    return [one.message for one in found]
+
+
+def _expectations(situation: Situation, ours: str | None) -> tuple[Expectation, ...]:
+    """What sshd has to make of this drop-in, for one account of each class that its configuration can tell apart.
+
+    Root and Ansible's own account are classes of their own. Accounts out of scope have what they had before us.
+    """
+    state, settings = situation.state, situation.settings
+    texts = {**state.texts(sshd_config.CONFIG), sshd_config.DROP_IN: ours or ""}
+    patterns = sshd_config.distinguishing(texts)
+    wanted = drop_in.expected(settings, state.accounts["root"].sshd)
+    ours = state.connection.user if state.connection else None
+    seen: set[tuple[t.Any, ...]] = set()
+    found = []
+    for account in state.accounts.values():
+        in_scope = situation.in_scope(account)
+        key = (
+            account.name if account.name in ("root", ours) else None,
+            in_scope,
+            sshd_config.account_class(patterns, account.name, account.groups),
+        )
+        if key in seen:
+            continue
+        seen.add(key)
+        if in_scope:
+            found.append(Expectation(account.name, state.stranger, wanted))
+        elif state.text(sshd_config.DROP_IN) is None:
+            as_before = {keyword: account.sshd.get(keyword, ()) for keyword in drop_in.expected(settings)}
+            found.append(Expectation(account.name, state.stranger, as_before))
+    return tuple(found)
+
+
+class _Steps:
+    """The steps that turn two-factor login on, or bring it to another policy.
+
+    Each returns its changes. The draft has the files as the steps before it leave them, so `in_order` alone calls them.
+    """
+
+    def __init__(self, situation: Situation, services: t.Mapping[str, str], revised: t.Mapping[str, str]) -> None:
+        self.situation = situation
+        self.settings, self.state = situation
+        self.services = services
+        """The files of the services that shall ask for the code, as they shall be."""
+        self.revised = revised
+        """The credentials as they shall be, by user."""
+        self.backend = backends.BACKENDS[self.settings.backend]
+        self.was_on = self.state.asks_for_code
+        self.leaving = [service for service in self.state.protected_services if service not in services]
+        self.draft = Draft(self.state)
+
+    def in_order(self) -> list[Change]:
+        """The steps, one after the other."""
+        leaving_asked = self.leaving if self.was_on else []
+        leaving_unasked = [] if self.was_on else self.leaving
+        return [
+            *remove_stale_locks(self.state),
+            *self._directories(),
+            *self._enrol(),
+            *self._helpers(),
+            # From here on the services of tomorrow run the switch, which asks nobody there yet.
+            *self._let_newcomers_pass(),
+            *self._protect(),
+            *self.draft.unprotect(leaving_unasked),
+            # sshd sends to PAM whomever the old policy sends, and whomever the new one does.
+            *self._widen_drop_in(),
+            *self._move(),
+            # The switch: one rename after which PAM asks by the new policy.
+            *self._policy(leaving_asked),
+            *self._narrow_drop_in(),
+            *self.draft.unprotect(leaving_asked),
+            *self._policy([]),
+            *self._tidy(),
+            *self._page(),
+        ]
+
+    def _directories(self) -> list[Change]:
+        """Our directories; of those for credentials, the one of the wanted backend alone."""
+        needed = (
+            (path, mode)
+            for path, mode in OWN_DIRECTORIES.items()
+            if path == self.backend.DIRECTORY or path not in backends.DIRECTORIES
+        )
+        return [change for path, mode in needed for change in self.draft.directory(path, mode)]
+
+    def _enrol(self) -> list[Change]:
+        """Make the credentials that are missing, and renew those that are not as they shall be, in their backend."""
+        changes: list[Change] = []
+        for name, text in self.revised.items():
+            path, interval = backends.credential_path(self.settings.backend, name), self._interval(name)
+            file = self.state.credentials.get(name)
+            if file is None:
+                changes.append(Enrol(name, path, interval, text))
+            elif not (self.situation.moving or self._is_right(name, file, text)):
+                changes.append(Renew(name, path, interval, path + self.backend.LOCK, self._revision(name)))
+        return changes
+
+    def _is_right(self, name: str, file: FileState, text: str) -> bool:
+        """Whether a credential is as it shall be; a login may leave it in any of the modes of its backend."""
+        if self.settings.user(name) is None:
+            return file.content == text
+        return any(file == FileState(text, mode) for mode in self.backend.MODES)
+
+    def _helpers(self) -> list[Change]:
+        """The programs that the service files call, the recovery command, and what makes our directories at boot."""
+        texts = {
+            **pam.helpers(self.services.values()),
+            recovery.COMMAND: (recovery.SCRIPT, 0o755),
+            recovery.TMPFILES: (recovery.TMPFILES_RULES, 0o644),
+        }
+        return [change for path, (text, mode) in texts.items() for change in self.draft.write(path, text, mode)]
+
+    def _let_newcomers_pass(self) -> list[Change]:
+        """Have a switch that asks nobody in the services that are about to run it."""
+        switch, protected = self.state.text(pam.SWITCH), self.state.protected_services
+        joining = [service for service in self.services if service not in protected]
+        if self.was_on and joining:
+            return self.draft.write(pam.SWITCH, code_step.except_services(t.cast(str, switch), joining), 0o644)
+        if self.services and not self.was_on and (not protected or self.state.code_step.passes_everyone):
+            # A switch that is damaged or gone lets nobody in, and stays so until the new one is there.
+            return self.draft.write(pam.SWITCH, code_step.PASS_THROUGH, 0o644)
+        return []
+
+    def _protect(self) -> list[Change]:
+        """Put our block into the files of the services."""
+        texts = ((f"{pam.DIRECTORY}/{service}", text) for service, text in self.services.items())
+        return [change for path, text in texts for change in self.draft.write(path, text)]
+
+    # sshd
+
+    @functools.cached_property
+    def _drop_in(self) -> str:
+        """The drop-in of the new policy."""
+        files, root = self.state.texts(sshd_config.CONFIG), self.state.accounts["root"].sshd
+        shows_no_prompts = drop_in.shows_no_prompts(files, root)
+        return drop_in.render(self.settings, self.situation.enrolled_afterwards, shows_no_prompts)
+
+    def _widen_drop_in(self) -> list[Change]:
+        """While the policy changes, send to PAM those of the old drop-in and those of the new one."""
+        if "sshd" not in self.services or not self._changing(self._policy_files()):
+            return []
+        old = self.state.text(sshd_config.DROP_IN)
+        return self._write_drop_in(
+            drop_in.both(self._drop_in, old) if old not in (None, self._drop_in) else self._drop_in
+        )
+
+    def _narrow_drop_in(self) -> list[Change]:
+        """Send to PAM those alone whom it asks now."""
+        if "sshd" in self.services:
+            return self._write_drop_in(self._drop_in)
+        removed = self.draft.remove(sshd_config.DROP_IN)
+        return [*removed, ReloadSshd(())] if removed else []
+
+    def _write_drop_in(self, text: str) -> list[Change]:
+        """Put a drop-in in place, and have sshd read it, if it is not there already."""
+        written = self.draft.write(sshd_config.DROP_IN, text, 0o644)
+        return [*written, ReloadSshd(_expectations(self.situation, text))] if written else []
+
+    # PAM
+
+    def _policy_files(self, leaving: t.Sequence[str] = (), suffix: str = "") -> dict[str, str]:
+        """The files by which PAM knows who is asked for what; the switch, which names the other, comes last."""
+        settings, policy = self.settings, {}
+        if settings.exempt_addresses:
+            policy[pam.EXEMPT_ORIGINS + suffix] = code_step.exempt_origins(settings)
+        enrolled = self.situation.enrolled_afterwards
+        step = CodeStep.wanted(settings, enrolled, self.backend.pam_line(settings), suffix)
+        policy[pam.SWITCH] = step._replace(excepted_services=tuple(leaving)).render()
+        return policy
+
+    def _changing(self, policy: t.Mapping[str, str]) -> list[str]:
+        """Which of these files are not yet as they shall be."""
+        return [path for path, text in policy.items() if self.draft.text(path) != text]
+
+    def _policy(self, leaving: t.Sequence[str]) -> list[Change]:
+        """Put the policy in force. The services that are leaving are not asked any more; their block is still there."""
+        policies = [self._policy_files(leaving)]
+        in_use = self.was_on and self.draft.text(pam.EXEMPT_ORIGINS) is not None
+        if in_use and len(self._changing(policies[0])) > 1:
+            # No rename changes two files, so the switch goes by a new list until the old one is replaced.
+            policies.insert(0, self._policy_files(leaving, pam.NEXT))
+        texts = [item for policy in policies for item in policy.items()]
+        return [change for path, text in texts for change in self.draft.write(path, text, 0o644)]
+
+    # Credentials
+
+    @functools.cached_property
+    def _moves(self) -> list[Move]:
+        """The credentials that go into another backend; none where the wanted one has them."""
+        if not self.situation.moving:
+            return []
+        source, target = self.state.backend, self.settings.backend
+        old = {name: backends.credential_path(source, name) for name in self.revised if name in self.state.credentials}
+        return [
+            Move(
+                name,
+                path=backends.credential_path(target, name),
+                interval=self._interval(name),
+                before=before,
+                lock=before + backends.BACKENDS[source].LOCK,
+                source=source,
+                target=target,
+                revision=self._revision(name),
+            )
+            for name, before in old.items()
+        ]
+
+    def _move(self) -> list[Change]:
+        """Bring the credentials into the backend that is asked next; the other one is asked until then."""
+        return [*self._moves]
+
+    def _revision(self, name: str) -> Revision:
+        """How the text of a credential follows from the one that it has under its lock."""
+        return Revision(self.settings, name, self.state.backend, self.state.now)
+
+    def _interval(self, name: str) -> int | None:
+        """For how many seconds the first device of a user shows a code afterwards."""
+        return credentials.interval(self.situation, name, self.revised[name])
+
+    # What is left
+
+    def _tidy(self) -> list[Change]:
+        """Remove what nothing refers to any more: helpers, lists of addresses, credentials, and their directories."""
+        draft, policy = self.draft, self._policy_files()
+        called = pam.helpers(self.services.values())
+        unused = [path for path in (*pam.HELPERS, *pam.GATES) if path not in called]
+        unused += [path for path in (pam.EXEMPT_ORIGINS, pam.EXEMPT_ORIGINS + pam.NEXT) if path not in policy]
+        changes = draft.remove(*unused)
+
+        moving = self.situation.moving
+        gone = {*self.situation.given_up, *(self.revised if moving else ())} & set(self.state.credentials)
+        paths = [backends.credential_path(self.state.backend, name) for name in sorted(gone)]
+        if not moving:
+            paths += credentials.leftovers(self.situation)
+        moves = {move.before: move for move in self._moves}
+        for path in paths:
+            changes += draft.remove_credential(path, moves.get(path))
+
+        directories = (
+            path for path, names in draft.credentials.items() if path != self.backend.DIRECTORY and not names
+        )
+        return [*changes, *draft.remove(*directories)]
+
+    def _page(self) -> list[Change]:
+        """The Cockpit page comes last, and goes by what is in force then. Nobody uses it while its files change."""
+        draft = self.draft
+        if not self.settings.self_service:
+            return draft.remove_page()
+        texts = page_files.texts(self.settings, self.state.self_service)
+        wanted = {path: FileState("", 0o755) for path in page_files.DIRECTORIES}
+        wanted.update({path: FileState(text, 0o644) for path, text in texts.items()})
+        if all(draft.files.get(path) == file for path, file in wanted.items()) and all(
+            path in draft.files for path in page_files.LISTENING
+        ):
+            return []
+        return [
+            *draft.stop_page(),
+            *(change for path in page_files.DIRECTORIES for change in draft.directory(path, 0o755)),
+            *(change for path, text in texts.items() for change in draft.write(path, text, 0o644)),
+            Listen(page_files.UNIT),
+        ]

@@ -1,0 +1,36 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who needs a code. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._wanted.settings import Settings
+
+if t.TYPE_CHECKING:
+    from .situation import Situation
+
+
+def in_scope(settings: Settings, name: str, groups: t.Collection[str], enrolled: t.Collection[str]) -> bool:
+    """Whether this account needs a code, wherever it comes from, where `enrolled` are those who have a credential."""
+    if name in settings.exempt_users or set(groups) & set(settings.exempt_groups):
+        return False
+    if settings.scope == "groups":
+        return bool(set(groups) & set(settings.scope_groups))
+    return settings.scope == "everyone" or name in enrolled
+
+
+def let_off(situation: Situation, enrolled: t.Collection[str]) -> list[str]:
+    """Those of the enrolled who need a code and are not asked for one.
+
+    Under the scope `enrolled` the switch has the names of all who are asked, and somebody may have taken one out.
+    """
+    settings, state = situation
+    asked = state.code_step.names
+    if settings.scope != "enrolled" or asked is None:
+        return []
+    accounts = [account for name, account in state.accounts.items() if name not in asked]
+    return sorted(one.name for one in accounts if in_scope(settings, one.name, one.groups, enrolled))

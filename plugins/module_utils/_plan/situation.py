@@ -1,0 +1,103 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The wanted state and the state of a host, as one object that answers what follows from the two. Pure."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from .._backends import backends
+from .._backends.credential import Credential, CredentialError
+from .._host.state import Account, HostState
+from .._texts import pam
+from .._wanted.settings import Settings
+from .scope import in_scope
+
+
+class _Pair(t.NamedTuple):
+    """So that it cannot be changed, and yet remembers what it has worked out."""
+
+    settings: Settings
+    state: HostState
+
+
+class Situation(_Pair):
+    """What is wanted of a host, and what was seen of it."""
+
+    @functools.cached_property
+    def credentials(self) -> dict[str, Credential]:
+        """What the credentials say that the backend can read, by account; the damaged ones are left out."""
+        found = ((user, self._read(self.state.backend, user)) for user in self.state.credentials)
+        return {user: credential for user, credential in found if credential is not None}
+
+    @functools.cached_property
+    def enrolled(self) -> frozenset[str]:
+        """The accounts that have a credential now which the backend can read."""
+        return frozenset(self.credentials)
+
+    @functools.cached_property
+    def enrolled_afterwards(self) -> frozenset[str]:
+        """The accounts that have a credential once the settings are in force."""
+        users = self.settings.users
+        return (self.enrolled | {one.name for one in users if one.present}) - self.given_up
+
+    @functools.cached_property
+    def given_up(self) -> frozenset[str]:
+        """The accounts that shall have no credential any more."""
+        return frozenset(user.name for user in self.settings.users if not user.present)
+
+    @functools.cached_property
+    def proven(self) -> frozenset[str]:
+        """The accounts of which a code of a device was right at least once, since their secret is what it is."""
+        return frozenset(user for user, credential in self.credentials.items() if credential.proven)
+
+    @functools.cached_property
+    def moving(self) -> bool:
+        """Whether the credentials are in another backend than the settings want."""
+        return self.settings.backend != self.state.backend
+
+    @functools.cached_property
+    def wanted_services(self) -> tuple[str, ...]:
+        """The PAM services that shall ask for the code, sshd first, whether the host has them or not."""
+        return (*(("sshd",) if self.settings.ssh else ()), *self.settings.services)
+
+    @functools.cached_property
+    def services(self) -> tuple[str, ...]:
+        """Those of the wanted services that the host has. sshd counts as one that it has."""
+        return tuple(
+            one for one in self.wanted_services if one == "sshd" or f"{pam.DIRECTORY}/{one}" in self.state.files
+        )
+
+    @functools.cached_property
+    def clock_fault(self) -> str | None:
+        """What is wrong with the clock, where it has to be in sync."""
+        status = self.state.time_sync
+        if status is None or status.in_sync or not self.settings.time_sync.required:
+            return None
+        return f"the clock of {self.state.hostname} is not in sync: {status.reason}"
+
+    def in_scope(self, account: Account) -> bool:
+        """Whether this account needs a code once the settings are in force."""
+        return in_scope(self.settings, account.name, account.groups, self.enrolled_afterwards)
+
+    def in_scope_now(self, account: Account) -> bool:
+        """Whether this account would need a code by the settings, if nobody else were enrolled than is now."""
+        return in_scope(self.settings, account.name, account.groups, self.enrolled)
+
+    def is_copy(self, backend: str, user: str) -> bool:
+        """Whether another backend has a credential of a user with the same secret as the one that counts."""
+        counts, copy = self.credentials.get(user), self._read(backend, user)
+        ours, theirs = counts.phone if counts else None, copy.phone if copy else None
+        return ours is not None and theirs is not None and ours.key == theirs.key
+
+    def _read(self, backend: str, user: str) -> Credential | None:
+        """What the credential of a user in a backend says; None where it is damaged."""
+        state = self.state
+        file = (state.credentials if backend == state.backend else state.others[backend])[user]
+        try:
+            return backends.BACKENDS[backend].read(file.content, user)
+        except CredentialError:
+            return None

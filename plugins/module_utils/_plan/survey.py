@@ -1,0 +1,26 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What people want to know before they turn two-factor login on for sshd. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+from . import locked_out
+from .situation import Situation
+
+
+def exempt(situation: Situation) -> list[str]:
+    """Who logs in to sshd and never needs a code."""
+    accounts = situation.state.accounts.values()
+    return sorted(one.name for one in accounts if locked_out.logs_in(one) and not situation.in_scope_now(one))
+
+
+def would_be_locked_out(situation: Situation) -> list[dict[str, t.Any]]:
+    """Who would be locked out if sshd and the services asked for the code now."""
+    with_ssh = Situation(replace(situation.settings, ssh=True), situation.state)
+    found = locked_out.locked_out(with_ssh, with_ssh.services, with_ssh.enrolled)
+    return [{"user": one.user, "services": list(one.services), "message": one.message} for one in found]

@@ -1,0 +1,78 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What people should know of a host though it stands in the way of nothing, in sentences for a person. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._texts import pam, sshd_config
+from .._texts.opened import opened_up
+from .._wanted.bounds import CONSOLE
+from . import scope
+from .situation import Situation
+
+
+def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
+    """Where the host differs from what the last run left, though nobody asked for that: what was open, and for whom."""
+    settings, state = situation
+    hostname = state.hostname
+    for name in sorted(set(state.credentials) - set(state.accounts)):
+        if settings.user(name) is None:
+            yield (
+                f"there is no account {name} on {hostname} any more, but a credential, which the next account of that "
+                f"name would have. Remove it with users: [{{name: {name}, state: absent}}]."
+            )
+    step = state.code_step
+    if not state.asks_for_code:
+        if state.protected_services and step.damage:
+            did = "asked nobody for a code" if step.passes_everyone else "denied everybody"
+            yield f"{pam.SWITCH} on {hostname} was {'gone' if step.is_gone else 'damaged'}, and {did}."
+        return
+    if step.damage and state.protected_services:
+        yield f"{pam.SWITCH} on {hostname} was damaged ({step.damage}): it is not certain who was asked for a code."
+    service_files = {path[len(pam.DIRECTORY) + 1 :]: text for path, text in state.texts(f"{pam.DIRECTORY}/").items()}
+    for service in state.protected_services:
+        opened = opened_up(service, service_files)
+        if opened:
+            yield (
+                f"{pam.DIRECTORY}/{service} on {hostname} let exempt accounts in with any password, and those who "
+                f"need a code with any password and their code, since fleet.auth 1.0 turned two-factor login on there: "
+                f"{opened} decides nothing at a wrong password, and that counted as a right one. A run of this release "
+                f"closes it. Look at who has logged in to {service} since then."
+            )
+    if "sshd" in services and "sshd" not in state.protected_services and state.text(sshd_config.DROP_IN) is not None:
+        yield f"sshd on {hostname} was not asking for codes: {pam.DIRECTORY}/sshd had lost the block."
+    if pam.TALLY_DIRECTORY not in state.files:
+        yield f"{pam.TALLY_DIRECTORY} on {hostname} was missing: wrong codes were not counted."
+    let_off = scope.let_off(situation, situation.enrolled & situation.enrolled_afterwards)
+    if let_off:
+        yield (
+            f"{pam.SWITCH} on {hostname} did not name {', '.join(let_off)}: no code was asked for, in spite of a "
+            "credential."
+        )
+
+
+def doors(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
+    """What people should know of the services that ask for the code, and of those beside them that do not."""
+    state = situation.state
+    if CONSOLE in services:
+        free = sorted(one.name for one in state.accounts.values() if one.has_password and not situation.in_scope(one))
+        yield (
+            f"the console of {state.hostname} asks for the code as well, and without a phone "
+            f"{'only ' + ', '.join(free) if free else 'nobody'} can get in there to run twofactor-recover."
+        )
+    beside = state.text(f"{pam.DIRECTORY}/sudo-i")
+    if "sudo" in services and "sudo-i" not in services and beside is not None and not pam.includes(beside, "sudo"):
+        yield (
+            f"sudo on {state.hostname} asks for the code, but sudo -i does not: it has {pam.DIRECTORY}/sudo-i for "
+            "itself. Add sudo-i to services."
+        )
+
+
+def clock(situation: Situation) -> t.Iterator[str]:
+    """A clock that is not in sync, where two-factor login is on: codes may stop to be right."""
+    if situation.clock_fault and situation.state.asks_for_code:
+        yield situation.clock_fault

@@ -1,0 +1,62 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads the credential of one person, in the backend that this host asks."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .._backends import backends
+from .._backends.credential import Credential, CredentialError
+from .._host.files import read_file
+from .._texts import pam
+from .._texts.code_step import CodeStep
+from .main import Failure
+
+if t.TYPE_CHECKING:
+    from .._backends.backend import Backend
+
+
+class Found(t.NamedTuple):
+    """A credential of this host, and the backend that has it."""
+
+    backend: Backend
+    path: str
+    text: str
+    says: Credential
+
+    @property
+    def lock(self) -> str:
+        """The file that keeps logins from writing the credential back."""
+        return self.path + self.backend.LOCK
+
+    def __repr__(self) -> str:
+        return f"Found({self.path!r})"
+
+
+def code_step() -> CodeStep:
+    """What the code step of this host says."""
+    file = read_file(pam.SWITCH)
+    return CodeStep.parse(file.content if file else None)
+
+
+def find(user: str, step: CodeStep) -> Found:
+    """A user's credential, in the backend that is asked; while none is, in any. Raises Failure."""
+    name, host = os.path.basename(user), os.uname().nodename
+    paths = {one: backends.credential_path(one, name) for one in backends.BACKENDS}
+    chosen = backends.in_use(step, [one for one, path in paths.items() if os.path.isfile(path)], next(iter(paths)))
+    backend, path = backends.BACKENDS[chosen], paths[chosen]
+    file = read_file(path)
+    if file is None:
+        raise Failure(
+            f"{user} has no credential on {host}. Enrol {user} with the option users of fleet.auth.twofactor."
+        )
+    try:
+        return Found(backend, path, file.content, backend.read(file.content, user))
+    except CredentialError as error:
+        raise Failure(
+            f"The credential of {user} on {host}, {path}, {error}. Restore it, or remove it and enrol anew."
+        ) from error

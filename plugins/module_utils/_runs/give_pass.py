@@ -1,0 +1,46 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Gives a person a pass: one code that is right once, for some hours."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+import typing as t
+
+from .._apply import credential_files, journal, passes
+from .._backends import backends
+from .._backends.hotp import KEY_BYTES
+from . import credential
+from .changing import actions_of, changing
+from .main import Failure, Result
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+
+def give_pass(module: AnsibleModule) -> Result:
+    """Let a user in with one code, once, for some hours."""
+    user, hours, host = module.params["user"], module.params["hours"], os.uname().nodename
+    low, high = passes.HOURS
+    if not low <= hours <= high:
+        raise Failure(f"hours is {hours}; a pass lasts from {low} to {high}. Nothing was changed.")
+    step = credential.code_step()
+    digits = backends.code_length(step)
+    if digits is None:
+        raise Failure(f"Two-factor login is off on {host}: {user} needs no pass.")
+    found = credential.find(user, step)
+    if not os.path.isdir(journal.SYSTEMD):
+        raise Failure(f"systemd does not run on {host}, so nothing would end the pass of {user}.")
+    key = secrets.token_bytes(KEY_BYTES)
+    until = time.strftime(passes.TIME_FORMAT, time.gmtime(time.time() + hours * 3600))
+    if module.check_mode:
+        return {"changed": True, "until": until}
+    with changing(f"{user} got no pass on {host}"):
+        # What ends a pass comes first: without one it goes by itself.
+        passes.start_timer(actions_of(module))
+        credential_files.rewrite(found.path, found.lock, lambda text: found.backend.with_pass(text, user, key, until))
+    return {"changed": True, "code": found.backend.pass_code(key, digits), "until": until}

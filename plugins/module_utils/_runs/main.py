@@ -1,0 +1,47 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How a module ends: with the result that its body returns, or with the failure that it raises."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .._backends import backends
+from .._wanted.settings import Settings, SettingsError
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+Result = t.Dict[str, t.Any]
+"""What a module returns, with `changed`."""
+
+
+class Failure(Exception):
+    """A module cannot do what it was asked for. The text is for a person; `result` is returned beside it."""
+
+    def __init__(self, message: str, **result: t.Any) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+def run(module: AnsibleModule, body: t.Callable[[AnsibleModule], Result]) -> None:
+    """Run a module's body as root, and end the module. An error of any other kind than Failure keeps its traceback."""
+    try:
+        if os.geteuid() != 0:
+            raise Failure(f"{module._name} needs root on {os.uname().nodename}: set become to true.")
+        result = body(module)
+    except Failure as failure:
+        module.fail_json(msg=str(failure), **failure.result)
+        raise
+    module.exit_json(**result)
+
+
+def settings_of(module: AnsibleModule) -> Settings:
+    """The settings that a module was given. Raises Failure where they contradict themselves or leave their bounds."""
+    try:
+        return Settings.from_options(module.params, backends.beyond)
+    except SettingsError as error:
+        raise Failure(f"Nothing was changed: {error}", refusals=list(error.problems)) from error

@@ -1,0 +1,58 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Says what bringing a host to the wanted state would take: check mode, and the first half of a change."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .._host.command import runner
+from .._host.look import look
+from .._plan import planning, report
+from .._plan.changes import Plan
+from .._plan.situation import Situation
+from .._wanted.settings import Settings
+from .main import Failure, Result, settings_of
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+
+def preview(module: AnsibleModule) -> Result:
+    """Say what bringing the host to the wanted state would take."""
+    situation, plan = look_and_plan(module, settings_of(module))
+    return result(situation, situation, plan, changed=plan.changed or situation.state.pending)
+
+
+def look_and_plan(module: AnsibleModule, settings: Settings) -> tuple[Situation, Plan]:
+    """What was seen of the host, and the plan, whose warnings are passed on. Raises Failure where it refuses."""
+    situation = Situation(settings, look(settings, runner(module)))
+    plan = planning.plan(situation, os.urandom)
+    for warning in plan.warnings:
+        module.warn(warning)
+    if plan.refusals:
+        raise Failure(
+            f"Two-factor login on {situation.state.hostname} was not changed: {' '.join(plan.refusals)}",
+            refusals=list(plan.refusals),
+            **report.status(situation),
+        )
+    return situation, plan
+
+
+def result(before: Situation, after: Situation, plan: Plan, *, changed: bool, confirmation: str = "") -> Result:
+    """What the module returns; `after` is the host as it is now."""
+    return {
+        "changed": changed,
+        "diff": report.diff(plan, before.state),
+        "changes": [*(["put back what nobody confirmed"] if before.state.pending else []), *report.changes(plan)],
+        "refusals": [],
+        "missing_packages": list(plan.missing_packages),
+        "os_family": before.state.os_family,
+        "confirmation": confirmation,
+        "to_enrol": list(plan.to_enrol),
+        "unproven": report.unproven(after),
+        **report.status(after),
+    }

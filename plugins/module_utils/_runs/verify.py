@@ -1,0 +1,40 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Checks a code for a person, as a login would."""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+
+from .._apply import credential_files
+from .._backends import backends
+from .._backends.credential import LAST_USED, Clock
+from . import credential
+from .changing import changing
+from .main import Failure, Result
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+
+def verify(module: AnsibleModule) -> Result:
+    """Say whether a code is right, and use it up."""
+    user, code, host = module.params["user"], module.params["code"], os.uname().nodename
+    step = credential.code_step()
+    if backends.code_length(step) is None:
+        raise Failure(f"Two-factor login is off on {host}: there is nothing to check a code against. Enable it first.")
+    found = credential.find(user, step)
+    now = time.time()
+    clock = Clock(now, time.strftime(LAST_USED, time.localtime(now)))
+
+    def use(text: str) -> str | None:
+        used = found.backend.use_code(text, user, code, step, clock)
+        return text if used and module.check_mode else used
+
+    with changing(f"The code of {user} cannot be checked on {host}"):
+        valid = credential_files.rewrite(found.path, found.lock, use)
+    return {"changed": valid and not module.check_mode, "valid": valid}

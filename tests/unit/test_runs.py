@@ -1,0 +1,110 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A module ends in one place: with a result, with a failure for a person, or with the traceback of a bug."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import typing as t
+
+import pytest
+
+from ansible_collections.fleet.auth.plugins.module_utils._apply.actions import ApplyError
+from ansible_collections.fleet.auth.plugins.module_utils._host import sshd
+from ansible_collections.fleet.auth.plugins.module_utils._runs import changing, main
+from unit.builders import SECRET, options, texts_of
+
+
+class Ended(Exception):
+    """A module ended, with `changed` or with `failed`, and with all that it returned."""
+
+    def __init__(self, **result: t.Any) -> None:
+        super().__init__()
+        self.result = result
+
+
+class FakeModule:
+    """What a run asks of an AnsibleModule."""
+
+    _name = "twofactor"
+    check_mode = False
+
+    def __init__(self, **params: t.Any) -> None:
+        self.params = params
+
+    def exit_json(self, **result: t.Any) -> None:
+        raise Ended(**result)
+
+    def fail_json(self, msg: str, **result: t.Any) -> None:
+        raise Ended(failed=True, msg=msg, **result)
+
+    def get_bin_path(self, name: str) -> str:
+        return f"/usr/sbin/{name}"
+
+    def run_command(self, *_words: t.Any, **_how: t.Any) -> tuple[int, str, str]:
+        return 255, "", "line 3: Bad configuration option"
+
+
+def ended(body: t.Callable[[t.Any], main.Result]) -> dict[str, t.Any]:
+    with pytest.raises(Ended) as end:
+        main.run(t.cast(t.Any, FakeModule()), body)
+    return end.value.result
+
+
+@pytest.fixture(autouse=True)
+def _root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+
+
+def test_result_is_what_the_body_returns() -> None:
+    assert ended(lambda _module: {"changed": False, "valid": True}) == {"changed": False, "valid": True}
+
+
+def test_failure_is_a_message_with_what_is_returned_beside_it() -> None:
+    def body(_module: t.Any) -> main.Result:
+        raise main.Failure("alice has no credential.", refusals=["alice"])
+
+    assert ended(body) == {"failed": True, "msg": "alice has no credential.", "refusals": ["alice"]}
+
+
+def test_bug_keeps_its_traceback() -> None:
+    def body(_module: t.Any) -> main.Result:
+        raise KeyError("a bug")
+
+    with pytest.raises(KeyError, match="a bug"):
+        main.run(t.cast(t.Any, FakeModule()), body)
+
+
+def test_who_is_not_root_is_told_so_before_anything_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    result = ended(lambda _module: pytest.fail("the body ran"))
+    assert result["msg"] == f"twofactor needs root on {os.uname().nodename}: set become to true."
+
+
+def test_settings_that_are_none_are_a_failure_without_their_secrets() -> None:
+    users = [{"name": "alice", "secret": SECRET}, {"name": "bob", "secret": f"{SECRET}!"}]
+    with pytest.raises(main.Failure, match="Nothing was changed: users: the secret of bob is not base32") as raised:
+        main.settings_of(t.cast(t.Any, FakeModule(**options(users=users))))
+    assert len(raised.value.result["refusals"]) == 1
+    assert SECRET not in texts_of(raised.value)
+
+
+@pytest.mark.parametrize("error", [ApplyError("sshd does not reload."), OSError("no room")])
+def test_what_the_host_makes_fail_is_a_failure_that_keeps_its_cause(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changing, "exclusive", contextlib.nullcontext)
+    message = f"^Two-factor login on web1: {error}$"
+    with pytest.raises(main.Failure, match=message) as raised, changing.changing("Two-factor login on web1"):
+        raise error
+    assert raised.value.__cause__ is error
+
+
+def test_sshd_that_refuses_its_files_makes_a_change_fail() -> None:
+    actions = changing.actions_of(t.cast(t.Any, FakeModule()))
+    with pytest.raises(ApplyError, match="line 3: Bad configuration option") as raised:
+        actions.effective("alice", "192.0.2.1")
+    assert isinstance(raised.value.__cause__, sshd.SshdError)
