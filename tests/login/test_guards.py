@@ -184,7 +184,7 @@ GUARDS = (
     Guard(
         "the directory of the tally",
         once_on(test_login.test_five_wrong_codes_close_the_code_step_for_password_and_key),
-        (Patch("_host/state", "    pam.RUN_DIRECTORY: 0o755,\n    pam.TALLY_DIRECTORY: 0o700,\n"),),
+        (Patch("_host/state", "    places.RUN_DIRECTORY: 0o755,\n    places.TALLY_DIRECTORY: 0o700,\n"),),
     ),
     Guard(
         "the length of a code",
@@ -276,7 +276,13 @@ GUARDS = (
     Guard(
         "the age of a lock that was left behind",
         lock_in_use_stays,
-        (Patch("_host/look", "if time.time() - os.fstat(file.fileno()).st_mtime < _STALE_SECONDS:", "if False:"),),
+        (
+            Patch(
+                "_host/look",
+                "if time.time() - os.fstat(file.fileno()).st_mtime < places.STALE_LOCK_SECONDS:",
+                "if False:",
+            ),
+        ),
     ),
     Guard(
         "the question whether a lock is held",

@@ -9,15 +9,15 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
+from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._backends import oath
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import (
-    COCKPIT_DISALLOWED,
     Account,
     FileState,
     HostState,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._host.time_sync import SyncStatus
-from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, sshd_config
+from ansible_collections.fleet.auth.plugins.module_utils._texts import sshd_config
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
 from unit import model
@@ -168,9 +168,9 @@ def host_state(
     `files` come on top of those of the host; a file that is None is not there.
     """
     texts: dict[str, str | FileState | None] = {
-        **{f"{pam.DIRECTORY}/{name}": text for name, text in {**INCLUDED, **SERVICES}.items()},
-        sshd_config.CONFIG: SSHD_CONFIG,
-        COCKPIT_DISALLOWED: "# List of users which are not allowed to login to Cockpit\nroot\n",
+        **{f"{places.PAM_D}/{name}": text for name, text in {**INCLUDED, **SERVICES}.items()},
+        places.SSHD_CONFIG: SSHD_CONFIG,
+        places.COCKPIT_DISALLOWED: "# List of users which are not allowed to login to Cockpit\nroot\n",
         **(files or {}),
     }
     if not isinstance(credentials, t.Mapping):

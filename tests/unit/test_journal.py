@@ -26,8 +26,9 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._apply import credential_files, journal, transaction
-from ansible_collections.fleet.auth.plugins.module_utils._backends import codes, google_authenticator, oath
+from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, codes, google_authenticator, oath
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
     ApplyError,
     Change,
@@ -38,7 +39,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
     Remove,
     Write,
 )
-from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, recovery, sshd_config
+from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, recovery
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, User
 
 NEVER_USED = "HOTP/T30 alice - 3132333435363738393031323334353637383930\n"
@@ -80,13 +81,13 @@ class Root:
         self._tools = path / "tools"
         self._tools.mkdir()
         self._tool("logger", "exit 0\n")
-        self._tool("systemctl", _COUNTED + _SYSTEMCTL.format(drop_in=sshd_config.DROP_IN.lstrip("/")))
+        self._tool("systemctl", _COUNTED + _SYSTEMCTL.format(drop_in=places.DROP_IN.lstrip("/")))
         for name in _COMMANDS:
             real = shutil.which(name)
             assert real, f"{name} is needed"
             self._tool(name, f'{_COUNTED}exec {real} "$@"\n')
         self.write("/usr/sbin/sshd", "#!/bin/sh\nexit 1\n", 0o755)
-        for directory in (*journal.STAGING_DIRECTORIES, recovery.BOOT_LINK.rpartition("/")[0]):
+        for directory in (*recovery.STAGING_DIRECTORIES, places.BOOT_LINK.rpartition("/")[0]):
             self.at(directory).mkdir(parents=True, exist_ok=True)
         self.at("/var/lib/fleet-auth").rmdir()
 
@@ -118,12 +119,12 @@ class Root:
         script = self.moved(journal.render(undos, "cafe", 1.0))
         for before, after in replaced.items():
             script = script.replace(before, after)
-        self.write(journal.PATH, script, 0o700)
+        self.write(places.JOURNAL, script, 0o700)
         return self.again(*arguments)
 
     def again(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the journal that is there."""
-        return self.start(str(self.at(journal.PATH)), *arguments)
+        return self.start(str(self.at(places.JOURNAL)), *arguments)
 
     def start(self, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a script by the shell that Ansible and systemd run."""
@@ -156,7 +157,7 @@ class Root:
     def leftovers(self) -> list[str]:
         """What an ended change must not leave."""
         named = [path for path in self.path.rglob("*") if re.search(r"\.fleet-auth-|at-boot", path.name)]
-        there = [self.at(journal.PATH).parent] if self.at(journal.PATH).parent.exists() else []
+        there = [self.at(places.JOURNAL).parent] if self.at(places.JOURNAL).parent.exists() else []
         return [str(path) for path in (*named, *there)]
 
     def _tool(self, name: str, body: str) -> None:
@@ -276,9 +277,9 @@ def test_names_are_taken_as_they_are(root: Root) -> None:
 
 
 def test_everything_of_the_change_is_forgotten(root: Root) -> None:
-    root.write(journal.BOOT_UNIT, journal.BOOT_UNIT_TEXT)
-    root.at(journal.BOOT_LINK).symlink_to(journal.BOOT_UNIT)
-    for directory in journal.STAGING_DIRECTORIES:
+    root.write(places.BOOT_UNIT, journal.BOOT_UNIT_TEXT)
+    root.at(places.BOOT_LINK).symlink_to(places.BOOT_UNIT)
+    for directory in recovery.STAGING_DIRECTORIES:
         root.write(f"{directory}/.file.fleet-auth-7.old", "")
     root.write("/etc/.directory.fleet-auth-8.old/file", "")
     done = root.run()
@@ -289,9 +290,9 @@ def test_everything_of_the_change_is_forgotten(root: Root) -> None:
 
 def test_tally_that_a_boot_has_not_made_is_made(root: Root) -> None:
     root.write("/etc/tmpfiles.d/.fleet-auth.conf.fleet-auth-1.old", recovery.TMPFILES_RULES)
-    step = ("unremove", "/etc/tmpfiles.d/.fleet-auth.conf.fleet-auth-1.old", recovery.TMPFILES)
+    step = ("unremove", "/etc/tmpfiles.d/.fleet-auth.conf.fleet-auth-1.old", places.TMPFILES)
     assert root.run(step).returncode == 0
-    assert stat.S_IMODE(root.at(pam.TALLY_DIRECTORY).stat().st_mode) == 0o700
+    assert stat.S_IMODE(root.at(places.TALLY_DIRECTORY).stat().st_mode) == 0o700
 
 
 def test_no_tally_is_made_where_none_was(root: Root) -> None:
@@ -300,15 +301,15 @@ def test_no_tally_is_made_where_none_was(root: Root) -> None:
 
 
 def test_what_could_not_be_undone_is_said_and_tried_again(root: Root) -> None:
-    root.write(sshd_config.DROP_IN, "new")
+    root.write(places.DROP_IN, "new")
     root.write("/etc/ssh/sshd_config.d/.x.fleet-auth-1.old", "old")
     root.write("/reload-fails", "")
     step = ("unwrite", "/etc/ssh/sshd_config.d/.x.fleet-auth-1", "/etc/ssh/sshd_config.d/.x.fleet-auth-1.old")
-    for done in (root.run((*step, sshd_config.DROP_IN)), root.again("--now")):
+    for done in (root.run((*step, places.DROP_IN)), root.again("--now")):
         assert done.returncode == 1
         assert "could not be undone; 'sh" in done.stdout
-        assert root.text(sshd_config.DROP_IN) == "old"
-        assert root.at(journal.PATH).exists()
+        assert root.text(places.DROP_IN) == "old"
+        assert root.at(places.JOURNAL).exists()
     root.at("/reload-fails").unlink()
     assert root.again("--now").returncode == 0
     assert root.text("/in-force") == "old"
@@ -329,8 +330,8 @@ def test_where_a_step_cannot_be_undone_those_before_it_stay(root: Root) -> None:
 
 
 def test_tally_of_codes_that_nobody_is_asked_for_goes(root: Root) -> None:
-    root.write(f"{pam.TALLY_DIRECTORY}/alice", "tally")
-    assert root.run(("unmake", "/run/fleet-auth"), ("unmake", pam.TALLY_DIRECTORY)).returncode == 0
+    root.write(f"{places.TALLY_DIRECTORY}/alice", "tally")
+    assert root.run(("unmake", "/run/fleet-auth"), ("unmake", places.TALLY_DIRECTORY)).returncode == 0
     assert not root.at("/run/fleet-auth").exists()
 
 
@@ -344,21 +345,21 @@ def test_lock_of_a_killed_change_goes_and_that_of_a_login_stays(root: Root) -> N
 
 def test_shell_that_can_start_nothing_says_that_it_was_stopped(root: Root) -> None:
     script = root.moved(journal.render([], "cafe", 1.0)).replace("free_credentials || give_up", "exit 2")
-    root.write(journal.PATH, script)
-    done = subprocess.run(["/bin/sh", root.at(journal.PATH), "--now"], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (2, f"{root.at(journal.PATH)} was stopped half-way; run it again\n")
+    root.write(places.JOURNAL, script)
+    done = subprocess.run(["/bin/sh", root.at(places.JOURNAL), "--now"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, f"{root.at(places.JOURNAL)} was stopped half-way; run it again\n")
 
 
 def test_journal_that_waited_does_not_undo_the_next_change(root: Root) -> None:
     root.write(PATH, "new")
     root.write(OLD, "old")
     first = root.write("/first", root.moved(journal.render([("unwrite", NEW, OLD, PATH)], "first", 1.0)))
-    root.write(journal.PATH, root.moved(journal.render([], "second", 2.0)))
+    root.write(places.JOURNAL, root.moved(journal.render([], "second", 2.0)))
     done = root.start(str(root.at(first)))
     assert (done.returncode, done.stdout) == (0, "")
     assert root.text(PATH) == "new"
     assert root.text(OLD) == "old"
-    assert root.at(journal.PATH).exists()
+    assert root.at(places.JOURNAL).exists()
 
 
 def test_journal_that_is_gone_by_now_undoes_nothing(root: Root) -> None:
@@ -371,7 +372,7 @@ def test_journal_that_is_gone_by_now_undoes_nothing(root: Root) -> None:
 
 @contextlib.contextmanager
 def lock_held(root: Root) -> Iterator[t.IO[str]]:
-    with root.at(journal.LOCK).open("w") as lock:
+    with root.at(places.LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield lock
 
@@ -405,7 +406,7 @@ def test_change_that_hangs_is_not_waited_for_for_ever(root: Root) -> None:
 def test_who_waits_for_the_script_can_name_it(root: Root) -> None:
     done = root.run(arguments=())
     assert done.returncode == 0
-    assert (root.text(journal.LOCK) or "").strip().isdigit()
+    assert (root.text(places.LOCK) or "").strip().isdigit()
 
 
 def test_token_and_time_are_read_back() -> None:
@@ -427,15 +428,15 @@ def changing(root: Root, monkeypatch: pytest.MonkeyPatch) -> Root:
     """A root in which `_apply` works, and whose journals work there."""
     render = journal.render
     monkeypatch.setattr(journal, "render", lambda *steps: root.moved(render(*steps)))
-    monkeypatch.setattr(journal, "STAGING_DIRECTORIES", [str(root.at(d)) for d in journal.STAGING_DIRECTORIES])
-    monkeypatch.setattr(journal, "CREDENTIAL_LOCKS", [str(root.at(lock)) for lock in journal.CREDENTIAL_LOCKS])
-    for name in ("PATH", "LOCK", "BOOT_UNIT", "BOOT_LINK", "SYSTEMD"):
-        monkeypatch.setattr(journal, name, str(root.at(getattr(journal, name))))
+    monkeypatch.setattr(recovery, "STAGING_DIRECTORIES", [str(root.at(d)) for d in recovery.STAGING_DIRECTORIES])
+    monkeypatch.setattr(backends, "LOCKS", [str(root.at(lock)) for lock in backends.LOCKS])
+    for name in ("JOURNAL", "STATE_DIRECTORY", "LOCK", "BOOT_UNIT", "BOOT_LINK", "SYSTEMD"):
+        monkeypatch.setattr(places, name, str(root.at(getattr(places, name))))
     for backend in (oath, google_authenticator):
         monkeypatch.setattr(backend, "DIRECTORY", str(root.at(backend.DIRECTORY)))
     for name in ("chown", "fchown"):
         monkeypatch.setattr(os, name, lambda *_arguments: None)
-    Path(journal.SYSTEMD).mkdir(parents=True)
+    Path(places.SYSTEMD).mkdir(parents=True)
     return root
 
 
@@ -447,7 +448,7 @@ def actions_in(root: Root) -> transaction.Actions:
         if words[:2] == ["systemctl", "is-active"] and words[-1].endswith(".socket"):
             return 3, "", ""
         if words[:2] == ["systemctl", "reload"]:
-            (root.path / "in-force").write_text(root.text(sshd_config.DROP_IN) or "")
+            (root.path / "in-force").write_text(root.text(places.DROP_IN) or "")
         return 0, "", ""
 
     return transaction.Actions(run, lambda _user, _address: {})
@@ -463,7 +464,7 @@ def prepared(root: Root) -> tuple[Change, ...]:
     shutil.rmtree(root.at("/usr/libexec/fleet-auth"), ignore_errors=True)
     root.write("/etc/pam.d/sshd", "sshd before\n")
     root.write("/etc/pam.d/twofactor", "switch before\n")
-    root.write(sshd_config.DROP_IN, "drop-in before\n", 0o600)
+    root.write(places.DROP_IN, "drop-in before\n", 0o600)
     root.write("/in-force", "drop-in before\n")
     root.write("/etc/security/twofactor-access.conf", "rules before\n")
     root.write("/etc/oath/alice", NEVER_USED, 0o600)
@@ -482,12 +483,12 @@ def prepared(root: Root) -> tuple[Change, ...]:
         Enrol("bob", Settings(users=(User("bob"),)), 30, new=True),
         write("/usr/libexec/fleet-auth/helper", "helper"),
         write("/etc/pam.d/sshd", "sshd after\n"),
-        write(sshd_config.DROP_IN, "drop-in between\n"),
+        write(places.DROP_IN, "drop-in between\n"),
         ReloadSshd(()),
         move,
         write("/etc/pam.d/twofactor", "switch between\n"),
         write("/etc/pam.d/twofactor", "switch after\n"),
-        write(sshd_config.DROP_IN, "drop-in after\n"),
+        write(places.DROP_IN, "drop-in after\n"),
         ReloadSshd(()),
         Remove(str(root.at("/etc/security/twofactor-access.conf"))),
         Remove(str(root.at("/etc/oath/carol")), move),

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._backends import oath
 from ansible_collections.fleet.auth.plugins.module_utils._texts import pam as pam_text
 from ansible_collections.fleet.auth.plugins.module_utils._texts.pam import (
@@ -472,7 +473,7 @@ class TestLayouts:
         return {
             **{f"/etc/pam.d/{name}": one for name, one in layout.files.items()},
             f"/etc/pam.d/{service}": text,
-            pam_text.SWITCH: step_of(settings()),
+            places.SWITCH: step_of(settings()),
             **called,
         }
 
@@ -505,14 +506,14 @@ class TestLayouts:
     def test_ask_everyone_and_let_in_nobody_with_a_wrong_password_where_the_helper_is_gone(self, service: str) -> None:
         for password, code in itertools.product([True, False], repeat=2):
             pam = self.attempt("RHEL", service, password=password, code=code)
-            pam.files = {path: text for path, text in pam.files.items() if path != pam_text.FIRST_FACTOR_FAILED}
+            pam.files = {path: text for path, text in pam.files.items() if path != places.FIRST_FACTOR_FAILED}
             assert (pam.authenticate(), pam.asked) == (password and code, ["password", "code"])
 
     @pytest.mark.parametrize(("layout", "service"), SERVICES)
     def test_pass_everyone_who_knows_the_password_where_the_switch_does(self, layout: str, service: str) -> None:
         for password in (True, False):
             pam = self.attempt(layout, service, password=password)
-            pam.files = {**pam.files, pam_text.SWITCH: PASS_THROUGH}
+            pam.files = {**pam.files, places.SWITCH: PASS_THROUGH}
             assert (pam.authenticate(), pam.asked) == (password, ["password"])
 
     @pytest.mark.parametrize("direct", [False, True])
@@ -520,7 +521,7 @@ class TestLayouts:
         layout, called = (
             (DIRECT, [])
             if direct
-            else (RHEL, [pam_text.FIRST_FACTOR_FAILED, "/etc/pam.d/twofactor-judge", "/etc/pam.d/twofactor-note"])
+            else (RHEL, [places.FIRST_FACTOR_FAILED, "/etc/pam.d/twofactor-judge", "/etc/pam.d/twofactor-note"])
         )
         assert list(pam_text.helpers([protect("sudo", layout.services["sudo"], layout.files)])) == called
         assert list(pam_text.helpers(layout.services.values())) == []
@@ -586,9 +587,9 @@ def attempt(
     files = {
         **{f"/etc/pam.d/{name}": text for name, text in INCLUDED.items()},
         f"/etc/pam.d/{service}": protect(service, SERVICES[service], INCLUDED),
-        pam_text.SWITCH: step_of(wanted) if switch_text is None else switch_text,
-        pam_text.KEY_ACCEPTED: pam_text.KEY_ACCEPTED_SCRIPT,
-        pam_text.EXEMPT_ORIGINS: exempt_origins(wanted),
+        places.SWITCH: step_of(wanted) if switch_text is None else switch_text,
+        places.KEY_ACCEPTED: pam_text.KEY_ACCEPTED_SCRIPT,
+        places.EXEMPT_ORIGINS: exempt_origins(wanted),
         **(lists or {}),
     }
     return Pam(files, service, person.name, person.groups, person.address, credentials=credentials, **brings)
@@ -621,7 +622,7 @@ class TestCodeStep:
 
     def test_asks_for_the_password_after_a_key_where_the_helper_is_gone(self) -> None:
         pam = attempt(settings(), "sshd", key_accepted=True, password=True, code=True)
-        pam.files = {path: text for path, text in pam.files.items() if path != pam_text.KEY_ACCEPTED}
+        pam.files = {path: text for path, text in pam.files.items() if path != places.KEY_ACCEPTED}
         assert (pam.authenticate(), pam.asked) == (True, ["password", "code"])
 
     @pytest.mark.parametrize("service", SERVICES)
@@ -629,7 +630,7 @@ class TestCodeStep:
     def test_denies_everyone_where_it_is_gone_or_the_credential_is(self, service: str, key_accepted: bool) -> None:
         key = key_accepted and service == "sshd"
         pam = attempt(settings(), service, password=True, code=True, key_accepted=key)
-        pam.files = {path: text for path, text in pam.files.items() if path != pam_text.SWITCH}
+        pam.files = {path: text for path, text in pam.files.items() if path != places.SWITCH}
         assert not pam.authenticate()
         assert not attempt(
             settings(), service, password=True, code=True, credentials=(), key_accepted=key
@@ -715,9 +716,9 @@ class TestCodeStep:
     def test_exempts_nobody_where_the_list_of_origins_is_gone_or_empty(self) -> None:
         wanted = settings(exempt_addresses=["0.0.0.0/0"])
         assert attempt(wanted, "sshd", password=True).authenticate()
-        assert not attempt(wanted, "sshd", password=True, lists={pam_text.EXEMPT_ORIGINS: ""}).authenticate()
+        assert not attempt(wanted, "sshd", password=True, lists={places.EXEMPT_ORIGINS: ""}).authenticate()
         gone = attempt(wanted, "sshd", password=True)
-        gone.files = {path: text for path, text in gone.files.items() if path != pam_text.EXEMPT_ORIGINS}
+        gone.files = {path: text for path, text in gone.files.items() if path != places.EXEMPT_ORIGINS}
         assert not gone.authenticate()
         assert gone.asked == ["password", "code"]
 

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._backends import oath
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import HostState
 from ansible_collections.fleet.auth.plugins.module_utils._plan import planning
-from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, recovery, sshd_config
+from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, recovery
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
 from unit.builders import STRANGER, account, file, host_state, seen_by_sshd, settings
 from unit.simulator import Logins, Machine
@@ -64,9 +65,9 @@ class Box:
     def set_switch(self, text: str | None) -> None:
         """Damage the switch, or remove it."""
         if text is None:
-            self.path(pam.SWITCH).unlink()
+            self.path(places.SWITCH).unlink()
         else:
-            self.path(pam.SWITCH).write_text(text)
+            self.path(places.SWITCH).write_text(text)
 
     def command(self, name: str, body: str) -> None:
         """Let the script find this in the place of a command."""
@@ -90,7 +91,7 @@ class Box:
     def after(self) -> HostState:
         """The host with the files as they are now."""
         files = {}
-        for path in {*self.state.files, pam.SWITCH, sshd_config.DROP_IN}:
+        for path in {*self.state.files, places.SWITCH, places.DROP_IN}:
             there = self.path(path)
             if there.is_file():
                 text = there.read_text(encoding="utf-8", errors="surrogateescape")
@@ -135,8 +136,8 @@ class TestEveryone:
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout == "twofactor-recover: two-factor login is off for everyone on this host; secrets are kept\n"
         assert logins(host.after) == logins(host_state())
-        assert host.after.text(pam.SWITCH) == pam.PASS_THROUGH
-        assert host.path(pam.SWITCH).stat().st_mode & 0o777 == 0o644
+        assert host.after.text(places.SWITCH) == pam.PASS_THROUGH
+        assert host.path(places.SWITCH).stat().st_mode & 0o777 == 0o644
         assert host.reloads == ["ssh.service"]
         assert host.log == (
             "-t twofactor-recover -p auth.notice -- "
@@ -171,13 +172,13 @@ class TestEveryone:
         host = box(on())
         host.command("mv", "exit 1")
         assert host.recover().returncode == 0
-        assert host.after.text(pam.SWITCH) == ""
+        assert host.after.text(places.SWITCH) == ""
         assert logins(host.after) == logins(host_state())
         assert [path.name for path in host.path("/etc/pam.d").iterdir() if path.name.startswith("twofactor.")] == []
 
     def test_is_bothered_no_more_by_a_change_that_died_half_way(self, box: t.Callable[[HostState], Box]) -> None:
         host = box(on())
-        journal, staged = host.path(recovery.JOURNAL), host.path(f"{pam.DIRECTORY}/.sshd.fleet-auth-new")
+        journal, staged = host.path(places.JOURNAL), host.path(f"{places.PAM_D}/.sshd.fleet-auth-new")
         journal.parent.mkdir(parents=True)
         journal.write_text("exit 1\n")
         staged.write_text("half")
@@ -190,7 +191,7 @@ class TestEveryone:
         self, box: t.Callable[[HostState], Box], steps: str, undone: bool, status: int
     ) -> None:
         host = box(on())
-        journal = host.path(recovery.JOURNAL)
+        journal = host.path(places.JOURNAL)
         journal.parent.mkdir(parents=True)
         journal.write_text(f'echo "$*" >{host.root}/undone\nexit {status}\n{steps}')
         done = host.recover()
@@ -200,7 +201,7 @@ class TestEveryone:
 
     def test_is_no_longer_locked(self, box: t.Callable[[HostState], Box]) -> None:
         host = box(on())
-        tally = host.path(pam.TALLY_DIRECTORY) / "alice"
+        tally = host.path(places.TALLY_DIRECTORY) / "alice"
         tally.write_text("x")
         host.recover()
         assert not tally.exists()
@@ -213,7 +214,7 @@ class TestEveryone:
         assert (done.returncode, done.stdout) == (1, "")
         assert "twofactor-recover: sshd does not reload; see 'sshd -t'\n" in done.stderr
         assert "-p auth.err" in host.log
-        assert host.after.text(pam.SWITCH) == pam.PASS_THROUGH
+        assert host.after.text(places.SWITCH) == pam.PASS_THROUGH
 
     def test_is_asked_again_after_the_next_run_of_the_playbook(self, box: t.Callable[[HostState], Box]) -> None:
         state = on()
@@ -250,7 +251,7 @@ class TestOneUser:
 
     def test_waits_for_a_change_that_died_half_way_to_be_undone(self, box: t.Callable[[HostState], Box]) -> None:
         host = box(on())
-        journal = host.path(recovery.JOURNAL)
+        journal = host.path(places.JOURNAL)
         journal.parent.mkdir(parents=True)
         journal.write_text(f'echo "$*" >{host.root}/undone; rm $0\n')
         assert host.recover("--user", "alice").returncode == 0
@@ -279,7 +280,7 @@ class TestOneUser:
 
     def test_is_no_longer_locked_and_nobody_else_is_let_off(self, box: t.Callable[[HostState], Box]) -> None:
         host = box(on())
-        tallies = {name: host.path(pam.TALLY_DIRECTORY) / name for name in PEOPLE}
+        tallies = {name: host.path(places.TALLY_DIRECTORY) / name for name in PEOPLE}
         for tally in tallies.values():
             tally.write_text("x")
         host.recover("--user", "bob")
@@ -306,8 +307,8 @@ class TestOneUser:
     def test_is_seen_by_the_next_run(self, box: t.Callable[[HostState], Box]) -> None:
         host = box(on())
         host.recover("--user", "alice")
-        assert pam.recovered_users(host.after.text(pam.SWITCH)) == {"alice"}
-        assert pam.recovered_users(on().text(pam.SWITCH)) == frozenset()
+        assert pam.recovered_users(host.after.text(places.SWITCH)) == {"alice"}
+        assert pam.recovered_users(on().text(places.SWITCH)) == frozenset()
 
     def test_is_told_on_a_full_disk_what_needs_no_room(self, box: t.Callable[[HostState], Box]) -> None:
         state = on()
@@ -316,8 +317,8 @@ class TestOneUser:
         done = host.recover("--user", "alice")
         assert done.returncode == 1
         assert done.stderr == (
-            f"twofactor-recover: cannot write {host.path(pam.SWITCH)}; is the disk full? Without --user this command "
-            "needs no room\n"
+            f"twofactor-recover: cannot write {host.path(places.SWITCH)}; is the disk full? Without --user this "
+            "command needs no room\n"
         )
         assert host.after == state
 
@@ -326,7 +327,7 @@ class TestOneUser:
         host = box(state)
         host.recover("--user", "alice")
         again = carried_out(settings(*PEOPLE, ssh=True, services=["sudo"], exempt_users=["ansible"]), host.after)
-        assert again.files[pam.SWITCH] == state.files[pam.SWITCH]
+        assert again.files[places.SWITCH] == state.files[places.SWITCH]
         assert logins(again) == logins(state)
 
 
@@ -375,8 +376,8 @@ class TestUsage:
 
 def test_boot_makes_the_tally_and_the_lock_and_clears_what_a_dead_login_left() -> None:
     assert recovery.TMPFILES_RULES.split("\n")[1:] == [
-        f"d {pam.TALLY_DIRECTORY} 0700 root root -",
-        f"f {recovery.LOCK} 0600 root root -",
+        f"d {places.TALLY_DIRECTORY} 0700 root root -",
+        f"f {places.LOCK} 0600 root root -",
         f"r! {oath.DIRECTORY}/*.lock",
         f"r! {oath.DIRECTORY}/*.new",
         "r! /etc/google-authenticator/*~*",

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.fleet.auth.plugins.module_utils._places import DROP_IN
+from ansible_collections.fleet.auth.plugins.module_utils._places import SSHD_CONFIG as CONFIG
 from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config import (
-    CONFIG,
-    DROP_IN,
     Effective,
     Line,
     account_class,

@@ -18,19 +18,9 @@ import re
 import shlex
 import typing as t
 
+from .. import _places as places
 from .._backends import backends
-from .._texts import pam, recovery
-
-PATH = recovery.JOURNAL
-LOCK = recovery.LOCK
-LOCK_TEXT = recovery.LOCK_TEXT
-TIMER = recovery.TIMER
-BOOT_UNIT = recovery.BOOT_UNIT
-BOOT_LINK = recovery.BOOT_LINK
-CREDENTIAL_LOCKS = recovery.CREDENTIAL_LOCKS
-STAGED = recovery.STAGED
-STAGING_DIRECTORIES = recovery.STAGING_DIRECTORIES
-SYSTEMD = recovery.SYSTEMD
+from .._texts import recovery
 
 Undo = t.Tuple[str, ...]
 """A function of the script and its arguments."""
@@ -145,7 +135,7 @@ def render(undos: t.Sequence[Undo], token: str, made: float) -> str:
 # made={made:.2f}
 token={token}
 {recovery.SHELL_PRELUDE}
-tally={pam.TALLY_DIRECTORY}
+tally={places.TALLY_DIRECTORY}
 used='{backends.USED}'
 
 say() {{
@@ -164,7 +154,7 @@ undo() {{
     free_credentials || give_up
 {steps}    forget_change || give_up
 {directories}    # A boot has made no tally where it did not find the rule for it.
-    if [ -e {recovery.TMPFILES} ]; then
+    if [ -e {places.TMPFILES} ]; then
         mkdir -p "$tally" && chmod 0700 "$tally"
     fi
     rm -f "$journal" || give_up
@@ -201,12 +191,12 @@ def made_at(script: str) -> float:
 BOOT_UNIT_TEXT = f"""\
 [Unit]
 Description=Undo a change of two-factor login that nobody confirmed
-ConditionPathExists={recovery.JOURNAL}
+ConditionPathExists={places.JOURNAL}
 Before=ssh.service sshd.service
 
 [Service]
 Type=oneshot
-ExecStart=/bin/sh {recovery.JOURNAL}
+ExecStart=/bin/sh {places.JOURNAL}
 
 [Install]
 WantedBy=multi-user.target

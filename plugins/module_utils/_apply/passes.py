@@ -6,17 +6,13 @@
 
 from __future__ import annotations
 
+from .. import _places as places
 from .._backends import backends
 from .._texts import recovery
 
 HOURS = (1, 24)
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 """How a label names a time, for strftime(3): later ones sort after earlier ones."""
-TIMER = "fleet-auth-passes.timer"
-SCRIPT = "/usr/libexec/fleet-auth-end-passes"
-
-_SERVICE = "fleet-auth-passes.service"
-_UNITS = "/etc/systemd/system"
 
 _END_PASSES = "".join(
     f"""\
@@ -43,7 +39,7 @@ now=$(date -u +{TIME_FORMAT})
 end_pass() {{
     ready=${{1%/*}}/.${{1##*/}}.fleet-auth-pass
     grep -q "$3" "$1" || return 0
-    if echo {recovery.LOCK_TEXT} >"$ready" && ln "$ready" "$1$2"; then
+    if echo {places.CREDENTIAL_LOCK_TEXT} >"$ready" && ln "$ready" "$1$2"; then
         awk -v now="$now" "$4" "$1" >"$ready.new" && mv -f "$ready.new" "$1"
         rm -f "$1$2"
     fi
@@ -55,26 +51,26 @@ take_turns
 free_credentials
 left=no
 {_END_PASSES}if [ "$left" = no ]; then
-    systemctl disable --quiet --now {TIMER}
-    rm -f {_UNITS}/{TIMER} {_UNITS}/{_SERVICE} {SCRIPT}
+    systemctl disable --quiet --now {places.PASSES_TIMER}
+    rm -f {places.PASSES_TIMER_UNIT} {places.PASSES_SERVICE_UNIT} {places.PASSES_SCRIPT}
 fi
 told=yes
 """
 
 FILES = {
-    SCRIPT: (SCRIPT_TEXT, 0o755),
-    f"{_UNITS}/{_SERVICE}": (
+    places.PASSES_SCRIPT: (SCRIPT_TEXT, 0o755),
+    places.PASSES_SERVICE_UNIT: (
         f"""\
 [Unit]
 Description=End passes for two-factor login whose time is over
 
 [Service]
 Type=oneshot
-ExecStart=/bin/sh {SCRIPT}
+ExecStart=/bin/sh {places.PASSES_SCRIPT}
 """,
         0o644,
     ),
-    f"{_UNITS}/{TIMER}": (
+    places.PASSES_TIMER_UNIT: (
         """\
 [Unit]
 Description=End passes for two-factor login whose time is over

@@ -21,15 +21,14 @@ import signal
 import time
 import typing as t
 
+from .. import _places as places
 from .._plan.changes import ApplyError, Change, Enrol, MakeDirectory, Plan, ReloadSshd, Remove, Socket, Write
+from .._texts import recovery
 from . import credential_files, files, journal
 
 LOCK_SECONDS = 10.0
 
-_SSHD = "/usr/sbin/sshd"
-_PID_FILE = "/run/sshd.pid"
 _RELOAD_SECONDS = 5.0
-_UNITS = ("ssh", "sshd")
 
 
 class Actions(t.NamedTuple):
@@ -43,7 +42,7 @@ class Actions(t.NamedTuple):
 @contextlib.contextmanager
 def exclusive() -> t.Iterator[None]:
     """One run at a time on a host. Raises ApplyError where another one does not end in time."""
-    descriptor = os.open(journal.LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    descriptor = os.open(places.LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         deadline = time.monotonic() + LOCK_SECONDS
         while True:
@@ -55,7 +54,7 @@ def exclusive() -> t.Iterator[None]:
                     holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
                     raise ApplyError(
                         f"another run of fleet.auth (process {holder}) is changing this host, and holds "
-                        f"{journal.LOCK}. Nothing was changed. Wait for it to end, and run again."
+                        f"{places.LOCK}. Nothing was changed. Wait for it to end, and run again."
                     ) from None
                 time.sleep(0.1)
         os.ftruncate(descriptor, 0)
@@ -104,7 +103,7 @@ def applied(plan: Plan, actions: Actions, rollback_after: int) -> t.Iterator[str
         _arm(journal.render(undos, token, time.clock_gettime(time.CLOCK_BOOTTIME)), actions, rollback_after)
     except (OSError, ApplyError) as error:
         with contextlib.suppress(OSError):
-            files.unlink(journal.PATH)
+            files.unlink(places.JOURNAL)
             _clean_up(actions)
         for _function, *arguments in reversed([undo for undo in undos if undo[0] == "unmake"]):
             with contextlib.suppress(OSError):
@@ -120,24 +119,24 @@ def applied(plan: Plan, actions: Actions, rollback_after: int) -> t.Iterator[str
 
 def undo(actions: Actions) -> str:
     """Put the host back as the journal has it, and say whether that went well."""
-    code, out, error = actions.run(["/bin/sh", journal.PATH, "--now"])
+    code, out, error = actions.run([places.SHELL, places.JOURNAL, "--now"])
     if code == 0:
         return "Everything was put back as it was."
     return (
-        f"Putting everything back failed as well: {(error or out).strip()}. 'sh {journal.PATH}' on the host tries "
+        f"Putting everything back failed as well: {(error or out).strip()}. 'sh {places.JOURNAL}' on the host tries "
         "again; 'twofactor-recover' turns two-factor login off."
     )
 
 
 def is_pending() -> bool:
     """Whether there is a change that died half-way, or that nobody has confirmed."""
-    return os.path.exists(journal.PATH)
+    return os.path.exists(places.JOURNAL)
 
 
 def pending_change() -> tuple[str, float] | None:
     """The token of a change that waits to be confirmed, and when it began, in seconds since boot."""
     try:
-        with open(journal.PATH, encoding="utf-8") as file:
+        with open(places.JOURNAL, encoding="utf-8") as file:
             script = file.read()
     except FileNotFoundError:
         return None
@@ -149,8 +148,8 @@ def confirm(token: str, actions: Actions) -> bool:
     pending = pending_change()
     if pending is None or pending[0] != token:
         return False
-    files.unlink(journal.PATH)
-    files.sync_directory(journal.PATH)
+    files.unlink(places.JOURNAL)
+    files.sync_directory(places.JOURNAL)
     # It stays now, whatever happens here; what cannot be removed, the next run removes.
     with contextlib.suppress(OSError):
         _clean_up(actions)
@@ -159,7 +158,7 @@ def confirm(token: str, actions: Actions) -> bool:
 
 def clean_up(actions: Actions) -> None:
     """Remove what is left of a change that has come to its end, and was killed before it had tidied up."""
-    if any(map(os.path.lexists, (journal.BOOT_LINK, journal.BOOT_UNIT, os.path.dirname(journal.PATH)))):
+    if any(map(os.path.lexists, (places.BOOT_LINK, places.BOOT_UNIT, places.STATE_DIRECTORY))):
         _clean_up(actions)
     else:
         _sweep()
@@ -250,43 +249,43 @@ def _arm(script: str, actions: Actions, rollback_after: int) -> None:
         code, _out, error = actions.run(
             [
                 "systemd-run",
-                f"--unit={journal.TIMER}",
+                f"--unit={places.UNDO_TIMER}",
                 f"--on-active={rollback_after}",
                 "--timer-property=AccuracySec=1s",
                 "--property=Restart=on-failure",
                 "--property=RestartSec=10",
                 "--collect",
-                "/bin/sh",
+                places.SHELL,
                 "-c",
-                f"[ ! -e {journal.PATH} ] || exec /bin/sh {journal.PATH}",
+                f"[ ! -e {places.JOURNAL} ] || exec {places.SHELL} {places.JOURNAL}",
             ]
         )
         if code != 0:
             raise ApplyError(f"systemd starts no timer that would put the host back: {error.strip()}.")
-    if os.path.isdir(journal.SYSTEMD):
-        os.makedirs(os.path.dirname(journal.BOOT_LINK), mode=0o755, exist_ok=True)
-        files.replace(journal.BOOT_UNIT, journal.BOOT_UNIT_TEXT.encode("ascii"), 0o644)
+    if os.path.isdir(places.SYSTEMD):
+        os.makedirs(os.path.dirname(places.BOOT_LINK), mode=0o755, exist_ok=True)
+        files.replace(places.BOOT_UNIT, journal.BOOT_UNIT_TEXT.encode("ascii"), 0o644)
         with contextlib.suppress(FileExistsError):
-            os.symlink(journal.BOOT_UNIT, journal.BOOT_LINK)
-    os.makedirs(os.path.dirname(journal.PATH), mode=0o700, exist_ok=True)
-    files.replace(journal.PATH, script.encode("utf-8", "surrogateescape"), 0o700)
+            os.symlink(places.BOOT_UNIT, places.BOOT_LINK)
+    os.makedirs(places.STATE_DIRECTORY, mode=0o700, exist_ok=True)
+    files.replace(places.JOURNAL, script.encode("utf-8", "surrogateescape"), 0o700)
 
 
 def _clean_up(actions: Actions) -> None:
     """Remove what a change needed that has come to its end."""
     _stop_timer(actions)
-    for path in (journal.BOOT_LINK, journal.BOOT_UNIT):
+    for path in (places.BOOT_LINK, places.BOOT_UNIT):
         files.unlink(path)
     _sweep()
     with contextlib.suppress(OSError):
-        os.rmdir(os.path.dirname(journal.PATH))
+        os.rmdir(places.STATE_DIRECTORY)
 
 
 def _sweep() -> None:
     """Remove what was laid ready for a change, or kept from it, and the locks of runs that were killed."""
     credential_files.free()
-    for directory in journal.STAGING_DIRECTORIES:
-        for path in glob.glob(f"{directory}/{journal.STAGED}"):
+    for directory in recovery.STAGING_DIRECTORIES:
+        for path in glob.glob(f"{directory}/{places.STAGED}"):
             if os.path.isdir(path):
                 shutil.rmtree(path)
             else:
@@ -294,8 +293,8 @@ def _sweep() -> None:
 
 
 def _stop_timer(actions: Actions) -> None:
-    if os.path.isdir(journal.SYSTEMD):
-        actions.run(["systemctl", "stop", f"{journal.TIMER}.timer", f"{journal.TIMER}.service"])
+    if os.path.isdir(places.SYSTEMD):
+        actions.run(["systemctl", "stop", f"{places.UNDO_TIMER}.timer", f"{places.UNDO_TIMER}.service"])
 
 
 def _socket_step(change: Socket) -> _Step:
@@ -362,7 +361,7 @@ def _reload_step(change: ReloadSshd) -> _Step:
 
 
 def _check_sshd(change: ReloadSshd, actions: Actions) -> None:
-    code, _out, error = actions.run([_SSHD, "-t"])
+    code, _out, error = actions.run([places.SSHD, "-t"])
     if code != 0:
         raise ApplyError(f"sshd refuses its configuration: {error.strip()}.")
     for expectation in change.expectations:
@@ -378,7 +377,7 @@ def _check_sshd(change: ReloadSshd, actions: Actions) -> None:
 
 def _reload_sshd(actions: Actions) -> None:
     before = _pid_file()
-    for unit in _UNITS:
+    for unit in places.SSHD_UNITS:
         if _is_active(actions, f"{unit}.service"):
             verb = "reload"
             if _is_active(actions, f"{unit}.socket"):
@@ -390,7 +389,7 @@ def _reload_sshd(actions: Actions) -> None:
                 raise ApplyError(f"{unit}.service does not {verb}: {error.strip()}.")
             break
     else:
-        with contextlib.suppress(OSError, ValueError), open(_PID_FILE, encoding="ascii") as file:
+        with contextlib.suppress(OSError, ValueError), open(places.SSHD_PID_FILE, encoding="ascii") as file:
             os.kill(int(file.read()), signal.SIGHUP)
     # sshd writes its file anew once it listens with its new configuration, which may be a while after the signal.
     deadline = time.monotonic() + _RELOAD_SECONDS
@@ -404,7 +403,7 @@ def _is_active(actions: Actions, unit: str) -> bool:
 
 def _pid_file() -> tuple[int, int] | None:
     try:
-        status = os.stat(_PID_FILE)
+        status = os.stat(places.SSHD_PID_FILE)
     except OSError:
         return None
     return status.st_ino, status.st_mtime_ns

@@ -20,13 +20,13 @@ import stat
 import time
 import typing as t
 
+from .. import _places as places
 from .._backends import backends
 from .._self_service import page_files
-from .._texts import pam, recovery, sshd_config
+from .._texts import sshd_config
 from .._wanted.settings import Settings
 from .clock import sync_status
 from .state import (
-    COCKPIT_DISALLOWED,
     OWN_DIRECTORIES,
     OWN_FILES,
     WRITTEN_AT_LOGIN,
@@ -38,20 +38,8 @@ from .state import (
 
 Run = t.Callable[[t.Sequence[str]], t.Tuple[int, str, str]]
 
-_SSHD = "/usr/sbin/sshd"
-_SERVICE_OPTIONS = {"/etc/default/ssh": "SSHD_OPTS", "/etc/sysconfig/sshd": "OPTIONS"}
-_MODULE_DIRECTORIES = (
-    "/lib/*/security",
-    "/lib/security",
-    "/lib64/security",
-    "/usr/lib/*/security",
-    "/usr/lib64/security",
-)
-# A login holds its lock for milliseconds.
-_STALE_SECONDS = 60.0
 # Fedora has the packages under the names that they have in EPEL.
 _FAMILIES = {"fedora": "rhel"}
-_NO_LOGIN = ("nologin", "false", "sync", "shutdown", "halt")
 # Addresses for documentation (RFC 5737, RFC 3849): nobody connects from them, so they stand for anybody.
 _STRANGERS = ("192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1")
 
@@ -70,11 +58,11 @@ def look(settings: Settings, run: Run) -> HostState:
             with contextlib.suppress(KeyError):
                 people[user.name] = pwd.getpwnam(user.name)
     groups = _groups_of(people.values())
-    sshd_texts = {path: file.content for path, file in files.items() if path.startswith(sshd_config.CONFIG)}
+    sshd_texts = {path: file.content for path, file in files.items() if path.startswith(places.SSHD_CONFIG)}
     sshd_of, sshd_error, connection_sshd = _sshd_views(settings, run, people, groups, sshd_texts, session)
     passwords = _usable_passwords()
     kept = {name: _credentials(one) for name, one in backends.BACKENDS.items()}
-    switch = files.get(pam.SWITCH)
+    switch = files.get(places.SWITCH)
     backend = backends.in_use(
         switch.content if switch else None, [name for name in kept if kept[name]], settings.backend
     )
@@ -106,8 +94,8 @@ def look(settings: Settings, run: Run) -> HostState:
         release=release,
         os_family=family,
         selinux_types=_selinux_types(),
-        has_systemd=os.path.isdir(recovery.SYSTEMD),
-        pending=os.path.exists(recovery.JOURNAL),
+        has_systemd=os.path.isdir(places.SYSTEMD),
+        pending=os.path.exists(places.JOURNAL),
         stale_locks=tuple(sorted(filter(_is_stale, _lock_files()))),
         self_service=_self_service() if settings.self_service else {},
         tallies=_tallies(),
@@ -117,9 +105,9 @@ def look(settings: Settings, run: Run) -> HostState:
 
 def effective(run: Run, user: str, address: str) -> sshd_config.Effective:
     """What the files on disk give this user from this address, as sshd reads them; sshd(8), -T and -C."""
-    code, out, error = run([_SSHD, *_service_options(), "-T", "-C", f"user={user},host={address},addr={address}"])
+    code, out, error = run([places.SSHD, *_service_options(), "-T", "-C", f"user={user},host={address},addr={address}"])
     if code != 0:
-        raise SshdError(error.strip() or f"{_SSHD} -T ended with {code}")
+        raise SshdError(error.strip() or f"{places.SSHD} -T ended with {code}")
     return sshd_config.parse_effective(out)
 
 
@@ -144,7 +132,7 @@ def connection() -> Connection | None:
 def _service_options() -> list[str]:
     """What the service starts sshd with: `-o` there wins over every file."""
     options: list[str] = []
-    for path, variable in _SERVICE_OPTIONS.items():
+    for path, variable in places.SSHD_SERVICE_OPTIONS.items():
         file = read_file(path)
         for line in (file.content if file else "").splitlines():
             name, _equals, value = line.strip().partition("=")
@@ -182,10 +170,10 @@ def read_file(path: str) -> FileState | None:
 
 
 def _files() -> dict[str, FileState]:
-    paths = {*OWN_FILES, *OWN_DIRECTORIES, sshd_config.CONFIG, COCKPIT_DISALLOWED}
-    paths.update([*page_files.FILES, *page_files.DIRECTORIES, *page_files.LISTENING])
-    paths.update(glob.glob(f"{pam.DIRECTORY}/*"))
-    paths.update(glob.glob(f"{sshd_config.DROP_IN_DIRECTORY}/*"))
+    paths = {*OWN_FILES, *OWN_DIRECTORIES, places.SSHD_CONFIG, places.COCKPIT_DISALLOWED}
+    paths.update([*page_files.FILES, *page_files.DIRECTORIES, *places.SELF_SERVICE_LISTENING])
+    paths.update(glob.glob(f"{places.PAM_D}/*"))
+    paths.update(glob.glob(f"{places.DROP_IN_DIRECTORY}/*"))
     found = {path: read_file(path) for path in paths}
     return {path: file for path, file in found.items() if file is not None}
 
@@ -218,7 +206,7 @@ def _is_stale(path: str) -> bool:
     """Whether a login left this behind: it is old, and no process holds the lock that pam_oath takes on it."""
     try:
         with open(path, "rb+") as file:
-            if time.time() - os.fstat(file.fileno()).st_mtime < _STALE_SECONDS:
+            if time.time() - os.fstat(file.fileno()).st_mtime < places.STALE_LOCK_SECONDS:
                 return False
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -228,12 +216,12 @@ def _is_stale(path: str) -> bool:
 
 def _tallies() -> dict[str, bytes]:
     try:
-        names = os.listdir(pam.TALLY_DIRECTORY)
+        names = os.listdir(places.TALLY_DIRECTORY)
     except FileNotFoundError:
         return {}
     tallies = {}
     for name in names:
-        with contextlib.suppress(OSError), open(os.path.join(pam.TALLY_DIRECTORY, name), "rb") as file:
+        with contextlib.suppress(OSError), open(os.path.join(places.TALLY_DIRECTORY, name), "rb") as file:
             tallies[name] = file.read()
     return tallies
 
@@ -263,7 +251,7 @@ def _group_exists(name: str) -> bool:
 
 def _usable_passwords() -> frozenset[str]:
     """The accounts of shadow(5) whose password is neither empty nor locked."""
-    file = read_file("/etc/shadow")
+    file = read_file(places.SHADOW)
     entries = (line.split(":") for line in (file.content if file else "").splitlines())
     return frozenset(entry[0] for entry in entries if len(entry) > 1 and entry[1] and entry[1][0] not in "!*")
 
@@ -279,7 +267,7 @@ def _has_key(entry: pwd.struct_passwd, sshd: sshd_config.Effective) -> bool:
     asks_elsewhere = any(
         sshd.first(keyword) not in ("", "none") for keyword in ("authorizedkeyscommand", "trustedusercakeys")
     )
-    if asks_elsewhere and os.path.basename(entry.pw_shell) not in _NO_LOGIN:
+    if asks_elsewhere and os.path.basename(entry.pw_shell) not in places.NO_LOGIN_SHELLS:
         return True
     tokens = {"%%": "%", "%h": entry.pw_dir, "%u": entry.pw_name, "%U": str(entry.pw_uid)}
     for pattern in sshd.get("authorizedkeysfile", ()):
@@ -309,8 +297,8 @@ def _sshd_views(
 ) -> tuple[dict[str, sshd_config.Effective], str | None, sshd_config.Effective | None]:
     """sshd's view of every account, asked once for each class that its configuration can tell apart."""
     nothing = dict.fromkeys(people, sshd_config.Effective())
-    if not os.path.exists(_SSHD):
-        return nothing, f"{_SSHD} is not installed", None
+    if not os.path.exists(places.SSHD):
+        return nothing, f"{places.SSHD} is not installed", None
     patterns = sshd_config.distinguishing(texts)
     # What is not seen here may be about root, and about the address that this run comes from.
     unseen = sshd_config.reads_elsewhere(texts)
@@ -360,7 +348,9 @@ def _process(pid: int) -> _Process | None:
 def _code_modules() -> dict[str, bytes]:
     found = {}
     for name, backend in backends.BACKENDS.items():
-        for path in [path for place in _MODULE_DIRECTORIES for path in glob.glob(f"{place}/{backend.MODULE}")][:1]:
+        for path in [
+            path for place in places.PAM_MODULE_DIRECTORIES for path in glob.glob(f"{place}/{backend.MODULE}")
+        ][:1]:
             with open(path, "rb") as file:
                 found[name] = file.read()
     return found
@@ -368,7 +358,7 @@ def _code_modules() -> dict[str, bytes]:
 
 def _os_release(backend: str) -> tuple[tuple[str, str], str]:
     """The ID and VERSION_ID of os-release(5), and the family by which the backend's packages are named."""
-    file = read_file("/etc/os-release")
+    file = read_file(places.OS_RELEASE)
     lines = (line.partition("=") for line in (file.content if file else "").splitlines())
     told = {name: value.strip("\"'") for name, _equals, value in lines}
     words = [_FAMILIES.get(word, word) for word in (told.get("ID", ""), *told.get("ID_LIKE", "").split())]
@@ -378,7 +368,7 @@ def _os_release(backend: str) -> tuple[tuple[str, str], str]:
 
 def _selinux_types() -> dict[str, str] | None:
     """The third part of a context is its type; selinux(8)."""
-    enforce = read_file("/sys/fs/selinux/enforce")
+    enforce = read_file(places.SELINUX_ENFORCES)
     if enforce is None or enforce.content != "1":
         return None
     types = {}

@@ -9,31 +9,30 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from .. import _places as places
 from .._backends import backends
-from .._texts import pam, recovery, sshd_config
+from .._texts import pam
 from .._texts.sshd_config import Effective
 from .time_sync import SyncStatus
 
-COCKPIT_DISALLOWED = "/etc/cockpit/disallowed-users"
-
 OWN_FILES = (
-    pam.SWITCH,
+    places.SWITCH,
     *pam.HELPERS,
-    *pam.GATES,
-    pam.EXEMPT_ORIGINS,
-    pam.EXEMPT_ORIGINS + pam.NEXT,
-    sshd_config.DROP_IN,
-    recovery.COMMAND,
-    recovery.TMPFILES,
+    *places.GATES,
+    places.EXEMPT_ORIGINS,
+    places.EXEMPT_ORIGINS + places.NEXT,
+    places.DROP_IN,
+    places.RECOVERY_COMMAND,
+    places.TMPFILES,
 )
 OWN_DIRECTORIES = {
-    "/usr/libexec/fleet-auth": 0o755,
-    pam.RUN_DIRECTORY: 0o755,
-    pam.TALLY_DIRECTORY: 0o700,
+    places.LIBEXEC: 0o755,
+    places.RUN_DIRECTORY: 0o755,
+    places.TALLY_DIRECTORY: 0o700,
     **dict.fromkeys(backends.DIRECTORIES, 0o700),
 }
 
-WRITTEN_AT_LOGIN = {**dict.fromkeys(backends.DIRECTORIES, "var_auth_t"), pam.RUN_DIRECTORY: "faillog_t"}
+WRITTEN_AT_LOGIN = {**dict.fromkeys(backends.DIRECTORIES, "var_auth_t"), places.RUN_DIRECTORY: "faillog_t"}
 """What a login writes to, with the SELinux type by which the policy of Fedora and RHEL lets it."""
 
 
@@ -124,12 +123,12 @@ class HostState:
     @property
     def asks_for_code(self) -> bool:
         """Whether the code step asks anybody for a code."""
-        return backends.asking(self.text(pam.SWITCH)) is not None
+        return backends.asking(self.text(places.SWITCH)) is not None
 
     @property
     def protected_services(self) -> tuple[str, ...]:
         """The services whose file has our block."""
-        prefix = pam.DIRECTORY + "/"
+        prefix = places.PAM_D + "/"
         return tuple(
             sorted(
                 path[len(prefix) :]

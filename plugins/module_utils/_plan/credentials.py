@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import typing as t
 
+from .. import _places as places
 from .._backends import backends
 from .._backends.codes import App, Credential, CredentialError
 from .._host.state import HostState
@@ -97,8 +98,8 @@ def _revised(settings: Settings, state: HostState, name: str) -> str:
 
 def with_other_codes(settings: Settings, state: HostState, revised: t.Mapping[str, str]) -> list[str]:
     """Those whose apps would show other codes than the host takes afterwards."""
-    asking = backends.asking(state.text(pam.SWITCH))
-    digits = backends.BACKENDS[asking].code_length(state.text(pam.SWITCH) or "") if asking else None
+    asking = backends.asking(state.text(places.SWITCH))
+    digits = backends.BACKENDS[asking].code_length(state.text(places.SWITCH) or "") if asking else None
     if digits and digits != settings.otp_digits:
         return sorted(enrolled(state))
     return [
@@ -148,7 +149,7 @@ def _not_in(state: HostState, name: str, after: Credential) -> list[App]:
 
 def problems(settings: Settings, state: HostState) -> t.Iterator[str]:
     """Every account whose credential file lets nobody in, or would let the account off because it is gone."""
-    asked = pam.asked_users(state.text(pam.SWITCH)) if settings.scope == "enrolled" else None
+    asked = pam.asked_users(state.text(places.SWITCH)) if settings.scope == "enrolled" else None
     moving = _concerned(settings, state) if is_moving(settings, state) else ()
     for name in sorted({*state.credentials, *(asked or ())} & {*state.accounts, *moving}):
         user = settings.user(name)

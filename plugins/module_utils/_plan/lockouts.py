@@ -9,7 +9,8 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-from .._host.state import COCKPIT_DISALLOWED, Account, HostState
+from .. import _places as places
+from .._host.state import Account, HostState
 from .._texts import pam, sshd_config
 from .._wanted.settings import Settings
 
@@ -33,7 +34,7 @@ def in_scope(settings: Settings, name: str, groups: t.Collection[str], enrolled:
 
 def let_off(settings: Settings, state: HostState, enrolled: t.Collection[str]) -> list[str]:
     """The enrolled accounts that need a code and that the switch passes, since it goes by names and has lost theirs."""
-    asked = pam.asked_users(state.text(pam.SWITCH))
+    asked = pam.asked_users(state.text(places.SWITCH))
     if settings.scope != "enrolled" or asked is None:
         return []
     accounts = [account for name, account in state.accounts.items() if name not in asked]
@@ -88,7 +89,7 @@ def _from_sshd(settings: Settings, state: HostState, account: Account, enrolled:
     root_login = _root_login(account)
     who = f"{name}, as whom Ansible connects," if state.connection and state.connection.user == name else name
     if root_login != "yes":
-        line = sshd_config.setting_line(state.texts(sshd_config.CONFIG), "PermitRootLogin")
+        line = sshd_config.setting_line(state.texts(places.SSHD_CONFIG), "PermitRootLogin")
         message = (
             f"{who} logs in to sshd on {host} with a key alone, and under PermitRootLogin {root_login} ({line}) sshd "
             f"refuses a key with a code as well: {name} would be locked out. Exempt {name} with exempt_users, or enrol "
@@ -157,5 +158,5 @@ def _comes_from_exempt_address(settings: Settings, state: HostState, account: Ac
 def _has_password_for(state: HostState, account: Account, service: str) -> bool:
     if not account.has_password:
         return False
-    disallowed = (state.text(COCKPIT_DISALLOWED) or "").split()
+    disallowed = (state.text(places.COCKPIT_DISALLOWED) or "").split()
     return not (service == "cockpit" and account.name in disallowed)

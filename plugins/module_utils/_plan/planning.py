@@ -14,6 +14,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
+from .. import _places as places
 from .._backends import backends
 from .._host.state import OWN_DIRECTORIES, OWN_FILES, FileState, HostState
 from .._self_service import page_files
@@ -72,13 +73,13 @@ class _Changes:
         return None if file is None else file.content
 
     def unprotect(self, service: str) -> None:
-        path = f"{pam.DIRECTORY}/{service}"
+        path = f"{places.PAM_D}/{service}"
         self.write(path, pam.unprotect(service, t.cast(str, self.text(path))))
 
 
 def _stop_self_service(do: _Changes) -> None:
-    if page_files.UNIT_PATH in do.files and any(path in do.files for path in page_files.LISTENING):
-        do.changes.append(Socket(page_files.UNIT, listening=False))
+    if places.SELF_SERVICE_SOCKET_UNIT in do.files and any(path in do.files for path in places.SELF_SERVICE_LISTENING):
+        do.changes.append(Socket(places.SELF_SERVICE_UNIT, listening=False))
 
 
 def _remove_self_service(do: _Changes) -> None:
@@ -101,7 +102,7 @@ class _Enable:
         self.backend = backends.BACKENDS[settings.backend]
         self.is_moving = credentials.is_moving(settings, state)
         self.was_active = state.asks_for_code
-        self.old_switch = state.text(pam.SWITCH)
+        self.old_switch = state.text(places.SWITCH)
         self.old_services = state.protected_services
         absent = {user.name for user in settings.users if not user.present}
         present = {user.name for user in settings.users if user.present}
@@ -152,16 +153,16 @@ class _Enable:
         texts: dict[str, str] = {}
         host = self.state.hostname
         wanted = (["sshd"] if self.settings.ssh else []) + list(self.settings.services)
-        included = {p[len(pam.DIRECTORY) + 1 :]: text for p, text in self.state.texts(pam.DIRECTORY + "/").items()}
+        included = {p[len(places.PAM_D) + 1 :]: text for p, text in self.state.texts(places.PAM_D + "/").items()}
         for service in wanted:
-            file = self.state.files.get(f"{pam.DIRECTORY}/{service}")
+            file = self.state.files.get(f"{places.PAM_D}/{service}")
             if file is None:
                 if service != "cockpit":
-                    self.refusals.append(f"there is no {pam.DIRECTORY}/{service} on {host}. Take {service} out.")
+                    self.refusals.append(f"there is no {places.PAM_D}/{service} on {host}. Take {service} out.")
                 continue
             if file.link:
                 self.refusals.append(
-                    f"{pam.DIRECTORY}/{service} on {host} is a symbolic link to {file.link}, which something else "
+                    f"{places.PAM_D}/{service} on {host} is a symbolic link to {file.link}, which something else "
                     f"manages. Make it a file of its own, or leave {service} out."
                 )
                 continue
@@ -188,22 +189,22 @@ class _Enable:
         self._prepare(texts)
 
         if self.was_active and joining:
-            do.write(pam.SWITCH, pam.except_services(t.cast(str, self.old_switch), joining), 0o644)
+            do.write(places.SWITCH, pam.except_services(t.cast(str, self.old_switch), joining), 0o644)
         elif texts and not self.was_active and (not self.old_services or pam.passes_everyone(self.old_switch)):
             # A switch that is damaged or gone lets nobody in, and stays so until the new one is there.
-            do.write(pam.SWITCH, pam.PASS_THROUGH, 0o644)
+            do.write(places.SWITCH, pam.PASS_THROUGH, 0o644)
         for service, text in texts.items():
-            do.write(f"{pam.DIRECTORY}/{service}", text)
+            do.write(f"{places.PAM_D}/{service}", text)
         if not self.was_active:
             # Nobody is asked for a code there, and nobody shall be when the switch is put in place.
             for service in leaving:
                 do.unprotect(service)
 
         shows_no_prompts = sshd_config.shows_no_prompts(
-            self.state.texts(sshd_config.CONFIG), self.state.accounts["root"].sshd
+            self.state.texts(places.SSHD_CONFIG), self.state.accounts["root"].sshd
         )
         drop_in = sshd_config.drop_in(settings, self.enrolled, shows_no_prompts)
-        old_drop_in = do.text(sshd_config.DROP_IN)
+        old_drop_in = do.text(places.DROP_IN)
         if ssh and any(do.text(path) != text for path, text in self._policy().items()):
             # Whoever enters or leaves the scope is sent to PAM for as long as PAM may ask.
             self._write_drop_in(
@@ -214,7 +215,7 @@ class _Enable:
         if ssh:
             self._write_drop_in(drop_in)
         elif old_drop_in is not None:
-            do.remove(sshd_config.DROP_IN)
+            do.remove(places.DROP_IN)
             do.changes.append(ReloadSshd(()))
         for service in leaving:
             do.unprotect(service)
@@ -226,17 +227,17 @@ class _Enable:
         """The files by which PAM knows who is asked for what; the switch, which names the other, comes last."""
         settings, policy = self.settings, {}
         if settings.exempt_addresses:
-            policy[pam.EXEMPT_ORIGINS + suffix] = pam.exempt_origins(settings)
+            policy[places.EXEMPT_ORIGINS + suffix] = pam.exempt_origins(settings)
         switch = pam.switch(settings, self.enrolled, self.backend.pam_line(settings), suffix)
-        policy[pam.SWITCH] = pam.except_services(switch, leaving) if leaving else switch
+        policy[places.SWITCH] = pam.except_services(switch, leaving) if leaving else switch
         return policy
 
     def _write_policy(self, leaving: t.Sequence[str]) -> None:
         do, policy = self.changes, self._policy(leaving)
         changing = [path for path, text in policy.items() if do.text(path) != text]
-        if self.was_active and len(changing) > 1 and do.text(pam.EXEMPT_ORIGINS) is not None:
+        if self.was_active and len(changing) > 1 and do.text(places.EXEMPT_ORIGINS) is not None:
             # No rename changes two files, so the switch goes by a new list until the old one is replaced.
-            for path, text in self._policy(leaving, pam.NEXT).items():
+            for path, text in self._policy(leaving, places.NEXT).items():
                 do.write(path, text, 0o644)
         for path, text in policy.items():
             do.write(path, text, 0o644)
@@ -249,16 +250,16 @@ class _Enable:
         self._enrol()
         for path, (text, mode) in pam.helpers(texts.values()).items():
             do.write(path, text, mode)
-        do.write(recovery.COMMAND, recovery.SCRIPT, 0o755)
-        do.write(recovery.TMPFILES, recovery.TMPFILES_RULES, 0o644)
+        do.write(places.RECOVERY_COMMAND, recovery.SCRIPT, 0o755)
+        do.write(places.TMPFILES, recovery.TMPFILES_RULES, 0o644)
 
     def _tidy(self, texts: t.Mapping[str, str]) -> None:
         do, policy = self.changes, self._policy()
         called = pam.helpers(texts.values())
-        for path in (*pam.HELPERS, *pam.GATES):
+        for path in (*pam.HELPERS, *places.GATES):
             if path not in called:
                 do.remove(path)
-        for path in (pam.EXEMPT_ORIGINS, pam.EXEMPT_ORIGINS + pam.NEXT):
+        for path in (places.EXEMPT_ORIGINS, places.EXEMPT_ORIGINS + places.NEXT):
             if path not in policy:
                 do.remove(path)
         absent = {user.name for user in self.settings.users if not user.present}
@@ -283,7 +284,7 @@ class _Enable:
         texts = page_files.texts(self.settings, self.state.self_service)
         wanted.update({path: FileState(text, 0o644) for path, text in texts.items()})
         if all(do.files.get(path) == file for path, file in wanted.items()) and all(
-            path in do.files for path in page_files.LISTENING
+            path in do.files for path in places.SELF_SERVICE_LISTENING
         ):
             return
         _stop_self_service(do)
@@ -291,7 +292,7 @@ class _Enable:
             do.directory(path, 0o755)
         for path, text in texts.items():
             do.write(path, text, 0o644)
-        do.changes.append(Socket(page_files.UNIT, listening=True))
+        do.changes.append(Socket(places.SELF_SERVICE_UNIT, listening=True))
 
     def _enrol(self) -> None:
         settings, state = self.settings, self.state
@@ -320,14 +321,14 @@ class _Enable:
 
     def _write_drop_in(self, text: str) -> None:
         before = len(self.changes.changes)
-        self.changes.write(sshd_config.DROP_IN, text, 0o644)
+        self.changes.write(places.DROP_IN, text, 0o644)
         if len(self.changes.changes) > before:
             self.changes.changes.append(ReloadSshd(self._expectations()))
 
     def _expectations(self) -> tuple[Expectation, ...]:
         """One account of each class that sshd's configuration can tell apart then, root, and Ansible's own account."""
         state, settings = self.state, self.settings
-        texts = {**state.texts(sshd_config.CONFIG), sshd_config.DROP_IN: self.changes.text(sshd_config.DROP_IN) or ""}
+        texts = {**state.texts(places.SSHD_CONFIG), places.DROP_IN: self.changes.text(places.DROP_IN) or ""}
         patterns = sshd_config.distinguishing(texts)
         wanted = sshd_config.expected(settings, state.accounts["root"].sshd)
         seen: set[tuple[t.Any, ...]] = set()
@@ -345,7 +346,7 @@ class _Enable:
             seen.add(key)
             if scope:
                 found.append(Expectation(account.name, self.stranger, wanted))
-            elif state.text(sshd_config.DROP_IN) is None:
+            elif state.text(places.DROP_IN) is None:
                 as_before = {keyword: account.sshd.get(keyword, ()) for keyword in sshd_config.expected(settings)}
                 found.append(Expectation(account.name, self.stranger, as_before))
         return tuple(found)
@@ -362,9 +363,9 @@ class _Disable:
         do, refused, warnings = _Changes(self.state), [*refusals.timer(self.settings, self.state)], []
         _remove_stale_locks(do)
         if self.state.asks_for_code:
-            do.write(pam.SWITCH, pam.PASS_THROUGH, 0o644)
-        if do.text(sshd_config.DROP_IN) is not None:
-            do.remove(sshd_config.DROP_IN)
+            do.write(places.SWITCH, pam.PASS_THROUGH, 0o644)
+        if do.text(places.DROP_IN) is not None:
+            do.remove(places.DROP_IN)
             do.changes.append(ReloadSshd(()))
         for service in self.state.protected_services:
             try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .. import _places as places
 from .._backends import backends
 from .._host.state import WRITTEN_AT_LOGIN, HostState
 from .._texts import pam, sshd_config
@@ -36,7 +37,7 @@ def host(settings: Settings, state: HostState) -> t.Iterator[str]:
         yield f"{settings.backend} is no backend for {state.hostname}: {unfit}."
     yield from timer(settings, state)
     yield from selinux(settings, state)
-    if settings.self_service and not (state.has_systemd and "/etc/pam.d/cockpit" in state.files):
+    if settings.self_service and not (state.has_systemd and places.COCKPIT_SERVICE in state.files):
         yield (
             f"self_service is a page in Cockpit and a socket of systemd, and {state.hostname} lacks one of them. "
             "Install cockpit, or leave self_service false."
@@ -49,10 +50,10 @@ def selinux(settings: Settings, state: HostState) -> t.Iterator[str]:
         return
     # Until release 9 the policy names /run by its older path.
     is_older = state.release[1].partition(".")[0] in ("8", "9")
-    for path in (backends.BACKENDS[settings.backend].DIRECTORY, pam.RUN_DIRECTORY):
+    for path in (backends.BACKENDS[settings.backend].DIRECTORY, places.RUN_DIRECTORY):
         found, wanted = state.selinux_types.get(path, "none yet"), WRITTEN_AT_LOGIN[path]
         if found in (*_SELINUX_DEFAULTS, "none yet"):
-            pattern = f"/var{path}" if is_older and path == pam.RUN_DIRECTORY else path
+            pattern = f"/var{path}" if is_older and path == places.RUN_DIRECTORY else path
             yield (
                 f"SELinux on {state.hostname} would keep sshd from writing to {path} (type {found}), and so from "
                 f"asking for codes rightly. Run there: mkdir -p {path}; semanage fcontext -a -t {wanted} "
@@ -84,7 +85,7 @@ def accounts(settings: Settings, state: HostState, enrolled: t.Collection[str]) 
 
 def sshd(settings: Settings, state: HostState) -> t.Iterator[str]:
     """What stands in the way of a code in sshd."""
-    files, host = state.texts(sshd_config.CONFIG), state.hostname
+    files, host = state.texts(places.SSHD_CONFIG), state.hostname
     if state.sshd_error:
         yield f"sshd on {host} does not tell its settings: {state.sshd_error}"
         return
@@ -103,7 +104,7 @@ def sshd(settings: Settings, state: HostState) -> t.Iterator[str]:
             "Set PubkeyAuthentication yes, or ssh_first_factors to [password]."
         )
     takes_passwords = root.on("passwordauthentication") or root.on("kbdinteractiveauthentication")
-    if "password" in factors and not takes_passwords and state.text(sshd_config.DROP_IN) is None:
+    if "password" in factors and not takes_passwords and state.text(places.DROP_IN) is None:
         yield (
             f"sshd on {host} accepts no passwords today ({sshd_config.setting_line(files, 'PasswordAuthentication')}), "
             "and a password with a code would open that door. Set ssh_first_factors to [publickey]."
@@ -154,10 +155,10 @@ def doors(
             f"the console of {state.hostname} asks for the code as well, and without a phone "
             f"{'only ' + ', '.join(free) if free else 'nobody'} can get in there to run twofactor-recover."
         )
-    beside = state.text(f"{pam.DIRECTORY}/sudo-i")
+    beside = state.text(f"{places.PAM_D}/sudo-i")
     if "sudo" in services and "sudo-i" not in services and beside is not None and not pam.includes(beside, "sudo"):
         yield (
-            f"sudo on {state.hostname} asks for the code, but sudo -i does not: it has {pam.DIRECTORY}/sudo-i for "
+            f"sudo on {state.hostname} asks for the code, but sudo -i does not: it has {places.PAM_D}/sudo-i for "
             "itself. Add sudo-i to services."
         )
 
@@ -221,30 +222,30 @@ def drift(
                 f"there is no account {name} on {hostname} any more, but a credential, which the next account of that "
                 f"name would have. Remove it with users: [{{name: {name}, state: absent}}]."
             )
-    switch = state.text(pam.SWITCH)
+    switch = state.text(places.SWITCH)
     if not state.asks_for_code:
         if state.protected_services and switch != pam.PASS_THROUGH:
             did = "asked nobody for a code" if pam.passes_everyone(switch) else "denied everybody"
-            yield f"{pam.SWITCH} on {hostname} was {'gone' if switch is None else 'damaged'}, and {did}."
+            yield f"{places.SWITCH} on {hostname} was {'gone' if switch is None else 'damaged'}, and {did}."
         return
-    service_files = {path[len(pam.DIRECTORY) + 1 :]: text for path, text in state.texts(f"{pam.DIRECTORY}/").items()}
+    service_files = {path[len(places.PAM_D) + 1 :]: text for path, text in state.texts(f"{places.PAM_D}/").items()}
     for service in state.protected_services:
         opened = pam.opened_up(service, service_files)
         if opened:
             yield (
-                f"{pam.DIRECTORY}/{service} on {hostname} let exempt accounts in with any password, and those who "
+                f"{places.PAM_D}/{service} on {hostname} let exempt accounts in with any password, and those who "
                 f"need a code with any password and their code, since fleet.auth 1.0 turned two-factor login on there: "
                 f"{opened} decides nothing at a wrong password, and that counted as a right one. A run of this release "
                 f"closes it. Look at who has logged in to {service} since then."
             )
-    if "sshd" in services and "sshd" not in state.protected_services and state.text(sshd_config.DROP_IN) is not None:
-        yield f"sshd on {hostname} was not asking for codes: {pam.DIRECTORY}/sshd had lost the block."
-    if pam.TALLY_DIRECTORY not in state.files:
-        yield f"{pam.TALLY_DIRECTORY} on {hostname} was missing: wrong codes were not counted."
+    if "sshd" in services and "sshd" not in state.protected_services and state.text(places.DROP_IN) is not None:
+        yield f"sshd on {hostname} was not asking for codes: {places.PAM_D}/sshd had lost the block."
+    if places.TALLY_DIRECTORY not in state.files:
+        yield f"{places.TALLY_DIRECTORY} on {hostname} was missing: wrong codes were not counted."
     let_off = lockouts.let_off(settings, state, credentials.enrolled(state) & frozenset(enrolled))
     if let_off:
         yield (
-            f"{pam.SWITCH} on {hostname} did not name {', '.join(let_off)}: no code was asked for, in spite of a "
+            f"{places.SWITCH} on {hostname} did not name {', '.join(let_off)}: no code was asked for, in spite of a "
             "credential."
         )
 
@@ -256,7 +257,7 @@ def expectations(state: HostState, expected: t.Iterable[Expectation]) -> t.Itera
         wrong = [keyword for keyword, value in expectation.settings.items() if effective.get(keyword, ()) != value]
         if wrong:
             yield (
-                f"sshd on {state.hostname} does not do for {expectation.user} what {sshd_config.DROP_IN} says "
+                f"sshd on {state.hostname} does not do for {expectation.user} what {places.DROP_IN} says "
                 f"({', '.join(wrong)}): another part of its configuration wins. See 'sshd -T -C "
                 f"user={expectation.user},host=x,addr={expectation.address}'."
             )

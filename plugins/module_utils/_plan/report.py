@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
+from .. import _places as places
 from .._backends import backends
 from .._backends.codes import Credential
 from .._host.state import HostState
@@ -31,8 +32,8 @@ def enforced(settings: Settings, state: HostState) -> dict[str, bool]:
     """Whether each service that asks for the code, or shall ask for it, really does."""
     protected = state.protected_services
     wanted = (["sshd"] if settings.ssh else []) + [s for s in settings.services if state.text(_path(s)) is not None]
-    asks = backends.asking(state.text(pam.SWITCH)) in state.code_modules and _switch_is_on(settings, state)
-    asked = set(protected) - pam.excepted_services(state.text(pam.SWITCH))
+    asks = backends.asking(state.text(places.SWITCH)) in state.code_modules and _switch_is_on(settings, state)
+    asked = set(protected) - pam.excepted_services(state.text(places.SWITCH))
     return {
         service: asks and service in asked and (service != "sshd" or _sshd_sends(settings, state))
         for service in dict.fromkeys([*wanted, *protected])
@@ -43,7 +44,7 @@ def users(settings: Settings, state: HostState) -> dict[str, dict[str, t.Any]]:
     """Everyone who is enrolled or shall be, by name."""
     enrolled = credentials.enrolled(state)
     names = {user.name for user in settings.users} | (enrolled & set(state.accounts))
-    recovered = pam.recovered_users(state.text(pam.SWITCH))
+    recovered = pam.recovered_users(state.text(places.SWITCH))
     return {name: {**_user(settings, state, name, enrolled), "recovered": name in recovered} for name in sorted(names)}
 
 
@@ -149,7 +150,7 @@ def _printable(text: str) -> str:
 
 
 def _path(service: str) -> str:
-    return f"{pam.DIRECTORY}/{service}"
+    return f"{places.PAM_D}/{service}"
 
 
 def _switch_is_on(settings: Settings, state: HostState) -> bool:

@@ -11,12 +11,12 @@ import secrets
 import time
 import typing as t
 
-from .._apply import credential_files, journal, passes, transaction
+from .. import _places as places
+from .._apply import credential_files, passes, transaction
 from .._backends import backends
 from .._backends.codes import KEY_BYTES, LAST_USED, App, Clock, Credential, CredentialError
 from .._host import look
 from .._plan import changes
-from .._texts import pam
 from .._wanted.settings import encode_secret
 from .converge import actions_of
 from .survey import require_root
@@ -76,7 +76,7 @@ def give_pass(module: AnsibleModule) -> None:
     if digits is None:
         module.fail_json(msg=f"Two-factor login is off on {host}: {user} needs no pass.")
     kept = _kept(module, user, switch)
-    if not os.path.isdir(journal.SYSTEMD):
+    if not os.path.isdir(places.SYSTEMD):
         module.fail_json(msg=f"systemd does not run on {host}, so nothing would end the pass of {user}.")
     key = secrets.token_bytes(KEY_BYTES)
     until = time.strftime(passes.TIME_FORMAT, time.gmtime(time.time() + hours * 3600))
@@ -85,7 +85,7 @@ def give_pass(module: AnsibleModule) -> None:
     try:
         with transaction.exclusive():
             # What ends a pass comes first: without one it goes by itself.
-            transaction.start_timer(passes.TIMER, passes.FILES, actions_of(module))
+            transaction.start_timer(places.PASSES_TIMER, passes.FILES, actions_of(module))
             kept.rewrite(lambda text: kept.backend.with_pass(text, user, key, until))
     except (changes.ApplyError, OSError) as error:
         module.fail_json(msg=f"{user} got no pass on {host}: {error}")
@@ -121,7 +121,7 @@ def _enrolment(user: str, app: App, digits: int | None, codes: t.Iterable[tuple[
 
 
 def _switch() -> str:
-    file = look.read_file(pam.SWITCH)
+    file = look.read_file(places.SWITCH)
     return file.content if file else ""
 
 

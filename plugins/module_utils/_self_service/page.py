@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from .page_files import SOCKET
+from .. import _places as places
 from .qrcode_generator import QRCODE_GENERATOR
 
 _MANIFEST = """\
@@ -300,7 +300,7 @@ at("cancel").addEventListener("click", () => {
 });
 at("kept").addEventListener("click", home);
 home();
-""".replace("@SOCKET@", SOCKET)
+""".replace("@SOCKET@", places.SELF_SERVICE_SOCKET)
 
 FILES = {
     "manifest.json": _MANIFEST,

@@ -9,17 +9,12 @@ from __future__ import annotations
 import json
 import typing as t
 
+from .. import _places as places
 from .._backends import backends
 from .._wanted.settings import Settings
 
-SOCKET = "/run/fleet-auth/self-service.sock"
-UNIT = "fleet-auth-self-service.socket"
-PAGE_DIRECTORY = "/usr/share/cockpit/fleet-auth"
-PACKAGE = "fleet_auth"
-LIBRARY = f"/usr/libexec/fleet-auth/{PACKAGE}"
-PROGRAM = "/usr/libexec/fleet-auth/self-service"
-CONFIG = "/usr/libexec/fleet-auth/self-service.json"
 MODULES = (
+    "_places",
     "_apply/credential_files",
     "_apply/files",
     "_apply/journal",
@@ -37,33 +32,33 @@ MODULES = (
     "_texts/pam",
     "_texts/pam_conf",
     "_texts/recovery",
-    "_texts/sshd_config",
     "_wanted/settings",
 )
 """What the program is made of: this collection's own modules, which import each other by relative paths."""
-WINGS = tuple(sorted({f"{LIBRARY}/{name.partition('/')[0]}" for name in MODULES}))
-DIRECTORIES = (LIBRARY, *WINGS, PAGE_DIRECTORY)
-CODE_SERVICE = "/etc/pam.d/twofactor-code"
-"""The PAM service by which the program asks whether a code is right, and for nothing else."""
-
-_UNITS = "/etc/systemd/system"
-UNIT_PATH = f"{_UNITS}/{UNIT}"
-LISTENING = (SOCKET, f"{_UNITS}/sockets.target.wants/{UNIT}")
-"""What is there where systemd listens now, and at each boot."""
-_SERVICE_UNIT = f"{_UNITS}/fleet-auth-self-service.service"
+WINGS = tuple(sorted({f"{places.SELF_SERVICE_LIBRARY}/{name.partition('/')[0]}" for name in MODULES if "/" in name}))
+DIRECTORIES = (places.SELF_SERVICE_LIBRARY, *WINGS, places.PAGE_DIRECTORY)
 _PAGE = ("manifest.json", "index.html", "page.css", "page.js", "qrcode.js")
 
 FILES = (
-    *(f"{LIBRARY}/{name}.py" for name in MODULES),
-    *(f"{PAGE_DIRECTORY}/{name}" for name in _PAGE),
-    PROGRAM,
-    CONFIG,
-    CODE_SERVICE,
-    _SERVICE_UNIT,
-    UNIT_PATH,
+    *(f"{places.SELF_SERVICE_LIBRARY}/{name}.py" for name in MODULES),
+    *(f"{places.PAGE_DIRECTORY}/{name}" for name in _PAGE),
+    places.SELF_SERVICE_PROGRAM,
+    places.SELF_SERVICE_CONFIG,
+    places.CODE_SERVICE,
+    places.SELF_SERVICE_SERVICE_UNIT,
+    places.SELF_SERVICE_SOCKET_UNIT,
 )
 """Every file of it."""
-PLACES = (UNIT_PATH, _SERVICE_UNIT, PROGRAM, CONFIG, CODE_SERVICE, *WINGS, LIBRARY, PAGE_DIRECTORY)
+PLACES = (
+    places.SELF_SERVICE_SOCKET_UNIT,
+    places.SELF_SERVICE_SERVICE_UNIT,
+    places.SELF_SERVICE_PROGRAM,
+    places.SELF_SERVICE_CONFIG,
+    places.CODE_SERVICE,
+    *WINGS,
+    places.SELF_SERVICE_LIBRARY,
+    places.PAGE_DIRECTORY,
+)
 """What has to go for all of it to be gone."""
 
 _PROGRAM_TEXT = f"""\
@@ -71,9 +66,9 @@ _PROGRAM_TEXT = f"""\
 # Managed by fleet.auth. Serves the page on which people enrol themselves.
 import sys
 
-sys.path.insert(0, "/usr/libexec/fleet-auth")
+sys.path.insert(0, "{places.LIBEXEC}")
 
-from {PACKAGE}._self_service.program import main
+from {places.SELF_SERVICE_PACKAGE}._self_service.program import main
 
 main()
 """
@@ -86,13 +81,13 @@ auth required pam_permit.so
 
 _CREDENTIALS = " ".join(f"-{directory}" for directory in backends.DIRECTORIES)
 _UNIT_TEXTS = {
-    _SERVICE_UNIT: f"""\
+    places.SELF_SERVICE_SERVICE_UNIT: f"""\
 [Unit]
 Description=People's own two-factor login
-PartOf={UNIT}
+PartOf={places.SELF_SERVICE_UNIT}
 
 [Service]
-ExecStart=/usr/bin/python3 -IB {PROGRAM}
+ExecStart=/usr/bin/python3 -IB {places.SELF_SERVICE_PROGRAM}
 StandardInput=socket
 StandardOutput=journal
 UMask=0077
@@ -104,7 +99,7 @@ CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER
 NoNewPrivileges=yes
 ProtectSystem=strict
 ReadOnlyPaths=/run
-ReadWritePaths={_CREDENTIALS} /run/fleet-auth/faillock -/run/fleet-auth.lock
+ReadWritePaths={_CREDENTIALS} {places.TALLY_DIRECTORY} -{places.LOCK}
 ProtectHome=yes
 PrivateTmp=yes
 PrivateDevices=yes
@@ -128,12 +123,12 @@ LockPersonality=yes
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 """,
-    UNIT_PATH: f"""\
+    places.SELF_SERVICE_SOCKET_UNIT: f"""\
 [Unit]
 Description=People's own two-factor login
 
 [Socket]
-ListenStream={SOCKET}
+ListenStream={places.SELF_SERVICE_SOCKET}
 SocketMode=0666
 RemoveOnStop=yes
 
@@ -153,10 +148,10 @@ def config(settings: Settings) -> str:
 def texts(settings: Settings, sources: t.Mapping[str, str]) -> dict[str, str]:
     """All files by path. `sources` are the texts of the modules and of the page, by name."""
     return {
-        **{f"{LIBRARY}/{name}.py": sources.get(name, "") for name in MODULES},
-        **{f"{PAGE_DIRECTORY}/{name}": sources.get(name, "") for name in _PAGE},
-        PROGRAM: _PROGRAM_TEXT,
-        CONFIG: config(settings),
-        CODE_SERVICE: _CODE_SERVICE_TEXT,
+        **{f"{places.SELF_SERVICE_LIBRARY}/{name}.py": sources.get(name, "") for name in MODULES},
+        **{f"{places.PAGE_DIRECTORY}/{name}": sources.get(name, "") for name in _PAGE},
+        places.SELF_SERVICE_PROGRAM: _PROGRAM_TEXT,
+        places.SELF_SERVICE_CONFIG: config(settings),
+        places.CODE_SERVICE: _CODE_SERVICE_TEXT,
         **_UNIT_TEXTS,
     }

@@ -14,6 +14,7 @@ import itertools
 import re
 import typing as t
 
+from .. import _places as places
 from .._wanted.settings import BACKENDS, PAM_LINE, Settings
 from . import dispatch
 from .pam_conf import (
@@ -30,16 +31,6 @@ from .pam_conf import (
     step_of,
 )
 
-DIRECTORY = "/etc/pam.d"
-SWITCH = f"{DIRECTORY}/twofactor"
-KEY_ACCEPTED = "/usr/libexec/fleet-auth/ssh-key-accepted"
-RUN_DIRECTORY = "/run/fleet-auth"
-TALLY_DIRECTORY = f"{RUN_DIRECTORY}/faillock"
-FIRST_FACTOR_FAILED = "/usr/libexec/fleet-auth/first-factor-failed"
-EXEMPT_ORIGINS = "/etc/security/twofactor-access.conf"
-NEXT = ".next"
-"""What is added to the name of a list that a switch goes by until the old one is replaced."""
-
 _BEGIN = "# BEGIN fleet.auth twofactor: in place of the next line"
 _REPLACED = "#| "
 _END = "# END fleet.auth twofactor"
@@ -49,7 +40,6 @@ PASS_THROUGH = _HEADER + "auth [default=ignore] pam_permit.so\n"
 """A code step that changes nothing: who was let in before it is let in, and nobody else."""
 
 _ENDS = "ends the whole stack at a right password, before the code is asked for"
-_PRIMARY = ("common-auth", "password-auth", "system-auth")
 # Modules that fail where the password is wrong.
 _FAIL = ("pam_unix.so", "pam_sss.so", "pam_ldap.so", "pam_krb5.so", "pam_winbind.so", "pam_deny.so")
 # What these end in, whoever logs in.
@@ -104,27 +94,23 @@ esac
 """
 
 
-_JUDGE = f"{DIRECTORY}/twofactor-judge"
-_NOTE = f"{DIRECTORY}/twofactor-note"
 # `done` is the one action of libpam that tells a first factor that was wrong from others, and it turns one that has
 # decided nothing into a success. So that happens one level further down, and `reset` brings back what was before it.
 _JUDGES = {
-    _JUDGE: """\
+    places.JUDGE: """\
 # Notes whether the first factor was wrong, and changes nothing. Managed by fleet.auth: changes made here are lost.
 auth substack twofactor-note
 auth [default=reset] pam_permit.so
 """,
-    _NOTE: f"""\
+    places.NOTE: f"""\
 # Part of twofactor-judge. Managed by fleet.auth: changes made here are lost.
 auth [success=done default=ignore] pam_permit.so
-auth [default=ignore] pam_exec.so quiet seteuid {FIRST_FACTOR_FAILED} note
+auth [default=ignore] pam_exec.so quiet seteuid {places.FIRST_FACTOR_FAILED} note
 """,
 }
-GATES = tuple(f"{DIRECTORY}/twofactor-{stack}" for stack in _PRIMARY)
-"""Files of release 1.0, through which a service took its first factor."""
 HELPERS = {
-    KEY_ACCEPTED: (KEY_ACCEPTED_SCRIPT, 0o755),
-    FIRST_FACTOR_FAILED: (FIRST_FACTOR_FAILED_SCRIPT, 0o755),
+    places.KEY_ACCEPTED: (KEY_ACCEPTED_SCRIPT, 0o755),
+    places.FIRST_FACTOR_FAILED: (FIRST_FACTOR_FAILED_SCRIPT, 0o755),
     **{path: (text, 0o644) for path, text in _JUDGES.items()},
 }
 """The text and the mode of each file that a block may call."""
@@ -132,7 +118,7 @@ HELPERS = {
 
 def _name(path: str) -> str:
     """The name by which another file of the same directory includes this one."""
-    return path[len(DIRECTORY) + 1 :]
+    return path[len(places.PAM_D) + 1 :]
 
 
 class _Primary(t.NamedTuple):
@@ -169,7 +155,7 @@ def protect(service: str, text: str, included: t.Mapping[str, str]) -> str:
     block = [_BEGIN if len(replaced) == 1 else f"{_BEGIN}s", *(_REPLACED + line for line in replaced)]
     if service == "sshd":
         block += [
-            f"auth [success=ignore default=3] pam_exec.so quiet {KEY_ACCEPTED}",
+            f"auth [success=ignore default=3] pam_exec.so quiet {places.KEY_ACCEPTED}",
             step,
             "auth [success=done default=ignore] pam_permit.so",
             "auth requisite pam_deny.so",
@@ -181,8 +167,8 @@ def protect(service: str, text: str, included: t.Mapping[str, str]) -> str:
 def helpers(texts: t.Collection[str]) -> dict[str, tuple[str, int]]:
     """Those of `HELPERS` that protected service files with these texts call."""
     called = {line.rpartition(" ")[2] for text in texts for line in text.split("\n")}
-    if _name(_JUDGE) in called:
-        called.add(_name(_NOTE))
+    if _name(places.JUDGE) in called:
+        called.add(_name(places.NOTE))
     return {path: one for path, one in HELPERS.items() if called & {path, _name(path)}}
 
 
@@ -203,9 +189,9 @@ def opened_up(service: str, texts: t.Mapping[str, str]) -> str | None:
         def outcomes(handler: dispatch.Handler) -> t.Iterable[str]:
             if handler.name in _ALWAYS:
                 return [_ALWAYS[handler.name]]
-            if handler.line.rstrip().endswith((KEY_ACCEPTED, FIRST_FACTOR_FAILED)):
+            if handler.line.rstrip().endswith((places.KEY_ACCEPTED, places.FIRST_FACTOR_FAILED)):
                 return ["auth_err"]
-            if handler.stack == _name(SWITCH):
+            if handler.stack == _name(places.SWITCH):
                 return ["success", "auth_err"]
             return of_conditions if handler.name in _CONDITIONS else ["auth_err", "ignore"]
 
@@ -213,7 +199,7 @@ def opened_up(service: str, texts: t.Mapping[str, str]) -> str | None:
 
     for conditions in (["auth_err", "ignore"], ["auth_err", "ignore", "success"]):
         if lets_in(texts[service], conditions) and not lets_in(before, conditions):
-            return f"{DIRECTORY}/{stack or service}"
+            return f"{places.PAM_D}/{stack or service}"
     return None
 
 
@@ -231,7 +217,7 @@ def unprotect(service: str, text: str) -> str:
         return text
     if len(begins) != 1 or len(ends) != 1 or ends[0] <= begins[0] + 1 or not lines[begins[0] + 1].startswith(_REPLACED):
         raise PamError(
-            f"the block of fleet.auth in {DIRECTORY}/{service} is damaged (lines "
+            f"the block of fleet.auth in {places.PAM_D}/{service} is damaged (lines "
             f"{', '.join(str(n + 1) for n in sorted(begins + ends))}). It begins with {_BEGIN!r}, then {_REPLACED!r} "
             f"and the line that it replaced, and ends with {_END!r}; put it right or remove it by hand, and run again."
         )
@@ -251,7 +237,7 @@ def switch(settings: Settings, enrolled: t.Iterable[str], code_line: str, suffix
     """
     lock = settings.lockout
     tally = (
-        f"conf=/dev/null dir={TALLY_DIRECTORY} deny={lock.attempts} unlock_time={lock.unlock_seconds} "
+        f"conf=/dev/null dir={places.TALLY_DIRECTORY} deny={lock.attempts} unlock_time={lock.unlock_seconds} "
         f"fail_interval={lock.count_seconds} even_deny_root"
     )
     while_open = f"auth [success=ignore ignore=ignore default=die] pam_faillock.so preauth silent {tally}"
@@ -268,7 +254,7 @@ def switch(settings: Settings, enrolled: t.Iterable[str], code_line: str, suffix
     elif settings.scope == "enrolled":
         lines = _passed_unless_named(sorted(enrolled), lines)
     if settings.exempt_addresses:
-        accessfile = f"{EXEMPT_ORIGINS}{suffix}"
+        accessfile = f"{places.EXEMPT_ORIGINS}{suffix}"
         origins = f"auth [perm_denied={len(lines)} default=ignore] pam_access.so accessfile={accessfile} noaudit"
         lines = [origins, *lines]
     lines = _passed_by([f"user ingroup {names}" for names in _lists(settings.exempt_groups)], lines)
@@ -369,7 +355,7 @@ def _primary(service: str, lines: t.Sequence[str], included: t.Mapping[str, str]
     found = [
         n
         for n, step in enumerate(steps)
-        if step and (include_target(lines[n]) in _PRIMARY or step.module.endswith("pam_unix.so"))
+        if step and (include_target(lines[n]) in places.PRIMARY_STACKS or step.module.endswith("pam_unix.so"))
     ]
     primary = None
     if len(found) == 1:
@@ -385,9 +371,10 @@ def _primary(service: str, lines: t.Sequence[str], included: t.Mapping[str, str]
         return primary
     shown = "; ".join(f"line {n + 1}: {lines[n]}" for n in found) or "none"
     raise PamError(
-        f"{DIRECTORY}/{service} must have exactly one line, whole, that includes {', '.join(_PRIMARY)} for auth, or "
-        "that requires pam_unix.so, or lines that jump over one 'auth requisite pam_deny.so' as pam-auth-update(8) "
-        f"writes them; found {shown}. Bring the file to that form, or leave {service} out."
+        f"{places.PAM_D}/{service} must have exactly one line, whole, that includes "
+        f"{', '.join(places.PRIMARY_STACKS)} for auth, or that requires pam_unix.so, or lines that jump over one 'auth "
+        "requisite pam_deny.so' as pam-auth-update(8) writes them; found "
+        f"{shown}. Bring the file to that form, or leave {service} out."
     )
 
 
@@ -430,30 +417,30 @@ def _from_stack(service: str, lines: t.Sequence[str], position: int, included: t
     if stack in included and (control == "substack" or (control == "include" and only_ends and not resets)):
         return [
             f"auth substack {stack}",
-            f"auth substack {_name(_JUDGE)}",
-            f"auth [success=die default=ignore] pam_exec.so quiet seteuid {FIRST_FACTOR_FAILED}",
+            f"auth substack {_name(places.JUDGE)}",
+            f"auth [success=die default=ignore] pam_exec.so quiet seteuid {places.FIRST_FACTOR_FAILED}",
         ]
-    where = f"{DIRECTORY}/{stack}, which goes on after a wrong password, and anybody would be asked for the code"
+    where = f"{places.PAM_D}/{stack}, which goes on after a wrong password, and anybody would be asked for the code"
     if stack not in included:
-        where = f"{DIRECTORY}/{stack}, which is not there"
+        where = f"{places.PAM_D}/{stack}, which is not there"
     if control != "substack":
         problems += [(one, "can undo what was decided before it") for one in steps if "reset" in one.step.control]
     for one, problem in problems[:1]:
-        where = f"{DIRECTORY}/{one.stack}, whose line {one.number} {problem}: {one.line.strip()!r}"
+        where = f"{places.PAM_D}/{one.stack}, whose line {one.number} {problem}: {one.line.strip()!r}"
     raise PamError(
-        f"{DIRECTORY}/{service} takes its primary authentication from {where}. Write it as pam-auth-update(8) does, "
+        f"{places.PAM_D}/{service} takes its primary authentication from {where}. Write it as pam-auth-update(8) does, "
         f"take it in with 'auth substack', or leave {service} out."
     )
 
 
 def _check_codes(service: str, texts: t.Mapping[str, str]) -> None:
     """Nothing but the code step may ask for a code."""
-    others = {name: text for name, text in texts.items() if name != _name(SWITCH)}
+    others = {name: text for name, text in texts.items() if name != _name(places.SWITCH)}
     for one in everything(service, others):
         if one.step.module.rpartition("/")[2] in _CODE_MODULES:
             raise PamError(
-                f"{DIRECTORY}/{one.stack}, line {one.number}, asks for a code of its own, so that {service} would ask "
-                f"for two: {one.line.strip()!r}. Remove it in the same run, before the role (docs/adopt.md has the "
+                f"{places.PAM_D}/{one.stack}, line {one.number}, asks for a code of its own, so that {service} would "
+                f"ask for two: {one.line.strip()!r}. Remove it in the same run, before the role (docs/adopt.md has the "
                 f"play), or leave {service} out."
             )
 
@@ -468,8 +455,8 @@ def _check_around(service: str, lines: t.Sequence[str], primary: _Primary, inclu
             problem = "can undo a wrong code"
         if problem:
             raise PamError(
-                f"{DIRECTORY}/{service}, line {number + 1}, stands {where} the primary authentication and {problem}: "
-                f"{line.strip()!r}. Change that line, or leave {service} out."
+                f"{places.PAM_D}/{service}, line {number + 1}, stands {where} the primary authentication and {problem}"
+                f": {line.strip()!r}. Change that line, or leave {service} out."
             )
 
 

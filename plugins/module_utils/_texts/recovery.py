@@ -6,51 +6,21 @@
 
 from __future__ import annotations
 
+from .. import _places as places
 from .._backends import backends
 from .._self_service import page_files
-from . import pam, sshd_config
+from . import pam
 
-COMMAND = "/usr/local/sbin/twofactor-recover"
-TMPFILES = "/etc/tmpfiles.d/fleet-auth.conf"
-JOURNAL = "/var/lib/fleet-auth/undo"
-LOCK = "/run/fleet-auth.lock"
-TIMER = "fleet-auth-undo"
-SYSTEMD = "/run/systemd/system"
-"""The directory that is there where systemd runs; sd_booted(3)."""
-BOOT_UNIT = "/etc/systemd/system/fleet-auth-undo-at-boot.service"
-BOOT_LINK = "/etc/systemd/system/multi-user.target.wants/fleet-auth-undo-at-boot.service"
-STAGED = ".*.fleet-auth-*"
-"""The names of files that a change under way has laid ready, or kept."""
-STAGING_DIRECTORIES = (
-    "/etc",
-    pam.DIRECTORY,
-    sshd_config.DROP_IN_DIRECTORY,
-    *backends.DIRECTORIES,
-    "/etc/security",
-    "/etc/tmpfiles.d",
-    "/usr/local/sbin",
-    "/usr/libexec",
-    "/usr/libexec/fleet-auth",
-    page_files.LIBRARY,
-    "/usr/share/cockpit",
-    page_files.PAGE_DIRECTORY,
-    "/run",
-    pam.RUN_DIRECTORY,
-    "/etc/systemd/system",
-    "/var/lib/fleet-auth",
-)
-
-CREDENTIAL_LOCKS = backends.LOCKS
-LOCK_TEXT = "fleet.auth"
-"""The line in a lock that a change has taken, and that is nobody's once the change has come to its end."""
+STAGING_DIRECTORIES = (*places.STAGING_DIRECTORIES, *backends.DIRECTORIES)
+"""Where a change lays files ready."""
 
 _STALE_LOCKS = "".join(f"r! {pattern}\n" for pattern in backends.LEFT_BEHIND)
 # tmpfiles.d(5): the tally of wrong codes has to be there for anything to be counted; pam_oath takes a lock that was
 # left behind for one in use, for ever.
 TMPFILES_RULES = f"""\
 # Managed by fleet.auth.
-d {pam.TALLY_DIRECTORY} 0700 root root -
-f {LOCK} 0600 root root -
+d {places.TALLY_DIRECTORY} 0700 root root -
+f {places.LOCK} 0600 root root -
 {_STALE_LOCKS}"""
 
 # What the shell scripts share. sshd that does not run needs no reload. A shell that cannot start a process ends at
@@ -64,16 +34,16 @@ umask 022
 told=no
 trap '[ $? = 0 ] || [ $told = yes ] || echo "$0 was stopped half-way; run it again" >&2' EXIT
 
-drop_in={sshd_config.DROP_IN}
-journal={JOURNAL}
+drop_in={places.DROP_IN}
+journal={places.JOURNAL}
 
 reload_sshd() {{
-    before=$(ls -i /run/sshd.pid 2>/dev/null)
+    before=$(ls -i {places.SSHD_PID_FILE} 2>/dev/null)
     signal_sshd || return
     # sshd writes its file anew once it listens with its new configuration, which may be a while after the signal.
     left=50
     while [ -n "$before" ] && [ "$left" -gt 0 ]; do
-        now=$(ls -i /run/sshd.pid 2>/dev/null)
+        now=$(ls -i {places.SSHD_PID_FILE} 2>/dev/null)
         [ -n "$now" ] && [ "$now" != "$before" ] && break
         left=$((left - 1))
         sleep 0.1
@@ -82,7 +52,7 @@ reload_sshd() {{
 }}
 
 signal_sshd() {{
-    for unit in ssh sshd; do
+    for unit in {" ".join(places.SSHD_UNITS)}; do
         if systemctl is-active --quiet "$unit.service" 2>/dev/null; then
             # A reload ends in vain where systemd has the port. Sessions outlive a restart, which is not counted.
             if systemctl is-active --quiet "$unit.socket"; then
@@ -92,39 +62,39 @@ signal_sshd() {{
             fi
             systemctl reload "$unit.service" && return
             # A unit whose own way to reload is broken must not keep anybody out.
-            /usr/sbin/sshd -t && kill -HUP "$(systemctl show --property=MainPID --value "$unit.service")"
+            {places.SSHD} -t && kill -HUP "$(systemctl show --property=MainPID --value "$unit.service")"
             return
         fi
     done
-    if [ -s /run/sshd.pid ]; then
-        kill -HUP "$(cat /run/sshd.pid)" 2>/dev/null
+    if [ -s {places.SSHD_PID_FILE} ]; then
+        kill -HUP "$(cat {places.SSHD_PID_FILE})" 2>/dev/null
     fi
     return 0
 }}
 
 # Another change under way ends first; one that hangs stops nobody.
 take_turns() {{
-    if command -v flock >/dev/null && touch {LOCK} 2>/dev/null; then
-        exec 9>>{LOCK}
-        flock -w 15 9 && echo "$$" >{LOCK}
+    if command -v flock >/dev/null && touch {places.LOCK} 2>/dev/null; then
+        exec 9>>{places.LOCK}
+        flock -w 15 9 && echo "$$" >{places.LOCK}
     fi
 }}
 
 free_credentials() {{
-    for lock in {" ".join(CREDENTIAL_LOCKS)}; do
-        if grep -qsx {LOCK_TEXT} "$lock"; then
+    for lock in {" ".join(backends.LOCKS)}; do
+        if grep -qsx {places.CREDENTIAL_LOCK_TEXT} "$lock"; then
             rm -f "$lock" || return
         fi
     done
 }}
 
 forget_change() {{
-    systemctl stop {TIMER}.timer 2>/dev/null
-    free_credentials && rm -f {BOOT_UNIT} {BOOT_LINK} || return
+    systemctl stop {places.UNDO_TIMER}.timer 2>/dev/null
+    free_credentials && rm -f {places.BOOT_UNIT} {places.BOOT_LINK} || return
     # What was kept goes first: without the new file beside it, it would be taken for what a step has replaced.
     for ending in .old ''; do
         for directory in {" ".join(STAGING_DIRECTORIES)}; do
-            rm -rf "$directory"/{STAGED}"$ending" || return
+            rm -rf "$directory"/{places.STAGED}"$ending" || return
         done
     done
 }}
@@ -134,9 +104,9 @@ SCRIPT = f"""\
 #!/bin/sh
 # Managed by fleet.auth. Switches two-factor login off on this host, at once, with no network, no Ansible and no Python.
 {SHELL_PRELUDE}
-switch={pam.SWITCH}
+switch={places.SWITCH}
 pass_through='{pam.PASS_THROUGH.rstrip()}'
-tally={pam.TALLY_DIRECTORY}
+tally={places.TALLY_DIRECTORY}
 
 usage() {{
     told=yes
@@ -174,7 +144,7 @@ replace() {{
 
 # Where the switch is gone, a service may still send people to it, and they are denied.
 sends_people() {{
-    [ -e "$switch" ] || grep -qs '^auth substack twofactor$' {pam.DIRECTORY}/*
+    [ -e "$switch" ] || grep -qs '^auth substack twofactor$' {places.PAM_D}/*
 }}
 
 passes_everyone() {{
@@ -183,8 +153,8 @@ passes_everyone() {{
 
 # Where the page stays, on a disk that is broken, it has nothing to do: nobody is asked for a code.
 remove_self_service() {{
-    if [ -e {page_files.UNIT_PATH} ]; then
-        systemctl disable --quiet --now {page_files.UNIT} 2>/dev/null
+    if [ -e {places.SELF_SERVICE_SOCKET_UNIT} ]; then
+        systemctl disable --quiet --now {places.SELF_SERVICE_UNIT} 2>/dev/null
     fi
     rm -rf {" ".join(page_files.PLACES)}
 }}

@@ -20,11 +20,8 @@ import itertools
 import re
 import typing as t
 
+from .. import _places as places
 from .._wanted.settings import Settings
-
-CONFIG = "/etc/ssh/sshd_config"
-DROP_IN_DIRECTORY = "/etc/ssh/sshd_config.d"
-DROP_IN = f"{DROP_IN_DIRECTORY}/00-twofactor.conf"
 
 _HEADER = "# Two-factor login. Managed by fleet.auth: changes made here are lost.\n"
 _METHODS = {
@@ -150,15 +147,15 @@ def read_order(files: t.Mapping[str, str]) -> ReadOrder | None:
     """
     order: list[Line] = []
     ours = None
-    for line in parse_config(CONFIG, files.get(CONFIG, "")):
+    for line in parse_config(places.SSHD_CONFIG, files.get(places.SSHD_CONFIG, "")):
         order.append(line)
         if line.keyword.lower() != "include":
             continue
         for pattern in _patterns(line):
-            for path in sorted({*files, DROP_IN} - {CONFIG}):
+            for path in sorted({*files, places.DROP_IN} - {places.SSHD_CONFIG}):
                 if path.count("/") != pattern.count("/") or not fnmatch.fnmatchcase(path, pattern):
                     continue
-                if path != DROP_IN:
+                if path != places.DROP_IN:
                     order += parse_config(path, files[path], line.match)
                 elif ours is None and not line.match:
                     ours = len(order)
@@ -175,13 +172,14 @@ def conflicts(files: t.Mapping[str, str], sshd: Effective) -> t.Iterator[str]:
     order = read_order(files)
     if order is None:
         yield (
-            f"{CONFIG} does not read {DROP_IN_DIRECTORY} for everyone: put the line "
-            f"'Include {DROP_IN_DIRECTORY}/*.conf' at its top, before any Match."
+            f"{places.SSHD_CONFIG} does not read {places.DROP_IN_DIRECTORY} for everyone: put the line "
+            f"'Include {places.DROP_IN_DIRECTORY}/*.conf' at its top, before any Match."
         )
         return
     if not sshd.on("usepam"):
         where = next((str(line) for line in order.before + order.after if line.keyword.lower() == "usepam"), None)
-        yield (f"{where or f'{CONFIG} without UsePAM'} keeps PAM, and with it the code, out of sshd; set UsePAM yes.")
+        where = where or f"{places.SSHD_CONFIG} without UsePAM"
+        yield f"{where} keeps PAM, and with it the code, out of sshd; set UsePAM yes."
     for number, line in enumerate(order.before + order.after):
         keyword = line.keyword.lower()
         if keyword == "authenticationmethods" and line.arguments != ("any",):
@@ -189,13 +187,15 @@ def conflicts(files: t.Mapping[str, str], sshd: Effective) -> t.Iterator[str]:
         elif number >= len(order.before):
             continue
         elif keyword in _OURS and line.match:
-            yield f"{line} (under '{line.match}') is read before {DROP_IN}, and wins; let that file sort after it."
+            yield (
+                f"{line} (under '{line.match}') is read before {places.DROP_IN}, and wins; let that file sort after it."
+            )
         elif _has_switch_for_prompts(sshd) and _hides_prompts(line):
-            yield f"{line} is read before {DROP_IN}, and keeps the prompt for the code out of sshd; remove it."
+            yield f"{line} is read before {places.DROP_IN}, and keeps the prompt for the code out of sshd; remove it."
         elif _includes_elsewhere(line):
             yield (
-                f"{line} is read before {DROP_IN}, and what it includes would win; put it after the line 'Include "
-                f"{DROP_IN_DIRECTORY}/*.conf' of {CONFIG}."
+                f"{line} is read before {places.DROP_IN}, and what it includes would win; put it after the line "
+                f"'Include {places.DROP_IN_DIRECTORY}/*.conf' of {places.SSHD_CONFIG}."
             )
 
 
@@ -331,10 +331,11 @@ def _hides_prompts(line: Line) -> bool:
 
 
 def _patterns(include: Line) -> list[str]:
-    return [path if path.startswith("/") else f"/etc/ssh/{path}" for path in include.arguments]
+    return [path if path.startswith("/") else f"{places.SSHD_DIRECTORY}/{path}" for path in include.arguments]
 
 
 def _includes_elsewhere(line: Line) -> bool:
     return line.keyword.lower() == "include" and (
-        line.path != CONFIG or any(path.rpartition("/")[0] != DROP_IN_DIRECTORY for path in _patterns(line))
+        line.path != places.SSHD_CONFIG
+        or any(path.rpartition("/")[0] != places.DROP_IN_DIRECTORY for path in _patterns(line))
     )
