@@ -27,7 +27,7 @@ _LOOK = {
 }
 """What a look at a host needs, a plan, and a report of both."""
 _APPLY = {"_apply/credential_files", "_apply/files", "_apply/journal", "_apply/transaction"}
-_PAGE = {f"_self_service/{name}" for name in ("conversation", "page", "pam_client", "program", "qrcode_generator")}
+_PAGE = {f"_self_service/{name}" for name in ("conversation", "page", "pam_client", "program")}
 CLOSURES = {
     "enrolment_sheets": set[str](),
     "rollout_report": set[str](),

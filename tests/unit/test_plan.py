@@ -663,6 +663,13 @@ class TestSelfService:
         assert told[-2:] == [f"write {places.SELF_SERVICE_SOCKET_UNIT}", f"start {places.SELF_SERVICE_UNIT}"]
         assert plan(target, carried_out(target)).changes == ()
 
+    def test_needs_what_draws_qr_codes(self) -> None:
+        target, without = wanted(services=["cockpit"], self_service=True), host_state(has_qrencode=False)
+        assert plan(target, without).missing_packages == ("qrencode",)
+        assert plan(target, replace(without, code_modules={})).missing_packages == ("libpam-oath", "qrencode")
+        assert plan(wanted(services=["cockpit"]), without).missing_packages == ()
+        assert plan(target, host_state()).missing_packages == ()
+
     def test_stops_while_its_files_change(self) -> None:
         state = carried_out(wanted(services=["cockpit"], self_service=True))
         later = replace(state, self_service={"page.js": "another release"})

@@ -91,6 +91,7 @@ def look(settings: Settings, run: Run) -> HostState:
         connection_sshd=connection_sshd,
         sudo_asks_connection=session is not None and "sudo" in settings.services and _sudo_asks(run, session.user),
         code_modules=_code_modules(),
+        has_qrencode=os.path.exists(places.QRENCODE),
         release=release,
         os_family=family,
         selinux_types=_selinux_types(),

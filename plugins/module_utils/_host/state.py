@@ -100,6 +100,8 @@ class HostState:
     """The credential files of the other backends, by backend and user."""
     code_modules: t.Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """The PAM modules that are installed, by backend."""
+    has_qrencode: bool = True
+    """Whether the program is installed that draws QR codes for people's own page."""
     release: tuple[str, str] = ("", "")
     """ID and VERSION_ID of os-release(5)."""
     has_systemd: bool = True

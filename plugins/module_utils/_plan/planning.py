@@ -113,7 +113,7 @@ class _Enable:
 
     def plan(self) -> Plan:
         settings, state = self.settings, self.state
-        missing = () if settings.backend in state.code_modules else (self.backend.PACKAGES[state.os_family],)
+        missing = tuple(self._missing_packages())
         self.refusals += refusals.host(settings, state)
         self.refusals += refusals.accounts(settings, state, self.enrolled)
         texts = self._protected_texts()
@@ -144,6 +144,12 @@ class _Enable:
             missing_packages=missing,
             to_enrol=tuple(dict.fromkeys(self.to_enrol)),
         )
+
+    def _missing_packages(self) -> t.Iterator[str]:
+        if self.settings.backend not in self.state.code_modules:
+            yield self.backend.PACKAGES[self.state.os_family]
+        if self.settings.self_service and not self.state.has_qrencode:
+            yield places.QRENCODE_PACKAGE
 
     def _reloads(self) -> bool:
         return any(isinstance(change, ReloadSshd) for change in self.changes.changes)

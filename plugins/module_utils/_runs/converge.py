@@ -10,7 +10,6 @@ import os
 import typing as t
 
 from .._apply import transaction
-from .._backends import backends
 from .._host import look
 from .._host.command import runner
 from .._plan import changes, planning, report
@@ -49,8 +48,8 @@ def _carry_out(module: AnsibleModule, settings: Settings, actions: transaction.A
     state, plan = look_and_plan(module, settings)
     if plan.missing_packages:
         module.fail_json(
-            msg=f"{backends.BACKENDS[settings.backend].MODULE} is missing on {state.hostname}. Nothing was changed. "
-            f"Install {', '.join(plan.missing_packages)} first; the role fleet.auth.twofactor does.",
+            msg=f"Packages are missing on {state.hostname}. Nothing was changed. Install "
+            f"{', '.join(plan.missing_packages)} first; the role fleet.auth.twofactor does.",
             missing_packages=list(plan.missing_packages),
         )
     if not plan.changes:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from .. import _places as places
-from .qrcode_generator import QRCODE_GENERATOR
 
 _MANIFEST = """\
 {
@@ -34,7 +33,6 @@ _INDEX = """\
   <link rel="stylesheet" href="../users/users.css">
   <link rel="stylesheet" href="page.css">
   <script src="../base1/cockpit.js"></script>
-  <script src="qrcode.js"></script>
   <script src="page.js" defer></script>
 </head>
 <body class="pf-m-redhat-font">
@@ -52,7 +50,7 @@ _INDEX = """\
             <section id="secret" hidden aria-labelledby="scan">
               <h2 id="scan" class="pf-v6-c-title pf-m-md">Scan this with your app</h2>
               <div id="qr"></div>
-              <p>Or type this key:</p>
+              <p>The key, to be typed where nothing can be scanned:</p>
               <code id="key"></code>
             </section>
             <form id="ask" class="pf-v6-c-form" hidden>
@@ -93,7 +91,8 @@ _STYLE = """\
 [hidden] { display: none !important; }
 #card { max-width: 40rem; }
 #field { max-width: 12rem; }
-#qr { background: #fff; line-height: 0; margin-block: 0.5rem; max-width: 17rem; }
+#qr { margin-block: 0.5rem; max-width: 17rem; }
+#qr img { display: block; width: 100%; }
 #key, #codes { font-family: monospace; }
 #codes { columns: 2; list-style: decimal inside; margin-block: 1rem; max-width: 20rem; }
 """
@@ -224,9 +223,10 @@ async function begin(what, code) {
     if (!answer.ok) {
         complain(answer.message);
         at("code").value = "";
-    } else if (answer.uri) {
+    } else if (answer.secret) {
         at("state").textContent = "Nothing has changed yet: it counts once a code of it was right.";
-        at("qr").replaceChildren(picture(answer.uri));
+        at("scan").textContent = answer.picture ? "Scan this with your app" : "Type this into your app";
+        at("qr").replaceChildren(...answer.picture ? [picture(answer.picture)] : []);
         at("key").textContent = answer.secret.match(/.{1,4}/g).join(" ");
         ask("The code that your app shows for it", prove, "secret");
     } else {
@@ -256,27 +256,12 @@ function done(codes) {
     at("kept").focus();
 }
 
-function picture(text) {
-    const code = qrcode(0, "M");
-    code.addData(text);
-    code.make();
-    const count = code.getModuleCount();
-    let path = "";
-    for (let row = 0; row < count; row++) {
-        for (let column = 0; column < count; column++) {
-            if (code.isDark(row, column))
-                path += `M${column + 4} ${row + 4}h1v1h-1z`;
-        }
-    }
-    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    svg.setAttribute("viewBox", `0 0 ${count + 8} ${count + 8}`);
-    svg.setAttribute("role", "img");
-    svg.setAttribute("aria-label", "QR code of the key");
-    svg.setAttribute("shape-rendering", "crispEdges");
-    const dark = document.createElementNS("http://www.w3.org/2000/svg", "path");
-    dark.setAttribute("d", path);
-    svg.append(dark);
-    return svg;
+// What a picture's file holds does nothing but be seen: no script of it runs, and it fetches nothing.
+function picture(svg) {
+    const image = document.createElement("img");
+    image.src = `data:image/svg+xml,${encodeURIComponent(svg)}`;
+    image.alt = "QR code of the key";
+    return image;
 }
 
 function theme() {
@@ -307,6 +292,5 @@ FILES = {
     "index.html": _INDEX,
     "page.css": _STYLE,
     "page.js": _SCRIPT,
-    "qrcode.js": QRCODE_GENERATOR,
 }
 """What each file of the page holds."""

@@ -37,7 +37,7 @@ MODULES = (
 """What the program is made of: this collection's own modules, which import each other by relative paths."""
 WINGS = tuple(sorted({f"{places.SELF_SERVICE_LIBRARY}/{name.partition('/')[0]}" for name in MODULES if "/" in name}))
 DIRECTORIES = (places.SELF_SERVICE_LIBRARY, *WINGS, places.PAGE_DIRECTORY)
-_PAGE = ("manifest.json", "index.html", "page.css", "page.js", "qrcode.js")
+_PAGE = ("manifest.json", "index.html", "page.css", "page.js")
 
 FILES = (
     *(f"{places.SELF_SERVICE_LIBRARY}/{name}.py" for name in MODULES),
