@@ -80,6 +80,9 @@ UNIT_DIRECTORY = "/etc/systemd/system"
 
 STATE_DIRECTORY = "/var/lib/fleet-auth"
 JOURNAL = f"{STATE_DIRECTORY}/undo"
+"""The steps of a change under way. While it is there, the host is going to be put back."""
+UNDO = f"{STATE_DIRECTORY}/undo.sh"
+"""The script that puts the host back by the journal."""
 LOCK = "/run/fleet-auth.lock"
 CREDENTIAL_LOCK_TEXT = "fleet.auth"
 """The line in the lock of a credential that a change has taken; nobody's, once the change has come to its end."""
@@ -111,6 +114,23 @@ SELF_SERVICE_SERVICE_UNIT = f"{UNIT_DIRECTORY}/fleet-auth-self-service.service"
 SELF_SERVICE_LISTENING = (SELF_SERVICE_SOCKET, f"{UNIT_DIRECTORY}/sockets.target.wants/{SELF_SERVICE_UNIT}")
 """What is there where systemd listens now, and at each boot."""
 PAGE_DIRECTORY = "/usr/share/cockpit/fleet-auth"
+
+# What a host gets as it stands, from the controller
+
+FOR_LOGINS = {
+    RECOVERY_COMMAND: 0o755,
+    TMPFILES: 0o644,
+    KEY_ACCEPTED: 0o755,
+    FIRST_FACTOR_FAILED: 0o755,
+    JUDGE: 0o644,
+    NOTE: 0o644,
+}
+"""What is needed wherever two-factor login is on, with modes; the last four where a block calls them."""
+FOR_A_CHANGE = {UNDO: 0o700, BOOT_UNIT: 0o644}
+FOR_PASSES = {PASSES_SCRIPT: 0o755, PASSES_SERVICE_UNIT: 0o644, PASSES_TIMER_UNIT: 0o644}
+FOR_SELF_SERVICE = (SELF_SERVICE_PROGRAM, CODE_SERVICE, SELF_SERVICE_SERVICE_UNIT, SELF_SERVICE_SOCKET_UNIT)
+"""What is needed for people's own page, beside all that is in these directories."""
+SELF_SERVICE_DIRECTORIES = (SELF_SERVICE_LIBRARY, PAGE_DIRECTORY)
 
 STAGING_DIRECTORIES = (
     "/etc",

@@ -17,7 +17,11 @@ description:
 extends_documentation_fragment:
   - fleet.auth.module.root
   - fleet.auth.settings
+  - fleet.auth.module.files
 attributes:
+  action:
+    description: Has a part that runs on the controller, where bad options are refused before a host is touched.
+    support: full
   check_mode:
     description: Changes nothing, in check mode or not.
     support: full
@@ -113,11 +117,12 @@ would_be_locked_out:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleet.auth.plugins.module_utils._runs.survey import inform
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.handed import FILES
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
 
 
 def main() -> None:
-    inform(AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True))
+    inform(AnsibleModule(argument_spec={**argument_spec(), **FILES}, supports_check_mode=True))
 
 
 if __name__ == "__main__":

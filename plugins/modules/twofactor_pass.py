@@ -18,6 +18,7 @@ description:
   - Returns a secret, so it B(must run with) C(no_log=true).
 extends_documentation_fragment:
   - fleet.auth.module.root
+  - fleet.auth.module.files
 options:
   user:
     description: The account. One without a credential is refused.
@@ -28,6 +29,9 @@ options:
     type: int
     default: 24
 attributes:
+  action:
+    description: Has a part that runs on the controller, from where the host gets what ends a pass.
+    support: full
   check_mode:
     description: In check mode no pass is made.
     support: full
@@ -62,6 +66,7 @@ until:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleet.auth.plugins.module_utils._runs.people import give_pass
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.handed import FILES
 
 
 def main() -> None:
@@ -70,6 +75,7 @@ def main() -> None:
             argument_spec={
                 "user": {"type": "str", "required": True},
                 "hours": {"type": "int", "default": 24},
+                **FILES,
             },
             supports_check_mode=True,
         )

@@ -170,7 +170,7 @@ class Ground:
         for state in STATES:
             self._make(state)
             if state is CHANGED_UNCONFIRMED:
-                token = re.search(r"\btoken=(\w+)", host.read(JOURNAL).decode())
+                token = re.search(r"^token\t(\w+)$", host.read(JOURNAL).decode(), re.MULTILINE)
                 self._install("confirm", confirm, _NO_TOKEN, token[1] if token else "")
 
     def load(self, state: State) -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 from dataclasses import replace
 
@@ -20,6 +21,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._host.time_sync import 
 from ansible_collections.fleet.auth.plugins.module_utils._texts import sshd_config
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
+from ansible_collections.fleet.auth.plugins.plugin_utils import _host_files
 from unit import model
 
 STRANGER = "198.51.100.1"
@@ -122,7 +124,14 @@ def options(**changes: t.Any) -> dict[str, t.Any]:
 def settings(*enrolled: str, **changes: t.Any) -> Settings:
     """Settings that enrol these users, and are otherwise those that the module comes with."""
     users = [{"name": name} for name in enrolled]
-    return Settings.from_options(options(**{"users": users, **changes}))
+    wanted = Settings.from_options(options(**{"users": users, **changes}))
+    return replace(wanted, files=host_files(self_service=wanted.self_service) if wanted.enabled else {})
+
+
+@functools.cache
+def host_files(*, self_service: bool) -> dict[str, str]:
+    """The texts that a module is handed to compare them with a host, by path."""
+    return _host_files.of_the_wanted_state({"self_service": self_service})
 
 
 def account(name: str, *groups: str, **changes: t.Any) -> Account:

@@ -17,7 +17,7 @@ from ansible_collections.fleet.auth.plugins.module_utils import _places as place
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import FileState, HostState
 from ansible_collections.fleet.auth.plugins.module_utils._plan import planning
 from ansible_collections.fleet.auth.plugins.module_utils._texts import pam
-from unit.builders import INCLUDED, SERVICES, SSHD_CONFIG, STRANGER, host_state, settings
+from unit.builders import INCLUDED, SERVICES, SSHD_CONFIG, STRANGER, host_files, host_state, settings
 from unit.simulator import Machine
 
 
@@ -292,5 +292,6 @@ def check_round_trip(layout: Layout, data: st.DataObject) -> None:
 def _check_calls(state: HostState) -> None:
     """Whatever a protected service calls is there, at any moment."""
     texts = [state.text(f"{places.PAM_D}/{name}") or "" for name in state.protected_services]
-    for path, (text, mode) in pam.helpers(texts).items():
-        assert state.files[path] == FileState(text, mode)
+    handed = host_files(self_service=False)
+    for path in pam.helpers(texts):
+        assert state.files.get(path) == FileState(handed[path], places.FOR_LOGINS[path])

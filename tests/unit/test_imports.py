@@ -20,21 +20,19 @@ _LOOK = {
     *("_host/clock", "_host/command", "_host/look", "_host/state", "_host/time_sync"),
     *("_plan/changes", "_plan/credentials", "_plan/lockouts", "_plan/planning", "_plan/refusals", "_plan/report"),
     *("_runs/survey",),
-    *("_self_service/page_files",),
-    *("_texts/dispatch", "_texts/pam", "_texts/pam_conf", "_texts/recovery", "_texts/sshd_config", "_texts/tally"),
-    *("_wanted/options", "_wanted/settings"),
+    *("_texts/dispatch", "_texts/pam", "_texts/pam_conf", "_texts/self_service", "_texts/sshd_config", "_texts/tally"),
+    *("_wanted/handed", "_wanted/options", "_wanted/settings"),
     *("_places",),
 }
 """What a look at a host needs, a plan, and a report of both."""
 _APPLY = {"_apply/credential_files", "_apply/files", "_apply/journal", "_apply/transaction"}
-_PAGE = {f"_self_service/{name}" for name in ("conversation", "page", "pam_client", "program")}
 CLOSURES = {
     "enrolment_sheets": set[str](),
     "rollout_report": set[str](),
     "status_report": set[str](),
     "time_sync_info": {"_host/clock", "_host/command", "_host/time_sync"},
-    "twofactor": {*_LOOK, *_APPLY, *_PAGE, "_runs/converge"},
-    "twofactor_info": {*_LOOK, *_APPLY, *_PAGE},
+    "twofactor": {*_LOOK, *_APPLY, "_runs/converge"},
+    "twofactor_info": _LOOK,
 }
 """The files of module_utils by module."""
 

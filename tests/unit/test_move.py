@@ -22,6 +22,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._host.state import Host
 from ansible_collections.fleet.auth.plugins.module_utils._plan import planning, report
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Plan
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, User
+from unit import scripts
 from unit.builders import KEY, OTHER_KEY, STRANGER, credential, file, host_state, settings
 from unit.simulator import Machine
 
@@ -169,7 +170,7 @@ class TestCode:
 @pytest.fixture
 def shell(tmp_path: Path) -> t.Callable[..., str]:
     """Run a line of shell with what undoes a move; $1 is a file with this text."""
-    functions = "".join(backend.UNMOVE for backend in backends.BACKENDS.values())
+    functions = "".join(scripts.functions(scripts.script("undo.sh")).values())
 
     def run(line: str, text: str = "") -> str:
         path = tmp_path / "credential"
@@ -199,7 +200,7 @@ class TestUndo:
         last = shell('last_step_google_authenticator "$1"', there)
         assert last == "1001\n"
         before = TestRefusal.TABLET.replace("alice - ", "alice 1234 ")
-        back = shell(f'keep_used_oath "$1" {last}', before)
+        back = shell(f'keep_used oath "$1" {last}', before)
         assert oath.parse_credential(back, "alice")[1] == oath.parse_credential(before, "alice")[1]
         for step in (999, 1000, 1001):
             assert oath.use_code(back, "alice", hotp(KEY, step, 6), SWITCHES[OATH], CLOCK) is None
@@ -207,14 +208,14 @@ class TestUndo:
 
     def test_changes_nothing_where_only_a_scratch_code_was_used(self, shell: t.Callable[..., str]) -> None:
         last = shell('last_step_google_authenticator "$1"', moved(PHONE, OATH, GOOGLE))
-        assert shell(f'keep_used_oath "$1" {last}', PHONE) == PHONE
+        assert shell(f'keep_used oath "$1" {last}', PHONE) == PHONE
 
     @pytest.mark.parametrize("window", [0, 1, 10])
     def test_makes_all_codes_of_now_used_ones_of_pam_google_authenticator(
         self, shell: t.Callable[..., str], window: int
     ) -> None:
         before = moved(PHONE, OATH, GOOGLE, window=window)
-        back = shell('keep_used_google_authenticator "$1" "$(last_step_oath "$1")"', before)
+        back = shell('keep_used google_authenticator "$1" ""', before)
         now = int(time.time())
         for step in range(now // 30 - window, now // 30 + window + 1):
             right = hotp(KEY, step, 6)

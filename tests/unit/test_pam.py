@@ -28,9 +28,11 @@ from ansible_collections.fleet.auth.plugins.module_utils._texts.pam import (
     unprotect,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
-from unit.builders import COMMON_AUTH, INCLUDED, SERVICES, settings
+from unit.builders import COMMON_AUTH, INCLUDED, SERVICES, host_files, settings
 from unit.layouts import DIRECT, LAYOUTS, RHEL, Layout
 from unit.model import Pam
+
+HELPERS = host_files(self_service=False)
 
 BEGIN = "# BEGIN fleet.auth twofactor: in place of the next line"
 END = "# END fleet.auth twofactor"
@@ -469,7 +471,7 @@ class TestLayouts:
     @staticmethod
     def files(layout: Layout, service: str) -> dict[str, str]:
         text = protect(service, layout.services[service], layout.files)
-        called = {path: helper for path, (helper, _mode) in pam_text.helpers([text]).items()}
+        called = {path: HELPERS[path] for path in pam_text.helpers([text])}
         return {
             **{f"/etc/pam.d/{name}": one for name, one in layout.files.items()},
             f"/etc/pam.d/{service}": text,
@@ -588,7 +590,7 @@ def attempt(
         **{f"/etc/pam.d/{name}": text for name, text in INCLUDED.items()},
         f"/etc/pam.d/{service}": protect(service, SERVICES[service], INCLUDED),
         places.SWITCH: step_of(wanted) if switch_text is None else switch_text,
-        places.KEY_ACCEPTED: pam_text.KEY_ACCEPTED_SCRIPT,
+        places.KEY_ACCEPTED: HELPERS[places.KEY_ACCEPTED],
         places.EXEMPT_ORIGINS: exempt_origins(wanted),
         **(lists or {}),
     }
@@ -896,6 +898,6 @@ class TestLists:
 def test_helper_tells_whether_sshd_accepted_a_key_first(accepted: str | None, says: bool) -> None:
     environment = {} if accepted is None else {"SSH_AUTH_INFO_0": accepted}
     done = subprocess.run(
-        ["/bin/sh", "-c", pam_text.KEY_ACCEPTED_SCRIPT], env=environment, check=False, capture_output=True
+        ["/bin/sh", "-c", HELPERS[places.KEY_ACCEPTED]], env=environment, check=False, capture_output=True
     )
     assert (done.returncode == 0, done.stdout, done.stderr) == (says, b"", b"")

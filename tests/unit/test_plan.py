@@ -672,12 +672,28 @@ class TestSelfService:
 
     def test_stops_while_its_files_change(self) -> None:
         state = carried_out(wanted(services=["cockpit"], self_service=True))
-        later = replace(state, self_service={"page.js": "another release"})
-        assert report.changes(plan(wanted(services=["cockpit"], self_service=True), later)) == [
+        target = wanted(services=["cockpit"], self_service=True)
+        later = replace(target, files={**target.files, f"{places.PAGE_DIRECTORY}/page.js": "another release"})
+        assert report.changes(plan(later, state)) == [
             f"stop {places.SELF_SERVICE_UNIT}",
             "write /usr/share/cockpit/fleet-auth/page.js",
             f"start {places.SELF_SERVICE_UNIT}",
         ]
+
+    def test_leaves_nothing_of_an_earlier_release(self) -> None:
+        target = wanted(services=["cockpit"], self_service=True)
+        state, library = carried_out(target), places.SELF_SERVICE_LIBRARY
+        gone = {f"{places.PAGE_DIRECTORY}/qrcode.js": "", f"{library}/_old.py": "", f"{library}/_wing/old.py": ""}
+        earlier = edited(state, {**gone, f"{library}/_wing": FileState("", 0o755)})
+        made = plan(target, earlier)
+        assert report.changes(made) == [
+            f"stop {places.SELF_SERVICE_UNIT}",
+            f"remove {library}/_old.py",
+            f"remove {library}/_wing",
+            f"remove {places.PAGE_DIRECTORY}/qrcode.js",
+            f"start {places.SELF_SERVICE_UNIT}",
+        ]
+        assert carried_out(target, earlier).files == state.files
 
     @pytest.mark.parametrize("path", places.SELF_SERVICE_LISTENING)
     def test_starts_again_what_somebody_stopped(self, path: str) -> None:

@@ -18,8 +18,9 @@ from ansible_collections.fleet.auth.plugins.module_utils import _places as place
 from ansible_collections.fleet.auth.plugins.module_utils._backends import oath
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import HostState
 from ansible_collections.fleet.auth.plugins.module_utils._plan import planning
-from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, recovery
+from ansible_collections.fleet.auth.plugins.module_utils._texts import pam
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
+from unit import scripts
 from unit.builders import STRANGER, account, file, host_state, seen_by_sshd, settings
 from unit.simulator import Logins, Machine
 
@@ -77,8 +78,9 @@ class Box:
         stub.chmod(0o755)
 
     def recover(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        assert _PATH in recovery.SCRIPT
-        text = recovery.SCRIPT.replace(_PATH, f"PATH={self.root}/bin:/bin")
+        command = scripts.script("twofactor-recover")
+        assert _PATH in command
+        text = command.replace(_PATH, f"PATH={self.root}/bin:/bin")
         shebang, script = _ABSOLUTE.sub(f"{self.root}/", text).split("\n", 1)
         assert shebang == "#!/bin/sh"
         assert not _ABSOLUTE.search(script.replace(f"{self.root}/", ""))
@@ -180,20 +182,22 @@ class TestEveryone:
         host = box(on())
         journal, staged = host.path(places.JOURNAL), host.path(f"{places.PAM_D}/.sshd.fleet-auth-new")
         journal.parent.mkdir(parents=True)
-        journal.write_text("exit 1\n")
+        journal.write_text("")
+        host.path(places.UNDO).write_text("exit 1\n")
         staged.write_text("half")
         assert host.recover().returncode == 0
         assert not any(path.exists() for path in (journal, journal.parent, staged))
 
     @pytest.mark.parametrize("status", [0, 1])
-    @pytest.mark.parametrize(("steps", "undone"), [("    unmove a b c\n", True), ("    unwrite a b c\n", False)])
+    @pytest.mark.parametrize(("steps", "undone"), [("unmove\ta\tb\tc\n", True), ("unwrite\ta\tb\tc\n", False)])
     def test_leaves_one_of_two_credentials_of_a_move_that_died_half_way(
         self, box: t.Callable[[HostState], Box], steps: str, undone: bool, status: int
     ) -> None:
         host = box(on())
         journal = host.path(places.JOURNAL)
         journal.parent.mkdir(parents=True)
-        journal.write_text(f'echo "$*" >{host.root}/undone\nexit {status}\n{steps}')
+        journal.write_text(steps)
+        host.path(places.UNDO).write_text(f'echo "$*" >{host.root}/undone\nexit {status}\n')
         done = host.recover()
         assert (done.returncode, len(done.stdout.splitlines())) == (0, 1)
         assert (host.root / "undone").exists() == undone
@@ -253,7 +257,8 @@ class TestOneUser:
         host = box(on())
         journal = host.path(places.JOURNAL)
         journal.parent.mkdir(parents=True)
-        journal.write_text(f'echo "$*" >{host.root}/undone; rm $0\n')
+        journal.write_text("")
+        host.path(places.UNDO).write_text(f'echo "$*" >{host.root}/undone; rm $0 {journal}\n')
         assert host.recover("--user", "alice").returncode == 0
         assert (host.root / "undone").read_text() == "--now\n"
 
@@ -375,7 +380,7 @@ class TestUsage:
 
 
 def test_boot_makes_the_tally_and_the_lock_and_clears_what_a_dead_login_left() -> None:
-    assert recovery.TMPFILES_RULES.split("\n")[1:] == [
+    assert scripts.script("tmpfiles.conf").split("\n")[1:] == [
         f"d {places.TALLY_DIRECTORY} 0700 root root -",
         f"f {places.LOCK} 0600 root root -",
         f"r! {oath.DIRECTORY}/*.lock",

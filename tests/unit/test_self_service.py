@@ -16,20 +16,21 @@ import pytest
 from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, oath
 from ansible_collections.fleet.auth.plugins.module_utils._backends.codes import RECOVERY_CODES, Clock, hotp
-from ansible_collections.fleet.auth.plugins.module_utils._self_service import page_files, pam_client, program
+from ansible_collections.fleet.auth.plugins.module_utils._self_service import pam_client, program
 from ansible_collections.fleet.auth.plugins.module_utils._self_service.conversation import (
     Conversation,
     Refusal,
     parse_request,
     standing,
 )
-from ansible_collections.fleet.auth.plugins.module_utils._texts import pam
+from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, self_service
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import (
     Settings,
     User,
     decode_secret,
     encode_secret,
 )
+from ansible_collections.fleet.auth.plugins.plugin_utils import _host_files
 from unit.closure import closure
 
 NOW = 1_000_000_000.0
@@ -169,12 +170,12 @@ def test_people_and_root_log_in_and_accounts_of_services_do_not() -> None:
 
 def test_the_program_has_all_modules_that_it_imports_and_no_other() -> None:
     path = Path(program.__file__).resolve()
-    assert sorted({*closure(path), "_self_service/program"}) == sorted(page_files.MODULES)
+    assert sorted({*closure(path), "_self_service/program"}) == sorted(_host_files.MODULES)
 
 
 def test_the_program_may_write_the_credentials_of_each_backend() -> None:
-    texts = page_files.texts(Settings(), {})
-    (allowed,) = (line for text in texts.values() for line in text.splitlines() if line.startswith("ReadWritePaths="))
+    (unit,) = _host_files.texts([places.SELF_SERVICE_SERVICE_UNIT]).values()
+    (allowed,) = (line for line in unit.splitlines() if line.startswith("ReadWritePaths="))
     assert {f"-{directory}" for directory in backends.DIRECTORIES} < set(allowed.partition("=")[2].split())
 
 
@@ -316,7 +317,7 @@ def test_a_key_that_the_administrator_gives_is_not_renewed() -> None:
     status, begun = talk(host, {"do": "status"}, {"do": "begin", "what": "renew", "code": RIGHT})
     assert (status["may"], begun["ok"], host.checked) == (["device", "recovery-codes"], False, [])
     given = Settings(users=(User("alice", secret=KEY), User("bob")))
-    assert json.loads(page_files.config(given)) == {
+    assert json.loads(self_service.config(given)) == {
         "codes": {"otp_digits": 6, "interval": 30, "window": 1},
         "given": ["alice"],
     }

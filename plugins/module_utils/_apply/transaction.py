@@ -23,7 +23,6 @@ import typing as t
 
 from .. import _places as places
 from .._plan.changes import ApplyError, Change, Enrol, MakeDirectory, Plan, ReloadSshd, Remove, Socket, Write
-from .._texts import recovery
 from . import credential_files, files, journal
 
 LOCK_SECONDS = 10.0
@@ -89,8 +88,10 @@ def _survived() -> t.Iterator[None]:
 
 
 @contextlib.contextmanager
-def applied(plan: Plan, actions: Actions, rollback_after: int) -> t.Iterator[str]:
+def applied(plan: Plan, actions: Actions, rollback_after: int, handed: t.Mapping[str, str]) -> t.Iterator[str]:
     """Carry the changes out in their order, and enter with the token that confirms them.
+
+    `handed` has the texts of what puts a host back, by path.
 
     Until somebody confirms, the host puts itself back at the next boot, and after `rollback_after` seconds unless that
     is 0. Whatever is raised, here or inside, the host is put back to what it was before, and ApplyError says so.
@@ -100,14 +101,15 @@ def applied(plan: Plan, actions: Actions, rollback_after: int) -> t.Iterator[str
     _sweep()
     try:
         steps = _stage(plan.changes, undos)
-        _arm(journal.render(undos, token, time.clock_gettime(time.CLOCK_BOOTTIME)), actions, rollback_after)
+        text = journal.render(undos, token, time.clock_gettime(time.CLOCK_BOOTTIME))
+        _arm(text, handed, actions, rollback_after)
     except (OSError, ApplyError) as error:
         with contextlib.suppress(OSError):
             files.unlink(places.JOURNAL)
             _clean_up(actions)
-        for _function, *arguments in reversed([undo for undo in undos if undo[0] == "unmake"]):
+        for directory in [undo.arguments[0] for undo in reversed(undos) if undo.makes_a_directory]:
             with contextlib.suppress(OSError):
-                os.rmdir(arguments[0])
+                os.rmdir(directory)
         raise ApplyError(f"{_describe(error)} Nothing was changed.") from None
     try:
         for step in steps:
@@ -119,11 +121,13 @@ def applied(plan: Plan, actions: Actions, rollback_after: int) -> t.Iterator[str
 
 def undo(actions: Actions) -> str:
     """Put the host back as the journal has it, and say whether that went well."""
-    code, out, error = actions.run([places.SHELL, places.JOURNAL, "--now"])
+    # The journal of release 1.0 is a script itself.
+    script = places.UNDO if os.path.exists(places.UNDO) else places.JOURNAL
+    code, out, error = actions.run([places.SHELL, script, "--now"])
     if code == 0:
         return "Everything was put back as it was."
     return (
-        f"Putting everything back failed as well: {(error or out).strip()}. 'sh {places.JOURNAL}' on the host tries "
+        f"Putting everything back failed as well: {(error or out).strip()}. 'sh {script}' on the host tries "
         "again; 'twofactor-recover' turns two-factor login off."
     )
 
@@ -196,15 +200,15 @@ def _stage(changes: t.Sequence[Change], undos: list[journal.Undo]) -> list[_Step
             continue
         if isinstance(change, Socket):
             steps.append(_socket_step(change))
-            undos.append(("unlisten" if change.listening else "listen", change.unit))
+            undos.append(journal.undo("unlisten" if change.listening else "listen", change.unit))
             continue
         if isinstance(change, MakeDirectory):
             if not os.path.isdir(change.path):
-                undos.append(("unmake", change.path))
+                undos.append(journal.undo("unmake", change.path))
             files.make_directory(change.path, change.mode)
             continue
         if not os.path.isdir(os.path.dirname(change.path)):
-            undos.append(("unmake", os.path.dirname(change.path)))
+            undos.append(journal.undo("unmake", os.path.dirname(change.path)))
         new = files.staged(change.path, number)
         old = f"{new}.old"
         if isinstance(change, Remove):
@@ -212,9 +216,9 @@ def _stage(changes: t.Sequence[Change], undos: list[journal.Undo]) -> list[_Step
             if change.moved and change.moved.source:
                 made = latest[change.moved.path]
                 backends = change.moved.source, change.moved.settings.backend
-                undos.append(("unmove", old, change.moved.path, f"{made}.kept", *backends, change.path))
+                undos.append(journal.undo("unmove", old, change.moved.path, f"{made}.kept", *backends, change.path))
             else:
-                undos.append(("unremove", old, change.path))
+                undos.append(journal.undo("unremove", old, change.path))
         elif isinstance(change, Write) or change.source:
             if isinstance(change, Write):
                 content = change.content.encode("utf-8", "surrogateescape")
@@ -225,23 +229,23 @@ def _stage(changes: t.Sequence[Change], undos: list[journal.Undo]) -> list[_Step
                 steps.append(_move_step(change, new))
             if change.path in latest or os.path.exists(change.path):
                 os.link(latest.get(change.path, change.path), old)
-                undos.append(("unwrite", new, old, change.path))
+                undos.append(journal.undo("unwrite", new, old, change.path))
             else:
-                undos.append(("uncreate", new, change.path))
+                undos.append(journal.undo("uncreate", new, change.path))
             latest[change.path] = new
         elif change.new:
             credential_files.write(new, change.text(None, secrets.token_bytes))
             steps.append(_rename_step(new, change.path))
-            undos.append(("unenrol", new, change.path))
+            undos.append(journal.undo("unenrol", new, change.path))
         else:
             steps.append(_update_step(change, new, old))
-            undos.append(("unrenew", new, old, change.path))
-    for directory in {os.path.dirname(undo[-1]) for undo in undos if undo[-1].startswith("/")}:
+            undos.append(journal.undo("unrenew", new, old, change.path))
+    for directory in {os.path.dirname(undo.path) for undo in undos if undo.path}:
         files.sync_directory(os.path.join(directory, ""))
     return steps
 
 
-def _arm(script: str, actions: Actions, rollback_after: int) -> None:
+def _arm(text: str, handed: t.Mapping[str, str], actions: Actions, rollback_after: int) -> None:
     """From now on the host puts itself back: at the next boot, and with a timer if one is wanted."""
     if rollback_after:
         # The timer comes first: without a journal it does nothing.
@@ -257,24 +261,29 @@ def _arm(script: str, actions: Actions, rollback_after: int) -> None:
                 "--collect",
                 places.SHELL,
                 "-c",
-                f"[ ! -e {places.JOURNAL} ] || exec {places.SHELL} {places.JOURNAL}",
+                f"[ ! -e {places.JOURNAL} ] || exec {places.SHELL} {places.UNDO}",
             ]
         )
         if code != 0:
             raise ApplyError(f"systemd starts no timer that would put the host back: {error.strip()}.")
     if os.path.isdir(places.SYSTEMD):
         os.makedirs(os.path.dirname(places.BOOT_LINK), mode=0o755, exist_ok=True)
-        files.replace(places.BOOT_UNIT, journal.BOOT_UNIT_TEXT.encode("ascii"), 0o644)
+        _write_handed(places.BOOT_UNIT, handed)
         with contextlib.suppress(FileExistsError):
             os.symlink(places.BOOT_UNIT, places.BOOT_LINK)
     os.makedirs(places.STATE_DIRECTORY, mode=0o700, exist_ok=True)
-    files.replace(places.JOURNAL, script.encode("utf-8", "surrogateescape"), 0o700)
+    _write_handed(places.UNDO, handed)
+    files.replace(places.JOURNAL, text.encode("utf-8", "surrogateescape"), 0o600)
+
+
+def _write_handed(path: str, handed: t.Mapping[str, str]) -> None:
+    files.replace(path, handed[path].encode("ascii"), places.FOR_A_CHANGE[path])
 
 
 def _clean_up(actions: Actions) -> None:
     """Remove what a change needed that has come to its end."""
     _stop_timer(actions)
-    for path in (places.BOOT_LINK, places.BOOT_UNIT):
+    for path in (places.BOOT_LINK, places.BOOT_UNIT, places.UNDO):
         files.unlink(path)
     _sweep()
     with contextlib.suppress(OSError):
@@ -284,7 +293,7 @@ def _clean_up(actions: Actions) -> None:
 def _sweep() -> None:
     """Remove what was laid ready for a change, or kept from it, and the locks of runs that were killed."""
     credential_files.free()
-    for directory in recovery.STAGING_DIRECTORIES:
+    for directory in journal.STAGING_DIRECTORIES:
         for path in glob.glob(f"{directory}/{places.STAGED}"):
             if os.path.isdir(path):
                 shutil.rmtree(path)

@@ -31,16 +31,6 @@ class Backend(t.Protocol):
     """What is added to the name of a credential for the file that the module makes while it writes one back."""
     LEFT_BEHIND: tuple[str, ...]
     """Patterns of the names of files of a login that was cut off, as in glob(7)."""
-    USED: str
-    """A pattern of grep -E: a line of a credential with which somebody has logged in."""
-    PASSES: str
-    """A pattern of grep: the first line of a pass."""
-    END_PASSES: str
-    """An awk program that leaves out of a credential a pass that was used, or was over at `now`."""
-
-    UNMOVE: str
-    """Functions of a shell: `last_step_NAME CREDENTIAL` prints the step of the last code that was used, if that can be
-    told, and `keep_used_NAME CREDENTIAL STEP` the credential with the codes used up to that step, or to now."""
 
     def pam_line(self, settings: Settings) -> str:
         """The module of the code step, with its arguments."""
@@ -83,7 +73,6 @@ LOCKS = tuple(f"{backend.DIRECTORY}/*{backend.LOCK}" for backend in BACKENDS.val
 """Patterns of the files that keep others from a credential while it is written back."""
 LEFT_BEHIND = tuple(f"{one.DIRECTORY}/{name}" for one in BACKENDS.values() for name in one.LEFT_BEHIND)
 """Patterns of the files that a login leaves behind which was cut off."""
-USED = "|".join(backend.USED for backend in BACKENDS.values())
 
 
 def asking(switch: str | None) -> str | None:

@@ -13,7 +13,6 @@ import glob
 import grp
 import ipaddress
 import os
-import pkgutil
 import pwd
 import shlex
 import stat
@@ -22,7 +21,6 @@ import typing as t
 
 from .. import _places as places
 from .._backends import backends
-from .._self_service import page_files
 from .._texts import sshd_config
 from .._wanted.settings import Settings
 from .clock import sync_status
@@ -98,7 +96,6 @@ def look(settings: Settings, run: Run) -> HostState:
         has_systemd=os.path.isdir(places.SYSTEMD),
         pending=os.path.exists(places.JOURNAL),
         stale_locks=tuple(sorted(filter(_is_stale, _lock_files()))),
-        self_service=_self_service() if settings.self_service else {},
         tallies=_tallies(),
         now=time.time(),
     )
@@ -172,20 +169,13 @@ def read_file(path: str) -> FileState | None:
 
 def _files() -> dict[str, FileState]:
     paths = {*OWN_FILES, *OWN_DIRECTORIES, places.SSHD_CONFIG, places.COCKPIT_DISALLOWED}
-    paths.update([*page_files.FILES, *page_files.DIRECTORIES, *places.SELF_SERVICE_LISTENING])
-    paths.update(glob.glob(f"{places.PAM_D}/*"))
-    paths.update(glob.glob(f"{places.DROP_IN_DIRECTORY}/*"))
+    paths.update([*places.FOR_SELF_SERVICE, places.SELF_SERVICE_CONFIG, *places.SELF_SERVICE_LISTENING])
+    for directory in (places.PAM_D, places.DROP_IN_DIRECTORY):
+        paths.update(glob.glob(f"{directory}/*"))
+    for directory in places.SELF_SERVICE_DIRECTORIES:
+        paths.update([directory, *glob.glob(f"{directory}/**", recursive=True)])
     found = {path: read_file(path) for path in paths}
     return {path: file for path, file in found.items() if file is not None}
-
-
-def _self_service() -> dict[str, str]:
-    # Imported here alone: Ansible takes them along with the module, and most runs need not read them.
-    from .._self_service import page, program
-
-    package = program.__name__.rpartition("._self_service")[0]
-    found = {name: pkgutil.get_data(package, f"{name}.py") for name in page_files.MODULES}
-    return {**page.FILES, **{name: source.decode("utf-8") for name, source in found.items() if source}}
 
 
 def _credentials(backend: backends.Backend) -> dict[str, FileState]:

@@ -110,8 +110,6 @@ class HostState:
     """Whether a change waits to be confirmed, or died half-way."""
     stale_locks: tuple[str, ...] = ()
     """Files that a login left behind and that deny its user every code."""
-    self_service: t.Mapping[str, str] = field(default_factory=dict, repr=False)
-    """The texts that people's own page and the program behind it are made of, by name; none where it is not wanted."""
     tallies: t.Mapping[str, bytes] = field(default_factory=dict)
     """The tallies of wrong codes, by user."""
     now: float = 0.0

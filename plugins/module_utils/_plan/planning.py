@@ -17,11 +17,12 @@ from dataclasses import replace
 from .. import _places as places
 from .._backends import backends
 from .._host.state import OWN_DIRECTORIES, OWN_FILES, FileState, HostState
-from .._self_service import page_files
-from .._texts import pam, recovery, sshd_config
+from .._texts import pam, self_service, sshd_config
 from .._wanted.settings import Settings
 from . import credentials, lockouts, refusals
 from .changes import Change, Enrol, Expectation, MakeDirectory, Plan, ReloadSshd, Remove, Socket, Write
+
+_SELF_SERVICE_TREES = tuple(f"{directory}/" for directory in places.SELF_SERVICE_DIRECTORIES)
 
 
 def plan(settings: Settings, state: HostState, stranger: str) -> Plan:
@@ -57,6 +58,11 @@ class _Changes:
         if self.files.pop(path, None) is not None:
             self.changes.append(Remove(path))
 
+    def remove_tree(self, path: str) -> None:
+        """Remove a directory with all that is in it."""
+        self.remove(path)
+        self.files = {one: file for one, file in self.files.items() if not one.startswith(f"{path}/")}
+
     def remove_credential(self, path: str, moved: Enrol | None = None) -> None:
         directory, _slash, name = path.rpartition("/")
         self.credentials[directory].remove(name)
@@ -84,8 +90,10 @@ def _stop_self_service(do: _Changes) -> None:
 
 def _remove_self_service(do: _Changes) -> None:
     _stop_self_service(do)
-    for path in page_files.PLACES:
+    for path in (places.SELF_SERVICE_SOCKET_UNIT, *places.FOR_SELF_SERVICE, places.SELF_SERVICE_CONFIG):
         do.remove(path)
+    for path in places.SELF_SERVICE_DIRECTORIES:
+        do.remove_tree(path)
 
 
 def _remove_stale_locks(do: _Changes) -> None:
@@ -254,10 +262,8 @@ class _Enable:
             if path == self.backend.DIRECTORY or path not in backends.DIRECTORIES:
                 do.directory(path, mode)
         self._enrol()
-        for path, (text, mode) in pam.helpers(texts.values()).items():
-            do.write(path, text, mode)
-        do.write(places.RECOVERY_COMMAND, recovery.SCRIPT, 0o755)
-        do.write(places.TMPFILES, recovery.TMPFILES_RULES, 0o644)
+        for path in (*pam.helpers(texts.values()), places.RECOVERY_COMMAND, places.TMPFILES):
+            do.write(path, self.settings.files[path], places.FOR_LOGINS[path])
 
     def _tidy(self, texts: t.Mapping[str, str]) -> None:
         do, policy = self.changes, self._policy()
@@ -286,18 +292,29 @@ class _Enable:
         if not self.settings.self_service:
             _remove_self_service(do)
             return
-        wanted = {path: FileState("", 0o755) for path in page_files.DIRECTORIES}
-        texts = page_files.texts(self.settings, self.state.self_service)
+        texts = {
+            path: text
+            for path, text in self.settings.files.items()
+            if path in places.FOR_SELF_SERVICE or path.startswith(_SELF_SERVICE_TREES)
+        }
+        texts[places.SELF_SERVICE_CONFIG] = self_service.config(self.settings)
+        directories = sorted({path.rpartition("/")[0] for path in texts if path.startswith(_SELF_SERVICE_TREES)})
+        wanted = {path: FileState("", 0o755) for path in directories}
         wanted.update({path: FileState(text, 0o644) for path, text in texts.items()})
-        if all(do.files.get(path) == file for path, file in wanted.items()) and all(
-            path in do.files for path in places.SELF_SERVICE_LISTENING
-        ):
+        found = {
+            path: file for path, file in do.files.items() if path in wanted or path.startswith(_SELF_SERVICE_TREES)
+        }
+        if found == wanted and all(path in do.files for path in places.SELF_SERVICE_LISTENING):
             return
         _stop_self_service(do)
-        for path in page_files.DIRECTORIES:
+        for path in directories:
             do.directory(path, 0o755)
-        for path, text in texts.items():
-            do.write(path, text, 0o644)
+        # The unit that listens comes last.
+        for path in sorted(texts, key=lambda path: path == places.SELF_SERVICE_SOCKET_UNIT):
+            do.write(path, texts[path], 0o644)
+        for path in sorted(set(found) - set(wanted)):
+            if path in do.files:  # what an earlier release left, and not in a directory that is gone by now
+                do.remove_tree(path)
         do.changes.append(Socket(places.SELF_SERVICE_UNIT, listening=True))
 
     def _enrol(self) -> None:

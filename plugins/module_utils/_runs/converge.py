@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from .. import _places as places
 from .._apply import transaction
 from .._host import look
 from .._host.command import runner
@@ -22,7 +23,7 @@ if t.TYPE_CHECKING:
 
 def converge(module: AnsibleModule) -> None:
     """Bring the host to the wanted state."""
-    settings = settings_of(module)
+    settings = settings_of(module, places.FOR_A_CHANGE)
     try:
         with transaction.exclusive():
             _carry_out(module, settings, actions_of(module))
@@ -54,7 +55,7 @@ def _carry_out(module: AnsibleModule, settings: Settings, actions: transaction.A
         )
     if not plan.changes:
         module.exit_json(changed=pending, **result(settings, state, state, plan))
-    with transaction.applied(plan, actions, settings.rollback_after) as token:
+    with transaction.applied(plan, actions, settings.rollback_after, settings.files) as token:
         after = look.look(settings, actions.run)
         rest = planning.plan(settings, after, look.stranger(settings))
         if rest.changes or rest.refusals:

@@ -19,7 +19,7 @@ from .._host import look
 from .._plan import changes
 from .._wanted.settings import encode_secret
 from .converge import actions_of
-from .survey import require_root
+from .survey import files_of, require_root
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -67,6 +67,7 @@ def verify(module: AnsibleModule) -> None:
 def give_pass(module: AnsibleModule) -> None:
     """Let a user in with one code, once, for some hours."""
     require_root(module)
+    files = files_of(module, places.FOR_PASSES)
     user, hours, host = module.params["user"], module.params["hours"], os.uname().nodename
     low, high = passes.HOURS
     if not low <= hours <= high:
@@ -85,7 +86,8 @@ def give_pass(module: AnsibleModule) -> None:
     try:
         with transaction.exclusive():
             # What ends a pass comes first: without one it goes by itself.
-            transaction.start_timer(places.PASSES_TIMER, passes.FILES, actions_of(module))
+            started = {path: (files[path], mode) for path, mode in places.FOR_PASSES.items()}
+            transaction.start_timer(places.PASSES_TIMER, started, actions_of(module))
             kept.rewrite(lambda text: kept.backend.with_pass(text, user, key, until))
     except (changes.ApplyError, OSError) as error:
         module.fail_json(msg=f"{user} got no pass on {host}: {error}")

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 import typing as t
+from dataclasses import replace
 
+from .. import _places as places
 from .._host import look
 from .._host.command import runner
 from .._host.state import HostState
 from .._plan import planning, report
 from .._plan.changes import Plan
+from .._wanted.handed import unpack
 from .._wanted.settings import Settings, SettingsError
 
 if t.TYPE_CHECKING:
@@ -24,6 +27,17 @@ def require_root(module: AnsibleModule) -> None:
     """End a module that could not see or change what it has to."""
     if os.geteuid() != 0:
         module.fail_json(msg=f"{module._name} needs root on {os.uname().nodename}: set become to true.")
+
+
+def files_of(module: AnsibleModule, needed: t.Iterable[str]) -> dict[str, str]:
+    """The texts of the files that a module was handed, by path; it ends here where one is missing that it needs."""
+    files = unpack(module.params["files"])
+    if not all(path in files for path in needed):
+        module.fail_json(
+            msg=f"Nothing was changed: {module._name} was not handed the files that a host gets. They come from the "
+            "part of it that runs on the controller: run it as a task, by its full name."
+        )
+    return files
 
 
 def announce(module: AnsibleModule) -> None:
@@ -51,14 +65,23 @@ def inform(module: AnsibleModule) -> None:
     )
 
 
-def settings_of(module: AnsibleModule) -> Settings:
-    """The settings that a module was given; it ends here where they are none, or where it is not root."""
+def settings_of(module: AnsibleModule, further: t.Iterable[str] = ()) -> Settings:
+    """The settings that a module was given; it ends here where they are none, or where it is not root.
+
+    `further` are files that it needs beside those that are compared with the host.
+    """
     require_root(module)
     try:
-        return Settings.from_options(module.params)
+        settings = Settings.from_options(module.params)
     except SettingsError as error:
         module.fail_json(msg=f"Nothing was changed: {error}", refusals=list(error.problems))
         raise
+    if "files" not in module.params:
+        return settings
+    needed = [*further]
+    if settings.enabled:
+        needed += [*places.FOR_LOGINS, *(places.FOR_SELF_SERVICE if settings.self_service else ())]
+    return replace(settings, files=files_of(module, needed))
 
 
 def look_and_plan(module: AnsibleModule, settings: Settings) -> tuple[HostState, Plan]:

@@ -70,50 +70,8 @@ _CODE_MODULES = tuple(backend.module for backend in BACKENDS.values())
 # certificate of Cockpit is an authentication of its own that an administrator has to switch on.
 _MAY_END_EARLY = ("pam_rootok.so", "pam_cockpit_cert.so")
 
-KEY_ACCEPTED_SCRIPT = """\
-#!/bin/sh
-# Managed by fleet.auth. Tells PAM whether sshd has accepted a public key for this login, by sshd's SSH_AUTH_INFO_0.
-case "${SSH_AUTH_INFO_0-}" in
-"publickey "*) exit 0 ;;
-*) exit 1 ;;
-esac
-"""
-
-# A file is named after the process by its number and its start, for numbers are used again; proc(5).
-FIRST_FACTOR_FAILED_SCRIPT = """\
-#!/bin/sh
-# Managed by fleet.auth. With "note", notes that the first factor of the login that calls it was wrong; without, tells
-# whether that was noted, and forgets it. No module of PAM is told how a substack before it has ended.
-read -r status <"/proc/$PPID/stat" || exit 1
-set -- "${1-}" ${status##*) }
-note=/run/fleet-auth/failed.$PPID.${21}
-case $1 in
-note) : >"$note" ;;
-*) [ -e "$note" ] && /bin/rm "$note" ;;
-esac
-"""
-
-
-# `done` is the one action of libpam that tells a first factor that was wrong from others, and it turns one that has
-# decided nothing into a success. So that happens one level further down, and `reset` brings back what was before it.
-_JUDGES = {
-    places.JUDGE: """\
-# Notes whether the first factor was wrong, and changes nothing. Managed by fleet.auth: changes made here are lost.
-auth substack twofactor-note
-auth [default=reset] pam_permit.so
-""",
-    places.NOTE: f"""\
-# Part of twofactor-judge. Managed by fleet.auth: changes made here are lost.
-auth [success=done default=ignore] pam_permit.so
-auth [default=ignore] pam_exec.so quiet seteuid {places.FIRST_FACTOR_FAILED} note
-""",
-}
-HELPERS = {
-    places.KEY_ACCEPTED: (KEY_ACCEPTED_SCRIPT, 0o755),
-    places.FIRST_FACTOR_FAILED: (FIRST_FACTOR_FAILED_SCRIPT, 0o755),
-    **{path: (text, 0o644) for path, text in _JUDGES.items()},
-}
-"""The text and the mode of each file that a block may call."""
+HELPERS = (places.KEY_ACCEPTED, places.FIRST_FACTOR_FAILED, places.JUDGE, places.NOTE)
+"""The files that a block may call."""
 
 
 def _name(path: str) -> str:
@@ -164,12 +122,12 @@ def protect(service: str, text: str, included: t.Mapping[str, str]) -> str:
     return "\n".join([*lines[: primary.first], *block, *lines[primary.last + 1 :]])
 
 
-def helpers(texts: t.Collection[str]) -> dict[str, tuple[str, int]]:
+def helpers(texts: t.Collection[str]) -> tuple[str, ...]:
     """Those of `HELPERS` that protected service files with these texts call."""
     called = {line.rpartition(" ")[2] for text in texts for line in text.split("\n")}
     if _name(places.JUDGE) in called:
         called.add(_name(places.NOTE))
-    return {path: one for path, one in HELPERS.items() if called & {path, _name(path)}}
+    return tuple(path for path in HELPERS if called & {path, _name(path)})
 
 
 def opened_up(service: str, texts: t.Mapping[str, str]) -> str | None:

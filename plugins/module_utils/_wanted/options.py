@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options of the modules that compare a host with the wanted state, for Ansible to check; see `_settings`."""
+"""The options of the modules that compare a host with the wanted state, for Ansible to check; see `settings`."""
 
 from __future__ import annotations
 

@@ -137,6 +137,8 @@ class Settings:
     purge_credentials: bool = False
     rollback_after: int = 0
     self_service: bool = False
+    files: t.Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The texts of the files that a host gets as they stand, by path."""
 
     @classmethod
     def from_options(cls, options: t.Mapping[str, t.Any]) -> Settings:
