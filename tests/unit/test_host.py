@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +61,11 @@ def test_selinux_types_are_those_of_what_is_there(files: dict[str, str], monkeyp
     assert look._selinux_types() is None
     del files["/sys/fs/selinux/enforce"]
     assert look._selinux_types() is None
+
+
+def test_a_tree_is_looked_at_as_a_whole_but_for_what_was_laid_ready(tmp_path: Path) -> None:
+    (tmp_path / "tree/wing").mkdir(parents=True)
+    for name in ("page.js", ".page.js.fleet-auth-3", "wing/one.py", "wing/.one.py.fleet-auth-4.old"):
+        (tmp_path / "tree" / name).touch()
+    top = f"{tmp_path}/tree"
+    assert sorted(look._tree(top)) == [top, f"{top}/page.js", f"{top}/wing", f"{top}/wing/one.py"]

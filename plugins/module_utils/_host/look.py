@@ -173,9 +173,16 @@ def _files() -> dict[str, FileState]:
     for directory in (places.PAM_D, places.DROP_IN_DIRECTORY):
         paths.update(glob.glob(f"{directory}/*"))
     for directory in places.SELF_SERVICE_DIRECTORIES:
-        paths.update([directory, *glob.glob(f"{directory}/**", recursive=True)])
+        paths.update(_tree(directory))
     found = {path: read_file(path) for path in paths}
     return {path: file for path, file in found.items() if file is not None}
+
+
+def _tree(directory: str) -> t.Iterator[str]:
+    """A directory and what is in it, but for what a change has laid ready there."""
+    yield directory
+    for path in glob.glob(f"{directory}/*"):
+        yield from _tree(path)
 
 
 def _credentials(backend: backends.Backend) -> dict[str, FileState]:
