@@ -28,7 +28,7 @@ help: ## this list
 setup: ## the virtual environment with all that development needs
 	@tests/setup '$(VENV)' '$(PYTHON)'
 
-lint: setup ## style, types, documentation, the oldest Python, shell scripts, and who may import whom
+lint: setup ## style, types, documentation, the oldest Python, scripts, pages, and who may import whom
 	$(call heading,lint)
 	ansible-lint --strict
 	ruff check
@@ -41,6 +41,7 @@ lint: setup ## style, types, documentation, the oldest Python, shell scripts, an
 	check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	reuse lint --quiet
 	shellcheck $$(git grep --untracked -lE '^#!/(bin/sh|usr/bin/env bash)' -- ':!*.py')
+	tests/lint-web '$(VENV)'
 
 sanity: setup ## ansible-test sanity
 	$(call heading,sanity)

@@ -4,8 +4,13 @@
 
 from __future__ import annotations
 
+from ansible_collections.fleet.auth.plugins.module_utils import _places as places
+from ansible_collections.fleet.auth.plugins.plugin_utils import _host_files
 from ansible_collections.fleet.auth.plugins.plugin_utils._gate import GatedAction
 
 
-class ActionModule(GatedAction):
-    """Runs the module, once its options are right."""
+class ActionModule(GatedAction, _host_files.HandingAction):
+    """Runs the module, once its options are right, with the files of a host, and what rolls a change back."""
+
+    def files(self) -> dict[str, str]:
+        return {**super().files(), **({} if self._task.check_mode else _host_files.texts(places.FOR_A_CHANGE))}

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from ansible_collections.fleet.auth.plugins.plugin_utils._gate import GatedAction
+from ansible_collections.fleet.auth.plugins.plugin_utils._host_files import HandingAction
 
 
-class ActionModule(GatedAction):
-    """Runs the module, once its options are right."""
+class ActionModule(GatedAction, HandingAction):
+    """Runs the module, once its options are right, with the files that a host should have."""

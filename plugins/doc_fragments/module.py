@@ -30,6 +30,17 @@ requirements:
 """
     )
 
+    # Of modules that are handed files; they have an action for that.
+    FILES = r"""
+options:
+  files:
+    description:
+      - Internal. The files that a host gets as they stand. Whatever is given here, the part of the module that runs on
+        the controller replaces it.
+    type: str
+    default: ''
+"""
+
     # The same, of actions that report what all hosts of a play have told.
     REPORT: t.ClassVar[str] = (
         DOCUMENTATION

@@ -222,7 +222,7 @@ options:
   self_service:
     description:
       - Whether Cockpit has a page on which people enrol themselves, set up a new phone or a spare device, and get new
-        recovery codes. Refused where Cockpit or systemd is missing.
+        recovery codes. Refused where Cockpit or systemd is missing. Needs the package C(qrencode).
       - Who has a credential has to give a code first, which is used up or counted as at a login. Who has none may enrol
         only as long as no service asks that account for a code.
       - Only for accounts that people log in with, which are root and those from C(UID_MIN) of C(/etc/login.defs) on

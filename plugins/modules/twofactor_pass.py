@@ -18,6 +18,7 @@ description:
   - Returns a secret, so it B(must run with) C(no_log=true).
 extends_documentation_fragment:
   - fleet.auth.module.root
+  - fleet.auth.module.files
 options:
   user:
     description: The account. One without a credential is refused.
@@ -28,6 +29,9 @@ options:
     type: int
     default: 24
 attributes:
+  action:
+    description: Has a part that runs on the controller, from where the host gets what ends a pass.
+    support: full
   check_mode:
     description: In check mode no pass is made.
     support: full
@@ -63,6 +67,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleet.auth.plugins.module_utils._runs.give_pass import give_pass
 from ansible_collections.fleet.auth.plugins.module_utils._runs.main import run
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.handed import FILES
 
 
 def main() -> None:
@@ -71,6 +76,7 @@ def main() -> None:
             argument_spec={
                 "user": {"type": "str", "required": True},
                 "hours": {"type": "int", "default": 24},
+                **FILES,
             },
             supports_check_mode=True,
         ),

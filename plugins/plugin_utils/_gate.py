@@ -36,7 +36,7 @@ class GatedAction(NormalAction):
     The module checks its options again, as it does not know who calls it.
     """
 
-    FURTHER: t.ClassVar[frozenset[str]] = frozenset()
+    FURTHER: t.ClassVar[frozenset[str]] = frozenset({"files"})
     """The options that the module has beside those of the wanted state; the module alone checks them."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:

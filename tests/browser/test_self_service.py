@@ -73,7 +73,7 @@ sys.stdin.read()
 _AT_ONCE = """
 import base64, json, os, pwd, socket, sys, time
 sys.path.insert(0, "/usr/libexec/fleet-auth")
-from fleet_auth import _oath
+from fleet_auth._backends.codes import hotp
 
 def enrol(name):
     account = pwd.getpwnam(name)
@@ -87,7 +87,7 @@ def enrol(name):
             return json.loads(lines.readline())
         begun = ask(do="begin", what="enrol", code="")
         key = base64.b32decode(begun["secret"])
-        done = ask(do="prove", code=_oath.hotp(key, int(time.time()) // 30, 6))
+        done = ask(do="prove", code=hotp(key, int(time.time()) // 30, 6))
         print(json.dumps([name, key.hex(), done.get("recovery_codes")]), flush=True)
 
 children = []
@@ -105,7 +105,7 @@ for child in children:
 _SHORT_LIVED = """
 import os, socket, sys, time
 sys.path.insert(0, "/usr/libexec/fleet-auth")
-from fleet_auth import _service_program as program
+from fleet_auth._self_service import program
 program.IDLE_SECONDS, program.LIFE_SECONDS = map(int, sys.argv[1:3])
 listener = socket.socket(socket.AF_UNIX)
 listener.bind("\\0fleet-auth-test")
@@ -183,7 +183,7 @@ class SelfService:
 
     def scan(self) -> str:
         """The secret that a phone reads off the screen."""
-        self.frame.locator("#qr svg, #error:not(:empty)").first.wait_for()
+        self.frame.locator("#qr img, #error:not(:empty)").first.wait_for()
         assert not self.frame.locator("#error").inner_text()
         self.page.wait_for_timeout(300)
         (uri,) = decoded(self.page.screenshot(full_page=True))

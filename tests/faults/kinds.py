@@ -13,6 +13,7 @@ from .policy import OFF, Phone, Policy, Question
 
 DIRECTORY = "/srv/faults"
 JOURNAL = "/var/lib/fleet-auth/undo"
+UNDO = f"{JOURNAL}.sh"
 RECOVER = "/usr/local/sbin/twofactor-recover"
 SECRETS = {
     "alice": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXA",
@@ -119,7 +120,7 @@ MOVED_UNCONFIRMED = State(
     ("sh", "-c", f"python3 {DIRECTORY}/move-unconfirmed && {_LOGIN}"),
     _ON,
 )
-MOVED_BACK = State("moved back", MOVED_UNCONFIRMED, ("sh", JOURNAL), _ON)
+MOVED_BACK = State("moved back", MOVED_UNCONFIRMED, ("sh", UNDO), _ON)
 MOVED_AGAIN = State("moved again", MOVED_BACK, module("move"), _ON)
 DISABLED = State("disabled", CHANGED, module("disable"), OFF)
 RECOVERED = State("recovered", LIVED_IN, (RECOVER,), OFF)
@@ -200,7 +201,7 @@ def _change(name: str, begin: State, after: State, *others: Question) -> Kind:
 
 # A journal that has removed itself cannot be started again for the directory that it was in.
 _EMPTY = (JOURNAL.rpartition("/")[0],)
-_AGAIN = ("sh", "-c", f"[ ! -e {JOURNAL} ] || sh {JOURNAL}")
+_AGAIN = ("sh", "-c", f"[ ! -e {JOURNAL} ] || sh {UNDO}")
 _SHORT, _SLOW = Phone(), Phone(interval=60)
 _JOINS_AND_LEAVES = (
     Question("dora", "key"),
@@ -229,7 +230,7 @@ KINDS = {
         Kind(
             "undo enable",
             ENABLED_UNCONFIRMED,
-            ("sh", JOURNAL),
+            ("sh", UNDO),
             PRISTINE,
             (
                 Ending("the journal again", PRISTINE, _AGAIN, leaves=_EMPTY),
@@ -241,7 +242,7 @@ KINDS = {
         Kind(
             "undo settings",
             CHANGED_UNCONFIRMED,
-            ("sh", JOURNAL),
+            ("sh", UNDO),
             LIVED_IN,
             (
                 Ending("the journal again", LIVED_IN, _AGAIN, leaves=_EMPTY),
@@ -253,7 +254,7 @@ KINDS = {
         Kind(
             "undo move",
             MOVED_UNCONFIRMED,
-            ("sh", JOURNAL),
+            ("sh", UNDO),
             MOVED_BACK,
             (
                 Ending("the journal again", MOVED_BACK, _AGAIN, leaves=_EMPTY),

@@ -30,7 +30,7 @@ UTILS = "plugins/module_utils"
 
 
 class Patch(t.NamedTuple):
-    """A text of a module_utils that is there once, and what stands in its place without the guard."""
+    """A text that is there once, in a module_utils or a file of the role, and what stands in its place without it."""
 
     file: str
     guard: str
@@ -188,7 +188,7 @@ GUARDS = (
     Guard(
         "the directory of the tally",
         once_on(test_login.test_five_wrong_codes_close_the_code_step_for_password_and_key),
-        (Patch("_host/state", "    pam.RUN_DIRECTORY: 0o755,\n    pam.TALLY_DIRECTORY: 0o700,\n"),),
+        (Patch("_host/state", "    places.RUN_DIRECTORY: 0o755,\n    places.TALLY_DIRECTORY: 0o700,\n"),),
     ),
     Guard(
         "the length of a code",
@@ -209,7 +209,7 @@ GUARDS = (
     Guard(
         "the question whether sshd has accepted a key",
         once_on(test_login.test_wrong_password_is_denied_before_the_code_is_asked_for_and_uses_none_up),
-        (Patch("_texts/pam", "*) exit 1 ;;", "*) exit 0 ;;"),),
+        (Patch("roles/twofactor/files/ssh-key-accepted", "*) exit 1 ;;", "*) exit 0 ;;"),),
     ),
     Guard(
         "the memory of used codes",
@@ -321,7 +321,7 @@ def without(person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             shutil.copytree(COLLECTION / part, copy / part)
         shutil.copy(COLLECTION / "galaxy.yml", copy)
         for patch in guard.patches:
-            path = copy / UTILS / f"{patch.file}.py"
+            path = copy / patch.file if patch.file.startswith("roles/") else copy / UTILS / f"{patch.file}.py"
             text = path.read_text()
             assert text.count(patch.guard) == 1, f"{patch.guard!r} is not once in {path.name}"
             path.write_text(text.replace(patch.guard, patch.instead))

@@ -6,14 +6,15 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import typing as t
 from dataclasses import replace
 
+from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, usersfile
 from ansible_collections.fleet.auth.plugins.module_utils._backends.credential import MakeKey
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import (
-    COCKPIT_DISALLOWED,
     Account,
     FileState,
     HostState,
@@ -22,9 +23,10 @@ from ansible_collections.fleet.auth.plugins.module_utils._host.time_sync import 
 from ansible_collections.fleet.auth.plugins.module_utils._plan import planning
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Plan
 from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
-from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, sshd_config
+from ansible_collections.fleet.auth.plugins.module_utils._texts import sshd_config
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
+from ansible_collections.fleet.auth.plugins.plugin_utils import _host_files
 from unit import model
 
 STRANGER = "198.51.100.1"
@@ -140,7 +142,14 @@ def options(**changes: t.Any) -> dict[str, t.Any]:
 def settings(*enrolled: str, **changes: t.Any) -> Settings:
     """Settings that enrol these users, and are otherwise those that the module comes with."""
     users = [{"name": name} for name in enrolled]
-    return Settings.from_options(options(**{"users": users, **changes}), backends.beyond)
+    wanted = Settings.from_options(options(**{"users": users, **changes}), backends.beyond)
+    return replace(wanted, files=host_files(self_service=wanted.self_service) if wanted.enabled else {})
+
+
+@functools.cache
+def host_files(*, self_service: bool) -> dict[str, str]:
+    """The texts that a module is handed to compare them with a host, by path."""
+    return _host_files.of_the_wanted_state({"self_service": self_service})
 
 
 def account(name: str, *groups: str, **changes: t.Any) -> Account:
@@ -186,9 +195,9 @@ def host_state(
     `files` come on top of those of the host; a file that is None is not there.
     """
     texts: dict[str, str | FileState | None] = {
-        **{f"{pam.DIRECTORY}/{name}": text for name, text in {**INCLUDED, **SERVICES}.items()},
-        sshd_config.CONFIG: SSHD_CONFIG,
-        COCKPIT_DISALLOWED: "# List of users which are not allowed to login to Cockpit\nroot\n",
+        **{f"{places.PAM_D}/{name}": text for name, text in {**INCLUDED, **SERVICES}.items()},
+        places.SSHD_CONFIG: SSHD_CONFIG,
+        places.COCKPIT_DISALLOWED: "# List of users which are not allowed to login to Cockpit\nroot\n",
         **(files or {}),
     }
     if not isinstance(credentials, t.Mapping):

@@ -13,9 +13,10 @@ import typing as t
 
 from hypothesis import strategies as st
 
+from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import FileState, HostState
-from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, sshd_config
-from unit.builders import INCLUDED, SERVICES, SSHD_CONFIG, host_state, plan, settings
+from ansible_collections.fleet.auth.plugins.module_utils._texts import pam
+from unit.builders import INCLUDED, SERVICES, SSHD_CONFIG, host_files, host_state, plan, settings
 from unit.simulator import Machine
 
 
@@ -241,17 +242,17 @@ PrintMotd no
 _CRYPTO_POLICIES = "Include /etc/crypto-policies/back-ends/opensshserver.config\n"
 SSHD_LAYOUTS = {
     "Ubuntu": {
-        sshd_config.CONFIG: SSHD_CONFIG,
-        f"{sshd_config.DROP_IN_DIRECTORY}/50-cloud-init.conf": "PasswordAuthentication yes\n",
+        places.SSHD_CONFIG: SSHD_CONFIG,
+        f"{places.DROP_IN_DIRECTORY}/50-cloud-init.conf": "PasswordAuthentication yes\n",
     },
     "RHEL 9": {
-        sshd_config.CONFIG: _RED_HAT_CONFIG,
-        f"{sshd_config.DROP_IN_DIRECTORY}/50-redhat.conf": _CRYPTO_POLICIES + _RED_HAT_DROP_IN,
+        places.SSHD_CONFIG: _RED_HAT_CONFIG,
+        f"{places.DROP_IN_DIRECTORY}/50-redhat.conf": _CRYPTO_POLICIES + _RED_HAT_DROP_IN,
     },
     "RHEL 10": {
-        sshd_config.CONFIG: _RED_HAT_CONFIG,
-        f"{sshd_config.DROP_IN_DIRECTORY}/40-redhat-crypto-policies.conf": _CRYPTO_POLICIES,
-        f"{sshd_config.DROP_IN_DIRECTORY}/50-redhat.conf": _RED_HAT_DROP_IN,
+        places.SSHD_CONFIG: _RED_HAT_CONFIG,
+        f"{places.DROP_IN_DIRECTORY}/40-redhat-crypto-policies.conf": _CRYPTO_POLICIES,
+        f"{places.DROP_IN_DIRECTORY}/50-redhat.conf": _RED_HAT_DROP_IN,
     },
 }
 """The files of sshd, by path. What RHEL 9 has by its older name, ChallengeResponseAuthentication, is the same there."""
@@ -259,8 +260,8 @@ SSHD_LAYOUTS = {
 
 def check_round_trip(layout: Layout, data: st.DataObject) -> None:
     """Any sets of services in any order, and the bytes of whatever is off are those that they were."""
-    before = {f"{pam.DIRECTORY}/{name}": text for name, text in layout.files.items()}
-    state = host_state(files={**{f"{pam.DIRECTORY}/{name}": None for name in DEBIAN.files}, **before})
+    before = {f"{places.PAM_D}/{name}": text for name, text in layout.files.items()}
+    state = host_state(files={**{f"{places.PAM_D}/{name}": None for name in DEBIAN.files}, **before})
     policies = st.fixed_dictionaries(
         {
             "ssh": st.booleans(),
@@ -279,16 +280,17 @@ def check_round_trip(layout: Layout, data: st.DataObject) -> None:
         state = stages[-1]
         on = {*policy.services, *(["sshd"] if policy.ssh else [])}
         assert {*state.protected_services} == on
-        assert all(state.text(f"{pam.DIRECTORY}/{name}") == layout.files[name] for name in {*layout.files} - on)
+        assert all(state.text(f"{places.PAM_D}/{name}") == layout.files[name] for name in {*layout.files} - on)
         assert plan(policy, state).changes == ()
     off = plan(settings(enabled=False), state)
     state = Machine.booted(state).stages(off.changes)[-1].state
-    assert state.texts(f"{pam.DIRECTORY}/") == before
+    assert state.texts(f"{places.PAM_D}/") == before
     assert not state.texts("/usr/libexec/fleet-auth")
 
 
 def _check_calls(state: HostState) -> None:
     """Whatever a protected service calls is there, at any moment."""
-    texts = [state.text(f"{pam.DIRECTORY}/{name}") or "" for name in state.protected_services]
-    for path, (text, mode) in pam.helpers(texts).items():
-        assert state.files[path] == FileState(text, mode)
+    texts = [state.text(f"{places.PAM_D}/{name}") or "" for name in state.protected_services]
+    handed = host_files(self_service=False)
+    for path in pam.helpers(texts):
+        assert state.files.get(path) == FileState(handed[path], places.FOR_LOGINS[path])

@@ -10,6 +10,7 @@ import itertools
 import typing as t
 from dataclasses import dataclass, replace
 
+from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._backends import backends
 from ansible_collections.fleet.auth.plugins.module_utils._backends.credential import CredentialError
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import FileState, HostState
@@ -26,8 +27,6 @@ from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
     StopListening,
     Write,
 )
-from ansible_collections.fleet.auth.plugins.module_utils._self_service import page_files
-from ansible_collections.fleet.auth.plugins.module_utils._texts import pam
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import CodeStep
 from unit import model
 from unit.builders import STRANGER, random_keys, seen_by_sshd
@@ -66,10 +65,10 @@ class Machine:
             return replace(self, state=seen_by_sshd(self.state), read_by_sshd=_texts(self.state))
         files = dict(self.state.files)
         if isinstance(change, (Listen, StopListening)):
-            assert page_files.UNIT_PATH in files, "systemd knows no such unit"
-            files = {path: file for path, file in files.items() if path not in page_files.LISTENING}
+            assert places.SELF_SERVICE_SOCKET_UNIT in files, "systemd knows no such unit"
+            files = {path: file for path, file in files.items() if path not in places.SELF_SERVICE_LISTENING}
             if isinstance(change, Listen):
-                files.update(dict.fromkeys(page_files.LISTENING, FileState("", 0o644)))
+                files.update(dict.fromkeys(places.SELF_SERVICE_LISTENING, FileState("", 0o644)))
             return replace(self, state=seen_by_sshd(replace(self.state, files=files)))
         kept = {**self.state.others, self.state.backend: self.state.credentials}
         stores = {one.DIRECTORY: dict(kept.get(backend, {})) for backend, one in backends.BACKENDS.items()}
@@ -94,7 +93,7 @@ class Machine:
         return self._with(files, {name: stores[one.DIRECTORY] for name, one in backends.BACKENDS.items()})
 
     def _with(self, files: t.Mapping[str, FileState], stores: t.Mapping[str, t.Mapping[str, FileState]]) -> Machine:
-        switch = files.get(pam.SWITCH)
+        switch = files.get(places.SWITCH)
         having = [backend for backend, credentials in stores.items() if credentials]
         backend = backends.in_use(CodeStep.parse(switch.content if switch else None), having, self.state.backend)
         others = {name: one for name, one in stores.items() if name != backend and one}

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, google_authenticator, oath
 from ansible_collections.fleet.auth.plugins.module_utils._backends.hotp import hotp
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import HostState
 from ansible_collections.fleet.auth.plugins.module_utils._plan.adoption import Adoption, OldFile, adoption, obstacle
 from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
 from ansible_collections.fleet.auth.plugins.module_utils._runs import adopt
-from ansible_collections.fleet.auth.plugins.module_utils._texts import pam
 from unit.builders import ACCOUNTS, KEY, OTHER_KEY, SECRET, account, credential, host_state, settings
 
 NOW = 1_000_000_000.0
@@ -166,10 +166,10 @@ class TestAdoption:
 
     def test_goes_by_the_length_that_the_line_of_pam_asks_for(self) -> None:
         asks = "@include common-auth\nauth required pam_oath.so usersfile=/etc/users.oath digits=8\n"
-        state = host_state(files={f"{pam.DIRECTORY}/sshd": asks})
+        state = host_state(files={f"{places.PAM_D}/sshd": asks})
         assert "is for codes of 8 digits" in reason(line("alice"), state=state)
         assert adopted(line("alice", kind="HOTP/T30/8"), state=state, otp_digits=8).left == {}
-        state = host_state(files={f"{pam.DIRECTORY}/sshd": asks.replace("auth ", "#auth "), pam.SWITCH: asks})
+        state = host_state(files={f"{places.PAM_D}/sshd": asks.replace("auth ", "#auth "), places.SWITCH: asks})
         assert adopted(line("alice"), state=state).left == {}
 
     @given(

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, oath
 from ansible_collections.fleet.auth.plugins.module_utils._texts import pam as pam_text
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import (
@@ -59,9 +60,9 @@ def attempt(
     files = {
         **{f"/etc/pam.d/{name}": text for name, text in INCLUDED.items()},
         f"/etc/pam.d/{service}": pam_text.protect(service, SERVICES[service], INCLUDED, backends.MODULES),
-        pam_text.SWITCH: step_of(wanted) if switch_text is None else switch_text,
-        pam_text.KEY_ACCEPTED: pam_text.KEY_ACCEPTED_SCRIPT,
-        pam_text.EXEMPT_ORIGINS: exempt_origins(wanted),
+        places.SWITCH: step_of(wanted) if switch_text is None else switch_text,
+        places.KEY_ACCEPTED: "",
+        places.EXEMPT_ORIGINS: exempt_origins(wanted),
         **(lists or {}),
     }
     return Pam(files, service, person.name, person.groups, person.address, credentials=credentials, **brings)
@@ -94,7 +95,7 @@ class TestCodeStep:
 
     def test_asks_for_the_password_after_a_key_where_the_helper_is_gone(self) -> None:
         pam = attempt(settings(), "sshd", key_accepted=True, password=True, code=True)
-        pam.files = {path: text for path, text in pam.files.items() if path != pam_text.KEY_ACCEPTED}
+        pam.files = {path: text for path, text in pam.files.items() if path != places.KEY_ACCEPTED}
         assert (pam.authenticate(), pam.asked) == (True, ["password", "code"])
 
     @pytest.mark.parametrize("service", SERVICES)
@@ -102,7 +103,7 @@ class TestCodeStep:
     def test_denies_everyone_where_it_is_gone_or_the_credential_is(self, service: str, key_accepted: bool) -> None:
         key = key_accepted and service == "sshd"
         pam = attempt(settings(), service, password=True, code=True, key_accepted=key)
-        pam.files = {path: text for path, text in pam.files.items() if path != pam_text.SWITCH}
+        pam.files = {path: text for path, text in pam.files.items() if path != places.SWITCH}
         assert not pam.authenticate()
         assert not attempt(
             settings(), service, password=True, code=True, credentials=(), key_accepted=key
@@ -188,9 +189,9 @@ class TestCodeStep:
     def test_exempts_nobody_where_the_list_of_origins_is_gone_or_empty(self) -> None:
         wanted = settings(exempt_addresses=["0.0.0.0/0"])
         assert attempt(wanted, "sshd", password=True).authenticate()
-        assert not attempt(wanted, "sshd", password=True, lists={pam_text.EXEMPT_ORIGINS: ""}).authenticate()
+        assert not attempt(wanted, "sshd", password=True, lists={places.EXEMPT_ORIGINS: ""}).authenticate()
         gone = attempt(wanted, "sshd", password=True)
-        gone.files = {path: text for path, text in gone.files.items() if path != pam_text.EXEMPT_ORIGINS}
+        gone.files = {path: text for path, text in gone.files.items() if path != places.EXEMPT_ORIGINS}
         assert not gone.authenticate()
         assert gone.asked == ["password", "code"]
 
@@ -360,7 +361,7 @@ code_steps = st.builds(
     st.fixed_dictionaries(
         {
             **dict.fromkeys(("recovered", "excepted_services", "exempt_users", "exempt_groups"), name_lists),
-            "origins": st.sampled_from(["", pam_text.EXEMPT_ORIGINS, pam_text.EXEMPT_ORIGINS + pam_text.NEXT]),
+            "origins": st.sampled_from(["", places.EXEMPT_ORIGINS, places.EXEMPT_ORIGINS + places.NEXT]),
             "lockout": bounds,
         }
     ),

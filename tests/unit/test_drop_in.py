@@ -9,6 +9,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._texts.drop_in import (
     both,
     conflicts,
@@ -17,12 +18,13 @@ from ansible_collections.fleet.auth.plugins.module_utils._texts.drop_in import (
     shows_no_prompts,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config import (
-    CONFIG,
-    DROP_IN,
     Effective,
 )
 from unit.builders import OLD_SSHD_CONFIG, SSHD_CONFIG, settings
 from unit.model import sshd_settings
+
+CONFIG = places.SSHD_CONFIG
+DROP_IN = places.DROP_IN
 
 D = "/etc/ssh/sshd_config.d"
 INCLUDE = f"Include {D}/*.conf\n"
@@ -170,8 +172,14 @@ class TestConflicts:
     @pytest.mark.parametrize(
         ("line", "told"),
         [
-            ("UsePAM no", f"{CONFIG} line 2: UsePAM no keeps PAM, and with it the code, out of sshd; set UsePAM yes."),
-            ("UsePAM=No", f"{CONFIG} line 2: UsePAM No keeps PAM, and with it the code, out of sshd; set UsePAM yes."),
+            (
+                "UsePAM no",
+                f"{CONFIG} line 2: UsePAM no keeps PAM, and with it the code, out of sshd; set UsePAM yes.",
+            ),
+            (
+                "UsePAM=No",
+                f"{CONFIG} line 2: UsePAM No keeps PAM, and with it the code, out of sshd; set UsePAM yes.",
+            ),
             ("", f"{CONFIG} without UsePAM keeps PAM, and with it the code, out of sshd; set UsePAM yes."),
         ],
     )
@@ -182,7 +190,10 @@ class TestConflicts:
     @pytest.mark.parametrize("match", ["", "Match User bob\n"])
     @pytest.mark.parametrize("path", [f"{D}/00-a.conf", f"{D}/99-z.conf", CONFIG])
     def test_with_authentication_methods_tell_the_line_wherever_it_is(self, path: str, match: str) -> None:
-        files = {CONFIG: INCLUDE, path: f"{INCLUDE if path == CONFIG else ''}{match}AuthenticationMethods publickey\n"}
+        files = {
+            CONFIG: INCLUDE,
+            path: f"{INCLUDE if path == CONFIG else ''}{match}AuthenticationMethods publickey\n",
+        }
         number = files[path].count("\n")
         assert list(conflicts(files, WITH_PAM)) == [
             f"{path} line {number}: AuthenticationMethods publickey decides what fleet.auth has to; remove it "
@@ -213,7 +224,10 @@ class TestConflicts:
 
     @pytest.mark.parametrize("keyword", ["ChallengeResponseAuthentication", "SkeyAuthentication"])
     def test_of_an_old_sshd_with_a_line_that_hides_its_prompts(self, keyword: str) -> None:
-        before, after = {CONFIG: f"{keyword} no\n{INCLUDE}"}, {CONFIG: f"{INCLUDE}{keyword} no\n"}
+        before, after = (
+            {CONFIG: f"{keyword} no\n{INCLUDE}"},
+            {CONFIG: f"{INCLUDE}{keyword} no\n"},
+        )
         old = Effective(WITH_PAM, challengeresponseauthentication=("no",))
         assert list(conflicts(before, old)) == [
             f"{CONFIG} line 1: {keyword} no is read before {DROP_IN}, and keeps the prompt for the code out of sshd; "
@@ -246,10 +260,20 @@ class TestConflicts:
         ]
 
     def test_are_none_with_files_that_are_included_later(self) -> None:
-        files = {CONFIG: f"{INCLUDE}Include /etc/ssh/site.conf\n", f"{D}/50-a.conf": "Include /etc/ssh/site.conf\n"}
+        files = {
+            CONFIG: f"{INCLUDE}Include /etc/ssh/site.conf\n",
+            f"{D}/50-a.conf": "Include /etc/ssh/site.conf\n",
+        }
         assert list(conflicts(files, WITH_PAM)) == []
 
     def test_are_all_told_in_the_order_of_the_lines(self) -> None:
-        files = {CONFIG: f"UsePAM no\n{INCLUDE}AuthenticationMethods password\n", f"{D}/00-a.conf": "Include x\n"}
+        files = {
+            CONFIG: f"UsePAM no\n{INCLUDE}AuthenticationMethods password\n",
+            f"{D}/00-a.conf": "Include x\n",
+        }
         told = list(conflicts(files, Effective()))
-        assert [sentence.split(" line ")[0] for sentence in told] == [CONFIG, f"{D}/00-a.conf", CONFIG]
+        assert [sentence.split(" line ")[0] for sentence in told] == [
+            CONFIG,
+            f"{D}/00-a.conf",
+            CONFIG,
+        ]

@@ -21,8 +21,6 @@ from ansible_collections.fleet.auth.plugins.module_utils._backends.credential im
     CredentialError,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._backends.google_authenticator import (
-    END_PASSES,
-    USED,
     adjust,
     code_length,
     pam_line,
@@ -35,6 +33,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._backends.google_authen
 )
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH, CodeStep, except_services
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, User
+from unit import scripts
 from unit.builders import KEY, OTHER_KEY, SECRET, texts_of
 
 GOOGLE = "google_authenticator"
@@ -212,14 +211,18 @@ class TestPass:
             ("2026-11-25T06:59:59Z", True, False),
         ],
     )
-    def test_is_ended_on_the_host_once_used_or_over(self, end: str, now: str, used: bool, stays: bool) -> None:
+    def test_is_ended_on_the_host_once_used_or_over(
+        self, tmp_path_factory: pytest.TempPathFactory, end: str, now: str, used: bool, stays: bool
+    ) -> None:
         before = NEW.rstrip("\n") + end
         text = with_pass(before, "alice", OTHER_KEY, UNTIL)
         if used:
             text = use(text, PASS) or ""
-        done = subprocess.run(
-            ["awk", "-v", f"now={now}", END_PASSES], input=text, capture_output=True, text=True, check=True
-        )
+        path = tmp_path_factory.mktemp("pass") / "alice"
+        path.write_text(text)
+        function = scripts.functions(scripts.script("end-passes"))["without_ended"]
+        words = ["/bin/sh", "-euc", f"now={now}\n{function}\nwithout_ended google_authenticator {path}"]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
         assert done.stdout.rstrip("\n") == (text if stays else before).rstrip("\n")
 
 
@@ -272,4 +275,5 @@ class TestLine:
 
 @pytest.mark.parametrize(("text", "used"), [(NEW, False), (use(NEW, codes(KEY, 0)) or "", True)])
 def test_pattern_tells_a_credential_with_which_somebody_has_logged_in(text: str, used: bool) -> None:
-    assert (subprocess.run(["grep", "-qE", USED], input=text, text=True, check=False).returncode == 0) == used
+    pattern = scripts.assigned(scripts.script("undo.sh"), "used")
+    assert (subprocess.run(["grep", "-qE", pattern], input=text, text=True, check=False).returncode == 0) == used

@@ -23,18 +23,18 @@ _LOOK = {
     *("_plan/changes", "_plan/credentials", "_plan/draft", "_plan/enable", "_plan/locked_out", "_plan/planning"),
     *("_plan/refusals", "_plan/report", "_plan/scope", "_plan/situation", "_plan/warnings"),
     *("_runs/main", "_runs/preview"),
-    *("_self_service/page_files",),
     *("_texts/code_step", "_texts/dispatch", "_texts/drop_in", "_texts/opened", "_texts/pam", "_texts/pam_conf"),
-    *("_texts/placement", "_texts/recovery", "_texts/sshd_config", "_texts/tally"),
-    *("_wanted/bounds", "_wanted/options", "_wanted/secret", "_wanted/settings"),
+    *("_texts/placement", "_texts/self_service", "_texts/sshd_config", "_texts/tally"),
+    *("_wanted/bounds", "_wanted/handed", "_wanted/options", "_wanted/secret", "_wanted/settings"),
+    "_places",
 }
 """What a look at a host needs, a plan, and a report of both."""
 _READ = {
     *("_backends/backend", "_backends/backends", "_backends/credential", "_backends/google_authenticator"),
     *("_backends/hotp", "_backends/oath", "_backends/usersfile"),
-    *("_host/command", "_host/files", "_host/state", "_host/time_sync", "_runs/main", "_self_service/page_files"),
-    *("_texts/code_step", "_texts/pam", "_texts/pam_conf", "_texts/placement", "_texts/recovery", "_texts/sshd_config"),
-    *("_wanted/bounds", "_wanted/secret", "_wanted/settings"),
+    *("_host/command", "_host/files", "_host/state", "_host/time_sync", "_runs/main", "_places"),
+    *("_texts/code_step", "_texts/pam", "_texts/pam_conf", "_texts/placement", "_texts/sshd_config"),
+    *("_wanted/bounds", "_wanted/handed", "_wanted/secret", "_wanted/settings"),
 }
 """What reading one file takes."""
 _LATER = {"_plan/disable", "_plan/wording"}
@@ -43,19 +43,17 @@ _APPLY = {
     *("_apply/actions", "_apply/credential_files", "_apply/files", "_apply/journal", "_apply/lock", "_apply/pending"),
     *("_apply/reload", "_apply/staging", "_apply/transaction"),
 }
-_APPLY_FOR_PAGE = _APPLY - {"_apply/reload", "_apply/staging", "_apply/transaction"}
-_PAGE = {f"_self_service/{name}" for name in ("conversation", "page", "pam_client", "program", "qrcode_generator")}
 CLOSURES = {
     "enrolment_sheets": set[str](),
     "rollout_report": set[str](),
     "status_report": set[str](),
     "time_sync_info": {"_host/clock", "_host/command", "_host/time_sync"},
-    "twofactor": {*_LOOK, *_LATER, *_APPLY, *_PAGE, "_runs/changing", "_runs/converge"},
+    "twofactor": {*_LOOK, *_LATER, *_APPLY, "_runs/changing", "_runs/converge"},
     "twofactor_confirm": {
         *(*_READ, *_APPLY, "_host/sshd", "_plan/changes", "_runs/changing", "_runs/confirm"),
     },
     "twofactor_enrolment_info": {*_READ, "_runs/credential", "_runs/enrolments"},
-    "twofactor_info": {*_LOOK - {"_runs/preview"}, *_LATER, *_APPLY_FOR_PAGE, *_PAGE, "_runs/info", "_plan/survey"},
+    "twofactor_info": {*_LOOK - {"_runs/preview"}, *_LATER, "_runs/info", "_plan/survey"},
 }
 """The files of module_utils by module."""
 
@@ -69,4 +67,4 @@ def test_a_look_at_a_host_reads_nothing_that_changes_it() -> None:
     code = f"import sys\nfrom {_ROOM}._runs import preview\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     imported = {name[len(_ROOM) + 1 :].replace(".", "/") for name in done.stdout.split() if name.startswith(_ROOM)}
-    assert {name for name in imported if "/" in name} == _LOOK - {"_backends/backend", "_wanted/options"}
+    assert {name for name in imported if "/" in name} == _LOOK - {"_backends/backend", "_places", "_wanted/options"}

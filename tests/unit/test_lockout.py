@@ -8,11 +8,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.fleet.auth.plugins.module_utils._host.state import COCKPIT_DISALLOWED, Account, Connection
+from ansible_collections.fleet.auth.plugins.module_utils import _places as places
+from ansible_collections.fleet.auth.plugins.module_utils._host.state import Account, Connection
 from ansible_collections.fleet.auth.plugins.module_utils._plan.locked_out import LockedOut, locked_out
 from ansible_collections.fleet.auth.plugins.module_utils._plan.scope import in_scope
 from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
-from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config import CONFIG
 from unit.builders import SSHD_CONFIG, account, host_state, settings
 
 ALICE = account("alice", "staff")
@@ -31,7 +31,7 @@ def found(
     **options: t.Any,
 ) -> dict[str, tuple[tuple[str, ...], str]]:
     """Whom these settings would lock out: by name, of which services and why."""
-    files = {CONFIG: SSHD_CONFIG + config, COCKPIT_DISALLOWED: disallowed}
+    files = {places.SSHD_CONFIG: SSHD_CONFIG + config, places.COCKPIT_DISALLOWED: disallowed}
     state = host_state(*people, files=files, connection=connection)
     situation = Situation(settings(**options), state)
     return {one.user: (one.services, one.message) for one in locked_out(situation, services, enrolled)}

@@ -29,6 +29,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._plan import report
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Plan
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import CodeStep
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, User
+from unit import scripts
 from unit.builders import KEY, OTHER_KEY, credential, file, host_state, plan, settings
 from unit.simulator import Machine
 
@@ -173,7 +174,7 @@ class TestCode:
 @pytest.fixture
 def shell(tmp_path: Path) -> t.Callable[..., str]:
     """Run a line of shell with what undoes a move; $1 is a file with this text."""
-    functions = "".join(backend.UNMOVE for backend in backends.BACKENDS.values())
+    functions = "".join(scripts.functions(scripts.script("undo.sh")).values())
 
     def run(line: str, text: str = "") -> str:
         path = tmp_path / "credential"
@@ -211,14 +212,14 @@ class TestUndo:
 
     def test_changes_nothing_where_only_a_scratch_code_was_used(self, shell: t.Callable[..., str]) -> None:
         last = shell('last_step_google_authenticator "$1"', moved(PHONE, OATH, GOOGLE))
-        assert shell(f'keep_used_oath "$1" {last}', PHONE) == PHONE
+        assert shell(f'keep_used oath "$1" {last}', PHONE) == PHONE
 
     @pytest.mark.parametrize("window", [0, 1, 10])
     def test_makes_all_codes_of_now_used_ones_of_pam_google_authenticator(
         self, shell: t.Callable[..., str], window: int
     ) -> None:
         before = moved(PHONE, OATH, GOOGLE, window=window)
-        back = shell('keep_used_google_authenticator "$1" "$(last_step_oath "$1")"', before)
+        back = shell('keep_used google_authenticator "$1" ""', before)
         now = int(time.time())
         for step in range(now // 30 - window, now // 30 + window + 1):
             right = hotp(KEY, step, 6)

@@ -12,15 +12,18 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, oath
 from ansible_collections.fleet.auth.plugins.module_utils._texts import pam as pam_text
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH, CodeStep
 from ansible_collections.fleet.auth.plugins.module_utils._texts.pam import is_protected, unprotect
 from ansible_collections.fleet.auth.plugins.module_utils._texts.placement import PamError
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
-from unit.builders import COMMON_AUTH, INCLUDED, SERVICES, settings
+from unit.builders import COMMON_AUTH, INCLUDED, SERVICES, host_files, settings
 from unit.layouts import DIRECT, LAYOUTS, RHEL, Layout
 from unit.model import Pam
+
+HELPERS = host_files(self_service=False)
 
 BEGIN = "# BEGIN fleet.auth twofactor: in place of the next line"
 END = "# END fleet.auth twofactor"
@@ -463,11 +466,11 @@ class TestLayouts:
     @staticmethod
     def files(layout: Layout, service: str) -> dict[str, str]:
         text = protect(service, layout.services[service], layout.files)
-        called = {path: helper for path, (helper, _mode) in pam_text.helpers([text]).items()}
+        called = {path: HELPERS[path] for path in pam_text.helpers([text])}
         return {
             **{f"/etc/pam.d/{name}": one for name, one in layout.files.items()},
             f"/etc/pam.d/{service}": text,
-            pam_text.SWITCH: step_of(settings()),
+            places.SWITCH: step_of(settings()),
             **called,
         }
 
@@ -500,14 +503,14 @@ class TestLayouts:
     def test_ask_everyone_and_let_in_nobody_with_a_wrong_password_where_the_helper_is_gone(self, service: str) -> None:
         for password, code in itertools.product([True, False], repeat=2):
             pam = self.attempt("RHEL", service, password=password, code=code)
-            pam.files = {path: text for path, text in pam.files.items() if path != pam_text.FIRST_FACTOR_FAILED}
+            pam.files = {path: text for path, text in pam.files.items() if path != places.FIRST_FACTOR_FAILED}
             assert (pam.authenticate(), pam.asked) == (password and code, ["password", "code"])
 
     @pytest.mark.parametrize(("layout", "service"), SERVICES)
     def test_pass_everyone_who_knows_the_password_where_the_switch_does(self, layout: str, service: str) -> None:
         for password in (True, False):
             pam = self.attempt(layout, service, password=password)
-            pam.files = {**pam.files, pam_text.SWITCH: PASS_THROUGH}
+            pam.files = {**pam.files, places.SWITCH: PASS_THROUGH}
             assert (pam.authenticate(), pam.asked) == (password, ["password"])
 
     @pytest.mark.parametrize("direct", [False, True])
@@ -515,7 +518,7 @@ class TestLayouts:
         layout, called = (
             (DIRECT, [])
             if direct
-            else (RHEL, [pam_text.FIRST_FACTOR_FAILED, "/etc/pam.d/twofactor-judge", "/etc/pam.d/twofactor-note"])
+            else (RHEL, [places.FIRST_FACTOR_FAILED, "/etc/pam.d/twofactor-judge", "/etc/pam.d/twofactor-note"])
         )
         assert list(pam_text.helpers([protect("sudo", layout.services["sudo"], layout.files)])) == called
         assert list(pam_text.helpers(layout.services.values())) == []
@@ -572,6 +575,6 @@ auth substack twofactor
 def test_helper_tells_whether_sshd_accepted_a_key_first(accepted: str | None, says: bool) -> None:
     environment = {} if accepted is None else {"SSH_AUTH_INFO_0": accepted}
     done = subprocess.run(
-        ["/bin/sh", "-c", pam_text.KEY_ACCEPTED_SCRIPT], env=environment, check=False, capture_output=True
+        ["/bin/sh", "-c", HELPERS[places.KEY_ACCEPTED]], env=environment, check=False, capture_output=True
     )
     assert (done.returncode == 0, done.stdout, done.stderr) == (says, b"", b"")

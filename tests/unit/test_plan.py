@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, assume, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, oath
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import (
     OWN_DIRECTORIES,
@@ -35,8 +36,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
     Write,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
-from ansible_collections.fleet.auth.plugins.module_utils._self_service import page_files
-from ansible_collections.fleet.auth.plugins.module_utils._texts import drop_in, pam, recovery, sshd_config
+from ansible_collections.fleet.auth.plugins.module_utils._texts import drop_in, sshd_config
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH, CodeStep, except_services
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import encode_secret
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
@@ -94,7 +94,7 @@ def switch_of(target: Settings, *enrolled: str) -> str:
 
 
 def switches(changes: t.Iterable[Change]) -> list[str]:
-    return [change.content for change in changes if isinstance(change, Write) and change.path == pam.SWITCH]
+    return [change.content for change in changes if isinstance(change, Write) and change.path == places.SWITCH]
 
 
 def paths(changes: t.Iterable[Change]) -> list[str]:
@@ -109,7 +109,7 @@ def edited(state: HostState, files: t.Mapping[str, str | FileState | None]) -> H
 
 
 def service(name: str) -> str:
-    return f"{pam.DIRECTORY}/{name}"
+    return f"{places.PAM_D}/{name}"
 
 
 @st.composite
@@ -234,15 +234,15 @@ class TestEveryPlan:
             stages = machine.stages(planned(target, machine.state))
             for stage in stages:
                 state = stage.state
-                for path in re.findall(r"file=(/etc/security/\S+)", state.text(pam.SWITCH) or ""):
+                for path in re.findall(r"file=(/etc/security/\S+)", state.text(places.SWITCH) or ""):
                     assert state.text(path) is not None
                 services = state.protected_services
-                assert not services or state.text(pam.SWITCH)
-                assert "sshd" not in services or pam.KEY_ACCEPTED in state.files
+                assert not services or state.text(places.SWITCH)
+                assert "sshd" not in services or places.KEY_ACCEPTED in state.files
                 asking = backends.asking(state.code_step)
                 if asking:
                     directory = backends.BACKENDS[asking].DIRECTORY
-                    assert {pam.TALLY_DIRECTORY, directory, recovery.COMMAND} <= set(state.files)
+                    assert {places.TALLY_DIRECTORY, directory, places.RECOVERY_COMMAND} <= set(state.files)
             machine = stages[-1]
 
     @examples(100)
@@ -298,18 +298,18 @@ class TestFirstTime:
         modes = {path: one.mode for path, one in state.files.items() if path in {*OWN_FILES, *OWN_DIRECTORIES}}
         assert modes == {
             **{path: mode for path, mode in OWN_DIRECTORIES.items() if path != "/etc/google-authenticator"},
-            pam.SWITCH: 0o644,
-            pam.KEY_ACCEPTED: 0o755,
-            pam.EXEMPT_ORIGINS: 0o644,
-            sshd_config.DROP_IN: 0o644,
-            recovery.COMMAND: 0o755,
-            recovery.TMPFILES: 0o644,
+            places.SWITCH: 0o644,
+            places.KEY_ACCEPTED: 0o755,
+            places.EXEMPT_ORIGINS: 0o644,
+            places.DROP_IN: 0o644,
+            places.RECOVERY_COMMAND: 0o755,
+            places.TMPFILES: 0o644,
         }
 
     def test_touches_nothing_of_sshd_where_sshd_is_left_out(self) -> None:
         changes = plan(wanted(ssh=False, services=["sudo"]), host_state(sshd_error="sshd is not installed")).changes
         assert changes
-        assert not {"reload", sshd_config.DROP_IN, pam.KEY_ACCEPTED, service("sshd")} & set(paths(changes))
+        assert not {"reload", places.DROP_IN, places.KEY_ACCEPTED, service("sshd")} & set(paths(changes))
 
     def test_passes_over_cockpit_where_it_is_not_installed(self) -> None:
         target = wanted(services=["cockpit"])
@@ -389,13 +389,13 @@ class TestEnrolment:
         target = wanted(scope="enrolled", users=[{"name": "bob", "state": "absent"}])
         assert plan(target, state).changes[-1] == Remove("/etc/oath/bob")
         after = carried_out(target, state)
-        assert after.text(pam.SWITCH) == switch_of(target, "alice", "carol")
+        assert after.text(places.SWITCH) == switch_of(target, "alice", "carol")
         assert plan(target, after).changes == ()
 
     def test_of_nobody_asks_nobody_and_locks_nobody_out(self) -> None:
         target = wanted(scope="enrolled", users=[], services=["sudo"])
         before, state = host_state(), carried_out(target)
-        assert state.text(pam.SWITCH) == switch_of(target)
+        assert state.text(places.SWITCH) == switch_of(target)
         assert Machine.booted(state).logins() == Machine.booted(before).logins()
         assert plan(target, state).changes == ()
 
@@ -514,31 +514,31 @@ class TestChange:
         changes = plan(target, state).changes
         new = drop_in.render(target, ["alice", "bob"])
         assert [change.content for change in changes if isinstance(change, Write)] == [
-            f"{new}{state.text(sshd_config.DROP_IN)}",
+            f"{new}{state.text(places.DROP_IN)}",
             switch_of(target, "alice", "bob"),
             new,
         ]
         assert paths(changes) == [
             "/etc/oath/bob",
-            sshd_config.DROP_IN,
+            places.DROP_IN,
             "reload",
-            pam.SWITCH,
-            sshd_config.DROP_IN,
+            places.SWITCH,
+            places.DROP_IN,
             "reload",
         ]
 
     def test_of_the_length_is_one_rename(self) -> None:
-        assert paths(plan(wanted(otp_digits=8), carried_out(wanted())).changes) == [pam.SWITCH]
+        assert paths(plan(wanted(otp_digits=8), carried_out(wanted())).changes) == [places.SWITCH]
 
     def test_of_the_first_factors_is_the_drop_in_alone(self) -> None:
         state = carried_out(wanted(), host_state(*WITH_KEYS))
-        assert paths(plan(wanted(ssh_first_factors=["publickey"]), state).changes) == [sshd_config.DROP_IN, "reload"]
+        assert paths(plan(wanted(ssh_first_factors=["publickey"]), state).changes) == [places.DROP_IN, "reload"]
 
     def test_that_adds_a_service_exempts_it_until_its_policy_is_there(self) -> None:
         old, new = wanted(ssh=False, services=["sudo"]), wanted(services=["sudo"], window=2)
         state = carried_out(old)
         assert switches(plan(new, state).changes) == [
-            except_services(t.cast(str, state.text(pam.SWITCH)), ["sshd"]),
+            except_services(t.cast(str, state.text(places.SWITCH)), ["sshd"]),
             switch_of(new),
         ]
 
@@ -548,12 +548,12 @@ class TestChange:
         switch = switch_of(new)
         assert switches(changes) == [except_services(switch, ["sshd"]), switch]
         assert paths(changes) == [
-            pam.SWITCH,
-            sshd_config.DROP_IN,
+            places.SWITCH,
+            places.DROP_IN,
             "reload",
             service("sshd"),
-            pam.SWITCH,
-            pam.KEY_ACCEPTED,
+            places.SWITCH,
+            places.KEY_ACCEPTED,
         ]
 
     def test_of_two_files_goes_by_a_new_list_until_the_old_one_is_replaced(self) -> None:
@@ -561,17 +561,17 @@ class TestChange:
         target = wanted(exempt_addresses=["192.0.2.8"], window=2)
         concerned = [path for path in paths(plan(target, state).changes) if path.startswith(("/etc/sec", "/etc/pam.d"))]
         assert concerned == [
-            f"{pam.EXEMPT_ORIGINS}.next",
-            pam.SWITCH,
-            pam.EXEMPT_ORIGINS,
-            pam.SWITCH,
-            f"{pam.EXEMPT_ORIGINS}.next",
+            f"{places.EXEMPT_ORIGINS}.next",
+            places.SWITCH,
+            places.EXEMPT_ORIGINS,
+            places.SWITCH,
+            f"{places.EXEMPT_ORIGINS}.next",
         ]
 
     @pytest.mark.parametrize("switch", ["", PASS_THROUGH])
     def test_after_a_recovery_asks_nobody_where_nobody_shall_be_asked(self, switch: str) -> None:
         on = carried_out(wanted(services=["sudo", "cockpit"]))
-        recovered = edited(on, {pam.SWITCH: switch, sshd_config.DROP_IN: None})
+        recovered = edited(on, {places.SWITCH: switch, places.DROP_IN: None})
         changes = plan(wanted(ssh=False, services=["cockpit"]), recovered).changes
         stages = Machine.booted(recovered).stages(changes)
         old, new = stages[0].logins(), stages[-1].logins()
@@ -582,7 +582,7 @@ class TestChange:
     @pytest.mark.parametrize("switch", [None, "auth required pam_broken.so\n", "auth requisite pam_deny.so\n"])
     def test_of_a_switch_that_is_gone_or_damaged_opens_no_door_on_the_way(self, switch: str | None) -> None:
         target = wanted(services=["sudo"])
-        state = edited(carried_out(target), {pam.SWITCH: switch})
+        state = edited(carried_out(target), {places.SWITCH: switch})
         assert switches(plan(target, state).changes) == [switch_of(target)]
 
     def test_puts_right_what_is_wrong(self) -> None:
@@ -594,7 +594,7 @@ class TestChange:
                 damaged = edited(state, {path: wrong})
                 assert carried_out(target, damaged) == state, path
 
-    @pytest.mark.parametrize("path", [pam.SWITCH, pam.EXEMPT_ORIGINS, sshd_config.DROP_IN, recovery.COMMAND])
+    @pytest.mark.parametrize("path", [places.SWITCH, places.EXEMPT_ORIGINS, places.DROP_IN, places.RECOVERY_COMMAND])
     def test_puts_right_what_was_written_into_a_file_of_ours(self, path: str) -> None:
         target = wanted(scope="enrolled", exempt_addresses=["192.0.2.7"])
         state = carried_out(target)
@@ -602,8 +602,8 @@ class TestChange:
 
     def test_replaces_a_link_that_stands_for_a_file_of_ours(self) -> None:
         state = carried_out(wanted())
-        linked = edited(state, {pam.SWITCH: replace(state.files[pam.SWITCH], link="/tmp/x")})
-        assert paths(plan(wanted(), linked).changes) == [pam.SWITCH]
+        linked = edited(state, {places.SWITCH: replace(state.files[places.SWITCH], link="/tmp/x")})
+        assert paths(plan(wanted(), linked).changes) == [places.SWITCH]
 
     def test_keeps_mode_and_owner_of_a_service_file(self) -> None:
         state = edited(host_state(), {service("sudo"): file(SERVICES["sudo"], 0o600, uid=7, gid=8)})
@@ -680,35 +680,58 @@ class TestSelfService:
         told = report.changes(plan(target, host_state()))
         begin = told.index("make /usr/libexec/fleet-auth/fleet_auth")
         assert told[begin - 1] == "write /etc/pam.d/twofactor"
-        assert told[-2:] == [f"write {page_files.UNIT_PATH}", f"start {page_files.UNIT}"]
+        assert told[-2:] == [f"write {places.SELF_SERVICE_SOCKET_UNIT}", f"start {places.SELF_SERVICE_UNIT}"]
         assert plan(target, carried_out(target)).changes == ()
+
+    def test_needs_what_draws_qr_codes(self) -> None:
+        target, without = wanted(services=["cockpit"], self_service=True), host_state(has_qrencode=False)
+        assert plan(target, without).missing_packages == ("qrencode",)
+        assert plan(target, replace(without, code_modules={})).missing_packages == ("libpam-oath", "qrencode")
+        assert plan(wanted(services=["cockpit"]), without).missing_packages == ()
+        assert plan(target, host_state()).missing_packages == ()
 
     def test_stops_while_its_files_change(self) -> None:
         state = carried_out(wanted(services=["cockpit"], self_service=True))
-        later = replace(state, self_service={"page.js": "another release"})
-        assert report.changes(plan(wanted(services=["cockpit"], self_service=True), later)) == [
-            f"stop {page_files.UNIT}",
+        target = wanted(services=["cockpit"], self_service=True)
+        later = replace(target, files={**target.files, f"{places.PAGE_DIRECTORY}/page.js": "another release"})
+        assert report.changes(plan(later, state)) == [
+            f"stop {places.SELF_SERVICE_UNIT}",
             "write /usr/share/cockpit/fleet-auth/page.js",
-            f"start {page_files.UNIT}",
+            f"start {places.SELF_SERVICE_UNIT}",
         ]
 
-    @pytest.mark.parametrize("path", page_files.LISTENING)
+    def test_leaves_nothing_of_an_earlier_release(self) -> None:
+        target = wanted(services=["cockpit"], self_service=True)
+        state, library = carried_out(target), places.SELF_SERVICE_LIBRARY
+        gone = {f"{places.PAGE_DIRECTORY}/qrcode.js": "", f"{library}/_old.py": "", f"{library}/_wing/old.py": ""}
+        earlier = edited(state, {**gone, f"{library}/_wing": FileState("", 0o755)})
+        made = plan(target, earlier)
+        assert report.changes(made) == [
+            f"stop {places.SELF_SERVICE_UNIT}",
+            f"remove {library}/_old.py",
+            f"remove {library}/_wing",
+            f"remove {places.PAGE_DIRECTORY}/qrcode.js",
+            f"start {places.SELF_SERVICE_UNIT}",
+        ]
+        assert carried_out(target, earlier).files == state.files
+
+    @pytest.mark.parametrize("path", places.SELF_SERVICE_LISTENING)
     def test_starts_again_what_somebody_stopped(self, path: str) -> None:
         target = wanted(services=["cockpit"], self_service=True)
         made = plan(target, edited(carried_out(target), {path: None}))
-        assert report.changes(made) == [f"stop {page_files.UNIT}", f"start {page_files.UNIT}"]
+        assert report.changes(made) == [f"stop {places.SELF_SERVICE_UNIT}", f"start {places.SELF_SERVICE_UNIT}"]
 
     def test_tells_the_program_who_is_given_a_secret(self) -> None:
         people = [{"name": "alice", "secret": SECRET}, {"name": "bob"}]
         state = carried_out(wanted(users=people, scope="enrolled", services=["cockpit"], self_service=True))
-        assert json.loads(state.files[page_files.CONFIG].content)["given"] == ["alice"]
+        assert json.loads(state.files[places.SELF_SERVICE_CONFIG].content)["given"] == ["alice"]
 
     @pytest.mark.parametrize("target", [wanted(services=["cockpit"]), OFF])
     def test_leaves_nothing_once_it_is_not_wanted(self, target: Settings) -> None:
         without = carried_out(target, carried_out(wanted(services=["cockpit"])))
         state = carried_out(wanted(services=["cockpit"], self_service=True))
         told = report.changes(plan(target, state))
-        assert told.index(f"stop {page_files.UNIT}") < told.index(f"remove {page_files.UNIT_PATH}")
+        assert told.index(f"stop {places.SELF_SERVICE_UNIT}") < told.index(f"remove {places.SELF_SERVICE_SOCKET_UNIT}")
         assert carried_out(target, state).files == without.files
 
     @pytest.mark.parametrize(
@@ -879,7 +902,7 @@ class TestRefusal:
 
     def test_of_conflicts_with_sshds_files_names_each(self) -> None:
         config = f"{SSHD_CONFIG}AuthenticationMethods publickey\n".replace("UsePAM yes", "UsePAM no")
-        assert refusals(wanted(), edited(host_state(), {sshd_config.CONFIG: config})) == (
+        assert refusals(wanted(), edited(host_state(), {places.SSHD_CONFIG: config})) == (
             "on web1, /etc/ssh/sshd_config line 6: UsePAM no keeps PAM, and with it the code, out of sshd; set UsePAM "
             "yes.",
             "on web1, /etc/ssh/sshd_config line 9: AuthenticationMethods publickey decides what fleet.auth has to; "
@@ -887,7 +910,7 @@ class TestRefusal:
         )
 
     def test_of_exempt_addresses_where_sshd_goes_by_names(self) -> None:
-        state = edited(host_state(), {sshd_config.CONFIG: f"{SSHD_CONFIG}UseDNS yes\n"})
+        state = edited(host_state(), {places.SSHD_CONFIG: f"{SSHD_CONFIG}UseDNS yes\n"})
         assert refusals(wanted(exempt_addresses=["192.0.2.0/24"]), state) == (
             "sshd on web1 goes by the names of those who connect (/etc/ssh/sshd_config line 9: UseDNS yes), and who "
             "owns a name can point it at an exempt address. Set UseDNS no, or leave exempt_addresses out.",
@@ -895,14 +918,14 @@ class TestRefusal:
         assert plan(wanted(), state).changes
 
     def test_of_keys_where_sshd_takes_none(self) -> None:
-        state = edited(host_state(), {sshd_config.CONFIG: f"{SSHD_CONFIG}PubkeyAuthentication no\n"})
+        state = edited(host_state(), {places.SSHD_CONFIG: f"{SSHD_CONFIG}PubkeyAuthentication no\n"})
         assert refusals(wanted(), state) == (
             "sshd on web1 accepts no keys (/etc/ssh/sshd_config line 9: PubkeyAuthentication no). Set "
             "PubkeyAuthentication yes, or ssh_first_factors to [password].",
         )
 
     def test_of_passwords_where_sshd_takes_none(self) -> None:
-        without = {sshd_config.CONFIG: f"{SSHD_CONFIG}PasswordAuthentication no\n"}
+        without = {places.SSHD_CONFIG: f"{SSHD_CONFIG}PasswordAuthentication no\n"}
         assert refusals(wanted(), edited(host_state(), without)) == (
             "sshd on web1 accepts no passwords today (/etc/ssh/sshd_config line 9: PasswordAuthentication no), and a "
             "password with a code would open that door. Set ssh_first_factors to [publickey].",
@@ -930,7 +953,7 @@ class TestRefusal:
         warning = "the clock of web1 is not in sync: chrony has no source that it trusts"
         assert plan(wanted(), state) == Plan(warnings=(warning,))
         assert plan(wanted(window=2), state).changes
-        assert refusals(wanted(), edited(state, {pam.SWITCH: PASS_THROUGH}))
+        assert refusals(wanted(), edited(state, {places.SWITCH: PASS_THROUGH}))
 
     @pytest.mark.parametrize("target", [wanted(rollback_after=60), settings(enabled=False, rollback_after=60)])
     def test_of_a_timer_without_systemd(self, target: Settings) -> None:
@@ -1001,7 +1024,7 @@ class TestRefusal:
         new = Enrol("alice", "/etc/oath/alice", 30, new_credential("alice", random_keys(2)(20), 30))
         assert plan(named, gone).changes == (new,)
         given_up = wanted(scope="enrolled", users=[{"name": "alice", "state": "absent"}])
-        assert carried_out(given_up, gone).text(pam.SWITCH) == switch_of(given_up, "bob", "carol")
+        assert carried_out(given_up, gone).text(places.SWITCH) == switch_of(given_up, "bob", "carol")
         assert not plan(replace(target, exempt_users=("alice", "ansible")), gone).refusals
 
 
@@ -1016,10 +1039,10 @@ class TestDrift:
         ],
     )
     def test_of_the_switch_is_told_and_put_right(self, switch: str | None, told: str | None) -> None:
-        state = edited(carried_out(wanted()), {pam.SWITCH: switch})
+        state = edited(carried_out(wanted()), {places.SWITCH: switch})
         made = plan(wanted(), state)
-        assert made.warnings == ((f"{pam.SWITCH} on web1 was {told}.",) if told else ())
-        assert carried_out(wanted(), state).text(pam.SWITCH) == carried_out(wanted()).text(pam.SWITCH)
+        assert made.warnings == ((f"{places.SWITCH} on web1 was {told}.",) if told else ())
+        assert carried_out(wanted(), state).text(places.SWITCH) == carried_out(wanted()).text(places.SWITCH)
 
     def test_of_a_service_file_that_lost_its_block_is_told_and_put_right(self) -> None:
         state = edited(carried_out(wanted()), {service("sshd"): SERVICES["sshd"]})
@@ -1029,20 +1052,20 @@ class TestDrift:
         assert carried_out(wanted(), state) == carried_out(wanted())
 
     def test_of_a_tally_that_is_gone_is_told_and_put_right(self) -> None:
-        made = plan(wanted(), edited(carried_out(wanted()), {pam.TALLY_DIRECTORY: None}))
+        made = plan(wanted(), edited(carried_out(wanted()), {places.TALLY_DIRECTORY: None}))
         assert made.warnings == ("/run/fleet-auth/faillock on web1 was missing: wrong codes were not counted.",)
-        assert made.changes == (MakeDirectory(pam.TALLY_DIRECTORY, 0o700),)
+        assert made.changes == (MakeDirectory(places.TALLY_DIRECTORY, 0o700),)
 
     def test_of_a_name_that_the_switch_has_lost_is_told_and_put_right(self) -> None:
         target = wanted(scope="enrolled")
         state = carried_out(target)
-        text = t.cast(str, state.text(pam.SWITCH))
-        lost = edited(state, {pam.SWITCH: text.replace("alice:", "")})
+        text = t.cast(str, state.text(places.SWITCH))
+        lost = edited(state, {places.SWITCH: text.replace("alice:", "")})
         made = plan(target, lost)
         assert made.warnings == (
             "/etc/pam.d/twofactor on web1 did not name alice: no code was asked for, in spite of a credential.",
         )
-        assert paths(made.changes) == [pam.SWITCH]
+        assert paths(made.changes) == [places.SWITCH]
         assert carried_out(target, lost) == state
         joins = wanted(scope="enrolled", users=[{"name": "dora"}])
         with_dora = host_state(*ACCOUNTS, account("dora"))
@@ -1086,7 +1109,7 @@ class TestExpectations:
         assert self.of(wanted(), host_state()) == [{"root": needs_code, "daemon": needs_code, "ansible": as_before}]
 
     def test_of_an_old_sshd_are_that_it_shows_prompts_to_those_in_scope_alone(self) -> None:
-        old = host_state(files={sshd_config.CONFIG: OLD_SSHD_CONFIG})
+        old = host_state(files={places.SSHD_CONFIG: OLD_SSHD_CONFIG})
         (found,) = self.of(wanted(), old)
         assert found["daemon"]["challengeresponseauthentication"] == ("yes",)
         assert found["ansible"]["kbdinteractiveauthentication"] == ("no",)
@@ -1105,7 +1128,7 @@ class TestExpectations:
 
     @pytest.mark.parametrize("layout", SSHD_LAYOUTS)
     def test_where_an_image_of_a_cloud_takes_no_passwords_leave_them_out(self, layout: str) -> None:
-        cloud = {f"{sshd_config.DROP_IN_DIRECTORY}/50-cloud-init.conf": "PasswordAuthentication no\n"}
+        cloud = {f"{places.DROP_IN_DIRECTORY}/50-cloud-init.conf": "PasswordAuthentication no\n"}
         state = host_state(files={**SSHD_LAYOUTS[layout], **cloud})
         (told,) = refusals(wanted(), state)
         assert "50-cloud-init.conf line 1: PasswordAuthentication no" in told
@@ -1120,7 +1143,7 @@ class TestExpectations:
     @pytest.mark.parametrize("match", ["User carol", "user=carol", "Group admins", "User carol Address 192.0.2.0/24"])
     def test_are_of_who_is_told_apart_by_a_match_of_somebody_else(self, match: str) -> None:
         site = f"Match {match}\n    X11Forwarding no\n"
-        (found,) = self.of(wanted(), edited(host_state(), {f"{sshd_config.DROP_IN_DIRECTORY}/50-site.conf": site}))
+        (found,) = self.of(wanted(), edited(host_state(), {f"{places.DROP_IN_DIRECTORY}/50-site.conf": site}))
         assert "carol" in found
 
     def test_are_none_where_sshd_is_turned_off(self) -> None:

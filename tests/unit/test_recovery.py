@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._backends import oath
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import HostState
-from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, recovery, sshd_config
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
+from unit import scripts
 from unit.builders import account, file, host_state, plan, seen_by_sshd, settings
 from unit.simulator import Logins, Machine
 
@@ -64,9 +65,9 @@ class Box:
     def set_switch(self, text: str | None) -> None:
         """Damage the switch, or remove it."""
         if text is None:
-            self.path(pam.SWITCH).unlink()
+            self.path(places.SWITCH).unlink()
         else:
-            self.path(pam.SWITCH).write_text(text)
+            self.path(places.SWITCH).write_text(text)
 
     def command(self, name: str, body: str) -> None:
         """Let the script find this in the place of a command."""
@@ -76,8 +77,9 @@ class Box:
         stub.chmod(0o755)
 
     def recover(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        assert _PATH in recovery.SCRIPT
-        text = recovery.SCRIPT.replace(_PATH, f"PATH={self.root}/bin:/bin")
+        command = scripts.script("twofactor-recover")
+        assert _PATH in command
+        text = command.replace(_PATH, f"PATH={self.root}/bin:/bin")
         shebang, script = _ABSOLUTE.sub(f"{self.root}/", text).split("\n", 1)
         assert shebang == "#!/bin/sh"
         assert not _ABSOLUTE.search(script.replace(f"{self.root}/", ""))
@@ -90,7 +92,7 @@ class Box:
     def after(self) -> HostState:
         """The host with the files as they are now."""
         files = {}
-        for path in {*self.state.files, pam.SWITCH, sshd_config.DROP_IN}:
+        for path in {*self.state.files, places.SWITCH, places.DROP_IN}:
             there = self.path(path)
             if there.is_file():
                 text = there.read_text(encoding="utf-8", errors="surrogateescape")
@@ -135,8 +137,8 @@ class TestEveryone:
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout == "twofactor-recover: two-factor login is off for everyone on this host; secrets are kept\n"
         assert logins(host.after) == logins(host_state())
-        assert host.after.text(pam.SWITCH) == PASS_THROUGH
-        assert host.path(pam.SWITCH).stat().st_mode & 0o777 == 0o644
+        assert host.after.text(places.SWITCH) == PASS_THROUGH
+        assert host.path(places.SWITCH).stat().st_mode & 0o777 == 0o644
         assert host.reloads == ["ssh.service"]
         assert host.log == (
             "-t twofactor-recover -p auth.notice -- "
@@ -171,28 +173,30 @@ class TestEveryone:
         host = box(on())
         host.command("mv", "exit 1")
         assert host.recover().returncode == 0
-        assert host.after.text(pam.SWITCH) == ""
+        assert host.after.text(places.SWITCH) == ""
         assert logins(host.after) == logins(host_state())
         assert [path.name for path in host.path("/etc/pam.d").iterdir() if path.name.startswith("twofactor.")] == []
 
     def test_is_bothered_no_more_by_a_change_that_died_half_way(self, box: t.Callable[[HostState], Box]) -> None:
         host = box(on())
-        journal, staged = host.path(recovery.JOURNAL), host.path(f"{pam.DIRECTORY}/.sshd.fleet-auth-new")
+        journal, staged = host.path(places.JOURNAL), host.path(f"{places.PAM_D}/.sshd.fleet-auth-new")
         journal.parent.mkdir(parents=True)
-        journal.write_text("exit 1\n")
+        journal.write_text("")
+        host.path(places.UNDO).write_text("exit 1\n")
         staged.write_text("half")
         assert host.recover().returncode == 0
         assert not any(path.exists() for path in (journal, journal.parent, staged))
 
     @pytest.mark.parametrize("status", [0, 1])
-    @pytest.mark.parametrize(("steps", "undone"), [("    unmove a b c\n", True), ("    unwrite a b c\n", False)])
+    @pytest.mark.parametrize(("steps", "undone"), [("unmove\ta\tb\tc\n", True), ("unwrite\ta\tb\tc\n", False)])
     def test_leaves_one_of_two_credentials_of_a_move_that_died_half_way(
         self, box: t.Callable[[HostState], Box], steps: str, undone: bool, status: int
     ) -> None:
         host = box(on())
-        journal = host.path(recovery.JOURNAL)
+        journal = host.path(places.JOURNAL)
         journal.parent.mkdir(parents=True)
-        journal.write_text(f'echo "$*" >{host.root}/undone\nexit {status}\n{steps}')
+        journal.write_text(steps)
+        host.path(places.UNDO).write_text(f'echo "$*" >{host.root}/undone\nexit {status}\n')
         done = host.recover()
         assert (done.returncode, len(done.stdout.splitlines())) == (0, 1)
         assert (host.root / "undone").exists() == undone
@@ -200,7 +204,7 @@ class TestEveryone:
 
     def test_is_no_longer_locked(self, box: t.Callable[[HostState], Box]) -> None:
         host = box(on())
-        tally = host.path(pam.TALLY_DIRECTORY) / "alice"
+        tally = host.path(places.TALLY_DIRECTORY) / "alice"
         tally.write_text("x")
         host.recover()
         assert not tally.exists()
@@ -213,7 +217,7 @@ class TestEveryone:
         assert (done.returncode, done.stdout) == (1, "")
         assert "twofactor-recover: sshd does not reload; see 'sshd -t'\n" in done.stderr
         assert "-p auth.err" in host.log
-        assert host.after.text(pam.SWITCH) == PASS_THROUGH
+        assert host.after.text(places.SWITCH) == PASS_THROUGH
 
     def test_is_asked_again_after_the_next_run_of_the_playbook(self, box: t.Callable[[HostState], Box]) -> None:
         state = on()
@@ -250,9 +254,10 @@ class TestOneUser:
 
     def test_waits_for_a_change_that_died_half_way_to_be_undone(self, box: t.Callable[[HostState], Box]) -> None:
         host = box(on())
-        journal = host.path(recovery.JOURNAL)
+        journal = host.path(places.JOURNAL)
         journal.parent.mkdir(parents=True)
-        journal.write_text(f'echo "$*" >{host.root}/undone; rm $0\n')
+        journal.write_text("")
+        host.path(places.UNDO).write_text(f'echo "$*" >{host.root}/undone; rm $0 {journal}\n')
         assert host.recover("--user", "alice").returncode == 0
         assert (host.root / "undone").read_text() == "--now\n"
 
@@ -279,7 +284,7 @@ class TestOneUser:
 
     def test_is_no_longer_locked_and_nobody_else_is_let_off(self, box: t.Callable[[HostState], Box]) -> None:
         host = box(on())
-        tallies = {name: host.path(pam.TALLY_DIRECTORY) / name for name in PEOPLE}
+        tallies = {name: host.path(places.TALLY_DIRECTORY) / name for name in PEOPLE}
         for tally in tallies.values():
             tally.write_text("x")
         host.recover("--user", "bob")
@@ -316,8 +321,8 @@ class TestOneUser:
         done = host.recover("--user", "alice")
         assert done.returncode == 1
         assert done.stderr == (
-            f"twofactor-recover: cannot write {host.path(pam.SWITCH)}; is the disk full? Without --user this command "
-            "needs no room\n"
+            f"twofactor-recover: cannot write {host.path(places.SWITCH)}; is the disk full? Without --user this "
+            "command needs no room\n"
         )
         assert host.after == state
 
@@ -326,7 +331,7 @@ class TestOneUser:
         host = box(state)
         host.recover("--user", "alice")
         again = carried_out(settings(*PEOPLE, ssh=True, services=["sudo"], exempt_users=["ansible"]), host.after)
-        assert again.files[pam.SWITCH] == state.files[pam.SWITCH]
+        assert again.files[places.SWITCH] == state.files[places.SWITCH]
         assert logins(again) == logins(state)
 
 
@@ -374,9 +379,9 @@ class TestUsage:
 
 
 def test_boot_makes_the_tally_and_the_lock_and_clears_what_a_dead_login_left() -> None:
-    assert recovery.TMPFILES_RULES.split("\n")[1:] == [
-        f"d {pam.TALLY_DIRECTORY} 0700 root root -",
-        f"f {recovery.LOCK} 0600 root root -",
+    assert scripts.script("tmpfiles.conf").split("\n")[1:] == [
+        f"d {places.TALLY_DIRECTORY} 0700 root root -",
+        f"f {places.LOCK} 0600 root root -",
         f"r! {oath.DIRECTORY}/*.lock",
         f"r! {oath.DIRECTORY}/*.new",
         "r! /etc/google-authenticator/*~*",

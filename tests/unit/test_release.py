@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.fleet.auth.plugins.plugin_utils import _host_files
+
 _ROOT = Path(__file__).resolve().parents[2]
 _BIN = Path(sys.executable).parent
 _KINDS = {"connection": "connection", "filter": "filter", "lookup": "lookup", "module": "modules"}
@@ -47,6 +49,12 @@ def test_holds_what_users_need_alone(tarball: Path) -> None:
     assert [
         name for name in names if "__pycache__" in name or "/fragments" in name or name.startswith("docs/conf")
     ] == []
+
+
+def test_holds_what_a_host_gets_as_it_stands(collections: Path) -> None:
+    files = collections / "ansible_collections/fleet/auth/roles/twofactor/files"
+    for name in _host_files.NAMES.values():
+        assert (files / name).read_text() == (_host_files.FOLDER / name).read_text()
 
 
 @pytest.mark.parametrize("kind", _KINDS)

@@ -11,11 +11,11 @@ from dataclasses import replace
 
 import pytest
 
+from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._backends import oath
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import HostState
 from ansible_collections.fleet.auth.plugins.module_utils._plan import report, survey
 from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
-from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, recovery, sshd_config
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH, except_services
 from unit.builders import (
     IN_SYNC,
@@ -55,14 +55,14 @@ class TestEnforced:
 
     @pytest.mark.parametrize("text", [None, "", PASS_THROUGH, "# auth required pam_oath.so\n"])
     def test_is_false_of_every_service_where_the_switch_asks_nobody(self, on: HostState, text: str | None) -> None:
-        assert report.enforced(Situation(WANTED, changed(on, pam.SWITCH, text))) == {"sshd": False, "sudo": False}
+        assert report.enforced(Situation(WANTED, changed(on, places.SWITCH, text))) == {"sshd": False, "sudo": False}
 
     def test_is_false_of_every_service_where_the_module_is_not_installed(self, on: HostState) -> None:
         assert report.enforced(Situation(WANTED, replace(on, code_modules={}))) == {"sshd": False, "sudo": False}
 
     def test_is_false_of_a_service_without_the_block(self, on: HostState) -> None:
-        original = host_state().text(f"{pam.DIRECTORY}/sudo")
-        assert report.enforced(Situation(WANTED, changed(on, f"{pam.DIRECTORY}/sudo", original))) == {
+        original = host_state().text(f"{places.PAM_D}/sudo")
+        assert report.enforced(Situation(WANTED, changed(on, f"{places.PAM_D}/sudo", original))) == {
             "sshd": True,
             "sudo": False,
         }
@@ -71,7 +71,7 @@ class TestEnforced:
     def test_is_false_of_sshd_that_does_not_send_everyone_in_scope_to_pam(
         self, on: HostState, text: str | None
     ) -> None:
-        assert report.enforced(Situation(WANTED, changed(on, sshd_config.DROP_IN, text))) == {
+        assert report.enforced(Situation(WANTED, changed(on, places.DROP_IN, text))) == {
             "sshd": False,
             "sudo": True,
         }
@@ -84,8 +84,8 @@ class TestEnforced:
         assert report.enforced(Situation(target, on))["sshd"] is False
 
     def test_is_false_of_a_service_that_the_switch_lets_pass(self, on: HostState) -> None:
-        switch = except_services(t.cast(str, on.text(pam.SWITCH)), ["sshd"])
-        assert report.enforced(Situation(WANTED, changed(on, pam.SWITCH, switch))) == {"sshd": False, "sudo": True}
+        switch = except_services(t.cast(str, on.text(places.SWITCH)), ["sshd"])
+        assert report.enforced(Situation(WANTED, changed(on, places.SWITCH, switch))) == {"sshd": False, "sudo": True}
 
     @pytest.mark.parametrize(
         ("damage", "line"),
@@ -98,20 +98,20 @@ class TestEnforced:
     def test_is_false_where_the_switch_is_damaged_and_may_ask_nobody(
         self, on: HostState, damage: t.Callable[[str], str], line: int
     ) -> None:
-        state = changed(on, pam.SWITCH, damage(t.cast(str, on.text(pam.SWITCH))))
+        state = changed(on, places.SWITCH, damage(t.cast(str, on.text(places.SWITCH))))
         assert state.asks_for_code
         assert report.enforced(Situation(WANTED, state)) == {"sshd": False, "sudo": False}
         assert plan(WANTED, state).warnings == (
-            f"{pam.SWITCH} on web1 was damaged (not as it was written, from line {line} on): it is not certain who was "
-            "asked for a code.",
+            f"{places.SWITCH} on web1 was damaged (not as it was written, from line {line} on): it is not certain who "
+            "was asked for a code.",
         )
 
     def test_is_false_where_the_switch_goes_by_names_and_has_lost_one(self) -> None:
         target = replace(WANTED, scope="enrolled")
         state = Machine.booted(host_state()).stages(plan(target, host_state()).changes)[-1].state
         assert report.enforced(Situation(target, state)) == {"sshd": True, "sudo": True}
-        text = t.cast(str, state.text(pam.SWITCH)).replace("alice:", "")
-        state = changed(state, pam.SWITCH, text)
+        text = t.cast(str, state.text(places.SWITCH)).replace("alice:", "")
+        state = changed(state, places.SWITCH, text)
         assert report.enforced(Situation(target, state)) == {"sshd": False, "sudo": False}
         exempt = replace(target, exempt_users=("ansible", "alice"))
         assert report.enforced(Situation(exempt, state)) == {"sshd": True, "sudo": True}
@@ -206,20 +206,20 @@ class TestDiff:
             one["before_header"]: (one["before"], one["after"]) for one in report.diff(plan(WANTED, before), before)
         }
         after = Machine.booted(before).stages(plan(WANTED, before).changes)[-1].state
-        for path in (pam.SWITCH, f"{pam.DIRECTORY}/sudo", sshd_config.DROP_IN, recovery.COMMAND):
+        for path in (places.SWITCH, f"{places.PAM_D}/sudo", places.DROP_IN, places.RECOVERY_COMMAND):
             assert diff[path] == (before.text(path) or "", after.text(path))
         assert diff[oath.DIRECTORY] == ("", "directory, mode 0700\n")
         assert set(diff) == {*after.files} - {*before.files} | {
-            f"{pam.DIRECTORY}/sshd",
-            f"{pam.DIRECTORY}/sudo",
+            f"{places.PAM_D}/sshd",
+            f"{places.PAM_D}/sudo",
             *(f"/etc/oath/{name}" for name in ("alice", "bob", "carol")),
         }
 
     def test_of_turning_off_is_the_other_way_round(self, on: HostState) -> None:
         off = report.diff(plan(settings(enabled=False, purge_credentials=True), on), on)
         diff = {one["after_header"]: (one["before"], one["after"]) for one in off}
-        assert diff[pam.SWITCH] == (on.text(pam.SWITCH), "")
-        assert diff[f"{pam.DIRECTORY}/sudo"][1] == host_state().text(f"{pam.DIRECTORY}/sudo")
+        assert diff[places.SWITCH] == (on.text(places.SWITCH), "")
+        assert diff[f"{places.PAM_D}/sudo"][1] == host_state().text(f"{places.PAM_D}/sudo")
         assert diff["/etc/oath/alice"] == ("credential of alice; the key is not shown\n", "")
         assert diff[oath.DIRECTORY] == ("directory, mode 0700\n", "")
 
@@ -238,7 +238,7 @@ class TestDiff:
         assert report.diff(plan(WANTED, on), on) == []
 
     def test_can_be_sent_whatever_bytes_a_file_has(self) -> None:
-        path = f"{pam.DIRECTORY}/sudo"
+        path = f"{places.PAM_D}/sudo"
         text = "# \udcff\udce9\n" + t.cast(str, host_state().text(path))
         state = host_state(files={path: text})
         shown = json.dumps(report.diff(plan(WANTED, state), state), ensure_ascii=False)
@@ -247,4 +247,4 @@ class TestDiff:
     def test_agrees_with_what_is_said_to_be_done(self, on: HostState) -> None:
         target = replace(WANTED, otp_digits=8)
         assert report.changes(plan(target, on)) == ["write /etc/pam.d/twofactor"]
-        assert [one["after_header"] for one in report.diff(plan(target, on), on)] == [pam.SWITCH]
+        assert [one["after_header"] for one in report.diff(plan(target, on), on)] == [places.SWITCH]

@@ -13,18 +13,21 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, oath, usersfile
 from ansible_collections.fleet.auth.plugins.module_utils._backends.credential import RECOVERY_CODES, Clock
 from ansible_collections.fleet.auth.plugins.module_utils._backends.hotp import hotp
-from ansible_collections.fleet.auth.plugins.module_utils._self_service import page_files, pam_client, program
+from ansible_collections.fleet.auth.plugins.module_utils._self_service import pam_client, program
 from ansible_collections.fleet.auth.plugins.module_utils._self_service.conversation import (
     Conversation,
     Refusal,
     parse_request,
 )
+from ansible_collections.fleet.auth.plugins.module_utils._texts import self_service
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH, CodeStep
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import decode_secret, encode_secret
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, User
+from ansible_collections.fleet.auth.plugins.plugin_utils import _host_files
 from unit.closure import closure
 
 NOW = 1_000_000_000.0
@@ -78,6 +81,9 @@ class FakeHost:
     def make_key(self, length: int) -> bytes:
         self.keys += 1
         return bytes([self.keys]) * length
+
+    def picture(self, text: str) -> str:
+        return f"<svg>{text}</svg>"
 
     def clock(self) -> Clock:
         return Clock(NOW, "2001-09-09T01:46:40L")
@@ -161,20 +167,58 @@ def test_people_and_root_log_in_and_accounts_of_services_do_not() -> None:
 
 def test_the_program_has_all_modules_that_it_imports_and_no_other() -> None:
     path = Path(program.__file__).resolve()
-    assert sorted({*closure(path), "_self_service/program"}) == sorted(page_files.MODULES)
+    assert sorted({*closure(path), "_self_service/program"}) == sorted(_host_files.MODULES)
 
 
 def test_the_program_may_write_the_credentials_of_each_backend() -> None:
-    texts = page_files.texts(Settings(), {})
-    (allowed,) = (line for text in texts.values() for line in text.splitlines() if line.startswith("ReadWritePaths="))
+    (unit,) = _host_files.texts([places.SELF_SERVICE_SERVICE_UNIT]).values()
+    (allowed,) = (line for line in unit.splitlines() if line.startswith("ReadWritePaths="))
     assert {f"-{directory}" for directory in backends.DIRECTORIES} < set(allowed.partition("=")[2].split())
+
+
+@pytest.fixture
+def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[[str], tuple[str, list[str]]]:
+    """Has a key drawn by a stub of qrencode with this end: what came of it, and what was logged."""
+
+    def draw(end: str) -> tuple[str, list[str]]:
+        stub = tmp_path / "qrencode"
+        stub.write_text(f'#!/bin/sh\necho "$*" >{tmp_path}/words\ncat >{tmp_path}/input\necho "<svg/>"\n{end}\n')
+        stub.chmod(0o755)
+        logged: list[str] = []
+        monkeypatch.setattr(places, "QRENCODE", str(stub))
+        host = program.ThisHost.__new__(program.ThisHost)
+        monkeypatch.setattr(program.ThisHost, "log", lambda _self, text: logged.append(text))
+        return host.picture("otpauth://totp/web1?secret=ABCDEFGH"), logged
+
+    return draw
+
+
+def test_a_qr_code_is_drawn_of_what_no_command_line_has(
+    drawn: t.Callable[[str], tuple[str, list[str]]], tmp_path: Path
+) -> None:
+    assert drawn("exit 0") == ("<svg/>\n", [])
+    assert (tmp_path / "input").read_text() == "otpauth://totp/web1?secret=ABCDEFGH"
+    assert (tmp_path / "words").read_text() == "--type=SVG --svg-path --level=M --output=-\n"
+
+
+def test_a_qr_code_that_cannot_be_drawn_keeps_nobody_from_typing_the_key(
+    drawn: t.Callable[[str], tuple[str, list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture, (told,) = drawn("exit 1")
+    assert picture == ""
+    assert told.endswith("qrencode draws no QR code: CalledProcessError")
+    monkeypatch.setattr(program, "_DRAWING_SECONDS", 0.1)
+    assert drawn("exec sleep 5")[0] == ""
+    monkeypatch.setattr(places, "QRENCODE", "/nowhere/qrencode")
+    assert program.ThisHost.__new__(program.ThisHost).picture("x") == ""
 
 
 def test_a_first_enrolment_counts_once_its_code_was_right() -> None:
     host = FakeHost(None, switch())
     conversation = Conversation(host, "alice")
     begun = conversation.answer(b'{"do":"begin","what":"enrol","code":""}\n')
-    assert begun["uri"] == f"otpauth://totp/web1:alice@web1?secret={begun['secret']}&issuer=web1"
+    uri = f"otpauth://totp/web1:alice@web1?secret={begun['secret']}&issuer=web1"
+    assert begun == {"ok": True, "secret": begun["secret"], "picture": f"<svg>{uri}</svg>"}
     wrong = conversation.answer(b'{"do":"prove","code":"000000"}\n')
     assert (wrong["ok"], host.text) == (False, None)
     proven = conversation.answer(json.dumps({"do": "prove", "code": code_of(begun["secret"])}).encode() + b"\n")
@@ -270,7 +314,7 @@ def test_a_key_that_the_administrator_gives_is_not_renewed() -> None:
     status, begun = talk(host, {"do": "status"}, {"do": "begin", "what": "renew", "code": RIGHT})
     assert (status["may"], begun["ok"], host.checked) == (["device", "recovery-codes"], False, [])
     given = Settings(users=(User("alice", secret=KEY), User("bob")))
-    assert json.loads(page_files.config(given)) == {
+    assert json.loads(self_service.config(given)) == {
         "codes": {"otp_digits": 6, "interval": 30, "window": 1},
         "given": ["alice"],
     }

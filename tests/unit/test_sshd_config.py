@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._texts.drop_in import conflicts
 from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config import (
-    CONFIG,
-    DROP_IN,
     Effective,
     Line,
     account_class,
@@ -27,6 +26,9 @@ from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config impo
     setting_line,
     tells_addresses,
 )
+
+CONFIG = places.SSHD_CONFIG
+DROP_IN = places.DROP_IN
 
 D = "/etc/ssh/sshd_config.d"
 INCLUDE = f"Include {D}/*.conf\n"
@@ -106,9 +108,18 @@ class TestParse:
 class TestReadOrder:
     def test_has_the_files_where_they_are_included(self) -> None:
         assert read(
-            {CONFIG: f"A 1\n{INCLUDE}B 2\n", f"{D}/50-b.conf": "D 4\n", f"{D}/00-a.conf": "C 3\n", DROP_IN: "Z 26\n"}
+            {
+                CONFIG: f"A 1\n{INCLUDE}B 2\n",
+                f"{D}/50-b.conf": "D 4\n",
+                f"{D}/00-a.conf": "C 3\n",
+                DROP_IN: "Z 26\n",
+            }
         ) == (
-            [f"{CONFIG} line 1: A 1", f"{CONFIG} line 2: {INCLUDE.strip()}", f"{D}/00-a.conf line 1: C 3"],
+            [
+                f"{CONFIG} line 1: A 1",
+                f"{CONFIG} line 2: {INCLUDE.strip()}",
+                f"{D}/00-a.conf line 1: C 3",
+            ],
             [f"{D}/50-b.conf line 1: D 4", f"{CONFIG} line 3: B 2"],
         )
 
@@ -148,7 +159,11 @@ class TestReadOrder:
         ]
 
     def test_goes_by_the_patterns_before_the_names(self) -> None:
-        files = {CONFIG: f"Include {D}/50-*.conf {D}/*.conf\n", f"{D}/50-b.conf": "B 1\n", f"{D}/10-a.conf": "A 1\n"}
+        files = {
+            CONFIG: f"Include {D}/50-*.conf {D}/*.conf\n",
+            f"{D}/50-b.conf": "B 1\n",
+            f"{D}/10-a.conf": "A 1\n",
+        }
         before, after = read(files) or ([], [])
         assert [line.rpartition(": ")[2] for line in before[1:]] == ["B 1"]
         assert [line.rpartition(": ")[2] for line in after] == ["A 1", "B 1"]

@@ -12,12 +12,13 @@ import os
 import time
 import typing as t
 
-from . import files, journal
+from .. import _places as places
+from .._backends import backends
+from . import files
 from .actions import ApplyError
 
 _LOCK_SECONDS = 5.0
-_STALE_SECONDS = 60.0
-_OUR_LOCK = f"{journal.LOCK_TEXT}\n".encode()
+_OUR_LOCK = f"{places.CREDENTIAL_LOCK_TEXT}\n".encode()
 
 
 def rewrite(path: str, lock: str, change: t.Callable[[str], str | None]) -> bool:
@@ -88,7 +89,7 @@ def locked(lock: str) -> t.Iterator[None]:
             break
         except FileExistsError as error:
             with contextlib.suppress(FileNotFoundError):
-                if _is_ours(lock) or time.time() - os.stat(lock).st_mtime > _STALE_SECONDS:
+                if _is_ours(lock) or time.time() - os.stat(lock).st_mtime > places.STALE_LOCK_SECONDS:
                     files.unlink(lock)
                     continue
             if time.monotonic() > deadline:
@@ -104,7 +105,7 @@ def locked(lock: str) -> t.Iterator[None]:
 
 def free() -> None:
     """Remove the locks of runs that were killed."""
-    for path in [path for pattern in journal.CREDENTIAL_LOCKS for path in glob.glob(pattern)]:
+    for path in [path for pattern in backends.LOCKS for path in glob.glob(pattern)]:
         with contextlib.suppress(FileNotFoundError):
             if _is_ours(path):
                 os.unlink(path)

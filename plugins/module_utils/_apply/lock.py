@@ -12,7 +12,8 @@ import os
 import time
 import typing as t
 
-from . import credential_files, journal
+from .. import _places as places
+from . import credential_files
 from .actions import ApplyError
 
 _WAIT_SECONDS = 10.0
@@ -21,7 +22,7 @@ _WAIT_SECONDS = 10.0
 @contextlib.contextmanager
 def exclusive() -> t.Iterator[None]:
     """Hold the lock of this host. Raises ApplyError where another run does not end in time."""
-    descriptor = os.open(journal.LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    descriptor = os.open(places.LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         deadline = time.monotonic() + _WAIT_SECONDS
         while True:
@@ -33,7 +34,7 @@ def exclusive() -> t.Iterator[None]:
                     holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
                     raise ApplyError(
                         f"another run of fleet.auth (process {holder}) is changing this host, and holds "
-                        f"{journal.LOCK}. Nothing was changed. Wait for it to end, and run again."
+                        f"{places.LOCK}. Nothing was changed. Wait for it to end, and run again."
                     ) from error
                 time.sleep(0.1)
         os.ftruncate(descriptor, 0)

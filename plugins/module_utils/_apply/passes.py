@@ -7,102 +7,26 @@
 from __future__ import annotations
 
 import os
+import typing as t
 
-from .._backends import backends
-from .._texts import recovery
+from .. import _places as places
 from . import files
 from .actions import Actions, ApplyError
 
 HOURS = (1, 24)
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 """How a label names a time, for strftime(3): later ones sort after earlier ones."""
-TIMER = "fleet-auth-passes.timer"
-SCRIPT = "/usr/libexec/fleet-auth-end-passes"
-
-_SERVICE = "fleet-auth-passes.service"
-_UNITS = "/etc/systemd/system"
-
-_END_PASSES = "".join(
-    f"""\
-for path in {backend.DIRECTORY}/*; do
-    case $path in
-    {" | ".join(backend.LEFT_BEHIND)}) ;;
-    *) [ ! -f "$path" ] || end_pass "$path" '{backend.LOCK}' '{backend.PASSES}' '{backend.END_PASSES}' ;;
-    esac
-done
-"""
-    for backend in backends.BACKENDS.values()
-)
-
-# Runs of the playbooks wait for it, or it for them. Where a login holds a lock, the next minute will do.
-SCRIPT_TEXT = f"""\
-#!/bin/sh
-# Managed by fleet.auth. Removes passes that were used or whose time is over, and itself when there is none left.
-{recovery.SHELL_PRELUDE}
-umask 077
-now=$(date -u +{TIME_FORMAT})
-
-# end_pass CREDENTIAL ENDING PATTERN PROGRAM: a lock's name has that ending, the first line of a pass is like PATTERN,
-# and PROGRAM leaves out a pass that has ended
-end_pass() {{
-    ready=${{1%/*}}/.${{1##*/}}.fleet-auth-pass
-    grep -q "$3" "$1" || return 0
-    if echo {recovery.LOCK_TEXT} >"$ready" && ln "$ready" "$1$2"; then
-        awk -v now="$now" "$4" "$1" >"$ready.new" && mv -f "$ready.new" "$1"
-        rm -f "$1$2"
-    fi
-    rm -f "$ready" "$ready.new"
-    ! grep -q "$3" "$1" || left=yes
-}}
-
-take_turns
-free_credentials
-left=no
-{_END_PASSES}if [ "$left" = no ]; then
-    systemctl disable --quiet --now {TIMER}
-    rm -f {_UNITS}/{TIMER} {_UNITS}/{_SERVICE} {SCRIPT}
-fi
-told=yes
-"""
-
-FILES = {
-    SCRIPT: (SCRIPT_TEXT, 0o755),
-    f"{_UNITS}/{_SERVICE}": (
-        f"""\
-[Unit]
-Description=End passes for two-factor login whose time is over
-
-[Service]
-Type=oneshot
-ExecStart=/bin/sh {SCRIPT}
-""",
-        0o644,
-    ),
-    f"{_UNITS}/{TIMER}": (
-        """\
-[Unit]
-Description=End passes for two-factor login whose time is over
-
-[Timer]
-OnCalendar=minutely
-AccuracySec=1s
-Persistent=true
-
-[Install]
-WantedBy=timers.target
-""",
-        0o644,
-    ),
-}
-"""The text and the mode of each file, by path."""
 
 
-def start_timer(actions: Actions) -> None:
-    """Install what ends a pass, and start its timer, now and at each boot. Raises ApplyError."""
-    for path, (text, mode) in FILES.items():
+def start_timer(handed: t.Mapping[str, str], actions: Actions) -> None:
+    """Install what ends a pass, and start its timer, now and at each boot. Raises ApplyError.
+
+    `handed` has the texts of that, by path.
+    """
+    for path, mode in places.FOR_PASSES.items():
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-        files.replace(path, text.encode("ascii"), mode)
-    for words in (["daemon-reload"], ["enable", "--quiet", "--now", TIMER]):
+        files.replace(path, handed[path].encode("ascii"), mode)
+    for words in (["daemon-reload"], ["enable", "--quiet", "--now", places.PASSES_TIMER]):
         code, _out, error = actions.run(["systemctl", *words])
         if code != 0:
-            raise ApplyError(f"systemd does not start {TIMER}: {error.strip()}.")
+            raise ApplyError(f"systemd does not start {places.PASSES_TIMER}: {error.strip()}.")

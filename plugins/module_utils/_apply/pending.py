@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import os
 
+from .. import _places as places
 from . import journal
 
 
 def is_pending() -> bool:
     """Whether there is one."""
-    return os.path.exists(journal.PATH)
+    return os.path.exists(places.JOURNAL)
 
 
 def pending_change() -> tuple[str, float] | None:
     """The token that confirms it, and when it began, in seconds since boot; None where there is none."""
     try:
-        with open(journal.PATH, encoding="utf-8") as file:
+        with open(places.JOURNAL, encoding="utf-8") as file:
             script = file.read()
     except FileNotFoundError:
         return None

@@ -48,13 +48,13 @@ class Staging:
         """Stage these changes, in their order. Where that fails, `undos` says which directories were made."""
         for number, change in enumerate(changes):
             _stage(change, self, number)
-        for directory in {os.path.dirname(undo[-1]) for undo in self.undos if undo[-1].startswith("/")}:
+        for directory in {os.path.dirname(undo.path) for undo in self.undos if undo.path}:
             files.sync_directory(os.path.join(directory, ""))
 
     def beside(self, path: str, number: int) -> str:
         """Where the new content of a file is laid ready; the directory is made with it, if there is none."""
         if not os.path.isdir(os.path.dirname(path)):
-            self.undos.append(("unmake", os.path.dirname(path)))
+            self.undos.append(journal.undo("unmake", os.path.dirname(path)))
         return files.staged(path, number)
 
     def replaces(self, path: str, new: str, step: Step) -> None:
@@ -62,9 +62,9 @@ class Staging:
         self.steps.append(step)
         if path in self._latest or os.path.exists(path):
             os.link(self._latest.get(path, path), _kept(new))
-            self.undos.append(("unwrite", new, _kept(new), path))
+            self.undos.append(journal.undo("unwrite", new, _kept(new), path))
         else:
-            self.undos.append(("uncreate", new, path))
+            self.undos.append(journal.undo("uncreate", new, path))
         self._latest[path] = new
 
     def latest(self, path: str) -> str:
@@ -89,13 +89,13 @@ def _(change: Write, staging: Staging, number: int) -> None:
 def _(change: Remove, staging: Staging, number: int) -> None:
     old = _kept(staging.beside(change.path, number))
     staging.steps.append(_renames(change.path, old))
-    staging.undos.append(("unremove", old, change.path))
+    staging.undos.append(journal.undo("unremove", old, change.path))
 
 
 @_stage.register(MakeDirectory)
 def _(change: MakeDirectory, staging: Staging, _number: int) -> None:
     if not os.path.isdir(change.path):
-        staging.undos.append(("unmake", change.path))
+        staging.undos.append(journal.undo("unmake", change.path))
     files.make_directory(change.path, change.mode)
 
 
@@ -104,7 +104,7 @@ def _(change: Enrol, staging: Staging, number: int) -> None:
     new = staging.beside(change.path, number)
     credential_files.write(new, change.content)
     staging.steps.append(_renames(new, change.path))
-    staging.undos.append(("unenrol", new, change.path))
+    staging.undos.append(journal.undo("unenrol", new, change.path))
 
 
 @_stage.register(Renew)
@@ -121,7 +121,7 @@ def _(change: Renew, staging: Staging, number: int) -> None:
         files.sync_directory(change.path)
 
     staging.steps.append(step)
-    staging.undos.append(("unrenew", new, old, change.path))
+    staging.undos.append(journal.undo("unrenew", new, old, change.path))
 
 
 @_stage.register(Move)
@@ -147,7 +147,7 @@ def _(change: RemoveMoved, staging: Staging, number: int) -> None:
     old = _kept(staging.beside(change.path, number))
     kept = f"{staging.latest(moved.path)}.kept"
     staging.steps.append(_renames(change.path, old))
-    staging.undos.append(("unmove", old, moved.path, kept, moved.source, moved.target, change.path))
+    staging.undos.append(journal.undo("unmove", old, moved.path, kept, moved.source, moved.target, change.path))
 
 
 @_stage.register(ReloadSshd)
@@ -162,13 +162,13 @@ def _(change: Listen, staging: Staging, _number: int) -> None:
         _systemctl(actions, "enable", change.unit)
 
     staging.steps.append(step)
-    staging.undos.append(("unlisten", change.unit))
+    staging.undos.append(journal.undo("unlisten", change.unit))
 
 
 @_stage.register(StopListening)
 def _(change: StopListening, staging: Staging, _number: int) -> None:
     staging.steps.append(lambda actions: _systemctl(actions, "disable", change.unit))
-    staging.undos.append(("listen", change.unit))
+    staging.undos.append(journal.undo("listen", change.unit))
 
 
 def _kept(new: str) -> str:

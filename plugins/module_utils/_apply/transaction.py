@@ -19,6 +19,7 @@ import shutil
 import time
 import typing as t
 
+from .. import _places as places
 from .._plan.changes import Plan
 from . import credential_files, files, journal
 from .actions import Actions, ApplyError
@@ -27,8 +28,10 @@ from .staging import Staging
 
 
 @contextlib.contextmanager
-def applied(plan: Plan, actions: Actions, rollback_after: int) -> t.Iterator[str]:
+def applied(plan: Plan, actions: Actions, rollback_after: int, handed: t.Mapping[str, str]) -> t.Iterator[str]:
     """Carry the changes out in their order, and enter with the token that confirms them.
+
+    `handed` has the texts of what rolls a change back, by path.
 
     Until somebody confirms, the change is rolled back at the next boot, and after `rollback_after` seconds unless that
     is 0. Whatever is raised, here or inside the `with` block, it is rolled back at once. ApplyError says so, where the
@@ -39,14 +42,15 @@ def applied(plan: Plan, actions: Actions, rollback_after: int) -> t.Iterator[str
     _sweep()
     try:
         staging.stage(plan.changes)
-        _arm(journal.render(staging.undos, token, time.clock_gettime(time.CLOCK_BOOTTIME)), actions, rollback_after)
+        text = journal.render(staging.undos, token, time.clock_gettime(time.CLOCK_BOOTTIME))
+        _arm(text, handed, actions, rollback_after)
     except (OSError, ApplyError) as error:
         with contextlib.suppress(OSError):
-            files.unlink(journal.PATH)
+            files.unlink(places.JOURNAL)
             _clean_up(actions)
-        for _function, *arguments in reversed([undo for undo in staging.undos if undo[0] == "unmake"]):
+        for directory in [undo.arguments[0] for undo in reversed(staging.undos) if undo.makes_a_directory]:
             with contextlib.suppress(OSError):
-                os.rmdir(arguments[0])
+                os.rmdir(directory)
         raise ApplyError(f"{_describe(error)} Nothing was changed.") from error
     try:
         for step in staging.steps:
@@ -59,12 +63,14 @@ def applied(plan: Plan, actions: Actions, rollback_after: int) -> t.Iterator[str
 
 
 def undo(actions: Actions) -> str:
-    """Roll the change back by running its journal, and say whether that went well."""
-    code, out, error = actions.run(["/bin/sh", journal.PATH, "--now"])
+    """Roll the change back as its journal has it, and say whether that went well."""
+    # The journal of release 1.0 is a script itself.
+    script = places.UNDO if os.path.exists(places.UNDO) else places.JOURNAL
+    code, out, error = actions.run([places.SHELL, script, "--now"])
     if code == 0:
         return "Everything was put back as it was."
     return (
-        f"Putting everything back failed as well: {(error or out).strip()}. 'sh {journal.PATH}' on the host tries "
+        f"Putting everything back failed as well: {(error or out).strip()}. 'sh {script}' on the host tries "
         "again; 'twofactor-recover' turns two-factor login off."
     )
 
@@ -74,8 +80,8 @@ def confirm(token: str, actions: Actions) -> bool:
     pending = pending_change()
     if pending is None or pending[0] != token:
         return False
-    files.unlink(journal.PATH)
-    files.sync_directory(journal.PATH)
+    files.unlink(places.JOURNAL)
+    files.sync_directory(places.JOURNAL)
     # It stays now, whatever happens here; what cannot be removed, the next run removes.
     with contextlib.suppress(OSError):
         _clean_up(actions)
@@ -84,7 +90,7 @@ def confirm(token: str, actions: Actions) -> bool:
 
 def clean_up(actions: Actions) -> None:
     """Remove what is left of a change that was confirmed or undone by a run that was killed before it had tidied up."""
-    if any(map(os.path.lexists, (journal.BOOT_LINK, journal.BOOT_UNIT, os.path.dirname(journal.PATH)))):
+    if any(map(os.path.lexists, (places.BOOT_LINK, places.BOOT_UNIT, places.STATE_DIRECTORY))):
         _clean_up(actions)
     else:
         _sweep()
@@ -97,7 +103,7 @@ def _describe(error: Exception) -> str:
     return str(error)
 
 
-def _arm(script: str, actions: Actions, rollback_after: int) -> None:
+def _arm(text: str, handed: t.Mapping[str, str], actions: Actions, rollback_after: int) -> None:
     """Have the host roll the change back by itself: at the next boot, and by a timer if one is wanted.
 
     The journal is written last. From then on a rollback finds something to do.
@@ -108,43 +114,48 @@ def _arm(script: str, actions: Actions, rollback_after: int) -> None:
         code, _out, error = actions.run(
             [
                 "systemd-run",
-                f"--unit={journal.TIMER}",
+                f"--unit={places.UNDO_TIMER}",
                 f"--on-active={rollback_after}",
                 "--timer-property=AccuracySec=1s",
                 "--property=Restart=on-failure",
                 "--property=RestartSec=10",
                 "--collect",
-                "/bin/sh",
+                places.SHELL,
                 "-c",
-                f"[ ! -e {journal.PATH} ] || exec /bin/sh {journal.PATH}",
+                f"[ ! -e {places.JOURNAL} ] || exec {places.SHELL} {places.UNDO}",
             ]
         )
         if code != 0:
             raise ApplyError(f"systemd starts no timer that would put the host back: {error.strip()}.")
-    if os.path.isdir(journal.SYSTEMD):
-        os.makedirs(os.path.dirname(journal.BOOT_LINK), mode=0o755, exist_ok=True)
-        files.replace(journal.BOOT_UNIT, journal.BOOT_UNIT_TEXT.encode("ascii"), 0o644)
+    if os.path.isdir(places.SYSTEMD):
+        os.makedirs(os.path.dirname(places.BOOT_LINK), mode=0o755, exist_ok=True)
+        _write_handed(places.BOOT_UNIT, handed)
         with contextlib.suppress(FileExistsError):
-            os.symlink(journal.BOOT_UNIT, journal.BOOT_LINK)
-    os.makedirs(os.path.dirname(journal.PATH), mode=0o700, exist_ok=True)
-    files.replace(journal.PATH, script.encode("utf-8", "surrogateescape"), 0o700)
+            os.symlink(places.BOOT_UNIT, places.BOOT_LINK)
+    os.makedirs(places.STATE_DIRECTORY, mode=0o700, exist_ok=True)
+    _write_handed(places.UNDO, handed)
+    files.replace(places.JOURNAL, text.encode("utf-8", "surrogateescape"), 0o600)
+
+
+def _write_handed(path: str, handed: t.Mapping[str, str]) -> None:
+    files.replace(path, handed[path].encode("ascii"), places.FOR_A_CHANGE[path])
 
 
 def _clean_up(actions: Actions) -> None:
     """Remove the timer, the boot unit and the staged files of a change that is confirmed or undone."""
     _stop_timer(actions)
-    for path in (journal.BOOT_LINK, journal.BOOT_UNIT):
+    for path in (places.BOOT_LINK, places.BOOT_UNIT, places.UNDO):
         files.unlink(path)
     _sweep()
     with contextlib.suppress(OSError):
-        os.rmdir(os.path.dirname(journal.PATH))
+        os.rmdir(places.STATE_DIRECTORY)
 
 
 def _sweep() -> None:
     """Remove staged files, kept ones, and the locks on credentials of runs that were killed."""
     credential_files.free()
     for directory in journal.STAGING_DIRECTORIES:
-        for path in glob.glob(f"{directory}/{journal.STAGED}"):
+        for path in glob.glob(f"{directory}/{places.STAGED}"):
             if os.path.isdir(path):
                 shutil.rmtree(path)
             else:
@@ -153,5 +164,5 @@ def _sweep() -> None:
 
 def _stop_timer(actions: Actions) -> None:
     """End the timer that would put the host back, and what it may have started."""
-    if os.path.isdir(journal.SYSTEMD):
-        actions.run(["systemctl", "stop", f"{journal.TIMER}.timer", f"{journal.TIMER}.service"])
+    if os.path.isdir(places.SYSTEMD):
+        actions.run(["systemctl", "stop", f"{places.UNDO_TIMER}.timer", f"{places.UNDO_TIMER}.service"])

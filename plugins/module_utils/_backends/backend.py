@@ -101,19 +101,5 @@ class CredentialFormat(t.Protocol):
         """Take a code as a login would: the file with the code used up, or None where the code is not right."""
 
 
-class ShellTwins(t.Protocol):
-    """The same for programs that have nothing but a shell."""
-
-    USED: str
-    """A pattern of grep -E: a line of a credential file with which somebody has logged in."""
-    PASSES: str
-    """A pattern of grep: the first line of a pass."""
-    END_PASSES: str
-    """An awk program that leaves out of a credential file a pass that was used, or was over at `now`."""
-    UNMOVE: str
-    """Functions of a shell: `last_step_NAME FILE` prints the step of the last code that was used, if that can be told,
-    and `keep_used_NAME FILE STEP` the credential file with the codes used up to that step, or to now."""
-
-
-class Backend(Package, Abilities, PamLine, CredentialFiles, CredentialFormat, ShellTwins, t.Protocol):
+class Backend(Package, Abilities, PamLine, CredentialFiles, CredentialFormat, t.Protocol):
     """All of it."""

@@ -28,7 +28,6 @@ LOCKS = tuple(f"{backend.DIRECTORY}/*{backend.LOCK}" for backend in BACKENDS.val
 """Patterns of the files that keep others from a credential while it is written back."""
 LEFT_BEHIND = tuple(f"{one.DIRECTORY}/{name}" for one in BACKENDS.values() for name in one.LEFT_BEHIND)
 """Patterns of the files that a login leaves behind which was cut off."""
-USED = "|".join(backend.USED for backend in BACKENDS.values())
 
 
 def asking(step: CodeStep) -> str | None:

@@ -47,45 +47,6 @@ MODES: tuple[int, ...] = (0o600, 0o400)
 # Older releases write a file of this name; later ones add six characters to it, and so keep nobody from anything.
 LOCK = "~"
 LEFT_BEHIND: tuple[str, ...] = ("*~*",)
-USED = '^" DISALLOW_REUSE [0-9]'
-PASSES = '^" FLEET_AUTH_PASS '
-# The code of a pass stands somewhere after the option, and nowhere once it was used.
-END_PASSES = """\
-{ line[NR] = $0; there[$0] }
-END {
-    for (n = 1; n <= NR; n++) {
-        split(line[n], word, " ")
-        if (word[2] == "FLEET_AUTH_PASS" && (word[3] <= now || !(word[4] in there))) ended[word[4]]
-        else if (!(line[n] in ended)) print line[n]
-    }
-}
-"""
-# Which step the last code of another backend was of, only that one knows: every code that is right now counts as used.
-UNMOVE = r"""
-last_step_google_authenticator() {
-    awk '
-        $2 == "DISALLOW_REUSE" { for (n = 3; n <= NF; n++) if ($n > 0 + last) last = $n }
-        END { print 0 + last }
-    ' "$1"
-}
-
-keep_used_google_authenticator() {
-    awk -v now="$(date +%s)" '
-        { line[NR] = $0 }
-        $2 == "STEP_SIZE" { step = $3 }
-        $2 == "WINDOW_SIZE" { total = $3 }
-        END {
-            now = int(now / (step ? step : 30))
-            reach = int((total ? total : 3) / 2)
-            for (n = 1; n <= NR; n++) {
-                if (line[n] ~ /^" DISALLOW_REUSE/)
-                    for (one = now - reach; one <= now + reach; one++) line[n] = line[n] " " one
-                print line[n]
-            }
-        }
-    ' "$1"
-}
-"""
 
 _STEP_SIZE, _WINDOW_SIZE, _REUSE, _RATE = "STEP_SIZE", "WINDOW_SIZE", "DISALLOW_REUSE", "RATE_LIMIT"
 _RENEWAL, _RECOVERY, _PASS = "FLEET_AUTH_RENEWAL", "FLEET_AUTH_RECOVERY_CODES", "FLEET_AUTH_PASS"

@@ -23,40 +23,6 @@ def hotp(key: bytes, counter: int, digits: int) -> str:
     return str(number % 10**digits).zfill(digits)
 
 
-HOTP_IN_SHELL = r"""
-# hotp KEY COUNTER: the code of six digits (RFC 4226); KEY is in hexadecimal, and on no command line
-hotp() {
-    inner=$(sha1 "$(padded "$1" 54)$(printf '%016x' "$2")")
-    digest=$(sha1 "$(padded "$1" 92)$inner")
-    at=$((0x${digest#"${digest%?}"} * 2))
-    while [ "$at" -gt 0 ]; do
-        digest=${digest#?} at=$((at - 1))
-    done
-    printf '%06d' "$(((0x${digest%"${digest#????????}"} & 0x7fffffff) % 1000000))"
-}
-
-# padded KEY BYTE: a block of HMAC (RFC 2104)
-padded() {
-    rest=$1 number=0
-    while [ "$number" -lt 64 ]; do
-        printf '%02x' "$((0x0${rest%"${rest#??}"} ^ $2))"
-        rest=${rest#??} number=$((number + 1))
-    done
-}
-
-# sha1 BYTES: of bytes in hexadecimal
-sha1() {
-    rest=$1 escapes=
-    while [ -n "$rest" ]; do
-        escapes="$escapes\\0$(printf '%03o' "0x${rest%"${rest#??}"}")"
-        rest=${rest#??}
-    done
-    printf '%b' "$escapes" | sha1sum | cut -c1-40
-}
-"""
-"""The same for scripts that have nothing but a shell."""
-
-
 def step_of(key: bytes, steps: t.Iterable[int], code: str) -> int | None:
     """The first of these steps, or counters, that has this code; None where none has."""
     return next((step for step in steps if hmac.compare_digest(hotp(key, step, len(code)), code)), None)

@@ -14,7 +14,7 @@ from .._texts.code_step import CodeStep
 from .._wanted.bounds import WINDOW
 from .._wanted.settings import Settings, User
 from .credential import LONG_AGO, App, Clock, Credential, CredentialError, MakeKey
-from .hotp import HOTP_IN_SHELL, KEY_BYTES, hotp, step_of
+from .hotp import KEY_BYTES, hotp, step_of
 from .usersfile import LONGEST_KEY, TYPE, Part, Token, find, parts_of, put, text_of, tokens_of
 
 DIRECTORY = "/etc/oath"
@@ -31,39 +31,6 @@ _SOME_TIME = "1970-01-01T00:00:00L"
 MODES: tuple[int, ...] = (0o600,)
 LOCK = ".lock"
 LEFT_BEHIND: tuple[str, ...] = ("*.lock", "*.new")
-USED = "^HOTP[^[:space:]]*[[:space:]]+([^[:space:]]+[[:space:]]+){3}"
-PASSES = "^# fleet[.]auth pass="
-# The label of a pass and its token are two lines. A login adds three fields to the four of a token.
-END_PASSES = """\
-/^# fleet[.]auth pass=/ {
-    label = $0
-    over = substr($0, index($0, "=") + 1) <= now
-    if (getline <= 0 || over || split($0, fields, /[ \t]+/) > 4) next
-    print label
-}
-{ print }
-"""
-
-UNMOVE = (
-    HOTP_IN_SHELL
-    + rf"""
-last_step_oath() {{
-    :
-}}
-
-keep_used_oath() {{
-    if [ "$2" = 0 ]; then
-        cat "$1"
-        return
-    fi
-    code=$(hotp "$(awk '/^HOTP\/T/ {{ print $4; exit }}' "$1")" "$2")
-    awk -v history="0 $code {_SOME_TIME}" '
-        /^HOTP\/T/ && !done {{ $0 = $1 " " $2 " " $3 " " $4 " " history; done = 1 }}
-        {{ print }}
-    ' "$1"
-}}
-"""
-)
 
 # By ID and VERSION_ID of os-release(5).
 _TOO_OLD = {("debian", "11"): "Debian 11"}

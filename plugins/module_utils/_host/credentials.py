@@ -14,8 +14,8 @@ import os
 import time
 import typing as t
 
+from .. import _places as places
 from .._backends import backends
-from .._texts import pam
 from .files import read_file
 from .state import FileState
 
@@ -66,12 +66,12 @@ def _is_stale(path: str) -> bool:
 def tallies() -> dict[str, bytes]:
     """The tallies of wrong codes, by account."""
     try:
-        names = os.listdir(pam.TALLY_DIRECTORY)
+        names = os.listdir(places.TALLY_DIRECTORY)
     except FileNotFoundError:
         return {}
     tallies = {}
     for name in names:
-        with contextlib.suppress(OSError), open(os.path.join(pam.TALLY_DIRECTORY, name), "rb") as file:
+        with contextlib.suppress(OSError), open(os.path.join(places.TALLY_DIRECTORY, name), "rb") as file:
             tallies[name] = file.read()
     return tallies
 

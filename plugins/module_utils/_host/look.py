@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import glob
 import os
-import pkgutil
 import time
+import typing as t
 
+from .. import _places as places
 from .._backends import backends
-from .._self_service import page_files
-from .._texts import pam, recovery, sshd_config
 from .._texts.code_step import CodeStep
 from .._wanted.settings import Settings
 from . import accounts, credentials, sshd, system
 from .clock import sync_status
 from .command import Run
 from .files import read_file
-from .state import COCKPIT_DISALLOWED, OWN_DIRECTORIES, OWN_FILES, FileState, HostState
+from .state import OWN_DIRECTORIES, OWN_FILES, FileState, HostState
 
 
 def look(settings: Settings, run: Run) -> HostState:
@@ -29,11 +28,11 @@ def look(settings: Settings, run: Run) -> HostState:
     session = sshd.connection()
     people = accounts.people(settings)
     groups = accounts.groups_of(people.values())
-    sshd_texts = {path: file.content for path, file in files.items() if path.startswith(sshd_config.CONFIG)}
+    sshd_texts = {path: file.content for path, file in files.items() if path.startswith(places.SSHD_CONFIG)}
     stranger = sshd.stranger(settings)
     seen = sshd.views(run, groups, sshd_texts, stranger, session)
     kept = {name: credentials.credentials(one) for name, one in backends.BACKENDS.items()}
-    switch = files.get(pam.SWITCH)
+    switch = files.get(places.SWITCH)
     backend = backends.in_use(
         CodeStep.parse(switch.content if switch else None), [name for name in kept if kept[name]], settings.backend
     )
@@ -58,10 +57,10 @@ def look(settings: Settings, run: Run) -> HostState:
         release=release,
         os_family=family,
         selinux_types=system.selinux_types(),
-        has_systemd=os.path.isdir(recovery.SYSTEMD),
-        pending=os.path.exists(recovery.JOURNAL),
+        has_qrencode=os.path.exists(places.QRENCODE),
+        has_systemd=os.path.isdir(places.SYSTEMD),
+        pending=os.path.exists(places.JOURNAL),
         stale_locks=credentials.stale_locks(),
-        self_service=_page() if settings.self_service else {},
         tallies=credentials.tallies(),
         now=time.time(),
     )
@@ -69,19 +68,18 @@ def look(settings: Settings, run: Run) -> HostState:
 
 def _files() -> dict[str, FileState]:
     """The files that a change may concern, of those that there are."""
-    paths = {*OWN_FILES, *OWN_DIRECTORIES, sshd_config.CONFIG, COCKPIT_DISALLOWED}
-    paths.update([*page_files.FILES, *page_files.DIRECTORIES, *page_files.LISTENING])
-    paths.update(glob.glob(f"{pam.DIRECTORY}/*"))
-    paths.update(glob.glob(f"{sshd_config.DROP_IN_DIRECTORY}/*"))
+    paths = {*OWN_FILES, *OWN_DIRECTORIES, places.SSHD_CONFIG, places.COCKPIT_DISALLOWED}
+    paths.update([*places.FOR_SELF_SERVICE, places.SELF_SERVICE_CONFIG, *places.SELF_SERVICE_LISTENING])
+    for directory in (places.PAM_D, places.DROP_IN_DIRECTORY):
+        paths.update(glob.glob(f"{directory}/*"))
+    for directory in places.SELF_SERVICE_DIRECTORIES:
+        paths.update(_tree(directory))
     found = {path: read_file(path) for path in paths}
     return {path: file for path, file in found.items() if file is not None}
 
 
-def _page() -> dict[str, str]:
-    """What the Cockpit page and the program behind it are made of, by name."""
-    # Imported here alone: Ansible takes them along with the module, and most runs need not read them.
-    from .._self_service import page, program
-
-    package = program.__name__.rpartition("._self_service")[0]
-    found = {name: pkgutil.get_data(package, f"{name}.py") for name in page_files.MODULES}
-    return {**page.FILES, **{name: source.decode("utf-8") for name, source in found.items() if source}}
+def _tree(directory: str) -> t.Iterator[str]:
+    """A directory and what is in it, but for what a change has laid ready there."""
+    yield directory
+    for path in glob.glob(f"{directory}/*"):
+        yield from _tree(path)

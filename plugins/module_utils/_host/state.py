@@ -9,32 +9,31 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from .. import _places as places
 from .._backends import backends
-from .._texts import pam, recovery, sshd_config
+from .._texts import pam
 from .._texts.code_step import CodeStep
 from .._texts.sshd_config import Effective
 from .time_sync import SyncStatus
 
-COCKPIT_DISALLOWED = "/etc/cockpit/disallowed-users"
-
 OWN_FILES = (
-    pam.SWITCH,
+    places.SWITCH,
     *pam.HELPERS,
-    *pam.GATES,
-    pam.EXEMPT_ORIGINS,
-    pam.EXEMPT_ORIGINS + pam.NEXT,
-    sshd_config.DROP_IN,
-    recovery.COMMAND,
-    recovery.TMPFILES,
+    *places.GATES,
+    places.EXEMPT_ORIGINS,
+    places.EXEMPT_ORIGINS + places.NEXT,
+    places.DROP_IN,
+    places.RECOVERY_COMMAND,
+    places.TMPFILES,
 )
 OWN_DIRECTORIES = {
-    "/usr/libexec/fleet-auth": 0o755,
-    pam.RUN_DIRECTORY: 0o755,
-    pam.TALLY_DIRECTORY: 0o700,
+    places.LIBEXEC: 0o755,
+    places.RUN_DIRECTORY: 0o755,
+    places.TALLY_DIRECTORY: 0o700,
     **dict.fromkeys(backends.DIRECTORIES, 0o700),
 }
 
-WRITTEN_AT_LOGIN = {**dict.fromkeys(backends.DIRECTORIES, "var_auth_t"), pam.RUN_DIRECTORY: "faillog_t"}
+WRITTEN_AT_LOGIN = {**dict.fromkeys(backends.DIRECTORIES, "var_auth_t"), places.RUN_DIRECTORY: "faillog_t"}
 """What a login writes to, with the SELinux type by which the policy of Fedora and RHEL lets it."""
 
 
@@ -104,6 +103,8 @@ class HostState:
     """The credential files of the other backends, by backend and user."""
     code_modules: t.Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """The PAM modules that are installed, by backend."""
+    has_qrencode: bool = True
+    """Whether the program is installed that draws QR codes for people's own page."""
     release: tuple[str, str] = ("", "")
     """ID and VERSION_ID of os-release(5)."""
     has_systemd: bool = True
@@ -112,8 +113,6 @@ class HostState:
     """Whether a change waits to be confirmed, or died half-way."""
     stale_locks: tuple[str, ...] = ()
     """Files that a login left behind and that deny its user every code."""
-    self_service: t.Mapping[str, str] = field(default_factory=dict, repr=False)
-    """The texts that people's own page and the program behind it are made of, by name; none where it is not wanted."""
     tallies: t.Mapping[str, bytes] = field(default_factory=dict)
     """The tallies of wrong codes, by user."""
     now: float = 0.0
@@ -127,7 +126,7 @@ class HostState:
     @property
     def code_step(self) -> CodeStep:
         """What the code step says."""
-        return CodeStep.parse(self.text(pam.SWITCH))
+        return CodeStep.parse(self.text(places.SWITCH))
 
     @property
     def asks_for_code(self) -> bool:
@@ -137,7 +136,7 @@ class HostState:
     @property
     def protected_services(self) -> tuple[str, ...]:
         """The services whose file has our block."""
-        prefix = pam.DIRECTORY + "/"
+        prefix = places.PAM_D + "/"
         return tuple(
             sorted(
                 path[len(prefix) :]

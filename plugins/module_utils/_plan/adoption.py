@@ -14,10 +14,10 @@ import re
 import typing as t
 from dataclasses import dataclass, field, replace
 
+from .. import _places as places
 from .._backends import backends, google_authenticator, oath, usersfile
 from .._backends.credential import App, Credential, CredentialError, MakeKey
 from .._host.state import HostState
-from .._texts import pam
 from .._wanted.bounds import is_account_name
 from .._wanted.settings import User
 from .situation import Situation
@@ -177,6 +177,6 @@ def _merged(old: t.Sequence[_Old], wanted: User | None) -> tuple[App, ...]:
 
 def _digits(state: HostState) -> int | None:
     """How long the old set-up wants codes to be, where its lines of pam_oath say so and agree."""
-    texts = (text for path, text in state.texts(f"{pam.DIRECTORY}/").items() if path != pam.SWITCH)
+    texts = (text for path, text in state.texts(f"{places.PAM_D}/").items() if path != places.SWITCH)
     found = {int(digits) for text in texts for digits in _DIGITS.findall(text)}
     return found.pop() if len(found) == 1 else None

@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+from .. import _places as places
 from .._backends import backends
 from .._host.state import OWN_DIRECTORIES, OWN_FILES, HostState
-from .._texts import pam, sshd_config
+from .._texts import pam
 from .._texts.code_step import PASS_THROUGH
 from .._texts.placement import PamError
 from . import credentials, refusals
@@ -26,7 +27,7 @@ def plan(situation: Situation) -> Plan:
     draft = Draft(state)
     changes: list[Change] = [
         *remove_stale_locks(state),
-        *(draft.write(pam.SWITCH, PASS_THROUGH, 0o644) if state.asks_for_code else ()),
+        *(draft.write(places.SWITCH, PASS_THROUGH, 0o644) if state.asks_for_code else ()),
         *_remove_drop_in(draft),
         *draft.unprotect(state.protected_services),
         *draft.remove_page(),
@@ -42,7 +43,7 @@ def _unreadable_services(state: HostState) -> list[str]:
     found = []
     for service in state.protected_services:
         try:
-            pam.unprotect(service, state.files[f"{pam.DIRECTORY}/{service}"].content)
+            pam.unprotect(service, state.files[f"{places.PAM_D}/{service}"].content)
         except PamError as error:
             found.append(f"on {state.hostname}, {error}")
     return found
@@ -50,7 +51,7 @@ def _unreadable_services(state: HostState) -> list[str]:
 
 def _remove_drop_in(draft: Draft) -> list[Change]:
     """Have sshd ask as it did before us."""
-    removed = draft.remove(sshd_config.DROP_IN)
+    removed = draft.remove(places.DROP_IN)
     return [*removed, ReloadSshd(())] if removed else []
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
+from .. import _places as places
 from .._backends import backends
 from .._host.state import FileState, HostState
-from .._self_service import page_files
 from .._texts import pam
 from .changes import Change, MakeDirectory, Move, Remove, RemoveMoved, StopListening, Write
 
@@ -51,6 +51,14 @@ class Draft:
         """Remove files, or directories with all that is in them."""
         return [Remove(path) for path in paths if self.files.pop(path, None) is not None]
 
+    def remove_trees(self, paths: t.Iterable[str]) -> list[Change]:
+        """Remove files, and directories with all that is in them, but for what is gone with another one."""
+        changes = []
+        for path in paths:
+            changes += self.remove(path)
+            self.files = {one: file for one, file in self.files.items() if not one.startswith(f"{path}/")}
+        return changes
+
     def directory(self, path: str, mode: int) -> list[Change]:
         """Have a directory that belongs to root, of this mode."""
         now = self.files.get(path)
@@ -69,19 +77,22 @@ class Draft:
         """Take our block out of the files of these PAM services. Raises PamError."""
         changes = []
         for service in services:
-            path = f"{pam.DIRECTORY}/{service}"
+            path = f"{places.PAM_D}/{service}"
             changes += self.write(path, pam.unprotect(service, t.cast(str, self.text(path))))
         return changes
 
     def stop_page(self) -> list[Change]:
         """Have nobody reach the Cockpit page's program any more."""
-        if page_files.UNIT_PATH in self.files and any(path in self.files for path in page_files.LISTENING):
-            return [StopListening(page_files.UNIT)]
+        if places.SELF_SERVICE_SOCKET_UNIT in self.files and any(
+            path in self.files for path in places.SELF_SERVICE_LISTENING
+        ):
+            return [StopListening(places.SELF_SERVICE_UNIT)]
         return []
 
     def remove_page(self) -> list[Change]:
         """Have no Cockpit page any more, and no program behind it."""
-        return [*self.stop_page(), *self.remove(*page_files.PLACES)]
+        files = (places.SELF_SERVICE_SOCKET_UNIT, *places.FOR_SELF_SERVICE, places.SELF_SERVICE_CONFIG)
+        return [*self.stop_page(), *self.remove(*files), *self.remove_trees(places.SELF_SERVICE_DIRECTORIES)]
 
 
 def remove_stale_locks(state: HostState) -> list[Change]:

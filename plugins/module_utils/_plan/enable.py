@@ -9,11 +9,11 @@ from __future__ import annotations
 import functools
 import typing as t
 
+from .. import _places as places
 from .._backends import backends
 from .._backends.credential import MakeKey
 from .._host.state import OWN_DIRECTORIES, FileState
-from .._self_service import page_files
-from .._texts import code_step, drop_in, pam, recovery, sshd_config
+from .._texts import code_step, drop_in, pam, self_service, sshd_config
 from .._texts.code_step import CodeStep
 from .._texts.placement import PamError
 from . import credentials, locked_out, refusals, warnings
@@ -25,8 +25,7 @@ from .situation import Situation
 def plan(situation: Situation, make_key: MakeKey) -> Plan:
     """Refusals if anybody would be shut out or something else is wrong, or else the changes in their order."""
     settings, state = situation
-    backend = backends.BACKENDS[settings.backend]
-    missing = () if settings.backend in state.code_modules else (backend.PACKAGES[state.os_family],)
+    missing = tuple(_missing_packages(situation))
     services, refused = _service_files(situation)
     told = [*warnings.drift(situation, services), *warnings.doors(situation, services)]
     refused = [*refusals.host(situation), *refusals.accounts(situation), *refused]
@@ -45,7 +44,7 @@ def plan(situation: Situation, make_key: MakeKey) -> Plan:
 
     changes = _Steps(situation, services, revised).in_order()
     if "sshd" in services and not any(isinstance(change, ReloadSshd) for change in changes):
-        refused += refusals.expectations(state, _expectations(situation, state.text(sshd_config.DROP_IN)))
+        refused += refusals.expectations(state, _expectations(situation, state.text(places.DROP_IN)))
     refused += refusals.clock(situation)
     told += warnings.clock(situation)
     return Plan(
@@ -57,21 +56,30 @@ def plan(situation: Situation, make_key: MakeKey) -> Plan:
     )
 
 
+def _missing_packages(situation: Situation) -> t.Iterator[str]:
+    """The packages without which the host cannot ask for codes, or serve people's own page."""
+    settings, state = situation
+    if settings.backend not in state.code_modules:
+        yield backends.BACKENDS[settings.backend].PACKAGES[state.os_family]
+    if settings.self_service and not state.has_qrencode:
+        yield places.QRENCODE_PACKAGE
+
+
 def _service_files(situation: Situation) -> tuple[dict[str, str], list[str]]:
     """The files of the PAM services that shall ask for the code, as they shall be, and what stands in the way."""
     state, host = situation.state, situation.state.hostname
     texts: dict[str, str] = {}
     refused: list[str] = []
-    included = {path[len(pam.DIRECTORY) + 1 :]: text for path, text in state.texts(f"{pam.DIRECTORY}/").items()}
+    included = {path[len(places.PAM_D) + 1 :]: text for path, text in state.texts(f"{places.PAM_D}/").items()}
     for service in situation.wanted_services:
-        file = state.files.get(f"{pam.DIRECTORY}/{service}")
+        file = state.files.get(f"{places.PAM_D}/{service}")
         if file is None:
             if service != "cockpit":
-                refused.append(f"there is no {pam.DIRECTORY}/{service} on {host}. Take {service} out.")
+                refused.append(f"there is no {places.PAM_D}/{service} on {host}. Take {service} out.")
             continue
         if file.link:
             refused.append(
-                f"{pam.DIRECTORY}/{service} on {host} is a symbolic link to {file.link}, which something else "
+                f"{places.PAM_D}/{service} on {host} is a symbolic link to {file.link}, which something else "
                 f"manages. Make it a file of its own, or leave {service} out."
             )
             continue
@@ -100,7 +108,7 @@ def _expectations(situation: Situation, ours: str | None) -> tuple[Expectation, 
     Root and Ansible's own account are classes of their own. Accounts out of scope have what they had before us.
     """
     state, settings = situation.state, situation.settings
-    texts = {**state.texts(sshd_config.CONFIG), sshd_config.DROP_IN: ours or ""}
+    texts = {**state.texts(places.SSHD_CONFIG), places.DROP_IN: ours or ""}
     patterns = sshd_config.distinguishing(texts)
     wanted = drop_in.expected(settings, state.accounts["root"].sshd)
     ours = state.connection.user if state.connection else None
@@ -118,7 +126,7 @@ def _expectations(situation: Situation, ours: str | None) -> tuple[Expectation, 
         seen.add(key)
         if in_scope:
             found.append(Expectation(account.name, state.stranger, wanted))
-        elif state.text(sshd_config.DROP_IN) is None:
+        elif state.text(places.DROP_IN) is None:
             as_before = {keyword: account.sshd.get(keyword, ()) for keyword in drop_in.expected(settings)}
             found.append(Expectation(account.name, state.stranger, as_before))
     return tuple(found)
@@ -196,27 +204,24 @@ class _Steps:
 
     def _helpers(self) -> list[Change]:
         """The programs that the service files call, the recovery command, and what makes our directories at boot."""
-        texts = {
-            **pam.helpers(self.services.values()),
-            recovery.COMMAND: (recovery.SCRIPT, 0o755),
-            recovery.TMPFILES: (recovery.TMPFILES_RULES, 0o644),
-        }
-        return [change for path, (text, mode) in texts.items() for change in self.draft.write(path, text, mode)]
+        handed, modes = self.settings.files, places.FOR_LOGINS
+        paths = (*pam.helpers(self.services.values()), places.RECOVERY_COMMAND, places.TMPFILES)
+        return [change for path in paths for change in self.draft.write(path, handed[path], modes[path])]
 
     def _let_newcomers_pass(self) -> list[Change]:
         """Have a switch that asks nobody in the services that are about to run it."""
-        switch, protected = self.state.text(pam.SWITCH), self.state.protected_services
+        switch, protected = self.state.text(places.SWITCH), self.state.protected_services
         joining = [service for service in self.services if service not in protected]
         if self.was_on and joining:
-            return self.draft.write(pam.SWITCH, code_step.except_services(t.cast(str, switch), joining), 0o644)
+            return self.draft.write(places.SWITCH, code_step.except_services(t.cast(str, switch), joining), 0o644)
         if self.services and not self.was_on and (not protected or self.state.code_step.passes_everyone):
             # A switch that is damaged or gone lets nobody in, and stays so until the new one is there.
-            return self.draft.write(pam.SWITCH, code_step.PASS_THROUGH, 0o644)
+            return self.draft.write(places.SWITCH, code_step.PASS_THROUGH, 0o644)
         return []
 
     def _protect(self) -> list[Change]:
         """Put our block into the files of the services."""
-        texts = ((f"{pam.DIRECTORY}/{service}", text) for service, text in self.services.items())
+        texts = ((f"{places.PAM_D}/{service}", text) for service, text in self.services.items())
         return [change for path, text in texts for change in self.draft.write(path, text)]
 
     # sshd
@@ -224,7 +229,7 @@ class _Steps:
     @functools.cached_property
     def _drop_in(self) -> str:
         """The drop-in of the new policy."""
-        files, root = self.state.texts(sshd_config.CONFIG), self.state.accounts["root"].sshd
+        files, root = self.state.texts(places.SSHD_CONFIG), self.state.accounts["root"].sshd
         shows_no_prompts = drop_in.shows_no_prompts(files, root)
         return drop_in.render(self.settings, self.situation.enrolled_afterwards, shows_no_prompts)
 
@@ -232,7 +237,7 @@ class _Steps:
         """While the policy changes, send to PAM those of the old drop-in and those of the new one."""
         if "sshd" not in self.services or not self._changing(self._policy_files()):
             return []
-        old = self.state.text(sshd_config.DROP_IN)
+        old = self.state.text(places.DROP_IN)
         return self._write_drop_in(
             drop_in.both(self._drop_in, old) if old not in (None, self._drop_in) else self._drop_in
         )
@@ -241,12 +246,12 @@ class _Steps:
         """Send to PAM those alone whom it asks now."""
         if "sshd" in self.services:
             return self._write_drop_in(self._drop_in)
-        removed = self.draft.remove(sshd_config.DROP_IN)
+        removed = self.draft.remove(places.DROP_IN)
         return [*removed, ReloadSshd(())] if removed else []
 
     def _write_drop_in(self, text: str) -> list[Change]:
         """Put a drop-in in place, and have sshd read it, if it is not there already."""
-        written = self.draft.write(sshd_config.DROP_IN, text, 0o644)
+        written = self.draft.write(places.DROP_IN, text, 0o644)
         return [*written, ReloadSshd(_expectations(self.situation, text))] if written else []
 
     # PAM
@@ -255,10 +260,10 @@ class _Steps:
         """The files by which PAM knows who is asked for what; the switch, which names the other, comes last."""
         settings, policy = self.settings, {}
         if settings.exempt_addresses:
-            policy[pam.EXEMPT_ORIGINS + suffix] = code_step.exempt_origins(settings)
+            policy[places.EXEMPT_ORIGINS + suffix] = code_step.exempt_origins(settings)
         enrolled = self.situation.enrolled_afterwards
         step = CodeStep.wanted(settings, enrolled, self.backend.pam_line(settings), suffix)
-        policy[pam.SWITCH] = step._replace(excepted_services=tuple(leaving)).render()
+        policy[places.SWITCH] = step._replace(excepted_services=tuple(leaving)).render()
         return policy
 
     def _changing(self, policy: t.Mapping[str, str]) -> list[str]:
@@ -268,10 +273,10 @@ class _Steps:
     def _policy(self, leaving: t.Sequence[str]) -> list[Change]:
         """Put the policy in force. The services that are leaving are not asked any more; their block is still there."""
         policies = [self._policy_files(leaving)]
-        in_use = self.was_on and self.draft.text(pam.EXEMPT_ORIGINS) is not None
+        in_use = self.was_on and self.draft.text(places.EXEMPT_ORIGINS) is not None
         if in_use and len(self._changing(policies[0])) > 1:
             # No rename changes two files, so the switch goes by a new list until the old one is replaced.
-            policies.insert(0, self._policy_files(leaving, pam.NEXT))
+            policies.insert(0, self._policy_files(leaving, places.NEXT))
         texts = [item for policy in policies for item in policy.items()]
         return [change for path, text in texts for change in self.draft.write(path, text, 0o644)]
 
@@ -316,8 +321,8 @@ class _Steps:
         """Remove what nothing refers to any more: helpers, lists of addresses, credentials, and their directories."""
         draft, policy = self.draft, self._policy_files()
         called = pam.helpers(self.services.values())
-        unused = [path for path in (*pam.HELPERS, *pam.GATES) if path not in called]
-        unused += [path for path in (pam.EXEMPT_ORIGINS, pam.EXEMPT_ORIGINS + pam.NEXT) if path not in policy]
+        unused = [path for path in (*pam.HELPERS, *places.GATES) if path not in called]
+        unused += [path for path in (places.EXEMPT_ORIGINS, places.EXEMPT_ORIGINS + places.NEXT) if path not in policy]
         changes = draft.remove(*unused)
 
         moving = self.situation.moving
@@ -339,16 +344,29 @@ class _Steps:
         draft = self.draft
         if not self.settings.self_service:
             return draft.remove_page()
-        texts = page_files.texts(self.settings, self.state.self_service)
-        wanted = {path: FileState("", 0o755) for path in page_files.DIRECTORIES}
+        inside = tuple(f"{directory}/" for directory in places.SELF_SERVICE_DIRECTORIES)
+        texts = {
+            path: text
+            for path, text in self.settings.files.items()
+            if path in places.FOR_SELF_SERVICE or path.startswith(inside)
+        }
+        texts[places.SELF_SERVICE_CONFIG] = self_service.config(self.settings)
+        directories = sorted({path.rpartition("/")[0] for path in texts if path.startswith(inside)})
+        wanted = {path: FileState("", 0o755) for path in directories}
         wanted.update({path: FileState(text, 0o644) for path, text in texts.items()})
-        if all(draft.files.get(path) == file for path, file in wanted.items()) and all(
-            path in draft.files for path in page_files.LISTENING
-        ):
+        found = {path: file for path, file in draft.files.items() if path in wanted or path.startswith(inside)}
+        if found == wanted and all(path in draft.files for path in places.SELF_SERVICE_LISTENING):
             return []
         return [
             *draft.stop_page(),
-            *(change for path in page_files.DIRECTORIES for change in draft.directory(path, 0o755)),
-            *(change for path, text in texts.items() for change in draft.write(path, text, 0o644)),
-            Listen(page_files.UNIT),
+            *(change for path in directories for change in draft.directory(path, 0o755)),
+            # The unit that listens comes last.
+            *(
+                change
+                for path in sorted(texts, key=lambda path: path == places.SELF_SERVICE_SOCKET_UNIT)
+                for change in draft.write(path, texts[path], 0o644)
+            ),
+            # What an earlier release left.
+            *draft.remove_trees(sorted(set(found) - set(wanted))),
+            Listen(places.SELF_SERVICE_UNIT),
         ]

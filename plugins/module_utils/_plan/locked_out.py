@@ -9,7 +9,8 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-from .._host.state import COCKPIT_DISALLOWED, Account, HostState
+from .. import _places as places
+from .._host.state import Account, HostState
 from .._texts import sshd_config
 from .scope import in_scope
 from .situation import Situation
@@ -69,7 +70,7 @@ def _of_sshd(situation: Situation, account: Account, enrolled: bool) -> LockedOu
     root_login = _root_login(account)
     who = f"{name}, as whom Ansible connects," if state.connection and state.connection.user == name else name
     if root_login != "yes":
-        line = sshd_config.setting_line(state.texts(sshd_config.CONFIG), "PermitRootLogin")
+        line = sshd_config.setting_line(state.texts(places.SSHD_CONFIG), "PermitRootLogin")
         message = (
             f"{who} logs in to sshd on {host} with a key alone, and under PermitRootLogin {root_login} ({line}) sshd "
             f"refuses a key with a code as well: {name} would be locked out. Exempt {name} with exempt_users, or enrol "
@@ -141,5 +142,5 @@ def _has_password_for(state: HostState, account: Account, service: str) -> bool:
     """Whether the account gets in to a service that asks for a password. Cockpit has a list of those it refuses."""
     if not account.has_password:
         return False
-    disallowed = (state.text(COCKPIT_DISALLOWED) or "").split()
+    disallowed = (state.text(places.COCKPIT_DISALLOWED) or "").split()
     return not (service == "cockpit" and account.name in disallowed)

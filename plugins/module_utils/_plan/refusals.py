@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import typing as t
 
+from .. import _places as places
 from .._backends import backends
 from .._host.state import WRITTEN_AT_LOGIN, HostState
-from .._texts import drop_in, pam, sshd_config
+from .._texts import drop_in, sshd_config
 from .._wanted.bounds import is_account_name
 from . import credentials, locked_out
 from .changes import Expectation
@@ -53,10 +54,10 @@ def selinux(situation: Situation) -> t.Iterator[str]:
         return
     # Until release 9 the policy names /run by its older path.
     is_older = state.release[1].partition(".")[0] in ("8", "9")
-    for path in (backends.BACKENDS[settings.backend].DIRECTORY, pam.RUN_DIRECTORY):
+    for path in (backends.BACKENDS[settings.backend].DIRECTORY, places.RUN_DIRECTORY):
         found, wanted = state.selinux_types.get(path, "none yet"), WRITTEN_AT_LOGIN[path]
         if found in (*_SELINUX_DEFAULTS, "none yet"):
-            pattern = f"/var{path}" if is_older and path == pam.RUN_DIRECTORY else path
+            pattern = f"/var{path}" if is_older and path == places.RUN_DIRECTORY else path
             yield (
                 f"SELinux on {state.hostname} would keep sshd from writing to {path} (type {found}), and so from "
                 f"asking for codes rightly. Run there: mkdir -p {path}; semanage fcontext -a -t {wanted} "
@@ -90,7 +91,7 @@ def accounts(situation: Situation) -> t.Iterator[str]:
 def sshd(situation: Situation) -> t.Iterator[str]:
     """What in the configuration of sshd keeps it from asking for a code, or would open a door that is closed today."""
     settings, state = situation
-    files, host = state.texts(sshd_config.CONFIG), state.hostname
+    files, host = state.texts(places.SSHD_CONFIG), state.hostname
     if state.sshd_error:
         yield f"sshd on {host} does not tell its settings: {state.sshd_error}"
         return
@@ -109,7 +110,7 @@ def sshd(situation: Situation) -> t.Iterator[str]:
             "Set PubkeyAuthentication yes, or ssh_first_factors to [password]."
         )
     takes_passwords = root.on("passwordauthentication") or root.on("kbdinteractiveauthentication")
-    if "password" in factors and not takes_passwords and state.text(sshd_config.DROP_IN) is None:
+    if "password" in factors and not takes_passwords and state.text(places.DROP_IN) is None:
         yield (
             f"sshd on {host} accepts no passwords today ({sshd_config.setting_line(files, 'PasswordAuthentication')}), "
             "and a password with a code would open that door. Set ssh_first_factors to [publickey]."
@@ -196,7 +197,7 @@ def expectations(state: HostState, expected: t.Iterable[Expectation]) -> t.Itera
         wrong = [keyword for keyword, value in expectation.settings.items() if effective.get(keyword, ()) != value]
         if wrong:
             yield (
-                f"sshd on {state.hostname} does not do for {expectation.user} what {sshd_config.DROP_IN} says "
+                f"sshd on {state.hostname} does not do for {expectation.user} what {places.DROP_IN} says "
                 f"({', '.join(wrong)}): another part of its configuration wins. See 'sshd -T -C "
                 f"user={expectation.user},host=x,addr={expectation.address}'."
             )

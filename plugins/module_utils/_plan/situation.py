@@ -9,10 +9,10 @@ from __future__ import annotations
 import functools
 import typing as t
 
+from .. import _places as places
 from .._backends import backends
 from .._backends.credential import Credential, CredentialError
 from .._host.state import Account, HostState
-from .._texts import pam
 from .._wanted.settings import Settings
 from .scope import in_scope
 
@@ -68,7 +68,7 @@ class Situation(_Pair):
     def services(self) -> tuple[str, ...]:
         """Those of the wanted services that the host has. sshd counts as one that it has."""
         return tuple(
-            one for one in self.wanted_services if one == "sshd" or f"{pam.DIRECTORY}/{one}" in self.state.files
+            one for one in self.wanted_services if one == "sshd" or f"{places.PAM_D}/{one}" in self.state.files
         )
 
     @functools.cached_property

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .._texts import pam, sshd_config
+from .. import _places as places
+from .._texts import pam
 from .._texts.opened import opened_up
 from .._wanted.bounds import CONSOLE
 from . import scope
@@ -29,28 +30,28 @@ def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
     if not state.asks_for_code:
         if state.protected_services and step.damage:
             did = "asked nobody for a code" if step.passes_everyone else "denied everybody"
-            yield f"{pam.SWITCH} on {hostname} was {'gone' if step.is_gone else 'damaged'}, and {did}."
+            yield f"{places.SWITCH} on {hostname} was {'gone' if step.is_gone else 'damaged'}, and {did}."
         return
     if step.damage and state.protected_services:
-        yield f"{pam.SWITCH} on {hostname} was damaged ({step.damage}): it is not certain who was asked for a code."
-    service_files = {path[len(pam.DIRECTORY) + 1 :]: text for path, text in state.texts(f"{pam.DIRECTORY}/").items()}
+        yield f"{places.SWITCH} on {hostname} was damaged ({step.damage}): it is not certain who was asked for a code."
+    service_files = {path[len(places.PAM_D) + 1 :]: text for path, text in state.texts(f"{places.PAM_D}/").items()}
     for service in state.protected_services:
         opened = opened_up(service, service_files)
         if opened:
             yield (
-                f"{pam.DIRECTORY}/{service} on {hostname} let exempt accounts in with any password, and those who "
+                f"{places.PAM_D}/{service} on {hostname} let exempt accounts in with any password, and those who "
                 f"need a code with any password and their code, since fleet.auth 1.0 turned two-factor login on there: "
                 f"{opened} decides nothing at a wrong password, and that counted as a right one. A run of this release "
                 f"closes it. Look at who has logged in to {service} since then."
             )
-    if "sshd" in services and "sshd" not in state.protected_services and state.text(sshd_config.DROP_IN) is not None:
-        yield f"sshd on {hostname} was not asking for codes: {pam.DIRECTORY}/sshd had lost the block."
-    if pam.TALLY_DIRECTORY not in state.files:
-        yield f"{pam.TALLY_DIRECTORY} on {hostname} was missing: wrong codes were not counted."
+    if "sshd" in services and "sshd" not in state.protected_services and state.text(places.DROP_IN) is not None:
+        yield f"sshd on {hostname} was not asking for codes: {places.PAM_D}/sshd had lost the block."
+    if places.TALLY_DIRECTORY not in state.files:
+        yield f"{places.TALLY_DIRECTORY} on {hostname} was missing: wrong codes were not counted."
     let_off = scope.let_off(situation, situation.enrolled & situation.enrolled_afterwards)
     if let_off:
         yield (
-            f"{pam.SWITCH} on {hostname} did not name {', '.join(let_off)}: no code was asked for, in spite of a "
+            f"{places.SWITCH} on {hostname} did not name {', '.join(let_off)}: no code was asked for, in spite of a "
             "credential."
         )
 
@@ -64,10 +65,10 @@ def doors(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
             f"the console of {state.hostname} asks for the code as well, and without a phone "
             f"{'only ' + ', '.join(free) if free else 'nobody'} can get in there to run twofactor-recover."
         )
-    beside = state.text(f"{pam.DIRECTORY}/sudo-i")
+    beside = state.text(f"{places.PAM_D}/sudo-i")
     if "sudo" in services and "sudo-i" not in services and beside is not None and not pam.includes(beside, "sudo"):
         yield (
-            f"sudo on {state.hostname} asks for the code, but sudo -i does not: it has {pam.DIRECTORY}/sudo-i for "
+            f"sudo on {state.hostname} asks for the code, but sudo -i does not: it has {places.PAM_D}/sudo-i for "
             "itself. Add sudo-i to services."
         )
 

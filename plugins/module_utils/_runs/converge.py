@@ -12,9 +12,9 @@ from __future__ import annotations
 import os
 import typing as t
 
+from .. import _places as places
 from .._apply import pending, transaction
 from .._apply.actions import Actions, ApplyError
-from .._backends import backends
 from .._host.look import look
 from .._plan import planning, report
 from .._plan.situation import Situation
@@ -29,7 +29,7 @@ if t.TYPE_CHECKING:
 
 def converge(module: AnsibleModule) -> Result:
     """Bring the host to the wanted state."""
-    settings = settings_of(module)
+    settings = settings_of(module, places.FOR_A_CHANGE)
     with changing(f"Two-factor login on {os.uname().nodename}"):
         return _carry_out(module, settings, actions_of(module))
 
@@ -47,13 +47,13 @@ def _carry_out(module: AnsibleModule, settings: Settings, actions: Actions) -> R
     before, plan = look_and_plan(module, settings)
     if plan.missing_packages:
         raise Failure(
-            f"{backends.BACKENDS[settings.backend].MODULE} is missing on {before.state.hostname}. Nothing was changed. "
-            f"Install {', '.join(plan.missing_packages)} first; the role fleet.auth.twofactor does.",
+            f"Packages are missing on {before.state.hostname}. Nothing was changed. Install "
+            f"{', '.join(plan.missing_packages)} first; the role fleet.auth.twofactor does.",
             missing_packages=list(plan.missing_packages),
         )
     if not plan.changes:
         return result(before, before, plan, changed=died)
-    with transaction.applied(plan, actions, settings.rollback_after) as token:
+    with transaction.applied(plan, actions, settings.rollback_after, settings.files) as token:
         after = Situation(settings, look(settings, actions.run))
         rest = planning.plan(after, os.urandom)
         if rest.changes or rest.refusals:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import typing as t
 
+from .. import _places as places
 from .._backends import backends
 from .._backends.credential import Credential, CredentialError
 from .._host.files import read_file
-from .._texts import pam
 from .._texts.code_step import CodeStep
 from .main import Failure
 
@@ -39,7 +39,7 @@ class Found(t.NamedTuple):
 
 def code_step() -> CodeStep:
     """What the code step of this host says."""
-    file = read_file(pam.SWITCH)
+    file = read_file(places.SWITCH)
     return CodeStep.parse(file.content if file else None)
 
 

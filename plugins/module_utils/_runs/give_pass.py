@@ -11,12 +11,13 @@ import secrets
 import time
 import typing as t
 
-from .._apply import credential_files, journal, passes
+from .. import _places as places
+from .._apply import credential_files, passes
 from .._backends import backends
 from .._backends.hotp import KEY_BYTES
 from . import credential
 from .changing import actions_of, changing
-from .main import Failure, Result
+from .main import Failure, Result, files_of
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -28,12 +29,13 @@ def give_pass(module: AnsibleModule) -> Result:
     low, high = passes.HOURS
     if not low <= hours <= high:
         raise Failure(f"hours is {hours}; a pass lasts from {low} to {high}. Nothing was changed.")
+    files = files_of(module, places.FOR_PASSES)
     step = credential.code_step()
     digits = backends.code_length(step)
     if digits is None:
         raise Failure(f"Two-factor login is off on {host}: {user} needs no pass.")
     found = credential.find(user, step)
-    if not os.path.isdir(journal.SYSTEMD):
+    if not os.path.isdir(places.SYSTEMD):
         raise Failure(f"systemd does not run on {host}, so nothing would end the pass of {user}.")
     key = secrets.token_bytes(KEY_BYTES)
     until = time.strftime(passes.TIME_FORMAT, time.gmtime(time.time() + hours * 3600))
@@ -41,6 +43,6 @@ def give_pass(module: AnsibleModule) -> Result:
         return {"changed": True, "until": until}
     with changing(f"{user} got no pass on {host}"):
         # What ends a pass comes first: without one it goes by itself.
-        passes.start_timer(actions_of(module))
+        passes.start_timer(files, actions_of(module))
         credential_files.rewrite(found.path, found.lock, lambda text: found.backend.with_pass(text, user, key, until))
     return {"changed": True, "code": found.backend.pass_code(key, digits), "until": until}

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import os
 import typing as t
+from dataclasses import replace
 
+from .. import _places as places
 from .._backends import backends
+from .._wanted.handed import unpack
 from .._wanted.settings import Settings, SettingsError
 
 if t.TYPE_CHECKING:
@@ -39,9 +42,29 @@ def run(module: AnsibleModule, body: t.Callable[[AnsibleModule], Result]) -> Non
     module.exit_json(**result)
 
 
-def settings_of(module: AnsibleModule) -> Settings:
-    """The settings that a module was given. Raises Failure where they contradict themselves or leave their bounds."""
+def settings_of(module: AnsibleModule, further: t.Iterable[str] = ()) -> Settings:
+    """The settings that a module was given. Raises Failure where they contradict themselves or leave their bounds.
+
+    `further` are files that it needs beside those that are compared with the host.
+    """
     try:
-        return Settings.from_options(module.params, backends.beyond)
+        settings = Settings.from_options(module.params, backends.beyond)
     except SettingsError as error:
         raise Failure(f"Nothing was changed: {error}", refusals=list(error.problems)) from error
+    if "files" not in module.params:
+        return settings
+    needed = [*further]
+    if settings.enabled:
+        needed += [*places.FOR_LOGINS, *(places.FOR_SELF_SERVICE if settings.self_service else ())]
+    return replace(settings, files=files_of(module, needed))
+
+
+def files_of(module: AnsibleModule, needed: t.Iterable[str]) -> dict[str, str]:
+    """The texts of the files that a module was handed, by path. Raises Failure where one is missing that it needs."""
+    files = unpack(module.params["files"])
+    if not all(path in files for path in needed):
+        raise Failure(
+            f"Nothing was changed: {module._name} was not handed the files that a host gets. They come from the part "
+            "of it that runs on the controller: run it as a task, by its full name."
+        )
+    return files

@@ -92,6 +92,9 @@ class Host(t.Protocol):
     def make_key(self, length: int) -> bytes:
         """A new key."""
 
+    def picture(self, text: str) -> str:
+        """A text as a QR code, in SVG; empty where it could not be drawn, and the key has to be typed."""
+
     def clock(self) -> Clock:
         """The time."""
 
@@ -181,7 +184,8 @@ class Conversation:
         if what == "recovery-codes":
             return {"recovery_codes": self._new_recovery_codes(settings)}
         self._pending = _Pending(what, self._host.make_key(KEY_BYTES), _keys(credential))
-        return {"secret": encode_secret(self._pending.key), "uri": self._uri(settings, what, self._pending.key)}
+        picture = self._host.picture(self._uri(settings, what, self._pending.key))
+        return {"secret": encode_secret(self._pending.key), "picture": picture}
 
     def _check(self, what: str, code: str) -> None:
         found = self._host.check(self._user, code)

@@ -21,10 +21,12 @@ import secrets
 import signal
 import socket
 import struct
+import subprocess
 import syslog
 import time
 import typing as t
 
+from .. import _places as places
 from .._apply import credential_files, pending
 from .._apply.actions import ApplyError
 from .._apply.lock import exclusive
@@ -34,7 +36,7 @@ from .._texts import pam
 from .._texts.code_step import CodeStep
 from .._wanted.bounds import is_account_name
 from .._wanted.settings import Settings
-from . import page_files, pam_client
+from . import pam_client
 from .conversation import REQUEST_BYTES, Conversation, Refusal
 
 CONNECTIONS = 4
@@ -45,29 +47,30 @@ IDLE_SECONDS = 300
 """How long a connection may say nothing; without any connection the program ends after that."""
 LIFE_SECONDS = 900
 
+_DRAWING_SECONDS = 10
+
 _BUSY = "Two-factor login is just being changed on this host. Nothing was changed; try again in some minutes."
-_NO_SHELLS = ("nologin", "false")
 
 
 class ThisHost:
     """The host that the program runs on."""
 
     def __init__(self) -> None:
-        with open(page_files.CONFIG, encoding="ascii") as file:
+        with open(places.SELF_SERVICE_CONFIG, encoding="ascii") as file:
             config = json.load(file)
         self.name = os.uname().nodename
         self._codes: dict[str, t.Any] = config["codes"]
         self._given = frozenset(config["given"])
 
     def code_step(self) -> CodeStep:
-        return CodeStep.parse(_read(pam.SWITCH))
+        return CodeStep.parse(_read(places.SWITCH))
 
     def settings(self) -> Settings | None:
         backend = backends.asking(self.code_step())
         return Settings(backend=backend, **self._codes) if backend else None
 
     def asks(self) -> bool:
-        paths = (f"{pam.DIRECTORY}/{name}" for name in os.listdir(pam.DIRECTORY))
+        paths = (f"{places.PAM_D}/{name}" for name in os.listdir(places.PAM_D))
         return any(pam.is_protected(_read(path) or "") for path in paths)
 
     def groups(self, user: str) -> t.Collection[str]:
@@ -83,7 +86,7 @@ class ThisHost:
 
     def check(self, user: str, code: str) -> pam_client.Answer:
         with _until_the_end():
-            return pam_client.ask(os.path.basename(page_files.CODE_SERVICE), user, code)
+            return pam_client.ask(os.path.basename(places.CODE_SERVICE), user, code)
 
     def revise(self, user: str, new: t.Callable[[str | None], str]) -> None:
         path, lock = self._path(user)
@@ -108,6 +111,18 @@ class ThisHost:
 
     def make_key(self, length: int) -> bytes:
         return secrets.token_bytes(length)
+
+    def picture(self, text: str) -> str:
+        # What stands on a command line, anybody can read.
+        words = [places.QRENCODE, "--type=SVG", "--svg-path", "--level=M", "--output=-"]
+        try:
+            done = subprocess.run(  # noqa: S603 - no word of it comes from anybody
+                words, input=text.encode(), capture_output=True, check=True, timeout=_DRAWING_SECONDS
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            self.log(f"{places.QRENCODE} draws no QR code: {type(error).__name__}")
+            return ""
+        return done.stdout.decode("ascii", "replace")
 
     def clock(self) -> Clock:
         now = time.time()
@@ -150,7 +165,7 @@ def may_log_in(account: pwd.struct_passwd, shells: str, login_defs: str) -> bool
     return (
         (account.pw_uid == 0 or account.pw_uid >= int(found.group(1) if found else 1000))
         and shell in (line.strip() for line in shells.split("\n"))
-        and os.path.basename(shell) not in _NO_SHELLS
+        and os.path.basename(shell) not in places.NO_LOGIN_SHELLS
         and is_account_name(account.pw_name)
         and not backends.is_left_behind(account.pw_name)
     )
@@ -189,7 +204,7 @@ def _answers(uid: int) -> t.Callable[[bytes], dict[str, t.Any]]:
         account = pwd.getpwuid(uid)
     except KeyError:
         account = None
-    if account and may_log_in(account, _read("/etc/shells") or "", _read("/etc/login.defs") or ""):
+    if account and may_log_in(account, _read(places.SHELLS) or "", _read(places.ACCOUNT_DEFAULTS) or ""):
         return Conversation(ThisHost(), account.pw_name).answer
     syslog.syslog(syslog.LOG_NOTICE, f"user id {uid}: refused, nobody logs in with that account")
     return lambda _line: _refusal("Nobody logs in with this account, so it needs no code.")

@@ -26,9 +26,9 @@ import functools
 import re
 import typing as t
 
+from .. import _places as places
 from .._wanted.bounds import PAM_LINE
 from .._wanted.settings import Lockout, Settings
-from .pam import EXEMPT_ORIGINS, TALLY_DIRECTORY
 from .pam_conf import INCLUDES, WORD, is_continued, step_of
 
 _HEADER = "# The code step of two-factor login. Managed by fleet.auth: changes made here are lost.\n"
@@ -87,7 +87,7 @@ class CodeStep(t.NamedTuple):
         return cls(
             exempt_users=settings.exempt_users,
             exempt_groups=settings.exempt_groups,
-            origins=f"{EXEMPT_ORIGINS}{suffix}" if settings.exempt_addresses else "",
+            origins=f"{places.EXEMPT_ORIGINS}{suffix}" if settings.exempt_addresses else "",
             scope_groups=settings.scope_groups if settings.scope == "groups" else (),
             names=frozenset(enrolled) if settings.scope == "enrolled" else None,
             module=module,
@@ -140,7 +140,7 @@ class CodeStep(t.NamedTuple):
         """The lines, but for those that are put in front of them later; pam_faillock(8), pam_succeed_if(8)."""
         lock = self.lockout or Lockout()
         tally = (
-            f"conf=/dev/null dir={TALLY_DIRECTORY} deny={lock.attempts} unlock_time={lock.unlock_seconds} "
+            f"conf=/dev/null dir={places.TALLY_DIRECTORY} deny={lock.attempts} unlock_time={lock.unlock_seconds} "
             f"fail_interval={lock.count_seconds} even_deny_root"
         )
         while_open = f"auth [success=ignore ignore=ignore default=die] pam_faillock.so preauth silent {tally}"

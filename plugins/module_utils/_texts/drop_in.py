@@ -17,8 +17,9 @@ from __future__ import annotations
 import itertools
 import typing as t
 
+from .. import _places as places
 from .._wanted.settings import Settings
-from .sshd_config import CONFIG, DROP_IN, DROP_IN_DIRECTORY, Effective, Line, includes_elsewhere, read_order
+from .sshd_config import Effective, Line, includes_elsewhere, read_order
 
 _HEADER = "# Two-factor login. Managed by fleet.auth: changes made here are lost.\n"
 _METHODS = {
@@ -95,13 +96,16 @@ def conflicts(files: t.Mapping[str, str], sshd: Effective) -> t.Iterator[str]:
     order = read_order(files)
     if order is None:
         yield (
-            f"{CONFIG} does not read {DROP_IN_DIRECTORY} for everyone: put the line "
-            f"'Include {DROP_IN_DIRECTORY}/*.conf' at its top, before any Match."
+            f"{places.SSHD_CONFIG} does not read {places.DROP_IN_DIRECTORY} for everyone: put the line "
+            f"'Include {places.DROP_IN_DIRECTORY}/*.conf' at its top, before any Match."
         )
         return
     if not sshd.on("usepam"):
         where = next((str(line) for line in order.before + order.after if line.keyword.lower() == "usepam"), None)
-        yield (f"{where or f'{CONFIG} without UsePAM'} keeps PAM, and with it the code, out of sshd; set UsePAM yes.")
+        yield (
+            f"{where or f'{places.SSHD_CONFIG} without UsePAM'} keeps PAM, and with it the code, out of sshd; set "
+            "UsePAM yes."
+        )
     for number, line in enumerate(order.before + order.after):
         keyword = line.keyword.lower()
         if keyword == "authenticationmethods" and line.arguments != ("any",):
@@ -109,13 +113,15 @@ def conflicts(files: t.Mapping[str, str], sshd: Effective) -> t.Iterator[str]:
         elif number >= len(order.before):
             continue
         elif keyword in _OURS and line.match:
-            yield f"{line} (under '{line.match}') is read before {DROP_IN}, and wins; let that file sort after it."
+            yield (
+                f"{line} (under '{line.match}') is read before {places.DROP_IN}, and wins; let that file sort after it."
+            )
         elif _has_switch_for_prompts(sshd) and _hides_prompts(line):
-            yield f"{line} is read before {DROP_IN}, and keeps the prompt for the code out of sshd; remove it."
+            yield f"{line} is read before {places.DROP_IN}, and keeps the prompt for the code out of sshd; remove it."
         elif includes_elsewhere(line):
             yield (
-                f"{line} is read before {DROP_IN}, and what it includes would win; put it after the line 'Include "
-                f"{DROP_IN_DIRECTORY}/*.conf' of {CONFIG}."
+                f"{line} is read before {places.DROP_IN}, and what it includes would win; put it after the line "
+                f"'Include {places.DROP_IN_DIRECTORY}/*.conf' of {places.SSHD_CONFIG}."
             )
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import typing as t
 
+from .. import _places as places
 from . import dispatch
-from .pam import DIRECTORY, FIRST_FACTOR_FAILED, KEY_ACCEPTED, SWITCH, unprotect
+from .pam import unprotect
 from .pam_conf import Unclear, include_target
 from .placement import PamError, primary_of
 
@@ -56,9 +57,9 @@ def opened_up(service: str, texts: t.Mapping[str, str]) -> str | None:
         def outcomes(handler: dispatch.Handler) -> t.Iterable[str]:
             if handler.name in _ALWAYS:
                 return [_ALWAYS[handler.name]]
-            if handler.line.rstrip().endswith((KEY_ACCEPTED, FIRST_FACTOR_FAILED)):
+            if handler.line.rstrip().endswith((places.KEY_ACCEPTED, places.FIRST_FACTOR_FAILED)):
                 return ["auth_err"]
-            if handler.stack == SWITCH[len(DIRECTORY) + 1 :]:
+            if handler.stack == places.SWITCH[len(places.PAM_D) + 1 :]:
                 return ["success", "auth_err"]
             return of_conditions if handler.name in _CONDITIONS else ["auth_err", "ignore"]
 
@@ -66,5 +67,5 @@ def opened_up(service: str, texts: t.Mapping[str, str]) -> str | None:
 
     for conditions in (["auth_err", "ignore"], ["auth_err", "ignore", "success"]):
         if lets_in(texts[service], conditions) and not lets_in(before, conditions):
-            return f"{DIRECTORY}/{stack or service}"
+            return f"{places.PAM_D}/{stack or service}"
     return None

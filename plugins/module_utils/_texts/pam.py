@@ -13,77 +13,22 @@ from __future__ import annotations
 import itertools
 import typing as t
 
+from .. import _places as places
 from . import placement
 from .pam_conf import include_target
 from .placement import PamError
-
-DIRECTORY = placement.DIRECTORY
-SWITCH = f"{DIRECTORY}/twofactor"
-KEY_ACCEPTED = "/usr/libexec/fleet-auth/ssh-key-accepted"
-RUN_DIRECTORY = "/run/fleet-auth"
-TALLY_DIRECTORY = f"{RUN_DIRECTORY}/faillock"
-FIRST_FACTOR_FAILED = "/usr/libexec/fleet-auth/first-factor-failed"
-EXEMPT_ORIGINS = "/etc/security/twofactor-access.conf"
-NEXT = ".next"
-"""What is added to the name of a list that a switch goes by until the old one is replaced."""
 
 _BEGIN = "# BEGIN fleet.auth twofactor: in place of the next line"
 _REPLACED = "#| "
 _END = "# END fleet.auth twofactor"
 
-KEY_ACCEPTED_SCRIPT = """\
-#!/bin/sh
-# Managed by fleet.auth. Tells PAM whether sshd has accepted a public key for this login, by sshd's SSH_AUTH_INFO_0.
-case "${SSH_AUTH_INFO_0-}" in
-"publickey "*) exit 0 ;;
-*) exit 1 ;;
-esac
-"""
-
-# A file is named after the process by its number and its start, for numbers are used again; proc(5).
-FIRST_FACTOR_FAILED_SCRIPT = """\
-#!/bin/sh
-# Managed by fleet.auth. With "note", notes that the first factor of the login that calls it was wrong; without, tells
-# whether that was noted, and forgets it. No module of PAM is told how a substack before it has ended.
-read -r status <"/proc/$PPID/stat" || exit 1
-set -- "${1-}" ${status##*) }
-note=/run/fleet-auth/failed.$PPID.${21}
-case $1 in
-note) : >"$note" ;;
-*) [ -e "$note" ] && /bin/rm "$note" ;;
-esac
-"""
-
-
-_JUDGE = f"{DIRECTORY}/twofactor-judge"
-_NOTE = f"{DIRECTORY}/twofactor-note"
-# `done` is the one action of libpam that tells a first factor that was wrong from others, and it turns one that has
-# decided nothing into a success. So that happens one level further down, and `reset` brings back what was before it.
-_JUDGES = {
-    _JUDGE: """\
-# Notes whether the first factor was wrong, and changes nothing. Managed by fleet.auth: changes made here are lost.
-auth substack twofactor-note
-auth [default=reset] pam_permit.so
-""",
-    _NOTE: f"""\
-# Part of twofactor-judge. Managed by fleet.auth: changes made here are lost.
-auth [success=done default=ignore] pam_permit.so
-auth [default=ignore] pam_exec.so quiet seteuid {FIRST_FACTOR_FAILED} note
-""",
-}
-GATES = tuple(f"{DIRECTORY}/twofactor-{stack}" for stack in placement.PRIMARY)
-"""Files of release 1.0, through which a service took its first factor."""
-HELPERS = {
-    KEY_ACCEPTED: (KEY_ACCEPTED_SCRIPT, 0o755),
-    FIRST_FACTOR_FAILED: (FIRST_FACTOR_FAILED_SCRIPT, 0o755),
-    **{path: (text, 0o644) for path, text in _JUDGES.items()},
-}
-"""The text and the mode of each file that a block may call."""
+HELPERS = (places.KEY_ACCEPTED, places.FIRST_FACTOR_FAILED, places.JUDGE, places.NOTE)
+"""The files that a block may call."""
 
 
 def _name(path: str) -> str:
     """The name by which another file of the same directory includes this one."""
-    return path[len(DIRECTORY) + 1 :]
+    return path[len(places.PAM_D) + 1 :]
 
 
 def is_protected(text: str) -> bool:
@@ -99,7 +44,7 @@ def protect(service: str, text: str, included: t.Mapping[str, str], code_modules
     protected already comes out as this release would write it. Raises PamError.
     """
     text = unprotect(service, text)
-    others = {name: one for name, one in included.items() if name != _name(SWITCH)}
+    others = {name: one for name, one in included.items() if name != _name(places.SWITCH)}
     placement.check_codes(service, {**others, service: text}, code_modules)
     lines = text.split("\n")
     primary = placement.primary_of(service, lines, included)
@@ -109,7 +54,7 @@ def protect(service: str, text: str, included: t.Mapping[str, str], code_modules
     block = [_BEGIN if len(replaced) == 1 else f"{_BEGIN}s", *(_REPLACED + line for line in replaced)]
     if service == "sshd":
         block += [
-            f"auth [success=ignore default=3] pam_exec.so quiet {KEY_ACCEPTED}",
+            f"auth [success=ignore default=3] pam_exec.so quiet {places.KEY_ACCEPTED}",
             step,
             "auth [success=done default=ignore] pam_permit.so",
             "auth requisite pam_deny.so",
@@ -117,19 +62,19 @@ def protect(service: str, text: str, included: t.Mapping[str, str], code_modules
     block += primary.instead
     if primary.judged:
         block += [
-            f"auth substack {_name(_JUDGE)}",
-            f"auth [success=die default=ignore] pam_exec.so quiet seteuid {FIRST_FACTOR_FAILED}",
+            f"auth substack {_name(places.JUDGE)}",
+            f"auth [success=die default=ignore] pam_exec.so quiet seteuid {places.FIRST_FACTOR_FAILED}",
         ]
     block += [step, _END]
     return "\n".join([*lines[: primary.first], *block, *lines[primary.last + 1 :]])
 
 
-def helpers(texts: t.Collection[str]) -> dict[str, tuple[str, int]]:
+def helpers(texts: t.Collection[str]) -> tuple[str, ...]:
     """Those of `HELPERS` that protected service files with these texts call."""
     called = {line.rpartition(" ")[2] for text in texts for line in text.split("\n")}
-    if _name(_JUDGE) in called:
-        called.add(_name(_NOTE))
-    return {path: one for path, one in HELPERS.items() if called & {path, _name(path)}}
+    if _name(places.JUDGE) in called:
+        called.add(_name(places.NOTE))
+    return tuple(path for path in HELPERS if called & {path, _name(path)})
 
 
 def includes(text: str, name: str) -> bool:
@@ -149,7 +94,7 @@ def unprotect(service: str, text: str) -> str:
         return text
     if len(begins) != 1 or len(ends) != 1 or ends[0] <= begins[0] + 1 or not lines[begins[0] + 1].startswith(_REPLACED):
         raise PamError(
-            f"the block of fleet.auth in {DIRECTORY}/{service} is damaged (lines "
+            f"the block of fleet.auth in {places.PAM_D}/{service} is damaged (lines "
             f"{', '.join(str(n + 1) for n in sorted(begins + ends))}). It begins with {_BEGIN!r}, then {_REPLACED!r} "
             f"and the line that it replaced, and ends with {_END!r}; put it right or remove it by hand, and run again."
         )

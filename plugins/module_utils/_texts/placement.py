@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .. import _places as places
 from .pam_conf import (
     INCLUDES,
     WORD,
@@ -26,10 +27,6 @@ from .pam_conf import (
     jumps,
     step_of,
 )
-
-DIRECTORY = "/etc/pam.d"
-PRIMARY = ("common-auth", "password-auth", "system-auth")
-"""The files that distributions keep the primary authentication in, by name; pam-auth-update(8), authselect(8)."""
 
 _ENDS = "ends the whole stack at a right password, before the code is asked for"
 # Modules that fail where the password is wrong.
@@ -63,7 +60,7 @@ def primary_of(service: str, lines: t.Sequence[str], included: t.Mapping[str, st
     found = [
         n
         for n, step in enumerate(steps)
-        if step and (include_target(lines[n]) in PRIMARY or step.module.endswith("pam_unix.so"))
+        if step and (include_target(lines[n]) in places.PRIMARY_STACKS or step.module.endswith("pam_unix.so"))
     ]
     primary = None
     if len(found) == 1:
@@ -79,9 +76,10 @@ def primary_of(service: str, lines: t.Sequence[str], included: t.Mapping[str, st
         return primary
     shown = "; ".join(f"line {n + 1}: {lines[n]}" for n in found) or "none"
     raise PamError(
-        f"{DIRECTORY}/{service} must have exactly one line, whole, that includes {', '.join(PRIMARY)} for auth, or "
-        "that requires pam_unix.so, or lines that jump over one 'auth requisite pam_deny.so' as pam-auth-update(8) "
-        f"writes them; found {shown}. Bring the file to that form, or leave {service} out."
+        f"{places.PAM_D}/{service} must have exactly one line, whole, that includes "
+        f"{', '.join(places.PRIMARY_STACKS)} for auth, or that requires pam_unix.so, or lines that jump over one 'auth "
+        f"requisite pam_deny.so' as pam-auth-update(8) writes them; found {shown}. Bring the file to that form, or "
+        f"leave {service} out."
     )
 
 
@@ -124,15 +122,15 @@ def _from_stack(service: str, lines: t.Sequence[str], position: int, included: t
     resets = any("reset" in one.step.control for one in steps)
     if stack in included and (control == "substack" or (control == "include" and only_ends and not resets)):
         return Primary(position, position, [f"auth substack {stack}"], judged=True)
-    where = f"{DIRECTORY}/{stack}, which goes on after a wrong password, and anybody would be asked for the code"
+    where = f"{places.PAM_D}/{stack}, which goes on after a wrong password, and anybody would be asked for the code"
     if stack not in included:
-        where = f"{DIRECTORY}/{stack}, which is not there"
+        where = f"{places.PAM_D}/{stack}, which is not there"
     if control != "substack":
         problems += [(one, "can undo what was decided before it") for one in steps if "reset" in one.step.control]
     for one, problem in problems[:1]:
-        where = f"{DIRECTORY}/{one.stack}, whose line {one.number} {problem}: {one.line.strip()!r}"
+        where = f"{places.PAM_D}/{one.stack}, whose line {one.number} {problem}: {one.line.strip()!r}"
     raise PamError(
-        f"{DIRECTORY}/{service} takes its primary authentication from {where}. Write it as pam-auth-update(8) does, "
+        f"{places.PAM_D}/{service} takes its primary authentication from {where}. Write it as pam-auth-update(8) does, "
         f"take it in with 'auth substack', or leave {service} out."
     )
 
@@ -142,8 +140,8 @@ def check_codes(service: str, texts: t.Mapping[str, str], code_modules: t.Collec
     for one in everything(service, texts):
         if one.step.module.rpartition("/")[2] in code_modules:
             raise PamError(
-                f"{DIRECTORY}/{one.stack}, line {one.number}, asks for a code of its own, so that {service} would ask "
-                f"for two: {one.line.strip()!r}. Remove it in the same run, before the role (docs/adopt.md has the "
+                f"{places.PAM_D}/{one.stack}, line {one.number}, asks for a code of its own, so that {service} would "
+                f"ask for two: {one.line.strip()!r}. Remove it in the same run, before the role (docs/adopt.md has the "
                 f"play), or leave {service} out."
             )
 
@@ -161,8 +159,8 @@ def check_around(service: str, lines: t.Sequence[str], primary: Primary, include
             problem = "can undo a wrong code"
         if problem:
             raise PamError(
-                f"{DIRECTORY}/{service}, line {number + 1}, stands {where} the primary authentication and {problem}: "
-                f"{line.strip()!r}. Change that line, or leave {service} out."
+                f"{places.PAM_D}/{service}, line {number + 1}, stands {where} the primary authentication and "
+                f"{problem}: {line.strip()!r}. Change that line, or leave {service} out."
             )
 
 

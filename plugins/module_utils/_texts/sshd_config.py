@@ -15,9 +15,7 @@ import functools
 import re
 import typing as t
 
-CONFIG = "/etc/ssh/sshd_config"
-DROP_IN_DIRECTORY = "/etc/ssh/sshd_config.d"
-DROP_IN = f"{DROP_IN_DIRECTORY}/00-twofactor.conf"
+from .. import _places as places
 
 _SETTING = re.compile(r"\s*([^\s#=][^\s=]*)\s*=?\s*(.*)")
 _WORD = re.compile(r"""(?:\\[\\"' ]|"[^"]*"|'[^']*'|[^\s"'])+""")
@@ -90,15 +88,15 @@ def read_order(files: t.Mapping[str, str]) -> ReadOrder | None:
     """
     order: list[Line] = []
     ours = None
-    for line in parse_config(CONFIG, files.get(CONFIG, "")):
+    for line in parse_config(places.SSHD_CONFIG, files.get(places.SSHD_CONFIG, "")):
         order.append(line)
         if line.keyword.lower() != "include":
             continue
         for pattern in _patterns(line):
-            for path in sorted({*files, DROP_IN} - {CONFIG}):
+            for path in sorted({*files, places.DROP_IN} - {places.SSHD_CONFIG}):
                 if path.count("/") != pattern.count("/") or not fnmatch.fnmatchcase(path, pattern):
                     continue
-                if path != DROP_IN:
+                if path != places.DROP_IN:
                     order += parse_config(path, files[path], line.match)
                 elif ours is None and not line.match:
                     ours = len(order)
@@ -236,5 +234,6 @@ def _patterns(include: Line) -> list[str]:
 def includes_elsewhere(line: Line) -> bool:
     """Whether a line has sshd read files outside of the drop-in directory, or files from within that."""
     return line.keyword.lower() == "include" and (
-        line.path != CONFIG or any(path.rpartition("/")[0] != DROP_IN_DIRECTORY for path in _patterns(line))
+        line.path != places.SSHD_CONFIG
+        or any(path.rpartition("/")[0] != places.DROP_IN_DIRECTORY for path in _patterns(line))
     )

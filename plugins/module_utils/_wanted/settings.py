@@ -106,6 +106,8 @@ class Settings:
     rollback_after: int = 0
     """After how many seconds a change that nobody has confirmed is put back; 0 for never."""
     self_service: bool = False
+    files: t.Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The texts of the files that a host gets as they stand, by path."""
     """Whether people have a page of their own in Cockpit."""
 
     @classmethod

@@ -1,104 +1,7 @@
-# Copyright (c) 2026 the fleet.auth contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-License-Identifier: GPL-3.0-or-later
+// Copyright (c) 2026 the fleet.auth contributors
+// GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The page in Cockpit on which people enrol themselves: what its files hold."""
-
-from __future__ import annotations
-
-from .page_files import SOCKET
-from .qrcode_generator import QRCODE_GENERATOR
-
-_MANIFEST = """\
-{
-    "requires": {"cockpit": "265"},
-    "menu": {
-        "index": {
-            "label": "Two-factor login",
-            "order": 95,
-            "keywords": [{"matches": ["totp", "2fa", "two-factor", "code", "phone"]}]
-        }
-    },
-    "content-security-policy": "default-src 'self'; object-src 'none'; base-uri 'none'"
-}
-"""
-
-# Classes are PatternFly's as Cockpit's own pages have them; page.js brings them to the version of this host.
-_INDEX = """\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-  <meta charset="utf-8">
-  <title>Two-factor login</title>
-  <meta name="viewport" content="width=device-width, initial-scale=1">
-  <link rel="stylesheet" href="../users/users.css">
-  <link rel="stylesheet" href="page.css">
-  <script src="../base1/cockpit.js"></script>
-  <script src="qrcode.js"></script>
-  <script src="page.js" defer></script>
-</head>
-<body class="pf-m-redhat-font">
-  <div class="pf-v6-c-page pf-m-no-sidebar">
-    <main class="pf-v6-c-page__main-container pf-v6-c-page__main">
-      <section class="pf-v6-c-page__main-section">
-        <div id="card" class="pf-v6-c-card">
-          <div class="pf-v6-c-card__title"><h1 class="pf-v6-c-card__title-text">Two-factor login</h1></div>
-          <div class="pf-v6-c-card__body pf-v6-l-stack pf-m-gutter">
-            <p id="state" role="status"></p>
-            <div id="alert" class="pf-v6-c-alert pf-m-inline pf-m-danger" role="alert" hidden>
-              <p id="error" class="pf-v6-c-alert__title"></p>
-            </div>
-            <ul id="facts" class="pf-v6-c-list pf-m-plain" role="list" hidden></ul>
-            <section id="secret" hidden aria-labelledby="scan">
-              <h2 id="scan" class="pf-v6-c-title pf-m-md">Scan this with your app</h2>
-              <div id="qr"></div>
-              <p>Or type this key:</p>
-              <code id="key"></code>
-            </section>
-            <form id="ask" class="pf-v6-c-form" hidden>
-              <div class="pf-v6-c-form__group">
-                <label for="code" class="pf-v6-c-form__label">
-                  <span id="label" class="pf-v6-c-form__label-text"></span>
-                </label>
-                <div id="field" class="pf-v6-c-form__group-control">
-                  <span class="pf-v6-c-form-control">
-                    <input id="code" inputmode="numeric" autocomplete="one-time-code" maxlength="9" required>
-                  </span>
-                </div>
-              </div>
-              <div class="pf-v6-c-form__group pf-m-action">
-                <div class="pf-v6-c-form__actions">
-                  <button type="submit" class="pf-v6-c-button pf-m-primary">Continue</button>
-                  <button type="button" id="cancel" class="pf-v6-c-button pf-m-link">Cancel</button>
-                </div>
-              </div>
-            </form>
-            <section id="recovery" hidden aria-labelledby="keep">
-              <h2 id="keep" class="pf-v6-c-title pf-m-md">Recovery codes</h2>
-              <p>Keep them on paper. Each is good once, in this order. They are not shown again.</p>
-              <ol id="codes"></ol>
-              <button type="button" id="kept" class="pf-v6-c-button pf-m-primary">I have kept them</button>
-            </section>
-            <div id="actions" class="pf-v6-l-flex" hidden></div>
-          </div>
-        </div>
-      </section>
-    </main>
-  </div>
-</body>
-</html>
-"""
-
-_STYLE = """\
-[hidden] { display: none !important; }
-#card { max-width: 40rem; }
-#field { max-width: 12rem; }
-#qr { background: #fff; line-height: 0; margin-block: 0.5rem; max-width: 17rem; }
-#key, #codes { font-family: monospace; }
-#codes { columns: 2; list-style: decimal inside; margin-block: 1rem; max-width: 20rem; }
-"""
-
-_SCRIPT = """\
 "use strict";
 
 const at = id => document.getElementById(id);
@@ -126,7 +29,7 @@ class Helper {
     constructor() {
         this.waiting = [];
         this.rest = "";
-        this.channel = cockpit.channel({ payload: "stream", unix: "@SOCKET@" });
+        this.channel = cockpit.channel({ payload: "stream", unix: "/run/fleet-auth/self-service.sock" });
         this.channel.addEventListener("message", (_event, data) => this.receive(data));
         this.channel.addEventListener("close", () => {
             this.closed = true;
@@ -135,7 +38,7 @@ class Helper {
     }
 
     receive(data) {
-        const lines = (this.rest + data).split("\\n");
+        const lines = (this.rest + data).split("\n");
         this.rest = lines.pop();
         lines.forEach(line => this.waiting.shift()?.(JSON.parse(line)));
     }
@@ -147,7 +50,7 @@ class Helper {
                 return;
             }
             this.waiting.push(resolve);
-            this.channel.send(JSON.stringify(request) + "\\n");
+            this.channel.send(JSON.stringify(request) + "\n");
         });
     }
 }
@@ -224,9 +127,10 @@ async function begin(what, code) {
     if (!answer.ok) {
         complain(answer.message);
         at("code").value = "";
-    } else if (answer.uri) {
+    } else if (answer.secret) {
         at("state").textContent = "Nothing has changed yet: it counts once a code of it was right.";
-        at("qr").replaceChildren(picture(answer.uri));
+        at("scan").textContent = answer.picture ? "Scan this with your app" : "Type this into your app";
+        at("qr").replaceChildren(...answer.picture ? [picture(answer.picture)] : []);
         at("key").textContent = answer.secret.match(/.{1,4}/g).join(" ");
         ask("The code that your app shows for it", prove, "secret");
     } else {
@@ -256,27 +160,12 @@ function done(codes) {
     at("kept").focus();
 }
 
-function picture(text) {
-    const code = qrcode(0, "M");
-    code.addData(text);
-    code.make();
-    const count = code.getModuleCount();
-    let path = "";
-    for (let row = 0; row < count; row++) {
-        for (let column = 0; column < count; column++) {
-            if (code.isDark(row, column))
-                path += `M${column + 4} ${row + 4}h1v1h-1z`;
-        }
-    }
-    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    svg.setAttribute("viewBox", `0 0 ${count + 8} ${count + 8}`);
-    svg.setAttribute("role", "img");
-    svg.setAttribute("aria-label", "QR code of the key");
-    svg.setAttribute("shape-rendering", "crispEdges");
-    const dark = document.createElementNS("http://www.w3.org/2000/svg", "path");
-    dark.setAttribute("d", path);
-    svg.append(dark);
-    return svg;
+// What a picture's file holds does nothing but be seen: no script of it runs, and it fetches nothing.
+function picture(svg) {
+    const image = document.createElement("img");
+    image.src = `data:image/svg+xml,${encodeURIComponent(svg)}`;
+    image.alt = "QR code of the key";
+    return image;
 }
 
 function theme() {
@@ -291,7 +180,7 @@ window.addEventListener("storage", theme);
 window.addEventListener("cockpit-style", theme);
 at("ask").addEventListener("submit", event => {
     event.preventDefault();
-    submit(at("code").value.replace(/\\s/g, ""));
+    submit(at("code").value.replace(/\s/g, ""));
 });
 at("cancel").addEventListener("click", () => {
     helper.channel.close();
@@ -300,13 +189,3 @@ at("cancel").addEventListener("click", () => {
 });
 at("kept").addEventListener("click", home);
 home();
-""".replace("@SOCKET@", SOCKET)
-
-FILES = {
-    "manifest.json": _MANIFEST,
-    "index.html": _INDEX,
-    "page.css": _STYLE,
-    "page.js": _SCRIPT,
-    "qrcode.js": QRCODE_GENERATOR,
-}
-"""What each file of the page holds."""

@@ -1,0 +1,152 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where things are on a managed host: each path, unit and name that is ours or that we touch, once.
+
+The directories of credentials are not here: each backend says where its own are. What a host gets as it stands, from
+`roles/twofactor/files`, names these places literally; a test holds both together.
+"""
+
+from __future__ import annotations
+
+# PAM
+
+PAM_D = "/etc/pam.d"
+SWITCH = f"{PAM_D}/twofactor"
+"""The code step, which decides for every service at once whether codes are asked for."""
+JUDGE = f"{PAM_D}/twofactor-judge"
+NOTE = f"{PAM_D}/twofactor-note"
+CODE_SERVICE = f"{PAM_D}/twofactor-code"
+"""The PAM service by which the self-service helper asks whether a code is right, and for nothing else."""
+PRIMARY_STACKS = ("common-auth", "password-auth", "system-auth")
+"""The files of PAM that services include for their primary authentication."""
+GATES = tuple(f"{PAM_D}/twofactor-{stack}" for stack in PRIMARY_STACKS)
+"""Files of release 1.0, through which a service took its first factor."""
+COCKPIT_SERVICE = f"{PAM_D}/cockpit"
+EXEMPT_ORIGINS = "/etc/security/twofactor-access.conf"
+NEXT = ".next"
+"""What is added to the name of a list that a switch goes by until the old one is replaced."""
+PAM_MODULE_DIRECTORIES = (
+    "/lib/*/security",
+    "/lib/security",
+    "/lib64/security",
+    "/usr/lib/*/security",
+    "/usr/lib64/security",
+)
+
+# sshd
+
+SSHD = "/usr/sbin/sshd"
+SSHD_UNITS = ("ssh", "sshd")
+"""The names that its unit has, here or there."""
+SSHD_PID_FILE = "/run/sshd.pid"
+SSHD_DIRECTORY = "/etc/ssh"
+SSHD_CONFIG = f"{SSHD_DIRECTORY}/sshd_config"
+DROP_IN_DIRECTORY = f"{SSHD_CONFIG}.d"
+DROP_IN = f"{DROP_IN_DIRECTORY}/00-twofactor.conf"
+SSHD_SERVICE_OPTIONS = {"/etc/default/ssh": "SSHD_OPTS", "/etc/sysconfig/sshd": "OPTIONS"}
+"""Where its unit finds further options, and in which variable."""
+
+# What else a host has, and we read
+
+ACCOUNT_DEFAULTS = "/etc/login.defs"
+COCKPIT_DISALLOWED = "/etc/cockpit/disallowed-users"
+NO_LOGIN_SHELLS = ("nologin", "false", "sync", "shutdown", "halt")
+"""The file names of shells with which nobody logs in."""
+OS_RELEASE = "/etc/os-release"
+QRENCODE = "/usr/bin/qrencode"
+"""The program that draws QR codes; the package that has it is called `qrencode` everywhere."""
+QRENCODE_PACKAGE = "qrencode"
+SELINUX_ENFORCES = "/sys/fs/selinux/enforce"
+SHADOW = "/etc/shadow"
+SHELLS = "/etc/shells"
+SYSTEMD = "/run/systemd/system"
+"""The directory that is there where systemd runs; sd_booted(3)."""
+
+# What PAM and boots need of us
+
+SHELL = "/bin/sh"
+RECOVERY_COMMAND = "/usr/local/sbin/twofactor-recover"
+LIBEXEC = "/usr/libexec/fleet-auth"
+KEY_ACCEPTED = f"{LIBEXEC}/ssh-key-accepted"
+FIRST_FACTOR_FAILED = f"{LIBEXEC}/first-factor-failed"
+RUN_DIRECTORY = "/run/fleet-auth"
+TALLY_DIRECTORY = f"{RUN_DIRECTORY}/faillock"
+TMPFILES = "/etc/tmpfiles.d/fleet-auth.conf"
+UNIT_DIRECTORY = "/etc/systemd/system"
+
+# A change under way
+
+STATE_DIRECTORY = "/var/lib/fleet-auth"
+JOURNAL = f"{STATE_DIRECTORY}/undo"
+"""The steps of a change under way. While it is there, the host is going to be put back."""
+UNDO = f"{STATE_DIRECTORY}/undo.sh"
+"""The script that puts the host back by the journal."""
+LOCK = "/run/fleet-auth.lock"
+CREDENTIAL_LOCK_TEXT = "fleet.auth"
+"""The line in the lock of a credential that a change has taken; nobody's, once the change has come to its end."""
+STALE_LOCK_SECONDS = 60.0
+"""From this age on, the lock of a credential was left behind: a login holds it for milliseconds."""
+UNDO_TIMER = "fleet-auth-undo"
+BOOT_UNIT = f"{UNIT_DIRECTORY}/fleet-auth-undo-at-boot.service"
+BOOT_LINK = f"{UNIT_DIRECTORY}/multi-user.target.wants/fleet-auth-undo-at-boot.service"
+STAGED = ".*.fleet-auth-*"
+"""The names of files that a change under way has laid ready, or kept."""
+
+# Passes
+
+PASSES_SCRIPT = "/usr/libexec/fleet-auth-end-passes"
+PASSES_TIMER = "fleet-auth-passes.timer"
+PASSES_TIMER_UNIT = f"{UNIT_DIRECTORY}/{PASSES_TIMER}"
+PASSES_SERVICE_UNIT = f"{UNIT_DIRECTORY}/fleet-auth-passes.service"
+
+# Self-service: people's own page in Cockpit, and the helper behind it
+
+SELF_SERVICE_PROGRAM = f"{LIBEXEC}/self-service"
+SELF_SERVICE_CONFIG = f"{LIBEXEC}/self-service.json"
+SELF_SERVICE_PACKAGE = "fleet_auth"
+SELF_SERVICE_LIBRARY = f"{LIBEXEC}/{SELF_SERVICE_PACKAGE}"
+SELF_SERVICE_SOCKET = f"{RUN_DIRECTORY}/self-service.sock"
+SELF_SERVICE_UNIT = "fleet-auth-self-service.socket"
+SELF_SERVICE_SOCKET_UNIT = f"{UNIT_DIRECTORY}/{SELF_SERVICE_UNIT}"
+SELF_SERVICE_SERVICE_UNIT = f"{UNIT_DIRECTORY}/fleet-auth-self-service.service"
+SELF_SERVICE_LISTENING = (SELF_SERVICE_SOCKET, f"{UNIT_DIRECTORY}/sockets.target.wants/{SELF_SERVICE_UNIT}")
+"""What is there where systemd listens now, and at each boot."""
+PAGE_DIRECTORY = "/usr/share/cockpit/fleet-auth"
+
+# What a host gets as it stands, from the controller
+
+FOR_LOGINS = {
+    RECOVERY_COMMAND: 0o755,
+    TMPFILES: 0o644,
+    KEY_ACCEPTED: 0o755,
+    FIRST_FACTOR_FAILED: 0o755,
+    JUDGE: 0o644,
+    NOTE: 0o644,
+}
+"""What is needed wherever two-factor login is on, with modes; the last four where a block calls them."""
+FOR_A_CHANGE = {UNDO: 0o700, BOOT_UNIT: 0o644}
+FOR_PASSES = {PASSES_SCRIPT: 0o755, PASSES_SERVICE_UNIT: 0o644, PASSES_TIMER_UNIT: 0o644}
+FOR_SELF_SERVICE = (SELF_SERVICE_PROGRAM, CODE_SERVICE, SELF_SERVICE_SERVICE_UNIT, SELF_SERVICE_SOCKET_UNIT)
+"""What is needed for people's own page, beside all that is in these directories."""
+SELF_SERVICE_DIRECTORIES = (SELF_SERVICE_LIBRARY, PAGE_DIRECTORY)
+
+STAGING_DIRECTORIES = (
+    "/etc",
+    PAM_D,
+    DROP_IN_DIRECTORY,
+    "/etc/security",
+    "/etc/tmpfiles.d",
+    "/usr/local/sbin",
+    "/usr/libexec",
+    LIBEXEC,
+    SELF_SERVICE_LIBRARY,
+    "/usr/share/cockpit",
+    PAGE_DIRECTORY,
+    "/run",
+    RUN_DIRECTORY,
+    UNIT_DIRECTORY,
+    STATE_DIRECTORY,
+)
+"""Where a change lays files ready, beside the directories of credentials."""

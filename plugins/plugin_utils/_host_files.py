@@ -1,0 +1,115 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a host gets as it stands, handed over with the options of a module.
+
+Ansible takes nothing but Python to a host along with a module, so what is no Python, or none of the module's own, is
+read on the controller, and only what the module needs.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action.normal import ActionModule as NormalAction
+
+from ansible_collections.fleet.auth.plugins.module_utils import _places as places
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.handed import pack
+
+_COLLECTION = Path(__file__).resolve().parents[2]
+FOLDER = _COLLECTION / "roles" / "twofactor" / "files"
+NAMES = {
+    places.RECOVERY_COMMAND: "twofactor-recover",
+    places.TMPFILES: "tmpfiles.conf",
+    places.KEY_ACCEPTED: "ssh-key-accepted",
+    places.FIRST_FACTOR_FAILED: "first-factor-failed",
+    places.JUDGE: "pam.d/twofactor-judge",
+    places.NOTE: "pam.d/twofactor-note",
+    places.UNDO: "undo.sh",
+    places.BOOT_UNIT: "systemd/fleet-auth-undo-at-boot.service",
+    places.PASSES_SCRIPT: "end-passes",
+    places.PASSES_SERVICE_UNIT: "systemd/fleet-auth-passes.service",
+    places.PASSES_TIMER_UNIT: "systemd/fleet-auth-passes.timer",
+    places.SELF_SERVICE_PROGRAM: "self-service.py",
+    places.CODE_SERVICE: "pam.d/twofactor-code",
+    places.SELF_SERVICE_SERVICE_UNIT: "systemd/fleet-auth-self-service.service",
+    places.SELF_SERVICE_SOCKET_UNIT: "systemd/fleet-auth-self-service.socket",
+    f"{places.PAGE_DIRECTORY}/manifest.json": "cockpit/manifest.json",
+    f"{places.PAGE_DIRECTORY}/index.html": "cockpit/index.html",
+    f"{places.PAGE_DIRECTORY}/page.css": "cockpit/page.css",
+    f"{places.PAGE_DIRECTORY}/page.js": "cockpit/page.js",
+}
+"""The file of the role, by where it goes."""
+MODULES = (
+    "_apply/actions",
+    "_apply/credential_files",
+    "_apply/files",
+    "_apply/journal",
+    "_apply/lock",
+    "_apply/pending",
+    "_backends/backend",
+    "_backends/backends",
+    "_backends/credential",
+    "_backends/google_authenticator",
+    "_backends/hotp",
+    "_backends/oath",
+    "_backends/usersfile",
+    "_places",
+    "_self_service/conversation",
+    "_self_service/pam_client",
+    "_self_service/program",
+    "_texts/code_step",
+    "_texts/pam",
+    "_texts/pam_conf",
+    "_texts/placement",
+    "_wanted/bounds",
+    "_wanted/secret",
+    "_wanted/settings",
+)
+"""What the helper behind people's own page is made of: module_utils, which import each other by relative paths."""
+
+
+def texts(paths: t.Iterable[str]) -> dict[str, str]:
+    """The texts of these files, by where they go."""
+    return {path: (FOLDER / NAMES[path]).read_text(encoding="utf-8") for path in paths}
+
+
+def self_service() -> dict[str, str]:
+    """The texts of all files of people's own page and of the helper behind it."""
+    page = [path for path in NAMES if path.startswith(f"{places.PAGE_DIRECTORY}/")]
+    utils = _COLLECTION / "plugins" / "module_utils"
+    return {
+        **texts([*places.FOR_SELF_SERVICE, *page]),
+        **{f"{places.SELF_SERVICE_LIBRARY}/{name}.py": (utils / f"{name}.py").read_text("utf-8") for name in MODULES},
+    }
+
+
+def of_the_wanted_state(options: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """What is compared with a host, for these options of a module."""
+    if not _is_on(options.get("enabled", True)):
+        return {}
+    return {
+        **texts(places.FOR_LOGINS),
+        **(self_service() if _is_on(options.get("self_service", False)) else {}),
+    }
+
+
+def _is_on(option: t.Any) -> bool:
+    """Whether an option is on; whoever wrote something else is told so by the module."""
+    return bool(boolean(option, strict=False))
+
+
+class HandingAction(NormalAction):
+    """Runs the module of its own name, as Ansible runs one that has no action, and hands it files."""
+
+    def files(self) -> dict[str, str]:
+        """What the module is handed."""
+        return of_the_wanted_state(self._task.args)
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        self._task.args = {**self._task.args, "files": pack(self.files())}
+        done: dict[str, t.Any] = super().run(tmp, task_vars)
+        return done

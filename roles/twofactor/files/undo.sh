@@ -1,0 +1,308 @@
+#!/bin/sh
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Managed by fleet.auth. Puts back what a change of two-factor login replaced, as the journal beside it says: a step a
+# line, which is one of the functions below and its arguments, with tabs between. A step is undone only if it was carried
+# out, which the files laid ready tell, so this may be killed and started again at any point. It only renames and
+# removes, but for a code that was used meanwhile, so it needs no room.
+set -u
+PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH
+umask 022
+
+told=no
+trap '[ $? = 0 ] || [ $told = yes ] || echo "$0 was stopped half-way; run it again" >&2' EXIT
+
+drop_in=/etc/ssh/sshd_config.d/00-twofactor.conf
+journal=/var/lib/fleet-auth/undo
+undo=/var/lib/fleet-auth/undo.sh
+tab=$(printf '\t')
+
+reload_sshd() {
+    before=$(ls -i /run/sshd.pid 2>/dev/null)
+    signal_sshd || return
+    # sshd writes its file anew once it listens with its new configuration, which may be a while after the signal.
+    left=50
+    while [ -n "$before" ] && [ "$left" -gt 0 ]; do
+        now=$(ls -i /run/sshd.pid 2>/dev/null)
+        [ -n "$now" ] && [ "$now" != "$before" ] && break
+        left=$((left - 1))
+        sleep 0.1
+    done
+    return 0
+}
+
+signal_sshd() {
+    for unit in ssh sshd; do
+        if systemctl is-active --quiet "$unit.service" 2>/dev/null; then
+            # A reload ends in vain where systemd has the port. Sessions outlive a restart, which is not counted.
+            if systemctl is-active --quiet "$unit.socket"; then
+                systemctl reset-failed "$unit.service"
+                systemctl restart "$unit.service"
+                return
+            fi
+            systemctl reload "$unit.service" && return
+            # A unit whose own way to reload is broken must not keep anybody out.
+            /usr/sbin/sshd -t && kill -HUP "$(systemctl show --property=MainPID --value "$unit.service")"
+            return
+        fi
+    done
+    if [ -s /run/sshd.pid ]; then
+        kill -HUP "$(cat /run/sshd.pid)" 2>/dev/null
+    fi
+    return 0
+}
+
+# Another change under way ends first; one that hangs stops nobody.
+take_turns() {
+    if command -v flock >/dev/null && touch /run/fleet-auth.lock 2>/dev/null; then
+        exec 9>>/run/fleet-auth.lock
+        flock -w 15 9 && echo "$$" >/run/fleet-auth.lock
+    fi
+}
+
+free_credentials() {
+    for lock in /etc/oath/*.lock /etc/google-authenticator/*~; do
+        if grep -qsx fleet.auth "$lock"; then
+            rm -f "$lock" || return
+        fi
+    done
+}
+
+forget_change() {
+    systemctl stop fleet-auth-undo.timer 2>/dev/null
+    free_credentials && rm -f /etc/systemd/system/fleet-auth-undo-at-boot.service /etc/systemd/system/multi-user.target.wants/fleet-auth-undo-at-boot.service || return
+    # What was kept goes first: without the new file beside it, it would be taken for what a step has replaced.
+    for ending in .old ''; do
+        for directory in /etc /etc/pam.d /etc/ssh/sshd_config.d /etc/security /etc/tmpfiles.d /usr/local/sbin /usr/libexec \
+            /usr/libexec/fleet-auth /usr/libexec/fleet-auth/fleet_auth /usr/share/cockpit \
+            /usr/share/cockpit/fleet-auth /run /run/fleet-auth /etc/systemd/system /var/lib/fleet-auth /etc/oath \
+            /etc/google-authenticator; do
+            rm -rf "$directory"/.*.fleet-auth-*"$ending" || return
+        done
+    done
+}
+
+tally=/run/fleet-auth/faillock
+used='^HOTP[^[:space:]]*[[:space:]]+([^[:space:]]+[[:space:]]+){3}|^" DISALLOW_REUSE [0-9]'
+
+say() {
+    told=yes
+    echo "fleet.auth: $1"
+    logger -t fleet-auth -p auth.notice -- "$1" 2>/dev/null
+}
+
+give_up() {
+    say "the change of two-factor login could not be undone; 'sh $undo' tries again"
+    exit 1
+}
+
+# unwrite NEW OLD PATH: PATH was replaced by NEW, and OLD is what it was
+unwrite() {
+    if [ ! -e "$1" ]; then
+        put_back "$2" "$3"
+    fi
+}
+
+# uncreate NEW PATH: PATH was not there before NEW took its name
+uncreate() {
+    if [ ! -e "$1" ]; then
+        rm -f "$2" || give_up
+        after "$2"
+    fi
+}
+
+# unenrol NEW PATH: the same for a credential, which stays if somebody has logged in with it
+unenrol() {
+    if [ ! -e "$1" ] && ! grep -qsE "$used" "$2"; then
+        rm -f "$2" || give_up
+    fi
+}
+
+# unrenew NEW OLD PATH: as unwrite, for a credential, which stays if somebody has logged in with it: then it is not what
+# the change made of it, NEW.kept, any more
+unrenew() {
+    if [ ! -e "$1" ] && [ -e "$2" ] && [ "$(cat "$1.kept")" = "$(cat "$3")" ]; then
+        put_back "$2" "$3"
+    fi
+}
+
+# unremove OLD PATH: PATH was renamed to OLD
+unremove() {
+    put_back "$1" "$2"
+}
+
+# listen UNIT: systemd listened, by the files that are there again. What people may do by themselves keeps nobody out.
+listen() {
+    systemctl daemon-reload
+    systemctl enable --quiet --now "$1" || say "systemd does not start $1"
+}
+
+# unlisten UNIT: systemd did not listen
+unlisten() {
+    systemctl disable --quiet --now "$1" 2>/dev/null || true
+}
+
+# unmake PATH: the directory was not there, and neither was anybody asked for the codes that its tallies count. It stays
+# if there is anything else in it.
+unmake() {
+    if [ "$1" = "$tally" ]; then
+        rm -f "$1"/*
+    fi
+    rmdir "$1" 2>/dev/null || [ -z "$(ls -A "$1" 2>/dev/null)" ] || return 0
+    [ ! -d "$1" ] || give_up
+}
+
+# OLD is not there if this script has been here before, and was killed then, perhaps just before the reload.
+put_back() {
+    if [ -e "$1" ]; then
+        mv -f "$1" "$2" || give_up
+    fi
+    after "$2"
+}
+
+after() {
+    if [ "$1" = "$drop_in" ]; then
+        reload_sshd || give_up
+    fi
+}
+
+# unmove OLD NEW KEPT FROM TO PATH: PATH was renamed to OLD once it was moved to NEW, into another backend. If that is
+# not what the change made of it, KEPT, any more, a code was used, which stays so if there is room to note it
+unmove() {
+    put_back "$1" "$6"
+    if [ -e "$2" ] && [ -e "$3" ] && [ "$(cat "$2")" != "$(cat "$3")" ]; then
+        noted=${6%/*}/.${6##*/}.fleet-auth-undo
+        case $5 in
+        oath) last= ;;
+        google_authenticator) last=$(last_step_google_authenticator "$2") ;;
+        esac
+        if (umask 077 && keep_used "$4" "$6" "$last" >"$noted") && [ -s "$noted" ]; then
+            mv -f "$noted" "$6"
+        fi
+        rm -f "$noted"
+    fi
+}
+
+# hotp KEY COUNTER: the code of six digits (RFC 4226); KEY is in hexadecimal, and on no command line
+hotp() {
+    inner=$(sha1 "$(padded "$1" 54)$(printf '%016x' "$2")")
+    digest=$(sha1 "$(padded "$1" 92)$inner")
+    at=$((0x${digest#"${digest%?}"} * 2))
+    while [ "$at" -gt 0 ]; do
+        digest=${digest#?} at=$((at - 1))
+    done
+    printf '%06d' "$(((0x${digest%"${digest#????????}"} & 0x7fffffff) % 1000000))"
+}
+
+# padded KEY BYTE: a block of HMAC (RFC 2104)
+padded() {
+    rest=$1 number=0
+    while [ "$number" -lt 64 ]; do
+        printf '%02x' "$((0x0${rest%"${rest#??}"} ^ $2))"
+        rest=${rest#??} number=$((number + 1))
+    done
+}
+
+# sha1 BYTES: of bytes in hexadecimal
+sha1() {
+    rest=$1 escapes=
+    while [ -n "$rest" ]; do
+        escapes="$escapes\\0$(printf '%03o' "0x${rest%"${rest#??}"}")"
+        rest=${rest#??}
+    done
+    printf '%b' "$escapes" | sha1sum | cut -c1-40
+}
+
+# keep_used BACKEND CREDENTIAL STEP: the credential with the codes used up to that step, or to now
+keep_used() {
+    case $1 in
+    oath) keep_used_oath "$2" "$3" ;;
+    google_authenticator) keep_used_google_authenticator "$2" ;;
+    esac
+}
+
+keep_used_oath() {
+    if [ "$2" = 0 ]; then
+        cat "$1"
+        return
+    fi
+    code=$(hotp "$(awk '/^HOTP\/T/ { print $4; exit }' "$1")" "$2")
+    awk -v history="0 $code 1970-01-01T00:00:00L" '
+        /^HOTP\/T/ && !done { $0 = $1 " " $2 " " $3 " " $4 " " history; done = 1 }
+        { print }
+    ' "$1"
+}
+
+# last_step_google_authenticator CREDENTIAL: the step of the last code that was used, or 0
+last_step_google_authenticator() {
+    awk '
+        $2 == "DISALLOW_REUSE" { for (n = 3; n <= NF; n++) if ($n > 0 + last) last = $n }
+        END { print 0 + last }
+    ' "$1"
+}
+
+# Which step the last code of another backend was of, only that one knows: every code that is right now counts as used.
+keep_used_google_authenticator() {
+    awk -v now="$(date +%s)" '
+        { line[NR] = $0 }
+        $2 == "STEP_SIZE" { step = $3 }
+        $2 == "WINDOW_SIZE" { total = $3 }
+        END {
+            now = int(now / (step ? step : 30))
+            reach = int((total ? total : 3) / 2)
+            for (n = 1; n <= NR; n++) {
+                if (line[n] ~ /^" DISALLOW_REUSE/)
+                    for (one = now - reach; one <= now + reach; one++) line[n] = line[n] " " one
+                print line[n]
+            }
+        }
+    ' "$1"
+}
+
+# undo_each WHAT: undoes what is in the journal, either the `steps` or, after them, the `directories`
+undo_each() {
+    while IFS=$tab read -r step a b c d e f <&3; do
+        case $1:$step in
+        steps:unwrite) unwrite "$a" "$b" "$c" ;;
+        steps:uncreate) uncreate "$a" "$b" ;;
+        steps:unenrol) unenrol "$a" "$b" ;;
+        steps:unrenew) unrenew "$a" "$b" "$c" ;;
+        steps:unremove) unremove "$a" "$b" ;;
+        steps:unmove) unmove "$a" "$b" "$c" "$d" "$e" "$f" ;;
+        steps:listen) listen "$a" ;;
+        steps:unlisten) unlisten "$a" ;;
+        directories:unmake) unmake "$a" ;;
+        esac
+    done 3<"$journal"
+}
+
+undo() {
+    free_credentials || give_up
+    undo_each steps
+    forget_change || give_up
+    undo_each directories
+    # A boot has made no tally where it did not find the rule for it.
+    if [ -e /etc/tmpfiles.d/fleet-auth.conf ]; then
+        mkdir -p "$tally" && chmod 0700 "$tally"
+    fi
+    rm -f "$journal" || give_up
+    rm -f "$undo"
+    rmdir "${journal%/*}" 2>/dev/null
+    say "the change of two-factor login was undone"
+}
+
+main() {
+    change=$(grep -s "^token$tab" "$journal")
+    # --now: whoever starts it has made sure that no other change is under way.
+    [ "${1-}" = --now ] || take_turns
+    # Whoever had to wait may find the journal of the next change.
+    if [ -n "$change" ] && grep -qsxF "$change" "$journal"; then
+        undo
+    fi
+    exit 0
+}
+
+main "$@"

@@ -1,0 +1,230 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The files that a host gets as they stand: what they name, what they share, and who is handed which of them."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import re
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.fleet.auth.plugins.action import twofactor, twofactor_info, twofactor_pass
+from ansible_collections.fleet.auth.plugins.module_utils import _places as places
+from ansible_collections.fleet.auth.plugins.module_utils._apply import passes
+from ansible_collections.fleet.auth.plugins.module_utils._apply.journal import STAGING_DIRECTORIES
+from ansible_collections.fleet.auth.plugins.module_utils._backends import backends
+from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.handed import pack, unpack
+from ansible_collections.fleet.auth.plugins.plugin_utils import _host_files
+from unit import scripts
+from unit.closure import PLUGINS
+
+RECOVER, UNDO, END_PASSES = (scripts.script(name) for name in ("twofactor-recover", "undo.sh", "end-passes"))
+FILES = [path for path in sorted(_host_files.FOLDER.rglob("*")) if path.is_file()]
+BACKENDS = backends.BACKENDS.items()
+OURS = re.compile(r"/(?:etc|run|usr|var)/[\w./@+-]*(?:fleet|twofactor|sshd|cockpit|faillock|oath|google-auth)[\w./-]*")
+
+
+def words(text: str, before: str, after: str = "") -> list[str]:
+    """The words between two texts, over the ends of lines."""
+    (found,) = re.findall(f"{re.escape(before)}((?:.|\\\\\n)*?){re.escape(after)}(?:;|$|\n)", text)
+    return str(found).replace("\\\n", " ").split()
+
+
+class TestNames:
+    """What stands literally in a file is what the rest of the collection means."""
+
+    def test_of_all_files_are_known(self) -> None:
+        assert sorted(_host_files.NAMES.values()) == [str(path.relative_to(_host_files.FOLDER)) for path in FILES]
+        handed = {*places.FOR_LOGINS, *places.FOR_A_CHANGE, *places.FOR_PASSES, *places.FOR_SELF_SERVICE}
+        others = set(_host_files.NAMES) - handed
+        assert all(path.startswith(f"{places.PAGE_DIRECTORY}/") for path in others)
+        assert handed <= set(_host_files.NAMES)
+
+    @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+    def test_of_paths_are_those_of_places_and_backends(self, path: Path) -> None:
+        known = {
+            *(value for value in vars(places).values() if isinstance(value, str)),
+            *places.SELF_SERVICE_LISTENING,
+            *backends.DIRECTORIES,
+            f"{places.SSHD_DIRECTORY}",
+            f"{places.STATE_DIRECTORY}/undo",
+            f"{places.RUN_DIRECTORY}/failed.",
+            "/usr/share/cockpit",
+        }
+        named = {name.rstrip("/") for name in OURS.findall(path.read_text())}
+        assert named <= known, named - known
+
+    @pytest.mark.parametrize("text", [RECOVER, UNDO], ids=["twofactor-recover", "undo.sh"])
+    def test_of_what_a_change_has_laid_ready(self, text: str) -> None:
+        assert sorted(words(text, "for directory in ", "; do")) == sorted(STAGING_DIRECTORIES)
+        assert f'rm -rf "$directory"/{places.STAGED}"$ending"' in text
+        assert f"systemctl stop {places.UNDO_TIMER}.timer" in text
+        assert f"rm -f {places.BOOT_UNIT} {places.BOOT_LINK}" in text
+
+    @pytest.mark.parametrize("text", [RECOVER, UNDO, END_PASSES], ids=["twofactor-recover", "undo.sh", "end-passes"])
+    def test_of_locks(self, text: str) -> None:
+        assert sorted(words(text, "for lock in ", "; do")) == sorted(backends.LOCKS)
+        assert f"grep -qsx {places.CREDENTIAL_LOCK_TEXT} " in text
+        assert set(re.findall(r"/run/\S*[.]lock", text)) == {places.LOCK}
+
+    @pytest.mark.parametrize("text", [RECOVER, UNDO], ids=["twofactor-recover", "undo.sh"])
+    def test_in_variables(self, text: str) -> None:
+        wanted = {"drop_in": places.DROP_IN, "journal": places.JOURNAL, "undo": places.UNDO}
+        assert {name: scripts.assigned(text, name) for name in wanted} == wanted
+        assert scripts.assigned(text, "tally") == places.TALLY_DIRECTORY
+        assert f"for unit in {' '.join(places.SSHD_UNITS)}; do" in text
+
+    def test_of_the_recovery_command(self) -> None:
+        assert scripts.assigned(RECOVER, "switch") == places.SWITCH
+        assert f"pass_through='{PASS_THROUGH.rstrip()}'\n" in RECOVER
+        (modules,) = re.findall(r"\^auth \.\* \((.*)\) ", RECOVER)
+        assert modules == "|".join(backend.MODULE for _name, backend in BACKENDS)
+        removed = words(RECOVER, "    rm -rf /etc/systemd", "\n}")
+        gone = {*places.FOR_SELF_SERVICE, places.SELF_SERVICE_CONFIG, *places.SELF_SERVICE_DIRECTORIES}
+        assert {f"/etc/systemd{removed[0]}", *removed[1:]} == gone
+        assert f"systemctl disable --quiet --now {places.SELF_SERVICE_UNIT} " in RECOVER
+
+    def test_of_backends_where_a_move_is_undone(self) -> None:
+        for case in ("$1", "$5"):
+            (cases,) = re.findall(rf"    case {re.escape(case)} in\n((?:    +\w+\) .*\n)+) +esac", UNDO)
+            assert re.findall(r"(\w+)\)", cases) == list(backends.BACKENDS)
+
+    def test_of_backends_where_passes_end(self) -> None:
+        found = re.findall(
+            r"in (\S+)/\*; do\n    case \$path in\n    (.*)\) ;;\n    .* end_pass (\w+) \S+ \S+path(.*)\" '", END_PASSES
+        )
+        assert found == [
+            (backend.DIRECTORY, " | ".join(backend.LEFT_BEHIND), name, backend.LOCK) for name, backend in BACKENDS
+        ]
+        (cases,) = re.findall(r"case \$1 in\n((?:.*\n)*?)    esac", scripts.functions(END_PASSES)["without_ended"])
+        assert re.findall(r"^    (\w+)\)$", cases, re.MULTILINE) == list(backends.BACKENDS)
+        assert f"date -u +{passes.TIME_FORMAT})" in END_PASSES
+        removed = words(END_PASSES, "    rm -f /etc/systemd", "\nfi")
+        assert {f"/etc/systemd{removed[0]}", *removed[1:]} == set(places.FOR_PASSES)
+
+    def test_in_units(self) -> None:
+        def unit(path: str) -> configparser.ConfigParser:
+            parser = configparser.ConfigParser(interpolation=None)
+            parser.read_string(_host_files.texts([path])[path])
+            return parser
+
+        boot = unit(places.BOOT_UNIT)
+        assert boot["Unit"]["ConditionPathExists"] == places.JOURNAL
+        assert boot["Service"]["ExecStart"] == f"/bin/sh {places.UNDO}"
+        assert unit(places.PASSES_SERVICE_UNIT)["Service"]["ExecStart"] == f"/bin/sh {places.PASSES_SCRIPT}"
+        assert unit(places.SELF_SERVICE_SOCKET_UNIT)["Socket"]["ListenStream"] == places.SELF_SERVICE_SOCKET
+        helper = unit(places.SELF_SERVICE_SERVICE_UNIT)
+        assert helper["Unit"]["PartOf"] == places.SELF_SERVICE_UNIT
+        assert helper["Service"]["ExecStart"] == f"/usr/bin/python3 -IB {places.SELF_SERVICE_PROGRAM}"
+
+    def test_of_the_socket_on_the_page(self) -> None:
+        page = f"{places.PAGE_DIRECTORY}/page.js"
+        assert f'unix: "{places.SELF_SERVICE_SOCKET}"' in _host_files.texts([page])[page]
+
+    def test_of_what_a_block_calls(self) -> None:
+        note = _host_files.texts([places.NOTE])[places.NOTE]
+        assert f"pam_exec.so quiet seteuid {places.FIRST_FACTOR_FAILED} note\n" in note
+
+
+def test_scripts_share_functions_word_for_word() -> None:
+    recover, undo, end_passes = map(scripts.functions, (RECOVER, UNDO, END_PASSES))
+    shared = ("reload_sshd", "signal_sshd", "take_turns", "free_credentials", "forget_change")
+    assert [recover[name] for name in shared] == [undo[name] for name in shared]
+    assert all(end_passes[name] == undo[name] for name in shared if name in end_passes)
+    heads = [text.partition("set -u\n")[2].partition("EXIT\n")[0] for text in (RECOVER, UNDO, END_PASSES)]
+    assert heads[0]
+    assert len(set(heads)) == 1
+
+
+def test_no_python_holds_a_file_of_another_kind() -> None:
+    foreign = re.compile(r"^(#!/bin/sh|<!doctype|<html|var )", re.MULTILINE | re.IGNORECASE)
+    assert [path for path in PLUGINS.rglob("*.py") if foreign.search(path.read_text())] == []
+
+
+@pytest.mark.parametrize("path", [one for one in FILES if one.read_text().startswith("#!")], ids=lambda path: path.name)
+def test_every_script_is_one_that_sh_can_read(path: Path) -> None:
+    assert path.read_text().startswith("#!/bin/sh\n")
+    assert subprocess.run(["/bin/sh", "-n", str(path)], check=False).returncode == 0
+
+
+class Action:
+    """An action of a module, as far as files are handed over."""
+
+    def __init__(self, module: t.Any, *, check_mode: bool = False, **options: t.Any) -> None:
+        self._action = object.__new__(module.ActionModule)
+        self._action._task = type("Task", (), {"args": options, "check_mode": check_mode})()
+
+    @property
+    def files(self) -> set[str]:
+        return set(self._action.files())
+
+
+ON = set(places.FOR_LOGINS)
+CHANGE = set(places.FOR_A_CHANGE)
+
+
+class TestHandedOver:
+    @pytest.mark.parametrize("enabled", [True, "yes", "on"])
+    def test_is_what_a_host_needs_and_in_check_mode_nothing_to_put_it_back(self, enabled: t.Any) -> None:
+        assert Action(twofactor, enabled=enabled).files == ON | CHANGE
+        assert Action(twofactor, enabled=enabled, check_mode=True).files == ON
+        assert Action(twofactor_info, enabled=enabled).files == ON
+
+    @pytest.mark.parametrize("disabled", [False, "no", "false"])
+    def test_is_what_puts_the_host_back_where_two_factor_login_is_turned_off(self, disabled: t.Any) -> None:
+        options = {"enabled": disabled, "self_service": True}
+        assert Action(twofactor, **options).files == CHANGE
+        assert Action(twofactor, **options, check_mode=True).files == set()
+
+    @pytest.mark.parametrize(("value", "wanted"), [(True, True), ("yes", True), (False, False), ("nonsense", False)])
+    def test_is_peoples_own_page_only_where_it_is_wanted(self, value: t.Any, wanted: bool) -> None:
+        files = Action(twofactor_info, self_service=value).files
+        assert (files > ON) == wanted
+        assert (f"{places.SELF_SERVICE_LIBRARY}/_self_service/program.py" in files) == wanted
+        assert (f"{places.PAGE_DIRECTORY}/page.js" in files) == wanted
+
+    @pytest.mark.parametrize("files", [{}, {"/a b": "Ä'\"\n\x00"}, _host_files.self_service()])
+    def test_arrives_as_it_was(self, files: dict[str, str]) -> None:
+        assert unpack(pack(files)) == files
+        assert len(pack(files)) < max(100, len(json.dumps(files)) / 2.5)
+
+    @pytest.mark.parametrize("option", ["", "nonsense", "eJw=", pack({})[:-8], "é"])
+    def test_is_nothing_where_it_was_not_packed(self, option: str) -> None:
+        assert unpack(option) == {}
+
+    def test_is_what_ends_a_pass(self) -> None:
+        assert Action(twofactor_pass).files == set(places.FOR_PASSES)
+
+    def test_is_not_what_somebody_gave(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        handed: list[dict[str, t.Any]] = []
+        monkeypatch.setattr(
+            _host_files.NormalAction, "run", lambda self, _tmp, _vars: handed.append(self._task.args) or {}
+        )
+        action = Action(twofactor_info, files="nonsense")
+        given = action._action._task.args
+        action._action.run()
+        assert set(unpack(handed[0]["files"])) == ON
+        assert given == {"files": "nonsense"}
+
+    @pytest.mark.parametrize("name", ["twofactor", "twofactor_info", "twofactor_pass"])
+    def test_is_documented_as_nothing_for_people(self, name: str) -> None:
+        module = (PLUGINS / "modules" / f"{name}.py").read_text()
+        assert (
+            "fleet.auth.module.files"
+            in yaml.safe_load(module.split('r"""')[1].partition('"""')[0])["extends_documentation_fragment"]
+        )
+
+
+def test_the_page_allows_nothing_but_its_own_files_and_pictures() -> None:
+    path = f"{places.PAGE_DIRECTORY}/manifest.json"
+    policy = json.loads(_host_files.texts([path])[path])["content-security-policy"]
+    assert policy == "default-src 'self'; object-src 'none'; base-uri 'none'"
