@@ -23,7 +23,7 @@ from login.backends import GOOGLE, OATH
 from login.people import Person, inventory_path
 
 from . import strace
-from .kinds import CHANGED_UNCONFIRMED, DIRECTORY, JOURNAL, SECRETS, STATES, Kind, State, modules
+from .kinds import CHANGED_UNCONFIRMED, DIRECTORY, JOURNAL, SECRETS, STATES, UNDO, Kind, State, modules
 
 # All that decides a login, and all that a change leaves.
 _PATHS = (
@@ -35,7 +35,7 @@ _PATHS = (
 SOCKET = "fleet-auth-self-service.socket"
 """Whether systemd listens there is looked at as a file is."""
 _STAGED = "*/.*.fleet-auth-*"
-_PENDING = (JOURNAL, "/var/lib/fleet-auth", "*/fleet-auth-undo-at-boot.service", _STAGED)
+_PENDING = (JOURNAL, UNDO, "/var/lib/fleet-auth", "*/fleet-auth-undo-at-boot.service", _STAGED)
 _CREDENTIALS = tuple(f"{backend.directory}/" for backend in (OATH, GOOGLE))
 # The lock has a process id in it, and the tallies have a time.
 _NO_STATE = ("/run/fleet-auth.lock", "/run/fleet-auth/faillock/*")
@@ -157,15 +157,17 @@ class Ground:
         self.seen: dict[str, set[int]] = {}
         """The states, by kind of change, in which everybody has logged in in every way."""
         host.run("mkdir", "-p", DIRECTORY)
-        host.run(f"apt-get -qq install {OATH.package} {GOOGLE.package} >/dev/null 2>&1")
+        packages = f"{OATH.package} {GOOGLE.package} qrencode"
+        host.run(f"apt-get -qq install --no-install-recommends {packages} >/dev/null 2>&1")
         # All that the product sees of Cockpit.
         host.write("/etc/pam.d/cockpit", "@include common-auth\n")
         host.run("mkdir", "-p", "/usr/share/cockpit")
         for person in self.people.values():
             host.add_user(person.name, password=person.password, authorized_key=host.key.with_suffix(".pub"))
-        made = self._packed("twofactor", {"enabled": False}, collections)
+        # Everybody would be locked out by this, so it is refused; but all files are handed over that anything needs.
+        made = self._packed("twofactor", {"self_service": True}, collections)
         for name, options in modules().items():
-            self._install(name, made, '"enabled": false', json.dumps(options)[1:-1])
+            self._install(name, made, '"self_service": true', json.dumps(options)[1:-1])
         confirm = self._packed("twofactor_confirm", {"confirmation": _NO_TOKEN}, collections)
         for state in STATES:
             self._make(state)
