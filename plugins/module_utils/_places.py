@@ -142,6 +142,7 @@ STAGING_DIRECTORIES = (
     "/usr/libexec",
     LIBEXEC,
     SELF_SERVICE_LIBRARY,
+    f"{SELF_SERVICE_LIBRARY}/*",
     "/usr/share/cockpit",
     PAGE_DIRECTORY,
     "/run",
@@ -149,4 +150,4 @@ STAGING_DIRECTORIES = (
     UNIT_DIRECTORY,
     STATE_DIRECTORY,
 )
-"""Where a change lays files ready, beside the directories of credentials."""
+"""Where a change lays files ready, beside the directories of credentials; patterns of glob(7)."""

@@ -23,7 +23,7 @@ from login.payload import payload
 from login.people import Person
 
 from . import strace
-from .kinds import CHANGED_UNCONFIRMED, DIRECTORY, JOURNAL, SECRETS, STATES, Kind, State, modules
+from .kinds import CHANGED_UNCONFIRMED, DIRECTORY, JOURNAL, SECRETS, STATES, UNDO, Kind, State, modules
 
 # All that decides a login, and all that a change leaves.
 _PATHS = (
@@ -35,7 +35,7 @@ _PATHS = (
 SOCKET = "fleet-auth-self-service.socket"
 """Whether systemd listens there is looked at as a file is."""
 _STAGED = "*/.*.fleet-auth-*"
-_PENDING = (JOURNAL, "/var/lib/fleet-auth", "*/fleet-auth-undo-at-boot.service", _STAGED)
+_PENDING = (JOURNAL, UNDO, "/var/lib/fleet-auth", "*/fleet-auth-undo-at-boot.service", _STAGED)
 _CREDENTIALS = tuple(f"{backend.directory}/" for backend in (OATH, GOOGLE))
 # The lock has a process id in it, and the tallies have a time.
 _NO_STATE = ("/run/fleet-auth.lock", "/run/fleet-auth/faillock/*")

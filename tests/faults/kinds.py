@@ -200,7 +200,7 @@ def _change(name: str, begin: State, after: State, *others: Question) -> Kind:
 
 
 # A journal that has removed itself cannot be started again for the directory that it was in.
-_EMPTY = (JOURNAL.rpartition("/")[0],)
+_ENDED = (JOURNAL.rpartition("/")[0], UNDO)
 _AGAIN = ("sh", "-c", f"[ ! -e {JOURNAL} ] || sh {UNDO}")
 _SHORT, _SLOW = Phone(), Phone(interval=60)
 _JOINS_AND_LEAVES = (
@@ -233,7 +233,7 @@ KINDS = {
             ("sh", UNDO),
             PRISTINE,
             (
-                Ending("the journal again", PRISTINE, _AGAIN, leaves=_EMPTY),
+                Ending("the journal again", PRISTINE, _AGAIN, leaves=_ENDED),
                 Ending("the next run", ENABLED, module("enable")),
             ),
             _questions(_SHORT, _SHORT),
@@ -245,7 +245,7 @@ KINDS = {
             ("sh", UNDO),
             LIVED_IN,
             (
-                Ending("the journal again", LIVED_IN, _AGAIN, leaves=_EMPTY),
+                Ending("the journal again", LIVED_IN, _AGAIN, leaves=_ENDED),
                 Ending("the next run", CHANGED, module("settings")),
             ),
             _questions(_SHORT, _SLOW, *_JOINS_AND_LEAVES),
@@ -257,7 +257,7 @@ KINDS = {
             ("sh", UNDO),
             MOVED_BACK,
             (
-                Ending("the journal again", MOVED_BACK, _AGAIN, leaves=_EMPTY),
+                Ending("the journal again", MOVED_BACK, _AGAIN, leaves=_ENDED),
                 Ending("the next run", MOVED_AGAIN, module("move")),
             ),
             _questions(_SHORT, _SHORT),

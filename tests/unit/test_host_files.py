@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import configparser
+import fnmatch
 import json
 import re
 import subprocess
@@ -68,7 +69,13 @@ class TestNames:
         assert sorted(words(text, "for directory in ", "; do")) == sorted(STAGING_DIRECTORIES)
         assert f'rm -rf "$directory"/{places.STAGED}"$ending"' in text
         assert f"systemctl stop {places.UNDO_TIMER}.timer" in text
-        assert f"rm -f {places.BOOT_UNIT} {places.BOOT_LINK}" in text
+        assert words(text, "    rm -f /etc/systemd", " || return")[0] in places.BOOT_UNIT
+        assert words(text, "    rm -f /etc/systemd", " || return")[1] == places.BOOT_LINK
+
+    @pytest.mark.parametrize("path", [*_host_files.NAMES, *_host_files.self_service(), places.SELF_SERVICE_CONFIG])
+    def test_of_directories_in_which_a_change_lays_files_ready_are_all_known(self, path: str) -> None:
+        directory = path.rpartition("/")[0]
+        assert any(fnmatch.fnmatchcase(directory, pattern) for pattern in STAGING_DIRECTORIES)
 
     @pytest.mark.parametrize("text", [RECOVER, UNDO, END_PASSES], ids=["twofactor-recover", "undo.sh", "end-passes"])
     def test_of_locks(self, text: str) -> None:

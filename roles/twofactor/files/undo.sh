@@ -4,9 +4,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Managed by fleet.auth. Puts back what a change of two-factor login replaced, as the journal beside it says: a step a
-# line, which is one of the functions below and its arguments, with tabs between. A step is undone only if it was carried
-# out, which the files laid ready tell, so this may be killed and started again at any point. It only renames and
-# removes, but for a code that was used meanwhile, so it needs no room.
+# line, which is one of the functions below and its arguments, with tabs between. A step is undone only if it was
+# carried out, which the files laid ready tell, so this may be killed and started again at any point. It only renames
+# and removes, but for a code that was used meanwhile, so it needs no room.
 set -u
 PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
@@ -73,13 +73,15 @@ free_credentials() {
 
 forget_change() {
     systemctl stop fleet-auth-undo.timer 2>/dev/null
-    free_credentials && rm -f /etc/systemd/system/fleet-auth-undo-at-boot.service /etc/systemd/system/multi-user.target.wants/fleet-auth-undo-at-boot.service || return
+    free_credentials || return
+    rm -f /etc/systemd/system/fleet-auth-undo-at-boot.service \
+        /etc/systemd/system/multi-user.target.wants/fleet-auth-undo-at-boot.service || return
     # What was kept goes first: without the new file beside it, it would be taken for what a step has replaced.
     for ending in .old ''; do
-        for directory in /etc /etc/pam.d /etc/ssh/sshd_config.d /etc/security /etc/tmpfiles.d /usr/local/sbin /usr/libexec \
-            /usr/libexec/fleet-auth /usr/libexec/fleet-auth/fleet_auth /usr/share/cockpit \
-            /usr/share/cockpit/fleet-auth /run /run/fleet-auth /etc/systemd/system /var/lib/fleet-auth /etc/oath \
-            /etc/google-authenticator; do
+        for directory in /etc /etc/pam.d /etc/ssh/sshd_config.d /etc/security /etc/tmpfiles.d /usr/local/sbin \
+            /usr/libexec /usr/libexec/fleet-auth /usr/libexec/fleet-auth/fleet_auth \
+            /usr/libexec/fleet-auth/fleet_auth/* /usr/share/cockpit /usr/share/cockpit/fleet-auth \
+            /run /run/fleet-auth /etc/systemd/system /var/lib/fleet-auth /etc/oath /etc/google-authenticator; do
             rm -rf "$directory"/.*.fleet-auth-*"$ending" || return
         done
     done
