@@ -136,7 +136,7 @@ def console(cockpits: dict[str, Host], browser: Browser, request: pytest.Fixture
     release, backend = place
     host = cockpits[release]
     use(host, backend)
-    host.install(backend.package)
+    host.install(backend.package, "qrencode")
     off(host)
     exempt = new_person(host)
     before = host.snapshot(FILES)

@@ -156,7 +156,7 @@ class Ground:
         self.seen: dict[str, set[int]] = {}
         """The states, by kind of change, in which everybody has logged in in every way."""
         host.run("mkdir", "-p", DIRECTORY)
-        host.install(OATH.package, GOOGLE.package)
+        host.install(OATH.package, GOOGLE.package, "qrencode")
         # All that the product sees of Cockpit.
         host.write("/etc/pam.d/cockpit", "@include common-auth\n")
         host.run("mkdir", "-p", "/usr/share/cockpit")
@@ -168,7 +168,7 @@ class Ground:
         for state in STATES:
             self._make(state)
             if state is CHANGED_UNCONFIRMED:
-                token = re.search(r"\btoken=(\w+)", host.read(JOURNAL).decode())
+                token = re.search(r"^token\t(\w+)$", host.read(JOURNAL).decode(), re.MULTILINE)
                 confirm = packed("twofactor_confirm", {"confirmation": token[1] if token else ""})
                 host.write(f"{DIRECTORY}/confirm", confirm, 0o600)
 

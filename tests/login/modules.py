@@ -26,7 +26,7 @@ from pathlib import Path
 
 from hosts import Host
 from login.backends import backend_of
-from login.payload import has_action, payload
+from login.payload import payload
 from login.people import POLICY, Person, inventory_path
 from login.ssh import NOT_YET, RELOAD
 
@@ -104,7 +104,7 @@ def module(
         Ansible's own. Without it the module comes over a connection of its own.
     :param interpreter: a Python on the host.
     """
-    if connection or has_action(name):
+    if connection:
         words, environment = command(
             host, name, arguments or {}, check=check, connection=connection, interpreter=interpreter
         )

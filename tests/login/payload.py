@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import os
 import subprocess
@@ -20,17 +21,22 @@ _PLACEHOLDER = {"arguments": "come later"}
 def payload(name: str, arguments: Mapping[str, t.Any], collections: str | None = None) -> str:
     """The program that Ansible would run on a host for a module of the collection.
 
-    :param arguments: of the module, and those that Ansible adds, such as ``_ansible_check_mode``.
+    :param arguments: of the module, and those that Ansible adds, such as ``_ansible_check_mode``. What the module's
+        action hands over is added to them; the action's own checks are left out, for the module has the same ones.
     :param collections: where Ansible finds collections; if left out, where it finds them by itself.
     """
     packed = _packed(name, collections or os.environ.get("ANSIBLE_COLLECTIONS_PATH"))
-    before, after = packed.split(_parameters(_PLACEHOLDER))
-    return before + _parameters(arguments) + after
+    before, after = str(packed["program"]).split(_parameters(_PLACEHOLDER))
+    files = packed["files"].get(_kind(**{word: arguments[word] for word in _KINDS if word in arguments}))
+    return before + _parameters({**arguments, **({} if files is None else {"files": files})}) + after
 
 
-def has_action(name: str) -> bool:
-    """Whether a part of the module runs on the controller, which the payload leaves out."""
-    return _packed(name, os.environ.get("ANSIBLE_COLLECTIONS_PATH")) == ""
+_KINDS = ("enabled", "self_service", "_ansible_check_mode")
+
+
+def _kind(*, enabled: bool = True, self_service: bool = False, _ansible_check_mode: bool = False) -> str:
+    """What decides which files a module is handed, in a word."""
+    return f"{enabled:d}{self_service:d}{_ansible_check_mode:d}"
 
 
 def _parameters(arguments: Mapping[str, t.Any]) -> str:
@@ -39,38 +45,58 @@ def _parameters(arguments: Mapping[str, t.Any]) -> str:
 
 
 @functools.cache
-def _packed(name: str, collections: str | None) -> str:
+def _packed(name: str, collections: str | None) -> dict[str, t.Any]:
     """Ansible in a process of its own, since it looks for collections once."""
     places = {"ANSIBLE_COLLECTIONS_PATH": collections} if collections else {}
-    return subprocess.run(
-        [sys.executable, "-P", __file__, f"fleet.auth.{name}"],
+    done = subprocess.run(
+        [sys.executable, "-P", __file__, name],
         env={**os.environ, **places},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
         check=True,
-    ).stdout
+    )
+    return t.cast(dict[str, t.Any], json.loads(done.stdout))
 
 
-def _pack(name: str) -> str:
+def _pack(name: str) -> dict[str, t.Any]:
     from ansible.executor.module_common import modify_module
     from ansible.parsing.dataloader import DataLoader
-    from ansible.plugins.loader import action_loader, init_plugin_loader, module_loader
+    from ansible.plugins.loader import init_plugin_loader, module_loader
     from ansible.template import Templar
 
     init_plugin_loader()
-    if action_loader.find_plugin(name):
-        return ""
     built = modify_module(
-        module_name=name,
-        module_path=module_loader.find_plugin(name),
+        module_name=f"fleet.auth.{name}",
+        module_path=module_loader.find_plugin(f"fleet.auth.{name}"),
         module_args=_PLACEHOLDER,
         templar=Templar(DataLoader()),
         task_vars={"ansible_python_interpreter": "/usr/bin/python3"},
         module_compression="ZIP_DEFLATED",
     )
-    return str(built.b_module_data.decode())
+    return {"program": str(built.b_module_data.decode()), "files": _handed(name)}
+
+
+def _handed(name: str) -> dict[str, str]:
+    """What the action of the module hands over, packed, by kind."""
+    from ansible_collections.fleet.auth.plugins.module_utils import _places as places
+    from ansible_collections.fleet.auth.plugins.module_utils._wanted.handed import pack
+    from ansible_collections.fleet.auth.plugins.plugin_utils import _host_files
+
+    handed = {}
+    for enabled, self_service, check in itertools.product([True, False], repeat=3):
+        compared = _host_files.of_the_wanted_state({"enabled": enabled, "self_service": self_service})
+        changing = {} if check else _host_files.texts(places.FOR_A_CHANGE)
+        files = {
+            "twofactor": {**compared, **changing},
+            "twofactor_info": compared,
+            "twofactor_pass": _host_files.texts(places.FOR_PASSES),
+        }
+        if name in files:
+            kind = _kind(enabled=enabled, self_service=self_service, _ansible_check_mode=check)
+            handed[kind] = pack(files[name])
+    return handed
 
 
 if __name__ == "__main__":
-    print(_pack(sys.argv[1]), end="")
+    print(json.dumps(_pack(sys.argv[1])))

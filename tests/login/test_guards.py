@@ -282,7 +282,9 @@ GUARDS = (
         lock_in_use_stays,
         (
             Patch(
-                "_host/credentials", "if time.time() - os.fstat(file.fileno()).st_mtime < _STALE_SECONDS:", "if False:"
+                "_host/credentials",
+                "if time.time() - os.fstat(file.fileno()).st_mtime < places.STALE_LOCK_SECONDS:",
+                "if False:",
             ),
         ),
     ),

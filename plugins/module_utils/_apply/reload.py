@@ -11,13 +11,11 @@ import os
 import signal
 import time
 
+from .. import _places as places
 from .._plan.changes import ReloadSshd
 from .actions import Actions, ApplyError
 
-_SSHD = "/usr/sbin/sshd"
-_PID_FILE = "/run/sshd.pid"
 _RELOAD_SECONDS = 5.0
-_UNITS = ("ssh", "sshd")
 
 
 def check_and_reload(change: ReloadSshd, actions: Actions) -> None:
@@ -28,7 +26,7 @@ def check_and_reload(change: ReloadSshd, actions: Actions) -> None:
 
 def _check(change: ReloadSshd, actions: Actions) -> None:
     """Raise ApplyError where `sshd -t` refuses the files, or `sshd -T -C` does not give what is expected."""
-    code, _out, error = actions.run([_SSHD, "-t"])
+    code, _out, error = actions.run([places.SSHD, "-t"])
     if code != 0:
         raise ApplyError(f"sshd refuses its configuration: {error.strip()}.")
     for expectation in change.expectations:
@@ -45,7 +43,7 @@ def _check(change: ReloadSshd, actions: Actions) -> None:
 def _reload(actions: Actions) -> None:
     """Reload the unit of sshd that runs, or else the process; return once sshd listens with what it has read."""
     before = _pid_file()
-    for unit in _UNITS:
+    for unit in places.SSHD_UNITS:
         if _is_active(actions, f"{unit}.service"):
             verb = "reload"
             if _is_active(actions, f"{unit}.socket"):
@@ -57,7 +55,7 @@ def _reload(actions: Actions) -> None:
                 raise ApplyError(f"{unit}.service does not {verb}: {error.strip()}.")
             break
     else:
-        with contextlib.suppress(OSError, ValueError), open(_PID_FILE, encoding="ascii") as file:
+        with contextlib.suppress(OSError, ValueError), open(places.SSHD_PID_FILE, encoding="ascii") as file:
             os.kill(int(file.read()), signal.SIGHUP)
     # sshd writes its file anew once it listens with its new configuration, which may be a while after the signal.
     deadline = time.monotonic() + _RELOAD_SECONDS
@@ -73,7 +71,7 @@ def _is_active(actions: Actions, unit: str) -> bool:
 def _pid_file() -> tuple[int, int] | None:
     """What tells one pid file from the next: its inode and its time; None where there is none."""
     try:
-        status = os.stat(_PID_FILE)
+        status = os.stat(places.SSHD_PID_FILE)
     except OSError:
         return None
     return status.st_ino, status.st_mtime_ns

@@ -12,13 +12,12 @@ import os
 import pwd
 import typing as t
 
+from .. import _places as places
 from .._texts import sshd_config
 from .._wanted.settings import Settings
 from .command import Run
 from .files import read_file
 from .state import Account
-
-_NO_LOGIN = ("nologin", "false", "sync", "shutdown", "halt")
 
 
 def people(settings: Settings) -> dict[str, pwd.struct_passwd]:
@@ -37,7 +36,7 @@ def accounts(
     sshd_of: t.Mapping[str, sshd_config.Effective],
 ) -> dict[str, Account]:
     """These people, by name, with their groups and with what sshd makes of its configuration for each."""
-    shadow = read_file("/etc/shadow")
+    shadow = read_file(places.SHADOW)
     passwords = parse_shadow(shadow.content if shadow else "")
     return {
         name: Account(
@@ -100,7 +99,7 @@ def _has_key(entry: pwd.struct_passwd, sshd: sshd_config.Effective) -> bool:
     asks_elsewhere = any(
         sshd.first(keyword) not in ("", "none") for keyword in ("authorizedkeyscommand", "trustedusercakeys")
     )
-    if asks_elsewhere and os.path.basename(entry.pw_shell) not in _NO_LOGIN:
+    if asks_elsewhere and os.path.basename(entry.pw_shell) not in places.NO_LOGIN_SHELLS:
         return True
     tokens = {"%%": "%", "%h": entry.pw_dir, "%u": entry.pw_name, "%U": str(entry.pw_uid)}
     for pattern in sshd.get("authorizedkeysfile", ()):

@@ -22,16 +22,6 @@ from .state import FileState
 if t.TYPE_CHECKING:
     from .._backends.backend import Backend
 
-# A login holds its lock for milliseconds.
-_STALE_SECONDS = 60.0
-_MODULE_DIRECTORIES = (
-    "/lib/*/security",
-    "/lib/security",
-    "/lib64/security",
-    "/usr/lib/*/security",
-    "/usr/lib64/security",
-)
-
 
 def credentials(backend: Backend) -> dict[str, FileState]:
     """The credential files of a backend, by account."""
@@ -55,7 +45,7 @@ def _is_stale(path: str) -> bool:
     """Whether a login left this behind: it is old, and no process holds the lock that pam_oath takes on it."""
     try:
         with open(path, "rb+") as file:
-            if time.time() - os.fstat(file.fileno()).st_mtime < _STALE_SECONDS:
+            if time.time() - os.fstat(file.fileno()).st_mtime < places.STALE_LOCK_SECONDS:
                 return False
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -80,7 +70,9 @@ def code_modules() -> dict[str, bytes]:
     """The PAM modules of the backends that are installed, by backend."""
     found = {}
     for name, backend in backends.BACKENDS.items():
-        for path in [path for place in _MODULE_DIRECTORIES for path in glob.glob(f"{place}/{backend.MODULE}")][:1]:
+        for path in [
+            path for place in places.PAM_MODULE_DIRECTORIES for path in glob.glob(f"{place}/{backend.MODULE}")
+        ][:1]:
             with open(path, "rb") as file:
                 found[name] = file.read()
     return found

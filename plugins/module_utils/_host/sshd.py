@@ -12,14 +12,13 @@ import pwd
 import shlex
 import typing as t
 
+from .. import _places as places
 from .._texts import sshd_config
 from .._wanted.settings import Settings
 from .command import Run
 from .files import read_file
 from .state import Connection
 
-_SSHD = "/usr/sbin/sshd"
-_SERVICE_OPTIONS = {"/etc/default/ssh": "SSHD_OPTS", "/etc/sysconfig/sshd": "OPTIONS"}
 # Addresses for documentation (RFC 5737, RFC 3849): nobody connects from them, so they stand for anybody.
 _STRANGERS = ("192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1")
 
@@ -51,8 +50,8 @@ def views(
     `groups` are those of each account, and `texts` the files of the configuration, by path.
     """
     nothing = dict.fromkeys(groups, sshd_config.Effective())
-    if not os.path.exists(_SSHD):
-        return Views(nothing, error=f"{_SSHD} is not installed")
+    if not os.path.exists(places.SSHD):
+        return Views(nothing, error=f"{places.SSHD} is not installed")
     patterns = sshd_config.distinguishing(texts)
     # Files that are not seen here may be about root, and about the address that this run comes from.
     unseen = sshd_config.reads_elsewhere(texts)
@@ -75,9 +74,9 @@ def views(
 
 def effective(run: Run, user: str, address: str) -> sshd_config.Effective:
     """What the files on disk give this user from this address. Raises SshdError."""
-    code, out, error = run([_SSHD, *_service_options(), "-T", "-C", f"user={user},host={address},addr={address}"])
+    code, out, error = run([places.SSHD, *_service_options(), "-T", "-C", f"user={user},host={address},addr={address}"])
     if code != 0:
-        raise SshdError(error.strip() or f"{_SSHD} -T ended with {code}")
+        raise SshdError(error.strip() or f"{places.SSHD} -T ended with {code}")
     return sshd_config.parse_effective(out)
 
 
@@ -93,7 +92,7 @@ def stranger(settings: Settings) -> str:
 def _service_options() -> list[str]:
     """What the service starts sshd with: `-o` there wins over every file."""
     options: list[str] | None = None
-    for path, variable in _SERVICE_OPTIONS.items():
+    for path, variable in places.SSHD_SERVICE_OPTIONS.items():
         file = read_file(path)
         found = parse_service_options(file.content, variable) if file else None
         options = options if found is None else found

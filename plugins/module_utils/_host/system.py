@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 
+from .. import _places as places
 from .._backends import backends
 from .files import read_file
 from .state import WRITTEN_AT_LOGIN
@@ -19,7 +20,7 @@ _FAMILIES = {"fedora": "rhel"}
 
 def os_release(backend: str) -> tuple[tuple[str, str], str]:
     """The ID and VERSION_ID of os-release(5), and the family by which the backend's packages are named."""
-    file = read_file("/etc/os-release")
+    file = read_file(places.OS_RELEASE)
     return parse_os_release(file.content if file else "", backend)
 
 
@@ -34,7 +35,7 @@ def parse_os_release(text: str, backend: str) -> tuple[tuple[str, str], str]:
 
 def selinux_types() -> dict[str, str] | None:
     """The SELinux types of what a login writes to, by path: the third part of a context, selinux(8)."""
-    enforce = read_file("/sys/fs/selinux/enforce")
+    enforce = read_file(places.SELINUX_ENFORCES)
     if enforce is None or enforce.content != "1":
         return None
     types = {}

@@ -228,7 +228,7 @@ def _criteria(arguments: t.Sequence[str]) -> t.Iterator[tuple[str, str]]:
 
 def _patterns(include: Line) -> list[str]:
     """The absolute patterns of glob(7) that an Include names."""
-    return [path if path.startswith("/") else f"/etc/ssh/{path}" for path in include.arguments]
+    return [path if path.startswith("/") else f"{places.SSHD_DIRECTORY}/{path}" for path in include.arguments]
 
 
 def includes_elsewhere(line: Line) -> bool:
