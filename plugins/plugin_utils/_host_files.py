@@ -62,6 +62,7 @@ MODULES = (
     "_self_service/pam_client",
     "_self_service/program",
     "_texts/code_step",
+    "_texts/dispatch",
     "_texts/pam",
     "_texts/pam_conf",
     "_texts/placement",

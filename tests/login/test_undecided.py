@@ -74,6 +74,35 @@ def gets_in(person: Person, *answers: str) -> bool:
     return person.host.run(*words, input=typed, check=False).returncode == 0
 
 
+# As pam-auth-update writes it for a fingerprint reader, which has nobody's finger.
+ANOTHER_FIRST = """\
+auth [success=2 default=ignore] pam_debug.so auth=authinfo_unavail
+auth [success=1 default=ignore] pam_unix.so nullok try_first_pass
+auth requisite pam_deny.so
+auth required pam_permit.so
+"""
+
+
+def test_password_and_code_are_asked_for_where_another_module_comes_first(host: Host, people: People) -> None:
+    off(host)
+    common = host.read("/etc/pam.d/common-auth")
+    host.write("/etc/pam.d/common-auth", ANOTHER_FIRST)
+    host.write(FOUND, "@include common-auth\naccount required pam_permit.so\n")
+    try:
+        turn_on(host, people.enrolled, **policy(people, SERVICE))
+        assert gets_in(people.exempt, PASSWORD)
+        assert not gets_in(people.exempt, "wrong")
+        ssh.fresh_step()
+        assert not gets_in(people.enrolled, PASSWORD)
+        assert not gets_in(people.enrolled, "wrong", people.enrolled.code())
+        assert gets_in(people.enrolled, PASSWORD, people.enrolled.code())
+        login = people.enrolled.by_password(people.enrolled.code(steps=1))
+        assert login.ok, login.reason
+    finally:
+        off(host)
+        host.write("/etc/pam.d/common-auth", common)
+
+
 @pytest.mark.parametrize("control", ["include", "substack"])
 @pytest.mark.parametrize("stack", UNDECIDED)
 def test_wrong_password_gets_nobody_in(host: Host, people: People, stack: str, control: str) -> None:

@@ -33,7 +33,8 @@ _READ = {
     *("_backends/backend", "_backends/backends", "_backends/credential", "_backends/google_authenticator"),
     *("_backends/hotp", "_backends/oath", "_backends/usersfile"),
     *("_host/command", "_host/files", "_host/state", "_host/time_sync", "_runs/main", "_places"),
-    *("_texts/code_step", "_texts/pam", "_texts/pam_conf", "_texts/placement", "_texts/sshd_config"),
+    *("_texts/code_step", "_texts/dispatch", "_texts/pam", "_texts/pam_conf", "_texts/placement"),
+    "_texts/sshd_config",
     *("_wanted/bounds", "_wanted/handed", "_wanted/secret", "_wanted/settings"),
 }
 """What reading one file takes."""

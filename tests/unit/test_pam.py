@@ -85,6 +85,7 @@ lines_before = st.one_of(
             "auth       optional   pam_faildelay.so  delay=3000000",
             "auth requisite pam_nologin.so",
             "auth sufficient pam_rootok.so",
+            "auth sufficient /lib/x86_64-linux-gnu/security/pam_rootok.so",
             "-auth [success=done new_authtok_reqd=done user_unknown=die default=ignore] pam_cockpit_cert.so",
         ]
     ),
@@ -314,6 +315,8 @@ class TestRefusal:
             "auth substack common-auth\nauth required pam_permit.so\n",
             "auth requisite pam_nologin.so\nauth required pam_unix.so\n",
             "auth required pam_permit.so\n",
+            "auth [success=1 default=ignore] pam_localuser.so\nauth requisite pam_deny.so\nauth required pam_unix.so\n",
+            "auth [success=1 default=ignore ignore=1] pam_fprintd.so\nauth requisite pam_deny.so\n",
         ],
     )
     def test_of_an_included_stack_that_goes_on_after_a_wrong_password_says_so(self, stack: str) -> None:
@@ -422,6 +425,12 @@ class TestRefusal:
             "auth requisite pam_faillock.so preauth\nauth requisite pam_unix.so\nauth optional pam_cap.so\n",
             "auth required pam_unix.so\n" + COMMON_AUTH,
             "account sufficient pam_x.so\nsession [default=done] pam_y.so\n# auth sufficient pam_z.so\n" + COMMON_AUTH,
+            "auth [success=2 default=ignore] pam_fprintd.so\n" + COMMON_AUTH,
+            "auth [success=4 default=ignore] pam_himmelblau.so\nauth [success=3 default=ignore] pam_authd.so\n"
+            "auth [success=2 default=ignore] pam_u2f.so cue\n" + COMMON_AUTH,
+            COMMON_AUTH.replace("pam_unix.so", "/lib/x86_64-linux-gnu/security/pam_unix.so"),
+            "auth requisite pam_faillock.so preauth\nauth [success=2 default=ignore] pam_unix.so nullok\n"
+            "auth [default=die] pam_faillock.so authfail\nauth requisite pam_deny.so\nauth required pam_permit.so\n",
         ],
     )
     def test_spares_a_stack_that_comes_to_its_end(self, stack: str) -> None:

@@ -12,31 +12,7 @@ from .. import _places as places
 from . import dispatch
 from .pam import unprotect
 from .pam_conf import Unclear, include_target
-from .placement import PamError, primary_of
-
-# What these end in, whoever logs in.
-_ALWAYS = {
-    "pam_permit.so": "success",
-    "pam_deny.so": "auth_err",
-    "pam_env.so": "ignore",
-    "pam_faildelay.so": "ignore",
-}
-# Modules that look at an account or at a place, and at no password.
-_CONDITIONS = (
-    "pam_access.so",
-    "pam_faillock.so",
-    "pam_group.so",
-    "pam_listfile.so",
-    "pam_localuser.so",
-    "pam_nologin.so",
-    "pam_securetty.so",
-    "pam_sepermit.so",
-    "pam_shells.so",
-    "pam_succeed_if.so",
-    "pam_time.so",
-    "pam_usertype.so",
-    "pam_wheel.so",
-)
+from .placement import PamError, primary_of, without_first_factor
 
 
 def opened_up(service: str, texts: t.Mapping[str, str]) -> str | None:
@@ -53,19 +29,17 @@ def opened_up(service: str, texts: t.Mapping[str, str]) -> str | None:
         return None
     stack = include_target(before.split("\n")[primary.first])
 
-    def lets_in(text: str, of_conditions: t.Iterable[str]) -> bool:
+    def lets_in(text: str, conditions_hold: bool) -> bool:
         def outcomes(handler: dispatch.Handler) -> t.Iterable[str]:
-            if handler.name in _ALWAYS:
-                return [_ALWAYS[handler.name]]
             if handler.line.rstrip().endswith((places.KEY_ACCEPTED, places.FIRST_FACTOR_FAILED)):
                 return ["auth_err"]
             if handler.stack == places.SWITCH[len(places.PAM_D) + 1 :]:
                 return ["success", "auth_err"]
-            return of_conditions if handler.name in _CONDITIONS else ["auth_err", "ignore"]
+            return without_first_factor(handler, conditions_hold)
 
         return any(one.lets_in for one in dispatch.ends(dispatch.load(service, {**texts, service: text}), outcomes))
 
-    for conditions in (["auth_err", "ignore"], ["auth_err", "ignore", "success"]):
-        if lets_in(texts[service], conditions) and not lets_in(before, conditions):
+    for conditions_hold in (False, True):
+        if lets_in(texts[service], conditions_hold) and not lets_in(before, conditions_hold):
             return f"{places.PAM_D}/{stack or service}"
     return None

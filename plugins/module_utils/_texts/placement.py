@@ -14,11 +14,13 @@ from __future__ import annotations
 import typing as t
 
 from .. import _places as places
+from . import dispatch
 from .pam_conf import (
     INCLUDES,
     WORD,
     Included,
     Step,
+    Unclear,
     ends_stack,
     everything,
     flattened,
@@ -29,8 +31,30 @@ from .pam_conf import (
 )
 
 _ENDS = "ends the whole stack at a right password, before the code is asked for"
-# Modules that fail where the password is wrong.
-_FAIL = ("pam_unix.so", "pam_sss.so", "pam_ldap.so", "pam_krb5.so", "pam_winbind.so", "pam_deny.so")
+# What these end in without a first factor, whoever logs in.
+_ALWAYS = {
+    "pam_unix.so": ("auth_err",),
+    "pam_permit.so": ("success",),
+    "pam_deny.so": ("auth_err",),
+    "pam_env.so": ("ignore",),
+    "pam_faildelay.so": ("ignore",),
+}
+# Modules that look at an account or at a place, and at no password.
+_CONDITIONS = (
+    "pam_access.so",
+    "pam_faillock.so",
+    "pam_group.so",
+    "pam_listfile.so",
+    "pam_localuser.so",
+    "pam_nologin.so",
+    "pam_securetty.so",
+    "pam_sepermit.so",
+    "pam_shells.so",
+    "pam_succeed_if.so",
+    "pam_time.so",
+    "pam_usertype.so",
+    "pam_wheel.so",
+)
 # Modules that may end a service's stack before the primary authentication: root needs no password for su, and a client
 # certificate of Cockpit is an authentication of its own that an administrator has to switch on.
 _MAY_END_EARLY = ("pam_rootok.so", "pam_cockpit_cert.so")
@@ -113,7 +137,7 @@ def _from_stack(service: str, lines: t.Sequence[str], position: int, included: t
     steps = list(flattened(stack, included))
     problems = [(one, _problem_inside(one, rest)) for rest, one in zip(reversed(range(len(steps))), steps)]
     problems = [(one, problem) for one, problem in problems if problem]
-    if not problems and _ends_at_wrong_password(steps):
+    if not problems and _ends_at_wrong_password(stack, included):
         # Under substack a wrong password would end that alone, and the code would be asked for in any case.
         instead = lines[position].strip() if control == "@include" else f"auth include {stack}"
         return Primary(position, position, [instead])
@@ -174,7 +198,7 @@ def _problem_before(line: str, included: t.Mapping[str, str]) -> str:
         return "includes further authentication" if more else ""
     if step and jumps(step.control):
         return "jumps over a number of modules, which the code step would change"
-    if step and ends_stack(step.control) and step.module not in _MAY_END_EARLY:
+    if step and ends_stack(step.control) and step.module.rpartition("/")[2] not in _MAY_END_EARLY:
         return "can end the authentication before the code is asked for"
     return ""
 
@@ -190,13 +214,29 @@ def _problem_inside(one: Included, rest: int) -> str:
     return "includes what is not there to be looked at" if one.step.control in INCLUDES else ""
 
 
-def _ends_at_wrong_password(steps: t.Sequence[Included]) -> bool:
-    """Whether a wrong password ends the whole stack. What is not known is taken for a success, which does not."""
-    position = 0
-    while position < len(steps):
-        step = steps[position].step
-        action = step.action("auth_err" if step.module in _FAIL else "success")
-        if action == "die":
-            return True
-        position += 1 + (int(action) if action.isdigit() else 0)
-    return False
+def without_first_factor(handler: dispatch.Handler, conditions_hold: bool = True) -> tuple[str, ...]:
+    """How a module may end where whoever logs in has none of the first factors: it fails, or has no opinion.
+
+    What only looks at the account or at the place may succeed all the same, if `conditions_hold`.
+    """
+    if conditions_hold and handler.name in _CONDITIONS:
+        return "auth_err", "ignore", "success"
+    return _ALWAYS.get(handler.name, ("auth_err", "ignore"))
+
+
+def _ends_at_wrong_password(stack: str, included: t.Mapping[str, str]) -> bool:
+    """Whether nobody comes to the end of an included stack without a first factor, in whichever way that is missing."""
+    comes_to_the_end = False
+
+    def outcomes(handler: dispatch.Handler) -> tuple[str, ...]:
+        nonlocal comes_to_the_end
+        if handler is end:
+            comes_to_the_end = True
+        return without_first_factor(handler)
+
+    end = dispatch.Handler(stack, 0, "", 0, "the line after it", {})
+    try:
+        dispatch.ends([*dispatch.load(stack, included), end], outcomes)
+    except Unclear:
+        return False
+    return not comes_to_the_end
