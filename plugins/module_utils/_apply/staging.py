@@ -79,28 +79,28 @@ def _stage(change: object, _staging: Staging, _number: int) -> None:
 
 
 @_stage.register(Write)
-def _(change: Write, staging: Staging, number: int) -> None:
+def _stage_write(change: Write, staging: Staging, number: int) -> None:
     new = staging.beside(change.path, number)
     files.write(new, change.content.encode("utf-8", "surrogateescape"), change.mode, change.uid, change.gid)
     staging.replaces(change.path, new, _renames(new, change.path))
 
 
 @_stage.register(Remove)
-def _(change: Remove, staging: Staging, number: int) -> None:
+def _stage_remove(change: Remove, staging: Staging, number: int) -> None:
     old = _kept(staging.beside(change.path, number))
     staging.steps.append(_renames(change.path, old))
     staging.undos.append(journal.undo("unremove", old, change.path))
 
 
 @_stage.register(MakeDirectory)
-def _(change: MakeDirectory, staging: Staging, _number: int) -> None:
+def _stage_make_directory(change: MakeDirectory, staging: Staging, _number: int) -> None:
     if not os.path.isdir(change.path):
         staging.undos.append(journal.undo("unmake", change.path))
     files.make_directory(change.path, change.mode)
 
 
 @_stage.register(Enrol)
-def _(change: Enrol, staging: Staging, number: int) -> None:
+def _stage_enrol(change: Enrol, staging: Staging, number: int) -> None:
     new = staging.beside(change.path, number)
     credential_files.write(new, change.content)
     staging.steps.append(_renames(new, change.path))
@@ -108,7 +108,7 @@ def _(change: Enrol, staging: Staging, number: int) -> None:
 
 
 @_stage.register(Renew)
-def _(change: Renew, staging: Staging, number: int) -> None:
+def _stage_renew(change: Renew, staging: Staging, number: int) -> None:
     new = staging.beside(change.path, number)
     old = _kept(new)
 
@@ -125,7 +125,7 @@ def _(change: Renew, staging: Staging, number: int) -> None:
 
 
 @_stage.register(Move)
-def _(change: Move, staging: Staging, number: int) -> None:
+def _stage_move(change: Move, staging: Staging, number: int) -> None:
     new = staging.beside(change.path, number)
     # A rehearsal: what does not go, or finds no room, fails here. People may use codes until the step is taken.
     credential_files.write(new, change.revision.text(credential_files.read(change.before), secrets.token_bytes))
@@ -142,7 +142,7 @@ def _(change: Move, staging: Staging, number: int) -> None:
 
 
 @_stage.register(RemoveMoved)
-def _(change: RemoveMoved, staging: Staging, number: int) -> None:
+def _stage_remove_moved(change: RemoveMoved, staging: Staging, number: int) -> None:
     moved = change.moved
     old = _kept(staging.beside(change.path, number))
     kept = f"{staging.latest(moved.path)}.kept"
@@ -151,12 +151,12 @@ def _(change: RemoveMoved, staging: Staging, number: int) -> None:
 
 
 @_stage.register(ReloadSshd)
-def _(change: ReloadSshd, staging: Staging, _number: int) -> None:
+def _stage_reload_sshd(change: ReloadSshd, staging: Staging, _number: int) -> None:
     staging.steps.append(functools.partial(reload.check_and_reload, change))
 
 
 @_stage.register(Listen)
-def _(change: Listen, staging: Staging, _number: int) -> None:
+def _stage_listen(change: Listen, staging: Staging, _number: int) -> None:
     def step(actions: Actions) -> None:
         actions.run(["systemctl", "daemon-reload"])
         _systemctl(actions, "enable", change.unit)
@@ -166,7 +166,7 @@ def _(change: Listen, staging: Staging, _number: int) -> None:
 
 
 @_stage.register(StopListening)
-def _(change: StopListening, staging: Staging, _number: int) -> None:
+def _stage_stop_listening(change: StopListening, staging: Staging, _number: int) -> None:
     staging.steps.append(lambda actions: _systemctl(actions, "disable", change.unit))
     staging.undos.append(journal.undo("listen", change.unit))
 

@@ -44,41 +44,41 @@ def _of(change: object) -> Wording:
 
 
 @_of.register(Write)
-def _(change: Write) -> Wording:
+def _of_write(change: Write) -> Wording:
     return Wording(f"write {change.path}", change.path, change.content)
 
 
 @_of.register(Remove)
 @_of.register(RemoveMoved)
-def _(change: Remove | RemoveMoved) -> Wording:
+def _of_remove(change: Remove | RemoveMoved) -> Wording:
     return Wording(f"remove {change.path}", change.path)
 
 
 @_of.register(MakeDirectory)
-def _(change: MakeDirectory) -> Wording:
+def _of_make_directory(change: MakeDirectory) -> Wording:
     return Wording(f"make {change.path}", change.path, _directory(change.mode))
 
 
 @_of.register(Enrol)
 @_of.register(Renew)
 @_of.register(Move)
-def _(change: Enrol | Renew | Move) -> Wording:
+def _of_enrol(change: Enrol | Renew | Move) -> Wording:
     after = f"credential of {change.user}, {change.interval} seconds a code; the key is not shown\n"
     return Wording(f"write {change.path}", change.path, after)
 
 
 @_of.register(ReloadSshd)
-def _(_change: ReloadSshd) -> Wording:
+def _of_reload_sshd(_change: ReloadSshd) -> Wording:
     return Wording("reload sshd")
 
 
 @_of.register(Listen)
-def _(change: Listen) -> Wording:
+def _of_listen(change: Listen) -> Wording:
     return Wording(f"start {change.unit}")
 
 
 @_of.register(StopListening)
-def _(change: StopListening) -> Wording:
+def _of_stop_listening(change: StopListening) -> Wording:
     return Wording(f"stop {change.unit}")
 
 
