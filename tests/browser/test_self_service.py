@@ -73,7 +73,7 @@ sys.stdin.read()
 _AT_ONCE = """
 import base64, json, os, pwd, socket, sys, time
 sys.path.insert(0, "/usr/libexec/fleet-auth")
-from fleet_auth._backends.codes import hotp
+from fleet_auth._backends.hotp import hotp
 
 def enrol(name):
     account = pwd.getpwnam(name)
