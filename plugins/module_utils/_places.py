@@ -99,6 +99,8 @@ STAGED = ".*.fleet-auth-*"
 PASSES_SCRIPT = "/usr/libexec/fleet-auth-end-passes"
 PASSES_TIMER = "fleet-auth-passes.timer"
 PASSES_TIMER_UNIT = f"{UNIT_DIRECTORY}/{PASSES_TIMER}"
+PASSES_STAMP = f"/var/lib/systemd/timers/stamp-{PASSES_TIMER}"
+"""What systemd keeps of the timer; systemd.timer(5), Persistent."""
 PASSES_SERVICE_UNIT = f"{UNIT_DIRECTORY}/fleet-auth-passes.service"
 
 # Self-service: people's own page in Cockpit, and the helper behind it
