@@ -63,7 +63,7 @@ options:
       renew:
         description:
           - A name for a renewal, such as V(2026-11-24) or V(phone-lost). Where it is not that of the last renewal, the
-            host makes a new secret, and codes of the old one stop to be right. A run with the same name renews nothing.
+            host makes a new secret, and the old one counts no more. A run with the same name renews nothing.
           - Up to 64 letters, digits and C(_.:@+-). It has no effect on a secret that is given.
         type: str
       proven:
@@ -95,7 +95,7 @@ options:
       recovery_codes:
         description:
           - A name for a set of ten recovery codes, to be kept on paper. Where it is not that of the last set, the host
-            makes a new one, and codes of the old one stop to be right. A run with the same name makes none, and gives
+            makes a new one, and the old one counts no more. A run with the same name makes none, and gives
             no used code back.
           - Each is right once, in the place of a code of the app. With the V(oath) backend they are right in their
             order, are as long as O(otp_digits) says, and need a O(window) of V(1) at least; with a larger one, some may

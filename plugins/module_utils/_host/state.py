@@ -129,6 +129,11 @@ class HostState:
         return CodeStep.parse(self.text(places.SWITCH))
 
     @property
+    def service_files(self) -> dict[str, str]:
+        """The texts of the files in the directory of PAM services, by name."""
+        return {path[len(places.PAM_D) + 1 :]: text for path, text in self.texts(f"{places.PAM_D}/").items()}
+
+    @property
     def asks_for_code(self) -> bool:
         """Whether the code step asks anybody for a code."""
         return backends.asking(self.code_step) is not None

@@ -70,7 +70,7 @@ def _service_files(situation: Situation) -> tuple[dict[str, str], list[str]]:
     state, host = situation.state, situation.state.hostname
     texts: dict[str, str] = {}
     refused: list[str] = []
-    included = {path[len(places.PAM_D) + 1 :]: text for path, text in state.texts(f"{places.PAM_D}/").items()}
+    included = state.service_files
     for service in situation.wanted_services:
         file = state.files.get(f"{places.PAM_D}/{service}")
         if file is None:

@@ -34,7 +34,7 @@ def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
         return
     if step.damage and state.protected_services:
         yield f"{places.SWITCH} on {hostname} was damaged ({step.damage}): it is not certain who was asked for a code."
-    service_files = {path[len(places.PAM_D) + 1 :]: text for path, text in state.texts(f"{places.PAM_D}/").items()}
+    service_files = state.service_files
     for service in state.protected_services:
         opened = opened_up(service, service_files)
         if opened:
@@ -74,6 +74,6 @@ def doors(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
 
 
 def clock(situation: Situation) -> t.Iterator[str]:
-    """A clock that is not in sync, where two-factor login is on: codes may stop to be right."""
+    """A clock that is not in sync, where two-factor login is on: right codes may be refused."""
     if situation.clock_fault and situation.state.asks_for_code:
         yield situation.clock_fault
