@@ -15,10 +15,11 @@ heading = @printf '\n=== %s ===\n' '$(1)'
 .PHONY: help setup lint sanity unit molecule sample scenarios browser controllers test quick chromium hosts demo demo-down faults stacks bench docs importer newcomer
 
 # The parts of `test`: what needs no more than a core goes side by side, what mostly waits for logins shares workers, and
-# what keeps all cores busy, or looks at times, is alone.
+# what keeps all cores busy, or looks at times, is alone. A browser gives up when it waits too long for a core.
 one_core := sample lint sanity importer unit molecule
-together := tests/login tests/browser tests/newcomer
 alone := tests/controllers
+in_browser := tests/browser
+together := tests/login tests/newcomer
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,7 +79,7 @@ scenarios: molecule sample chromium ## Molecule scenarios and real logins, on ho
 
 browser: setup chromium hosts ## enrolment sheets and Cockpit in a browser; screenshots in build/browser
 	$(call heading,browser)
-	pytest tests/browser --numprocesses 2 --dist loadfile
+	pytest tests/browser --numprocesses 3 --dist loadfile
 
 test: ## all of the above, side by side on two cores
 	@$(MAKE) --no-print-directory --jobs 1 setup hosts chromium
@@ -86,6 +87,8 @@ test: ## all of the above, side by side on two cores
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target $(one_core)
 	$(call heading,$(alone))
 	pytest $(alone)
+	$(call heading,$(in_browser))
+	pytest $(in_browser) --numprocesses 3 --dist loadfile
 	$(call heading,$(together))
 	pytest $(together) --numprocesses 8 --dist loadgroup
 
