@@ -37,13 +37,18 @@ def test_every_part_of_test_is_run() -> None:
     called += [needed for target in called for needed in _line(target)]
     assert set(_listed("one_core")) <= set(called)
     folders = {folder for target in called for folder in re.findall(r"tests/[a-z]+", _recipe(target))}
-    assert folders >= {*_listed("together"), *_listed("alone")}
+    assert folders >= _in_turn()
 
 
 def test_all_tests_are_part_of_test() -> None:
     folders = {f"tests/{path.parent.name}" for path in (_ROOT / "tests").glob("*/test_*.py")}
     of_one_core = re.findall(r"pytest (tests/[a-z]+)", " ".join(map(_recipe, _listed("one_core"))))
-    assert folders == {*of_one_core, *_listed("together"), *_listed("alone")}
+    assert folders == {*of_one_core, *_in_turn()}
+
+
+def _in_turn() -> set[str]:
+    """The folders of tests that follow each other."""
+    return {folder for variable in ("alone", "in_browser", "together") for folder in _listed(variable)}
 
 
 def _listed(variable: str) -> list[str]:
