@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 import typing as t
 from pathlib import Path
@@ -14,6 +15,11 @@ from ansible.utils.display import Display
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, put
 
 _PROGRESS_SECONDS = 2.0
+_AT_ONCE = 50
+"""Sheets that are rendered in one go, since Ansible compiles a template anew for each rendering."""
+
+_Enrolment = dict[str, t.Any]
+_Sheet = tuple[_Enrolment, str]
 
 display = Display()
 
@@ -37,21 +43,24 @@ class ActionModule(PageAction):
         found = self._execute_module("fleet.auth.twofactor_enrolment_info", {"users": given["users"]}, None, variables)
         if found.get("failed"):
             return {**result, **found}
-        render = self.renderer(given["template"], {**variables, "place": given["place"]})
+        place, host = given["place"], variables["inventory_hostname"]
         changed, paths = False, []
-        for enrolment in self._with_progress(found["enrolments"], variables["inventory_hostname"]):
-            path = Path(given["directory"], _file_name(enrolment, given["place"]))
-            changed |= self._write(path, render(enrolment=enrolment))
+        rendered = self._rendered(given["template"], found["enrolments"], {**variables, "place": place})
+        for enrolment, sheet in _with_progress(rendered, len(found["enrolments"]), host):
+            path = Path(given["directory"], _file_name(enrolment, place))
+            changed |= self._write(path, sheet)
             paths.append(str(path))
         return {**result, "changed": changed, "sheets": paths}
 
-    def _with_progress(self, enrolments: list[dict[str, t.Any]], host: str) -> t.Iterator[dict[str, t.Any]]:
-        said = time.monotonic()
-        for number, enrolment in enumerate(enrolments):
-            if time.monotonic() - said > _PROGRESS_SECONDS:
-                display.display(f"{host}: {number} of {len(enrolments)} sheets")
-                said = time.monotonic()
-            yield enrolment
+    def _rendered(
+        self, template: str, enrolments: t.Sequence[_Enrolment], variables: t.Mapping[str, t.Any]
+    ) -> t.Iterator[_Sheet]:
+        """Each enrolment, and its sheet."""
+        end = secrets.token_hex()
+        render = self.renderer(template, variables, "{% for enrolment in enrolments %}", f"{end}{{% endfor %}}")
+        for start in range(0, len(enrolments), _AT_ONCE):
+            some = enrolments[start : start + _AT_ONCE]
+            yield from zip(some, render(enrolments=some).split(end)[:-1], strict=True)
 
     def _write(self, path: Path, text: str) -> bool:
         """Put the sheet in its place at once, for its owner alone. Returns whether it is another one."""
@@ -65,6 +74,16 @@ class ActionModule(PageAction):
         return True
 
 
-def _file_name(enrolment: dict[str, t.Any], place: str) -> str:
+def _with_progress(sheets: t.Iterable[_Sheet], total: int, host: str) -> t.Iterator[_Sheet]:
+    """What is given, saying from time to time how far it is."""
+    said = time.monotonic()
+    for number, sheet in enumerate(sheets):
+        if time.monotonic() - said > _PROGRESS_SECONDS:
+            display.display(f"{host}: {number} of {total} sheets")
+            said = time.monotonic()
+        yield sheet
+
+
+def _file_name(enrolment: _Enrolment, place: str) -> str:
     device = f"+{enrolment['device']}" if enrolment["device"] else ""
     return f"{enrolment['user']}{device}@{place.replace('/', '-')}.html"

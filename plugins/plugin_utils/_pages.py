@@ -23,9 +23,16 @@ display = Display()
 class PageAction(ActionBase):
     """An action that makes pages."""
 
-    def renderer(self, template: str, variables: t.Mapping[str, t.Any]) -> t.Callable[..., str]:
-        """A function that renders a template, with the variables of the host and those that it is called with."""
-        text = trust_as_template(self._loader.get_text_file_contents(self._find_needle("templates", template)))
+    def renderer(
+        self, template: str, variables: t.Mapping[str, t.Any], before: str = "", after: str = ""
+    ) -> t.Callable[..., str]:
+        """A function that renders a template, with the variables of the host and those that it is called with.
+
+        :param before: Jinja that goes before the text of the template, such as the head of a loop over it.
+        :param after: Jinja that goes behind it.
+        """
+        found = self._loader.get_text_file_contents(self._find_needle("templates", template))
+        text = trust_as_template(f"{before}{found}{after}")
 
         def render(**more: t.Any) -> str:
             templar = self._templar.copy_with_new_env(available_variables={**variables, **more})
