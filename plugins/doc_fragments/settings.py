@@ -39,6 +39,15 @@ options:
         console.
     type: bool
     default: false
+  cockpit_negotiate:
+    description:
+      - With V(none), Cockpit takes no tickets of Kerberos any more, for which it asks nobody for a code. Where it
+        would take them, O(services) with V(cockpit) are refused otherwise.
+      - It is written at the end of C(/etc/cockpit/cockpit.conf), and Cockpit is started again, which ends the sessions
+        that people have there. Turning two-factor login off takes it back.
+    type: str
+    choices: [keep, none]
+    default: keep
   users:
     description:
       - The accounts that have a credential. Accounts that are not listed keep what they have.

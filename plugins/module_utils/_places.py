@@ -51,7 +51,14 @@ SSHD_SERVICE_OPTIONS = {"/etc/default/ssh": "SSHD_OPTS", "/etc/sysconfig/sshd": 
 # What else a host has, and we read
 
 ACCOUNT_DEFAULTS = "/etc/login.defs"
-COCKPIT_DISALLOWED = "/etc/cockpit/disallowed-users"
+COCKPIT_DIRECTORY = "/etc/cockpit"
+COCKPIT_CONFIG = f"{COCKPIT_DIRECTORY}/cockpit.conf"
+COCKPIT_DISALLOWED = f"{COCKPIT_DIRECTORY}/disallowed-users"
+COCKPIT_UNITS = "cockpit-wsinstance-*.service"
+"""The units of systemd that have read Cockpit's configuration; they start again by themselves."""
+KRB5_CONFIG = "/etc/krb5.conf"
+KEYTABS = (f"{COCKPIT_DIRECTORY}/krb5.keytab", "/etc/krb5.keytab")
+"""Where Cockpit finds the keys of Kerberos, its own first."""
 NO_LOGIN_SHELLS = ("nologin", "false", "sync", "shutdown", "halt")
 """The file names of shells with which nobody logs in."""
 OS_RELEASE = "/etc/os-release"
@@ -138,6 +145,7 @@ STAGING_DIRECTORIES = (
     "/etc",
     PAM_D,
     DROP_IN_DIRECTORY,
+    COCKPIT_DIRECTORY,
     "/etc/security",
     "/etc/tmpfiles.d",
     "/usr/local/sbin",

@@ -24,6 +24,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
     Remove,
     RemoveMoved,
     Renew,
+    RestartCockpit,
     StopListening,
     Write,
 )
@@ -64,6 +65,8 @@ class Machine:
             self._check(change)
             return replace(self, state=seen_by_sshd(self.state), read_by_sshd=_texts(self.state))
         files = dict(self.state.files)
+        if isinstance(change, RestartCockpit):
+            return self
         if isinstance(change, (Listen, StopListening)):
             assert places.SELF_SERVICE_SOCKET_UNIT in files, "systemd knows no such unit"
             files = {path: file for path, file in files.items() if path not in places.SELF_SERVICE_LISTENING}

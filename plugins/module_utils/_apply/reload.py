@@ -24,6 +24,12 @@ def check_and_reload(change: ReloadSshd, actions: Actions) -> None:
     _reload(actions)
 
 
+def restart_cockpit(actions: Actions) -> None:
+    """Have Cockpit read its configuration at the next request. Where it does not run, there is nothing to do."""
+    actions.run(["systemctl", "stop", places.COCKPIT_UNITS])
+    actions.run(["systemctl", "try-restart", "cockpit.service"])
+
+
 def _check(change: ReloadSshd, actions: Actions) -> None:
     """Raise ApplyError where `sshd -t` refuses the files, or `sshd -T -C` does not give what is expected."""
     code, _out, error = actions.run([places.SSHD, "-t"])

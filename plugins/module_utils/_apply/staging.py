@@ -25,6 +25,7 @@ from .._plan.changes import (
     Remove,
     RemoveMoved,
     Renew,
+    RestartCockpit,
     StopListening,
     Write,
 )
@@ -153,6 +154,11 @@ def _stage_remove_moved(change: RemoveMoved, staging: Staging, number: int) -> N
 @_stage.register(ReloadSshd)
 def _stage_reload_sshd(change: ReloadSshd, staging: Staging, _number: int) -> None:
     staging.steps.append(functools.partial(reload.check_and_reload, change))
+
+
+@_stage.register(RestartCockpit)
+def _stage_restart_cockpit(_change: RestartCockpit, staging: Staging, _number: int) -> None:
+    staging.steps.append(reload.restart_cockpit)
 
 
 @_stage.register(Listen)

@@ -15,7 +15,7 @@ from .. import _places as places
 from .._backends import backends
 from .._texts.code_step import CodeStep
 from .._wanted.settings import Settings
-from . import accounts, credentials, sshd, system
+from . import accounts, cockpit, credentials, sshd, system
 from .clock import sync_status
 from .command import Run
 from .files import read_file
@@ -54,6 +54,7 @@ def look(settings: Settings, run: Run) -> HostState:
             session is not None and "sudo" in settings.services and accounts.sudo_asks(run, session.user)
         ),
         code_modules=credentials.code_modules(),
+        keytabs=cockpit.keytabs() if "cockpit" in settings.services else {},
         release=release,
         os_family=family,
         selinux_types=system.selinux_types(),
@@ -68,7 +69,7 @@ def look(settings: Settings, run: Run) -> HostState:
 
 def _files() -> dict[str, FileState]:
     """The files that a change may concern, of those that there are."""
-    paths = {*OWN_FILES, *OWN_DIRECTORIES, places.SSHD_CONFIG, places.COCKPIT_DISALLOWED}
+    paths = {*OWN_FILES, *OWN_DIRECTORIES, places.SSHD_CONFIG, places.COCKPIT_CONFIG, places.COCKPIT_DISALLOWED}
     paths.update([*places.FOR_SELF_SERVICE, places.SELF_SERVICE_CONFIG, *places.SELF_SERVICE_LISTENING])
     for directory in (places.PAM_D, places.DROP_IN_DIRECTORY):
         paths.update(glob.glob(f"{directory}/*"))

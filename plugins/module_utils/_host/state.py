@@ -105,6 +105,8 @@ class HostState:
     """The PAM modules that are installed, by backend."""
     has_qrencode: bool = True
     """Whether the program is installed that draws QR codes for people's own page."""
+    keytabs: t.Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Whose keys of Kerberos Cockpit finds, by the keytab; empty where it is not to ask for codes."""
     release: tuple[str, str] = ("", "")
     """ID and VERSION_ID of os-release(5)."""
     has_systemd: bool = True

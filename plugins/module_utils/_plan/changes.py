@@ -121,6 +121,11 @@ class ReloadSshd(t.NamedTuple):
 
 
 @dataclass(frozen=True)
+class RestartCockpit:
+    """Have Cockpit read its configuration again, which ends the sessions that people have there."""
+
+
+@dataclass(frozen=True)
 class Listen:
     """Have systemd listen on a socket, now and at each boot."""
 
@@ -134,7 +139,19 @@ class StopListening:
     unit: str
 
 
-Change = t.Union[Write, Remove, MakeDirectory, Enrol, Renew, Move, RemoveMoved, ReloadSshd, Listen, StopListening]
+Change = t.Union[
+    Write,
+    Remove,
+    MakeDirectory,
+    Enrol,
+    Renew,
+    Move,
+    RemoveMoved,
+    ReloadSshd,
+    RestartCockpit,
+    Listen,
+    StopListening,
+]
 
 
 class Plan(t.NamedTuple):

@@ -12,7 +12,7 @@ from .._host.state import OWN_DIRECTORIES, OWN_FILES, HostState
 from .._texts import pam
 from .._texts.code_step import PASS_THROUGH
 from .._texts.placement import PamError
-from . import credentials, refusals
+from . import cockpit, credentials, refusals
 from .changes import Change, Plan, ReloadSshd
 from .draft import Draft, remove_stale_locks
 from .situation import Situation
@@ -30,6 +30,7 @@ def plan(situation: Situation) -> Plan:
         *(draft.write(places.SWITCH, PASS_THROUGH, 0o644) if state.asks_for_code else ()),
         *_remove_drop_in(draft),
         *draft.unprotect(state.protected_services),
+        *cockpit.brought_to(draft, cockpit.wanted(situation)),
         *draft.remove_page(),
         *draft.remove(*OWN_FILES),
         *(_purge(situation, draft) if settings.purge_credentials else ()),

@@ -16,7 +16,7 @@ from .._host.state import OWN_DIRECTORIES, FileState
 from .._texts import code_step, drop_in, pam, self_service, sshd_config
 from .._texts.code_step import CodeStep
 from .._texts.placement import PamError
-from . import credentials, locked_out, refusals, warnings
+from . import cockpit, credentials, locked_out, refusals, warnings
 from .changes import Change, Enrol, Expectation, Listen, Move, Plan, ReloadSshd, Renew, Revision
 from .draft import Draft, remove_stale_locks
 from .situation import Situation
@@ -29,6 +29,7 @@ def plan(situation: Situation, make_key: MakeKey) -> Plan:
     services, refused = _service_files(situation)
     told = [*warnings.drift(situation, services), *warnings.doors(situation, services)]
     refused = [*refusals.host(situation), *refusals.accounts(situation), *refused]
+    refused += cockpit.refusals(situation)
     if settings.ssh:
         refused += refusals.sshd(situation)
     if not refused:
@@ -159,6 +160,7 @@ class _Steps:
             *self._directories(),
             *self._enrol(),
             *self._helpers(),
+            *cockpit.brought_to(self.draft, cockpit.wanted(self.situation)),
             # From here on the services of tomorrow run the switch, which asks nobody there yet.
             *self._let_newcomers_pass(),
             *self._protect(),

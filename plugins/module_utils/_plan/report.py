@@ -12,7 +12,7 @@ from .._backends import backends
 from .._backends.credential import Credential
 from .._host.state import HostState
 from .._texts import drop_in, tally
-from . import scope
+from . import cockpit, scope
 from .changes import Plan
 from .situation import Situation
 
@@ -32,7 +32,7 @@ def enforced(situation: Situation) -> dict[str, bool]:
     asks = backends.asking(step) in state.code_modules and _switch_is_on(situation)
     asked = set(state.protected_services).difference(step.excepted_services)
     return {
-        service: asks and service in asked and (service != "sshd" or _sshd_sends(situation))
+        service: asks and service in asked and _none_passes_by(situation, service)
         for service in dict.fromkeys([*situation.services, *state.protected_services])
     }
 
@@ -92,6 +92,13 @@ def _switch_is_on(situation: Situation) -> bool:
     """Whether the switch asks for codes, and lets none of those off who are enrolled."""
     certain = situation.state.asks_for_code and not situation.state.code_step.damage
     return certain and not scope.let_off(situation, situation.enrolled)
+
+
+def _none_passes_by(situation: Situation, service: str) -> bool:
+    """Whether a service has no way in that PAM is not asked about."""
+    if service == "sshd":
+        return _sshd_sends(situation)
+    return service != "cockpit" or not any(cockpit.ways_past(situation))
 
 
 def _sshd_sends(situation: Situation) -> bool:

@@ -21,6 +21,7 @@ from .changes import (
     Remove,
     RemoveMoved,
     Renew,
+    RestartCockpit,
     StopListening,
     Write,
 )
@@ -70,6 +71,11 @@ def _of_enrol(change: Enrol | Renew | Move) -> Wording:
 @_of.register(ReloadSshd)
 def _of_reload_sshd(_change: ReloadSshd) -> Wording:
     return Wording("reload sshd")
+
+
+@_of.register(RestartCockpit)
+def _of_restart_cockpit(_change: RestartCockpit) -> Wording:
+    return Wording("restart Cockpit")
 
 
 @_of.register(Listen)

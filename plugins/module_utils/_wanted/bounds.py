@@ -33,6 +33,8 @@ it."""
 FIRST_FACTORS = ("publickey", "password")
 CONSOLE = "login"
 """The PAM service of the console; login(1)."""
+NEGOTIATE = ("keep", "none")
+"""Whether Cockpit goes on to let people in by Kerberos."""
 RENEW = ("never", "changed")
 SCOPES = ("everyone", "enrolled", "groups")
 

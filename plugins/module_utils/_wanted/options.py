@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .bounds import FIRST_FACTORS, RENEW, SCOPES
+from .bounds import FIRST_FACTORS, NEGOTIATE, RENEW, SCOPES
 from .settings import Lockout, Settings, TimeSync
 
 
@@ -25,6 +25,7 @@ def argument_spec() -> dict[str, t.Any]:
         "ssh": {"type": "bool", "default": Settings.ssh},
         "services": {"type": "list", "elements": "str", "default": ["cockpit"]},
         "allow_console": {"type": "bool", "default": Settings.allow_console},
+        "cockpit_negotiate": {"type": "str", "choices": list(NEGOTIATE), "default": Settings.cockpit_negotiate},
         "users": {
             "type": "list",
             "elements": "dict",

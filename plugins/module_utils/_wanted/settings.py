@@ -79,6 +79,8 @@ class Settings:
     services: tuple[str, ...] = ()
     """The other PAM services that ask for it."""
     allow_console: bool = False
+    cockpit_negotiate: str = "keep"
+    """Whether Cockpit goes on to take tickets of Kerberos: `keep`, or `none`."""
     users: tuple[User, ...] = ()
     otp_digits: int = 6
     interval: int = 30
@@ -125,6 +127,7 @@ class Settings:
             ssh=options["ssh"],
             services=_unique(options["services"]),
             allow_console=options["allow_console"],
+            cockpit_negotiate=options["cockpit_negotiate"],
             users=_users(options["users"] or [], problems),
             otp_digits=options["otp_digits"],
             interval=options["interval"],

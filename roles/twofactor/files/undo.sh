@@ -78,7 +78,7 @@ forget_change() {
         /etc/systemd/system/multi-user.target.wants/fleet-auth-undo-at-boot.service || return
     # What was kept goes first: without the new file beside it, it would be taken for what a step has replaced.
     for ending in .old ''; do
-        for directory in /etc /etc/pam.d /etc/ssh/sshd_config.d /etc/security /etc/tmpfiles.d /usr/local/sbin \
+        for directory in /etc /etc/pam.d /etc/ssh/sshd_config.d /etc/cockpit /etc/security /etc/tmpfiles.d /usr/local/sbin \
             /usr/libexec /usr/libexec/fleet-auth /usr/libexec/fleet-auth/fleet_auth \
             /usr/libexec/fleet-auth/fleet_auth/* /usr/share/cockpit /usr/share/cockpit/fleet-auth \
             /run /run/fleet-auth /etc/systemd/system /var/lib/fleet-auth /etc/oath /etc/google-authenticator; do
@@ -168,7 +168,11 @@ put_back() {
 after() {
     if [ "$1" = "$drop_in" ]; then
         reload_sshd || give_up
+    elif [ "$1" = /etc/cockpit/cockpit.conf ]; then
+        systemctl stop 'cockpit-wsinstance-*.service' 2>/dev/null
+        systemctl try-restart cockpit.service 2>/dev/null
     fi
+    return 0
 }
 
 # unmove OLD NEW KEPT FROM TO PATH: PATH was renamed to OLD once it was moved to NEW, into another backend. If that is

@@ -1,0 +1,75 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Cockpit's ways in that pass PAM by, and with it the code: Kerberos, and certificates of the browser. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .. import _places as places
+from .._texts import cockpit_conf
+from .changes import Change, RestartCockpit
+from .draft import Draft
+from .situation import Situation
+
+
+def ways_past(situation: Situation) -> t.Iterator[str]:
+    """How people get in to Cockpit with no code, on this host as it is, in sentences that say what to do."""
+    yield from _open(situation, situation.state.text(places.COCKPIT_CONFIG))
+
+
+def refusals(situation: Situation) -> t.Iterator[str]:
+    """What would stay open if Cockpit asked for codes as the settings say."""
+    if "cockpit" not in situation.services:
+        return
+    file = situation.state.files.get(places.COCKPIT_CONFIG)
+    if file and file.link and situation.settings.cockpit_negotiate == "none":
+        yield (
+            f"{places.COCKPIT_CONFIG} on {situation.state.hostname} is a symbolic link to {file.link}, which something "
+            "else manages. Write action = none into its section [Negotiate] there, and leave cockpit_negotiate out."
+        )
+        return
+    yield from _open(situation, wanted(situation))
+
+
+def wanted(situation: Situation) -> str | None:
+    """Cockpit's configuration as it shall be; None where there shall be none."""
+    text = cockpit_conf.without_block(situation.state.text(places.COCKPIT_CONFIG))
+    settings = situation.settings
+    closes = settings.enabled and settings.cockpit_negotiate == "none" and "cockpit" in situation.services
+    return cockpit_conf.without_kerberos(text) if closes and cockpit_conf.takes_kerberos(text) else text
+
+
+def brought_to(draft: Draft, text: str | None) -> list[Change]:
+    """Give Cockpit this configuration, and have it read it."""
+    path = places.COCKPIT_CONFIG
+    mode = None if path in draft.files else 0o644
+    changes = draft.remove(path) if text is None else draft.write(path, text, mode)
+    return [*changes, RestartCockpit()] if changes else []
+
+
+def _open(situation: Situation, text: str | None) -> t.Iterator[str]:
+    """The ways past PAM under this text of Cockpit's configuration."""
+    state, path = situation.state, places.COCKPIT_CONFIG
+    number = cockpit_conf.certificate_line(text)
+    if number is not None:
+        yield (
+            f"Cockpit on {state.hostname} lets people in who have a certificate in their browser, with no code "
+            f"({path} line {number}: ClientCertAuthentication). Set it to no there, or leave cockpit out of services."
+        )
+    if not state.keytabs or not cockpit_conf.takes_kerberos(text):
+        return
+    broken = cockpit_conf.unreadable_line(text)
+    keys = "; ".join(f"{keytab}: {', '.join(names)}" for keytab, names in sorted(state.keytabs.items()))
+    remedy = (
+        f"Put line {broken} of {path} right, for which Cockpit passes over the whole file, and"
+        if broken
+        else "To turn that off,"
+    )
+    yield (
+        f"Cockpit on {state.hostname} lets people in who have a ticket of Kerberos, with no code: it takes one for any "
+        f"key that it finds ({keys}). {remedy} set cockpit_negotiate to none, which has action = none in the section "
+        f"[Negotiate] of {path}; or leave cockpit out of services."
+    )

@@ -1,0 +1,92 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Cockpit's ways past PAM as its configuration has them, and the block that closes that of Kerberos; cockpit.conf(5).
+
+Of each setting the last one counts. A line that Cockpit cannot read has it pass over the whole file. Text in, text out.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+_SECTION = re.compile(r"\s*\[([^\]\[]+)\]\s*")
+_SETTING = re.compile(r"\s*([A-Za-z0-9-]+)\s*=\s*(.*)")
+_IGNORED = re.compile(r"\s*(#.*)?")
+
+_BEGIN = "# BEGIN fleet.auth twofactor: Kerberos asks nobody for a code"
+_MADE = ", in a file that was not there"
+_NO_LINE_END = ", below a line that had no end"
+_BODY = "[Negotiate]\naction = none\n# END fleet.auth twofactor\n"
+_BLOCK = re.compile(f"{re.escape(_BEGIN)}({re.escape(_MADE)}|{re.escape(_NO_LINE_END)}|)\n{re.escape(_BODY)}")
+
+
+class _Setting(t.NamedTuple):
+    """A setting, and the number of its line."""
+
+    number: int
+    value: str
+
+
+def takes_kerberos(text: str | None) -> bool:
+    """Whether Cockpit tries to let people in by Kerberos, which it does unless it is told not to."""
+    found = _settings(text or "")
+    off = found.get(("negotiate", "action")) if found is not None else None
+    # Cockpit compares what stands there to the end of the line.
+    return off is None or off.value != "none"
+
+
+def certificate_line(text: str | None) -> int | None:
+    """The number of the line by which Cockpit lets people in who have a certificate; None where there is none."""
+    found = _settings(text or "", strict=False) or {}
+    setting = found.get(("webservice", "clientcertauthentication"))
+    return setting.number if setting and setting.value.strip().lower() in ("yes", "true", "1") else None
+
+
+def unreadable_line(text: str | None) -> int | None:
+    """The number of the first line for which Cockpit would pass over the whole file."""
+    return next((number for number, line in _lines(text or "") if _is_unreadable(line)), None)
+
+
+def without_kerberos(text: str | None) -> str:
+    """The file with our block at its end, where it wins over all before it."""
+    text = without_block(text)
+    how = _MADE if text is None else _NO_LINE_END if text and not text.endswith("\n") else ""
+    above = f"{text or ''}\n" if how == _NO_LINE_END else text or ""
+    return f"{above}{_BEGIN}{how}\n{_BODY}"
+
+
+def without_block(text: str | None) -> str | None:
+    """The file as it was before our block; None where there was none. A block that somebody changed is not ours."""
+    found = _BLOCK.search(text or "")
+    if text is None or found is None:
+        return text
+    before, after = text[: found.start()], text[found.end() :]
+    if found[1] == _NO_LINE_END and not after:
+        before = before[:-1]
+    return None if found[1] == _MADE and not before + after else before + after
+
+
+def _settings(text: str, *, strict: bool = True) -> dict[tuple[str, str], _Setting] | None:
+    """The settings by section and name, both in lower case; None where Cockpit passes over the file."""
+    found: dict[tuple[str, str], _Setting] = {}
+    section = ""
+    for number, line in _lines(text):
+        heading, setting = _SECTION.fullmatch(line), _SETTING.fullmatch(line)
+        if heading:
+            section = heading[1].lower()
+        elif setting and section:
+            found[section, setting[1].lower()] = _Setting(number, setting[2])
+        elif strict and (setting or _is_unreadable(line)):
+            return None
+    return found
+
+
+def _lines(text: str) -> t.Iterator[tuple[int, str]]:
+    return enumerate(text.split("\n"), start=1)
+
+
+def _is_unreadable(line: str) -> bool:
+    return not any(pattern.fullmatch(line) for pattern in (_SECTION, _SETTING, _IGNORED))

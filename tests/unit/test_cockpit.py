@@ -1,0 +1,151 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Cockpit's ways in that pass PAM by: none of them is open once Cockpit is said to ask for codes."""
+
+from __future__ import annotations
+
+import struct
+import typing as t
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.fleet.auth.plugins.module_utils import _places as places
+from ansible_collections.fleet.auth.plugins.module_utils._host.state import HostState
+from ansible_collections.fleet.auth.plugins.module_utils._plan import report
+from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Plan, RestartCockpit, Write
+from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
+from ansible_collections.fleet.auth.plugins.module_utils._texts import cockpit_conf, keytab
+from unit.builders import file, host_state, plan, settings
+from unit.simulator import Machine
+
+WEB = ("HTTP/web1.corp.example@CORP.EXAMPLE",)
+
+
+def entry(*parts: bytes, realm: bytes = b"CORP.EXAMPLE") -> bytes:
+    """An entry of a keytab, with a key of two bytes."""
+    texts = b"".join(struct.pack(">H", len(text)) + text for text in (realm, *parts))
+    body = struct.pack(">H", len(parts)) + texts + struct.pack(">IIBHH", 1, 0, 2, 18, 2) + b"\xff\x00"
+    return struct.pack(">i", len(body)) + body
+
+
+class TestKeytab:
+    def test_names_each_principal_once(self) -> None:
+        hole = struct.pack(">i", -7) + b"removed"
+        data = b"\x05\x02" + entry(b"HTTP", b"web1.corp.example") * 2 + hole + entry(b"WEB1$")
+        assert keytab.principals(data) == (*WEB, "WEB1$@CORP.EXAMPLE")
+        assert keytab.principals(b"\x05\x02") == ()
+
+    @pytest.mark.parametrize("data", [b"", b"\x05\x01rest", b"\x05\x02" + entry(b"HTTP", b"web1")[:20]])
+    def test_that_is_none_is_told(self, data: bytes) -> None:
+        with pytest.raises(keytab.KeytabError):
+            keytab.principals(data)
+
+
+class TestConfiguration:
+    @pytest.mark.parametrize(
+        ("text", "takes"),
+        [
+            (None, True),
+            ("", True),
+            ("[Negotiate]\naction = none\n", False),
+            ("[negotiate]\n  ACTION=none", False),
+            ("[Negotiate]\naction = none \n", True),
+            ("[Negotiate]\n# action = none\n", True),
+            ("[Negotiate]\naction = none\naction = localhost\n", True),
+            ("[WebService]\naction = none\n", True),
+            ("[Negotiate]\naction = none\nnonsense\n", True),
+            ("action = none\n[Negotiate]\naction = none\n", True),
+        ],
+    )
+    def test_says_whether_cockpit_takes_tickets(self, text: str | None, takes: bool) -> None:
+        assert cockpit_conf.takes_kerberos(text) == takes
+
+    @given(st.none() | st.text("ab[]=#\n", max_size=40) | st.just("[Negotiate]\naction = localhost"))
+    def test_is_as_before_once_the_block_is_taken_out(self, text: str | None) -> None:
+        closed = cockpit_conf.without_kerberos(text)
+        assert cockpit_conf.without_kerberos(closed) == closed
+        assert cockpit_conf.without_block(closed) == text
+        if cockpit_conf.unreadable_line(text) is None and not (text or "").lstrip().startswith(("a", "b", "=")):
+            readable = cockpit_conf.takes_kerberos(f"{text or ''}\n[Negotiate]\naction = none")
+            assert cockpit_conf.takes_kerberos(closed) == readable
+
+    def test_keeps_what_somebody_wrote_below_the_block(self) -> None:
+        for text in (None, "[WebService]\n", "[WebService]"):
+            closed = cockpit_conf.without_kerberos(text) + "[Log]\nFatal = x\n"
+            assert (cockpit_conf.without_block(closed) or "").endswith("[Log]\nFatal = x\n")
+            assert "fleet.auth" not in (cockpit_conf.without_block(closed) or "")
+
+
+def after(state: HostState, made: Plan) -> HostState:
+    """The host once a plan is carried out."""
+    assert not made.refusals
+    return Machine.booted(state).stages(made.changes)[-1].state
+
+
+def wanting(*people: str, **changes: t.Any) -> t.Any:
+    return settings(*people, services=["cockpit"], scope="enrolled", **changes)
+
+
+def host(text: str | None = None, names: tuple[str, ...] = WEB, **changes: t.Any) -> HostState:
+    keytabs = {"/etc/krb5.keytab": names} if names else {}
+    return host_state(files={places.COCKPIT_CONFIG: text}, keytabs=keytabs, **changes)
+
+
+class TestPlan:
+    @pytest.mark.parametrize("names", [WEB, ("host/web1@CORP.EXAMPLE",), ("unknown, since it begins with 0501",)])
+    def test_refuses_cockpit_where_a_ticket_is_enough(self, names: tuple[str, ...]) -> None:
+        (refusal,) = plan(wanting("alice"), host(names=names)).refusals
+        assert "ticket of Kerberos, with no code" in refusal
+        assert f"/etc/krb5.keytab: {names[0]}" in refusal
+        assert "set cockpit_negotiate to none" in refusal
+
+    def test_refuses_certificates(self) -> None:
+        text = "[Negotiate]\naction = none\n[WebService]\nClientCertAuthentication = yes\n"
+        (refusal,) = plan(wanting("alice", cockpit_negotiate="none"), host(text)).refusals
+        assert "/etc/cockpit/cockpit.conf line 4: ClientCertAuthentication" in refusal
+
+    def test_names_the_line_for_which_cockpit_passes_over_the_file(self) -> None:
+        (refusal,) = plan(wanting("alice", cockpit_negotiate="none"), host("[WebService]\n; old\n")).refusals
+        assert "Put line 2 of /etc/cockpit/cockpit.conf right" in refusal
+
+    def test_refuses_to_write_through_a_link(self) -> None:
+        state = host_state(
+            files={places.COCKPIT_CONFIG: file("", link="/srv/cockpit.conf")}, keytabs={"/etc/krb5.keytab": WEB}
+        )
+        (refusal,) = plan(wanting("alice", cockpit_negotiate="none"), state).refusals
+        assert "symbolic link to /srv/cockpit.conf" in refusal
+
+    @pytest.mark.parametrize(
+        "text", [None, "[WebService]\nOrigins = https://web1", "[Negotiate]\naction = localhost\n"]
+    )
+    def test_turns_tickets_off_and_on_again(self, text: str | None) -> None:
+        before, wanted = host(text), wanting("alice", cockpit_negotiate="none")
+        done = plan(wanted, before)
+        written = [one for one in done.changes if isinstance(one, Write) and one.path == places.COCKPIT_CONFIG]
+        assert [cockpit_conf.takes_kerberos(one.content) for one in written] == [False]
+        last = [one.path for one in done.changes if isinstance(one, Write)][-1]
+        assert last == places.SWITCH
+        on = after(before, done)
+        assert plan(wanted, on).changes == ()
+        assert report.enforced(Situation(wanted, on)) == {"cockpit": True}
+        off = plan(wanting(enabled=False), on)
+        assert sum(isinstance(one, RestartCockpit) for one in off.changes) == 1
+        assert after(on, off).text(places.COCKPIT_CONFIG) == text
+
+    def test_leaves_cockpit_alone_where_no_code_is_asked_for_there(self) -> None:
+        wanted = settings("alice", services=["sudo"], scope="enrolled", cockpit_negotiate="none")
+        assert not any(isinstance(one, RestartCockpit) for one in plan(wanted, host()).changes)
+
+    def test_does_not_say_that_cockpit_asks_once_a_ticket_is_enough(self) -> None:
+        wanted = wanting("alice")
+        state = host(names=())
+        on = after(state, plan(wanted, state))
+        assert report.enforced(Situation(wanted, on)) == {"cockpit": True}
+        joined = replace(on, keytabs={"/etc/krb5.keytab": WEB})
+        assert report.enforced(Situation(wanted, joined)) == {"cockpit": False}
+        assert "ticket of Kerberos" in plan(wanted, joined).refusals[0]
