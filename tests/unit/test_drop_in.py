@@ -162,6 +162,10 @@ class TestDropIn:
         text = render(settings(exempt_groups=["x"], exempt_addresses=["192.0.2.7"], exempt_users=["root"]), [])
         assert [line.split()[:3] for line in text.split("\n") if "Match" in line] == [["Match", "User", "*,!root"]] * 2
 
+    def test_expects_the_pam_service_of_sshd_where_sshd_can_have_another(self) -> None:
+        assert expected(settings(), Effective(pamservicename=("other",)))["pamservicename"] == ("sshd",)
+        assert "pamservicename" not in expected(settings(), Effective())
+
 
 class TestConflicts:
     def test_are_none_on_a_host_as_it_is_installed(self) -> None:
@@ -186,6 +190,18 @@ class TestConflicts:
     def test_with_pam_tell_the_line_or_that_there_is_none(self, line: str, told: str) -> None:
         assert list(conflicts({CONFIG: f"{INCLUDE}{line}\n"}, Effective(usepam=("no",)))) == [told]
         assert list(conflicts({CONFIG: f"{INCLUDE}{line}\n"}, WITH_PAM)) == []
+
+    @pytest.mark.parametrize("match", ["", "Match User bob\n"])
+    @pytest.mark.parametrize("path", [f"{D}/00-a.conf", f"{D}/99-z.conf", CONFIG])
+    def test_with_another_pam_service_tell_the_line_wherever_it_is(self, path: str, match: str) -> None:
+        files = {CONFIG: INCLUDE, path: f"{INCLUDE if path == CONFIG else ''}{match}PAMServiceName sshd-corp\n"}
+        number = files[path].count("\n")
+        under = f" (under '{match.strip()}')" if match else ""
+        assert list(conflicts(files, WITH_PAM)) == [
+            f"{path} line {number}: PAMServiceName sshd-corp{under} has sshd ask another PAM service than sshd, which "
+            "asks for no code; remove it, or set it to sshd."
+        ]
+        assert list(conflicts({**files, path: files[path].replace("-corp", "")}, WITH_PAM)) == []
 
     @pytest.mark.parametrize("match", ["", "Match User bob\n"])
     @pytest.mark.parametrize("path", [f"{D}/00-a.conf", f"{D}/99-z.conf", CONFIG])

@@ -19,7 +19,7 @@ import typing as t
 
 from .. import _places as places
 from .._wanted.settings import Settings
-from .sshd_config import Effective, Line, includes_elsewhere, read_order
+from .sshd_config import Effective, Line, ReadOrder, includes_elsewhere, read_order
 
 _HEADER = "# Two-factor login. Managed by fleet.auth: changes made here are lost.\n"
 _METHODS = {
@@ -29,6 +29,8 @@ _METHODS = {
 _PROMPTS = ("challengeresponseauthentication", "skeyauthentication")
 _PROMPTS_ON = "ChallengeResponseAuthentication yes\n"
 _PROMPTS_OFF = "Match all\n    KbdInteractiveAuthentication no\n"
+_PAM_SERVICE = "pamservicename"
+"""Which PAM service sshd asks, sshd_config(5); from OpenSSH 9.8 on, and printed by it alone."""
 # What a Match block of somebody else must not set before ours; from OpenSSH 8.7 on, three of them are one setting.
 _OURS = ("authenticationmethods", "kbdinteractiveauthentication", *_PROMPTS, "passwordauthentication")
 
@@ -69,10 +71,11 @@ def both(new: str, old: str) -> str:
 def expected(settings: Settings, sshd: Effective | None = None) -> dict[str, tuple[str, ...]]:
     """What `sshd -T -C` has to print for an account in scope, by keyword in lower case.
 
-    `sshd` is what it prints now for any account: an old sshd has a setting more, which is the same for everyone.
+    `sshd` is what it prints now for any account: an old and a new sshd have a setting more each.
     """
     return {
         **({_PROMPTS[0]: ("yes",)} if sshd and _has_switch_for_prompts(sshd) else {}),
+        **({_PAM_SERVICE: ("sshd",)} if sshd and _PAM_SERVICE in sshd else {}),
         "usepam": ("yes",),
         "kbdinteractiveauthentication": ("yes",),
         "passwordauthentication": ("no",),
@@ -106,6 +109,7 @@ def conflicts(files: t.Mapping[str, str], sshd: Effective) -> t.Iterator[str]:
             f"{where or f'{places.SSHD_CONFIG} without UsePAM'} keeps PAM, and with it the code, out of sshd; set "
             "UsePAM yes."
         )
+    yield from _other_pam_services(order, sshd)
     for number, line in enumerate(order.before + order.after):
         keyword = line.keyword.lower()
         if keyword == "authenticationmethods" and line.arguments != ("any",):
@@ -123,6 +127,18 @@ def conflicts(files: t.Mapping[str, str], sshd: Effective) -> t.Iterator[str]:
                 f"{line} is read before {places.DROP_IN}, and what it includes would win; put it after the line "
                 f"'Include {places.DROP_IN_DIRECTORY}/*.conf' of {places.SSHD_CONFIG}."
             )
+
+
+def _other_pam_services(order: ReadOrder, sshd: Effective) -> t.Iterator[str]:
+    """Where sshd is told to ask another PAM service than `sshd`, for everyone or for some."""
+    remedy = "has sshd ask another PAM service than sshd, which asks for no code; remove it, or set it to sshd."
+    lines = [line for line in order.before + order.after if line.keyword.lower() == _PAM_SERVICE]
+    for line in lines:
+        if line.arguments != ("sshd",):
+            yield f"{line}{f' (under {line.match!r})' if line.match else ''} {remedy}"
+    found = sshd.first(_PAM_SERVICE)
+    if found not in ("", "sshd", *(line.arguments[0] for line in lines if line.arguments)):
+        yield f"PAMServiceName {found}, which no file says that was looked at, {remedy}"
 
 
 def _values(settings: Settings) -> t.Iterator[tuple[str, str]]:
