@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleet.auth.plugins.plugin_utils import _rollout
+from ansible_collections.fleet.auth.plugins.plugin_utils._gate import refused, slips
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import ReportAction, told_by_hosts, write_report
 
 
@@ -16,6 +17,9 @@ class ActionModule(ReportAction):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         result: dict[str, t.Any] = super().run(tmp, variables)
+        found = slips(self, variables)
+        if found:
+            return {**result, **refused(found)}
         _validation, given = self.validate_argument_spec(
             {
                 "plan": {"type": "str", "required": True},

@@ -11,6 +11,7 @@ from pathlib import Path
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.fleet.auth.plugins.plugin_utils import _status
+from ansible_collections.fleet.auth.plugins.plugin_utils._gate import refused, slips
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import ReportAction, told_by_hosts, write_report
 
 
@@ -20,6 +21,9 @@ class ActionModule(ReportAction):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         result: dict[str, t.Any] = super().run(tmp, variables)
+        found = slips(self, variables)
+        if found:
+            return {**result, **refused(found)}
         _validation, given = self.validate_argument_spec(
             {
                 "answer": {"type": "str"},

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.plugin_utils import _host_files
+from ansible_collections.fleet.auth.plugins.plugin_utils._gate import CheckedAction
 
 
-class ActionModule(_host_files.HandingAction):
-    """Runs the module, with what ends a pass on the host."""
+class ActionModule(CheckedAction, _host_files.HandingAction):
+    """Runs the module, once the names of variables are right, with what ends a pass on the host."""
 
     def files(self) -> dict[str, str]:
         return _host_files.texts(places.FOR_PASSES)

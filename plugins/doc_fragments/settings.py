@@ -51,6 +51,7 @@ options:
   users:
     description:
       - The accounts that have a credential. Accounts that are not listed keep what they have.
+      - A name alone, V(alice), stands for a dictionary that has C(name) and nothing else.
     type: list
     elements: dict
     default: []

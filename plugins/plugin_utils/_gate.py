@@ -17,11 +17,16 @@ from ansible import constants as C  # noqa: N812 - as Ansible names it everywher
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
+from ansible.plugins.action import ActionBase
 from ansible.plugins.action.normal import ActionModule as NormalAction
+from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.fleet.auth.plugins.module_utils._backends import backends
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.bounds import is_account_name
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import decode_secret
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, SettingsError
+from ansible_collections.fleet.auth.plugins.plugin_utils import _variables
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import put
 
 _Spec = t.Mapping[str, t.Mapping[str, t.Any]]
@@ -30,8 +35,28 @@ _Spec = t.Mapping[str, t.Mapping[str, t.Any]]
 _NAME = re.compile(r"\w{1,24}", re.ASCII)
 
 
-class GatedAction(NormalAction):
-    """Runs the module of its own name, as Ansible runs one that has no action, but not with bad options.
+_FORMS = {
+    "users": "[alice, {name: bob}]",
+    "devices": "[{name: tablet}]",
+    "lockout": "{attempts: 5}",
+    "time_sync": "{required: true}",
+}
+"""What an option looks like whose form is often mistaken."""
+
+
+class CheckedAction(NormalAction):
+    """Runs the module of its own name, as Ansible runs one that has no action, but not with mistyped variables."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        found = [*slips(self, task_vars or {}), *mistyped(self, task_vars or {})]
+        if found:
+            return refused(found)
+        done: dict[str, t.Any] = super().run(tmp, task_vars)
+        return done
+
+
+class GatedAction(CheckedAction):
+    """The same, and not with bad options of the wanted state either.
 
     The module checks its options again, as it does not know who calls it.
     """
@@ -40,12 +65,48 @@ class GatedAction(NormalAction):
     """The options that the module has beside those of the wanted state; the module alone checks them."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        if isinstance(self._task.args.get("users"), list):
+            self._task.args = {**self._task.args, "users": entries(self._task.args["users"])}
         given = {name: value for name, value in self._task.args.items() if name not in self.FURTHER}
         found = problems_once(given, Path(C.DEFAULT_LOCAL_TMP))  # type: ignore[attr-defined]
         if found:
-            return {"failed": True, "msg": f"Nothing was changed: {' '.join(found)}", "refusals": found}
+            return refused(found)
         done: dict[str, t.Any] = super().run(tmp, task_vars)
         return done
+
+
+def refused(found: list[str]) -> dict[str, t.Any]:
+    """What a task returns that has touched no host because of what was found."""
+    return {"failed": True, "msg": f"Nothing was changed: {' '.join(found)}", "refusals": found}
+
+
+def slips(action: ActionBase, variables: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with the extra variables (`-e`) of a run, a sentence each, in a playbook of the collection."""
+    playbook = variables.get("__twofactor_playbook")
+    if playbook is None:
+        return []
+    extra = load_extra_vars(action._loader)
+    return _variables.unknown(extra, variables.get(_variables.OWN), _variables.Playbook(**playbook))
+
+
+def mistyped(action: ActionBase, variables: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with the names of a host's variables, a sentence each, where a task of the role uses them."""
+    role = action._task._role
+    if role is None or role.get_name() != "fleet.auth.twofactor":
+        return []
+    return _variables.mistyped(variables, variables.get(_variables.OWN), variables["inventory_hostname"])
+
+
+def entries(users: list[t.Any]) -> list[t.Any]:
+    """The entries of `users`, with a dictionary for each that is a name alone. A secret in the wrong place is none."""
+    return [{"name": str(one)} if isinstance(one, str) and _is_name(one) else one for one in users]
+
+
+def _is_name(text: str) -> bool:
+    with contextlib.suppress(ValueError):
+        decode_secret(text)
+        return False
+    return is_account_name(text)
 
 
 def problems_once(options: t.Mapping[str, t.Any], directory: Path) -> list[str]:
@@ -92,15 +153,15 @@ def _misshapen(spec: _Spec, options: t.Mapping[str, t.Any], within: str = "") ->
         if option["type"] == "dict" and isinstance(value, str):
             continue  # key=value, as on a command line
         if option["type"] == "dict" and not isinstance(value, t.Mapping):
-            yield f"{where} must be a dictionary, and is {_kind(value)}."
+            yield f"{where} must be a dictionary, such as {_FORMS[name]}, and is {_kind(value)}."
         elif option["type"] == "list" and not isinstance(value, list):
-            yield f"{where} must be a list of dictionaries, and is {_kind(value)}."
+            yield f"{where} must be a list, such as {_FORMS[name]}, and is {_kind(value)}."
         else:
-            for entry in value if isinstance(value, list) else [value]:
+            for number, entry in enumerate(value if isinstance(value, list) else [value], start=1):
                 if isinstance(entry, t.Mapping):
                     yield from _misshapen(option["options"], entry, f"{where}: ")
                 else:
-                    yield f"{where} must be a list of dictionaries, and has an entry that is {_kind(entry)}."
+                    yield f"{where} must be a list, such as {_FORMS[name]}, and entry {number} is {_kind(entry)}."
 
 
 def _kind(value: object) -> str:

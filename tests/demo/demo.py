@@ -163,7 +163,7 @@ def main() -> None:
     print(f"   {web[0].name}# twofactor-recover")
     print("   " + web[0].run("twofactor-recover").stdout, end="")
     show(web[0], "alice", "password alone", ssh.login(web[0], "alice", password=PASSWORD), gets_in=True)
-    playbook("recover")
+    playbook("recover", "-e", "everyone=true")
     for host in web:
         show(host, "alice", "password alone", ssh.login(host, "alice", password=PASSWORD), gets_in=True)
 

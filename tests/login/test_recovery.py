@@ -271,17 +271,21 @@ def test_what_is_no_account_is_refused(on: People) -> None:
 def test_playbook_turns_everything_off_however_often_it_runs(on: People) -> None:
     secrets = credentials(on.host)
     # A mistake in the settings stops nobody.
-    first = playbook("recover", on.host, twofactor_otp_digits=99, twofactor_users=[{"name": "nosuchuser"}])
+    first = playbook(
+        "recover", on.host, everyone=True, twofactor_otp_digits=99, twofactor_users=[{"name": "nosuchuser"}]
+    )
     assert first.ok, first.output
     assert first.changed
+    assert f"Two-factor login is off for everyone on {on.host.name}; secrets are kept." in first.output
     for person in (on.alice, on.bob):
         assert_gets_in_as_before(person)
-    second = playbook("recover", on.host)
+    second = playbook("recover", on.host, everyone=True)
     assert second.ok, second.output
     assert not second.changed
     for_one = playbook("recover", on.host, user=on.alice.name)
     assert for_one.ok, for_one.output
     assert not for_one.changed
+    assert f"Two-factor login is off on {on.host.name}; {on.alice.name} needs no code." in for_one.output
     assert credentials(on.host) == secrets
 
 
@@ -296,4 +300,6 @@ def test_playbook_lets_one_account_in_however_often_it_runs(on: People) -> None:
     assert not second.changed
     unknown = playbook("recover", on.host, user="nosuchuser")
     assert not unknown.ok
-    assert "there is no account nosuchuser on this host" in unknown.output
+    assert f"nosuchuser was not let in on {on.host.name}: there is no account nosuchuser on {on.host.name}." in (
+        " ".join(unknown.output.split())
+    )

@@ -197,7 +197,7 @@ def _fail(host: Host, found: Traces, people: Sequence[Person], pipelining: dict[
     fails("no base32", "is not base32", twofactor_users=user(secret=f"{secret}!"))
     fails("bad state", "must be one of", twofactor_users=user(secret=secret, state="gone"))
     fails("bad option", "Supported parameters include", twofactor_users=user(secret=secret, secert=secret))
-    fails("bad form", "and has an entry that is a list", twofactor_users=[user(secret=secret)])
+    fails("bad form", "and entry 1 is a list", twofactor_users=[user(secret=secret)])
     fails("bad type", "cannot be converted", twofactor_users=user(secret=secret), twofactor_otp_digits="many")
     host.write(FAILING_RELOAD, "[Service]\nExecReload=\nExecReload=/bin/false\n")
     host.run("systemctl", "daemon-reload")

@@ -51,17 +51,20 @@ class TestProblems:
             ({"users": [{"name": "alice", "a" * 26: None}]}, ["There is no option users.(a name that is not shown)."]),
             ({"users": [{**ALICE, "state": SECRET}]}, ["value of state must be one of: present, absent, got: ****"]),
             ({"users": [{"secret": SECRET}]}, ["missing required arguments: name found in users."]),
-            ({"users": SECRET}, ["users must be a list of dictionaries, and is a text."]),
-            ({"users": ALICE}, ["users must be a list of dictionaries, and is a dictionary."]),
-            ({"users": [[ALICE]]}, ["users must be a list of dictionaries, and has an entry that is a list."]),
-            ({"users": [SECRET]}, ["users must be a list of dictionaries, and has an entry that is a text."]),
-            ({"users": [None]}, ["users must be a list of dictionaries, and has an entry that is empty."]),
+            ({"users": SECRET}, ["users must be a list, such as [alice, {name: bob}], and is a text."]),
+            ({"users": ALICE}, ["users must be a list, such as [alice, {name: bob}], and is a dictionary."]),
+            ({"users": [[ALICE]]}, ["users must be a list, such as [alice, {name: bob}], and entry 1 is a list."]),
+            ({"users": [SECRET]}, ["users must be a list, such as [alice, {name: bob}], and entry 1 is a text."]),
+            ({"users": [None]}, ["users must be a list, such as [alice, {name: bob}], and entry 1 is empty."]),
             (
                 {"users": [{**ALICE, "devices": [SECRET]}]},
-                ["users: devices must be a list of dictionaries, and has an entry that is a text."],
+                ["users: devices must be a list, such as [{name: tablet}], and entry 1 is a text."],
             ),
-            ({"lockout": 3}, ["lockout must be a dictionary, and is a number, a date or a truth value."]),
-            ({"time_sync": [1]}, ["time_sync must be a dictionary, and is a list."]),
+            (
+                {"lockout": 3},
+                ["lockout must be a dictionary, such as {attempts: 5}, and is a number, a date or a truth value."],
+            ),
+            ({"time_sync": [1]}, ["time_sync must be a dictionary, such as {required: true}, and is a list."]),
             ({"users": [{**ALICE, "secret": f"{SECRET}1"}]}, ["users: the secret of alice is not base32"]),
         ],
     )
@@ -117,13 +120,18 @@ class TestPlaybook:
         task = {f"fleet.auth.{module}": options, "module_defaults": {"group/fleet.auth.settings": defaults}}
         return self.play(tmp_path, task, *arguments)
 
-    @staticmethod
-    def play(tmp_path: Path, task: dict[str, t.Any], *arguments: str) -> str:
+    @classmethod
+    def play(cls, tmp_path: Path, task: dict[str, t.Any], *arguments: str) -> str:
         """What a task prints."""
-        (tmp_path / "hosts").write_text("".join(f"web{n} ansible_host=127.0.0.1 ansible_port=1\n" for n in range(3)))
         play = {"hosts": "all", "gather_facts": False, "tasks": [task]}
         (tmp_path / "play.yml").write_text(json.dumps([play]))
-        words = [sys.executable, "-m", "ansible", "playbook", "-i", "hosts", "play.yml", *arguments]
+        return cls.playbook(tmp_path, "play.yml", *arguments)
+
+    @staticmethod
+    def playbook(tmp_path: Path, name: str, *arguments: str) -> str:
+        """What a playbook prints."""
+        (tmp_path / "hosts").write_text("".join(f"web{n} ansible_host=127.0.0.1 ansible_port=1\n" for n in range(3)))
+        words = [sys.executable, "-m", "ansible", "playbook", "-i", "hosts", name, *arguments]
         environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "HOME": str(tmp_path)}
         done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
         return done.stdout + done.stderr
@@ -157,7 +165,7 @@ class TestPlaybook:
         task = {"ansible.builtin.import_role": role, "vars": {"twofactor_users": [[ALICE]]}}
         printed = self.play(tmp_path, task, "-vvvv")
         assert printed.count("unreachable=0    failed=1 ") == 3
-        assert "users must be a list of dictionaries, and has an entry that is a list." in printed
+        assert "users must be a list, such as [alice, {name: bob}], and entry 1 is a list." in printed
         assert SECRET not in printed
 
     @pytest.mark.parametrize(
@@ -168,3 +176,75 @@ class TestPlaybook:
         printed = self.run(tmp_path, module, {"window": 3}, "-vvvv", users=[ALICE], **more)
         assert printed.count("unreachable=1    failed=0 ") == 3
         assert SECRET not in printed
+
+    def test_with_names_alone_goes_to_the_hosts(self, tmp_path: Path) -> None:
+        task = {"ansible.builtin.import_role": {"name": "fleet.auth.twofactor"}, "vars": {"twofactor_users": ["alice"]}}
+        assert self.play(tmp_path, task).count("unreachable=1    failed=0 ") == 3
+
+    def test_with_a_mistyped_variable_names_the_host_and_the_right_name(self, tmp_path: Path) -> None:
+        (tmp_path / "host_vars").mkdir()
+        (tmp_path / "host_vars" / "web1.yml").write_text("twofactor_exempt_user: [ansible]\n")
+        task = {"ansible.builtin.import_role": {"name": "fleet.auth.twofactor"}}
+        printed = self.play(tmp_path, task)
+        assert printed.count("unreachable=1    failed=0 ") == 2
+        assert printed.count("unreachable=0    failed=1 ") == 1
+        told = (
+            "Nothing was changed: web1 has a variable twofactor_exempt_user, and there is no such option; did you mean"
+        )
+        assert told in " ".join(printed.split())
+        own = self.play(tmp_path, task, "-e", "twofactor_own_variables=twofactor_exempt_user")
+        assert own.count("unreachable=1    failed=0 ") == 3
+
+    def test_with_a_variable_of_somebody_s_own_and_a_module_alone_goes_to_the_hosts(self, tmp_path: Path) -> None:
+        task = {"fleet.auth.twofactor_info": {}, "vars": {"twofactor_people": 3}}
+        assert self.play(tmp_path, task).count("unreachable=1    failed=0 ") == 3
+
+
+class TestPlaybookOfTheCollection:
+    """For the same hosts: what is refused is refused before any of them is asked."""
+
+    @pytest.mark.parametrize(
+        ("name", "arguments", "told"),
+        [
+            ("recover", ["usr=alice"], "-e usr is no parameter of fleet.auth.recover; did you mean user."),
+            ("recover", ["usr=alice", "everyone=true"], "-e usr is no parameter"),
+            ("recover", [], "Nobody is named. Give -e user=NAME for one account, or -e everyone=true"),
+            ("recover", ["user="], "user is empty."),
+            ("recover", ["everyone=false"], "Nobody is named."),
+            ("recover", ["user=alice", "everyone=true"], "user and everyone are both given."),
+            (
+                "enable",
+                ["renew=changed"],
+                "no parameter of fleet.auth.enable; the variable of the role is twofactor_renew",
+            ),
+            ("enable", ["twofactor_user=alice"], "did you mean twofactor_users"),
+            ("disable", ["host=web1"], "-e host is no parameter of fleet.auth.disable"),
+            (
+                "enrol",
+                ["twofactor_enrolment_dir=x", "user=alice", "nmae=x"],
+                "-e nmae is no parameter of fleet.auth.enrol",
+            ),
+            ("pass", ["twofactor_enrolment_dir=x", "user=alice", "hour=2"], "did you mean hours"),
+            ("verify", ["user=alice", "code=123456", "codes=1"], "did you mean code."),
+            ("adopt", ["users_files=x"], "the variable of the role is twofactor_users_files"),
+        ],
+    )
+    def test_refuses_a_slip(self, tmp_path: Path, name: str, arguments: list[str], told: str) -> None:
+        extra = [word for argument in arguments for word in ("-e", argument)]
+        printed = TestPlaybook.playbook(tmp_path, f"fleet.auth.{name}", *extra)
+        assert printed.count("unreachable=0    failed=1 ") in (1, 3), printed
+        assert told in " ".join(printed.split())
+        assert "unreachable=1" not in printed
+
+    def test_of_the_report_tells_a_slip_of_each_host(self, tmp_path: Path) -> None:
+        for name in ("status", "rollout"):
+            printed = TestPlaybook.playbook(tmp_path, f"fleet.auth.{name}", "-e", "shh=true")
+            assert f"-e shh is no parameter of fleet.auth.{name}; did you mean" in " ".join(printed.split()), printed
+            assert "unreachable=1" not in printed
+
+    def test_takes_other_hosts(self, tmp_path: Path) -> None:
+        printed = TestPlaybook.playbook(
+            tmp_path, "fleet.auth.recover", "-e", "user=alice", "-e", "twofactor_hosts=web1"
+        )
+        assert printed.count("unreachable=1") == 1
+        assert "web2" not in printed

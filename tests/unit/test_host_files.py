@@ -168,7 +168,7 @@ class Action:
 
     def __init__(self, module: t.Any, *, check_mode: bool = False, **options: t.Any) -> None:
         self._action = object.__new__(module.ActionModule)
-        self._action._task = type("Task", (), {"args": options, "check_mode": check_mode})()
+        self._action._task = type("Task", (), {"args": options, "check_mode": check_mode, "_role": None})()
 
     @property
     def files(self) -> set[str]:

@@ -1,0 +1,87 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.fleet.auth.plugins.module_utils import _places as places
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.handed import pack
+from ansible_collections.fleet.auth.plugins.plugin_utils import _host_files
+from ansible_collections.fleet.auth.plugins.plugin_utils._gate import refused, slips
+
+_PREFIX = "twofactor-recover: "
+
+
+class ActionModule(ActionBase):
+    """Gets one account in again by the recovery command of the host, or everyone by turning two-factor login off."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        variables = task_vars or {}
+        result: dict[str, t.Any] = super().run(tmp, variables)
+        _validation, given = self.validate_argument_spec({"user": {"type": "str"}, "everyone": {"type": "raw"}})
+        user, everyone = given["user"], boolean(given["everyone"] or False, strict=False)
+        found = slips(self, variables) or _unclear(user, everyone=everyone)
+        if found:
+            return {**result, **refused(found)}
+        return {**result, **(self._everyone(variables) if everyone else self._one(user, variables))}
+
+    def _everyone(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        options = {"enabled": False, "files": pack(_host_files.texts(places.FOR_A_CHANGE))}
+        done: dict[str, t.Any] = self._execute_module("fleet.auth.twofactor", options, None, variables)
+        if done.get("failed") or done.get("unreachable"):
+            return done
+        said = "would be" if self._task.check_mode else "is"
+        host = variables["inventory_hostname"]
+        state = f"{said} off for everyone on {host}" if done["changed"] else f"was off already on {host}"
+        return {**done, "msg": f"Two-factor login {state}; secrets are kept. {_UNTIL}"}
+
+    def _one(self, user: str, variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        host, command = (
+            variables["inventory_hostname"],
+            {
+                "argv": [places.RECOVERY_COMMAND, "--user", user],
+                "removes": f"{places.PAM_D}/twofactor",
+            },
+        )
+        done: dict[str, t.Any] = self._execute_module("ansible.builtin.command", command, None, variables)
+        if done.get("unreachable"):
+            return done
+        said = [line.removeprefix(_PREFIX) for key in ("stderr", "stdout") for line in done.get(key, "").splitlines()]
+        told = " ".join(said).replace("on this host", f"on {host}")
+        if done.get("failed"):
+            return {**_short(done), "msg": f"{user} was not let in on {host}: {told or done.get('msg', 'no reason')}."}
+        if "stdout" not in done or told.startswith("skipped, since "):
+            return {
+                **_short(done),
+                "changed": False,
+                "msg": f"Two-factor login is off on {host}; {user} needs no code.",
+            }
+        if self._task.check_mode:
+            return {**_short(done), "changed": True, "msg": f"{user} would need no code on {host}. {_UNTIL}"}
+        return {**_short(done), "changed": "until the next run" in told, "msg": f"{told}. {_UNTIL}"}
+
+
+_UNTIL = "The next run of fleet.auth.enable or fleet.auth.rollout asks again, as the variables say."
+
+
+def _unclear(user: str | None, *, everyone: bool) -> list[str]:
+    """Why it is not clear whom this is about: a slip must not let everyone in."""
+    if user is not None and everyone:
+        return ["user and everyone are both given. Give -e user=NAME for one account, or -e everyone=true."]
+    if user is None and not everyone:
+        return ["Nobody is named. Give -e user=NAME for one account, or -e everyone=true to turn it off for everyone."]
+    if user is not None and not user.strip():
+        return ["user is empty. Give -e user=NAME for one account, or -e everyone=true to turn it off for everyone."]
+    return []
+
+
+def _short(done: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What a person needs of what the module command returned."""
+    return {key: done[key] for key in ("changed", "failed", "rc") if key in done}

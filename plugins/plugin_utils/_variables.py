@@ -1,0 +1,95 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Variables whose names nobody reads, because they were mistyped. Pure.
+
+Ansible lets any variable be set, and a slip in a name sets one that does nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import typing as t
+
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
+
+PREFIX = "twofactor_"
+
+OF_THE_ROLE = frozenset(
+    {
+        *("issuer", "enrolment_dir", "fleet", "help", "own_variables"),
+        *("users_files", "secret_file", "enrol", "pass_user", "pass_hours"),
+        *("status_page", "status_data", "status_slices"),
+        *("rollout_batches", "rollout_leave_out", "rollout_data", "rollout_junit"),
+    }
+)
+"""The options of the role's entry points, without the prefix, that are none of the wanted state."""
+OF_OTHERS = frozenset({"store", "store_vault_id", "hosts"})
+"""What the lookup and the playbooks take beside them, without the prefix."""
+
+OWN = f"{PREFIX}own_variables"
+"""The option that names variables of somebody's own."""
+
+_OF_CONTROLLERS = ("ansible_", "awx_", "tower_", "semaphore_", "molecule_", "_")
+"""How the names begin of what Ansible takes itself, and of what controllers add to each run."""
+
+
+class Playbook(t.NamedTuple):
+    """A playbook of the collection, and what it takes beside the variables of the role."""
+
+    name: str
+    takes: t.Sequence[str] = ()
+
+
+def known() -> frozenset[str]:
+    """The names of all variables that somebody reads."""
+    return frozenset(f"{PREFIX}{name}" for name in (*argument_spec(), *OF_THE_ROLE, *OF_OTHERS))
+
+
+def mistyped(names: t.Iterable[t.Any], own: t.Any, host: str) -> list[str]:
+    """A sentence for each of these names that begins as those of the role do, and is none of them.
+
+    :param names: of all variables that the host has.
+    :param own: what `twofactor_own_variables` says.
+    """
+    ours = {str(name) for name in names if str(name).startswith(PREFIX)}
+    return [
+        f"{host} has a variable {name}, and there is no such option{_nearest(name, known())}. "
+        f"Correct the name where it is set, or list it in {OWN} if it is a variable of your own."
+        for name in sorted(ours - known() - _names(own))
+    ]
+
+
+def unknown(extra: t.Iterable[t.Any], own: t.Any, playbook: Playbook) -> list[str]:
+    """A sentence for each of these extra variables (`-e`) that nobody reads in a playbook."""
+    readable = known() | _names(own) | set(playbook.takes)
+    return [
+        _sentence(name, playbook)
+        for name in sorted(map(str, extra))
+        if name not in readable and not name.startswith(_OF_CONTROLLERS)
+    ]
+
+
+def _sentence(name: str, playbook: Playbook) -> str:
+    if f"{PREFIX}{name}" in known():
+        meant = f"; the variable of the role is {PREFIX}{name}"
+    else:
+        meant = _nearest(name, {*playbook.takes, *known()})
+    takes = " and ".join([*playbook.takes, "the variables of the role"])
+    return (
+        f"-e {name} is no parameter of {playbook.name}{meant}. It takes {takes}. "
+        f"Set a variable of your own in the inventory, or list it in {OWN}."
+    )
+
+
+def _nearest(name: str, readable: t.Iterable[str]) -> str:
+    """What may have been meant, whether with the prefix of the role or without it."""
+    by_word = {one.removeprefix(PREFIX): one for one in sorted(readable, reverse=True)}
+    found = difflib.get_close_matches(name.removeprefix(PREFIX), by_word, n=1, cutoff=0.6)
+    return f"; did you mean {by_word[found[0]]}" if found else ""
+
+
+def _names(own: t.Any) -> set[str]:
+    """The names that somebody has listed; one alone may stand without a list."""
+    return {str(name) for name in ([own] if isinstance(own, str) else own or ())}

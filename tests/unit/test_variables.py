@@ -1,0 +1,83 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A slip in the name of a variable is told, with the name that was meant."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.fleet.auth.plugins.lookup.totp_secret import DOCUMENTATION
+from ansible_collections.fleet.auth.plugins.plugin_utils import _variables as variables
+
+_ROOT = Path(__file__).resolve().parents[2]
+RECOVER = variables.Playbook("fleet.auth.recover", ("user", "everyone"))
+
+
+def _plays(path: Path) -> list[dict[str, t.Any]]:
+    return t.cast("list[dict[str, t.Any]]", yaml.safe_load(path.read_text()))
+
+
+class TestKnown:
+    def test_are_the_options_of_the_role_the_lookup_and_the_playbooks(self) -> None:
+        specs = yaml.safe_load((_ROOT / "roles/twofactor/meta/argument_specs.yml").read_text())["argument_specs"]
+        told = {name for entry_point in specs.values() for name in entry_point["options"]}
+        lookup = yaml.safe_load(DOCUMENTATION)["options"]
+        told |= {entry["name"] for option in lookup.values() for entry in option.get("vars", ())}
+        told |= {"twofactor_hosts"}
+        assert variables.known() == told
+
+    @pytest.mark.parametrize("path", sorted((_ROOT / "playbooks").glob("*.yml")), ids=lambda path: path.stem)
+    def test_are_told_by_each_playbook(self, path: Path) -> None:
+        for play in _plays(path):
+            assert play["vars"]["__twofactor_playbook"]["name"] == f"fleet.auth.{path.stem}"
+
+
+class TestMistyped:
+    @pytest.mark.parametrize(
+        ("name", "meant"),
+        [
+            ("twofactor_user", "twofactor_users"),
+            ("twofactor_shh", "twofactor_ssh"),
+            ("twofactor_exempt_user", "twofactor_exempt_users"),
+            ("twofactor_enrollment_dir", "twofactor_enrolment_dir"),
+        ],
+    )
+    def test_name_the_host_and_what_was_meant(self, name: str, meant: str) -> None:
+        (told,) = variables.mistyped([name, "ansible_host", "twofactor_ssh"], [], "web1")
+        assert told.startswith(f"web1 has a variable {name}, and there is no such option; did you mean {meant}. ")
+
+    def test_may_be_near_to_none(self) -> None:
+        (told,) = variables.mistyped(["twofactor_zebra_crossing_paint"], [], "web1")
+        assert "there is no such option. Correct" in told
+
+    def test_are_none_where_all_is_known_or_of_somebody_s_own(self) -> None:
+        own = ["twofactor_people"]
+        names = [*variables.known(), *own, "__twofactor_plan", "my_twofactor_x", "inventory_hostname"]
+        assert variables.mistyped(names, own, "web1") == []
+        assert variables.mistyped(names, "twofactor_people", "web1") == []
+
+
+class TestUnknown:
+    @pytest.mark.parametrize(
+        ("name", "told"),
+        [
+            ("usr", "did you mean user"),
+            ("renew", "the variable of the role is twofactor_renew"),
+            ("twofactor_shh", "did you mean twofactor_ssh"),
+            ("zebra", "It takes user and everyone and the variables of the role."),
+        ],
+    )
+    def test_name_the_playbook_and_what_was_meant(self, name: str, told: str) -> None:
+        (sentence,) = variables.unknown([name, "user", "twofactor_ssh"], [], RECOVER)
+        assert sentence.startswith(f"-e {name} is no parameter of fleet.auth.recover")
+        assert told in sentence
+
+    def test_are_none_of_what_controllers_add(self) -> None:
+        assert variables.unknown(["ansible_user", "awx_job_id", "tower_job_id", "semaphore_vars"], [], RECOVER) == []
+        assert variables.unknown(["env"], ["env"], RECOVER) == []
