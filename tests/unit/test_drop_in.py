@@ -10,15 +10,19 @@ import typing as t
 import pytest
 
 from ansible_collections.fleet.auth.plugins.module_utils import _places as places
+from ansible_collections.fleet.auth.plugins.module_utils._texts import drop_in
 from ansible_collections.fleet.auth.plugins.module_utils._texts.drop_in import (
     both,
-    conflicts,
     expected,
     render,
-    shows_no_prompts,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config import (
     Effective,
+    Files,
+)
+from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_start import (
+    Start,
+    parse_words,
 )
 from unit.builders import OLD_SSHD_CONFIG, SSHD_CONFIG, settings
 from unit.model import sshd_settings
@@ -35,6 +39,16 @@ SET = """\
     PasswordAuthentication no
 """
 WITH_PAM = Effective(usepam=("yes",))
+
+
+def conflicts(texts: dict[str, str], sshd: Effective, start: Start | None = None) -> list[str]:
+    start = start or Start()
+    return list(drop_in.conflicts(Files(texts, start.config, start.lines), sshd))
+
+
+def shows_no_prompts(texts: dict[str, str], sshd: Effective) -> bool:
+    return drop_in.shows_no_prompts(Files(texts), sshd)
+
 
 ACCOUNTS: dict[str, tuple[str, ...]] = {
     "root": ("root",),
@@ -281,6 +295,24 @@ class TestConflicts:
             f"{D}/50-a.conf": "Include /etc/ssh/site.conf\n",
         }
         assert list(conflicts(files, WITH_PAM)) == []
+
+    def test_with_an_option_of_the_command_line_tell_the_option_and_not_the_file(self) -> None:
+        start = parse_words(["-D", "-o", "UsePAM=no"], "/etc/default/ssh")
+        assert conflicts({CONFIG: f"{INCLUDE}UsePAM yes\n"}, Effective(usepam=("no",)), start) == [
+            "'-o UsePAM=no' in /etc/default/ssh keeps PAM, and with it the code, out of sshd; set UsePAM yes."
+        ]
+        start = parse_words(["-oPAMServiceName=other"], "ssh.service")
+        (told,) = conflicts({CONFIG: INCLUDE}, Effective(usepam=("yes",), pamservicename=("other",)), start)
+        assert told.startswith("'-o PAMServiceName=other' in ssh.service has sshd ask another PAM service")
+
+    def test_with_another_configuration_tell_that_one(self) -> None:
+        start = parse_words(["-f", "/etc/ssh/other"])
+        texts = {CONFIG: INCLUDE, "/etc/ssh/other": "UsePAM yes\n"}
+        assert conflicts(texts, WITH_PAM, start) == [
+            f"/etc/ssh/other does not read {D} for everyone: put the line 'Include {D}/*.conf' at its top, before any "
+            "Match."
+        ]
+        assert conflicts({"/etc/ssh/other": f"{INCLUDE}UsePAM yes\n"}, WITH_PAM, start) == []
 
     def test_are_all_told_in_the_order_of_the_lines(self) -> None:
         files = {

@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from ansible_collections.fleet.auth.plugins.module_utils._host import accounts, sshd, system
+from ansible_collections.fleet.auth.plugins.module_utils._host import accounts, sshd, sshd_starts, system
 from unit.builders import file
 
 UBUNTU = 'PRETTY_NAME="Ubuntu 24.04.3 LTS"\nVERSION_ID="24.04"\nID=ubuntu\nID_LIKE=debian\n'
@@ -105,7 +105,7 @@ def test_last_rule_of_sudo_for_every_command_says_whether_it_asks(rules: list[st
     ],
 )
 def test_service_starts_sshd_with_the_last_options_that_it_is_given(text: str, options: list[str] | None) -> None:
-    assert sshd.parse_service_options(text, "SSHD_OPTS") == options
+    assert sshd_starts.parse_options(text, "SSHD_OPTS") == options
 
 
 def test_process_is_read_whatever_its_name_is() -> None:

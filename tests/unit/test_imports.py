@@ -20,14 +20,14 @@ _LOOK = {
     *("_backends/hotp", "_backends/oath", "_backends/usersfile"),
     *("_host/accounts", "_host/clock", "_host/cockpit", "_host/command", "_host/credentials", "_host/files"),
     "_host/look",
-    *("_host/sshd", "_host/state", "_host/system", "_host/time_sync"),
+    *("_host/processes", "_host/sshd", "_host/sshd_starts", "_host/state", "_host/system", "_host/time_sync"),
     *("_plan/changes", "_plan/cockpit", "_plan/credentials", "_plan/draft", "_plan/enable", "_plan/locked_out"),
     "_plan/planning",
     *("_plan/refusals", "_plan/report", "_plan/scope", "_plan/situation", "_plan/warnings"),
     *("_runs/main", "_runs/preview"),
     *("_texts/cockpit_conf", "_texts/code_step", "_texts/dispatch", "_texts/drop_in", "_texts/keytab"),
     *("_texts/opened", "_texts/pam", "_texts/pam_conf"),
-    *("_texts/placement", "_texts/self_service", "_texts/sshd_config", "_texts/tally"),
+    *("_texts/placement", "_texts/self_service", "_texts/sshd_config", "_texts/sshd_start", "_texts/tally"),
     *("_wanted/bounds", "_wanted/handed", "_wanted/options", "_wanted/secret", "_wanted/settings"),
     "_places",
 }
@@ -37,7 +37,7 @@ _READ = {
     *("_backends/hotp", "_backends/oath", "_backends/usersfile"),
     *("_host/command", "_host/files", "_host/state", "_host/time_sync", "_runs/main", "_places"),
     *("_texts/code_step", "_texts/dispatch", "_texts/pam", "_texts/pam_conf", "_texts/placement"),
-    "_texts/sshd_config",
+    *("_texts/sshd_config", "_texts/sshd_start"),
     *("_wanted/bounds", "_wanted/handed", "_wanted/secret", "_wanted/settings"),
 }
 """What reading one file takes."""
@@ -54,7 +54,7 @@ CLOSURES = {
     "time_sync_info": {"_host/clock", "_host/command", "_host/time_sync"},
     "twofactor": {*_LOOK, *_LATER, *_APPLY, "_runs/changing", "_runs/converge"},
     "twofactor_confirm": {
-        *(*_READ, *_APPLY, "_host/sshd", "_plan/changes", "_runs/changing", "_runs/confirm"),
+        *(*_READ - {"_host/files"}, *_APPLY, "_host/sshd", "_plan/changes", "_runs/changing", "_runs/confirm"),
     },
     "twofactor_enrolment_info": {*_READ, "_runs/credential", "_runs/enrolments"},
     "twofactor_info": {*_LOOK - {"_runs/preview"}, *_LATER, "_runs/info", "_plan/survey"},

@@ -106,5 +106,5 @@ def test_what_the_host_makes_fail_is_a_failure_that_keeps_its_cause(
 def test_sshd_that_refuses_its_files_makes_a_change_fail() -> None:
     actions = changing.actions_of(t.cast(t.Any, FakeModule()))
     with pytest.raises(ApplyError, match="line 3: Bad configuration option") as raised:
-        actions.effective("alice", "192.0.2.1")
+        actions.effective("alice", "192.0.2.1", ())
     assert isinstance(raised.value.__cause__, sshd.SshdError)

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.fleet.auth.plugins.module_utils import _places as places
-from ansible_collections.fleet.auth.plugins.module_utils._texts.drop_in import conflicts
+from ansible_collections.fleet.auth.plugins.module_utils._texts import drop_in
 from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config import (
     Effective,
+    Files,
     Line,
     account_class,
     admits,
@@ -40,7 +41,7 @@ def lines(text: str, path: str = CONFIG) -> list[tuple[str, ...]]:
 
 
 def read(files: dict[str, str]) -> tuple[list[str], list[str]] | None:
-    order = read_order(files)
+    order = read_order(Files(files))
     return order and ([str(line) for line in order.before], [str(line) for line in order.after])
 
 
@@ -137,7 +138,7 @@ class TestReadOrder:
         ],
     )
     def test_finds_our_file_however_it_is_included(self, include: str) -> None:
-        assert read_order({CONFIG: include}) is not None
+        assert read_order(Files({CONFIG: include})) is not None
 
     @pytest.mark.parametrize(
         "text",
@@ -153,8 +154,8 @@ class TestReadOrder:
         ],
     )
     def test_is_none_where_our_file_is_not_read_for_everyone(self, text: str) -> None:
-        assert read_order({CONFIG: text, DROP_IN: ""}) is None
-        assert list(conflicts({CONFIG: text, DROP_IN: ""}, WITH_PAM)) == [
+        assert read_order(Files({CONFIG: text, DROP_IN: ""})) is None
+        assert list(drop_in.conflicts(Files({CONFIG: text, DROP_IN: ""}), WITH_PAM)) == [
             f"{CONFIG} does not read {D} for everyone: put the line 'Include {D}/*.conf' at its top, before any Match."
         ]
 
@@ -170,9 +171,9 @@ class TestReadOrder:
 
     def test_tells_where_a_keyword_is_set_first(self) -> None:
         files = {CONFIG: f"{INCLUDE}PermitRootLogin yes\n", f"{D}/50-a.conf": "#\npermitrootlogin no\n"}
-        assert setting_line(files, "PermitRootLogin") == f"{D}/50-a.conf line 2: permitrootlogin no"
-        assert setting_line(files, "UsePAM") == "UsePAM has this value by default"
-        assert setting_line({CONFIG: "UsePAM no"}, "UsePAM") == "UsePAM has this value by default"
+        assert setting_line(Files(files), "PermitRootLogin") == f"{D}/50-a.conf line 2: permitrootlogin no"
+        assert setting_line(Files(files), "UsePAM") == "UsePAM has this value by default"
+        assert setting_line(Files({CONFIG: "UsePAM no"}), "UsePAM") == "UsePAM has this value by default"
 
 
 names = st.text("ab.-", min_size=1, max_size=4)

@@ -17,5 +17,8 @@ class Actions(t.NamedTuple):
     """How commands are run, and sshd is asked."""
 
     run: t.Callable[[t.Sequence[str]], tuple[int, str, str]]
-    effective: t.Callable[[str, str], t.Mapping[str, tuple[str, ...]]]
-    """The settings of sshd's files for a user from an address. Raises ApplyError where sshd does not tell them."""
+    effective: t.Callable[[str, str, t.Sequence[str]], t.Mapping[str, tuple[str, ...]]]
+    """The settings of sshd's files for a user from an address, where sshd is started with these words.
+
+    Raises ApplyError where sshd does not tell them.
+    """

@@ -32,11 +32,13 @@ def restart_cockpit(actions: Actions) -> None:
 
 def _check(change: ReloadSshd, actions: Actions) -> None:
     """Raise ApplyError where `sshd -t` refuses the files, or `sshd -T -C` does not give what is expected."""
-    code, _out, error = actions.run([places.SSHD, "-t"])
-    if code != 0:
-        raise ApplyError(f"sshd refuses its configuration: {error.strip()}.")
+    starts = {tuple(expectation.start.words) for expectation in change.expectations}
+    for words in sorted(starts) or [()]:
+        code, _out, error = actions.run([places.SSHD, *words, "-t"])
+        if code != 0:
+            raise ApplyError(f"sshd refuses its configuration: {error.strip().rstrip('.')}.")
     for expectation in change.expectations:
-        effective = actions.effective(expectation.user, expectation.address)
+        effective = actions.effective(expectation.user, expectation.address, expectation.start.words)
         for keyword, wanted in expectation.settings.items():
             if effective.get(keyword, ()) != wanted:
                 raise ApplyError(
@@ -58,7 +60,7 @@ def _reload(actions: Actions) -> None:
                 actions.run(["systemctl", "reset-failed", f"{unit}.service"])
             code, _out, error = actions.run(["systemctl", verb, f"{unit}.service"])
             if code != 0:
-                raise ApplyError(f"{unit}.service does not {verb}: {error.strip()}.")
+                raise ApplyError(f"{unit}.service does not {verb}: {error.strip().rstrip('.')}.")
             break
     else:
         with contextlib.suppress(OSError, ValueError), open(places.SSHD_PID_FILE, encoding="ascii") as file:

@@ -14,23 +14,28 @@ import typing as t
 from .. import _places as places
 from .._backends import backends
 from .._texts.code_step import CodeStep
+from .._texts.sshd_start import Start
 from .._wanted.settings import Settings
-from . import accounts, cockpit, credentials, sshd, system
+from . import accounts, cockpit, credentials, sshd, sshd_starts, system
 from .clock import sync_status
 from .command import Run
 from .files import read_file
-from .state import OWN_DIRECTORIES, OWN_FILES, FileState, HostState
+from .processes import processes
+from .state import OWN_DIRECTORIES, OWN_FILES, FileState, HostState, Sshd
 
 
 def look(settings: Settings, run: Run) -> HostState:
     """See what a plan for these settings depends on."""
-    files = _files()
+    start, *other_starts = sshd_starts.starts(run, sshd_starts.listeners(processes()))
+    files = _files([one.config for one in (start, *other_starts)])
     session = sshd.connection()
     people = accounts.people(settings)
     groups = accounts.groups_of(people.values())
-    sshd_texts = {path: file.content for path, file in files.items() if path.startswith(places.SSHD_CONFIG)}
     stranger = sshd.stranger(settings)
-    seen = sshd.views(run, groups, sshd_texts, stranger, session)
+    seen = sshd.views(run, groups, _sshd_texts(files, start), stranger, session, start.words)
+    others = [
+        (one, sshd.views(run, groups, _sshd_texts(files, one), stranger, None, one.words)) for one in other_starts
+    ]
     kept = {name: credentials.credentials(one) for name, one in backends.BACKENDS.items()}
     switch = files.get(places.SWITCH)
     backend = backends.in_use(
@@ -48,6 +53,8 @@ def look(settings: Settings, run: Run) -> HostState:
         time_sync=sync_status(run, settings.time_sync.max_error_seconds) if settings.enabled else None,
         stranger=stranger,
         sshd_error=seen.error,
+        sshd_start=start,
+        other_sshds=tuple(Sshd(one, found.of, found.error) for one, found in others),
         connection=session,
         connection_sshd=seen.connection,
         sudo_asks_connection=(
@@ -67,9 +74,16 @@ def look(settings: Settings, run: Run) -> HostState:
     )
 
 
-def _files() -> dict[str, FileState]:
+def _sshd_texts(files: t.Mapping[str, FileState], start: Start) -> dict[str, str]:
+    """The texts of what an sshd reads that is started so, by path."""
+    inside = f"{places.DROP_IN_DIRECTORY}/"
+    return {path: file.content for path, file in files.items() if path == start.config or path.startswith(inside)}
+
+
+def _files(sshd_configs: t.Iterable[str]) -> dict[str, FileState]:
     """The files that a change may concern, of those that there are."""
     paths = {*OWN_FILES, *OWN_DIRECTORIES, places.SSHD_CONFIG, places.COCKPIT_CONFIG, places.COCKPIT_DISALLOWED}
+    paths.update(sshd_configs)
     paths.update([*places.FOR_SELF_SERVICE, places.SELF_SERVICE_CONFIG, *places.SELF_SERVICE_LISTENING])
     for directory in (places.PAM_D, places.DROP_IN_DIRECTORY):
         paths.update(glob.glob(f"{directory}/*"))

@@ -9,14 +9,12 @@ from __future__ import annotations
 import ipaddress
 import os
 import pwd
-import shlex
 import typing as t
 
 from .. import _places as places
 from .._texts import sshd_config
 from .._wanted.settings import Settings
 from .command import Run
-from .files import read_file
 from .state import Connection
 
 # Addresses for documentation (RFC 5737, RFC 3849): nobody connects from them, so they stand for anybody.
@@ -44,10 +42,12 @@ def views(
     texts: t.Mapping[str, str],
     address: str,
     connection: Connection | None,
+    words: t.Sequence[str] = (),
 ) -> Views:
     """Ask sshd about every account, from this address; once for each class that its configuration can tell apart.
 
-    `groups` are those of each account, and `texts` the files of the configuration, by path.
+    `groups` are those of each account, `texts` the files of the configuration, by path, and `words` what that sshd is
+    started with.
     """
     nothing = dict.fromkeys(groups, sshd_config.Effective())
     if not os.path.exists(places.SSHD):
@@ -61,20 +61,20 @@ def views(
         for name in groups:
             key = (unseen and name == "root", *sshd_config.account_class(patterns, name, groups[name]))
             if key not in by_class:
-                by_class[key] = effective(run, name, address)
+                by_class[key] = effective(run, name, address, words)
             found[name] = by_class[key]
         if connection is None:
             return Views(found)
         if connection.user in found and not (unseen or sshd_config.tells_addresses(texts)):
             return Views(found, found[connection.user])
-        return Views(found, effective(run, connection.user, connection.address))
+        return Views(found, effective(run, connection.user, connection.address, words))
     except SshdError as error:
         return Views(nothing, error=str(error))
 
 
-def effective(run: Run, user: str, address: str) -> sshd_config.Effective:
-    """What the files on disk give this user from this address. Raises SshdError."""
-    code, out, error = run([places.SSHD, *_service_options(), "-T", "-C", f"user={user},host={address},addr={address}"])
+def effective(run: Run, user: str, address: str, words: t.Sequence[str] = ()) -> sshd_config.Effective:
+    """What the files on disk give this user from this address, where sshd is started so. Raises SshdError."""
+    code, out, error = run([places.SSHD, *words, "-T", "-C", f"user={user},host={address},addr={address}"])
     if code != 0:
         raise SshdError(error.strip() or f"{places.SSHD} -T ended with {code}")
     return sshd_config.parse_effective(out)
@@ -87,29 +87,6 @@ def stranger(settings: Settings) -> str:
         if not any(ipaddress.ip_address(address) in network for network in exempt):
             return address
     return "UNKNOWN"
-
-
-def _service_options() -> list[str]:
-    """What the service starts sshd with: `-o` there wins over every file."""
-    options: list[str] | None = None
-    for path, variable in places.SSHD_SERVICE_OPTIONS.items():
-        file = read_file(path)
-        found = parse_service_options(file.content, variable) if file else None
-        options = options if found is None else found
-    return options or []
-
-
-def parse_service_options(text: str, variable: str) -> list[str] | None:
-    """The words of a variable in a file of environment variables for systemd; None where it is not set there.
-
-    The last line that sets it counts.
-    """
-    options = None
-    for line in text.splitlines():
-        name, _equals, value = line.strip().partition("=")
-        if name == variable:
-            options = shlex.split(" ".join(shlex.split(value, comments=True)))
-    return options
 
 
 def connection() -> Connection | None:

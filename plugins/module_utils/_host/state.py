@@ -13,7 +13,8 @@ from .. import _places as places
 from .._backends import backends
 from .._texts import pam
 from .._texts.code_step import CodeStep
-from .._texts.sshd_config import Effective
+from .._texts.sshd_config import Effective, Files
+from .._texts.sshd_start import Start
 from .time_sync import SyncStatus
 
 OWN_FILES = (
@@ -74,6 +75,21 @@ class Connection(t.NamedTuple):
     """When it was made, in seconds since boot."""
 
 
+class Sshd(t.NamedTuple):
+    """One way in which sshd is started, and what it makes of its configuration then."""
+
+    start: Start
+    settings: t.Mapping[str, Effective]
+    """By account, from an address that is not exempt."""
+    error: str | None = None
+    """Why it could not tell its settings, if it could not."""
+
+    @property
+    def any_account(self) -> Effective:
+        """What it makes of its configuration for some account, root if there is one."""
+        return self.settings.get("root") or next(iter(self.settings.values()), Effective())
+
+
 @dataclass(frozen=True)
 class HostState:
     """Everything that a plan depends on."""
@@ -92,6 +108,10 @@ class HostState:
     """The address, one that is not exempt, for which sshd was asked what it makes of its configuration."""
     sshd_error: str | None = None
     """Why sshd could not tell its settings, if it could not."""
+    sshd_start: Start = field(default=Start())
+    """How the host's own sshd runs, or if it does not, how it would be started."""
+    other_sshds: tuple[Sshd, ...] = ()
+    """Other ways in which it will be started."""
     connection: Connection | None = None
     connection_sshd: Effective | None = None
     """What sshd makes of its configuration for the connection's account from the connection's address."""
@@ -134,6 +154,21 @@ class HostState:
     def service_files(self) -> dict[str, str]:
         """The texts of the files in the directory of PAM services, by name."""
         return {path[len(places.PAM_D) + 1 :]: text for path, text in self.texts(f"{places.PAM_D}/").items()}
+
+    @property
+    def sshds(self) -> tuple[Sshd, ...]:
+        """The ways in which sshd is started; the accounts have the settings of the first."""
+        settings = {name: account.sshd for name, account in self.accounts.items()}
+        return (Sshd(self.sshd_start, settings, self.sshd_error), *self.other_sshds)
+
+    def sshd_files(self, start: Start | None = None, drop_in: str | None = None) -> Files:
+        """What an sshd reads that is started so; `drop_in` is our file, where that is another one than there is now."""
+        start = start or self.sshd_start
+        texts = self.texts(f"{places.DROP_IN_DIRECTORY}/")
+        texts[start.config] = self.text(start.config) or ""
+        if drop_in is not None:
+            texts[places.DROP_IN] = drop_in
+        return Files(texts, start.config, start.lines)
 
     @property
     def asks_for_code(self) -> bool:

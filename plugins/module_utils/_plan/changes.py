@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from .._backends import backends
 from .._backends.credential import MakeKey
+from .._texts.sshd_start import Start
 from .._wanted.settings import Settings
 
 
@@ -112,6 +113,8 @@ class Expectation(t.NamedTuple):
     user: str
     address: str
     settings: t.Mapping[str, tuple[str, ...]]
+    start: Start = Start()
+    """How that sshd is started."""
 
 
 class ReloadSshd(t.NamedTuple):

@@ -12,7 +12,7 @@ import typing as t
 from .. import _places as places
 from .._backends import backends
 from .._backends.credential import MakeKey
-from .._host.state import OWN_DIRECTORIES, FileState
+from .._host.state import OWN_DIRECTORIES, FileState, Sshd
 from .._texts import code_step, drop_in, pam, self_service, sshd_config
 from .._texts.code_step import CodeStep
 from .._texts.placement import PamError
@@ -108,13 +108,16 @@ def _expectations(situation: Situation, ours: str | None) -> tuple[Expectation, 
 
     Root and Ansible's own account are classes of their own. Accounts out of scope have what they had before us.
     """
+    return tuple(one for sshd in situation.state.sshds for one in _expected_of(sshd, situation, ours))
+
+
+def _expected_of(sshd: Sshd, situation: Situation, drop_in_text: str | None) -> t.Iterator[Expectation]:
+    """What one sshd has to make of this drop-in."""
     state, settings = situation.state, situation.settings
-    texts = {**state.texts(places.SSHD_CONFIG), places.DROP_IN: ours or ""}
-    patterns = sshd_config.distinguishing(texts)
-    wanted = drop_in.expected(settings, state.accounts["root"].sshd)
+    patterns = sshd_config.distinguishing(state.sshd_files(sshd.start, drop_in_text or "").texts)
+    wanted = drop_in.expected(settings, sshd.any_account)
     ours = state.connection.user if state.connection else None
     seen: set[tuple[t.Any, ...]] = set()
-    found = []
     for account in state.accounts.values():
         in_scope = situation.in_scope(account)
         key = (
@@ -126,11 +129,11 @@ def _expectations(situation: Situation, ours: str | None) -> tuple[Expectation, 
             continue
         seen.add(key)
         if in_scope:
-            found.append(Expectation(account.name, state.stranger, wanted))
+            yield Expectation(account.name, state.stranger, wanted, sshd.start)
         elif state.text(places.DROP_IN) is None:
-            as_before = {keyword: account.sshd.get(keyword, ()) for keyword in drop_in.expected(settings)}
-            found.append(Expectation(account.name, state.stranger, as_before))
-    return tuple(found)
+            before = sshd.settings[account.name]
+            as_before = {keyword: before.get(keyword, ()) for keyword in drop_in.expected(settings)}
+            yield Expectation(account.name, state.stranger, as_before, sshd.start)
 
 
 class _Steps:
@@ -231,8 +234,9 @@ class _Steps:
     @functools.cached_property
     def _drop_in(self) -> str:
         """The drop-in of the new policy."""
-        files, root = self.state.texts(places.SSHD_CONFIG), self.state.accounts["root"].sshd
-        shows_no_prompts = drop_in.shows_no_prompts(files, root)
+        shows_no_prompts = any(
+            drop_in.shows_no_prompts(self.state.sshd_files(sshd.start), sshd.any_account) for sshd in self.state.sshds
+        )
         return drop_in.render(self.settings, self.situation.enrolled_afterwards, shows_no_prompts)
 
     def _widen_drop_in(self) -> list[Change]:

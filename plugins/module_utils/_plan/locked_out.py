@@ -70,7 +70,7 @@ def _of_sshd(situation: Situation, account: Account, enrolled: bool) -> LockedOu
     root_login = _root_login(account)
     who = f"{name}, as whom Ansible connects," if state.connection and state.connection.user == name else name
     if root_login != "yes":
-        line = sshd_config.setting_line(state.texts(places.SSHD_CONFIG), "PermitRootLogin")
+        line = sshd_config.setting_line(state.sshd_files(), "PermitRootLogin")
         message = (
             f"{who} logs in to sshd on {host} with a key alone, and under PermitRootLogin {root_login} ({line}) sshd "
             f"refuses a key with a code as well: {name} would be locked out. Exempt {name} with exempt_users, or enrol "

@@ -12,6 +12,7 @@ from .. import _places as places
 from .._backends import backends
 from .._host.state import WRITTEN_AT_LOGIN, HostState
 from .._texts import drop_in, sshd_config
+from .._texts.sshd_start import Start
 from .._wanted.bounds import is_account_name
 from . import credentials, locked_out
 from .changes import Expectation
@@ -91,12 +92,19 @@ def accounts(situation: Situation) -> t.Iterator[str]:
 def sshd(situation: Situation) -> t.Iterator[str]:
     """What in the configuration of sshd keeps it from asking for a code, or would open a door that is closed today."""
     settings, state = situation
-    files, host = state.texts(places.SSHD_CONFIG), state.hostname
-    if state.sshd_error:
-        yield f"sshd on {host} does not tell its settings: {state.sshd_error}"
+    files, host = state.sshd_files(), state.hostname
+    if any(sshd.error for sshd in state.sshds):
+        for sshd in state.sshds:
+            if sshd.error:
+                yield f"sshd{_started(sshd.start)} on {host} does not tell its settings: {sentence(sshd.error)}"
         return
     root = state.accounts["root"].sshd
-    yield from (f"on {host}, {conflict}" for conflict in drop_in.conflicts(files, root))
+    told = [
+        f"on {host}, {conflict}"
+        for sshd in state.sshds
+        for conflict in drop_in.conflicts(state.sshd_files(sshd.start), sshd.any_account)
+    ]
+    yield from dict.fromkeys(told)
     if settings.exempt_addresses and root.on("usedns"):
         # PAM gets the name then, and takes any address that it resolves to.
         yield (
@@ -190,14 +198,27 @@ def clock(situation: Situation) -> t.Iterator[str]:
         )
 
 
+def sentence(text: str) -> str:
+    """A text that somebody else wrote, with one full stop at its end."""
+    return f"{text.strip().rstrip('.')}."
+
+
+def _started(start: Start) -> str:
+    """What tells an sshd from one that is started as usual, for a message."""
+    return f", as {start.said_by} starts it ({' '.join(start.words)})," if start.words else ""
+
+
 def expectations(state: HostState, expected: t.Iterable[Expectation]) -> t.Iterator[str]:
     """What sshd does otherwise than its drop-in, which is right already, says."""
+    settings = {tuple(sshd.start.words): sshd.settings for sshd in state.sshds}
     for expectation in expected:
-        effective = state.accounts[expectation.user].sshd
+        start = expectation.start
+        effective = settings[tuple(start.words)][expectation.user]
         wrong = [keyword for keyword, value in expectation.settings.items() if effective.get(keyword, ()) != value]
         if wrong:
             yield (
-                f"sshd on {state.hostname} does not do for {expectation.user} what {places.DROP_IN} says "
-                f"({', '.join(wrong)}): another part of its configuration wins. See 'sshd -T -C "
+                f"sshd{_started(start)} on {state.hostname} does not do for {expectation.user} what {places.DROP_IN} "
+                f"says ({', '.join(wrong)}): another part of its configuration wins. See "
+                f"'{' '.join(['sshd', *start.words])} -T -C "
                 f"user={expectation.user},host=x,addr={expectation.address}'."
             )

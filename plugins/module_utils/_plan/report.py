@@ -104,10 +104,13 @@ def _none_passes_by(situation: Situation, service: str) -> bool:
 def _sshd_sends(situation: Situation) -> bool:
     """Whether sshd sends every account in scope to PAM for the code."""
     state = situation.state
-    wanted = drop_in.expected(situation.settings, state.accounts["root"].sshd)
-    return state.sshd_error is None and all(
-        account.sshd.get(keyword, ()) == value
-        for account in state.accounts.values()
-        if situation.in_scope_now(account)
-        for keyword, value in wanted.items()
+    in_scope = [account.name for account in state.accounts.values() if situation.in_scope_now(account)]
+    return all(
+        sshd.error is None
+        and all(
+            sshd.settings[name].get(keyword, ()) == value
+            for keyword, value in drop_in.expected(situation.settings, sshd.any_account).items()
+            for name in in_scope
+        )
+        for sshd in state.sshds
     )

@@ -33,9 +33,9 @@ def actions_of(module: AnsibleModule) -> Actions:
     """What applying needs of the host, by way of the module."""
     run = runner(module)
 
-    def effective(user: str, address: str) -> t.Mapping[str, tuple[str, ...]]:
+    def effective(user: str, address: str, words: t.Sequence[str]) -> t.Mapping[str, tuple[str, ...]]:
         try:
-            return sshd.effective(run, user, address)
+            return sshd.effective(run, user, address, words)
         except sshd.SshdError as error:
             raise ApplyError(str(error)) from error
 

@@ -19,7 +19,7 @@ import typing as t
 
 from .. import _places as places
 from .._wanted.settings import Settings
-from .sshd_config import Effective, Line, ReadOrder, includes_elsewhere, read_order
+from .sshd_config import Effective, Files, Line, ReadOrder, includes_elsewhere, read_order
 
 _HEADER = "# Two-factor login. Managed by fleet.auth: changes made here are lost.\n"
 _METHODS = {
@@ -83,31 +83,30 @@ def expected(settings: Settings, sshd: Effective | None = None) -> dict[str, tup
     }
 
 
-def shows_no_prompts(files: t.Mapping[str, str], sshd: Effective) -> bool:
+def shows_no_prompts(files: Files, sshd: Effective) -> bool:
     """Whether sshd, without our drop-in, would show nobody a prompt of PAM's, and so nobody the one for the code.
 
-    `files` are those of `read_order`, and `sshd` is what `sshd -T` prints for any account.
+    `sshd` is what `sshd -T` prints for any account.
     """
     return _has_switch_for_prompts(sshd) and any(map(_hides_prompts, itertools.chain(*(read_order(files) or ()))))
 
 
-def conflicts(files: t.Mapping[str, str], sshd: Effective) -> t.Iterator[str]:
+def conflicts(files: Files, sshd: Effective) -> t.Iterator[str]:
     """What stands in the way of the drop-in: sentences with the line and the remedy.
 
-    `files` are those of `read_order`, and `sshd` is what `sshd -T` prints for any account.
+    `sshd` is what `sshd -T` prints for any account.
     """
     order = read_order(files)
     if order is None:
         yield (
-            f"{places.SSHD_CONFIG} does not read {places.DROP_IN_DIRECTORY} for everyone: put the line "
+            f"{files.config} does not read {places.DROP_IN_DIRECTORY} for everyone: put the line "
             f"'Include {places.DROP_IN_DIRECTORY}/*.conf' at its top, before any Match."
         )
         return
     if not sshd.on("usepam"):
         where = next((str(line) for line in order.before + order.after if line.keyword.lower() == "usepam"), None)
         yield (
-            f"{where or f'{places.SSHD_CONFIG} without UsePAM'} keeps PAM, and with it the code, out of sshd; set "
-            "UsePAM yes."
+            f"{where or f'{files.config} without UsePAM'} keeps PAM, and with it the code, out of sshd; set UsePAM yes."
         )
     yield from _other_pam_services(order, sshd)
     for number, line in enumerate(order.before + order.after):
@@ -125,7 +124,7 @@ def conflicts(files: t.Mapping[str, str], sshd: Effective) -> t.Iterator[str]:
         elif includes_elsewhere(line):
             yield (
                 f"{line} is read before {places.DROP_IN}, and what it includes would win; put it after the line "
-                f"'Include {places.DROP_IN_DIRECTORY}/*.conf' of {places.SSHD_CONFIG}."
+                f"'Include {places.DROP_IN_DIRECTORY}/*.conf' of {files.config}."
             )
 
 

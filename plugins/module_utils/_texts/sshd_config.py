@@ -26,7 +26,10 @@ _LISTS = ("allowusers", "denyusers", "allowgroups", "denygroups", "authenticatio
 
 
 class Line(t.NamedTuple):
-    """One setting of a configuration file. `match` is the text of the Match line above it, or empty."""
+    """One setting of a configuration file. `match` is the text of the Match line above it, or empty.
+
+    One of the command line has the number 0, and as its path the words that say where it is.
+    """
 
     path: str
     number: int
@@ -35,6 +38,8 @@ class Line(t.NamedTuple):
     match: str
 
     def __str__(self) -> str:
+        if not self.number:
+            return self.path
         return f"{self.path} line {self.number}: {self.keyword} {' '.join(self.arguments)}"
 
 
@@ -81,29 +86,38 @@ def parse_config(path: str, text: str, match: str = "") -> tuple[Line, ...]:
     return tuple(lines)
 
 
-def read_order(files: t.Mapping[str, str]) -> ReadOrder | None:
-    """What sshd reads beside our drop-in; None where it would not read that, or only under a `Match`.
+class Files(t.NamedTuple):
+    """What an sshd reads."""
 
-    `files` has the texts of sshd_config and of the files of its drop-in directory, by path.
-    """
-    order: list[Line] = []
+    texts: t.Mapping[str, str]
+    """The texts of its configuration and of the files of the drop-in directory, by path."""
+    config: str = places.SSHD_CONFIG
+    """Its configuration."""
+    options: tuple[Line, ...] = ()
+    """The settings of its command line, which win over those of every file."""
+
+
+def read_order(files: Files) -> ReadOrder | None:
+    """What sshd reads beside our drop-in; None where it would not read that, or only under a `Match`."""
+    texts, config = files.texts, files.config
+    order: list[Line] = [*files.options]
     ours = None
-    for line in parse_config(places.SSHD_CONFIG, files.get(places.SSHD_CONFIG, "")):
+    for line in parse_config(config, texts.get(config, "")):
         order.append(line)
         if line.keyword.lower() != "include":
             continue
         for pattern in _patterns(line):
-            for path in sorted({*files, places.DROP_IN} - {places.SSHD_CONFIG}):
+            for path in sorted({*texts, places.DROP_IN} - {config}):
                 if path.count("/") != pattern.count("/") or not fnmatch.fnmatchcase(path, pattern):
                     continue
                 if path != places.DROP_IN:
-                    order += parse_config(path, files[path], line.match)
+                    order += parse_config(path, texts[path], line.match)
                 elif ours is None and not line.match:
                     ours = len(order)
     return None if ours is None else ReadOrder(tuple(order[:ours]), tuple(order[ours:]))
 
 
-def setting_line(files: t.Mapping[str, str], keyword: str) -> str:
+def setting_line(files: Files, keyword: str) -> str:
     """Where a keyword is set first, for a message; the default if nowhere."""
     order = read_order(files)
     for line in order.before + order.after if order else ():
@@ -234,6 +248,6 @@ def _patterns(include: Line) -> list[str]:
 def includes_elsewhere(line: Line) -> bool:
     """Whether a line has sshd read files outside of the drop-in directory, or files from within that."""
     return line.keyword.lower() == "include" and (
-        line.path != places.SSHD_CONFIG
+        line.path.startswith(f"{places.DROP_IN_DIRECTORY}/")
         or any(path.rpartition("/")[0] != places.DROP_IN_DIRECTORY for path in _patterns(line))
     )

@@ -1,0 +1,57 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Looks at the processes of the host, once; proc(5)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import typing as t
+
+_UNIT = re.compile(r"/([^/\n]+\.service)(?:/|$)", re.MULTILINE)
+
+
+class Process(t.NamedTuple):
+    """A process of this host, and not of a container on it."""
+
+    pid: int
+    uid: int
+    command_line: str
+    """Its words, each with a NUL behind it; or what it has put in their place."""
+
+    @property
+    def program(self) -> str:
+        """The file name of its program, as its first word has it."""
+        return self.command_line.partition("\0")[0].partition(" ")[0].rstrip(":").rpartition("/")[2]
+
+    @property
+    def unit(self) -> str:
+        """The service of systemd that it belongs to, or an empty text."""
+        with contextlib.suppress(OSError), open(f"/proc/{self.pid}/cgroup", encoding="utf-8") as file:
+            return next(iter(_UNIT.findall(file.read())), "")
+        return ""
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether it is in a container, with process numbers of its own."""
+        try:
+            return os.readlink(f"/proc/{self.pid}/ns/pid") != os.readlink("/proc/self/ns/pid")
+        except OSError:
+            return False
+
+
+def processes() -> list[Process]:
+    """Every process that runs a program, those in containers too."""
+    found = []
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        with contextlib.suppress(OSError), open(f"/proc/{name}/cmdline", "rb") as file:
+            command_line = file.read(8192)
+            if command_line:
+                uid = os.fstat(file.fileno()).st_uid
+                found.append(Process(int(name), uid, command_line.decode("utf-8", "replace")))
+    return found

@@ -1,0 +1,103 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How sshd is started, by what /proc and systemd tell of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.fleet.auth.plugins.module_utils._host import sshd_starts
+from ansible_collections.fleet.auth.plugins.module_utils._host.processes import Process
+from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_start import Start, parse_title, parse_words
+from unit.builders import file
+
+SHOWN = """\
+Id=ssh.service
+LoadState=loaded
+ExecStart={ path=/usr/sbin/sshd ; argv[]=/usr/sbin/sshd -D $SSHD_OPTS -o LogLevel=DEBUG ; ignore_errors=no ; start_time=[n/a] ; stop_time=[n/a] ; pid=0 ; code=(null) ; status=0/0 }
+Environment=A=b "SSHD_OPTS=-o UsePAM=no"
+EnvironmentFiles=/etc/default/ssh (ignore_errors=yes)
+FragmentPath=/lib/systemd/system/ssh.service
+DropInPaths=/etc/systemd/system/ssh.service.d/a.conf
+
+Id=sshd.service
+LoadState=not-found
+Environment=
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize(
+    ("words", "config", "settings"),
+    [
+        ("-D", "/etc/ssh/sshd_config", ()),
+        ("-D -e -4 -p 2222", "/etc/ssh/sshd_config", ()),
+        ("-f /etc/ssh/alt -D", "/etc/ssh/alt", ()),
+        ("-f/etc/ssh/alt", "/etc/ssh/alt", ()),
+        ("-D -oUsePAM=no -o Port=22", "/etc/ssh/sshd_config", ("UsePAM=no", "Port=22")),
+        ("-Do UsePAM=no -h /etc/key", "/etc/ssh/sshd_config", ("UsePAM=no",)),
+        ("-o AllowUsers alice bob -D", "/etc/ssh/sshd_config", ("AllowUsers alice bob",)),
+        ("-f", "", ()),
+    ],
+)
+def test_start_is_what_decides_about_the_settings(words: str, config: str, settings: tuple[str, ...]) -> None:
+    assert parse_words(words.split()) == Start(config, settings)
+
+
+@pytest.mark.parametrize(
+    ("command_line", "words"),
+    [
+        ("sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups\0", ["-D"]),
+        ("sshd: /usr/sbin/sshd -D -f /etc/ssh/alt [listener] 1 of 10-100 startups\0\0\0", ["-D", "-f", "/etc/ssh/alt"]),
+        ("sshd: alice [priv]\0", None),
+        ("sshd-session: alice [priv]\0", None),
+        ("/usr/sbin/sshd\0-D\0-o\0AllowUsers a b\0", ["-D", "-o", "AllowUsers a b"]),
+        ("/usr/sbin/sshd\0-i\0", None),
+        ("/usr/bin/sshd-tool\0", None),
+    ],
+)
+def test_listener_is_told_by_its_command_line(command_line: str, words: list[str] | None) -> None:
+    assert parse_title(command_line) == words
+
+
+class TestUnit:
+    @pytest.fixture
+    def files(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+        texts: dict[str, str] = {}
+        monkeypatch.setattr(sshd_starts, "read_file", lambda path: file(texts[path]) if path in texts else None)
+        return texts
+
+    def test_starts_what_its_files_say(self, files: dict[str, str]) -> None:
+        (unit,) = sshd_starts.parse_units(SHOWN)
+        assert unit.start() == Start(settings=("UsePAM=no", "LogLevel=DEBUG"), said_by="ssh.service")
+        files["/etc/default/ssh"] = "SSHD_OPTS='-f /etc/ssh/alt'\n"
+        assert unit.start() == Start("/etc/ssh/alt", ("LogLevel=DEBUG",), "/etc/default/ssh")
+        files["/etc/default/ssh"] = "SSHD_OPTS=\n"
+        files["/etc/systemd/system/ssh.service.d/a.conf"] = "[Service]\nExecStart=\nExecStart=sshd -o LogLevel=DEBUG\n"
+        found = unit.start()
+        assert found is not None
+        assert found.said_by == "/etc/systemd/system/ssh.service.d/a.conf"
+
+    def test_tells_nothing_where_it_starts_another_program(self) -> None:
+        (unit,) = sshd_starts.parse_units(SHOWN.replace("path=/usr/sbin/sshd", "path=/bin/sh"))
+        assert unit.start() is None
+
+    @pytest.mark.usefixtures("files")
+    def test_comes_in_its_order_with_what_runs_and_once_where_both_are_the_same(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sshd_starts.os.path, "isdir", lambda _path: True)
+        monkeypatch.setattr(Process, "is_inside", False)
+        monkeypatch.setattr(Process, "unit", property(lambda self: {5: "other.service", 7: "ssh.service"}[self.pid]))
+        running = [
+            Process(5, 0, "sshd: /usr/sbin/sshd -f /etc/ssh/alt [listener] 0 of 10-100 startups\0"),
+            Process(6, 1000, "sshd: /usr/sbin/sshd -f /home/x [listener] 0 of 10-100 startups\0"),
+            Process(7, 0, "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups\0"),
+        ]
+        found = sshd_starts.listeners(running)
+        assert [one.pid for one in found] == [7, 5]
+        started = sshd_starts.starts(lambda _words: (0, SHOWN, ""), found)
+        assert [one.words for one in started] == [[], ["-o", "UsePAM=no", "-o", "LogLevel=DEBUG"]]
+        plain = SHOWN.replace(" -o LogLevel=DEBUG", "").replace("-o UsePAM=no", "")
+        assert len(sshd_starts.starts(lambda _words: (0, plain, ""), found)) == 1
