@@ -210,6 +210,14 @@ options:
         service or by M(fleet.auth.twofactor_verify). Otherwise the run is refused, and names the accounts.
     type: bool
     default: true
+  seen_days:
+    description:
+      - Before anybody is asked for a code who was not asked so far, it is looked up who has logged in within so many
+        days, V(0) to V(365), by the journal and by C(last). Whoever would be locked out is named, with the method and
+        the day, also where the host does not list the account or does not know its password or key. V(0) looks nothing
+        up.
+    type: int
+    default: 30
   renew:
     description:
       - What happens to people's apps when O(otp_digits) or O(interval) changes. With V(never) such a change is refused

@@ -7,10 +7,19 @@
 from __future__ import annotations
 
 import os
+import typing as t
 
 import pytest
 
-from ansible_collections.fleet.auth.plugins.module_utils._host import accounts, sshd, sshd_starts, system
+from ansible_collections.fleet.auth.plugins.module_utils._host import (
+    accounts,
+    become,
+    logins,
+    sshd,
+    sshd_starts,
+    system,
+)
+from ansible_collections.fleet.auth.plugins.module_utils._host.state import Login
 from unit.builders import file
 
 UBUNTU = 'PRETTY_NAME="Ubuntu 24.04.3 LTS"\nVERSION_ID="24.04"\nID=ubuntu\nID_LIKE=debian\n'
@@ -76,22 +85,83 @@ def test_password_that_is_locked_or_empty_is_none() -> None:
     assert accounts.parse_shadow("") == frozenset()
 
 
+class Commands:
+    """Commands of a host by how they begin, and what each of them ends with."""
+
+    def __init__(self, **codes: int) -> None:
+        self.codes = codes
+        self.run_with: list[tuple[str, ...]] = []
+
+    def __call__(self, argv: t.Sequence[str]) -> tuple[int, str, str]:
+        self.run_with.append(tuple(argv))
+        return self.codes[argv[0]], "", ""
+
+
+@pytest.mark.parametrize(("allowed", "runs", "asks"), [(0, 1, True), (0, 0, False), (1, 1, False)])
+def test_sudo_is_asked_whether_it_wants_a_password(allowed: int, runs: int, asks: bool) -> None:
+    commands = Commands(sudo=allowed, runuser=runs)
+    assert become.sudo_asks(commands, "alice") == asks
+    assert commands.run_with[0] == ("sudo", "-n", "-l", "-U", "alice", "-u", "root", "/bin/sh")
+    assert ["-k" in argv and "-n" in argv for argv in commands.run_with[1:]] == [True] * (allowed == 0)
+
+
+def test_journal_tells_who_has_logged_in() -> None:
+    out = """\
+1795859999.100000 web1 sshd[17]: Accepted gssapi-with-mic for CORP\\joe from 192.0.2.7 port 40000 ssh2: joe@CORP
+1795859999.100000 web1 sshd-session[18]: Accepted publickey for mary ann from 2001:db8::7 port 40000 ssh2: RSA x
+1795859999.100000 web1 sshd[19]: Accepted for nobody
+1795859999.100000 web1 cockpit-session[20]: pam_unix(cockpit:session): session opened for user carol(uid=1) by (uid=0)
+1795859999.100000 web1 login[21]: pam_unix(login:session): session opened for user dave by LOGIN(uid=0)
+-- Boot 0123 --
+"""
+    assert list(logins.parse_journal(out)) == [
+        Login("CORP\\joe", "sshd", "gssapi-with-mic", "2026-11-28"),
+        Login("mary ann", "sshd", "publickey", "2026-11-28"),
+        Login("carol", "cockpit", "password", "2026-11-28"),
+        Login("dave", "login", "password", "2026-11-28"),
+    ]
+
+
+def test_last_tells_who_has_logged_in_over_the_network() -> None:
+    out = """\
+alice    pts/0        192.0.2.7        2026-11-28T13:00:00+00:00   still logged in
+bob      ssh          web2             2026-11-27T13:00:00+00:00 - 2026-11-27T14:00:00+00:00  (01:00)
+carol    tty1                          2026-11-27T13:00:00+00:00 - down                       (01:00)
+dave     :0           :0               2026-11-27T13:00:00+00:00 - down                       (01:00)
+reboot   system boot  6.1.0-9-amd64    2026-11-27T13:00:00+00:00   still running
+
+wtmp begins 2026-11-01T00:00:00+00:00
+"""
+    assert list(logins.parse_last(out)) == [
+        Login("alice", "sshd", "", "2026-11-28"),
+        Login("bob", "sshd", "", "2026-11-27"),
+    ]
+
+
+def test_last_login_counts_and_a_method_that_is_known() -> None:
+    day = "1795859999.1 web1 sshd[1]: Accepted {} for alice from 192.0.2.7 port 4 ssh2\n"
+    told = {
+        "journalctl": day.format("password") + day.replace("17958", "17957").format("publickey"),
+        "last": "alice pts/0 192.0.2.7 2026-11-28T13:00:00+00:00 still logged in\n",
+    }
+    asked: list[t.Sequence[str]] = []
+
+    def run(argv: t.Sequence[str]) -> tuple[int, str, str]:
+        asked.append(argv)
+        return 0, told[argv[2]], ""
+
+    assert logins.seen(run, 30, 1795860000.0) == ((Login("alice", "sshd", "password", "2026-11-28"),), "")
+    assert [argv[0] for argv in asked] == ["timeout", "timeout"]
+    assert f"--since=@{1795860000 - 30 * 86400}" in asked[0]
+
+
 @pytest.mark.parametrize(
-    ("rules", "asks"),
-    [
-        (["(ALL : ALL) ALL"], True),
-        (["(ALL : ALL) NOPASSWD: ALL"], False),
-        (["(ALL : ALL) NOPASSWD: ALL", "(ALL : ALL) ALL"], True),
-        (["(ALL : ALL) ALL", "(ALL : ALL) NOPASSWD: ALL"], False),
-        (["(root) /usr/bin/apt"], False),
-        ([], False),
-    ],
+    ("code", "error", "unread"),
+    [(1, "", ""), (127, "not found", ""), (124, "", "did not tell all"), (1, "Compiled without", "Compiled without")],
 )
-def test_last_rule_of_sudo_for_every_command_says_whether_it_asks(rules: list[str], asks: bool) -> None:
-    defaults = "Matching Defaults entries for alice on web1:\n    env_reset\n\n"
-    out = "User alice may run the following commands on web1:\n" + "".join(f"    {rule}\n" for rule in rules)
-    assert accounts.parse_sudo(defaults + out) == asks
-    assert not accounts.parse_sudo(defaults.replace("env_reset", "env_reset, !authenticate") + out)
+def test_journal_that_does_not_tell_is_named(code: int, error: str, unread: str) -> None:
+    assert unread in logins.seen(lambda _argv: (code, "", error), 30, 1e9).unread
+    assert bool(logins.seen(lambda _argv: (code, "", error), 30, 1e9).unread) == bool(unread)
 
 
 @pytest.mark.parametrize(
@@ -112,5 +182,5 @@ def test_process_is_read_whatever_its_name_is() -> None:
     environ = b"HOME=/root\0SSH_CONNECTION=192.0.2.9 50000 192.0.2.1 22\0"
     status = "123 (odd) 9 (name) S 77 " + " ".join(map(str, range(5, 22))) + " 4200 " + " ".join("0" * 30)
     found = sshd.parse_process(1000, environ, status, 100)
-    assert found == (1000, 77, 42.0, "192.0.2.9")
+    assert found == (1000, 77, 42.0, "192.0.2.9", "odd) 9 (name")
     assert sshd.parse_process(0, b"", status, 100).ssh_client == ""

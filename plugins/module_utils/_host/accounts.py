@@ -15,18 +15,28 @@ import typing as t
 from .. import _places as places
 from .._texts import sshd_config
 from .._wanted.settings import Settings
-from .command import Run
 from .files import read_file
 from .state import Account
 
 
-def people(settings: Settings) -> dict[str, pwd.struct_passwd]:
-    """The accounts that the host lists, and those of the settings that it knows without listing them."""
-    found = {entry.pw_name: entry for entry in pwd.getpwall()}
-    for user in settings.users:
-        if user.name not in found:
-            with contextlib.suppress(KeyError):
-                found[user.name] = pwd.getpwnam(user.name)
+def listed() -> dict[str, pwd.struct_passwd]:
+    """The accounts that the host lists."""
+    return {entry.pw_name: entry for entry in pwd.getpwall()}
+
+
+def unlisted(settings: Settings, listed: t.Collection[str]) -> dict[str, pwd.struct_passwd]:
+    """The accounts of the settings that the host knows by just these names, without listing them."""
+    found = by_typed_name(user.name for user in settings.users if user.name not in listed)
+    return {name: entry for name, entry in found.items() if entry.pw_name == name}
+
+
+def by_typed_name(names: t.Iterable[str]) -> dict[str, pwd.struct_passwd]:
+    """The accounts that the host knows by these names, which may not be the ones that it has for them itself."""
+    found = {}
+    for name in names:
+        # A name from a log may hold what no name of an account can.
+        with contextlib.suppress(KeyError, ValueError):
+            found[name] = pwd.getpwnam(name)
     return found
 
 
@@ -52,7 +62,7 @@ def accounts(
 
 
 def groups_of(people: t.Iterable[pwd.struct_passwd]) -> dict[str, tuple[str, ...]]:
-    """The groups of each of these people, the primary one first."""
+    """The groups of each of these people, the primary one first; of all that the host lists, in one go."""
     primary: dict[int, str] = {}
     member_of: dict[str, list[str]] = {}
     for group in grp.getgrall():
@@ -65,6 +75,18 @@ def groups_of(people: t.Iterable[pwd.struct_passwd]) -> dict[str, tuple[str, ...
         )
         for entry in people
     }
+
+
+def groups_of_each(people: t.Iterable[pwd.struct_passwd]) -> dict[str, tuple[str, ...]]:
+    """The same, each asked for by itself: a directory that lists nobody lists no members of its groups either."""
+    found = {}
+    for entry in people:
+        names = []
+        for gid in os.getgrouplist(entry.pw_name, entry.pw_gid):
+            with contextlib.suppress(KeyError):
+                names.append(grp.getgrgid(gid).gr_name)
+        found[entry.pw_name] = tuple(dict.fromkeys(names))
+    return found
 
 
 def group_exists(name: str) -> bool:
@@ -80,18 +102,6 @@ def parse_shadow(text: str) -> frozenset[str]:
     """The accounts of shadow(5) whose password is neither empty nor locked."""
     entries = (line.split(":") for line in text.splitlines())
     return frozenset(entry[0] for entry in entries if len(entry) > 1 and entry[1] and entry[1][0] not in "!*")
-
-
-def sudo_asks(run: Run, user: str) -> bool:
-    """Whether sudo wants this account's password for whatever it runs as root."""
-    code, out, _error = run(["sudo", "-n", "-l", "-U", user])
-    return code == 0 and parse_sudo(out)
-
-
-def parse_sudo(out: str) -> bool:
-    """Whether `sudo -l` says that a password is wanted for every command; the last rule that matches decides."""
-    rules = [line for line in out.splitlines() if line.startswith("    (") and line.endswith(" ALL")]
-    return bool(rules) and "NOPASSWD:" not in rules[-1] and "!authenticate" not in out
 
 
 def _has_key(entry: pwd.struct_passwd, sshd: sshd_config.Effective) -> bool:

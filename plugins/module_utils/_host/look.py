@@ -10,13 +10,15 @@ import glob
 import os
 import time
 import typing as t
+from dataclasses import replace
 
 from .. import _places as places
 from .._backends import backends
+from .._texts import pam
 from .._texts.code_step import CodeStep
 from .._texts.sshd_start import Start
 from .._wanted.settings import Settings
-from . import accounts, cockpit, credentials, sshd, sshd_starts, system
+from . import accounts, become, cockpit, credentials, logins, sshd, sshd_starts, system
 from .clock import sync_status
 from .command import Run
 from .files import read_file
@@ -29,8 +31,10 @@ def look(settings: Settings, run: Run) -> HostState:
     start, *other_starts = sshd_starts.starts(run, sshd_starts.listeners(processes()))
     files = _files([one.config for one in (start, *other_starts)])
     session = sshd.connection()
-    people = accounts.people(settings)
-    groups = accounts.groups_of(people.values())
+    listed = accounts.listed()
+    unlisted = accounts.unlisted(settings, listed)
+    people = {**listed, **unlisted}
+    groups = {**accounts.groups_of(listed.values()), **accounts.groups_of_each(unlisted.values())}
     stranger = sshd.stranger(settings)
     seen = sshd.views(run, groups, _sshd_texts(files, start), stranger, session, start.words)
     others = [
@@ -58,7 +62,13 @@ def look(settings: Settings, run: Run) -> HostState:
         connection=session,
         connection_sshd=seen.connection,
         sudo_asks_connection=(
-            session is not None and "sudo" in settings.services and accounts.sudo_asks(run, session.user)
+            session is not None and _is_new("sudo", settings, files) and become.sudo_asks(run, session.user)
+        ),
+        doas_asks_connection=(
+            session is not None
+            and "doas" in session.by
+            and _is_new("doas", settings, files)
+            and become.doas_asks(run, session.user)
         ),
         code_modules=credentials.code_modules(),
         keytabs=cockpit.keytabs() if "cockpit" in settings.services else {},
@@ -78,6 +88,38 @@ def _sshd_texts(files: t.Mapping[str, FileState], start: Start) -> dict[str, str
     """The texts of what an sshd reads that is started so, by path."""
     inside = f"{places.DROP_IN_DIRECTORY}/"
     return {path: file.content for path, file in files.items() if path == start.config or path.startswith(inside)}
+
+
+def _is_new(service: str, settings: Settings, files: t.Mapping[str, FileState]) -> bool:
+    """Whether a service is to ask for codes that has not got our block yet."""
+    file = files.get(f"{places.PAM_D}/{service}")
+    return service in settings.services and file is not None and not pam.is_protected(file.content)
+
+
+def look_back(settings: Settings, run: Run, state: HostState) -> HostState:
+    """See who has logged in lately as well, and what accounts those are that the host does not list."""
+    seen = logins.seen(run, settings.seen_days, state.now)
+    entries = accounts.by_typed_name({one.name for one in seen.logins})
+    found = {}
+    for one in seen.logins:
+        if one.name in entries:
+            name = entries[one.name].pw_name
+            found[name, one.service] = one._replace(name=name)
+    strangers = {one.pw_name: one for one in entries.values() if one.pw_name not in state.accounts}
+    groups = accounts.groups_of_each(strangers.values())
+
+    def seen_by_sshd(start: Start) -> sshd.Views:
+        return sshd.views(run, groups, _sshd_texts(state.files, start), state.stranger, None, start.words)
+
+    return replace(
+        state,
+        accounts={**state.accounts, **accounts.accounts(strangers, groups, seen_by_sshd(state.sshd_start).of)},
+        other_sshds=tuple(
+            one._replace(settings={**one.settings, **seen_by_sshd(one.start).of}) for one in state.other_sshds
+        ),
+        logins=found,
+        logins_unread=seen.unread,
+    )
 
 
 def _files(sshd_configs: t.Iterable[str]) -> dict[str, FileState]:

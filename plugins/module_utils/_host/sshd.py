@@ -96,17 +96,19 @@ def connection() -> Connection | None:
     nearest to sshd counts, and its parent is the sshd of the session.
     """
     found = None
+    programs: list[str] = []
     process = _process(os.getpid())
     while process is not None:
         sshd = _process(process.parent)
+        programs.append(process.program)
         if process.ssh_client and sshd:
-            found = (process.uid, process.ssh_client, sshd.started)
+            found = (process.uid, process.ssh_client, sshd.started, tuple(programs))
         process = sshd
     if found is None:
         return None
-    uid, address, since = found
+    uid, address, since, by = found
     try:
-        return Connection(user=pwd.getpwuid(uid).pw_name, address=address, since=since)
+        return Connection(user=pwd.getpwuid(uid).pw_name, address=address, since=since, by=by)
     except KeyError:
         return None
 
@@ -118,6 +120,7 @@ class _Process(t.NamedTuple):
     parent: int
     started: float
     ssh_client: str
+    program: str
 
 
 def _process(pid: int) -> _Process | None:
@@ -141,5 +144,6 @@ def parse_process(uid: int, environ: bytes, status: str, ticks: int) -> _Process
         uid=uid,
         parent=int(fields[1]),
         started=int(fields[19]) / ticks,
+        program=status.partition("(")[2].rpartition(")")[0],
         ssh_client=environment.get(b"SSH_CONNECTION", b"").partition(b" ")[0].decode("ascii", "replace"),
     )

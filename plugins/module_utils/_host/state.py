@@ -66,6 +66,19 @@ class Account:
     """What sshd makes of its configuration for this account, from an address that is not exempt."""
 
 
+class Login(t.NamedTuple):
+    """A login that the host remembers."""
+
+    name: str
+    """The account, by the name that was typed where it comes from the log."""
+    service: str
+    """The PAM service: sshd, cockpit or login."""
+    method: str
+    """As sshd calls it, such as publickey or gssapi-with-mic; empty where it is not known."""
+    day: str
+    """Such as 2026-11-28, in UTC."""
+
+
 class Connection(t.NamedTuple):
     """The ssh session that this run came in by."""
 
@@ -73,6 +86,8 @@ class Connection(t.NamedTuple):
     address: str
     since: float = 0.0
     """When it was made, in seconds since boot."""
+    by: tuple[str, ...] = ()
+    """The programs between the session and this run, by which the account became root: sudo, su, doas."""
 
 
 class Sshd(t.NamedTuple):
@@ -117,6 +132,8 @@ class HostState:
     """What sshd makes of its configuration for the connection's account from the connection's address."""
     sudo_asks_connection: bool = False
     """Whether sudo wants the password of the connection's account; not asked where sudo is not to ask for a code."""
+    doas_asks_connection: bool = False
+    """The same of doas, where this run came by it."""
     backend: str = "oath"
     """The backend that has the credentials: the one that is asked, or while none is, the one that has any."""
     others: t.Mapping[str, t.Mapping[str, FileState]] = field(default_factory=dict)
@@ -127,6 +144,10 @@ class HostState:
     """Whether the program is installed that draws QR codes for people's own page."""
     keytabs: t.Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Whose keys of Kerberos Cockpit finds, by the keytab; empty where it is not to ask for codes."""
+    logins: t.Mapping[tuple[str, str], Login] = field(default_factory=dict)
+    """The last login of each account to each service, as far as anybody has looked."""
+    logins_unread: str = ""
+    """Why not all of them are known, where somebody has looked."""
     release: tuple[str, str] = ("", "")
     """ID and VERSION_ID of os-release(5)."""
     has_systemd: bool = True

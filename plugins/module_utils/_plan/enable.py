@@ -27,7 +27,7 @@ def plan(situation: Situation, make_key: MakeKey) -> Plan:
     settings, state = situation
     missing = tuple(_missing_packages(situation))
     services, refused = _service_files(situation)
-    told = [*warnings.drift(situation, services), *warnings.doors(situation, services)]
+    told = [*warnings.drift(situation, services), *warnings.doors(situation, services), *warnings.unread(situation)]
     refused = [*refusals.host(situation), *refusals.accounts(situation), *refused]
     refused += cockpit.refusals(situation)
     if settings.ssh:

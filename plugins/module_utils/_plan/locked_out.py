@@ -10,10 +10,13 @@ import ipaddress
 import typing as t
 
 from .. import _places as places
-from .._host.state import Account, HostState
+from .._host.state import Account, HostState, Login
 from .._texts import sshd_config
 from .scope import in_scope
 from .situation import Situation
+
+# What sshd takes before a code is a key or a password; these are neither.
+_OTHER_METHODS = ("gssapi-with-mic", "gssapi-keyex", "hostbased", "none")
 
 
 class LockedOut(t.NamedTuple):
@@ -38,7 +41,7 @@ def locked_out(situation: Situation, services: t.Collection[str], enrolled: t.Co
             if found:
                 yield found
                 continue
-        lost = [service for service in services if service != "sshd" and _has_password_for(state, account, service)]
+        lost = [service for service in services if service != "sshd" and _gets_in_to(state, account, service)]
         if lost and account.name not in enrolled:
             yield LockedOut(account.name, tuple(lost), _no_credential(state, account.name, lost))
 
@@ -51,7 +54,7 @@ def unproven(situation: Situation, proven: t.Collection[str]) -> t.Iterator[str]
             name not in proven
             and situation.in_scope(account)
             and not _comes_from_exempt_address(situation, account)
-            and logs_in(account)
+            and (logs_in(account) or _has_logged_in(situation.state, account))
         ):
             yield (
                 f"{name} logs in to sshd on {host}, and no code of {name} was right there yet. Run with ssh false, "
@@ -66,7 +69,7 @@ def _of_sshd(situation: Situation, account: Account, enrolled: bool) -> LockedOu
     name, host = account.name, state.hostname
     by_key, by_password = _ways_in(account)
     if not by_key and not by_password:
-        return None
+        return _by_evidence(situation, account, enrolled)
     root_login = _root_login(account)
     who = f"{name}, as whom Ansible connects," if state.connection and state.connection.user == name else name
     if root_login != "yes":
@@ -90,6 +93,38 @@ def _of_sshd(situation: Situation, account: Account, enrolled: bool) -> LockedOu
     else:
         return None
     return LockedOut(name, ("sshd",), message)
+
+
+def _by_evidence(situation: Situation, account: Account, enrolled: bool) -> LockedOut | None:
+    """The same of an account that has neither a password nor a key that the host could show, but has logged in."""
+    settings, state = situation
+    name, login = account.name, _has_logged_in(state, account)
+    if login is None:
+        return None
+    method = login.method.partition("/")[0]
+    how = f"by {login.method} " if login.method else ""
+    seen = f"{name} has logged in to sshd on {state.hostname} {how}on {login.day}"
+    if not enrolled:
+        message = (
+            f"{seen}, has no credential, and would be locked out. Enrol {name} with users, exempt {name} with "
+            f"exempt_users or a group of {name} with exempt_groups, or leave ssh false. If nobody logs in as {name} "
+            "any more, seen_days with fewer days passes over it."
+        )
+    elif method in _OTHER_METHODS or (method == "publickey" and "publickey" not in settings.ssh_first_factors):
+        message = (
+            f"{seen}, and with two-factor login sshd takes nothing but {' or '.join(settings.ssh_first_factors)} "
+            f"before the code: {name} would be locked out. Give {name} such a factor and log in by it once, or exempt "
+            f"{name} with exempt_users or exempt_groups."
+        )
+    else:
+        return None
+    return LockedOut(name, ("sshd",), message)
+
+
+def _has_logged_in(state: HostState, account: Account) -> Login | None:
+    """When the account has logged in to sshd lately, if its files still let it try."""
+    admitted = _root_login(account) != "no" and sshd_config.admits(account.sshd, account.name, account.groups)
+    return state.logins.get((account.name, "sshd")) if admitted else None
 
 
 def logs_in(account: Account) -> bool:
@@ -138,9 +173,9 @@ def _comes_from_exempt_address(situation: Situation, account: Account) -> bool:
     return any(address in ipaddress.ip_network(network) for network in situation.settings.exempt_addresses)
 
 
-def _has_password_for(state: HostState, account: Account, service: str) -> bool:
+def _gets_in_to(state: HostState, account: Account, service: str) -> bool:
     """Whether the account gets in to a service that asks for a password. Cockpit has a list of those it refuses."""
-    if not account.has_password:
+    if not account.has_password and (account.name, service) not in state.logins:
         return False
     disallowed = (state.text(places.COCKPIT_DISALLOWED) or "").split()
     return not (service == "cockpit" and account.name in disallowed)

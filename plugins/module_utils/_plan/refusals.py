@@ -134,26 +134,29 @@ def sshd(situation: Situation) -> t.Iterator[str]:
 
 
 def become(situation: Situation) -> t.Iterator[str]:
-    """What Ansible could no longer do with sudo. Under sudo -p both prompts read alike, and Ansible answers one.
+    """How Ansible could become root no longer: it answers the prompt for a password, and none for a code.
 
-    Where sudo asks for codes already, there is nothing more to lose.
+    Under sudo -p both even read alike. Where the service asks for codes already, there is nothing more to lose.
     """
     settings, state = situation
     account = state.accounts.get(state.connection.user) if state.connection else None
-    if (
-        account
-        and account.uid != 0
-        and "sudo" in settings.services
-        and not state.asks_at("sudo")
-        and state.sudo_asks_connection
-        and situation.in_scope(account)
-    ):
-        yield (
-            f"{account.name}, as whom Ansible connects, becomes root on {state.hostname} by sudo with a password, and "
-            "Ansible cannot answer sudo's second prompt, for the code: each try would fail, and count as a wrong code. "
-            f"Exempt {account.name} with exempt_users, let sudo ask {account.name} for no password (NOPASSWD), or "
-            "leave sudo out of services."
-        )
+    if not account or not state.connection or account.uid == 0:
+        return
+    root = state.accounts["root"]
+    # su wants the password of root, and so root's code.
+    asked = {
+        "sudo": (state.sudo_asks_connection, account, f"let sudo ask {account.name} for no password (NOPASSWD)"),
+        "doas": (state.doas_asks_connection, account, f"let doas ask {account.name} for no password (nopass)"),
+        **dict.fromkeys(("su", "su-l"), ("su" in state.connection.by, root, "become root by sudo with NOPASSWD")),
+    }
+    for service, (asks, whose, instead) in asked.items():
+        if asks and service in settings.services and not state.asks_at(service) and situation.in_scope(whose):
+            yield (
+                f"{account.name}, as whom Ansible connects, becomes root on {state.hostname} by {service} with a "
+                f"password, and Ansible cannot answer {service}'s second prompt, for the code: each try would fail, "
+                f"and count as a wrong code. Exempt {whose.name} with exempt_users, {instead}, or leave {service} out "
+                "of services."
+            )
 
 
 def enrolments(situation: Situation, revised: t.Mapping[str, str]) -> t.Iterator[str]:

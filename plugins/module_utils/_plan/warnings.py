@@ -77,3 +77,12 @@ def clock(situation: Situation) -> t.Iterator[str]:
     """A clock that is not in sync, where two-factor login is on: right codes may be refused."""
     if situation.clock_fault and situation.state.asks_for_code:
         yield situation.clock_fault
+
+
+def unread(situation: Situation) -> t.Iterator[str]:
+    """That somebody may be missed who has logged in lately."""
+    if situation.state.logins_unread:
+        yield (
+            f"who has logged in to {situation.state.hostname} lately is not known in full: "
+            f"{situation.state.logins_unread}. Who is named or passed over goes by passwords and keys for the rest."
+        )

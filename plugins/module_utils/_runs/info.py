@@ -6,13 +6,12 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
 from .._host.command import runner
-from .._host.look import look
-from .._plan import planning, report, survey
+from .._plan import report, survey
 from .._plan.situation import Situation
+from . import looking
 from .main import Result, settings_of
 
 if t.TYPE_CHECKING:
@@ -22,8 +21,7 @@ if t.TYPE_CHECKING:
 def info(module: AnsibleModule) -> Result:
     """Tell the state of the host, and what a run would do or refuse."""
     settings = settings_of(module)
-    situation = Situation(settings, look(settings, runner(module)))
-    plan = planning.plan(situation, os.urandom)
+    situation, plan = looking.look_and_plan(settings, runner(module), _may_come_to_ask)
     return {
         "changed": False,
         "pending": situation.state.pending,
@@ -35,3 +33,8 @@ def info(module: AnsibleModule) -> Result:
         "refusals": list(plan.refusals),
         **report.status(situation),
     }
+
+
+def _may_come_to_ask(situation: Situation) -> bool:
+    """Whether it is told who would be locked out if sshd asked, because it does not ask yet."""
+    return situation.settings.enabled and not situation.state.asks_at("sshd")

@@ -6,15 +6,14 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
 from .._host.command import runner
-from .._host.look import look
-from .._plan import planning, report
+from .._plan import report
 from .._plan.changes import Plan
 from .._plan.situation import Situation
 from .._wanted.settings import Settings
+from . import looking
 from .main import Failure, Result, settings_of
 
 if t.TYPE_CHECKING:
@@ -29,8 +28,7 @@ def preview(module: AnsibleModule) -> Result:
 
 def look_and_plan(module: AnsibleModule, settings: Settings) -> tuple[Situation, Plan]:
     """What was seen of the host, and the plan, whose warnings are passed on. Raises Failure where it refuses."""
-    situation = Situation(settings, look(settings, runner(module)))
-    plan = planning.plan(situation, os.urandom)
+    situation, plan = looking.look_and_plan(settings, runner(module), lambda _situation: False)
     for warning in plan.warnings:
         module.warn(warning)
     if plan.refusals:

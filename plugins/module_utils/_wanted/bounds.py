@@ -26,6 +26,8 @@ ROLLBACK_SECONDS = (15, 3600)
 """When a host puts itself back, if nobody confirms a change; or 0, for never."""
 SECRET_BYTES = (16, 32)
 """RFC 4226, section 4, R6, asks for 128 bits at least; pam_oath reads 32 bytes at most."""
+SEEN_DAYS = (0, 365)
+"""How many days back logins are looked at; 0 for none."""
 PAM_LINE = 800
 """How many characters of names a line of PAM holds: libpam before 1.6 reads 1024 of a line, and denies everyone past
 it."""
@@ -65,6 +67,7 @@ def problems(wanted: Settings, beyond: Beyond) -> t.Iterator[str]:
     yield from _bounded("lockout.unlock_seconds", wanted.lockout.unlock_seconds, LOCKOUT_SECONDS, " seconds")
     yield from _bounded("lockout.count_seconds", wanted.lockout.count_seconds, LOCKOUT_SECONDS, " seconds")
 
+    yield from _bounded("seen_days", wanted.seen_days, SEEN_DAYS, " days")
     if wanted.rollback_after != 0:
         yield from _bounded("rollback_after", wanted.rollback_after, ROLLBACK_SECONDS, " seconds, or 0 for no timer")
 

@@ -74,6 +74,7 @@ def argument_spec() -> dict[str, t.Any]:
             },
         },
         "require_proof": {"type": "bool", "default": Settings.require_proof},
+        "seen_days": {"type": "int", "default": Settings.seen_days},
         "renew": {"type": "str", "choices": list(RENEW), "default": Settings.renew},
         "purge_credentials": {"type": "bool", "default": Settings.purge_credentials},
         "rollback_after": {"type": "int", "default": Settings.rollback_after},

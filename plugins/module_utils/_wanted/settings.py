@@ -101,6 +101,8 @@ class Settings:
     time_sync: TimeSync = field(default_factory=TimeSync)
     require_proof: bool = True
     """Whether sshd asks only where a code of everybody in scope was right before."""
+    seen_days: int = 30
+    """How many days back logins are looked at before sshd asks anybody new; 0 for none."""
     renew: str = "never"
     """Whether people's apps may have to be set up anew: `never`, or where their codes have `changed`."""
     purge_credentials: bool = False
@@ -142,6 +144,7 @@ class Settings:
             lockout=lockout,
             time_sync=time_sync,
             require_proof=options["require_proof"],
+            seen_days=options["seen_days"],
             renew=options["renew"],
             purge_credentials=options["purge_credentials"],
             rollback_after=options["rollback_after"],

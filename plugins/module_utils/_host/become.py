@@ -1,0 +1,32 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Looks at whether Ansible's account needs a password to become root: by asking sudo and doas, not by their rules."""
+
+from __future__ import annotations
+
+from .command import Run
+
+# What Ansible has them run: a shell.
+_SHELL = ("/bin/sh", "-c", ":")
+
+
+def sudo_asks(run: Run, user: str) -> bool:
+    """Whether sudo lets this account run a shell as root, and wants a password for that.
+
+    sudo itself says whether its rules allow it. Whether it asks, no form of `sudo -l` tells for one command; so the
+    account runs a shell that does nothing, with what sudo remembers of a password passed over, sudo(8), -k.
+    """
+    code, _out, _error = run(["sudo", "-n", "-l", "-U", user, "-u", "root", _SHELL[0]])
+    return code == 0 and _refuses(run, user, ("sudo", "-k", "-n", "-u", "root", *_SHELL))
+
+
+def doas_asks(run: Run, user: str) -> bool:
+    """Whether doas wants a password of this account before a shell, doas(1), -n."""
+    return _refuses(run, user, ("doas", "-n", *_SHELL))
+
+
+def _refuses(run: Run, user: str, argv: tuple[str, ...]) -> bool:
+    """Whether a command that may ask for nothing ends in vain for this account."""
+    return run(["runuser", "-u", user, "--", *argv])[0] != 0

@@ -1,0 +1,94 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Looks at who has logged in lately, by whatever method and whatever directory knows the account.
+
+That takes a look at the journal, and at wtmp by way of last(1), so it is done only where somebody may be locked out.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import typing as t
+
+from .command import NOT_FOUND, Run
+from .state import Login
+
+# However much a host has logged, its last logins are told within this time, and without filling the memory.
+_SECONDS = 20
+_LINES = 20_000
+_TIMED_OUT = 124
+
+# sshd has a program of its own for sessions since OpenSSH 9.8.
+_IDENTIFIERS = ("sshd", "sshd-session", "cockpit-session", "login")
+_GREP = r"^(Accepted \S+ for |pam_unix\((cockpit|login):session\): session opened for user )"
+_JOURNAL = re.compile(
+    r"(?P<since>\d+)\.\d+ \S+ [\w-]+(?:\[\d+\])?: "
+    r"(?:Accepted (?P<method>\S+) for (?P<name>.+) from \S+ port \d+.*"
+    r"|pam_unix\((?P<service>cockpit|login):session\): session opened for user (?P<user>.+?)(?:\(uid=\d+\))? by .*)"
+)
+_LAST = re.compile(r"(?P<name>\S+)\s+(?P<line>\S+)\s+(?P<host>\S+)?\s+(?P<day>\d{4}-\d\d-\d\d)T\d\d:\d\d\S*.*")
+_NOBODY = ("reboot", "shutdown", "runlevel", "LOGIN", "wtmp", "wtmp.db")
+
+
+class Seen(t.NamedTuple):
+    """The last login of each account to each service, by the name that was typed; and what could not be read."""
+
+    logins: tuple[Login, ...]
+    unread: str = ""
+
+
+def seen(run: Run, days: int, now: float) -> Seen:
+    """Who has logged in within so many days before `now`, which is in seconds since the epoch.
+
+    A journal that tells nothing within its time is no error: what it has told until then counts.
+    """
+    since = now - days * 86_400
+    timeout = ("timeout", str(_SECONDS))
+    code, out, error = run(
+        [
+            *(*timeout, "journalctl", "--quiet", "--no-pager", "--output=short-unix"),
+            *(f"--since=@{since:.0f}", f"--lines={_LINES}", f"--grep={_GREP}", "_UID=0"),
+            *(f"SYSLOG_IDENTIFIER={name}" for name in _IDENTIFIERS),
+        ]
+    )
+    # No line that matches is an error to journalctl, with nothing to say.
+    unread = ""
+    if code == _TIMED_OUT:
+        unread = f"the journal did not tell all within {_SECONDS} seconds"
+    elif code not in (0, NOT_FOUND) and error.strip():
+        unread = f"the journal does not tell: {error.strip()}"
+    begin = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(since))
+    _code, told, _error = run([*timeout, "last", "--fullnames", "--time-format=iso", f"--since={begin}"])
+    return Seen(_latest([*parse_journal(out), *parse_last(told)]), unread)
+
+
+def parse_journal(out: str) -> t.Iterator[Login]:
+    """The logins that lines of `journalctl --output=short-unix` tell of."""
+    for found in filter(None, map(_JOURNAL.fullmatch, out.splitlines())):
+        day = time.strftime("%Y-%m-%d", time.gmtime(int(found["since"])))
+        if found["name"]:
+            yield Login(found["name"], "sshd", found["method"], day)
+        else:
+            yield Login(found["user"], found["service"], "password", day)
+
+
+def parse_last(out: str) -> t.Iterator[Login]:
+    """The logins over a network that lines of `last --time-format=iso` tell of; those at a console are no sshd's."""
+    for found in filter(None, map(_LAST.fullmatch, out.splitlines())):
+        remote = found["host"] not in (None, "-") and not found["host"].startswith((":", "tmux", "screen"))
+        if found["name"] not in _NOBODY and remote:
+            yield Login(found["name"], "sshd", "", found["day"])
+
+
+def _latest(logins: t.Iterable[Login]) -> tuple[Login, ...]:
+    """The last login of each name to each service; of one day, one whose method is known."""
+    found: dict[tuple[str, str], Login] = {}
+    for one in logins:
+        key = (one.name, one.service)
+        known = found.get(key)
+        if known is None or (one.day, bool(one.method)) > (known.day, bool(known.method)):
+            found[key] = one
+    return tuple(found.values())

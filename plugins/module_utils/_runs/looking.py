@@ -1,0 +1,37 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Looks at a host and plans; and looks further back where somebody may be asked for a code for the first time."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .. import _places as places
+from .._host.command import Run
+from .._host.look import look, look_back
+from .._plan import planning
+from .._plan.changes import Plan, Write
+from .._plan.situation import Situation
+from .._wanted.settings import Settings
+
+
+def look_and_plan(settings: Settings, run: Run, further: t.Callable[[Situation], bool]) -> tuple[Situation, Plan]:
+    """What was seen of the host, and the plan.
+
+    Who has logged in lately is looked up where the plan changes who is asked, or `further` says so.
+    """
+    situation = Situation(settings, look(settings, run))
+    plan = planning.plan(situation, os.urandom)
+    if settings.seen_days and (_asks_anew(plan) or further(situation)):
+        situation = Situation(settings, look_back(settings, run, situation.state))
+        plan = planning.plan(situation, os.urandom)
+    return situation, plan
+
+
+def _asks_anew(plan: Plan) -> bool:
+    """Whether the plan changes who is asked for a code."""
+    policy = (places.SWITCH, places.DROP_IN)
+    return any(isinstance(change, Write) and change.path in policy for change in plan.changes)

@@ -1,0 +1,114 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who has logged in lately is not locked out without being named, whatever the host knows of passwords and keys."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.fleet.auth.plugins.module_utils import _places as places
+from ansible_collections.fleet.auth.plugins.module_utils._host.state import Connection, HostState, Login
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
+from unit.builders import ACCOUNTS, SERVICES, SSHD_CONFIG, account, host_state, plan, settings
+
+JOE = account("joe", "staff", has_password=False, has_key=False)
+"""An account of a directory: the host knows neither its password nor its key."""
+METHODS = ["publickey", "password", "keyboard-interactive/pam", "gssapi-with-mic", "hostbased"]
+
+
+def wanting(*further: str, **changes: t.Any) -> Settings:
+    policy = {"ssh": True, "services": [], "exempt_users": ["ansible"]}
+    return settings("alice", "bob", "carol", *further, **{**policy, **changes})
+
+
+def host(*logins: Login, **changes: t.Any) -> HostState:
+    found = {(one.name, one.service): one for one in logins}
+    return host_state(*ACCOUNTS, JOE, **{"logins": found, **changes})
+
+
+def joe(method: str, service: str = "sshd") -> Login:
+    return Login("joe", service, method, "2026-11-20")
+
+
+def test_nobody_is_named_who_has_not_logged_in() -> None:
+    assert plan(wanting(), host()).refusals == ()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_whoever_has_no_credential_is_named_with_the_method_and_the_day(method: str) -> None:
+    (refusal,) = plan(wanting(), host(joe(method))).refusals
+    assert refusal.startswith(f"joe has logged in to sshd on web1 by {method} on 2026-11-20, has no credential")
+
+
+def test_session_without_a_known_method_counts_as_well() -> None:
+    (refusal,) = plan(wanting(), host(joe(""))).refusals
+    assert refusal.startswith("joe has logged in to sshd on web1 on 2026-11-20, has no credential")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"exempt_users": ["ansible", "joe"]}, {"exempt_groups": ["joe"]}, {"scope": "enrolled"}, {"ssh": False}],
+)
+def test_whoever_is_asked_for_no_code_is_not_named(changes: dict[str, t.Any]) -> None:
+    assert plan(wanting(**changes), host(joe("password"))).refusals == ()
+
+
+@pytest.mark.parametrize(
+    ("method", "factors", "named"),
+    [
+        ("publickey", ["publickey", "password"], False),
+        ("password", ["publickey", "password"], False),
+        ("publickey", ["password"], True),
+        ("gssapi-with-mic", ["publickey", "password"], True),
+        ("hostbased", ["publickey", "password"], True),
+    ],
+)
+def test_whoever_is_enrolled_needs_a_first_factor_too(method: str, factors: list[str], named: bool) -> None:
+    people = [replace(one, has_password=one.uid >= 1000) for one in ACCOUNTS]
+    state = host_state(*people, JOE, logins={("joe", "sshd"): joe(method)})
+    refusals = plan(wanting("joe", ssh_first_factors=factors), state).refusals
+    beginning = f"joe has logged in to sshd on web1 by {method} on 2026-11-20, and with two-factor login sshd takes"
+    assert [one.startswith(beginning) for one in refusals] == [True] * named
+
+
+def test_whoever_sshd_admits_no_more_is_not_named() -> None:
+    files = {places.SSHD_CONFIG: SSHD_CONFIG + "DenyUsers joe\n"}
+    assert plan(wanting(), host(joe("password"), files=files)).refusals == ()
+
+
+def test_whoever_logs_in_has_to_be_proven() -> None:
+    refusals = plan(wanting("joe", require_proof=True), host(joe("password"))).refusals
+    assert any(one.startswith("joe logs in to sshd on web1, and no code of joe was right") for one in refusals)
+
+
+def test_session_in_cockpit_counts_there() -> None:
+    (refusal,) = plan(wanting(ssh=False, services=["cockpit"]), host(joe("password", "cockpit"))).refusals
+    assert refusal.startswith("joe has no credential and would be locked out of cockpit on web1")
+
+
+def test_journal_that_does_not_tell_all_is_told() -> None:
+    (warning,) = plan(wanting(), host(logins_unread="the journal did not tell all")).warnings
+    assert "the journal did not tell all" in warning
+
+
+BECOME: list[tuple[str, dict[str, t.Any], str]] = [
+    ("sudo", {"sudo_asks_connection": True}, "alice"),
+    ("doas", {"doas_asks_connection": True}, "alice"),
+    ("su", {"connection": Connection("alice", "192.0.2.9", by=("python3", "sh", "su", "bash"))}, "root"),
+]
+
+
+@pytest.mark.parametrize(("service", "seen", "named"), BECOME)
+def test_ansible_goes_on_to_become_root(service: str, seen: dict[str, t.Any], named: str) -> None:
+    files = {f"{places.PAM_D}/doas": SERVICES["sudo"]}
+    state = host(**{"connection": Connection("alice", "192.0.2.9"), "files": files, **seen})
+    wanted: dict[str, t.Any] = {"services": [service], "ssh": False}
+    (refusal,) = plan(wanting("root", "joe", **wanted), state).refusals
+    assert f"alice, as whom Ansible connects, becomes root on web1 by {service} with a password" in refusal
+    assert f"Exempt {named} with exempt_users" in refusal
+    assert plan(wanting("root", "joe", **wanted, exempt_groups=[named]), state).refusals == ()
