@@ -12,6 +12,7 @@ from pathlib import Path
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
+from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingAction
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, put
 
 _PROGRESS_SECONDS = 2.0
@@ -24,7 +25,7 @@ _Sheet = tuple[_Enrolment, str]
 display = Display()
 
 
-class ActionModule(PageAction):
+class ActionModule(AskingAction, PageAction):
     """Reads secrets on the host, and writes the sheets on the controller, so that no variable ever holds a secret."""
 
     _supports_check_mode = True

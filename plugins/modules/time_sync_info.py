@@ -31,6 +31,9 @@ options:
     type: float
     default: 1.0
 attributes:
+  action:
+    description: Has a part that runs on the controller, which checks what the host answers.
+    support: full
   check_mode:
     description: Changes nothing, in check mode or not.
     support: full

@@ -24,6 +24,9 @@ options:
     type: str
     required: true
 attributes:
+  action:
+    description: Has a part that runs on the controller, which checks what the host answers.
+    support: full
   check_mode:
     description: Does nothing in check mode.
     support: full

@@ -23,6 +23,9 @@ options:
     elements: str
     required: true
 attributes:
+  action:
+    description: Has a part that runs on the controller, which checks what the host answers.
+    support: full
   check_mode:
     description: Changes nothing, in check mode or not.
     support: full

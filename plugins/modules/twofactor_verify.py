@@ -27,6 +27,9 @@ options:
     type: str
     required: true
 attributes:
+  action:
+    description: Has a part that runs on the controller, which checks what the host answers.
+    support: full
   check_mode:
     description: In check mode the code is checked, but not used up.
     support: full

@@ -18,7 +18,6 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
-from ansible.plugins.action.normal import ActionModule as NormalAction
 from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.fleet.auth.plugins.module_utils._backends import backends
@@ -27,6 +26,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import 
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import decode_secret
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, SettingsError
 from ansible_collections.fleet.auth.plugins.plugin_utils import _variables
+from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingNormalAction
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import put
 
 _Spec = t.Mapping[str, t.Mapping[str, t.Any]]
@@ -44,7 +44,7 @@ _FORMS = {
 """What an option looks like whose form is often mistaken."""
 
 
-class CheckedAction(NormalAction):
+class CheckedAction(AskingNormalAction):
     """Runs the module of its own name, as Ansible runs one that has no action, but not with mistyped variables."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:

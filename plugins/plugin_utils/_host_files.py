@@ -14,10 +14,10 @@ import typing as t
 from pathlib import Path
 
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action.normal import ActionModule as NormalAction
 
 from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.handed import pack
+from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingNormalAction
 
 _COLLECTION = Path(__file__).resolve().parents[2]
 FOLDER = _COLLECTION / "roles" / "twofactor" / "files"
@@ -103,7 +103,7 @@ def _is_on(option: t.Any) -> bool:
     return bool(boolean(option, strict=False))
 
 
-class HandingAction(NormalAction):
+class HandingAction(AskingNormalAction):
     """Runs the module of its own name, as Ansible runs one that has no action, and hands it files."""
 
     def files(self) -> dict[str, str]:

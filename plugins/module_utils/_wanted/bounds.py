@@ -53,6 +53,11 @@ def is_account_name(name: str) -> bool:
     return bool(_ACCOUNT_NAME.fullmatch(name))
 
 
+def is_label(name: str) -> bool:
+    """Whether a device, a renewal or a set of recovery codes can be called so."""
+    return bool(_LABEL.fullmatch(name))
+
+
 def _bounded(name: str, value: int, bounds: tuple[int, int], unit: str = "") -> t.Iterator[str]:
     low, high = bounds
     if not low <= value <= high:
@@ -109,7 +114,7 @@ def problems(wanted: Settings, beyond: Beyond) -> t.Iterator[str]:
             *(("devices", device.name) for device in user.devices),
         ]
         for option, label in labels:
-            if label is not None and not _LABEL.fullmatch(label):
+            if label is not None and not is_label(label):
                 yield (
                     f"users: {option} of {user.name} has the name {label!r}; use up to 64 letters, digits, '_', '.', "
                     "':', '@', '+' and '-', and no space."

@@ -1,0 +1,383 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the modules of this collection can answer, and nothing else is taken from a host. Pure.
+
+A host may be in strange hands, and then its answer is whatever somebody likes. So each answer is made anew here of what
+fits: the names, types and bounds below, which are those of the modules' own documentation of what they return. Ansible
+itself would do as an answer says that adds hosts or sets variables.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.fleet.auth.plugins.module_utils._backends import backends
+from ansible_collections.fleet.auth.plugins.module_utils._wanted import bounds
+from ansible_collections.fleet.auth.plugins.plugin_utils._visible import in_one_line, visible
+
+Answer = dict[str, t.Any]
+
+MANY = 1_000_000
+"""How many entries a list or a dictionary has at most. What it really ends at is the size of an answer."""
+LONG = 100_000
+"""How many characters a sentence has at most."""
+
+
+class Unfit(Exception):
+    """An answer that the module cannot have given. The text says where and why, and repeats nothing of it but names."""
+
+
+class Kind(t.Protocol):
+    """What a value has to be."""
+
+    @property
+    def type(self) -> str:
+        """What documentation calls it."""
+
+    def taken(self, value: t.Any, where: str) -> t.Any:
+        """The value, made anew of plain types. Raises Unfit."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """True or false."""
+
+    type: t.ClassVar[str] = "bool"
+
+    def taken(self, value: t.Any, where: str) -> bool:
+        if not isinstance(value, bool):
+            raise Unfit(f"{where} is neither true nor false")
+        return value
+
+
+@dataclass(frozen=True)
+class Number:
+    """A finite number between two bounds, a whole one unless said otherwise."""
+
+    low: float
+    high: float
+    whole: bool = True
+
+    @property
+    def type(self) -> str:
+        return "int" if self.whole else "float"
+
+    def taken(self, value: t.Any, where: str) -> int | float:
+        kinds = (int,) if self.whole else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds) or (isinstance(value, float) and math.isnan(value)):
+            raise Unfit(f"{where} is no {'whole ' if self.whole else ''}number")
+        if not self.low <= value <= self.high:
+            raise Unfit(f"{where} is not between {self.low:g} and {self.high:g}")
+        return int(value) if self.whole else float(value)
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text in one line, which no terminal would do anything with."""
+
+    longest: int = LONG
+    of: str = "one line of characters that can be printed"
+    fits: t.Callable[[str], object] = str.isprintable
+    type: t.ClassVar[str] = "str"
+
+    def taken(self, value: t.Any, where: str) -> str:
+        if not isinstance(value, str):
+            raise Unfit(f"{where} is no text")
+        if len(value) > self.longest:
+            raise Unfit(f"{where} has more than {self.longest} characters")
+        text = "".join(value)  # Ansible's own kinds of text carry more than characters.
+        if not self.fits(text):
+            raise Unfit(f"{where} is not {self.of}")
+        return text
+
+
+@dataclass(frozen=True)
+class Words:
+    """Sentences for people, in which a host's own files and programs may be quoted: made visible, not refused."""
+
+    type: t.ClassVar[str] = "str"
+
+    def taken(self, value: t.Any, where: str) -> str:
+        return in_one_line(Text(of="a text", fits=lambda _text: True).taken(value, where))
+
+
+@dataclass(frozen=True)
+class Or:
+    """Nothing (null), or another kind."""
+
+    kind: Kind
+
+    @property
+    def type(self) -> str:
+        return self.kind.type
+
+    def taken(self, value: t.Any, where: str) -> t.Any:
+        return None if value is None else self.kind.taken(value, where)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A list."""
+
+    each: Kind
+    most: int = MANY
+    type: t.ClassVar[str] = "list"
+
+    def taken(self, value: t.Any, where: str) -> list[t.Any]:
+        if not isinstance(value, list):
+            raise Unfit(f"{where} is no list")
+        if len(value) > self.most:
+            raise Unfit(f"{where} has more than {self.most} entries")
+        return [self.each.taken(one, f"an entry of {where}") for one in value]
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """A dictionary with keys of the host's choice."""
+
+    key: Text
+    each: Kind
+    most: int = MANY
+    type: t.ClassVar[str] = "dict"
+
+    def taken(self, value: t.Any, where: str) -> dict[str, t.Any]:
+        if not isinstance(value, dict):
+            raise Unfit(f"{where} is no dictionary")
+        if len(value) > self.most:
+            raise Unfit(f"{where} has more than {self.most} entries")
+        return {
+            self.key.taken(key, f"a name in {where}"): self.each.taken(one, f"an entry of {where}")
+            for key, one in value.items()
+        }
+
+
+@dataclass(frozen=True)
+class Record:
+    """A dictionary with these keys, all of them and no other."""
+
+    fields: t.Mapping[str, Kind]
+    type: t.ClassVar[str] = "dict"
+
+    def taken(self, value: t.Any, where: str) -> dict[str, t.Any]:
+        if not isinstance(value, dict):
+            raise Unfit(f"{where} is no dictionary")
+        return _taken(self.fields, value, required=self.fields, within=f" of {where}")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a module returns beside `changed`."""
+
+    success: t.Mapping[str, Kind] = field(default_factory=dict)
+    """What is there if it did not fail."""
+    always: t.Mapping[str, Kind] = field(default_factory=dict)
+    """What is there then, and may be as well if it failed."""
+    sometimes: t.Mapping[str, Kind] = field(default_factory=dict)
+    """What is there or not, if it did not fail."""
+    differs: bool = False
+    """Whether it has a diff."""
+    asked: t.Mapping[str, t.Callable[[Answer], t.Iterable[str]]] = field(default_factory=dict)
+    """The accounts that a part of the answer tells of; each has to be one that the module was asked for."""
+
+
+def _matching(pattern: str) -> t.Callable[[str], object]:
+    return re.compile(pattern, re.ASCII).fullmatch
+
+
+FAMILIES = frozenset(family for backend in backends.BACKENDS.values() for family in backend.PACKAGES)
+TRUTH, SENTENCE, SENTENCES = Truth(), Words(), Listed(Words())
+ANYTHING = Text(1 << 30, "a text", lambda _text: True)
+COUNT = Number(0, MANY)
+LABEL = Text(64, "the name of a device, or empty", lambda name: not name or bounds.is_label(name))
+NAME = Text(257, "the name of an account that a file can carry", bounds.is_account_name)
+"""Of whoever can be enrolled: it becomes the name of a file."""
+ANY_NAME = Text(512, "a name that can be printed")
+"""Of whatever account the host has."""
+SERVICE = Text(255, "the name of a PAM service")
+PACKAGE = Text(64, "the name of a package", _matching(r"[a-z0-9][A-Za-z0-9.+_-]*"))
+FAMILY = Text(64, "a family of systems that is known", lambda name: name in FAMILIES)
+TIME = Text(20, "a time in UTC", _matching(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"))
+CODE = Text(8, "a code", _matching(r"\d{6,8}"))
+RECOVERY_CODE = Text(32, "a recovery code", _matching(r"\d{6,32}"))
+SECRET = Text(128, "a secret in base32", _matching(r"[A-Z2-7]+"))
+
+TIME_SYNC = Record(
+    {
+        "in_sync": TRUTH,
+        "service": Or(Text(64)),
+        "source": Or(Text(512)),
+        "error_seconds": Or(Number(0, 1e12, whole=False)),
+        "reason": SENTENCE,
+    }
+)
+USER = Record(
+    {
+        "enrolled": TRUTH,
+        "proven": TRUTH,
+        "in_scope": TRUTH,
+        "recovered": TRUTH,
+        "locked": TRUTH,
+        "devices": Listed(ANY_NAME, 1000),
+        "recovery_codes_left": COUNT,
+        "pass_until": Or(TIME),
+    }
+)
+STATUS: dict[str, Kind] = {
+    "enforced": Mapped(SERVICE, TRUTH, 1000),
+    "users": Mapped(ANY_NAME, USER),
+    "time_sync": Or(TIME_SYNC),
+}
+PLANNED: dict[str, Kind] = {"missing_packages": Listed(PACKAGE, 100), "refusals": SENTENCES}
+
+SHAPES = {
+    "time_sync_info": Shape({"time_sync": TIME_SYNC}),
+    "twofactor": Shape(
+        {
+            "changes": SENTENCES,
+            "os_family": FAMILY,
+            "confirmation": Text(16, "the name of a change", _matching(r"(\w{16})?")),
+            "to_enrol": Listed(NAME),
+            "unproven": Listed(NAME),
+        },
+        always={**PLANNED, **STATUS},
+        differs=True,
+        asked={"unproven": lambda answer: answer["unproven"]},
+    ),
+    "twofactor_adopt": Shape(
+        {
+            "adopted": Listed(NAME),
+            "left": Mapped(ANY_NAME, SENTENCE),
+            "void_recovery_codes": Listed(NAME),
+        },
+        differs=True,
+    ),
+    "twofactor_confirm": Shape(),
+    "twofactor_enrolment_info": Shape(
+        {
+            "enrolments": Listed(
+                Record(
+                    {
+                        "user": NAME,
+                        "device": LABEL,
+                        "secret": SECRET,
+                        "interval": Number(1, 3600),
+                        "digits": Or(Number(*bounds.OTP_DIGITS)),
+                        "recovery_codes": Listed(Record({"number": Number(1, 1000), "code": RECOVERY_CODE}), 1000),
+                    }
+                )
+            )
+        },
+        asked={"enrolments": lambda answer: (one["user"] for one in answer["enrolments"])},
+    ),
+    "twofactor_info": Shape(
+        {
+            **PLANNED,
+            **STATUS,
+            "exempt": Listed(ANY_NAME),
+            "changes": SENTENCES,
+            "drift": SENTENCES,
+            "pending": TRUTH,
+            "would_be_locked_out": Listed(
+                Record({"user": ANY_NAME, "services": Listed(SERVICE, 1000), "message": SENTENCE})
+            ),
+        }
+    ),
+    "twofactor_pass": Shape({"until": TIME}, sometimes={"code": CODE}),
+    "twofactor_verify": Shape({"valid": TRUTH}),
+}
+"""By module, what it answers. A test holds it to what the module's documentation says."""
+
+_TOLD_WITH_A_FAILURE = ("msg", "module_stdout", "module_stderr")
+_NOT_TAKEN = {"_ansible_parsed", "invocation", "deprecations", "exception", "rc"}
+"""What Ansible adds to an answer, or makes of something that is none; nobody needs it."""
+_COMMON = {*_NOT_TAKEN, *_TOLD_WITH_A_FAILURE, "changed", "failed", "warnings"}
+
+
+def refuse_strange_names(module: str, answer: t.Mapping[str, t.Any]) -> None:
+    """Raise Unfit where an answer has something at its top that the module does not answer.
+
+    Ansible would act on some of it, or show it.
+    """
+    shape = SHAPES[module]
+    known = {*_COMMON, *shape.success, *shape.always, *shape.sometimes, *(["diff"] if shape.differs else [])}
+    for name in answer:
+        if name not in known:
+            raise Unfit(f"there is no {in_one_line(str(name), 40)!r}")
+
+
+def accepted(module: str, answer: t.Any, users: t.Collection[str] | None = None) -> Answer:
+    """The answer of a module, made anew of what fits. Raises Unfit.
+
+    :param answer: what came from the host, once Ansible has read it.
+    :param users: the accounts that the module was asked for; None where it is not asked for any by name.
+    """
+    shape = SHAPES[module]
+    if not isinstance(answer, dict):
+        raise Unfit("it is no dictionary")
+    refuse_strange_names(module, answer)
+    given = {key: value for key, value in answer.items() if key not in _NOT_TAKEN}
+    common: Answer = {"changed": Truth().taken(given.pop("changed", False), "changed")}
+    warnings = Listed(SENTENCE, 1000).taken(_texts(given.pop("warnings", None)), "warnings")
+    if warnings:
+        common["warnings"] = warnings
+    if given.pop("failed", False):
+        return {**common, **_failure(shape, given)}
+    if shape.differs and "diff" in given:
+        common["diff"] = _diff(given.pop("diff"))
+    success = {**shape.success, **shape.always}
+    taken = _taken({**success, **shape.sometimes}, given, required=success)
+    for name, accounts in shape.asked.items():
+        if users is not None and not set(accounts(taken)) <= set(users):
+            raise Unfit(f"{name} tells of an account that was not asked for")
+    return {**common, **taken}
+
+
+def _texts(warnings: t.Any) -> t.Any:
+    """Warnings as texts: Ansible has made objects of them, or left what the host has sent."""
+    if not isinstance(warnings, list):
+        return warnings or []
+    return [one if isinstance(one, str) else getattr(getattr(one, "event", None), "msg", one) for one in warnings]
+
+
+def _failure(shape: Shape, given: Answer) -> Answer:
+    """What is taken of a module that failed: what it says, and what it always tells."""
+    told = {name: given.pop(name) for name in _TOLD_WITH_A_FAILURE if name in given}
+    message = told.pop("msg", None)
+    output = {name: visible(value[:4000], keep="\n\t") for name, value in told.items() if isinstance(value, str)}
+    taken = {name: kind.taken(given[name], name) for name, kind in shape.always.items() if name in given}
+    return {
+        "failed": True,
+        "msg": in_one_line(message, LONG) if isinstance(message, str) and message else "It failed, and said nothing.",
+        **output,
+        **taken,
+    }
+
+
+def _diff(diff: t.Any) -> list[dict[str, str]]:
+    """What a change makes of files, each with two headings and two texts."""
+    parts = Listed(Mapped(Text(32), ANYTHING)).taken(diff, "diff")
+    unknown = {key for part in parts for key in part} - {"before", "after", "before_header", "after_header"}
+    if unknown:
+        raise Unfit("diff has a part that is none of one")
+    return [
+        {key: visible(text, keep="" if key.endswith("header") else "\n\t") for key, text in part.items()}
+        for part in parts
+    ]
+
+
+def _taken(
+    kinds: t.Mapping[str, Kind], given: t.Mapping[t.Any, t.Any], *, required: t.Iterable[str], within: str = ""
+) -> dict[str, t.Any]:
+    """What is given of these kinds. Raises Unfit where something is missing, or is none of them."""
+    for name in given:
+        if name not in kinds:
+            raise Unfit(f"there is no {in_one_line(str(name), 40)!r}{within}")
+    for name in required:
+        if name not in given:
+            raise Unfit(f"{name}{within} is missing")
+    return {name: kinds[name].taken(value, f"{name}{within}") for name, value in given.items()}

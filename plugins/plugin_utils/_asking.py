@@ -1,0 +1,176 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Hosts are asked by modules, and what does not fit of an answer ends the task for that host alone."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import signal
+import time
+import types
+import typing as t
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.plugins.action.normal import ActionModule as NormalAction
+
+from ansible_collections.fleet.auth.plugins.plugin_utils import _answers
+from ansible_collections.fleet.auth.plugins.plugin_utils._visible import in_one_line, visible
+
+ANSWER_BYTES = 32 * 1024 * 1024
+"""How long an answer is at most; that of a host with 10,000 people enrolled is a few millions."""
+_READING_BYTES = 4 * ANSWER_BYTES
+"""By how much the process may grow while it reads an answer, for Ansible copies it as it comes."""
+ANSWER_SECONDS = 900
+"""How long a host has for its answer at most; a slow disk, or a lock that is held, must not look like an attack."""
+_LOOK_SECONDS = 0.2
+_STATUS_BYTES = 4000
+
+
+class AskingAction(ActionBase):
+    """An action that asks hosts, and takes nothing from them but what the module can have answered."""
+
+    def _execute_module(  # type: ignore[override]  # the rest is passed on as it is
+        self,
+        module_name: str | None = None,
+        module_args: dict[str, t.Any] | None = None,
+        tmp: str | None = None,
+        task_vars: dict[str, t.Any] | None = None,
+        **further: t.Any,
+    ) -> dict[str, t.Any]:
+        self._module = module = (module_name or self._task.action).rpartition(".")[2]
+        arguments = self._task.args if module_args is None else module_args
+        host = in_one_line(str((task_vars or {}).get("inventory_hostname", "the host")), 255)
+        if self._task.async_val:
+            return {"failed": True, "msg": f"fleet.auth.{module} cannot be run with async. Leave async out."}
+        try:
+            with _Watch.over(ANSWER_SECONDS):
+                answer = super()._execute_module(module_name, module_args, tmp, task_vars, **further)
+                return _answers.accepted(module, self._without_interpreter(answer), _users(arguments))
+        except AnsibleError as error:
+            if not isinstance(error, AnsibleConnectionFailure) and type(error) is not AnsibleError:
+                raise
+            # What ssh and sudo said is in it, and with that what the host did.
+            raise type(error)(in_one_line(error.message, _STATUS_BYTES)) from None
+        except (_answers.Unfit, _TooMuch) as error:
+            why = str(error)
+        except (
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            MemoryError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ) as error:
+            why = f"Ansible cannot read it ({type(error).__name__})"  # which is written for answers of modules
+        return {
+            "failed": True,
+            "msg": f"What {host} answered cannot come from the module fleet.auth.{module}: {why}. None of it was used. "
+            f"Find out what stands in for Python on {host}, or who else is root there.",
+        }
+
+    def _low_level_execute_command(self, *words: t.Any, **named: t.Any) -> dict[str, t.Any]:
+        with _Watch.memory(_READING_BYTES):
+            done: dict[str, t.Any] = super()._low_level_execute_command(*words, **named)
+        if len(done["stdout"]) + len(done["stderr"]) > ANSWER_BYTES:
+            raise _TooMuch(_TOO_LONG)
+        return done
+
+    def _parse_returned_data(self, res: dict[str, t.Any], *further: t.Any, **named: t.Any) -> dict[str, t.Any]:
+        # Ansible warns of what stands behind an answer, and of names that it does not like, and shows both as they are.
+        lines = visible(res["stdout"], keep="\n").split("\n")
+        last = max((number for number, line in enumerate(lines) if line.rstrip().endswith("}")), default=len(lines))
+        res = {**res, "stdout": "\n".join(lines[: last + 1])}
+        answer: dict[str, t.Any] = super()._parse_returned_data(res, *further, **named)
+        _answers.refuse_strange_names(self._module, answer)
+        return answer
+
+    def _without_interpreter(self, answer: dict[str, t.Any]) -> dict[str, t.Any]:
+        """The answer without what Ansible has added to it of the Python that it found."""
+        if not self._discovered_interpreter_key:
+            return answer
+        return {key: value for key, value in answer.items() if key != "ansible_facts"}
+
+
+class AskingNormalAction(AskingAction, NormalAction):
+    """Runs the module of its own name, as Ansible runs one that has no action, and checks what it answers."""
+
+
+_TOO_LONG = f"it is longer than {ANSWER_BYTES // 1024 // 1024} MiB"
+
+
+class _TooMuch(BaseException):
+    """A host sends more than an answer, or takes longer for it. Ansible's connections try again after an Exception."""
+
+
+class _Watch:
+    """Looks from time to time at how long a host takes, and how much memory what it sends."""
+
+    _now: t.ClassVar[_Watch | None] = None
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+        self._seconds = seconds
+        self._bytes: float | None = None
+
+    @classmethod
+    @contextlib.contextmanager
+    def over(cls, seconds: float) -> t.Iterator[None]:
+        """Raise _TooMuch in what is done here, once it takes too long. Not where the task has a timeout of its own."""
+        watch = cls(seconds)
+        try:
+            before = signal.getsignal(signal.SIGALRM)
+            if before not in (None, signal.SIG_DFL):
+                raise ValueError
+            signal.signal(signal.SIGALRM, watch._look)
+        except ValueError:  # as well where this is no main thread
+            yield
+            return
+        cls._now = watch
+        try:
+            signal.setitimer(signal.ITIMER_REAL, _LOOK_SECONDS, _LOOK_SECONDS)
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            cls._now = None
+
+    @classmethod
+    @contextlib.contextmanager
+    def memory(cls, growth: int) -> t.Iterator[None]:
+        """Raise _TooMuch as well, within this, once the process has grown by so many bytes."""
+        watch = cls._now
+        if watch:
+            watch._bytes = _resident() + growth
+        yield
+        if watch:
+            watch._bytes = None
+
+    def _look(self, _signal: int, _frame: types.FrameType | None) -> None:
+        if self._bytes is not None and _resident() > self._bytes:
+            self._bytes = None
+            raise _TooMuch(_TOO_LONG)
+        if time.monotonic() > self._end:
+            self._end = float("inf")
+            raise _TooMuch(f"it has not ended after {self._seconds:.0f} seconds")
+
+
+def _resident() -> float:
+    """How many bytes of memory this process has; 0 where the system does not tell, which is then never too much."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * float(resource.getpagesize())
+    except OSError:
+        return 0.0
+
+
+def _users(arguments: t.Mapping[str, t.Any]) -> list[str] | None:
+    """The accounts that a module is asked for by name."""
+    users = arguments.get("users")
+    if not isinstance(users, list):
+        return None
+    return [str(user.get("name") if isinstance(user, t.Mapping) else user) for user in users]

@@ -1,0 +1,245 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is taken from a host is what its module can answer, made anew, and nothing else."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.fleet.auth.plugins.plugin_utils._answers import (
+    LONG,
+    SHAPES,
+    Kind,
+    Listed,
+    Mapped,
+    Or,
+    Record,
+    Unfit,
+    accepted,
+)
+from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingAction
+from unit.closure import PLUGINS
+
+USER = {
+    "enrolled": True,
+    "proven": False,
+    "in_scope": True,
+    "recovered": False,
+    "locked": False,
+    "devices": ["tablet"],
+    "recovery_codes_left": 9,
+    "pass_until": None,
+}
+STATUS = {"enforced": {"sshd": True}, "users": {"alice": USER}, "time_sync": None}
+PLAN = {
+    **STATUS,
+    "changed": True,
+    "refusals": [],
+    "missing_packages": ["libpam-oath"],
+    "changes": ["write /etc/pam.d/twofactor"],
+    "os_family": "debian",
+    "confirmation": "",
+    "to_enrol": ["alice"],
+    "unproven": ["alice"],
+}
+ENROLMENT = {
+    "user": "alice",
+    "device": "",
+    "secret": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ",
+    "interval": 30,
+    "digits": 6,
+    "recovery_codes": [{"number": 1, "code": "123456"}],
+}
+ESCAPE = "\x1b]0;web2 is on\x07"
+
+
+def _documented(module: str) -> dict[str, t.Any]:
+    found = importlib.import_module(f"ansible_collections.fleet.auth.plugins.modules.{module}")
+    return t.cast(dict[str, t.Any], yaml.safe_load(found.RETURN) or {})
+
+
+def _inner(kind: Kind) -> Kind:
+    """What stands in a list, a dictionary, or beside nothing."""
+    while isinstance(kind, Listed | Mapped | Or):
+        kind = kind.kind if isinstance(kind, Or) else kind.each
+    return kind
+
+
+def _compare(told: dict[str, t.Any], kinds: t.Mapping[str, Kind]) -> None:
+    assert set(told) == set(kinds)
+    for name, kind in kinds.items():
+        assert told[name]["type"] == kind.type, name
+        if isinstance(kind, Listed):
+            assert told[name]["elements"] == kind.each.type, name
+        inner = _inner(kind)
+        if "contains" in told[name]:
+            assert isinstance(inner, Record), name
+            _compare(told[name]["contains"], inner.fields)
+
+
+class TestShapes:
+    def test_there_is_one_for_each_module_that_runs_on_a_host_and_its_action_asks_by_it(self) -> None:
+        asking = set()
+        for path in (PLUGINS / "modules").glob("*.py"):
+            if "AnsibleModule(" not in path.read_text():
+                continue
+            action = importlib.import_module(f"ansible_collections.fleet.auth.plugins.action.{path.stem}")
+            assert issubclass(action.ActionModule, AskingAction), path.stem
+            asking.add(path.stem)
+        assert asking == set(SHAPES)
+
+    @pytest.mark.parametrize("module", SHAPES)
+    def test_are_what_the_documentation_says(self, module: str) -> None:
+        """A module that returns something new says so in RETURN and in SHAPES, or no controller takes it."""
+        shape, told = SHAPES[module], _documented(module)
+        _compare(told, {**shape.success, **shape.always, **shape.sometimes})
+        for name, one in told.items():
+            assert one["returned"].startswith("always" if name in shape.always else "success"), name
+            assert ("," in one["returned"]) == (name in shape.sometimes or one["returned"].startswith("always,")), name
+
+    @pytest.mark.parametrize("module", SHAPES)
+    def test_take_the_samples_of_the_documentation(self, module: str) -> None:
+        answer = {name: told["sample"] for name, told in _documented(module).items()}
+        if module in ("twofactor", "twofactor_info"):
+            answer["users"] = {"alice": USER}
+        assert {**accepted(module, answer), "changed": True} == {**answer, "changed": True}
+
+
+class TestAccepted:
+    def test_is_what_fits(self) -> None:
+        assert accepted("twofactor", PLAN, ["alice"]) == PLAN
+        found = accepted("twofactor_enrolment_info", {"enrolments": [ENROLMENT]}, ["alice"])
+        assert found == {"changed": False, "enrolments": [ENROLMENT]}
+
+    def test_is_without_what_ansible_would_act_on(self) -> None:
+        for key in ("add_host", "add_group", "ansible_facts", "ansible_stats", "unreachable", "skipped", "results"):
+            with pytest.raises(Unfit, match=f"there is no '{key}'"):
+                accepted("twofactor_verify", {"valid": True, key: {"host_name": "web2"}})
+
+    @pytest.mark.parametrize(
+        ("wrong", "told"),
+        [
+            ({"os_family": "../../x/pwn"}, "os_family is not a family of systems that is known"),
+            ({"os_family": "debian\n"}, "os_family is not a family of systems that is known"),
+            ({"os_family": None}, "os_family is no text"),
+            ({"to_enrol": ["../alice"]}, "an entry of to_enrol is not the name of an account that a file can carry"),
+            ({"to_enrol": "alice"}, "to_enrol is no list"),
+            ({"unproven": ["bob"]}, "unproven tells of an account that was not asked for"),
+            ({"users": {ESCAPE: USER}}, "a name in users is not a name that can be printed"),
+            ({"users": {"\u202ealice": USER}}, "a name in users is not a name that can be printed"),
+            ({"users": {"alice": {**USER, "locked": "no"}}}, "locked of an entry of users is neither true nor false"),
+            ({"users": {"alice": {**USER, "recovery_codes_left": "x"}}}, "recovery_codes_left of an entry of users is"),
+            (
+                {"users": {"alice": {**USER, "recovery_codes_left": True}}},
+                "recovery_codes_left of an entry of users is",
+            ),
+            ({"users": {"alice": {**USER, "recovery_codes_left": 10**400}}}, "is not between 0 and 1e+06"),
+            ({"users": {"alice": {**USER, "more": 1}}}, "there is no 'more' of an entry of users"),
+            ({"users": {"alice": {"enrolled": True}}}, "proven of an entry of users is missing"),
+            ({"time_sync": {}}, "in_sync of time_sync is missing"),
+            ({"changes": ["x" * (LONG + 1)]}, "an entry of changes has more than 100000 characters"),
+            ({"diff": "all"}, "diff is no list"),
+            ({"diff": [{"prepared": "x"}]}, "diff has a part that is none of one"),
+            ({"changed": "yes"}, "changed is neither true nor false"),
+            ({"warnings": {"a": 1}}, "warnings is no list"),
+            ({ESCAPE: 1}, r"there is no '\\x1b]0;web2 is on\\x07'"),
+        ],
+    )
+    def test_is_nothing_else(self, wrong: dict[str, t.Any], told: str) -> None:
+        with pytest.raises(Unfit) as found:
+            accepted("twofactor", {**PLAN, **wrong}, ["alice"])
+        assert told in str(found.value)
+        assert str(found.value).isprintable()
+
+    @pytest.mark.parametrize("number", [float("nan"), float("inf"), -1, True, "0.1"])
+    def test_has_real_numbers(self, number: t.Any) -> None:
+        told = {"in_sync": True, "service": None, "source": None, "error_seconds": number, "reason": "x"}
+        with pytest.raises(Unfit, match="error_seconds of time_sync is"):
+            accepted("time_sync_info", {"time_sync": told})
+
+    @pytest.mark.parametrize("missing", sorted(PLAN.keys() - {"changed"}))
+    def test_is_whole(self, missing: str) -> None:
+        with pytest.raises(Unfit, match=f"{missing} is missing"):
+            accepted("twofactor", {name: value for name, value in PLAN.items() if name != missing})
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"user": "bob"},
+            {"user": "../../alice"},
+            {"device": "../x"},
+            {"device": "a/b"},
+            {"secret": "<b>"},
+            {"recovery_codes": [{"number": "<form>", "code": "123456"}]},
+            {"recovery_codes": [{"number": 1, "code": "<form>"}]},
+            {"digits": 9},
+        ],
+    )
+    def test_has_no_enrolment_but_those_asked_for(self, wrong: dict[str, t.Any]) -> None:
+        with pytest.raises(Unfit):
+            accepted("twofactor_enrolment_info", {"enrolments": [{**ENROLMENT, **wrong}]}, ["alice"])
+
+    def test_shows_what_was_written_for_a_terminal(self) -> None:
+        found = accepted("twofactor", {**PLAN, "changes": [f"x\nweb2 {ESCAPE}"], "warnings": [f"\n{ESCAPE}"]})
+        assert found["changes"] == [r"x web2 \x1b]0;web2 is on\x07"]
+        assert found["warnings"] == [r"\x1b]0;web2 is on\x07"]
+        header = {"before_header": f"a\n{ESCAPE}", "before": f"a\n{ESCAPE}\n", "after": ""}
+        assert accepted("twofactor", {**PLAN, "diff": [header]})["diff"] == [
+            {"before_header": r"a\n\x1b]0;web2 is on\x07", "before": "a\n\\x1b]0;web2 is on\\x07\n", "after": ""}
+        ]
+
+    def test_is_of_a_failure_what_it_says_and_always_tells(self) -> None:
+        said = {"failed": True, "msg": f"no\n {ESCAPE}", "exception": "x", "rc": 1, "changed": False}
+        assert accepted("twofactor", {**PLAN, **said, "refusals": ["no"]}) == {
+            **STATUS,
+            "changed": False,
+            "failed": True,
+            "msg": r"no \x1b]0;web2 is on\x07",
+            "refusals": ["no"],
+            "missing_packages": ["libpam-oath"],
+        }
+        assert accepted("twofactor_verify", {"failed": True, "msg": {"a": 1}})["msg"] == "It failed, and said nothing."
+        with pytest.raises(Unfit, match="refusals is no list"):
+            accepted("twofactor", {"failed": True, "msg": "no", "refusals": 3})
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from(sorted(SHAPES)), st.dictionaries(st.sampled_from(sorted({*PLAN, "failed", "msg"})), JSON))
+def test_whatever_is_answered_is_taken_or_unfit(module: str, answer: dict[str, t.Any]) -> None:
+    try:
+        found = accepted(module, answer)
+    except Unfit as unfit:
+        found = {"msg": str(unfit)}
+    assert _printable(found)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def _printable(value: t.Any) -> bool:
+    if isinstance(value, dict):
+        return all(_printable(part) for pair in value.items() for part in pair)
+    if isinstance(value, list):
+        return all(map(_printable, value))
+    return not isinstance(value, str) or value.replace("\n", "").isprintable()
+
+
+def test_no_task_of_the_role_is_included_by_what_a_host_said() -> None:
+    for path in (Path(PLUGINS).parent / "roles").rglob("tasks/**/*.yml"):
+        for task in yaml.safe_load(path.read_text()):
+            for verb in ("include_tasks", "import_tasks", "include_vars", "include_role"):
+                assert "{{" not in str(task.get(f"ansible.builtin.{verb}", "")), path
