@@ -7,17 +7,17 @@ from __future__ import annotations
 import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.handed import pack
 from ansible_collections.fleet.auth.plugins.plugin_utils import _host_files
+from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingAction
 from ansible_collections.fleet.auth.plugins.plugin_utils._gate import refused, slips
 
 _PREFIX = "twofactor-recover: "
 
 
-class ActionModule(ActionBase):
+class ActionModule(AskingAction):
     """Gets one account in again by the recovery command of the host, or everyone by turning two-factor login off."""
 
     _supports_check_mode = True

@@ -337,6 +337,21 @@ def accepted(module: str, answer: t.Any, users: t.Collection[str] | None = None)
     return {**common, **taken}
 
 
+def reduced(answer: t.Mapping[str, t.Any]) -> Answer:
+    """What is taken of an answer of one of Ansible's own modules: whether it failed or changed anything, and texts."""
+    texts = {
+        name: visible(value, keep="\n\t")
+        for name, value in answer.items()
+        if name in ("stdout", "stderr", *_TOLD_WITH_A_FAILURE) and isinstance(value, str)
+    }
+    if "msg" in texts:
+        texts["msg"] = in_one_line(texts["msg"])
+    code = answer.get("rc")
+    failed = bool(answer.get("failed")) or code not in (None, 0)
+    numbers = {"rc": code} if isinstance(code, int) else {}
+    return {"changed": answer.get("changed") is True, "failed": failed, **numbers, **texts}
+
+
 def _texts(warnings: t.Any) -> t.Any:
     """Warnings as texts: Ansible has made objects of them, or left what the host has sent."""
     if not isinstance(warnings, list):

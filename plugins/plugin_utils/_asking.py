@@ -33,6 +33,9 @@ _STATUS_BYTES = 4000
 class AskingAction(ActionBase):
     """An action that asks hosts, and takes nothing from them but what the module can have answered."""
 
+    _module: str | None = None
+    """The module of this collection that is asked now."""
+
     def _execute_module(  # type: ignore[override]  # the rest is passed on as it is
         self,
         module_name: str | None = None,
@@ -41,14 +44,18 @@ class AskingAction(ActionBase):
         task_vars: dict[str, t.Any] | None = None,
         **further: t.Any,
     ) -> dict[str, t.Any]:
-        self._module = module = (module_name or self._task.action).rpartition(".")[2]
+        name = module_name or self._task.action
+        foreign, module = name.startswith("ansible."), name.rpartition(".")[2]
+        self._module = None if foreign else module
         arguments = self._task.args if module_args is None else module_args
         host = in_one_line(str((task_vars or {}).get("inventory_hostname", "the host")), 255)
         if self._task.async_val:
-            return {"failed": True, "msg": f"fleet.auth.{module} cannot be run with async. Leave async out."}
+            return {"failed": True, "msg": f"{name} cannot be run with async. Leave async out."}
         try:
             with _Watch.over(ANSWER_SECONDS):
                 answer = super()._execute_module(module_name, module_args, tmp, task_vars, **further)
+                if foreign:
+                    return _answers.reduced(answer)
                 return _answers.accepted(module, self._without_interpreter(answer), _users(arguments))
         except AnsibleError as error:
             if not isinstance(error, AnsibleConnectionFailure) and type(error) is not AnsibleError:
@@ -69,7 +76,7 @@ class AskingAction(ActionBase):
             why = f"Ansible cannot read it ({type(error).__name__})"  # which is written for answers of modules
         return {
             "failed": True,
-            "msg": f"What {host} answered cannot come from the module fleet.auth.{module}: {why}. None of it was used. "
+            "msg": f"What {host} answered cannot come from the module {name}: {why}. None of it was used. "
             f"Find out what stands in for Python on {host}, or who else is root there.",
         }
 
@@ -86,6 +93,8 @@ class AskingAction(ActionBase):
         last = max((number for number, line in enumerate(lines) if line.rstrip().endswith("}")), default=len(lines))
         res = {**res, "stdout": "\n".join(lines[: last + 1])}
         answer: dict[str, t.Any] = super()._parse_returned_data(res, *further, **named)
+        if self._module is None:
+            return _answers.reduced(answer)
         _answers.refuse_strange_names(self._module, answer)
         return answer
 

@@ -214,7 +214,7 @@ class TestHandedOver:
     def test_is_not_what_somebody_gave(self, monkeypatch: pytest.MonkeyPatch) -> None:
         handed: list[dict[str, t.Any]] = []
         monkeypatch.setattr(
-            _host_files.NormalAction, "run", lambda self, _tmp, _vars: handed.append(self._task.args) or {}
+            _host_files.AskingNormalAction, "run", lambda self, _tmp, _vars: handed.append(self._task.args) or {}
         )
         action = Action(twofactor_info, files="nonsense")
         given = action._action._task.args
