@@ -155,7 +155,14 @@ def host_files(*, self_service: bool) -> dict[str, str]:
 def account(name: str, *groups: str, **changes: t.Any) -> Account:
     """Somebody who logs in with a password or a key, and is a member of the group of the same name."""
     return Account(
-        **{"name": name, "uid": 1000, "groups": (name, *groups), "has_password": True, "has_key": True, **changes}
+        **{
+            "name": name,
+            "uid": model.uid_of(name),
+            "groups": (name, *groups),
+            "has_password": True,
+            "has_key": True,
+            **changes,
+        }
     )
 
 

@@ -16,6 +16,7 @@ import functools
 import ipaddress
 import itertools
 import typing as t
+import zlib
 from dataclasses import dataclass, replace
 
 Files = t.Mapping[str, str]
@@ -118,15 +119,20 @@ class _Module(t.NamedTuple):
     arguments: tuple[str, ...]
 
 
+def uid_of(name: str) -> int:
+    """The number of an account: one for `root`, one for each other name, in capitals or not."""
+    return 0 if name == "root" else 1000 + zlib.crc32(name.lower().encode()) % 50000
+
+
 @functools.cache
-def _parsed(text: str) -> tuple[tuple[str, t.Mapping[str, str], tuple[str, ...]], ...]:
+def _parsed(text: str, of: str = "auth") -> tuple[tuple[str, t.Mapping[str, str], tuple[str, ...]], ...]:
     lines: list[tuple[str, t.Mapping[str, str], tuple[str, ...]]] = []
     for line in text.split("\n"):
         line = line.split("#")[0].strip()
         if line.startswith("@include"):
             lines.append(("@include", {}, tuple(line.split()[1:])))
         kind, _space, rest = line.replace("\t", " ").partition(" ")
-        if kind.lstrip("-").lower() != "auth":
+        if kind.lstrip("-").lower() != of:
             continue
         rest = rest.lstrip()
         if rest.startswith("["):
@@ -163,10 +169,10 @@ class Pam:
     """Whether this login has left a note that its first factor was wrong."""
     asked: list[str] = dataclasses.field(default_factory=list)
 
-    def authenticate(self) -> bool:
-        """Whether the service lets the person in."""
+    def authenticate(self, of: str = "auth") -> bool:
+        """Whether the service lets the person in; or, `of` the stack `account`, leaves the person in."""
         try:
-            stack = list(self._stack(self.service, 0))
+            stack = list(self._stack(self.service, 0, of))
         except _Refused:
             return False
         impression, status, position = 0, False, 0
@@ -204,16 +210,16 @@ class Pam:
                     position += 1
         return status and impression > 0
 
-    def _stack(self, name: str, level: int) -> t.Iterator[_Module]:
+    def _stack(self, name: str, level: int, of: str) -> t.Iterator[_Module]:
         text = self.files.get(f"/etc/pam.d/{name}")
         if text is None:
             raise _Refused(name)
-        for keyword, control, words in _parsed(text):
+        for keyword, control, words in _parsed(text, of):
             if keyword in ("include", "@include"):
-                yield from self._stack(words[0], level)
+                yield from self._stack(words[0], level, of)
             elif keyword == "substack":
                 yield _Module(level, {}, "", ())
-                yield from self._stack(words[0], level + 1)
+                yield from self._stack(words[0], level + 1, of)
             else:
                 yield _Module(level, control, words[0], words[1:])
 
@@ -280,6 +286,7 @@ class Pam:
         holds = {
             ("user", "in"): self.user in names,
             ("user", "notin"): self.user not in names,
+            ("uid", "notin"): str(uid_of(self.user)) not in names,
             ("user", "="): self.user == value,
             ("user", "ingroup"): any(group in names for group in self.groups),
             ("user", "notingroup"): not any(group in names for group in self.groups),
@@ -354,6 +361,9 @@ def log_in(
         pam.code = None
         return sshd["passwordauthentication"] == ("yes",) and client.password is not None and pam.authenticate()
 
+    account = Pam(files, "sshd", user, groups, address, password=True)
+    if sshd["usepam"] == ("yes",) and not account.authenticate("account"):
+        return False
     methods = sshd["authenticationmethods"]
     if methods == ("any",):
         methods = ("publickey", "keyboard-interactive", "password")

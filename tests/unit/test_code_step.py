@@ -17,12 +17,13 @@ from ansible_collections.fleet.auth.plugins.module_utils._texts import pam as pa
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import (
     PASS_THROUGH,
     CodeStep,
+    denies_other_names,
     except_services,
     exempt_origins,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Lockout, Settings
 from unit.builders import INCLUDED, SERVICES, settings
-from unit.model import Pam
+from unit.model import Pam, uid_of
 
 ENROLLED = ("alice", "bob")
 
@@ -381,6 +382,47 @@ auth [default=die] pam_faillock.so authfail {TALLY}
 auth requisite pam_faillock.so preauth silent {TALLY}
 auth sufficient pam_faillock.so authsucc {TALLY}
 """
+
+
+class TestOtherNames:
+    """The host knows an account in capitals as well, and by the same number."""
+
+    NAMES = (*ENROLLED, *(f"{letter * 100}" for letter in "defghijklmnop"))
+    WANTED = settings(scope="enrolled")
+    STEP = CodeStep.wanted(WANTED, NAMES, oath.pam_line(WANTED), uids=map(uid_of, NAMES))
+
+    @pytest.mark.parametrize("service", SERVICES)
+    def test_are_asked_and_denied_where_accounts_are_named(self, service: str) -> None:
+        def granted(name: str, *, code: bool | None) -> bool:
+            person = Person(name, (name.lower(),))
+            return attempt(
+                self.WANTED, service, person, switch_text=self.STEP.render(), password=True, code=code
+            ).authenticate()
+
+        assert granted("alice", code=True)
+        assert not granted("ALICE", code=None)
+        assert not granted("ALICE", code=True)
+        assert not granted("p" * 100, code=None)
+        assert not granted("P" * 100, code=None)
+        assert granted("carol", code=None)
+
+    def test_are_read_again(self) -> None:
+        assert CodeStep.parse(self.STEP.render()) == self.STEP
+        assert self.STEP.render().count(" uid notin ") == 1
+
+    def test_are_denied_by_the_account_stack_of_sshd_and_nobody_else_is(self) -> None:
+        lines = denies_other_names(self.NAMES, [*map(uid_of, self.NAMES)])
+
+        def stays(name: str, *others: str) -> bool:
+            files = {"/etc/pam.d/sshd": "\n".join([*lines, *others, "account required pam_permit.so"])}
+            return Pam(files, "sshd", name, (), "").authenticate("account")
+
+        assert [stays(name) for name in ("alice", "bob", "p" * 100, "carol", "root")] == [True] * 5
+        assert [stays(name) for name in ("ALICE", "Bob", "P" * 100)] == [False] * 3
+        assert not stays("alice", "account required pam_deny.so")
+        assert denies_other_names([], []) == []
+
+
 OF_1_0 = CodeStep.wanted(
     settings(
         scope="enrolled", exempt_users=["ansible", "root"], exempt_groups=["admins"], exempt_addresses=["192.0.2.7"]

@@ -63,6 +63,7 @@ from unit.builders import (
     settings,
 )
 from unit.layouts import LAYOUTS, SSHD_LAYOUTS, Layout, check_round_trip
+from unit.model import uid_of
 from unit.simulator import Machine
 
 PEOPLE = ("ansible", "alice", "bob", "carol")
@@ -90,7 +91,7 @@ def refusals(target: Settings, state: HostState) -> tuple[str, ...]:
 
 
 def switch_of(target: Settings, *enrolled: str) -> str:
-    return CodeStep.wanted(target, enrolled, oath.pam_line(target)).render()
+    return CodeStep.wanted(target, enrolled, oath.pam_line(target), uids=map(uid_of, enrolled)).render()
 
 
 def switches(changes: t.Iterable[Change]) -> list[str]:
@@ -513,13 +514,16 @@ class TestChange:
         target = wanted(scope="enrolled", users=[{"name": "bob"}])
         changes = plan(target, state).changes
         new = drop_in.render(target, ["alice", "bob"])
-        assert [change.content for change in changes if isinstance(change, Write)] == [
+        service, *written = [change.content for change in changes if isinstance(change, Write)]
+        assert " pam_succeed_if.so quiet user in alice:bob\n" in service
+        assert written == [
             f"{new}{state.text(places.DROP_IN)}",
             switch_of(target, "alice", "bob"),
             new,
         ]
         assert paths(changes) == [
             "/etc/oath/bob",
+            f"{places.PAM_D}/sshd",
             places.DROP_IN,
             "reload",
             places.SWITCH,
@@ -787,6 +791,25 @@ class TestServices:
             if warns
             else ()
         )
+
+
+class TestOtherName:
+    """Of one account the host lists two names, with one number."""
+
+    TWINS = (*ACCOUNTS, account("second", uid=uid_of("alice")))
+
+    def test_of_somebody_enrolled_needs_a_credential_of_its_own(self) -> None:
+        (told,) = refusals(wanted(scope="enrolled"), host_state(*self.TWINS))
+        assert told.startswith("second has no credential and would be locked out of sshd")
+        exempt = wanted(scope="enrolled", exempt_users=["ansible", "second"])
+        after = carried_out(exempt, host_state(*self.TWINS))
+        assert "user in alice:bob:carol:second\n" in (after.text(f"{places.PAM_D}/sshd") or "")
+
+    def test_that_no_group_of_the_scope_has_is_refused(self) -> None:
+        groups = {"scope": "groups", "scope_groups": ["staff", "admins"]}
+        (told,) = refusals(wanted(**groups), host_state(*self.TWINS))
+        assert told.startswith("second on web1 is alice by another name (uid ")
+        assert not plan(wanted(**groups, exempt_users=["second"]), host_state(*self.TWINS)).refusals
 
 
 class TestRefusal:

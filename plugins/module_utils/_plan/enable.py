@@ -68,10 +68,16 @@ def _missing_packages(situation: Situation) -> t.Iterator[str]:
 
 def _service_files(situation: Situation) -> tuple[dict[str, str], list[str]]:
     """The files of the PAM services that shall ask for the code, as they shall be, and what stands in the way."""
-    state, host = situation.state, situation.state.hostname
+    settings, state = situation
+    host = state.hostname
     texts: dict[str, str] = {}
     refused: list[str] = []
     included = state.service_files
+    account_lines = (
+        code_step.denies_other_names(situation.named_afterwards, situation.uids_afterwards)
+        if settings.scope == "enrolled"
+        else []
+    )
     for service in situation.wanted_services:
         file = state.files.get(f"{places.PAM_D}/{service}")
         if file is None:
@@ -85,7 +91,7 @@ def _service_files(situation: Situation) -> tuple[dict[str, str], list[str]]:
             )
             continue
         try:
-            texts[service] = pam.protect(service, file.content, included, backends.MODULES)
+            texts[service] = pam.protect(service, file.content, included, backends.MODULES, account_lines)
         except PamError as error:
             refused.append(f"on {host}, {error}")
     for service in state.protected_services:
@@ -237,7 +243,7 @@ class _Steps:
         shows_no_prompts = any(
             drop_in.shows_no_prompts(self.state.sshd_files(sshd.start), sshd.any_account) for sshd in self.state.sshds
         )
-        return drop_in.render(self.settings, self.situation.enrolled_afterwards, shows_no_prompts)
+        return drop_in.render(self.settings, self.situation.named_afterwards, shows_no_prompts)
 
     def _widen_drop_in(self) -> list[Change]:
         """While the policy changes, send to PAM those of the old drop-in and those of the new one."""
@@ -267,8 +273,8 @@ class _Steps:
         settings, policy = self.settings, {}
         if settings.exempt_addresses:
             policy[places.EXEMPT_ORIGINS + suffix] = code_step.exempt_origins(settings)
-        enrolled = self.situation.enrolled_afterwards
-        step = CodeStep.wanted(settings, enrolled, self.backend.pam_line(settings), suffix)
+        named, uids = self.situation.named_afterwards, self.situation.uids_afterwards
+        step = CodeStep.wanted(settings, named, self.backend.pam_line(settings), suffix, uids)
         policy[places.SWITCH] = step._replace(excepted_services=tuple(leaving)).render()
         return policy
 

@@ -12,7 +12,7 @@ import typing as t
 from .. import _places as places
 from .._host.state import Account, HostState, Login
 from .._texts import sshd_config
-from .scope import in_scope
+from .scope import in_scope, with_other_names
 from .situation import Situation
 
 # What sshd takes before a code is a key or a password; these are neither.
@@ -33,8 +33,9 @@ def locked_out(situation: Situation, services: t.Collection[str], enrolled: t.Co
     sshd may be among the services; `enrolled` are the accounts that have a credential then.
     """
     settings, state = situation
+    named = with_other_names(state.accounts, enrolled)
     for account in state.accounts.values():
-        if not in_scope(settings, account.name, account.groups, enrolled):
+        if not in_scope(settings, account.name, account.groups, named):
             continue
         if "sshd" in services and not _comes_from_exempt_address(situation, account):
             found = _of_sshd(situation, account, account.name in enrolled)

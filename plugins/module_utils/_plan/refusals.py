@@ -86,7 +86,26 @@ def accounts(situation: Situation) -> t.Iterator[str]:
                     f"{path!r} on {state.hostname} is the credential of a name that PAM and sshd cannot carry alike. "
                     "Remove it, or set scope to everyone or groups."
                 )
+    yield from _other_names(situation)
     yield from credentials.problems(situation)
+
+
+def _other_names(situation: Situation) -> t.Iterator[str]:
+    """Second names of accounts that need a code, by which the groups would let them in without one."""
+    settings, state = situation
+    if settings.scope != "groups":
+        return
+    names = {account.uid: account.name for account in state.accounts.values() if situation.in_scope(account)}
+    for account in state.accounts.values():
+        exempt = account.name in settings.exempt_users or set(account.groups) & set(settings.exempt_groups)
+        known = account.has_password or account.has_key
+        if known and not exempt and account.uid in names and not situation.in_scope(account):
+            first = names[account.uid]
+            yield (
+                f"{account.name} on {state.hostname} is {first} by another name (uid {account.uid}), and in none of "
+                f"scope_groups: it would get in as {first} with no code. Make {account.name} a member of a group of "
+                f"scope_groups, exempt it with exempt_users, or remove it."
+            )
 
 
 def sshd(situation: Situation) -> t.Iterator[str]:

@@ -11,16 +11,26 @@ import typing as t
 from .._wanted.settings import Settings
 
 if t.TYPE_CHECKING:
+    from .._host.state import Account
     from .situation import Situation
 
 
 def in_scope(settings: Settings, name: str, groups: t.Collection[str], enrolled: t.Collection[str]) -> bool:
-    """Whether this account needs a code, wherever it comes from, where `enrolled` are those who have a credential."""
+    """Whether this account needs a code, wherever it comes from.
+
+    `enrolled` are those who have a credential, by all names that the host lists for them.
+    """
     if name in settings.exempt_users or set(groups) & set(settings.exempt_groups):
         return False
     if settings.scope == "groups":
         return bool(set(groups) & set(settings.scope_groups))
     return settings.scope == "everyone" or name in enrolled
+
+
+def with_other_names(accounts: t.Mapping[str, Account], names: t.Collection[str]) -> frozenset[str]:
+    """These names, and the others by which the host lists the same accounts: those with the same number."""
+    uids = {accounts[name].uid for name in names if name in accounts}
+    return frozenset(names) | {account.name for account in accounts.values() if account.uid in uids}
 
 
 def let_off(situation: Situation, enrolled: t.Collection[str]) -> list[str]:

@@ -14,7 +14,7 @@ from .._backends import backends
 from .._backends.credential import Credential, CredentialError
 from .._host.state import Account, HostState
 from .._wanted.settings import Settings
-from .scope import in_scope
+from .scope import in_scope, with_other_names
 
 
 class _Pair(t.NamedTuple):
@@ -43,6 +43,22 @@ class Situation(_Pair):
         """The accounts that have a credential once the settings are in force."""
         users = self.settings.users
         return (self.enrolled | {one.name for one in users if one.present}) - self.given_up
+
+    @functools.cached_property
+    def named_afterwards(self) -> frozenset[str]:
+        """The accounts whom the scope `enrolled` names once the settings are in force."""
+        return with_other_names(self.state.accounts, self.enrolled_afterwards)
+
+    @functools.cached_property
+    def named_now(self) -> frozenset[str]:
+        """The accounts whom the scope `enrolled` would name, if nobody else were enrolled than is now."""
+        return with_other_names(self.state.accounts, self.enrolled)
+
+    @functools.cached_property
+    def uids_afterwards(self) -> frozenset[int]:
+        """The numbers of the accounts that need a code once the settings are in force, where they are named."""
+        accounts = (self.state.accounts.get(name) for name in self.enrolled_afterwards)
+        return frozenset(account.uid for account in accounts if account and self.in_scope(account))
 
     @functools.cached_property
     def given_up(self) -> frozenset[str]:
@@ -81,11 +97,11 @@ class Situation(_Pair):
 
     def in_scope(self, account: Account) -> bool:
         """Whether this account needs a code once the settings are in force."""
-        return in_scope(self.settings, account.name, account.groups, self.enrolled_afterwards)
+        return in_scope(self.settings, account.name, account.groups, self.named_afterwards)
 
     def in_scope_now(self, account: Account) -> bool:
         """Whether this account would need a code by the settings, if nobody else were enrolled than is now."""
-        return in_scope(self.settings, account.name, account.groups, self.enrolled)
+        return in_scope(self.settings, account.name, account.groups, self.named_now)
 
     def is_copy(self, backend: str, user: str) -> bool:
         """Whether another backend has a credential of a user with the same secret as the one that counts."""

@@ -12,7 +12,8 @@ What stands where, from the top::
     auth [success=N …] pam_succeed_if.so quiet user in LIST        exempt users
     auth [success=N …] pam_succeed_if.so quiet user ingroup LIST   exempt groups
     auth [perm_denied=N …] pam_access.so accessfile=FILE …         exempt origins
-    auth [success=N …] pam_succeed_if.so quiet user notingroup …   scope by groups; or `user notin LIST`, by names
+    auth [success=N …] pam_succeed_if.so quiet user notingroup …   scope by groups; or `user notin LIST`, by names, and
+                                                                   `uid notin LIST`, for their other names
     auth […] pam_faillock.so preauth …                             the tally of wrong codes
     auth [success=1 default=ignore] MODULE …                       the question
     auth […] pam_faillock.so …                                     the tally again: one wrong code more, or none
@@ -64,6 +65,8 @@ class CodeStep(t.NamedTuple):
     """The groups whose members it asks; none where it does not go by groups."""
     names: frozenset[str] | None = None
     """The accounts that it asks; None where it does not go by names."""
+    uids: frozenset[int] = frozenset()
+    """The numbers of these accounts, which it asks by whatever other name they log in."""
     module: str = ""
     """The PAM module that asks for the code, such as `pam_oath.so`."""
     arguments: str = ""
@@ -77,11 +80,18 @@ class CodeStep(t.NamedTuple):
     """
 
     @classmethod
-    def wanted(cls, settings: Settings, enrolled: t.Iterable[str], module_line: str, suffix: str = "") -> CodeStep:
+    def wanted(
+        cls,
+        settings: Settings,
+        enrolled: t.Iterable[str],
+        module_line: str,
+        suffix: str = "",
+        uids: t.Iterable[int] = (),
+    ) -> CodeStep:
         """The code step for these settings.
 
-        `enrolled` are the accounts in scope where the scope is `enrolled`, `module_line` is the module with its
-        arguments, and `suffix` is added to the name of the list of origins.
+        `enrolled` are the accounts in scope where the scope is `enrolled`, with these numbers, `module_line` is the
+        module with its arguments, and `suffix` is added to the name of the list of origins.
         """
         module, _space, arguments = module_line.partition(" ")
         return cls(
@@ -90,6 +100,7 @@ class CodeStep(t.NamedTuple):
             origins=f"{places.EXEMPT_ORIGINS}{suffix}" if settings.exempt_addresses else "",
             scope_groups=settings.scope_groups if settings.scope == "groups" else (),
             names=frozenset(enrolled) if settings.scope == "enrolled" else None,
+            uids=frozenset(uids) if settings.scope == "enrolled" else frozenset(),
             module=module,
             arguments=arguments,
             lockout=settings.lockout,
@@ -155,7 +166,7 @@ class CodeStep(t.NamedTuple):
         if self.scope_groups:
             lines = _passed_by([f"user notingroup {':'.join(self.scope_groups)}"], lines)
         elif self.names is not None:
-            lines = _passed_unless_named(sorted(self.names), lines)
+            lines = _passed_unless_named(sorted(self.names), sorted(self.uids), lines)
         if self.origins:
             origins = f"auth [perm_denied={len(lines)} default=ignore] pam_access.so accessfile={self.origins} noaudit"
             lines = [origins, *lines]
@@ -212,6 +223,7 @@ def _parse(text: str | None) -> CodeStep:
         origins=origins,
         scope_groups=tuple(lists.get("user notingroup", ())),
         names=frozenset(lists["user notin"]) if "user notin" in lists else None,
+        uids=frozenset(int(uid) for uid in lists.get("uid notin", ()) if uid.isdecimal()),
         module=module,
         arguments=arguments,
         lockout=lockout,
@@ -304,20 +316,42 @@ def _passing_line(condition: str, number: int) -> str:
     return f"auth [success={number} default=ignore] pam_succeed_if.so quiet {condition}"
 
 
-def _passed_unless_named(names: t.Sequence[str], lines: t.Sequence[str]) -> list[str]:
-    """The lines, with others in front of them by which whoever has none of these names jumps over all.
+def _passed_unless_named(names: t.Sequence[str], uids: t.Sequence[int], lines: t.Sequence[str]) -> list[str]:
+    """The lines, with others in front of them by which whoever has none of these names and numbers jumps over all.
 
     A list that does not succeed ends the search, and the code is asked. No account is in a list that is a colon alone,
-    so with no names nobody is asked.
+    so with no names nobody is asked. Names are compared as they were typed; a number is that of the account that the
+    host knows by that name.
     """
-    *others, last = list(_lists(names)) or [":"]
+    by_name = [f"user notin {listed}" for listed in _lists(names)] or ["user notin :"]
+    *others, last = [*by_name, *(f"uid notin {listed}" for listed in _lists([*map(str, uids)]))]
     return [
         *(
-            f"auth [success=ignore default={rest}] pam_succeed_if.so quiet user notin {listed}"
-            for rest, listed in zip(range(len(others), 0, -1), others)
+            f"auth [success=ignore default={rest}] pam_succeed_if.so quiet {condition}"
+            for rest, condition in zip(range(len(others), 0, -1), others)
         ),
-        _passing_line(f"user notin {last}", len(lines)),
+        _passing_line(last, len(lines)),
         *lines,
+    ]
+
+
+def denies_other_names(names: t.Collection[str], uids: t.Collection[int]) -> list[str]:
+    """Lines for the account stack of sshd that deny these accounts by any other name than these.
+
+    sshd compares names as they were typed, so under another one it does not send anybody to the code step: in capitals,
+    where the host ignores case, or by a second name of the account. Everybody else passes, and nothing is decided.
+    """
+    by_name = [f"user in {listed}" for listed in _lists(sorted(names))]
+    by_uid = [f"uid notin {listed}" for listed in _lists([*map(str, sorted(uids))])]
+    if not by_uid:
+        return []
+    over = range(len(by_name) + len(by_uid) - 1, -1, -1)
+    return [
+        *(
+            f"account [success={number} default=ignore] pam_succeed_if.so quiet {condition}"
+            for number, condition in zip(over, by_name)
+        ),
+        *(f"account [success=ignore default=die] pam_succeed_if.so quiet {condition}" for condition in by_uid),
     ]
 
 

@@ -36,11 +36,18 @@ def is_protected(text: str) -> bool:
     return any(line.startswith((_BEGIN, _END)) for line in text.split("\n"))
 
 
-def protect(service: str, text: str, included: t.Mapping[str, str], code_modules: t.Collection[str]) -> str:
+def protect(
+    service: str,
+    text: str,
+    included: t.Mapping[str, str],
+    code_modules: t.Collection[str],
+    account_lines: t.Sequence[str] = (),
+) -> str:
     """Put the code step right after the primary authentication of a service; see `placement`.
 
     `included` has the texts of the files in /etc/pam.d that the primary authentication may stand in, by name, and
-    `code_modules` the PAM modules that ask for codes, which nothing but the code step may have. A file that is
+    `code_modules` the PAM modules that ask for codes, which nothing but the code step may have. `account_lines` are
+    added to sshd's account stack, which it runs after each way to log in. A file that is
     protected already comes out as this release would write it. Raises PamError.
     """
     text = unprotect(service, text)
@@ -65,7 +72,7 @@ def protect(service: str, text: str, included: t.Mapping[str, str], code_modules
             f"auth substack {_name(places.JUDGE)}",
             f"auth [success=die default=ignore] pam_exec.so quiet seteuid {places.FIRST_FACTOR_FAILED}",
         ]
-    block += [step, _END]
+    block += [step, *(account_lines if service == "sshd" else ()), _END]
     return "\n".join([*lines[: primary.first], *block, *lines[primary.last + 1 :]])
 
 

@@ -1,0 +1,128 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every sshd of a host, however it is started, and every name of an account: asked for a code, or named as open."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+
+import pytest
+
+from hosts import Host
+from login import ssh
+from login.backends import GOOGLE, OATH
+from login.modules import module, options
+from login.people import Person, new_person
+from login.policy import WATCHED, assert_off, assert_on, off, somebody
+
+pytestmark = pytest.mark.usefixtures("package")
+
+UNIT_D = "/etc/systemd/system/ssh.service.d"
+DROP_INS = "/etc/ssh/sshd_config.d"
+
+
+@pytest.fixture
+def person(host: Host) -> Iterator[Person]:
+    with somebody(host) as person:
+        yield person
+
+
+@contextlib.contextmanager
+def started_with(host: Host, words: str) -> Iterator[str]:
+    """The unit of sshd starts it with these options; the path of the file that says so."""
+    path = f"{UNIT_D}/options.conf"
+    host.write(path, f"[Service]\nExecStart=\nExecStart=/usr/sbin/sshd -D {words}\n")
+    host.run("systemctl daemon-reload && systemctl restart ssh")
+    try:
+        yield path
+    finally:
+        host.run("rm", "-r", UNIT_D)
+        host.run("systemctl daemon-reload && systemctl restart ssh")
+
+
+def test_options_of_the_unit_count_and_are_named(host: Host, person: Person) -> None:
+    with started_with(host, "-o UsePAM=no") as path:
+        refused = module(host, "twofactor", options(person))
+        assert not refused.ok
+        assert f"'-o UsePAM=no' in {path} keeps PAM, and with it the code, out of sshd" in refused.message
+        assert "line" not in refused.message
+    other = "/etc/ssh/sshd_other"
+    host.run(f"grep -v ^Include /etc/ssh/sshd_config >{other}")
+    with started_with(host, f"-f {other}") as path:
+        refused = module(host, "twofactor", options(person))
+        assert f"{other} does not read {DROP_INS} for everyone" in refused.message
+        assert_off(person)
+        host.run(f"cp /etc/ssh/sshd_config {other} && systemctl reload ssh")
+        assert module(host, "twofactor", options(person)).changed
+        assert_on(person)
+        # What systemd would start counts as well as what runs.
+        host.write(path, f"[Service]\nExecStart=\nExecStart=/usr/sbin/sshd -D -f {other} -o UsePAM=no\n")
+        host.run("systemctl", "daemon-reload")
+        found = module(host, "twofactor_info", options(person))
+        assert found["enforced"] == {"sshd": False}
+        assert f"'-o UsePAM=no' in {path}" in " ".join(found["refusals"])
+    off(host)
+    host.run("rm", other)
+
+
+@pytest.mark.parametrize("host", ["debian13"], indirect=True)
+def test_other_pam_service_of_sshd_is_refused_and_never_called_asked(host: Host, person: Person) -> None:
+    service, drop_in = "/etc/pam.d/sshd-corp", f"{DROP_INS}/50-corp.conf"
+    host.run("cp", "/etc/pam.d/sshd", service)
+    try:
+        host.write(drop_in, f"Match User {person.name}\n  PAMServiceName sshd-corp\n")
+        before = host.snapshot(WATCHED)
+        refused = module(host, "twofactor", options(person))
+        assert f"{drop_in} line 2: PAMServiceName sshd-corp (under" in refused.message
+        assert host.snapshot(WATCHED) == before
+        host.run("rm", drop_in)
+        assert module(host, "twofactor", options(person)).changed
+        host.write(drop_in, "PAMServiceName sshd-corp\n")
+        host.run("systemctl", "reload", "ssh")
+        assert ssh.login(host, person.name, password=person.password).ok
+        found = module(host, "twofactor_info", options(person))
+        assert found["enforced"] == {"sshd": False}
+        assert f"{drop_in} line 1: PAMServiceName sshd-corp" in " ".join(found["refusals"])
+    finally:
+        host.run("rm", "-f", service, drop_in)
+        host.run("systemctl", "reload", "ssh")
+
+
+@contextlib.contextmanager
+def other_name(person: Person) -> Iterator[Person]:
+    """The same account by a name that was not there when two-factor login was turned on."""
+    host, name = person.host, f"{person.name}x"
+    for path in ("/etc/passwd", "/etc/shadow"):
+        host.run("sh", "-c", f"sed -n 's/^{person.name}:/{name}:/p' {path} >>{path}")
+    try:
+        yield dataclasses.replace(person, name=name)
+    finally:
+        host.run("sed", "-i", f"/^{name}:/d", "/etc/passwd", "/etc/shadow")
+
+
+@pytest.mark.backends(OATH, GOOGLE)
+def test_other_name_of_an_account_lets_nobody_in_without_a_code(host: Host, person: Person) -> None:
+    bystander = new_person(host)
+    for scope in ({"scope": "enrolled"}, {"scope": "groups", "scope_groups": [person.name]}, {}):
+        exempt = ["ansible", bystander.name] if not scope else ["ansible"]
+        assert module(host, "twofactor", options(person, services=["su"], exempt_users=exempt, **scope)).changed, scope
+        with other_name(person) as other:
+            assert not other.by_key(batch=True).ok, scope
+            assert not other.by_password(methods="password").ok, scope
+            assert not other.by_password("000000").ok, scope
+            switched = host.run(
+                "su", other.name, "-c", "id -un", input="correct horse\n000000\n", user="nobody", check=False
+            )
+            assert switched.returncode, scope
+            assert_off(bystander)
+        assert_on(person)
+        ssh.fresh_step()
+    with other_name(person) as other:
+        refused = module(host, "twofactor", options(person, scope="enrolled"))
+        assert f"{other.name} has no credential and would be locked out" in refused.message
+    off(host)
+    host.run("userdel", "--force", "--remove", bystander.name)
