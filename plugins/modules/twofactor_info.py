@@ -82,6 +82,18 @@ refusals:
   type: list
   elements: str
   sample: []
+lets_in:
+  description: The services that are set up to ask for a code, and let people in without one.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+denying:
+  description: The services that deny everybody who needs a code, whatever they type.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 drift:
   description: What the host did not do, or has too much, though nobody asked for that.
   returned: success

@@ -280,6 +280,8 @@ SHAPES = {
             **STATUS,
             "exempt": Listed(ANY_NAME),
             "changes": SENTENCES,
+            "lets_in": Listed(SERVICE, 1000),
+            "denying": Listed(SERVICE, 1000),
             "drift": SENTENCES,
             "pending": TRUTH,
             "would_be_locked_out": Listed(

@@ -15,6 +15,8 @@ VERDICTS = {
     "unreachable": "could not be asked",
     "failed": "could not tell its state",
     "pending": "waits for a change to be confirmed, or one died half-way",
+    "open": "is set up to ask for codes, and lets people in without",
+    "shut": "denies everybody who needs a code",
     "refused": "a run would be refused",
     "drift": "is not as the variables want it",
     "on": "asks for codes",
@@ -87,7 +89,7 @@ def line(host: str, answer: _report.Answer | None) -> Line:
         recovery_codes_left=sum(user["recovery_codes_left"] for user in users.values()),
         clock_error_seconds=clock.get("error_seconds"),
         clock=clock.get("reason", ""),
-        notes=(*answer["refusals"], *answer["drift"], *_would_do(answer)),
+        notes=(*_at_the_door(answer), *answer["refusals"], *answer["drift"], *_would_do(answer)),
     )
 
 
@@ -119,11 +121,20 @@ def table(lines: t.Sequence[Line]) -> str:
 def _verdict(answer: _report.Answer) -> str:
     if answer["pending"]:
         return "pending"
+    if answer["lets_in"]:
+        return "open"
+    if answer["denying"]:
+        return "shut"
     if answer["refusals"]:
         return "refused"
     if answer["changes"] or answer["missing_packages"] or answer["drift"]:
         return "drift"
     return "on" if any(answer["enforced"].values()) else "off"
+
+
+def _at_the_door(answer: _report.Answer) -> tuple[str, ...]:
+    told = {"lets_in": "lets people in without a code", "denying": "denies everybody who needs a code"}
+    return tuple(f"{service} {what}." for key, what in told.items() for service in answer[key])
 
 
 def _would_do(answer: _report.Answer) -> tuple[str, ...]:

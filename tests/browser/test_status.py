@@ -40,6 +40,8 @@ def answer(number: int) -> dict[str, t.Any] | None:
         "changes": ["write /etc/pam.d/sshd"] if number % 41 == 7 else [],
         "missing_packages": [],
         "refusals": ["carol & <dave> would be locked out."] if number % 120 == 11 else [],
+        "lets_in": [],
+        "denying": [],
         "drift": ["sshd was not asking for codes: /etc/pam.d/sshd had lost the block."] if number % 41 == 7 else [],
     }
 

@@ -18,6 +18,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._plan import report, su
 from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH, except_services
 from unit.builders import (
+    COMMON_AUTH,
     IN_SYNC,
     KEY,
     NOT_IN_SYNC,
@@ -45,6 +46,49 @@ def changed(state: HostState, path: str, text: str | None) -> HostState:
     return seen_by_sshd(replace(state, files=files if text is None else {**files, path: file(text)}))
 
 
+class TestDoors:
+    """What a login would find."""
+
+    def test_are_neither_open_nor_shut_on_a_host_that_is_right(self, on: HostState) -> None:
+        for state in (on, host_state()):
+            assert report.lets_in(Situation(WANTED, state)) == []
+            assert report.denying(Situation(WANTED, state)) == []
+
+    def test_are_open_where_the_block_or_the_drop_in_is_lost(self, on: HostState) -> None:
+        for path in (f"{places.PAM_D}/sshd", places.DROP_IN):
+            state = changed(on, path, host_state().text(path))
+            assert report.lets_in(Situation(WANTED, state)) == ["sshd"]
+
+    def test_are_open_where_another_drop_in_wins(self, on: HostState) -> None:
+        state = changed(
+            on, f"{places.DROP_IN_DIRECTORY}/00-a.conf", "Match User alice\n    AuthenticationMethods any\n"
+        )
+        assert report.lets_in(Situation(WANTED, state)) == ["sshd"]
+
+    def test_are_not_called_open_before_two_factor_login_is_turned_on_there(self, on: HostState) -> None:
+        target = replace(WANTED, services=("sudo", "cockpit"))
+        assert report.lets_in(Situation(target, on)) == []
+
+    @pytest.mark.parametrize(
+        ("change", "why"),
+        [
+            (lambda state: replace(state, code_modules={}), "pam_oath.so, which /etc/pam.d/twofactor goes by, is gone"),
+            (lambda state: changed(state, places.SWITCH, None), "/etc/pam.d/twofactor on web1 is gone"),
+            (lambda state: changed(state, places.SWITCH, "auth required\n"), "/etc/pam.d/twofactor on web1 is damaged"),
+        ],
+    )
+    def test_are_shut_where_nobody_gets_in_who_needs_a_code(
+        self, on: HostState, change: t.Callable[[HostState], HostState], why: str
+    ) -> None:
+        situation = Situation(WANTED, change(on))
+        assert report.denying(situation) == ["sshd", "sudo"]
+        assert report.lets_in(situation) == []
+        told = survey.would_be_locked_out(situation)
+        assert {one["user"] for one in told} == {"alice", "bob", "carol"}
+        assert all(f"is denied at sshd and sudo on web1: {why}" in one["message"] for one in told)
+        assert any("denied" in one for one in plan(WANTED, situation.state).warnings)
+
+
 class TestEnforced:
     def test_is_told_of_each_service_that_asks_or_shall_ask(self, on: HostState) -> None:
         assert report.enforced(Situation(WANTED, on)) == {"sshd": True, "sudo": True}
@@ -59,6 +103,22 @@ class TestEnforced:
 
     def test_is_false_of_every_service_where_the_module_is_not_installed(self, on: HostState) -> None:
         assert report.enforced(Situation(WANTED, replace(on, code_modules={}))) == {"sshd": False, "sudo": False}
+
+    def test_is_false_of_a_service_that_lets_people_in_before_the_code(self, on: HostState) -> None:
+        first = f"auth [success=done default=ignore] pam_unix.so\n{COMMON_AUTH}"
+        state = changed(on, f"{places.PAM_D}/common-auth", first)
+        assert report.enforced(Situation(WANTED, state)) == {"sshd": False, "sudo": False}
+        assert report.lets_in(Situation(WANTED, state)) == ["sshd", "sudo"]
+
+    @pytest.mark.parametrize(
+        "copy", ["sshd.dpkg-old", "sshd.rpmsave", "sshd~", "sudo.bak", ".sshd.swp", "sshd.ucf-dist"]
+    )
+    def test_is_not_told_of_a_copy_that_nobody_reads(self, on: HostState, copy: str) -> None:
+        state = changed(on, f"{places.PAM_D}/{copy}", t.cast(str, on.text(f"{places.PAM_D}/sshd")))
+        assert report.enforced(Situation(WANTED, state)) == {"sshd": True, "sudo": True}
+        assert plan(WANTED, state).changes == ()
+        off = Machine.booted(state).stages(plan(settings(enabled=False), state).changes)[-1].state
+        assert off.text(f"{places.PAM_D}/{copy}") == host_state().text(f"{places.PAM_D}/sshd")
 
     def test_is_false_of_a_service_without_the_block(self, on: HostState) -> None:
         original = host_state().text(f"{places.PAM_D}/sudo")

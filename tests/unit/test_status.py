@@ -27,6 +27,8 @@ def answer(**special: t.Any) -> dict[str, t.Any]:
         "missing_packages": [],
         "refusals": [],
         "drift": [],
+        "lets_in": [],
+        "denying": [],
         **special,
     }
 
@@ -39,6 +41,8 @@ class TestLine:
             ({"unreachable": True, "msg": "No route"}, "unreachable"),
             ({"failed": True, "msg": "needs root"}, "failed"),
             (answer(pending=True, refusals=["no"]), "pending"),
+            (answer(lets_in=["sshd"], refusals=["no"]), "open"),
+            (answer(denying=["sshd"], drift=["gone"]), "shut"),
             (answer(refusals=["no"], changes=["write x"]), "refused"),
             (answer(changes=["write x"]), "drift"),
             (answer(missing_packages=["libpam-oath"]), "drift"),
@@ -51,6 +55,10 @@ class TestLine:
     def test_has_the_worst_that_can_be_said(self, said: dict[str, t.Any] | None, verdict: str) -> None:
         assert line("web1", said).verdict == verdict
         assert verdict in VERDICTS
+
+    def test_says_first_what_is_wrong_at_a_door(self) -> None:
+        assert line("web1", answer(lets_in=["sshd"], refusals=["no"])).notes[0] == "sshd lets people in without a code."
+        assert line("web1", answer(denying=["sudo"])).notes == ("sudo denies everybody who needs a code.",)
 
     def test_counts_people_and_names_those_in_trouble(self) -> None:
         users = {"alice": {**USER, "locked": True}, "bob": {**USER, "recovered": True}}

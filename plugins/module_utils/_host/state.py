@@ -197,8 +197,8 @@ class HostState:
         return backends.asking(self.code_step) is not None
 
     @property
-    def protected_services(self) -> tuple[str, ...]:
-        """The services whose file has our block."""
+    def protected_files(self) -> tuple[str, ...]:
+        """The files in the directory of PAM services that have our block, copies that nobody reads among them."""
         prefix = places.PAM_D + "/"
         return tuple(
             sorted(
@@ -207,6 +207,11 @@ class HostState:
                 if path.startswith(prefix) and not file.link and pam.is_protected(file.content)
             )
         )
+
+    @property
+    def protected_services(self) -> tuple[str, ...]:
+        """The services whose file has our block."""
+        return tuple(name for name in self.protected_files if not pam.is_copy(name))
 
     def asks_at(self, service: str) -> bool:
         """Whether this service sends people to a code step that asks."""

@@ -29,7 +29,7 @@ def plan(situation: Situation) -> Plan:
         *remove_stale_locks(state),
         *(draft.write(places.SWITCH, PASS_THROUGH, 0o644) if state.asks_for_code else ()),
         *_remove_drop_in(draft),
-        *draft.unprotect(state.protected_services),
+        *draft.unprotect(state.protected_files),
         *cockpit.brought_to(draft, cockpit.wanted(situation)),
         *draft.remove_page(),
         *draft.remove(*OWN_FILES),
@@ -42,7 +42,7 @@ def plan(situation: Situation) -> Plan:
 def _unreadable_services(state: HostState) -> list[str]:
     """Service files with a block of ours that cannot be taken out."""
     found = []
-    for service in state.protected_services:
+    for service in state.protected_files:
         try:
             pam.unprotect(service, state.files[f"{places.PAM_D}/{service}"].content)
         except PamError as error:

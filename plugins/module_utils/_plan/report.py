@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import typing as t
 
+from .. import _places as places
 from .._backends import backends
 from .._backends.credential import Credential
 from .._host.state import HostState
-from .._texts import drop_in, tally
-from . import cockpit, scope
+from .._texts import drop_in, pam, tally
+from .._texts.placement import PamError
+from . import cockpit, scope, warnings
 from .changes import Plan
 from .situation import Situation
 
@@ -35,6 +37,21 @@ def enforced(situation: Situation) -> dict[str, bool]:
         service: asks and service in asked and _none_passes_by(situation, service)
         for service in dict.fromkeys([*situation.services, *state.protected_services])
     }
+
+
+def lets_in(situation: Situation) -> list[str]:
+    """The services that are set up to ask for the code, and let people in without one."""
+    state, asking = situation.state, enforced(situation)
+    if not situation.settings.enabled or denying(situation):
+        return []
+    set_up = {*state.protected_services, *(["sshd"] if state.text(places.DROP_IN) is not None else [])}
+    passed = set(state.code_step.excepted_services)
+    return [one for one in situation.services if one in set_up - passed and not asking[one] and state.asks_for_code]
+
+
+def denying(situation: Situation) -> list[str]:
+    """The services that deny everybody who needs a code, whatever they type."""
+    return [*situation.state.protected_services] if warnings.why_nobody_gets_in(situation.state) else []
 
 
 def users(situation: Situation) -> dict[str, dict[str, t.Any]]:
@@ -95,7 +112,12 @@ def _switch_is_on(situation: Situation) -> bool:
 
 
 def _none_passes_by(situation: Situation, service: str) -> bool:
-    """Whether a service has no way in that PAM is not asked about."""
+    """Whether a service has no way in that passes the code step by, in the files of PAM or beside PAM."""
+    files = situation.state.service_files
+    try:
+        pam.protect(service, files[service], files, backends.MODULES)
+    except PamError:
+        return False
     if service == "sshd":
         return _sshd_sends(situation)
     return service != "cockpit" or not any(cockpit.ways_past(situation))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
-from . import locked_out
+from . import locked_out, warnings
 from .situation import Situation
 
 
@@ -20,7 +20,26 @@ def exempt(situation: Situation) -> list[str]:
 
 
 def would_be_locked_out(situation: Situation) -> list[dict[str, t.Any]]:
-    """Who would be locked out if sshd and the services asked for the code now."""
+    """Who would be locked out if sshd and the services asked for the code now; or who is, where nobody gets in."""
+    why = warnings.why_nobody_gets_in(situation.state)
+    if why:
+        return _denied(situation, why)
     with_ssh = Situation(replace(situation.settings, ssh=True), situation.state)
     found = locked_out.locked_out(with_ssh, with_ssh.services, with_ssh.enrolled)
     return [{"user": one.user, "services": list(one.services), "message": one.message} for one in found]
+
+
+def _denied(situation: Situation, why: str) -> list[dict[str, t.Any]]:
+    """Everybody who logs in, needs a code, and is denied whatever they type."""
+    state = situation.state
+    services = list(state.protected_services)
+    return [
+        {
+            "user": account.name,
+            "services": services,
+            "message": f"{account.name} is denied at {' and '.join(services)} on {state.hostname}: {why}. The next run "
+            "of fleet.auth.enable mends it; twofactor-recover on the host turns two-factor login off.",
+        }
+        for account in state.accounts.values()
+        if situation.in_scope_now(account) and (account.has_password or locked_out.logs_in(account))
+    ]

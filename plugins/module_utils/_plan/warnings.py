@@ -9,11 +9,25 @@ from __future__ import annotations
 import typing as t
 
 from .. import _places as places
+from .._backends import backends
+from .._host.state import HostState
 from .._texts import pam
 from .._texts.opened import opened_up
 from .._wanted.bounds import CONSOLE
 from . import scope
 from .situation import Situation
+
+
+def why_nobody_gets_in(state: HostState) -> str | None:
+    """Why everybody who needs a code is denied on this host, if that is so."""
+    step, backend = state.code_step, backends.asking(state.code_step)
+    if not state.protected_services:
+        return None
+    if backend and backend not in state.code_modules:
+        return f"{backends.BACKENDS[backend].MODULE}, which {places.SWITCH} goes by, is gone from {state.hostname}"
+    if not backend and step.damage and not step.passes_everyone:
+        return f"{places.SWITCH} on {state.hostname} is {'gone' if step.is_gone else 'damaged'}"
+    return None
 
 
 def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
@@ -44,6 +58,8 @@ def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
                 f"{opened} decides nothing at a wrong password, and that counted as a right one. A run of this release "
                 f"closes it. Look at who has logged in to {service} since then."
             )
+    if backends.asking(step) not in state.code_modules and state.protected_services:
+        yield f"{why_nobody_gets_in(state)}: everybody who needs a code was denied."
     if "sshd" in services and "sshd" not in state.protected_services and state.text(places.DROP_IN) is not None:
         yield f"sshd on {hostname} was not asking for codes: {places.PAM_D}/sshd had lost the block."
     if places.TALLY_DIRECTORY not in state.files:

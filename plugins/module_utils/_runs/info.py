@@ -29,6 +29,8 @@ def info(module: AnsibleModule) -> Result:
         "would_be_locked_out": survey.would_be_locked_out(situation),
         "changes": report.changes(plan),
         "missing_packages": list(plan.missing_packages),
+        "lets_in": report.lets_in(situation),
+        "denying": report.denying(situation),
         "drift": list(plan.warnings),
         "refusals": list(plan.refusals),
         **report.status(situation),

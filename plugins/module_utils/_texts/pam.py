@@ -11,6 +11,7 @@ replaces, so taking it out needs no memory, and every other byte of the file sta
 from __future__ import annotations
 
 import itertools
+import re
 import typing as t
 
 from .. import _places as places
@@ -24,6 +25,18 @@ _END = "# END fleet.auth twofactor"
 
 HELPERS = (places.KEY_ACCEPTED, places.FIRST_FACTOR_FAILED, places.JUDGE, places.NOTE)
 """The files that a block may call."""
+
+
+# What package managers and editors leave beside a file, dpkg(1), ucf(1), rpm(8), pam-auth-update(8).
+_COPY = re.compile(
+    r".*(~|#|[.](dpkg-(old|dist|new|bak|tmp)|ucf-(old|dist|new)|rpm(save|new|orig)|pam-(old|new)|bak|old|orig|save|sw[op]))"
+    r"|[.].*"
+)
+
+
+def is_copy(name: str) -> bool:
+    """Whether a file of this name is a copy that somebody has kept, and not one that a PAM service is asked by."""
+    return bool(_COPY.fullmatch(name))
 
 
 def _name(path: str) -> str:
