@@ -63,8 +63,14 @@ def add(path: str, text: str) -> None:
 
 
 def write(path: str, text: str) -> None:
-    """Make the file, which nobody but root may read."""
-    files.write(path, text.encode("ascii"), 0o600, 0, 0)
+    """Make the file, which nobody but root may read, and have it on the disk."""
+    lay(path, text)
+    files.sync(path)
+
+
+def lay(path: str, text: str) -> None:
+    """Make the file, which nobody but root may read. It is on the disk once it was given to `files.sync`."""
+    files.lay(path, text.encode("ascii"), 0o600, 0, 0)
 
 
 def read(path: str) -> str:

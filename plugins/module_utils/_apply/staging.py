@@ -11,6 +11,7 @@ and the journal gets a line that undoes it. What is staged touches nothing that 
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import secrets
 import typing as t
@@ -42,15 +43,27 @@ class Staging:
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self.undos: list[journal.Undo] = []
+        self.new_credentials: list[str] = []
+        """Where credentials are laid ready that may not be on the disk yet."""
         self._latest: dict[str, str] = {}
         """By path, where the content is laid ready that the latest change of that path puts there."""
 
     def stage(self, changes: t.Iterable[Change]) -> None:
         """Stage these changes, in their order. Where that fails, `undos` says which directories were made."""
-        for number, change in enumerate(changes):
-            _stage(change, self, number)
+        for kind, group in itertools.groupby(enumerate(changes), key=lambda numbered: type(numbered[1])):
+            for number, change in group:
+                _stage(change, self, number)
+            if kind is Enrol:
+                self._have_on_disk()
         for directory in {os.path.dirname(undo.path) for undo in self.undos if undo.path}:
             files.sync_directory(os.path.join(directory, ""))
+
+    def _have_on_disk(self) -> None:
+        """Have the new credentials on the disk together; and their names, once they have them, before the next step."""
+        files.sync_all(self.new_credentials)
+        directories = {os.path.dirname(path) for path in self.new_credentials}
+        self.steps.append(lambda _actions: files.sync_all([*directories]))
+        self.new_credentials = []
 
     def beside(self, path: str, number: int) -> str:
         """Where the new content of a file is laid ready; the directory is made with it, if there is none."""
@@ -103,8 +116,9 @@ def _stage_make_directory(change: MakeDirectory, staging: Staging, _number: int)
 @_stage.register(Enrol)
 def _stage_enrol(change: Enrol, staging: Staging, number: int) -> None:
     new = staging.beside(change.path, number)
-    credential_files.write(new, change.content)
-    staging.steps.append(_renames(new, change.path))
+    credential_files.lay(new, change.content)
+    staging.new_credentials.append(new)
+    staging.steps.append(lambda _actions: os.rename(new, change.path))
     staging.undos.append(journal.undo("unenrol", new, change.path))
 
 
