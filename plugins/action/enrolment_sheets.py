@@ -12,6 +12,8 @@ from pathlib import Path
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.bounds import is_account_name, is_label
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import decode_secret
 from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingAction
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, put
 
@@ -39,15 +41,19 @@ class ActionModule(AskingAction, PageAction):
                 "directory": {"type": "str", "required": True},
                 "place": {"type": "str", "default": variables["inventory_hostname"]},
                 "template": {"type": "str", "default": "sheet.html.j2"},
+                "known": {"type": "list", "elements": "raw"},
             }
         )
         found = self._execute_module("fleet.auth.twofactor_enrolment_info", {"users": given["users"]}, None, variables)
         if found.get("failed"):
             return {**result, **found}
         place, host = given["place"], variables["inventory_hostname"]
+        enrolments = found["enrolments"]
+        if given["known"] is not None:
+            enrolments = _of_all_hosts(enrolments, given["known"], host)
         changed, paths = False, []
-        rendered = self._rendered(given["template"], found["enrolments"], {**variables, "place": place})
-        for enrolment, sheet in _with_progress(rendered, len(found["enrolments"]), host):
+        rendered = self._rendered(given["template"], enrolments, {**variables, "place": place})
+        for enrolment, sheet in _with_progress(rendered, len(enrolments), host):
             path = Path(given["directory"], _file_name(enrolment, place))
             changed |= self._write(path, sheet)
             paths.append(str(path))
@@ -66,7 +72,13 @@ class ActionModule(AskingAction, PageAction):
     def _write(self, path: Path, text: str) -> bool:
         """Put the sheet in its place at once, for its owner alone. Returns whether it is another one."""
         try:
-            if path.exists() and path.read_bytes() == text.encode() and path.stat().st_mode & 0o7777 == 0o600:
+            # A link is replaced, and what it leads to stays.
+            if (
+                path.is_file()
+                and not path.is_symlink()
+                and path.read_bytes() == text.encode()
+                and path.stat().st_mode & 0o7777 == 0o600
+            ):
                 return False
             if not self._task.check_mode:
                 put(path, text)
@@ -85,6 +97,28 @@ def _with_progress(sheets: t.Iterable[_Sheet], total: int, host: str) -> t.Itera
         yield sheet
 
 
+def _of_all_hosts(enrolments: t.Sequence[_Enrolment], known: t.Sequence[t.Any], host: str) -> t.Sequence[_Enrolment]:
+    """The enrolments that the variables give to all hosts. Raises AnsibleActionFail where a host has other secrets."""
+    secrets_of = {
+        (user.get("name"), device.get("name", "")): device["secret"]
+        for user in known
+        if isinstance(user, t.Mapping)
+        for device in ({"secret": user.get("secret")}, *(user.get("devices") or ()))
+        if isinstance(device, t.Mapping) and device.get("secret")
+    }
+    shared = [one for one in enrolments if (one["user"], one["device"]) in secrets_of]
+    for one in shared:
+        if decode_secret(one["secret"]) != decode_secret(secrets_of[one["user"], one["device"]]):
+            raise AnsibleActionFail(
+                f"No sheet was written: {host} has another secret of {one['user']} than the variables, and the sheet "
+                f"is that of all hosts. Run the playbook that enrols {one['user']} on {host} first."
+            )
+    return shared
+
+
 def _file_name(enrolment: _Enrolment, place: str) -> str:
-    device = f"+{enrolment['device']}" if enrolment["device"] else ""
-    return f"{enrolment['user']}{device}@{place.replace('/', '-')}.html"
+    """The name of a sheet. Raises AnsibleActionFail where it would not be one in the directory of the sheets."""
+    user, device = enrolment["user"], enrolment["device"]
+    if not is_account_name(user) or (device and not is_label(device)):
+        raise AnsibleActionFail("No sheet was written: a name cannot be that of a file.")
+    return f"{user}{f'+{device}' if device else ''}@{place.replace('/', '-')}.html"

@@ -33,6 +33,13 @@ options:
       - What the sheets name as the place to log in to, the host's name in the inventory if left out. Where all hosts of
         a fleet have the same secrets, the name of the fleet.
     type: str
+  known:
+    description:
+      - The users as M(fleet.auth.twofactor) is given them, where the hosts share O(place) and with it the sheets. Then
+        only what has a secret there gets a sheet, and a host that has another secret of it fails, so that no host makes
+        the sheets of others.
+    type: list
+    elements: raw
   template:
     description:
       - The template, which has the variables of the host, C(place), and C(enrolment), an entry of what comes from

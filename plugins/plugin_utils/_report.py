@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import typing as t
 from abc import abstractmethod
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+
+from ansible_collections.fleet.auth.plugins.plugin_utils._visible import in_one_line
 
 Answer = t.Mapping[str, t.Any]
 """What a module has returned for a host."""
+
+
+_MOST = 1e12
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,20 @@ class Line:
     host: str
     notes: tuple[str, ...] = field(default=(), kw_only=True)
     """Sentences that say more than a word can."""
+
+    def __post_init__(self) -> None:
+        """Make what came from a host fit for a terminal, a page, XML and JSON.
+
+        Raises ValueError for a number that is none; Python itself does not write one of thousands of digits.
+        """
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if isinstance(value, tuple):
+                object.__setattr__(self, one.name, tuple(in_one_line(str(text)) for text in value))
+            elif isinstance(value, str):
+                object.__setattr__(self, one.name, in_one_line(value))
+            elif value is not None and not abs(value) <= _MOST:
+                raise ValueError(f"{one.name} is too large")
 
     @property
     @abstractmethod
@@ -41,7 +60,10 @@ def was_reached(answer: Answer | None) -> t.TypeGuard[Answer]:
 def notes_of(answer: Answer | None) -> tuple[str, ...]:
     """What a host has said in the place of an answer, in one line."""
     message = (answer or {}).get("msg")
-    return (" ".join(str(message).split()),) if message else ()
+    return (str(message),) if message else ()
+
+
+UNREADABLE = "What it answered cannot be read as an answer of the module. Nothing of it is told here."
 
 
 def enforced(answer: Answer, *, on: bool = True) -> tuple[str, ...]:

@@ -59,11 +59,18 @@ class Line(_report.Line):
 
 
 def line(host: str, plan: _report.Answer | None, result: _report.Answer | None) -> Line:
-    """How far one host is.
+    """How far one host is. Never fails for what a host said.
 
     :param plan: what the module twofactor has returned in check mode; None where it was not asked.
     :param result: `ok`, what has come of the change; `enforced`, and if it failed `msg`. None where it was not begun.
     """
+    try:
+        return _line(host, plan, result)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        return Line(host, "failed", notes=(_report.UNREADABLE,))
+
+
+def _line(host: str, plan: _report.Answer | None, result: _report.Answer | None) -> Line:
     if not _report.was_reached(plan):
         return Line(host, "unreachable", notes=_report.notes_of(plan))
     if "changes" not in plan:
@@ -109,8 +116,7 @@ def junit(lines: t.Sequence[Line]) -> str:
             kind = {"waiting": "skipped", "unreachable": "error"}.get(one.outcome, "failure")
             told[kind] += 1
             what = ElementTree.SubElement(case, kind, message=f"{one.outcome}: {OUTCOMES[one.outcome]}")
-            # XML has no room for what a terminal would do something with.
-            what.text = "\n".join("".join(c if c.isprintable() else " " for c in note) for note in one.notes)
+            what.text = "\n".join(one.notes)
     for attribute, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(attribute, str(told[kind]))
     ElementTree.indent(suite)

@@ -69,7 +69,14 @@ class Line(_report.Line):
 
 
 def line(host: str, answer: _report.Answer | None) -> Line:
-    """What one host returned from twofactor_info; None where it was not asked."""
+    """What one host returned from twofactor_info; None where it was not asked. Never fails for what a host said."""
+    try:
+        return _line(host, answer)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        return Line(host, "failed", notes=(_report.UNREADABLE,))
+
+
+def _line(host: str, answer: _report.Answer | None) -> Line:
     if not _report.was_reached(answer):
         return Line(host, "unreachable", notes=_report.notes_of(answer))
     if "users" not in answer:

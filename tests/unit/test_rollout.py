@@ -57,6 +57,12 @@ class TestLine:
         assert line("web1", said, result).outcome == outcome
         assert outcome in OUTCOMES
 
+    @pytest.mark.parametrize(
+        "wrong", [{"to_enrol": 1}, {"changes": 3}, {"enforced": []}, {"refusals": 4, "changes": None}]
+    )
+    def test_of_a_host_that_lies_is_failed(self, wrong: dict[str, t.Any]) -> None:
+        assert line("web1", plan(**wrong), None).outcome == "failed"
+
     def test_tells_what_is_to_come_and_then_what_asks(self) -> None:
         said = plan(missing_packages=["libpam-oath"])
         before = line("web1", said, None)
@@ -111,4 +117,4 @@ def test_junit_has_a_case_a_host() -> None:
     )
     assert [[what.tag for what in case] for case in suite] == [[], ["failure"], ["skipped"], ["error"]]
     assert [case.get("name") for case in suite] == ["web1", "web2", "web3", "web4"]
-    assert suite[3][0].text == "No <route> [0m"
+    assert suite[3][0].text == r"No <route>\x1b[0m"

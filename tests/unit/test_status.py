@@ -79,6 +79,45 @@ class TestLine:
         assert line("web1", answer(time_sync=None)).clock_error_seconds is None
 
 
+STRANGE = "web9\x1b]52;c;x\x07\nweb2  on\u202e"
+SHOWN = r"web9\x1b]52;c;x\x07 web2 on\u202e"
+
+
+class TestOfAHostThatLies:
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"users": {"alice": {**USER, "recovery_codes_left": "x"}}},
+            {"users": {"alice": {**USER, "recovery_codes_left": 10**5000}}},
+            {"users": {"alice": {}}},
+            {"users": "alice"},
+            {"users": None},
+            {"enforced": 3},
+            {"time_sync": "now"},
+            {"time_sync": {"error_seconds": float("nan"), "reason": "x"}},
+            {"would_be_locked_out": [{}]},
+            {"refusals": None},
+            {"missing_packages": 1, "changes": {}},
+        ],
+    )
+    def test_it_has_failed_and_the_others_are_told(self, wrong: dict[str, t.Any]) -> None:
+        lines = [line("web1", answer(**wrong)), line("web2", answer())]
+        assert [one.verdict for one in lines] == ["failed", "on"]
+        assert table(lines)
+        json.dumps(summary(lines), allow_nan=False)
+
+    def test_nothing_in_it_reaches_the_terminal_as_it_is(self) -> None:
+        users = {STRANGE: {**USER, "locked": True, "recovered": True}}
+        lines = [
+            line("web1", answer(users=users, enforced={STRANGE: True}, drift=[STRANGE], exempt=[STRANGE])),
+            line("web3", {"failed": True, "msg": STRANGE}),
+        ]
+        shown = table(lines)
+        assert shown.count(SHOWN) == 4
+        assert shown.replace("\n", "").isprintable()
+        assert sum(row.startswith("web2") for row in shown.splitlines()) == 0
+
+
 class TestReport:
     LINES = (line("web1", answer()), line("web2", None), line("web3", answer(refusals=["web3: there is no account x"])))
 

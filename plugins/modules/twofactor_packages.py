@@ -1,0 +1,53 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: twofactor_packages
+short_description: Install what two-factor login needs
+version_added: 1.1.0
+author:
+  - The fleet.auth contributors (@fleet-auth)
+description:
+  - Installs packages by M(ansible.builtin.apt) or M(ansible.builtin.package), and returns nothing of what a host answers
+    but what has come of it. A host in strange hands could set variables by such an answer.
+  - The role P(fleet.auth.twofactor#role) calls it.
+extends_documentation_fragment:
+  - fleet.auth.module.root
+options:
+  name:
+    description: The packages, by the names that the distribution has for them.
+    type: list
+    elements: str
+    required: true
+  family:
+    description: The family of the distribution, as M(fleet.auth.twofactor) returns it.
+    type: str
+    choices: [debian, rhel]
+    required: true
+  refresh:
+    description: Whether the package lists are fetched anew first. On RHEL that is left to the package manager.
+    type: bool
+    default: false
+attributes:
+  action:
+    description: Runs on the controller, and has Ansible's own modules run on the host.
+    support: full
+  check_mode:
+    description: In check mode nothing is installed.
+    support: full
+seealso:
+  - module: fleet.auth.twofactor
+"""
+
+EXAMPLES = r"""
+- name: Install the PAM module
+  fleet.auth.twofactor_packages:
+    name: [libpam-oath]
+    family: debian
+"""
+
+RETURN = r"""
+"""
