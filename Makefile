@@ -12,7 +12,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/build/cache/hypothesis
 heading = @printf '\n=== %s ===\n' '$(1)'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint sanity unit molecule sample scenarios browser controllers test quick chromium hosts demo demo-down faults stacks bench docs importer newcomer
+.PHONY: help setup lint sanity unit molecule sample scenarios browser controllers test quick chromium hosts demo demo-down faults stacks hostile bench docs importer newcomer
 
 # The parts of `test`: what needs no more than a core goes side by side, what mostly waits for logins shares workers, and
 # what keeps all cores busy, or looks at times, is alone. A browser gives up when it waits too long for a core.
@@ -69,9 +69,10 @@ molecule: hosts
 	molecule test --all
 
 sample: hosts
-	$(call heading,samples of the faults and of the stacks)
+	$(call heading,samples of the faults and of the stacks and of hostile hosts)
 	pytest tests/faults
 	pytest tests/stacks
+	pytest tests/hostile
 
 scenarios: molecule sample chromium ## Molecule scenarios and real logins, on hosts in containers
 	$(call heading,scenarios)
@@ -119,6 +120,9 @@ faults: hosts ## every point at which a change can be killed, or fail for want o
 
 stacks: hosts ## thousands of PAM stacks, walked through by libpam and by what the collection knows of it
 	PYTHONPATH=tests python -m stacks
+
+hostile: setup ## hosts in strange hands: all that they can answer, and what must not come of it on the controller
+	PYTHONPATH=tests python -m hostile
 
 bench: hosts ## what it costs, side by side with ansible -m ping; the last line is JSON
 	PYTHONPATH=tests python tests/bench/bench.py

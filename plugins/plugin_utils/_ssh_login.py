@@ -20,14 +20,22 @@ import time
 import typing as t
 from collections.abc import Callable, Iterator, Sequence
 
+from ansible_collections.fleet.auth.plugins.plugin_utils._visible import visible
+
 CODE, PASSWORD = "code", "password"
 
 # ssh writes a prompt at once, so a line that has not ended after this time is one.
 _QUIET = 0.05
+_LONGEST_PROMPT = 4096
+"""How many bytes at the end of a line are looked at; PAM itself takes 512 for a prompt."""
+_SAID = 16_384
+"""How many bytes of what ssh says are told: the last ones, where it says why it ends."""
+_MOST_SAID = 4 * 1024 * 1024
+"""After how many bytes of it the host is given up, which sends them as a banner."""
 
 _DENIED = re.compile(r"Permission denied \((.*)\)")
 _DROPPED = re.compile(r"kex_exchange_identification|Connection (closed|reset) by")
-_EXPIRED = re.compile(r"(?i)(current|new) password")
+_EXPIRED = re.compile(r"(?i)\b(current|new)\)?( \w+)? password")
 _GOING_UP_OR_DOWN = re.compile(r"[Ss]ystem is (booting up|going down)")
 
 
@@ -50,7 +58,11 @@ class Login:
 
 
 class Answers:
-    """The answers to ssh's prompts. Each is given once: whoever is asked again was refused."""
+    """The answers to ssh's prompts. Each is given once: whoever is asked again was refused.
+
+    The code comes last. So a password that is asked for after it is not for logging in, and neither is one that the
+    prompt calls current or new.
+    """
 
     def __init__(
         self, answers: t.Mapping[str, Callable[[], str | None]], *, recognised_by: t.Mapping[str, str]
@@ -62,7 +74,10 @@ class Answers:
     def __call__(self, prompt: str) -> str | None:
         # The code's prompt, "One-time password", looks like one for a password as well, so it stands first.
         kind = next((kind for kind, text in self._recognised_by.items() if text in prompt), prompt)
+        too_late = kind == PASSWORD and CODE in self.asked
         self.asked.append(kind)
+        if too_late or _EXPIRED.search(prompt):
+            return None
         return self._left.pop(kind, lambda: None)()
 
 
@@ -114,32 +129,35 @@ def log_in(command: Sequence[bytes | str], answer: Callable[[str], str | None], 
         )
         unanswered = ""
         try:
-            unanswered = _converse(process, ours, answer, patience)
+            unanswered = _converse(process, ours, said.fileno(), answer, patience)
         finally:
             if process.poll() is None:
                 process.kill()
             process.wait()
-        said.seek(0)
-        return Login(process.returncode, said.read().decode(errors="replace").strip(), unanswered)
+        said.seek(max(0, os.fstat(said.fileno()).st_size - _SAID))
+        return Login(process.returncode, visible(said.read().decode(errors="replace").strip(), keep="\n\t"), unanswered)
 
 
 def _converse(
-    process: subprocess.Popen[bytes], terminal: t.BinaryIO, answer: Callable[[str], str | None], patience: float
+    process: subprocess.Popen[bytes],
+    terminal: t.BinaryIO,
+    said: int,
+    answer: Callable[[str], str | None],
+    patience: float,
 ) -> str:
+    """Answer prompts until ssh ends, the host takes too long or says too much; the prompt that had no answer."""
     line = b""
     deadline = time.monotonic() + patience
-    while process.poll() is None:
+    while process.poll() is None and time.monotonic() < deadline and os.fstat(said).st_size <= _MOST_SAID:
         if select.select([terminal], [], [], _QUIET)[0]:
-            line = (line + os.read(terminal.fileno(), 4096)).rpartition(b"\n")[2]
+            line = (line + os.read(terminal.fileno(), 4096)).rpartition(b"\n")[2][-_LONGEST_PROMPT:]
         elif line.strip():
-            prompt = line.decode(errors="replace").strip()
+            prompt = visible(line.decode(errors="replace").strip())
             reply = answer(prompt)
             if reply is None:
                 return prompt
             terminal.write(reply.encode() + b"\n")
             line, deadline = b"", time.monotonic() + patience
-        elif time.monotonic() > deadline:
-            break
     return ""
 
 

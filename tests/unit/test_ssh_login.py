@@ -148,3 +148,50 @@ def count_up(path: str) -> None:
         seen = note.next_code_at
         time.sleep(0.001)
         note.next_code_at = seen + 1
+
+
+class TestAHostThatLies:
+    """Whatever it asks, the code and the password are given once, and only to the prompts that they are for."""
+
+    GIVEN = 'given() { [ -z "$reply" ] || echo "$reply" >&2; reply=; }\n'
+
+    def login(self, script: str, patience: float = 10) -> tuple[list[str], list[str], float]:
+        """What it was given, what it asked for, and how many seconds that took."""
+        began = time.monotonic()
+        login, asked = run(self.GIVEN + script, patience)
+        return [line for line in login.said.splitlines() if line], asked, time.monotonic() - began
+
+    @pytest.mark.parametrize("prompt", ["One-time password", "Password: ", "x", " "])
+    def test_a_thousand_prompts_get_one_answer(self, prompt: str) -> None:
+        script = f'n=0; while [ $n -lt 1000 ]; do ask "{prompt}"; given; n=$((n + 1)); done'
+        given, _asked, seconds = self.login(script, patience=2)
+        assert len(given) == ("assword" in prompt)
+        assert seconds < 8
+
+    def test_a_password_is_not_given_after_the_code(self) -> None:
+        given, asked, _seconds = self.login(f'{ASK_FOR_THE_CODE}; given; ask "Password: "; given')
+        assert given == ["123456"]
+        assert asked == [CODE, PASSWORD]
+
+    @pytest.mark.parametrize("prompt", ["New password: ", "Current Password:", "(current) UNIX password: "])
+    def test_a_password_is_not_given_to_be_changed(self, prompt: str) -> None:
+        assert self.login(f'ask "{prompt}"; given')[0] == []
+
+    @pytest.mark.parametrize("flood", ["yes | tr -d '\\n'", "yes 'One-time password:'", "cat /dev/zero"])
+    def test_a_flood_on_the_terminal_ends(self, flood: str) -> None:
+        given, _asked, seconds = self.login(f"{flood} >/dev/tty", patience=1)
+        assert given == []
+        assert seconds < 8
+
+    def test_a_banner_of_any_length_ends(self) -> None:
+        began = time.monotonic()
+        login, asked = run("head -c 10000000 /dev/zero | tr '\\0' b >&2; yes 'Password:' >&2", patience=10)
+        assert time.monotonic() - began < 8
+        assert asked == []
+        assert len(login.said) <= 16_384
+
+    def test_what_it_says_is_shown_and_not_done(self) -> None:
+        login, asked = run("printf '\\033]0;x\\007\\nbanner' >&2; ask \"$(printf 'a\\033[2J')\"")
+        assert login.said == "\\x1b]0;x\\x07\nbanner"
+        assert login.unanswered == r"a\x1b[2J"
+        assert explain(login, asked, has_password=True).text.replace("\n", "").isprintable()

@@ -1,0 +1,55 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Some of what hosts in strange hands answer; `make hostile` tries all of it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.fleet.auth.plugins.plugin_utils import _asking
+
+from .answers import Told, lies, some_lies
+from .fleet import PLAYBOOKS, Fleet
+from .trial import Trial
+
+
+@pytest.fixture
+def trial(tmp_path: Path) -> Trial:
+    return Trial(tmp_path)
+
+
+def test_there_are_thousands_of_lies(tmp_path: Path) -> None:
+    assert len(list(lies(str(tmp_path)))) > 2000
+
+
+def test_no_answer_harms_the_controller(trial: Trial) -> None:
+    chosen = some_lies(str(trial.outside), 300, beginning=1)
+    assert {told.what: harm for told in chosen if (harm := trial.harm(told))} == {}
+
+
+def test_a_huge_answer_ends_at_once(trial: Trial) -> None:
+    began = time.monotonic()
+    assert trial.harm(Told("twofactor_verify", "100 MB", '{"valid": true, "x": "' + "a" * 100_000_000)) == ""
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("script", ["yes '{'", "cat /dev/zero", "sleep 60"])
+def test_an_answer_that_never_ends_ends(trial: Trial, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    monkeypatch.setattr(_asking, "ANSWER_SECONDS", 5)
+    began = time.monotonic()
+    assert trial.harm_of_script(f"exec {script}") == ""
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize(
+    ("playbook", "module"), [(name, module) for name in PLAYBOOKS for module in PLAYBOOKS[name][0]]
+)
+def test_no_host_harms_the_controller_or_what_is_said_of_others(tmp_path: Path, playbook: str, module: str) -> None:
+    fleet = Fleet(tmp_path)
+    chosen = some_lies(str(fleet.outside), 6, beginning=len(playbook), module=module)
+    assert fleet.harm(playbook, chosen) == [], chosen

@@ -1,0 +1,170 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One answer after the other, given to a module's action as a host gives it, and on to all that use it.
+
+The actions are the real ones, with Ansible's own connection `local`; in the place of Python stands a script that prints
+the answer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+from pathlib import Path
+from xml.etree import ElementTree
+
+from ansible.errors import AnsibleError
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.play_context import PlayContext
+from ansible.playbook.task import Task
+from ansible.plugins import loader as plugins
+from ansible.template import Templar
+
+from ansible_collections.fleet.auth.plugins.plugin_utils import _rollout, _status
+
+from .answers import ARGUMENTS, RIGHT, Answer, Told
+
+_SHEETS = {"users": ["alice"], "place": "bad1", "template": "sheet.html.j2"}
+_ROLE = Path(__file__).resolve().parents[2] / "roles" / "twofactor"
+
+
+class Trial:
+    """A controller in a directory of its own, beside one that nothing may be written to."""
+
+    def __init__(self, root: Path) -> None:
+        self.outside = root / "outside"
+        self._root = root
+        self._answer = root / "answer"
+        self._sheets = root / "sheets"
+        self._python = python = root / "python"
+        for directory in (self.outside, self._sheets, root / "evil"):
+            directory.mkdir()
+        (root / "evil" / "pwn.yml").write_text("- command: touch pwned\n")
+        self._answer_by(f"exec cat {self._answer}")
+        self._variables = {
+            "inventory_hostname": "bad1",
+            "ansible_python_interpreter": str(python),
+            "ansible_pipelining": True,
+            "twofactor_issuer": "",
+            "twofactor_help": "",
+            "twofactor_otp_digits": 6,
+        }
+        self._seen = self._files()
+
+    def harm(self, told: Told) -> str:
+        """What comes of an answer that must not; empty if it is harmless."""
+        self._answer.write_bytes(told.text.encode(errors="surrogatepass"))
+        try:
+            found = self._asked(told.module, ARGUMENTS[told.module])
+            wrong = self._wrong(told.module, found)
+        except AnsibleError as error:
+            wrong = "" if error.message.replace("\n", "").isprintable() else "its message is not printable"
+        except Exception as error:
+            wrong = f"it ends in {type(error).__name__}: {error}"[:300]
+        after = self._files()
+        changed = after.keys() ^ self._seen.keys() | {
+            name for name, seen in after.items() if self._seen.get(name) != seen
+        }
+        self._seen = after
+        strangers = [name for name in changed if name != "sheets/alice@bad1.html"]
+        return wrong or (f"it has written {', '.join(strangers)}" if strangers else "")
+
+    def harm_of_script(self, script: str) -> str:
+        """The same, of what a shell script answers."""
+        self._answer_by(script)
+        self._seen = self._files()
+        return self.harm(Told("twofactor_verify", script, ""))
+
+    def _answer_by(self, script: str) -> None:
+        self._python.write_text(f"#!/bin/sh\ncat >/dev/null\n{script}\n")
+        self._python.chmod(0o755)
+
+    def _asked(self, module: str, arguments: Answer) -> Answer:
+        """What the action of a module returns."""
+        variables, loader = self._variables, DataLoader()
+        loader.set_basedir(str(_ROLE))
+        name = f"fleet.auth.{module}"
+        task = Task.load({"action": name, "args": arguments}, loader=loader)
+        connection = plugins.connection_loader.get("local", PlayContext(), os.devnull)
+        connection.set_options(var_options=variables)
+        connection._shell = plugins.shell_loader.get("sh")
+        connection._shell.set_options(var_options=variables)
+        action = plugins.action_loader.get(
+            name,
+            task=task,
+            connection=connection,
+            play_context=PlayContext(),
+            loader=loader,
+            templar=Templar(loader, variables=variables),
+            shared_loader_obj=plugins,
+        )
+        return t.cast(Answer, action.run(task_vars=variables))
+
+    def _wrong(self, module: str, found: Answer) -> str:
+        """What is wrong with what the action returns, or with what is made of it."""
+        if not _printable(found):
+            return "something in it is not printable"
+        json.dumps(found, allow_nan=False)
+        if found.keys() & {
+            "ansible_facts",
+            "add_host",
+            "add_group",
+            "ansible_stats",
+            "unreachable",
+            "skipped",
+            "results",
+        }:
+            return "Ansible would act on what is in it"
+        if module == "twofactor_info":
+            lines = [
+                _status.line("good1", RIGHT[module]),
+                _status.line("bad1", found),
+                _status.line("good2", RIGHT[module]),
+            ]
+            return _wrong_lines(_status.table(lines), _status.summary(lines))
+        if module == "twofactor":
+            plans = [RIGHT[module], found, RIGHT[module]]
+            planned = [
+                _rollout.line(host, plan, None) for host, plan in zip(("good1", "bad1", "good2"), plans, strict=True)
+            ]
+            ElementTree.fromstring(_rollout.junit(planned))  # noqa: S314 - our own
+            return _wrong_lines(_rollout.table(planned), _rollout.summary(planned))
+        if module == "twofactor_enrolment_info":
+            sheets = self._asked("enrolment_sheets", {**_SHEETS, "directory": str(self._sheets)})
+            return "" if _printable({**sheets, "sheets": []}) else "something of the sheets is not printable"
+        return ""
+
+    def _files(self) -> dict[str, tuple[int, int, int]]:
+        """All that there is, but for what the trial itself writes, with its mode, size and time."""
+        found = {}
+        for directory, _directories, names in os.walk(self._root):
+            for name in names:
+                path = Path(directory, name)
+                seen = path.lstat()
+                found[str(path.relative_to(self._root))] = (seen.st_mode, seen.st_size, seen.st_mtime_ns)
+        return {name: seen for name, seen in found.items() if name != "answer"}
+
+
+def _wrong_lines(table: str, summary: Answer) -> str:
+    """What is wrong with a report of which the first and the last line tell of a host that is as it should be."""
+    json.dumps(summary, allow_nan=False)
+    rows = table.splitlines()
+    if not all(row.isprintable() for row in rows):
+        return "the table is not printable"
+    cells = [row.split() for row in rows[1:4]]
+    if cells[0][0] != "good1" or cells[2][0] != "good2" or cells[0][1:] != cells[2][1:]:
+        return "the lines of other hosts are wrong"
+    if any(row.startswith("good") and number not in (1, 3) and ": " not in row for number, row in enumerate(rows)):
+        return "a line looks like one of another host"
+    return ""
+
+
+def _printable(value: t.Any) -> bool:
+    if isinstance(value, dict):
+        return all(_printable(part) for pair in value.items() for part in pair)
+    if isinstance(value, list | tuple):
+        return all(map(_printable, value))
+    return not isinstance(value, str) or value.replace("\n", "").replace("\t", "").isprintable()
