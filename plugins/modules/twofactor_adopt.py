@@ -83,6 +83,15 @@ void_recovery_codes:
   type: list
   elements: str
   sample: [alice]
+differences:
+  description:
+    - What is different afterwards for those of RV(adopted) whose old files say what is not taken over. That is a clock
+      that was off, a window of their own, codes that were right again and again, lines that were never right. And who
+      goes on with a short key.
+  returned: success
+  type: dict
+  sample:
+    alice: "the key has 10 bytes, and RFC 4226 asks for 16 at least. It stays, with the app"
 """
 
 from ansible.module_utils.basic import AnsibleModule

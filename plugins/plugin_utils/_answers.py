@@ -253,6 +253,7 @@ SHAPES = {
             "adopted": Listed(NAME),
             "left": Mapped(ANY_NAME, SENTENCE),
             "void_recovery_codes": Listed(NAME),
+            "differences": Mapped(NAME, SENTENCE),
         },
         differs=True,
     ),

@@ -56,6 +56,7 @@ MODULES = (
     "_backends/google_authenticator",
     "_backends/hotp",
     "_backends/oath",
+    "_backends/secretfile",
     "_backends/usersfile",
     "_places",
     "_self_service/conversation",

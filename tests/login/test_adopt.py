@@ -257,7 +257,7 @@ class TestLeftOut:
             (slow, "is for codes of 60 seconds, and interval is 30. Set it to 60"),
             (long, "is for codes of 8 digits, and otp_digits is 6. Set it to 8"),
             (twice, f"{USERS_FILE} and {own_file(twice)} have different secrets"),
-            (by_counter, "is not for time-based codes"),
+            (by_counter, "is for codes that go by a counter (HOTP_COUNTER)"),
             (gone, "line 1 has no key in base32"),
         ):
             assert reason in found["left"].pop(person.name)
@@ -281,7 +281,7 @@ class TestLeftOut:
         assert found["adopted"] == []
         for person, reason in (
             (victim, "has further names (hard links)"),
-            (link, "is a link or behind one"),
+            (link, "is a symbolic link"),
             (hard, "belongs to neither the account nor root"),
             (copied, "belongs to neither the account nor root"),
             (wide, "(mode 0644)"),

@@ -87,7 +87,9 @@ class TestCredential:
             ("", "line 1 has no key in base32"),
             ("# a note\n" + NEW, "line 1 has no key in base32"),
             (NEW.replace(SECRET, "A"), "line 1 has no key in base32"),
-            (NEW.replace(SECRET, SECRET + "1"), "line 1 has no key in base32"),
+            (NEW.replace(SECRET, SECRET + "9"), "line 1 has no key in base32"),
+            (NEW.replace(SECRET, SECRET + "\N{LATIN SMALL LETTER LONG S}"), "line 1 has no key in base32"),
+            (NEW + "\0", "line 6 has a NUL byte"),
             (NEW.replace("E 30", "E 61"), "line 2 has a STEP_SIZE that pam_google_authenticator does not take"),
             (NEW.replace("E 30", "E"), "line 2 has a STEP_SIZE that pam_google_authenticator does not take"),
             (NEW.replace("E 3\n", "E 101\n"), "line 3 has a WINDOW_SIZE that pam_google_authenticator does not take"),
@@ -96,12 +98,17 @@ class TestCredential:
                 "line 4 has a DISALLOW_REUSE that pam_google_authenticator does not take",
             ),
             (NEW + '" RATE_LIMIT 3\n', "line 6 has a RATE_LIMIT that pam_google_authenticator does not take"),
-            (NEW + "# a note\n", "line 6 is neither an option nor a scratch code"),
-            (NEW + "1234567\n", "line 6 is neither an option nor a scratch code"),
-            (NEW + "02345678\n", "line 6 is neither an option nor a scratch code"),
-            (NEW.replace('" TOTP_AUTH\n', ""), "is not for time-based codes (TOTP_AUTH)"),
-            (NEW + '" HOTP_COUNTER 1\n', "is not for time-based codes (TOTP_AUTH)"),
-            (SECRET, "is not for time-based codes (TOTP_AUTH)"),
+            (NEW + '" RATE_LIMIT 3 30 \n', "line 6 has a RATE_LIMIT that pam_google_authenticator does not take"),
+            (NEW + '" RATE_LIMIT 3 30x\n', "line 6 has a RATE_LIMIT that pam_google_authenticator does not take"),
+            (NEW + '" RATE_LIMIT 0 30\n', "line 6 has a RATE_LIMIT that pam_google_authenticator does not take"),
+            (
+                NEW.replace("REUSE", "REUSE\t5 x"),
+                "line 4 has a DISALLOW_REUSE that pam_google_authenticator does not take",
+            ),
+            (NEW.replace('" TOTP_AUTH\n', ""), "is not for time-based codes: no line has TOTP_AUTH"),
+            (NEW + '" HOTP_COUNTER 1\n', "line 6 is for codes that go by a counter (HOTP_COUNTER)"),
+            (NEW + '" HOTP_COUNTER\t 7 x\n', "line 6 is for codes that go by a counter (HOTP_COUNTER)"),
+            (SECRET, "is not for time-based codes: no line has TOTP_AUTH"),
         ],
     )
     def test_that_the_module_would_not_read_as_meant_is_refused_by_its_line(self, text: str, problem: str) -> None:
@@ -109,6 +116,29 @@ class TestCredential:
             read(text, "alice")
         assert str(caught.value) == problem
         assert SECRET[:8] not in texts_of(caught.value)
+
+    @pytest.mark.parametrize(
+        ("text", "key", "used", "codes"),
+        [
+            (NEW + "# a note\n12345678\n", KEY, (), 0),
+            (NEW + "12345678\n1234567\n87654321\n", KEY, (), 1),
+            (NEW + "\r\n 012345678\r\n+87654321", KEY, (), 2),
+            (NEW + '" HOTP_COUNTER soon\n', KEY, (), 0),
+            (NEW + '" HOTP_COUNTER -1\n', KEY, (), 0),
+            (NEW.replace("REUSE", "REUSE\t-1 +7  "), KEY, (7,), 0),
+            (NEW.replace("E 30", "E 30 seconds").replace("GEZD", "ge-z d\t"), KEY, (), 0),
+            (NEW.replace(SECRET, "0189".replace("9", "A")), b"\x72\xc2", (), 0),
+            ('GEZDGNBV\n" MINE " TOTP_AUTHENTIC', KEY[:5], (), 0),
+        ],
+    )
+    def test_is_read_as_the_module_reads_it(self, text: str, key: bytes, used: tuple[int, ...], codes: int) -> None:
+        assert read(text, "alice") == Credential((App("", key, 30, used),), recovery_codes_left=codes)
+
+    def test_gets_codes_where_the_module_finds_them(self) -> None:
+        given = with_pass(NEW + "12345678\n# a note\n87654321\n", "alice", OTHER_KEY, UNTIL)
+        assert given.endswith(f"12345678\n{PASS}\n# a note\n87654321\n")
+        assert use(given, PASS)
+        assert use(NEW + "+12345678\n", "12345678") == NEW
 
     @given(st.text())
     def test_is_read_or_refused_and_never_anything_else(self, text: str) -> None:

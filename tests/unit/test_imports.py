@@ -17,7 +17,7 @@ _ROOM = "ansible_collections.fleet.auth.plugins.module_utils"
 
 _LOOK = {
     *("_backends/backend", "_backends/backends", "_backends/credential", "_backends/google_authenticator"),
-    *("_backends/hotp", "_backends/oath", "_backends/usersfile"),
+    *("_backends/hotp", "_backends/oath", "_backends/secretfile", "_backends/usersfile"),
     *("_host/accounts", "_host/become", "_host/clock", "_host/cockpit", "_host/command", "_host/credentials"),
     *("_host/files", "_host/logins", "_host/look"),
     *("_host/processes", "_host/sshd", "_host/sshd_starts", "_host/state", "_host/system", "_host/time_sync"),
@@ -34,7 +34,7 @@ _LOOK = {
 """What a look at a host needs, a plan, and a report of both."""
 _READ = {
     *("_backends/backend", "_backends/backends", "_backends/credential", "_backends/google_authenticator"),
-    *("_backends/hotp", "_backends/oath", "_backends/usersfile"),
+    *("_backends/hotp", "_backends/oath", "_backends/secretfile", "_backends/usersfile"),
     *("_host/command", "_host/files", "_host/state", "_host/time_sync", "_runs/main", "_places"),
     *("_texts/code_step", "_texts/dispatch", "_texts/pam", "_texts/pam_conf", "_texts/placement"),
     *("_texts/sshd_config", "_texts/sshd_start"),

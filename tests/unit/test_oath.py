@@ -23,6 +23,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._backends.oath import (
     CodeRules,
     code_rules,
     pam_line,
+    read,
     revise,
     use_code,
 )
@@ -38,6 +39,7 @@ RFC_4226_CODES = (
 )
 HEX = KEY.hex()
 LOCAL = "2026-03-01T12:00:00L"
+NO_TIME = "a time of the last code that is not like 2026-01-31T12:00:00L"
 USED = f"0 755224 {LOCAL}"
 
 keys = st.binary(min_size=16, max_size=32)
@@ -159,18 +161,39 @@ class TestCredential:
             (f"HOTP/T30 alice - {HEX}f\n", "line 1 has no hexadecimal key of 1 to 32 bytes"),
             ("HOTP/T30 alice - GEZDGNBVGY3TQOJQ\n", "line 1 has no hexadecimal key of 1 to 32 bytes"),
             (f"HOTP/T30 alice - {'31' * 33}\n", "line 1 has no hexadecimal key of 1 to 32 bytes"),
-            (f"HOTP/T30 alice - {HEX} 0\n", "line 1 has a history that is cut short"),
-            (f"HOTP/T30 alice - {HEX} 0 755224\n", "line 1 has a history that is cut short"),
-            (f"HOTP/T30 alice - {HEX} x 755224 {LOCAL}\n", "line 1 has a history that is cut short"),
-            (f"HOTP/T30 alice - {HEX} ² 755224 {LOCAL}\n", "line 1 has a history that is cut short"),
-            (f"HOTP/T30 alice - {HEX} 0 755224 2026-03-01\n", "line 1 has a history that is cut short"),
-            (f"HOTP/T30 alice - {HEX} {'9' * 20} 755224 {LOCAL}\n", "line 1 has a history that is cut short"),
+            (f"HOTP/T30 alice - {HEX} x 755224 {LOCAL}\n", "line 1 has a counter that is no number"),
+            (f"HOTP/T30 alice - {HEX} ² 755224 {LOCAL}\n", "line 1 has a counter that is no number"),
+            (f"HOTP/T30 alice - {HEX} 0 755224 2026-03-01\n", f"line 1 has {NO_TIME}"),
+            (f"HOTP/T30 alice - {HEX} 0 755224 2026-13-01T00:00:00L\n", f"line 1 has {NO_TIME}"),
         ],
     )
     def test_that_pam_oath_would_not_read_as_meant_is_refused_by_its_line(self, text: str, problem: str) -> None:
         with pytest.raises(CredentialError) as caught:
             tokens_of(text, "alice")
         assert str(caught.value) == problem
+
+    @pytest.mark.parametrize(
+        ("line", "counter", "last_code", "last_used"),
+        [
+            (f"HOTP alice - {HEX} 7", 7, None, None),
+            (f"HOTP alice - {HEX} +7 755224", 7, "755224", None),
+            (f"HOTP alice - {HEX} {'9' * 20}", 2**64 - 1, None, None),
+            (f"HOTP alice - {HEX} -1 none 2026-3-1T1:2:3L more", 2**64 - 1, "none", "2026-3-1T1:2:3L"),
+            (f"\t HOTP/E  alice - {HEX}\0 x\r", 0, None, None),
+        ],
+    )
+    def test_is_taken_as_pam_oath_takes_it(
+        self, line: str, counter: int, last_code: str | None, last_used: str | None
+    ) -> None:
+        text = f"  # a note\n{line}\n"
+        assert tokens_of(text, "alice") == (
+            Token("alice", KEY, None, counter=counter, last_code=last_code, last_used=last_used),
+        )
+        assert tokens_of(tokens_of(text, "alice")[0].render(), "alice") == tokens_of(text, "alice")
+
+    def test_has_no_used_code_where_the_last_one_is_none(self) -> None:
+        for word in ("none", "²²²²²²", "0"):
+            assert not read(f"HOTP/T30 alice - {HEX} 0 {word}\n", "alice", 0.0).proven
 
     @given(st.text())
     def test_is_read_or_refused_and_never_anything_else(self, text: str) -> None:

@@ -22,7 +22,6 @@ The module keeps options that it does not know, so ours say what else there is t
 
 from __future__ import annotations
 
-import base64
 import functools
 import re
 import typing as t
@@ -32,6 +31,7 @@ from .._wanted.secret import encode_secret
 from .._wanted.settings import Settings, User
 from .credential import RECOVERY_CODES, App, Clock, Credential, CredentialError, MakeKey
 from .hotp import KEY_BYTES, hotp, step_of
+from .secretfile import REUSE, STEP_SIZE, WINDOW_SIZE, SecretFile, option, parse, scratch_codes
 
 DIRECTORY = "/etc/google-authenticator"
 MODULE = "pam_google_authenticator.so"
@@ -48,19 +48,9 @@ MODES: tuple[int, ...] = (0o600, 0o400)
 LOCK = "~"
 LEFT_BEHIND: tuple[str, ...] = ("*~*",)
 
-_STEP_SIZE, _WINDOW_SIZE, _REUSE, _RATE = "STEP_SIZE", "WINDOW_SIZE", "DISALLOW_REUSE", "RATE_LIMIT"
 _RENEWAL, _RECOVERY, _PASS = "FLEET_AUTH_RENEWAL", "FLEET_AUTH_RECOVERY_CODES", "FLEET_AUTH_PASS"
 _SKEWS = ("TIME_SKEW", "RESETTING_TIME_SKEW")
-# Patterns; re compiles them where they are needed, which is on few hosts.
-_KEY = r"[A-Za-z2-7 \t\r-]+"
 _SCRATCH_CODE = r"[1-9][0-9]{7}"
-# What the module takes; with anything else it denies every code.
-_VALUES = {
-    _STEP_SIZE: r"[1-9]|[1-5][0-9]|60",
-    _WINDOW_SIZE: r"[1-9][0-9]?|100",
-    _REUSE: r"([0-9]{1,10}( +|$))*",
-    _RATE: r"[0-9]+( +[0-9]{1,10})+",
-}
 
 
 def pam_line(_settings: Settings) -> str:
@@ -84,13 +74,13 @@ def unfit(_module: bytes | None, _release: tuple[str, str]) -> str | None:
 @functools.lru_cache(maxsize=None)
 def read(text: str, _user: str, _now: float | None = None) -> Credential:
     """What a credential file says. Raises CredentialError."""
-    lines = _lines(text)
-    until, _space, code = (_get(lines, _PASS) or "").partition(" ")
-    codes = _scratch_codes(lines)
+    says = parse(text)
+    until, _space, code = (_get([text], _PASS) or "").partition(" ")
+    codes = says.scratch_codes
     return Credential(
-        apps=(App("", _key(lines), int(_get(lines, _STEP_SIZE) or 30), _used(lines)),),
-        renewal=_get(lines, _RENEWAL) or "",
-        recovery_set=_get(lines, _RECOVERY) or "",
+        apps=(App("", says.key, says.interval, _used(says)),),
+        renewal=_get([text], _RENEWAL) or "",
+        recovery_set=_get([text], _RECOVERY) or "",
         recovery_codes_left=len(codes) - (code in codes),
         pass_until=until if code in codes else None,
     )
@@ -103,7 +93,7 @@ def render(credential: Credential, _user: str, settings: Settings, make_key: Mak
         names = ", ".join(app.name or "one without a name" for app in others or [phone])
         raise CredentialError(f"has further devices ({names}), and pam_google_authenticator has one secret a user")
     lines = _new(phone.key, phone.interval, settings.window)
-    _set(lines, _REUSE, " ".join(map(str, phone.used)))
+    _set(lines, REUSE, " ".join(map(str, phone.used)))
     _set(lines, _RENEWAL, credential.renewal or None)
     _put_recovery_codes(lines, credential.recovery_set, make_key)
     return "\n".join(lines)
@@ -117,16 +107,16 @@ def revise(text: str | None, wanted: User, settings: Settings, make_key: MakeKey
     if text is None:
         lines = _new(wanted.secret or make_key(KEY_BYTES), settings.interval, settings.window)
     else:
-        lines = _lines(text)
+        lines, old = _lines(text), parse(text).key
         due = wanted.renew not in (None, _get(lines, _RENEWAL))
-        key = wanted.secret or (make_key(KEY_BYTES) if due else _key(lines))
-        if key != _key(lines):
+        key = wanted.secret or (make_key(KEY_BYTES) if due else old)
+        if key != old:
             lines[0] = encode_secret(key)
-            _set(lines, _REUSE, "")
+            _set(lines, REUSE, "")
     if wanted.renew:
         _set(lines, _RENEWAL, wanted.renew)
-    if int(_get(lines, _STEP_SIZE) or 30) != settings.interval:
-        _set(lines, _STEP_SIZE, str(settings.interval))
+    if text is not None and parse(text).interval != settings.interval:
+        _set(lines, STEP_SIZE, str(settings.interval))
     if wanted.recovery_codes not in (None, _get(lines, _RECOVERY)):
         _put_recovery_codes(lines, wanted.recovery_codes or "", make_key)
     return adjust("\n".join(lines), settings)
@@ -135,10 +125,10 @@ def revise(text: str | None, wanted: User, settings: Settings, make_key: MakeKey
 def adjust(text: str, settings: Settings) -> str:
     """Bring a credential file to what holds for everybody: the window, no code twice, and no clock but the host's."""
     lines = _lines(text)
-    if int(_get(lines, _WINDOW_SIZE) or 3) != _total(settings.window):
-        _set(lines, _WINDOW_SIZE, str(_total(settings.window)))
-    if _get(lines, _REUSE) is None:
-        _set(lines, _REUSE, "")
+    if parse(text).window != _total(settings.window):
+        _set(lines, WINDOW_SIZE, str(_total(settings.window)))
+    if _get(lines, REUSE) is None:
+        _set(lines, REUSE, "")
     for name in _SKEWS:
         _set(lines, name, None)
     return "\n".join(lines)
@@ -162,9 +152,8 @@ def pass_code(key: bytes, _digits: int) -> str:
 
 def recovery_codes(text: str, _user: str, _digits: int) -> list[tuple[int, str]]:
     """The recovery codes that have not been used, each with a number; they are right in any order."""
-    lines = _lines(text)
-    of_pass = (_get(lines, _PASS) or "").partition(" ")[2]
-    return list(enumerate((code for code in _scratch_codes(lines) if code != of_pass), start=1))
+    of_pass = (_get([text], _PASS) or "").partition(" ")[2]
+    return list(enumerate((code for code in scratch_codes(text) if code != of_pass), start=1))
 
 
 def with_recovery_codes(text: str, codes: t.Iterable[str]) -> str:
@@ -180,17 +169,17 @@ def use_code(text: str, _user: str, code: str, _step: CodeStep, clock: Clock) ->
     As in pam_google_authenticator, a time-based code is right within the window unless it was used itself, and a
     scratch code for as long as it is there.
     """
-    lines = _lines(text)
-    if code in _scratch_codes(lines):
-        del lines[next(n for n, line in enumerate(lines) if n and line.rstrip("\r") == code)]
+    lines, says = _lines(text), parse(text)
+    if code in says.scratch_codes:
+        del lines[next(n for n, line in enumerate(lines) if n and [*scratch_codes(f"\n{line}")] == [code])]
         return "\n".join(lines)
     if not re.fullmatch("[0-9]{6}", code):
         return None
-    now, total = int(clock.seconds) // int(_get(lines, _STEP_SIZE) or 30), int(_get(lines, _WINDOW_SIZE) or 3)
-    found, used = step_of(_key(lines), range(max(0, now - (total - 1) // 2), now + total // 2 + 1), code), _used(lines)
+    now, total, used = int(clock.seconds) // says.interval, says.window, _used(says)
+    found = step_of(says.key, range(max(0, now - (total - 1) // 2), now + total // 2 + 1), code)
     if found is None or found in used:
         return None
-    _set(lines, _REUSE, " ".join(str(one) for one in (*(one for one in used if abs(one - found) < total), found)))
+    _set(lines, REUSE, " ".join(str(one) for one in (*(one for one in used if abs(one - found) < total), found)))
     return "\n".join(lines)
 
 
@@ -201,39 +190,20 @@ def _total(window: int) -> int:
 
 def _new(key: bytes, interval: int, window: int) -> list[str]:
     """The lines of a new credential file."""
-    options = (f"{_STEP_SIZE} {interval}", f"{_WINDOW_SIZE} {_total(window)}", _REUSE, "TOTP_AUTH")
+    options = (f"{STEP_SIZE} {interval}", f"{WINDOW_SIZE} {_total(window)}", REUSE, "TOTP_AUTH")
     return [encode_secret(key), *(f'" {option}' for option in options), ""]
 
 
 def _lines(text: str) -> list[str]:
     """The lines of a credential file. Raises CredentialError where the module would deny every code."""
-    lines = text.split("\n")
-    if not _key(lines):
-        raise CredentialError("line 1 has no key in base32")
-    for number, line in enumerate(lines[1:], start=2):
-        name, _space, value = line[2:].strip().partition(" ")
-        if line.startswith('" '):
-            if name in _VALUES and not re.fullmatch(_VALUES[name], value.strip()):
-                raise CredentialError(f"line {number} has a {name} that pam_google_authenticator does not take")
-        elif line.strip() and not re.fullmatch(_SCRATCH_CODE, line.rstrip("\r")):
-            raise CredentialError(f"line {number} is neither an option nor a scratch code")
-    if _get(lines, "TOTP_AUTH") is None or int(_get(lines, "HOTP_COUNTER") or 0):
-        raise CredentialError("is not for time-based codes (TOTP_AUTH)")
-    return lines
-
-
-def _key(lines: t.Sequence[str]) -> bytes:
-    """The key, as the module decodes it: bits that do not make up a byte count for nothing."""
-    if not re.fullmatch(_KEY, lines[0]):
-        return b""
-    compact = re.sub(r"[\s-]", "", lines[0]).upper()
-    return base64.b32decode(compact + "A" * (-len(compact) % 8))[: len(compact) * 5 // 8]
+    parse(text)
+    return text.split("\n")
 
 
 def _get(lines: t.Sequence[str], name: str) -> str | None:
     """The value of an option, which may be empty; None where it is not there."""
-    found = (line for line in lines if re.match(rf'" {name}(\s|$)', line))
-    return next((line[2 + len(name) :].strip() for line in found), None)
+    found = option("\n".join(lines), name)
+    return None if found is None else found.strip(" \t")
 
 
 def _set(lines: list[str], name: str, value: str | None) -> None:
@@ -247,25 +217,30 @@ def _set(lines: list[str], name: str, value: str | None) -> None:
 
 
 def _append(lines: list[str], codes: t.Iterable[str]) -> None:
-    """Put scratch codes at the end, each on a line of its own."""
-    end = len(lines) - (not lines[-1])
-    lines[end:] = [*codes, ""]
+    """Put scratch codes behind the others, in front of a line that is none: behind it, they would not count."""
+    end = next((n for n, line in enumerate(lines) if n and not _counts(line)), len(lines) - (not lines[-1]))
+    lines[end:end] = [*codes, *([] if lines[end:] else [""])]
 
 
-def _used(lines: t.Sequence[str]) -> tuple[int, ...]:
+def _counts(line: str) -> bool:
+    """Whether a line is empty, an option or a scratch code."""
+    return not line.strip("\r") or line.startswith('"') or _is_scratch_code(line)
+
+
+def _is_scratch_code(line: str) -> bool:
+    """Whether a line is a scratch code."""
+    return any(scratch_codes(f"\n{line}"))
+
+
+def _used(says: SecretFile) -> tuple[int, ...]:
     """The steps whose codes are used, as far as the module keeps them."""
-    return tuple(map(int, (_get(lines, _REUSE) or "").split()))
-
-
-def _scratch_codes(lines: t.Sequence[str]) -> list[str]:
-    """The scratch codes that have not been used; that of a pass is among them."""
-    return [line.rstrip("\r") for line in lines[1:] if re.fullmatch(_SCRATCH_CODE, line.rstrip("\r"))]
+    return tuple(step for step in says.used or () if step >= 0)
 
 
 def _put_recovery_codes(lines: list[str], name: str, make_key: MakeKey) -> None:
     """Replace the recovery codes by a new set of this name, or by none where it is empty."""
     of_pass = (_get(lines, _PASS) or "").partition(" ")[2]
-    lines[:] = [line for line in lines if not re.fullmatch(_SCRATCH_CODE, line.rstrip("\r")) or line == of_pass]
+    lines[:] = [lines[0], *(line for line in lines[1:] if not _is_scratch_code(line) or line == of_pass)]
     _set(lines, _RECOVERY, name or None)
     if name:
         codes = _codes_of(make_key(KEY_BYTES))

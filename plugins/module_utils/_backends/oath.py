@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import typing as t
 from dataclasses import replace
 
@@ -104,13 +105,18 @@ def read(text: str, user: str, now: float | None = None) -> Credential:
 
 def _used(token: Token, now: float | None) -> tuple[int, ...]:
     """The steps of which no code is right any more: that of the last code, and those before it."""
-    if token.last_code is None:
+    if not is_code(token.last_code):
         return ()
     last = None
     if token.interval is not None and now is not None:
         step, most = int(now) // token.interval, WINDOW[1]
-        last = step_of(token.key, range(max(0, step - most), step + most + 1), token.last_code)
+        last = step_of(token.key, range(max(0, step - most), step + most + 1), t.cast(str, token.last_code))
     return (LONG_AGO,) if last is None else tuple(range(max(0, last - 2 * WINDOW[1]), last + 1))
+
+
+def is_code(word: str | None) -> bool:
+    """Whether the last code is one; liboath takes any word there, and goes by none but a code."""
+    return word is not None and bool(re.fullmatch("[0-9]{6,8}", word))
 
 
 def render(credential: Credential, user: str, _settings: Settings, make_key: MakeKey) -> str:
@@ -220,5 +226,5 @@ def _matching_counter(token: Token, code: str, window: int, now: float) -> int |
     if found is None:
         return None
     # The last code may be of another length, from before a change of it.
-    used = step_of(token.key, steps, token.last_code) if token.last_code else None
+    used = step_of(token.key, steps, t.cast(str, token.last_code)) if is_code(token.last_code) else None
     return None if used is not None and used >= found else token.counter

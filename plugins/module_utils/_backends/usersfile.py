@@ -6,10 +6,11 @@
 
 A credential file has one token a line::
 
-    TYPE USER PIN HEXKEY [COUNTER LAST-CODE TIMESTAMP]
+    TYPE USER PIN HEXKEY [COUNTER [LAST-CODE [TIMESTAMP]]]
 
 The last three fields are what a login wrote: they keep a used code used, so they are never dropped from a line whose
-key stays. pam_oath keeps comments, so one in front of a token says what that is::
+key stays. Lines are read as liboath reads them (usersfile.c of oath-toolkit 2.6.7): what it passes over, what makes it
+deny every code, and what it takes. pam_oath keeps comments, so one in front of a token says what that is::
 
     # fleet.auth renewal=NAME          the user's phone, since it was renewed under this name
     # fleet.auth device=NAME           a further device
@@ -26,14 +27,22 @@ from dataclasses import dataclass, field, replace
 
 from .credential import RECOVERY_CODES, CredentialError
 
+_LARGEST = 2**64 - 1
 LONGEST_KEY = 32
 """How many bytes of a key liboath reads."""
 
 TYPE = re.compile(r"HOTP(?:/(?:E|T(?P<interval>30|60))(?:/(?P<digits>[678]))?)?")
 """The types of tokens that liboath knows."""
 _FIELD = re.compile(r"[^ \t\r]+")
-_HISTORY = re.compile(r"[0-9]{1,19} [0-9]+ [0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}L")
+_COUNTER = re.compile(r"[+-]?[0-9]+")
+_TIME = re.compile(r"([0-9]{1,4})-([0-9]{1,2})-([0-9]{1,2})T([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})L")
+_TIMES = ((0, 9999), (1, 12), (1, 31), (0, 23), (0, 59), (0, 61))
+"""From when to when the numbers of a time may be; strptime(3)."""
 _LABEL = re.compile(r"# fleet\.auth (renewal|device|recovery-codes|pass)=(\S+)")
+
+
+class PassedOver(CredentialError):
+    """A line that liboath passes over, and goes on with the next one. It denies every code at any other bad line."""
 
 
 @dataclass(frozen=True)
@@ -71,15 +80,15 @@ class Token:
     @property
     def recovery_codes_left(self) -> range:
         """Which of the recovery codes have not been used, counted from 0; they are used in order."""
-        return range(0 if self.last_code is None else self.counter + 1, RECOVERY_CODES)
+        return range(self.counter + (self.last_code is not None), RECOVERY_CODES)
 
     def render(self) -> str:
         """The line, after the comment that belongs to it if there is one, without a line end."""
         kind = "HOTP/E" if self.interval is None else f"HOTP/T{self.interval}"
         digits = f"/{self.digits}" if self.digits else ""
         fields = [kind + digits, self.user, self.pin, self.key.hex()]
-        if self.last_code is not None:
-            fields += [str(self.counter), self.last_code, str(self.last_used)]
+        if self.counter or self.last_code is not None:
+            fields += [str(self.counter), *filter(None, (self.last_code, self.last_used))]
         label = f"# fleet.auth {self.label}={self.name}\n" if self.label else ""
         return label + " ".join(fields)
 
@@ -101,41 +110,69 @@ def lines_by_user(text: str) -> dict[str, list[tuple[int, str]]]:
     """The lines of a users file that many share, each with its number, by user."""
     found: dict[str, list[tuple[int, str]]] = {}
     for number, line in enumerate(text.split("\n"), start=1):
-        fields = _FIELD.findall(line)
-        if len(fields) > 1 and not line.startswith("#"):
+        fields = _fields(line)
+        if len(fields) > 1 and not fields[0].startswith("#"):
             found.setdefault(fields[1], []).append((number, line))
     return found
 
 
+def _fields(line: str) -> list[str]:
+    """The words of a line, which ends for liboath where it has a NUL byte."""
+    return _FIELD.findall(line.partition("\0")[0])
+
+
 def parse_line(line: str, number: int, user: str) -> Token:
     """Read one line, which is a token of this user. Raises CredentialError, which has the number of the line."""
-    fields = _FIELD.findall(line)
-    kind = TYPE.fullmatch(fields[0])
+    fields = _fields(line)
+    kind = TYPE.fullmatch(fields[0]) if fields else None
     if not kind:
-        raise CredentialError(f"line {number} has a type that pam_oath does not know")
+        raise PassedOver(f"line {number} has a type that pam_oath does not know")
     if len(fields) < 4:
-        raise CredentialError(f"line {number} is cut short")
+        raise PassedOver(f"line {number} is cut short")
     if fields[1] != user:
-        raise CredentialError(f"line {number} belongs to another user")
-    try:
-        key = bytes.fromhex(fields[3])
-    except ValueError:
-        key = b""
-    if not 1 <= len(key) <= LONGEST_KEY:
-        raise CredentialError(f"line {number} has no hexadecimal key of 1 to {LONGEST_KEY} bytes")
+        raise PassedOver(f"line {number} belongs to another user")
     interval, digits = kind.group("interval"), kind.group("digits")
     token = Token(
         user=user,
-        key=key,
+        key=_key(fields[3], number),
         interval=int(interval) if interval else None,
         digits=int(digits) if digits else None,
         pin=fields[2],
     )
-    if len(fields) == 4:
+    return _with_history(token, fields[4:7], number)
+
+
+def _key(word: str, number: int) -> bytes:
+    """The key that a word stands for."""
+    if not re.fullmatch(rf"([0-9A-Fa-f]{{2}}){{1,{LONGEST_KEY}}}", word):
+        raise CredentialError(f"line {number} has no hexadecimal key of 1 to {LONGEST_KEY} bytes")
+    return bytes.fromhex(word)
+
+
+def _with_history(token: Token, words: t.Sequence[str], number: int) -> Token:
+    """A token with what a login wrote behind the key: any of counter, last code and time may be missing at the end."""
+    if not words:
         return token
-    if not _HISTORY.fullmatch(" ".join(fields[4:])):
-        raise CredentialError(f"line {number} has a history that is cut short")
-    return replace(token, counter=int(fields[4]), last_code=fields[5], last_used=fields[6])
+    counter = words[0]
+    last_code, last_used = (words[at] if len(words) > at else None for at in (1, 2))
+    if not _COUNTER.fullmatch(counter):
+        raise CredentialError(f"line {number} has a counter that is no number")
+    if last_used is not None and not _is_time(last_used):
+        raise CredentialError(f"line {number} has a time of the last code that is not like 2026-01-31T12:00:00L")
+    return replace(token, counter=_uint64(counter), last_code=last_code, last_used=last_used)
+
+
+def _uint64(word: str) -> int:
+    """A number as strtoull(3) reads it: the largest one for a larger one, and a negative one wraps round."""
+    number = min(int(word.lstrip("+-")), _LARGEST)
+    return -number % (_LARGEST + 1) if word.startswith("-") else number
+
+
+def _is_time(word: str) -> bool:
+    """Whether liboath reads this as the time of the last code."""
+    found = _TIME.fullmatch(word)
+    parts = found.groups() if found else ()
+    return bool(parts) and all(low <= int(part) <= high for part, (low, high) in zip(parts, _TIMES))
 
 
 class Part(t.NamedTuple):
@@ -149,13 +186,19 @@ def parts_of(text: str, user: str) -> list[Part]:
     """The lines of a user's credential file, in their order. Raises CredentialError, as `parse_line` does."""
     parts: list[Part] = []
     for number, line in enumerate(text.split("\n"), start=1):
-        token = parse_line(line, number, user) if line.strip() and not line.startswith("#") else None
+        token = None if _says_nothing(line) else parse_line(line, number, user)
         label = _LABEL.fullmatch(parts[-1].text) if token and parts else None
         if token and label:
             parts[-1] = Part(f"{label[0]}\n{line}", replace(token, label=label[1], name=label[2]))
         else:
             parts.append(Part(line, token))
     return parts
+
+
+def _says_nothing(line: str) -> bool:
+    """Whether a line is empty or a comment, which may be indented."""
+    words = line.strip(" \t\r")
+    return not words or words.startswith("#")
 
 
 def text_of(parts: t.Iterable[Part]) -> str:

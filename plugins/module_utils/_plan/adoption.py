@@ -15,14 +15,19 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from .. import _places as places
-from .._backends import backends, google_authenticator, oath, usersfile
+from .._backends import backends, google_authenticator, oath, secretfile, usersfile
 from .._backends.credential import App, Credential, CredentialError, MakeKey
 from .._host.state import HostState
-from .._wanted.bounds import is_account_name
+from .._wanted.bounds import SECRET_BYTES, is_account_name
 from .._wanted.settings import User
 from .situation import Situation
 
 _DIGITS = re.compile(r"^[^#\n]*\bpam_oath\.so\b[^#\n]*\sdigits=([678])\b", re.MULTILINE)
+
+_LONGEST_NAME = 100
+"""In characters, as it is shown."""
+_LONGEST_KEY = 64
+"""In bytes; that of the block of the hash, behind which RFC 2104 sees no use of a longer one."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class Adoption:
     """Why an account is left out, by account."""
     void_recovery_codes: list[str] = field(default_factory=list)
     """The accounts whose recovery codes are not right any more."""
+    differences: dict[str, str] = field(default_factory=dict)
+    """What is different afterwards for an account that is taken over, in sentences, by account."""
 
 
 class _Old(t.NamedTuple):
@@ -55,6 +62,8 @@ class _Old(t.NamedTuple):
     path: str
     apps: tuple[App, ...]
     recovery_codes: tuple[str, ...] = ()
+    differences: tuple[str, ...] = ()
+    """What it says that is not taken over, in sentences."""
 
 
 def obstacle(situation: Situation) -> str | None:
@@ -74,14 +83,18 @@ def adoption(
     situation: Situation,
     users_files: t.Iterable[OldFile],
     own_files: t.Mapping[str, OldFile],
+    known: t.Collection[str],
     make_key: MakeKey,
 ) -> Adoption:
-    """Decide about everybody whom the old files know; `own_files` are by account."""
+    """Decide about everybody whom the old files know; `own_files` are by account.
+
+    `known` are the accounts of the host, as far as somebody asked for them.
+    """
     settings, state = situation
     shared = [(file.path, usersfile.lines_by_user(file.text)) for file in users_files]
     names = {*own_files, *(name for _path, lines in shared for name in lines)}
     ours = {*state.credentials, *(name for files in state.others.values() for name in files)}
-    check, found = _Check(situation), Adoption()
+    check, found = _Check(situation, known), Adoption()
     for name in sorted(names - ours):
         try:
             check.account(name)
@@ -90,13 +103,16 @@ def adoption(
             credential = Credential(_merged(old, settings.user(name)))
             text = backends.BACKENDS[settings.backend].render(credential, name, settings, make_key)
         except CredentialError as error:
-            found.left[name] = str(error)
+            found.left[_shown(name)] = str(error)
             continue
         codes = [code for one in old for code in one.recovery_codes]
         if codes and settings.backend == "google_authenticator":
             text = google_authenticator.with_recovery_codes(text, codes)
         elif codes:
             found.void_recovery_codes.append(name)
+        differences = [*(one for file in old for one in file.differences), *_short_keys(credential)]
+        if differences:
+            found.differences[name] = ". ".join(differences)
         found.credentials[name] = text
         found.sources[name] = " and ".join(one.path for one in old)
     return found
@@ -105,8 +121,9 @@ def adoption(
 class _Check:
     """Reads what the old files say of an account. Raises CredentialError where that cannot be taken over."""
 
-    def __init__(self, situation: Situation) -> None:
+    def __init__(self, situation: Situation, known: t.Collection[str]) -> None:
         self.settings, self.state = situation
+        self.known = known
         self.digits = _digits(self.state)
 
     def account(self, name: str) -> None:
@@ -114,38 +131,89 @@ class _Check:
         user = self.settings.user(name)
         if not is_account_name(name) or backends.is_left_behind(name):
             raise CredentialError("PAM, sshd and a file cannot carry this name alike")
-        if name not in self.state.accounts:
+        if name not in self.known:
             raise CredentialError(f"there is no account of this name on {self.state.hostname}")
         if user and not user.present:
             raise CredentialError("users wants it to be absent")
 
     def users_file(self, path: str, lines: t.Sequence[tuple[int, str]], name: str) -> _Old:
-        """What the lines of an account say in a file that all accounts share."""
+        """What the lines of an account say in a file that all accounts share, as far as pam_oath reads them."""
+        read: list[str] = []
+        differences: list[str] = []
         for number, line in lines:
-            where = f"{path}: line {number}"
             try:
                 token = usersfile.parse_line(line, number, name)
+            except usersfile.PassedOver as error:
+                differences.append(f"{path}: {error}. pam_oath passes over it, and it is not taken over")
+                continue
             except CredentialError as error:
-                raise CredentialError(f"{path}: {error}. Mend the line, or enrol the account anew") from error
-            if token.interval is None:
-                raise CredentialError(f"{where} is for codes that go by a counter (HOTP). Enrol the account anew")
-            if token.pin != "-":
-                raise CredentialError(f"{where} has a PIN, for which nobody would be asked. Put - there")
-            said = len(token.last_code) if token.last_code else token.digits
-            self._codes(where, self.digits or said or self.settings.otp_digits, token.interval)
-        return _Old(path, oath.read("\n".join(line for _number, line in lines), name, self.state.now).apps)
+                if not read:
+                    raise CredentialError(
+                        f"{path}: {error}, so that every code is denied. Mend the line, or enrol the account anew"
+                    ) from error
+                differences.append(f"{path}: {error}. It and what is below was never right, and is not taken over")
+                break
+            self._token(f"{path}: line {number}", token)
+            read.append(line)
+        if not read:
+            reason = differences[0].partition(". ")[0]
+            raise CredentialError(f"{reason}. Mend the line, or enrol the account anew")
+        return _Old(path, oath.read("\n".join(read), name, self.state.now).apps, differences=tuple(differences))
+
+    def _token(self, where: str, token: usersfile.Token) -> None:
+        """Whether a credential can stand for a line of a users file."""
+        if token.interval is None:
+            raise CredentialError(f"{where} is for codes that go by a counter (HOTP). Enrol the account anew")
+        if token.pin != "-":
+            raise CredentialError(f"{where} has a PIN, for which nobody would be asked. Put - there")
+        said = len(token.last_code) if token.last_code and oath.is_code(token.last_code) else token.digits
+        self._codes(where, self.digits or said or self.settings.otp_digits, token.interval)
 
     def own_file(self, file: OldFile, name: str) -> _Old:
         """What the file of google-authenticator says that an account has for itself."""
         if file.unsafe:
             raise CredentialError(f"{file.path} {file.unsafe}")
         try:
-            apps = google_authenticator.read(file.text, name).apps
-        except CredentialError as error:
+            says = secretfile.parse(file.text)
+        except secretfile.CounterError as error:
             raise CredentialError(f"{file.path}: {error}. Enrol the account anew") from error
-        self._codes(file.path, 6, apps[0].interval)
+        except CredentialError as error:
+            raise CredentialError(
+                f"{file.path}: {error}, so that every code is denied. Mend the file, or enrol the account anew"
+            ) from error
+        self._codes(file.path, 6, says.interval)
+        (app,) = google_authenticator.read(file.text, name).apps
+        if len(app.key) > _LONGEST_KEY:
+            raise CredentialError(
+                f"{file.path}: the key has {len(app.key)} bytes, more than the {_LONGEST_KEY} that a sheet shows. "
+                "Enrol the account anew"
+            )
+        if self._is_off(says):
+            app = replace(app, used=())
         codes = google_authenticator.recovery_codes(file.text, name, 6)
-        return _Old(file.path, apps, tuple(code for _number, code in codes))
+        differences = tuple(f"{file.path}: {one}" for one in self._differences(says))
+        return _Old(file.path, (app,), tuple(code for _number, code in codes), differences)
+
+    def _is_off(self, says: secretfile.SecretFile) -> bool:
+        """Whether the codes that were right are not within the window of a clock that is right."""
+        return abs(says.skew) > self.settings.window
+
+    def _differences(self, says: secretfile.SecretFile) -> t.Iterator[str]:
+        """What a file says for its account alone, and the settings decide for everybody."""
+        if self._is_off(says):
+            side = "ahead" if says.skew > 0 else "behind"
+            yield (
+                f"TIME_SKEW says that the clock of the app was {abs(says.skew) * says.interval} seconds {side}. From "
+                "the change on it has to be right. Set the phone to take its time from the network; until a code was "
+                "right, nothing is proven"
+            )
+        if says.window // 2 > self.settings.window:
+            yield (
+                f"codes were right up to {says.window // 2} steps early (WINDOW_SIZE {says.window}), and are up to "
+                f"{self.settings.window}, which is window"
+            )
+        if says.used is None:
+            yield "a code was right as often as it was typed (no DISALLOW_REUSE), and is right once"
 
     def _codes(self, where: str, digits: int, interval: int | None) -> None:
         """The settings are one for a host, so whoever has other codes could not log in."""
@@ -173,6 +241,21 @@ def _merged(old: t.Sequence[_Old], wanted: User | None) -> tuple[App, ...]:
         known = apps.get(app.key) or replace(app, name=f"adopted-{len(apps) + 1}" if apps else "")
         apps[app.key] = replace(known, used=tuple(sorted({*known.used, *app.used})))
     return tuple(apps.values())
+
+
+def _shown(name: str) -> str:
+    """A name for people to read: one from a file may hold whatever a line can."""
+    return name if name.isprintable() and len(name) <= _LONGEST_NAME else ascii(name[:_LONGEST_NAME])
+
+
+def _short_keys(credential: Credential) -> t.Iterator[str]:
+    """That an account goes on with a key that is too short for a new one."""
+    shortest = min(len(app.key) for app in credential.apps)
+    if shortest < SECRET_BYTES[0]:
+        yield (
+            f"the key has {shortest} bytes, and RFC 4226 asks for {SECRET_BYTES[0]} at least. It stays, with the app; "
+            "renew in users makes a longer one, and a new QR code"
+        )
 
 
 def _digits(state: HostState) -> int | None:

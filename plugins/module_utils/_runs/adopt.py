@@ -10,6 +10,7 @@ leads anywhere else, and nobody but the owner and root can have written them.
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import secrets
@@ -17,7 +18,8 @@ import stat
 import typing as t
 
 from .._apply import credential_files, transaction
-from .._backends import backends
+from .._backends import backends, usersfile
+from .._host import accounts
 from .._host.look import look
 from .._plan import adoption
 from .._plan.situation import Situation
@@ -57,8 +59,9 @@ def _adopt(module: AnsibleModule, settings: Settings) -> Result:
     problems = [adoption.obstacle(situation), *(f"{one.path} {one.unsafe}" for one in users_files if one.unsafe)]
     for problem in filter(None, problems):
         raise Failure(f"Nobody was taken over on {situation.state.hostname}: {problem}.")
-    own_files = _own_files(module.params["secret_file"])
-    found = adoption.adoption(situation, users_files, own_files, secrets.token_bytes)
+    known = _known(settings, users_files)
+    own_files = _own_files(module.params["secret_file"], known)
+    found = adoption.adoption(situation, users_files, own_files, known, secrets.token_bytes)
     paths = {name: backends.credential_path(settings.backend, name) for name in found.credentials}
     if not module.check_mode:
         transaction.clean_up(actions)
@@ -69,6 +72,7 @@ def _adopt(module: AnsibleModule, settings: Settings) -> Result:
         "adopted": list(paths),
         "left": found.left,
         "void_recovery_codes": found.void_recovery_codes,
+        "differences": found.differences,
         "diff": [
             {
                 "before_header": path,
@@ -81,23 +85,33 @@ def _adopt(module: AnsibleModule, settings: Settings) -> Result:
     }
 
 
-def _own_files(pattern: str) -> dict[str, adoption.OldFile]:
+def _known(settings: Settings, users_files: t.Iterable[adoption.OldFile]) -> dict[str, pwd.struct_passwd]:
+    """The accounts of the host: those that it lists, and those that it knows of all that the settings or files name."""
+    listed = accounts.listed()
+    asked = {user.name for user in settings.users}.union(*(usersfile.lines_by_user(file.text) for file in users_files))
+    found = accounts.by_typed_name(asked - listed.keys())
+    return {**listed, **{name: entry for name, entry in found.items() if entry.pw_name == name}}
+
+
+def _own_files(pattern: str, known: t.Mapping[str, pwd.struct_passwd]) -> dict[str, adoption.OldFile]:
     """The file that each account has, by account; `pattern` has the form of the option secret= of the module."""
     found = {}
-    for entry in pwd.getpwall():
-        for file in _own_file(_expanded(pattern, entry), entry):
-            found[entry.pw_name] = file
+    for name, entry in known.items():
+        for file in _own_file(_expanded(pattern, name, entry), entry):
+            found[name] = file
     return found
 
 
-def _expanded(pattern: str, entry: pwd.struct_passwd) -> str:
+def _expanded(pattern: str, name: str, entry: pwd.struct_passwd) -> str:
     """The path that the option means for one account."""
     path = f"${{HOME}}{pattern[1:]}" if pattern.startswith("~/") else pattern
-    return os.path.normpath(path.replace("${HOME}", entry.pw_dir).replace("${USER}", entry.pw_name))
+    return os.path.normpath(path.replace("${HOME}", entry.pw_dir).replace("${USER}", name))
 
 
 def _own_file(path: str, entry: pwd.struct_passwd) -> t.Iterator[adoption.OldFile]:
     """The file, if there is one. In a home, no part of the path may be a link."""
+    if not path.startswith("/"):
+        return iter(())
     home = os.path.normpath(entry.pw_dir)
     inside = path.startswith(os.path.join(home, ""))
     base = home if inside else os.path.dirname(path)
@@ -124,7 +138,18 @@ def _read(path: str, base: str, owners: t.Collection[int], largest: int) -> t.It
     except FileNotFoundError:
         return
     except OSError as error:
-        yield adoption.OldFile(path, unsafe=f"cannot be read, or is a link or behind one ({error.strerror})")
+        yield adoption.OldFile(path, unsafe=_why_closed(error))
+
+
+def _why_closed(error: OSError) -> str:
+    """Why a file could not be opened, and what to do."""
+    if error.errno == errno.ELOOP:
+        return "is a symbolic link, or lies behind one. Put the file itself there, or enrol anew"
+    if error.errno == errno.ENXIO:
+        return "is not a regular file. Put the file itself there, or enrol anew"
+    return (
+        f"cannot be read by root ({error.strerror}), as on a network file system. Copy it to a place of the host's own"
+    )
 
 
 def _open_below(base: str, path: str) -> int | None:
@@ -136,7 +161,7 @@ def _open_below(base: str, path: str) -> int | None:
     *parts, name = path.split("/")
     try:
         for part in parts:
-            inner = os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+            inner = _open_part(part, directory)
             os.close(directory)
             directory = inner
         return os.open(name, _FILE, dir_fd=directory)
@@ -144,17 +169,30 @@ def _open_below(base: str, path: str) -> int | None:
         os.close(directory)
 
 
+def _open_part(name: str, directory: int) -> int:
+    """Open a directory in another one. Where a file is in its place, nothing can lie behind it."""
+    try:
+        return os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+    except NotADirectoryError:
+        if stat.S_ISLNK(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
+
+
 def _unsafe(status: os.stat_result, owners: t.Collection[int], largest: int) -> str:
     """Why the contents of a file are not to be trusted, or an empty text."""
     mode = stat.S_IMODE(status.st_mode)
     if not stat.S_ISREG(status.st_mode):
-        return "is not a regular file"
+        return "is not a regular file. Put the file itself there, or enrol anew"
     if status.st_uid not in owners:
-        return f"belongs to neither the account nor root (uid {status.st_uid})"
+        return (
+            f"belongs to neither the account nor root (uid {status.st_uid}). Give it to its owner, if nobody else has "
+            "read it; or enrol anew"
+        )
     if status.st_nlink != 1:
-        return "has further names (hard links)"
+        return "has further names (hard links). Remove these, if nobody else has read it; or enrol anew"
     if mode & 0o077:
         return f"can be read or written by others than its owner (mode {mode:04o}). Make it 0600, or enrol anew"
     if status.st_size > largest:
-        return f"has {status.st_size} bytes, more than the {largest} that such a file can have"
+        return f"has {status.st_size} bytes, more than the {largest} that such a file can have. Mend it, or enrol anew"
     return ""
