@@ -124,6 +124,7 @@ class TestAdoption:
             (line("alice", history=" 0 12345678 2001-09-09T01:46:40L"), "is for codes of 8 digits"),
             (line("alice", kind="TOTP"), "/etc/users.oath: line 1 has a type that pam_oath does not know"),
             ("HOTP/T30 alice -\n", "line 1 is cut short"),
+            (line("alice") + "\0\0\n", "/etc/users.oath: line 2 begins with a NUL byte, so that everybody's codes"),
             ("\n" + line("alice")[:-2], "line 2 has no hexadecimal key"),
             (line("alice", history=" x"), "line 1 has a counter that is no number, so that every code is denied"),
             (line("alice", history=" x") + line("alice"), "line 1 has a counter that is no number"),

@@ -116,6 +116,11 @@ def lines_by_user(text: str) -> dict[str, list[tuple[int, str]]]:
     return found
 
 
+def spoilt_by(text: str) -> int | None:
+    """The number of a line that begins with a NUL byte, if there is one: liboath cannot write it back, for nobody."""
+    return next((number for number, line in enumerate(text.split("\n"), start=1) if line.startswith("\0")), None)
+
+
 def _fields(line: str) -> list[str]:
     """The words of a line, which ends for liboath where it has a NUL byte."""
     return _FIELD.findall(line.partition("\0")[0])

@@ -56,6 +56,16 @@ class Adoption:
     """What is different afterwards for an account that is taken over, in sentences, by account."""
 
 
+class _Shared(t.NamedTuple):
+    """A file that all accounts share."""
+
+    path: str
+    lines: t.Mapping[str, t.Sequence[tuple[int, str]]]
+    """Those of each account, with their numbers."""
+    spoilt_by: int | None
+    """The number of a line for which pam_oath denies everybody."""
+
+
 class _Old(t.NamedTuple):
     """What one file says of one account."""
 
@@ -91,14 +101,16 @@ def adoption(
     `known` are the accounts of the host, as far as somebody asked for them.
     """
     settings, state = situation
-    shared = [(file.path, usersfile.lines_by_user(file.text)) for file in users_files]
-    names = {*own_files, *(name for _path, lines in shared for name in lines)}
+    shared = [
+        _Shared(file.path, usersfile.lines_by_user(file.text), usersfile.spoilt_by(file.text)) for file in users_files
+    ]
+    names = {*own_files, *(name for file in shared for name in file.lines)}
     ours = {*state.credentials, *(name for files in state.others.values() for name in files)}
     check, found = _Check(situation, known), Adoption()
     for name in sorted(names - ours):
         try:
             check.account(name)
-            old = [check.users_file(path, lines[name], name) for path, lines in shared if name in lines]
+            old = [check.users_file(file, name) for file in shared if name in file.lines]
             old += [check.own_file(own_files[name], name)] if name in own_files else []
             credential = Credential(_merged(old, settings.user(name)))
             text = backends.BACKENDS[settings.backend].render(credential, name, settings, make_key)
@@ -136,11 +148,16 @@ class _Check:
         if user and not user.present:
             raise CredentialError("users wants it to be absent")
 
-    def users_file(self, path: str, lines: t.Sequence[tuple[int, str]], name: str) -> _Old:
+    def users_file(self, file: _Shared, name: str) -> _Old:
         """What the lines of an account say in a file that all accounts share, as far as pam_oath reads them."""
+        path = file.path
+        if file.spoilt_by:
+            raise CredentialError(
+                f"{path}: line {file.spoilt_by} begins with a NUL byte, so that everybody's codes are denied. Remove it"
+            )
         read: list[str] = []
         differences: list[str] = []
-        for number, line in lines:
+        for number, line in file.lines[name]:
             try:
                 token = usersfile.parse_line(line, number, name)
             except usersfile.PassedOver as error:
