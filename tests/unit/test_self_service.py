@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import pwd
+import socket
 import typing as t
 from pathlib import Path
 
@@ -335,3 +336,39 @@ def test_with_one_secret_a_user_there_is_no_spare_device_and_codes_on_paper_are_
     assert (refused["ok"], host.checked) == (False, [RIGHT])
     assert [len(code) for code in renewed["recovery_codes"]] == [8] * RECOVERY_CODES
     assert set(renewed["recovery_codes"]) <= set((host.text or "").splitlines())
+
+
+class TestWhoGetsAProcess:
+    @pytest.fixture
+    def started(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """For whom a process was started; everybody below 60000 has an account."""
+        started: list[str] = []
+        monkeypatch.setattr(program, "_start", lambda _connection, user: started.append(user) or len(started))
+        monkeypatch.setattr(program, "_account", lambda uid: f"user{uid}" if uid < 60000 else None)
+        return started
+
+    def take(self, monkeypatch: pytest.MonkeyPatch, uid: int, talking: dict[int, int]) -> str:
+        monkeypatch.setattr(program, "_peer", lambda _connection: uid)
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            return program._take(ours, talking)
+
+    def test_is_nobody_without_an_account(self, monkeypatch: pytest.MonkeyPatch, started: list[str]) -> None:
+        assert self.take(monkeypatch, 100_001, {}).startswith("Nobody logs in with this account")
+        assert started == []
+
+    def test_is_everybody_while_one_asks_too_often(self, monkeypatch: pytest.MonkeyPatch, started: list[str]) -> None:
+        talking: dict[int, int] = {}
+        answers = [self.take(monkeypatch, 1000, talking) for _connection in range(200)]
+        assert answers.count("") == program.CONNECTIONS == len(started)
+        assert self.take(monkeypatch, 1001, talking) == ""
+
+    def test_is_no_more_than_the_host_has_room_for(self, monkeypatch: pytest.MonkeyPatch, started: list[str]) -> None:
+        talking: dict[int, int] = {}
+        answers = [self.take(monkeypatch, uid, talking) for uid in range(1000, 1200)]
+        assert answers.count("") == program.CONNECTIONS_OF_ALL == len(started)
+        assert "too much to do" in answers[-1]
+
+
+def test_an_account_is_one_that_people_log_in_with() -> None:
+    assert program._account(4_000_000_000) is None

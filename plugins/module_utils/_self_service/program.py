@@ -41,6 +41,8 @@ from .conversation import REQUEST_BYTES, Conversation, Refusal
 
 CONNECTIONS = 4
 """How many connections an account may have at once."""
+CONNECTIONS_OF_ALL = 64
+"""How many connections all accounts may have at once, so that one needs 15 others to close the page for the rest."""
 REQUESTS = 64
 """How many requests a connection has."""
 IDLE_SECONDS = 300
@@ -49,6 +51,7 @@ LIFE_SECONDS = 900
 
 _DRAWING_SECONDS = 10
 
+_BUSY_HOST = "There is too much to do on this host. Try again in some minutes."
 _BUSY = "Two-factor login is just being changed on this host. Nothing was changed; try again in some minutes."
 
 
@@ -186,9 +189,9 @@ def _refusal(message: str) -> dict[str, t.Any]:
     return {"ok": False, "message": message}
 
 
-def _talk(connection: socket.socket, uid: int) -> None:
+def _talk(connection: socket.socket, user: str) -> None:
     connection.settimeout(IDLE_SECONDS)
-    answer = _answers(uid)
+    answer = Conversation(ThisHost(), user).answer
     lines = connection.makefile("rb")
     for _number in range(REQUESTS):
         line = lines.readline(REQUEST_BYTES + 1)
@@ -198,29 +201,27 @@ def _talk(connection: socket.socket, uid: int) -> None:
             return
 
 
-def _answers(uid: int) -> t.Callable[[bytes], dict[str, t.Any]]:
-    """What answers the requests of the account with this number."""
+def _account(uid: int) -> str | None:
+    """The account with this number, if people log in with it."""
     try:
         account = pwd.getpwuid(uid)
     except KeyError:
-        account = None
-    if account and may_log_in(account, _read(places.SHELLS) or "", _read(places.ACCOUNT_DEFAULTS) or ""):
-        return Conversation(ThisHost(), account.pw_name).answer
-    syslog.syslog(syslog.LOG_NOTICE, f"user id {uid}: refused, nobody logs in with that account")
-    return lambda _line: _refusal("Nobody logs in with this account, so it needs no code.")
+        return None
+    allowed = may_log_in(account, _read(places.SHELLS) or "", _read(places.ACCOUNT_DEFAULTS) or "")
+    return account.pw_name if allowed else None
 
 
-def _start(connection: socket.socket, uid: int) -> int:
+def _start(connection: socket.socket, user: str) -> int:
     """Talk in a process of its own, whose id is returned."""
     pid = os.fork()
     if pid == 0:
         try:
             signal.alarm(LIFE_SECONDS)
-            _talk(connection, uid)
+            _talk(connection, user)
         except OSError:
             pass  # Whoever was there is gone.
         except Exception as error:
-            syslog.syslog(syslog.LOG_ERR, f"user id {uid}: {type(error).__name__}")
+            syslog.syslog(syslog.LOG_ERR, f"{user}: {type(error).__name__}")
         finally:
             os._exit(0)
     return pid
@@ -252,14 +253,23 @@ def serve(listener: socket.socket) -> None:
 
 
 def _take(connection: socket.socket, talking: dict[int, int]) -> str:
-    """Talk over a connection in a process of its own, or say why not. `talking` has who is there, by process."""
+    """Talk over a connection in a process of its own, or say why not. `talking` has who is there, by process.
+
+    Whoever has further user ids of a namespace has no account for them, and gets no process.
+    """
     uid = _peer(connection)
+    user = _account(uid)
+    if user is None:
+        syslog.syslog(syslog.LOG_NOTICE, f"user id {uid}: refused, nobody logs in with that account")
+        return "Nobody logs in with this account, so it needs no code."
     if list(talking.values()).count(uid) >= CONNECTIONS:
         return "You have this page open too often. Close it elsewhere, and load it again."
+    if len(talking) >= CONNECTIONS_OF_ALL:
+        return _BUSY_HOST
     try:
-        talking[_start(connection, uid)] = uid
+        talking[_start(connection, user)] = uid
     except OSError:
-        return "There is too much to do on this host. Try again in some minutes."
+        return _BUSY_HOST
     connection.close()
     return ""
 
