@@ -89,7 +89,8 @@ class AskingAction(ActionBase):
 
     def _parse_returned_data(self, res: dict[str, t.Any], *further: t.Any, **named: t.Any) -> dict[str, t.Any]:
         # Ansible warns of what stands behind an answer, and of names that it does not like, and shows both as they are.
-        lines = visible(res["stdout"], keep="\n").split("\n")
+        # A terminal, by which Ansible comes without pipelining, ends each line with a carriage return as well.
+        lines = visible(res["stdout"].replace("\r\n", "\n"), keep="\n").split("\n")
         last = max((number for number, line in enumerate(lines) if line.rstrip().endswith("}")), default=len(lines))
         res = {**res, "stdout": "\n".join(lines[: last + 1])}
         answer: dict[str, t.Any] = super()._parse_returned_data(res, *further, **named)

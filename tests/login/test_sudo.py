@@ -106,6 +106,11 @@ def test_run_that_would_keep_ansible_from_becoming_root_is_refused(host: Host, p
     wanted = options(people.asked, people.exempt, people.with_no_password, **POLICY)
     said = become(people.asked, "-m", "fleet.auth.twofactor", "-a", json.dumps(wanted))
     assert "cannot answer sudo's second prompt, for the code" in said
+    # A rule that goes on behind ALL, and comes after that of the group.
+    host.write("/etc/sudoers.d/without-passwd", f"{people.asked.name} ALL=(ALL:ALL) ALL, !/usr/bin/passwd\n", 0o440)
+    said = become(people.asked, "-m", "fleet.auth.twofactor", "-a", json.dumps(wanted))
+    assert "cannot answer sudo's second prompt, for the code" in said
+    host.run("rm", "/etc/sudoers.d/without-passwd")
     for field in ("exempt", "with_no_password"):
         person = getattr(people, field)
         exempt = ["ansible", people.exempt.name]

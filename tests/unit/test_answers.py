@@ -27,7 +27,7 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._answers import (
     Unfit,
     accepted,
 )
-from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingAction
+from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingAction, AskingNormalAction
 from unit.closure import PLUGINS
 
 USER = {
@@ -236,6 +236,16 @@ def _printable(value: t.Any) -> bool:
     if isinstance(value, list):
         return all(map(_printable, value))
     return not isinstance(value, str) or value.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_answer_is_read_from_a_terminal_as_well(end: str) -> None:
+    """Without pipelining, Ansible becomes root by a terminal."""
+    action = AskingNormalAction.__new__(AskingNormalAction)
+    action._module = "twofactor_verify"
+    told = {"stdout": f"{end}{end}{json.dumps({'changed': False, 'valid': True})}{end}", "stderr": "", "rc": 0}
+    found = action._parse_returned_data(told, "legacy")
+    assert found["valid"] is True
 
 
 def test_no_task_of_the_role_is_included_by_what_a_host_said() -> None:

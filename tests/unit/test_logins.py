@@ -45,6 +45,17 @@ def test_whoever_has_no_credential_is_named_with_the_method_and_the_day(method: 
     assert refusal.startswith(f"joe has logged in to sshd on web1 by {method} on 2026-11-20, has no credential")
 
 
+@pytest.mark.parametrize("name", ["CORP\\joe", "mary ann", "jürgen"])
+def test_whoever_has_a_name_that_no_file_can_carry_is_told_of_the_way_by_a_group(name: str) -> None:
+    person = account(name, "domain users", "staff", has_key=False)
+    (refusal,) = plan(wanting(), host_state(*ACCOUNTS, person)).refusals
+    assert refusal == (
+        f"{name} has no credential and would be locked out of sshd on web1. Neither a credential nor exempt_users can "
+        "carry this name. Exempt a group that it is in (staff) with exempt_groups, or leave ssh false."
+    )
+    assert plan(wanting(exempt_groups=["staff"]), host_state(*ACCOUNTS, person)).refusals == ()
+
+
 def test_session_without_a_known_method_counts_as_well() -> None:
     (refusal,) = plan(wanting(), host(joe(""))).refusals
     assert refusal.startswith("joe has logged in to sshd on web1 on 2026-11-20, has no credential")

@@ -178,9 +178,10 @@ class TestNames:
     ) -> None:
         scope = "groups" if option == "scope_groups" else "everyone"
         told = problems(**{option: [{key: name} if key else name], "scope": scope})
+        by_group = " An account of another name can be exempt by a group that it is in; name that in exempt_groups."
         assert told == (
             f"{option}: {name!r} is not a name that PAM, sshd and a file can carry alike; "
-            "use letters, digits, '_', '.', '@' and '-'.",
+            f"use letters, digits, '_', '.', '@' and '-'.{by_group if option in ('users', 'exempt_users') else ''}",
         )
 
     @pytest.mark.parametrize("name", ["a", "_apt", "first.last", "alice@example.org", "host$", "1", "A-B", "a" * 256])

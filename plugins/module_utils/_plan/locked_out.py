@@ -12,6 +12,7 @@ import typing as t
 from .. import _places as places
 from .._host.state import Account, HostState, Login
 from .._texts import sshd_config
+from .._wanted.bounds import is_account_name
 from .scope import in_scope, with_other_names
 from .situation import Situation
 
@@ -44,7 +45,7 @@ def locked_out(situation: Situation, services: t.Collection[str], enrolled: t.Co
                 continue
         lost = [service for service in services if service != "sshd" and _gets_in_to(state, account, service)]
         if lost and account.name not in enrolled:
-            yield LockedOut(account.name, tuple(lost), _no_credential(state, account.name, lost))
+            yield LockedOut(account.name, tuple(lost), _no_credential(state, account, account.name, lost))
 
 
 def unproven(situation: Situation, proven: t.Collection[str]) -> t.Iterator[str]:
@@ -81,7 +82,7 @@ def _of_sshd(situation: Situation, account: Account, enrolled: bool) -> LockedOu
             f"{name} and set PermitRootLogin yes."
         )
     elif not enrolled:
-        message = _no_credential(state, who, ["sshd"], name)
+        message = _no_credential(state, account, who, ["sshd"])
     elif not (by_key and "publickey" in settings.ssh_first_factors) and not (
         by_password and "password" in settings.ssh_first_factors
     ):
@@ -107,9 +108,8 @@ def _by_evidence(situation: Situation, account: Account, enrolled: bool) -> Lock
     seen = f"{name} has logged in to sshd on {state.hostname} {how}on {login.day}"
     if not enrolled:
         message = (
-            f"{seen}, has no credential, and would be locked out. Enrol {name} with users, exempt {name} with "
-            f"exempt_users or a group of {name} with exempt_groups, or leave ssh false. If nobody logs in as {name} "
-            "any more, seen_days with fewer days passes over it."
+            f"{seen}, has no credential, and would be locked out. {_remedies(account)}, or leave ssh false. If nobody "
+            f"logs in as {name} any more, seen_days with fewer days passes over it."
         )
     elif method in _OTHER_METHODS or (method == "publickey" and "publickey" not in settings.ssh_first_factors):
         message = (
@@ -152,13 +152,24 @@ def _root_login(account: Account) -> str:
     return account.sshd.first("permitrootlogin") if account.uid == 0 else "yes"
 
 
-def _no_credential(state: HostState, who: str, services: t.Sequence[str], name: str | None = None) -> str:
+def _no_credential(state: HostState, account: Account, who: str, services: t.Sequence[str]) -> str:
     """The sentence about somebody without a credential; `who` is the name with what else is to be said of it."""
-    name = name or who
     leave = "leave ssh false" if "sshd" in services else f"leave {' and '.join(services)} out of services"
     return (
         f"{who} has no credential and would be locked out of {' and '.join(services)} on {state.hostname}. "
-        f"Enrol {name} with users, exempt {name} with exempt_users, or {leave}."
+        f"{_remedies(account)}, or {leave}."
+    )
+
+
+def _remedies(account: Account) -> str:
+    """How the account can go on to log in, by what its name can be carried in."""
+    name = account.name
+    if is_account_name(name):
+        return f"Enrol {name} with users, exempt {name} with exempt_users"
+    groups = " or ".join(group for group in account.groups if is_account_name(group))
+    return (
+        "Neither a credential nor exempt_users can carry this name. Exempt a group that it is in "
+        f"({groups or 'put it into one'}) with exempt_groups"
     )
 
 

@@ -48,6 +48,9 @@ _SERVICE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}", re.ASCII)
 _NOT_SERVICES = re.compile(r"common-.*|(password|system|fingerprint|smartcard)-auth|postlogin|other|twofactor(-.*)?")
 
 
+_BY_GROUP = " An account of another name can be exempt by a group that it is in; name that in exempt_groups."
+
+
 def is_account_name(name: str) -> bool:
     """Whether PAM, sshd and a file can carry the name alike; a list in PAM, for one, is taken apart at colons."""
     return bool(_ACCOUNT_NAME.fullmatch(name))
@@ -104,6 +107,7 @@ def problems(wanted: Settings, beyond: Beyond) -> t.Iterator[str]:
             yield (
                 f"{option}: {name!r} is not a name that PAM, sshd and a file can carry alike; "
                 "use letters, digits, '_', '.', '@' and '-'."
+                + (_BY_GROUP if option in ("users", "exempt_users") else "")
             )
         elif option == "users" and name.endswith((".lock", ".new")):
             yield f"users: the name {name} collides with the lock files of pam_oath (*.lock, *.new)."
