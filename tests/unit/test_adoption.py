@@ -149,7 +149,10 @@ class TestAdoption:
                 "is for codes of 60 seconds, and interval is 30. Set it to 60",
             ),
             (f'{SECRET * 4}\n" TOTP_AUTH\n', "/home/alice/ga: the key has 80 bytes, more than the 64 that a sheet"),
-            (f'{SECRET * 2}\n" TOTP_AUTH\n', "has a key of 40 bytes, and pam_oath reads 32"),
+            (
+                f'{SECRET * 2}\n" TOTP_AUTH\n',
+                "/home/alice/ga has a key of 40 bytes, and pam_oath reads 32. Set backend to google_authenticator, or",
+            ),
             (OldFile("/home/alice/ga", unsafe="is not a regular file"), "/home/alice/ga is not a regular file"),
         ],
     )

@@ -30,7 +30,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Pl
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import CodeStep
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, User
 from unit import scripts
-from unit.builders import KEY, OTHER_KEY, credential, file, host_state, plan, settings
+from unit.builders import KEY, OTHER_KEY, SECRET, credential, file, host_state, plan, settings
 from unit.simulator import Machine
 
 GOOGLE, OATH = "google_authenticator", "oath"
@@ -259,10 +259,21 @@ class TestRefusal:
     def test_of_a_second_device_says_how_to_go_on(self) -> None:
         assert refused(wanted(GOOGLE), on(self.TABLET)) == (
             "the credential of alice on web1, /etc/oath/alice, has further devices (tablet), and "
-            "pam_google_authenticator has one secret a user. Remove or renew it first, or leave backend at oath.",
+            "pam_google_authenticator has one secret a user. Take them away with devices: [{name: tablet, state: "
+            "absent}] of alice in users, or leave backend at oath.",
         )
         without = wanted(GOOGLE, users=[{"name": "alice", "devices": [{"name": "tablet", "state": "absent"}]}])
-        assert not refused(without, on(self.TABLET))
+        assert google_authenticator.read(
+            carried_out(without, on(self.TABLET)).credentials["alice"].content, "alice"
+        ).apps == (oath.read(PHONE, "alice").apps)
+        assert not refused(wanted(OATH), on(self.TABLET))
+
+    def test_of_devices_without_a_name_says_whose_lines_to_take_out(self) -> None:
+        text = f"{PHONE}HOTP/T30 alice - {OTHER_KEY.hex()}\nHOTP/E alice - {'63' * 20}\n"
+        (told,) = refused(wanted(GOOGLE), on(text))
+        assert "has further devices (2 without a name), and" in told
+        assert told.endswith("Take the lines of those without a name out of the file, or leave backend at oath.")
+        assert not refused(wanted(GOOGLE), on(PHONE))
 
     def test_of_another_interval_or_length_names_those_whose_apps_show_other_codes(self) -> None:
         (told,) = refused(wanted(GOOGLE, "alice", interval=45, renew="never"), on())
@@ -274,15 +285,39 @@ class TestRefusal:
         there = carried_out(wanted(GOOGLE, "alice", interval=45), on())
         assert refused(wanted(OATH), there) == (
             "the credential of alice on web1, /etc/google-authenticator/alice, has codes for 45 seconds, and pam_oath "
-            "can do 30 and 60. Remove or renew it first, or leave backend at google_authenticator.",
+            "can do 30 and 60. Name alice in users, for codes of the interval, and set renew to changed, or leave "
+            "backend at google_authenticator.",
         )
-        assert plan(wanted(OATH, "alice"), there).to_enrol == ("alice",)
+        assert plan(wanted(OATH, "alice", renew="changed"), there).to_enrol == ("alice",)
+        assert carried_out(wanted(OATH, "alice", renew="changed"), there).credentials["alice"].content == PHONE
 
     def test_of_a_key_that_is_too_long_for_pam_oath(self) -> None:
         state = carried_out(wanted(GOOGLE), on())
         long = google_authenticator.revise(None, User("alice"), Settings(backend=GOOGLE), lambda _n: b"k" * 33)
         (told,) = refused(wanted(OATH), replace(state, credentials={**state.credentials, "alice": file(long, 0o400)}))
-        assert "has a key of 33 bytes, and pam_oath reads 32" in told
+        assert "has a key of 33 bytes, and pam_oath reads 32. Give alice a new one with renew: NAME in users" in told
+        state = replace(state, credentials={**state.credentials, "alice": file(long, 0o400)})
+        for renewed in ({"renew": "2026"}, {"secret": SECRET}):
+            after = carried_out(wanted(OATH, users=[{"name": "alice", **renewed}]), state)
+            assert plan(wanted(OATH, users=[{"name": "alice", **renewed}]), after) == Plan()
+
+    def test_over_another_secret_ends_with_that_file(self) -> None:
+        beside = replace(on(), others={GOOGLE: {"alice": file("mine\n", 0o600)}})
+        assert refused(wanted(GOOGLE), beside)
+        assert not refused(wanted(GOOGLE), replace(beside, others={}))
+
+
+class TestPass:
+    def given(self, until: str) -> HostState:
+        return on(oath.with_pass(PHONE, "alice", OTHER_KEY, until))
+
+    def test_that_a_move_ends_is_told(self) -> None:
+        told = "the pass of alice on web1, which is right until 2026-11-25T07:00:00Z, ends"
+        (warning,) = plan(wanted(GOOGLE), self.given("2026-11-25T07:00:00Z")).warnings
+        assert warning.startswith(told)
+        assert not plan(wanted(OATH), self.given("2026-11-25T07:00:00Z")).warnings
+        absent = wanted(GOOGLE, scope="enrolled", users=[{"name": "alice", "state": "absent"}])
+        assert not plan(absent, self.given("2026-11-25T07:00:00Z")).warnings
 
 
 class TestOfEverybody:

@@ -14,7 +14,8 @@ from .._texts.code_step import CodeStep
 from .._wanted.bounds import OTP_DIGITS
 from .._wanted.settings import Settings, User
 from . import google_authenticator, oath
-from .credential import App, MakeKey
+from .credential import App, Credential, MakeKey
+from .hotp import KEY_BYTES
 
 if t.TYPE_CHECKING:
     from .backend import Backend
@@ -65,21 +66,25 @@ def revised(settings: Settings, user: str, text: str | None, source: str, now: f
     backend, wanted = BACKENDS[settings.backend], settings.user(user)
     if text is not None and source != settings.backend:
         credential = BACKENDS[source].read(text, user, now)
-        apps = _wanted_of(credential.apps, wanted, settings) if wanted else credential.apps
-        text = backend.render(credential._replace(apps=apps), user, settings, make_key)
+        if wanted:
+            credential = _wanted_of(credential, wanted, settings, make_key)
+        text = backend.render(credential, user, settings, make_key)
     if wanted:
         return backend.revise(text, wanted, settings, make_key)
     return backend.adjust(t.cast(str, text), settings)
 
 
-def _wanted_of(apps: t.Iterable[App], wanted: User, settings: Settings) -> tuple[App, ...]:
-    """What is not wanted any more need not be something that another backend can hold."""
+def _wanted_of(old: Credential, wanted: User, settings: Settings, make_key: MakeKey) -> Credential:
+    """What a user is to have afterwards: what is not wanted any more need not be something that another can hold."""
     gone = {device.name for device in wanted.devices if not device.present}
-    return tuple(
-        app if app.name or app.interval is None else replace(app, interval=settings.interval)
-        for app in apps
-        if not app.name or app.name not in gone
-    )
+    due = wanted.renew not in (None, old.renewal)
+
+    def of_phone(app: App) -> App:
+        key = wanted.secret or (make_key(KEY_BYTES) if due else app.key)
+        return replace(app, interval=settings.interval, key=key, used=app.used if key == app.key else ())
+
+    apps = (of_phone(app) if app == old.phone else app for app in old.apps if not app.name or app.name not in gone)
+    return old._replace(apps=tuple(apps), renewal=wanted.renew or old.renewal)
 
 
 def beyond(wanted: Settings) -> t.Iterator[str]:

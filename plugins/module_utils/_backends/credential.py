@@ -21,6 +21,15 @@ class CredentialError(ValueError):
     """A credential that its module would not read as it is meant, or cannot hold. The text never has the key."""
 
 
+class CannotHold(CredentialError):
+    """What one backend says of a user, and another one cannot hold."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(what)
+        self.remedy = remedy
+        """What of the settings lets the rest go along, as the beginning of a sentence."""
+
+
 LAST_USED = "%Y-%m-%dT%H:%M:%SL"
 """How liboath writes the time beside a used code, for strftime(3)."""
 

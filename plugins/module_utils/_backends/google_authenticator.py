@@ -29,7 +29,7 @@ import typing as t
 from .._texts.code_step import CodeStep
 from .._wanted.secret import encode_secret
 from .._wanted.settings import Settings, User
-from .credential import RECOVERY_CODES, App, Clock, Credential, CredentialError, MakeKey
+from .credential import RECOVERY_CODES, App, CannotHold, Clock, Credential, MakeKey
 from .hotp import KEY_BYTES, hotp, step_of
 from .secretfile import REUSE, STEP_SIZE, WINDOW_SIZE, SecretFile, option, parse, scratch_codes
 
@@ -86,17 +86,31 @@ def read(text: str, _user: str, _now: float | None = None) -> Credential:
     )
 
 
-def render(credential: Credential, _user: str, settings: Settings, make_key: MakeKey) -> str:
+def render(credential: Credential, user: str, settings: Settings, make_key: MakeKey) -> str:
     """A file that says what a credential of another backend does; recovery codes are new. Raises CredentialError."""
     phone, *others = credential.apps
     if others or phone.interval is None:
-        names = ", ".join(app.name or "one without a name" for app in others or [phone])
-        raise CredentialError(f"has further devices ({names}), and pam_google_authenticator has one secret a user")
+        raise _too_many_devices(others or [phone], user)
     lines = _new(phone.key, phone.interval, settings.window)
     _set(lines, REUSE, " ".join(map(str, phone.used)))
     _set(lines, _RENEWAL, credential.renewal or None)
     _put_recovery_codes(lines, credential.recovery_set, make_key)
     return "\n".join(lines)
+
+
+def _too_many_devices(others: t.Sequence[App], user: str) -> CannotHold:
+    """That a user has more than the one secret of which this backend knows."""
+    names = [app.name for app in others if app.name]
+    without = len(others) - len(names)
+    absent = ", ".join(f"{{name: {name}, state: absent}}" for name in names)
+    remedies = [f"take them away with devices: [{absent}] of {user} in users"] * bool(names)
+    remedies += ["take the lines of those without a name out of the file"] * bool(without)
+    remedy = ", and ".join(remedies)
+    told = ", ".join([*names, *[f"{without} without a name"] * bool(without)])
+    return CannotHold(
+        f"has further devices ({told}), and pam_google_authenticator has one secret a user",
+        remedy[0].upper() + remedy[1:],
+    )
 
 
 def revise(text: str | None, wanted: User, settings: Settings, make_key: MakeKey) -> str:

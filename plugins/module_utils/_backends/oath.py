@@ -14,7 +14,7 @@ from dataclasses import replace
 from .._texts.code_step import CodeStep
 from .._wanted.bounds import WINDOW
 from .._wanted.settings import Settings, User
-from .credential import LONG_AGO, App, Clock, Credential, CredentialError, MakeKey
+from .credential import LONG_AGO, App, CannotHold, Clock, Credential, CredentialError, MakeKey
 from .hotp import KEY_BYTES, hotp, step_of
 from .usersfile import LONGEST_KEY, TYPE, Part, Token, find, parts_of, put, text_of, tokens_of
 
@@ -124,9 +124,15 @@ def render(credential: Credential, user: str, _settings: Settings, make_key: Mak
     tokens = []
     for app in credential.apps:
         if app.interval is None or not TYPE.fullmatch(f"HOTP/T{app.interval}"):
-            raise CredentialError(f"has codes for {app.interval} seconds, and pam_oath can do 30 and 60")
+            raise CannotHold(
+                f"has codes for {app.interval} seconds, and pam_oath can do 30 and 60",
+                f"Name {user} in users, for codes of the interval, and set renew to changed",
+            )
         if len(app.key) > LONGEST_KEY:
-            raise CredentialError(f"has a key of {len(app.key)} bytes, and pam_oath reads {LONGEST_KEY}")
+            raise CannotHold(
+                f"has a key of {len(app.key)} bytes, and pam_oath reads {LONGEST_KEY}",
+                f"Give {user} a new one with renew: NAME in users, and a new sheet",
+            )
         label, name = ("device", app.name) if app.name else ("renewal" * bool(credential.renewal), credential.renewal)
         token = Token(user, app.key, app.interval, label=label, name=name)
         if app.used:

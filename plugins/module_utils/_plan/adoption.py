@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from .. import _places as places
 from .._backends import backends, google_authenticator, oath, secretfile, usersfile
-from .._backends.credential import App, Credential, CredentialError, MakeKey
+from .._backends.credential import App, CannotHold, Credential, CredentialError, MakeKey
 from .._host.state import HostState
 from .._wanted.bounds import SECRET_BYTES, is_account_name
 from .._wanted.settings import User
@@ -114,6 +114,11 @@ def adoption(
             old += [check.own_file(own_files[name], name)] if name in own_files else []
             credential = Credential(_merged(old, settings.user(name)))
             text = backends.BACKENDS[settings.backend].render(credential, name, settings, make_key)
+        except CannotHold as error:
+            where = " and ".join(one.path for one in old)
+            others = " or ".join(one for one in backends.BACKENDS if one != settings.backend)
+            found.left[_shown(name)] = f"{where} {error}. Set backend to {others}, or enrol the account anew"
+            continue
         except CredentialError as error:
             found.left[_shown(name)] = str(error)
             continue

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .._backends import backends
-from .._backends.credential import App, Credential, CredentialError, MakeKey
+from .._backends.credential import App, CannotHold, Credential, CredentialError, MakeKey
 from .._wanted.settings import User
 from .scope import in_scope
 from .situation import Situation
@@ -142,5 +142,5 @@ def _problem(situation: Situation, name: str, user: User | None) -> t.Iterator[s
             )
         try:
             _revised(situation, name, bytes)
-        except CredentialError as error:
-            yield f"{where} {error}. Remove or renew it first, or leave backend at {state.backend}."
+        except CannotHold as error:
+            yield f"{where} {error}. {error.remedy}, or leave backend at {state.backend}."

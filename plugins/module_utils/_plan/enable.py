@@ -28,6 +28,7 @@ def plan(situation: Situation, make_key: MakeKey) -> Plan:
     missing = tuple(_missing_packages(situation))
     services, refused = _service_files(situation)
     told = [*warnings.drift(situation, services), *warnings.doors(situation, services), *warnings.unread(situation)]
+    told += warnings.ended_passes(situation)
     refused = [*refusals.host(situation), *refusals.accounts(situation), *refused]
     refused += cockpit.refusals(situation)
     if settings.ssh:

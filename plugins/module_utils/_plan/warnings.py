@@ -89,6 +89,17 @@ def doors(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
         )
 
 
+def ended_passes(situation: Situation) -> t.Iterator[str]:
+    """Passes that there are, and that no credential of another backend can have."""
+    for name in sorted(situation.enrolled - situation.given_up if situation.moving else ()):
+        until = situation.credentials[name].pass_until
+        if until:
+            yield (
+                f"the pass of {name} on {situation.state.hostname}, which is right until {until}, ends with the move "
+                f"to {situation.settings.backend}. Give {name} another one afterwards, with fleet.auth.pass."
+            )
+
+
 def clock(situation: Situation) -> t.Iterator[str]:
     """A clock that is not in sync, where two-factor login is on: right codes may be refused."""
     if situation.clock_fault and situation.state.asks_for_code:
