@@ -13,6 +13,8 @@ from __future__ import annotations
 # PAM
 
 PAM_D = "/etc/pam.d"
+VENDOR_PAM_D = "/usr/lib/pam.d"
+"""Where libpam looks for a service that the other directory does not have."""
 SWITCH = f"{PAM_D}/twofactor"
 """The code step, which decides for every service at once whether codes are asked for."""
 JUDGE = f"{PAM_D}/twofactor-judge"

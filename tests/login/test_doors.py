@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.fleet.auth.plugins.module_utils._backends import backends
 from ansible_collections.fleet.auth.plugins.module_utils._texts.pam import protect
+from ansible_collections.fleet.auth.plugins.module_utils._texts.pam_conf import ServiceFiles
 from ansible_collections.fleet.auth.plugins.module_utils._texts.placement import PamError
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, SettingsError
 from hosts import Host
@@ -212,7 +213,7 @@ def test_services_of_the_release_come_back_to_the_original_bytes_in_any_order(ho
 def _is_protectable(name: str, files: dict[str, str]) -> bool:
     try:
         Settings.from_options(defaults(services=[name], ssh=True, allow_console=True), backends.beyond)
-        protect(name, files[name], files, backends.MODULES)
+        protect(name, files[name], ServiceFiles(files), backends.MODULES)
     except (SettingsError, PamError):
         return name == "sshd"
     return True

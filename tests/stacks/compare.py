@@ -21,7 +21,7 @@ _ALWAYS = {
 
 def walk_lets_in(texts: Texts) -> bool:
     """What the collection makes of a stack of `made`."""
-    (end,) = dispatch.ends(dispatch.load("this-door", texts), lambda handler: [_outcome(handler)])
+    (end,) = dispatch.ends(dispatch.load("this-door", texts), lambda handler, _impression: [_outcome(handler)])
     return end.lets_in
 
 

@@ -21,6 +21,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import
     except_services,
     exempt_origins,
 )
+from ansible_collections.fleet.auth.plugins.module_utils._texts.pam_conf import ServiceFiles
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Lockout, Settings
 from unit.builders import INCLUDED, SERVICES, settings
 from unit.model import Pam, uid_of
@@ -60,7 +61,7 @@ def attempt(
     """One authentication of a protected service, with these settings."""
     files = {
         **{f"/etc/pam.d/{name}": text for name, text in INCLUDED.items()},
-        f"/etc/pam.d/{service}": pam_text.protect(service, SERVICES[service], INCLUDED, backends.MODULES),
+        f"/etc/pam.d/{service}": pam_text.protect(service, SERVICES[service], ServiceFiles(INCLUDED), backends.MODULES),
         places.SWITCH: step_of(wanted) if switch_text is None else switch_text,
         places.KEY_ACCEPTED: "",
         places.EXEMPT_ORIGINS: exempt_origins(wanted),

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, oath
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import CodeStep
-from ansible_collections.fleet.auth.plugins.module_utils._texts.dispatch import Handler, ends, load
+from ansible_collections.fleet.auth.plugins.module_utils._texts.dispatch import Handler, Impression, ends, load
 from ansible_collections.fleet.auth.plugins.module_utils._texts.opened import opened_up
 from ansible_collections.fleet.auth.plugins.module_utils._texts.pam import protect
+from ansible_collections.fleet.auth.plugins.module_utils._texts.pam_conf import ServiceFiles
 from ansible_collections.fleet.auth.plugins.module_utils._texts.placement import PamError
 from unit.builders import INCLUDED, SERVICES, settings
 from unit.layouts import LAYOUTS
@@ -26,7 +27,7 @@ OUTCOMES = ("success", "auth_err", "ignore")
 def lets_in(texts: t.Mapping[str, str], outcome_of: t.Mapping[str, str]) -> bool:
     """Whether the service `door` lets somebody in where each module ends like this, by its name."""
 
-    def outcomes(handler: Handler) -> list[str]:
+    def outcomes(handler: Handler, _impression: Impression) -> list[str]:
         return [outcome_of[handler.name]]
 
     (end,) = ends(load("door", texts), outcomes)
@@ -36,10 +37,11 @@ def lets_in(texts: t.Mapping[str, str], outcome_of: t.Mapping[str, str]) -> bool
 def can_let_in(texts: t.Mapping[str, str], *fixed: tuple[str, str]) -> bool:
     """Whether there is any way in, where these modules end like this."""
     known = dict(fixed)
-    return any(
-        one.lets_in
-        for one in ends(load("door", texts), lambda h: [known[h.name]] if h.name in known else ["auth_err", "ignore"])
-    )
+
+    def outcomes(handler: Handler, _impression: Impression) -> list[str]:
+        return [known[handler.name]] if handler.name in known else ["auth_err", "ignore"]
+
+    return any(one.lets_in for one in ends(load("door", texts), outcomes))
 
 
 @pytest.mark.parametrize(
@@ -109,12 +111,12 @@ _stacks = st.lists(st.tuples(_controls, _modules), min_size=1, max_size=5).map(
 @given(
     _stacks, st.sampled_from(["auth include", "auth substack", "@include"]), st.sampled_from(["", "auth required a"])
 )
-def test_protected_service_lets_nobody_in_whom_it_would_not_have_let_in_before(
+def test_protected_service_lets_in_whom_it_let_in_before_and_nobody_with_a_wrong_code(
     stack: str, line: str, before: str
 ) -> None:
     texts = {"password-auth": stack, "door": f"{before}\n{line} password-auth\n"}
     try:
-        text = protect("door", texts["door"], texts, backends.MODULES)
+        text = protect("door", texts["door"], ServiceFiles(texts), backends.MODULES)
     except PamError:
         return
     wanted = settings(exempt_users=["alice"])
@@ -127,11 +129,14 @@ def test_protected_service_lets_nobody_in_whom_it_would_not_have_let_in_before(
     free = sorted({"pam_unix.so", "pam_sss.so", "a"})
     for found in itertools.product(OUTCOMES, repeat=len(free)):
         fixed = {**constant, **dict(zip(free, found, strict=True))}
-        # Whoever is exempt, or has the right code.
-        ours = {"pam_succeed_if.so": "success", "pam_oath.so": "success", "pam_faillock.so": "success"}
-        assert not can_let_in({**texts, **helpers, "door": text}, *fixed.items(), *ours.items()) or can_let_in(
-            texts, *fixed.items()
-        )
+        protected = {**texts, **helpers, "door": text}
+        in_before = can_let_in(texts, *fixed.items())
+        # The note of a first factor that failed is there or not, so of an account that is exempt or has the right code
+        # only this is certain.
+        right = {"pam_succeed_if.so": "success", "pam_oath.so": "success", "pam_faillock.so": "success"}
+        assert can_let_in(protected, *fixed.items(), *right.items()) == in_before
+        wrong = {"pam_succeed_if.so": "auth_err", "pam_oath.so": "auth_err", "pam_faillock.so": "success"}
+        assert not can_let_in(protected, *fixed.items(), *wrong.items())
 
 
 def test_block_of_release_1_0_is_known_where_it_opened_a_door() -> None:
@@ -168,4 +173,5 @@ def test_block_of_this_release_opens_no_door(layout: str) -> None:
         "twofactor": CodeStep.wanted(wanted, [], oath.pam_line(wanted)).render(),
     }
     for service, text in (LAYOUTS[layout].services or SERVICES).items():
-        assert opened_up(service, {**files, service: protect(service, text, files, backends.MODULES)}) is None
+        protected = protect(service, text, ServiceFiles(files), backends.MODULES)
+        assert opened_up(service, {**files, service: protected}) is None

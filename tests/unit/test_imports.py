@@ -27,7 +27,8 @@ _LOOK = {
     *("_runs/looking", "_runs/main", "_runs/preview"),
     *("_texts/cockpit_conf", "_texts/code_step", "_texts/dispatch", "_texts/drop_in", "_texts/keytab"),
     *("_texts/opened", "_texts/pam", "_texts/pam_conf"),
-    *("_texts/placement", "_texts/self_service", "_texts/sshd_config", "_texts/sshd_start", "_texts/tally"),
+    *("_texts/pam_modules", "_texts/placement", "_texts/proof", "_texts/self_service", "_texts/sshd_config"),
+    *("_texts/sshd_start", "_texts/tally"),
     *("_wanted/bounds", "_wanted/handed", "_wanted/options", "_wanted/secret", "_wanted/settings"),
     "_places",
 }
@@ -36,8 +37,8 @@ _READ = {
     *("_backends/backend", "_backends/backends", "_backends/credential", "_backends/google_authenticator"),
     *("_backends/hotp", "_backends/oath", "_backends/secretfile", "_backends/usersfile"),
     *("_host/command", "_host/files", "_host/state", "_host/time_sync", "_runs/main", "_places"),
-    *("_texts/code_step", "_texts/dispatch", "_texts/pam", "_texts/pam_conf", "_texts/placement"),
-    *("_texts/sshd_config", "_texts/sshd_start"),
+    *("_texts/code_step", "_texts/dispatch", "_texts/pam", "_texts/pam_conf", "_texts/pam_modules"),
+    *("_texts/placement", "_texts/proof", "_texts/sshd_config", "_texts/sshd_start"),
     *("_wanted/bounds", "_wanted/handed", "_wanted/secret", "_wanted/settings"),
 }
 """What reading one file takes."""

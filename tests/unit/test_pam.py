@@ -17,6 +17,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._backends import backen
 from ansible_collections.fleet.auth.plugins.module_utils._texts import pam as pam_text
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH, CodeStep
 from ansible_collections.fleet.auth.plugins.module_utils._texts.pam import is_protected, unprotect
+from ansible_collections.fleet.auth.plugins.module_utils._texts.pam_conf import ServiceFiles
 from ansible_collections.fleet.auth.plugins.module_utils._texts.placement import PamError
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
 from unit.builders import COMMON_AUTH, INCLUDED, SERVICES, host_files, settings
@@ -37,7 +38,7 @@ def step_of(wanted: Settings, enrolled: t.Iterable[str] = ENROLLED) -> str:
 
 
 def protect(service: str, text: str, included: t.Mapping[str, str]) -> str:
-    return pam_text.protect(service, text, included, backends.MODULES)
+    return pam_text.protect(service, text, ServiceFiles(included), backends.MODULES)
 
 
 STACKS = {**INCLUDED, **RHEL.included}
@@ -212,60 +213,100 @@ class TestRefusal:
         [
             ("", "none"),
             ("account required pam_unix.so\n# @include common-auth\n", "none"),
-            ("auth sufficient pam_unix.so\n", "line 1: auth sufficient pam_unix.so"),
-            ("auth optional pam_unix.so\n", "line 1: auth optional pam_unix.so"),
-            ("auth [success=ok default=die] pam_unix.so\n", "line 1: auth [success=ok default=die] pam_unix.so"),
             (
                 "auth required pam_unix.so\n@include common-auth\n",
                 "line 1: auth required pam_unix.so; line 2: @include common-auth",
             ),
-            ("auth required \\\npam_unix.so\n", "none"),
-            ("auth required pam_unix.so \\\n", "line 1: auth required pam_unix.so \\"),
-            ("@include common-auth\r\n", "none"),
             ("@INCLUDE common-auth\n", "none"),
-            ("@include common-auth-site\n", "none"),
+            ("@include common-account\n", "none"),
             (
-                "@include common-auth\n\nauth include system-auth\n",
-                "line 1: @include common-auth; line 3: auth include system-auth",
+                "@include common-auth\n\nauth include other-auth\n",
+                "line 1: @include common-auth; line 3: auth include other-auth",
             ),
-            ("@include common-auth \\\n", "line 1: @include common-auth \\"),
-            ("session optional pam_x.so \\ \n@include common-auth\n", "line 2: @include common-auth"),
+            # The first line goes on in the second.
+            ("session optional pam_x.so \\ \n@include common-auth\n", "none"),
         ],
     )
     def test_of_a_file_without_one_certain_place_shows_what_was_found(self, text: str, found: str) -> None:
-        assert refusal(text) == (
-            "/etc/pam.d/sudo must have exactly one line, whole, that includes common-auth, password-auth, system-auth "
-            "for auth, or that requires pam_unix.so, or lines that jump over one 'auth requisite pam_deny.so' as "
-            f"pam-auth-update(8) writes them; found {found}. Bring the file to that form, or leave sudo out."
+        assert refusal(text, other_auth="auth include more\n", more="auth required pam_unix.so\n") == (
+            "/etc/pam.d/sudo must have exactly one place where it asks for the password: a line for auth that includes "
+            "common-auth, password-auth, system-auth or another file with pam_unix.so, or pam_unix.so itself; found "
+            f"{found}. Bring the file to that form, or leave sudo out."
         )
 
     @pytest.mark.parametrize(
-        "lines",
+        ("lines", "first", "last", "judged"),
         [
-            ["[success=1 default=ignore] pam_unix.so"],
-            ["[success=1 default=ignore] pam_unix.so", "required pam_deny.so"],
-            ["[success=2 default=ignore] pam_unix.so", "requisite pam_deny.so", "required pam_permit.so"],
-            ["[success=1 default=1] pam_unix.so", "requisite pam_deny.so"],
-            ["[success=1] pam_unix.so", "requisite pam_deny.so"],
-            ["[success=1 default=ignore ignore=1] pam_unix.so", "requisite pam_deny.so"],
-            ["[success=1 new_authtok_reqd=2 default=ignore] pam_unix.so", "requisite pam_deny.so", "optional pam_x.so"],
-            ["[success=2 default=ignore] pam_unix.so", "required pam_env.so", "requisite pam_deny.so"],
-            [
-                "[success=2 default=ignore] pam_unix.so",
-                "[success=2 default=ignore] pam_sss.so",
-                "requisite pam_deny.so",
-            ],
-            ["[success=2 default=ignore] pam_unix.so", "include postlogin", "requisite pam_deny.so"],
-            ["[success=1 default=ignore] pam_unix.so", "requisite pam_deny.so \\"],
+            (["[success=1 default=ignore] pam_unix.so", "requisite pam_deny.so"], 1, 2, False),
+            (["[success=1 default=ignore] pam_unix.so", "required pam_deny.so"], 1, 2, True),
+            (
+                ["[success=2 default=ignore] pam_unix.so", "requisite pam_deny.so", "required pam_permit.so"],
+                1,
+                3,
+                False,
+            ),
+            (["[success=1 default=ignore] pam_x.so", "requisite pam_unix.so", "optional pam_y.so"], 2, 2, False),
+            (
+                ["[success=2 default=ignore] pam_fprintd.so", "[success=1] pam_unix.so", "requisite pam_deny.so"],
+                2,
+                3,
+                False,
+            ),
+            (["requisite pam_faillock.so preauth", "[success=ok default=die] pam_unix.so"], 2, 2, False),
+            (["required pam_faillock.so preauth", "[success=ok default=die] pam_unix.so"], 2, 2, True),
+            (["[success=2 default=ignore] pam_unix.so", "include postlogin", "requisite pam_deny.so"], 1, 3, False),
         ],
     )
-    def test_of_jumps_that_do_not_all_lead_past_one_end_shows_the_line(self, lines: list[str]) -> None:
-        told = refusal("".join(f"auth {line}\n" for line in lines))
-        assert f"found line 1: auth {lines[0]}. Bring the file to that form" in told
+    def test_spares_lines_around_which_everything_is_proven(
+        self, lines: list[str], first: int, last: int, judged: bool
+    ) -> None:
+        auth = [f"auth {line}" for line in [*lines, "required pam_permit.so"]]
+        text = protected("\n".join(auth), postlogin=RHEL.included["postlogin"])
+        assert [line[3:] for line in text.split("\n") if line.startswith("#| ")] == auth[first - 1 : last]
+        assert ("twofactor-judge" in text) == judged
 
-    def test_of_a_jump_that_leads_into_those_of_the_primary_authentication_shows_it(self) -> None:
-        text = "auth [success=1 default=ignore] pam_wheel.so\n" + LAYOUTS["no includes"].services["sudo"]
-        assert "line 1, stands before the primary authentication and jumps over a number of modules" in refusal(text)
+    @pytest.mark.parametrize(
+        ("lines", "number", "problem"),
+        [
+            (["sufficient pam_unix.so"], 1, "can end the authentication before the code is asked for"),
+            (["requisite pam_unix.so", "[default=reset] pam_y.so"], 0, "whatever is typed"),
+            (
+                ["[success=1 default=1] pam_unix.so", "requisite pam_deny.so", "required pam_permit.so"],
+                3,
+                "lets people in",
+            ),
+            (
+                ["[success=1 default=ignore] pam_unix.so", "required pam_permit.so"],
+                2,
+                "lets people in who have neither",
+            ),
+            (["required pam_permit.so", "optional pam_unix.so"], 1, "lets people in who have neither a password nor"),
+        ],
+    )
+    def test_of_lines_around_which_it_is_not_shows_the_line(self, lines: list[str], number: int, problem: str) -> None:
+        told = refusal("".join(f"auth {line}\n" for line in lines))
+        assert problem in told
+        if number:
+            assert told.startswith(f"/etc/pam.d/sudo, line {number}, ")
+            assert f"{'auth ' + lines[number - 1]!r}. Change that line, or leave sudo out." in told
+
+    @pytest.mark.parametrize(
+        ("text", "problem"),
+        [
+            ("auth required \\\npam_unix.so\n", ", line 1, or the one before it, goes on in the next line. Write each"),
+            ("auth required pam_unix.so \\\n", ": line 1 goes on in a line that is empty or a remark. Write it in"),
+            ("@include common-auth \\\n", ": line 1 goes on in a line that is empty or a remark. Write it in one"),
+        ],
+    )
+    def test_of_a_line_that_goes_on_in_the_next_says_so(self, text: str, problem: str) -> None:
+        assert refusal(text).startswith(f"/etc/pam.d/sudo{problem}")
+
+    def test_of_a_jump_over_the_primary_authentication_shows_it(self) -> None:
+        text = "auth [success=2 default=ignore] pam_krb5.so\n" + LAYOUTS["no includes"].services["sudo"]
+        assert unprotect("sudo", protected(text)) == text
+        text = "auth [success=4 default=ignore] pam_krb5.so\n@include common-auth\nauth optional pam_x.so\n"
+        text += "auth required pam_permit.so\n"
+        assert "line 1, stands before the primary authentication and jumps over the code step" in refusal(text)
 
     @pytest.mark.parametrize(
         "module", ["pam_oath.so usersfile=/etc/users.oath", "/lib/security/pam_google_authenticator.so"]
@@ -297,44 +338,61 @@ class TestRefusal:
         ):
             assert is_protected(protected(text, **files))
         assert protected(files["sudo"], **files) == files["sudo"]
-        with pytest.raises(PamError, match="exactly one line"):
-            protected("@include sudo\n", "sudo-i", **files)
 
-    def test_of_a_stack_that_is_not_there_says_so(self) -> None:
-        assert refusal("auth substack password-auth\n") == (
-            "/etc/pam.d/sudo takes its primary authentication from /etc/pam.d/password-auth, which is not there. Write "
-            "it as pam-auth-update(8) does, take it in with 'auth substack', or leave sudo out."
+    @pytest.mark.parametrize("line", ["auth substack gone", "@include gone", "auth include gone"])
+    def test_of_a_stack_that_is_not_there_says_so(self, line: str) -> None:
+        assert refusal(f"{line}\n@include common-auth\n") == (
+            "/etc/pam.d/sudo, line 1, includes gone, which is not there. Put that right, or leave sudo out."
+        )
+        assert refusal("@include common-auth\n", common_auth=f"\n{line}\n") == (
+            "/etc/pam.d/common-auth, line 2 (taken in by /etc/pam.d/sudo, line 1), includes gone, which is not there. "
+            "Put that right, or leave sudo out."
         )
 
     @pytest.mark.parametrize(
         "stack",
         [
             "auth required pam_unix.so\n",
-            "auth [success=1 default=ignore] pam_unix.so\nauth required pam_deny.so\n",
-            "auth [success=1 default=ignore] pam_unix.so\nauth substack loop\n",
-            "auth substack common-auth\nauth required pam_permit.so\n",
             "auth requisite pam_nologin.so\nauth required pam_unix.so\n",
-            "auth required pam_permit.so\n",
             "auth [success=1 default=ignore] pam_localuser.so\nauth requisite pam_deny.so\nauth required pam_unix.so\n",
-            "auth [success=1 default=ignore ignore=1] pam_fprintd.so\nauth requisite pam_deny.so\n",
+            "auth required pam_faillock.so preauth\n" + COMMON_AUTH,
+            "auth optional pam_unix.so\n",
         ],
     )
-    def test_of_an_included_stack_that_goes_on_after_a_wrong_password_says_so(self, stack: str) -> None:
-        assert refusal("@include common-auth\n", common_auth=stack) == (
-            "/etc/pam.d/sudo takes its primary authentication from /etc/pam.d/common-auth, which goes on after a wrong "
-            "password, and anybody would be asked for the code. Write it as pam-auth-update(8) does, take it in with "
-            "'auth substack', or leave sudo out."
-        )
-        judged = "\nauth substack common-auth\nauth substack twofactor-judge\n"
-        assert judged in protected("auth substack common-auth\n", common_auth=stack)
-        assert judged in protected("auth include common-auth\n", common_auth=stack)
+    def test_spares_a_stack_that_goes_on_where_somebody_is_denied_and_asks_nobody_then(self, stack: str) -> None:
+        judge = "auth substack twofactor-judge\n"
+        assert f"\n@include common-auth\n{judge}" in protected("@include common-auth\n", common_auth=stack)
+        assert f"\nauth include common-auth\n{judge}" in protected("auth include common-auth\n", common_auth=stack)
+        assert f"\nauth substack common-auth\n{judge}" in protected("auth substack common-auth\n", common_auth=stack)
 
-    @pytest.mark.parametrize(
-        "line", ["auth required pam_deny.so", "auth include postlogin", "-auth optional pam_group.so"]
-    )
+    @pytest.mark.parametrize("line", ["@include common-auth", "auth include common-auth", "auth substack common-auth"])
+    def test_spares_a_stack_that_ends_at_a_right_password_if_it_can_be_a_substack(self, line: str) -> None:
+        stack = "auth requisite pam_faillock.so preauth\nauth sufficient pam_unix.so\nauth required pam_deny.so\n"
+        judged = "\nauth substack common-auth\nauth substack twofactor-judge\n"
+        assert judged in protected(f"{line}\n", common_auth=stack)
+        stack += "account required pam_unix.so\n"
+        if line == "@include common-auth":
+            assert "common-auth, line 2 (taken in by /etc/pam.d/sudo, line 1), can end the authentication" in refusal(
+                f"{line}\n", common_auth=stack
+            )
+        else:
+            assert judged in protected(f"{line}\n", common_auth=stack)
+
+    @pytest.mark.parametrize("line", ["auth required pam_deny.so", "auth [default=bad] pam_x.so"])
     def test_of_a_stack_that_ends_what_comes_after_it_shows_where(self, line: str) -> None:
-        told = refusal(f"auth include password-auth\n{line}\n", password_auth=RHEL.included["password-auth"])
-        assert "whose line 4 ends the whole stack at a right password, before the code is asked for" in told
+        assert refusal(f"auth include password-auth\n{line}\n", password_auth=RHEL.included["password-auth"]) == (
+            "/etc/pam.d/password-auth, line 4 (taken in by /etc/pam.d/sudo, line 1), can end the authentication before "
+            f"the code is asked for: {RHEL.included['password-auth'].splitlines()[3]!r}. Change that line, or leave "
+            "sudo out."
+        )
+
+    @pytest.mark.parametrize("line", ["-auth optional pam_group.so", "auth include postlogin"])
+    def test_spares_a_stack_that_ends_what_makes_no_difference_after_it(self, line: str) -> None:
+        text = protected(
+            f"auth include password-auth\n{line}\n",
+            **{name.replace("-", "_"): one for name, one in RHEL.included.items()},
+        )
+        assert "\nauth substack password-auth\nauth substack twofactor-judge\n" in text
 
     @pytest.mark.parametrize(
         ("line", "problem"),
@@ -342,78 +400,62 @@ class TestRefusal:
             *[
                 (line, "can end the authentication before the code is asked for")
                 for line in (
-                    "auth sufficient pam_wheel.so trust",
-                    "-AUTH\tSufficient pam_wheel.so",
-                    "auth [sufficient] pam_wheel.so",
-                    "[auth] sufficient pam_wheel.so",
-                    "auth [success=done default=ignore] pam_wheel.so",
-                    "auth [success=done default=ignore]pam_wheel.so",
-                    "auth [success=donedefault=ignore] pam_wheel.so",
-                    "auth [ success = done ] pam_wheel.so",
-                    "auth success=done pam_wheel.so",
-                    "auth [default=DONE] pam_wheel.so",
+                    "auth sufficient pam_krb5.so",
+                    "-AUTH\tSufficient pam_krb5.so",
+                    "auth [sufficient] pam_krb5.so",
+                    "[auth] sufficient pam_krb5.so",
+                    "auth [success=done default=ignore] pam_krb5.so",
+                    "auth [success=done default=ignore]pam_krb5.so",
+                    "auth [ success = done ] pam_krb5.so",
                     "auth sufficient pam_rootok.so.1",
+                    "auth sufficient /lib/security/pam_krb5.so",
                 )
             ],
             *[
-                (line, "jumps over a number of modules, which the code step would change")
-                for line in ("auth [success=1 default=ignore] pam_wheel.so", "auth [default= 2]pam_wheel.so")
+                (line, "lets people in who have neither a password nor anything else to prove who they are")
+                for line in ("auth sufficient pam_wheel.so trust", "auth [default=done] pam_succeed_if.so uid > 1")
             ],
-            *[
-                (line, "includes further authentication")
-                for line in (
-                    "@include pre-auth",
-                    "auth include pre-auth",
-                    "auth [substack] pre-auth",
-                    "@include not-there",
-                )
-            ],
-            ("auth \\\nsufficient pam_wheel.so", "goes on in the next line, which is not looked at"),
-            ("account required pam_x.so \\", "goes on in the next line, which is not looked at"),
+            ("auth [success=4 default=ignore] pam_krb5.so", "jumps over the code step"),
         ],
     )
     def test_of_a_line_before_the_primary_authentication_shows_it(self, line: str, problem: str) -> None:
-        assert refusal(f"#%PAM-1.0\n{line}\n# \\\n\n@include common-auth\n", pre_auth="auth required pam_env.so\n") == (
-            f"/etc/pam.d/sudo, line 2, stands before the primary authentication and {problem}: "
-            f"{line.splitlines()[0].strip()!r}. Change that line, or leave sudo out."
+        text = f"#%PAM-1.0\n{line}\n\n@include common-auth\nauth optional pam_x.so\nauth required pam_permit.so\n"
+        assert refusal(text) == (
+            f"/etc/pam.d/sudo, line 2, stands before the primary authentication and {problem}: {line!r}. Change that "
+            "line, or leave sudo out."
         )
 
     @pytest.mark.parametrize(
-        "line", ["auth [default=reset] pam_permit.so", "auth [success=ok ignore = reset]pam_permit.so"]
+        "line",
+        [
+            "auth [success=1 default=ignore] pam_wheel.so",
+            "auth required pam_env.so\n@include pre-auth",
+            "auth include pre-auth",
+            "auth [substack] pre-auth",
+            "auth \\\nrequisite pam_nologin.so",
+            "auth [success=1 default=ignore] pam_succeed_if.so user ingroup keys\nauth required pam_duo.so",
+        ],
     )
-    def test_of_a_line_that_undoes_a_wrong_code_shows_it(self, line: str) -> None:
-        assert refusal(f"@include common-auth\n{line}\n") == (
+    def test_spares_a_line_before_the_primary_authentication_by_which_nobody_gets_past_it(self, line: str) -> None:
+        text = f"{line}\n@include common-auth\n"
+        assert unprotect("sudo", protected(text, pre_auth="auth requisite pam_nologin.so\n")) == text
+
+    def test_of_a_line_that_undoes_a_wrong_code_shows_it(self) -> None:
+        line = "auth [success=ok default=reset] pam_x.so"
+        assert refusal(f"@include common-auth\n{line}\nauth required pam_permit.so\n") == (
             "/etc/pam.d/sudo, line 2, stands after the primary authentication and can undo a wrong code: "
             f"{line!r}. Change that line, or leave sudo out."
         )
 
-    @pytest.mark.parametrize(
-        ("line", "problem"),
-        [
-            *[
-                (line, "ends the whole stack at a right password, before the code is asked for")
-                for line in (
-                    "auth sufficient pam_unix.so nullok",
-                    "auth [success=done default=ignore]pam_unix.so",
-                    "-auth [sufficient] pam_sss.so",
-                )
-            ],
-            *[
-                (line, "jumps past the end of that file, over the code step")
-                for line in ("auth [success=2 default=ignore] pam_unix.so", "auth [success=ok default=3]pam_unix.so")
-            ],
-            ("auth include gone", "includes what is not there to be looked at"),
-            ("auth required \\", "goes on in the next line, which is not looked at"),
-        ],
-    )
     @pytest.mark.parametrize("nested", [False, True])
-    def test_of_an_included_line_that_gets_past_the_step_shows_it(self, line: str, problem: str, nested: bool) -> None:
+    def test_of_an_included_line_that_gets_past_the_step_shows_the_lines_that_lead_to_it(self, nested: bool) -> None:
+        line = "auth [success=2 default=ignore] pam_unix.so"
         stack = f"auth required pam_env.so\n{line}\nauth requisite pam_deny.so\n"
         included = {"common_auth": "# site\n@include site\n", "site": stack} if nested else {"common_auth": stack}
-        assert refusal("@include common-auth\n", **included) == (
-            f"/etc/pam.d/sudo takes its primary authentication from /etc/pam.d/{'site' if nested else 'common-auth'}, "
-            f"whose line 2 {problem}: {line!r}. Write it as pam-auth-update(8) does, "
-            "take it in with 'auth substack', or leave sudo out."
+        by = "/etc/pam.d/common-auth, line 2, and that by /etc/pam.d/sudo" if nested else "/etc/pam.d/sudo"
+        assert refusal("@include common-auth\nauth required pam_permit.so\n", **included) == (
+            f"/etc/pam.d/{'site' if nested else 'common-auth'}, line 2 (taken in by {by}, line 1), jumps over the code "
+            f"step: {line!r}. Change that line, or leave sudo out."
         )
 
     @pytest.mark.parametrize(
@@ -421,7 +463,6 @@ class TestRefusal:
         [
             COMMON_AUTH,
             "auth [success=2 default=ignore] pam_unix.so\n" + COMMON_AUTH.replace("pam_unix", "pam_sss"),
-            "auth [success=1 default=ignore] pam_unix.so\nauth requisite pam_deny.so\n",
             "auth requisite pam_faillock.so preauth\nauth requisite pam_unix.so\nauth optional pam_cap.so\n",
             "auth required pam_unix.so\n" + COMMON_AUTH,
             "account sufficient pam_x.so\nsession [default=done] pam_y.so\n# auth sufficient pam_z.so\n" + COMMON_AUTH,
@@ -437,7 +478,7 @@ class TestRefusal:
         assert is_protected(protected("@include common-auth\n", common_auth=stack))
 
     def test_of_a_stack_that_includes_itself_comes_to_an_end(self) -> None:
-        assert "includes what is not there to be looked at: 'auth include common-auth'" in refusal(
+        assert "includes common-auth, in which it is included itself. Put that right, or leave sudo out." in refusal(
             "@include common-auth\n", common_auth="auth include system-auth\n", system_auth="auth include common-auth\n"
         )
 

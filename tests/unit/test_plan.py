@@ -878,16 +878,16 @@ class TestRefusal:
     def test_of_service_files_with_no_certain_place_names_each(self) -> None:
         state = edited(host_state(), {service("sudo"): "auth sufficient pam_unix.so\n", service("sshd"): "\n"})
         told = refusals(wanted(services=["sudo"]), state)
-        assert [sentence.split(" must ")[0] for sentence in told] == [
+        assert [sentence.split(" must ")[0].split(", can ")[0] for sentence in told] == [
             "on web1, /etc/pam.d/sshd",
-            "on web1, /etc/pam.d/sudo",
+            "on web1, /etc/pam.d/sudo, line 1",
         ]
 
     def test_of_a_stack_that_would_skip_the_step(self) -> None:
-        stack = COMMON_AUTH.replace("[success=1 default=ignore]", "sufficient")
+        stack = COMMON_AUTH.replace("[success=1 default=ignore]", "sufficient") + "account required pam_unix.so\n"
         (told,) = refusals(wanted(), edited(host_state(), {service("common-auth"): stack}))
         assert told.startswith(
-            "on web1, /etc/pam.d/sshd takes its primary authentication from /etc/pam.d/common-auth, whose line 2 ends"
+            "on web1, /etc/pam.d/common-auth, line 2 (taken in by /etc/pam.d/sshd, line 4), can end the authentication"
         )
 
     @pytest.mark.parametrize("services", [["sudo"], []])

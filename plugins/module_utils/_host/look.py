@@ -127,7 +127,7 @@ def _files(sshd_configs: t.Iterable[str]) -> dict[str, FileState]:
     paths = {*OWN_FILES, *OWN_DIRECTORIES, places.SSHD_CONFIG, places.COCKPIT_CONFIG, places.COCKPIT_DISALLOWED}
     paths.update(sshd_configs)
     paths.update([*places.FOR_SELF_SERVICE, places.SELF_SERVICE_CONFIG, *places.SELF_SERVICE_LISTENING])
-    for directory in (places.PAM_D, places.DROP_IN_DIRECTORY):
+    for directory in (places.PAM_D, places.VENDOR_PAM_D, places.DROP_IN_DIRECTORY):
         paths.update(glob.glob(f"{directory}/*"))
     for directory in places.SELF_SERVICE_DIRECTORIES:
         paths.update(_tree(directory))

@@ -13,6 +13,7 @@ from .. import _places as places
 from .._backends import backends
 from .._texts import pam
 from .._texts.code_step import CodeStep
+from .._texts.pam_conf import ServiceFiles
 from .._texts.sshd_config import Effective, Files
 from .._texts.sshd_start import Start
 from .time_sync import SyncStatus
@@ -172,9 +173,13 @@ class HostState:
         return CodeStep.parse(self.text(places.SWITCH))
 
     @property
-    def service_files(self) -> dict[str, str]:
-        """The texts of the files in the directory of PAM services, by name."""
-        return {path[len(places.PAM_D) + 1 :]: text for path, text in self.texts(f"{places.PAM_D}/").items()}
+    def service_files(self) -> ServiceFiles:
+        """The files of PAM services, as libpam finds them."""
+        own, vendor = (
+            {path.rpartition("/")[2]: text for path, text in self.texts(f"{directory}/").items()}
+            for directory in (places.PAM_D, places.VENDOR_PAM_D)
+        )
+        return ServiceFiles({**vendor, **own}, frozenset(vendor.keys() - own.keys()))
 
     @property
     def sshds(self) -> tuple[Sshd, ...]:

@@ -98,7 +98,7 @@ def _service_files(situation: Situation) -> tuple[dict[str, str], list[str]]:
     for service in state.protected_services:
         if service not in situation.wanted_services:
             try:
-                pam.unprotect(service, included[service])
+                pam.unprotect(service, included.texts[service])
             except PamError as error:
                 refused.append(f"on {host}, {error}")
     return texts, refused

@@ -50,7 +50,7 @@ def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
         yield f"{places.SWITCH} on {hostname} was damaged ({step.damage}): it is not certain who was asked for a code."
     service_files = state.service_files
     for service in state.protected_services:
-        opened = opened_up(service, service_files)
+        opened = opened_up(service, service_files.texts)
         if opened:
             yield (
                 f"{places.PAM_D}/{service} on {hostname} let exempt accounts in with any password, and those who "

@@ -20,13 +20,14 @@ UNDEFINED, POSITIVE, NEGATIVE = "undefined", "positive", "negative"
 _MOST_LEVELS = 16  # PAM_SUBSTACK_MAX_LEVEL
 
 
+Chain = t.Tuple[t.Tuple[str, int], ...]
+"""The lines that lead to a module, from the service's own file on: each file by its name, and the line from 1."""
+
+
 class Handler(t.NamedTuple):
     """One module of a stack, once everything that it includes is in its place."""
 
-    stack: str
-    """The file that it stands in, by its name in the directory of services."""
-    number: int
-    """Its line there, from 1."""
+    chain: Chain
     line: str
     level: int
     """In how many substacks it is."""
@@ -34,6 +35,11 @@ class Handler(t.NamedTuple):
     """The module's path; empty for the line that a substack begins with."""
     actions: t.Mapping[str, str]
     """What to do about each return value."""
+
+    @property
+    def stack(self) -> str:
+        """The file that it stands in, by its name in the directory of services."""
+        return self.chain[-1][0]
 
     @property
     def name(self) -> str:
@@ -73,7 +79,7 @@ def load(service: str, texts: t.Mapping[str, str]) -> list[Handler]:
     """
     handlers: list[Handler] = []
     if not _load(service, texts, handlers, 0, ()):
-        return [_failing(service, 0, "", 0)]
+        return [_failing(((service, 0),), "", 0)]
     return handlers
 
 
@@ -82,7 +88,7 @@ def _load(
     texts: t.Mapping[str, str],
     handlers: list[Handler],
     level: int,
-    above: tuple[str, ...],
+    above: Chain,
     for_auth: bool = False,
 ) -> bool:
     """Add the handlers of a file, and tell whether it can be read.
@@ -91,56 +97,77 @@ def _load(
     libpam has no such module, so the whole file fails. `for_auth` says that a line for auth has taken this file in;
     what an `@include` that fails does there depends on the release.
     """
-    if service not in texts or service in above or level >= _MOST_LEVELS:
+    if service not in texts or service in dict(above) or level >= _MOST_LEVELS:
         return False
     for number, line in whole_lines(texts[service]):
         step = step_of(line)
         if step is None:
             continue
+        chain = (*above, (service, number))
         if step.control not in INCLUDES:
-            handlers.append(Handler(service, number, line, level, step.module, step.actions))
+            handlers.append(Handler(chain, line, level, step.module, step.actions))
             continue
         deeper, typed = step.control == "substack", step.control != "@include"
         if deeper:
-            handlers.append(Handler(service, number, line, level, "", {}))
-        if not _load(step.module, texts, handlers, level + deeper, (*above, service), for_auth or typed):
+            handlers.append(Handler(chain, line, level, "", {}))
+        if not _load(step.module, texts, handlers, level + deeper, chain, for_auth or typed):
             if not typed and for_auth:
                 raise Unclear(f"line {number} of {service} includes {step.module}, which is not there")
             if not typed:
                 return False
-            handlers.append(_failing(service, number, line, level))
+            handlers.append(_failing(chain, line, level))
     return True
 
 
-def _failing(service: str, number: int, line: str, level: int) -> Handler:
-    return Handler(service, number, line, level, "pam_deny.so", {"default": "bad"})
+def _failing(chain: Chain, line: str, level: int) -> Handler:
+    return Handler(chain, line, level, "pam_deny.so", {"default": "bad"})
 
 
-_Place = t.Tuple[int, Impression, t.Tuple[Impression, ...]]
-"""A position in a stack, the impression there, and those with which the substacks around it were entered."""
+class Place(t.NamedTuple):
+    """How far a login has come."""
+
+    position: int = 0
+    """The module that is next, by its index in the stack; its length at the end."""
+    impression: Impression = Impression()
+    entries: tuple[Impression, ...] = (Impression(),)
+    """The impressions with which the stack and each substack around this place were entered."""
 
 
-def ends(stack: t.Sequence[Handler], outcomes: t.Callable[[Handler], t.Iterable[str]]) -> set[Impression]:
-    """Every impression with which a login can come to the end of a stack, where each module may end in any of these."""
-    start: _Place = (0, Impression(), (Impression(),))
-    seen, waiting, found = {start}, [start], set()
+Outcomes = t.Callable[[Handler, Impression], t.Iterable[str]]
+"""How a module may end that a login comes to with this impression."""
+
+
+def reached(stack: t.Sequence[Handler], outcomes: Outcomes) -> set[Place]:
+    """Every place of a stack to which a login can come, where each module may end in any of these."""
+    start = Place()
+    seen, waiting = {start}, [start]
     while waiting:
-        position, impression, entries = waiting.pop()
-        if position == len(stack):
-            found.add(impression)
+        place = waiting.pop()
+        if place.position == len(stack):
             continue
-        handler = stack[position]
-        level = handler.level
-        entries = (*entries[: level + 1], *[impression] * (level + 1 - len(entries)))
-        for outcome in set(outcomes(handler)) if handler.module else [""]:
-            reached = _after(stack, position, impression, entries[level], outcome)
-            # A substack is entered anew each time, so what was remembered of one that was left is forgotten.
-            here = stack[position].level if reached[0] == len(stack) else min(level, stack[reached[0]].level)
-            place: _Place = (*reached, entries[: here + 1])
-            if place not in seen:
-                seen.add(place)
-                waiting.append(place)
-    return found
+        handler = stack[place.position]
+        for outcome in set(outcomes(handler, place.impression)) if handler.module else [""]:
+            after = onward(stack, place, outcome)
+            if after not in seen:
+                seen.add(after)
+                waiting.append(after)
+    return seen
+
+
+def ends(stack: t.Sequence[Handler], outcomes: Outcomes) -> set[Impression]:
+    """Every impression with which a login can come to the end of a stack."""
+    return {place.impression for place in reached(stack, outcomes) if place.position == len(stack)}
+
+
+def onward(stack: t.Sequence[Handler], place: Place, outcome: str) -> Place:
+    """Where a login is once the module that is next has ended like this. Where a substack begins, nothing ends."""
+    position, impression, entries = place
+    level = stack[position].level
+    entries = (*entries[: level + 1], *[impression] * (level + 1 - len(entries)))
+    position, impression = _after(stack, position, impression, entries[level], outcome)
+    # A substack is entered anew each time, so what was remembered of one that was left is forgotten.
+    here = 0 if position == len(stack) else min(level, stack[position].level)
+    return Place(position, impression, entries[: here + 1])
 
 
 def _after(
@@ -153,14 +180,14 @@ def _after(
     action = handler.action(outcome)
     impression = impression.after(action, outcome, entry)
     if action == "die" or (action == "done" and impression.kind == POSITIVE):
-        return _passed(stack, position, len(stack))[0], impression
+        return passed(stack, position, len(stack))[0], impression
     if action.isdigit() and int(action):
-        after, left = _passed(stack, position, int(action))
+        after, left = passed(stack, position, int(action))
         return after, Impression(NEGATIVE) if left else impression
     return position + 1, impression
 
 
-def _passed(stack: t.Sequence[Handler], position: int, number: int) -> tuple[int, int]:
+def passed(stack: t.Sequence[Handler], position: int, number: int) -> tuple[int, int]:
     """The position after so many modules of one level, substacks as one; and how many were missing for that."""
     level, position = stack[position].level, position + 1
     while number and position < len(stack) and stack[position].level >= level:

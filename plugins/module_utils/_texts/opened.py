@@ -10,9 +10,10 @@ import typing as t
 
 from .. import _places as places
 from . import dispatch
-from .pam import unprotect
+from .pam import replaced, unprotect
 from .pam_conf import Unclear, include_target
-from .placement import PamError, primary_of, without_first_factor
+from .pam_modules import without_first_factor
+from .placement import PamError
 
 
 def opened_up(service: str, texts: t.Mapping[str, str]) -> str | None:
@@ -23,14 +24,13 @@ def opened_up(service: str, texts: t.Mapping[str, str]) -> str | None:
     """
     try:
         before = unprotect(service, texts[service])
-        primary = primary_of(service, before.split("\n"), texts)
         dispatch.load(service, texts)
     except (PamError, Unclear):
         return None
-    stack = include_target(before.split("\n")[primary.first])
+    stack = next(filter(None, map(include_target, replaced(service, texts[service]))), "")
 
     def lets_in(text: str, conditions_hold: bool) -> bool:
-        def outcomes(handler: dispatch.Handler) -> t.Iterable[str]:
+        def outcomes(handler: dispatch.Handler, _impression: dispatch.Impression) -> t.Iterable[str]:
             if handler.line.rstrip().endswith((places.KEY_ACCEPTED, places.FIRST_FACTOR_FAILED)):
                 return ["auth_err"]
             if handler.stack == places.SWITCH[len(places.PAM_D) + 1 :]:

@@ -16,8 +16,8 @@ import typing as t
 
 from .. import _places as places
 from . import placement
-from .pam_conf import include_target
-from .placement import PamError
+from .pam_conf import ServiceFiles, include_target
+from .placement import Block, PamError
 
 _BEGIN = "# BEGIN fleet.auth twofactor: in place of the next line"
 _REPLACED = "#| "
@@ -52,41 +52,42 @@ def is_protected(text: str) -> bool:
 def protect(
     service: str,
     text: str,
-    included: t.Mapping[str, str],
+    files: ServiceFiles,
     code_modules: t.Collection[str],
     account_lines: t.Sequence[str] = (),
 ) -> str:
     """Put the code step right after the primary authentication of a service; see `placement`.
 
-    `included` has the texts of the files in /etc/pam.d that the primary authentication may stand in, by name, and
-    `code_modules` the PAM modules that ask for codes, which nothing but the code step may have. `account_lines` are
-    added to sshd's account stack, which it runs after each way to log in. A file that is
-    protected already comes out as this release would write it. Raises PamError.
+    `files` are those of all services, and `code_modules` the PAM modules that ask for codes, which nothing but the code
+    step may have. `account_lines` are added to sshd's account stack, which it runs after each way to log in. A file
+    that is protected already comes out as this release would write it. Raises PamError.
     """
-    text = unprotect(service, text)
-    others = {name: one for name, one in included.items() if name != _name(places.SWITCH)}
-    placement.check_codes(service, {**others, service: text}, code_modules)
-    lines = text.split("\n")
-    primary = placement.primary_of(service, lines, included)
-    placement.check_around(service, lines, primary, included)
-    step = "auth substack twofactor"
-    replaced = lines[primary.first : primary.last + 1]
-    block = [_BEGIN if len(replaced) == 1 else f"{_BEGIN}s", *(_REPLACED + line for line in replaced)]
-    if service == "sshd":
-        block += [
-            f"auth [success=ignore default=3] pam_exec.so quiet {places.KEY_ACCEPTED}",
-            step,
-            "auth [success=done default=ignore] pam_permit.so",
-            "auth requisite pam_deny.so",
-        ]
-    block += primary.instead
-    if primary.judged:
-        block += [
-            f"auth substack {_name(places.JUDGE)}",
-            f"auth [success=die default=ignore] pam_exec.so quiet seteuid {places.FIRST_FACTOR_FAILED}",
-        ]
-    block += [step, *(account_lines if service == "sshd" else ()), _END]
-    return "\n".join([*lines[: primary.first], *block, *lines[primary.last + 1 :]])
+    lines = unprotect(service, text).split("\n")
+    block = block_of(service, text, files, code_modules)
+    before = lines[block.first : block.last + 1]
+    inside = [_BEGIN if len(before) == 1 else f"{_BEGIN}s", *(_REPLACED + line for line in before)]
+    inside += [*(line for line, _number in block.lines), *(account_lines if service == "sshd" else ()), _END]
+    return "\n".join([*lines[: block.first], *inside, *lines[block.last + 1 :]])
+
+
+def block_of(service: str, text: str, files: ServiceFiles, code_modules: t.Collection[str]) -> Block:
+    """What stands, or shall stand, in the place of the primary authentication of a service. Raises PamError."""
+    others = without_ours(files)
+    alone = others._replace(texts={**others.texts, service: unprotect(service, text)})
+    placement.check_codes(service, alone, code_modules)
+    return placement.block_of(service, alone)
+
+
+def without_ours(files: ServiceFiles) -> ServiceFiles:
+    """The files as they would be without us. One in which our block is damaged stays as it is."""
+    texts = {}
+    for name, text in files.texts.items():
+        if name != _name(places.SWITCH):
+            try:
+                texts[name] = unprotect(name, text)
+            except PamError:
+                texts[name] = text
+    return files._replace(texts=texts)
 
 
 def helpers(texts: t.Collection[str]) -> tuple[str, ...]:
@@ -102,16 +103,28 @@ def includes(text: str, name: str) -> bool:
     return name in map(include_target, text.split("\n"))
 
 
+def replaced(service: str, text: str) -> list[str]:
+    """The lines in whose place our block stands; none where there is no block. Raises PamError where it is damaged."""
+    return _found(service, text)[2]
+
+
 def unprotect(service: str, text: str) -> str:
-    """Take the block out and put the line back that it replaced. A file without a block comes back as it is.
+    """Take the block out and put the lines back that it replaced. A file without a block comes back as it is.
 
     Raises PamError where the block is damaged.
     """
     lines = text.split("\n")
+    begin, end, inside = _found(service, text)
+    return "\n".join([*lines[:begin], *inside, *lines[end:]])
+
+
+def _found(service: str, text: str) -> tuple[int, int, list[str]]:
+    """Where our block begins and what follows it, counted from 0, and the lines that it replaced. Raises PamError."""
+    lines = text.split("\n")
     begins = [n for n, line in enumerate(lines) if line.startswith(_BEGIN)]
     ends = [n for n, line in enumerate(lines) if line.startswith(_END)]
     if not begins and not ends:
-        return text
+        return 0, 0, []
     if len(begins) != 1 or len(ends) != 1 or ends[0] <= begins[0] + 1 or not lines[begins[0] + 1].startswith(_REPLACED):
         raise PamError(
             f"the block of fleet.auth in {places.PAM_D}/{service} is damaged (lines "
@@ -120,4 +133,4 @@ def unprotect(service: str, text: str) -> str:
         )
     begin, end = begins[0], ends[0]
     inside = itertools.takewhile(lambda line: line.startswith(_REPLACED), lines[begin + 1 : end])
-    return "\n".join([*lines[:begin], *(line[len(_REPLACED) :] for line in inside), *lines[end + 1 :]])
+    return begin, end + 1, [line[len(_REPLACED) :] for line in inside]

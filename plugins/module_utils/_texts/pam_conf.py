@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from .. import _places as places
+
 # What libpam takes for one word: anything in brackets, or up to the next blank.
 WORD = re.compile(r"\[((?:\\\]|[^\]])*)\]?|([^ \t\[][^ \t]*)")
 INCLUDES = ("@include", "include", "substack")
@@ -28,13 +30,14 @@ class Step(t.NamedTuple):
     module: str
 
     @property
+    def name(self) -> str:
+        """The module's name, whichever path it is called by."""
+        return self.module.rpartition("/")[2]
+
+    @property
     def actions(self) -> dict[str, str]:
         """What to do about each return value, pam.conf(5)."""
         return _KEYWORDS.get(self.control) or dict(re.findall(r"(\w+)\s*=\s*(\w+)", self.control))
-
-    def action(self, outcome: str) -> str:
-        """What to do about one return value."""
-        return self.actions.get(outcome, self.actions.get("default", "bad"))
 
 
 class Included(t.NamedTuple):
@@ -92,18 +95,12 @@ def is_continued(line: str) -> bool:
     return line.partition("#")[0].rstrip(" \t").endswith("\\")
 
 
-def flattened(stack: str, included: t.Mapping[str, str], above: tuple[str, ...] = ()) -> t.Iterator[Included]:
-    """The auth lines of an included file and of those that it includes. To libpam a substack is like one module."""
-    for number, line in enumerate(included.get(stack, "").split("\n"), start=1):
+def auth_lines(text: str) -> t.Iterator[tuple[int, Step]]:
+    """What the lines of a file mean for the auth stack, each with the number of its first one. Raises Unclear."""
+    for number, line in whole_lines(text):
         step = step_of(line)
-        if step is None:
-            continue
-        if step.control == "substack":
-            yield Included(stack, number, line, Step("", ""))
-        elif step.control in INCLUDES and step.module in included and step.module not in above:
-            yield from flattened(step.module, included, (*above, stack))
-        else:
-            yield Included(stack, number, line, step)
+        if step:
+            yield number, step
 
 
 def everything(stack: str, included: t.Mapping[str, str], above: tuple[str, ...] = ()) -> t.Iterator[Included]:
@@ -116,11 +113,31 @@ def everything(stack: str, included: t.Mapping[str, str], above: tuple[str, ...]
             yield Included(stack, number, line, step)
 
 
-def jumps(control: str) -> list[int]:
-    """The jumps in a control, each as the number of modules that it leads over."""
-    return [int(number) for number in re.findall(r"=\s*([0-9]+)", control)]
+def other_types(stack: str, included: t.Mapping[str, str], above: tuple[str, ...] = ()) -> bool:
+    """Whether a file, or what it takes in with `@include`, has lines that are not for the auth stack."""
+    for line in included.get(stack, "").split("\n"):
+        words = line.partition("#")[0].split()
+        if words and words[0] == "@include" and words[-1] not in above:
+            if other_types(words[-1], included, (*above, stack)):
+                return True
+        elif words and not step_of(line):
+            return True
+    return False
 
 
-def ends_stack(control: str) -> bool:
-    """Whether a module with this control may end its stack with a success."""
-    return control == "sufficient" or bool(re.search(r"=\s*done", control))
+class ServiceFiles(t.NamedTuple):
+    """The files of PAM services, by name. libpam looks for each in /etc/pam.d, and only then at what a vendor has."""
+
+    texts: t.Mapping[str, str]
+    vendor: frozenset[str] = frozenset()
+    """The names of those that only the vendor's directory has."""
+
+    def path(self, name: str) -> str:
+        """Where a file is."""
+        return f"{places.VENDOR_PAM_D if name in self.vendor else places.PAM_D}/{name}"
+
+    def where(self, chain: t.Sequence[tuple[str, int]]) -> str:
+        """A line for a person, by the lines that lead to it: the file, the number, and what takes that file in."""
+        *outer, (name, number) = chain
+        by = ", and that ".join(f"by {self.path(file)}, line {line}" for file, line in reversed(outer))
+        return f"{self.path(name)}, line {number}" + (f" (taken in {by})" if by else "")

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where the code step may stand in a PAM service; pam.conf(5).
+"""Where the code step may stand in a PAM service; pam.conf(5). Pure.
 
 It belongs right after the primary authentication, where only a right password leads: otherwise strangers could use up
-somebody's codes, and close the code step for them. Nothing before it may get past it, and nothing after it may undo a
-wrong code.
+somebody's codes, and close the code step for them. Which lines are the primary authentication is told by their names;
+whether the code step may stand there is shown by `proof`.
 """
 
 from __future__ import annotations
@@ -14,229 +14,227 @@ from __future__ import annotations
 import typing as t
 
 from .. import _places as places
-from . import dispatch
 from .pam_conf import (
     INCLUDES,
     WORD,
-    Included,
+    ServiceFiles,
     Step,
     Unclear,
-    ends_stack,
+    auth_lines,
     everything,
-    flattened,
-    include_target,
     is_continued,
-    jumps,
-    step_of,
+    other_types,
 )
+from .proof import Problem, Proof
 
-_ENDS = "ends the whole stack at a right password, before the code is asked for"
-# What these end in without a first factor, whoever logs in.
-_ALWAYS = {
-    "pam_unix.so": ("auth_err",),
-    "pam_permit.so": ("success",),
-    "pam_deny.so": ("auth_err",),
-    "pam_env.so": ("ignore",),
-    "pam_faildelay.so": ("ignore",),
-}
-# Modules that look at an account or at a place, and at no password.
-_CONDITIONS = (
-    "pam_access.so",
-    "pam_faillock.so",
-    "pam_group.so",
-    "pam_listfile.so",
-    "pam_localuser.so",
-    "pam_nologin.so",
-    "pam_securetty.so",
-    "pam_sepermit.so",
-    "pam_shells.so",
-    "pam_succeed_if.so",
-    "pam_time.so",
-    "pam_usertype.so",
-    "pam_wheel.so",
+_NAME = places.SWITCH.rpartition("/")[2]
+_JUDGE = places.JUDGE.rpartition("/")[2]
+_ASK = f"auth substack {_NAME}"
+_KEY_FIRST = (
+    f"auth [success=ignore default=3] pam_exec.so quiet {places.KEY_ACCEPTED}",
+    _ASK,
+    "auth [success=done default=ignore] pam_permit.so",
+    "auth requisite pam_deny.so",
 )
-# Modules that may end a service's stack before the primary authentication: root needs no password for su, and a client
-# certificate of Cockpit is an authentication of its own that an administrator has to switch on.
-_MAY_END_EARLY = ("pam_rootok.so", "pam_cockpit_cert.so")
-
-
-class Primary(t.NamedTuple):
-    """The lines of the primary authentication, and what the block has in their place."""
-
-    first: int
-    """The first one, counted from 0."""
-    last: int
-    instead: list[str]
-    judged: bool = False
-    """Whether a wrong password does not end the stack, so that the block has to find out about it."""
+_UNLESS_FAILED = (
+    f"auth substack {_JUDGE}",
+    f"auth [success=die default=ignore] pam_exec.so quiet seteuid {places.FIRST_FACTOR_FAILED}",
+)
 
 
 class PamError(ValueError):
     """A file in which the code step cannot be placed with certainty; the text shows the lines and the remedy."""
 
 
-def primary_of(service: str, lines: t.Sequence[str], included: t.Mapping[str, str]) -> Primary:
-    """The lines in which a service, whose file has no block of ours, authenticates somebody first.
+class Block(t.NamedTuple):
+    """What stands in the place of the primary authentication of a service."""
 
-    `included` has the texts of the files that it may include, by name. Raises PamError where they are not certain.
+    service: str
+    first: int
+    """The first line of the primary authentication, counted from 0."""
+    last: int
+    instead: tuple[str, ...]
+    """The primary authentication as the block has it."""
+    judged: bool = False
+    """Whether the block has to find out whether a login was denied already, because the stack goes on then."""
+
+    @property
+    def lines(self) -> list[tuple[str, int]]:
+        """The lines of the block, each with the line that it was, from 1; 0 for one of ours."""
+        kept = range(self.first + 1, self.last + 2) if len(self.instead) > 1 else [self.first + 1]
+        return [
+            *((line, 0) for line in (_KEY_FIRST if self.service == "sshd" else ())),
+            *zip(self.instead, kept),
+            *((line, 0) for line in (_UNLESS_FAILED if self.judged else ())),
+            (_ASK, 0),
+        ]
+
+    def applied(self, lines: t.Sequence[str]) -> tuple[str, list[int]]:
+        """The file with nothing but these lines in that place, and which line each one was."""
+        numbered = [(line, number) for number, line in enumerate(lines, start=1)]
+        whole = [*numbered[: self.first], *self.lines, *numbered[self.last + 1 :]]
+        return "\n".join(line for line, _number in whole), [number for _line, number in whole]
+
+
+def block_of(service: str, files: ServiceFiles) -> Block:
+    """What stands in the place of the primary authentication of a service, whose file has no block of ours.
+
+    Raises PamError where there is no place for which everything is proven.
     """
-    steps = [step_of(line) for line in lines]
-    found = [
-        n
-        for n, step in enumerate(steps)
-        if step and (include_target(lines[n]) in places.PRIMARY_STACKS or step.module.endswith("pam_unix.so"))
-    ]
-    primary = None
-    if len(found) == 1:
-        position, step = found[0], t.cast(Step, steps[found[0]])
-        if include_target(lines[position]):
-            primary = _from_stack(service, lines, position, included)
-        elif step.control in ("required", "requisite"):
-            module = [match.start() for match in WORD.finditer(lines[position])][2]
-            primary = Primary(position, position, [f"auth requisite {lines[position][module:].strip()}"])
+    text = files.texts[service]
+    lines = text.split("\n")
+    try:
+        _check_includes(service, files)
+        steps = dict(auth_lines(text))
+        found = [number - 1 for number, step in steps.items() if _is_primary(step, files)]
+        if len(found) != 1:
+            raise PamError(_no_place(service, lines, found, files))
+        return _proven(service, lines, found[0], steps, files)
+    except Unclear as unclear:
+        raise PamError(f"{files.path(service)}: {unclear}. Write it in one line, or leave {service} out.") from unclear
+
+
+def is_covered(service: str, files: ServiceFiles, protected: t.Mapping[str, Block]) -> bool:
+    """Whether a service asks for the code as it is, because of the files that it includes and that have these blocks.
+
+    `files` are without any block.
+    """
+    within = {one.stack for one in everything(service, files.texts)} & protected.keys()
+    if not within - {service}:
+        return False
+    after = {name: protected[name].applied(files.texts[name].split("\n")) for name in within}
+    texts = {**files.texts, **{name: text for name, (text, _origins) in after.items()}}
+    origins = {name: numbers for name, (_text, numbers) in after.items()}
+    try:
+        return Proof(service, files.texts, texts, origins).problem is None
+    except Unclear:
+        return False
+
+
+def _is_primary(step: Step, files: ServiceFiles) -> bool:
+    """Whether a line is, or takes in, what asks for the password."""
+    if step.control not in INCLUDES:
+        return step.name == "pam_unix.so"
+    return step.module in places.PRIMARY_STACKS or any(
+        one.step.name == "pam_unix.so" for one in everything(step.module, files.texts)
+    )
+
+
+def _no_place(service: str, lines: t.Sequence[str], found: t.Sequence[int], files: ServiceFiles) -> str:
+    shown = "; ".join(f"line {n + 1}: {lines[n].strip()}" for n in found) or "none"
+    return (
+        f"{files.path(service)} must have exactly one place where it asks for the password: a line for auth that "
+        f"includes {', '.join(places.PRIMARY_STACKS)} or another file with pam_unix.so, or pam_unix.so itself; found "
+        f"{shown}. Bring the file to that form, or leave {service} out."
+    )
+
+
+def _proven(
+    service: str, lines: t.Sequence[str], position: int, steps: t.Mapping[int, Step], files: ServiceFiles
+) -> Block:
+    """The first block for which everything is proven, and that asks nobody for a code in vain, if there is one."""
+    problems: list[Problem] = []
+    asking: list[Block] = []
+    for block in _possible(service, lines, position, steps, files):
+        text, origins = block.applied(lines)
+        proof = Proof(service, files.texts, {**files.texts, service: text}, {service: origins})
+        if proof.problem:
+            problems.append(proof.problem)
+        elif proof.asks_strangers or proof.asks_in_vain:
+            asking.append(block)
         else:
-            primary = _from_jumps(lines, position)
-    if primary and not any(map(is_continued, lines[max(0, primary.first - 1) : primary.last + 1])):
-        return primary
-    shown = "; ".join(f"line {n + 1}: {lines[n]}" for n in found) or "none"
-    raise PamError(
-        f"{places.PAM_D}/{service} must have exactly one line, whole, that includes "
-        f"{', '.join(places.PRIMARY_STACKS)} for auth, or that requires pam_unix.so, or lines that jump over one 'auth "
-        f"requisite pam_deny.so' as pam-auth-update(8) writes them; found {shown}. Bring the file to that form, or "
-        f"leave {service} out."
+            return block
+    # Where a first factor decides nothing at a wrong password, no module can tell that from a right one.
+    judged = [block for block in asking if block.judged]
+    if judged:
+        return judged[0]
+    raise PamError(_refusal(service, lines, position, steps[position + 1], problems, files))
+
+
+def _possible(
+    service: str, lines: t.Sequence[str], position: int, steps: t.Mapping[int, Step], files: ServiceFiles
+) -> t.Iterator[Block]:
+    """The blocks to be tried, the plainest first."""
+    step = steps[position + 1]
+    whole = not _is_cut(lines, position, position)
+    if step.control in INCLUDES:
+        kept, inside = lines[position].strip(), (f"auth substack {step.module}", True)
+        if step.control == "substack":
+            tried = [(f"auth include {step.module}", False), inside, (f"auth include {step.module}", True)]
+        elif step.control == "include" or not other_types(step.module, files.texts):
+            tried = [(kept, False), (kept, True), inside]
+        else:
+            tried = [(kept, False), (kept, True)]
+        yield from (Block(service, position, position, (line,), judged) for line, judged in tried if whole)
+        return
+    auth = [number - 1 for number in steps]
+    here = auth.index(position)
+    for judged in (False, True):
+        if whole and step.control in ("required", "requisite"):
+            module = [match.start() for match in WORD.finditer(lines[position])][2]
+            yield Block(service, position, position, (f"auth requisite {lines[position][module:].strip()}",), judged)
+        for last in auth[here:]:
+            for first in reversed(auth[: here + 1]):
+                if not _is_cut(lines, first, last):
+                    yield Block(service, first, last, tuple(lines[first : last + 1]), judged)
+
+
+def _is_cut(lines: t.Sequence[str], first: int, last: int) -> bool:
+    """Whether these lines begin, or end, in the middle of one that goes on in the next."""
+    return any(map(is_continued, lines[max(0, first - 1) : last + 1]))
+
+
+def _refusal(
+    service: str,
+    lines: t.Sequence[str],
+    position: int,
+    step: Step,
+    problems: t.Sequence[Problem],
+    files: ServiceFiles,
+) -> str:
+    """Why no block is proven: by the line that is in the way of the plainest, or that of the primary authentication."""
+    if _is_cut(lines, position, position):
+        return (
+            f"{files.path(service)}, line {position + 1}, or the one before it, goes on in the next line. Write each "
+            f"in one line, or leave {service} out."
+        )
+    # In a substack nothing ends the service, so what stood in the way of taking it in otherwise is not what is wrong.
+    of_lines = [one for one in problems if one.handler] or list(problems)
+    problem = of_lines[-1 if step.control == "substack" else 0] if of_lines else None
+    if problem is None or problem.handler is None:
+        what = problem.text if problem else "goes on after a wrong password, and anybody would be asked for the code"
+        return f"{files.path(service)} {what}: line {position + 1}: {lines[position].strip()!r}. Leave {service} out."
+    chain = problem.handler.chain
+    side = ""
+    if len(chain) == 1 and chain[0][1] != position + 1:
+        side = f"stands {'before' if chain[0][1] < position + 1 else 'after'} the primary authentication and "
+    return (
+        f"{files.where(chain)}, {side}{problem.text}: {problem.handler.line.strip()!r}. Change that line, or leave "
+        f"{service} out."
     )
 
 
-def _from_jumps(lines: t.Sequence[str], position: int) -> Primary | None:
-    """The lines around this one that jump to one place if they succeed, with what ends the stack before that place."""
-    auth = [(number, step) for number, step in enumerate(map(step_of, lines)) if step]
-    here = [number for number, _step in auth].index(position)
-    end = here + max([0, *jumps(auth[here][1].control)])
-    jumping = [n for n in range(end) if n < len(auth) and _jumps_to(auth[n][1], end - n)]
-    first = end - len(jumping)
-    if here not in jumping or jumping[0] != first or end >= len(auth) or not _always_ends(auth[end][1]):
-        return None
-    return Primary(auth[first][0], auth[end][0], list(lines[auth[first][0] : auth[end][0] + 1]))
+def _check_includes(service: str, files: ServiceFiles, above: tuple[tuple[str, int], ...] = ()) -> None:
+    """Everything that is included is there. Raises PamError, Unclear."""
+    for number, step in auth_lines(files.texts[service]):
+        if step.control not in INCLUDES:
+            continue
+        chain = (*above, (service, number))
+        problem = "" if step.module in files.texts else f"includes {step.module}, which is not there"
+        if step.module in dict(chain):
+            problem = f"includes {step.module}, in which it is included itself"
+        if problem:
+            outer = chain[0][0]
+            raise PamError(f"{files.where(chain)}, {problem}. Put that right, or leave {outer} out.")
+        _check_includes(step.module, files, chain)
 
 
-def _jumps_to(step: Step, number: int) -> bool:
-    """Whether a success jumps over so many modules, and nothing else leads anywhere."""
-    actions = step.actions
-    others = [action for outcome, action in actions.items() if outcome not in ("success", "new_authtok_reqd")]
-    jumps = [actions[outcome] for outcome in ("success", "new_authtok_reqd") if outcome in actions]
-    return set(jumps) == {str(number)} and "default" in actions and set(others) <= {"ignore", "bad", "die"}
-
-
-def _always_ends(step: Step) -> bool:
-    return (step.control == "requisite" and step.module == "pam_deny.so") or step.actions == {"default": "die"}
-
-
-def _from_stack(service: str, lines: t.Sequence[str], position: int, included: t.Mapping[str, str]) -> Primary:
-    """The primary authentication where a line includes the stack of it. Raises PamError."""
-    stack, control = include_target(lines[position]), t.cast(Step, step_of(lines[position])).control
-    steps = list(flattened(stack, included))
-    problems = [(one, _problem_inside(one, rest)) for rest, one in zip(reversed(range(len(steps))), steps)]
-    problems = [(one, problem) for one, problem in problems if problem]
-    if not problems and _ends_at_wrong_password(stack, included):
-        # Under substack a wrong password would end that alone, and the code would be asked for in any case.
-        instead = lines[position].strip() if control == "@include" else f"auth include {stack}"
-        return Primary(position, position, [instead])
-    is_last = not any(map(step_of, lines[position + 1 :]))
-    only_ends = all(problem == _ENDS for _one, problem in problems) and (is_last or not problems)
-    resets = any("reset" in one.step.control for one in steps)
-    if stack in included and (control == "substack" or (control == "include" and only_ends and not resets)):
-        return Primary(position, position, [f"auth substack {stack}"], judged=True)
-    where = f"{places.PAM_D}/{stack}, which goes on after a wrong password, and anybody would be asked for the code"
-    if stack not in included:
-        where = f"{places.PAM_D}/{stack}, which is not there"
-    if control != "substack":
-        problems += [(one, "can undo what was decided before it") for one in steps if "reset" in one.step.control]
-    for one, problem in problems[:1]:
-        where = f"{places.PAM_D}/{one.stack}, whose line {one.number} {problem}: {one.line.strip()!r}"
-    raise PamError(
-        f"{places.PAM_D}/{service} takes its primary authentication from {where}. Write it as pam-auth-update(8) does, "
-        f"take it in with 'auth substack', or leave {service} out."
-    )
-
-
-def check_codes(service: str, texts: t.Mapping[str, str], code_modules: t.Collection[str]) -> None:
-    """Nothing but the code step, which is not among these texts, may ask for a code. Raises PamError."""
-    for one in everything(service, texts):
-        if one.step.module.rpartition("/")[2] in code_modules:
+def check_codes(service: str, files: ServiceFiles, code_modules: t.Collection[str]) -> None:
+    """Nothing but the code step, which is not among these files, may ask for a code. Raises PamError."""
+    for one in everything(service, files.texts):
+        if one.step.name in code_modules:
             raise PamError(
-                f"{places.PAM_D}/{one.stack}, line {one.number}, asks for a code of its own, so that {service} would "
+                f"{files.path(one.stack)}, line {one.number}, asks for a code of its own, so that {service} would "
                 f"ask for two: {one.line.strip()!r}. Remove it in the same run, before the role (docs/adopt.md has the "
                 f"play), or leave {service} out."
             )
-
-
-def check_around(service: str, lines: t.Sequence[str], primary: Primary, included: t.Mapping[str, str]) -> None:
-    """Nothing before the primary authentication may get past the code, and nothing after it may undo a wrong one.
-
-    Raises PamError.
-    """
-    for number, line in enumerate(lines):
-        step, problem, where = step_of(line), "", "after"
-        if number < primary.first:
-            problem, where = _problem_before(line, included), "before"
-        elif number > primary.last and step and "reset" in step.control:
-            problem = "can undo a wrong code"
-        if problem:
-            raise PamError(
-                f"{places.PAM_D}/{service}, line {number + 1}, stands {where} the primary authentication and "
-                f"{problem}: {line.strip()!r}. Change that line, or leave {service} out."
-            )
-
-
-def _problem_before(line: str, included: t.Mapping[str, str]) -> str:
-    """Why a line may not stand before the primary authentication; an empty text where it may."""
-    step, target = step_of(line), include_target(line)
-    if is_continued(line):
-        return "goes on in the next line, which is not looked at"
-    if target:
-        more = target not in included or any(flattened(target, included))
-        return "includes further authentication" if more else ""
-    if step and jumps(step.control):
-        return "jumps over a number of modules, which the code step would change"
-    if step and ends_stack(step.control) and step.module.rpartition("/")[2] not in _MAY_END_EARLY:
-        return "can end the authentication before the code is asked for"
-    return ""
-
-
-def _problem_inside(one: Included, rest: int) -> str:
-    """Why the stack may not come to its end, where the code step follows; `rest` is how many steps it goes on."""
-    if ends_stack(one.step.control):
-        return _ENDS
-    if any(jump > rest for jump in jumps(one.step.control)):
-        return "jumps past the end of that file, over the code step"
-    if is_continued(one.line):
-        return "goes on in the next line, which is not looked at"
-    return "includes what is not there to be looked at" if one.step.control in INCLUDES else ""
-
-
-def without_first_factor(handler: dispatch.Handler, conditions_hold: bool = True) -> tuple[str, ...]:
-    """How a module may end where whoever logs in has none of the first factors: it fails, or has no opinion.
-
-    What only looks at the account or at the place may succeed all the same, if `conditions_hold`.
-    """
-    if conditions_hold and handler.name in _CONDITIONS:
-        return "auth_err", "ignore", "success"
-    return _ALWAYS.get(handler.name, ("auth_err", "ignore"))
-
-
-def _ends_at_wrong_password(stack: str, included: t.Mapping[str, str]) -> bool:
-    """Whether nobody comes to the end of an included stack without a first factor, in whichever way that is missing."""
-    comes_to_the_end = False
-
-    def outcomes(handler: dispatch.Handler) -> tuple[str, ...]:
-        nonlocal comes_to_the_end
-        if handler is end:
-            comes_to_the_end = True
-        return without_first_factor(handler)
-
-    end = dispatch.Handler(stack, 0, "", 0, "the line after it", {})
-    try:
-        dispatch.ends([*dispatch.load(stack, included), end], outcomes)
-    except Unclear:
-        return False
-    return not comes_to_the_end

@@ -1,0 +1,94 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is known of the modules of PAM by their names: how each may end, and what it looks at. Pure.
+
+A module that is not known here may end in any way, and is taken for a first factor.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .dispatch import Handler
+
+# What these end in, whoever logs in, and whatever is typed.
+_ALWAYS = {
+    "pam_permit.so": ("success",),
+    "pam_deny.so": ("auth_err",),
+}
+_NO_OPINION = ("pam_env.so", "pam_faildelay.so")
+# Modules that look at an account or at a place, and at no password.
+_CONDITIONS = (
+    "pam_access.so",
+    "pam_faillock.so",
+    "pam_group.so",
+    "pam_listfile.so",
+    "pam_localuser.so",
+    "pam_nologin.so",
+    "pam_securetty.so",
+    "pam_sepermit.so",
+    "pam_shells.so",
+    "pam_succeed_if.so",
+    "pam_tally2.so",
+    "pam_time.so",
+    "pam_usertype.so",
+    "pam_wheel.so",
+)
+# Modules that may let somebody in before the primary authentication: root needs no password for su, and a client
+# certificate of Cockpit is an authentication of its own that an administrator has to switch on.
+_MAY_LET_IN_EARLY = ("pam_rootok.so", "pam_cockpit_cert.so")
+
+
+def any_way(handler: Handler) -> tuple[str, ...]:
+    """Every way in which a module may end, as far as its line tells them apart: each named, and one that is not.
+
+    But for new_authtok_reqd, which is no answer to who somebody is; pam_sm_authenticate(3).
+    """
+    named = (outcome for outcome in handler.actions if outcome not in ("default", "new_authtok_reqd"))
+    return _ALWAYS.get(handler.name) or ("success", "ignore", "auth_err", "another", *named)
+
+
+def without_early_way(handler: Handler) -> tuple[str, ...]:
+    """Every way at all, but for what may let somebody in who is asked for no code."""
+    if handler.name in _MAY_LET_IN_EARLY:
+        return _failing(handler)
+    return (*any_way(handler), *([] if handler.name in _ALWAYS else ["new_authtok_reqd"]))
+
+
+def without_first_factor(handler: Handler, conditions_hold: bool = True) -> tuple[str, ...]:
+    """How a module may end where whoever logs in has none of the first factors: it fails, or has no opinion.
+
+    What only looks at the account or at the place may succeed all the same, if `conditions_hold`.
+    """
+    if handler.name in _NO_OPINION:
+        return ("ignore",)
+    if handler.name in _ALWAYS or (conditions_hold and handler.name in _CONDITIONS):
+        return any_way(handler)
+    # pam_unix has an opinion in any case, pam_unix(8).
+    return tuple(one for one in _failing(handler) if one != "ignore" or handler.name != "pam_unix.so")
+
+
+def _failing(handler: Handler) -> tuple[str, ...]:
+    return tuple(one for one in any_way(handler) if one != "success")
+
+
+def in_order(handler: Handler) -> tuple[str, ...]:
+    """How a module may end on a host that is in order, whoever logs in.
+
+    pam_sepermit denies where SELinux is not as a host wants it, which says nothing of an account.
+    """
+    if handler.name in _NO_OPINION:
+        return ("ignore",)
+    if handler.name == "pam_sepermit.so":
+        return ("success", "ignore")
+    return _ALWAYS.get(handler.name, ("success", "ignore", "auth_err"))
+
+
+def knows_no_password(name: str) -> bool:
+    """Whether a module of this name asks nobody for a password."""
+    return name in (*_ALWAYS, *_NO_OPINION, *_CONDITIONS, *_MAY_LET_IN_EARLY)
+
+
+Ways = t.Callable[[Handler], t.Tuple[str, ...]]
