@@ -165,6 +165,8 @@ class Pam:
     credentials: t.Collection[str] = ()
     failures: int = 0
     """The tally of wrong codes, which is not the one that the host may have for wrong passwords."""
+    locked: bool = False
+    """Whether the account is locked by the tally that the host has for wrong passwords."""
     noted: bool = False
     """Whether this login has left a note that its first factor was wrong."""
     asked: list[str] = dataclasses.field(default_factory=list)
@@ -244,7 +246,7 @@ class Pam:
     def _deny(self, _arguments: list[str]) -> str:
         return "auth_err"
 
-    _rootok = _cockpit_cert = _sss = _deny
+    _rootok = _cockpit_cert = _sss = _systemd_home = _deny
 
     def _unix(self, _arguments: list[str]) -> str:
         return self._ask("password", self.password)
@@ -269,10 +271,10 @@ class Pam:
         return "success" if self.key_accepted and _KEY_ACCEPTED in self.files else "auth_err"
 
     def _faillock(self, arguments: list[str]) -> str:
-        deny = next(int(word.partition("=")[2]) for word in arguments if word.startswith("deny="))
+        deny = next((int(word.partition("=")[2]) for word in arguments if word.startswith("deny=")), 3)
         ours = "dir=/run/fleet-auth/faillock" in arguments
         if "preauth" in arguments:
-            return "auth_err" if ours and self.failures >= deny else "success"
+            return "auth_err" if (self.failures >= deny if ours else self.locked) else "success"
         if "authfail" in arguments:
             self.failures += ours
             return "auth_err"

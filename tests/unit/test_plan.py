@@ -865,7 +865,7 @@ class TestRefusal:
 
     def test_of_a_service_that_is_not_there(self) -> None:
         assert refusals(wanted(services=["gone"]), host_state()) == (
-            "there is no /etc/pam.d/gone on web1. Take gone out.",
+            "there is no /etc/pam.d/gone on web1, nor one in /usr/lib/pam.d. Take gone out.",
         )
 
     def test_of_a_service_that_is_a_link(self) -> None:

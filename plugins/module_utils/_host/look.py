@@ -93,7 +93,7 @@ def _sshd_texts(files: t.Mapping[str, FileState], start: Start) -> dict[str, str
 def _is_new(service: str, settings: Settings, files: t.Mapping[str, FileState]) -> bool:
     """Whether a service is to ask for codes that has not got our block yet."""
     file = files.get(f"{places.PAM_D}/{service}")
-    return service in settings.services and file is not None and not pam.is_protected(file.content)
+    return service in settings.services and not (file and pam.is_protected(file.content))
 
 
 def look_back(settings: Settings, run: Run, state: HostState) -> HostState:

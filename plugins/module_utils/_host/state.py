@@ -179,7 +179,7 @@ class HostState:
             {path.rpartition("/")[2]: text for path, text in self.texts(f"{directory}/").items()}
             for directory in (places.PAM_D, places.VENDOR_PAM_D)
         )
-        return ServiceFiles({**vendor, **own}, frozenset(vendor.keys() - own.keys()))
+        return ServiceFiles({**vendor, **own}, vendor, frozenset(vendor.keys() - own.keys()))
 
     @property
     def sshds(self) -> tuple[Sshd, ...]:

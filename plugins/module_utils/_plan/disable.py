@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from .. import _places as places
 from .._backends import backends
-from .._host.state import OWN_DIRECTORIES, OWN_FILES, HostState
-from .._texts import pam
+from .._host.state import OWN_DIRECTORIES, OWN_FILES
 from .._texts.code_step import PASS_THROUGH
-from .._texts.placement import PamError
-from . import cockpit, credentials, refusals
+from . import cockpit, credentials, refusals, services
 from .changes import Change, Plan, ReloadSshd
 from .draft import Draft, remove_stale_locks
 from .situation import Situation
@@ -21,7 +19,7 @@ from .situation import Situation
 def plan(situation: Situation) -> Plan:
     """Everything of ours goes, the switch first; credentials stay unless they are to be purged."""
     settings, state = situation
-    refused = [*refusals.timer(situation), *_unreadable_services(state)]
+    refused = [*refusals.timer(situation), *services.damaged(state, state.protected_files)]
     if refused:
         return Plan(refusals=tuple(refused), warnings=_warnings(situation))
     draft = Draft(state)
@@ -37,17 +35,6 @@ def plan(situation: Situation) -> Plan:
     ]
     empty = [path for path in sorted(OWN_DIRECTORIES, reverse=True) if not draft.credentials.get(path)]
     return Plan((*changes, *draft.remove(*empty)), warnings=_warnings(situation))
-
-
-def _unreadable_services(state: HostState) -> list[str]:
-    """Service files with a block of ours that cannot be taken out."""
-    found = []
-    for service in state.protected_files:
-        try:
-            pam.unprotect(service, state.files[f"{places.PAM_D}/{service}"].content)
-        except PamError as error:
-            found.append(f"on {state.hostname}, {error}")
-    return found
 
 
 def _remove_drop_in(draft: Draft) -> list[Change]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from .. import _places as places
 from .._backends import backends
 from .._host.state import FileState, HostState
-from .._texts import pam
+from .._texts import pam, vendor_copy
 from .changes import Change, MakeDirectory, Move, Remove, RemoveMoved, StopListening, Write
 
 
@@ -78,7 +78,11 @@ class Draft:
         changes = []
         for service in services:
             path = f"{places.PAM_D}/{service}"
-            changes += self.write(path, pam.unprotect(service, t.cast(str, self.text(path))))
+            text = pam.unprotect(service, t.cast(str, self.text(path)))
+            if vendor_copy.is_untouched(text):
+                changes += self.remove(path)
+            else:
+                changes += self.write(path, vendor_copy.without_first_line(text))
         return changes
 
     def stop_page(self) -> list[Change]:

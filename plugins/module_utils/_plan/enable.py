@@ -15,10 +15,10 @@ from .._backends.credential import MakeKey
 from .._host.state import OWN_DIRECTORIES, FileState, Sshd
 from .._texts import code_step, drop_in, pam, self_service, sshd_config
 from .._texts.code_step import CodeStep
-from .._texts.placement import PamError
-from . import cockpit, credentials, locked_out, refusals, warnings
+from . import cockpit, credentials, locked_out, refusals, services, warnings
 from .changes import Change, Enrol, Expectation, Listen, Move, Plan, ReloadSshd, Renew, Revision
 from .draft import Draft, remove_stale_locks
+from .services import Services
 from .situation import Situation
 
 
@@ -26,15 +26,16 @@ def plan(situation: Situation, make_key: MakeKey) -> Plan:
     """Refusals if anybody would be shut out or something else is wrong, or else the changes in their order."""
     settings, state = situation
     missing = tuple(_missing_packages(situation))
-    services, refused = _service_files(situation)
-    told = [*warnings.drift(situation, services), *warnings.doors(situation, services), *warnings.unread(situation)]
+    found = services.services(situation)
+    asking = found.asking
+    told = [*warnings.drift(situation, asking), *warnings.doors(situation, asking), *warnings.unread(situation)]
     told += warnings.ended_passes(situation)
-    refused = [*refusals.host(situation), *refusals.accounts(situation), *refused]
+    refused = [*refusals.host(situation), *refusals.accounts(situation), *found.refused]
     refused += cockpit.refusals(situation)
     if settings.ssh:
         refused += refusals.sshd(situation)
     if not refused:
-        refused += _locked_out(situation, services)
+        refused += _locked_out(situation, asking)
     refused += refusals.become(situation)
     if refused:
         return Plan(refusals=tuple(refused), warnings=tuple(told), missing_packages=missing)
@@ -44,8 +45,8 @@ def plan(situation: Situation, make_key: MakeKey) -> Plan:
     if refused:
         return Plan(refusals=tuple(refused), warnings=tuple(told), missing_packages=missing)
 
-    changes = _Steps(situation, services, revised).in_order()
-    if "sshd" in services and not any(isinstance(change, ReloadSshd) for change in changes):
+    changes = _Steps(situation, found, revised).in_order()
+    if "sshd" in asking and not any(isinstance(change, ReloadSshd) for change in changes):
         refused += refusals.expectations(state, _expectations(situation, state.text(places.DROP_IN)))
     refused += refusals.clock(situation)
     told += warnings.clock(situation)
@@ -65,43 +66,6 @@ def _missing_packages(situation: Situation) -> t.Iterator[str]:
         yield backends.BACKENDS[settings.backend].PACKAGES[state.os_family]
     if settings.self_service and not state.has_qrencode:
         yield places.QRENCODE_PACKAGE
-
-
-def _service_files(situation: Situation) -> tuple[dict[str, str], list[str]]:
-    """The files of the PAM services that shall ask for the code, as they shall be, and what stands in the way."""
-    settings, state = situation
-    host = state.hostname
-    texts: dict[str, str] = {}
-    refused: list[str] = []
-    included = state.service_files
-    account_lines = (
-        code_step.denies_other_names(situation.named_afterwards, situation.uids_afterwards)
-        if settings.scope == "enrolled"
-        else []
-    )
-    for service in situation.wanted_services:
-        file = state.files.get(f"{places.PAM_D}/{service}")
-        if file is None:
-            if service != "cockpit":
-                refused.append(f"there is no {places.PAM_D}/{service} on {host}. Take {service} out.")
-            continue
-        if file.link:
-            refused.append(
-                f"{places.PAM_D}/{service} on {host} is a symbolic link to {file.link}, which something else "
-                f"manages. Make it a file of its own, or leave {service} out."
-            )
-            continue
-        try:
-            texts[service] = pam.protect(service, file.content, included, backends.MODULES, account_lines)
-        except PamError as error:
-            refused.append(f"on {host}, {error}")
-    for service in state.protected_services:
-        if service not in situation.wanted_services:
-            try:
-                pam.unprotect(service, included.texts[service])
-            except PamError as error:
-                refused.append(f"on {host}, {error}")
-    return texts, refused
 
 
 def _locked_out(situation: Situation, services: t.Collection[str]) -> list[str]:
@@ -149,16 +113,19 @@ class _Steps:
     Each returns its changes. The draft has the files as the steps before it leave them, so `in_order` alone calls them.
     """
 
-    def __init__(self, situation: Situation, services: t.Mapping[str, str], revised: t.Mapping[str, str]) -> None:
+    def __init__(self, situation: Situation, found: Services, revised: t.Mapping[str, str]) -> None:
         self.situation = situation
         self.settings, self.state = situation
-        self.services = services
+        self.services = found.texts
         """The files of the services that shall ask for the code, as they shall be."""
         self.revised = revised
         """The credentials as they shall be, by user."""
         self.backend = backends.BACKENDS[self.settings.backend]
         self.was_on = self.state.asks_for_code
-        self.leaving = [service for service in self.state.protected_services if service not in services]
+        protected = self.state.protected_services
+        self.covered = [service for service in found.covered if service in protected]
+        """The services that ask by another one from now on, and whose own block goes."""
+        self.leaving = [service for service in protected if service not in found.asking]
         self.draft = Draft(self.state)
 
     def in_order(self) -> list[Change]:
@@ -174,6 +141,7 @@ class _Steps:
             # From here on the services of tomorrow run the switch, which asks nobody there yet.
             *self._let_newcomers_pass(),
             *self._protect(),
+            *self.draft.unprotect(self.covered),
             *self.draft.unprotect(leaving_unasked),
             # sshd sends to PAM whomever the old policy sends, and whomever the new one does.
             *self._widen_drop_in(),
@@ -223,7 +191,10 @@ class _Steps:
     def _let_newcomers_pass(self) -> list[Change]:
         """Have a switch that asks nobody in the services that are about to run it."""
         switch, protected = self.state.text(places.SWITCH), self.state.protected_services
-        joining = [service for service in self.services if service not in protected]
+        files = self.state.service_files
+        joining = [
+            service for service in self.services if service not in protected and not pam.asks_by_another(service, files)
+        ]
         if self.was_on and joining:
             return self.draft.write(places.SWITCH, code_step.except_services(t.cast(str, switch), joining), 0o644)
         if self.services and not self.was_on and (not protected or self.state.code_step.passes_everyone):
@@ -233,8 +204,9 @@ class _Steps:
 
     def _protect(self) -> list[Change]:
         """Put our block into the files of the services."""
-        texts = ((f"{places.PAM_D}/{service}", text) for service, text in self.services.items())
-        return [change for path, text in texts for change in self.draft.write(path, text)]
+        texts = {f"{places.PAM_D}/{service}": text for service, text in self.services.items()}
+        modes = {path: None if path in self.draft.files else 0o644 for path in texts}
+        return [change for path, text in texts.items() for change in self.draft.write(path, text, modes[path])]
 
     # sshd
 

@@ -41,7 +41,7 @@ def host(situation: Situation) -> t.Iterator[str]:
         yield f"{settings.backend} is no backend for {state.hostname}: {unfit}."
     yield from timer(situation)
     yield from selinux(situation)
-    if settings.self_service and not (state.has_systemd and places.COCKPIT_SERVICE in state.files):
+    if settings.self_service and not (state.has_systemd and "cockpit" in state.service_files.texts):
         yield (
             f"self_service is a page in Cockpit and a socket of systemd, and {state.hostname} lacks one of them. "
             "Install cockpit, or leave self_service false."

@@ -32,7 +32,9 @@ def enforced(situation: Situation) -> dict[str, bool]:
     """Whether each service that asks for the code, or shall ask for it, really does."""
     state, step = situation.state, situation.state.code_step
     asks = backends.asking(step) in state.code_modules and _switch_is_on(situation)
-    asked = set(state.protected_services).difference(step.excepted_services)
+    files = state.service_files
+    asked = {one for one in situation.services if pam.asks_by_another(one, files)}
+    asked = asked.union(state.protected_services).difference(step.excepted_services)
     return {
         service: asks and service in asked and _none_passes_by(situation, service)
         for service in dict.fromkeys([*situation.services, *state.protected_services])
@@ -114,10 +116,11 @@ def _switch_is_on(situation: Situation) -> bool:
 def _none_passes_by(situation: Situation, service: str) -> bool:
     """Whether a service has no way in that passes the code step by, in the files of PAM or beside PAM."""
     files = situation.state.service_files
-    try:
-        pam.protect(service, files[service], files, backends.MODULES)
-    except PamError:
-        return False
+    if pam.is_protected(files.texts[service]):
+        try:
+            pam.protect(service, files.texts[service], files, backends.MODULES)
+        except PamError:
+            return False
     if service == "sshd":
         return _sshd_sends(situation)
     return service != "cockpit" or not any(cockpit.ways_past(situation))

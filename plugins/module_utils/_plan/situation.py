@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from .. import _places as places
 from .._backends import backends
 from .._backends.credential import Credential, CredentialError
 from .._host.state import Account, HostState
@@ -83,9 +82,8 @@ class Situation(_Pair):
     @functools.cached_property
     def services(self) -> tuple[str, ...]:
         """Those of the wanted services that the host has. sshd counts as one that it has."""
-        return tuple(
-            one for one in self.wanted_services if one == "sshd" or f"{places.PAM_D}/{one}" in self.state.files
-        )
+        files = self.state.service_files.texts
+        return tuple(one for one in self.wanted_services if one == "sshd" or one in files)
 
     @functools.cached_property
     def clock_fault(self) -> str | None:

@@ -81,7 +81,7 @@ def doors(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
             f"the console of {state.hostname} asks for the code as well, and without a phone "
             f"{'only ' + ', '.join(free) if free else 'nobody'} can get in there to run twofactor-recover."
         )
-    beside = state.text(f"{places.PAM_D}/sudo-i")
+    beside = state.service_files.texts.get("sudo-i")
     if "sudo" in services and "sudo-i" not in services and beside is not None and not pam.includes(beside, "sudo"):
         yield (
             f"sudo on {state.hostname} asks for the code, but sudo -i does not: it has {places.PAM_D}/sudo-i for "

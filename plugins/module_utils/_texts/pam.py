@@ -62,20 +62,56 @@ def protect(
     step may have. `account_lines` are added to sshd's account stack, which it runs after each way to log in. A file
     that is protected already comes out as this release would write it. Raises PamError.
     """
-    lines = unprotect(service, text).split("\n")
-    block = block_of(service, text, files, code_modules)
+    return protected(service, text, files, code_modules, account_lines)[1]
+
+
+def protected(
+    service: str,
+    text: str,
+    files: ServiceFiles,
+    code_modules: t.Collection[str],
+    account_lines: t.Sequence[str] = (),
+) -> tuple[Block, str]:
+    """The same, and what stands in the place of the primary authentication."""
+    text = unprotect(service, text)
+    others = without_ours(files)
+    alone = others._replace(texts={**others.texts, service: text})
+    placement.check_codes(service, alone, code_modules)
+    block = placement.block_of(service, alone)
+    lines = text.split("\n")
     before = lines[block.first : block.last + 1]
     inside = [_BEGIN if len(before) == 1 else f"{_BEGIN}s", *(_REPLACED + line for line in before)]
     inside += [*(line for line, _number in block.lines), *(account_lines if service == "sshd" else ()), _END]
-    return "\n".join([*lines[: block.first], *inside, *lines[block.last + 1 :]])
+    return block, "\n".join([*lines[: block.first], *inside, *lines[block.last + 1 :]])
 
 
-def block_of(service: str, text: str, files: ServiceFiles, code_modules: t.Collection[str]) -> Block:
-    """What stands, or shall stand, in the place of the primary authentication of a service. Raises PamError."""
-    others = without_ours(files)
-    alone = others._replace(texts={**others.texts, service: unprotect(service, text)})
-    placement.check_codes(service, alone, code_modules)
-    return placement.block_of(service, alone)
+def check_covered(
+    service: str, plain: ServiceFiles, blocks: t.Mapping[str, Block], code_modules: t.Collection[str]
+) -> None:
+    """Whether a service asks for the code as it is, because it includes others that have these blocks.
+
+    `plain` are the files without any of ours. Raises PamError where it does not in every case.
+    """
+    placement.check_codes(service, plain, code_modules)
+    placement.check_covered(service, plain, blocks)
+
+
+def taken_in(service: str, files: ServiceFiles) -> set[str]:
+    """The other files that the auth stack of a service takes in, however deep."""
+    found: set[str] = set()
+    waiting = [service]
+    while waiting:
+        targets = set(map(include_target, files.texts.get(waiting.pop(), "").split("\n"))) - {""} - found
+        found |= targets
+        waiting += targets
+    return found - {service}
+
+
+def asks_by_another(service: str, files: ServiceFiles) -> bool:
+    """Whether a service that has no block asks for the code all the same, by the files that it takes in now."""
+    if not any(is_protected(files.texts.get(name, "")) for name in taken_in(service, files)):
+        return False
+    return placement.asks(service, without_ours(files), files)
 
 
 def without_ours(files: ServiceFiles) -> ServiceFiles:

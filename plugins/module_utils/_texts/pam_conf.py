@@ -129,12 +129,15 @@ class ServiceFiles(t.NamedTuple):
     """The files of PAM services, by name. libpam looks for each in /etc/pam.d, and only then at what a vendor has."""
 
     texts: t.Mapping[str, str]
-    vendor: frozenset[str] = frozenset()
-    """The names of those that only the vendor's directory has."""
+    """The one that counts of each."""
+    vendors: t.Mapping[str, str] = {}
+    """What the vendor has."""
+    only_vendors: frozenset[str] = frozenset()
+    """The names of those that nobody else has."""
 
     def path(self, name: str) -> str:
         """Where a file is."""
-        return f"{places.VENDOR_PAM_D if name in self.vendor else places.PAM_D}/{name}"
+        return f"{places.VENDOR_PAM_D if name in self.only_vendors else places.PAM_D}/{name}"
 
     def where(self, chain: t.Sequence[tuple[str, int]]) -> str:
         """A line for a person, by the lines that lead to it: the file, the number, and what takes that file in."""

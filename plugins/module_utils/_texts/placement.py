@@ -94,19 +94,34 @@ def block_of(service: str, files: ServiceFiles) -> Block:
         raise PamError(f"{files.path(service)}: {unclear}. Write it in one line, or leave {service} out.") from unclear
 
 
-def is_covered(service: str, files: ServiceFiles, protected: t.Mapping[str, Block]) -> bool:
-    """Whether a service asks for the code as it is, because of the files that it includes and that have these blocks.
+def check_covered(service: str, files: ServiceFiles, blocks: t.Mapping[str, Block]) -> None:
+    """A service asks for the code as it is, because it includes others that have these blocks.
 
-    `files` are without any block.
+    `files` are without any block. Raises PamError where that is not proven.
     """
-    within = {one.stack for one in everything(service, files.texts)} & protected.keys()
-    if not within - {service}:
-        return False
-    after = {name: protected[name].applied(files.texts[name].split("\n")) for name in within}
+    after = {name: block.applied(files.texts[name].split("\n")) for name, block in blocks.items()}
     texts = {**files.texts, **{name: text for name, (text, _origins) in after.items()}}
     origins = {name: numbers for name, (_text, numbers) in after.items()}
     try:
-        return Proof(service, files.texts, texts, origins).problem is None
+        _check_includes(service, files)
+        problem = Proof(service, files.texts, texts, origins).problem
+        if service == "sshd":
+            problem = Problem("needs a block of its own, for keys")
+    except Unclear as unclear:
+        raise PamError(f"{files.path(service)}: {unclear}. Write it in one line, or leave {service} out.") from unclear
+    if problem:
+        where = files.where(problem.handler.chain) if problem.handler else files.path(service)
+        line = f": {problem.handler.line.strip()!r}" if problem.handler else ""
+        raise PamError(
+            f"{files.path(service)} includes {' and '.join(sorted(blocks))}, which would ask for codes, and {where}, "
+            f"{problem.text}{line}. Change that line, or leave {service} out."
+        )
+
+
+def asks(service: str, before: ServiceFiles, after: ServiceFiles) -> bool:
+    """Whether nobody gets in to a service without a code, as its files are now."""
+    try:
+        return Proof(service, before.texts, after.texts, {}).asks_everybody
     except Unclear:
         return False
 

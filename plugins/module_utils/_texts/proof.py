@@ -59,6 +59,11 @@ class Proof:
         return _lets_in_anybody(self._before) or self._jumps_in() or self._gets_past_the_code() or self._differs()
 
     @functools.cached_property
+    def asks_everybody(self) -> bool:
+        """Whether nobody gets in without a code."""
+        return bool(self._codes) and not self._gets_past_the_code()
+
+    @functools.cached_property
     def asks_strangers(self) -> bool:
         """Whether somebody is asked for a code who has none of the first factors, and so can use up codes."""
         return any(self._asked(pam_modules.without_first_factor))

@@ -1,0 +1,114 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The PAM services that shall ask for the code: their files as they shall be, and what stands in the way. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from .. import _places as places
+from .._backends import backends
+from .._host.state import HostState
+from .._texts import code_step, pam, vendor_copy
+from .._texts.pam_conf import ServiceFiles
+from .._texts.placement import Block, PamError
+from .situation import Situation
+
+
+@dataclass
+class Services:
+    """What becomes of the services that shall ask for the code."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+    """The files of those that get our block, by service, as they shall be."""
+    covered: list[str] = field(default_factory=list)
+    """Those that include one of the former, and so ask as they are."""
+    refused: list[str] = field(default_factory=list)
+
+    @property
+    def asking(self) -> list[str]:
+        """All of them."""
+        return [*self.texts, *self.covered]
+
+
+def services(situation: Situation) -> Services:
+    """The services of the settings, and what stands in the way of those that have to change."""
+    state, host = situation.state, situation.state.hostname
+    found = Services(refused=[*_missing(situation)])
+    files = state.service_files
+    plain = pam.without_ours(files)
+    present = [one for one in situation.wanted_services if one in files.texts and not _link(state, one)]
+    copies = _copies(present, files, plain)
+    plain = plain._replace(texts={**plain.texts, **copies})
+    inner = {one: pam.taken_in(one, plain) & {*present} for one in present}
+    blocks: dict[str, Block] = {}
+    # What is included comes before what includes it.
+    for service in sorted(present, key=lambda one: (len(inner[one]), present.index(one))):
+        try:
+            if inner[service]:
+                pam.check_covered(service, plain, blocks, backends.MODULES)
+                found.covered.append(service)
+            else:
+                lines = _account_lines(situation) if service == "sshd" else ()
+                text = plain.texts[service]
+                blocks[service], text = pam.protected(service, text, plain, backends.MODULES, lines)
+                first = vendor_copy.first_line(service, copies[service]) if service in copies else ""
+                found.texts[service] = first + text
+        except PamError as error:
+            found.refused.append(f"on {host}, {error}")
+    found.texts = {one: found.texts[one] for one in present if one in found.texts}
+    found.refused += damaged(state, [one for one in state.protected_services if one not in situation.wanted_services])
+    return found
+
+
+def _missing(situation: Situation) -> t.Iterator[str]:
+    """The services that have no file, or one that is not ours to change."""
+    state = situation.state
+    for service in situation.wanted_services:
+        link = _link(state, service)
+        if link:
+            yield (
+                f"{places.PAM_D}/{service} on {state.hostname} is a symbolic link to {link}, which something else "
+                f"manages. Make it a file of its own, or leave {service} out."
+            )
+        elif service not in state.service_files.texts and service != "cockpit":
+            yield (
+                f"there is no {places.PAM_D}/{service} on {state.hostname}, nor one in {places.VENDOR_PAM_D}. Take "
+                f"{service} out."
+            )
+
+
+def _link(state: HostState, service: str) -> str | None:
+    """Where the file of a service leads, if it is a symbolic link."""
+    file = state.files.get(f"{places.PAM_D}/{service}")
+    return file.link if file else None
+
+
+def _copies(present: t.Iterable[str], files: ServiceFiles, plain: ServiceFiles) -> dict[str, str]:
+    """The vendor's files of the services of which only a copy can have our block, as they are now."""
+    return {
+        one: files.vendors[one]
+        for one in present
+        if one in files.vendors and (one in files.only_vendors or vendor_copy.is_untouched(plain.texts[one]))
+    }
+
+
+def damaged(state: HostState, names: t.Iterable[str]) -> list[str]:
+    """Service files with a block of ours that cannot be taken out."""
+    found = []
+    for service in names:
+        try:
+            pam.unprotect(service, state.files[f"{places.PAM_D}/{service}"].content)
+        except PamError as error:
+            found.append(f"on {state.hostname}, {error}")
+    return found
+
+
+def _account_lines(situation: Situation) -> t.Sequence[str]:
+    """The lines that sshd's account stack needs."""
+    if situation.settings.scope != "enrolled":
+        return ()
+    return code_step.denies_other_names(situation.named_afterwards, situation.uids_afterwards)

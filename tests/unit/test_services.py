@@ -1,0 +1,218 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Services whose files include others, and those of which only a vendor has one."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.fleet.auth.plugins.module_utils import _places as places
+from ansible_collections.fleet.auth.plugins.module_utils._host.state import HostState
+from ansible_collections.fleet.auth.plugins.module_utils._plan import report
+from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
+from unit.builders import SERVICES, file, host_state, plan, settings
+from unit.model import Pam
+from unit.simulator import Machine
+
+OFF = settings(enabled=False)
+LOGIN = """\
+auth required pam_shells.so
+auth requisite pam_nologin.so
+auth include base-auth
+account include base-auth
+"""
+BASE = """\
+auth required pam_faillock.so preauth
+-auth [success=2 default=ignore] pam_systemd_home.so
+auth [success=1 default=bad] pam_unix.so try_first_pass nullok
+auth [default=die] pam_faillock.so authfail
+auth optional pam_permit.so
+auth required pam_env.so
+auth required pam_faillock.so authsucc
+account required pam_unix.so
+"""
+
+
+def with_files(files: t.Mapping[str, str], gone: t.Collection[str] = ()) -> HostState:
+    """A host with these files as well, by path, and without those of these paths."""
+    state = host_state()
+    kept = {path: one for path, one in state.files.items() if path not in gone}
+    return replace(state, files={**kept, **{path: file(text) for path, text in files.items()}})
+
+
+def wanted(*services: str, **changes: t.Any) -> Settings:
+    given = {"services": list(services), "exempt_users": ["ansible"], **changes}
+    return settings("alice", "bob", "carol", "ansible", **given)
+
+
+def stages(target: Settings, state: HostState) -> list[HostState]:
+    made = plan(target, state)
+    assert not made.refusals
+    return [machine.state for machine in Machine.booted(state).stages(made.changes)]
+
+
+def logs_in(
+    state: HostState, service: str, *, password: bool, code: bool, locked: bool = False
+) -> tuple[bool, list[str]]:
+    """Whether bob gets in, and what he was asked for. libpam prefers what is in /etc."""
+    files = {path: one.content for path, one in state.files.items()}
+    vendors = {path.replace(places.VENDOR_PAM_D, places.PAM_D): text for path, text in files.items()}
+    pam = Pam({**vendors, **files}, service, "bob", ("bob",), "", password, code, credentials=["bob"], locked=locked)
+    return pam.authenticate(), pam.asked
+
+
+@pytest.mark.parametrize("door", ["sshd", "login", "door"])
+def test_chain_of_includes_by_any_names_is_followed(door: str) -> None:
+    before = with_files(
+        {
+            f"{places.PAM_D}/{door}": "#%PAM-1.0\nauth include way-in\naccount include way-in\n",
+            f"{places.PAM_D}/way-in": LOGIN,
+            f"{places.PAM_D}/base-auth": BASE,
+        }
+    )
+    target = wanted(*([door] if door != "sshd" else []), ssh=door == "sshd", allow_console=True)
+    state = stages(target, before)[-1]
+    assert "#| auth include way-in\n" in (state.text(f"{places.PAM_D}/{door}") or "")
+    assert logs_in(state, door, password=True, code=True) == (True, ["password", "code"])
+    assert logs_in(state, door, password=True, code=False) == (False, ["password", "code"])
+    assert logs_in(state, door, password=False, code=True) == (False, ["password"])
+    # Who guesses at an account that is locked does not learn that a password was right.
+    for password in (True, False):
+        assert logs_in(state, door, password=password, code=True, locked=True) == (False, ["password"])
+    assert stages(OFF, state)[-1].texts(f"{places.PAM_D}/") == before.texts(f"{places.PAM_D}/")
+
+
+def test_line_at_the_end_of_a_chain_is_refused_with_all_that_lead_to_it() -> None:
+    before = with_files(
+        {
+            f"{places.PAM_D}/door": "auth include way-in\nauth required pam_deny.so\n",
+            f"{places.VENDOR_PAM_D}/way-in": LOGIN,
+            f"{places.PAM_D}/base-auth": "auth sufficient pam_unix.so\nauth required pam_deny.so\n",
+        }
+    )
+    made = plan(wanted("door"), before)
+    assert made.refusals == (
+        "on web1, /etc/pam.d/base-auth, line 1 (taken in by /usr/lib/pam.d/way-in, line 3, and that by "
+        "/etc/pam.d/door, line 1), can end the authentication before the code is asked for: 'auth sufficient "
+        "pam_unix.so'. Change that line, or leave door out.",
+    )
+    assert not made.changes
+
+
+class TestCovered:
+    SUDO_I = "#%PAM-1.0\nauth include sudo\naccount include sudo\nsession optional pam_keyinit.so force revoke\n"
+
+    def host(self, line: str = "auth include sudo") -> HostState:
+        return with_files({f"{places.PAM_D}/sudo-i": self.SUDO_I.replace("auth include sudo", line)})
+
+    @pytest.mark.parametrize("line", ["auth include sudo", "auth substack sudo", "@include sudo"])
+    @pytest.mark.parametrize("services", [["sudo", "sudo-i"], ["sudo-i", "sudo"]])
+    def test_service_that_includes_another_one_is_left_as_it_is(self, services: list[str], line: str) -> None:
+        before = self.host(line)
+        seen = stages(wanted(*services), before)
+        for state in seen:
+            assert state.text(f"{places.PAM_D}/sudo-i") == before.text(f"{places.PAM_D}/sudo-i")
+        state = seen[-1]
+        assert report.enforced(Situation(wanted(*services), state)) == {"sudo": True, "sudo-i": True}
+        assert plan(wanted(*services), state).changes == ()
+        for service in services:
+            assert logs_in(state, service, password=True, code=True) == (True, ["password", "code"])
+            assert logs_in(state, service, password=True, code=False) == (False, ["password", "code"])
+            assert not logs_in(state, service, password=False, code=True)[0]
+        assert stages(OFF, state)[-1].texts(f"{places.PAM_D}/") == before.texts(f"{places.PAM_D}/")
+
+    def test_service_alone_gets_a_block_of_its_own(self) -> None:
+        state = stages(wanted("sudo-i"), self.host())[-1]
+        assert state.protected_services == ("sudo-i",)
+        assert logs_in(state, "sudo-i", password=True, code=False) == (False, ["password", "code"])
+        assert logs_in(state, "sudo", password=True, code=False) == (True, ["password"])
+
+    def test_one_takes_the_place_of_the_other_and_a_code_is_needed_at_every_moment(self) -> None:
+        alone, both = wanted("sudo-i"), wanted("sudo", "sudo-i")
+        state = stages(alone, self.host())[-1]
+        for target in (both, wanted("sudo-i"), both, wanted("sudo")):
+            seen = stages(target, state)
+            for one in seen:
+                assert not logs_in(one, "sudo-i", password=True, code=False)[0]
+            state = seen[-1]
+            assert logs_in(state, "sudo-i", password=True, code=True) == (True, ["password", "code"])
+            assert plan(target, state).changes == ()
+
+    def test_line_past_what_is_included_is_refused(self) -> None:
+        made = plan(wanted("sudo", "sudo-i"), self.host("auth sufficient pam_krb5.so\nauth include sudo"))
+        assert made.refusals == (
+            "on web1, /etc/pam.d/sudo-i includes sudo, which would ask for codes, and /etc/pam.d/sudo-i, line 2, can "
+            "end the authentication before the code is asked for: 'auth sufficient pam_krb5.so'. Change that line, or "
+            "leave sudo-i out.",
+        )
+
+    def test_service_is_not_said_to_ask_where_what_it_includes_does_not(self) -> None:
+        state = stages(wanted("sudo", "sudo-i"), self.host())[-1]
+        passing = f"auth sufficient pam_krb5.so\n{self.SUDO_I}"
+        state = replace(state, files={**state.files, f"{places.PAM_D}/sudo-i": file(passing)})
+        assert report.enforced(Situation(wanted("sudo", "sudo-i"), state)) == {"sudo": True, "sudo-i": False}
+
+
+class TestVendor:
+    OWN, VENDORS = f"{places.PAM_D}/sudo", f"{places.VENDOR_PAM_D}/sudo"
+
+    def host(self) -> HostState:
+        return with_files({self.VENDORS: SERVICES["sudo"]}, gone=[self.OWN])
+
+    @pytest.mark.parametrize("leaves", [OFF, wanted()])
+    def test_service_of_the_vendor_alone_gets_a_copy_that_goes_again(self, leaves: Settings) -> None:
+        before = self.host()
+        seen = stages(wanted("sudo"), before)
+        state = seen[-1]
+        copy = state.text(self.OWN) or ""
+        assert copy.startswith("# Copy of /usr/lib/pam.d/sudo (")
+        assert state.files[self.OWN].mode == 0o644
+        assert state.text(self.VENDORS) == SERVICES["sudo"]
+        assert logs_in(state, "sudo", password=True, code=True) == (True, ["password", "code"])
+        assert logs_in(state, "sudo", password=True, code=False) == (False, ["password", "code"])
+        assert report.enforced(Situation(wanted("sudo"), state)) == {"sudo": True}
+        assert plan(wanted("sudo"), state).changes == ()
+        back = stages(leaves, state)[-1]
+        assert self.OWN not in back.files
+
+    def test_copy_follows_the_vendor(self) -> None:
+        state = stages(wanted("sudo"), self.host())[-1]
+        newer = SERVICES["sudo"].replace("#%PAM-1.0", "#%PAM-1.0\n# newer")
+        state = replace(state, files={**state.files, self.VENDORS: file(newer)})
+        state = stages(wanted("sudo"), state)[-1]
+        assert "# newer\n" in (state.text(self.OWN) or "")
+        assert self.OWN not in stages(OFF, state)[-1].files
+
+    def test_copy_that_is_older_than_the_vendors_file_goes_as_well(self) -> None:
+        state = stages(wanted("sudo"), self.host())[-1]
+        state = replace(state, files={**state.files, self.VENDORS: file(SERVICES["su"])})
+        assert self.OWN not in stages(OFF, state)[-1].files
+
+    def test_what_somebody_has_written_into_a_copy_stays(self) -> None:
+        state = stages(wanted("sudo"), self.host())[-1]
+        edited = (state.text(self.OWN) or "") + "session optional pam_x.so\n"
+        state = replace(state, files={**state.files, self.OWN: file(edited)})
+        assert plan(wanted("sudo"), state).changes == ()
+        back = stages(OFF, state)[-1]
+        assert back.text(self.OWN) == SERVICES["sudo"] + "session optional pam_x.so\n"
+
+    def test_refusal_names_the_vendors_file(self) -> None:
+        line = "auth sufficient pam_unix.so"
+        made = plan(wanted("sudo"), with_files({self.VENDORS: f"#%PAM-1.0\n{line}\n"}, gone=[self.OWN]))
+        assert made.refusals == (
+            "on web1, /usr/lib/pam.d/sudo, line 2, can end the authentication before the code is asked for: "
+            f"{line!r}. Change that line, or leave sudo out.",
+        )
+
+    def test_file_of_an_administrator_wins(self) -> None:
+        own = "auth required pam_unix.so\n"
+        state = stages(wanted("sudo"), with_files({self.OWN: own, self.VENDORS: SERVICES["sudo"]}))[-1]
+        assert "auth requisite pam_unix.so\n" in (state.text(self.OWN) or "")
+        assert "Copy of" not in (state.text(self.OWN) or "")
+        assert stages(OFF, state)[-1].text(self.OWN) == own
