@@ -47,6 +47,14 @@ def by_login(person: Person, password: str, code: str) -> bool:
         console.close(force=True)
 
 
+def by_pam(person: Person, service: str, *answers: str) -> tuple[bool, str]:
+    """Whether a PAM service lets somebody in who types this, and what it has asked for."""
+    typed = "".join(f"{answer}\n" for answer in answers)
+    words = ("pamtester", service, person.name, "authenticate", "setcred")
+    done = person.host.run(*words, input=typed, check=False)
+    return done.returncode == 0, f"{done.stdout}{done.stderr}"
+
+
 def counted(person: Person) -> int:
     """How many wrong codes of the person are counted."""
     words = ("faillock", "--dir", "/run/fleet-auth/faillock", "--user", person.name)

@@ -13,6 +13,7 @@ import pytest
 
 from hosts import Host
 from login import ssh
+from login.doors import by_pam
 from login.modules import module, options, turn_on
 from login.people import PASSWORD, Person, new_person
 from login.policy import WATCHED, off
@@ -69,9 +70,7 @@ def policy(people: People, *services: str, **values: t.Any) -> dict[str, t.Any]:
 
 def gets_in(person: Person, *answers: str) -> bool:
     """Whether the service lets somebody in who types this."""
-    typed = "".join(f"{answer}\n" for answer in answers)
-    words = ("pamtester", SERVICE, person.name, "authenticate", "setcred")
-    return person.host.run(*words, input=typed, check=False).returncode == 0
+    return by_pam(person, SERVICE, *answers)[0]
 
 
 # As pam-auth-update writes it for a fingerprint reader, which has nobody's finger.

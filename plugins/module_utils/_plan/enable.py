@@ -29,7 +29,7 @@ def plan(situation: Situation, make_key: MakeKey) -> Plan:
     found = services.services(situation)
     asking = found.asking
     told = [*warnings.drift(situation, asking), *warnings.doors(situation, asking), *warnings.unread(situation)]
-    told += warnings.ended_passes(situation)
+    told += [*warnings.ended_passes(situation), *found.told]
     refused = [*refusals.host(situation), *refusals.accounts(situation), *found.refused]
     refused += cockpit.refusals(situation)
     if settings.ssh:

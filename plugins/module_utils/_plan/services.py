@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from .. import _places as places
 from .._backends import backends
 from .._host.state import HostState
-from .._texts import code_step, pam, vendor_copy
+from .._texts import code_step, pam, placement, vendor_copy
 from .._texts.pam_conf import ServiceFiles
 from .._texts.placement import Block, PamError
 from .situation import Situation
@@ -27,6 +27,8 @@ class Services:
     covered: list[str] = field(default_factory=list)
     """Those that include one of the former, and so ask as they are."""
     refused: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    """What people should know of the lines around the code step."""
 
     @property
     def asking(self) -> list[str]:
@@ -57,6 +59,7 @@ def services(situation: Situation) -> Services:
                 blocks[service], text = pam.protected(service, text, plain, backends.MODULES, lines)
                 first = vendor_copy.first_line(service, copies[service]) if service in copies else ""
                 found.texts[service] = first + text
+                found.told += _other_factors(blocks[service], plain, host)
         except PamError as error:
             found.refused.append(f"on {host}, {error}")
     found.texts = {one: found.texts[one] for one in present if one in found.texts}
@@ -94,6 +97,24 @@ def _copies(present: t.Iterable[str], files: ServiceFiles, plain: ServiceFiles) 
         for one in present
         if one in files.vendors and (one in files.only_vendors or vendor_copy.is_untouched(plain.texts[one]))
     }
+
+
+def _other_factors(block: Block, files: ServiceFiles, host: str) -> t.Iterator[str]:
+    """Second factors that a service has beside ours, and who is asked for them."""
+    for other in placement.other_factors(block, files):
+        who = "whoever gets that far is asked for both"
+        if block.service == "sshd" and other.place == "before":
+            who = "whoever comes with a password or with a key is asked for both"
+        elif block.service == "sshd":
+            lines = "behind the code step" if other.place == "after" else "of the password"
+            who = (
+                "whoever comes with a password is asked for both, and whoever comes with a key for the code alone: "
+                f"keys pass over every line for auth {lines}"
+            )
+        yield (
+            f"{other.where}, on {host} asks for another factor beside the code of {block.service}, {other.line!r}: "
+            f"{who}."
+        )
 
 
 def damaged(state: HostState, names: t.Iterable[str]) -> list[str]:

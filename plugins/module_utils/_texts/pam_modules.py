@@ -40,6 +40,16 @@ _CONDITIONS = (
 # certificate of Cockpit is an authentication of its own that an administrator has to switch on.
 _MAY_LET_IN_EARLY = ("pam_rootok.so", "pam_cockpit_cert.so")
 
+_SECOND_FACTORS = (
+    "pam_duo.so",
+    "pam_google_authenticator.so",
+    "pam_oath.so",
+    "pam_radius_auth.so",
+    "pam_u2f.so",
+    "pam_yubico.so",
+)
+_WITHOUT_PASSWORD = ("pam_duo.so", "pam_fprintd.so", "pam_u2f.so")
+
 
 def any_way(handler: Handler) -> tuple[str, ...]:
     """Every way in which a module may end, as far as its line tells them apart: each named, and one that is not.
@@ -86,9 +96,16 @@ def in_order(handler: Handler) -> tuple[str, ...]:
     return _ALWAYS.get(handler.name, ("success", "ignore", "auth_err"))
 
 
-def knows_no_password(name: str) -> bool:
-    """Whether a module of this name asks nobody for a password."""
-    return name in (*_ALWAYS, *_NO_OPINION, *_CONDITIONS, *_MAY_LET_IN_EARLY)
+def asks_for_no_password(name: str) -> bool:
+    """Whether a module of this name never asks for the password, which a line behind it could take."""
+    return name in (*_ALWAYS, *_NO_OPINION, *_CONDITIONS, *_MAY_LET_IN_EARLY, *_WITHOUT_PASSWORD)
+
+
+def is_second_factor(handler: Handler) -> bool:
+    """Whether a module asks for something beside the password: a token, a telephone, or whatever a program wants."""
+    if handler.name == "pam_exec.so":
+        return not {"bad", "die"}.isdisjoint(handler.actions.values())
+    return handler.name in _SECOND_FACTORS or "privacyidea" in handler.line
 
 
 Ways = t.Callable[[Handler], t.Tuple[str, ...]]

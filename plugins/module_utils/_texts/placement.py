@@ -14,6 +14,7 @@ from __future__ import annotations
 import typing as t
 
 from .. import _places as places
+from . import dispatch, pam_modules
 from .pam_conf import (
     INCLUDES,
     WORD,
@@ -245,11 +246,49 @@ def _check_includes(service: str, files: ServiceFiles, above: tuple[tuple[str, i
 
 
 def check_codes(service: str, files: ServiceFiles, code_modules: t.Collection[str]) -> None:
-    """Nothing but the code step, which is not among these files, may ask for a code. Raises PamError."""
+    """Nothing but the code step, which is not among these files, may ask for a code, nor be needed by a later line.
+
+    A line with use_first_pass takes the password that a line before it has asked for. Raises PamError.
+    """
+    problems = []
+    has_password = False
     for one in everything(service, files.texts):
+        where, line = f"{files.path(one.stack)}, line {one.number},", repr(one.line.strip())
         if one.step.name in code_modules:
-            raise PamError(
-                f"{files.path(one.stack)}, line {one.number}, asks for a code of its own, so that {service} would "
-                f"ask for two: {one.line.strip()!r}. Remove it in the same run, before the role (docs/adopt.md has the "
-                f"play), or leave {service} out."
+            problems.append(
+                f"{where} asks for a code of its own, so that {service} would ask for two: {line}. Remove it in the "
+                f"same run, before the role (docs/adopt.md has the play), or leave {service} out."
             )
+        elif has_password or pam_modules.asks_for_no_password(one.step.name):
+            continue
+        elif "use_first_pass" in one.line.split():
+            problems.append(
+                f"{where} takes the password that a line before it asks for, and none does but for a code: {line}. "
+                f"Take use_first_pass out of it, or nobody gets in to {service} with a password."
+            )
+            has_password = True
+        else:
+            has_password = True
+    if problems:
+        raise PamError(" And ".join(problems))
+
+
+class OtherFactor(t.NamedTuple):
+    """A line of a service that asks for something beside the password and our code."""
+
+    where: str
+    """The line, and those that lead to it."""
+    line: str
+    place: str
+    """Where it stands: `before` the primary authentication, `in` it, or `after` the code step."""
+
+
+def other_factors(block: Block, files: ServiceFiles) -> list[OtherFactor]:
+    """The further second factors of a service; `files` are without any block. Raises Unclear."""
+    found = []
+    for handler in dispatch.load(block.service, files.texts):
+        if pam_modules.is_second_factor(handler):
+            number = handler.chain[0][1] - 1
+            place = "before" if number < block.first else "in" if number <= block.last else "after"
+            found.append(OtherFactor(files.where(handler.chain), handler.line.strip(), place))
+    return found

@@ -1,0 +1,125 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Stacks as they are found: chains of includes, services that include others, a vendor's files, accounts locked."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterator
+
+import pytest
+
+from hosts import Host
+from login import ssh
+from login.doors import by_pam
+from login.modules import module, options, turn_on
+from login.people import PASSWORD, Person, new_person
+from login.policy import CODE_PROMPT, WATCHED, off
+
+# As hardened hosts have it, where it should be requisite.
+LOCKING = """\
+auth required pam_faillock.so preauth silent deny=2 unlock_time=900
+auth [success=1 default=ignore] pam_unix.so nullok
+auth [default=die] pam_faillock.so authfail deny=2 unlock_time=900
+auth required pam_faillock.so authsucc deny=2 unlock_time=900
+"""
+ACCOUNT = "account required pam_permit.so\n"
+VENDOR = "/usr/lib/pam.d"
+FILES = {
+    # As Arch, Gentoo and Alpine have them: a chain, and modules by their paths.
+    "/etc/pam.d/far-door": f"auth include far-remote\n{ACCOUNT}",
+    "/etc/pam.d/far-remote": "auth include far-login\n",
+    "/etc/pam.d/far-login": "auth required pam_shells.so\nauth requisite pam_nologin.so\nauth include far-auth\n",
+    "/etc/pam.d/far-auth": (
+        "auth [success=1 default=bad] {unix} try_first_pass nullok\nauth requisite pam_deny.so\n"
+        "auth optional pam_permit.so\nauth required pam_env.so\n"
+    ),
+    "/etc/pam.d/inner-door": f"@include common-auth\n{ACCOUNT}",
+    "/etc/pam.d/outer-door": f"auth include inner-door\n{ACCOUNT}",
+    f"{VENDOR}/vendor-door": f"auth substack common-auth\n{ACCOUNT}",
+}
+DOORS = ["far-door", "inner-door", "outer-door", "vendor-door"]
+
+
+class People(t.NamedTuple):
+    exempt: Person
+    enrolled: Person
+
+
+@pytest.fixture
+def people(host: Host) -> Iterator[People]:
+    host.run("apt-get", "install", "--yes", "libpam-oath")
+    off(host)
+    made = People(new_person(host), new_person(host))
+    yield made
+    off(host)
+    for person in made:
+        host.run("userdel", "--force", "--remove", person.name)
+
+
+def policy(people: People, *services: str, **values: t.Any) -> dict[str, t.Any]:
+    exempt = ["ansible", people.exempt.name]
+    return {"services": list(services), "exempt_users": exempt, "lockout": {"attempts": 50}, **values}
+
+
+def test_code_is_asked_for_behind_chains_of_includes_by_another_service_and_a_vendors(
+    host: Host, people: People
+) -> None:
+    (unix,) = host.run("sh", "-c", "ls /usr/lib/*/security/pam_unix.so").stdout.split()
+    host.run("mkdir", "-p", VENDOR)
+    for path, text in FILES.items():
+        host.write(path, text.replace("{unix}", unix))
+    try:
+        before = host.snapshot(WATCHED)
+        for door in DOORS:
+            assert by_pam(people.enrolled, door, PASSWORD)[0], door
+            assert not by_pam(people.enrolled, door, "wrong")[0], door
+        wanted = policy(people, *DOORS)
+        turn_on(host, people.enrolled, **wanted)
+        told = module(host, "twofactor_info", options(people.enrolled, **wanted))
+        assert told["enforced"] == {"sshd": True, **dict.fromkeys(DOORS, True)}
+        assert told["changes"] == []
+        assert host.read("/etc/pam.d/outer-door") == FILES["/etc/pam.d/outer-door"].encode()
+        assert host.exists("/etc/pam.d/vendor-door")
+        for number, door in enumerate(DOORS):
+            assert by_pam(people.exempt, door, PASSWORD)[0], door
+            assert not by_pam(people.exempt, door, "wrong")[0], door
+            assert not by_pam(people.enrolled, door, PASSWORD)[0], door
+            entered, asked = by_pam(people.enrolled, door, "wrong", "000000")
+            assert not entered
+            assert CODE_PROMPT not in asked, door
+            if number < 2:
+                assert by_pam(people.enrolled, door, PASSWORD, people.enrolled.code(steps=number))[0], door
+        ssh.fresh_step()
+        for number, door in enumerate(DOORS[2:]):
+            assert by_pam(people.enrolled, door, PASSWORD, people.enrolled.code(steps=number))[0], door
+        off(host)
+        assert host.snapshot(WATCHED) == before
+    finally:
+        off(host)
+        host.run("rm", "-f", *FILES)
+
+
+def test_prompts_do_not_tell_whether_the_password_of_a_locked_account_was_right(host: Host, people: People) -> None:
+    common = host.read("/etc/pam.d/common-auth")
+    host.write("/etc/pam.d/common-auth", LOCKING)
+    try:
+        turn_on(host, people.enrolled, **policy(people))
+        login = people.enrolled.by_password(people.enrolled.code())
+        assert login.ok, login.reason
+        for _attempt in range(3):
+            assert not people.enrolled.by_password("000000", password="wrong").ok
+        wrong = people.enrolled.by_password("000000", password="wrong")
+        right = people.enrolled.by_password("000000")
+        assert not right.ok
+        assert right.prompts == wrong.prompts
+        assert not any(CODE_PROMPT in prompt for prompt in right.prompts)
+        host.run("faillock", "--user", people.enrolled.name, "--reset")
+        ssh.fresh_step()
+        login = people.enrolled.by_password(people.enrolled.code(steps=1))
+        assert login.ok, login.reason
+    finally:
+        off(host)
+        host.write("/etc/pam.d/common-auth", common)
