@@ -280,6 +280,11 @@ class TestRefusal:
                 2,
                 "lets people in who have neither",
             ),
+            (
+                ["required pam_faillock.so preauth", "sufficient pam_unix.so", "required pam_sss.so"],
+                1,
+                "lets people in",
+            ),
             (["required pam_permit.so", "optional pam_unix.so"], 1, "lets people in who have neither a password nor"),
         ],
     )

@@ -18,6 +18,7 @@ from . import dispatch, pam_modules
 from .pam_conf import (
     INCLUDES,
     WORD,
+    Included,
     ServiceFiles,
     Step,
     Unclear,
@@ -251,26 +252,29 @@ def check_codes(service: str, files: ServiceFiles, code_modules: t.Collection[st
     A line with use_first_pass takes the password that a line before it has asked for. Raises PamError.
     """
     problems = []
-    has_password = False
-    for one in everything(service, files.texts):
+    lines = list(everything(service, files.texts))
+    asking = [n for n, one in enumerate(lines) if _asks_for_password(one, code_modules)]
+    for n, one in enumerate(lines):
         where, line = f"{files.path(one.stack)}, line {one.number},", repr(one.line.strip())
         if one.step.name in code_modules:
             problems.append(
                 f"{where} asks for a code of its own, so that {service} would ask for two: {line}. Remove it in the "
                 f"same run, before the role (docs/adopt.md has the play), or leave {service} out."
             )
-        elif has_password or pam_modules.asks_for_no_password(one.step.name):
-            continue
-        elif "use_first_pass" in one.line.split():
+        elif one.step.name == "pam_unix.so" and "use_first_pass" in one.line.split() and not any(a < n for a in asking):
             problems.append(
                 f"{where} takes the password that a line before it asks for, and none does but for a code: {line}. "
                 f"Take use_first_pass out of it, or nobody gets in to {service} with a password."
             )
-            has_password = True
-        else:
-            has_password = True
     if problems:
         raise PamError(" And ".join(problems))
+
+
+def _asks_for_password(one: Included, code_modules: t.Collection[str]) -> bool:
+    """Whether a line asks for a password that those behind it can take."""
+    name = one.step.name
+    asks = name not in code_modules and not pam_modules.asks_for_no_password(name)
+    return asks and "use_first_pass" not in one.line.split()
 
 
 class OtherFactor(t.NamedTuple):
