@@ -13,7 +13,6 @@ from .._backends import backends
 from .._backends.credential import Credential
 from .._host.state import HostState
 from .._texts import drop_in, pam, tally
-from .._texts.placement import PamError
 from . import cockpit, scope, warnings
 from .changes import Plan
 from .situation import Situation
@@ -115,12 +114,8 @@ def _switch_is_on(situation: Situation) -> bool:
 
 def _none_passes_by(situation: Situation, service: str) -> bool:
     """Whether a service has no way in that passes the code step by, in the files of PAM or beside PAM."""
-    files = situation.state.service_files
-    if pam.is_protected(files.texts[service]):
-        try:
-            pam.protect(service, files.texts[service], files, backends.MODULES)
-        except PamError:
-            return False
+    if not pam.asks(service, situation.state.service_files):
+        return False
     if service == "sshd":
         return _sshd_sends(situation)
     return service != "cockpit" or not any(cockpit.ways_past(situation))

@@ -107,11 +107,14 @@ def taken_in(service: str, files: ServiceFiles) -> set[str]:
     return found - {service}
 
 
+def asks(service: str, files: ServiceFiles) -> bool:
+    """Whether nobody gets in to a service without a code, as its file and those that it takes in are now."""
+    return placement.asks(service, without_ours(files), files)
+
+
 def asks_by_another(service: str, files: ServiceFiles) -> bool:
     """Whether a service that has no block asks for the code all the same, by the files that it takes in now."""
-    if not any(is_protected(files.texts.get(name, "")) for name in taken_in(service, files)):
-        return False
-    return placement.asks(service, without_ours(files), files)
+    return any(is_protected(files.texts.get(name, "")) for name in taken_in(service, files)) and asks(service, files)
 
 
 def without_ours(files: ServiceFiles) -> ServiceFiles:
