@@ -16,7 +16,8 @@ description:
     on every host, and one entry in an app serves them all.
   - The file is encrypted as a whole by Ansible Vault, with a vault secret of the run (C(--vault-id),
     C(--vault-password-file), C(--ask-vault-pass)). C(ansible-vault view) shows it, C(ansible-vault edit) and
-    C(ansible-vault rekey) work on it.
+    C(ansible-vault rekey) work on it. A file in which the secret alone is encrypted is read as well, as
+    C(ansible-vault encrypt_string --name secret) writes it.
   - Decrypted, it is YAML with one key, C(secret), in base32 (RFC 4648), 16 to 32 bytes (RFC 4226 section 4 asks for
     128 bits at least). Spaces, hyphens, lower case and missing padding are accepted, so a secret can be typed in.
     Anything else is an error, whose text does not repeat the secret. Other keys are passed over.
@@ -62,8 +63,8 @@ options:
 notes:
   - In check mode the lookup does the same as ever, since Ansible's lookups know nothing of check mode. So a secret that
     is made in a run with C(--check) is the one that the next run puts on the hosts.
-  - Runs side by side, and hosts side by side in one run, make one secret and not two. The file system of the store has
-    to know hard links for that.
+  - Runs side by side, and hosts side by side in one run, make one secret and not two. Where the file system of the
+    store knows no hard links, they wait for each other by a lock on the file C(.lock) in it.
   - A file is never changed. Removing one makes a new secret at the next run, and the user's app has to read a new
     QR code then.
   - Use the secret only in tasks with C(no_log=true), or in options that hide it, as

@@ -9,6 +9,8 @@ Every error is an AnsibleLookupError. It names the user and the file, and never 
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import secrets
 import tempfile
@@ -26,6 +28,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._wanted.bounds import i
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import decode_secret, encode_secret
 
 _GIVE_A_VAULT_SECRET = "Give this run one with --vault-id, --vault-password-file or --ask-vault-pass"  # noqa: S105 - words for a person
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 _DAMAGED = (
     "Put the file right, or restore it. Removing it makes a new secret: the user's app has to read a new QR code then"
 )
@@ -47,14 +50,14 @@ class Store:
     def secret_of(self, user: str) -> str:
         """Return the user's secret in base32, and make one on first use. Of several that make one, one does."""
         path = self.path_of(user)
-        if not os.path.exists(path):
-            self._make(user, path)
         try:
+            if not _exists(path):
+                self._make(user, path)
             content = path.read_bytes()
         except OSError as error:
+            told = "it is a link that leads nowhere" if error.errno == errno.ENOENT else error.strerror
             raise AnsibleLookupError(
-                f"The secret of {user}, {path}, cannot be read: {error.strerror}. Let the account that runs Ansible "
-                "read it, or name another store."
+                f"The secret of {user}, {path}, cannot be read: {told}. {_advice_to_read(error)}."
             ) from None
         return self._read(user, path, content)
 
@@ -78,17 +81,14 @@ class Store:
                     file.write(content)
                     file.flush()
                     os.fsync(descriptor)
-                # Unlike a rename, a link replaces nothing.
-                os.link(unfinished, path)
-            except FileExistsError:
-                pass  # another run was faster, and its secret is the user's
+                _put_in_place(unfinished, path)
             finally:
-                os.unlink(unfinished)
+                Path(unfinished).unlink(missing_ok=True)
             files.sync_directory(str(path))
         except OSError as error:
             raise AnsibleLookupError(
-                f"The new secret of {user}, {path}, cannot be written: {error.strerror}. Let the account that runs "
-                f"Ansible write to {self.directory}, or name another store."
+                f"The new secret of {user}, {path}, cannot be written: {error.strerror}. "
+                f"{_advice_to_write(error, self.directory)}, or name another store."
             ) from None
 
     def _encrypted(self, text: str, user: str, path: Path) -> bytes:
@@ -114,14 +114,17 @@ class Store:
         if encrypted:
             content = self._decrypted(user, path, content)
         try:
-            document = yaml.safe_load(content)
+            document, complaint = yaml.load(content, Loader=_Loader), "has no line 'secret: …'"  # noqa: S506 - a safe one
+        except _TagError as error:
+            document, complaint = None, str(error)
         except (yaml.YAMLError, UnicodeDecodeError):
             document, complaint = None, "is not YAML"
-        else:
-            complaint = "has no line 'secret: …'"
         if not isinstance(document, dict) or "secret" not in document:
             raise AnsibleLookupError(f"The file with the secret of {user}, {path}, {complaint}. {_DAMAGED}.")
         secret = document["secret"]
+        if isinstance(secret, _Encrypted):
+            encrypted = True
+            secret = self._decrypted(user, path, secret.text, alone=True).decode("utf-8", "replace")
         if not isinstance(secret, str):
             raise AnsibleLookupError(f"The secret of {user} in {path} is not a text; put it in quotes.")
         try:
@@ -135,7 +138,8 @@ class Store:
             )
         return encode_secret(key)
 
-    def _decrypted(self, user: str, path: Path, content: bytes) -> bytes:
+    def _decrypted(self, user: str, path: Path, content: bytes, *, alone: bool = False) -> bytes:
+        """Decrypt a file, or what is encrypted in it alone."""
         if not self.vault_secrets:
             raise AnsibleLookupError(
                 f"The secret of {user}, {path}, is encrypted, and this run has no vault secret. {_GIVE_A_VAULT_SECRET}."
@@ -143,12 +147,95 @@ class Store:
         try:
             text: bytes = VaultLib(self.vault_secrets).decrypt(content)
         except AnsibleError:
+            header = content.split(b"\n", 1)[0].decode("ascii", "replace").split(";")
+            named = f" It was encrypted with the vault id {header[3]}." if len(header) > 3 else ""
+            anew = (
+                f"encrypt_string writes the line in {path} anew" if alone else f"rekey {path} brings it from old to new"
+            )
             raise AnsibleLookupError(
                 f"The secret of {user}, {path}, cannot be decrypted with the vault secrets of this run "
-                f"({self._vault_ids()}). Give the one that it was encrypted with; if that is among them, the file is "
-                f"damaged. {_DAMAGED}."
+                f"({self._vault_ids()}).{named} Give the one that it was encrypted with. If that has changed since, "
+                f"ansible-vault {anew}. If it is among them, the file is damaged. {_DAMAGED}."
             ) from None
         return text
 
     def _vault_ids(self) -> str:
         return ", ".join(vault_id for vault_id, _secret in self.vault_secrets)
+
+
+class _Encrypted(t.NamedTuple):
+    """A value that `ansible-vault encrypt_string` has made."""
+
+    text: bytes
+
+
+class _TagError(ValueError):
+    """A tag of YAML that means nothing here."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads plain YAML, and what Ansible's vault has encrypted in it."""
+
+    def encrypted(self, node: yaml.Node) -> _Encrypted:
+        """The value behind !vault."""
+        if not isinstance(node, yaml.ScalarNode):
+            raise _TagError("has a !vault that is no text")
+        text = self.construct_scalar(node).encode()
+        if not is_encrypted(text):
+            raise _TagError("has a !vault that ansible-vault has not made")
+        return _Encrypted(text)
+
+    def unknown(self, node: yaml.Node) -> t.NoReturn:
+        """Refuse what is behind any other tag."""
+        tag = node.tag if node.tag.isprintable() else "?"
+        raise _TagError(f"has the YAML tag {tag[:30]}, which says nothing here")
+
+
+_Loader.add_constructor("!vault", _Loader.encrypted)
+_Loader.add_constructor(None, _Loader.unknown)
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is anything of this name. Raises OSError where that cannot be told."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def _put_in_place(unfinished: str, path: Path) -> None:
+    """Give a file its name, unless another run was faster: its secret is the user's then."""
+    try:
+        # Unlike a rename, a link replaces nothing.
+        os.link(unfinished, path)
+    except FileExistsError:
+        return
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # The file system knows no hard links, so whoever makes a secret waits for the others who do.
+        with open(path.parent / ".lock", "wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not _exists(path):
+                os.rename(unfinished, path)
+
+
+def _advice_to_read(error: OSError) -> str:
+    """What to do about a file that cannot be read."""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "Let the account that runs Ansible read it, or name another store"
+    if error.errno in (errno.EISDIR, errno.ENOENT):
+        return "Put the file itself there, or name another store"
+    return "Put that right, or name another store"
+
+
+def _advice_to_write(error: OSError, directory: Path) -> str:
+    """What to do about a directory that takes no file."""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"Let the account that runs Ansible write to {directory}"
+    if error.errno == errno.EROFS:
+        return f"{directory} is mounted read-only. Mount it to be written to for once"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"The file system of {directory} is full. Make room there"
+    return "Put that right"

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import multiprocessing
 import multiprocessing.synchronize
 import os
@@ -219,7 +220,53 @@ class TestFile:
         message = refusal(made, "alice", secrets=PROD)
         assert f"The secret of alice, {path}, cannot be decrypted" in message
         assert "vault secrets of this run (dev, prod)" in message
+        assert f"If that has changed since, ansible-vault rekey {path} brings" in message
         assert path.read_bytes() == before
+
+    def test_of_a_vault_id_that_the_run_does_not_have_is_refused_by_it(self, made: Path) -> None:
+        lookup(made, "alice", secrets=PROD, vault_id="prod")
+        assert "It was encrypted with the vault id prod" in refusal(made, "alice", secrets=OLD)
+
+    @pytest.mark.parametrize("words", [["--name", "secret"], ["--stdin-name", "secret"]])
+    @pytest.mark.parametrize("whole", [False, True])
+    def test_may_have_its_secret_encrypted_alone(self, made: Path, words: list[str], *, whole: bool) -> None:
+        (made / "password").write_text("old password\n")
+        given = [] if "--stdin-name" in words else [TYPED]
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "ansible",
+                "vault",
+                "encrypt_string",
+                "--vault-password-file=password",
+                *words,
+                *given,
+            ],
+            cwd=made,
+            input=f"{SECRET}\n",
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.startswith("secret: !vault |")
+        path = keep(made, f"---\n{done.stdout}", OLD if whole else ())
+        assert lookup(made, "alice") == [SECRET]
+        assert "this run has no vault secret" in refusal(made, "alice", secrets=())
+        message = refusal(made, "alice", secrets=OLD if whole else PROD, plain=True) if not whole else ""
+        assert whole or f"ansible-vault encrypt_string writes the line in {path} anew" in message
+
+    @pytest.mark.parametrize(
+        ("text", "complaint"),
+        [
+            ("secret: !vault [a]\n", "has a !vault that is no text"),
+            (f"secret: !vault {SECRET}\n", "has a !vault that ansible-vault has not made"),
+            (f"secret: !secret {SECRET}\n", "has the YAML tag !secret, which says nothing here"),
+        ],
+    )
+    def test_with_a_tag_that_is_no_secret_is_refused_for_that(self, made: Path, text: str, complaint: str) -> None:
+        keep(made, text)
+        assert complaint in refusal(made, "alice")
 
     def test_that_is_encrypted_is_refused_without_a_vault_secret(self, made: Path) -> None:
         path = keep(made, f"secret: {SECRET}\n")
@@ -240,11 +287,13 @@ class TestFile:
 
     def test_that_is_a_directory_is_refused(self, made: Path) -> None:
         (made / "alice.yml").mkdir()
-        assert f"The secret of alice, {made}/alice.yml, cannot be read: Is a directory" in refusal(made, "alice")
+        message = refusal(made, "alice")
+        assert f"The secret of alice, {made}/alice.yml, cannot be read: Is a directory. Put the file" in message
 
     def test_that_is_a_link_to_nowhere_is_refused(self, made: Path) -> None:
         (made / "alice.yml").symlink_to(made / "gone")
-        assert f"The secret of alice, {made}/alice.yml, cannot be read: No such file" in refusal(made, "alice")
+        message = refusal(made, "alice")
+        assert f"The secret of alice, {made}/alice.yml, cannot be read: it is a link that leads nowhere" in message
         assert [path.name for path in made.iterdir()] == ["alice.yml"]
 
 
@@ -267,7 +316,42 @@ class TestDirectory:
             finally:
                 os.seteuid(os.getuid())
             assert f"The new secret of alice, {made}/alice.yml, cannot be written: Permission denied" in message
+            assert f"Let the account that runs Ansible write to {made}" in message
             assert list(made.iterdir()) == []
+
+    def test_that_cannot_be_looked_into_is_refused_and_gets_no_second_secret(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            made = Path(folder, "store")
+            lookup(made, "alice")
+            made.chmod(0o000)
+            if os.geteuid() == 0:
+                os.seteuid(65534)
+            try:
+                message = refusal(made, "alice")
+            finally:
+                os.seteuid(os.getuid())
+                made.chmod(0o700)
+            assert f"The secret of alice, {made}/alice.yml, cannot be read: Permission denied" in message
+
+    @pytest.mark.parametrize(
+        ("number", "advice"),
+        [
+            (errno.EROFS, "is mounted read-only. Mount it to be written to for once"),
+            (errno.ENOSPC, "is full. Make room there"),
+            (errno.EIO, "name another store"),
+        ],
+    )
+    def test_that_does_not_take_a_file_says_why(
+        self, made: Path, monkeypatch: pytest.MonkeyPatch, number: int, advice: str
+    ) -> None:
+        def fails(*_arguments: t.Any, **_options: t.Any) -> t.NoReturn:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(tempfile, "mkstemp", fails)
+        message = refusal(made, "alice")
+        assert f"cannot be written: {os.strerror(number)}" in message
+        assert advice in message
+        assert "Let the account" not in message
 
 
 def _race(store: Path, start: multiprocessing.synchronize.Barrier, results: t.Any, plain: bool) -> None:
@@ -276,7 +360,15 @@ def _race(store: Path, start: multiprocessing.synchronize.Barrier, results: t.An
 
 
 @pytest.mark.parametrize("plain", [False, True])
-def test_runs_side_by_side_make_one_secret(tmp_path: Path, plain: bool) -> None:
+@pytest.mark.parametrize("links", [True, False], ids=["", "no-hard-links"])
+def test_runs_side_by_side_make_one_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain: bool, links: bool
+) -> None:
+    def link(*_paths: t.Any) -> t.NoReturn:
+        raise PermissionError(errno.EPERM, "Operation not permitted")  # as vfat and some network file systems say
+
+    if not links:
+        monkeypatch.setattr(os, "link", link)
     processes = multiprocessing.get_context("fork")
     for number in range(8):
         store, start, results = tmp_path / str(number), processes.Barrier(8), processes.SimpleQueue()
@@ -287,7 +379,7 @@ def test_runs_side_by_side_make_one_secret(tmp_path: Path, plain: bool) -> None:
             run.join()
         assert [run.exitcode for run in runs] == [0] * 8
         assert {results.get() for _run in runs} == set(lookup(store, "alice", plain=plain))
-        assert [path.name for path in store.iterdir()] == ["alice.yml"]
+        assert sorted(path.name for path in store.iterdir()) == [*[".lock"] * (not links), "alice.yml"]
 
 
 def test_playbook_gets_one_secret_for_all_hosts_with_a_password_file_and_with_a_vault_id(tmp_path: Path) -> None:
