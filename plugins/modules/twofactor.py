@@ -140,6 +140,12 @@ users:
       description: When the time of a pass is over that M(fleet.auth.twofactor_pass) made; V(null) where there is none.
       type: str
       sample: null
+    self_made:
+      description:
+        - When and where the user made the credential alone, V(2026-11-28/cockpit), as long as nobody has accepted it by
+          M(fleet.auth.twofactor_accept) or vouched for it; V(null) otherwise. Until then it proves nothing.
+      type: str
+      sample: null
   sample:
     alice:
       enrolled: true
@@ -150,6 +156,7 @@ users:
       devices: [tablet]
       recovery_codes_left: 9
       pass_until: null
+      self_made: null
 time_sync:
   description: The state of the clock, as M(fleet.auth.time_sync_info) returns it; not read with O(enabled=false).
   returned: always, except for bad options

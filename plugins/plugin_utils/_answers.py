@@ -202,6 +202,7 @@ SERVICE = Text(255, "the name of a PAM service")
 PACKAGE = Text(64, "the name of a package", _matching(r"[a-z0-9][A-Za-z0-9.+_-]*"))
 FAMILY = Text(64, "a family of systems that is known", lambda name: name in FAMILIES)
 TIME = Text(20, "a time in UTC", _matching(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"))
+MADE = Text(64, "a day and a place", _matching(r"\d{4}-\d\d-\d\d/[a-z-]+"))
 CODE = Text(8, "a code", _matching(r"\d{6,8}"))
 RECOVERY_CODE = Text(32, "a recovery code", _matching(r"\d{6,32}"))
 SECRET = Text(128, "a secret in base32", _matching(r"[A-Z2-7]+"))
@@ -225,6 +226,7 @@ USER = Record(
         "devices": Listed(ANY_NAME, 1000),
         "recovery_codes_left": COUNT,
         "pass_until": Or(TIME),
+        "self_made": Or(MADE),
     }
 )
 STATUS: dict[str, Kind] = {
@@ -248,6 +250,7 @@ SHAPES = {
         differs=True,
         asked={"unproven": lambda answer: answer["unproven"]},
     ),
+    "twofactor_accept": Shape({"self_made": Or(MADE)}),
     "twofactor_adopt": Shape(
         {
             "adopted": Listed(NAME),

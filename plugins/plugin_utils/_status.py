@@ -96,7 +96,7 @@ def _line(host: str, answer: _report.Answer | None) -> Line:
         recovery_codes_left=sum(user["recovery_codes_left"] for user in users.values()),
         clock_error_seconds=clock.get("error_seconds"),
         clock=clock.get("reason", ""),
-        notes=(*_at_the_door(answer), *answer["refusals"], *answer["drift"], *_would_do(answer)),
+        notes=(*_at_the_door(answer), *answer["refusals"], *answer["drift"], *_self_made(users), *_would_do(answer)),
     )
 
 
@@ -147,6 +147,15 @@ def _at_the_door(answer: _report.Answer) -> tuple[str, ...]:
 def _would_do(answer: _report.Answer) -> tuple[str, ...]:
     done = _report.to_do(answer)
     return (f"A run would {', '.join(done)}.",) if done and not answer["refusals"] else ()
+
+
+def _self_made(users: t.Mapping[str, t.Mapping[str, t.Any]]) -> t.Iterator[str]:
+    """Of whom nobody has said that it was they who enrolled."""
+    for name, user in users.items():
+        day, _slash, place = (user.get("self_made") or "").partition("/")
+        if day:
+            accept = f"fleet.auth.accept -e user={name}"
+            yield f"{name} enrolled alone on {day} ({place}), which nobody has accepted: {accept}."
 
 
 def _who(users: t.Mapping[str, t.Mapping[str, t.Any]], state: str) -> tuple[str, ...]:

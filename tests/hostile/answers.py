@@ -24,6 +24,7 @@ USER: Answer = {
     "devices": ["tablet"],
     "recovery_codes_left": 9,
     "pass_until": "2026-11-25T07:00:00Z",
+    "self_made": "2026-11-28/cockpit",
 }
 CLOCK: Answer = {
     "in_sync": True,
@@ -76,6 +77,7 @@ RIGHT: dict[str, Answer] = {
         "void_recovery_codes": ["alice"],
         "diff": [],
     },
+    "twofactor_accept": {"changed": True, "self_made": "2026-11-28/cockpit"},
     "twofactor_confirm": {"changed": True},
     "twofactor_pass": {"changed": True, "code": "755224", "until": "2026-11-25T07:00:00Z"},
     "twofactor_verify": {"changed": True, "valid": True},
@@ -87,6 +89,7 @@ ARGUMENTS: dict[str, Answer] = {
     "twofactor_info": {"users": [{"name": "alice"}]},
     "twofactor_enrolment_info": {"users": ["alice"]},
     "twofactor_adopt": {},
+    "twofactor_accept": {"user": "alice"},
     "twofactor_confirm": {"confirmation": "5f2b9c0a41d3e877"},
     "twofactor_pass": {"user": "alice", "hours": 8},
     "twofactor_verify": {"user": "alice", "code": "123456"},

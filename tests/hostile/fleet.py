@@ -67,6 +67,7 @@ PLAYBOOKS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "pass": (("twofactor_pass",), ("user=alice",)),
     "verify": (("twofactor_verify",), ("user=alice", "code=123456")),
     "adopt": (("twofactor_adopt",), ()),
+    "accept": (("twofactor_accept",), ("user=alice",)),
     "recover": (("twofactor",), ("everyone=true",)),
 }
 """By playbook, which modules' answers it uses, and with which variables it is run."""

@@ -39,6 +39,7 @@ USER = {
     "devices": ["tablet"],
     "recovery_codes_left": 9,
     "pass_until": None,
+    "self_made": None,
 }
 STATUS = {"enforced": {"sshd": True}, "users": {"alice": USER}, "time_sync": None}
 PLAN = {

@@ -227,6 +227,17 @@ def test_a_first_enrolment_counts_once_its_code_was_right() -> None:
     phone = usersfile.tokens_of(host.text or "", "alice")[0]
     assert (phone.key, phone.last_code) == (decode_secret(begun["secret"]), code_of(begun["secret"]))
     assert begun["secret"] not in "".join(host.logged)
+    assert (phone.label, phone.name) == ("self-made", "2001-09-09/cockpit")
+    (status,) = talk(host, {"do": "status"})
+    assert "once your administrator has accepted it" in status["message"]
+
+
+@pytest.mark.parametrize("made", ["", "2001-09-09/cockpit"])
+def test_a_renewal_is_as_good_as_what_it_renews(made: str) -> None:
+    host = FakeHost(backends.BACKENDS["oath"].with_self_made(OLD, "alice", made), switch(["alice"]))
+    conversation, code = begun(host, "renew")
+    assert prove(conversation, code)["ok"]
+    assert backends.BACKENDS["oath"].read(host.text or "", "alice").self_made == made
 
 
 def test_who_is_asked_for_a_code_already_or_exempt_or_everyone_where_it_is_off_does_not_enrol() -> None:

@@ -75,6 +75,12 @@ class TestLine:
         )
         assert line("web1", answer(refusals=["no"], changes=[])).notes == ("no",)
 
+    def test_names_whoever_enrolled_alone(self) -> None:
+        one = line("web1", answer(users={"alice": {**USER, "self_made": "2026-11-28/cockpit"}}))
+        assert one.notes == (
+            "alice enrolled alone on 2026-11-28 (cockpit), which nobody has accepted: fleet.auth.accept -e user=alice.",
+        )
+
     def test_of_a_clock_that_nobody_knows_has_none(self) -> None:
         assert line("web1", answer(time_sync=None)).clock_error_seconds is None
 

@@ -88,6 +88,9 @@ class CredentialFormat(t.Protocol):
     def adjust(self, text: str, settings: Settings, /) -> str:
         """Bring a file to what holds for everybody, of a user of whom nothing is wanted."""
 
+    def with_self_made(self, text: str, user: str, when_and_where: str, /) -> str:
+        """Note that a user made the credential alone, when and where; or, where that is empty, that it was accepted."""
+
     def with_pass(self, text: str, user: str, key: bytes, until: str, /) -> str:
         """Give a user a pass until a time (ISO 8601, UTC), in the place of the last one."""
 

@@ -65,6 +65,8 @@ class Credential(t.NamedTuple):
     recovery_codes_left: int = 0
     pass_until: str | None = None
     """When the time of a pass is over, in UTC (ISO 8601)."""
+    self_made: str = ""
+    """When and where its user made it alone, such as 2026-11-28/cockpit, until somebody has accepted it."""
 
     @property
     def phone(self) -> App | None:
@@ -73,5 +75,8 @@ class Credential(t.NamedTuple):
 
     @property
     def proven(self) -> bool:
-        """Whether a code of a device was right, since its key is what it is."""
-        return any(app.used for app in self.apps)
+        """Whether a code of a device was right, since its key is what it is.
+
+        A code proves nothing where whoever had the password made the key.
+        """
+        return not self.self_made and any(app.used for app in self.apps)

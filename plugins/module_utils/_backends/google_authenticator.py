@@ -49,6 +49,7 @@ LOCK = "~"
 LEFT_BEHIND: tuple[str, ...] = ("*~*",)
 
 _RENEWAL, _RECOVERY, _PASS = "FLEET_AUTH_RENEWAL", "FLEET_AUTH_RECOVERY_CODES", "FLEET_AUTH_PASS"
+_SELF_MADE = "FLEET_AUTH_SELF_MADE"
 _SKEWS = ("TIME_SKEW", "RESETTING_TIME_SKEW")
 _SCRATCH_CODE = r"[1-9][0-9]{7}"
 
@@ -83,6 +84,7 @@ def read(text: str, _user: str, _now: float | None = None) -> Credential:
         recovery_set=_get([text], _RECOVERY) or "",
         recovery_codes_left=len(codes) - (code in codes),
         pass_until=until if code in codes else None,
+        self_made=_get([text], _SELF_MADE) or "",
     )
 
 
@@ -94,6 +96,7 @@ def render(credential: Credential, user: str, settings: Settings, make_key: Make
     lines = _new(phone.key, phone.interval, settings.window)
     _set(lines, REUSE, " ".join(map(str, phone.used)))
     _set(lines, _RENEWAL, credential.renewal or None)
+    _set(lines, _SELF_MADE, credential.self_made or None)
     _put_recovery_codes(lines, credential.recovery_set, make_key)
     return "\n".join(lines)
 
@@ -127,6 +130,7 @@ def revise(text: str | None, wanted: User, settings: Settings, make_key: MakeKey
         if key != old:
             lines[0] = encode_secret(key)
             _set(lines, REUSE, "")
+            _set(lines, _SELF_MADE, None)
     if wanted.renew:
         _set(lines, _RENEWAL, wanted.renew)
     if text is not None and parse(text).interval != settings.interval:
@@ -145,6 +149,13 @@ def adjust(text: str, settings: Settings) -> str:
         _set(lines, REUSE, "")
     for name in _SKEWS:
         _set(lines, name, None)
+    return "\n".join(lines)
+
+
+def with_self_made(text: str, _user: str, when_and_where: str) -> str:
+    """Note that a user made the credential alone; or, where that is empty, that it was accepted."""
+    lines = _lines(text)
+    _set(lines, _SELF_MADE, when_and_where or None)
     return "\n".join(lines)
 
 

@@ -100,6 +100,7 @@ def read(text: str, user: str, now: float | None = None) -> Credential:
         recovery_set=next((token.name for token in tokens if token.label == "recovery-codes"), ""),
         recovery_codes_left=sum(len(one.recovery_codes_left) for one in tokens if one.label == "recovery-codes"),
         pass_until=next((token.name for token in tokens if token.label == "pass"), None),
+        self_made=next((token.name for token in tokens if token.label == "self-made"), ""),
     )
 
 
@@ -133,7 +134,7 @@ def render(credential: Credential, user: str, _settings: Settings, make_key: Mak
                 f"has a key of {len(app.key)} bytes, and pam_oath reads {LONGEST_KEY}",
                 f"Give {user} a new one with renew: NAME in users, and a new sheet",
             )
-        label, name = ("device", app.name) if app.name else ("renewal" * bool(credential.renewal), credential.renewal)
+        label, name = ("device", app.name) if app.name else _label_of_phone(credential)
         token = Token(user, app.key, app.interval, label=label, name=name)
         if app.used:
             token = replace(token, last_code=hotp(app.key, max(app.used), 6), last_used=_SOME_TIME)
@@ -142,6 +143,12 @@ def render(credential: Credential, user: str, _settings: Settings, make_key: Mak
         new = Token(user, make_key(KEY_BYTES), None, label="recovery-codes", name=credential.recovery_set)
         tokens.append(new)
     return "".join(token.render() + "\n" for token in tokens)
+
+
+def _label_of_phone(credential: Credential) -> tuple[str, str]:
+    if credential.self_made:
+        return "self-made", credential.self_made
+    return ("renewal", credential.renewal) if credential.renewal else ("", "")
 
 
 def revise(text: str | None, wanted: User, settings: Settings, make_key: MakeKey) -> str:
@@ -156,6 +163,7 @@ def revise(text: str | None, wanted: User, settings: Settings, make_key: MakeKey
             return Token(wanted.name, key or make_key(KEY_BYTES), settings.interval)
         if key not in (None, token.key) or (due and key is None):
             token = replace(token, key=key or make_key(KEY_BYTES), counter=0, last_code=None, last_used=None)
+            token = replace(token, label="", name="") if token.label == "self-made" else token
         return replace(token, interval=settings.interval, digits=None)
 
     parts = [Part("", None)] if text is None else parts_of(text, wanted.name)
@@ -179,6 +187,16 @@ def revise(text: str | None, wanted: User, settings: Settings, make_key: MakeKey
 def adjust(text: str, _settings: Settings) -> str:
     """The file as it is: what holds for everybody is in the PAM line."""
     return text
+
+
+def with_self_made(text: str, user: str, when_and_where: str) -> str:
+    """Note that a user made the credential alone; or, where that is empty, that it was accepted."""
+    parts = parts_of(text, user)
+    phone = next((part.token for part in parts if part.token and part.token.is_phone), None)
+    if phone and (when_and_where or phone.label == "self-made"):
+        label = "self-made" if when_and_where else ""
+        put(parts, phone, replace(phone, label=label, name=when_and_where))
+    return text_of(parts)
 
 
 def with_pass(text: str, user: str, key: bytes, until: str) -> str:

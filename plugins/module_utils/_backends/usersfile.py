@@ -13,6 +13,7 @@ key stays. Lines are read as liboath reads them (usersfile.c of oath-toolkit 2.6
 deny every code, and what it takes. pam_oath keeps comments, so one in front of a token says what that is::
 
     # fleet.auth renewal=NAME          the user's phone, since it was renewed under this name
+    # fleet.auth self-made=DAY/PLACE   the user's phone, which the user alone has set up, and nobody has accepted
     # fleet.auth device=NAME           a further device
     # fleet.auth recovery-codes=NAME   the set of recovery codes of this name, event-based
     # fleet.auth pass=TIME             one code, event-based, until that time (ISO 8601, UTC)
@@ -38,7 +39,7 @@ _COUNTER = re.compile(r"[+-]?[0-9]+")
 _TIME = re.compile(r"([0-9]{1,4})-([0-9]{1,2})-([0-9]{1,2})T([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})L")
 _TIMES = ((0, 9999), (1, 12), (1, 31), (0, 23), (0, 59), (0, 61))
 """From when to when the numbers of a time may be; strptime(3)."""
-_LABEL = re.compile(r"# fleet\.auth (renewal|device|recovery-codes|pass)=(\S+)")
+_LABEL = re.compile(r"# fleet\.auth (renewal|self-made|device|recovery-codes|pass)=(\S+)")
 
 
 class PassedOver(CredentialError):
@@ -70,7 +71,7 @@ class Token:
     @property
     def is_phone(self) -> bool:
         """Whether it is the user's first device."""
-        return self.interval is not None and self.label in ("", "renewal")
+        return self.interval is not None and self.label in ("", "renewal", "self-made")
 
     @property
     def is_device(self) -> bool:

@@ -58,11 +58,24 @@ def unproven(situation: Situation, proven: t.Collection[str]) -> t.Iterator[str]
             and not _comes_from_exempt_address(situation, account)
             and (logs_in(account) or _has_logged_in(situation.state, account))
         ):
-            yield (
+            yield not_accepted(situation, name) or (
                 f"{name} logs in to sshd on {host}, and no code of {name} was right there yet. Run with ssh false, "
                 f"hand out the enrolment sheet, and prove a code: ansible-playbook fleet.auth.verify -e user={name}. "
                 f"Or vouch for {name} with proven: true in users, or for everyone with require_proof: false."
             )
+
+
+def not_accepted(situation: Situation, name: str) -> str:
+    """What there is to say of a credential that its owner made alone; empty where it was accepted, or given."""
+    made = situation.waiting.get(name)
+    if not made:
+        return ""
+    day, _slash, place = made.partition("/")
+    return (
+        f"{name} enrolled on {situation.state.hostname} on {day} ({place}) with nothing but the first factor. It may "
+        f"have been somebody else, so it counts for nothing yet. Ask {name}, and accept it: ansible-playbook "
+        f"fleet.auth.accept -e user={name}. Was it somebody else, renew it and change the password."
+    )
 
 
 def _of_sshd(situation: Situation, account: Account, enrolled: bool) -> LockedOut | None:

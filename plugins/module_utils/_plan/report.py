@@ -76,6 +76,7 @@ def _user(situation: Situation, name: str) -> dict[str, t.Any]:
         "devices": [app.name for app in found.apps if app.name],
         "recovery_codes_left": found.recovery_codes_left,
         "pass_until": found.pass_until,
+        "self_made": situation.waiting.get(name),
     }
 
 
@@ -84,7 +85,7 @@ def unproven(situation: Situation) -> list[str]:
     if not situation.settings.enabled:
         return []
     made_here = {user.name for user in situation.settings.users if user.present and user.secret is None}
-    return sorted((made_here & situation.enrolled) - situation.proven)
+    return sorted((made_here & situation.enrolled) - situation.proven - situation.waiting.keys())
 
 
 def changes(plan: Plan) -> list[str]:

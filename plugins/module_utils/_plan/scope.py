@@ -42,5 +42,6 @@ def let_off(situation: Situation, enrolled: t.Collection[str]) -> list[str]:
     asked = state.code_step.names
     if settings.scope != "enrolled" or asked is None:
         return []
+    enrolled = frozenset(enrolled) - situation.not_asked_yet
     accounts = [account for name, account in state.accounts.items() if name not in asked]
     return sorted(one.name for one in accounts if in_scope(settings, one.name, one.groups, enrolled))

@@ -46,12 +46,12 @@ class Situation(_Pair):
     @functools.cached_property
     def named_afterwards(self) -> frozenset[str]:
         """The accounts whom the scope `enrolled` names once the settings are in force."""
-        return with_other_names(self.state.accounts, self.enrolled_afterwards)
+        return with_other_names(self.state.accounts, self.enrolled_afterwards - self.not_asked_yet)
 
     @functools.cached_property
     def named_now(self) -> frozenset[str]:
         """The accounts whom the scope `enrolled` would name, if nobody else were enrolled than is now."""
-        return with_other_names(self.state.accounts, self.enrolled)
+        return with_other_names(self.state.accounts, self.enrolled - self.not_asked_yet)
 
     @functools.cached_property
     def uids_afterwards(self) -> frozenset[int]:
@@ -68,6 +68,22 @@ class Situation(_Pair):
     def proven(self) -> frozenset[str]:
         """The accounts of which a code of a device was right at least once, since their secret is what it is."""
         return frozenset(user for user, credential in self.credentials.items() if credential.proven)
+
+    @functools.cached_property
+    def waiting(self) -> dict[str, str]:
+        """The accounts whose owner made the credential alone, which nobody has accepted; with the day and the place."""
+        vouched_for = {user.name for user in self.settings.users if user.proven}
+        found = ((name, credential.self_made) for name, credential in self.credentials.items())
+        return {name: made for name, made in sorted(found) if made and name not in vouched_for}
+
+    @functools.cached_property
+    def not_asked_yet(self) -> frozenset[str]:
+        """Those of them whom the scope `enrolled` leaves as they are, for whoever had the password has the secret.
+
+        Whoever is asked already goes on being asked.
+        """
+        asked = self.state.code_step.names or ()
+        return frozenset(self.waiting).difference(asked) if self.settings.require_proof else frozenset()
 
     @functools.cached_property
     def moving(self) -> bool:

@@ -27,6 +27,8 @@ from . import pam_client
 REQUEST_BYTES = 4096
 NAME = "self-service"
 """What a device and a set of recovery codes are called that somebody made here."""
+PLACE = "cockpit"
+"""Where people make a credential alone, beside the day on which they did."""
 _REQUESTS = {"status": {"do"}, "begin": {"do", "what", "code"}, "prove": {"do", "code"}}
 ACTIONS = ("enrol", "renew", "device", "recovery-codes")
 
@@ -160,6 +162,11 @@ class Conversation:
             if found == "asked" and self._host.asks():
                 return [], "Your account needs a code, and has no credential. Your administrator has to enrol you."
             return ["enrol"], "You have not set up two-factor login yet."
+        if found == "free" and credential.self_made:
+            return [], (
+                "You are enrolled. You will be asked for codes once your administrator has accepted it, and has run "
+                "the playbook. Tell your administrator that it was you."
+            )
         if found == "free":
             return [], "You are enrolled. You will be asked for codes once your administrator has run the playbook."
         able = backends.BACKENDS[settings.backend]
@@ -235,6 +242,8 @@ class Conversation:
                 raise Refusal("Your credential was changed meanwhile. Begin anew.")
             self._require(what, credential)
             revised = backend.revise(text, wanted, settings, host.make_key)
+            made = f"{clock.local[:10]}/{PLACE}" if what == "enrol" else credential.self_made
+            revised = backend.with_self_made(revised, self._user, made) if made else revised
             return used(revised) or revised
 
         host.revise(self._user, new)

@@ -1,0 +1,30 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Accepts credentials that their users made alone."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .._apply import credential_files
+from . import credential
+from .changing import changing
+from .main import Result
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+
+def accept(module: AnsibleModule) -> Result:
+    """Have a credential that its user made alone count as one that was given."""
+    user, host = module.params["user"], os.uname().nodename
+    found = credential.find(user, credential.code_step())
+    if not found.says.self_made:
+        return {"changed": False, "self_made": None}
+    if not module.check_mode:
+        with changing(f"The credential of {user} was not accepted on {host}"):
+            credential_files.rewrite(found.path, found.lock, lambda text: found.backend.with_self_made(text, user, ""))
+    return {"changed": True, "self_made": found.says.self_made}
