@@ -7,11 +7,14 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import json
 import random
 import typing as t
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+import yaml
 
 Answer = dict[str, t.Any]
 SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
@@ -34,7 +37,7 @@ CLOCK: Answer = {
     "reason": "in sync",
 }
 STATUS: Answer = {"changed": False, "enforced": {"sshd": True}, "users": {"alice": USER}, "time_sync": CLOCK}
-RIGHT: dict[str, Answer] = {
+_RIGHT: dict[str, Answer] = {
     "twofactor": {
         **STATUS,
         "changed": True,
@@ -83,7 +86,18 @@ RIGHT: dict[str, Answer] = {
     "twofactor_verify": {"changed": True, "valid": True},
     "time_sync_info": {"changed": False, "time_sync": CLOCK},
 }
-"""What each module answers on a host where all is as it should be."""
+"""What each module answers where there is something to do, as far as a test needs that."""
+
+
+def _whole(module: str, answer: Answer) -> Answer:
+    """The answer, with the samples of the documentation for what is not in it."""
+    told = importlib.import_module(f"ansible_collections.fleet.auth.plugins.modules.{module}").RETURN
+    samples = {name: one["sample"] for name, one in (yaml.safe_load(told) or {}).items()}
+    return {**samples, **answer}
+
+
+RIGHT = {module: _whole(module, answer) for module, answer in _RIGHT.items()}
+"""What each module answers where there is something to do."""
 ARGUMENTS: dict[str, Answer] = {
     "twofactor": {"users": [{"name": "alice"}]},
     "twofactor_info": {"users": [{"name": "alice"}]},

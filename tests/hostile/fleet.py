@@ -21,11 +21,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
-from .answers import CLOCK, RIGHT, STATUS, Answer, Told
+from .answers import RIGHT, Answer, Told
 
 SECONDS = 240
 """How long a playbook may take."""
-_SOUND: dict[str, Answer] = {
+SOUND: dict[str, Answer] = {
     **RIGHT,
     "twofactor": {
         **RIGHT["twofactor"],
@@ -37,8 +37,7 @@ _SOUND: dict[str, Answer] = {
         "unproven": [],
     },
     "twofactor_info": {
-        **STATUS,
-        "time_sync": CLOCK,
+        **RIGHT["twofactor_info"],
         "exempt": ["ansible"],
         "changes": [],
         "missing_packages": [],
@@ -126,14 +125,14 @@ class Fleet:
     def _settle(self, name: str, lies: t.Mapping[str, str]) -> None:
         answers = self._root / "hosts" / name
         answers.mkdir(parents=True, exist_ok=True)
-        for module, answer in _SOUND.items():
+        for module, answer in SOUND.items():
             text = lies.get(module, json.dumps(_of_a_host_to_change(module, answer) if lies else answer))
             (answers / module).write_bytes(text.encode(errors="surrogatepass"))
         outside = str(self.outside)
         facts = {"twofactor_enrolment_dir": outside, "twofactor_status_page": f"{outside}/page.html"}
         (answers / "other").write_text(json.dumps({"changed": True, "ansible_facts": facts, "msg": "\x1b[2J"}))
         python = answers / "python"
-        python.write_text(_PYTHON.format(answers=answers, modules=" ".join(sorted(_SOUND, reverse=True))))
+        python.write_text(_PYTHON.format(answers=answers, modules=" ".join(sorted(SOUND, reverse=True))))
         python.chmod(0o755)
 
     def _host(self, name: str) -> Answer:

@@ -12,15 +12,24 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.fleet.auth.plugins.plugin_utils import _asking
+from ansible_collections.fleet.auth.plugins.plugin_utils._answers import SHAPES, accepted
 
-from .answers import Told, lies, some_lies
-from .fleet import PLAYBOOKS, Fleet
+from .answers import RIGHT, Told, lies, some_lies
+from .fleet import PLAYBOOKS, SOUND, Fleet
 from .trial import Trial
 
 
 @pytest.fixture
 def trial(tmp_path: Path) -> Trial:
     return Trial(tmp_path)
+
+
+@pytest.mark.parametrize("module", RIGHT)
+def test_what_is_right_is_taken(module: str) -> None:
+    """Else nothing would be tried of what comes after that."""
+    assert not accepted(module, RIGHT[module]).get("failed")
+    assert not accepted(module, SOUND[module]).get("failed")
+    assert set(SHAPES) == set(RIGHT)
 
 
 def test_there_are_thousands_of_lies(tmp_path: Path) -> None:
