@@ -29,7 +29,7 @@ extends_documentation_fragment:
 options:
   totp_secret:
     description:
-      - The secret of O(remote_user) on the host, in base32, 16 to 32 bytes, as in its provisioning URI.
+      - The secret of O(remote_user) on the host, in base32, 1 to 64 bytes, as in its provisioning URI.
       - The variable may come from a vault or a lookup. It is on no command line, in no file, in no environment and in
         no output.
       - A secret that is no base32 makes the host unreachable, with a message that does not repeat it.

@@ -18,7 +18,8 @@ requirements:
 options:
   _input:
     description:
-      - The secret in base32, 16 to 32 bytes (RFC 4226 section 4 asks for 128 bits at least).
+      - The secret in base32, 1 to 64 bytes. RFC 4226 section 4 asks for 16 at least; shorter ones are accepted because
+        old set-ups have them.
       - Spaces, dashes, lower case and missing padding are accepted, as people type it.
       - Anything else is an error, whose text does not repeat the secret.
     type: string

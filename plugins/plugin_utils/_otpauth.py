@@ -17,7 +17,7 @@ import time
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.fleet.auth.plugins.module_utils._wanted.bounds import OTP_DIGITS
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.bounds import OLD_SECRET_BYTES, OTP_DIGITS
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import decode_secret, encode_secret
 
 _missing: str | None = None
@@ -26,6 +26,13 @@ try:
     import segno
 except ImportError as error:
     _missing = error.name or str(error)
+else:
+
+    class _Totp(pyotp.TOTP):
+        """TOTP with a key of an old set-up as well, for which later releases of pyotp ask for 14 bytes at least."""
+
+        min_secret_length_bits = 8 * OLD_SECRET_BYTES[0]
+
 
 # NIST SP 800-63B-4 section 3.1.4.1 wants a new code every two minutes at least; nobody types one in under 5 seconds.
 INTERVAL = (5, 120)
@@ -44,7 +51,7 @@ _HALF_BLOCKS = {(0, 0): " ", (1, 0): "▀", (0, 1): "▄", (1, 1): "█"}
 def provisioning_uri(secret: str, *, account: str, issuer: str | None, digits: int, interval: int) -> str:
     """Return the Key Uri Format's `otpauth://totp/` URI, with digits and period only where not 6 and 30.
 
-    secret: base32, 16 to 32 bytes. account, issuer: no colon, which is what separates the two in the format.
+    secret: base32, 1 to 64 bytes. account, issuer: no colon, which is what separates the two in the format.
     digits: 6 to 8. interval: 5 to 120 seconds. Raises AnsibleFilterError.
     """
     totp = _totp(secret, digits=digits, interval=interval)
@@ -57,7 +64,7 @@ def provisioning_uri(secret: str, *, account: str, issuer: str | None, digits: i
 def code_at(secret: str, *, digits: int, interval: int, at: int | None) -> str:
     """Return the code (RFC 6238, SHA-1) of the Unix time `at`, or of now by the controller's clock.
 
-    secret: base32, 16 to 32 bytes. digits: 6 to 8. interval: 5 to 120 seconds. at: whole seconds from 0 on.
+    secret: base32, 1 to 64 bytes. digits: 6 to 8. interval: 5 to 120 seconds. at: whole seconds from 0 on.
     Raises AnsibleFilterError.
     """
     totp = _totp(secret, digits=digits, interval=interval)
@@ -111,12 +118,12 @@ def qr_as_png(text: str, *, scale: int) -> str:
 def _totp(secret: str, *, digits: int, interval: int) -> pyotp.TOTP:
     _require_libraries()
     try:
-        key = decode_secret(_text("secret", secret))
+        key = decode_secret(_text("secret", secret), OLD_SECRET_BYTES)
     except ValueError as error:
         raise AnsibleFilterError(
             f"The secret {error}. Give the whole base32 text that the credential was made with."
         ) from None
-    return pyotp.TOTP(
+    return _Totp(
         encode_secret(key),
         digits=_number("digits", digits, OTP_DIGITS),
         interval=_number("interval", interval, INTERVAL, " seconds"),

@@ -18,7 +18,7 @@ from .. import _places as places
 from .._backends import backends, google_authenticator, oath, secretfile, usersfile
 from .._backends.credential import App, CannotHold, Credential, CredentialError, MakeKey
 from .._host.state import HostState
-from .._wanted.bounds import SECRET_BYTES, is_account_name
+from .._wanted.bounds import OLD_SECRET_BYTES, SECRET_BYTES, is_account_name
 from .._wanted.settings import User
 from .situation import Situation
 
@@ -26,8 +26,6 @@ _DIGITS = re.compile(r"^[^#\n]*\bpam_oath\.so\b[^#\n]*\sdigits=([678])\b", re.MU
 
 _LONGEST_NAME = 100
 """In characters, as it is shown."""
-_LONGEST_KEY = 64
-"""In bytes; that of the block of the hash, behind which RFC 2104 sees no use of a longer one."""
 
 
 @dataclass(frozen=True)
@@ -205,10 +203,10 @@ class _Check:
             ) from error
         self._codes(file.path, 6, says.interval)
         (app,) = google_authenticator.read(file.text, name).apps
-        if len(app.key) > _LONGEST_KEY:
+        if len(app.key) > OLD_SECRET_BYTES[1]:
             raise CredentialError(
-                f"{file.path}: the key has {len(app.key)} bytes, more than the {_LONGEST_KEY} that a sheet shows. "
-                "Enrol the account anew"
+                f"{file.path}: the key has {len(app.key)} bytes, more than the {OLD_SECRET_BYTES[1]} that a sheet "
+                "shows. Enrol the account anew"
             )
         if self._is_off(says):
             app = replace(app, used=())

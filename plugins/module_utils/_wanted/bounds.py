@@ -26,6 +26,8 @@ ROLLBACK_SECONDS = (15, 3600)
 """When a host puts itself back, if nobody confirms a change; or 0, for never."""
 SECRET_BYTES = (16, 32)
 """RFC 4226, section 4, R6, asks for 128 bits at least; pam_oath reads 32 bytes at most."""
+OLD_SECRET_BYTES = (1, 64)
+"""What a secret may have that was taken over with somebody's app; beyond the block of SHA-1 a key gains nothing."""
 SEEN_DAYS = (0, 365)
 """How many days back logins are looked at; 0 for none."""
 PAM_LINE = 800

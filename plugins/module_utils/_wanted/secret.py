@@ -12,12 +12,14 @@ import re
 
 from .bounds import SECRET_BYTES
 
+_WHY = " (RFC 4226 asks for 128 bits at least)"
 
-def decode_secret(text: str) -> bytes:
+
+def decode_secret(text: str, size: tuple[int, int] = SECRET_BYTES) -> bytes:
     """Decode a base32 secret (RFC 4648) as people type it: spaces, dashes, lower case and missing padding are fine.
 
-    Raises ValueError, with a text that does not repeat the secret, unless it holds 16 to 32 bytes
-    (RFC 4226 section 4, R6 asks for 128 bits at least; pam_oath reads 32 bytes at most).
+    Raises ValueError, with a text that does not repeat the secret, unless it holds so many bytes, of which the first is
+    the least and the last the most; 16 to 32 for a new secret.
     """
     compact = re.sub(r"[\s-]", "", text).rstrip("=").upper()
     if not re.fullmatch(r"[A-Z2-7]+", compact):
@@ -28,9 +30,9 @@ def decode_secret(text: str) -> bytes:
         key = None
     if key is None:
         raise ValueError("is not base32: characters are missing or too many")
-    low, high = SECRET_BYTES
+    low, high = size
     if not low <= len(key) <= high:
-        raise ValueError(f"holds {len(key)} bytes; it must hold {low} to {high} (RFC 4226 asks for 128 bits at least)")
+        raise ValueError(f"holds {len(key)} bytes; it must hold {low} to {high}" + _WHY * (size == SECRET_BYTES))
     return key
 
 
