@@ -25,7 +25,7 @@ options:
   result:
     description:
       - The name of the variable in which each host that was begun has what came of it, C(ok), a boolean, and with it
-        C(enforced) as M(fleet.auth.twofactor) returns it or, after a failure, C(msg).
+        C(enforced), C(asks) and C(let_off) as M(fleet.auth.twofactor) returns them or, after a failure, C(msg).
     type: str
     required: true
   data:

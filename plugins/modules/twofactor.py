@@ -97,11 +97,23 @@ unproven:
   sample: [alice]
 enforced:
   description:
-    - Whether each service asks for the code, now that the module is done.
+    - Whether each service asks for the code, and asks everyone who needs one, now that the module is done.
     - It is false as well where C(/etc/pam.d/twofactor) is damaged, so that nobody can be sure.
   returned: always, except for bad options
   type: dict
   sample: {sshd: true, cockpit: true}
+asks:
+  description: The services that ask for the code, and ask everyone who needs one but those in RV(let_off).
+  returned: always, except for bad options
+  type: list
+  elements: str
+  sample: [sshd, cockpit]
+let_off:
+  description: Whom C(twofactor-recover) has let off who would have to give a code.
+  returned: always, except for bad options
+  type: list
+  elements: str
+  sample: [alice]
 users:
   description: Everyone who is enrolled or shall be.
   returned: always, except for bad options

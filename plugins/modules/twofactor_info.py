@@ -43,11 +43,23 @@ EXAMPLES = r"""
 RETURN = r"""
 enforced:
   description:
-    - Whether each service asks for the code.
+    - Whether each service asks for the code, and asks everyone who needs one.
     - It is false as well where C(/etc/pam.d/twofactor) is damaged, so that nobody can be sure.
   returned: success
   type: dict
   sample: {sshd: true, cockpit: false}
+asks:
+  description: The services that ask for the code, and ask everyone who needs one but those in RV(let_off).
+  returned: success
+  type: list
+  elements: str
+  sample: [sshd, cockpit]
+let_off:
+  description: Whom C(twofactor-recover) has let off who would have to give a code.
+  returned: success
+  type: list
+  elements: str
+  sample: [alice]
 users:
   description: Everyone who is enrolled or shall be, as M(fleet.auth.twofactor) returns it.
   returned: success

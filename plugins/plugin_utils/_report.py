@@ -71,6 +71,14 @@ def enforced(answer: Answer, *, on: bool = True) -> tuple[str, ...]:
     return tuple(name for name, asks in answer.get("enforced", {}).items() if bool(asks) is on)
 
 
+def asks(answer: Answer) -> str:
+    """The services that ask for a code, and whom they leave out, for a cell of a table; empty where nobody knows."""
+    if "asks" not in answer:
+        return ""
+    but = f" (not {', '.join(answer['let_off'])})" if answer["let_off"] else ""
+    return f"{', '.join(answer['asks']) or 'nothing'}{but if answer['asks'] else ''}"
+
+
 def to_do(answer: Answer) -> tuple[str, ...]:
     """What a run would do, in its order."""
     return (*(f"install {package}" for package in answer["missing_packages"]), *answer["changes"])

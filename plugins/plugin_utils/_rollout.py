@@ -33,6 +33,8 @@ class Line(_report.Line):
     """One host; the notes say why it is refused or has failed."""
 
     outcome: str
+    asks: str = ""
+    """Which services ask for codes, and whom they leave out; empty where nobody knows."""
     enforced: tuple[str, ...] = ()
     """The services that ask for a code, before the change as long as there was none."""
     to_enrol: tuple[str, ...] = ()
@@ -52,7 +54,7 @@ class Line(_report.Line):
         return (
             self.host,
             self.outcome,
-            ", ".join(self.enforced) or ("nothing" if known else ""),
+            self.asks,
             str(len(self.changes)) if known else "",
             ", ".join(self.to_enrol),
         )
@@ -76,19 +78,31 @@ def _line(host: str, plan: _report.Answer | None, result: _report.Answer | None)
     if "changes" not in plan:
         outcome = "refused" if plan.get("refusals") else "failed"
         notes = tuple(plan.get("refusals") or _report.notes_of(plan))
-        return Line(host, outcome, enforced=_report.enforced(plan), notes=notes)
+        return Line(host, outcome, asks=_report.asks(plan), enforced=_report.enforced(plan), notes=notes)
     changes = _report.to_do(plan)
     outcome = "waiting" if changes else "right"
     if result is not None:
         outcome = "proven" if result["ok"] else "failed"
+    now = result if result and result["ok"] else plan
     return Line(
         host,
         outcome,
-        enforced=_report.enforced(result if result and result["ok"] else plan),
+        asks=_report.asks(now),
+        enforced=_report.enforced(now),
         to_enrol=tuple(plan["to_enrol"]),
         changes=changes,
-        notes=_report.notes_of(result),
+        notes=(*_let_off(plan, outcome), *_report.notes_of(result)),
     )
+
+
+def _let_off(plan: _report.Answer, outcome: str) -> tuple[str, ...]:
+    """Who has to give a code again because of the change, since nobody should learn that at the prompt."""
+    names = ", ".join(plan["let_off"])
+    if not names:
+        return ()
+    if outcome == "proven":
+        return (f"twofactor-recover had let {names} off, and the change asks for a code again.",)
+    return (f"twofactor-recover has let {names} off, and a change asks for a code again.",)
 
 
 def sentence(one: Line) -> str:

@@ -33,6 +33,8 @@ class Line(_report.Line):
     """
 
     verdict: str
+    asks: str = ""
+    """Which services ask for codes, and whom they leave out."""
     enforced: tuple[str, ...] = ()
     not_enforced: tuple[str, ...] = ()
     enrolled: int | None = None
@@ -58,7 +60,7 @@ class Line(_report.Line):
         return (
             self.host,
             self.verdict,
-            ", ".join(self.enforced) or ("nothing" if known else ""),
+            self.asks,
             str(self.enrolled) if known else "",
             str(self.proven) if known else "",
             str(len(self.exempt)) if known else "",
@@ -85,13 +87,14 @@ def _line(host: str, answer: _report.Answer | None) -> Line:
     return Line(
         host,
         _verdict(answer),
+        asks=_report.asks(answer),
         enforced=_report.enforced(answer),
         not_enforced=_report.enforced(answer, on=False),
         enrolled=sum(user["enrolled"] for user in users.values()),
         proven=sum(user["proven"] for user in users.values()),
         exempt=tuple(answer["exempt"]),
         locked=_who(users, "locked"),
-        recovered=_who(users, "recovered"),
+        recovered=tuple(answer["let_off"]),
         would_be_locked_out=tuple(one["user"] for one in answer["would_be_locked_out"]),
         recovery_codes_left=sum(user["recovery_codes_left"] for user in users.values()),
         clock_error_seconds=clock.get("error_seconds"),

@@ -31,6 +31,8 @@ def answer(number: int) -> dict[str, t.Any] | None:
     user = {"enrolled": True, "locked": False, "recovered": False, "recovery_codes_left": 10}
     users = {f"user{n}": {**user, "proven": n % 3 > 0, "locked": number % 50 == n} for n in range(number % 40 + 2)}
     return {
+        "asks": ["cockpit"] if number % 41 == 7 else ["sshd", "cockpit"],
+        "let_off": ["user1"] if number % 131 == 3 else [],
         "enforced": {"sshd": number % 41 != 7, "cockpit": True},
         "users": users,
         "time_sync": {"error_seconds": number / 1e5, "reason": "in sync"},

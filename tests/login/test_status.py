@@ -55,6 +55,8 @@ def test_report_tells_what_a_host_does(host: Host, person: Person, tmp_path: Pat
     host.run("twofactor-recover", "--user", person.name)
     line = report()
     assert (line["verdict"], line["recovered"], line["locked"]) == ("drift", [person.name], [])
+    assert line["asks"] == f"sshd (not {person.name})"
+    assert f"twofactor-recover has let {person.name} off" in str(line["notes"])
     variables["twofactor_users"] = [{"name": "nobodyhome"}]
     line = report()
     assert line["verdict"] == "refused"

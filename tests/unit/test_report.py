@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 import typing as t
 from dataclasses import replace
@@ -177,6 +178,31 @@ class TestEnforced:
         assert report.enforced(Situation(exempt, state)) == {"sshd": True, "sudo": True}
 
 
+class TestLetOff:
+    """The recovery command has put an account in front of the switch, and into the drop-in."""
+
+    @pytest.fixture
+    def recovered(self, on: HostState) -> HostState:
+        switch, drop_in = t.cast(str, on.text(places.SWITCH)), t.cast(str, on.text(places.DROP_IN))
+        lines = sum(line.startswith("auth ") for line in switch.splitlines())
+        rule = f"auth [success={lines} default=ignore] pam_succeed_if.so quiet user = alice\n"
+        matched = re.sub(r"(?m)^(Match User \S+)", r"\1,!alice", drop_in)
+        return changed(changed(on, places.SWITCH, rule + switch), places.DROP_IN, matched)
+
+    def test_is_named_and_the_others_are_still_asked(self, on: HostState, recovered: HostState) -> None:
+        told = report.status(Situation(WANTED, recovered))
+        assert told["let_off"] == ["alice"]
+        assert told["asks"] == ["sshd", "sudo"]
+        assert told["enforced"] == {"sshd": False, "sudo": False}
+        (warning,) = plan(WANTED, recovered).warnings
+        assert warning.startswith("twofactor-recover has let alice off on web1, who gave no code there since.")
+        assert plan(WANTED, on).warnings == ()
+
+    def test_is_nobody_who_needs_no_code(self, recovered: HostState) -> None:
+        exempt = replace(WANTED, exempt_users=("ansible", "alice"))
+        assert report.status(Situation(exempt, recovered))["let_off"] == []
+
+
 def told(**special: t.Any) -> dict[str, t.Any]:
     """What is told of a user, from what is special about it."""
     nothing = {"enrolled": False, "proven": False, "in_scope": False, "recovered": False, "locked": False}
@@ -240,6 +266,8 @@ class TestStatus:
         assert status == {
             "enforced": report.enforced(Situation(WANTED, state)),
             "users": report.users(Situation(WANTED, state)),
+            "asks": ["sshd", "sudo"],
+            "let_off": [],
             "time_sync": time_sync and time_sync.as_dict(),
         }
         assert json.loads(json.dumps(status)) == status

@@ -21,6 +21,7 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._rollout import (
 )
 from ansible_collections.fleet.auth.plugins.plugin_utils._rollout import table as rollout_table
 
+ON = {"ok": True, "enforced": {"sshd": True}, "asks": ["sshd"], "let_off": []}
 FAILED = {"ok": False, "msg": "no new connection\n   gets in"}
 
 
@@ -28,6 +29,8 @@ def plan(**special: t.Any) -> dict[str, t.Any]:
     """What the module returns in check mode for a host that is off and is to be turned on."""
     return {
         "enforced": {"sshd": False},
+        "asks": [],
+        "let_off": [],
         "changes": ["write /etc/pam.d/twofactor"],
         "missing_packages": [],
         "to_enrol": ["alice"],
@@ -42,12 +45,12 @@ class TestLine:
         [
             (None, None, "unreachable"),
             ({"unreachable": True, "msg": "No route"}, None, "unreachable"),
-            ({"msg": "refused", "refusals": ["the clock"], "enforced": {"sshd": True}}, None, "refused"),
+            ({"msg": "refused", "refusals": ["users must"]}, None, "refused"),
             ({"msg": "needs root"}, None, "failed"),
             (plan(), None, "waiting"),
             (plan(changes=[], missing_packages=["libpam-oath"]), None, "waiting"),
             (plan(changes=[]), None, "right"),
-            (plan(), {"ok": True, "enforced": {"sshd": True}}, "proven"),
+            (plan(), ON, "proven"),
             (plan(), FAILED, "failed"),
         ],
     )
@@ -68,7 +71,21 @@ class TestLine:
         before = line("web1", said, None)
         assert before.changes == ("install libpam-oath", "write /etc/pam.d/twofactor")
         assert (before.enforced, before.to_enrol) == ((), ("alice",))
-        assert line("web1", said, {"ok": True, "enforced": {"sshd": True}}).enforced == ("sshd",)
+        assert line("web1", said, ON).enforced == ("sshd",)
+
+    def test_does_not_say_what_asks_where_nobody_knows(self) -> None:
+        assert line("web1", {"msg": "no", "refusals": ["users must be a list"]}, None).cells[2] == ""
+        assert line("web1", plan(), None).cells[2] == "nothing"
+
+    def test_names_whom_the_change_asks_again(self) -> None:
+        said = plan(let_off=["alice"], asks=["sshd"])
+        assert line("web1", said, None).cells[2] == "sshd (not alice)"
+        assert line("web1", said, None).notes == (
+            "twofactor-recover has let alice off, and a change asks for a code again.",
+        )
+        assert line("web1", said, ON).notes == (
+            "twofactor-recover had let alice off, and the change asks for a code again.",
+        )
 
     def test_is_told_in_a_sentence(self) -> None:
         assert sentence(line("web1", plan(), None)) == "web1 is waiting: it has a change to come."
@@ -85,7 +102,7 @@ def test_outcomes_are_bad_good_or_still_to_come() -> None:
 
 
 LINES = [
-    line("web1", plan(), {"ok": True, "enforced": {"sshd": True}}),
+    line("web1", plan(), ON),
     line("web2", plan(), FAILED),
     line("web3", plan(), None),
     line("web4", {"unreachable": True, "msg": "No <route>\x1b[0m"}, None),

@@ -18,6 +18,8 @@ def answer(**special: t.Any) -> dict[str, t.Any]:
     """What twofactor_info returns on a host that is right, but for what is special about it."""
     return {
         "enforced": {"sshd": True},
+        "asks": ["sshd"],
+        "let_off": [],
         "users": {"alice": {**USER, "proven": True}, "bob": {**USER, "recovery_codes_left": 7}},
         "time_sync": {"error_seconds": 0.0004, "reason": "in sync"},
         "pending": False,
@@ -62,10 +64,15 @@ class TestLine:
 
     def test_counts_people_and_names_those_in_trouble(self) -> None:
         users = {"alice": {**USER, "locked": True}, "bob": {**USER, "recovered": True}}
-        one = line("web1", answer(users=users, would_be_locked_out=[{"user": "carol"}]))
+        one = line("web1", answer(users=users, let_off=["bob"], would_be_locked_out=[{"user": "carol"}]))
         assert (one.enrolled, one.proven, one.locked, one.recovered) == (2, 0, ("alice",), ("bob",))
         assert one.would_be_locked_out == ("carol",)
         assert line("web1", answer()).recovery_codes_left == 7
+
+    def test_says_what_is_asked_and_of_whom_not(self) -> None:
+        assert line("web1", answer(let_off=["bob"], enforced={"sshd": False})).cells[2] == "sshd (not bob)"
+        assert line("web1", answer(asks=[], enforced={"sshd": False})).cells[2] == "nothing"
+        assert line("web1", {"failed": True, "msg": "users must be a list"}).cells[2] == ""
 
     def test_says_why(self) -> None:
         assert line("web1", {"failed": True, "msg": "needs\n root"}).notes == ("needs root",)

@@ -22,22 +22,28 @@ def status(situation: Situation) -> dict[str, t.Any]:
     """The state of a host, as the modules return it."""
     return {
         "enforced": enforced(situation),
+        "asks": asking(situation),
+        "let_off": scope.recovered(situation),
         "users": users(situation),
         "time_sync": situation.state.time_sync.as_dict() if situation.state.time_sync else None,
     }
 
 
 def enforced(situation: Situation) -> dict[str, bool]:
-    """Whether each service that asks for the code, or shall ask for it, really does."""
+    """Whether each service that asks for the code, or shall ask for it, really does, and asks everyone in scope."""
+    asks, recovered = asking(situation), scope.recovered(situation)
+    services = dict.fromkeys([*situation.services, *situation.state.protected_services])
+    return {service: service in asks and not recovered for service in services}
+
+
+def asking(situation: Situation) -> list[str]:
+    """The services that ask for the code, and ask everyone in scope but those whom the recovery command has let off."""
     state, step = situation.state, situation.state.code_step
-    asks = backends.asking(step) in state.code_modules and _switch_is_on(situation)
-    files = state.service_files
-    asked = {one for one in situation.services if pam.asks_by_another(one, files)}
-    asked = asked.union(state.protected_services).difference(step.excepted_services)
-    return {
-        service: asks and service in asked and _none_passes_by(situation, service)
-        for service in dict.fromkeys([*situation.services, *state.protected_services])
-    }
+    if backends.asking(step) not in state.code_modules or not _switch_is_on(situation):
+        return []
+    by_another = (one for one in situation.services if pam.asks_by_another(one, state.service_files))
+    asked = [one for one in dict.fromkeys([*by_another, *state.protected_services]) if one not in step.excepted_services]
+    return [service for service in asked if _none_passes_by(situation, service)]
 
 
 def lets_in(situation: Situation) -> list[str]:
@@ -123,9 +129,10 @@ def _none_passes_by(situation: Situation, service: str) -> bool:
 
 
 def _sshd_sends(situation: Situation) -> bool:
-    """Whether sshd sends every account in scope to PAM for the code."""
+    """Whether sshd sends every account in scope to PAM for the code, but for those who are let off there."""
     state = situation.state
-    in_scope = [account.name for account in state.accounts.values() if situation.in_scope_now(account)]
+    accounts, off = state.accounts.values(), state.code_step.recovered
+    in_scope = [one.name for one in accounts if situation.in_scope_now(one) and one.name not in off]
     return all(
         sshd.error is None
         and all(

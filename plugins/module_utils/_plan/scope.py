@@ -45,3 +45,10 @@ def let_off(situation: Situation, enrolled: t.Collection[str]) -> list[str]:
     enrolled = frozenset(enrolled) - situation.not_asked_yet
     accounts = [account for name, account in state.accounts.items() if name not in asked]
     return sorted(one.name for one in accounts if in_scope(settings, one.name, one.groups, enrolled))
+
+
+def recovered(situation: Situation) -> list[str]:
+    """Those who need a code, and whom the recovery command has let off until the next run."""
+    accounts = situation.state.accounts
+    let_off = (accounts[name] for name in situation.state.code_step.recovered if name in accounts)
+    return sorted({account.name for account in let_off if situation.in_scope_now(account)})

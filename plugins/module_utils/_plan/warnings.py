@@ -64,6 +64,12 @@ def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
         yield f"sshd on {hostname} was not asking for codes: {places.PAM_D}/sshd had lost the block."
     if places.TALLY_DIRECTORY not in state.files:
         yield f"{places.TALLY_DIRECTORY} on {hostname} was missing: wrong codes were not counted."
+    recovered = scope.recovered(situation)
+    if recovered:
+        yield (
+            f"twofactor-recover has let {', '.join(recovered)} off on {hostname}, who gave no code there since. The "
+            "next run of fleet.auth.enable or fleet.auth.rollout asks again."
+        )
     let_off = scope.let_off(situation, situation.enrolled & situation.enrolled_afterwards)
     if let_off:
         yield (
