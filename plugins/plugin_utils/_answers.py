@@ -231,6 +231,8 @@ USER = Record(
 )
 STATUS: dict[str, Kind] = {
     "enforced": Mapped(SERVICE, TRUTH, 1000),
+    "asks": Listed(SERVICE, 1000),
+    "let_off": Listed(ANY_NAME),
     "users": Mapped(ANY_NAME, USER),
     "time_sync": Or(TIME_SYNC),
 }
