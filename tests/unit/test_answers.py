@@ -41,7 +41,13 @@ USER = {
     "pass_until": None,
     "self_made": None,
 }
-STATUS = {"enforced": {"sshd": True}, "users": {"alice": USER}, "time_sync": None}
+STATUS = {
+    "enforced": {"sshd": True},
+    "asks": ["sshd"],
+    "let_off": [],
+    "users": {"alice": USER},
+    "time_sync": None,
+}
 PLAN = {
     **STATUS,
     "changed": True,
