@@ -317,10 +317,44 @@ class TestDiff:
             shown = report.diff(plan(target, state), state)
             (credential,) = (one for one in shown if one["after_header"] == "/etc/oath/alice")
             assert credential["before"] in ("", "credential of alice; the key is not shown\n")
-            assert credential["after"] == "credential of alice, 60 seconds a code; the key is not shown\n"
+            assert credential["after"].startswith(
+                "credential of alice, 60 seconds a code; the key is not shown\nnew secret, "
+            )
             for key in (KEY, RANDOM_KEY):
                 assert key.hex() not in json.dumps(shown)
             assert SECRET not in json.dumps(shown)
+
+    def test_says_what_is_new_for_a_person(self) -> None:
+        def shown(state: HostState, **alice: t.Any) -> list[str]:
+            target = settings(users=[{"name": "alice", **alice}], scope="enrolled")
+            (one,) = (
+                one for one in report.diff(plan(target, state), state) if one["after_header"] == "/etc/oath/alice"
+            )
+            return str(one["after"]).splitlines()[1:]
+
+        assert shown(host_state()) == ["new secret, new sheet"]
+        enrolled = host_state(credentials=["alice"])
+        assert shown(enrolled, renew="lost", recovery_codes="2026", devices=[{"name": "tablet"}]) == [
+            "new secret, new sheet: the codes of the old one stop",
+            "device tablet added, with a secret and a sheet of its own",
+            "10 recovery codes, set 2026, on the sheet",
+        ]
+        more = settings(
+            users=[{"name": "alice", "recovery_codes": "a", "devices": [{"name": "old"}]}], scope="enrolled"
+        )
+        later = Machine.booted(enrolled).stages(plan(more, enrolled).changes)[-1].state
+        assert shown(later, recovery_codes="b", devices=[{"name": "old", "state": "absent"}]) == [
+            "device old removed: its codes stop",
+            "10 recovery codes, set b, on the sheet: those of the set a stop",
+        ]
+        assert shown(later, recovery_codes="") == ["recovery codes removed"]
+
+    def test_of_a_long_file_that_is_taken_away_has_its_length(self, on: HostState) -> None:
+        off = {one["after_header"]: one for one in report.diff(plan(settings(enabled=False), on), on)}
+        gone = off[places.RECOVERY_COMMAND]
+        lines = t.cast(str, on.text(places.RECOVERY_COMMAND)).count("\n")
+        assert (gone["before"], gone["after"]) == (f"a file of fleet.auth, removed ({lines} lines)\n", "")
+        assert sum(one["before"].count("\n") for one in off.values()) < 100
 
     def test_is_empty_where_nothing_changes(self, on: HostState) -> None:
         assert report.diff(plan(WANTED, on), on) == []

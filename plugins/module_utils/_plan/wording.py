@@ -7,9 +7,12 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import itertools
 import typing as t
 
 from .._backends import backends
+from .._backends.credential import App, Credential, MakeKey
 from .._host.state import HostState
 from .changes import (
     Change,
@@ -25,6 +28,9 @@ from .changes import (
     StopListening,
     Write,
 )
+
+_SHORT = 20
+"""How many lines a file that is taken away has at most, for its text to be shown."""
 
 
 class Wording(t.NamedTuple):
@@ -95,17 +101,78 @@ def in_words(changes: t.Iterable[Change]) -> list[str]:
 
 def diff(changes: t.Iterable[Change], state: HostState) -> list[dict[str, str]]:
     """What these changes make of a host, by file, from the first text to the last; credentials only as words."""
-    after = {said.path: said.after for said in map(_of, changes) if said.path}
+    after: dict[str, str] = {}
+    for change in changes:
+        said = _of(change)
+        if said.path:
+            after[said.path] = said.after + "".join(f"{line}\n" for line in _news(change, state))
     return [
         {
             "before_header": path,
             "after_header": path,
-            "before": _printable(_before(state, path)),
+            "before": _printable(_before(state, path) if text else _removed(_before(state, path))),
             "after": _printable(text),
         }
         for path, text in after.items()
         if _before(state, path) != text
     ]
+
+
+def _removed(text: str) -> str:
+    """What a diff shows of a file that is taken away, which is always one of ours: of a long one its length alone."""
+    lines = text.count("\n")
+    return text if lines <= _SHORT else f"a file of fleet.auth, removed ({lines} lines)\n"
+
+
+def _news(change: Change, state: HostState) -> list[str]:
+    """What is new for a person because of the change of a credential, a line each."""
+    if isinstance(change, Enrol):
+        backend = next(one for one in backends.BACKENDS.values() if change.path.rpartition("/")[0] == one.DIRECTORY)
+        return _of_credential(None, backend.read(change.content, change.user))
+    if isinstance(change, (Renew, Move)):
+        revision = change.revision
+        files = state.credentials if revision.source == state.backend else state.others[revision.source]
+        text = files[change.user].content
+        after = revision.text(text, _placeholder_keys())
+        earlier = backends.BACKENDS[revision.source].read(text, change.user)
+        return _of_credential(earlier, backends.BACKENDS[revision.settings.backend].read(after, change.user))
+    return []
+
+
+def _placeholder_keys() -> MakeKey:
+    """Keys that are in the place of those that are made once the change is carried out, each another one."""
+    number = itertools.count(1)
+    return lambda length: hashlib.sha512(bytes([next(number) % 256])).digest()[:length]
+
+
+def _of_credential(before: Credential | None, after: Credential) -> list[str]:
+    """What is new in a credential, in words."""
+    apps = {app.name: app for app in before.apps if app.interval is not None} if before else {}
+    now = {app.name: app for app in after.apps if app.interval is not None}
+    said = [line for name, app in now.items() for line in _of_app(apps.get(name), app)]
+    said += [f"device {name} removed: its codes stop" for name in apps if name and name not in now]
+    had = before.recovery_set if before else ""
+    if after.recovery_set and after.recovery_set != had:
+        instead = f": those of the set {had} stop" if had else ""
+        said.append(f"{after.recovery_codes_left} recovery codes, set {after.recovery_set}, on the sheet{instead}")
+    elif had and not after.recovery_set:
+        said.append("recovery codes removed")
+    return said
+
+
+def _of_app(before: App | None, after: App) -> t.Iterator[str]:
+    """What is new of a device, and of the first one, which has no name."""
+    whose = f"device {after.name}: " if after.name else ""
+    if before is None:
+        yield (
+            f"device {after.name} added, with a secret and a sheet of its own"
+            if after.name
+            else "new secret, new sheet"
+        )
+    elif before.key != after.key:
+        yield f"{whose}new secret, new sheet: the codes of the old one stop"
+    elif before.interval != after.interval:
+        yield f"{whose}a code every {after.interval} seconds, new sheet: codes of {before.interval} seconds stop"
 
 
 def _before(state: HostState, path: str) -> str:
