@@ -15,7 +15,7 @@ from ansible.utils.display import Display
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.bounds import is_account_name, is_label
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import decode_secret
 from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingAction
-from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, put
+from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, on_controller, put
 
 _PROGRESS_SECONDS = 2.0
 _AT_ONCE = 50
@@ -54,7 +54,7 @@ class ActionModule(AskingAction, PageAction):
         changed, paths = False, []
         rendered = self._rendered(given["template"], enrolments, {**variables, "place": place})
         for enrolment, sheet in _with_progress(rendered, len(enrolments), host):
-            path = Path(given["directory"], _file_name(enrolment, place))
+            path = Path(on_controller(given["directory"]), _file_name(enrolment, place))
             changed |= self._write(path, sheet)
             paths.append(str(path))
         return {**result, "changed": changed, "sheets": paths}

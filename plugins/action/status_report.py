@@ -6,13 +6,17 @@ from __future__ import annotations
 
 import json
 import typing as t
-from pathlib import Path
 
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.fleet.auth.plugins.plugin_utils import _status
 from ansible_collections.fleet.auth.plugins.plugin_utils._gate import refused, slips
-from ansible_collections.fleet.auth.plugins.plugin_utils._pages import ReportAction, told_by_hosts, write_report
+from ansible_collections.fleet.auth.plugins.plugin_utils._pages import (
+    ReportAction,
+    on_controller,
+    told_by_hosts,
+    write_report,
+)
 
 
 class ActionModule(ReportAction):
@@ -27,7 +31,7 @@ class ActionModule(ReportAction):
         _validation, given = self.validate_argument_spec(
             {
                 "answer": {"type": "str"},
-                "slices": {"type": "list", "elements": "path", "default": []},
+                "slices": {"type": "list", "elements": "str", "default": []},
                 "page": {"type": "str", "default": ""},
                 "data": {"type": "str", "default": ""},
                 "template": {"type": "str", "default": "status.html.j2"},
@@ -51,7 +55,7 @@ def _merged(hosts: t.Sequence[str], paths: t.Sequence[str]) -> list[_status.Line
     reports = []
     for path in paths:
         try:
-            reports.append(json.loads(Path(path).read_bytes()))
+            reports.append(json.loads(on_controller(path).read_bytes()))
             _status.merged((), reports[-1:])
         except OSError as error:
             raise AnsibleActionFail(f"The report {path} of a slice cannot be read: {error.strerror}.") from None

@@ -28,7 +28,7 @@ options:
         them is right. Hosts that are not in the play are left out.
       - A file that is missing, or that is no report, is an error that names it.
     type: list
-    elements: path
+    elements: str
     default: []
   page:
     description: Where the page is written, a single HTML file that can be sorted and searched. Empty for none.

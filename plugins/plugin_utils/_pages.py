@@ -54,6 +54,15 @@ class ReportAction(PageAction):
             write_report(data, json.dumps(summary, indent=2) + "\n")
 
 
+def on_controller(path: str) -> Path:
+    """Where a path is that an option names.
+
+    It is relative to where Ansible was started, as any path on a command line is, and not to the playbook: one of a
+    collection is in a folder in which nobody looks.
+    """
+    return Path(path).expanduser().resolve()
+
+
 def put(path: Path, text: str) -> None:
     """Put a text in the place of a file at once, for its owner alone. Raises OSError, and leaves nothing then."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
@@ -75,11 +84,8 @@ def told_by_hosts(variables: t.Mapping[str, t.Any], *names: str) -> t.Iterator[t
 
 
 def write_report(path: str, text: str) -> None:
-    """Put a report in its place, making the directories above it that are missing.
-
-    :param path: relative to where Ansible was started, as any path on a command line is, and not to the playbook.
-    """
-    place = Path(path).expanduser().resolve()
+    """Put a report in its place, making the directories above it that are missing; see `on_controller`."""
+    place = on_controller(path)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         put(place, text)

@@ -105,8 +105,11 @@ def test_pass_that_is_over_ends_while_others_go_on(on: Host, person: Person) -> 
     assert other.by_key(codes[1]).ok
 
 
-def test_playbook_writes_the_code_down_and_shows_it_nowhere(person: Person, tmp_path: Path) -> None:
-    asked = {"user": person.name, "hours": 2, "twofactor_enrolment_dir": str(tmp_path / "sheets")}
+def test_playbook_writes_the_code_down_and_shows_it_nowhere(
+    person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = {"user": person.name, "hours": 2, "twofactor_enrolment_dir": "./sheets"}
     assert playbook("pass", person.host, "--check", **asked).ok
     assert not (tmp_path / "sheets").exists()
     run = playbook("pass", person.host, "-vvvv", "--diff", **asked)

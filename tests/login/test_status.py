@@ -24,9 +24,16 @@ def person(host: Host) -> Person:
     return new_person(host)
 
 
-def test_report_tells_what_a_host_does(host: Host, person: Person, tmp_path: Path) -> None:
+def test_report_tells_what_a_host_does(
+    host: Host, person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     page, data = tmp_path / "reports" / "status.html", tmp_path / "reports" / "status.json"
-    variables = {**settings(person), "twofactor_status_page": str(page), "twofactor_status_data": str(data)}
+    variables = {
+        **settings(person),
+        "twofactor_status_page": "reports/status.html",
+        "twofactor_status_data": "./reports/status.json",
+    }
 
     def report() -> dict[str, t.Any]:
         before = host.snapshot(["/etc"])
