@@ -4,8 +4,50 @@
 
 from __future__ import annotations
 
-from ansible_collections.fleet.auth.plugins.plugin_utils._gate import CheckedAction
+import typing as t
+
+from ansible_collections.fleet.auth.plugins.plugin_utils._gate import CheckedAction, refused
 
 
 class ActionModule(CheckedAction):
-    """Runs the module, once the names of variables are right."""
+    """Runs the module, once there is a code to check, and says what came of it."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        found = _missing(self._task.args)
+        if found:
+            return refused(found)
+        done: dict[str, t.Any] = super().run(tmp, task_vars)
+        if "valid" not in done:
+            return done
+        user, host = self._task.args["user"], (task_vars or {})["inventory_hostname"]
+        return {**done, "msg": right(user, host) if done["valid"] else wrong(user, host, str(self._task.args["code"]))}
+
+
+def right(user: str, host: str) -> str:
+    """What a right code means."""
+    return f"The code of {user} was right on {host}. It is used up, and {user} is proven."
+
+
+def wrong(user: str, host: str, code: str) -> str:
+    """What a code that was not right may have been."""
+    digits = "".join(code.split())
+    form = "" if digits.isdecimal() and len(digits) >= _SHORTEST else f" It has not {_SHORTEST} digits or more."
+    return (
+        f"The code of {user} was not right on {host}.{form} It may be that of another host's entry in the app, one that "
+        "was used already, or the clock of the phone is off. It was not counted as a wrong code; take the next one."
+    )
+
+
+def _missing(arguments: t.Mapping[str, t.Any]) -> list[str]:
+    """What has to be given and was not, such as by a run that has no terminal to ask at."""
+    given = {name: str(arguments.get(name) or "").strip() for name in ("user", "code")}
+    missing = [name for name, value in given.items() if value in ("", "None")]
+    if not missing:
+        return []
+    return [
+        f"No {' and no '.join(missing)} was given. Type it at the prompt, or, where there is no terminal as in AWX, "
+        "give user and code as variables, from a survey whose code is of the type password."
+    ]
+
+
+_SHORTEST = 6

@@ -14,6 +14,7 @@ author:
 description:
   - Checks a code as a login would, with the length and the window that are in force on the host. No secret leaves it.
   - A right code is used up, as a login would use it, and from then on the user counts as proven.
+  - C(msg) says in words what came of it, and of a code that was not right what it may have been.
   - Refused while two-factor login is off, and for a user without a credential.
 extends_documentation_fragment:
   - fleet.auth.module.root
@@ -46,7 +47,7 @@ EXAMPLES = r"""
 
 - name: Say so
   ansible.builtin.debug:
-    msg: "{{ verified.valid | ternary('The code is right.', 'The code is wrong, or was used already.') }}"
+    msg: "{{ verified.msg }}"
 """
 
 RETURN = r"""

@@ -133,7 +133,9 @@ class TestPlaybook:
         (tmp_path / "hosts").write_text("".join(f"web{n} ansible_host=127.0.0.1 ansible_port=1\n" for n in range(3)))
         words = [sys.executable, "-m", "ansible", "playbook", "-i", "hosts", name, *arguments]
         environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "HOME": str(tmp_path)}
-        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            words, cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
         return done.stdout + done.stderr
 
     @pytest.mark.parametrize(
@@ -226,6 +228,13 @@ class TestPlaybookOfTheCollection:
             ),
             ("pass", ["twofactor_enrolment_dir=x", "user=alice", "hour=2"], "did you mean hours"),
             ("verify", ["user=alice", "code=123456", "codes=1"], "did you mean code."),
+            (
+                "verify",
+                ["user=alice", "code="],
+                "No code was given. Type it at the prompt, or, where there is no terminal",
+            ),
+            ("verify", ["user=alice"], "No code was given."),
+            ("verify", [], "No user and no code was given."),
             ("adopt", ["users_files=x"], "the variable of the role is twofactor_users_files"),
         ],
     )
