@@ -20,7 +20,8 @@ class ActionModule(CheckedAction):
         if "valid" not in done:
             return done
         user, host = self._task.args["user"], (task_vars or {})["inventory_hostname"]
-        return {**done, "msg": right(user, host) if done["valid"] else wrong(user, host, str(self._task.args["code"]))}
+        told = right(user, host) if done["valid"] else wrong(user, host, str(self._task.args["code"]))
+        return {**done, "msg": told}
 
 
 def right(user: str, host: str) -> str:
@@ -31,7 +32,8 @@ def right(user: str, host: str) -> str:
 def wrong(user: str, host: str, code: str) -> str:
     """What a code that was not right may have been."""
     digits = "".join(code.split())
-    form = "" if digits.isdecimal() and len(digits) >= _SHORTEST else f" It has not {_SHORTEST} digits or more."
+    has_form = digits.isdecimal() and len(digits) >= _SHORTEST
+    form = "" if has_form else f" It has not {_SHORTEST} digits or more."
     return (
         f"The code of {user} was not right on {host}.{form} It may be that of another host's entry in the app, one that "
         "was used already, or the clock of the phone is off. It was not counted as a wrong code; take the next one."

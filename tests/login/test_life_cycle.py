@@ -89,6 +89,8 @@ class TestProof:
         assert not playbook("enable", host, **wanted).ok
         wrong = verify(alice, alice.code(steps=1000))
         assert not wrong.ok
+        told = f"The code of {alice.name} was not right on {host.name}. It may be that of another host's entry"
+        assert told in " ".join(wrong.output.split())
         assert not info(alice)["proven"]
         assert alice.by_key(batch=True).ok
 
