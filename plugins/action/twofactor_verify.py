@@ -35,8 +35,8 @@ def wrong(user: str, host: str, code: str) -> str:
     has_form = digits.isdecimal() and len(digits) >= _SHORTEST
     form = "" if has_form else f" It has not {_SHORTEST} digits or more."
     return (
-        f"The code of {user} was not right on {host}.{form} It may be that of another host's entry in the app, one "
-        "that was used already, or the clock of the phone is off. It was not counted as a wrong code; take the next one."
+        f"The code of {user} was not right on {host}.{form} It may be that of another host's entry in the app, or one "
+        "that was used already, or the phone's clock is off. It was not counted as a wrong code; take the next one."
     )
 
 
