@@ -15,27 +15,22 @@ import re
 from pathlib import Path
 
 LANGUAGES = ("sh", "console", "yaml", "text")
-_NOT_RUN = "# Not run by the tests"
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^(<!-- Not run by the tests[^\n]*-->\n)?```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# ((?:[\w.-]+/)*[\w.-]+\.yml)\n")
 
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """One block: where it begins, its language, and its text."""
+    """One block: where it begins, its language, its text, and whether the page says that it is run."""
 
     page: Path
     line: int
     language: str
     text: str
+    runs: bool = True
 
     def __str__(self) -> str:
         return f"{self.page.name}, line {self.line}:\n{self.text}"
-
-    @property
-    def runs(self) -> bool:
-        """Whether the page says nothing of its not being run."""
-        return not self.text.startswith(_NOT_RUN)
 
     @property
     def file(self) -> str | None:
@@ -48,4 +43,7 @@ def blocks(page: Path, until: str | None = None) -> list[Block]:
     """All blocks of a page in Markdown, in order, or those above a heading."""
     text = page.read_text()
     text = text[: text.index(f"\n{until}\n") + 1 if until else None]
-    return [Block(page, text.count("\n", 0, found.start()) + 1, found[1], found[2]) for found in _FENCE.finditer(text)]
+    return [
+        Block(page, text.count("\n", 0, found.start()) + 1, found[2], found[3], runs=found[1] is None)
+        for found in _FENCE.finditer(text)
+    ]

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from pathlib import Path
 
@@ -36,6 +37,33 @@ class TestKnown:
     def test_are_told_by_each_playbook(self, path: Path) -> None:
         for play in _plays(path):
             assert play["vars"]["__twofactor_playbook"]["name"] == f"fleet.auth.{path.stem}"
+
+
+class TestPlaybooks:
+    """The page about the playbooks has each of them, with what it takes."""
+
+    ROWS: t.ClassVar = dict(
+        re.findall(r"^\| `(\w+)` \|[^|]+\|(.*)\|$", (_ROOT / "docs/playbooks.md").read_text(), re.M)
+    )
+    OPTIONS: t.ClassVar = yaml.safe_load((_ROOT / "roles/twofactor/meta/argument_specs.yml").read_text())
+
+    def test_are_all_there(self) -> None:
+        assert set(self.ROWS) == {path.stem for path in (_ROOT / "playbooks").glob("*.yml")}
+
+    @pytest.mark.parametrize("name", sorted(ROWS))
+    def test_have_their_parameters_and_no_others(self, name: str) -> None:
+        told = set(re.findall(r"`([a-z_]+)`", self.ROWS[name])) - {"true"}
+        (playbook, *_more) = (play["vars"]["__twofactor_playbook"] for play in _plays(_ROOT / f"playbooks/{name}.yml"))
+        assert {one for one in told if not one.startswith("twofactor_")} == set(playbook.get("takes", ()))
+        assert {one for one in told if one.startswith("twofactor_")} <= variables.known()
+        entry_points = self.OPTIONS["argument_specs"]
+        own = {
+            option
+            for entry_point, spec in entry_points.items()
+            if entry_point.partition("_")[0] == name
+            for option in spec["options"]
+        } - set(entry_points["main"]["options"])
+        assert own <= told
 
 
 class TestMistyped:
