@@ -46,7 +46,10 @@ class ActionModule(ReportAction):
         self.publish(_status.table(lines), summary, given["data"])
         if given["page"]:
             render = self.renderer(given["template"], variables)
-            write_report(given["page"], render(report={**summary, "verdicts": _status.VERDICTS}))
+            write_report(
+                given["page"],
+                render(report={**_status.summary(_status.worst_first(lines)), "verdicts": _status.VERDICTS}),
+            )
         counts = {verdict: summary[verdict] for verdict in _status.VERDICTS}
         return {**result, "changed": False, "hosts": summary["hosts"], "counts": counts}
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from abc import abstractmethod
 from dataclasses import asdict, dataclass, field, fields
@@ -52,6 +53,10 @@ class Line:
         """What stands in the columns of a table."""
 
 
+_NAMED = 5
+"""How many hosts of a note are named."""
+
+
 def was_reached(answer: Answer | None) -> t.TypeGuard[Answer]:
     """Whether the host was asked, and could be."""
     return answer is not None and not answer.get("unreachable")
@@ -94,15 +99,42 @@ def summary(words: t.Iterable[str], lines: t.Sequence[Line]) -> dict[str, t.Any]
     return {"hosts": len(lines), **counts(words, lines), "lines": [asdict(one) for one in lines]}
 
 
+def worst_first(words: t.Iterable[str], lines: t.Sequence[Line]) -> list[Line]:
+    """The lines in the order of these words, and among them as they were."""
+    order = {word: number for number, word in enumerate(words)}
+    return sorted(lines, key=lambda one: order[one.word])
+
+
+def grouped(lines: t.Sequence[Line]) -> list[str]:
+    """The notes, those of several hosts that say the same as one; a host's own name in a note makes no difference."""
+    hosts: dict[str, list[str]] = {}
+    said: dict[str, str] = {}
+    for one in lines:
+        for note in one.notes:
+            same = re.sub(rf"(?<![\w.-]){re.escape(one.host)}(?![\w-])", "the host", note)
+            hosts.setdefault(same, []).append(one.host)
+            said.setdefault(same, note)
+    return [f"{_enumerated(names)}: {said[same] if len(names) == 1 else same}" for same, names in hosts.items()]
+
+
+def _enumerated(names: t.Sequence[str]) -> str:
+    """Some of these names, and how many more there are."""
+    more = len(names) - _NAMED
+    return ", ".join(names) if more <= 1 else f"{', '.join(names[:_NAMED])} and {more} more hosts"
+
+
 def table(headings: tuple[str, ...], words: t.Iterable[str], lines: t.Sequence[Line]) -> str:
-    """The report for a terminal: a line a host in columns; below them the notes, and how many hosts there are.
+    """The report for a terminal: a line a host in columns, the worst first; below them the notes, and the counts.
 
     Words that are said of no host are not told.
     """
+    words = tuple(words)
+    lines = worst_first(words, lines)
     rows = [headings, *(one.cells for one in lines)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(headings))]
     columns = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    notes = [f"{one.host}: {note}" for one in lines for note in one.notes]
+    notes = grouped(lines)
     told = ", ".join(f"{count} {word}" for word, count in counts(words, lines).items() if count)
-    parts = [columns, notes, [f"{len(lines)} hosts: {told}" if lines else "No hosts."]]
+    number = "1 host" if len(lines) == 1 else f"{len(lines)} hosts"
+    parts = [columns, notes, [f"{number}: {told}" if lines else "No hosts."]]
     return "\n\n".join("\n".join(part) for part in parts if part)

@@ -122,6 +122,11 @@ def summary(lines: t.Sequence[Line]) -> dict[str, t.Any]:
     return _report.summary(VERDICTS, lines)
 
 
+def worst_first(lines: t.Sequence[Line]) -> list[Line]:
+    """The lines as people want to read them."""
+    return t.cast("list[Line]", _report.worst_first(VERDICTS, lines))
+
+
 def table(lines: t.Sequence[Line]) -> str:
     """The report for a terminal."""
     headings = ("host", "state", "asks", "enrolled", "proven", "exempt", "locked", "shut out", "clock")

@@ -212,7 +212,7 @@ def test_asks_for_nothing_and_runs_nothing(
 def test_says_who_where_and_what(open_page: t.Callable[..., Opened], pages: dict[str, Path], name: str) -> None:
     sheet, page = SHEETS[name], open_page(name).page
     entry_in_app = sheets.totp(pages[name])
-    account = f"{sheet.user}@{sheet.host}"
+    account = f"{sheet.user}@{sheet.host}" + (f" ({sheet.device})" if sheet.device else "")
     device = f", for the device {sheet.device}" if sheet.device else ""
     assert page.locator("h1").inner_text().split() == f"{sheet.user} on {sheet.host}{device}".split()
     assert page.title() == f"Two-factor login for {sheet.user} on {sheet.host}"
@@ -223,6 +223,9 @@ def test_says_who_where_and_what(open_page: t.Callable[..., Opened], pages: dict
     assert "".join(groups) == sheet.secret
     assert {len(group) for group in groups[:-1]} == {4}
     assert page.locator(".steps li").count() == 3
+    assert key.locator(".note").inner_text() == "Letters O and I, never the digits 0 and 1."
+    assert re.search(r"Made on \d{4}-\d\d-\d\d\.$", page.locator(".what").inner_text())
+    assert "If the phone is lost, tell whoever gave you this sheet" in page.locator(".lost").inner_text()
     assert (entry_in_app.name, entry_in_app.issuer or "") == (account, sheet.issuer)
     assert (entry_in_app.secret, entry_in_app.digits, entry_in_app.interval) == (
         sheet.secret,

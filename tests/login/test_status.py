@@ -76,4 +76,4 @@ def test_host_that_is_not_reached_is_in_the_report(host: Host, tmp_path: Path) -
     (line,) = json.loads(data.read_text())["lines"]
     assert line["verdict"] == "unreachable"
     assert "Connection refused" in str(line["notes"])
-    assert "1 hosts: 1 unreachable" in run.output
+    assert "1 host: 1 unreachable" in run.output

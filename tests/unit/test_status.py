@@ -142,14 +142,22 @@ class TestReport:
     def test_is_a_table(self) -> None:
         assert table(self.LINES) == (
             "host  state        asks  enrolled  proven  exempt  locked  shut out  clock\n"
-            "web1  on           sshd  2         1       1       -       0         0.000 s\n"
             "web2  unreachable\n"
             "web3  refused      sshd  2         1       1       -       0         0.000 s\n"
+            "web1  on           sshd  2         1       1       -       0         0.000 s\n"
             "\n"
             "web3: web3: there is no account x\n"
             "\n"
             "3 hosts: 1 unreachable, 1 refused, 1 on"
         )
+
+    def test_tells_once_what_many_hosts_say(self) -> None:
+        clock = [line(f"web{n}", answer(refusals=[f"the clock of web{n} is not in sync"])) for n in range(300)]
+        *_rows, note, empty, counts = table([*clock, line("db", answer(refusals=["no room"])), *clock[:0]]).splitlines()
+        assert (note, empty, counts) == ("db: no room", "", "301 hosts: 301 refused")
+        assert "web0, web1, web2, web3, web4 and 295 more hosts: the clock of the host is not in sync" in _rows
+        assert "web1: the clock of web1 is not in sync" in table(clock[1:2])
+        assert table(clock[1:2]).endswith("1 host: 1 refused")
 
     def test_of_nothing_says_so(self) -> None:
         assert table(()).endswith("No hosts.")
