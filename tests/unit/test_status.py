@@ -122,8 +122,10 @@ class TestOfAHostThatLies:
     def test_nothing_in_it_reaches_the_terminal_as_it_is(self) -> None:
         users = {STRANGE: {**USER, "locked": True, "recovered": True}}
         lines = [
-            line("web1", answer(users=users, enforced={STRANGE: True}, drift=[STRANGE], exempt=[STRANGE])),
-            line("web3", {"failed": True, "msg": STRANGE}),
+            line(
+                "web1", answer(users=users, asks=[STRANGE], enforced={STRANGE: True}, drift=[STRANGE], exempt=[STRANGE])
+            ),
+            line("web3", {"failed": True, "msg": f"{STRANGE}!"}),
         ]
         shown = table(lines)
         assert shown.count(SHOWN) == 4
