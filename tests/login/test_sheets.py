@@ -155,7 +155,11 @@ def test_directory_is_relative_to_where_ansible_was_started(
     for _run in range(2):
         run = office.run(twofactor_users=[{"name": person.name}], twofactor_enrolment_dir="./sheets")
         assert run.ok, run.output
+        told = " ".join(run.output.split())
+        if run.changed:
+            assert f"The sheets of {person.name} for {office.host.name} are in {tmp_path}/sheets. Hand them" in told
     assert not run.changed
+    assert "The sheets of" not in told
     assert [path.name for path in Path("sheets").iterdir()] == [office.sheet(person).name]
 
 
