@@ -79,5 +79,5 @@ unwell:
   returned: success
   type: dict
   sample:
-    web2: "web2 is waiting: it has a change to come."
+    web2: web2 has a change to come, which was not begun.
 """

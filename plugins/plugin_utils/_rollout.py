@@ -22,6 +22,16 @@ OUTCOMES = {
 }
 """What can be said of a host in a word, the worst first."""
 
+_SAID = {
+    "failed": "failed, and follows its old policy, or will as soon as it has put itself back",
+    "unreachable": "could not be reached, and was not touched",
+    "refused": "was refused, and not touched",
+    "waiting": "has a change to come, which was not begun",
+    "proven": "was changed, and a new connection got in",
+    "right": "is as wanted",
+}
+"""The same as a sentence of a host."""
+
 UNREADY = frozenset({"failed", "unreachable", "refused"})
 """What before the first change is found only of hosts that could not be changed."""
 WELL = frozenset({"proven", "right"})
@@ -107,7 +117,8 @@ def _let_off(plan: _report.Answer, outcome: str) -> tuple[str, ...]:
 
 def sentence(one: Line) -> str:
     """The outcome of one host in words, and why."""
-    return " ".join([f"{one.host} is {one.outcome}: it {OUTCOMES[one.outcome]}.", *one.notes])
+    said = f"{one.host} {_SAID[one.outcome]}"
+    return f"{said}: {' '.join(one.notes)}" if one.notes else f"{said}."
 
 
 def summary(lines: t.Sequence[Line]) -> dict[str, t.Any]:

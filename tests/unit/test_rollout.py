@@ -88,8 +88,11 @@ class TestLine:
         )
 
     def test_is_told_in_a_sentence(self) -> None:
-        assert sentence(line("web1", plan(), None)) == "web1 is waiting: it has a change to come."
-        assert sentence(line("web1", {"msg": "No route", "unreachable": True}, None)).endswith("touched. No route")
+        assert sentence(line("web1", plan(), None)) == "web1 has a change to come, which was not begun."
+        assert sentence(line("web1", {"msg": "No route", "unreachable": True}, None)).endswith("touched: No route")
+        refused = {"msg": "all of it", "refusals": ["there is no account zoe on web1."]}
+        told = sentence(line("web1", refused, None))
+        assert told == "web1 was refused, and not touched: there is no account zoe on web1."
 
     def test_says_why(self) -> None:
         assert line("web1", {"msg": "No\nroute", "unreachable": True}, None).notes == ("No route",)
