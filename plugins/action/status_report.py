@@ -9,7 +9,7 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.fleet.auth.plugins.plugin_utils import _status
+from ansible_collections.fleet.auth.plugins.plugin_utils import _person, _status
 from ansible_collections.fleet.auth.plugins.plugin_utils._gate import refused, slips
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import (
     ReportAction,
@@ -34,16 +34,24 @@ class ActionModule(ReportAction):
                 "slices": {"type": "list", "elements": "str", "default": []},
                 "page": {"type": "str", "default": ""},
                 "data": {"type": "str", "default": ""},
+                "user": {"type": "str", "default": ""},
                 "template": {"type": "str", "default": "status.html.j2"},
             },
             required_one_of=[["answer", "slices"]],
         )
+        if given["user"] and given["slices"]:
+            raise AnsibleActionFail("Reports of slices do not tell of one person. Leave user or the slices out.")
+        told: list[tuple[t.Any, ...]] = []
         if given["slices"]:
             lines = _merged(variables["ansible_play_hosts_all"], given["slices"])
         else:
-            lines = [_status.line(*told) for told in told_by_hosts(variables, given["answer"])]
+            told = list(told_by_hosts(variables, given["answer"]))
+            lines = [_status.line(*one) for one in told]
         summary = _status.summary(lines)
-        self.publish(_status.table(lines), summary, given["data"])
+        table = _status.table(lines)
+        if given["user"]:
+            table = _person.table([_person.line(one[0], one[1], given["user"]) for one in told])
+        self.publish(table, summary, given["data"])
         if given["page"]:
             render = self.renderer(given["template"], variables)
             write_report(

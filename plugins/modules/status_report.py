@@ -38,6 +38,12 @@ options:
     description: Where the report is written as JSON. Empty for none.
     type: str
     default: ''
+  user:
+    description:
+      - An account. The table then tells of it alone, on which host it is enrolled, proven, locked or let off; the page
+        and the data are of the fleet. Refused together with O(slices).
+    type: str
+    default: ''
   template:
     description: The template of the page, which has the variable C(report), what is written as JSON.
     type: str

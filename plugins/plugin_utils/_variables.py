@@ -20,7 +20,7 @@ OF_THE_ROLE = frozenset(
     {
         *("issuer", "enrolment_dir", "fleet", "help", "own_variables"),
         *("users_files", "secret_file", "enrol", "pass_user", "pass_hours"),
-        *("status_page", "status_data", "status_slices"),
+        *("status_page", "status_data", "status_slices", "status_user"),
         *("rollout_batches", "rollout_leave_out", "rollout_data", "rollout_junit"),
     }
 )

@@ -137,6 +137,7 @@ class TestEntryPoints:
             ("status_page", "status", "status_report"),
             ("status_data", "status", "status_report"),
             ("status_slices", "status", "status_report"),
+            ("status_user", "status", "status_report"),
             ("rollout_data", "rollout_outcome", "rollout_report"),
             ("rollout_junit", "rollout_outcome", "rollout_report"),
         ],

@@ -1,0 +1,59 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.fleet.auth.plugins.plugin_utils._person import STATES, line, table
+
+USER = {
+    "enrolled": True,
+    "proven": False,
+    "locked": False,
+    "recovered": False,
+    "devices": [],
+    "recovery_codes_left": 0,
+    "pass_until": None,
+}
+
+
+def answer(*off: str, **alice: t.Any) -> dict[str, t.Any]:
+    return {"users": {"alice": {**USER, **alice}}, "let_off": list(off)}
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [
+        (None, "unknown"),
+        ({"unreachable": True, "msg": "No route"}, "unknown"),
+        ({"failed": True, "msg": "needs root"}, "unknown"),
+        ({"users": {"alice": {}}, "let_off": []}, "unknown"),
+        ({"users": {}, "let_off": []}, "not enrolled"),
+        ({"users": {}, "let_off": ["alice"]}, "let off"),
+        (answer("alice", proven=True), "let off"),
+        (answer(enrolled=False), "not enrolled"),
+        (answer(locked=True, proven=True), "locked"),
+        (answer(proven=True), "proven"),
+        (answer(), "enrolled"),
+    ],
+)
+def test_person_is_told_in_a_word(said: dict[str, t.Any] | None, state: str) -> None:
+    assert line("web1", said, "alice").state == state
+    assert state in STATES
+
+
+def test_table_begins_with_what_needs_a_look_and_ends_with_the_counts() -> None:
+    lines = [
+        line("web1", answer(proven=True, devices=["tablet"], recovery_codes_left=7), "alice"),
+        line("web2", answer(locked=True), "alice"),
+        line("web3", {"failed": True, "msg": "needs root"}, "alice"),
+    ]
+    _headings, *rows = table(lines).splitlines()
+    assert [row.split()[:2] for row in rows[:3]] == [["web3", "unknown"], ["web2", "locked"], ["web1", "proven"]]
+    assert rows[2].split() == ["web1", "proven", "tablet", "7"]
+    assert "web3: needs root" in rows
+    assert rows[-1] == "3 hosts: 1 unknown, 1 locked, 1 proven"
