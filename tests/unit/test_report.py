@@ -206,7 +206,8 @@ class TestLetOff:
 def told(**special: t.Any) -> dict[str, t.Any]:
     """What is told of a user, from what is special about it."""
     nothing = {"enrolled": False, "proven": False, "in_scope": False, "recovered": False, "locked": False}
-    return {**nothing, "devices": [], "recovery_codes_left": 0, "pass_until": None, **special}
+    kept = {"devices": [], "recovery_codes_left": 0, "pass_until": None, "self_made": None}
+    return {**nothing, **kept, **special}
 
 
 class TestUsers:

@@ -42,7 +42,9 @@ def asking(situation: Situation) -> list[str]:
     if backends.asking(step) not in state.code_modules or not _switch_is_on(situation):
         return []
     by_another = (one for one in situation.services if pam.asks_by_another(one, state.service_files))
-    asked = [one for one in dict.fromkeys([*by_another, *state.protected_services]) if one not in step.excepted_services]
+    asked = [
+        one for one in dict.fromkeys([*by_another, *state.protected_services]) if one not in step.excepted_services
+    ]
     return [service for service in asked if _none_passes_by(situation, service)]
 
 
