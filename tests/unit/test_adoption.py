@@ -169,6 +169,39 @@ class TestAdoption:
         assert "users wants it to be absent" in reason(line("alice"), users=[{"name": "alice", "state": "absent"}])
         assert "is for codes of 6 digits, and otp_digits is 8" in reason(own={"alice": OWN}, otp_digits=8)
 
+    @pytest.mark.parametrize(
+        ("before", "told", "after"),
+        [
+            ({"text": line("alice", pin="1234")}, "Put - there", {"text": line("alice")}),
+            ({"text": line("alice", kind="HOTP/T60")}, "interval is 30. Set it to 60", {"interval": 60}),
+            ({"text": line("alice", kind="HOTP/T30/8")}, "otp_digits is 6. Set it to 8", {"otp_digits": 8}),
+            ({"text": line("alice", history=" x")}, "Mend the line", {"text": line("alice", history=" 0")}),
+            ({"text": line("alice") + "\0\n"}, "Remove it", {"text": line("alice")}),
+            ({"text": line("alice", OTHER_KEY), "own": {"alice": OWN}}, "Remove the one", {"text": ""}),
+            (
+                {"text": line("alice"), "users": [{"name": "alice", "secret": "A" * 32}]},
+                "Leave the secret out",
+                {"users": []},
+            ),
+            (
+                {"text": line("alice") + line("alice", OTHER_KEY), "backend": "google_authenticator"},
+                "Set backend to oath",
+                {"backend": "oath"},
+            ),
+            (
+                {"own": {"alice": f'{SECRET * 2}\n" TOTP_AUTH\n'}},
+                "Set backend to google_authenticator",
+                {"backend": "google_authenticator"},
+            ),
+            ({"own": {"alice": f"{OWN}\0"}}, "Mend the file", {"own": {"alice": OWN}}),
+        ],
+    )
+    def test_takes_over_once_what_was_told_is_done(
+        self, before: dict[str, t.Any], told: str, after: dict[str, t.Any]
+    ) -> None:
+        assert told in reason(**before)
+        assert adopted(**{**before, **after}).left == {}
+
     def test_leaves_out_names_that_are_those_of_locks(self) -> None:
         state = host_state(*ACCOUNTS, account("a.lock"))
         assert "cannot carry this name" in reason(line("a.lock"), state=state)
