@@ -23,6 +23,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._host.state import (
     FileState,
     HostState,
 )
+from ansible_collections.fleet.auth.plugins.module_utils._host.time_sync import SyncStatus
 from ansible_collections.fleet.auth.plugins.module_utils._plan import planning, report
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
     Change,
@@ -965,9 +966,12 @@ class TestRefusal:
         state = host_state(time_sync=NOT_IN_SYNC)
         assert refusals(wanted(), state) == (
             "the clock of web1 is not in sync: chrony has no source that it trusts. Codes depend on the time, so "
-            "two-factor login was not turned on. Start chrony or systemd-timesyncd with a server that it reaches, or "
-            "set time_sync: {required: false}.",
+            "two-factor login was not turned on. Start chrony, ntpsec or systemd-timesyncd with a server that it "
+            "reaches, or set time_sync: {required: false}.",
         )
+        alone = replace(state, time_sync=SyncStatus(False, None, None, None, "nothing runs"), container="lxc")
+        (told,) = refusals(wanted(), alone)
+        assert "web1 is a container (lxc), which has the clock of the machine that it runs on." in told
         unsynchronised = plan(wanted(time_sync={"required": False}), state)
         assert paths(unsynchronised.changes) == paths(plan(wanted(), host_state()).changes)
 

@@ -173,7 +173,7 @@ class TestNoService:
             service=None,
             source=None,
             error_seconds=None,
-            reason="no time service answers: neither chrony nor systemd-timesyncd runs",
+            reason="no time service answers: neither chrony nor ntpsec nor systemd-timesyncd runs",
         )
 
     def test_missing_commands_count_as_services_that_do_not_run(self) -> None:
@@ -519,7 +519,10 @@ def test_each_service_is_asked_until_one_answers(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(sync, "SERVICES", (Silent(), *sync.SERVICES))
     assert FakeHost(TRACKING, SOURCES).status().service == "chrony"
-    assert FakeHost().status().reason == "no time service answers: neither silent nor chrony nor systemd-timesyncd runs"
+    assert (
+        FakeHost().status().reason
+        == "no time service answers: neither silent nor chrony nor ntpsec nor systemd-timesyncd runs"
+    )
 
 
 class Failed(Exception):

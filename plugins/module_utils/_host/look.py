@@ -72,6 +72,7 @@ def look(settings: Settings, run: Run) -> HostState:
         ),
         code_modules=credentials.code_modules(),
         keytabs=cockpit.keytabs() if "cockpit" in settings.services else {},
+        container=(read_file(places.CONTAINER) or FileState("", 0)).content.strip(),
         release=release,
         os_family=family,
         selinux_types=system.selinux_types(),

@@ -149,6 +149,8 @@ class HostState:
     """The last login of each account to each service, as far as anybody has looked."""
     logins_unread: str = ""
     """Why not all of them are known, where somebody has looked."""
+    container: str = ""
+    """In which kind of container the host is, such as docker; empty where it is none."""
     release: tuple[str, str] = ("", "")
     """ID and VERSION_ID of os-release(5)."""
     has_systemd: bool = True

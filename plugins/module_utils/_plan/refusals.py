@@ -215,9 +215,21 @@ def clock(situation: Situation) -> t.Iterator[str]:
     """A clock that is not in sync, where two-factor login is off. Where it is on, turning it off helps nobody."""
     if situation.clock_fault and not situation.state.asks_for_code:
         yield (
-            f"{situation.clock_fault}. Codes depend on the time, so two-factor login was not turned on. Start chrony "
-            "or systemd-timesyncd with a server that it reaches, or set time_sync: {required: false}."
+            f"{situation.clock_fault}. Codes depend on the time, so two-factor login was not turned on. "
+            f"{_remedy_for_the_clock(situation.state)}"
         )
+
+
+def _remedy_for_the_clock(state: HostState) -> str:
+    """What to do about the clock, which a container does not have for itself."""
+    if state.container and state.time_sync is not None and state.time_sync.service is None:
+        return (
+            f"{state.hostname} is a container ({state.container}), which has the clock of the machine that it runs on. "
+            "See that a time service keeps that one in sync, and say so with time_sync: {required: false}."
+        )
+    return (
+        "Start chrony, ntpsec or systemd-timesyncd with a server that it reaches, or set time_sync: {required: false}."
+    )
 
 
 def sentence(text: str) -> str:
