@@ -275,6 +275,14 @@ class TestRefusal:
         assert told.endswith("Take the lines of those without a name out of the file, or leave backend at oath.")
         assert not refused(wanted(GOOGLE), on(PHONE))
 
+    def test_of_paper_alone_says_what_is_missing(self) -> None:
+        paper = f"# fleet.auth recovery-codes=first\nHOTP/E alice - {OTHER_KEY.hex()}\n"
+        (told,) = refused(wanted(GOOGLE), on(paper))
+        assert "has recovery codes and no device, and pam_google_authenticator" in told
+        assert "Remove the file, or leave backend at oath." in told
+        removed = {name: one for name, one in on().credentials.items() if name != "alice"}
+        assert not refused(wanted(GOOGLE, "alice"), replace(on(), credentials=removed))
+
     def test_of_another_interval_or_length_names_those_whose_apps_show_other_codes(self) -> None:
         (told,) = refused(wanted(GOOGLE, "alice", interval=45, renew="never"), on())
         assert "the apps of alice show others" in told

@@ -90,6 +90,8 @@ def read(text: str, _user: str, _now: float | None = None) -> Credential:
 
 def render(credential: Credential, user: str, settings: Settings, make_key: MakeKey) -> str:
     """A file that says what a credential of another backend does; recovery codes are new. Raises CredentialError."""
+    if not credential.apps:
+        raise CannotHold("has recovery codes and no device, and pam_google_authenticator needs one", "Remove the file")
     phone, *others = credential.apps
     if others or phone.interval is None:
         raise _too_many_devices(others or [phone], user)
