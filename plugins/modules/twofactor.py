@@ -52,13 +52,32 @@ EXAMPLES = r"""
 
 RETURN = r"""
 refusals:
-  description: Why nothing was changed, a sentence each. The module fails where there is one.
+  description:
+    - Why nothing was changed, a sentence each. The module fails where there is one.
+    - A sentence that is about many accounts names the first ten. RV(refused) has all of them.
   returned: always
   type: list
   elements: str
   sample:
     - alice has no credential and would be locked out of sshd on web1. Enrol alice with users, exempt alice with
       exempt_users, or leave ssh false.
+refused:
+  description: All accounts that a sentence of RV(refusals) is about, for each sentence that leaves some out.
+  returned: always, except for bad options
+  type: list
+  elements: dict
+  contains:
+    message:
+      description: The sentence, as it is in RV(refusals).
+      type: str
+      sample: u1, u2, u3, u4, u5, u6, u7, u8, u9, u10 and 290 more have no credential and would be locked out of sshd on
+        web1. Enrol them with users, exempt them with exempt_users, or leave ssh false.
+    users:
+      description: The accounts.
+      type: list
+      elements: str
+      sample: [u1, u2, u3]
+  sample: []
 missing_packages:
   description: What has to be installed first, by the names that this distribution has for it.
   returned: always
@@ -116,7 +135,7 @@ let_off:
   sample: [alice]
 users:
   description: Everyone who is enrolled or shall be.
-  returned: always, except for bad options
+  returned: success
   type: dict
   contains:
     enrolled:

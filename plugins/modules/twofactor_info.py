@@ -89,7 +89,7 @@ missing_packages:
   elements: str
   sample: []
 refusals:
-  description: Why a run would be refused.
+  description: Why a run would be refused. A sentence that is about many accounts names the first ten.
   returned: success
   type: list
   elements: str
@@ -105,6 +105,23 @@ denying:
   returned: success
   type: list
   elements: str
+  sample: []
+refused:
+  description: All accounts that a sentence of RV(refusals) is about, for each sentence that leaves some out.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    message:
+      description: The sentence, as it is in RV(refusals).
+      type: str
+      sample: u1, u2, u3, u4, u5, u6, u7, u8, u9, u10 and 290 more have no credential and would be locked out of sshd on
+        web1. Enrol them with users, exempt them with exempt_users, or leave ssh false.
+    users:
+      description: The accounts.
+      type: list
+      elements: str
+      sample: [u1, u2, u3]
   sample: []
 drift:
   description: What the host did not do, or has too much, though nobody asked for that.

@@ -236,7 +236,11 @@ STATUS: dict[str, Kind] = {
     "users": Mapped(ANY_NAME, USER),
     "time_sync": Or(TIME_SYNC),
 }
-PLANNED: dict[str, Kind] = {"missing_packages": Listed(PACKAGE, 100), "refusals": SENTENCES}
+PLANNED: dict[str, Kind] = {
+    "missing_packages": Listed(PACKAGE, 100),
+    "refusals": SENTENCES,
+    "refused": Listed(Record({"message": SENTENCE, "users": Listed(ANY_NAME)}), 1000),
+}
 
 SHAPES = {
     "time_sync_info": Shape({"time_sync": TIME_SYNC}),
@@ -247,8 +251,9 @@ SHAPES = {
             "confirmation": Text(16, "the name of a change", _matching(r"(\w{16})?")),
             "to_enrol": Listed(NAME),
             "unproven": Listed(NAME),
+            "users": STATUS["users"],
         },
-        always={**PLANNED, **STATUS},
+        always={**PLANNED, "enforced": STATUS["enforced"], "time_sync": STATUS["time_sync"]},
         differs=True,
         asked={"unproven": lambda answer: answer["unproven"]},
     ),

@@ -84,6 +84,11 @@ def asks(answer: Answer) -> str:
     return f"{', '.join(answer['asks']) or 'nothing'}{but if answer['asks'] else ''}"
 
 
+def refused(answer: Answer) -> tuple[str, ...]:
+    """The accounts that refusals are about which do not name them all."""
+    return tuple(sorted({user for one in answer.get("refused", ()) for user in one["users"]}))
+
+
 def to_do(answer: Answer) -> tuple[str, ...]:
     """What a run would do, in its order."""
     return (*(f"install {package}" for package in answer["missing_packages"]), *answer["changes"])

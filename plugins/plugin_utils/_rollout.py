@@ -51,6 +51,8 @@ class Line(_report.Line):
     """Whom the change gives a new secret."""
     changes: tuple[str, ...] = ()
     """What is to be changed, or has been."""
+    refused: tuple[str, ...] = ()
+    """All whom the refusals are about that name the first ten alone."""
 
     @property
     def word(self) -> str:
@@ -88,7 +90,14 @@ def _line(host: str, plan: _report.Answer | None, result: _report.Answer | None)
     if "changes" not in plan:
         outcome = "refused" if plan.get("refusals") else "failed"
         notes = tuple(plan.get("refusals") or _report.notes_of(plan))
-        return Line(host, outcome, asks=_report.asks(plan), enforced=_report.enforced(plan), notes=notes)
+        return Line(
+            host,
+            outcome,
+            asks=_report.asks(plan),
+            enforced=_report.enforced(plan),
+            notes=notes,
+            refused=_report.refused(plan),
+        )
     changes = _report.to_do(plan)
     outcome = "waiting" if changes else "right"
     if result is not None:

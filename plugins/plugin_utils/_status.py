@@ -42,6 +42,8 @@ class Line(_report.Line):
     exempt: tuple[str, ...] = ()
     locked: tuple[str, ...] = ()
     recovered: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    """All whom the refusals are about that name the first ten alone."""
     would_be_locked_out: tuple[str, ...] = ()
     recovery_codes_left: int | None = None
     clock_error_seconds: float | None = None
@@ -95,6 +97,7 @@ def _line(host: str, answer: _report.Answer | None) -> Line:
         exempt=tuple(answer["exempt"]),
         locked=_who(users, "locked"),
         recovered=tuple(answer["let_off"]),
+        refused=_report.refused(answer),
         would_be_locked_out=tuple(one["user"] for one in answer["would_be_locked_out"]),
         recovery_codes_left=sum(user["recovery_codes_left"] for user in users.values()),
         clock_error_seconds=clock.get("error_seconds"),

@@ -52,6 +52,7 @@ PLAN = {
     **STATUS,
     "changed": True,
     "refusals": [],
+    "refused": [],
     "missing_packages": ["libpam-oath"],
     "changes": ["write /etc/pam.d/twofactor"],
     "os_family": "debian",
@@ -208,11 +209,12 @@ class TestAccepted:
     def test_is_of_a_failure_what_it_says_and_always_tells(self) -> None:
         said = {"failed": True, "msg": f"no\n {ESCAPE}", "exception": "x", "rc": 1, "changed": False}
         assert accepted("twofactor", {**PLAN, **said, "refusals": ["no"]}) == {
-            **STATUS,
+            **{name: STATUS[name] for name in ("enforced", "time_sync")},
             "changed": False,
             "failed": True,
             "msg": r"no \x1b]0;web2 is on\x07",
             "refusals": ["no"],
+            "refused": [],
             "missing_packages": ["libpam-oath"],
         }
         assert accepted("twofactor_verify", {"failed": True, "msg": {"a": 1}})["msg"] == "It failed, and said nothing."

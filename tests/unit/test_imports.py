@@ -22,6 +22,7 @@ _LOOK = {
     *("_host/files", "_host/logins", "_host/look"),
     *("_host/processes", "_host/sshd", "_host/sshd_starts", "_host/state", "_host/system", "_host/time_sync"),
     *("_plan/changes", "_plan/cockpit", "_plan/credentials", "_plan/draft", "_plan/enable", "_plan/locked_out"),
+    "_plan/people",
     "_plan/planning",
     *("_plan/refusals", "_plan/report", "_plan/scope", "_plan/services", "_plan/situation", "_plan/warnings"),
     *("_runs/looking", "_runs/main", "_runs/preview"),

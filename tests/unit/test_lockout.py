@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import Account, Connection
-from ansible_collections.fleet.auth.plugins.module_utils._plan.locked_out import LockedOut, locked_out
+from ansible_collections.fleet.auth.plugins.module_utils._plan.locked_out import locked_out
 from ansible_collections.fleet.auth.plugins.module_utils._plan.scope import in_scope
 from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
 from unit.builders import SSHD_CONFIG, account, host_state, settings
@@ -62,8 +62,9 @@ class TestScope:
 
 class TestSshd:
     def test_locks_out_who_has_no_credential(self) -> None:
-        assert list(locked_out(Situation(settings(), host_state(ALICE)), ["sshd"], ())) == [
-            LockedOut(
+        found = locked_out(Situation(settings(), host_state(ALICE)), ["sshd"], ())
+        assert [(one.user, one.services, one.message) for one in found] == [
+            (
                 "alice",
                 ("sshd",),
                 "alice has no credential and would be locked out of sshd on web1. Enrol alice with users, exempt alice "

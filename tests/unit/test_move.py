@@ -287,7 +287,7 @@ class TestRefusal:
         (told,) = refused(wanted(GOOGLE, "alice", interval=45, renew="never"), on())
         assert "the apps of alice show others" in told
         (told,) = refused(wanted(GOOGLE, renew="never"), on(otp_digits=8))
-        assert "the apps of alice, bob, carol show others" in told
+        assert "the apps of alice, bob and carol show others" in told
 
     def test_of_an_interval_that_pam_oath_has_not_names_those_whom_the_settings_do_not(self) -> None:
         there = carried_out(wanted(GOOGLE, "alice", interval=45), on())

@@ -405,11 +405,16 @@ class TestEnrolment:
 class TestProof:
     def test_is_asked_of_everyone_whom_sshd_would_begin_to_ask(self) -> None:
         target = wanted(users=[{"name": "alice"}, {"name": "bob", "proven": True}, {"name": "carol"}])
-        assert refusals(replace(target, require_proof=True), host_state()) == tuple(
-            f"{name} logs in to sshd on web1, and no code of {name} was right there yet. Run with ssh false, hand out "
-            f"the enrolment sheet, and prove a code: ansible-playbook fleet.auth.verify -e user={name}. Or vouch for "
-            f"{name} with proven: true in users, or for everyone with require_proof: false."
-            for name in ("alice", "carol")
+        assert refusals(replace(target, require_proof=True), host_state()) == (
+            "alice and carol log in to sshd on web1, and no code of them was right there yet. Run with ssh false, hand "
+            "out their enrolment sheets, and prove a code of each: ansible-playbook fleet.auth.verify -e user=NAME. Or "
+            "vouch for them with proven: true in users, or for everyone with require_proof: false.",
+        )
+        target = wanted(users=[{"name": "alice"}, *({"name": name, "proven": True} for name in ("bob", "carol"))])
+        assert refusals(replace(target, require_proof=True), host_state()) == (
+            "alice logs in to sshd on web1, and no code of alice was right there yet. Run with ssh false, hand out the "
+            "enrolment sheet, and prove a code: ansible-playbook fleet.auth.verify -e user=alice. Or vouch for alice "
+            "with proven: true in users, or for everyone with require_proof: false.",
         )
         assert plan(replace(target, require_proof=True, ssh=False), host_state()).changed
 
@@ -467,8 +472,8 @@ class TestNewEnrolment:
     def test_of_everybody_is_asked_for_before_codes_change(self, options: dict[str, t.Any], told: str) -> None:
         state = carried_out(wanted())
         assert refusals(wanted(renew="never", **options), state) == (
-            f"codes on web1 would become {told}, and the apps of alice, bob, carol show others. Set renew to changed "
-            "to go on, and hand out their new enrolment sheets; their secrets stay.",
+            f"codes on web1 would become {told}, and the apps of alice, bob and carol show others. Set renew to "
+            "changed to go on, and hand out their new enrolment sheets; their secrets stay.",
         )
         made = plan(wanted(renew="changed", **options), state)
         assert made.to_enrol == ("alice", "bob", "carol")
@@ -960,7 +965,39 @@ class TestRefusal:
 
     def test_of_everyone_who_would_be_locked_out(self) -> None:
         told = refusals(settings("bob", ssh=True, services=[]), host_state())
-        assert [sentence.split()[0] for sentence in told] == ["ansible", "alice", "carol"]
+        assert told == (
+            "ansible, alice and carol have no credential and would be locked out of sshd on web1. Enrol them with "
+            "users, exempt them with exempt_users, or leave ssh false.",
+        )
+
+    MANY = tuple(account(f"u{number:03}") for number in range(300))
+    FIRST = ", ".join(f"u{number:03}" for number in range(10))
+
+    @pytest.mark.parametrize(
+        ("target", "sentence"),
+        [
+            (
+                settings(ssh=True, exempt_users=["root"], services=[]),
+                "have no credential and would be locked out of sshd on web1. Enrol them with users, exempt them with "
+                "exempt_users, or leave ssh false.",
+            ),
+            (
+                settings(*(one.name for one in MANY), ssh=True, exempt_users=["root"], services=[], require_proof=True),
+                "log in to sshd on web1, and no code of them was right there yet. Run with ssh false, hand out their "
+                "enrolment sheets, and prove a code of each: ansible-playbook fleet.auth.verify -e user=NAME. Or vouch "
+                "for them with proven: true in users, or for everyone with require_proof: false.",
+            ),
+        ],
+    )
+    def test_of_many_people_is_one_sentence_and_all_are_returned(self, target: Settings, sentence: str) -> None:
+        made = plan(target, host_state(ACCOUNTS[0], *self.MANY))
+        assert made.refusals == (f"{self.FIRST} and 290 more {sentence}",)
+        assert report.refused(made) == [
+            {"message": made.refusals[0], "users": [one.name for one in self.MANY]},
+        ]
+
+    def test_of_few_people_returns_nobody_twice(self) -> None:
+        assert report.refused(plan(settings("bob", ssh=True, services=[]), host_state())) == []
 
     def test_where_the_clock_is_not_in_sync(self) -> None:
         state = host_state(time_sync=NOT_IN_SYNC)

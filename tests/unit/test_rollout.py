@@ -94,6 +94,11 @@ class TestLine:
         told = sentence(line("web1", refused, None))
         assert told == "web1 was refused, and not touched: there is no account zoe on web1."
 
+    def test_has_all_whom_a_refusal_is_about(self) -> None:
+        refused = [{"message": "u1 and 299 more", "users": ["u2", "u1"]}]
+        one = line("web1", {"msg": "no", "refusals": ["u1 and 299 more"], "refused": refused}, None)
+        assert (one.notes, one.refused) == (("u1 and 299 more",), ("u1", "u2"))
+
     def test_says_why(self) -> None:
         assert line("web1", {"msg": "No\nroute", "unreachable": True}, None).notes == ("No route",)
         assert line("web1", {"msg": "all of it", "refusals": ["one", "two"]}, None).notes == ("one", "two")

@@ -15,7 +15,7 @@ from .._backends.credential import MakeKey
 from .._host.state import OWN_DIRECTORIES, FileState, Sshd
 from .._texts import code_step, drop_in, pam, self_service, sshd_config
 from .._texts.code_step import CodeStep
-from . import cockpit, credentials, locked_out, refusals, services, warnings
+from . import cockpit, credentials, locked_out, people, refusals, services, warnings
 from .changes import Change, Enrol, Expectation, Listen, Move, Plan, ReloadSshd, Renew, Revision
 from .draft import Draft, remove_stale_locks
 from .services import Services
@@ -71,7 +71,7 @@ def _missing_packages(situation: Situation) -> t.Iterator[str]:
 def _locked_out(situation: Situation, services: t.Collection[str]) -> list[str]:
     """Who would be shut out if these services asked for the code."""
     found = locked_out.locked_out(situation, services, situation.enrolled_afterwards)
-    return [one.message for one in found]
+    return [*people.together((one.user, one.reason) for one in found)]
 
 
 def _expectations(situation: Situation, ours: str | None) -> tuple[Expectation, ...]:

@@ -13,6 +13,7 @@ from .. import _places as places
 from .._host.state import Account, HostState, Login
 from .._texts import sshd_config
 from .._wanted.bounds import is_account_name
+from .people import Names, Reason
 from .scope import in_scope, with_other_names
 from .situation import Situation
 
@@ -21,11 +22,16 @@ _OTHER_METHODS = ("gssapi-with-mic", "gssapi-keyex", "hostbased", "none")
 
 
 class LockedOut(t.NamedTuple):
-    """One account that would be locked out, of which services, and the sentence that says why and what to do."""
+    """One account that would be locked out, of which services, and why."""
 
     user: str
     services: tuple[str, ...]
-    message: str
+    reason: Reason
+
+    @property
+    def message(self) -> str:
+        """The sentence about this account."""
+        return self.reason.of(self.user)
 
 
 def locked_out(situation: Situation, services: t.Collection[str], enrolled: t.Collection[str]) -> t.Iterator[LockedOut]:
@@ -45,24 +51,21 @@ def locked_out(situation: Situation, services: t.Collection[str], enrolled: t.Co
                 continue
         lost = [service for service in services if service != "sshd" and _gets_in_to(state, account, service)]
         if lost and account.name not in enrolled:
-            yield LockedOut(account.name, tuple(lost), _no_credential(state, account, account.name, lost))
+            about = (state.hostname, tuple(lost), False, _groups_instead(account))
+            yield LockedOut(account.name, tuple(lost), Reason(_no_credential, about))
 
 
-def unproven(situation: Situation, proven: t.Collection[str]) -> t.Iterator[str]:
+def unproven(situation: Situation, proven: t.Collection[str]) -> t.Iterator[tuple[str, Reason]]:
     """Every account that would need a code for sshd, and is not among those with whom a code was seen to be right."""
     for account in situation.state.accounts.values():
-        name, host = account.name, situation.state.hostname
         if (
-            name not in proven
+            account.name not in proven
             and situation.in_scope(account)
             and not _comes_from_exempt_address(situation, account)
             and (logs_in(account) or _has_logged_in(situation.state, account))
         ):
-            yield not_accepted(situation, name) or (
-                f"{name} logs in to sshd on {host}, and no code of {name} was right there yet. Run with ssh false, "
-                f"hand out the enrolment sheet, and prove a code: ansible-playbook fleet.auth.verify -e user={name}. "
-                f"Or vouch for {name} with proven: true in users, or for everyone with require_proof: false."
-            )
+            alone = not_accepted(situation, account.name)
+            yield account.name, Reason(_as_said, (alone,)) if alone else Reason(_no_proof, (situation.state.hostname,))
 
 
 def not_accepted(situation: Situation, name: str) -> str:
@@ -86,28 +89,19 @@ def _of_sshd(situation: Situation, account: Account, enrolled: bool) -> LockedOu
     if not by_key and not by_password:
         return _by_evidence(situation, account, enrolled)
     root_login = _root_login(account)
-    who = f"{name}, as whom Ansible connects," if state.connection and state.connection.user == name else name
+    is_ansible = state.connection is not None and state.connection.user == name
     if root_login != "yes":
         line = sshd_config.setting_line(state.sshd_files(), "PermitRootLogin")
-        message = (
-            f"{who} logs in to sshd on {host} with a key alone, and under PermitRootLogin {root_login} ({line}) sshd "
-            f"refuses a key with a code as well: {name} would be locked out. Exempt {name} with exempt_users, or enrol "
-            f"{name} and set PermitRootLogin yes."
-        )
+        reason = Reason(_root_by_key, (host, root_login, line, is_ansible))
     elif not enrolled:
-        message = _no_credential(state, account, who, ["sshd"])
+        reason = Reason(_no_credential, (host, ("sshd",), is_ansible, _groups_instead(account)))
     elif not (by_key and "publickey" in settings.ssh_first_factors) and not (
         by_password and "password" in settings.ssh_first_factors
     ):
-        has, needs = ("key", "publickey") if by_key else ("password", "password")
-        message = (
-            f"{who} logs in to sshd on {host} with a {has} only, which ssh_first_factors "
-            f"({', '.join(settings.ssh_first_factors)}) leaves out: {name} would be locked out. Add {needs} to "
-            f"ssh_first_factors, give {name} the other factor, or exempt {name} with exempt_users."
-        )
+        reason = Reason(_other_factor, (host, by_key, tuple(settings.ssh_first_factors), is_ansible))
     else:
         return None
-    return LockedOut(name, ("sshd",), message)
+    return LockedOut(name, ("sshd",), reason)
 
 
 def _by_evidence(situation: Situation, account: Account, enrolled: bool) -> LockedOut | None:
@@ -117,22 +111,14 @@ def _by_evidence(situation: Situation, account: Account, enrolled: bool) -> Lock
     if login is None:
         return None
     method = login.method.partition("/")[0]
-    how = f"by {login.method} " if login.method else ""
-    seen = f"{name} has logged in to sshd on {state.hostname} {how}on {login.day}"
+    how, day = f"by {login.method} " if login.method else "", f"on {login.day}"
     if not enrolled:
-        message = (
-            f"{seen}, has no credential, and would be locked out. {_remedies(account)}, or leave ssh false. If nobody "
-            f"logs in as {name} any more, seen_days with fewer days passes over it."
-        )
+        reason = Reason(_seen_without_credential, (state.hostname, how, _groups_instead(account)), day)
     elif method in _OTHER_METHODS or (method == "publickey" and "publickey" not in settings.ssh_first_factors):
-        message = (
-            f"{seen}, and with two-factor login sshd takes nothing but {' or '.join(settings.ssh_first_factors)} "
-            f"before the code: {name} would be locked out. Give {name} such a factor and log in by it once, or exempt "
-            f"{name} with exempt_users or exempt_groups."
-        )
+        reason = Reason(_seen_by_other_method, (state.hostname, how, tuple(settings.ssh_first_factors)), day)
     else:
         return None
-    return LockedOut(name, ("sshd",), message)
+    return LockedOut(name, ("sshd",), reason)
 
 
 def _has_logged_in(state: HostState, account: Account) -> Login | None:
@@ -165,24 +151,93 @@ def _root_login(account: Account) -> str:
     return account.sshd.first("permitrootlogin") if account.uid == 0 else "yes"
 
 
-def _no_credential(state: HostState, account: Account, who: str, services: t.Sequence[str]) -> str:
-    """The sentence about somebody without a credential; `who` is the name with what else is to be said of it."""
-    leave = "leave ssh false" if "sshd" in services else f"leave {' and '.join(services)} out of services"
+def _groups_instead(account: Account) -> str | None:
+    """The groups by which an account can be exempt whose name no credential and no list can carry; None for others."""
+    if is_account_name(account.name):
+        return None
+    return " or ".join(group for group in account.groups if is_account_name(group))
+
+
+# The sentences
+
+
+def _who(names: Names, is_ansible: bool) -> str:
+    """The subject of a sentence; of Ansible's own account with that."""
+    return f"{names}, as whom Ansible connects," if is_ansible else str(names)
+
+
+def _remedies(names: Names, groups: str | None) -> str:
+    """How they can go on to log in; by these groups where no file can carry their names, see `_groups_instead`."""
+    if groups is None:
+        return f"Enrol {names.them} with users, exempt {names.them} with exempt_users"
     return (
-        f"{who} has no credential and would be locked out of {' and '.join(services)} on {state.hostname}. "
-        f"{_remedies(account)}, or {leave}."
+        f"Neither a credential nor exempt_users can carry {names.verb('this name', 'these names')}. Exempt a group "
+        f"that {names.verb('it is', 'they are')} in ({groups or 'put it into one'}) with exempt_groups"
     )
 
 
-def _remedies(account: Account) -> str:
-    """How the account can go on to log in, by what its name can be carried in."""
-    name = account.name
-    if is_account_name(name):
-        return f"Enrol {name} with users, exempt {name} with exempt_users"
-    groups = " or ".join(group for group in account.groups if is_account_name(group))
+def _no_credential(
+    names: Names, _detail: str, host: str, services: tuple[str, ...], is_ansible: bool, groups: str | None
+) -> str:
+    leave = "leave ssh false" if "sshd" in services else f"leave {' and '.join(services)} out of services"
     return (
-        "Neither a credential nor exempt_users can carry this name. Exempt a group that it is in "
-        f"({groups or 'put it into one'}) with exempt_groups"
+        f"{_who(names, is_ansible)} {names.verb('has', 'have')} no credential and would be locked out of "
+        f"{' and '.join(services)} on {host}. {_remedies(names, groups)}, or {leave}."
+    )
+
+
+def _as_said(_names: Names, _detail: str, sentence: str) -> str:
+    """A sentence that holds for one person alone."""
+    return sentence
+
+
+def _no_proof(names: Names, _detail: str, host: str) -> str:
+    log_in, sheet = names.verb("logs in", "log in"), names.verb("the enrolment sheet", "their enrolment sheets")
+    user, code = names.verb(names.them, "NAME"), names.verb("a code", "a code of each")
+    return (
+        f"{names} {log_in} to sshd on {host}, and no code of {names.them} was right there yet. Run with ssh false, "
+        f"hand out {sheet}, and prove {code}: ansible-playbook fleet.auth.verify -e user={user}. Or vouch for "
+        f"{names.them} with proven: true in users, or for everyone with require_proof: false."
+    )
+
+
+def _root_by_key(names: Names, _detail: str, host: str, root_login: str, line: str, is_ansible: bool) -> str:
+    them = names.them
+    return (
+        f"{_who(names, is_ansible)} {names.verb('logs in', 'log in')} to sshd on {host} with a key alone, and under "
+        f"PermitRootLogin {root_login} ({line}) sshd refuses a key with a code as well: {names.verb(them, 'they')} "
+        f"would be locked out. Exempt {them} with exempt_users, or enrol {them} and set PermitRootLogin yes."
+    )
+
+
+def _other_factor(names: Names, _detail: str, host: str, by_key: bool, taken: tuple[str, ...], is_ansible: bool) -> str:
+    them, (has, needs) = names.them, ("key", "publickey") if by_key else ("password", "password")
+    return (
+        f"{_who(names, is_ansible)} {names.verb('logs in', 'log in')} to sshd on {host} with a {has} only, which "
+        f"ssh_first_factors ({', '.join(taken)}) leaves out: {names.verb(them, 'they')} would be locked out. Add "
+        f"{needs} to ssh_first_factors, give {them} the other factor, or exempt {them} with exempt_users."
+    )
+
+
+def _seen(names: Names, day: str, host: str, how: str) -> str:
+    """The beginning of a sentence about those whom the host has seen, on a day if it is one."""
+    return f"{names} {names.verb('has', 'have')} logged in to sshd on {host} {how}{day or 'lately'}"
+
+
+def _seen_without_credential(names: Names, day: str, host: str, how: str, groups: str | None) -> str:
+    return (
+        f"{_seen(names, day, host, how)}, {names.verb('has', 'have')} no credential, and would be locked out. "
+        f"{_remedies(names, groups)}, or leave ssh false. If nobody logs in as {names.them} any more, seen_days with "
+        f"fewer days passes over {names.verb('it', 'them')}."
+    )
+
+
+def _seen_by_other_method(names: Names, day: str, host: str, how: str, taken: tuple[str, ...]) -> str:
+    them = names.them
+    return (
+        f"{_seen(names, day, host, how)}, and with two-factor login sshd takes nothing but {' or '.join(taken)} "
+        f"before the code: {names.verb(them, 'they')} would be locked out. Give {them} such a factor and log in by it "
+        f"once, or exempt {them} with exempt_users or exempt_groups."
     )
 
 

@@ -14,7 +14,7 @@ from .._host.state import WRITTEN_AT_LOGIN, HostState
 from .._texts import drop_in, sshd_config
 from .._texts.sshd_start import Start
 from .._wanted.bounds import is_account_name
-from . import credentials, locked_out
+from . import credentials, locked_out, people
 from .changes import Expectation
 from .situation import Situation
 
@@ -69,12 +69,8 @@ def selinux(situation: Situation) -> t.Iterator[str]:
 def accounts(situation: Situation) -> t.Iterator[str]:
     """Users and groups that the host does not have, and credentials that would let nobody in."""
     settings, state = situation
-    for user in settings.users:
-        if user.present and user.name not in state.accounts:
-            yield (
-                f"there is no account {user.name} on {state.hostname}. Create it first, or take {user.name} out of "
-                "users."
-            )
+    strangers = [user.name for user in settings.users if user.present and user.name not in state.accounts]
+    yield from people.together((name, people.Reason(_no_account, (state.hostname,))) for name in strangers)
     for group in settings.scope_groups:
         if group not in state.groups:
             yield f"scope_groups: there is no group {group} on {state.hostname}, so nobody would need a code."
@@ -106,6 +102,11 @@ def _other_names(situation: Situation) -> t.Iterator[str]:
                 f"scope_groups: it would get in as {first} with no code. Make {account.name} a member of a group of "
                 f"scope_groups, exempt it with exempt_users, or remove it."
             )
+
+
+def _no_account(names: people.Names, _detail: str, host: str) -> str:
+    there, it = names.verb("is no account", "are no accounts"), names.verb("it", "them")
+    return f"there {there} {names} on {host}. Create {it} first, or take {names.them} out of users."
 
 
 def sshd(situation: Situation) -> t.Iterator[str]:
@@ -186,17 +187,19 @@ def enrolments(situation: Situation, revised: t.Mapping[str, str]) -> t.Iterator
     settings, state = situation
     others = credentials.with_other_codes(situation, revised)
     if others and settings.renew != "changed":
-        yield (
+        yield people.Refusal(
             f"codes on {state.hostname} would become {settings.otp_digits} digits long, a new one every "
-            f"{settings.interval} seconds, and the apps of {', '.join(others)} show others. Set renew to changed to go "
-            "on, and hand out their new enrolment sheets; their secrets stay."
+            f"{settings.interval} seconds, and the apps of {people.Names(tuple(others))} show others. Set renew to "
+            "changed to go on, and hand out their new enrolment sheets; their secrets stay.",
+            tuple(others),
         )
     on_paper = credentials.with_void_recovery_codes(situation, revised)
     if on_paper and settings.renew != "changed":
-        yield (
+        yield people.Refusal(
             f"recovery codes on {state.hostname} would be made anew by the {settings.backend} backend, and those that "
-            f"{', '.join(on_paper)} have on paper would not be right any more. Set renew to changed to go on, and hand "
-            "out their new enrolment sheets."
+            f"{people.Names(tuple(on_paper))} have on paper would not be right any more. Set renew to changed to go "
+            "on, and hand out their new enrolment sheets.",
+            tuple(on_paper),
         )
     for name, text in revised.items():
         if credentials.has_one_key_twice(situation, name, text):
@@ -208,7 +211,7 @@ def enrolments(situation: Situation, revised: t.Mapping[str, str]) -> t.Iterator
         enforced = state.asks_at("sshd")
         asked = (one.name for one in state.accounts.values() if enforced and sshd_config.sends_to_pam(one.sshd))
         vouched_for = (user.name for user in settings.users if user.proven)
-        yield from locked_out.unproven(situation, {*situation.proven, *asked, *vouched_for})
+        yield from people.together(locked_out.unproven(situation, {*situation.proven, *asked, *vouched_for}))
 
 
 def clock(situation: Situation) -> t.Iterator[str]:

@@ -15,6 +15,7 @@ from .._host.state import HostState
 from .._texts import drop_in, pam, tally
 from . import cockpit, scope, warnings
 from .changes import Plan
+from .people import Names, Refusal
 from .situation import Situation
 
 
@@ -25,8 +26,14 @@ def status(situation: Situation) -> dict[str, t.Any]:
         "asks": asking(situation),
         "let_off": scope.recovered(situation),
         "users": users(situation),
-        "time_sync": situation.state.time_sync.as_dict() if situation.state.time_sync else None,
+        "time_sync": time_sync(situation),
     }
+
+
+def time_sync(situation: Situation) -> dict[str, t.Any] | None:
+    """The state of the clock, if somebody asked for it."""
+    status = situation.state.time_sync
+    return status.as_dict() if status else None
 
 
 def enforced(situation: Situation) -> dict[str, bool]:
@@ -86,6 +93,12 @@ def _user(situation: Situation, name: str) -> dict[str, t.Any]:
         "pass_until": found.pass_until,
         "self_made": situation.waiting.get(name),
     }
+
+
+def refused(plan: Plan) -> list[dict[str, t.Any]]:
+    """Of each refusal that does not name all whom it is about: all of them."""
+    about = (one for one in plan.refusals if isinstance(one, Refusal) and Names(one.users).leaves_out)
+    return [{"message": str(one), "users": sorted(one.users)} for one in about]
 
 
 def unproven(situation: Situation) -> list[str]:

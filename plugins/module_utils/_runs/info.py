@@ -33,6 +33,7 @@ def info(module: AnsibleModule) -> Result:
         "denying": report.denying(situation),
         "drift": list(plan.warnings),
         "refusals": list(plan.refusals),
+        "refused": report.refused(plan),
         **report.status(situation),
     }
 

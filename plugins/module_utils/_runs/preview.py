@@ -35,7 +35,9 @@ def look_and_plan(module: AnsibleModule, settings: Settings) -> tuple[Situation,
         raise Failure(
             f"Two-factor login on {situation.state.hostname} was not changed: {' '.join(plan.refusals)}",
             refusals=list(plan.refusals),
-            **report.status(situation),
+            refused=report.refused(plan),
+            enforced=report.enforced(situation),
+            time_sync=report.time_sync(situation),
         )
     return situation, plan
 
@@ -47,6 +49,7 @@ def result(before: Situation, after: Situation, plan: Plan, *, changed: bool, co
         "diff": report.diff(plan, before.state),
         "changes": [*(["put back what nobody confirmed"] if before.state.pending else []), *report.changes(plan)],
         "refusals": [],
+        "refused": [],
         "missing_packages": list(plan.missing_packages),
         "os_family": before.state.os_family,
         "confirmation": confirmation,
