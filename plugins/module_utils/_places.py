@@ -82,6 +82,8 @@ RECOVERY_COMMAND = "/usr/local/sbin/twofactor-recover"
 LIBEXEC = "/usr/libexec/fleet-auth"
 KEY_ACCEPTED = f"{LIBEXEC}/ssh-key-accepted"
 FIRST_FACTOR_FAILED = f"{LIBEXEC}/first-factor-failed"
+FOUND = f"{LIBEXEC}/found"
+"""What has to be given back when two-factor login is turned off, and no other file tells; most hosts have none."""
 RUN_DIRECTORY = "/run/fleet-auth"
 TALLY_DIRECTORY = f"{RUN_DIRECTORY}/faillock"
 TMPFILES = "/etc/tmpfiles.d/fleet-auth.conf"
@@ -145,15 +147,23 @@ FOR_SELF_SERVICE = (SELF_SERVICE_PROGRAM, CODE_SERVICE, SELF_SERVICE_SERVICE_UNI
 """What is needed for people's own page, beside all that is in these directories."""
 SELF_SERVICE_DIRECTORIES = (SELF_SERVICE_LIBRARY, PAGE_DIRECTORY)
 
-STAGING_DIRECTORIES = (
-    "/etc",
-    PAM_D,
+SHARED_DIRECTORIES = (
     DROP_IN_DIRECTORY,
     COCKPIT_DIRECTORY,
     "/etc/security",
     "/etc/tmpfiles.d",
     "/usr/local/sbin",
     "/usr/libexec",
+)
+"""Directories that are not ours, and that a change makes where they are missing."""
+
+STAGING_DIRECTORIES = (
+    "/etc",
+    PAM_D,
+    SSHD_DIRECTORY,
+    "/usr",
+    "/usr/local",
+    *SHARED_DIRECTORIES,
     LIBEXEC,
     SELF_SERVICE_LIBRARY,
     f"{SELF_SERVICE_LIBRARY}/*",

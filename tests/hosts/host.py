@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,23 @@ for path; do
 done
 [ $# -gt 0 ] || exit 0
 find "$@" -printf 'N%y %m %U %G %i %C@ %p\0L%l\0'
+"""
+
+_ATTRIBUTES = r"""
+import json, os, sys
+found, inodes = {}, {}
+for top in sys.argv[1:]:
+    for directory, directories, files in os.walk(top):
+        for path in [directory, *(os.path.join(directory, name) for name in (*directories, *files))]:
+            status = os.lstat(path)
+            names = os.listxattr(path, follow_symlinks=False)
+            found[path] = {name: os.getxattr(path, name, follow_symlinks=False).hex() for name in sorted(names)}
+            if path not in directories and status.st_nlink > 1 and not os.path.isdir(path):
+                inodes.setdefault(status.st_ino, set()).add(path)
+for paths in inodes.values():
+    for path in paths:
+        found[path]["names"] = " ".join(sorted(paths))
+print(json.dumps({path: sorted(one.items()) for path, one in found.items() if one}))
 """
 
 _digests: dict[tuple[str, ...], str] = {}
@@ -177,6 +195,11 @@ class Host:
             _digests[files[path]] = digest
         contents.update((path, _digests[file]) for path, file in files.items())
         return {path: (*owner, contents[path]) for path, owner in found.items()}
+
+    def attributes(self, *paths: str) -> dict[str, list[list[str]]]:
+        """The extended attributes of what lies at and below *paths*, access lists among them, and its hard links."""
+        done = self._exec("python3", "-c", _ATTRIBUTES, *paths)
+        return json.loads(done.stdout)  # type: ignore[no-any-return]
 
     def _exec(
         self,

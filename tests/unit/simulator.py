@@ -17,6 +17,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._host.state import File
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
     Change,
     Enrol,
+    GiveBack,
     Listen,
     MakeDirectory,
     Move,
@@ -86,6 +87,8 @@ class Machine:
             stores[directory][change.user] = FileState(change.revision.text(text, random_keys(1000)), 0o600)
         elif isinstance(change, MakeDirectory):
             files[change.path] = FileState("", change.mode)
+        elif isinstance(change, GiveBack):
+            files[change.path] = FileState("", change.mode, change.uid, change.gid)
         elif directory in stores:
             del stores[directory][name]
         else:

@@ -26,7 +26,7 @@ _LOOK = {
     "_plan/planning",
     *("_plan/refusals", "_plan/report", "_plan/scope", "_plan/services", "_plan/situation", "_plan/warnings"),
     *("_runs/looking", "_runs/main", "_runs/preview"),
-    *("_texts/cockpit_conf", "_texts/code_step", "_texts/dispatch", "_texts/drop_in", "_texts/keytab"),
+    *("_texts/cockpit_conf", "_texts/code_step", "_texts/dispatch", "_texts/drop_in", "_texts/found", "_texts/keytab"),
     *("_texts/opened", "_texts/pam", "_texts/pam_conf"),
     *("_texts/pam_modules", "_texts/placement", "_texts/proof", "_texts/self_service", "_texts/sshd_config"),
     *("_texts/sshd_start", "_texts/tally", "_texts/vendor_copy"),
@@ -47,7 +47,7 @@ _LATER = {"_plan/disable", "_plan/wording"}
 """What a host compiles only where two-factor login is to be off, or something is to be changed."""
 _APPLY = {
     *("_apply/actions", "_apply/credential_files", "_apply/files", "_apply/journal", "_apply/lock", "_apply/pending"),
-    *("_apply/reload", "_apply/staging", "_apply/transaction"),
+    *("_apply/reload", "_apply/staging", "_apply/transaction", "_apply/xattrs"),
 }
 CLOSURES = {
     "enrolment_sheets": set[str](),

@@ -18,6 +18,7 @@ import re
 import shutil
 import signal
 import stat
+import struct
 import subprocess
 import threading
 import typing as t
@@ -39,6 +40,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._apply.journal import u
 from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, google_authenticator, hotp, oath
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
     Change,
+    Edit,
     Enrol,
     MakeDirectory,
     Move,
@@ -57,7 +59,7 @@ NEVER_USED = "HOTP/T30 alice - 3132333435363738393031323334353637383930\n"
 USED = NEVER_USED.rstrip() + "\t0\t755224\t2026-11-24T03:00:00L\n"
 
 _HOST_PATH = re.compile(
-    r"""(?<=[\s"'=>])/(?=(etc|var|run|usr/libexec|usr/local/sbin|usr/sbin/sshd|usr/share/cockpit)\b)"""
+    r"""(?<=[\s"'=>])/(?=(etc|var|run|usr(?= )|usr/libexec|usr/local|usr/sbin/sshd|usr/share/cockpit)\b)"""
 )
 _COMMANDS = ("cat", "flock", "grep", "mkdir", "mv", "rm", "rmdir", "touch")
 
@@ -228,6 +230,25 @@ def test_directory_that_was_removed_comes_back_with_what_was_in_it(root: Root) -
     root.at("/run/fleet-auth").rmdir()
     assert root.run(undo("unremove", "/run/.fleet-auth.fleet-auth-1.old", "/run/fleet-auth")).returncode == 0
     assert root.text("/run/fleet-auth/faillock/alice") == "tally"
+
+
+def test_directory_that_was_removed_and_made_anew_has_what_is_in_both(root: Root) -> None:
+    root.write("/etc/ssh/.sshd_config.d.fleet-auth-1.old/50-before.conf", "before")
+    root.write("/etc/ssh/sshd_config.d/60-since.conf", "since")
+    step = undo("unremove", "/etc/ssh/.sshd_config.d.fleet-auth-1.old", "/etc/ssh/sshd_config.d")
+    assert root.run(step).returncode == 0
+    assert sorted(path.name for path in root.at("/etc/ssh/sshd_config.d").iterdir()) == [
+        "50-before.conf",
+        "60-since.conf",
+    ]
+    assert root.leftovers() == []
+
+
+def test_directory_has_its_mode_and_owner_back(root: Root) -> None:
+    root.at("/etc/oath").chmod(0o700)
+    owner = root.at("/etc/oath").stat()
+    assert root.run(undo("reown", "0750", f"{owner.st_uid}:{owner.st_gid}", "/etc/oath")).returncode == 0
+    assert stat.S_IMODE(root.at("/etc/oath").stat().st_mode) == 0o750
 
 
 def test_directory_that_was_made_goes_unless_something_is_in_it(root: Root) -> None:
@@ -671,6 +692,48 @@ def test_code_that_cannot_be_kept_as_used_leaves_nothing_that_denies_the_next(
     with pytest.raises(OSError, match="No space left"):
         credential_files.rewrite(path, f"{path}.lock", lambda _text: USED)
     assert {file.name: file.read_text() for file in Path(path).parent.iterdir()} == {"alice": NEVER_USED}
+
+
+_READ_BY_DAEMON = struct.pack(
+    "<I" + "HHI" * 5,
+    2,
+    *(1, 6, ~0 & 0xFFFFFFFF),
+    *(2, 4, 1),
+    *(4, 4, ~0 & 0xFFFFFFFF),
+    *(16, 4, ~0 & 0xFFFFFFFF),
+    *(32, 4, ~0 & 0xFFFFFFFF),
+)
+"""An access list, acl(5), by which somebody else may read a file, as the attribute has it."""
+
+
+def test_file_of_others_keeps_its_attributes_and_gets_none_of_its_directory(changing: Root) -> None:
+    path = changing.at(changing.write("/etc/pam.d/sshd", "before\n"))
+    os.setxattr(path, "user.note", b"mine")
+    os.setxattr(path, "system.posix_acl_access", _READ_BY_DAEMON)
+    plain = changing.at(changing.write("/etc/pam.d/sudo", "before\n"))
+    os.setxattr(path.parent, "system.posix_acl_default", _READ_BY_DAEMON)
+    wanted = {one: {name: os.getxattr(one, name) for name in os.listxattr(one)} for one in (path, plain)}
+    edits = [Edit(str(one), text, 0o644) for one in (path, plain) for text in ("between\n", "after\n")]
+    carry_out(changing, tuple(edits), actions_in(changing))
+    assert (path.read_text(), plain.read_text()) == ("after\n", "after\n")
+    assert {one: {name: os.getxattr(one, name) for name in os.listxattr(one)} for one in wanted} == wanted
+
+
+def test_attribute_that_cannot_be_kept_is_named_and_nothing_is_changed(
+    changing: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = changing.at(changing.write("/etc/pam.d/sshd", "before\n"))
+    os.setxattr(path, "user.note", b"mine")
+    before = changing.tree()
+
+    def refuse(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "setxattr", refuse)
+    with pytest.raises(ApplyError, match=r"attribute user\.note cannot be kept: .*sshd.*Nothing was changed"):
+        carry_out(changing, (Edit(str(path), "after\n", 0o644),), actions_in(changing))
+    assert changing.tree() == before
+    assert changing.leftovers() == []
 
 
 def test_change_that_fails_is_put_back_and_says_so(changing: Root) -> None:

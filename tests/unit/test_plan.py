@@ -677,6 +677,48 @@ class TestOff:
         assert made.warnings == ("/etc/oath/users.oath is not a credential of users.oath; it was left alone.",)
         assert plan(PURGE, carried_out(PURGE, state)).changes == ()
 
+    def test_directories_that_it_made_go_once_they_are_empty(self) -> None:
+        missing = frozenset({places.DROP_IN_DIRECTORY, "/etc/tmpfiles.d", "/etc/security"})
+        state = replace(carried_out(wanted(), host_state(missing=missing)), missing=frozenset())
+        inside = {"/etc/tmpfiles.d": ("fleet-auth.conf", ".mine"), places.DROP_IN_DIRECTORY: ("00-twofactor.conf",)}
+        removed = {change.path for change in plan(OFF, replace(state, inside=inside)).changes if type(change) is Remove}
+        assert places.DROP_IN_DIRECTORY in removed
+        assert not removed & {"/etc/tmpfiles.d", "/etc/security"}
+
+    @pytest.mark.parametrize("rights", [(0o755, 0, 0), (0o750, 7, 8), (0o700, 0, 0)])
+    @pytest.mark.parametrize("backend", ["oath", "google_authenticator"])
+    def test_directory_of_credentials_that_was_there_has_its_rights_back(
+        self, rights: tuple[int, int, int], backend: str
+    ) -> None:
+        path = backends.BACKENDS[backend].DIRECTORY
+        before = host_state(files={path: FileState("", *rights)})
+        on = carried_out(wanted(backend=backend, ssh=False), before)
+        assert on.files[path] == FileState("", 0o700)
+        for off in (OFF, settings(enabled=False, purge_credentials=True, backend=backend)):
+            after = carried_out(off, on)
+            assert after.files[path] == before.files[path]
+            assert places.FOUND not in after.files
+            assert plan(off, after).changes == ()
+
+    def test_of_a_directory_that_nobody_made_is_remembered_nothing(self) -> None:
+        on = carried_out(wanted())
+        assert places.FOUND not in on.files
+        kept = carried_out(OFF, on)
+        assert places.FOUND not in carried_out(wanted(), kept).files
+        assert "/etc/oath" not in carried_out(PURGE, kept).files
+
+    def test_is_refused_where_a_file_would_lose_its_other_name(self) -> None:
+        linked = {service("sudo"): file(SERVICES["sudo"], names=2), service("su"): file(SERVICES["su"], names=2)}
+        (told,) = refusals(wanted(services=["sudo"]), host_state(files=linked))
+        assert told == (
+            "/etc/pam.d/sudo on web1 has another name as well, a hard link, which a change of it would leave behind. "
+            "Find it with 'find /etc -xdev -samefile /etc/pam.d/sudo', and remove it, or make it a copy."
+        )
+        on = carried_out(wanted(services=["sudo"]))
+        on = edited(on, {service("sudo"): replace(on.files[service("sudo")], names=2)})
+        assert refusals(OFF, on) == (told,)
+        assert plan(wanted(services=["sudo"]), on).changes == ()
+
     def test_is_refused_as_a_whole_where_a_block_is_damaged(self) -> None:
         state = carried_out(wanted(services=["sudo"]))
         text = t.cast(str, state.text(service("sudo"))).replace("# END", "#")

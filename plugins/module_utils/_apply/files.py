@@ -84,7 +84,12 @@ def replace(path: str, content: bytes, mode: int) -> None:
 def make_directory(path: str, mode: int) -> None:
     """Make a directory of root's, or give it its mode."""
     os.makedirs(path, mode=0o755, exist_ok=True)
-    os.chown(path, 0, 0)
+    set_rights(path, mode, 0, 0)
+
+
+def set_rights(path: str, mode: int, uid: int, gid: int) -> None:
+    """Give a directory a mode and an owner."""
+    os.chown(path, uid, gid)
     os.chmod(path, mode)
 
 

@@ -10,15 +10,19 @@ and the journal gets a line that undoes it. What is staged touches nothing that 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import os
 import secrets
+import stat
 import typing as t
 
 from .._plan.changes import (
     Change,
+    Edit,
     Enrol,
+    GiveBack,
     Listen,
     MakeDirectory,
     Move,
@@ -30,7 +34,7 @@ from .._plan.changes import (
     StopListening,
     Write,
 )
-from . import credential_files, files, journal, reload
+from . import credential_files, files, journal, reload, xattrs
 from .actions import Actions, ApplyError
 
 Step = t.Callable[[Actions], None]
@@ -49,7 +53,7 @@ class Staging:
         """By path, where the content is laid ready that the latest change of that path puts there."""
 
     def stage(self, changes: t.Iterable[Change]) -> None:
-        """Stage these changes, in their order. Where that fails, `undos` says which directories were made."""
+        """Stage these changes, in their order. Where that fails, `take_back` undoes what was done already."""
         for kind, group in itertools.groupby(enumerate(changes), key=lambda numbered: type(numbered[1])):
             for number, change in group:
                 _stage(change, self, number)
@@ -75,15 +79,25 @@ class Staging:
         """Take a step that puts `new` in the place of a file, which a link keeps, or where there is none."""
         self.steps.append(step)
         if path in self._latest or os.path.exists(path):
-            os.link(self._latest.get(path, path), _kept(new))
+            os.link(self.latest(path), _kept(new))
             self.undos.append(journal.undo("unwrite", new, _kept(new), path))
         else:
             self.undos.append(journal.undo("uncreate", new, path))
         self._latest[path] = new
 
+    def take_back(self) -> None:
+        """Leave directories as they were before they were staged, as far as that goes."""
+        for undo in reversed(self.undos):
+            with contextlib.suppress(OSError):
+                if undo.makes_a_directory:
+                    os.rmdir(undo.arguments[0])
+                elif undo.verb == "reown":
+                    mode, owner, path = undo.arguments
+                    files.set_rights(path, int(mode, 8), *map(int, owner.split(":")))
+
     def latest(self, path: str) -> str:
-        """Where the content was laid ready that this path has by then."""
-        return self._latest[path]
+        """Where the content is that this path has by then: laid ready, or in its place."""
+        return self._latest.get(path, path)
 
 
 @functools.singledispatch
@@ -99,6 +113,18 @@ def _stage_write(change: Write, staging: Staging, number: int) -> None:
     staging.replaces(change.path, new, _renames(new, change.path))
 
 
+@_stage.register(Edit)
+def _stage_edit(change: Edit, staging: Staging, number: int) -> None:
+    new = staging.beside(change.path, number)
+    content = change.content.encode("utf-8", "surrogateescape")
+    kept = xattrs.read(staging.latest(change.path))
+    files.lay(new, content, change.mode, change.uid, change.gid)
+    # Last, since capabilities do not outlive a change of the owner.
+    xattrs.give(new, kept)
+    files.sync(new)
+    staging.replaces(change.path, new, _renames(new, change.path))
+
+
 @_stage.register(Remove)
 def _stage_remove(change: Remove, staging: Staging, number: int) -> None:
     old = _kept(staging.beside(change.path, number))
@@ -108,9 +134,17 @@ def _stage_remove(change: Remove, staging: Staging, number: int) -> None:
 
 @_stage.register(MakeDirectory)
 def _stage_make_directory(change: MakeDirectory, staging: Staging, _number: int) -> None:
-    if not os.path.isdir(change.path):
+    if os.path.isdir(change.path):
+        staging.undos.append(_reown(change.path))
+    else:
         staging.undos.append(journal.undo("unmake", change.path))
     files.make_directory(change.path, change.mode)
+
+
+@_stage.register(GiveBack)
+def _stage_give_back(change: GiveBack, staging: Staging, _number: int) -> None:
+    staging.undos.append(_reown(change.path))
+    staging.steps.append(lambda _actions: files.set_rights(change.path, change.mode, change.uid, change.gid))
 
 
 @_stage.register(Enrol)
@@ -189,6 +223,12 @@ def _stage_listen(change: Listen, staging: Staging, _number: int) -> None:
 def _stage_stop_listening(change: StopListening, staging: Staging, _number: int) -> None:
     staging.steps.append(lambda actions: _systemctl(actions, "disable", change.unit))
     staging.undos.append(journal.undo("listen", change.unit))
+
+
+def _reown(path: str) -> journal.Undo:
+    """What gives a directory the mode and the owner back that it has now."""
+    now = os.stat(path)
+    return journal.undo("reown", f"{stat.S_IMODE(now.st_mode):04o}", f"{now.st_uid}:{now.st_gid}", path)
 
 
 def _kept(new: str) -> str:

@@ -48,9 +48,7 @@ def applied(plan: Plan, actions: Actions, rollback_after: int, handed: t.Mapping
         with contextlib.suppress(OSError):
             files.unlink(places.JOURNAL)
             _clean_up(actions)
-        for directory in [undo.arguments[0] for undo in reversed(staging.undos) if undo.makes_a_directory]:
-            with contextlib.suppress(OSError):
-                os.rmdir(directory)
+        staging.take_back()
         raise ApplyError(f"{_describe(error)} Nothing was changed.") from error
     try:
         for step in staging.steps:

@@ -6,9 +6,12 @@
 
 from __future__ import annotations
 
+import fnmatch
+import glob
 import os
 import stat
 
+from .. import _places as places
 from .state import FileState
 
 
@@ -28,4 +31,22 @@ def read_file(path: str) -> FileState | None:
         uid=status.st_uid,
         gid=status.st_gid,
         link=os.path.realpath(path) if os.path.islink(path) else None,
+        names=_names(path, status) if stat.S_ISREG(status.st_mode) else 1,
     )
+
+
+def _names(path: str, status: os.stat_result) -> int:
+    """How many names a file has, without those by which a change under way keeps it."""
+    if status.st_nlink == 1:
+        return 1
+    kept = glob.glob(f"{glob.escape(os.path.dirname(path))}/{places.STAGED}")
+    return status.st_nlink - sum(os.path.samestat(os.lstat(one), status) for one in kept)
+
+
+def inside(directory: str) -> tuple[str, ...]:
+    """What is in a directory, but for what a change under way has laid ready there; nothing where there is none."""
+    try:
+        names = os.listdir(directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    return tuple(sorted(name for name in names if not fnmatch.fnmatchcase(name, places.STAGED)))

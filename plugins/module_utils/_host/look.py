@@ -21,7 +21,7 @@ from .._wanted.settings import Settings
 from . import accounts, become, cockpit, credentials, logins, sshd, sshd_starts, system
 from .clock import sync_status
 from .command import Run
-from .files import read_file
+from .files import inside, read_file
 from .processes import processes
 from .state import OWN_DIRECTORIES, OWN_FILES, FileState, HostState, Sshd
 
@@ -79,6 +79,8 @@ def look(settings: Settings, run: Run) -> HostState:
         has_qrencode=os.path.exists(places.QRENCODE),
         has_systemd=os.path.isdir(places.SYSTEMD),
         pending=os.path.exists(places.JOURNAL),
+        missing=frozenset(path for path in places.SHARED_DIRECTORIES if not os.path.isdir(path)),
+        inside={path: inside(path) for path in (*backends.DIRECTORIES, *places.SHARED_DIRECTORIES)},
         stale_locks=credentials.stale_locks(),
         tallies=credentials.tallies(),
         now=time.time(),

@@ -27,6 +27,7 @@ OWN_FILES = (
     places.DROP_IN,
     places.RECOVERY_COMMAND,
     places.TMPFILES,
+    places.FOUND,
 )
 OWN_DIRECTORIES = {
     places.LIBEXEC: 0o755,
@@ -50,6 +51,8 @@ class FileState:
     gid: int = 0
     link: str | None = None
     """Where the path leads, if it is a symbolic link."""
+    names: int = field(default=1, compare=False)
+    """How many names a regular file has: more than one where there are hard links to it."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,10 @@ class HostState:
     """Whether systemd runs, and with it timers."""
     pending: bool = False
     """Whether a change waits to be confirmed, or died half-way."""
+    missing: frozenset[str] = frozenset()
+    """Those of the shared directories that do not exist."""
+    inside: t.Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """All that is in the directories that may go once they are empty, by directory: names, hidden ones too."""
     stale_locks: tuple[str, ...] = ()
     """Files that a login left behind and that deny its user every code."""
     tallies: t.Mapping[str, bytes] = field(default_factory=dict)

@@ -26,6 +26,10 @@ class Write:
     gid: int = 0
 
 
+class Edit(Write):
+    """Replace a file that is not ours. It keeps its extended attributes, and with them its access list."""
+
+
 class Remove(t.NamedTuple):
     """Remove a file, or a directory with all that is in it."""
 
@@ -37,6 +41,15 @@ class MakeDirectory(t.NamedTuple):
 
     path: str
     mode: int
+
+
+class GiveBack(t.NamedTuple):
+    """Give a directory the mode and the owner back that it had before us."""
+
+    path: str
+    mode: int
+    uid: int
+    gid: int
 
 
 class Revision(t.NamedTuple):
@@ -146,6 +159,7 @@ Change = t.Union[
     Write,
     Remove,
     MakeDirectory,
+    GiveBack,
     Enrol,
     Renew,
     Move,

@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from .. import _places as places
 from .._backends import backends
 from .._host.state import OWN_DIRECTORIES, OWN_FILES
 from .._texts.code_step import PASS_THROUGH
+from .._texts.found import OURS, Found
 from . import cockpit, credentials, refusals, services
-from .changes import Change, Plan, ReloadSshd
+from .changes import Change, GiveBack, Plan, ReloadSshd, Remove, RemoveMoved
 from .draft import Draft, remove_stale_locks
 from .situation import Situation
 
@@ -33,8 +36,36 @@ def plan(situation: Situation) -> Plan:
         *draft.remove(*OWN_FILES),
         *(_purge(situation, draft) if settings.purge_credentials else ()),
     ]
-    empty = [path for path in sorted(OWN_DIRECTORIES, reverse=True) if not draft.credentials.get(path)]
-    return Plan((*changes, *draft.remove(*empty)), warnings=_warnings(situation))
+    changes += _give_back(situation, draft, changes)
+    refused = [*refusals.files(state, changes)]
+    return Plan(() if refused else tuple(changes), tuple(refused), warnings=_warnings(situation))
+
+
+def _give_back(situation: Situation, draft: Draft, done: t.Sequence[Change]) -> list[Change]:
+    """Remove the directories that two-factor login made, and leave those that it found as they were."""
+    state = situation.state
+    found = Found.parse(state.text(places.FOUND))
+    changes: list[Change] = draft.remove(*sorted(set(OWN_DIRECTORIES) - set(backends.DIRECTORIES), reverse=True))
+    gone = {change.path for change in (*done, *changes) if isinstance(change, (Remove, RemoveMoved))}
+
+    def is_empty(path: str) -> bool:
+        return all(f"{path}/{name}" in gone for name in state.inside.get(path, ()))
+
+    for path in backends.DIRECTORIES:
+        now, before = state.files.get(path), found.directories.get(path)
+        if now is None:
+            continue
+        rights = (now.mode, now.uid, now.gid)
+        if before is not None:
+            changes += [GiveBack(path, *before)] if rights != before else []
+        elif not draft.credentials[path] and is_empty(path):
+            # Without our own directory two-factor login is off already, and nobody knows any more whose this one is.
+            emptied = any(one.startswith(f"{path}/") for one in gone)
+            if places.LIBEXEC in state.files or (rights == OURS and emptied):
+                changes += draft.remove(path)
+    # A directory in another one goes first.
+    made = sorted(found.made.intersection(places.SHARED_DIRECTORIES) - state.missing, reverse=True)
+    return [*changes, *(Remove(path) for path in made if is_empty(path))]
 
 
 def _remove_drop_in(draft: Draft) -> list[Change]:

@@ -13,7 +13,7 @@ from .. import _places as places
 from .._backends import backends
 from .._host.state import FileState, HostState
 from .._texts import pam, vendor_copy
-from .changes import Change, MakeDirectory, Move, Remove, RemoveMoved, StopListening, Write
+from .changes import Change, Edit, MakeDirectory, Move, Remove, RemoveMoved, StopListening, Write
 
 
 class Draft:
@@ -36,7 +36,7 @@ class Draft:
         return None if file is None else file.content
 
     def write(self, path: str, content: str, mode: int | None = None) -> list[Change]:
-        """Give a file this content. Mode and owner of a file that is not ours stay (`mode` is None)."""
+        """Give a file this content. A file that is not ours stays the same otherwise (`mode` is None)."""
         now = self.files.get(path)
         if mode is None:
             wanted = replace(t.cast(FileState, now), content=content)
@@ -45,7 +45,8 @@ class Draft:
         if now == wanted:
             return []
         self.files[path] = wanted
-        return [Write(path, content, wanted.mode, wanted.uid, wanted.gid)]
+        kind = Edit if mode is None else Write
+        return [kind(path, content, wanted.mode, wanted.uid, wanted.gid)]
 
     def remove(self, *paths: str) -> list[Change]:
         """Remove files, or directories with all that is in them."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import typing as t
+from dataclasses import replace
 
 from .. import _places as places
 from .._backends import backends
@@ -15,8 +16,9 @@ from .._backends.credential import MakeKey
 from .._host.state import OWN_DIRECTORIES, FileState, Sshd
 from .._texts import code_step, drop_in, pam, self_service, sshd_config
 from .._texts.code_step import CodeStep
+from .._texts.found import OURS, Found, Rights
 from . import cockpit, credentials, locked_out, people, refusals, services, warnings
-from .changes import Change, Enrol, Expectation, Listen, Move, Plan, ReloadSshd, Renew, Revision
+from .changes import Change, Enrol, Expectation, Listen, Move, Plan, ReloadSshd, Renew, Revision, Write
 from .draft import Draft, remove_stale_locks
 from .services import Services
 from .situation import Situation
@@ -48,7 +50,7 @@ def plan(situation: Situation, make_key: MakeKey) -> Plan:
     changes = _Steps(situation, found, revised).in_order()
     if "sshd" in asking and not any(isinstance(change, ReloadSshd) for change in changes):
         refused += refusals.expectations(state, _expectations(situation, state.text(places.DROP_IN)))
-    refused += refusals.clock(situation)
+    refused += [*refusals.files(state, changes), *refusals.clock(situation)]
     told += warnings.clock(situation)
     return Plan(
         changes=() if refused else tuple(changes),
@@ -127,14 +129,14 @@ class _Steps:
         """The services that ask by another one from now on, and whose own block goes."""
         self.leaving = [service for service in protected if service not in found.asking]
         self.draft = Draft(self.state)
+        self.found = self._found()
 
     def in_order(self) -> list[Change]:
         """The steps, one after the other."""
         leaving_asked = self.leaving if self.was_on else []
         leaving_unasked = [] if self.was_on else self.leaving
-        return [
-            *remove_stale_locks(self.state),
-            *self._directories(),
+        directories = [*remove_stale_locks(self.state), *self._directories()]
+        changes = [
             *self._enrol(),
             *self._helpers(),
             *cockpit.brought_to(self.draft, cockpit.wanted(self.situation)),
@@ -154,6 +156,7 @@ class _Steps:
             *self._tidy(),
             *self._page(),
         ]
+        return [*directories, *self._remember(changes), *changes]
 
     def _directories(self) -> list[Change]:
         """Our directories; of those for credentials, the one of the wanted backend alone."""
@@ -163,6 +166,26 @@ class _Steps:
             if path == self.backend.DIRECTORY or path not in backends.DIRECTORIES
         )
         return [change for path, mode in needed for change in self.draft.directory(path, mode)]
+
+    def _found(self) -> Found:
+        """The directories of credentials that were there before us. Those that only hold credentials may be our own."""
+        found = Found.parse(self.state.text(places.FOUND))
+        if places.LIBEXEC in self.state.files:
+            return found
+        there = {}
+        for path in backends.DIRECTORIES:
+            file = self.state.files.get(path)
+            rights = Rights(file.mode, file.uid, file.gid) if file else OURS
+            if file and (rights != OURS or not (self.state.inside.get(path) or self.draft.credentials[path])):
+                there[path] = rights
+        return replace(found, directories={**there, **found.directories})
+
+    def _remember(self, changes: t.Iterable[Change]) -> list[Change]:
+        """Note what these changes do that nobody would know when two-factor login is turned off."""
+        written = {change.path.rpartition("/")[0] for change in changes if isinstance(change, Write)}
+        made = self.found.made | (written & self.state.missing)
+        text = replace(self.found, made=made).render()
+        return self.draft.write(places.FOUND, text, 0o644) if text else []
 
     def _enrol(self) -> list[Change]:
         """Make the credentials that are missing, and renew those that are not as they shall be, in their backend."""
@@ -320,7 +343,9 @@ class _Steps:
             changes += draft.remove_credential(path, moves.get(path))
 
         directories = (
-            path for path, names in draft.credentials.items() if path != self.backend.DIRECTORY and not names
+            path
+            for path, names in draft.credentials.items()
+            if path != self.backend.DIRECTORY and path not in self.found.directories and not names
         )
         return [*changes, *draft.remove(*directories)]
 

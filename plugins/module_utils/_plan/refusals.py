@@ -15,7 +15,7 @@ from .._texts import drop_in, sshd_config
 from .._texts.sshd_start import Start
 from .._wanted.bounds import is_account_name
 from . import credentials, locked_out, people
-from .changes import Expectation
+from .changes import Change, Edit, Expectation
 from .situation import Situation
 
 # What a directory has in /etc and /run where nobody has chosen a type for it.
@@ -63,6 +63,17 @@ def selinux(situation: Situation) -> t.Iterator[str]:
                 f"SELinux on {state.hostname} would keep sshd from writing to {path} (type {found}), and so from "
                 f"asking for codes rightly. Run there: mkdir -p {path}; semanage fcontext -a -t {wanted} "
                 f"'{pattern}(/.*)?'; restorecon -R {path}."
+            )
+
+
+def files(state: HostState, changes: t.Iterable[Change]) -> t.Iterator[str]:
+    """Files that could not be as before once they are changed."""
+    for path in dict.fromkeys(change.path for change in changes if isinstance(change, Edit)):
+        file = state.files.get(path)
+        if file and file.names > 1:
+            yield (
+                f"{path} on {state.hostname} has another name as well, a hard link, which a change of it would leave "
+                f"behind. Find it with 'find /etc -xdev -samefile {path}', and remove it, or make it a copy."
             )
 
 

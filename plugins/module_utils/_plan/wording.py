@@ -17,6 +17,7 @@ from .._host.state import HostState
 from .changes import (
     Change,
     Enrol,
+    GiveBack,
     Listen,
     MakeDirectory,
     Move,
@@ -64,6 +65,12 @@ def _of_remove(change: Remove | RemoveMoved) -> Wording:
 @_of.register(MakeDirectory)
 def _of_make_directory(change: MakeDirectory) -> Wording:
     return Wording(f"make {change.path}", change.path, _directory(change.mode))
+
+
+@_of.register(GiveBack)
+def _of_give_back(change: GiveBack) -> Wording:
+    text = f"give {change.path} back to {change.uid}:{change.gid}, mode {change.mode:04o}"
+    return Wording(text, change.path, _directory(change.mode))
 
 
 @_of.register(Enrol)

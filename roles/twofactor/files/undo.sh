@@ -78,8 +78,8 @@ forget_change() {
         /etc/systemd/system/multi-user.target.wants/fleet-auth-undo-at-boot.service || return
     # What was kept goes first: without the new file beside it, it would be taken for what a step has replaced.
     for ending in .old ''; do
-        for directory in /etc /etc/pam.d /etc/ssh/sshd_config.d /etc/cockpit /etc/security /etc/tmpfiles.d /usr/local/sbin \
-            /usr/libexec /usr/libexec/fleet-auth /usr/libexec/fleet-auth/fleet_auth \
+        for directory in /etc /etc/pam.d /etc/ssh /usr /usr/local /etc/ssh/sshd_config.d /etc/cockpit /etc/security \
+            /etc/tmpfiles.d /usr/local/sbin /usr/libexec /usr/libexec/fleet-auth /usr/libexec/fleet-auth/fleet_auth \
             /usr/libexec/fleet-auth/fleet_auth/* /usr/share/cockpit /usr/share/cockpit/fleet-auth \
             /run /run/fleet-auth /etc/systemd/system /var/lib/fleet-auth /etc/oath /etc/google-authenticator; do
             rm -rf "$directory"/.*.fleet-auth-*"$ending" || return
@@ -157,9 +157,22 @@ unmake() {
     [ ! -d "$1" ] || give_up
 }
 
+# reown MODE OWNER PATH: the directory had this mode and this owner
+reown() {
+    if [ -d "$3" ]; then
+        chown "$2" "$3" && chmod "$1" "$3" || give_up
+    fi
+}
+
 # OLD is not there if this script has been here before, and was killed then, perhaps just before the reload.
 put_back() {
-    if [ -e "$1" ]; then
+    if [ -d "$1" ] && [ -d "$2" ]; then
+        # Somebody has made the directory anew: what was kept goes there as well.
+        for kept in "$1"/* "$1"/.[!.]*; do
+            [ ! -e "$kept" ] || mv -f "$kept" "$2" || give_up
+        done
+        rmdir "$1" || give_up
+    elif [ -e "$1" ]; then
         mv -f "$1" "$2" || give_up
     fi
     after "$2"
@@ -278,6 +291,7 @@ undo_each() {
         steps:unrenew) unrenew "$a" "$b" "$c" ;;
         steps:unremove) unremove "$a" "$b" ;;
         steps:unmove) unmove "$a" "$b" "$c" "$d" "$e" "$f" ;;
+        steps:reown) reown "$a" "$b" "$c" ;;
         steps:listen) listen "$a" ;;
         steps:unlisten) unlisten "$a" ;;
         directories:unmake) unmake "$a" ;;

@@ -1,0 +1,53 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Extended attributes of files, xattr(7): labels, access lists, capabilities, and whatever people note there."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import typing as t
+
+_OF_THE_CONTENT = ("security.evm", "security.ima")
+"""What the kernel works out of the content of a file: that of another content would be wrong."""
+
+
+def read(path: str) -> dict[str, bytes]:
+    """The extended attributes of a file that go with it when its content is replaced."""
+    try:
+        names = os.listxattr(path)
+    except OSError as error:
+        if error.errno == errno.ENOTSUP:
+            return {}
+        raise
+    return {name: os.getxattr(path, name) for name in names if name not in _OF_THE_CONTENT}
+
+
+def give(path: str, attributes: t.Mapping[str, bytes]) -> None:
+    """Give a file these attributes, and take others away, such as those it has of its directory.
+
+    Raises OSError, whose text names the attribute.
+    """
+    have = read(path)
+    for name in set(have) - set(attributes):
+        if not name.startswith("security."):
+            with _named(name, path):
+                os.removexattr(path, name)
+    for name, value in attributes.items():
+        if have.get(name) != value:
+            with _named(name, path):
+                os.setxattr(path, name, value)
+
+
+@contextlib.contextmanager
+def _named(name: str, path: str) -> t.Iterator[None]:
+    """Say in an error which attribute it is about."""
+    try:
+        yield
+    except OSError as error:
+        error.strerror = f"{error.strerror}, the extended attribute {name} cannot be kept"
+        error.filename = path
+        raise
