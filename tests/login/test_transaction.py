@@ -10,6 +10,7 @@ import contextlib
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -282,30 +283,34 @@ def test_change_that_died_is_put_back_although_nothing_else_is_to_do(host: Host,
     assert_nothing_left(host)
 
 
-@contextlib.contextmanager
-def lock_held(host: Host) -> Iterator[str]:
-    """Something on the host takes its turn and does not end; its process."""
-    hold = f"exec 9>>{LOCK} && flock 9 && echo $$ >{LOCK} && exec sleep 600"
-    process = host.run("sh", "-c", 'sh -c "$1" >/dev/null 2>&1 & echo $!', "sh", hold).stdout.strip()
+def test_lock_that_a_stranger_holds_stops_no_run_and_is_mended(host: Host, person: Person) -> None:
+    host.write(LOCK, "", 0o644)
+    hold = f"flock -s {LOCK} sleep 600 >/dev/null 2>&1 & echo $!"
+    process = host.run("sh", "-c", hold, user=person.name).stdout.strip()
     try:
-        host.run(f"until grep -qsx {process} {LOCK}; do sleep 0.1; done", timeout=20)
-        yield process
+        host.run(f"while flock -n -x {LOCK} true; do sleep 0.1; done", timeout=20)
+        done = module(host, "twofactor", options(person))
+        assert done.changed, done.output
     finally:
-        host.run("kill", process)
+        host.run("pkill", "-u", person.name, check=False)
+        host.run("kill", process, check=False)
+    assert host.run("stat", "-c", "%a %U", LOCK).stdout.split() == ["600", "root"]
+    assert_on(person)
 
 
-def test_second_run_waits_and_then_refuses_by_name(host: Host, person: Person) -> None:
-    with lock_held(host) as process:
-        started = time.monotonic()
-        refused = module(host, "twofactor", options(person))
-        waited = time.monotonic() - started
-    assert refused.message == (
-        f"Two-factor login on {host.name}: another run of fleet.auth (process {process}) is changing this host, and "
-        f"holds {LOCK}. Nothing was changed. Wait for it to end, and run again."
-    )
-    assert waited >= 10
-    assert_off(person)
+def test_second_run_lets_the_first_one_be_confirmed_and_finds_its_work_done(host: Host, person: Person) -> None:
+    with connections(host) as new, ThreadPoolExecutor(1) as pool:
+        first = module(host, "twofactor", options(person, rollback_after=600))
+        second = pool.submit(module, host, "twofactor", options(person, rollback_after=600))
+        time.sleep(2)
+        confirmed = module(host, "twofactor_confirm", {"confirmation": first["confirmation"]}, connection=new)
+        assert confirmed.changed, confirmed.output
+        found = second.result(timeout=60)
+    assert found.ok, found.output
+    assert not found.changed
+    assert f"another run was changing {host.name}, and was waited for" in found.output
     assert_nothing_left(host)
+    assert_on(person)
 
 
 def await_change(host: Host) -> None:

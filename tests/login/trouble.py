@@ -40,3 +40,16 @@ def unsynced_clock(host: Host) -> Iterator[None]:
         yield
     finally:
         host.run("systemctl", "start", "chrony")
+
+
+@contextlib.contextmanager
+def lock_held(host: Host) -> Iterator[None]:
+    """Another run changes the host, and does not end."""
+    lock = "/run/fleet-auth.lock"
+    hold = f"exec 9>>{lock} && flock 9 && echo $$ >{lock} && exec sleep 600"
+    process = host.run("sh", "-c", 'sh -c "$1" >/dev/null 2>&1 & echo $!', "sh", hold).stdout.strip()
+    try:
+        host.run(f"until grep -qsx {process} {lock}; do sleep 0.1; done", timeout=20)
+        yield
+    finally:
+        host.run("kill", process)

@@ -21,6 +21,7 @@ import stat
 import struct
 import subprocess
 import threading
+import time
 import typing as t
 from collections.abc import Iterator
 from pathlib import Path
@@ -659,13 +660,54 @@ def test_killed_run_leaves_somebody_who_frees_the_credentials_that_it_had_locked
     a_logins.touch()
     child = os.fork()
     if child == 0:
-        with lock.exclusive():
+        with lock.exclusive(60.0):
             mine.write_text("fleet.auth\n")
             os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
-    with lock.exclusive():  # waits for who survives
+    with lock.exclusive(60.0):  # waits for who survives
         assert not mine.exists()
         assert a_logins.exists()
+
+
+def test_second_run_lets_the_first_one_be_confirmed_and_waits_for_no_dead_one(
+    changing: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert pending.seconds_to_confirm() == 0.0
+    with monkeypatch.context() as patch:
+        die_at_rename(patch, 5)
+        with pytest.raises(Killed):
+            carry_out(changing, prepared(changing), actions_in(changing))
+    assert (pending.is_pending(), pending.seconds_to_confirm()) == (True, 0.0)
+    assert transaction.undo(actions_in(changing)) == "Everything was put back as it was."
+    carry_out(changing, prepared(changing), actions_in(changing))
+    assert 50 < pending.seconds_to_confirm() <= 60
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    monkeypatch.setattr(time, "clock_gettime", lambda _clock: now + 61)
+    assert pending.seconds_to_confirm() == 0.0
+    assert transaction.undo(actions_in(changing)) == "Everything was put back as it was."
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+def test_lock_that_somebody_else_made_is_mended_and_its_holder_waited_for(changing: Root, mode: int) -> None:
+    changing.write(places.LOCK, "", mode)
+    with lock_held(changing), pytest.raises(ApplyError, match=r"another run of fleet\.auth"), lock.exclusive(0.3):
+        pass
+    with lock.exclusive(0.3) as waited:
+        assert waited < 0.3
+        assert stat.S_IMODE(Path(places.LOCK).stat().st_mode) == 0o600
+
+
+def test_lock_that_a_stranger_holds_stops_no_run_and_keeps_out_the_next_one(
+    changing: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "_is_stranger", lambda _process: True)
+    with (
+        lock_held(changing),
+        lock.exclusive(0.3),
+        Path(places.LOCK).open() as again,
+        pytest.raises(BlockingIOError),
+    ):
+        fcntl.flock(again, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 def test_what_a_login_writes_while_a_credential_is_rewritten_counts(changing: Root) -> None:

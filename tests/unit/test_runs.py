@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import typing as t
 
@@ -96,9 +97,10 @@ def test_settings_that_are_none_are_a_failure_without_their_secrets() -> None:
 def test_what_the_host_makes_fail_is_a_failure_that_keeps_its_cause(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(changing, "exclusive", contextlib.nullcontext)
+    monkeypatch.setattr(changing, "exclusive", lambda _wait: contextlib.nullcontext(0.0))
+    held = functools.partial(changing.changing, t.cast(t.Any, FakeModule()))
     message = f"^Two-factor login on web1: {error}$"
-    with pytest.raises(main.Failure, match=message) as raised, changing.changing("Two-factor login on web1"):
+    with pytest.raises(main.Failure, match=message) as raised, held("Two-factor login on web1"):
         raise error
     assert raised.value.__cause__ is error
 

@@ -15,6 +15,7 @@ again at any point. Their order is the safety here as well: where a step cannot 
 
 from __future__ import annotations
 
+import math
 import re
 import typing as t
 
@@ -65,6 +66,17 @@ def token_of(journal: str) -> str:
     """The name of the change that a journal belongs to."""
     found = re.search(r"^token\t(\w+)$", journal, re.MULTILINE)
     return found.group(1) if found else ""
+
+
+def carried_out(journal: str, done: float) -> str:
+    """The journal of a change that was carried out to its end, at this time since boot in seconds."""
+    return f"{journal}done\t{done:.2f}\n"
+
+
+def done_at(journal: str) -> float:
+    """When the change was carried out to its end, in seconds since boot; minus infinity while it is not."""
+    found = re.search(r"^done\t([0-9.]+)$", journal, re.MULTILINE)
+    return float(found.group(1)) if found else -math.inf
 
 
 def made_at(journal: str) -> float:

@@ -7,14 +7,32 @@
 from __future__ import annotations
 
 import os
+import time
 
 from .. import _places as places
 from . import journal
+
+CONFIRMED_WITHIN = 60.0
+"""How many seconds after a change its run confirms it, if it still can. It is a new connection and one module."""
 
 
 def is_pending() -> bool:
     """Whether there is one."""
     return os.path.exists(places.JOURNAL)
+
+
+def seconds_to_confirm() -> float:
+    """For how long a change has still to be given for its confirmation, which its run is about to send; 0 if none is.
+
+    Only a change that was carried out to its end waits for one; another one has died.
+    """
+    try:
+        with open(places.JOURNAL, encoding="utf-8") as file:
+            done = journal.done_at(file.read())
+    except FileNotFoundError:
+        return 0.0
+    left = CONFIRMED_WITHIN - (time.clock_gettime(time.CLOCK_BOOTTIME) - done)
+    return min(max(left, 0.0), CONFIRMED_WITHIN)
 
 
 def pending_change() -> tuple[str, float] | None:

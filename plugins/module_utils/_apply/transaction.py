@@ -54,6 +54,10 @@ def applied(plan: Plan, actions: Actions, rollback_after: int, handed: t.Mapping
         for step in staging.steps:
             step(actions)
         yield token
+        if rollback_after:
+            # From now on another run gives it the time to be confirmed.
+            done = journal.carried_out(text, time.clock_gettime(time.CLOCK_BOOTTIME))
+            files.replace(places.JOURNAL, done.encode("utf-8", "surrogateescape"), 0o600)
     except (OSError, ApplyError) as error:
         raise ApplyError(f"{_describe(error)} {undo(actions)}") from error
     except Exception as error:

@@ -47,7 +47,7 @@ def adopt(module: AnsibleModule) -> Result:
     for path in [*module.params["users_files"], module.params["secret_file"]]:
         if not path.startswith(("/", "~/", "${HOME}/")):
             raise Failure(f"{path!r} is no path that begins with / (or ~/, in secret_file). Nothing was changed.")
-    with changing(f"Not everybody was taken over on {os.uname().nodename}; run again"):
+    with changing(module, f"Not everybody was taken over on {os.uname().nodename}; run again"):
         return _adopt(module, settings)
 
 

@@ -7,10 +7,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import time
 import typing as t
 
+from .._apply import pending
 from .._apply.actions import Actions, ApplyError
-from .._apply.lock import exclusive
+from .._apply.lock import WAIT_SECONDS, exclusive
 from .._host import sshd
 from .._host.command import runner
 from .main import Failure
@@ -19,14 +22,45 @@ if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 
+_WORTH_TELLING = 1.0
+"""From how many seconds on a person is told that a run had to wait."""
+
+
 @contextlib.contextmanager
-def changing(what_failed: str) -> t.Iterator[None]:
+def changing(module: AnsibleModule, what_failed: str) -> t.Iterator[None]:
     """Hold the lock of this host. What the host makes fail inside is raised as a Failure that begins like this."""
+    with _told_as(what_failed), exclusive(WAIT_SECONDS) as waited:
+        _tell(module, waited)
+        yield
+
+
+@contextlib.contextmanager
+def changing_after_others(module: AnsibleModule, what_failed: str) -> t.Iterator[None]:
+    """The same, but a change of another run that is about to be confirmed has time for that first."""
+    started = time.monotonic()
+    with _told_as(what_failed):
+        while True:
+            with exclusive(WAIT_SECONDS):
+                waited = time.monotonic() - started
+                if waited > WAIT_SECONDS or pending.seconds_to_confirm() == 0:
+                    _tell(module, waited)
+                    yield
+                    return
+            time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def _told_as(what_failed: str) -> t.Iterator[None]:
     try:
-        with exclusive():
-            yield
+        yield
     except (ApplyError, OSError) as error:
         raise Failure(f"{what_failed}: {error}") from error
+
+
+def _tell(module: AnsibleModule, waited: float) -> None:
+    """Warn of a wait that a person has noticed."""
+    if waited > _WORTH_TELLING:
+        module.warn(f"another run was changing {os.uname().nodename}, and was waited for: {waited:.0f} seconds.")
 
 
 def actions_of(module: AnsibleModule) -> Actions:

@@ -22,7 +22,7 @@ if t.TYPE_CHECKING:
 def confirm(module: AnsibleModule) -> Result:
     """Make the change stay that the parameter names."""
     token, host = module.params["confirmation"], os.uname().nodename
-    with changing(f"Two-factor login on {host}"):
+    with changing(module, f"Two-factor login on {host}"):
         pending = pending_change()
         if pending is None or pending[0] != token:
             raise Failure(

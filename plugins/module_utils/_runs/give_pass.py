@@ -41,7 +41,7 @@ def give_pass(module: AnsibleModule) -> Result:
     until = time.strftime(passes.TIME_FORMAT, time.gmtime(time.time() + hours * 3600))
     if module.check_mode:
         return {"changed": True, "until": until}
-    with changing(f"{user} got no pass on {host}"):
+    with changing(module, f"{user} got no pass on {host}"):
         # What ends a pass comes first: without one it goes by itself.
         passes.start_timer(files, actions_of(module))
         credential_files.rewrite(found.path, found.lock, lambda text: found.backend.with_pass(text, user, key, until))

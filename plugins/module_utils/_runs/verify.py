@@ -38,6 +38,6 @@ def verify(module: AnsibleModule) -> Result:
         # Whoever runs this has the code from the user.
         return found.backend.with_self_made(used, user, "") if used else None
 
-    with changing(f"The code of {user} cannot be checked on {host}"):
+    with changing(module, f"The code of {user} cannot be checked on {host}"):
         valid = credential_files.rewrite(found.path, found.lock, use)
     return {"changed": valid and not module.check_mode, "valid": valid}

@@ -51,6 +51,8 @@ LIFE_SECONDS = 900
 
 _DRAWING_SECONDS = 10
 
+_WAIT_SECONDS = 10.0
+"""For how long somebody who looks at the page waits for a run to end."""
 _BUSY_HOST = "There is too much to do on this host. Try again in some minutes."
 _BUSY = "Two-factor login is just being changed on this host. Nothing was changed; try again in some minutes."
 
@@ -94,7 +96,7 @@ class ThisHost:
     def revise(self, user: str, new: t.Callable[[str | None], str]) -> None:
         path, lock = self._path(user)
         try:
-            with _until_the_end(), exclusive():
+            with _until_the_end(), exclusive(_WAIT_SECONDS):
                 if pending.is_pending():
                     raise Refusal(_BUSY)
                 if os.path.exists(path):

@@ -57,7 +57,8 @@ signal_sshd() {
 
 # Another change under way ends first; one that hangs stops nobody.
 take_turns() {
-    if command -v flock >/dev/null && touch /run/fleet-auth.lock 2>/dev/null; then
+    if command -v flock >/dev/null && (umask 077 && : >>/run/fleet-auth.lock) 2>/dev/null; then
+        chmod 0600 /run/fleet-auth.lock
         exec 9>>/run/fleet-auth.lock
         flock -w 15 9 && echo "$$" >/run/fleet-auth.lock
     fi
