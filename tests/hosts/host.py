@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import subprocess
+import typing as t
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -26,21 +27,31 @@ done
 find "$@" -printf 'N%y %m %U %G %i %C@ %p\0L%l\0'
 """
 
-_ATTRIBUTES = r"""
-import json, os, sys
-found, inodes = {}, {}
+_EVERY_RESPECT = r"""
+import hashlib, json, os, stat, sys
+found, names = {}, {}
+def look(path):
+    status = os.lstat(path)
+    kind = stat.S_IFMT(status.st_mode)
+    text = os.readlink(path) if kind == stat.S_IFLNK else ""
+    if kind == stat.S_IFREG:
+        with open(path, "rb") as file:
+            text = hashlib.sha256(file.read()).hexdigest()
+        if status.st_nlink > 1:
+            names.setdefault(status.st_ino, []).append(path)
+    attributes = os.listxattr(path, follow_symlinks=False)
+    found[path] = [oct(status.st_mode), status.st_uid, status.st_gid, text] + sorted(
+        f"{name}={os.getxattr(path, name, follow_symlinks=False).hex()}" for name in attributes
+    )
 for top in sys.argv[1:]:
     for directory, directories, files in os.walk(top):
-        for path in [directory, *(os.path.join(directory, name) for name in (*directories, *files))]:
-            status = os.lstat(path)
-            names = os.listxattr(path, follow_symlinks=False)
-            found[path] = {name: os.getxattr(path, name, follow_symlinks=False).hex() for name in sorted(names)}
-            if path not in directories and status.st_nlink > 1 and not os.path.isdir(path):
-                inodes.setdefault(status.st_ino, set()).add(path)
-for paths in inodes.values():
+        for path in (directory, *(os.path.join(directory, name) for name in (*directories, *files))):
+            if path not in found:
+                look(path)
+for paths in names.values():
     for path in paths:
-        found[path]["names"] = " ".join(sorted(paths))
-print(json.dumps({path: sorted(one.items()) for path, one in found.items() if one}))
+        found[path].append(f"links: {sorted(paths)}")
+print(json.dumps(found))
 """
 
 _digests: dict[tuple[str, ...], str] = {}
@@ -196,10 +207,10 @@ class Host:
         contents.update((path, _digests[file]) for path, file in files.items())
         return {path: (*owner, contents[path]) for path, owner in found.items()}
 
-    def attributes(self, *paths: str) -> dict[str, list[list[str]]]:
-        """The extended attributes of what lies at and below *paths*, access lists among them, and its hard links."""
-        done = self._exec("python3", "-c", _ATTRIBUTES, *paths)
-        return json.loads(done.stdout)  # type: ignore[no-any-return]
+    def in_every_respect(self, *paths: str) -> dict[str, list[t.Any]]:
+        """What lies at and below *paths*: type and mode, owner, contents, extended attributes, access lists, links."""
+        done = self._exec("python3", "-c", _EVERY_RESPECT, *paths)
+        return dict(json.loads(done.stdout))
 
     def _exec(
         self,

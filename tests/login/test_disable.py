@@ -22,7 +22,6 @@ from login import ssh
 from login.backends import GOOGLE, OATH, backend_of, credentials
 from login.modules import Answer, module, options, turn_on
 from login.people import PASSWORD, Person, Run, enable, new_person, playbook, settings
-from login.policy import await_end
 from login.sudo import sudo
 from login.trouble import broken_disk
 
@@ -94,54 +93,6 @@ def test_disabling_gives_back_every_byte_and_password_and_key_get_in(place: Plac
     assert _snapshot(place.host) == off
     for login in (person.by_password(), person.by_password(methods="password"), person.by_key(batch=True)):
         assert login.ok, login.reason
-
-
-@pytest.fixture
-def peculiar(place: Place, off: Snapshot) -> Iterator[Host]:
-    """A host whose files carry more than a mode and an owner, and that lacks directories or has them its own way."""
-    del off
-    host, store = place.host, backend_of(place.host).directory
-    host.run("python3", "-c", _PECULIAR, store)
-    yield host
-    place.disable(purge_credentials=True)
-    host.run("python3", "-c", _AS_USUAL, store)
-
-
-def put_back(host: Host) -> None:
-    """What the timer does with a change that nobody has confirmed, now."""
-    host.run("systemctl", "start", "fleet-auth-undo.service")
-    await_end(host, 20)
-
-
-def test_off_is_as_before_in_every_respect(place: Place, peculiar: Host) -> None:
-    """Attributes, access lists, hard links, owners and modes of directories, and empty ones that were not there."""
-    for purge in (False, True):
-        before = host_in_every_respect(peculiar)
-        done = module(peculiar, "twofactor", options(*place.everyone, services=["su"], rollback_after=600))
-        assert done.ok, done.output
-        put_back(peculiar)
-        assert host_in_every_respect(peculiar) == before
-        place.enable(services=["su"])
-        on = host_in_every_respect(peculiar)
-        assert on["/etc/pam.d/sshd"] != before["/etc/pam.d/sshd"]
-        done = module(peculiar, "twofactor", {"enabled": False, "rollback_after": 600, "purge_credentials": purge})
-        assert done.ok, done.output
-        put_back(peculiar)
-        assert host_in_every_respect(peculiar) == on
-        place.disable(purge_credentials=purge)
-        assert host_in_every_respect(peculiar) == before
-
-
-def test_file_with_another_name_is_refused_by_name(place: Place, off: Snapshot) -> None:
-    host = place.host
-    host.run("ln", "/etc/pam.d/su", "/etc/other-name-of-su")
-    try:
-        refused = module(host, "twofactor", options(*place.everyone, services=["su"]))
-        assert f"/etc/pam.d/su on {host.name} has another name as well" in refused.message
-        assert "find /etc -xdev -samefile /etc/pam.d/su" in refused.message
-        assert {path: entry for path, entry in _snapshot(host).items() if path in off} == off
-    finally:
-        host.run("rm", "/etc/other-name-of-su")
 
 
 def test_nothing_of_ours_is_left_but_credentials_which_purging_removes(place: Place, off: Snapshot) -> None:
@@ -334,36 +285,6 @@ def test_sheet_that_could_not_be_written_is_written_by_the_next_run(place: Place
     assert sheet.exists()
 
 
-_PECULIAR = r"""
-import os, shutil, struct, sys
-acl = struct.pack("<I" + "HHI" * 5, 2, 1, 6, 2**32 - 1, 2, 4, 1, 4, 4, 2**32 - 1, 16, 4, 2**32 - 1, 32, 4, 2**32 - 1)
-for name in ("sshd", "su", "sudo"):
-    os.setxattr(f"/etc/pam.d/{name}", "user.note", b"mine")
-    os.setxattr(f"/etc/pam.d/{name}", "system.posix_acl_access", acl)
-os.setxattr("/etc/pam.d", "system.posix_acl_default", acl)
-os.link("/etc/pam.d/sudo", "/etc/other-name-of-sudo")
-shutil.copytree("/etc/ssh/sshd_config.d", "/root/sshd_config.d")
-shutil.rmtree("/etc/ssh/sshd_config.d")
-store = sys.argv[1]
-os.mkdir(store)
-os.chown(store, 1, 4)
-os.chmod(store, 0o750)
-open(f"{store}/.keep", "w").close()
-"""
-"""What xattr(7), acl(5) and hard links have; by the second entry of the access list, account 1 may read a file."""
-
-_AS_USUAL = r"""
-import os, shutil, sys
-for name in ("sshd", "su", "sudo"):
-    os.removexattr(f"/etc/pam.d/{name}", "user.note")
-    os.removexattr(f"/etc/pam.d/{name}", "system.posix_acl_access")
-os.removexattr("/etc/pam.d", "system.posix_acl_default")
-os.unlink("/etc/other-name-of-sudo")
-shutil.copytree("/root/sshd_config.d", "/etc/ssh/sshd_config.d", dirs_exist_ok=True)
-shutil.rmtree("/root/sshd_config.d")
-shutil.rmtree(sys.argv[1])
-"""
-
 _EDIT = r"""
 set -e
 { echo "# above: an edit"; cat "$1"; echo "# below: an edit"; } >"$1.new"
@@ -378,12 +299,6 @@ def _snapshot(host: Host) -> Snapshot:
     found = host.snapshot(["/etc", "/usr", "/var/lib/fleet-auth", "/run/fleet-auth"])
     of_logins = (f"{backend_of(host).directory}/", f"{TALLY}/")
     return {path: entry for path, entry in found.items() if not f"{path}/".startswith(of_logins)}
-
-
-def host_in_every_respect(host: Host) -> dict[str, t.Any]:
-    """What `_snapshot` has, with extended attributes, access lists and hard links."""
-    attributes = host.attributes("/etc", "/usr/local/sbin", "/usr/libexec")
-    return {path: (*entry, attributes.get(path)) for path, entry in _snapshot(host).items()}
 
 
 def _ours(host: Host) -> list[str]:
