@@ -25,6 +25,6 @@ def accept(module: AnsibleModule) -> Result:
     if not found.says.self_made:
         return {"changed": False, "self_made": None}
     if not module.check_mode:
-        with changing(f"The credential of {user} was not accepted on {host}"):
+        with changing(module, f"The credential of {user} was not accepted on {host}"):
             credential_files.rewrite(found.path, found.lock, lambda text: found.backend.with_self_made(text, user, ""))
     return {"changed": True, "self_made": found.says.self_made}
