@@ -253,7 +253,7 @@ SHAPES = {
             "unproven": Listed(NAME),
             "users": STATUS["users"],
         },
-        always={**PLANNED, "enforced": STATUS["enforced"], "time_sync": STATUS["time_sync"]},
+        always={**PLANNED, **{name: kind for name, kind in STATUS.items() if name != "users"}},
         differs=True,
         asked={"unproven": lambda answer: answer["unproven"]},
     ),

@@ -21,19 +21,17 @@ from .situation import Situation
 
 def status(situation: Situation) -> dict[str, t.Any]:
     """The state of a host, as the modules return it."""
+    return {**in_short(situation), "users": users(situation)}
+
+
+def in_short(situation: Situation) -> dict[str, t.Any]:
+    """The state of a host without its people, who may be many."""
     return {
         "enforced": enforced(situation),
         "asks": asking(situation),
         "let_off": scope.recovered(situation),
-        "users": users(situation),
-        "time_sync": time_sync(situation),
+        "time_sync": situation.state.time_sync.as_dict() if situation.state.time_sync else None,
     }
-
-
-def time_sync(situation: Situation) -> dict[str, t.Any] | None:
-    """The state of the clock, if somebody asked for it."""
-    status = situation.state.time_sync
-    return status.as_dict() if status else None
 
 
 def enforced(situation: Situation) -> dict[str, bool]:

@@ -36,8 +36,7 @@ def look_and_plan(module: AnsibleModule, settings: Settings) -> tuple[Situation,
             f"Two-factor login on {situation.state.hostname} was not changed: {' '.join(plan.refusals)}",
             refusals=list(plan.refusals),
             refused=report.refused(plan),
-            enforced=report.enforced(situation),
-            time_sync=report.time_sync(situation),
+            **report.in_short(situation),
         )
     return situation, plan
 
