@@ -26,9 +26,9 @@ options:
         authentication.
       - V(cockpit) is passed over where it is not installed. Any other service that does not exist is refused, and so
         is V(sshd), for which there is O(ssh). V(login) needs O(allow_console).
-      - The primary authentication may be a line that includes C(common-auth), C(password-auth) or C(system-auth), a
-        line that requires pam_unix, or lines that jump over one C(requisite pam_deny.so). A file of another form is
-        refused, and its lines are shown.
+      - The files that it includes are followed, in C(/etc/pam.d) and C(/usr/lib/pam.d). Where the code step could be
+        got past, or would keep out whom the service lets in, the service is refused, by file and line. One that
+        includes another one of them is left as it is.
     type: list
     elements: str
     default: [cockpit]

@@ -355,36 +355,45 @@ def test_settings_that_turn_out_otherwise_are_put_back(
 def test_service_files_in_which_the_code_step_has_no_certain_place_are_refused_each(alice: Person) -> None:
     files = {
         "none": "auth required pam_env.so\n",
-        "optional": "auth optional pam_unix.so\n",
+        "ends": "auth sufficient pam_unix.so\n",
         "two": "@include common-auth\nauth include common-auth\n",
         "early": "auth sufficient pam_wheel.so trust\n@include common-auth\n",
-        "jump": "auth [success=1 default=ignore] pam_wheel.so trust\n@include common-auth\n",
+        "jump": (
+            "auth [success=3 default=ignore] pam_krb5.so\nauth include unix-auth\nauth optional pam_x.so\n"
+            "auth required pam_permit.so\n"
+        ),
+        "chain": "auth include chain-auth\n",
+    }
+    others = {
+        "unix-auth": "auth requisite pam_unix.so\nauth optional pam_cap.so\n",
+        "chain-auth": "@include absent-auth\n",
     }
     with contextlib.ExitStack() as there:
-        for name, text in files.items():
+        for name, text in {**files, **others}.items():
             there.enter_context(file_of(alice.host, f"/etc/pam.d/{name}", text))
         alice.host.run("ln", "-s", "sudo", "/etc/pam.d/linked")
         there.callback(alice.host.run, "rm", "/etc/pam.d/linked")
         said = refusal(alice, services=[*files, "linked", "gone"])
     host = alice.host.name
     form = (
-        "must have exactly one line, whole, that includes common-auth, password-auth, system-auth for auth, or that "
-        "requires pam_unix.so, or lines that jump over one 'auth requisite pam_deny.so' as pam-auth-update(8) writes "
-        "them; found"
+        "must have exactly one place where it asks for the password: a line for auth that includes common-auth, "
+        "password-auth, system-auth or another file with pam_unix.so, or pam_unix.so itself; found"
     )
     for sentence in (
         f"on {host}, /etc/pam.d/none {form} none. Bring the file to that form, or leave none out.",
-        f"on {host}, /etc/pam.d/optional {form} line 1: auth optional pam_unix.so. Bring the file to that form, or "
-        "leave optional out.",
+        f"on {host}, /etc/pam.d/ends, line 1, can end the authentication before the code is asked for: "
+        "'auth sufficient pam_unix.so'. Change that line, or leave ends out.",
         f"on {host}, /etc/pam.d/two {form} line 1: @include common-auth; line 2: auth include common-auth. Bring the "
         "file to that form, or leave two out.",
-        f"on {host}, /etc/pam.d/early, line 1, stands before the primary authentication and can end the authentication "
-        "before the code is asked for: 'auth sufficient pam_wheel.so trust'. Change that line, or leave early out.",
-        f"on {host}, /etc/pam.d/jump, line 1, stands before the primary authentication and jumps over a number of "
-        "modules, which the code step would change:",
+        f"on {host}, /etc/pam.d/early, line 1, stands before the primary authentication and lets people in who have "
+        "neither a password nor anything else to prove who they are: 'auth sufficient pam_wheel.so trust'. Change that "
+        "line, or leave early out.",
+        f"on {host}, /etc/pam.d/jump, line 1, stands before the primary authentication and jumps over the code step:",
+        f"on {host}, /etc/pam.d/chain-auth, line 1 (taken in by /etc/pam.d/chain, line 1), includes absent-auth, which "
+        "is not there. Put that right, or leave chain out.",
         f"/etc/pam.d/linked on {host} is a symbolic link to /etc/pam.d/sudo, which something else manages. Make it a "
         "file of its own, or leave linked out.",
-        f"there is no /etc/pam.d/gone on {host}. Take gone out.",
+        f"there is no /etc/pam.d/gone on {host}, nor one in /usr/lib/pam.d. Take gone out.",
     ):
         assert sentence in said
 
