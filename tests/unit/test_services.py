@@ -144,8 +144,15 @@ class TestCovered:
             assert logs_in(state, "sudo-i", password=True, code=True) == (True, ["password", "code"])
             assert plan(target, state).changes == ()
 
+    def test_one_that_is_refused_is_named_once(self) -> None:
+        state = with_files(
+            {f"{places.PAM_D}/sudo-i": self.SUDO_I, f"{places.PAM_D}/sudo": "auth sufficient pam_unix.so\n"}
+        )
+        (told,) = plan(wanted("sudo", "sudo-i"), state).refusals
+        assert told.startswith("on web1, /etc/pam.d/sudo, line 1, can end the authentication")
+
     def test_line_past_what_is_included_is_refused(self) -> None:
-        made = plan(wanted("sudo", "sudo-i"), self.host("auth sufficient pam_krb5.so\nauth include sudo"))
+        made = plan(wanted("su", "sudo", "sudo-i"), self.host("auth sufficient pam_krb5.so\nauth include sudo"))
         assert made.refusals == (
             "on web1, /etc/pam.d/sudo-i includes sudo, which would ask for codes, and /etc/pam.d/sudo-i, line 2, can "
             "end the authentication before the code is asked for: 'auth sufficient pam_krb5.so'. Change that line, or "

@@ -50,10 +50,11 @@ def services(situation: Situation) -> Services:
     # What is included comes before what includes it.
     for service in sorted(present, key=lambda one: (len(inner[one]), present.index(one))):
         try:
-            if inner[service]:
-                pam.check_covered(service, plain, blocks, backends.MODULES)
+            asking = {one: blocks[one] for one in inner[service] if one in blocks}
+            if asking:
+                pam.check_covered(service, plain, asking, backends.MODULES)
                 found.covered.append(service)
-            else:
+            elif not inner[service]:
                 lines = _account_lines(situation) if service == "sshd" else ()
                 text = plain.texts[service]
                 blocks[service], text = pam.protected(service, text, plain, backends.MODULES, lines)
