@@ -160,9 +160,9 @@ unmake() {
 
 # reown MODE OWNER PATH: the directory had this mode and this owner
 reown() {
-    if [ -d "$3" ]; then
-        chown "$2" "$3" && chmod "$1" "$3" || give_up
-    fi
+    [ -d "$3" ] || return 0
+    chown "$2" "$3" || give_up
+    chmod "$1" "$3" || give_up
 }
 
 # OLD is not there if this script has been here before, and was killed then, perhaps just before the reload.
