@@ -778,6 +778,26 @@ def test_attribute_that_cannot_be_kept_is_named_and_nothing_is_changed(
     assert changing.leftovers() == []
 
 
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [(errno.EPERM, "see 'lsattr -d .*/etc/pam.d .*/etc/pam.d/sshd'"), (errno.EROFS, "see 'findmnt -T .*/etc/pam.d'")],
+)
+def test_file_that_something_holds_is_named_with_the_remedy_and_nothing_is_changed(
+    changing: Root, monkeypatch: pytest.MonkeyPatch, number: int, remedy: str
+) -> None:
+    path = changing.write("/etc/pam.d/sshd", "before\n")
+    before = changing.tree()
+
+    def held(source: str, _target: str) -> None:
+        raise OSError(number, os.strerror(number), source)
+
+    monkeypatch.setattr(os, "link", held)
+    with pytest.raises(ApplyError, match=f"/etc/pam.d/sshd.* {remedy}.*Nothing was changed"):
+        carry_out(changing, (Edit(str(changing.at(path)), "after\n", 0o644),), actions_in(changing))
+    assert changing.tree() == before
+    assert changing.leftovers() == []
+
+
 def test_change_that_fails_is_put_back_and_says_so(changing: Root) -> None:
     changes = prepared(changing)
     before = changing.tree()

@@ -387,3 +387,17 @@ def test_boot_makes_the_tally_and_the_lock_and_clears_what_a_dead_login_left() -
         "r! /etc/google-authenticator/*~*",
         "",
     ]
+
+
+def test_drop_in_that_something_holds_is_named_and_all_else_is_done(tmp_path: Path) -> None:
+    host = Box(tmp_path, on())
+    drop_in = host.path(places.DROP_IN)
+    host.command("rm", f'case "$*" in *{drop_in.name}) exit 1 ;; esac; exec /bin/rm "$@"')
+    host.command("lsattr", f'case "$2" in {drop_in}) echo "----i---------e------- $2" ;; esac')
+    done = host.recover()
+    assert done.returncode == 1
+    assert (
+        f"nobody is asked for a code any more, but cannot remove {drop_in}: chattr holds it; run 'chattr -ia {drop_in}'"
+    ) in done.stderr
+    assert host.after.code_step.passes_everyone
+    assert not host.path(places.SELF_SERVICE_PROGRAM).exists()

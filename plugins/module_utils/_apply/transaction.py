@@ -12,6 +12,7 @@ of the plan. Credentials that logins write meanwhile are no part of it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import os
 import secrets
@@ -101,8 +102,19 @@ def clean_up(actions: Actions) -> None:
 def _describe(error: Exception) -> str:
     """An error in words for a person."""
     if isinstance(error, OSError):
-        return f"{error.strerror or error}: {error.filename or 'the disk'}."
+        return f"{error.strerror or error}: {error.filename or 'the disk'}.{_what_holds(error)}"
     return str(error)
+
+
+def _what_holds(error: OSError) -> str:
+    """What to do about a file that root may not change; empty where that is not what is wrong."""
+    path = str(error.filename or "/etc")
+    directory = os.path.dirname(path) or "/"
+    if error.errno == errno.EROFS:
+        return f" It is mounted read-only: see 'findmnt -T {directory}', and mount it read-write."
+    if error.errno == errno.EPERM:
+        return f" chattr may hold it: see 'lsattr -d {directory} {path}', and take that off with chattr -i."
+    return ""
 
 
 def _arm(text: str, handed: t.Mapping[str, str], actions: Actions, rollback_after: int) -> None:
