@@ -84,6 +84,7 @@ KEY_ACCEPTED = f"{LIBEXEC}/ssh-key-accepted"
 FIRST_FACTOR_FAILED = f"{LIBEXEC}/first-factor-failed"
 FOUND = f"{LIBEXEC}/found"
 """What has to be given back when two-factor login is turned off, and no other file tells; most hosts have none."""
+PASSWORD_METHOD = f"{LIBEXEC}/ssh-password-method"
 RUN_DIRECTORY = "/run/fleet-auth"
 TALLY_DIRECTORY = f"{RUN_DIRECTORY}/faillock"
 TMPFILES = "/etc/tmpfiles.d/fleet-auth.conf"
@@ -136,11 +137,12 @@ FOR_LOGINS = {
     RECOVERY_COMMAND: 0o755,
     TMPFILES: 0o644,
     KEY_ACCEPTED: 0o755,
+    PASSWORD_METHOD: 0o755,
     FIRST_FACTOR_FAILED: 0o755,
     JUDGE: 0o644,
     NOTE: 0o644,
 }
-"""What is needed wherever two-factor login is on, with modes; the last four where a block calls them."""
+"""What is needed wherever two-factor login is on, with modes; the last five where they are called."""
 FOR_A_CHANGE = {UNDO: 0o700, BOOT_UNIT: 0o644}
 FOR_PASSES = {PASSES_SCRIPT: 0o755, PASSES_SERVICE_UNIT: 0o644, PASSES_TIMER_UNIT: 0o644}
 FOR_SELF_SERVICE = (SELF_SERVICE_PROGRAM, CODE_SERVICE, SELF_SERVICE_SERVICE_UNIT, SELF_SERVICE_SOCKET_UNIT)

@@ -26,6 +26,7 @@ NAMES = {
     places.TMPFILES: "tmpfiles.conf",
     places.KEY_ACCEPTED: "ssh-key-accepted",
     places.FIRST_FACTOR_FAILED: "first-factor-failed",
+    places.PASSWORD_METHOD: "ssh-password-method",
     places.JUDGE: "pam.d/twofactor-judge",
     places.NOTE: "pam.d/twofactor-note",
     places.UNDO: "undo.sh",

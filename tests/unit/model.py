@@ -32,6 +32,7 @@ _DEFAULTS = {
 }
 _LISTS = ("authenticationmethods", "allowusers", "denyusers", "allowgroups", "denygroups")
 _KEY_ACCEPTED = "/usr/libexec/fleet-auth/ssh-key-accepted"
+_PASSWORD_METHOD = "/usr/libexec/fleet-auth/ssh-password-method"
 _FIRST_FACTOR_FAILED = "/usr/libexec/fleet-auth/first-factor-failed"
 
 
@@ -167,6 +168,8 @@ class Pam:
     """The tally of wrong codes, which is not the one that the host may have for wrong passwords."""
     locked: bool = False
     """Whether the account is locked by the tally that the host has for wrong passwords."""
+    answers_itself: bool = False
+    """Whether sshd answers each prompt with the password."""
     noted: bool = False
     """Whether this login has left a note that its first factor was wrong."""
     asked: list[str] = dataclasses.field(default_factory=list)
@@ -267,6 +270,8 @@ class Pam:
                 return "system_err"
             noted, self.noted = self.noted, arguments[3:] == ["note"]
             return "success" if noted or self.noted else "system_err"
+        if arguments == ["quiet", _PASSWORD_METHOD]:
+            return "success" if self.answers_itself and _PASSWORD_METHOD in self.files else "system_err"
         assert arguments == ["quiet", _KEY_ACCEPTED]
         return "success" if self.key_accepted and _KEY_ACCEPTED in self.files else "auth_err"
 
@@ -360,7 +365,7 @@ def log_in(
             return sshd["kbdinteractiveauthentication"] == ("yes",) and pam.authenticate()
         assert method == "password"
         # One answer, the password, for whatever PAM asks.
-        pam.code = None
+        pam.code, pam.answers_itself = None, True
         return sshd["passwordauthentication"] == ("yes",) and client.password is not None and pam.authenticate()
 
     account = Pam(files, "sshd", user, groups, address, password=True)

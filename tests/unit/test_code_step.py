@@ -424,6 +424,36 @@ class TestOtherNames:
         assert denies_other_names([], []) == []
 
 
+class TestPasswordMethod:
+    """sshd may ask PAM for its method `password`, which answers each prompt with the password."""
+
+    WANTED = settings(ssh=True, exempt_users=["ansible"])
+
+    @pytest.mark.parametrize("key_accepted", [False, True])
+    def test_of_sshd_asks_nobody_for_a_code_and_counts_no_wrong_one(self, key_accepted: bool) -> None:
+        def used(name: str, **more: t.Any) -> Pam:
+            brings = {"password": True, "key_accepted": key_accepted, "answers_itself": True, **more}
+            return attempt(self.WANTED, "sshd", Person(name), lists={places.PASSWORD_METHOD: ""}, **brings)
+
+        denied = used("alice")
+        assert not denied.authenticate()
+        assert ("code" in denied.asked, denied.failures) == (False, 0)
+        assert used("ansible").authenticate()
+        assert used("alice", answers_itself=False, code=True).authenticate()
+        # Where the program is gone that tells, it is as with any other answer.
+        lost = used("alice")
+        lost.files = {path: text for path, text in lost.files.items() if path != places.PASSWORD_METHOD}
+        assert not lost.authenticate()
+        assert lost.failures == 1
+
+    def test_is_read_again_and_is_no_damage_where_it_is_missing(self) -> None:
+        text = step_of(self.WANTED)
+        assert CodeStep.parse(text).spares_passwords
+        assert CodeStep.parse(text).render() == text
+        before = step_of(settings(exempt_users=["ansible"]))
+        assert (CodeStep.parse(before).damage, CodeStep.parse(before).spares_passwords) == ("", False)
+
+
 OF_1_0 = CodeStep.wanted(
     settings(
         scope="enrolled", exempt_users=["ansible", "root"], exempt_groups=["admins"], exempt_addresses=["192.0.2.7"]

@@ -280,6 +280,7 @@ class TestFirstTime:
             "write /etc/oath/bob",
             "write /etc/oath/carol",
             "write /usr/libexec/fleet-auth/ssh-key-accepted",
+            "write /usr/libexec/fleet-auth/ssh-password-method",
             "write /usr/local/sbin/twofactor-recover",
             "write /etc/tmpfiles.d/fleet-auth.conf",
             "write /etc/pam.d/twofactor",
@@ -302,6 +303,7 @@ class TestFirstTime:
             **{path: mode for path, mode in OWN_DIRECTORIES.items() if path != "/etc/google-authenticator"},
             places.SWITCH: 0o644,
             places.KEY_ACCEPTED: 0o755,
+            places.PASSWORD_METHOD: 0o755,
             places.EXEMPT_ORIGINS: 0o644,
             places.DROP_IN: 0o644,
             places.RECOVERY_COMMAND: 0o755,
@@ -564,6 +566,7 @@ class TestChange:
             service("sshd"),
             places.SWITCH,
             places.KEY_ACCEPTED,
+            places.PASSWORD_METHOD,
         ]
 
     def test_of_two_files_goes_by_a_new_list_until_the_old_one_is_replaced(self) -> None:
@@ -644,6 +647,7 @@ class TestOff:
             "write /etc/pam.d/sudo",
             "remove /etc/pam.d/twofactor",
             "remove /usr/libexec/fleet-auth/ssh-key-accepted",
+            "remove /usr/libexec/fleet-auth/ssh-password-method",
             "remove /usr/local/sbin/twofactor-recover",
             "remove /etc/tmpfiles.d/fleet-auth.conf",
             "remove /usr/libexec/fleet-auth",

@@ -14,6 +14,8 @@ What stands where, from the top::
     auth [perm_denied=N …] pam_access.so accessfile=FILE …         exempt origins
     auth [success=N …] pam_succeed_if.so quiet user notingroup …   scope by groups; or `user notin LIST`, by names, and
                                                                    `uid notin LIST`, for their other names
+    auth [success=ignore default=1] pam_exec.so …                  whether sshd would answer with the password itself
+    auth [default=die] pam_deny.so                                 if so: neither asked nor counted
     auth […] pam_faillock.so preauth …                             the tally of wrong codes
     auth [success=1 default=ignore] MODULE …                       the question
     auth […] pam_faillock.so …                                     the tally again: one wrong code more, or none
@@ -38,7 +40,11 @@ PASS_THROUGH = _HEADER + "auth [default=ignore] pam_permit.so\n"
 
 _PASS_THROUGHS = (["auth [default=ignore] pam_permit.so"], ["auth required pam_permit.so"])
 """The lines of that, as this release and as release 1.0 write them."""
-_NOT_ASKING = ("pam_access.so", "pam_deny.so", "pam_faillock.so", "pam_permit.so", "pam_succeed_if.so")
+_NOT_ASKING = ("pam_access.so", "pam_deny.so", "pam_exec.so", "pam_faillock.so", "pam_permit.so", "pam_succeed_if.so")
+_SPARING_PASSWORDS = (
+    f"auth [success=ignore default=1] pam_exec.so quiet {places.PASSWORD_METHOD}",
+    "auth [default=die] pam_deny.so",
+)
 _GONE, _EMPTY, _PERMITS = "gone", "empty", "of pam_permit.so alone"
 _NOT_OURS = "not as it was written, from line {} on"
 _IN_FRONT = r"auth \[success=(\w+) default=ignore\] pam_succeed_if\.so quiet (?:user =|service in) \S+"
@@ -67,6 +73,8 @@ class CodeStep(t.NamedTuple):
     """The accounts that it asks; None where it does not go by names."""
     uids: frozenset[int] = frozenset()
     """The numbers of these accounts, which it asks by whatever other name they log in."""
+    spares_passwords: bool = False
+    """Whether it denies, unasked, whom sshd's method `password` would answer for: with a right password as the code."""
     module: str = ""
     """The PAM module that asks for the code, such as `pam_oath.so`."""
     arguments: str = ""
@@ -101,6 +109,7 @@ class CodeStep(t.NamedTuple):
             scope_groups=settings.scope_groups if settings.scope == "groups" else (),
             names=frozenset(enrolled) if settings.scope == "enrolled" else None,
             uids=frozenset(uids) if settings.scope == "enrolled" else frozenset(),
+            spares_passwords=settings.ssh,
             module=module,
             arguments=arguments,
             lockout=settings.lockout,
@@ -163,6 +172,8 @@ class CodeStep(t.NamedTuple):
             while_open,
             f"auth [default=ignore] pam_faillock.so authsucc {tally}",
         ]
+        if self.spares_passwords:
+            lines = [*_SPARING_PASSWORDS, *lines]
         if self.scope_groups:
             lines = _passed_by([f"user notingroup {':'.join(self.scope_groups)}"], lines)
         elif self.names is not None:
@@ -200,7 +211,7 @@ def _parse(text: str | None) -> CodeStep:
     steps = _steps(text)
     lists: dict[str, list[str]] = {}
     asking: list[tuple[bool, str, str]] = []
-    origins, lockout = "", None
+    origins, lockout, spares_passwords = "", None, False
     for _number, line in steps:
         control, module, arguments = _parts(line)
         words = arguments.split()
@@ -210,6 +221,8 @@ def _parse(text: str | None) -> CodeStep:
             lists.setdefault(f"{subject} {operator}", []).extend(filter(None, names))
         elif module == "pam_access.so":
             origins = next((word[len("accessfile=") :] for word in words if word.startswith("accessfile=")), origins)
+        elif module == "pam_exec.so":
+            spares_passwords = spares_passwords or arguments.endswith(places.PASSWORD_METHOD)
         elif module == "pam_faillock.so":
             lockout = lockout or _lockout(words)
         elif module not in _NOT_ASKING and control not in INCLUDES:
@@ -224,6 +237,7 @@ def _parse(text: str | None) -> CodeStep:
         scope_groups=tuple(lists.get("user notingroup", ())),
         names=frozenset(lists["user notin"]) if "user notin" in lists else None,
         uids=frozenset(int(uid) for uid in lists.get("uid notin", ()) if uid.isdecimal()),
+        spares_passwords=spares_passwords,
         module=module,
         arguments=arguments,
         lockout=lockout,

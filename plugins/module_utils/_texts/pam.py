@@ -23,8 +23,8 @@ _BEGIN = "# BEGIN fleet.auth twofactor: in place of the next line"
 _REPLACED = "#| "
 _END = "# END fleet.auth twofactor"
 
-HELPERS = (places.KEY_ACCEPTED, places.FIRST_FACTOR_FAILED, places.JUDGE, places.NOTE)
-"""The files that a block may call."""
+HELPERS = (places.KEY_ACCEPTED, places.PASSWORD_METHOD, places.FIRST_FACTOR_FAILED, places.JUDGE, places.NOTE)
+"""The files that a block may call, and the code step for sshd."""
 
 
 # What package managers and editors leave beside a file, dpkg(1), ucf(1), rpm(8), pam-auth-update(8).
@@ -132,6 +132,8 @@ def without_ours(files: ServiceFiles) -> ServiceFiles:
 def helpers(texts: t.Collection[str]) -> tuple[str, ...]:
     """Those of `HELPERS` that protected service files with these texts call."""
     called = {line.rpartition(" ")[2] for text in texts for line in text.split("\n")}
+    if places.KEY_ACCEPTED in called:
+        called.add(places.PASSWORD_METHOD)
     if _name(places.JUDGE) in called:
         called.add(_name(places.NOTE))
     return tuple(path for path in HELPERS if called & {path, _name(path)})
