@@ -20,6 +20,15 @@ options:
       - Leave it V(false) until everybody has a credential and has seen that a code is right.
     type: bool
     default: false
+  sshd_configs:
+    description:
+      - The configurations of further sshd's, by their absolute paths, that O(ssh) covers as well, such as
+        V(/etc/ssh/sshd_internal). Each has to read C(/etc/ssh/sshd_config.d/*.conf) before any C(Match), or
+        C(/etc/ssh/sshd_config.d/00-twofactor.conf) alone, and to ask the PAM service C(sshd).
+      - A further sshd that listens and is not named here is told of as a way in without a code.
+    type: list
+    elements: str
+    default: []
   services:
     description:
       - PAM services, by the names of their files in C(/etc/pam.d), that ask for the code right after their primary

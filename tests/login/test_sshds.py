@@ -14,9 +14,10 @@ from collections.abc import Iterator
 import pytest
 
 from hosts import Host
+from hosts.docker import STATE, docker
 from login import ssh
 from login.backends import GOOGLE, OATH
-from login.doors import by_su
+from login.doors import by_su, counted
 from login.modules import module, options
 from login.people import Person, new_person
 from login.policy import WATCHED, assert_off, assert_on, off, somebody
@@ -135,3 +136,50 @@ def test_other_name_of_an_account_lets_nobody_in_without_a_code(host: Host, pers
             assert bystander.by_key(batch=True).ok
     off(host)
     host.run("userdel", "--force", "--remove", bystander.name)
+
+
+CONFIG = "/etc/ssh/sshd_further"
+PORT = 2222
+
+
+@contextlib.contextmanager
+def further_sshd(host: Host) -> Iterator[Host]:
+    """An sshd with a configuration of its own, which reads no drop-in; the host by its port, from inside the host."""
+    host.run(f"grep -v ^Include /etc/ssh/sshd_config >{CONFIG}; echo 'PidFile none' >>{CONFIG}")
+    start = f"systemd-run --unit further --service-type exec /usr/sbin/sshd -D -f {CONFIG} -p {PORT}"
+    host.run(start)
+    try:
+        yield host
+    finally:
+        host.run(f"systemctl stop further; rm {CONFIG}")
+
+
+def by_its_address(host: Host) -> Host:
+    """The same host by its own address, where its other port answers, and with the same keys there."""
+    words = ("inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", host.container)
+    found = dataclasses.replace(host, address=docker(*words).stdout.decode().strip(), port=PORT)
+    known_hosts = STATE / host.fleet / "known_hosts"
+    keys = known_hosts.read_text()
+    known_hosts.write_text(keys + keys.replace(f"[{host.address}]:{host.port}", f"[{found.address}]:{PORT}"))
+    return found
+
+
+def test_further_sshd_closes_nothing_by_right_passwords_and_is_covered_on_request(host: Host, person: Person) -> None:
+    there = dataclasses.replace(person, host=by_its_address(host))
+    with further_sshd(host):
+        assert module(host, "twofactor", options(person)).changed
+        for _attempt in range(2):
+            assert not there.by_password(methods="password").ok
+        assert counted(person) == 0
+        assert there.by_key(batch=True).ok
+        refused = module(host, "twofactor", options(person, sshd_configs=[CONFIG]))
+        assert f"{CONFIG} does not read {DROP_INS} for everyone" in refused.message
+        host.run(f"sed -i '1i Include {DROP_INS}/*.conf' {CONFIG} && systemctl kill --signal HUP further")
+        off(host)
+        assert_off(there)
+        assert module(host, "twofactor", options(person, sshd_configs=[CONFIG])).changed
+        assert not there.by_key(batch=True).ok
+        ssh.fresh_step()
+        assert_on(there)
+        host.run("twofactor-recover")
+        assert_off(there)

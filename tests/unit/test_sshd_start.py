@@ -97,6 +97,9 @@ class TestUnit:
         ]
         found = sshd_starts.listeners(running)
         assert [one.pid for one in found] == [7, 5]
+        further = ("/etc/ssh/alt", "/etc/ssh/off")
+        covered = sshd_starts.starts(lambda _words: (0, SHOWN, ""), found, further)
+        assert [one.config for one in covered[2:]] == [*further]
         started = sshd_starts.starts(lambda _words: (0, SHOWN, ""), found)
         assert [one.words for one in started] == [[], ["-o", "UsePAM=no", "-o", "LogLevel=DEBUG"]]
         plain = SHOWN.replace(" -o LogLevel=DEBUG", "").replace("-o UsePAM=no", "")

@@ -22,6 +22,9 @@ def check_and_reload(change: ReloadSshd, actions: Actions) -> None:
     """Reload sshd. Raises ApplyError, and does not, where its files are wrong or do not mean what is expected."""
     _check(change, actions)
     _reload(actions)
+    for listener in change.further:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(listener.pid, signal.SIGHUP)
 
 
 def restart_cockpit(actions: Actions) -> None:
@@ -33,6 +36,7 @@ def restart_cockpit(actions: Actions) -> None:
 def _check(change: ReloadSshd, actions: Actions) -> None:
     """Raise ApplyError where `sshd -t` refuses the files, or `sshd -T -C` does not give what is expected."""
     starts = {tuple(expectation.start.words) for expectation in change.expectations}
+    starts.update(tuple(one.start.words) for one in change.further)
     for words in sorted(starts) or [()]:
         code, _out, error = actions.run([places.SSHD, *words, "-t"])
         if code != 0:

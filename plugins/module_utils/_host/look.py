@@ -28,8 +28,9 @@ from .state import OWN_DIRECTORIES, OWN_FILES, FileState, HostState, Sshd
 
 def look(settings: Settings, run: Run) -> HostState:
     """See what a plan for these settings depends on."""
-    start, *other_starts = sshd_starts.starts(run, sshd_starts.listeners(processes()))
-    files = _files([one.config for one in (start, *other_starts)])
+    listening = sshd_starts.listeners(processes())
+    start, *other_starts = sshd_starts.starts(run, listening, settings.sshd_configs if settings.ssh else ())
+    files = _files([start.config, *(one.config for one in other_starts), *(one.start.config for one in listening)])
     session = sshd.connection()
     listed = accounts.listed()
     unlisted = accounts.unlisted(settings, listed)
@@ -58,6 +59,7 @@ def look(settings: Settings, run: Run) -> HostState:
         stranger=stranger,
         sshd_error=seen.error,
         sshd_start=start,
+        listeners=listening,
         other_sshds=tuple(Sshd(one, found.of, found.error) for one, found in others),
         connection=session,
         connection_sshd=seen.connection,

@@ -16,18 +16,10 @@ from .._texts.sshd_start import Start, parse_title, parse_words, with_variables
 from .command import Run
 from .files import read_file
 from .processes import Process
+from .state import Listener
 
 _PROPERTIES = "Id,LoadState,ExecStart,Environment,EnvironmentFiles,FragmentPath,DropInPaths"
 _ARGUMENTS = re.compile(r"path=(\S+) ; argv\[\]=(.*?) ; ignore_errors=")
-
-
-class Listener(t.NamedTuple):
-    """An sshd that listens."""
-
-    pid: int
-    unit: str
-    """The service of systemd that it belongs to, or an empty text."""
-    start: Start
 
 
 class Unit(t.NamedTuple):
@@ -80,28 +72,32 @@ def listeners(processes: t.Iterable[Process]) -> tuple[Listener, ...]:
             found.append(Listener(process.pid, process.unit, start))
     file = read_file(places.SSHD_PID_FILE)
     of_pid_file = file.content.strip() if file else ""
-    return tuple(sorted(found, key=lambda one: (not is_own(one.unit), str(one.pid) != of_pid_file, one.pid)))
+    return tuple(sorted(found, key=lambda one: (not one.is_own, str(one.pid) != of_pid_file, one.pid)))
 
 
-def is_own(unit: str) -> bool:
-    """Whether this is the name of the unit of the host's own sshd."""
-    return unit.partition(".")[0] in places.SSHD_UNITS
+def starts(run: Run, listening: t.Sequence[Listener], configs: t.Iterable[str] = ()) -> tuple[Start, ...]:
+    """How the host's own sshd runs, and how it will once it is started anew, where that is different.
 
-
-def starts(run: Run, listening: t.Sequence[Listener]) -> tuple[Start, ...]:
-    """How the host's own sshd runs, and how it will once it is started anew, where that is different."""
+    Behind them, how those further ones run, or would, that have these configurations.
+    """
     unit = _unit(run) if os.path.isdir(places.SYSTEMD) else None
-    found = [one.start for one in listening if is_own(one.unit)] or [one.start for one in listening[:1]]
+    found = [one.start for one in listening if one.is_own]
     if unit:
         found = [one._replace(said_by=unit.says(one) or one.said_by) for one in found]
-    planned = unit.start() if unit else parse_words(_service_options(), _service_file())
-    if planned:
-        found.append(planned)
+        planned = unit.start()
+    else:
+        found = found or [one.start for one in listening[:1]]
+        planned = parse_words(_service_options(), _service_file())
+    found += [planned] if planned else []
+    found = found or [Start()]
+    for config in configs:
+        running = [one.start for one in listening if one.start.config == config]
+        found += running or [Start(config, said_by="sshd_configs")]
     distinct: list[Start] = []
     for start in found:
         if not any(start.is_as(other) for other in distinct):
             distinct.append(start)
-    return tuple(distinct) or (Start(),)
+    return tuple(distinct)
 
 
 def _unit(run: Run) -> Unit | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from .. import _places as places
 from .._backends import backends
-from .._texts import pam
+from .._texts import pam, sshd_config
 from .._texts.code_step import CodeStep
 from .._texts.pam_conf import ServiceFiles
 from .._texts.sshd_config import Effective, Files
@@ -94,6 +94,20 @@ class Connection(t.NamedTuple):
     """The programs between the session and this run, by which the account became root: sudo, su, doas."""
 
 
+class Listener(t.NamedTuple):
+    """An sshd that listens."""
+
+    pid: int
+    unit: str
+    """The service of systemd that it belongs to, or an empty text."""
+    start: Start
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is the host's own sshd, by the name of its unit."""
+        return self.unit.partition(".")[0] in places.SSHD_UNITS
+
+
 class Sshd(t.NamedTuple):
     """One way in which sshd is started, and what it makes of its configuration then."""
 
@@ -131,6 +145,8 @@ class HostState:
     """How the host's own sshd runs, or if it does not, how it would be started."""
     other_sshds: tuple[Sshd, ...] = ()
     """Other ways in which it will be started."""
+    listeners: tuple[Listener, ...] = ()
+    """Each sshd that listens, the host's own ones first."""
     connection: Connection | None = None
     connection_sshd: Effective | None = None
     """What sshd makes of its configuration for the connection's account from the connection's address."""
@@ -204,6 +220,13 @@ class HostState:
         if drop_in is not None:
             texts[places.DROP_IN] = drop_in
         return Files(texts, start.config, start.lines)
+
+    @property
+    def further_readers(self) -> tuple[Listener, ...]:
+        """The further sshd's that listen and read our drop-in."""
+        return tuple(
+            one for one in self.listeners if not one.is_own and sshd_config.read_order(self.sshd_files(one.start))
+        )
 
     @property
     def asks_for_code(self) -> bool:

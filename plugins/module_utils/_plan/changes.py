@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from .._backends import backends
 from .._backends.credential import MakeKey
+from .._host.state import Listener
 from .._texts.sshd_start import Start
 from .._wanted.settings import Settings
 
@@ -134,6 +135,8 @@ class ReloadSshd(t.NamedTuple):
     """Have sshd read its files again, once `sshd -t` accepts them and they mean what is expected."""
 
     expectations: tuple[Expectation, ...]
+    further: tuple[Listener, ...] = ()
+    """The further sshd's that read our drop-in too."""
 
 
 @dataclass(frozen=True)

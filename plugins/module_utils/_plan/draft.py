@@ -24,6 +24,8 @@ class Draft:
 
     def __init__(self, state: HostState) -> None:
         self.files = dict(state.files)
+        self.further_readers = state.further_readers
+        """The further sshd's that listen and read our drop-in."""
         self.credentials = {
             backend.DIRECTORY: set(state.credentials if name == state.backend else state.others.get(name, ()))
             for name, backend in backends.BACKENDS.items()

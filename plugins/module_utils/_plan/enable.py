@@ -255,12 +255,14 @@ class _Steps:
         if "sshd" in self.services:
             return self._write_drop_in(self._drop_in)
         removed = self.draft.remove(places.DROP_IN)
-        return [*removed, ReloadSshd(())] if removed else []
+        return [*removed, ReloadSshd((), self.state.further_readers)] if removed else []
 
     def _write_drop_in(self, text: str) -> list[Change]:
         """Put a drop-in in place, and have sshd read it, if it is not there already."""
         written = self.draft.write(places.DROP_IN, text, 0o644)
-        return [*written, ReloadSshd(_expectations(self.situation, text))] if written else []
+        if not written:
+            return []
+        return [*written, ReloadSshd(_expectations(self.situation, text), self.state.further_readers)]
 
     # PAM
 

@@ -12,7 +12,7 @@ from .. import _places as places
 from .._backends import backends
 from .._backends.credential import Credential
 from .._host.state import HostState
-from .._texts import drop_in, pam, tally
+from .._texts import drop_in, pam, sshd_config, tally
 from . import cockpit, scope, warnings
 from .changes import Plan
 from .people import Names, Refusal
@@ -148,6 +148,7 @@ def _sshd_sends(situation: Situation) -> bool:
     in_scope = [one.name for one in accounts if situation.in_scope_now(one) and one.name not in off]
     return all(
         sshd.error is None
+        and sshd_config.read_order(state.sshd_files(sshd.start)) is not None
         and all(
             sshd.settings[name].get(keyword, ()) == value
             for keyword, value in drop_in.expected(situation.settings, sshd.any_account).items()

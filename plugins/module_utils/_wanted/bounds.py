@@ -125,6 +125,9 @@ def problems(wanted: Settings, beyond: Beyond) -> t.Iterator[str]:
                     f"users: {option} of {user.name} has the name {label!r}; use up to 64 letters, digits, '_', '.', "
                     "':', '@', '+' and '-', and no space."
                 )
+    for path in wanted.sshd_configs:
+        if not path.startswith("/") or len(path.split()) != 1:
+            yield f"sshd_configs: {path!r} is not an absolute path without blanks, such as /etc/ssh/sshd_internal."
     for service in wanted.services:
         if service == "sshd":
             yield "services names sshd; set ssh to true instead, which covers keys as well."

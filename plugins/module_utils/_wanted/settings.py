@@ -76,6 +76,8 @@ class Settings:
     enabled: bool = True
     ssh: bool = False
     """Whether sshd asks for the code."""
+    sshd_configs: tuple[str, ...] = ()
+    """The configurations of further sshd's that ask for it then."""
     services: tuple[str, ...] = ()
     """The other PAM services that ask for it."""
     allow_console: bool = False
@@ -127,6 +129,7 @@ class Settings:
         settings = cls(
             enabled=options["enabled"],
             ssh=options["ssh"],
+            sshd_configs=_unique(options["sshd_configs"]),
             services=_unique(options["services"]),
             allow_console=options["allow_console"],
             cockpit_negotiate=options["cockpit_negotiate"],

@@ -23,6 +23,7 @@ tab=$(printf '\t')
 reload_sshd() {
     before=$(ls -i /run/sshd.pid 2>/dev/null)
     signal_sshd || return
+    signal_further
     # sshd writes its file anew once it listens with its new configuration, which may be a while after the signal.
     left=50
     while [ -n "$before" ] && [ "$left" -gt 0 ]; do
@@ -32,6 +33,20 @@ reload_sshd() {
         sleep 0.1
     done
     return 0
+}
+
+# Each further sshd of this host that reads the drop-in, if it would start again. In /proc are those of containers too.
+signal_further() {
+    grep -lsaE '^sshd: .* \[listener\]' /proc/[0-9]*/cmdline | while read -r title; do
+        process=${title%/cmdline}
+        [ "$(readlink "$process/ns/pid")" = "$(readlink /proc/self/ns/pid)" ] || continue
+        grep -qsE '/sshd?(@[^/]*)?\.service' "$process/cgroup" && continue
+        config=$(sed -n 's/^sshd: .* -f *\([^ ]*\) .*/\1/p' "$title")
+        config=${config:-/etc/ssh/sshd_config}
+        if grep -qsi '^[[:blank:]]*include.*sshd_config\.d' "$config" && /usr/sbin/sshd -t -f "$config"; then
+            kill -HUP "${process#/proc/}"
+        fi
+    done || :
 }
 
 signal_sshd() {
