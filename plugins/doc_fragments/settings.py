@@ -29,6 +29,13 @@ options:
     type: list
     elements: str
     default: []
+  accepted_doors:
+    description:
+      - Ways in without a code that nobody needs to be told of, by the names that C(doors) of
+        M(fleet.auth.twofactor_info) has for them, such as V(vsftpd).
+    type: list
+    elements: str
+    default: []
   services:
     description:
       - PAM services, by the names of their files in C(/etc/pam.d), that ask for the code right after their primary

@@ -88,6 +88,28 @@ missing_packages:
   type: list
   elements: str
   sample: []
+doors:
+  description: The ways into the host, and at which of them a code is asked for.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: What it is called, also in O(accepted_doors).
+      type: str
+    kind:
+      description: V(sshd), another V(daemon), or a V(local) PAM service, for those who are at the machine or on it.
+      type: str
+    reaches:
+      description: What somebody gets to by it.
+      type: str
+    state:
+      description: V(covered) where a code is asked for, V(open) where none is, or V(unknown).
+      type: str
+    seen:
+      description: What shows that it is there, such as a process or a unit.
+      type: str
+  sample: [{name: vsftpd, kind: daemon, reaches: files, state: open, seen: process 612}]
 refusals:
   description: Why a run would be refused. A sentence that is about many accounts names the first ten.
   returned: success

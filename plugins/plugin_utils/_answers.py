@@ -198,6 +198,7 @@ NAME = Text(257, "the name of an account that a file can carry", bounds.is_accou
 """Of whoever can be enrolled: it becomes the name of a file."""
 ANY_NAME = Text(512, "a name that can be printed")
 """Of whatever account the host has."""
+WORD = Text(16, "a word", _matching(r"[a-z]{1,16}"))
 SERVICE = Text(255, "the name of a PAM service")
 PACKAGE = Text(64, "the name of a package", _matching(r"[a-z0-9][A-Za-z0-9.+_-]*"))
 FAMILY = Text(64, "a family of systems that is known", lambda name: name in FAMILIES)
@@ -294,6 +295,9 @@ SHAPES = {
             "lets_in": Listed(SERVICE, 1000),
             "denying": Listed(SERVICE, 1000),
             "drift": SENTENCES,
+            "doors": Listed(
+                Record({"name": ANY_NAME, "kind": WORD, "reaches": SENTENCE, "state": WORD, "seen": SENTENCE}), 1000
+            ),
             "pending": TRUTH,
             "would_be_locked_out": Listed(
                 Record({"user": ANY_NAME, "services": Listed(SERVICE, 1000), "message": SENTENCE})

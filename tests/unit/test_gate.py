@@ -38,7 +38,7 @@ class TestProblems:
                 {"window": "wide", "scope": "none"},
                 ["argument 'window' is of type str", "value of scope must be one of"],
             ),
-            ({"shh": True}, ["There is no option shh. Supported parameters include: allow_console, backend,"]),
+            ({"shh": True}, ["There is no option shh. Supported parameters include: accepted_doors, allow_console,"]),
             (
                 {"users": [{**ALICE, "secert": SECRET}], "shh": True},
                 ["There is no option users.secert. Supported parameters include: devices,", "There is no option shh."],

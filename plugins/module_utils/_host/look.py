@@ -18,7 +18,7 @@ from .._texts import pam
 from .._texts.code_step import CodeStep
 from .._texts.sshd_start import Start
 from .._wanted.settings import Settings
-from . import accounts, become, cockpit, credentials, logins, sshd, sshd_starts, system
+from . import accounts, become, cockpit, credentials, doors, logins, sshd, sshd_starts, system
 from .clock import sync_status
 from .command import Run
 from .files import inside, read_file
@@ -28,7 +28,8 @@ from .state import OWN_DIRECTORIES, OWN_FILES, FileState, HostState, Sshd
 
 def look(settings: Settings, run: Run) -> HostState:
     """See what a plan for these settings depends on."""
-    listening = sshd_starts.listeners(processes())
+    running = processes()
+    listening = sshd_starts.listeners(running)
     start, *other_starts = sshd_starts.starts(run, listening, settings.sshd_configs if settings.ssh else ())
     files = _files([start.config, *(one.config for one in other_starts), *(one.start.config for one in listening)])
     session = sshd.connection()
@@ -60,6 +61,7 @@ def look(settings: Settings, run: Run) -> HostState:
         sshd_error=seen.error,
         sshd_start=start,
         listeners=listening,
+        daemons=doors.daemons(running) if settings.enabled else {},
         other_sshds=tuple(Sshd(one, found.of, found.error) for one, found in others),
         connection=session,
         connection_sshd=seen.connection,

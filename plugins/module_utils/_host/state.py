@@ -147,6 +147,8 @@ class HostState:
     """Other ways in which it will be started."""
     listeners: tuple[Listener, ...] = ()
     """Each sshd that listens, the host's own ones first."""
+    daemons: t.Mapping[str, str] = field(default_factory=dict)
+    """The other programs that let people in, by name, with what shows that they are there."""
     connection: Connection | None = None
     connection_sshd: Effective | None = None
     """What sshd makes of its configuration for the connection's account from the connection's address."""

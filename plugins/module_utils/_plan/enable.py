@@ -17,7 +17,7 @@ from .._host.state import OWN_DIRECTORIES, FileState, Sshd
 from .._texts import code_step, drop_in, pam, self_service, sshd_config
 from .._texts.code_step import CodeStep
 from .._texts.found import OURS, Found, Rights
-from . import cockpit, credentials, locked_out, people, refusals, services, warnings
+from . import cockpit, credentials, doors, locked_out, people, refusals, services, warnings
 from .changes import Change, Enrol, Expectation, Listen, Move, Plan, ReloadSshd, Renew, Revision, Write
 from .draft import Draft, remove_stale_locks
 from .services import Services
@@ -32,6 +32,7 @@ def plan(situation: Situation, make_key: MakeKey) -> Plan:
     asking = found.asking
     told = [*warnings.drift(situation, asking), *warnings.doors(situation, asking), *warnings.unread(situation)]
     told += [*warnings.ended_passes(situation), *found.told]
+    told += doors.open_beside(situation)
     refused = [*refusals.host(situation), *refusals.accounts(situation), *found.refused]
     refused += cockpit.refusals(situation)
     if settings.ssh:

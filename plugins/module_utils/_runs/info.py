@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .._host.command import runner
-from .._plan import report, survey
+from .._plan import doors, report, survey
 from .._plan.situation import Situation
 from . import looking
 from .main import Result, settings_of
@@ -34,6 +34,7 @@ def info(module: AnsibleModule) -> Result:
         "drift": list(plan.warnings),
         "refusals": list(plan.refusals),
         "refused": report.refused(plan),
+        "doors": [door._asdict() for door in doors.doors(situation, report.asking(situation))],
         **report.status(situation),
     }
 

@@ -24,6 +24,7 @@ def argument_spec() -> dict[str, t.Any]:
         "enabled": {"type": "bool", "default": Settings.enabled},
         "ssh": {"type": "bool", "default": Settings.ssh},
         "sshd_configs": {"type": "list", "elements": "str", "default": []},
+        "accepted_doors": {"type": "list", "elements": "str", "default": []},
         "services": {"type": "list", "elements": "str", "default": ["cockpit"]},
         "allow_console": {"type": "bool", "default": Settings.allow_console},
         "cockpit_negotiate": {"type": "str", "choices": list(NEGOTIATE), "default": Settings.cockpit_negotiate},

@@ -78,6 +78,8 @@ class Settings:
     """Whether sshd asks for the code."""
     sshd_configs: tuple[str, ...] = ()
     """The configurations of further sshd's that ask for it then."""
+    accepted_doors: tuple[str, ...] = ()
+    """The ways in without a code of which nobody is told."""
     services: tuple[str, ...] = ()
     """The other PAM services that ask for it."""
     allow_console: bool = False
@@ -130,6 +132,7 @@ class Settings:
             enabled=options["enabled"],
             ssh=options["ssh"],
             sshd_configs=_unique(options["sshd_configs"]),
+            accepted_doors=_unique(options["accepted_doors"]),
             services=_unique(options["services"]),
             allow_console=options["allow_console"],
             cockpit_negotiate=options["cockpit_negotiate"],

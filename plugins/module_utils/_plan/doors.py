@@ -1,0 +1,87 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The ways into a host, and at which of them a code is asked for. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .. import _places as places
+from .._texts.login_daemons import DAEMONS, LOCAL_SERVICES
+from .situation import Situation
+
+COVERED, OPEN, UNKNOWN = "covered", "open", "unknown"
+
+
+class Door(t.NamedTuple):
+    """A way in."""
+
+    name: str
+    """What it is called, also in `accepted_doors`: the program, the PAM service, or the configuration of an sshd."""
+    kind: str
+    """`sshd`, another `daemon`, or a `local` PAM service, for those who are at the machine or on it already."""
+    reaches: str
+    """What somebody gets to by it."""
+    state: str
+    """`covered` where a code is asked for, `open` where none is, or `unknown`."""
+    seen: str = ""
+    """What shows that it is there."""
+
+
+def doors(situation: Situation, asking: t.Collection[str]) -> list[Door]:
+    """Every way in that is known, where these PAM services ask for the code."""
+    return [*_sshds(situation, asking), *_daemons(situation, asking), *_local(situation, asking)]
+
+
+def open_beside(situation: Situation) -> t.Iterator[str]:
+    """The ways in from the network that ask for no code once the settings are in force, and that nobody accepted."""
+    settings, host = situation.settings, situation.state.hostname
+    if not situation.services:
+        return
+    for door in doors(situation, situation.services):
+        if door.kind == "local" or door.state == COVERED or door.name in ("sshd", *settings.accepted_doors):
+            continue
+        asks = "asks for no code" if door.state == OPEN else "may ask for no code"
+        accept = f"or accept it: accepted_doors: [{door.name}]"
+        if door.kind == "sshd":
+            remedy = f"Name {door.name} in sshd_configs, stop it, {accept}"
+        else:
+            remedy = f"Stop it, add its PAM service to services if it has one, {accept}"
+        yield f"{door.name} on {host} ({door.seen}) lets people in to {door.reaches}, and {asks}. {remedy}."
+
+
+def _sshds(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door]:
+    """The host's own sshd, and further ones that listen."""
+    settings, state = situation
+    state_of_own = COVERED if "sshd" in asking else OPEN
+    if state.sshd_error is None:
+        yield Door("sshd", "sshd", "a shell and files", state_of_own, places.SSHD)
+    covered = [sshd.start for sshd in state.sshds]
+    for listener in state.listeners:
+        if not any(listener.start.is_as(start) for start in covered):
+            known = listener.start.config
+            name = known if known != places.SSHD_CONFIG else f"sshd:{listener.unit or listener.pid}"
+            yield Door(name, "sshd", "a shell and files", OPEN, f"process {listener.pid}")
+        elif listener.start.config in settings.sshd_configs:
+            yield Door(listener.start.config, "sshd", "a shell and files", state_of_own, f"process {listener.pid}")
+
+
+def _daemons(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door]:
+    """Other programs that let people in from the network."""
+    for daemon in DAEMONS:
+        seen = situation.state.daemons.get(daemon.name)
+        if seen:
+            covered = bool(daemon.services) and all(service in asking for service in daemon.services)
+            state = COVERED if covered else UNKNOWN if daemon.may_be_off else OPEN
+            yield Door(daemon.name, "daemon", daemon.reaches, state, seen)
+
+
+def _local(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door]:
+    """The PAM services of the machine itself."""
+    files = situation.state.service_files
+    for service, reaches in LOCAL_SERVICES.items():
+        if service in files.texts:
+            state = COVERED if service in asking else OPEN
+            yield Door(service, "local", reaches, state, files.path(service))

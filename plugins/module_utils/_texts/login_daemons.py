@@ -1,0 +1,60 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The programs beside sshd that let people in from the network, as far as they are known. One entry a program."""
+
+from __future__ import annotations
+
+import typing as t
+
+
+class Daemon(t.NamedTuple):
+    """A program by which people log in from another machine."""
+
+    name: str
+    programs: tuple[str, ...]
+    """The file names of its processes."""
+    units: tuple[str, ...]
+    """The names that systemd has for it, here or there."""
+    reaches: str
+    """What somebody gets to by it."""
+    services: tuple[str, ...] = ()
+    """The PAM services that it asks; none where it has accounts and keys of its own."""
+    may_be_off: bool = False
+    """Whether it runs for other things too, so that it may let nobody in."""
+
+
+_SHELL, _FILES, _DESKTOP = "a shell", "files", "a desktop"
+
+DAEMONS = (
+    Daemon("cockpit", ("cockpit-tls", "cockpit-ws"), ("cockpit.socket",), "a shell on a web page", ("cockpit",)),
+    Daemon("dropbear", ("dropbear",), ("dropbear.service", "dropbear.socket"), _SHELL),
+    Daemon("tinysshd", ("tinysshd",), ("tinysshd.service", "tinyssh.socket", "tinysshd.socket"), _SHELL),
+    Daemon("telnetd", ("telnetd", "in.telnetd", "utelnetd"), ("telnet.socket", "telnetd.service"), _SHELL, ("login",)),
+    Daemon("rlogind", ("rlogind", "in.rlogind"), ("rlogin.socket",), _SHELL, ("rlogin",)),
+    Daemon("rshd", ("rshd", "in.rshd"), ("rsh.socket",), _SHELL, ("rsh",)),
+    Daemon("xrdp", ("xrdp-sesman",), ("xrdp.service", "xrdp-sesman.service"), _DESKTOP, ("xrdp-sesman",)),
+    Daemon("vsftpd", ("vsftpd",), ("vsftpd.service",), _FILES, ("vsftpd",)),
+    Daemon("proftpd", ("proftpd",), ("proftpd.service",), _FILES, ("proftpd",)),
+    Daemon("pure-ftpd", ("pure-ftpd",), ("pure-ftpd.service",), _FILES, ("pure-ftpd",)),
+    Daemon("ttyd", ("ttyd",), ("ttyd.service",), "a shell on a web page", ("login",)),
+    Daemon("shellinabox", ("shellinaboxd",), ("shellinabox.service",), "a shell on a web page", ("login",)),
+    Daemon("webmin", ("miniserv.pl",), ("webmin.service",), "a shell on a web page", ("webmin",)),
+    Daemon("tailscaled", ("tailscaled",), ("tailscaled.service",), _SHELL, may_be_off=True),
+    Daemon("teleport", ("teleport",), ("teleport.service",), _SHELL),
+)
+
+LOCAL_SERVICES = {
+    "login": "a shell at the console",
+    "su": "another account's shell",
+    "su-l": "another account's shell",
+    "sudo": "root's commands",
+    "sudo-i": "root's shell",
+    "doas": "root's commands",
+    "polkit-1": "what root may do",
+    "gdm-password": "the desktop",
+    "lightdm": "the desktop",
+    "sddm": "the desktop",
+}
+"""PAM services by which somebody who is at the machine, or on it already, gets further."""

@@ -1,0 +1,75 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The ways into a host, by what was seen of it."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.fleet.auth.plugins.module_utils._host import doors as seen_doors
+from ansible_collections.fleet.auth.plugins.module_utils._host.processes import Process
+from ansible_collections.fleet.auth.plugins.module_utils._host.state import HostState, Listener
+from ansible_collections.fleet.auth.plugins.module_utils._plan import doors
+from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
+from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_start import Start
+from unit.builders import host_state, plan, settings
+
+OWN = Listener(10, "ssh.service", Start())
+FURTHER = Listener(20, "inside.service", Start("/etc/ssh/sshd_inside"))
+SAME = Listener(30, "more.service", Start())
+OTHER_OPTIONS = Listener(40, "odd.service", Start(settings=("UsePAM=no",)))
+DAEMONS = {"cockpit": "process 5", "vsftpd": "process 6", "dropbear": "dropbear.service", "tailscaled": "process 7"}
+
+
+def warned(state: HostState, **options: t.Any) -> list[str]:
+    """The ways in of which a run warns."""
+    wanted = settings("alice", "bob", "carol", exempt_users=["ansible"], ssh=True, **options)
+    return [one.split(" on web1 ")[0] for one in plan(wanted, state).warnings if " lets people in to " in one]
+
+
+def test_are_told_with_what_asks_there() -> None:
+    state = host_state(listeners=(OWN, FURTHER, SAME, OTHER_OPTIONS), daemons=DAEMONS)
+    found = doors.doors(Situation(settings(ssh=True), state), ["sshd", "cockpit", "sudo"])
+    assert {door.name: door.state for door in found} == {
+        "sshd": "covered",
+        "/etc/ssh/sshd_inside": "open",
+        "sshd:odd.service": "open",
+        "cockpit": "covered",
+        "dropbear": "open",
+        "vsftpd": "open",
+        "tailscaled": "unknown",
+        "su": "open",
+        "sudo": "covered",
+    }
+    assert next(door for door in found if door.name == "dropbear") == (
+        *("dropbear", "daemon", "a shell", "open", "dropbear.service"),
+    )
+
+
+def test_that_are_open_are_warned_of_unless_somebody_accepts_them() -> None:
+    state = host_state(listeners=(OWN, FURTHER), daemons=DAEMONS)
+    assert warned(state) == ["/etc/ssh/sshd_inside", "dropbear", "vsftpd", "tailscaled"]
+    assert warned(state, accepted_doors=["dropbear", "/etc/ssh/sshd_inside", "tailscaled"]) == ["vsftpd"]
+    assert warned(state, services=[], accepted_doors=["dropbear", "vsftpd", "tailscaled"]) == [
+        "/etc/ssh/sshd_inside",
+        "cockpit",
+    ]
+    assert warned(host_state(listeners=(OWN, SAME), daemons={"cockpit": "process 5"})) == []
+
+
+def test_are_seen_by_their_processes_and_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        seen_doors.glob, "glob", lambda _pattern: ["/etc/systemd/system/sockets.target.wants/telnet.socket"]
+    )
+    monkeypatch.setattr(Process, "is_inside", property(lambda self: self.pid == 3))
+    running = [
+        Process(1, 0, "/usr/sbin/vsftpd\0/etc/vsftpd.conf\0"),
+        Process(2, 0, "/usr/bin/perl\0/usr/share/webmin/miniserv.pl\0/etc/webmin/miniserv.conf\0"),
+        Process(3, 0, "/usr/sbin/dropbear\0-F\0"),
+        Process(4, 1000, "vi\0/home/alice/vsftpd-notes\0"),
+    ]
+    assert seen_doors.daemons(running) == {"telnetd": "telnet.socket", "vsftpd": "process 1", "webmin": "process 2"}
