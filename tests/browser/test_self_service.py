@@ -464,8 +464,9 @@ def test_many_enrol_at_once_each_for_themselves(console: Console) -> None:
     done = [json.loads(line) for line in host.run("python3", "-c", _AT_ONCE, *names).stdout.splitlines()]
     assert sorted(name for name, _key, recovery in done if recovery) == sorted(names)
     for name, key, _recovery in done:
-        text = host.read(f"/etc/oath/{name}").decode()
-        assert [name, key] == [text.split()[1], text.split()[3]]
+        note, line, *_recovery_codes = host.read(f"/etc/oath/{name}").decode().splitlines()
+        assert note.startswith("# fleet.auth self-made=")
+        assert [name, key] == [line.split()[1], line.split()[3]]
 
 
 def test_accounts_of_services_cannot_enrol(console: Console) -> None:
