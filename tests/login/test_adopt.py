@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import os
 import typing as t
 from collections.abc import Iterator
 from pathlib import Path
@@ -174,7 +175,8 @@ class TestUsersFile:
         self, host: Host, by_hand: t.Callable[[Backend], None], tmp_path: Path
     ) -> None:
         by_hand(OATH)
-        alice, bob = new_person(host), new_person(host)
+        alice = new_person(host)
+        bob = dataclasses.replace(new_person(host), secret=base64.b32encode(os.urandom(10)).decode())
         users_file(host, users_line(alice), users_line(bob, "HOTP/T30/6"))
         ssh.fresh_step(at_least=20)
         code = alice.code()
@@ -183,9 +185,13 @@ class TestUsersFile:
         before = old_files(host)
         run = adopt(host)
         assert run.changed
+        assert told(run, f"{bob.name}, what is different then: the key has 10 bytes, and RFC 4226 asks for 16 at least")
         assert old_files(host) == before
         assert not adopt(host).changed
         enable(host, tmp_path, LINES[OATH])
+        sheets = tmp_path / "sheets"
+        assert playbook("enrol", host, user=bob.name, twofactor_enrolment_dir=str(sheets)).ok
+        assert [path.name for path in sheets.iterdir()] == [f"{bob.name}@{host.name}.html"]
         info = module(host, "twofactor_info")["users"]
         assert (info[alice.name]["proven"], info[bob.name]["proven"]) == (True, False)
         assert not alice.by_password(code).ok, "a used code is right again"
@@ -245,7 +251,9 @@ class TestLeftOut:
         clash = with_own_file(host)
         host.run("mv", own_file(clash), own_file(twice))
         host.run("chown", twice.name, own_file(twice))
-        by_counter, gone = with_own_file(host), with_own_file(host)
+        by_counter, gone, odd, spoilt = (with_own_file(host) for _number in range(4))
+        host.run("sed", "--in-place", r's/" DISALLOW_REUSE/&\tx/', own_file(odd))
+        host.run("sh", "-c", f"printf '\\000' >>{own_file(spoilt)}")
         host.run("sed", "--in-place", "s/TOTP_AUTH/HOTP_COUNTER 1/", own_file(by_counter))
         host.run("sed", "--in-place", "1d", own_file(gone))
         found = module(host, "twofactor_adopt")
@@ -259,10 +267,13 @@ class TestLeftOut:
             (twice, f"{USERS_FILE} and {own_file(twice)} have different secrets"),
             (by_counter, "is for codes that go by a counter (HOTP_COUNTER)"),
             (gone, "line 1 has no key in base32"),
+            (odd, "has a DISALLOW_REUSE that pam_google_authenticator does not take, so that every code is denied"),
+            (spoilt, "has a NUL byte"),
         ):
             assert reason in found["left"].pop(person.name)
             assert person.secret not in found.output
-        assert found["left"] == {"stranger": f"there is no account of this name on {host.name}"}
+        no_account = f"is for an account that {host.name} does not have. Remove it there"
+        assert found["left"] == {"stranger": f"{USERS_FILE}: line 6 {no_account}"}
         assert not host.exists(OATH.directory)
 
     def test_are_files_that_lead_elsewhere_or_are_not_the_users_own(self, host: Host) -> None:

@@ -128,9 +128,15 @@ class TestAdoption:
             ("\n" + line("alice")[:-2], "line 2 has no hexadecimal key"),
             (line("alice", history=" x"), "line 1 has a counter that is no number, so that every code is denied"),
             (line("alice", history=" x") + line("alice"), "line 1 has a counter that is no number"),
-            (line("nobody1"), "there is no account of this name on web1"),
-            (line("a:b"), "PAM, sshd and a file cannot carry this name alike"),
-            (line("al\N{REPLACEMENT CHARACTER}ce"), "PAM, sshd and a file cannot carry this name alike"),
+            ("\n" + line("nobody1"), "/etc/users.oath: line 2 is for an account that web1 does not have. Remove it"),
+            (
+                line("a:b"),
+                "/etc/users.oath: line 1 is for a name that PAM, sshd and a file cannot carry alike. Remove it",
+            ),
+            (
+                line("al\N{REPLACEMENT CHARACTER}ce"),
+                "line 1 is for a name that PAM, sshd and a file cannot carry alike",
+            ),
         ],
     )
     def test_leaves_out_lines_that_a_credential_cannot_stand_for(self, text: str, why: str) -> None:
@@ -204,7 +210,7 @@ class TestAdoption:
 
     def test_leaves_out_names_that_are_those_of_locks(self) -> None:
         state = host_state(*ACCOUNTS, account("a.lock"))
-        assert "cannot carry this name" in reason(line("a.lock"), state=state)
+        assert "is for a name that PAM, sshd and a file cannot carry alike" in reason(line("a.lock"), state=state)
 
     def test_goes_by_the_length_that_the_line_of_pam_asks_for(self) -> None:
         asks = "@include common-auth\nauth required pam_oath.so usersfile=/etc/users.oath digits=8\n"

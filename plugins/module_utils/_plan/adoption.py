@@ -107,7 +107,7 @@ def adoption(
     check, found = _Check(situation, known), Adoption()
     for name in sorted(names - ours):
         try:
-            check.account(name)
+            check.account(name, _where(name, shared, own_files))
             old = [check.users_file(file, name) for file in shared if name in file.lines]
             old += [check.own_file(own_files[name], name)] if name in own_files else []
             credential = Credential(_merged(old, settings.user(name)))
@@ -133,6 +133,12 @@ def adoption(
     return found
 
 
+def _where(name: str, shared: t.Iterable[_Shared], own_files: t.Mapping[str, OldFile]) -> str:
+    """Where an account is named first."""
+    lines = (f"{file.path}: line {file.lines[name][0][0]}" for file in shared if name in file.lines)
+    return next(lines, None) or own_files[name].path
+
+
 class _Check:
     """Reads what the old files say of an account. Raises CredentialError where that cannot be taken over."""
 
@@ -141,13 +147,17 @@ class _Check:
         self.known = known
         self.digits = _digits(self.state)
 
-    def account(self, name: str) -> None:
-        """Whether the host has the account, and can have a credential for it."""
+    def account(self, name: str, where: str) -> None:
+        """Whether the host has the account, and can have a credential for it; `where` it is named."""
         user = self.settings.user(name)
         if not is_account_name(name) or backends.is_left_behind(name):
-            raise CredentialError("PAM, sshd and a file cannot carry this name alike")
+            raise CredentialError(
+                f"{where} is for a name that PAM, sshd and a file cannot carry alike. Remove it there"
+            )
         if name not in self.known:
-            raise CredentialError(f"there is no account of this name on {self.state.hostname}")
+            raise CredentialError(
+                f"{where} is for an account that {self.state.hostname} does not have. Remove it there"
+            )
         if user and not user.present:
             raise CredentialError("users wants it to be absent")
 
