@@ -33,7 +33,7 @@ from unit.layouts import DIRECT, RHEL, RHEL_SSSD, Layout, check_round_trip
 
 HELPER = "/usr/libexec/fleet-auth/first-factor-failed"
 # Services of Debian's own with a primary authentication; the rest are parts of others, or ask for no password.
-PROTECTABLE = {"chfn", "chsh", "login", "sshd", "su", "sudo", "sudo-i"}
+PROTECTABLE = {"chfn", "chsh", "login", "sshd", "su", "su-l", "sudo", "sudo-i"}
 
 ATTEMPTS = 3
 POLICY = {

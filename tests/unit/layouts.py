@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import FileState, HostState
 from ansible_collections.fleet.auth.plugins.module_utils._texts import pam
+from ansible_collections.fleet.auth.plugins.module_utils._texts.pam_conf import ServiceFiles
 from unit.builders import INCLUDED, SERVICES, SSHD_CONFIG, host_files, host_state, plan, settings
 from unit.simulator import Machine
 
@@ -279,6 +280,7 @@ def check_round_trip(layout: Layout, data: st.DataObject) -> None:
             _check_calls(stage)
         state = stages[-1]
         on = {*policy.services, *(["sshd"] if policy.ssh else [])}
+        on = {name for name in on if not pam.taken_in(name, ServiceFiles(layout.files)) & on}
         assert {*state.protected_services} == on
         assert all(state.text(f"{places.PAM_D}/{name}") == layout.files[name] for name in {*layout.files} - on)
         assert plan(policy, state).changes == ()
