@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 import typing as t
@@ -18,6 +19,7 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingAc
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, on_controller, put
 
 _PROGRESS_SECONDS = 2.0
+_DAY = re.compile(rb"\b\d{4}-\d\d-\d\d\b")
 _AT_ONCE = 50
 """Sheets that are rendered in one go, since Ansible compiles a template anew for each rendering."""
 
@@ -72,19 +74,23 @@ class ActionModule(AskingAction, PageAction):
     def _write(self, path: Path, text: str) -> bool:
         """Put the sheet in its place at once, for its owner alone. Returns whether it is another one."""
         try:
-            # A link is replaced, and what it leads to stays.
-            if (
-                path.is_file()
-                and not path.is_symlink()
-                and path.read_bytes() == text.encode()
-                and path.stat().st_mode & 0o7777 == 0o600
-            ):
+            if _is_there(path, text):
                 return False
             if not self._task.check_mode:
                 put(path, text)
         except OSError as error:
             raise AnsibleActionFail(f"The enrolment sheet {path} cannot be written: {error.strerror}.") from None
         return True
+
+
+def _is_there(path: Path, text: str) -> bool:
+    """Whether this sheet is there already, for its owner alone; it may have been made on another day.
+
+    A link is none: it is replaced, and what it leads to stays. Raises OSError.
+    """
+    if path.is_symlink() or not path.is_file() or path.stat().st_mode & 0o7777 != 0o600:
+        return False
+    return _DAY.sub(b"", path.read_bytes()) == _DAY.sub(b"", text.encode())
 
 
 def _with_progress(sheets: t.Iterable[_Sheet], total: int, host: str) -> t.Iterator[_Sheet]:

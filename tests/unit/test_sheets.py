@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.fleet.auth.plugins.action.enrolment_sheets import _file_name, _of_all_hosts
+from ansible_collections.fleet.auth.plugins.action.enrolment_sheets import _file_name, _is_there, _of_all_hosts
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import put
 from unit.builders import SECRET
 
@@ -52,6 +52,16 @@ def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     put(tmp_path / "alice@web1.html", "a sheet")
     assert (tmp_path / "outside").read_text() == "as it was"
     assert not (tmp_path / "alice@web1.html").is_symlink()
+
+
+def test_a_sheet_of_another_day_is_the_same_sheet(tmp_path: Path) -> None:
+    sheet = tmp_path / "alice@web1.html"
+    assert not _is_there(sheet, "the key. Made on 2026-11-28.")
+    put(sheet, "the key. Made on 2026-11-28.")
+    assert _is_there(sheet, "the key. Made on 2027-01-01.")
+    assert not _is_there(sheet, "another key. Made on 2026-11-28.")
+    sheet.chmod(0o644)
+    assert not _is_there(sheet, "the key. Made on 2026-11-28.")
 
 
 class TestOfAllHosts:
