@@ -166,7 +166,7 @@ GUARDS = (
     Guard(
         "the look at who would be locked out",
         account_without_a_credential_is_refused,
-        (Patch("_plan/enable", "refused += _locked_out(situation, services)", "pass"),),
+        (Patch("_plan/enable", "refused += _locked_out(situation, asking)", "pass"),),
     ),
     Guard(
         "the look at whether Ansible gets in",
@@ -231,8 +231,8 @@ GUARDS = (
         "the memory of used codes of pam_google_authenticator",
         by_google(once_on(test_login.test_used_code_is_denied)),
         (
-            Patch("_backends/google_authenticator", '_REUSE, "TOTP_AUTH")', '"TOTP_AUTH")'),
-            Patch("_backends/google_authenticator", "if _get(lines, _REUSE) is None:", "if False:"),
+            Patch("_backends/google_authenticator", 'REUSE, "TOTP_AUTH")', '"TOTP_AUTH")'),
+            Patch("_backends/google_authenticator", "if _get(lines, REUSE) is None:", "if False:"),
         ),
     ),
     Guard(
