@@ -190,3 +190,15 @@ def test_further_sshd_closes_nothing_by_right_passwords_and_is_covered_on_reques
         assert_on(there)
         host.run("twofactor-recover")
         assert_off(there)
+
+
+def test_key_that_counts_only_from_an_address_is_named_before_it_is_locked_out(host: Host, person: Person) -> None:
+    name, drop_in = f"{person.name}k", f"{DROP_INS}/50-keys.conf"
+    host.run("useradd", name)
+    host.run(f"install -D /home/{person.name}/.ssh/authorized_keys /etc/ssh/keys/{name}")
+    host.write(drop_in, "Match Address 172.17.0.0/16\n  AuthorizedKeysFile /etc/ssh/keys/%u\n")
+    try:
+        refused = module(host, "twofactor", options(person))
+        assert f"{name} has no credential and would be locked out of sshd" in refused.message
+    finally:
+        host.run(f"userdel {name}; rm -r /etc/ssh/keys {drop_in}")

@@ -20,11 +20,13 @@ from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config impo
     admits,
     distinguishing,
     matches,
+    origins,
     parse_config,
     parse_effective,
     read_order,
     reads_elsewhere,
     setting_line,
+    takes,
     tells_addresses,
 )
 
@@ -94,11 +96,13 @@ class TestParse:
 
     def test_of_what_sshd_tells_collects_lists(self) -> None:
         found = parse_effective(
-            "usepam yes\nallowusers alice\nallowusers bob@192.0.2.*\nauthenticationmethods a,b c\nbanner two words\n"
+            "usepam yes\nallowusers alice\nallowusers bob@192.0.2.*\nallowgroups linux admins\nallowgroups staff\n"
+            "authenticationmethods a,b c\nbanner two words\n"
         )
         assert found == {
             "usepam": ("yes",),
             "allowusers": ("alice", "bob@192.0.2.*"),
+            "allowgroups": ("linux admins", "staff"),
             "authenticationmethods": ("a,b", "c"),
             "banner": ("two words",),
         }
@@ -302,3 +306,52 @@ class TestAdmits:
     def test_follows_the_lists_of_sshd(self, lists: dict[str, list[str]], admitted: bool) -> None:
         effective = Effective({keyword: tuple(values) for keyword, values in lists.items()})
         assert admits(effective, "alice", ["alice", "staff"]) == admitted
+
+
+class TestOrigins:
+    """Each address and port by which a configuration tells people apart is one to ask sshd about."""
+
+    @pytest.mark.parametrize(
+        ("match", "found"),
+        [
+            ("Address 172.17.0.0/16", [("172.17.0.1", "", "")]),
+            ("address=192.0.2.7,2001:db8::/32", [("192.0.2.7", "", ""), ("2001:db8::1", "", "")]),
+            ("Address *,!10.0.0.0/8 User alice", [("10.0.0.1", "", "")]),
+            ("Address 192.0.2.*", [("192.0.2.1", "", "")]),
+            ("LocalPort 2222,2223", [("", "", "2222"), ("", "", "2223")]),
+            ("LocalAddress 192.0.2.9 LocalPort 22 Address 10.0.0.0/8", [("10.0.0.1", "192.0.2.9", "22")]),
+            ("User alice", []),
+            ("all", []),
+            ("Address nonsense", []),
+        ],
+    )
+    def test_are_those_of_its_matches(self, match: str, found: list[tuple[str, str, str]]) -> None:
+        assert list(origins({CONFIG: f"{INCLUDE}Match {match}\n  X11Forwarding no\n"})) == found
+        assert origins({DROP_IN: f"Match {match}\n"}) == ()
+
+    def test_are_no_more_than_some(self) -> None:
+        many = "".join(f"Match Address 192.0.2.{number}\n" for number in range(100))
+        assert len(origins({CONFIG: many})) == 16
+
+
+@pytest.mark.parametrize(
+    ("methods", "key", "password"),
+    [
+        ([], True, True),
+        (["any"], True, True),
+        (["publickey,keyboard-interactive:pam"], True, False),
+        (["publickey,keyboard-interactive:pam", "keyboard-interactive:pam"], True, True),
+        (["password"], False, True),
+    ],
+)
+def test_login_begins_by_one_of_the_methods(methods: list[str], key: bool, password: bool) -> None:
+    effective = Effective(authenticationmethods=tuple(methods)) if methods else Effective()
+    assert takes(effective, "publickey") == key
+    assert takes(effective, "password", "keyboard-interactive") == password
+
+
+def test_of_allow_users_the_host_begins_at_the_last_at() -> None:
+    effective = Effective(allowusers=("joe@corp.example@*", "ann@corp.example@192.0.2.7"))
+    assert admits(effective, "joe@corp.example", [])
+    assert admits(effective, "ann@corp.example", [])
+    assert not admits(effective, "joe", [])

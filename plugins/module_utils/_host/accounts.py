@@ -44,8 +44,13 @@ def accounts(
     people: t.Mapping[str, pwd.struct_passwd],
     groups: t.Mapping[str, tuple[str, ...]],
     sshd_of: t.Mapping[str, sshd_config.Effective],
+    elsewhere: t.Sequence[t.Mapping[str, sshd_config.Effective]] = (),
 ) -> dict[str, Account]:
-    """These people, by name, with their groups and with what sshd makes of its configuration for each."""
+    """These people, by name, with their groups and with what sshd makes of its configuration for each.
+
+    `elsewhere` has the same from each address that the configuration names.
+    """
+    views = {name: tuple(one[name] for one in elsewhere if one[name] != sshd_of[name]) for name in people}
     shadow = read_file(places.SHADOW)
     passwords = parse_shadow(shadow.content if shadow else "")
     return {
@@ -54,8 +59,9 @@ def accounts(
             uid=entry.pw_uid,
             groups=groups[name],
             has_password=name in passwords,
-            has_key=_has_key(entry, sshd_of[name]),
+            has_key=any(_has_key(entry, sshd) for sshd in (sshd_of[name], *views[name])),
             sshd=sshd_of[name],
+            sshd_elsewhere=views[name],
         )
         for name, entry in people.items()
     }

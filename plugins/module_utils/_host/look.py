@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import glob
 import os
 import time
@@ -38,7 +39,8 @@ def look(settings: Settings, run: Run) -> HostState:
     people = {**listed, **unlisted}
     groups = {**accounts.groups_of(listed.values()), **accounts.groups_of_each(unlisted.values())}
     stranger = sshd.stranger(settings)
-    seen = sshd.views(run, groups, _sshd_texts(files, start), stranger, session, start.words)
+    exempt = functools.partial(sshd.is_exempt, settings)
+    seen = sshd.views(run, groups, _sshd_texts(files, start), stranger, session, start.words, exempt)
     others = [
         (one, sshd.views(run, groups, _sshd_texts(files, one), stranger, None, one.words)) for one in other_starts
     ]
@@ -51,7 +53,7 @@ def look(settings: Settings, run: Run) -> HostState:
     return HostState(
         hostname=os.uname().nodename,
         files=files,
-        accounts=accounts.accounts(people, groups, seen.of),
+        accounts=accounts.accounts(people, groups, seen.of, seen.elsewhere),
         credentials=kept[backend],
         backend=backend,
         others={name: files for name, files in kept.items() if name != backend and files},

@@ -30,6 +30,8 @@ class Views(t.NamedTuple):
 
     of: t.Mapping[str, sshd_config.Effective]
     """By account, from an address that is not exempt."""
+    elsewhere: t.Sequence[t.Mapping[str, sshd_config.Effective]] = ()
+    """The same from each other address, and at each port, that the configuration names."""
     connection: sshd_config.Effective | None = None
     """For the account and the address of the connection, if there is one."""
     error: str | None = None
@@ -43,11 +45,12 @@ def views(
     address: str,
     connection: Connection | None,
     words: t.Sequence[str] = (),
+    exempt: t.Callable[[str], bool] = lambda _address: False,
 ) -> Views:
     """Ask sshd about every account, from this address; once for each class that its configuration can tell apart.
 
     `groups` are those of each account, `texts` the files of the configuration, by path, and `words` what that sshd is
-    started with.
+    started with. From addresses that are exempt nobody is asked.
     """
     nothing = dict.fromkeys(groups, sshd_config.Effective())
     if not os.path.exists(places.SSHD):
@@ -55,26 +58,39 @@ def views(
     patterns = sshd_config.distinguishing(texts)
     # Files that are not seen here may be about root, and about the address that this run comes from.
     unseen = sshd_config.reads_elsewhere(texts)
-    by_class: dict[tuple[t.Any, ...], sshd_config.Effective] = {}
-    found = {}
-    try:
-        for name in groups:
-            key = (unseen and name == "root", *sshd_config.account_class(patterns, name, groups[name]))
+    classes = {
+        name: (unseen and name == "root", *sshd_config.account_class(patterns, name, groups[name])) for name in groups
+    }
+
+    def seen_from(origin: sshd_config.Origin) -> dict[str, sshd_config.Effective]:
+        by_class: dict[tuple[t.Any, ...], sshd_config.Effective] = {}
+        for name, key in classes.items():
             if key not in by_class:
-                by_class[key] = effective(run, name, address, words)
-            found[name] = by_class[key]
+                by_class[key] = effective(run, name, origin.address or address, words, origin)
+        return {name: by_class[key] for name, key in classes.items()}
+
+    try:
+        found = seen_from(sshd_config.Origin())
+        elsewhere = [seen_from(origin) for origin in sshd_config.origins(texts) if not exempt(origin.address)]
         if connection is None:
-            return Views(found)
+            return Views(found, elsewhere)
         if connection.user in found and not (unseen or sshd_config.tells_addresses(texts)):
-            return Views(found, found[connection.user])
-        return Views(found, effective(run, connection.user, connection.address, words))
+            return Views(found, elsewhere, found[connection.user])
+        return Views(found, elsewhere, effective(run, connection.user, connection.address, words))
     except SshdError as error:
         return Views(nothing, error=str(error))
 
 
-def effective(run: Run, user: str, address: str, words: t.Sequence[str] = ()) -> sshd_config.Effective:
+def effective(
+    run: Run, user: str, address: str, words: t.Sequence[str] = (), to: sshd_config.Origin | None = None
+) -> sshd_config.Effective:
     """What the files on disk give this user from this address, where sshd is started so. Raises SshdError."""
-    code, out, error = run([places.SSHD, *words, "-T", "-C", f"user={user},host={address},addr={address}"])
+    connection = f"user={user},host={address},addr={address}"
+    if to and to.local_address:
+        connection += f",laddr={to.local_address}"
+    if to and to.local_port:
+        connection += f",lport={to.local_port}"
+    code, out, error = run([places.SSHD, *words, "-T", "-C", connection])
     if code != 0:
         raise SshdError(error.strip() or f"{places.SSHD} -T ended with {code}")
     return sshd_config.parse_effective(out)
@@ -82,11 +98,13 @@ def effective(run: Run, user: str, address: str, words: t.Sequence[str] = ()) ->
 
 def stranger(settings: Settings) -> str:
     """An address that is not exempt, for which an answer of sshd holds for anybody."""
-    exempt = [ipaddress.ip_network(network) for network in settings.exempt_addresses]
-    for address in _STRANGERS:
-        if not any(ipaddress.ip_address(address) in network for network in exempt):
-            return address
-    return "UNKNOWN"
+    return next((address for address in _STRANGERS if not is_exempt(settings, address)), "UNKNOWN")
+
+
+def is_exempt(settings: Settings, address: str) -> bool:
+    """Whether nobody needs a code from this address; no text is an address of nobody's."""
+    networks = map(ipaddress.ip_network, settings.exempt_addresses)
+    return bool(address) and any(ipaddress.ip_address(address) in network for network in networks)
 
 
 def connection() -> Connection | None:

@@ -68,6 +68,8 @@ class Account:
     """A line in one of the authorized_keys files that sshd reads for it, or sshd asks somebody else for keys."""
     sshd: Effective = field(default_factory=Effective, repr=False)
     """What sshd makes of its configuration for this account, from an address that is not exempt."""
+    sshd_elsewhere: tuple[Effective, ...] = field(default=(), repr=False)
+    """The same from each address, and at each port, that the configuration names, where that is something else."""
 
 
 class Login(t.NamedTuple):

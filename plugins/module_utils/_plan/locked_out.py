@@ -85,20 +85,19 @@ def _of_sshd(situation: Situation, account: Account, enrolled: bool) -> LockedOu
     """What keeps the account out of sshd, if anything does: no credential, or no first factor that still counts."""
     settings, state = situation
     name, host = account.name, state.hostname
-    by_key, by_password = _ways_in(account)
-    if not by_key and not by_password:
+    ways = _ways_in(account)
+    if not ways.by_key and not ways.by_password:
         return _by_evidence(situation, account, enrolled)
-    root_login = _root_login(account)
     is_ansible = state.connection is not None and state.connection.user == name
-    if root_login != "yes":
+    if ways.root_login != "yes":
         line = sshd_config.setting_line(state.sshd_files(), "PermitRootLogin")
-        reason = Reason(_root_by_key, (host, root_login, line, is_ansible))
+        reason = Reason(_root_by_key, (host, ways.root_login, line, is_ansible))
     elif not enrolled:
         reason = Reason(_no_credential, (host, ("sshd",), is_ansible, _groups_instead(account)))
-    elif not (by_key and "publickey" in settings.ssh_first_factors) and not (
-        by_password and "password" in settings.ssh_first_factors
+    elif not (ways.by_key and "publickey" in settings.ssh_first_factors) and not (
+        ways.by_password and "password" in settings.ssh_first_factors
     ):
-        reason = Reason(_other_factor, (host, by_key, tuple(settings.ssh_first_factors), is_ansible))
+        reason = Reason(_other_factor, (host, ways.by_key, tuple(settings.ssh_first_factors), is_ansible))
     else:
         return None
     return LockedOut(name, ("sshd",), reason)
@@ -129,26 +128,49 @@ def _has_logged_in(state: HostState, account: Account) -> Login | None:
 
 def logs_in(account: Account) -> bool:
     """Whether the account gets in to sshd today."""
-    return any(_ways_in(account))
+    ways = _ways_in(account)
+    return ways.by_key or ways.by_password
 
 
-def _ways_in(account: Account) -> tuple[bool, bool]:
-    """Whether the account gets in to sshd by a key, and by a password."""
-    sshd, root_login = account.sshd, _root_login(account)
+class _Ways(t.NamedTuple):
+    """Whether an account gets in to sshd by a key, and by a password, and under which PermitRootLogin."""
+
+    by_key: bool
+    by_password: bool
+    root_login: str
+
+
+def _ways_in(account: Account) -> _Ways:
+    """How the account gets in to sshd, from any of the addresses that the configuration tells apart."""
+    found = [_ways_under(sshd, account) for sshd in (account.sshd, *account.sshd_elsewhere)]
+    open_ones = [ways for ways in found if ways.by_key or ways.by_password]
+    restricted = [ways for ways in open_ones if ways.root_login != "yes"]
+    if restricted or not open_ones:
+        return (restricted or found)[0]
+    return _Ways(any(ways.by_key for ways in open_ones), any(ways.by_password for ways in open_ones), "yes")
+
+
+def _ways_under(sshd: sshd_config.Effective, account: Account) -> _Ways:
+    """How the account gets in where these are the settings of sshd.
+
+    What our own drop-in turns on is no way in that was there before: with it, a login begins as the drop-in says.
+    """
+    root_login = _root_login(account, sshd)
     admitted = root_login != "no" and sshd_config.admits(sshd, account.name, account.groups)
-    by_key = admitted and account.has_key and sshd.on("pubkeyauthentication")
+    by_key = admitted and account.has_key and sshd.on("pubkeyauthentication") and sshd_config.takes(sshd, "publickey")
     by_password = (
         admitted
         and account.has_password
         and root_login == "yes"
         and (sshd.on("passwordauthentication") or sshd.on("kbdinteractiveauthentication"))
+        and sshd_config.takes(sshd, "password", "keyboard-interactive")
     )
-    return by_key, by_password
+    return _Ways(by_key, by_password, root_login)
 
 
-def _root_login(account: Account) -> str:
+def _root_login(account: Account, sshd: sshd_config.Effective | None = None) -> str:
     """What PermitRootLogin means for the account; `yes` where it is not root's."""
-    return account.sshd.first("permitrootlogin") if account.uid == 0 else "yes"
+    return (sshd or account.sshd).first("permitrootlogin") if account.uid == 0 else "yes"
 
 
 def _groups_instead(account: Account) -> str | None:

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import fnmatch
 import functools
+import ipaddress
+import itertools
 import re
 import typing as t
 
@@ -22,7 +24,12 @@ _WORD = re.compile(r"""(?:\\[\\"' ]|"[^"]*"|'[^']*'|[^\s"'])+""")
 _QUOTED = re.compile(r"""\\([\\"' ])|"([^"]*)"|'([^']*)'""")
 # Criteria of a Match line that take no pattern.
 _ALONE = ("all", "invalid-user")
-_LISTS = ("allowusers", "denyusers", "allowgroups", "denygroups", "authenticationmethods", "authorizedkeysfile")
+# What sshd -T prints in one line for several values; of other lists it prints a line for each, which may have blanks.
+_LISTS = ("authenticationmethods", "authorizedkeysfile")
+
+
+_ORIGINS = 16
+"""For how many origins sshd is asked at most."""
 
 
 class Line(t.NamedTuple):
@@ -136,6 +143,44 @@ def distinguishing(files: t.Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(found))
 
 
+class Origin(t.NamedTuple):
+    """Where somebody connects from, and to which address and port of the host; empty where that does not matter."""
+
+    address: str = ""
+    local_address: str = ""
+    local_port: str = ""
+
+
+def origins(files: t.Mapping[str, str]) -> tuple[Origin, ...]:
+    """An origin for each address and port by which a `Match` of the configuration tells people apart."""
+    found: dict[Origin, None] = {}
+    for path, text in files.items():
+        if path == places.DROP_IN:
+            continue
+        for line in parse_config(path, text):
+            if line.keyword.lower() == "match":
+                told = dict(_criteria(line.arguments))
+                samples = [
+                    [*filter(None, map(_sample, told.get("address", "").split(",")))] or [""],
+                    [*filter(None, map(_sample, told.get("localaddress", "").split(",")))] or [""],
+                    [port.lstrip("!") for port in told.get("localport", "").split(",")],
+                ]
+                found.update((Origin(*one), None) for one in itertools.product(*samples) if any(one))
+    return tuple(itertools.islice(found, _ORIGINS))
+
+
+def _sample(pattern: str) -> str:
+    """An address that a pattern matches, or excludes with `!`; empty where it is none of addresses."""
+    text = pattern.lstrip("!")
+    if text == "*":
+        return ""
+    try:
+        network = ipaddress.ip_network(re.sub(r"[*?]", "1", text), strict=False)
+    except ValueError:
+        return ""
+    return str(network[min(1, network.num_addresses - 1)])
+
+
 def tells_addresses(files: t.Mapping[str, str]) -> bool:
     """Whether the configuration tells one address, port or the like from another."""
     return any(
@@ -166,6 +211,12 @@ def matches(names: t.Collection[str], pattern_list: str) -> bool:
     return any(map(wanted, names)) and not any(map(excluded, names))
 
 
+def takes(effective: Effective, *methods: str) -> bool:
+    """Whether a login may begin with one of these methods."""
+    chains = effective.get("authenticationmethods", ())
+    return chains in ((), ("any",)) or any(chain.split(",")[0].partition(":")[0] in methods for chain in chains)
+
+
 def sends_to_pam(effective: Effective) -> bool:
     """Whether every way for this account to log in ends at PAM, which asks for the code."""
     methods = effective.get("authenticationmethods", ())
@@ -179,7 +230,7 @@ def admits(effective: Effective, user: str, groups: t.Collection[str]) -> bool:
         """These are lists of patterns, of which none excludes; a user may come with a host."""
         patterns = effective.get(keyword, ())
         if keyword == "allowusers":
-            patterns = tuple(pattern.partition("@")[0] for pattern in patterns)
+            patterns = tuple(pattern.rpartition("@")[0] or pattern for pattern in patterns)
         elif keyword == "denyusers":
             patterns = tuple(pattern for pattern in patterns if "@" not in pattern)
         return any(map(_matcher(patterns), names))
