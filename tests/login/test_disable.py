@@ -54,8 +54,8 @@ class Place(t.NamedTuple):
         assert done.ok, done.output
         return done
 
-    def disable_by_playbook(self, *arguments: str) -> Run:
-        run = playbook("disable", self.host, *arguments)
+    def disable_by_playbook(self, *arguments: str, **variables: t.Any) -> Run:
+        run = playbook("disable", self.host, *arguments, **variables)
         assert run.ok, run.output
         return run
 
@@ -84,12 +84,15 @@ def on(place: Place) -> Snapshot:
 
 
 @pytest.mark.quick
-def test_disabling_gives_back_every_byte_and_password_and_key_get_in(place: Place, off: Snapshot) -> None:
+def test_disabling_gives_back_every_byte_and_password_and_key_get_in(
+    place: Place, off: Snapshot, tmp_path: Path
+) -> None:
     place.enable_by_playbook()
     person = next(place.people)
     assert not person.by_password().ok
     assert not person.by_key(batch=True).ok
-    place.disable_by_playbook()
+    place.disable_by_playbook(twofactor_enrolment_dir=str(tmp_path / "sheets"))
+    assert not (tmp_path / "sheets").exists()
     assert _snapshot(place.host) == off
     for login in (person.by_password(), person.by_password(methods="password"), person.by_key(batch=True)):
         assert login.ok, login.reason
