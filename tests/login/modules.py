@@ -28,7 +28,7 @@ from hosts import Host
 from login.backends import backend_of
 from login.payload import payload
 from login.people import POLICY, Person, inventory_path
-from login.ssh import NOT_YET, RELOAD
+from login.ssh import NOT_YET, QUICK_KEX, RELOAD
 
 _RESULT = re.compile(r"^\S+ \| (SUCCESS|CHANGED|FAILED!|UNREACHABLE!) => (\{.*^\})", re.MULTILINE | re.DOTALL)
 
@@ -114,7 +114,13 @@ def module(
         return answer(done.stdout, done.stderr)
     program = payload(name, {**_arguments(host, name, arguments or {}), "_ansible_check_mode": check})
     as_root = f"sudo -H -S -n -u root /bin/sh -c {shlex.quote(interpreter)}"
-    options = {"Port": host.port, "IdentityFile": f'"{host.key}"', "BatchMode": "yes", "ControlPath": "none"}
+    options = {
+        "Port": host.port,
+        "IdentityFile": f'"{host.key}"',
+        "BatchMode": "yes",
+        "ControlPath": "none",
+        "KexAlgorithms": QUICK_KEX,
+    }
     words = ["ssh", *host.ssh_options, *(word for key, value in options.items() for word in ("-o", f"{key}={value}"))]
     words += [f"ansible@{host.address}", f"/bin/sh -c {shlex.quote(f'{as_root} && sleep 0')}"]
     started = time.monotonic()

@@ -59,6 +59,8 @@ def check(request: pytest.FixtureRequest) -> bool:
 def key_of_root(host: Host) -> Iterator[None]:
     with file_of(host, "/root/.ssh/authorized_keys", host.key.with_suffix(".pub").read_text(), 0o600):
         yield
+    # Or root would be named on this host by whatever comes next, for having logged in.
+    host.run("journalctl --quiet --rotate --vacuum-size=1; : >/var/log/wtmp")
 
 
 @contextlib.contextmanager
@@ -331,7 +333,8 @@ def test_settings_that_turn_out_otherwise_are_put_back(
         file_of(host, SSHD_CONFIG, earlier + host.read(SSHD_CONFIG).decode()),
     ):
         before = host.snapshot(WATCHED)
-        refused = module(host, "twofactor", module_options(alice, second))
+        # Root has logged in to this host in other tests.
+        refused = module(host, "twofactor", module_options(alice, second, seen_days=0))
         try:
             assert not refused.ok, refused.output
             assert host.snapshot(WATCHED) == before
@@ -424,7 +427,9 @@ def test_damaged_credentials_are_refused_each(alice: Person, account: Callable[.
         "line 2 belongs to another user": f"HOTP/T30 {{name}} - {key}\nHOTP/T30 {alice.name} - {key}\n",
         "line 1 is cut short": "HOTP/T30 {name} -\n",
         "line 1 has no hexadecimal key of 1 to 32 bytes": f"HOTP/T30 {{name}} - {key}zz\n",
-        "line 1 has a history that is cut short": f"HOTP/T30 {{name}} - {key} 0 1234\n",
+        "line 1 has a time of the last code that is not like 2026-01-31T12:00:00L": (
+            f"HOTP/T30 {{name}} - {key} 0 123456 yesterday\n"
+        ),
     }
     people = [account() for _damage in damages]
     for person, text in zip(people, damages.values(), strict=True):

@@ -343,7 +343,10 @@ class TestEnrolled:
 
     def test_removed_name_is_told_and_put_back_by_the_next_run(self, host: Host, enrolled: Cast) -> None:
         person = enrolled["name removed"]
-        host.run("sed", "-i", rf"/ notin /s/\b{person.name}\b/gone/", SWITCH)
+        host.run("sed", "-i", rf"/ user notin /s/\b{person.name}\b/gone/", SWITCH)
+        assert not person.by_password().ok
+        number = host.run("id", "-u", person.name).stdout.strip()
+        host.run("sed", "-i", rf"/ uid notin /s/\b{number}\b/4294967294/", SWITCH)
         assert person.by_password().ok
         run = enrolled_but(host, enrolled)
         assert run.changed
@@ -411,7 +414,7 @@ def many(host: Host, account: Account) -> Iterator[Cast]:
 class TestManyEnrolled:
     def test_stand_in_several_lines(self, host: Host, many: Cast) -> None:
         lines = host.read(SWITCH).decode().split("\n")
-        names = [line.rpartition(" ")[2].split(":") for line in lines if " notin " in line]
+        names = [line.rpartition(" ")[2].split(":") for line in lines if " user notin " in line]
         assert len(names) > 10
         assert sum(map(len, names)) == 1001
         assert names[0][0] == many["first"].name

@@ -92,6 +92,13 @@ def test_whoever_sshd_admits_no_more_is_not_named() -> None:
     assert plan(wanting(), host(joe("password"), files=files)).refusals == ()
 
 
+@pytest.mark.parametrize(("method", "named"), [("publickey", True), ("keyboard-interactive/pam", False)])
+def test_root_whose_password_gets_in_no_more_is_not_named_for_it(method: str, named: bool) -> None:
+    """PermitRootLogin is `prohibit-password` by default."""
+    refusals = plan(wanting(), host(Login("root", "sshd", method, "2026-11-20"))).refusals
+    assert [one.startswith("root has logged in to sshd on web1 by publickey") for one in refusals] == [True] * named
+
+
 def test_whoever_logs_in_has_to_be_proven() -> None:
     refusals = plan(wanting("joe", require_proof=True), host(joe("password"))).refusals
     assert any(" and joe log in to sshd on web1, and no code of them was right" in one for one in refusals)

@@ -122,8 +122,13 @@ def _by_evidence(situation: Situation, account: Account, enrolled: bool) -> Lock
 
 def _has_logged_in(state: HostState, account: Account) -> Login | None:
     """When the account has logged in to sshd lately, if its files still let it try."""
-    admitted = _root_login(account) != "no" and sshd_config.admits(account.sshd, account.name, account.groups)
-    return state.logins.get((account.name, "sshd")) if admitted else None
+    root_login = _root_login(account)
+    if root_login == "no" or not sshd_config.admits(account.sshd, account.name, account.groups):
+        return None
+    login = state.logins.get((account.name, "sshd"))
+    # Otherwise than with `yes`, root's password gets in no more, whatever did then.
+    typed = login is not None and login.method.partition("/")[0] in ("password", "keyboard-interactive")
+    return None if typed and root_login != "yes" else login
 
 
 def logs_in(account: Account) -> bool:
