@@ -39,7 +39,7 @@ pidfile /run/time-server.pid
 """
 
 
-NO_SERVICE = "no time service answers: neither chrony nor systemd-timesyncd runs"
+NO_SERVICE = "no time service answers: neither chrony nor ntpsec nor systemd-timesyncd runs"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +133,7 @@ def nothing_changes(alice: Person) -> Iterator[None]:
 def _sentence(host: Host, reason: str) -> str:
     return (
         rf"Two-factor login on {host.name} was not changed: the clock of {host.name} is not in sync: {reason}\. Codes "
-        r"depend on the time, so two-factor login was not turned on\. Start chrony or systemd-timesyncd with a server "
+        r"depend on the time, so two-factor login was not turned on\. Start chrony, ntpsec or systemd-timesyncd with a server "
         r"that it reaches, or set time_sync: \{required: false\}\."
     )
 
