@@ -133,8 +133,8 @@ def nothing_changes(alice: Person) -> Iterator[None]:
 def _sentence(host: Host, reason: str) -> str:
     return (
         rf"Two-factor login on {host.name} was not changed: the clock of {host.name} is not in sync: {reason}\. Codes "
-        r"depend on the time, so two-factor login was not turned on\. Start chrony, ntpsec or systemd-timesyncd with a server "
-        r"that it reaches, or set time_sync: \{required: false\}\."
+        r"depend on the time, so two-factor login was not turned on\. Start chrony, ntpsec or systemd-timesyncd with a "
+        r"server that it reaches, or set time_sync: \{required: false\}\."
     )
 
 

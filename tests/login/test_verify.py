@@ -71,7 +71,8 @@ def failure(host: Host, **options: t.Any) -> str:
 def told(*, proven: bool) -> dict[str, t.Any]:
     """What twofactor_info tells of somebody with one device."""
     common = {"enrolled": True, "in_scope": True, "recovered": False, "locked": False}
-    return {**common, "proven": proven, "devices": [], "recovery_codes_left": 0, "pass_until": None}
+    nothing_more = {"devices": [], "recovery_codes_left": 0, "pass_until": None, "self_made": None}
+    return {**common, **nothing_more, "proven": proven}
 
 
 @pytest.fixture(scope="module")

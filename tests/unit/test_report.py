@@ -192,6 +192,7 @@ class TestLetOff:
     def test_is_named_and_the_others_are_still_asked(self, on: HostState, recovered: HostState) -> None:
         told = report.status(Situation(WANTED, recovered))
         assert told["let_off"] == ["alice"]
+        assert report.lets_in(Situation(WANTED, recovered)) == []
         assert told["asks"] == ["sshd", "sudo"]
         assert told["enforced"] == {"sshd": False, "sudo": False}
         (warning,) = plan(WANTED, recovered).warnings

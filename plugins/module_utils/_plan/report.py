@@ -54,13 +54,13 @@ def asking(situation: Situation) -> list[str]:
 
 
 def lets_in(situation: Situation) -> list[str]:
-    """The services that are set up to ask for the code, and let people in without one."""
-    state, asking = situation.state, enforced(situation)
+    """The services that are set up to ask for the code, and let others in without one than the recovery command has."""
+    state, asks = situation.state, asking(situation)
     if not situation.settings.enabled or denying(situation):
         return []
     set_up = {*state.protected_services, *(["sshd"] if state.text(places.DROP_IN) is not None else [])}
     passed = set(state.code_step.excepted_services)
-    return [one for one in situation.services if one in set_up - passed and not asking[one] and state.asks_for_code]
+    return [one for one in situation.services if one in set_up - passed and one not in asks and state.asks_for_code]
 
 
 def denying(situation: Situation) -> list[str]:
