@@ -58,12 +58,14 @@ class AskingAction(ActionBase):
                     return _answers.reduced(answer)
                 return _answers.accepted(module, self._without_interpreter(answer), _users(arguments))
         except AnsibleError as error:
-            if not isinstance(error, AnsibleConnectionFailure) and type(error) is not AnsibleError:
+            # Other errors are Ansible's own, and say nothing of what the host did.
+            plain = type(error) is AnsibleError  # pylint: disable=unidiomatic-typecheck
+            if not (plain or isinstance(error, AnsibleConnectionFailure)):
                 raise
             # What ssh and sudo said is in it, and with that what the host did.
             raise type(error)(in_one_line(error.message, _STATUS_BYTES)) from None
         except (_answers.Unfit, _TooMuch) as error:
-            why = str(error)
+            return _refused(name, host, str(error))
         except (
             ArithmeticError,
             AttributeError,
@@ -73,12 +75,8 @@ class AskingAction(ActionBase):
             TypeError,
             ValueError,
         ) as error:
-            why = f"Ansible cannot read it ({type(error).__name__})"  # which is written for answers of modules
-        return {
-            "failed": True,
-            "msg": f"What {host} answered cannot come from the module {name}: {why}. None of it was used. "
-            f"Find out what stands in for Python on {host}, or who else is root there.",
-        }
+            # Ansible is written for answers of modules.
+            return _refused(name, host, f"Ansible cannot read it ({type(error).__name__})")
 
     def _low_level_execute_command(self, *words: t.Any, **named: t.Any) -> dict[str, t.Any]:
         with _Watch.memory(_READING_BYTES):
@@ -104,6 +102,15 @@ class AskingAction(ActionBase):
         if not self._discovered_interpreter_key:
             return answer
         return {key: value for key, value in answer.items() if key != "ansible_facts"}
+
+
+def _refused(module: str, host: str, why: str) -> dict[str, t.Any]:
+    """The result of a task whose answer is none of its module."""
+    return {
+        "failed": True,
+        "msg": f"What {host} answered cannot come from the module {module}: {why}. None of it was used. "
+        f"Find out what stands in for Python on {host}, or who else is root there.",
+    }
 
 
 class AskingNormalAction(AskingAction, NormalAction):

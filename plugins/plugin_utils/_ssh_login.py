@@ -135,7 +135,9 @@ def log_in(command: Sequence[bytes | str], answer: Callable[[str], str | None], 
                 process.kill()
             process.wait()
         said.seek(max(0, os.fstat(said.fileno()).st_size - _SAID))
-        return Login(process.returncode, visible(said.read().decode(errors="replace").strip(), keep="\n\t"), unanswered)
+        # What ssh has started may still be writing.
+        text = said.read(_SAID).decode(errors="replace").strip()
+        return Login(process.returncode, visible(text, keep="\n\t"), unanswered)
 
 
 def _converse(

@@ -177,7 +177,17 @@ def test_whoever_got_in_gets_in_with_a_right_code_and_nobody_else(name: str, for
     for told, locked in itertools.product(outcomes(found), [False, True]):
 
         def walk(files: t.Mapping[str, str], code: bool, told: dict[str, str] = told, locked: bool = locked) -> Walk:
-            return Walk(files, "door", "bob", ("bob",), "", code=code, credentials=["bob"], locked=locked, told=told)
+            return Walk(
+                files=files,
+                service="door",
+                user="bob",
+                groups=("bob",),
+                address="",
+                code=code,
+                credentials=["bob"],
+                locked=locked,
+                told=told,
+            )
 
         as_it_was, right, wrong = walk(before, code=True), walk(after, code=True), walk(after, code=False)
         let_in = as_it_was.authenticate()

@@ -685,7 +685,9 @@ class TestOff:
         missing = frozenset({places.DROP_IN_DIRECTORY, "/etc/tmpfiles.d", "/etc/security"})
         state = replace(carried_out(wanted(), host_state(missing=missing)), missing=frozenset())
         inside = {"/etc/tmpfiles.d": ("fleet-auth.conf", ".mine"), places.DROP_IN_DIRECTORY: ("00-twofactor.conf",)}
-        removed = {change.path for change in plan(OFF, replace(state, inside=inside)).changes if type(change) is Remove}
+        removed = {
+            change.path for change in plan(OFF, replace(state, inside=inside)).changes if isinstance(change, Remove)
+        }
         assert places.DROP_IN_DIRECTORY in removed
         assert not removed & {"/etc/tmpfiles.d", "/etc/security"}
 
