@@ -19,7 +19,7 @@ from .._texts import pam
 from .._texts.code_step import CodeStep
 from .._texts.sshd_start import Start
 from .._wanted.settings import Settings
-from . import accounts, become, cockpit, credentials, doors, logins, sshd, sshd_starts, system
+from . import accounts, become, cockpit, credentials, doors, sshd, sshd_starts, system
 from .clock import sync_status
 from .command import Run
 from .files import inside, read_file
@@ -107,6 +107,9 @@ def _is_new(service: str, settings: Settings, files: t.Mapping[str, FileState]) 
 
 def look_back(settings: Settings, run: Run, state: HostState) -> HostState:
     """See who has logged in lately as well, and what accounts those are that the host does not list."""
+    # Compiled only where somebody may be asked for a code for the first time.
+    from . import logins
+
     seen = logins.seen(run, settings.seen_days, state.now)
     entries = accounts.by_typed_name({one.name for one in seen.logins})
     found = {}
