@@ -302,6 +302,7 @@ def test_second_run_lets_the_first_one_be_confirmed_and_finds_its_work_done(host
     with connections(host) as new, ThreadPoolExecutor(1) as pool:
         first = module(host, "twofactor", options(person, rollback_after=600))
         second = pool.submit(module, host, "twofactor", options(person, rollback_after=600))
+        # Time enough for the second one to find the change of the first, and to wait for it.
         time.sleep(2)
         confirmed = module(host, "twofactor_confirm", {"confirmation": first["confirmation"]}, connection=new)
         assert confirmed.changed, confirmed.output

@@ -40,6 +40,7 @@ def exclusive(wait: float) -> t.Iterator[float]:
                     f"another run of fleet.auth (process {holder}) is changing this host, and holds "
                     f"{places.LOCK}. Nothing was changed. Wait for it to end, and run again."
                 )
+            # flock(2) waits for ever, or not at all.
             time.sleep(0.1)
     try:
         os.ftruncate(descriptor, 0)

@@ -46,6 +46,7 @@ def changing_after_others(module: AnsibleModule, what_failed: str) -> t.Iterator
                     _tell(module, waited)
                     yield
                     return
+            # The lock is free meanwhile, for the run that confirms; nothing tells when it has.
             time.sleep(0.2)
 
 
