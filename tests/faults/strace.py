@@ -61,11 +61,13 @@ class Call:
         """The command with strace before it, which strikes at this call."""
         where = ["-P", self.path] if self.path else []
         inject = f"inject={self.name}:{FAULTS[fault]}:when={self.number}"
-        # With --seccomp-bpf, which is faster, strace 6.1 sends no signals. It counts the calls of each process apart,
-        # so that following them would kill several where they make the same call.
-        how = ["-f", "--seccomp-bpf"]
-        if fault == "KILL":
-            how = [] if self.by_first else ["-f"]
+        # strace counts the calls of each process apart: following them would strike several where they make the same
+        # call. The n-th start of a process is such a call, in the undo script as well. With --seccomp-bpf, which is
+        # faster and wants -f, strace 6.1 sends no signals.
+        if self.by_first and (fault == "KILL" or self.path is None):
+            how = []
+        else:
+            how = ["-f"] if fault == "KILL" else ["-f", "--seccomp-bpf"]
         return [*_STRACE, *how, *where, "-e", f"trace={self.name}", "-e", inject, *command]
 
 
