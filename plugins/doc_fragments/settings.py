@@ -128,6 +128,18 @@ options:
             be skipped. With V(google_authenticator) they have eight digits and are right in any order.
           - An empty text removes the set.
         type: str
+      security_keys:
+        description:
+          - Security keys (FIDO2) of the user, each as a C(.pub) file has it, of the type C(sk-ssh-ed25519@openssh.com)
+            or C(sk-ecdsa-sha2-nistp256@openssh.com). With O(ssh), sshd lets the user in with one of them without a
+            code. It asks the key for touch and PIN each time (C(verify-required)). Any other way in asks for the code.
+          - A key has to be in the C(authorized_keys) of the account as well, as any key. What is there and not named
+            here is an ordinary key, whatever its type, since the account itself may have put it there.
+          - A key that is left out needs a code again from the next run on, and so do all keys of a user who is left
+            out. Needs OpenSSH 8.4 or later.
+        type: list
+        elements: str
+        default: []
   otp_digits:
     description: The length of a code, V(6) to V(8). The V(google_authenticator) backend can do V(6).
     type: int

@@ -27,6 +27,8 @@ GATES = tuple(f"{PAM_D}/twofactor-{stack}" for stack in PRIMARY_STACKS)
 """Files of release 1.0, through which a service took its first factor."""
 COCKPIT_SERVICE = f"{PAM_D}/cockpit"
 EXEMPT_ORIGINS = "/etc/security/twofactor-access.conf"
+KEYS_DIRECTORY = "/etc/security/twofactor-keys"
+"""The security keys that are declared, a list an account. sshd looks at nothing there; a helper of PAM's does."""
 NEXT = ".next"
 """What is added to the name of a list that a switch goes by until the old one is replaced."""
 PAM_MODULE_DIRECTORIES = (
@@ -81,6 +83,7 @@ SHELL = "/bin/sh"
 RECOVERY_COMMAND = "/usr/local/sbin/twofactor-recover"
 LIBEXEC = "/usr/libexec/fleet-auth"
 KEY_ACCEPTED = f"{LIBEXEC}/ssh-key-accepted"
+KEY_DECLARED = f"{LIBEXEC}/ssh-key-declared"
 FIRST_FACTOR_FAILED = f"{LIBEXEC}/first-factor-failed"
 FOUND = f"{LIBEXEC}/found"
 """What has to be given back when two-factor login is turned off, and no other file tells; most hosts have none."""
@@ -137,12 +140,13 @@ FOR_LOGINS = {
     RECOVERY_COMMAND: 0o755,
     TMPFILES: 0o644,
     KEY_ACCEPTED: 0o755,
+    KEY_DECLARED: 0o755,
     PASSWORD_METHOD: 0o755,
     FIRST_FACTOR_FAILED: 0o755,
     JUDGE: 0o644,
     NOTE: 0o644,
 }
-"""What is needed wherever two-factor login is on, with modes; the last five where they are called."""
+"""What is needed wherever two-factor login is on, with modes; all but the first two where they are called."""
 FOR_A_CHANGE = {UNDO: 0o700, BOOT_UNIT: 0o644}
 FOR_PASSES = {PASSES_SCRIPT: 0o755, PASSES_SERVICE_UNIT: 0o644, PASSES_TIMER_UNIT: 0o644}
 FOR_SELF_SERVICE = (SELF_SERVICE_PROGRAM, CODE_SERVICE, SELF_SERVICE_SERVICE_UNIT, SELF_SERVICE_SOCKET_UNIT)
@@ -153,6 +157,7 @@ SHARED_DIRECTORIES = (
     DROP_IN_DIRECTORY,
     COCKPIT_DIRECTORY,
     "/etc/security",
+    KEYS_DIRECTORY,
     "/etc/tmpfiles.d",
     "/usr/local/sbin",
     "/usr/libexec",

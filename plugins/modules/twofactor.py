@@ -177,6 +177,11 @@ users:
           M(fleet.auth.twofactor_accept) or vouched for it; V(null) otherwise. Until then it proves nothing.
       type: str
       sample: null
+    security_keys:
+      description: The security keys with which sshd lets the account in without a code, by name or fingerprint.
+      type: list
+      elements: str
+      sample: [yubikey-5]
   sample:
     alice:
       enrolled: true
@@ -188,6 +193,7 @@ users:
       recovery_codes_left: 9
       pass_until: null
       self_made: null
+      security_keys: [yubikey-5]
 time_sync:
   description: The state of the clock, as M(fleet.auth.time_sync_info) returns it; not read with O(enabled=false).
   returned: always, except for bad options

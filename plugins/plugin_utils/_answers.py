@@ -228,6 +228,7 @@ USER = Record(
         "recovery_codes_left": COUNT,
         "pass_until": Or(TIME),
         "self_made": Or(MADE),
+        "security_keys": Listed(ANY_NAME, 1000),
     }
 )
 STATUS: dict[str, Kind] = {

@@ -25,6 +25,7 @@ NAMES = {
     places.RECOVERY_COMMAND: "twofactor-recover",
     places.TMPFILES: "tmpfiles.conf",
     places.KEY_ACCEPTED: "ssh-key-accepted",
+    places.KEY_DECLARED: "ssh-key-declared",
     places.FIRST_FACTOR_FAILED: "first-factor-failed",
     places.PASSWORD_METHOD: "ssh-password-method",
     places.JUDGE: "pam.d/twofactor-judge",
@@ -72,6 +73,7 @@ MODULES = (
     "_texts/proof",
     "_wanted/bounds",
     "_wanted/secret",
+    "_wanted/security_key",
     "_wanted/settings",
 )
 """What the helper behind people's own page is made of: module_utils, which import each other by relative paths."""

@@ -22,19 +22,28 @@ SECRETS = {
     "erin": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXD",
     "kept": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXE",
 }
+SECURITY_KEY = (
+    "sk-ssh-ed25519@openssh.com "
+    "AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABAAAABHNzaDo="
+)
+"""Of nobody; a list of keys is a file as any."""
 TIMER_SECONDS = 15
 _UNCONFIRMED_SECONDS = 3600
 
 
-def _users(*names: str) -> list[dict[str, str]]:
-    return [{"name": name, "secret": SECRETS[name]} for name in names]
+def _users(*names: str, holder: str = "") -> list[dict[str, t.Any]]:
+    """These users with their secrets, one of whom has a security key."""
+    return [
+        {"name": name, "secret": SECRETS[name], "security_keys": [SECURITY_KEY] if name == holder else []}
+        for name in names
+    ]
 
 
 _ENABLED: dict[str, t.Any] = {
     "ssh": True,
     "services": [],
     "scope": "enrolled",
-    "users": _users("alice", "bob", "dora"),
+    "users": _users("alice", "bob", "dora", holder="alice"),
     "exempt_users": ["ansible"],
     "exempt_addresses": ["192.0.2.0/24"],
     "require_proof": False,
@@ -45,7 +54,7 @@ _ENABLED: dict[str, t.Any] = {
 _CHANGED: dict[str, t.Any] = {
     **_ENABLED,
     "services": ["su"],
-    "users": _users("alice", "bob", "erin"),
+    "users": _users("alice", "bob", "erin", holder="bob"),
     "exempt_users": ["ansible", "dora"],
     "exempt_addresses": ["198.51.100.0/24"],
     "ssh_first_factors": ["publickey"],

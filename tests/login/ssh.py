@@ -19,7 +19,7 @@ import pyotp
 
 from hosts import Host
 
-_PROMPT = re.compile(r"([^\r\n]*(?:(assword)|(One-time password)[^\r\n:]*): ?)$")
+_PROMPT = re.compile(r"([^\r\n]*(?:(assword)|(One-time password)[^\r\n:]*|(PIN for)[^\r\n:]*): ?)$")
 _DENIED = re.compile(r"Permission denied \([\w,-]+\)|Too many authentication failures")
 NOT_YET = re.compile(r"Connection refused|kex_exchange_identification")
 """What ssh says where sshd does not listen, or goes away while it does."""
@@ -57,6 +57,8 @@ def login(
     key: Path | None = None,
     password: str | None = None,
     code: str | None = None,
+    pin: str | None = None,
+    provider: Path | None = None,
     methods: str | None = None,
     batch: bool = False,
     command: str = "id -un",
@@ -69,13 +71,17 @@ def login(
     :param key: a private key; without it no key is offered.
     :param password: the answer to a prompt for a password.
     :param code: the answer to a prompt for a one-time password.
+    :param pin: the answer to a prompt for the PIN of a security key.
+    :param provider: the library by which ssh reaches security keys.
     :param methods: ssh's ``PreferredAuthentications``.
     :param batch: ssh's ``BatchMode``, which asks for nothing.
     :param timeout: seconds for all of it.
     :raises ConnectionFailed: if it was neither allowed nor denied.
     """
     options = [*_options(host, key=key, methods=methods), "-o", f"BatchMode={'yes' if batch else 'no'}"]
-    return _converse(host, user, ["ssh", *options, f"{user}@{host.address}", command], password, code, timeout)
+    options += ["-o", f"SecurityKeyProvider={provider}"] if provider else []
+    secrets = {"password": password, "code": code, "pin": pin}
+    return _converse(host, user, ["ssh", *options, f"{user}@{host.address}", command], secrets, timeout)
 
 
 def sftp(
@@ -94,7 +100,7 @@ def sftp(
         fetched = Path(folder, "fetched")
         options = _options(host, key=key, methods=methods)
         words = ["sftp", *options, f"{user}@{host.address}:{path}", str(fetched)]
-        done = _converse(host, user, words, password, code, timeout)
+        done = _converse(host, user, words, {"password": password, "code": code}, timeout)
         return dataclasses.replace(done, output=fetched.read_text() if fetched.exists() else "")
 
 
@@ -158,11 +164,11 @@ def _options(host: Host, *, key: Path | None, methods: str | None) -> list[str]:
     return [*host.ssh_options, *(word for name, value in settings.items() for word in ("-o", f"{name}={value}"))]
 
 
-def _converse(host: Host, user: str, words: list[str], password: str | None, code: str | None, timeout: float) -> Login:
+def _converse(host: Host, user: str, words: list[str], secrets: t.Mapping[str, str | None], timeout: float) -> Login:
     started = time.monotonic()
     while True:
         left = timeout - (time.monotonic() - started)
-        output, error, status, prompts, reason = _once(words, {"password": password, "code": code}, left)
+        output, error, status, prompts, reason = _once(words, dict(secrets), left)
         if reason or (status == 255 and _DENIED.search(error)):
             return Login(False, "", prompts, reason or error, time.monotonic() - started)
         if status is not None and status != 255:
@@ -190,7 +196,7 @@ def _once(
             while not reason and child.expect([_PROMPT, pexpect.EOF]) == 0:
                 asked = t.cast("re.Match[str]", child.match)
                 prompts.append(asked[1].strip())
-                kind = "password" if asked[2] else "code"
+                kind = "password" if asked[2] else "code" if asked[3] else "pin"
                 answer = secrets.pop(kind, None)
                 if answer is None:
                     reason = f"asked for a {kind} that there is not, or that was given already: {prompts[-1]}"

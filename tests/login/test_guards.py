@@ -18,7 +18,15 @@ from pathlib import Path
 import pytest
 
 from hosts import Host
-from login import ssh, test_backends, test_broken_hosts, test_login, test_transaction, test_wrong_codes
+from login import (
+    ssh,
+    test_backends,
+    test_broken_hosts,
+    test_login,
+    test_security_keys,
+    test_transaction,
+    test_wrong_codes,
+)
 from login.backends import GOOGLE, OATH, use
 from login.modules import connections, module, options
 from login.people import Person
@@ -217,6 +225,22 @@ GUARDS = (
         (Patch("roles/twofactor/files/ssh-key-accepted", "*) exit 1 ;;", "*) exit 0 ;;"),),
     ),
     Guard(
+        "the list of declared security keys",
+        test_security_keys.undeclared_security_key_needs_a_code,
+        (Patch("roles/twofactor/files/ssh-key-declared", '[ "$accepted" != "publickey $type $key" ] || ', ""),),
+    ),
+    Guard(
+        "the PIN of a security key",
+        test_security_keys.security_key_without_its_pin_is_denied,
+        (
+            Patch(
+                "_texts/drop_in",
+                '_TOUCH_AND_PIN = "touch-required verify-required"',
+                '_TOUCH_AND_PIN = "touch-required"',
+            ),
+        ),
+    ),
+    Guard(
         "the memory of used codes",
         used_code_is_denied_after_another_run,
         (
@@ -308,6 +332,8 @@ OWN_CHECKS = (
     second_run_waits,
     old_connection_confirms_nothing,
     sshd_that_does_otherwise_asks_for_codes_or_is_refused,
+    test_security_keys.undeclared_security_key_needs_a_code,
+    test_security_keys.security_key_without_its_pin_is_denied,
 )
 
 

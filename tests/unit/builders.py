@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import itertools
 import typing as t
@@ -25,6 +26,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Pl
 from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
 from ansible_collections.fleet.auth.plugins.module_utils._texts import sshd_config
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.security_key import ED25519
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
 from ansible_collections.fleet.auth.plugins.plugin_utils import _host_files
 from unit import model
@@ -112,6 +114,13 @@ INCLUDED = {
     "common-session": "session\trequired\t\t\tpam_permit.so\n",
     "common-session-noninteractive": "session\trequired\t\t\tpam_permit.so\n",
 }
+
+
+def security_key(number: int, name: str = "") -> str:
+    """The public half of a security key, as a `.pub` file has it."""
+    fields = (ED25519.encode(), number.to_bytes(32, "big"), b"ssh:")
+    blob = b"".join(len(field).to_bytes(4, "big") + field for field in fields)
+    return f"{ED25519} {base64.b64encode(blob).decode()} {name}".strip()
 
 
 def random_keys(people: int = 0) -> MakeKey:

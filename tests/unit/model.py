@@ -28,11 +28,14 @@ _DEFAULTS = {
     "passwordauthentication": "yes",
     "permitrootlogin": "without-password",
     "pubkeyauthentication": "yes",
+    "pubkeyauthoptions": "none",
     "usepam": "no",
 }
 _LISTS = ("authenticationmethods", "allowusers", "denyusers", "allowgroups", "denygroups")
 _KEY_ACCEPTED = "/usr/libexec/fleet-auth/ssh-key-accepted"
 _PASSWORD_METHOD = "/usr/libexec/fleet-auth/ssh-password-method"
+_KEY_DECLARED = "/usr/libexec/fleet-auth/ssh-key-declared"
+_DECLARED_KEYS = "/etc/security/twofactor-keys"
 _FIRST_FACTOR_FAILED = "/usr/libexec/fleet-auth/first-factor-failed"
 
 
@@ -163,6 +166,8 @@ class Pam:
     """Whether the password is right; None where there is none to give."""
     code: bool | None = None
     key_accepted: bool = False
+    security_key: str = ""
+    """The key that sshd has accepted, by its type and itself, if it is a security key."""
     credentials: t.Collection[str] = ()
     failures: int = 0
     """The tally of wrong codes, which is not the one that the host may have for wrong passwords."""
@@ -272,6 +277,10 @@ class Pam:
             return "success" if noted or self.noted else "system_err"
         if arguments == ["quiet", _PASSWORD_METHOD]:
             return "success" if self.answers_itself and _PASSWORD_METHOD in self.files else "system_err"
+        if arguments == ["quiet", _KEY_DECLARED]:
+            lines = self.files.get(f"{_DECLARED_KEYS}/{self.user}", "").splitlines()
+            declared = self.key_accepted and self.security_key in [" ".join(line.split()[:2]) for line in lines]
+            return "success" if declared and self.security_key and _KEY_DECLARED in self.files else "auth_err"
         assert arguments == ["quiet", _KEY_ACCEPTED]
         return "success" if self.key_accepted and _KEY_ACCEPTED in self.files else "auth_err"
 
@@ -331,6 +340,10 @@ class Client:
     password: bool | None = None
     code: bool | None = None
     batch: bool = False
+    security_key: str = ""
+    """The key, if it is a security key."""
+    verified: bool = True
+    """Whether the security key asks for its PIN."""
 
 
 def use_service(
@@ -355,11 +368,22 @@ def log_in(
 
     def by(method: str, key_accepted: bool) -> bool:
         if method == "publickey":
+            if client.security_key and not client.verified and "verify-required" in sshd["pubkeyauthoptions"][0]:
+                return False
             return client.key and sshd["pubkeyauthentication"] == ("yes",) and root != "no"
         if client.batch or root != "yes" or sshd["usepam"] != ("yes",):
             return False
         pam = Pam(
-            files, "sshd", user, groups, address, client.password, client.code, key_accepted, credentials=credentials
+            files,
+            "sshd",
+            user,
+            groups,
+            address,
+            client.password,
+            client.code,
+            key_accepted,
+            client.security_key,
+            credentials=credentials,
         )
         if method in ("keyboard-interactive", "keyboard-interactive:pam"):
             return sshd["kbdinteractiveauthentication"] == ("yes",) and pam.authenticate()

@@ -31,7 +31,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
 )
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import CodeStep
 from unit import model
-from unit.builders import STRANGER, random_keys, seen_by_sshd
+from unit.builders import STRANGER, random_keys, security_key, seen_by_sshd
 from unit.model import Client
 
 EXEMPT = "192.0.2.9"
@@ -44,6 +44,8 @@ CLIENTS = {
     "password": Client(password=True),
     "password and code": Client(password=True, code=True),
     "wrong password and code": Client(password=False, code=True),
+    "security key": Client(key=True, security_key=security_key(1)),
+    "security key without its PIN": Client(key=True, security_key=security_key(1), verified=False),
 }
 
 Logins = dict[tuple[str, str, str, str], bool]

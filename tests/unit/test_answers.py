@@ -40,6 +40,7 @@ USER = {
     "recovery_codes_left": 9,
     "pass_until": None,
     "self_made": None,
+    "security_keys": ["yubikey-5"],
 }
 STATUS = {
     "enforced": {"sshd": True},

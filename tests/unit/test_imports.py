@@ -30,10 +30,10 @@ _LOOK = {
     *("_runs/looking", "_runs/main", "_runs/preview"),
     *("_texts/cockpit_conf", "_texts/code_step", "_texts/dispatch", "_texts/drop_in", "_texts/found", "_texts/keytab"),
     *("_texts/opened", "_texts/pam", "_texts/pam_conf"),
-    "_texts/login_daemons",
-    *("_texts/pam_modules", "_texts/placement", "_texts/proof", "_texts/self_service", "_texts/sshd_config"),
-    *("_texts/sshd_start", "_texts/tally", "_texts/vendor_copy"),
-    *("_wanted/bounds", "_wanted/handed", "_wanted/options", "_wanted/secret", "_wanted/settings"),
+    *("_texts/login_daemons", "_texts/pam_modules", "_texts/placement", "_texts/proof", "_texts/security_keys"),
+    *("_texts/self_service", "_texts/sshd_config", "_texts/sshd_start", "_texts/tally", "_texts/vendor_copy"),
+    *("_wanted/bounds", "_wanted/handed", "_wanted/options", "_wanted/secret", "_wanted/security_key"),
+    "_wanted/settings",
     "_places",
 }
 """What a look at a host needs, a plan, and a report of both."""
@@ -43,7 +43,7 @@ _READ = {
     *("_host/command", "_host/files", "_host/state", "_host/time_sync", "_runs/main", "_places"),
     *("_texts/code_step", "_texts/dispatch", "_texts/pam", "_texts/pam_conf", "_texts/pam_modules"),
     *("_texts/placement", "_texts/proof", "_texts/sshd_config", "_texts/sshd_start"),
-    *("_wanted/bounds", "_wanted/handed", "_wanted/secret", "_wanted/settings"),
+    *("_wanted/bounds", "_wanted/handed", "_wanted/secret", "_wanted/security_key", "_wanted/settings"),
 }
 """What reading one file takes."""
 _LATER = {"_host/logins", "_plan/disable", "_plan/wording"}

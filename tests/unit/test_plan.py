@@ -60,6 +60,7 @@ from unit.builders import (
     new_credential,
     plan,
     random_keys,
+    security_key,
     seen_by_sshd,
     settings,
 )
@@ -118,12 +119,17 @@ def service(name: str) -> str:
 def policies(draw: st.DrawFn) -> Settings:
     scope = draw(st.sampled_from(["everyone", "enrolled", "groups"]))
     some = st.lists(st.sampled_from([*PEOPLE, "root"]), unique=True, max_size=3)
-    users = [{"name": name} for name in PEOPLE]
+    users: list[dict[str, t.Any]] = [{"name": name} for name in PEOPLE]
     if scope == "enrolled":
         users = [
             {"name": name, "state": draw(st.sampled_from(["present", "present", "absent"]))}
             for name in draw(st.lists(st.sampled_from(PEOPLE), unique=True))
         ]
+    # Key 1 is the one that everybody comes with; it is one person's.
+    holder = draw(st.sampled_from([None, *PEOPLE]))
+    for number, user in enumerate(users, start=2):
+        own = draw(st.sampled_from([[], [], [security_key(number)]]))
+        user["security_keys"] = [*own, security_key(1, "blue")] if user["name"] == holder else own
     return settings(
         ssh=draw(st.booleans()),
         services=draw(st.lists(st.sampled_from(["cockpit", "sudo"]), unique=True)),
@@ -176,6 +182,27 @@ class TestEveryPlan:
         settings(*PEOPLE, scope="groups", scope_groups=["staff"], exempt_addresses=["192.0.2.0/24"], ssh=True),
         settings(*PEOPLE, scope="groups", scope_groups=["admins"], exempt_addresses=["203.0.113.7"], ssh=True),
     ).via("a list and the switch that goes by it change together")
+    @example(
+        settings("alice", "bob", ssh=True, exempt_users=["ansible", "carol"]),
+        settings(
+            "alice",
+            users=[{"name": "carol", "security_keys": [security_key(1)]}],
+            ssh=True,
+            exempt_users=["ansible", "bob"],
+        ),
+    ).via("somebody who was exempt has a security key")
+    @example(
+        settings(
+            users=[{"name": "carol", "security_keys": [security_key(1)]}], scope="enrolled", ssh=True, services=[]
+        ),
+        settings("carol", ssh=False, services=["sudo"]),
+    ).via("sshd leaves, and with it a security key")
+    @example(
+        settings(
+            "alice", "bob", users=[{"name": "carol", "security_keys": [security_key(1)]}], scope="enrolled", ssh=True
+        ),
+        settings("alice", "bob", "carol", exempt_users=["carol"], scope="enrolled", ssh=True),
+    ).via("a security key goes while its owner is exempted")
     @given(policies(), policies())
     def test_has_the_old_policy_or_the_new_one_after_each_change(self, first: Settings, second: Settings) -> None:
         machine = Machine.booted(host_state())
@@ -241,6 +268,8 @@ class TestEveryPlan:
                 services = state.protected_services
                 assert not services or state.text(places.SWITCH)
                 assert "sshd" not in services or places.KEY_ACCEPTED in state.files
+                if places.KEY_DECLARED in (state.text(service("sshd")) or ""):
+                    assert places.KEY_DECLARED in state.files
                 asking = backends.asking(state.code_step)
                 if asking:
                     directory = backends.BACKENDS[asking].DIRECTORY

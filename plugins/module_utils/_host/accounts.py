@@ -14,9 +14,12 @@ import typing as t
 
 from .. import _places as places
 from .._texts import sshd_config
+from .._texts.security_keys import parse as parse_security_keys
 from .._wanted.settings import Settings
 from .files import read_file
 from .state import Account
+
+_AUTHORIZED_KEYS_BYTES = 1_000_000
 
 
 def listed() -> dict[str, pwd.struct_passwd]:
@@ -117,14 +120,33 @@ def _has_key(entry: pwd.struct_passwd, sshd: sshd_config.Effective) -> bool:
     )
     if asks_elsewhere and os.path.basename(entry.pw_shell) not in places.NO_LOGIN_SHELLS:
         return True
+    return any(map(_has_key_line, _authorized_keys_files(entry, sshd)))
+
+
+def security_keys(entry: pwd.struct_passwd, sshd: sshd_config.Effective) -> frozenset[str] | None:
+    """The security keys in the files that sshd reads for the account; None where it may know others as well."""
+    if sshd.first("authorizedkeyscommand") not in ("", "none"):
+        return None
+    texts = (_start_of(path) for path in _authorized_keys_files(entry, sshd))
+    return frozenset(key.words for text in texts for key in parse_security_keys(text))
+
+
+def _start_of(path: str) -> str:
+    """The text of a file that the account itself may have written, as far as it is of a sensible size."""
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        return file.read(_AUTHORIZED_KEYS_BYTES).decode("utf-8", "replace")
+    return ""
+
+
+def _authorized_keys_files(entry: pwd.struct_passwd, sshd: sshd_config.Effective) -> t.Iterator[str]:
+    """The paths of the files in which sshd looks for the account's keys; sshd_config(5), AuthorizedKeysFile."""
     tokens = {"%%": "%", "%h": entry.pw_dir, "%u": entry.pw_name, "%U": str(entry.pw_uid)}
     for pattern in sshd.get("authorizedkeysfile", ()):
         path = pattern
         for token, value in tokens.items():
             path = path.replace(token, value)
-        if path != "none" and _has_key_line(os.path.join(entry.pw_dir, path)):
-            return True
-    return False
+        if path != "none":
+            yield os.path.join(entry.pw_dir, path)
 
 
 def _has_key_line(path: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import glob
 import os
+import pwd
 import time
 import typing as t
 from dataclasses import replace
@@ -17,6 +18,7 @@ from .. import _places as places
 from .._backends import backends
 from .._texts import pam
 from .._texts.code_step import CodeStep
+from .._texts.sshd_config import Effective
 from .._texts.sshd_start import Start
 from .._wanted.settings import Settings
 from . import accounts, become, cockpit, credentials, doors, sshd, sshd_starts, system
@@ -87,10 +89,20 @@ def look(settings: Settings, run: Run) -> HostState:
         pending=os.path.exists(places.JOURNAL),
         missing=frozenset(path for path in places.SHARED_DIRECTORIES if not os.path.isdir(path)),
         inside={path: inside(path) for path in (*backends.DIRECTORIES, *places.SHARED_DIRECTORIES)},
+        authorized_keys=_authorized_keys(settings, people, seen.of),
         stale_locks=credentials.stale_locks(),
         tallies=credentials.tallies(),
         now=time.time(),
     )
+
+
+def _authorized_keys(
+    settings: Settings, people: t.Mapping[str, pwd.struct_passwd], sshd_of: t.Mapping[str, Effective]
+) -> dict[str, frozenset[str]]:
+    """The security keys by which those get in of whom some are declared, as far as files tell."""
+    names = [name for name in settings.declared_keys if name in people]
+    found = ((name, accounts.security_keys(people[name], sshd_of[name])) for name in names)
+    return {name: keys for name, keys in found if keys is not None}
 
 
 def _sshd_texts(files: t.Mapping[str, FileState], start: Start) -> dict[str, str]:
@@ -141,7 +153,7 @@ def _files(sshd_configs: t.Iterable[str]) -> dict[str, FileState]:
     paths.update([*places.FOR_SELF_SERVICE, places.SELF_SERVICE_CONFIG, *places.SELF_SERVICE_LISTENING])
     for directory in (places.PAM_D, places.VENDOR_PAM_D, places.DROP_IN_DIRECTORY):
         paths.update(glob.glob(f"{directory}/*"))
-    for directory in places.SELF_SERVICE_DIRECTORIES:
+    for directory in (*places.SELF_SERVICE_DIRECTORIES, places.KEYS_DIRECTORY):
         paths.update(_tree(directory))
     found = {path: read_file(path) for path in paths}
     return {path: file for path, file in found.items() if file is not None}

@@ -188,6 +188,9 @@ class HostState:
     """Files that a login left behind and that deny its user every code."""
     tallies: t.Mapping[str, bytes] = field(default_factory=dict)
     """The tallies of wrong codes, by user."""
+    authorized_keys: t.Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
+    """The security keys that an account can log in with, by the account, where some are declared of it and sshd has
+    keys from files alone. Each is its type and itself."""
     now: float = 0.0
     """When this was seen, in seconds since the epoch."""
     os_family: str = "debian"

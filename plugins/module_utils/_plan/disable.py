@@ -33,6 +33,7 @@ def plan(situation: Situation) -> Plan:
         *draft.unprotect(state.protected_files),
         *cockpit.brought_to(draft, cockpit.wanted(situation)),
         *draft.remove_page(),
+        *draft.forget_security_keys(),
         *draft.remove(*OWN_FILES),
         *(_purge(situation, draft) if settings.purge_credentials else ()),
     ]

@@ -12,7 +12,8 @@ from dataclasses import replace
 from .. import _places as places
 from .._backends import backends
 from .._host.state import FileState, HostState
-from .._texts import pam, vendor_copy
+from .._texts import pam, security_keys, vendor_copy
+from .._wanted.security_key import SecurityKey
 from .changes import Change, Edit, MakeDirectory, Move, Remove, RemoveMoved, StopListening, Write
 
 
@@ -69,6 +70,27 @@ class Draft:
             return []
         self.files[path] = FileState(content="", mode=mode)
         return [MakeDirectory(path, mode)]
+
+    def security_keys(self, declared: t.Mapping[str, t.Sequence[SecurityKey]]) -> list[Change]:
+        """Have these lists of security keys, by account, whose others are to be gone already."""
+        if not declared:
+            return []
+        return [
+            *self.directory(places.KEYS_DIRECTORY, 0o755),
+            *(
+                change
+                for user, keys in sorted(declared.items())
+                for change in self.write(security_keys.path(user), security_keys.render(user, keys), 0o644)
+            ),
+        ]
+
+    def forget_security_keys(self, but_of: t.Collection[str] = ()) -> list[Change]:
+        """Have no list of security keys of anybody else, and no directory for them where nobody has any."""
+        if not but_of:
+            return self.remove_trees([places.KEYS_DIRECTORY])
+        kept = {security_keys.path(user) for user in but_of}
+        inside = security_keys.path("")
+        return self.remove_trees(sorted(path for path in self.files if path.startswith(inside) and path not in kept))
 
     def remove_credential(self, path: str, moved: Move | None = None) -> list[Change]:
         """Remove a credential, which was perhaps moved before."""

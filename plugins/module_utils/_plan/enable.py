@@ -14,7 +14,7 @@ from .. import _places as places
 from .._backends import backends
 from .._backends.credential import MakeKey
 from .._host.state import OWN_DIRECTORIES, FileState, Sshd
-from .._texts import code_step, drop_in, pam, self_service, sshd_config
+from .._texts import code_step, drop_in, pam, security_keys, self_service, sshd_config
 from .._texts.code_step import CodeStep
 from .._texts.found import OURS, Found, Rights
 from . import cockpit, credentials, doors, locked_out, people, refusals, services, warnings
@@ -28,11 +28,12 @@ def plan(situation: Situation, make_key: MakeKey) -> Plan:
     """Refusals if anybody would be shut out or something else is wrong, or else the changes in their order."""
     settings, state = situation
     missing = tuple(_missing_packages(situation))
-    found = services.services(situation)
+    found = services.services(situation, declared_keys=bool(settings.declared_keys))
     asking = found.asking
     told = [*warnings.drift(situation, asking), *warnings.doors(situation, asking), *warnings.unread(situation)]
     told += [*warnings.ended_passes(situation), *found.told]
     told += doors.open_beside(situation)
+    told += warnings.security_keys(situation)
     refused = [*refusals.host(situation), *refusals.accounts(situation), *found.refused]
     refused += cockpit.refusals(situation)
     if settings.ssh:
@@ -89,7 +90,6 @@ def _expected_of(sshd: Sshd, situation: Situation, drop_in_text: str | None) -> 
     """What one sshd has to make of this drop-in."""
     state, settings = situation.state, situation.settings
     patterns = sshd_config.distinguishing(state.sshd_files(sshd.start, drop_in_text or "").texts)
-    wanted = drop_in.expected(settings, sshd.any_account)
     ours = state.connection.user if state.connection else None
     seen: set[tuple[t.Any, ...]] = set()
     for account in state.accounts.values():
@@ -103,6 +103,7 @@ def _expected_of(sshd: Sshd, situation: Situation, drop_in_text: str | None) -> 
             continue
         seen.add(key)
         if in_scope:
+            wanted = drop_in.expected(settings, sshd.any_account, account.name)
             yield Expectation(account.name, state.stranger, wanted, sshd.start)
         elif state.text(places.DROP_IN) is None:
             before = sshd.settings[account.name]
@@ -121,6 +122,10 @@ class _Steps:
         self.settings, self.state = situation
         self.services = found.texts
         """The files of the services that shall ask for the code, as they shall be."""
+        self.meanwhile = found.texts
+        if situation.knows_keys and not self.settings.declared_keys:
+            self.meanwhile = services.services(situation, declared_keys=True).texts
+        """The same while the policy changes: a security key that counted goes on to, until the new policy is there."""
         self.revised = revised
         """The credentials as they shall be, by user."""
         self.backend = backends.BACKENDS[self.settings.backend]
@@ -143,14 +148,18 @@ class _Steps:
             *cockpit.brought_to(self.draft, cockpit.wanted(self.situation)),
             # From here on the services of tomorrow run the switch, which asks nobody there yet.
             *self._let_newcomers_pass(),
-            *self._protect(),
+            *self._protect(self.meanwhile),
             *self.draft.unprotect(self.covered),
             *self.draft.unprotect(leaving_unasked),
             # sshd sends to PAM whomever the old policy sends, and whomever the new one does.
             *self._widen_drop_in(),
+            # A security key counts only while sshd asks it for its PIN.
+            *self.draft.security_keys(self.settings.declared_keys),
             *self._move(),
             # The switch: one rename after which PAM asks by the new policy.
             *self._policy(leaving_asked),
+            *self.draft.forget_security_keys(self.settings.declared_keys),
+            *self._protect(self.services),
             *self._narrow_drop_in(),
             *self.draft.unprotect(leaving_asked),
             *self._policy([]),
@@ -209,7 +218,7 @@ class _Steps:
     def _helpers(self) -> list[Change]:
         """The programs that the service files call, the recovery command, and what makes our directories at boot."""
         handed, modes = self.settings.files, places.FOR_LOGINS
-        paths = (*pam.helpers(self.services.values()), places.RECOVERY_COMMAND, places.TMPFILES)
+        paths = (*pam.helpers(self.meanwhile.values()), places.RECOVERY_COMMAND, places.TMPFILES)
         return [change for path in paths for change in self.draft.write(path, handed[path], modes[path])]
 
     def _let_newcomers_pass(self) -> list[Change]:
@@ -226,9 +235,9 @@ class _Steps:
             return self.draft.write(places.SWITCH, code_step.PASS_THROUGH, 0o644)
         return []
 
-    def _protect(self) -> list[Change]:
-        """Put our block into the files of the services."""
-        texts = {f"{places.PAM_D}/{service}": text for service, text in self.services.items()}
+    def _protect(self, services: t.Mapping[str, str]) -> list[Change]:
+        """Put our block into the files of these services."""
+        texts = {f"{places.PAM_D}/{service}": text for service, text in services.items()}
         modes = {path: None if path in self.draft.files else 0o644 for path in texts}
         return [change for path, text in texts.items() for change in self.draft.write(path, text, modes[path])]
 
@@ -244,7 +253,10 @@ class _Steps:
 
     def _widen_drop_in(self) -> list[Change]:
         """While the policy changes, send to PAM those of the old drop-in and those of the new one."""
-        if "sshd" not in self.services or not self._changing(self._policy_files()):
+        with_new_keys = [
+            user for user in self.settings.declared_keys if security_keys.path(user) not in self.draft.files
+        ]
+        if "sshd" not in self.services or not (with_new_keys or self._changing(self._policy_files())):
             return []
         old = self.state.text(places.DROP_IN)
         return self._write_drop_in(

@@ -136,6 +136,11 @@ def sshd(situation: Situation) -> t.Iterator[str]:
         for conflict in drop_in.conflicts(state.sshd_files(sshd.start), sshd.any_account)
     ]
     yield from dict.fromkeys(told)
+    if settings.declared_keys and "pubkeyauthoptions" not in root:
+        yield (
+            f"sshd on {host} cannot ask for the PIN of a security key, for it is older than OpenSSH 8.4. Leave "
+            f"security_keys out for {', '.join(sorted(settings.declared_keys))}."
+        )
     if settings.exempt_addresses and root.on("usedns"):
         # PAM gets the name then, and takes any address that it resolves to.
         yield (

@@ -71,9 +71,18 @@ def denying(situation: Situation) -> list[str]:
 def users(situation: Situation) -> dict[str, dict[str, t.Any]]:
     """Everyone who is enrolled or shall be, by name."""
     state = situation.state
-    names = {user.name for user in situation.settings.users} | (situation.enrolled & set(state.accounts))
+    keys = situation.keys_in_force
+    known = (situation.enrolled | set(keys)) & set(state.accounts)
+    names = {user.name for user in situation.settings.users} | known
     recovered = state.code_step.recovered
-    return {name: {**_user(situation, name), "recovered": name in recovered} for name in sorted(names)}
+    return {
+        name: {
+            **_user(situation, name),
+            "recovered": name in recovered,
+            "security_keys": [key.label for key in keys.get(name, ())],
+        }
+        for name in sorted(names)
+    }
 
 
 def _user(situation: Situation, name: str) -> dict[str, t.Any]:
@@ -137,7 +146,7 @@ def _none_passes_by(situation: Situation, service: str) -> bool:
     if not pam.asks(service, situation.state.service_files):
         return False
     if service == "sshd":
-        return _sshd_sends(situation)
+        return _sshd_sends(situation) and _keys_are_declared(situation)
     return service != "cockpit" or not any(cockpit.ways_past(situation))
 
 
@@ -151,8 +160,14 @@ def _sshd_sends(situation: Situation) -> bool:
         and sshd_config.read_order(state.sshd_files(sshd.start)) is not None
         and all(
             sshd.settings[name].get(keyword, ()) == value
-            for keyword, value in drop_in.expected(situation.settings, sshd.any_account).items()
             for name in in_scope
+            for keyword, value in drop_in.expected(situation.settings, sshd.any_account, name).items()
         )
         for sshd in state.sshds
     )
+
+
+def _keys_are_declared(situation: Situation) -> bool:
+    """Whether every security key that sshd takes in the place of a code is one that the settings declare."""
+    declared = {name: {key.words for key in keys} for name, keys in situation.settings.declared_keys.items()}
+    return all(key.words in declared.get(name, ()) for name, keys in situation.keys_in_force.items() for key in keys)

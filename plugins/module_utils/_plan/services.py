@@ -36,8 +36,11 @@ class Services:
         return [*self.texts, *self.covered]
 
 
-def services(situation: Situation) -> Services:
-    """The services of the settings, and what stands in the way of those that have to change."""
+def services(situation: Situation, *, declared_keys: bool) -> Services:
+    """The services of the settings, and what stands in the way of those that have to change.
+
+    `declared_keys` says whether sshd shall ask for no code after a security key that is declared.
+    """
     state, host = situation.state, situation.state.hostname
     found = Services(refused=[*_missing(situation)])
     files = state.service_files
@@ -57,7 +60,9 @@ def services(situation: Situation) -> Services:
             elif not inner[service]:
                 lines = _account_lines(situation) if service == "sshd" else ()
                 text = plain.texts[service]
-                blocks[service], text = pam.protected(service, text, plain, backends.MODULES, lines)
+                blocks[service], text = pam.protected(
+                    service, text, plain, backends.MODULES, lines, declared_keys=declared_keys
+                )
                 first = vendor_copy.first_line(service, copies[service]) if service in copies else ""
                 found.texts[service] = first + text
                 found.told += _other_factors(blocks[service], plain, host)

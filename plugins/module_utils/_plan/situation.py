@@ -9,9 +9,12 @@ from __future__ import annotations
 import functools
 import typing as t
 
+from .. import _places as places
 from .._backends import backends
 from .._backends.credential import Credential, CredentialError
 from .._host.state import Account, HostState
+from .._texts import pam, security_keys
+from .._wanted.security_key import SecurityKey
 from .._wanted.settings import Settings
 from .scope import in_scope, with_other_names
 
@@ -63,6 +66,17 @@ class Situation(_Pair):
     def given_up(self) -> frozenset[str]:
         """The accounts that shall have no credential any more."""
         return frozenset(user.name for user in self.settings.users if not user.present)
+
+    @functools.cached_property
+    def keys_in_force(self) -> dict[str, tuple[SecurityKey, ...]]:
+        """The security keys that sshd takes in the place of a code now, by account."""
+        lists = self.state.texts(f"{places.KEYS_DIRECTORY}/") if self.knows_keys else {}
+        return security_keys.lists(lists)
+
+    @functools.cached_property
+    def knows_keys(self) -> bool:
+        """Whether sshd's PAM service looks now at which security keys are declared."""
+        return places.KEY_DECLARED in pam.helpers([self.state.text(f"{places.PAM_D}/sshd") or ""])
 
     @functools.cached_property
     def proven(self) -> frozenset[str]:

@@ -106,6 +106,29 @@ def ended_passes(situation: Situation) -> t.Iterator[str]:
             )
 
 
+def security_keys(situation: Situation) -> t.Iterator[str]:
+    """Declared security keys by which more people get in than one, or nobody."""
+    settings, state = situation
+    holders: dict[str, list[str]] = {}
+    for name, keys in settings.declared_keys.items():
+        for key in keys:
+            holders.setdefault(key.words, []).append(name)
+            authorized = state.authorized_keys.get(name)
+            if name in state.accounts and authorized is not None and key.words not in authorized:
+                yield (
+                    f"the security key {key.label} of {name} is in no file in which sshd on {state.hostname} looks for "
+                    f"keys of {name} ({' '.join(state.accounts[name].sshd.get('authorizedkeysfile', ()))}), and lets "
+                    "nobody in there. Put it into one, as any key."
+                )
+    for words, names in holders.items():
+        if len(names) > 1:
+            label = next(key.label for key in settings.declared_keys[names[0]] if key.words == words)
+            yield (
+                f"the security key {label} is declared of {' and '.join(names)}: whoever has it can log in to "
+                f"{state.hostname} as each of them. Declare a key of one person."
+            )
+
+
 def clock(situation: Situation) -> t.Iterator[str]:
     """A clock that is not in sync, where two-factor login is on: right codes may be refused."""
     if situation.clock_fault and situation.state.asks_for_code:

@@ -29,6 +29,9 @@ _METHODS = {
 _PROMPTS = ("challengeresponseauthentication", "skeyauthentication")
 _PROMPTS_ON = "ChallengeResponseAuthentication yes\n"
 _PROMPTS_OFF = "Match all\n    KbdInteractiveAuthentication no\n"
+_FROM_KEYS = "pubkeyauthoptions"
+_TOUCH_AND_PIN = "touch-required verify-required"
+"""What of a security key has to be proven at each login: that somebody is there, and who; sshd_config(5)."""
 _PAM_SERVICE = "pamservicename"
 """Which PAM service sshd asks, sshd_config(5); from OpenSSH 9.8 on, and printed by it alone."""
 # What a Match block of somebody else must not set before ours; from OpenSSH 8.7 on, three of them are one setting.
@@ -46,6 +49,16 @@ def render(settings: Settings, enrolled: t.Iterable[str], shows_no_prompts: bool
     users = sorted(set(enrolled) - set(settings.exempt_users)) if settings.scope == "enrolled" else ["*"]
     if not users:
         return _HEADER
+    blocks = "".join(f"{scope}\n{_body(_values(settings))}" for scope in _scopes(settings, users))
+    with_keys = sorted(set(settings.declared_keys) - set(settings.exempt_users))
+    if with_keys:
+        body = _body([("PubkeyAuthOptions", _TOUCH_AND_PIN)])
+        blocks += "".join(f"{scope}\n{body}" for scope in _scopes(settings, with_keys))
+    return _HEADER + (f"{_PROMPTS_ON}{blocks}{_PROMPTS_OFF}" if shows_no_prompts else blocks)
+
+
+def _scopes(settings: Settings, users: t.Sequence[str]) -> list[str]:
+    """The `Match` lines for those of these users who are in scope."""
     criteria = ["Match User " + ",".join([*users, *(f"!{name}" for name in settings.exempt_users)])]
     groups = [*settings.scope_groups] if settings.scope == "groups" else ["*"] if settings.exempt_groups else []
     if groups:
@@ -55,9 +68,12 @@ def render(settings: Settings, enrolled: t.Iterable[str], shows_no_prompts: bool
         addresses = ",".join(f"!{address}" for address in settings.exempt_addresses)
         # A peer that has no address (a socket of the local machine) matches no Address pattern at all.
         scopes = [f"{scopes[0]} Address *,{addresses}", f"{scopes[0]} Host UNKNOWN"]
-    body = "".join(f"    {keyword} {value}\n" for keyword, value in _values(settings))
-    blocks = "".join(f"{scope}\n{body}" for scope in scopes)
-    return _HEADER + (f"{_PROMPTS_ON}{blocks}{_PROMPTS_OFF}" if shows_no_prompts else blocks)
+    return scopes
+
+
+def _body(values: t.Iterable[tuple[str, str]]) -> str:
+    """What stands below a `Match` line."""
+    return "".join(f"    {keyword} {value}\n" for keyword, value in values)
 
 
 def both(new: str, old: str) -> str:
@@ -68,8 +84,8 @@ def both(new: str, old: str) -> str:
     return _PROMPTS_ON + text.replace(_PROMPTS_ON, "").replace(_PROMPTS_OFF, "") + _PROMPTS_OFF
 
 
-def expected(settings: Settings, sshd: Effective | None = None) -> dict[str, tuple[str, ...]]:
-    """What `sshd -T -C` has to print for an account in scope, by keyword in lower case.
+def expected(settings: Settings, sshd: Effective | None = None, user: str = "") -> dict[str, tuple[str, ...]]:
+    """What `sshd -T -C` has to print for an account in scope, this user, by keyword in lower case.
 
     `sshd` is what it prints now for any account: an old and a new sshd have a setting more each.
     """
@@ -80,6 +96,7 @@ def expected(settings: Settings, sshd: Effective | None = None) -> dict[str, tup
         "kbdinteractiveauthentication": ("yes",),
         "passwordauthentication": ("no",),
         "authenticationmethods": tuple(_METHODS[factor] for factor in settings.ssh_first_factors),
+        **({_FROM_KEYS: (_TOUCH_AND_PIN,)} if user in settings.declared_keys else {}),
     }
 
 

@@ -31,7 +31,7 @@ def opened_up(service: str, texts: t.Mapping[str, str]) -> str | None:
 
     def lets_in(text: str, conditions_hold: bool) -> bool:
         def outcomes(handler: dispatch.Handler, _impression: dispatch.Impression) -> t.Iterable[str]:
-            if handler.line.rstrip().endswith((places.KEY_ACCEPTED, places.FIRST_FACTOR_FAILED)):
+            if handler.line.rstrip().endswith((places.KEY_ACCEPTED, places.KEY_DECLARED, places.FIRST_FACTOR_FAILED)):
                 return ["auth_err"]
             if handler.stack == places.SWITCH[len(places.PAM_D) + 1 :]:
                 return ["success", "auth_err"]

@@ -23,7 +23,14 @@ _BEGIN = "# BEGIN fleet.auth twofactor: in place of the next line"
 _REPLACED = "#| "
 _END = "# END fleet.auth twofactor"
 
-HELPERS = (places.KEY_ACCEPTED, places.PASSWORD_METHOD, places.FIRST_FACTOR_FAILED, places.JUDGE, places.NOTE)
+HELPERS = (
+    places.KEY_ACCEPTED,
+    places.KEY_DECLARED,
+    places.PASSWORD_METHOD,
+    places.FIRST_FACTOR_FAILED,
+    places.JUDGE,
+    places.NOTE,
+)
 """The files that a block may call, and the code step for sshd."""
 
 
@@ -55,14 +62,17 @@ def protect(
     files: ServiceFiles,
     code_modules: t.Collection[str],
     account_lines: t.Sequence[str] = (),
+    *,
+    declared_keys: bool = False,
 ) -> str:
     """Put the code step right after the primary authentication of a service; see `placement`.
 
     `files` are those of all services, and `code_modules` the PAM modules that ask for codes, which nothing but the code
-    step may have. `account_lines` are added to sshd's account stack, which it runs after each way to log in. A file
-    that is protected already comes out as this release would write it. Raises PamError.
+    step may have. `account_lines` are added to sshd's account stack, which it runs after each way to log in, and
+    `declared_keys` says whether sshd shall ask for no code after a security key that is declared. A file that is
+    protected already comes out as this release would write it. Raises PamError.
     """
-    return protected(service, text, files, code_modules, account_lines)[1]
+    return protected(service, text, files, code_modules, account_lines, declared_keys=declared_keys)[1]
 
 
 def protected(
@@ -71,13 +81,15 @@ def protected(
     files: ServiceFiles,
     code_modules: t.Collection[str],
     account_lines: t.Sequence[str] = (),
+    *,
+    declared_keys: bool = False,
 ) -> tuple[Block, str]:
     """The same, and what stands in the place of the primary authentication."""
     text = unprotect(service, text)
     others = without_ours(files)
     alone = others._replace(texts={**others.texts, service: text})
     placement.check_codes(service, alone, code_modules)
-    block = placement.block_of(service, alone)
+    block = placement.block_of(service, alone, declared_keys=declared_keys)
     lines = text.split("\n")
     before = lines[block.first : block.last + 1]
     inside = [_BEGIN if len(before) == 1 else f"{_BEGIN}s", *(_REPLACED + line for line in before)]

@@ -32,8 +32,10 @@ from .proof import Problem, Proof
 _NAME = places.SWITCH.rpartition("/")[2]
 _JUDGE = places.JUDGE.rpartition("/")[2]
 _ASK = f"auth substack {_NAME}"
-_KEY_FIRST = (
-    f"auth [success=ignore default=3] pam_exec.so quiet {places.KEY_ACCEPTED}",
+_ACCEPTED = "auth [success=ignore default={}] pam_exec.so quiet " + places.KEY_ACCEPTED
+# A jump over the code step alone, and only after a key that sshd has accepted.
+_DECLARED = f"auth [success=1 default=ignore] pam_exec.so quiet {places.KEY_DECLARED}"
+_AFTER_KEY = (
     _ASK,
     "auth [success=done default=ignore] pam_permit.so",
     "auth requisite pam_deny.so",
@@ -59,17 +61,25 @@ class Block(t.NamedTuple):
     """The primary authentication as the block has it."""
     judged: bool = False
     """Whether the block has to find out whether a login was denied already, because the stack goes on then."""
+    declared_keys: bool = False
+    """Whether sshd asks for no code after a security key that is declared."""
 
     @property
     def lines(self) -> list[tuple[str, int]]:
         """The lines of the block, each with the line that it was, from 1; 0 for one of ours."""
         kept = range(self.first + 1, self.last + 2) if len(self.instead) > 1 else [self.first + 1]
         return [
-            *((line, 0) for line in (_KEY_FIRST if self.service == "sshd" else ())),
+            *((line, 0) for line in (self._after_a_key if self.service == "sshd" else ())),
             *zip(self.instead, kept),
             *((line, 0) for line in (_UNLESS_FAILED if self.judged else ())),
             (_ASK, 0),
         ]
+
+    @property
+    def _after_a_key(self) -> tuple[str, ...]:
+        """The lines of sshd for a login with a key, over which any other one jumps."""
+        lines = (_DECLARED, *_AFTER_KEY) if self.declared_keys else _AFTER_KEY
+        return (_ACCEPTED.format(len(lines)), *lines)
 
     def applied(self, lines: t.Sequence[str]) -> tuple[str, list[int]]:
         """The file with nothing but these lines in that place, and which line each one was."""
@@ -78,8 +88,10 @@ class Block(t.NamedTuple):
         return "\n".join(line for line, _number in whole), [number for _line, number in whole]
 
 
-def block_of(service: str, files: ServiceFiles) -> Block:
+def block_of(service: str, files: ServiceFiles, *, declared_keys: bool = False) -> Block:
     """What stands in the place of the primary authentication of a service, whose file has no block of ours.
+
+    `declared_keys` says whether sshd shall ask for no code after a security key that is declared.
 
     Raises PamError where there is no place for which everything is proven.
     """
@@ -91,7 +103,9 @@ def block_of(service: str, files: ServiceFiles) -> Block:
         found = [number - 1 for number, step in steps.items() if _is_primary(step, files)]
         if len(found) != 1:
             raise PamError(_no_place(service, lines, found, files))
-        return _proven(service, lines, found[0], steps, files)
+        possible = _possible(service, lines, found[0], steps, files)
+        blocks = (block._replace(declared_keys=declared_keys) for block in possible)
+        return _proven(service, lines, found[0], steps, files, blocks)
     except Unclear as unclear:
         raise PamError(f"{files.path(service)}: {unclear}. Write it in one line, or leave {service} out.") from unclear
 
@@ -147,12 +161,17 @@ def _no_place(service: str, lines: t.Sequence[str], found: t.Sequence[int], file
 
 
 def _proven(
-    service: str, lines: t.Sequence[str], position: int, steps: t.Mapping[int, Step], files: ServiceFiles
+    service: str,
+    lines: t.Sequence[str],
+    position: int,
+    steps: t.Mapping[int, Step],
+    files: ServiceFiles,
+    possible: t.Iterable[Block],
 ) -> Block:
     """The first block for which everything is proven, and that asks nobody for a code in vain, if there is one."""
     problems: list[Problem] = []
     asking: list[Block] = []
-    for block in _possible(service, lines, position, steps, files):
+    for block in possible:
         text, origins = block.applied(lines)
         proof = Proof(service, files.texts, {**files.texts, service: text}, {service: origins})
         if proof.problem:

@@ -213,6 +213,9 @@ def _with_ours(ways: pam_modules.Ways, code: tuple[str, ...], key: tuple[str, ..
             return code
         if handler.line.rstrip().endswith(places.KEY_ACCEPTED):
             return key
+        if handler.line.rstrip().endswith(places.KEY_DECLARED):
+            # Whoever has a declared key has both factors. So nobody has; where none was accepted, it must not matter.
+            return ("auth_err",) if "success" in key else ("success", "auth_err")
         if handler.line.rstrip().endswith(places.FIRST_FACTOR_FAILED):
             # It follows the judge, which notes that something before it has failed, and whom it asks, pam_exec(8).
             return ("success",) if impression.kind == NEGATIVE else ("auth_err",)

@@ -90,6 +90,12 @@ def problems(wanted: Settings, beyond: Beyond) -> t.Iterator[str]:
         )
     if not wanted.ssh_first_factors:
         yield "ssh_first_factors is empty; name publickey, password or both."
+    with_keys = sorted(wanted.declared_keys)
+    if with_keys and "publickey" not in wanted.ssh_first_factors:
+        yield (
+            f"users: {', '.join(with_keys)} cannot log in with security_keys where ssh_first_factors leaves out "
+            "publickey. Add it there, or leave security_keys out."
+        )
     if wanted.scope == "groups" and not wanted.scope_groups:
         yield "scope is groups, but scope_groups is empty; name the groups whose members need a code."
     length = len(":".join(wanted.scope_groups))

@@ -43,6 +43,8 @@ def argument_spec() -> dict[str, t.Any]:
                     "options": with_a_secret,
                 },
                 "recovery_codes": {"type": "str"},
+                # Public halves, of which Ansible would think otherwise for their name.
+                "security_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
             },
         },
         "otp_digits": {"type": "int", "default": Settings.otp_digits},

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from . import bounds
 from .bounds import FIRST_FACTORS
 from .secret import decode_secret
+from .security_key import SecurityKey, decode_key
 
 
 class SettingsError(ValueError):
@@ -48,6 +49,8 @@ class User:
     recovery_codes: str | None = None
     """The name of a set of recovery codes: where it is not that of the last one, the host makes a new set. An empty
     text removes the set."""
+    security_keys: tuple[SecurityKey, ...] = ()
+    """Those with which sshd lets the user in without a code."""
 
 
 class Lockout(t.NamedTuple):
@@ -161,6 +164,12 @@ class Settings:
             raise SettingsError(problems)
         return settings
 
+    @functools.cached_property
+    def declared_keys(self) -> dict[str, tuple[SecurityKey, ...]]:
+        """The security keys that sshd takes in the place of a code, by account."""
+        users = self.users if self.enabled and self.ssh else ()
+        return {user.name: user.security_keys for user in users if user.present and user.security_keys}
+
     def user(self, name: str) -> User | None:
         """The entry of `users` with this name."""
         return self._users_by_name.get(name)
@@ -188,6 +197,7 @@ def _users(entries: t.Sequence[t.Mapping[str, t.Any]], problems: list[str]) -> t
             proven=bool(entry.get("proven")),
             devices=_devices(entry.get("devices") or [], name, problems),
             recovery_codes=entry.get("recovery_codes"),
+            security_keys=_security_keys(entry.get("security_keys") or [], name, problems),
         )
     return tuple(users.values())
 
@@ -200,6 +210,20 @@ def _devices(entries: t.Sequence[t.Mapping[str, t.Any]], user: str, problems: li
             problems.append(f"users: the devices of {user} have {name} twice; keep one entry.")
         devices.append(Device(name, _is_present(entry), _secret(entry, f"{user}'s device {name}", problems)))
     return tuple(devices)
+
+
+def _security_keys(lines: t.Sequence[str], user: str, problems: list[str]) -> tuple[SecurityKey, ...]:
+    keys: dict[str, SecurityKey] = {}
+    for number, line in enumerate(lines, start=1):
+        try:
+            key = decode_key(line)
+        except ValueError as error:
+            problems.append(f"users: security key {number} of {user} {error}.")
+            continue
+        if key.words in keys:
+            problems.append(f"users: security key {number} of {user} ({key.label}) is there twice; keep one entry.")
+        keys[key.words] = key
+    return tuple(keys.values())
 
 
 def _is_present(entry: t.Mapping[str, t.Any]) -> bool:

@@ -1,0 +1,42 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The list of an account's declared security keys, with which a login is compared. Text in, text out."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from .. import _places as places
+from .._wanted.security_key import TYPES, SecurityKey, decode_key
+
+_HEADER = "# The security keys that are declared of {}. Managed by fleet.auth: changes made here are lost.\n"
+
+
+def path(user: str) -> str:
+    """Where the list of an account is."""
+    return f"{places.KEYS_DIRECTORY}/{user}"
+
+
+def lists(files: t.Mapping[str, str]) -> dict[str, tuple[SecurityKey, ...]]:
+    """What the lists among these files say, by account; `files` has texts by path."""
+    inside = path("")
+    return {name[len(inside) :]: parse(text) for name, text in files.items() if name.startswith(inside)}
+
+
+def render(user: str, keys: t.Iterable[SecurityKey]) -> str:
+    """The list: a line a key, as in authorized_keys."""
+    return _HEADER.format(user) + "".join(f"{key.words} {key.name}".rstrip() + "\n" for key in keys)
+
+
+def parse(text: str) -> tuple[SecurityKey, ...]:
+    """The security keys of a list, or of an authorized_keys file, where options may stand before them; no others."""
+    found = []
+    for line in text.split("\n"):
+        words = [] if line.lstrip().startswith("#") else line.split()
+        start = next((number for number, word in enumerate(words) if word in TYPES), len(words))
+        with contextlib.suppress(ValueError):
+            found.append(decode_key(" ".join(words[start:])))
+    return tuple(found)

@@ -1,0 +1,87 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Security keys (FIDO2) without a device: those of the authenticator in software with which OpenSSH tests itself.
+
+What they sign is what a device signs, so that ssh and sshd are as they always are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import functools
+import subprocess
+import tempfile
+import typing as t
+from collections.abc import Iterator
+from pathlib import Path
+
+from hosts.docker import STATE
+from login import ssh
+from login.people import Person
+
+_INSTALLED = Path("/usr/lib/openssh/regress/misc/sk-dummy/sk-dummy.so")
+_PACKAGE = "openssh-tests"
+
+
+@functools.cache
+def authenticator() -> Path:
+    """The library that ssh takes for a device: the one that is installed, or the one in Debian's package."""
+    if _INSTALLED.exists():
+        return _INSTALLED
+    folder = STATE.parent / _PACKAGE
+    library = folder / _INSTALLED.relative_to("/")
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not library.exists():
+            with tempfile.TemporaryDirectory() as downloads:
+                subprocess.run(["apt-get", "-q", "download", _PACKAGE], cwd=downloads, check=True)
+                (package,) = Path(downloads).glob("*.deb")
+                subprocess.run(["dpkg-deb", "-x", package, folder], check=True)
+    return library
+
+
+@dataclasses.dataclass(frozen=True)
+class Key:
+    """A security key that somebody has."""
+
+    path: Path
+
+    @property
+    def line(self) -> str:
+        """The public half, as its `.pub` file has it."""
+        return self.path.with_suffix(".pub").read_text().strip()
+
+    def log_in(self, person: Person, code: str | None = None, **how: t.Any) -> ssh.Login:
+        """Log in with it, and the code if there is one."""
+        return ssh.login(
+            person.host, person.name, key=self.path, code=code, provider=authenticator(), **{"pin": "1234", **how}
+        )
+
+
+@contextlib.contextmanager
+def security_keys(*names: str, kind: str = "ed25519-sk", verified: bool = True) -> Iterator[list[Key]]:
+    """New keys by these names, which want their PIN each time, or do not."""
+    options = ["-O", "verify-required"] if verified else []
+    with tempfile.TemporaryDirectory() as folder:
+        keys = [Key(Path(folder, name)) for name in names]
+        for key in keys:
+            words = ["ssh-keygen", "-q", "-t", kind, "-w", str(authenticator()), "-N", "", "-C", key.path.name]
+            subprocess.run(
+                [*words, *options, "-f", str(key.path)],
+                check=True,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+            )
+        yield keys
+
+
+def authorize(person: Person, *keys: Key) -> None:
+    """Put these keys into the person's authorized_keys, beside the one that is there."""
+    path = f"/home/{person.name}/.ssh/authorized_keys"
+    lines = [person.key.with_suffix(".pub").read_text().strip(), *(key.line for key in keys)]
+    person.host.run("sh", "-c", f"cat >{path}", input="\n".join(lines) + "\n")

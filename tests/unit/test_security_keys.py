@@ -1,0 +1,284 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Security keys: what is one, who has which, what becomes of a host, and what the helper of PAM's says of a login."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import typing as t
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.fleet.auth.plugins.module_utils import _places as places
+from ansible_collections.fleet.auth.plugins.module_utils._host import accounts
+from ansible_collections.fleet.auth.plugins.module_utils._host.state import HostState
+from ansible_collections.fleet.auth.plugins.module_utils._plan import report
+from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
+from ansible_collections.fleet.auth.plugins.module_utils._texts import security_keys
+from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config import Effective
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.security_key import ECDSA, ED25519, decode_key
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, SettingsError
+from unit import scripts
+from unit.builders import file, host_state, plan, security_key, seen_by_sshd, settings
+from unit.simulator import Machine
+
+DROP_IN_OF_KEYS = "Match User carol,!ansible\n    PubkeyAuthOptions touch-required verify-required\n"
+
+
+def line(kind: str, *fields: bytes, name: str = "") -> str:
+    blob = b"".join(len(field).to_bytes(4, "big") + field for field in fields)
+    return f"{kind} {base64.b64encode(blob).decode()} {name}".strip()
+
+
+POINT = b"\x04" + bytes(64)
+BLUE = security_key(1, "blue")
+NIST = line(ECDSA, ECDSA.encode(), b"nistp256", POINT, b"ssh:", name="nist at home")
+
+
+def wanted(*keys: str, user: str = "carol", **changes: t.Any) -> Settings:
+    users = [{"name": "alice"}, {"name": "bob"}, {"name": user, "security_keys": [*keys]}]
+    return settings(**{"users": users, "ssh": True, "services": [], "exempt_users": ["ansible"], **changes})
+
+
+def carried_out(target: Settings, state: HostState | None = None) -> HostState:
+    state = state or host_state()
+    made = plan(target, state)
+    assert not made.refusals
+    return Machine.booted(state).stages(made.changes)[-1].state
+
+
+def edited(state: HostState, path: str, text: str) -> HostState:
+    return seen_by_sshd(replace(state, files={**state.files, path: file(text)}))
+
+
+def problems(*keys: str, **changes: t.Any) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as caught:
+        wanted(*keys, **changes)
+    return caught.value.problems
+
+
+class TestKeys:
+    @pytest.mark.parametrize(("text", "name"), [(BLUE, "blue"), (NIST, "nist at home")])
+    def test_are_read_from_a_pub_file(self, text: str, name: str) -> None:
+        key = decode_key(f"{text}\n")
+        assert f"{key.words} {key.name}" == text
+        assert key.label == name
+
+    def test_without_a_name_go_by_their_fingerprint(self, tmp_path: Path) -> None:
+        (tmp_path / "key.pub").write_text(security_key(7) + "\n")
+        words = ["ssh-keygen", "-l", "-f", str(tmp_path / "key.pub")]
+        printed = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+        assert decode_key(security_key(7)).label == printed.split()[1]
+
+    @pytest.mark.parametrize(
+        ("text", "why"),
+        [
+            ("", "is no public key of a security key"),
+            ("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", "is no public key of a security key"),
+            ("-----BEGIN OPENSSH PRIVATE KEY-----", "is no public key of a security key"),
+            (f'from="10.0.0.1" {BLUE}', "is no public key of a security key"),
+            ("ssh-ed25519 AAAA me", "has the type ssh-ed25519, which is no key of a security key"),
+            ("sk-ssh-ed25519-cert-v01@openssh.com AAAA", "which is a certificate"),
+            (f"{BLUE}\x1b[2J", "has a name that is longer"),
+            (f"{ED25519} ", "is damaged"),
+            (f"{ED25519} AAAA", "is damaged"),
+            (f"{ED25519} not,base64", "is damaged"),
+            (BLUE.replace("AAAA", "AAA", 1), "is damaged"),
+            (BLUE.replace(" blue", "AAAA blue"), "is damaged"),
+            (line(ED25519, ED25519.encode(), bytes(31), b"ssh:"), "is damaged"),
+            (line(ED25519, ED25519.encode(), bytes(32), b""), "is damaged"),
+            (line(ED25519, ED25519.encode(), bytes(32)), "is damaged"),
+            (line(ED25519, ED25519.encode(), bytes(32), b"ssh:", b"more"), "is damaged"),
+            (line(ED25519, b"ssh-ed25519", bytes(32), b"ssh:"), "is damaged"),
+            (line(ED25519, ECDSA.encode(), b"nistp256", POINT, b"ssh:"), "is damaged"),
+            (line(ECDSA, ECDSA.encode(), b"nistp384", POINT, b"ssh:"), "is damaged"),
+            (line(ECDSA, ECDSA.encode(), b"nistp256", POINT[1:], b"ssh:"), "is damaged"),
+        ],
+    )
+    def test_that_are_none_are_refused_and_not_repeated(self, text: str, why: str) -> None:
+        (problem,) = problems(BLUE, text)
+        assert problem.startswith("users: security key 2 of carol ")
+        assert why in problem
+        assert len(text) < 30 or text not in problem
+
+    def test_are_one_person_s_once(self) -> None:
+        assert problems(BLUE, security_key(2), security_key(1, "again")) == (
+            "users: security key 3 of carol (again) is there twice; keep one entry.",
+        )
+
+    def test_need_sshd_to_take_keys(self) -> None:
+        (problem,) = problems(BLUE, ssh_first_factors=["password"])
+        assert problem.startswith("users: carol cannot log in with security_keys where ssh_first_factors leaves out")
+
+    def test_are_found_in_authorized_keys_behind_options(self) -> None:
+        text = f'# {NIST}\nssh-ed25519 AAAA me\nfrom="10.0.0.1",no-pty {BLUE}\n\n{ED25519} broken\n'
+        assert [key.label for key in security_keys.parse(text)] == ["blue"]
+
+
+class TestPlan:
+    def test_has_sshd_ask_for_the_pin_before_a_key_counts(self) -> None:
+        changes = report.changes(plan(wanted(BLUE), host_state()))
+        assert changes[-6:] == [
+            "write /etc/pam.d/sshd",
+            "write /etc/ssh/sshd_config.d/00-twofactor.conf",
+            "reload sshd",
+            "make /etc/security/twofactor-keys",
+            "write /etc/security/twofactor-keys/carol",
+            "write /etc/pam.d/twofactor",
+        ]
+        state = carried_out(wanted(BLUE))
+        assert DROP_IN_OF_KEYS in (state.text(places.DROP_IN) or "")
+        assert (state.text(f"{places.PAM_D}/sshd") or "").split("\n")[5:8] == [
+            "auth [success=ignore default=4] pam_exec.so quiet /usr/libexec/fleet-auth/ssh-key-accepted",
+            "auth [success=1 default=ignore] pam_exec.so quiet /usr/libexec/fleet-auth/ssh-key-declared",
+            "auth substack twofactor",
+        ]
+        assert state.files["/etc/security/twofactor-keys/carol"] == file(
+            "# The security keys that are declared of carol. Managed by fleet.auth: changes made here are lost.\n"
+            f"{BLUE}\n"
+        )
+
+    def test_leaves_a_host_as_it_was_where_nobody_has_any(self) -> None:
+        assert carried_out(wanted(), carried_out(wanted(BLUE))).files == carried_out(wanted()).files
+
+    def test_takes_away_a_key_that_is_left_out_and_whatever_else_is_in_the_list(self) -> None:
+        state = edited(carried_out(wanted(BLUE, NIST)), f"{places.KEYS_DIRECTORY}/mallory", f"{NIST}\n")
+        made = plan(wanted(NIST), state)
+        assert report.changes(made) == [
+            "write /etc/security/twofactor-keys/carol",
+            "remove /etc/security/twofactor-keys/mallory",
+        ]
+
+    def test_is_for_nothing_where_sshd_asks_for_no_code(self) -> None:
+        assert carried_out(wanted(BLUE, ssh=False)).files == carried_out(wanted(ssh=False)).files
+
+    def test_refuses_an_sshd_that_cannot_ask_for_the_pin(self) -> None:
+        state = host_state()
+        old = {
+            name: replace(one, sshd=Effective({k: v for k, v in one.sshd.items() if k != "pubkeyauthoptions"}))
+            for name, one in state.accounts.items()
+        }
+        made = plan(wanted(BLUE), replace(state, accounts=old))
+        assert (
+            "sshd on web1 cannot ask for the PIN of a security key, for it is older than OpenSSH 8.4"
+            in (made.refusals[0])
+        )
+        assert made.changes == ()
+
+    def test_says_that_sshd_does_not_know_a_key(self) -> None:
+        blue, nist = (decode_key(text).words for text in (BLUE, NIST))
+        state = host_state(authorized_keys={"carol": frozenset({blue})})
+        assert plan(wanted(BLUE), state).warnings == ()
+        (warning,) = plan(wanted(BLUE, NIST), state).warnings
+        assert warning.startswith("the security key nist at home of carol is in no file in which sshd on web1 looks")
+        assert nist not in warning
+        assert plan(wanted(NIST), host_state()).warnings == ()
+
+    def test_says_that_two_people_have_one_key(self) -> None:
+        users = [{"name": "alice", "security_keys": [security_key(1)]}, {"name": "carol", "security_keys": [BLUE]}]
+        target = settings("bob", users=[{"name": "bob"}, *users], ssh=True, services=[], exempt_users=["ansible"])
+        (warning,) = plan(target, host_state()).warnings
+        assert warning.startswith("the security key SHA256:")
+        assert "is declared of alice and carol: whoever has it can log in to web1 as each of them" in warning
+
+
+class TestReport:
+    def test_tells_the_keys_of_each_user(self) -> None:
+        state = carried_out(wanted(BLUE, NIST))
+        told = report.users(Situation(wanted(BLUE, NIST), state))
+        assert {name: one["security_keys"] for name, one in told.items()} == {
+            "alice": [],
+            "bob": [],
+            "carol": ["blue", "nist at home"],
+        }
+        before = report.users(Situation(wanted(BLUE), host_state()))
+        assert before["carol"]["security_keys"] == []
+
+    def test_calls_nothing_enforced_where_a_key_counts_that_is_not_declared(self) -> None:
+        state = carried_out(wanted(BLUE))
+        assert report.enforced(Situation(wanted(BLUE), state)) == {"sshd": True}
+        path = f"{places.KEYS_DIRECTORY}/carol"
+        for text in (f"{state.text(path)}{NIST}\n", f"{NIST}\n"):
+            assert report.enforced(Situation(wanted(BLUE), edited(state, path, text))) == {"sshd": False}
+        assert report.enforced(Situation(wanted(BLUE), edited(state, f"{places.KEYS_DIRECTORY}/bob", NIST))) == {
+            "sshd": False
+        }
+
+    def test_calls_nothing_enforced_where_sshd_does_not_ask_for_the_pin(self) -> None:
+        state = carried_out(wanted(BLUE))
+        text = (state.text(places.DROP_IN) or "").replace(DROP_IN_OF_KEYS, "")
+        assert report.enforced(Situation(wanted(BLUE), edited(state, places.DROP_IN, text))) == {"sshd": False}
+
+
+class TestAuthorizedKeys:
+    @pytest.mark.parametrize(("more", "found"), [({}, {BLUE}), ({"authorizedkeyscommand": ("/bin/keys",)}, None)])
+    def test_are_those_of_the_files_that_sshd_reads(
+        self, tmp_path: Path, more: dict[str, tuple[str, ...]], found: set[str] | None
+    ) -> None:
+        (tmp_path / "keys").write_text(f"{BLUE}\n")
+        entry = t.cast(t.Any, type("Entry", (), {"pw_dir": str(tmp_path), "pw_name": "carol", "pw_uid": 1000}))
+        sshd = Effective({"authorizedkeysfile": ("keys", "%h/none"), **more})
+        keys = accounts.security_keys(entry, sshd)
+        assert keys == (None if found is None else {decode_key(text).words for text in found})
+
+
+class TestHelper:
+    """`ssh-key-declared`, as PAM runs it."""
+
+    @pytest.fixture
+    def says(self, tmp_path: Path) -> t.Callable[[str | None, str | None], bool]:
+        (tmp_path / "carol").write_text(security_keys.render("carol", [decode_key(BLUE), decode_key(security_key(2))]))
+        (tmp_path / "bob").write_text(f"publickey x\n{ED25519}\nssh-ed25519 AAAA me\n{NIST}")
+        (tmp_path / "folder").mkdir()
+        script = scripts.script("ssh-key-declared").replace(places.KEYS_DIRECTORY, str(tmp_path))
+
+        def says(user: str | None, accepted: str | None) -> bool:
+            given = {"PAM_USER": user, "SSH_AUTH_INFO_0": accepted}
+            environment = {name: value for name, value in given.items() if value is not None}
+            done = subprocess.run(["/bin/sh", "-c", script], env=environment, check=False, capture_output=True)
+            assert (done.stdout, done.stderr) == (b"", b"")
+            return done.returncode == 0
+
+        return says
+
+    @pytest.mark.parametrize("end", ["", "\n"])
+    def test_says_yes_to_a_declared_key(self, says: t.Callable[..., bool], end: str) -> None:
+        assert says("carol", f"publickey {decode_key(BLUE).words}{end}")
+        assert says("carol", f"publickey {security_key(2)}{end}")
+
+    @pytest.mark.parametrize(
+        ("user", "accepted"),
+        [
+            ("carol", f"publickey {security_key(3)}"),
+            ("carol", f"publickey {BLUE}"),
+            ("carol", f"publickey {security_key(1)}\npublickey {security_key(2)}"),
+            ("carol", f"password\npublickey {security_key(1)}"),
+            ("carol", f"hostbased {security_key(1)}"),
+            ("carol", f" publickey {security_key(1)}"),
+            ("carol", f"publickey {ED25519}"),
+            ("carol", f"publickey {ED25519} "),
+            ("carol", "publickey * *"),
+            ("carol", ""),
+            ("carol", None),
+            ("alice", f"publickey {security_key(1)}"),
+            ("CAROL", f"publickey {security_key(1)}"),
+            ("../" + "carol", f"publickey {security_key(1)}"),
+            ("x/../carol", f"publickey {security_key(1)}"),
+            (".", f"publickey {security_key(1)}"),
+            ("folder", f"publickey {security_key(1)}"),
+            ("", f"publickey {security_key(1)}"),
+            (None, f"publickey {security_key(1)}"),
+            ("bob", "publickey ssh-ed25519 AAAA"),
+            ("bob", f"publickey {ED25519} "),
+            ("bob", "publickey publickey x"),
+        ],
+    )
+    def test_says_no_to_anything_else(
+        self, says: t.Callable[..., bool], user: str | None, accepted: str | None
+    ) -> None:
+        assert not says(user, accepted)
