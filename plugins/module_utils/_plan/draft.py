@@ -72,7 +72,7 @@ class Draft:
         return [MakeDirectory(path, mode)]
 
     def security_keys(self, declared: t.Mapping[str, t.Sequence[SecurityKey]]) -> list[Change]:
-        """Have these lists of security keys, by account, whose others are to be gone already."""
+        """Have these lists of security keys, by account; those of others are not looked at."""
         if not declared:
             return []
         return [
