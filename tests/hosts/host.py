@@ -10,10 +10,11 @@ import dataclasses
 import json
 import subprocess
 import typing as t
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from .docker import STATE, docker
+from .docker import STATE, HostError, docker
+from .resident import execute
 
 Entry = tuple[int, int, int, str]
 """What a snapshot keeps of a path: mode, uid, gid, and contents, see `Host.snapshot`."""
@@ -121,7 +122,6 @@ class Host:
         input: str | bytes | None = None,
         check: bool = True,
         user: str = "root",
-        env: Mapping[str, str] | None = None,
         timeout: float = 120,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command, as root unless *user* says otherwise, past ssh and PAM.
@@ -132,12 +132,7 @@ class Host:
         :raises HostError: on a status other than 0 if *check*, and on a timeout. *input* never shows in it.
         """
         words = ("sh", "-c", *command) if len(command) == 1 else command
-        options = [
-            "--user",
-            user,
-            *(word for name, value in (env or {}).items() for word in ("--env", f"{name}={value}")),
-        ]
-        done = self._exec(*words, input=input, check=check, options=options, timeout=timeout)
+        done = self._exec(*words, input=input, check=check, user=user, timeout=timeout)
         output, errors = (data.decode(errors="replace") for data in (done.stdout, done.stderr))
         return subprocess.CompletedProcess(command, done.returncode, output, errors)
 
@@ -217,10 +212,16 @@ class Host:
         *words: str,
         input: str | bytes | None = None,
         check: bool = True,
-        options: Sequence[str] = (),
+        user: str = "root",
         timeout: float = 120,
     ) -> subprocess.CompletedProcess[bytes]:
         data = input.encode() if isinstance(input, str) else input
-        interactive = [] if data is None else ["--interactive"]
-        command = ["exec", *interactive, *options, self.container, *words]
-        return docker(*command, input=data, check=check, timeout=timeout)
+        if user != "root":
+            interactive = [] if data is None else ["--interactive"]
+            command = ["exec", *interactive, "--user", user, self.container, *words]
+            return docker(*command, input=data, check=check, timeout=timeout)
+        done = execute(self.container, words, data, timeout)
+        if check and done.returncode:
+            said = (done.stdout + done.stderr).decode(errors="replace").strip()
+            raise HostError(f"{' '.join(words)}\non {self.container} ended with {done.returncode}:\n{said}")
+        return done
