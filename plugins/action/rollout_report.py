@@ -26,10 +26,19 @@ class ActionModule(ReportAction):
                 "result": {"type": "str", "required": True},
                 "data": {"type": "str", "default": ""},
                 "junit": {"type": "str", "default": ""},
+                "outlook": {"type": "bool", "default": False},
+                "leave_out": {"type": "bool", "default": False},
+                "sheets": {"type": "str", "default": ""},
+                "ssh": {"type": "bool", "default": False},
             }
         )
         lines = [_rollout.line(*told) for told in told_by_hosts(variables, given["plan"], given["result"])]
-        self.publish(_rollout.table(lines), _rollout.summary(lines), given["data"])
+        if given["outlook"]:
+            told = _rollout.outlook(lines, leave_out=given["leave_out"])
+        else:
+            then = _rollout.next_steps(lines, given["sheets"], ssh=given["ssh"])
+            told = "\n\n".join(part for part in (_rollout.table(lines), then) if part)
+        self.publish(told, _rollout.summary(lines), given["data"])
         if given["junit"]:
             write_report(given["junit"], _rollout.junit(lines))
         return {
@@ -37,5 +46,5 @@ class ActionModule(ReportAction):
             "changed": False,
             "outcomes": {one.host: one.outcome for one in lines},
             "unready": [one.host for one in lines if one.outcome in _rollout.UNREADY],
-            "unwell": {one.host: _rollout.sentence(one) for one in lines if one.outcome not in _rollout.WELL},
+            "unwell": {one.host: _rollout.short(one) for one in lines if one.outcome not in _rollout.WELL},
         }

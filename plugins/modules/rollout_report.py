@@ -11,8 +11,8 @@ version_added: 1.0.0
 author:
   - The fleet.auth contributors (@fleet-auth)
 description:
-  - Prints a table, one line a host, of what M(fleet.auth.twofactor) announced in check mode and of what came of it, and
-    writes it as JSON and as the XML of JUnit on the controller.
+  - Prints what is to come, by what M(fleet.auth.twofactor) announced in check mode, or a table, one line a host, of
+    what came of it, why, and what people have to do next. Writes it as JSON and as the XML of JUnit on the controller.
   - The playbook C(fleet.auth.rollout) calls it before the first change and after the last one.
 extends_documentation_fragment:
   - fleet.auth.module.report
@@ -38,6 +38,22 @@ options:
         failures, those that were not reached are errors, and those that were not begun are skipped. Empty for none.
     type: str
     default: ''
+  outlook:
+    description: Whether nothing was begun yet. What is to come is printed then, in the place of the table.
+    type: bool
+    default: false
+  leave_out:
+    description: Whether hosts that are not ready are left out, and do not end the rollout.
+    type: bool
+    default: false
+  sheets:
+    description: The directory of the enrolment sheets, for what is to be done next. Empty where none are written.
+    type: str
+    default: ''
+  ssh:
+    description: Whether sshd shall ask for codes, for what is to be done next.
+    type: bool
+    default: false
 seealso:
   - module: fleet.auth.twofactor
 """
@@ -55,6 +71,7 @@ EXAMPLES = r"""
   fleet.auth.rollout_report:
     plan: plan
     result: result
+    outlook: true
     junit: /srv/ci/rollout.xml
   run_once: true
 """
@@ -75,9 +92,9 @@ unready:
   elements: str
   sample: []
 unwell:
-  description: For each host that is not in the wanted state, how far it is, in words, and why.
+  description: For each host that is not in the wanted state, how far it is, in words. Why is in the report.
   returned: success
   type: dict
   sample:
-    web2: web2 has a change to come, which was not begun.
+    web2: web2 was refused and not touched. The report of this run says why.
 """

@@ -56,6 +56,12 @@ valid:
   returned: success
   type: bool
   sample: true
+can_be_checked:
+  description: Whether the host has something to check a code of the user against. V(false) while two-factor login is
+    off there, and where the user has no credential.
+  returned: always, unless it failed for another reason
+  type: bool
+  sample: true
 """
 
 from ansible.module_utils.basic import AnsibleModule

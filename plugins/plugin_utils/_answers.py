@@ -306,7 +306,7 @@ SHAPES = {
         }
     ),
     "twofactor_pass": Shape({"until": TIME}, sometimes={"code": CODE}),
-    "twofactor_verify": Shape({"valid": TRUTH}),
+    "twofactor_verify": Shape({"valid": TRUTH}, always={"can_be_checked": TRUTH}),
 }
 """By module, what it answers. A test holds it to what the module's documentation says."""
 

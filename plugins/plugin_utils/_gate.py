@@ -14,6 +14,7 @@ import typing as t
 from pathlib import Path
 
 from ansible import constants as C  # noqa: N812 - as Ansible names it everywhere
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
@@ -25,7 +26,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._wanted.bounds import i
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import decode_secret
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, SettingsError
-from ansible_collections.fleet.auth.plugins.plugin_utils import _variables
+from ansible_collections.fleet.auth.plugins.plugin_utils import _report, _variables
 from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingNormalAction
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import put
 
@@ -44,14 +45,36 @@ _FORMS = {
 """What an option looks like whose form is often mistaken."""
 
 
+TOLD_LATER = "__twofactor_told_later"
+"""The variable of a task whose failure a report tells of."""
+_OF_A_FAILURE = ("changed", "failed", "msg", "unreachable", "module_stdout", "module_stderr")
+
+
 class CheckedAction(AskingNormalAction):
     """Runs the module of its own name, as Ansible runs one that has no action, but not with mistyped variables."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        found = [*slips(self, task_vars or {}), *mistyped(self, task_vars or {})]
+        variables = task_vars or {}
+        later = bool(variables.get(TOLD_LATER))
+        try:
+            done = self._checked(tmp, variables)
+        except AnsibleError as error:
+            if not later:
+                raise
+            # Ansible would print it as an error, and end the play for the host, or say that it is ignored.
+            how = _report.LOST if isinstance(error, AnsibleConnectionFailure) else "failed"
+            return {"changed": False, how: True, "msg": error.message}
+        if done.get("failed") and not later and _is_of_the_role(self):
+            # Ansible prints a failure twice, and all that is in it; whoever runs the role reads the sentences of `msg`.
+            return {name: done[name] for name in _OF_A_FAILURE if name in done}
+        return done
+
+    def _checked(self, tmp: str | None, variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        """What the module answers, or what is wrong with the names of variables."""
+        found = [*slips(self, variables), *mistyped(self, variables)]
         if found:
             return refused(found)
-        done: dict[str, t.Any] = super().run(tmp, task_vars)
+        done: dict[str, t.Any] = super().run(tmp, variables)
         return done
 
 
@@ -64,15 +87,14 @@ class GatedAction(CheckedAction):
     FURTHER: t.ClassVar[frozenset[str]] = frozenset({"files"})
     """The options that the module has beside those of the wanted state; the module alone checks them."""
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def _checked(self, tmp: str | None, variables: dict[str, t.Any]) -> dict[str, t.Any]:
         if isinstance(self._task.args.get("users"), list):
             self._task.args = {**self._task.args, "users": entries(self._task.args["users"])}
         given = {name: value for name, value in self._task.args.items() if name not in self.FURTHER}
         found = problems_once(given, Path(C.DEFAULT_LOCAL_TMP))  # type: ignore[attr-defined]
         if found:
             return refused(found)
-        done: dict[str, t.Any] = super().run(tmp, task_vars)
-        return done
+        return super()._checked(tmp, variables)
 
 
 def refused(found: list[str]) -> dict[str, t.Any]:
@@ -91,10 +113,15 @@ def slips(action: ActionBase, variables: t.Mapping[str, t.Any]) -> list[str]:
 
 def mistyped(action: ActionBase, variables: t.Mapping[str, t.Any]) -> list[str]:
     """What is wrong with the names of a host's variables, a sentence each, where a task of the role uses them."""
-    role = action._task._role
-    if role is None or role.get_name() != "fleet.auth.twofactor":
+    if not _is_of_the_role(action):
         return []
     return _variables.mistyped(variables, variables.get(_variables.OWN), variables["inventory_hostname"])
+
+
+def _is_of_the_role(action: ActionBase) -> bool:
+    """Whether a task of the role does it, and not one of somebody's own."""
+    role = action._task._role
+    return role is not None and role.get_name() == "fleet.auth.twofactor"
 
 
 def entries(users: list[t.Any]) -> list[t.Any]:

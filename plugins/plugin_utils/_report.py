@@ -17,6 +17,8 @@ Answer = t.Mapping[str, t.Any]
 """What a module has returned for a host."""
 
 
+LOST = "lost"
+"""What an answer has in it of a host that was not reached, where a report tells of that."""
 _MOST = 1e12
 
 
@@ -53,13 +55,15 @@ class Line:
         """What stands in the columns of a table."""
 
 
+L = t.TypeVar("L", bound=Line)
+
 _NAMED = 5
 """How many hosts of a note are named."""
 
 
 def was_reached(answer: Answer | None) -> t.TypeGuard[Answer]:
     """Whether the host was asked, and could be."""
-    return answer is not None and not answer.get("unreachable")
+    return answer is not None and not answer.get("unreachable") and not answer.get(LOST)
 
 
 def notes_of(answer: Answer | None) -> tuple[str, ...]:
@@ -104,42 +108,57 @@ def summary(words: t.Iterable[str], lines: t.Sequence[Line]) -> dict[str, t.Any]
     return {"hosts": len(lines), **counts(words, lines), "lines": [asdict(one) for one in lines]}
 
 
-def worst_first(words: t.Iterable[str], lines: t.Sequence[Line]) -> list[Line]:
+def worst_first(words: t.Iterable[str], lines: t.Sequence[L]) -> list[L]:
     """The lines in the order of these words, and among them as they were."""
     order = {word: number for number, word in enumerate(words)}
     return sorted(lines, key=lambda one: order[one.word])
 
 
-def grouped(lines: t.Sequence[Line]) -> list[str]:
-    """The notes, those of several hosts that say the same as one; a host's own name in a note makes no difference."""
+def gathered(said: t.Iterable[tuple[str, str]]) -> list[tuple[list[str], str]]:
+    """Which hosts say the same, and what it is; a host's own name in it makes no difference.
+
+    :param said: names of hosts, each with what it says.
+    """
     hosts: dict[str, list[str]] = {}
-    said: dict[str, str] = {}
-    for one in lines:
-        for note in one.notes:
-            same = re.sub(rf"(?<![\w.-]){re.escape(one.host)}(?![\w-])", "the host", note)
-            hosts.setdefault(same, []).append(one.host)
-            said.setdefault(same, note)
-    return [f"{_enumerated(names)}: {said[same] if len(names) == 1 else same}" for same, names in hosts.items()]
+    first: dict[str, str] = {}
+    for host, text in said:
+        same = re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", "the host", text)
+        hosts.setdefault(same, []).append(host)
+        first.setdefault(same, text)
+    return [(names, first[same] if len(names) == 1 else same) for same, names in hosts.items()]
 
 
-def _enumerated(names: t.Sequence[str]) -> str:
-    """Some of these names, and how many more there are."""
-    more = len(names) - _NAMED
-    return ", ".join(names) if more <= 1 else f"{', '.join(names[:_NAMED])} and {more} more hosts"
+def grouped(lines: t.Sequence[Line]) -> list[str]:
+    """The notes, those of several hosts that say the same as one."""
+    notes = gathered((one.host, note) for one in lines for note in one.notes)
+    return [f"{enumerated(names, ', ')}: {note}" for names, note in notes]
 
 
-def table(headings: tuple[str, ...], words: t.Iterable[str], lines: t.Sequence[Line]) -> str:
+def enumerated(names: t.Sequence[str], last: str = " and ") -> str:
+    """Some of these names of hosts, and how many more there are; `last` stands before the last one of few."""
+    if len(names) > _NAMED + 1:
+        return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more hosts"
+    return last.join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def table(
+    headings: tuple[str, ...],
+    words: t.Iterable[str],
+    lines: t.Sequence[L],
+    notes: t.Callable[[t.Sequence[L]], list[str]] = grouped,
+) -> str:
     """The report for a terminal: a line a host in columns, the worst first; below them the notes, and the counts.
 
     Words that are said of no host are not told.
+
+    :param notes: tells what is said of the lines in the order of the table, a paragraph each.
     """
     words = tuple(words)
     lines = worst_first(words, lines)
     rows = [headings, *(one.cells for one in lines)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(headings))]
     columns = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    notes = grouped(lines)
     told = ", ".join(f"{count} {word}" for word, count in counts(words, lines).items() if count)
     number = "1 host" if len(lines) == 1 else f"{len(lines)} hosts"
-    parts = [columns, notes, [f"{number}: {told}" if lines else "No hosts."]]
+    parts = [columns, notes(lines), [f"{number}: {told}" if lines else "No hosts."]]
     return "\n\n".join("\n".join(part) for part in parts if part)

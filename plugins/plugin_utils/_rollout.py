@@ -23,14 +23,14 @@ OUTCOMES = {
 """What can be said of a host in a word, the worst first."""
 
 _SAID = {
-    "failed": "failed, and follows its old policy, or will as soon as it has put itself back",
-    "unreachable": "could not be reached, and was not touched",
-    "refused": "was refused, and not touched",
-    "waiting": "has a change to come, which was not begun",
-    "proven": "was changed, and a new connection got in",
-    "right": "is as wanted",
+    "failed": ("failed, and follows its old policy, or will as soon as it has put itself back",) * 2,
+    "unreachable": ("could not be reached, and was not touched", "could not be reached, and were not touched"),
+    "refused": ("was refused and not touched", "were refused and not touched"),
+    "waiting": ("has a change to come, which was not begun", "have a change to come, which was not begun"),
+    "proven": ("was changed, and a new connection got in", "were changed, and new connections got in"),
+    "right": ("is as wanted", "are as wanted"),
 }
-"""The same as a sentence of a host."""
+"""The same as a sentence of one host, and of several."""
 
 UNREADY = frozenset({"failed", "unreachable", "refused"})
 """What before the first change is found only of hosts that could not be changed."""
@@ -124,10 +124,84 @@ def _let_off(plan: _report.Answer, outcome: str) -> tuple[str, ...]:
     return (f"twofactor-recover has let {names} off, and a change asks for a code again.",)
 
 
-def sentence(one: Line) -> str:
-    """The outcome of one host in words, and why."""
-    said = f"{one.host} {_SAID[one.outcome]}"
-    return f"{said}: {' '.join(one.notes)}" if one.notes else f"{said}."
+def sentences(lines: t.Sequence[Line]) -> list[str]:
+    """How it has ended on each host that is not well or has something to say, in words, and why."""
+    told: list[str] = []
+    for outcome, said in _SAID.items():
+        some = [one for one in lines if one.outcome == outcome]
+        # Hosts that say nothing more are one sentence, and of those that are well no sentence at all.
+        for hosts, why in _report.gathered((one.host, " ".join(one.notes)) for one in some):
+            if why or outcome not in WELL:
+                told.append(f"{_report.enumerated(hosts)} {_number(hosts, *said)}{f': {why}' if why else '.'}")
+    return told
+
+
+def outlook(lines: t.Sequence[Line], *, leave_out: bool) -> str:
+    """What is to come, before the first change.
+
+    :param leave_out: whether hosts that are not ready are left out, and do not end the rollout.
+    """
+    told = []
+    changing = ((one.host, _to_come(one)) for one in lines if one.outcome == "waiting")
+    for hosts, what in _report.gathered(changing):
+        told.append(f"To come on {_report.enumerated(hosts)}: {what}")
+    right = [one.host for one in lines if one.outcome == "right"]
+    if right:
+        told.append(f"{_report.enumerated(right)} {_number(right, *_SAID['right'])}.")
+    unready = [one.host for one in lines if one.outcome in UNREADY]
+    if unready:
+        goes_on = (
+            f"The rollout goes on without {_number(unready, 'it', 'them')}."
+            if leave_out
+            else "Nothing is changed on any host. Mend that, or go on without "
+            f"{_number(unready, 'it', 'them')} by twofactor_rollout_leave_out: true."
+        )
+        told.append(
+            f"{_report.enumerated(unready)} {_number(unready, 'is', 'are')} not ready; "
+            f"the report at the end says why. {goes_on}"
+        )
+    return "\n".join(told)
+
+
+def _to_come(one: Line) -> str:
+    secrets = f" New secrets: {', '.join(one.to_enrol)}." if one.to_enrol else ""
+    return " ".join([f"{', '.join(one.changes)}.{secrets}", *one.notes])
+
+
+def next_steps(lines: t.Sequence[Line], sheets: str, *, ssh: bool) -> str:
+    """What people do once hosts have been changed; empty where nobody has a new secret.
+
+    :param sheets: the directory of the enrolment sheets; empty where none are written.
+    :param ssh: whether sshd shall ask for codes.
+    """
+    enrolled = [(one.host, ", ".join(one.to_enrol)) for one in lines if one.outcome == "proven" and one.to_enrol]
+    if not enrolled:
+        return ""
+    whose = "; ".join(f"{names} on {_report.enumerated(hosts)}" for hosts, names in _report.gathered(enrolled))
+    if not sheets:
+        users = ",".join(dict.fromkeys(name for _host, names in enrolled for name in names.split(", ")))
+        return (
+            f"New secrets, and no sheets of them: {whose}. Make the sheets, where nobody else can read them: "
+            f"ansible-playbook fleet.auth.enrol -e users={users} -e twofactor_enrolment_dir=DIRECTORY"
+        )
+    then = (
+        "sshd asks for codes."
+        if ssh
+        else "Once everybody has, set twofactor_ssh to true, and run this again. Until then sshd asks nobody."
+    )
+    return (
+        f"New sheets are in {sheets}: {whose}. Hand them out, and have each person prove a code: "
+        f"ansible-playbook fleet.auth.verify -e user=NAME. {then}"
+    )
+
+
+def short(one: Line) -> str:
+    """The outcome of one host in words, where the report has told why."""
+    return f"{one.host} {_SAID[one.outcome][0]}. The report of this run says why."
+
+
+def _number(hosts: t.Sequence[str], one: str, several: str) -> str:
+    return one if len(hosts) == 1 else several
 
 
 def summary(lines: t.Sequence[Line]) -> dict[str, t.Any]:
@@ -137,7 +211,8 @@ def summary(lines: t.Sequence[Line]) -> dict[str, t.Any]:
 
 def table(lines: t.Sequence[Line]) -> str:
     """The report for a terminal."""
-    return _report.table(("host", "outcome", "asks", "changes", "new secrets"), OUTCOMES, lines)
+    headings = ("host", "outcome", "asks", "changes", "new secrets")
+    return _report.table(headings, OUTCOMES, lines, sentences)
 
 
 def junit(lines: t.Sequence[Line]) -> str:

@@ -127,7 +127,7 @@ def summary(lines: t.Sequence[Line]) -> dict[str, t.Any]:
 
 def worst_first(lines: t.Sequence[Line]) -> list[Line]:
     """The lines as people want to read them."""
-    return t.cast("list[Line]", _report.worst_first(VERDICTS, lines))
+    return _report.worst_first(VERDICTS, lines)
 
 
 def table(lines: t.Sequence[Line]) -> str:

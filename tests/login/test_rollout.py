@@ -110,12 +110,40 @@ def test_whole_fleet_by_batches_and_again_nothing(
         assert alice.by_key(alice.code()).ok
         assert not alice.by_key(batch=True).ok
 
+    (said,) = (line for line in ending.output.splitlines() if line.startswith("To come on "))
+    assert said.startswith("To come on web1, web2, web3, web4 and web5: ")
+    assert ending.output.count("host  outcome") == 1
+    assert "Validating arguments" not in ending.output
+    assert "[ERROR]" not in ending.output
+    verified_but_damaged(machines, alices[0])
+
     ending = roll_out()
     assert ending.ok, ending.output
     assert ending.outcomes == ["right"] * 5
     assert list(map(switched_at, machines)) == [canary, *rest]
     assert "changed=0" in ending.output
     assert "changed=1" not in ending.output
+
+
+def verified_but_damaged(machines: list[Host], alice: Person) -> None:
+    """A code is right on some hosts; on one of them nobody is enrolled, and one fails in truth."""
+    ssh.fresh_step(at_least=15)
+    path = alice.credential
+    kept = {host.name: host.read(path) for host in machines[:2]}
+    machines[0].run("rm", path)
+    command = ("verify", machines[0].fleet)
+    answers = {"user": "alice", "code": alice.code(steps=1)}
+    done = ansible_playbook(*command, **answers)
+    assert done.returncode == 0, done.stdout
+    assert "alice has no credential on web1" in done.stdout
+    machines[1].write(path, "HOTP/T30 alice - c0ffeezz\n", 0o600)
+    done = ansible_playbook(*command, "--limit", "web2,web3", **answers)
+    assert done.returncode == 2, done.stdout
+    assert (
+        "The credential of alice on web2, /etc/oath/alice, line 1 has no hexadecimal key" in done.stdout + done.stderr
+    )
+    for host in machines[:2]:
+        host.write(path, kept[host.name], 0o600)
 
 
 @pytest.mark.parametrize("batches", [[], [0], ["0%"], ["200%"], [1, "many"], "all", [-1], [1.5]])
@@ -181,7 +209,9 @@ def test_host_that_is_not_ready_stops_all_before_anything_is_written(
         assert ending.cases["web2"] == "failure"
         assert ending.cases["web4"] == "error"
         assert "the clock of web2 is not in sync" in ending.notes("web2")
-        assert "reached over ssh" in ending.notes("web4")
+        assert "port" in ending.notes("web4"), ending.output
+        assert "ignoring" not in ending.output
+        assert ending.output.count("the clock of web2 is not in sync") == 1
         for alice in (alices[0], alices[1], alices[2], alices[4]):
             assert_off(alice)
 

@@ -16,7 +16,10 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._rollout import (
     WELL,
     junit,
     line,
-    sentence,
+    next_steps,
+    outlook,
+    sentences,
+    short,
     summary,
 )
 from ansible_collections.fleet.auth.plugins.plugin_utils._rollout import table as rollout_table
@@ -87,12 +90,26 @@ class TestLine:
             "twofactor-recover had let alice off, and the change asks for a code again.",
         )
 
-    def test_is_told_in_a_sentence(self) -> None:
-        assert sentence(line("web1", plan(), None)) == "web1 has a change to come, which was not begun."
-        assert sentence(line("web1", {"msg": "No route", "unreachable": True}, None)).endswith("touched: No route")
-        refused = {"msg": "all of it", "refusals": ["there is no account zoe on web1."]}
-        told = sentence(line("web1", refused, None))
-        assert told == "web1 was refused, and not touched: there is no account zoe on web1."
+    def test_is_told_in_a_sentence_with_others_that_say_the_same(self) -> None:
+        refused = [
+            line(name, {"msg": "all of it", "refusals": [f"there is no account zoe on {name}."]}, None)
+            for name in ("web1", "web2", "web3")
+        ]
+        assert sentences(refused[:1]) == ["web1 was refused and not touched: there is no account zoe on web1."]
+        assert sentences(refused) == [
+            "web1, web2 and web3 were refused and not touched: there is no account zoe on the host."
+        ]
+        waiting = [line(f"web{n}", plan(), None) for n in range(300)]
+        assert sentences([*waiting, line("db", plan(), ON)]) == [
+            "web0, web1, web2, web3, web4 and 295 more hosts have a change to come, which was not begun."
+        ]
+        assert sentences([line("web1", {"msg": "No route", "unreachable": True}, None)]) == [
+            "web1 could not be reached, and was not touched: No route"
+        ]
+        assert short(refused[0]) == "web1 was refused and not touched. The report of this run says why."
+
+    def test_of_a_host_that_was_not_reached_is_told_without_ansible_s_word_for_it(self) -> None:
+        assert line("web1", {"lost": True, "msg": "No route"}, None).outcome == "unreachable"
 
     def test_has_all_whom_a_refusal_is_about(self) -> None:
         refused = [{"message": "u1 and 299 more", "users": ["u2", "u1"]}]
@@ -117,12 +134,53 @@ LINES = [
 ]
 
 
+class TestOutlook:
+    def test_says_what_is_to_come_where_and_of_whom(self) -> None:
+        same = [line(name, plan(missing_packages=["libpam-oath"]), None) for name in ("web1", "web2")]
+        right = line("db", plan(changes=[]), None)
+        assert outlook([*same, right], leave_out=False) == (
+            "To come on web1 and web2: install libpam-oath, write /etc/pam.d/twofactor. New secrets: alice.\n"
+            "db is as wanted."
+        )
+
+    def test_says_what_is_in_the_way_and_what_to_do(self) -> None:
+        lines = [line("web1", plan(), None), line("web2", None, None)]
+        assert outlook(lines, leave_out=False).splitlines()[-1] == (
+            "web2 is not ready; the report at the end says why. Nothing is changed on any host. Mend that, or go on "
+            "without it by twofactor_rollout_leave_out: true."
+        )
+        assert outlook(lines, leave_out=True).endswith("says why. The rollout goes on without it.")
+
+
+class TestNextSteps:
+    PROVEN = tuple(line(f"web{n}", plan(to_enrol=["alice", "bob"]), ON) for n in (1, 2))
+
+    def test_say_where_the_sheets_are_whose_what_proves_them_and_the_switch(self) -> None:
+        assert next_steps(self.PROVEN, "/srv/sheets", ssh=False) == (
+            "New sheets are in /srv/sheets: alice, bob on web1 and web2. Hand them out, and have each person prove a "
+            "code: ansible-playbook fleet.auth.verify -e user=NAME. Once everybody has, set twofactor_ssh to true, and "
+            "run this again. Until then sshd asks nobody."
+        )
+        assert next_steps(self.PROVEN, "/srv/sheets", ssh=True).endswith("-e user=NAME. sshd asks for codes.")
+
+    def test_say_how_to_make_sheets_where_there_are_none(self) -> None:
+        assert next_steps(self.PROVEN, "", ssh=False).endswith(
+            "fleet.auth.enrol -e users=alice,bob -e twofactor_enrolment_dir=DIRECTORY"
+        )
+
+    def test_are_none_where_nobody_has_a_new_secret(self) -> None:
+        assert next_steps([line("web1", plan(to_enrol=[]), ON), line("web2", plan(), None)], "x", ssh=True) == ""
+
+
 def test_table_has_a_line_a_host_the_reasons_and_the_counts() -> None:
     heading, *rows = rollout_table(LINES).splitlines()
     assert heading.split()[:3] == ["host", "outcome", "asks"]
     assert rows[0].split()[:2] == ["web2", "failed"]
     assert rows[3].split() == ["web1", "proven", "sshd", "1", "alice"]
-    assert "web2: no new connection gets in" in rows
+    told = (
+        "web2 failed, and follows its old policy, or will as soon as it has put itself back: no new connection gets in"
+    )
+    assert told in rows
     assert rows[-1] == "4 hosts: 1 failed, 1 unreachable, 1 waiting, 1 proven"
 
 

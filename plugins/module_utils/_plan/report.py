@@ -26,9 +26,10 @@ def status(situation: Situation) -> dict[str, t.Any]:
 
 def in_short(situation: Situation) -> dict[str, t.Any]:
     """The state of a host without its people, who may be many."""
+    asks = asking(situation)
     return {
-        "enforced": enforced(situation),
-        "asks": asking(situation),
+        "enforced": _enforced(situation, asks),
+        "asks": asks,
         "let_off": scope.recovered(situation),
         "time_sync": situation.state.time_sync.as_dict() if situation.state.time_sync else None,
     }
@@ -36,7 +37,11 @@ def in_short(situation: Situation) -> dict[str, t.Any]:
 
 def enforced(situation: Situation) -> dict[str, bool]:
     """Whether each service that asks for the code, or shall ask for it, really does, and asks everyone in scope."""
-    asks, recovered = asking(situation), scope.recovered(situation)
+    return _enforced(situation, asking(situation))
+
+
+def _enforced(situation: Situation, asks: t.Sequence[str]) -> dict[str, bool]:
+    recovered = scope.recovered(situation)
     services = dict.fromkeys([*situation.services, *situation.state.protected_services])
     return {service: service in asks and not recovered for service in services}
 

@@ -20,6 +20,10 @@ if t.TYPE_CHECKING:
     from .._backends.backend import Backend
 
 
+class NoCredential(Failure):
+    """Somebody has none."""
+
+
 class Found(t.NamedTuple):
     """A credential of this host, and the backend that has it."""
 
@@ -44,14 +48,14 @@ def code_step() -> CodeStep:
 
 
 def find(user: str, step: CodeStep) -> Found:
-    """A user's credential, in the backend that is asked; while none is, in any. Raises Failure."""
+    """A user's credential, in the backend that is asked; while none is, in any. Raises Failure, and NoCredential."""
     name, host = os.path.basename(user), os.uname().nodename
     paths = {one: backends.credential_path(one, name) for one in backends.BACKENDS}
     chosen = backends.in_use(step, [one for one, path in paths.items() if os.path.isfile(path)], next(iter(paths)))
     backend, path = backends.BACKENDS[chosen], paths[chosen]
     file = read_file(path)
     if file is None:
-        raise Failure(
+        raise NoCredential(
             f"{user} has no credential on {host}. Enrol {user} with the option users of fleet.auth.twofactor."
         )
     try:

@@ -26,8 +26,14 @@ def verify(module: AnsibleModule) -> Result:
     user, code, host = module.params["user"], module.params["code"], os.uname().nodename
     step = credential.code_step()
     if backends.code_length(step) is None:
-        raise Failure(f"Two-factor login is off on {host}: there is nothing to check a code against. Enable it first.")
-    found = credential.find(user, step)
+        raise Failure(
+            f"Two-factor login is off on {host}: there is nothing to check a code against. Enable it first.",
+            can_be_checked=False,
+        )
+    try:
+        found = credential.find(user, step)
+    except credential.NoCredential as missing:
+        raise Failure(str(missing), can_be_checked=False) from missing
     now = time.time()
     clock = Clock(now, time.strftime(LAST_USED, time.localtime(now)))
 
@@ -40,4 +46,4 @@ def verify(module: AnsibleModule) -> Result:
 
     with changing(module, f"The code of {user} cannot be checked on {host}"):
         valid = credential_files.rewrite(found.path, found.lock, use)
-    return {"changed": valid and not module.check_mode, "valid": valid}
+    return {"changed": valid and not module.check_mode, "valid": valid, "can_be_checked": True}
