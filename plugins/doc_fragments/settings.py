@@ -140,6 +140,14 @@ options:
         type: list
         elements: str
         default: []
+      security_keys_only:
+        description:
+          - With O(ssh), whether sshd lets the user in with the O(users[].security_keys) and with nothing else, in batch
+            mode as well (git, rsync, Ansible). It reads the list of declared keys in the place of C(authorized_keys).
+          - No secret is made for the user then. With O(users[].secret) there is a credential all the same, for services
+            such as sudo and Cockpit; one that is there already stays.
+        type: bool
+        default: false
   otp_digits:
     description: The length of a code, V(6) to V(8). The V(google_authenticator) backend can do V(6).
     type: int
@@ -184,6 +192,13 @@ options:
     default: everyone
   scope_groups:
     description: The groups whose members need a code. Needed with O(scope=groups), refused with any other scope.
+    type: list
+    elements: str
+    default: []
+  security_keys_only_groups:
+    description:
+      - Groups whose members sshd lets in with their declared security keys and with nothing else, as with
+        O(users[].security_keys_only). They have a credential as anybody in O(users).
     type: list
     elements: str
     default: []

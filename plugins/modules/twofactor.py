@@ -182,6 +182,10 @@ users:
       type: list
       elements: str
       sample: [yubikey-5]
+    security_keys_only:
+      description: Whether sshd lets the account in with these alone.
+      type: bool
+      sample: false
   sample:
     alice:
       enrolled: true
@@ -194,6 +198,7 @@ users:
       pass_until: null
       self_made: null
       security_keys: [yubikey-5]
+      security_keys_only: false
 time_sync:
   description: The state of the clock, as M(fleet.auth.time_sync_info) returns it; not read with O(enabled=false).
   returned: always, except for bad options

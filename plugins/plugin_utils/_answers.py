@@ -229,6 +229,7 @@ USER = Record(
         "pass_until": Or(TIME),
         "self_made": Or(MADE),
         "security_keys": Listed(ANY_NAME, 1000),
+        "security_keys_only": TRUTH,
     }
 )
 STATUS: dict[str, Kind] = {

@@ -17,6 +17,7 @@ STATES = {
     "let off": "is asked for no code, by twofactor-recover",
     "enrolled": "has a credential, and no code was right yet",
     "proven": "has a credential, and a code was right",
+    "keys alone": "logs in with security keys, and has no credential",
     "not enrolled": "has no credential",
 }
 """What can be said of a person on a host in a word, the worst first."""
@@ -27,6 +28,8 @@ class Line(_report.Line):
     """One host."""
 
     state: str
+    factors: str = ""
+    """What the person has there: security keys, a code."""
     devices: tuple[str, ...] = ()
     """Further devices."""
     recovery_codes_left: str = ""
@@ -40,7 +43,7 @@ class Line(_report.Line):
     @property
     def cells(self) -> tuple[str, ...]:
         """The columns of the table."""
-        return (self.host, self.state, ", ".join(self.devices), self.recovery_codes_left, self.pass_until)
+        return (self.host, self.state, self.factors, ", ".join(self.devices), self.recovery_codes_left, self.pass_until)
 
 
 def line(host: str, answer: _report.Answer | None, name: str) -> Line:
@@ -61,6 +64,7 @@ def _line(host: str, answer: _report.Answer | None, name: str) -> Line:
     return Line(
         host,
         _state(user, off=off),
+        factors=_report.factors(user),
         devices=tuple(user["devices"]),
         recovery_codes_left=str(user["recovery_codes_left"] or ""),
         pass_until=str(user["pass_until"] or ""),
@@ -71,7 +75,7 @@ def _state(user: t.Mapping[str, t.Any], *, off: bool) -> str:
     if off or user["recovered"]:
         return "let off"
     if not user["enrolled"]:
-        return "not enrolled"
+        return "keys alone" if user.get("security_keys_only") else "not enrolled"
     if user["locked"]:
         return "locked"
     return "proven" if user["proven"] else "enrolled"
@@ -79,4 +83,4 @@ def _state(user: t.Mapping[str, t.Any], *, off: bool) -> str:
 
 def table(lines: t.Sequence[Line]) -> str:
     """The report for a terminal."""
-    return _report.table(("host", "state", "devices", "recovery codes", "pass until"), STATES, lines)
+    return _report.table(("host", "state", "has", "devices", "recovery codes", "pass until"), STATES, lines)

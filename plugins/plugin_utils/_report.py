@@ -88,6 +88,13 @@ def asks(answer: Answer) -> str:
     return f"{', '.join(answer['asks']) or 'nothing'}{but if answer['asks'] else ''}"
 
 
+def factors(user: Answer) -> str:
+    """What somebody has as a second factor on a host: `2 keys, code`; empty for nothing."""
+    keys = len(user.get("security_keys", ()))
+    has = [f"{keys} {'key' if keys == 1 else 'keys'}"] if keys else []
+    return ", ".join([*has, "code"] if user["enrolled"] else has)
+
+
 def refused(answer: Answer) -> tuple[str, ...]:
     """The accounts that refusals are about which do not name them all."""
     return tuple(sorted({user for one in answer.get("refused", ()) for user in one["users"]}))
@@ -149,14 +156,15 @@ def table(
 ) -> str:
     """The report for a terminal: a line a host in columns, the worst first; below them the notes, and the counts.
 
-    Words that are said of no host are not told.
+    Words that are said of no host are not told, nor is a column without a heading.
 
     :param notes: tells what is said of the lines in the order of the table, a paragraph each.
     """
     words = tuple(words)
     lines = worst_first(words, lines)
-    rows = [headings, *(one.cells for one in lines)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(headings))]
+    shown = [column for column, heading in enumerate(headings) if heading]
+    rows = [[row[column] for column in shown] for row in (headings, *(one.cells for one in lines))]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     columns = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     told = ", ".join(f"{count} {word}" for word, count in counts(words, lines).items() if count)
     number = "1 host" if len(lines) == 1 else f"{len(lines)} hosts"

@@ -39,6 +39,8 @@ class Line(_report.Line):
     not_enforced: tuple[str, ...] = ()
     enrolled: int | None = None
     proven: int | None = None
+    with_keys: tuple[str, ...] = ()
+    """Who has security keys, each with what else, such as `alice: 2 keys, code`."""
     exempt: tuple[str, ...] = ()
     locked: tuple[str, ...] = ()
     recovered: tuple[str, ...] = ()
@@ -65,6 +67,7 @@ class Line(_report.Line):
             self.asks,
             str(self.enrolled) if known else "",
             str(self.proven) if known else "",
+            str(len(self.with_keys)) if known else "",
             str(len(self.exempt)) if known else "",
             ", ".join(self.locked) or ("-" if known else ""),
             str(len(self.would_be_locked_out)) if known else "",
@@ -94,6 +97,9 @@ def _line(host: str, answer: _report.Answer | None) -> Line:
         not_enforced=_report.enforced(answer, on=False),
         enrolled=sum(user["enrolled"] for user in users.values()),
         proven=sum(user["proven"] for user in users.values()),
+        with_keys=tuple(
+            f"{name}: {_report.factors(user)}" for name, user in users.items() if user.get("security_keys")
+        ),
         exempt=tuple(answer["exempt"]),
         locked=_who(users, "locked"),
         recovered=tuple(answer["let_off"]),
@@ -132,7 +138,8 @@ def worst_first(lines: t.Sequence[Line]) -> list[Line]:
 
 def table(lines: t.Sequence[Line]) -> str:
     """The report for a terminal."""
-    headings = ("host", "state", "asks", "enrolled", "proven", "exempt", "locked", "shut out", "clock")
+    keys = "keys" if any(one.with_keys for one in lines) else ""
+    headings = ("host", "state", "asks", "enrolled", "proven", keys, "exempt", "locked", "shut out", "clock")
     return _report.table(headings, VERDICTS, lines)
 
 

@@ -6,19 +6,20 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from hosts import Host
 from login import ssh
 from login.modules import module, options, turn_on
-from login.people import Person
+from login.people import Person, playbook, settings
 from login.policy import CODE_PROMPT, assert_off, off, somebody
-from login.security_keys import Key, authorize, security_keys
+from login.security_keys import Key, authenticator, authorize, pin_pad, security_keys, through_agent
 
-pytestmark = [
-    pytest.mark.usefixtures("package"),
-    pytest.mark.parametrize("host", ["debian12", "debian13", "debian11-google"], indirect=True),
-]
+pytestmark = pytest.mark.usefixtures("package")
+
+ON_EACH_RELEASE = pytest.mark.parametrize("host", ["debian12", "debian13", "debian11-google"], indirect=True)
 
 
 def entry(person: Person, *keys: Key) -> list[dict[str, object]]:
@@ -28,6 +29,15 @@ def entry(person: Person, *keys: Key) -> list[dict[str, object]]:
 
 def asks_for_a_code(login: ssh.Login) -> bool:
     return any(CODE_PROMPT in prompt for prompt in login.prompts)
+
+
+def in_journal(host: Host, text: str) -> bool:
+    """Whether sshd says that, within some seconds."""
+    for _try in range(25):
+        if text in host.run("journalctl", "--since", "-2min").stdout:
+            return True
+        time.sleep(0.2)
+    return False
 
 
 # Also guards: test_guards takes out what these rest on.
@@ -47,6 +57,7 @@ def security_key_without_its_pin_is_denied(person: Person) -> None:
         assert not quick.log_in(person).ok
 
 
+@ON_EACH_RELEASE
 def test_declared_key_gets_in_with_its_pin_and_everything_else_needs_a_code(host: Host) -> None:
     with (
         somebody(host) as person,
@@ -74,7 +85,7 @@ def test_declared_key_gets_in_with_its_pin_and_everything_else_needs_a_code(host
             assert asks_for_a_code(login)
         denied = quick.log_in(person, person.code())
         assert not denied.ok
-        assert "user verification" in host.run("journalctl", "-u", "ssh", "--since", "-1min").stdout
+        assert in_journal(host, "user verification requirement not met")
         assert found.log_in(person, person.code()).ok
 
         # The account's own list is not what counts, and the root's is put right.
@@ -102,3 +113,90 @@ def test_declared_key_gets_in_with_its_pin_and_everything_else_needs_a_code(host
         assert_off(person)
         assert quick.log_in(person, batch=True).ok
         assert host.snapshot(["/etc", "/usr/local", "/usr/libexec"]) == before
+
+
+@ON_EACH_RELEASE
+def test_keys_alone_get_in_and_nothing_else_does(host: Host) -> None:
+    with (
+        somebody(host) as person,
+        security_keys("blue", "own") as (blue, own),
+        security_keys("quick", verified=False) as (quick,),
+    ):
+        # What counts is the list of declared keys, and not the account's own.
+        authorize(person, own)
+        before = host.snapshot(["/etc", "/usr/local", "/usr/libexec"])
+        keys = {"security_keys": [blue.line, quick.line], "security_keys_only": True}
+        alone = [{"name": person.name, **keys}]
+        turn_on(host, person, users=alone)
+        told = module(host, "twofactor_info", options(person, users=alone))
+        assert told["enforced"] == {"sshd": True}
+        assert not told["changes"]
+        mine = told["users"][person.name]
+        assert (mine["enrolled"], mine["security_keys_only"]) == (False, True)
+        assert not host.exists(person.credential)
+
+        for batch in (True, False):
+            login = blue.log_in(person, batch=batch)
+            assert login.ok, login.reason
+        assert through_agent(person, blue) == person.name
+        for login in (own.log_in(person), person.by_key(), person.by_password()):
+            assert not login.ok
+            assert not login.prompts or "PIN" in login.prompts[0]
+        assert not quick.log_in(person).ok
+        assert in_journal(host, "user verification requirement not met")
+
+        refused = module(host, "twofactor", options(person, users=alone, services=["sudo"]))
+        assert "logs in with security keys alone, has no credential, and would be locked out of sudo" in refused.message
+
+        # A code as well, which sudo and Cockpit want, changes nothing at sshd.
+        turn_on(host, person, users=[{**person.entry, **keys}])
+        assert host.exists(person.credential)
+        assert not person.by_key(person.code()).ok
+        assert blue.log_in(person, batch=True).ok
+
+        host.run("twofactor-recover", "--user", person.name)
+        assert person.by_password().ok
+        assert own.log_in(person, batch=True).ok
+        turn_on(host, person, users=[{**person.entry, **keys}])
+        assert not person.by_password().ok
+
+        # By a group, and with no key of one's own.
+        in_group = {"users": [{**person.entry, "security_keys": []}], "security_keys_only_groups": [person.name]}
+        refused = module(host, "twofactor", options(person, **in_group))
+        assert "shall log in to sshd on" in refused.message
+        in_group["users"] = entry(person, blue)
+        turn_on(host, person, **in_group)
+        assert blue.log_in(person, batch=True).ok
+        assert not person.by_key(person.code()).ok
+
+        turn_on(host, person, users=entry(person, own))
+        assert person.by_key(person.code()).ok
+        assert own.log_in(person).ok
+        assert not host.exists("/etc/security/twofactor-only-keys")
+        off(host)
+        assert_off(person)
+        assert host.snapshot(["/etc", "/usr/local", "/usr/libexec"]) == before
+
+
+@pytest.mark.parametrize("host", ["debian13"], indirect=True)
+def test_ansible_s_own_account_may_log_in_with_keys_alone(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    with somebody(host) as person, security_keys("blue") as (blue,), pin_pad() as program:
+        authorize(person, blue)
+        rule = f"/etc/sudoers.d/{person.name}"
+        host.run("sh", "-c", f"echo '{person.name} ALL=(ALL) NOPASSWD: ALL' >{rule}")
+        for name, value in program.items():
+            monkeypatch.setenv(name, value)
+        alone = [{"name": person.name, "security_keys": [blue.line], "security_keys_only": True}]
+        variables = {
+            **settings(person, users=alone, services=["sudo"], scope="enrolled", exempt_users=[]),
+            "ansible_user": person.name,
+            "ansible_ssh_private_key_file": str(blue.path),
+            "ansible_ssh_extra_args": f"-o SecurityKeyProvider={authenticator()} -o BatchMode=yes",
+        }
+        first = playbook("enable", host, **variables)
+        assert first.ok, first.output
+        again = playbook("enable", host, **variables)
+        assert again.ok, again.output
+        assert not again.changed
+        assert not person.by_password().ok
+        host.run("rm", rule)

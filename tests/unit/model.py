@@ -24,14 +24,18 @@ Files = t.Mapping[str, str]
 _SSHD_CONFIG = "/etc/ssh/sshd_config"
 _DEFAULTS = {
     "authenticationmethods": "any",
+    "authorizedkeyscommand": "none",
+    "authorizedkeysfile": ".ssh/authorized_keys .ssh/authorized_keys2",
     "kbdinteractiveauthentication": "yes",
     "passwordauthentication": "yes",
     "permitrootlogin": "without-password",
+    "pubkeyacceptedalgorithms": "ssh-ed25519,sk-ssh-ed25519@openssh.com",
     "pubkeyauthentication": "yes",
     "pubkeyauthoptions": "none",
     "usepam": "no",
 }
-_LISTS = ("authenticationmethods", "allowusers", "denyusers", "allowgroups", "denygroups")
+_OLDER_NAMES = {"pubkeyacceptedkeytypes": "pubkeyacceptedalgorithms"}
+_LISTS = ("authenticationmethods", "authorizedkeysfile", "allowusers", "denyusers", "allowgroups", "denygroups")
 _KEY_ACCEPTED = "/usr/libexec/fleet-auth/ssh-key-accepted"
 _PASSWORD_METHOD = "/usr/libexec/fleet-auth/ssh-password-method"
 _KEY_DECLARED = "/usr/libexec/fleet-auth/ssh-key-declared"
@@ -97,7 +101,7 @@ def sshd_settings(files: Files, user: str, groups: t.Collection[str], address: s
         for block in blocks:
             if bool(block.criteria) == matching and block.concerns(user, groups, address):
                 for keyword, value in block.settings:
-                    found.setdefault(keyword, value)
+                    found.setdefault(_OLDER_NAMES.get(keyword, keyword), value)
     values = {**_DEFAULTS, **found}
     # Before OpenSSH 8.7 this is what the other one is by default.
     values["kbdinteractiveauthentication"] = found.get("kbdinteractiveauthentication") or found.get(
@@ -369,6 +373,11 @@ def log_in(
     def by(method: str, key_accepted: bool) -> bool:
         if method == "publickey":
             if client.security_key and not client.verified and "verify-required" in sshd["pubkeyauthoptions"][0]:
+                return False
+            if "ssh-ed25519" not in sshd["pubkeyacceptedalgorithms"][0].split(",") and not client.security_key:
+                return False
+            (file, *_others) = sshd["authorizedkeysfile"]
+            if file.startswith("/") and client.security_key not in files.get(file.replace("%u", user), ""):
                 return False
             return client.key and sshd["pubkeyauthentication"] == ("yes",) and root != "no"
         if client.batch or root != "yes" or sshd["usepam"] != ("yes",):

@@ -41,6 +41,7 @@ USER = {
     "pass_until": None,
     "self_made": None,
     "security_keys": ["yubikey-5"],
+    "security_keys_only": False,
 }
 STATUS = {
     "enforced": {"sshd": True},

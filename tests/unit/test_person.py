@@ -36,6 +36,7 @@ def answer(*off: str, **alice: t.Any) -> dict[str, t.Any]:
         ({"users": {}, "let_off": ["alice"]}, "let off"),
         (answer("alice", proven=True), "let off"),
         (answer(enrolled=False), "not enrolled"),
+        (answer(enrolled=False, security_keys=["blue"], security_keys_only=True), "keys alone"),
         (answer(locked=True, proven=True), "locked"),
         (answer(proven=True), "proven"),
         (answer(), "enrolled"),
@@ -48,12 +49,12 @@ def test_person_is_told_in_a_word(said: dict[str, t.Any] | None, state: str) -> 
 
 def test_table_begins_with_what_needs_a_look_and_ends_with_the_counts() -> None:
     lines = [
-        line("web1", answer(proven=True, devices=["tablet"], recovery_codes_left=7), "alice"),
+        line("web1", answer(proven=True, devices=["tablet"], recovery_codes_left=7, security_keys=["a", "b"]), "alice"),
         line("web2", answer(locked=True), "alice"),
         line("web3", {"failed": True, "msg": "needs root"}, "alice"),
     ]
     _headings, *rows = table(lines).splitlines()
     assert [row.split()[:2] for row in rows[:3]] == [["web3", "unknown"], ["web2", "locked"], ["web1", "proven"]]
-    assert rows[2].split() == ["web1", "proven", "tablet", "7"]
+    assert rows[2].split() == ["web1", "proven", "2", "keys,", "code", "tablet", "7"]
     assert "web3: needs root" in rows
     assert rows[-1] == "3 hosts: 1 unknown, 1 locked, 1 proven"

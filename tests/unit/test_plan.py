@@ -130,6 +130,8 @@ def policies(draw: st.DrawFn) -> Settings:
     for number, user in enumerate(users, start=2):
         own = draw(st.sampled_from([[], [], [security_key(number)]]))
         user["security_keys"] = [*own, security_key(1, "blue")] if user["name"] == holder else own
+        user["security_keys_only"] = bool(user["security_keys"]) and draw(st.booleans())
+    keys_only = [user["name"] for user in users if user["security_keys_only"] and user.get("state") != "absent"]
     return settings(
         ssh=draw(st.booleans()),
         services=draw(st.lists(st.sampled_from(["cockpit", "sudo"]), unique=True)),
@@ -141,7 +143,8 @@ def policies(draw: st.DrawFn) -> Settings:
         ssh_first_factors=draw(st.sampled_from([["publickey", "password"]] * 3 + [["publickey"]])),
         scope=scope,
         scope_groups=draw(st.sampled_from([["staff"], ["admins"], ["staff", "admins"]])) if scope == "groups" else [],
-        exempt_users=draw(some),
+        security_keys_only_groups=draw(st.sampled_from([[], [], ["admins"]])),
+        exempt_users=[name for name in draw(some) if name not in keys_only],
         exempt_groups=draw(st.sampled_from([[], [], ["guests"], ["admins"]])),
         exempt_addresses=draw(st.sampled_from([[], [], ["192.0.2.0/24"], ["192.0.2.9", "2001:db8::/32"]])),
         lockout=draw(st.sampled_from([None, {"attempts": 3}])),
@@ -203,6 +206,34 @@ class TestEveryPlan:
         ),
         settings("alice", "bob", "carol", exempt_users=["carol"], scope="enrolled", ssh=True),
     ).via("a security key goes while its owner is exempted")
+    @example(
+        settings("alice", "bob", "carol", services=[], ssh=True, exempt_users=["ansible"]),
+        settings(
+            "alice",
+            "bob",
+            users=[{"name": "carol", "security_keys": [security_key(1)], "security_keys_only": True}],
+            services=[],
+            ssh=True,
+            exempt_users=["ansible"],
+        ),
+    ).via("somebody with codes has security keys alone")
+    @example(
+        settings(
+            "alice",
+            "bob",
+            users=[{"name": "carol", "security_keys": [security_key(1)], "security_keys_only": True}],
+            scope="enrolled",
+            services=[],
+            ssh=True,
+        ),
+        settings(
+            "bob",
+            users=[{"name": "carol", "security_keys": [security_key(1)]}],
+            scope="enrolled",
+            services=[],
+            ssh=True,
+        ),
+    ).via("somebody with security keys alone has codes as well")
     @given(policies(), policies())
     def test_has_the_old_policy_or_the_new_one_after_each_change(self, first: Settings, second: Settings) -> None:
         machine = Machine.booted(host_state())

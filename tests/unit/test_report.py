@@ -207,7 +207,14 @@ class TestLetOff:
 def told(**special: t.Any) -> dict[str, t.Any]:
     """What is told of a user, from what is special about it."""
     nothing = {"enrolled": False, "proven": False, "in_scope": False, "recovered": False, "locked": False}
-    kept = {"devices": [], "recovery_codes_left": 0, "pass_until": None, "self_made": None, "security_keys": []}
+    kept = {
+        "devices": [],
+        "recovery_codes_left": 0,
+        "pass_until": None,
+        "self_made": None,
+        "security_keys": [],
+        "security_keys_only": False,
+    }
     return {**nothing, **kept, **special}
 
 

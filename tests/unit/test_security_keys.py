@@ -27,6 +27,7 @@ from unit import scripts
 from unit.builders import file, host_state, plan, security_key, seen_by_sshd, settings
 from unit.simulator import Machine
 
+GROUP = {"exempt_users": ["ansible"], "security_keys_only_groups": ["admins"]}
 DROP_IN_OF_KEYS = "Match User carol,!ansible\n    PubkeyAuthOptions touch-required verify-required\n"
 
 
@@ -187,6 +188,134 @@ class TestPlan:
         assert "is declared of alice and carol: whoever has it can log in to web1 as each of them" in warning
 
 
+ALONE = "/etc/security/twofactor-only-keys"
+BLOCK = (
+    "Match User carol,!ansible\n"
+    "    AuthenticationMethods publickey\n"
+    f"    AuthorizedKeysFile {ALONE}/%u\n"
+    "    AuthorizedKeysCommand none\n"
+    f"    PubkeyAcceptedKeyTypes {ED25519},{ECDSA}\n"
+    "    PubkeyAuthOptions touch-required verify-required\n"
+)
+
+
+def alone(*keys: str, secret: str | None = None, **changes: t.Any) -> Settings:
+    """Settings by which carol logs in with these keys alone."""
+    carol = {"name": "carol", "security_keys": [*keys], "security_keys_only": True, "secret": secret}
+    people = [{"name": "alice"}, {"name": "bob"}, carol]
+    return settings(**{"users": people, "ssh": True, "services": [], "exempt_users": ["ansible"], **changes})
+
+
+class TestKeysAlone:
+    def test_are_all_that_sshd_takes_and_need_no_credential(self) -> None:
+        made = plan(alone(BLUE), host_state())
+        changes = report.changes(made)
+        assert changes.index(f"write {ALONE}/carol") < changes.index(f"write {places.DROP_IN}")
+        state = carried_out(alone(BLUE))
+        assert (state.text(places.DROP_IN) or "").split("\n", 1)[1].startswith(BLOCK)
+        assert "carol" not in state.credentials
+        assert state.text(f"{ALONE}/carol") == state.text(f"{places.KEYS_DIRECTORY}/carol")
+        told = report.users(Situation(alone(BLUE), state))["carol"]
+        assert (told["enrolled"], told["security_keys"], told["security_keys_only"]) == (False, ["blue"], True)
+        assert report.enforced(Situation(alone(BLUE), state)) == {"sshd": True}
+        assert plan(alone(BLUE), state).changes == ()
+
+    def test_go_with_a_secret_that_was_given_and_with_a_credential_that_is_there(self) -> None:
+        assert "carol" in carried_out(alone(BLUE, secret="JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")).credentials
+        assert "carol" in carried_out(alone(BLUE), carried_out(wanted())).credentials
+
+    def test_may_be_those_of_a_group(self) -> None:
+        state = carried_out(wanted(BLUE, security_keys_only_groups=["admins"]))
+        block = BLOCK.replace("carol,!ansible", "*,!ansible Group admins")
+        assert (state.text(places.DROP_IN) or "").split("\n", 1)[1].startswith(block)
+        assert "carol" in state.credentials
+        gone = plan(wanted(BLUE, security_keys_only_groups=["nobody"]), host_state())
+        assert gone.refusals[0].startswith("security_keys_only_groups: there is no group nobody on web1")
+
+    def test_leave_nothing_once_they_are_not_alone(self) -> None:
+        assert carried_out(wanted(BLUE), carried_out(alone(BLUE))).files == carried_out(wanted(BLUE)).files
+
+    def test_are_held_to_by_whatever_name_the_account_comes(self) -> None:
+        for scope in ({"scope": "enrolled"}, {"scope": "groups", "scope_groups": ["staff"]}):
+            lines = carried_out(alone(BLUE, **scope)).text(f"{places.PAM_D}/sshd") or ""
+            carol = host_state().accounts["carol"].uid
+            account = [line for line in lines.split("\n") if line.startswith("account [") and "pam_succeed_if" in line]
+            assert any("user in" in line and "carol" in line for line in account)
+            assert any("uid notin" in line and str(carol) in line for line in account)
+
+    @pytest.mark.parametrize(
+        ("given", "why"),
+        [
+            (alone, "users: carol has security_keys_only and no security_keys"),
+            (
+                lambda: alone(BLUE, exempt_users=["ansible", "carol"]),
+                "users: carol has security_keys_only, and exempt_users lets carol in by other ways",
+            ),
+            (
+                lambda: settings(
+                    users=[{"name": "carol", "security_keys": [BLUE], "security_keys_only": True, "renew": "2026"}]
+                ),
+                "users: carol has security_keys_only, and so no credential for renew. Give carol a secret as well",
+            ),
+        ],
+    )
+    def test_contradict_other_options(self, given: t.Callable[[], Settings], why: str) -> None:
+        with pytest.raises(SettingsError) as caught:
+            given()
+        assert any(problem.startswith(why) for problem in caught.value.problems)
+
+    def test_lock_nobody_out_of_sshd(self) -> None:
+        made = plan(settings("alice", "bob", "carol", ssh=True, services=[], **GROUP), host_state())
+        assert made.refusals == (
+            "carol shall log in to sshd on web1 with security keys alone, and none is declared: carol would be locked "
+            "out. Declare a key with security_keys in users, or take carol out of security_keys_only_groups.",
+        )
+
+    def test_lock_nobody_out_of_services_where_they_are_of_no_use(self) -> None:
+        people = [
+            replace(one, has_password=True) if one.name == "carol" else one for one in host_state().accounts.values()
+        ]
+        made = plan(alone(BLUE, services=["sudo"]), host_state(*people))
+        assert made.refusals == (
+            "carol logs in with security keys alone, has no credential, and would be locked out of sudo on web1, where "
+            "keys of ssh are of no use. Give carol a code as well, with secret in users, or leave sudo out of "
+            "services.",
+        )
+        assert not plan(
+            alone(BLUE, services=["sudo"], secret="JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"), host_state(*people)
+        ).refusals
+        assert not plan(alone(BLUE, services=["sudo"], scope="enrolled"), host_state(*people)).refusals
+
+    def test_lock_nobody_out_when_they_are_not_alone_any_more(self) -> None:
+        people = [replace(one, has_key=one.has_key and one.name != "carol") for one in host_state().accounts.values()]
+        state = carried_out(alone(BLUE), host_state(*people))
+        (refusal,) = plan(wanted(BLUE), state).refusals
+        assert refusal.startswith(
+            "carol logs in to sshd on web1 with declared security keys alone, and has no key where sshd looks for keys"
+        )
+
+    def test_need_no_proof_of_a_code(self) -> None:
+        made = plan(alone(BLUE, require_proof=True), host_state())
+        assert not any("carol" in refusal for refusal in made.refusals)
+
+    def test_are_not_called_enforced_where_sshd_takes_others(self) -> None:
+        state = carried_out(alone(BLUE))
+        open_list = edited(state, f"{ALONE}/carol", f"{BLUE}\n{NIST}\n")
+        other_file = edited(
+            state, places.DROP_IN, (state.text(places.DROP_IN) or "").replace(f"{ALONE}/%u", ".ssh/keys")
+        )
+        for changed in (open_list, other_file):
+            assert report.enforced(Situation(alone(BLUE), changed)) == {"sshd": False}
+
+    def test_are_looked_for_in_the_files_that_sshd_would_read_otherwise(self, tmp_path: Path) -> None:
+        (tmp_path / "keys").write_text(f"{BLUE}\n")
+        entry = t.cast(t.Any, type("Entry", (), {"pw_dir": str(tmp_path), "pw_name": "carol", "pw_uid": 1000}))
+        ours = Effective({"authorizedkeysfile": (f"{ALONE}/%u",)})
+        usual = {"root": Effective({"authorizedkeysfile": ("keys",)})}
+        assert accounts.security_keys(entry, ours, usual) == {decode_key(BLUE).words}
+        assert accounts.security_keys(entry, ours, {"root": ours}) == frozenset()
+
+
 class TestReport:
     def test_tells_the_keys_of_each_user(self) -> None:
         state = carried_out(wanted(BLUE, NIST))
@@ -223,7 +352,7 @@ class TestAuthorizedKeys:
         (tmp_path / "keys").write_text(f"{BLUE}\n")
         entry = t.cast(t.Any, type("Entry", (), {"pw_dir": str(tmp_path), "pw_name": "carol", "pw_uid": 1000}))
         sshd = Effective({"authorizedkeysfile": ("keys", "%h/none"), **more})
-        keys = accounts.security_keys(entry, sshd)
+        keys = accounts.security_keys(entry, sshd, {"root": sshd})
         assert keys == (None if found is None else {decode_key(text).words for text in found})
 
 

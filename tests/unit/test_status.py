@@ -69,6 +69,13 @@ class TestLine:
         assert one.would_be_locked_out == ("carol",)
         assert line("web1", answer()).recovery_codes_left == 7
 
+    def test_tells_who_has_security_keys_and_what_else(self) -> None:
+        users = {"alice": {**USER, "security_keys": ["a", "b"]}, "bob": USER}
+        users["carol"] = {**USER, "enrolled": False, "security_keys": ["c"], "security_keys_only": True}
+        one = line("web1", answer(users=users))
+        assert one.with_keys == ("alice: 2 keys, code", "carol: 1 key")
+        assert one.cells[5] == "2"
+
     def test_says_what_is_asked_and_of_whom_not(self) -> None:
         assert line("web1", answer(let_off=["bob"], enforced={"sshd": False})).cells[2] == "sshd (not bob)"
         assert line("web1", answer(asks=[], enforced={"sshd": False})).cells[2] == "nothing"
@@ -152,6 +159,12 @@ class TestReport:
             "\n"
             "3 hosts: 1 unreachable, 1 refused, 1 on"
         )
+
+    def test_has_a_column_of_security_keys_where_somebody_has_any(self) -> None:
+        users = {"alice": {**USER, "security_keys": ["a"]}}
+        heading, row, *_rest = table([line("web1", answer(users=users))]).splitlines()
+        assert heading.split()[3:7] == ["enrolled", "proven", "keys", "exempt"]
+        assert row.split()[3:6] == ["1", "0", "1"]
 
     def test_tells_once_what_many_hosts_say(self) -> None:
         clock = [line(f"web{n}", answer(refusals=[f"the clock of web{n} is not in sync"])) for n in range(300)]

@@ -13,13 +13,14 @@ import pwd
 import typing as t
 
 from .. import _places as places
-from .._texts import sshd_config
+from .._texts import drop_in, sshd_config
 from .._texts.security_keys import parse as parse_security_keys
 from .._wanted.settings import Settings
 from .files import read_file
 from .state import Account
 
 _AUTHORIZED_KEYS_BYTES = 1_000_000
+_USUAL_FILES = (".ssh/authorized_keys", ".ssh/authorized_keys2")
 
 
 def listed() -> dict[str, pwd.struct_passwd]:
@@ -62,7 +63,7 @@ def accounts(
             uid=entry.pw_uid,
             groups=groups[name],
             has_password=name in passwords,
-            has_key=any(_has_key(entry, sshd) for sshd in (sshd_of[name], *views[name])),
+            has_key=any(_has_key(entry, sshd, sshd_of) for sshd in (sshd_of[name], *views[name])),
             sshd=sshd_of[name],
             sshd_elsewhere=views[name],
         )
@@ -113,21 +114,25 @@ def parse_shadow(text: str) -> frozenset[str]:
     return frozenset(entry[0] for entry in entries if len(entry) > 1 and entry[1] and entry[1][0] not in "!*")
 
 
-def _has_key(entry: pwd.struct_passwd, sshd: sshd_config.Effective) -> bool:
+def _has_key(
+    entry: pwd.struct_passwd, sshd: sshd_config.Effective, sshd_of: t.Mapping[str, sshd_config.Effective]
+) -> bool:
     """Whether one of the files that sshd reads for the account has a key, or sshd asks somebody else for keys."""
     asks_elsewhere = any(
         sshd.first(keyword) not in ("", "none") for keyword in ("authorizedkeyscommand", "trustedusercakeys")
     )
     if asks_elsewhere and os.path.basename(entry.pw_shell) not in places.NO_LOGIN_SHELLS:
         return True
-    return any(map(_has_key_line, _authorized_keys_files(entry, sshd)))
+    return any(map(_has_key_line, _authorized_keys_files(entry, sshd, sshd_of)))
 
 
-def security_keys(entry: pwd.struct_passwd, sshd: sshd_config.Effective) -> frozenset[str] | None:
+def security_keys(
+    entry: pwd.struct_passwd, sshd: sshd_config.Effective, sshd_of: t.Mapping[str, sshd_config.Effective]
+) -> frozenset[str] | None:
     """The security keys in the files that sshd reads for the account; None where it may know others as well."""
     if sshd.first("authorizedkeyscommand") not in ("", "none"):
         return None
-    texts = (_start_of(path) for path in _authorized_keys_files(entry, sshd))
+    texts = (_start_of(path) for path in _authorized_keys_files(entry, sshd, sshd_of))
     return frozenset(key.words for text in texts for key in parse_security_keys(text))
 
 
@@ -138,9 +143,17 @@ def _start_of(path: str) -> str:
     return ""
 
 
-def _authorized_keys_files(entry: pwd.struct_passwd, sshd: sshd_config.Effective) -> t.Iterator[str]:
-    """The paths of the files in which sshd looks for the account's keys; sshd_config(5), AuthorizedKeysFile."""
+def _authorized_keys_files(
+    entry: pwd.struct_passwd, sshd: sshd_config.Effective, sshd_of: t.Mapping[str, sshd_config.Effective]
+) -> t.Iterator[str]:
+    """The paths of the files in which sshd looks for the account's keys; sshd_config(5), AuthorizedKeysFile.
+
+    Where it looks at our own list instead, they are those in which it looks for the keys of root's, or by default.
+    """
     tokens = {"%%": "%", "%h": entry.pw_dir, "%u": entry.pw_name, "%U": str(entry.pw_uid)}
+    if drop_in.has_own_list(sshd):
+        root = sshd_of.get("root", sshd)
+        sshd = sshd_config.Effective({"authorizedkeysfile": _USUAL_FILES}) if drop_in.has_own_list(root) else root
     for pattern in sshd.get("authorizedkeysfile", ()):
         path = pattern
         for token, value in tokens.items():

@@ -59,7 +59,7 @@ def look(settings: Settings, run: Run) -> HostState:
         credentials=kept[backend],
         backend=backend,
         others={name: files for name, files in kept.items() if name != backend and files},
-        groups=frozenset(filter(accounts.group_exists, settings.scope_groups)),
+        groups=frozenset(filter(accounts.group_exists, {*settings.scope_groups, *settings.security_keys_only_groups})),
         time_sync=sync_status(run, settings.time_sync.max_error_seconds) if settings.enabled else None,
         stranger=stranger,
         sshd_error=seen.error,
@@ -101,7 +101,7 @@ def _authorized_keys(
 ) -> dict[str, frozenset[str]]:
     """The security keys by which those get in of whom some are declared, as far as files tell."""
     names = [name for name in settings.declared_keys if name in people]
-    found = ((name, accounts.security_keys(people[name], sshd_of[name])) for name in names)
+    found = ((name, accounts.security_keys(people[name], sshd_of[name], sshd_of)) for name in names)
     return {name: keys for name, keys in found if keys is not None}
 
 
@@ -153,7 +153,7 @@ def _files(sshd_configs: t.Iterable[str]) -> dict[str, FileState]:
     paths.update([*places.FOR_SELF_SERVICE, places.SELF_SERVICE_CONFIG, *places.SELF_SERVICE_LISTENING])
     for directory in (places.PAM_D, places.VENDOR_PAM_D, places.DROP_IN_DIRECTORY):
         paths.update(glob.glob(f"{directory}/*"))
-    for directory in (*places.SELF_SERVICE_DIRECTORIES, places.KEYS_DIRECTORY):
+    for directory in (*places.SELF_SERVICE_DIRECTORIES, places.KEYS_DIRECTORY, places.ONLY_KEYS_DIRECTORY):
         paths.update(_tree(directory))
     found = {path: read_file(path) for path in paths}
     return {path: file for path, file in found.items() if file is not None}

@@ -136,7 +136,7 @@ class HostState:
     credentials: t.Mapping[str, FileState]
     """The credential files of the backend, by user."""
     groups: frozenset[str]
-    """Those of the settings' scope groups that exist."""
+    """Those of the settings' groups, but for exempt ones, that exist."""
     time_sync: SyncStatus | None
     """None where nobody asked for the time."""
     stranger: str = "UNKNOWN"

@@ -35,8 +35,8 @@ def revised(situation: Situation, make_key: MakeKey) -> dict[str, str]:
 
 def _concerned(situation: Situation) -> list[str]:
     """Everyone who has a credential afterwards; those whom the settings name come first."""
-    present = [user.name for user in situation.settings.users if user.present]
-    return [*dict.fromkeys([*present, *sorted(situation.enrolled - situation.given_up)])]
+    wanted = [user.name for user in situation.settings.users if user.wants_credential]
+    return [*dict.fromkeys([*wanted, *sorted(situation.enrolled - situation.given_up)])]
 
 
 def _revised(situation: Situation, name: str, make_key: MakeKey) -> str:
@@ -110,7 +110,7 @@ def problems(situation: Situation) -> t.Iterator[str]:
     for name in sorted({*state.credentials, *(asked or ())} & {*state.accounts, *moving}):
         user = settings.user(name)
         if user is None or user.present:
-            yield from _problem(situation, name, user)
+            yield from _problem(situation, name, user if user and user.wants_credential else None)
 
 
 def _problem(situation: Situation, name: str, user: User | None) -> t.Iterator[str]:

@@ -33,7 +33,8 @@ def plan(situation: Situation) -> Plan:
         *draft.unprotect(state.protected_files),
         *cockpit.brought_to(draft, cockpit.wanted(situation)),
         *draft.remove_page(),
-        *draft.forget_security_keys(),
+        *draft.forget_security_keys(places.KEYS_DIRECTORY),
+        *draft.forget_security_keys(places.ONLY_KEYS_DIRECTORY),
         *draft.remove(*OWN_FILES),
         *(_purge(situation, draft) if settings.purge_credentials else ()),
     ]

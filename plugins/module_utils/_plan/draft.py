@@ -71,25 +71,25 @@ class Draft:
         self.files[path] = FileState(content="", mode=mode)
         return [MakeDirectory(path, mode)]
 
-    def security_keys(self, declared: t.Mapping[str, t.Sequence[SecurityKey]]) -> list[Change]:
-        """Have these lists of security keys, by account; those of others are not looked at."""
+    def security_keys(self, directory: str, declared: t.Mapping[str, t.Sequence[SecurityKey]]) -> list[Change]:
+        """Have these lists of security keys there, by account; those of others are not looked at."""
         if not declared:
             return []
         return [
-            *self.directory(places.KEYS_DIRECTORY, 0o755),
+            *self.directory(directory, 0o755),
             *(
                 change
                 for user, keys in sorted(declared.items())
-                for change in self.write(security_keys.path(user), security_keys.render(user, keys), 0o644)
+                for change in self.write(security_keys.path(user, directory), security_keys.render(user, keys), 0o644)
             ),
         ]
 
-    def forget_security_keys(self, but_of: t.Collection[str] = ()) -> list[Change]:
-        """Have no list of security keys of anybody else, and no directory for them where nobody has any."""
+    def forget_security_keys(self, directory: str, but_of: t.Collection[str] = ()) -> list[Change]:
+        """Have no list of security keys of anybody else there, and no such directory where nobody has any."""
         if not but_of:
-            return self.remove_trees([places.KEYS_DIRECTORY])
-        kept = {security_keys.path(user) for user in but_of}
-        inside = security_keys.path("")
+            return self.remove_trees([directory])
+        kept = {security_keys.path(user, directory) for user in but_of}
+        inside = security_keys.path("", directory)
         return self.remove_trees(sorted(path for path in self.files if path.startswith(inside) and path not in kept))
 
     def remove_credential(self, path: str, moved: Move | None = None) -> list[Change]:

@@ -75,35 +75,38 @@ def _missing_packages(situation: Situation) -> t.Iterator[str]:
 def _locked_out(situation: Situation, services: t.Collection[str]) -> list[str]:
     """Who would be shut out if these services asked for the code."""
     found = locked_out.locked_out(situation, services, situation.enrolled_afterwards)
-    return [*people.together((one.user, one.reason) for one in found)]
+    reasons = [(one.user, one.reason) for one in found]
+    return [*people.together([*reasons, *locked_out.left_without_keys(situation)])]
 
 
-def _expectations(situation: Situation, ours: str | None) -> tuple[Expectation, ...]:
+def _expectations(situation: Situation, ours: str | None, *, widened: bool = False) -> tuple[Expectation, ...]:
     """What sshd has to make of this drop-in, for one account of each class that its configuration can tell apart.
 
     Root and Ansible's own account are classes of their own. Accounts out of scope have what they had before us.
+    `widened` says whether the drop-in is one of two policies; see `drop_in.both`.
     """
-    return tuple(one for sshd in situation.state.sshds for one in _expected_of(sshd, situation, ours))
+    return tuple(one for sshd in situation.state.sshds for one in _expected_of(sshd, situation, ours, widened))
 
 
-def _expected_of(sshd: Sshd, situation: Situation, drop_in_text: str | None) -> t.Iterator[Expectation]:
+def _expected_of(sshd: Sshd, situation: Situation, drop_in_text: str | None, widened: bool) -> t.Iterator[Expectation]:
     """What one sshd has to make of this drop-in."""
     state, settings = situation.state, situation.settings
     patterns = sshd_config.distinguishing(state.sshd_files(sshd.start, drop_in_text or "").texts)
     ours = state.connection.user if state.connection else None
     seen: set[tuple[t.Any, ...]] = set()
     for account in state.accounts.values():
-        in_scope = situation.in_scope(account)
+        in_scope, keys_only = situation.in_scope(account), situation.keys_only(account)
+        keys_only = keys_only or (widened and drop_in.has_own_list(account.sshd))
         key = (
             account.name if account.name in ("root", ours) else None,
-            in_scope,
+            (in_scope, keys_only),
             sshd_config.account_class(patterns, account.name, account.groups),
         )
         if key in seen:
             continue
         seen.add(key)
-        if in_scope:
-            wanted = drop_in.expected(settings, sshd.any_account, account.name)
+        if in_scope or keys_only:
+            wanted = drop_in.expected(settings, sshd.any_account, account.name, keys_only=keys_only)
             yield Expectation(account.name, state.stranger, wanted, sshd.start)
         elif state.text(places.DROP_IN) is None:
             before = sshd.settings[account.name]
@@ -151,16 +154,19 @@ class _Steps:
             *self._protect(self.meanwhile),
             *self.draft.unprotect(self.covered),
             *self.draft.unprotect(leaving_unasked),
+            # Whoever comes with security keys alone needs a list of them before sshd reads no other.
+            *self.draft.security_keys(places.ONLY_KEYS_DIRECTORY, self.settings.keys_for_sshd),
             # sshd sends to PAM whomever the old policy sends, and whomever the new one does.
             *self._widen_drop_in(),
             # A security key counts only while sshd asks it for its PIN.
-            *self.draft.security_keys(self.settings.declared_keys),
+            *self.draft.security_keys(places.KEYS_DIRECTORY, self.settings.declared_keys),
             *self._move(),
             # The switch: one rename after which PAM asks by the new policy.
             *self._policy(leaving_asked),
-            *self.draft.forget_security_keys(self.settings.declared_keys),
+            *self.draft.forget_security_keys(places.KEYS_DIRECTORY, self.settings.declared_keys),
             *self._protect(self.services),
             *self._narrow_drop_in(),
+            *self.draft.forget_security_keys(places.ONLY_KEYS_DIRECTORY, self.settings.keys_for_sshd),
             *self.draft.unprotect(leaving_asked),
             *self._policy([]),
             *self._tidy(),
@@ -260,7 +266,7 @@ class _Steps:
             return []
         old = self.state.text(places.DROP_IN)
         return self._write_drop_in(
-            drop_in.both(self._drop_in, old) if old not in (None, self._drop_in) else self._drop_in
+            drop_in.both(self._drop_in, old) if old not in (None, self._drop_in) else self._drop_in, widened=True
         )
 
     def _narrow_drop_in(self) -> list[Change]:
@@ -270,12 +276,12 @@ class _Steps:
         removed = self.draft.remove(places.DROP_IN)
         return [*removed, ReloadSshd((), self.state.further_readers)] if removed else []
 
-    def _write_drop_in(self, text: str) -> list[Change]:
+    def _write_drop_in(self, text: str, *, widened: bool = False) -> list[Change]:
         """Put a drop-in in place, and have sshd read it, if it is not there already."""
         written = self.draft.write(places.DROP_IN, text, 0o644)
         if not written:
             return []
-        return [*written, ReloadSshd(_expectations(self.situation, text), self.state.further_readers)]
+        return [*written, ReloadSshd(_expectations(self.situation, text, widened=widened), self.state.further_readers)]
 
     # PAM
 

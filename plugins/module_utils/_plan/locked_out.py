@@ -11,7 +11,7 @@ import typing as t
 
 from .. import _places as places
 from .._host.state import Account, HostState, Login
-from .._texts import sshd_config
+from .._texts import drop_in, sshd_config
 from .._wanted.bounds import is_account_name
 from .people import Names, Reason
 from .scope import in_scope, with_other_names
@@ -42,17 +42,25 @@ def locked_out(situation: Situation, services: t.Collection[str], enrolled: t.Co
     settings, state = situation
     named = with_other_names(state.accounts, enrolled)
     for account in state.accounts.values():
-        if not in_scope(settings, account.name, account.groups, named):
-            continue
+        asked = in_scope(settings, account.name, account.groups, named)
         if "sshd" in services and not _comes_from_exempt_address(situation, account):
-            found = _of_sshd(situation, account, account.name in enrolled)
+            found = None
+            if situation.keys_only(account):
+                found = _without_keys(situation, account)
+            elif asked:
+                found = _of_sshd(situation, account, account.name in enrolled)
             if found:
                 yield found
                 continue
+        if not asked:
+            continue
         lost = [service for service in services if service != "sshd" and _gets_in_to(state, account, service)]
         if lost and account.name not in enrolled:
             about = (state.hostname, tuple(lost), False, _groups_instead(account))
-            yield LockedOut(account.name, tuple(lost), Reason(_no_credential, about))
+            reason = Reason(_no_credential, about)
+            if account.name in settings.keys_only_users:
+                reason = Reason(_keys_alone, (state.hostname, tuple(lost)))
+            yield LockedOut(account.name, tuple(lost), reason)
 
 
 def unproven(situation: Situation, proven: t.Collection[str]) -> t.Iterator[tuple[str, Reason]]:
@@ -61,6 +69,7 @@ def unproven(situation: Situation, proven: t.Collection[str]) -> t.Iterator[tupl
         if (
             account.name not in proven
             and situation.in_scope(account)
+            and not situation.keys_only(account)
             and not _comes_from_exempt_address(situation, account)
             and (logs_in(account) or _has_logged_in(situation.state, account))
         ):
@@ -79,6 +88,29 @@ def not_accepted(situation: Situation, name: str) -> str:
         f"have been somebody else, so it counts for nothing yet. Ask {name}, and accept it: ansible-playbook "
         f"fleet.auth.accept -e user={name}. Was it somebody else, renew it and change the password."
     )
+
+
+def _without_keys(situation: Situation, account: Account) -> LockedOut | None:
+    """That the account logs in today, and has no security key with which alone it shall log in."""
+    settings, state = situation
+    name = account.name
+    lets_in = logs_in(account) or drop_in.has_own_list(account.sshd) or _has_logged_in(state, account)
+    if name in settings.declared_keys or not lets_in:
+        return None
+    is_ansible = state.connection is not None and state.connection.user == name
+    return LockedOut(name, ("sshd",), Reason(_no_declared_key, (state.hostname, is_ansible)))
+
+
+def left_without_keys(situation: Situation) -> t.Iterator[tuple[str, Reason]]:
+    """Every account that logs in with declared keys alone today, shall not, and could log in by nothing else."""
+    settings, state = situation
+    for account in state.accounts.values():
+        if not drop_in.has_own_list(account.sshd) or situation.keys_only(account) or account.has_key:
+            continue
+        asked = settings.ssh and situation.in_scope(account)
+        by_password = account.has_password and not (asked and "password" not in settings.ssh_first_factors)
+        if not by_password and account.name in situation.lists_of_sshd:
+            yield account.name, Reason(_no_key_of_its_own, (state.hostname,))
 
 
 def _of_sshd(situation: Situation, account: Account, enrolled: bool) -> LockedOut | None:
@@ -225,6 +257,32 @@ def _no_proof(names: Names, _detail: str, host: str) -> str:
         f"{names} {log_in} to sshd on {host}, and no code of {names.them} was right there yet. Run with ssh false, "
         f"hand out {sheet}, and prove {code}: ansible-playbook fleet.auth.verify -e user={user}. Or vouch for "
         f"{names.them} with proven: true in users, or for everyone with require_proof: false."
+    )
+
+
+def _keys_alone(names: Names, _detail: str, host: str, services: tuple[str, ...]) -> str:
+    asking = " and ".join(services)
+    return (
+        f"{names} {names.verb('logs', 'log')} in with security keys alone, {names.verb('has', 'have')} no credential, "
+        f"and would be locked out of {asking} on {host}, where keys of ssh are of no use. Give {names.them} a code as "
+        f"well, with secret in users, or leave {asking} out of services."
+    )
+
+
+def _no_declared_key(names: Names, _detail: str, host: str, is_ansible: bool) -> str:
+    return (
+        f"{_who(names, is_ansible)} shall log in to sshd on {host} with security keys alone, and none is declared: "
+        f"{names.verb(names.them, 'they')} would be locked out. Declare a key with security_keys in users, or take "
+        f"{names.them} out of security_keys_only_groups."
+    )
+
+
+def _no_key_of_its_own(names: Names, _detail: str, host: str) -> str:
+    return (
+        f"{names} {names.verb('logs', 'log')} in to sshd on {host} with declared security keys alone, and "
+        f"{names.verb('has', 'have')} no key where sshd looks for keys without security_keys_only: "
+        f"{names.verb(names.them, 'they')} would be locked out. Put a key into authorized_keys first, or leave "
+        "security_keys_only on."
     )
 
 

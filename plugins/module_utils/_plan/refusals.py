@@ -85,6 +85,21 @@ def accounts(situation: Situation) -> t.Iterator[str]:
     for group in settings.scope_groups:
         if group not in state.groups:
             yield f"scope_groups: there is no group {group} on {state.hostname}, so nobody would need a code."
+    for group in settings.security_keys_only_groups:
+        if group not in state.groups:
+            yield (
+                f"security_keys_only_groups: there is no group {group} on {state.hostname}. Create it first, or leave "
+                "it out."
+            )
+    for name in settings.keys_only_users:
+        exempt = sorted(
+            set(settings.exempt_groups).intersection(state.accounts[name].groups if name in state.accounts else ())
+        )
+        if exempt:
+            yield (
+                f"{name} on {state.hostname} has security_keys_only, and is a member of {' and '.join(exempt)}, which "
+                f"exempt_groups lets in by other ways. Leave one of them out."
+            )
     if settings.scope == "enrolled":
         for name in sorted(situation.enrolled_afterwards):
             if not is_account_name(name):

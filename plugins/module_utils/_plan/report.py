@@ -85,6 +85,7 @@ def users(situation: Situation) -> dict[str, dict[str, t.Any]]:
             **_user(situation, name),
             "recovered": name in recovered,
             "security_keys": [key.label for key in keys.get(name, ())],
+            "security_keys_only": name in state.accounts and drop_in.has_own_list(state.accounts[name].sshd),
         }
         for name in sorted(names)
     }
@@ -117,7 +118,7 @@ def unproven(situation: Situation) -> list[str]:
     """Those of the settings' users whose secret was made on the host, and with which nobody has logged in yet."""
     if not situation.settings.enabled:
         return []
-    made_here = {user.name for user in situation.settings.users if user.present and user.secret is None}
+    made_here = {user.name for user in situation.settings.users if user.wants_credential and user.secret is None}
     return sorted((made_here & situation.enrolled) - situation.proven - situation.waiting.keys())
 
 
@@ -159,14 +160,17 @@ def _sshd_sends(situation: Situation) -> bool:
     """Whether sshd sends every account in scope to PAM for the code, but for those who are let off there."""
     state = situation.state
     accounts, off = state.accounts.values(), state.code_step.recovered
-    in_scope = [one.name for one in accounts if situation.in_scope_now(one) and one.name not in off]
+    asked = [one for one in accounts if situation.in_scope_now(one) or situation.keys_only(one)]
+    wanted = {one.name: situation.keys_only(one) for one in asked if one.name not in off}
     return all(
         sshd.error is None
         and sshd_config.read_order(state.sshd_files(sshd.start)) is not None
         and all(
             sshd.settings[name].get(keyword, ()) == value
-            for name in in_scope
-            for keyword, value in drop_in.expected(situation.settings, sshd.any_account, name).items()
+            for name, keys_only in wanted.items()
+            for keyword, value in drop_in.expected(
+                situation.settings, sshd.any_account, name, keys_only=keys_only
+            ).items()
         )
         for sshd in state.sshds
     )
@@ -175,4 +179,5 @@ def _sshd_sends(situation: Situation) -> bool:
 def _keys_are_declared(situation: Situation) -> bool:
     """Whether every security key that sshd takes in the place of a code is one that the settings declare."""
     declared = {name: {key.words for key in keys} for name, keys in situation.settings.declared_keys.items()}
-    return all(key.words in declared.get(name, ()) for name, keys in situation.keys_in_force.items() for key in keys)
+    lists = [*situation.keys_in_force.items(), *situation.lists_of_sshd.items()]
+    return all(key.words in declared.get(name, ()) for name, keys in lists for key in keys)

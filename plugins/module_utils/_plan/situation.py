@@ -13,7 +13,7 @@ from .. import _places as places
 from .._backends import backends
 from .._backends.credential import Credential, CredentialError
 from .._host.state import Account, HostState
-from .._texts import pam, security_keys
+from .._texts import drop_in, pam, security_keys
 from .._wanted.security_key import SecurityKey
 from .._wanted.settings import Settings
 from .scope import in_scope, with_other_names
@@ -44,7 +44,7 @@ class Situation(_Pair):
     def enrolled_afterwards(self) -> frozenset[str]:
         """The accounts that have a credential once the settings are in force."""
         users = self.settings.users
-        return (self.enrolled | {one.name for one in users if one.present}) - self.given_up
+        return (self.enrolled | {one.name for one in users if one.wants_credential}) - self.given_up
 
     @functools.cached_property
     def named_afterwards(self) -> frozenset[str]:
@@ -72,6 +72,16 @@ class Situation(_Pair):
         """The security keys that sshd takes in the place of a code now, by account."""
         lists = self.state.texts(f"{places.KEYS_DIRECTORY}/") if self.knows_keys else {}
         return security_keys.lists(lists)
+
+    @functools.cached_property
+    def lists_of_sshd(self) -> dict[str, tuple[SecurityKey, ...]]:
+        """The security keys with which alone sshd lets people in now, by account."""
+        directory = places.ONLY_KEYS_DIRECTORY
+        lists = security_keys.lists(self.state.texts(f"{directory}/"), directory)
+        accounts = self.state.accounts
+        return {
+            name: keys for name, keys in lists.items() if name in accounts and drop_in.has_own_list(accounts[name].sshd)
+        }
 
     @functools.cached_property
     def knows_keys(self) -> bool:
@@ -126,6 +136,19 @@ class Situation(_Pair):
     def in_scope(self, account: Account) -> bool:
         """Whether this account needs a code once the settings are in force."""
         return in_scope(self.settings, account.name, account.groups, self.named_afterwards)
+
+    def keys_only(self, account: Account) -> bool:
+        """Whether sshd lets this account in with its declared security keys alone."""
+        settings = self.settings
+        if (
+            not settings.ssh
+            or account.name in settings.exempt_users
+            or set(account.groups) & set(settings.exempt_groups)
+        ):
+            return False
+        return account.name in settings.keys_only_users or bool(
+            set(account.groups) & set(settings.security_keys_only_groups)
+        )
 
     def in_scope_now(self, account: Account) -> bool:
         """Whether this account would need a code by the settings, if nobody else were enrolled than is now."""

@@ -16,7 +16,11 @@ from .situation import Situation
 def exempt(situation: Situation) -> list[str]:
     """Who logs in to sshd and never needs a code."""
     accounts = situation.state.accounts.values()
-    return sorted(one.name for one in accounts if locked_out.logs_in(one) and not situation.in_scope_now(one))
+    return sorted(
+        one.name
+        for one in accounts
+        if locked_out.logs_in(one) and not (situation.in_scope_now(one) or situation.keys_only(one))
+    )
 
 
 def would_be_locked_out(situation: Situation) -> list[dict[str, t.Any]]:

@@ -114,10 +114,12 @@ def security_keys(situation: Situation) -> t.Iterator[str]:
         for key in keys:
             holders.setdefault(key.words, []).append(name)
             authorized = state.authorized_keys.get(name)
-            if name in state.accounts and authorized is not None and key.words not in authorized:
+            account = state.accounts.get(name)
+            needs_it = account is not None and not situation.keys_only(account)
+            if account and needs_it and authorized is not None and key.words not in authorized:
                 yield (
                     f"the security key {key.label} of {name} is in no file in which sshd on {state.hostname} looks for "
-                    f"keys of {name} ({' '.join(state.accounts[name].sshd.get('authorizedkeysfile', ()))}), and lets "
+                    f"keys of {name} ({' '.join(account.sshd.get('authorizedkeysfile', ()))}), and lets "
                     "nobody in there. Put it into one, as any key."
                 )
     for words, names in holders.items():

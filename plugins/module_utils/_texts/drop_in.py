@@ -15,9 +15,11 @@ no. There the drop-in turns it on, and its last block turns prompts off again fo
 from __future__ import annotations
 
 import itertools
+import re
 import typing as t
 
 from .. import _places as places
+from .._wanted.security_key import TYPES
 from .._wanted.settings import Settings
 from .sshd_config import Effective, Files, Line, ReadOrder, includes_elsewhere, read_order
 
@@ -26,12 +28,25 @@ _METHODS = {
     "publickey": "publickey,keyboard-interactive:pam",
     "password": "keyboard-interactive:pam",
 }
+_AT_MATCH = re.compile(r"^(?=Match )", re.MULTILINE)
 _PROMPTS = ("challengeresponseauthentication", "skeyauthentication")
 _PROMPTS_ON = "ChallengeResponseAuthentication yes\n"
 _PROMPTS_OFF = "Match all\n    KbdInteractiveAuthentication no\n"
 _FROM_KEYS = "pubkeyauthoptions"
 _TOUCH_AND_PIN = "touch-required verify-required"
 """What of a security key has to be proven at each login: that somebody is there, and who; sshd_config(5)."""
+_KEYS_FILE = f"{places.ONLY_KEYS_DIRECTORY}/%u"
+_KEYS_ONLY = (
+    ("AuthenticationMethods", "publickey"),
+    ("AuthorizedKeysFile", _KEYS_FILE),
+    ("AuthorizedKeysCommand", "none"),
+    # By its older name, which each sshd knows. It leaves certificates out as well.
+    ("PubkeyAcceptedKeyTypes", ",".join(TYPES)),
+    ("PubkeyAuthOptions", _TOUCH_AND_PIN),
+)
+"""The settings for whoever logs in with declared security keys alone."""
+_ACCEPTED_TYPES = ("pubkeyacceptedalgorithms", "pubkeyacceptedkeytypes")
+"""How an sshd prints the one that has an older name; from OpenSSH 8.5 on the first."""
 _PAM_SERVICE = "pamservicename"
 """Which PAM service sshd asks, sshd_config(5); from OpenSSH 9.8 on, and printed by it alone."""
 # What a Match block of somebody else must not set before ours; from OpenSSH 8.7 on, three of them are one setting.
@@ -47,20 +62,41 @@ def render(settings: Settings, enrolled: t.Iterable[str], shows_no_prompts: bool
     The recovery command adds `,!NAME` to the patterns of each `Match User`, so that criterion always comes first.
     """
     users = sorted(set(enrolled) - set(settings.exempt_users)) if settings.scope == "enrolled" else ["*"]
-    if not users:
-        return _HEADER
-    blocks = "".join(f"{scope}\n{_body(_values(settings))}" for scope in _scopes(settings, users))
-    with_keys = sorted(set(settings.declared_keys) - set(settings.exempt_users))
-    if with_keys:
-        body = _body([("PubkeyAuthOptions", _TOUCH_AND_PIN)])
-        blocks += "".join(f"{scope}\n{body}" for scope in _scopes(settings, with_keys))
-    return _HEADER + (f"{_PROMPTS_ON}{blocks}{_PROMPTS_OFF}" if shows_no_prompts else blocks)
+    in_scope = settings.scope_groups if settings.scope == "groups" else ()
+    with_keys = sorted(set(settings.declared_keys).difference(settings.exempt_users, settings.keys_only_users))
+    # The first block that concerns an account wins.
+    prompting = [
+        *_blocks(settings, users, in_scope, _values(settings)),
+        *_blocks(settings, with_keys, in_scope, [("PubkeyAuthOptions", _TOUCH_AND_PIN)]),
+    ]
+    blocks = "".join(
+        [
+            *_blocks(settings, settings.keys_only_users, (), _KEYS_ONLY),
+            *_blocks(
+                settings,
+                ["*"] if settings.security_keys_only_groups else [],
+                settings.security_keys_only_groups,
+                _KEYS_ONLY,
+            ),
+            *prompting,
+        ]
+    )
+    return _HEADER + (f"{_PROMPTS_ON}{blocks}{_PROMPTS_OFF}" if prompting and shows_no_prompts else blocks)
 
 
-def _scopes(settings: Settings, users: t.Sequence[str]) -> list[str]:
-    """The `Match` lines for those of these users who are in scope."""
+def _blocks(
+    settings: Settings, users: t.Sequence[str], groups: t.Sequence[str], values: t.Iterable[tuple[str, str]]
+) -> list[str]:
+    """The blocks with these settings for those of these users who are not exempt, and are in one of the groups if any
+    is named; none where there is no user."""
+    body = _body(values)
+    return [f"{scope}\n{body}" for scope in _scopes(settings, users, groups)] if users else []
+
+
+def _scopes(settings: Settings, users: t.Sequence[str], groups: t.Sequence[str]) -> list[str]:
+    """The `Match` lines of these blocks."""
     criteria = ["Match User " + ",".join([*users, *(f"!{name}" for name in settings.exempt_users)])]
-    groups = [*settings.scope_groups] if settings.scope == "groups" else ["*"] if settings.exempt_groups else []
+    groups = groups or (["*"] if settings.exempt_groups else [])
     if groups:
         criteria.append("Group " + ",".join([*groups, *(f"!{name}" for name in settings.exempt_groups)]))
     scopes = [" ".join(criteria)]
@@ -77,18 +113,31 @@ def _body(values: t.Iterable[tuple[str, str]]) -> str:
 
 
 def both(new: str, old: str) -> str:
-    """A drop-in for the accounts in the scope of either of two drop-ins; those in both get what the new one says."""
-    text = new + old
+    """A drop-in for the accounts in the scope of either of two drop-ins; those in both get what the new one says.
+
+    But whoever logs in by the old one with security keys alone goes on to, as PAM may not know yet whether to ask.
+    """
+    blocks = _AT_MATCH.split(old)
+    staying = [block for block in blocks if _KEYS_FILE in block]
+    text = "".join([*staying, new, *(block for block in blocks if block not in staying)])
     if _PROMPTS_ON not in text:
         return text
     return _PROMPTS_ON + text.replace(_PROMPTS_ON, "").replace(_PROMPTS_OFF, "") + _PROMPTS_OFF
 
 
-def expected(settings: Settings, sshd: Effective | None = None, user: str = "") -> dict[str, tuple[str, ...]]:
+def expected(
+    settings: Settings, sshd: Effective | None = None, user: str = "", *, keys_only: bool = False
+) -> dict[str, tuple[str, ...]]:
     """What `sshd -T -C` has to print for an account in scope, this user, by keyword in lower case.
 
-    `sshd` is what it prints now for any account: an old and a new sshd have a setting more each.
+    `sshd` is what it prints now for any account: an old and a new sshd have a setting more each. `keys_only` says
+    whether the user logs in with declared security keys alone.
     """
+    if keys_only:
+        printed = _ACCEPTED_TYPES[0] if sshd is None or _ACCEPTED_TYPES[0] in sshd else _ACCEPTED_TYPES[1]
+        values: dict[str, tuple[str, ...]] = {keyword.lower(): (value,) for keyword, value in _KEYS_ONLY}
+        values[printed] = values.pop(_ACCEPTED_TYPES[1])
+        return values
     return {
         **({_PROMPTS[0]: ("yes",)} if sshd and _has_switch_for_prompts(sshd) else {}),
         **({_PAM_SERVICE: ("sshd",)} if sshd and _PAM_SERVICE in sshd else {}),
@@ -98,6 +147,11 @@ def expected(settings: Settings, sshd: Effective | None = None, user: str = "") 
         "authenticationmethods": tuple(_METHODS[factor] for factor in settings.ssh_first_factors),
         **({_FROM_KEYS: (_TOUCH_AND_PIN,)} if user in settings.declared_keys else {}),
     }
+
+
+def has_own_list(sshd: Effective) -> bool:
+    """Whether sshd lets this account in with declared security keys alone."""
+    return sshd.get("authorizedkeysfile") == (_KEYS_FILE,)
 
 
 def shows_no_prompts(files: Files, sshd: Effective) -> bool:

@@ -15,14 +15,14 @@ from .._wanted.security_key import TYPES, SecurityKey, decode_key
 _HEADER = "# The security keys that are declared of {}. Managed by fleet.auth: changes made here are lost.\n"
 
 
-def path(user: str) -> str:
+def path(user: str, directory: str = places.KEYS_DIRECTORY) -> str:
     """Where the list of an account is."""
-    return f"{places.KEYS_DIRECTORY}/{user}"
+    return f"{directory}/{user}"
 
 
-def lists(files: t.Mapping[str, str]) -> dict[str, tuple[SecurityKey, ...]]:
+def lists(files: t.Mapping[str, str], directory: str = places.KEYS_DIRECTORY) -> dict[str, tuple[SecurityKey, ...]]:
     """What the lists among these files say, by account; `files` has texts by path."""
-    inside = path("")
+    inside = path("", directory)
     return {name[len(inside) :]: parse(text) for name, text in files.items() if name.startswith(inside)}
 
 

@@ -69,6 +69,30 @@ def _bounded(name: str, value: int, bounds: tuple[int, int], unit: str = "") -> 
         yield f"{name} is {value}; it must be between {low} and {high}{unit}."
 
 
+def _keys_only(wanted: Settings) -> t.Iterator[str]:
+    """What contradicts that somebody logs in with security keys alone."""
+    for user in wanted.users:
+        if not (user.present and user.security_keys_only):
+            continue
+        if not user.security_keys:
+            yield (
+                f"users: {user.name} has security_keys_only and no security_keys, and sshd would let {user.name} in "
+                "no more. Declare a key, or leave security_keys_only out."
+            )
+        if user.name in wanted.exempt_users:
+            yield (
+                f"users: {user.name} has security_keys_only, and exempt_users lets {user.name} in by other ways. Leave "
+                "one of them out."
+            )
+        needless = [("renew", user.renew), ("devices", user.devices), ("recovery_codes", user.recovery_codes)]
+        given = [option for option, value in needless if value]
+        if given and user.secret is None:
+            yield (
+                f"users: {user.name} has security_keys_only, and so no credential for {' and '.join(given)}. Give "
+                f"{user.name} a secret as well, or leave {' and '.join(given)} out."
+            )
+
+
 def problems(wanted: Settings, beyond: Beyond) -> t.Iterator[str]:
     """Where settings leave their bounds or contradict themselves, in sentences that say what to do."""
     yield from _bounded("otp_digits", wanted.otp_digits, OTP_DIGITS)
@@ -96,6 +120,7 @@ def problems(wanted: Settings, beyond: Beyond) -> t.Iterator[str]:
             f"users: {', '.join(with_keys)} cannot log in with security_keys where ssh_first_factors leaves out "
             "publickey. Add it there, or leave security_keys out."
         )
+    yield from _keys_only(wanted)
     if wanted.scope == "groups" and not wanted.scope_groups:
         yield "scope is groups, but scope_groups is empty; name the groups whose members need a code."
     length = len(":".join(wanted.scope_groups))
@@ -109,6 +134,7 @@ def problems(wanted: Settings, beyond: Beyond) -> t.Iterator[str]:
         *(("exempt_users", name) for name in wanted.exempt_users),
         *(("exempt_groups", name) for name in wanted.exempt_groups),
         *(("scope_groups", name) for name in wanted.scope_groups),
+        *(("security_keys_only_groups", name) for name in wanted.security_keys_only_groups),
     ]
     for option, name in names:
         if not is_account_name(name):

@@ -45,6 +45,7 @@ def argument_spec() -> dict[str, t.Any]:
                 "recovery_codes": {"type": "str"},
                 # Public halves, of which Ansible would think otherwise for their name.
                 "security_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
+                "security_keys_only": {"type": "bool", "default": False, "no_log": False},
             },
         },
         "otp_digits": {"type": "int", "default": Settings.otp_digits},
@@ -59,6 +60,7 @@ def argument_spec() -> dict[str, t.Any]:
         },
         "scope": {"type": "str", "choices": list(SCOPES), "default": Settings.scope},
         "scope_groups": {"type": "list", "elements": "str", "default": []},
+        "security_keys_only_groups": {"type": "list", "elements": "str", "default": [], "no_log": False},
         "exempt_users": {"type": "list", "elements": "str", "default": []},
         "exempt_groups": {"type": "list", "elements": "str", "default": []},
         "exempt_addresses": {"type": "list", "elements": "str", "default": []},

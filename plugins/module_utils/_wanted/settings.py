@@ -51,6 +51,13 @@ class User:
     text removes the set."""
     security_keys: tuple[SecurityKey, ...] = ()
     """Those with which sshd lets the user in without a code."""
+    security_keys_only: bool = False
+    """Whether sshd lets the user in with these alone, and with no code either."""
+
+    @property
+    def wants_credential(self) -> bool:
+        """Whether the user shall have a credential. With security keys alone that takes a secret of the settings."""
+        return self.present and (self.secret is not None or not self.security_keys_only)
 
 
 class Lockout(t.NamedTuple):
@@ -100,6 +107,8 @@ class Settings:
     scope: str = "everyone"
     """Who needs a code: `everyone`, who is `enrolled`, or the members of some `groups`."""
     scope_groups: tuple[str, ...] = ()
+    security_keys_only_groups: tuple[str, ...] = ()
+    """The groups whose members sshd lets in with their declared security keys alone."""
     exempt_users: tuple[str, ...] = ()
     exempt_groups: tuple[str, ...] = ()
     exempt_addresses: tuple[str, ...] = ()
@@ -147,6 +156,7 @@ class Settings:
             ssh_first_factors=tuple(f for f in FIRST_FACTORS if f in options["ssh_first_factors"]),
             scope=options["scope"],
             scope_groups=_unique(options["scope_groups"]),
+            security_keys_only_groups=_unique(options["security_keys_only_groups"]),
             exempt_users=_unique(options["exempt_users"]),
             exempt_groups=_unique(options["exempt_groups"]),
             exempt_addresses=_addresses(options["exempt_addresses"] or [], problems),
@@ -169,6 +179,23 @@ class Settings:
         """The security keys that sshd takes in the place of a code, by account."""
         users = self.users if self.enabled and self.ssh else ()
         return {user.name: user.security_keys for user in users if user.present and user.security_keys}
+
+    @functools.cached_property
+    def keys_only_users(self) -> tuple[str, ...]:
+        """The accounts that sshd lets in with their declared keys alone, in order, apart from those of the groups."""
+        users = self.users if self.enabled and self.ssh else ()
+        named = {user.name for user in users if user.present and user.security_keys_only}
+        return tuple(sorted(named.difference(self.exempt_users)))
+
+    @property
+    def keys_for_sshd(self) -> dict[str, tuple[SecurityKey, ...]]:
+        """The declared keys of all who may come to log in with them alone, by account.
+
+        With groups that is everybody who has any, since somebody may become a member between two runs.
+        """
+        if self.security_keys_only_groups:
+            return self.declared_keys
+        return {name: keys for name, keys in self.declared_keys.items() if name in self.keys_only_users}
 
     def user(self, name: str) -> User | None:
         """The entry of `users` with this name."""
@@ -198,6 +225,7 @@ def _users(entries: t.Sequence[t.Mapping[str, t.Any]], problems: list[str]) -> t
             devices=_devices(entry.get("devices") or [], name, problems),
             recovery_codes=entry.get("recovery_codes"),
             security_keys=_security_keys(entry.get("security_keys") or [], name, problems),
+            security_keys_only=bool(entry.get("security_keys_only")),
         )
     return tuple(users.values())
 

@@ -95,7 +95,7 @@ forget_change() {
     # What was kept goes first: without the new file beside it, it would be taken for what a step has replaced.
     for ending in .old ''; do
         for directory in /etc /etc/pam.d /etc/ssh /usr /usr/local /etc/ssh/sshd_config.d /etc/cockpit /etc/security \
-            /etc/security/twofactor-keys /etc/tmpfiles.d /usr/local/sbin \
+            /etc/security/twofactor-keys /etc/security/twofactor-only-keys /etc/tmpfiles.d /usr/local/sbin \
             /usr/libexec /usr/libexec/fleet-auth /usr/libexec/fleet-auth/fleet_auth \
             /usr/libexec/fleet-auth/fleet_auth/* /usr/share/cockpit /usr/share/cockpit/fleet-auth \
             /run /run/fleet-auth /etc/systemd/system /var/lib/fleet-auth /etc/oath /etc/google-authenticator; do
