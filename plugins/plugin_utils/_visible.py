@@ -15,7 +15,9 @@ def visible(text: str, *, keep: str = "") -> str:
     """
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode("ascii") for c in text)
+    if keep:
+        return keep[0].join(visible(part, keep=keep[1:]) for part in text.split(keep[0]))
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def in_one_line(text: str, longest: int = 100_000) -> str:

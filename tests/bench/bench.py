@@ -105,18 +105,21 @@ def speed(web: list[Host], repeat: int) -> Figures:
     first = timed(enable, variables, *limit)
     executions = statistics.mean(executed(host, start) for host, start in zip(web, since, strict=True))
     say(f"{first:.1f} s, {executions:.1f} module executions a host; now ping and the same again, in turns")
-    cold, pings, again = [], [], []
+    cold, pings, as_root, again = [], [], [], []
     for _round in range(repeat):
         cold.append(timed(connect, web))
         pings.append(timed(ping, *limit))
+        as_root.append(timed(ping, "--become", *limit))
         again.append(timed(enable, variables, *limit))
-        say(f"ssh {cold[-1]:.2f} s, ping {pings[-1]:.2f} s, run again {again[-1]:.2f} s")
+        pinged = f"ping {pings[-1]:.2f} s, with become {as_root[-1]:.2f} s"
+        say(f"ssh {cold[-1]:.2f} s, {pinged}, run again {again[-1]:.2f} s")
     off = timed(playbook, "disable", {}, *limit)
     floor, rerun = statistics.median(pings), statistics.median(again)
     return {
         "hosts": len(web),
         "ssh_seconds": round(statistics.median(cold), 2),
         "ping_seconds": round(floor, 2),
+        "ping_with_become_seconds": round(statistics.median(as_root), 2),
         "first_enable_seconds": round(first, 2),
         "first_enable_executions_per_host": round(executions, 2),
         "rerun_seconds": round(rerun, 2),

@@ -15,8 +15,9 @@ import pytest
 
 from ansible_collections.fleet.auth.plugins.module_utils._apply.actions import ApplyError
 from ansible_collections.fleet.auth.plugins.module_utils._host import sshd
-from ansible_collections.fleet.auth.plugins.module_utils._runs import changing, main
-from unit.builders import SECRET, options, texts_of
+from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
+from ansible_collections.fleet.auth.plugins.module_utils._runs import changing, main, preview
+from unit.builders import SECRET, host_state, options, plan, settings, texts_of
 
 
 class Ended(Exception):
@@ -32,6 +33,7 @@ class FakeModule:
 
     _name = "twofactor"
     check_mode = False
+    _diff = False
 
     def __init__(self, **params: t.Any) -> None:
         self.params = params
@@ -110,3 +112,13 @@ def test_sshd_that_refuses_its_files_makes_a_change_fail() -> None:
     with pytest.raises(ApplyError, match="line 3: Bad configuration option") as raised:
         actions.effective("alice", "192.0.2.1", ())
     assert isinstance(raised.value.__cause__, sshd.SshdError)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_diff_is_made_where_somebody_wants_to_see_it(*, wanted: bool) -> None:
+    target, module = settings("alice", "bob", "carol", ssh=True, exempt_users=["ansible"]), FakeModule()
+    module._diff = wanted
+    situation = Situation(target, host_state())
+    result = preview.result(t.cast(t.Any, module), situation, situation, plan(target, host_state()), changed=True)
+    assert result["changes"]
+    assert bool(result.get("diff")) == wanted

@@ -73,16 +73,21 @@ def _adopt(module: AnsibleModule, settings: Settings) -> Result:
         "left": found.left,
         "void_recovery_codes": found.void_recovery_codes,
         "differences": found.differences,
-        "diff": [
-            {
-                "before_header": path,
-                "after_header": path,
-                "before": "",
-                "after": f"credential of {name}, from {found.sources[name]}; the key is not shown\n",
-            }
-            for name, path in paths.items()
-        ],
+        **({"diff": _diff(paths, found.sources)} if module._diff else {}),
     }
+
+
+def _diff(paths: t.Mapping[str, str], sources: t.Mapping[str, str]) -> list[dict[str, str]]:
+    """What a diff shows of the credentials that are new."""
+    return [
+        {
+            "before_header": path,
+            "after_header": path,
+            "before": "",
+            "after": f"credential of {name}, from {sources[name]}; the key is not shown\n",
+        }
+        for name, path in paths.items()
+    ]
 
 
 def _known(settings: Settings, users_files: t.Iterable[adoption.OldFile]) -> dict[str, pwd.struct_passwd]:

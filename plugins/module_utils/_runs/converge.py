@@ -52,7 +52,7 @@ def _carry_out(module: AnsibleModule, settings: Settings, actions: Actions) -> R
             missing_packages=list(plan.missing_packages),
         )
     if not plan.changes:
-        return result(before, before, plan, changed=died)
+        return result(module, before, before, plan, changed=died)
     with transaction.applied(plan, actions, settings.rollback_after, settings.files) as token:
         after = Situation(settings, look(settings, actions.run))
         rest = planning.plan(after, os.urandom)
@@ -64,4 +64,4 @@ def _carry_out(module: AnsibleModule, settings: Settings, actions: Actions) -> R
     if not settings.rollback_after:
         transaction.confirm(token, actions)
     confirmation = token if settings.rollback_after else ""
-    return result(before, after, plan, changed=True, confirmation=confirmation)
+    return result(module, before, after, plan, changed=True, confirmation=confirmation)

@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
 def preview(module: AnsibleModule) -> Result:
     """Say what bringing the host to the wanted state would take."""
     situation, plan = look_and_plan(module, settings_of(module))
-    return result(situation, situation, plan, changed=plan.changed or situation.state.pending)
+    return result(module, situation, situation, plan, changed=plan.changed or situation.state.pending)
 
 
 def look_and_plan(module: AnsibleModule, settings: Settings) -> tuple[Situation, Plan]:
@@ -41,11 +41,13 @@ def look_and_plan(module: AnsibleModule, settings: Settings) -> tuple[Situation,
     return situation, plan
 
 
-def result(before: Situation, after: Situation, plan: Plan, *, changed: bool, confirmation: str = "") -> Result:
-    """What the module returns; `after` is the host as it is now."""
+def result(
+    module: AnsibleModule, before: Situation, after: Situation, plan: Plan, *, changed: bool, confirmation: str = ""
+) -> Result:
+    """What the module returns; `after` is the host as it is now. The diff is there where somebody wants to see it."""
     return {
         "changed": changed,
-        "diff": report.diff(plan, before.state),
+        **({"diff": report.diff(plan, before.state)} if module._diff else {}),
         "changes": [*(["put back what nobody confirmed"] if before.state.pending else []), *report.changes(plan)],
         "refusals": [],
         "refused": [],
