@@ -39,9 +39,12 @@ class SecurityKey(t.NamedTuple):
 
     @property
     def label(self) -> str:
-        """Its name, or where it has none, its fingerprint as `ssh-keygen -l` prints it."""
-        if self.name:
-            return self.name
+        """Its name, or where it has none, its fingerprint."""
+        return self.name or self.fingerprint
+
+    @property
+    def fingerprint(self) -> str:
+        """Its fingerprint, as `ssh-keygen -l` prints it."""
         digest = hashlib.sha256(base64.b64decode(self.blob)).digest()
         return f"SHA256:{base64.b64encode(digest).decode('ascii').rstrip('=')}"
 
@@ -64,30 +67,33 @@ def decode_key(line: str) -> SecurityKey:
     if len(name) > LONGEST_NAME or not name.isprintable():
         raise ValueError(f"has a name that is longer than {LONGEST_NAME} characters, or cannot be printed")
     try:
-        fields = _fields(base64.b64decode(blob, validate=True))
+        parts = fields(base64.b64decode(blob, validate=True))
     except (binascii.Error, ValueError):
-        fields = []
+        parts = []
     # Another way to write the same bytes would not be what sshd writes, and is compared with.
-    whole = bool(fields) and base64.b64encode(b"".join(map(_field, fields))).decode("ascii") == blob
-    if not whole or not _is_of(kind, fields):
+    whole = bool(parts) and base64.b64encode(b"".join(map(_field, parts))).decode("ascii") == blob
+    if not whole or not _is_of(kind, parts):
         raise ValueError(f"is damaged: what follows {kind} is not a whole key of that type")
     return SecurityKey(kind, blob, name)
 
 
-def _is_of(kind: str, fields: t.Sequence[bytes]) -> bool:
+def _is_of(kind: str, parts: t.Sequence[bytes]) -> bool:
     """Whether these are the fields of a key of this type; PROTOCOL.u2f, SSH U2F Key formats."""
-    if fields[0].decode("ascii", "replace") != kind or not fields[-1]:
+    if parts[0].decode("ascii", "replace") != kind or not parts[-1]:
         return False
     if kind == ED25519:
-        return [len(field) for field in fields[1:-1]] == [32]
-    point = fields[2] if len(fields) == 4 else b""
-    return len(fields) == 4 and fields[1] == _CURVE and len(point) == 65 and point[0] == 4
+        return [len(part) for part in parts[1:-1]] == [32]
+    point = parts[2] if len(parts) == 4 else b""
+    return len(parts) == 4 and parts[1] == _CURVE and len(point) == 65 and point[0] == 4
 
 
-def _fields(data: bytes) -> list[bytes]:
-    """The strings of RFC 4251, section 5, that the bytes are made of. Raises ValueError where they are not."""
-    found = []
-    while data:
+def fields(data: bytes, first: int | None = None) -> list[bytes]:
+    """The strings of RFC 4251, section 5, that the bytes are made of. Raises ValueError where they are not.
+
+    `first` says of how many, where something else stands behind them.
+    """
+    found: list[bytes] = []
+    while data and len(found) != first:
         length = int.from_bytes(data[:4], "big")
         if len(data) < 4 + length:
             raise ValueError("cut short")

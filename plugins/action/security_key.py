@@ -1,0 +1,113 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.utils.display import Display
+
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.bounds import is_account_name
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.security_key import SecurityKey, decode_key
+from ansible_collections.fleet.auth.plugins.plugin_utils import _attestation
+from ansible_collections.fleet.auth.plugins.plugin_utils._gate import refused, slips
+from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, on_controller
+
+_LONGEST = 1_000_000
+
+display = Display()
+
+
+class ActionModule(PageAction):
+    """Checks what somebody has handed in, and prints what it becomes in the variables."""
+
+    _supports_check_mode = True
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        variables = task_vars or {}
+        result: dict[str, t.Any] = super().run(tmp, variables)
+        found = slips(self, variables)
+        if found:
+            return {**result, **refused(found)}
+        _validation, given = self.validate_argument_spec(
+            {
+                "user": {"type": "str", "required": True},
+                "key": {"type": "str", "required": True, "no_log": False},
+                "attestation": {"type": "str"},
+                "challenge": {"type": "str"},
+                "authorities": {"type": "str"},
+            },
+            required_together=[["attestation", "challenge", "authorities"]],
+        )
+        user, key = given["user"], _key(given["key"])
+        if not is_account_name(user):
+            raise AnsibleActionFail("user is not the name of an account.")
+        attested = _attested(key, given) if given["attestation"] else None
+        line = f"{key.words} {key.name}".rstrip()
+        told = [
+            "twofactor_users:",
+            f"  - name: {user}",
+            "    security_keys:",
+            f"      - {line}",
+            "",
+            f"{key.fingerprint} is a security key. {_said(user, attested)}",
+        ]
+        display.display("\n" + "\n".join(told) + "\n")
+        return {
+            **result,
+            "changed": False,
+            "line": line,
+            "fingerprint": key.fingerprint,
+            "attested_by": attested.by if attested else None,
+            "model": attested.model if attested else None,
+        }
+
+
+def _said(user: str, attested: _attestation.Attested | None) -> str:
+    """What is known of a key beside its form."""
+    if attested is None:
+        return (
+            f"That {user} has it, and that a device made it, is for you to know: nothing was handed in that shows the "
+            "latter. Compare the fingerprint with ssh-keygen -l, which the owner runs."
+        )
+    with_pin = "asked for a PIN" if attested.verified else "asked for NO PIN"
+    return (
+        f"A device of the model {attested.model} made it, which {attested.by} vouches for, and {with_pin} then. That "
+        f"{user} has it is for you to know."
+    )
+
+
+def _key(path: str) -> SecurityKey:
+    """The key in a `.pub` file. Raises AnsibleActionFail."""
+    lines = [line for line in _read(path, "key").decode("utf-8", "replace").splitlines() if line.strip()]
+    if len(lines) != 1:
+        raise AnsibleActionFail(f"The key {path} has {len(lines)} lines; a .pub file of ssh-keygen has one.")
+    try:
+        return decode_key(lines[0])
+    except ValueError as error:
+        raise AnsibleActionFail(f"The key {path} {error}.") from None
+
+
+def _attested(key: SecurityKey, given: t.Mapping[str, t.Any]) -> _attestation.Attested:
+    """What the attestation shows. Raises AnsibleActionFail."""
+    attestation, challenge, authorities = (
+        _read(given[name], name) for name in ("attestation", "challenge", "authorities")
+    )
+    now = datetime.datetime.now(datetime.UTC)
+    try:
+        return _attestation.check(key, attestation, challenge, authorities, now)
+    except _attestation.AttestationError as error:
+        raise AnsibleActionFail(f"The attestation {given['attestation']} {error}.") from None
+
+
+def _read(path: str, what: str) -> bytes:
+    """The content of a file on the controller. Raises AnsibleActionFail."""
+    try:
+        with on_controller(path).open("rb") as file:
+            return file.read(_LONGEST)
+    except OSError as error:
+        raise AnsibleActionFail(f"The file {path} ({what}) cannot be read: {error.strerror}.") from None

@@ -1,0 +1,76 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: security_key
+short_description: Check the public half of a security key, and print what it becomes in the variables
+version_added: 1.1.0
+author:
+  - The fleet.auth contributors (@fleet-auth)
+description:
+  - Checks that what somebody has handed in is the public half of a security key (FIDO2) as OpenSSH has them, and prints
+    the entry for O(fleet.auth.twofactor#module:users). No host is touched.
+  - Anybody can make something in software that looks like a security key. With O(attestation), it checks as well that a
+    device has made it whose maker one of O(authorities) vouches for.
+  - The playbook C(fleet.auth.keys) calls it.
+extends_documentation_fragment:
+  - fleet.auth.module.report
+options:
+  user:
+    description: The account whose key it is.
+    type: str
+    required: true
+  key:
+    description: The C(.pub) file that C(ssh-keygen -t ed25519-sk -O verify-required) has written.
+    type: str
+    required: true
+  attestation:
+    description: The file that C(ssh-keygen -O write-attestation=FILE) has written at the same time.
+    type: str
+  challenge:
+    description:
+      - The file that was given to C(ssh-keygen -O challenge=FILE) then. It should be random, and made by whoever asks.
+    type: str
+  authorities:
+    description: A file with the certificates of those who vouch for makers of devices, in PEM.
+    type: str
+seealso:
+  - module: fleet.auth.twofactor
+"""
+
+EXAMPLES = r"""
+- name: See what Carol has handed in
+  fleet.auth.security_key:
+    user: carol
+    key: handed-in/carol.pub
+    attestation: handed-in/carol.attestation
+    challenge: challenges/carol
+    authorities: yubico-fido-ca.pem
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+line:
+  description: The key, as an entry of C(security_keys) has it.
+  returned: success
+  type: str
+  sample: sk-ssh-ed25519@openssh.com AAAA yubikey-5
+fingerprint:
+  description: Its fingerprint, as C(ssh-keygen -l) prints it.
+  returned: success
+  type: str
+  sample: SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU
+attested_by:
+  description: The name of the authority that vouches for the maker of the device; V(null) without an attestation.
+  returned: success
+  type: str
+  sample: CN=Yubico FIDO Root CA Serial 450203556
+model:
+  description: The AAGUID of the device, which is one for all of a model; V(null) without an attestation.
+  returned: success
+  type: str
+  sample: 2fc0579f811347eab116bb5a8db9202a
+"""
