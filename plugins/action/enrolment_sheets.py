@@ -17,6 +17,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._wanted.bounds import i
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import decode_secret
 from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingAction
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, on_controller, put
+from ansible_collections.fleet.auth.plugins.plugin_utils._visible import in_one_line
 
 _PROGRESS_SECONDS = 2.0
 _DAY = re.compile(rb"\b\d{4}-\d\d-\d\d\b")
@@ -125,6 +126,9 @@ def _of_all_hosts(enrolments: t.Sequence[_Enrolment], known: t.Sequence[t.Any], 
 def _file_name(enrolment: _Enrolment, place: str) -> str:
     """The name of a sheet. Raises AnsibleActionFail where it would not be one in the directory of the sheets."""
     user, device = enrolment["user"], enrolment["device"]
-    if not is_account_name(user) or (device and not is_label(device)):
-        raise AnsibleActionFail("No sheet was written: a name cannot be that of a file.")
+    wrong = [] if is_account_name(user) else [user]
+    wrong += [device] if device and not is_label(device) else []
+    for name in wrong:
+        told = f"No sheet was written: {in_one_line(name, 64)!r} cannot be the name of a file."
+        raise AnsibleActionFail(f"{told} Leave that account or device out.")
     return f"{user}{f'+{device}' if device else ''}@{place.replace('/', '-')}.html"

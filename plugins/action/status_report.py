@@ -18,6 +18,8 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._pages import (
     write_report,
 )
 
+_RIGHT = "Name files that runs of fleet.auth.status have written with twofactor_status_data."
+
 
 class ActionModule(ReportAction):
     """Reports what the hosts of the play have told."""
@@ -40,7 +42,9 @@ class ActionModule(ReportAction):
             required_one_of=[["answer", "slices"]],
         )
         if given["user"] and given["slices"]:
-            raise AnsibleActionFail("Reports of slices do not tell of one person. Leave user or the slices out.")
+            raise AnsibleActionFail(
+                f"Reports of slices do not tell of one person, such as {given['user']}. Leave user or the slices out."
+            )
         told: list[tuple[t.Any, ...]] = []
         if given["slices"]:
             lines = _merged(variables["ansible_play_hosts_all"], given["slices"])
@@ -71,7 +75,7 @@ def _merged(hosts: t.Sequence[str], paths: t.Sequence[str]) -> list[_status.Line
         except OSError as error:
             raise AnsibleActionFail(f"The report {path} of a slice cannot be read: {error.strerror}.") from None
         except json.JSONDecodeError:
-            raise AnsibleActionFail(f"The report {path} of a slice is not JSON.") from None
+            raise AnsibleActionFail(f"The report {path} of a slice is not JSON. {_RIGHT}") from None
         except ValueError as error:
-            raise AnsibleActionFail(f"{path} {error}.") from None
+            raise AnsibleActionFail(f"{path} {error}. {_RIGHT}") from None
     return _status.merged(hosts, reports)

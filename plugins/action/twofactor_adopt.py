@@ -10,4 +10,4 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._gate import GatedActio
 class ActionModule(GatedAction):
     """Runs the module, once its options are right."""
 
-    FURTHER = frozenset({"users_files", "secret_file"})
+    FURTHER = GatedAction.FURTHER | {"users_files", "secret_file"}

@@ -41,6 +41,17 @@ options:
     default: ''
 """
 
+    # Of modules that compare a host with the wanted state; they have an action for that.
+    NAMING = r"""
+options:
+  option_prefix:
+    description:
+      - Internal. What the names of options begin with in messages. Whatever is given here, the part of the module that
+        runs on the controller replaces it.
+    type: str
+    default: ''
+"""
+
     # The same, of actions that report what all hosts of a play have told.
     REPORT: t.ClassVar[str] = (
         DOCUMENTATION

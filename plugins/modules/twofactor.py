@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - fleet.auth.module.root
   - fleet.auth.settings
   - fleet.auth.module.files
+  - fleet.auth.module.naming
 attributes:
   action:
     description: Has a part that runs on the controller, where bad options are refused before a host is touched.
@@ -211,11 +212,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleet.auth.plugins.module_utils._runs.main import run
 from ansible_collections.fleet.auth.plugins.module_utils._runs.preview import preview
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.handed import FILES
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.naming import PREFIX
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={**argument_spec(), **FILES}, supports_check_mode=True)
+    module = AnsibleModule(argument_spec={**argument_spec(), **FILES, **PREFIX}, supports_check_mode=True)
     if module.check_mode:
         run(module, preview)
         return

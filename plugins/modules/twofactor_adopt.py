@@ -21,6 +21,7 @@ description:
 extends_documentation_fragment:
   - fleet.auth.module.root
   - fleet.auth.settings
+  - fleet.auth.module.naming
 options:
   users_files:
     description:
@@ -98,6 +99,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleet.auth.plugins.module_utils._runs.adopt import SECRET_FILE, USERS_FILES, adopt
 from ansible_collections.fleet.auth.plugins.module_utils._runs.main import run
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.naming import PREFIX
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
 
 
@@ -106,6 +108,7 @@ def main() -> None:
         AnsibleModule(
             argument_spec={
                 **argument_spec(),
+                **PREFIX,
                 "users_files": {"type": "list", "elements": "path", "default": USERS_FILES},
                 "secret_file": {"type": "str", "default": SECRET_FILE, "no_log": False},
             },

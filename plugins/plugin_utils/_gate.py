@@ -23,6 +23,7 @@ from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.fleet.auth.plugins.module_utils._backends import backends
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.bounds import is_account_name
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.naming import PREFIX, named
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import decode_secret
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, SettingsError
@@ -36,6 +37,8 @@ _Spec = t.Mapping[str, t.Mapping[str, t.Any]]
 _NAME = re.compile(r"\w{1,24}", re.ASCII)
 
 
+_ANSIBLES_OPTION = re.compile(r"(^argument '|^value of |^Elements value for option ')(\w+)")
+
 _FORMS = {
     "users": "[alice, {name: bob}]",
     "devices": "[{name: tablet}]",
@@ -44,6 +47,8 @@ _FORMS = {
 }
 """What an option looks like whose form is often mistaken."""
 
+
+(_PREFIX,) = PREFIX
 
 TOLD_LATER = "__twofactor_told_later"
 """The variable of a task whose failure a report tells of."""
@@ -84,14 +89,16 @@ class GatedAction(CheckedAction):
     The module checks its options again, as it does not know who calls it.
     """
 
-    FURTHER: t.ClassVar[frozenset[str]] = frozenset({"files"})
+    FURTHER: t.ClassVar[frozenset[str]] = frozenset({"files", _PREFIX})
     """The options that the module has beside those of the wanted state; the module alone checks them."""
 
     def _checked(self, tmp: str | None, variables: dict[str, t.Any]) -> dict[str, t.Any]:
         if isinstance(self._task.args.get("users"), list):
             self._task.args = {**self._task.args, "users": entries(self._task.args["users"])}
+        prefix = "twofactor_" if _is_of_the_role(self) else ""
+        self._task.args = {**self._task.args, _PREFIX: prefix}
         given = {name: value for name, value in self._task.args.items() if name not in self.FURTHER}
-        found = problems_once(given, Path(C.DEFAULT_LOCAL_TMP))  # type: ignore[attr-defined]
+        found = problems_once({**given, _PREFIX: prefix}, Path(C.DEFAULT_LOCAL_TMP))  # type: ignore[attr-defined]
         if found:
             return refused(found)
         return super()._checked(tmp, variables)
@@ -154,7 +161,11 @@ def problems_once(options: t.Mapping[str, t.Any], directory: Path) -> list[str]:
 
 def problems(options: t.Mapping[str, t.Any]) -> list[str]:
     """What is wrong with the options of the wanted state, a sentence for each problem, which never has a secret."""
-    spec = argument_spec()
+    return [named(problem, options.get(_PREFIX, "")) for problem in _problems(options)]
+
+
+def _problems(options: t.Mapping[str, t.Any]) -> list[str]:
+    spec = {**argument_spec(), **PREFIX}
     # Ansible's own check repeats the value of what should have been a dictionary, and a secret may be in it.
     found = list(_misshapen(spec, options))
     if found:
@@ -180,15 +191,16 @@ def _misshapen(spec: _Spec, options: t.Mapping[str, t.Any], within: str = "") ->
         if option["type"] == "dict" and isinstance(value, str):
             continue  # key=value, as on a command line
         if option["type"] == "dict" and not isinstance(value, t.Mapping):
-            yield f"{where} must be a dictionary, such as {_FORMS[name]}, and is {_kind(value)}."
+            yield f"{_marked(where)} must be a dictionary, such as {_FORMS[name]}, and is {_kind(value)}."
         elif option["type"] == "list" and not isinstance(value, list):
-            yield f"{where} must be a list, such as {_FORMS[name]}, and is {_kind(value)}."
+            yield f"{_marked(where)} must be a list, such as {_FORMS[name]}, and is {_kind(value)}."
         else:
             for number, entry in enumerate(value if isinstance(value, list) else [value], start=1):
                 if isinstance(entry, t.Mapping):
                     yield from _misshapen(option["options"], entry, f"{where}: ")
                 else:
-                    yield f"{where} must be a list, such as {_FORMS[name]}, and entry {number} is {_kind(entry)}."
+                    form = f"must be a list, such as {_FORMS[name]}, and entry {number} is {_kind(entry)}."
+                    yield f"{_marked(where)} {form}"
 
 
 def _kind(value: object) -> str:
@@ -199,8 +211,15 @@ def _kind(value: object) -> str:
     )
 
 
+def _marked(where: str) -> str:
+    """An option, or what is within one, with the name of the option as sentences have it; see `naming`."""
+    return re.sub(r"\w+", r"O(\g<0>)", where, count=1)
+
+
 def _sentence(error: Exception) -> str:
-    return f"{str(error).rstrip('.')}."
+    text = f"{str(error).rstrip('.')}."
+    # Ansible names an option alone, and what is within one with it: "name found in users".
+    return text if " found in " in text else _ANSIBLES_OPTION.sub(lambda found: f"{found[1]}O({found[2]})", text)
 
 
 def _unknown(spec: _Spec, name: str | tuple[str, ...]) -> str:
@@ -209,6 +228,5 @@ def _unknown(spec: _Spec, name: str | tuple[str, ...]) -> str:
         spec = spec[step]["options"]
     # Where a comma stands for `, secret:`, the secret is the name of an option.
     last = path[-1] if _NAME.fullmatch(str(path[-1])) else "(a name that is not shown)"
-    return (
-        f"There is no option {'.'.join([*path[:-1], last])}. Supported parameters include: {', '.join(sorted(spec))}."
-    )
+    known = ", ".join(sorted(spec.keys() - PREFIX.keys()))
+    return f"There is no option {'.'.join([*path[:-1], last])}. Supported parameters include: {known}."

@@ -72,6 +72,7 @@ MODULES = (
     "_texts/placement",
     "_texts/proof",
     "_wanted/bounds",
+    "_wanted/naming",
     "_wanted/secret",
     "_wanted/security_key",
     "_wanted/settings",

@@ -182,24 +182,30 @@ def explain(login: Login, asked: Sequence[str], *, has_password: bool) -> Failur
         return Failure(f"The password of the account has expired, and the host asks for a new one. Set it there.{said}")
     if CODE in asked:
         if _GOING_UP_OR_DOWN.search(login.said):
-            return Failure(f"The host takes no logins now.{said}", final=False)
+            return Failure(f"The host takes no logins now, as it starts or stops. Run it again.{said}", final=False)
         if denied or login.unanswered:
             return Failure(_CODE_REFUSED + said)
-        return Failure(f"The code was given, and then the connection ended.{said}", final=False)
+        return Failure(f"The code was given, and then the connection ended. Run it again.{said}", final=False)
     if asked == [PASSWORD] and not has_password:
         return Failure(_NO_KEY + said, final=False)
     if PASSWORD in asked and (denied or asked.count(PASSWORD) > 1):
         return Failure(_REFUSED_BEFORE_THE_CODE + said)
     if login.unanswered:
-        return Failure(f"ssh asked {login.unanswered!r}, which there is no answer to here.{said}")
+        return Failure(
+            f"ssh asked {login.unanswered!r}, which there is no answer to here. Set it up so that it asks this account "
+            f"for a password and a code alone.{said}"
+        )
     if denied:
         key_was_refused = "publickey" in denied[1]
         return Failure((_NO_KEY if key_was_refused else _CLOSED) + said, final=not key_was_refused)
     if _DROPPED.search(login.said):
         return Failure(_DROPS_CONNECTIONS + said, answered=False, final=False)
     if login.status < 0:
-        return Failure("The host accepted the connection and then was silent. Nothing was sent.", False, False)
-    return Failure(f"The host cannot be reached, and nothing was sent.{said}", answered=False, final=False)
+        return Failure(
+            "The host accepted the connection and then was silent. Nothing was sent. Run it again.", False, False
+        )
+    away = "The host cannot be reached, and nothing was sent. See that sshd runs, and that address and port are right."
+    return Failure(f"{away}{said}", answered=False, final=False)
 
 
 _CODE_REFUSED = (

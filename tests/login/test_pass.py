@@ -140,7 +140,7 @@ def test_role_gives_a_pass_in_a_playbook_of_ones_own(person: Person, tmp_path: P
 
 def test_refusals_name_what_is_wrong(on: Host, person: Person) -> None:
     for asked, told in (
-        ({"user": person.name, "hours": 25}, "hours is 25; a pass lasts from 1 to 24. Nothing was changed."),
+        ({"user": person.name, "hours": 25}, "hours is 25; it must be from 1 to 24. Nothing was changed."),
         ({"user": "ansible"}, f"ansible has no credential on {on.name}. Enrol ansible"),
     ):
         refused = module(on, "twofactor_pass", asked)
@@ -149,4 +149,4 @@ def test_refusals_name_what_is_wrong(on: Host, person: Person) -> None:
     assert "Say for whom" in playbook("pass", on).output
     on.run("twofactor-recover")
     refused = module(on, "twofactor_pass", {"user": person.name})
-    assert refused.message == f"Two-factor login is off on {on.name}: {person.name} needs no pass."
+    assert refused.message == f"Two-factor login is off on {on.name}: {person.name} needs no pass. Log in without one."

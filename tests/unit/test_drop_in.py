@@ -24,6 +24,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_start impor
     Start,
     parse_words,
 )
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.naming import named
 from unit.builders import OLD_SSHD_CONFIG, SSHD_CONFIG, settings
 from unit.model import sshd_settings
 
@@ -43,7 +44,7 @@ WITH_PAM = Effective(usepam=("yes",))
 
 def conflicts(texts: dict[str, str], sshd: Effective, start: Start | None = None) -> list[str]:
     start = start or Start()
-    return list(drop_in.conflicts(Files(texts, start.config, start.lines), sshd))
+    return [named(one, "") for one in drop_in.conflicts(Files(texts, start.config, start.lines), sshd)]
 
 
 def shows_no_prompts(texts: dict[str, str], sshd: Effective) -> bool:

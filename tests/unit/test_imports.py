@@ -33,7 +33,7 @@ _LOOK = {
     *("_texts/login_daemons", "_texts/pam_modules", "_texts/placement", "_texts/proof", "_texts/security_keys"),
     *("_texts/self_service", "_texts/sshd_config", "_texts/sshd_start", "_texts/tally", "_texts/vendor_copy"),
     *("_wanted/bounds", "_wanted/handed", "_wanted/options", "_wanted/secret", "_wanted/security_key"),
-    "_wanted/settings",
+    *("_wanted/naming", "_wanted/settings"),
     "_places",
 }
 """What a look at a host needs, a plan, and a report of both."""
@@ -44,6 +44,7 @@ _READ = {
     *("_texts/code_step", "_texts/dispatch", "_texts/pam", "_texts/pam_conf", "_texts/pam_modules"),
     *("_texts/placement", "_texts/proof", "_texts/sshd_config", "_texts/sshd_start"),
     *("_wanted/bounds", "_wanted/handed", "_wanted/secret", "_wanted/security_key", "_wanted/settings"),
+    "_wanted/naming",
 }
 """What reading one file takes."""
 _LATER = {"_host/logins", "_plan/disable", "_plan/wording"}

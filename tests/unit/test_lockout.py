@@ -13,6 +13,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._host.state import Acco
 from ansible_collections.fleet.auth.plugins.module_utils._plan.locked_out import locked_out
 from ansible_collections.fleet.auth.plugins.module_utils._plan.scope import in_scope
 from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.naming import named
 from unit.builders import SSHD_CONFIG, account, host_state, settings
 
 ALICE = account("alice", "staff")
@@ -34,7 +35,7 @@ def found(
     files = {places.SSHD_CONFIG: SSHD_CONFIG + config, places.COCKPIT_DISALLOWED: disallowed}
     state = host_state(*people, files=files, connection=connection)
     situation = Situation(settings(**options), state)
-    return {one.user: (one.services, one.message) for one in locked_out(situation, services, enrolled)}
+    return {one.user: (one.services, named(one.message, "")) for one in locked_out(situation, services, enrolled)}
 
 
 class TestScope:

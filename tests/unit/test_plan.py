@@ -974,7 +974,8 @@ class TestRefusal:
     def test_of_a_group_that_is_not_there(self) -> None:
         target = settings(scope="groups", scope_groups=["staf", "admins"], users=[{"name": "carol"}])
         assert refusals(target, host_state()) == (
-            "scope_groups: there is no group staf on web1, so nobody would need a code.",
+            "scope_groups: there is no group staf on web1, so nobody would need a code. Make the group, "
+            "or leave it out.",
         )
 
     def test_of_a_service_that_is_not_there(self) -> None:

@@ -42,7 +42,7 @@ def test_the_name_of_a_sheet_is_that_of_a_file() -> None:
     ],
 )
 def test_nothing_else_becomes_one(special: dict[str, t.Any]) -> None:
-    with pytest.raises(AnsibleActionFail, match="a name cannot be that of a file"):
+    with pytest.raises(AnsibleActionFail, match="cannot be the name of a file"):
         _file_name(enrolment(**special), "web1")
 
 

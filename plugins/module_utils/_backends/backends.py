@@ -96,20 +96,22 @@ def beyond(wanted: Settings) -> t.Iterator[str]:
     able = [name for name, one in BACKENDS.items() if digits in one.DIGITS and wanted.interval in one.INTERVALS]
     if wanted.backend not in able:
         yield (
-            f"interval is {wanted.interval} seconds and otp_digits is {wanted.otp_digits}, which "
+            f"O(interval) is {wanted.interval} seconds and O(otp_digits) is {wanted.otp_digits}, which "
             f"{named + ' cannot' if able else 'no backend can'} do. "
             f"{', '.join(f'{name} can do {one.IN_WORDS}' for name, one in BACKENDS.items())}."
-            + "".join(f" Set backend to {name}." for name in able)
+            + "".join(f" Set O(backend) to {name}." for name in able)
         )
     for user in wanted.users:
         if user.recovery_codes and wanted.window < backend.RECOVERY_WINDOW:
             yield (
-                f"users: recovery_codes of {user.name} need a window of {backend.RECOVERY_WINDOW} at least; {named} "
+                f"O(users): recovery_codes of {user.name} need a O(window) of {backend.RECOVERY_WINDOW} at least; "
+                f"{named} "
                 "takes only the first."
             )
         if any(device.present for device in user.devices) and not backend.DEVICES:
             several = " or ".join(name for name, one in BACKENDS.items() if one.DEVICES)
             yield (
-                f"users: {user.name} has devices, and {named} has one secret a user. Leave them out, or set backend to "
+                f"O(users): {user.name} has devices, and {named} has one secret a user. Leave them out, or set "
+                "O(backend) to "
                 f"{several}."
             )

@@ -108,7 +108,7 @@ def _too_many_devices(others: t.Sequence[App], user: str) -> CannotHold:
     names = [app.name for app in others if app.name]
     without = len(others) - len(names)
     absent = ", ".join(f"{{name: {name}, state: absent}}" for name in names)
-    remedies = [f"take them away with devices: [{absent}] of {user} in users"] * bool(names)
+    remedies = [f"take them away with devices: [{absent}] of {user} in O(users)"] * bool(names)
     remedies += ["take the lines of those without a name out of the file"] * bool(without)
     remedy = ", and ".join(remedies)
     told = ", ".join([*names, *[f"{without} without a name"] * bool(without)])

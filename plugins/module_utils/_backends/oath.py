@@ -59,12 +59,12 @@ def unfit(module: bytes | None, release: tuple[str, str]) -> str | None:
     if release in _TOO_OLD:
         return (
             f"{_TOO_OLD[release]} has a {MODULE} that does not know usersfile=…/${{USER}}, and would deny every code; "
-            "set backend to google_authenticator"
+            "set O(backend) to google_authenticator"
         )
     if module is not None and b"${USER}" not in module:
         return (
             f"{MODULE} does not know usersfile=…/${{USER}}, and would deny every code; install oath-toolkit 2.6.7 or "
-            "later, or set backend to google_authenticator"
+            "later, or set O(backend) to google_authenticator"
         )
     return None
 
@@ -127,12 +127,12 @@ def render(credential: Credential, user: str, _settings: Settings, make_key: Mak
         if app.interval is None or not TYPE.fullmatch(f"HOTP/T{app.interval}"):
             raise CannotHold(
                 f"has codes for {app.interval} seconds, and pam_oath can do 30 and 60",
-                f"Name {user} in users, for codes of the interval, and set renew to changed",
+                f"Name {user} in O(users), for codes of the O(interval), and set O(renew) to changed",
             )
         if len(app.key) > LONGEST_KEY:
             raise CannotHold(
                 f"has a key of {len(app.key)} bytes, and pam_oath reads {LONGEST_KEY}",
-                f"Give {user} a new one with renew: NAME in users, and a new sheet",
+                f"Give {user} a new one with renew: NAME in O(users), and a new sheet",
             )
         label, name = ("device", app.name) if app.name else _label_of_phone(credential)
         token = Token(user, app.key, app.interval, label=label, name=name)

@@ -80,9 +80,9 @@ def obstacle(situation: Situation) -> str | None:
     if state.pending:
         return "a change waits to be confirmed, or died half-way. The next run of the role ends it; run again then"
     if situation.moving:
-        return (
-            f"the credentials that there are belong to the {state.backend} backend, and backend is {settings.backend}. "
-            f"Set backend to {state.backend}, or run the role first, which moves them"
+        return settings.named(
+            f"the credentials that there are belong to the {state.backend} backend, and O(backend) is "
+            f"{settings.backend}. Set O(backend) to {state.backend}, or run the role first, which moves them"
         )
     return None
 
@@ -115,10 +115,11 @@ def adoption(
         except CannotHold as error:
             where = " and ".join(one.path for one in old)
             others = " or ".join(one for one in backends.BACKENDS if one != settings.backend)
-            found.left[_shown(name)] = f"{where} {error}. Set backend to {others}, or enrol the account anew"
+            told = f"{where} {error}. Set O(backend) to {others}, or enrol the account anew"
+            found.left[_shown(name)] = settings.named(told)
             continue
         except CredentialError as error:
-            found.left[_shown(name)] = str(error)
+            found.left[_shown(name)] = settings.named(str(error))
             continue
         codes = [code for one in old for code in one.recovery_codes]
         if codes and settings.backend == "google_authenticator":
@@ -127,7 +128,7 @@ def adoption(
             found.void_recovery_codes.append(name)
         differences = [*(one for file in old for one in file.differences), *_short_keys(credential)]
         if differences:
-            found.differences[name] = ". ".join(differences)
+            found.differences[name] = settings.named(". ".join(differences))
         found.credentials[name] = text
         found.sources[name] = " and ".join(one.path for one in old)
     return found
@@ -159,7 +160,7 @@ class _Check:
                 f"{where} is for an account that {self.state.hostname} does not have. Remove it there"
             )
         if user and not user.present:
-            raise CredentialError("users wants it to be absent")
+            raise CredentialError("O(users) wants it to be absent")
 
     def users_file(self, file: _Shared, name: str) -> _Old:
         """What the lines of an account say in a file that all accounts share, as far as pam_oath reads them."""
@@ -240,7 +241,7 @@ class _Check:
         if says.window // 2 > self.settings.window:
             yield (
                 f"codes were right up to {says.window // 2} steps early (WINDOW_SIZE {says.window}), and are up to "
-                f"{self.settings.window}, which is window"
+                f"{self.settings.window}, which is O(window)"
             )
         if says.used is None:
             yield "a code was right as often as it was typed (no DISALLOW_REUSE), and is right once"
@@ -265,7 +266,9 @@ def _merged(old: t.Sequence[_Old], wanted: User | None) -> tuple[App, ...]:
                 f"{first.path} and {other.path} have different secrets. Remove the one that the app does not have"
             )
     if wanted and wanted.secret not in (None, first.apps[0].key):
-        raise CredentialError(f"users has another secret than {first.path}. Leave the secret out there, or enrol anew")
+        raise CredentialError(
+            f"O(users) has another secret than {first.path}. Leave the secret out there, or enrol anew"
+        )
     apps: dict[bytes, App] = {}
     for app in (app for one in old for app in one.apps):
         known = apps.get(app.key) or replace(app, name=f"adopted-{len(apps) + 1}" if apps else "")
@@ -284,7 +287,7 @@ def _short_keys(credential: Credential) -> t.Iterator[str]:
     if shortest < SECRET_BYTES[0]:
         yield (
             f"the key has {shortest} bytes, and RFC 4226 asks for {SECRET_BYTES[0]} at least. It stays, with the app; "
-            "renew in users makes a longer one, and a new QR code"
+            "renew in O(users) makes a longer one, and a new QR code"
         )
 
 

@@ -28,7 +28,7 @@ def refusals(situation: Situation) -> t.Iterator[str]:
     if file and file.link and situation.settings.cockpit_negotiate == "none":
         yield (
             f"{places.COCKPIT_CONFIG} on {situation.state.hostname} is a symbolic link to {file.link}, which something "
-            "else manages. Write action = none into its section [Negotiate] there, and leave cockpit_negotiate out."
+            "else manages. Write action = none into its section [Negotiate] there, and leave O(cockpit_negotiate) out."
         )
         return
     yield from _open(situation, wanted(situation))
@@ -57,7 +57,8 @@ def _open(situation: Situation, text: str | None) -> t.Iterator[str]:
     if number is not None:
         yield (
             f"Cockpit on {state.hostname} lets people in who have a certificate in their browser, with no code "
-            f"({path} line {number}: ClientCertAuthentication). Set it to no there, or leave cockpit out of services."
+            f"({path} line {number}: ClientCertAuthentication). Set it to no there, or leave cockpit out of "
+            "O(services)."
         )
     if not state.keytabs or not cockpit_conf.takes_kerberos(text):
         return
@@ -70,6 +71,7 @@ def _open(situation: Situation, text: str | None) -> t.Iterator[str]:
     )
     yield (
         f"Cockpit on {state.hostname} lets people in who have a ticket of Kerberos, with no code: it takes one for any "
-        f"key that it finds ({keys}). {remedy} set cockpit_negotiate to none, which has action = none in the section "
-        f"[Negotiate] of {path}; or leave cockpit out of services."
+        f"key that it finds ({keys}). {remedy} set O(cockpit_negotiate) to none, which has action = none in the "
+        "section "
+        f"[Negotiate] of {path}; or leave cockpit out of O(services)."
     )

@@ -122,7 +122,7 @@ def _problem(situation: Situation, name: str, user: User | None) -> t.Iterator[s
         if user is None and in_scope(settings, name, state.accounts[name].groups, {name}):
             yield (
                 f"{where} is gone, which must not let {name} off: every code is denied. Restore the file, enrol "
-                f"{name} anew with users, or take {name} out with state: absent."
+                f"{name} anew with O(users), or take {name} out with state: absent."
             )
         return
     try:
@@ -138,9 +138,9 @@ def _problem(situation: Situation, name: str, user: User | None) -> t.Iterator[s
         if name in state.others.get(target, ()) and not situation.is_copy(target, name):
             yield (
                 f"{where} would take the place of {backends.credential_path(target, name)}, which has another secret. "
-                f"Remove that one first, or leave backend at {state.backend}."
+                f"Remove that one first, or leave O(backend) at {state.backend}."
             )
         try:
             _revised(situation, name, bytes)
         except CannotHold as error:
-            yield f"{where} {error}. {error.remedy}, or leave backend at {state.backend}."
+            yield f"{where} {error}. {error.remedy}, or leave O(backend) at {state.backend}."

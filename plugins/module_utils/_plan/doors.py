@@ -44,11 +44,11 @@ def open_beside(situation: Situation) -> t.Iterator[str]:
         if door.kind == "local" or door.state == COVERED or door.name in ("sshd", *settings.accepted_doors):
             continue
         asks = "asks for no code" if door.state == OPEN else "may ask for no code"
-        accept = f"or accept it: accepted_doors: [{door.name}]"
+        accept = f"or accept it: O(accepted_doors): [{door.name}]"
         if door.kind == "sshd":
-            remedy = f"Name {door.name} in sshd_configs, stop it, {accept}"
+            remedy = f"Name {door.name} in O(sshd_configs), stop it, {accept}"
         else:
-            remedy = f"Stop it, add its PAM service to services if it has one, {accept}"
+            remedy = f"Stop it, add its PAM service to O(services) if it has one, {accept}"
         yield f"{door.name} on {host} ({door.seen}) lets people in to {door.reaches}, and {asks}. {remedy}."
 
 

@@ -228,17 +228,17 @@ def _who(names: Names, is_ansible: bool) -> str:
 def _remedies(names: Names, groups: str | None) -> str:
     """How they can go on to log in; by these groups where no file can carry their names, see `_groups_instead`."""
     if groups is None:
-        return f"Enrol {names.them} with users, exempt {names.them} with exempt_users"
+        return f"Enrol {names.them} with O(users), exempt {names.them} with O(exempt_users)"
     return (
-        f"Neither a credential nor exempt_users can carry {names.verb('this name', 'these names')}. Exempt a group "
-        f"that {names.verb('it is', 'they are')} in ({groups or 'put it into one'}) with exempt_groups"
+        f"Neither a credential nor O(exempt_users) can carry {names.verb('this name', 'these names')}. Exempt a group "
+        f"that {names.verb('it is', 'they are')} in ({groups or 'put it into one'}) with O(exempt_groups)"
     )
 
 
 def _no_credential(
     names: Names, _detail: str, host: str, services: tuple[str, ...], is_ansible: bool, groups: str | None
 ) -> str:
-    leave = "leave ssh false" if "sshd" in services else f"leave {' and '.join(services)} out of services"
+    leave = "leave O(ssh) false" if "sshd" in services else f"leave {' and '.join(services)} out of O(services)"
     return (
         f"{_who(names, is_ansible)} {names.verb('has', 'have')} no credential and would be locked out of "
         f"{' and '.join(services)} on {host}. {_remedies(names, groups)}, or {leave}."
@@ -254,9 +254,9 @@ def _no_proof(names: Names, _detail: str, host: str) -> str:
     log_in, sheet = names.verb("logs in", "log in"), names.verb("the enrolment sheet", "their enrolment sheets")
     user, code = names.verb(names.them, "NAME"), names.verb("a code", "a code of each")
     return (
-        f"{names} {log_in} to sshd on {host}, and no code of {names.them} was right there yet. Run with ssh false, "
+        f"{names} {log_in} to sshd on {host}, and no code of {names.them} was right there yet. Run with O(ssh) false, "
         f"hand out {sheet}, and prove {code}: ansible-playbook fleet.auth.verify -e user={user}. Or vouch for "
-        f"{names.them} with proven: true in users, or for everyone with require_proof: false."
+        f"{names.them} with proven: true in O(users), or for everyone with O(require_proof): false."
     )
 
 
@@ -264,16 +264,17 @@ def _keys_alone(names: Names, _detail: str, host: str, services: tuple[str, ...]
     asking = " and ".join(services)
     return (
         f"{names} {names.verb('logs', 'log')} in with security keys alone, {names.verb('has', 'have')} no credential, "
-        f"and would be locked out of {asking} on {host}, where keys of ssh are of no use. Give {names.them} a code as "
-        f"well, with secret in users, or leave {asking} out of services."
+        f"and would be locked out of {asking} on {host}, where keys of ssh are of no use. Give {names.them} a code "
+        "as "
+        f"well, with secret in O(users), or leave {asking} out of O(services)."
     )
 
 
 def _no_declared_key(names: Names, _detail: str, host: str, is_ansible: bool) -> str:
     return (
         f"{_who(names, is_ansible)} shall log in to sshd on {host} with security keys alone, and none is declared: "
-        f"{names.verb(names.them, 'they')} would be locked out. Declare a key with security_keys in users, or take "
-        f"{names.them} out of security_keys_only_groups."
+        f"{names.verb(names.them, 'they')} would be locked out. Declare a key with security_keys in O(users), or take "
+        f"{names.them} out of O(security_keys_only_groups)."
     )
 
 
@@ -291,7 +292,7 @@ def _root_by_key(names: Names, _detail: str, host: str, root_login: str, line: s
     return (
         f"{_who(names, is_ansible)} {names.verb('logs in', 'log in')} to sshd on {host} with a key alone, and under "
         f"PermitRootLogin {root_login} ({line}) sshd refuses a key with a code as well: {names.verb(them, 'they')} "
-        f"would be locked out. Exempt {them} with exempt_users, or enrol {them} and set PermitRootLogin yes."
+        f"would be locked out. Exempt {them} with O(exempt_users), or enrol {them} and set PermitRootLogin yes."
     )
 
 
@@ -299,8 +300,8 @@ def _other_factor(names: Names, _detail: str, host: str, by_key: bool, taken: tu
     them, (has, needs) = names.them, ("key", "publickey") if by_key else ("password", "password")
     return (
         f"{_who(names, is_ansible)} {names.verb('logs in', 'log in')} to sshd on {host} with a {has} only, which "
-        f"ssh_first_factors ({', '.join(taken)}) leaves out: {names.verb(them, 'they')} would be locked out. Add "
-        f"{needs} to ssh_first_factors, give {them} the other factor, or exempt {them} with exempt_users."
+        f"O(ssh_first_factors) ({', '.join(taken)}) leaves out: {names.verb(them, 'they')} would be locked out. Add "
+        f"{needs} to O(ssh_first_factors), give {them} the other factor, or exempt {them} with O(exempt_users)."
     )
 
 
@@ -312,7 +313,8 @@ def _seen(names: Names, day: str, host: str, how: str) -> str:
 def _seen_without_credential(names: Names, day: str, host: str, how: str, groups: str | None) -> str:
     return (
         f"{_seen(names, day, host, how)}, {names.verb('has', 'have')} no credential, and would be locked out. "
-        f"{_remedies(names, groups)}, or leave ssh false. If nobody logs in as {names.them} any more, seen_days with "
+        f"{_remedies(names, groups)}, or leave O(ssh) false. If nobody logs in as {names.them} any more, O(seen_days) "
+        "with "
         f"fewer days passes over {names.verb('it', 'them')}."
     )
 
@@ -322,7 +324,7 @@ def _seen_by_other_method(names: Names, day: str, host: str, how: str, taken: tu
     return (
         f"{_seen(names, day, host, how)}, and with two-factor login sshd takes nothing but {' or '.join(taken)} "
         f"before the code: {names.verb(them, 'they')} would be locked out. Give {them} such a factor and log in by it "
-        f"once, or exempt {them} with exempt_users or exempt_groups."
+        f"once, or exempt {them} with O(exempt_users) or O(exempt_groups)."
     )
 
 

@@ -15,6 +15,7 @@ from .. import _places as places
 from .._backends.credential import MakeKey
 from . import enable
 from .changes import Plan
+from .people import Refusal
 from .situation import Situation
 
 _SELF_SERVICE_TREES = tuple(f"{directory}/" for directory in places.SELF_SERVICE_DIRECTORIES)
@@ -22,6 +23,17 @@ _SELF_SERVICE_TREES = tuple(f"{directory}/" for directory in places.SELF_SERVICE
 
 def plan(situation: Situation, make_key: MakeKey) -> Plan:
     """Decide what brings the host to the wanted state. `make_key` makes the keys of those who have none."""
+    made = _plan(situation, make_key)
+    named = situation.settings.named
+    return made._replace(
+        refusals=tuple(
+            Refusal(named(one), one.users) if isinstance(one, Refusal) else named(one) for one in made.refusals
+        ),
+        warnings=tuple(map(named, made.warnings)),
+    )
+
+
+def _plan(situation: Situation, make_key: MakeKey) -> Plan:
     if situation.settings.enabled:
         return enable.plan(situation, make_key)
     # Compiled only on a host where it is to be off.

@@ -28,7 +28,7 @@ def timer(situation: Situation) -> t.Iterator[str]:
     if settings.rollback_after and not state.has_systemd:
         yield (
             f"systemd does not run on {state.hostname}, so no timer can put the host back if nobody gets in "
-            "afterwards. Set rollback_after to 0 to go on without one."
+            "afterwards. Set O(rollback_after) to 0 to go on without one."
         )
 
 
@@ -43,8 +43,8 @@ def host(situation: Situation) -> t.Iterator[str]:
     yield from selinux(situation)
     if settings.self_service and not (state.has_systemd and "cockpit" in state.service_files.texts):
         yield (
-            f"self_service is a page in Cockpit and a socket of systemd, and {state.hostname} lacks one of them. "
-            "Install cockpit, or leave self_service false."
+            f"O(self_service) is a page in Cockpit and a socket of systemd, and {state.hostname} lacks one of them. "
+            "Install cockpit, or leave O(self_service) false."
         )
 
 
@@ -84,11 +84,16 @@ def accounts(situation: Situation) -> t.Iterator[str]:
     yield from people.together((name, people.Reason(_no_account, (state.hostname,))) for name in strangers)
     for group in settings.scope_groups:
         if group not in state.groups:
-            yield f"scope_groups: there is no group {group} on {state.hostname}, so nobody would need a code."
+            yield (
+                f"O(scope_groups): there is no group {group} on {state.hostname}, so nobody would need a code. Make "
+                "the "
+                "group, or leave it out."
+            )
     for group in settings.security_keys_only_groups:
         if group not in state.groups:
             yield (
-                f"security_keys_only_groups: there is no group {group} on {state.hostname}. Create it first, or leave "
+                f"O(security_keys_only_groups): there is no group {group} on {state.hostname}. Create it first, or "
+                "leave "
                 "it out."
             )
     for name in settings.keys_only_users:
@@ -98,7 +103,7 @@ def accounts(situation: Situation) -> t.Iterator[str]:
         if exempt:
             yield (
                 f"{name} on {state.hostname} has security_keys_only, and is a member of {' and '.join(exempt)}, which "
-                f"exempt_groups lets in by other ways. Leave one of them out."
+                f"O(exempt_groups) lets in by other ways. Leave one of them out."
             )
     if settings.scope == "enrolled":
         for name in sorted(situation.enrolled_afterwards):
@@ -106,7 +111,7 @@ def accounts(situation: Situation) -> t.Iterator[str]:
                 path = backends.credential_path(state.backend, name)
                 yield (
                     f"{path!r} on {state.hostname} is the credential of a name that PAM and sshd cannot carry alike. "
-                    "Remove it, or set scope to everyone or groups."
+                    "Remove it, or set O(scope) to everyone or groups."
                 )
     yield from _other_names(situation)
     yield from credentials.problems(situation)
@@ -125,14 +130,14 @@ def _other_names(situation: Situation) -> t.Iterator[str]:
             first = names[account.uid]
             yield (
                 f"{account.name} on {state.hostname} is {first} by another name (uid {account.uid}), and in none of "
-                f"scope_groups: it would get in as {first} with no code. Make {account.name} a member of a group of "
-                f"scope_groups, exempt it with exempt_users, or remove it."
+                f"O(scope_groups): it would get in as {first} with no code. Make {account.name} a member of a group of "
+                f"O(scope_groups), exempt it with O(exempt_users), or remove it."
             )
 
 
 def _no_account(names: people.Names, _detail: str, host: str) -> str:
     there, it = names.verb("is no account", "are no accounts"), names.verb("it", "them")
-    return f"there {there} {names} on {host}. Create {it} first, or take {names.them} out of users."
+    return f"there {there} {names} on {host}. Create {it} first, or take {names.them} out of O(users)."
 
 
 def sshd(situation: Situation) -> t.Iterator[str]:
@@ -160,19 +165,19 @@ def sshd(situation: Situation) -> t.Iterator[str]:
         # PAM gets the name then, and takes any address that it resolves to.
         yield (
             f"sshd on {host} goes by the names of those who connect ({sshd_config.setting_line(files, 'UseDNS')}), and "
-            "who owns a name can point it at an exempt address. Set UseDNS no, or leave exempt_addresses out."
+            "who owns a name can point it at an exempt address. Set UseDNS no, or leave O(exempt_addresses) out."
         )
     factors = settings.ssh_first_factors
     if "publickey" in factors and not root.on("pubkeyauthentication"):
         yield (
             f"sshd on {host} accepts no keys ({sshd_config.setting_line(files, 'PubkeyAuthentication')}). "
-            "Set PubkeyAuthentication yes, or ssh_first_factors to [password]."
+            "Set PubkeyAuthentication yes, or O(ssh_first_factors) to [password]."
         )
     takes_passwords = root.on("passwordauthentication") or root.on("kbdinteractiveauthentication")
     if "password" in factors and not takes_passwords and state.text(places.DROP_IN) is None:
         yield (
             f"sshd on {host} accepts no passwords today ({sshd_config.setting_line(files, 'PasswordAuthentication')}), "
-            "and a password with a code would open that door. Set ssh_first_factors to [publickey]."
+            "and a password with a code would open that door. Set O(ssh_first_factors) to [publickey]."
         )
     ours, effective = state.connection, state.connection_sshd
     account = state.accounts.get(ours.user) if ours else None
@@ -205,8 +210,9 @@ def become(situation: Situation) -> t.Iterator[str]:
             yield (
                 f"{account.name}, as whom Ansible connects, becomes root on {state.hostname} by {service} with a "
                 f"password, and Ansible cannot answer {service}'s second prompt, for the code: each try would fail, "
-                f"and count as a wrong code. Exempt {whose.name} with exempt_users, {instead}, or leave {service} out "
-                "of services."
+                f"and count as a wrong code. Exempt {whose.name} with O(exempt_users), {instead}, or leave {service} "
+                "out "
+                "of O(services)."
             )
 
 
@@ -220,7 +226,7 @@ def enrolments(situation: Situation, revised: t.Mapping[str, str]) -> t.Iterator
     if others and settings.renew != "changed":
         yield people.Refusal(
             f"codes on {state.hostname} would become {settings.otp_digits} digits long, a new one every "
-            f"{settings.interval} seconds, and the apps of {people.Names(tuple(others))} show others. Set renew to "
+            f"{settings.interval} seconds, and the apps of {people.Names(tuple(others))} show others. Set O(renew) to "
             "changed to go on, and hand out their new enrolment sheets; their secrets stay.",
             tuple(others),
         )
@@ -228,7 +234,7 @@ def enrolments(situation: Situation, revised: t.Mapping[str, str]) -> t.Iterator
     if on_paper and settings.renew != "changed":
         yield people.Refusal(
             f"recovery codes on {state.hostname} would be made anew by the {settings.backend} backend, and those that "
-            f"{people.Names(tuple(on_paper))} have on paper would not be right any more. Set renew to changed to go "
+            f"{people.Names(tuple(on_paper))} have on paper would not be right any more. Set O(renew) to changed to go "
             "on, and hand out their new enrolment sheets.",
             tuple(on_paper),
         )
@@ -259,10 +265,11 @@ def _remedy_for_the_clock(state: HostState) -> str:
     if state.container and state.time_sync is not None and state.time_sync.service is None:
         return (
             f"{state.hostname} is a container ({state.container}), which has the clock of the machine that it runs on. "
-            "See that a time service keeps that one in sync, and say so with time_sync: {required: false}."
+            "See that a time service keeps that one in sync, and say so with O(time_sync): {required: false}."
         )
     return (
-        "Start chrony, ntpsec or systemd-timesyncd with a server that it reaches, or set time_sync: {required: false}."
+        "Start chrony, ntpsec or systemd-timesyncd with a server that it reaches, or set O(time_sync): "
+        "{required: false}."
     )
 
 

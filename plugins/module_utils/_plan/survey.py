@@ -30,7 +30,8 @@ def would_be_locked_out(situation: Situation) -> list[dict[str, t.Any]]:
         return _denied(situation, why)
     with_ssh = Situation(replace(situation.settings, ssh=True), situation.state)
     found = locked_out.locked_out(with_ssh, with_ssh.services, with_ssh.enrolled)
-    return [{"user": one.user, "services": list(one.services), "message": one.message} for one in found]
+    named = situation.settings.named
+    return [{"user": one.user, "services": list(one.services), "message": named(one.message)} for one in found]
 
 
 def _denied(situation: Situation, why: str) -> list[dict[str, t.Any]]:

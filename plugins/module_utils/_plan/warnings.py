@@ -38,7 +38,7 @@ def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
         if settings.user(name) is None:
             yield (
                 f"there is no account {name} on {hostname} any more, but a credential, which the next account of that "
-                f"name would have. Remove it with users: [{{name: {name}, state: absent}}]."
+                f"name would have. Remove it with O(users): [{{name: {name}, state: absent}}]."
             )
     step = state.code_step
     if not state.asks_for_code:
@@ -91,7 +91,7 @@ def doors(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
     if "sudo" in services and "sudo-i" not in services and beside is not None and not pam.includes(beside, "sudo"):
         yield (
             f"sudo on {state.hostname} asks for the code, but sudo -i does not: it has {places.PAM_D}/sudo-i for "
-            "itself. Add sudo-i to services."
+            "itself. Add sudo-i to O(services)."
         )
 
 

@@ -46,7 +46,8 @@ def adopt(module: AnsibleModule) -> Result:
     settings = settings_of(module)
     for path in [*module.params["users_files"], module.params["secret_file"]]:
         if not path.startswith(("/", "~/", "${HOME}/")):
-            raise Failure(f"{path!r} is no path that begins with / (or ~/, in secret_file). Nothing was changed.")
+            told = f"{path!r} is no path that begins with / (or ~/, in O(secret_file)). Nothing was changed."
+            raise Failure(settings.named(told))
     with changing(module, f"Not everybody was taken over on {os.uname().nodename}; run again"):
         return _adopt(module, settings)
 

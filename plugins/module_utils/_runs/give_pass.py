@@ -28,15 +28,18 @@ def give_pass(module: AnsibleModule) -> Result:
     user, hours, host = module.params["user"], module.params["hours"], os.uname().nodename
     low, high = passes.HOURS
     if not low <= hours <= high:
-        raise Failure(f"hours is {hours}; a pass lasts from {low} to {high}. Nothing was changed.")
+        raise Failure(f"hours is {hours}; it must be from {low} to {high}. Nothing was changed.")
     files = files_of(module, places.FOR_PASSES)
     step = credential.code_step()
     digits = backends.code_length(step)
     if digits is None:
-        raise Failure(f"Two-factor login is off on {host}: {user} needs no pass.")
+        raise Failure(f"Two-factor login is off on {host}: {user} needs no pass. Log in without one.")
     found = credential.find(user, step)
     if not os.path.isdir(places.SYSTEMD):
-        raise Failure(f"systemd does not run on {host}, so nothing would end the pass of {user}.")
+        raise Failure(
+            f"systemd does not run on {host}, so nothing would end the pass of {user}. Ask {user} for no code instead, "
+            f"until the next run: ansible-playbook fleet.auth.recover -e user={user}."
+        )
     key = secrets.token_bytes(KEY_BYTES)
     until = time.strftime(passes.TIME_FORMAT, time.gmtime(time.time() + hours * 3600))
     if module.check_mode:

@@ -183,7 +183,7 @@ def conflicts(files: Files, sshd: Effective) -> t.Iterator[str]:
     for number, line in enumerate(order.before + order.after):
         keyword = line.keyword.lower()
         if keyword == "authenticationmethods" and line.arguments != ("any",):
-            yield f"{line} decides what fleet.auth has to; remove it (ssh_first_factors says what comes first)."
+            yield f"{line} decides what fleet.auth has to; remove it (O(ssh_first_factors) says what comes first)."
         elif number >= len(order.before):
             continue
         elif keyword in _OURS and line.match:

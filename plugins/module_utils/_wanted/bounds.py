@@ -50,7 +50,7 @@ _SERVICE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}", re.ASCII)
 _NOT_SERVICES = re.compile(r"common-.*|(password|system|fingerprint|smartcard)-auth|postlogin|other|twofactor(-.*)?")
 
 
-_BY_GROUP = " An account of another name can be exempt by a group that it is in; name that in exempt_groups."
+_BY_GROUP = " An account of another name can be exempt by a group that it is in; name that in O(exempt_groups)."
 
 
 def is_account_name(name: str) -> bool:
@@ -66,7 +66,8 @@ def is_label(name: str) -> bool:
 def _bounded(name: str, value: int, bounds: tuple[int, int], unit: str = "") -> t.Iterator[str]:
     low, high = bounds
     if not low <= value <= high:
-        yield f"{name} is {value}; it must be between {low} and {high}{unit}."
+        option, dot, part = name.partition(".")
+        yield f"O({option}){dot}{part} is {value}; it must be between {low} and {high}{unit}."
 
 
 def _keys_only(wanted: Settings) -> t.Iterator[str]:
@@ -76,19 +77,20 @@ def _keys_only(wanted: Settings) -> t.Iterator[str]:
             continue
         if not user.security_keys:
             yield (
-                f"users: {user.name} has security_keys_only and no security_keys, and sshd would let {user.name} in "
+                f"O(users): {user.name} has security_keys_only and no security_keys, and sshd would let {user.name} in "
                 "no more. Declare a key, or leave security_keys_only out."
             )
         if user.name in wanted.exempt_users:
             yield (
-                f"users: {user.name} has security_keys_only, and exempt_users lets {user.name} in by other ways. Leave "
+                f"O(users): {user.name} has security_keys_only, and O(exempt_users) lets {user.name} in by other ways. "
+                "Leave "
                 "one of them out."
             )
         needless = [("renew", user.renew), ("devices", user.devices), ("recovery_codes", user.recovery_codes)]
         given = [option for option, value in needless if value]
         if given and user.secret is None:
             yield (
-                f"users: {user.name} has security_keys_only, and so no credential for {' and '.join(given)}. Give "
+                f"O(users): {user.name} has security_keys_only, and so no credential for {' and '.join(given)}. Give "
                 f"{user.name} a secret as well, or leave {' and '.join(given)} out."
             )
 
@@ -110,24 +112,28 @@ def problems(wanted: Settings, beyond: Beyond) -> t.Iterator[str]:
     error = wanted.time_sync.max_error_seconds
     if not 0 < error <= MAX_ERROR_SECONDS:
         yield (
-            f"time_sync.max_error_seconds is {error}; it must be more than 0 and at most {MAX_ERROR_SECONDS:g} seconds."
+            f"O(time_sync).max_error_seconds is {error}; it must be more than 0 and at most {MAX_ERROR_SECONDS:g} "
+            "seconds."
         )
     if not wanted.ssh_first_factors:
-        yield "ssh_first_factors is empty; name publickey, password or both."
+        yield "O(ssh_first_factors) is empty; name publickey, password or both."
     with_keys = sorted(wanted.declared_keys)
     if with_keys and "publickey" not in wanted.ssh_first_factors:
         yield (
-            f"users: {', '.join(with_keys)} cannot log in with security_keys where ssh_first_factors leaves out "
+            f"O(users): {', '.join(with_keys)} cannot log in with security_keys where O(ssh_first_factors) leaves out "
             "publickey. Add it there, or leave security_keys out."
         )
     yield from _keys_only(wanted)
     if wanted.scope == "groups" and not wanted.scope_groups:
-        yield "scope is groups, but scope_groups is empty; name the groups whose members need a code."
+        yield "O(scope) is groups, but O(scope_groups) is empty; name the groups whose members need a code."
     length = len(":".join(wanted.scope_groups))
     if length > PAM_LINE:
-        yield f"scope_groups is {length} characters long; a line of PAM holds {PAM_LINE}. Name fewer groups."
+        yield f"O(scope_groups) is {length} characters long; a line of PAM holds {PAM_LINE}. Name fewer groups."
     if wanted.scope != "groups" and wanted.scope_groups:
-        yield f"scope_groups is given, but scope is {wanted.scope}; set scope to groups, or leave scope_groups out."
+        yield (
+            f"O(scope_groups) is given, but O(scope) is {wanted.scope}; set O(scope) to groups, or leave "
+            "O(scope_groups) out."
+        )
 
     names = [
         *(("users", user.name) for user in wanted.users),
@@ -139,12 +145,12 @@ def problems(wanted: Settings, beyond: Beyond) -> t.Iterator[str]:
     for option, name in names:
         if not is_account_name(name):
             yield (
-                f"{option}: {name!r} is not a name that PAM, sshd and a file can carry alike; "
+                f"O({option}): {name!r} is not a name that PAM, sshd and a file can carry alike; "
                 "use letters, digits, '_', '.', '@' and '-'."
                 + (_BY_GROUP if option in ("users", "exempt_users") else "")
             )
         elif option == "users" and name.endswith((".lock", ".new")):
-            yield f"users: the name {name} collides with the lock files of pam_oath (*.lock, *.new)."
+            yield f"O(users): the name {name} collides with the lock files of pam_oath (*.lock, *.new)."
     for user in wanted.users:
         labels = [
             ("renew", user.renew),
@@ -154,19 +160,25 @@ def problems(wanted: Settings, beyond: Beyond) -> t.Iterator[str]:
         for option, label in labels:
             if label is not None and not is_label(label):
                 yield (
-                    f"users: {option} of {user.name} has the name {label!r}; use up to 64 letters, digits, '_', '.', "
+                    f"O(users): {option} of {user.name} has the name {label!r}; use up to 64 letters, digits, '_', "
+                    "'.', "
                     "':', '@', '+' and '-', and no space."
                 )
     for path in wanted.sshd_configs:
         if not path.startswith("/") or len(path.split()) != 1:
-            yield f"sshd_configs: {path!r} is not an absolute path without blanks, such as /etc/ssh/sshd_internal."
+            yield (
+                f"O(sshd_configs): {path!r} is not an absolute path without blanks; give one such as "
+                "/etc/ssh/sshd_internal."
+            )
     for service in wanted.services:
         if service == "sshd":
-            yield "services names sshd; set ssh to true instead, which covers keys as well."
+            yield "O(services) names sshd; set O(ssh) to true instead, which covers keys as well."
         elif service == CONSOLE and not wanted.allow_console:
             yield (
-                "services names login, the console, which is the way back in when a phone is lost. Leave it out, or "
-                "set allow_console to true."
+                "O(services) names login, the console, which is the way back in when a phone is lost. Leave it out, or "
+                "set O(allow_console) to true."
             )
         elif not _SERVICE_NAME.fullmatch(service) or _NOT_SERVICES.fullmatch(service):
-            yield f"services: {service!r} is not the name of a PAM service (a file in /etc/pam.d that programs open)."
+            yield (
+                f"O(services): {service!r} is not the name of a PAM service (a file in /etc/pam.d that programs open)."
+            )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from . import bounds
 from .bounds import FIRST_FACTORS
+from .naming import named
 from .secret import decode_secret
 from .security_key import SecurityKey, decode_key
 
@@ -126,6 +127,8 @@ class Settings:
     rollback_after: int = 0
     """After how many seconds a change that nobody has confirmed is put back; 0 for never."""
     self_service: bool = False
+    option_prefix: str = ""
+    """What the names of options begin with in sentences; see `naming`."""
     files: t.Mapping[str, str] = field(default_factory=dict, repr=False)
     """The texts of the files that a host gets as they stand, by path."""
     """Whether people have a page of their own in Cockpit."""
@@ -168,10 +171,11 @@ class Settings:
             purge_credentials=options["purge_credentials"],
             rollback_after=options["rollback_after"],
             self_service=options["self_service"],
+            option_prefix=options.get("option_prefix", ""),
         )
         problems += bounds.problems(settings, beyond)
         if problems:
-            raise SettingsError(problems)
+            raise SettingsError([settings.named(problem) for problem in problems])
         return settings
 
     @functools.cached_property
@@ -197,6 +201,10 @@ class Settings:
             return self.declared_keys
         return {name: keys for name, keys in self.declared_keys.items() if name in self.keys_only_users}
 
+    def named(self, sentence: str) -> str:
+        """A sentence with the names of options as whoever gave them calls them."""
+        return named(sentence, self.option_prefix)
+
     def user(self, name: str) -> User | None:
         """The entry of `users` with this name."""
         return self._users_by_name.get(name)
@@ -215,7 +223,7 @@ def _users(entries: t.Sequence[t.Mapping[str, t.Any]], problems: list[str]) -> t
     for entry in entries:
         name = entry["name"]
         if name in users:
-            problems.append(f"users names {name} twice; keep one entry.")
+            problems.append(f"O(users) names {name} twice; keep one entry.")
         users[name] = User(
             name=name,
             present=_is_present(entry),
@@ -235,7 +243,7 @@ def _devices(entries: t.Sequence[t.Mapping[str, t.Any]], user: str, problems: li
     for entry in entries:
         name = entry["name"]
         if any(device.name == name for device in devices):
-            problems.append(f"users: the devices of {user} have {name} twice; keep one entry.")
+            problems.append(f"O(users): the devices of {user} have {name} twice; keep one entry.")
         devices.append(Device(name, _is_present(entry), _secret(entry, f"{user}'s device {name}", problems)))
     return tuple(devices)
 
@@ -246,10 +254,10 @@ def _security_keys(lines: t.Sequence[str], user: str, problems: list[str]) -> tu
         try:
             key = decode_key(line)
         except ValueError as error:
-            problems.append(f"users: security key {number} of {user} {error}.")
+            problems.append(f"O(users): security key {number} of {user} {error}.")
             continue
         if key.words in keys:
-            problems.append(f"users: security key {number} of {user} ({key.label}) is there twice; keep one entry.")
+            problems.append(f"O(users): security key {number} of {user} ({key.label}) is there twice; keep one entry.")
         keys[key.words] = key
     return tuple(keys.values())
 
@@ -264,7 +272,7 @@ def _secret(entry: t.Mapping[str, t.Any], whose: str, problems: list[str]) -> by
     try:
         return decode_secret(entry["secret"])
     except ValueError as error:
-        problems.append(f"users: the secret of {whose} {error}.")
+        problems.append(f"O(users): the secret of {whose} {error}.")
         return None
 
 
@@ -277,6 +285,6 @@ def _addresses(values: t.Sequence[str], problems: list[str]) -> tuple[str, ...]:
             addresses.append(str(ipaddress.ip_network(value)))
         except ValueError as error:
             problems.append(
-                f"exempt_addresses: {error}; give an address (192.0.2.7) or a network (192.0.2.0/24, 2001:db8::/32)."
+                f"O(exempt_addresses): {error}; give an address (192.0.2.7) or a network (192.0.2.0/24, 2001:db8::/32)."
             )
     return _unique(addresses)
