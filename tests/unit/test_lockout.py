@@ -63,15 +63,13 @@ class TestScope:
 
 class TestSshd:
     def test_locks_out_who_has_no_credential(self) -> None:
-        found = locked_out(Situation(settings(), host_state(ALICE)), ["sshd"], ())
-        assert [(one.user, one.services, one.message) for one in found] == [
-            (
-                "alice",
+        assert found(ALICE) == {
+            "alice": (
                 ("sshd",),
                 "alice has no credential and would be locked out of sshd on web1. Enrol alice with users, exempt alice "
                 "with exempt_users, or leave ssh false.",
             )
-        ]
+        }
 
     def test_names_the_account_that_ansible_uses_as_such(self) -> None:
         (_services, told) = found(ALICE, connection=Connection("alice", "198.51.100.9"))["alice"]
