@@ -85,7 +85,7 @@ def _key(path: str) -> SecurityKey:
     """The key in a `.pub` file. Raises AnsibleActionFail."""
     lines = [line for line in _read(path, "key").decode("utf-8", "replace").splitlines() if line.strip()]
     if len(lines) != 1:
-        raise AnsibleActionFail(f"The key {path} has {len(lines)} lines; a .pub file of ssh-keygen has one.")
+        raise AnsibleActionFail(f"The key {path} has {len(lines)} lines. Give the .pub file that ssh-keygen wrote.")
     try:
         return decode_key(lines[0])
     except ValueError as error:
