@@ -291,6 +291,18 @@ options:
       - Whoever is given a secret by O(users) gets no new one there, since the next run would put the given one back.
     type: bool
     default: false
+  guard:
+    description:
+      - Whether the host itself looks, within seconds of a change and at boot, whether what two-factor login rests on is
+        still as a run has left it, as after a package upgrade that takes the maintainer's C(/etc/pam.d/sshd), or
+        another drop-in of sshd. Done by systemd and a shell script; nothing runs while nothing changes.
+      - V(warn) writes what is wrong to the system log as C(alert), and notes it for C(status) and for the next run.
+      - V(repair) also puts the block of fleet.auth back into the file of a PAM service that has lost it, where the
+        lines that it replaced are there once, and nothing else is different before them.
+      - V(off) and hosts without systemd have no guard.
+    type: str
+    choices: [warn, repair, "off"]
+    default: warn
 requirements:
   - pam_oath 2.6.7 or later, or pam_google_authenticator
   - pam_faillock

@@ -113,6 +113,21 @@ BOOT_LINK = f"{UNIT_DIRECTORY}/multi-user.target.wants/fleet-auth-undo-at-boot.s
 STAGED = ".*.fleet-auth-*"
 """The names of files that a change under way has laid ready, or kept."""
 
+# The guard, which looks between runs whether all is as a run has left it
+
+GUARD_PROGRAM = f"{LIBEXEC}/guard"
+GUARD_CONFIG = f"{LIBEXEC}/guard.conf"
+GUARD_DIRECTORY = "/var/lib/fleet-auth-guard"
+GUARD_ALERTS = f"{GUARD_DIRECTORY}/alerts"
+"""What it has seen since the last run."""
+GUARD_UNIT = "fleet-auth-guard.path"
+GUARD_PATH_UNIT = f"{UNIT_DIRECTORY}/{GUARD_UNIT}"
+GUARD_SERVICE_UNIT = f"{UNIT_DIRECTORY}/fleet-auth-guard.service"
+GUARD_LINK = f"{UNIT_DIRECTORY}/paths.target.wants/{GUARD_UNIT}"
+"""What is there where systemd starts it at each boot."""
+GUARD_WATCHED = (PAM_D, SSHD_DIRECTORY, DROP_IN_DIRECTORY, LIBEXEC)
+"""Where it looks for changes on every host."""
+
 # Passes
 
 PASSES_SCRIPT = "/usr/libexec/fleet-auth-end-passes"
@@ -149,6 +164,7 @@ FOR_LOGINS = {
     NOTE: 0o644,
 }
 """What is needed wherever two-factor login is on, with modes; all but the first two where they are called."""
+FOR_GUARD = {GUARD_PROGRAM: 0o755, GUARD_SERVICE_UNIT: 0o644, GUARD_PATH_UNIT: 0o644}
 FOR_A_CHANGE = {UNDO: 0o700, BOOT_UNIT: 0o644}
 FOR_PASSES = {PASSES_SCRIPT: 0o755, PASSES_SERVICE_UNIT: 0o644, PASSES_TIMER_UNIT: 0o644}
 FOR_SELF_SERVICE = (SELF_SERVICE_PROGRAM, CODE_SERVICE, SELF_SERVICE_SERVICE_UNIT, SELF_SERVICE_SOCKET_UNIT)
@@ -183,5 +199,6 @@ STAGING_DIRECTORIES = (
     RUN_DIRECTORY,
     UNIT_DIRECTORY,
     STATE_DIRECTORY,
+    GUARD_DIRECTORY,
 )
 """Where a change lays files ready, beside the directories of credentials; patterns of glob(7)."""

@@ -56,7 +56,7 @@ refusals:
   description:
     - Why nothing was changed, a sentence each. The module fails where there is one.
     - A sentence that is about many accounts names the first ten. RV(refused) has all of them.
-  returned: always
+  returned: always, except for bad options
   type: list
   elements: str
   sample:
@@ -81,7 +81,7 @@ refused:
   sample: []
 missing_packages:
   description: What has to be installed first, by the names that this distribution has for it.
-  returned: always
+  returned: always, except for bad options
   type: list
   elements: str
   sample: [libpam-oath]
@@ -134,6 +134,29 @@ let_off:
   type: list
   elements: str
   sample: [alice]
+guard:
+  description: The guard of the host, as O(guard) has it, and what it has seen since the last run.
+  returned: always, except for bad options
+  type: dict
+  contains:
+    mode:
+      description: V(warn) or V(repair); V(off) where there is none.
+      type: str
+    alerts:
+      description: What was not as a run had left it, the oldest first.
+      type: list
+      elements: dict
+      contains:
+        since:
+          description: When the guard saw it, in UTC.
+          type: str
+        until:
+          description: When it saw that it was right again; null while it is not.
+          type: str
+        text:
+          description: What was wrong.
+          type: str
+  sample: {mode: warn, alerts: []}
 users:
   description: Everyone who is enrolled or shall be.
   returned: success

@@ -61,6 +61,29 @@ let_off:
   type: list
   elements: str
   sample: [alice]
+guard:
+  description: The guard of the host, as O(guard) has it, and what it has seen since the last run.
+  returned: success
+  type: dict
+  contains:
+    mode:
+      description: V(warn) or V(repair); V(off) where there is none.
+      type: str
+    alerts:
+      description: What was not as a run had left it, the oldest first.
+      type: list
+      elements: dict
+      contains:
+        since:
+          description: When the guard saw it, in UTC.
+          type: str
+        until:
+          description: When it saw that it was right again; null while it is not.
+          type: str
+        text:
+          description: What was wrong.
+          type: str
+  sample: {mode: warn, alerts: []}
 users:
   description: Everyone who is enrolled or shall be, as M(fleet.auth.twofactor) returns it.
   returned: success

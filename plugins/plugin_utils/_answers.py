@@ -232,7 +232,14 @@ USER = Record(
         "security_keys_only": TRUTH,
     }
 )
+GUARD = Record(
+    {
+        "mode": Text(6, "what a guard does", lambda mode: mode in bounds.GUARD),
+        "alerts": Listed(Record({"since": TIME, "until": Or(TIME), "text": SENTENCE}), 1000),
+    }
+)
 STATUS: dict[str, Kind] = {
+    "guard": GUARD,
     "enforced": Mapped(SERVICE, TRUTH, 1000),
     "asks": Listed(SERVICE, 1000),
     "let_off": Listed(ANY_NAME),

@@ -30,6 +30,9 @@ NAMES = {
     places.PASSWORD_METHOD: "ssh-password-method",
     places.JUDGE: "pam.d/twofactor-judge",
     places.NOTE: "pam.d/twofactor-note",
+    places.GUARD_PROGRAM: "guard",
+    places.GUARD_SERVICE_UNIT: "systemd/fleet-auth-guard.service",
+    places.GUARD_PATH_UNIT: "systemd/fleet-auth-guard.path",
     places.UNDO: "undo.sh",
     places.BOOT_UNIT: "systemd/fleet-auth-undo-at-boot.service",
     places.PASSES_SCRIPT: "end-passes",
@@ -100,7 +103,7 @@ def of_the_wanted_state(options: t.Mapping[str, t.Any]) -> dict[str, str]:
     if not _is_on(options.get("enabled", True)):
         return {}
     return {
-        **texts(places.FOR_LOGINS),
+        **texts([*places.FOR_LOGINS, *places.FOR_GUARD]),
         **(self_service() if _is_on(options.get("self_service", False)) else {}),
     }
 

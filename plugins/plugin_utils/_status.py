@@ -50,6 +50,13 @@ class Line(_report.Line):
     recovery_codes_left: int | None = None
     clock_error_seconds: float | None = None
     clock: str = ""
+    covered: tuple[str, ...] = ()
+    """The ways in at which a code is asked for."""
+    open: tuple[str, ...] = ()
+    """Those from the network at which none is, with what they reach."""
+    unknown: tuple[str, ...] = ()
+    open_inside: tuple[str, ...] = ()
+    """Those at which none is, for people who are at the machine or on it already."""
 
     @property
     def word(self) -> str:
@@ -108,6 +115,10 @@ def _line(host: str, answer: _report.Answer | None) -> Line:
         recovery_codes_left=sum(user["recovery_codes_left"] for user in users.values()),
         clock_error_seconds=clock.get("error_seconds"),
         clock=clock.get("reason", ""),
+        covered=tuple(door["name"] for door in answer["doors"] if door["state"] == "covered"),
+        open=_doors(answer, "open"),
+        unknown=_doors(answer, "unknown"),
+        open_inside=_doors(answer, "open", inside=True),
         notes=(*_at_the_door(answer), *answer["refusals"], *answer["drift"], *_self_made(users), *_would_do(answer)),
     )
 
@@ -160,6 +171,12 @@ def _verdict(answer: _report.Answer) -> str:
 def _at_the_door(answer: _report.Answer) -> tuple[str, ...]:
     told = {"lets_in": "lets people in without a code", "denying": "denies everybody who needs a code"}
     return tuple(f"{service} {what}." for key, what in told.items() for service in answer[key])
+
+
+def _doors(answer: _report.Answer, state: str, *, inside: bool = False) -> tuple[str, ...]:
+    """The ways in of this state from the network, or on the machine itself, with what they reach."""
+    found = (one for one in answer["doors"] if one["state"] == state and (one["kind"] == "local") is inside)
+    return tuple(f"{one['name']} ({one['reaches']})" for one in found)
 
 
 def _would_do(answer: _report.Answer) -> tuple[str, ...]:

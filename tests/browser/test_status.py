@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "roles" / "twofactor" / "templates" / "status.html.j2"
 PICTURES = ROOT / "build" / "browser"
 HOSTS = 1000
+VSFTPD = {"name": "vsftpd", "kind": "daemon", "reaches": "<i>files</i>", "seen": ""}
 
 
 def answer(number: int) -> dict[str, t.Any] | None:
@@ -44,6 +45,10 @@ def answer(number: int) -> dict[str, t.Any] | None:
         "refusals": ["carol & <dave> would be locked out."] if number % 120 == 11 else [],
         "lets_in": [],
         "denying": [],
+        "doors": [
+            {"name": "sshd", "kind": "sshd", "reaches": "a shell", "state": "covered", "seen": ""},
+            *([{**VSFTPD, "state": "open"}] if number % 200 == 9 else []),
+        ],
         "drift": ["sshd was not asking for codes: /etc/pam.d/sshd had lost the block."] if number % 41 == 7 else [],
     }
 
@@ -89,7 +94,7 @@ def hosts(page: Page) -> list[str]:
 
 def test_has_every_host_and_runs_nothing_that_a_host_has_said(page: Page) -> None:
     assert len(hosts(page)) == HOSTS
-    assert page.locator("table b, table dave").count() == 0
+    assert page.locator("table b, table dave, table i").count() == 0
     assert page.locator("h1 + p").inner_text().startswith(f"{HOSTS} hosts, ")
 
 
@@ -108,6 +113,10 @@ def test_shows_only_what_is_looked_for(page: Page) -> None:
     search = page.get_by_role("searchbox")
     search.fill("web0007")
     assert hosts(page) == ["web0007.example.com"]
+    search.fill("open: vsftpd")
+    assert hosts(page) == [f"web{number:04}.example.com" for number in range(9, HOSTS, 200)]
+    ways_in = page.locator("tbody:not([hidden]) .notes").first
+    assert "Ways in: with a code: sshd; open: vsftpd (<i>files</i>)" in ways_in.inner_text()
     search.fill("LOST THE BLOCK")
     assert len(hosts(page)) == sum(number % 41 == 7 and number % 97 != 5 for number in range(HOSTS))
     search.fill("no such thing")

@@ -30,15 +30,15 @@ _PATHS = (
     *(backend.directory for backend in (OATH, GOOGLE)),
     *("/etc/pam.d", "/etc/security", "/etc/ssh", "/etc/systemd/system", "/etc/tmpfiles.d"),
     *("/usr/libexec/fleet-auth", "/usr/local/sbin", "/usr/share/cockpit"),
-    *("/var/lib/fleet-auth", "/run/fleet-auth", "/run/fleet-auth.lock"),
+    *("/var/lib/fleet-auth", "/var/lib/fleet-auth-guard", "/run/fleet-auth", "/run/fleet-auth.lock"),
 )
-SOCKET = "fleet-auth-self-service.socket"
-"""Whether systemd listens there is looked at as a file is."""
+UNITS = ("fleet-auth-self-service.socket", "fleet-auth-guard.path")
+"""Whether systemd listens and watches there is looked at as a file is."""
 _STAGED = "*/.*.fleet-auth-*"
 _PENDING = (JOURNAL, UNDO, "/var/lib/fleet-auth", "*/fleet-auth-undo-at-boot.service", _STAGED)
 _CREDENTIALS = tuple(f"{backend.directory}/" for backend in (OATH, GOOGLE))
 # The lock has a process id in it, and the tallies have a time.
-_NO_STATE = ("/run/fleet-auth.lock", "/run/fleet-auth/faillock/*")
+_NO_STATE = ("/run/fleet-auth.lock", "/run/fleet-auth/faillock/*", "/var/lib/fleet-auth-guard/alerts")
 
 _SAVE = r"""
 set -e
@@ -58,7 +58,8 @@ _LOAD = r"""
 set -e
 state=$1
 shift
-systemctl stop fleet-auth-undo.timer fleet-auth-undo.service fleet-auth-self-service.socket 2>/dev/null || true
+systemctl stop fleet-auth-undo.timer fleet-auth-undo.service fleet-auth-self-service.socket \
+    fleet-auth-guard.path fleet-auth-guard.service 2>/dev/null || true
 systemctl reset-failed
 for path; do
     if [ -d "$path" ]; then find "$path" -mindepth 1 -delete; rmdir "$path"; else rm -f "$path"; fi
@@ -67,13 +68,13 @@ rm -rf /tmp/ansible_fleet* /srv/faults/strace /run/.*.fleet-auth-* /usr/libexec/
 cp --archive "$state/." /
 rm -f /run/fleet-auth/self-service.sock
 systemctl daemon-reload
-systemctl start sockets.target
+systemctl start sockets.target paths.target
 kill -HUP "$(cat /run/sshd.pid)"
 """
 _LOOK = rf"""
 sshd -t 2>&1
 echo "sshd -t ended with $?"
-systemctl is-active fleet-auth-self-service.socket
+systemctl is-active {" ".join(UNITS)}
 # Staged where not all is looked at.
 ls -d /run/.*.fleet-auth-* /usr/libexec/.*.fleet-auth-* /etc/.*.fleet-auth-* 2>/dev/null
 for path in {" ".join(f"{directory}*" for directory in _CREDENTIALS)}; do
@@ -181,8 +182,9 @@ class Ground:
         shown = self.host.run("sh", "-c", _LOOK).stdout
         sshd, *credentials = re.split(r"^== (\S+)\n", shown, flags=re.MULTILINE)
         error, _ended, rest = sshd.rpartition("sshd -t ended with ")
-        status, listening, *staged = rest.split() or ["", ""]
-        found: dict[str, Entry] = {SOCKET: (0, 0, 0, listening)}
+        status, *words = rest.split() or ["", *UNITS]
+        found: dict[str, Entry] = {unit: (0, 0, 0, state) for unit, state in zip(UNITS, words, strict=False)}
+        staged = words[len(UNITS) :]
         left = set(staged)
         for path, entry in self.host.snapshot(_PATHS).items():
             if any(fnmatch.fnmatch(path, pattern) for pattern in _PENDING):

@@ -24,8 +24,14 @@ from login import ssh
 from login.backends import backend_of
 
 PASSWORD = "correct horse"
-POLICY: dict[str, t.Any] = {"ssh": True, "exempt_users": ["ansible"], "require_proof": False, "renew": "changed"}
-"""What most tests want: sshd on, Ansible's account exempt, and nobody asked for proof."""
+POLICY: dict[str, t.Any] = {
+    "ssh": True,
+    "exempt_users": ["ansible"],
+    "require_proof": False,
+    "renew": "changed",
+    "guard": "off",
+}
+"""What most tests want: sshd on, Ansible's account exempt, nobody asked for proof, and no guard that they wake."""
 
 _numbers = itertools.count(1)
 

@@ -48,6 +48,12 @@ CLIENTS = {
     "security key without its PIN": Client(key=True, security_key=security_key(1), verified=False),
 }
 
+LISTENING = {
+    places.SELF_SERVICE_UNIT: places.SELF_SERVICE_LISTENING,
+    places.GUARD_UNIT: (places.GUARD_LINK,),
+}
+"""What is there while systemd listens or watches, by unit."""
+
 Logins = dict[tuple[str, str, str, str], bool]
 
 
@@ -71,10 +77,11 @@ class Machine:
         if isinstance(change, RestartCockpit):
             return self
         if isinstance(change, (Listen, StopListening)):
-            assert places.SELF_SERVICE_SOCKET_UNIT in files, "systemd knows no such unit"
-            files = {path: file for path, file in files.items() if path not in places.SELF_SERVICE_LISTENING}
+            assert f"{places.UNIT_DIRECTORY}/{change.unit}" in files, "systemd knows no such unit"
+            listening = LISTENING[change.unit]
+            files = {path: file for path, file in files.items() if path not in listening}
             if isinstance(change, Listen):
-                files.update(dict.fromkeys(places.SELF_SERVICE_LISTENING, FileState("", 0o644)))
+                files.update(dict.fromkeys(listening, FileState("", 0o644)))
             return replace(self, state=seen_by_sshd(replace(self.state, files=files)))
         kept = {**self.state.others, self.state.backend: self.state.credentials}
         stores = {one.DIRECTORY: dict(kept.get(backend, {})) for backend, one in backends.BACKENDS.items()}

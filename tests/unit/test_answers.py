@@ -47,6 +47,7 @@ STATUS = {
     "enforced": {"sshd": True},
     "asks": ["sshd"],
     "let_off": [],
+    "guard": {"mode": "warn", "alerts": []},
     "users": {"alice": USER},
     "time_sync": None,
 }
@@ -211,7 +212,7 @@ class TestAccepted:
     def test_is_of_a_failure_what_it_says_and_always_tells(self) -> None:
         said = {"failed": True, "msg": f"no\n {ESCAPE}", "exception": "x", "rc": 1, "changed": False}
         assert accepted("twofactor", {**PLAN, **said, "refusals": ["no"]}) == {
-            **{name: STATUS[name] for name in ("enforced", "asks", "let_off", "time_sync")},
+            **{name: STATUS[name] for name in ("enforced", "asks", "let_off", "guard", "time_sync")},
             "changed": False,
             "failed": True,
             "msg": r"no \x1b]0;web2 is on\x07",

@@ -61,6 +61,15 @@ def test_that_are_open_are_warned_of_unless_somebody_accepts_them() -> None:
     assert warned(host_state(listeners=(OWN, SAME), daemons={"cockpit": "process 5"})) == []
 
 
+def test_that_show_no_prompts_are_refused_as_services() -> None:
+    state = host_state(files={"/etc/pam.d/xrdp-sesman": "@include common-auth\n@include common-account\n"})
+    made = plan(settings("alice", services=["xrdp-sesman"]), state)
+    (told,) = made.refusals
+    assert told.startswith("xrdp-sesman on web1 cannot ask for a code: xrdp answers each prompt of PAM's with the")
+    assert told.endswith("Take xrdp-sesman out of services, and stop xrdp, or accept it: accepted_doors: [xrdp].")
+    assert made.changes == ()
+
+
 def test_are_seen_by_their_processes_and_units(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         seen_doors.glob, "glob", lambda _pattern: ["/etc/systemd/system/sockets.target.wants/telnet.socket"]

@@ -28,7 +28,9 @@ from ansible_collections.fleet.auth.plugins.plugin_utils import _host_files
 from unit import scripts
 from unit.closure import PLUGINS
 
-RECOVER, UNDO, END_PASSES = (scripts.script(name) for name in ("twofactor-recover", "undo.sh", "end-passes"))
+RECOVER, UNDO, END_PASSES, GUARD = (
+    scripts.script(name) for name in ("twofactor-recover", "undo.sh", "end-passes", "guard")
+)
 FILES = [path for path in sorted(_host_files.FOLDER.rglob("*")) if path.is_file()]
 BACKENDS = backends.BACKENDS.items()
 OURS = re.compile(r"/(?:etc|run|usr|var)/[\w./@+-]*(?:fleet|twofactor|sshd|cockpit|faillock|oath|google-auth)[\w./-]*")
@@ -45,7 +47,13 @@ class TestNames:
 
     def test_of_all_files_are_known(self) -> None:
         assert sorted(_host_files.NAMES.values()) == [str(path.relative_to(_host_files.FOLDER)) for path in FILES]
-        handed = {*places.FOR_LOGINS, *places.FOR_A_CHANGE, *places.FOR_PASSES, *places.FOR_SELF_SERVICE}
+        handed = {
+            *places.FOR_LOGINS,
+            *places.FOR_GUARD,
+            *places.FOR_A_CHANGE,
+            *places.FOR_PASSES,
+            *places.FOR_SELF_SERVICE,
+        }
         others = set(_host_files.NAMES) - handed
         assert all(path.startswith(f"{places.PAGE_DIRECTORY}/") for path in others)
         assert handed <= set(_host_files.NAMES)
@@ -90,6 +98,17 @@ class TestNames:
         assert scripts.assigned(text, "tally") == places.TALLY_DIRECTORY
         assert f"for unit in {' '.join(places.SSHD_UNITS)}; do" in text
 
+    def test_in_variables_of_the_guard(self) -> None:
+        wanted = {
+            "conf": places.GUARD_CONFIG,
+            "alerts": places.GUARD_ALERTS,
+            "journal": places.JOURNAL,
+            "switch": places.SWITCH,
+        }
+        assert {name: scripts.assigned(GUARD, name) for name in wanted} == wanted
+        assert scripts.assigned(UNDO, "alerts") == places.GUARD_ALERTS
+        assert set(re.findall(r"/run/\S*[.]lock", GUARD)) == {places.LOCK}
+
     def test_of_the_recovery_command(self) -> None:
         assert scripts.assigned(RECOVER, "switch") == places.SWITCH
         assert f"pass_through='{PASS_THROUGH.rstrip()}'\n" in RECOVER
@@ -99,6 +118,10 @@ class TestNames:
         gone = {*places.FOR_SELF_SERVICE, places.SELF_SERVICE_CONFIG, *places.SELF_SERVICE_DIRECTORIES}
         assert {f"/etc/systemd{removed[0]}", *removed[1:]} == gone
         assert f"systemctl disable --quiet --now {places.SELF_SERVICE_UNIT} " in RECOVER
+        removed = words(scripts.functions(RECOVER)["remove_guard"], "    rm -f /etc/systemd", "\n}")
+        assert scripts.assigned(RECOVER, "guard") == places.GUARD_CONFIG
+        assert {f"/etc/systemd{removed[0]}", *removed[1:]} == {*places.FOR_GUARD, '"$guard"'}
+        assert f"systemctl disable --quiet --now {places.GUARD_UNIT} " in RECOVER
 
     def test_of_backends_where_a_move_is_undone(self) -> None:
         for case in ("$1", "$5"):
@@ -129,6 +152,11 @@ class TestNames:
         assert boot["Service"]["ExecStart"] == f"/bin/sh {places.UNDO}"
         assert unit(places.PASSES_SERVICE_UNIT)["Service"]["ExecStart"] == f"/bin/sh {places.PASSES_SCRIPT}"
         assert unit(places.SELF_SERVICE_SOCKET_UNIT)["Socket"]["ListenStream"] == places.SELF_SERVICE_SOCKET
+        assert unit(places.GUARD_SERVICE_UNIT)["Unit"]["PartOf"] == places.GUARD_UNIT
+        assert unit(places.GUARD_SERVICE_UNIT)["Service"]["ExecStart"] == f"/bin/sh {places.GUARD_PROGRAM}"
+        watched = _host_files.texts([places.GUARD_PATH_UNIT])[places.GUARD_PATH_UNIT]
+        assert tuple(re.findall(r"^PathChanged=(.*)$", watched, re.MULTILINE)) == places.GUARD_WATCHED
+        assert f"\nWants={places.GUARD_SERVICE_UNIT.rpartition('/')[2]}\n" in watched
         helper = unit(places.SELF_SERVICE_SERVICE_UNIT)
         assert helper["Unit"]["PartOf"] == places.SELF_SERVICE_UNIT
         assert helper["Service"]["ExecStart"] == f"/usr/bin/python3 -IB {places.SELF_SERVICE_PROGRAM}"
@@ -175,7 +203,7 @@ class Action:
         return set(self._action.files())
 
 
-ON = set(places.FOR_LOGINS)
+ON = {*places.FOR_LOGINS, *places.FOR_GUARD}
 CHANGE = set(places.FOR_A_CHANGE)
 
 

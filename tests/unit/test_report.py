@@ -277,6 +277,7 @@ class TestStatus:
             "users": report.users(Situation(WANTED, state)),
             "asks": ["sshd", "sudo"],
             "let_off": [],
+            "guard": {"mode": "off", "alerts": []},
             "time_sync": time_sync and time_sync.as_dict(),
         }
         assert json.loads(json.dumps(status)) == status

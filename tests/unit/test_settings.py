@@ -38,10 +38,10 @@ def problems(**changes: t.Any) -> tuple[str, ...]:
 
 class TestDefaults:
     def test_are_those_of_the_dataclasses(self) -> None:
-        assert settings(services=[], require_proof=True, renew="never") == Settings()
+        assert settings(services=[], require_proof=True, renew="never", guard="warn") == Settings()
 
     def test_of_suboptions_are_those_of_the_dataclasses(self) -> None:
-        given = settings(services=[], require_proof=True, renew="never", lockout={}, time_sync={})
+        given = settings(services=[], require_proof=True, renew="never", guard="warn", lockout={}, time_sync={})
         assert given == Settings()
 
     def test_turn_sshd_off_and_cockpit_on(self) -> None:

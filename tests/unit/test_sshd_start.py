@@ -6,10 +6,13 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 
 from ansible_collections.fleet.auth.plugins.module_utils._host import sshd_starts
 from ansible_collections.fleet.auth.plugins.module_utils._host.processes import Process
+from ansible_collections.fleet.auth.plugins.module_utils._host.state import Listener
 from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_start import Start, parse_title, parse_words
 from unit.builders import file
 
@@ -84,6 +87,22 @@ class TestUnit:
         assert unit.start() is None
 
     @pytest.mark.usefixtures("files")
+    def test_of_each_connection_counts_where_its_socket_listens(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[t.Sequence[str]] = []
+        own, each = SHOWN.replace("-o UsePAM=no", ""), SHOWN.split("\n\n")[0]
+        each = each.replace("ssh.service", "ssh@fleet-auth.service").replace("-D $SSHD_OPTS", "-i -f /etc/ssh/each")
+
+        def run(words: t.Sequence[str]) -> tuple[int, str, str]:
+            asked.append(words)
+            return 0, f"{own}\n{each}\n" if "ssh@fleet-auth.service" in words else own, ""
+
+        monkeypatch.setattr(sshd_starts.os.path, "isdir", lambda _path: True)
+        assert [one.config for one in sshd_starts.starts(run, ())] == ["/etc/ssh/sshd_config"]
+        monkeypatch.setattr(sshd_starts.glob, "glob", lambda pattern: [pattern] if "/ssh.socket" in pattern else [])
+        assert [one.config for one in sshd_starts.starts(run, ())] == ["/etc/ssh/sshd_config", "/etc/ssh/each"]
+        assert asked[-1][-3:] == ["ssh.service", "sshd.service", "ssh@fleet-auth.service"]
+
+    @pytest.mark.usefixtures("files")
     def test_comes_in_its_order_with_what_runs_and_once_where_both_are_the_same(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -102,5 +121,11 @@ class TestUnit:
         assert [one.config for one in covered[2:]] == [*further]
         started = sshd_starts.starts(lambda _words: (0, SHOWN, ""), found)
         assert [one.words for one in started] == [[], ["-o", "UsePAM=no", "-o", "LogLevel=DEBUG"]]
+        # One that has the host's own configuration belongs to what is to ask, however it is started.
+        beside = (*found, Listener(9, "odd.service", Start(settings=("Port=2222",))))
+        assert sshd_starts.starts(lambda _words: (0, SHOWN, ""), beside) == started
+        more = sshd_starts.starts(lambda _words: (0, SHOWN, ""), beside, (), ())
+        assert [one.words for one in more] == [*(one.words for one in started), ["-o", "Port=2222"]]
+        assert sshd_starts.starts(lambda _words: (0, SHOWN, ""), beside, (), ["sshd:odd.service"]) == started
         plain = SHOWN.replace(" -o LogLevel=DEBUG", "").replace("-o UsePAM=no", "")
         assert len(sshd_starts.starts(lambda _words: (0, plain, ""), found)) == 1

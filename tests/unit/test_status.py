@@ -31,6 +31,7 @@ def answer(**special: t.Any) -> dict[str, t.Any]:
         "drift": [],
         "lets_in": [],
         "denying": [],
+        "doors": [],
         **special,
     }
 
@@ -75,6 +76,22 @@ class TestLine:
         one = line("web1", answer(users=users))
         assert one.with_keys == ("alice: 2 keys, code", "carol: 1 key")
         assert one.cells[5] == "2"
+
+    def test_has_the_ways_in_by_what_is_asked_there(self) -> None:
+        doors = [
+            {"name": name, "kind": kind, "reaches": "files", "state": state, "seen": ""}
+            for name, kind, state in (
+                ("sshd", "sshd", "covered"),
+                ("vsftpd", "daemon", "open"),
+                ("tailscaled", "daemon", "unknown"),
+                ("su", "local", "open"),
+                ("sudo", "local", "covered"),
+            )
+        ]
+        one = line("web1", answer(doors=doors))
+        assert (one.covered, one.open, one.unknown) == (("sshd", "sudo"), ("vsftpd (files)",), ("tailscaled (files)",))
+        assert one.open_inside == ("su (files)",)
+        assert merged(["web1"], [summary([one])]) == [one]
 
     def test_says_what_is_asked_and_of_whom_not(self) -> None:
         assert line("web1", answer(let_off=["bob"], enforced={"sshd": False})).cells[2] == "sshd (not bob)"

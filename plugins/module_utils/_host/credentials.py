@@ -66,6 +66,12 @@ def tallies() -> dict[str, bytes]:
     return tallies
 
 
+def module_directories() -> tuple[str, ...]:
+    """The directories of PAM modules that the host has, by their real paths."""
+    found = (os.path.realpath(path) for place in places.PAM_MODULE_DIRECTORIES for path in glob.glob(place))
+    return tuple(sorted(set(found)))
+
+
 def code_modules() -> dict[str, bytes]:
     """The PAM modules of the backends that are installed, by backend."""
     found = {}

@@ -33,7 +33,8 @@ def look(settings: Settings, run: Run) -> HostState:
     """See what a plan for these settings depends on."""
     running = processes()
     listening = sshd_starts.listeners(running)
-    start, *other_starts = sshd_starts.starts(run, listening, settings.sshd_configs if settings.ssh else ())
+    configs, accepted = (settings.sshd_configs, settings.accepted_doors) if settings.ssh else ((), None)
+    start, *other_starts = sshd_starts.starts(run, listening, configs, accepted)
     files = _files([start.config, *(one.config for one in other_starts), *(one.start.config for one in listening)])
     session = sshd.connection()
     listed = accounts.listed()
@@ -79,6 +80,7 @@ def look(settings: Settings, run: Run) -> HostState:
             and become.doas_asks(run, session.user)
         ),
         code_modules=credentials.code_modules(),
+        module_directories=credentials.module_directories(),
         keytabs=cockpit.keytabs() if "cockpit" in settings.services else {},
         container=(read_file(places.CONTAINER) or FileState("", 0)).content.strip(),
         release=release,
@@ -150,6 +152,9 @@ def _files(sshd_configs: t.Iterable[str]) -> dict[str, FileState]:
     """The files that a change may concern, of those that there are."""
     paths = {*OWN_FILES, *OWN_DIRECTORIES, places.SSHD_CONFIG, places.COCKPIT_CONFIG, places.COCKPIT_DISALLOWED}
     paths.update(sshd_configs)
+    paths.update(
+        [*places.FOR_GUARD, places.GUARD_CONFIG, places.GUARD_LINK, places.GUARD_DIRECTORY, places.GUARD_ALERTS]
+    )
     paths.update([*places.FOR_SELF_SERVICE, places.SELF_SERVICE_CONFIG, *places.SELF_SERVICE_LISTENING])
     for directory in (places.PAM_D, places.VENDOR_PAM_D, places.DROP_IN_DIRECTORY):
         paths.update(glob.glob(f"{directory}/*"))

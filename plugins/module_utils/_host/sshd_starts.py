@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import shlex
@@ -19,6 +20,8 @@ from .processes import Process
 from .state import Listener
 
 _PROPERTIES = "Id,LoadState,ExecStart,Environment,EnvironmentFiles,FragmentPath,DropInPaths"
+_INSTANCE = "fleet-auth"
+"""Which instance of a template is looked at; they all start the same."""
 _ARGUMENTS = re.compile(r"path=(\S+) ; argv\[\]=(.*?) ; ignore_errors=")
 
 
@@ -75,12 +78,18 @@ def listeners(processes: t.Iterable[Process]) -> tuple[Listener, ...]:
     return tuple(sorted(found, key=lambda one: (not one.is_own, str(one.pid) != of_pid_file, one.pid)))
 
 
-def starts(run: Run, listening: t.Sequence[Listener], configs: t.Iterable[str] = ()) -> tuple[Start, ...]:
+def starts(
+    run: Run,
+    listening: t.Sequence[Listener],
+    configs: t.Iterable[str] = (),
+    accepted: t.Collection[str] | None = None,
+) -> tuple[Start, ...]:
     """How the host's own sshd runs, and how it will once it is started anew, where that is different.
 
-    Behind them, how those further ones run, or would, that have these configurations.
+    Behind them, how those further ones run, or would, that have these configurations; and unless `accepted` is None,
+    those that have the host's own one, but for the ways in of these names.
     """
-    unit = _unit(run) if os.path.isdir(places.SYSTEMD) else None
+    unit, *each_connection = _units(run) if os.path.isdir(places.SYSTEMD) else [None]
     found = [one.start for one in listening if one.is_own]
     if unit:
         found = [one._replace(said_by=unit.says(one) or one.said_by) for one in found]
@@ -89,7 +98,11 @@ def starts(run: Run, listening: t.Sequence[Listener], configs: t.Iterable[str] =
         found = found or [one.start for one in listening[:1]]
         planned = parse_words(_service_options(), _service_file())
     found += [planned] if planned else []
+    found += filter(None, (one.start() for one in each_connection if one))
     found = found or [Start()]
+    own = {one.config for one in found}
+    if accepted is not None:
+        found += [one.start for one in listening if one.start.config in own and one.door not in accepted]
     for config in configs:
         running = [one.start for one in listening if one.start.config == config]
         found += running or [Start(config, said_by="sshd_configs")]
@@ -100,11 +113,14 @@ def starts(run: Run, listening: t.Sequence[Listener], configs: t.Iterable[str] =
     return tuple(distinct)
 
 
-def _unit(run: Run) -> Unit | None:
-    """The unit of the host's own sshd; None where it has none."""
-    units = [f"{name}.service" for name in places.SSHD_UNITS]
+def _units(run: Run) -> list[Unit | None]:
+    """The unit of the host's own sshd, or None; and those by which its socket starts one for each connection."""
+    sockets = [name for name in places.SSHD_UNITS if glob.glob(f"{places.UNIT_DIRECTORY}/*.wants/{name}.socket")]
+    units = [*(f"{name}.service" for name in places.SSHD_UNITS), *(f"{name}@{_INSTANCE}.service" for name in sockets)]
     code, out, _error = run(["systemctl", "show", f"--property={_PROPERTIES}", "--", *units])
-    return next(iter(parse_units(out)), None) if code == 0 else None
+    found = parse_units(out) if code == 0 else []
+    instances = [one for one in found if _INSTANCE in one.name]
+    return [next((one for one in found if one not in instances), None), *instances]
 
 
 def parse_units(text: str) -> list[Unit]:

@@ -109,6 +109,12 @@ class Listener(t.NamedTuple):
         """Whether it is the host's own sshd, by the name of its unit."""
         return self.unit.partition(".")[0] in places.SSHD_UNITS
 
+    @property
+    def door(self) -> str:
+        """What it is called as a way in: by its configuration, or if that is the host's own one, by its unit."""
+        known = self.start.config
+        return known if known != places.SSHD_CONFIG else f"sshd:{self.unit or self.pid}"
+
 
 class Sshd(t.NamedTuple):
     """One way in which sshd is started, and what it makes of its configuration then."""
@@ -164,6 +170,8 @@ class HostState:
     """The credential files of the other backends, by backend and user."""
     code_modules: t.Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """The PAM modules that are installed, by backend."""
+    module_directories: tuple[str, ...] = ()
+    """Where PAM modules are, by their real paths."""
     has_qrencode: bool = True
     """Whether the program is installed that draws QR codes for people's own page."""
     keytabs: t.Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -33,6 +33,7 @@ def plan(situation: Situation) -> Plan:
         *draft.unprotect(state.protected_files),
         *cockpit.brought_to(draft, cockpit.wanted(situation)),
         *draft.remove_page(),
+        *draft.remove_guard(),
         *draft.forget_security_keys(places.KEYS_DIRECTORY),
         *draft.forget_security_keys(places.ONLY_KEYS_DIRECTORY),
         *draft.remove(*OWN_FILES),

@@ -52,6 +52,19 @@ def open_beside(situation: Situation) -> t.Iterator[str]:
         yield f"{door.name} on {host} ({door.seen}) lets people in to {door.reaches}, and {asks}. {remedy}."
 
 
+def cannot_ask(situation: Situation) -> t.Iterator[str]:
+    """Services that shall ask for the code, and whose people never see the prompt."""
+    for daemon in DAEMONS:
+        for service in daemon.services if not daemon.shows_prompts else ():
+            if service in situation.services:
+                yield (
+                    f"{service} on {situation.state.hostname} cannot ask for a code: {daemon.name} answers each prompt "
+                    "of PAM's with the password, which would count as a wrong code, and close the code step of the "
+                    f"account at every service. Take {service} out of O(services), and stop {daemon.name}, or accept "
+                    f"it: O(accepted_doors): [{daemon.name}]."
+                )
+
+
 def _sshds(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door]:
     """The host's own sshd, and further ones that listen."""
     settings, state = situation
@@ -61,9 +74,7 @@ def _sshds(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door]:
     covered = [sshd.start for sshd in state.sshds]
     for listener in state.listeners:
         if not any(listener.start.is_as(start) for start in covered):
-            known = listener.start.config
-            name = known if known != places.SSHD_CONFIG else f"sshd:{listener.unit or listener.pid}"
-            yield Door(name, "sshd", "a shell and files", OPEN, f"process {listener.pid}")
+            yield Door(listener.door, "sshd", "a shell and files", OPEN, f"process {listener.pid}")
         elif listener.start.config in settings.sshd_configs:
             yield Door(listener.start.config, "sshd", "a shell and files", state_of_own, f"process {listener.pid}")
 

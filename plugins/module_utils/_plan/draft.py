@@ -123,6 +123,15 @@ class Draft:
         files = (places.SELF_SERVICE_SOCKET_UNIT, *places.FOR_SELF_SERVICE, places.SELF_SERVICE_CONFIG)
         return [*self.stop_page(), *self.remove(*files), *self.remove_trees(places.SELF_SERVICE_DIRECTORIES)]
 
+    def stop_guard(self) -> list[Change]:
+        """Have the guard look no more."""
+        return [StopListening(places.GUARD_UNIT)] if places.GUARD_LINK in self.files else []
+
+    def remove_guard(self) -> list[Change]:
+        """Have no guard any more, and nothing that it has noted."""
+        files = self.remove(*places.FOR_GUARD, places.GUARD_CONFIG)
+        return [*self.stop_guard(), *files, *self.remove_trees([places.GUARD_DIRECTORY])]
+
 
 def remove_stale_locks(state: HostState) -> list[Change]:
     """Remove what logins have left behind that were cut off, and what denies their users every code."""

@@ -17,7 +17,7 @@ from .._host.state import OWN_DIRECTORIES, FileState, Sshd
 from .._texts import code_step, drop_in, pam, security_keys, self_service, sshd_config
 from .._texts.code_step import CodeStep
 from .._texts.found import OURS, Found, Rights
-from . import cockpit, credentials, doors, locked_out, people, refusals, services, warnings
+from . import cockpit, credentials, doors, guard, locked_out, people, refusals, services, warnings
 from .changes import Change, Enrol, Expectation, Listen, Move, Plan, ReloadSshd, Renew, Revision, Write
 from .draft import Draft, remove_stale_locks
 from .services import Services
@@ -31,11 +31,11 @@ def plan(situation: Situation, make_key: MakeKey) -> Plan:
     found = services.services(situation, declared_keys=bool(settings.declared_keys))
     asking = found.asking
     told = [*warnings.drift(situation, asking), *warnings.doors(situation, asking), *warnings.unread(situation)]
-    told += [*warnings.ended_passes(situation), *found.told]
+    told += [*warnings.ended_passes(situation), *guard.seen(situation.state), *found.told]
     told += doors.open_beside(situation)
     told += warnings.security_keys(situation)
     refused = [*refusals.host(situation), *refusals.accounts(situation), *found.refused]
-    refused += cockpit.refusals(situation)
+    refused += [*cockpit.refusals(situation), *doors.cannot_ask(situation)]
     if settings.ssh:
         refused += refusals.sshd(situation)
     if not refused:
@@ -131,6 +131,7 @@ class _Steps:
         """The same while the policy changes: a security key that counted goes on to, until the new policy is there."""
         self.revised = revised
         """The credentials as they shall be, by user."""
+        self.asking = found.asking
         self.backend = backends.BACKENDS[self.settings.backend]
         self.was_on = self.state.asks_for_code
         protected = self.state.protected_services
@@ -171,6 +172,8 @@ class _Steps:
             *self._policy([]),
             *self._tidy(),
             *self._page(),
+            # What the guard goes by is what is in force then.
+            *guard.brought_to(self.draft, self.situation, self.services, self.asking),
         ]
         return [*directories, *self._remember(changes), *changes]
 

@@ -13,7 +13,7 @@ from .._backends import backends
 from .._backends.credential import Credential
 from .._host.state import HostState
 from .._texts import drop_in, pam, sshd_config, tally
-from . import cockpit, scope, warnings
+from . import cockpit, guard, scope, warnings
 from .changes import Plan
 from .people import Names, Refusal
 from .situation import Situation
@@ -31,6 +31,10 @@ def in_short(situation: Situation) -> dict[str, t.Any]:
         "enforced": _enforced(situation, asks),
         "asks": asks,
         "let_off": scope.recovered(situation),
+        "guard": {
+            "mode": guard.mode(situation.state),
+            "alerts": [one._asdict() for one in guard.alerts(situation.state)],
+        },
         "time_sync": situation.state.time_sync.as_dict() if situation.state.time_sync else None,
     }
 

@@ -55,7 +55,7 @@ def settings_of(module: AnsibleModule, further: t.Iterable[str] = ()) -> Setting
         return settings
     needed = [*further]
     if settings.enabled:
-        needed += [*places.FOR_LOGINS, *(places.FOR_SELF_SERVICE if settings.self_service else ())]
+        needed += [*places.FOR_LOGINS, *places.FOR_GUARD, *(places.FOR_SELF_SERVICE if settings.self_service else ())]
     return replace(settings, files=files_of(module, needed))
 
 

@@ -23,6 +23,8 @@ class Daemon(t.NamedTuple):
     """The PAM services that it asks; none where it has accounts and keys of its own."""
     may_be_off: bool = False
     """Whether it runs for other things too, so that it may let nobody in."""
+    shows_prompts: bool = True
+    """Whether people see what its PAM services ask. Others answer each prompt with the password."""
 
 
 _SHELL, _FILES, _DESKTOP = "a shell", "files", "a desktop"
@@ -34,10 +36,17 @@ DAEMONS = (
     Daemon("telnetd", ("telnetd", "in.telnetd", "utelnetd"), ("telnet.socket", "telnetd.service"), _SHELL, ("login",)),
     Daemon("rlogind", ("rlogind", "in.rlogind"), ("rlogin.socket",), _SHELL, ("rlogin",)),
     Daemon("rshd", ("rshd", "in.rshd"), ("rsh.socket",), _SHELL, ("rsh",)),
-    Daemon("xrdp", ("xrdp-sesman",), ("xrdp.service", "xrdp-sesman.service"), _DESKTOP, ("xrdp-sesman",)),
-    Daemon("vsftpd", ("vsftpd",), ("vsftpd.service",), _FILES, ("vsftpd",)),
-    Daemon("proftpd", ("proftpd",), ("proftpd.service",), _FILES, ("proftpd",)),
-    Daemon("pure-ftpd", ("pure-ftpd",), ("pure-ftpd.service",), _FILES, ("pure-ftpd",)),
+    Daemon(
+        "xrdp",
+        ("xrdp-sesman",),
+        ("xrdp.service", "xrdp-sesman.service"),
+        _DESKTOP,
+        ("xrdp-sesman",),
+        shows_prompts=False,
+    ),
+    Daemon("vsftpd", ("vsftpd",), ("vsftpd.service",), _FILES, ("vsftpd",), shows_prompts=False),
+    Daemon("proftpd", ("proftpd",), ("proftpd.service",), _FILES, ("proftpd",), shows_prompts=False),
+    Daemon("pure-ftpd", ("pure-ftpd",), ("pure-ftpd.service",), _FILES, ("pure-ftpd",), shows_prompts=False),
     Daemon("ttyd", ("ttyd",), ("ttyd.service",), "a shell on a web page", ("login",)),
     Daemon("shellinabox", ("shellinaboxd",), ("shellinabox.service",), "a shell on a web page", ("login",)),
     Daemon("webmin", ("miniserv.pl",), ("webmin.service",), "a shell on a web page", ("webmin",)),

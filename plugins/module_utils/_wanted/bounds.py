@@ -39,6 +39,7 @@ CONSOLE = "login"
 """The PAM service of the console; login(1)."""
 NEGOTIATE = ("keep", "none")
 """Whether Cockpit goes on to let people in by Kerberos."""
+GUARD = ("warn", "repair", "off")
 RENEW = ("never", "changed")
 SCOPES = ("everyone", "enrolled", "groups")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .bounds import FIRST_FACTORS, NEGOTIATE, RENEW, SCOPES
+from .bounds import FIRST_FACTORS, GUARD, NEGOTIATE, RENEW, SCOPES
 from .settings import Lockout, Settings, TimeSync
 
 
@@ -85,4 +85,5 @@ def argument_spec() -> dict[str, t.Any]:
         "purge_credentials": {"type": "bool", "default": Settings.purge_credentials},
         "rollback_after": {"type": "int", "default": Settings.rollback_after},
         "self_service": {"type": "bool", "default": Settings.self_service},
+        "guard": {"type": "str", "choices": list(GUARD), "default": Settings.guard},
     }

@@ -127,11 +127,13 @@ class Settings:
     rollback_after: int = 0
     """After how many seconds a change that nobody has confirmed is put back; 0 for never."""
     self_service: bool = False
+    """Whether people have a page of their own in Cockpit."""
+    guard: str = "warn"
+    """What the host does between runs where something is not as a run has left it: `warn`, `repair`, or `off`."""
     option_prefix: str = ""
     """What the names of options begin with in sentences; see `naming`."""
     files: t.Mapping[str, str] = field(default_factory=dict, repr=False)
     """The texts of the files that a host gets as they stand, by path."""
-    """Whether people have a page of their own in Cockpit."""
 
     @classmethod
     def from_options(cls, options: t.Mapping[str, t.Any], beyond: Beyond) -> Settings:
@@ -171,6 +173,7 @@ class Settings:
             purge_credentials=options["purge_credentials"],
             rollback_after=options["rollback_after"],
             self_service=options["self_service"],
+            guard=options["guard"],
             option_prefix=options.get("option_prefix", ""),
         )
         problems += bounds.problems(settings, beyond)

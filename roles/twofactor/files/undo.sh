@@ -98,13 +98,15 @@ forget_change() {
             /etc/security/twofactor-keys /etc/security/twofactor-only-keys /etc/tmpfiles.d /usr/local/sbin \
             /usr/libexec /usr/libexec/fleet-auth /usr/libexec/fleet-auth/fleet_auth \
             /usr/libexec/fleet-auth/fleet_auth/* /usr/share/cockpit /usr/share/cockpit/fleet-auth \
-            /run /run/fleet-auth /etc/systemd/system /var/lib/fleet-auth /etc/oath /etc/google-authenticator; do
+            /run /run/fleet-auth /etc/systemd/system /var/lib/fleet-auth /var/lib/fleet-auth-guard \
+            /etc/oath /etc/google-authenticator; do
             rm -rf "$directory"/.*.fleet-auth-*"$ending" || return
         done
     done
 }
 
 tally=/run/fleet-auth/faillock
+alerts=/var/lib/fleet-auth-guard/alerts
 used='^HOTP[^[:space:]]*[[:space:]]+([^[:space:]]+[[:space:]]+){3}|^" DISALLOW_REUSE [0-9]'
 
 say() {
@@ -164,12 +166,13 @@ unlisten() {
     systemctl disable --quiet --now "$1" 2>/dev/null || true
 }
 
-# unmake PATH: the directory was not there, and neither was anybody asked for the codes that its tallies count. It stays
-# if there is anything else in it.
+# unmake PATH: the directory was not there, and neither was anybody asked for the codes that its tallies count, nor did
+# a guard look. It stays if there is anything else in it.
 unmake() {
-    if [ "$1" = "$tally" ]; then
-        rm -f "$1"/*
-    fi
+    case $1 in
+    "$tally") rm -f "$1"/* ;;
+    "${alerts%/*}") rm -f "$alerts" ;;
+    esac
     rmdir "$1" 2>/dev/null || [ -z "$(ls -A "$1" 2>/dev/null)" ] || return 0
     [ ! -d "$1" ] || give_up
 }

@@ -1,0 +1,154 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The guard of a host: what it goes by, and what it has seen since the last run. Pure."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import replace
+
+from .. import _places as places
+from .._host.state import HostState
+from .._texts import drop_in, guard, pam, sshd_config
+from .changes import Change, Listen
+from .draft import Draft
+from .situation import Situation
+
+_MODULE = re.compile(r"\bpam_\w+\.so\b")
+_OFF = "off"
+
+
+def brought_to(
+    draft: Draft, situation: Situation, protected: t.Collection[str], asking: t.Sequence[str]
+) -> list[Change]:
+    """Have the guard that is wanted, which goes by the files as they are in the draft.
+
+    `protected` are the services whose file has our block, `asking` all that ask for the code.
+    """
+    settings, state = situation
+    if settings.guard == _OFF or not state.has_systemd or not asking:
+        return draft.remove_guard()
+    handed = settings.files
+    stacks = _stacks(replace(state, files=draft.files), protected, asking)
+    further = _further_directories(situation, draft, stacks)
+    units = {
+        places.GUARD_SERVICE_UNIT: handed[places.GUARD_SERVICE_UNIT],
+        places.GUARD_PATH_UNIT: guard.watching(handed[places.GUARD_PATH_UNIT], further),
+    }
+    same = all(draft.text(path) == text for path, text in units.items())
+    config = _config(draft, situation, protected, stacks, (*places.GUARD_WATCHED, *further))
+    texts = {places.GUARD_PROGRAM: handed[places.GUARD_PROGRAM], places.GUARD_CONFIG: config, **units}
+    return [
+        *(() if same else draft.stop_guard()),
+        *draft.directory(places.GUARD_DIRECTORY, 0o700),
+        # This run tells of it.
+        *draft.remove(places.GUARD_ALERTS),
+        *(
+            change
+            for path, text in texts.items()
+            for change in draft.write(path, text, places.FOR_GUARD.get(path, 0o644))
+        ),
+        *([] if same and places.GUARD_LINK in draft.files else [Listen(places.GUARD_UNIT)]),
+    ]
+
+
+def mode(state: HostState) -> str:
+    """What the guard does on a host: `warn`, `repair`, or `off` where there is none."""
+    found = re.match(r"mode\t(\w+)\n", state.text(places.GUARD_CONFIG) or "")
+    return found[1] if found and places.GUARD_LINK in state.files else _OFF
+
+
+def alerts(state: HostState) -> list[guard.Alert]:
+    """What the guard has seen since the last run."""
+    return guard.alerts(state.text(places.GUARD_ALERTS))
+
+
+def seen(state: HostState) -> t.Iterator[str]:
+    """The same in sentences for a person."""
+    for one in alerts(state):
+        until = f" It was so until {one.until}." if one.until else ""
+        yield f"the guard of {state.hostname} saw on {one.since}: {one.text}.{until}"
+
+
+def _further_directories(situation: Situation, draft: Draft, stacks: t.Iterable[str]) -> tuple[str, ...]:
+    """Where else than on every host the guard looks for changes."""
+    state = situation.state
+    vendor = [places.VENDOR_PAM_D] if any(path.startswith(f"{places.VENDOR_PAM_D}/") for path in draft.files) else []
+    further = [path for path in (places.EXEMPT_ORIGINS, *_lists_of_keys(draft)) if path in draft.files]
+    lists = sorted({path.rpartition("/")[0] for path in further})
+    # Where authselect and the like have the files, to which links lead.
+    linked = (draft.files.get(f"{places.PAM_D}/{name}") for name in stacks)
+    files = [*(file.link for file in linked if file and file.link), *(sshd.start.config for sshd in state.sshds)]
+    elsewhere = {path.rpartition("/")[0] for path in files} - {*places.GUARD_WATCHED}
+    return (*vendor, *lists, *sorted(elsewhere), *state.module_directories)
+
+
+def _lists_of_keys(draft: Draft) -> list[str]:
+    """The lists of the security keys that are declared."""
+    inside = (f"{places.KEYS_DIRECTORY}/", f"{places.ONLY_KEYS_DIRECTORY}/")
+    return sorted(path for path in draft.files if path.startswith(inside))
+
+
+def _config(
+    draft: Draft,
+    situation: Situation,
+    protected: t.Collection[str],
+    stacks: t.Mapping[str, t.Sequence[str]],
+    watched: t.Iterable[str],
+) -> str:
+    """The data of the guard; the script says what each line is for."""
+    state = replace(situation.state, files=draft.files)
+    own = (places.SWITCH, places.DROP_IN, places.EXEMPT_ORIGINS, *pam.HELPERS, *_lists_of_keys(draft))
+    texts = {path: text for path, text in ((path, draft.text(path)) for path in own) if text is not None}
+    lines = [guard.line("mode", situation.settings.guard)]
+    lines += [guard.line("watch", path) for path in watched]
+    lines += [guard.line("file", guard.digest(text), path) for path, text in texts.items()]
+    files = state.service_files
+    for service in protected:
+        lines.append(guard.line("block", guard.digest(guard.auth_part(files.texts[service])), service))
+        lines += [guard.line("line", service, line) for line in guard.block(files.texts[service])]
+    for name, by in stacks.items():
+        lines.append(guard.line("stack", guard.digest(guard.auth_part(files.texts[name])), name, ", ".join(by)))
+    lines += [guard.line("modules", path) for path in state.module_directories]
+    needed = sorted(set(_MODULE.findall("".join(texts.values()))))
+    lines += [guard.line("module", name) for name in needed] if state.module_directories else []
+    return "".join([*lines, *(_of_sshd(situation) if places.DROP_IN in texts else ())])
+
+
+def _stacks(state: HostState, protected: t.Collection[str], asking: t.Sequence[str]) -> dict[str, list[str]]:
+    """The PAM files without a block of ours by which these services ask, and the services."""
+    files = state.service_files
+    found: dict[str, list[str]] = {}
+    ours = {path.rpartition("/")[2] for path in (places.SWITCH, *pam.HELPERS)}
+    for service in asking:
+        for name in sorted({service, *pam.taken_in(service, files)} - ours - {*protected}):
+            if name in files.texts:
+                found.setdefault(name, []).append(service)
+    return found
+
+
+def _of_sshd(situation: Situation) -> t.Iterator[str]:
+    """What each sshd says for accounts that need a code, one of each class that its configuration can tell apart."""
+    settings, state = situation
+    names = dict.fromkeys(["root", *sorted({*situation.enrolled_afterwards, *settings.declared_keys})])
+    accounts = [state.accounts[name] for name in names if name in state.accounts]
+    for sshd in state.sshds:
+        # Our own drop-in tells none of them apart.
+        patterns = sshd_config.distinguishing(state.sshd_files(sshd.start, "").texts)
+        yield guard.line("sshd")
+        yield from (guard.line("word", word) for word in sshd.start.words)
+        seen: set[t.Any] = set()
+        for account in accounts:
+            keys_only = situation.keys_only(account)
+            expected = drop_in.expected(settings, sshd.any_account, account.name, keys_only=keys_only)
+            key = (
+                (account.name == "root", frozenset(expected.items())),
+                sshd_config.account_class(patterns, account.name, account.groups),
+            )
+            if key not in seen and (keys_only or situation.in_scope(account)):
+                seen.add(key)
+                yield guard.line("user", state.stranger, account.name)
+                yield from (guard.line("set", keyword, " ".join(value)) for keyword, value in expected.items())

@@ -1,0 +1,74 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The data by which the guard on a host knows what the policy rests on, and what it has seen. Text in, text out.
+
+The guard is a shell script, `roles/twofactor/files/guard`. Its data is a file of lines, each a word and what belongs to
+it, with tabs between; the script says what each of them is for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import typing as t
+
+_BLOCK = re.compile(r"# (BEGIN|END) fleet[.]auth twofactor")
+_AUTH = re.compile(r"[ \t]*(-?auth|@include)([ \t]|$)", re.ASCII | re.IGNORECASE)
+_CONTINUED = re.compile(r"\\[ \t]*$")
+_ALERT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\t(-|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\t(.+)")
+
+
+class Alert(t.NamedTuple):
+    """Something that the guard has seen."""
+
+    since: str
+    """When it saw it first, such as 2026-11-28T10:02:03Z."""
+    until: str | None
+    """When it saw that it was right again; None while it is not."""
+    text: str
+
+
+def alerts(text: str | None) -> list[Alert]:
+    """What the guard has noted, the oldest first. A line that it cannot have written is passed over."""
+    found = map(_ALERT.fullmatch, (text or "").split("\n"))
+    return [Alert(one[1], None if one[2] == "-" else one[2], one[3]) for one in found if one]
+
+
+def auth_part(text: str) -> str:
+    """What of a PAM file decides who gets in, up to the end of our block: its lines for auth, and the whole block."""
+    shown: list[str] = []
+    inside = goes_on = False
+    for line in text.split("\n"):
+        mark = _BLOCK.match(line)
+        inside = inside or bool(mark and mark[1] == "BEGIN")
+        if inside or goes_on or _AUTH.match(line):
+            shown.append(f"{line}\n")
+        if mark and mark[1] == "END":
+            break
+        goes_on = bool(_CONTINUED.search(line))
+    return "".join(shown)
+
+
+def block(text: str) -> list[str]:
+    """The lines of our block in a PAM file; none where there is no block."""
+    lines = text.split("\n")
+    marks = [number for number, line in enumerate(lines) if _BLOCK.match(line)]
+    return lines[marks[0] : marks[-1] + 1] if marks else []
+
+
+def digest(text: str) -> str:
+    """What sha256sum(1) says of a text."""
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def line(word: str, *values: str) -> str:
+    """A line of the guard's data."""
+    return "\t".join((word, *values)) + "\n"
+
+
+def watching(unit: str, directories: t.Iterable[str]) -> str:
+    """The path unit of the guard, for these directories as well."""
+    watched = "".join(f"PathChanged={directory}\n" for directory in directories)
+    return unit.replace("[Path]\n", f"[Path]\n{watched}", 1)

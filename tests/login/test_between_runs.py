@@ -1,0 +1,167 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What happens to a host between two runs, and what its guard makes of it: the log, a note for the next run, repair."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from hosts import Host
+from login import ssh
+from login.modules import module, options, turn_on
+from login.people import Person, new_person
+from login.policy import WATCHED, assert_off, assert_on, off, reboot, somebody
+
+pytestmark = pytest.mark.usefixtures("package")
+
+SSHD = "/etc/pam.d/sshd"
+COMMON = "/etc/pam.d/common-auth"
+FIRST = "/etc/ssh/sshd_config.d/00-first.conf"
+ALERTS = "/var/lib/fleet-auth-guard/alerts"
+LOST = f"{SSHD} has lost the block of fleet.auth: sshd lets people in without a code"
+SECONDS = 20
+
+
+@pytest.fixture
+def person(host: Host) -> Iterator[Person]:
+    with somebody(host) as person:
+        yield person
+
+
+def logged(host: Host) -> list[str]:
+    """What the guard has written to the system log as an alert, since the host is up."""
+    return host.run("journalctl -t fleet-auth-guard -p alert..alert -o cat -q").stdout.splitlines()
+
+
+def noted(host: Host) -> dict[str, bool]:
+    """What the guard has noted for the next run, and whether that is over, each as it was the last time."""
+    lines = host.run("cat", ALERTS, check=False).stdout.splitlines()
+    return {text: until != "-" for _since, until, text in (line.split("\t") for line in lines)}
+
+
+def await_note(host: Host, text: str, *, over: bool = False) -> None:
+    """Wait until the guard has noted this."""
+    deadline = time.monotonic() + SECONDS
+    while noted(host).get(text) is not over:
+        assert time.monotonic() < deadline, (noted(host), logged(host))
+        time.sleep(0.2)
+
+
+def settled(host: Host) -> None:
+    """Wait until the guard has looked at what was there just now."""
+    time.sleep(0.3)
+    host.run("while systemctl is-active fleet-auth-guard.service | grep -q activating; do sleep 0.1; done")
+
+
+def rights(host: Host) -> list[object]:
+    """The mode, the owner and the further attributes of sshd's file."""
+    found = host.in_every_respect("/etc/pam.d")[SSHD]
+    return [*found[:3], *found[4:]]
+
+
+def upgrade(host: Host, before: bytes) -> None:
+    """What a package does that has the maintainer's file in the place of a changed one."""
+    host.write(f"{SSHD}.dpkg-new", before)
+    host.run("mv", f"{SSHD}.dpkg-new", SSHD)
+
+
+def test_what_opens_a_door_is_told_of_within_seconds(host: Host, person: Person) -> None:
+    maintainers, common = host.read(SSHD), host.read(COMMON)
+    turn_on(host, person, guard="warn")
+    settled(host)
+    assert not logged(host)
+    assert not noted(host)
+
+    upgrade(host, maintainers)
+    assert person.by_password().ok
+    await_note(host, LOST)
+    assert logged(host) == [LOST]
+    told = module(host, "twofactor_info", options(person, guard="warn"))
+    assert told["guard"]["mode"] == "warn"
+    assert [(one["text"], one["until"]) for one in told["guard"]["alerts"]] == [(LOST, None)]
+    mended = module(host, "twofactor", options(person, guard="warn"))
+    assert mended.changed
+    assert any(LOST in warning for warning in mended["warnings"])
+    assert module(host, "twofactor", options(person, guard="warn")).changed is False
+    settled(host)
+    assert not noted(host)
+    ssh.fresh_step()
+    assert_on(person)
+
+    # A drop-in that is read first, another stack, a module that is gone: each is over again.
+    module_path = host.run("ls /lib/*/security/pam_oath.so /usr/lib/*/security/pam_oath.so").stdout.split()[-1]
+    host.write(FIRST, "Match all\n    AuthenticationMethods publickey\n")
+    host.write(COMMON, b"auth sufficient pam_permit.so\n" + common)
+    host.run("mv", module_path, f"{module_path}.away")
+    wins, root_wins = (
+        f"sshd would not do what fleet.auth set for {name}: authenticationmethods is not "
+        "'publickey,keyboard-interactive:pam keyboard-interactive:pam'"
+        for name in (person.name, "root")
+    )
+    others = f"{COMMON} asks otherwise than when fleet.auth looked at it: sshd may let people in without a code"
+    gone = "pam_oath.so is gone: everybody who needs a code is denied"
+    for text in (wins, root_wins, others, gone):
+        await_note(host, text)
+    host.run("rm", FIRST)
+    host.write(COMMON, common)
+    host.run("mv", f"{module_path}.away", module_path)
+    for text in (wins, root_wins, others, gone):
+        await_note(host, text, over=True)
+    assert sorted(logged(host)) == sorted([LOST, wins, root_wins, others, gone])
+
+    # So much at once wears nobody out, and the recovery command lets somebody off without an alarm.
+    host.run("for n in $(seq 400); do echo '#' >/etc/pam.d/many-$n; done; rm /etc/pam.d/many-*")
+    host.run("twofactor-recover", "--user", person.name)
+    settled(host)
+    assert host.run("systemctl is-active fleet-auth-guard.path").stdout == "active\n"
+    assert len(logged(host)) == 5
+    turn_on(host, person, guard="off")
+    assert host.run("systemctl list-units --plain --no-legend 'fleet-auth*'").stdout == ""
+    host.run("journalctl", "--rotate", "--vacuum-time=1s")
+
+
+def test_a_block_that_is_lost_is_put_back(host: Host, person: Person) -> None:
+    before = host.snapshot(WATCHED), host.in_every_respect("/etc/pam.d", "/etc/systemd/system")
+    maintainers = host.read(SSHD)
+    turn_on(host, person, guard="repair")
+    settled(host)
+    protected = host.read(SSHD)
+    host.run("systemctl", "stop", "fleet-auth-guard.path")
+    upgrade(host, maintainers.replace(b"# PAM", b"# The PAM", 1) + b"# A later release.\n")
+    host.run("chmod", "0640", SSHD)
+    host.run("setfattr", "-n", "user.kept", "-v", "yes", SSHD, check=False)
+    kept = rights(host)
+    assert person.by_password().ok
+    reboot(host)
+    await_note(host, LOST, over=True)
+    assert host.read(SSHD) == protected.replace(b"# PAM", b"# The PAM", 1) + b"# A later release.\n"
+    assert rights(host) == kept
+    ssh.fresh_step()
+    assert_on(person)
+
+    # What is not what was known stays as it is, and is told of.
+    upgrade(host, b"auth sufficient pam_permit.so\n" + maintainers)
+    settled(host)
+    await_note(host, LOST)
+    assert host.read(SSHD) == b"auth sufficient pam_permit.so\n" + maintainers
+    upgrade(host, maintainers)
+    await_note(host, LOST, over=True)
+    assert host.read(SSHD) == protected
+    assert not person.by_password().ok
+
+    off(host)
+    assert (host.snapshot(WATCHED), host.in_every_respect("/etc/pam.d", "/etc/systemd/system")) == before
+    assert not host.exists("/var/lib/fleet-auth-guard")
+    assert host.run("systemctl list-units --plain --no-legend 'fleet-auth*'").stdout == ""
+    assert_off(person)
+
+    turn_on(host, new_person(host), person, guard="warn")
+    host.run("twofactor-recover")
+    settled(host)
+    assert not host.exists(ALERTS)
+    assert host.run("systemctl list-units --plain --no-legend 'fleet-auth*'").stdout == ""

@@ -1,0 +1,219 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The guard between runs: what it goes by, how it reads it, and what a run makes of what it has seen."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import typing as t
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.fleet.auth.plugins.module_utils import _places as places
+from ansible_collections.fleet.auth.plugins.module_utils._backends import backends
+from ansible_collections.fleet.auth.plugins.module_utils._host.state import HostState
+from ansible_collections.fleet.auth.plugins.module_utils._plan import report
+from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Listen, Remove, StopListening, Write
+from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
+from ansible_collections.fleet.auth.plugins.module_utils._texts import guard
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
+from unit import scripts
+from unit.builders import INCLUDED, SERVICES, file, host_state, plan, security_key, settings
+from unit.simulator import Machine
+
+FUNCTIONS = scripts.functions(scripts.script("guard"))
+PEOPLE = [{"name": name} for name in ("alice", "bob", "carol", "root")]
+EVERYTHING = {"ssh": True, "services": ["cockpit", "sudo"], "exempt_users": ["ansible"]}
+GUARD = {*places.FOR_GUARD, places.GUARD_CONFIG, places.GUARD_DIRECTORY, places.GUARD_LINK}
+ALERTS = (
+    "2026-11-28T10:02:03Z\t2026-11-28T10:02:09Z\tsshd was open\n"
+    "2026-11-28T11:00:00Z\t-\tpam_oath.so is gone\n"
+    "nonsense\n"
+)
+
+
+def wanted(**changes: t.Any) -> Settings:
+    return settings(**{"users": PEOPLE, **EVERYTHING, "guard": "warn", **changes})
+
+
+def carried_out(target: Settings, state: HostState) -> HostState:
+    made = plan(target, state)
+    assert not made.refusals
+    return Machine.booted(state).stages(made.changes)[-1].state
+
+
+def shell(function: str, *arguments: str, text: str = "") -> str:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'{"".join(FUNCTIONS.values())}\n{function} "$@"', "sh", *arguments],
+        input=text.encode("utf-8", "surrogateescape"),
+        env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        check=False,
+    )
+    return done.stdout.decode("utf-8", "surrogateescape")
+
+
+@pytest.fixture(scope="module")
+def on() -> HostState:
+    return carried_out(wanted(), host_state(module_directories=("/usr/lib/x/security",)))
+
+
+def config(state: HostState) -> list[list[str]]:
+    return [line.split("\t") for line in (state.text(places.GUARD_CONFIG) or "").splitlines()]
+
+
+def pam_files(state: HostState) -> dict[str, str]:
+    return {name: text for name, text in state.service_files.texts.items() if name not in ("twofactor",)}
+
+
+class TestAuthPart:
+    def test_is_the_same_to_the_script(self, on: HostState, tmp_path: Path) -> None:
+        texts = {**INCLUDED, **SERVICES, **pam_files(on)}
+        texts["odd"] = (
+            "AUTH\trequired a.so\n -auth b \\ \n c.so\n#auth d\naccount e\nauthx f\n @INCLUDE g\n\xe9\n\nauth"
+        )
+        texts["not in utf-8"] = "auth required \udcff.so\n# \udcff\n"
+        for name, text in texts.items():
+            path = tmp_path / "file"
+            path.write_bytes(text.encode("utf-8", "surrogateescape"))
+            assert guard.auth_part(text) == shell("auth_part", str(path)), name
+            assert f"{guard.digest(text)}\n" == shell("digest", text=text)
+
+    def test_is_what_decides_who_gets_in(self) -> None:
+        text = "# A remark.\nauth a\naccount b\n# BEGIN fleet.auth twofactor: x\n#| auth c\naccount d\n"
+        text += "# END fleet.auth twofactor\nauth e\n"
+        assert guard.auth_part(text).split("\n")[:2] == ["auth a", "# BEGIN fleet.auth twofactor: x"]
+        assert "account d" in guard.auth_part(text)
+        assert "auth e" not in guard.auth_part(text)
+        assert "remark" not in guard.auth_part(text)
+        assert guard.auth_part(
+            text.replace("A remark", "Another").replace("account b", "account x")
+        ) == guard.auth_part(text)
+
+
+class TestBlock:
+    @pytest.mark.parametrize("service", ["sshd", "cockpit", "sudo"])
+    def test_is_put_where_it_was(self, on: HostState, tmp_path: Path, service: str) -> None:
+        protected, before = on.service_files.texts[service], SERVICES[service]
+        path = tmp_path / service
+        path.write_text(before)
+        given = "".join(f"{line}\n" for line in guard.block(protected))
+        assert shell("with_block", str(path), text=given) == protected
+        assert guard.block(before) == []
+
+    @pytest.mark.parametrize(
+        "text", ["", "auth required other.so\n", "@include common-auth\nx\n@include common-auth\n"]
+    )
+    def test_is_put_nowhere_else(self, on: HostState, tmp_path: Path, text: str) -> None:
+        path = tmp_path / "sshd"
+        path.write_text(text)
+        given = "".join(f"{line}\n" for line in guard.block(on.service_files.texts["sshd"]))
+        assert shell("with_block", str(path), text=given) == ""
+
+
+class TestPlan:
+    def test_has_the_guard_look_once_all_is_in_force(self, on: HostState) -> None:
+        made = plan(wanted(), host_state())
+        paths = [change.path for change in made.changes if isinstance(change, Write)]
+        assert paths[-len(places.FOR_GUARD) - 1 :].index(places.GUARD_CONFIG) >= 0
+        assert made.changes[-1] == Listen(places.GUARD_UNIT)
+        assert set(on.files) >= GUARD
+        assert plan(wanted(), on).changes == ()
+
+    def test_takes_it_away_again(self) -> None:
+        before = host_state(credentials=["alice", "bob", "carol", "root"])
+        enabled = carried_out(wanted(), before)
+        credentials = {backends.BACKENDS["oath"].DIRECTORY: file("", 0o700)}
+        assert carried_out(replace(wanted(), enabled=False), enabled).files == {**before.files, **credentials}
+        for without in (wanted(guard="off"), wanted(ssh=False, services=[])):
+            made = plan(without, enabled)
+            assert StopListening(places.GUARD_UNIT) in made.changes
+            assert not GUARD & set(carried_out(without, enabled).files)
+
+    def test_has_none_without_systemd(self) -> None:
+        assert not GUARD & set(carried_out(wanted(), host_state(has_systemd=False)).files)
+
+    def test_starts_it_anew_where_it_is_to_watch_something_else(self, on: HostState) -> None:
+        made = plan(wanted(), replace(on, module_directories=("/usr/lib64/security",)))
+        assert [type(one) for one in made.changes] == [StopListening, Write, Write, Listen]
+        assert made.changes[0] == StopListening(places.GUARD_UNIT)
+        policy = plan(wanted(window=2), on)
+        assert Listen(places.GUARD_UNIT) not in policy.changes
+        assert places.GUARD_CONFIG in [change.path for change in policy.changes if isinstance(change, Write)]
+
+    def test_tells_once_of_what_it_has_seen(self, on: HostState) -> None:
+        seen = replace(on, files={**on.files, places.GUARD_ALERTS: file(ALERTS, 0o600)})
+        made = plan(wanted(), seen)
+        assert made.changes == (Remove(places.GUARD_ALERTS),)
+        first, second = (one for one in made.warnings if one.startswith("the guard of web1 saw"))
+        assert first.endswith("2026-11-28T10:02:03Z: sshd was open. It was so until 2026-11-28T10:02:09Z.")
+        assert second.endswith("2026-11-28T11:00:00Z: pam_oath.so is gone.")
+        told = report.status(Situation(wanted(), seen))["guard"]
+        assert told["mode"] == "warn"
+        assert [one["until"] for one in told["alerts"]] == ["2026-11-28T10:02:09Z", None]
+        assert report.status(Situation(wanted(), carried_out(wanted(), seen)))["guard"] == {
+            "mode": "warn",
+            "alerts": [],
+        }
+
+
+class TestConfig:
+    def test_is_what_the_policy_rests_on(self, on: HostState) -> None:
+        lines = config(on)
+        assert lines[0] == ["mode", "warn"]
+        assert [line[1] for line in lines if line[0] == "watch"] == [*places.GUARD_WATCHED, "/usr/lib/x/security"]
+        own = {line[2]: line[1] for line in lines if line[0] == "file"}
+        assert {places.SWITCH, places.DROP_IN, places.KEY_ACCEPTED, places.PASSWORD_METHOD} <= set(own)
+        assert all(guard.digest(on.text(path) or "") == digest for path, digest in own.items())
+        assert [line[2] for line in lines if line[0] == "block"] == ["sshd", "cockpit", "sudo"]
+        stacks = {line[2]: line[3] for line in lines if line[0] == "stack"}
+        assert stacks["common-auth"] == "sshd, cockpit, sudo"
+        assert {"pam_oath.so", "pam_faillock.so"} <= {line[1] for line in lines if line[0] == "module"}
+        assert re.search(r"^PathChanged=/usr/lib/x/security$", on.text(places.GUARD_PATH_UNIT) or "", re.MULTILINE)
+
+    def test_watches_where_links_lead_and_what_a_vendor_has(self) -> None:
+        text = INCLUDED["common-auth"]
+        files = {
+            f"{places.PAM_D}/common-auth": file(text, link="/etc/authselect/common-auth"),
+            f"{places.VENDOR_PAM_D}/cockpit": SERVICES["cockpit"],
+        }
+        lines = config(carried_out(wanted(exempt_addresses=["192.0.2.0/24"]), host_state(files=files)))
+        watched = [line[1] for line in lines if line[0] == "watch"]
+        assert watched == [*places.GUARD_WATCHED, places.VENDOR_PAM_D, "/etc/security", "/etc/authselect"]
+
+    def test_asks_sshd_for_each_class_of_accounts(self, on: HostState) -> None:
+        lines = config(on)
+        assert [line[2] for line in lines if line[0] == "user"] == ["root", "alice"]
+        assert ["set", "authenticationmethods", "publickey,keyboard-interactive:pam keyboard-interactive:pam"] in lines
+        own = {f"{places.DROP_IN_DIRECTORY}/50-bob.conf": "Match User bob\n    Banner none\n"}
+        state = carried_out(wanted(), host_state(files=own))
+        assert [line[2] for line in config(state) if line[0] == "user"] == ["root", "alice", "bob"]
+
+    def test_knows_the_lists_of_security_keys(self) -> None:
+        users: list[dict[str, t.Any]] = [{"name": name} for name in ("alice", "bob", "carol", "root")]
+        users[0]["security_keys"] = [security_key(1, "blue")]
+        lines = config(carried_out(wanted(users=users), host_state()))
+        assert f"{places.KEYS_DIRECTORY}/alice" in [line[2] for line in lines if line[0] == "file"]
+        assert places.KEYS_DIRECTORY in [line[1] for line in lines if line[0] == "watch"]
+        assert ["set", "pubkeyauthoptions", "touch-required verify-required"] in lines
+        assert [line[2] for line in lines if line[0] == "user"] == ["root", "alice", "bob"]
+
+    def test_has_no_secret(self, on: HostState) -> None:
+        keys = [one.content.split()[3] for one in on.credentials.values()]
+        assert keys
+        assert not any(key in (on.text(places.GUARD_CONFIG) or "") for key in keys)
+
+    def test_says_what_the_script_knows(self, on: HostState) -> None:
+        (cases,) = re.findall(r"case \$word in\n((?: +\w+\) .*\n)+)", FUNCTIONS["faults"])
+        known = {*re.findall(r"^ +(\w+)\)", cases, re.MULTILINE), "mode", "watch", "line", "word"}
+        assert {line[0] for line in config(on)} <= known
+
+
+def test_alerts_are_those_that_the_guard_can_have_written() -> None:
+    assert [one.text for one in guard.alerts(ALERTS)] == ["sshd was open", "pam_oath.so is gone"]
+    assert guard.alerts(None) == guard.alerts("a\tb\tc\n") == []
