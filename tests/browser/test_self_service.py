@@ -239,9 +239,17 @@ def test_somebody_enrols_and_renews_and_logs_in_with_the_new_codes(console: Cons
         mine.press("enrol")
         person = dataclasses.replace(person, secret=mine.scan())
         mine.picture("scan")
+        assert mine.frame.locator("#submit").inner_text() == "Verify"
+        mine.to_be_said("Until the second one is done, nothing changes.")
+        link = mine.frame.locator("#open")
+        assert parse_qs(urlsplit(link.get_attribute("href") or "").query)["secret"] == [person.secret]
+        assert not link.is_visible()
+        mine.frame.locator("#copy").click()
+        mine.to_be_said("Copied. Clear the clipboard")
         mine.page.emulate_media(color_scheme="dark")
         mine.picture("scan-dark")
         mine.page.set_viewport_size({"width": 360, "height": 800})
+        assert link.is_visible()
         mine.picture("scan-phone")
         mine.page.set_viewport_size({"width": 1000, "height": 900})
         mine.page.emulate_media(color_scheme="light")

@@ -139,3 +139,16 @@ def test_looks_good(
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page is wider than the window"
     page.screenshot(path=PICTURES / f"status-{device}-{colours}.png")
     page.close()
+
+
+def test_names_people_on_paper_too_and_cuts_nothing_off(browser: Browser, page_file: Path) -> None:
+    page = browser.new_page(viewport={"width": 1040, "height": 720})
+    page.goto(page_file.as_uri())
+    page.emulate_media(media="print")
+    row = page.locator("tbody tr:first-child").nth(0)
+    assert row.locator("td").nth(5).inner_text() == "ansible"
+    assert row.locator("[title]").count() <= 2, "a name that stands in a tooltip is not on paper"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "a column is cut off"
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=PICTURES / "status-print.png")
+    page.close()

@@ -219,7 +219,7 @@ def test_a_first_enrolment_counts_once_its_code_was_right() -> None:
     conversation = Conversation(host, "alice")
     begun = conversation.answer(b'{"do":"begin","what":"enrol","code":""}\n')
     uri = f"otpauth://totp/web1:alice@web1?secret={begun['secret']}&issuer=web1"
-    assert begun == {"ok": True, "secret": begun["secret"], "picture": f"<svg>{uri}</svg>"}
+    assert begun == {"ok": True, "secret": begun["secret"], "uri": uri, "picture": f"<svg>{uri}</svg>"}
     wrong = conversation.answer(b'{"do":"prove","code":"000000"}\n')
     assert (wrong["ok"], host.text) == (False, None)
     proven = conversation.answer(json.dumps({"do": "prove", "code": code_of(begun["secret"])}).encode() + b"\n")

@@ -191,8 +191,8 @@ class Conversation:
         if what == "recovery-codes":
             return {"recovery_codes": self._new_recovery_codes(settings)}
         self._pending = _Pending(what, self._host.make_key(KEY_BYTES), _keys(credential))
-        picture = self._host.picture(self._uri(settings, what, self._pending.key))
-        return {"secret": encode_secret(self._pending.key), "picture": picture}
+        uri = self._uri(settings, what, self._pending.key)
+        return {"secret": encode_secret(self._pending.key), "uri": uri, "picture": self._host.picture(uri)}
 
     def _check(self, what: str, code: str) -> None:
         found = self._host.check(self._user, code)

@@ -64,7 +64,8 @@ function show(...shown) {
 
 function forget() {
     ["qr", "codes"].forEach(id => at(id).replaceChildren());
-    at("key").textContent = "";
+    ["key", "copied"].forEach(id => { at(id).textContent = ""; });
+    at("open").removeAttribute("href");
     at("code").value = "";
     complain("");
 }
@@ -107,8 +108,9 @@ function element(name, text) {
     return made;
 }
 
-function ask(label, then, ...beside) {
+function ask(label, button, then, ...beside) {
     at("label").textContent = label;
+    at("submit").textContent = button;
     at("code").value = "";
     submit = then;
     show("ask", ...beside);
@@ -118,7 +120,7 @@ function ask(label, then, ...beside) {
 function authorise(what) {
     complain("");
     at("state").textContent = LABELS[what];
-    ask("A code that your app shows now, or a recovery code", code => begin(what, code));
+    ask("A code that your app shows now, or a recovery code", "Continue", code => begin(what, code));
 }
 
 async function begin(what, code) {
@@ -128,11 +130,18 @@ async function begin(what, code) {
         complain(answer.message);
         at("code").value = "";
     } else if (answer.secret) {
-        at("state").textContent = "Nothing has changed yet: it counts once a code of it was right.";
-        at("scan").textContent = answer.picture ? "Scan this with your app" : "Type this into your app";
+        at("state").textContent = what === "renew"
+            ? "Two steps. Until the second one is done, your old phone goes on as before."
+            : "Two steps. Until the second one is done, nothing changes.";
+        at("how").textContent = answer.picture
+            ? "Open your authenticator app, add an account, and scan this picture."
+            : "Open your authenticator app, add an account, and type in the key.";
+        at("typed").textContent = answer.picture ? "If you cannot scan it, type in this key:" : "The key:";
         at("qr").replaceChildren(...answer.picture ? [picture(answer.picture)] : []);
         at("key").textContent = answer.secret.match(/.{1,4}/g).join(" ");
-        ask("The code that your app shows for it", prove, "secret");
+        at("open").href = answer.uri;
+        at("copied").textContent = "";
+        ask("The code", "Verify", prove, "secret");
     } else {
         done(answer.recovery_codes);
     }
@@ -154,7 +163,7 @@ function done(codes) {
         return;
     }
     forget();
-    at("state").textContent = "Done.";
+    at("state").textContent = "Done. One thing is left: keep these codes.";
     at("codes").replaceChildren(...codes.map(code => element("li", code)));
     show("recovery");
     at("kept").focus();
@@ -186,6 +195,17 @@ at("cancel").addEventListener("click", () => {
     helper.channel.close();
     helper = new Helper();
     home();
+});
+at("copy").addEventListener("click", async () => {
+    const key = at("key").textContent.replace(/\s/g, "");
+    try {
+        await navigator.clipboard.writeText(key);
+    } catch {
+        // Without https, and where the browser does not want it, the key is marked to be copied by hand.
+        getSelection().selectAllChildren(at("key"));
+        document.execCommand("copy");
+    }
+    at("copied").textContent = "Copied. Clear the clipboard once it is in your app.";
 });
 at("kept").addEventListener("click", home);
 home();
