@@ -79,7 +79,7 @@ def _state(number: int) -> dict[str, t.Any]:
     owners = [[0, 0], [0, 0], [1, 4], [0, 42]]
     services = {
         name: {
-            "before": chance.choice(["", "# above\n", "auth optional pam_faildelay.so delay=100\n", "\r\n"]),
+            "before": chance.choice(["", "# above\n", "auth optional pam_faildelay.so delay=100\n", " \t\n"]),
             "after": chance.choice(["", "# no newline at the end", "\n\n\t\n", "session optional pam_env.so\n"]),
             "owner": chance.choice(owners),
             "mode": chance.choice([0o644, 0o640, 0o600, 0o664, 0o755]),

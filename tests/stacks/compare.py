@@ -29,4 +29,4 @@ def _outcome(handler: dispatch.Handler) -> str:
     if handler.name == "pam_exec.so":
         return "success" if "/bin/true" in handler.line else "system_err"
     told = re.search(r"auth=(\w+)", handler.line.partition("#")[0])
-    return told[1] if told else _ALWAYS[handler.name]
+    return told[1] if told else _ALWAYS.get(handler.name, "module_unknown")

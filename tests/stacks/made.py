@@ -51,7 +51,30 @@ def _line(kind: str, control: str, module: str, blanks: str, end: str) -> str:
     return f"{kind}{blanks}{control}{blanks}{module}{end}"
 
 
-_steps = st.builds(_line, _types, _controls, _modules, _blanks, _ends)
+# Lines that libpam cannot read, or reads otherwise than a person would.
+ODD = (
+    *("\r", "\ufeffauth required pam_permit.so", "athu required pam_permit.so", "sshd auth required pam_permit.so"),
+    *("auth required pam_permit.so\r", "auth required\x0bpam_permit.so", "auth\xa0required pam_permit.so", "auth"),
+    *("auth required", "auth sufficient", "--auth required pam_permit.so", "-AUTH required pam_gone.so"),
+    *("auth mandatory pam_permit.so", "auth required#x pam_permit.so", "auth required pam_permit.so#x", "-athu"),
+    *("auth [success=ok pam_permit.so", "auth [success=ok,default=bad] pam_permit.so", "auth [] pam_permit.so"),
+    *("auth [success=0 default=ignore] pam_permit.so", "auth [success=-1 default=ignore] pam_permit.so"),
+    *("auth [success=01 default=ignore] pam_permit.so", "auth [success=1x default=ignore] pam_permit.so"),
+    *("auth [Success=Ok default=ignore] pam_permit.so", "auth [successes=ok default=ignore] pam_permit.so"),
+    *("auth [success=well default=ignore] pam_permit.so", "auth [success=okdefault=bad] pam_permit.so"),
+    *("auth [success=bad success=ok default=bad] pam_permit.so", "auth [success=ok#x default=bad] pam_permit.so"),
+    *("auth [[success=ok default=bad] pam_permit.so", "auth [success=ok \\] default=bad] pam_permit.so"),
+    *("auth [success=ok default=bad]pam_permit.so", "auth[success=ok default=bad] pam_permit.so"),
+    *("[auth] [sufficient] pam_permit.so", "auth success=ok pam_permit.so", "auth [substack] this-inner"),
+    *("auth required [pam_permit.so]", "auth required pam_debug.so [auth=auth_err]"),
+    *("account mandatory pam_permit.so", "@INCLUDE this-inner", "-@Include this-inner", "@include this-inner # so"),
+    *("@include this-inner this-outer", "@include /etc/pam.d/this-inner", "auth SubStack /etc/pam.d/this-inner"),
+)
+
+_steps = st.one_of(
+    *[st.builds(_line, _types, _controls, _modules, _blanks, _ends)] * 9,
+    st.sampled_from([line for line in ODD if "this-" not in line]),
+)
 _others = st.sampled_from(
     ["", "# auth required pam_deny.so", "account required pam_deny.so", "@include common-account"]
 )

@@ -14,6 +14,7 @@ import hosts
 from hosts import Host
 
 from .campaign import differing, made, shown
+from .made import ODD, Texts
 
 _FLEET = hosts.of_this_checkout("stacks-sample")
 
@@ -29,5 +30,19 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
 def test_walk_through_a_stack_ends_as_libpam_ends_it(host: Host) -> None:
     stacks = made(150, beginning=len(host.release))
     assert len(stacks) == 150
+    found = differing(host, stacks)
+    assert not found, shown(found[0])
+
+
+def _around(line: str, inner: str) -> Texts:
+    """A service with a line between others, and a file that it may include."""
+    around = "auth required pam_permit.so\n"
+    included = dict.fromkeys(("this-inner", "this-outer"), f"auth required {inner}\n")
+    return {"common-account": "account required pam_permit.so\n", **included, "this-door": f"{around}{line}\n{around}"}
+
+
+def test_odd_line_is_read_as_libpam_reads_it(host: Host) -> None:
+    stacks = [_around(line, inner) for line in ODD for inner in ("pam_permit.so", "pam_deny.so")]
+    stacks += [{**one, "this-door": one["this-door"].split("\n")[1]} for one in stacks]
     found = differing(host, stacks)
     assert not found, shown(found[0])

@@ -217,7 +217,6 @@ class TestRefusal:
                 "auth required pam_unix.so\n@include common-auth\n",
                 "line 1: auth required pam_unix.so; line 2: @include common-auth",
             ),
-            ("@INCLUDE common-auth\n", "none"),
             ("@include common-account\n", "none"),
             (
                 "@include common-auth\n\nauth include other-auth\n",
@@ -305,6 +304,40 @@ class TestRefusal:
     )
     def test_of_a_line_that_goes_on_in_the_next_says_so(self, text: str, problem: str) -> None:
         assert refusal(text).startswith(f"/etc/pam.d/sudo{problem}")
+
+    @pytest.mark.parametrize(
+        ("line", "problem"),
+        [
+            ("\r", "begins with '\\r', which is no type of PAM, so that libpam takes it for a failure. Put"),
+            ("\ufeffauth required pam_env.so", "begins with '\\ufeffauth', which is no type"),
+            (
+                "auth [success=0 default=ignore] pam_x.so",
+                "has a control that cannot be read, '[success=0 default=ignore]'",
+            ),
+            ("auth [Success=ok default=bad] pam_x.so", "has a control that cannot be read"),
+            ("auth [success=ok pam_x.so", "has a control that cannot be read, '[success=ok pam_x.so'"),
+            ("auth required", "has no module"),
+            ("auth", "has no control and no module"),
+            ("auth include /opt/more", "includes /opt/more, which is not in /etc/pam.d"),
+            ("@Include more", "(taken in by /etc/pam.d/sudo, line 2), lets people in who have neither"),
+        ],
+    )
+    def test_of_a_line_that_libpam_cannot_read_or_reads_otherwise_shows_it(self, line: str, problem: str) -> None:
+        told = refusal(f"# top\n{line}\n@include common-auth\n", more="auth sufficient pam_wheel.so trust\n")
+        assert "/etc/pam.d/sudo, line 2" in told
+        assert problem in told
+        assert told.endswith(", or leave sudo out.")
+
+    def test_of_a_line_that_only_some_libpams_read_says_so(self) -> None:
+        assert refusal(f"# {'x' * 1000}\n@include common-auth\n") == (
+            "/etc/pam.d/sudo: line 1 has more than 1000 characters, or a NUL. Write a shorter one, or leave sudo out."
+        )
+
+    @pytest.mark.parametrize(
+        "line", ["@INCLUDE common-auth # all", "-@include common-auth", "auth Include /etc/pam.d/common-auth"]
+    )
+    def test_spares_lines_that_libpam_reads(self, line: str) -> None:
+        assert unprotect("sudo", protected(line)) == line
 
     def test_of_a_jump_over_the_primary_authentication_shows_it(self) -> None:
         text = "auth [success=2 default=ignore] pam_krb5.so\n" + LAYOUTS["no includes"].services["sudo"]

@@ -104,6 +104,9 @@ def _load(
         if step is None:
             continue
         chain = (*above, (service, number))
+        if step.fault:
+            handlers.append(_failing(chain, line, level)._replace(actions=step.actions or {"default": "bad"}))
+            continue
         if step.control not in INCLUDES:
             handlers.append(Handler(chain, line, level, step.module, step.actions))
             continue
@@ -112,7 +115,7 @@ def _load(
             handlers.append(Handler(chain, line, level, "", {}))
         if not _load(step.module, texts, handlers, level + deeper, chain, for_auth or typed):
             if not typed and for_auth:
-                raise Unclear(f"line {number} of {service} includes {step.module}, which is not there")
+                raise Unclear(f"line {number} of {service} includes {step.module}, which is not there. Put that right")
             if not typed:
                 return False
             handlers.append(_failing(chain, line, level))

@@ -23,11 +23,26 @@ _KEYWORDS = {
 }
 
 
+_RETURN_VALUES = (
+    *("success", "open_err", "symbol_err", "service_err", "system_err", "buf_err", "perm_denied", "auth_err"),
+    *("cred_insufficient", "authinfo_unavail", "user_unknown", "maxtries", "new_authtok_reqd", "acct_expired"),
+    *("session_err", "cred_unavail", "cred_expired", "cred_err", "no_module_data", "conv_err", "authtok_err"),
+    *("authtok_recover_err", "authtok_recovery_err", "authtok_lock_busy", "authtok_disable_aging", "try_again"),
+    *("ignore", "abort", "authtok_expired", "module_unknown", "bad_item", "conv_again", "incomplete", "default"),
+)
+_ACTION = re.compile(rf"\s*({'|'.join(_RETURN_VALUES)})\s*=\s*(ignore|ok|done|bad|die|reset|0*[1-9][0-9]*)\s*")
+_TYPES = ("auth", "account", "session", "password", "@include")
+_LONGEST = 1000
+"""How many bytes a line may have that every release of libpam reads; the older ones stop at 1024."""
+
+
 class Step(t.NamedTuple):
     """One line of an auth stack. What is included stands as the module of a control that includes it."""
 
     control: str
     module: str
+    fault: str = ""
+    """What libpam cannot read of it. It takes such a line for a module that fails."""
 
     @property
     def name(self) -> str:
@@ -37,7 +52,7 @@ class Step(t.NamedTuple):
     @property
     def actions(self) -> dict[str, str]:
         """What to do about each return value, pam.conf(5)."""
-        return _KEYWORDS.get(self.control) or dict(re.findall(r"(\w+)\s*=\s*(\w+)", self.control))
+        return _KEYWORDS.get(self.control) or dict(_ACTION.findall(self.control))
 
 
 class Included(t.NamedTuple):
@@ -51,11 +66,39 @@ class Included(t.NamedTuple):
 
 def step_of(line: str) -> Step | None:
     """What a line means for the auth stack, as libpam reads it; None where it means nothing."""
-    words = [bracketed or plain for bracketed, plain in WORD.findall(line.partition("#")[0])]
-    if words and words[0] == "@include":
-        words.insert(0, "auth")
-    kind, control, module = [*words, "", "", ""][:3]
-    return Step(control.lower(), module) if kind.lower() in ("auth", "-auth") else None
+    words = list(WORD.finditer(line.partition("#")[0]))
+    if not words:
+        return None
+    kind = _text(words[0]).lower()
+    kind = kind[1:] if kind.startswith("-") else kind
+    if kind not in _TYPES:
+        # libpam counts it to the auth stack, to be safe.
+        return Step("", "", f"begins with {words[0][0]!r}, which is no type of PAM")
+    if kind == "@include":
+        return Step(kind, _service(_text(words[1]) if len(words) > 1 else ""))
+    if kind != "auth":
+        return None
+    if len(words) == 1:
+        return Step("", "", "has no control and no module")
+    control, module = _text(words[1]), _text(words[2]) if len(words) > 2 else ""
+    if control.lower() in (*_KEYWORDS, *INCLUDES):
+        control = control.lower()
+    elif _ACTION.sub("", control) or words[1][0] == f"[{control}":
+        return Step("", module, f"has a control that cannot be read, {words[1][0]!r}")
+    if not module:
+        return Step(control, "", "has no module")
+    return Step(control, _service(module) if control in INCLUDES else module)
+
+
+def _text(word: re.Match[str]) -> str:
+    """A word without its brackets."""
+    return word[1] or word[2] or ""
+
+
+def _service(path: str) -> str:
+    """The name of a file that is included, which may be given with its path."""
+    name = path[len(places.PAM_D) + 1 :] if path.startswith(f"{places.PAM_D}/") else path
+    return path if "/" in name else name
 
 
 def include_target(line: str) -> str:
@@ -65,7 +108,7 @@ def include_target(line: str) -> str:
 
 
 class Unclear(ValueError):
-    """A line that releases of libpam take for different things; the text says which line, and why."""
+    """A line that releases of libpam take for different things; the text says which line, why, and what to do."""
 
 
 def whole_lines(text: str) -> t.Iterator[tuple[int, str]]:
@@ -75,10 +118,12 @@ def whole_lines(text: str) -> t.Iterator[tuple[int, str]]:
     """
     whole, first = "", 0
     for number, line in enumerate(text.split("\n"), start=1):
+        if len(whole) + len(line) > _LONGEST or "\0" in line.partition("#")[0]:
+            raise Unclear(f"line {first or number} has more than {_LONGEST} characters, or a NUL. Write a shorter one")
         line = line.strip(" \t")
         if not line or line.startswith("#"):
             if whole:
-                raise Unclear(f"line {first} goes on in a line that is empty or a remark")
+                raise Unclear(f"line {first} goes on in a line that is empty or a remark. Write it in one line")
             continue
         first = first or number
         if "#" not in line and line.endswith("\\"):
@@ -87,7 +132,7 @@ def whole_lines(text: str) -> t.Iterator[tuple[int, str]]:
             yield first, whole + line.partition("#")[0]
             whole, first = "", 0
     if whole:
-        raise Unclear(f"line {first} goes on after the end of the file")
+        raise Unclear(f"line {first} goes on after the end of the file. Write it in one line")
 
 
 def is_continued(line: str) -> bool:
@@ -116,11 +161,11 @@ def everything(stack: str, included: t.Mapping[str, str], above: tuple[str, ...]
 def other_types(stack: str, included: t.Mapping[str, str], above: tuple[str, ...] = ()) -> bool:
     """Whether a file, or what it takes in with `@include`, has lines that are not for the auth stack."""
     for line in included.get(stack, "").split("\n"):
-        words = line.partition("#")[0].split()
-        if words and words[0] == "@include" and words[-1] not in above:
-            if other_types(words[-1], included, (*above, stack)):
+        step = step_of(line)
+        if step and step.control == "@include" and step.module not in above:
+            if other_types(step.module, included, (*above, stack)):
                 return True
-        elif words and not step_of(line):
+        elif not step and line.partition("#")[0].strip(" \t"):
             return True
     return False
 

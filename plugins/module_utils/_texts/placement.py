@@ -107,7 +107,7 @@ def block_of(service: str, files: ServiceFiles, *, declared_keys: bool = False) 
         blocks = (block._replace(declared_keys=declared_keys) for block in possible)
         return _proven(service, lines, found[0], steps, files, blocks)
     except Unclear as unclear:
-        raise PamError(f"{files.path(service)}: {unclear}. Write it in one line, or leave {service} out.") from unclear
+        raise PamError(f"{files.path(service)}: {unclear}, or leave {service} out.") from unclear
 
 
 def check_covered(service: str, files: ServiceFiles, blocks: t.Mapping[str, Block]) -> None:
@@ -124,7 +124,7 @@ def check_covered(service: str, files: ServiceFiles, blocks: t.Mapping[str, Bloc
         if service == "sshd":
             problem = Problem("needs a block of its own, for keys")
     except Unclear as unclear:
-        raise PamError(f"{files.path(service)}: {unclear}. Write it in one line, or leave {service} out.") from unclear
+        raise PamError(f"{files.path(service)}: {unclear}, or leave {service} out.") from unclear
     if problem:
         where = files.where(problem.handler.chain) if problem.handler else files.path(service)
         line = f": {problem.handler.line.strip()!r}" if problem.handler else ""
@@ -251,18 +251,24 @@ def _refusal(
 
 
 def _check_includes(service: str, files: ServiceFiles, above: tuple[tuple[str, int], ...] = ()) -> None:
-    """Everything that is included is there. Raises PamError, Unclear."""
-    for number, step in auth_lines(files.texts[service]):
-        if step.control not in INCLUDES:
-            continue
+    """Everything that is included is there, and libpam can read each line. Raises PamError, Unclear."""
+    outer = above[0][0] if above else service
+    try:
+        steps = list(auth_lines(files.texts[service]))
+    except Unclear as unclear:
+        raise PamError(f"{files.path(service)}: {unclear}, or leave {outer} out.") from unclear
+    for number, step in steps:
         chain = (*above, (service, number))
-        problem = "" if step.module in files.texts else f"includes {step.module}, which is not there"
-        if step.module in dict(chain):
+        problem = f"{step.fault}, so that libpam takes it for a failure" if step.fault else ""
+        if step.control in INCLUDES and step.module not in files.texts:
+            is_elsewhere = "/" in step.module
+            problem = f"includes {step.module}, which is not {f'in {places.PAM_D}' if is_elsewhere else 'there'}"
+        if step.module in dict(chain) and step.control in INCLUDES:
             problem = f"includes {step.module}, in which it is included itself"
         if problem:
-            outer = chain[0][0]
             raise PamError(f"{files.where(chain)}, {problem}. Put that right, or leave {outer} out.")
-        _check_includes(step.module, files, chain)
+        if step.control in INCLUDES:
+            _check_includes(step.module, files, chain)
 
 
 def check_codes(service: str, files: ServiceFiles, code_modules: t.Collection[str]) -> None:
