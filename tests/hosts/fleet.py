@@ -246,7 +246,7 @@ def _systemd() -> list[str]:
         cgroups = ["--cgroupns", "host", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup"]
     else:
         cgroups = ["--volume", "/sys/fs/cgroup/systemd:/sys/fs/cgroup/systemd"]
-    rights = ["--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined"]
+    rights = ["--cap-add", "SYS_ADMIN", "--cap-add", "LINUX_IMMUTABLE", "--security-opt", "seccomp=unconfined"]
     return [*rights, *cgroups, "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec,mode=1777"]
 
 

@@ -172,7 +172,7 @@ class TestNames:
 
 def test_scripts_share_functions_word_for_word() -> None:
     recover, undo, end_passes = map(scripts.functions, (RECOVER, UNDO, END_PASSES))
-    shared = ("reload_sshd", "signal_sshd", "take_turns", "free_credentials", "forget_change")
+    shared = ("reload_sshd", "signal_sshd", "take_turns", "free_credentials", "forget_change", "held")
     assert [recover[name] for name in shared] == [undo[name] for name in shared]
     assert all(end_passes[name] == undo[name] for name in shared if name in end_passes)
     heads = [text.partition("set -u\n")[2].partition("EXIT\n")[0] for text in (RECOVER, UNDO, END_PASSES)]

@@ -55,7 +55,7 @@ _READ = {
     "_wanted/naming",
 }
 """What reading one file takes."""
-_LATER = {"_host/logins", "_plan/disable", "_plan/wording"}
+_LATER = {"_host/holds", "_host/logins", "_plan/disable", "_plan/wording"}
 """What a host compiles only where two-factor login is to be off, or something is to be changed."""
 _APPLY = {
     *("_apply/actions", "_apply/credential_files", "_apply/files", "_apply/journal", "_apply/lock", "_apply/pending"),

@@ -73,7 +73,7 @@ def undo(actions: Actions) -> str:
     if code == 0:
         return "Everything was put back as it was."
     return (
-        f"Putting everything back failed as well: {(error or out).strip()}. 'sh {script}' on the host tries "
+        f"Putting everything back failed as well: {(out or error).strip()}. 'sh {script}' on the host tries "
         "again; 'twofactor-recover' turns two-factor login off."
     )
 

@@ -55,6 +55,14 @@ class FileState:
     """How many names a regular file has: more than one where there are hard links to it."""
 
 
+class Hold(t.NamedTuple):
+    """What keeps root from changing a file, or what is in a directory."""
+
+    path: str
+    attribute: str
+    """The letter of the attribute that it has, chattr(1): i or a; empty where it is mounted read-only."""
+
+
 @dataclass(frozen=True)
 class Account:
     """An account of the host, by what it can log in with."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from .. import _places as places
 from .._backends import backends
 from .._backends.credential import MakeKey
 from .._host.state import Listener
@@ -172,6 +173,12 @@ Change = t.Union[
     Listen,
     StopListening,
 ]
+
+
+def touched(changes: t.Iterable[Change]) -> list[str]:
+    """The paths that these changes write, replace or remove, and that a change needs to be put back."""
+    of_changes = [path for change in changes for path in (getattr(change, "path", ""), getattr(change, "before", ""))]
+    return [*dict.fromkeys(filter(None, of_changes)), places.JOURNAL, places.BOOT_UNIT]
 
 
 class Plan(t.NamedTuple):

@@ -12,8 +12,8 @@ import typing as t
 from .. import _places as places
 from .._host.command import Run
 from .._host.look import look, look_back
-from .._plan import planning
-from .._plan.changes import Plan, Write
+from .._plan import planning, refusals
+from .._plan.changes import Plan, Write, touched
 from .._plan.situation import Situation
 from .._wanted.settings import Settings
 
@@ -28,7 +28,18 @@ def look_and_plan(settings: Settings, run: Run, further: t.Callable[[Situation],
     if settings.seen_days and (_asks_anew(plan) or further(situation)):
         situation = Situation(settings, look_back(settings, run, situation.state))
         plan = planning.plan(situation, os.urandom)
-    return situation, plan
+    return situation, _held_back(situation, plan)
+
+
+def _held_back(situation: Situation, plan: Plan) -> Plan:
+    """The plan, or refusals where something on the host keeps files as they are that it changes."""
+    if not plan.changes:
+        return plan
+    # Compiled only where something is to be changed.
+    from .._host.holds import holds
+
+    refused = [*refusals.held(situation.state.hostname, holds(touched(plan.changes)))]
+    return plan._replace(changes=(), to_enrol=(), refusals=(*plan.refusals, *refused)) if refused else plan
 
 
 def _asks_anew(plan: Plan) -> bool:

@@ -115,8 +115,24 @@ say() {
     logger -t fleet-auth -p auth.notice -- "$1" 2>/dev/null
 }
 
+# held FILE: what keeps it as it is, and what to do, as far as that can be told
+held() {
+    if [ -d "${1%/*}" ] && ! [ -w "${1%/*}" ]; then
+        echo ": it is mounted read-only (see 'findmnt -T $1'); mount it to be written to, and run this again"
+        return
+    fi
+    for path in "$1" "${1%/*}"; do
+        if lsattr -d "$path" 2>/dev/null | grep -q '^[^ ]*[ia]'; then
+            echo ": chattr holds it; run 'chattr -ia $path', and this again"
+            return
+        fi
+    done
+}
+
+# give_up [FILE]: says which file cannot be changed, if it is one, and why
 give_up() {
-    say "the change of two-factor login could not be undone; 'sh $undo' tries again"
+    why=${1+": cannot change $1$(held "$1")"}
+    say "the change of two-factor login could not be undone$why; 'sh $undo' tries again"
     exit 1
 }
 
@@ -130,7 +146,7 @@ unwrite() {
 # uncreate NEW PATH: PATH was not there before NEW took its name
 uncreate() {
     if [ ! -e "$1" ]; then
-        rm -f "$2" || give_up
+        rm -f "$2" || give_up "$2"
         after "$2"
     fi
 }
@@ -138,7 +154,7 @@ uncreate() {
 # unenrol NEW PATH: the same for a credential, which stays if somebody has logged in with it
 unenrol() {
     if [ ! -e "$1" ] && ! grep -qsE "$used" "$2"; then
-        rm -f "$2" || give_up
+        rm -f "$2" || give_up "$2"
     fi
 }
 
@@ -174,14 +190,14 @@ unmake() {
     "${alerts%/*}") rm -f "$alerts" ;;
     esac
     rmdir "$1" 2>/dev/null || [ -z "$(ls -A "$1" 2>/dev/null)" ] || return 0
-    [ ! -d "$1" ] || give_up
+    [ ! -d "$1" ] || give_up "$1"
 }
 
 # reown MODE OWNER PATH: the directory had this mode and this owner
 reown() {
     [ -d "$3" ] || return 0
-    chown "$2" "$3" || give_up
-    chmod "$1" "$3" || give_up
+    chown "$2" "$3" || give_up "$3"
+    chmod "$1" "$3" || give_up "$3"
 }
 
 # OLD is not there if this script has been here before, and was killed then, perhaps just before the reload.
@@ -189,11 +205,11 @@ put_back() {
     if [ -d "$1" ] && [ -d "$2" ]; then
         # Somebody has made the directory anew: what was kept goes there as well.
         for kept in "$1"/* "$1"/.[!.]*; do
-            [ ! -e "$kept" ] || mv -f "$kept" "$2" || give_up
+            [ ! -e "$kept" ] || mv -f "$kept" "$2" || give_up "$2"
         done
-        rmdir "$1" || give_up
+        rmdir "$1" || give_up "$1"
     elif [ -e "$1" ]; then
-        mv -f "$1" "$2" || give_up
+        mv -f "$1" "$2" || give_up "$2"
     fi
     after "$2"
 }
@@ -328,7 +344,7 @@ undo() {
     if [ -e /etc/tmpfiles.d/fleet-auth.conf ]; then
         mkdir -p "$tally" && chmod 0700 "$tally"
     fi
-    rm -f "$journal" || give_up
+    rm -f "$journal" || give_up "$journal"
     rm -f "$undo"
     rmdir "${journal%/*}" 2>/dev/null
     say "the change of two-factor login was undone"
