@@ -206,6 +206,13 @@ users:
       type: list
       elements: str
       sample: [yubikey-5]
+    key_denied:
+      description:
+        - The day on which sshd has last denied a key that counts because it did not ask for its PIN, and which key,
+          divided by a C(/); V(null) otherwise. Looked up by M(fleet.auth.twofactor_info) alone, as many days back as
+          O(seen_days) says.
+      type: str
+      sample: null
     security_keys_only:
       description: Whether sshd lets the account in with these alone.
       type: bool
@@ -222,6 +229,7 @@ users:
       pass_until: null
       self_made: null
       security_keys: [yubikey-5]
+      key_denied: null
       security_keys_only: false
 time_sync:
   description: The state of the clock, as M(fleet.auth.time_sync_info) returns it; not read with O(enabled=false).

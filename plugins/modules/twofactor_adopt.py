@@ -93,6 +93,14 @@ differences:
   type: dict
   sample:
     alice: "the key has 10 bytes, and RFC 4226 asks for 16 at least. It stays, with the app"
+security_keys:
+  description:
+    - By account, the security keys in the files in which sshd looks for keys and that O(users) does not declare. They
+      need a code as any key does. Whose they are, the account's owner has to say.
+  returned: success
+  type: dict
+  sample:
+    carol: [sk-ssh-ed25519@openssh.com AAAA]
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -230,6 +230,7 @@ USER = Record(
         "self_made": Or(MADE),
         "security_keys": Listed(ANY_NAME, 1000),
         "security_keys_only": TRUTH,
+        "key_denied": Or(SENTENCE),
     }
 )
 GUARD = Record(
@@ -274,6 +275,7 @@ SHAPES = {
             "left": Mapped(ANY_NAME, SENTENCE),
             "void_recovery_codes": Listed(NAME),
             "differences": Mapped(NAME, SENTENCE),
+            "security_keys": Mapped(NAME, Listed(SENTENCE, 100)),
         },
         differs=True,
     ),

@@ -119,7 +119,14 @@ def _line(host: str, answer: _report.Answer | None) -> Line:
         open=_doors(answer, "open"),
         unknown=_doors(answer, "unknown"),
         open_inside=_doors(answer, "open", inside=True),
-        notes=(*_at_the_door(answer), *answer["refusals"], *answer["drift"], *_self_made(users), *_would_do(answer)),
+        notes=(
+            *_at_the_door(answer),
+            *answer["refusals"],
+            *answer["drift"],
+            *_self_made(users),
+            *_denied(users),
+            *_would_do(answer),
+        ),
     )
 
 
@@ -191,6 +198,17 @@ def _self_made(users: t.Mapping[str, t.Mapping[str, t.Any]]) -> t.Iterator[str]:
         if day:
             accept = f"fleet.auth.accept -e user={name}"
             yield f"{name} enrolled alone on {day} ({place}), which nobody has accepted: {accept}."
+
+
+def _denied(users: t.Mapping[str, t.Mapping[str, t.Any]]) -> t.Iterator[str]:
+    """Whose security key is of no use as it is."""
+    for name, user in users.items():
+        day, _slash, key = (user.get("key_denied") or "").partition("/")
+        if day:
+            yield (
+                f"the security key {key} of {name} did not ask for its PIN, and was denied on {day}: it was made "
+                "without ssh-keygen -O verify-required. Make another one."
+            )
 
 
 def _who(users: t.Mapping[str, t.Mapping[str, t.Any]], state: str) -> tuple[str, ...]:

@@ -241,6 +241,11 @@ GUARDS = (
         ),
     ),
     Guard(
+        "the list in the place of people's own keys",
+        test_security_keys.undeclared_key_is_denied_where_keys_are_alone,
+        (Patch("_texts/drop_in", '    ("AuthorizedKeysFile", _KEYS_FILE),\n', ""),),
+    ),
+    Guard(
         "the memory of used codes",
         used_code_is_denied_after_another_run,
         (
@@ -334,6 +339,7 @@ OWN_CHECKS = (
     sshd_that_does_otherwise_asks_for_codes_or_is_refused,
     test_security_keys.undeclared_security_key_needs_a_code,
     test_security_keys.security_key_without_its_pin_is_denied,
+    test_security_keys.undeclared_key_is_denied_where_keys_are_alone,
 )
 
 

@@ -57,6 +57,13 @@ def security_key_without_its_pin_is_denied(person: Person) -> None:
         assert not quick.log_in(person).ok
 
 
+def undeclared_key_is_denied_where_keys_are_alone(person: Person) -> None:
+    with security_keys("mine", "other") as (mine, other):
+        authorize(person, other)
+        turn_on(person.host, person, users=[{**entry(person, mine)[0], "security_keys_only": True}])
+        assert not other.log_in(person).ok
+
+
 @ON_EACH_RELEASE
 def test_declared_key_gets_in_with_its_pin_and_everything_else_needs_a_code(host: Host) -> None:
     with (
@@ -67,6 +74,8 @@ def test_declared_key_gets_in_with_its_pin_and_everything_else_needs_a_code(host
     ):
         authorize(person, blue, found, nist, quick)
         before = host.snapshot(["/etc", "/usr/local", "/usr/libexec"])
+        in_use = module(host, "twofactor_adopt")["security_keys"]
+        assert in_use == {person.name: sorted(key.line.rpartition(" ")[0] for key in (blue, found, nist, quick))}
         turn_on(host, person, users=entry(person, blue, nist, quick))
         users = entry(person, blue, nist, quick)
         told = module(host, "twofactor_info", options(person, users=users))
@@ -86,6 +95,8 @@ def test_declared_key_gets_in_with_its_pin_and_everything_else_needs_a_code(host
         denied = quick.log_in(person, person.code())
         assert not denied.ok
         assert in_journal(host, "user verification requirement not met")
+        told = module(host, "twofactor_info", options(person, users=users))
+        assert told["users"][person.name]["key_denied"].endswith("/quick")
         assert found.log_in(person, person.code()).ok
 
         # The account's own list is not what counts, and the root's is put right.

@@ -42,6 +42,7 @@ USER = {
     "self_made": None,
     "security_keys": ["yubikey-5"],
     "security_keys_only": False,
+    "key_denied": None,
 }
 STATUS = {
     "enforced": {"sshd": True},

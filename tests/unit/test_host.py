@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.fleet.auth.plugins.module_utils._host import (
     accounts,
     become,
+    key_denials,
     logins,
     sshd,
     sshd_starts,
@@ -119,6 +120,19 @@ def test_journal_tells_who_has_logged_in() -> None:
         Login("mary ann", "sshd", "publickey", "2026-11-28"),
         Login("carol", "cockpit", "password", "2026-11-28"),
         Login("dave", "login", "password", "2026-11-28"),
+    ]
+
+
+def test_journal_tells_whose_security_key_did_not_ask_for_its_pin() -> None:
+    end = "rejected: user verification requirement not met "
+    out = f"""\
+1795859999.100000 web1 sshd[17]: error: public key ED25519-SK SHA256:a+b/c signature for carol from ::1 port 4 {end}
+1795859999.100000 web1 sshd-session[1]: error: public key ED25519-SK SHA256:d signature for m n from ::1 port 4 {end}
+1795859999.100000 web1 sshd[17]: Accepted publickey for {end} from ::1 port 4
+"""
+    assert key_denials.denials(lambda _argv: (0, out, ""), 30, 1e9) == [
+        ("carol", "SHA256:a+b/c", "2026-11-28"),
+        ("m n", "SHA256:d", "2026-11-28"),
     ]
 
 

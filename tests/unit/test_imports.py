@@ -72,7 +72,7 @@ CLOSURES = {
         *(*_READ - {"_host/files"}, *_APPLY, "_host/sshd", "_plan/changes", "_runs/changing", "_runs/confirm"),
     },
     "twofactor_enrolment_info": {*_READ, "_runs/credential", "_runs/enrolments"},
-    "twofactor_info": {*_LOOK - {"_runs/preview"}, *_LATER, "_runs/info", "_plan/survey"},
+    "twofactor_info": {*_LOOK - {"_runs/preview"}, *_LATER, "_runs/info", "_host/key_denials", "_plan/survey"},
 }
 """The files of module_utils by module."""
 

@@ -214,6 +214,7 @@ def told(**special: t.Any) -> dict[str, t.Any]:
         "self_made": None,
         "security_keys": [],
         "security_keys_only": False,
+        "key_denied": None,
     }
     return {**nothing, **kept, **special}
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import subprocess
 import typing as t
 from dataclasses import replace
@@ -354,6 +355,12 @@ class TestAuthorizedKeys:
         sshd = Effective({"authorizedkeysfile": ("keys", "%h/none"), **more})
         keys = accounts.security_keys(entry, sshd, {"root": sshd})
         assert keys == (None if found is None else {decode_key(text).words for text in found})
+
+    def test_keep_nobody_waiting_whatever_is_in_their_place(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "keys")
+        entry = t.cast(t.Any, type("Entry", (), {"pw_dir": str(tmp_path), "pw_name": "carol", "pw_uid": 1000}))
+        sshd = Effective({"authorizedkeysfile": ("keys",)})
+        assert accounts.security_keys(entry, sshd, {"root": sshd}) == frozenset()
 
 
 class TestHelper:

@@ -112,6 +112,12 @@ class TestLine:
             "alice enrolled alone on 2026-11-28 (cockpit), which nobody has accepted: fleet.auth.accept -e user=alice.",
         )
 
+    def test_names_a_security_key_that_does_not_ask_for_its_pin(self) -> None:
+        one = line("web1", answer(users={"carol": {**USER, "key_denied": "2026-11-28/blue"}}))
+        assert one.notes[0].startswith(
+            "the security key blue of carol did not ask for its PIN, and was denied on 2026-"
+        )
+
     def test_of_a_clock_that_nobody_knows_has_none(self) -> None:
         assert line("web1", answer(time_sync=None)).clock_error_seconds is None
 

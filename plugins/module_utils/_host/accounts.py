@@ -10,6 +10,7 @@ import contextlib
 import grp
 import os
 import pwd
+import stat
 import typing as t
 
 from .. import _places as places
@@ -137,10 +138,18 @@ def security_keys(
 
 
 def _start_of(path: str) -> str:
-    """The text of a file that the account itself may have written, as far as it is of a sensible size."""
-    with contextlib.suppress(OSError), open(path, "rb") as file:
-        return file.read(_AUTHORIZED_KEYS_BYTES).decode("utf-8", "replace")
+    """The text of a file that the account itself may have written, as far as it is of a sensible size.
+
+    A pipe in its place must not keep the run waiting.
+    """
+    with contextlib.suppress(OSError), open(path, "rb", opener=_without_waiting) as file:
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return file.read(_AUTHORIZED_KEYS_BYTES).decode("utf-8", "replace")
     return ""
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _authorized_keys_files(
@@ -164,8 +173,4 @@ def _authorized_keys_files(
 
 def _has_key_line(path: str) -> bool:
     """Whether an authorized_keys file has a line that is no comment."""
-    try:
-        with open(path, "rb") as file:
-            return any(line.strip() and not line.lstrip().startswith(b"#") for line in file)
-    except OSError:
-        return False
+    return any(line.strip() and not line.lstrip().startswith("#") for line in _start_of(path).splitlines())

@@ -89,10 +89,17 @@ def users(situation: Situation) -> dict[str, dict[str, t.Any]]:
             **_user(situation, name),
             "recovered": name in recovered,
             "security_keys": [key.label for key in keys.get(name, ())],
+            "key_denied": None,
             "security_keys_only": name in state.accounts and drop_in.has_own_list(state.accounts[name].sshd),
         }
         for name in sorted(names)
     }
+
+
+def key_denied(situation: Situation, name: str, fingerprint: str) -> str | None:
+    """What a key that counts for this user is called, by its fingerprint; None where it does not count."""
+    keys = situation.keys_in_force.get(name, ())
+    return next((key.label for key in keys if key.fingerprint == fingerprint), None)
 
 
 def _user(situation: Situation, name: str) -> dict[str, t.Any]:

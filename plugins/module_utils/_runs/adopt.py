@@ -23,6 +23,7 @@ from .._host import accounts
 from .._host.look import look
 from .._plan import adoption
 from .._plan.situation import Situation
+from .._wanted.bounds import is_account_name
 from .changing import actions_of, changing
 from .main import Failure, Result, settings_of
 
@@ -35,6 +36,7 @@ USERS_FILES = ["/etc/users.oath", "/etc/security/users.oath", "/etc/liboath/user
 SECRET_FILE = "~/.google_authenticator"  # noqa: S105 - a path
 
 _LARGEST = 65_536
+_MOST_KEYS = 100
 _LARGEST_USERS_FILE = 16_777_216
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # A pipe in the place of a file must not keep the run waiting.
@@ -74,8 +76,21 @@ def _adopt(module: AnsibleModule, settings: Settings) -> Result:
         "left": found.left,
         "void_recovery_codes": found.void_recovery_codes,
         "differences": found.differences,
+        "security_keys": dict(_undeclared_keys(situation, known)),
         **({"diff": _diff(paths, found.sources)} if module._diff else {}),
     }
+
+
+def _undeclared_keys(
+    situation: Situation, known: t.Mapping[str, pwd.struct_passwd]
+) -> t.Iterator[tuple[str, list[str]]]:
+    """The security keys in the files that sshd reads of each account, and that nobody has declared."""
+    settings = {name: account.sshd for name, account in situation.state.accounts.items()}
+    for name in sorted(known.keys() & settings.keys()):
+        declared = {key.words for key in situation.settings.declared_keys.get(name, ())}
+        found = accounts.security_keys(known[name], settings[name], settings)
+        if found and is_account_name(name) and found - declared:
+            yield name, sorted(found - declared)[:_MOST_KEYS]
 
 
 def _diff(paths: t.Mapping[str, str], sources: t.Mapping[str, str]) -> list[dict[str, str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._host.command import runner
+from .._host.command import Run, runner
 from .._plan import doors, report, survey
 from .._plan.situation import Situation
 from . import looking
@@ -22,6 +22,9 @@ def info(module: AnsibleModule) -> Result:
     """Tell the state of the host, and what a run would do or refuse."""
     settings = settings_of(module)
     situation, plan = looking.look_and_plan(settings, runner(module), _may_come_to_ask)
+    status = report.status(situation)
+    for user, denied in _keys_denied(situation, runner(module)):
+        status["users"][user]["key_denied"] = denied
     return {
         "changed": False,
         "pending": situation.state.pending,
@@ -35,8 +38,22 @@ def info(module: AnsibleModule) -> Result:
         "refusals": list(plan.refusals),
         "refused": report.refused(plan),
         "doors": [door._asdict() for door in doors.doors(situation, report.asking(situation))],
-        **report.status(situation),
+        **status,
     }
+
+
+def _keys_denied(situation: Situation, run: Run) -> t.Iterator[tuple[str, str]]:
+    """Whose security key did not ask for its PIN, and was denied: the day, and what the key is called."""
+    settings, state = situation
+    if not situation.keys_in_force or not settings.seen_days:
+        return
+    # Compiled only where somebody has such keys.
+    from .._host import key_denials
+
+    for one in key_denials.denials(run, settings.seen_days, state.now):
+        label = report.key_denied(situation, one.name, one.key)
+        if label is not None:
+            yield one.name, f"{one.day}/{label}"
 
 
 def _may_come_to_ask(situation: Situation) -> bool:
