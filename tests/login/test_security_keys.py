@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -190,7 +191,9 @@ def test_keys_alone_get_in_and_nothing_else_does(host: Host) -> None:
 
 
 @pytest.mark.parametrize("host", ["debian13"], indirect=True)
-def test_ansible_s_own_account_may_log_in_with_keys_alone(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ansible_s_own_account_may_log_in_with_keys_alone(
+    host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     with somebody(host) as person, security_keys("blue") as (blue,), pin_pad() as program:
         authorize(person, blue)
         rule = f"/etc/sudoers.d/{person.name}"
@@ -200,12 +203,18 @@ def test_ansible_s_own_account_may_log_in_with_keys_alone(host: Host, monkeypatc
         alone = [{"name": person.name, "security_keys": [blue.line], "security_keys_only": True}]
         variables = {
             **settings(person, users=alone, services=["sudo"], scope="enrolled", exempt_users=[]),
+            "twofactor_enrolment_dir": str(tmp_path / "sheets"),
             "ansible_user": person.name,
             "ansible_ssh_private_key_file": str(blue.path),
             "ansible_ssh_extra_args": f"-o SecurityKeyProvider={authenticator()} -o BatchMode=yes",
         }
         first = playbook("enable", host, **variables)
         assert first.ok, first.output
+        (page,) = (tmp_path / "sheets").iterdir()
+        assert page.name == f"{person.name}~keys@{host.name}.html"
+        assert page.stat().st_mode & 0o777 == 0o600
+        assert "<li>blue</li>" in page.read_text()
+        assert person.secret not in page.read_text()
         again = playbook("enable", host, **variables)
         assert again.ok, again.output
         assert not again.changed
