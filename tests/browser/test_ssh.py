@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What ssh looks like in a terminal where the host asks for a code; docs/images/ssh.png is a picture of it."""
+"""What ssh looks like in a terminal where the host asks for a code, or for none, because somebody has a security key.
+
+Pictures of it are docs/images/ssh.png and security-keys.png.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import os
 import shlex
 import typing as t
 from collections.abc import Iterator
+from pathlib import Path
 
 import pexpect
 import pytest
@@ -24,6 +28,7 @@ from login import ssh
 from login.modules import turn_on
 from login.people import PASSWORD, Person, inventory_path
 from login.policy import off
+from login.security_keys import authenticator, authorize, security_keys
 
 # Prompts end without a newline, and those of a shell with a dollar sign.
 _PROMPT = r": ?$|\$ $"
@@ -76,14 +81,21 @@ Session = t.Callable[..., str]
 def session(host: Host, by_name: list[str]) -> Session:
     """A terminal in which somebody types these answers: all that it shows."""
 
-    def session(person: Person, *answers: str, key: bool = False) -> str:
-        identity = ["-i", "key"] if key else []
-        settings = ("NumberOfPasswordPrompts=1", f"IdentityFile={person.key if key else 'none'}")
+    def session(person: Person, *answers: str, key: bool = False, device: Path | None = None) -> str:
+        identity = ["-i", device.name] if device else ["-i", "key"] if key else []
+        settings = [
+            "NumberOfPasswordPrompts=1",
+            f"IdentityFile={device.name if device else person.key if key else 'none'}",
+        ]
+        settings += [f"SecurityKeyProvider={authenticator()}"] if device else []
         options = [*by_name, *host.ssh_options, *(word for setting in settings for word in ("-o", setting))]
         who = f"{person.name}@{host.name}"
         shown = io.StringIO()
         print("$", shlex.join(["ssh", *identity, who]), file=shown)
-        child = pexpect.spawn("ssh", [*options, who], env={**os.environ, "TERM": "dumb"}, timeout=30, encoding="utf-8")
+        environment = {**os.environ, "TERM": "dumb"}
+        child = pexpect.spawn(
+            "ssh", [*options, who], cwd=device and device.parent, env=environment, timeout=30, encoding="utf-8"
+        )
         child.logfile_read = shown
         try:
             for answer in answers:
@@ -115,8 +127,41 @@ def test_terminal_shows_what_is_asked_for_and_what_comes_of_it(
     assert by_key == f"{asked}bob@web1:~$ {end}"
     assert denied == f"{asked}bob@web1: Permission denied (keyboard-interactive).\n"
 
+    picture(browser, "ssh.png", by_password, by_key, denied)
+
+
+def test_terminal_shows_security_keys_beside_codes_and_alone(
+    browser: Browser, host: Host, people: tuple[Person, Person], session: Session
+) -> None:
+    carol, dave = Person("carol", host, host.key), Person("dave", host, host.key)
+    with security_keys("id_ed25519_sk") as (key,):
+        for person in (carol, dave):
+            host.add_user(person.name, person.password, host.key.with_suffix(".pub"))
+            host.run("touch", f"/home/{person.name}/.hushlogin")
+        authorize(carol, key)
+        declared = [{"security_keys": [key.line], "security_keys_only": person is dave} for person in (carol, dave)]
+        users: list[dict[str, t.Any]] = [dict(person.entry) for person in people]
+        users += [{**carol.entry, **declared[0]}, {"name": dave.name, **declared[1]}]
+        turn_on(host, *people, users=users)
+        beside = session(carol, "exit", device=key.path)
+        without = session(carol, carol.code(), "exit", key=True)
+        alone = session(dave, "exit", device=key.path)
+        denied = session(dave)
+    # A device asks for its PIN before; the authenticator in software has none.
+    touch = "Confirm user presence for key ED25519-SK SHA256:"
+    for shown, name in ((beside, "carol"), (alone, "dave")):
+        assert shown.startswith(f"$ ssh -i id_ed25519_sk {name}@web1\n{touch}"), shown
+        assert "One-time password" not in shown
+        assert shown.endswith(f"{name}@web1:~$ exit\nlogout\nConnection to web1 closed.\n")
+    assert "One-time password" in without
+    assert denied == "$ ssh dave@web1\ndave@web1: Permission denied (publickey).\n"
+    picture(browser, "security-keys.png", beside, without, alone, denied)
+
+
+def picture(browser: Browser, name: str, *shown: str) -> None:
+    """A picture of a terminal that shows these sessions."""
     page = browser.new_page(viewport={"width": 1000, "height": 100})
-    page.set_content(_TERMINAL + "".join(f"<pre>{html.escape(one)}</pre>" for one in (by_password, by_key, denied)))
+    page.set_content(_TERMINAL + "".join(f"<pre>{html.escape(one)}</pre>" for one in shown))
     PICTURES.mkdir(parents=True, exist_ok=True)
-    page.locator("body").screenshot(path=PICTURES / "ssh.png")
+    page.locator("body").screenshot(path=PICTURES / name)
     page.close()

@@ -13,10 +13,11 @@ import pytest
 
 from hosts import Host
 from login import ssh
-from login.modules import module, options, turn_on
-from login.people import Person, playbook, settings
+from login.modules import connections, module, options, turn_on
+from login.people import Person, new_person, playbook, settings
 from login.policy import CODE_PROMPT, assert_off, off, somebody
 from login.security_keys import Key, authenticator, authorize, pin_pad, security_keys, through_agent
+from login.test_connection import Controller
 
 pytestmark = pytest.mark.usefixtures("package")
 
@@ -196,11 +197,12 @@ def test_ansible_s_own_account_may_log_in_with_keys_alone(
 ) -> None:
     with somebody(host) as person, security_keys("blue") as (blue,), pin_pad() as program:
         authorize(person, blue)
+        other = new_person(host)
         rule = f"/etc/sudoers.d/{person.name}"
         host.run("sh", "-c", f"echo '{person.name} ALL=(ALL) NOPASSWD: ALL' >{rule}")
         for name, value in program.items():
             monkeypatch.setenv(name, value)
-        alone = [{"name": person.name, "security_keys": [blue.line], "security_keys_only": True}]
+        alone = [{"name": person.name, "security_keys": [blue.line], "security_keys_only": True}, other.entry]
         variables = {
             **settings(person, users=alone, services=["sudo"], scope="enrolled", exempt_users=[]),
             "twofactor_enrolment_dir": str(tmp_path / "sheets"),
@@ -210,13 +212,17 @@ def test_ansible_s_own_account_may_log_in_with_keys_alone(
         }
         first = playbook("enable", host, **variables)
         assert first.ok, first.output
-        (page,) = (tmp_path / "sheets").iterdir()
-        assert page.name == f"{person.name}~keys@{host.name}.html"
+        page = tmp_path / "sheets" / f"{person.name}~keys@{host.name}.html"
         assert page.stat().st_mode & 0o777 == 0o600
         assert "<li>blue</li>" in page.read_text()
         assert person.secret not in page.read_text()
         again = playbook("enable", host, **variables)
         assert again.ok, again.output
         assert not again.changed
+        # Side by side on one host: somebody else's runs come through the code.
+        with connections(host) as control:
+            account = {"ansible_user": other.name, "ansible_ssh_private_key_file": str(other.key)}
+            ping = Controller(tmp_path, control, (other,)).ping("--limit", host.name, **account)
+        assert ping.status == 0, ping.output
         assert not person.by_password().ok
         host.run("rm", rule)
