@@ -221,7 +221,11 @@ def test_ansible_s_own_account_may_log_in_with_keys_alone(
         assert not again.changed
         # Side by side on one host: somebody else's runs come through the code.
         with connections(host) as control:
-            account = {"ansible_user": other.name, "ansible_ssh_private_key_file": str(other.key)}
+            account = {
+                "ansible_become": False,
+                "ansible_user": other.name,
+                "ansible_ssh_private_key_file": str(other.key),
+            }
             ping = Controller(tmp_path, control, (other,)).ping("--limit", host.name, **account)
         assert ping.status == 0, ping.output
         assert not person.by_password().ok
