@@ -139,7 +139,7 @@ async function begin(what, code) {
         at("typed").textContent = answer.picture ? "If you cannot scan it, type in this key:" : "The key:";
         at("qr").replaceChildren(...answer.picture ? [picture(answer.picture)] : []);
         at("key").textContent = answer.secret.match(/.{1,4}/g).join(" ");
-        at("open").href = answer.uri;
+        Object.assign(at("open"), { href: answer.uri, target: "_top" });
         at("copied").textContent = "";
         ask("The code", "Verify", prove, "secret");
     } else {
