@@ -282,15 +282,24 @@ options:
     default: 0
   self_service:
     description:
-      - Whether Cockpit has a page on which people enrol themselves, set up a new phone or a spare device, and get new
-        recovery codes. Refused where Cockpit or systemd is missing. Needs the package C(qrencode).
+      - Whether people enrol themselves, set up a new phone or a spare device, and get new recovery codes, by the
+        command C(twofactor-enrol) at a terminal, and on a page in Cockpit where that is installed. Refused where
+        systemd is missing. Needs the package C(qrencode).
       - Who has a credential has to give a code first, which is used up or counted as at a login. Who has none may enrol
         only as long as no service asks that account for a code.
       - Only for accounts that people log in with, which are root and those from C(UID_MIN) of C(/etc/login.defs) on
         with a shell that C(/etc/shells) names.
       - Whoever is given a secret by O(users) gets no new one there, since the next run would put the given one back.
+      - What somebody makes there alone counts as proven only once it is accepted, see M(fleet.auth.twofactor_accept),
+        or if the administrator had invited that person, see M(fleet.auth.twofactor_invitation).
     type: bool
     default: false
+  offer_enrolment:
+    description:
+      - With O(self_service), whether a login by ssh with a terminal tells those of C(twofactor-enrol) who may enrol and
+        have no credential yet.
+    type: bool
+    default: true
   guard:
     description:
       - Whether the host itself looks, within seconds of a change and at boot, whether what two-factor login rests on is

@@ -137,7 +137,7 @@ PASSES_STAMP = f"/var/lib/systemd/timers/stamp-{PASSES_TIMER}"
 """What systemd keeps of the timer; systemd.timer(5), Persistent."""
 PASSES_SERVICE_UNIT = f"{UNIT_DIRECTORY}/fleet-auth-passes.service"
 
-# Self-service: people's own page in Cockpit, and the helper behind it
+# Self-service: people's own page in Cockpit, their command, and the helper behind both
 
 SELF_SERVICE_PROGRAM = f"{LIBEXEC}/self-service"
 SELF_SERVICE_CONFIG = f"{LIBEXEC}/self-service.json"
@@ -150,6 +150,11 @@ SELF_SERVICE_SERVICE_UNIT = f"{UNIT_DIRECTORY}/fleet-auth-self-service.service"
 SELF_SERVICE_LISTENING = (SELF_SERVICE_SOCKET, f"{UNIT_DIRECTORY}/sockets.target.wants/{SELF_SERVICE_UNIT}")
 """What is there where systemd listens now, and at each boot."""
 PAGE_DIRECTORY = "/usr/share/cockpit/fleet-auth"
+ENROL_COMMAND = "/usr/local/bin/twofactor-enrol"
+OFFER = "/etc/profile.d/fleet-auth-twofactor.sh"
+"""What shells read that people log in to, and by which they are told of that command."""
+INVITATIONS = "/var/lib/fleet-auth-invitations"
+"""The invitation of each account that has one, in a file of its name."""
 
 # What a host gets as it stands, from the controller
 
@@ -167,17 +172,26 @@ FOR_LOGINS = {
 FOR_GUARD = {GUARD_PROGRAM: 0o755, GUARD_SERVICE_UNIT: 0o644, GUARD_PATH_UNIT: 0o644}
 FOR_A_CHANGE = {UNDO: 0o700, BOOT_UNIT: 0o644}
 FOR_PASSES = {PASSES_SCRIPT: 0o755, PASSES_SERVICE_UNIT: 0o644, PASSES_TIMER_UNIT: 0o644}
-FOR_SELF_SERVICE = (SELF_SERVICE_PROGRAM, CODE_SERVICE, SELF_SERVICE_SERVICE_UNIT, SELF_SERVICE_SOCKET_UNIT)
-"""What is needed for people's own page, beside all that is in these directories."""
+FOR_SELF_SERVICE = {
+    SELF_SERVICE_PROGRAM: 0o644,
+    CODE_SERVICE: 0o644,
+    ENROL_COMMAND: 0o755,
+    OFFER: 0o644,
+    SELF_SERVICE_SERVICE_UNIT: 0o644,
+    SELF_SERVICE_SOCKET_UNIT: 0o644,
+}
+"""What is needed for people's own page and command, with modes, beside all that is in these directories."""
 SELF_SERVICE_DIRECTORIES = (SELF_SERVICE_LIBRARY, PAGE_DIRECTORY)
 
 SHARED_DIRECTORIES = (
     DROP_IN_DIRECTORY,
     COCKPIT_DIRECTORY,
+    "/etc/profile.d",
     "/etc/security",
     KEYS_DIRECTORY,
     ONLY_KEYS_DIRECTORY,
     "/etc/tmpfiles.d",
+    "/usr/local/bin",
     "/usr/local/sbin",
     "/usr/libexec",
 )
@@ -199,6 +213,7 @@ STAGING_DIRECTORIES = (
     RUN_DIRECTORY,
     UNIT_DIRECTORY,
     STATE_DIRECTORY,
+    INVITATIONS,
     GUARD_DIRECTORY,
 )
 """Where a change lays files ready, beside the directories of credentials; patterns of glob(7)."""

@@ -206,6 +206,7 @@ TIME = Text(20, "a time in UTC", _matching(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"))
 MADE = Text(64, "a day and a place", _matching(r"\d{4}-\d\d-\d\d/[a-z-]+"))
 CODE = Text(8, "a code", _matching(r"\d{6,8}"))
 RECOVERY_CODE = Text(32, "a recovery code", _matching(r"\d{6,32}"))
+INVITATION = Text(32, "the code of an invitation", _matching(r"[A-Z2-7]{4}(-[A-Z2-7]{4})*"))
 SECRET = Text(128, "a secret in base32", _matching(r"[A-Z2-7]+"))
 
 TIME_SYNC = Record(
@@ -315,6 +316,7 @@ SHAPES = {
             ),
         }
     ),
+    "twofactor_invitation": Shape({"until": TIME}, sometimes={"code": INVITATION}),
     "twofactor_pass": Shape({"until": TIME}, sometimes={"code": CODE}),
     "twofactor_verify": Shape({"valid": TRUTH}, always={"can_be_checked": TRUTH}),
 }

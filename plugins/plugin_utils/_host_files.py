@@ -40,6 +40,8 @@ NAMES = {
     places.PASSES_TIMER_UNIT: "systemd/fleet-auth-passes.timer",
     places.SELF_SERVICE_PROGRAM: "self-service.py",
     places.CODE_SERVICE: "pam.d/twofactor-code",
+    places.ENROL_COMMAND: "twofactor-enrol",
+    places.OFFER: "offer.sh",
     places.SELF_SERVICE_SERVICE_UNIT: "systemd/fleet-auth-self-service.service",
     places.SELF_SERVICE_SOCKET_UNIT: "systemd/fleet-auth-self-service.socket",
     f"{places.PAGE_DIRECTORY}/manifest.json": "cockpit/manifest.json",
@@ -52,6 +54,7 @@ MODULES = (
     "_apply/actions",
     "_apply/credential_files",
     "_apply/files",
+    "_apply/invitations",
     "_apply/journal",
     "_apply/lock",
     "_apply/pending",
@@ -67,8 +70,10 @@ MODULES = (
     "_self_service/conversation",
     "_self_service/pam_client",
     "_self_service/program",
+    "_self_service/terminal",
     "_texts/code_step",
     "_texts/dispatch",
+    "_texts/invitation",
     "_texts/pam",
     "_texts/pam_conf",
     "_texts/pam_modules",
@@ -80,7 +85,7 @@ MODULES = (
     "_wanted/security_key",
     "_wanted/settings",
 )
-"""What the helper behind people's own page is made of: module_utils, which import each other by relative paths."""
+"""What people's own command and the helper are made of: module_utils, which import each other by relative paths."""
 
 
 def texts(paths: t.Iterable[str]) -> dict[str, str]:

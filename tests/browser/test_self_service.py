@@ -31,6 +31,7 @@ from login.policy import JOURNAL, assert_closed, off
 
 FILES = (
     "/etc/pam.d",
+    "/etc/profile.d",
     "/etc/ssh",
     "/etc/systemd",
     "/etc/tmpfiles.d",
@@ -38,6 +39,7 @@ FILES = (
     "/usr/local",
     "/usr/share/cockpit",
 )
+BEGIN = {"do": "begin", "place": "cockpit", "code": "", "invitation": ""}
 POLICY = {"services": ["cockpit"], "scope": "enrolled", "self_service": True}
 BY_OATH = [pytest.param((release, OATH), id=release) for release in hosts.WITH_COCKPIT]
 BY_GOOGLE = pytest.param(("debian13-cockpit", GOOGLE), id="debian13-google")
@@ -85,7 +87,7 @@ def enrol(name):
         def ask(**request):
             print(json.dumps(request), file=lines, flush=True)
             return json.loads(lines.readline())
-        begun = ask(do="begin", what="enrol", code="")
+        begun = ask(do="begin", what="enrol", place="cockpit", code="", invitation="")
         key = base64.b32decode(begun["secret"])
         done = ask(do="prove", code=hotp(key, int(time.time()) // 30, 6))
         print(json.dumps([name, key.hex(), done.get("recovery_codes")]), flush=True)
@@ -316,6 +318,26 @@ def test_somebody_adds_a_device_whose_codes_are_right_beside_those_of_the_phone(
     assert_not_shown(host.run("journalctl --no-pager; ps axww").stdout, [person, spare], recovery)
 
 
+def test_somebody_who_is_invited_types_that_first_and_is_proven(console: Console) -> None:
+    host, person = console.host, new_person(console.host)
+    code = str(module(host, "twofactor_invitation", {"user": person.name})["code"])
+    with visit(console, person) as mine:
+        mine.press("enrol")
+        mine.picture("invitation")
+        mine.submit("ABCD-EFGH-IJKL-MNOP")
+        assert mine.error() == "This is not your invitation. Tries that are left: 4."
+        mine.submit(code.lower())
+        person = dataclasses.replace(person, secret=mine.scan())
+        mine.prove(person)
+        mine.recovery_codes()
+        mine.frame.locator("#kept").click()
+        mine.to_be_said("You are enrolled. You will be asked for codes once your administrator has run the playbook.")
+    told = module(host, "twofactor_info", options(**POLICY))["users"][person.name]
+    assert (told["proven"], told["self_made"]) == (True, None)
+    assert not host.exists(f"/var/lib/fleet-auth-invitations/{person.name}")
+    assert_not_shown(host.run("journalctl --no-pager; ps axww").stdout, [person], [code])
+
+
 def holds(person: Person) -> bool:
     """Whether the credential has the secret of this person, as any backend writes it."""
     text = person.host.read(person.credential).decode()
@@ -342,9 +364,9 @@ def test_nobody_reads_or_changes_the_credential_of_somebody_else(console: Consol
     before = host.read(f"/etc/oath/{alice.name}")
     for request in (
         json.dumps({"do": "status", "user": alice.name}),
-        json.dumps({"do": "begin", "what": "renew", "code": alice.code(), "user": alice.name}),
-        json.dumps({"do": "begin", "what": "device", "code": alice.code()}),
-        json.dumps({"do": "begin", "what": f"../{alice.name}", "code": ""}),
+        json.dumps({**BEGIN, "what": "renew", "code": alice.code(), "user": alice.name}),
+        json.dumps({**BEGIN, "what": "device", "code": alice.code()}),
+        json.dumps({**BEGIN, "what": f"../{alice.name}"}),
         json.dumps({"do": {"do": "status"}}),
         json.dumps({"do": "status\0"}),
         "\0" * 100,
@@ -481,7 +503,7 @@ def test_accounts_of_services_cannot_enrol(console: Console) -> None:
     host = console.host
     host.run("useradd", "--system", "--shell", "/bin/bash", "service")
     for name in ("www-data", "nobody", "service"):
-        (answer,) = ask(host, name, '{"do":"begin","what":"enrol","code":""}\n')
+        (answer,) = ask(host, name, json.dumps({**BEGIN, "what": "enrol"}) + "\n")
         assert json.loads(answer) == {"ok": False, "message": "Nobody logs in with this account, so it needs no code."}
         assert not host.exists(f"/etc/oath/{name}")
     host.run("userdel", "service")
@@ -497,6 +519,7 @@ def test_the_program_may_write_where_codes_are_kept_and_nowhere_else(console: Co
         "/etc/oath",
         "/run/fleet-auth.lock",
         "/run/fleet-auth/faillock",
+        "/var/lib/fleet-auth-invitations",
     }
     found = host.run("systemd-analyze", "security", "--no-pager", "fleet-auth-self-service.service").stdout
     exposure = re.search(r"Overall exposure level .*: ([0-9.]+) ", found)
@@ -549,6 +572,7 @@ def assert_gone(host: Host) -> None:
     assert not host.run("systemctl list-unit-files --no-legend 'fleet-auth-self-service*' || true").stdout
     found = (
         "-name 'fleet-auth-self-service*' -o -name 'self-service*' -o -name fleet_auth -o -path '*/cockpit/fleet-auth'"
+        " -o -name 'twofactor-enrol' -o -name 'fleet-auth-twofactor.sh' -o -name 'fleet-auth-invitations'"
     )
     assert not host.run(f"find / /run -xdev {found}").stdout
 

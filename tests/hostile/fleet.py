@@ -64,13 +64,16 @@ PLAYBOOKS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "status": (("twofactor_info",), ("twofactor_status_data=out.json", "twofactor_status_page=out.html")),
     "enrol": (("twofactor_info", "twofactor_enrolment_info"), ("user=alice",)),
     "pass": (("twofactor_pass",), ("user=alice",)),
+    "invite": (("twofactor_invitation",), ("user=alice",)),
     "verify": (("twofactor_verify",), ("user=alice", "code=123456")),
     "adopt": (("twofactor_adopt",), ()),
     "accept": (("twofactor_accept",), ("user=alice",)),
     "recover": (("twofactor",), ("everyone=true",)),
 }
 """By playbook, which modules' answers it uses, and with which variables it is run."""
-_SHEET = re.compile(r"work/sheets/(alice@(bad\d+|good\d)\.html|pass-alice@(bad\d+|good\d)\.txt)")
+_SHEET = re.compile(
+    r"work/sheets/(alice(\+[\w.:@+-]+)?@(bad\d+|good\d)\.html|(pass|invitation)-alice@(bad\d+|good\d)\.txt)"
+)
 _OWN = re.compile(r"(home|tmp)/.*|work/out\.(json|xml|html)")
 
 

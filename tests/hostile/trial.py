@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import typing as t
 from pathlib import Path
 from xml.etree import ElementTree
@@ -28,6 +29,8 @@ from ansible_collections.fleet.auth.plugins.plugin_utils import _rollout, _statu
 from .answers import ARGUMENTS, RIGHT, Answer, Told
 
 _SHEETS = {"users": ["alice"], "place": "bad1", "template": "sheet.html.j2"}
+_SHEET = re.compile(r"sheets/alice(\+[A-Za-z0-9][A-Za-z0-9_.:@+-]*)?@bad1\.html")
+"""The sheets of whom the action was asked for. People name devices on the host itself, so any of them may be there."""
 _ROLE = Path(__file__).resolve().parents[2] / "roles" / "twofactor"
 
 
@@ -69,7 +72,7 @@ class Trial:
             name for name, seen in after.items() if self._seen.get(name) != seen
         }
         self._seen = after
-        strangers = [name for name in changed if name != "sheets/alice@bad1.html"]
+        strangers = [name for name in changed if not _SHEET.fullmatch(name)]
         return wrong or (f"it has written {', '.join(strangers)}" if strangers else "")
 
     def harm_of_script(self, script: str) -> str:

@@ -104,6 +104,16 @@ def sftp(
         return dataclasses.replace(done, output=fetched.read_text() if fetched.exists() else "")
 
 
+def terminal(host: Host, user: str, password: str) -> pexpect.spawn[str]:
+    """Log in with a password, and be at the prompt of a shell at a terminal; the rest is up to the caller."""
+    options = _options(host, key=None, methods=None)
+    words = [*options, "-t", f"{user}@{host.address}"]
+    child = pexpect.spawn("ssh", words, timeout=20, encoding="utf-8", codec_errors="replace", dimensions=(80, 120))
+    child.expect("assword: ?$")
+    child.sendline(password)
+    return child
+
+
 class _App(pyotp.TOTP):
     """Makes codes of any key, as apps do."""
 

@@ -115,7 +115,8 @@ class TestNames:
         (modules,) = re.findall(r"\^auth \.\* \((.*)\) ", RECOVER)
         assert modules == "|".join(backend.MODULE for _name, backend in BACKENDS)
         removed = words(RECOVER, "    rm -rf /etc/systemd", "\n}")
-        gone = {*places.FOR_SELF_SERVICE, places.SELF_SERVICE_CONFIG, *places.SELF_SERVICE_DIRECTORIES}
+        files = {*places.FOR_SELF_SERVICE, places.SELF_SERVICE_CONFIG}
+        gone = {*files, *places.SELF_SERVICE_DIRECTORIES, places.INVITATIONS}
         assert {f"/etc/systemd{removed[0]}", *removed[1:]} == gone
         assert f"systemctl disable --quiet --now {places.SELF_SERVICE_UNIT} " in RECOVER
         removed = words(scripts.functions(RECOVER)["remove_guard"], "    rm -f /etc/systemd", "\n}")

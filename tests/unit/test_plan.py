@@ -852,14 +852,27 @@ class TestSelfService:
         assert told.index(f"stop {places.SELF_SERVICE_UNIT}") < told.index(f"remove {places.SELF_SERVICE_SOCKET_UNIT}")
         assert carried_out(target, state).files == without.files
 
-    @pytest.mark.parametrize(
-        "state",
-        [host_state(files={service("cockpit"): None}), host_state(has_systemd=False)],
-        ids=["cockpit", "systemd"],
-    )
-    def test_is_refused_where_cockpit_or_systemd_is_missing(self, state: HostState) -> None:
-        (told,) = refusals(wanted(self_service=True), state)
-        assert told.startswith("self_service is a page in Cockpit and a socket of systemd, and web1 lacks one of them.")
+    def test_is_refused_where_systemd_is_missing(self) -> None:
+        (told,) = refusals(wanted(self_service=True), host_state(has_systemd=False))
+        assert told.startswith("self_service is a socket of systemd, which does not run on web1.")
+
+    def test_is_a_command_alone_where_there_is_no_cockpit(self) -> None:
+        target, without = wanted(self_service=True), host_state(files={service("cockpit"): None})
+        state = carried_out(target, without)
+        assert not any(path.startswith("/usr/share/cockpit") for path in state.files)
+        assert state.files[places.ENROL_COMMAND].mode == 0o755
+        assert (state.files[places.INVITATIONS].mode, state.files[places.OFFER].mode) == (0o700, 0o644)
+        assert plan(target, state).changes == ()
+        # Cockpit was there, and is not any more.
+        page = carried_out(target, edited(carried_out(target), {service("cockpit"): None}))
+        assert page.files == state.files
+
+    def test_is_not_told_of_at_logins_where_that_is_not_wanted(self) -> None:
+        target = wanted(services=["cockpit"], self_service=True)
+        silent = replace(target, offer_enrolment=False)
+        assert places.OFFER not in carried_out(silent).files
+        assert carried_out(silent, carried_out(target)).files == carried_out(silent).files
+        assert places.OFFER in carried_out(target, carried_out(silent)).files
 
 
 class TestServices:

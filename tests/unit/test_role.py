@@ -134,6 +134,7 @@ class TestEntryPoints:
             ("users_files", "adopt", "twofactor_adopt"),
             ("secret_file", "adopt", "twofactor_adopt"),
             ("pass_hours", "pass", "twofactor_pass"),
+            ("invite_hours", "invite", "twofactor_invitation"),
             ("status_page", "status", "status_report"),
             ("status_data", "status", "status_report"),
             ("status_slices", "status", "status_report"),

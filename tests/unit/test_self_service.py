@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pwd
 import socket
 import typing as t
@@ -15,17 +16,19 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.fleet.auth.plugins.module_utils import _places as places
+from ansible_collections.fleet.auth.plugins.module_utils._apply import files, invitations
 from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, oath, usersfile
 from ansible_collections.fleet.auth.plugins.module_utils._backends.credential import RECOVERY_CODES, Clock
 from ansible_collections.fleet.auth.plugins.module_utils._backends.hotp import hotp
-from ansible_collections.fleet.auth.plugins.module_utils._self_service import pam_client, program
+from ansible_collections.fleet.auth.plugins.module_utils._self_service import pam_client, program, terminal
 from ansible_collections.fleet.auth.plugins.module_utils._self_service.conversation import (
     Conversation,
     Refusal,
     parse_request,
 )
-from ansible_collections.fleet.auth.plugins.module_utils._texts import self_service
+from ansible_collections.fleet.auth.plugins.module_utils._texts import invitation, self_service
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH, CodeStep
+from ansible_collections.fleet.auth.plugins.module_utils._texts.invitation import Invitation
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import decode_secret, encode_secret
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, User
 from ansible_collections.fleet.auth.plugins.plugin_utils import _host_files
@@ -34,6 +37,8 @@ from unit.closure import closure
 NOW = 1_000_000_000.0
 KEY = b"k" * 20
 RIGHT = "314159"
+BEGUN = {"place": "cockpit", "code": "", "invitation": ""}
+INVITATION = "AAAA-BBBB-CCCC-DDDD"
 OLD = usersfile.Token("alice", KEY).render() + "\n"
 
 
@@ -49,6 +54,7 @@ class FakeHost:
 
     def __init__(self, text: str | None, switch_text: str, *, given: bool = False, asks: bool = True) -> None:
         self.text, self.switch_text, self.given, self.doors = text, switch_text, given, asks
+        self.invited: Invitation | None = None
         self.logged: list[str] = []
         self.checked: list[str] = []
         self.keys = 0
@@ -72,12 +78,23 @@ class FakeHost:
     def credential(self, _user: str) -> str | None:
         return self.text
 
+    def invitation(self, _user: str) -> Invitation | None:
+        return self.invited
+
+    def is_invited(self, _user: str, typed: str) -> bool:
+        assert self.invited
+        if self.invited.fits(typed):
+            return True
+        self.invited = self.invited._replace(tries=max(0, self.invited.tries - 1))
+        return False
+
     def check(self, _user: str, code: str) -> pam_client.Answer:
         self.checked.append(code)
         return pam_client.Answer(right=code == RIGHT, asked=True)
 
     def revise(self, _user: str, new: t.Callable[[str | None], str]) -> None:
-        self.text = new(self.text)
+        before, self.text = self.text, new(self.text)
+        self.invited = self.invited if before else None
 
     def make_key(self, length: int) -> bytes:
         self.keys += 1
@@ -113,7 +130,10 @@ def code_of(secret: str) -> str:
         b'{"do":"status","user":"bob"}\n',
         b'{"do":{"do":"status"}}\n',
         b'{"do":["status"]}\n',
-        b'{"do":"begin","what":"../bob","code":""}\n',
+        b'{"do":"begin","what":"../bob","place":"cockpit","code":"","invitation":""}\n',
+        b'{"do":"begin","what":"enrol","place":"/etc","code":"","invitation":""}\n',
+        b'{"do":"begin","what":"enrol","place":"cockpit","code":""}\n',
+        b'{"do":"begin","what":"enrol","place":"cockpit","code":"","invitation":"' + b"A" * 41 + b'"}\n',
         b'{"do":"prove","code":"12345a"}\n',
         b'{"do":"prove","code":"123456789"}\n',
         '{"do":"prove","code":"١٢٣٤٥٦"}\n'.encode(),
@@ -167,8 +187,8 @@ def test_people_and_root_log_in_and_accounts_of_services_do_not() -> None:
 
 
 def test_the_program_has_all_modules_that_it_imports_and_no_other() -> None:
-    path = Path(program.__file__).resolve()
-    assert sorted({*closure(path), "_self_service/program"}) == sorted(_host_files.MODULES)
+    needed = {name for one in (program, terminal) for name in closure(Path(one.__file__).resolve())}
+    assert sorted({*needed, "_self_service/program", "_self_service/terminal"}) == sorted(_host_files.MODULES)
 
 
 def test_the_program_may_write_the_credentials_of_each_backend() -> None:
@@ -217,7 +237,7 @@ def test_a_qr_code_that_cannot_be_drawn_keeps_nobody_from_typing_the_key(
 def test_a_first_enrolment_counts_once_its_code_was_right() -> None:
     host = FakeHost(None, switch())
     conversation = Conversation(host, "alice")
-    begun = conversation.answer(b'{"do":"begin","what":"enrol","code":""}\n')
+    begun = conversation.answer(b'{"do":"begin","what":"enrol","place":"cockpit","code":"","invitation":""}\n')
     uri = f"otpauth://totp/web1:alice@web1?secret={begun['secret']}&issuer=web1"
     assert begun == {"ok": True, "secret": begun["secret"], "uri": uri, "picture": f"<svg>{uri}</svg>"}
     wrong = conversation.answer(b'{"do":"prove","code":"000000"}\n')
@@ -228,8 +248,119 @@ def test_a_first_enrolment_counts_once_its_code_was_right() -> None:
     assert (phone.key, phone.last_code) == (decode_secret(begun["secret"]), code_of(begun["secret"]))
     assert begun["secret"] not in "".join(host.logged)
     assert (phone.label, phone.name) == ("self-made", "2001-09-09/cockpit")
-    (status,) = talk(host, {"do": "status"})
-    assert "once your administrator has accepted it" in status["message"]
+    for standing in (switch(), switch(["alice"]), switch(scope="everyone")):
+        host.switch_text = standing
+        (status,) = talk(host, {"do": "status"})
+        assert "once your administrator has accepted it" in status["message"]
+
+
+class TestWhoIsInvited:
+    def host(self, **how: t.Any) -> FakeHost:
+        """A host on which alice is invited."""
+        host = FakeHost(None, how.pop("switch_text", switch()), **how)
+        host.invited = invitation.made(INVITATION, b"salt", NOW + 3600)
+        return host
+
+    def begin(self, host: FakeHost, typed: str) -> dict[str, t.Any]:
+        return talk(host, {"do": "begin", **BEGUN, "what": "enrol", "invitation": typed})[0]
+
+    def test_makes_a_credential_that_is_proven_and_can_do_that_once(self) -> None:
+        host = self.host()
+        assert talk(host, {"do": "status"})[0]["invited"]
+        conversation = Conversation(host, "alice")
+        request = {"do": "begin", **BEGUN, "what": "enrol", "place": "terminal", "invitation": INVITATION}
+        begun = conversation.answer(json.dumps(request).encode() + b"\n")
+        assert begun["picture"] == ""
+        assert prove(conversation, code_of(begun["secret"]))["ok"]
+        made = oath.read(host.text or "", "alice")
+        assert (made.proven, made.self_made, host.invited) == (True, "", None)
+        assert host.logged == ["alice: enrol done, with an invitation"]
+        host.text = None
+        assert self.begin(host, INVITATION)["message"].startswith("There is no invitation for you on this host")
+
+    def test_may_enrol_also_where_codes_are_asked_for_already(self) -> None:
+        host = self.host(switch_text=switch(scope="everyone"))
+        assert self.begin(host, INVITATION.lower().replace("-", " "))["ok"]
+        host.invited = None
+        assert not self.begin(host, "")["ok"]
+
+    def test_needs_the_invitation_of_which_five_wrong_ones_are_too_many(self) -> None:
+        host = self.host()
+        assert self.begin(host, "")["message"] == "You are invited: type your invitation."
+        told = [self.begin(host, "AAAA-BBBB-CCCC-EEEE") for _try in range(invitation.TRIES)]
+        assert told[0]["message"] == "This is not your invitation. Tries that are left: 4."
+        assert told[-1]["message"].startswith("Too many invitations were wrong, so yours is void.")
+        assert self.begin(host, INVITATION)["message"] == told[-1]["message"]
+        assert self.begin(host, "")["message"] == told[-1]["message"]
+        (status,) = talk(host, {"do": "status"})
+        assert (status["may"], status["message"], status["invited"]) == ([], told[-1]["message"], False)
+        assert host.logged[-1] == "alice: wrong invitation, 0 tries left"
+        assert "BBBB" not in "".join(host.logged)
+
+    @pytest.mark.parametrize(
+        "afterwards", [None, invitation.made("EEEE", b"salt", NOW + 3600)], ids=["gone", "another one"]
+    )
+    def test_has_to_be_invited_still_when_the_code_comes(self, afterwards: Invitation | None) -> None:
+        host = self.host()
+        conversation = Conversation(host, "alice")
+        request = {"do": "begin", **BEGUN, "what": "enrol", "invitation": INVITATION}
+        begun = conversation.answer(json.dumps(request).encode() + b"\n")
+        host.invited = afterwards
+        assert prove(conversation, code_of(begun["secret"]))["message"].startswith("Your invitation was changed")
+        assert host.text is None
+
+    def test_is_not_overtaken_by_whoever_began_before(self) -> None:
+        host = FakeHost(None, switch())
+        page = begun(host, "enrol", "")
+        host.invited = invitation.made(INVITATION, b"salt", NOW + 3600)
+        assert (prove(*page)["ok"], host.text) == (False, None)
+
+
+class TestTheFileOfAnInvitation:
+    ONE = invitation.made(INVITATION, b"salt", 1_000.5)
+
+    def test_has_no_code_and_comes_back_as_it_was(self) -> None:
+        assert invitation.parse(self.ONE.render()) == self.ONE
+        assert not any(group in self.ONE.render() for group in INVITATION.split("-"))
+        assert self.ONE.digest.hex() not in repr(self.ONE)
+
+    @pytest.mark.parametrize("typed", [INVITATION, "aaaabbbbccccdddd", " AAAA bbbb-cccc dddd", "AAAA-8888-CCCC-DDDD"])
+    def test_fits_however_it_is_typed(self, typed: str) -> None:
+        assert self.ONE.fits(typed)
+
+    @pytest.mark.parametrize("typed", ["", "AAAA-BBBB-CCCC-DDDE", "AAAA-BBBB-CCCC", "ÄÄÄÄ\ud800", f"{INVITATION}A"])
+    def test_does_not_fit_anything_else(self, typed: str) -> None:
+        assert not self.ONE.fits(typed)
+        assert not invitation.CLOSED.fits(typed)
+
+    @pytest.mark.parametrize("text", ["", "null", "[]", "{}", '{"salt": 1}', '{"salt":"","digest":"","until":"x"}'])
+    def test_that_is_damaged_lets_nobody_enrol(self, text: str) -> None:
+        assert invitation.parse(text) == invitation.CLOSED
+
+    def test_is_of_root_alone_loses_tries_and_ends(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(places, "INVITATIONS", str(tmp_path / "invitations"))
+        monkeypatch.setattr(files, "set_rights", lambda path, mode, _uid, _gid: Path(path).chmod(mode))
+        monkeypatch.setattr(os, "fchown", lambda *_words: None)
+        invitations.put("alice", self.ONE)
+        path = tmp_path / "invitations" / "alice"
+        assert [one.stat().st_mode & 0o777 for one in (path.parent, path)] == [0o700, 0o600]
+        assert invitations.use_try("alice", INVITATION, 1_000.0)
+        assert not invitations.use_try("alice", "wrong", 1_000.0)
+        assert invitations.read("alice", 1_000.0) == self.ONE._replace(tries=4)
+        for _try in range(9):
+            assert not invitations.use_try("alice", "wrong", 1_000.0)
+        assert not invitations.use_try("alice", INVITATION, 1_000.0)
+        assert not invitations.use_try("bob", INVITATION, 1_000.0)
+        assert invitations.read("alice", 1_001.0) is None
+        invitations.remove_ended(1_000.0)
+        assert path.exists()
+        invitations.remove_ended(1_001.0)
+        assert not path.exists()
+        invitations.remove("alice")
+
+    def test_is_made_of_much_chance(self) -> None:
+        assert invitation.new_code(bytes) == "AAAA-AAAA-AAAA-AAAA"
+        assert len({invitation.new_code(os.urandom) for _number in range(100)}) == 100
 
 
 @pytest.mark.parametrize("made", ["", "2001-09-09/cockpit"])
@@ -243,15 +374,15 @@ def test_a_renewal_is_as_good_as_what_it_renews(made: str) -> None:
 def test_who_is_asked_for_a_code_already_or_exempt_or_everyone_where_it_is_off_does_not_enrol() -> None:
     for text in (switch(scope="everyone"), switch(exempt_users=("alice",)), PASS_THROUGH):
         host = FakeHost(None, text)
-        assert [one["ok"] for one in talk(host, {"do": "begin", "what": "enrol", "code": ""})] == [False]
+        assert [one["ok"] for one in talk(host, {"do": "begin", **BEGUN, "what": "enrol", "code": ""})] == [False]
     prepared = FakeHost(None, switch(scope="everyone"), asks=False)
-    assert talk(prepared, {"do": "begin", "what": "enrol", "code": ""})[0]["ok"]
+    assert talk(prepared, {"do": "begin", **BEGUN, "what": "enrol", "code": ""})[0]["ok"]
 
 
 def begun(host: FakeHost, what: str, code: str = RIGHT) -> tuple[Conversation, str]:
     """A conversation with a new key in it, and the code that proves that."""
     conversation = Conversation(host, "alice")
-    answer = conversation.answer(json.dumps({"do": "begin", "what": what, "code": code}).encode() + b"\n")
+    answer = conversation.answer(json.dumps({"do": "begin", **BEGUN, "what": what, "code": code}).encode() + b"\n")
     return conversation, code_of(answer["secret"])
 
 
@@ -292,7 +423,9 @@ def test_a_login_meanwhile_is_no_change() -> None:
 @pytest.mark.parametrize("what", ["renew", "device", "recovery-codes"])
 def test_a_wrong_code_changes_nothing(what: str) -> None:
     host = FakeHost(OLD, switch(["alice"]))
-    begun, proven = talk(host, {"do": "begin", "what": what, "code": "271828"}, {"do": "prove", "code": "271828"})
+    begun, proven = talk(
+        host, {"do": "begin", **BEGUN, "what": what, "code": "271828"}, {"do": "prove", "code": "271828"}
+    )
     assert (begun["ok"], proven["ok"], host.text, host.checked) == (False, False, OLD, ["271828"])
     assert not any("271828" in line for line in host.logged)
 
@@ -301,7 +434,7 @@ def test_a_renewal_replaces_the_key_and_leaves_the_rest() -> None:
     text = oath.revise(OLD, User("alice", renew="lost", recovery_codes="2026"), Settings(), lambda n: b"r" * n)
     host = FakeHost(text, switch(["alice"]))
     conversation = Conversation(host, "alice")
-    begun = conversation.answer(json.dumps({"do": "begin", "what": "renew", "code": RIGHT}).encode() + b"\n")
+    begun = conversation.answer(json.dumps({"do": "begin", **BEGUN, "what": "renew", "code": RIGHT}).encode() + b"\n")
     assert host.text == text
     conversation.answer(json.dumps({"do": "prove", "code": code_of(begun["secret"])}).encode() + b"\n")
     phone, codes = usersfile.tokens_of(host.text or "", "alice")
@@ -315,7 +448,7 @@ def test_a_renewal_replaces_the_key_and_leaves_the_rest() -> None:
 def test_new_recovery_codes_keep_the_name_of_their_set() -> None:
     text = oath.revise(OLD, User("alice", recovery_codes="2026"), Settings(), lambda n: b"r" * n)
     host = FakeHost(text, switch(["alice"]))
-    (answer,) = talk(host, {"do": "begin", "what": "recovery-codes", "code": RIGHT})
+    (answer,) = talk(host, {"do": "begin", **BEGUN, "what": "recovery-codes", "code": RIGHT})
     codes = usersfile.tokens_of(host.text or "", "alice")[1]
     assert (codes.name, codes.key != b"r" * 20) == ("2026", True)
     assert answer["recovery_codes"][0] == hotp(codes.key, 0, 6)
@@ -323,7 +456,7 @@ def test_new_recovery_codes_keep_the_name_of_their_set() -> None:
 
 def test_a_key_that_the_administrator_gives_is_not_renewed() -> None:
     host = FakeHost(OLD, switch(["alice"]), given=True)
-    status, begun = talk(host, {"do": "status"}, {"do": "begin", "what": "renew", "code": RIGHT})
+    status, begun = talk(host, {"do": "status"}, {"do": "begin", **BEGUN, "what": "renew", "code": RIGHT})
     assert (status["may"], begun["ok"], host.checked) == (["device", "recovery-codes"], False, [])
     given = Settings(users=(User("alice", secret=KEY), User("bob")))
     assert json.loads(self_service.config(given)) == {
@@ -340,8 +473,8 @@ def test_with_one_secret_a_user_there_is_no_spare_device_and_codes_on_paper_are_
     status, refused, renewed = talk(
         host,
         {"do": "status"},
-        {"do": "begin", "what": "device", "code": RIGHT},
-        {"do": "begin", "what": "recovery-codes", "code": RIGHT},
+        {"do": "begin", **BEGUN, "what": "device", "code": RIGHT},
+        {"do": "begin", **BEGUN, "what": "recovery-codes", "code": RIGHT},
     )
     assert (status["may"], status["recovery_codes_left"]) == (["renew", "recovery-codes"], RECOVERY_CODES)
     assert (refused["ok"], host.checked) == (False, [RIGHT])

@@ -156,6 +156,7 @@ def _files(sshd_configs: t.Iterable[str]) -> dict[str, FileState]:
         [*places.FOR_GUARD, places.GUARD_CONFIG, places.GUARD_LINK, places.GUARD_DIRECTORY, places.GUARD_ALERTS]
     )
     paths.update([*places.FOR_SELF_SERVICE, places.SELF_SERVICE_CONFIG, *places.SELF_SERVICE_LISTENING])
+    paths.add(places.INVITATIONS)
     for directory in (places.PAM_D, places.VENDOR_PAM_D, places.DROP_IN_DIRECTORY):
         paths.update(glob.glob(f"{directory}/*"))
     for directory in (*places.SELF_SERVICE_DIRECTORIES, places.KEYS_DIRECTORY, places.ONLY_KEYS_DIRECTORY):

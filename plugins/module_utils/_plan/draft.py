@@ -111,7 +111,7 @@ class Draft:
         return changes
 
     def stop_page(self) -> list[Change]:
-        """Have nobody reach the Cockpit page's program any more."""
+        """Have nobody reach the program behind people's own page and command any more."""
         if places.SELF_SERVICE_SOCKET_UNIT in self.files and any(
             path in self.files for path in places.SELF_SERVICE_LISTENING
         ):
@@ -119,8 +119,13 @@ class Draft:
         return []
 
     def remove_page(self) -> list[Change]:
-        """Have no Cockpit page any more, and no program behind it."""
-        files = (places.SELF_SERVICE_SOCKET_UNIT, *places.FOR_SELF_SERVICE, places.SELF_SERVICE_CONFIG)
+        """Have no page and no command of people's own any more, no program behind them, and no invitation."""
+        files = (
+            places.SELF_SERVICE_SOCKET_UNIT,
+            *places.FOR_SELF_SERVICE,
+            places.SELF_SERVICE_CONFIG,
+            places.INVITATIONS,
+        )
         return [*self.stop_page(), *self.remove(*files), *self.remove_trees(places.SELF_SERVICE_DIRECTORIES)]
 
     def stop_guard(self) -> list[Change]:

@@ -374,33 +374,40 @@ class _Steps:
         return [*changes, *draft.remove(*directories)]
 
     def _page(self) -> list[Change]:
-        """The Cockpit page comes last, and goes by what is in force then. Nobody uses it while its files change."""
-        draft = self.draft
-        if not self.settings.self_service:
+        """People's own page and command come last, and go by what is in force then.
+
+        Nobody uses them while their files change.
+        """
+        draft, settings = self.draft, self.settings
+        if not settings.self_service:
             return draft.remove_page()
         inside = tuple(f"{directory}/" for directory in places.SELF_SERVICE_DIRECTORIES)
-        texts = {
-            path: text
-            for path, text in self.settings.files.items()
-            if path in places.FOR_SELF_SERVICE or path.startswith(inside)
-        }
-        texts[places.SELF_SERVICE_CONFIG] = self_service.config(self.settings)
-        directories = sorted({path.rpartition("/")[0] for path in texts if path.startswith(inside)})
-        wanted = {path: FileState("", 0o755) for path in directories}
-        wanted.update({path: FileState(text, 0o644) for path, text in texts.items()})
-        found = {path: file for path, file in draft.files.items() if path in wanted or path.startswith(inside)}
+        ours = {*places.FOR_SELF_SERVICE, places.SELF_SERVICE_CONFIG, *places.SELF_SERVICE_DIRECTORIES}
+        ours.add(places.INVITATIONS)
+        texts = {path: text for path, text in settings.files.items() if path in ours or path.startswith(inside)}
+        if not settings.offer_enrolment:
+            del texts[places.OFFER]
+        if "cockpit" not in self.state.service_files.texts:
+            texts = {path: text for path, text in texts.items() if not path.startswith(f"{places.PAGE_DIRECTORY}/")}
+        texts[places.SELF_SERVICE_CONFIG] = self_service.config(settings)
+        modes = {path: places.FOR_SELF_SERVICE.get(path, 0o644) for path in texts}
+        directories = {path.rpartition("/")[0]: 0o755 for path in texts if path.startswith(inside)}
+        directories[places.INVITATIONS] = 0o700
+        wanted = {path: FileState("", mode) for path, mode in directories.items()}
+        wanted.update({path: FileState(text, modes[path]) for path, text in texts.items()})
+        found = {path: file for path, file in draft.files.items() if path in ours or path.startswith(inside)}
         if found == wanted and all(path in draft.files for path in places.SELF_SERVICE_LISTENING):
             return []
         return [
             *draft.stop_page(),
-            *(change for path in directories for change in draft.directory(path, 0o755)),
+            *(change for path in sorted(directories) for change in draft.directory(path, directories[path])),
             # The unit that listens comes last.
             *(
                 change
                 for path in sorted(texts, key=lambda path: path == places.SELF_SERVICE_SOCKET_UNIT)
-                for change in draft.write(path, texts[path], 0o644)
+                for change in draft.write(path, texts[path], modes[path])
             ),
-            # What an earlier release left.
+            # What an earlier release left, and what is not wanted any more.
             *draft.remove_trees(sorted(set(found) - set(wanted))),
             Listen(places.SELF_SERVICE_UNIT),
         ]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What people may do on their own page in Cockpit: requests and answers, a line of JSON each, over one connection.
+"""What people may do by themselves: requests and answers, a line of JSON each, over one connection.
 
 Whose connection it is comes from the kernel and is never part of a request, so nobody can do anything for somebody
 else. A new key lives in this conversation alone until a code of it was right: where that breaks, the old one stays.
@@ -20,6 +20,7 @@ from .._backends import backends
 from .._backends.credential import Clock, Credential, CredentialError
 from .._backends.hotp import KEY_BYTES
 from .._texts.code_step import CodeStep
+from .._texts.invitation import TYPED, Invitation
 from .._wanted.secret import encode_secret
 from .._wanted.settings import Device, Settings, User
 from . import pam_client
@@ -27,9 +28,14 @@ from . import pam_client
 REQUEST_BYTES = 4096
 NAME = "self-service"
 """What a device and a set of recovery codes are called that somebody made here."""
-PLACE = "cockpit"
-"""Where people make a credential alone, beside the day on which they did."""
-_REQUESTS = {"status": {"do"}, "begin": {"do", "what", "code"}, "prove": {"do", "code"}}
+PLACES = ("cockpit", "terminal")
+"""Where people make a credential alone, beside the day on which they did; as they say themselves."""
+_REQUESTS = {"status": {"do"}, "begin": {"do", "what", "place", "code", "invitation"}, "prove": {"do", "code"}}
+_WAITS = (
+    "You are enrolled, and will be asked for codes once your administrator has accepted it, and has run the playbook. "
+    "Tell your administrator that it was you."
+)
+"""What is said to who enrolled alone, and whose credential nobody has accepted yet."""
 ACTIONS = ("enrol", "renew", "device", "recovery-codes")
 
 
@@ -47,8 +53,10 @@ def parse_request(line: bytes) -> dict[str, str]:
         raise Refusal("This is not a request.")
     if _REQUESTS.get(request.get("do", "")) != set(request):
         raise Refusal("This is not a request.")
-    if request["do"] == "begin" and request["what"] not in ACTIONS:
+    if request["do"] == "begin" and not (request["what"] in ACTIONS and request["place"] in PLACES):
         raise Refusal("This is not a request.")
+    if len(request.get("invitation", "")) > TYPED:
+        raise Refusal("This is not an invitation.")
     if not re.fullmatch(r"[0-9]{0,8}", request.get("code", ""), re.ASCII):
         raise Refusal("A code has digits alone.")
     return request
@@ -58,8 +66,11 @@ class _Pending(t.NamedTuple):
     """A new key of which no code was right yet, and the keys that there were when it was made."""
 
     what: str
+    place: str
     key: bytes
     beside: frozenset[bytes]
+    invitation: Invitation | None
+    """The one whose code was right."""
 
 
 class Host(t.Protocol):
@@ -85,11 +96,20 @@ class Host(t.Protocol):
     def credential(self, user: str) -> str | None:
         """The text of the credential file."""
 
+    def invitation(self, user: str) -> Invitation | None:
+        """The invitation of an account, whose time is not over."""
+
+    def is_invited(self, user: str, typed: str) -> bool:
+        """Whether this is the code of an account's invitation, which has a try less otherwise. Raises OSError."""
+
     def check(self, user: str, code: str) -> pam_client.Answer:
         """Ask the code step, which uses a right code up and counts a wrong one."""
 
     def revise(self, user: str, new: t.Callable[[str | None], str]) -> None:
-        """Write the credential that `new` makes of the one there is. Raises Refusal or OSError."""
+        """Write the credential that `new` makes of the one there is. Raises Refusal or OSError.
+
+        Where there is none, the invitation of the account is used up.
+        """
 
     def make_key(self, length: int) -> bytes:
         """A new key."""
@@ -119,7 +139,7 @@ class Conversation:
             if request["do"] == "status":
                 return {"ok": True, **self._status()}
             if request["do"] == "begin":
-                return {"ok": True, **self._begin(request["what"], request["code"])}
+                return {"ok": True, **self._begin(**{name: request[name] for name in request if name != "do"})}
             return {"ok": True, **self._prove(request["code"])}
         except Refusal as refusal:
             return {"ok": False, "message": str(refusal)}
@@ -137,6 +157,7 @@ class Conversation:
             "enrolled": bool(credential.apps),
             "may": may,
             "message": message,
+            "invited": bool(may) and not credential.apps and self._host.invitation(self._user) is not None,
             "digits": settings.otp_digits if settings else None,
             "devices": [app.name for app in credential.apps if app.name],
             "recovery_codes_left": credential.recovery_codes_left,
@@ -159,21 +180,31 @@ class Conversation:
         if found == "exempt":
             return [], "Your account needs no code on this host."
         if not credential.apps:
+            invitation = self._host.invitation(self._user)
+            if invitation:
+                return self._rights_of_invited(invitation)
             if found == "asked" and self._host.asks():
                 return [], "Your account needs a code, and has no credential. Your administrator has to enrol you."
             return ["enrol"], "You have not set up two-factor login yet."
-        if found == "free" and credential.self_made:
-            return [], (
-                "You are enrolled. You will be asked for codes once your administrator has accepted it, and has run "
-                "the playbook. Tell your administrator that it was you."
-            )
+        waits = bool(credential.self_made)
         if found == "free":
-            return [], "You are enrolled. You will be asked for codes once your administrator has run the playbook."
+            return [], _WAITS if waits else (
+                "You are enrolled. You will be asked for codes once your administrator has run the playbook."
+            )
         able = backends.BACKENDS[settings.backend]
         more = ["device"] * able.DEVICES + ["recovery-codes"] * (settings.window >= able.RECOVERY_WINDOW)
         if self._host.is_given(self._user):
             return more, "Two-factor login is set up. Your administrator hands out your key: ask there for a new one."
-        return ["renew", *more], "Two-factor login is set up."
+        return ["renew", *more], _WAITS if waits else "Two-factor login is set up."
+
+    def _rights_of_invited(self, invitation: Invitation) -> tuple[list[str], str]:
+        """As long as somebody is invited, nobody else enrolls in the place of that person."""
+        if not invitation.tries:
+            return [], (
+                "Too many invitations were wrong, so yours is void. Ask your administrator for another one, and say "
+                "whether it was you who typed them."
+            )
+        return ["enrol"], "You have not set up two-factor login yet, and are invited to. Have your invitation at hand."
 
     def _require(self, what: str, credential: Credential) -> Settings:
         settings = self._host.settings()
@@ -182,17 +213,42 @@ class Conversation:
             raise Refusal(message)
         return settings
 
-    def _begin(self, what: str, code: str) -> dict[str, t.Any]:
-        self._pending = None
+    def _begin(self, what: str, place: str, code: str, invitation: str) -> dict[str, t.Any]:
+        self._pending, invited = None, None
         credential = self._credential(self._host.settings())
         settings = self._require(what, credential)
-        if what != "enrol":
+        if what == "enrol":
+            invited = self._invited(invitation)
+        else:
             self._check(what, code)
         if what == "recovery-codes":
             return {"recovery_codes": self._new_recovery_codes(settings)}
-        self._pending = _Pending(what, self._host.make_key(KEY_BYTES), _keys(credential))
-        uri = self._uri(settings, what, self._pending.key)
-        return {"secret": encode_secret(self._pending.key), "uri": uri, "picture": self._host.picture(uri)}
+        key = self._host.make_key(KEY_BYTES)
+        self._pending = _Pending(what, place, key, _keys(credential), invited)
+        uri = self._uri(settings, what, key)
+        return {
+            "secret": encode_secret(key),
+            "uri": uri,
+            "picture": self._host.picture(uri) if place == "cockpit" else "",
+        }
+
+    def _invited(self, typed: str) -> Invitation | None:
+        """The invitation whose code this is; None where there is none. Raises Refusal where another one is typed."""
+        host, user = self._host, self._user
+        found = host.invitation(user)
+        if found is None and not typed:
+            return None
+        if found is None:
+            raise Refusal("There is no invitation for you on this host, or its time is over. Ask your administrator.")
+        if not typed:
+            raise Refusal("You are invited: type your invitation.")
+        if host.is_invited(user, typed):
+            return found
+        left = host.invitation(user)
+        host.log(f"{user}: wrong invitation, {left.tries if left else 0} tries left")
+        if left and left.tries:
+            raise Refusal(f"This is not your invitation. Tries that are left: {left.tries}.")
+        raise Refusal(self._rights(host.settings(), Credential(()))[1])
 
     def _check(self, what: str, code: str) -> None:
         found = self._host.check(self._user, code)
@@ -219,7 +275,7 @@ class Conversation:
         host, settings = self._host, self._host.settings()
         if self._pending is None or settings is None:
             raise Refusal("There is nothing to prove. Begin anew.")
-        what, key, beside = self._pending
+        what, place, key, beside, invited = self._pending
         backend, clock = backends.BACKENDS[settings.backend], host.clock()
         phone = User(self._user, secret=key)
         if what == "enrol":
@@ -241,14 +297,17 @@ class Conversation:
             if _keys(credential) != beside:
                 raise Refusal("Your credential was changed meanwhile. Begin anew.")
             self._require(what, credential)
+            if what == "enrol" and not _is_same(invited, host.invitation(self._user)):
+                raise Refusal("Your invitation was changed meanwhile, or its time is over. Begin anew.")
             revised = backend.revise(text, wanted, settings, host.make_key)
-            made = f"{clock.local[:10]}/{PLACE}" if what == "enrol" else credential.self_made
+            # Whoever is invited is who the administrator means.
+            made = credential.self_made if invited or what != "enrol" else f"{clock.local[:10]}/{place}"
             revised = backend.with_self_made(revised, self._user, made) if made else revised
             return used(revised) or revised
 
         host.revise(self._user, new)
         self._pending = None
-        host.log(f"{self._user}: {what} done")
+        host.log(f"{self._user}: {what} done{', with an invitation' if invited else ''}")
         return {"recovery_codes": self._recovery_codes(settings) if what == "enrol" else []}
 
     def _new_recovery_codes(self, settings: Settings) -> list[str]:
@@ -272,6 +331,11 @@ class Conversation:
         text = self._host.credential(self._user) or ""
         codes = backends.BACKENDS[settings.backend].recovery_codes(text, self._user, settings.otp_digits)
         return [code for _number, code in codes]
+
+
+def _is_same(one: Invitation | None, other: Invitation | None) -> bool:
+    """Whether it is the same invitation, or none, however many tries are left."""
+    return (one and one.digest) == (other and other.digest)
 
 
 def _keys(credential: Credential) -> frozenset[bytes]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The program behind people's own page in Cockpit: takes connections from the socket, and talks with each of them.
+"""The program behind people's own page and command: takes connections from the socket, and talks with each of them.
 
 Who is there is what the kernel says of the other end. Each connection has a process of its own, and each account only a
 few of them, so nobody keeps others off.
@@ -27,13 +27,14 @@ import time
 import typing as t
 
 from .. import _places as places
-from .._apply import credential_files, pending
+from .._apply import credential_files, invitations, pending
 from .._apply.actions import ApplyError
 from .._apply.lock import exclusive
 from .._backends import backends
 from .._backends.credential import LAST_USED, Clock
 from .._texts import pam
 from .._texts.code_step import CodeStep
+from .._texts.invitation import Invitation
 from .._wanted.bounds import is_account_name
 from .._wanted.settings import Settings
 from . import pam_client
@@ -89,22 +90,29 @@ class ThisHost:
     def credential(self, user: str) -> str | None:
         return _read(self._path(user)[0])
 
+    def invitation(self, user: str) -> Invitation | None:
+        return invitations.read(user, time.time())
+
+    def is_invited(self, user: str, typed: str) -> bool:
+        with _alone():
+            return invitations.use_try(user, typed, time.time())
+
     def check(self, user: str, code: str) -> pam_client.Answer:
         with _until_the_end():
             return pam_client.ask(os.path.basename(places.CODE_SERVICE), user, code)
 
     def revise(self, user: str, new: t.Callable[[str | None], str]) -> None:
         path, lock = self._path(user)
-        try:
-            with _until_the_end(), exclusive(_WAIT_SECONDS):
-                if pending.is_pending():
-                    raise Refusal(_BUSY)
-                if os.path.exists(path):
-                    credential_files.rewrite(path, lock, new)
-                else:
-                    credential_files.add(path, new(None))
-        except ApplyError:
-            raise Refusal(_BUSY) from None
+        with _alone():
+            if pending.is_pending():
+                raise Refusal(_BUSY)
+            if os.path.exists(path):
+                credential_files.rewrite(path, lock, new)
+            else:
+                text = new(None)
+                # Used up first: where this is cut short, nobody has an invitation that was used.
+                invitations.remove(user)
+                credential_files.add(path, text)
 
     def _path(self, user: str) -> tuple[str, str]:
         """The credential of an account, and the file that keeps logins from writing it back."""
@@ -161,6 +169,16 @@ def _until_the_end() -> t.Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ending)
+
+
+@contextlib.contextmanager
+def _alone() -> t.Iterator[None]:
+    """Hold the lock of this host. Raises Refusal where a run does not end."""
+    try:
+        with _until_the_end(), exclusive(_WAIT_SECONDS):
+            yield
+    except ApplyError:
+        raise Refusal(_BUSY) from None
 
 
 def may_log_in(account: pwd.struct_passwd, shells: str, login_defs: str) -> bool:
@@ -265,7 +283,7 @@ def _take(connection: socket.socket, talking: dict[int, int]) -> str:
         syslog.syslog(syslog.LOG_NOTICE, f"user id {uid}: refused, nobody logs in with that account")
         return "Nobody logs in with this account, so it needs no code."
     if list(talking.values()).count(uid) >= CONNECTIONS:
-        return "You have this page open too often. Close it elsewhere, and load it again."
+        return "You have this open too often. Close it elsewhere, and begin anew."
     if len(talking) >= CONNECTIONS_OF_ALL:
         return _BUSY_HOST
     try:

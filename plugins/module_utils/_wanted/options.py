@@ -85,5 +85,6 @@ def argument_spec() -> dict[str, t.Any]:
         "purge_credentials": {"type": "bool", "default": Settings.purge_credentials},
         "rollback_after": {"type": "int", "default": Settings.rollback_after},
         "self_service": {"type": "bool", "default": Settings.self_service},
+        "offer_enrolment": {"type": "bool", "default": Settings.offer_enrolment},
         "guard": {"type": "str", "choices": list(GUARD), "default": Settings.guard},
     }

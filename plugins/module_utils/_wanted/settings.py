@@ -127,7 +127,9 @@ class Settings:
     rollback_after: int = 0
     """After how many seconds a change that nobody has confirmed is put back; 0 for never."""
     self_service: bool = False
-    """Whether people have a page of their own in Cockpit."""
+    """Whether people have a page of their own in Cockpit, and a command at a terminal."""
+    offer_enrolment: bool = True
+    """Whether a login by ssh tells people of that command."""
     guard: str = "warn"
     """What the host does between runs where something is not as a run has left it: `warn`, `repair`, or `off`."""
     option_prefix: str = ""
@@ -173,6 +175,7 @@ class Settings:
             purge_credentials=options["purge_credentials"],
             rollback_after=options["rollback_after"],
             self_service=options["self_service"],
+            offer_enrolment=options["offer_enrolment"],
             guard=options["guard"],
             option_prefix=options.get("option_prefix", ""),
         )

@@ -94,11 +94,11 @@ forget_change() {
         /etc/systemd/system/multi-user.target.wants/fleet-auth-undo-at-boot.service || return
     # What was kept goes first: without the new file beside it, it would be taken for what a step has replaced.
     for ending in .old ''; do
-        for directory in /etc /etc/pam.d /etc/ssh /usr /usr/local /etc/ssh/sshd_config.d /etc/cockpit /etc/security \
-            /etc/security/twofactor-keys /etc/security/twofactor-only-keys /etc/tmpfiles.d /usr/local/sbin \
-            /usr/libexec /usr/libexec/fleet-auth /usr/libexec/fleet-auth/fleet_auth \
-            /usr/libexec/fleet-auth/fleet_auth/* /usr/share/cockpit /usr/share/cockpit/fleet-auth \
-            /run /run/fleet-auth /etc/systemd/system /var/lib/fleet-auth /var/lib/fleet-auth-guard \
+        for directory in /etc /etc/pam.d /etc/ssh /usr /usr/local /etc/ssh/sshd_config.d /etc/cockpit /etc/profile.d \
+            /etc/security /etc/security/twofactor-keys /etc/security/twofactor-only-keys /etc/tmpfiles.d \
+            /usr/local/bin /usr/local/sbin /usr/libexec /usr/libexec/fleet-auth /usr/libexec/fleet-auth/fleet_auth \
+            /usr/libexec/fleet-auth/fleet_auth/* /usr/share/cockpit /usr/share/cockpit/fleet-auth /run /run/fleet-auth \
+            /etc/systemd/system /var/lib/fleet-auth /var/lib/fleet-auth-guard /var/lib/fleet-auth-invitations \
             /etc/oath /etc/google-authenticator; do
             rm -rf "$directory"/.*.fleet-auth-*"$ending" || return
         done

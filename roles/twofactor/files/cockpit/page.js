@@ -96,7 +96,7 @@ async function home() {
         button.type = "button";
         button.dataset.what = what;
         button.className = `${PF}c-button ${what === "enrol" ? "pf-m-primary" : "pf-m-secondary"}`;
-        button.addEventListener("click", () => what === "enrol" ? begin(what, "") : authorise(what));
+        button.addEventListener("click", () => what === "enrol" ? enrol(state.invited) : authorise(what));
         return button;
     }));
     show("facts", "actions");
@@ -111,10 +111,21 @@ function element(name, text) {
 function ask(label, button, then, ...beside) {
     at("label").textContent = label;
     at("submit").textContent = button;
-    at("code").value = "";
+    Object.assign(at("code"), { value: "", inputMode: "numeric", autocomplete: "one-time-code", maxLength: 9 });
     submit = then;
     show("ask", ...beside);
     at("code").focus();
+}
+
+function invite() {
+    complain("");
+    at("state").textContent = LABELS.enrol;
+    ask("Your invitation", "Continue", invitation => begin("enrol", "", invitation));
+    Object.assign(at("code"), { inputMode: "text", autocomplete: "off", maxLength: 40 });
+}
+
+function enrol(invited) {
+    return invited ? invite() : begin("enrol", "");
 }
 
 function authorise(what) {
@@ -123,9 +134,9 @@ function authorise(what) {
     ask("A code that your app shows now, or a recovery code", "Continue", code => begin(what, code));
 }
 
-async function begin(what, code) {
+async function begin(what, code, invitation = "") {
     complain("");
-    const answer = await helper.ask({ do: "begin", what, code });
+    const answer = await helper.ask({ do: "begin", what, place: "cockpit", code, invitation });
     if (!answer.ok) {
         complain(answer.message);
         at("code").value = "";

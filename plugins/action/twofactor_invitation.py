@@ -1,0 +1,11 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from ansible_collections.fleet.auth.plugins.plugin_utils._gate import CheckedAction
+
+
+class ActionModule(CheckedAction):
+    """Runs the module, once the names of variables are right."""

@@ -1,0 +1,73 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Invites a person to make a credential alone, by a code that shows who that is."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import time
+import typing as t
+
+from .. import _places as places
+from .._apply import invitations
+from .._backends import backends
+from .._texts import invitation
+from .._wanted.bounds import is_account_name
+from . import credential
+from .changing import changing
+from .main import Failure, Result
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+_SALT_BYTES = 16
+_TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def invite(module: AnsibleModule) -> Result:
+    """Make an invitation, in the place of the one that the user has."""
+    user, hours, host = module.params["user"], module.params["hours"], os.uname().nodename
+    low, high = invitation.HOURS
+    if not low <= hours <= high:
+        raise Failure(f"hours is {hours}; an invitation lasts from {low} to {high}. Nothing was changed.")
+    _see_that_it_serves(user, host)
+    now = time.time()
+    until = now + hours * 3600
+    told = time.strftime(_TIME_FORMAT, time.gmtime(until))
+    if module.check_mode:
+        return {"changed": True, "until": told}
+    code = invitation.new_code(secrets.token_bytes)
+    with changing(module, f"{user} was not invited on {host}"):
+        invitations.remove_ended(now)
+        invitations.put(user, invitation.made(code, secrets.token_bytes(_SALT_BYTES), until))
+    return {"changed": True, "code": code, "until": told}
+
+
+def _see_that_it_serves(user: str, host: str) -> None:
+    """Raise Failure where the user could do nothing with an invitation."""
+    if not is_account_name(user) or backends.is_left_behind(user):
+        raise Failure(f"{user!r} is not the name of an account that can have a credential. Nothing was changed.")
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        raise Failure(f"{host} has no account {user}. Nothing was changed.") from None
+    if not os.path.exists(places.SELF_SERVICE_SOCKET_UNIT):
+        raise Failure(
+            f"Nobody enrolls alone on {host}, so {user} needs no invitation. Set twofactor_self_service to true, and "
+            "run the playbook first."
+        )
+    step = credential.code_step()
+    if not any(os.path.lexists(backends.credential_path(backend, user)) for backend in backends.BACKENDS):
+        return
+    made = credential.find(user, step).says.self_made
+    if made:
+        raise Failure(
+            f"{user} has made a credential on {host} without an invitation ({made}). Ask whether it was {user}: then "
+            f"accept it, with fleet.auth.accept; if not, change the password of {user}, take the credential away with "
+            "state: absent in twofactor_users, and invite then."
+        )
+    raise Failure(f"{user} has a credential on {host}, and needs no invitation. Nothing was changed.")

@@ -1,0 +1,80 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Invitations: a code by which the administrator knows that it is the person who makes a credential. Pure.
+
+A host keeps no code, but what a code is compared with.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import typing as t
+
+TRIES = 5
+"""How many wrong codes may be typed in the place of an invitation."""
+HOURS = (1, 336)
+TYPED = 40
+"""How many characters somebody types at most."""
+_BYTES = 10
+"""What a code is made of: 80 bits, which nobody finds by trying, whatever computer he has."""
+_ROUNDS = 10_000
+_ALIKE = str.maketrans("018", "OIB", " -")
+"""Digits that no code has, as letters that look like them; and what stands between the letters, which is nothing."""
+
+
+class Invitation(t.NamedTuple):
+    """What a host keeps of one."""
+
+    salt: bytes
+    digest: bytes
+    until: float
+    """When its time is over, in seconds since the epoch."""
+    tries: int = TRIES
+    """How many wrong codes may be typed yet."""
+
+    def __repr__(self) -> str:
+        return f"Invitation(until={self.until!r}, tries={self.tries!r})"
+
+    def fits(self, typed: str) -> bool:
+        """Whether this is its code; it may be typed in small letters, and with or without what stands between them."""
+        return self.tries > 0 and hmac.compare_digest(self.digest, _digest(self.salt, typed))
+
+    def render(self) -> str:
+        """The text of its file."""
+        kept = {"salt": self.salt.hex(), "digest": self.digest.hex(), "until": self.until, "tries": self.tries}
+        return json.dumps(kept) + "\n"
+
+
+CLOSED = Invitation(b"", b"", float("inf"), 0)
+"""One that no code fits."""
+
+
+def parse(text: str) -> Invitation:
+    """An invitation by the text of its file. One that is damaged is closed."""
+    try:
+        kept = json.loads(text)
+        salt, digest = bytes.fromhex(kept["salt"]), bytes.fromhex(kept["digest"])
+        return Invitation(salt, digest, float(kept["until"]), int(kept["tries"]))
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return CLOSED
+
+
+def made(code: str, salt: bytes, until: float) -> Invitation:
+    """The invitation with this code."""
+    return Invitation(salt, _digest(salt, code), until)
+
+
+def new_code(make_key: t.Callable[[int], bytes]) -> str:
+    """A new code: four times four letters and digits."""
+    text = base64.b32encode(make_key(_BYTES)).decode("ascii")
+    return "-".join(text[start : start + 4] for start in range(0, len(text), 4))
+
+
+def _digest(salt: bytes, typed: str) -> bytes:
+    plain = typed.upper().translate(_ALIKE).encode("utf-8", "replace")
+    return hashlib.pbkdf2_hmac("sha256", plain, salt, _ROUNDS)
