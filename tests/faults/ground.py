@@ -28,9 +28,10 @@ from .kinds import CHANGED_UNCONFIRMED, DIRECTORY, JOURNAL, SECRETS, STATES, UND
 # All that decides a login, and all that a change leaves.
 _PATHS = (
     *(backend.directory for backend in (OATH, GOOGLE)),
-    *("/etc/pam.d", "/etc/security", "/etc/ssh", "/etc/systemd/system", "/etc/tmpfiles.d"),
-    *("/usr/libexec/fleet-auth", "/usr/local/sbin", "/usr/share/cockpit"),
-    *("/var/lib/fleet-auth", "/var/lib/fleet-auth-guard", "/run/fleet-auth", "/run/fleet-auth.lock"),
+    *("/etc/pam.d", "/etc/profile.d", "/etc/security", "/etc/ssh", "/etc/systemd/system", "/etc/tmpfiles.d"),
+    *("/usr/libexec/fleet-auth", "/usr/local/bin", "/usr/local/sbin", "/usr/share/cockpit"),
+    *("/var/lib/fleet-auth", "/var/lib/fleet-auth-guard", "/var/lib/fleet-auth-invitations"),
+    *("/run/fleet-auth", "/run/fleet-auth.lock"),
 )
 UNITS = ("fleet-auth-self-service.socket", "fleet-auth-guard.path")
 """Whether systemd listens and watches there is looked at as a file is."""

@@ -130,6 +130,18 @@ SCOPES: list[dict[str, t.Any]] = [
 
 
 class TestEveryone:
+    @pytest.mark.parametrize("mode", [None, 0o666])
+    def test_waits_by_a_lock_that_no_other_account_can_hold(
+        self, box: t.Callable[[HostState], Box], mode: int | None
+    ) -> None:
+        host = box(on())
+        lock = host.path(places.LOCK)
+        if mode is not None:
+            lock.touch()
+            lock.chmod(mode)
+        assert host.recover().returncode == 0
+        assert lock.stat().st_mode & 0o7777 == 0o600
+
     @pytest.mark.parametrize("options", SCOPES)
     def test_gets_in_as_before(self, box: t.Callable[[HostState], Box], options: dict[str, t.Any]) -> None:
         host = box(on(**options))
