@@ -10,6 +10,7 @@ import json
 import os
 import pwd
 import socket
+import threading
 import typing as t
 from pathlib import Path
 
@@ -480,6 +481,63 @@ def test_with_one_secret_a_user_there_is_no_spare_device_and_codes_on_paper_are_
     assert (refused["ok"], host.checked) == (False, [RIGHT])
     assert [len(code) for code in renewed["recovery_codes"]] == [8] * RECOVERY_CODES
     assert set(renewed["recovery_codes"]) <= set((host.text or "").splitlines())
+
+
+class TestTheCommand:
+    @pytest.mark.parametrize(
+        ("words", "status", "told"),
+        [
+            (["renew", "device"], 2, "Usage: "),
+            (["enrol-bob"], 2, "Usage: "),
+            (["--help"], 0, "Usage: "),
+            ([], 1, "This shows your key, so it is for a terminal alone."),
+        ],
+    )
+    def test_says_what_is_wrong(
+        self, capsys: pytest.CaptureFixture[str], words: list[str], status: int, told: str
+    ) -> None:
+        assert terminal.main(words) == status
+        assert capsys.readouterr().out.startswith(told)
+
+    @pytest.mark.parametrize(
+        ("answer", "told"),
+        [
+            ({"ok": True, "may": ["enrol"], "invited": False}, "Set one up: twofactor-enrol\n"),
+            ({"ok": True, "may": ["enrol"], "invited": True}, "Set one up, with your invitation:\ntwofactor-enrol\n"),
+            ({"ok": True, "may": [], "invited": False}, ""),
+            ({"ok": True, "may": ["renew", "device"], "invited": False}, ""),
+            ({"ok": False, "message": "There is too much to do on this host."}, ""),
+            ([], ""),
+            (None, ""),
+        ],
+    )
+    def test_offers_enrolment_to_who_may_and_says_nothing_else_at_a_login(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        answer: t.Any,
+        told: str,
+    ) -> None:
+        monkeypatch.setattr(places, "SELF_SERVICE_SOCKET", str(tmp_path / "s"))
+        assert (terminal.main(["--offer"]), capsys.readouterr().out) == (0, "")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(places.SELF_SERVICE_SOCKET)
+            listener.listen()
+            said = threading.Thread(target=_answer_once, args=(listener, answer))
+            said.start()
+            assert terminal.main(["--offer"]) == 0
+            said.join()
+        shown = capsys.readouterr().out
+        assert shown.endswith(told)
+        assert bool(shown) == bool(told)
+
+
+def _answer_once(listener: socket.socket, answer: t.Any) -> None:
+    connection = listener.accept()[0]
+    with connection:
+        connection.recv(100)
+        connection.sendall(b"" if answer is None else json.dumps(answer).encode() + b"\n")
 
 
 class TestWhoGetsAProcess:
