@@ -249,10 +249,14 @@ def test_a_first_enrolment_counts_once_its_code_was_right() -> None:
     assert (phone.key, phone.last_code) == (decode_secret(begun["secret"]), code_of(begun["secret"]))
     assert begun["secret"] not in "".join(host.logged)
     assert (phone.label, phone.name) == ("self-made", "2001-09-09/cockpit")
-    for standing in (switch(), switch(["alice"]), switch(scope="everyone")):
-        host.switch_text = standing
+    for standing, doors, waits in (
+        (switch(), True, True),
+        (switch(scope="everyone"), False, True),
+        (switch(scope="everyone"), True, False),
+    ):
+        host.switch_text, host.doors = standing, doors
         (status,) = talk(host, {"do": "status"})
-        assert "once your administrator has accepted it" in status["message"]
+        assert ("once your administrator has accepted it" in status["message"]) == waits
 
 
 class TestWhoIsInvited:

@@ -186,7 +186,7 @@ class Conversation:
             if found == "asked" and self._host.asks():
                 return [], "Your account needs a code, and has no credential. Your administrator has to enrol you."
             return ["enrol"], "You have not set up two-factor login yet."
-        waits = bool(credential.self_made)
+        waits = credential.self_made and (found == "free" or not self._host.asks())
         if found == "free":
             return [], _WAITS if waits else (
                 "You are enrolled. You will be asked for codes once your administrator has run the playbook."
