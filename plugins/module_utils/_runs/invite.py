@@ -33,7 +33,7 @@ def invite(module: AnsibleModule) -> Result:
     user, hours, host = module.params["user"], module.params["hours"], os.uname().nodename
     low, high = invitation.HOURS
     if not low <= hours <= high:
-        raise Failure(f"hours is {hours}; an invitation lasts from {low} to {high}. Nothing was changed.")
+        raise Failure(f"hours is {hours}; it must be from {low} to {high}. Nothing was changed.")
     _see_that_it_serves(user, host)
     now = time.time()
     until = now + hours * 3600
@@ -54,7 +54,7 @@ def _see_that_it_serves(user: str, host: str) -> None:
     try:
         pwd.getpwnam(user)
     except KeyError:
-        raise Failure(f"{host} has no account {user}. Nothing was changed.") from None
+        raise Failure(f"{host} has no account {user}, and nobody was invited. Make the account first.") from None
     if not os.path.exists(places.SELF_SERVICE_SOCKET_UNIT):
         raise Failure(
             f"Nobody enrolls alone on {host}, so {user} needs no invitation. Set twofactor_self_service to true, and "
@@ -70,4 +70,7 @@ def _see_that_it_serves(user: str, host: str) -> None:
             f"accept it, with fleet.auth.accept; if not, change the password of {user}, take the credential away with "
             "state: absent in twofactor_users, and invite then."
         )
-    raise Failure(f"{user} has a credential on {host}, and needs no invitation. Nothing was changed.")
+    raise Failure(
+        f"{user} has a credential on {host}, and needs no invitation. For a new phone, set renew of {user} to a new name "
+        "in twofactor_users."
+    )
