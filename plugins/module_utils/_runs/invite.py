@@ -71,6 +71,6 @@ def _see_that_it_serves(user: str, host: str) -> None:
             "state: absent in twofactor_users, and invite then."
         )
     raise Failure(
-        f"{user} has a credential on {host}, and needs no invitation. For a new phone, set renew of {user} to a new name "
-        "in twofactor_users."
+        f"{user} has a credential on {host}, and needs no invitation. For a new phone, set renew of {user} to a new "
+        "name in twofactor_users."
     )
