@@ -164,6 +164,29 @@ def by_its_address(host: Host) -> Host:
     return found
 
 
+def test_further_sshd_with_the_configuration_of_the_host_belongs_to_what_asks(host: Host, person: Person) -> None:
+    words = f"-o Port={PORT} -o PidFile=none"
+    host.run(f"systemd-run --quiet --unit odd /usr/sbin/sshd -D {words} -o UsePAM=no")
+    try:
+        refused = module(host, "twofactor", options(person))
+        assert not refused.ok
+        assert "'-o UsePAM=no' in the command line of sshd, process " in refused.message
+        accepted = module(host, "twofactor_info", options(person, accepted_doors=["sshd:odd.service"]))
+        assert accepted["refusals"] == []
+        assert {"sshd:odd.service": "open"}.items() <= {one["name"]: one["state"] for one in accepted["doors"]}.items()
+    finally:
+        host.run("systemctl", "stop", "odd")
+    # With options that change nothing about who gets in, it asks as the other one does.
+    host.run(f"systemd-run --quiet --unit odd /usr/sbin/sshd -D {words}")
+    try:
+        assert module(host, "twofactor", options(person)).changed
+        there = dataclasses.replace(person, host=by_its_address(host))
+        assert not there.by_key(batch=True).ok
+        assert there.by_password(person.code()).ok
+    finally:
+        host.run("systemctl", "stop", "odd")
+
+
 def test_further_sshd_closes_nothing_by_right_passwords_and_is_covered_on_request(host: Host, person: Person) -> None:
     there = dataclasses.replace(person, host=by_its_address(host))
     with further_sshd(host):
