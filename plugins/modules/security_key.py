@@ -17,7 +17,7 @@ description:
     device has made it whose maker one of O(authorities) vouches for.
   - The playbook C(fleet.auth.keys) calls it.
 extends_documentation_fragment:
-  - fleet.auth.module.report
+  - fleet.auth.module
 options:
   user:
     description: The account whose key it is.
@@ -37,6 +37,15 @@ options:
   authorities:
     description: A file with the certificates of those who vouch for makers of devices, in PEM.
     type: str
+attributes:
+  action:
+    description: Runs on the controller.
+    support: full
+  check_mode:
+    description: Changes nothing, in check mode or not.
+    support: full
+requirements:
+  - cryptography 42 or later on the controller, for O(attestation)
 seealso:
   - module: fleet.auth.twofactor
 """
