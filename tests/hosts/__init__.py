@@ -20,9 +20,11 @@ from __future__ import annotations
 from .docker import HostError
 from .fleet import boot_anew, down, inventory, of_this_checkout, running, up
 from .host import Host
-from .images import OLDER, RELEASES, WITH_COCKPIT, image
+from .images import DIRECTORY, JOINED, OLDER, RELEASES, WITH_COCKPIT, image
 
 __all__ = [
+    "DIRECTORY",
+    "JOINED",
     "OLDER",
     "RELEASES",
     "WITH_COCKPIT",

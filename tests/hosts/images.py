@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The image of a host of each release: Debian as it comes, plus what ``image/`` adds, and Cockpit if it is wanted."""
+"""The image of a host of each release: Debian as it comes, plus what ``image/`` adds.
+
+On top of that Cockpit, a directory or a place in one, where that is wanted: ``cockpit/``, ``directory/``, ``joined/``.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,11 @@ OLDER: t.Final = {"debian11": "bullseye"}
 _SUITES: t.Final = {**RELEASES, **OLDER}
 WITH_COCKPIT: t.Final = {f"{release}-cockpit": release for release in RELEASES}
 """Releases with a web console as well, and what each is made from."""
+JOINED: t.Final = {f"{release}-joined": release for release in RELEASES}
+"""Releases that sssd joins to the directory of their fleet; the same."""
+DIRECTORY: t.Final = "debian13-directory"
+"""A host with a directory: slapd and a KDC. Its name has to be `directory`."""
+_MADE_FROM: t.Final = {**WITH_COCKPIT, **JOINED, DIRECTORY: "debian13"}
 
 _HERE = Path(__file__).parent
 # Seconds until a pull has said something, and until it is done. Where Docker Hub is out of reach it can be silent long.
@@ -32,14 +40,14 @@ _PULL = 600.0
 
 
 def image(release: str) -> str:
-    """The name of the image of a host of *release*, a key of `RELEASES`, `OLDER` or `WITH_COCKPIT`.
+    """The name of the image of a host of *release*, a key of `RELEASES`, `OLDER`, `WITH_COCKPIT`, `JOINED`, `DIRECTORY`.
 
     It changes with what the image is made from.
 
     :raises HostError: for an unknown release.
     """
-    if release not in (*_SUITES, *WITH_COCKPIT):
-        known = ", ".join((*_SUITES, *WITH_COCKPIT))
+    if release not in (*_SUITES, *_MADE_FROM):
+        known = ", ".join((*_SUITES, *_MADE_FROM))
         raise HostError(f"There are no hosts of release {release!r}. Known are {known}.")
     inputs = hashlib.sha256((_SUITES.get(release) or _base(release)).encode())
     for path in sorted(_context(release).iterdir()):
@@ -54,7 +62,7 @@ def build(releases: Iterable[str]) -> None:
     """
     wanted = set(releases)
     with _one_at_a_time():
-        for kind in ({WITH_COCKPIT.get(release, release) for release in wanted}, wanted & WITH_COCKPIT.keys()):
+        for kind in ({_MADE_FROM.get(release, release) for release in wanted}, wanted & _MADE_FROM.keys()):
             missing = [release for release in sorted(kind) if not _exists(image(release))]
             if missing:
                 with ThreadPoolExecutor() as pool:
@@ -114,11 +122,11 @@ def _remove_older(release: str) -> None:
 
 
 def _base(release: str) -> str:
-    return image(WITH_COCKPIT[release]) if release in WITH_COCKPIT else f"fleet-auth-base-{release}:latest"
+    return image(_MADE_FROM[release]) if release in _MADE_FROM else f"fleet-auth-base-{release}:latest"
 
 
 def _context(release: str) -> Path:
-    return _HERE / ("cockpit" if release in WITH_COCKPIT else "image")
+    return _HERE / (release.partition("-")[2] or "image")
 
 
 def _repository(release: str) -> str:

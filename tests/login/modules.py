@@ -96,6 +96,7 @@ def module(
     check: bool = False,
     connection: Path | None = None,
     interpreter: str = "/usr/bin/python3",
+    user: str = "ansible",
 ) -> Answer:
     """Run a module of the collection.
 
@@ -103,6 +104,7 @@ def module(
     :param connection: a directory, see `connections`: who names the same one comes over the same connection, which is
         Ansible's own. Without it the module comes over a connection of its own.
     :param interpreter: a Python on the host.
+    :param user: as whom it comes, where it comes over a connection of its own.
     """
     if connection:
         words, environment = command(
@@ -122,7 +124,7 @@ def module(
         "KexAlgorithms": QUICK_KEX,
     }
     words = ["ssh", *host.ssh_options, *(word for key, value in options.items() for word in ("-o", f"{key}={value}"))]
-    words += [f"ansible@{host.address}", f"/bin/sh -c {shlex.quote(f'{as_root} && sleep 0')}"]
+    words += [f"{user}@{host.address}", f"/bin/sh -c {shlex.quote(f'{as_root} && sleep 0')}"]
     started = time.monotonic()
     while True:
         done = subprocess.run(words, input=program, capture_output=True, text=True, timeout=300, check=False)

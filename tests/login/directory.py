@@ -1,0 +1,105 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A directory and what is in it: accounts with their passwords, groups, rules for sudo, and keys of Kerberos."""
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+from collections.abc import Sequence
+
+from hosts import Host
+from login.people import PASSWORD
+
+_BASE = "dc=example,dc=test"
+_ADMIN = ("-x", "-D", f"cn=admin,{_BASE}", "-w", "directory")
+_numbers = itertools.count(5001)
+
+_CHANGE = f"""
+set -e
+cat >/run/change.ldif
+[ ! -s /run/change.ldif ] || ldapmodify -c {" ".join(_ADMIN)} -f /run/change.ldif >/run/change.log || {{ cat /run/change.log >&2; exit 1; }}
+for principal; do
+    case $principal in
+    */*) echo "addprinc -randkey $principal" ;;
+    *) echo "addprinc -pw \\"{PASSWORD}\\" $principal" ;;
+    esac
+done | kadmin.local >/dev/null
+"""
+
+
+class Directory:
+    """The directory of a fleet. What is added to it is there for all of its hosts at once, by `commit`."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self._ldif: list[str] = []
+        self._principals: list[str] = []
+
+    def account(self, name: str, *, uid: int | None = None, key: str = "", password: bool = True) -> int:
+        """An account with the home /home/NAME; of another one by a second name if it has that one's number.
+
+        :param key: a public key, which sshd gets from the directory.
+        :returns: the number of the account.
+        """
+        number = uid or next(_numbers)
+        classes = ["account", "posixAccount", *(["ldapPublicKey"] if key else [])]
+        self._add(
+            f"uid={name},ou=people",
+            {
+                "objectClass": classes,
+                "uid": [name],
+                "cn": [name],
+                "uidNumber": [str(number)],
+                "gidNumber": [str(number)],
+                "homeDirectory": [f"/home/{name}"],
+                "loginShell": ["/bin/bash"],
+                **({"sshPublicKey": [key]} if key else {}),
+            },
+        )
+        self._principals += [name] if password else []
+        return number
+
+    def group(self, name: str, members: Sequence[str]) -> None:
+        """A group with these members."""
+        numbers = {"gidNumber": [str(next(_numbers))]}
+        self._add(
+            f"cn={name},ou=groups",
+            {"objectClass": ["posixGroup"], "cn": [name], **numbers, "memberUid": [*members]},
+        )
+
+    def rule(self, user: str, *options: str) -> None:
+        """A rule by which sudo lets somebody run everything."""
+        values = {"sudoUser": [user], "sudoHost": ["ALL"], "sudoCommand": ["ALL"]}
+        name = f"rule-{user.lstrip('%')}"
+        self._add(
+            f"cn={name},ou=sudoers",
+            {"objectClass": ["sudoRole"], "cn": [name], **values, "sudoOption": [*options]},
+        )
+
+    def service(self, principal: str) -> None:
+        """A service of Kerberos with a random key, such as host/web12."""
+        self._principals.append(principal)
+
+    def membership(self, group: str, name: str, change: str) -> None:
+        """Take somebody into a group, or out of it: `add` or `delete`."""
+        self._ldif.append(
+            f"dn: cn={group},ou=groups,{_BASE}\nchangetype: modify\n{change}: memberUid\nmemberUid: {name}\n"
+        )
+
+    def commit(self) -> None:
+        """Bring in all that was said since the last time."""
+        self.host.run("sh", "-c", _CHANGE, "sh", *self._principals, input="\n".join(self._ldif))
+        self._ldif, self._principals = [], []
+
+    def keytab(self, *principals: str) -> bytes:
+        """The keys of these principals, as a service reads them."""
+        words = " ".join(f"ktadd -k /run/keytab {one}" for one in principals)
+        self.host.run(f"rm -f /run/keytab; echo '{words}' | kadmin.local >/dev/null")
+        return self.host.read("/run/keytab")
+
+    def _add(self, name: str, values: t.Mapping[str, Sequence[str]]) -> None:
+        lines = [f"{attribute}: {value}" for attribute, found in values.items() for value in found]
+        self._ldif.append("\n".join([f"dn: {name},{_BASE}", "changetype: add", *lines, ""]))

@@ -1,0 +1,230 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Accounts of a directory, which sssd knows one by one and lists none of: asked, exempt or named like any others.
+
+One host tells capitals from small letters and asks by pam_oath; the other one does neither. The tests of a host follow
+each other, so that it is brought from one policy to the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import re
+import typing as t
+from collections.abc import Iterator
+
+import pytest
+
+import hosts
+from hosts import Host
+from login import ssh
+from login.backends import GOOGLE, OATH, use
+from login.directory import Directory
+from login.doors import by_pam, by_su
+from login.modules import module, options, turn_on
+from login.people import PASSWORD, Person, new_person
+from login.policy import WATCHED, assert_off, assert_on, off
+from login.sudo import sudo
+
+HOSTS = {"web12": ("debian12-joined", OATH), "web13": ("debian13-joined", GOOGLE)}
+# Keys for anybody may come from the directory, and root's as well as far as one can tell.
+EXEMPT = ["ansible", "root"]
+COCKPIT = "/etc/pam.d/cockpit"
+IGNORING_CASE = "sed -i 's/^case_sensitive.*/case_sensitive = false/' /etc/sssd/sssd.conf"
+
+
+class Place(t.NamedTuple):
+    """A host that is joined to a directory."""
+
+    host: Host
+    directory: Directory
+    before: dict[str, t.Any]
+
+    def person(self, name: str, secret_of: Person | None = None) -> Person:
+        """Somebody of the directory; by another name, with the secret that the same person has by the first one."""
+        made = Person(name, self.host, self.host.key)
+        return dataclasses.replace(made, secret=secret_of.secret) if secret_of else made
+
+    def by_ticket(self, name: str, method: str = "gssapi-with-mic") -> bool:
+        """Whether a ticket of Kerberos lets somebody in, or the word of another host."""
+        connect = f"ssh -o StrictHostKeyChecking=no -o BatchMode=yes -o PreferredAuthentications={method}"
+        words = f"echo '{PASSWORD}' | kinit {name} && {connect} {name}@{self.host.name} true"
+        return self.directory.host.run(words, check=False).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def fleet_of_directory(worker_id: str) -> Iterator[dict[str, Host]]:
+    name = hosts.of_this_checkout(f"directory-{worker_id}")
+    wanted = {"directory": hosts.DIRECTORY, **{host: release for host, (release, _backend) in HOSTS.items()}}
+    machines = {machine.name: machine for machine in hosts.up(name, wanted, recreate=True)}
+    directory = Directory(machines["directory"])
+    key = machines["directory"].key.with_suffix(".pub").read_text().strip()
+    for who in ("alice", "bob", "frank"):
+        # Nobody lists the second name, and it is in none of the groups.
+        directory.account(f"{who}2", uid=directory.account(who, key=key), key=key)
+    for who in ("dave", "deploy"):
+        directory.account(who, key=key)
+    directory.account("carol")
+    directory.group("coded", ["frank"])
+    directory.group("friends", ["dave"])
+    directory.group("admins", ["alice"])
+    directory.rule("%admins")
+    directory.rule("deploy", "!authenticate")
+    for host in HOSTS:
+        directory.service(f"host/{host}")
+    directory.commit()
+    yield machines
+    hosts.down(name)
+
+
+@pytest.fixture(scope="module", params=HOSTS)
+def place(fleet_of_directory: dict[str, Host], request: pytest.FixtureRequest) -> Iterator[Place]:
+    host, directory = fleet_of_directory[request.param], Directory(fleet_of_directory["directory"])
+    use(host, HOSTS[host.name][1])
+    host.write("/etc/krb5.keytab", directory.keytab(f"host/{host.name}"), 0o600)
+    host.write(COCKPIT, "@include common-auth\n@include common-account\n@include common-session\n")
+    host.run(f"{IGNORING_CASE if host.name == 'web13' else ':'}; systemctl start sssd")
+    yield Place(host, directory, host.snapshot(WATCHED))
+
+
+def gets_in(login: t.Callable[..., ssh.Login], *arguments: str, **how: t.Any) -> bool:
+    """Whether a login gets in; the account stack of sshd denies by hanging up."""
+    with contextlib.suppress(ssh.ConnectionFailed):
+        return login(*arguments, **how).ok
+    return False
+
+
+def wanted(*people: Person, **values: t.Any) -> dict[str, t.Any]:
+    """The options for these people, passing over those who have logged in earlier."""
+    return options(*people, **{"services": [], "exempt_users": EXEMPT, "seen_days": 0, **values})
+
+
+def brought_to(place: Place, *people: Person, **values: t.Any) -> None:
+    done = module(place.host, "twofactor", wanted(*people, **values))
+    assert done.ok, done.output
+
+
+def other_names(place: Place, person: Person) -> list[Person]:
+    """The names by which the same account is known beside its own."""
+    names = [f"{person.name}2", *([person.name.upper()] if place.host.name == "web13" else [])]
+    return [dataclasses.replace(person, name=name) for name in names]
+
+
+def never_without_a_code(person: Person) -> None:
+    assert not gets_in(person.by_key, batch=True), person.name
+    assert not gets_in(person.by_password, methods="password"), person.name
+    assert not gets_in(person.by_password, "000000"), person.name
+
+
+def test_whoever_logged_in_lately_is_named_with_method_and_day(place: Place) -> None:
+    host, (bob, carol, dave) = place.host, map(place.person, ("bob", "carol", "dave"))
+    assert bob.by_password(methods="password").ok
+    assert dave.by_key(batch=True).ok
+    assert place.by_ticket("carol")
+    refused = module(host, "twofactor", wanted(seen_days=1))
+    assert not refused.ok
+    for name, method in (("bob", "password"), ("dave", "publickey"), ("carol", "gssapi-with-mic")):
+        assert re.search(rf"{name}\b.* logged in to sshd on {host.name} by {method} on 20", refused.message), name
+    # A ticket is no factor that a code could follow.
+    refused = module(host, "twofactor", wanted(bob, carol, dave, seen_days=1))
+    assert f"carol has logged in to sshd on {host.name} by gssapi-with-mic on 20" in refused.message
+    assert host.snapshot(WATCHED) == place.before
+
+
+def test_ansible_of_the_directory_is_not_locked_out(place: Place) -> None:
+    for scope in ({}, {"scope": "groups", "scope_groups": ["deployers"]}):
+        refused = module(place.host, "twofactor", wanted(rollback_after=60, **scope), user="deploy")
+        assert not refused.ok
+        assert "deploy, as whom Ansible connects, has no credential" in refused.message
+    assert place.host.snapshot(WATCHED) == place.before
+
+
+@pytest.mark.parametrize(
+    ("name", "scope"),
+    [
+        ("alice", {}),
+        ("bob", {"scope": "enrolled"}),
+        ("frank", {"scope": "groups", "scope_groups": ["coded"]}),
+    ],
+)
+def test_no_name_of_an_account_gets_in_without_a_code(place: Place, name: str, scope: dict[str, t.Any]) -> None:
+    person, (carol, dave) = place.person(name), map(place.person, ("carol", "dave"))
+    brought_to(place, person, services=["su"], exempt_groups=["friends"], **scope)
+    never_without_a_code(person)
+    for other in other_names(place, person):
+        never_without_a_code(other)
+        assert not by_su(other, PASSWORD, "000000"), other.name
+    assert_on(person)
+    # Out of scope nothing is different.
+    assert_off(dave)
+    assert carol.by_password(methods="password").ok == bool(scope)
+    assert place.by_ticket("carol") == bool(scope)
+    # Nor with a run that knows of nobody but by what is on the host.
+    assert not module(place.host, "twofactor", wanted(services=["su"], exempt_groups=["friends"], **scope)).changed
+
+
+def test_sudo_and_cockpit_go_by_the_directory(place: Place) -> None:
+    host, alice, bob = place.host, place.person("alice"), place.person("bob")
+    policy = {"services": ["sudo", "cockpit"], "cockpit_negotiate": "none", "scope": "enrolled"}
+    done = module(host, "twofactor", wanted(alice, bob, **policy), user="deploy")
+    assert done.ok, done.output
+    ssh.fresh_step()
+    assert sudo(alice, PASSWORD).returncode != 0
+    assert sudo(alice, PASSWORD, alice.code()).stdout == "root\n"
+    assert "not in the sudoers" in sudo(bob, PASSWORD, bob.code()).stderr or True
+    assert not by_pam(bob, "cockpit", PASSWORD)[0]
+    assert by_pam(bob, "cockpit", PASSWORD, bob.code(steps=1))[0]
+    for other in other_names(place, alice):
+        assert sudo(other, PASSWORD).returncode != 0
+        assert not by_pam(other, "cockpit", PASSWORD, "")[0]
+
+
+def test_file_in_a_home_is_taken_over(place: Place) -> None:
+    host, dave = place.host, place.person("dave")
+    off(host)
+    path = "/home/dave/.google_authenticator"
+    host.write(path, f'{dave.secret}\n" DISALLOW_REUSE\n" TOTP_AUTH\n', 0o600)
+    host.run("chown", "dave:", path)
+    done = module(host, "twofactor_adopt", {"users": [{"name": "dave"}]})
+    assert done["adopted"] == ["dave"], done.output
+    brought_to(place, scope="enrolled")
+    assert_on(dave)
+    host.run("twofactor-recover", "--user", "dave")
+    assert dave.by_password().ok
+    brought_to(place, scope="enrolled")
+    assert not dave.by_password().ok
+
+
+def test_directory_that_is_down_lets_nobody_in_who_needs_a_code(place: Place) -> None:
+    host, directory, bob, local = place.host, place.directory.host, place.person("bob"), new_person(place.host)
+    brought_to(place, bob, local, scope="enrolled")
+    before = host.snapshot(WATCHED)
+    directory.run("systemctl", "stop", "slapd", "krb5-kdc")
+    try:
+        for lost in (":", "rm -f /var/lib/sss/db/*"):
+            host.run(f"systemctl stop sssd; {lost}; systemctl start sssd")
+            for name in (bob, *other_names(place, bob)):
+                never_without_a_code(name)
+            assert Person("ansible", host, host.key).by_key(batch=True).ok
+            # What a run knows of nobody is no reason to let go of it.
+            assert module(host, "twofactor", wanted(scope="enrolled")).ok
+            assert host.snapshot(WATCHED) == before
+        assert_on(local)
+    finally:
+        directory.run("systemctl", "start", "slapd", "krb5-kdc")
+        host.run("systemctl", "restart", "sssd")
+    for other in other_names(place, bob):
+        never_without_a_code(other)
+    assert_on(bob)
+
+
+def test_off_gives_every_byte_back(place: Place) -> None:
+    off(place.host)
+    for name in ("alice", "bob"):
+        assert_off(place.person(name))
+    assert place.by_ticket("carol")
+    after = place.host.snapshot(WATCHED)
+    assert {path for path in {*after, *place.before} if after.get(path) != place.before.get(path)} == set()
