@@ -40,7 +40,7 @@ _PULL = 600.0
 
 
 def image(release: str) -> str:
-    """The name of the image of a host of *release*, a key of `RELEASES`, `OLDER`, `WITH_COCKPIT`, `JOINED`, `DIRECTORY`.
+    """The name of the image of a host of *release*: `DIRECTORY`, or a key of one of the others above.
 
     It changes with what the image is made from.
 

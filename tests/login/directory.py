@@ -20,7 +20,7 @@ _numbers = itertools.count(5001)
 _CHANGE = f"""
 set -e
 cat >/run/change.ldif
-[ ! -s /run/change.ldif ] || ldapmodify -c {" ".join(_ADMIN)} -f /run/change.ldif >/run/change.log || {{ cat /run/change.log >&2; exit 1; }}
+[ ! -s /run/change.ldif ] || ldapmodify {" ".join(_ADMIN)} -f /run/change.ldif >/dev/null
 for principal; do
     case $principal in
     */*) echo "addprinc -randkey $principal" ;;
@@ -38,9 +38,12 @@ class Directory:
         self._ldif: list[str] = []
         self._principals: list[str] = []
 
-    def account(self, name: str, *, uid: int | None = None, key: str = "", password: bool = True) -> int:
+    def account(
+        self, name: str, *, uid: int | None = None, group: int | None = None, key: str = "", password: bool = True
+    ) -> int:
         """An account with the home /home/NAME; of another one by a second name if it has that one's number.
 
+        :param group: the number of its primary group, which has no name if this is left out.
         :param key: a public key, which sshd gets from the directory.
         :returns: the number of the account.
         """
@@ -53,7 +56,7 @@ class Directory:
                 "uid": [name],
                 "cn": [name],
                 "uidNumber": [str(number)],
-                "gidNumber": [str(number)],
+                "gidNumber": [str(group or number)],
                 "homeDirectory": [f"/home/{name}"],
                 "loginShell": ["/bin/bash"],
                 **({"sshPublicKey": [key]} if key else {}),
@@ -62,13 +65,14 @@ class Directory:
         self._principals += [name] if password else []
         return number
 
-    def group(self, name: str, members: Sequence[str]) -> None:
-        """A group with these members."""
-        numbers = {"gidNumber": [str(next(_numbers))]}
+    def group(self, name: str, members: Sequence[str] = ()) -> int:
+        """A group with these members; returns its number."""
+        number = next(_numbers)
         self._add(
             f"cn={name},ou=groups",
-            {"objectClass": ["posixGroup"], "cn": [name], **numbers, "memberUid": [*members]},
+            {"objectClass": ["posixGroup"], "cn": [name], "gidNumber": [str(number)], "memberUid": [*members]},
         )
+        return number
 
     def rule(self, user: str, *options: str) -> None:
         """A rule by which sudo lets somebody run everything."""
@@ -82,12 +86,6 @@ class Directory:
     def service(self, principal: str) -> None:
         """A service of Kerberos with a random key, such as host/web12."""
         self._principals.append(principal)
-
-    def membership(self, group: str, name: str, change: str) -> None:
-        """Take somebody into a group, or out of it: `add` or `delete`."""
-        self._ldif.append(
-            f"dn: cn={group},ou=groups,{_BASE}\nchangetype: modify\n{change}: memberUid\nmemberUid: {name}\n"
-        )
 
     def commit(self) -> None:
         """Bring in all that was said since the last time."""

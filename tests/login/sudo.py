@@ -23,4 +23,4 @@ def sudo(
     """
     lines = "".join(f"{answer}\n" for answer in answers)
     words = ["sudo", "-k", "-S", *(["-p", prompt] if prompt else []), *(["-i"] if login_shell else []), "id", "-un"]
-    return person.host.run(*words, input=lines, check=False, user=person.name)
+    return person.host.run("runuser", "-u", person.name, "--", *words, input=lines, check=False)

@@ -424,6 +424,52 @@ class TestOtherNames:
         assert denies_other_names([], []) == []
 
 
+class TestOtherNamesOfMembers:
+    """A group has its members by name, so the second name of one is in none, and its number is the same."""
+
+    NAMES = (*ENROLLED, *(f"{letter * 100}" for letter in "defghijklmnop"))
+    WANTED = settings(scope="groups", scope_groups=["staff", "admins"])
+    UIDS = frozenset(map(uid_of, NAMES))
+    STEP = CodeStep.wanted(WANTED, NAMES, oath.pam_line(WANTED), uids=UIDS)
+
+    @pytest.mark.parametrize("service", SERVICES)
+    @pytest.mark.parametrize(
+        "step", [STEP, STEP._replace(own_names=frozenset(NAMES[:2]), uids=frozenset({uid_of("bob")}))]
+    )
+    def test_are_asked_and_whoever_has_left_the_groups_is_not(self, service: str, step: CodeStep) -> None:
+        def granted(name: str, *groups: str, code: bool | None = None) -> bool:
+            person = Person(name, groups)
+            return attempt(
+                self.WANTED, service, person, switch_text=step.render(), password=True, code=code
+            ).authenticate()
+
+        assert granted("bob", "staff", code=True)
+        assert not granted("bob", "staff")
+        assert not granted("BOB", "users")
+        assert not granted("Bob")
+        assert granted("bob", "users")
+        assert granted("carol", "users")
+        assert not granted("carol", "admins")
+        assert not granted("BOB", "admins")
+
+    def test_are_read_again(self) -> None:
+        assert CodeStep.parse(self.STEP.render()) == self.STEP
+        exempt = settings(scope="groups", scope_groups=["staff"], exempt_users=["root"], exempt_groups=["guests"])
+        step = CodeStep.wanted(exempt, ENROLLED, oath.pam_line(exempt), uids=self.UIDS)
+        assert CodeStep.parse(step.render()) == step
+
+    def test_are_denied_by_the_account_stack_of_sshd_and_nobody_else_is(self) -> None:
+        lines = denies_other_names(self.NAMES, self.UIDS, ["staff", "friends"])
+
+        def stays(name: str, *groups: str) -> bool:
+            files = {"/etc/pam.d/sshd": "\n".join([*lines, "account required pam_permit.so"])}
+            return Pam(files, "sshd", name, groups, "").authenticate("account")
+
+        assert [stays(name) for name in ("bob", "p" * 100, "carol")] == [True] * 3
+        assert [stays(name, "users") for name in ("BOB", "P" * 100)] == [False] * 2
+        assert stays("BOB", "users", "friends")
+
+
 class TestPasswordMethod:
     """sshd may ask PAM for its method `password`, which answers each prompt with the password."""
 

@@ -34,6 +34,7 @@ DROP_IN = places.DROP_IN
 D = "/etc/ssh/sshd_config.d"
 INCLUDE = f"Include {D}/*.conf\n"
 HEADER = "# Two-factor login. Managed by fleet.auth: changes made here are lost.\n"
+IN_SOME_GROUP = "# Whoever is in no group is matched by none below.\nDenyGroups :\n"
 SET = """\
     AuthenticationMethods publickey,keyboard-interactive:pam keyboard-interactive:pam
     KbdInteractiveAuthentication yes
@@ -79,7 +80,21 @@ class TestDropIn:
         ],
     )
     def test_is_for_the_accounts_in_scope(self, options: dict[str, t.Any], scope: str) -> None:
-        assert render(settings(**options), ["bob", "alice"]) == f"{HEADER}{scope}\n{SET}"
+        assert render(settings(**options), ["bob", "alice"]).replace(IN_SOME_GROUP, "") == f"{HEADER}{scope}\n{SET}"
+
+    @pytest.mark.parametrize("scope", ["everyone", "enrolled", "groups"])
+    @pytest.mark.parametrize("exempt_groups", [[], ["guests"]])
+    def test_denies_whom_no_group_matches_where_that_would_be_a_way_in(
+        self, scope: str, exempt_groups: list[str]
+    ) -> None:
+        """sshd, and OpenSSH's `ga_init`, matches nobody in no group, not by `Group *` either."""
+        options = {"scope_groups": ["staff"]} if scope == "groups" else {}
+        new = render(settings(scope=scope, exempt_groups=exempt_groups, **options), ["alice"])
+        assert (IN_SOME_GROUP in new) == (scope == "everyone" and exempt_groups != [])
+        for old in (render(settings(), []), render(settings(exempt_groups=["x"]), [])):
+            text = both(new, old)
+            assert text.count(IN_SOME_GROUP) == (IN_SOME_GROUP in new + old)
+            assert text.startswith(IN_SOME_GROUP) or IN_SOME_GROUP not in text, "in a block it would hide other ones"
 
     @pytest.mark.parametrize("options", [{}, {"scope": "enrolled"}, {"scope": "groups", "scope_groups": ["staff"]}])
     def test_is_for_peers_with_no_address_too_where_addresses_are_exempt(self, options: dict[str, t.Any]) -> None:
@@ -144,6 +159,7 @@ class TestDropIn:
                 and not (exempt_addresses and address == "192.0.2.9")
             )
             found = sshd_settings(files, name, groups, address)
+            found.pop("denygroups", None)
             alone = Effective(sshd_settings({CONFIG: config}, name, groups, address))
             others = {**alone, "challengeresponseauthentication": ("yes",)} if is_old else alone
             assert found == ({**alone, **expected(wanted, alone)} if in_scope else others), (name, address)

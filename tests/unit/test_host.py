@@ -152,7 +152,7 @@ wtmp begins 2026-11-01T00:00:00+00:00
     ]
 
 
-def test_last_login_counts_and_a_method_that_is_known() -> None:
+def test_last_login_of_each_method_is_told_and_the_latest_first() -> None:
     day = "1795859999.1 web1 sshd[1]: Accepted {} for alice from 192.0.2.7 port 4 ssh2\n"
     told = {
         "journalctl": day.format("password") + day.replace("17958", "17957").format("publickey"),
@@ -164,7 +164,11 @@ def test_last_login_counts_and_a_method_that_is_known() -> None:
         asked.append(argv)
         return 0, told[argv[2]], ""
 
-    assert logins.seen(run, 30, 1795860000.0) == ((Login("alice", "sshd", "password", "2026-11-28"),), "")
+    assert logins.seen(run, 30, 1795860000.0).logins == (
+        Login("alice", "sshd", "password", "2026-11-28"),
+        Login("alice", "sshd", "", "2026-11-28"),
+        Login("alice", "sshd", "publickey", "2026-11-27"),
+    )
     assert [argv[0] for argv in asked] == ["timeout", "timeout"]
     assert f"--since=@{1795860000 - 30 * 86400}" in asked[0]
 

@@ -27,7 +27,7 @@ def wanting(*further: str, **changes: t.Any) -> Settings:
 
 
 def host(*logins: Login, **changes: t.Any) -> HostState:
-    found = {(one.name, one.service): one for one in logins}
+    found = {(one.name, one.service): tuple(two for two in logins if two[:2] == one[:2]) for one in logins}
     return host_state(*ACCOUNTS, JOE, **{"logins": found, **changes})
 
 
@@ -75,16 +75,60 @@ def test_whoever_is_asked_for_no_code_is_not_named(changes: dict[str, t.Any]) ->
         ("publickey", ["publickey", "password"], False),
         ("password", ["publickey", "password"], False),
         ("publickey", ["password"], True),
+        ("password", ["publickey"], True),
+        ("keyboard-interactive/pam", ["publickey"], True),
         ("gssapi-with-mic", ["publickey", "password"], True),
         ("hostbased", ["publickey", "password"], True),
     ],
 )
 def test_whoever_is_enrolled_needs_a_first_factor_too(method: str, factors: list[str], named: bool) -> None:
-    people = [replace(one, has_password=one.uid >= 1000) for one in ACCOUNTS]
-    state = host_state(*people, JOE, logins={("joe", "sshd"): joe(method)})
+    people = [replace(one, has_password=one.uid >= 1000, has_key=one.uid >= 1000) for one in ACCOUNTS]
+    state = host_state(*people, JOE, logins={("joe", "sshd"): (joe(method),)})
     refusals = plan(wanting("joe", ssh_first_factors=factors), state).refusals
     beginning = f"joe has logged in to sshd on web1 by {method} on 2026-11-20, and with two-factor login sshd takes"
     assert [one.startswith(beginning) for one in refusals] == [True] * named
+
+
+def test_one_login_by_a_factor_that_is_taken_will_do() -> None:
+    logins = (joe("gssapi-with-mic"), joe(""), joe("keyboard-interactive/pam")._replace(day="2026-11-02"))
+    assert plan(wanting("joe"), host(*logins[:2])).refusals != ()
+    assert plan(wanting("joe"), host(*logins)).refusals == ()
+    (refusal,) = plan(wanting(), host(*logins)).refusals
+    assert refusal.startswith("joe has logged in to sshd on web1 by gssapi-with-mic on 2026-11-20, has no credential")
+
+
+@pytest.mark.parametrize("method", ["gssapi-with-mic", "publickey"])
+def test_key_that_somebody_else_may_have_counts_less_than_a_login(method: str) -> None:
+    """As where sshd asks a command for the keys of everybody, whether it has any or not."""
+    asked = replace(JOE, has_key=True, key_is_elsewhere=True)
+    seen = {("joe", "sshd"): (joe(method),)}
+    (refusal,) = plan(wanting(), host_state(*ACCOUNTS, asked, logins=seen)).refusals
+    assert refusal.startswith(f"joe has logged in to sshd on web1 by {method} on 2026-11-20, has no credential")
+    refusals = plan(wanting("joe"), host_state(*ACCOUNTS, asked, logins=seen)).refusals
+    assert ["by gssapi-with-mic" in one for one in refusals] == [True] * (method != "publickey")
+    (refusal,) = plan(wanting(), host_state(*ACCOUNTS, asked)).refusals
+    assert refusal.startswith("joe has no credential and would be locked out of sshd on web1")
+
+
+def test_account_of_ansible_is_named_though_nothing_but_its_session_shows_how_it_logs_in() -> None:
+    state = host_state(*ACCOUNTS, JOE, connection=Connection("joe", "192.0.2.9"))
+    (refusal,) = plan(wanting(), state).refusals
+    assert refusal.startswith("joe, as whom Ansible connects, has no credential and would be locked out of sshd")
+    assert plan(wanting("joe"), state).refusals == ()
+
+
+@pytest.mark.parametrize("scope", ["everyone", "enrolled", "groups"])
+def test_whoever_sshd_counts_into_no_group_is_refused_where_it_decides_by_groups(scope: str) -> None:
+    """Such an account is matched by no `Match Group` of sshd, not even by `Group *`, so it would need no code."""
+    loner = account("joe", groups=())
+    refusals = plan(
+        wanting("joe", scope=scope, scope_groups=["staff"] if scope == "groups" else [], exempt_groups=["admins"]),
+        host_state(*ACCOUNTS, loner),
+    ).refusals
+    assert [one.startswith("joe is in no group that has a name on web1") for one in refusals] == [True] * (
+        scope != "groups"
+    )
+    assert plan(wanting("joe", scope="everyone"), host_state(*ACCOUNTS, loner)).refusals == ()
 
 
 def test_whoever_sshd_admits_no_more_is_not_named() -> None:

@@ -16,7 +16,6 @@ import typing as t
 from .. import _places as places
 from .._texts import drop_in, sshd_config
 from .._texts.security_keys import parse as parse_security_keys
-from .._wanted.settings import Settings
 from .files import read_file
 from .state import Account
 
@@ -29,10 +28,9 @@ def listed() -> dict[str, pwd.struct_passwd]:
     return {entry.pw_name: entry for entry in pwd.getpwall()}
 
 
-def unlisted(settings: Settings, listed: t.Collection[str]) -> dict[str, pwd.struct_passwd]:
-    """The accounts of the settings that the host knows by just these names, without listing them."""
-    found = by_typed_name(user.name for user in settings.users if user.name not in listed)
-    return {name: entry for name, entry in found.items() if entry.pw_name == name}
+def by_own_name(names: t.Iterable[str]) -> dict[str, pwd.struct_passwd]:
+    """The accounts that the host knows by just these names."""
+    return {name: entry for name, entry in by_typed_name(names).items() if entry.pw_name == name}
 
 
 def by_typed_name(names: t.Iterable[str]) -> dict[str, pwd.struct_passwd]:
@@ -58,13 +56,19 @@ def accounts(
     views = {name: tuple(one[name] for one in elsewhere if one[name] != sshd_of[name]) for name in people}
     shadow = read_file(places.SHADOW)
     passwords = parse_shadow(shadow.content if shadow else "")
+    seen_by_sshd = {name: (sshd_of[name], *views[name]) for name in people}
+    with_key, elsewhere_asked = (
+        {name for name, entry in people.items() if any(has(entry, one) for one in seen_by_sshd[name])}
+        for has in (lambda entry, one: _has_key(entry, one, sshd_of), _asks_elsewhere)
+    )
     return {
         name: Account(
             name=name,
             uid=entry.pw_uid,
             groups=groups[name],
             has_password=name in passwords,
-            has_key=any(_has_key(entry, sshd, sshd_of) for sshd in (sshd_of[name], *views[name])),
+            has_key=name in with_key or name in elsewhere_asked,
+            key_is_elsewhere=name in elsewhere_asked - with_key,
             sshd=sshd_of[name],
             sshd_elsewhere=views[name],
         )
@@ -109,6 +113,12 @@ def group_exists(name: str) -> bool:
     return True
 
 
+def members(groups: t.Iterable[str]) -> t.Iterator[str]:
+    """The names of those whom these groups list."""
+    for name in filter(group_exists, groups):
+        yield from grp.getgrnam(name).gr_mem
+
+
 def parse_shadow(text: str) -> frozenset[str]:
     """The accounts of shadow(5) whose password is neither empty nor locked."""
     entries = (line.split(":") for line in text.splitlines())
@@ -118,12 +128,7 @@ def parse_shadow(text: str) -> frozenset[str]:
 def _has_key(
     entry: pwd.struct_passwd, sshd: sshd_config.Effective, sshd_of: t.Mapping[str, sshd_config.Effective]
 ) -> bool:
-    """Whether one of the files that sshd reads for the account has a key, or sshd asks somebody else for keys."""
-    asks_elsewhere = any(
-        sshd.first(keyword) not in ("", "none") for keyword in ("authorizedkeyscommand", "trustedusercakeys")
-    )
-    if asks_elsewhere and os.path.basename(entry.pw_shell) not in places.NO_LOGIN_SHELLS:
-        return True
+    """Whether one of the files that sshd reads for the account has a key."""
     return any(map(_has_key_line, _authorized_keys_files(entry, sshd, sshd_of)))
 
 
@@ -169,6 +174,14 @@ def _authorized_keys_files(
             path = path.replace(token, value)
         if path != "none":
             yield os.path.join(entry.pw_dir, path)
+
+
+def _asks_elsewhere(entry: pwd.struct_passwd, sshd: sshd_config.Effective) -> bool:
+    """Whether sshd asks a command, or takes the word of an authority, for keys of an account that can log in."""
+    asked = (sshd.first(keyword) for keyword in ("authorizedkeyscommand", "trustedusercakeys"))
+    return os.path.basename(entry.pw_shell) not in places.NO_LOGIN_SHELLS and any(
+        answer not in ("", "none") for answer in asked
+    )
 
 
 def _has_key_line(path: str) -> bool:

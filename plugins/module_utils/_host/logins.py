@@ -34,7 +34,7 @@ _NOBODY = ("reboot", "shutdown", "runlevel", "LOGIN", "wtmp", "wtmp.db")
 
 
 class Seen(t.NamedTuple):
-    """The last login of each account to each service, by the name that was typed; and what could not be read."""
+    """The last logins of each account to each service, by the name that was typed; and what could not be read."""
 
     logins: tuple[Login, ...]
     unread: str = ""
@@ -84,11 +84,9 @@ def parse_last(out: str) -> t.Iterator[Login]:
 
 
 def _latest(logins: t.Iterable[Login]) -> tuple[Login, ...]:
-    """The last login of each name to each service; of one day, one whose method is known."""
-    found: dict[tuple[str, str], Login] = {}
+    """The last login of each name to each service by each method; the latest first, of one day the known methods."""
+    found: dict[tuple[str, str, str], Login] = {}
     for one in logins:
-        key = (one.name, one.service)
-        known = found.get(key)
-        if known is None or (one.day, bool(one.method)) > (known.day, bool(known.method)):
-            found[key] = one
-    return tuple(found.values())
+        key = (one.name, one.service, one.method)
+        found[key] = max(found.get(key, one), one, key=lambda login: login.day)
+    return tuple(sorted(found.values(), key=lambda login: (login.day, bool(login.method)), reverse=True))

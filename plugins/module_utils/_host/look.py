@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import glob
+import itertools
 import os
 import pwd
 import time
@@ -26,7 +27,7 @@ from .clock import sync_status
 from .command import Run
 from .files import inside, read_file
 from .processes import processes
-from .state import OWN_DIRECTORIES, OWN_FILES, FileState, HostState, Sshd
+from .state import OWN_DIRECTORIES, OWN_FILES, FileState, HostState, Login, Sshd
 
 
 def look(settings: Settings, run: Run) -> HostState:
@@ -37,8 +38,12 @@ def look(settings: Settings, run: Run) -> HostState:
     start, *other_starts = sshd_starts.starts(run, listening, configs, accepted)
     files = _files([start.config, *(one.config for one in other_starts), *(one.start.config for one in listening)])
     session = sshd.connection()
+    kept = {name: credentials.credentials(one) for name, one in backends.BACKENDS.items()}
     listed = accounts.listed()
-    unlisted = accounts.unlisted(settings, listed)
+    # A directory may list nobody, and yet know whoever is named.
+    named = {*(user.name for user in settings.users), *settings.exempt_users, *itertools.chain(*kept.values())}
+    named |= {*accounts.members(settings.scope_groups), *([session.user] if session else [])}
+    unlisted = accounts.by_own_name(named - listed.keys())
     people = {**listed, **unlisted}
     groups = {**accounts.groups_of(listed.values()), **accounts.groups_of_each(unlisted.values())}
     stranger = sshd.stranger(settings)
@@ -47,7 +52,6 @@ def look(settings: Settings, run: Run) -> HostState:
     others = [
         (one, sshd.views(run, groups, _sshd_texts(files, one), stranger, None, one.words)) for one in other_starts
     ]
-    kept = {name: credentials.credentials(one) for name, one in backends.BACKENDS.items()}
     switch = files.get(places.SWITCH)
     backend = backends.in_use(
         CodeStep.parse(switch.content if switch else None), [name for name in kept if kept[name]], settings.backend
@@ -126,20 +130,23 @@ def look_back(settings: Settings, run: Run, state: HostState) -> HostState:
 
     seen = logins.seen(run, settings.seen_days, state.now)
     entries = accounts.by_typed_name({one.name for one in seen.logins})
-    found = {}
+    found: dict[tuple[str, str], tuple[Login, ...]] = {}
     for one in seen.logins:
         if one.name in entries:
             name = entries[one.name].pw_name
-            found[name, one.service] = one._replace(name=name)
+            found[name, one.service] = (*found.get((name, one.service), ()), one._replace(name=name))
     strangers = {one.pw_name: one for one in entries.values() if one.pw_name not in state.accounts}
     groups = accounts.groups_of_each(strangers.values())
 
-    def seen_by_sshd(start: Start) -> sshd.Views:
-        return sshd.views(run, groups, _sshd_texts(state.files, start), state.stranger, None, start.words)
+    exempt = functools.partial(sshd.is_exempt, settings)
 
+    def seen_by_sshd(start: Start) -> sshd.Views:
+        return sshd.views(run, groups, _sshd_texts(state.files, start), state.stranger, None, start.words, exempt)
+
+    views = seen_by_sshd(state.sshd_start)
     return replace(
         state,
-        accounts={**state.accounts, **accounts.accounts(strangers, groups, seen_by_sshd(state.sshd_start).of)},
+        accounts={**state.accounts, **accounts.accounts(strangers, groups, views.of, views.elsewhere)},
         other_sshds=tuple(
             one._replace(settings={**one.settings, **seen_by_sshd(one.start).of}) for one in state.other_sshds
         ),

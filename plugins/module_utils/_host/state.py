@@ -78,6 +78,8 @@ class Account:
     """What sshd makes of its configuration for this account, from an address that is not exempt."""
     sshd_elsewhere: tuple[Effective, ...] = field(default=(), repr=False)
     """The same from each address, and at each port, that the configuration names, where that is something else."""
+    key_is_elsewhere: bool = False
+    """Whether it has a key only in so far as sshd asks somebody else, who may have none of this account."""
 
 
 class Login(t.NamedTuple):
@@ -184,8 +186,8 @@ class HostState:
     """Whether the program is installed that draws QR codes for people's own page."""
     keytabs: t.Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Whose keys of Kerberos Cockpit finds, by the keytab; empty where it is not to ask for codes."""
-    logins: t.Mapping[tuple[str, str], Login] = field(default_factory=dict)
-    """The last login of each account to each service, as far as anybody has looked."""
+    logins: t.Mapping[tuple[str, str], tuple[Login, ...]] = field(default_factory=dict)
+    """The last login of each account to each service by each method, as far as anybody has looked; the latest first."""
     logins_unread: str = ""
     """Why not all of them are known, where somebody has looked."""
     container: str = ""

@@ -293,7 +293,9 @@ class _Steps:
         settings, policy = self.settings, {}
         if settings.exempt_addresses:
             policy[places.EXEMPT_ORIGINS + suffix] = code_step.exempt_origins(settings)
-        named, uids = self.situation.named_afterwards, self.situation.uids_afterwards
+        by_groups = self.settings.scope == "groups"
+        named = self.situation.members_afterwards if by_groups else self.situation.named_afterwards
+        uids = self.situation.uids_afterwards
         step = CodeStep.wanted(settings, named, self.backend.pam_line(settings), suffix, uids)
         policy[places.SWITCH] = step._replace(excepted_services=tuple(leaving)).render()
         return policy

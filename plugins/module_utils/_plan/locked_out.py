@@ -17,8 +17,8 @@ from .people import Names, Reason
 from .scope import in_scope, with_other_names
 from .situation import Situation
 
-# What sshd takes before a code is a key or a password; these are neither.
-_OTHER_METHODS = ("gssapi-with-mic", "gssapi-keyex", "hostbased", "none")
+_FACTORS = {"publickey": "publickey", "password": "password", "keyboard-interactive": "password"}
+"""What ssh_first_factors calls the methods of sshd; those that are neither come before no code."""
 
 
 class LockedOut(t.NamedTuple):
@@ -71,7 +71,7 @@ def unproven(situation: Situation, proven: t.Collection[str]) -> t.Iterator[tupl
             and situation.in_scope(account)
             and not situation.keys_only(account)
             and not _comes_from_exempt_address(situation, account)
-            and (logs_in(account) or _has_logged_in(situation.state, account))
+            and may_log_in(situation.state, account)
         ):
             alone = not_accepted(situation, account.name)
             yield account.name, Reason(_as_said, (alone,)) if alone else Reason(_no_proof, (situation.state.hostname,))
@@ -118,14 +118,20 @@ def _of_sshd(situation: Situation, account: Account, enrolled: bool) -> LockedOu
     settings, state = situation
     name, host = account.name, state.hostname
     ways = _ways_in(account)
-    if not ways.by_key and not ways.by_password:
-        return _by_evidence(situation, account, enrolled)
     is_ansible = state.connection is not None and state.connection.user == name
+    has_way = ways.by_key or ways.by_password
+    if not has_way or (account.key_is_elsewhere and not ways.by_password and ways.root_login == "yes"):
+        # Whether somebody else has a key of this account, a login that was seen tells best.
+        found = None if is_ansible else _by_evidence(situation, account, enrolled)
+        if found or not (has_way or is_ansible):
+            return found
     if ways.root_login != "yes":
         line = sshd_config.setting_line(state.sshd_files(), "PermitRootLogin")
         reason = Reason(_root_by_key, (host, ways.root_login, line, is_ansible))
     elif not enrolled:
         reason = Reason(_no_credential, (host, ("sshd",), is_ansible, _groups_instead(account)))
+    elif not has_way:
+        return _by_evidence(situation, account, enrolled)
     elif not (ways.by_key and "publickey" in settings.ssh_first_factors) and not (
         ways.by_password and "password" in settings.ssh_first_factors
     ):
@@ -138,29 +144,42 @@ def _of_sshd(situation: Situation, account: Account, enrolled: bool) -> LockedOu
 def _by_evidence(situation: Situation, account: Account, enrolled: bool) -> LockedOut | None:
     """The same of an account that has neither a password nor a key that the host could show, but has logged in."""
     settings, state = situation
-    name, login = account.name, _has_logged_in(state, account)
-    if login is None:
+    name, logins = account.name, _logins(state, account)
+    if not logins:
         return None
-    method = login.method.partition("/")[0]
+    login = logins[0]
     how, day = f"by {login.method} " if login.method else "", f"on {login.day}"
     if not enrolled:
         reason = Reason(_seen_without_credential, (state.hostname, how, _groups_instead(account)), day)
-    elif method in _OTHER_METHODS or (method == "publickey" and "publickey" not in settings.ssh_first_factors):
+    elif not any(factor in settings.ssh_first_factors for factor in _factors(logins)):
         reason = Reason(_seen_by_other_method, (state.hostname, how, tuple(settings.ssh_first_factors)), day)
     else:
         return None
     return LockedOut(name, ("sshd",), reason)
 
 
-def _has_logged_in(state: HostState, account: Account) -> Login | None:
-    """When the account has logged in to sshd lately, if its files still let it try."""
+def _factors(logins: t.Iterable[Login]) -> set[str]:
+    """What somebody has who has logged in so and can come before a code; any, where no method is known."""
+    methods = {login.method.partition("/")[0] for login in logins if login.method}
+    return {_FACTORS[method] for method in methods & _FACTORS.keys()} if methods else {*_FACTORS.values()}
+
+
+def _logins(state: HostState, account: Account) -> tuple[Login, ...]:
+    """How the account has logged in to sshd lately, the latest first, if its files still let it try."""
     root_login = _root_login(account)
-    if root_login == "no" or not sshd_config.admits(account.sshd, account.name, account.groups):
-        return None
-    login = state.logins.get((account.name, "sshd"))
+    views = (account.sshd, *account.sshd_elsewhere)
+    if root_login == "no" or not any(sshd_config.admits(sshd, account.name, account.groups) for sshd in views):
+        return ()
+    found = state.logins.get((account.name, "sshd"), ())
     # Otherwise than with `yes`, root's password gets in no more, whatever did then.
-    typed = login is not None and login.method.partition("/")[0] in ("password", "keyboard-interactive")
-    return None if typed and root_login != "yes" else login
+    typed = (one for one in found if _FACTORS.get(one.method.partition("/")[0]) == "password")
+    passed_over = set(typed) if root_login != "yes" else set()
+    return tuple(one for one in found if one not in passed_over)
+
+
+def may_log_in(state: HostState, account: Account) -> bool:
+    """Whether the account gets in to sshd today, or has got in lately and its files still let it try."""
+    return logs_in(account) or bool(_logins(state, account))
 
 
 def logs_in(account: Account) -> bool:

@@ -130,7 +130,33 @@ def accounts(situation: Situation) -> t.Iterator[str]:
                     "Remove it, or set O(scope) to everyone or groups."
                 )
     yield from _other_names(situation)
+    yield from _in_no_group(situation)
     yield from credentials.problems(situation)
+
+
+def _in_no_group(situation: Situation) -> t.Iterator[str]:
+    """People whom sshd counts into no group at all, so that it cannot tell that they are in none that is exempt."""
+    settings, state = situation
+    if not settings.ssh or not settings.exempt_groups or settings.scope == "groups":
+        return
+    found = [
+        account.name
+        for account in state.accounts.values()
+        if not account.groups
+        and (
+            account.name in situation.enrolled_afterwards
+            or (settings.scope == "everyone" and locked_out.may_log_in(state, account))
+        )
+    ]
+    yield from people.together((name, people.Reason(_no_group, (state.hostname,))) for name in found)
+
+
+def _no_group(names: people.Names, _detail: str, host: str) -> str:
+    return (
+        f"{names} {names.verb('is', 'are')} in no group that has a name on {host}, and sshd cannot tell that such an "
+        f"account is in none of exempt_groups: {names.verb('it', 'they')} could not log in. Put {names.them} into a "
+        "group, or have exempt_users in the place of exempt_groups."
+    )
 
 
 def _other_names(situation: Situation) -> t.Iterator[str]:

@@ -139,11 +139,11 @@ def _account_lines(situation: Situation) -> t.Sequence[str]:
     settings, accounts = situation.settings, situation.state.accounts
     if settings.scope == "everyone":
         return ()
-    names, uids = (frozenset[str](), frozenset[int]())
-    if settings.scope == "enrolled":
-        names, uids = situation.named_afterwards, situation.uids_afterwards
+    names, uids, groups = situation.named_afterwards, situation.uids_afterwards, settings.exempt_groups
+    if settings.scope == "groups":
+        names, groups = situation.members_afterwards.union(settings.exempt_users), (*settings.scope_groups, *groups)
     # sshd names them as well, whoever else is in scope.
     keys_only = {accounts[name].uid for name in settings.keys_only_users if name in accounts}
     same = [one for one in accounts.values() if one.uid in keys_only]
     known = {one.name for one in same if situation.keys_only(one) or situation.in_scope(one)}
-    return code_step.denies_other_names(names | known, uids | keys_only)
+    return code_step.denies_other_names(names | known, uids | keys_only, groups)

@@ -57,10 +57,26 @@ class Situation(_Pair):
         return with_other_names(self.state.accounts, self.enrolled - self.not_asked_yet)
 
     @functools.cached_property
+    def members_afterwards(self) -> frozenset[str]:
+        """The accounts that are known to need a code by the scope `groups` once the settings are in force."""
+        accounts = self.state.accounts.values() if self.settings.scope == "groups" else ()
+        return frozenset(account.name for account in accounts if self.in_scope(account))
+
+    @functools.cached_property
     def uids_afterwards(self) -> frozenset[int]:
-        """The numbers of the accounts that need a code once the settings are in force, where they are named."""
-        accounts = (self.state.accounts.get(name) for name in self.enrolled_afterwards)
-        return frozenset(account.uid for account in accounts if account and self.in_scope(account))
+        """The numbers of the accounts that need a code once the settings are in force, by name or by group.
+
+        A directory that does not answer is no reason to let go of the number of somebody whose name stays.
+        """
+        accounts = self.state.accounts
+        if self.settings.scope == "groups":
+            return frozenset(accounts[name].uid for name in self.members_afterwards)
+        found = (accounts.get(name) for name in self.enrolled_afterwards)
+        uids = frozenset(account.uid for account in found if account and self.in_scope(account))
+        unknown, gone = (names.difference(accounts) for names in (self.enrolled_afterwards, self.given_up))
+        if not unknown or gone or self.state.code_step.names is None:
+            return uids
+        return uids | self.state.code_step.uids.difference(account.uid for account in accounts.values())
 
     @functools.cached_property
     def given_up(self) -> frozenset[str]:

@@ -38,7 +38,8 @@ def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
         if settings.user(name) is None:
             yield (
                 f"there is no account {name} on {hostname} any more, but a credential, which the next account of that "
-                f"name would have. Remove it with O(users): [{{name: {name}, state: absent}}]."
+                f"name would have. Unless it is of a directory that does not answer, remove it with O(users): [{{name: "
+                f"{name}, state: absent}}]."
             )
     step = state.code_step
     if not state.asks_for_code:

@@ -110,8 +110,7 @@ def _known(settings: Settings, users_files: t.Iterable[adoption.OldFile]) -> dic
     """The accounts of the host: those that it lists, and those that it knows of all that the settings or files name."""
     listed = accounts.listed()
     asked = {user.name for user in settings.users}.union(*(usersfile.lines_by_user(file.text) for file in users_files))
-    found = accounts.by_typed_name(asked - listed.keys())
-    return {**listed, **{name: entry for name, entry in found.items() if entry.pw_name == name}}
+    return {**listed, **accounts.by_own_name(asked - listed.keys())}
 
 
 def _own_files(pattern: str, known: t.Mapping[str, pwd.struct_passwd]) -> dict[str, adoption.OldFile]:

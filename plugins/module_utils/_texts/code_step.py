@@ -12,7 +12,7 @@ What stands where, from the top::
     auth [success=N …] pam_succeed_if.so quiet user in LIST        exempt users
     auth [success=N …] pam_succeed_if.so quiet user ingroup LIST   exempt groups
     auth [perm_denied=N …] pam_access.so accessfile=FILE …         exempt origins
-    auth [success=N …] pam_succeed_if.so quiet user notingroup …   scope by groups; or `user notin LIST`, by names, and
+    auth [success=N …] pam_succeed_if.so quiet user notingroup …   scope by groups; or `user notin LIST`, by names; and
                                                                    `uid notin LIST`, for their other names
     auth [success=ignore default=1] pam_exec.so …                  whether sshd would answer with the password itself
     auth [default=die] pam_deny.so                                 if so: neither asked nor counted
@@ -71,8 +71,10 @@ class CodeStep(t.NamedTuple):
     """The groups whose members it asks; none where it does not go by groups."""
     names: frozenset[str] | None = None
     """The accounts that it asks; None where it does not go by names."""
+    own_names: frozenset[str] = frozenset()
+    """Where it goes by groups: the accounts that were in one of them, by the names by which these decide."""
     uids: frozenset[int] = frozenset()
-    """The numbers of these accounts, which it asks by whatever other name they log in."""
+    """The numbers of the accounts that it asks, which it asks by whatever other name they log in."""
     spares_passwords: bool = False
     """Whether it denies, unasked, whom sshd's method `password` would answer for: with a right password as the code."""
     module: str = ""
@@ -98,17 +100,19 @@ class CodeStep(t.NamedTuple):
     ) -> CodeStep:
         """The code step for these settings.
 
-        `enrolled` are the accounts in scope where the scope is `enrolled`, with these numbers, `module_line` is the
-        module with its arguments, and `suffix` is added to the name of the list of origins.
+        `enrolled` are the accounts in scope where the scope is `enrolled` or `groups`, with these numbers,
+        `module_line` is the module with its arguments, and `suffix` is added to the name of the list of origins.
         """
         module, _space, arguments = module_line.partition(" ")
+        numbers = frozenset(uids)
         return cls(
             exempt_users=settings.exempt_users,
             exempt_groups=settings.exempt_groups,
             origins=f"{places.EXEMPT_ORIGINS}{suffix}" if settings.exempt_addresses else "",
             scope_groups=settings.scope_groups if settings.scope == "groups" else (),
             names=frozenset(enrolled) if settings.scope == "enrolled" else None,
-            uids=frozenset(uids) if settings.scope == "enrolled" else frozenset(),
+            own_names=frozenset(enrolled) if settings.scope == "groups" and numbers else frozenset(),
+            uids=numbers if settings.scope != "everyone" else frozenset(),
             spares_passwords=settings.ssh,
             module=module,
             arguments=arguments,
@@ -175,7 +179,8 @@ class CodeStep(t.NamedTuple):
         if self.spares_passwords:
             lines = [*_SPARING_PASSWORDS, *lines]
         if self.scope_groups:
-            lines = _passed_by([f"user notingroup {':'.join(self.scope_groups)}"], lines)
+            groups = ":".join(self.scope_groups)
+            lines = _passed_outside_of(groups, sorted(self.own_names), sorted(self.uids), lines)
         elif self.names is not None:
             lines = _passed_unless_named(sorted(self.names), sorted(self.uids), lines)
         if self.origins:
@@ -218,7 +223,9 @@ def _parse(text: str | None) -> CodeStep:
         if module == "pam_succeed_if.so" and len(words) >= 3:
             subject, operator, listed = words[-3:]
             names = [listed] if operator == "=" else listed.split(":")
-            lists.setdefault(f"{subject} {operator}", []).extend(filter(None, names))
+            # Behind the groups that are asked, names are those by which these decide.
+            by_groups = (subject, operator) == ("user", "in") and "user notingroup" in lists
+            lists.setdefault("own" if by_groups else f"{subject} {operator}", []).extend(filter(None, names))
         elif module == "pam_access.so":
             origins = next((word[len("accessfile=") :] for word in words if word.startswith("accessfile=")), origins)
         elif module == "pam_exec.so":
@@ -236,6 +243,7 @@ def _parse(text: str | None) -> CodeStep:
         origins=origins,
         scope_groups=tuple(lists.get("user notingroup", ())),
         names=frozenset(lists["user notin"]) if "user notin" in lists else None,
+        own_names=frozenset(lists.get("own", ())),
         uids=frozenset(int(uid) for uid in lists.get("uid notin", ()) if uid.isdecimal()),
         spares_passwords=spares_passwords,
         module=module,
@@ -349,13 +357,36 @@ def _passed_unless_named(names: t.Sequence[str], uids: t.Sequence[int], lines: t
     ]
 
 
-def denies_other_names(names: t.Collection[str], uids: t.Collection[int]) -> list[str]:
-    """Lines for the account stack of sshd that deny these accounts by any other name than these.
+def _passed_outside_of(groups: str, names: t.Sequence[str], uids: t.Sequence[int], lines: t.Sequence[str]) -> list[str]:
+    """The lines, with others in front of them by which whoever is in none of these groups jumps over all.
+
+    But not whoever has one of these numbers and comes by none of these names: a group has members by name, so a second
+    name of a member may be in no group.
+    """
+    outside = f"user notingroup {groups}"
+    if not uids:
+        return _passed_by([outside], lines)
+    *others, last = [f"uid notin {listed}" for listed in _lists([*map(str, uids)])]
+    numbers = [
+        *(
+            f"auth [success=ignore default={rest}] pam_succeed_if.so quiet {condition}"
+            for rest, condition in zip(range(len(others), 0, -1), others)
+        ),
+        _passing_line(last, len(lines)),
+    ]
+    inner = _passed_by([f"user in {listed}" for listed in _lists(names)], [*numbers, *lines])
+    asking = len(inner) - len(lines)
+    return [f"auth [success=ignore default={asking}] pam_succeed_if.so quiet {outside}", *inner]
+
+
+def denies_other_names(names: t.Collection[str], uids: t.Collection[int], groups: t.Sequence[str] = ()) -> list[str]:
+    """Lines for the account stack of sshd that deny these accounts by any other name than these, outside of the groups.
 
     sshd compares names as they were typed, so under another one it does not send anybody to the code step: in capitals,
     where the host ignores case, or by a second name of the account. Everybody else passes, and nothing is decided.
     """
     by_name = [f"user in {listed}" for listed in _lists(sorted(names))]
+    by_name += [f"user ingroup {listed}" for listed in _lists(groups)]
     by_uid = [f"uid notin {listed}" for listed in _lists([*map(str, sorted(uids))])]
     if not by_uid:
         return []

@@ -8,6 +8,10 @@ What it sets stands in `Match` blocks for the accounts in scope. An account out 
 A `Match` block wins over the global settings, and the first one over later ones, so the drop-in has to be read before
 any other `Match` that sets the same keywords.
 
+sshd counts nobody who is in no group into any `Match Group`, not even `*`. Where that would let an account of the scope
+`everyone` in with no code, a line before the blocks has sshd deny those accounts; they are refused by name where they
+are known.
+
 Before OpenSSH 8.7 nobody is shown a prompt of PAM's where ChallengeResponseAuthentication, which holds for everyone, is
 no. There the drop-in turns it on, and its last block turns prompts off again for the accounts out of scope.
 """
@@ -32,6 +36,8 @@ _AT_MATCH = re.compile(r"^(?=Match )", re.MULTILINE)
 _PROMPTS = ("challengeresponseauthentication", "skeyauthentication")
 _PROMPTS_ON = "ChallengeResponseAuthentication yes\n"
 _PROMPTS_OFF = "Match all\n    KbdInteractiveAuthentication no\n"
+_NOBODY_WITHOUT_GROUPS = "# Whoever is in no group is matched by none below.\nDenyGroups :\n"
+"""Has sshd deny whoever is in no group that has a name. No group has this one, so nobody else is denied."""
 _FROM_KEYS = "pubkeyauthoptions"
 _TOUCH_AND_PIN = "touch-required verify-required"
 """What of a security key has to be proven at each login: that somebody is there, and who; sshd_config(5)."""
@@ -81,6 +87,8 @@ def render(settings: Settings, enrolled: t.Iterable[str], shows_no_prompts: bool
             *prompting,
         ]
     )
+    if settings.scope == "everyone" and settings.exempt_groups:
+        blocks = _NOBODY_WITHOUT_GROUPS + blocks
     return _HEADER + (f"{_PROMPTS_ON}{blocks}{_PROMPTS_OFF}" if prompting and shows_no_prompts else blocks)
 
 
@@ -120,9 +128,13 @@ def both(new: str, old: str) -> str:
     blocks = _AT_MATCH.split(old)
     staying = [block for block in blocks if _KEYS_FILE in block]
     text = "".join([*staying, new, *(block for block in blocks if block not in staying)])
-    if _PROMPTS_ON not in text:
-        return text
-    return _PROMPTS_ON + text.replace(_PROMPTS_ON, "").replace(_PROMPTS_OFF, "") + _PROMPTS_OFF
+    first, last = "", ""
+    for line in (_PROMPTS_ON, _NOBODY_WITHOUT_GROUPS):
+        if line in text:
+            text, first = text.replace(line, ""), first + line
+    if _PROMPTS_ON in first:
+        text, last = text.replace(_PROMPTS_OFF, ""), _PROMPTS_OFF
+    return first + text + last
 
 
 def expected(

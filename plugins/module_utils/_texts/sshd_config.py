@@ -235,7 +235,7 @@ def admits(effective: Effective, user: str, groups: t.Collection[str]) -> bool:
             patterns = tuple(pattern for pattern in patterns if "@" not in pattern)
         return any(map(_matcher(patterns), names))
 
-    if listed("denyusers", [user]) or listed("denygroups", groups):
+    if listed("denyusers", [user]) or listed("denygroups", groups) or ("denygroups" in effective and not groups):
         return False
     if "allowusers" in effective and not listed("allowusers", [user]):
         return False
