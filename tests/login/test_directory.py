@@ -85,7 +85,8 @@ def fleet_of_directory(worker_id: str) -> Iterator[dict[str, Host]]:
     directory.account("carol", group=people)
     directory.group("coded", ["frank"])
     directory.group("friends", ["dave"])
-    directory.group("admins", ["alice", "deploy"])
+    directory.group("admins", ["alice"])
+    directory.group("deployers", ["deploy"])
     directory.rule("%admins")
     directory.rule("deploy", "!authenticate")
     for host in HOSTS:
@@ -151,7 +152,7 @@ def test_whoever_logged_in_lately_is_named_with_method_and_day(place: Place) -> 
 
 
 def test_ansible_of_the_directory_is_not_locked_out(place: Place) -> None:
-    for scope in ({}, {"scope": "groups", "scope_groups": ["admins"]}):
+    for scope in ({}, {"scope": "groups", "scope_groups": ["deployers"]}):
         refused = module(place.host, "twofactor", place.wanted(rollback_after=60, **scope), user="deploy")
         assert not refused.ok
         assert "deploy, as whom Ansible connects, has no credential" in refused.message
@@ -169,10 +170,12 @@ def test_ansible_of_the_directory_is_not_locked_out(place: Place) -> None:
 def test_no_name_of_an_account_gets_in_without_a_code(place: Place, name: str, scope: dict[str, t.Any]) -> None:
     person, (carol, dave) = place.person(name), map(place.person, ("carol", "dave"))
     place.brought_to(person, services=["su"], exempt_groups=["friends"], **scope)
-    never_without_a_code(person, *other_names(place, person))
-    for other in other_names(place, person):
-        assert not by_su(other, PASSWORD, "000000"), other.name
+    # sssd knows two accounts with one number one at a time, so they do not come at once.
+    never_without_a_code(person)
     assert_on(person)
+    for other in other_names(place, person):
+        never_without_a_code(other)
+        assert not by_su(other, PASSWORD, "000000"), other.name
     # Out of scope nothing is different.
     assert_off(dave)
     assert carol.by_password(methods="password").ok == bool(scope)
@@ -216,7 +219,8 @@ def test_file_in_a_home_is_taken_over(place: Place) -> None:
 
 def test_directory_that_is_down_lets_nobody_in_who_needs_a_code(place: Place) -> None:
     host, directory, bob, local = place.host, place.directory.host, place.person("bob"), place.local
-    place.brought_to(bob, local, scope="enrolled")
+    policy = {"scope": "enrolled", "exempt_users": EXEMPT}
+    place.brought_to(bob, local, **policy)
     before = host.snapshot(WATCHED)
     directory.run("systemctl", "stop", "slapd", "krb5-kdc")
     try:
@@ -225,7 +229,7 @@ def test_directory_that_is_down_lets_nobody_in_who_needs_a_code(place: Place) ->
             never_without_a_code(bob, *other_names(place, bob))
             assert Person("ansible", host, host.key).by_key(batch=True).ok
             # What a run knows of nobody is no reason to let go of it.
-            assert module(host, "twofactor", place.wanted(scope="enrolled")).ok
+            assert module(host, "twofactor", place.wanted(**policy)).ok
             assert host.snapshot(WATCHED) == before
         assert_on(local)
     finally:

@@ -94,7 +94,7 @@ def _without_keys(situation: Situation, account: Account) -> LockedOut | None:
     """That the account logs in today, and has no security key with which alone it shall log in."""
     settings, state = situation
     name = account.name
-    lets_in = logs_in(account) or drop_in.has_own_list(account.sshd) or _has_logged_in(state, account)
+    lets_in = may_log_in(state, account) or drop_in.has_own_list(account.sshd)
     if name in settings.declared_keys or not lets_in:
         return None
     is_ansible = state.connection is not None and state.connection.user == name
