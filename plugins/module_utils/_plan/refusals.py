@@ -154,8 +154,8 @@ def _in_no_group(situation: Situation) -> t.Iterator[str]:
 def _no_group(names: people.Names, _detail: str, host: str) -> str:
     return (
         f"{names} {names.verb('is', 'are')} in no group that has a name on {host}, and sshd cannot tell that such an "
-        f"account is in none of exempt_groups: {names.verb('it', 'they')} could not log in. Put {names.them} into a "
-        "group, or have exempt_users in the place of exempt_groups."
+        f"account is in none of O(exempt_groups): {names.verb('it', 'they')} could not log in. Put {names.them} into a "
+        "group, or have O(exempt_users) in the place of O(exempt_groups)."
     )
 
 
