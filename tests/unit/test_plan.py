@@ -773,6 +773,13 @@ class TestOff:
         assert places.FOUND not in carried_out(wanted(), kept).files
         assert "/etc/oath" not in carried_out(PURGE, kept).files
 
+    def test_directory_of_the_other_backend_stays_with_what_somebody_has_there(self) -> None:
+        path = "/etc/google-authenticator"
+        state = host_state(files={path: FileState("", 0o700)})
+        on = plan(wanted(), replace(state, inside={path: (".keep",)}))
+        assert on.changes
+        assert not [change for change in on.changes if getattr(change, "path", "") == path]
+
     def test_is_refused_where_a_file_would_lose_its_other_name(self) -> None:
         linked = {service("sudo"): file(SERVICES["sudo"], names=2), service("su"): file(SERVICES["su"], names=2)}
         (told,) = refusals(wanted(services=["sudo"]), host_state(files=linked))

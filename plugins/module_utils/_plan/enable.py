@@ -368,10 +368,15 @@ class _Steps:
         for path in paths:
             changes += draft.remove_credential(path, moves.get(path))
 
+        removed = {*self.state.stale_locks, *paths}
         directories = (
             path
             for path, names in draft.credentials.items()
-            if path != self.backend.DIRECTORY and path not in self.found.directories and not names
+            if path != self.backend.DIRECTORY
+            and path not in self.found.directories
+            and not names
+            # Whatever else somebody has there stays, and the directory with it.
+            and all(f"{path}/{name}" in removed for name in self.state.inside.get(path, ()))
         )
         return [*changes, *draft.remove(*directories)]
 
