@@ -12,7 +12,7 @@ version_added: 1.1.0
 author:
   - The fleet.auth contributors (@fleet-auth)
 description:
-  - Who enrolls alone without an invitation has shown nothing but the first factor. So the credential does not count as
+  - Who enrols alone without an invitation has shown nothing but the first factor. So the credential does not count as
     proven, and with O(fleet.auth.twofactor#module:require_proof) sshd asks nobody for its codes until it is accepted.
   - Ask the user first whether it was the user. Where it was somebody else, renew the secret and change the password.
   - Nothing changes for a user whose credential was given or accepted already. One without a credential is refused.

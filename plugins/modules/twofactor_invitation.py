@@ -15,7 +15,7 @@ description:
   - Makes a code that the user types once, in C(twofactor-enrol) or on the page in Cockpit, see
     O(fleet.auth.twofactor#module:self_service). It shows that it is the user who makes the credential, which counts as
     proven then. Without one, whoever has the password could have made it, and somebody has to accept it.
-  - While a user is invited, nobody enrolls in that place without the code. After five wrong ones it is void. A further
+  - While a user is invited, nobody enrols in that place without the code. After five wrong ones it is void. A further
     invitation replaces the last one.
   - The host keeps a salted hash of the code alone, in a file that only root can read.
   - Returns a secret, so it B(must run with) C(no_log=true).

@@ -14,12 +14,16 @@ import datetime
 import hashlib
 import typing as t
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.security_key import ED25519, SecurityKey, fields
+
+_is_missing = False
+try:
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+except ImportError:
+    _is_missing = True
 
 _MAGIC = b"ssh-sk-attest-v01"
 _OLD_MAGIC = b"ssh-sk-attest-v00"
@@ -57,8 +61,11 @@ def check(
     :param now: a time with its zone.
     :raises AttestationError: if it has not.
     """
-    if not hasattr(x509.Certificate, "not_valid_before_utc"):
-        raise AttestationError("cannot be checked: the Python library cryptography here is older than 42")
+    if _is_missing or not hasattr(x509.Certificate, "not_valid_before_utc"):
+        raise AttestationError(
+            "cannot be checked: the controller needs the Python library cryptography, 42 or later "
+            "(pip install cryptography)"
+        )
     leaf, signature, data = _parts(attestation)
     _check_key(key, data)
     try:

@@ -224,7 +224,7 @@ def test_wrong_invitations_void_it_and_refusals_name_what_is_wrong(on: Host) -> 
             assert refused.message.startswith(told)
         apply(on, self_service=False)
         refused = module(on, "twofactor_invitation", {"user": carol.name})
-        assert refused.message.startswith(f"Nobody enrolls alone on {on.name}, so {carol.name} needs no invitation.")
+        assert refused.message.startswith(f"Nobody enrols alone on {on.name}, so {carol.name} needs no invitation.")
         assert not on.exists("/var/lib/fleet-auth-invitations")
         assert carol.by_key(command="test ! -e /usr/local/bin/twofactor-enrol").ok
         apply(on, offer_enrolment=False)

@@ -89,7 +89,7 @@ class TestUnit:
     @pytest.mark.usefixtures("files")
     def test_of_each_connection_counts_where_its_socket_listens(self, monkeypatch: pytest.MonkeyPatch) -> None:
         asked: list[t.Sequence[str]] = []
-        own, each = SHOWN.replace("-o UsePAM=no", ""), SHOWN.split("\n\n")[0]
+        own, each = SHOWN.replace("-o UsePAM=no", ""), SHOWN.split("\n\n", maxsplit=1)[0]
         each = each.replace("ssh.service", "ssh@fleet-auth.service").replace("-D $SSHD_OPTS", "-i -f /etc/ssh/each")
 
         def run(words: t.Sequence[str]) -> tuple[int, str, str]:

@@ -111,9 +111,11 @@ def security_keys(situation: Situation) -> t.Iterator[str]:
     """Declared security keys by which more people get in than one, or nobody."""
     settings, state = situation
     holders: dict[str, list[str]] = {}
+    labels: dict[str, str] = {}
     for name, keys in settings.declared_keys.items():
         for key in keys:
             holders.setdefault(key.words, []).append(name)
+            labels.setdefault(key.words, key.label)
             authorized = state.authorized_keys.get(name)
             account = state.accounts.get(name)
             needs_it = account is not None and not situation.keys_only(account)
@@ -125,9 +127,8 @@ def security_keys(situation: Situation) -> t.Iterator[str]:
                 )
     for words, names in holders.items():
         if len(names) > 1:
-            label = next(key.label for key in settings.declared_keys[names[0]] if key.words == words)
             yield (
-                f"the security key {label} is declared of {' and '.join(names)}: whoever has it can log in to "
+                f"the security key {labels[words]} is declared of {' and '.join(names)}: whoever has it can log in to "
                 f"{state.hostname} as each of them. Declare a key of one person."
             )
 

@@ -57,7 +57,7 @@ def _see_that_it_serves(user: str, host: str) -> None:
         raise Failure(f"{host} has no account {user}, and nobody was invited. Make the account first.") from None
     if not os.path.exists(places.SELF_SERVICE_SOCKET_UNIT):
         raise Failure(
-            f"Nobody enrolls alone on {host}, so {user} needs no invitation. Set twofactor_self_service to true, and "
+            f"Nobody enrols alone on {host}, so {user} needs no invitation. Set twofactor_self_service to true, and "
             "run the playbook first."
         )
     step = credential.code_step()

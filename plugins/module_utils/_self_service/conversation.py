@@ -198,7 +198,7 @@ class Conversation:
         return ["renew", *more], _WAITS if waits else "Two-factor login is set up."
 
     def _rights_of_invited(self, invitation: Invitation) -> tuple[list[str], str]:
-        """As long as somebody is invited, nobody else enrolls in the place of that person."""
+        """As long as somebody is invited, nobody else enrols in the place of that person."""
         if not invitation.tries:
             return [], (
                 "Too many invitations were wrong, so yours is void. Ask your administrator for another one, and say "

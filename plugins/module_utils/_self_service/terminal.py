@@ -136,7 +136,7 @@ def _prove(helper: Helper, begun: _Answer) -> list[str]:
     else:
         _say("Type this key into your app:")
     _say(f"\n    {' '.join(textwrap.wrap(begun['secret'], 4))}\n")
-    _say("Nothing has changed yet: it counts once a code of it was right.")
+    _say("Then type the code that the app shows. Until it is right, nothing changes.")
     while True:
         proven = helper.ask(do="prove", code=_typed("The code that your app shows for it: "))
         if proven["ok"]:
@@ -162,7 +162,8 @@ def _show_recovery_codes(codes: t.Sequence[str]) -> None:
     for number, code in enumerate(codes, 1):
         _say(f"    {number:2}. {code}")
     input("\nPress Enter once you have kept them; the screen is cleared then. ")
-    print(_FORGET, end="", flush=True)
+    sys.stdout.write(_FORGET)
+    sys.stdout.flush()
 
 
 def _typed(prompt: str) -> str:
@@ -175,13 +176,11 @@ def _typed(prompt: str) -> str:
 
 
 def _say(text: str) -> None:
-    print(
-        "\n".join(
-            textwrap.fill(line, _WIDTH, break_on_hyphens=False) if line[:1] != " " else line
-            for line in text.split("\n")
-        ),
-        flush=True,
+    lines = (
+        textwrap.fill(line, _WIDTH, break_on_hyphens=False) if line[:1] != " " else line for line in text.split("\n")
     )
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
 
 
 def _fail(text: str) -> int:
