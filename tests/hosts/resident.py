@@ -18,7 +18,7 @@ import threading
 import typing as t
 from collections.abc import Sequence
 
-from .docker import HostError
+from .docker import HostError, docker
 
 # In: a line of JSON, the words and the size of what follows for standard input, or null. Out: a byte once that was read
 # and before anything is started, then a line of JSON, the status and the sizes of the two outputs, and these.
@@ -52,8 +52,7 @@ def execute(container: str, words: Sequence[str], data: bytes | None, timeout: f
 
     :param data: goes to standard input; without it there is none.
     :param timeout: seconds.
-    :returns: as from ``docker exec``: a program that a signal has ended counts as 128 and its number, and where the
-        container does not run, Docker says so.
+    :returns: as from ``docker exec``: a program that a signal has ended counts as 128 and its number.
     :raises HostError: on a timeout.
     """
     while True:
@@ -68,7 +67,9 @@ def execute(container: str, words: Sequence[str], data: bytes | None, timeout: f
                     _idle[container].append(resident)
             return done
         if not known:
-            return subprocess.CompletedProcess(list(words), resident.status or 1, b"", resident.error)
+            # There is no Python, say, or no container that runs.
+            interactive = [] if data is None else ["--interactive"]
+            return docker("exec", *interactive, container, *words, input=data, check=False, timeout=timeout)
 
 
 class _Resident:
@@ -83,7 +84,6 @@ class _Resident:
             stderr=subprocess.PIPE,
         )
         self.alive = True
-        self.status, self.error = 0, b""
 
     def run(self, words: Sequence[str], data: bytes | None, timeout: float) -> _Done | None:
         """Nothing, if the process is gone and has not started the command."""
@@ -106,9 +106,7 @@ class _Resident:
             asked.flush()
             started = told.read(1)
         if not started:
-            self._client.wait()
-            self.error = self.close()
-            self.status = self._client.returncode
+            self.close()
             return None
         heading = told.readline()
         if not heading.endswith(b"\n"):
