@@ -146,9 +146,8 @@ def verified_but_damaged(machines: list[Host], alice: Person) -> None:
         host.write(path, kept[host.name], 0o600)
 
 
-@pytest.mark.parametrize("batches", [[], [0], ["0%"], ["200%"], [1, "many"], "all", [-1], [1.5]])
-def test_batches_that_are_none_are_refused(machines: list[Host], batches: t.Any) -> None:
-    done = ansible_playbook("rollout", machines[0].fleet, twofactor_rollout_batches=batches)
+def test_batches_that_are_none_are_refused(machines: list[Host]) -> None:
+    done = ansible_playbook("rollout", machines[0].fleet, twofactor_rollout_batches=[0])
     assert done.returncode
     assert "twofactor_rollout_batches is " in done.stdout
     assert "Nothing was changed." in " ".join(done.stdout.split())

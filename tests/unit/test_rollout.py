@@ -6,9 +6,13 @@ from __future__ import annotations
 
 import json
 import typing as t
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 
 from ansible_collections.fleet.auth.plugins.plugin_utils._rollout import (
     OUTCOMES,
@@ -40,6 +44,29 @@ def plan(**special: t.Any) -> dict[str, t.Any]:
         "refusals": [],
         **special,
     }
+
+
+class TestBatches:
+    @pytest.fixture
+    def conditions(self) -> list[str]:
+        """What the role asks of them before anything else."""
+        text = (Path(__file__).parents[2] / "roles/twofactor/tasks/rollout_preflight.yml").read_text()
+        first = yaml.safe_load(text)[0]
+        assert "twofactor_rollout_batches is" in first["ansible.builtin.assert"]["fail_msg"]
+        return list(first["ansible.builtin.assert"]["that"])
+
+    @pytest.mark.parametrize("batches", [[1], ["1"], ["1%"], ["100%"], [1, "10%", 20]])
+    def test_are_numbers_and_shares(self, conditions: list[str], batches: t.Any) -> None:
+        assert self._holds(conditions, batches)
+
+    @pytest.mark.parametrize("batches", [[], [0], ["0%"], ["200%"], [1, "many"], "all", [-1], [1.5]])
+    def test_that_are_none_are_refused(self, conditions: list[str], batches: t.Any) -> None:
+        assert not self._holds(conditions, batches)
+
+    @staticmethod
+    def _holds(conditions: list[str], batches: t.Any) -> bool:
+        templar = Templar(DataLoader(), variables={"twofactor_rollout_batches": batches})
+        return all(templar.evaluate_conditional(trust_as_template(condition)) for condition in conditions)
 
 
 class TestLine:
