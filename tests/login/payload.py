@@ -10,23 +10,36 @@ import functools
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import typing as t
 from collections.abc import Mapping
 
 _PLACEHOLDER = {"arguments": "come later"}
+_ARCHIVE = re.compile(r"(?<=\bzip_data=')([\w+/=]+)(?=')")
 
 
-def payload(name: str, arguments: Mapping[str, t.Any], collections: str | None = None) -> str:
+def payload(
+    name: str,
+    arguments: Mapping[str, t.Any],
+    collections: str | None = None,
+    compiled: t.Callable[[str, str], str] | None = None,
+) -> str:
     """The program that Ansible would run on a host for a module of the collection.
 
     :param arguments: of the module, and those that Ansible adds, such as ``_ansible_check_mode``. What the module's
         action hands over is added to them; the action's own checks are left out, for the module has the same ones.
     :param collections: where Ansible finds collections; if left out, where it finds them by itself.
+    :param compiled: takes the module's name and the archive in the program, in base64, and returns one with byte code
+        beside the sources; asked where Ansible finds collections by itself, so that there is one archive for each name.
     """
-    packed = _packed(name, collections or os.environ.get("ANSIBLE_COLLECTIONS_PATH"))
+    place = collections or os.environ.get("ANSIBLE_COLLECTIONS_PATH")
+    packed = _packed(name, place)
     before, after = str(packed["program"]).split(_parameters(_PLACEHOLDER))
+    if compiled and place is None:
+        start, archive, end = _ARCHIVE.split(after)
+        after = f"{start}{compiled(name, archive)}{end}"
     files = packed["files"].get(_kind(**{word: arguments[word] for word in _KINDS if word in arguments}))
     return before + _parameters({**arguments, **({} if files is None else {"files": files})}) + after
 
