@@ -4,7 +4,9 @@
 
 """A host of each release of `hosts.RELEASES`, with nobody on it but Ansible's account and two-factor login off.
 
-Tests run by pam_oath, unless a mark says by which backends. Those for another release name it.
+Tests run by pam_oath, unless a mark says by which backends. What a backend does is in its own files, and releases
+differ in sshd, PAM and systemd, so a test by another backend runs on the newest release alone; who logs in is tried by
+all of them on all releases. Tests for another release name it.
 """
 
 from __future__ import annotations
@@ -28,7 +30,11 @@ _PLACES = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "backends(*backends): by which backends of `login.backends` a test runs")
+    config.addinivalue_line(
+        "markers",
+        "backends(*backends, everywhere=False): by which backends of `login.backends` a test runs, and whether by each "
+        "of them on each release, instead of by pam_oath on each and by the others on the newest",
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -36,8 +42,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "host" in metafunc.fixturenames and "host" not in chosen:
         mark = metafunc.definition.get_closest_marker("backends")
         backends = mark.args if mark else (OATH,)
+        everywhere = mark is not None and mark.kwargs.get("everywhere", False)
+        newest = max(hosts.RELEASES)
         places = [
-            name for name, (release, backend) in _PLACES.items() if release in hosts.RELEASES and backend in backends
+            name
+            for name, (release, backend) in _PLACES.items()
+            if release in hosts.RELEASES
+            and backend in backends
+            and (everywhere or backend is OATH or release == newest)
         ]
         metafunc.parametrize("host", places, indirect=True, scope="module")
 

@@ -20,7 +20,7 @@ from login.people import Person, Run, enable, new_person
 
 PASSWORD_PROMPT = "Password:"
 CODE_PROMPT = "One-time password"
-pytestmark = pytest.mark.backends(OATH, GOOGLE)
+pytestmark = pytest.mark.backends(OATH, GOOGLE, everywhere=True)
 
 
 class Enabled(t.NamedTuple):
