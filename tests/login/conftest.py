@@ -38,8 +38,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    chosen = {mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")}
-    if "host" in metafunc.fixturenames and "host" not in chosen:
+    named = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    if "host" in metafunc.fixturenames and not any("host" in ([one] if isinstance(one, str) else one) for one in named):
         mark = metafunc.definition.get_closest_marker("backends")
         backends = mark.args if mark else (OATH,)
         everywhere = mark is not None and mark.kwargs.get("everywhere", False)

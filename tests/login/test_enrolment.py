@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pyotp
 import pytest
 from playwright.sync_api import Browser
 
+import hosts
 from browser import decoded
 from hosts import Host
 from login import ssh
@@ -47,9 +49,17 @@ KINDS = (
     Kind(8, 60, "日本 / Ελλάδα"),
 )
 NAMES = ("phone", "Pho.ne-", "phone@department")
+# The sheets are the controller's, and what hosts make of settings is in test_settings: each kind is on one release.
+pytestmark = pytest.mark.parametrize(
+    ("host", "kind"),
+    list(zip(itertools.cycle(hosts.RELEASES), KINDS)),
+    ids=lambda value: f"{value.digits} digits, {value.interval} s" if isinstance(value, Kind) else value,
+    indirect=True,
+    scope="module",
+)
 
 
-@pytest.fixture(scope="module", params=KINDS, ids=lambda kind: f"{kind.digits} digits, {kind.interval} s")
+@pytest.fixture(scope="module")
 def kind(request: pytest.FixtureRequest) -> Kind:
     kind: Kind = request.param
     return kind

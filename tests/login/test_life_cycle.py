@@ -85,8 +85,8 @@ class TestProof:
         assert f"ansible-playbook fleet.auth.verify -e user={alice.name}" in refused.output.replace("\n", " ")
         assert not host.exists(alice.credential)
 
-        assert playbook("enable", host, **{**wanted, "twofactor_ssh": False}).ok
-        assert not playbook("enable", host, **wanted).ok
+        assert module(host, "twofactor", options(alice, require_proof=True, ssh=False)).ok
+        assert not module(host, "twofactor", options(alice, require_proof=True)).ok
         wrong = verify(alice, alice.code(steps=1000))
         assert not wrong.ok
         told = f"The code of {alice.name} was not right on {host.name}. It may be that of another host's entry"
@@ -99,8 +99,8 @@ class TestProof:
         assert right.ok, right.output
         assert f"{alice.name} is proven" in right.output.replace("\n", " ")
         assert info(alice)["proven"]
-        again = verify(alice, alice.code(steps=-1))
-        assert not again.ok
+        again = module(host, "twofactor_verify", {"user": alice.name, "code": alice.code(steps=-1)})
+        assert not again["valid"], again.output
         on = playbook("enable", host, **wanted)
         assert on.ok, on.output
         assert not alice.by_key(batch=True).ok
