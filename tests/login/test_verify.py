@@ -72,7 +72,8 @@ def told(*, proven: bool) -> dict[str, t.Any]:
     """What twofactor_info tells of somebody with one device."""
     common = {"enrolled": True, "in_scope": True, "recovered": False, "locked": False}
     nothing_more = {"devices": [], "recovery_codes_left": 0, "pass_until": None, "self_made": None}
-    return {**common, **nothing_more, "proven": proven}
+    no_keys = {"security_keys": [], "security_keys_only": False, "key_denied": None}
+    return {**common, **nothing_more, **no_keys, "proven": proven}
 
 
 @pytest.fixture(scope="module")
