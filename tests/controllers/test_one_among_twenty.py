@@ -62,7 +62,7 @@ def test_others_finish_and_each_one_in_trouble_is_named(
     assert recap(done.stdout, "failed") == {failing.name, unsynced.name}
     assert recap(done.stdout, "unreachable") == {lost.name}
     said = " ".join(done.stdout.split())
-    assert f"Two-factor login on {failing.name}: Read-only file system: /usr/local/sbin/" in said
+    assert f"Two-factor login on {failing.name}: No space left on device: /usr/local/sbin/" in said
     assert f"the clock of {unsynced.name} is not in sync" in said
     for person in alices:
         if person.host in (failing, unsynced, lost):

@@ -14,8 +14,8 @@ from hosts import Host
 
 @contextlib.contextmanager
 def broken_disk(host: Host) -> Iterator[None]:
-    """Nothing can be written where the recovery command goes."""
-    host.run("mount", "-t", "tmpfs", "-o", "ro", "none", "/usr/local/sbin")
+    """There is no room where the recovery command goes, which shows only when it is written."""
+    host.run("mount", "-t", "tmpfs", "-o", "nr_inodes=1", "none", "/usr/local/sbin")
     try:
         yield
     finally:

@@ -234,6 +234,22 @@ class TestEveryPlan:
             ssh=True,
         ),
     ).via("somebody with security keys alone has codes as well")
+    @example(
+        settings(
+            *("alice", "bob", "ansible"),
+            users=[{"name": "carol", "security_keys": [security_key(1)]}],
+            services=[],
+            ssh=True,
+        ),
+        settings(
+            *("alice", "bob", "ansible"),
+            users=[{"name": "carol", "security_keys": [security_key(5)]}],
+            scope="groups",
+            scope_groups=["staff"],
+            services=[],
+            ssh=True,
+        ),
+    ).via("a security key gives way to another one while its owner leaves the scope")
     @given(policies(), policies())
     def test_has_the_old_policy_or_the_new_one_after_each_change(self, first: Settings, second: Settings) -> None:
         machine = Machine.booted(host_state())

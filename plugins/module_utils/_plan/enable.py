@@ -17,6 +17,7 @@ from .._host.state import OWN_DIRECTORIES, FileState, Sshd
 from .._texts import code_step, drop_in, pam, security_keys, self_service, sshd_config
 from .._texts.code_step import CodeStep
 from .._texts.found import OURS, Found, Rights
+from .._wanted.security_key import SecurityKey
 from . import cockpit, credentials, doors, guard, locked_out, people, refusals, services, warnings
 from .changes import Change, Enrol, Expectation, Listen, Move, Plan, ReloadSshd, Renew, Revision, Write
 from .draft import Draft, remove_stale_locks
@@ -160,10 +161,11 @@ class _Steps:
             # sshd sends to PAM whomever the old policy sends, and whomever the new one does.
             *self._widen_drop_in(),
             # A security key counts only while sshd asks it for its PIN.
-            *self.draft.security_keys(places.KEYS_DIRECTORY, self.settings.declared_keys),
+            *self.draft.security_keys(places.KEYS_DIRECTORY, self._keys_meanwhile()),
             *self._move(),
             # The switch: one rename after which PAM asks by the new policy.
             *self._policy(leaving_asked),
+            *self.draft.security_keys(places.KEYS_DIRECTORY, self.settings.declared_keys),
             *self.draft.forget_security_keys(places.KEYS_DIRECTORY, self.settings.declared_keys),
             *self._protect(self.services),
             *self._narrow_drop_in(),
@@ -176,6 +178,15 @@ class _Steps:
             *guard.brought_to(self.draft, self.situation, self.services, self.asking),
         ]
         return [*directories, *self._remember(changes), *changes]
+
+    def _keys_meanwhile(self) -> dict[str, list[SecurityKey]]:
+        """The security keys that are declared, and while the policy changes, those as well that were until now."""
+        changing = bool(self._changing(self._policy_files()))
+        meanwhile = {}
+        for user, keys in self.settings.declared_keys.items():
+            before = self.situation.keys_in_force.get(user, ()) if changing else ()
+            meanwhile[user] = [*{key.words: key for key in (*before, *keys)}.values()]
+        return meanwhile
 
     def _directories(self) -> list[Change]:
         """Our directories; of those for credentials, the one of the wanted backend alone."""
