@@ -98,7 +98,7 @@ forget_change() {
             /etc/security /etc/security/twofactor-keys /etc/security/twofactor-only-keys /etc/tmpfiles.d \
             /usr/local/bin /usr/local/sbin /usr/libexec /usr/libexec/fleet-auth /usr/libexec/fleet-auth/fleet_auth \
             /usr/libexec/fleet-auth/fleet_auth/* /usr/share/cockpit /usr/share/cockpit/fleet-auth /run /run/fleet-auth \
-            /etc/systemd/system /var/lib/fleet-auth /var/lib/fleet-auth-guard /var/lib/fleet-auth-invitations \
+            /etc/systemd/system /var/lib /var/lib/fleet-auth /var/lib/fleet-auth-guard /var/lib/fleet-auth-invitations \
             /etc/oath /etc/google-authenticator; do
             rm -rf "$directory"/.*.fleet-auth-*"$ending" || return
         done
