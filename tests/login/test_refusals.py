@@ -137,7 +137,8 @@ def test_account_that_ansible_connects_with_is_refused_as_such(alice: Person, ch
     said = refusal_by_role(alice, *["--check"][:check], exempt_users=[])
     assert (
         f"ansible, as whom Ansible connects, has no credential and would be locked out of sshd on {alice.host.name}. "
-        "Enrol ansible with users, exempt ansible with exempt_users, or leave ssh false." in said
+        "Enrol ansible with twofactor_users, exempt ansible with twofactor_exempt_users, or leave twofactor_ssh false."
+        in said
     )
 
 
@@ -458,17 +459,18 @@ BAD_OPTIONS: list[tuple[dict[str, t.Any], dict[str, str], list[str]]] = [
         [
             "otp_digits is 5; it must be between 6 and 8.",
             "window is 11; it must be between 0 and 10 steps.",
-            "interval is 45 seconds and otp_digits is 5, which the oath backend (pam_oath.so) cannot do. oath can do 6 "
-            "to 8 digits for 30 or 60 seconds, google_authenticator can do 6 digits for 5 to 60 seconds. Set backend "
-            "to google_authenticator.",
+            "interval is 45 seconds and twofactor_otp_digits is 5, which the oath backend (pam_oath.so) cannot do. oath "
+            "can do 6 to 8 digits for 30 or 60 seconds, google_authenticator can do 6 digits for 5 to 60 seconds. Set "
+            "twofactor_backend to google_authenticator.",
             "lockout.attempts is 0; it must be between 1 and 100.",
             "lockout.unlock_seconds is 0; it must be between 1 and 604800 seconds.",
             "time_sync.max_error_seconds is 0.0; it must be more than 0 and at most 30 seconds.",
-            "services names sshd; set ssh to true instead, which covers keys as well.",
+            "services names sshd; set twofactor_ssh to true instead, which covers keys as well.",
             "services names login, the console, which is the way back in when a phone is lost. Leave it out, "
-            "or set allow_console to true.",
+            "or set twofactor_allow_console to true.",
             "services: 'common-auth' is not the name of a PAM service",
-            "scope_groups is given, but scope is everyone; set scope to groups, or leave scope_groups out.",
+            "scope_groups is given, but twofactor_scope is everyone; set twofactor_scope to groups, or leave "
+            "twofactor_scope_groups out.",
             "users: the secret of one is not base32 (letters A to Z and digits 2 to 7).",
             "users: the secret of two holds 15 bytes; it must hold 16 to 32 (RFC 4226 asks for 128 bits at least).",
         ],
@@ -492,12 +494,12 @@ BAD_OPTIONS: list[tuple[dict[str, t.Any], dict[str, str], list[str]]] = [
         [
             "otp_digits is 9; it must be between 6 and 8.",
             "window is -1; it must be between 0 and 10 steps.",
-            "interval is 0 seconds and otp_digits is 9, which no backend can do.",
+            "interval is 0 seconds and twofactor_otp_digits is 9, which no backend can do.",
             "lockout.attempts is 101; it must be between 1 and 100.",
             "lockout.count_seconds is 604801; it must be between 1 and 604800 seconds.",
             "time_sync.max_error_seconds is 30.5; it must be more than 0 and at most 30 seconds.",
             "ssh_first_factors is empty; name publickey, password or both.",
-            "scope is groups, but scope_groups is empty; name the groups whose members need a code.",
+            "scope is groups, but twofactor_scope_groups is empty; name the groups whose members need a code.",
             "exempt_addresses: 192.0.2.7/24 has host bits set; give an address (192.0.2.7) or a network",
             "exempt_users: 'a b' is not a name that PAM, sshd and a file can carry alike;",
             "users: the secret of one holds 38 bytes; it must hold 16 to 32",
@@ -516,7 +518,7 @@ def test_every_bad_option_is_refused_with_its_bound_and_no_secret_shows(
     said = refusal_by_role(alice, "--check", "--diff", "-vvvv", **{"users": users, **options})
     assert "Nothing was changed: " in said
     for sentence in expected:
-        assert sentence in said
+        assert f"twofactor_{sentence}" in said
     for secret in secrets.values():
         assert secret not in said.replace(" ", "")
 

@@ -132,13 +132,18 @@ def _of_sshd(situation: Situation, account: Account, enrolled: bool) -> LockedOu
         reason = Reason(_no_credential, (host, ("sshd",), is_ansible, _groups_instead(account)))
     elif not has_way:
         return _by_evidence(situation, account, enrolled)
-    elif not (ways.by_key and "publickey" in settings.ssh_first_factors) and not (
-        ways.by_password and "password" in settings.ssh_first_factors
-    ):
+    elif _first_factors(account).isdisjoint(settings.ssh_first_factors):
         reason = Reason(_other_factor, (host, ways.by_key, tuple(settings.ssh_first_factors), is_ansible))
     else:
         return None
     return LockedOut(name, ("sshd",), reason)
+
+
+def _first_factors(account: Account) -> set[str]:
+    """What the account has that can come before a code; our drop-in takes each, whatever sshd asks for today."""
+    takes_keys = any(sshd.on("pubkeyauthentication") for sshd in (account.sshd, *account.sshd_elsewhere))
+    has = {"publickey": account.has_key and takes_keys, "password": account.has_password}
+    return {factor for factor, is_there in has.items() if is_there}
 
 
 def _by_evidence(situation: Situation, account: Account, enrolled: bool) -> LockedOut | None:
