@@ -459,9 +459,9 @@ BAD_OPTIONS: list[tuple[dict[str, t.Any], dict[str, str], list[str]]] = [
         [
             "otp_digits is 5; it must be between 6 and 8.",
             "window is 11; it must be between 0 and 10 steps.",
-            "interval is 45 seconds and twofactor_otp_digits is 5, which the oath backend (pam_oath.so) cannot do. oath "
-            "can do 6 to 8 digits for 30 or 60 seconds, google_authenticator can do 6 digits for 5 to 60 seconds. Set "
-            "twofactor_backend to google_authenticator.",
+            "interval is 45 seconds and twofactor_otp_digits is 5, which the oath backend (pam_oath.so) cannot do. "
+            "oath can do 6 to 8 digits for 30 or 60 seconds, google_authenticator can do 6 digits for 5 to 60 seconds. "
+            "Set twofactor_backend to google_authenticator.",
             "lockout.attempts is 0; it must be between 1 and 100.",
             "lockout.unlock_seconds is 0; it must be between 1 and 604800 seconds.",
             "time_sync.max_error_seconds is 0.0; it must be more than 0 and at most 30 seconds.",
