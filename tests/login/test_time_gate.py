@@ -130,11 +130,11 @@ def nothing_changes(alice: Person) -> Iterator[None]:
     assert alice.by_password(methods="password").ok
 
 
-def _sentence(host: Host, reason: str) -> str:
+def _sentence(host: Host, reason: str, option: str = "time_sync") -> str:
     return (
         rf"Two-factor login on {host.name} was not changed: the clock of {host.name} is not in sync: {reason}\. Codes "
         r"depend on the time, so two-factor login was not turned on\. Start chrony, ntpsec or systemd-timesyncd with a "
-        r"server that it reaches, or set time_sync: \{required: false\}\."
+        rf"server that it reaches, or set {option}: \{{required: false\}}\."
     )
 
 
@@ -145,7 +145,7 @@ def test_no_time_service_is_refused(alice: Person, clock: Clock) -> None:
         run = playbook("enable", alice.host, **settings(alice))
         assert run.recap["failed"] == 1, run.output
         assert not run.changed, run.output
-    assert re.search(_sentence(alice.host, NO_SERVICE), words(run)), run.output
+    assert re.search(_sentence(alice.host, NO_SERVICE, "twofactor_time_sync"), words(run)), run.output
 
 
 def test_clock_that_was_never_in_sync_is_refused(alice: Person, clock: Clock) -> None:
