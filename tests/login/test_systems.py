@@ -39,7 +39,7 @@ def test_pam_oath_of_debian_11_is_refused_with_the_way_out_before_anything_is_to
     run = playbook("enable", host, **settings(person))
     assert not run.ok
     assert "oath is no backend for web11: Debian 11 has a pam_oath.so that does not know" in run.output
-    assert "set backend to google_authenticator" in run.output
+    assert "set twofactor_backend to google_authenticator" in run.output
     assert host.snapshot([*WATCHED, "/var/lib/dpkg"]) == before
 
 
