@@ -28,6 +28,9 @@ USER: Answer = {
     "recovery_codes_left": 9,
     "pass_until": "2026-11-25T07:00:00Z",
     "self_made": "2026-11-28/cockpit",
+    "security_keys": ["blue"],
+    "security_keys_only": False,
+    "key_denied": None,
 }
 CLOCK: Answer = {
     "in_sync": True,
