@@ -7,31 +7,25 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleet.auth.plugins.plugin_utils import _rollout
-from ansible_collections.fleet.auth.plugins.plugin_utils._gate import refused, slips
-from ansible_collections.fleet.auth.plugins.plugin_utils._pages import ReportAction, told_by_hosts, write_report
+from ansible_collections.fleet.auth.plugins.plugin_utils._controller import ReportAction
+from ansible_collections.fleet.auth.plugins.plugin_utils._pages import told_by_hosts, write_report
 
 
 class ActionModule(ReportAction):
     """Reports how far the rollout is on the hosts of the play."""
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        variables = task_vars or {}
-        result: dict[str, t.Any] = super().run(tmp, variables)
-        found = slips(self, variables)
-        if found:
-            return {**result, **refused(found)}
-        _validation, given = self.validate_argument_spec(
-            {
-                "plan": {"type": "str", "required": True},
-                "result": {"type": "str", "required": True},
-                "data": {"type": "str", "default": ""},
-                "junit": {"type": "str", "default": ""},
-                "outlook": {"type": "bool", "default": False},
-                "leave_out": {"type": "bool", "default": False},
-                "sheets": {"type": "str", "default": ""},
-                "ssh": {"type": "bool", "default": False},
-            }
-        )
+    OPTIONS: t.ClassVar = {
+        "plan": {"type": "str", "required": True},
+        "result": {"type": "str", "required": True},
+        "data": {"type": "str", "default": ""},
+        "junit": {"type": "str", "default": ""},
+        "outlook": {"type": "bool", "default": False},
+        "leave_out": {"type": "bool", "default": False},
+        "sheets": {"type": "str", "default": ""},
+        "ssh": {"type": "bool", "default": False},
+    }
+
+    def do(self, given: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         lines = [_rollout.line(*told) for told in told_by_hosts(variables, given["plan"], given["result"])]
         if given["outlook"]:
             told = _rollout.outlook(lines, leave_out=given["leave_out"])
@@ -42,8 +36,6 @@ class ActionModule(ReportAction):
         if given["junit"]:
             write_report(given["junit"], _rollout.junit(lines))
         return {
-            **result,
-            "changed": False,
             "outcomes": {one.host: one.outcome for one in lines},
             "unready": [one.host for one in lines if one.outcome in _rollout.UNREADY],
             "unwell": {one.host: _rollout.short(one) for one in lines if one.outcome not in _rollout.WELL},

@@ -13,36 +13,27 @@ from ansible.utils.display import Display
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.bounds import is_account_name
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.security_key import SecurityKey, decode_key
 from ansible_collections.fleet.auth.plugins.plugin_utils import _attestation
-from ansible_collections.fleet.auth.plugins.plugin_utils._gate import refused, slips
-from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, on_controller
+from ansible_collections.fleet.auth.plugins.plugin_utils._controller import ControllerAction
+from ansible_collections.fleet.auth.plugins.plugin_utils._pages import on_controller
 
 _LONGEST = 1_000_000
 
 display = Display()
 
 
-class ActionModule(PageAction):
+class ActionModule(ControllerAction):
     """Checks what somebody has handed in, and prints what it becomes in the variables."""
 
-    _supports_check_mode = True
-    _requires_connection = False
+    OPTIONS: t.ClassVar = {
+        "user": {"type": "str", "required": True},
+        "key": {"type": "str", "required": True, "no_log": False},
+        "attestation": {"type": "str"},
+        "challenge": {"type": "str"},
+        "authorities": {"type": "str"},
+    }
+    RULES: t.ClassVar = {"required_together": [["attestation", "challenge", "authorities"]]}
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        variables = task_vars or {}
-        result: dict[str, t.Any] = super().run(tmp, variables)
-        found = slips(self, variables)
-        if found:
-            return {**result, **refused(found)}
-        _validation, given = self.validate_argument_spec(
-            {
-                "user": {"type": "str", "required": True},
-                "key": {"type": "str", "required": True, "no_log": False},
-                "attestation": {"type": "str"},
-                "challenge": {"type": "str"},
-                "authorities": {"type": "str"},
-            },
-            required_together=[["attestation", "challenge", "authorities"]],
-        )
+    def do(self, given: dict[str, t.Any], _variables: dict[str, t.Any]) -> dict[str, t.Any]:
         user, key = given["user"], _key(given["key"])
         if not is_account_name(user):
             raise AnsibleActionFail("user is not the name of an account.")
@@ -58,8 +49,6 @@ class ActionModule(PageAction):
         ]
         display.display("\n" + "\n".join(told) + "\n")
         return {
-            **result,
-            "changed": False,
             "line": line,
             "fingerprint": key.fingerprint,
             "attested_by": attested.by if attested else None,

@@ -10,9 +10,8 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.fleet.auth.plugins.plugin_utils import _person, _status
-from ansible_collections.fleet.auth.plugins.plugin_utils._gate import refused, slips
+from ansible_collections.fleet.auth.plugins.plugin_utils._controller import ReportAction
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import (
-    ReportAction,
     on_controller,
     told_by_hosts,
     write_report,
@@ -24,23 +23,17 @@ _RIGHT = "Name files that runs of fleet.auth.status have written with twofactor_
 class ActionModule(ReportAction):
     """Reports what the hosts of the play have told."""
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        variables = task_vars or {}
-        result: dict[str, t.Any] = super().run(tmp, variables)
-        found = slips(self, variables)
-        if found:
-            return {**result, **refused(found)}
-        _validation, given = self.validate_argument_spec(
-            {
-                "answer": {"type": "str"},
-                "slices": {"type": "list", "elements": "str", "default": []},
-                "page": {"type": "str", "default": ""},
-                "data": {"type": "str", "default": ""},
-                "user": {"type": "str", "default": ""},
-                "template": {"type": "str", "default": "status.html.j2"},
-            },
-            required_one_of=[["answer", "slices"]],
-        )
+    OPTIONS: t.ClassVar = {
+        "answer": {"type": "str"},
+        "slices": {"type": "list", "elements": "str", "default": []},
+        "page": {"type": "str", "default": ""},
+        "data": {"type": "str", "default": ""},
+        "user": {"type": "str", "default": ""},
+        "template": {"type": "str", "default": "status.html.j2"},
+    }
+    RULES: t.ClassVar = {"required_one_of": [["answer", "slices"]]}
+
+    def do(self, given: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         if given["user"] and given["slices"]:
             raise AnsibleActionFail(
                 f"Reports of slices do not tell of one person, such as {given['user']}. Leave user or the slices out."
@@ -63,7 +56,7 @@ class ActionModule(ReportAction):
                 render(report={**_status.summary(_status.worst_first(lines)), "verdicts": _status.VERDICTS}),
             )
         counts = {verdict: summary[verdict] for verdict in _status.VERDICTS}
-        return {**result, "changed": False, "hosts": summary["hosts"], "counts": counts}
+        return {"hosts": summary["hosts"], "counts": counts}
 
 
 def _merged(hosts: t.Sequence[str], paths: t.Sequence[str]) -> list[_status.Line]:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 import typing as t
@@ -39,19 +38,6 @@ class PageAction(ActionBase):
             return t.cast(str, templar.template(text, overrides={"trim_blocks": True}))
 
         return render
-
-
-class ReportAction(PageAction):
-    """An action that reports what all hosts of a play have told."""
-
-    _supports_check_mode = True
-    _requires_connection = False
-
-    def publish(self, table: str, summary: t.Mapping[str, t.Any], data: str) -> None:
-        """Print the table, and write the summary as JSON, if somebody wants that."""
-        display.display(f"\n{table}\n")
-        if data:
-            write_report(data, json.dumps(summary, indent=2) + "\n")
 
 
 def on_controller(path: str) -> Path:

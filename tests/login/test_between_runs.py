@@ -55,7 +55,7 @@ def await_note(host: Host, text: str, *, over: bool = False) -> None:
 
 def settled(host: Host) -> None:
     """Wait until the guard has looked at what was there just now."""
-    time.sleep(0.3)
+    time.sleep(0.3)  # until systemd has seen the change, and started the guard
     host.run("while systemctl is-active fleet-auth-guard.service | grep -q activating; do sleep 0.1; done")
 
 

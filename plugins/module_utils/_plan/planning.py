@@ -11,14 +11,11 @@ switch, which a rename puts in place for all services at once.
 
 from __future__ import annotations
 
-from .. import _places as places
 from .._backends.credential import MakeKey
 from . import enable
 from .changes import Plan
 from .people import Refusal
 from .situation import Situation
-
-_SELF_SERVICE_TREES = tuple(f"{directory}/" for directory in places.SELF_SERVICE_DIRECTORIES)
 
 
 def plan(situation: Situation, make_key: MakeKey) -> Plan:

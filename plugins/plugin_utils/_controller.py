@@ -1,0 +1,53 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Actions that work on the controller alone."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.fleet.auth.plugins.plugin_utils._gate import refused, slips
+from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, write_report
+
+display = Display()
+
+
+class ControllerAction(ActionBase):
+    """An action that works on the controller alone and changes no host, in check mode as well."""
+
+    _supports_check_mode = True
+    _requires_connection = False
+
+    OPTIONS: t.ClassVar[t.Mapping[str, t.Any]]
+    """Its options, as an argument_spec of modules has them."""
+    RULES: t.ClassVar[t.Mapping[str, t.Any]] = {}
+    """What holds between them, as for modules."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        variables = task_vars or {}
+        result: dict[str, t.Any] = super().run(tmp, variables)
+        found = slips(self, variables)
+        if found:
+            return {**result, **refused(found)}
+        _validation, given = self.validate_argument_spec(self.OPTIONS, **self.RULES)
+        return {**result, "changed": False, **self.do(given, variables)}
+
+    def do(self, given: dict[str, t.Any], variables: dict[str, t.Any], /) -> dict[str, t.Any]:
+        """Do it, with options that were checked, and return what the task returns beside the usual."""
+        raise NotImplementedError
+
+
+class ReportAction(ControllerAction, PageAction):
+    """An action that reports what all hosts of a play have told."""
+
+    def publish(self, table: str, summary: t.Mapping[str, t.Any], data: str) -> None:
+        """Print the table, and write the summary as JSON, if somebody wants that."""
+        display.display(f"\n{table}\n")
+        if data:
+            write_report(data, json.dumps(summary, indent=2) + "\n")
