@@ -50,7 +50,7 @@ for path; do
     shift
     if [ -e "$path" ]; then set -- "$@" "$path"; fi
 done
-for path in /etc/.*.fleet-auth-*; do
+for path in /etc/.*.fleet-auth-* /var/lib/.*.fleet-auth-*; do
     if [ -e "$path" ]; then set -- "$@" "$path"; fi
 done
 cp --archive --parents "$@" "$0"
@@ -65,7 +65,8 @@ systemctl reset-failed
 for path; do
     if [ -d "$path" ]; then find "$path" -mindepth 1 -delete; rmdir "$path"; else rm -f "$path"; fi
 done
-rm -rf /tmp/ansible_fleet* /srv/faults/strace /run/.*.fleet-auth-* /usr/libexec/.*.fleet-auth-* /etc/.*.fleet-auth-*
+rm -rf /tmp/ansible_fleet* /srv/faults/strace \
+    /run/.*.fleet-auth-* /usr/libexec/.*.fleet-auth-* /etc/.*.fleet-auth-* /var/lib/.*.fleet-auth-*
 cp --archive "$state/." /
 rm -f /run/fleet-auth/self-service.sock
 systemctl daemon-reload
@@ -77,7 +78,7 @@ sshd -t 2>&1
 echo "sshd -t ended with $?"
 systemctl is-active {" ".join(UNITS)}
 # Staged where not all is looked at.
-ls -d /run/.*.fleet-auth-* /usr/libexec/.*.fleet-auth-* /etc/.*.fleet-auth-* 2>/dev/null
+ls -d /run/.*.fleet-auth-* /usr/libexec/.*.fleet-auth-* /etc/.*.fleet-auth-* /var/lib/.*.fleet-auth-* 2>/dev/null
 for path in {" ".join(f"{directory}*" for directory in _CREDENTIALS)}; do
     if [ -f "$path" ]; then echo "== $path"; cat "$path"; fi
 done
