@@ -61,6 +61,7 @@ class Phone:
 
     def code_before(self) -> str:
         """The code that was shown last, which is still right, and leaves the one that is shown now."""
+        ssh.fresh_step(at_least=20)
         return self.totp.at(time.time() - 30)
 
     @staticmethod
