@@ -35,7 +35,8 @@ def main() -> int:
         if options.kind and kind.name not in options.kind:
             return []
         if options.sample:
-            found = [strike for fault in faults for strike in sample(kind, calls, fault)]
+            turn = releases.index(release), len(releases)
+            found = [strike for fault in faults for strike in sample(kind, calls, fault, *turn)]
         else:
             # All errors take one way through the product: every one at every call of the first release is enough.
             rotate = not options.number and not options.fault and release != releases[0]

@@ -25,7 +25,7 @@ from .trial import Trial, Verdict
 
 _KILL = "KILL"
 _ERRORS = tuple(fault for fault in FAULTS if fault != _KILL)
-# How many calls of each kind of change a sample strikes, by fault.
+# How many calls of each kind of change a sample strikes, by fault, on all releases together.
 _SAMPLE = {_KILL: 6, **dict.fromkeys(_ERRORS, 2)}
 
 
@@ -51,11 +51,15 @@ def strikes(kind: Kind, calls: Sequence[Call], faults: Iterable[str], *, rotate:
     ]
 
 
-def sample(kind: Kind, calls: Sequence[Call], fault: str) -> list[Strike]:
-    """A few trials that stand for all of one kind and fault, always the same ones."""
+def sample(kind: Kind, calls: Sequence[Call], fault: str, turn: int, turns: int) -> list[Strike]:
+    """A few trials that stand for all of one kind and fault, always the same ones.
+
+    :param turn: which of the releases it is whose trials these are; they strike at different places of a change.
+    :param turns: how many releases there are.
+    """
     size = min(_SAMPLE[fault], len(calls))
     offset = (list(FAULTS).index(fault) + 1) / (len(FAULTS) + 1)
-    chosen = [int((place + offset) * len(calls) / size) for place in range(size)]
+    chosen = [int((place + offset) * len(calls) / size) for place in range(turn, size, turns)]
     return [Strike(kind, number, calls[number], fault) for number in chosen]
 
 

@@ -19,6 +19,7 @@ import hosts
 from hosts.host import Entry
 from login import ssh
 from login.backends import GOOGLE, OATH
+from login.modules import compiled_on
 from login.payload import payload
 from login.people import Person
 
@@ -165,7 +166,11 @@ class Ground:
         host.run("mkdir", "-p", "/usr/share/cockpit")
         for person in self.people.values():
             host.add_user(person.name, password=person.password, authorized_key=host.key.with_suffix(".pub"))
-        packed = functools.partial(payload, collections=str(collections) if collections else None)
+        packed = functools.partial(
+            payload,
+            collections=str(collections) if collections else None,
+            compiled=functools.partial(compiled_on, host),
+        )
         for name, options in modules().items():
             host.write(f"{DIRECTORY}/{name}", packed("twofactor", options), 0o600)
         for state in STATES:

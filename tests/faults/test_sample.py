@@ -6,21 +6,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 import hosts
 from faults import FAULTS, KINDS, Campaign, Verdict
-from faults.campaign import sample
+from faults.campaign import Strike, sample
+from faults.kinds import Kind
+from faults.strace import Call
 
 _FLEET = hosts.of_this_checkout("faults-sample")
 
 
 @pytest.fixture(scope="module")
 def verdicts() -> list[Verdict]:
+    releases = tuple(hosts.RELEASES)
+
+    def chosen(release: str, kind: Kind, calls: Sequence[Call]) -> list[Strike]:
+        turn = releases.index(release)
+        return [strike for fault in FAULTS for strike in sample(kind, calls, fault, turn, len(releases))]
+
     try:
-        return Campaign(_FLEET, tuple(hosts.RELEASES), hosts=4).run(
-            lambda _release, kind, calls: [strike for fault in FAULTS for strike in sample(kind, calls, fault)]
-        )
+        return Campaign(_FLEET, releases, hosts=4).run(chosen)
     finally:
         hosts.down(_FLEET)
 

@@ -119,7 +119,7 @@ def module(
     program = payload(
         name,
         {**_arguments(host, name, arguments or {}), "_ansible_check_mode": check},
-        compiled=functools.partial(_compiled, host),
+        compiled=functools.partial(compiled_on, host),
     )
     as_root = f"sudo -H -S -n -u root /bin/sh -c {shlex.quote(interpreter)}"
     options = {
@@ -140,7 +140,7 @@ def module(
         time.sleep(0.2)
 
 
-def _compiled(host: Host, name: str, archive: str) -> str:
+def compiled_on(host: Host, name: str, archive: str) -> str:
     """The archive of a module, with the byte code that the Python of the host makes of each file beside it."""
     if (host.release, name) not in _archives:
         _archives[host.release, name] = host.run("python3", "-c", _COMPILE, input=archive).stdout
