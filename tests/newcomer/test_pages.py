@@ -20,15 +20,17 @@ from newcomer.blocks import LANGUAGES
 
 _ROOT = Path(__file__).resolve().parents[2]
 _DOCS = _ROOT / "docs"
-_GUIDES = {
-    "first-host": ("web1",),
-    "fleet": ("web1", "web2", "web3"),
-    "lost-phone": ("web1",),
-    "night": ("web1",),
-    "controllers": ("web1",),
-}
-"""The guides that are followed from their first block to the last, and the hosts that each of them speaks of."""
-_AFTER_THE_FIRST_HOST = ("lost-phone", "night", "controllers")
+_GUIDES: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    (("first-host",), ("web1",)),
+    (("fleet",), ("web1", "web2", "web3")),
+    (("lost-phone", "controllers", "night"), ("web1",)),
+)
+"""The guides that are followed from their first block to the last, and the hosts that they speak of.
+
+Those of a line with several go on from where the first host is on, and are followed one after the other.
+"""
+_ON = "## Off again"
+"""The heading of the guide of the first host above which two-factor login is on."""
 
 _PAGES = [*_ROOT.glob("*.md"), *_DOCS.glob("*.md")]
 _BLOCKS = [block for page in sorted(_PAGES) for block in blocks(page)]
@@ -49,7 +51,7 @@ def test_block_is_well_formed(block: Block) -> None:
 
 
 def test_pages_with_commands_are_followed() -> None:
-    followed = {"README", "CONTRIBUTING", "install", *_GUIDES}
+    followed = {"README", "CONTRIBUTING", "install", *(page for pages, _hosts in _GUIDES for page in pages)}
     left = {block.page.stem for block in _BLOCKS if block.language in ("sh", "console") and block.runs}
     assert left <= followed
 
@@ -99,12 +101,15 @@ def machines(request: pytest.FixtureRequest, worker_id: str) -> Iterator[list[ho
     hosts.down(fleet)
 
 
-@pytest.mark.parametrize(("page", "machines"), _GUIDES.items(), indirect=["machines"], ids=_GUIDES)
-def test_guide_can_be_followed(newcomer: Newcomer, machines: list[hosts.Host], page: str) -> None:
+@pytest.mark.parametrize(
+    ("pages", "machines"), _GUIDES, indirect=["machines"], ids=["-".join(pages) for pages, _hosts in _GUIDES]
+)
+def test_guides_can_be_followed(newcomer: Newcomer, machines: list[hosts.Host], pages: tuple[str, ...]) -> None:
     newcomer.knows(*machines)
-    if page in _AFTER_THE_FIRST_HOST:
-        newcomer.read(_DOCS / "first-host.md", until="## Off again")
-    newcomer.read(_DOCS / f"{page}.md")
+    if len(pages) > 1:
+        newcomer.read(_DOCS / "first-host.md", until=_ON)
+    for page in pages:
+        newcomer.read(_DOCS / f"{page}.md")
 
 
 @pytest.mark.parametrize("machines", [("web1",)], indirect=True)
