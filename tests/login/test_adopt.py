@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
+import hosts
 from hosts import Host
 from login import ssh
 from login.backends import GOOGLE, OATH, Backend, use
-from login.modules import Answer, module
+from login.modules import Answer, module, options
 from login.people import Person, Run, new_person, playbook, settings
 from login.policy import JOURNAL, assert_nothing_left, assert_on
 
@@ -102,6 +103,13 @@ def adopt(host: Host, *arguments: str, **variables: t.Any) -> Run:
     return run
 
 
+def adopted_again(host: Host) -> Answer:
+    """What the playbook does on a host once more, by the module alone."""
+    done = module(host, "twofactor_adopt")
+    assert done.ok, done.output
+    return done
+
+
 def told(run: Run, sentence: str) -> bool:
     return sentence in " ".join(run.output.split())
 
@@ -115,9 +123,9 @@ def change_over(host: Host, folder: Path, old_line: str, **options: t.Any) -> Ru
 
 def enable(host: Host, folder: Path, old_line: str) -> None:
     """Turn two-factor login on, which the old line stands in the way of."""
-    refused = playbook("enable", host, "--check", **settings(scope="enrolled", services=[]))
+    refused = module(host, "twofactor", options(scope="enrolled", services=[]), check=True)
     assert not refused.ok
-    assert told(refused, "asks for a code of its own, so that sshd would ask for two"), refused.output
+    assert "asks for a code of its own, so that sshd would ask for two" in refused.message
     run = change_over(host, folder, old_line)
     assert run.ok, run.output
 
@@ -129,7 +137,13 @@ def logs_in_with_the_next_code(person: Person) -> None:
     assert login.ok, login.reason
 
 
-@pytest.mark.parametrize("backend", [OATH, GOOGLE], ids=lambda backend: backend.name)
+@pytest.mark.parametrize(
+    ("host", "backend"),
+    [*((release, OATH) for release in hosts.RELEASES), (max(hosts.RELEASES), GOOGLE)],
+    indirect=["host"],
+    scope="module",
+    ids=lambda value: value.name if isinstance(value, Backend) else value,
+)
 @pytest.mark.usefixtures("by_hand")
 class TestOwnFiles:
     def test_take_people_along_with_their_apps(
@@ -157,15 +171,15 @@ class TestOwnFiles:
         assert told(run, "scratch codes on paper that are not right") == (backend is OATH)
         assert {entry[:3] for entry in host.snapshot([backend.directory]).values()} == {(0o700, 0, 0), (0o600, 0, 0)}
         assert old_files(host) == before
-        assert not adopt(host).changed
+        assert not adopted_again(host).changed
         enable(host, tmp_path, LINES[GOOGLE])
         assert not alice.by_password(code).ok, "a used code is right again"
         logs_in_with_the_next_code(alice)
         assert_on(bob)
         assert alice.by_key(paper[0]).ok == (backend is GOOGLE)
         assert not alice.by_key(paper[0]).ok
-        assert not adopt(host).changed
-        assert playbook("disable", host).ok
+        assert not adopted_again(host).changed
+        assert module(host, "twofactor", {"enabled": False}).ok
         assert own_lines(alice)[0] == alice.secret
         assert host.exists(own_file(bob))
 
@@ -197,7 +211,7 @@ class TestUsersFile:
         assert not alice.by_password(code).ok, "a used code is right again"
         logs_in_with_the_next_code(alice)
         assert_on(bob)
-        assert playbook("disable", host).ok
+        assert module(host, "twofactor", {"enabled": False}).ok
         assert host.snapshot([USERS_FILE]) == {path: one for path, one in before.items() if path == USERS_FILE}
 
     def test_goes_on_by_the_old_line_where_the_change_fails(

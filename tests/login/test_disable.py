@@ -140,6 +140,7 @@ def test_disabling_where_it_never_was_on_changes_nothing_and_installs_nothing(pl
         place.host.install(backend_of(place.host).package)
 
 
+@pytest.mark.backends(OATH)
 def test_check_mode_tells_what_disabling_does_and_does_nothing(place: Place, on: Snapshot) -> None:
     person = next(place.people)
     announced = place.disable_by_playbook("--check", "--diff")

@@ -265,9 +265,10 @@ def test_what_is_no_account_is_refused(on: People) -> None:
     assert not on.alice.by_key().ok
 
 
-# The playbook
+# The playbook, which runs the command, so that a backend makes no difference to it
 
 
+@pytest.mark.backends(OATH)
 def test_playbook_turns_everything_off_however_often_it_runs(on: People) -> None:
     secrets = credentials(on.host)
     # A mistake in the settings stops nobody.
@@ -289,6 +290,7 @@ def test_playbook_turns_everything_off_however_often_it_runs(on: People) -> None
     assert credentials(on.host) == secrets
 
 
+@pytest.mark.backends(OATH)
 def test_playbook_lets_one_account_in_however_often_it_runs(on: People) -> None:
     first = playbook("recover", on.host, user=on.alice.name)
     assert first.ok, first.output
