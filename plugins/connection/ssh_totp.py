@@ -19,7 +19,12 @@ description:
   - A code or a password that was refused is not followed by another one until Ansible is run again, whatever
     O(reconnection_retries), C(ignore_unreachable) and M(ansible.builtin.wait_for_connection) say. Neither is the
     account locked, nor the address of the controller penalised.
-  - Where O(totp_secret) is not set, it is P(ansible.builtin.ssh#connection) and nothing more.
+  - Jump hosts (C(ProxyJump), in O(ssh_common_args) or in ssh's configuration) may ask for codes as well, all of them or
+    some. Each is logged in to by itself, before the host and on a terminal of its own, and answered with what
+    O(totp_jump_hosts) has for it alone. So no host on the way gets the password or the code of another one.
+  - All hosts behind a jump host share one login to it.
+  - Where neither O(totp_secret) nor O(totp_jump_hosts) is set, it is P(ansible.builtin.ssh#connection) and nothing
+    more.
 author:
   - The fleet.auth contributors (!UNKNOWN)
 requirements:
@@ -56,11 +61,24 @@ options:
     default: One-time password
     vars:
       - name: ansible_totp_prompt
+  totp_jump_hosts:
+    description:
+      - What the jump hosts on the way are answered with, by the names that C(ProxyJump) has for them. One that is not
+        among them has to let in with a key alone.
+      - Each is a dictionary. Its C(secret), C(digits), C(interval) and C(prompt) are for it what O(totp_secret),
+        O(totp_digits), O(totp_interval) and O(totp_prompt) are for the host; C(password) is its password, where it asks
+        for one.
+      - User, port and key of a jump host are what C(ProxyJump) and ssh's configuration say.
+    type: dict
+    vars:
+      - name: ansible_totp_jump_hosts
 notes:
-  - "O(password_mechanism) has no effect beside O(totp_secret): the password is given at the same terminal as the code."
+  - "O(password_mechanism) has no effect beside O(totp_secret) or O(totp_jump_hosts): the password is given at the same
+    terminal as the code."
   - "Controllers, or containers of one, that do not share O(control_path_dir) do not know of each other's codes. Where
     they log in to one account in the same time step, the host refuses the second. Give each an account of its own."
-  - A jump host (C(ProxyJump)) has to let in without a prompt.
+  - "What a C(ProxyCommand) runs has no terminal to ask on. In the place of C(ProxyCommand ssh -W %h:%p bastion) write
+    C(ProxyJump bastion)."
   - "When a code was used is noted in O(control_path_dir), one file for each account of a host, 0600: the time from
     which the next code may be used, and nothing else."
   - ssh must know the host key. Its question about a new one cannot be answered here.
@@ -82,14 +100,22 @@ ansible_totp_secret: "{{ vault_deploy_totp_secret }}"
 # An account that was enrolled with other settings than the default
 # ansible_totp_digits: 8
 # ansible_totp_interval: 60
+
+# A bastion that asks for a code as well
+# ansible_ssh_common_args: -o ProxyJump=deploy@bastion.example.com
+# ansible_totp_jump_hosts:
+#   bastion.example.com:
+#     secret: "{{ vault_bastion_totp_secret }}"
 """
 
 import contextlib
+import dataclasses
 import hashlib
 import os
 import subprocess
 import time
 import typing as t
+from collections.abc import Sequence
 
 from ansible import constants as C  # noqa: N812 - the name that all of Ansible has for it
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure, AnsibleError
@@ -103,23 +129,66 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._ssh_login import (
     CODE,
     PASSWORD,
     Answers,
+    Failure,
+    Names,
     Note,
     explain,
     log_in,
     note_in_hand,
+)
+from ansible_collections.fleet.auth.plugins.plugin_utils._way import (
+    NO_WAY,
+    Keys,
+    by_program,
+    chain,
+    configuration,
+    keys_of,
+    through,
+    without_jump,
 )
 
 display = Display()
 
 # How long the host may take from one prompt to the next, beside the time in which it has to answer at all.
 _PATIENCE = 30
+_PAUSE = 30
+"""Seconds for which a jump host is not tried again that could not be reached: each host behind it would try."""
+
+_FOR_GOOD = "in this run"
+_HOST = Names("ansible_totp_secret", "ansible_password", "ansible_ssh_private_key_file")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Stop:
+    """A host that is logged in to: the one that Ansible works on, or a jump host on the way to it.
+
+    title: what messages call it. account: user@host:port. way: the accounts of the jump hosts before it. check, login:
+    the commands that tell whether there is a connection, and make one.
+    """
+
+    title: str
+    account: str
+    way: tuple[str, ...]
+    keys: Keys
+    names: Names
+    check: Sequence[bytes | str]
+    login: Sequence[bytes | str]
+
+    def code(self, *, at: int) -> str:
+        """The code of the time step in which *at* lies, in seconds since 1970."""
+        keys = self.keys
+        try:
+            return code_at(str(keys.secret), digits=keys.digits, interval=keys.interval, at=at)
+        except AnsibleError as error:
+            raise AnsibleAuthenticationFailure(f"There is no code of {self.names.secret}: {error.message}") from None
 
 
 class Connection(SSHConnection):
     """Logs in by itself, and leaves everything else to ansible.builtin.ssh.
 
     Two of its private methods are overridden, by which all its ssh, sftp and scp processes go: `_build_command`, so
-    that none of them asks for anything, and `_bare_run`, so that the connection is there before each of them starts.
+    that none of them asks for anything or makes a connection of its own, and `_bare_run`, so that the connection is
+    there before each of them starts.
     """
 
     def set_options(
@@ -129,129 +198,201 @@ class Connection(SSHConnection):
         direct: t.Any = None,
     ) -> None:
         super().set_options(task_keys=task_keys, var_options=var_options, direct=direct)
-        if self._secret:
+        if self._logs_in:
             # Else sshpass would stand in front of commands that need no password any more.
             self.set_option("password_mechanism", "disable")
 
     @property
-    def _secret(self) -> str | None:
-        return t.cast("str | None", self.get_option("totp_secret"))
+    def _logs_in(self) -> bool:
+        return bool(self.get_option("totp_secret") or self.get_option("totp_jump_hosts"))
 
     @property
-    def _password(self) -> str | None:
-        return t.cast("str | None", self.get_option("password") or self._play_context.password)
+    def _ssh(self) -> str:
+        return t.cast(str, self.get_option("ssh_executable"))
+
+    @property
+    def _control_path_dir(self) -> str:
+        return t.cast(str, unfrackpath(self.get_option("control_path_dir")))
 
     def _build_command(self, binary: str, subsystem: str, *other_args: bytes | str) -> list[bytes]:
         command = super()._build_command(binary, subsystem, *other_args)
         # The first value of an option wins, so what comes first cannot be undone by any other.
-        return [command[0], b"-oBatchMode=yes", *command[1:]] if self._secret else command
+        return [command[0], b"-oBatchMode=yes", NO_WAY, *without_jump(command[1:])] if self._logs_in else command
 
     def _bare_run(
         self, cmd: list[bytes], in_data: bytes | None, sudoable: bool = True, checkrc: bool = True
     ) -> tuple[int, bytes, bytes]:
-        if not self._secret:
+        if not self._logs_in:
             return t.cast(
                 "tuple[int, bytes, bytes]", super()._bare_run(cmd, in_data, sudoable=sudoable, checkrc=checkrc)
             )
         self._ensure_logged_in()
         # Without checkrc a failed ssh is returned, and core then makes the exception of it.
         status, output, errors = super()._bare_run(cmd, in_data, sudoable=sudoable, checkrc=False)
-        if status == 255 and b"Permission denied (" in errors and not self._is_logged_in():
+        if status == 255 and b"UNKNOWN port 65535" in errors and not _succeeds(self._check_command()):
             # ControlPersist ran out in the moment between. Nothing has run, and core tries this once more.
             raise AnsibleControlPersistBrokenPipeError("The connection ended before it was used.")
         return status, output, errors
 
-    def _is_logged_in(self) -> bool:
-        return self._ask_ssh("-O", "check").returncode == 0
+    def _check_command(self) -> list[bytes]:
+        return self._build_command(self._ssh, "ssh", "-O", "check", self.host)
 
     def _ensure_logged_in(self) -> None:
-        if self._is_logged_in():
+        if _succeeds(self._check_command()):
             return
-        settings = self._effective_settings()
-        if settings.get("controlmaster", "false") == "false" or settings.get("controlpersist", "no") == "no":
+        stops = self._stops()
+        for stop in stops:
+            if stop.keys.secret:
+                stop.code(at=0)  # A secret that is none shows before anything is sent.
+        makedirs_safe(self._control_path_dir, 0o700)
+        for stop in stops:
+            self._ensure_connection(stop)
+
+    def _stops(self) -> list[_Stop]:
+        """The host, and before it the jump hosts on the way, first the one that is reached first."""
+        # What core asks ssh for at the host, without what this connection forbids.
+        goal = super()._build_command(self._ssh, "ssh", "-G", self.host)
+        settings = _settings(goal)
+        persist = settings.get("controlpersist", "no")
+        if settings.get("controlmaster", "false") == "false" or persist == "no":
             raise AnsibleError(
                 "fleet.auth.ssh_totp needs a connection that stays, because each login uses up a code. "
                 "Let ssh_args keep '-o ControlMaster=auto -o ControlPersist=60s'."
             )
-        account = f"{settings['user']}@{settings['hostname']}:{settings['port']}"
-        name = f"totp-{hashlib.sha256(account.encode()).hexdigest()[:16]}"
-        # Temporary files live as long as this run of Ansible.
-        refused = os.path.join(C.DEFAULT_LOCAL_TMP, name)  # type: ignore[attr-defined]  # made at run time
-        directory = unfrackpath(self.get_option("control_path_dir"))
-        makedirs_safe(directory, 0o700)
-        with note_in_hand(os.path.join(directory, name)) as note:
-            # Another process may have logged in, or been refused, while this one waited for the note.
-            if self._is_logged_in():
-                return
-            with contextlib.suppress(FileNotFoundError), open(refused) as file:
-                raise AnsibleAuthenticationFailure(f"Not tried again in this run. {file.read()}")
-            self._log_in(account, note, refused)
+        jump_hosts = self.get_option("totp_jump_hosts") or {}
+        plain = [self._ssh, *configuration(goal)]
+        on_the_way = chain(settings, lambda jump: _settings([*plain, *jump.words, "-G", jump.name]))
+        way = _by_its_program(on_the_way[0][1] if on_the_way else settings)
+        stops: list[_Stop] = []
+        for jump, its_settings in on_the_way:
+            account, before = _account(its_settings), tuple(stop.account for stop in stops)
+            name = hashlib.sha256("\n".join([*plain, *before, account]).encode()).hexdigest()[:10]
+            socket = os.path.join(self._control_path_dir, f"jump-{name}").replace("%", "%%")
+            there = [*plain, f'-oControlPath="{socket}"']
+            keys, entry = keys_of(jump_hosts, jump.name), f"ansible_totp_jump_hosts['{jump.name}']"
+            stays = ["-N", "-oControlMaster=auto", f"-oControlPersist={persist}", "-oClearAllForwardings=yes"]
+            limit = f"-oConnectTimeout={self.get_option('timeout')}"
+            stop = _Stop(
+                f"{account}, a jump host,",
+                account,
+                before,
+                keys,
+                Names(f"{entry}.secret", f"{entry}.password", "IdentityFile in ssh's configuration"),
+                check=[*there, "-O", "check", jump.name],
+                login=[there[0], *_asking(keys), *way, limit, *there[1:], *stays, *jump.words, jump.name],
+            )
+            stops.append(stop)
+            way = [through(there, jump)]
+        program, *options = without_jump(super()._build_command(self._ssh, "ssh", self.host, "exit 0"))
+        keys = self._keys()
+        account, before = _account(settings), tuple(stop.account for stop in stops)
+        login = [program, *_asking(keys), *way, *options]
+        return [*stops, _Stop(account, account, before, keys, _HOST, check=self._check_command(), login=login)]
 
-    def _log_in(self, account: str, note: Note, refused: str) -> None:
-        self._code(at=0)  # A secret that is none shows before anything is sent.
-        wait = min(note.next_code_at - time.time(), self.get_option("totp_interval"))
+    def _keys(self) -> Keys:
+        """What the host is answered with."""
+        return Keys(
+            secret=self.get_option("totp_secret"),
+            password=self.get_option("password") or self._play_context.password,
+            digits=self.get_option("totp_digits"),
+            interval=self.get_option("totp_interval"),
+            prompt=self.get_option("totp_prompt"),
+            password_prompt=self.get_option("sshpass_prompt") or "assword",
+        )
+
+    def _ensure_connection(self, stop: _Stop) -> None:
+        """Log in, unless there is a connection, or another try would only be refused again."""
+        if _succeeds(stop.check):
+            return
+        # Temporary files live as long as this run of Ansible.
+        failed = os.path.join(C.DEFAULT_LOCAL_TMP, _file_name(*stop.way, stop.account))  # type: ignore[attr-defined]  # made at run time
+        with note_in_hand(os.path.join(self._control_path_dir, _file_name(stop.account))) as note:
+            # Another process may have logged in, or failed to, while this one waited for the note.
+            if _succeeds(stop.check):
+                return
+            with contextlib.suppress(FileNotFoundError), open(failed) as file:
+                until, text = file.read().split("\n", 1)
+                if until == _FOR_GOOD:
+                    raise AnsibleAuthenticationFailure(f"Not tried again in this run. {text}")
+                if time.time() < float(until):
+                    raise AnsibleConnectionFailure(f"Not tried again so soon. {text}")
+            failure = self._log_in(stop, note)
+            if not failure:
+                return
+            text = f"Logging in as {stop.title} failed. {failure.text}"
+            if failure.final or stop.names is not _HOST:
+                with open(failed, "w") as file:
+                    file.write(f"{_FOR_GOOD if failure.final else time.time() + _PAUSE}\n{text}")
+        # Core retries a connection failure, and leaves an authentication failure at that.
+        raise (AnsibleAuthenticationFailure if failure.answered else AnsibleConnectionFailure)(text)
+
+    def _log_in(self, stop: _Stop, note: Note) -> Failure | None:
+        keys = stop.keys
+        wait = min(note.next_code_at - time.time(), keys.interval) if keys.secret else 0
         if wait > 0:
             display.v(f"Waiting {wait:.0f} seconds for the next code, because this one was used", host=self.host)
             time.sleep(wait)
 
-        def next_code() -> str:
-            now, interval = int(time.time()), self.get_option("totp_interval")
+        def next_code() -> str | None:
+            if not keys.secret:
+                return None
+            now = int(time.time())
             # Noted first: whatever ends this process now, no code is used twice.
-            note.next_code_at = (now // interval + 1) * interval
-            return self._code(at=now)
+            note.next_code_at = (now // keys.interval + 1) * keys.interval
+            return stop.code(at=now)
 
         answers = Answers(
-            {CODE: next_code, PASSWORD: lambda: self._password},
-            recognised_by={
-                CODE: self.get_option("totp_prompt"),
-                PASSWORD: self.get_option("sshpass_prompt") or "assword",
-            },
+            {CODE: next_code, PASSWORD: lambda: keys.password},
+            recognised_by={CODE: keys.prompt, PASSWORD: keys.password_prompt},
         )
-        display.vvv(f"Logging in as {account}, with a code where it is asked for", host=self.host)
-        login = log_in(self._login_command(), answers, patience=_PATIENCE + self.get_option("timeout"))
+        display.vvv(f"Logging in as {stop.title} with a code where it is asked for", host=self.host)
+        login = log_in(stop.login, answers, patience=_PATIENCE + self.get_option("timeout"))
         if login.ok:
-            return
-        failure = explain(login, answers.asked, has_password=bool(self._password))
-        text = f"Logging in as {account} failed. {failure.text}"
-        if failure.final:
-            with open(refused, "w") as file:
-                file.write(text)
-        # Core retries a connection failure, and leaves an authentication failure at that.
-        raise (AnsibleAuthenticationFailure if failure.answered else AnsibleConnectionFailure)(text)
-
-    def _code(self, *, at: int) -> str:
-        try:
-            return code_at(
-                str(self._secret),
-                digits=self.get_option("totp_digits"),
-                interval=self.get_option("totp_interval"),
-                at=at,
-            )
-        except AnsibleError as error:
-            raise AnsibleAuthenticationFailure(f"There is no code of ansible_totp_secret: {error.message}") from None
-
-    def _login_command(self) -> list[bytes]:
-        program, *options = super()._build_command(self.get_option("ssh_executable"), "ssh", self.host, "exit 0")
-        methods = b"gssapi-with-mic,gssapi-keyex,hostbased,publickey,keyboard-interactive"
-        return [
-            program,
-            b"-oBatchMode=no",
-            b"-oKbdInteractiveAuthentication=yes",
-            b"-oNumberOfPasswordPrompts=1",
-            b"-oPreferredAuthentications=" + methods + (b",password" if self._password else b""),
-            *options,
-        ]
-
-    def _effective_settings(self) -> dict[str, str]:
-        """What ssh makes of the command line and of its configuration: two names of one host are one host here."""
-        asked = self._ask_ssh("-G")
-        if asked.returncode:
-            raise AnsibleConnectionFailure(f"ssh does not take its options: {asked.stderr.decode(errors='replace')}")
-        lines = asked.stdout.decode(errors="replace").splitlines()
-        return dict(line.split(" ", 1) for line in lines if " " in line)
-
-    def _ask_ssh(self, *words: str) -> subprocess.CompletedProcess[bytes]:
-        command = self._build_command(self.get_option("ssh_executable"), "ssh", *words, self.host)
-        return subprocess.run(  # noqa: S603 - no shell, and the words are those that core gives ssh
-            command, stdin=subprocess.DEVNULL, capture_output=True, check=False
+            return None
+        return explain(
+            login, answers.asked, has_password=bool(keys.password), has_secret=bool(keys.secret), names=stop.names
         )
+
+
+def _asking(keys: Keys) -> list[bytes]:
+    """The options of an ssh that may ask for what there is an answer to."""
+    methods = b"gssapi-with-mic,gssapi-keyex,hostbased,publickey,keyboard-interactive"
+    return [
+        b"-oBatchMode=no",
+        b"-oKbdInteractiveAuthentication=yes",
+        b"-oNumberOfPasswordPrompts=1",
+        b"-oPreferredAuthentications=" + methods + (b",password" if keys.password else b""),
+    ]
+
+
+def _by_its_program(settings: t.Mapping[str, str]) -> list[bytes]:
+    """The option of ssh for a host that its configuration reaches by a ProxyCommand."""
+    command = settings.get("proxycommand", "none")
+    return [] if command == "none" else [by_program(command, run_by=os.environ.get("SHELL") or "/bin/sh")]
+
+
+def _account(settings: t.Mapping[str, str]) -> str:
+    return f"{settings['user']}@{settings['hostname']}:{settings['port']}"
+
+
+def _file_name(*accounts: str) -> str:
+    return f"totp-{hashlib.sha256(' '.join(accounts).encode()).hexdigest()[:16]}"
+
+
+def _settings(command: Sequence[bytes | str]) -> dict[str, str]:
+    """What `ssh -G` makes of the command line and of its configuration: two names of one host are one host here."""
+    asked = _run(command)
+    if asked.returncode:
+        raise AnsibleConnectionFailure(f"ssh does not take its options: {asked.stderr.decode(errors='replace')}")
+    lines = asked.stdout.decode(errors="replace").splitlines()
+    return dict(line.split(" ", 1) for line in lines if " " in line)
+
+
+def _succeeds(command: Sequence[bytes | str]) -> bool:
+    return _run(command).returncode == 0
+
+
+def _run(command: Sequence[bytes | str]) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(  # noqa: S603 - no shell, and the words are those that core gives ssh
+        command, stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )

@@ -13,6 +13,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import tempfile
 import termios
@@ -35,6 +36,7 @@ _MOST_SAID = 4 * 1024 * 1024
 
 _DENIED = re.compile(r"Permission denied \((.*)\)")
 _DROPPED = re.compile(r"kex_exchange_identification|Connection (closed|reset) by")
+_NO_WAY = re.compile(r"UNKNOWN port 65535")
 _EXPIRED = re.compile(r"(?i)\b(current|new)\)?( \w+)? password")
 _GOING_UP_OR_DOWN = re.compile(r"[Ss]ystem is (booting up|going down)")
 
@@ -125,19 +127,29 @@ def log_in(command: Sequence[bytes | str], answer: Callable[[str], str | None], 
             stderr=said,
             env={**os.environ, "SSH_ASKPASS_REQUIRE": "never"},
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),
+            preexec_fn=lambda: _take_terminal(theirs),
         )
         unanswered = ""
         try:
             unanswered = _converse(process, ours, said.fileno(), answer, patience)
         finally:
             if process.poll() is None:
-                process.kill()
+                # With what it has started: whatever goes on writing would fill the disk.
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         said.seek(max(0, os.fstat(said.fileno()).st_size - _SAID))
         # What ssh has started may still be writing.
         text = said.read(_SAID).decode(errors="replace").strip()
         return Login(process.returncode, visible(text, keep="\n\t"), unanswered)
+
+
+def _take_terminal(terminal: int) -> None:
+    """In the process that becomes ssh: *terminal* is the one that it asks on.
+
+    When ssh ends, the terminal hangs up, which the connection that stays is to outlive: it may not have left it yet.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
 
 
 def _converse(
@@ -174,44 +186,61 @@ class Failure(t.NamedTuple):
     final: bool = True
 
 
-def explain(login: Login, asked: Sequence[str], *, has_password: bool) -> Failure:
+class Names(t.NamedTuple):
+    """What the answers for a host are called by whoever sets them."""
+
+    secret: str
+    password: str
+    key: str
+
+
+def explain(
+    login: Login, asked: Sequence[str], *, names: Names, has_password: bool, has_secret: bool = True
+) -> Failure:
     """Tell why a login failed from what ssh asked for and what it said."""
+    failure = _explain(login, asked, has_password=has_password, has_secret=has_secret)
+    text = failure.text.format(secret=names.secret, password=names.password, key=names.key)
+    asks = f" It asked {login.unanswered!r}." if login.unanswered else ""
+    return failure._replace(text=f"{text}{asks} ssh said: {login.said or 'nothing'}")
+
+
+def _explain(login: Login, asked: Sequence[str], *, has_password: bool, has_secret: bool) -> Failure:
     denied = _DENIED.search(login.said)
-    said = f" ssh said: {login.said or 'nothing'}"
     if _EXPIRED.search(login.unanswered):
-        return Failure(f"The password of the account has expired, and the host asks for a new one. Set it there.{said}")
+        return Failure("The host says that the password has expired, and asks for a new one. Set it there.")
+    if CODE in asked and not has_secret:
+        return Failure(_NOTHING_TO_MAKE_A_CODE_OF)
     if CODE in asked:
         if _GOING_UP_OR_DOWN.search(login.said):
-            return Failure(f"The host takes no logins now, as it starts or stops. Run it again.{said}", final=False)
+            return Failure("The host takes no logins now, as it starts or stops. Run it again.", final=False)
         if denied or login.unanswered:
-            return Failure(_CODE_REFUSED + said)
-        return Failure(f"The code was given, and then the connection ended. Run it again.{said}", final=False)
+            return Failure(_CODE_REFUSED)
+        return Failure("The host ended the connection after the code was given. Run it again.", final=False)
     if asked == [PASSWORD] and not has_password:
-        return Failure(_NO_KEY + said, final=False)
+        return Failure(_NO_KEY, final=False)
     if PASSWORD in asked and (denied or asked.count(PASSWORD) > 1):
-        return Failure(_REFUSED_BEFORE_THE_CODE + said)
+        return Failure(_REFUSED_BEFORE_THE_CODE if has_secret else _REFUSED_AT_THE_FIRST_FACTOR)
     if login.unanswered:
-        return Failure(
-            f"ssh asked {login.unanswered!r}, which there is no answer to here. Set it up so that it asks this account "
-            f"for a password and a code alone.{said}"
-        )
+        return Failure(_NO_ANSWER)
+    if _NO_WAY.search(login.said):
+        return Failure(_WAY_ENDED, answered=False, final=False)
     if denied:
-        key_was_refused = "publickey" in denied[1]
-        return Failure((_NO_KEY if key_was_refused else _CLOSED) + said, final=not key_was_refused)
+        key_was_refused = "publickey" in denied[1] or not has_secret
+        return Failure(_NO_KEY if key_was_refused else _CLOSED, final=not key_was_refused)
     if _DROPPED.search(login.said):
-        return Failure(_DROPS_CONNECTIONS + said, answered=False, final=False)
+        return Failure(_DROPS_CONNECTIONS, answered=False, final=False)
     if login.status < 0:
         return Failure(
             "The host accepted the connection and then was silent. Nothing was sent. Run it again.", False, False
         )
     away = "The host cannot be reached, and nothing was sent. See that sshd runs, and that address and port are right."
-    return Failure(f"{away}{said}", answered=False, final=False)
+    return Failure(away, answered=False, final=False)
 
 
 _CODE_REFUSED = (
     "The code was refused. Either the secret is not the one that the host has for this account, or digits and interval "
     "are not; or the clocks of controller and host differ; or somebody else who has the secret used the code of this "
-    "time step. Set ansible_totp_secret right before you run it again: each wrong code is counted, and after five the "
+    "time step. Set {secret} right before you run it again: each wrong code is counted, and after five the "
     "account is locked for a while."
 )
 _CLOSED = (
@@ -226,8 +255,19 @@ _REFUSED_BEFORE_THE_CODE = (
     "/run/fleet-auth/faillock --user with its name; --reset opens it."
 )
 _NO_KEY = (
-    "The host accepts no key that ssh has, and there is no password to give. Name the right key with "
-    "ansible_ssh_private_key_file, or set ansible_password."
+    "The host accepts no key that ssh has, and there is no password to give. Name the right key with {key}, or set "
+    "{password}."
+)
+_NOTHING_TO_MAKE_A_CODE_OF = "The host asks for a code, and there is no secret to make it of. Set {secret}."
+_REFUSED_AT_THE_FIRST_FACTOR = "The password was refused. Set {password} right."
+_NO_ANSWER = (
+    "The host asks for something that there is no answer to here. Set it up so that it asks this account for a "
+    "password and a code alone."
+)
+_WAY_ENDED = (
+    "The way to the host, by a jump host or a ProxyCommand, broke off before the host answered, and nothing was sent "
+    "to it. A jump host that cannot reach it, or must not, says so below. A ProxyCommand has no terminal to ask on: "
+    "where it is ssh to a jump host, write it as ProxyJump, and what that host asks for into ansible_totp_jump_hosts."
 )
 _DROPS_CONNECTIONS = (
     "The host closed the connection before any login, and nothing was sent. Most likely it drops connections from this "

@@ -25,10 +25,10 @@ import hosts
 from hosts import Host
 from login import ssh
 from login.modules import connections
-from login.people import PASSWORD, Person, inventory_path, playbook, settings
+from login.people import PASSWORD, Person, inventory_path, new_person, playbook, settings
 
 PLUGIN = "fleet.auth.ssh_totp"
-TALLY = ("faillock", "--dir", "/run/fleet-auth/faillock", "--user", "ansible")
+TALLY = ("faillock", "--dir", "/run/fleet-auth/faillock", "--user")
 NO_KEY = {"ansible_ssh_private_key_file": "/dev/null"}
 BY_PASSWORD = {"ansible_password": PASSWORD, **NO_KEY}
 FIRST_FACTOR = pytest.mark.parametrize("first_factor", [{}, BY_PASSWORD], ids=["key", "password"])
@@ -48,6 +48,8 @@ class Controller:
     folder: Path
     control: Path
     people: tuple[Person, ...]
+    inventory: Path | None = None
+    """In the place of the one that their hosts are in."""
 
     def run(self, *words: str, **variables: t.Any) -> Done:
         """Run a command of Ansible; *variables* go beside those that make the connection."""
@@ -60,7 +62,8 @@ class Controller:
         values = {"ansible_connection": PLUGIN, "ansible_totp_secret": self.people[0].secret, **variables}
         file = self.folder / "variables.json"
         file.write_text(json.dumps({name: value for name, value in values.items() if value is not None}))
-        inventories = [word for person in self.people for word in ("-i", str(inventory_path(person.host.fleet)))]
+        paths = [self.inventory] if self.inventory else [inventory_path(person.host.fleet) for person in self.people]
+        inventories = [word for path in paths for word in ("-i", str(path))]
         settings = {
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_LOCAL_TEMP": str(self.folder / "tmp"),
@@ -101,12 +104,24 @@ class Done:
 
 
 @pytest.fixture(scope="module")
-def ansible(host: Host) -> Iterator[Person]:
+def jumper(host: Host) -> Person:
+    """Somebody who is asked for a code by a host that is on the way to another one."""
+    return new_person(host, password=LONG_PASSWORD)
+
+
+@pytest.fixture(scope="module")
+def exempt(host: Host) -> Person:
+    """Somebody whose key gets in with no code."""
+    return new_person(host)
+
+
+@pytest.fixture(scope="module")
+def ansible(host: Host, jumper: Person, exempt: Person) -> Iterator[Person]:
     """Ansible's account on a host that asks it for a code. The way there goes over the connection as well."""
     host.set_password("ansible", PASSWORD)
     person = Person("ansible", host, host.key)
     variables = {"ansible_connection": PLUGIN, "ansible_totp_secret": person.secret}
-    done = playbook("enable", host, **settings(person, exempt_users=[]), **variables)
+    done = playbook("enable", host, **settings(person, jumper, exempt_users=[exempt.name]), **variables)
     assert done.ok, done.output
     yield person
     host.run("twofactor-recover")
@@ -121,22 +136,22 @@ def controller(ansible: Person, tmp_path: Path) -> Iterator[Controller]:
         yield Controller(tmp_path, control, (ansible,))
 
 
-def forget(host: Host) -> None:
+def forget(host: Host, user: str = "ansible") -> None:
     """Forget which codes were used, and which were wrong."""
-    host.run("sed", "-i", r"s/^\(HOTP\S*\s\+\S\+\s\+\S\+\s\+\S\+\).*/\1/", "/etc/oath/ansible")
-    host.run(*TALLY, "--reset")
+    host.run("sed", "-i", r"s/^\(HOTP\S*\s\+\S\+\s\+\S\+\s\+\S\+\).*/\1/", f"/etc/oath/{user}")
+    host.run(*TALLY, user, "--reset")
 
 
-def wrong_codes(host: Host) -> int:
+def wrong_codes(host: Host, user: str = "ansible") -> int:
     """How many wrong codes are counted."""
-    return len(re.findall(r"^20", host.run(*TALLY).stdout, re.MULTILINE))
+    return len(re.findall(r"^20", host.run(*TALLY, user).stdout, re.MULTILINE))
 
 
-def logins(host: Host) -> int:
-    """How often Ansible's account has logged in so far."""
+def logins(host: Host, user: str = "ansible") -> int:
+    """How often Ansible's account, or another one, has logged in so far."""
     host.run("journalctl", "--sync")
     said = host.run("journalctl", "--boot", "--output", "cat", "--no-pager").stdout
-    return len(re.findall(r"^Accepted \S+ for ansible ", said, re.MULTILINE))
+    return len(re.findall(rf"^Accepted \S+ for {user} ", said, re.MULTILINE))
 
 
 def wrong_passwords(host: Host) -> int:
@@ -436,6 +451,106 @@ def test_no_secret_is_where_others_can_read_it(controller: Controller) -> None:
     assert {oct(path.stat().st_mode & 0o777) for path in controller.control.iterdir()} == {"0o600"}
 
 
+@dataclasses.dataclass(frozen=True)
+class Behind:
+    """Hosts behind a bastion: names for the one host, which ssh reaches through it, by what its configuration says."""
+
+    controller: Controller
+    host: Host
+
+    def ping(
+        self, bastion: Person, user: Person, *names: str, key: str = "", how: str = "", **variables: t.Any
+    ) -> Done:
+        """Have one module run on the hosts *names*, as *user*.
+
+        key: the private key for the bastion. how: ssh's option in the place of ProxyJump.
+        """
+        known = [self.host.ssh_options[place + 1] for place, word in enumerate(self.host.ssh_options) if word == "-o"]
+        where = f"HostName {self.host.address}\nPort {self.host.port}\nUser {bastion.name}"
+        lines = [
+            f"Host bastion\n{where}\nIdentityFile {key or bastion.key}",
+            "Host web*\nHostName 127.0.0.1\nPort 22",
+            f"HostKeyAlias [{self.host.address}]:{self.host.port}\n{how or 'ProxyJump bastion'}",
+            "Host *",
+            *(setting.replace("=", " ", 1) for setting in known),
+        ]
+        (self.controller.folder / "config").write_text("\n".join(lines))
+        place = {
+            "ansible_ssh_common_args": f"-F {self.controller.folder}/config",
+            "ansible_ssh_private_key_file": str(user.key),
+            "ansible_user": user.name,
+        }
+        path = self.controller.folder / "behind.json"
+        path.write_text(json.dumps({"all": {"hosts": {name: {**place} for name in names}}}))
+        controller = dataclasses.replace(self.controller, inventory=path)
+        return controller.run("ansible", "all", "-m", "ansible.builtin.ping", "-vvv", **variables)
+
+
+def test_bastion_and_host_are_answered_with_their_own(
+    controller: Controller, jumper: Person, exempt: Person, ansible: Person
+) -> None:
+    host, behind = ansible.host, Behind(controller, ansible.host)
+
+    def begin_anew() -> None:
+        """No connection, no code used, none wrong."""
+        end_connections(controller)
+        for name in (jumper.name, "ansible"):
+            forget(host, name)
+        for note in controller.control.glob("totp-*"):
+            note.unlink()
+
+    def wrong() -> tuple[int, int]:
+        return wrong_codes(host, jumper.name), wrong_codes(host)
+
+    # The host's secret is nobody else's: a bastion that asks gets nothing of it.
+    begin_anew()
+    done = behind.ping(jumper, ansible, "web1")
+    assert done.unreachable
+    assert "a jump host, failed. The host asks for a code" in done.output
+    assert "Set ansible_totp_jump_hosts['bastion'].secret." in done.output
+    assert wrong() == (0, 0)
+
+    # Codes on the bastion alone: one login to it, whatever the number of hosts behind it.
+    before = logins(host, jumper.name), logins(host, exempt.name)
+    mine = {"bastion": {"secret": jumper.secret}}
+    done = behind.ping(jumper, exempt, "web1", "web2", ansible_totp_secret=None, ansible_totp_jump_hosts=mine)
+    assert done.output.count("SUCCESS =>") == 2, done.output
+    assert (logins(host, jumper.name), logins(host, exempt.name)) == (before[0] + 1, before[1] + 2)
+
+    # Codes on the host alone.
+    begin_anew()
+    done = behind.ping(exempt, ansible, "web1")
+    assert done.output.count("SUCCESS =>") == 1, done.output
+
+    # Passwords and codes on both.
+    begin_anew()
+    before_passwords = wrong_passwords(host)
+    both = {"bastion": {"secret": jumper.secret, "password": LONG_PASSWORD}}
+    done = behind.ping(jumper, ansible, "web1", key="/dev/null", ansible_totp_jump_hosts=both, **BY_PASSWORD)
+    assert done.output.count("SUCCESS =>") == 1, done.output
+    assert wrong() == (0, 0)
+    assert wrong_passwords(host) == before_passwords
+    assert not [secret for secret in (jumper.secret, LONG_PASSWORD) if secret in done.output]
+
+    # A bastion's wrong secret is tried once, whatever the number of hosts.
+    begin_anew()
+    others = {"bastion": {"secret": pyotp.random_base32()}}
+    done = behind.ping(jumper, ansible, "web1", "web2", ansible_totp_jump_hosts=others)
+    assert done.output.count("UNREACHABLE!") == 2
+    assert "Not tried again in this run." in done.output
+    assert wrong() == (1, 0)
+
+    # A program that leads to the host has no terminal: it can neither ask nor be answered.
+    begin_anew()
+    by_hand = f"ProxyCommand ssh -F {controller.folder}/config -W %h:%p bastion"
+    done = behind.ping(jumper, ansible, "web1", how=by_hand)
+    assert done.unreachable
+    assert "by a jump host or a ProxyCommand, broke off" in done.output
+    assert wrong() == (0, 0)
+    done = behind.ping(exempt, ansible, "web1", how=by_hand)
+    assert done.output.count("SUCCESS =>") == 1, done.output
+
+
 def watch_until_end(
     process: subprocess.Popen[str], seen: list[bytes], places: list[Path], files: dict[Path, bytes]
 ) -> None:
@@ -462,7 +577,8 @@ def watch_until_end(
 
 def end_connections(controller: Controller) -> None:
     """End the connections of a controller, as ControlPersist does in time."""
-    for socket in controller.control.iterdir():
+    # That of a jump host last, since those of the hosts behind it end with it.
+    for socket in sorted(controller.control.iterdir(), key=lambda path: path.name.startswith("jump-")):
         if socket.is_socket():
             words = ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "any"]
             subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=True)

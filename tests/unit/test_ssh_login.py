@@ -21,12 +21,14 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._ssh_login import (
     PASSWORD,
     Answers,
     Login,
+    Names,
     explain,
     log_in,
     note_in_hand,
 )
 
 ASK_FOR_THE_CODE = "ask " + shlex.quote("(ansible@web1) One-time password (OATH) for `ansible':")
+NAMES = Names("ansible_totp_secret", "ansible_password", "ansible_ssh_private_key_file")
 DENIED = "ansible@web1: Permission denied (keyboard-interactive)."
 
 
@@ -59,18 +61,21 @@ def test_second_prompt_for_the_same_answer_ends_the_login() -> None:
     login, asked = run(f'{ASK_FOR_THE_CODE}; {ASK_FOR_THE_CODE}; echo "$reply" >&2')
     assert not login.ok
     assert login.said == ""
-    assert explain(login, asked, has_password=False).text.startswith("The code was refused.")
+    assert explain(login, asked, names=NAMES, has_password=False).text.startswith("The code was refused.")
 
 
 def test_prompt_that_there_is_no_answer_to_is_named() -> None:
     login, asked = run('ask "Are you sure you want to continue connecting (yes/no)? "')
     assert not login.ok
-    assert "Are you sure you want to continue connecting (yes/no)?" in explain(login, asked, has_password=True).text
+    assert (
+        "Are you sure you want to continue connecting (yes/no)?"
+        in explain(login, asked, names=NAMES, has_password=True).text
+    )
 
 
 def test_expired_password_is_no_refused_code() -> None:
     login, asked = run(f'{ASK_FOR_THE_CODE}; ask "Current password: "; ask "New password: "')
-    failure = explain(login, asked, has_password=True)
+    failure = explain(login, asked, names=NAMES, has_password=True)
     assert "expired" in failure.text
 
 
@@ -78,7 +83,7 @@ def test_silence_ends_the_login() -> None:
     started = time.monotonic()
     login, asked = run("sleep 60", patience=0.3)
     assert time.monotonic() - started < 10
-    failure = explain(login, asked, has_password=True)
+    failure = explain(login, asked, names=NAMES, has_password=True)
     assert "silent" in failure.text
     assert not failure.final
 
@@ -94,7 +99,13 @@ def test_background_process_that_stays_does_not_hold_the_login_up() -> None:
     [
         (DENIED, [CODE], "The code was refused", True, True),
         (f"System is booting up.\n{DENIED}", [CODE], "takes no logins now", True, False),
-        ("Connection closed by 192.0.2.1 port 22", [CODE], "The code was given, and then", True, False),
+        (
+            "Connection closed by 192.0.2.1 port 22",
+            [CODE],
+            "ended the connection after the code was given",
+            True,
+            False,
+        ),
         (DENIED, [], "the code step is closed", True, True),
         (DENIED, [PASSWORD], "either the password is wrong, or the code step is closed", True, True),
         ("web1: Permission denied (publickey,keyboard-interactive).", [], "accepts no key", True, False),
@@ -103,9 +114,27 @@ def test_background_process_that_stays_does_not_hold_the_login_up() -> None:
     ],
 )
 def test_failures_are_told_apart(said: str, asked: list[str], text: str, answered: bool, final: bool) -> None:
-    failure = explain(Login(255, said), asked, has_password=True)
+    failure = explain(Login(255, said), asked, names=NAMES, has_password=True)
     assert text in failure.text
     assert failure.text.endswith(said)
+    assert (failure.answered, failure.final) == (answered, final)
+
+
+@pytest.mark.parametrize(
+    ("said", "asked", "text", "answered", "final"),
+    [
+        (DENIED, [CODE], "asks for a code, and there is no secret to make it of. Set jump.secret.", True, True),
+        (DENIED, [PASSWORD], "The password was refused. Set jump.password right.", True, True),
+        (DENIED, [], "Name the right key with IdentityFile, or set jump.password.", True, False),
+        (f"{DENIED}\nConnection closed by UNKNOWN port 65535", [], "by a jump host or a ProxyCommand", False, False),
+    ],
+)
+def test_host_that_has_no_code_of_ours_is_told_by_what_is_set_for_it(
+    said: str, asked: list[str], text: str, answered: bool, final: bool
+) -> None:
+    names = Names("jump.secret", "jump.password", "IdentityFile")
+    failure = explain(Login(255, said), asked, names=names, has_password=True, has_secret=False)
+    assert text in failure.text
     assert (failure.answered, failure.final) == (answered, final)
 
 
@@ -194,4 +223,4 @@ class TestAHostThatLies:
         login, asked = run("printf '\\033]0;x\\007\\nbanner' >&2; ask \"$(printf 'a\\033[2J')\"")
         assert login.said == "\\x1b]0;x\\x07\nbanner"
         assert login.unanswered == r"a\x1b[2J"
-        assert explain(login, asked, has_password=True).text.replace("\n", "").isprintable()
+        assert explain(login, asked, names=NAMES, has_password=True).text.replace("\n", "").isprintable()
