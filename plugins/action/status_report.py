@@ -51,10 +51,7 @@ class ActionModule(ReportAction):
         self.publish(table, summary, given["data"])
         if given["page"]:
             render = self.renderer(given["template"], variables)
-            write_report(
-                given["page"],
-                render(report={**_status.summary(_status.worst_first(lines)), "verdicts": _status.VERDICTS}),
-            )
+            write_report(given["page"], render(report=_status.page(lines)))
         counts = {verdict: summary[verdict] for verdict in _status.VERDICTS}
         return {"hosts": summary["hosts"], "counts": counts}
 

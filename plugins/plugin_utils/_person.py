@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where one person is enrolled, proven, locked or let off, as the lines of a report. Pure."""
+"""Where one person is enrolled, proven, locked or let off, as the lines of a report; and where all are. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from ansible_collections.fleet.auth.plugins.plugin_utils import _report
 
 STATES = {
     "unknown": "the host could not be asked, or could not tell",
-    "locked": "waits after too many wrong codes",
+    "locked": "is let in by no code for a while, after too many wrong ones",
+    "shut out": "has no credential, and no way in where everybody is asked for a code",
     "let off": "is asked for no code, by twofactor-recover",
     "enrolled": "has a credential, and no code was right yet",
     "proven": "has a credential, and a code was right",
@@ -46,6 +47,30 @@ class Line(_report.Line):
         return (self.host, self.state, self.factors, ", ".join(self.devices), self.recovery_codes_left, self.pass_until)
 
 
+def everybody(answer: _report.Answer) -> list[tuple[str, str]]:
+    """All whom a host tells of, each with the state there."""
+    shut_out = (one["user"] for one in answer["would_be_locked_out"])
+    names = dict.fromkeys([*answer["users"], *answer["let_off"], *shut_out])
+    return [(name, _state(answer, name)) for name in names]
+
+
+def people(told: t.Iterable[tuple[str, str, str]]) -> list[dict[str, t.Any]]:
+    """The fleet by person, the worst first: `name`, the worst `state`, and `where`, which hosts have which state.
+
+    told: hosts, persons and states, in the order of the hosts.
+    """
+    found: dict[str, dict[str, list[str]]] = {}
+    for host, name, state in told:
+        found.setdefault(name, {}).setdefault(state, []).append(host)
+    order = {state: number for number, state in enumerate(STATES)}
+    lines = []
+    for name, by_state in found.items():
+        states = sorted(by_state, key=lambda state: order.get(state, 0))
+        where = [{"state": state, "hosts": by_state[state]} for state in states]
+        lines.append({"name": name, "state": states[0], "where": where})
+    return sorted(lines, key=lambda one: (order.get(one["state"], 0), -len(one["where"][0]["hosts"]), one["name"]))
+
+
 def line(host: str, answer: _report.Answer | None, name: str) -> Line:
     """How a person is on one host, by what it returned from twofactor_info. Never fails for what a host said."""
     try:
@@ -57,13 +82,13 @@ def line(host: str, answer: _report.Answer | None, name: str) -> Line:
 def _line(host: str, answer: _report.Answer | None, name: str) -> Line:
     if not _report.was_reached(answer) or "users" not in answer:
         return Line(host, "unknown", notes=_report.notes_of(answer))
-    off = name in answer["let_off"]
     user = answer["users"].get(name)
+    state = _state(answer, name)
     if user is None:
-        return Line(host, "let off" if off else "not enrolled")
+        return Line(host, state)
     return Line(
         host,
-        _state(user, off=off),
+        state,
         factors=_report.factors(user),
         devices=tuple(user["devices"]),
         recovery_codes_left=str(user["recovery_codes_left"] or ""),
@@ -71,14 +96,16 @@ def _line(host: str, answer: _report.Answer | None, name: str) -> Line:
     )
 
 
-def _state(user: t.Mapping[str, t.Any], *, off: bool) -> str:
-    if off or user["recovered"]:
+def _state(answer: _report.Answer, name: str) -> str:
+    user = answer["users"].get(name)
+    if name in answer["let_off"] or (user and user["recovered"]):
         return "let off"
-    if not user["enrolled"]:
-        return "keys alone" if user.get("security_keys_only") else "not enrolled"
-    if user["locked"]:
-        return "locked"
-    return "proven" if user["proven"] else "enrolled"
+    if user and user["enrolled"]:
+        return "locked" if user["locked"] else "proven" if user["proven"] else "enrolled"
+    if user and user.get("security_keys_only"):
+        return "keys alone"
+    shut_out = any(one["user"] == name for one in answer["would_be_locked_out"])
+    return "shut out" if shut_out else "not enrolled"
 
 
 def table(lines: t.Sequence[Line]) -> str:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.fleet.auth.plugins.plugin_utils import _report
+from ansible_collections.fleet.auth.plugins.plugin_utils import _person, _report
 
 VERDICTS = {
     "unreachable": "could not be asked",
     "failed": "could not tell its state",
-    "pending": "waits for a change to be confirmed, or one died half-way",
+    "pending": "has a change that is not confirmed yet, or was cut off half-way",
     "open": "is set up to ask for codes, and lets people in without",
     "shut": "denies everybody who needs a code",
-    "refused": "a run would be refused",
+    "refused": "would be left alone by a run, which refuses the change",
     "drift": "is not as the variables want it",
     "on": "asks for codes",
     "off": "asks for no codes, as wanted",
@@ -57,6 +57,8 @@ class Line(_report.Line):
     unknown: tuple[str, ...] = ()
     open_inside: tuple[str, ...] = ()
     """Those at which none is, for people who are at the machine or on it already."""
+    people: tuple[str, ...] = ()
+    """How everybody is there, such as `locked: alice`."""
 
     @property
     def word(self) -> str:
@@ -119,6 +121,7 @@ def _line(host: str, answer: _report.Answer | None) -> Line:
         open=_doors(answer, "open"),
         unknown=_doors(answer, "unknown"),
         open_inside=_doors(answer, "open", inside=True),
+        people=tuple(f"{state}: {name}" for name, state in _person.everybody(answer)),
         notes=(
             *_at_the_door(answer),
             *answer["refusals"],
@@ -149,9 +152,21 @@ def summary(lines: t.Sequence[Line]) -> dict[str, t.Any]:
     return _report.summary(VERDICTS, lines)
 
 
-def worst_first(lines: t.Sequence[Line]) -> list[Line]:
-    """The lines as people want to read them."""
-    return _report.worst_first(VERDICTS, lines)
+def page(lines: t.Sequence[Line]) -> dict[str, t.Any]:
+    """The report as its page has it: hosts and people, the worst first, and what the words mean."""
+    states = ((one.host, *_apart(person)) for one in lines for person in one.people)
+    people = [
+        {**one, "where": [{**part, "hosts": _report.enumerated(part["hosts"])} for part in one["where"]]}
+        for one in _person.people(states)
+    ]
+    found = summary(_report.worst_first(VERDICTS, lines))
+    return {**found, "people": people, "verdicts": VERDICTS, "states": _person.STATES}
+
+
+def _apart(person: str) -> tuple[str, str]:
+    """The name, and the state, of one of a line's people."""
+    state, _colon, name = person.partition(": ")
+    return name, state
 
 
 def table(lines: t.Sequence[Line]) -> str:

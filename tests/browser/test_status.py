@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from ansible_collections.fleet.auth.plugins.plugin_utils._status import VERDICTS, line, summary
+from ansible_collections.fleet.auth.plugins.plugin_utils._status import line
+from ansible_collections.fleet.auth.plugins.plugin_utils._status import page as report_of
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "roles" / "twofactor" / "templates" / "status.html.j2"
@@ -39,7 +40,7 @@ def answer(number: int) -> dict[str, t.Any] | None:
         "time_sync": {"error_seconds": number / 1e5, "reason": "in sync"},
         "pending": False,
         "exempt": ["ansible"],
-        "would_be_locked_out": [],
+        "would_be_locked_out": [{"user": "zoe"}] if number % 120 == 11 else [],
         "changes": ["write /etc/pam.d/sshd"] if number % 41 == 7 else [],
         "missing_packages": [],
         "refusals": ["carol & <dave> would be locked out."] if number % 120 == 11 else [],
@@ -58,8 +59,7 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page, made by Ansible's own templating."""
     folder = tmp_path_factory.mktemp("status")
     lines = [line(f"web{number:04}.example.com", answer(number)) for number in range(HOSTS)]
-    report = {**summary(lines), "verdicts": VERDICTS}
-    (folder / "report.json").write_text(json.dumps({"report": report}))
+    (folder / "report.json").write_text(json.dumps({"report": report_of(lines)}))
     words = ["ansible", "localhost", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}"]
     words += ["-e", f"@{folder / 'report.json'}", "-m", "ansible.builtin.template"]
     done = subprocess.run(
@@ -89,7 +89,7 @@ def page(browser: Browser, page_file: Path) -> Iterator[Page]:
 
 def hosts(page: Page) -> list[str]:
     """The hosts that are shown, in their order."""
-    return page.locator("tbody:not([hidden]) tr:first-child td:first-child").all_inner_texts()
+    return page.locator("#hosts tbody:not([hidden]) tr:first-child td:first-child").all_inner_texts()
 
 
 def test_has_every_host_and_runs_nothing_that_a_host_has_said(page: Page) -> None:
@@ -103,10 +103,25 @@ def test_sorts_by_any_column_both_ways(page: Page) -> None:
     assert hosts(page)[-1] == "web0999.example.com"
     page.get_by_role("button", name="Clock").click()
     assert hosts(page)[0] == "web0999.example.com"
-    page.get_by_role("button", name="State").click()
+    page.get_by_role("button", name="State").first.click()
     assert page.locator("tbody").first.get_attribute("data-verdict") == "unreachable"
     page.get_by_role("button", name="Host", exact=True).click()
     assert hosts(page) == sorted(hosts(page))
+
+
+def test_tells_of_people_too_the_worst_first(page: Page) -> None:
+    people = page.locator("#people + .scroll tbody:not([hidden]) td:first-child")
+    assert people.count() == 42
+    assert page.get_by_role("link", name="42 people").is_visible()
+    rows = page.locator("#people + .scroll tbody:not([hidden])")
+    # 1000 hosts, of which each fiftieth has one account locked, but for those that could not be asked.
+    assert rows.first.inner_text().split("\t")[1].strip() == "locked"
+    assert "and " in rows.first.inner_text()
+    page.get_by_role("searchbox").fill("zoe")
+    assert rows.count() == 1
+    assert "shut out: web0011.example.com" in rows.first.inner_text()
+    page.get_by_role("searchbox").fill("no such thing")
+    assert page.get_by_text("Nobody is like that.").is_visible()
 
 
 def test_shows_only_what_is_looked_for(page: Page) -> None:
@@ -137,6 +152,8 @@ def test_looks_good(
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=colours)
     page.goto(page_file.as_uri())
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page is wider than the window"
+    where = page.locator(".people .where").first
+    assert where.evaluate("cell => cell.getBoundingClientRect().right <= innerWidth"), "where somebody is, is cut off"
     page.screenshot(path=PICTURES / f"status-{device}-{colours}.png")
     page.close()
 
@@ -145,10 +162,12 @@ def test_names_people_on_paper_too_and_cuts_nothing_off(browser: Browser, page_f
     page = browser.new_page(viewport={"width": 1040, "height": 720})
     page.goto(page_file.as_uri())
     page.emulate_media(media="print")
-    row = page.locator("tbody tr:first-child").nth(0)
+    row = page.locator("tbody[data-verdict=on] tr:first-child").nth(0)
     assert row.locator("td").nth(5).inner_text() == "ansible"
     assert row.locator("[title]").count() <= 2, "a name that stands in a tooltip is not on paper"
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "a column is cut off"
+    person = page.locator(".people .names").first
+    assert person.evaluate("cell => cell.getBoundingClientRect().width") > 60, "a name has a letter a line"
     PICTURES.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=PICTURES / "status-print.png")
     page.close()

@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.fleet.auth.plugins.plugin_utils._person import STATES, line, table
+from ansible_collections.fleet.auth.plugins.plugin_utils._person import STATES, everybody, line, people, table
 
 USER = {
     "enrolled": True,
@@ -22,7 +22,11 @@ USER = {
 
 
 def answer(*off: str, **alice: t.Any) -> dict[str, t.Any]:
-    return {"users": {"alice": {**USER, **alice}}, "let_off": list(off)}
+    return {"users": {"alice": {**USER, **alice}}, "let_off": list(off), "would_be_locked_out": []}
+
+
+def nobody(**what: t.Any) -> dict[str, t.Any]:
+    return {"users": {}, "let_off": [], "would_be_locked_out": [], **what}
 
 
 @pytest.mark.parametrize(
@@ -32,8 +36,9 @@ def answer(*off: str, **alice: t.Any) -> dict[str, t.Any]:
         ({"unreachable": True, "msg": "No route"}, "unknown"),
         ({"failed": True, "msg": "needs root"}, "unknown"),
         ({"users": {"alice": {}}, "let_off": []}, "unknown"),
-        ({"users": {}, "let_off": []}, "not enrolled"),
-        ({"users": {}, "let_off": ["alice"]}, "let off"),
+        (nobody(), "not enrolled"),
+        (nobody(let_off=["alice"]), "let off"),
+        (nobody(would_be_locked_out=[{"user": "alice"}]), "shut out"),
         (answer("alice", proven=True), "let off"),
         (answer(enrolled=False), "not enrolled"),
         (answer(enrolled=False, security_keys=["blue"], security_keys_only=True), "keys alone"),
@@ -58,3 +63,23 @@ def test_table_begins_with_what_needs_a_look_and_ends_with_the_counts() -> None:
     assert rows[2].split() == ["web1", "proven", "2", "keys,", "code", "tablet", "7"]
     assert "web3: needs root" in rows
     assert rows[-1] == "3 hosts: 1 unknown, 1 locked, 1 proven"
+
+
+def test_fleet_by_person_begins_with_what_needs_a_look() -> None:
+    bob = {**USER, "proven": True}
+    answers = {
+        "web1": {**answer(proven=True), "would_be_locked_out": [{"user": "carol"}]},
+        "web2": {**answer("dave", locked=True), "users": {"alice": {**USER, "locked": True}, "bob": bob}},
+        "web3": answer(proven=True),
+    }
+    told = [(host, name, state) for host, said in answers.items() for name, state in everybody(said)]
+    assert people(told) == [
+        {
+            "name": "alice",
+            "state": "locked",
+            "where": [{"state": "locked", "hosts": ["web2"]}, {"state": "proven", "hosts": ["web1", "web3"]}],
+        },
+        {"name": "carol", "state": "shut out", "where": [{"state": "shut out", "hosts": ["web1"]}]},
+        {"name": "dave", "state": "let off", "where": [{"state": "let off", "hosts": ["web2"]}]},
+        {"name": "bob", "state": "proven", "where": [{"state": "proven", "hosts": ["web2"]}]},
+    ]
