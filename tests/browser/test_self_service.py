@@ -242,7 +242,7 @@ def test_somebody_enrols_and_renews_and_logs_in_with_the_new_codes(console: Cons
         person = dataclasses.replace(person, secret=mine.scan())
         mine.picture("scan")
         assert mine.frame.locator("#submit").inner_text() == "Verify"
-        mine.to_be_said("Until the second one is done, nothing changes.")
+        mine.to_be_said("The new key counts once the second one is done.")
         link = mine.frame.locator("#open")
         assert parse_qs(urlsplit(link.get_attribute("href") or "").query)["secret"] == [person.secret]
         assert not link.is_visible()
@@ -331,7 +331,7 @@ def test_somebody_who_is_invited_types_that_first_and_is_proven(console: Console
         mine.prove(person)
         mine.recovery_codes()
         mine.frame.locator("#kept").click()
-        mine.to_be_said("You are enrolled. You will be asked for codes once your administrator has run the playbook.")
+        mine.to_be_said("Two-factor login is set up. Codes are asked for once your administrator has run the playbook.")
     told = module(host, "twofactor_info", options(**POLICY))["users"][person.name]
     assert (told["proven"], told["self_made"]) == (True, None)
     assert not host.exists(f"/var/lib/fleet-auth-invitations/{person.name}")
@@ -423,7 +423,7 @@ def test_of_two_tabs_one_sets_up_the_new_phone(console: Console) -> None:
         other.submit(phones[1].code())
         other.to_be_said("Two-factor login is set up.")
         one.submit(phones[0].code())
-        assert one.error() == "Your credential was changed meanwhile. Begin anew."
+        assert one.error() == "Your key was changed meanwhile, by somebody else or in another window. Start again."
     assert not person.by_key(phones[0].code(steps=1)).ok
     assert person.by_key(phones[1].code(steps=1)).ok
 

@@ -298,8 +298,8 @@ def test_configuration_of_sshd_that_the_drop_in_cannot_rule_is_refused(
         (
             "50-site.conf",
             "PasswordAuthentication no\n",
-            "sshd on {host} accepts no passwords today ({path} line 1: PasswordAuthentication no), and a password with "
-            "a code would open that door. Set ssh_first_factors to [publickey].",
+            "sshd on {host} accepts no passwords today ({path} line 1: PasswordAuthentication no), and would then "
+            "take a password with a code. Set ssh_first_factors to [publickey].",
         ),
         ("50-site.conf", "Nonsense yes\n", "sshd on {host} does not tell its settings: {path}: line 1: Bad "),
     ],
@@ -501,7 +501,7 @@ BAD_OPTIONS: list[tuple[dict[str, t.Any], dict[str, str], list[str]]] = [
             "ssh_first_factors is empty; name publickey, password or both.",
             "scope is groups, but twofactor_scope_groups is empty; name the groups whose members need a code.",
             "exempt_addresses: 192.0.2.7/24 has host bits set; give an address (192.0.2.7) or a network",
-            "exempt_users: 'a b' is not a name that PAM, sshd and a file can carry alike;",
+            "exempt_users: 'a b' is a name that PAM, sshd or a file cannot have;",
             "users: the secret of one holds 38 bytes; it must hold 16 to 32",
             "users: the secret of one.new is not base32",
             "users: the name one.new collides with the lock files of pam_oath (*.lock, *.new).",

@@ -131,11 +131,11 @@ class TestAdoption:
             ("\n" + line("nobody1"), "/etc/users.oath: line 2 is for an account that web1 does not have. Remove it"),
             (
                 line("a:b"),
-                "/etc/users.oath: line 1 is for a name that PAM, sshd and a file cannot carry alike. Remove it",
+                "/etc/users.oath: line 1 is for a name that PAM, sshd or a file cannot have. Remove it",
             ),
             (
                 line("al\N{REPLACEMENT CHARACTER}ce"),
-                "line 1 is for a name that PAM, sshd and a file cannot carry alike",
+                "line 1 is for a name that PAM, sshd or a file cannot have",
             ),
         ],
     )
@@ -210,7 +210,7 @@ class TestAdoption:
 
     def test_leaves_out_names_that_are_those_of_locks(self) -> None:
         state = host_state(*ACCOUNTS, account("a.lock"))
-        assert "is for a name that PAM, sshd and a file cannot carry alike" in reason(line("a.lock"), state=state)
+        assert "is for a name that PAM, sshd or a file cannot have" in reason(line("a.lock"), state=state)
 
     def test_goes_by_the_length_that_the_line_of_pam_asks_for(self) -> None:
         asks = "@include common-auth\nauth required pam_oath.so usersfile=/etc/users.oath digits=8\n"

@@ -1101,8 +1101,8 @@ class TestRefusal:
     def test_of_passwords_where_sshd_takes_none(self) -> None:
         without = {places.SSHD_CONFIG: f"{SSHD_CONFIG}PasswordAuthentication no\n"}
         assert refusals(wanted(), edited(host_state(), without)) == (
-            "sshd on web1 accepts no passwords today (/etc/ssh/sshd_config line 9: PasswordAuthentication no), and a "
-            "password with a code would open that door. Set ssh_first_factors to [publickey].",
+            "sshd on web1 accepts no passwords today (/etc/ssh/sshd_config line 9: PasswordAuthentication no), and "
+            "would then take a password with a code. Set ssh_first_factors to [publickey].",
         )
         target = wanted(ssh_first_factors=["publickey"])
         after = carried_out(target, edited(host_state(*WITH_KEYS), without))
@@ -1214,7 +1214,7 @@ class TestRefusal:
         state = carried_out(target)
         odd = replace(state, credentials={**state.credentials, name: credential(name)})
         assert refusals(target, odd) == (
-            f"{'/etc/oath/' + name!r} on web1 is the credential of a name that PAM and sshd cannot carry alike. Remove "
+            f"{'/etc/oath/' + name!r} on web1 is the credential of a name that PAM or sshd cannot have. Remove "
             "it, or set scope to everyone or groups.",
         )
         assert not plan(wanted(), odd).refusals

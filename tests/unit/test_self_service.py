@@ -256,7 +256,7 @@ def test_a_first_enrolment_counts_once_its_code_was_right() -> None:
     ):
         host.switch_text, host.doors = standing, doors
         (status,) = talk(host, {"do": "status"})
-        assert ("once your administrator has accepted it" in status["message"]) == waits
+        assert ("once that is accepted" in status["message"]) == waits
 
 
 class TestWhoIsInvited:
@@ -402,7 +402,10 @@ def test_of_two_pages_the_second_one_begins_anew(what: str) -> None:
     pages = [begun(host, what, code), begun(host, what, code)]
     assert prove(*pages[1])["ok"]
     text = host.text
-    assert prove(*pages[0]) == {"ok": False, "message": "Your credential was changed meanwhile. Begin anew."}
+    assert prove(*pages[0]) == {
+        "ok": False,
+        "message": "Your key was changed meanwhile, by somebody else or in another window. Start again.",
+    }
     assert host.text == text
 
 
@@ -494,7 +497,11 @@ class TestTheCommand:
             (["renew", "device"], 2, "Usage: "),
             (["enrol-bob"], 2, "Usage: "),
             (["--help"], 0, "Usage: "),
-            ([], 1, "This shows your key, so it is for a terminal alone."),
+            (
+                [],
+                1,
+                "This shows your secret key, so it writes to a terminal alone.",
+            ),
         ],
     )
     def test_says_what_is_wrong(

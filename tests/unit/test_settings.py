@@ -180,7 +180,7 @@ class TestNames:
         told = problems(**{option: [{key: name} if key else name], "scope": scope})
         by_group = " An account of another name can be exempt by a group that it is in; name that in exempt_groups."
         assert told == (
-            f"{option}: {name!r} is not a name that PAM, sshd and a file can carry alike; "
+            f"{option}: {name!r} is a name that PAM, sshd or a file cannot have; "
             f"use letters, digits, '_', '.', '@' and '-'.{by_group if option in ('users', 'exempt_users') else ''}",
         )
 

@@ -152,9 +152,7 @@ class _Check:
         """Whether the host has the account, and can have a credential for it; `where` it is named."""
         user = self.settings.user(name)
         if not is_account_name(name) or backends.is_left_behind(name):
-            raise CredentialError(
-                f"{where} is for a name that PAM, sshd and a file cannot carry alike. Remove it there"
-            )
+            raise CredentialError(f"{where} is for a name that PAM, sshd or a file cannot have. Remove it there")
         if name not in self.known:
             raise CredentialError(
                 f"{where} is for an account that {self.state.hostname} does not have. Remove it there"

@@ -126,7 +126,7 @@ def accounts(situation: Situation) -> t.Iterator[str]:
             if not is_account_name(name):
                 path = backends.credential_path(state.backend, name)
                 yield (
-                    f"{path!r} on {state.hostname} is the credential of a name that PAM and sshd cannot carry alike. "
+                    f"{path!r} on {state.hostname} is the credential of a name that PAM or sshd cannot have. "
                     "Remove it, or set O(scope) to everyone or groups."
                 )
     yield from _other_names(situation)
@@ -219,7 +219,7 @@ def sshd(situation: Situation) -> t.Iterator[str]:
     if "password" in factors and not takes_passwords and state.text(places.DROP_IN) is None:
         yield (
             f"sshd on {host} accepts no passwords today ({sshd_config.setting_line(files, 'PasswordAuthentication')}), "
-            "and a password with a code would open that door. Set O(ssh_first_factors) to [publickey]."
+            "and would then take a password with a code. Set O(ssh_first_factors) to [publickey]."
         )
     ours, effective = state.connection, state.connection_sshd
     account = state.accounts.get(ours.user) if ours else None

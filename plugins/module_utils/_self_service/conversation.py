@@ -32,10 +32,16 @@ PLACES = ("cockpit", "terminal")
 """Where people make a credential alone, beside the day on which they did; as they say themselves."""
 _REQUESTS = {"status": {"do"}, "begin": {"do", "what", "place", "code", "invitation"}, "prove": {"do", "code"}}
 _WAITS = (
-    "You are enrolled, and will be asked for codes once your administrator has accepted it, and has run the playbook. "
-    "Tell your administrator that it was you."
+    "Two-factor login is set up, and not in force for you yet. Tell your administrator that it was you who set it up: "
+    "codes are asked for once that is accepted, and the playbook has run."
 )
 """What is said to who enrolled alone, and whose credential nobody has accepted yet."""
+_UNTIL_PROVEN = {
+    "enrol": "Two-factor login is not set up yet.",
+    "renew": "Your old key still works, and the new one does not yet.",
+    "device": "The spare device is not added yet.",
+}
+"""How things stand while no code of a new key was right."""
 ACTIONS = ("enrol", "renew", "device", "recovery-codes")
 
 
@@ -170,7 +176,7 @@ class Conversation:
         try:
             return Credential(()) if text is None else backends.BACKENDS[settings.backend].read(text, self._user)
         except CredentialError:
-            raise Refusal("Your credential on this host is damaged. Tell your administrator.") from None
+            raise Refusal("The file with your key on this host is damaged. Tell your administrator.") from None
 
     def _rights(self, settings: Settings | None, credential: Credential) -> tuple[list[str], str]:
         """What the person may do, and what there is to say about it."""
@@ -184,17 +190,20 @@ class Conversation:
             if invitation:
                 return self._rights_of_invited(invitation)
             if found == "asked" and self._host.asks():
-                return [], "Your account needs a code, and has no credential. Your administrator has to enrol you."
+                return [], "Your account needs a code here, and has no key for it. Ask your administrator for one."
             return ["enrol"], "You have not set up two-factor login yet."
         waits = credential.self_made and (found == "free" or not self._host.asks())
         if found == "free":
             return [], _WAITS if waits else (
-                "You are enrolled. You will be asked for codes once your administrator has run the playbook."
+                "Two-factor login is set up. Codes are asked for once your administrator has run the playbook."
             )
         able = backends.BACKENDS[settings.backend]
         more = ["device"] * able.DEVICES + ["recovery-codes"] * (settings.window >= able.RECOVERY_WINDOW)
         if self._host.is_given(self._user):
-            return more, "Two-factor login is set up. Your administrator hands out your key: ask there for a new one."
+            return (
+                more,
+                "Two-factor login is set up. For another key, ask your administrator.",
+            )
         return ["renew", *more], _WAITS if waits else "Two-factor login is set up."
 
     def _rights_of_invited(self, invitation: Invitation) -> tuple[list[str], str]:
@@ -204,7 +213,9 @@ class Conversation:
                 "Too many invitations were wrong, so yours is void. Ask your administrator for another one, and say "
                 "whether it was you who typed them."
             )
-        return ["enrol"], "You have not set up two-factor login yet, and are invited to. Have your invitation at hand."
+        return [
+            "enrol"
+        ], "You have not set up two-factor login yet. You need the invitation from your administrator for it."
 
     def _require(self, what: str, credential: Credential) -> Settings:
         settings = self._host.settings()
@@ -274,7 +285,7 @@ class Conversation:
     def _prove(self, code: str) -> dict[str, t.Any]:
         host, settings = self._host, self._host.settings()
         if self._pending is None or settings is None:
-            raise Refusal("There is nothing to prove. Begin anew.")
+            raise Refusal("No new key waits for its code any more. Start again.")
         what, place, key, beside, invited = self._pending
         backend, clock = backends.BACKENDS[settings.backend], host.clock()
         phone = User(self._user, secret=key)
@@ -290,15 +301,18 @@ class Conversation:
             return backend.use_code(text, self._user, code, host.code_step(), clock)
 
         if used(backend.revise(None, phone, settings, host.make_key)) is None:
-            raise Refusal("This is not the code of the new key. Nothing has changed yet; try the next code.")
+            raise Refusal(
+                f"This is not the code of the new key. {_UNTIL_PROVEN[what]} Type the code that your app shows for it "
+                "now. If that is wrong too, let the phone set its clock by itself, and try again."
+            )
 
         def new(text: str | None) -> str:
             credential = self._read(settings, text)
             if _keys(credential) != beside:
-                raise Refusal("Your credential was changed meanwhile. Begin anew.")
+                raise Refusal("Your key was changed meanwhile, by somebody else or in another window. Start again.")
             self._require(what, credential)
             if what == "enrol" and not _is_same(invited, host.invitation(self._user)):
-                raise Refusal("Your invitation was changed meanwhile, or its time is over. Begin anew.")
+                raise Refusal("Your invitation was changed meanwhile, or its time is over. Start again.")
             revised = backend.revise(text, wanted, settings, host.make_key)
             # Whoever is invited is who the administrator means.
             made = credential.self_made if invited or what != "enrol" else f"{clock.local[:10]}/{place}"

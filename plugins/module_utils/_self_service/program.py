@@ -283,7 +283,7 @@ def _take(connection: socket.socket, talking: dict[int, int]) -> str:
         syslog.syslog(syslog.LOG_NOTICE, f"user id {uid}: refused, nobody logs in with that account")
         return "Nobody logs in with this account, so it needs no code."
     if list(talking.values()).count(uid) >= CONNECTIONS:
-        return "You have this open too often. Close it elsewhere, and begin anew."
+        return "You have this open too many times. Close it in other windows, and start again."
     if len(talking) >= CONNECTIONS_OF_ALL:
         return _BUSY_HOST
     try:

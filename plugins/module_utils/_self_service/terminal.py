@@ -67,17 +67,19 @@ def main(words: t.Sequence[str]) -> int:
         _say(_USAGE)
         return 0 if list(words) in (["-h"], ["--help"]) else 2
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return _fail("This shows your key, so it is for a terminal alone.")
+        return _fail("This shows your secret key, so it writes to a terminal alone.")
     try:
         _converse(Helper(_ANSWER_SECONDS), what)
     except Ended as end:
         return _fail(str(end))
     except (FileNotFoundError, ConnectionRefusedError):
-        return _fail("This host has no program behind this command any more. Ask your administrator.")
+        return _fail(
+            "People do not set up two-factor login by themselves on this host any more. Ask your administrator."
+        )
     except (OSError, ValueError):
-        return _fail("The connection to the program behind this command was lost. Begin anew.")
+        return _fail("The connection to the service that does this was lost. Run twofactor-enrol again.")
     except (EOFError, KeyboardInterrupt):
-        return _fail("\nNothing more was changed.")
+        return _fail("\nEnded. Nothing more was changed.")
     return 0
 
 
@@ -136,7 +138,7 @@ def _prove(helper: Helper, begun: _Answer) -> list[str]:
     else:
         _say("Type this key into your app:")
     _say(f"\n    {' '.join(textwrap.wrap(begun['secret'], 4))}\n")
-    _say("Then type the code that the app shows. Until it is right, nothing changes.")
+    _say("Then type the code that the app shows. The new key counts once a code of it was right.")
     while True:
         proven = helper.ask(do="prove", code=_typed("The code that your app shows for it: "))
         if proven["ok"]:

@@ -10,8 +10,11 @@ const LABELS = {
     "device": "Add a spare device", "recovery-codes": "New recovery codes",
 };
 
-const LOST = { ok: false, message: "The connection was lost. Nothing has changed; cancel, and begin anew." };
-const UNANSWERED = { ok: false, message: "The connection was lost. Keep the old key until the new one has worked." };
+const LOST = { ok: false, message: "The connection was lost. Nothing was changed; press Cancel, and start again." };
+const UNANSWERED = {
+    ok: false,
+    message: "The connection was lost. Reload the page to see what was done, and keep the old key until a new one has worked.",
+};
 
 // How PatternFly's names begin in the version that this Cockpit has; in the oldest one a field has its class itself.
 const root = getComputedStyle(document.documentElement);
@@ -142,8 +145,8 @@ async function begin(what, code, invitation = "") {
         at("code").value = "";
     } else if (answer.secret) {
         at("state").textContent = what === "renew"
-            ? "Two steps. Until the second one is done, your old phone goes on as before."
-            : "Two steps. Until the second one is done, nothing changes.";
+            ? "Two steps. Your old phone works until the second one is done."
+            : "Two steps. The new key counts once the second one is done.";
         at("how").textContent = answer.picture
             ? "Open your authenticator app, add an account, and scan this picture."
             : "Open your authenticator app, add an account, and type in the key.";
