@@ -142,6 +142,35 @@ def strange_values(outside: str) -> list[t.Any]:
             "\u2028",
             "\ufeff",
         ),
+        # What can be printed and is not what it looks like, and what is written over its neighbours.
+        *(
+            "g\u043e\u043ed1",
+            "alice\u3164",
+            "\u2800",
+            "a" + "\u0301" * 500,
+            "\u2067x\u2069\u200f",
+            "\ufffe",
+            "\ue000",
+            "\U0010ffff",
+        ),
+        # What only looks like a number, and times that there are not.
+        *(
+            "3",
+            "-1",
+            "0x10",
+            "1_000",
+            "true",
+            "NaN",
+            "\uff11\uff12\uff13\uff14\uff15\uff16",
+            "\u0661\u0662\u0663\u0664\u0665\u0666",
+        ),
+        *(
+            "0000-00-00T00:00:00Z",
+            "-001-01-01T00:00:00Z",
+            "2026-99-99T99:99:99Z",
+            "9999-12-31T23:59:60Z",
+            "9999-99-99/x",
+        ),
         *(
             "../../outside/alice",
             f"{outside}/alice",
@@ -227,6 +256,7 @@ def lies(outside: str) -> Iterator[Told]:
                     module, f"{'.'.join(map(str, path))} is strange value {number}", _sent(_with(right, path, value))
                 )
             yield Told(module, f"{'.'.join(map(str, path))} is missing", _sent(_without(right, path)))
+            yield Told(module, f"{'.'.join(map(str, path))} is there twice", _sent(_twice(right, path)))
         for name, value in further_names(outside).items():
             yield Told(module, f"{name!r} as well", _sent({**right, name: value}))
             yield Told(module, f"{name!r} alone", _sent({name: value}))
@@ -280,6 +310,19 @@ def _with(answer: Answer, path: tuple[t.Any, ...], value: t.Any) -> Answer:
     for key in path[:-1]:
         part = part[key]
     part[path[-1]] = value
+    return changed
+
+
+def _twice(answer: Answer, path: tuple[t.Any, ...]) -> Answer:
+    """With an entry of a list once more behind the others, and with another spelling of a name in a dictionary."""
+    changed = copy.deepcopy(answer)
+    part: t.Any = changed
+    for key in path[:-1]:
+        part = part[key]
+    if isinstance(part, list):
+        part.append(copy.deepcopy(part[path[-1]]))
+    else:
+        part[str(path[-1]).upper()] = copy.deepcopy(part[path[-1]])
     return changed
 
 

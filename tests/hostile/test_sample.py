@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -45,6 +46,14 @@ def test_a_huge_answer_ends_at_once(trial: Trial) -> None:
     began = time.monotonic()
     assert trial.harm(Told("twofactor_verify", "100 MB", '{"valid": true, "x": "' + "a" * 100_000_000)) == ""
     assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("module", ["twofactor", "twofactor_info"])
+def test_a_huge_failure_is_told_in_short(trial: Trial, module: str) -> None:
+    huge = "ok: [good1]\n\x1b[2J" * 700_000
+    failure = {"failed": True, "msg": huge, "module_stdout": huge, "module_stderr": huge}
+    assert trial.harm(Told(module, "30 MB in a failure", json.dumps(failure))) == ""
+    assert len(json.dumps(trial.found)) < 250_000
 
 
 @pytest.mark.parametrize("script", ["yes '{'", "cat /dev/zero", "sleep 60"])

@@ -56,13 +56,15 @@ class Trial:
             "twofactor_otp_digits": 6,
         }
         self._seen = self._files()
+        self.found: Answer = {}
+        """What the last action has returned."""
 
     def harm(self, told: Told) -> str:
         """What comes of an answer that must not; empty if it is harmless."""
         self._answer.write_bytes(told.text.encode(errors="surrogatepass"))
         try:
-            found = self._asked(told.module, ARGUMENTS[told.module])
-            wrong = self._wrong(told.module, found)
+            self.found = self._asked(told.module, ARGUMENTS[told.module])
+            wrong = self._wrong(told.module, self.found)
         except AnsibleError as error:
             wrong = "" if error.message.replace("\n", "").isprintable() else "its message is not printable"
         except Exception as error:
