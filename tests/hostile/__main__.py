@@ -11,6 +11,7 @@ import secrets
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from .answers import lies, some_lies
@@ -27,32 +28,47 @@ def main() -> int:
     options = parser.parse_args()
     seed = secrets.randbelow(10**9) if options.seed is None else options.seed
     print(f"the seed is {seed}", flush=True)
-    tried, harmful = 0, 0
     with tempfile.TemporaryDirectory() as place:
         for name in ("trial", "fleet"):
             Path(place, name).mkdir()
-        trial, said = Trial(Path(place, "trial")), time.monotonic()
-        every = list(lies(str(trial.outside)))
-        for told in every:
-            harm = trial.harm(told)
-            tried, harmful = tried + 1, harmful + bool(harm)
-            if harm:
-                print(f"{told.module}, {told.what}: {harm}", flush=True)
-            if time.monotonic() - said > _SAY_SECONDS:
-                said = time.monotonic()
-                print(f"{tried} of {len(every)} answers", flush=True)
-        fleet = Fleet(Path(place, "fleet"))
-        for number, (playbook, (modules, _variables)) in enumerate(PLAYBOOKS.items()):
-            for module in modules:
-                chosen = some_lies(str(fleet.outside), options.hosts, seed + number, module)
-                wrong = fleet.harm(playbook, chosen)
-                print(
-                    f"fleet.auth.{playbook}, {len(chosen)} hosts that lie as {module}: {wrong or 'harmless'}",
-                    flush=True,
-                )
-                tried, harmful = tried + len(chosen), harmful + (len(chosen) if wrong else 0)
+        with ThreadPoolExecutor(1) as beside:
+            fleets = beside.submit(_playbooks, Path(place, "fleet"), options.hosts, seed)
+            answers = _answers(Path(place, "trial"))
+            tried, harmful = (sum(both) for both in zip(answers, fleets.result(), strict=True))
     print(f"hostile: {tried - harmful} of {tried} answers harmless")
     return 0 if tried > 0 == harmful else 1
+
+
+def _answers(place: Path) -> tuple[int, int]:
+    """Try every answer by itself; returns how many there are, and how many of them are harmful."""
+    tried, harmful, said = 0, 0, time.monotonic()
+    trial = Trial(place)
+    every = list(lies(str(trial.outside)))
+    for told in every:
+        harm = trial.harm(told)
+        tried, harmful = tried + 1, harmful + bool(harm)
+        if harm:
+            print(f"{told.module}, {told.what}: {harm}", flush=True)
+        if time.monotonic() - said > _SAY_SECONDS:
+            said = time.monotonic()
+            print(f"{tried} of {len(every)} answers", flush=True)
+    return tried, harmful
+
+
+def _playbooks(place: Path, hosts: int, seed: int) -> tuple[int, int]:
+    """Run every playbook over so many hosts that lie, once for each module; returns the same of these answers."""
+    tried, harmful = 0, 0
+    fleet = Fleet(place)
+    for number, (playbook, (modules, _variables)) in enumerate(PLAYBOOKS.items()):
+        for module in modules:
+            chosen = some_lies(str(fleet.outside), hosts, seed + number, module)
+            wrong = fleet.harm(playbook, chosen)
+            print(
+                f"fleet.auth.{playbook}, {len(chosen)} hosts that lie as {module}: {wrong or 'harmless'}",
+                flush=True,
+            )
+            tried, harmful = tried + len(chosen), harmful + (len(chosen) if wrong else 0)
+    return tried, harmful
 
 
 if __name__ == "__main__":
