@@ -471,7 +471,7 @@ def test_one_account_keeps_nobody_off(console: Console) -> None:
         assert "open too often" in refused
         assert json.loads(ask(host, alice.name, '{"do":"status"}\n')[0])["user"] == alice.name
         with visit(console, mallory) as mine:
-            assert "open too often" in mine.error()
+            assert "open too many times" in mine.error()
         holding.stdin.close()
     wait_until(lambda: '"ok": true' in "".join(ask(host, mallory.name, '{"do":"status"}\n')))
     assert len(ask(host, alice.name, '{"do":"status"}\n' * 100)) == 64
