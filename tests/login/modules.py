@@ -140,11 +140,11 @@ def module(
         time.sleep(0.2)
 
 
-def compiled_on(host: Host, name: str, archive: str) -> str:
+def compiled_on(host: Host, archive: str) -> str:
     """The archive of a module, with the byte code that the Python of the host makes of each file beside it."""
-    if (host.release, name) not in _archives:
-        _archives[host.release, name] = host.run("python3", "-c", _COMPILE, input=archive).stdout
-    return _archives[host.release, name]
+    if (host.release, archive) not in _archives:
+        _archives[host.release, archive] = host.run("python3", "-c", _COMPILE, input=archive).stdout
+    return _archives[host.release, archive]
 
 
 _archives: dict[tuple[str, str], str] = {}

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
+import hashlib
 import itertools
 import json
 import os
@@ -15,6 +17,11 @@ import subprocess
 import sys
 import typing as t
 from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parents[2]
+_CACHE = _ROOT / "build" / "cache" / "payload"
 
 _PLACEHOLDER = {"arguments": "come later"}
 _ARCHIVE = re.compile(r"(?<=\bzip_data=')([\w+/=]+)(?=')")
@@ -24,22 +31,21 @@ def payload(
     name: str,
     arguments: Mapping[str, t.Any],
     collections: str | None = None,
-    compiled: t.Callable[[str, str], str] | None = None,
+    compiled: t.Callable[[str], str] | None = None,
 ) -> str:
     """The program that Ansible would run on a host for a module of the collection.
 
     :param arguments: of the module, and those that Ansible adds, such as ``_ansible_check_mode``. What the module's
         action hands over is added to them; the action's own checks are left out, for the module has the same ones.
     :param collections: where Ansible finds collections; if left out, where it finds them by itself.
-    :param compiled: takes the module's name and the archive in the program, in base64, and returns one with byte code
-        beside the sources; asked where Ansible finds collections by itself, so that there is one archive for each name.
+    :param compiled: takes the archive in the program, in base64, and returns one with byte code beside the sources.
     """
     place = collections or os.environ.get("ANSIBLE_COLLECTIONS_PATH")
     packed = _packed(name, place)
     before, after = str(packed["program"]).split(_parameters(_PLACEHOLDER))
-    if compiled and place is None:
+    if compiled:
         start, archive, end = _ARCHIVE.split(after)
-        after = f"{start}{compiled(name, archive)}{end}"
+        after = f"{start}{compiled(archive)}{end}"
     files = packed["files"].get(_kind(**{word: arguments[word] for word in _KINDS if word in arguments}))
     return before + _parameters({**arguments, **({} if files is None else {"files": files})}) + after
 
@@ -59,6 +65,34 @@ def _parameters(arguments: Mapping[str, t.Any]) -> str:
 
 @functools.cache
 def _packed(name: str, collections: str | None) -> dict[str, t.Any]:
+    """The module as Ansible packs it; that of the checkout once for all workers, while its sources are the same."""
+    if collections:
+        return _packed_anew(name, collections)
+    path = _CACHE / f"{_sources()}-{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            for old in _CACHE.iterdir():
+                if not old.name.startswith(_sources()):
+                    old.unlink(missing_ok=True)
+            new = path.with_suffix(".new")
+            new.write_text(json.dumps(_packed_anew(name, None)))
+            new.replace(path)
+        return t.cast(dict[str, t.Any], json.loads(path.read_text()))
+
+
+@functools.cache
+def _sources() -> str:
+    """A digest of all that a packed module is made from: the collection, Ansible, and what is below."""
+    digest = hashlib.sha256(f"{sys.version}\0{metadata.version('ansible-core')}\0".encode())
+    files = [*(_ROOT / "plugins").rglob("*.py"), *(_ROOT / "roles/twofactor/files").rglob("*"), Path(__file__)]
+    for path in sorted(file for file in files if file.is_file()):
+        digest.update(f"{path.relative_to(_ROOT)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _packed_anew(name: str, collections: str | None) -> dict[str, t.Any]:
     """Ansible in a process of its own, since it looks for collections once."""
     places = {"ANSIBLE_COLLECTIONS_PATH": collections} if collections else {}
     done = subprocess.run(
