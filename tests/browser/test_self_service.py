@@ -468,7 +468,7 @@ def test_one_account_keeps_nobody_off(console: Console) -> None:
         answered = [holding.stdout.readline().strip() for _number in range(500)]
         assert answered == ["True"] * 4 + ["False"] * 496
         (refused,) = ask(host, mallory.name, '{"do":"status"}\n')
-        assert "open too often" in refused
+        assert "open too many times" in refused
         assert json.loads(ask(host, alice.name, '{"do":"status"}\n')[0])["user"] == alice.name
         with visit(console, mallory) as mine:
             assert "open too many times" in mine.error()
