@@ -34,6 +34,15 @@ def test_walk_through_a_stack_ends_as_libpam_ends_it(host: Host) -> None:
     assert not found, shown(found[0])
 
 
+@pytest.mark.parametrize("module", ["pam_permit.so", "pam_deny.so"])
+def test_service_without_a_line_for_auth_is_asked_by_the_file_for_others(host: Host, module: str) -> None:
+    common = {"common-account": "account required pam_permit.so\n", "other": f"auth required {module}\n"}
+    lines = ("", "account required pam_permit.so\n", "@include this-inner\n", "auth include this-inner\n")
+    stacks = [{**common, "this-inner": "session optional pam_permit.so\n", "this-door": line} for line in lines]
+    found = differing(host, stacks)
+    assert not found, shown(found[0])
+
+
 def _around(line: str, inner: str) -> Texts:
     """A service with a line between others, and a file that it may include."""
     around = "auth required pam_permit.so\n"

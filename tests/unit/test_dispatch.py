@@ -28,7 +28,7 @@ def lets_in(texts: t.Mapping[str, str], outcome_of: t.Mapping[str, str]) -> bool
     """Whether the service `door` lets somebody in where each module ends like this, by its name."""
 
     def outcomes(handler: Handler, _impression: Impression) -> list[str]:
-        return [outcome_of[handler.name]]
+        return [{"pam_deny.so": "auth_err", **outcome_of}[handler.name]]
 
     (end,) = ends(load("door", texts), outcomes)
     return end.lets_in
@@ -66,6 +66,15 @@ def can_let_in(texts: t.Mapping[str, str], *fixed: tuple[str, str]) -> bool:
 def test_login_gets_in_by_what_its_modules_say(stack: str, right: tuple[str, ...], let_in: bool) -> None:
     outcomes = {name: "success" if name in right else "auth_err" for name in "abc"}
     assert lets_in({"door": stack}, outcomes) == let_in
+
+
+@pytest.mark.parametrize("service", ["", "# auth required right.so\n", "account required right.so\n"])
+def test_service_without_a_line_for_auth_is_asked_by_the_file_for_others(service: str) -> None:
+    right = {"right.so": "success", "wrong.so": "auth_err"}
+    assert lets_in({"door": service, "other": "auth required right.so\n"}, right)
+    assert not lets_in({"door": service, "other": "auth required wrong.so\n"}, right)
+    assert not lets_in({"door": service, "other": service}, right)
+    assert not lets_in({"door": service}, right)
 
 
 def test_ignored_module_has_no_opinion() -> None:

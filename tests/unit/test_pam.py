@@ -209,10 +209,23 @@ auth substack twofactor
 
 class TestRefusal:
     @pytest.mark.parametrize(
+        "text",
+        [
+            "account required pam_unix.so\n# @include common-auth\n",
+            # The first line goes on in the second.
+            "session optional pam_x.so \\ \n@include common-auth\n",
+        ],
+    )
+    def test_of_a_file_without_a_line_for_auth_names_the_file_for_others(self, text: str) -> None:
+        assert refusal(text) == (
+            "/etc/pam.d/sudo has no line for auth, so that libpam asks by /etc/pam.d/other. Add 'auth include' with the "
+            "file that asks for the password, or leave sudo out."
+        )
+
+    @pytest.mark.parametrize(
         ("text", "found"),
         [
             ("", "none"),
-            ("account required pam_unix.so\n# @include common-auth\n", "none"),
             (
                 "auth required pam_unix.so\n@include common-auth\n",
                 "line 1: auth required pam_unix.so; line 2: @include common-auth",
@@ -222,8 +235,6 @@ class TestRefusal:
                 "@include common-auth\n\nauth include other-auth\n",
                 "line 1: @include common-auth; line 3: auth include other-auth",
             ),
-            # The first line goes on in the second.
-            ("session optional pam_x.so \\ \n@include common-auth\n", "none"),
         ],
     )
     def test_of_a_file_without_one_certain_place_shows_what_was_found(self, text: str, found: str) -> None:

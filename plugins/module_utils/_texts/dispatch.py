@@ -17,6 +17,7 @@ from .pam_conf import INCLUDES, Unclear, step_of, whole_lines
 
 UNDEFINED, POSITIVE, NEGATIVE = "undefined", "positive", "negative"
 
+OTHER = "other"
 _MOST_LEVELS = 16  # PAM_SUBSTACK_MAX_LEVEL
 
 
@@ -75,12 +76,12 @@ class Impression(t.NamedTuple):
 def load(service: str, texts: t.Mapping[str, str]) -> list[Handler]:
     """The auth stack of a service, everything included. What cannot be included denies, as it does in libpam.
 
-    `texts` has the files of the directory of services, by name. Raises Unclear.
+    A service whose file has no line for auth is asked by the file `other`, pam.d(5). `texts` has the files of the directory of services, by name. Raises Unclear.
     """
     handlers: list[Handler] = []
     if not _load(service, texts, handlers, 0, ()):
         return [_failing(((service, 0),), "", 0)]
-    return handlers
+    return handlers or (load(OTHER, texts) if service != OTHER else [])
 
 
 def _load(

@@ -100,6 +100,11 @@ def block_of(service: str, files: ServiceFiles, *, declared_keys: bool = False) 
     try:
         _check_includes(service, files)
         steps = dict(auth_lines(text))
+        if not steps:
+            raise PamError(
+                f"{files.path(service)} has no line for auth, so that libpam asks by {files.path(dispatch.OTHER)}. Add 'auth "
+                f"include' with the file that asks for the password, or leave {service} out."
+            )
         found = [number - 1 for number, step in steps.items() if _is_primary(step, files)]
         if len(found) != 1:
             raise PamError(_no_place(service, lines, found, files))
