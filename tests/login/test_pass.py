@@ -83,6 +83,8 @@ def test_pass_ends_with_its_time_also_over_a_boot_and_nothing_of_it_is_left(pers
     host.run("systemctl", "start", SERVICE)
     assert host.read(person.credential) != before, "a pass ends before its time"
     reboot(host)
+    # While it runs, as it may at a full minute, its timer has no next time.
+    host.run("systemctl", "start", SERVICE)
     (line,) = host.run("systemctl list-timers --plain --no-legend fleet-auth-passes.timer").stdout.splitlines()
     assert re.match(r"\w{3} \d", line), "a boot has stopped the timer"
     end_its_time(person)
