@@ -169,6 +169,12 @@ refused:
       elements: str
       sample: [u1, u2, u3]
   sample: []
+invitations:
+  description: The invitations that were not used yet, by account. The time of each is over at C(until), in UTC. As many
+    wrong ones as C(tries) says may be typed yet; with none left, it is void.
+  returned: success
+  type: dict
+  sample: {carol: {until: "2026-03-02T08:00:00Z", tries: 5}}
 drift:
   description: What the host did not do, or has too much, though nobody asked for that.
   returned: success

@@ -307,6 +307,7 @@ SHAPES = {
             "lets_in": Listed(SERVICE, 1000),
             "denying": Listed(SERVICE, 1000),
             "drift": SENTENCES,
+            "invitations": Mapped(ANY_NAME, Record({"until": TIME, "tries": COUNT})),
             "doors": Listed(
                 Record({"name": ANY_NAME, "kind": WORD, "reaches": SENTENCE, "state": WORD, "seen": SENTENCE}), 1000
             ),

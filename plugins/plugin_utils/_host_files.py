@@ -66,6 +66,7 @@ MODULES = (
     "_backends/oath",
     "_backends/secretfile",
     "_backends/usersfile",
+    "_host/invitations",
     "_places",
     "_self_service/conversation",
     "_self_service/pam_client",

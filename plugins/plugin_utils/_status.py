@@ -127,6 +127,7 @@ def _line(host: str, answer: _report.Answer | None) -> Line:
             *answer["refusals"],
             *answer["drift"],
             *_self_made(users),
+            *_invited(answer["invitations"]),
             *_denied(users),
             *_would_do(answer),
         ),
@@ -213,6 +214,15 @@ def _self_made(users: t.Mapping[str, t.Mapping[str, t.Any]]) -> t.Iterator[str]:
         if day:
             accept = f"fleet.auth.accept -e user={name}"
             yield f"{name} enrolled alone on {day} ({place}), which nobody has accepted: {accept}."
+
+
+def _invited(invitations: t.Mapping[str, t.Mapping[str, t.Any]]) -> t.Iterator[str]:
+    """Who has not used an invitation."""
+    for name, one in invitations.items():
+        if one["tries"]:
+            yield f"{name} is invited to enrol until {one['until']}."
+        else:
+            yield f"the invitation of {name} is void, after too many wrong ones: fleet.auth.invite -e user={name}."
 
 
 def _denied(users: t.Mapping[str, t.Mapping[str, t.Any]]) -> t.Iterator[str]:

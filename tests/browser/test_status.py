@@ -46,6 +46,7 @@ def answer(number: int) -> dict[str, t.Any] | None:
         "refusals": ["carol & <dave> would be locked out."] if number % 120 == 11 else [],
         "lets_in": [],
         "denying": [],
+        "invitations": {},
         "doors": [
             {"name": "sshd", "kind": "sshd", "reaches": "a shell", "state": "covered", "seen": ""},
             *([{**VSFTPD, "state": "open"}] if number % 200 == 9 else []),

@@ -174,6 +174,10 @@ def test_whoever_is_invited_needs_nobody_to_accept_that(
         assert found[:2] == ["600 root", "700 root"]
         assert not any(code[:4] in text for text in (run.output, on.read(kept).decode()))
 
+        invited = module(on, "twofactor_info", options(**POLICY))["invitations"][bob.name]
+        assert invited["tries"] == 5
+        assert f"until {invited['until']}.\n" in sheet.read_text()
+
         with terminal(bob) as child:
             child.expect(rf"{OFFER}, with your invitation:\s+twofactor-enrol")
             child.sendline("twofactor-enrol")
@@ -185,7 +189,9 @@ def test_whoever_is_invited_needs_nobody_to_accept_that(
             enrolled, _recovery = finish(child, bob)
             child.expect("It is set up|Two-factor login is set up")
         assert not on.exists(kept)
-        told = module(on, "twofactor_info", options(**POLICY))["users"][bob.name]
+        info = module(on, "twofactor_info", options(**POLICY))
+        assert info["invitations"] == {}
+        told = info["users"][bob.name]
         assert (told["proven"], told["self_made"]) == (True, None)
         again = module(on, "twofactor_invitation", {"user": bob.name})
         assert again.message.startswith(f"{bob.name} has a credential on {on.name}, and needs no invitation.")
@@ -209,6 +215,7 @@ def test_wrong_invitations_void_it_and_refusals_name_what_is_wrong(on: Host) -> 
             child.sendline("twofactor-enrol")
             child.expect("Too many invitations were wrong, so yours is void.")
         assert f"{carol.name}: wrong invitation, 0 tries left" in on.run("journalctl --no-pager").stdout
+        assert module(on, "twofactor_info", options(**POLICY))["invitations"][carol.name]["tries"] == 0
         another = str(module(on, "twofactor_invitation", {"user": carol.name})["code"])
         assert another != code
         for asked, told in (

@@ -72,7 +72,10 @@ CLOSURES = {
         *(*_READ - {"_host/files"}, *_APPLY, "_host/sshd", "_plan/changes", "_runs/changing", "_runs/confirm"),
     },
     "twofactor_enrolment_info": {*_READ, "_runs/credential", "_runs/enrolments"},
-    "twofactor_info": {*_LOOK - {"_runs/preview"}, *_LATER, "_runs/info", "_host/key_denials", "_plan/survey"},
+    "twofactor_info": {
+        *(*_LOOK - {"_runs/preview"}, *_LATER, "_runs/info", "_host/key_denials", "_plan/survey"),
+        *("_host/invitations", "_texts/invitation"),
+    },
 }
 """The files of module_utils by module."""
 

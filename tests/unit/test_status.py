@@ -31,6 +31,7 @@ def answer(**special: t.Any) -> dict[str, t.Any]:
         "drift": [],
         "lets_in": [],
         "denying": [],
+        "invitations": {},
         "doors": [],
         **special,
     }
@@ -105,6 +106,15 @@ class TestLine:
             "A run would write x, reload sshd.",
         )
         assert line("web1", answer(refusals=["no"], changes=[])).notes == ("no",)
+
+    def test_names_who_is_invited_and_whose_invitation_is_void(self) -> None:
+        until = "2026-03-02T08:00:00Z"
+        invitations = {"dave": {"until": until, "tries": 0}, "carol": {"until": until, "tries": 5}}
+        one = line("web1", answer(invitations=invitations))
+        assert one.notes == (
+            "the invitation of dave is void, after too many wrong ones: fleet.auth.invite -e user=dave.",
+            f"carol is invited to enrol until {until}.",
+        )
 
     def test_names_whoever_enrolled_alone(self) -> None:
         one = line("web1", answer(users={"alice": {**USER, "self_made": "2026-11-28/cockpit"}}))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._host import invitations
 from .._host.command import Run, runner
 from .._plan import doors, report, survey
 from .._plan.situation import Situation
@@ -37,6 +38,10 @@ def info(module: AnsibleModule) -> Result:
         "drift": list(plan.warnings),
         "refusals": list(plan.refusals),
         "refused": report.refused(plan),
+        "invitations": {
+            user: {"until": invitations.end_of(one), "tries": one.tries}
+            for user, one in invitations.open_ones(situation.state.now).items()
+        },
         "doors": [door._asdict() for door in doors.doors(situation, report.asking(situation))],
         **status,
     }

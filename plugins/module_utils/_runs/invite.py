@@ -15,6 +15,7 @@ import typing as t
 from .. import _places as places
 from .._apply import invitations
 from .._backends import backends
+from .._host.invitations import end_of
 from .._texts import invitation
 from .._wanted.bounds import is_account_name
 from . import credential
@@ -25,7 +26,6 @@ if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 _SALT_BYTES = 16
-_TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def invite(module: AnsibleModule) -> Result:
@@ -36,15 +36,14 @@ def invite(module: AnsibleModule) -> Result:
         raise Failure(f"hours is {hours}; it must be from {low} to {high}. Nothing was changed.")
     _see_that_it_serves(user, host)
     now = time.time()
-    until = now + hours * 3600
-    told = time.strftime(_TIME_FORMAT, time.gmtime(until))
-    if module.check_mode:
-        return {"changed": True, "until": told}
     code = invitation.new_code(secrets.token_bytes)
+    made = invitation.made(code, secrets.token_bytes(_SALT_BYTES), now + hours * 3600)
+    if module.check_mode:
+        return {"changed": True, "until": end_of(made)}
     with changing(module, f"{user} was not invited on {host}"):
         invitations.remove_ended(now)
-        invitations.put(user, invitation.made(code, secrets.token_bytes(_SALT_BYTES), until))
-    return {"changed": True, "code": code, "until": told}
+        invitations.put(user, made)
+    return {"changed": True, "code": code, "until": end_of(made)}
 
 
 def _see_that_it_serves(user: str, host: str) -> None:

@@ -32,6 +32,7 @@ from .._apply.actions import ApplyError
 from .._apply.lock import exclusive
 from .._backends import backends
 from .._backends.credential import LAST_USED, Clock
+from .._host.invitations import read as read_invitation
 from .._texts import pam
 from .._texts.code_step import CodeStep
 from .._texts.invitation import Invitation
@@ -91,7 +92,7 @@ class ThisHost:
         return _read(self._path(user)[0])
 
     def invitation(self, user: str) -> Invitation | None:
-        return invitations.read(user, time.time())
+        return read_invitation(user, time.time())
 
     def is_invited(self, user: str, typed: str) -> bool:
         with _alone():

@@ -20,6 +20,8 @@ TRIES = 5
 HOURS = (1, 336)
 TYPED = 40
 """How many characters somebody types at most."""
+_NEVER = 253402300799.0
+"""The last second of the year 9999, after which no time has a text."""
 _BYTES = 10
 """What a code is made of: 80 bits, which nobody finds by trying, whatever computer he has."""
 _ROUNDS = 10_000
@@ -50,7 +52,7 @@ class Invitation(t.NamedTuple):
         return json.dumps(kept) + "\n"
 
 
-CLOSED = Invitation(b"", b"", float("inf"), 0)
+CLOSED = Invitation(b"", b"", _NEVER, 0)
 """One that no code fits."""
 
 
@@ -59,7 +61,7 @@ def parse(text: str) -> Invitation:
     try:
         kept = json.loads(text)
         salt, digest = bytes.fromhex(kept["salt"]), bytes.fromhex(kept["digest"])
-        return Invitation(salt, digest, float(kept["until"]), int(kept["tries"]))
+        return Invitation(salt, digest, min(float(kept["until"]), _NEVER), int(kept["tries"]))
     except (ValueError, TypeError, KeyError, OverflowError):
         return CLOSED
 

@@ -1,0 +1,48 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The invitations that a host has, one file for each account. `now` is seconds since the epoch."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from .. import _places as places
+from .._texts import invitation
+from .._texts.invitation import Invitation
+
+
+def path_of(user: str) -> str:
+    """Where the invitation of an account is, if it has one."""
+    return f"{places.INVITATIONS}/{user}"
+
+
+def read(user: str, now: float) -> Invitation | None:
+    """The invitation of an account; None where there is none, or its time is over."""
+    try:
+        with open(path_of(user), encoding="utf-8", errors="replace") as file:
+            found = invitation.parse(file.read())
+    except FileNotFoundError:
+        return None
+    return found if now < found.until else None
+
+
+def end_of(one: Invitation) -> str:
+    """When its time is over, for people and for other programs: ISO 8601, in UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(one.until))
+
+
+def invited() -> list[str]:
+    """Who has one, whether or not its time is over."""
+    try:
+        return sorted(os.listdir(places.INVITATIONS))
+    except FileNotFoundError:
+        return []
+
+
+def open_ones(now: float) -> dict[str, Invitation]:
+    """Those that were not used, and whose time is not over, by account."""
+    found = {user: read(user, now) for user in invited()}
+    return {user: one for user, one in found.items() if one is not None}
