@@ -218,8 +218,8 @@ class TestRefusal:
     )
     def test_of_a_file_without_a_line_for_auth_names_the_file_for_others(self, text: str) -> None:
         assert refusal(text) == (
-            "/etc/pam.d/sudo has no line for auth, so that libpam asks by /etc/pam.d/other. Add 'auth include' with the "
-            "file that asks for the password, or leave sudo out."
+            "/etc/pam.d/sudo has no line for auth, so that libpam asks by /etc/pam.d/other. Add 'auth include' with "
+            "the file that asks for the password, or leave sudo out."
         )
 
     @pytest.mark.parametrize(

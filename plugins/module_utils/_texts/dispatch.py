@@ -76,7 +76,8 @@ class Impression(t.NamedTuple):
 def load(service: str, texts: t.Mapping[str, str]) -> list[Handler]:
     """The auth stack of a service, everything included. What cannot be included denies, as it does in libpam.
 
-    A service whose file has no line for auth is asked by the file `other`, pam.d(5). `texts` has the files of the directory of services, by name. Raises Unclear.
+    A service whose file has no line for auth is asked by the file `other`, pam.d(5). `texts` has the files of the
+    directory of services, by name. Raises Unclear.
     """
     handlers: list[Handler] = []
     if not _load(service, texts, handlers, 0, ()):

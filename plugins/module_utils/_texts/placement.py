@@ -102,8 +102,8 @@ def block_of(service: str, files: ServiceFiles, *, declared_keys: bool = False) 
         steps = dict(auth_lines(text))
         if not steps:
             raise PamError(
-                f"{files.path(service)} has no line for auth, so that libpam asks by {files.path(dispatch.OTHER)}. Add 'auth "
-                f"include' with the file that asks for the password, or leave {service} out."
+                f"{files.path(service)} has no line for auth, so that libpam asks by {files.path(dispatch.OTHER)}. Add "
+                f"'auth include' with the file that asks for the password, or leave {service} out."
             )
         found = [number - 1 for number, step in steps.items() if _is_primary(step, files)]
         if len(found) != 1:
