@@ -211,6 +211,7 @@ class TestRefusal:
     @pytest.mark.parametrize(
         "text",
         [
+            "",
             "account required pam_unix.so\n# @include common-auth\n",
             # The first line goes on in the second.
             "session optional pam_x.so \\ \n@include common-auth\n",
@@ -225,7 +226,6 @@ class TestRefusal:
     @pytest.mark.parametrize(
         ("text", "found"),
         [
-            ("", "none"),
             (
                 "auth required pam_unix.so\n@include common-auth\n",
                 "line 1: auth required pam_unix.so; line 2: @include common-auth",
