@@ -47,7 +47,7 @@ class ActionModule(ReportAction):
         summary = _status.summary(lines)
         table = _status.table(lines)
         if given["user"]:
-            table = _person.table([_person.line(one[0], one[1], given["user"]) for one in told])
+            table = _person.table([_person.line(one[0], one[1], given["user"]) for one in told], given["user"])
         self.publish(table, summary, given["data"])
         if given["page"]:
             render = self.renderer(given["template"], variables)

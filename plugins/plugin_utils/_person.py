@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.fleet.auth.plugins.plugin_utils import _report
+from ansible_collections.fleet.auth.plugins.plugin_utils._visible import in_one_line
 
 STATES = {
     "unknown": "the host could not be asked, or could not tell",
@@ -108,6 +109,15 @@ def _state(answer: _report.Answer, name: str) -> str:
     return "shut out" if shut_out else "not enrolled"
 
 
-def table(lines: t.Sequence[Line]) -> str:
-    """The report for a terminal."""
-    return _report.table(("host", "state", "has", "devices", "recovery codes", "pass until"), STATES, lines)
+def table(lines: t.Sequence[Line], name: str) -> str:
+    """The report of a person for a terminal."""
+    headings = ("host", "state", "has", "devices", "recovery codes", "pass until")
+    return _report.table(headings, STATES, lines, lambda told: [*_unheard_of(told, name), *_report.grouped(told)])
+
+
+def _unheard_of(lines: t.Sequence[Line], name: str) -> list[str]:
+    """What there is to say where no host has anything of somebody of this name."""
+    asked = [one for one in lines if one.state != "unknown"]
+    if not asked or any(one.state != "not enrolled" for one in asked):
+        return []
+    return [f"No host that could be asked has a credential of {in_one_line(name)}. See that the name is right."]

@@ -58,11 +58,19 @@ def test_table_begins_with_what_needs_a_look_and_ends_with_the_counts() -> None:
         line("web2", answer(locked=True), "alice"),
         line("web3", {"failed": True, "msg": "needs root"}, "alice"),
     ]
-    _headings, *rows = table(lines).splitlines()
+    _headings, *rows = table(lines, "alice").splitlines()
     assert [row.split()[:2] for row in rows[:3]] == [["web3", "unknown"], ["web2", "locked"], ["web1", "proven"]]
     assert rows[2].split() == ["web1", "proven", "2", "keys,", "code", "tablet", "7"]
     assert "web3: needs root" in rows
     assert rows[-1] == "3 hosts: 1 unknown, 1 locked, 1 proven"
+
+
+def test_table_of_somebody_whom_no_host_knows_says_so() -> None:
+    asked, not_asked = line("web1", nobody(), "ailce"), line("web2", None, "ailce")
+    said = "No host that could be asked has a credential of ailce. See that the name is right."
+    assert said in table([asked, not_asked], "ailce").splitlines()
+    assert said not in table([not_asked], "ailce")
+    assert "credential of" not in table([asked, line("web3", answer(), "alice")], "alice")
 
 
 def test_fleet_by_person_begins_with_what_needs_a_look() -> None:
