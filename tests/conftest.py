@@ -26,9 +26,18 @@ settings.load_profile("patient")
 
 _HOST = re.compile(r"\bdebian\d+(-google)?\b")
 _FIRST = (
-    *("test_pages", "test_self_service", "test_cockpit"),
-    *("test_rollout", "test_transaction", "test_guards", "test_secrets", "test_sheets", "test_adopt", "test_disable"),
-    *("test_life_cycle", "test_wrong_codes", "test_backends", "test_broken_hosts", "test_scope", "test_doors"),
+    *("test_pages", "test_self_service", "test_cockpit", "test_transaction", "test_guards", "test_sheets"),
+    *(
+        "test_scope",
+        "test_rollout",
+        "test_recovery",
+        "test_disable",
+        "test_directory",
+        "test_settings",
+        "test_connection",
+    ),
+    *("test_secrets", "test_adopt", "test_backends", "test_undecided", "test_broken_hosts", "test_wrong_codes"),
+    *("test_doors", "test_time_gate", "test_sshds", "test_life_cycle", "test_pass", "test_remedies"),
 )
 """Files that take longest: they begin first, in this order, so that no worker is left with one of them in the end."""
 
