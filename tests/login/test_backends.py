@@ -74,7 +74,7 @@ class TestMove:
         bob = new_person(host)
         use(host, first)
         # Wide enough for a used code to be right still, if it were not used.
-        enable(host, alice, bob, scope="enrolled", window=4)
+        on(alice, bob, window=4)
         for steps, second in ((-1, RETURN[first]), (2, first)):
             code = alice.code(steps=steps)
             assert alice.by_password(code).ok
@@ -83,7 +83,7 @@ class TestMove:
             assert moved.changed
             assert not host.exists(RETURN[second].directory)
             assert not alice.by_key(code).ok, "a used code is right again"
-            assert not enable(host, alice, bob, scope="enrolled", window=4).changed
+            assert not run(alice, bob, window=4).changed
             info = module(host, "twofactor_info")["users"]
             assert (info[alice.name]["proven"], info[bob.name]["proven"]) == (True, False)
             assert {sheet(one)["secret"] for one in (alice, bob)} == {alice.secret, bob.secret}
