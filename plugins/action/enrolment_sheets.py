@@ -16,6 +16,7 @@ from ansible.utils.display import Display
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.bounds import is_account_name, is_label
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import decode_secret
 from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingAction
+from ansible_collections.fleet.auth.plugins.plugin_utils._languages import known, texts
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, on_controller, put
 from ansible_collections.fleet.auth.plugins.plugin_utils._visible import in_one_line
 
@@ -43,6 +44,7 @@ class ActionModule(AskingAction, PageAction):
                 "users": {"type": "list", "elements": "str", "required": True},
                 "directory": {"type": "str", "required": True},
                 "place": {"type": "str", "default": variables["inventory_hostname"]},
+                "language": {"type": "str", "default": "en", "choices": known()},
                 "template": {"type": "str", "default": "sheet.html.j2"},
                 "known": {"type": "list", "elements": "raw"},
             }
@@ -55,7 +57,8 @@ class ActionModule(AskingAction, PageAction):
         if given["known"] is not None:
             enrolments = _of_all_hosts(enrolments, given["known"], host)
         changed, paths = False, []
-        rendered = self._rendered(given["template"], enrolments, {**variables, "place": place})
+        more = {"place": place, "texts": texts(given["language"])}
+        rendered = self._rendered(given["template"], enrolments, {**variables, **more})
         for enrolment, sheet in _with_progress(rendered, len(enrolments), host):
             path = Path(on_controller(given["directory"]), _file_name(enrolment, place))
             changed |= self._write(path, sheet)

@@ -40,10 +40,16 @@ options:
         the sheets of others.
     type: list
     elements: raw
+  language:
+    description: The language of the sheets, English, German, French or Spanish.
+    type: str
+    choices: [en, de, es, fr]
+    default: en
   template:
     description:
-      - The template, which has the variables of the host, C(place), and C(enrolment), an entry of what comes from
-        M(fleet.auth.twofactor_enrolment_info).
+      - The template. One of your own is named by its whole path.
+      - It has the variables of the host, C(place), C(texts), which are those of O(language), and C(enrolment), an entry
+        of what comes from M(fleet.auth.twofactor_enrolment_info).
     type: str
     default: sheet.html.j2
 attributes:

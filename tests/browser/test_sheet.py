@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
+from ansible_collections.fleet.auth.plugins.plugin_utils import _languages
 from browser import decoded
 from login import sheets
 
@@ -53,6 +54,7 @@ class Sheet:
     """The recovery codes that are left, of a set of ten."""
     device: str = ""
     help: str = ""
+    language: str = "en"
 
     @property
     def variables(self) -> dict[str, t.Any]:
@@ -71,6 +73,7 @@ class Sheet:
         return {
             "enrolment": enrolment,
             "place": self.host,
+            "texts": _languages.texts(self.language),
             "twofactor_issuer": self.issuer,
             "twofactor_help": self.help,
         }
@@ -100,6 +103,12 @@ SHEETS = {
     ),
 }
 
+TRANSLATED = {
+    language: dataclasses.replace(SHEETS["full"], language=language, host=f"{language}.{SHEETS['full'].host}")
+    for language in _languages.known()
+    if language != "en"
+}
+
 PLAY = """
 - hosts: all
   gather_facts: false
@@ -115,9 +124,10 @@ PLAY = """
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """All sheets, made by Ansible as the role makes them."""
     folder = tmp_path_factory.mktemp("sheets")
-    found = {name: folder / f"{name}.html" for name in SHEETS}
+    made = {**SHEETS, **TRANSLATED}
+    found = {name: folder / f"{name}.html" for name in made}
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-    hosts = {sheet.host: {**sheet.variables, **local, "sheet": str(found[name])} for name, sheet in SHEETS.items()}
+    hosts = {sheet.host: {**sheet.variables, **local, "sheet": str(found[name])} for name, sheet in made.items()}
     (folder / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
     (folder / "play.yml").write_text(PLAY.format(template=TEMPLATE))
     words = ["ansible-playbook", "-i", "hosts.json", "play.yml"]
@@ -196,6 +206,19 @@ def test_prints_on_one_page_black_on_white(
     assert decoded(target.with_name(f"{target.name}.png").read_bytes()) == [sheets.uri(pages[name])]
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_fits_a_phone_and_one_printed_page_in_each_language(
+    open_page: t.Callable[..., Opened], pages: dict[str, Path], language: str
+) -> None:
+    page, _requests, complaints = open_page(language, "small phone", color_scheme="dark")
+    assert page.locator("html").get_attribute("lang") == language
+    picture = page.screenshot(full_page=True, path=PICTURES / f"full-{language}.png")
+    assert decoded(picture) == [sheets.uri(pages[language])]
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4"))) == 1
+    assert complaints == []
 
 
 @ALL

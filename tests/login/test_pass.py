@@ -111,13 +111,14 @@ def test_playbook_writes_the_code_down_and_shows_it_nowhere(
     person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    asked = {"user": person.name, "hours": 2, "twofactor_enrolment_dir": "./sheets"}
+    asked = {"user": person.name, "hours": 2, "twofactor_enrolment_dir": "./sheets", "twofactor_language": "es"}
     assert playbook("pass", person.host, "--check", **asked).ok
     assert not (tmp_path / "sheets").exists()
     run = playbook("pass", person.host, "-vvvv", "--diff", **asked)
     assert run.ok, run.output
     sheet = tmp_path / "sheets" / f"pass-{person.name}@{person.host.name}.txt"
     code = sheet.read_text().split()[0]
+    assert f"\n\nUna contraseña de un solo uso para {person.name} en {person.host.name}.\nVale" in sheet.read_text()
     assert stat.S_IMODE(sheet.stat().st_mode) == 0o600
     assert stat.S_IMODE(sheet.parent.stat().st_mode) == 0o700
     assert code not in run.output

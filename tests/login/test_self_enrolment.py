@@ -161,13 +161,14 @@ def test_whoever_is_invited_needs_nobody_to_accept_that(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with somebody(on) as bob:
-        asked = {"user": bob.name, "hours": 2, "twofactor_enrolment_dir": "./sheets"}
+        asked = {"user": bob.name, "hours": 2, "twofactor_enrolment_dir": "./sheets", "twofactor_language": "fr"}
         assert playbook("invite", on, "--check", **asked).ok
         assert not (tmp_path / "sheets").exists()
         run = playbook("invite", on, "-vvvv", "--diff", **asked)
         assert run.ok, run.output
         sheet = tmp_path / "sheets" / f"invitation-{bob.name}@{on.name}.txt"
         code = sheet.read_text().split()[0]
+        assert f"\n\nUne invitation pour {bob.name} sur {on.name}, à configurer" in sheet.read_text()
         assert [stat.S_IMODE(one.stat().st_mode) for one in (sheet, sheet.parent)] == [0o600, 0o700]
         kept = f"/var/lib/fleet-auth-invitations/{bob.name}"
         found = on.run("stat", "-c", "%a %U", kept, kept.rpartition("/")[0]).stdout.split("\n")

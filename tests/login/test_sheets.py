@@ -147,20 +147,24 @@ def test_sheet_of_an_earlier_secret_does_not_pass_for_the_new_one(office: Office
     assert sheets.totp(office.sheet(person)).secret
 
 
-def test_directory_is_relative_to_where_ansible_was_started(
+def test_directory_and_template_are_relative_to_where_ansible_was_started(
     office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = new_person(office.host)
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.j2").write_text("{{ texts.subject }}, {{ enrolment.user | e }} {{ place }}")
+    own = {"twofactor_sheet_template": "./own.j2", "twofactor_language": "de"}
     for _run in range(2):
-        run = office.run(twofactor_users=[{"name": person.name}], twofactor_enrolment_dir="./sheets")
+        run = office.run(twofactor_users=[{"name": person.name}], twofactor_enrolment_dir="./sheets", **own)
         assert run.ok, run.output
         told = " ".join(run.output.split())
         if run.changed:
             assert f"The sheets of {person.name} for {office.host.name} are in {tmp_path}/sheets. Hand them" in told
     assert not run.changed
     assert "The sheets of" not in told
-    assert [path.name for path in Path("sheets").iterdir()] == [office.sheet(person).name]
+    (sheet,) = Path("sheets").iterdir()
+    assert sheet.name == office.sheet(person).name
+    assert sheet.read_text() == f"Zwei-Faktor-Anmeldung, {person.name} {office.host.name}"
 
 
 class TestMakingThemAgain:

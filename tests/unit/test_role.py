@@ -133,6 +133,7 @@ class TestEntryPoints:
         [
             ("users_files", "adopt", "twofactor_adopt"),
             ("secret_file", "adopt", "twofactor_adopt"),
+            ("language", "main", "enrolment_sheets"),
             ("pass_hours", "pass", "twofactor_pass"),
             ("invite_hours", "invite", "twofactor_invitation"),
             ("status_page", "status", "status_report"),

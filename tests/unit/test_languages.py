@@ -1,0 +1,102 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What people are handed is there in each language: the same texts, with the same words put in."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import string
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.fleet.auth.plugins.plugin_utils import _languages
+
+_ROLE = Path(__file__).resolve().parents[2] / "roles" / "twofactor"
+_ENGLISH = _languages.texts("en")
+
+
+def _flat(texts: dict[str, t.Any], within: str = "") -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, text in texts.items():
+        found |= _flat(text, f"{within}{name}.") if isinstance(text, dict) else {within + name: text}
+    return found
+
+
+def _put_in(text: str) -> list[str]:
+    """The words in braces, which have neither attributes nor formats."""
+    return sorted(
+        name + (spec or "") + (conversion or "")
+        for _text, name, spec, conversion in string.Formatter().parse(text)
+        if name is not None
+    )
+
+
+@pytest.mark.parametrize("language", _languages.known())
+class TestEachLanguage:
+    def test_has_the_texts_of_english_with_the_same_words_put_in(self, language: str) -> None:
+        found = _flat(_languages.texts(language))
+        assert {name: _put_in(text) for name, text in found.items()} == {
+            name: _put_in(text) for name, text in _flat(_ENGLISH).items()
+        }
+        assert [name for name, text in found.items() if not text.strip() or text != text.lstrip()] == []
+
+    def test_says_which_it_is_and_repeats_no_english(self, language: str) -> None:
+        found, english = _flat(_languages.texts(language)), _flat(_ENGLISH)
+        assert found.pop("language") == language
+        same = {name for name, text in found.items() if text == english[name]}
+        assert language == "en" or same <= {"sheet.codes"}
+
+
+def test_languages_are_those_that_the_role_tells_of() -> None:
+    specs = yaml.safe_load((_ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]
+    told = [spec["options"]["twofactor_language"] for spec in specs.values() if "twofactor_language" in spec["options"]]
+    assert len(told) == 4
+    assert all(option["choices"] == _languages.known() for option in told)
+
+
+def test_templates_use_all_texts_and_no_others() -> None:
+    sources = [*(_ROLE / "templates").glob("*.j2"), *(_ROLE / "tasks").glob("*.yml")]
+    source = "".join(path.read_text() for path in sources)
+    source = source.replace("__twofactor_texts", "texts").replace("{% set words = texts.key_page %}", "")
+    used = set(re.findall(r"\btexts\.((?:sheet\.)?\w+)", source))
+    used |= {f"key_page.{name}" for name in re.findall(r"\bwords\.(\w+)", source)}
+    assert used == set(_flat(_ENGLISH))
+
+
+class TestOwnTemplate:
+    """What stands before the first change on a host, run on the controller alone."""
+
+    @staticmethod
+    def prepared(folder: Path, right: bool, **options: str) -> str:
+        (folder / "elsewhere").mkdir()
+        (folder / "own.j2").write_text("{{ texts.subject }}: {{ enrolment.user }} {{ place }} {{ enrolment.secret }}")
+        (folder / "broken.j2").write_text("{{ enrolment.usr }}")
+        step = {"ansible.builtin.include_role": {"name": "fleet.auth.twofactor", "tasks_from": "steps/prepare_sheets"}}
+        variables = {"twofactor_enrolment_dir": "./sheets", **options}
+        play = [{"hosts": "web0", "gather_facts": False, "vars": variables, "tasks": [step]}]
+        (folder / "elsewhere" / "play.yml").write_text(json.dumps(play))
+        words = [sys.executable, "-m", "ansible", "playbook", "-i", "web0,", "elsewhere/play.yml"]
+        done = subprocess.run(words, cwd=folder, env={**os.environ}, capture_output=True, text=True, check=False)
+        assert (folder / "sheets").exists() == (done.returncode == 0) == right, done.stdout + done.stderr
+        return " ".join((done.stdout + done.stderr).split())
+
+    def test_is_sought_where_ansible_was_started(self, tmp_path: Path) -> None:
+        self.prepared(tmp_path, True, twofactor_sheet_template="./own.j2", twofactor_language="de")
+
+    def test_that_is_missing_and_a_language_that_there_is_not_are_refused(self, tmp_path: Path) -> None:
+        told = self.prepared(tmp_path, False, twofactor_sheet_template="elsewhere/own.j2", twofactor_language="it")
+        assert f"There is no template {tmp_path}/elsewhere/own.j2. Set twofactor_sheet_template to a file" in told
+        assert "no texts in the language it. Set twofactor_language to one of de, en, es, fr." in told
+
+    def test_that_is_wrong_is_refused_before_there_is_a_secret(self, tmp_path: Path) -> None:
+        told = self.prepared(tmp_path, False, twofactor_sheet_template="broken.j2")
+        assert "has no attribute 'usr'" in told
