@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import hosts
+from login.security_keys import security_keys
 
 from .ground import Ground
 from .kinds import KINDS, Kind
@@ -82,8 +83,8 @@ class Campaign:
         machines = hosts.up(self.fleet, {f"host{name}": release for name, release in names.items()}, recreate=True)
         machines = [host for host in machines if host.release in self.releases]
         print("faults: bringing each host into each state that trials begin with", flush=True)
-        with ThreadPoolExecutor(len(machines)) as pool:
-            grounds = list(pool.map(Ground, machines))
+        with security_keys("kay") as (key,), ThreadPoolExecutor(len(machines)) as pool:
+            grounds = list(pool.map(lambda host: Ground(host, key), machines))
             plans = {}
             for release in self.releases:
                 first = next(ground for ground in grounds if ground.host.release == release)

@@ -22,9 +22,11 @@ from login.backends import GOOGLE, OATH
 from login.modules import compiled_on
 from login.payload import payload
 from login.people import Person
+from login.security_keys import Key, authorize
 
 from . import strace
 from .kinds import CHANGED_UNCONFIRMED, DIRECTORY, JOURNAL, SECRETS, STATES, UNDO, Kind, State, modules
+from .policy import Holder
 
 # All that decides a login, and all that a change leaves.
 _PATHS = (
@@ -148,14 +150,16 @@ def _remembers(credential: str, code: str, at: float) -> bool:
 class Ground:
     """A host with its states saved on it."""
 
-    def __init__(self, host: hosts.Host, collections: Path | None = None) -> None:
+    def __init__(self, host: hosts.Host, security_key: Key, collections: Path | None = None) -> None:
         """Make everything ready on a new host.
 
+        :param security_key: that of whoever has one.
         :param collections: another directory of collections to take the modules from, for a product that is broken on
             purpose.
         """
         self.host = host
         self.people = {name: Person(name, host, host.key, secret=secret) for name, secret in SECRETS.items()}
+        self.people["kay"] = Holder("kay", host, host.key, security_key=security_key)
         self.looks: dict[str, Look] = {}
         self.seen: dict[str, set[int]] = {}
         """The states, by kind of change, in which everybody has logged in in every way."""
@@ -166,12 +170,13 @@ class Ground:
         host.run("mkdir", "-p", "/usr/share/cockpit")
         for person in self.people.values():
             host.add_user(person.name, password=person.password, authorized_key=host.key.with_suffix(".pub"))
+        authorize(self.people["kay"], security_key)
         packed = functools.partial(
             payload,
             collections=str(collections) if collections else None,
             compiled=functools.partial(compiled_on, host),
         )
-        for name, options in modules().items():
+        for name, options in modules(security_key.line).items():
             host.write(f"{DIRECTORY}/{name}", packed("twofactor", options), 0o600)
         for state in STATES:
             self._make(state)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ SECRETS = {
     "erin": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXD",
     "kept": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXE",
 }
+KAYS_KEY = "the security key of kay"
+"""What stands for the key in the options until there is one."""
 SECURITY_KEY = (
     "sk-ssh-ed25519@openssh.com "
     "AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABAAAABHNzaDo="
@@ -54,7 +57,10 @@ _ENABLED: dict[str, t.Any] = {
 _CHANGED: dict[str, t.Any] = {
     **_ENABLED,
     "services": ["su"],
-    "users": _users("alice", "bob", "erin", holder="bob"),
+    "users": [
+        *_users("alice", "bob", "erin", holder="bob"),
+        {"name": "kay", "security_keys": [KAYS_KEY], "security_keys_only": True},
+    ],
     "exempt_users": ["ansible", "dora"],
     "exempt_addresses": ["198.51.100.0/24"],
     "ssh_first_factors": ["publickey"],
@@ -71,16 +77,17 @@ _OPTIONS: dict[str, dict[str, t.Any]] = {
 }
 
 
-def modules() -> dict[str, dict[str, t.Any]]:
-    """The options of each module that is run, by the name of its file in `DIRECTORY`.
+def modules(kays_key: str) -> dict[str, dict[str, t.Any]]:
+    """The options of each module that is run, by the name of its file in `DIRECTORY`, with the line of kay's key.
 
     `NAME` ends settled, `NAME-unconfirmed` waits to be confirmed for longer than a trial takes, and `NAME-timed` is
     put back in the middle of one.
     """
     waits = {"": 0, "-unconfirmed": _UNCONFIRMED_SECONDS, "-timed": TIMER_SECONDS}
+    given = json.loads(json.dumps(_OPTIONS).replace(KAYS_KEY, kays_key))
     return {
         name + suffix: {**options, "rollback_after": seconds}
-        for name, options in _OPTIONS.items()
+        for name, options in given.items()
         for suffix, seconds in waits.items()
     }
 
@@ -111,7 +118,7 @@ class State:
 
 
 _ON = Policy.of("alice", "bob", "dora")
-_LATER = Policy.of("alice", "bob", "erin", factors="key", phone=Phone(interval=60))
+_LATER = Policy.of("alice", "bob", "erin", factors="key", phone=Phone(interval=60), alone=("kay",))
 _KEPT_HISTORY = (
     "printf 'HOTP/T30\\tkept\\t-\\t3132333435363738393031323334353637383930\\t0\\t755224\\t2026-11-24T03:00:00L\\n' "
     f">/etc/oath/kept && chmod 0600 /etc/oath/kept && python3 {DIRECTORY}/enable"
@@ -223,15 +230,16 @@ _JOINS_AND_LEAVES = (
     Question("erin", "key"),
     Question("erin", "key", _SLOW),
 )
+_KEY_ALONE = (Question("kay", "security key"), Question("kay", "key"))
 
 KINDS = {
     kind.name: kind
     for kind in (
         _change("enable", PRISTINE, ENABLED),
-        _change("settings", LIVED_IN, CHANGED, *_JOINS_AND_LEAVES),
+        _change("settings", LIVED_IN, CHANGED, *_JOINS_AND_LEAVES, *_KEY_ALONE),
         _change("digits", LIVED_IN, LONGER),
         _change("move", LIVED_IN, MOVED),
-        _change("disable", CHANGED, DISABLED),
+        _change("disable", CHANGED, DISABLED, *_KEY_ALONE),
         Kind(
             "confirm",
             CHANGED_UNCONFIRMED,
@@ -262,7 +270,7 @@ KINDS = {
                 Ending("the journal again", LIVED_IN, _AGAIN, leaves=_ENDED),
                 Ending("the next run", CHANGED, module("settings")),
             ),
-            _questions(_SHORT, _SLOW, *_JOINS_AND_LEAVES),
+            _questions(_SHORT, _SLOW, *_JOINS_AND_LEAVES, *_KEY_ALONE),
             always=3,
         ),
         Kind(

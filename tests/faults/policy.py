@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import itertools
 import typing as t
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from login.people import Person
+from login.security_keys import Key
 
 REFUSED = "refused"
 IN = "in"
@@ -27,6 +28,13 @@ class Phone(t.NamedTuple):
 
     interval: int = 30
     digits: int = 6
+
+
+@dataclass(frozen=True)
+class Holder(Person):
+    """Somebody who has a security key as well."""
+
+    security_key: Key = field(kw_only=True)
 
 
 class Answer(t.NamedTuple):
@@ -46,7 +54,7 @@ class Question:
     """One way to log in, or to try."""
 
     who: str
-    by: t.Literal["key", "password"]
+    by: t.Literal["key", "password", "security key"]
     code: Phone | None = None
 
     def __str__(self) -> str:
@@ -63,11 +71,14 @@ class Question:
 
     def answer(self, person: Person, code: str | None) -> Answer:
         """Log in with a certain code."""
-        by_password = self.by == "password"
-        login = person.by_password(code) if by_password else person.by_key(code, batch=code is None)
+        if self.by == "security key":
+            login = t.cast(Holder, person).security_key.log_in(person)
+        else:
+            login = person.by_password(code) if self.by == "password" else person.by_key(code, batch=code is None)
         if not login.ok:
             return Answer(REFUSED, code)
-        prompts = tuple("code" if "One-time" in prompt else "password" for prompt in login.prompts)
+        asked = [prompt for prompt in login.prompts if "PIN" not in prompt]
+        prompts = tuple("code" if "One-time" in prompt else "password" for prompt in asked)
         return Answer(_PROMPTS[prompts], code)
 
 
@@ -82,15 +93,23 @@ class Policy:
     asked: frozenset[str] = frozenset()
     factors: frozenset[str] = frozenset({"key", "password"})
     phone: Phone = field(default_factory=Phone)
+    alone: frozenset[str] = frozenset()
+    """Who gets in with a security key alone. It is a key as any where nobody is asked for anything."""
 
     @classmethod
-    def of(cls, *who: str, factors: str = "key password", phone: Phone | None = None) -> Policy:
+    def of(
+        cls, *who: str, factors: str = "key password", phone: Phone | None = None, alone: Collection[str] = ()
+    ) -> Policy:
         """The policy under which these people need a code."""
-        return cls(frozenset(who), frozenset(who), frozenset(factors.split()), phone or Phone())
+        return cls(frozenset(who), frozenset(who), frozenset(factors.split()), phone or Phone(), frozenset(alone))
 
     def answer(self, question: Question) -> str:
         """What comes of this login."""
         by_password = question.by == "password"
+        if question.by == "security key":
+            return IN
+        if question.who in self.alone:
+            return REFUSED
         if question.who not in self.sent:
             return IN_BY_PASSWORD if by_password else IN
         if question.by not in self.factors or (question.code is None and not by_password):
