@@ -214,7 +214,9 @@ class TestAHostThatLies:
 
     def test_a_banner_of_any_length_ends(self) -> None:
         began = time.monotonic()
-        login, asked = run("head -c 10000000 /dev/zero | tr '\\0' b >&2; yes 'Password:' >&2", patience=10)
+        # Should it not be ended, it ends before the disk is full.
+        prompts = "yes 'Password:' | head -c 50000000 >&2; sleep 20"
+        login, asked = run(f"head -c 10000000 /dev/zero | tr '\\0' b >&2; {prompts}", patience=10)
         assert time.monotonic() - began < 8
         assert asked == []
         assert len(login.said) <= 16_384
