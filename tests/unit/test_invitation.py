@@ -7,9 +7,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
+from ansible_collections.fleet.auth.plugins.module_utils import _places as places
+from ansible_collections.fleet.auth.plugins.module_utils._host import invitations
 from ansible_collections.fleet.auth.plugins.module_utils._host.invitations import end_of
 from ansible_collections.fleet.auth.plugins.module_utils._texts import invitation
 
@@ -40,3 +43,12 @@ def test_one_that_is_damaged_is_closed_and_has_an_end(text: str) -> None:
 
 def test_the_end_of_one_that_never_ends_can_be_told() -> None:
     assert end_of(invitation.parse(json.dumps({**KEPT, "until": 1e300}))) == "9999-12-31T23:59:59Z"
+
+
+def test_what_a_run_that_was_killed_has_laid_ready_is_nobody_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "INVITATIONS", str(tmp_path))
+    one = invitation.made("ABCD-EFGH-IJKL-MNOP", b"salt", 1772438400.0)
+    for name in ("alice", ".bob.fleet-auth-new"):
+        (tmp_path / name).write_text(one.render())
+    assert invitations.open_ones(1772438399.0) == {"alice": one}
+    assert invitations.open_ones(1772438400.0) == {}

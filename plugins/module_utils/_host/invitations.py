@@ -12,6 +12,7 @@ import time
 from .. import _places as places
 from .._texts import invitation
 from .._texts.invitation import Invitation
+from .._wanted.bounds import is_account_name
 
 
 def path_of(user: str) -> str:
@@ -43,6 +44,6 @@ def invited() -> list[str]:
 
 
 def open_ones(now: float) -> dict[str, Invitation]:
-    """Those that were not used, and whose time is not over, by account."""
-    found = {user: read(user, now) for user in invited()}
+    """Those that were not used, and whose time is not over, by account; not what was laid ready for one and left."""
+    found = {user: read(user, now) for user in invited() if is_account_name(user)}
     return {user: one for user, one in found.items() if one is not None}
