@@ -80,9 +80,10 @@ class TestOwnTemplate:
         (folder / "elsewhere").mkdir()
         (folder / "own.j2").write_text("{{ texts.subject }}: {{ enrolment.user }} {{ place }} {{ enrolment.secret }}")
         (folder / "broken.j2").write_text("{{ enrolment.usr }}")
-        step = {"ansible.builtin.include_role": {"name": "fleet.auth.twofactor", "tasks_from": "steps/prepare_sheets"}}
-        variables = {"twofactor_enrolment_dir": "./sheets", **options}
-        play = [{"hosts": "web0", "gather_facts": False, "vars": variables, "tasks": [step]}]
+        options = {"twofactor_enrolment_dir": "./sheets", "role_path": str(_ROLE), **options}
+        step = {"ansible.builtin.include_tasks": str(_ROLE / "tasks/steps/prepare_sheets.yml"), "vars": options}
+        files = [str(_ROLE / name) for name in ("defaults/main.yml", "vars/main.yml")]
+        play = [{"hosts": "web0", "gather_facts": False, "vars_files": files, "tasks": [step]}]
         (folder / "elsewhere" / "play.yml").write_text(json.dumps(play))
         words = [sys.executable, "-m", "ansible", "playbook", "-i", "web0,", "elsewhere/play.yml"]
         done = subprocess.run(words, cwd=folder, env={**os.environ}, capture_output=True, text=True, check=False)
