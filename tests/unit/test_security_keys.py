@@ -329,6 +329,17 @@ class TestReport:
         before = report.users(Situation(wanted(BLUE), host_state()))
         assert before["carol"]["security_keys"] == []
 
+    def test_calls_a_denied_key_by_its_name_as_long_as_its_owner_has_an_account(self) -> None:
+        blue = decode_key(BLUE)
+        for target in (wanted(BLUE), alone(BLUE)):
+            state = carried_out(target)
+            assert report.key_denied(Situation(target, state), "carol", blue.fingerprint) == "blue"
+            assert report.key_denied(Situation(target, state), "carol", "SHA256:other") is None
+            gone = replace(state, accounts={name: one for name, one in state.accounts.items() if name != "carol"})
+            later = Situation(settings("alice", "bob", ssh=True, services=[]), gone)
+            assert "carol" not in report.users(later)
+            assert report.key_denied(later, "carol", blue.fingerprint) is None
+
     def test_calls_nothing_enforced_where_a_key_counts_that_is_not_declared(self) -> None:
         state = carried_out(wanted(BLUE))
         assert report.enforced(Situation(wanted(BLUE), state)) == {"sshd": True}

@@ -97,8 +97,8 @@ def users(situation: Situation) -> dict[str, dict[str, t.Any]]:
 
 
 def key_denied(situation: Situation, name: str, fingerprint: str) -> str | None:
-    """What a key that counts for this user is called, by its fingerprint; None where it does not count."""
-    keys = situation.keys_in_force.get(name, ())
+    """What a key that counts for this user is called, by its fingerprint; None where it, or the account, is no more."""
+    keys = situation.keys_in_force.get(name, ()) if name in situation.state.accounts else ()
     return next((key.label for key in keys if key.fingerprint == fingerprint), None)
 
 
