@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -58,7 +59,7 @@ def people(host: Host) -> Iterator[People]:
     made = People(new_person(host), new_person(host))
     yield made
     off(host)
-    host.run("rm", "-f", FOUND, STACK)
+    host.run(f"rm -f {FOUND} {FOUND}-* {STACK}")
     for person in made:
         host.run("userdel", "--force", "--remove", person.name)
 
@@ -68,9 +69,9 @@ def policy(people: People, *services: str, **values: t.Any) -> dict[str, t.Any]:
     return {"services": list(services), "exempt_users": exempt, "lockout": {"attempts": 50}, **values}
 
 
-def gets_in(person: Person, *answers: str) -> bool:
+def gets_in(person: Person, *answers: str, service: str = SERVICE) -> bool:
     """Whether the service lets somebody in who types this."""
-    return by_pam(person, SERVICE, *answers)[0]
+    return by_pam(person, service, *answers)[0]
 
 
 # As pam-auth-update writes it for a fingerprint reader, which has nobody's finger.
@@ -102,26 +103,40 @@ def test_password_and_code_are_asked_for_where_another_module_comes_first(host: 
         host.write("/etc/pam.d/common-auth", common)
 
 
-@pytest.mark.parametrize("control", ["include", "substack"])
 @pytest.mark.parametrize("stack", UNDECIDED)
-def test_wrong_password_gets_nobody_in(host: Host, people: People, stack: str, control: str) -> None:
+def test_wrong_password_gets_nobody_in(host: Host, people: People, stack: str) -> None:
+    """By two services, one of which includes the stack, and the other one as a substack."""
     off(host)
+    other = new_person(host)
     host.write(STACK, UNDECIDED[stack])
-    host.write(FOUND, f"auth {control} password-auth\naccount required pam_permit.so\n")
+    services = {f"{SERVICE}-{control}": control for control in ("include", "substack")}
+    for service, control in services.items():
+        host.write(f"/etc/pam.d/{service}", f"auth {control} password-auth\naccount required pam_permit.so\n")
+    wanted = options(people.enrolled, other, **policy(people, *services))
     before = host.snapshot(WATCHED)
-    assert gets_in(people.exempt, PASSWORD)
-    assert not gets_in(people.exempt, "wrong")
-    turn_on(host, people.enrolled, **policy(people, SERVICE))
-    assert not gets_in(people.exempt, "wrong")
-    assert gets_in(people.exempt, PASSWORD)
-    ssh.fresh_step()
-    assert not gets_in(people.enrolled, PASSWORD, people.enrolled.code(steps=1000))
-    assert not gets_in(people.enrolled, PASSWORD)
-    assert not gets_in(people.enrolled, "wrong", people.enrolled.code())
-    assert gets_in(people.enrolled, PASSWORD, people.enrolled.code(steps=1))
-    assert not module(host, "twofactor", options(people.enrolled, **policy(people, SERVICE)), check=True)["changed"]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda service: exempt_needs_the_password(people.exempt, service), services))
+        assert module(host, "twofactor", wanted).ok
+        list(pool.map(lambda service: exempt_needs_the_password(people.exempt, service), services))
+        ssh.fresh_step(at_least=15)
+        list(pool.map(enrolled_needs_password_and_code, (people.enrolled, other), services))
+    assert not module(host, "twofactor", wanted, check=True)["changed"]
     off(host)
     assert host.snapshot(WATCHED) == before
+    host.run("rm", *(f"/etc/pam.d/{service}" for service in services))
+    host.run("userdel", "--force", "--remove", other.name)
+
+
+def exempt_needs_the_password(person: Person, service: str) -> None:
+    assert not gets_in(person, "wrong", service=service)
+    assert gets_in(person, PASSWORD, service=service)
+
+
+def enrolled_needs_password_and_code(person: Person, service: str) -> None:
+    assert not gets_in(person, PASSWORD, person.code(steps=1000), service=service)
+    assert not gets_in(person, PASSWORD, service=service)
+    assert not gets_in(person, "wrong", person.code(), service=service)
+    assert gets_in(person, PASSWORD, person.code(steps=1), service=service)
 
 
 def test_wrong_password_gets_nobody_in_by_ssh(host: Host, people: People) -> None:
