@@ -139,6 +139,16 @@ class TestReadOrder:
             f"Include {DROP_IN}",
             "Include /etc/ssh/*/*-twofactor.conf",
             f"Include {D}/[!1-9]*.conf",
+            f"Include {D}/[^0]*.conf",
+            f'"Include"\t{D}/*.conf',
+            f"Include {D}/[[:digit:]]*.conf",
+            f"Include {D}/[]0]0-*",
+            "Include /etc/ssh/sshd\\_config.d/00-twofactor.con\\f",
+            "Include /etc/ssh//./sshd_config.d/*.conf",
+            "Include '/etc/ssh'\"/sshd_config.d\"/*.conf",
+            f'Include "no \\" such" {D}/*.conf',
+            f"=Include {D}/*.conf",
+            f"\t = Include\t{D}/*.conf \f\r",
         ],
     )
     def test_finds_our_file_however_it_is_included(self, include: str) -> None:
@@ -153,6 +163,17 @@ class TestReadOrder:
             f"Include {D}/50-*.conf",
             f"Include {D}",
             f"Include {D}/*/*.conf",
+            f"Include {D}/\\*.conf",
+            f"Include {D}/[0",
+            f"Include {D}/[^1-9]*.conf",
+            f"Include {D}/{{00,50}}-*.conf",
+            f"Include {D}/*.conf\u00a0",
+            f"Include {D}/*.conf\v",
+            f"Include\f{D}/*.conf",
+            f"Include {D}/*.conf#",
+            f"== Include {D}/*.conf",
+            f'"Include" ={D}/*.conf',
+            f"Include {D}/[9-0]*.conf",
             f"Match User alice\n{INCLUDE}",
             f"Match all\n{INCLUDE}",
         ],
@@ -162,6 +183,15 @@ class TestReadOrder:
         assert list(drop_in.conflicts(Files({CONFIG: text, DROP_IN: ""}), WITH_PAM)) == [
             f"{CONFIG} does not read {D} for everyone: put the line 'Include {D}/*.conf' at its top, before any Match."
         ]
+
+    @pytest.mark.parametrize(
+        ("include", "is_read"),
+        [("*", False), ("*.conf", False), ("?*", False), ("[.]*", False), (".*", True), ("\\.*", True), (".a*", True)],
+    )
+    def test_has_a_hidden_file_only_where_the_dot_is_asked_for(self, include: str, is_read: bool) -> None:
+        files = {CONFIG: f"Include {D}/{include} {DROP_IN}\n", f"{D}/.a.conf": "A 1\n"}
+        before, _after = read(files) or ([], [])
+        assert (f"{D}/.a.conf line 1: A 1" in before) == is_read
 
     def test_goes_by_the_patterns_before_the_names(self) -> None:
         files = {

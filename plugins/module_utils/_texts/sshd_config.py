@@ -10,7 +10,6 @@ files of the drop-in directory are read where `Include` names them, in the order
 
 from __future__ import annotations
 
-import fnmatch
 import functools
 import ipaddress
 import itertools
@@ -19,9 +18,17 @@ import typing as t
 
 from .. import _places as places
 
-_SETTING = re.compile(r"\s*([^\s#=][^\s=]*)\s*=?\s*(.*)")
-_WORD = re.compile(r"""(?:\\[\\"' ]|"[^"]*"|'[^']*'|[^\s"'])+""")
-_QUOTED = re.compile(r"""\\([\\"' ])|"([^"]*)"|'([^']*)'""")
+# Blanks are these and no others: neither a form feed nor the blank that does not break separates words.
+_BLANK = "[ \t\r]*"
+_SETTING = re.compile(
+    rf'{_BLANK}=?{_BLANK}("[^"]*"{_BLANK}|[^ \t\r#="][^ \t\r=]*{_BLANK}=?{_BLANK})(.*)',
+    re.DOTALL,
+)
+_AT_THE_END = " \t\r\f"
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+# A part of a pattern as sshd's own glob takes it: an escaped character, a set (not negated by ^), or one character.
+_GLOB = re.compile(r"\\(.)|\[(!?)(\]?(?:\[:[a-z]+:\]|\\.|[^\]\\])+)\]|(.)", re.DOTALL)
+_CLASSES = {"[:alpha:]": "a-zA-Z", "[:digit:]": "0-9", "[:alnum:]": "a-zA-Z0-9", "[:lower:]": "a-z", "[:upper:]": "A-Z"}
 # Criteria of a Match line that take no pattern.
 _ALONE = ("all", "invalid-user")
 # What sshd -T prints in one line for several values; of other lists it prints a line for each, which may have blanks.
@@ -115,7 +122,7 @@ def read_order(files: Files) -> ReadOrder | None:
             continue
         for pattern in _patterns(line):
             for path in sorted({*texts, places.DROP_IN} - {config}):
-                if path.count("/") != pattern.count("/") or not fnmatch.fnmatchcase(path, pattern):
+                if not _glob(pattern).fullmatch(path):
                     continue
                 if path != places.DROP_IN:
                     order += parse_config(path, texts[path], line.match)
@@ -270,17 +277,42 @@ def _matcher(patterns: tuple[str, ...]) -> t.Callable[[str], bool]:
 
 
 def _words(line: str) -> list[str]:
-    """The words of a line, as sshd takes them apart: a word that begins with # begins a comment."""
-    setting = _SETTING.match(line)
+    """The words of a line, as sshd takes them apart; a = behind a keyword in quotes belongs to the next word."""
+    setting = _SETTING.match(line.rstrip(_AT_THE_END))
     if not setting:
         return []
     keyword, rest = setting.groups()
-    words = [keyword.strip('"')]
-    for word in _WORD.findall(rest):
-        if word.startswith("#"):
-            break
-        words.append(_QUOTED.sub(lambda quoted: "".join(part or "" for part in quoted.groups()), word))
-    return words
+    return [keyword.rstrip(" \t\r=").strip('"'), *_arguments(rest)]
+
+
+def _arguments(text: str) -> t.Iterator[str]:
+    """The words after the keyword, to the # of a comment.
+
+    Blanks in quotes separate none. A backslash stands before a quote, a backslash or, outside of quotes, a blank.
+    """
+    word, quote = None, ""
+    characters = iter(range(len(text)))
+    for at in characters:
+        one, following = text[at], text[at + 1 : at + 2]
+        if not quote and one in " \t":
+            if word is not None:
+                yield word
+            word = None
+            continue
+        if word is None and one == "#":
+            return
+        word = word or ""
+        if one == "\\" and following and following in ("\\\"'" if quote else "\\\"' "):
+            word += following
+            next(characters)
+        elif one == quote:
+            quote = ""
+        elif not quote and one in "\"'":
+            quote = one
+        else:
+            word += one
+    if word is not None:
+        yield word
 
 
 def _criteria(arguments: t.Sequence[str]) -> t.Iterator[tuple[str, str]]:
@@ -293,12 +325,39 @@ def _criteria(arguments: t.Sequence[str]) -> t.Iterator[tuple[str, str]]:
 
 def _patterns(include: Line) -> list[str]:
     """The absolute patterns of glob(7) that an Include names."""
-    return [path if path.startswith("/") else f"{places.SSHD_DIRECTORY}/{path}" for path in include.arguments]
+    paths = (path if path.startswith("/") else f"{places.SSHD_DIRECTORY}/{path}" for path in include.arguments)
+    return [re.sub(r"/(\.?/)+", "/", path) for path in paths]
+
+
+@functools.lru_cache(maxsize=None)
+def _glob(pattern: str) -> t.Pattern[str]:
+    """What tells whether a path matches a pattern of glob(7). A dot that begins a name has to be asked for by a dot."""
+    try:
+        return re.compile("/".join(map(_name, pattern.split("/"))), re.DOTALL)
+    except re.error:  # a set with a range from the last to the first
+        return re.compile("(?!)")
+
+
+def _name(pattern: str) -> str:
+    """A pattern for one name, as a regular expression."""
+    found = r"(?!\.)" if pattern[:1] in ("*", "?", "[") else ""
+    for escaped, negated, members, one in _GLOB.findall(pattern):
+        if members:
+            found += f"[{'^' if negated else ''}{_members(members)}]"
+        else:
+            found += {"*": "[^/]*", "?": "[^/]"}.get(one) or re.escape(escaped or one)
+    return found
+
+
+def _members(members: str) -> str:
+    """What stands between the brackets of a set, as a regular expression has it. Classes are those of ASCII."""
+    parts = re.findall(r"\[:[a-z]+:\]|\\.|-+|.", members, re.DOTALL)
+    return "".join(_CLASSES.get(part) or ("-" if part[0] == "-" else re.escape(part[-1])) for part in parts)
 
 
 def includes_elsewhere(line: Line) -> bool:
     """Whether a line has sshd read files outside of the drop-in directory, or files from within that."""
     return line.keyword.lower() == "include" and (
         line.path.startswith(f"{places.DROP_IN_DIRECTORY}/")
-        or any(path.rpartition("/")[0] != places.DROP_IN_DIRECTORY for path in _patterns(line))
+        or any(_ESCAPED.sub(r"\1", path).rpartition("/")[0] != places.DROP_IN_DIRECTORY for path in _patterns(line))
     )
