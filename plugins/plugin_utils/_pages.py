@@ -49,11 +49,11 @@ def on_controller(path: str) -> Path:
     return Path(path).expanduser().resolve()
 
 
-def put(path: Path, text: str) -> None:
-    """Put a text in the place of a file at once, for its owner alone. Raises OSError, and leaves nothing then."""
+def put(path: Path, content: str | bytes) -> None:
+    """Put a content in the place of a file at once, for its owner alone. Raises OSError, and leaves nothing then."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
         try:
-            file.write(text.encode())
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.rename(file.name, path)
         except OSError:

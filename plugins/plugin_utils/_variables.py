@@ -18,7 +18,7 @@ PREFIX = "twofactor_"
 
 OF_THE_ROLE = frozenset(
     {
-        *("issuer", "enrolment_dir", "fleet", "help", "language", "sheet_template", "own_variables"),
+        *("issuer", "enrolment_dir", "fleet", "help", "language", "sheet_template", "sheets_pdf", "own_variables"),
         *("users_files", "secret_file", "enrol", "pass_user", "pass_hours", "invite_user", "invite_hours"),
         *("status_page", "status_data", "status_slices", "status_user"),
         *("rollout_batches", "rollout_leave_out", "rollout_data", "rollout_junit"),

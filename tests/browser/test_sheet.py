@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from ansible_collections.fleet.auth.plugins.plugin_utils import _languages
+from ansible_collections.fleet.auth.plugins.plugin_utils import _languages, _printing
 from browser import decoded
 from login import sheets
 
@@ -219,6 +219,21 @@ def test_fits_a_phone_and_one_printed_page_in_each_language(
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4"))) == 1
     assert complaints == []
+
+
+def test_pdf_of_all_has_a_page_each_and_reads_no_file(pages: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "private").write_text("private")
+    thief = f'<link rel="attachment" href="{(tmp_path / "private").as_uri()}"><p>hello'
+    names = ["plain", "full", *TRANSLATED]
+    pdf = tmp_path / "sheets.pdf"
+    pdf.write_bytes(_printing.printed([*(pages[name].read_text() for name in names), thief]))
+    listed = subprocess.run(["pdfdetach", "-list", str(pdf)], capture_output=True, text=True, check=True)
+    assert listed.stdout.startswith("0 embedded files")
+    subprocess.run(["pdftoppm", "-png", "-r", "110", str(pdf), str(tmp_path / "page")], check=True)
+    printed = sorted(tmp_path.glob("page-*.png"))
+    assert len(printed) == len(names) + 1
+    for picture, name in zip(printed, names, strict=False):
+        assert decoded(picture.read_bytes()) == [sheets.uri(pages[name])]
 
 
 @ALL

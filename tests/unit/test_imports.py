@@ -65,6 +65,7 @@ CLOSURES = {
     "enrolment_sheets": set[str](),
     "rollout_report": set[str](),
     "security_key": set[str](),
+    "sheet_index": set[str](),
     "status_report": set[str](),
     "time_sync_info": {"_host/clock", "_host/command", "_host/time_sync"},
     "twofactor": {*_LOOK, *_LATER, *_APPLY, "_runs/changing", "_runs/converge"},

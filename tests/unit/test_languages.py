@@ -59,7 +59,7 @@ class TestEachLanguage:
 def test_languages_are_those_that_the_role_tells_of() -> None:
     specs = yaml.safe_load((_ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]
     told = [spec["options"]["twofactor_language"] for spec in specs.values() if "twofactor_language" in spec["options"]]
-    assert len(told) == 4
+    assert len(told) == 5
     assert all(option["choices"] == _languages.known() for option in told)
 
 
@@ -67,7 +67,7 @@ def test_templates_use_all_texts_and_no_others() -> None:
     sources = [*(_ROLE / "templates").glob("*.j2"), *(_ROLE / "tasks").glob("*.yml")]
     source = "".join(path.read_text() for path in sources)
     source = source.replace("__twofactor_texts", "texts").replace("{% set words = texts.key_page %}", "")
-    used = set(re.findall(r"\btexts\.((?:sheet\.)?\w+)", source))
+    used = set(re.findall(r"\btexts\.((?:(?:sheet|index)\.)?\w+)", source))
     used |= {f"key_page.{name}" for name in re.findall(r"\bwords\.(\w+)", source)}
     assert used == set(_flat(_ENGLISH))
 

@@ -134,6 +134,8 @@ class TestEntryPoints:
             ("users_files", "adopt", "twofactor_adopt"),
             ("secret_file", "adopt", "twofactor_adopt"),
             ("language", "main", "enrolment_sheets"),
+            ("language", "sheets", "sheet_index"),
+            ("sheets_pdf", "sheets", "sheet_index"),
             ("pass_hours", "pass", "twofactor_pass"),
             ("invite_hours", "invite", "twofactor_invitation"),
             ("status_page", "status", "status_report"),

@@ -6,6 +6,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import typing as t
 from pathlib import Path
 
@@ -13,6 +17,7 @@ import pytest
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.fleet.auth.plugins.action.enrolment_sheets import _file_name, _is_there, _of_all_hosts
+from ansible_collections.fleet.auth.plugins.plugin_utils import _printing, _sheets
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import put
 from unit.builders import SECRET
 
@@ -82,3 +87,70 @@ class TestOfAllHosts:
             _of_all_hosts([enrolment(**special)], known, "web1")
         assert SECRET not in str(error.value)
         assert OTHER not in str(error.value)
+
+
+class TestIndex:
+    PAGES = ("bob@web1.html", "alice@lab-web2.html", "alice+spare@x@web1.html", "alice~keys@web1.html")
+    STRANGE = ("dave@web1.html", "zoe@gone.html", "../x@web1.html", "@web1.html", "a b@web1.html")
+
+    def folder(self, tmp_path: Path) -> Path:
+        folder = tmp_path / "sheets"
+        folder.mkdir()
+        for name in (*self.PAGES, *self.STRANGE):
+            (folder / name).write_text(f"a secret of {name}")
+        (folder / "eve@web1.html").symlink_to(tmp_path / "x@web1.html")
+        (folder / "pass-alice@web1.txt").write_text("755224")
+        return folder
+
+    def test_has_the_sheets_of_the_hosts_and_nothing_else(self, tmp_path: Path) -> None:
+        folder = self.folder(tmp_path)
+        found, strange = _sheets.found(folder, {"web1": {"dave"}, "lab/web2": ()})
+        assert [(one.user, one.place, one.device, one.keys) for one in found] == [
+            ("alice", "lab/web2", "", False),
+            ("alice", "web1", "", True),
+            ("alice", "web1", "spare@x", False),
+            ("bob", "web1", "", False),
+        ]
+        assert strange == ["@web1.html", "a b@web1.html", "dave@web1.html", "eve@web1.html", "zoe@gone.html"]
+        assert [one.link for one in found][2] == "./alice%2Bspare%40x%40web1.html"
+
+    @staticmethod
+    def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        users = [
+            "alice",
+            {"name": "dave", "state": "absent"},
+            {"name": "bob", "secret": "{{ lookup('pipe', 'false') }}"},
+        ]
+        hosts = {"web1": {"twofactor_users": users}, "lab/web2": {}, "web3": {"twofactor_fleet": "Example"}}
+        (folder / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
+        words = [sys.executable, "-m", "ansible", "playbook", "-i", "hosts.json", "fleet.auth.sheets", *arguments]
+        environment = {**os.environ, "ANSIBLE_INVENTORY_ENABLED": "ansible.builtin.yaml"}
+        return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+    def test_is_made_by_the_playbook_for_its_owner_alone_without_a_host(self, tmp_path: Path) -> None:
+        folder = self.folder(tmp_path)
+        before = {path.name for path in folder.iterdir()}
+        (folder / "index.html").symlink_to(tmp_path / "outside")
+        done = self.run(tmp_path, "-e", "twofactor_enrolment_dir=./sheets", "-e", "twofactor_language=es")
+        assert done.returncode == 0, done.stdout + done.stderr
+        index = folder / "index.html"
+        assert {path.name for path in folder.iterdir()} - before == {"index.html"}
+        assert index.stat().st_mode & 0o7777 == 0o600
+        assert not (tmp_path / "outside").exists()
+        assert "Hojas: 4" in index.read_text()
+        assert "a secret" not in index.read_text() + done.stdout
+        told = " ".join(done.stdout.split())
+        assert f"Sheets: 4. Written: {index}." in told
+        assert "dave@web1.html, eve@web1.html, zoe@gone.html." in told
+
+    def test_of_nothing_is_refused(self, tmp_path: Path) -> None:
+        done = self.run(tmp_path, "-e", "twofactor_enrolment_dir=./sheets")
+        assert done.returncode != 0
+        assert f"{tmp_path}/sheets has no sheets of the hosts of this run." in " ".join(
+            (done.stdout + done.stderr).split()
+        )
+
+    def test_of_a_pdf_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "weasyprint", None)
+        with pytest.raises(AnsibleActionFail, match="-m pip install 'weasyprint>=68', and on Debian apt install"):
+            _printing.need_weasyprint()

@@ -1,0 +1,90 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.utils.display import Display
+
+from ansible_collections.fleet.auth.plugins.plugin_utils import _languages, _printing, _sheets
+from ansible_collections.fleet.auth.plugins.plugin_utils._controller import ControllerAction
+from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, on_controller, put, told_by_hosts
+
+_AGAIN = "Make sheets with fleet.auth.enable or fleet.auth.enrol first, and name their twofactor_enrolment_dir."
+
+display = Display()
+
+
+class ActionModule(ControllerAction, PageAction):
+    """Puts an index, and a PDF for printing, beside the sheets that the hosts of the play have."""
+
+    OPTIONS: t.ClassVar = {
+        "directory": {"type": "str", "required": True},
+        "pdf": {"type": "bool", "default": False},
+        "language": {"type": "str", "default": "en", "choices": _languages.known()},
+        "template": {"type": "str", "default": "index.html.j2"},
+    }
+
+    def do(self, given: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        if given["pdf"]:
+            _printing.need_weasyprint()
+        directory = on_controller(given["directory"])
+        try:
+            sheets, strange = _sheets.found(directory, _places(variables))
+            if not sheets:
+                raise AnsibleActionFail(f"{directory} has no sheets of the hosts of this run. {_AGAIN}")
+            render = self.renderer(given["template"], variables)
+            files: dict[str, str | bytes] = {
+                "index.html": render(sheets=_rows(sheets), texts=_languages.texts(given["language"]))
+            }
+            if given["pdf"]:
+                files["sheets.pdf"] = _printing.printed(_with_progress(sheets))
+            for name, content in files.items():
+                if not self._task.check_mode:
+                    put(directory / name, content)
+        except OSError as error:
+            raise AnsibleActionFail(
+                f"The index of the sheets in {directory} cannot be made: {error.strerror}. {_AGAIN}"
+            ) from None
+        paths = [str(directory / name) for name in files]
+        display.display(_told(sheets, strange, paths))
+        return {"changed": True, "files": paths, "sheets": [one.path.name for one in sheets], "left_out": strange}
+
+
+def _places(variables: t.Mapping[str, t.Any]) -> dict[str, set[str]]:
+    """What sheets are named after, by the hosts of the play, and who is to have no second factor there."""
+    places: dict[str, set[str]] = {}
+    for host, fleet in told_by_hosts(variables, "twofactor_fleet"):
+        # As it was written: looking up everybody's secrets for this would take long.
+        users = variables["hostvars"].raw_get(host).get("twofactor_users")
+        absent = {
+            str(user.get("name"))
+            for user in (users if isinstance(users, list) else ())
+            if isinstance(user, t.Mapping) and user.get("state") == "absent"
+        }
+        places.setdefault(str(fleet or host), absent).intersection_update(absent)
+    return places
+
+
+def _rows(sheets: t.Iterable[_sheets.Sheet]) -> list[dict[str, t.Any]]:
+    """The sheets for the template."""
+    return [
+        {"user": one.user, "place": one.place, "device": one.device, "keys": one.keys, "link": one.link, "day": one.day}
+        for one in sheets
+    ]
+
+
+def _with_progress(sheets: t.Sequence[_sheets.Sheet]) -> t.Iterator[str]:
+    for number, sheet in enumerate(sheets):
+        if number and number % 20 == 0:
+            display.display(f"{number} of {len(sheets)} sheets are in the PDF")
+        yield sheet.path.read_text(encoding="utf-8")
+
+
+def _told(sheets: t.Sized, strange: t.Sequence[str], paths: t.Sequence[str]) -> str:
+    reasons = "as their host is not in this run, the account is absent there, or they are links"
+    left = f" Left out, {reasons}: {', '.join(strange)}." if strange else ""
+    return f"Sheets: {len(sheets)}. Written: {' and '.join(paths)}. Delete that along with the sheets.{left}"

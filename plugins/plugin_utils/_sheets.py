@@ -1,0 +1,67 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The sheets that are in a directory, by the names of their files."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+from pathlib import Path
+from urllib.parse import quote
+
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.bounds import is_account_name, is_label
+
+_KEYS = "~keys"
+"""What follows the name of the account where a page is about security keys."""
+
+
+class Sheet(t.NamedTuple):
+    """A page for one person: an enrolment sheet, or one about security keys."""
+
+    user: str
+    place: str
+    device: str
+    keys: bool
+    """Whether it is about security keys."""
+    path: Path
+
+    @property
+    def link(self) -> str:
+        """Where it is from a page beside it."""
+        return f"./{quote(self.path.name)}"
+
+    @property
+    def day(self) -> str:
+        """The day, in UTC, on which it was written."""
+        written = datetime.datetime.fromtimestamp(self.path.stat().st_mtime, datetime.UTC)
+        return written.date().isoformat()
+
+
+def found(directory: Path, places: t.Mapping[str, t.Container[str]]) -> tuple[list[Sheet], list[str]]:
+    """The sheets in a directory, in the order of people, and the names of pages that are of none of these places.
+
+    :param places: the names that sheets have for hosts, and who has no second factor there any more.
+    Raises OSError.
+    """
+    sheets, strange = [], []
+    for path in sorted(directory.glob("*@*.html")):
+        sheet = _sheet(path, places) if path.is_file() and not path.is_symlink() else None
+        if sheet is None:
+            strange.append(path.name)
+        else:
+            sheets.append(sheet)
+    return sorted(sheets), strange
+
+
+def _sheet(path: Path, places: t.Mapping[str, t.Container[str]]) -> Sheet | None:
+    for place in sorted(places, key=len, reverse=True):
+        end = f"@{place.replace('/', '-')}.html"
+        if path.name.endswith(end):
+            whose = path.name.removesuffix(end)
+            keys = whose.endswith(_KEYS)
+            user, plus, device = whose.removesuffix(_KEYS).partition("+")
+            if is_account_name(user) and (is_label(device) if plus else True) and user not in places[place]:
+                return Sheet(user, place, device, keys, path)
+    return None
