@@ -30,8 +30,10 @@ def answer(number: int) -> dict[str, t.Any] | None:
     """What a host of a fleet may say."""
     if number % 97 == 5:
         return {"unreachable": True, "msg": "ssh: connect to host <b>: Connection timed out"}
-    user = {"enrolled": True, "locked": False, "recovered": False, "recovery_codes_left": 10}
+    user: dict[str, t.Any] = {"enrolled": True, "locked": False, "recovered": False, "recovery_codes_left": 10}
     users = {f"user{n}": {**user, "proven": n % 3 > 0, "locked": number % 50 == n} for n in range(number % 40 + 2)}
+    if number % 30 == 0:
+        users["user1"]["security_keys"] = ["blue", "<b>spare</b>"]
     return {
         "asks": ["cockpit"] if number % 41 == 7 else ["sshd", "cockpit"],
         "let_off": ["user1"] if number % 131 == 3 else [],
@@ -164,7 +166,8 @@ def test_names_people_on_paper_too_and_cuts_nothing_off(browser: Browser, page_f
     page.goto(page_file.as_uri())
     page.emulate_media(media="print")
     row = page.locator("tbody[data-verdict=on] tr:first-child").nth(0)
-    assert row.locator("td").nth(5).inner_text() == "ansible"
+    assert row.locator("td").nth(5).inner_text() == "user1: 2 keys, code"
+    assert row.locator("td").nth(6).inner_text() == "ansible"
     assert row.locator("[title]").count() <= 2, "a name that stands in a tooltip is not on paper"
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "a column is cut off"
     person = page.locator(".people .names").first
