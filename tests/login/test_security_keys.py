@@ -114,7 +114,9 @@ def test_declared_key_gets_in_with_its_pin_and_everything_else_needs_a_code(host
         # Recovery lets a key in that wants no PIN, until the next run.
         host.run("twofactor-recover", "--user", person.name)
         assert quick.log_in(person, batch=True).ok
-        turn_on(host, person, users=entry(person, nist))
+        announced = module(host, "twofactor", options(person, users=entry(person, nist)), check=True)
+        assert any("key" in change for change in announced["changes"])
+        assert turn_on(host, person, users=entry(person, nist))["changes"] == announced["changes"]
         assert not quick.log_in(person).ok
         assert not blue.log_in(person).ok
         assert nist.log_in(person).ok
@@ -157,6 +159,8 @@ def test_keys_alone_get_in_and_nothing_else_does(host: Host) -> None:
             assert not login.prompts or "PIN" in login.prompts[0]
         assert not quick.log_in(person).ok
         assert in_journal(host, "user verification requirement not met")
+        told = module(host, "twofactor_info", options(person, users=alone))
+        assert told["users"][person.name]["key_denied"].endswith("/quick")
 
         refused = module(host, "twofactor", options(person, users=alone, services=["sudo"]))
         assert "logs in with security keys alone, has no credential, and would be locked out of sudo" in refused.message
