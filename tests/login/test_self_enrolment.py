@@ -177,7 +177,7 @@ def test_whoever_is_invited_needs_nobody_to_accept_that(
 
         invited = module(on, "twofactor_info", options(**POLICY))["invitations"][bob.name]
         assert invited["tries"] == 5
-        assert f"until {invited['until']}.\n" in sheet.read_text()
+        assert f" {invited['until']}.\n" in sheet.read_text()
 
         with terminal(bob) as child:
             child.expect(rf"{OFFER}, with your invitation:\s+twofactor-enrol")
