@@ -18,6 +18,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.action.normal import ActionModule as NormalAction
 
 from ansible_collections.fleet.auth.plugins.plugin_utils import _answers
+from ansible_collections.fleet.auth.plugins.plugin_utils._kinds import Unfit
 from ansible_collections.fleet.auth.plugins.plugin_utils._visible import in_one_line, visible
 
 ANSWER_BYTES = 32 * 1024 * 1024
@@ -64,7 +65,7 @@ class AskingAction(ActionBase):
                 raise
             # What ssh and sudo said is in it, and with that what the host did.
             raise type(error)(in_one_line(error.message, _STATUS_BYTES)) from None
-        except (_answers.Unfit, _TooMuch) as error:
+        except (Unfit, _TooMuch) as error:
             return _refused(name, host, str(error))
         except (
             ArithmeticError,

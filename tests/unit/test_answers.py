@@ -16,18 +16,17 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.auth.plugins.plugin_utils._answers import (
+from ansible_collections.fleet.auth.plugins.plugin_utils._answers import SHAPES, accepted
+from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingAction, AskingNormalAction
+from ansible_collections.fleet.auth.plugins.plugin_utils._kinds import (
     LONG,
-    SHAPES,
     Kind,
     Listed,
     Mapped,
     Or,
     Record,
     Unfit,
-    accepted,
 )
-from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingAction, AskingNormalAction
 from unit.closure import PLUGINS
 
 USER = {

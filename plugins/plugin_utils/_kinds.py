@@ -1,0 +1,172 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a value has to be that comes from a host, and how it is made anew of plain types. Pure."""
+
+from __future__ import annotations
+
+import math
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.fleet.auth.plugins.plugin_utils._visible import in_one_line
+
+MANY = 1_000_000
+"""How many entries a list or a dictionary has at most. What it really ends at is the size of an answer."""
+LONG = 100_000
+"""How many characters a sentence has at most."""
+
+
+class Unfit(Exception):
+    """An answer that the module cannot have given. The text says where and why, and repeats nothing of it but names."""
+
+
+class Kind(t.Protocol):
+    """What a value has to be."""
+
+    @property
+    def type(self) -> str:
+        """What documentation calls it."""
+
+    def taken(self, value: t.Any, where: str) -> t.Any:
+        """The value, made anew of plain types. Raises Unfit."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """True or false."""
+
+    type: t.ClassVar[str] = "bool"
+
+    def taken(self, value: t.Any, where: str) -> bool:
+        if not isinstance(value, bool):
+            raise Unfit(f"{where} is neither true nor false")
+        return value
+
+
+@dataclass(frozen=True)
+class Number:
+    """A finite number between two bounds, a whole one unless said otherwise."""
+
+    low: float
+    high: float
+    whole: bool = True
+
+    @property
+    def type(self) -> str:
+        return "int" if self.whole else "float"
+
+    def taken(self, value: t.Any, where: str) -> int | float:
+        kinds = (int,) if self.whole else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds) or (isinstance(value, float) and math.isnan(value)):
+            raise Unfit(f"{where} is no {'whole ' if self.whole else ''}number")
+        if not self.low <= value <= self.high:
+            raise Unfit(f"{where} is not between {self.low:g} and {self.high:g}")
+        return int(value) if self.whole else float(value)
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text in one line, which no terminal would do anything with."""
+
+    longest: int = LONG
+    of: str = "one line of characters that can be printed"
+    fits: t.Callable[[str], object] = str.isprintable
+    type: t.ClassVar[str] = "str"
+
+    def taken(self, value: t.Any, where: str) -> str:
+        if not isinstance(value, str):
+            raise Unfit(f"{where} is no text")
+        if len(value) > self.longest:
+            raise Unfit(f"{where} has more than {self.longest} characters")
+        text = "".join(value)  # Ansible's own kinds of text carry more than characters.
+        if not self.fits(text):
+            raise Unfit(f"{where} is not {self.of}")
+        return text
+
+
+@dataclass(frozen=True)
+class Words:
+    """Sentences for people, in which a host's own files and programs may be quoted: made visible, not refused."""
+
+    type: t.ClassVar[str] = "str"
+
+    def taken(self, value: t.Any, where: str) -> str:
+        return in_one_line(Text(of="a text", fits=lambda _text: True).taken(value, where))
+
+
+@dataclass(frozen=True)
+class Or:
+    """Nothing (null), or another kind."""
+
+    kind: Kind
+
+    @property
+    def type(self) -> str:
+        return self.kind.type
+
+    def taken(self, value: t.Any, where: str) -> t.Any:
+        return None if value is None else self.kind.taken(value, where)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A list."""
+
+    each: Kind
+    most: int = MANY
+    type: t.ClassVar[str] = "list"
+
+    def taken(self, value: t.Any, where: str) -> list[t.Any]:
+        if not isinstance(value, list):
+            raise Unfit(f"{where} is no list")
+        if len(value) > self.most:
+            raise Unfit(f"{where} has more than {self.most} entries")
+        return [self.each.taken(one, f"an entry of {where}") for one in value]
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """A dictionary with keys of the host's choice."""
+
+    key: Text
+    each: Kind
+    most: int = MANY
+    type: t.ClassVar[str] = "dict"
+
+    def taken(self, value: t.Any, where: str) -> dict[str, t.Any]:
+        if not isinstance(value, dict):
+            raise Unfit(f"{where} is no dictionary")
+        if len(value) > self.most:
+            raise Unfit(f"{where} has more than {self.most} entries")
+        return {
+            self.key.taken(key, f"a name in {where}"): self.each.taken(one, f"an entry of {where}")
+            for key, one in value.items()
+        }
+
+
+@dataclass(frozen=True)
+class Record:
+    """A dictionary with these keys, all of them and no other."""
+
+    fields: t.Mapping[str, Kind]
+    type: t.ClassVar[str] = "dict"
+
+    def taken(self, value: t.Any, where: str) -> dict[str, t.Any]:
+        if not isinstance(value, dict):
+            raise Unfit(f"{where} is no dictionary")
+        return taken_fields(self.fields, value, required=self.fields, within=f" of {where}")
+
+
+def taken_fields(
+    kinds: t.Mapping[str, Kind], given: t.Mapping[t.Any, t.Any], *, required: t.Iterable[str], within: str = ""
+) -> dict[str, t.Any]:
+    """What is given of these kinds. Raises Unfit where something is missing, or is none of them."""
+    for name in given:
+        if name not in kinds:
+            raise Unfit(f"there is no {in_one_line(str(name), 40)!r}{within}")
+    for name in required:
+        if name not in given:
+            raise Unfit(f"{name}{within} is missing")
+    return {name: kinds[name].taken(value, f"{name}{within}") for name, value in given.items()}
