@@ -61,6 +61,18 @@ def test_that_are_open_are_warned_of_unless_somebody_accepts_them() -> None:
     assert warned(host_state(listeners=(OWN, SAME), daemons={"cockpit": "process 5"})) == []
 
 
+def test_telnetd_is_open_unless_both_services_of_login_ask() -> None:
+    situation = Situation(settings("alice"), host_state(daemons={"telnetd": "process 7", "ttyd": "process 8"}))
+    for asking, state in ((["login"], "open"), (["login", "remote"], "covered")):
+        found = {door.name: door.state for door in doors.doors(situation, ["sshd", *asking])}
+        assert (found["telnetd"], found["ttyd"]) == (state, "open")
+
+
+def test_what_inetd_starts_is_not_known() -> None:
+    situation = Situation(settings("alice"), host_state(daemons={"inetd": "inetd.service"}))
+    assert [door.state for door in doors.doors(situation, ["sshd"]) if door.name == "inetd"] == ["unknown"]
+
+
 def test_that_show_no_prompts_are_refused_as_services() -> None:
     state = host_state(files={"/etc/pam.d/xrdp-sesman": "@include common-auth\n@include common-account\n"})
     made = plan(settings("alice", services=["xrdp-sesman"]), state)
@@ -80,5 +92,11 @@ def test_are_seen_by_their_processes_and_units(monkeypatch: pytest.MonkeyPatch) 
         Process(2, 0, "/usr/bin/perl\0/usr/share/webmin/miniserv.pl\0/etc/webmin/miniserv.conf\0"),
         Process(3, 0, "/usr/sbin/dropbear\0-F\0"),
         Process(4, 1000, "vi\0/home/alice/vsftpd-notes\0"),
+        Process(5, 0, "/usr/sbin/inetd\0"),
     ]
-    assert seen_doors.daemons(running) == {"telnetd": "telnet.socket", "vsftpd": "process 1", "webmin": "process 2"}
+    assert seen_doors.daemons(running) == {
+        "telnetd": "telnet.socket",
+        "vsftpd": "process 1",
+        "webmin": "process 2",
+        "inetd": "process 5",
+    }

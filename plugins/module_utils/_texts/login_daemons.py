@@ -20,7 +20,7 @@ class Daemon(t.NamedTuple):
     reaches: str
     """What somebody gets to by it."""
     services: tuple[str, ...] = ()
-    """The PAM services that it asks; none where it has accounts and keys of its own."""
+    """The PAM services that it asks; none where it has accounts and keys of its own, or starts what it is told to."""
     may_be_off: bool = False
     """Whether it runs for other things too, so that it may let nobody in."""
     shows_prompts: bool = True
@@ -28,12 +28,24 @@ class Daemon(t.NamedTuple):
 
 
 _SHELL, _FILES, _DESKTOP = "a shell", "files", "a desktop"
+_WHAT_IT_STARTS = "what it is told to start, such as telnetd"
+
+_LOGIN = ("login", "remote")
+"""What login(1) asks: util-linux's has a service of its own for whoever comes from another machine."""
 
 DAEMONS = (
     Daemon("cockpit", ("cockpit-tls", "cockpit-ws"), ("cockpit.socket",), "a shell on a web page", ("cockpit",)),
     Daemon("dropbear", ("dropbear",), ("dropbear.service", "dropbear.socket"), _SHELL),
     Daemon("tinysshd", ("tinysshd",), ("tinysshd.service", "tinyssh.socket", "tinysshd.socket"), _SHELL),
-    Daemon("telnetd", ("telnetd", "in.telnetd", "utelnetd"), ("telnet.socket", "telnetd.service"), _SHELL, ("login",)),
+    Daemon("telnetd", ("telnetd", "in.telnetd", "utelnetd"), ("telnet.socket", "telnetd.service"), _SHELL, _LOGIN),
+    Daemon(
+        "inetd",
+        ("inetd", "inetutils-inetd"),
+        ("inetd.service", "openbsd-inetd.service", "inetutils-inetd.service"),
+        _WHAT_IT_STARTS,
+        may_be_off=True,
+    ),
+    Daemon("xinetd", ("xinetd",), ("xinetd.service",), _WHAT_IT_STARTS, may_be_off=True),
     Daemon("rlogind", ("rlogind", "in.rlogind"), ("rlogin.socket",), _SHELL, ("rlogin",)),
     Daemon("rshd", ("rshd", "in.rshd"), ("rsh.socket",), _SHELL, ("rsh",)),
     Daemon(
@@ -47,8 +59,8 @@ DAEMONS = (
     Daemon("vsftpd", ("vsftpd",), ("vsftpd.service",), _FILES, ("vsftpd",), shows_prompts=False),
     Daemon("proftpd", ("proftpd",), ("proftpd.service",), _FILES, ("proftpd",), shows_prompts=False),
     Daemon("pure-ftpd", ("pure-ftpd",), ("pure-ftpd.service",), _FILES, ("pure-ftpd",), shows_prompts=False),
-    Daemon("ttyd", ("ttyd",), ("ttyd.service",), "a shell on a web page", ("login",)),
-    Daemon("shellinabox", ("shellinaboxd",), ("shellinabox.service",), "a shell on a web page", ("login",)),
+    Daemon("ttyd", ("ttyd",), ("ttyd.service",), "a shell on a web page"),
+    Daemon("shellinabox", ("shellinaboxd",), ("shellinabox.service",), "a shell on a web page"),
     Daemon("webmin", ("miniserv.pl",), ("webmin.service",), "a shell on a web page", ("webmin",)),
     Daemon("tailscaled", ("tailscaled",), ("tailscaled.service",), _SHELL, may_be_off=True),
     Daemon("teleport", ("teleport",), ("teleport.service",), _SHELL),
