@@ -102,9 +102,7 @@ def run_as_ssh_does(option: bytes, **tokens: str) -> tuple[str, list[str]]:
     for token, value in tokens.items():
         command = command.replace(f"%{token}", value)
     asked: list[str] = []
-    done = log_in(
-        ["sh", "-c", f"(exec {command.replace('%%', '%')}); exit"], lambda prompt: asked.append(prompt), patience=10
-    )
+    done = log_in(["sh", "-c", f"(exec {command.replace('%%', '%')}); exit"], asked.append, patience=10)
     return done.said, asked
 
 

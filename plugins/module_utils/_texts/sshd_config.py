@@ -304,7 +304,7 @@ def _arguments(text: str) -> t.Iterator[str]:
         word = word or ""
         if one == "\\" and following and following in ("\\\"'" if quote else "\\\"' "):
             word += following
-            next(characters)
+            next(characters, None)
         elif one == quote:
             quote = ""
         elif not quote and one in "\"'":
