@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._backends import backends
-from ansible_collections.fleet.auth.plugins.module_utils._plan import report
+from ansible_collections.fleet.auth.plugins.module_utils._plan import report, warnings
 from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import CodeStep
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, User
@@ -89,6 +89,11 @@ class TestWhileNobodyHasAcceptedIt:
             credentials={"alice": file(SELF_MADE, 0o600)},
         )
         assert Situation(target, asked).in_scope(asked.accounts["alice"])
+
+    def test_each_run_says_so(self) -> None:
+        (told,) = warnings.self_made(Situation(settings("alice"), self.STATE))
+        assert told.startswith("alice (2026-11-28, cockpit) enrolled on web1 with nothing but the first factor, and ")
+        assert not [*warnings.self_made(Situation(settings("alice"), host_state()))]
 
     def test_it_is_told_and_no_sheet_is_made_of_it(self) -> None:
         situation = Situation(settings("alice"), self.STATE)

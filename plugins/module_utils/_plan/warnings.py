@@ -15,6 +15,7 @@ from .._texts import pam
 from .._texts.opened import opened_up
 from .._wanted.bounds import CONSOLE
 from . import scope
+from .people import Names
 from .situation import Situation
 
 
@@ -105,6 +106,18 @@ def ended_passes(situation: Situation) -> t.Iterator[str]:
                 f"the pass of {name} on {situation.state.hostname}, which is right until {until}, ends with the move "
                 f"to {situation.settings.backend}. Give {name} another one afterwards, with fleet.auth.pass."
             )
+
+
+def self_made(situation: Situation) -> t.Iterator[str]:
+    """Who made a credential alone, which nobody has accepted."""
+    if situation.waiting:
+        made = (one.partition("/") for one in situation.waiting.values())
+        people = Names(tuple(f"{name} ({day}, {place})" for name, (day, _slash, place) in zip(situation.waiting, made)))
+        yield (
+            f"{people} enrolled on {situation.state.hostname} with nothing but the first factor, and nobody has "
+            "accepted that yet. It may have been somebody else: ask, and accept it with ansible-playbook "
+            "fleet.auth.accept -e user=NAME."
+        )
 
 
 def security_keys(situation: Situation) -> t.Iterator[str]:

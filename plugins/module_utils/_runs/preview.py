@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .._host.command import runner
-from .._plan import report
+from .._plan import report, warnings
 from .._plan.changes import Plan
 from .._plan.situation import Situation
 from .._wanted.settings import Settings
@@ -38,6 +38,8 @@ def look_and_plan(module: AnsibleModule, settings: Settings) -> tuple[Situation,
             refused=report.refused(plan),
             **report.in_short(situation),
         )
+    for warning in warnings.self_made(situation):
+        module.warn(warning)
     return situation, plan
 
 
