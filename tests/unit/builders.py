@@ -20,7 +20,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._host.state import (
     FileState,
     HostState,
 )
-from ansible_collections.fleet.auth.plugins.module_utils._host.time_sync import SyncStatus
+from ansible_collections.fleet.auth.plugins.module_utils._host.time_service import SyncStatus
 from ansible_collections.fleet.auth.plugins.module_utils._plan import planning
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Plan
 from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation

@@ -15,13 +15,15 @@ from unit.closure import PLUGINS, closure
 
 _ROOM = "ansible_collections.fleet.auth.plugins.module_utils"
 
+_TIME_SERVICES = {"_host/chrony", "_host/ntpsec", "_host/timesyncd"}
+"""Of which a host compiles those that come before its own, and that."""
 _LOOK = {
     *("_backends/backend", "_backends/backends", "_backends/credential", "_backends/google_authenticator"),
     *("_backends/hotp", "_backends/oath", "_backends/secretfile", "_backends/usersfile"),
     *("_host/accounts", "_host/become", "_host/clock", "_host/cockpit", "_host/command", "_host/credentials"),
     *("_host/files", "_host/look"),
     *("_host/doors", "_host/processes", "_host/sshd", "_host/sshd_starts", "_host/state", "_host/system"),
-    "_host/time_sync",
+    *("_host/time_service", "_host/time_sync", *_TIME_SERVICES),
     *("_plan/changes", "_plan/cockpit", "_plan/credentials", "_plan/draft", "_plan/enable", "_plan/locked_out"),
     "_plan/people",
     "_plan/planning",
@@ -48,7 +50,7 @@ _LOOK = {
 _READ = {
     *("_backends/backend", "_backends/backends", "_backends/credential", "_backends/google_authenticator"),
     *("_backends/hotp", "_backends/oath", "_backends/secretfile", "_backends/usersfile"),
-    *("_host/command", "_host/files", "_host/state", "_host/time_sync", "_runs/main", "_places"),
+    *("_host/command", "_host/files", "_host/state", "_host/time_service", "_runs/main", "_places"),
     *("_texts/code_step", "_texts/dispatch", "_texts/pam", "_texts/pam_conf", "_texts/pam_modules"),
     *("_texts/placement", "_texts/proof", "_texts/sshd_config", "_texts/sshd_start"),
     *("_wanted/bounds", "_wanted/handed", "_wanted/secret", "_wanted/security_key", "_wanted/settings"),
@@ -67,7 +69,9 @@ CLOSURES = {
     "security_key": set[str](),
     "sheet_index": set[str](),
     "status_report": set[str](),
-    "time_sync_info": {"_host/clock", "_host/command", "_host/time_sync"},
+    "time_sync_info": {
+        *("_host/clock", "_host/command", "_host/time_service", "_host/time_sync", *_TIME_SERVICES),
+    },
     "twofactor": {*_LOOK, *_LATER, *_APPLY, "_runs/changing", "_runs/converge"},
     "twofactor_confirm": {
         *(*_READ - {"_host/files"}, *_APPLY, "_host/sshd", "_plan/changes", "_runs/changing", "_runs/confirm"),
@@ -90,4 +94,6 @@ def test_a_look_at_a_host_reads_nothing_that_changes_it() -> None:
     code = f"import sys\nfrom {_ROOM}._runs import preview\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     imported = {name[len(_ROOM) + 1 :].replace(".", "/") for name in done.stdout.split() if name.startswith(_ROOM)}
-    assert {name for name in imported if "/" in name} == _LOOK - {"_backends/backend", "_places", "_wanted/options"}
+    assert {name for name in imported if "/" in name} == _LOOK - _TIME_SERVICES - {
+        *("_backends/backend", "_places", "_wanted/options"),
+    }

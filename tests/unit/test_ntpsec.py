@@ -13,12 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.auth.plugins.module_utils._host.time_sync import (
-    SyncStatus,
-    Unreadable,
-    parse_ntpq,
-    time_sync,
-)
+from ansible_collections.fleet.auth.plugins.module_utils._host.ntpsec import parse_ntpq
+from ansible_collections.fleet.auth.plugins.module_utils._host.time_service import SyncStatus, Unreadable
+from ansible_collections.fleet.auth.plugins.module_utils._host.time_sync import time_sync
 
 IN_SYNC = """\
 associd=0 status=0014 leap_none, sync_unspec, 1 event, freq_mode,

@@ -23,7 +23,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._host.state import (
     FileState,
     HostState,
 )
-from ansible_collections.fleet.auth.plugins.module_utils._host.time_sync import SyncStatus
+from ansible_collections.fleet.auth.plugins.module_utils._host.time_service import SyncStatus
 from ansible_collections.fleet.auth.plugins.module_utils._plan import planning, report
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
     Change,

@@ -18,18 +18,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.auth.plugins.module_utils._host import time_sync as sync
+from ansible_collections.fleet.auth.plugins.module_utils._host.chrony import Source, parse_sources, parse_tracking
 from ansible_collections.fleet.auth.plugins.module_utils._host.command import runner
-from ansible_collections.fleet.auth.plugins.module_utils._host.time_sync import (
-    SYNCHRONIZED,
-    Source,
-    SyncStatus,
-    Unreadable,
-    parse_sources,
-    parse_timesync,
-    parse_tracking,
-    time_sync,
-)
+from ansible_collections.fleet.auth.plugins.module_utils._host.time_service import SyncStatus, Unreadable
+from ansible_collections.fleet.auth.plugins.module_utils._host.time_sync import time_sync
+from ansible_collections.fleet.auth.plugins.module_utils._host.timesyncd import SYNCHRONIZED, parse_timesync
 from ansible_collections.fleet.auth.plugins.modules import time_sync_info
 
 TRACKING = (
@@ -510,19 +503,17 @@ def test_whatever_busctl_prints_gives_a_status(text: str) -> None:
     assert not status.in_sync or (status.source is not None and 0 <= (status.error_seconds or 0) <= 1)
 
 
-def test_each_service_is_asked_until_one_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Silent:
-        name = "silent"
+def test_each_service_is_asked_until_one_answers() -> None:
+    asked: list[str] = []
 
-        def read(self, host: sync.Host) -> None:
-            assert host.now == NOW
+    def run(command: Sequence[str]) -> tuple[int, str, str]:
+        asked.append(command[0])
+        return 127, "", f"{command[0]}: command not found"
 
-    monkeypatch.setattr(sync, "SERVICES", (Silent(), *sync.SERVICES))
+    status = time_sync(run, lambda _path: None, NOW, 1.0)
+    assert asked == ["chronyc", "ntpq", "busctl"]
+    assert status.reason == "no time service answers: neither chrony nor ntpsec nor systemd-timesyncd runs"
     assert FakeHost(TRACKING, SOURCES).status().service == "chrony"
-    assert (
-        FakeHost().status().reason
-        == "no time service answers: neither silent nor chrony nor ntpsec nor systemd-timesyncd runs"
-    )
 
 
 class Failed(Exception):

@@ -10,7 +10,8 @@ import os
 import time
 
 from .command import Run
-from .time_sync import SyncStatus, time_sync
+from .time_service import SyncStatus
+from .time_sync import time_sync
 
 
 def sync_status(run: Run, max_error_seconds: float) -> SyncStatus:

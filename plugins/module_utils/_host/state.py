@@ -16,7 +16,7 @@ from .._texts.code_step import CodeStep
 from .._texts.pam_conf import ServiceFiles
 from .._texts.sshd_config import Effective, Files
 from .._texts.sshd_start import Start
-from .time_sync import SyncStatus
+from .time_service import SyncStatus
 
 OWN_FILES = (
     places.SWITCH,

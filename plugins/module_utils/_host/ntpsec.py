@@ -1,0 +1,97 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""ntpsec, by what ntpq(1) prints. Pure."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from .time_service import Asked, Reading, Unreadable, excerpt, finite, silence
+
+
+class Ntpsec:
+    """ntpsec, read by ntpq(1): the variables of the clock, and after them the sources, of which `*` or `o` counts.
+
+    The older ntpd answers in the same words.
+    """
+
+    name = "ntpsec"
+
+    def read(self, asked: Asked) -> Reading | None:
+        _code, out, _err = asked.run(("ntpq", "-n", "-c", "rv 0", "-c", "peers"))
+        # Where ntpd does not run, ntpq says so, and may call that a success.
+        if "leap=" not in out:
+            return None
+        clock, sources = parse_ntpq(out)
+        if clock.leap == 3 or clock.stratum > 15:
+            told = f"it says leap {clock.leap}, stratum {clock.stratum}"
+            return Reading(fault=f"ntpsec runs, but follows no source: {told}")
+        followed = next((one for one in sources if one.mark in "*o"), None)
+        if followed is None:
+            listed = ", ".join(f"{one.name} (reach {one.reach:o})" for one in sources)
+            return Reading(fault=f"ntpsec has selected none of its sources: {listed or 'it has none'}")
+        if followed.refid in (".LOCL.", ".ORPH."):
+            return Reading(fault=f"ntpsec follows the host's own clock ({followed.name}) instead of a source")
+        error = abs(clock.offset) + abs(clock.root_delay) / 2 + clock.root_dispersion
+        fault = (
+            f"{followed.name}, which ntpsec follows, has left its last eight polls unanswered"
+            if followed.reach == 0
+            else silence(self.name, followed.name, followed.silent, followed.poll_seconds)
+        )
+        return Reading(followed.name, error, fault)
+
+
+class NtpClock(t.NamedTuple):
+    """What ntpd says of the clock, `ntpq -c rv`. Times are seconds; `offset` is the clock's."""
+
+    leap: int
+    stratum: int
+    root_delay: float
+    root_dispersion: float
+    offset: float
+
+
+class NtpSource(t.NamedTuple):
+    """A line of `ntpq -n -c peers`. Polls are `poll_seconds` apart, and the last answer came `silent` seconds ago."""
+
+    mark: str
+    name: str
+    refid: str
+    silent: float
+    poll_seconds: float
+    reach: int
+
+
+def parse_ntpq(text: str) -> tuple[NtpClock, tuple[NtpSource, ...]]:
+    """Parse what `ntpq -n -c 'rv 0' -c peers` prints; times are in milliseconds there. Raises Unreadable."""
+    variables, _line, table = text.partition("====")
+    told = dict(re.findall(r"\b(leap|stratum|rootdelay|rootdisp|offset)=([^\s,]+)", variables))
+    try:
+        clock = NtpClock(
+            leap=int(told["leap"], 2),
+            stratum=int(told["stratum"]),
+            root_delay=finite(told["rootdelay"]) / 1e3,
+            root_dispersion=finite(told["rootdisp"]) / 1e3,
+            offset=finite(told["offset"]) / 1e3,
+        )
+        lines = [line for line in table.lstrip("=").splitlines() if line.strip()]
+        return clock, tuple(map(_ntp_source, lines))
+    except (LookupError, ValueError) as error:
+        raise Unreadable(f"ntpq printed {excerpt(text)}") from error
+
+
+def _ntp_source(line: str) -> NtpSource:
+    """A line of a source, whose first character says what ntpd makes of it. Raises ValueError."""
+    name, refid, _stratum, _kind, when, poll, reach, *_numbers = line[1:].split()
+    return NtpSource(line[0], name, refid, _ntp_seconds(when), _ntp_seconds(poll), int(reach, 8))
+
+
+def _ntp_seconds(text: str) -> float:
+    """A time such as 45, 17m, 3h or 2d; `-` where there was no answer yet. Raises ValueError."""
+    units = {"m": 60.0, "h": 3600.0, "d": 86400.0}
+    if text == "-":
+        return 0.0
+    return finite(text[:-1]) * units[text[-1]] if text[-1] in units else finite(text)
