@@ -320,29 +320,50 @@ def test_every_conflict_is_named_in_a_real_run(alice: Person) -> None:
         assert f"{DROP_INS}/50-site.conf line {number}: {line}" in said
 
 
+_OF_ITS_OWN_MIND = """#!/bin/bash
+set -o pipefail
+if [[ -e {drop_in} && $* == *{asked}* ]]; then
+    {real} "$@" | sed 's/^passwordauthentication no$/passwordauthentication yes/'
+else
+    exec -a "$0" {real} "$@"
+fi
+"""
+
+
+@contextlib.contextmanager
+def sshd_of_its_own_mind(host: Host, asked: str) -> Iterator[None]:
+    """A host whose sshd, asked like this for its settings, says with our drop-in that it takes passwords by itself."""
+    sshd, real = "/usr/sbin/sshd", "/usr/sbin/sshd.real"
+    host.run("mv", sshd, real)
+    text = _OF_ITS_OWN_MIND.format(drop_in=f"{DROP_INS}/00-twofactor.conf", asked=asked, real=real)
+    host.write(sshd, text, 0o755)
+    try:
+        yield
+    finally:
+        host.run("mv", real, sshd)
+
+
 @pytest.mark.usefixtures("package")
-@pytest.mark.parametrize("match", ["Match all", "Match User {name}"])
+@pytest.mark.parametrize("asked", ["-T", "-T*user={name},"])
 def test_settings_that_turn_out_otherwise_are_put_back(
-    alice: Person, account: Callable[..., Person], match: str
+    alice: Person, account: Callable[..., Person], asked: str
 ) -> None:
-    """The file sorts after the drop-in, but sshd reads it before: what sshd says once both are there decides."""
+    """What sshd says once the drop-in is there decides, whatever its files seemed to say."""
     host, second = alice.host, account()
-    earlier = f"Include {DROP_INS}/[[:digit:]]0-site.conf\n"
-    text = f"{match.format(name=second.name)}\n    PasswordAuthentication yes\n"
-    with (
-        file_of(host, f"{DROP_INS}/50-site.conf", text),
-        file_of(host, SSHD_CONFIG, earlier + host.read(SSHD_CONFIG).decode()),
-    ):
+    # Whom the configuration tells from others, sshd is asked for.
+    apart = f"Match User {second.name}\n    X11Forwarding no\n"
+    with file_of(host, f"{DROP_INS}/50-site.conf", apart):
         before = host.snapshot(WATCHED)
-        # Root has logged in to this host in other tests.
-        refused = module(host, "twofactor", module_options(alice, second, seen_days=0))
+        with sshd_of_its_own_mind(host, asked.format(name=second.name)):
+            # Root has logged in to this host in other tests.
+            refused = module(host, "twofactor", module_options(alice, second, seen_days=0))
         try:
             assert not refused.ok, refused.output
             assert host.snapshot(WATCHED) == before
         finally:
             if refused.ok:
                 off(host)
-    who = second.name if "User" in match else "root"
+    who = second.name if "user" in asked else "root"
     assert (
         f"Two-factor login on {host.name}: sshd would not do what was meant for {who}: passwordauthentication is 'yes' "
         "instead of 'no', because another part of its configuration wins. Everything was put back as it was."
