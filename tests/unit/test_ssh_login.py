@@ -221,6 +221,17 @@ class TestAHostThatLies:
         assert asked == []
         assert len(login.said) <= 16_384
 
+    def test_what_it_has_started_ends_with_it(self, tmp_path: Path) -> None:
+        note = tmp_path / "started"
+        _login, asked = run(f'sleep 60 & echo $! >{note}; ask "Favourite colour?"; wait')
+        assert asked == ["Favourite colour?"]
+        state = Path("/proc", note.read_text().strip(), "stat")
+        deadline = time.monotonic() + 5
+        # What nobody has waited for yet is a zombie.
+        while state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z":
+            assert time.monotonic() < deadline, state.read_text()
+            time.sleep(0.05)
+
     def test_what_it_says_is_shown_and_not_done(self) -> None:
         login, asked = run("printf '\\033]0;x\\007\\nbanner' >&2; ask \"$(printf 'a\\033[2J')\"")
         assert login.said == "\\x1b]0;x\\x07\nbanner"
