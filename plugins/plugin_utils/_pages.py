@@ -14,9 +14,6 @@ from pathlib import Path
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
-from ansible.utils.display import Display
-
-display = Display()
 
 
 class PageAction(ActionBase):

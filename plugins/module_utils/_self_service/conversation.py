@@ -200,10 +200,7 @@ class Conversation:
         able = backends.BACKENDS[settings.backend]
         more = ["device"] * able.DEVICES + ["recovery-codes"] * (settings.window >= able.RECOVERY_WINDOW)
         if self._host.is_given(self._user):
-            return (
-                more,
-                "Two-factor login is set up. For another key, ask your administrator.",
-            )
+            return more, "Two-factor login is set up. For another key, ask your administrator."
         return ["renew", *more], _WAITS if waits else "Two-factor login is set up."
 
     def _rights_of_invited(self, invitation: Invitation) -> tuple[list[str], str]:
@@ -213,9 +210,9 @@ class Conversation:
                 "Too many invitations were wrong, so yours is void. Ask your administrator for another one, and say "
                 "whether it was you who typed them."
             )
-        return [
-            "enrol"
-        ], "You have not set up two-factor login yet. You need the invitation from your administrator for it."
+        return ["enrol"], (
+            "You have not set up two-factor login yet. You need the invitation from your administrator for it."
+        )
 
     def _require(self, what: str, credential: Credential) -> Settings:
         settings = self._host.settings()
