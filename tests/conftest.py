@@ -18,7 +18,7 @@ from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 if t.TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Playwright
 
 # An example of a property may take as long as a busy machine needs for it.
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -70,10 +70,19 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByHost 
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """The one browser of a worker: playwright starts no second one beside it."""
+def playwright() -> Iterator[Playwright]:
+    """What starts browsers, of which a process may have one alone."""
     # Most workers never need it.
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    """A browser for pages that are files."""
     from browser import chromium
 
-    with chromium() as started:
+    with chromium(playwright) as started:
         yield started

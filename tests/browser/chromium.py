@@ -7,23 +7,35 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Playwright
+
+from hosts import Host
+
+_ON_NETWORK = Path(__file__).with_name("on-network")
 
 
 @contextlib.contextmanager
-def chromium() -> Iterator[Browser]:
-    """A browser with no window."""
-    with sync_playwright() as playwright:
-        # Chromium refuses to sandbox itself for root.
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        try:
-            yield browser
-        finally:
-            browser.close()
+def chromium(playwright: Playwright, neighbour: Host | None = None) -> Iterator[Browser]:
+    """A browser with no window: of this machine, or on the network where *neighbour* is.
+
+    What Chromium is loading it gives up whenever an address of its machine comes or goes, and on this one they do so
+    with every container.
+    """
+    program, environment = shutil.which("chromium"), dict(os.environ)
+    if neighbour:
+        program, environment = str(_ON_NETWORK), {**environment, "NETWORK": str(neighbour.network)}
+    # Chromium refuses to sandbox itself for root.
+    browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"], env={**environment})
+    try:
+        yield browser
+    finally:
+        browser.close()
 
 
 def decoded(picture: bytes) -> list[str]:

@@ -7,8 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser, Playwright
 
 import hosts
+from browser import chromium
 from hosts import Host
 from login.people import inventory_path
 
@@ -21,3 +23,10 @@ def cockpits(worker_id: str) -> Iterator[dict[str, Host]]:
     hosts.inventory(machines, inventory_path(fleet))
     yield {machine.release: machine for machine in machines}
     hosts.down(fleet)
+
+
+@pytest.fixture(scope="module")
+def neighbour(cockpits: dict[str, Host], playwright: Playwright) -> Iterator[Browser]:
+    """A browser on the network of these hosts."""
+    with chromium(playwright, cockpits["ntp"]) as started:
+        yield started

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, TimeoutError
+from playwright.sync_api import Browser, Page, TimeoutError
 
 import hosts
 from hosts import Host
@@ -53,21 +53,10 @@ class Console:
         context.set_default_timeout(60_000)
         try:
             page = context.new_page()
-            self._open(page)
+            page.goto(f"https://{self.host.inner_address}:9090/")
             yield LoginPage(page, self.host.release)
         finally:
             context.close()
-
-    def _open(self, page: Page) -> None:
-        # Containers come and go beside this test, their networks with them, and Chromium begins anew each time.
-        for left in reversed(range(5)):
-            try:
-                page.goto(f"https://{self.host.address}:{self.host.web}/")
-                return
-            except Error:
-                if not left:
-                    raise
-                page.wait_for_timeout(1000)
 
     def log_in(self, user: str, password: str, code: str | None = None, picture: str = "") -> str:
         """Where somebody gets with a password, and a code if one is asked for: the shell, a form or a message."""
@@ -125,7 +114,7 @@ class LoginPage:
 
 
 @pytest.fixture(scope="module", params=hosts.WITH_COCKPIT)
-def console(cockpits: dict[str, Host], browser: Browser, request: pytest.FixtureRequest) -> Iterator[Console]:
+def console(cockpits: dict[str, Host], neighbour: Browser, request: pytest.FixtureRequest) -> Iterator[Console]:
     host = cockpits[request.param]
     host.install("libpam-oath")
     off(host)
@@ -136,7 +125,7 @@ def console(cockpits: dict[str, Host], browser: Browser, request: pytest.Fixture
     before = host.snapshot(FILES)
     done = module(host, "twofactor", policy(exempt, people))
     assert done.ok, done.output
-    yield Console(host, browser, exempt, iter(people), before)
+    yield Console(host, neighbour, exempt, iter(people), before)
     off(host)
 
 

@@ -133,7 +133,7 @@ print(time.monotonic() - began)
 
 
 @pytest.fixture(scope="module", params=BY_OATH)
-def console(cockpits: dict[str, Host], browser: Browser, request: pytest.FixtureRequest) -> Iterator[Console]:
+def console(cockpits: dict[str, Host], neighbour: Browser, request: pytest.FixtureRequest) -> Iterator[Console]:
     place: tuple[str, Backend] = request.param
     release, backend = place
     host = cockpits[release]
@@ -143,7 +143,7 @@ def console(cockpits: dict[str, Host], browser: Browser, request: pytest.Fixture
     exempt = new_person(host)
     before = host.snapshot(FILES)
     enforce(host)
-    yield Console(host, browser, exempt, iter(()), before)
+    yield Console(host, neighbour, exempt, iter(()), before)
     off(host)
 
 

@@ -212,7 +212,6 @@ def _containers(fleet: str | None = None) -> list[_Container]:
             container=facts["Name"].lstrip("/"),
             address="127.0.0.1",
             port=ports.get("22/tcp", 0),
-            web=ports.get("9090/tcp", 0),
         )
         found.append(_Container(host, facts["Config"]["Image"], facts["State"]["Running"]))
     return found
@@ -232,13 +231,13 @@ def _start(fleet: str, name: str, release: str, image: str) -> Host:
     command += [word for key, value in labels.items() for word in ("--label", f"{key}={value}")]
     if release == _NTP:
         docker(*command, image, "chronyd", "-x", "-d", "local stratum 3", "allow all")
-        return Host(fleet, name, release, container, "127.0.0.1", 0, 0)
+        return Host(fleet, name, release, container, "127.0.0.1", 0)
     for _attempt in range(10):
-        port, web = _free_port(), _free_port() if release in images.WITH_COCKPIT else 0
-        published = ["--publish", f"127.0.0.1:{port}:22", *(["--publish", f"127.0.0.1:{web}:9090"] if web else [])]
+        port = _free_port()
+        published = ["--publish", f"127.0.0.1:{port}:22"]
         done = docker(*command, *published, *_systemd(), image, check=False)
         if done.returncode == 0:
-            return Host(fleet, name, release, container, "127.0.0.1", port, web)
+            return Host(fleet, name, release, container, "127.0.0.1", port)
         docker("rm", "--force", container, check=False)
         if b"already" not in done.stderr:  # someone was faster: "port is already allocated", "address already in use"
             break

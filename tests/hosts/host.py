@@ -99,7 +99,6 @@ class Host:
     :param release: such as ``debian12``, with ``-cockpit`` or without; ``ntp`` for the server, which has no
         systemd, no sshd and port 0.
     :param port: of sshd, on 127.0.0.1 alone.
-    :param web: of Cockpit in the same way; 0 on a host without it.
     """
 
     fleet: str
@@ -108,12 +107,24 @@ class Host:
     container: str
     address: str
     port: int
-    web: int
 
     @property
     def key(self) -> Path:
         """The private key of the fleet, which opens the account ``ansible``."""
         return STATE / self.fleet / "id_ed25519"
+
+    @property
+    def network(self) -> Path:
+        """The network namespace it is in until its next boot."""
+        return Path("/proc", self._running("{{.State.Pid}}"), "ns/net")
+
+    @property
+    def inner_address(self) -> str:
+        """Its address among the hosts of the fleet until its next boot."""
+        return self._running("{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}")
+
+    def _running(self, fact: str) -> str:
+        return docker("inspect", "--format", fact, self.container).stdout.decode().strip()
 
     @property
     def ssh_options(self) -> tuple[str, ...]:
