@@ -18,6 +18,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import d
 from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingAction
 from ansible_collections.fleet.auth.plugins.plugin_utils._languages import known, texts
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, on_controller, put
+from ansible_collections.fleet.auth.plugins.plugin_utils._sheets import PDF
 from ansible_collections.fleet.auth.plugins.plugin_utils._visible import in_one_line
 
 _PROGRESS_SECONDS = 2.0
@@ -82,6 +83,8 @@ class ActionModule(AskingAction, PageAction):
                 return False
             if not self._task.check_mode:
                 put(path, text)
+                # It shows this sheet as it was, with a secret that may count no longer.
+                path.with_name(PDF).unlink(missing_ok=True)
         except OSError as error:
             raise AnsibleActionFail(f"The enrolment sheet {path} cannot be written: {error.strerror}.") from None
         return True

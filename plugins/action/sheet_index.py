@@ -38,10 +38,10 @@ class ActionModule(ControllerAction, PageAction):
                 raise AnsibleActionFail(f"{directory} has no sheets of the hosts of this run. {_AGAIN}")
             render = self.renderer(given["template"], variables)
             files: dict[str, str | bytes] = {
-                "index.html": render(sheets=_rows(sheets), texts=_languages.texts(given["language"]))
+                _sheets.INDEX: render(sheets=_rows(sheets), texts=_languages.texts(given["language"]))
             }
             if given["pdf"]:
-                files["sheets.pdf"] = _printing.printed(_with_progress(sheets))
+                files[_sheets.PDF] = _printing.printed(_with_progress(sheets))
             for name, content in files.items():
                 if not self._task.check_mode:
                     put(directory / name, content)

@@ -13,6 +13,8 @@ from urllib.parse import quote
 
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.bounds import is_account_name, is_label
 
+INDEX, PDF = "index.html", "sheets.pdf"
+"""What is made of all sheets in a directory: a list of them, and all of them for printing."""
 _KEYS = "~keys"
 """What follows the name of the account where a page is about security keys."""
 

@@ -285,8 +285,11 @@ def test_sheet_that_could_not_be_written_is_written_by_the_next_run(place: Place
     assert not playbook("enable", place.host, **variables, twofactor_issuer=issuer).ok
     assert place.host.exists(f"{backend_of(place.host).directory}/ansible")
     assert not sheet.exists()
+    printed = tmp_path / "sheets.pdf"
+    printed.write_text("all sheets as they were")
     assert playbook("enable", place.host, **variables).ok
     assert sheet.exists()
+    assert not printed.exists()
 
 
 _EDIT = r"""
