@@ -110,12 +110,22 @@ def refused(found: list[str]) -> dict[str, t.Any]:
 
 
 def slips(action: ActionBase, variables: t.Mapping[str, t.Any]) -> list[str]:
-    """What is wrong with the extra variables (`-e`) of a run, a sentence each, in a playbook of the collection."""
+    """What nobody reads in a playbook of the collection, a sentence each: extra variables (`-e`), and those of plays."""
     playbook = variables.get("__twofactor_playbook")
     if playbook is None:
         return []
     extra = load_extra_vars(action._loader)
-    return _variables.unknown(extra, variables.get(_variables.OWN), _variables.Playbook(**playbook))
+    found = _variables.unknown(extra, variables.get(_variables.OWN), _variables.Playbook(**playbook))
+    return [*found, *_variables.unread(_set_for_the_host(variables, extra), variables["inventory_hostname"])]
+
+
+def _set_for_the_host(variables: t.Mapping[str, t.Any], extra: t.Container[str]) -> t.Iterator[str]:
+    """The variables that plays read which have their values from the inventory, and not from the run or the play."""
+    for name in (f"{_variables.PREFIX}{name}" for name in _variables.OF_PLAYS):
+        if name in variables and name not in extra:
+            of_the_host = variables["hostvars"].raw_get(variables["inventory_hostname"])
+            if of_the_host.get(name) == variables[name]:
+                yield name
 
 
 def mistyped(action: ActionBase, variables: t.Mapping[str, t.Any]) -> list[str]:

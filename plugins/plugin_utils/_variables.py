@@ -28,6 +28,9 @@ OF_THE_ROLE = frozenset(
 OF_OTHERS = frozenset({"store", "store_vault_id", "hosts"})
 """What the lookup and the playbooks take beside them, without the prefix."""
 
+OF_PLAYS = frozenset({"hosts", "rollout_batches"})
+"""What Ansible needs before it looks at the variables of hosts, without the prefix."""
+
 OWN = f"{PREFIX}own_variables"
 """The option that names variables of somebody's own."""
 
@@ -68,6 +71,18 @@ def unknown(extra: t.Iterable[t.Any], own: t.Any, playbook: Playbook) -> list[st
         _sentence(name, playbook)
         for name in sorted(map(str, extra))
         if name not in readable and not name.startswith(_OF_CONTROLLERS)
+    ]
+
+
+def unread(names: t.Iterable[str], host: str) -> list[str]:
+    """A sentence for each of these variables of a host that a playbook cannot read there.
+
+    :param names: of all variables that are set for the host, and not for the run or the play.
+    """
+    return [
+        f"{host} has a variable {name}, and no playbook reads it there: Ansible settles the hosts and the batches of a "
+        f"run before it looks at the variables of hosts. Give it with -e, and take it out of the inventory."
+        for name in sorted({f"{PREFIX}{name}" for name in OF_PLAYS}.intersection(names))
     ]
 
 

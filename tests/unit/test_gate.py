@@ -15,10 +15,12 @@ import typing as t
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ansible_collections.fleet.auth.plugins.plugin_utils import _gate
 from unit.builders import SECRET
 
+ROOT = Path(__file__).resolve().parents[2]
 ALICE = {"name": "alice", "secret": SECRET}
 
 
@@ -257,3 +259,86 @@ class TestPlaybookOfTheCollection:
         )
         assert printed.count("unreachable=1") == 1
         assert "web2" not in printed
+
+    @pytest.mark.parametrize("chosen", ["web0,web1", '{"twofactor_hosts": ["web0", "web1"]}'])
+    def test_of_the_rollout_begins_with_no_host_where_one_is_not_ready(self, tmp_path: Path, chosen: str) -> None:
+        extra = chosen if chosen.startswith("{") else f"twofactor_hosts={chosen}"
+        printed = TestPlaybook.playbook(tmp_path, "fleet.auth.rollout", "-e", extra)
+        begun = printed.partition("PLAY [Roll out]")[2].partition("PLAY [")[0]
+        assert begun.split() == ["*" * len(begun.split()[0]), "skipping:", "no", "hosts", "matched"], printed
+        assert "web2" not in printed
+
+    @pytest.mark.parametrize(
+        ("chosen", "begun"),
+        [
+            ({}, ["web0", "web2"]),
+            ({"twofactor_hosts": "web1,web2"}, ["web2"]),
+            ({"twofactor_hosts": ["web2", "web0"]}, ["web2", "web0"]),
+            ({"twofactor_hosts": "web*:!web0"}, ["web2"]),
+        ],
+    )
+    def test_of_the_rollout_begins_with_the_chosen_hosts_that_change(
+        self, tmp_path: Path, chosen: dict[str, t.Any], begun: list[str]
+    ) -> None:
+        (rollout,) = (
+            play for play in yaml.safe_load((ROOT / "playbooks/rollout.yml").read_text()) if play["name"] == "Roll out"
+        )
+        grouped = {"ansible.builtin.group_by": {"key": "twofactor_rollout"}, "when": "inventory_hostname != 'web1'"}
+        first = {"hosts": "all", "gather_facts": False, "tasks": [grouped]}
+        told = {"ansible.builtin.debug": {"msg": "{{ ansible_play_hosts_all }}"}, "run_once": True}
+        second = {"hosts": rollout["hosts"], "gather_facts": False, "tasks": [told]}
+        (tmp_path / "play.yml").write_text(json.dumps([first, second]))
+        printed = TestPlaybook.playbook(tmp_path, "play.yml", "-e", json.dumps(chosen))
+        assert re.findall(r'"(web\d)"', printed) == begun, printed
+
+    @pytest.mark.parametrize(
+        ("name", "variable", "value", "arguments"),
+        [
+            ("recover", "twofactor_hosts", "web0", ["everyone=true"]),
+            ("enable", "twofactor_hosts", "web0", []),
+            ("status", "twofactor_hosts", "web0", []),
+            ("rollout", "twofactor_rollout_batches", ["100%"], []),
+        ],
+    )
+    def test_refuses_in_the_inventory_what_a_play_cannot_read_there(
+        self, tmp_path: Path, name: str, variable: str, value: t.Any, arguments: list[str]
+    ) -> None:
+        (tmp_path / "group_vars").mkdir()
+        (tmp_path / "group_vars/all.yml").write_text(json.dumps({variable: value}))
+        extra = [word for argument in arguments for word in ("-e", argument)]
+        printed = TestPlaybook.playbook(tmp_path, f"fleet.auth.{name}", *extra)
+        said = " ".join(printed.split())
+        assert f"web0 has a variable {variable}, and no playbook reads it there: " in said, printed
+        assert "unreachable=1" not in printed
+        again = TestPlaybook.playbook(tmp_path, f"fleet.auth.{name}", *extra, "-e", json.dumps({variable: value}))
+        assert "no playbook reads it there" not in " ".join(again.split())
+
+    def test_takes_hosts_of_a_playbook_that_imports_it(self, tmp_path: Path) -> None:
+        play = {"import_playbook": "fleet.auth.disable", "vars": {"twofactor_hosts": "web1"}}
+        (tmp_path / "play.yml").write_text(json.dumps([play]))
+        printed = TestPlaybook.playbook(tmp_path, "play.yml")
+        assert printed.count("unreachable=1    failed=0 ") == 1, printed
+
+    @pytest.mark.parametrize(
+        ("name", "variables", "told"),
+        [
+            (
+                "pass",
+                {"twofactor_pass_user": "alice", "twofactor_pass_hours": "{{ 4 // 0 }}"},
+                "by zero",
+            ),
+            (
+                "invite",
+                {"twofactor_invite_user": "alice", "twofactor_invite_hours": "{{ 4 // 0 }}"},
+                "by zero",
+            ),
+            ("enrol", {"twofactor_enrol": ["alice"]}, "UNREACHABLE"),
+            ("enrol", {"twofactor_enrol": "alice"}, "UNREACHABLE"),
+        ],
+    )
+    def test_reads_its_parameters_in_the_inventory(
+        self, tmp_path: Path, name: str, variables: dict[str, t.Any], told: str
+    ) -> None:
+        (tmp_path / "group_vars").mkdir()
+        (tmp_path / "group_vars/all.yml").write_text(json.dumps({"twofactor_enrolment_dir": "./sheets", **variables}))
+        assert told in " ".join(TestPlaybook.playbook(tmp_path, f"fleet.auth.{name}").split())
