@@ -14,8 +14,8 @@ description:
   - Reads the secrets of chosen users on the host by M(fleet.auth.twofactor_enrolment_info), and writes a page for each
     of their devices, C(USER@PLACE.html) or C(USER+DEVICE@PLACE.html), to a directory on the controller.
   - The sheets have mode 0600, and each is replaced at once. A C(sheets.pdf) beside them, which
-    M(fleet.auth.sheet_index) made of the sheets as they were, is deleted then. It B(must run with) C(no_log=true), or Ansible shows at
-    C(-vvv) what was read.
+    M(fleet.auth.sheet_index) made of the sheets as they were, is deleted then.
+  - It B(must run with) C(no_log=true), or Ansible shows at C(-vvv) what was read.
   - The role P(fleet.auth.twofactor#role) calls it.
 extends_documentation_fragment:
   - fleet.auth.module.root

@@ -12,7 +12,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.fleet.auth.plugins.plugin_utils._gate import refused, slips
+from ansible_collections.fleet.auth.plugins.plugin_utils._gate import mistyped, refused, slips
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, write_report
 
 display = Display()
@@ -32,7 +32,7 @@ class ControllerAction(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         result: dict[str, t.Any] = super().run(tmp, variables)
-        found = slips(self, variables)
+        found = [*slips(self, variables), *mistyped(self, variables)]
         if found:
             return {**result, **refused(found)}
         _validation, given = self.validate_argument_spec(self.OPTIONS, **self.RULES)

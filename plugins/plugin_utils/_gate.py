@@ -110,7 +110,7 @@ def refused(found: list[str]) -> dict[str, t.Any]:
 
 
 def slips(action: ActionBase, variables: t.Mapping[str, t.Any]) -> list[str]:
-    """What nobody reads in a playbook of the collection, a sentence each: extra variables (`-e`), and those of plays."""
+    """What nobody reads in a playbook of the collection, a sentence each: extra variables (`-e`) and those of plays."""
     playbook = variables.get("__twofactor_playbook")
     if playbook is None:
         return []
@@ -129,10 +129,15 @@ def _set_for_the_host(variables: t.Mapping[str, t.Any], extra: t.Container[str])
 
 
 def mistyped(action: ActionBase, variables: t.Mapping[str, t.Any]) -> list[str]:
-    """What is wrong with the names of a host's variables, a sentence each, where a task of the role uses them."""
-    if not _is_of_the_role(action):
+    """What is wrong with a host's variables, a sentence each, where the role or a playbook of the collection uses them.
+
+    Recovery does not ask: a slip in the settings must keep nobody out.
+    """
+    if not _is_of_the_role(action) and "__twofactor_playbook" not in variables:
         return []
-    return _variables.mistyped(variables, variables.get(_variables.OWN), variables["inventory_hostname"])
+    host = variables["inventory_hostname"]
+    found = _variables.mistyped(variables, variables.get(_variables.OWN), host)
+    return [*found, *_variables.empty((name for name, value in variables.items() if value is None), host)]
 
 
 def _is_of_the_role(action: ActionBase) -> bool:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Variables whose names nobody reads, because they were mistyped. Pure.
+"""Variables that do not do what was meant: mistyped, empty, or where nobody reads them. Pure.
 
 Ansible lets any variable be set, and a slip in a name sets one that does nothing.
 """
@@ -71,6 +71,18 @@ def unknown(extra: t.Iterable[t.Any], own: t.Any, playbook: Playbook) -> list[st
         _sentence(name, playbook)
         for name in sorted(map(str, extra))
         if name not in readable and not name.startswith(_OF_CONTROLLERS)
+    ]
+
+
+def empty(names: t.Iterable[str], host: str) -> list[str]:
+    """A sentence for each of these variables of a host, which have no value, that the role reads by itself.
+
+    An option of the wanted state that has no value is one that is not set.
+    """
+    ours = {f"{PREFIX}{name}" for name in OF_THE_ROLE}
+    return [
+        f"{name} of {host} is empty. Give it a value, or take the line out."
+        for name in sorted(ours.intersection(names))
     ]
 
 

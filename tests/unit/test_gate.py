@@ -342,3 +342,24 @@ class TestPlaybookOfTheCollection:
         (tmp_path / "group_vars").mkdir()
         (tmp_path / "group_vars/all.yml").write_text(json.dumps({"twofactor_enrolment_dir": "./sheets", **variables}))
         assert told in " ".join(TestPlaybook.playbook(tmp_path, f"fleet.auth.{name}").split())
+
+    @pytest.mark.parametrize(
+        ("name", "arguments"),
+        [("sheets", []), ("verify", ["user=alice", "code=123456"]), ("accept", ["user=alice"]), ("enable", [])],
+    )
+    def test_refuses_a_mistyped_and_an_empty_variable(self, tmp_path: Path, name: str, arguments: list[str]) -> None:
+        (tmp_path / "group_vars").mkdir()
+        wrong = {"twofactor_lanuage": "de", "twofactor_help": None, "twofactor_enrolment_dir": "./sheets"}
+        (tmp_path / "group_vars/all.yml").write_text(json.dumps(wrong))
+        extra = [word for argument in arguments for word in ("-e", argument)]
+        printed = TestPlaybook.playbook(tmp_path, f"fleet.auth.{name}", *extra)
+        said = " ".join(printed.split())
+        assert "web0 has a variable twofactor_lanuage, and there is no such option; did you mean" in said, printed
+        assert "twofactor_help of web0 is empty. Give it a value, or take the line out." in said
+        assert "unreachable=1" not in printed
+
+    def test_of_recovery_is_kept_up_by_no_such_slip(self, tmp_path: Path) -> None:
+        (tmp_path / "group_vars").mkdir()
+        (tmp_path / "group_vars/all.yml").write_text(json.dumps({"twofactor_lanuage": "de", "twofactor_help": None}))
+        printed = TestPlaybook.playbook(tmp_path, "fleet.auth.recover", "-e", "user=alice")
+        assert printed.count("unreachable=1    failed=0 ") == 3, printed
