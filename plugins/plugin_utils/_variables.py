@@ -21,11 +21,15 @@ OF_THE_ROLE = frozenset(
         *("issuer", "enrolment_dir", "fleet", "help", "language", "sheet_template", "sheets_pdf", "own_variables"),
         *("users_files", "secret_file", "enrol", "pass_user", "pass_hours", "invite_user", "invite_hours"),
         *("status_page", "status_data", "status_slices", "status_user"),
-        *("rollout_batches", "rollout_leave_out", "rollout_data", "rollout_junit"),
     }
 )
 """The options of the role's entry points, without the prefix, that are none of the wanted state."""
-OF_OTHERS = frozenset({"store", "store_vault_id", "hosts"})
+OF_OTHERS = frozenset(
+    {
+        *("store", "store_vault_id", "hosts"),
+        *("rollout_batches", "rollout_leave_out", "rollout_data", "rollout_junit"),
+    }
+)
 """What the lookup and the playbooks take beside them, without the prefix."""
 
 OF_PLAYS = frozenset({"hosts", "rollout_batches"})

@@ -50,7 +50,7 @@ class TestBatches:
     @pytest.fixture
     def conditions(self) -> list[str]:
         """What the role asks of them before anything else."""
-        text = (Path(__file__).parents[2] / "roles/twofactor/tasks/rollout_preflight.yml").read_text()
+        text = (Path(__file__).parents[2] / "roles/twofactor/tasks/rollout/preflight.yml").read_text()
         first = yaml.safe_load(text)[0]
         assert "twofactor_rollout_batches is" in first["ansible.builtin.assert"]["fail_msg"]
         return list(first["ansible.builtin.assert"]["that"])
