@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+import yaml
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
@@ -49,6 +51,15 @@ def _link_elsewhere(
     return None
 
 
+# The site is built from a copy of this folder, in build/.
+_REPOSITORY = yaml.safe_load((Path(__file__).resolve().parents[2] / "galaxy.yml").read_text())["repository"]
+
+
+def _within_the_site(_app: Sphinx, _page: str, source: list[str]) -> None:
+    """Lead from page to page of the site: the guides name each other by where they are on GitHub, for Galaxy's sake."""
+    source[0] = re.sub(rf"{re.escape(_REPOSITORY)}/(?:blob|raw)/main/docs/", "", source[0])
+
+
 def _without_contents(_app: Sphinx, _page: str, source: list[str]) -> None:
     """Take the tables of contents out of pages that are made: the theme has its own, beside the text."""
     source[0] = re.sub(r"^\.\. contents::.*\n(?: +\S.*\n)*", "", source[0], flags=re.MULTILINE)
@@ -56,5 +67,6 @@ def _without_contents(_app: Sphinx, _page: str, source: list[str]) -> None:
 
 def setup(app: Sphinx) -> None:
     """Join in where Sphinx reads pages and resolves references."""
+    app.connect("source-read", _within_the_site)
     app.connect("source-read", _without_contents)
     app.connect("missing-reference", _link_elsewhere)

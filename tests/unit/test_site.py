@@ -12,9 +12,14 @@ import urllib.parse
 from pathlib import Path
 
 import pytest
+import yaml
+from markdown_it import MarkdownIt
 
 _ROOT = Path(__file__).resolve().parents[2]
 _SITE = _ROOT / "build" / "docs"
+_REPOSITORY = yaml.safe_load((_ROOT / "galaxy.yml").read_text())["repository"]
+_SHIPPED = [_ROOT / "README.md", _ROOT / "roles/twofactor/README.md", *sorted((_ROOT / "docs").glob("*.md"))]
+"""The pages that are part of the collection."""
 _LOADED = {"img": "src", "script": "src", "link": "href", "source": "src", "iframe": "src"}
 
 
@@ -84,10 +89,38 @@ def test_fetches_nothing_from_elsewhere(pages: dict[Path, Page]) -> None:
 
 
 def test_pages_of_the_checkout_lead_to_files_that_exist() -> None:
-    """As on GitHub, where README and docs/ are read in place."""
-    for path in [*_ROOT.glob("*.md"), *(_ROOT / "docs").glob("*.md")]:
-        text = path.read_text()
-        for link in {part.split(")")[0] for part in text.split("](")[1:]}:
+    """Those that are read on GitHub alone."""
+    for path in sorted({*_ROOT.glob("*.md")} - set(_SHIPPED)):
+        for link in [*_targets(path, "link_open", "href"), *_targets(path, "image", "src")]:
             name = link.partition("#")[0]
             if name and "://" not in name:
                 assert (path.parent / name).exists(), f"{path.name}: {link}"
+
+
+@pytest.mark.parametrize("path", _SHIPPED, ids=lambda path: path.name)
+def test_pages_of_the_collection_lead_somewhere_wherever_they_are_read(path: Path, pages: dict[Path, Page]) -> None:
+    """Galaxy shows them without the files beside them, so that a relative link or picture leads nowhere there."""
+    for link in _targets(path, "link_open", "href"):
+        name, _, heading = link.partition("#")
+        if name.startswith(_REPOSITORY):
+            assert name.startswith(f"{_REPOSITORY}/blob/main/"), link
+            file = _ROOT / name.removeprefix(f"{_REPOSITORY}/blob/main/")
+            assert file.is_file(), link
+            assert not heading or heading in pages[_SITE / f"{file.stem}.html"].ids, link
+        else:
+            assert not name or name.startswith("https://"), link
+    for picture in _targets(path, "image", "src"):
+        assert picture.startswith(f"{_REPOSITORY}/raw/main/"), picture
+        assert (_ROOT / picture.removeprefix(f"{_REPOSITORY}/raw/main/")).is_file(), picture
+
+
+def _targets(path: Path, kind: str, attribute: str) -> list[str]:
+    """Where the links of a page in Markdown lead, or what its pictures are."""
+    inline = [part for token in MarkdownIt().enable("table").parse(path.read_text()) for part in token.children or ()]
+    return [str(part.attrs[attribute]) for part in inline if part.type == kind]
+
+
+def test_site_leads_to_its_own_pages(pages: dict[Path, Page]) -> None:
+    """The guides name each other by where they are on GitHub; whoever reads the site offline stays in it."""
+    away = f"{_REPOSITORY}/blob/main/docs/"
+    assert [path.name for path, page in pages.items() if any(link.startswith(away) for link in page.links)] == []
