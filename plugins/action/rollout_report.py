@@ -32,7 +32,7 @@ class ActionModule(ReportAction):
         else:
             then = _rollout.next_steps(lines, given["sheets"], ssh=given["ssh"])
             told = "\n\n".join(part for part in (_rollout.table(lines), then) if part)
-        self.publish(told, _rollout.summary(lines), given["data"])
+        self.publish(told, _rollout.summary(lines), given["data"], variables)
         if given["junit"]:
             write_report(given["junit"], _rollout.junit(lines))
         return {

@@ -48,7 +48,7 @@ class ActionModule(ReportAction):
         table = _status.table(lines)
         if given["user"]:
             table = _person.table([_person.line(one[0], one[1], given["user"]) for one in told], given["user"])
-        self.publish(table, summary, given["data"])
+        self.publish(table, summary, given["data"], variables)
         if given["page"]:
             render = self.renderer(given["template"], variables)
             write_report(given["page"], render(report=_status.page(lines)))

@@ -12,6 +12,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.fleet.auth.plugins.plugin_utils._commands import with_inventory
 from ansible_collections.fleet.auth.plugins.plugin_utils._gate import mistyped, refused, slips
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, write_report
 
@@ -46,8 +47,8 @@ class ControllerAction(ActionBase):
 class ReportAction(ControllerAction, PageAction):
     """An action that reports what all hosts of a play have told."""
 
-    def publish(self, table: str, summary: t.Mapping[str, t.Any], data: str) -> None:
+    def publish(self, table: str, summary: t.Mapping[str, t.Any], data: str, variables: t.Mapping[str, t.Any]) -> None:
         """Print the table, and write the summary as JSON, if somebody wants that."""
-        display.display(f"\n{table}\n")
+        display.display(f"\n{with_inventory(table, variables)}\n")
         if data:
             write_report(data, json.dumps(summary, indent=2) + "\n")

@@ -27,7 +27,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._wanted.naming import P
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import decode_secret
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, SettingsError
-from ansible_collections.fleet.auth.plugins.plugin_utils import _report, _variables
+from ansible_collections.fleet.auth.plugins.plugin_utils import _commands, _report, _variables
 from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingNormalAction
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import put
 
@@ -53,6 +53,8 @@ _FORMS = {
 TOLD_LATER = "__twofactor_told_later"
 """The variable of a task whose failure a report tells of."""
 _OF_A_FAILURE = ("changed", "failed", "msg", "unreachable", "module_stdout", "module_stderr")
+_FOR_PEOPLE = ("msg", "refusals", "warnings")
+"""What Ansible shows of an answer, in which a command may be."""
 
 
 class CheckedAction(AskingNormalAction):
@@ -69,7 +71,10 @@ class CheckedAction(AskingNormalAction):
             # Ansible would print it as an error, and end the play for the host, or say that it is ignored.
             how = _report.LOST if isinstance(error, AnsibleConnectionFailure) else "failed"
             return {"changed": False, how: True, "msg": error.message}
-        if done.get("failed") and not later and _is_of_the_role(self):
+        if later:
+            return done
+        done = _copied(done, variables)
+        if done.get("failed") and _is_of_the_role(self):
             # Ansible prints a failure twice, and all that is in it; whoever runs the role reads the sentences of `msg`.
             return {name: done[name] for name in _OF_A_FAILURE if name in done}
         return done
@@ -81,6 +86,15 @@ class CheckedAction(AskingNormalAction):
             return refused(found)
         done: dict[str, t.Any] = super().run(tmp, variables)
         return done
+
+
+def _copied(done: dict[str, t.Any], variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What a module has answered, with commands that can be copied."""
+
+    def copied(said: t.Any) -> t.Any:
+        return list(map(copied, said)) if isinstance(said, list) else _commands.with_inventory(said, variables)
+
+    return {name: copied(value) if name in _FOR_PEOPLE else value for name, value in done.items()}
 
 
 class GatedAction(CheckedAction):

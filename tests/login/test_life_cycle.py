@@ -16,7 +16,7 @@ from hosts import Host
 from login import ssh
 from login.backends import GOOGLE, OATH
 from login.modules import Answer, module, options
-from login.people import Person, Run, new_person, playbook, settings
+from login.people import Person, Run, inventory_path, new_person, playbook, settings
 from login.sudo import sudo
 
 pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.backends(OATH, GOOGLE)]
@@ -82,7 +82,8 @@ class TestProof:
         wanted = settings(alice, require_proof=True)
         refused = playbook("enable", host, **wanted)
         assert not refused.ok
-        assert f"ansible-playbook fleet.auth.verify -e user={alice.name}" in refused.output.replace("\n", " ")
+        copied = f"ansible-playbook fleet.auth.verify -i {inventory_path(host.fleet).resolve()} -e user={alice.name}"
+        assert copied in " ".join(refused.output.split())
         assert not host.exists(alice.credential)
 
         assert module(host, "twofactor", options(alice, require_proof=True, ssh=False)).ok
