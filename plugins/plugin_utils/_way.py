@@ -78,7 +78,10 @@ def jumps(text: str) -> list[Jump]:
     for word in text.split(",") if text not in ("", "none") else []:
         match = _JUMP.fullmatch(word.strip())
         if not match:
-            raise AnsibleError(f"fleet.auth.ssh_totp cannot read the jump host {word!r} of ssh's option ProxyJump.")
+            raise AnsibleError(
+                f"fleet.auth.ssh_totp cannot read the jump host {word!r} of ssh's option ProxyJump. Write it as "
+                "user@name:port, of which user and port may be left out."
+            )
         found.append(Jump(match["numeric"] or match["name"], match["user"] or "", match["port"] or ""))
     return found
 
@@ -121,13 +124,13 @@ def keys_of(jump_hosts: t.Any, name: str) -> Keys:
         raise AnsibleError(f"{where} is no dictionary. Write ansible_totp_jump_hosts as {form}.")
     unknown = sorted(str(field) for field in entry if field not in _FIELDS)
     if unknown:
-        raise AnsibleError(f"{where} has {unknown[0]!r}, which means nothing there. It may have {', '.join(_FIELDS)}.")
+        raise AnsibleError(f"{where} has {unknown[0]!r}, which means nothing there. Use {', '.join(_FIELDS)}.")
     numbers = {"digits": Keys.digits, "interval": Keys.interval}
     for field, least, most in (("digits", 6, 8), ("interval", 5, 120)):
         if field in entry:
             text = str(entry[field])
             if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
-                raise AnsibleError(f"{where}: {field} is a whole number from {least} to {most}.")
+                raise AnsibleError(f"{where}: {field} must be a whole number from {least} to {most}.")
             numbers[field] = int(text)
     texts = {field: str(entry[field]) for field in ("secret", "password", "prompt") if entry.get(field)}
     return Keys(

@@ -325,13 +325,16 @@ def test_somebody_who_is_invited_types_that_first_and_is_proven(console: Console
         mine.press("enrol")
         mine.picture("invitation")
         mine.submit("ABCD-EFGH-IJKL-MNOP")
-        assert mine.error() == "This is not your invitation. Tries that are left: 4."
+        assert mine.error() == "This is not your invitation. Type it again. Tries that are left: 4."
         mine.submit(code.lower())
         person = dataclasses.replace(person, secret=mine.scan())
         mine.prove(person)
         mine.recovery_codes()
         mine.frame.locator("#kept").click()
-        mine.to_be_said("Two-factor login is set up. Codes are asked for once your administrator has run the playbook.")
+        mine.to_be_said(
+            "Two-factor login is set up. Keep the app: codes are asked for once your administrator has run the "
+            "playbook."
+        )
     told = module(host, "twofactor_info", options(**POLICY))["users"][person.name]
     assert (told["proven"], told["self_made"]) == (True, None)
     assert not host.exists(f"/var/lib/fleet-auth-invitations/{person.name}")

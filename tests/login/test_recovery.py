@@ -178,7 +178,7 @@ def test_full_disk_stops_nobody_from_getting_in(on: People) -> None:
     with full_disk(on.host):
         one = recover(on.host, "--user", on.alice.name)
         assert one.returncode == 1
-        assert f"cannot write {SWITCH}; is the disk full? Without --user this command needs no room" in one.stderr
+        assert f"cannot write {SWITCH}; if the disk is full, leave --user out" in one.stderr
         for person in (on.alice, on.bob):
             assert not person.by_key().ok
         everyone = recover(on.host)

@@ -186,7 +186,7 @@ def test_whoever_is_invited_needs_nobody_to_accept_that(
             child.sendline("twofactor-enrol")
             child.expect("Your invitation: ")
             child.sendline("ABCD-EFGH-IJKL-MNOP")
-            child.expect("This is not your invitation. Tries that are left: 4.")
+            child.expect("This is not your invitation. Type it again. Tries that are left: 4.")
             child.expect("Your invitation: ")
             child.sendline(code.lower().replace("-", " "))
             enrolled, _recovery = finish(child, bob)

@@ -318,7 +318,7 @@ class TestOneUser:
         host.set_switch(switch)
         done = host.recover("--user", "alice")
         assert done.returncode == 1
-        assert "is gone or damaged, and denies everyone; without --user this command lets everyone in" in done.stderr
+        assert "is gone or damaged, and denies everyone; leave --user out, which lets everyone in" in done.stderr
 
     def test_is_seen_by_the_next_run(self, box: t.Callable[[HostState], Box]) -> None:
         host = box(on())
@@ -333,8 +333,8 @@ class TestOneUser:
         done = host.recover("--user", "alice")
         assert done.returncode == 1
         assert done.stderr == (
-            f"twofactor-recover: cannot write {host.path(places.SWITCH)}; is the disk full? Without --user this "
-            "command needs no room\n"
+            f"twofactor-recover: cannot write {host.path(places.SWITCH)}; if the disk is full, leave --user out: for "
+            "everyone this needs no room\n"
         )
         assert host.after == state
 
@@ -370,14 +370,16 @@ class TestUsage:
         host = box(on())
         done = host.recover("--user", name)
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr == f"twofactor-recover: '{name}' is not the name of an account\n"
+        told = f"'{name}' is not the name of an account; see 'getent passwd' for those that there are"
+        assert done.stderr == f"twofactor-recover: {told}\n"
         assert host.after == on()
 
     def test_takes_no_name_without_an_account(self, box: t.Callable[[HostState], Box]) -> None:
         host = box(on())
         done = host.recover("--user", "nobody")
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr == "twofactor-recover: there is no account nobody on this host\n"
+        told = "there is no account nobody on this host; see 'getent passwd' for those that there are"
+        assert done.stderr == f"twofactor-recover: {told}\n"
         assert host.after == on()
 
     @pytest.mark.parametrize("arguments", [[], ["--user", "alice"]])
@@ -401,15 +403,21 @@ def test_boot_makes_the_tally_and_the_lock_and_clears_what_a_dead_login_left() -
     ]
 
 
-def test_drop_in_that_something_holds_is_named_and_all_else_is_done(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("flags", "advice"),
+    [
+        ("----i---------e-------", ": chattr holds it; run 'chattr -ia {0}', and this again"),
+        ("--------------e-------", "; see what 'dmesg' says of the disk, and run this again"),
+    ],
+)
+def test_drop_in_that_something_holds_is_named_and_all_else_is_done(tmp_path: Path, flags: str, advice: str) -> None:
     host = Box(tmp_path, on())
     drop_in = host.path(places.DROP_IN)
     host.command("rm", f'case "$*" in *{drop_in.name}) exit 1 ;; esac; exec /bin/rm "$@"')
-    host.command("lsattr", f'case "$2" in {drop_in}) echo "----i---------e------- $2" ;; esac')
+    host.command("lsattr", f'case "$2" in {drop_in}) echo "{flags} $2" ;; esac')
     done = host.recover()
     assert done.returncode == 1
-    assert (
-        f"nobody is asked for a code any more, but cannot remove {drop_in}: chattr holds it; run 'chattr -ia {drop_in}'"
-    ) in done.stderr
+    told = f"nobody is asked for a code any more, but cannot remove {drop_in}{advice.format(drop_in)}\n"
+    assert told in done.stderr
     assert host.after.code_step.passes_everyone
     assert not host.path(places.SELF_SERVICE_PROGRAM).exists()

@@ -293,7 +293,7 @@ class TestWhoIsInvited:
         host = self.host()
         assert self.begin(host, "")["message"] == "You are invited: type your invitation."
         told = [self.begin(host, "AAAA-BBBB-CCCC-EEEE") for _try in range(invitation.TRIES)]
-        assert told[0]["message"] == "This is not your invitation. Tries that are left: 4."
+        assert told[0]["message"] == "This is not your invitation. Type it again. Tries that are left: 4."
         assert told[-1]["message"].startswith("Too many invitations were wrong, so yours is void.")
         assert self.begin(host, INVITATION)["message"] == told[-1]["message"]
         assert self.begin(host, "")["message"] == told[-1]["message"]
@@ -500,7 +500,7 @@ class TestTheCommand:
             (
                 [],
                 1,
-                "This shows your secret key, so it writes to a terminal alone.",
+                "This shows your secret key, so it writes to a terminal alone. Run it at one.",
             ),
         ],
     )

@@ -192,7 +192,10 @@ class TestNames:
 
     @pytest.mark.parametrize("name", ["alice.lock", "bob.new"])
     def test_of_users_do_not_collide_with_the_locks_of_pam_oath(self, name: str) -> None:
-        told = f"users: the name {name} collides with the lock files of pam_oath (*.lock, *.new)."
+        told = (
+            f"users: the name {name} collides with the lock files of pam_oath (*.lock, *.new). "
+            "Leave the account out, or rename it on the hosts."
+        )
         assert problems(users=[{"name": name}]) == (told,)
         assert settings(exempt_users=[name]).exempt_users == (name,)
 
@@ -208,7 +211,10 @@ class TestNames:
         ],
     )
     def test_of_services_are_files_that_programs_open(self, name: str) -> None:
-        told = f"services: {name!r} is not the name of a PAM service (a file in /etc/pam.d that programs open)."
+        told = (
+            f"services: {name!r} is not the name of a PAM service (a file in /etc/pam.d that programs open). Name one "
+            "such as sudo, or leave it out."
+        )
         assert problems(services=[name]) == (told,)
 
     @pytest.mark.parametrize(
@@ -349,7 +355,7 @@ class TestUsers:
         users = [{"name": "alice", "recovery_codes": "first"}]
         assert problems(users=users, window=0) == (
             "users: recovery_codes of alice need a window of 1 at least; the oath backend (pam_oath.so) takes only the "
-            "first.",
+            "first. Set window to that, or leave recovery_codes out.",
         )
         assert settings(users=users, window=0, backend="google_authenticator").window == 0
 

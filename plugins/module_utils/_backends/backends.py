@@ -105,8 +105,7 @@ def beyond(wanted: Settings) -> t.Iterator[str]:
         if user.recovery_codes and wanted.window < backend.RECOVERY_WINDOW:
             yield (
                 f"O(users): recovery_codes of {user.name} need a O(window) of {backend.RECOVERY_WINDOW} at least; "
-                f"{named} "
-                "takes only the first."
+                f"{named} takes only the first. Set O(window) to that, or leave recovery_codes out."
             )
         if any(device.present for device in user.devices) and not backend.DEVICES:
             several = " or ".join(name for name, one in BACKENDS.items() if one.DEVICES)

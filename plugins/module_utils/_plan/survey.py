@@ -42,8 +42,8 @@ def _denied(situation: Situation, why: str) -> list[dict[str, t.Any]]:
         {
             "user": account.name,
             "services": services,
-            "message": f"{account.name} is denied at {' and '.join(services)} on {state.hostname}: {why}. The next run "
-            "of fleet.auth.enable mends it; twofactor-recover on the host turns two-factor login off.",
+            "message": f"{account.name} is denied at {' and '.join(services)} on {state.hostname}: {why}. Run "
+            "fleet.auth.enable, which mends it, or twofactor-recover on the host, which turns two-factor login off.",
         }
         for account in state.accounts.values()
         if situation.in_scope_now(account) and (account.has_password or locked_out.logs_in(account))

@@ -49,7 +49,10 @@ def invite(module: AnsibleModule) -> Result:
 def _see_that_it_serves(user: str, host: str) -> None:
     """Raise Failure where the user could do nothing with an invitation."""
     if not is_account_name(user) or backends.is_left_behind(user):
-        raise Failure(f"{user!r} is not the name of an account that can have a credential. Nothing was changed.")
+        raise Failure(
+            f"{user!r} is not the name of an account that can have a credential. Nothing was changed. Name one of "
+            "letters, digits, '_', '.', '@' and '-' that does not end in .lock or .new."
+        )
     try:
         pwd.getpwnam(user)
     except KeyError:

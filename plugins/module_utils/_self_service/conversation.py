@@ -31,6 +31,7 @@ NAME = "self-service"
 PLACES = ("cockpit", "terminal")
 """Where people make a credential alone, beside the day on which they did; as they say themselves."""
 _REQUESTS = {"status": {"do"}, "begin": {"do", "what", "place", "code", "invitation"}, "prove": {"do", "code"}}
+OFF = "Two-factor login is off on this host. Log in without a code."
 _WAITS = (
     "Two-factor login is set up, and not in force for you yet. Tell your administrator that it was you who set it up: "
     "codes are asked for once that is accepted, and the playbook has run."
@@ -181,10 +182,10 @@ class Conversation:
     def _rights(self, settings: Settings | None, credential: Credential) -> tuple[list[str], str]:
         """What the person may do, and what there is to say about it."""
         if settings is None:
-            return [], "Two-factor login is off on this host."
+            return [], OFF
         found = self._host.code_step().standing(self._user, self._host.groups(self._user))
         if found == "exempt":
-            return [], "Your account needs no code on this host."
+            return [], "Your account needs no code on this host. Log in without one."
         if not credential.apps:
             invitation = self._host.invitation(self._user)
             if invitation:
@@ -195,7 +196,8 @@ class Conversation:
         waits = credential.self_made and (found == "free" or not self._host.asks())
         if found == "free":
             return [], _WAITS if waits else (
-                "Two-factor login is set up. Codes are asked for once your administrator has run the playbook."
+                "Two-factor login is set up. Keep the app: codes are asked for once your administrator has run the "
+                "playbook."
             )
         able = backends.BACKENDS[settings.backend]
         more = ["device"] * able.DEVICES + ["recovery-codes"] * (settings.window >= able.RECOVERY_WINDOW)
@@ -255,7 +257,7 @@ class Conversation:
         left = host.invitation(user)
         host.log(f"{user}: wrong invitation, {left.tries if left else 0} tries left")
         if left and left.tries:
-            raise Refusal(f"This is not your invitation. Tries that are left: {left.tries}.")
+            raise Refusal(f"This is not your invitation. Type it again. Tries that are left: {left.tries}.")
         raise Refusal(self._rights(host.settings(), Credential(()))[1])
 
     def _check(self, what: str, code: str) -> None:

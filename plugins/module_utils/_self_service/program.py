@@ -39,7 +39,7 @@ from .._texts.invitation import Invitation
 from .._wanted.bounds import is_account_name
 from .._wanted.settings import Settings
 from . import pam_client
-from .conversation import REQUEST_BYTES, Conversation, Refusal
+from .conversation import OFF, REQUEST_BYTES, Conversation, Refusal
 
 CONNECTIONS = 4
 """How many connections an account may have at once."""
@@ -119,7 +119,7 @@ class ThisHost:
         """The credential of an account, and the file that keeps logins from writing it back."""
         backend = backends.asking(self.code_step())
         if backend is None:
-            raise Refusal("Two-factor login is off on this host.")
+            raise Refusal(OFF)
         path = backends.credential_path(backend, user)
         return path, path + backends.BACKENDS[backend].LOCK
 

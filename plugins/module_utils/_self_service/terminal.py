@@ -67,7 +67,7 @@ def main(words: t.Sequence[str]) -> int:
         _say(_USAGE)
         return 0 if list(words) in (["-h"], ["--help"]) else 2
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return _fail("This shows your secret key, so it writes to a terminal alone.")
+        return _fail("This shows your secret key, so it writes to a terminal alone. Run it at one.")
     try:
         _converse(Helper(_ANSWER_SECONDS), what)
     except Ended as end:

@@ -151,7 +151,10 @@ def problems(wanted: Settings, beyond: Beyond) -> t.Iterator[str]:
                 + (_BY_GROUP if option in ("users", "exempt_users") else "")
             )
         elif option == "users" and name.endswith((".lock", ".new")):
-            yield f"O(users): the name {name} collides with the lock files of pam_oath (*.lock, *.new)."
+            yield (
+                f"O(users): the name {name} collides with the lock files of pam_oath (*.lock, *.new). Leave the "
+                "account out, or rename it on the hosts."
+            )
     for user in wanted.users:
         labels = [
             ("renew", user.renew),
@@ -181,5 +184,6 @@ def problems(wanted: Settings, beyond: Beyond) -> t.Iterator[str]:
             )
         elif not _SERVICE_NAME.fullmatch(service) or _NOT_SERVICES.fullmatch(service):
             yield (
-                f"O(services): {service!r} is not the name of a PAM service (a file in /etc/pam.d that programs open)."
+                f"O(services): {service!r} is not the name of a PAM service (a file in /etc/pam.d that programs open). "
+                "Name one such as sudo, or leave it out."
             )

@@ -1,0 +1,199 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What people read when something is refused or fails, read out of the source, so that nothing is forgotten.
+
+That is what errors are raised with, what the rooms that find problems yield or return, what tasks of the role and of
+the playbooks fail with, what the recovery command says, and what is answered to people who enrol by themselves.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import typing as t
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+_PLUGINS = ROOT / "plugins"
+_ROLE = ROOT / "roles" / "twofactor"
+
+_FOR_PEOPLE = {
+    *("Failure", "NoCredential", "Refusal", "Ended", "AnsibleActionFail"),
+    *("AnsibleError", "AnsibleLookupError", "AnsibleFilterError"),
+    *("AnsibleConnectionFailure", "AnsibleAuthenticationFailure"),
+}
+"""Errors that end a module, a task, a connection or a conversation with their text."""
+_CALLS = {"problems.append", "_fail"}
+"""What else is called with a text for people: a list of problems, and the end of `twofactor-enrol`."""
+_FINDERS = (
+    *("module_utils/_plan/refusals.py", "module_utils/_plan/credentials.py", "module_utils/_plan/locked_out.py"),
+    *("module_utils/_plan/cockpit.py", "module_utils/_plan/doors.py", "module_utils/_wanted/bounds.py"),
+    *("module_utils/_backends/backends.py", "module_utils/_texts/drop_in.py", "plugin_utils/_gate.py"),
+    *("plugin_utils/_variables.py", "action/twofactor_recover.py", "action/twofactor_verify.py"),
+    "module_utils/_self_service/conversation.py",
+)
+"""Files whose functions yield or return sentences about what is wrong."""
+_WELL = {"right", "_everyone"}
+"""Functions that say that all is well, or what was done."""
+_SHORTEST = 40
+"""What is shorter is a part of a sentence, or a word."""
+
+
+class Message(t.NamedTuple):
+    """A text in the source."""
+
+    where: str
+    text: str
+    """What is put in stands in braces, as it is in the source."""
+
+    def __str__(self) -> str:
+        return self.where
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is a sentence at least, and no part of one."""
+        return bool(re.search(r"[.](\{said\})?$", self.text.rstrip())) or self.where.startswith("twofactor-recover")
+
+
+def of_python() -> list[Message]:
+    """What the plugins and the modules say."""
+    found = []
+    for path in sorted(_PLUGINS.rglob("*.py")):
+        for line, text in _said(path):
+            if len(text) > _SHORTEST and " " in text.strip():
+                found.append(Message(f"{path.relative_to(_PLUGINS)}:{line}", text))
+    return found
+
+
+def _said(path: Path) -> t.Iterator[tuple[int, str]]:
+    """What a file says that somebody reads as an error, with its lines."""
+    finds = str(path.relative_to(_PLUGINS)) in _FINDERS
+    tree = ast.parse(path.read_text())
+    well = {id(one) for node in ast.walk(tree) if getattr(node, "name", "") in _WELL for one in ast.walk(node)}
+    texts = _Texts(
+        {
+            ast.unparse(node.targets[0]): node.value
+            for node in tree.body
+            if isinstance(node, ast.Assign) and node.targets
+        }
+    )
+    for node in ast.walk(tree):
+        if id(node) not in well:
+            for value in _values(node, finds=finds):
+                for one in _alternatives(value):
+                    text = texts.of(one)
+                    if text is not None:
+                        yield node.lineno, text
+
+
+def _values(node: t.Any, *, finds: bool) -> t.Iterator[ast.expr]:
+    """What somebody reads as an error of what a node raises, calls, builds or, in a room that finds, returns."""
+    if isinstance(node, ast.Call) and node.args:
+        name = ast.unparse(node.func)
+        if name.rpartition(".")[2] in _FOR_PEOPLE or name in _CALLS:
+            yield node.args[0]
+    elif isinstance(node, ast.Dict):
+        entries = {
+            key.value: value for key, value in zip(node.keys, node.values, strict=True) if isinstance(key, ast.Constant)
+        }
+        # What tells whether it has changed anything has done what it was told.
+        yield from (entries[key] for key in ("msg", "message") if key in entries and "changed" not in entries)
+    elif finds and isinstance(node, (ast.Yield, ast.Return)) and node.value is not None:
+        values = node.value.elts if isinstance(node.value, (ast.List, ast.Tuple)) else [node.value]
+        # What somebody may do stands before what is said of it; who may do something is not refused.
+        if not (values and isinstance(values[0], ast.List) and values[0].elts):
+            yield from values
+
+
+def _alternatives(node: ast.expr) -> t.Iterator[ast.expr]:
+    """What an expression may be: itself, or each of what it chooses among."""
+    if isinstance(node, ast.IfExp):
+        yield from (*_alternatives(node.body), *_alternatives(node.orelse))
+    elif isinstance(node, ast.BoolOp):
+        for one in node.values:
+            yield from _alternatives(one)
+    else:
+        yield node
+
+
+class _Texts:
+    """What expressions of a file say.
+
+    :param constants: what its names stand for, since a remedy that several sentences have has one.
+    """
+
+    def __init__(self, constants: t.Mapping[str, ast.expr]) -> None:
+        self._constants = constants
+
+    def of(self, node: ast.expr) -> str | None:
+        """What an expression says, or None where it says nothing that is in the source."""
+        if isinstance(node, ast.Constant):
+            return node.value if isinstance(node.value, str) else None
+        if isinstance(node, ast.JoinedStr):
+            return "".join(self._part(part) for part in node.values)
+        if isinstance(node, ast.Name) and node.id in self._constants:
+            return self.of(self._constants[node.id])
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+            parts = [self.of(side) for side in (node.left, node.right)]
+            known = [
+                part or f"{{{ast.unparse(side)}}}" for part, side in zip(parts, (node.left, node.right), strict=True)
+            ]
+            return "".join(known) if any(parts) else None
+        if isinstance(node, ast.IfExp):
+            return self.of(node.body) or self.of(node.orelse)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("named", "join")) and node.args:
+            return self.of(node.args[0])
+        return None
+
+    def _part(self, part: ast.expr) -> str:
+        if isinstance(part, ast.FormattedValue):
+            text = self.of(part.value) if isinstance(part.value, ast.Name) else None
+            return text or f"{{{ast.unparse(part.value)}}}"
+        return str(t.cast(ast.Constant, part).value)
+
+
+def of_yaml() -> list[Message]:
+    """What tasks of the role and of the playbooks fail with."""
+    found = []
+    for path in sorted([*_ROLE.rglob("tasks/**/*.yml"), *(ROOT / "playbooks").glob("*.yml")]):
+        for task in _tasks(yaml.safe_load(path.read_text())):
+            asserted, failed = task.get("ansible.builtin.assert", {}), task.get("ansible.builtin.fail", {})
+            if asserted or failed:
+                texts = [asserted.get("fail_msg"), failed.get("msg"), *task.get("vars", {}).values()]
+                where = f"{path.relative_to(ROOT)}, {task['name']}"
+                found += [Message(where, _filled(text)) for text in texts if isinstance(text, str)]
+    variables = yaml.safe_load((_ROLE / "vars" / "main.yml").read_text())
+    found.append(Message("vars/main.yml", _filled(variables["__twofactor_no_language"])))
+    return [one for one in found if re.sub(r"\{[^{}]*\}", "", one.text).strip()]
+
+
+def _tasks(entries: t.Iterable[dict[str, t.Any]]) -> t.Iterator[dict[str, t.Any]]:
+    """The tasks of a play, a block or a file."""
+    for entry in entries:
+        yield entry
+        for part in ("tasks", "block", "rescue", "always"):
+            yield from _tasks(entry.get(part, ()))
+
+
+def _filled(text: str) -> str:
+    """A template as the text that it makes; what is put in stands in braces."""
+    return " ".join(
+        re.sub(r"\{\{(.*?)\}\}", lambda found: "{" + re.sub(r"[{}]", "", found[1]) + "}", text, flags=re.S).split()
+    )
+
+
+def of_recovery_command() -> list[Message]:
+    """What the recovery command fails with; what it puts in stands in braces."""
+    text = (_ROLE / "files" / "twofactor-recover").read_text()
+    return [
+        Message(
+            f"twofactor-recover:{number}",
+            re.sub(r"\$\([^()]*\)|\$\{[^}]*\}|\$\w+", lambda put: "{" + put[0].strip("${}()") + "}", said),
+        )
+        for number, line in enumerate(text.splitlines(), 1)
+        for said in re.findall(r'\bfail "((?:\$\([^()]*\)|[^"])*)"', line)
+    ]
