@@ -35,6 +35,8 @@ class Line(_report.Line):
     verdict: str
     asks: str = ""
     """Which services ask for codes, and whom they leave out."""
+    not_asking: tuple[str, ...] = ()
+    """Those that should ask for codes and ask nobody. Where somebody is let off, a service asks and is not enforced."""
     enforced: tuple[str, ...] = ()
     not_enforced: tuple[str, ...] = ()
     enrolled: int | None = None
@@ -102,6 +104,7 @@ def _line(host: str, answer: _report.Answer | None) -> Line:
         host,
         _verdict(answer),
         asks=_report.asks(answer),
+        not_asking=tuple(service for service in answer["enforced"] if service not in answer["asks"]),
         enforced=_report.enforced(answer),
         not_enforced=_report.enforced(answer, on=False),
         enrolled=sum(user["enrolled"] for user in users.values()),

@@ -34,16 +34,19 @@ def answer(number: int) -> dict[str, t.Any] | None:
     users = {f"user{n}": {**user, "proven": n % 3 > 0, "locked": number % 50 == n} for n in range(number % 40 + 2)}
     if number % 30 == 0:
         users["user1"]["security_keys"] = ["blue", "<b>spare</b>"]
+    drifted, let_off = number % 41 == 7, number % 131 == 3
+    asks = ["cockpit"] if drifted else ["sshd", "cockpit"]
     return {
-        "asks": ["cockpit"] if number % 41 == 7 else ["sshd", "cockpit"],
-        "let_off": ["user1"] if number % 131 == 3 else [],
-        "enforced": {"sshd": number % 41 != 7, "cockpit": True},
+        "asks": asks,
+        "let_off": ["user1"] if let_off else [],
+        # A service that asks all but one is not called enforced.
+        "enforced": {service: service in asks and not let_off for service in ("sshd", "cockpit")},
         "users": users,
         "time_sync": {"error_seconds": number / 1e5, "reason": "in sync"},
         "pending": False,
         "exempt": ["ansible"],
         "would_be_locked_out": [{"user": "zoe"}] if number % 120 == 11 else [],
-        "changes": ["write /etc/pam.d/sshd"] if number % 41 == 7 else [],
+        "changes": ["write /etc/pam.d/sshd"] if drifted or let_off else [],
         "missing_packages": [],
         "refusals": ["carol & <dave> would be locked out."] if number % 120 == 11 else [],
         "lets_in": [],
@@ -53,7 +56,7 @@ def answer(number: int) -> dict[str, t.Any] | None:
             {"name": "sshd", "kind": "sshd", "reaches": "a shell", "state": "covered", "seen": ""},
             *([{**VSFTPD, "state": "open"}] if number % 200 == 9 else []),
         ],
-        "drift": ["sshd was not asking for codes: /etc/pam.d/sshd had lost the block."] if number % 41 == 7 else [],
+        "drift": ["sshd was not asking for codes: /etc/pam.d/sshd had lost the block."] if drifted else [],
     }
 
 
@@ -144,6 +147,16 @@ def test_shows_only_what_is_looked_for(page: Page) -> None:
     assert len(hosts(page)) == sum(number % 97 == 5 for number in range(HOSTS))
     page.get_by_role("button", name="unreachable").click()
     assert len(hosts(page)) == HOSTS
+
+
+def test_says_what_asks_and_of_whom_not_where_somebody_was_let_off(page: Page) -> None:
+    page.get_by_role("searchbox").fill("web0003")
+    asks = page.locator("#hosts tbody:not([hidden]) td:nth-child(3)")
+    assert asks.inner_text() == "sshd, cockpit (not user1)"
+    assert asks.locator(".not").count() == 0
+    page.get_by_role("searchbox").fill("web0007")
+    assert asks.inner_text() == "cockpit, not sshd"
+    assert asks.locator(".not").inner_text() == "not sshd"
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])

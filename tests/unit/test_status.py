@@ -99,6 +99,12 @@ class TestLine:
         assert line("web1", answer(asks=[], enforced={"sshd": False})).cells[2] == "nothing"
         assert line("web1", {"failed": True, "msg": "users must be a list"}).cells[2] == ""
 
+    def test_names_as_not_asking_only_what_asks_nobody(self) -> None:
+        nowhere = {"sshd": False, "cockpit": False}
+        assert line("web1", answer(asks=["sshd", "cockpit"], let_off=["bob"], enforced=nowhere)).not_asking == ()
+        assert line("web1", answer(asks=["sshd"], let_off=["bob"], enforced=nowhere)).not_asking == ("cockpit",)
+        assert line("web1", answer(asks=[], enforced=nowhere)).not_asking == ("sshd", "cockpit")
+
     def test_says_why(self) -> None:
         assert line("web1", {"failed": True, "msg": "needs\n root"}).notes == ("needs root",)
         assert line("web1", answer(drift=["lost"], changes=["write x", "reload sshd"])).notes == (
