@@ -141,10 +141,10 @@ def grouped(lines: t.Sequence[Line]) -> list[str]:
     return [f"{enumerated(names, ', ')}: {note}" for names, note in notes]
 
 
-def enumerated(names: t.Sequence[str], last: str = " and ") -> str:
-    """Some of these names of hosts, and how many more there are; `last` stands before the last one of few."""
-    if len(names) > _NAMED + 1:
-        return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more hosts"
+def enumerated(names: t.Sequence[str], last: str = " and ", most: int = _NAMED) -> str:
+    """The first names of these hosts, and how many more there are; `last` stands before the last one of few."""
+    if len(names) > most + 1:
+        return f"{', '.join(names[:most])} and {len(names) - most} more hosts"
     return last.join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 

@@ -135,6 +135,8 @@ def verified_but_damaged(machines: list[Host], alice: Person) -> None:
     answers = {"user": "alice", "code": alice.code(steps=1)}
     done = ansible_playbook(*command, **answers)
     assert done.returncode == 0, done.stdout
+    told = "The code of alice was right on web2, web3, web4 and web5. It is used up, and alice is proven."
+    assert told in done.stdout.splitlines()
     assert "alice has no credential on web1" in done.stdout
     machines[1].write(path, "HOTP/T30 alice - c0ffeezz\n", 0o600)
     done = ansible_playbook(*command, "--limit", "web2,web3", **answers)

@@ -81,6 +81,7 @@ CLOSURES = {
         *(*_LOOK - {"_runs/preview"}, *_LATER, "_runs/info", "_host/key_denials", "_plan/survey"),
         *("_host/invitations", "_texts/invitation"),
     },
+    "verify_report": set[str](),
 }
 """The files of module_utils by module."""
 

@@ -4,9 +4,17 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
 import pytest
 
 from ansible_collections.fleet.auth.plugins.action.twofactor_verify import right, wrong
+from ansible_collections.fleet.auth.plugins.plugin_utils._verified import sentences
 
 
 @pytest.mark.parametrize(
@@ -23,3 +31,103 @@ def test_wrong_code_is_told_with_what_it_may_have_been(code: str, malformed: boo
 
 def test_right_code_proves_somebody() -> None:
     assert right("alice", "web1") == "The code of alice was right on web1. It is used up, and alice is proven."
+
+
+def answers(*hosts: str, valid: bool) -> list[tuple[str, dict[str, t.Any]]]:
+    """What the task returns on these hosts for a code of alice."""
+    said = right if valid else lambda user, host: wrong(user, host, "123456")
+    return [(host, {"failed": False, "valid": valid, "msg": said("alice", host)}) for host in hosts]
+
+
+class TestOnAFleet:
+    WEB = tuple(f"web{number}" for number in range(300))
+
+    def test_wrong_code_is_one_sentence_with_the_first_ten_hosts(self) -> None:
+        (told,) = sentences(answers(*self.WEB, valid=False))
+        assert told.startswith(
+            "The code of alice was not right on web0, web1, web2, web3, web4, web5, web6, web7, web8, web9 and 290 "
+            "more hosts. It may be that of another host's entry in the app, "
+        )
+        assert len(told) < 500
+
+    def test_right_code_comes_first_and_where_else_it_was_not_right_is_told_without_alarm(self) -> None:
+        told = sentences([*answers("web0", "web1", valid=False), *answers("db", valid=True)])
+        assert told == [
+            "The code of alice was right on db. It is used up, and alice is proven.",
+            "It was not right on web0 and web1: a host with a secret of its own has an entry of its own in the app.",
+        ]
+
+    def test_right_code_of_one_secret_is_one_sentence(self) -> None:
+        (told,) = sentences(answers(*self.WEB, valid=True))
+        assert told.endswith(" and 290 more hosts. It is used up, and alice is proven.")
+        (told,) = sentences(answers("web1", valid=True))
+        assert told == right("alice", "web1")
+
+    def test_hosts_that_had_nothing_to_check_it_against_are_told_in_a_sentence_too(self) -> None:
+        nobody = [(host, {"failed": False, "msg": f"alice has no credential on {host}. Enrol."}) for host in self.WEB]
+        (told,) = sentences(nobody[:3])
+        assert told == "alice has no credential on web0, web1 and web2. Enrol."
+        assert len(sentences([*nobody, *answers("db", valid=True)])) == 2
+
+    def test_what_is_wrong_with_the_code_itself_is_told_of_no_host(self) -> None:
+        refused = {
+            "failed": False,
+            "msg": "Nothing was changed: No code was given.",
+            "refusals": ["No code was given."],
+        }
+        assert sentences([(host, refused) for host in self.WEB]) == [refused["msg"]]
+
+    def test_host_that_says_nothing_of_itself_is_named(self) -> None:
+        odd = {"failed": False, "msg": "It said nothing."}
+        assert sentences([("web1", odd)]) == ["web1: It said nothing."]
+        assert sentences([("web1", odd), ("web2", odd)]) == ["web1 and web2: It said nothing."]
+
+    def test_hosts_that_failed_or_were_lost_have_told_so_themselves(self) -> None:
+        silent: list[t.Any] = [None, {"failed": True, "msg": "damaged"}, {"unreachable": True, "msg": "No route"}]
+        assert sentences(zip(self.WEB, silent, strict=False)) == []
+
+
+class TestPlaybook:
+    """Over hosts that are a script in the place of Python, which prints an answer."""
+
+    @staticmethod
+    def verified(tmp_path: Path, answers: t.Mapping[str, t.Mapping[str, t.Any]]) -> subprocess.CompletedProcess[str]:
+        lines = []
+        for host, said in answers.items():
+            (tmp_path / host).write_text(f"#!/bin/sh\ncat >/dev/null\necho '{json.dumps(said)}'\n")
+            (tmp_path / host).chmod(0o700)
+            lines.append(f"{host} ansible_python_interpreter={tmp_path / host}")
+        (tmp_path / "hosts").write_text("\n".join(lines) + "\n")
+        words = [sys.executable, "-m", "ansible", "playbook", "-i", "hosts", "-c", "local", "fleet.auth.verify"]
+        extra = ("user=alice", "code=123456", "ansible_become=false", "ansible_pipelining=true")
+        return subprocess.run(
+            [*words, *(word for one in extra for word in ("-e", one))],
+            cwd=tmp_path,
+            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "HOME": str(tmp_path)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    WRONG: t.ClassVar = {"changed": False, "valid": False, "can_be_checked": True}
+    RIGHT: t.ClassVar = {"changed": True, "valid": True, "can_be_checked": True}
+
+    def test_fails_with_one_sentence_where_the_code_was_right_nowhere(self, tmp_path: Path) -> None:
+        done = self.verified(tmp_path, {f"web{number}": self.WRONG for number in range(12)})
+        assert done.returncode == 2, done.stdout + done.stderr
+        assert "was not right on web0, web1, web2," in done.stdout
+        # Ansible itself prints a failure as an error and as the task's message.
+        assert done.stdout.count("was not right") == 2
+        assert done.stdout.count("web9 and 2 more hosts.") == 2
+
+    def test_tells_all_hosts_in_a_task_and_ends_well_where_it_was_right_on_one(self, tmp_path: Path) -> None:
+        nobody = {"failed": True, "msg": "alice has no credential on web2. Enrol alice.", "can_be_checked": False}
+        done = self.verified(tmp_path, {"web0": self.WRONG, "web1": self.RIGHT, "web2": nobody, "web3": self.WRONG})
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert (
+            "The code of alice was right on web1. It is used up, and alice is proven.\n"
+            "It was not right on web0 and web3: a host with a secret of its own has an entry of its own in the app.\n"
+            "alice has no credential on web2. Enrol alice.\n"
+        ) in done.stdout
+        assert done.stdout.count("TASK [") == 2
