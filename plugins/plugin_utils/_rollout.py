@@ -23,7 +23,10 @@ OUTCOMES = {
 """What can be said of a host in a word, the worst first."""
 
 _SAID = {
-    "failed": ("failed, and follows its old policy, or will as soon as it has put itself back",) * 2,
+    "failed": (
+        "failed, and follows its old policy, or will as soon as it has put itself back",
+        "failed, and follow their old policy, or will as soon as they have put themselves back",
+    ),
     "unreachable": ("could not be reached, and was not touched", "could not be reached, and were not touched"),
     "refused": ("was refused and not touched", "were refused and not touched"),
     "waiting": ("has a change to come, which was not begun", "have a change to come, which was not begun"),

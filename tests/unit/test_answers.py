@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible.errors import AnsibleError
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,50 +30,9 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._kinds import (
     Record,
     Unfit,
 )
+from unit.answering import ENROLMENT, PLAN, STATUS, USER
 from unit.closure import PLUGINS
 
-USER = {
-    "enrolled": True,
-    "proven": False,
-    "in_scope": True,
-    "recovered": False,
-    "locked": False,
-    "devices": ["tablet"],
-    "recovery_codes_left": 9,
-    "pass_until": None,
-    "self_made": None,
-    "security_keys": ["yubikey-5"],
-    "security_keys_only": False,
-    "key_denied": None,
-}
-STATUS = {
-    "enforced": {"sshd": True},
-    "asks": ["sshd"],
-    "let_off": [],
-    "guard": {"mode": "warn", "alerts": []},
-    "users": {"alice": USER},
-    "time_sync": None,
-}
-PLAN = {
-    **STATUS,
-    "changed": True,
-    "refusals": [],
-    "refused": [],
-    "missing_packages": ["libpam-oath"],
-    "changes": ["write /etc/pam.d/twofactor"],
-    "os_family": "debian",
-    "confirmation": "",
-    "to_enrol": ["alice"],
-    "unproven": ["alice"],
-}
-ENROLMENT = {
-    "user": "alice",
-    "device": "",
-    "secret": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ",
-    "interval": 30,
-    "digits": 6,
-    "recovery_codes": [{"number": 1, "code": "123456"}],
-}
 ESCAPE = "\x1b]0;web2 is on\x07"
 
 
@@ -260,8 +222,42 @@ def test_answer_is_read_from_a_terminal_as_well(end: str) -> None:
     assert found["valid"] is True
 
 
-def test_no_task_of_the_role_is_included_by_what_a_host_said() -> None:
-    for path in (Path(PLUGINS).parent / "roles").rglob("tasks/**/*.yml"):
-        for task in yaml.safe_load(path.read_text()):
-            for verb in ("include_tasks", "import_tasks", "include_vars", "include_role"):
-                assert "{{" not in str(task.get(f"ansible.builtin.{verb}", "")), path
+class TestRole:
+    """A file of tasks is included by its name, or as a step by one of the names that the role has for them."""
+
+    ROLE: t.ClassVar = Path(PLUGINS).parent / "roles" / "twofactor"
+
+    def test_includes_no_tasks_by_what_a_host_said(self) -> None:
+        for path in self.ROLE.parent.rglob("tasks/**/*.yml"):
+            for task in yaml.safe_load(path.read_text()):
+                for verb in ("include_tasks", "import_tasks", "include_vars", "include_role"):
+                    name = str(task.get(f"ansible.builtin.{verb}", ""))
+                    step = task.get("loop_control", {}).get("loop_var")
+                    if name == f"{{{{ {step} }}}}.yml":
+                        assert task["loop"] in ("{{ __twofactor_steps }}", "{{ __twofactor_steps_after_change }}")
+                    else:
+                        assert "{{" not in name, path
+
+    def steps(self, **said: t.Any) -> list[str]:
+        """The steps on a host that says this, as Ansible finds them."""
+        names = {**yaml.safe_load((self.ROLE / "defaults/main.yml").read_text())}
+        names |= yaml.safe_load((self.ROLE / "vars/main.yml").read_text())
+        trusted = {name: trust_as_template(value) if isinstance(value, str) else value for name, value in names.items()}
+        answer = {**PLAN, **said}
+        host = {"ansible_check_mode": False, "inventory_hostname": "web1", "twofactor_enrolment_dir": "/sheets"}
+        found = {**trusted, **host, "__twofactor_plan": answer, "__twofactor_done": answer, "twofactor_enabled": True}
+        templar = Templar(DataLoader(), variables=found)
+        parts = ("__twofactor_steps", "__twofactor_steps_after_change")
+        return [str(step) for part in parts for step in templar.template(trusted[part])]
+
+    def test_has_a_file_for_each_step(self) -> None:
+        steps = self.steps(confirmation="a" * 16)
+        assert steps == ["prepare_sheets", "install_debian", "change", "prove", "write_sheets", "say_next"]
+        assert all((self.ROLE / "tasks" / "steps" / f"{step}.yml").is_file() for step in steps)
+
+    @pytest.mark.parametrize("strange", ["../../evil", "{{ 1 }}", "values", ""])
+    def test_has_no_step_of_a_host_s_own(self, strange: str) -> None:
+        with pytest.raises(AnsibleError):
+            self.steps(os_family=strange)
+        own = {*self.steps(missing_packages=[strange], to_enrol=[strange], confirmation=strange)}
+        assert own <= {path.stem for path in (self.ROLE / "tasks" / "steps").glob("*.yml")}

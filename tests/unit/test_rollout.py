@@ -27,6 +27,7 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._rollout import (
     summary,
 )
 from ansible_collections.fleet.auth.plugins.plugin_utils._rollout import table as rollout_table
+from unit import answering
 
 ON = {"ok": True, "enforced": {"sshd": True}, "asks": ["sshd"], "let_off": []}
 FAILED = {"ok": False, "msg": "no new connection\n   gets in"}
@@ -130,6 +131,8 @@ class TestLine:
         assert sentences([*waiting, line("db", plan(), ON)]) == [
             "web0, web1, web2, web3, web4 and 295 more hosts have a change to come, which was not begun."
         ]
+        failed = [line(name, plan(), FAILED) for name in ("web1", "web2")]
+        assert sentences(failed)[0].startswith("web1 and web2 failed, and follow their old policy, or will as soon as")
         assert sentences([line("web1", {"msg": "No route", "unreachable": True}, None)]) == [
             "web1 could not be reached, and was not touched: No route"
         ]
@@ -229,3 +232,41 @@ def test_junit_has_a_case_a_host() -> None:
     assert [[what.tag for what in case] for case in suite] == [[], ["failure"], ["skipped"], ["error"]]
     assert [case.get("name") for case in suite] == ["web1", "web2", "web3", "web4"]
     assert suite[3][0].text == r"No <route>\x1b[0m"
+
+
+class TestPlaybook:
+    """Over hosts that answer what they are told to."""
+
+    OFF: t.ClassVar = {**answering.PLAN, "enforced": {"sshd": False}, "asks": [], "unproven": []}
+    DONE: t.ClassVar = {**answering.PLAN, "missing_packages": [], "unproven": [], "confirmation": "a" * 16}
+
+    def host(self, **plan: t.Any) -> dict[str, answering.Answer]:
+        """What a host answers that is to be changed."""
+        return {
+            answering.CHECK: {**self.OFF, **plan},
+            "twofactor": self.DONE,
+            "twofactor_confirm": {"changed": True},
+            "twofactor_enrolment_info": {"changed": False, "enrolments": [answering.ENROLMENT]},
+        }
+
+    @pytest.mark.parametrize("sheets", ["", "sheets"], ids=["no sheets", "sheets"])
+    def test_shows_no_task_that_a_host_has_no_need_of(self, tmp_path: Path, sheets: str) -> None:
+        hosts = {
+            "web1": self.host(),
+            "web2": self.host(missing_packages=[], to_enrol=[]),
+            "web3": {answering.CHECK: {**self.DONE, "changed": False, "changes": [], "to_enrol": []}},
+        }
+        variables = {"twofactor_users": ["alice"], "twofactor_enrolment_dir": sheets}
+        done = answering.run(tmp_path, "rollout", hosts, **variables)
+        assert done.returncode == 0, done.stdout
+        assert "3 hosts: 2 proven, 1 right" in done.stdout
+        assert (tmp_path / "sheets" / "alice@web1.html").exists() == bool(sheets)
+        assert "skipping" not in done.stdout
+
+    def test_begins_no_host_after_one_that_failed(self, tmp_path: Path) -> None:
+        failed = {"failed": True, "msg": "No space left on device"}
+        hosts = {"web1": {**self.host(), "twofactor": failed}, "web2": self.host(), "web3": self.host()}
+        done = answering.run(tmp_path, "rollout", hosts, twofactor_users=["alice"])
+        assert done.returncode == 2, done.stdout
+        assert "3 hosts: 1 failed, 2 waiting" in done.stdout
+        assert done.stdout.count("skipping: [") == 2

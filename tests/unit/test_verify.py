@@ -4,10 +4,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
@@ -15,6 +12,7 @@ import pytest
 
 from ansible_collections.fleet.auth.plugins.action.twofactor_verify import right, wrong
 from ansible_collections.fleet.auth.plugins.plugin_utils._verified import sentences
+from unit import answering
 
 
 @pytest.mark.parametrize(
@@ -88,27 +86,12 @@ class TestOnAFleet:
 
 
 class TestPlaybook:
-    """Over hosts that are a script in the place of Python, which prints an answer."""
+    """Over hosts that answer what they are told to."""
 
     @staticmethod
-    def verified(tmp_path: Path, answers: t.Mapping[str, t.Mapping[str, t.Any]]) -> subprocess.CompletedProcess[str]:
-        lines = []
-        for host, said in answers.items():
-            (tmp_path / host).write_text(f"#!/bin/sh\ncat >/dev/null\necho '{json.dumps(said)}'\n")
-            (tmp_path / host).chmod(0o700)
-            lines.append(f"{host} ansible_python_interpreter={tmp_path / host}")
-        (tmp_path / "hosts").write_text("\n".join(lines) + "\n")
-        words = [sys.executable, "-m", "ansible", "playbook", "-i", "hosts", "-c", "local", "fleet.auth.verify"]
-        extra = ("user=alice", "code=123456", "ansible_become=false", "ansible_pipelining=true")
-        return subprocess.run(
-            [*words, *(word for one in extra for word in ("-e", one))],
-            cwd=tmp_path,
-            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "HOME": str(tmp_path)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    def verified(tmp_path: Path, said: t.Mapping[str, answering.Answer]) -> subprocess.CompletedProcess[str]:
+        hosts = {host: {"twofactor_verify": one} for host, one in said.items()}
+        return answering.run(tmp_path, "verify", hosts, user="alice", code="123456")
 
     WRONG: t.ClassVar = {"changed": False, "valid": False, "can_be_checked": True}
     RIGHT: t.ClassVar = {"changed": True, "valid": True, "can_be_checked": True}

@@ -1,0 +1,104 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Playbooks over hosts that are no machines: each is a script in the place of Python that prints what it is told to."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+Answer = t.Mapping[str, t.Any]
+
+USER = {
+    "enrolled": True,
+    "proven": False,
+    "in_scope": True,
+    "recovered": False,
+    "locked": False,
+    "devices": ["tablet"],
+    "recovery_codes_left": 9,
+    "pass_until": None,
+    "self_made": None,
+    "security_keys": ["yubikey-5"],
+    "security_keys_only": False,
+    "key_denied": None,
+}
+STATUS = {
+    "enforced": {"sshd": True},
+    "asks": ["sshd"],
+    "let_off": [],
+    "guard": {"mode": "warn", "alerts": []},
+    "users": {"alice": USER},
+    "time_sync": None,
+}
+PLAN = {
+    **STATUS,
+    "changed": True,
+    "refusals": [],
+    "refused": [],
+    "missing_packages": ["libpam-oath"],
+    "changes": ["write /etc/pam.d/twofactor"],
+    "os_family": "debian",
+    "confirmation": "",
+    "to_enrol": ["alice"],
+    "unproven": ["alice"],
+}
+ENROLMENT = {
+    "user": "alice",
+    "device": "",
+    "secret": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ",
+    "interval": 30,
+    "digits": 6,
+    "recovery_codes": [{"number": 1, "code": "123456"}],
+}
+"""What is right in the answers of modules, as far as a test needs that."""
+
+CHECK = "twofactor in check mode"
+"""The name of an answer that is that of the module twofactor where it is only asked for its plan."""
+_PYTHON = """#!/bin/sh
+sent=$(cat)
+case $sent in {cases}
+    *) echo '{{"changed": true}}' ;;
+esac
+"""
+
+
+def run(
+    folder: Path, playbook: str, hosts: t.Mapping[str, t.Mapping[str, Answer]], *arguments: str, **variables: t.Any
+) -> subprocess.CompletedProcess[str]:
+    """Run a playbook of the collection; no host is one that is not in `hosts`.
+
+    :param hosts: by host and by module, or `CHECK`, what it answers. Another module has always changed something.
+    """
+    lines = []
+    for host, answers in hosts.items():
+        python = folder / f"python of {host}"
+        python.write_text(_PYTHON.format(cases="".join(_case(*one) for one in sorted(answers.items(), reverse=True))))
+        python.chmod(0o700)
+        lines.append(f"{host} ansible_python_interpreter={json.dumps(str(python))}")
+    (folder / "hosts").write_text("\n".join(lines) + "\n")
+    extra = {"ansible_become": False, "ansible_pipelining": True, **variables}
+    words = [sys.executable, "-m", "ansible", "playbook", "-i", "hosts", "-c", "local", *arguments]
+    return subprocess.run(
+        [*words, "-e", json.dumps(extra), f"fleet.auth.{playbook}"],
+        cwd=folder,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "HOME": str(folder)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+def _case(module: str, answer: Answer) -> str:
+    name, _space, check = module.partition(" ")
+    mode = "*_ansible_check_mode*:?true" if check else ""
+    text = json.dumps(answer).replace("'", "'\\''")
+    return f"\n    *ansible_collections.fleet.auth.plugins.modules.{name}{mode}*) echo '{text}' ;;"
