@@ -78,7 +78,7 @@ scenarios: molecule sample chromium ## Molecule scenarios and real logins, on ho
 	$(call heading,scenarios)
 	pytest tests/login --numprocesses 8 --dist loadgroup
 
-browser: setup chromium hosts ## enrolment sheets and Cockpit in a browser; screenshots in build/browser
+browser: setup chromium hosts ## pages, Cockpit and what terminals show, in a browser; pictures in build/browser
 	$(call heading,browser)
 	pytest tests/browser --numprocesses 3 --dist loadfile
 

@@ -9,37 +9,23 @@ Pictures of it are docs/images/ssh.png and security-keys.png.
 
 from __future__ import annotations
 
-import html
-import io
 import os
 import shlex
 import typing as t
 from collections.abc import Iterator
 from pathlib import Path
 
-import pexpect
 import pytest
 from playwright.sync_api import Browser
 
 import hosts
-from browser.test_cockpit import PICTURES
+from browser.terminal import picture, typed
 from hosts import Host
 from login import ssh
 from login.modules import turn_on
 from login.people import PASSWORD, Person, inventory_path
 from login.policy import off
 from login.security_keys import authenticator, authorize, security_keys
-
-# Prompts end without a newline, and those of a shell with a dollar sign.
-_PROMPT = r": ?$|\$ $"
-_TERMINAL = """\
-<!doctype html>
-<meta charset="utf-8">
-<style>
-    body { margin: 0; display: inline-block; background: #1b1f24; color: #dfe3e8; }
-    pre { margin: 24px 28px; font: 17px/1.5 "DejaVu Sans Mono", monospace; }
-</style>
-"""
 
 
 @pytest.fixture(scope="module")
@@ -90,21 +76,16 @@ def session(host: Host, by_name: list[str]) -> Session:
         settings += [f"SecurityKeyProvider={authenticator()}"] if device else []
         options = [*by_name, *host.ssh_options, *(word for setting in settings for word in ("-o", setting))]
         who = f"{person.name}@{host.name}"
-        shown = io.StringIO()
-        print("$", shlex.join(["ssh", *identity, who]), file=shown)
         environment = {**os.environ, "TERM": "dumb"}
-        child = pexpect.spawn(
-            "ssh", [*options, who], cwd=device and device.parent, env=environment, timeout=30, encoding="utf-8"
+        where = device and device.parent
+        return typed(
+            ["ssh", *options, who],
+            shlex.join(["ssh", *identity, who]),
+            *answers,
+            cwd=where,
+            env=environment,
+            timeout=30,
         )
-        child.logfile_read = shown
-        try:
-            for answer in answers:
-                child.expect(_PROMPT)
-                child.sendline(answer)
-            child.expect(pexpect.EOF)
-            return shown.getvalue().replace("\r", "")
-        finally:
-            child.close(force=True)
 
     return session
 
@@ -156,12 +137,3 @@ def test_terminal_shows_security_keys_beside_codes_and_alone(
     assert "One-time password" in without
     assert denied == "$ ssh dave@web1\ndave@web1: Permission denied (publickey).\n"
     picture(browser, "security-keys.png", beside, without, alone, denied)
-
-
-def picture(browser: Browser, name: str, *shown: str) -> None:
-    """A picture of a terminal that shows these sessions."""
-    page = browser.new_page(viewport={"width": 1000, "height": 100})
-    page.set_content(_TERMINAL + "".join(f"<pre>{html.escape(one)}</pre>" for one in shown))
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    page.locator("body").screenshot(path=PICTURES / name)
-    page.close()
