@@ -268,5 +268,5 @@ class TestPlaybook:
         hosts = {"web1": {**self.host(), "twofactor": failed}, "web2": self.host(), "web3": self.host()}
         done = answering.run(tmp_path, "rollout", hosts, twofactor_users=["alice"])
         assert done.returncode == 2, done.stdout
-        assert "3 hosts: 1 failed, 2 waiting" in done.stdout
+        assert "3 hosts: 1 failed, 2 waiting" in done.stdout, done.stdout
         assert done.stdout.count("skipping: [") == 2
