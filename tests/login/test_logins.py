@@ -68,12 +68,11 @@ def test_status_tells_what_a_login_finds(host: Host) -> None:
         assert told() == (["sshd"], [], False)
         host.run("sed", "-i", "1d", "/etc/pam.d/common-auth")
 
-        host.write(
-            "/etc/ssh/sshd_config.d/00-a.conf", f"Match User {person.name}\n    AuthenticationMethods publickey\n"
-        )
-        host.run("systemctl", "reload", "ssh")
-        assert person.by_key(batch=True).ok
-        assert told() == (["sshd"], [], False)
+        for match in (f"User {person.name}", "Address 10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"):
+            host.write("/etc/ssh/sshd_config.d/00-a.conf", f"Match {match}\n    AuthenticationMethods publickey\n")
+            host.run("systemctl", "reload", "ssh")
+            assert person.by_key(batch=True).ok
+            assert told() == (["sshd"], [], False)
         host.run("rm", "/etc/ssh/sshd_config.d/00-a.conf")
         host.run("systemctl", "reload", "ssh")
 

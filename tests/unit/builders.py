@@ -242,11 +242,20 @@ def host_state(
 def seen_by_sshd(state: HostState) -> HostState:
     """The same host, each account with what sshd makes of the files for it."""
     files = {path: one.content for path, one in state.files.items()}
-    accounts = {
-        name: replace(one, sshd=sshd_config.Effective(model.sshd_settings(files, name, one.groups, STRANGER)))
-        for name, one in state.accounts.items()
-    }
-    return replace(state, accounts=accounts)
+
+    def seen_from(address: str) -> dict[str, sshd_config.Effective]:
+        return {
+            name: sshd_config.Effective(model.sshd_settings(files, name, one.groups, address))
+            for name, one in state.accounts.items()
+        }
+
+    of = seen_from(STRANGER)
+    origins = sshd_config.origins(state.sshd_files().texts)
+    return replace(
+        state,
+        accounts={name: replace(one, sshd=of[name]) for name, one in state.accounts.items()},
+        sshd_elsewhere={origin: seen_from(origin.address or STRANGER) for origin in origins},
+    )
 
 
 def texts_of(error: BaseException | None) -> str:

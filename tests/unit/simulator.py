@@ -141,7 +141,8 @@ class Machine:
         """What is checked on a host before sshd is let at its files."""
         for expectation in change.expectations:
             groups = self.state.accounts[expectation.user].groups
-            found = model.sshd_settings(_texts(self.state), expectation.user, groups, expectation.address)
+            address = expectation.origin.address or expectation.address
+            found = model.sshd_settings(_texts(self.state), expectation.user, groups, address)
             assert found == {**found, **expectation.settings}, expectation
 
 

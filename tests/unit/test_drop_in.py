@@ -25,7 +25,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_start impor
     parse_words,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.naming import named
-from unit.builders import OLD_SSHD_CONFIG, SSHD_CONFIG, settings
+from unit.builders import OLD_SSHD_CONFIG, SSHD_CONFIG, security_key, settings
 from unit.model import sshd_settings
 
 CONFIG = places.SSHD_CONFIG
@@ -43,9 +43,11 @@ SET = """\
 WITH_PAM = Effective(usepam=("yes",))
 
 
-def conflicts(texts: dict[str, str], sshd: Effective, start: Start | None = None) -> list[str]:
+def conflicts(texts: dict[str, str], sshd: Effective, start: Start | None = None, **policy: t.Any) -> list[str]:
     start = start or Start()
-    return [named(one, "") for one in drop_in.conflicts(Files(texts, start.config, start.lines), sshd)]
+    return [
+        named(one, "") for one in drop_in.conflicts(Files(texts, start.config, start.lines), sshd, settings(**policy))
+    ]
 
 
 def shows_no_prompts(texts: dict[str, str], sshd: Effective) -> bool:
@@ -268,6 +270,29 @@ class TestConflicts:
         assert list(conflicts({**files, f"{D}/00-a.conf": setting}, WITH_PAM)) == []
         first = {CONFIG: f"Include {D}/50-*.conf {D}/*.conf\n", f"{D}/50-a.conf": files[f"{D}/00-a.conf"]}
         assert len(list(conflicts(first, WITH_PAM))) == 1
+
+    @pytest.mark.parametrize(
+        ("setting", "with_any_key"),
+        [
+            ("PubkeyAuthOptions none", True),
+            ("AuthorizedKeysFile /etc/ssh/keys/%u", False),
+            ("AuthorizedKeysCommand /usr/bin/keys %u", False),
+            ("PubkeyAcceptedAlgorithms ssh-ed25519", False),
+        ],
+    )
+    def test_with_an_earlier_match_about_keys_are_told_of_where_keys_are_declared(
+        self, setting: str, with_any_key: bool
+    ) -> None:
+        files = {CONFIG: INCLUDE, f"{D}/00-a.conf": f"Match Address 10.0.0.0/8\n  {setting}\n"}
+        keys = [{"name": "alice", "security_keys": [security_key(1)]}]
+        keys_alone = [{**keys[0], "security_keys_only": True}]
+        assert conflicts(files, WITH_PAM, ssh=True) == []
+        assert len(conflicts(files, WITH_PAM, ssh=True, users=keys)) == with_any_key
+        for policy in ({"users": keys_alone}, {"security_keys_only_groups": ["staff"]}):
+            assert conflicts(files, WITH_PAM, ssh=True, **policy) == [
+                f"{D}/00-a.conf line 2: {setting} (under 'Match Address 10.0.0.0/8') is read before {DROP_IN}, and "
+                "wins; let that file sort after it."
+            ]
 
     @pytest.mark.parametrize("keyword", ["ChallengeResponseAuthentication", "SkeyAuthentication"])
     def test_of_an_old_sshd_with_a_line_that_hides_its_prompts(self, keyword: str) -> None:

@@ -1295,7 +1295,7 @@ class TestDrift:
         assert refusals(wanted(), state) == (
             "sshd on web1 does not do for alice what /etc/ssh/sshd_config.d/00-twofactor.conf says "
             "(passwordauthentication, authenticationmethods): another part of its configuration wins. See 'sshd -T -C "
-            "user=alice,host=x,addr=198.51.100.1'.",
+            "user=alice,host=198.51.100.1,addr=198.51.100.1'.",
         )
 
 
@@ -1354,6 +1354,27 @@ class TestExpectations:
         site = f"Match {match}\n    X11Forwarding no\n"
         (found,) = self.of(wanted(), edited(host_state(), {f"{places.DROP_IN_DIRECTORY}/50-site.conf": site}))
         assert "carol" in found
+
+    def test_are_of_each_address_that_a_match_names(self) -> None:
+        site = "Match Address 10.0.0.0/8\n    X11Forwarding no\n"
+        state = edited(host_state(), {f"{places.DROP_IN_DIRECTORY}/50-site.conf": site})
+        (reload,) = (change for change in plan(wanted(), state).changes if isinstance(change, ReloadSshd))
+        assert {one.origin.address for one in reload.expectations if one.user == "alice"} <= {"", "10.0.0.1"}
+        assert [one.told for one in reload.expectations if one.user == "root"] == [
+            "user=root,host=198.51.100.1,addr=198.51.100.1",
+            "user=root,host=10.0.0.1,addr=10.0.0.1",
+        ]
+
+    def test_that_do_not_hold_from_one_address_are_refused_with_it(self) -> None:
+        state = carried_out(wanted())
+        (origin,) = sshd_config.origins({places.SSHD_CONFIG: "Match Address 10.0.0.0/8\n"})
+        wins = {
+            name: sshd_config.Effective(one.sshd, authenticationmethods=("publickey",))
+            for name, one in state.accounts.items()
+        }
+        told = refusals(wanted(), replace(state, sshd_elsewhere={origin: wins}))
+        assert "sshd on web1 does not do for root what /etc/ssh/sshd_config.d/00-twofactor.conf says (auth" in told[0]
+        assert told[0].endswith("See 'sshd -T -C user=root,host=10.0.0.1,addr=10.0.0.1'.")
 
     def test_are_none_where_sshd_is_turned_off(self) -> None:
         state = carried_out(wanted(services=["sudo"]))

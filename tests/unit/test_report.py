@@ -66,6 +66,12 @@ class TestDoors:
         )
         assert report.lets_in(Situation(WANTED, state)) == ["sshd"]
 
+    def test_are_open_where_another_drop_in_wins_from_one_address(self, on: HostState) -> None:
+        text = "Match Address 10.0.0.0/8\n    AuthenticationMethods publickey\n"
+        state = changed(on, f"{places.DROP_IN_DIRECTORY}/00-a.conf", text)
+        assert report.enforced(Situation(WANTED, state))["sshd"] is False
+        assert report.lets_in(Situation(WANTED, state)) == ["sshd"]
+
     def test_are_not_called_open_before_two_factor_login_is_turned_on_there(self, on: HostState) -> None:
         target = replace(WANTED, services=("sudo", "cockpit"))
         assert report.lets_in(Situation(target, on)) == []

@@ -29,6 +29,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config impo
     takes,
     tells_addresses,
 )
+from unit.builders import settings
 
 CONFIG = places.SSHD_CONFIG
 DROP_IN = places.DROP_IN
@@ -180,7 +181,7 @@ class TestReadOrder:
     )
     def test_is_none_where_our_file_is_not_read_for_everyone(self, text: str) -> None:
         assert read_order(Files({CONFIG: text, DROP_IN: ""})) is None
-        assert list(drop_in.conflicts(Files({CONFIG: text, DROP_IN: ""}), WITH_PAM)) == [
+        assert list(drop_in.conflicts(Files({CONFIG: text, DROP_IN: ""}), WITH_PAM, settings())) == [
             f"{CONFIG} does not read {D} for everyone: put the line 'Include {D}/*.conf' at its top, before any Match."
         ]
 

@@ -42,7 +42,9 @@ def _check(change: ReloadSshd, actions: Actions) -> None:
         if code != 0:
             raise ApplyError(f"sshd refuses its configuration: {error.strip().rstrip('.')}.")
     for expectation in change.expectations:
-        effective = actions.effective(expectation.user, expectation.address, expectation.start.words)
+        effective = actions.effective(
+            expectation.user, expectation.address, expectation.start.words, expectation.origin
+        )
         for keyword, wanted in expectation.settings.items():
             if effective.get(keyword, ()) != wanted:
                 raise ApplyError(

@@ -47,7 +47,7 @@ def accounts(
     people: t.Mapping[str, pwd.struct_passwd],
     groups: t.Mapping[str, tuple[str, ...]],
     sshd_of: t.Mapping[str, sshd_config.Effective],
-    elsewhere: t.Sequence[t.Mapping[str, sshd_config.Effective]] = (),
+    elsewhere: t.Collection[t.Mapping[str, sshd_config.Effective]] = (),
 ) -> dict[str, Account]:
     """These people, by name, with their groups and with what sshd makes of its configuration for each.
 

@@ -19,7 +19,7 @@ from .. import _places as places
 from .._backends import backends
 from .._texts import pam
 from .._texts.code_step import CodeStep
-from .._texts.sshd_config import Effective
+from .._texts.sshd_config import Effective, Origin
 from .._texts.sshd_start import Start
 from .._wanted.settings import Settings
 from . import accounts, become, cockpit, credentials, doors, sshd, sshd_starts, system
@@ -50,7 +50,8 @@ def look(settings: Settings, run: Run) -> HostState:
     exempt = functools.partial(sshd.is_exempt, settings)
     seen = sshd.views(run, groups, _sshd_texts(files, start), stranger, session, start.words, exempt)
     others = [
-        (one, sshd.views(run, groups, _sshd_texts(files, one), stranger, None, one.words)) for one in other_starts
+        (one, sshd.views(run, groups, _sshd_texts(files, one), stranger, None, one.words, exempt))
+        for one in other_starts
     ]
     switch = files.get(places.SWITCH)
     backend = backends.in_use(
@@ -60,7 +61,7 @@ def look(settings: Settings, run: Run) -> HostState:
     return HostState(
         hostname=os.uname().nodename,
         files=files,
-        accounts=accounts.accounts(people, groups, seen.of, seen.elsewhere),
+        accounts=accounts.accounts(people, groups, seen.of, seen.elsewhere.values()),
         credentials=kept[backend],
         backend=backend,
         others={name: files for name, files in kept.items() if name != backend and files},
@@ -68,10 +69,11 @@ def look(settings: Settings, run: Run) -> HostState:
         time_sync=sync_status(run, settings.time_sync.max_error_seconds) if settings.enabled else None,
         stranger=stranger,
         sshd_error=seen.error,
+        sshd_elsewhere=seen.elsewhere,
         sshd_start=start,
         listeners=listening,
         daemons=doors.daemons(running) if settings.enabled else {},
-        other_sshds=tuple(Sshd(one, found.of, found.error) for one, found in others),
+        other_sshds=tuple(Sshd(one, found.of, found.error, found.elsewhere) for one, found in others),
         connection=session,
         connection_sshd=seen.connection,
         sudo_asks_connection=(
@@ -146,13 +148,24 @@ def look_back(settings: Settings, run: Run, state: HostState) -> HostState:
     views = seen_by_sshd(state.sshd_start)
     return replace(
         state,
-        accounts={**state.accounts, **accounts.accounts(strangers, groups, views.of, views.elsewhere)},
-        other_sshds=tuple(
-            one._replace(settings={**one.settings, **seen_by_sshd(one.start).of}) for one in state.other_sshds
-        ),
+        accounts={**state.accounts, **accounts.accounts(strangers, groups, views.of, views.elsewhere.values())},
+        sshd_elsewhere=_joined(state.sshd_elsewhere, views),
+        other_sshds=tuple(_with_more(one, seen_by_sshd(one.start)) for one in state.other_sshds),
         logins=found,
         logins_unread=seen.unread,
     )
+
+
+def _with_more(known: Sshd, more: sshd.Views) -> Sshd:
+    """What is known of an sshd, and of further accounts."""
+    return known._replace(settings={**known.settings, **more.of}, elsewhere=_joined(known.elsewhere, more))
+
+
+def _joined(
+    known: t.Mapping[Origin, t.Mapping[str, Effective]], more: sshd.Views
+) -> dict[Origin, t.Mapping[str, Effective]]:
+    """What is known by address and port, and of further accounts."""
+    return {origin: {**settings, **more.elsewhere.get(origin, more.of)} for origin, settings in known.items()}
 
 
 def _files(sshd_configs: t.Iterable[str]) -> dict[str, FileState]:

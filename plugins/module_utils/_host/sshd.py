@@ -19,6 +19,7 @@ from .state import Connection
 
 # Addresses for documentation (RFC 5737, RFC 3849): nobody connects from them, so they stand for anybody.
 _STRANGERS = ("192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1")
+_ANYWHERE = sshd_config.Origin()
 
 
 class SshdError(RuntimeError):
@@ -30,8 +31,8 @@ class Views(t.NamedTuple):
 
     of: t.Mapping[str, sshd_config.Effective]
     """By account, from an address that is not exempt."""
-    elsewhere: t.Sequence[t.Mapping[str, sshd_config.Effective]] = ()
-    """The same from each other address, and at each port, that the configuration names."""
+    elsewhere: t.Mapping[sshd_config.Origin, t.Mapping[str, sshd_config.Effective]] = {}
+    """The same by each other address, and by each port, that the configuration names."""
     connection: sshd_config.Effective | None = None
     """For the account and the address of the connection, if there is one."""
     error: str | None = None
@@ -66,12 +67,12 @@ def views(
         by_class: dict[tuple[t.Any, ...], sshd_config.Effective] = {}
         for name, key in classes.items():
             if key not in by_class:
-                by_class[key] = effective(run, name, origin.address or address, words, origin)
+                by_class[key] = effective(run, name, address, words, origin)
         return {name: by_class[key] for name, key in classes.items()}
 
     try:
-        found = seen_from(sshd_config.Origin())
-        elsewhere = [seen_from(origin) for origin in sshd_config.origins(texts) if not exempt(origin.address)]
+        found = seen_from(_ANYWHERE)
+        elsewhere = {one: seen_from(one) for one in sshd_config.origins(texts) if not exempt(one.address)}
         if connection is None:
             return Views(found, elsewhere)
         if connection.user in found and not (unseen or sshd_config.tells_addresses(texts)):
@@ -82,15 +83,14 @@ def views(
 
 
 def effective(
-    run: Run, user: str, address: str, words: t.Sequence[str] = (), to: sshd_config.Origin | None = None
+    run: Run,
+    user: str,
+    address: str,
+    words: t.Sequence[str] = (),
+    origin: sshd_config.Origin = _ANYWHERE,
 ) -> sshd_config.Effective:
     """What the files on disk give this user from this address, where sshd is started so. Raises SshdError."""
-    connection = f"user={user},host={address},addr={address}"
-    if to and to.local_address:
-        connection += f",laddr={to.local_address}"
-    if to and to.local_port:
-        connection += f",lport={to.local_port}"
-    code, out, error = run([places.SSHD, *words, "-T", "-C", connection])
+    code, out, error = run([places.SSHD, *words, "-T", "-C", origin.told(user, address)])
     if code != 0:
         raise SshdError(error.strip() or f"{places.SSHD} -T ended with {code}")
     return sshd_config.parse_effective(out)

@@ -14,7 +14,7 @@ from .._backends import backends
 from .._texts import pam, sshd_config
 from .._texts.code_step import CodeStep
 from .._texts.pam_conf import ServiceFiles
-from .._texts.sshd_config import Effective, Files
+from .._texts.sshd_config import Effective, Files, Origin
 from .._texts.sshd_start import Start
 from .time_service import SyncStatus
 
@@ -134,6 +134,13 @@ class Sshd(t.NamedTuple):
     """By account, from an address that is not exempt."""
     error: str | None = None
     """Why it could not tell its settings, if it could not."""
+    elsewhere: t.Mapping[Origin, t.Mapping[str, Effective]] = {}
+    """The same by each other address, and by each port, that its configuration names."""
+
+    @property
+    def views(self) -> dict[Origin, t.Mapping[str, Effective]]:
+        """The same from wherever somebody may come."""
+        return {Origin(): self.settings, **self.elsewhere}
 
     @property
     def any_account(self) -> Effective:
@@ -159,6 +166,8 @@ class HostState:
     """The address, one that is not exempt, for which sshd was asked what it makes of its configuration."""
     sshd_error: str | None = None
     """Why sshd could not tell its settings, if it could not."""
+    sshd_elsewhere: t.Mapping[Origin, t.Mapping[str, Effective]] = field(default_factory=dict, repr=False)
+    """What it makes of its configuration for each account, by each other address and port that this names."""
     sshd_start: Start = field(default=Start())
     """How the host's own sshd runs, or if it does not, how it would be started."""
     other_sshds: tuple[Sshd, ...] = ()
@@ -235,7 +244,7 @@ class HostState:
     def sshds(self) -> tuple[Sshd, ...]:
         """The ways in which sshd is started; the accounts have the settings of the first."""
         settings = {name: account.sshd for name, account in self.accounts.items()}
-        return (Sshd(self.sshd_start, settings, self.sshd_error), *self.other_sshds)
+        return (Sshd(self.sshd_start, settings, self.sshd_error, self.sshd_elsewhere), *self.other_sshds)
 
     def sshd_files(self, start: Start | None = None, drop_in: str | None = None) -> Files:
         """What an sshd reads that is started so; `drop_in` is our file, where that is another one than there is now."""

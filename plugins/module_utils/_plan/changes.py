@@ -13,6 +13,7 @@ from .. import _places as places
 from .._backends import backends
 from .._backends.credential import MakeKey
 from .._host.state import Listener
+from .._texts.sshd_config import Origin
 from .._texts.sshd_start import Start
 from .._wanted.settings import Settings
 
@@ -130,6 +131,13 @@ class Expectation(t.NamedTuple):
     settings: t.Mapping[str, tuple[str, ...]]
     start: Start = Start()
     """How that sshd is started."""
+    origin: Origin = Origin()
+    """Another address that the user comes from, or the port, where that matters."""
+
+    @property
+    def told(self) -> str:
+        """What `sshd -T -C` wants to know of this login."""
+        return self.origin.told(self.user, self.address)
 
 
 class ReloadSshd(t.NamedTuple):

@@ -106,13 +106,14 @@ def _expected_of(sshd: Sshd, situation: Situation, drop_in_text: str | None, wid
         if key in seen:
             continue
         seen.add(key)
-        if in_scope or keys_only:
-            wanted = drop_in.expected(settings, sshd.any_account, account.name, keys_only=keys_only)
-            yield Expectation(account.name, state.stranger, wanted, sshd.start)
-        elif state.text(places.DROP_IN) is None:
-            before = sshd.settings[account.name]
-            as_before = {keyword: before.get(keyword, ()) for keyword in drop_in.expected(settings)}
-            yield Expectation(account.name, state.stranger, as_before, sshd.start)
+        for origin, of in sshd.views.items():
+            if in_scope or keys_only:
+                wanted = drop_in.expected(settings, sshd.any_account, account.name, keys_only=keys_only)
+                yield Expectation(account.name, state.stranger, wanted, sshd.start, origin)
+            elif state.text(places.DROP_IN) is None:
+                before = of[account.name]
+                as_before = {keyword: before.get(keyword, ()) for keyword in drop_in.expected(settings)}
+                yield Expectation(account.name, state.stranger, as_before, sshd.start, origin)
 
 
 class _Steps:

@@ -195,7 +195,7 @@ def sshd(situation: Situation) -> t.Iterator[str]:
     told = [
         f"on {host}, {conflict}"
         for sshd in state.sshds
-        for conflict in drop_in.conflicts(state.sshd_files(sshd.start), sshd.any_account)
+        for conflict in drop_in.conflicts(state.sshd_files(sshd.start), sshd.any_account, settings)
     ]
     yield from dict.fromkeys(told)
     if settings.declared_keys and "pubkeyauthoptions" not in root:
@@ -327,15 +327,14 @@ def _started(start: Start) -> str:
 
 def expectations(state: HostState, expected: t.Iterable[Expectation]) -> t.Iterator[str]:
     """What sshd does otherwise than its drop-in, which is right already, says."""
-    settings = {tuple(sshd.start.words): sshd.settings for sshd in state.sshds}
+    views = {tuple(sshd.start.words): sshd.views for sshd in state.sshds}
     for expectation in expected:
         start = expectation.start
-        effective = settings[tuple(start.words)][expectation.user]
+        effective = views[tuple(start.words)][expectation.origin][expectation.user]
         wrong = [keyword for keyword, value in expectation.settings.items() if effective.get(keyword, ()) != value]
         if wrong:
             yield (
                 f"sshd{_started(start)} on {state.hostname} does not do for {expectation.user} what {places.DROP_IN} "
                 f"says ({', '.join(wrong)}): another part of its configuration wins. See "
-                f"'{' '.join(['sshd', *start.words])} -T -C "
-                f"user={expectation.user},host=x,addr={expectation.address}'."
+                f"'{' '.join(['sshd', *start.words])} -T -C {expectation.told}'."
             )

@@ -168,7 +168,10 @@ def _none_passes_by(situation: Situation, service: str) -> bool:
 
 
 def _sshd_sends(situation: Situation) -> bool:
-    """Whether sshd sends every account in scope to PAM for the code, but for those who are let off there."""
+    """Whether sshd sends every account in scope to PAM for the code, from wherever it comes.
+
+    Those who are let off there do not count, and no address that is exempt.
+    """
     state = situation.state
     accounts, off = state.accounts.values(), state.code_step.recovered
     asked = [one for one in accounts if situation.in_scope_now(one) or situation.keys_only(one)]
@@ -177,7 +180,8 @@ def _sshd_sends(situation: Situation) -> bool:
         sshd.error is None
         and sshd_config.read_order(state.sshd_files(sshd.start)) is not None
         and all(
-            sshd.settings[name].get(keyword, ()) == value
+            of[name].get(keyword, ()) == value
+            for of in sshd.views.values()
             for name, keys_only in wanted.items()
             for keyword, value in drop_in.expected(
                 situation.settings, sshd.any_account, name, keys_only=keys_only

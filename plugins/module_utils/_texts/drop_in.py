@@ -174,8 +174,8 @@ def shows_no_prompts(files: Files, sshd: Effective) -> bool:
     return _has_switch_for_prompts(sshd) and any(map(_hides_prompts, itertools.chain(*(read_order(files) or ()))))
 
 
-def conflicts(files: Files, sshd: Effective) -> t.Iterator[str]:
-    """What stands in the way of the drop-in: sentences with the line and the remedy.
+def conflicts(files: Files, sshd: Effective, settings: Settings) -> t.Iterator[str]:
+    """What stands in the way of the drop-in for these settings: sentences with the line and the remedy.
 
     `sshd` is what `sshd -T` prints for any account.
     """
@@ -192,13 +192,14 @@ def conflicts(files: Files, sshd: Effective) -> t.Iterator[str]:
             f"{where or f'{files.config} without UsePAM'} keeps PAM, and with it the code, out of sshd; set UsePAM yes."
         )
     yield from _other_pam_services(order, sshd)
+    ours = {*_OURS, *_of_keys(settings)}
     for number, line in enumerate(order.before + order.after):
         keyword = line.keyword.lower()
         if keyword == "authenticationmethods" and line.arguments != ("any",):
             yield f"{line} decides what fleet.auth has to; remove it (O(ssh_first_factors) says what comes first)."
         elif number >= len(order.before):
             continue
-        elif keyword in _OURS and line.match:
+        elif keyword in ours and line.match:
             yield (
                 f"{line} (under '{line.match}') is read before {places.DROP_IN}, and wins; let that file sort after it."
             )
@@ -209,6 +210,14 @@ def conflicts(files: Files, sshd: Effective) -> t.Iterator[str]:
                 f"{line} is read before {places.DROP_IN}, and what it includes would win; put it after the line "
                 f"'Include {places.DROP_IN_DIRECTORY}/*.conf' of {files.config}."
             )
+
+
+def _of_keys(settings: Settings) -> t.Iterator[str]:
+    """What the drop-in sets beside that for those of whom security keys are declared."""
+    if settings.declared_keys:
+        yield _FROM_KEYS
+    if settings.keys_only_users or settings.security_keys_only_groups:
+        yield from (*(keyword.lower() for keyword, _value in _KEYS_ONLY), *_ACCEPTED_TYPES)
 
 
 def _other_pam_services(order: ReadOrder, sshd: Effective) -> t.Iterator[str]:

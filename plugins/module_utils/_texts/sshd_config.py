@@ -157,6 +157,19 @@ class Origin(t.NamedTuple):
     local_address: str = ""
     local_port: str = ""
 
+    def told(self, user: str, stranger: str) -> str:
+        """What `sshd -T -C` wants to know of a login of this user, from the address of a stranger if no other matters.
+
+        The name of the machine is not looked up: it stands for one that has none.
+        """
+        address = self.address or stranger
+        connection = f"user={user},host={address},addr={address}"
+        if self.local_address:
+            connection += f",laddr={self.local_address}"
+        if self.local_port:
+            connection += f",lport={self.local_port}"
+        return connection
+
 
 def origins(files: t.Mapping[str, str]) -> tuple[Origin, ...]:
     """An origin for each address and port by which a `Match` of the configuration tells people apart."""
