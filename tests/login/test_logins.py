@@ -41,6 +41,10 @@ def test_whoever_logs_in_by_a_password_that_is_elsewhere_is_named(host: Host) ->
         told = module(host, "twofactor_info", {"exempt_users": ["ansible"]})
         assert person.name in [one["user"] for one in told["would_be_locked_out"]]
         assert module(host, "twofactor", options(seen_days=0), check=True).ok
+        of_su = options(ssh=False, services=["su"])
+        assert (
+            f"{person.name} has no credential and would be locked out of su" in module(host, "twofactor", of_su).message
+        )
         turn_on(host, person)
         assert not person.by_password().ok
         login = person.by_password(person.code())

@@ -220,8 +220,17 @@ def test_key_that_counts_only_from_an_address_is_named_before_it_is_locked_out(h
     host.run("useradd", name)
     host.run(f"install -D /home/{person.name}/.ssh/authorized_keys /etc/ssh/keys/{name}")
     host.write(drop_in, "Match Address 172.17.0.0/16\n  AuthorizedKeysFile /etc/ssh/keys/%u\n")
+    named = f"{name} has no credential and would be locked out of sshd"
     try:
-        refused = module(host, "twofactor", options(person))
-        assert f"{name} has no credential and would be locked out of sshd" in refused.message
+        assert named in module(host, "twofactor", options(person)).message
+
+        # The same by a file that is included from elsewhere, of this account alone, and by a path with a blank.
+        host.run("mv", "/etc/ssh/keys", "/etc/ssh/keys of people")
+        host.write("/etc/ssh/site/keys.conf", f'Match User {name}\n  AuthorizedKeysFile "/etc/ssh/keys of people/%u"\n')
+        host.run("cp", "-a", "/etc/ssh/sshd_config", "/etc/ssh/sshd_config.kept")
+        host.write(drop_in, "")
+        host.run("sh", "-c", "echo 'Include /etc/ssh/site/*.conf' >>/etc/ssh/sshd_config")
+        assert named in module(host, "twofactor", options(person)).message
     finally:
-        host.run(f"userdel {name}; rm -r /etc/ssh/keys {drop_in}")
+        host.run("mv /etc/ssh/sshd_config.kept /etc/ssh/sshd_config", check=False)
+        host.run(f"userdel {name}; rm -rf /etc/ssh/keys* /etc/ssh/site {drop_in}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import typing as t
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._host import (
     become,
     key_denials,
     logins,
+    look,
     sshd,
     sshd_starts,
     system,
@@ -194,6 +196,15 @@ def test_journal_that_does_not_tell_is_named(code: int, error: str, unread: str)
 )
 def test_service_starts_sshd_with_the_last_options_that_it_is_given(text: str, options: list[str] | None) -> None:
     assert sshd_starts.parse_options(text, "SSHD_OPTS") == options
+
+
+def test_files_that_sshd_includes_are_followed_from_one_to_the_next(tmp_path: Path) -> None:
+    config = f"{tmp_path}/sshd_config"
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "a.conf").write_text(f"Match User bob\n  Include {tmp_path}/bob.conf\n")
+    (tmp_path / "bob.conf").write_text(f"Banner none\nInclude {tmp_path}/site/*.conf {tmp_path}/gone.conf\n")
+    found = look.included({config: file(f"UsePAM yes\nInclude {tmp_path}/site/*.conf\n")}, [config])
+    assert list(found) == [f"{tmp_path}/site/a.conf", f"{tmp_path}/bob.conf"]
 
 
 def test_process_is_read_whatever_its_name_is() -> None:

@@ -56,6 +56,21 @@ def test_whoever_has_a_name_that_no_file_can_carry_is_told_of_the_way_by_a_group
     assert plan(wanting(exempt_groups=["staff"]), host_state(*ACCOUNTS, person)).refusals == ()
 
 
+@pytest.mark.parametrize("service", ["sudo", "su", "cockpit"])
+@pytest.mark.parametrize(("method", "seen_at"), [("password", "sshd"), ("keyboard-interactive/pam", "sshd")])
+def test_whoever_has_typed_a_password_somewhere_is_named_at_each_service_that_asks_for_one(
+    service: str, method: str, seen_at: str
+) -> None:
+    (refusal,) = plan(wanting(ssh=False, services=[service]), host(joe(method, seen_at))).refusals
+    assert refusal.startswith(f"joe has no credential and would be locked out of {service} on web1.")
+    assert plan(wanting("joe", ssh=False, services=[service]), host(joe(method, seen_at))).refusals == ()
+
+
+def test_key_or_ticket_is_no_password_for_sudo() -> None:
+    for method in ("publickey", "gssapi-with-mic", ""):
+        assert plan(wanting(ssh=False, services=["sudo"]), host(joe(method))).refusals == ()
+
+
 def test_session_without_a_known_method_counts_as_well() -> None:
     (refusal,) = plan(wanting(), host(joe(""))).refusals
     assert refusal.startswith("joe has logged in to sshd on web1 on 2026-11-20, has no credential")

@@ -1376,6 +1376,16 @@ class TestExpectations:
         assert "sshd on web1 does not do for root what /etc/ssh/sshd_config.d/00-twofactor.conf says (auth" in told[0]
         assert told[0].endswith("See 'sshd -T -C user=root,host=10.0.0.1,addr=10.0.0.1'.")
 
+    def test_from_more_addresses_than_are_looked_at_are_warned_of(self) -> None:
+        many = "".join(f"Match Address 192.0.2.{number}\n    X11Forwarding no\n" for number in range(1, 21))
+        state = edited(host_state(), {f"{places.DROP_IN_DIRECTORY}/50-site.conf": many})
+        (told,) = (one for one in plan(wanted(), state).warnings if "addresses and ports" in one)
+        assert told.startswith(
+            "/etc/ssh/sshd_config on web1, and what it includes, tells more addresses and ports apart"
+        )
+        assert ": 4 were left out" in told
+        assert not [one for one in plan(wanted(), host_state()).warnings if "addresses and ports" in one]
+
     def test_are_none_where_sshd_is_turned_off(self) -> None:
         state = carried_out(wanted(services=["sudo"]))
         assert self.of(wanted(ssh=False, services=["sudo"]), state) == [{}]

@@ -21,7 +21,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._host.state import Host
 from ansible_collections.fleet.auth.plugins.module_utils._plan import report
 from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
 from ansible_collections.fleet.auth.plugins.module_utils._texts import security_keys
-from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config import Effective
+from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config import Effective, parse_effective
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.security_key import ECDSA, ED25519, decode_key
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, SettingsError
 from unit import scripts
@@ -366,6 +366,13 @@ class TestAuthorizedKeys:
         sshd = Effective({"authorizedkeysfile": ("keys", "%h/none"), **more})
         keys = accounts.security_keys(entry, sshd, {"root": sshd})
         assert keys == (None if found is None else {decode_key(text).words for text in found})
+
+    def test_are_found_in_a_file_whose_path_has_blanks(self, tmp_path: Path) -> None:
+        (tmp_path / "keys of people").mkdir()
+        (tmp_path / "keys of people" / "carol").write_text(f"{BLUE}\n")
+        entry = t.cast(t.Any, type("Entry", (), {"pw_dir": "/nowhere", "pw_name": "carol", "pw_uid": 1000}))
+        sshd = parse_effective(f"authorizedkeysfile .ssh/authorized_keys {tmp_path}/keys of people/%u .ssh/more\n")
+        assert accounts.security_keys(entry, sshd, {"root": sshd}) == {decode_key(BLUE).words}
 
     def test_keep_nobody_waiting_whatever_is_in_their_place(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "keys")

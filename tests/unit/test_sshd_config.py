@@ -19,6 +19,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config impo
     account_class,
     admits,
     distinguishing,
+    further_origins,
     matches,
     origins,
     parse_config,
@@ -363,6 +364,8 @@ class TestOrigins:
     def test_are_no_more_than_some(self) -> None:
         many = "".join(f"Match Address 192.0.2.{number}\n" for number in range(100))
         assert len(origins({CONFIG: many})) == 16
+        assert further_origins({CONFIG: many}) == 84
+        assert further_origins({CONFIG: "Match Address 192.0.2.1\n"}) == 0
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import grp
+import itertools
 import os
 import pwd
 import stat
@@ -168,12 +169,20 @@ def _authorized_keys_files(
     if drop_in.has_own_list(sshd):
         root = sshd_of.get("root", sshd)
         sshd = sshd_config.Effective({"authorizedkeysfile": _USUAL_FILES}) if drop_in.has_own_list(root) else root
-    for pattern in sshd.get("authorizedkeysfile", ()):
-        path = pattern
+    for path in _paths(sshd.get("authorizedkeysfile", ())):
         for token, value in tokens.items():
             path = path.replace(token, value)
         if path != "none":
             yield os.path.join(entry.pw_dir, path)
+
+
+def _paths(words: t.Sequence[str]) -> t.Iterator[str]:
+    """The paths that these words of `sshd -T` may be, which gives one with blanks without its quotes."""
+    for start, word in enumerate(words):
+        yield word
+        for following in itertools.takewhile(lambda one: one[0] not in "/.%", words[start + 1 :]):
+            word = f"{word} {following}"
+            yield word
 
 
 def _asks_elsewhere(entry: pwd.struct_passwd, sshd: sshd_config.Effective) -> bool:

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from .. import _places as places
 from .._backends import backends
-from .._texts import pam
+from .._texts import pam, sshd_config
 from .._texts.code_step import CodeStep
 from .._texts.sshd_config import Effective, Origin
 from .._texts.sshd_start import Start
@@ -29,14 +29,20 @@ from .files import inside, read_file
 from .processes import processes
 from .state import OWN_DIRECTORIES, OWN_FILES, FileState, HostState, Login, Sshd
 
+_INCLUDED_DEEP = 16
+"""How deep sshd itself follows an Include."""
+
 
 def look(settings: Settings, run: Run) -> HostState:
     """See what a plan for these settings depends on."""
     running = processes()
     listening = sshd_starts.listeners(running)
-    configs, accepted = (settings.sshd_configs, settings.accepted_doors) if settings.ssh else ((), None)
-    start, *other_starts = sshd_starts.starts(run, listening, configs, accepted)
-    files = _files([start.config, *(one.config for one in other_starts), *(one.start.config for one in listening)])
+    further, accepted = (settings.sshd_configs, settings.accepted_doors) if settings.ssh else ((), None)
+    start, *other_starts = sshd_starts.starts(run, listening, further, accepted)
+    configs = [start.config, *(one.config for one in other_starts), *(one.start.config for one in listening)]
+    files = _files(configs)
+    elsewhere = included(files, configs)
+    files.update(elsewhere)
     session = sshd.connection()
     kept = {name: credentials.credentials(one) for name, one in backends.BACKENDS.items()}
     listed = accounts.listed()
@@ -48,9 +54,9 @@ def look(settings: Settings, run: Run) -> HostState:
     groups = {**accounts.groups_of(listed.values()), **accounts.groups_of_each(unlisted.values())}
     stranger = sshd.stranger(settings)
     exempt = functools.partial(sshd.is_exempt, settings)
-    seen = sshd.views(run, groups, _sshd_texts(files, start), stranger, session, start.words, exempt)
+    seen = sshd.views(run, groups, _sshd_texts(files, start, elsewhere), stranger, session, start.words, exempt)
     others = [
-        (one, sshd.views(run, groups, _sshd_texts(files, one), stranger, None, one.words, exempt))
+        (one, sshd.views(run, groups, _sshd_texts(files, one, elsewhere), stranger, None, one.words, exempt))
         for one in other_starts
     ]
     switch = files.get(places.SWITCH)
@@ -70,6 +76,7 @@ def look(settings: Settings, run: Run) -> HostState:
         stranger=stranger,
         sshd_error=seen.error,
         sshd_elsewhere=seen.elsewhere,
+        sshd_included=tuple(elsewhere),
         sshd_start=start,
         listeners=listening,
         daemons=doors.daemons(running) if settings.enabled else {},
@@ -113,10 +120,28 @@ def _authorized_keys(
     return {name: keys for name, keys in found if keys is not None}
 
 
-def _sshd_texts(files: t.Mapping[str, FileState], start: Start) -> dict[str, str]:
+def _sshd_texts(files: t.Mapping[str, FileState], start: Start, elsewhere: t.Collection[str]) -> dict[str, str]:
     """The texts of what an sshd reads that is started so, by path."""
     inside = f"{places.DROP_IN_DIRECTORY}/"
-    return {path: file.content for path, file in files.items() if path == start.config or path.startswith(inside)}
+    return {
+        path: file.content
+        for path, file in files.items()
+        if path == start.config or path.startswith(inside) or path in elsewhere
+    }
+
+
+def included(files: t.Mapping[str, FileState], configs: t.Iterable[str]) -> dict[str, FileState]:
+    """The files that these configurations of sshd, or their drop-ins, include from elsewhere."""
+    found: dict[str, FileState] = {}
+    fresh = {path: file for path, file in files.items() if path.startswith(f"{places.DROP_IN_DIRECTORY}/")}
+    fresh.update({path: files[path] for path in configs if path in files})
+    for _depth in range(_INCLUDED_DEEP):
+        patterns = {pattern for path, file in fresh.items() for pattern in sshd_config.included(path, file.content)}
+        paths = {path for pattern in patterns for path in glob.glob(pattern)} - files.keys() - found.keys()
+        read = ((path, read_file(path)) for path in sorted(paths))
+        fresh = {path: file for path, file in read if file is not None}
+        found.update(fresh)
+    return found
 
 
 def _is_new(service: str, settings: Settings, files: t.Mapping[str, FileState]) -> bool:
@@ -143,7 +168,7 @@ def look_back(settings: Settings, run: Run, state: HostState) -> HostState:
     exempt = functools.partial(sshd.is_exempt, settings)
 
     def seen_by_sshd(start: Start) -> sshd.Views:
-        return sshd.views(run, groups, _sshd_texts(state.files, start), state.stranger, None, start.words, exempt)
+        return sshd.views(run, groups, state.sshd_files(start).texts, state.stranger, None, start.words, exempt)
 
     views = seen_by_sshd(state.sshd_start)
     return replace(

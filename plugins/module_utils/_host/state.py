@@ -168,6 +168,8 @@ class HostState:
     """Why sshd could not tell its settings, if it could not."""
     sshd_elsewhere: t.Mapping[Origin, t.Mapping[str, Effective]] = field(default_factory=dict, repr=False)
     """What it makes of its configuration for each account, by each other address and port that this names."""
+    sshd_included: tuple[str, ...] = ()
+    """The files that a configuration of sshd includes from outside of the drop-in directory."""
     sshd_start: Start = field(default=Start())
     """How the host's own sshd runs, or if it does not, how it would be started."""
     other_sshds: tuple[Sshd, ...] = ()
@@ -250,7 +252,7 @@ class HostState:
         """What an sshd reads that is started so; `drop_in` is our file, where that is another one than there is now."""
         start = start or self.sshd_start
         texts = self.texts(f"{places.DROP_IN_DIRECTORY}/")
-        texts[start.config] = self.text(start.config) or ""
+        texts.update({path: self.text(path) or "" for path in (*self.sshd_included, start.config)})
         if drop_in is not None:
             texts[places.DROP_IN] = drop_in
         return Files(texts, start.config, start.lines)

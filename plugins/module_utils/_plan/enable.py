@@ -34,7 +34,7 @@ def plan(situation: Situation, make_key: MakeKey) -> Plan:
     told = [*warnings.drift(situation, asking), *warnings.doors(situation, asking), *warnings.unread(situation)]
     told += [*warnings.ended_passes(situation), *guard.seen(situation.state), *found.told]
     told += doors.open_beside(situation)
-    told += warnings.security_keys(situation)
+    told += [*warnings.security_keys(situation), *warnings.origins(situation)]
     refused = [*refusals.host(situation), *refusals.accounts(situation), *found.refused]
     refused += [*cockpit.refusals(situation), *doors.cannot_ask(situation)]
     if settings.ssh:

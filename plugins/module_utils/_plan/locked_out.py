@@ -41,6 +41,7 @@ def locked_out(situation: Situation, services: t.Collection[str], enrolled: t.Co
     """
     settings, state = situation
     named = with_other_names(state.accounts, enrolled)
+    typing_one = _seen_with_password(state)
     for account in state.accounts.values():
         asked = in_scope(settings, account.name, account.groups, named)
         if "sshd" in services and not _comes_from_exempt_address(situation, account):
@@ -54,7 +55,8 @@ def locked_out(situation: Situation, services: t.Collection[str], enrolled: t.Co
                 continue
         if not asked:
             continue
-        lost = [service for service in services if service != "sshd" and _gets_in_to(state, account, service)]
+        has_password = account.has_password or account.name in typing_one
+        lost = [one for one in services if one != "sshd" and has_password and _takes(state, account, one)]
         if lost and account.name not in enrolled:
             about = (state.hostname, tuple(lost), False, _groups_instead(account))
             reason = Reason(_no_credential, about)
@@ -177,9 +179,7 @@ def _logins(state: HostState, account: Account) -> tuple[Login, ...]:
         return ()
     found = state.logins.get((account.name, "sshd"), ())
     # Otherwise than with `yes`, root's password gets in no more, whatever did then.
-    typed = (one for one in found if _FACTORS.get(one.method.partition("/")[0]) == "password")
-    passed_over = set(typed) if root_login != "yes" else set()
-    return tuple(one for one in found if one not in passed_over)
+    return tuple(one for one in found if root_login == "yes" or not _by_password(one))
 
 
 def may_log_in(state: HostState, account: Account) -> bool:
@@ -364,9 +364,17 @@ def _comes_from_exempt_address(situation: Situation, account: Account) -> bool:
     return any(address in ipaddress.ip_network(network) for network in situation.settings.exempt_addresses)
 
 
-def _gets_in_to(state: HostState, account: Account, service: str) -> bool:
-    """Whether the account gets in to a service that asks for a password. Cockpit has a list of those it refuses."""
-    if not account.has_password and (account.name, service) not in state.logins:
-        return False
+def _seen_with_password(state: HostState) -> set[str]:
+    """Who has logged in by a password lately, wherever: it is right at every service that asks for one."""
+    return {name for (name, _service), found in state.logins.items() if any(map(_by_password, found))}
+
+
+def _by_password(login: Login) -> bool:
+    """Whether a password was typed for this login."""
+    return _FACTORS.get(login.method.partition("/")[0]) == "password"
+
+
+def _takes(state: HostState, account: Account, service: str) -> bool:
+    """Whether a service that asks for a password takes one of this account. Cockpit has a list of those it refuses."""
     disallowed = (state.text(places.COCKPIT_DISALLOWED) or "").split()
     return not (service == "cockpit" and account.name in disallowed)

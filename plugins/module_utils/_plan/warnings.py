@@ -11,7 +11,7 @@ import typing as t
 from .. import _places as places
 from .._backends import backends
 from .._host.state import HostState
-from .._texts import pam
+from .._texts import pam, sshd_config
 from .._texts.opened import opened_up
 from .._wanted.bounds import CONSOLE
 from . import scope
@@ -150,6 +150,20 @@ def clock(situation: Situation) -> t.Iterator[str]:
     """A clock that is not in sync, where two-factor login is on: right codes may be refused."""
     if situation.clock_fault and situation.state.asks_for_code:
         yield situation.clock_fault
+
+
+def origins(situation: Situation) -> t.Iterator[str]:
+    """That sshd was not asked about every address that its configuration tells from others."""
+    state = situation.state
+    for sshd in state.sshds if situation.settings.ssh else ():
+        further = sshd_config.further_origins(state.sshd_files(sshd.start).texts)
+        if further:
+            yield (
+                f"{sshd.start.config} on {state.hostname}, and what it includes, tells more addresses and ports apart "
+                f"than were looked at: {further} were left out, and who gets in only from one of them may be missed. "
+                "Have fewer of them in its lines Match Address, LocalAddress and LocalPort, such as a network in the "
+                "place of its hosts."
+            )
 
 
 def unread(situation: Situation) -> t.Iterator[str]:

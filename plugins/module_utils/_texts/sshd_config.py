@@ -172,7 +172,17 @@ class Origin(t.NamedTuple):
 
 
 def origins(files: t.Mapping[str, str]) -> tuple[Origin, ...]:
-    """An origin for each address and port by which a `Match` of the configuration tells people apart."""
+    """An origin for each address and port by which a `Match` of the configuration tells people apart, up to some."""
+    return tuple(itertools.islice(_origins(files), _ORIGINS))
+
+
+def further_origins(files: t.Mapping[str, str]) -> int:
+    """How many there are beyond these."""
+    return max(0, len(_origins(files)) - _ORIGINS)
+
+
+def _origins(files: t.Mapping[str, str]) -> dict[Origin, None]:
+    """All of them, each once."""
     found: dict[Origin, None] = {}
     for path, text in files.items():
         if path == places.DROP_IN:
@@ -186,7 +196,7 @@ def origins(files: t.Mapping[str, str]) -> tuple[Origin, ...]:
                     [port.lstrip("!") for port in told.get("localport", "").split(",")],
                 ]
                 found.update((Origin(*one), None) for one in itertools.product(*samples) if any(one))
-    return tuple(itertools.islice(found, _ORIGINS))
+    return found
 
 
 def _sample(pattern: str) -> str:
@@ -215,6 +225,13 @@ def tells_addresses(files: t.Mapping[str, str]) -> bool:
 def reads_elsewhere(files: t.Mapping[str, str]) -> bool:
     """Whether sshd reads files that are not among these, so that they do not tell all."""
     return any(includes_elsewhere(line) for path, text in files.items() for line in parse_config(path, text))
+
+
+def included(path: str, text: str) -> t.Iterator[str]:
+    """The patterns of glob(7) of the files that a file of the configuration includes."""
+    for line in parse_config(path, text):
+        if line.keyword.lower() == "include":
+            yield from _patterns(line)
 
 
 def account_class(patterns: t.Sequence[tuple[str, str]], user: str, groups: t.Collection[str]) -> tuple[bool, ...]:
