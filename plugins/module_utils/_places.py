@@ -53,6 +53,15 @@ DROP_IN_DIRECTORY = f"{SSHD_CONFIG}.d"
 DROP_IN = f"{DROP_IN_DIRECTORY}/00-twofactor.conf"
 SSHD_SERVICE_OPTIONS = {"/etc/default/ssh": "SSHD_OPTS", "/etc/sysconfig/sshd": "OPTIONS"}
 """Where its unit finds further options, and in which variable."""
+SSHD_STARTS = (
+    *SSHD_SERVICE_OPTIONS,
+    *(
+        f"{directory}/systemd/system/ssh[d.@]*service{inside}"
+        for directory in ("/etc", "/run", "/usr/lib")
+        for inside in ("", ".d/*.conf")
+    ),
+)
+"""What says how its units start it; patterns of glob(7)."""
 
 # What else a host has, and we read
 
@@ -127,6 +136,13 @@ GUARD_LINK = f"{UNIT_DIRECTORY}/paths.target.wants/{GUARD_UNIT}"
 """What is there where systemd starts it at each boot."""
 GUARD_WATCHED = (PAM_D, SSHD_DIRECTORY, DROP_IN_DIRECTORY, LIBEXEC)
 """Where it looks for changes on every host."""
+GUARD_WATCHED_UNITS = (
+    UNIT_DIRECTORY,
+    "/run/systemd/system",
+    *(f"{UNIT_DIRECTORY}/{name}.service.d" for name in SSHD_UNITS),
+    *SSHD_SERVICE_OPTIONS,
+)
+"""The same of what starts sshd, where that is to ask for codes; some of it is not there before somebody makes it."""
 
 # Passes
 

@@ -24,6 +24,13 @@ SSHD = "/etc/pam.d/sshd"
 COMMON = "/etc/pam.d/common-auth"
 FIRST = "/etc/ssh/sshd_config.d/00-first.conf"
 ALERTS = "/var/lib/fleet-auth-guard/alerts"
+DEFAULTS = "/etc/default/ssh"
+UNIT = "/etc/systemd/system/ssh.service.d/fallback.conf"
+BEFORE = (
+    "sshd reads another setting before /etc/ssh/sshd_config.d/00-twofactor.conf, or asks another PAM service, than "
+    f"when fleet.auth looked at it ({FIRST}): it may let people in without a code"
+)
+STARTS = "starts sshd otherwise than when fleet.auth looked at it: it may let people in without a code"
 LOST = f"{SSHD} has lost the block of fleet.auth: sshd lets people in without a code"
 SECONDS = 20
 
@@ -106,21 +113,40 @@ def test_what_opens_a_door_is_told_of_within_seconds(host: Host, person: Person)
     )
     others = f"{COMMON} asks otherwise than when fleet.auth looked at it: sshd may let people in without a code"
     gone = "pam_oath.so is gone: everybody who needs a code is denied"
-    for text in (wins, root_wins, others, gone):
+    for text in (BEFORE, wins, root_wins, others, gone):
         await_note(host, text)
     host.run("rm", FIRST)
     host.write(COMMON, common)
     host.run("mv", f"{module_path}.away", module_path)
-    for text in (wins, root_wins, others, gone):
+    for text in (BEFORE, wins, root_wins, others, gone):
         await_note(host, text, over=True)
-    assert sorted(logged(host)) == sorted([LOST, wins, root_wins, others, gone])
+    assert sorted(logged(host)) == sorted([LOST, BEFORE, wins, root_wins, others, gone])
+
+    # A door for somebody else, or from one address alone; and what starts sshd.
+    before, options_before = len(logged(host)), host.read(DEFAULTS)
+    for match in ("User nobody", "Address 10.0.0.0/8"):
+        host.write(FIRST, f"Match {match}\n    AuthenticationMethods publickey\n")
+        await_note(host, BEFORE)
+        host.run("rm", FIRST)
+        await_note(host, BEFORE, over=True)
+    host.write(DEFAULTS, "SSHD_OPTS='-o UsePAM=no'\n")
+    await_note(host, f"{DEFAULTS} {STARTS}")
+    host.write(UNIT, "[Service]\nExecStart=\nExecStart=/usr/sbin/sshd -D -o UsePAM=no\n")
+    await_note(host, f"{UNIT} {STARTS}")
+    host.write(DEFAULTS, options_before)
+    host.run("rm", "-r", UNIT.rpartition("/")[0])
+    await_note(host, f"{DEFAULTS} {STARTS}", over=True)
+    settled(host)
+    assert sorted(logged(host)[before:]) == sorted([BEFORE, BEFORE, f"{DEFAULTS} {STARTS}", f"{UNIT} {STARTS}"])
+    assert set(noted(host).values()) == {True}
+    many = len(logged(host))
 
     # So much at once wears nobody out, and the recovery command lets somebody off without an alarm.
     host.run("for n in $(seq 400); do echo '#' >/etc/pam.d/many-$n; done; rm /etc/pam.d/many-*")
     host.run("twofactor-recover", "--user", person.name)
     settled(host)
     assert host.run("systemctl is-active fleet-auth-guard.path").stdout == "active\n"
-    assert len(logged(host)) == 5
+    assert len(logged(host)) == many
     turn_on(host, person, guard="off")
     assert host.run("systemctl list-units --plain --no-legend 'fleet-auth*'").stdout == ""
     host.run("journalctl", "--rotate", "--vacuum-time=1s")

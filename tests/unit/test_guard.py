@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import typing as t
 from dataclasses import replace
@@ -20,7 +21,8 @@ from ansible_collections.fleet.auth.plugins.module_utils._host.state import Host
 from ansible_collections.fleet.auth.plugins.module_utils._plan import report
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Listen, Remove, StopListening, Write
 from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
-from ansible_collections.fleet.auth.plugins.module_utils._texts import guard
+from ansible_collections.fleet.auth.plugins.module_utils._texts import drop_in, guard
+from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config import Files, including
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
 from unit import scripts
 from unit.builders import INCLUDED, SERVICES, file, host_state, plan, security_key, settings
@@ -116,6 +118,100 @@ class TestBlock:
         assert shell("with_block", str(path), text=given) == ""
 
 
+ODD = (
+    '"Match" User bob\n\tpasswordAUTHENTICATION = yes\n=AuthenticationMethods=publickey\r\n\n# Match all\n'
+    "Include\n include /etc/ssh/site/*.conf\nMatchless x\nPAMServiceName \xe9\\n\nMATCH all\nPubkeyAuthOptions none"
+)
+
+
+class TestOrder:
+    """What sshd reads before our drop-in."""
+
+    @pytest.fixture
+    def files(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+        inside = f"{tmp_path}/sshd_config.d"
+        monkeypatch.setattr(places, "DROP_IN", f"{inside}/00-twofactor.conf")
+        return {
+            f"{tmp_path}/sshd_config": f"# Include x\nInclude {inside}/*.conf\nMatch User x\n  X11Forwarding yes\n",
+            f"{inside}/00-twofactor.conf": "Match User *\n  PasswordAuthentication no\n",
+            f"{inside}/50-site.conf": "Match User bob\n  X11Forwarding no\n",
+        }
+
+    @staticmethod
+    def seen(texts: dict[str, str]) -> tuple[int, str]:
+        """What is seen there, after a look whether the script sees the same."""
+        for path, text in texts.items():
+            Path(path).parent.mkdir(exist_ok=True)
+            Path(path).write_bytes(text.encode("utf-8", "surrogateescape"))
+        files = Files(texts, next(iter(texts)))
+        found = including(files)
+        many = guard.includes(texts[files.config], found.line)
+        keywords = sorted(drop_in.keywords(wanted()))
+        values = {"drop_in": places.DROP_IN, "newline": "\n", "patterns": "".join(f"{one}\n" for one in found.patterns)}
+        given = "; ".join(f"{name}={shlex.quote(value)}" for name, value in values.items())
+        told = guard.others(files, keywords, many)
+        assert shell(f"{given}; others", str(many), " ".join(keywords), files.config) == told
+        return many, told
+
+    @pytest.mark.parametrize(
+        ("name", "text", "wins"),
+        [
+            ("00-a.conf", "Match User bob\n    AuthenticationMethods publickey\n", True),
+            ("00-a.conf", "match=address 10.0.0.0/8\n\tpasswordAUTHENTICATION = yes\n", True),
+            ("00-a.conf", ODD, True),
+            ("00-a.conf", "PasswordAuthentication no\nMatch User bob\n    X11Forwarding no\n", False),
+            ("50-a.conf", "Match User bob\n    AuthenticationMethods publickey\n", False),
+            ("50-a.conf", "Match User bob\n    PAMServiceName sshd-corp\n", True),
+            (".a.conf", "Match User bob\n    AuthenticationMethods publickey\n", False),
+        ],
+    )
+    def test_is_seen_where_it_wins_over_the_drop_in(
+        self, files: dict[str, str], name: str, text: str, wins: bool
+    ) -> None:
+        many, plain = self.seen(files)
+        assert (many, plain.count("\n")) == (1, 1)
+        path = f"{places.DROP_IN.rpartition('/')[0]}/{name}"
+        assert (self.seen({**files, path: text})[1] != plain) == wins
+
+    def test_is_seen_where_the_configuration_itself_comes_first(self, files: dict[str, str]) -> None:
+        config, plain = next(iter(files)), self.seen(files)[1]
+        for line in ("Match User alice\n", "Include /etc/ssh/site/*.conf\n"):
+            assert self.seen({**files, config: f"{line}{files[config]}"})[1] != plain
+        for line in ("Match User alice\n    AuthenticationMethods any\n", "PasswordAuthentication no\n"):
+            assert self.seen({**files, config: f"{files[config]}{line}"})[1] == plain
+
+
+class TestStart:
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [
+            ("# Default settings\nSSHD_OPTS=\n", ["SSHD_OPTS="]),
+            ("[Service]\nExecStart=/usr/sbin/sshd -D \\\n  -o UsePAM=no\nRestart=on-failure\n", None),
+            ("[Unit]\nDescription=x\nAfter=network.target\n", []),
+            (" Environment = A=b\nEnvironmentFile=-/etc/default/ssh\nRootDirectory=/srv\nNice=1", None),
+        ],
+    )
+    def test_is_the_same_to_the_script(self, tmp_path: Path, text: str, shown: list[str] | None) -> None:
+        path = tmp_path / "ssh.service"
+        path.write_text(text)
+        found = guard.starting(str(path), text)
+        assert shell("starting", f"{tmp_path}/ssh[d.@]*service") == found
+        assert "".join(f"{path}\t{line}\n" for line in shown) == found if shown is not None else found
+
+    def test_is_known_by_each_file_that_says_something_of_it(self, on: HostState) -> None:
+        plain = {line[2]: line[1] for line in config(on) if line[0] == "start"}
+        assert [*plain] == [*places.SSHD_STARTS]
+        unit = "[Service]\nExecStart=\nExecStart=/usr/sbin/sshd -D -o UsePAM=yes\n"
+        state = host_state(
+            files={"/etc/systemd/system/ssh.service.d/a.conf": unit, "/etc/default/ssh": "SSHD_OPTS=-4\n"}
+        )
+        found = {line[2]: line[1] for line in config(carried_out(wanted(), state)) if line[0] == "start"}
+        assert [one for one in found if found[one] != plain[one]] == [
+            "/etc/default/ssh",
+            "/etc/systemd/system/ssh[d.@]*service.d/*.conf",
+        ]
+
+
 class TestPlan:
     def test_has_the_guard_look_once_all_is_in_force(self, on: HostState) -> None:
         made = plan(wanted(), host_state())
@@ -166,7 +262,8 @@ class TestConfig:
     def test_is_what_the_policy_rests_on(self, on: HostState) -> None:
         lines = config(on)
         assert lines[0] == ["mode", "warn"]
-        assert [line[1] for line in lines if line[0] == "watch"] == [*places.GUARD_WATCHED, "/usr/lib/x/security"]
+        watched = [*places.GUARD_WATCHED, *places.GUARD_WATCHED_UNITS, "/usr/lib/x/security"]
+        assert [line[1] for line in lines if line[0] == "watch"] == watched
         own = {line[2]: line[1] for line in lines if line[0] == "file"}
         assert {places.SWITCH, places.DROP_IN, places.KEY_ACCEPTED, places.PASSWORD_METHOD} <= set(own)
         assert all(guard.digest(on.text(path) or "") == digest for path, digest in own.items())
@@ -184,7 +281,8 @@ class TestConfig:
         }
         lines = config(carried_out(wanted(exempt_addresses=["192.0.2.0/24"]), host_state(files=files)))
         watched = [line[1] for line in lines if line[0] == "watch"]
-        assert watched == [*places.GUARD_WATCHED, places.VENDOR_PAM_D, "/etc/security", "/etc/authselect"]
+        further = [places.VENDOR_PAM_D, "/etc/security", "/etc/authselect"]
+        assert watched == [*places.GUARD_WATCHED, *places.GUARD_WATCHED_UNITS, *further]
 
     def test_asks_sshd_for_each_class_of_accounts(self, on: HostState) -> None:
         lines = config(on)
@@ -193,6 +291,11 @@ class TestConfig:
         own = {f"{places.DROP_IN_DIRECTORY}/50-bob.conf": "Match User bob\n    Banner none\n"}
         state = carried_out(wanted(), host_state(files=own))
         assert [line[2] for line in config(state) if line[0] == "user"] == ["root", "alice", "bob"]
+
+    def test_watches_what_starts_sshd_only_where_that_asks(self) -> None:
+        lines = config(carried_out(wanted(ssh=False), host_state()))
+        assert [line[1] for line in lines if line[0] == "watch"] == [*places.GUARD_WATCHED]
+        assert not [line for line in lines if line[0] in ("start", "sshd", "before")]
 
     def test_knows_the_lists_of_security_keys(self) -> None:
         users: list[dict[str, t.Any]] = [{"name": name} for name in ("alice", "bob", "carol", "root")]

@@ -204,6 +204,8 @@ def _files(sshd_configs: t.Iterable[str]) -> dict[str, FileState]:
     paths.add(places.INVITATIONS)
     for directory in (places.PAM_D, places.VENDOR_PAM_D, places.DROP_IN_DIRECTORY):
         paths.update(glob.glob(f"{directory}/*"))
+    for pattern in places.SSHD_STARTS:
+        paths.update(glob.glob(pattern))
     for directory in (*places.SELF_SERVICE_DIRECTORIES, places.KEYS_DIRECTORY, places.ONLY_KEYS_DIRECTORY):
         paths.update(_tree(directory))
     found = {path: read_file(path) for path in paths}

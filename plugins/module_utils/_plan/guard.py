@@ -13,6 +13,7 @@ from dataclasses import replace
 from .. import _places as places
 from .._host.state import HostState
 from .._texts import drop_in, guard, pam, sshd_config
+from .._wanted.settings import Settings
 from .changes import Change, Listen
 from .draft import Draft
 from .situation import Situation
@@ -76,14 +77,16 @@ def seen(state: HostState) -> t.Iterator[str]:
 def _further_directories(situation: Situation, draft: Draft, stacks: t.Iterable[str]) -> tuple[str, ...]:
     """Where else than on every host the guard looks for changes."""
     state = situation.state
+    units = places.GUARD_WATCHED_UNITS if places.DROP_IN in draft.files else ()
     vendor = [places.VENDOR_PAM_D] if any(path.startswith(f"{places.VENDOR_PAM_D}/") for path in draft.files) else []
     further = [path for path in (places.EXEMPT_ORIGINS, *_lists_of_keys(draft)) if path in draft.files]
     lists = sorted({path.rpartition("/")[0] for path in further})
     # Where authselect and the like have the files, to which links lead.
     linked = (draft.files.get(f"{places.PAM_D}/{name}") for name in stacks)
     files = [*(file.link for file in linked if file and file.link), *(sshd.start.config for sshd in state.sshds)]
+    files += state.sshd_included
     elsewhere = {path.rpartition("/")[0] for path in files} - {*places.GUARD_WATCHED}
-    return (*vendor, *lists, *sorted(elsewhere), *state.module_directories)
+    return (*units, *vendor, *lists, *sorted(elsewhere), *state.module_directories)
 
 
 def _lists_of_keys(draft: Draft) -> list[str]:
@@ -115,7 +118,9 @@ def _config(
     lines += [guard.line("modules", path) for path in state.module_directories]
     needed = sorted(set(_MODULE.findall("".join(texts.values()))))
     lines += [guard.line("module", name) for name in needed] if state.module_directories else []
-    return "".join([*lines, *(_of_sshd(situation) if places.DROP_IN in texts else ())])
+    if places.DROP_IN in texts:
+        lines += [*_of_starts(state), *_of_sshd(situation)]
+    return "".join(lines)
 
 
 def _stacks(state: HostState, protected: t.Collection[str], asking: t.Sequence[str]) -> dict[str, list[str]]:
@@ -130,6 +135,25 @@ def _stacks(state: HostState, protected: t.Collection[str], asking: t.Sequence[s
     return found
 
 
+def _of_starts(state: HostState) -> t.Iterator[str]:
+    """What says how sshd is started."""
+    for pattern in places.SSHD_STARTS:
+        paths = sshd_config.named_by(pattern, state.files)
+        yield guard.line(
+            "start", guard.digest("".join(guard.starting(one, state.text(one) or "") for one in paths)), pattern
+        )
+
+
+def _of_others(files: sshd_config.Files, settings: Settings) -> t.Iterator[str]:
+    """What one sshd reads beside our drop-in, as far as it decides who is asked for a code."""
+    keywords = sorted(drop_in.keywords(settings))
+    including = sshd_config.including(files)
+    yield from (guard.line("pattern", pattern) for pattern in including.patterns)
+    many = guard.includes(files.texts.get(files.config, ""), including.line)
+    told = guard.others(files, keywords, many)
+    yield guard.line("before", guard.digest(told), str(many), files.config, " ".join(keywords))
+
+
 def _of_sshd(situation: Situation) -> t.Iterator[str]:
     """What each sshd says for accounts that need a code, one of each class that its configuration can tell apart."""
     settings, state = situation
@@ -140,6 +164,7 @@ def _of_sshd(situation: Situation) -> t.Iterator[str]:
         patterns = sshd_config.distinguishing(state.sshd_files(sshd.start, "").texts)
         yield guard.line("sshd")
         yield from (guard.line("word", word) for word in sshd.start.words)
+        yield from _of_others(state.sshd_files(sshd.start), settings)
         seen: set[t.Any] = set()
         for account in accounts:
             keys_only = situation.keys_only(account)

@@ -192,7 +192,7 @@ def conflicts(files: Files, sshd: Effective, settings: Settings) -> t.Iterator[s
             f"{where or f'{files.config} without UsePAM'} keeps PAM, and with it the code, out of sshd; set UsePAM yes."
         )
     yield from _other_pam_services(order, sshd)
-    ours = {*_OURS, *_of_keys(settings)}
+    ours = keywords(settings)
     for number, line in enumerate(order.before + order.after):
         keyword = line.keyword.lower()
         if keyword == "authenticationmethods" and line.arguments != ("any",):
@@ -212,12 +212,14 @@ def conflicts(files: Files, sshd: Effective, settings: Settings) -> t.Iterator[s
             )
 
 
-def _of_keys(settings: Settings) -> t.Iterator[str]:
-    """What the drop-in sets beside that for those of whom security keys are declared."""
+def keywords(settings: Settings) -> set[str]:
+    """What no `Match` block that is read before ours may set, in lower case."""
+    found = {*_OURS}
     if settings.declared_keys:
-        yield _FROM_KEYS
+        found.add(_FROM_KEYS)
     if settings.keys_only_users or settings.security_keys_only_groups:
-        yield from (*(keyword.lower() for keyword, _value in _KEYS_ONLY), *_ACCEPTED_TYPES)
+        found.update(_ACCEPTED_TYPES, (keyword.lower() for keyword, _value in _KEYS_ONLY))
+    return found
 
 
 def _other_pam_services(order: ReadOrder, sshd: Effective) -> t.Iterator[str]:

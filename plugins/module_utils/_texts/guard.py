@@ -14,10 +14,18 @@ import hashlib
 import re
 import typing as t
 
+from .. import _places as places
+from . import sshd_config
+
 _BLOCK = re.compile(r"# (BEGIN|END) fleet[.]auth twofactor")
 _AUTH = re.compile(r"[ \t]*(-?auth|@include)([ \t]|$)", re.ASCII | re.IGNORECASE)
 _CONTINUED = re.compile(r"\\[ \t]*$")
 _ALERT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\t(-|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\t(.+)")
+
+_SETTING = re.compile(r'[ \t\r="]*([A-Za-z]+)')
+_OF_A_START = re.compile(
+    r"[ \t]*((Exec|Environment|PassEnvironment|UnsetEnvironment|Root|Bind)[A-Za-z]*[ \t]*=|[A-Z_][A-Z0-9_]*=)"
+)
 
 
 class Alert(t.NamedTuple):
@@ -56,6 +64,59 @@ def block(text: str) -> list[str]:
     lines = text.split("\n")
     marks = [number for number, line in enumerate(lines) if _BLOCK.match(line)]
     return lines[marks[0] : marks[-1] + 1] if marks else []
+
+
+def includes(text: str, number: int) -> int:
+    """How many Include lines a configuration of sshd has up to the line of this number."""
+    found = map(_SETTING.match, text.split("\n")[:number])
+    return sum(1 for one in found if one and one[1].lower() == "include")
+
+
+def overriding(path: str, text: str, keywords: t.Collection[str], first: int | None = None) -> str:
+    """What of a file of sshd's decides who is sent to our code step, before our drop-in does, and by which PAM service.
+
+    That are settings of these keywords under a Match, and of the configuration itself each Match and Include, which
+    may make the drop-in hold for some alone. `first` is how many of its Include lines are read before the drop-in, the
+    one of the drop-in among them; None where the whole file is.
+    """
+    shown, scope = "", ""
+    for line in text.split("\n"):
+        found = _SETTING.match(line)
+        if not found:
+            continue
+        word, wins = found[1].lower(), first is None or first > 0
+        if word == "match":
+            scope, wins = line, wins and first is not None
+        elif word == "include":
+            first = None if first is None else first - 1
+        else:
+            wins = wins and scope != "" and word in keywords
+        if wins or word == "pamservicename":
+            shown += f"{path}\t{scope}\t{line}\n"
+    return shown
+
+
+def others(files: sshd_config.Files, keywords: t.Collection[str], many: int) -> str:
+    """The same of all that an sshd reads, in its order; `many` is about its configuration."""
+    told = overriding(files.config, files.texts.get(files.config, ""), keywords, many)
+    first = None
+    for pattern in sshd_config.including(files).patterns:
+        for path in sshd_config.named_by(pattern, {*files.texts, places.DROP_IN} - {files.config}):
+            if path == places.DROP_IN:
+                first = 0
+            else:
+                told += overriding(path, files.texts[path], keywords, first)
+    return told
+
+
+def starting(path: str, text: str) -> str:
+    """What of a unit, or of a file with its variables, decides how sshd is started."""
+    shown, goes_on = "", False
+    for line in text.split("\n"):
+        if goes_on or _OF_A_START.match(line):
+            shown += f"{path}\t{line}\n"
+            goes_on = bool(_CONTINUED.search(line))
+    return shown
 
 
 def digest(text: str) -> str:

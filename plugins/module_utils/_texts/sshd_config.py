@@ -121,14 +121,34 @@ def read_order(files: Files) -> ReadOrder | None:
         if line.keyword.lower() != "include":
             continue
         for pattern in _patterns(line):
-            for path in sorted({*texts, places.DROP_IN} - {config}):
-                if not _glob(pattern).fullmatch(path):
-                    continue
+            for path in named_by(pattern, {*texts, places.DROP_IN} - {config}):
                 if path != places.DROP_IN:
                     order += parse_config(path, texts[path], line.match)
                 elif ours is None and not line.match:
                     ours = len(order)
     return None if ours is None else ReadOrder(tuple(order[:ours]), tuple(order[ours:]))
+
+
+class Including(t.NamedTuple):
+    """By what the configuration takes in other files."""
+
+    line: int
+    """The number of the line by which our drop-in is read; 0 where none does."""
+    patterns: tuple[str, ...]
+    """The patterns of glob(7) of all its Include lines."""
+
+
+def including(files: Files) -> Including:
+    """By what the configuration takes in our drop-in, and all other files."""
+    lines = parse_config(files.config, files.texts.get(files.config, ""))
+    includes = [line for line in lines if line.keyword.lower() == "include"]
+    ours = (line.number for line in includes if any(named_by(one, [places.DROP_IN]) for one in _patterns(line)))
+    return Including(next(ours, 0), tuple(pattern for line in includes for pattern in _patterns(line)))
+
+
+def named_by(pattern: str, paths: t.Iterable[str]) -> list[str]:
+    """Those of these paths that a pattern of glob(7) names, in the order in which it does."""
+    return sorted(filter(_glob(pattern).fullmatch, paths))
 
 
 def setting_line(files: Files, keyword: str) -> str:
