@@ -17,7 +17,6 @@ from ansible_collections.fleet.auth.plugins.module_utils._apply.actions import A
 from ansible_collections.fleet.auth.plugins.module_utils._host import sshd
 from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
 from ansible_collections.fleet.auth.plugins.module_utils._runs import changing, main, preview
-from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config import Origin
 from unit.builders import SECRET, host_state, options, plan, settings, texts_of
 
 
@@ -111,7 +110,7 @@ def test_what_the_host_makes_fail_is_a_failure_that_keeps_its_cause(
 def test_sshd_that_refuses_its_files_makes_a_change_fail() -> None:
     actions = changing.actions_of(t.cast(t.Any, FakeModule()))
     with pytest.raises(ApplyError, match="line 3: Bad configuration option") as raised:
-        actions.effective("alice", "192.0.2.1", (), Origin())
+        actions.effective("user=alice,host=192.0.2.1,addr=192.0.2.1", ())
     assert isinstance(raised.value.__cause__, sshd.SshdError)
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import typing as t
 
-from .._texts.sshd_config import Origin
-
 
 class ApplyError(RuntimeError):
     """A change failed for a reason that lies on the host. The text says what, and in which state the host is."""
@@ -19,8 +17,8 @@ class Actions(t.NamedTuple):
     """How commands are run, and sshd is asked."""
 
     run: t.Callable[[t.Sequence[str]], tuple[int, str, str]]
-    effective: t.Callable[[str, str, t.Sequence[str], Origin], t.Mapping[str, tuple[str, ...]]]
-    """The settings of sshd's files for a user from an address, where sshd is started with these words.
+    effective: t.Callable[[str, t.Sequence[str]], t.Mapping[str, tuple[str, ...]]]
+    """The settings of sshd's files for a login as `sshd -T -C` is told of it, where sshd is started with these words.
 
     Raises ApplyError where sshd does not tell them.
     """

@@ -42,9 +42,7 @@ def _check(change: ReloadSshd, actions: Actions) -> None:
         if code != 0:
             raise ApplyError(f"sshd refuses its configuration: {error.strip().rstrip('.')}.")
     for expectation in change.expectations:
-        effective = actions.effective(
-            expectation.user, expectation.address, expectation.start.words, expectation.origin
-        )
+        effective = actions.effective(expectation.told, expectation.start.words)
         for keyword, wanted in expectation.settings.items():
             if effective.get(keyword, ()) != wanted:
                 raise ApplyError(

@@ -67,7 +67,7 @@ def views(
         by_class: dict[tuple[t.Any, ...], sshd_config.Effective] = {}
         for name, key in classes.items():
             if key not in by_class:
-                by_class[key] = effective(run, name, address, words, origin)
+                by_class[key] = effective(run, origin.told(name, address), words)
         return {name: by_class[key] for name, key in classes.items()}
 
     try:
@@ -77,20 +77,14 @@ def views(
             return Views(found, elsewhere)
         if connection.user in found and not (unseen or sshd_config.tells_addresses(texts)):
             return Views(found, elsewhere, found[connection.user])
-        return Views(found, elsewhere, effective(run, connection.user, connection.address, words))
+        return Views(found, elsewhere, effective(run, _ANYWHERE.told(connection.user, connection.address), words))
     except SshdError as error:
         return Views(nothing, error=str(error))
 
 
-def effective(
-    run: Run,
-    user: str,
-    address: str,
-    words: t.Sequence[str] = (),
-    origin: sshd_config.Origin = _ANYWHERE,
-) -> sshd_config.Effective:
-    """What the files on disk give this user from this address, where sshd is started so. Raises SshdError."""
-    code, out, error = run([places.SSHD, *words, "-T", "-C", origin.told(user, address)])
+def effective(run: Run, told: str, words: t.Sequence[str] = ()) -> sshd_config.Effective:
+    """What the files on disk give a login as `sshd -T -C` is told of it, where sshd is started so. Raises SshdError."""
+    code, out, error = run([places.SSHD, *words, "-T", "-C", told])
     if code != 0:
         raise SshdError(error.strip() or f"{places.SSHD} -T ended with {code}")
     return sshd_config.parse_effective(out)

@@ -16,7 +16,6 @@ from .._apply.actions import Actions, ApplyError
 from .._apply.lock import WAIT_SECONDS, exclusive
 from .._host import sshd
 from .._host.command import runner
-from .._texts.sshd_config import Origin
 from .main import Failure
 
 if t.TYPE_CHECKING:
@@ -69,9 +68,9 @@ def actions_of(module: AnsibleModule) -> Actions:
     """What applying needs of the host, by way of the module."""
     run = runner(module)
 
-    def effective(user: str, address: str, words: t.Sequence[str], origin: Origin) -> t.Mapping[str, tuple[str, ...]]:
+    def effective(told: str, words: t.Sequence[str]) -> t.Mapping[str, tuple[str, ...]]:
         try:
-            return sshd.effective(run, user, address, words, origin)
+            return sshd.effective(run, told, words)
         except sshd.SshdError as error:
             raise ApplyError(str(error)) from error
 
