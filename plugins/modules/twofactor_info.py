@@ -122,7 +122,9 @@ doors:
       description: What it is called, also in O(accepted_doors).
       type: str
     kind:
-      description: V(sshd), another V(daemon), or a V(local) PAM service, for those who are at the machine or on it.
+      description:
+        - V(sshd), another V(daemon), or a V(local) PAM service, for those who are at the machine or on it. A PAM
+          service of which nothing else is known is V(local) as well.
       type: str
     reaches:
       description: What somebody gets to by it.

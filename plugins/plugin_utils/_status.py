@@ -57,6 +57,7 @@ class Line(_report.Line):
     open: tuple[str, ...] = ()
     """Those from the network at which none is, with what they reach."""
     unknown: tuple[str, ...] = ()
+    """Those of which it is not known, from the network first."""
     open_inside: tuple[str, ...] = ()
     """Those at which none is, for people who are at the machine or on it already."""
     people: tuple[str, ...] = ()
@@ -122,7 +123,7 @@ def _line(host: str, answer: _report.Answer | None) -> Line:
         clock=clock.get("reason", ""),
         covered=tuple(door["name"] for door in answer["doors"] if door["state"] == "covered"),
         open=_doors(answer, "open"),
-        unknown=_doors(answer, "unknown"),
+        unknown=(*_doors(answer, "unknown"), *_doors(answer, "unknown", inside=True)),
         open_inside=_doors(answer, "open", inside=True),
         people=tuple(f"{state}: {name}" for name, state in _person.everybody(answer)),
         notes=(

@@ -100,6 +100,23 @@ def test_code_is_asked_for_behind_chains_of_includes_by_another_service_and_a_ve
         host.run("rm", "-f", *FILES)
 
 
+def test_every_pam_service_that_asks_for_a_password_is_listed(host: Host, people: People) -> None:
+    door, path = "strange-vpn", "/etc/pam.d/strange-vpn"
+    host.write(path, f"@include common-auth\n{ACCOUNT}")
+    try:
+        assert by_pam(people.enrolled, door, PASSWORD)[0]
+        told = {one["name"]: one for one in module(host, "twofactor_info", options(**policy(people)))["doors"]}
+        assert (told[door]["kind"], told[door]["state"], told[door]["seen"]) == ("local", "unknown", path)
+        assert not {"cron", "common-auth", "other"} & told.keys()
+        turn_on(host, people.enrolled, **policy(people, door))
+        told = {one["name"]: one for one in module(host, "twofactor_info", options(**policy(people, door)))["doors"]}
+        assert told[door]["state"] == "covered"
+        assert not by_pam(people.enrolled, door, PASSWORD)[0]
+    finally:
+        off(host)
+        host.run("rm", path)
+
+
 def test_prompts_do_not_tell_whether_the_password_of_a_locked_account_was_right(host: Host, people: People) -> None:
     common = host.read("/etc/pam.d/common-auth")
     host.write("/etc/pam.d/common-auth", LOCKING)

@@ -82,6 +82,50 @@ def test_that_show_no_prompts_are_refused_as_services() -> None:
     assert made.changes == ()
 
 
+@pytest.mark.parametrize("service", ["dovecot", "imap", "smtp", "cups", "openvpn", "postgresql"])
+def test_of_which_only_a_service_is_known_are_refused_likewise(service: str) -> None:
+    state = host_state(files={f"/etc/pam.d/{service}": "@include common-auth\n@include common-account\n"})
+    made = plan(settings("alice", services=[service]), state)
+    (told,) = made.refusals
+    assert told.startswith(f"{service} on web1 cannot ask for a code: ")
+    assert " answers each prompt of PAM's with the password, which would count as a wrong code, and close" in told
+    assert told.endswith(f"Take {service} out of services.")
+    assert made.changes == ()
+
+
+def test_inside_are_listed_with_every_service_that_asks_for_a_password() -> None:
+    asking = "@include common-auth\n"
+    files = {
+        "vpn": asking,
+        "panel": f"auth required pam_env.so\n{asking}",
+        # Asks for no password, by itself or for anybody; or only root runs it.
+        "open-to-all": "auth required pam_permit.so\n",
+        "shared": asking,
+        "takes-shared": "auth include shared\n",
+        "cron": asking,
+        "other": asking,
+        # What is another door, a copy, or ours.
+        "vsftpd": asking,
+        "vpn.dpkg-old": asking,
+        "twofactor": asking,
+        "unclear": f"{asking}auth required pam_env.so \\\n# or not\n",
+    }
+    state = host_state(files={f"/etc/pam.d/{name}": text for name, text in files.items()})
+    found = doors.doors(Situation(settings("alice"), state), ["sshd", "panel"])
+    inside = {one.name: one.state for one in found if one.kind == "local"}
+    assert inside == {
+        "su": "open",
+        "sudo": "open",
+        "panel": "covered",
+        "takes-shared": "unknown",
+        "unclear": "unknown",
+        "vpn": "unknown",
+    }
+    (vpn,) = [one for one in found if one.name == "vpn"]
+    assert (vpn.reaches, vpn.seen) == ("what its program lets people do", "/etc/pam.d/vpn")
+    assert warned(state) == []
+
+
 def test_are_seen_by_their_processes_and_units(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         seen_doors.glob, "glob", lambda _pattern: ["/etc/systemd/system/sockets.target.wants/telnet.socket"]
@@ -93,10 +137,15 @@ def test_are_seen_by_their_processes_and_units(monkeypatch: pytest.MonkeyPatch) 
         Process(3, 0, "/usr/sbin/dropbear\0-F\0"),
         Process(4, 1000, "vi\0/home/alice/vsftpd-notes\0"),
         Process(5, 0, "/usr/sbin/inetd\0"),
+        # One in a container, and a page about a program, are no such program.
+        Process(6, 0, "/usr/bin/man\0dropbear\0"),
+        Process(3, 0, "/usr/sbin/proftpd\0"),
+        Process(8, 0, "/usr/sbin/proftpd\0"),
     ]
     assert seen_doors.daemons(running) == {
         "telnetd": "telnet.socket",
         "vsftpd": "process 1",
         "webmin": "process 2",
         "inetd": "process 5",
+        "proftpd": "process 8",
     }

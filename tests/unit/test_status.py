@@ -85,12 +85,14 @@ class TestLine:
                 ("sshd", "sshd", "covered"),
                 ("vsftpd", "daemon", "open"),
                 ("tailscaled", "daemon", "unknown"),
+                ("vpn", "local", "unknown"),
                 ("su", "local", "open"),
                 ("sudo", "local", "covered"),
             )
         ]
         one = line("web1", answer(doors=doors))
-        assert (one.covered, one.open, one.unknown) == (("sshd", "sudo"), ("vsftpd (files)",), ("tailscaled (files)",))
+        assert (one.covered, one.open) == (("sshd", "sudo"), ("vsftpd (files)",))
+        assert one.unknown == ("tailscaled (files)", "vpn (files)")
         assert one.open_inside == ("su (files)",)
         assert merged(["web1"], [summary([one])]) == [one]
 

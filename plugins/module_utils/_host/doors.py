@@ -8,26 +8,39 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import typing as t
 
 from .. import _places as places
 from .._texts.login_daemons import DAEMONS
 from .processes import Process
 
+_RUNS_ANOTHER = re.compile(r"busybox|(ba|da|k|z)?sh|(perl|python)[\d.]*")
+"""Programs whose second word is the program that they run. A pager with such a word shows a file."""
+
 
 def daemons(processes: t.Iterable[Process]) -> dict[str, str]:
     """The known ones that are there, with what shows it: a process, or a unit that is enabled."""
+    known = {program for daemon in DAEMONS for program in daemon.programs}
     running: dict[str, Process] = {}
     for process in processes:
-        for word in process.command_line.split("\0")[:2]:
-            running.setdefault(word.partition(" ")[0].rstrip(":").rpartition("/")[2], process)
+        for name in known.intersection(_programs(process)):
+            if name not in running and not process.is_inside:
+                running[name] = process
     enabled = {os.path.basename(path) for path in glob.glob(f"{places.UNIT_DIRECTORY}/*.wants/*")}
     found = {}
     for daemon in DAEMONS:
         program = next((running[one] for one in daemon.programs if one in running), None)
         unit = next((one for one in daemon.units if one in enabled), None)
-        if program and not program.is_inside:
+        if program:
             found[daemon.name] = f"process {program.pid}"
         elif unit:
             found[daemon.name] = unit
     return found
+
+
+def _programs(process: Process) -> t.Iterator[str]:
+    """The file name of its program, and where that runs another one, of that."""
+    yield process.program
+    if _RUNS_ANOTHER.fullmatch(process.program):
+        yield from (word.rpartition("/")[2] for word in process.command_line.split("\0")[1:2])

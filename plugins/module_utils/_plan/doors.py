@@ -9,9 +9,12 @@ from __future__ import annotations
 import typing as t
 
 from .. import _places as places
-from .._texts.login_daemons import DAEMONS, LOCAL_SERVICES
+from .._texts import pam, pam_modules
+from .._texts.login_daemons import ANSWERING, DAEMONS, HARMLESS_SERVICES, LOCAL_SERVICES
+from .._texts.pam_conf import ServiceFiles, everything, include_target
 from .situation import Situation
 
+_OURS = places.SWITCH.rpartition("/")[2]
 COVERED, OPEN, UNKNOWN = "covered", "open", "unknown"
 
 
@@ -40,8 +43,9 @@ def open_beside(situation: Situation) -> t.Iterator[str]:
     settings, host = situation.settings, situation.state.hostname
     if not situation.services:
         return
-    for door in doors(situation, situation.services):
-        if door.kind == "local" or door.state == COVERED or door.name in ("sshd", *settings.accepted_doors):
+    asking = situation.services
+    for door in (*_sshds(situation, asking), *_daemons(situation, asking)):
+        if door.state == COVERED or door.name in ("sshd", *settings.accepted_doors):
             continue
         asks = "asks for no code" if door.state == OPEN else "may ask for no code"
         accept = f"or accept it: O(accepted_doors): [{door.name}]"
@@ -54,15 +58,16 @@ def open_beside(situation: Situation) -> t.Iterator[str]:
 
 def cannot_ask(situation: Situation) -> t.Iterator[str]:
     """Services that shall ask for the code, and whose people never see the prompt."""
-    for daemon in DAEMONS:
-        for service in daemon.services if not daemon.shows_prompts else ():
-            if service in situation.services:
-                yield (
-                    f"{service} on {situation.state.hostname} cannot ask for a code: {daemon.name} answers each prompt "
-                    "of PAM's with the password, which would count as a wrong code, and close the code step of the "
-                    f"account at every service. Take {service} out of O(services), and stop {daemon.name}, or accept "
-                    f"it: O(accepted_doors): [{daemon.name}]."
-                )
+    daemons = {service: one.name for one in DAEMONS if not one.shows_prompts for service in one.services}
+    for service in situation.services:
+        program = daemons.get(service) or ANSWERING.get(service)
+        if program:
+            stop = f", and stop {program}, or accept it: O(accepted_doors): [{program}]" if service in daemons else ""
+            yield (
+                f"{service} on {situation.state.hostname} cannot ask for a code: {program} answers each prompt of "
+                "PAM's with the password, which would count as a wrong code, and close the code step of the account "
+                f"at every service. Take {service} out of O(services){stop}."
+            )
 
 
 def _sshds(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door]:
@@ -96,3 +101,19 @@ def _local(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door]:
         if service in files.texts:
             state = COVERED if service in asking else OPEN
             yield Door(service, "local", reaches, state, files.path(service))
+    for service in _further_services(files):
+        state = COVERED if service in asking else UNKNOWN
+        yield Door(service, "local", "what its program lets people do", state, files.path(service))
+
+
+def _further_services(files: ServiceFiles) -> list[str]:
+    """The PAM services that ask for a password, and of which nothing else is known."""
+    known = {"sshd", *LOCAL_SERVICES, *HARMLESS_SERVICES, *(one for daemon in DAEMONS for one in daemon.services)}
+    taken_in = {include_target(line) for text in files.texts.values() for line in text.split("\n")}
+    return [
+        name
+        for name in sorted(files.texts.keys() - known - taken_in)
+        if name.partition("-")[0] != _OURS
+        and not pam.is_copy(name)
+        and any(pam_modules.is_about_password(one.step.name) for one in everything(name, files.texts))
+    ]

@@ -66,6 +66,28 @@ DAEMONS = (
     Daemon("teleport", ("teleport",), ("teleport.service",), _SHELL),
 )
 
+ANSWERING = {
+    "cups": "CUPS",
+    "dovecot": "Dovecot",
+    "ftp": "an FTP server",
+    "imap": "saslauthd",
+    "ldap": "saslauthd",
+    "openvpn": "OpenVPN",
+    "pop": "saslauthd",
+    "postgresql": "PostgreSQL",
+    "radiusd": "FreeRADIUS",
+    "sieve": "saslauthd",
+    "smtp": "saslauthd",
+    "squid": "Squid",
+}
+"""PAM services of programs that let nobody in to a shell or to files, and answer each prompt with the password."""
+
+HARMLESS_SERVICES = (
+    *("atd", "chfn", "chsh", "cron", "crond", "other", "passwd", "systemd-user"),
+    *("fingerprint-auth", "smartcard-auth"),
+)
+"""PAM services by which nobody gets further: what runs later was allowed before, and people change what is theirs."""
+
 LOCAL_SERVICES = {
     "login": "a shell at the console",
     "su": "another account's shell",

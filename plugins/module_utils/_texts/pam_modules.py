@@ -48,6 +48,7 @@ _SECOND_FACTORS = (
     "pam_u2f.so",
     "pam_yubico.so",
 )
+_PASSWORDS = ("pam_krb5.so", "pam_ldap.so", "pam_sss.so", "pam_unix.so", "pam_winbind.so")
 _WITHOUT_PASSWORD = ("pam_duo.so", "pam_fprintd.so", "pam_u2f.so")
 
 
@@ -94,6 +95,11 @@ def in_order(handler: Handler) -> tuple[str, ...]:
     if handler.name == "pam_sepermit.so":
         return ("success", "ignore")
     return _ALWAYS.get(handler.name, ("success", "ignore", "auth_err"))
+
+
+def is_about_password(name: str) -> bool:
+    """Whether a module of this name looks at the password of an account, here or in a directory."""
+    return name in _PASSWORDS
 
 
 def asks_for_no_password(name: str) -> bool:
