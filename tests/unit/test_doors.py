@@ -61,6 +61,24 @@ def test_that_are_open_are_warned_of_unless_somebody_accepts_them() -> None:
     assert warned(host_state(listeners=(OWN, SAME), daemons={"cockpit": "process 5"})) == []
 
 
+def test_sshds_of_others_are_open_whatever_they_are_called_and_cannot_be_covered() -> None:
+    other_build = Listener(50, "ssh.service", Start(), program="/opt/ssh/sbin/sshd")
+    jailed = Listener(60, "jail.service", Start(), has_own_files=True)
+    of_bob = Listener(70, "session-3.scope", Start("/etc/ssh/sshd_inside"), owner="bob")
+    state = host_state(listeners=(OWN, other_build, jailed, of_bob))
+    wanted = settings("alice", ssh=True, sshd_configs=["/etc/ssh/sshd_inside"])
+    found = {one.name: (one.state, one.reaches, one.seen) for one in doors.doors(Situation(wanted, state), ["sshd"])}
+    assert found["sshd"][0] == "covered"
+    assert found["/opt/ssh/sbin/sshd"] == ("open", "a shell and files", "process 50")
+    assert found["sshd:jail.service"] == ("open", "a shell and files", "process 60, with files of its own")
+    assert found["sshd:bob"] == ("open", "a shell as bob", "process 70 of bob")
+    assert "/etc/ssh/sshd_inside" not in found
+    assert state.further_readers == ()
+    told = [one for one in plan(wanted, state).warnings if " lets people in to " in one]
+    assert len(told) == 3
+    assert all("sshd_configs" not in one and "Stop it, or accept it: accepted_doors: [" in one for one in told)
+
+
 def test_telnetd_is_open_unless_both_services_of_login_ask() -> None:
     situation = Situation(settings("alice"), host_state(daemons={"telnetd": "process 7", "ttyd": "process 8"}))
     for asking, state in ((["login"], "open"), (["login", "remote"], "covered")):

@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import typing as t
+from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.fleet.auth.plugins.module_utils._host import sshd_starts
+from ansible_collections.fleet.auth.plugins.module_utils._host import processes, sshd_starts
 from ansible_collections.fleet.auth.plugins.module_utils._host.processes import Process
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import Listener
 from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_start import Start, parse_title, parse_words
@@ -53,7 +54,9 @@ def test_start_is_what_decides_about_the_settings(words: str, config: str, setti
     [
         ("sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups\0", ["-D"]),
         ("sshd: /usr/sbin/sshd -D -f /etc/ssh/alt [listener] 1 of 10-100 startups\0\0\0", ["-D", "-f", "/etc/ssh/alt"]),
+        ("sshd-other: /opt/sshd-other -D [listener] 0 of 10-100 startups\0", ["-D"]),
         ("sshd: alice [priv]\0", None),
+        ("/usr/bin/less\0sshd: /x [listener]\0", None),
         ("sshd-session: alice [priv]\0", None),
         ("/usr/sbin/sshd\0-D\0-o\0AllowUsers a b\0", ["-D", "-o", "AllowUsers a b"]),
         ("/usr/sbin/sshd\0-i\0", None),
@@ -108,10 +111,11 @@ class TestUnit:
     ) -> None:
         monkeypatch.setattr(sshd_starts.os.path, "isdir", lambda _path: True)
         monkeypatch.setattr(Process, "is_inside", False)
+        monkeypatch.setattr(Process, "executable", "/usr/sbin/sshd")
+        monkeypatch.setattr(Process, "has", lambda _self, _path: True)
         monkeypatch.setattr(Process, "unit", property(lambda self: {5: "other.service", 7: "ssh.service"}[self.pid]))
         running = [
             Process(5, 0, "sshd: /usr/sbin/sshd -f /etc/ssh/alt [listener] 0 of 10-100 startups\0"),
-            Process(6, 1000, "sshd: /usr/sbin/sshd -f /home/x [listener] 0 of 10-100 startups\0"),
             Process(7, 0, "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups\0"),
         ]
         found = sshd_starts.listeners(running)
@@ -127,5 +131,40 @@ class TestUnit:
         more = sshd_starts.starts(lambda _words: (0, SHOWN, ""), beside, (), ())
         assert [one.words for one in more] == [*(one.words for one in started), ["-o", "Port=2222"]]
         assert sshd_starts.starts(lambda _words: (0, SHOWN, ""), beside, (), ["sshd:odd.service"]) == started
+        apart = (*found, Listener(9, "ssh.service", Start(settings=("Port=2222",)), owner="bob"))
+        assert sshd_starts.starts(lambda _words: (0, SHOWN, ""), apart, (), ()) == started
         plain = SHOWN.replace(" -o LogLevel=DEBUG", "").replace("-o UsePAM=no", "")
         assert len(sshd_starts.starts(lambda _words: (0, plain, ""), found)) == 1
+
+
+def test_listener_that_is_not_the_hosts_is_told_by_program_files_and_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = {5: "/usr/sbin/sshd", 6: "/opt/ssh/sbin/sshd", 7: "/usr/sbin/sshd", 8: "/usr/sbin/sshd", 9: ""}
+    monkeypatch.setattr(Process, "executable", property(lambda self: programs[self.pid]))
+    monkeypatch.setattr(Process, "has", lambda self, path: self.pid != 7 or path != "/etc/ssh/sshd_config")
+    monkeypatch.setattr(Process, "is_inside", False)
+    monkeypatch.setattr(Process, "unit", "ssh.service")
+    monkeypatch.setattr(processes.pwd, "getpwuid", lambda uid: SimpleNamespace(pw_name={1000: "bob"}[uid]))
+    title = "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups\0"
+    found = sshd_starts.listeners(Process(pid, 1000 if pid == 8 else 0, title) for pid in programs)
+    assert [one.pid for one in found] == [5, 9, 6, 7, 8]
+    assert [(one.is_own, one.is_apart) for one in found] == [(True, False)] * 2 + [(False, True)] * 3
+    assert [(one.program, one.has_own_files, one.owner) for one in found[2:]] == [
+        ("/opt/ssh/sbin/sshd", False, ""),
+        ("/usr/sbin/sshd", True, ""),
+        ("/usr/sbin/sshd", False, "bob"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("link", "program"),
+    [
+        ("/usr/sbin/sshd", "/usr/sbin/sshd"),
+        ("/usr/sbin/sshd (deleted)", "/usr/sbin/sshd"),
+        ("/usr/sbin/sshd.dpkg-new (deleted)", "/usr/sbin/sshd"),
+        ("/usr/sbin/sshd;65f0a1b2 (deleted)", "/usr/sbin/sshd"),
+        ("/opt/sshd.dpkg", "/opt/sshd.dpkg"),
+    ],
+)
+def test_program_is_told_also_after_an_upgrade(monkeypatch: pytest.MonkeyPatch, link: str, program: str) -> None:
+    monkeypatch.setattr(processes.os, "readlink", lambda _path: link)
+    assert Process(5, 0, "").executable == program

@@ -39,7 +39,8 @@ def look(settings: Settings, run: Run) -> HostState:
     listening = sshd_starts.listeners(running)
     further, accepted = (settings.sshd_configs, settings.accepted_doors) if settings.ssh else ((), None)
     start, *other_starts = sshd_starts.starts(run, listening, further, accepted)
-    configs = [start.config, *(one.config for one in other_starts), *(one.start.config for one in listening)]
+    hosts_own = [one.start.config for one in listening if not one.is_apart]
+    configs = [start.config, *(one.config for one in other_starts), *hosts_own]
     files = _files(configs)
     elsewhere = included(files, configs)
     files.update(elsewhere)

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import re
 import typing as t
 
+_REPLACED = re.compile(r"([.]dpkg-(new|tmp)|;[0-9a-f]+)? \(deleted\)$")
+"""What a link of proc(5) has behind the name of a program that an upgrade has replaced meanwhile."""
 _UNIT = re.compile(r"/([^/\n]+\.service)(?:/|$)", re.MULTILINE)
 
 
@@ -28,6 +31,24 @@ class Process(t.NamedTuple):
         return self.command_line.partition("\0")[0].partition(" ")[0].rstrip(":").rpartition("/")[2]
 
     @property
+    def executable(self) -> str:
+        """The file that it runs, or that it ran before an upgrade; an empty text where it is gone."""
+        with contextlib.suppress(OSError):
+            return _REPLACED.sub("", os.readlink(f"/proc/{self.pid}/exe"))
+        return ""
+
+    @property
+    def owner(self) -> str:
+        """The account that it runs as, or an empty text for root."""
+        with contextlib.suppress(KeyError):
+            return pwd.getpwuid(self.uid).pw_name if self.uid else ""
+        return str(self.uid)
+
+    def has(self, path: str) -> bool:
+        """Whether this path is the same file to it as to us, or nothing to both: not where it has another root."""
+        return _identity(f"/proc/{self.pid}/root{path}") == _identity(path)
+
+    @property
     def unit(self) -> str:
         """The service of systemd that it belongs to, or an empty text."""
         with contextlib.suppress(OSError), open(f"/proc/{self.pid}/cgroup", encoding="utf-8") as file:
@@ -41,6 +62,14 @@ class Process(t.NamedTuple):
             return os.readlink(f"/proc/{self.pid}/ns/pid") != os.readlink("/proc/self/ns/pid")
         except OSError:
             return False
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def processes() -> list[Process]:

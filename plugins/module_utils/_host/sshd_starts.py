@@ -66,16 +66,31 @@ class Unit(t.NamedTuple):
 
 
 def listeners(processes: t.Iterable[Process]) -> tuple[Listener, ...]:
-    """Every sshd of root's that listens; the one of the host's own unit first, or else of its pid file."""
+    """Every sshd that listens; the one of the host's own unit first, or else of its pid file."""
     found = []
     for process in processes:
-        words = parse_title(process.command_line) if process.uid == 0 else None
+        words = parse_title(process.command_line)
         if words is not None and not process.is_inside:
             start = parse_words(words, f"the command line of sshd, process {process.pid}")
-            found.append(Listener(process.pid, process.unit, start))
+            found.append(_listener(process, start))
     file = read_file(places.SSHD_PID_FILE)
     of_pid_file = file.content.strip() if file else ""
-    return tuple(sorted(found, key=lambda one: (not one.is_own, str(one.pid) != of_pid_file, one.pid)))
+    return tuple(sorted(found, key=lambda one: (one.is_apart, not one.is_own, str(one.pid) != of_pid_file, one.pid)))
+
+
+def _listener(process: Process, start: Start) -> Listener:
+    """An sshd that listens, with whose it is."""
+    program = process.executable
+    is_hosts = program in ("", os.path.realpath(places.SSHD))
+    files = (start.config, places.DROP_IN_DIRECTORY, places.PAM_D)
+    return Listener(
+        process.pid,
+        process.unit,
+        start,
+        program=places.SSHD if is_hosts else program,
+        owner=process.owner,
+        has_own_files=not all(process.has(path) for path in files),
+    )
 
 
 def starts(
@@ -89,6 +104,7 @@ def starts(
     Behind them, how those further ones run, or would, that have these configurations; and unless `accepted` is None,
     those that have the host's own one, but for the ways in of these names.
     """
+    listening = [one for one in listening if not one.is_apart]
     unit, *each_connection = _units(run) if os.path.isdir(places.SYSTEMD) else [None]
     found = [one.start for one in listening if one.is_own]
     if unit:

@@ -113,17 +113,40 @@ class Listener(t.NamedTuple):
     unit: str
     """The service of systemd that it belongs to, or an empty text."""
     start: Start
+    program: str = places.SSHD
+    owner: str = ""
+    """The account that it runs as, where that is not root."""
+    has_own_files: bool = False
+    """Whether the files that it goes by are others than the host's of the same names, as in a root directory of its
+    own."""
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether the host's sshd cannot tell what this one asks: another program, account or root directory has it."""
+        return self.program != places.SSHD or bool(self.owner) or self.has_own_files
 
     @property
     def is_own(self) -> bool:
         """Whether it is the host's own sshd, by the name of its unit."""
-        return self.unit.partition(".")[0] in places.SSHD_UNITS
+        return not self.is_apart and self.unit.partition(".")[0] in places.SSHD_UNITS
 
     @property
     def door(self) -> str:
-        """What it is called as a way in: by its configuration, or if that is the host's own one, by its unit."""
-        known = self.start.config
-        return known if known != places.SSHD_CONFIG else f"sshd:{self.unit or self.pid}"
+        """What it is called as a way in: by what it has of its own, its configuration above all, or else its unit."""
+        if self.owner:
+            # Whoever it belongs to can write any name on its command line.
+            return f"sshd:{self.owner}"
+        if self.program != places.SSHD:
+            return self.program
+        if self.start.config != places.SSHD_CONFIG and not self.has_own_files:
+            return self.start.config
+        return f"sshd:{self.unit or self.pid}"
+
+    @property
+    def seen(self) -> str:
+        """What shows that it is there, for a message."""
+        of = f" of {self.owner}" if self.owner else ", with files of its own" if self.has_own_files else ""
+        return f"process {self.pid}{of}"
 
 
 class Sshd(t.NamedTuple):
@@ -261,7 +284,9 @@ class HostState:
     def further_readers(self) -> tuple[Listener, ...]:
         """The further sshd's that listen and read our drop-in."""
         return tuple(
-            one for one in self.listeners if not one.is_own and sshd_config.read_order(self.sshd_files(one.start))
+            one
+            for one in self.listeners
+            if not (one.is_own or one.is_apart) and sshd_config.read_order(self.sshd_files(one.start))
         )
 
     @property

@@ -44,13 +44,15 @@ def open_beside(situation: Situation) -> t.Iterator[str]:
     if not situation.services:
         return
     asking = situation.services
+    can_be_covered = {one.start.config for one in situation.state.listeners if not one.is_apart}
     for door in (*_sshds(situation, asking), *_daemons(situation, asking)):
         if door.state == COVERED or door.name in ("sshd", *settings.accepted_doors):
             continue
         asks = "asks for no code" if door.state == OPEN else "may ask for no code"
         accept = f"or accept it: O(accepted_doors): [{door.name}]"
         if door.kind == "sshd":
-            remedy = f"Name {door.name} in O(sshd_configs), stop it, {accept}"
+            cover = f"Name {door.name} in O(sshd_configs), stop it" if door.name in can_be_covered else "Stop it"
+            remedy = f"{cover}, {accept}"
         else:
             remedy = f"Stop it, add its PAM service to O(services) if it has one, {accept}"
         yield f"{door.name} on {host} ({door.seen}) lets people in to {door.reaches}, and {asks}. {remedy}."
@@ -78,10 +80,11 @@ def _sshds(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door]:
         yield Door("sshd", "sshd", "a shell and files", state_of_own, places.SSHD)
     covered = [sshd.start for sshd in state.sshds]
     for listener in state.listeners:
-        if not any(listener.start.is_as(start) for start in covered):
-            yield Door(listener.door, "sshd", "a shell and files", OPEN, f"process {listener.pid}")
+        reaches = f"a shell as {listener.owner}" if listener.owner else "a shell and files"
+        if listener.is_apart or not any(listener.start.is_as(start) for start in covered):
+            yield Door(listener.door, "sshd", reaches, OPEN, listener.seen)
         elif listener.start.config in settings.sshd_configs:
-            yield Door(listener.start.config, "sshd", "a shell and files", state_of_own, f"process {listener.pid}")
+            yield Door(listener.start.config, "sshd", reaches, state_of_own, listener.seen)
 
 
 def _daemons(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door]:

@@ -14,7 +14,7 @@ from .sshd_config import Line, parse_config
 
 _WITH_ARGUMENT = "CEbcfghkopuV"
 """The options of sshd(8) that come with an argument."""
-_LISTENER = re.compile(r"sshd: (.*?) \[listener\]")
+_LISTENER = re.compile(r"[^/ ]+: (.*?) \[listener\] \d+ of \d+-\d+ startups")
 _VARIABLE = re.compile(r"\$(\w+)|\$\{(\w+)\}")
 
 
@@ -71,11 +71,11 @@ def parse_words(words: t.Sequence[str], said_by: str = "") -> Start:
 def parse_title(command_line: str) -> list[str] | None:
     """The arguments of an sshd that listens, of /proc/PID/cmdline; None where it does something else.
 
-    From OpenSSH 8.2 on it says so there itself, and gives its words without quotes.
+    From OpenSSH 8.2 on it says so there itself, by the name that its program has, and gives its words without quotes.
     """
-    if command_line.startswith("sshd: "):
-        found = _LISTENER.match(command_line)
-        return found[1].split()[1:] if found else None
+    found = _LISTENER.match(command_line)
+    if found:
+        return found[1].split()[1:]
     words = command_line.rstrip("\0").split("\0")
     return words[1:] if words[0].rpartition("/")[2] == "sshd" and "-i" not in words else None
 
