@@ -103,6 +103,12 @@ RUN_DIRECTORY = "/run/fleet-auth"
 TALLY_DIRECTORY = f"{RUN_DIRECTORY}/faillock"
 TMPFILES = "/etc/tmpfiles.d/fleet-auth.conf"
 UNIT_DIRECTORY = "/etc/systemd/system"
+UNIT_DIRECTORIES = (
+    UNIT_DIRECTORY,
+    *("/run/systemd/system", "/run/systemd/transient", "/run/systemd/generator"),
+    *("/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"),
+)
+"""Where systemd finds units; systemd.unit(5)."""
 
 # A change under way
 

@@ -256,6 +256,46 @@ def test_sshds_of_another_program_root_or_account_are_named_as_open(host: Host, 
         host.run("rm", "-f", other, mine)
 
 
+@contextlib.contextmanager
+def socket_started(host: Host, name: str, port: int, start: str) -> Iterator[str]:
+    """A socket that listens without being enabled, and starts this for each connection; the file that says so."""
+    units = "/etc/systemd/system"
+    path = f"{units}/{name}@.service"
+    host.write(f"{units}/{name}.socket", f"[Socket]\nListenStream={port}\nAccept=yes\n")
+    host.write(path, f"[Service]\nExecStart=-{start}\nStandardInput=socket\n")
+    host.run(f"systemctl daemon-reload && systemctl start {name}.socket")
+    try:
+        yield path
+    finally:
+        host.run(f"systemctl stop {name}.socket; rm {units}/{name}.socket {path}; systemctl daemon-reload")
+
+
+def test_sshd_that_a_socket_starts_for_each_connection_asks_or_is_named(host: Host, person: Person) -> None:
+    there = dataclasses.replace(person, host=by_its_address(host))
+    host.run(f"grep -v ^Include /etc/ssh/sshd_config >{CONFIG}")
+    with socket_started(host, "alt", PORT, f"/usr/sbin/sshd -i -f {CONFIG}"):
+        done = module(host, "twofactor", options(person))
+        assert f"{CONFIG} on {host.name} (alt.socket) lets people in to a shell and files" in " ".join(done["warnings"])
+        assert there.by_key(batch=True).ok
+        refused = module(host, "twofactor", options(person, sshd_configs=[CONFIG]))
+        assert f"{CONFIG} does not read {DROP_INS} for everyone" in refused.message
+    with socket_started(host, "alt", PORT, "/usr/sbin/sshd -i -o UsePAM=no") as path:
+        refused = module(host, "twofactor", options(person))
+        assert f"'-o UsePAM=no' in {path} keeps PAM" in refused.message
+        accepted = module(host, "twofactor_info", options(person, accepted_doors=["sshd:alt.socket"]))
+        assert accepted["refusals"] == []
+    # With the configuration of the host it asks as the other one does.
+    with socket_started(host, "alt", PORT, "/usr/sbin/sshd -i"):
+        assert module(host, "twofactor_info", options(person))["drift"] == []
+        assert not there.by_key(batch=True).ok
+        ssh.fresh_step()
+        assert there.by_password(person.code()).ok
+    with socket_started(host, "telnet", 23, "/usr/sbin/in.telnetd"):
+        found = {one["name"]: one for one in module(host, "twofactor_info", options(person))["doors"]}
+        assert (found["telnetd"]["state"], found["telnetd"]["seen"]) == ("open", "telnet.socket")
+    host.run("rm", CONFIG)
+
+
 def test_key_that_counts_only_from_an_address_is_named_before_it_is_locked_out(host: Host, person: Person) -> None:
     name, drop_in = f"{person.name}k", f"{DROP_INS}/50-keys.conf"
     host.run("useradd", name)

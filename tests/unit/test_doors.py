@@ -160,7 +160,8 @@ def test_are_seen_by_their_processes_and_units(monkeypatch: pytest.MonkeyPatch) 
         Process(3, 0, "/usr/sbin/proftpd\0"),
         Process(8, 0, "/usr/sbin/proftpd\0"),
     ]
-    assert seen_doors.daemons(running) == {
+    assert seen_doors.daemons(running, {"rlogin.socket", "dbus.socket"}) == {
+        "rlogind": "rlogin.socket",
         "telnetd": "telnet.socket",
         "vsftpd": "process 1",
         "webmin": "process 2",

@@ -90,26 +90,10 @@ class TestUnit:
         assert unit.start() is None
 
     @pytest.mark.usefixtures("files")
-    def test_of_each_connection_counts_where_its_socket_listens(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        asked: list[t.Sequence[str]] = []
-        own, each = SHOWN.replace("-o UsePAM=no", ""), SHOWN.split("\n\n", maxsplit=1)[0]
-        each = each.replace("ssh.service", "ssh@fleet-auth.service").replace("-D $SSHD_OPTS", "-i -f /etc/ssh/each")
-
-        def run(words: t.Sequence[str]) -> tuple[int, str, str]:
-            asked.append(words)
-            return 0, f"{own}\n{each}\n" if "ssh@fleet-auth.service" in words else own, ""
-
-        monkeypatch.setattr(sshd_starts.os.path, "isdir", lambda _path: True)
-        assert [one.config for one in sshd_starts.starts(run, ())] == ["/etc/ssh/sshd_config"]
-        monkeypatch.setattr(sshd_starts.glob, "glob", lambda pattern: [pattern] if "/ssh.socket" in pattern else [])
-        assert [one.config for one in sshd_starts.starts(run, ())] == ["/etc/ssh/sshd_config", "/etc/ssh/each"]
-        assert asked[-1][-3:] == ["ssh.service", "sshd.service", "ssh@fleet-auth.service"]
-
-    @pytest.mark.usefixtures("files")
     def test_comes_in_its_order_with_what_runs_and_once_where_both_are_the_same(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(sshd_starts.os.path, "isdir", lambda _path: True)
+        (unit,) = sshd_starts.parse_units(SHOWN)
         monkeypatch.setattr(Process, "is_inside", False)
         monkeypatch.setattr(Process, "executable", "/usr/sbin/sshd")
         monkeypatch.setattr(Process, "has", lambda _self, _path: True)
@@ -121,20 +105,132 @@ class TestUnit:
         found = sshd_starts.listeners(running)
         assert [one.pid for one in found] == [7, 5]
         further = ("/etc/ssh/alt", "/etc/ssh/off")
-        covered = sshd_starts.starts(lambda _words: (0, SHOWN, ""), found, further)
+        covered = sshd_starts.starts(unit, found, further)
         assert [one.config for one in covered[2:]] == [*further]
-        started = sshd_starts.starts(lambda _words: (0, SHOWN, ""), found)
+        started = sshd_starts.starts(unit, found)
         assert [one.words for one in started] == [[], ["-o", "UsePAM=no", "-o", "LogLevel=DEBUG"]]
         # One that has the host's own configuration belongs to what is to ask, however it is started.
         beside = (*found, Listener(9, "odd.service", Start(settings=("Port=2222",))))
-        assert sshd_starts.starts(lambda _words: (0, SHOWN, ""), beside) == started
-        more = sshd_starts.starts(lambda _words: (0, SHOWN, ""), beside, (), ())
+        assert sshd_starts.starts(unit, beside) == started
+        more = sshd_starts.starts(unit, beside, (), ())
         assert [one.words for one in more] == [*(one.words for one in started), ["-o", "Port=2222"]]
-        assert sshd_starts.starts(lambda _words: (0, SHOWN, ""), beside, (), ["sshd:odd.service"]) == started
+        assert sshd_starts.starts(unit, beside, (), ["sshd:odd.service"]) == started
         apart = (*found, Listener(9, "ssh.service", Start(settings=("Port=2222",)), owner="bob"))
-        assert sshd_starts.starts(lambda _words: (0, SHOWN, ""), apart, (), ()) == started
-        plain = SHOWN.replace(" -o LogLevel=DEBUG", "").replace("-o UsePAM=no", "")
-        assert len(sshd_starts.starts(lambda _words: (0, plain, ""), found)) == 1
+        assert sshd_starts.starts(unit, apart, (), ()) == started
+        (plain,) = sshd_starts.parse_units(SHOWN.replace(" -o LogLevel=DEBUG", "").replace("-o UsePAM=no", ""))
+        assert len(sshd_starts.starts(plain, found)) == 1
+
+
+SOCKETS = """\
+Id={own}.socket
+LoadState=loaded
+ActiveState={state}
+Accept={accept}
+Triggers={own}.service
+Listen=[::]:22 (Stream)
+
+Id=alt.socket
+ActiveState=active
+Accept=yes
+Triggers=
+Listen=0.0.0.0:2222 (Stream)
+Listen=/run/alt (Stream)
+
+Id=telnet.socket
+ActiveState=active
+Accept=yes
+Listen=[::]:23 (Stream)
+
+Id=sshd-vsock.socket
+ActiveState=active
+Accept=yes
+Listen=vsock::22 (Stream)
+
+Id=dbus.socket
+ActiveState=active
+Accept=no
+Triggers=dbus.service
+Listen=/run/dbus/system_bus_socket (Stream)
+"""
+
+
+class TestSockets:
+    """Those of systemd, which start an sshd once somebody connects."""
+
+    @pytest.fixture
+    def files(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+        texts = {
+            "/etc/systemd/system/alt@.service": "ExecStart=/usr/sbin/sshd -i -f /etc/ssh/each\n",
+            "/usr/lib/systemd/system/ssh@.service": "ExecStart=-/usr/sbin/sshd -i $SSHD_OPTS\n",
+            "/usr/lib/systemd/system/telnet@.service": "ExecStart=/usr/sbin/in.telnetd\n",
+            "/run/systemd/generator/sshd-vsock@.service": "ExecStart=/usr/sbin/sshd -i\n",
+        }
+        monkeypatch.setattr(sshd_starts, "read_file", lambda path: file(texts[path]) if path in texts else None)
+        monkeypatch.setattr(sshd_starts.glob, "glob", lambda _pattern: [])
+        monkeypatch.setattr(sshd_starts.os.path, "isdir", lambda _path: True)
+        return texts
+
+    @staticmethod
+    def seen(sockets: str, *, program: str = "/usr/sbin/sshd") -> tuple[sshd_starts.Units, list[list[str]]]:
+        """What is seen where systemd tells this of its sockets, and which units it was asked for."""
+        asked: list[list[str]] = []
+        own = SHOWN.replace("-o UsePAM=no", "")
+        block = own.split("\n\n", maxsplit=1)[0].replace("path=/usr/sbin/sshd", f"path={program}")
+
+        def run(words: t.Sequence[str]) -> tuple[int, str, str]:
+            asked.append([*words[words.index("--") + 1 :]])
+            if "*.socket" in words:
+                return 0, f"{own}\n{sockets}", ""
+            each = block.replace("-D $SSHD_OPTS -o LogLevel=DEBUG", "-i -f /etc/ssh/each")
+            return 0, "\n\n".join(each.replace("ssh.service", name) for name in asked[-1]), ""
+
+        return sshd_starts.units(run), asked
+
+    @pytest.mark.usefixtures("files")
+    def test_that_listen_tell_what_they_start(self) -> None:
+        units, asked = self.seen(SOCKETS.format(own="ssh", state="inactive", accept="no"))
+        assert asked == [["ssh.service", "sshd.service", "*.socket"], ["alt@fleet-auth.service"]]
+        assert units.sockets == {"alt.socket", "telnet.socket"}
+        (found,) = sshd_starts.listeners([], units)
+        assert (found.door, found.seen, found.start.words) == ("/etc/ssh/each", "alt.socket", ["-f", "/etc/ssh/each"])
+        assert not found.is_own
+        assert len(sshd_starts.starts(units.own, [found])) == 1
+
+    @pytest.mark.usefixtures("files")
+    def test_of_the_host_belong_to_it_once_they_listen_or_are_enabled(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        units, _asked = self.seen(SOCKETS.format(own="ssh", state="active", accept="yes"))
+        own, _alt = sshd_starts.listeners([], units)
+        assert own.is_own
+        configs = ["/etc/ssh/sshd_config", "/etc/ssh/each"]
+        assert [one.config for one in sshd_starts.starts(units.own, [own])] == configs
+        wants = "/etc/systemd/system/sockets.target.wants/ssh.socket"
+        monkeypatch.setattr(sshd_starts.glob, "glob", lambda pattern: [wants] if ".wants" in pattern else [])
+        units, asked = self.seen(SOCKETS.format(own="ssh", state="inactive", accept="yes"))
+        assert asked[0] == ["ssh.service", "sshd.service", "ssh.socket", "*.socket"]
+        assert [one.is_own for one in sshd_starts.listeners([], units)] == [True, False]
+
+    @pytest.mark.usefixtures("files")
+    def test_of_another_program_cannot_be_covered(self) -> None:
+        sockets = SOCKETS.format(own="ssh", state="inactive", accept="no")
+        units, _asked = self.seen(sockets, program="/opt/ssh/sbin/sshd")
+        (found,) = sshd_starts.listeners([], units)
+        assert (found.is_apart, found.door) == (True, "/opt/ssh/sbin/sshd")
+
+    def test_cost_no_further_command_where_none_starts_an_sshd(self, files: dict[str, str]) -> None:
+        del files["/etc/systemd/system/alt@.service"]
+        _units, asked = self.seen(SOCKETS.format(own="ssh", state="active", accept="no"))
+        assert len(asked) == 1
+
+    @pytest.mark.usefixtures("files")
+    def test_count_once_where_what_they_start_runs_already(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Process, "executable", "/usr/sbin/sshd")
+        monkeypatch.setattr(Process, "has", lambda _self, _path: True)
+        monkeypatch.setattr(Process, "is_inside", False)
+        monkeypatch.setattr(Process, "unit", "alt.service")
+        each = sshd_starts.parse_units(SHOWN)[0]._replace(name="alt.service")
+        running = [Process(5, 0, "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups\0")]
+        found = sshd_starts.listeners(running, sshd_starts.Units(by_sockets={"alt.service": each}))
+        assert [one.pid for one in found] == [5]
 
 
 def test_listener_that_is_not_the_hosts_is_told_by_program_files_and_account(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,19 +19,19 @@ _RUNS_ANOTHER = re.compile(r"busybox|(ba|da|k|z)?sh|(perl|python)[\d.]*")
 """Programs whose second word is the program that they run. A pager with such a word shows a file."""
 
 
-def daemons(processes: t.Iterable[Process]) -> dict[str, str]:
-    """The known ones that are there, with what shows it: a process, or a unit that is enabled."""
+def daemons(processes: t.Iterable[Process], sockets: t.Collection[str]) -> dict[str, str]:
+    """The known ones that are there, with what shows it: a process, a unit that is enabled, or one of these sockets."""
     known = {program for daemon in DAEMONS for program in daemon.programs}
     running: dict[str, Process] = {}
     for process in processes:
         for name in known.intersection(_programs(process)):
             if name not in running and not process.is_inside:
                 running[name] = process
-    enabled = {os.path.basename(path) for path in glob.glob(f"{places.UNIT_DIRECTORY}/*.wants/*")}
+    units = {os.path.basename(path) for path in glob.glob(f"{places.UNIT_DIRECTORY}/*.wants/*")}.union(sockets)
     found = {}
     for daemon in DAEMONS:
         program = next((running[one] for one in daemon.programs if one in running), None)
-        unit = next((one for one in daemon.units if one in enabled), None)
+        unit = next((one for one in daemon.units if one in units), None)
         if program:
             found[daemon.name] = f"process {program.pid}"
         elif unit:

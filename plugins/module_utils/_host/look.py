@@ -36,9 +36,10 @@ _INCLUDED_DEEP = 16
 def look(settings: Settings, run: Run) -> HostState:
     """See what a plan for these settings depends on."""
     running = processes()
-    listening = sshd_starts.listeners(running)
+    units = sshd_starts.units(run)
+    listening = sshd_starts.listeners(running, units)
     further, accepted = (settings.sshd_configs, settings.accepted_doors) if settings.ssh else ((), None)
-    start, *other_starts = sshd_starts.starts(run, listening, further, accepted)
+    start, *other_starts = sshd_starts.starts(units.own, listening, further, accepted)
     hosts_own = [one.start.config for one in listening if not one.is_apart]
     configs = [start.config, *(one.config for one in other_starts), *hosts_own]
     files = _files(configs)
@@ -80,7 +81,7 @@ def look(settings: Settings, run: Run) -> HostState:
         sshd_included=tuple(elsewhere),
         sshd_start=start,
         listeners=listening,
-        daemons=doors.daemons(running) if settings.enabled else {},
+        daemons=doors.daemons(running, units.sockets) if settings.enabled else {},
         other_sshds=tuple(Sshd(one, found.of, found.error, found.elsewhere) for one, found in others),
         connection=session,
         connection_sshd=seen.connection,

@@ -19,7 +19,8 @@ from .files import read_file
 from .processes import Process
 from .state import Listener
 
-_PROPERTIES = "Id,LoadState,ExecStart,Environment,EnvironmentFiles,FragmentPath,DropInPaths"
+_OF_SERVICES = "Id,LoadState,ExecStart,Environment,EnvironmentFiles,FragmentPath,DropInPaths"
+_OF_SOCKETS = "ActiveState,Accept,Triggers,Listen"
 _INSTANCE = "fleet-auth"
 """Which instance of a template is looked at; they all start the same."""
 _ARGUMENTS = re.compile(r"path=(\S+) ; argv\[\]=(.*?) ; ignore_errors=")
@@ -65,8 +66,45 @@ class Unit(t.NamedTuple):
         return found or []
 
 
-def listeners(processes: t.Iterable[Process]) -> tuple[Listener, ...]:
-    """Every sshd that listens; the one of the host's own unit first, or else of its pid file."""
+class Socket(t.NamedTuple):
+    """A socket of systemd, which starts a service once somebody connects; systemd.socket(5)."""
+
+    name: str
+    is_active: bool
+    accepts: bool
+    """Whether it starts one for each connection."""
+    triggers: str
+    """The service that it starts otherwise."""
+    listens: tuple[str, ...]
+    """Where, such as `[::]:22 (Stream)`."""
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether it can be reached from the network, and not from this machine alone or from what it runs on."""
+        return any(not one.startswith(("/", "@", "vsock:")) for one in self.listens)
+
+    @property
+    def service(self) -> str:
+        """The service that it starts, or an instance of it."""
+        return f"{self.name.rpartition('.')[0]}@{_INSTANCE}.service" if self.accepts else self.triggers
+
+
+class Units(t.NamedTuple):
+    """What systemd would start."""
+
+    own: Unit | None = None
+    """The unit of the host's own sshd."""
+    sockets: frozenset[str] = frozenset()
+    """The sockets that the network reaches, and that listen or will from the next boot on."""
+    by_sockets: t.Mapping[str, Unit] = {}
+    """What they start an sshd by, by the socket where it is one for each connection, or else by its service."""
+
+
+def listeners(processes: t.Iterable[Process], units: Units | None = None) -> tuple[Listener, ...]:
+    """Every sshd that listens, the one of the host's own unit first, or else of its pid file.
+
+    Behind them, those for which a socket listens, and that are not there before somebody connects.
+    """
     found = []
     for process in processes:
         words = parse_title(process.command_line)
@@ -75,38 +113,48 @@ def listeners(processes: t.Iterable[Process]) -> tuple[Listener, ...]:
             found.append(_listener(process, start))
     file = read_file(places.SSHD_PID_FILE)
     of_pid_file = file.content.strip() if file else ""
-    return tuple(sorted(found, key=lambda one: (one.is_apart, not one.is_own, str(one.pid) != of_pid_file, one.pid)))
+    found.sort(key=lambda one: (one.is_apart, not one.is_own, str(one.pid) != of_pid_file, one.pid))
+    running = {one.unit for one in found}
+    waiting = [(name, unit, unit.start()) for name, unit in units.by_sockets.items()] if units else []
+    found += [
+        Listener(0, name, start, program=_program(unit.program))
+        for name, unit, start in waiting
+        if start and name not in running
+    ]
+    return tuple(found)
+
+
+def _program(path: str) -> str:
+    """The program of an sshd; the host's own one, where it is that by whatever path, or where nobody can tell."""
+    return places.SSHD if not path or os.path.realpath(path) == os.path.realpath(places.SSHD) else path
 
 
 def _listener(process: Process, start: Start) -> Listener:
     """An sshd that listens, with whose it is."""
-    program = process.executable
-    is_hosts = program in ("", os.path.realpath(places.SSHD))
     files = (start.config, places.DROP_IN_DIRECTORY, places.PAM_D)
     return Listener(
         process.pid,
         process.unit,
         start,
-        program=places.SSHD if is_hosts else program,
+        program=_program(process.executable),
         owner=process.owner,
         has_own_files=not all(process.has(path) for path in files),
     )
 
 
 def starts(
-    run: Run,
+    unit: Unit | None,
     listening: t.Sequence[Listener],
     configs: t.Iterable[str] = (),
     accepted: t.Collection[str] | None = None,
 ) -> tuple[Start, ...]:
-    """How the host's own sshd runs, and how it will once it is started anew, where that is different.
+    """How the host's own sshd runs, and how it will once its unit starts it anew, where that is different.
 
     Behind them, how those further ones run, or would, that have these configurations; and unless `accepted` is None,
     those that have the host's own one, but for the ways in of these names.
     """
     listening = [one for one in listening if not one.is_apart]
-    unit, *each_connection = _units(run) if os.path.isdir(places.SYSTEMD) else [None]
-    found = [one.start for one in listening if one.is_own]
+    found = [one.start for one in listening if one.is_own and one.pid]
     if unit:
         found = [one._replace(said_by=unit.says(one) or one.said_by) for one in found]
         planned = unit.start()
@@ -114,7 +162,7 @@ def starts(
         found = found or [one.start for one in listening[:1]]
         planned = parse_words(_service_options(), _service_file())
     found += [planned] if planned else []
-    found += filter(None, (one.start() for one in each_connection if one))
+    found += [one.start for one in listening if one.is_own and not one.pid]
     found = found or [Start()]
     own = {one.config for one in found}
     if accepted is not None:
@@ -129,24 +177,65 @@ def starts(
     return tuple(distinct)
 
 
-def _units(run: Run) -> list[Unit | None]:
-    """The unit of the host's own sshd, or None; and those by which its socket starts one for each connection."""
-    sockets = [name for name in places.SSHD_UNITS if glob.glob(f"{places.UNIT_DIRECTORY}/*.wants/{name}.socket")]
-    units = [*(f"{name}.service" for name in places.SSHD_UNITS), *(f"{name}@{_INSTANCE}.service" for name in sockets)]
-    code, out, _error = run(["systemctl", "show", f"--property={_PROPERTIES}", "--", *units])
-    found = parse_units(out) if code == 0 else []
-    instances = [one for one in found if _INSTANCE in one.name]
-    return [next((one for one in found if one not in instances), None), *instances]
+def units(run: Run) -> Units:
+    """The unit of the host's own sshd, and the sockets, which are asked for along with it."""
+    if not os.path.isdir(places.SYSTEMD):
+        return Units()
+    services = [f"{name}.service" for name in places.SSHD_UNITS]
+    enabled = {os.path.basename(path) for path in glob.glob(f"{places.UNIT_DIRECTORY}/*.wants/*.socket")}
+    # The pattern stands for those that are active.
+    shown = _shown(run, f"{_OF_SERVICES},{_OF_SOCKETS}", [*services, *sorted(enabled), "*.socket"])
+    sockets = [one for one in parse_sockets(shown) if one.is_reached and (one.is_active or one.name in enabled)]
+    starting = {
+        one.service: one.name if one.accepts else one.service
+        for one in sockets
+        if one.service not in services and _mentions_sshd(one.service)
+    }
+    started = parse_units(_shown(run, _OF_SERVICES, [*starting])) if starting else []
+    return Units(
+        own=next(iter(parse_units(shown)), None),
+        sockets=frozenset(one.name for one in sockets),
+        by_sockets={starting[one.name]: one for one in started if one.name in starting},
+    )
+
+
+def _shown(run: Run, properties: str, names: t.Sequence[str]) -> str:
+    """What systemd tells of these units."""
+    code, out, _error = run(["systemctl", "show", f"--property={properties}", "--", *names])
+    return out if code == 0 else ""
+
+
+def _mentions_sshd(service: str) -> bool:
+    """Whether a file of this unit has the name of sshd in it, without which it starts none; no command is needed."""
+    stem, at, _instance = service.rpartition(".")[0].partition("@")
+    for directory in places.UNIT_DIRECTORIES:
+        path = f"{directory}/{stem}{at}.service"
+        files = (read_file(one) for one in (path, *glob.glob(f"{glob.escape(path)}.d/*.conf")))
+        if any(file and "sshd" in file.content for file in files):
+            return True
+    return False
+
+
+def parse_sockets(text: str) -> list[Socket]:
+    """The sockets that `systemctl show` tells of."""
+    found = {}
+    for told in _blocks(text):
+        name = "".join(told.get("Id", ()))
+        if name.endswith(".socket"):
+            found[name] = Socket(
+                name=name,
+                is_active=told.get("ActiveState") == ["active"],
+                accepts=told.get("Accept") == ["yes"],
+                triggers="".join(told.get("Triggers", ())).partition(" ")[0],
+                listens=tuple(told.get("Listen", ())),
+            )
+    return [*found.values()]
 
 
 def parse_units(text: str) -> list[Unit]:
     """The units that `systemctl show` tells of and that start something."""
     found = []
-    for block in text.strip().split("\n\n"):
-        pairs = [line.partition("=")[::2] for line in block.split("\n")]
-        told: dict[str, list[str]] = {}
-        for name, value in pairs:
-            told.setdefault(name, []).append(value)
+    for told in _blocks(text):
         command = _ARGUMENTS.search("\n".join(told.get("ExecStart", ())))
         if told.get("LoadState") == ["loaded"] and command:
             found.append(
@@ -160,6 +249,15 @@ def parse_units(text: str) -> list[Unit]:
                 )
             )
     return found
+
+
+def _blocks(text: str) -> t.Iterator[dict[str, list[str]]]:
+    """What `systemctl show` tells of each unit: the values of each property."""
+    for block in text.strip().split("\n\n"):
+        told: dict[str, list[str]] = {}
+        for name, _equals, value in (line.partition("=") for line in block.split("\n")):
+            told.setdefault(name, []).append(value)
+        yield told
 
 
 def _service_file() -> str:

@@ -107,11 +107,12 @@ class Connection(t.NamedTuple):
 
 
 class Listener(t.NamedTuple):
-    """An sshd that listens."""
+    """An sshd that listens, or for which a socket of systemd does."""
 
     pid: int
+    """0 where it is not there before somebody connects."""
     unit: str
-    """The service of systemd that it belongs to, or an empty text."""
+    """The service of systemd that it belongs to, or the socket that starts it for each connection; or an empty text."""
     start: Start
     program: str = places.SSHD
     owner: str = ""
@@ -146,7 +147,7 @@ class Listener(t.NamedTuple):
     def seen(self) -> str:
         """What shows that it is there, for a message."""
         of = f" of {self.owner}" if self.owner else ", with files of its own" if self.has_own_files else ""
-        return f"process {self.pid}{of}"
+        return f"process {self.pid}{of}" if self.pid else self.unit
 
 
 class Sshd(t.NamedTuple):
@@ -286,7 +287,7 @@ class HostState:
         return tuple(
             one
             for one in self.listeners
-            if not (one.is_own or one.is_apart) and sshd_config.read_order(self.sshd_files(one.start))
+            if one.pid and not (one.is_own or one.is_apart) and sshd_config.read_order(self.sshd_files(one.start))
         )
 
     @property
