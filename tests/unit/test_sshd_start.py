@@ -57,6 +57,7 @@ def test_start_is_what_decides_about_the_settings(words: str, config: str, setti
         ("sshd-other: /opt/sshd-other -D [listener] 0 of 10-100 startups\0", ["-D"]),
         ("sshd: alice [priv]\0", None),
         ("/usr/bin/less\0sshd: /x [listener]\0", None),
+        ("sshd: /x -f /a\0b [listener] 0 of 10-100 startups\0", None),
         ("sshd-session: alice [priv]\0", None),
         ("/usr/sbin/sshd\0-D\0-o\0AllowUsers a b\0", ["-D", "-o", "AllowUsers a b"]),
         ("/usr/sbin/sshd\0-i\0", None),
@@ -264,3 +265,18 @@ def test_listener_that_is_not_the_hosts_is_told_by_program_files_and_account(mon
 def test_program_is_told_also_after_an_upgrade(monkeypatch: pytest.MonkeyPatch, link: str, program: str) -> None:
     monkeypatch.setattr(processes.os, "readlink", lambda _path: link)
     assert Process(5, 0, "").executable == program
+
+
+def test_files_are_the_same_unless_the_process_shows_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = {"/proc/5/root": 2, "/proc/5/root/etc/pam.d": 3, "/etc/pam.d": 3, "/proc/5/root/etc/ssh": 4, "/etc/ssh": 5}
+
+    def stat(path: str) -> SimpleNamespace:
+        if path not in there:
+            raise PermissionError(path)
+        return SimpleNamespace(st_dev=1, st_ino=there[path])
+
+    monkeypatch.setattr(processes.os, "stat", stat)
+    process = Process(5, 0, "")
+    assert [process.has(path) for path in ("/etc/pam.d", "/etc/ssh", "/etc/nothing")] == [True, False, True]
+    # One that is gone, or may not be looked at.
+    assert Process(6, 0, "").has("/etc/ssh")

@@ -45,8 +45,12 @@ class Process(t.NamedTuple):
         return str(self.uid)
 
     def has(self, path: str) -> bool:
-        """Whether this path is the same file to it as to us, or nothing to both: not where it has another root."""
-        return _identity(f"/proc/{self.pid}/root{path}") == _identity(path)
+        """Whether this path is the same file to it as to us, or nothing to both: not where it has another root.
+
+        A process that is gone, or that may not be looked at, has whatever we have.
+        """
+        is_seen = _identity(f"/proc/{self.pid}/root") is not None
+        return not is_seen or _identity(f"/proc/{self.pid}/root{path}") == _identity(path)
 
     @property
     def unit(self) -> str:

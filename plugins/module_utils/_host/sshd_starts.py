@@ -114,7 +114,7 @@ def listeners(processes: t.Iterable[Process], units: Units | None = None) -> tup
     file = read_file(places.SSHD_PID_FILE)
     of_pid_file = file.content.strip() if file else ""
     found.sort(key=lambda one: (one.is_apart, not one.is_own, str(one.pid) != of_pid_file, one.pid))
-    running = {one.unit for one in found}
+    running = {one.unit for one in found if not one.is_apart}
     waiting = [(name, unit, unit.start()) for name, unit in units.by_sockets.items()] if units else []
     found += [
         Listener(0, name, start, program=_program(unit.program))
@@ -130,8 +130,8 @@ def _program(path: str) -> str:
 
 
 def _listener(process: Process, start: Start) -> Listener:
-    """An sshd that listens, with whose it is."""
-    files = (start.config, places.DROP_IN_DIRECTORY, places.PAM_D)
+    """An sshd that listens, with whose it is. No path is looked at that an account has made up, other than root."""
+    files = () if process.uid else (start.config, places.DROP_IN_DIRECTORY, places.PAM_D)
     return Listener(
         process.pid,
         process.unit,

@@ -14,7 +14,7 @@ from .sshd_config import Line, parse_config
 
 _WITH_ARGUMENT = "CEbcfghkopuV"
 """The options of sshd(8) that come with an argument."""
-_LISTENER = re.compile(r"[^/ ]+: (.*?) \[listener\] \d+ of \d+-\d+ startups")
+_LISTENER = re.compile(r"[^/ \0]+: ([^\0]*?) \[listener\] \d+ of \d+-\d+ startups")
 _VARIABLE = re.compile(r"\$(\w+)|\$\{(\w+)\}")
 
 
