@@ -173,6 +173,14 @@ CASES = {
         (on_the_host("sed -i 1d /etc/pam.d/found"), by(services=[])),
         {"services": ["found"]},
     ),
+    "carriage returns": Case(
+        "printf '@include common-auth\\r\\naccount required pam_unix.so\\r\\n' >/etc/pam.d/found",
+        "/etc/pam.d/found, line 1, names 'common-auth\\r', with a carriage return at its end, and libpam knows nothing "
+        "of that name. Save the file with the line ends of Unix (sed -i 's/\\r$//' /etc/pam.d/found), or leave found "
+        "out.",
+        (as_the_message_has_it("[(](sed .*?)[)]"), by(services=[])),
+        {"services": ["found"]},
+    ),
     "an include by another path": Case(
         "cp /etc/pam.d/common-auth /etc/ssh/found-auth; echo auth include /etc/ssh/found-auth >/etc/pam.d/found",
         "includes /etc/ssh/found-auth, which is not in /etc/pam.d. Put that right, or leave found out.",

@@ -319,7 +319,7 @@ class TestRefusal:
     @pytest.mark.parametrize(
         ("line", "problem"),
         [
-            ("\r", "begins with '\\r', which is no type of PAM, so that libpam takes it for a failure. Put"),
+            ("\r", "begins with '\\r', which is no type of PAM, so that libpam takes it for a failure. Save the file"),
             ("\ufeffauth required pam_env.so", "begins with '\\ufeffauth', which is no type"),
             (
                 "auth [success=0 default=ignore] pam_x.so",
@@ -338,6 +338,14 @@ class TestRefusal:
         assert "/etc/pam.d/sudo, line 2" in told
         assert problem in told
         assert told.endswith(", or leave sudo out.")
+
+    @pytest.mark.parametrize("line", ["@include common-auth", "auth include common-auth", "auth required pam_env.so"])
+    def test_of_a_file_with_carriage_returns_says_how_to_save_it(self, line: str) -> None:
+        assert refusal(f"#%PAM-1.0\r\n{line}\r\naccount required pam_unix.so\r\n") == (
+            f"/etc/pam.d/sudo, line 2, names '{line.rpartition(' ')[2]}\\r', with a carriage return at its end, and "
+            "libpam knows nothing of that name. Save the file with the line ends of Unix (sed -i 's/\\r$//' "
+            "/etc/pam.d/sudo), or leave sudo out."
+        )
 
     def test_of_a_line_that_only_some_libpams_read_says_so(self) -> None:
         assert refusal(f"# {'x' * 1000}\n@include common-auth\n") == (
