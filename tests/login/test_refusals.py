@@ -402,7 +402,8 @@ def test_service_files_in_which_the_code_step_has_no_certain_place_are_refused_e
     host = alice.host.name
     form = (
         "must have exactly one place where it asks for the password: a line for auth that includes common-auth, "
-        "password-auth, system-auth or another file with pam_unix.so, or pam_unix.so itself; found"
+        "password-auth, system-auth or another file with pam_unix.so, pam_sss.so or the like, or such a module itself; "
+        "found"
     )
     for sentence in (
         f"on {host}, /etc/pam.d/none {form} none. Bring the file to that form, or leave none out.",

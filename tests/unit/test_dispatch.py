@@ -118,12 +118,15 @@ _stacks = st.lists(st.tuples(_controls, _modules), min_size=1, max_size=5).map(
 
 
 @given(
-    _stacks, st.sampled_from(["auth include", "auth substack", "@include"]), st.sampled_from(["", "auth required a"])
+    _stacks,
+    st.sampled_from(["auth include {}\n", "auth substack {}\n", "@include {}\n", ""]),
+    st.sampled_from(["password-auth", "way-in"]),
+    st.sampled_from(["", "auth required a"]),
 )
 def test_protected_service_lets_in_whom_it_let_in_before_and_nobody_with_a_wrong_code(
-    stack: str, line: str, before: str
+    stack: str, line: str, name: str, before: str
 ) -> None:
-    texts = {"password-auth": stack, "door": f"{before}\n{line} password-auth\n"}
+    texts = {name: stack, "door": f"{before}\n{line.format(name) or stack}"}
     try:
         text = protect("door", texts["door"], ServiceFiles(texts), backends.MODULES)
     except PamError:

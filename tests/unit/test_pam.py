@@ -240,8 +240,8 @@ class TestRefusal:
     def test_of_a_file_without_one_certain_place_shows_what_was_found(self, text: str, found: str) -> None:
         assert refusal(text, other_auth="auth include more\n", more="auth required pam_unix.so\n") == (
             "/etc/pam.d/sudo must have exactly one place where it asks for the password: a line for auth that includes "
-            "common-auth, password-auth, system-auth or another file with pam_unix.so, or pam_unix.so itself; found "
-            f"{found}. Bring the file to that form, or leave sudo out."
+            "common-auth, password-auth, system-auth or another file with pam_unix.so, pam_sss.so or the like, or such "
+            f"a module itself; found {found}. Bring the file to that form, or leave sudo out."
         )
 
     @pytest.mark.parametrize(
@@ -275,10 +275,26 @@ class TestRefusal:
         assert [line[3:] for line in text.split("\n") if line.startswith("#| ")] == auth[first - 1 : last]
         assert ("twofactor-judge" in text) == judged
 
+    @pytest.mark.parametrize("module", ["pam_sss.so", "pam_tcb.so", "pam_unix2.so", "/lib/security/pam_krb5.so"])
+    def test_spares_another_module_that_asks_for_the_password(self, module: str) -> None:
+        end = ["auth requisite pam_deny.so", "auth required pam_permit.so"]
+        one = ["auth required pam_env.so", f"auth [success=1 default=ignore] {module}", *end]
+        two = ["auth [success=2 default=ignore] pam_ldap.so", *one[1:]]
+        for lines, block in ((one, one[1:3]), (two, two[1:3])):
+            text = protected("\n".join(lines))
+            assert [line[3:] for line in text.split("\n") if line.startswith("#| ")] == block
+        other = f"auth sufficient {module}\nauth required pam_deny.so\n"
+        assert "\nauth substack other\nauth substack twofactor-judge\n" in protected("auth include other", other=other)
+
     @pytest.mark.parametrize(
         ("lines", "number", "problem"),
         [
             (["sufficient pam_unix.so"], 1, "can end the authentication before the code is asked for"),
+            (
+                ["sufficient pam_sss.so", "required pam_deny.so"],
+                1,
+                "can end the authentication before the code is asked",
+            ),
             (["requisite pam_unix.so", "[default=reset] pam_y.so"], 0, "whatever is typed"),
             (
                 ["[success=1 default=1] pam_unix.so", "requisite pam_deny.so", "required pam_permit.so"],

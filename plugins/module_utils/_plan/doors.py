@@ -118,5 +118,5 @@ def _further_services(files: ServiceFiles) -> list[str]:
         for name in sorted(files.texts.keys() - known - taken_in)
         if name.partition("-")[0] != _OURS
         and not pam.is_copy(name)
-        and any(pam_modules.is_about_password(one.step.name) for one in everything(name, files.texts))
+        and any(pam_modules.is_first_factor(one.step.name) for one in everything(name, files.texts))
     ]

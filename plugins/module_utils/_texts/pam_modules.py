@@ -40,6 +40,26 @@ _CONDITIONS = (
 # certificate of Cockpit is an authentication of its own that an administrator has to switch on.
 _MAY_LET_IN_EARLY = ("pam_rootok.so", "pam_cockpit_cert.so")
 
+# Modules that ask for the password of an account, and leave it to the lines behind them: pam_unix(8), pam_userdb(8),
+# pam_sss(8), pam_krb5(8), pam_ldap(8), pam_winbind(8), pam_systemd_home(8), and the manuals of the others.
+_FIRST_FACTORS = (
+    "pam_centrifydc.so",
+    "pam_himmelblau.so",
+    "pam_krb5.so",
+    "pam_ldap.so",
+    "pam_lsass.so",
+    "pam_mysql.so",
+    "pam_pgsql.so",
+    "pam_pwdfile.so",
+    "pam_sss.so",
+    "pam_systemd_home.so",
+    "pam_tcb.so",
+    "pam_unix.so",
+    "pam_unix2.so",
+    "pam_userdb.so",
+    "pam_vas3.so",
+    "pam_winbind.so",
+)
 _SECOND_FACTORS = (
     "pam_duo.so",
     "pam_google_authenticator.so",
@@ -48,7 +68,6 @@ _SECOND_FACTORS = (
     "pam_u2f.so",
     "pam_yubico.so",
 )
-_PASSWORDS = ("pam_krb5.so", "pam_ldap.so", "pam_sss.so", "pam_unix.so", "pam_winbind.so")
 _WITHOUT_PASSWORD = ("pam_duo.so", "pam_fprintd.so", "pam_u2f.so")
 
 
@@ -97,9 +116,9 @@ def in_order(handler: Handler) -> tuple[str, ...]:
     return _ALWAYS.get(handler.name, ("success", "ignore", "auth_err"))
 
 
-def is_about_password(name: str) -> bool:
-    """Whether a module of this name looks at the password of an account, here or in a directory."""
-    return name in _PASSWORDS
+def is_first_factor(name: str) -> bool:
+    """Whether a module of this name asks for the password of an account."""
+    return name in _FIRST_FACTORS
 
 
 def asks_for_no_password(name: str) -> bool:

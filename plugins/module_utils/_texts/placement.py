@@ -105,7 +105,7 @@ def block_of(service: str, files: ServiceFiles, *, declared_keys: bool = False) 
                 f"{files.path(service)} has no line for auth, so that libpam asks by {files.path(dispatch.OTHER)}. Add "
                 f"'auth include' with the file that asks for the password, or leave {service} out."
             )
-        found = [number - 1 for number, step in steps.items() if _is_primary(step, files)]
+        found = _primary(steps, files)
         if len(found) != 1:
             raise PamError(_no_place(service, lines, found, files))
         possible = _possible(service, lines, found[0], steps, files)
@@ -147,12 +147,26 @@ def asks(service: str, before: ServiceFiles, after: ServiceFiles) -> bool:
         return False
 
 
-def _is_primary(step: Step, files: ServiceFiles) -> bool:
-    """Whether a line is, or takes in, what asks for the password."""
+def _primary(steps: t.Mapping[int, Step], files: ServiceFiles) -> list[int]:
+    """The lines, counted from 0, that are, or take in, what asks for the password.
+
+    That is pam_unix, whatever else asks for one around it. Where there is none, it is what asks in its place; and of
+    several such lines that take nothing in it is the last, since a block can have those before it as well.
+    """
+    found = [n for n, step in steps.items() if _is_primary(step, files, {"pam_unix.so"}.__contains__)]
+    if not found:
+        found = [n for n, step in steps.items() if _is_primary(step, files, pam_modules.is_first_factor)]
+        if not any(steps[n].control in INCLUDES for n in found):
+            found = found[-1:]
+    return [n - 1 for n in found]
+
+
+def _is_primary(step: Step, files: ServiceFiles, asks_for_password: t.Callable[[str], bool]) -> bool:
+    """Whether a line is, or takes in, a module that asks for the password, by its name."""
     if step.control not in INCLUDES:
-        return step.name == "pam_unix.so"
+        return asks_for_password(step.name)
     return step.module in places.PRIMARY_STACKS or any(
-        one.step.name == "pam_unix.so" for one in everything(step.module, files.texts)
+        asks_for_password(one.step.name) for one in everything(step.module, files.texts)
     )
 
 
@@ -160,8 +174,8 @@ def _no_place(service: str, lines: t.Sequence[str], found: t.Sequence[int], file
     shown = "; ".join(f"line {n + 1}: {lines[n].strip()}" for n in found) or "none"
     return (
         f"{files.path(service)} must have exactly one place where it asks for the password: a line for auth that "
-        f"includes {', '.join(places.PRIMARY_STACKS)} or another file with pam_unix.so, or pam_unix.so itself; found "
-        f"{shown}. Bring the file to that form, or leave {service} out."
+        f"includes {', '.join(places.PRIMARY_STACKS)} or another file with pam_unix.so, pam_sss.so or the "
+        f"like, or such a module itself; found {shown}. Bring the file to that form, or leave {service} out."
     )
 
 
