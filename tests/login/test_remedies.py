@@ -181,6 +181,14 @@ CASES = {
         (as_the_message_has_it("[(](sed .*?)[)]"), by(services=[])),
         {"services": ["found"]},
     ),
+    "a password for which nothing asks": Case(
+        """printf 'auth %s\n' >/etc/pam.d/found 'optional pam_exec.so /bin/true' \
+            '[success=1 default=ignore] pam_unix.so use_first_pass' 'requisite pam_deny.so' 'required pam_permit.so'
+        """,
+        "Take use_first_pass out of it, so that it asks for the password itself, or leave found out.",
+        (on_the_host("sed -i 's/ use_first_pass//' /etc/pam.d/found"), by(services=[])),
+        {"services": ["found"]},
+    ),
     "an include by another path": Case(
         "cp /etc/pam.d/common-auth /etc/ssh/found-auth; echo auth include /etc/ssh/found-auth >/etc/pam.d/found",
         "includes /etc/ssh/found-auth, which is not in /etc/pam.d. Put that right, or leave found out.",

@@ -265,8 +265,9 @@ class TestOtherFactors:
         both = plan(wanted("sudo"), with_files({path: f"{self.HANDED_ON}\n{self.TAKEN}\n"})).refusals
         alone = plan(wanted("sudo"), with_files({path: f"{self.TAKEN}\n"})).refusals
         advice = (
-            "takes the password that a line before it asks for, and none does but for a code: "
-            f"{self.TAKEN!r}. Take use_first_pass out of it, or nobody gets in to sudo with a password."
+            "takes the password that a line before it asks for, and none is known to, but for a code: "
+            f"{self.TAKEN!r}. Take use_first_pass out of it, so that it asks for the password itself, or leave sudo "
+            "out."
         )
         assert both == (
             f"on web1, {path}, line 1, asks for a code of its own, so that sudo would ask for two: {self.HANDED_ON!r}. "
@@ -276,9 +277,37 @@ class TestOtherFactors:
         assert alone == (f"on web1, {path}, line 1, {advice}",)
 
     @pytest.mark.parametrize(
+        ("lines", "number"),
+        [
+            (["sufficient pam_sss.so use_first_pass", "sufficient pam_unix.so try_first_pass"], 1),
+            (["sufficient pam_krb5.so force_first_pass", "sufficient pam_unix.so"], 1),
+            (["sufficient pam_ldap.so use_first_pass", "sufficient pam_unix.so"], 1),
+            (["sufficient pam_unix.so use_first_pass", "sufficient pam_winbind.so"], 1),
+            (["optional pam_exec.so /bin/log", "sufficient pam_unix.so use_first_pass"], 2),
+            (["required pam_warn.so", "sufficient pam_unix.so use_first_pass"], 2),
+            (["sufficient pam_fprintd.so", "sufficient pam_unix.so use_first_pass"], 2),
+            (["sufficient pam_unix.so use_first_pass", "sufficient pam_vendors.so use_first_pass"], 1),
+            (["sufficient pam_vendors.so use_first_pass", "sufficient pam_unix.so"], 1),
+        ],
+    )
+    def test_line_that_takes_a_password_for_which_nothing_asks_is_refused(self, lines: list[str], number: int) -> None:
+        stack = "".join(f"auth {line}\n" for line in [*lines, "required pam_deny.so"])
+        files = {f"{places.PAM_D}/door": "auth include way-in\n", f"{places.PAM_D}/way-in": stack}
+        (told,) = plan(wanted("door"), with_files(files)).refusals
+        assert told.startswith(f"on web1, {places.PAM_D}/way-in, line {number}, takes the password that a line before")
+        assert f"'auth {lines[number - 1]}'. Take {lines[number - 1].split()[-1]} out of it, so that it asks" in told
+
+    @pytest.mark.parametrize(
         "lines",
         [
             ["[success=2 default=ignore] pam_unix.so", "[success=1 default=ignore] pam_sss.so use_first_pass"],
+            ["required pam_radius_auth.so", "[success=1 default=ignore] pam_unix.so use_first_pass"],
+            ["required pam_yubico.so id=1", "[success=1 default=ignore] pam_unix.so use_first_pass"],
+            [
+                "[success=2 default=ignore] pam_exec.so expose_authtok /bin/ask",
+                "[success=1 default=ignore] pam_unix.so use_first_pass",
+            ],
+            ["optional pam_gnome_keyring.so use_first_pass", "[success=1 default=ignore] pam_unix.so"],
             [
                 "[success=2 default=ignore] pam_sss.so forward_pass",
                 "[success=1 default=ignore] pam_unix.so use_first_pass",

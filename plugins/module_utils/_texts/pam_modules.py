@@ -60,6 +60,8 @@ _FIRST_FACTORS = (
     "pam_vas3.so",
     "pam_winbind.so",
 )
+# Of other modules, those that do so as well, pam_mount(8), and the manuals of the others.
+_HANDING_ON = ("pam_mount.so", "pam_radius_auth.so", "pam_yubico.so")
 _SECOND_FACTORS = (
     "pam_duo.so",
     "pam_google_authenticator.so",
@@ -68,7 +70,6 @@ _SECOND_FACTORS = (
     "pam_u2f.so",
     "pam_yubico.so",
 )
-_WITHOUT_PASSWORD = ("pam_duo.so", "pam_fprintd.so", "pam_u2f.so")
 
 
 def any_way(handler: Handler) -> tuple[str, ...]:
@@ -121,9 +122,11 @@ def is_first_factor(name: str) -> bool:
     return name in _FIRST_FACTORS
 
 
-def asks_for_no_password(name: str) -> bool:
-    """Whether a module of this name never asks for the password, which a line behind it could take."""
-    return name in (*_ALWAYS, *_NO_OPINION, *_CONDITIONS, *_MAY_LET_IN_EARLY, *_WITHOUT_PASSWORD)
+def hands_on_a_password(name: str, words: t.Collection[str]) -> bool:
+    """Whether a module, by the words of its line, asks for a password and leaves it to the lines behind it."""
+    if name == "pam_exec.so":
+        return "expose_authtok" in words
+    return name in (*_FIRST_FACTORS, *_HANDING_ON)
 
 
 def is_second_factor(handler: Handler) -> bool:

@@ -18,7 +18,6 @@ from . import dispatch, pam_modules
 from .pam_conf import (
     INCLUDES,
     WORD,
-    Included,
     ServiceFiles,
     Step,
     Unclear,
@@ -40,6 +39,9 @@ _AFTER_KEY = (
     "auth [success=done default=ignore] pam_permit.so",
     "auth requisite pam_deny.so",
 )
+# Options by which a module asks for no password, and takes what one before it has asked for; pam_unix(8), pam_krb5(8).
+# (There are two modules called pam_krb5. That of Debian does ask with use_first_pass, if there is no password to take.)
+_TAKING = ("use_first_pass", "force_first_pass")
 _UNLESS_FAILED = (
     f"auth substack {_JUDGE}",
     f"auth [success=die default=ignore] pam_exec.so quiet seteuid {places.FIRST_FACTOR_FAILED}",
@@ -301,29 +303,32 @@ def check_codes(service: str, files: ServiceFiles, code_modules: t.Collection[st
     A line with use_first_pass takes the password that a line before it has asked for. Raises PamError.
     """
     problems = []
-    lines = list(everything(service, files.texts))
-    asking = [n for n, one in enumerate(lines) if _asks_for_password(one, code_modules)]
-    for n, one in enumerate(lines):
+    has_password = False
+    for one in everything(service, files.texts):
         where, line = f"{files.path(one.stack)}, line {one.number},", repr(one.line.strip())
+        words = one.line.split()
+        taking = next((word for word in words if word in _TAKING), "")
         if one.step.name in code_modules:
             problems.append(
                 f"{where} asks for a code of its own, so that {service} would ask for two: {line}. Remove it in the "
                 f"same run, before the role (docs/adopt.md has the play), or leave {service} out."
             )
-        elif one.step.name == "pam_unix.so" and "use_first_pass" in one.line.split() and not any(a < n for a in asking):
+        elif taking and not has_password and _counts(one.step):
             problems.append(
-                f"{where} takes the password that a line before it asks for, and none does but for a code: {line}. "
-                f"Take use_first_pass out of it, or nobody gets in to {service} with a password."
+                f"{where} takes the password that a line before it asks for, and none is known to, but for a code: "
+                f"{line}. Take {taking} out of it, so that it asks for the password itself, or leave {service} out."
             )
+        elif not taking:
+            has_password = has_password or pam_modules.hands_on_a_password(one.step.name, words)
     if problems:
         raise PamError(" And ".join(problems))
 
 
-def _asks_for_password(one: Included, code_modules: t.Collection[str]) -> bool:
-    """Whether a line asks for a password that those behind it can take."""
-    name = one.step.name
-    asks = name not in code_modules and not pam_modules.asks_for_no_password(name)
-    return asks and "use_first_pass" not in one.line.split()
+def _counts(step: Step) -> bool:
+    """Whether it matters how a module ends that takes a password: not so where it opens a keyring, say."""
+    default = step.actions.get("default", "bad")
+    ends = step.actions.get("success", default), step.actions.get("auth_err", default)
+    return pam_modules.is_first_factor(step.name) or ends not in (("ok", "ignore"), ("ignore", "ignore"))
 
 
 class OtherFactor(t.NamedTuple):
