@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, oath
-from ansible_collections.fleet.auth.plugins.module_utils._texts import pam
+from ansible_collections.fleet.auth.plugins.module_utils._texts import pam, placement
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import CodeStep
 from ansible_collections.fleet.auth.plugins.module_utils._texts.pam_conf import ServiceFiles
 from unit.builders import host_files, settings
@@ -197,3 +197,16 @@ def test_whoever_got_in_gets_in_with_a_right_code_and_nobody_else(name: str, for
         first_factors = [told[one] for one in told if one[4:-3] in FIRST_FACTORS]
         if set(first_factors) == {"auth_err"} or (locked and "faillock" in name):
             assert "code" not in wrong.asked, told
+
+
+LOGGING = "auth optional pam_exec.so seteuid /usr/local/bin/log-login\n"
+
+
+@pytest.mark.parametrize(("name", "form"), CASES)
+def test_no_factor_is_named_but_one_that_is_asked_for_beside_the_password(name: str, form: str) -> None:
+    stack = "common-auth" if name.startswith("pam-") else "system-auth"
+    door = f"{LOGGING}{SERVICES[form].format(stack=stack)}{LOGGING}"
+    files = ServiceFiles({stack: LOGGING + STACKS[name] + LOGGING, "postlogin": POSTLOGIN, "door": door})
+    block, _text = pam.protected("door", door, files, backends.MODULES)
+    named = [one.line.split("pam_")[1] for one in placement.other_factors(block, files)]
+    assert named == (["u2f.so cue nouserok"] if "u2f-2fa" in name else [])

@@ -159,6 +159,23 @@ class TestCovered:
             "leave sudo-i out.",
         )
 
+    @pytest.mark.parametrize("where", ["sudo", "sudo-i"])
+    @pytest.mark.parametrize(
+        ("line", "asks"),
+        [("auth required pam_duo.so", "asks"), ("auth required pam_securid.so", "can deny, and may ask")],
+    )
+    def test_second_factor_of_one_of_them_is_named_once(self, where: str, line: str, asks: str) -> None:
+        door = {"sudo": "auth include way-in\n", "sudo-i": "auth include sudo\n"}
+        door[where] += f"{line}\n"
+        files = {**door, "way-in": "auth requisite pam_unix.so\n"}
+        state = with_files({f"{places.PAM_D}/{name}": text for name, text in files.items()})
+        made = plan(wanted("sudo", "sudo-i"), state)
+        assert not made.refusals
+        assert [one for one in made.warnings if "another factor" in one] == [
+            f"{places.PAM_D}/{where}, line 2, on web1 {asks} for another factor beside the code of {where}, {line!r}: "
+            "whoever gets that far is asked for both."
+        ]
+
     def test_service_is_not_said_to_ask_where_what_it_includes_does_not(self) -> None:
         state = stages(wanted("sudo", "sudo-i"), self.host())[-1]
         passing = f"auth sufficient pam_krb5.so\n{self.SUDO_I}"
@@ -256,9 +273,82 @@ class TestOtherFactors:
         assert ("keys pass over every line" in told) == (door == "sshd" and place != "before")
         assert ("with a password or with a key is asked for both" in told) == (door == "sshd" and place == "before")
 
-    def test_are_not_what_only_logs(self) -> None:
-        files = {f"{places.PAM_D}/sudo": "@include common-auth\nauth optional pam_exec.so /usr/local/bin/log\n"}
-        assert not [one for one in plan(wanted("sudo"), with_files(files)).warnings if "another factor" in one]
+    @pytest.mark.parametrize(
+        ("lines", "number"),
+        [
+            (
+                [
+                    "substack way-in",
+                    "[success=1 default=ignore] pam_exec.so expose_authtok /otp",
+                    "requisite pam_deny.so",
+                ],
+                2,
+            ),
+            (["substack way-in", "sufficient pam_exec.so /otp", "required pam_deny.so"], 2),
+            (["include way-in", "required pam_securid.so"], 2),
+            (["include way-in", "required pam_python.so /x/linotp.py"], 2),
+            (["required pam_securid.so", "include way-in"], 1),
+            (["include way-in", "[success=1 default=ignore] pam_succeed_if.so user = x", "required pam_securid.so"], 3),
+            (["include way-in", "[success=ok default=ignore] pam_x.so", "required pam_securid.so"], 3),
+            (["substack instead", "required pam_securid.so"], 2),
+        ],
+    )
+    def test_are_whatever_can_deny_beside_the_password(self, lines: list[str], number: int) -> None:
+        assert self.told(lines) == [
+            f"{places.PAM_D}/sudo, line {number}, on web1 can deny, and may ask for another factor beside the code of "
+            f"sudo, {'auth ' + lines[number - 1]!r}: whoever gets that far is asked for both."
+        ]
+
+    @pytest.mark.parametrize(
+        "lines",
+        [
+            ["include way-in", "optional pam_exec.so /usr/local/bin/log"],
+            ["include way-in", "[success=ok default=ignore] pam_exec.so /usr/local/bin/log"],
+            ["include way-in", "sufficient pam_exec.so /usr/local/bin/log"],
+            ["optional pam_exec.so /usr/local/bin/log", "include way-in"],
+            [
+                "[success=2 default=ignore] pam_unix.so",
+                "optional pam_exec.so /usr/local/bin/log",
+                "requisite pam_deny.so",
+                "required pam_permit.so",
+            ],
+            [
+                "[success=1 default=ignore] pam_unix.so",
+                "[default=die] pam_exec.so /usr/local/bin/log",
+                "required pam_permit.so",
+            ],
+            ["include way-in", "required pam_ecryptfs.so unwrap", "required pam_warn.so", "required pam_cap.so"],
+        ],
+    )
+    def test_are_not_what_only_logs_or_prepares(self, lines: list[str]) -> None:
+        assert not self.told(lines)
+
+    @pytest.mark.parametrize(
+        "module", ["pam_u2f.so cue", "pam_fprintd.so", "pam_exec.so expose_authtok /auth", "pam_x.so"]
+    )
+    def test_are_not_what_is_asked_for_instead_of_the_password(self, module: str) -> None:
+        primary = [
+            f"[success=2 default=ignore] {module}",
+            "[success=1 default=ignore] pam_unix.so",
+            "requisite pam_deny.so",
+            "required pam_permit.so",
+        ]
+        assert not self.told(primary)
+        assert not self.told([primary[1].replace("1", "2"), primary[0].replace("2", "1"), *primary[2:]])
+        assert not self.told(
+            ["substack way-in"], [f"sufficient {module}", "sufficient pam_unix.so", "required pam_deny.so"]
+        )
+        behind = ["[default=1 success=ok] pam_localuser.so", "sufficient pam_unix.so", f"sufficient {module}"]
+        assert not self.told(["substack way-in"], [*behind, "required pam_deny.so"])
+
+    @staticmethod
+    def told(lines: list[str], way_in: t.Sequence[str] = ("requisite pam_unix.so",)) -> list[str]:
+        instead = ["[success=2 default=ignore] pam_himmelblau.so", "[success=1] pam_unix.so", "requisite pam_deny.so"]
+        files = {"sudo": lines, "way-in": way_in, "instead": [*instead, "required pam_permit.so"]}
+        texts = {f"{places.PAM_D}/{name}": "".join(f"auth {one}\n" for one in of) for name, of in files.items()}
+        made = plan(wanted("sudo"), with_files(texts))
+        assert not made.refusals
+        return [one for one in made.warnings if "another factor" in one]
 
     def test_line_that_takes_the_password_of_another_is_refused_with_it_and_without_it(self) -> None:
         path = f"{places.PAM_D}/sudo"

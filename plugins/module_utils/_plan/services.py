@@ -14,7 +14,7 @@ from .._backends import backends
 from .._host.state import HostState
 from .._texts import code_step, pam, placement, vendor_copy
 from .._texts.pam_conf import ServiceFiles
-from .._texts.placement import Block, PamError
+from .._texts.placement import Block, OtherFactor, PamError
 from .situation import Situation
 
 
@@ -57,6 +57,8 @@ def services(situation: Situation, *, declared_keys: bool) -> Services:
             if asking:
                 pam.check_covered(service, plain, asking, backends.MODULES)
                 found.covered.append(service)
+                others = placement.other_factors_of_covered(service, plain, asking)
+                found.told += _said_of(others, service, host)
             elif not inner[service]:
                 lines = _account_lines(situation) if service == "sshd" else ()
                 text = plain.texts[service]
@@ -65,7 +67,7 @@ def services(situation: Situation, *, declared_keys: bool) -> Services:
                 )
                 first = vendor_copy.first_line(service, copies[service]) if service in copies else ""
                 found.texts[service] = first + text
-                found.told += _other_factors(blocks[service], plain, host)
+                found.told += _said_of(placement.other_factors(blocks[service], plain), service, host)
         except PamError as error:
             found.refused.append(f"on {host}, {error}")
     found.texts = {one: found.texts[one] for one in present if one in found.texts}
@@ -105,22 +107,20 @@ def _copies(present: t.Iterable[str], files: ServiceFiles, plain: ServiceFiles) 
     }
 
 
-def _other_factors(block: Block, files: ServiceFiles, host: str) -> t.Iterator[str]:
+def _said_of(others: t.Iterable[OtherFactor], service: str, host: str) -> t.Iterator[str]:
     """Second factors that a service has beside ours, and who is asked for them."""
-    for other in placement.other_factors(block, files):
+    for other in others:
         who = "whoever gets that far is asked for both"
-        if block.service == "sshd" and other.place == "before":
+        if service == "sshd" and other.place == "before":
             who = "whoever comes with a password or with a key is asked for both"
-        elif block.service == "sshd":
+        elif service == "sshd":
             lines = "behind the code step" if other.place == "after" else "of the password"
             who = (
                 "whoever comes with a password is asked for both, and whoever comes with a key for the code alone: "
                 f"keys pass over every line for auth {lines}"
             )
-        yield (
-            f"{other.where}, on {host} asks for another factor beside the code of {block.service}, {other.line!r}: "
-            f"{who}."
-        )
+        asks = "asks" if other.is_known else "can deny, and may ask"
+        yield f"{other.where}, on {host} {asks} for another factor beside the code of {service}, {other.line!r}: {who}."
 
 
 def damaged(state: HostState, names: t.Iterable[str]) -> list[str]:

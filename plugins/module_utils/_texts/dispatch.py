@@ -138,13 +138,14 @@ class Place(t.NamedTuple):
     """The impressions with which the stack and each substack around this place were entered."""
 
 
+_BEGINNING = Place()
+
 Outcomes = t.Callable[[Handler, Impression], t.Iterable[str]]
 """How a module may end that a login comes to with this impression."""
 
 
-def reached(stack: t.Sequence[Handler], outcomes: Outcomes) -> set[Place]:
-    """Every place of a stack to which a login can come, where each module may end in any of these."""
-    start = Place()
+def reached(stack: t.Sequence[Handler], outcomes: Outcomes, start: Place = _BEGINNING) -> set[Place]:
+    """Every place of a stack to which a login can come from `start`, where each module may end in any of these."""
     seen, waiting = {start}, [start]
     while waiting:
         place = waiting.pop()

@@ -21,9 +21,11 @@ _ALWAYS = {
 _NO_OPINION = ("pam_env.so", "pam_faildelay.so")
 # Modules that look at an account or at a place, and at no password.
 _CONDITIONS = (
+    "pam_abl.so",
     "pam_access.so",
     "pam_faillock.so",
     "pam_group.so",
+    "pam_lastlog.so",
     "pam_listfile.so",
     "pam_localuser.so",
     "pam_nologin.so",
@@ -31,6 +33,7 @@ _CONDITIONS = (
     "pam_sepermit.so",
     "pam_shells.so",
     "pam_succeed_if.so",
+    "pam_tally.so",
     "pam_tally2.so",
     "pam_time.so",
     "pam_usertype.so",
@@ -69,6 +72,24 @@ _SECOND_FACTORS = (
     "pam_radius_auth.so",
     "pam_u2f.so",
     "pam_yubico.so",
+)
+# Modules that prove nothing: they prepare something for the login, or only say or write something; their manuals.
+_ALONG = (
+    "pam_afs_session.so",
+    "pam_cap.so",
+    "pam_echo.so",
+    "pam_ecryptfs.so",
+    "pam_fscrypt.so",
+    "pam_gnome_keyring.so",
+    "pam_issue.so",
+    "pam_keyinit.so",
+    "pam_kwallet.so",
+    "pam_kwallet5.so",
+    "pam_mail.so",
+    "pam_mount.so",
+    "pam_ssh_add.so",
+    "pam_umask.so",
+    "pam_warn.so",
 )
 
 
@@ -130,10 +151,14 @@ def hands_on_a_password(name: str, words: t.Collection[str]) -> bool:
 
 
 def is_second_factor(handler: Handler) -> bool:
-    """Whether a module asks for something beside the password: a token, a telephone, or whatever a program wants."""
-    if handler.name == "pam_exec.so":
-        return not {"bad", "die"}.isdisjoint(handler.actions.values())
+    """Whether a module is known to ask for something beside the password, such as a token or a telephone."""
     return handler.name in _SECOND_FACTORS or "privacyidea" in handler.line
+
+
+def is_unknown(handler: Handler) -> bool:
+    """Whether a module may ask for anything: for another factor, or for nothing at all."""
+    known = (*_ALWAYS, *_NO_OPINION, *_CONDITIONS, *_MAY_LET_IN_EARLY, *_FIRST_FACTORS, *_ALONG)
+    return bool(handler.module) and handler.name not in known and not is_second_factor(handler)
 
 
 Ways = t.Callable[[Handler], t.Tuple[str, ...]]

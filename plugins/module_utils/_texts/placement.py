@@ -26,7 +26,7 @@ from .pam_conf import (
     is_continued,
     other_types,
 )
-from .proof import Problem, Proof
+from .proof import Problem, Proof, further_factors
 
 _NAME = places.SWITCH.rpartition("/")[2]
 _JUDGE = places.JUDGE.rpartition("/")[2]
@@ -332,11 +332,13 @@ def _counts(step: Step) -> bool:
 
 
 class OtherFactor(t.NamedTuple):
-    """A line of a service that asks for something beside the password and our code."""
+    """A line of a service that asks, or may ask, for something beside the password and our code."""
 
     where: str
     """The line, and those that lead to it."""
     line: str
+    is_known: bool
+    """Whether its module is known to ask for another factor; of any other one it is only known that it can deny."""
     place: str
     """Where it stands: `before` the primary authentication, `in` it, or `after` the code step."""
 
@@ -344,9 +346,19 @@ class OtherFactor(t.NamedTuple):
 def other_factors(block: Block, files: ServiceFiles) -> list[OtherFactor]:
     """The further second factors of a service; `files` are without any block. Raises Unclear."""
     found = []
-    for handler in dispatch.load(block.service, files.texts):
-        if pam_modules.is_second_factor(handler):
-            number = handler.chain[0][1] - 1
-            place = "before" if number < block.first else "in" if number <= block.last else "after"
-            found.append(OtherFactor(files.where(handler.chain), handler.line.strip(), place))
+    for handler in further_factors(dispatch.load(block.service, files.texts)):
+        number = handler.chain[0][1] - 1
+        place = "before" if number < block.first else "in" if number <= block.last else "after"
+        found.append(_other_factor(handler, files, place))
     return found
+
+
+def other_factors_of_covered(service: str, files: ServiceFiles, asking: t.Collection[str]) -> list[OtherFactor]:
+    """Those of a service that includes these, which ask for the code, and have others of their own. Raises Unclear."""
+    found = further_factors(dispatch.load(service, files.texts))
+    return [_other_factor(one, files, "after") for one in found if not {file for file, _line in one.chain} & {*asking}]
+
+
+def _other_factor(handler: dispatch.Handler, files: ServiceFiles, place: str) -> OtherFactor:
+    known = pam_modules.is_second_factor(handler)
+    return OtherFactor(files.where(handler.chain), handler.line.strip(), known, place)

@@ -140,6 +140,54 @@ class Proof:
         return None if let_in else Problem("lets nobody in as it is, whatever is typed")
 
 
+def further_factors(stack: t.Sequence[Handler]) -> t.Iterator[Handler]:
+    """The modules that ask, or may ask, for another factor beside the first one. `stack` is without the code step.
+
+    One that is known for that counts wherever a login has to do with both. Any other one counts if it can deny as well:
+    what only logs denies nobody, and whoever fails at an alternative to the password still has the password.
+    """
+    firsts = [n for n, handler in enumerate(stack) if pam_modules.is_first_factor(handler.name)]
+    unknown = [n for n, handler in enumerate(stack) if pam_modules.is_unknown(handler)]
+    for position, handler in enumerate(stack):
+        is_known = pam_modules.is_second_factor(handler)
+        if (is_known or position in unknown) and _is_beside(stack, position, firsts or unknown, denies=not is_known):
+            yield handler
+
+
+def _is_beside(stack: t.Sequence[Handler], position: int, firsts: t.Collection[int], *, denies: bool) -> bool:
+    """Whether somebody gets in for whom one of these first factors was right, and the module at this position as well.
+
+    And, if it shall be one that `denies`, nobody would have got in if that module had failed instead.
+    """
+
+    def steps(walk: tuple[Place, bool, bool]) -> t.Iterator[tuple[None, tuple[Place, bool, bool]]]:
+        place, first, further = walk
+        here, handler = place.position == position, _next(stack, place)
+        if handler is None or (here and denies and not _can_deny(stack, place)):
+            return
+        for one in ["success"] if here else _ends_of(handler, _any_ends, place.impression):
+            is_first = not here and place.position in firsts and one == "success"
+            yield None, (dispatch.onward(stack, place, one), first or is_first, further or here)
+
+    ends = (walk for walk in _explored((Place(), False, False), steps) if walk[0].position == len(stack))
+    return any(place.impression.lets_in and first and further for place, first, further in ends)
+
+
+def _can_deny(stack: t.Sequence[Handler], place: Place) -> bool:
+    """Whether nobody gets in any more once the module at this place has failed, in one of the ways in which it may."""
+
+    def lets_in(outcome: str) -> bool:
+        found = dispatch.reached(stack, _any_ends, dispatch.onward(stack, place, outcome))
+        return any(one.position == len(stack) and one.impression.lets_in for one in found)
+
+    failing = set(pam_modules.any_way(stack[place.position])) - {"success", "ignore"}
+    return not all(map(lets_in, failing))
+
+
+def _any_ends(handler: Handler, _impression: Impression) -> tuple[str, ...]:
+    return pam_modules.without_early_way(handler)
+
+
 class _Taken(t.NamedTuple):
     """A module that was run in a stack, or in both; None of what only one of them has."""
 
