@@ -92,7 +92,9 @@ def _copied(done: dict[str, t.Any], variables: t.Mapping[str, t.Any]) -> dict[st
     """What a module has answered, with commands that can be copied."""
 
     def copied(said: t.Any) -> t.Any:
-        return list(map(copied, said)) if isinstance(said, list) else _commands.with_inventory(said, variables)
+        if isinstance(said, list):
+            return list(map(copied, said))
+        return _commands.with_inventory(said, variables) if isinstance(said, str) else said
 
     return {name: copied(value) if name in _FOR_PEOPLE else value for name, value in done.items()}
 
