@@ -48,9 +48,12 @@ def test_role_says_the_same(tmp_path: Path, given: bool) -> None:
     role = {"name": "fleet.auth.twofactor"}
     steps: list[dict[str, t.Any]] = [
         {"ansible.builtin.include_role": {**role, "tasks_from": "steps/sheet_directory", "public": True}},
-        {"ansible.builtin.debug": {"msg": "{{ __twofactor_says_sheets }}"}},
+        {
+            "ansible.builtin.debug": {"msg": "{{ __twofactor_says_sheets }}"},
+            "vars": {"__twofactor_sheet_users": ["alice"]},
+        },
     ]
-    options = {"twofactor_enrolment_dir": "./enrolment", "__twofactor_sheet_users": ["alice"]}
+    options = {"twofactor_enrolment_dir": "./enrolment"}
     play = [{"hosts": "web1", "gather_facts": False, "vars": options, "tasks": steps}]
     (tmp_path / "play.yml").write_text(json.dumps(play))
     (tmp_path / "our fleet").write_text("web1\n")
