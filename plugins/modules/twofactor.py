@@ -79,6 +79,23 @@ refused:
       elements: str
       sample: [u1, u2, u3]
   sample: []
+warned:
+  description: All accounts that a sentence of the warnings is about, for each sentence that leaves some out.
+  returned: always, except for bad options
+  type: list
+  elements: dict
+  contains:
+    message:
+      description: The sentence, as it is in the warning.
+      type: str
+      sample: the passes of u1, u2, u3, u4, u5, u6, u7, u8, u9, u10 and 290 more on web1 end with the move to oath. Give
+        each another one afterwards, with fleet.auth.pass.
+    users:
+      description: The accounts.
+      type: list
+      elements: str
+      sample: [u1, u2, u3]
+  sample: []
 missing_packages:
   description: What has to be installed first, by the names that this distribution has for it.
   returned: always, except for bad options

@@ -171,6 +171,23 @@ refused:
       elements: str
       sample: [u1, u2, u3]
   sample: []
+warned:
+  description: All accounts that a sentence of RV(drift) is about, for each sentence that leaves some out.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    message:
+      description: The sentence, as it is in RV(drift).
+      type: str
+      sample: the passes of u1, u2, u3, u4, u5, u6, u7, u8, u9, u10 and 290 more on web1 end with the move to oath. Give
+        each another one afterwards, with fleet.auth.pass.
+    users:
+      description: The accounts.
+      type: list
+      elements: str
+      sample: [u1, u2, u3]
+  sample: []
 invitations:
   description: The invitations that were not used yet, by account. The time of each is over at C(until), in UTC. As many
     wrong ones as C(tries) says may be typed yet; with none left, it is void.
@@ -178,7 +195,8 @@ invitations:
   type: dict
   sample: {carol: {until: "2026-03-02T08:00:00Z", tries: 5}}
 drift:
-  description: What the host did not do, or has too much, though nobody asked for that.
+  description: What the host did not do, or has too much, though nobody asked for that. A sentence that is about many
+    accounts names the first ten.
   returned: success
   type: list
   elements: str

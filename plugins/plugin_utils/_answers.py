@@ -116,10 +116,13 @@ STATUS: dict[str, Kind] = {
     "users": Mapped(ANY_NAME, USER),
     "time_sync": Or(TIME_SYNC),
 }
+OF_MANY = Listed(Record({"message": SENTENCE, "users": Listed(ANY_NAME)}), 1000)
+"""All whom sentences are about that name the first ten alone."""
 PLANNED: dict[str, Kind] = {
     "missing_packages": Listed(PACKAGE, 100),
     "refusals": SENTENCES,
-    "refused": Listed(Record({"message": SENTENCE, "users": Listed(ANY_NAME)}), 1000),
+    "refused": OF_MANY,
+    "warned": OF_MANY,
 }
 
 SHAPES = {

@@ -97,7 +97,16 @@ def factors(user: Answer) -> str:
 
 def refused(answer: Answer) -> tuple[str, ...]:
     """The accounts that refusals are about which do not name them all."""
-    return tuple(sorted({user for one in answer.get("refused", ()) for user in one["users"]}))
+    return _of_many(answer.get("refused", ()))
+
+
+def warned(answer: Answer) -> tuple[str, ...]:
+    """The same of warnings."""
+    return _of_many(answer.get("warned", ()))
+
+
+def _of_many(sentences: t.Iterable[Answer]) -> tuple[str, ...]:
+    return tuple(sorted({user for one in sentences for user in one["users"]}))
 
 
 def to_do(answer: Answer) -> tuple[str, ...]:

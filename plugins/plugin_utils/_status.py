@@ -48,6 +48,8 @@ class Line(_report.Line):
     recovered: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     """All whom the refusals are about that name the first ten alone."""
+    warned: tuple[str, ...] = ()
+    """The same of what has drifted."""
     would_be_locked_out: tuple[str, ...] = ()
     recovery_codes_left: int | None = None
     clock_error_seconds: float | None = None
@@ -117,6 +119,7 @@ def _line(host: str, answer: _report.Answer | None) -> Line:
         locked=_who(users, "locked"),
         recovered=tuple(answer["let_off"]),
         refused=_report.refused(answer),
+        warned=_report.warned(answer),
         would_be_locked_out=tuple(one["user"] for one in answer["would_be_locked_out"]),
         recovery_codes_left=sum(user["recovery_codes_left"] for user in users.values()),
         clock_error_seconds=clock.get("error_seconds"),

@@ -42,6 +42,7 @@ PLAN = {
     "changed": True,
     "refusals": [],
     "refused": [],
+    "warned": [],
     "missing_packages": ["libpam-oath"],
     "changes": ["write /etc/pam.d/twofactor"],
     "os_family": "debian",

@@ -180,6 +180,7 @@ class TestAccepted:
             "msg": r"no \x1b]0;web2 is on\x07",
             "refusals": ["no"],
             "refused": [],
+            "warned": [],
             "missing_packages": ["libpam-oath"],
         }
         assert accepted("twofactor_verify", {"failed": True, "msg": {"a": 1}})["msg"] == "It failed, and said nothing."

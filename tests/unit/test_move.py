@@ -30,7 +30,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Pl
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import CodeStep
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, User
 from unit import scripts
-from unit.builders import KEY, OTHER_KEY, SECRET, credential, file, host_state, plan, settings
+from unit.builders import ACCOUNTS, KEY, OTHER_KEY, SECRET, account, credential, file, host_state, plan, settings
 from unit.simulator import Machine
 
 GOOGLE, OATH = "google_authenticator", "oath"
@@ -326,6 +326,20 @@ class TestPass:
         assert not plan(wanted(OATH), self.given("2026-11-25T07:00:00Z")).warnings
         absent = wanted(GOOGLE, scope="enrolled", users=[{"name": "alice", "state": "absent"}])
         assert not plan(absent, self.given("2026-11-25T07:00:00Z")).warnings
+
+    def test_of_many_is_told_in_one_sentence(self) -> None:
+        names = [f"u{number:03}" for number in range(300)]
+        until = "2026-11-25T07:00:00Z"
+        given = {n: file(oath.with_pass(PHONE.replace("alice", n), n, OTHER_KEY, until), 0o600) for n in names}
+        state = host_state(ACCOUNTS[0], *map(account, names), credentials=given)
+        made = plan(wanted(GOOGLE, scope="enrolled", users=[]), state)
+        (warning,) = made.warnings
+        first = ", ".join(f"{name} (until {until})" for name in names[:10])
+        assert warning == (
+            f"the passes of {first} and 290 more on web1 end with the move to google_authenticator. Give each another "
+            "one afterwards, with fleet.auth.pass."
+        )
+        assert report.warned(made) == [{"message": warning, "users": names}]
 
 
 class TestOfEverybody:

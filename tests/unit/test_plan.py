@@ -583,6 +583,17 @@ class TestNewEnrolment:
         several = [{"name": "tablet"}, {"name": "spare"}]
         assert plan(wanted(users=[{"name": "bob", "devices": several}], scope="enrolled"), state).changed
 
+    def test_of_many_who_have_no_account_any_more_is_told_in_one_sentence(self) -> None:
+        names = [f"u{number:03}" for number in range(300)]
+        made = plan(wanted(), replace(carried_out(wanted()), credentials={name: credential(name) for name in names}))
+        (warning,) = made.warnings
+        assert warning == (
+            f"there are no accounts {', '.join(names[:10])} and 290 more on web1 any more, but credentials, which the "
+            "next of those names would have. Unless they are of a directory that does not answer, remove them "
+            "with users: [{name: NAME, state: absent}]."
+        )
+        assert report.warned(made) == [{"message": warning, "users": names}]
+
     def test_of_who_has_no_account_any_more_is_told(self) -> None:
         state = replace(carried_out(wanted()), credentials={"zoe": credential("zoe")})
         (warning,) = plan(wanted(), state).warnings
@@ -1140,6 +1151,118 @@ class TestRefusal:
         assert report.refused(made) == [
             {"message": made.refusals[0], "users": [one.name for one in self.MANY]},
         ]
+
+    NAMES = tuple(one.name for one in MANY)
+
+    def of_many(self, target: Settings, state: HostState, sentence: str) -> None:
+        """The one refusal of a plan is this sentence, and all whom it is about are returned."""
+        made = plan(target, state)
+        assert made.refusals == (sentence.format(names=f"{self.FIRST} and 290 more"),)
+        assert report.refused(made) == [{"message": made.refusals[0], "users": [*self.NAMES]}]
+
+    def enrolled(self, *names: str, text: str = "HOTP/T30 {name} - 3132\n") -> dict[str, FileState]:
+        return {name: file(text.format(name=name), 0o600) for name in names}
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            (
+                "",
+                "are damaged (holds no token): every code is denied. Restore the files, or remove them and enrol them",
+            ),
+            ("HOTP/T30 {name} -\n", "are damaged (line 1 is cut short): every code is denied. Restore the files, or "),
+            ("HOTP/E {name} - 3132\n", "hold no time-based token. Add one to each, or remove the files and enrol them"),
+        ],
+    )
+    def test_of_the_credentials_of_many_people_is_one_sentence(self, text: str, told: str) -> None:
+        state = host_state(ACCOUNTS[0], *self.MANY, credentials=self.enrolled(*self.NAMES, text=text))
+        made = plan(settings(*self.NAMES, exempt_users=["root"]), state)
+        (refusal,) = made.refusals
+        assert refusal.startswith(f"the credentials of {self.FIRST} and 290 more on web1, in /etc/oath, {told}")
+        assert len(refusal) < 300
+        assert report.refused(made) == [{"message": refusal, "users": [*self.NAMES]}]
+
+    def test_of_many_credentials_that_are_gone_is_one_sentence(self) -> None:
+        target = settings(*self.NAMES, scope="enrolled", services=["sudo"])
+        state = carried_out(target, host_state(ACCOUNTS[0], *self.MANY))
+        self.of_many(
+            settings(scope="enrolled", services=["sudo"]),
+            replace(state, credentials={}),
+            "the credentials of {names} on web1, in /etc/oath, are gone, which must not let them off: every code is "
+            "denied. Restore the files, enrol them anew with users, or take them out with state: absent.",
+        )
+
+    def test_of_many_who_enrolled_alone_is_one_sentence(self) -> None:
+        made = "# fleet.auth self-made=2026-11-28/cockpit\nHOTP/T30 {name} - 3132\n"
+        self.of_many(
+            settings(*self.NAMES, ssh=True, exempt_users=["root"], services=[], require_proof=True),
+            host_state(ACCOUNTS[0], *self.MANY, credentials=self.enrolled(*self.NAMES, text=made)),
+            "{names} enrolled on web1 with nothing but the first factor. It may have been somebody else, so it counts "
+            "for nothing yet. Ask them, and accept each: ansible-playbook fleet.auth.accept -e user=NAME. Was it "
+            "somebody else, renew it and change the password.",
+        )
+
+    def test_of_many_second_names_is_one_sentence(self) -> None:
+        first = account("alice", "staff")
+        twins = (replace(one, uid=first.uid, groups=("guests",)) for one in self.MANY)
+        self.of_many(
+            settings("alice", scope="groups", scope_groups=["staff"], exempt_users=["root"], services=["sudo"]),
+            host_state(ACCOUNTS[0], first, *twins),
+            "{names} on web1 are further names of accounts that need a code ('getent passwd' shows by their numbers of "
+            "which), and in none of scope_groups: they would get in as those with no code. Make them members of a "
+            "group of scope_groups, exempt them with exempt_users, or remove them.",
+        )
+
+    def test_of_many_who_have_one_key_twice_is_one_sentence(self) -> None:
+        users = [{"name": name, "secret": SECRET, "devices": [{"name": "a", "secret": SECRET}]} for name in self.NAMES]
+        self.of_many(
+            settings(users=users, exempt_users=["root"]),
+            host_state(ACCOUNTS[0], *self.MANY),
+            "two devices of each of {names} on web1 would have one secret, and each code of it would be right twice. "
+            "Give each device a secret of its own, or none.",
+        )
+
+    def test_of_many_who_have_security_keys_alone_and_are_exempt_is_one_sentence(self) -> None:
+        users = [{"name": name, "security_keys_only": True, "security_keys": [key]} for name, key in self.keys()]
+        self.of_many(
+            settings(users=users, ssh=True, services=[], exempt_users=["root"], exempt_groups=["staff"]),
+            host_state(ACCOUNTS[0], *(replace(one, groups=("staff",)) for one in self.MANY)),
+            "{names} on web1 have security_keys_only, and are members of staff, which exempt_groups lets in by other "
+            "ways. Leave one of them out.",
+        )
+
+    def keys(self) -> t.Iterator[tuple[str, t.Any]]:
+        return ((name, security_key(number)) for number, name in enumerate(self.NAMES, start=2))
+
+    def test_of_many_names_that_no_list_can_carry_is_one_sentence(self) -> None:
+        names = [f"DOM\\{name}" for name in self.NAMES]
+        made = plan(settings(scope="enrolled"), host_state(credentials=self.enrolled(*names)))
+        (refusal,) = made.refusals
+        assert refusal.startswith(r"'/etc/oath/DOM\\u000', '/etc/oath/DOM\\u001'")
+        assert "and 290 more on web1 are credentials of names that PAM or sshd cannot have. Remove them, or" in refusal
+        assert report.refused(made)[0]["users"] == [repr(name) for name in names]
+
+    def test_of_a_move_of_many_credentials_is_one_sentence(self) -> None:
+        """Over other secrets, and of what pam_oath cannot hold."""
+        google = {name: file(f'{"A" * 32}\n" STEP_SIZE 45\n" TOTP_AUTH\n', 0o600) for name in self.NAMES}
+        state = host_state(ACCOUNTS[0], *self.MANY, credentials=google, backend="google_authenticator")
+        made = plan(settings(exempt_users=["root"]), state)
+        (refusal,) = made.refusals
+        assert refusal == (
+            f"the credentials of {self.FIRST} and 290 more on web1, in /etc/google-authenticator, cannot move: each "
+            "has codes for 45 seconds, and pam_oath can do 30 and 60. Name them in users, for codes of the interval, "
+            "and set renew to changed, or leave backend at google_authenticator."
+        )
+        beside = replace(
+            host_state(ACCOUNTS[0], *self.MANY, credentials=self.enrolled(*self.NAMES)),
+            others={"google_authenticator": google},
+        )
+        self.of_many(
+            settings(exempt_users=["root"], backend="google_authenticator"),
+            beside,
+            "the credentials of {names} on web1, in /etc/oath, would take the place of those in "
+            "/etc/google-authenticator, which have other secrets. Remove those first, or leave backend at oath.",
+        )
 
     def test_of_few_people_returns_nobody_twice(self) -> None:
         assert report.refused(plan(settings("bob", ssh=True, services=[]), host_state())) == []

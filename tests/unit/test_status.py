@@ -64,6 +64,11 @@ class TestLine:
         assert line("web1", answer(lets_in=["sshd"], refusals=["no"])).notes[0] == "sshd lets people in without a code."
         assert line("web1", answer(denying=["sudo"])).notes == ("sudo denies everybody who needs a code.",)
 
+    def test_has_all_whom_a_sentence_is_about_that_names_ten(self) -> None:
+        told = {key: [{"message": "u1 and 299 more", "users": ["u2", "u1"]}] for key in ("refused", "warned")}
+        one = line("web1", answer(**told))
+        assert (one.refused, one.warned) == (("u1", "u2"), ("u1", "u2"))
+
     def test_counts_people_and_names_those_in_trouble(self) -> None:
         users = {"alice": {**USER, "locked": True}, "bob": {**USER, "recovered": True}}
         one = line("web1", answer(users=users, let_off=["bob"], would_be_locked_out=[{"user": "carol"}]))

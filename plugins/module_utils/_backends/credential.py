@@ -24,10 +24,10 @@ class CredentialError(ValueError):
 class CannotHold(CredentialError):
     """What one backend says of a user, and another one cannot hold."""
 
-    def __init__(self, what: str, remedy: str) -> None:
+    def __init__(self, what: str, remedy: t.Callable[[str], str]) -> None:
         super().__init__(what)
         self.remedy = remedy
-        """What of the settings lets the rest go along, as the beginning of a sentence."""
+        """What of the settings lets the rest go along, as the beginning of a sentence about somebody, or about them."""
 
 
 LAST_USED = "%Y-%m-%dT%H:%M:%SL"

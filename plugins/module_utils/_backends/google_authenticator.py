@@ -88,13 +88,14 @@ def read(text: str, _user: str, _now: float | None = None) -> Credential:
     )
 
 
-def render(credential: Credential, user: str, settings: Settings, make_key: MakeKey) -> str:
+def render(credential: Credential, _user: str, settings: Settings, make_key: MakeKey) -> str:
     """A file that says what a credential of another backend does; recovery codes are new. Raises CredentialError."""
     if not credential.apps:
-        raise CannotHold("has recovery codes and no device, and pam_google_authenticator needs one", "Remove the file")
+        told = "has recovery codes and no device, and pam_google_authenticator needs one"
+        raise CannotHold(told, lambda _whom: "Remove the file")
     phone, *others = credential.apps
     if others or phone.interval is None:
-        raise _too_many_devices(others or [phone], user)
+        raise _too_many_devices(others or [phone])
     lines = _new(phone.key, phone.interval, settings.window)
     _set(lines, REUSE, " ".join(map(str, phone.used)))
     _set(lines, _RENEWAL, credential.renewal or None)
@@ -103,18 +104,22 @@ def render(credential: Credential, user: str, settings: Settings, make_key: Make
     return "\n".join(lines)
 
 
-def _too_many_devices(others: t.Sequence[App], user: str) -> CannotHold:
+def _too_many_devices(others: t.Sequence[App]) -> CannotHold:
     """That a user has more than the one secret of which this backend knows."""
     names = [app.name for app in others if app.name]
     without = len(others) - len(names)
     absent = ", ".join(f"{{name: {name}, state: absent}}" for name in names)
-    remedies = [f"take them away with devices: [{absent}] of {user} in O(users)"] * bool(names)
-    remedies += ["take the lines of those without a name out of the file"] * bool(without)
-    remedy = ", and ".join(remedies)
+
+    def remedy(whom: str) -> str:
+        remedies = [f"take them away with devices: [{absent}] of {whom} in O(users)"] * bool(names)
+        remedies += ["take the lines of those without a name out of the file"] * bool(without)
+        text = ", and ".join(remedies)
+        return text[0].upper() + text[1:]
+
     told = ", ".join([*names, *[f"{without} without a name"] * bool(without)])
     return CannotHold(
         f"has further devices ({told}), and pam_google_authenticator has one secret a user",
-        remedy[0].upper() + remedy[1:],
+        remedy,
     )
 
 

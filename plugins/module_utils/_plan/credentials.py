@@ -11,6 +11,7 @@ import typing as t
 from .._backends import backends
 from .._backends.credential import App, CannotHold, Credential, CredentialError, MakeKey
 from .._wanted.settings import User
+from .people import Names, Reason
 from .scope import in_scope
 from .situation import Situation
 
@@ -102,7 +103,7 @@ def _not_in(situation: Situation, name: str, text: str) -> list[App]:
     return [app for app in before.apps if (app.key, app.interval) not in kept] if before else []
 
 
-def problems(situation: Situation) -> t.Iterator[str]:
+def problems(situation: Situation) -> t.Iterator[tuple[str, Reason]]:
     """Every account whose credential file lets nobody in, or would let the account off because it is gone."""
     settings, state = situation
     asked = state.code_step.names if settings.scope == "enrolled" else None
@@ -110,37 +111,83 @@ def problems(situation: Situation) -> t.Iterator[str]:
     for name in sorted({*state.credentials, *(asked or ())} & {*state.accounts, *moving}):
         user = settings.user(name)
         if user is None or user.present:
-            yield from _problem(situation, name, user if user and user.wants_credential else None)
+            reason = _problem(situation, name, user if user and user.wants_credential else None)
+            if reason:
+                yield name, reason
 
 
-def _problem(situation: Situation, name: str, user: User | None) -> t.Iterator[str]:
+def _problem(situation: Situation, name: str, user: User | None) -> Reason | None:
     """What is wrong with the credential of one account; `user` is what the settings want of it, if anything."""
     settings, state = situation
     file = state.credentials.get(name)
-    where = f"the credential of {name} on {state.hostname}, {backends.credential_path(state.backend, name)},"
+    where = (state.hostname, state.backend)
     if file is None:
-        if user is None and in_scope(settings, name, state.accounts[name].groups, {name}):
-            yield (
-                f"{where} is gone, which must not let {name} off: every code is denied. Restore the file, enrol "
-                f"{name} anew with O(users), or take {name} out with state: absent."
-            )
-        return
+        is_gone = user is None and in_scope(settings, name, state.accounts[name].groups, {name})
+        return Reason(_gone, where) if is_gone else None
     try:
         found = backends.BACKENDS[state.backend].read(file.content, name)
     except CredentialError as error:
-        yield f"{where} {error}: every code is denied. Restore the file, or remove it and enrol {name} anew."
-        return
+        return Reason(_damaged, (*where, str(error)))
     if user and not found.phone:
-        yield f"{where} holds no time-based token. Add one, or remove the file and enrol {name} anew."
-        return
-    if situation.moving:
-        target = settings.backend
-        if name in state.others.get(target, ()) and not situation.is_copy(target, name):
-            yield (
-                f"{where} would take the place of {backends.credential_path(target, name)}, which has another secret. "
-                f"Remove that one first, or leave O(backend) at {state.backend}."
-            )
-        try:
-            _revised(situation, name, bytes)
-        except CannotHold as error:
-            yield f"{where} {error}. {error.remedy}, or leave O(backend) at {state.backend}."
+        return Reason(_without_phone, where)
+    return _cannot_move(situation, name) if situation.moving else None
+
+
+def _cannot_move(situation: Situation, name: str) -> Reason | None:
+    """What keeps the credential of one account from a move to another backend."""
+    settings, state = situation
+    where, target = (state.hostname, state.backend), settings.backend
+    if name in state.others.get(target, ()) and not situation.is_copy(target, name):
+        return Reason(_takes_a_place, (*where, target))
+    try:
+        _revised(situation, name, bytes)
+    except CannotHold as error:
+        return Reason(_does_not_fit, (*where, str(error), error.remedy("them")), error.remedy(name))
+    return None
+
+
+# The sentences
+
+
+def _which(names: Names, host: str, backend: str) -> str:
+    """The subject of a sentence: the credential of one, with its file, or those of many."""
+    if len(names.names) == 1:
+        return f"the credential of {names} on {host}, {backends.credential_path(backend, names.names[0])},"
+    return f"the credentials of {names} on {host}, in {backends.BACKENDS[backend].DIRECTORY},"
+
+
+def _gone(names: Names, _detail: str, host: str, backend: str) -> str:
+    return (
+        f"{_which(names, host, backend)} {names.verb('is', 'are')} gone, which must not let {names.them} off: every "
+        f"code is denied. Restore {names.verb('the file', 'the files')}, enrol {names.them} anew with O(users), or "
+        f"take {names.them} out with state: absent."
+    )
+
+
+def _damaged(names: Names, _detail: str, host: str, backend: str, error: str) -> str:
+    return (
+        f"{_which(names, host, backend)} {names.verb(error, f'are damaged ({error})')}: every code is denied. Restore "
+        f"{names.verb('the file, or remove it', 'the files, or remove them')} and enrol {names.them} anew."
+    )
+
+
+def _without_phone(names: Names, _detail: str, host: str, backend: str) -> str:
+    return (
+        f"{_which(names, host, backend)} {names.verb('holds', 'hold')} no time-based token. Add one"
+        f"{names.verb('', ' to each')}, or remove the {names.verb('file', 'files')} and enrol {names.them} anew."
+    )
+
+
+def _takes_a_place(names: Names, _detail: str, host: str, backend: str, target: str) -> str:
+    there = names.verb(
+        f"{backends.credential_path(target, names.names[0])}, which has another secret. Remove that one",
+        f"those in {backends.BACKENDS[target].DIRECTORY}, which have other secrets. Remove those",
+    )
+    return f"{_which(names, host, backend)} would take the place of {there} first, or leave O(backend) at {backend}."
+
+
+def _does_not_fit(names: Names, of_one: str, host: str, backend: str, error: str, remedy: str) -> str:
+    return (
+        f"{_which(names, host, backend)} {names.verb(error, f'cannot move: each {error}')}. "
+        f"{of_one or remedy}, or leave O(backend) at {backend}."
+    )

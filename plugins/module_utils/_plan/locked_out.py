@@ -75,21 +75,12 @@ def unproven(situation: Situation, proven: t.Collection[str]) -> t.Iterator[tupl
             and not _comes_from_exempt_address(situation, account)
             and may_log_in(situation.state, account)
         ):
-            alone = not_accepted(situation, account.name)
-            yield account.name, Reason(_as_said, (alone,)) if alone else Reason(_no_proof, (situation.state.hostname,))
-
-
-def not_accepted(situation: Situation, name: str) -> str:
-    """What there is to say of a credential that its owner made alone; empty where it was accepted, or given."""
-    made = situation.waiting.get(name)
-    if not made:
-        return ""
-    day, _slash, place = made.partition("/")
-    return (
-        f"{name} enrolled on {situation.state.hostname} on {day} ({place}) with nothing but the first factor. It may "
-        f"have been somebody else, so it counts for nothing yet. Ask {name}, and accept it: ansible-playbook "
-        f"fleet.auth.accept -e user={name}. Was it somebody else, renew it and change the password."
-    )
+            host, made = situation.state.hostname, situation.waiting.get(account.name)
+            if made:
+                day, _slash, place = made.partition("/")
+                yield account.name, Reason(_not_accepted, (host,), f" on {day} ({place})")
+            else:
+                yield account.name, Reason(_no_proof, (host,))
 
 
 def _without_keys(situation: Situation, account: Account) -> LockedOut | None:
@@ -269,9 +260,14 @@ def _no_credential(
     )
 
 
-def _as_said(_names: Names, _detail: str, sentence: str) -> str:
-    """A sentence that holds for one person alone."""
-    return sentence
+def _not_accepted(names: Names, when: str, host: str) -> str:
+    """Of credentials that their owners made alone."""
+    user = names.verb(names.them, "NAME")
+    return (
+        f"{names} enrolled on {host}{when} with nothing but the first factor. It may have been somebody else, so it "
+        f"counts for nothing yet. Ask {names.them}, and accept {names.verb('it', 'each')}: ansible-playbook "
+        f"fleet.auth.accept -e user={user}. Was it somebody else, renew it and change the password."
+    )
 
 
 def _no_proof(names: Names, _detail: str, host: str) -> str:

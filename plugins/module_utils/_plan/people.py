@@ -40,7 +40,7 @@ class Names(t.NamedTuple):
 
 
 class Reason(t.NamedTuple):
-    """Why somebody would be locked out, and what to do."""
+    """What is said of somebody: why he would be locked out, say, and what to do."""
 
     say: t.Callable[..., str]
     """Makes the sentence of `Names`, `detail` and `about`."""
@@ -54,22 +54,22 @@ class Reason(t.NamedTuple):
         return self.say(Names(names), self.detail if len(names) == 1 else "", *self.about)
 
 
-class Refusal(str):
-    """A refusal that is about people, and remembers all of them."""
+class Sentence(str):
+    """A refusal or a warning that is about people, and remembers all of them."""
 
     __slots__ = ("users",)
 
     users: tuple[str, ...]
 
-    def __new__(cls, text: str, users: tuple[str, ...]) -> Refusal:
+    def __new__(cls, text: str, users: tuple[str, ...]) -> Sentence:
         """Make it of its text."""
         made = super().__new__(cls, text)
         made.users = users
         return made
 
 
-def together(found: t.Iterable[tuple[str, Reason]]) -> t.Iterator[Refusal]:
-    """A refusal for each reason, in the order in which it was first found."""
+def together(found: t.Iterable[tuple[str, Reason]]) -> t.Iterator[Sentence]:
+    """A sentence for each reason, in the order in which it was first found."""
     having: dict[tuple[t.Any, ...], list[str]] = {}
     reasons: dict[tuple[t.Any, ...], Reason] = {}
     for name, reason in found:
@@ -77,4 +77,4 @@ def together(found: t.Iterable[tuple[str, Reason]]) -> t.Iterator[Refusal]:
         reasons.setdefault(key, reason)
         having.setdefault(key, []).append(name)
     for key, names in having.items():
-        yield Refusal(reasons[key].of(*names), tuple(names))
+        yield Sentence(reasons[key].of(*names), tuple(names))

@@ -14,20 +14,19 @@ from __future__ import annotations
 from .._backends.credential import MakeKey
 from . import enable
 from .changes import Plan
-from .people import Refusal
+from .people import Sentence
 from .situation import Situation
 
 
 def plan(situation: Situation, make_key: MakeKey) -> Plan:
     """Decide what brings the host to the wanted state. `make_key` makes the keys of those who have none."""
     made = _plan(situation, make_key)
-    named = situation.settings.named
-    return made._replace(
-        refusals=tuple(
-            Refusal(named(one), one.users) if isinstance(one, Refusal) else named(one) for one in made.refusals
-        ),
-        warnings=tuple(map(named, made.warnings)),
-    )
+
+    def named(sentence: str) -> str:
+        text = situation.settings.named(sentence)
+        return Sentence(text, sentence.users) if isinstance(sentence, Sentence) else text
+
+    return made._replace(refusals=tuple(map(named, made.refusals)), warnings=tuple(map(named, made.warnings)))
 
 
 def _plan(situation: Situation, make_key: MakeKey) -> Plan:

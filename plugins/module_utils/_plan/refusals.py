@@ -112,26 +112,41 @@ def accounts(situation: Situation) -> t.Iterator[str]:
                 "leave "
                 "it out."
             )
-    for name in settings.keys_only_users:
-        exempt = sorted(
-            set(settings.exempt_groups).intersection(state.accounts[name].groups if name in state.accounts else ())
-        )
-        if exempt:
-            yield (
-                f"{name} on {state.hostname} has security_keys_only, and is a member of {' and '.join(exempt)}, which "
-                f"O(exempt_groups) lets in by other ways. Leave one of them out."
-            )
+    yield from people.together(_exempt_and_keys_only(situation))
     if settings.scope == "enrolled":
-        for name in sorted(situation.enrolled_afterwards):
-            if not is_account_name(name):
-                path = backends.credential_path(state.backend, name)
-                yield (
-                    f"{path!r} on {state.hostname} is the credential of a name that PAM or sshd cannot have. "
-                    "Remove it, or set O(scope) to everyone or groups."
-                )
-    yield from _other_names(situation)
+        odd = [name for name in sorted(situation.enrolled_afterwards) if not is_account_name(name)]
+        if odd:
+            # As Python writes them, since they may hold anything.
+            files = people.Names(tuple(repr(backends.credential_path(state.backend, name)) for name in odd))
+            yield people.Sentence(_odd_names(files, state.hostname), tuple(map(repr, odd)))
+    yield from people.together(_other_names(situation))
     yield from _in_no_group(situation)
-    yield from credentials.problems(situation)
+    yield from people.together(credentials.problems(situation))
+
+
+def _exempt_and_keys_only(situation: Situation) -> t.Iterator[tuple[str, people.Reason]]:
+    """Who shall log in with security keys alone, and is in a group that is exempt from that."""
+    settings, state = situation
+    for name in settings.keys_only_users:
+        groups = state.accounts[name].groups if name in state.accounts else ()
+        exempt = sorted(set(settings.exempt_groups).intersection(groups))
+        if exempt:
+            yield name, people.Reason(_exempt_anyhow, (state.hostname, tuple(exempt)))
+
+
+def _exempt_anyhow(names: people.Names, _detail: str, host: str, groups: tuple[str, ...]) -> str:
+    return (
+        f"{names} on {host} {names.verb('has', 'have')} security_keys_only, and "
+        f"{names.verb('is a member', 'are members')} of {' and '.join(groups)}, which O(exempt_groups) lets in by "
+        "other ways. Leave one of them out."
+    )
+
+
+def _odd_names(files: people.Names, host: str) -> str:
+    return (
+        f"{files} on {host} {files.verb('is the credential of a name', 'are credentials of names')} that PAM or sshd "
+        f"cannot have. Remove {files.verb('it', 'them')}, or set O(scope) to everyone or groups."
+    )
 
 
 def _in_no_group(situation: Situation) -> t.Iterator[str]:
@@ -159,7 +174,7 @@ def _no_group(names: people.Names, _detail: str, host: str) -> str:
     )
 
 
-def _other_names(situation: Situation) -> t.Iterator[str]:
+def _other_names(situation: Situation) -> t.Iterator[tuple[str, people.Reason]]:
     """Second names of accounts that need a code, by which the groups would let them in without one."""
     settings, state = situation
     if settings.scope != "groups":
@@ -169,12 +184,18 @@ def _other_names(situation: Situation) -> t.Iterator[str]:
         exempt = account.name in settings.exempt_users or set(account.groups) & set(settings.exempt_groups)
         known = account.has_password or account.has_key
         if known and not exempt and account.uid in names and not situation.in_scope(account):
-            first = names[account.uid]
-            yield (
-                f"{account.name} on {state.hostname} is {first} by another name (uid {account.uid}), and in none of "
-                f"O(scope_groups): it would get in as {first} with no code. Make {account.name} a member of a group of "
-                f"O(scope_groups), exempt it with O(exempt_users), or remove it."
-            )
+            whose = f"{names[account.uid]} by another name (uid {account.uid})"
+            yield account.name, people.Reason(_other_name, (state.hostname,), whose)
+
+
+def _other_name(names: people.Names, whose: str, host: str) -> str:
+    are = whose or "further names of accounts that need a code ('getent passwd' shows by their numbers of which)"
+    it, them = names.verb("it", "they"), names.verb("it", "them")
+    return (
+        f"{names} on {host} {names.verb('is', 'are')} {are}, and in none of O(scope_groups): {it} would get in as "
+        f"{names.verb('that account', 'those')} with no code. Make {names.them} {names.verb('a member', 'members')} of "
+        f"a group of O(scope_groups), exempt {them} with O(exempt_users), or remove {them}."
+    )
 
 
 def _no_account(names: people.Names, _detail: str, host: str) -> str:
@@ -199,9 +220,11 @@ def sshd(situation: Situation) -> t.Iterator[str]:
     ]
     yield from dict.fromkeys(told)
     if settings.declared_keys and "pubkeyauthoptions" not in root:
-        yield (
+        holders = tuple(sorted(settings.declared_keys))
+        yield people.Sentence(
             f"sshd on {host} cannot ask for the PIN of a security key, for it is older than OpenSSH 8.4. Leave "
-            f"security_keys out for {', '.join(sorted(settings.declared_keys))}."
+            f"security_keys out for {people.Names(holders)}.",
+            holders,
         )
     if settings.exempt_addresses and root.on("usedns"):
         # PAM gets the name then, and takes any address that it resolves to.
@@ -266,7 +289,7 @@ def enrolments(situation: Situation, revised: t.Mapping[str, str]) -> t.Iterator
     settings, state = situation
     others = credentials.with_other_codes(situation, revised)
     if others and settings.renew != "changed":
-        yield people.Refusal(
+        yield people.Sentence(
             f"codes on {state.hostname} would become {settings.otp_digits} digits long, a new one every "
             f"{settings.interval} seconds, and the apps of {people.Names(tuple(others))} show others. Set O(renew) to "
             "changed to go on, and hand out their new enrolment sheets; their secrets stay.",
@@ -274,23 +297,26 @@ def enrolments(situation: Situation, revised: t.Mapping[str, str]) -> t.Iterator
         )
     on_paper = credentials.with_void_recovery_codes(situation, revised)
     if on_paper and settings.renew != "changed":
-        yield people.Refusal(
+        yield people.Sentence(
             f"recovery codes on {state.hostname} would be made anew by the {settings.backend} backend, and those that "
             f"{people.Names(tuple(on_paper))} have on paper would not be right any more. Set O(renew) to changed to go "
             "on, and hand out their new enrolment sheets.",
             tuple(on_paper),
         )
-    for name, text in revised.items():
-        if credentials.has_one_key_twice(situation, name, text):
-            yield (
-                f"two devices of {name} on {state.hostname} would have one secret, and each code of it would be "
-                "right twice. Give each device a secret of its own, or none."
-            )
+    twice = (name for name, text in revised.items() if credentials.has_one_key_twice(situation, name, text))
+    yield from people.together((name, people.Reason(_one_key_twice, (state.hostname,))) for name in twice)
     if settings.ssh and settings.require_proof:
         enforced = state.asks_at("sshd")
         asked = (one.name for one in state.accounts.values() if enforced and sshd_config.sends_to_pam(one.sshd))
         vouched_for = (user.name for user in settings.users if user.proven)
         yield from people.together(locked_out.unproven(situation, {*situation.proven, *asked, *vouched_for}))
+
+
+def _one_key_twice(names: people.Names, _detail: str, host: str) -> str:
+    return (
+        f"two devices of {names.verb('', 'each of ')}{names} on {host} would have one secret, and each code of it "
+        "would be right twice. Give each device a secret of its own, or none."
+    )
 
 
 def clock(situation: Situation) -> t.Iterator[str]:

@@ -15,7 +15,7 @@ from .._host.state import HostState
 from .._texts import drop_in, pam, sshd_config, tally
 from . import cockpit, guard, scope, warnings
 from .changes import Plan
-from .people import Names, Refusal
+from .people import Names, Sentence
 from .situation import Situation
 
 
@@ -121,7 +121,16 @@ def _user(situation: Situation, name: str) -> dict[str, t.Any]:
 
 def refused(plan: Plan) -> list[dict[str, t.Any]]:
     """Of each refusal that does not name all whom it is about: all of them."""
-    about = (one for one in plan.refusals if isinstance(one, Refusal) and Names(one.users).leaves_out)
+    return _of_many(plan.refusals)
+
+
+def warned(plan: Plan) -> list[dict[str, t.Any]]:
+    """The same of each warning."""
+    return _of_many(plan.warnings)
+
+
+def _of_many(sentences: t.Iterable[str]) -> list[dict[str, t.Any]]:
+    about = (one for one in sentences if isinstance(one, Sentence) and Names(one.users).leaves_out)
     return [{"message": str(one), "users": sorted(one.users)} for one in about]
 
 

@@ -15,7 +15,7 @@ from .._texts import pam, sshd_config
 from .._texts.opened import opened_up
 from .._wanted.bounds import CONSOLE
 from . import scope
-from .people import Names
+from .people import Names, Sentence
 from .situation import Situation
 
 
@@ -35,13 +35,9 @@ def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
     """Where the host differs from what the last run left, though nobody asked for that: what was open, and for whom."""
     settings, state = situation
     hostname = state.hostname
-    for name in sorted(set(state.credentials) - set(state.accounts)):
-        if settings.user(name) is None:
-            yield (
-                f"there is no account {name} on {hostname} any more, but a credential, which the next account of that "
-                f"name would have. Unless it is of a directory that does not answer, remove it with O(users): [{{name: "
-                f"{name}, state: absent}}]."
-            )
+    gone = tuple(name for name in sorted(set(state.credentials) - set(state.accounts)) if not settings.user(name))
+    if gone:
+        yield Sentence(_no_account(Names(gone), hostname), gone)
     step = state.code_step
     if not state.asks_for_code:
         if state.protected_services and step.damage:
@@ -66,18 +62,30 @@ def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
         yield f"sshd on {hostname} was not asking for codes: {places.PAM_D}/sshd had lost the block."
     if places.TALLY_DIRECTORY not in state.files:
         yield f"{places.TALLY_DIRECTORY} on {hostname} was missing: wrong codes were not counted."
-    recovered = scope.recovered(situation)
+    recovered = tuple(scope.recovered(situation))
     if recovered:
-        yield (
-            f"twofactor-recover has let {', '.join(recovered)} off on {hostname}, who gave no code there since. The "
-            "next run of fleet.auth.enable or fleet.auth.rollout asks again."
+        yield Sentence(
+            f"twofactor-recover has let {Names(recovered)} off on {hostname}, who gave no code there since. The "
+            "next run of fleet.auth.enable or fleet.auth.rollout asks again.",
+            recovered,
         )
-    let_off = scope.let_off(situation, situation.enrolled & situation.enrolled_afterwards)
+    let_off = tuple(scope.let_off(situation, situation.enrolled & situation.enrolled_afterwards))
     if let_off:
-        yield (
-            f"{places.SWITCH} on {hostname} did not name {', '.join(let_off)}: no code was asked for, in spite of a "
-            "credential."
+        yield Sentence(
+            f"{places.SWITCH} on {hostname} did not name {Names(let_off)}: no code was asked for, in spite of a "
+            "credential.",
+            let_off,
         )
+
+
+def _no_account(names: Names, host: str) -> str:
+    one = names.verb("a credential, which the next account of that name", "credentials, which the next of those names")
+    it_is, them = names.verb("it is", "they are"), names.verb("it", "them")
+    return (
+        f"there {names.verb('is no account', 'are no accounts')} {names} on {host} any more, but {one} would have. "
+        f"Unless {it_is} of a directory that does not answer, remove {them} with O(users): [{{name: "
+        f"{names.verb(names.them, 'NAME')}, state: absent}}]."
+    )
 
 
 def doors(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
@@ -99,13 +107,21 @@ def doors(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
 
 def ended_passes(situation: Situation) -> t.Iterator[str]:
     """Passes that there are, and that no credential of another backend can have."""
-    for name in sorted(situation.enrolled - situation.given_up if situation.moving else ()):
-        until = situation.credentials[name].pass_until
-        if until:
-            yield (
-                f"the pass of {name} on {situation.state.hostname}, which is right until {until}, ends with the move "
-                f"to {situation.settings.backend}. Give {name} another one afterwards, with fleet.auth.pass."
-            )
+    moved = sorted(situation.enrolled - situation.given_up if situation.moving else ())
+    ends = {name: until for name in moved if (until := situation.credentials[name].pass_until)}
+    if ends:
+        yield Sentence(_ended_pass(ends, situation.state.hostname, situation.settings.backend), tuple(ends))
+
+
+def _ended_pass(ends: t.Mapping[str, str], host: str, backend: str) -> str:
+    """The sentence about passes, by the account with the time until which each is right."""
+    (name, until), *others = ends.items()
+    if others:
+        names = Names(tuple(f"{one} (until {until})" for one, until in ends.items()))
+        what, another = f"the passes of {names} on {host} end", "each another one"
+    else:
+        what, another = f"the pass of {name} on {host}, which is right until {until}, ends", f"{name} another one"
+    return f"{what} with the move to {backend}. Give {another} afterwards, with fleet.auth.pass."
 
 
 def self_made(situation: Situation) -> t.Iterator[str]:

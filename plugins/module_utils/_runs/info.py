@@ -38,6 +38,7 @@ def info(module: AnsibleModule) -> Result:
         "drift": list(plan.warnings),
         "refusals": list(plan.refusals),
         "refused": report.refused(plan),
+        "warned": report.warned(plan),
         "invitations": {
             user: {"until": invitations.end_of(one), "tries": one.tries}
             for user, one in invitations.open_ones(situation.state.now).items()

@@ -30,12 +30,13 @@ def look_and_plan(module: AnsibleModule, settings: Settings) -> tuple[Situation,
     """What was seen of the host, and the plan, whose warnings are passed on. Raises Failure where it refuses."""
     situation, plan = looking.look_and_plan(settings, runner(module), lambda _situation: False)
     for warning in plan.warnings:
-        module.warn(warning)
+        module.warn(str(warning))
     if plan.refusals:
         raise Failure(
             f"Two-factor login on {situation.state.hostname} was not changed: {' '.join(plan.refusals)}",
             refusals=list(plan.refusals),
             refused=report.refused(plan),
+            warned=report.warned(plan),
             **report.in_short(situation),
         )
     for warning in warnings.self_made(situation):
@@ -53,6 +54,7 @@ def result(
         "changes": [*(["put back what nobody confirmed"] if before.state.pending else []), *report.changes(plan)],
         "refusals": [],
         "refused": [],
+        "warned": report.warned(plan),
         "missing_packages": list(plan.missing_packages),
         "os_family": before.state.os_family,
         "confirmation": confirmation,
