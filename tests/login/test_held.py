@@ -6,14 +6,16 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 from collections.abc import Iterator
 
 import pytest
 
 from hosts import Host
+from login.backends import GOOGLE, OATH, Backend, use
 from login.modules import module, options, turn_on
-from login.people import Person
+from login.people import Person, new_person
 from login.policy import JOURNAL, WATCHED, assert_nothing_left, assert_off, assert_on, somebody
 
 pytestmark = pytest.mark.usefixtures("package")
@@ -96,6 +98,90 @@ def test_what_cannot_be_changed_is_named_where_it_is_on(host: Host, person: Pers
     with read_only(host, "/etc") as said:
         assert_refused(person, said, enabled=False)
     assert_on(person)
+
+
+@pytest.mark.parametrize("backend", [OATH, GOOGLE], ids=lambda backend: backend.name)
+def test_run_and_status_say_that_codes_are_denied_where_logins_cannot_write_them_down(
+    host: Host, backend: Backend, request: pytest.FixtureRequest
+) -> None:
+    host.install(backend.package)
+    use(host, backend)
+    request.addfinalizer(lambda: use(host, OATH))
+    host.install("e2fsprogs")
+    with somebody(host) as person:
+        turn_on(host, person)
+        directory = backend.directory
+        writes = f"each login writes into {directory} which code was used"
+        for everybody, said, held in (
+            (True, f"{directory} on {host.name} is immutable (chattr +i), and", attribute(host, "i", directory)),
+            (True, f"{directory} on {host.name} is append-only (chattr +a), and", attribute(host, "a", directory)),
+            (True, f"/etc on {host.name} is mounted read-only (see 'findmnt -T /etc'), and", read_only(host, "/etc")),
+            (
+                False,
+                f"the credential of {person.name} on {host.name}, {person.credential}, is immutable (chattr +i), and",
+                attribute(host, "i", person.credential),
+            ),
+        ):
+            with held:
+                again = module(host, "twofactor", options(person))
+                assert (again.ok, again.changed) == (True, False), again.output
+                (told,) = again["warnings"]
+                assert told.startswith(f"{said} {writes}"), told
+                found = module(host, "twofactor_info", options(person))
+                assert found["drift"] == [told]
+                assert ("sshd" in found["denying"]) == everybody
+                login = person.by_password(person.code())
+                assert not login.ok, said
+            # A code that was right and could not be written down counts as a wrong one.
+            host.run("rm", "--force", f"/run/fleet-auth/faillock/{person.name}")
+        # A minute later, the next run removes what those logins have left behind.
+        host.run(f"find {directory} -type f ! -name {person.name} -exec touch -d '2 minutes ago' {{}} +")
+        free = module(host, "twofactor", options(person))
+        assert free.ok, free.output
+        assert "warnings" not in free.values
+        assert_on(person)
+
+
+def test_whatever_writes_a_credential_says_first_what_holds_it(host: Host, person: Person) -> None:
+    host.install("qrencode")
+    turn_on(host, person, self_service=True)
+    other, guest = new_person(host), new_person(host)
+    key = base64.b32decode(other.secret).hex()
+    host.write("/etc/users.oath", f"HOTP/T30 {other.name} - {key}\n", mode=0o600)
+    made = b"# fleet.auth self-made=2026-11-28/terminal\n" + host.read(person.credential)
+    host.write(person.credential, made, mode=0o600)
+    user = {"user": person.name}
+    of_one = {
+        "twofactor_accept": (user, f"The credential of {person.name} was not accepted on {host.name}"),
+        "twofactor_pass": (user, f"{person.name} got no pass on {host.name}"),
+        "twofactor_verify": ({**user, "code": "000000"}, f"The code of {person.name} cannot be checked on {host.name}"),
+    }
+    adopts: dict[str, tuple[dict[str, str], str]] = {"twofactor_adopt": ({}, f"Nobody was taken over on {host.name}")}
+    invites = {"twofactor_invitation": ({"user": guest.name}, f"{guest.name} was not invited on {host.name}")}
+    invitations = "/var/lib/fleet-auth-invitations"
+    try:
+        for asked, held in (
+            (of_one, attribute(host, "i", person.credential)),
+            ({**of_one, **adopts}, attribute(host, "i", "/etc/oath")),
+            ({**of_one, **adopts}, read_only(host, "/etc")),
+            (invites, attribute(host, "i", invitations)),
+            (invites, read_only(host, "/var/lib")),
+        ):
+            before = host.snapshot(["/etc", "/var/lib/fleet-auth-invitations"])
+            with held as said:
+                for name, (arguments, beginning) in asked.items():
+                    for check in (True, False):
+                        refused = module(host, name, arguments, check=check)
+                        assert not refused.ok, (name, refused.output)
+                        assert refused.message == f"{beginning}: {said}"
+            assert host.snapshot(["/etc", "/var/lib/fleet-auth-invitations"]) == before
+        for name, (arguments, _beginning) in {**of_one, **adopts, **invites}.items():
+            done = module(host, name, arguments)
+            assert done.ok, done.output
+    finally:
+        host.run("rm", "--force", "/etc/users.oath")
+        for one in (other, guest):
+            host.run("userdel", "--force", "--remove", one.name)
 
 
 def test_recovery_command_says_what_holds_the_code_step(host: Host, person: Person) -> None:

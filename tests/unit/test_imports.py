@@ -21,11 +21,11 @@ _LOOK = {
     *("_backends/backend", "_backends/backends", "_backends/credential", "_backends/google_authenticator"),
     *("_backends/hotp", "_backends/oath", "_backends/secretfile", "_backends/usersfile"),
     *("_host/accounts", "_host/become", "_host/clock", "_host/cockpit", "_host/command", "_host/credentials"),
-    *("_host/files", "_host/look"),
+    *("_host/files", "_host/holds", "_host/look"),
     *("_host/doors", "_host/processes", "_host/sshd", "_host/sshd_starts", "_host/state", "_host/system"),
     *("_host/time_service", "_host/time_sync", *_TIME_SERVICES),
     *("_plan/changes", "_plan/cockpit", "_plan/credentials", "_plan/draft", "_plan/enable", "_plan/locked_out"),
-    "_plan/people",
+    *("_plan/held", "_plan/people"),
     "_plan/planning",
     *(
         "_plan/doors",
@@ -57,7 +57,7 @@ _READ = {
     "_wanted/naming",
 }
 """What reading one file takes."""
-_LATER = {"_host/holds", "_host/logins", "_plan/disable", "_plan/wording"}
+_LATER = {"_host/logins", "_plan/disable", "_plan/wording"}
 """What a host compiles only where two-factor login is to be off, or something is to be changed."""
 _APPLY = {
     *("_apply/actions", "_apply/credential_files", "_apply/files", "_apply/journal", "_apply/lock", "_apply/pending"),

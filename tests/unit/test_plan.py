@@ -21,10 +21,11 @@ from ansible_collections.fleet.auth.plugins.module_utils._host.state import (
     OWN_FILES,
     Connection,
     FileState,
+    Hold,
     HostState,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._host.time_service import SyncStatus
-from ansible_collections.fleet.auth.plugins.module_utils._plan import planning, report
+from ansible_collections.fleet.auth.plugins.module_utils._plan import planning, report, survey
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
     Change,
     Enrol,
@@ -1358,6 +1359,67 @@ class TestRefusal:
         given_up = wanted(scope="enrolled", users=[{"name": "alice", "state": "absent"}])
         assert carried_out(given_up, gone).text(places.SWITCH) == switch_of(given_up, "bob", "carol")
         assert not plan(replace(target, exempt_users=("alice", "ansible")), gone).refusals
+
+
+class TestHeldCredentials:
+    """A login writes down which code was used, and is denied where it cannot."""
+
+    EVERYBODY = (
+        (
+            Hold("/etc/oath", "i"),
+            "/etc/oath on web1 is immutable (chattr +i), and each login writes into /etc/oath which code was used: "
+            "every code {denied}. Run there: chattr -i /etc/oath.",
+        ),
+        (
+            Hold("/etc/oath", "a"),
+            "/etc/oath on web1 is append-only (chattr +a), and each login writes into /etc/oath which code was used: "
+            "every code {denied}. Run there: chattr -a /etc/oath, and run again a minute later, which removes the "
+            "locks that logins have left.",
+        ),
+        (
+            Hold("/etc", ""),
+            "/etc on web1 is mounted read-only (see 'findmnt -T /etc'), and each login writes into /etc/oath which "
+            "code was used: every code {denied}. Mount it to be written to.",
+        ),
+    )
+
+    @pytest.mark.parametrize(("hold", "sentence"), EVERYBODY)
+    def test_of_everybody_are_told_and_no_service_is_said_to_let_anybody_in(self, hold: Hold, sentence: str) -> None:
+        state = replace(carried_out(wanted()), holds=(hold,))
+        told = sentence.format(denied="is denied")
+        assert plan(wanted(), state) == Plan(warnings=(told,))
+        situation = Situation(wanted(), state)
+        assert report.denying(situation) == ["sshd"]
+        assert [one["message"] for one in survey.would_be_locked_out(situation)] == [
+            f"{name} is denied at sshd on web1: {told}" for name in ("alice", "bob", "carol")
+        ]
+
+    @pytest.mark.parametrize(("hold", "sentence"), EVERYBODY)
+    def test_are_refused_before_anybody_is_asked(self, hold: Hold, sentence: str) -> None:
+        state = host_state(credentials=["alice"], holds=(hold,))
+        assert refusals(wanted(), state) == (sentence.format(denied="would be denied"),)
+        assert plan(OFF, replace(carried_out(wanted()), holds=(hold,))).changes
+
+    def test_of_some_are_told_in_one_sentence(self) -> None:
+        held = replace(carried_out(wanted()), holds=(Hold("/etc/oath/bob", "a"),))
+        assert plan(wanted(), held) == Plan(
+            warnings=(
+                "the credential of bob on web1, /etc/oath/bob, is append-only (chattr +a), and each login writes into "
+                "/etc/oath which code was used: every code of bob is denied. Run there: chattr -a /etc/oath/bob.",
+            )
+        )
+        assert report.denying(Situation(wanted(), held)) == []
+        names = [f"u{number:03}" for number in range(300)]
+        target = settings(*names, services=["sudo"], exempt_users=["root"])
+        state = carried_out(target, host_state(ACCOUNTS[0], *map(account, names)))
+        made = plan(target, replace(state, holds=tuple(Hold(f"/etc/oath/{name}", "i") for name in names)))
+        (told,) = made.warnings
+        assert told == (
+            f"the credentials of {', '.join(names[:10])} and 290 more on web1, in /etc/oath, are immutable (chattr "
+            "+i), and each login writes into /etc/oath which code was used: every code of them is denied. Run there "
+            "for each: chattr -i /etc/oath/NAME."
+        )
+        assert report.warned(made) == [{"message": told, "users": names}]
 
 
 class TestDrift:

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import typing as t
 
 
@@ -22,3 +24,21 @@ class Actions(t.NamedTuple):
 
     Raises ApplyError where sshd does not tell them.
     """
+
+
+def describe(error: Exception) -> str:
+    """An error in words for a person."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return f"{error.strerror or error}: {error.filename or 'the disk'}.{_what_holds(error)}"
+    return str(error)
+
+
+def _what_holds(error: OSError) -> str:
+    """What to do about a file that root may not change; empty where that is not what is wrong."""
+    path = str(error.filename or "/etc")
+    directory = os.path.dirname(path) or "/"
+    if error.errno == errno.EROFS:
+        return f" It is mounted read-only: see 'findmnt -T {directory}', and mount it read-write."
+    if error.errno == errno.EPERM:
+        return f" chattr may hold it: see 'lsattr -d {directory} {path}', and take that off with chattr -i."
+    return ""

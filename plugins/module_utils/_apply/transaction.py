@@ -12,7 +12,6 @@ of the plan. Credentials that logins write meanwhile are no part of it.
 from __future__ import annotations
 
 import contextlib
-import errno
 import glob
 import os
 import secrets
@@ -23,7 +22,7 @@ import typing as t
 from .. import _places as places
 from .._plan.changes import Plan
 from . import credential_files, files, journal
-from .actions import Actions, ApplyError
+from .actions import Actions, ApplyError, describe
 from .pending import pending_change
 from .staging import Staging
 
@@ -50,7 +49,7 @@ def applied(plan: Plan, actions: Actions, rollback_after: int, handed: t.Mapping
             files.unlink(places.JOURNAL)
             _clean_up(actions)
         staging.take_back()
-        raise ApplyError(f"{_describe(error)} Nothing was changed.") from error
+        raise ApplyError(f"{describe(error)} Nothing was changed.") from error
     try:
         for step in staging.steps:
             step(actions)
@@ -60,7 +59,7 @@ def applied(plan: Plan, actions: Actions, rollback_after: int, handed: t.Mapping
             done = journal.carried_out(text, time.clock_gettime(time.CLOCK_BOOTTIME))
             files.replace(places.JOURNAL, done.encode("utf-8", "surrogateescape"), 0o600)
     except (OSError, ApplyError) as error:
-        raise ApplyError(f"{_describe(error)} {undo(actions)}") from error
+        raise ApplyError(f"{describe(error)} {undo(actions)}") from error
     except Exception as error:
         raise RuntimeError(f"fleet.auth itself failed in the middle of a change. {undo(actions)}") from error
 
@@ -97,24 +96,6 @@ def clean_up(actions: Actions) -> None:
         _clean_up(actions)
     else:
         _sweep()
-
-
-def _describe(error: Exception) -> str:
-    """An error in words for a person."""
-    if isinstance(error, OSError):
-        return f"{error.strerror or error}: {error.filename or 'the disk'}.{_what_holds(error)}"
-    return str(error)
-
-
-def _what_holds(error: OSError) -> str:
-    """What to do about a file that root may not change; empty where that is not what is wrong."""
-    path = str(error.filename or "/etc")
-    directory = os.path.dirname(path) or "/"
-    if error.errno == errno.EROFS:
-        return f" It is mounted read-only: see 'findmnt -T {directory}', and mount it read-write."
-    if error.errno == errno.EPERM:
-        return f" chattr may hold it: see 'lsattr -d {directory} {path}', and take that off with chattr -i."
-    return ""
 
 
 def _arm(text: str, handed: t.Mapping[str, str], actions: Actions, rollback_after: int) -> None:

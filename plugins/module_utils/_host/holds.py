@@ -25,19 +25,31 @@ _ATTRIBUTES = {0x10: "i", 0x20: "a"}
 def holds(paths: t.Iterable[str]) -> tuple[Hold, ...]:
     """What keeps these paths from being written, replaced or removed; each is named once."""
     found: dict[Hold, None] = {}
+    of_directories: dict[str, tuple[Hold, ...]] = {}
     for path in paths:
-        directory = _nearest_directory(path)
-        if _is_read_only(directory):
-            found[Hold(_topmost_read_only(directory), "")] = None
-            continue
-        for one in (directory, path):
-            found.update(dict.fromkeys(Hold(one, letter) for letter in _attributes(one)))
+        directory = os.path.dirname(path)
+        if directory not in of_directories:
+            of_directories[directory] = _of_directory(_nearest(directory))
+        found.update(dict.fromkeys(of_directories[directory]))
+        # On a file system that is read-only, attributes do not matter.
+        if all(hold.attribute for hold in of_directories[directory]):
+            found.update(dict.fromkeys(_of_attributes(path)))
     return tuple(found)
 
 
-def _nearest_directory(path: str) -> str:
-    """The directory of this path, or of those above it the first that there is."""
-    directory = os.path.dirname(path)
+def _of_directory(directory: str) -> tuple[Hold, ...]:
+    """What keeps files from being made in a directory, replaced or removed."""
+    if _is_read_only(directory):
+        return (Hold(_topmost_read_only(directory), ""),)
+    return _of_attributes(directory)
+
+
+def _of_attributes(path: str) -> tuple[Hold, ...]:
+    return tuple(Hold(path, letter) for letter in _attributes(path))
+
+
+def _nearest(directory: str) -> str:
+    """This directory, or of those above it the first that there is."""
     while not os.path.isdir(directory):
         directory = os.path.dirname(directory)
     return directory

@@ -26,6 +26,7 @@ from . import accounts, become, cockpit, credentials, doors, sshd, sshd_starts, 
 from .clock import sync_status
 from .command import Run
 from .files import inside, read_file
+from .holds import holds
 from .processes import processes
 from .state import OWN_DIRECTORIES, OWN_FILES, FileState, HostState, Login, Sshd
 
@@ -107,6 +108,7 @@ def look(settings: Settings, run: Run) -> HostState:
         missing=frozenset(path for path in places.SHARED_DIRECTORIES if not os.path.isdir(path)),
         inside={path: inside(path) for path in (*backends.DIRECTORIES, *places.SHARED_DIRECTORIES)},
         authorized_keys=_authorized_keys(settings, people, seen.of),
+        holds=holds(backends.credential_path(backend, name) for name in kept[backend]) if settings.enabled else (),
         stale_locks=credentials.stale_locks(),
         tallies=credentials.tallies(),
         now=time.time(),

@@ -237,6 +237,8 @@ class HostState:
     """Those of the shared directories that do not exist."""
     inside: t.Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """All that is in the directories that may go once they are empty, by directory: names, hidden ones too."""
+    holds: tuple[Hold, ...] = ()
+    """What keeps logins from writing to the credentials of the backend; nobody has looked where it is to be off."""
     stale_locks: tuple[str, ...] = ()
     """Files that a login left behind and that deny its user every code."""
     tallies: t.Mapping[str, bytes] = field(default_factory=dict)

@@ -10,8 +10,10 @@ import typing as t
 
 from .._backends import backends
 from .._backends.credential import App, CannotHold, Credential, CredentialError, MakeKey
+from .._host.state import Hold, HostState
 from .._wanted.settings import User
-from .people import Names, Reason
+from . import held
+from .people import Names, Reason, together
 from .scope import in_scope
 from .situation import Situation
 
@@ -146,6 +148,36 @@ def _cannot_move(situation: Situation, name: str) -> Reason | None:
     return None
 
 
+def held_at_logins(situation: Situation) -> t.Iterator[str]:
+    """What keeps logins from writing down which code was used; both backends deny the code then."""
+    state = situation.state
+    for hold in holds_of_all(state):
+        yield "{}. {}.".format(*denied(state, hold))
+    owners = _owners(state)
+    found = ((owners[hold.path], hold.attribute) for hold in state.holds if hold.path in owners)
+    about = (state.hostname, state.backend, state.asks_for_code)
+    yield from together((name, Reason(_held, (*about, attribute))) for name, attribute in found)
+
+
+def holds_of_all(state: HostState) -> list[Hold]:
+    """What keeps logins from writing to any credential."""
+    owners = _owners(state)
+    return [hold for hold in state.holds if hold.path not in owners]
+
+
+def denied(state: HostState, hold: Hold) -> tuple[str, str]:
+    """Why everybody's codes are denied then, and what helps, without their full stops."""
+    why = f"{held.by_what(hold, state.hostname)}, and {_writes(state.backend)}: every code"
+    # Where files can be made, and not removed, locks of logins stay, and deny every code as well.
+    locks = ", and run again a minute later, which removes the locks that logins have left" * (hold.attribute == "a")
+    return f"{why} {_is_denied(state.asks_for_code)}", held.remedy(hold) + locks
+
+
+def _owners(state: HostState) -> dict[str, str]:
+    """Whose each credential file is, by its path."""
+    return {backends.credential_path(state.backend, name): name for name in state.credentials}
+
+
 # The sentences
 
 
@@ -190,4 +222,21 @@ def _does_not_fit(names: Names, of_one: str, host: str, backend: str, error: str
     return (
         f"{_which(names, host, backend)} {names.verb(error, f'cannot move: each {error}')}. "
         f"{of_one or remedy}, or leave O(backend) at {backend}."
+    )
+
+
+def _writes(backend: str) -> str:
+    return f"each login writes into {backends.BACKENDS[backend].DIRECTORY} which code was used"
+
+
+def _is_denied(now: bool) -> str:
+    return "is denied" if now else "would be denied"
+
+
+def _held(names: Names, _detail: str, host: str, backend: str, asks: bool, attribute: str) -> str:
+    path = backends.credential_path(backend, names.verb(names.names[0], "NAME"))
+    return (
+        f"{_which(names, host, backend)} {names.verb('is', 'are')} {held.in_words(attribute)}, and {_writes(backend)}: "
+        f"every code of {names.them} {_is_denied(asks)}. Run there{names.verb('', ' for each')}: chattr -{attribute} "
+        f"{path}."
     )

@@ -10,7 +10,7 @@ import typing as t
 
 from .. import _places as places
 from .._backends import backends
-from .._host.state import WRITTEN_AT_LOGIN, Hold, HostState
+from .._host.state import WRITTEN_AT_LOGIN, HostState
 from .._texts import drop_in, sshd_config
 from .._texts.sshd_start import Start
 from .._wanted.bounds import is_account_name
@@ -74,22 +74,6 @@ def files(state: HostState, changes: t.Iterable[Change]) -> t.Iterator[str]:
             yield (
                 f"{path} on {state.hostname} has another name as well, a hard link, which a change of it would leave "
                 f"behind. Find it with 'find /etc -xdev -samefile {path}', and remove it, or make it a copy."
-            )
-
-
-def held(host: str, holds: t.Iterable[Hold]) -> t.Iterator[str]:
-    """Files and directories that root cannot change as they are."""
-    for path, attribute in holds:
-        if attribute:
-            kind = {"i": "immutable", "a": "append-only"}[attribute]
-            yield (
-                f"{path} on {host} is {kind} (chattr +{attribute}), and has to be changed. Run there: chattr "
-                f"-{attribute} {path}."
-            )
-        else:
-            yield (
-                f"{path} on {host} is mounted read-only (see 'findmnt -T {path}'), and files in it have to be changed. "
-                "Mount it to be written to, and run again."
             )
 
 

@@ -25,16 +25,16 @@ def exempt(situation: Situation) -> list[str]:
 
 def would_be_locked_out(situation: Situation) -> list[dict[str, t.Any]]:
     """Who would be locked out if sshd and the services asked for the code now; or who is, where nobody gets in."""
-    why = warnings.why_nobody_gets_in(situation.state)
-    if why:
-        return _denied(situation, why)
+    shut = warnings.why_nobody_gets_in(situation.state)
+    if shut:
+        return _denied(situation, shut)
     with_ssh = Situation(replace(situation.settings, ssh=True), situation.state)
     found = locked_out.locked_out(with_ssh, with_ssh.services, with_ssh.enrolled)
     named = situation.settings.named
     return [{"user": one.user, "services": list(one.services), "message": named(one.message)} for one in found]
 
 
-def _denied(situation: Situation, why: str) -> list[dict[str, t.Any]]:
+def _denied(situation: Situation, shut: warnings.Shut) -> list[dict[str, t.Any]]:
     """Everybody who logs in, needs a code, and is denied whatever they type."""
     state = situation.state
     services = list(state.protected_services)
@@ -42,8 +42,8 @@ def _denied(situation: Situation, why: str) -> list[dict[str, t.Any]]:
         {
             "user": account.name,
             "services": services,
-            "message": f"{account.name} is denied at {' and '.join(services)} on {state.hostname}: {why}. Run "
-            "fleet.auth.enable, which mends it, or twofactor-recover on the host, which turns two-factor login off.",
+            "message": f"{account.name} is denied at {' and '.join(services)} on {state.hostname}: {shut.why}. "
+            f"{shut.remedy}.",
         }
         for account in state.accounts.values()
         if situation.in_scope_now(account) and (account.has_password or locked_out.logs_in(account))

@@ -14,21 +14,30 @@ from .._host.state import HostState
 from .._texts import pam, sshd_config
 from .._texts.opened import opened_up
 from .._wanted.bounds import CONSOLE
-from . import scope
+from . import credentials, scope
 from .people import Names, Sentence
 from .situation import Situation
 
 
-def why_nobody_gets_in(state: HostState) -> str | None:
+class Shut(t.NamedTuple):
+    """Why everybody who needs a code is denied on a host, and what helps; neither has its full stop."""
+
+    why: str
+    remedy: str = "The next run of fleet.auth.enable mends it; twofactor-recover on the host turns two-factor login off"
+
+
+def why_nobody_gets_in(state: HostState) -> Shut | None:
     """Why everybody who needs a code is denied on this host, if that is so."""
     step, backend = state.code_step, backends.asking(state.code_step)
     if not state.protected_services:
         return None
     if backend and backend not in state.code_modules:
-        return f"{backends.BACKENDS[backend].MODULE}, which {places.SWITCH} goes by, is gone from {state.hostname}"
+        module = backends.BACKENDS[backend].MODULE
+        return Shut(f"{module}, which {places.SWITCH} goes by, is gone from {state.hostname}")
     if not backend and step.damage and not step.passes_everyone:
-        return f"{places.SWITCH} on {state.hostname} is {'gone' if step.is_gone else 'damaged'}"
-    return None
+        return Shut(f"{places.SWITCH} on {state.hostname} is {'gone' if step.is_gone else 'damaged'}")
+    held_for_all = credentials.holds_of_all(state) if backend else []
+    return Shut(*credentials.denied(state, held_for_all[0])) if held_for_all else None
 
 
 def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
@@ -57,7 +66,7 @@ def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
                 f"closes it. Look at who has logged in to {service} since then."
             )
     if backends.asking(step) not in state.code_modules and state.protected_services:
-        yield f"{why_nobody_gets_in(state)}: everybody who needs a code was denied."
+        yield f"{t.cast(Shut, why_nobody_gets_in(state)).why}: everybody who needs a code was denied."
     if "sshd" in services and "sshd" not in state.protected_services and state.text(places.DROP_IN) is not None:
         yield f"sshd on {hostname} was not asking for codes: {places.PAM_D}/sshd had lost the block."
     if places.TALLY_DIRECTORY not in state.files:

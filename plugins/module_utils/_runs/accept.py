@@ -12,6 +12,7 @@ import typing as t
 from .._apply import credential_files
 from . import credential
 from .changing import changing
+from .held_files import refuse_held
 from .main import Result
 
 if t.TYPE_CHECKING:
@@ -24,7 +25,9 @@ def accept(module: AnsibleModule) -> Result:
     found = credential.find(user, credential.code_step())
     if not found.says.self_made:
         return {"changed": False, "self_made": None}
+    what_failed = f"The credential of {user} was not accepted on {host}"
+    refuse_held(what_failed, [found.path])
     if not module.check_mode:
-        with changing(module, f"The credential of {user} was not accepted on {host}"):
+        with changing(module, what_failed):
             credential_files.rewrite(found.path, found.lock, lambda text: found.backend.with_self_made(text, user, ""))
     return {"changed": True, "self_made": found.says.self_made}

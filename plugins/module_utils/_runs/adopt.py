@@ -25,6 +25,7 @@ from .._plan import adoption
 from .._plan.situation import Situation
 from .._wanted.bounds import is_account_name
 from .changing import actions_of, changing
+from .held_files import refuse_held
 from .main import Failure, Result, settings_of
 
 if t.TYPE_CHECKING:
@@ -50,7 +51,8 @@ def adopt(module: AnsibleModule) -> Result:
         if not path.startswith(("/", "~/", "${HOME}/")):
             told = f"{path!r} is no path that begins with / (or ~/, in O(secret_file)). Nothing was changed."
             raise Failure(settings.named(told))
-    with changing(module, f"Not everybody was taken over on {os.uname().nodename}; run again"):
+    told = f"Not everybody was taken over on {os.uname().nodename}. Run again, once this is put right"
+    with changing(module, told):
         return _adopt(module, settings)
 
 
@@ -66,6 +68,7 @@ def _adopt(module: AnsibleModule, settings: Settings) -> Result:
     own_files = _own_files(module.params["secret_file"], known)
     found = adoption.adoption(situation, users_files, own_files, known, secrets.token_bytes)
     paths = {name: backends.credential_path(settings.backend, name) for name in found.credentials}
+    refuse_held(f"Nobody was taken over on {situation.state.hostname}", paths.values())
     if not module.check_mode:
         transaction.clean_up(actions)
         for name, path in paths.items():

@@ -12,7 +12,7 @@ import time
 import typing as t
 
 from .._apply import pending
-from .._apply.actions import Actions, ApplyError
+from .._apply.actions import Actions, ApplyError, describe
 from .._apply.lock import WAIT_SECONDS, exclusive
 from .._host import sshd
 from .._host.command import runner
@@ -55,7 +55,7 @@ def _told_as(what_failed: str) -> t.Iterator[None]:
     try:
         yield
     except (ApplyError, OSError) as error:
-        raise Failure(f"{what_failed}: {error}") from error
+        raise Failure(f"{what_failed}: {describe(error)}") from error
 
 
 def _tell(module: AnsibleModule, waited: float) -> None:

@@ -17,6 +17,7 @@ from .._backends import backends
 from .._backends.hotp import KEY_BYTES
 from . import credential
 from .changing import actions_of, changing
+from .held_files import refuse_held
 from .main import Failure, Result, files_of
 
 if t.TYPE_CHECKING:
@@ -42,9 +43,11 @@ def give_pass(module: AnsibleModule) -> Result:
         )
     key = secrets.token_bytes(KEY_BYTES)
     until = time.strftime(passes.TIME_FORMAT, time.gmtime(time.time() + hours * 3600))
+    what_failed = f"{user} got no pass on {host}"
+    refuse_held(what_failed, [*places.FOR_PASSES, found.path])
     if module.check_mode:
         return {"changed": True, "until": until}
-    with changing(module, f"{user} got no pass on {host}"):
+    with changing(module, what_failed):
         # What ends a pass comes first: without one it goes by itself.
         passes.start_timer(files, actions_of(module))
         credential_files.rewrite(found.path, found.lock, lambda text: found.backend.with_pass(text, user, key, until))

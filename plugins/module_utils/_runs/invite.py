@@ -15,11 +15,12 @@ import typing as t
 from .. import _places as places
 from .._apply import invitations
 from .._backends import backends
-from .._host.invitations import end_of
+from .._host.invitations import end_of, path_of
 from .._texts import invitation
 from .._wanted.bounds import is_account_name
 from . import credential
 from .changing import changing
+from .held_files import refuse_held
 from .main import Failure, Result
 
 if t.TYPE_CHECKING:
@@ -38,9 +39,11 @@ def invite(module: AnsibleModule) -> Result:
     now = time.time()
     code = invitation.new_code(secrets.token_bytes)
     made = invitation.made(code, secrets.token_bytes(_SALT_BYTES), now + hours * 3600)
+    what_failed = f"{user} was not invited on {host}"
+    refuse_held(what_failed, [path_of(user)])
     if module.check_mode:
         return {"changed": True, "until": end_of(made)}
-    with changing(module, f"{user} was not invited on {host}"):
+    with changing(module, what_failed):
         invitations.remove_ended(now)
         invitations.put(user, made)
     return {"changed": True, "code": code, "until": end_of(made)}

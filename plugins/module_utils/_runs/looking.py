@@ -11,8 +11,9 @@ import typing as t
 
 from .. import _places as places
 from .._host.command import Run
+from .._host.holds import holds
 from .._host.look import look, look_back
-from .._plan import planning, refusals
+from .._plan import held, planning
 from .._plan.changes import Plan, Write, touched
 from .._plan.situation import Situation
 from .._wanted.settings import Settings
@@ -35,10 +36,7 @@ def _held_back(situation: Situation, plan: Plan) -> Plan:
     """The plan, or refusals where something on the host keeps files as they are that it changes."""
     if not plan.changes:
         return plan
-    # Compiled only where something is to be changed.
-    from .._host.holds import holds
-
-    refused = [*refusals.held(situation.state.hostname, holds(touched(plan.changes)))]
+    refused = [*held.refusals(situation.state.hostname, holds(touched(plan.changes)))]
     return plan._replace(changes=(), to_enrol=(), refusals=(*plan.refusals, *refused)) if refused else plan
 
 

@@ -15,6 +15,7 @@ from .._backends import backends
 from .._backends.credential import LAST_USED, Clock
 from . import credential
 from .changing import changing
+from .held_files import refuse_held
 from .main import Failure, Result
 
 if t.TYPE_CHECKING:
@@ -44,6 +45,8 @@ def verify(module: AnsibleModule) -> Result:
         # Whoever runs this has the code from the user.
         return found.backend.with_self_made(used, user, "") if used else None
 
-    with changing(module, f"The code of {user} cannot be checked on {host}"):
+    what_failed = f"The code of {user} cannot be checked on {host}"
+    refuse_held(what_failed, [found.path])
+    with changing(module, what_failed):
         valid = credential_files.rewrite(found.path, found.lock, use)
     return {"changed": valid and not module.check_mode, "valid": valid, "can_be_checked": True}
