@@ -27,7 +27,10 @@ options:
     description:
       - The users files of pam_oath, as the line of PAM names them in C(usersfile=). One that does not exist is passed
         over.
-      - One that is not a regular file of root's with mode 0600 or less, with one name, is refused.
+      - Nobody is taken over from one that others can read. Whoever stands in it is left out, though another file has
+        them as well, for codes that were used by this one might be right again. Everybody else is taken over.
+      - Nobody at all is taken over where one is no regular file of root's with one name, or others can write to it, for
+        then nobody knows for certain who stands in it.
     type: list
     elements: path
     default: [/etc/users.oath, /etc/security/users.oath, /etc/liboath/users.oath]

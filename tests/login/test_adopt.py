@@ -327,13 +327,29 @@ class TestLeftOut:
         assert found["adopted"] == [victim.name]
         assert "behind one" in found["left"][link.name]
 
-    def test_is_nobody_where_a_users_file_is_not_roots_alone(self, host: Host) -> None:
-        one = new_person(host)
+    def test_is_nobody_where_others_can_have_written_a_users_file(self, host: Host) -> None:
+        one, own = new_person(host), with_own_file(host)
         users_file(host, users_line(one))
         host.run("chmod", "0664", USERS_FILE)
         found = module(host, "twofactor_adopt")
         assert not found.ok
         assert f"Nobody was taken over on {host.name}: {USERS_FILE} can be read or written by others" in found.message
+        assert "it is not certain who stands in it, and codes that were used by it might be right" in found.message
+        # What it says to do: leave the file out.
+        assert module(host, "twofactor_adopt", {"users_files": []})["adopted"] == [own.name]
+
+    def test_is_whoever_stands_in_a_users_file_that_others_can_read(self, host: Host) -> None:
+        shared, both, own = new_person(host), with_own_file(host), with_own_file(host)
+        users_file(host, users_line(shared), users_line(both))
+        host.run("chmod", "0640", USERS_FILE)
+        found = module(host, "twofactor_adopt")
+        assert found.ok, found.output
+        assert found["adopted"] == [own.name]
+        assert found["left"].keys() == {shared.name, both.name}
+        assert all("(mode 0640). Make it 0600" in reason for reason in found["left"].values())
+        host.run("chmod", "0600", USERS_FILE)
+        found = module(host, "twofactor_adopt")
+        assert (sorted(found["adopted"]), found["left"]) == (sorted([shared.name, both.name]), {})
 
     def test_is_nobody_while_a_change_waits_to_be_confirmed(self, host: Host) -> None:
         with_own_file(host)

@@ -238,6 +238,22 @@ class TestAdoption:
         assert list(found.left) == ["alice"]
         assert list(found.credentials) == ["bob", "carol"]
 
+    def test_leaves_out_whoever_stands_in_a_users_file_that_others_can_read_and_takes_the_others(self) -> None:
+        """From the own file alone, codes that were used by the other one might be right again."""
+        state = replace(host_state(), now=NOW)
+        own = {name: OldFile(f"/home/{name}/ga", OWN) for name in ("alice", "bob")}
+        exposed = OldFile(
+            "/etc/users.oath", line("alice") + line("carol"), unsafe="can be read by others. Make it 0600"
+        )
+        shared = [exposed, OldFile("/srv/users.oath", line("dora") + line("carol"))]
+        people = {*state.accounts, "dora"}
+        found = adoption(Situation(settings(), state), shared, own, people, os.urandom)
+        assert [*found.credentials] == ["bob", "dora"]
+        told = "/etc/users.oath can be read by others. Make it 0600"
+        assert found.left == {"alice": told, "carol": told}
+        shared[0] = replace(exposed, unsafe="")
+        assert adoption(Situation(settings(), state), shared, own, people, os.urandom).left == {}
+
     def test_says_what_is_different_for_whom(self) -> None:
         assert adopted(line("alice")).differences == {}
         assert adopted(own={"alice": OWN.replace(" 17", " 3")}).differences == {}
@@ -290,10 +306,16 @@ class TestAdoption:
 
 class TestObstacle:
     def test_is_a_change_that_waits_or_another_backend(self) -> None:
-        assert obstacle(Situation(settings(), host_state())) is None
-        assert "waits to be confirmed" in str(obstacle(Situation(settings(), host_state(pending=True))))
-        other = obstacle(Situation(settings(), host_state(backend="google_authenticator")))
+        assert obstacle(Situation(settings(), host_state()), []) is None
+        assert "waits to be confirmed" in str(obstacle(Situation(settings(), host_state(pending=True)), []))
+        other = obstacle(Situation(settings(), host_state(backend="google_authenticator")), [])
         assert "belong to the google_authenticator backend, and backend is oath" in str(other)
+
+    def test_is_a_users_file_of_which_it_is_not_certain_who_stands_in_it(self) -> None:
+        exposed = OldFile("/etc/users.oath", unsafe="can be read by others. Make it 0600")
+        assert obstacle(Situation(settings(), host_state()), [exposed]) is None
+        told = obstacle(Situation(settings(), host_state()), [replace(exposed, names_are_certain=False)])
+        assert str(told).startswith("/etc/users.oath can be read by others. Make it 0600. As it is, it is not certain")
 
 
 class TestReading:
@@ -326,6 +348,17 @@ class TestReading:
         found = self.read(path)
         assert found
         assert (found.text, f"(mode {mode:04o})" in found.unsafe) == ("", True)
+
+    @pytest.mark.parametrize(("mode", "names"), [(0o600, True), (0o640, True), (0o604, True), (0o620, False)])
+    def test_knows_who_stands_in_a_file_that_nobody_else_can_have_written(
+        self, path: Path, mode: int, names: bool
+    ) -> None:
+        path.chmod(mode)
+        (found,) = adopt._read(str(path), str(path.parent), (os.getuid(),), 1000, names_at_least=True)
+        assert (found.text, bool(found.unsafe), found.names_are_certain) == (OWN if names else "", mode != 0o600, names)
+        path.with_name("hard").hardlink_to(path)
+        (found,) = adopt._read(str(path), str(path.parent), (os.getuid(),), 1000, names_at_least=True)
+        assert (found.text, found.names_are_certain) == ("", False)
 
     def test_leaves_what_is_no_file_or_somebody_elses(self, path: Path) -> None:
         link, hard, pipe, folder = (path.with_name(name) for name in ("link", "hard", "pipe", "folder"))

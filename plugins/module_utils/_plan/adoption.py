@@ -35,7 +35,9 @@ class OldFile:
     path: str
     text: str = field(default="", repr=False)
     unsafe: str = ""
-    """Why it was not read, if it was not."""
+    """Why nothing is taken over from it, if nothing is."""
+    names_are_certain: bool = True
+    """Whether the text tells for certain who stands in it, safe or not, since only its owner can have written it."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class _Shared(t.NamedTuple):
     """Those of each account, with their numbers."""
     spoilt_by: int | None
     """The number of a line for which pam_oath denies everybody."""
+    unsafe: str
+    """Why nobody is taken over from it, if nobody is."""
 
 
 class _Old(t.NamedTuple):
@@ -74,7 +78,7 @@ class _Old(t.NamedTuple):
     """What it says that is not taken over, in sentences."""
 
 
-def obstacle(situation: Situation) -> str | None:
+def obstacle(situation: Situation, users_files: t.Iterable[OldFile]) -> str | None:
     """Why nobody can be taken over on this host now."""
     settings, state = situation
     if state.pending:
@@ -84,6 +88,12 @@ def obstacle(situation: Situation) -> str | None:
             f"the credentials that there are belong to the {state.backend} backend, and O(backend) is "
             f"{settings.backend}. Set O(backend) to {state.backend}, or run the role first, which moves them"
         )
+    for file in users_files:
+        if not file.names_are_certain:
+            return settings.named(
+                f"{file.path} {file.unsafe}. As it is, it is not certain who stands in it, and codes that were used "
+                "by it might be right again. Where no line of PAM names it any more, leave it out of O(users_files)"
+            )
     return None
 
 
@@ -100,7 +110,8 @@ def adoption(
     """
     settings, state = situation
     shared = [
-        _Shared(file.path, usersfile.lines_by_user(file.text), usersfile.spoilt_by(file.text)) for file in users_files
+        _Shared(file.path, usersfile.lines_by_user(file.text), usersfile.spoilt_by(file.text), file.unsafe)
+        for file in users_files
     ]
     names = {*own_files, *(name for file in shared for name in file.lines)}
     ours = {*state.credentials, *(name for files in state.others.values() for name in files)}
@@ -163,6 +174,9 @@ class _Check:
     def users_file(self, file: _Shared, name: str) -> _Old:
         """What the lines of an account say in a file that all accounts share, as far as pam_oath reads them."""
         path = file.path
+        if file.unsafe:
+            # From another file alone, codes that were used by this one might be right again.
+            raise CredentialError(f"{path} {file.unsafe}")
         if file.spoilt_by:
             raise CredentialError(
                 f"{path}: line {file.spoilt_by} begins with a NUL byte, so that everybody's codes are denied. Remove it"

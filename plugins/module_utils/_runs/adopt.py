@@ -61,8 +61,8 @@ def _adopt(module: AnsibleModule, settings: Settings) -> Result:
     actions = actions_of(module)
     situation = Situation(settings, look(settings, actions.run))
     users_files = [file for path in module.params["users_files"] for file in _users_file(path)]
-    problems = [adoption.obstacle(situation), *(f"{one.path} {one.unsafe}" for one in users_files if one.unsafe)]
-    for problem in filter(None, problems):
+    problem = adoption.obstacle(situation, users_files)
+    if problem:
         raise Failure(f"Nobody was taken over on {situation.state.hostname}: {problem}.")
     known = _known(settings, users_files)
     own_files = _own_files(module.params["secret_file"], known)
@@ -143,25 +143,33 @@ def _own_file(path: str, entry: pwd.struct_passwd) -> t.Iterator[adoption.OldFil
 
 def _users_file(path: str) -> t.Iterator[adoption.OldFile]:
     """A file that all accounts share, if there is one."""
-    return _read(path, os.path.dirname(path), (0,), _LARGEST_USERS_FILE)
+    return _read(path, os.path.dirname(path), (0,), _LARGEST_USERS_FILE, names_at_least=True)
 
 
-def _read(path: str, base: str, owners: t.Collection[int], largest: int) -> t.Iterator[adoption.OldFile]:
-    """A file below the directory `base`, which is trusted; nothing where it does not exist."""
+def _read(
+    path: str, base: str, owners: t.Collection[int], largest: int, *, names_at_least: bool = False
+) -> t.Iterator[adoption.OldFile]:
+    """A file below the directory `base`, which is trusted; nothing where it does not exist.
+
+    With `names_at_least`, the text is there as well where others can read the file, but cannot have written it.
+    """
     try:
         descriptor = _open_below(base, os.path.relpath(path, base))
         if descriptor is None:
             return
         try:
-            unsafe = _unsafe(os.fstat(descriptor), owners, largest)
-            content = b"" if unsafe else os.read(descriptor, largest)
+            status = os.fstat(descriptor)
+            uncertain = _uncertain(status, owners, largest)
+            unsafe = uncertain or _exposed(status)
+            is_read = not unsafe or (names_at_least and not uncertain)
+            content = os.read(descriptor, largest) if is_read else b""
         finally:
             os.close(descriptor)
-        yield adoption.OldFile(path, content.decode("ascii", "replace"), unsafe)
+        yield adoption.OldFile(path, content.decode("ascii", "replace"), unsafe, is_read)
     except FileNotFoundError:
         return
     except OSError as error:
-        yield adoption.OldFile(path, unsafe=_why_closed(error))
+        yield adoption.OldFile(path, unsafe=_why_closed(error), names_are_certain=False)
 
 
 def _why_closed(error: OSError) -> str:
@@ -202,9 +210,8 @@ def _open_part(name: str, directory: int) -> int:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
 
 
-def _unsafe(status: os.stat_result, owners: t.Collection[int], largest: int) -> str:
-    """Why the contents of a file are not to be trusted, or an empty text."""
-    mode = stat.S_IMODE(status.st_mode)
+def _uncertain(status: os.stat_result, owners: t.Collection[int], largest: int) -> str:
+    """Why it is not certain what the owner has put into a file, or an empty text."""
     if not stat.S_ISREG(status.st_mode):
         return "is not a regular file. Put the file itself there, or enrol anew"
     if status.st_uid not in owners:
@@ -214,8 +221,14 @@ def _unsafe(status: os.stat_result, owners: t.Collection[int], largest: int) -> 
         )
     if status.st_nlink != 1:
         return "has further names (hard links). Remove these, if nobody else has read it; or enrol anew"
-    if mode & 0o077:
-        return f"can be read or written by others than its owner (mode {mode:04o}). Make it 0600, or enrol anew"
     if status.st_size > largest:
         return f"has {status.st_size} bytes, more than the {largest} that such a file can have. Mend it, or enrol anew"
-    return ""
+    return _exposed(status) if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) else ""
+
+
+def _exposed(status: os.stat_result) -> str:
+    """Who else may know the secrets in a file, or an empty text."""
+    mode = stat.S_IMODE(status.st_mode)
+    if not mode & 0o077:
+        return ""
+    return f"can be read or written by others than its owner (mode {mode:04o}). Make it 0600, or enrol anew"
