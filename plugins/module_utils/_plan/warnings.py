@@ -23,7 +23,9 @@ class Shut(t.NamedTuple):
     """Why everybody who needs a code is denied on a host, and what helps; neither has its full stop."""
 
     why: str
-    remedy: str = "The next run of fleet.auth.enable mends it; twofactor-recover on the host turns two-factor login off"
+    remedy: str = (
+        "Run fleet.auth.enable, which mends it, or twofactor-recover on the host, which turns two-factor login off"
+    )
 
 
 def why_nobody_gets_in(state: HostState) -> Shut | None:
