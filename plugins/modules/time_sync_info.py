@@ -15,6 +15,9 @@ description:
   - Tells whether the clock of a host is in sync, by which time service and source, and how far off it may be.
     The codes of two-factor login depend on the time, so M(fleet.auth.twofactor) asks the same before it turns it on.
   - Reads chrony, ntpsec and systemd-timesyncd. Where several run, the first of these decides.
+  - openntpd is recognised where none of these runs, and then the clock is never in sync. It tells how far the clock is
+    from each of its servers, but not how far these may be from the true time, so that no bound of the error can be had;
+    and it goes on calling a clock synced that is seconds off.
   - The clock is in sync if the service follows a real source, that source still answers, and the error is within
     O(max_error_seconds). A host that follows its own clock is not in sync, whatever its time service says.
   - A source counts as dead once three of its polls have brought nothing, and 10 seconds have passed. With chrony's
@@ -38,7 +41,8 @@ attributes:
     description: Changes nothing, in check mode or not.
     support: full
 requirements:
-  - C(chronyc) for chrony; C(ntpq) for ntpsec; C(busctl) 240 or later for systemd-timesyncd
+  - C(chronyc) for chrony; C(ntpq) for ntpsec; C(busctl) 240 or later for systemd-timesyncd; C(ntpctl) to recognise
+    openntpd
 seealso:
   - module: fleet.auth.twofactor
   - name: chronyc(1)
@@ -72,7 +76,8 @@ time_sync:
       type: bool
       sample: true
     service:
-      description: The time service that answered, V(chrony), V(ntpsec) or V(systemd-timesyncd). Null where none did.
+      description: >-
+        The time service that answered, V(chrony), V(ntpsec), V(systemd-timesyncd) or V(openntpd). Null where none did.
       type: str
       sample: chrony
     source:

@@ -39,7 +39,7 @@ pidfile /run/time-server.pid
 """
 
 
-NO_SERVICE = "no time service answers: neither chrony nor ntpsec nor systemd-timesyncd runs"
+NO_SERVICE = "no time service answers: neither chrony nor ntpsec nor systemd-timesyncd nor openntpd runs"
 
 
 @dataclasses.dataclass(frozen=True)

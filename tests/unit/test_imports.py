@@ -15,7 +15,7 @@ from unit.closure import PLUGINS, closure
 
 _ROOM = "ansible_collections.fleet.auth.plugins.module_utils"
 
-_TIME_SERVICES = {"_host/chrony", "_host/ntpsec", "_host/timesyncd"}
+_TIME_SERVICES = {"_host/chrony", "_host/ntpsec", "_host/openntpd", "_host/timesyncd"}
 """Of which a host compiles those that come before its own, and that."""
 _LOOK = {
     *("_backends/backend", "_backends/backends", "_backends/credential", "_backends/google_authenticator"),

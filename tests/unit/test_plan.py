@@ -1275,6 +1275,9 @@ class TestRefusal:
             "two-factor login was not turned on. Start chrony, ntpsec or systemd-timesyncd with a server that it "
             "reaches, or set time_sync: {required: false}.",
         )
+        vague = SyncStatus(False, "openntpd", None, None, "openntpd runs")
+        (told,) = refusals(wanted(), replace(state, time_sync=vague))
+        assert "Install chrony, ntpsec or systemd-timesyncd in place of openntpd, with a server that it reaches" in told
         alone = replace(state, time_sync=SyncStatus(False, None, None, None, "nothing runs"), container="lxc")
         (told,) = refusals(wanted(), alone)
         assert "web1 is a container (lxc), which has the clock of the machine that it runs on." in told

@@ -166,7 +166,7 @@ class TestNoService:
             service=None,
             source=None,
             error_seconds=None,
-            reason="no time service answers: neither chrony nor ntpsec nor systemd-timesyncd runs",
+            reason="no time service answers: neither chrony nor ntpsec nor systemd-timesyncd nor openntpd runs",
         )
 
     def test_missing_commands_count_as_services_that_do_not_run(self) -> None:
@@ -176,7 +176,8 @@ class TestNoService:
     def test_asking_systemd_timesyncd_does_not_start_it(self) -> None:
         host = FakeHost()
         host.status()
-        assert "--auto-start=no" in host.commands[-1]
+        (asked,) = (command for command in host.commands if command[0] == "busctl")
+        assert "--auto-start=no" in asked
 
 
 class TestChrony:
@@ -511,8 +512,8 @@ def test_each_service_is_asked_until_one_answers() -> None:
         return 127, "", f"{command[0]}: command not found"
 
     status = time_sync(run, lambda _path: None, NOW, 1.0)
-    assert asked == ["chronyc", "ntpq", "busctl"]
-    assert status.reason == "no time service answers: neither chrony nor ntpsec nor systemd-timesyncd runs"
+    assert asked == ["chronyc", "ntpq", "busctl", "ntpctl"]
+    assert status.reason == "no time service answers: neither chrony nor ntpsec nor systemd-timesyncd nor openntpd runs"
     assert FakeHost(TRACKING, SOURCES).status().service == "chrony"
 
 

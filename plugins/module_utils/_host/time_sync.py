@@ -21,7 +21,7 @@ def time_sync(run: Run, mtime: Mtime, now: float, max_error_seconds: float) -> S
 
     `run` takes a list of arguments and returns return code, standard output and standard error; a code other than 0
     where the command does not exist. `mtime` returns a file's time of modification, None where there is no such file.
-    `now` is the host's clock just before the call. Times are in seconds since the epoch. At most three commands run.
+    `now` is the host's clock just before the call. Times are in seconds since the epoch. At most four commands run.
 
     The clock is in sync if a service follows a source that is alive and the error is at most `max_error_seconds`, which
     is above 0. Output that cannot be understood means not in sync; it is no error.
@@ -50,6 +50,9 @@ def _services() -> t.Iterator[TimeService]:
     from .timesyncd import SystemdTimesyncd
 
     yield SystemdTimesyncd()
+    from .openntpd import Openntpd
+
+    yield Openntpd()
 
 
 def _judge(service: str, reading: Reading, max_error_seconds: float) -> SyncStatus:

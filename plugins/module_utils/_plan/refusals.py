@@ -319,10 +319,11 @@ def _remedy_for_the_clock(state: HostState) -> str:
             f"{state.hostname} is a container ({state.container}), which has the clock of the machine that it runs on. "
             "See that a time service keeps that one in sync, and say so with O(time_sync): {required: false}."
         )
-    return (
-        "Start chrony, ntpsec or systemd-timesyncd with a server that it reaches, or set O(time_sync): "
-        "{required: false}."
-    )
+    known = "chrony, ntpsec or systemd-timesyncd"
+    # Which never tells what is asked of a time service, however well it is set up.
+    vague = state.time_sync is not None and state.time_sync.service == "openntpd"
+    instead = f"Install {known} in place of openntpd," if vague else f"Start {known}"
+    return f"{instead} with a server that it reaches, or set O(time_sync): {{required: false}}."
 
 
 def sentence(text: str) -> str:
