@@ -38,8 +38,20 @@ bindcmdaddress /
 pidfile /run/time-server.pid
 """
 
+NTPSEC = """\
+[Unit]
+ConditionCapability=
+
+[Service]
+ExecStart=
+ExecStart=/usr/sbin/ntpd -p /run/ntpd.pid -c /etc/ntpsec/ntp.conf
+"""
+"""As Debian starts it, but for the account that may set the clock, which a container has none of."""
+# What nothing is said of tells nobody anything.
+ASKED_BY_THE_HOST = "restrict 127.0.0.1\n"
 
 NO_SERVICE = "no time service answers: neither chrony nor ntpsec nor systemd-timesyncd nor openntpd runs"
+START = "Start chrony, ntpsec or systemd-timesyncd"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +78,10 @@ class Clock:
         """Wait until systemd-timesyncd has synchronised the clock."""
         self._await(["ls", "/run/systemd/timesync/synchronized"], bool)
 
+    def await_ntpsec(self) -> None:
+        """Wait until ntpsec follows its source."""
+        self._await(["ntpq", "-n", "-c", "peers"], lambda said: "\n*" in said)
+
     def install(self, package: str) -> None:
         """Debian lets only one time service be installed, so this removes the other."""
         self.host.install(package)
@@ -81,7 +97,8 @@ class Clock:
 def clock(host: Host) -> Iterator[Clock]:
     clock = Clock(host)
     yield clock
-    host.run("userdel", "systemd-timesync", check=False)
+    for account in ("systemd-timesync", "ntpsec", "ntpd"):
+        host.run("userdel", account, check=False)
     host.run("rm", "-f", "/etc/chrony/conf.d/test.conf")
     host.write("/etc/chrony/sources.d/fleet.sources", FLEET)
     host.run("systemctl", "restart", "chrony")
@@ -112,13 +129,13 @@ def words(run: Run | Answer) -> str:
     return " ".join(run.output.split())
 
 
-def refused(alice: Person, reason: str, **values: t.Any) -> None:
+def refused(alice: Person, reason: str, remedy: str = START, **values: t.Any) -> None:
     """Run the module to enable two-factor login, which it refuses for this reason, a pattern, and changes nothing."""
     with nothing_changes(alice):
         done = module(alice.host, "twofactor", options(alice, **values))
         assert not done.ok, done.output
         assert not done.changed, done.output
-    assert re.search(_sentence(alice.host, reason), " ".join(done.message.split())), done.output
+    assert re.search(_sentence(alice.host, reason, remedy=remedy), " ".join(done.message.split())), done.output
 
 
 @contextlib.contextmanager
@@ -130,11 +147,11 @@ def nothing_changes(alice: Person) -> Iterator[None]:
     assert alice.by_password(methods="password").ok
 
 
-def _sentence(host: Host, reason: str, option: str = "time_sync") -> str:
+def _sentence(host: Host, reason: str, option: str = "time_sync", remedy: str = START) -> str:
     return (
         rf"Two-factor login on {host.name} was not changed: the clock of {host.name} is not in sync: {reason}\. Codes "
-        r"depend on the time, so two-factor login was not turned on\. Start chrony, ntpsec or systemd-timesyncd with a "
-        rf"server that it reaches, or set {option}: \{{required: false\}}\."
+        rf"depend on the time, so two-factor login was not turned on\. {remedy} with a server that it reaches, or set "
+        rf"{option}: \{{required: false\}}\."
     )
 
 
@@ -214,6 +231,33 @@ def test_clock_in_sync_by_systemd_timesyncd(alice: Person, clock: Clock) -> None
         refused(alice, NO_SERVICE)
     finally:
         host.write(config, server)
+        clock.install("chrony")
+
+
+@pytest.mark.usefixtures("off")
+def test_clock_in_sync_by_ntpsec_and_never_by_openntpd(alice: Person, clock: Clock) -> None:
+    host = clock.host
+    host.write("/etc/systemd/system/ntpsec.service.d/container.conf", NTPSEC)
+    try:
+        clock.install("ntpsec")
+        host.write("/etc/ntpsec/ntp.conf", FLEET + ASKED_BY_THE_HOST)
+        host.run("systemctl", "restart", "ntpsec")
+        clock.await_ntpsec()
+        turn_on(host, alice)
+        assert not alice.by_password().ok
+        turn_off(host)
+        host.write("/etc/ntpsec/ntp.conf", UNREACHABLE + ASKED_BY_THE_HOST)
+        host.run("systemctl", "restart", "ntpsec")
+        refused(alice, r"ntpsec runs, but follows no source: it says leap 3, stratum \d+")
+        clock.install("openntpd")
+        host.write("/etc/openntpd/ntpd.conf", "server ntp\n")
+        host.run("systemctl", "restart", "openntpd")
+        refused(
+            alice,
+            r"openntpd runs, which does not tell how far off the clock may be, but only '[01]/1 peers valid, clock .*'",
+            remedy="Install chrony, ntpsec or systemd-timesyncd in place of openntpd,",
+        )
+    finally:
         clock.install("chrony")
 
 
