@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""sudo asks for the code, also under a prompt of one's own; Ansible becomes root where it is not asked for one."""
+"""sudo asks for the code, also under a prompt of one's own; Ansible becomes root where it is not asked for one.
+
+So it does by su and by doas.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,13 @@ from login.policy import off
 from login.sudo import sudo
 
 POLICY: dict[str, t.Any] = {"ssh": False, "services": ["sudo", "sudo-i"]}
+
+BY = {
+    "su": {"become_method": "su"},
+    # Ansible's plugin for doas is in a collection that is not installed here. It starts doas so as well.
+    "doas": {"become_method": "su", "become_exe": "doas", "become_flags": "sh", "become_user": ""},
+}
+"""How Ansible is told to become root by other programs."""
 
 
 class People(t.NamedTuple):
@@ -54,11 +64,11 @@ def people(host: Host) -> Iterator[People]:
         host.run("userdel", "--force", "--remove", person.name)
 
 
-def become(person: Person, *arguments: str) -> str:
-    """What Ansible says that connects as somebody with their key, and becomes root with their password."""
+def become(person: Person, *arguments: str, **how: str) -> str:
+    """What Ansible says that connects as somebody with their key, and becomes root with a password."""
     words = ["ansible", person.host.name, "-i", str(inventory_path(person.host.fleet)), *arguments]
-    variables = {"ansible_user": person.name, "ansible_become_password": PASSWORD}
-    words += [word for name, value in variables.items() for word in ("-e", f'{name}="{value}"')]
+    variables = {"user": person.name, "become_password": PASSWORD, **how}
+    words += [word for name, value in variables.items() for word in ("-e", f'ansible_{name}="{value}"')]
     environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_SSH_ARGS": "-o ControlMaster=no -o ControlPath=none"}
     done = subprocess.run(
         words, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, timeout=120, check=False
@@ -118,3 +128,40 @@ def test_run_that_would_keep_ansible_from_becoming_root_is_refused(host: Host, p
             person, "-m", "fleet.auth.twofactor", "-a", json.dumps({**wanted, "exempt_users": exempt}), "--check"
         )
         assert "CHANGED" in said, said
+
+
+@pytest.fixture
+def root_has_a_password(host: Host) -> Iterator[None]:
+    before = host.run("getent shadow root | cut -d: -f2").stdout.strip()
+    host.set_password("root", PASSWORD)
+    yield
+    host.run("usermod", "--password", before, "root")
+
+
+def have_asked(people: People, by: Person, service: str, *exempt: str) -> str:
+    """What a run says that came by this program, and would have it ask for codes."""
+    wanted = options(*people, ssh=False, services=[service], scope="everyone", exempt_users=["ansible", *exempt])
+    return become(by, "-m", "fleet.auth.twofactor", "-a", json.dumps(wanted), "--check", **BY[service])
+
+
+@pytest.mark.usefixtures("root_has_a_password")
+def test_run_that_would_keep_su_from_being_the_way_to_root_is_refused(host: Host, people: People) -> None:
+    """su wants the password of root, and root's code."""
+    off(host)
+    said = have_asked(people, people.asked, "su")
+    assert "cannot answer su's second prompt, for the code" in said, said
+    said = have_asked(people, people.asked, "su", "root")
+    assert "CHANGED" in said, said
+
+
+def test_run_that_would_keep_doas_from_being_the_way_to_root_is_refused(host: Host, people: People) -> None:
+    off(host)
+    host.install("opendoas")
+    rules = f"permit :sudo\npermit nopass {people.with_no_password.name}\n"
+    host.write("/etc/doas.conf", rules, 0o400)
+    said = have_asked(people, people.asked, "doas")
+    assert "cannot answer doas's second prompt, for the code" in said, said
+    for person in (people.exempt, people.with_no_password):
+        said = have_asked(people, person, "doas", people.exempt.name)
+        assert "CHANGED" in said, said
+    host.run("rm", "/etc/doas.conf")
