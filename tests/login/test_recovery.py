@@ -302,6 +302,6 @@ def test_playbook_lets_one_account_in_however_often_it_runs(on: People) -> None:
     assert not second.changed
     unknown = playbook("recover", on.host, user="nosuchuser")
     assert not unknown.ok
-    assert f"nosuchuser was not let in on {on.host.name}: there is no account nosuchuser on {on.host.name}." in (
+    assert f"nosuchuser was not let in on {on.host.name}: there is no account nosuchuser on {on.host.name}; see" in (
         " ".join(unknown.output.split())
     )
