@@ -144,6 +144,7 @@ def have_asked(people: People, by: Person, service: str, *exempt: str) -> str:
     return become(by, "-m", "fleet.auth.twofactor", "-a", json.dumps(wanted), "--check", **BY[service])
 
 
+@pytest.mark.parametrize("host", ["debian13"], indirect=True, scope="module")
 @pytest.mark.usefixtures("root_has_a_password")
 def test_run_that_would_keep_su_from_being_the_way_to_root_is_refused(host: Host, people: People) -> None:
     """su wants the password of root, and root's code."""
@@ -154,6 +155,7 @@ def test_run_that_would_keep_su_from_being_the_way_to_root_is_refused(host: Host
     assert "CHANGED" in said, said
 
 
+@pytest.mark.parametrize("host", ["debian13"], indirect=True, scope="module")
 def test_run_that_would_keep_doas_from_being_the_way_to_root_is_refused(host: Host, people: People) -> None:
     off(host)
     host.install("opendoas")

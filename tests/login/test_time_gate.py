@@ -234,6 +234,7 @@ def test_clock_in_sync_by_systemd_timesyncd(alice: Person, clock: Clock) -> None
         clock.install("chrony")
 
 
+@pytest.mark.parametrize("host", ["debian13"], indirect=True, scope="module")
 @pytest.mark.usefixtures("off")
 def test_clock_in_sync_by_ntpsec_and_never_by_openntpd(alice: Person, clock: Clock) -> None:
     host = clock.host
