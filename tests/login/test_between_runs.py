@@ -41,7 +41,7 @@ Default: no
 Priority: 900
 Auth-Type: Primary
 Auth:
-	[success=end default=ignore]	pam_permit.so
+\t[success=end default=ignore]	pam_permit.so
 """
 """A way of authentication that comes before the others, as a package has it; pam-auth-update(8)."""
 _APT = "DEBIAN_FRONTEND=noninteractive apt-get --quiet --yes"

@@ -101,7 +101,7 @@ def test_pages_of_the_checkout_lead_to_files_that_exist() -> None:
 def test_pages_of_the_collection_lead_somewhere_wherever_they_are_read(path: Path, pages: dict[Path, Page]) -> None:
     """Galaxy shows them without the files beside them, so that a relative link or picture leads nowhere there."""
     for link in _targets(path, "link_open", "href"):
-        name, _, heading = link.partition("#")
+        name, _hash, heading = link.partition("#")
         if name.startswith(_REPOSITORY):
             assert name.startswith(f"{_REPOSITORY}/blob/main/"), link
             file = _ROOT / name.removeprefix(f"{_REPOSITORY}/blob/main/")
