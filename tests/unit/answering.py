@@ -77,8 +77,7 @@ def run(
 
     :param hosts: by host and by module, or `CHECK`, what it answers. Another module has always changed something.
     """
-    # In a group: hosts that are in none stand in the order in which they come into one, as the rollout has them do.
-    lines = ["[fleet]"]
+    lines = []
     for host, answers in hosts.items():
         python = folder / f"python of {host}"
         python.write_text(_PYTHON.format(cases="".join(_case(*one) for one in sorted(answers.items(), reverse=True))))

@@ -283,8 +283,8 @@ class TestPlaybookOfTheCollection:
         (rollout,) = (
             play for play in yaml.safe_load((ROOT / "playbooks/rollout.yml").read_text()) if play["name"] == "Roll out"
         )
-        grouped = {"ansible.builtin.group_by": {"key": "twofactor_rollout"}, "when": "inventory_hostname != 'web1'"}
-        first = {"hosts": "all", "gather_facts": False, "tasks": [grouped]}
+        grouped = {"ansible.builtin.add_host": {"name": "{{ item }}", "groups": "twofactor_rollout"}}
+        first = {"hosts": "web0", "gather_facts": False, "tasks": [{**grouped, "loop": ["web0", "web2"]}]}
         told = {"ansible.builtin.debug": {"msg": "{{ ansible_play_hosts_all }}"}, "run_once": True}
         second = {"hosts": rollout["hosts"], "gather_facts": False, "tasks": [told]}
         (tmp_path / "play.yml").write_text(json.dumps([first, second]))
