@@ -12,7 +12,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/build/cache/hypothesis
 heading = @printf '\n=== %s ===\n' '$(1)'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint sanity unit molecule sample scenarios browser controllers test quick chromium hosts demo demo-down faults stacks hostile bench docs importer newcomer
+.PHONY: help setup lint sanity unit molecule sample scenarios browser controllers test quick chromium hosts demo demo-down faults stacks states hostile bench docs importer newcomer
 
 # The parts of `test`: what needs no more than a core goes side by side, what mostly waits for logins shares workers, and
 # what keeps all cores busy, or looks at times, is alone. A browser gives up when it waits too long for a core.
@@ -120,6 +120,9 @@ faults: hosts ## every point at which a change can be killed, or fail for want o
 
 stacks: hosts ## thousands of PAM stacks, walked through by libpam and by what the collection knows of it
 	PYTHONPATH=tests python -m stacks
+
+states: hosts ## fifty hosts as they may be found on each release: turned on and off, and as they were in every respect
+	STATES=50 pytest tests/login/test_starting_states.py --numprocesses 4 --dist loadgroup
 
 hostile: setup ## hosts in strange hands: all that they can answer, and what must not come of it on the controller
 	PYTHONPATH=tests python -m hostile
