@@ -23,6 +23,7 @@ from login.policy import somebody
 pytestmark = pytest.mark.usefixtures("package")
 DROP_INS = "/etc/ssh/sshd_config.d"
 CONFIG = "/etc/ssh/sshd_config"
+OATH = "install -d -m 0700 /etc/oath"
 
 Options = dict[str, t.Any]
 Remedy = Callable[[Host, Person, str], Options]
@@ -69,7 +70,10 @@ def as_the_message_has_it(pattern: str) -> Remedy:
 
 
 class Case(t.NamedTuple):
-    """How a host comes to be refused, what is said then, and all that it says to do."""
+    """How a host comes to be refused, what is said then, and all that it says to do.
+
+    In `script`, $1 is whom the refusal is about.
+    """
 
     script: str
     said: str
@@ -223,6 +227,89 @@ CASES = {
         "/etc/pam.d/sshd on {host} is immutable (chattr +i), and has to be changed. Run there: chattr -i",
         (as_the_message_has_it("Run there: (.*)[.]$"),),
     ),
+    "another PAM service": Case(
+        f"echo PAMServiceName other >{DROP_INS}/50-site.conf",
+        "has sshd ask another PAM service than sshd, which asks for no code; remove it, or set it to sshd.",
+        (
+            on_the_host(f"sed -i 1d {DROP_INS}/50-site.conf"),
+            on_the_host(f"echo PAMServiceName sshd >{DROP_INS}/50-site.conf"),
+        ),
+    ),
+    "no line for auth": Case(
+        "echo account required pam_unix.so >/etc/pam.d/found",
+        "Add 'auth include' with the file that asks for the password, or leave found out.",
+        (on_the_host("echo auth include common-auth >>/etc/pam.d/found"), by(services=[])),
+        {"services": ["found"]},
+    ),
+    "two places": Case(
+        "printf '@include common-auth\n@include common-auth\n' >/etc/pam.d/found",
+        "/etc/pam.d/found must have exactly one place where it asks for the password",
+        (on_the_host("sed -i 2d /etc/pam.d/found"), by(services=[])),
+        {"services": ["found"]},
+    ),
+    "a long line": Case(
+        "printf 'auth required pam_env.so %01100d\n@include common-auth\n' 0 >/etc/pam.d/found",
+        "/etc/pam.d/found: line 1 has more than 1000 characters, or a NUL. Write a shorter one, or leave found out.",
+        (on_the_host("sed -i '1s/ 0*$//' /etc/pam.d/found"), by(services=[])),
+        {"services": ["found"]},
+    ),
+    "an include of itself": Case(
+        "printf 'auth include found\n@include common-auth\n' >/etc/pam.d/found",
+        "includes found, in which it is included itself. Put that right, or leave found out.",
+        (on_the_host("sed -i 1d /etc/pam.d/found"), by(services=[])),
+        {"services": ["found"]},
+    ),
+    "a line before the code of another service": Case(
+        "printf 'auth sufficient pam_wheel.so trust\nauth include sudo\n' >/etc/pam.d/found",
+        "/etc/pam.d/found includes sudo, which would ask for codes, and /etc/pam.d/found, line 1, lets people in",
+        (on_the_host("sed -i 's/sufficient/required/' /etc/pam.d/found"), by(services=["sudo"])),
+        {"services": ["sudo", "found"], "ssh": False},
+    ),
+    "a code of its own": Case(
+        "printf 'auth required pam_oath.so usersfile=/etc/users.oath\n@include common-auth\n' >/etc/pam.d/found",
+        "or leave found out.",
+        (on_the_host("sed -i 1d /etc/pam.d/found"), by(services=[])),
+        {"services": ["found"]},
+    ),
+    "half a block": Case(
+        "printf '# BEGIN fleet.auth twofactor: in place of the next line\n@include common-auth\n' >/etc/pam.d/found",
+        "put it right or remove it by hand, and run again.",
+        (on_the_host("sed -i 1d /etc/pam.d/found"),),
+        {"services": ["found"]},
+    ),
+    "a client that answers each prompt": Case(
+        "echo @include common-auth >/etc/pam.d/dovecot",
+        "Take dovecot out of services.",
+        (by(services=[]),),
+        {"services": ["dovecot"]},
+    ),
+    "no group of security keys": Case(
+        "",
+        "security_keys_only_groups: there is no group gone on {host}. Create it first, or leave it out.",
+        (on_the_host("groupadd gone"), by(security_keys_only_groups=[])),
+        {"security_keys_only_groups": ["gone"]},
+    ),
+    "a credential that pam_oath cannot read": Case(
+        f"{OATH}; echo nonsense >/etc/oath/$1; chmod 600 /etc/oath/$1",
+        "every code is denied. Restore the file, or remove it and enrol {name} anew.",
+        (
+            on_the_host('printf "HOTP/T30/6\t$1\t-\t%040d\n" 1 >/etc/oath/$1'),
+            on_the_host("rm /etc/oath/$1"),
+        ),
+    ),
+    "no time-based token": Case(
+        f"{OATH}; printf 'HOTP/E/6\t%s\t-\t%040d\t0\n' $1 1 >/etc/oath/$1; chmod 600 /etc/oath/$1",
+        "holds no time-based token. Add one, or remove the file and enrol {name} anew.",
+        (
+            on_the_host('printf "HOTP/T30/6\t$1\t-\t%040d\n" 2 >>/etc/oath/$1'),
+            on_the_host("rm /etc/oath/$1"),
+        ),
+    ),
+    "a file that only grows": Case(
+        "chattr +a /etc/pam.d/sshd",
+        "/etc/pam.d/sshd on {host} is append-only (chattr +a), and has to be changed. Run there: chattr -a",
+        (as_the_message_has_it("Run there: (.*)[.]$"),),
+    ),
     "no group": Case(
         "",
         "there is no group gone on {host}",
@@ -232,7 +319,8 @@ CASES = {
 }
 SAVE = "mkdir /root/before && cp -a /etc/pam.d /etc/ssh /root/before"
 RESTORE = """
-chattr -f -i /etc/pam.d/sshd
+chattr -f -ia /etc/pam.d/sshd
+rm -rf /etc/oath
 for name in pam.d ssh; do rm -rf /etc/$name; cp -a /root/before/$name /etc; done
 userdel gone; groupdel gone; true
 """
@@ -257,7 +345,7 @@ def test_what_a_refusal_says_to_do_is_what_it_takes(host: Host, alice: Person, n
     users = [alice.entry, *(one.entry for one in more), *given.pop("users", [])]
     wanted = options(users=users, seen_days=0, **given)
     try:
-        host.run("sh", "-euc", case.script)
+        host.run("sh", "-euc", case.script, "sh", other.name)
         refused = module(host, "twofactor", wanted, check=True)
         assert not refused.ok, refused.output
         assert case.said.format(name=other.name, host=host.name) in refused.message
@@ -269,7 +357,7 @@ def test_what_a_refusal_says_to_do_is_what_it_takes(host: Host, alice: Person, n
             done = module(host, "twofactor", together, check=True)
             assert done.ok, done.output
             host.run(RESTORE)
-            host.run("sh", "-euc", case.script)
+            host.run("sh", "-euc", case.script, "sh", other.name)
     finally:
         host.run(RESTORE)
         if other is not alice:
