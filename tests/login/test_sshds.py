@@ -215,25 +215,45 @@ def test_further_sshd_closes_nothing_by_right_passwords_and_is_covered_on_reques
         assert_off(there)
 
 
-def test_sshd_of_another_program_is_named_as_open(host: Host, person: Person) -> None:
-    door = "/opt/sshd-other"
+def test_sshds_of_another_program_files_or_account_are_named_as_open(host: Host, person: Person) -> None:
+    other, mine, home = "/opt/sshd-other", "/etc/ssh/sshd_mine", f"/home/{person.name}"
     there = dataclasses.replace(person, host=by_its_address(host))
-    assert module(host, "twofactor", options(person)).changed
-    host.run(f"cp /usr/sbin/sshd {door}")
-    host.run(f"systemd-run --quiet --unit odd {door} -D -o Port={PORT} -o PidFile=none")
+    host.run(f"cp /usr/sbin/sshd {other}; grep -v ^Include /etc/ssh/sshd_config >{mine}")
+    # An account of its own needs no rights for a port that is high, and its own keys for the host.
+    host.run(
+        f"cp /etc/ssh/ssh_host_ed25519_key {home}/key && printf 'HostKey {home}/key\nPidFile none\nUsePAM no\n' "
+        f">{home}/config && chown {person.name}: {home}/key {home}/config"
+    )
+    listening = f"-D -o Port={PORT} -o PidFile=none"
+    starts = {
+        other: f"systemd-run --quiet --unit odd {other} {listening}",
+        "sshd:odd.service": (
+            f"systemd-run --quiet --unit odd -p BindPaths={mine}:/etc/ssh/sshd_config /usr/sbin/sshd {listening}"
+        ),
+        f"sshd:{person.name}": (
+            f"systemd-run --quiet --unit odd --uid {person.name} /usr/sbin/sshd -D -f {home}/config -p {PORT}"
+        ),
+    }
     try:
-        # It goes by the host's files, as far as this one does.
-        assert not there.by_key(batch=True).ok
-        done = module(host, "twofactor", options(person))
-        assert not done.changed
-        assert f"{door} on {host.name} (process " in " ".join(done["warnings"])
-        assert "Name " not in " ".join(done["warnings"])
-        found = module(host, "twofactor_info", options(person, accepted_doors=[door]))
-        states = {one["name"]: one["state"] for one in found["doors"]}
-        assert (states["sshd"], states[door]) == ("covered", "open")
-        assert found["drift"] == []
+        assert module(host, "twofactor", options(person)).changed
+        for door, start in starts.items():
+            host.run(start)
+            try:
+                # The other program goes by the host's files, as far as this one does.
+                assert there.by_key(batch=True).ok is (door != other), door
+                done = module(host, "twofactor", options(person))
+                assert not done.changed, door
+                assert f"{door} on {host.name} (process " in " ".join(done["warnings"])
+                assert "Name " not in " ".join(done["warnings"])
+                found = module(host, "twofactor_info", options(person, accepted_doors=[door]))
+                states = {one["name"]: one["state"] for one in found["doors"]}
+                assert (states["sshd"], states[door]) == ("covered", "open")
+                assert found["drift"] == []
+            finally:
+                host.run("systemctl", "stop", "odd")
     finally:
-        host.run(f"systemctl stop odd; rm {door}")
+        off(host)
+        host.run("rm", "-f", other, mine)
 
 
 @contextlib.contextmanager
