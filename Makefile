@@ -16,7 +16,7 @@ heading = @printf '\n=== %s ===\n' '$(1)'
 
 # The parts of `test`: what needs no more than a core goes side by side, what mostly waits for logins shares workers, and
 # what keeps all cores busy, or looks at times, is alone. A browser gives up when it waits too long for a core.
-one_core := sample lint sanity importer unit molecule
+one_core := sample unit sanity molecule lint importer
 alone := tests/controllers
 in_browser := tests/browser
 together := tests/login tests/newcomer
