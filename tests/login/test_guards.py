@@ -277,7 +277,7 @@ GUARDS = (
     Guard(
         "putting back what failed",
         change_that_fails_is_put_back,
-        (Patch("_apply/transaction", 'raise ApplyError(f"{_describe(error)} {undo(actions)}") from error', "raise"),),
+        (Patch("_apply/transaction", 'raise ApplyError(f"{describe(error)} {undo(actions)}") from error', "raise"),),
     ),
     Guard(
         "the look at what sshd makes of it",

@@ -16,11 +16,12 @@ from hosts import Host
 from login.backends import GOOGLE, OATH, Backend, use
 from login.modules import module, options, turn_on
 from login.people import Person, new_person
-from login.policy import JOURNAL, WATCHED, assert_nothing_left, assert_off, assert_on, somebody
+from login.policy import JOURNAL, WATCHED, assert_nothing_left, assert_off, assert_on, off, somebody
 
 pytestmark = pytest.mark.usefixtures("package")
 SSHD = "/etc/pam.d/sshd"
 SWITCH = "/etc/pam.d/twofactor"
+END_PASSES = "/usr/libexec/fleet-auth-end-passes"
 DROP_IN = "/etc/ssh/sshd_config.d/00-twofactor.conf"
 
 
@@ -179,6 +180,9 @@ def test_whatever_writes_a_credential_says_first_what_holds_it(host: Host, perso
             done = module(host, name, arguments)
             assert done.ok, done.output
     finally:
+        # What ends passes goes by itself, once there is no pass.
+        off(host)
+        host.run(f"test ! -e {END_PASSES} || {END_PASSES}")
         host.run("rm", "--force", "/etc/users.oath")
         for one in (other, guest):
             host.run("userdel", "--force", "--remove", one.name)
