@@ -15,9 +15,10 @@ heading = @printf '\n=== %s ===\n' '$(1)'
 .PHONY: help setup lint sanity unit molecule sample scenarios browser controllers test quick chromium hosts demo demo-down faults stacks states hostile bench docs importer newcomer
 
 # The parts of `test`: what needs no more than a core goes side by side, what mostly waits for logins shares workers, and
-# what keeps all cores busy, or looks at times, is alone. A browser mostly waits, and beside so many logins for too long.
-one_core := browser sample unit sanity molecule lint importer
+# what keeps all cores busy, or looks at times, is alone. A browser gives up when it waits too long for a core.
+one_core := sample unit sanity molecule lint importer
 alone := tests/controllers
+in_browser := tests/browser
 together := tests/login tests/newcomer
 
 help: ## this list
@@ -84,9 +85,11 @@ browser: setup chromium hosts ## pages, Cockpit and what terminals show, in a br
 test: ## all of the above, side by side on two cores
 	@$(MAKE) --no-print-directory --jobs 1 setup hosts chromium
 	@echo 'side by side, each shown when it has ended: $(one_core)'
-	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target $(one_core)
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target $(one_core)
 	$(call heading,$(alone))
 	pytest $(alone)
+	$(call heading,$(in_browser))
+	pytest $(in_browser) --numprocesses 3 --dist loadfile
 	$(call heading,$(together))
 	pytest $(together) --numprocesses 8 --dist loadgroup
 

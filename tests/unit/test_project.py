@@ -48,7 +48,7 @@ def test_all_tests_are_part_of_test() -> None:
 
 def _in_turn() -> set[str]:
     """The folders of tests that follow each other."""
-    return {folder for variable in ("alone", "together") for folder in _listed(variable)}
+    return {folder for variable in ("alone", "in_browser", "together") for folder in _listed(variable)}
 
 
 def _listed(variable: str) -> list[str]:
