@@ -32,6 +32,7 @@ EXAMPLES = r"""
     user: alice
     code: "{{ code_typed_at_a_prompt }}"
   register: verified
+  # A host that cannot check it must not end the play before the others are told of.
   failed_when: false
 
 - name: Say where it was right

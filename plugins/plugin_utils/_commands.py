@@ -24,6 +24,7 @@ def inventory(variables: t.Mapping[str, t.Any]) -> str:
     Empty where none was given: what Ansible finds by itself, it finds the next time as well. In `vars/main.yml`, the
     role says the same.
     """
+    # Ansible makes attributes of its settings as it starts.
     found = C.DEFAULT_HOST_LIST  # type: ignore[attr-defined]
     given = variables.get("ansible_inventory_sources") or ()
     return "".join(f" -i {shlex.quote(one)}" for one in given if one not in found)
