@@ -27,11 +27,13 @@ def chromium(playwright: Playwright, neighbour: Host | None = None) -> Iterator[
     What Chromium is loading it gives up whenever an address of its machine comes or goes, and on this one they do so
     with every container.
     """
-    program, environment = shutil.which("chromium"), dict(os.environ)
+    program = shutil.which("chromium")
+    environment: dict[str, str | float | bool] = {**os.environ}
     if neighbour:
-        program, environment = str(_ON_NETWORK), {**environment, "NETWORK": str(neighbour.network)}
+        program = str(_ON_NETWORK)
+        environment["NETWORK"] = str(neighbour.network)
     # Chromium refuses to sandbox itself for root.
-    browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"], env={**environment})
+    browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"], env=environment)
     try:
         yield browser
     finally:

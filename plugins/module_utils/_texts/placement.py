@@ -290,7 +290,7 @@ def _check_includes(service: str, files: ServiceFiles, above: tuple[tuple[str, i
             problem = f"includes {step.module}, in which it is included itself"
         if problem:
             remedy = "Put that right"
-            if repr("\r")[1:-1] in problem:
+            if r"\r" in problem:
                 remedy = f"Save the file with the line ends of Unix (sed -i 's/\\r$//' {files.path(service)})"
             raise PamError(f"{files.where(chain)}, {problem}. {remedy}, or leave {outer} out.")
         if step.control in INCLUDES:
