@@ -80,6 +80,7 @@ MODULES = (
     "_texts/pam_modules",
     "_texts/placement",
     "_texts/proof",
+    "_texts/succeed_if",
     "_wanted/bounds",
     "_wanted/naming",
     "_wanted/secret",

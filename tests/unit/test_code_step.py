@@ -17,11 +17,11 @@ from ansible_collections.fleet.auth.plugins.module_utils._texts import pam as pa
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import (
     PASS_THROUGH,
     CodeStep,
-    denies_other_names,
     except_services,
     exempt_origins,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._texts.pam_conf import ServiceFiles
+from ansible_collections.fleet.auth.plugins.module_utils._texts.succeed_if import denies_other_names
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Lockout, Settings
 from unit.builders import INCLUDED, SERVICES, settings
 from unit.model import Pam, uid_of

@@ -41,7 +41,8 @@ _LOOK = {
     *("_texts/cockpit_conf", "_texts/code_step", "_texts/dispatch", "_texts/drop_in", "_texts/found", "_texts/keytab"),
     *("_texts/guard", "_texts/opened", "_texts/pam", "_texts/pam_conf"),
     *("_texts/login_daemons", "_texts/pam_modules", "_texts/placement", "_texts/proof", "_texts/security_keys"),
-    *("_texts/self_service", "_texts/sshd_config", "_texts/sshd_start", "_texts/tally", "_texts/vendor_copy"),
+    *("_texts/self_service", "_texts/sshd_config", "_texts/sshd_start", "_texts/succeed_if", "_texts/tally"),
+    "_texts/vendor_copy",
     *("_wanted/bounds", "_wanted/handed", "_wanted/options", "_wanted/secret", "_wanted/security_key"),
     *("_wanted/naming", "_wanted/settings"),
     "_places",
@@ -52,7 +53,7 @@ _READ = {
     *("_backends/hotp", "_backends/oath", "_backends/secretfile", "_backends/usersfile"),
     *("_host/command", "_host/files", "_host/state", "_host/time_service", "_runs/main", "_places"),
     *("_texts/code_step", "_texts/dispatch", "_texts/pam", "_texts/pam_conf", "_texts/pam_modules"),
-    *("_texts/placement", "_texts/proof", "_texts/sshd_config", "_texts/sshd_start"),
+    *("_texts/placement", "_texts/proof", "_texts/sshd_config", "_texts/sshd_start", "_texts/succeed_if"),
     *("_wanted/bounds", "_wanted/handed", "_wanted/secret", "_wanted/security_key", "_wanted/settings"),
     "_wanted/naming",
 }

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from .. import _places as places
 from .._backends import backends
 from .._host.state import HostState
-from .._texts import code_step, pam, placement, vendor_copy
+from .._texts import pam, placement, succeed_if, vendor_copy
 from .._texts.pam_conf import ServiceFiles
 from .._texts.placement import Block, OtherFactor, PamError
 from .situation import Situation
@@ -146,4 +146,4 @@ def _account_lines(situation: Situation) -> t.Sequence[str]:
     keys_only = {accounts[name].uid for name in settings.keys_only_users if name in accounts}
     same = [one for one in accounts.values() if one.uid in keys_only]
     known = {one.name for one in same if situation.keys_only(one) or situation.in_scope(one)}
-    return code_step.denies_other_names(names | known, uids | keys_only, groups)
+    return succeed_if.denies_other_names(names | known, uids | keys_only, groups)

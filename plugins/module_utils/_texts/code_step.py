@@ -30,9 +30,9 @@ import re
 import typing as t
 
 from .. import _places as places
-from .._wanted.bounds import PAM_LINE
 from .._wanted.settings import Lockout, Settings
 from .pam_conf import INCLUDES, WORD, is_continued, step_of
+from .succeed_if import lists, passed_by, passed_outside_of, passed_unless_named, passing_line
 
 _HEADER = "# The code step of two-factor login. Managed by fleet.auth: changes made here are lost.\n"
 PASS_THROUGH = _HEADER + "auth [default=ignore] pam_permit.so\n"
@@ -132,7 +132,7 @@ class CodeStep(t.NamedTuple):
         if self.excepted_services:
             text = except_services(text, self.excepted_services)
         for name in reversed(self.recovered):
-            text = f"{_passing_line(f'user = {name}', len(_steps(text)))}\n{text}"
+            text = f"{passing_line(f'user = {name}', len(_steps(text)))}\n{text}"
         return text
 
     @property
@@ -180,20 +180,20 @@ class CodeStep(t.NamedTuple):
             lines = [*_SPARING_PASSWORDS, *lines]
         if self.scope_groups:
             groups = ":".join(self.scope_groups)
-            lines = _passed_outside_of(groups, sorted(self.own_names), sorted(self.uids), lines)
+            lines = passed_outside_of(groups, sorted(self.own_names), sorted(self.uids), lines)
         elif self.names is not None:
-            lines = _passed_unless_named(sorted(self.names), sorted(self.uids), lines)
+            lines = passed_unless_named(sorted(self.names), sorted(self.uids), lines)
         if self.origins:
             origins = f"auth [perm_denied={len(lines)} default=ignore] pam_access.so accessfile={self.origins} noaudit"
             lines = [origins, *lines]
-        lines = _passed_by([f"user ingroup {names}" for names in _lists(self.exempt_groups)], lines)
-        return _passed_by([f"user in {names}" for names in _lists(self.exempt_users)], lines)
+        lines = passed_by([f"user ingroup {names}" for names in lists(self.exempt_groups)], lines)
+        return passed_by([f"user in {names}" for names in lists(self.exempt_users)], lines)
 
 
 def except_services(text: str, services: t.Sequence[str]) -> str:
     """A code step, whoever wrote it, but passed by these services, while they are on their way in or out."""
     lines = [line for _number, line in _steps(text)]
-    passed = _passed_by([f"service in {names}" for names in _lists(services)], lines)
+    passed = passed_by([f"service in {names}" for names in lists(services)], lines)
     return _HEADER + "".join(f"{line}\n" for line in passed[: -len(lines) or None]) + text
 
 
@@ -203,9 +203,6 @@ def exempt_origins(settings: Settings) -> str:
     A denial is what exempts: where no rule is found, access is granted, so a lost or emptied file exempts nobody.
     """
     return "".join(f"-:ALL:{address}\n" for address in settings.exempt_addresses) + "+:ALL:ALL\n"
-
-
-# Reading
 
 
 @functools.lru_cache(maxsize=32)
@@ -318,95 +315,3 @@ def _as_1_0_wrote(lines: t.Iterable[str]) -> list[str]:
         origins = re.sub(r"\[perm_denied=\d+ default=ignore\]", "[perm_denied=ignore default=1]", line)
         old += [line] if origins == line else [origins, "auth [success=done default=ignore] pam_permit.so"]
     return old
-
-
-# Writing
-
-
-def _passed_by(conditions: t.Sequence[str], lines: t.Sequence[str]) -> list[str]:
-    """The lines, with others in front of them by which whoever meets one of the conditions jumps over all.
-
-    The conditions are those of pam_succeed_if(8). A jump decides nothing, so nobody gets in by it whom the service
-    would not let in by itself.
-    """
-    over = range(len(lines) + len(conditions) - 1, -1, -1)
-    return [*(_passing_line(condition, number) for condition, number in zip(conditions, over)), *lines]
-
-
-def _passing_line(condition: str, number: int) -> str:
-    """A line by which whoever meets the condition jumps over so many modules."""
-    return f"auth [success={number} default=ignore] pam_succeed_if.so quiet {condition}"
-
-
-def _passed_unless_named(names: t.Sequence[str], uids: t.Sequence[int], lines: t.Sequence[str]) -> list[str]:
-    """The lines, with others in front of them by which whoever has none of these names and numbers jumps over all.
-
-    A list that does not succeed ends the search, and the code is asked. No account is in a list that is a colon alone,
-    so with no names nobody is asked. Names are compared as they were typed; a number is that of the account that the
-    host knows by that name.
-    """
-    by_name = [f"user notin {listed}" for listed in _lists(names)] or ["user notin :"]
-    *others, last = [*by_name, *(f"uid notin {listed}" for listed in _lists([*map(str, uids)]))]
-    return [
-        *(
-            f"auth [success=ignore default={rest}] pam_succeed_if.so quiet {condition}"
-            for rest, condition in zip(range(len(others), 0, -1), others)
-        ),
-        _passing_line(last, len(lines)),
-        *lines,
-    ]
-
-
-def _passed_outside_of(groups: str, names: t.Sequence[str], uids: t.Sequence[int], lines: t.Sequence[str]) -> list[str]:
-    """The lines, with others in front of them by which whoever is in none of these groups jumps over all.
-
-    But not whoever has one of these numbers and comes by none of these names: a group has members by name, so a second
-    name of a member may be in no group.
-    """
-    outside = f"user notingroup {groups}"
-    if not uids:
-        return _passed_by([outside], lines)
-    *others, last = [f"uid notin {listed}" for listed in _lists([*map(str, uids)])]
-    numbers = [
-        *(
-            f"auth [success=ignore default={rest}] pam_succeed_if.so quiet {condition}"
-            for rest, condition in zip(range(len(others), 0, -1), others)
-        ),
-        _passing_line(last, len(lines)),
-    ]
-    inner = _passed_by([f"user in {listed}" for listed in _lists(names)], [*numbers, *lines])
-    asking = len(inner) - len(lines)
-    return [f"auth [success=ignore default={asking}] pam_succeed_if.so quiet {outside}", *inner]
-
-
-def denies_other_names(names: t.Collection[str], uids: t.Collection[int], groups: t.Sequence[str] = ()) -> list[str]:
-    """Lines for the account stack of sshd that deny these accounts by any other name than these, outside of the groups.
-
-    sshd compares names as they were typed, so under another one it does not send anybody to the code step: in capitals,
-    where the host ignores case, or by a second name of the account. Everybody else passes, and nothing is decided.
-    """
-    by_name = [f"user in {listed}" for listed in _lists(sorted(names))]
-    by_name += [f"user ingroup {listed}" for listed in _lists(groups)]
-    by_uid = [f"uid notin {listed}" for listed in _lists([*map(str, sorted(uids))])]
-    if not by_uid:
-        return []
-    over = range(len(by_name) + len(by_uid) - 1, -1, -1)
-    return [
-        *(
-            f"account [success={number} default=ignore] pam_succeed_if.so quiet {condition}"
-            for number, condition in zip(over, by_name)
-        ),
-        *(f"account [success=ignore default=die] pam_succeed_if.so quiet {condition}" for condition in by_uid),
-    ]
-
-
-def _lists(names: t.Sequence[str]) -> t.Iterator[str]:
-    """The names in lists of pam_succeed_if(8), divided by colons, each short enough for a line."""
-    chunk: list[str] = []
-    for name in names:
-        if chunk and len(":".join([*chunk, name])) > PAM_LINE:
-            yield ":".join(chunk)
-            chunk = []
-        chunk.append(name)
-    if chunk:
-        yield ":".join(chunk)
