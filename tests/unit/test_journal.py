@@ -62,7 +62,7 @@ USED = NEVER_USED.rstrip() + "\t0\t755224\t2026-11-24T03:00:00L\n"
 _HOST_PATH = re.compile(
     r"""(?<=[\s"'=>])/(?=(etc|var|run|usr(?= )|usr/libexec|usr/local|usr/sbin/sshd|usr/share/cockpit)\b)"""
 )
-_COMMANDS = ("cat", "flock", "grep", "mkdir", "mv", "rm", "rmdir", "touch")
+_COMMANDS = ("cat", "flock", "mkdir", "mv", "rmdir", "touch")
 
 # A reload takes the drop-in as it is then; what is in force is what the last one found.
 _SYSTEMCTL = """\
@@ -85,6 +85,14 @@ if [ -e "$ROOT/kill" ]; then
     [ "$left" != 0 ] || kill -9 0
 fi
 """
+# Before it removes what is not there, a script is where it is before its next command.
+_COUNTED_IF_THERE = f"""\
+for path; do
+    if [ -e "$path" ] || [ -L "$path" ]; then
+{_COUNTED}        break
+    fi
+done
+"""
 
 
 class Root:
@@ -96,10 +104,10 @@ class Root:
         self._tools.mkdir()
         self._tool("logger", "exit 0\n")
         self._tool("systemctl", _COUNTED + _SYSTEMCTL.format(drop_in=places.DROP_IN.lstrip("/")))
-        for name in _COMMANDS:
+        for name, counted in {**dict.fromkeys(_COMMANDS, _COUNTED), "rm": _COUNTED_IF_THERE}.items():
             real = shutil.which(name)
             assert real, f"{name} is needed"
-            self._tool(name, f'{_COUNTED}exec {real} "$@"\n')
+            self._tool(name, f'{counted}exec {real} "$@"\n')
         self.write("/usr/sbin/sshd", "#!/bin/sh\nexit 1\n", 0o755)
         for directory in (*journal.STAGING_DIRECTORIES, places.BOOT_LINK.rpartition("/")[0]):
             self.at(directory).mkdir(parents=True, exist_ok=True)
