@@ -43,6 +43,7 @@ class ActionModule(AskingAction):
         return {**done, "msg": f"Two-factor login {state}; secrets are kept. {_UNTIL}"}
 
     def _one(self, user: str, variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Let one user in without a code, by the recovery command of the host."""
         host, command = (
             variables["inventory_hostname"],
             {

@@ -222,6 +222,7 @@ class Connection(SSHConnection):
     def _bare_run(
         self, cmd: list[bytes], in_data: bytes | None, sudoable: bool = True, checkrc: bool = True
     ) -> tuple[int, bytes, bytes]:
+        """Run a command over the connection that has logged in, and log in first where none has."""
         if not self._logs_in:
             return t.cast(
                 "tuple[int, bytes, bytes]", super()._bare_run(cmd, in_data, sudoable=sudoable, checkrc=checkrc)
@@ -327,6 +328,7 @@ class Connection(SSHConnection):
         raise (AnsibleAuthenticationFailure if failure.answered else AnsibleConnectionFailure)(text)
 
     def _log_in(self, stop: _Stop, note: Note) -> Failure | None:
+        """Log in at one stop with a code that was not used before; how it failed, or None."""
         keys = stop.keys
         wait = min(note.next_code_at - time.time(), keys.interval) if keys.secret else 0
         if wait > 0:

@@ -45,6 +45,7 @@ class AskingAction(ActionBase):
         task_vars: dict[str, t.Any] | None = None,
         **further: t.Any,
     ) -> dict[str, t.Any]:
+        """Run a module as Ansible does. Of its answer only what was checked goes on, or why it was refused."""
         name = module_name or self._task.action
         foreign, module = name.startswith("ansible."), name.rpartition(".")[2]
         self._module = None if foreign else module

@@ -196,6 +196,7 @@ def problems(options: t.Mapping[str, t.Any]) -> list[str]:
 
 
 def _problems(options: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with the options, a sentence each: their form first, then their types, then their values."""
     spec = {**argument_spec(), **PREFIX}
     # Ansible's own check repeats the value of what should have been a dictionary, and a secret may be in it.
     found = list(_misshapen(spec, options))
@@ -215,6 +216,7 @@ def _problems(options: t.Mapping[str, t.Any]) -> list[str]:
 
 
 def _misshapen(spec: _Spec, options: t.Mapping[str, t.Any], within: str = "") -> t.Iterator[str]:
+    """A sentence for each option that holds options and is no dictionary or list of dictionaries, at any depth."""
     for name, option in spec.items():
         if "options" not in option or options.get(name) is None:
             continue

@@ -81,6 +81,7 @@ def line(host: str, answer: _report.Answer | None, name: str) -> Line:
 
 
 def _line(host: str, answer: _report.Answer | None, name: str) -> Line:
+    """What is said of a person on one host."""
     if not _report.was_reached(answer) or "users" not in answer:
         return Line(host, "unknown", notes=_report.notes_of(answer))
     user = answer["users"].get(name)

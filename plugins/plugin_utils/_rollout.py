@@ -88,6 +88,7 @@ def line(host: str, plan: _report.Answer | None, result: _report.Answer | None) 
 
 
 def _line(host: str, plan: _report.Answer | None, result: _report.Answer | None) -> Line:
+    """What is said of one host: of its plan, and of what came of the change where there was one."""
     if not _report.was_reached(plan):
         return Line(host, "unreachable", notes=_report.notes_of(plan))
     if "changes" not in plan:

@@ -205,6 +205,7 @@ def explain(
 
 
 def _explain(login: Login, asked: Sequence[str], *, has_password: bool, has_secret: bool) -> Failure:
+    """Why a login has failed, by what was asked, what was answered and what ssh said."""
     denied = _DENIED.search(login.said)
     if _EXPIRED.search(login.unanswered):
         return Failure("The host says that the password has expired, and asks for a new one. Set it there.")

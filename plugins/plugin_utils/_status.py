@@ -98,6 +98,7 @@ def line(host: str, answer: _report.Answer | None) -> Line:
 
 
 def _line(host: str, answer: _report.Answer | None) -> Line:
+    """What is said of one host."""
     if not _report.was_reached(answer):
         return Line(host, "unreachable", notes=_report.notes_of(answer))
     if "users" not in answer:
@@ -185,6 +186,7 @@ def table(lines: t.Sequence[Line]) -> str:
 
 
 def _verdict(answer: _report.Answer) -> str:
+    """One word for a host, the worst that is true of it."""
     if answer["pending"]:
         return "pending"
     if answer["lets_in"]:

@@ -71,6 +71,7 @@ class Store:
         return self.directory / f"{user}.yml"
 
     def _make(self, user: str, path: Path) -> None:
+        """Draw a secret and put it into the store, whole or not at all; one that another run made meanwhile stays."""
         secret = encode_secret(secrets.token_bytes(KEY_BYTES))
         content = self._encrypted(f'---\nsecret: "{secret}"\n', user, path)
         try:
@@ -92,6 +93,7 @@ class Store:
             ) from None
 
     def _encrypted(self, text: str, user: str, path: Path) -> bytes:
+        """What is written into a file of the store: the text by Ansible's vault, or as it is in a plain store."""
         if self.plain:
             return text.encode()
         if not self.vault_secrets:
@@ -110,6 +112,7 @@ class Store:
         return encrypted
 
     def _read(self, user: str, path: Path, content: bytes) -> str:
+        """The secret in a file of the store, in base32. Never what stands there in an error, AnsibleLookupError."""
         encrypted = is_encrypted(content)
         if encrypted:
             content = self._decrypted(user, path, content)

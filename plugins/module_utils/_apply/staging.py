@@ -158,6 +158,7 @@ def _stage_enrol(change: Enrol, staging: Staging, number: int) -> None:
 
 @_stage.register(Renew)
 def _stage_renew(change: Renew, staging: Staging, number: int) -> None:
+    """Replace a credential under its lock, by the text that follows from what it is by then."""
     new = staging.beside(change.path, number)
     old = _kept(new)
 

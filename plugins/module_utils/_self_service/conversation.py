@@ -155,6 +155,7 @@ class Conversation:
             return {"ok": False, "message": "This did not work, and nothing was changed. Tell your administrator."}
 
     def _status(self) -> dict[str, t.Any]:
+        """What people's own page begins with: who they are, what they have, and what they may do."""
         settings = self._host.settings()
         credential = self._credential(settings)
         may, message = self._rights(settings, credential)
@@ -224,6 +225,7 @@ class Conversation:
         return settings
 
     def _begin(self, what: str, place: str, code: str, invitation: str) -> dict[str, t.Any]:
+        """Offer a new key, which counts once a code of it was right; new recovery codes need no such proof."""
         self._pending, invited = None, None
         credential = self._credential(self._host.settings())
         settings = self._require(what, credential)
@@ -282,6 +284,7 @@ class Conversation:
         return f"otpauth://totp/{label}?{urllib.parse.urlencode(query, quote_via=urllib.parse.quote)}"
 
     def _prove(self, code: str) -> dict[str, t.Any]:
+        """Write the key that waits into the credential, if this is a code of it and nothing has changed since."""
         host, settings = self._host, self._host.settings()
         if self._pending is None or settings is None:
             raise Refusal("No new key waits for its code any more. Start again.")
@@ -324,6 +327,7 @@ class Conversation:
         return {"recovery_codes": self._recovery_codes(settings) if what == "enrol" else []}
 
     def _new_recovery_codes(self, settings: Settings) -> list[str]:
+        """Put new recovery codes in the place of those that are left."""
         backend, host = backends.BACKENDS[settings.backend], self._host
 
         def new(text: str | None) -> str:
