@@ -24,7 +24,7 @@ together := tests/login tests/newcomer
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "Variables: PYTHON (default: the newest from 3.11 on that works), VENV (default: .venv)"
+	@echo "Variables: PYTHON (default: the newest from 3.11 on that works, the distribution's own first), VENV (default: .venv)"
 
 setup: ## the virtual environment with all that development needs
 	@tests/setup '$(VENV)' '$(PYTHON)'
