@@ -17,6 +17,7 @@ from login.doors import by_pam
 from login.modules import module, options, turn_on
 from login.people import PASSWORD, Person, new_person
 from login.policy import CODE_PROMPT, WATCHED, off
+from login.test_between_runs import await_note
 
 # As hardened hosts have it, where it should be requisite.
 LOCKING = """\
@@ -27,6 +28,7 @@ auth required pam_faillock.so authsucc deny=2 unlock_time=900
 """
 ACCOUNT = "account required pam_permit.so\n"
 VENDOR = "/usr/lib/pam.d"
+SITE = "/etc/found-pam"
 FILES = {
     # As Arch, Gentoo and Alpine have them: a chain, and modules by their paths.
     "/etc/pam.d/far-door": f"auth include far-remote\n{ACCOUNT}",
@@ -39,8 +41,13 @@ FILES = {
     "/etc/pam.d/inner-door": f"@include common-auth\n{ACCOUNT}",
     "/etc/pam.d/outer-door": f"auth include inner-door\n{ACCOUNT}",
     f"{VENDOR}/vendor-door": f"auth substack common-auth\n{ACCOUNT}",
+    # By whole paths, past a file of that name that libpam would prefer, and through a link.
+    "/etc/pam.d/path-door": f"@include {VENDOR}/path-auth\n{ACCOUNT}",
+    "/etc/pam.d/path-auth": "auth required pam_deny.so\n",
+    f"{VENDOR}/path-auth": f"auth required pam_env.so\nauth substack {SITE}/link\n",
+    f"{SITE}/auth": "@include /etc/pam.d/common-auth\n",
 }
-DOORS = ["far-door", "inner-door", "outer-door", "vendor-door"]
+DOORS = ["far-door", "inner-door", "outer-door", "vendor-door", "path-door"]
 
 
 class People(t.NamedTuple):
@@ -68,7 +75,8 @@ def test_code_is_asked_for_behind_chains_of_includes_by_another_service_and_a_ve
     host: Host, people: People
 ) -> None:
     (unix,) = host.run("sh", "-c", "ls /usr/lib/*/security/pam_unix.so").stdout.split()
-    host.run("mkdir", "-p", VENDOR)
+    host.run("mkdir", "-p", VENDOR, SITE)
+    host.run("ln", "-s", "auth", f"{SITE}/link")
     for path, text in FILES.items():
         host.write(path, text.replace("{unix}", unix))
     try:
@@ -76,7 +84,7 @@ def test_code_is_asked_for_behind_chains_of_includes_by_another_service_and_a_ve
         for door in DOORS:
             assert by_pam(people.enrolled, door, PASSWORD)[0], door
             assert not by_pam(people.enrolled, door, "wrong")[0], door
-        wanted = policy(people, *DOORS, window=len(DOORS))
+        wanted = policy(people, *DOORS, window=len(DOORS), guard="warn")
         turn_on(host, people.enrolled, **wanted)
         told = module(host, "twofactor_info", options(people.enrolled, **wanted))
         assert told["enforced"] == {"sshd": True, **dict.fromkeys(DOORS, True)}
@@ -93,11 +101,15 @@ def test_code_is_asked_for_behind_chains_of_includes_by_another_service_and_a_ve
         ssh.fresh_step()
         for number, door in enumerate(DOORS):
             assert by_pam(people.enrolled, door, PASSWORD, people.enrolled.code(steps=number))[0], door
+        inner, opened = f"{SITE}/auth", f"{SITE}/link asks otherwise than when fleet.auth looked at it: "
+        host.write(inner, f"auth sufficient pam_permit.so\n{FILES[inner]}")
+        await_note(host, f"{opened}path-door may let people in without a code")
+        host.write(inner, FILES[inner])
         off(host)
         assert host.snapshot(WATCHED) == before
     finally:
         off(host)
-        host.run("rm", "-f", *FILES)
+        host.run("rm", "-rf", *FILES, SITE)
 
 
 def test_every_pam_service_that_asks_for_a_password_is_listed(host: Host, people: People) -> None:

@@ -194,12 +194,10 @@ CASES = {
         {"services": ["found"]},
     ),
     "an include by another path": Case(
-        "cp /etc/pam.d/common-auth /etc/ssh/found-auth; echo auth include /etc/ssh/found-auth >/etc/pam.d/found",
-        "includes /etc/ssh/found-auth, which is not in /etc/pam.d. Put that right, or leave found out.",
-        (
-            on_the_host("mv /etc/ssh/found-auth /etc/pam.d; sed -i s,ssh,pam.d, /etc/pam.d/found"),
-            by(services=[]),
-        ),
+        "echo auth include /etc/../etc/pam.d/common-auth >/etc/pam.d/found",
+        "includes /etc/../etc/pam.d/common-auth, which is not there, or is a file of /etc/pam.d by another path. Name "
+        "a file that is there, and one of /etc/pam.d by its name alone, or leave found out.",
+        (on_the_host("sed -i s,/etc.*pam.d/,, /etc/pam.d/found"), by(services=[])),
         {"services": ["found"]},
     ),
     "a line that goes on in a remark": Case(

@@ -284,6 +284,17 @@ class TestConfig:
         further = [places.VENDOR_PAM_D, "/etc/security", "/etc/authselect"]
         assert watched == [*places.GUARD_WATCHED, *places.GUARD_WATCHED_UNITS, *further]
 
+    def test_watches_what_is_included_by_its_whole_path(self) -> None:
+        link, where = "/etc/site/auth", "/srv/pam/auth"
+        files = {
+            f"{places.PAM_D}/sudo": f"auth include {link}\n",
+            link: file(INCLUDED["common-auth"], link=where),
+        }
+        lines = config(carried_out(wanted(), host_state(files=files, services_included=(link,))))
+        assert {"/etc/site", "/srv/pam"} < {line[1] for line in lines if line[0] == "watch"}
+        assert [line[3] for line in lines if line[0] == "stack" and line[2] == link] == ["sudo"]
+        assert shell("path_of", link) == f"{link}\n"
+
     def test_asks_sshd_for_each_class_of_accounts(self, on: HostState) -> None:
         lines = config(on)
         assert [line[2] for line in lines if line[0] == "user"] == ["root", "alice"]

@@ -345,7 +345,7 @@ class TestRefusal:
             ("auth [success=ok pam_x.so", "has a control that cannot be read, '[success=ok pam_x.so'"),
             ("auth required", "has no module"),
             ("auth", "has no control and no module"),
-            ("auth include /opt/more", "includes /opt/more, which is not in /etc/pam.d"),
+            ("auth include /opt/more", "includes /opt/more, which is not there, or is a file of /etc/pam.d by another"),
             ("@Include more", "(taken in by /etc/pam.d/sudo, line 2), lets people in who have neither"),
         ],
     )

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from .. import _places as places
 from .._backends import backends
-from .._texts import pam, sshd_config
+from .._texts import pam, pam_conf, sshd_config
 from .._texts.code_step import CodeStep
 from .._texts.sshd_config import Effective, Origin
 from .._texts.sshd_start import Start
@@ -46,6 +46,8 @@ def look(settings: Settings, run: Run) -> HostState:
     files = _files(configs)
     elsewhere = included(files, configs)
     files.update(elsewhere)
+    services_included = _services_included(files)
+    files.update(services_included)
     session = sshd.connection()
     kept = {name: credentials.credentials(one) for name, one in backends.BACKENDS.items()}
     listed = accounts.listed()
@@ -80,6 +82,7 @@ def look(settings: Settings, run: Run) -> HostState:
         sshd_error=seen.error,
         sshd_elsewhere=seen.elsewhere,
         sshd_included=tuple(elsewhere),
+        services_included=tuple(services_included),
         sshd_start=start,
         listeners=listening,
         daemons=doors.daemons(running, units.sockets) if settings.enabled else {},
@@ -143,6 +146,22 @@ def included(files: t.Mapping[str, FileState], configs: t.Iterable[str]) -> dict
         patterns = {pattern for path, file in fresh.items() for pattern in sshd_config.included(path, file.content)}
         paths = {path for pattern in patterns for path in glob.glob(pattern)} - files.keys() - found.keys()
         read = ((path, read_file(path)) for path in sorted(paths))
+        fresh = {path: file for path, file in read if file is not None}
+        found.update(fresh)
+    return found
+
+
+def _services_included(files: t.Mapping[str, FileState]) -> dict[str, FileState]:
+    """The files that PAM services include by their whole paths, but for other paths of what is in their directory."""
+    found: dict[str, FileState] = {}
+    fresh = {
+        path: file for path, file in files.items() if path.startswith((f"{places.PAM_D}/", f"{places.VENDOR_PAM_D}/"))
+    }
+    directory = os.path.realpath(places.PAM_D)
+    while fresh:
+        paths = pam_conf.included_elsewhere(file.content for file in fresh.values()) - found.keys()
+        paths = {one for one in paths if os.path.isfile(one) and os.path.dirname(os.path.realpath(one)) != directory}
+        read = ((path, files.get(path) or read_file(path)) for path in sorted(paths))
         fresh = {path: file for path, file in read if file is not None}
         found.update(fresh)
     return found

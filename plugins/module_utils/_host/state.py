@@ -194,6 +194,8 @@ class HostState:
     """What it makes of its configuration for each account, by each other address and port that this names."""
     sshd_included: tuple[str, ...] = ()
     """The files that a configuration of sshd includes from outside of the drop-in directory."""
+    services_included: tuple[str, ...] = ()
+    """The files that PAM services include by their whole paths, which lead out of their directory."""
     sshd_start: Start = field(default=Start())
     """How the host's own sshd runs, or if it does not, how it would be started."""
     other_sshds: tuple[Sshd, ...] = ()
@@ -263,10 +265,16 @@ class HostState:
     def service_files(self) -> ServiceFiles:
         """The files of PAM services, as libpam finds them."""
         own, vendor = (
-            {path.rpartition("/")[2]: text for path, text in self.texts(f"{directory}/").items()}
+            {
+                name: text
+                for name, text in ((path[len(directory) + 1 :], text) for path, text in self.texts(directory).items())
+                if name and "/" not in name
+            }
             for directory in (places.PAM_D, places.VENDOR_PAM_D)
         )
-        return ServiceFiles({**vendor, **own}, vendor, frozenset(vendor.keys() - own.keys()))
+        named = {**vendor, **own}
+        elsewhere = {path: self.files[path].content for path in self.services_included if path in self.files}
+        return ServiceFiles({**named, **elsewhere}, vendor, frozenset(vendor.keys() - own.keys()))
 
     @property
     def sshds(self) -> tuple[Sshd, ...]:

@@ -11,7 +11,7 @@ import typing as t
 from .. import _places as places
 from .._texts import pam, pam_modules
 from .._texts.login_daemons import ANSWERING, DAEMONS, HARMLESS_SERVICES, LOCAL_SERVICES
-from .._texts.pam_conf import ServiceFiles, everything, include_target
+from .._texts.pam_conf import ServiceFiles, everything, include_target, is_elsewhere
 from .situation import Situation
 
 _OURS = places.SWITCH.rpartition("/")[2]
@@ -116,7 +116,8 @@ def _further_services(files: ServiceFiles) -> list[str]:
     return [
         name
         for name in sorted(files.texts.keys() - known - taken_in)
-        if name.partition("-")[0] != _OURS
+        if not is_elsewhere(name)
+        and name.partition("-")[0] != _OURS
         and not pam.is_copy(name)
         and any(pam_modules.is_first_factor(one.step.name) for one in everything(name, files.texts))
     ]

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from .. import _places as places
 from .._host.state import HostState
-from .._texts import drop_in, guard, pam, sshd_config
+from .._texts import drop_in, guard, pam, pam_conf, sshd_config
 from .._wanted.settings import Settings
 from .changes import Change, Listen
 from .draft import Draft
@@ -82,10 +82,11 @@ def _further_directories(situation: Situation, draft: Draft, stacks: t.Iterable[
     further = [path for path in (places.EXEMPT_ORIGINS, *_lists_of_keys(draft)) if path in draft.files]
     lists = sorted({path.rpartition("/")[0] for path in further})
     # Where authselect and the like have the files, to which links lead.
-    linked = (draft.files.get(f"{places.PAM_D}/{name}") for name in stacks)
+    by_path = list(filter(pam_conf.is_elsewhere, stacks))
+    linked = (draft.files.get(path) for path in (*by_path, *(f"{places.PAM_D}/{name}" for name in stacks)))
     files = [*(file.link for file in linked if file and file.link), *(sshd.start.config for sshd in state.sshds)]
-    files += state.sshd_included
-    elsewhere = {path.rpartition("/")[0] for path in files} - {*places.GUARD_WATCHED}
+    files += [*state.sshd_included, *by_path]
+    elsewhere = {path.rpartition("/")[0] for path in files} - {*places.GUARD_WATCHED, *vendor}
     return (*units, *vendor, *lists, *sorted(elsewhere), *state.module_directories)
 
 

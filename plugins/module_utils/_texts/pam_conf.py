@@ -101,6 +101,16 @@ def _service(path: str) -> str:
     return path if "/" in name else name
 
 
+def is_elsewhere(name: str) -> bool:
+    """Whether a file is included by its whole path, which leads out of the directory of services."""
+    return name.startswith("/")
+
+
+def included_elsewhere(texts: t.Iterable[str]) -> set[str]:
+    """The files that the auth stacks in these files include from elsewhere than the directory of services."""
+    return set(filter(is_elsewhere, (include_target(line) for text in texts for line in text.split("\n"))))
+
+
 def include_target(line: str) -> str:
     """The file that a line of the auth stack includes, or an empty text."""
     step = step_of(line)
@@ -171,7 +181,10 @@ def other_types(stack: str, included: t.Mapping[str, str], above: tuple[str, ...
 
 
 class ServiceFiles(t.NamedTuple):
-    """The files of PAM services, by name. libpam looks for each in /etc/pam.d, and only then at what a vendor has."""
+    """The files of PAM services, by name. libpam looks for each in /etc/pam.d, and only then at what a vendor has.
+
+    One that a line takes in from elsewhere goes by its whole path.
+    """
 
     texts: t.Mapping[str, str]
     """The one that counts of each."""
@@ -182,6 +195,8 @@ class ServiceFiles(t.NamedTuple):
 
     def path(self, name: str) -> str:
         """Where a file is."""
+        if is_elsewhere(name):
+            return name
         return f"{places.VENDOR_PAM_D if name in self.only_vendors else places.PAM_D}/{name}"
 
     def where(self, chain: t.Sequence[tuple[str, int]]) -> str:

@@ -281,15 +281,17 @@ def _check_includes(service: str, files: ServiceFiles, above: tuple[tuple[str, i
     for number, step in steps:
         chain = (*above, (service, number))
         problem = f"{step.fault}, so that libpam takes it for a failure" if step.fault else ""
+        remedy = "Put that right"
         if step.module.endswith("\r"):
             problem = f"names {step.module!r}, with a carriage return at its end, and libpam knows nothing of that name"
         elif step.control in INCLUDES and step.module not in files.texts:
-            is_elsewhere = "/" in step.module
-            problem = f"includes {step.module}, which is not {f'in {places.PAM_D}' if is_elsewhere else 'there'}"
+            problem = f"includes {step.module}, which is not there"
+            if "/" in step.module:
+                problem += f", or is a file of {places.PAM_D} by another path"
+                remedy = f"Name a file that is there, and one of {places.PAM_D} by its name alone"
         if step.module in dict(chain) and step.control in INCLUDES:
             problem = f"includes {step.module}, in which it is included itself"
         if problem:
-            remedy = "Put that right"
             if r"\r" in problem:
                 remedy = f"Save the file with the line ends of Unix (sed -i 's/\\r$//' {files.path(service)})"
             raise PamError(f"{files.where(chain)}, {problem}. {remedy}, or leave {outer} out.")
