@@ -95,7 +95,7 @@ differences:
   returned: success
   type: dict
   sample:
-    alice: "the key has 10 bytes, and RFC 4226 asks for 16 at least. It stays, with the app"
+    alice: "/etc/users.oath: line 3 has a key of 10 bytes, and RFC 4226 asks for 16 at least. It stays, with the app"
 security_keys:
   description:
     - By account, the security keys in the files in which sshd looks for keys and that O(users) does not declare. They

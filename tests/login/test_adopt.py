@@ -199,7 +199,8 @@ class TestUsersFile:
         before = old_files(host)
         run = adopt(host)
         assert run.changed
-        assert told(run, f"{bob.name}, what is different then: the key has 10 bytes, and RFC 4226 asks for 16 at least")
+        short = f"{USERS_FILE}: line 2 has a key of 10 bytes, and RFC 4226 asks for 16 at least"
+        assert told(run, f"{bob.name}, what is different then: {short}")
         assert old_files(host) == before
         assert not adopt(host).changed
         enable(host, tmp_path, LINES[OATH])
@@ -278,7 +279,7 @@ class TestLeftOut:
             (pin, "has a PIN"),
             (slow, "is for codes of 60 seconds, and interval is 30. Set it to 60"),
             (long, "is for codes of 8 digits, and otp_digits is 6. Set it to 8"),
-            (twice, f"{USERS_FILE} and {own_file(twice)} have different secrets"),
+            (twice, f"{USERS_FILE}: line 5 and {own_file(twice)}: line 1 have different secrets"),
             (by_counter, "is for codes that go by a counter (HOTP_COUNTER)"),
             (gone, "line 1 has no key in base32"),
             (odd, "has a DISALLOW_REUSE that pam_google_authenticator does not take, so that every code is denied"),

@@ -92,7 +92,7 @@ class TestAdoption:
         assert list(found.credentials) == ["alice", "bob"]
         found = adopted(lines, backend="google_authenticator")
         assert list(found.credentials) == ["bob"]
-        assert "has further devices (adopted-2)" in found.left["alice"]
+        assert found.left["alice"].startswith("/etc/users.oath: lines 1, 3 and 4: the account has further devices")
 
     def test_knows_one_secret_in_two_files_for_one(self) -> None:
         found = adopted(line("alice"), {"alice": OWN})
@@ -152,12 +152,13 @@ class TestAdoption:
             (f'{SECRET}\n" TOTP_AUTH\n" DISALLOW_REUSE\t5 x\n', "line 3 has a DISALLOW_REUSE that"),
             (
                 f'{SECRET}\n" STEP_SIZE 60\n" TOTP_AUTH\n',
-                "is for codes of 60 seconds, and interval is 30. Set it to 60",
+                "/home/alice/ga: line 2, STEP_SIZE, is for codes of 60 seconds, and interval is 30. Set it to 60",
             ),
-            (f'{SECRET * 4}\n" TOTP_AUTH\n', "/home/alice/ga: the key has 80 bytes, more than the 64 that a sheet"),
+            (f'{SECRET * 4}\n" TOTP_AUTH\n', "/home/alice/ga: line 1 has a key of 80 bytes, more than the 64 that a"),
             (
                 f'{SECRET * 2}\n" TOTP_AUTH\n',
-                "/home/alice/ga has a key of 40 bytes, and pam_oath reads 32. Set backend to google_authenticator, or",
+                "/home/alice/ga: line 1: the account has a key of 40 bytes, and pam_oath reads 32. Set backend to "
+                "google_authenticator, or",
             ),
             (OldFile("/home/alice/ga", unsafe="is not a regular file"), "/home/alice/ga is not a regular file"),
         ],
@@ -166,13 +167,18 @@ class TestAdoption:
         assert why in reason(own={"alice": own})
 
     def test_leaves_out_whom_two_files_or_the_settings_contradict(self) -> None:
-        assert "/etc/users.oath and /home/alice/ga have different secrets" in reason(
+        assert "/etc/users.oath: line 1 and /home/alice/ga: line 1 have different secrets" in reason(
             line("alice", OTHER_KEY), {"alice": OWN}
         )
-        assert "users has another secret than /etc/users.oath" in reason(
+        assert "users has another secret than /etc/users.oath: line 1. Leave the secret out" in reason(
             line("alice", OTHER_KEY), users=[{"name": "alice", "secret": SECRET}]
         )
-        assert "users wants it to be absent" in reason(line("alice"), users=[{"name": "alice", "state": "absent"}])
+        absent = [{"name": "alice", "state": "absent"}]
+        assert reason("\n" + line("alice"), users=absent) == (
+            "/etc/users.oath: line 2 is for an account that users wants to be absent. Remove it there, or take state: "
+            "absent out of users"
+        )
+        assert reason(own={"alice": OWN}, users=absent).startswith("/home/alice/ga is for an account that users wants")
         assert "is for codes of 6 digits, and otp_digits is 8" in reason(own={"alice": OWN}, otp_digits=8)
 
     @pytest.mark.parametrize(
@@ -257,16 +263,17 @@ class TestAdoption:
     def test_says_what_is_different_for_whom(self) -> None:
         assert adopted(line("alice")).differences == {}
         assert adopted(own={"alice": OWN.replace(" 17", " 3")}).differences == {}
-        short = "the key has 10 bytes, and RFC 4226 asks for 16 at least. It stays, with the app; renew in users"
-        for found in (
-            adopted(line("alice", KEY[:10])),
-            adopted(own={"alice": f'{SECRET[:16]}\n" DISALLOW_REUSE\n" TOTP_AUTH'}),
+        short = "has a key of 10 bytes, and RFC 4226 asks for 16 at least. It stays, with the app; renew in users"
+        for where, found in (
+            ("/etc/users.oath: line 2", adopted(line("alice") + line("alice", KEY[:10]))),
+            ("/home/alice/ga: line 1", adopted(own={"alice": f'{SECRET[:16]}\n" DISALLOW_REUSE\n" TOTP_AUTH'})),
         ):
-            assert found.differences["alice"].startswith(short)
-            assert oath.read(found.credentials["alice"], "alice").apps[0].key == KEY[:10]
+            assert found.differences["alice"].startswith(f"{where} {short}")
+            assert oath.read(found.credentials["alice"], "alice").apps[-1].key == KEY[:10]
         assert adopted(own={"alice": f'{SECRET}\n" WINDOW_SIZE 17\n" TOTP_AUTH\n'}).differences == {
-            "alice": "/home/alice/ga: codes were right up to 8 steps early (WINDOW_SIZE 17), and are up to 1, which is "
-            "window. /home/alice/ga: a code was right as often as it was typed (no DISALLOW_REUSE), and is right once"
+            "alice": "/home/alice/ga: line 2, WINDOW_SIZE, has codes right up to 8 steps early. From the change on it "
+            "is up to 1, which is window. /home/alice/ga: a code was right as often as it was typed (no "
+            "DISALLOW_REUSE), and is right once"
         }
         found = adopted(line("alice") + "TOTP alice - 00\nHOTP/T30 alice - 0\nHOTP/T30 alice - 00\n")
         assert found.differences == {

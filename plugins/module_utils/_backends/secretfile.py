@@ -59,7 +59,7 @@ def parse(text: str) -> SecretFile:
         raise CredentialError("line 1 has no key in base32")
     window = _small(text, WINDOW_SIZE, 3, 100)
     if _signed(_number(option(text, HOTP_COUNTER) or "", 0)[0], 64) > 0:
-        raise CounterError(f"line {_place(text, HOTP_COUNTER)} is for codes that go by a counter (HOTP_COUNTER)")
+        raise CounterError(f"line {place(text, HOTP_COUNTER)} is for codes that go by a counter (HOTP_COUNTER)")
     if '" TOTP_AUTH' not in text:
         raise CredentialError("is not for time-based codes: no line has TOTP_AUTH")
     interval, used = _small(text, STEP_SIZE, 30, 60), _steps(option(text, REUSE))
@@ -94,8 +94,8 @@ def _option(text: str, name: str) -> re.Match[str] | None:
     return re.search(rf'(?:\A|(?<=[\r\n]))" {name}(?![^ \t\r\n])[ \t]*([^\r\n]*)', text)
 
 
-def _place(text: str, name: str) -> int:
-    """The number of the line that has an option."""
+def place(text: str, name: str) -> int:
+    """The number of the line that has an option; 0 where none has."""
     found = _option(text, name)
     return _line_of(text, found.start()) if found else 0
 
@@ -108,7 +108,7 @@ def _line_of(text: str, position: int) -> int:
 def _check(text: str, name: str, right: bool) -> None:
     """Raise where an option that is there is not as the module takes it."""
     if not right:
-        raise CredentialError(f"line {_place(text, name)} has a {name} that pam_google_authenticator does not take")
+        raise CredentialError(f"line {place(text, name)} has a {name} that pam_google_authenticator does not take")
 
 
 def _key(text: str) -> bytes:

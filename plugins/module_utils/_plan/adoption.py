@@ -72,10 +72,18 @@ class _Old(t.NamedTuple):
     """What one file says of one account."""
 
     path: str
+    lines: tuple[int, ...]
+    """The numbers of the lines that have its keys."""
     apps: tuple[App, ...]
     recovery_codes: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
     """What it says that is not taken over, in sentences."""
+
+    @property
+    def where(self) -> str:
+        """The file and the lines, for a person."""
+        *first, last = map(str, self.lines)
+        return f"{self.path}: " + (f"lines {', '.join(first)} and {last}" if first else f"line {last}")
 
 
 def obstacle(situation: Situation, users_files: t.Iterable[OldFile]) -> str | None:
@@ -124,9 +132,9 @@ def adoption(
             credential = Credential(_merged(old, settings.user(name)))
             text = backends.BACKENDS[settings.backend].render(credential, name, settings, make_key)
         except CannotHold as error:
-            where = " and ".join(one.path for one in old)
+            where = " and ".join(one.where for one in old)
             others = " or ".join(one for one in backends.BACKENDS if one != settings.backend)
-            told = f"{where} {error}. Set O(backend) to {others}, or enrol the account anew"
+            told = f"{where}: the account {error}. Set O(backend) to {others}, or enrol the account anew"
             found.left[_shown(name)] = settings.named(told)
             continue
         except CredentialError as error:
@@ -137,7 +145,7 @@ def adoption(
             text = google_authenticator.with_recovery_codes(text, codes)
         elif codes:
             found.void_recovery_codes.append(name)
-        differences = [*(one for file in old for one in file.differences), *_short_keys(credential)]
+        differences = [*(one for file in old for one in file.differences), *_short_keys(old)]
         if differences:
             found.differences[name] = settings.named(". ".join(differences))
         found.credentials[name] = text
@@ -169,7 +177,10 @@ class _Check:
                 f"{where} is for an account that {self.state.hostname} does not have. Remove it there"
             )
         if user and not user.present:
-            raise CredentialError("O(users) wants it to be absent")
+            raise CredentialError(
+                f"{where} is for an account that O(users) wants to be absent. Remove it there, or take state: absent "
+                "out of O(users)"
+            )
 
     def users_file(self, file: _Shared, name: str) -> _Old:
         """What the lines of an account say in a file that all accounts share, as far as pam_oath reads them."""
@@ -181,7 +192,7 @@ class _Check:
             raise CredentialError(
                 f"{path}: line {file.spoilt_by} begins with a NUL byte, so that everybody's codes are denied. Remove it"
             )
-        read: list[str] = []
+        read: dict[int, str] = {}
         differences: list[str] = []
         for number, line in file.lines[name]:
             try:
@@ -197,11 +208,12 @@ class _Check:
                 differences.append(f"{path}: {error}. It and what is below was never right, and is not taken over")
                 break
             self._token(f"{path}: line {number}", token)
-            read.append(line)
+            read[number] = line
         if not read:
             reason = differences[0].partition(". ")[0]
             raise CredentialError(f"{reason}. Mend the line, or enrol the account anew")
-        return _Old(path, oath.read("\n".join(read), name, self.state.now).apps, differences=tuple(differences))
+        apps = oath.read("\n".join(read.values()), name, self.state.now).apps
+        return _Old(path, tuple(read), apps, differences=tuple(differences))
 
     def _token(self, where: str, token: usersfile.Token) -> None:
         """Whether a credential can stand for a line of a users file."""
@@ -224,47 +236,50 @@ class _Check:
             raise CredentialError(
                 f"{file.path}: {error}, so that every code is denied. Mend the file, or enrol the account anew"
             ) from error
-        self._codes(file.path, 6, says.interval)
+        self._codes(file.path, 6, says.interval, _line(file, secretfile.STEP_SIZE))
         (app,) = google_authenticator.read(file.text, name).apps
         if len(app.key) > OLD_SECRET_BYTES[1]:
             raise CredentialError(
-                f"{file.path}: the key has {len(app.key)} bytes, more than the {OLD_SECRET_BYTES[1]} that a sheet "
-                "shows. Enrol the account anew"
+                f"{file.path}: line 1 has a key of {len(app.key)} bytes, more than the {OLD_SECRET_BYTES[1]} that a "
+                "sheet shows. Enrol the account anew"
             )
         if self._is_off(says):
             app = replace(app, used=())
         codes = google_authenticator.recovery_codes(file.text, name, 6)
-        differences = tuple(f"{file.path}: {one}" for one in self._differences(says))
-        return _Old(file.path, (app,), tuple(code for _number, code in codes), differences)
+        differences = tuple(self._differences(file, says))
+        return _Old(file.path, (1,), (app,), tuple(code for _number, code in codes), differences)
 
     def _is_off(self, says: secretfile.SecretFile) -> bool:
         """Whether the codes that were right are not within the window of a clock that is right."""
         return abs(says.skew) > self.settings.window
 
-    def _differences(self, says: secretfile.SecretFile) -> t.Iterator[str]:
+    def _differences(self, file: OldFile, says: secretfile.SecretFile) -> t.Iterator[str]:
         """What a file says for its account alone, and the settings decide for everybody."""
         if self._is_off(says):
             side = "ahead" if says.skew > 0 else "behind"
             yield (
-                f"TIME_SKEW says that the clock of the app was {abs(says.skew) * says.interval} seconds {side}. From "
-                "the change on it has to be right. Set the phone to take its time from the network; until a code was "
-                "right, nothing is proven"
+                f"{_line(file, secretfile.TIME_SKEW)} says that the clock of the app was "
+                f"{abs(says.skew) * says.interval} seconds {side}. From the change on it has to be right. Set "
+                "the phone to take its time from the network; until a code was right, nothing is proven"
             )
         if says.window // 2 > self.settings.window:
             yield (
-                f"codes were right up to {says.window // 2} steps early (WINDOW_SIZE {says.window}), and are up to "
-                f"{self.settings.window}, which is O(window)"
+                f"{_line(file, secretfile.WINDOW_SIZE)} has codes right up to {says.window // 2} steps early. From the "
+                f"change on it is up to {self.settings.window}, which is O(window)"
             )
         if says.used is None:
-            yield "a code was right as often as it was typed (no DISALLOW_REUSE), and is right once"
+            yield f"{file.path}: a code was right as often as it was typed (no DISALLOW_REUSE), and is right once"
 
-    def _codes(self, where: str, digits: int, interval: int | None) -> None:
+    def _codes(self, where: str, digits: int, interval: int, where_interval: str = "") -> None:
         """The settings are one for a host, so whoever has other codes could not log in."""
-        for found, unit, option in ((digits, "digits", "otp_digits"), (interval, "seconds", "interval")):
+        for said, found, unit, option in (
+            (where, digits, "digits", "otp_digits"),
+            (where_interval or where, interval, "seconds", "interval"),
+        ):
             wanted = getattr(self.settings, option)
             if found != wanted:
                 raise CredentialError(
-                    f"{where} is for codes of {found} {unit}, and {option} is {wanted}. Set it to {found}, or enrol "
+                    f"{said} is for codes of {found} {unit}, and {option} is {wanted}. Set it to {found}, or enrol "
                     "the account anew"
                 )
 
@@ -275,11 +290,11 @@ def _merged(old: t.Sequence[_Old], wanted: User | None) -> tuple[App, ...]:
     for other in others:
         if {app.key for app in other.apps} != {app.key for app in first.apps}:
             raise CredentialError(
-                f"{first.path} and {other.path} have different secrets. Remove the one that the app does not have"
+                f"{first.where} and {other.where} have different secrets. Remove the one that the app does not have"
             )
     if wanted and wanted.secret not in (None, first.apps[0].key):
         raise CredentialError(
-            f"O(users) has another secret than {first.path}. Leave the secret out there, or enrol anew"
+            f"O(users) has another secret than {first.where}. Leave the secret out there, or enrol anew"
         )
     apps: dict[bytes, App] = {}
     for app in (app for one in old for app in one.apps):
@@ -293,13 +308,20 @@ def _shown(name: str) -> str:
     return name if name.isprintable() and len(name) <= _LONGEST_NAME else ascii(name[:_LONGEST_NAME])
 
 
-def _short_keys(credential: Credential) -> t.Iterator[str]:
+def _line(file: OldFile, option: str) -> str:
+    """The line of a file of google-authenticator that has an option, for a person; the file where none has it."""
+    number = secretfile.place(file.text, option)
+    return f"{file.path}: line {number}, {option}," if number else file.path
+
+
+def _short_keys(old: t.Iterable[_Old]) -> t.Iterator[str]:
     """That an account goes on with a key that is too short for a new one."""
-    shortest = min(len(app.key) for app in credential.apps)
+    keys = ((len(app.key), f"{one.path}: line {number}") for one in old for number, app in zip(one.lines, one.apps))
+    shortest, where = min(keys)
     if shortest < SECRET_BYTES[0]:
         yield (
-            f"the key has {shortest} bytes, and RFC 4226 asks for {SECRET_BYTES[0]} at least. It stays, with the app; "
-            "renew in O(users) makes a longer one, and a new QR code"
+            f"{where} has a key of {shortest} bytes, and RFC 4226 asks for {SECRET_BYTES[0]} at least. It stays, with "
+            "the app; renew in O(users) makes a longer one, and a new QR code"
         )
 
 
