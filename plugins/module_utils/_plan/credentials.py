@@ -17,6 +17,9 @@ from .people import Names, Reason, together
 from .scope import in_scope
 from .situation import Situation
 
+_MOST_FAULTS = 3
+"""How many ways of being damaged a sentence about many names."""
+
 
 def leftovers(situation: Situation) -> list[str]:
     """Credentials in other backends with the secrets of those that count, as a move leaves them that was cut short."""
@@ -110,27 +113,48 @@ def problems(situation: Situation) -> t.Iterator[tuple[str, Reason]]:
     settings, state = situation
     asked = state.code_step.names if settings.scope == "enrolled" else None
     moving = _concerned(situation) if situation.moving else ()
-    for name in sorted({*state.credentials, *(asked or ())} & {*state.accounts, *moving}):
+    absent = {user.name for user in settings.users if not user.present}
+    names = sorted(({*state.credentials, *(asked or ())} & {*state.accounts, *moving}) - absent)
+    faults = {name: _fault(state, name) for name in names}
+    all_faults = _first(fault for fault in faults.values() if fault)
+    for name in names:
         user = settings.user(name)
-        if user is None or user.present:
+        reason: Reason | None = Reason(_damaged, (state.hostname, state.backend, all_faults), faults[name])
+        if not faults[name]:
             reason = _problem(situation, name, user if user and user.wants_credential else None)
-            if reason:
-                yield name, reason
+        if reason:
+            yield name, reason
+
+
+def _fault(state: HostState, name: str) -> str:
+    """Why every code of an account is denied by its credential file, if there is one at which it is."""
+    file = state.credentials.get(name)
+    try:
+        if file:
+            backends.BACKENDS[state.backend].read(file.content, name)
+    except CredentialError as error:
+        return str(error)
+    return ""
+
+
+def _first(faults: t.Iterable[str]) -> str:
+    """The first few different ones."""
+    different = [*dict.fromkeys(faults)]
+    return "; ".join([*different[:_MOST_FAULTS], *["and so on"] * (len(different) > _MOST_FAULTS)])
 
 
 def _problem(situation: Situation, name: str, user: User | None) -> Reason | None:
-    """What is wrong with the credential of one account; `user` is what the settings want of it, if anything."""
+    """What is wrong with a credential that can be read; `user` is what the settings want of its account, if anything.
+
+    What is wrong may be that there is none.
+    """
     settings, state = situation
     file = state.credentials.get(name)
     where = (state.hostname, state.backend)
     if file is None:
         is_gone = user is None and in_scope(settings, name, state.accounts[name].groups, {name})
         return Reason(_gone, where) if is_gone else None
-    try:
-        found = backends.BACKENDS[state.backend].read(file.content, name)
-    except CredentialError as error:
-        return Reason(_damaged, (*where, str(error)))
-    if user and not found.phone:
+    if user and not backends.BACKENDS[state.backend].read(file.content, name).phone:
         return Reason(_without_phone, where)
     return _cannot_move(situation, name) if situation.moving else None
 
@@ -196,10 +220,10 @@ def _gone(names: Names, _detail: str, host: str, backend: str) -> str:
     )
 
 
-def _damaged(names: Names, _detail: str, host: str, backend: str, error: str) -> str:
+def _damaged(names: Names, of_one: str, host: str, backend: str, faults: str) -> str:
     return (
-        f"{_which(names, host, backend)} {names.verb(error, f'are damaged ({error})')}: every code is denied. Restore "
-        f"{names.verb('the file, or remove it', 'the files, or remove them')} and enrol {names.them} anew."
+        f"{_which(names, host, backend)} {names.verb(of_one, f'are damaged ({faults})')}: every code is denied. "
+        f"Restore {names.verb('the file, or remove it', 'the files, or remove them')} and enrol {names.them} anew."
     )
 
 
