@@ -19,7 +19,7 @@ import hosts
 from hosts import Host
 from login import ssh
 from login.backends import GOOGLE, OATH, Backend, use
-from login.modules import Answer, module, options
+from login.modules import Answer, module, options, turn_on
 from login.people import Person, Run, new_person, playbook, settings
 from login.policy import JOURNAL, assert_nothing_left, assert_on
 
@@ -336,8 +336,10 @@ class TestLeftOut:
         assert not found.ok
         assert f"Nobody was taken over on {host.name}: {USERS_FILE} can be read or written by others" in found.message
         assert "it is not certain who stands in it, and codes that were used by it might be right" in found.message
-        # What it says to do: leave the file out.
+        # What it says to do: leave the file out, or give it its mode.
         assert module(host, "twofactor_adopt", {"users_files": []})["adopted"] == [own.name]
+        host.run("chmod", "0600", USERS_FILE)
+        assert module(host, "twofactor_adopt")["adopted"] == [one.name]
 
     def test_is_whoever_stands_in_a_users_file_that_others_can_read(self, host: Host) -> None:
         shared, both, own = new_person(host), with_own_file(host), with_own_file(host)
@@ -361,6 +363,17 @@ class TestLeftOut:
         assert not found.ok
         assert "a change waits to be confirmed" in found.message
         assert not host.exists(OATH.directory)
+
+    def test_is_nobody_where_the_credentials_are_those_of_another_backend(self, host: Host) -> None:
+        first, second = new_person(host), with_own_file(host)
+        turn_on(host, first, ssh=False, services=["su"], scope="enrolled", rollback_after=0)
+        refused = module(host, "twofactor_adopt", {"backend": GOOGLE.name})
+        assert not refused.ok
+        assert "Set backend to oath, or run the role first, which moves them" in refused.message
+        assert module(host, "twofactor_adopt", check=True)["adopted"] == [second.name]
+        turn_on(host, first, ssh=False, services=["su"], scope="enrolled", backend=GOOGLE.name, rollback_after=0)
+        assert module(host, "twofactor_adopt", {"backend": GOOGLE.name})["adopted"] == [second.name]
+        assert module(host, "twofactor", {"enabled": False, "purge_credentials": True, "backend": GOOGLE.name}).ok
 
 
 def test_asks_for_root_and_for_paths_that_begin_somewhere(host: Host) -> None:

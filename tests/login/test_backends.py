@@ -134,6 +134,14 @@ class TestMove:
     def test_of_a_second_device_is_refused_until_it_is_given_up(self, host: Host, alice: Person) -> None:
         on(alice, users=[{**alice.entry, "devices": [{"name": "tablet"}]}])
         use(host, GOOGLE)
+        other = f"{GOOGLE.directory}/{alice.name}"
+        host.run("install", "-d", "-m", "0700", GOOGLE.directory)
+        host.write(other, f'{"A" * 32}\n" TOTP_AUTH\n', mode=0o600)
+        refused = run(alice)
+        assert not refused.ok
+        assert f"{other}, which has another secret. Remove that one first, or leave backend at oath" in refused.message
+        assert run(alice, backend=OATH.name).ok
+        host.run("rm", other)
         refused = run(alice)
         assert not refused.ok
         assert "has further devices (tablet), and pam_google_authenticator has one secret a user" in refused.message

@@ -1222,7 +1222,7 @@ class TestRefusal:
             host_state(ACCOUNTS[0], first, *twins),
             "{names} on web1 are further names of accounts that need a code ('getent passwd' shows by their numbers of "
             "which), and in none of scope_groups: they would get in as those with no code. Make them members of a "
-            "group of scope_groups, exempt them with exempt_users, or remove them.",
+            "group of scope_groups and enrol them as well, exempt them with exempt_users, or remove them.",
         )
 
     def test_of_many_who_have_one_key_twice_is_one_sentence(self) -> None:

@@ -178,7 +178,7 @@ def _other_name(names: people.Names, whose: str, host: str) -> str:
     return (
         f"{names} on {host} {names.verb('is', 'are')} {are}, and in none of O(scope_groups): {it} would get in as "
         f"{names.verb('that account', 'those')} with no code. Make {names.them} {names.verb('a member', 'members')} of "
-        f"a group of O(scope_groups), exempt {them} with O(exempt_users), or remove {them}."
+        f"a group of O(scope_groups) and enrol {them} as well, exempt {them} with O(exempt_users), or remove {them}."
     )
 
 

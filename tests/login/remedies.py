@@ -1,0 +1,137 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A refusal, and the remedies that it names, carried out as they are said."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from collections.abc import Callable
+
+from hosts import Host
+from login.modules import module, options
+from login.people import Person, new_person
+
+Options = dict[str, t.Any]
+Remedy = Callable[[Host, Person, str], Options]
+"""Does what a message says for somebody, and returns the options that the next run has instead."""
+
+
+def by(**instead: t.Any) -> Remedy:
+    """Other options, where NAME stands for whom the refusal is about."""
+
+    def remedy(_host: Host, other: Person, _said: str) -> Options:
+        return {
+            option: [other.name if one == "NAME" else one for one in value] if isinstance(value, list) else value
+            for option, value in instead.items()
+        }
+
+    return remedy
+
+
+def on_the_host(script: str) -> Remedy:
+    """A shell script, where $1 is whom the refusal is about, and $2 what it says."""
+
+    def remedy(host: Host, other: Person, said: str) -> Options:
+        host.run("sh", "-euc", script, "sh", other.name, said)
+        return {}
+
+    return remedy
+
+
+def both(first: Remedy, second: Remedy) -> Remedy:
+    """One remedy and another one, which belong together."""
+    return lambda host, other, said: {**first(host, other, said), **second(host, other, said)}
+
+
+def enrolled(_host: Host, other: Person, _said: str) -> Options:
+    """Enrol whom the refusal is about as well."""
+    return {"more": [other.entry]}
+
+
+def as_the_message_has_it(pattern: str) -> Remedy:
+    """Run a command on the host that the message shows."""
+
+    def remedy(host: Host, _other: Person, said: str) -> Options:
+        found = re.search(pattern, said)
+        assert found, said
+        host.run(found[1])
+        return {}
+
+    return remedy
+
+
+class Case(t.NamedTuple):
+    """How a host comes to be refused, what is said then, and all that it says to do.
+
+    In `script`, $1 is whom the refusal is about.
+    """
+
+    script: str
+    said: str
+    remedies: tuple[Remedy, ...]
+    options: Options = {}  # noqa: RUF012
+    account: Options | None = None
+    """The other account, if there is one."""
+    entry: Options | None = None
+    """What `users` says of whom the refusal is about, beside the name; SECRET stands for the secret of that one."""
+
+
+SAVE = "mkdir /root/before && cp -a /etc/pam.d /etc/ssh /etc/group /etc/gshadow /root/before"
+RESTORE = """
+chattr -f -ia /etc/pam.d/sshd
+rm -rf /etc/oath /etc/cockpit /root/.ssh
+userdel gone
+for name in pam.d ssh group gshadow; do rm -rf /etc/$name; cp -a /root/before/$name /etc; done
+"""
+
+
+def carry_out(host: Host, alice: Person, case: Case) -> None:
+    """See that a host is refused, and that after each of the remedies the next run goes through; see `SAVE`."""
+    other = alice if case.account is None else new_person(host, **case.account)
+    given = dict(case.options)
+    more = [other.entry] if given.pop("both", False) else []
+    named = given.pop("users", [])
+
+    def wanted(entry: Options | None, instead: Options) -> Options:
+        of_other = [] if entry is None else [_filled(entry, other)]
+        of_alice = [] if of_other and other is alice else [alice.entry]
+        users = [*of_alice, *more, *of_other, *(named if "users" not in instead else []), *instead.pop("more", [])]
+        return {**options(users=users, seen_days=0, **given), **instead, "users": users}
+
+    def beforehand() -> None:
+        host.run("sh", "-euc", case.script, "sh", other.name)
+
+    try:
+        host.run(SAVE)
+        beforehand()
+        refused = module(host, "twofactor", wanted(case.entry, {}), check=True)
+        assert not refused.ok, refused.output
+        assert case.said.format(name=other.name, host=host.name) in refused.message, refused.message
+        for remedy in case.remedies:
+            instead = remedy(host, other, refused.message)
+            entry = instead.pop("entry", case.entry)
+            done = module(host, "twofactor", wanted(entry, instead), check=True)
+            assert done.ok, done.output
+            host.run(RESTORE, check=False)
+            beforehand()
+    finally:
+        host.run(RESTORE, check=False)
+        host.run("rm", "-r", "/root/before")
+        if other is not alice:
+            host.run("userdel", "--force", "--remove", other.name)
+
+
+def _filled(entry: Options, person: Person) -> Options:
+    """An entry of `users` with the name, and with the secret in the place of SECRET."""
+
+    def filled(value: t.Any) -> t.Any:
+        if isinstance(value, list):
+            return [*map(filled, value)]
+        if isinstance(value, dict):
+            return {key: filled(one) for key, one in value.items()}
+        return person.secret if value == "SECRET" else value
+
+    return {"name": person.name, **filled(entry)}
