@@ -115,6 +115,22 @@ CASES = {
         (on_the_host("cp --remove-destination /etc/pam.d/sudo /etc/pam.d/found"), by(services=[])),
         {"services": ["found"]},
     ),
+    "a service that is a directory": Case(
+        "mkdir /etc/pam.d/found",
+        "/etc/pam.d/found on {host} is a directory, and no file. Put the file itself there, or leave found out.",
+        (on_the_host("rmdir /etc/pam.d/found; echo @include common-auth >/etc/pam.d/found"), by(services=[])),
+        {"services": ["found"]},
+    ),
+    "a directory of the name of the drop-in, and a link to itself, which is in nobody's way": Case(
+        f"mkdir {DROP_INS}/00-twofactor.conf; ln -s loop /etc/pam.d/loop",
+        f"{DROP_INS}/00-twofactor.conf on {{host}} is a directory, and fleet.auth needs a file of that name. Move it",
+        (on_the_host(f"mv {DROP_INS}/00-twofactor.conf /etc/ssh/away"),),
+    ),
+    "a file of the name of the credentials' directory": Case(
+        "echo notes >/etc/oath",
+        "/etc/oath on {host} is a file, and fleet.auth needs a directory of that name. Move it away, and run again.",
+        (on_the_host("mv /etc/oath /etc/ssh/away"),),
+    ),
     "a line that gets past the code": Case(
         "printf 'auth sufficient pam_wheel.so trust\\n@include common-auth\\n' >/etc/pam.d/found",
         "Change that line, or leave found out.",

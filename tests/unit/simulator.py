@@ -95,9 +95,9 @@ class Machine:
             text = stores[before.rpartition("/")[0]][change.user].content
             stores[directory][change.user] = FileState(change.revision.text(text, random_keys(1000)), 0o600)
         elif isinstance(change, MakeDirectory):
-            files[change.path] = FileState("", change.mode)
+            files[change.path] = FileState("", change.mode, kind="directory")
         elif isinstance(change, GiveBack):
-            files[change.path] = FileState("", change.mode, change.uid, change.gid)
+            files[change.path] = FileState("", change.mode, change.uid, change.gid, kind="directory")
         elif directory in stores:
             del stores[directory][name]
         else:

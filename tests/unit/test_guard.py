@@ -224,7 +224,7 @@ class TestPlan:
     def test_takes_it_away_again(self) -> None:
         before = host_state(credentials=["alice", "bob", "carol", "root"])
         enabled = carried_out(wanted(), before)
-        credentials = {backends.BACKENDS["oath"].DIRECTORY: file("", 0o700)}
+        credentials = {backends.BACKENDS["oath"].DIRECTORY: file("", 0o700, kind="directory")}
         assert carried_out(replace(wanted(), enabled=False), enabled).files == {**before.files, **credentials}
         for without in (wanted(guard="off"), wanted(ssh=False, services=[])):
             made = plan(without, enabled)

@@ -22,6 +22,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._host import (
     sshd_starts,
     system,
 )
+from ansible_collections.fleet.auth.plugins.module_utils._host.files import read_file
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import Login
 from unit.builders import file
 
@@ -205,6 +206,16 @@ def test_files_that_sshd_includes_are_followed_from_one_to_the_next(tmp_path: Pa
     (tmp_path / "bob.conf").write_text(f"Banner none\nInclude {tmp_path}/site/*.conf {tmp_path}/gone.conf\n")
     found = look.included({config: file(f"UsePAM yes\nInclude {tmp_path}/site/*.conf\n")}, [config])
     assert list(found) == [f"{tmp_path}/site/a.conf", f"{tmp_path}/bob.conf"]
+
+
+def test_what_is_no_regular_file_is_read_as_what_it_is(tmp_path: Path) -> None:
+    loop, pipe, plain = (tmp_path / name for name in ("loop", "pipe", "plain"))
+    loop.symlink_to(loop)
+    os.mkfifo(pipe)
+    plain.write_text("text")
+    assert read_file(str(loop)) is None
+    found = [read_file(str(path)) for path in (tmp_path, pipe, plain)]
+    assert [(one.kind, one.content) for one in found if one] == [("directory", ""), ("named pipe", ""), ("", "text")]
 
 
 def test_process_is_read_whatever_its_name_is() -> None:

@@ -280,7 +280,7 @@ class TestEveryPlan:
             machine = machine.stages(planned(target, machine.state))[-1]
         off = machine.stages(planned(OFF, machine.state))[-1]
         directory = backends.BACKENDS[machine.state.backend].DIRECTORY
-        directories = {directory: FileState("", 0o700)} if machine.state.credentials else {}
+        directories = {directory: FileState("", 0o700, kind="directory")} if machine.state.credentials else {}
         assert off.state.files == {**before.state.files, **directories}
         assert off.state.credentials == machine.state.credentials
         assert off.logins() == before.logins()
@@ -785,7 +785,7 @@ class TestOff:
         self, rights: tuple[int, int, int], backend: str
     ) -> None:
         path = backends.BACKENDS[backend].DIRECTORY
-        before = host_state(files={path: FileState("", *rights)})
+        before = host_state(files={path: FileState("", *rights, kind="directory")})
         on = carried_out(wanted(backend=backend, ssh=False), before)
         assert on.files[path] == FileState("", 0o700)
         for off in (OFF, settings(enabled=False, purge_credentials=True, backend=backend)):
@@ -803,7 +803,7 @@ class TestOff:
 
     def test_directory_of_the_other_backend_stays_with_what_somebody_has_there(self) -> None:
         path = "/etc/google-authenticator"
-        state = host_state(files={path: FileState("", 0o700)})
+        state = host_state(files={path: FileState("", 0o700, kind="directory")})
         on = plan(wanted(), replace(state, inside={path: (".keep",)}))
         assert on.changes
         assert not [change for change in on.changes if getattr(change, "path", "") == path]
@@ -857,7 +857,7 @@ class TestSelfService:
         target = wanted(services=["cockpit"], self_service=True)
         state, library = carried_out(target), places.SELF_SERVICE_LIBRARY
         gone = {f"{places.PAGE_DIRECTORY}/qrcode.js": "", f"{library}/_old.py": "", f"{library}/_wing/old.py": ""}
-        earlier = edited(state, {**gone, f"{library}/_wing": FileState("", 0o755)})
+        earlier = edited(state, {**gone, f"{library}/_wing": FileState("", 0o755, kind="directory")})
         made = plan(target, earlier)
         assert report.changes(made) == [
             f"stop {places.SELF_SERVICE_UNIT}",
@@ -1030,6 +1030,34 @@ class TestRefusal:
         assert refusals(wanted(services=["gone"]), host_state()) == (
             "there is no /etc/pam.d/gone on web1, nor one in /usr/lib/pam.d. Take gone out.",
         )
+
+    def test_of_a_service_that_is_no_file(self) -> None:
+        state = host_state(files={service("sudo"): replace(file("", 0o755), kind="directory")})
+        assert refusals(wanted(services=["sudo"]), state) == (
+            "/etc/pam.d/sudo on web1 is a directory, and no file. Put the file itself there, or leave sudo out.",
+        )
+
+    @pytest.mark.parametrize(
+        ("path", "found", "told"),
+        [
+            (places.DROP_IN, file("", 0o755, kind="directory"), "is a directory, and fleet.auth needs a file of that"),
+            (places.SWITCH, file("", 0o755, kind="named pipe"), "is a named pipe, and fleet.auth needs a file of that"),
+            ("/etc/oath", file("x"), "is a file, and fleet.auth needs a directory of that name. Move it away, and run"),
+            ("/etc/oath", file("", 0o700), "is a file, and fleet.auth needs a directory of that name. Move it away"),
+            (
+                "/etc/oath",
+                file("", 0, link="/gone", kind="link to nowhere"),
+                "is a link to nowhere, and fleet.auth needs",
+            ),
+        ],
+    )
+    def test_of_something_else_in_the_place_of_what_is_needed(self, path: str, found: FileState, told: str) -> None:
+        (refusal,) = refusals(wanted(), host_state(files={path: found}))
+        assert refusal.startswith(f"{path} on web1 {told}")
+
+    def test_spares_a_directory_in_the_place_of_a_file_of_ours_when_it_is_turned_off(self) -> None:
+        state = host_state(files={places.SWITCH: file("", 0o755, kind="directory")})
+        assert plan(settings(enabled=False), state) == Plan()
 
     def test_of_a_service_that_is_a_link(self) -> None:
         state = edited(host_state(), {service("sudo"): file(SERVICES["sudo"], link="/etc/authselect/sudo")})

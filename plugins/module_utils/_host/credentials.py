@@ -27,7 +27,7 @@ def credentials(backend: Backend) -> dict[str, FileState]:
     """The credential files of a backend, by account."""
     try:
         names = os.listdir(backend.DIRECTORY)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     others = (".*", *backend.LEFT_BEHIND)
     names = [name for name in names if not any(fnmatch.fnmatchcase(name, pattern) for pattern in others)]
@@ -57,7 +57,7 @@ def tallies() -> dict[str, bytes]:
     """The tallies of wrong codes, by account."""
     try:
         names = os.listdir(places.TALLY_DIRECTORY)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     tallies = {}
     for name in names:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import glob
 import os
@@ -14,13 +15,18 @@ import stat
 from .. import _places as places
 from .state import FileState
 
+_NOTHING = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+_KINDS = {stat.S_IFDIR: "directory", stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket"}
+
 
 def read_file(path: str) -> FileState | None:
-    """A file or a directory as it is, or None."""
+    """What is at a path, or None where there is nothing, or a link that leads nowhere."""
     try:
         status = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    except OSError as error:
+        if error.errno in _NOTHING:
+            return None
+        raise
     content = ""
     if stat.S_ISREG(status.st_mode):
         with open(path, "rb") as file:
@@ -32,6 +38,7 @@ def read_file(path: str) -> FileState | None:
         gid=status.st_gid,
         link=os.path.realpath(path) if os.path.islink(path) else None,
         names=_names(path, status) if stat.S_ISREG(status.st_mode) else 1,
+        kind="" if stat.S_ISREG(status.st_mode) else _KINDS.get(stat.S_IFMT(status.st_mode), "device"),
     )
 
 

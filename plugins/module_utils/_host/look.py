@@ -231,8 +231,13 @@ def _files(sshd_configs: t.Iterable[str]) -> dict[str, FileState]:
         paths.update(glob.glob(pattern))
     for directory in (*places.SELF_SERVICE_DIRECTORIES, places.KEYS_DIRECTORY, places.ONLY_KEYS_DIRECTORY):
         paths.update(_tree(directory))
-    found = {path: read_file(path) for path in paths}
+    found = {path: read_file(path) or _link_to_nowhere(path) for path in paths}
     return {path: file for path, file in found.items() if file is not None}
+
+
+def _link_to_nowhere(path: str) -> FileState | None:
+    """A symbolic link behind which there is nothing, or None."""
+    return FileState("", 0, link=os.path.realpath(path), kind="link to nowhere") if os.path.islink(path) else None
 
 
 def _tree(directory: str) -> t.Iterator[str]:

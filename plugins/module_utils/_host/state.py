@@ -42,7 +42,7 @@ WRITTEN_AT_LOGIN = {**dict.fromkeys(backends.DIRECTORIES, "var_auth_t"), places.
 
 @dataclass(frozen=True)
 class FileState:
-    """A regular file (or a directory, whose content is empty) as it is."""
+    """A file as it is. What is no regular file has no content."""
 
     content: str = field(repr=False)
     """The bytes as UTF-8; what is not UTF-8 is carried by surrogate escapes."""
@@ -53,6 +53,8 @@ class FileState:
     """Where the path leads, if it is a symbolic link."""
     names: int = field(default=1, compare=False)
     """How many names a regular file has: more than one where there are hard links to it."""
+    kind: str = field(default="", compare=False)
+    """What it is in the place of a regular file, such as `directory`."""
 
 
 class Hold(t.NamedTuple):
@@ -266,9 +268,9 @@ class HostState:
         """The files of PAM services, as libpam finds them."""
         own, vendor = (
             {
-                name: text
-                for name, text in ((path[len(directory) + 1 :], text) for path, text in self.texts(directory).items())
-                if name and "/" not in name
+                path.rpartition("/")[2]: file.content
+                for path, file in self.files.items()
+                if path.rpartition("/")[0] == directory and not file.kind
             }
             for directory in (places.PAM_D, places.VENDOR_PAM_D)
         )

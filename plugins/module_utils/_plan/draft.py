@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from .. import _places as places
 from .._backends import backends
-from .._host.state import FileState, HostState
+from .._host.state import OWN_FILES, FileState, HostState
 from .._texts import pam, security_keys, vendor_copy
 from .._wanted.security_key import SecurityKey
 from .changes import Change, Edit, MakeDirectory, Move, Remove, RemoveMoved, StopListening, Write
@@ -24,7 +24,8 @@ class Draft:
     """
 
     def __init__(self, state: HostState) -> None:
-        self.files = dict(state.files)
+        # What is in the place of a file of ours, and is none, is not ours to take away.
+        self.files = {path: file for path, file in state.files.items() if path not in OWN_FILES or not _is_tree(file)}
         self.further_readers = state.further_readers
         """The further sshd's that listen and read our drop-in."""
         self.credentials = {
@@ -66,9 +67,9 @@ class Draft:
     def directory(self, path: str, mode: int) -> list[Change]:
         """Have a directory that belongs to root, of this mode."""
         now = self.files.get(path)
-        if now is not None and (now.mode, now.uid, now.gid) == (mode, 0, 0):
+        if now is not None and now.kind == "directory" and (now.mode, now.uid, now.gid) == (mode, 0, 0):
             return []
-        self.files[path] = FileState(content="", mode=mode)
+        self.files[path] = FileState(content="", mode=mode, kind="directory")
         return [MakeDirectory(path, mode)]
 
     def security_keys(self, directory: str, declared: t.Mapping[str, t.Sequence[SecurityKey]]) -> list[Change]:
@@ -136,6 +137,10 @@ class Draft:
         """Have no guard any more, and nothing that it has noted."""
         files = self.remove(*places.FOR_GUARD, places.GUARD_CONFIG)
         return [*self.stop_guard(), *files, *self.remove_trees([places.GUARD_DIRECTORY])]
+
+
+def _is_tree(file: FileState) -> bool:
+    return file.kind == "directory" and file.link is None
 
 
 def remove_stale_locks(state: HostState) -> list[Change]:

@@ -15,7 +15,7 @@ from .._texts import drop_in, sshd_config
 from .._texts.sshd_start import Start
 from .._wanted.bounds import is_account_name
 from . import credentials, locked_out, people
-from .changes import Change, Edit, Expectation
+from .changes import Change, Edit, Expectation, MakeDirectory, Write
 from .situation import Situation
 
 # What a directory has in /etc and /run where nobody has chosen a type for it.
@@ -66,8 +66,18 @@ def selinux(situation: Situation) -> t.Iterator[str]:
             )
 
 
-def files(state: HostState, changes: t.Iterable[Change]) -> t.Iterator[str]:
-    """Files that could not be as before once they are changed."""
+def files(state: HostState, changes: t.Collection[Change]) -> t.Iterator[str]:
+    """What is in the place of a file or of a directory that is needed, and files that would not be as before."""
+    made = {change.path: "file" for change in changes if isinstance(change, Write)}
+    made.update({change.path: "directory" for change in changes if isinstance(change, MakeDirectory)})
+    for path, needed in made.items():
+        found = state.files.get(path)
+        # A link in the place of a file of ours is replaced.
+        if found and (found.kind or "file") != needed and not (found.link and needed == "file"):
+            yield (
+                f"{path} on {state.hostname} is a {found.kind or 'file'}, and fleet.auth needs a {needed} of that "
+                "name. Move it away, and run again."
+            )
     for path in dict.fromkeys(change.path for change in changes if isinstance(change, Edit)):
         file = state.files.get(path)
         if file and file.names > 1:

@@ -79,11 +79,16 @@ def _missing(situation: Situation) -> t.Iterator[str]:
     """The services that have no file, or one that is not ours to change."""
     state = situation.state
     for service in situation.wanted_services:
-        link = _link(state, service)
+        link, file = _link(state, service), state.files.get(f"{places.PAM_D}/{service}")
         if link:
             yield (
                 f"{places.PAM_D}/{service} on {state.hostname} is a symbolic link to {link}, which something else "
                 f"manages. Make it a file of its own, or leave {service} out."
+            )
+        elif file and file.kind:
+            yield (
+                f"{places.PAM_D}/{service} on {state.hostname} is a {file.kind}, and no file. Put the file itself "
+                f"there, or leave {service} out."
             )
         elif service not in state.service_files.texts and service != "cockpit":
             yield (
