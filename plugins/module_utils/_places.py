@@ -240,3 +240,7 @@ STAGING_DIRECTORIES = (
     GUARD_DIRECTORY,
 )
 """Where a change lays files ready, beside the directories of credentials; patterns of glob(7)."""
+
+_UNITS = "org.freedesktop.systemd1.manage-units"
+ASKING_SYSTEMD = {"machinectl": "org.freedesktop.machine1.host-shell", "run0": _UNITS, "systemd-run": _UNITS}
+"""Programs by which an account has systemd start something as root, and what polkit is asked for each."""

@@ -245,12 +245,16 @@ def _start(fleet: str, name: str, release: str, image: str) -> Host:
 
 
 def _systemd() -> list[str]:
-    """The least that systemd needs to boot in a container. It has no more rights than that over this machine."""
+    """The least that systemd needs to boot in a container, and root to look at any process there.
+
+    It has no more rights than that over this machine.
+    """
     if docker("info", "--format", "{{.CgroupVersion}}").stdout.strip() == b"2":
         cgroups = ["--cgroupns", "host", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup"]
     else:
         cgroups = ["--volume", "/sys/fs/cgroup/systemd:/sys/fs/cgroup/systemd"]
-    rights = ["--cap-add", "SYS_ADMIN", "--cap-add", "LINUX_IMMUTABLE", "--security-opt", "seccomp=unconfined"]
+    added = ("SYS_ADMIN", "SYS_PTRACE", "LINUX_IMMUTABLE")
+    rights = [word for one in added for word in ("--cap-add", one)] + ["--security-opt", "seccomp=unconfined"]
     return [*rights, *cgroups, "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec,mode=1777"]
 
 

@@ -101,4 +101,5 @@ def person(host: hosts.Host) -> t.Callable[[], Person]:
 
 
 def _accounts(host: hosts.Host) -> set[str]:
-    return set(host.run("sh", "-c", "getent passwd | cut -d: -f1").stdout.split())
+    """The accounts of people. A package's own may have the root directory for its home."""
+    return set(host.run("getent passwd | awk -F: '$3 >= 1000 { print $1 }'").stdout.split())

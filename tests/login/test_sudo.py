@@ -29,8 +29,22 @@ POLICY: dict[str, t.Any] = {"ssh": False, "services": ["sudo", "sudo-i"]}
 
 BY = {
     "su": {"become_method": "su"},
-    # Ansible's plugin for doas is in a collection that is not installed here. It starts doas so as well.
+    # Ansible's plugins for the others are in a collection that is not installed here. They start them so as well.
     "doas": {"become_method": "su", "become_exe": "doas", "become_flags": "sh", "become_user": ""},
+    "machinectl": {
+        "become_method": "su",
+        "become_exe": "machinectl",
+        "become_flags": "-q shell .host /bin/sh",
+        "become_user": "",
+        "timeout": "4",
+    },
+    "run0": {
+        "become_method": "su",
+        "become_exe": "run0",
+        "become_flags": "--background= /bin/sh",
+        "become_user": "",
+        "timeout": "4",
+    },
 }
 """How Ansible is told to become root by other programs."""
 
@@ -70,9 +84,13 @@ def become(person: Person, *arguments: str, **how: str) -> str:
     variables = {"user": person.name, "become_password": PASSWORD, **how}
     words += [word for name, value in variables.items() for word in ("-e", f'ansible_{name}="{value}"')]
     environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_SSH_ARGS": "-o ControlMaster=no -o ControlPath=none"}
-    done = subprocess.run(
-        words, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, timeout=120, check=False
-    )
+    for _attempt in range(4):
+        done = subprocess.run(
+            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, timeout=120, check=False
+        )
+        # polkit throws away what is typed before it has turned the echo off, which it does after the prompt.
+        if "==== AUTHENTICATING" not in done.stdout:
+            break
     return done.stdout + done.stderr
 
 
@@ -138,10 +156,11 @@ def root_has_a_password(host: Host) -> Iterator[None]:
     host.run("usermod", "--password", before, "root")
 
 
-def have_asked(people: People, by: Person, service: str, *exempt: str) -> str:
-    """What a run says that came by this program, and would have it ask for codes."""
-    wanted = options(*people, ssh=False, services=[service], scope="everyone", exempt_users=["ansible", *exempt])
-    return become(by, "-m", "fleet.auth.twofactor", "-a", json.dumps(wanted), "--check", **BY[service])
+def have_asked(people: People, by: Person, program: str, *exempt: str, service: str = "") -> str:
+    """What a run says that came by this program, and would have it, or this service, ask for codes."""
+    asking = [service or program]
+    wanted = options(*people, ssh=False, services=asking, scope="everyone", exempt_users=["ansible", *exempt])
+    return become(by, "-m", "fleet.auth.twofactor", "-a", json.dumps(wanted), "--check", **BY[program])
 
 
 @pytest.mark.parametrize("host", ["debian13"], indirect=True, scope="module")
@@ -167,3 +186,27 @@ def test_run_that_would_keep_doas_from_being_the_way_to_root_is_refused(host: Ho
         said = have_asked(people, person, "doas", people.exempt.name)
         assert "CHANGED" in said, said
     host.run("rm", "/etc/doas.conf")
+
+
+RULE = """\
+polkit.addRule(function(action, subject) {{
+    if (subject.user == "{name}") {{ return polkit.Result.YES; }}
+}});
+polkit.addAdminRule(function(action, subject) {{ return ["unix-user:" + subject.user]; }});
+"""
+"""One becomes root without a password; of all others polkit asks their own, and lets them choose nobody else."""
+
+
+@pytest.mark.parametrize("host", ["debian13"], indirect=True, scope="module")
+def test_run_that_would_keep_polkit_from_being_the_way_to_root_is_refused(host: Host, people: People) -> None:
+    """systemd itself starts what these programs are told to: not below the session of ssh, but beside it."""
+    off(host)
+    host.install("polkitd", "systemd-container")
+    host.write("/etc/polkit-1/rules.d/10-test.rules", RULE.format(name=people.with_no_password.name))
+    for program in ("machinectl", "run0"):
+        asked = have_asked(people, people.asked, program, service="polkit-1")
+        assert f"becomes root on {host.name} by {program} with a password" in asked, asked
+        assert "cannot answer polkit-1's second prompt, for the code" in asked
+    said = have_asked(people, people.with_no_password, "machinectl", service="polkit-1")
+    assert "CHANGED" in said, said
+    host.run("rm", "/etc/polkit-1/rules.d/10-test.rules")

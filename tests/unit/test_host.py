@@ -18,7 +18,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._host import (
     key_denials,
     logins,
     look,
-    sshd,
+    session,
     sshd_starts,
     system,
 )
@@ -221,6 +221,6 @@ def test_what_is_no_regular_file_is_read_as_what_it_is(tmp_path: Path) -> None:
 def test_process_is_read_whatever_its_name_is() -> None:
     environ = b"HOME=/root\0SSH_CONNECTION=192.0.2.9 50000 192.0.2.1 22\0"
     status = "123 (odd) 9 (name) S 77 " + " ".join(map(str, range(5, 22))) + " 4200 " + " ".join("0" * 30)
-    found = sshd.parse_process(1000, environ, status, 100)
-    assert found == (1000, 77, 42.0, "192.0.2.9", "odd) 9 (name")
-    assert sshd.parse_process(0, b"", status, 100).ssh_client == ""
+    found = session.parse_process(1000, environ, status, 100)
+    assert found == (1000, 77, 42.0, "192.0.2.9", "odd) 9 (name", 7)
+    assert session.parse_process(0, b"", status, 100).ssh_client == ""

@@ -22,7 +22,15 @@ _LOOK = {
     *("_backends/hotp", "_backends/oath", "_backends/secretfile", "_backends/usersfile"),
     *("_host/accounts", "_host/become", "_host/clock", "_host/cockpit", "_host/command", "_host/credentials"),
     *("_host/files", "_host/holds", "_host/look"),
-    *("_host/doors", "_host/processes", "_host/sshd", "_host/sshd_starts", "_host/state", "_host/system"),
+    *(
+        "_host/doors",
+        "_host/processes",
+        "_host/session",
+        "_host/sshd",
+        "_host/sshd_starts",
+        "_host/state",
+        "_host/system",
+    ),
     *("_host/time_service", "_host/time_sync", *_TIME_SERVICES),
     *("_plan/changes", "_plan/cockpit", "_plan/credentials", "_plan/draft", "_plan/enable", "_plan/locked_out"),
     *("_plan/held", "_plan/people"),
@@ -75,7 +83,15 @@ CLOSURES = {
     },
     "twofactor": {*_LOOK, *_LATER, *_APPLY, "_runs/changing", "_runs/converge"},
     "twofactor_confirm": {
-        *(*_READ - {"_host/files"}, *_APPLY, "_host/sshd", "_plan/changes", "_runs/changing", "_runs/confirm"),
+        *(
+            *_READ - {"_host/files"},
+            *_APPLY,
+            "_host/session",
+            "_host/sshd",
+            "_plan/changes",
+            "_runs/changing",
+            "_runs/confirm",
+        ),
     },
     "twofactor_enrolment_info": {*_READ, "_runs/credential", "_runs/enrolments"},
     "twofactor_info": {

@@ -173,19 +173,27 @@ def test_journal_that_does_not_tell_all_is_told() -> None:
     assert "the journal did not tell all" in warning
 
 
+BY_RUN0 = Connection("alice", "192.0.2.9", by=("python3", "sh", "systemd", "run0", "sh"), asking_systemd=7)
 BECOME: list[tuple[str, dict[str, t.Any], str]] = [
     ("sudo", {"sudo_asks_connection": True}, "alice"),
     ("doas", {"doas_asks_connection": True}, "alice"),
     ("su", {"connection": Connection("alice", "192.0.2.9", by=("python3", "sh", "su", "bash"))}, "root"),
+    ("polkit-1", {"connection": BY_RUN0, "polkit_asks_connection": True}, "alice"),
 ]
 
 
 @pytest.mark.parametrize(("service", "seen", "named"), BECOME)
 def test_ansible_goes_on_to_become_root(service: str, seen: dict[str, t.Any], named: str) -> None:
-    files = {f"{places.PAM_D}/doas": SERVICES["sudo"]}
+    files = {f"{places.PAM_D}/{other}": SERVICES["sudo"] for other in ("doas", "polkit-1")}
     state = host(**{"connection": Connection("alice", "192.0.2.9"), "files": files, **seen})
     wanted: dict[str, t.Any] = {"services": [service], "ssh": False}
     (refusal,) = plan(wanting("root", "joe", **wanted), state).refusals
-    assert f"alice, as whom Ansible connects, becomes root on web1 by {service} with a password" in refusal
+    program = "run0" if service == "polkit-1" else service
+    assert f"alice, as whom Ansible connects, becomes root on web1 by {program} with a password" in refusal
     assert f"Exempt {named} with exempt_users" in refusal
     assert plan(wanting("root", "joe", **wanted, exempt_groups=[named]), state).refusals == ()
+
+
+def test_su_that_sudo_runs_asks_ansible_for_nothing() -> None:
+    by = Connection("alice", "192.0.2.9", by=("python3", "sh", "su", "sudo", "sh"))
+    assert plan(wanting("root", "joe", services=["su"], ssh=False), host(connection=by)).refusals == ()

@@ -2,11 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Looks at whether Ansible's account needs a password to become root: by asking sudo and doas, not by their rules."""
+"""Looks at whether Ansible's account needs a password to become root: by asking sudo, doas and polkit themselves."""
 
 from __future__ import annotations
 
+from .. import _places as places
 from .command import Run
+from .state import Connection
 
 # What Ansible has them run: a shell.
 _SHELL = ("/bin/sh", "-c", ":")
@@ -25,6 +27,15 @@ def sudo_asks(run: Run, user: str) -> bool:
 def doas_asks(run: Run, user: str) -> bool:
     """Whether doas wants a password of this account before a shell, doas(1), -n."""
     return _refuses(run, user, ("doas", "-n", *_SHELL))
+
+
+def polkit_asks(run: Run, connection: Connection) -> bool:
+    """Whether polkit wants a password for what this run had systemd start, pkcheck(1); or has just got one for it."""
+    actions = {action for program, action in places.ASKING_SYSTEMD.items() if program in connection.by}
+    found = (
+        run(["pkcheck", "--action-id", action, "--process", str(connection.asking_systemd)])[:2] for action in actions
+    )
+    return any(code != 0 or "temporary_authorization_id" in out for code, out in found)
 
 
 def _refuses(run: Run, user: str, argv: tuple[str, ...]) -> bool:

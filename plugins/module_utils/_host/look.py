@@ -28,6 +28,7 @@ from .command import Run
 from .files import inside, read_file
 from .holds import holds
 from .processes import processes
+from .session import connection
 from .state import OWN_DIRECTORIES, OWN_FILES, FileState, HostState, Login, Sshd
 
 _INCLUDED_DEEP = 16
@@ -48,7 +49,7 @@ def look(settings: Settings, run: Run) -> HostState:
     files.update(elsewhere)
     services_included = _services_included(files)
     files.update(services_included)
-    session = sshd.connection()
+    session = connection()
     kept = {name: credentials.credentials(one) for name, one in backends.BACKENDS.items()}
     listed = accounts.listed()
     # A directory may list nobody, and yet know whoever is named.
@@ -97,6 +98,12 @@ def look(settings: Settings, run: Run) -> HostState:
             and "doas" in session.by
             and _is_new("doas", settings, files)
             and become.doas_asks(run, session.user)
+        ),
+        polkit_asks_connection=(
+            session is not None
+            and session.asking_systemd > 0
+            and _is_new("polkit-1", settings, files)
+            and become.polkit_asks(run, session)
         ),
         code_modules=credentials.code_modules(),
         module_directories=credentials.module_directories(),

@@ -2,13 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Looks at sshd: what it makes of its configuration, sshd(8), -T and -C, and the session that this run came in by."""
+"""Looks at sshd: what it makes of its configuration, sshd(8), -T and -C."""
 
 from __future__ import annotations
 
 import ipaddress
 import os
-import pwd
 import typing as t
 
 from .. import _places as places
@@ -99,63 +98,3 @@ def is_exempt(settings: Settings, address: str) -> bool:
     """Whether nobody needs a code from this address; no text is an address of nobody's."""
     networks = map(ipaddress.ip_network, settings.exempt_addresses)
     return bool(address) and any(ipaddress.ip_address(address) in network for network in networks)
-
-
-def connection() -> Connection | None:
-    """The ssh session above this process, or None.
-
-    sudo and su take SSH_CONNECTION out of the environment, but not out of that of the processes above them. The one
-    nearest to sshd counts, and its parent is the sshd of the session.
-    """
-    found = None
-    programs: list[str] = []
-    process = _process(os.getpid())
-    while process is not None:
-        sshd = _process(process.parent)
-        programs.append(process.program)
-        if process.ssh_client and sshd:
-            found = (process.uid, process.ssh_client, sshd.started, tuple(programs))
-        process = sshd
-    if found is None:
-        return None
-    uid, address, since, by = found
-    try:
-        return Connection(user=pwd.getpwuid(uid).pw_name, address=address, since=since, by=by)
-    except KeyError:
-        return None
-
-
-class _Process(t.NamedTuple):
-    """What says whether a process belongs to an ssh session."""
-
-    uid: int
-    parent: int
-    started: float
-    ssh_client: str
-    program: str
-
-
-def _process(pid: int) -> _Process | None:
-    """A process as proc(5) has it; None where it is gone."""
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            environ = file.read()
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            status = file.read()
-        uid = os.stat(f"/proc/{pid}").st_uid
-    except OSError:
-        return None
-    return parse_process(uid, environ, status, os.sysconf("SC_CLK_TCK"))
-
-
-def parse_process(uid: int, environ: bytes, status: str, ticks: int) -> _Process:
-    """What /proc/PID/environ and /proc/PID/stat say. The name of the program, in brackets there, may hold anything."""
-    environment = dict(pair.partition(b"=")[::2] for pair in environ.split(b"\0"))
-    fields = status.rpartition(")")[2].split()
-    return _Process(
-        uid=uid,
-        parent=int(fields[1]),
-        started=int(fields[19]) / ticks,
-        program=status.partition("(")[2].rpartition(")")[0],
-        ssh_client=environment.get(b"SSH_CONNECTION", b"").partition(b" ")[0].decode("ascii", "replace"),
-    )

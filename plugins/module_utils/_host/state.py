@@ -105,7 +105,9 @@ class Connection(t.NamedTuple):
     since: float = 0.0
     """When it was made, in seconds since boot."""
     by: tuple[str, ...] = ()
-    """The programs between the session and this run, by which the account became root: sudo, su, doas."""
+    """The programs between the session and this run, by which the account became root: sudo, su, doas, machinectl."""
+    asking_systemd: int = 0
+    """The process of those by which it had systemd start this run, as machinectl and run0 do; 0 where none did."""
 
 
 class Listener(t.NamedTuple):
@@ -213,6 +215,8 @@ class HostState:
     """Whether sudo wants the password of the connection's account; not asked where sudo is not to ask for a code."""
     doas_asks_connection: bool = False
     """The same of doas, where this run came by it."""
+    polkit_asks_connection: bool = False
+    """The same of polkit, where this run came by machinectl or run0."""
     backend: str = "oath"
     """The backend that has the credentials: the one that is asked, or while none is, the one that has any."""
     others: t.Mapping[str, t.Mapping[str, FileState]] = field(default_factory=dict)

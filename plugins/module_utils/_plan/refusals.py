@@ -257,21 +257,24 @@ def become(situation: Situation) -> t.Iterator[str]:
     account = state.accounts.get(state.connection.user) if state.connection else None
     if not account or not state.connection or account.uid == 0:
         return
-    root = state.accounts["root"]
-    # su wants the password of root, and so root's code.
+    root, by = state.accounts["root"], state.connection.by
+    by_systemd = next((program for program in places.ASKING_SYSTEMD if program in by), "")
+    # su wants the password of root, and so root's code; under sudo it wants none.
+    by_su = "su" in by and not {"sudo", "doas"}.intersection(by[by.index("su") :])
     asked = {
         "sudo": (state.sudo_asks_connection, account, f"let sudo ask {account.name} for no password (NOPASSWD)"),
         "doas": (state.doas_asks_connection, account, f"let doas ask {account.name} for no password (nopass)"),
-        **dict.fromkeys(("su", "su-l"), ("su" in state.connection.by, root, "become root by sudo with NOPASSWD")),
+        **dict.fromkeys(("su", "su-l"), (by_su, root, "become root by sudo with NOPASSWD")),
+        "polkit-1": (state.polkit_asks_connection, account, f"let polkit ask {account.name} for no password (a rule)"),
     }
     for service, (asks, whose, instead) in asked.items():
         if asks and service in settings.services and not state.asks_at(service) and situation.in_scope(whose):
+            program = by_systemd if service == "polkit-1" else service
             yield (
-                f"{account.name}, as whom Ansible connects, becomes root on {state.hostname} by {service} with a "
+                f"{account.name}, as whom Ansible connects, becomes root on {state.hostname} by {program} with a "
                 f"password, and Ansible cannot answer {service}'s second prompt, for the code: each try would fail, "
                 f"and count as a wrong code. Exempt {whose.name} with O(exempt_users), {instead}, or leave {service} "
-                "out "
-                "of O(services)."
+                "out of O(services)."
             )
 
 

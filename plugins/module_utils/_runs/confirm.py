@@ -11,7 +11,7 @@ import typing as t
 
 from .._apply import transaction
 from .._apply.pending import pending_change
-from .._host.sshd import connection
+from .._host.session import connection
 from .changing import actions_of, changing
 from .main import Failure, Result
 
