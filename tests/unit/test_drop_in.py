@@ -236,6 +236,16 @@ class TestConflicts:
         ]
         assert list(conflicts({**files, path: files[path].replace("-corp", "")}, WITH_PAM)) == []
 
+    def test_with_another_pam_service_tell_the_line_in_what_an_included_file_includes(self) -> None:
+        files = {
+            CONFIG: INCLUDE,
+            f"{D}/50-a.conf": "Match User bob\n  Include site.d/*.conf\n",
+            "/etc/ssh/site.d/a.conf": 'Include /etc/ssh/site.d/*.conf "/etc/ssh/site b"\n',
+            "/etc/ssh/site b": "PAMServiceName sshd-corp\n",
+        }
+        (told,) = conflicts(files, WITH_PAM)
+        assert told.startswith("/etc/ssh/site b line 1: PAMServiceName sshd-corp (under 'Match User bob') has sshd ask")
+
     @pytest.mark.parametrize("match", ["", "Match User bob\n"])
     @pytest.mark.parametrize("path", [f"{D}/00-a.conf", f"{D}/99-z.conf", CONFIG])
     def test_with_authentication_methods_tell_the_line_wherever_it_is(self, path: str, match: str) -> None:

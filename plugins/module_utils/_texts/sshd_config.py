@@ -118,15 +118,31 @@ def read_order(files: Files) -> ReadOrder | None:
     ours = None
     for line in parse_config(config, texts.get(config, "")):
         order.append(line)
-        if line.keyword.lower() != "include":
-            continue
-        for pattern in _patterns(line):
-            for path in named_by(pattern, {*texts, places.DROP_IN} - {config}):
-                if path != places.DROP_IN:
-                    order += parse_config(path, texts[path], line.match)
-                elif ours is None and not line.match:
-                    ours = len(order)
+        for path in _included_by(line, {*texts, places.DROP_IN} - {config}):
+            if path != places.DROP_IN:
+                order += _read(files, path, line.match)
+            elif ours is None and not line.match:
+                ours = len(order)
     return None if ours is None else ReadOrder(tuple(order[:ours]), tuple(order[ours:]))
+
+
+def _read(files: Files, path: str, match: str, within: tuple[str, ...] = ()) -> t.Iterator[Line]:
+    """The settings of a file that is taken in under this `Match`, with those that it takes in itself.
+
+    sshd refuses a file that takes in itself, be it by others.
+    """
+    chain = (*within, path)
+    for line in parse_config(path, files.texts[path], match):
+        yield line
+        for other in _included_by(line, files.texts.keys() - {files.config, places.DROP_IN, *chain}):
+            yield from _read(files, other, line.match, chain)
+
+
+def _included_by(line: Line, paths: t.Collection[str]) -> t.Iterator[str]:
+    """Those of these paths that a line takes in, in the order in which sshd reads them."""
+    if line.keyword.lower() == "include":
+        for pattern in _patterns(line):
+            yield from named_by(pattern, paths)
 
 
 class Including(t.NamedTuple):
