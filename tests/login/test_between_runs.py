@@ -175,6 +175,46 @@ def test_what_opens_a_door_is_told_of_within_seconds(host: Host, person: Person)
     host.run("journalctl", "--rotate", "--vacuum-time=1s")
 
 
+@pytest.mark.parametrize("host", ["debian13"], indirect=True)
+def test_what_opens_a_door_from_further_away_is_told_of_too(host: Host, person: Person) -> None:
+    """Cockpit's configuration, what an included file of sshd's includes, and a file of variables of its unit."""
+    unit, variables, nested = UNIT.replace("fallback", "variables"), "/etc/variables-of-sshd", "/etc/ssh/site/b.conf"
+    host.write("/etc/pam.d/cockpit", "@include common-auth\n@include common-account\n@include common-session\n")
+    host.write("/etc/cockpit/cockpit.conf", "[WebService]\nLoginTitle = here\n[Negotiate]\naction = none\n")
+    host.write(f"{FIRST.rpartition('/')[0]}/60-site.conf", "Include /etc/ssh/site/a.conf\n")
+    host.write("/etc/ssh/site/a.conf", f"Include {nested}\n")
+    host.write(nested, "Banner none\n")
+    host.write(unit, f"[Service]\nEnvironmentFile=-{variables}\n")
+    host.run("systemctl", "daemon-reload")
+    try:
+        turn_on(host, person, guard="warn", services=["cockpit"])
+        settled(host)
+        before = len(logged(host))
+        host.write("/etc/cockpit/cockpit.conf", "[WebService]\nLoginTitle = there\n[Negotiate]\naction = none\n")
+        host.write(nested, "Banner none\nMatch User nobody\n  Banner none\n")
+        settled(host)
+        assert not noted(host)
+        host.write("/etc/cockpit/cockpit.conf", "[WebService]\nLoginTitle = there\n")
+        host.write(nested, "Match User nobody\n  PAMServiceName sshd-corp\n")
+        host.write(variables, "SSHD_OPTS='-o UsePAM=no'\n")
+        told = [
+            "/etc/cockpit/cockpit.conf is otherwise than when fleet.auth looked at it: Cockpit may let people in "
+            "without a code",
+            BEFORE.replace(FIRST, nested),
+            f"{variables} {STARTS}",
+        ]
+        for text in told:
+            await_note(host, text)
+        assert sorted(logged(host)[before:]) == sorted(told)
+        refused = module(host, "twofactor_info", options(person, guard="warn", services=["cockpit"]))["refusals"]
+        assert any(f"{nested} line 2: PAMServiceName sshd-corp (under 'Match User nobody')" in one for one in refused)
+    finally:
+        host.run(f"rm -rf /etc/ssh/site {FIRST.rpartition('/')[0]}/60-site.conf {unit} {variables}")
+        host.run("systemctl", "daemon-reload")
+        off(host)
+        host.run("rm -r /etc/cockpit /etc/pam.d/cockpit")
+
+
 def lasting(host: Host) -> tuple[dict[str, t.Any], t.Any]:
     """What a host has, but for the note of systemd's when it was booted; systemd-update-done.service(8)."""
     files = {path: entry for path, entry in host.snapshot(WATCHED).items() if path != "/etc/.updated"}

@@ -21,7 +21,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._host.state import Host
 from ansible_collections.fleet.auth.plugins.module_utils._plan import report
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Listen, Remove, StopListening, Write
 from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
-from ansible_collections.fleet.auth.plugins.module_utils._texts import drop_in, guard
+from ansible_collections.fleet.auth.plugins.module_utils._texts import cockpit_conf, drop_in, guard
 from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config import Files, including
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
 from unit import scripts
@@ -180,6 +180,21 @@ class TestOrder:
         for line in ("Match User alice\n    AuthenticationMethods any\n", "PasswordAuthentication no\n"):
             assert self.seen({**files, config: f"{files[config]}{line}"})[1] == plain
 
+    def test_is_seen_in_what_an_included_file_includes(self, files: dict[str, str]) -> None:
+        inside, config = places.DROP_IN.rpartition("/")[0], next(iter(files))
+        site = f"{config.rpartition('/')[0]}/site.d"
+        files[f"{inside}/60-a.conf"] = (
+            f"Match User bob\n\tinclude = {site}//*.conf {config} # {site}/none\nInclude\nInclude {site}/gone\n"
+        )
+        files[f"{site}/a.conf"] = f'X11Forwarding no\nInclude "{site}/./b"\n'
+        files[f"{site}/b"] = f"Include {site}/b {site}/c\n"
+        files[f"{site}/c"] = "Match User carol\n"
+        plain = self.seen(files)[1]
+        for name in ("a.conf", "b", "c"):
+            path = f"{site}/{name}"
+            assert self.seen({**files, path: f"{files[path]}PAMServiceName sshd-corp\n"})[1] != plain, name
+            assert self.seen({**files, path: f"{files[path]}Banner none\n"})[1] == plain, name
+
 
 class TestStart:
     @pytest.mark.parametrize(
@@ -203,13 +218,58 @@ class TestStart:
         assert [*plain] == [*places.SSHD_STARTS]
         unit = "[Service]\nExecStart=\nExecStart=/usr/sbin/sshd -D -o UsePAM=yes\n"
         state = host_state(
-            files={"/etc/systemd/system/ssh.service.d/a.conf": unit, "/etc/default/ssh": "SSHD_OPTS=-4\n"}
+            files={"/etc/systemd/system/ssh.service.d/a.conf": unit, "/etc/default/ssh": "SSHD_OPTS=-4\n"},
+            sshd_variables=("/etc/default/ssh", "/etc/further"),
         )
+        (further,) = [
+            line for line in config(carried_out(wanted(), state)) if line[0] == "start" and line[2] not in plain
+        ]
+        assert further == ["start", guard.digest(""), "/etc/further"]
+        assert ["watch", "/etc/further"] in config(carried_out(wanted(), state))
         found = {line[2]: line[1] for line in config(carried_out(wanted(), state)) if line[0] == "start"}
-        assert [one for one in found if found[one] != plain[one]] == [
+        assert [one for one in plain if found[one] != plain[one]] == [
             "/etc/default/ssh",
             "/etc/systemd/system/ssh[d.@]*service.d/*.conf",
         ]
+
+
+COCKPIT = [
+    "",
+    "[WebService]\nLoginTitle = x\n",
+    "# x\n[Negotiate]\naction = none\n",
+    "[ negotiate ]\r\n\taction=none \r\n[WEBSERVICE]\nclientCertAuthentication = yes",
+    "LoginTitle = x\n",
+    "[WebService]\nwhat is this\n  # x\n",
+    "[Log]\nFatal = x\n[a[b]\n",
+]
+
+
+class TestCockpit:
+    @pytest.mark.parametrize("text", COCKPIT)
+    def test_is_the_same_to_the_script(self, tmp_path: Path, text: str) -> None:
+        path = tmp_path / "cockpit.conf"
+        path.write_text(text, newline="")
+        assert shell("past_pam", str(path)) == cockpit_conf.past_pam(text)
+
+    def test_is_what_decides_who_gets_in_past_pam(self) -> None:
+        assert [bool(cockpit_conf.past_pam(text)) for text in COCKPIT] == [False, False, *[True] * 5]
+
+    def test_is_watched_with_the_keys_of_kerberos_while_it_takes_tickets(self, on: HostState) -> None:
+        watched = [line[1] for line in config(on) if line[0] == "watch"]
+        assert {places.COCKPIT_DIRECTORY, *places.KEYTABS} <= {*watched}
+        assert [line[1] for line in config(on) if line[0] == "keytab"] == [*places.KEYTABS]
+        closed = config(carried_out(wanted(cockpit_negotiate="none"), host_state()))
+        assert [line[0] for line in closed if line[0] in ("keytab", "cockpit")] == ["cockpit"]
+        assert not [
+            line for line in config(carried_out(wanted(services=["sudo"]), host_state())) if line[0] == "cockpit"
+        ]
+
+    @pytest.mark.parametrize(("size", "told"), [(None, False), (2, False), (60, True)])
+    def test_keys_are_told_of(self, tmp_path: Path, size: int | None, told: bool) -> None:
+        path = tmp_path / "krb5.keytab"
+        if size is not None:
+            path.write_bytes(b"\5" * size)
+        assert bool(shell("fault_of_keytab", str(path))) == told
 
 
 class TestPlan:
@@ -262,7 +322,8 @@ class TestConfig:
     def test_is_what_the_policy_rests_on(self, on: HostState) -> None:
         lines = config(on)
         assert lines[0] == ["mode", "warn"]
-        watched = [*places.GUARD_WATCHED, *places.GUARD_WATCHED_UNITS, "/usr/lib/x/security"]
+        past_pam = [places.COCKPIT_DIRECTORY, *places.KEYTABS]
+        watched = [*places.GUARD_WATCHED, *places.GUARD_WATCHED_UNITS, *past_pam, "/usr/lib/x/security"]
         assert [line[1] for line in lines if line[0] == "watch"] == watched
         own = {line[2]: line[1] for line in lines if line[0] == "file"}
         assert {places.SWITCH, places.DROP_IN, places.KEY_ACCEPTED, places.PASSWORD_METHOD} <= set(own)
@@ -281,7 +342,7 @@ class TestConfig:
         }
         lines = config(carried_out(wanted(exempt_addresses=["192.0.2.0/24"]), host_state(files=files)))
         watched = [line[1] for line in lines if line[0] == "watch"]
-        further = [places.VENDOR_PAM_D, "/etc/security", "/etc/authselect"]
+        further = [places.COCKPIT_DIRECTORY, *places.KEYTABS, places.VENDOR_PAM_D, "/etc/security", "/etc/authselect"]
         assert watched == [*places.GUARD_WATCHED, *places.GUARD_WATCHED_UNITS, *further]
 
     def test_watches_what_is_included_by_its_whole_path(self) -> None:
@@ -304,7 +365,7 @@ class TestConfig:
         assert [line[2] for line in config(state) if line[0] == "user"] == ["root", "alice", "bob"]
 
     def test_watches_what_starts_sshd_only_where_that_asks(self) -> None:
-        lines = config(carried_out(wanted(ssh=False), host_state()))
+        lines = config(carried_out(wanted(ssh=False, services=["sudo"]), host_state()))
         assert [line[1] for line in lines if line[0] == "watch"] == [*places.GUARD_WATCHED]
         assert not [line for line in lines if line[0] in ("start", "sshd", "before")]
 

@@ -44,7 +44,7 @@ def look(settings: Settings, run: Run) -> HostState:
     start, *other_starts = sshd_starts.starts(units.own, listening, further, accepted)
     hosts_own = [one.start.config for one in listening if not one.is_apart]
     configs = [start.config, *(one.config for one in other_starts), *hosts_own]
-    files = _files(configs)
+    files = _files(configs, units.variables)
     elsewhere = included(files, configs)
     files.update(elsewhere)
     services_included = _services_included(files)
@@ -84,6 +84,7 @@ def look(settings: Settings, run: Run) -> HostState:
         sshd_elsewhere=seen.elsewhere,
         sshd_included=tuple(elsewhere),
         services_included=tuple(services_included),
+        sshd_variables=units.variables,
         sshd_start=start,
         listeners=listening,
         daemons=doors.daemons(running, units.sockets) if settings.enabled else {},
@@ -223,7 +224,7 @@ def _joined(
     return {origin: {**settings, **more.elsewhere.get(origin, more.of)} for origin, settings in known.items()}
 
 
-def _files(sshd_configs: t.Iterable[str]) -> dict[str, FileState]:
+def _files(sshd_configs: t.Iterable[str], variables: t.Iterable[str]) -> dict[str, FileState]:
     """The files that a change may concern, of those that there are."""
     paths = {*OWN_FILES, *OWN_DIRECTORIES, places.SSHD_CONFIG, places.COCKPIT_CONFIG, places.COCKPIT_DISALLOWED}
     paths.update(sshd_configs)
@@ -234,7 +235,7 @@ def _files(sshd_configs: t.Iterable[str]) -> dict[str, FileState]:
     paths.add(places.INVITATIONS)
     for directory in (places.PAM_D, places.VENDOR_PAM_D, places.DROP_IN_DIRECTORY):
         paths.update(glob.glob(f"{directory}/*"))
-    for pattern in places.SSHD_STARTS:
+    for pattern in (*places.SSHD_STARTS, *variables):
         paths.update(glob.glob(pattern))
     for directory in (*places.SELF_SERVICE_DIRECTORIES, places.KEYS_DIRECTORY, places.ONLY_KEYS_DIRECTORY):
         paths.update(_tree(directory))

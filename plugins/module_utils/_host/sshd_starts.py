@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import os
 import re
 import shlex
@@ -98,6 +99,12 @@ class Units(t.NamedTuple):
     """The sockets that the network reaches, and that listen or will from the next boot on."""
     by_sockets: t.Mapping[str, Unit] = {}
     """What they start an sshd by, by the socket where it is one for each connection, or else by its service."""
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The files of variables that these name."""
+        named = [one.files for one in (self.own, *self.by_sockets.values()) if one]
+        return tuple(dict.fromkeys(itertools.chain(*named)))
 
 
 def listeners(processes: t.Iterable[Process], units: Units | None = None) -> tuple[Listener, ...]:

@@ -200,6 +200,8 @@ class HostState:
     """The files that a configuration of sshd includes from outside of the drop-in directory."""
     services_included: tuple[str, ...] = ()
     """The files that PAM services include by their whole paths, which lead out of their directory."""
+    sshd_variables: tuple[str, ...] = ()
+    """The files of variables that the units of sshd name, whether they are there or not; patterns of glob(7)."""
     sshd_start: Start = field(default=Start())
     """How the host's own sshd runs, or if it does not, how it would be started."""
     other_sshds: tuple[Sshd, ...] = ()

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from .. import _places as places
 from .._host.state import HostState
-from .._texts import drop_in, guard, pam, pam_conf, sshd_config
+from .._texts import cockpit_conf, drop_in, guard, pam, pam_conf, sshd_config
 from .._wanted.settings import Settings
 from .changes import Change, Listen
 from .draft import Draft
@@ -34,13 +34,13 @@ def brought_to(
         return draft.remove_guard()
     handed = settings.files
     stacks = _stacks(replace(state, files=draft.files), protected, asking)
-    further = _further_directories(situation, draft, stacks)
+    further = _further_watched(situation, draft, asking, stacks)
     units = {
         places.GUARD_SERVICE_UNIT: handed[places.GUARD_SERVICE_UNIT],
         places.GUARD_PATH_UNIT: guard.watching(handed[places.GUARD_PATH_UNIT], further),
     }
     same = all(draft.text(path) == text for path, text in units.items())
-    config = _config(draft, situation, protected, stacks, (*places.GUARD_WATCHED, *further))
+    config = _config(draft, situation, protected, asking, stacks, (*places.GUARD_WATCHED, *further))
     texts = {places.GUARD_PROGRAM: handed[places.GUARD_PROGRAM], places.GUARD_CONFIG: config, **units}
     return [
         *(() if same else draft.stop_guard()),
@@ -74,10 +74,13 @@ def seen(state: HostState) -> t.Iterator[str]:
         yield f"the guard of {state.hostname} saw on {one.since}: {one.text}.{until}"
 
 
-def _further_directories(situation: Situation, draft: Draft, stacks: t.Iterable[str]) -> tuple[str, ...]:
-    """Where else than on every host the guard looks for changes."""
+def _further_watched(
+    situation: Situation, draft: Draft, asking: t.Collection[str], stacks: t.Iterable[str]
+) -> tuple[str, ...]:
+    """Where else than on every host the guard looks for changes: directories, and files that may not be there yet."""
     state = situation.state
-    units = places.GUARD_WATCHED_UNITS if places.DROP_IN in draft.files else ()
+    units = (*places.GUARD_WATCHED_UNITS, *_variables(state)) if places.DROP_IN in draft.files else ()
+    past_pam = (places.COCKPIT_DIRECTORY, *places.KEYTABS) if "cockpit" in asking else ()
     vendor = [places.VENDOR_PAM_D] if any(path.startswith(f"{places.VENDOR_PAM_D}/") for path in draft.files) else []
     further = [path for path in (places.EXEMPT_ORIGINS, *_lists_of_keys(draft)) if path in draft.files]
     lists = sorted({path.rpartition("/")[0] for path in further})
@@ -87,7 +90,7 @@ def _further_directories(situation: Situation, draft: Draft, stacks: t.Iterable[
     files = [*(file.link for file in linked if file and file.link), *(sshd.start.config for sshd in state.sshds)]
     files += [*state.sshd_included, *by_path]
     elsewhere = {path.rpartition("/")[0] for path in files} - {*places.GUARD_WATCHED, *vendor}
-    return (*units, *vendor, *lists, *sorted(elsewhere), *state.module_directories)
+    return (*units, *past_pam, *vendor, *lists, *sorted(elsewhere), *state.module_directories)
 
 
 def _lists_of_keys(draft: Draft) -> list[str]:
@@ -100,6 +103,7 @@ def _config(
     draft: Draft,
     situation: Situation,
     protected: t.Collection[str],
+    asking: t.Collection[str],
     stacks: t.Mapping[str, t.Sequence[str]],
     watched: t.Iterable[str],
 ) -> str:
@@ -121,6 +125,8 @@ def _config(
     lines += [guard.line("module", name) for name in needed] if state.module_directories else []
     if places.DROP_IN in texts:
         lines += [*_of_starts(state), *_of_sshd(situation)]
+    if "cockpit" in asking:
+        lines += _of_cockpit(draft.text(places.COCKPIT_CONFIG))
     return "".join(lines)
 
 
@@ -138,11 +144,23 @@ def _stacks(state: HostState, protected: t.Collection[str], asking: t.Sequence[s
 
 def _of_starts(state: HostState) -> t.Iterator[str]:
     """What says how sshd is started."""
-    for pattern in places.SSHD_STARTS:
+    for pattern in (*places.SSHD_STARTS, *_variables(state)):
         paths = sshd_config.named_by(pattern, state.files)
         yield guard.line(
             "start", guard.digest("".join(guard.starting(one, state.text(one) or "") for one in paths)), pattern
         )
+
+
+def _variables(state: HostState) -> list[str]:
+    """Where else than on every host a unit of sshd finds variables."""
+    return [path for path in state.sshd_variables if path not in places.SSHD_SERVICE_OPTIONS]
+
+
+def _of_cockpit(text: str | None) -> t.Iterator[str]:
+    """How Cockpit lets people in past PAM."""
+    yield guard.line("cockpit", guard.digest(cockpit_conf.past_pam(text)), places.COCKPIT_CONFIG)
+    if cockpit_conf.takes_kerberos(text):
+        yield from (guard.line("keytab", path) for path in places.KEYTABS)
 
 
 def _of_others(files: sshd_config.Files, settings: Settings) -> t.Iterator[str]:

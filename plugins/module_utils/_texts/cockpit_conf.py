@@ -69,6 +69,20 @@ def without_block(text: str | None) -> str | None:
     return None if found[1] == _MADE and not before + after else before + after
 
 
+def past_pam(text: str | None) -> str:
+    """What decides who gets in past PAM, and what has Cockpit pass over all of it: lines, each behind its section."""
+    shown, section = "", ""
+    for _number, line in _lines(text or ""):
+        heading, setting = _SECTION.fullmatch(line), _SETTING.fullmatch(line)
+        if heading:
+            section = heading[1].lower()
+        elif setting and section and section != "negotiate" and setting[1].lower() != "clientcertauthentication":
+            continue
+        elif setting or not _IGNORED.fullmatch(line):
+            shown += f"{section}\t{line}\n"
+    return shown
+
+
 def _settings(text: str, *, strict: bool = True) -> dict[tuple[str, str], _Setting] | None:
     """The settings by section and name, both in lower case; None where Cockpit passes over the file."""
     found: dict[tuple[str, str], _Setting] = {}

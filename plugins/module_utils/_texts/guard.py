@@ -23,6 +23,10 @@ _CONTINUED = re.compile(r"\\[ \t]*$")
 _ALERT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\t(-|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\t(.+)")
 
 _SETTING = re.compile(r'[ \t\r="]*([A-Za-z]+)')
+_BETWEEN = re.compile(r'[ \t\r="]+')
+_DOTS = re.compile(r"/(\.?/)+")
+_DEEP = 4
+"""How deep the guard follows what included files include."""
 _OF_A_START = re.compile(
     r"[ \t]*((Exec|Environment|PassEnvironment|UnsetEnvironment|Root|Bind)[A-Za-z]*[ \t]*=|[A-Z_][A-Z0-9_]*=)"
 )
@@ -105,8 +109,29 @@ def others(files: sshd_config.Files, keywords: t.Collection[str], many: int) -> 
             if path == places.DROP_IN:
                 first = 0
             else:
-                told += overriding(path, files.texts[path], keywords, first)
+                told += _with_included(files, path, keywords, first)
     return told
+
+
+def _with_included(
+    files: sshd_config.Files, path: str, keywords: t.Collection[str], first: int | None, depth: int = 0
+) -> str:
+    """The same of a file, and of those that it includes, as deep as the script follows them."""
+    told = overriding(path, files.texts[path], keywords, first)
+    for pattern in _included(files.texts[path]) if depth < _DEEP else ():
+        for other in sshd_config.named_by(pattern, files.texts.keys() - {files.config, places.DROP_IN, path}):
+            told += _with_included(files, other, keywords, first, depth + 1)
+    return told
+
+
+def _included(text: str) -> t.Iterator[str]:
+    """The patterns of glob(7) of the files that a file of sshd's includes, whose paths have no blanks."""
+    for found, line in ((_SETTING.match(line), line) for line in text.split("\n")):
+        if found and found[1].lower() == "include":
+            for word in filter(None, _BETWEEN.split(line[found.end() :])):
+                if word.startswith("#"):
+                    break
+                yield _DOTS.sub("/", word if word.startswith("/") else f"{places.SSHD_DIRECTORY}/{word}")
 
 
 def starting(path: str, text: str) -> str:
