@@ -148,6 +148,15 @@ def test_whoever_logged_in_lately_is_named_with_method_and_day(place: Place) -> 
     # A ticket is no factor that a code could follow.
     refused = module(host, "twofactor", place.wanted(bob, carol, dave, seen_days=1))
     assert f"carol has logged in to sshd on {host.name} by gssapi-with-mic on 20" in refused.message
+    # Who has given a password to sudo, or to su for somebody, has one; who needs none for sudo has shown nothing.
+    alice, frank, deploy = map(place.person, ("alice", "frank", "deploy"))
+    assert sudo(alice, PASSWORD).stdout == "root\n"
+    assert sudo(deploy).stdout == "root\n"
+    assert by_su(frank, PASSWORD, "")
+    refused = module(host, "twofactor", place.wanted(bob, dave, ssh=False, services=["sudo"], seen_days=1))
+    assert f"have no credential and would be locked out of sudo on {host.name}" in refused.message
+    assert all(re.search(rf"\b{name}\b.* have no credential", refused.message) for name in ("alice", "frank"))
+    assert "deploy" not in refused.message
     assert host.snapshot(WATCHED) == place.before
 
 

@@ -117,12 +117,22 @@ def test_journal_tells_who_has_logged_in() -> None:
 1795859999.100000 web1 cockpit-session[20]: pam_unix(cockpit:session): session opened for user carol(uid=1) by (uid=0)
 1795859999.100000 web1 login[21]: pam_unix(login:session): session opened for user dave by LOGIN(uid=0)
 -- Boot 0123 --
+1795859999.100000 web1 sudo[22]: pam_sss(sudo:auth): authentication success; logname= uid=5 ruser=e user=m n
+1795859999.100000 web1 sudo[23]: pam_krb5(sudo-i:auth): user frank authenticated as frank@CORP
+1795859999.100000 web1 su[24]: pam_winbind(su:auth): user 'CORP\\grace' granted access
+1795859999.100000 web1 sshd[25]: pam_sss(sshd:auth): authentication success; logname= uid=0 tty=ssh user=x
+1795859999.100000 web1 sudo[26]:     eve : USER=root ; COMMAND=pam_sss(su:auth): authentication success; user=x
+1795859999.100000 web1 sudo[27]: pam_unix(sudo:session): session opened for user root(uid=0) by eve(uid=5)
+1795859999.100000 web1 sudo[28]: pam_sss(sudo:auth): authentication failure; logname= uid=5 ruser=e user=x
 """
     assert list(logins.parse_journal(out)) == [
         Login("CORP\\joe", "sshd", "gssapi-with-mic", "2026-11-28"),
         Login("mary ann", "sshd", "publickey", "2026-11-28"),
         Login("carol", "cockpit", "password", "2026-11-28"),
         Login("dave", "login", "password", "2026-11-28"),
+        Login("m n", "sudo", "password", "2026-11-28"),
+        Login("frank", "sudo-i", "password", "2026-11-28"),
+        Login("CORP\\grace", "su", "password", "2026-11-28"),
     ]
 
 

@@ -23,11 +23,20 @@ _TIMED_OUT = 124
 
 # sshd has a program of its own for sessions since OpenSSH 9.8.
 _IDENTIFIERS = ("sshd", "sshd-session", "cockpit-session", "login")
-_GREP = r"^(Accepted \S+ for |pam_unix\((cockpit|login):session\): session opened for user )"
+# These run under the number of whoever calls them, who could write such lines by a program of their own.
+_PROGRAMS = ("/usr/bin/sudo", "/usr/bin/su", "/bin/su", "/usr/bin/doas", "/usr/lib/polkit-1/polkit-agent-helper-1")
+_GREP = (
+    r"^(Accepted \S+ for |pam_unix\((cockpit|login):session\): session opened for user "
+    r"|pam_sss\(\S+:auth\): authentication success;|pam_(krb5|winbind)\(\S+:auth\): user )"
+)
 _JOURNAL = re.compile(
     r"(?P<since>\d+)\.\d+ \S+ [\w-]+(?:\[\d+\])?: "
     r"(?:Accepted (?P<method>\S+) for (?P<name>.+) from \S+ port \d+.*"
-    r"|pam_unix\((?P<service>cockpit|login):session\): session opened for user (?P<user>.+?)(?:\(uid=\d+\))? by .*)"
+    r"|pam_unix\((?P<service>cockpit|login):session\): session opened for user (?P<user>.+?)(?:\(uid=\d+\))? by .*"
+    # The modules of directories tell that a password was right.
+    r"|pam_(?:sss|krb5|winbind)\((?P<asking>[^:)]+):auth\): "
+    r"(?:authentication success; .* user=(?P<of_sss>.+)"
+    r"|user (?P<of_krb5>.+) authenticated as .+|user '(?P<of_winbind>.+)' granted access))"
 )
 _LAST = re.compile(r"(?P<name>\S+)\s+(?P<line>\S+)\s+(?P<host>\S+)?\s+(?P<day>\d{4}-\d\d-\d\d)T\d\d:\d\d\S*.*")
 _NOBODY = ("reboot", "shutdown", "runlevel", "LOGIN", "wtmp", "wtmp.db")
@@ -52,6 +61,7 @@ def seen(run: Run, days: int, now: float) -> Seen:
             *(*timeout, "journalctl", "--quiet", "--no-pager", "--output=short-unix"),
             *(f"--since=@{since:.0f}", f"--lines={_LINES}", f"--grep={_GREP}", "_UID=0"),
             *(f"SYSLOG_IDENTIFIER={name}" for name in _IDENTIFIERS),
+            *("+", *(f"_EXE={path}" for path in _PROGRAMS)),
         ]
     )
     # No line that matches is an error to journalctl, with nothing to say.
@@ -69,10 +79,13 @@ def parse_journal(out: str) -> t.Iterator[Login]:
     """The logins that lines of `journalctl --output=short-unix` tell of."""
     for found in filter(None, map(_JOURNAL.fullmatch, out.splitlines())):
         day = time.strftime("%Y-%m-%d", time.gmtime(int(found["since"])))
+        of_directory = found["of_sss"] or found["of_krb5"] or found["of_winbind"]
         if found["name"]:
             yield Login(found["name"], "sshd", found["method"], day)
-        else:
+        elif not of_directory:
             yield Login(found["user"], found["service"], "password", day)
+        elif found["asking"] != "sshd":
+            yield Login(of_directory, found["asking"], "password", day)
 
 
 def parse_last(out: str) -> t.Iterator[Login]:
