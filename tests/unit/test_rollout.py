@@ -263,6 +263,13 @@ class TestPlaybook:
         assert (tmp_path / "sheets" / "alice@web1.html").exists() == bool(sheets)
         assert "skipping" not in done.stdout
 
+    def test_shows_none_either_where_it_only_looks(self, tmp_path: Path) -> None:
+        hosts = {"web1": self.host(), "web2": self.host(missing_packages=[], to_enrol=[])}
+        done = answering.run(tmp_path, "rollout", hosts, "--check", twofactor_users=["alice"])
+        assert done.returncode == 0, done.stdout
+        assert "2 hosts: 2 waiting" in done.stdout
+        assert "skipping" not in done.stdout
+
     def test_begins_no_host_after_one_that_failed(self, tmp_path: Path) -> None:
         failed = {"failed": True, "msg": "No space left on device"}
         hosts = {"web1": {**self.host(), "twofactor": failed}, "web2": self.host(), "web3": self.host()}
