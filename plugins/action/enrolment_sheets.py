@@ -16,6 +16,7 @@ from ansible.utils.display import Display
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.bounds import is_account_name, is_label
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import decode_secret
 from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingAction
+from ansible_collections.fleet.auth.plugins.plugin_utils._failures import told_once
 from ansible_collections.fleet.auth.plugins.plugin_utils._languages import known, texts
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, on_controller, put
 from ansible_collections.fleet.auth.plugins.plugin_utils._sheets import PDF
@@ -37,6 +38,7 @@ class ActionModule(AskingAction, PageAction):
 
     _supports_check_mode = True
 
+    @told_once
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         result: dict[str, t.Any] = super().run(tmp, variables)

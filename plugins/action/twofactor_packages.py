@@ -8,6 +8,7 @@ import typing as t
 
 from ansible_collections.fleet.auth.plugins.plugin_utils._answers import FAMILIES, reduced
 from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingAction
+from ansible_collections.fleet.auth.plugins.plugin_utils._failures import told_once
 
 
 class ActionModule(AskingAction):
@@ -15,6 +16,7 @@ class ActionModule(AskingAction):
 
     _supports_check_mode = True
 
+    @told_once
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         result: dict[str, t.Any] = super().run(tmp, variables)

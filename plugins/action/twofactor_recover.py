@@ -12,6 +12,7 @@ from ansible_collections.fleet.auth.plugins.module_utils import _places as place
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.handed import pack
 from ansible_collections.fleet.auth.plugins.plugin_utils import _host_files
 from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingAction
+from ansible_collections.fleet.auth.plugins.plugin_utils._failures import told_once
 from ansible_collections.fleet.auth.plugins.plugin_utils._gate import refused, slips
 
 _PREFIX = "twofactor-recover: "
@@ -22,6 +23,7 @@ class ActionModule(AskingAction):
 
     _supports_check_mode = True
 
+    @told_once
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         result: dict[str, t.Any] = super().run(tmp, variables)

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.fleet.auth.plugins.plugin_utils._failures import told_once
 from ansible_collections.fleet.auth.plugins.plugin_utils._gate import CheckedAction, refused
 
 
 class ActionModule(CheckedAction):
     """Runs the module, once there is a code to check, and says what came of it."""
 
+    @told_once
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         found = _missing(self._task.args)
         if found:

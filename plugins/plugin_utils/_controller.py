@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.fleet.auth.plugins.plugin_utils._commands import with_inventory
+from ansible_collections.fleet.auth.plugins.plugin_utils._failures import told_once
 from ansible_collections.fleet.auth.plugins.plugin_utils._gate import mistyped, refused, slips
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, write_report
 
@@ -30,6 +31,7 @@ class ControllerAction(ActionBase):
     RULES: t.ClassVar[t.Mapping[str, t.Any]] = {}
     """What holds between them, as for modules."""
 
+    @told_once
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         result: dict[str, t.Any] = super().run(tmp, variables)

@@ -29,6 +29,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import d
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, SettingsError
 from ansible_collections.fleet.auth.plugins.plugin_utils import _commands, _report, _variables
 from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingNormalAction
+from ansible_collections.fleet.auth.plugins.plugin_utils._failures import told_once
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import put
 
 _Spec = t.Mapping[str, t.Mapping[str, t.Any]]
@@ -60,6 +61,7 @@ _FOR_PEOPLE = ("msg", "refusals", "warnings")
 class CheckedAction(AskingNormalAction):
     """Runs the module of its own name, as Ansible runs one that has no action, but not with mistyped variables."""
 
+    @told_once
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         later = bool(variables.get(TOLD_LATER))

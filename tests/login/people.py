@@ -10,13 +10,16 @@ import dataclasses
 import itertools
 import json
 import os
+import re
 import subprocess
 import tempfile
+import textwrap
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyotp
+import yaml
 
 from hosts import Host
 from hosts.docker import STATE
@@ -34,6 +37,7 @@ POLICY: dict[str, t.Any] = {
 """What most tests want: sshd on, Ansible's account exempt, nobody asked for proof, and no guard that they wake."""
 
 _numbers = itertools.count(1)
+_FAILURE = re.compile(r"^(?:fatal|failed): \[.+ => *\n((?:(?: {4}.*)?\n)+)", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +93,10 @@ class Run:
 
 
 def ansible_playbook(name: str, fleet: str, *arguments: str, **variables: t.Any) -> subprocess.CompletedProcess[str]:
-    """Run a playbook of the collection, or one by its path, against a fleet, over ssh."""
+    """Run a playbook of the collection, or one by its path, against a fleet, over ssh.
+
+    What it printed ends with what its failures say: Ansible breaks the lines of a result.
+    """
     playbook = name if name.endswith(".yml") else f"fleet.auth.{name}"
     words = ["ansible-playbook", playbook, "-i", str(inventory_path(fleet)), *arguments]
     environment = {
@@ -102,7 +109,7 @@ def ansible_playbook(name: str, fleet: str, *arguments: str, **variables: t.Any)
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(variables, file)
         file.flush()
-        return subprocess.run(
+        done = subprocess.run(
             [*words, "--extra-vars", f"@{file.name}"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -111,6 +118,14 @@ def ansible_playbook(name: str, fleet: str, *arguments: str, **variables: t.Any)
             timeout=900,
             check=False,
         )
+    done.stdout += "".join(f"{line}\n" for line in _failures(done.stdout))
+    return done
+
+
+def _failures(output: str) -> t.Iterator[str]:
+    """The `msg` of each failure that a playbook printed."""
+    for result in _FAILURE.findall(output):
+        yield str(yaml.safe_load(textwrap.dedent(result)).get("msg", ""))
 
 
 def playbook(name: str, host: Host, *arguments: str, **variables: t.Any) -> Run:

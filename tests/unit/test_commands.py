@@ -85,7 +85,7 @@ class TestActions:
     def run(self, monkeypatch: pytest.MonkeyPatch, answer: dict[str, t.Any], **variables: t.Any) -> dict[str, t.Any]:
         """What an action returns of what a module has answered, in a run that was given an inventory."""
         action = CheckedAction.__new__(CheckedAction)
-        action._task = types.SimpleNamespace(_role=None)
+        action._task = types.SimpleNamespace(_role=None, no_log=True)
         monkeypatch.setattr(action, "_checked", lambda *_given: answer)
         return action.run(task_vars={**_GIVEN, **variables})
 

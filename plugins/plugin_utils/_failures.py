@@ -1,0 +1,59 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A failure is told once, and whole.
+
+Of a task that has failed, Ansible prints an error, and then what the task has returned. Where an action returns a
+failure, or raises AnsibleActionFail, both have the same sentences. So the error says here where to read them.
+"""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from ansible import constants as C  # noqa: N812 - as Ansible names it everywhere
+from ansible.errors import AnsibleAction, AnsibleActionFail
+from ansible.playbook.task import Task
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+SEE_MSG = "Why, and what to do, is in the msg of each host."
+"""The same for all hosts, so that Ansible prints it once for all of them."""
+
+_BY_ERRORS = "junit"
+"""The callback of Ansible whose report has of a failure the error alone."""
+
+_Run = t.TypeVar("_Run", bound=t.Callable[..., dict[str, t.Any]])
+
+display = Display()
+
+
+def told_once(run: _Run) -> _Run:
+    """The `run` of an action, whose failures are told once: Ansible prints an error that leads to what it returned."""
+
+    @functools.wraps(run)
+    def telling(action: ActionBase, *given: t.Any, **named: t.Any) -> dict[str, t.Any]:
+        try:
+            done = run(action, *given, **named)
+        except AnsibleActionFail as error:
+            if not _has_msg(action._task):
+                raise
+            done = {"changed": False, **error.result}
+        if not done.get("failed") or not _has_msg(action._task):
+            return done
+        # Ansible takes no warnings from an exception.
+        for warning in done.get("warnings", ()):
+            display.warning(str(warning))
+        raise AnsibleAction(SEE_MSG, result={name: value for name, value in done.items() if name != "warnings"})
+
+    return t.cast(_Run, telling)
+
+
+def _has_msg(task: Task) -> bool:
+    """Whether people see the `msg` of this task where it fails, and Ansible does not have to look at it before."""
+    if any(name.rpartition(".")[2] == _BY_ERRORS for name in C.CALLBACKS_ENABLED):  # type: ignore[attr-defined]
+        return False
+    # Of a task with no_log, the error is all that is shown. The others decide by what was returned.
+    return not (task.no_log or task.failed_when or task.until or task.retries)

@@ -1,0 +1,106 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A failure is told once, and nobody who reads what has failed misses it: people, rescues, conditions, reports."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import types
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible.errors import AnsibleAction, AnsibleActionFail
+
+from ansible_collections.fleet.auth.plugins.plugin_utils import _failures
+from ansible_collections.fleet.auth.plugins.plugin_utils._failures import SEE_MSG, told_once
+
+_SENTENCES = "otp_digits is 3; it must be between 6 and 8. window is 99; it must be between 0 and 10 steps."
+_TOLD = f'"msg": "Nothing was changed: {_SENTENCES}'
+_WRONG = {"fleet.auth.twofactor": {"otp_digits": 3, "window": 99}}
+_NO_KEY = "The file nowhere.pub (key) cannot be read: No such file or directory."
+
+
+def run(folder: Path, *tasks: dict[str, t.Any], **environment: str) -> str:
+    """What a play of these tasks prints, for two hosts that it never asks anything."""
+    play = {"hosts": "all", "connection": "local", "gather_facts": False, "tasks": tasks}
+    (folder / "play.yml").write_text(json.dumps([play]))
+    words = [sys.executable, "-m", "ansible", "playbook", "-i", "web1,web2,", "play.yml"]
+    env = {**os.environ, "ANSIBLE_NOCOLOR": "1", **environment}
+    done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+def test_failure_is_told_once_and_whoever_handles_it_has_the_whole(tmp_path: Path) -> None:
+    told = run(
+        tmp_path,
+        {
+            "block": [_WRONG],
+            "rescue": [{"ansible.builtin.debug": {"msg": "rescued: {{ ansible_failed_result.msg }}"}}],
+        },
+        {"fleet.auth.security_key": {"user": "alice", "key": "nowhere.pub"}, "ignore_errors": True, "run_once": True},
+        _WRONG,
+    )
+    assert f"[ERROR]: Task failed: {SEE_MSG}" in told
+    assert told.count(_TOLD) == 4
+    assert told.count(f"rescued: Nothing was changed: {_SENTENCES}") == 2
+    assert told.count(_NO_KEY) == 1
+    assert "...ignoring" in told
+
+
+def test_conditions_of_a_task_are_asked_with_what_has_failed(tmp_path: Path) -> None:
+    expected = {"register": "done", "failed_when": "done.msg is not search('window is 99')"}
+    again = {"register": "done", "until": "done.msg is search('window is 99')", "retries": 1, "delay": 0}
+    told = run(tmp_path, {**_WRONG, **expected}, {**_WRONG, **again, "ignore_errors": True})
+    assert told.count("ok: [web") == 2
+    assert told.count('"attempts": 1') == 2
+
+
+@pytest.mark.parametrize("hidden", [True, False], ids=["no_log", "junit"])
+def test_error_has_the_whole_where_that_alone_is_shown(tmp_path: Path, *, hidden: bool) -> None:
+    environment = {} if hidden else {"ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.junit", "JUNIT_OUTPUT_DIR": "junit"}
+    told = run(tmp_path, {**_WRONG, "no_log": hidden}, **environment)
+    assert f"[ERROR]: Task failed: Action failed: Nothing was changed: {_SENTENCES}" in told
+    if not hidden:
+        (report,) = (tmp_path / "junit").iterdir()
+        assert report.read_text().count(_SENTENCES) == 2
+
+
+class TestWhatWasReturned:
+    def run(self, done: t.Any, **of_the_task: t.Any) -> dict[str, t.Any]:
+        """What an action returns that does this, as a task that has these keywords."""
+        nothing = {"no_log": False, "failed_when": [], "until": [], "retries": None}
+
+        @told_once
+        def doing(_action: t.Any) -> dict[str, t.Any]:
+            if isinstance(done, Exception):
+                raise done
+            return t.cast(dict[str, t.Any], done)
+
+        return doing(types.SimpleNamespace(_task=types.SimpleNamespace(**{**nothing, **of_the_task})))
+
+    def test_is_the_result_of_the_task_and_warnings_are_given(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        warned: list[str] = []
+        monkeypatch.setattr(_failures.display, "warning", warned.append)
+        with pytest.raises(AnsibleAction, match=f"^{SEE_MSG}$") as failure:
+            self.run({"failed": True, "msg": "No.", "refusals": ["No."], "warnings": ["Mind the gap."]})
+        assert failure.value.result == {"failed": True, "msg": "No.", "refusals": ["No."]}
+        assert warned == ["Mind the gap."]
+
+    def test_has_the_sentence_of_what_was_raised(self) -> None:
+        with pytest.raises(AnsibleAction, match=f"^{SEE_MSG}$") as failure:
+            self.run(AnsibleActionFail("No."))
+        assert failure.value.result == {"changed": False, "failed": True, "msg": "No."}
+
+    def test_stays_as_it_is_where_ansible_looks_at_it(self) -> None:
+        failed = {"failed": True, "msg": "No.", "warnings": ["Mind the gap."]}
+        assert self.run(failed, failed_when=["false"]) == failed
+        assert self.run({"changed": True}) == {"changed": True}
+        assert self.run({"unreachable": True, "msg": "No."}) == {"unreachable": True, "msg": "No."}
+        with pytest.raises(AnsibleActionFail, match=r"^No\.$"):
+            self.run(AnsibleActionFail("No."), no_log=True)
