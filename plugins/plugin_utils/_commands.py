@@ -15,19 +15,25 @@ import typing as t
 
 from ansible import constants as C  # noqa: N812 - as Ansible names it everywhere
 
+_IN_A_CONTAINER = "/runner/"
+"""Where execution environments, such as those of AWX, have what ansible-runner hands to a job; it goes with the job."""
+
 _PLAYBOOK = re.compile(r"\bansible-playbook fleet\.auth\.\w+(?! -i )\b")
 
 
 def inventory(variables: t.Mapping[str, t.Any]) -> str:
     """The inventory that was given to a run, as options of a command, each after a blank.
 
-    Empty where none was given: what Ansible finds by itself, it finds the next time as well. In `vars/main.yml`, the
-    role says the same.
+    Empty where none was given: what Ansible finds by itself, it finds the next time as well. Without one that a
+    container had, which is at another place for whoever reads the command, or at none. In `vars/main.yml`, the role
+    says the same.
     """
     # Ansible makes attributes of its settings as it starts.
     found = C.DEFAULT_HOST_LIST  # type: ignore[attr-defined]
     given = variables.get("ansible_inventory_sources") or ()
-    return "".join(f" -i {shlex.quote(one)}" for one in given if one not in found)
+    return "".join(
+        f" -i {shlex.quote(one)}" for one in given if one not in found and not one.startswith(_IN_A_CONTAINER)
+    )
 
 
 def with_inventory(text: str, variables: t.Mapping[str, t.Any]) -> str:

@@ -34,11 +34,13 @@ _COPIED = (
         (["/srv/fleet/hosts.yml"], " -i /srv/fleet/hosts.yml"),
         (["/srv/our fleet", "web1,"], " -i '/srv/our fleet' -i web1,"),
         (["/etc/ansible/hosts"], ""),
+        (["/runner/inventory/hosts"], ""),
+        (["/runner/inventory", "/srv/fleet/hosts.yml"], " -i /srv/fleet/hosts.yml"),
         ([], ""),
     ],
 )
 def test_inventory_is_the_one_that_was_given(sources: list[str], words: str) -> None:
-    """One that Ansible finds by itself, it finds the next time as well."""
+    """One that Ansible finds by itself, it finds the next time as well; one of a container nobody has afterwards."""
     assert inventory({"ansible_inventory_sources": sources}) == words
     assert inventory({}) == ""
 
@@ -53,11 +55,13 @@ def test_role_says_the_same(tmp_path: Path, given: bool) -> None:
             "vars": {"__twofactor_sheet_users": ["alice"]},
         },
     ]
-    options = {"twofactor_enrolment_dir": "./enrolment"}
-    play = [{"hosts": "web1", "gather_facts": False, "vars": options, "tasks": steps}]
+    variables = {"twofactor_enrolment_dir": "./enrolment"}
+    play = [{"hosts": "web1", "gather_facts": False, "vars": variables, "tasks": steps}]
     (tmp_path / "play.yml").write_text(json.dumps(play))
     (tmp_path / "our fleet").write_text("web1\n")
-    words = [sys.executable, "-m", "ansible", "playbook", "play.yml", *(["-i", "our fleet", "-i", "web2,"] * given)]
+    sources = ["our fleet", "/runner/inventory/hosts", "web2,"] if given else []
+    options = [word for source in sources for word in ("-i", source)]
+    words = [sys.executable, "-m", "ansible", "playbook", "play.yml", *options]
     environment = {**os.environ, **({} if given else {"ANSIBLE_INVENTORY": "our fleet"})}
     done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
