@@ -79,9 +79,10 @@ EXAMPLES = r"""
 RETURN = r"""
 outcomes:
   description:
-    - By host, how far it is. V(failed) follows its old policy, or will as soon as it has put itself back,
-      V(unreachable) could not be asked, V(refused) would be refused, V(waiting) has a change to come, V(proven) has
-      been changed and a new connection got in, V(right) is as wanted.
+    - By host, how far it is. V(failed) could not tell what it needs, and was not touched, or failed when it was
+      changed, and follows its old policy, or will as soon as it has put itself back, V(unreachable) could not be asked,
+      V(refused) would be refused, V(waiting) has a change to come, V(proven) has been changed and a new connection got
+      in, V(right) is as wanted.
   returned: success
   type: dict
   sample: {web1: proven, web2: waiting}

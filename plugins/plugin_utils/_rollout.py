@@ -13,7 +13,8 @@ from xml.etree import ElementTree
 from ansible_collections.fleet.auth.plugins.plugin_utils import _report
 
 OUTCOMES = {
-    "failed": "follows its old policy, or will as soon as it has put itself back",
+    "failed": "could not tell what it needs, and was not touched; or failed when it was changed, and follows its old "
+    "policy, or will as soon as it has put itself back",
     "unreachable": "could not be asked, and was not touched",
     "refused": "would be refused, and was not touched",
     "waiting": "has a change to come",
@@ -33,7 +34,11 @@ _SAID = {
     "proven": ("was changed, and a new connection got in", "were changed, and new connections got in"),
     "right": ("is as wanted", "are as wanted"),
 }
-"""The same as a sentence of one host, and of several."""
+_COULD_NOT_TELL = (
+    "could not tell what it needs, and was not touched",
+    "could not tell what they need, and were not touched",
+)
+"""The same as a sentence of one host, and of several; one that failed may have done so before its change."""
 
 UNREADY = frozenset({"failed", "unreachable", "refused"})
 """What before the first change is found only of hosts that could not be changed."""
@@ -56,6 +61,13 @@ class Line(_report.Line):
     """What is to be changed, or has been."""
     refused: tuple[str, ...] = ()
     """All whom the refusals are about that name the first ten alone."""
+    begun: bool = False
+    """Whether its change was begun."""
+
+    @property
+    def said(self) -> tuple[str, str]:
+        """The outcome as a sentence of one host, and of several."""
+        return _COULD_NOT_TELL if self.outcome == "failed" and not self.begun else _SAID[self.outcome]
 
     @property
     def word(self) -> str:
@@ -84,7 +96,7 @@ def line(host: str, plan: _report.Answer | None, result: _report.Answer | None) 
     try:
         return _line(host, plan, result)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-        return Line(host, "failed", notes=(_report.UNREADABLE,))
+        return Line(host, "failed", notes=(_report.UNREADABLE,), begun=result is not None)
 
 
 def _line(host: str, plan: _report.Answer | None, result: _report.Answer | None) -> Line:
@@ -115,6 +127,7 @@ def _line(host: str, plan: _report.Answer | None, result: _report.Answer | None)
         to_enrol=tuple(plan["to_enrol"]),
         changes=changes,
         notes=(*_let_off(plan, outcome), *_report.notes_of(result)),
+        begun=result is not None,
     )
 
 
@@ -131,11 +144,12 @@ def _let_off(plan: _report.Answer, outcome: str) -> tuple[str, ...]:
 def sentences(lines: t.Sequence[Line]) -> list[str]:
     """How it has ended on each host that is not well or has something to say, in words, and why."""
     told: list[str] = []
-    for outcome, said in _SAID.items():
-        some = [one for one in lines if one.outcome == outcome]
+    well = {_SAID[outcome] for outcome in WELL}
+    for said in dict.fromkeys((_SAID["failed"], _COULD_NOT_TELL, *_SAID.values())):
+        some = [one for one in lines if one.said == said]
         # Hosts that say nothing more are one sentence, and of those that are well no sentence at all.
         for hosts, why in _report.gathered((one.host, " ".join(one.notes)) for one in some):
-            if why or outcome not in WELL:
+            if why or said not in well:
                 told.append(f"{_report.enumerated(hosts)} {_number(hosts, *said)}{f': {why}' if why else '.'}")
     return told
 
@@ -201,7 +215,7 @@ def next_steps(lines: t.Sequence[Line], sheets: str, *, ssh: bool) -> str:
 
 def short(one: Line) -> str:
     """The outcome of one host in words, where the report has told why."""
-    return f"{one.host} {_SAID[one.outcome][0]}. The report of this run says why."
+    return f"{one.host} {one.said[0]}. The report of this run says why."
 
 
 def _number(hosts: t.Sequence[str], one: str, several: str) -> str:
@@ -228,7 +242,7 @@ def junit(lines: t.Sequence[Line]) -> str:
         if one.outcome not in WELL:
             kind = {"waiting": "skipped", "unreachable": "error"}.get(one.outcome, "failure")
             told[kind] += 1
-            what = ElementTree.SubElement(case, kind, message=f"{one.outcome}: {OUTCOMES[one.outcome]}")
+            what = ElementTree.SubElement(case, kind, message=f"{one.outcome}: {one.said[0]}")
             what.text = "\n".join(one.notes)
     for attribute, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(attribute, str(told[kind]))

@@ -263,6 +263,15 @@ class TestPlaybook:
         assert (tmp_path / "sheets" / "alice@web1.html").exists() == bool(sheets)
         assert "skipping" not in done.stdout
 
+    def test_says_that_a_host_was_not_touched_which_could_not_tell(self, tmp_path: Path) -> None:
+        broken = {answering.CHECK: {"failed": True, "msg": "No space left on device"}}
+        done = answering.run(tmp_path, "rollout", {"web1": broken, "web2": self.host()}, twofactor_users=["alice"])
+        assert done.returncode == 2, done.stdout
+        told = "web1 could not tell what it needs, and was not touched"
+        assert f"{told}: No space left on device" in done.stdout
+        assert f"{told}. The report of this run says why." in done.stdout
+        assert "old policy" not in done.stdout
+
     def test_shows_none_either_where_it_only_looks(self, tmp_path: Path) -> None:
         hosts = {"web1": self.host(), "web2": self.host(missing_packages=[], to_enrol=[])}
         done = answering.run(tmp_path, "rollout", hosts, "--check", twofactor_users=["alice"])
