@@ -16,6 +16,8 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._failures import told_o
 from ansible_collections.fleet.auth.plugins.plugin_utils._gate import refused, slips
 
 _PREFIX = "twofactor-recover: "
+_REFUSED = 2
+"""What the recovery command ends with where it refuses what it was given."""
 
 
 class ActionModule(AskingAction):
@@ -59,7 +61,10 @@ class ActionModule(AskingAction):
         said = [line.removeprefix(_PREFIX) for key in ("stderr", "stdout") for line in done.get(key, "").splitlines()]
         told = " ".join(said).replace("on this host", f"on {host}")
         if done.get("failed"):
-            return {**_short(done), "msg": f"{user} was not let in on {host}: {told or done.get('msg', 'no reason')}."}
+            # Ansible takes a command that failed for a change; this one has refused before it began.
+            changed = bool(done.get("changed")) and done.get("rc") != _REFUSED
+            why = (told or done.get("msg", "no reason")).rstrip(".")
+            return {**_short(done), "changed": changed, "msg": f"{user} was not let in on {host}: {why}."}
         if "stdout" not in done or told.startswith("skipped, since "):
             return {
                 **_short(done),

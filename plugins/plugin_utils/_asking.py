@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import resource
 import signal
 import time
@@ -28,6 +29,8 @@ _READING_BYTES = 4 * ANSWER_BYTES
 ANSWER_SECONDS = 900
 """How long a host has for its answer at most; a slow disk, or a lock that is held, must not look like an attack."""
 _LOOK_SECONDS = 0.2
+_NO_PYTHON = re.compile(r"The module interpreter '([^']+)' was not found\.")
+"""What Ansible makes of a host without the Python that it is to run modules with."""
 _STATUS_BYTES = 4000
 
 
@@ -57,8 +60,9 @@ class AskingAction(ActionBase):
             with _Watch.over(ANSWER_SECONDS):
                 answer = super()._execute_module(module_name, module_args, tmp, task_vars, **further)
                 if foreign:
-                    return _answers.reduced(answer)
-                return _answers.accepted(module, self._without_interpreter(answer), _users(arguments))
+                    return _with_remedy(_answers.reduced(answer), host)
+                accepted = _answers.accepted(module, self._without_interpreter(answer), _users(arguments))
+                return _with_remedy(accepted, host)
         except AnsibleError as error:
             # Other errors are Ansible's own, and say nothing of what the host did.
             plain = type(error) is AnsibleError  # pylint: disable=unidiomatic-typecheck
@@ -104,6 +108,18 @@ class AskingAction(ActionBase):
         if not self._discovered_interpreter_key:
             return answer
         return {key: value for key, value in answer.items() if key != "ansible_facts"}
+
+
+def _with_remedy(answer: dict[str, t.Any], host: str) -> dict[str, t.Any]:
+    """The answer; where the host has not the Python that Ansible looked for, in words of what to do."""
+    missing = answer.get("failed") and _NO_PYTHON.fullmatch(str(answer.get("msg")))
+    if not missing:
+        return answer
+    told = (
+        f"{host} has no Python at {missing[1]}. Install python3 on {host}, or set ansible_python_interpreter to where "
+        "it is."
+    )
+    return {"changed": False, "failed": True, "msg": told}
 
 
 def _refused(module: str, host: str, why: str) -> dict[str, t.Any]:

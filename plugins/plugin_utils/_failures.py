@@ -22,6 +22,9 @@ from ansible.utils.display import Display
 SEE_MSG = "Why, and what to do, is in the msg of each host."
 """The same for all hosts, so that Ansible prints it once for all of them."""
 
+PLAYBOOK = "__twofactor_playbook"
+"""The variable that each playbook of the collection has."""
+
 _BY_ERRORS = "junit"
 """The callback of Ansible whose report has of a failure the error alone."""
 
@@ -36,7 +39,7 @@ def told_once(run: _Run) -> _Run:
     @functools.wraps(run)
     def telling(action: ActionBase, *given: t.Any, **named: t.Any) -> dict[str, t.Any]:
         try:
-            done = run(action, *given, **named)
+            done = dict(run(action, *given, **named))
         except AnsibleActionFail as error:
             if not _has_msg(action._task):
                 raise
@@ -44,9 +47,12 @@ def told_once(run: _Run) -> _Run:
         if not done.get("failed") or not _has_msg(action._task):
             return done
         # Ansible takes no warnings from an exception.
-        for warning in done.get("warnings", ()):
+        for warning in done.pop("warnings", ()):
             display.warning(str(warning))
-        raise AnsibleAction(SEE_MSG, result={name: value for name, value in done.items() if name != "warnings"})
+        if PLAYBOOK in (named.get("task_vars") or {}):
+            # They are in `msg`, which people read; programs read what modules return.
+            done.pop("refusals", None)
+        raise AnsibleAction(SEE_MSG, result=done)
 
     return t.cast(_Run, telling)
 

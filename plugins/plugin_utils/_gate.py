@@ -23,13 +23,13 @@ from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.fleet.auth.plugins.module_utils._backends import backends
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.bounds import is_account_name
-from ansible_collections.fleet.auth.plugins.module_utils._wanted.naming import PREFIX, named
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.naming import PREFIX, named, of_the_role
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import decode_secret
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, SettingsError
 from ansible_collections.fleet.auth.plugins.plugin_utils import _commands, _report, _variables
 from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingNormalAction
-from ansible_collections.fleet.auth.plugins.plugin_utils._failures import told_once
+from ansible_collections.fleet.auth.plugins.plugin_utils._failures import PLAYBOOK, told_once
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import put
 
 _Spec = t.Mapping[str, t.Mapping[str, t.Any]]
@@ -75,7 +75,7 @@ class CheckedAction(AskingNormalAction):
             return {"changed": False, how: True, "msg": error.message}
         if later:
             return done
-        done = _copied(done, variables)
+        done = _copied(done, variables, by_variables=_is_ours(self, variables))
         if done.get("failed") and _is_of_the_role(self):
             # Ansible prints a failure twice, and all that is in it; whoever runs the role reads the sentences of `msg`.
             return {name: done[name] for name in _OF_A_FAILURE if name in done}
@@ -90,13 +90,15 @@ class CheckedAction(AskingNormalAction):
         return done
 
 
-def _copied(done: dict[str, t.Any], variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """What a module has answered, with commands that can be copied."""
+def _copied(done: dict[str, t.Any], variables: t.Mapping[str, t.Any], *, by_variables: bool) -> dict[str, t.Any]:
+    """What a module has answered, with commands that can be copied, and the options that people set."""
 
     def copied(said: t.Any) -> t.Any:
         if isinstance(said, list):
             return list(map(copied, said))
-        return _commands.with_inventory(said, variables) if isinstance(said, str) else said
+        if not isinstance(said, str):
+            return said
+        return _commands.with_inventory(of_the_role(said) if by_variables else said, variables)
 
     return {name: copied(value) if name in _FOR_PEOPLE else value for name, value in done.items()}
 
@@ -129,7 +131,7 @@ def refused(found: list[str]) -> dict[str, t.Any]:
 
 def slips(action: ActionBase, variables: t.Mapping[str, t.Any]) -> list[str]:
     """What nobody reads in a playbook of the collection, a sentence each: extra variables (`-e`) and those of plays."""
-    playbook = variables.get("__twofactor_playbook")
+    playbook = variables.get(PLAYBOOK)
     if playbook is None:
         return []
     extra = load_extra_vars(action._loader)
@@ -151,11 +153,16 @@ def mistyped(action: ActionBase, variables: t.Mapping[str, t.Any]) -> list[str]:
 
     Recovery does not ask: a slip in the settings must keep nobody out.
     """
-    if not _is_of_the_role(action) and "__twofactor_playbook" not in variables:
+    if not _is_ours(action, variables):
         return []
     host = variables["inventory_hostname"]
     found = _variables.mistyped(variables, variables.get(_variables.OWN), host)
     return [*found, *_variables.empty((name for name, value in variables.items() if value is None), host)]
+
+
+def _is_ours(action: ActionBase, variables: t.Mapping[str, t.Any]) -> bool:
+    """Whether the role or a playbook of the collection does it."""
+    return _is_of_the_role(action) or PLAYBOOK in variables
 
 
 def _is_of_the_role(action: ActionBase) -> bool:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import subprocess
+import types
 import typing as t
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.fleet.auth.plugins.action.twofactor_recover import ActionModule as Recover
 from unit import answering
 
 PASS = {"changed": True, "until": "2030-01-01T00:00:00Z", "code": "123456"}
@@ -62,3 +64,81 @@ class TestGoesBeforeTheVariableOfTheRole:
         done = run(tmp_path, "status", {"twofactor_status_user": "bob"}, user="alice")
         assert done.returncode == 0, done.stdout
         assert "1 host: 1 enrolled" in done.stdout, done.stdout
+
+
+class TestSlip:
+    @pytest.mark.parametrize(
+        ("playbook", "given", "told"),
+        [
+            ("enrol", {"users": ""}, "Name the accounts that get a sheet: "),
+            ("enrol", {"users": " , "}, "Name the accounts that get a sheet: "),
+            ("enrol", {"user": ""}, "Name the accounts that get a sheet: "),
+            ("enrol", {"users": "alice,"}, ""),
+        ],
+    )
+    def test_in_the_names_of_accounts(self, tmp_path: Path, playbook: str, given: dict[str, t.Any], told: str) -> None:
+        done = run(tmp_path, playbook, {}, **given)
+        assert (done.returncode == 0, told in done.stdout) == (not told, True), done.stdout
+
+    @pytest.mark.parametrize(
+        ("playbook", "wanted"), [("pass", "The code for alice would be in"), ("invite", "for alice would be in")]
+    )
+    def test_is_seen_in_check_mode_which_makes_nothing_and_says_so(
+        self, tmp_path: Path, playbook: str, wanted: str
+    ) -> None:
+        (tmp_path / "group_vars").mkdir()
+        (tmp_path / "group_vars" / "all.yml").write_text(json.dumps({"twofactor_enrolment_dir": "sheets"}))
+        done = answering.run(tmp_path, playbook, {"web1": HOST}, "--check", user="alice")
+        assert done.returncode == 0, done.stdout
+        assert wanted in " ".join(done.stdout.split()), done.stdout
+        assert "is right once" not in done.stdout
+        assert "is good once" not in done.stdout
+        assert not (tmp_path / "sheets").exists()
+
+    @pytest.mark.parametrize("playbook", ["pass", "accept", "verify"])
+    def test_in_a_name_is_answered_with_the_variable_that_people_set(self, tmp_path: Path, playbook: str) -> None:
+        nobody = "zoe has no credential on web1. Enrol zoe with the option users of fleet.auth.twofactor."
+        failed = {"failed": True, "msg": nobody}
+        host = {f"twofactor_{name}": failed for name in ("pass", "accept")}
+        host["twofactor_verify"] = {**failed, "can_be_checked": False}
+        given = {"user": "zoe", "code": "123456"} if playbook == "verify" else {"user": "zoe"}
+        done = answering.run(tmp_path, playbook, {"web1": host}, twofactor_enrolment_dir="sheets", **given)
+        assert done.returncode == 2
+        assert done.stdout.count("zoe has no credential on web1. Enrol zoe with twofactor_users.") == 1, done.stdout
+        assert "fleet.auth.twofactor." not in done.stdout
+
+    def test_of_recovery_is_told_once(self, tmp_path: Path) -> None:
+        done = answering.run(tmp_path, "recover", {"web1": HOST})
+        assert done.returncode == 2
+        assert done.stdout.count("Nobody is named. Give -e user=NAME") == 1, done.stdout
+
+    @pytest.mark.parametrize(
+        ("said", "msg"),
+        [
+            (
+                {
+                    "rc": 2,
+                    "changed": True,
+                    "stderr": "twofactor-recover: there is no account zoe on this host; see more",
+                },
+                "zoe was not let in on web1: there is no account zoe on web1; see more.",
+            ),
+            ({"rc": 127, "msg": "It is not there."}, "zoe was not let in on web1: It is not there."),
+        ],
+    )
+    def test_in_whom_to_recover_changes_nothing(
+        self, monkeypatch: pytest.MonkeyPatch, said: dict[str, t.Any], msg: str
+    ) -> None:
+        action = Recover.__new__(Recover)
+        action._task = types.SimpleNamespace(check_mode=False)
+        monkeypatch.setattr(action, "_execute_module", lambda *_given: {"failed": True, **said})
+        done = action._one("zoe", {"inventory_hostname": "web1"})
+        assert done == {"failed": True, "changed": False, "rc": said["rc"], "msg": msg}
+
+
+def test_host_without_python_is_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "hosts").write_text("")
+    done = answering.run(tmp_path, "enable", {"web1": {}}, ansible_python_interpreter="/nowhere/python3")
+    told = "web1 has no Python at /nowhere/python3. Install python3 on web1, or set ansible_python_interpreter"
+    assert told in " ".join(done.stdout.split()), done.stdout
+    assert "module_stdout" not in done.stdout

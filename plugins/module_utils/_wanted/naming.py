@@ -16,9 +16,17 @@ import typing as t
 PREFIX: dict[str, t.Any] = {"option_prefix": {"type": "str", "default": ""}}
 """The option of a module, which is not for people: what its options are called with."""
 
+_ELSEWHERE = re.compile(r"\bthe option ([a-z_]+) of fleet\.auth\.twofactor\b")
+"""An option of another module than the one that tells of it."""
+
 _OPTION = re.compile(r"\bO\(([a-z_]+)\)")
 
 
 def named(text: str, prefix: str) -> str:
     """A sentence with the names of options as somebody sets them."""
     return _OPTION.sub(rf"{prefix}\1", text)
+
+
+def of_the_role(text: str) -> str:
+    """A sentence of a module without options of the wanted state, for whoever sets these by variables of the role."""
+    return _ELSEWHERE.sub(r"twofactor_\1", text)
