@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._texts import drop_in
+from ansible_collections.fleet.auth.plugins.module_utils._texts.patterns import matches
 from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config import (
     Effective,
     Files,
@@ -20,7 +21,6 @@ from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config impo
     admits,
     distinguishing,
     further_origins,
-    matches,
     origins,
     parse_config,
     parse_effective,

@@ -13,6 +13,7 @@ from dataclasses import replace
 from .. import _places as places
 from .._host.state import HostState
 from .._texts import cockpit_conf, drop_in, guard, pam, pam_conf, sshd_config
+from .._texts.patterns import named_by
 from .._wanted.settings import Settings
 from .changes import Change, Listen
 from .draft import Draft
@@ -145,7 +146,7 @@ def _stacks(state: HostState, protected: t.Collection[str], asking: t.Sequence[s
 def _of_starts(state: HostState) -> t.Iterator[str]:
     """What says how sshd is started."""
     for pattern in (*places.SSHD_STARTS, *_variables(state)):
-        paths = sshd_config.named_by(pattern, state.files)
+        paths = named_by(pattern, state.files)
         yield guard.line(
             "start", guard.digest("".join(guard.starting(one, state.text(one) or "") for one in paths)), pattern
         )

@@ -16,6 +16,7 @@ import typing as t
 
 from .. import _places as places
 from . import sshd_config
+from .patterns import named_by
 
 _BLOCK = re.compile(r"# (BEGIN|END) fleet[.]auth twofactor")
 _AUTH = re.compile(r"[ \t]*(-?auth|@include)([ \t]|$)", re.ASCII | re.IGNORECASE)
@@ -105,7 +106,7 @@ def others(files: sshd_config.Files, keywords: t.Collection[str], many: int) -> 
     told = overriding(files.config, files.texts.get(files.config, ""), keywords, many)
     first = None
     for pattern in sshd_config.including(files).patterns:
-        for path in sshd_config.named_by(pattern, {*files.texts, places.DROP_IN} - {files.config}):
+        for path in named_by(pattern, {*files.texts, places.DROP_IN} - {files.config}):
             if path == places.DROP_IN:
                 first = 0
             else:
@@ -119,7 +120,7 @@ def _with_included(
     """The same of a file, and of those that it includes, as deep as the script follows them."""
     told = overriding(path, files.texts[path], keywords, first)
     for pattern in _included(files.texts[path]) if depth < _DEEP else ():
-        for other in sshd_config.named_by(pattern, files.texts.keys() - {files.config, places.DROP_IN, path}):
+        for other in named_by(pattern, files.texts.keys() - {files.config, places.DROP_IN, path}):
             told += _with_included(files, other, keywords, first, depth + 1)
     return told
 

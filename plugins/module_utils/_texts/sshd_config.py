@@ -10,13 +10,13 @@ files of the drop-in directory are read where `Include` names them, in the order
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 import itertools
 import re
 import typing as t
 
 from .. import _places as places
+from .patterns import any_of, matches, named_by
 
 # Blanks are these and no others: neither a form feed nor the blank that does not break separates words.
 _BLANK = "[ \t\r]*"
@@ -26,9 +26,6 @@ _SETTING = re.compile(
 )
 _AT_THE_END = " \t\r\f"
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-# A part of a pattern as sshd's own glob takes it: an escaped character, a set (not negated by ^), or one character.
-_GLOB = re.compile(r"\\(.)|\[(!?)(\]?(?:\[:[a-z]+:\]|\\.|[^\]\\])+)\]|(.)", re.DOTALL)
-_CLASSES = {"[:alpha:]": "a-zA-Z", "[:digit:]": "0-9", "[:alnum:]": "a-zA-Z0-9", "[:lower:]": "a-z", "[:upper:]": "A-Z"}
 # Criteria of a Match line that take no pattern.
 _ALONE = ("all", "invalid-user")
 # What sshd -T prints in one line for several values; of other lists it prints a line for each, which may have blanks.
@@ -162,11 +159,6 @@ def including(files: Files) -> Including:
     return Including(next(ours, 0), tuple(pattern for line in includes for pattern in _patterns(line)))
 
 
-def named_by(pattern: str, paths: t.Iterable[str]) -> list[str]:
-    """Those of these paths that a pattern of glob(7) names, in the order in which it does."""
-    return sorted(filter(_glob(pattern).fullmatch, paths))
-
-
 def setting_line(files: Files, keyword: str) -> str:
     """Where a keyword is set first, for a message; the default if nowhere."""
     order = read_order(files)
@@ -278,12 +270,6 @@ def account_class(patterns: t.Sequence[tuple[str, str]], user: str, groups: t.Co
     return tuple(matches([user] if kind == "user" else groups, patterns) for kind, patterns in patterns)
 
 
-def matches(names: t.Collection[str], pattern_list: str) -> bool:
-    """Whether a pattern list matches one of the names and excludes none; ssh_config(5), PATTERNS."""
-    wanted, excluded = _pattern_list(pattern_list)
-    return any(map(wanted, names)) and not any(map(excluded, names))
-
-
 def takes(effective: Effective, *methods: str) -> bool:
     """Whether a login may begin with one of these methods."""
     chains = effective.get("authenticationmethods", ())
@@ -306,40 +292,13 @@ def admits(effective: Effective, user: str, groups: t.Collection[str]) -> bool:
             patterns = tuple(pattern.rpartition("@")[0] or pattern for pattern in patterns)
         elif keyword == "denyusers":
             patterns = tuple(pattern for pattern in patterns if "@" not in pattern)
-        return any(map(_matcher(patterns), names))
+        return any(map(any_of(patterns), names))
 
     if listed("denyusers", [user]) or listed("denygroups", groups) or ("denygroups" in effective and not groups):
         return False
     if "allowusers" in effective and not listed("allowusers", [user]):
         return False
     return "allowgroups" not in effective or listed("allowgroups", groups)
-
-
-@functools.lru_cache(maxsize=None)
-def _pattern_list(text: str) -> tuple[t.Callable[[str], bool], t.Callable[[str], bool]]:
-    """What tells whether a name matches a pattern list, and what tells whether it is excluded there by `!`."""
-    patterns = [pattern for pattern in text.split(",") if pattern]
-    return (
-        _matcher(tuple(pattern for pattern in patterns if not pattern.startswith("!"))),
-        _matcher(tuple(pattern[1:] for pattern in patterns if pattern.startswith("!"))),
-    )
-
-
-@functools.lru_cache(maxsize=None)
-def _matcher(patterns: tuple[str, ...]) -> t.Callable[[str], bool]:
-    """What tells whether a name matches one of these patterns.
-
-    Plain names are looked up, so that a list of ten thousand costs no more than one of ten.
-    """
-    plain: set[str] = set()
-    globs: list[str] = []
-    for pattern in patterns:
-        if "*" in pattern or "?" in pattern:
-            globs.append("".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern))
-        else:
-            plain.add(pattern)
-    glob = re.compile("|".join(globs)) if globs else None
-    return lambda name: name in plain or bool(glob and glob.fullmatch(name))
 
 
 def _words(line: str) -> list[str]:
@@ -393,32 +352,6 @@ def _patterns(include: Line) -> list[str]:
     """The absolute patterns of glob(7) that an Include names."""
     paths = (path if path.startswith("/") else f"{places.SSHD_DIRECTORY}/{path}" for path in include.arguments)
     return [re.sub(r"/(\.?/)+", "/", path) for path in paths]
-
-
-@functools.lru_cache(maxsize=None)
-def _glob(pattern: str) -> t.Pattern[str]:
-    """What tells whether a path matches a pattern of glob(7). A dot that begins a name has to be asked for by a dot."""
-    try:
-        return re.compile("/".join(map(_name, pattern.split("/"))), re.DOTALL)
-    except re.error:  # a set with a range from the last to the first
-        return re.compile("(?!)")
-
-
-def _name(pattern: str) -> str:
-    """A pattern for one name, as a regular expression."""
-    found = r"(?!\.)" if pattern[:1] in ("*", "?", "[") else ""
-    for escaped, negated, members, one in _GLOB.findall(pattern):
-        if members:
-            found += f"[{'^' if negated else ''}{_members(members)}]"
-        else:
-            found += {"*": "[^/]*", "?": "[^/]"}.get(one) or re.escape(escaped or one)
-    return found
-
-
-def _members(members: str) -> str:
-    """What stands between the brackets of a set, as a regular expression has it. Classes are those of ASCII."""
-    parts = re.findall(r"\[:[a-z]+:\]|\\.|-+|.", members, re.DOTALL)
-    return "".join(_CLASSES.get(part) or ("-" if part[0] == "-" else re.escape(part[-1])) for part in parts)
 
 
 def includes_elsewhere(line: Line) -> bool:

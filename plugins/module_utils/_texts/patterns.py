@@ -1,0 +1,79 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The two kinds of patterns in sshd's configuration: of names, ssh_config(5), and of paths, glob(7)."""
+
+from __future__ import annotations
+
+import functools
+import re
+import typing as t
+
+# A part of a pattern as sshd's own glob takes it: an escaped character, a set (not negated by ^), or one character.
+_GLOB = re.compile(r"\\(.)|\[(!?)(\]?(?:\[:[a-z]+:\]|\\.|[^\]\\])+)\]|(.)", re.DOTALL)
+_CLASSES = {"[:alpha:]": "a-zA-Z", "[:digit:]": "0-9", "[:alnum:]": "a-zA-Z0-9", "[:lower:]": "a-z", "[:upper:]": "A-Z"}
+
+
+def matches(names: t.Collection[str], pattern_list: str) -> bool:
+    """Whether a pattern list matches one of the names and excludes none; ssh_config(5), PATTERNS."""
+    wanted, excluded = _pattern_list(pattern_list)
+    return any(map(wanted, names)) and not any(map(excluded, names))
+
+
+@functools.lru_cache(maxsize=None)
+def _pattern_list(text: str) -> tuple[t.Callable[[str], bool], t.Callable[[str], bool]]:
+    """What tells whether a name matches a pattern list, and what tells whether it is excluded there by `!`."""
+    patterns = [pattern for pattern in text.split(",") if pattern]
+    return (
+        any_of(tuple(pattern for pattern in patterns if not pattern.startswith("!"))),
+        any_of(tuple(pattern[1:] for pattern in patterns if pattern.startswith("!"))),
+    )
+
+
+@functools.lru_cache(maxsize=None)
+def any_of(patterns: tuple[str, ...]) -> t.Callable[[str], bool]:
+    """What tells whether a name matches one of these patterns.
+
+    Plain names are looked up, so that a list of ten thousand costs no more than one of ten.
+    """
+    plain: set[str] = set()
+    globs: list[str] = []
+    for pattern in patterns:
+        if "*" in pattern or "?" in pattern:
+            globs.append("".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern))
+        else:
+            plain.add(pattern)
+    glob = re.compile("|".join(globs)) if globs else None
+    return lambda name: name in plain or bool(glob and glob.fullmatch(name))
+
+
+def named_by(pattern: str, paths: t.Iterable[str]) -> list[str]:
+    """Those of these paths that a pattern of glob(7) names, in the order in which it does."""
+    return sorted(filter(_glob(pattern).fullmatch, paths))
+
+
+@functools.lru_cache(maxsize=None)
+def _glob(pattern: str) -> t.Pattern[str]:
+    """What tells whether a path matches a pattern of glob(7). A dot that begins a name has to be asked for by a dot."""
+    try:
+        return re.compile("/".join(map(_name, pattern.split("/"))), re.DOTALL)
+    except re.error:  # a set with a range from the last to the first
+        return re.compile("(?!)")
+
+
+def _name(pattern: str) -> str:
+    """A pattern for one name, as a regular expression."""
+    found = r"(?!\.)" if pattern[:1] in ("*", "?", "[") else ""
+    for escaped, negated, members, one in _GLOB.findall(pattern):
+        if members:
+            found += f"[{'^' if negated else ''}{_members(members)}]"
+        else:
+            found += {"*": "[^/]*", "?": "[^/]"}.get(one) or re.escape(escaped or one)
+    return found
+
+
+def _members(members: str) -> str:
+    """What stands between the brackets of a set, as a regular expression has it. Classes are those of ASCII."""
+    parts = re.findall(r"\[:[a-z]+:\]|\\.|-+|.", members, re.DOTALL)
+    return "".join(_CLASSES.get(part) or ("-" if part[0] == "-" else re.escape(part[-1])) for part in parts)
