@@ -41,6 +41,7 @@ _LOOK = {
         "_plan/refusals",
         "_plan/report",
         "_plan/scope",
+        "_plan/self_service",
         "_plan/services",
         "_plan/situation",
     ),

@@ -13,7 +13,7 @@ from .._backends import backends
 from .._host.state import OWN_DIRECTORIES, OWN_FILES
 from .._texts.code_step import PASS_THROUGH
 from .._texts.found import OURS, Found
-from . import cockpit, credentials, refusals, services
+from . import cockpit, credentials, refusals, self_service, services
 from .changes import Change, GiveBack, Plan, ReloadSshd, Remove, RemoveMoved
 from .draft import Draft, remove_stale_locks
 from .situation import Situation
@@ -32,7 +32,7 @@ def plan(situation: Situation) -> Plan:
         *_remove_drop_in(draft),
         *draft.unprotect(state.protected_files),
         *cockpit.brought_to(draft, cockpit.wanted(situation)),
-        *draft.remove_page(),
+        *self_service.removed(draft),
         *draft.remove_guard(),
         *draft.forget_security_keys(places.KEYS_DIRECTORY),
         *draft.forget_security_keys(places.ONLY_KEYS_DIRECTORY),

@@ -111,24 +111,6 @@ class Draft:
                 changes += self.write(path, vendor_copy.without_first_line(text))
         return changes
 
-    def stop_page(self) -> list[Change]:
-        """Have nobody reach the program behind people's own page and command any more."""
-        if places.SELF_SERVICE_SOCKET_UNIT in self.files and any(
-            path in self.files for path in places.SELF_SERVICE_LISTENING
-        ):
-            return [StopListening(places.SELF_SERVICE_UNIT)]
-        return []
-
-    def remove_page(self) -> list[Change]:
-        """Have no page and no command of people's own any more, no program behind them, and no invitation."""
-        files = (
-            places.SELF_SERVICE_SOCKET_UNIT,
-            *places.FOR_SELF_SERVICE,
-            places.SELF_SERVICE_CONFIG,
-            places.INVITATIONS,
-        )
-        return [*self.stop_page(), *self.remove(*files), *self.remove_trees(places.SELF_SERVICE_DIRECTORIES)]
-
     def stop_guard(self) -> list[Change]:
         """Have the guard look no more."""
         return [StopListening(places.GUARD_UNIT)] if places.GUARD_LINK in self.files else []

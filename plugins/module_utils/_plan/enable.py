@@ -14,12 +14,12 @@ from .. import _places as places
 from .._backends import backends
 from .._backends.credential import MakeKey
 from .._host.state import OWN_DIRECTORIES, FileState, Sshd
-from .._texts import code_step, drop_in, pam, security_keys, self_service, sshd_config
+from .._texts import code_step, drop_in, pam, security_keys, sshd_config
 from .._texts.code_step import CodeStep
 from .._texts.found import OURS, Found, Rights
 from .._wanted.security_key import SecurityKey
-from . import cockpit, credentials, doors, guard, locked_out, people, refusals, services, warnings
-from .changes import Change, Enrol, Expectation, Listen, Move, Plan, ReloadSshd, Renew, Revision, Write
+from . import cockpit, credentials, doors, guard, locked_out, people, refusals, self_service, services, warnings
+from .changes import Change, Enrol, Expectation, Move, Plan, ReloadSshd, Renew, Revision, Write
 from .draft import Draft, remove_stale_locks
 from .services import Services
 from .situation import Situation
@@ -175,7 +175,8 @@ class _Steps:
             *self.draft.unprotect(leaving_asked),
             *self._policy([]),
             *self._tidy(),
-            *self._page(),
+            # People's own page and command go by what is in force then.
+            *self_service.brought_to(self.draft, self.situation),
             # What the guard goes by is what is in force then.
             *guard.brought_to(self.draft, self.situation, self.services, self.asking),
         ]
@@ -392,42 +393,3 @@ class _Steps:
             and all(f"{path}/{name}" in removed for name in self.state.inside.get(path, ()))
         )
         return [*changes, *draft.remove(*directories)]
-
-    def _page(self) -> list[Change]:
-        """People's own page and command come last, and go by what is in force then.
-
-        Nobody uses them while their files change.
-        """
-        draft, settings = self.draft, self.settings
-        if not settings.self_service:
-            return draft.remove_page()
-        inside = tuple(f"{directory}/" for directory in places.SELF_SERVICE_DIRECTORIES)
-        ours = {*places.FOR_SELF_SERVICE, places.SELF_SERVICE_CONFIG, *places.SELF_SERVICE_DIRECTORIES}
-        ours.add(places.INVITATIONS)
-        texts = {path: text for path, text in settings.files.items() if path in ours or path.startswith(inside)}
-        if not settings.offer_enrolment:
-            del texts[places.OFFER]
-        if "cockpit" not in self.state.service_files.texts:
-            texts = {path: text for path, text in texts.items() if not path.startswith(f"{places.PAGE_DIRECTORY}/")}
-        texts[places.SELF_SERVICE_CONFIG] = self_service.config(settings)
-        modes = {path: places.FOR_SELF_SERVICE.get(path, 0o644) for path in texts}
-        directories = {path.rpartition("/")[0]: 0o755 for path in texts if path.startswith(inside)}
-        directories[places.INVITATIONS] = 0o700
-        wanted = {path: FileState("", mode) for path, mode in directories.items()}
-        wanted.update({path: FileState(text, modes[path]) for path, text in texts.items()})
-        found = {path: file for path, file in draft.files.items() if path in ours or path.startswith(inside)}
-        if found == wanted and all(path in draft.files for path in places.SELF_SERVICE_LISTENING):
-            return []
-        return [
-            *draft.stop_page(),
-            *(change for path in sorted(directories) for change in draft.directory(path, directories[path])),
-            # The unit that listens comes last.
-            *(
-                change
-                for path in sorted(texts, key=lambda path: path == places.SELF_SERVICE_SOCKET_UNIT)
-                for change in draft.write(path, texts[path], modes[path])
-            ),
-            # What an earlier release left, and what is not wanted any more.
-            *draft.remove_trees(sorted(set(found) - set(wanted))),
-            Listen(places.SELF_SERVICE_UNIT),
-        ]

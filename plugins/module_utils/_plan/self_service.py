@@ -1,0 +1,71 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""People's own page and command, and the program behind them. Pure."""
+
+from __future__ import annotations
+
+from .. import _places as places
+from .._host.state import FileState
+from .._texts import self_service
+from .changes import Change, Listen, StopListening
+from .draft import Draft
+from .situation import Situation
+
+
+def brought_to(draft: Draft, situation: Situation) -> list[Change]:
+    """Have the page and the command there, if they are wanted. Nobody uses them while their files change."""
+    settings, state = situation
+    if not settings.self_service:
+        return removed(draft)
+    inside = tuple(f"{directory}/" for directory in places.SELF_SERVICE_DIRECTORIES)
+    ours = {*places.FOR_SELF_SERVICE, places.SELF_SERVICE_CONFIG, *places.SELF_SERVICE_DIRECTORIES}
+    ours.add(places.INVITATIONS)
+    texts = {path: text for path, text in settings.files.items() if path in ours or path.startswith(inside)}
+    if not settings.offer_enrolment:
+        del texts[places.OFFER]
+    if "cockpit" not in state.service_files.texts:
+        texts = {path: text for path, text in texts.items() if not path.startswith(f"{places.PAGE_DIRECTORY}/")}
+    texts[places.SELF_SERVICE_CONFIG] = self_service.config(settings)
+    modes = {path: places.FOR_SELF_SERVICE.get(path, 0o644) for path in texts}
+    directories = {path.rpartition("/")[0]: 0o755 for path in texts if path.startswith(inside)}
+    directories[places.INVITATIONS] = 0o700
+    wanted = {path: FileState("", mode) for path, mode in directories.items()}
+    wanted.update({path: FileState(text, modes[path]) for path, text in texts.items()})
+    found = {path: file for path, file in draft.files.items() if path in ours or path.startswith(inside)}
+    if found == wanted and all(path in draft.files for path in places.SELF_SERVICE_LISTENING):
+        return []
+    return [
+        *_stopped(draft),
+        *(change for path in sorted(directories) for change in draft.directory(path, directories[path])),
+        # The unit that listens comes last.
+        *(
+            change
+            for path in sorted(texts, key=lambda path: path == places.SELF_SERVICE_SOCKET_UNIT)
+            for change in draft.write(path, texts[path], modes[path])
+        ),
+        # What an earlier release left, and what is not wanted any more.
+        *draft.remove_trees(sorted(set(found) - set(wanted))),
+        Listen(places.SELF_SERVICE_UNIT),
+    ]
+
+
+def removed(draft: Draft) -> list[Change]:
+    """Have no page and no command any more, no program behind them, and no invitation."""
+    files = (
+        places.SELF_SERVICE_SOCKET_UNIT,
+        *places.FOR_SELF_SERVICE,
+        places.SELF_SERVICE_CONFIG,
+        places.INVITATIONS,
+    )
+    return [*_stopped(draft), *draft.remove(*files), *draft.remove_trees(places.SELF_SERVICE_DIRECTORIES)]
+
+
+def _stopped(draft: Draft) -> list[Change]:
+    """Have nobody reach the program any more."""
+    if places.SELF_SERVICE_SOCKET_UNIT in draft.files and any(
+        path in draft.files for path in places.SELF_SERVICE_LISTENING
+    ):
+        return [StopListening(places.SELF_SERVICE_UNIT)]
+    return []
