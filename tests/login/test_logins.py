@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import pytest
 
 from hosts import Host
 from login.modules import module, options, turn_on
-from login.people import PASSWORD, new_person
+from login.people import PASSWORD, Person, new_person
 from login.policy import off, somebody
 
 # The account, its password and its groups go where the host finds them, and /etc/shadow does not have them.
@@ -90,3 +93,93 @@ def test_status_tells_what_a_login_finds(host: Host) -> None:
         assert "fleet.auth" not in host.read("/etc/pam.d/sshd.dpkg-old").decode()
         host.run("rm", "/etc/pam.d/sshd.dpkg-old")
         assert person.by_password(methods="password", password=PASSWORD).ok
+
+
+_DEFAULTS = "/etc/default/ssh"
+_SETTINGS = "/etc/ssh/sshd_config.d/50-odd.conf"
+_KEYS = "/usr/local/bin/keys-of-people"
+
+
+@contextlib.contextmanager
+def _sshd_with(host: Host, options: str = "", text: str = "") -> Iterator[None]:
+    """sshd with these options in the file of its defaults, and with these settings."""
+    before = host.read(_DEFAULTS)
+    host.write(_DEFAULTS, f"SSHD_OPTS='{options}'\n")
+    host.write(_SETTINGS, text)
+    host.run("systemctl reset-failed ssh; systemctl restart ssh")
+    try:
+        yield
+    finally:
+        host.write(_DEFAULTS, before)
+        host.run(f"rm {_SETTINGS}; systemctl reset-failed ssh; systemctl restart ssh")
+
+
+@contextlib.contextmanager
+def _accounts(host: Host, *names: str) -> Iterator[list[Person]]:
+    """Accounts of these names, each with a key and a password."""
+    made = [Person(name, host, host.key) for name in names]
+    for number, one in enumerate(made):
+        # sshd takes the path of the keys for a pattern.
+        host.run("useradd", "--badname", "--create-home", "--home-dir", f"/home/odd{number}", one.name)
+        host.add_user(one.name, password=PASSWORD, authorized_key=host.key.with_suffix(".pub"))
+    try:
+        yield made
+    finally:
+        for one in made:
+            host.run("userdel", "--force", "--remove", one.name)
+
+
+@pytest.mark.parametrize("host", ["debian13"], indirect=True)
+@pytest.mark.usefixtures("package")
+def test_whoever_gets_in_by_what_is_seldom_set_is_named_and_nobody_else(host: Host) -> None:
+    off(host)
+    locked_out = "has no credential and would be locked out"
+    with _accounts(host, "a@b", "CORP\\joe", "mary") as (at, joe, mary):
+        # No tool makes a group of such a name; directories have them.
+        groups = host.read("/etc/group")
+        host.write("/etc/group", groups + rf"linux admins:x:7777:{joe.name}".encode() + b"\n")
+        allowed = "AllowUsers a@b@* ansible\nAllowGroups a@b ansible\n"
+        with _sshd_with(host, text=allowed):
+            assert [one.by_key(batch=True).ok for one in (at, joe, mary)] == [True, False, False]
+            refused = module(host, "twofactor", options()).message
+            assert f"a@b {locked_out}" in refused
+            assert "joe" not in refused
+            assert "mary" not in refused
+        with _sshd_with(host, text='AllowGroups "linux admins" ansible\n'):
+            assert [one.by_key(batch=True).ok for one in (at, joe, mary)] == [False, True, False]
+            refused = module(host, "twofactor", options()).message
+            assert f"CORP\\joe {locked_out}" in refused
+            assert "Exempt a group that it is in" in refused
+            # sshd logs what is not plain otherwise than it was typed.
+            assert joe.by_password(methods="password").ok
+            host.run("usermod", "--lock", joe.name)
+            host.run("mv", "/home/odd1/.ssh", "/home/odd1/away")
+            refused = module(host, "twofactor", options()).message
+            assert rf"CORP\joe has logged in to sshd on {host.name} by password" in refused
+            assert not {"a@b", "mary"} & {*refused.replace(",", " ").split()}
+        # Keys of a command that the unit alone has sshd ask; and what else its defaults may say.
+        host.run("cp /home/odd2/.ssh/authorized_keys /etc/ssh/keys-of-all; rm /home/odd2/.ssh/authorized_keys")
+        host.write(_KEYS, '#!/bin/sh\n[ "$1" != mary ] || cat /etc/ssh/keys-of-all\n', 0o755)
+        with _sshd_with(host, f"-o AuthorizedKeysCommand={_KEYS} -o AuthorizedKeysCommandUser=nobody"):
+            host.run("usermod", "--lock", "mary")
+            assert mary.by_key(batch=True).ok
+            refused = module(host, "twofactor", options(at)).message
+            assert f"mary {locked_out}" in refused
+        # Without PAM, sshd lets nobody in whose password is locked.
+        host.run("usermod", "--password", "*", "ansible")
+        with _sshd_with(host, "-o UsePAM=no"):
+            assert f"'-o UsePAM=no' in {_DEFAULTS} keeps PAM" in module(host, "twofactor", options(at)).message
+        # A way in that our own settings make is none that was there before, neither now nor later.
+        host.set_password("mary", PASSWORD)
+        people = {"exempt_users": ["ansible", "root"], "seen_days": 0}
+        with _sshd_with(host, text="PasswordAuthentication no\nKbdInteractiveAuthentication no\n"):
+            assert not mary.by_password().ok
+            wanted = options(at, ssh_first_factors=["publickey"], **people)
+            assert module(host, "twofactor", wanted).changed
+            assert not module(host, "twofactor", wanted).changed
+            assert not mary.by_password().ok
+            assert not at.by_key(batch=True).ok
+            assert at.by_key(at.code()).ok
+            off(host)
+        host.write("/etc/group", groups)
+        host.run(f"rm {_KEYS} /etc/ssh/keys-of-all")

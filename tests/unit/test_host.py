@@ -111,8 +111,9 @@ def test_sudo_is_asked_whether_it_wants_a_password(allowed: int, runs: int, asks
 
 def test_journal_tells_who_has_logged_in() -> None:
     out = """\
-1795859999.100000 web1 sshd[17]: Accepted gssapi-with-mic for CORP\\joe from 192.0.2.7 port 40000 ssh2: joe@CORP
+1795859999.100000 web1 sshd[17]: Accepted gssapi-with-mic for CORP\\\\joe from 192.0.2.7 port 40000 ssh2: joe@CORP
 1795859999.100000 web1 sshd-session[18]: Accepted publickey for mary ann from 2001:db8::7 port 40000 ssh2: RSA x
+1795859999.100000 web1 sshd[18]: Accepted password for j\\303\\274rgen from 192.0.2.7 port 40000 ssh2
 1795859999.100000 web1 sshd[19]: Accepted for nobody
 1795859999.100000 web1 cockpit-session[20]: pam_unix(cockpit:session): session opened for user carol(uid=1) by (uid=0)
 1795859999.100000 web1 login[21]: pam_unix(login:session): session opened for user dave by LOGIN(uid=0)
@@ -128,6 +129,7 @@ def test_journal_tells_who_has_logged_in() -> None:
     assert list(logins.parse_journal(out)) == [
         Login("CORP\\joe", "sshd", "gssapi-with-mic", "2026-11-28"),
         Login("mary ann", "sshd", "publickey", "2026-11-28"),
+        Login("jürgen", "sshd", "password", "2026-11-28"),
         Login("carol", "cockpit", "password", "2026-11-28"),
         Login("dave", "login", "password", "2026-11-28"),
         Login("m n", "sudo", "password", "2026-11-28"),

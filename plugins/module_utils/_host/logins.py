@@ -38,6 +38,7 @@ _JOURNAL = re.compile(
     r"(?:authentication success; .* user=(?P<of_sss>.+)"
     r"|user (?P<of_krb5>.+) authenticated as .+|user '(?P<of_winbind>.+)' granted access))"
 )
+_VISIBLE = re.compile(rb"\\(?:([0-3][0-7]{2})|(.))")
 _LAST = re.compile(r"(?P<name>\S+)\s+(?P<line>\S+)\s+(?P<host>\S+)?\s+(?P<day>\d{4}-\d\d-\d\d)T\d\d:\d\d\S*.*")
 _NOBODY = ("reboot", "shutdown", "runlevel", "LOGIN", "wtmp", "wtmp.db")
 
@@ -81,11 +82,19 @@ def parse_journal(out: str) -> t.Iterator[Login]:
         day = time.strftime("%Y-%m-%d", time.gmtime(int(found["since"])))
         of_directory = found["of_sss"] or found["of_krb5"] or found["of_winbind"]
         if found["name"]:
-            yield Login(found["name"], "sshd", found["method"], day)
+            yield Login(_as_typed(found["name"]), "sshd", found["method"], day)
         elif not of_directory:
             yield Login(found["user"], found["service"], "password", day)
         elif found["asking"] != "sshd":
             yield Login(of_directory, found["asking"], "password", day)
+
+
+def _as_typed(name: str) -> str:
+    """A name as it was typed, of which sshd logs a backslash twice, and what is not ASCII as numbers; vis(3)."""
+    raw = name.encode("utf-8", "surrogateescape")
+    return _VISIBLE.sub(lambda found: bytes([int(found[1], 8)]) if found[1] else found[2], raw).decode(
+        "utf-8", "surrogateescape"
+    )
 
 
 def parse_last(out: str) -> t.Iterator[Login]:
