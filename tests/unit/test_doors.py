@@ -159,6 +159,8 @@ def test_are_seen_by_their_processes_and_units(monkeypatch: pytest.MonkeyPatch) 
         Process(6, 0, "/usr/bin/man\0dropbear\0"),
         Process(3, 0, "/usr/sbin/proftpd\0"),
         Process(8, 0, "/usr/sbin/proftpd\0"),
+        Process(9, 1000, "/usr/bin/node\0/usr/bin/wetty\0--port\0003000\0"),
+        Process(10, 1000, "/opt/alice/bin/python3.11\0/opt/alice/bin/jupyter-lab\0"),
     ]
     assert seen_doors.daemons(running, {"rlogin.socket", "dbus.socket"}) == {
         "rlogind": "rlogin.socket",
@@ -167,4 +169,6 @@ def test_are_seen_by_their_processes_and_units(monkeypatch: pytest.MonkeyPatch) 
         "webmin": "process 2",
         "inetd": "process 5",
         "proftpd": "process 8",
+        "wetty": "process 9",
+        "jupyter": "process 10",
     }

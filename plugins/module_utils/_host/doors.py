@@ -15,7 +15,7 @@ from .. import _places as places
 from .._texts.login_daemons import DAEMONS
 from .processes import Process
 
-_RUNS_ANOTHER = re.compile(r"busybox|(ba|da|k|z)?sh|(perl|python)[\d.]*")
+_RUNS_ANOTHER = re.compile(r"busybox|node|nodejs|(ba|da|k|z)?sh|(perl|python)[\d.]*")
 """Programs whose second word is the program that they run. A pager with such a word shows a file."""
 
 

@@ -22,19 +22,19 @@ class Daemon(t.NamedTuple):
     services: tuple[str, ...] = ()
     """The PAM services that it asks; none where it has accounts and keys of its own, or starts what it is told to."""
     may_be_off: bool = False
-    """Whether it runs for other things too, so that it may let nobody in."""
+    """Whether it runs for other things too, or for its own host alone, so that it may let nobody in."""
     shows_prompts: bool = True
     """Whether people see what its PAM services ask. Others answer each prompt with the password."""
 
 
-_SHELL, _FILES, _DESKTOP = "a shell", "files", "a desktop"
+_SHELL, _WEB_SHELL, _FILES, _DESKTOP = "a shell", "a shell on a web page", "files", "a desktop"
 _WHAT_IT_STARTS = "what it is told to start, such as telnetd"
 
 _LOGIN = ("login", "remote")
 """What login(1) asks: util-linux's has a service of its own for whoever comes from another machine."""
 
 DAEMONS = (
-    Daemon("cockpit", ("cockpit-tls", "cockpit-ws"), ("cockpit.socket",), "a shell on a web page", ("cockpit",)),
+    Daemon("cockpit", ("cockpit-tls", "cockpit-ws"), ("cockpit.socket",), _WEB_SHELL, ("cockpit",)),
     Daemon("dropbear", ("dropbear",), ("dropbear.service", "dropbear.socket"), _SHELL),
     Daemon("tinysshd", ("tinysshd",), ("tinysshd.service", "tinyssh.socket", "tinysshd.socket"), _SHELL),
     Daemon("telnetd", ("telnetd", "in.telnetd", "utelnetd"), ("telnet.socket", "telnetd.service"), _SHELL, _LOGIN),
@@ -56,12 +56,35 @@ DAEMONS = (
         ("xrdp-sesman",),
         shows_prompts=False,
     ),
+    Daemon(
+        "vnc",
+        ("Xvnc", "Xtigervnc", "Xtightvnc", "x11vnc", "x0vncserver", "wayvnc"),
+        ("x11vnc.service", "xvnc.socket"),
+        _DESKTOP,
+        may_be_off=True,
+    ),
+    Daemon("nomachine", ("nxd", "nxserver.bin"), ("nxserver.service",), _DESKTOP, ("nx",), shows_prompts=False),
+    Daemon("anydesk", ("anydesk",), ("anydesk.service",), _DESKTOP),
+    Daemon("teamviewer", ("teamviewerd",), ("teamviewerd.service",), _DESKTOP),
+    Daemon("rustdesk", ("rustdesk",), ("rustdesk.service",), _DESKTOP),
     Daemon("vsftpd", ("vsftpd",), ("vsftpd.service",), _FILES, ("vsftpd",), shows_prompts=False),
     Daemon("proftpd", ("proftpd",), ("proftpd.service",), _FILES, ("proftpd",), shows_prompts=False),
     Daemon("pure-ftpd", ("pure-ftpd",), ("pure-ftpd.service",), _FILES, ("pure-ftpd",), shows_prompts=False),
-    Daemon("ttyd", ("ttyd",), ("ttyd.service",), "a shell on a web page"),
-    Daemon("shellinabox", ("shellinaboxd",), ("shellinabox.service",), "a shell on a web page"),
-    Daemon("webmin", ("miniserv.pl",), ("webmin.service",), "a shell on a web page", ("webmin",)),
+    Daemon("ttyd", ("ttyd",), ("ttyd.service",), _WEB_SHELL),
+    Daemon("shellinabox", ("shellinaboxd",), ("shellinabox.service",), _WEB_SHELL),
+    Daemon("gotty", ("gotty",), ("gotty.service",), _WEB_SHELL),
+    Daemon("wetty", ("wetty",), ("wetty.service",), _WEB_SHELL),
+    Daemon("code-server", ("code-server", "openvscode-server"), ("code-server.service",), _WEB_SHELL, may_be_off=True),
+    Daemon(
+        "jupyter",
+        ("jupyter-lab", "jupyter-notebook", "jupyter-server"),
+        ("jupyter.service",),
+        _WEB_SHELL,
+        may_be_off=True,
+    ),
+    Daemon("jupyterhub", ("jupyterhub",), ("jupyterhub.service",), _WEB_SHELL),
+    Daemon("rstudio-server", ("rserver",), ("rstudio-server.service",), _WEB_SHELL, ("rstudio",), shows_prompts=False),
+    Daemon("webmin", ("miniserv.pl",), ("webmin.service",), _WEB_SHELL, ("webmin",)),
     Daemon("tailscaled", ("tailscaled",), ("tailscaled.service",), _SHELL, may_be_off=True),
     Daemon("teleport", ("teleport",), ("teleport.service",), _SHELL),
 )
