@@ -29,6 +29,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import d
 
 _GIVE_A_VAULT_SECRET = "Give this run one with --vault-id, --vault-password-file or --ask-vault-pass"  # noqa: S105 - words for a person
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+_BLANK = b"\xef\xbb\xbf \t\r\n"
 _DAMAGED = (
     "Put the file right, or restore it. Removing it makes a new secret: the user's app has to read a new QR code then"
 )
@@ -113,18 +114,26 @@ class Store:
 
     def _read(self, user: str, path: Path, content: bytes) -> str:
         """The secret in a file of the store, in base32. Never what stands there in an error, AnsibleLookupError."""
-        encrypted = is_encrypted(content)
+        # What editors put before the first line of what is encrypted, and Ansible itself does not pass over.
+        bare = content.lstrip(_BLANK)
+        encrypted = is_encrypted(bare)
         if encrypted:
-            content = self._decrypted(user, path, content)
+            content = self._decrypted(user, path, bare)
         try:
             document, complaint = yaml.load(content, Loader=_Loader), "has no line 'secret: …'"  # noqa: S506 - a safe one
-        except _TagError as error:
+        except _NotOurs as error:
             document, complaint = None, str(error)
-        except (yaml.YAMLError, UnicodeDecodeError):
+        except yaml.MarkedYAMLError as error:
+            line = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
+            document, complaint = None, f"is not YAML{line}"
+        except (yaml.YAMLError, ValueError, RecursionError):
+            # Also a date that there is not, say, or a number that is too long.
             document, complaint = None, "is not YAML"
         if not isinstance(document, dict) or "secret" not in document:
             raise AnsibleLookupError(f"The file with the secret of {user}, {path}, {complaint}. {_DAMAGED}.")
         secret = document["secret"]
+        if isinstance(secret, str) and is_encrypted(secret):
+            secret = _Encrypted(secret.encode())
         if isinstance(secret, _Encrypted):
             encrypted = True
             secret = self._decrypted(user, path, secret.text, alone=True).decode("utf-8", "replace")
@@ -172,8 +181,8 @@ class _Encrypted(t.NamedTuple):
     text: bytes
 
 
-class _TagError(ValueError):
-    """A tag of YAML that means nothing here."""
+class _NotOurs(ValueError):
+    """YAML that means nothing here, or more than one thing."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -182,19 +191,44 @@ class _Loader(yaml.SafeLoader):
     def encrypted(self, node: yaml.Node) -> _Encrypted:
         """The value behind !vault."""
         if not isinstance(node, yaml.ScalarNode):
-            raise _TagError("has a !vault that is no text")
+            raise _NotOurs("has a !vault that is no text")
         text = self.construct_scalar(node).encode()
         if not is_encrypted(text):
-            raise _TagError("has a !vault that ansible-vault has not made")
+            raise _NotOurs("has a !vault that ansible-vault has not made")
+        if b"\n" not in text.strip():
+            raise _NotOurs(
+                "has a !vault that is one line. Write 'secret: !vault |', and below it the lines as ansible-vault made "
+                "them"
+            )
         return _Encrypted(text)
+
+    def plain(self, node: yaml.ScalarNode) -> t.Any:
+        """The value behind !unsafe, which is no template, as no value here is."""
+        return self.construct_scalar(node)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[t.Hashable, t.Any]:
+        """A mapping, in which the secret stands once."""
+        names = [key.value for key, _value in node.value] if isinstance(node, yaml.MappingNode) else []
+        if names.count("secret") > 1:
+            raise _NotOurs("has more than one line 'secret: …'")
+        return super().construct_mapping(node, deep)
+
+    def get_single_node(self) -> yaml.Node | None:
+        """The one document."""
+        node = super().get_node() if self.check_node() else None
+        if self.check_node():
+            raise _NotOurs("has more than one document ('---')")
+        return node
 
     def unknown(self, node: yaml.Node) -> t.NoReturn:
         """Refuse what is behind any other tag."""
         tag = node.tag if node.tag.isprintable() else "?"
-        raise _TagError(f"has the YAML tag {tag[:30]}, which says nothing here")
+        raise _NotOurs(f"has the YAML tag {tag[:30]}, which says nothing here")
 
 
-_Loader.add_constructor("!vault", _Loader.encrypted)
+for _tag in ("!vault", "!vault-encrypted"):
+    _Loader.add_constructor(_tag, _Loader.encrypted)
+_Loader.add_constructor("!unsafe", _Loader.plain)
 _Loader.add_constructor(None, _Loader.unknown)
 
 

@@ -160,6 +160,8 @@ class TestFile:
             f"secret: {TYPED}\n",
             f"---\n# typed off a sheet\nsecret: {TYPED.replace(' ', '-')}\nproven: true\n",
             f"secret: '{SECRET}======'\n",
+            f"\ufeff---\r\nsecret: {SECRET}\r\n",
+            f"secret: !unsafe {SECRET}\n",
         ],
     )
     def test_is_read_as_people_write_it(self, made: Path, text: str) -> None:
@@ -187,8 +189,14 @@ class TestFile:
             (f"- {SECRET}\n", "has no line 'secret: …'"),
             (SECRET, "has no line 'secret: …'"),
             (f"secret: [{SECRET}\n", "is not YAML"),
-            (f"secret: {SECRET}\n{SECRET}\n", "is not YAML"),
+            (f"secret: {SECRET}\n{SECRET}\n", "is not YAML (line 3)"),
+            (f"---\n\tsecret: {SECRET}\n", "is not YAML (line 2)"),
             ("\n", "has no line 'secret: …'"),
+            (f"made: 2026-02-31\nsecret: {SECRET}\n", "is not YAML"),
+            ("[" * 3000, "is not YAML"),
+            (f"secret: {'2' * 5000}\n", "is not YAML"),
+            (f"secret: {SECRET}\nsecret: {SECRET[::-1]}\n", "has more than one line 'secret: …'"),
+            (f"secret: {SECRET}\n---\nsecret: {SECRET}\n", "has more than one document"),
         ],
     )
     @pytest.mark.parametrize("secrets", [(), OLD], ids=["plain", "encrypted"])
@@ -257,8 +265,30 @@ class TestFile:
         assert whole or f"ansible-vault encrypt_string writes the line in {path} anew" in message
 
     @pytest.mark.parametrize(
+        "form", ["secret: !vault |\n{}", "secret: !vault-encrypted |-\n{}", "secret: |\n{}", "\n{}"]
+    )
+    @pytest.mark.parametrize("end", ["\n", "\r\n"])
+    @pytest.mark.parametrize("mark", ["", "\ufeff"])
+    def test_that_is_encrypted_is_read_as_editors_leave_it(self, made: Path, form: str, end: str, mark: str) -> None:
+        is_whole = form == "\n{}"
+        text = f"secret: {SECRET}\n" if is_whole else SECRET
+        encrypted = VaultLib().encrypt(text, secret=OLD[0][1]).decode()
+        indent = "" if is_whole else "  "
+        lines = form.format("".join(f"{indent}{line}\n" for line in encrypted.splitlines()))
+        keep(made, "", ()).write_bytes((mark + lines).replace("\n", end).encode())
+        assert lookup(made, "alice") == [SECRET]
+
+    @pytest.mark.parametrize(
         ("text", "complaint"),
         [
+            (
+                "secret: !vault >\n  $ANSIBLE_VAULT;1.1;AES256\n  61\n",
+                "has a !vault that is one line. Write 'secret: !va",
+            ),
+            (
+                "secret: !vault\n  $ANSIBLE_VAULT;1.1;AES256\n  61\n",
+                "has a !vault that is one line. Write 'secret: !va",
+            ),
             ("secret: !vault [a]\n", "has a !vault that is no text"),
             (f"secret: !vault {SECRET}\n", "has a !vault that ansible-vault has not made"),
             (f"secret: !secret {SECRET}\n", "has the YAML tag !secret, which says nothing here"),
