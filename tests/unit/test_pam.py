@@ -346,6 +346,8 @@ class TestRefusal:
             ("auth required", "has no module"),
             ("auth", "has no control and no module"),
             ("auth include /opt/more", "includes /opt/more, which is not there, or is a file of /etc/pam.d by another"),
+            ("auth include site/more", "includes site/more, which is half a path. Give the whole one, or leave sudo"),
+            ("auth include ../more", "includes ../more, which is half a path. Give the whole one, or leave sudo"),
             ("@Include more", "(taken in by /etc/pam.d/sudo, line 2), lets people in who have neither"),
         ],
     )
