@@ -72,6 +72,5 @@ def _open(situation: Situation, text: str | None) -> t.Iterator[str]:
     yield (
         f"Cockpit on {state.hostname} lets people in who have a ticket of Kerberos, with no code: it takes one for any "
         f"key that it finds ({keys}). {remedy} set O(cockpit_negotiate) to none, which has action = none in the "
-        "section "
-        f"[Negotiate] of {path}; or leave cockpit out of O(services)."
+        f"section [Negotiate] of {path}; or leave cockpit out of O(services)."
     )

@@ -285,8 +285,7 @@ def _keys_alone(names: Names, _detail: str, host: str, services: tuple[str, ...]
     return (
         f"{names} {names.verb('logs', 'log')} in with security keys alone, {names.verb('has', 'have')} no credential, "
         f"and would be locked out of {asking} on {host}, where keys of ssh are of no use. Give {names.them} a code "
-        "as "
-        f"well, with secret in O(users), or leave {asking} out of O(services)."
+        f"as well, with secret in O(users), or leave {asking} out of O(services)."
     )
 
 
@@ -334,8 +333,7 @@ def _seen_without_credential(names: Names, day: str, host: str, how: str, groups
     return (
         f"{_seen(names, day, host, how)}, {names.verb('has', 'have')} no credential, and would be locked out. "
         f"{_remedies(names, groups)}, or leave O(ssh) false. If nobody logs in as {names.them} any more, O(seen_days) "
-        "with "
-        f"fewer days passes over {names.verb('it', 'them')}."
+        f"with fewer days passes over {names.verb('it', 'them')}."
     )
 
 

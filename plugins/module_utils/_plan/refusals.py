@@ -96,15 +96,13 @@ def accounts(situation: Situation) -> t.Iterator[str]:
         if group not in state.groups:
             yield (
                 f"O(scope_groups): there is no group {group} on {state.hostname}, so nobody would need a code. Make "
-                "the "
-                "group, or leave it out."
+                "the group, or leave it out."
             )
     for group in settings.security_keys_only_groups:
         if group not in state.groups:
             yield (
                 f"O(security_keys_only_groups): there is no group {group} on {state.hostname}. Create it first, or "
-                "leave "
-                "it out."
+                "leave it out."
             )
     yield from people.together(_exempt_and_keys_only(situation))
     if settings.scope == "enrolled":

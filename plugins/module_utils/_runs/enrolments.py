@@ -37,8 +37,7 @@ def _of(user: str, step: CodeStep, digits: int | None) -> t.Iterator[dict[str, t
     if phone is None:
         raise Failure(
             f"{user} has no time-based token on {os.uname().nodename}. Enrol {user} anew, with renew: NAME in the "
-            "option "
-            "users of fleet.auth.twofactor."
+            "option users of fleet.auth.twofactor."
         )
     codes = found.backend.recovery_codes(found.text, user, digits) if digits else ()
     yield _entry(user, phone, digits, codes)

@@ -84,8 +84,7 @@ def _keys_only(wanted: Settings) -> t.Iterator[str]:
         if user.name in wanted.exempt_users:
             yield (
                 f"O(users): {user.name} has security_keys_only, and O(exempt_users) lets {user.name} in by other ways. "
-                "Leave "
-                "one of them out."
+                "Leave one of them out."
             )
         needless = [("renew", user.renew), ("devices", user.devices), ("recovery_codes", user.recovery_codes)]
         given = [option for option, value in needless if value]
@@ -165,8 +164,7 @@ def problems(wanted: Settings, beyond: Beyond) -> t.Iterator[str]:
             if label is not None and not is_label(label):
                 yield (
                     f"O(users): {option} of {user.name} has the name {label!r}; use up to 64 letters, digits, '_', "
-                    "'.', "
-                    "':', '@', '+' and '-', and no space."
+                    "'.', ':', '@', '+' and '-', and no space."
                 )
     for path in wanted.sshd_configs:
         if not path.startswith("/") or len(path.split()) != 1:
