@@ -92,6 +92,8 @@ SYSTEMD = "/run/systemd/system"
 
 SHELL = "/bin/sh"
 RECOVERY_COMMAND = "/usr/local/sbin/twofactor-recover"
+MARK = "Managed by fleet.auth"
+"""What each file of ours says of itself that stands where somebody else might have one of that name."""
 LIBEXEC = "/usr/libexec/fleet-auth"
 KEY_ACCEPTED = f"{LIBEXEC}/ssh-key-accepted"
 KEY_DECLARED = f"{LIBEXEC}/ssh-key-declared"

@@ -126,6 +126,11 @@ CASES = {
         f"{DROP_INS}/00-twofactor.conf on {{host}} is a directory, and fleet.auth needs a file of that name. Move it",
         (on_the_host(f"mv {DROP_INS}/00-twofactor.conf /etc/ssh/away"),),
     ),
+    "a code step of somebody else": Case(
+        "echo 'auth required pam_oath.so usersfile=/etc/users.oath' >/etc/pam.d/twofactor",
+        "/etc/pam.d/twofactor on {host} is not a file of fleet.auth, which needs that name. Move it to another one",
+        (on_the_host("mv /etc/pam.d/twofactor /etc/pam.d/by-hand"),),
+    ),
     "a file of the name of the credentials' directory": Case(
         "echo notes >/etc/oath",
         "/etc/oath on {host} is a file, and fleet.auth needs a directory of that name. Move it away, and run again.",

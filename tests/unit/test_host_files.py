@@ -22,10 +22,12 @@ from ansible_collections.fleet.auth.plugins.module_utils import _places as place
 from ansible_collections.fleet.auth.plugins.module_utils._apply import passes
 from ansible_collections.fleet.auth.plugins.module_utils._apply.journal import STAGING_DIRECTORIES
 from ansible_collections.fleet.auth.plugins.module_utils._backends import backends
+from ansible_collections.fleet.auth.plugins.module_utils._texts import drop_in
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.handed import pack, unpack
 from ansible_collections.fleet.auth.plugins.plugin_utils import _host_files
 from unit import scripts
+from unit.builders import settings
 from unit.closure import PLUGINS
 
 RECOVER, UNDO, END_PASSES, GUARD = (
@@ -71,6 +73,11 @@ class TestNames:
         }
         named = {name.rstrip("/") for name in OURS.findall(path.read_text())}
         assert named <= known, named - known
+
+    def test_of_files_that_somebody_else_may_have_is_told_by_their_mark(self) -> None:
+        handed = [(_host_files.FOLDER / _host_files.NAMES[path]).read_text() for path in places.FOR_LOGINS]
+        for text in (*handed, PASS_THROUGH, drop_in.render(settings("alice", ssh=True), ["alice"], False)):
+            assert places.MARK in text
 
     @pytest.mark.parametrize("text", [RECOVER, UNDO], ids=["twofactor-recover", "undo.sh"])
     def test_of_what_a_change_has_laid_ready(self, text: str) -> None:

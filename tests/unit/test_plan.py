@@ -1059,6 +1059,20 @@ class TestRefusal:
         state = host_state(files={places.SWITCH: file("", 0o755, kind="directory")})
         assert plan(settings(enabled=False), state) == Plan()
 
+    @pytest.mark.parametrize("path", [places.SWITCH, places.DROP_IN, places.RECOVERY_COMMAND])
+    def test_of_a_file_of_somebody_else_that_has_the_name_of_ours(self, path: str) -> None:
+        state = host_state(files={path: "auth required pam_oath.so usersfile=/etc/users.oath\n"})
+        assert refusals(wanted(), state) == (
+            f"{path} on web1 is not a file of fleet.auth, which needs that name. Move it to another one, with what "
+            "refers to it, and run again.",
+        )
+        assert plan(settings(enabled=False), state) == Plan()
+        assert not state.asks_for_code
+
+    def test_spares_none_of_ours_that_was_written_over(self) -> None:
+        state = edited(carried_out(wanted()), {places.SWITCH: file("auth required pam_permit.so\n")})
+        assert "write /etc/pam.d/twofactor" in report.changes(plan(wanted(), state))
+
     def test_of_a_service_that_is_a_link(self) -> None:
         state = edited(host_state(), {service("sudo"): file(SERVICES["sudo"], link="/etc/authselect/sudo")})
         assert refusals(wanted(services=["sudo"]), state) == (

@@ -29,6 +29,7 @@ OWN_FILES = (
     places.TMPFILES,
     places.FOUND,
 )
+_MARKED = (places.SWITCH, *places.GATES, places.DROP_IN, places.RECOVERY_COMMAND, places.TMPFILES)
 OWN_DIRECTORIES = {
     places.LIBEXEC: 0o755,
     places.RUN_DIRECTORY: 0o755,
@@ -265,9 +266,19 @@ class HostState:
     """The SELinux types of those of `WRITTEN_AT_LOGIN` that exist; None where SELinux is not enforced."""
 
     @property
+    def strangers(self) -> frozenset[str]:
+        """Files of somebody else in the place of files of ours, on a host where nothing else tells of us."""
+        if places.LIBEXEC in self.files or self.protected_files:
+            return frozenset()
+        found = ((path, self.files.get(path)) for path in _MARKED)
+        return frozenset(
+            path for path, file in found if file and not file.kind and not file.link and places.MARK not in file.content
+        )
+
+    @property
     def code_step(self) -> CodeStep:
         """What the code step says."""
-        return CodeStep.parse(self.text(places.SWITCH))
+        return CodeStep.parse(None if places.SWITCH in self.strangers else self.text(places.SWITCH))
 
     @property
     def service_files(self) -> ServiceFiles:

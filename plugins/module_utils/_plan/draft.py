@@ -25,7 +25,8 @@ class Draft:
 
     def __init__(self, state: HostState) -> None:
         # What is in the place of a file of ours, and is none, is not ours to take away.
-        self.files = {path: file for path, file in state.files.items() if path not in OWN_FILES or not _is_tree(file)}
+        strangers = {*state.strangers, *(path for path in OWN_FILES if _is_tree(state.files.get(path)))}
+        self.files = {path: file for path, file in state.files.items() if path not in strangers}
         self.further_readers = state.further_readers
         """The further sshd's that listen and read our drop-in."""
         self.credentials = {
@@ -121,8 +122,8 @@ class Draft:
         return [*self.stop_guard(), *files, *self.remove_trees([places.GUARD_DIRECTORY])]
 
 
-def _is_tree(file: FileState) -> bool:
-    return file.kind == "directory" and file.link is None
+def _is_tree(file: FileState | None) -> bool:
+    return file is not None and file.kind == "directory" and file.link is None
 
 
 def remove_stale_locks(state: HostState) -> list[Change]:

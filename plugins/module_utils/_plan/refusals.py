@@ -39,6 +39,11 @@ def host(situation: Situation) -> t.Iterator[str]:
     unfit = backend.unfit(state.code_modules.get(settings.backend), state.release)
     if unfit:
         yield f"{settings.backend} is no backend for {state.hostname}: {unfit}."
+    for path in sorted(state.strangers):
+        yield (
+            f"{path} on {state.hostname} is not a file of fleet.auth, which needs that name. Move it to another one, "
+            "with what refers to it, and run again."
+        )
     yield from timer(situation)
     yield from selinux(situation)
     if settings.self_service and not state.has_systemd:
