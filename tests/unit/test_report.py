@@ -325,7 +325,7 @@ class TestDiff:
         diff = {one["after_header"]: (one["before"], one["after"]) for one in off}
         assert diff[places.SWITCH] == (on.text(places.SWITCH), "")
         assert diff[f"{places.PAM_D}/sudo"][1] == host_state().text(f"{places.PAM_D}/sudo")
-        assert diff["/etc/oath/alice"] == ("credential of alice; the key is not shown\n", "")
+        assert diff["/etc/oath/alice"] == ("credential of alice, 30 seconds a code; the key is not shown\n", "")
         assert diff[oath.DIRECTORY] == ("directory, mode 0700\n", "")
 
     def test_shows_a_credential_as_words_alone(self, on: HostState) -> None:
@@ -333,7 +333,7 @@ class TestDiff:
         for state in (host_state(), on):
             shown = report.diff(plan(target, state), state)
             (credential,) = (one for one in shown if one["after_header"] == "/etc/oath/alice")
-            assert credential["before"] in ("", "credential of alice; the key is not shown\n")
+            assert credential["before"] in ("", "credential of alice, 30 seconds a code; the key is not shown\n")
             assert credential["after"].startswith(
                 "credential of alice, 60 seconds a code; the key is not shown\nnew secret, "
             )
@@ -347,7 +347,9 @@ class TestDiff:
             (one,) = (
                 one for one in report.diff(plan(target, state), state) if one["after_header"] == "/etc/oath/alice"
             )
-            return str(one["after"]).splitlines()[1:]
+            first, *news = str(one["after"]).splitlines()
+            assert one["before"] in ("", f"{first}\n")
+            return news
 
         assert shown(host_state()) == ["new secret, new sheet"]
         enrolled = host_state(credentials=["alice"])
@@ -365,6 +367,8 @@ class TestDiff:
             "10 recovery codes, set b, on the sheet: those of the set a stop",
         ]
         assert shown(later, recovery_codes="") == ["recovery codes removed"]
+        readable = replace(enrolled, credentials={"alice": replace(enrolled.credentials["alice"], mode=0o644)})
+        assert shown(readable) == ["written anew: the codes stay the same"]
 
     def test_of_a_long_file_that_is_taken_away_has_its_length(self, on: HostState) -> None:
         off = {one["after_header"]: one for one in report.diff(plan(settings(enabled=False), on), on)}

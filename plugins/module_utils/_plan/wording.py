@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import itertools
 import typing as t
 
 from .._backends import backends
-from .._backends.credential import App, Credential, MakeKey
+from .._backends.credential import App, Credential, CredentialError, MakeKey
 from .._host.state import HostState
 from .changes import (
     Change,
@@ -77,8 +78,7 @@ def _of_give_back(change: GiveBack) -> Wording:
 @_of.register(Renew)
 @_of.register(Move)
 def _of_enrol(change: Enrol | Renew | Move) -> Wording:
-    after = f"credential of {change.user}, {change.interval} seconds a code; the key is not shown\n"
-    return Wording(f"write {change.path}", change.path, after)
+    return Wording(f"write {change.path}", change.path, _credential(change.user, change.interval))
 
 
 @_of.register(ReloadSshd)
@@ -142,7 +142,8 @@ def _news(change: Change, state: HostState) -> list[str]:
         text = files[change.user].content
         after = revision.text(text, _placeholder_keys())
         earlier = backends.BACKENDS[revision.source].read(text, change.user)
-        return _of_credential(earlier, backends.BACKENDS[revision.settings.backend].read(after, change.user))
+        said = _of_credential(earlier, backends.BACKENDS[revision.settings.backend].read(after, change.user))
+        return said or (["written anew: the codes stay the same"] if isinstance(change, Renew) else [])
     return []
 
 
@@ -187,11 +188,25 @@ def _before(state: HostState, path: str) -> str:
     directory, name = path.rpartition("/")[::2]
     if directory in backends.DIRECTORIES:
         kept = path == backends.credential_path(state.backend, name) and name in state.credentials
-        return f"credential of {name}; the key is not shown\n" if kept else ""
+        return _credential(name, _interval(state, name)) if kept else ""
     file = state.files.get(path)
     if file is None:
         return ""
     return file.content or _directory(file.mode)
+
+
+def _interval(state: HostState, user: str) -> int | None:
+    """For how many seconds the first device of a user shows a code now; None where nobody can tell."""
+    with contextlib.suppress(CredentialError):
+        phone = backends.BACKENDS[state.backend].read(state.credentials[user].content, user).phone
+        return phone.interval if phone else None
+    return None
+
+
+def _credential(user: str, interval: int | None) -> str:
+    """What a diff shows of a credential."""
+    shown = f", {interval} seconds a code" if interval else ""
+    return f"credential of {user}{shown}; the key is not shown\n"
 
 
 def _directory(mode: int) -> str:
