@@ -112,7 +112,7 @@ def _state(answer: _report.Answer, name: str) -> str:
 
 def table(lines: t.Sequence[Line], name: str) -> str:
     """The report of a person for a terminal."""
-    headings = ("host", "state", "has", "devices", "recovery codes", "pass until")
+    headings = (f"{in_one_line(name)} on", "state", "has", "devices", "recovery codes", "pass until")
     return _report.table(headings, STATES, lines, lambda told: [*_unheard_of(told, name), *_report.grouped(told)])
 
 

@@ -58,7 +58,8 @@ def test_table_begins_with_what_needs_a_look_and_ends_with_the_counts() -> None:
         line("web2", answer(locked=True), "alice"),
         line("web3", {"failed": True, "msg": "needs root"}, "alice"),
     ]
-    _headings, *rows = table(lines, "alice").splitlines()
+    heading, *rows = table(lines, "alice").splitlines()
+    assert heading.startswith("alice on  ")
     assert [row.split()[:2] for row in rows[:3]] == [["web3", "unknown"], ["web2", "locked"], ["web1", "proven"]]
     assert rows[2].split() == ["web1", "proven", "2", "keys,", "code", "tablet", "7"]
     assert "web3: needs root" in rows
