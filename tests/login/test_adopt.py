@@ -356,13 +356,17 @@ class TestLeftOut:
         assert (sorted(found["adopted"]), found["left"]) == (sorted([shared.name, both.name]), {})
 
     def test_is_nobody_while_a_change_waits_to_be_confirmed(self, host: Host) -> None:
-        with_own_file(host)
-        host.write(JOURNAL, "", mode=0o700)
-        found: Answer = module(host, "twofactor_adopt")
-        host.run("rm", "--recursive", "/var/lib/fleet-auth")
-        assert not found.ok
-        assert "a change waits to be confirmed" in found.message
-        assert not host.exists(OATH.directory)
+        first, second = new_person(host), with_own_file(host)
+        turn_on(host, first, ssh=False, services=["su"], scope="enrolled", rollback_after=600)
+        refused: Answer = module(host, "twofactor_adopt")
+        assert not refused.ok
+        assert "a change waits to be confirmed, or died half-way. The next run of the role ends it" in refused.message
+        # A run that was killed, or else the next one would wait for it to be confirmed.
+        host.run("sed", "-i", "/^done/d", JOURNAL)
+        assert not module(host, "twofactor_adopt").ok
+        turn_on(host, first, ssh=False, services=["su"], scope="enrolled", rollback_after=0)
+        assert module(host, "twofactor_adopt")["adopted"] == [second.name]
+        assert module(host, "twofactor", {"enabled": False, "purge_credentials": True}).ok
 
     def test_is_nobody_where_the_credentials_are_those_of_another_backend(self, host: Host) -> None:
         first, second = new_person(host), with_own_file(host)

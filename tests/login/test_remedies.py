@@ -30,6 +30,8 @@ KEYTAB = (
     " >/etc/cockpit/krb5.keytab"
 )
 """One entry, of HTTP/web1@R."""
+NO_SYSTEMD = "mv /run/systemd/system /run/systemd/away"
+"""By this directory sd_booted(3) knows that systemd runs."""
 OTHER_SECRET = pyotp.random_base32()
 SECURITY_KEY = security_key(1)
 
@@ -125,6 +127,18 @@ CASES = {
         f"mkdir {DROP_INS}/00-twofactor.conf; ln -s loop /etc/pam.d/loop",
         f"{DROP_INS}/00-twofactor.conf on {{host}} is a directory, and fleet.auth needs a file of that name. Move it",
         (on_the_host(f"mv {DROP_INS}/00-twofactor.conf /etc/ssh/away"),),
+    ),
+    "no systemd for the timer": Case(
+        NO_SYSTEMD,
+        "Set rollback_after to 0 to go on without one.",
+        (by(rollback_after=0),),
+        {"rollback_after": 60},
+    ),
+    "no systemd for the page": Case(
+        NO_SYSTEMD,
+        "Leave self_service false.",
+        (by(self_service=False),),
+        {"self_service": True},
     ),
     "a code step of somebody else": Case(
         "echo 'auth required pam_oath.so usersfile=/etc/users.oath' >/etc/pam.d/twofactor",
