@@ -186,6 +186,13 @@ def test_keys_alone_get_in_and_nothing_else_does(host: Host) -> None:
         assert blue.log_in(person, batch=True).ok
         assert not person.by_key(person.code()).ok
 
+        instead = options(person, users=entry(person, own), ssh_first_factors=["publickey"])
+        host.run("sh", "-c", f"cd /home/{person.name}/.ssh && mv authorized_keys away")
+        refused = module(host, "twofactor", instead, check=True)
+        assert "Put a key into authorized_keys first, or leave security_keys_only on." in refused.message
+        host.run("sh", "-c", f"cd /home/{person.name}/.ssh && mv away authorized_keys")
+        assert module(host, "twofactor", instead, check=True).ok
+
         turn_on(host, person, users=entry(person, own))
         assert person.by_key(person.code()).ok
         assert own.log_in(person).ok
