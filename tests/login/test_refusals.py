@@ -458,11 +458,13 @@ def test_damaged_credentials_are_refused_each(alice: Person, account: Callable[.
     for person, text in zip(people, damages.values(), strict=True):
         alice.host.write(f"/etc/oath/{person.name}", text.format(name=person.name), 0o600)
     said = refusal(alice, users=[entry for person in [alice, *people[::2]] for entry in [{"name": person.name}]])
-    for person, damage in zip(people, damages, strict=True):
-        assert (
-            f"the credential of {person.name} on {alice.host.name}, /etc/oath/{person.name}, {damage}: every code is "
-            f"denied. Restore the file, or remove it and enrol {person.name} anew." in said
-        )
+    wrong = sorted((person.name, damage) for person, damage in zip(people, damages, strict=True))
+    *first, last = (name for name, _damage in wrong)
+    each = "; ".join(f"{name}: {damage}" for name, damage in wrong)
+    assert (
+        f"the credentials of {', '.join(first)} and {last} on {alice.host.name}, in /etc/oath, are damaged ({each}): "
+        "every code is denied. Restore the files, or remove them and enrol them anew." in said
+    )
     assert key not in said
 
 

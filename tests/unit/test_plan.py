@@ -1228,12 +1228,14 @@ class TestRefusal:
     def test_of_many_credentials_that_are_damaged_each_in_its_way_is_one_sentence(self) -> None:
         texts = {name: f"# {name}\n" * number + "HOTP/T30\n" for number, name in enumerate(self.NAMES)}
         state = host_state(ACCOUNTS[0], *self.MANY, credentials={name: file(text) for name, text in texts.items()})
+        faults = "; ".join(
+            f"{name}: line {number} is cut short" for number, name in enumerate(self.NAMES[:10], start=1)
+        )
         self.of_many(
             settings(*self.NAMES, exempt_users=["root"]),
             state,
-            "the credentials of {names} on web1, in /etc/oath, are damaged (line 1 is cut short; line 2 is cut short; "
-            "line 3 is cut short; and so on): every code is denied. Restore the files, or remove them and enrol them "
-            "anew.",
+            f"the credentials of {{names}} on web1, in /etc/oath, are damaged ({faults}): every code is denied. "
+            "Restore the files, or remove them and enrol them anew.",
         )
 
     def test_of_many_credentials_that_are_gone_is_one_sentence(self) -> None:

@@ -13,12 +13,9 @@ from .._backends.credential import App, CannotHold, Credential, CredentialError,
 from .._host.state import Hold, HostState
 from .._wanted.settings import User
 from . import held
-from .people import Names, Reason, together
+from .people import Names, Reason, named, together
 from .scope import in_scope
 from .situation import Situation
-
-_MOST_FAULTS = 3
-"""How many ways of being damaged a sentence about many names."""
 
 
 def leftovers(situation: Situation) -> list[str]:
@@ -116,7 +113,7 @@ def problems(situation: Situation) -> t.Iterator[tuple[str, Reason]]:
     absent = {user.name for user in settings.users if not user.present}
     names = sorted(({*state.credentials, *(asked or ())} & {*state.accounts, *moving}) - absent)
     faults = {name: _fault(state, name) for name in names}
-    all_faults = _first(fault for fault in faults.values() if fault)
+    all_faults = _of_many({name: fault for name, fault in faults.items() if fault})
     for name in names:
         user = settings.user(name)
         reason: Reason | None = Reason(_damaged, (state.hostname, state.backend, all_faults), faults[name])
@@ -137,10 +134,14 @@ def _fault(state: HostState, name: str) -> str:
     return ""
 
 
-def _first(faults: t.Iterable[str]) -> str:
-    """The first few different ones."""
-    different = [*dict.fromkeys(faults)]
-    return "; ".join([*different[:_MOST_FAULTS], *["and so on"] * (len(different) > _MOST_FAULTS)])
+def _of_many(faults: t.Mapping[str, str]) -> str:
+    """What is wrong with these credentials: what they have in common, or whose has what, of those that are named."""
+    having: dict[str, list[str]] = {}
+    for name in named(faults):
+        having.setdefault(faults[name], []).append(name)
+    if len({*faults.values()}) == 1:
+        return next(iter(having))
+    return "; ".join(f"{', '.join(names)}: {fault}" for fault, names in having.items())
 
 
 def _problem(situation: Situation, name: str, user: User | None) -> Reason | None:
