@@ -37,9 +37,11 @@ def told_once(run: _Run) -> _Run:
     """The `run` of an action, whose failures are told once: Ansible prints an error that leads to what it returned."""
 
     @functools.wraps(run)
-    def telling(action: ActionBase, *given: t.Any, **named: t.Any) -> dict[str, t.Any]:
+    def telling(
+        action: ActionBase, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None
+    ) -> dict[str, t.Any]:
         try:
-            done = dict(run(action, *given, **named))
+            done = dict(run(action, tmp, task_vars))
         except AnsibleActionFail as error:
             if not _has_msg(action._task):
                 raise
@@ -49,7 +51,7 @@ def told_once(run: _Run) -> _Run:
         # Ansible takes no warnings from an exception.
         for warning in done.pop("warnings", ()):
             display.warning(str(warning))
-        if PLAYBOOK in (named.get("task_vars") or {}):
+        if PLAYBOOK in (task_vars or {}):
             # They are in `msg`, which people read; programs read what modules return.
             done.pop("refusals", None)
         raise AnsibleAction(SEE_MSG, result=done)
@@ -59,7 +61,8 @@ def told_once(run: _Run) -> _Run:
 
 def _has_msg(task: Task) -> bool:
     """Whether people see the `msg` of this task where it fails, and Ansible does not have to look at it before."""
-    if any(name.rpartition(".")[2] == _BY_ERRORS for name in C.CALLBACKS_ENABLED):  # type: ignore[attr-defined]
+    enabled = C.CALLBACKS_ENABLED  # type: ignore[attr-defined]  # what is configured is there when it is imported
+    if any(name.rpartition(".")[2] == _BY_ERRORS for name in enabled):
         return False
     # Of a task with no_log, the error is all that is shown. The others decide by what was returned.
     return not (task.no_log or task.failed_when or task.until or task.retries)

@@ -72,11 +72,13 @@ class Case(t.NamedTuple):
     script: str
     said: str
     remedies: tuple[Remedy, ...]
-    options: Options = {}  # noqa: RUF012
+    options: Options | None = None
     account: Options | None = None
     """The other account, if there is one."""
     entry: Options | None = None
     """What `users` says of whom the refusal is about, beside the name; SECRET stands for the secret of that one."""
+    host: str = "debian13"
+    """The kind of host that it is tried on."""
 
 
 SAVE = "mkdir /root/before && cp -a /etc/pam.d /etc/ssh /etc/group /etc/gshadow /root/before"
@@ -92,7 +94,7 @@ for name in pam.d ssh group gshadow; do rm -rf /etc/$name; cp -a /root/before/$n
 def carry_out(host: Host, alice: Person, case: Case) -> None:
     """See that a host is refused, and that after each of the remedies the next run goes through; see `SAVE`."""
     other = alice if case.account is None else new_person(host, **case.account)
-    given = dict(case.options)
+    given = dict(case.options or {})
     more = [other.entry] if given.pop("both", False) else []
     named = given.pop("users", [])
 

@@ -77,7 +77,7 @@ class TestWhatWasReturned:
         nothing = {"no_log": False, "failed_when": [], "until": [], "retries": None}
 
         @told_once
-        def doing(_action: t.Any) -> dict[str, t.Any]:
+        def doing(_action: t.Any, _tmp: None, _variables: None) -> dict[str, t.Any]:
             if isinstance(done, Exception):
                 raise done
             return t.cast(dict[str, t.Any], done)

@@ -268,12 +268,11 @@ class HostState:
     @property
     def strangers(self) -> frozenset[str]:
         """Files of somebody else in the place of files of ours, on a host where nothing else tells of us."""
-        if places.LIBEXEC in self.files or self.protected_files:
-            return frozenset()
-        found = ((path, self.files.get(path)) for path in _MARKED)
-        return frozenset(
-            path for path, file in found if file and not file.kind and not file.link and places.MARK not in file.content
+        files = ((path, self.files.get(path)) for path in _MARKED)
+        found = frozenset(
+            path for path, file in files if file and not file.kind and not file.link and places.MARK not in file.content
         )
+        return frozenset() if not found or places.LIBEXEC in self.files or self.protected_files else found
 
     @property
     def code_step(self) -> CodeStep:

@@ -13,7 +13,7 @@ from .._backends.credential import App, CannotHold, Credential, CredentialError,
 from .._host.state import Hold, HostState
 from .._wanted.settings import User
 from . import held
-from .people import Names, Reason, named, together
+from .people import Names, Reason, shown, together
 from .scope import in_scope
 from .situation import Situation
 
@@ -112,23 +112,22 @@ def problems(situation: Situation) -> t.Iterator[tuple[str, Reason]]:
     moving = _concerned(situation) if situation.moving else ()
     absent = {user.name for user in settings.users if not user.present}
     names = sorted(({*state.credentials, *(asked or ())} & {*state.accounts, *moving}) - absent)
-    faults = {name: _fault(state, name) for name in names}
-    all_faults = _of_many({name: fault for name, fault in faults.items() if fault})
+    faults = {name: _fault(state, name) for name in names if name in state.credentials.keys() - situation.enrolled}
+    of_many = _of_many(faults)
     for name in names:
+        if name in faults:
+            yield name, Reason(_damaged, (state.hostname, state.backend, of_many), faults[name])
+            continue
         user = settings.user(name)
-        reason: Reason | None = Reason(_damaged, (state.hostname, state.backend, all_faults), faults[name])
-        if not faults[name]:
-            reason = _problem(situation, name, user if user and user.wants_credential else None)
+        reason = _problem(situation, name, user if user and user.wants_credential else None)
         if reason:
             yield name, reason
 
 
 def _fault(state: HostState, name: str) -> str:
-    """Why every code of an account is denied by its credential file, if there is one at which it is."""
-    file = state.credentials.get(name)
+    """Why the credential of an account cannot be read, and every code is denied."""
     try:
-        if file:
-            backends.BACKENDS[state.backend].read(file.content, name)
+        backends.BACKENDS[state.backend].read(state.credentials[name].content, name)
     except CredentialError as error:
         return str(error)
     return ""
@@ -137,7 +136,7 @@ def _fault(state: HostState, name: str) -> str:
 def _of_many(faults: t.Mapping[str, str]) -> str:
     """What is wrong with these credentials: what they have in common, or whose has what, of those that are named."""
     having: dict[str, list[str]] = {}
-    for name in named(faults):
+    for name in shown(faults):
         having.setdefault(faults[name], []).append(name)
     if len({*faults.values()}) == 1:
         return next(iter(having))
@@ -150,12 +149,11 @@ def _problem(situation: Situation, name: str, user: User | None) -> Reason | Non
     What is wrong may be that there is none.
     """
     settings, state = situation
-    file = state.credentials.get(name)
     where = (state.hostname, state.backend)
-    if file is None:
+    if name not in state.credentials:
         is_gone = user is None and in_scope(settings, name, state.accounts[name].groups, {name})
         return Reason(_gone, where) if is_gone else None
-    if user and not backends.BACKENDS[state.backend].read(file.content, name).phone:
+    if user and not situation.credentials[name].phone:
         return Reason(_without_phone, where)
     return _cannot_move(situation, name) if situation.moving else None
 

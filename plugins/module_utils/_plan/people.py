@@ -12,7 +12,7 @@ _SHOWN = 10
 """How many names a sentence has at most."""
 
 
-def named(names: t.Iterable[str]) -> list[str]:
+def shown(names: t.Iterable[str]) -> list[str]:
     """Those of these people whom a sentence names."""
     return [*names][:_SHOWN]
 
@@ -26,7 +26,7 @@ class Names(t.NamedTuple):
         """The names as the subject of a sentence: all of up to ten, or the first ten and how many more there are."""
         *first, last = self.names
         if self.leaves_out:
-            first, last = named(self.names), f"{len(self.names) - _SHOWN} more"
+            first, last = shown(self.names), f"{len(self.names) - _SHOWN} more"
         return f"{', '.join(first)} and {last}" if first else last
 
     @property

@@ -34,7 +34,7 @@ from .._wanted.settings import Lockout, Settings
 from .pam_conf import INCLUDES, WORD, is_continued, step_of
 from .succeed_if import lists, passed_by, passed_outside_of, passed_unless_named, passing_line
 
-_HEADER = "# The code step of two-factor login. Managed by fleet.auth: changes made here are lost.\n"
+_HEADER = f"# The code step of two-factor login. {places.MARK}: changes made here are lost.\n"
 PASS_THROUGH = _HEADER + "auth [default=ignore] pam_permit.so\n"
 """A code step that changes nothing: who was let in before it is let in, and nobody else."""
 

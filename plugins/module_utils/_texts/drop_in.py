@@ -27,7 +27,7 @@ from .._wanted.security_key import TYPES
 from .._wanted.settings import Settings
 from .sshd_config import Effective, Files, Line, ReadOrder, includes_elsewhere, read_order
 
-_HEADER = "# Two-factor login. Managed by fleet.auth: changes made here are lost.\n"
+_HEADER = f"# Two-factor login. {places.MARK}: changes made here are lost.\n"
 _METHODS = {
     "publickey": "publickey,keyboard-interactive:pam",
     "password": "keyboard-interactive:pam",

@@ -287,11 +287,11 @@ def _check_includes(service: str, files: ServiceFiles, above: tuple[tuple[str, i
             problem = f"names {step.module!r}, with a carriage return at its end, and libpam knows nothing of that name"
         elif step.control in INCLUDES and step.module not in files.texts:
             problem = f"includes {step.module}, which is not there"
-            if "/" in step.module and not is_elsewhere(step.module):
-                problem, remedy = f"includes {step.module}, which is half a path", "Give the whole one"
-            elif "/" in step.module:
+            if is_elsewhere(step.module):
                 problem += f", or is a file of {places.PAM_D} by another path"
                 remedy = f"Name a file that is there, and one of {places.PAM_D} by its name alone"
+            elif "/" in step.module:
+                problem, remedy = f"includes {step.module}, which is half a path", "Give the whole one"
         if step.module in dict(chain) and step.control in INCLUDES:
             problem = f"includes {step.module}, in which it is included itself"
         if problem:
