@@ -35,6 +35,8 @@ HOSTS = {"web12": ("debian12-joined", OATH), "web13": ("debian13-joined", GOOGLE
 # Keys for anybody may come from the directory, and root's as well as far as one can tell.
 EXEMPT = ["ansible", "root"]
 COCKPIT = "/etc/pam.d/cockpit"
+# A host that is trusted says who somebody is there; it is root who says so here, and may come as anybody.
+TRUSTING = "HostbasedAuthentication yes\nHostbasedUsesNameFromPacketOnly yes\n"
 IGNORING_CASE = "sed -i 's/^case_sensitive.*/case_sensitive = false/' /etc/sssd/sssd.conf"
 
 
@@ -61,10 +63,17 @@ class Place(t.NamedTuple):
         done = module(self.host, "twofactor", self.wanted(*people, **values))
         assert done.ok, done.output
 
-    def by_ticket(self, name: str, method: str = "gssapi-with-mic") -> bool:
-        """Whether a ticket of Kerberos lets somebody in, or the word of another host."""
+    def by_ticket(self, name: str) -> bool:
+        """Whether a ticket of Kerberos lets somebody in."""
+        return self._by("gssapi-with-mic", name, f"echo '{PASSWORD}' | kinit {name}")
+
+    def by_word_of_host(self, name: str) -> bool:
+        """Whether the word of the host `directory` lets somebody in, who it says is its root."""
+        return self._by("hostbased", name, "kdestroy -q")
+
+    def _by(self, method: str, name: str, before: str) -> bool:
         connect = f"ssh -o StrictHostKeyChecking=no -o BatchMode=yes -o PreferredAuthentications={method}"
-        words = f"echo '{PASSWORD}' | kinit {name} && {connect} {name}@{self.host.name} true"
+        words = f"{before}; {connect} -o HostbasedAuthentication=yes {name}@{self.host.name} true"
         return self.directory.host.run(words, check=False).returncode == 0
 
 
@@ -82,7 +91,8 @@ def fleet_of_directory(worker_id: str) -> Iterator[dict[str, Host]]:
         directory.account(f"{who}2", uid=number, key=key)
     for who in ("dave", "deploy"):
         directory.account(who, group=people, key=key)
-    directory.account("carol", group=people)
+    for who in ("carol", "erin"):
+        directory.account(who, group=people)
     directory.group("coded", ["frank"])
     directory.group("friends", ["dave"])
     directory.group("admins", ["alice"])
@@ -103,8 +113,19 @@ def place(fleet_of_directory: dict[str, Host], request: pytest.FixtureRequest) -
     host.write("/etc/krb5.keytab", directory.keytab(f"host/{host.name}"), 0o600)
     host.write(COCKPIT, "@include common-auth\n@include common-account\n@include common-session\n")
     host.run(f"{IGNORING_CASE if host.name == 'web13' else ':'}; systemctl start sssd")
+    trust(host, fleet_of_directory["directory"])
     local = new_person(host)
     return Place(host, directory, host.snapshot(WATCHED), local)
+
+
+def trust(host: Host, other: Host) -> None:
+    """Have a host take the word of another one for who somebody is."""
+    other.write("/etc/ssh/ssh_config.d/signing.conf", "EnableSSHKeysign yes\n")
+    keys = other.run("cat /etc/ssh/ssh_host_*_key.pub").stdout.splitlines()
+    host.write("/etc/ssh/ssh_known_hosts", "".join(f"{other.name} {key}\n" for key in keys))
+    host.write("/etc/ssh/shosts.equiv", f"{other.name} root\n")
+    host.write("/etc/ssh/sshd_config.d/81-trust.conf", TRUSTING)
+    host.run("systemctl", "reload", "ssh")
 
 
 def gets_in(login: t.Callable[..., ssh.Login], *arguments: str, **how: t.Any) -> bool:
@@ -141,13 +162,16 @@ def test_whoever_logged_in_lately_is_named_with_method_and_day(place: Place) -> 
     assert bob.by_password(methods="password").ok
     assert dave.by_key(batch=True).ok
     assert place.by_ticket("carol")
+    assert place.by_word_of_host("erin")
     refused = module(host, "twofactor", place.wanted(seen_days=1))
     assert not refused.ok
-    for name, method in (("bob", "password"), ("dave", "publickey"), ("carol", "gssapi-with-mic")):
+    seen = {"bob": "password", "dave": "publickey", "carol": "gssapi-with-mic", "erin": "hostbased"}
+    for name, method in seen.items():
         assert re.search(rf"{name}\b.* logged in to sshd on {host.name} by {method} on 20", refused.message), name
-    # A ticket is no factor that a code could follow.
-    refused = module(host, "twofactor", place.wanted(bob, carol, dave, seen_days=1))
-    assert f"carol has logged in to sshd on {host.name} by gssapi-with-mic on 20" in refused.message
+    # Neither a ticket nor the word of another host is a factor that a code could follow.
+    refused = module(host, "twofactor", place.wanted(bob, carol, dave, place.person("erin"), seen_days=1))
+    for name in ("carol", "erin"):
+        assert f"{name} has logged in to sshd on {host.name} by {seen[name]} on 20" in refused.message
     # Who has given a password to sudo, or to su for somebody, has one; who needs none for sudo has shown nothing.
     alice, frank, deploy = map(place.person, ("alice", "frank", "deploy"))
     assert sudo(alice, PASSWORD).stdout == "root\n"
@@ -189,6 +213,9 @@ def test_no_name_of_an_account_gets_in_without_a_code(place: Place, name: str, s
     assert_off(dave)
     assert carol.by_password(methods="password").ok == bool(scope)
     assert place.by_ticket("carol") == bool(scope)
+    assert place.by_word_of_host("erin") == bool(scope)
+    assert place.by_word_of_host("dave")
+    assert not any(map(place.by_word_of_host, (name, *(other.name for other in other_names(place, person)))))
     # Nor with a run that knows of nobody but by what is on the host.
     assert not module(
         place.host, "twofactor", place.wanted(services=["su"], exempt_groups=["friends"], **scope)
@@ -253,5 +280,6 @@ def test_off_gives_every_byte_back(place: Place) -> None:
     for name in ("alice", "bob"):
         assert_off(place.person(name))
     assert place.by_ticket("carol")
+    assert place.by_word_of_host("erin")
     after = place.host.snapshot(WATCHED)
     assert {path for path in {*after, *place.before} if after.get(path) != place.before.get(path)} == set()
