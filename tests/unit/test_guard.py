@@ -180,6 +180,24 @@ class TestOrder:
         for line in ("Match User alice\n    AuthenticationMethods any\n", "PasswordAuthentication no\n"):
             assert self.seen({**files, config: f"{files[config]}{line}"})[1] == plain
 
+    def test_new_include_is_seen_wherever_it_stands_in_the_configuration(self, files: dict[str, str]) -> None:
+        # It may name another PAM service, for some alone, and is not among the patterns that the last run knew of.
+        config, plain = next(iter(files)), self.seen(files)[1]
+        for line in ("Include /etc/ssh/site/*.conf", "\tINCLUDE\t= site/*.conf other/*.conf", "include ''"):
+            assert self.seen({**files, config: f"{files[config]}{line}\n"})[1] != plain, line
+
+    @pytest.mark.parametrize("line", ["'{}/a b.conf'", '"{}/a b.conf"', r"{}/a\ b.conf", "''{}/c.conf"])
+    def test_include_that_cannot_be_followed_is_seen_itself(self, files: dict[str, str], line: str) -> None:
+        path, plain = f"{places.DROP_IN.rpartition('/')[0]}/60-a.conf", self.seen(files)[1]
+        assert self.seen({**files, path: f"Include {line.format('/etc/ssh/site')}\n"})[1] != plain
+
+    @pytest.mark.parametrize("line", ["'{}'", '"{}"', "/gone '{}'"])
+    def test_include_in_quotes_is_followed(self, files: dict[str, str], line: str) -> None:
+        site = f"{next(iter(files)).rpartition('/')[0]}/site.conf"
+        files[f"{places.DROP_IN.rpartition('/')[0]}/60-a.conf"] = f"Include {line.format(site)}\n"
+        plain = self.seen({**files, site: "Banner none\n"})[1]
+        assert self.seen({**files, site: "PAMServiceName sshd-corp\n"})[1] != plain
+
     def test_is_seen_in_what_an_included_file_includes(self, files: dict[str, str]) -> None:
         inside, config = places.DROP_IN.rpartition("/")[0], next(iter(files))
         site = f"{config.rpartition('/')[0]}/site.d"

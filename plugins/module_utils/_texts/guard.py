@@ -24,7 +24,8 @@ _CONTINUED = re.compile(r"\\[ \t]*$")
 _ALERT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\t(-|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\t(.+)")
 
 _SETTING = re.compile(r'[ \t\r="]*([A-Za-z]+)')
-_BETWEEN = re.compile(r'[ \t\r="]+')
+_BETWEEN = re.compile(r"""[ \t\r="']+""")
+_QUOTING = re.compile(r"""["'\\]""")
 _DOTS = re.compile(r"/(\.?/)+")
 _DEEP = 4
 """How deep the guard follows what included files include."""
@@ -77,12 +78,15 @@ def includes(text: str, number: int) -> int:
     return sum(1 for one in found if one and one[1].lower() == "include")
 
 
-def overriding(path: str, text: str, keywords: t.Collection[str], first: int | None = None) -> str:
+def overriding(
+    path: str, text: str, keywords: t.Collection[str], first: int | None = None, *, is_config: bool = False
+) -> str:
     """What of a file of sshd's decides who is sent to our code step, before our drop-in does, and by which PAM service.
 
     That are settings of these keywords under a Match, and of the configuration itself each Match and Include, which
     may make the drop-in hold for some alone. `first` is how many of its Include lines are read before the drop-in, the
-    one of the drop-in among them; None where the whole file is.
+    one of the drop-in among them; None where the whole file is. An Include that nobody follows from there, because it
+    is new in the configuration itself, or its paths may have blanks, is shown wherever it stands.
     """
     shown, scope = "", ""
     for line in text.split("\n"):
@@ -94,6 +98,7 @@ def overriding(path: str, text: str, keywords: t.Collection[str], first: int | N
             scope, wins = line, wins and first is not None
         elif word == "include":
             first = None if first is None else first - 1
+            wins = wins or is_config or bool(_QUOTING.search(line))
         else:
             wins = wins and scope != "" and word in keywords
         if wins or word == "pamservicename":
@@ -103,7 +108,7 @@ def overriding(path: str, text: str, keywords: t.Collection[str], first: int | N
 
 def others(files: sshd_config.Files, keywords: t.Collection[str], many: int) -> str:
     """The same of all that an sshd reads, in its order; `many` is about its configuration."""
-    told = overriding(files.config, files.texts.get(files.config, ""), keywords, many)
+    told = overriding(files.config, files.texts.get(files.config, ""), keywords, many, is_config=True)
     first = None
     for pattern in sshd_config.including(files).patterns:
         for path in named_by(pattern, {*files.texts, places.DROP_IN} - {files.config}):
