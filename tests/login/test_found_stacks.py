@@ -46,7 +46,9 @@ FILES = {
     "/etc/pam.d/path-auth": "auth required pam_deny.so\n",
     f"{VENDOR}/path-auth": f"auth required pam_env.so\nauth substack {SITE}/link\n",
     f"{SITE}/auth": "@include /etc/pam.d/common-auth\n",
+    f"{VENDOR}/only-vendors": "auth include common-auth\n",
 }
+LOST = "/etc/pam.d/lost-door"
 DOORS = ["far-door", "inner-door", "outer-door", "vendor-door", "path-door"]
 
 
@@ -86,6 +88,15 @@ def test_code_is_asked_for_behind_chains_of_includes_by_another_service_and_a_ve
             assert not by_pam(people.enrolled, door, "wrong")[0], door
         wanted = policy(people, *DOORS, window=len(DOORS), guard="warn")
         turn_on(host, people.enrolled, **wanted)
+        # By its name alone, libpam takes in nothing from where it finds a vendor's services.
+        for line in ("auth include only-vendors", "@include only-vendors", "auth substack /etc/pam.d/only-vendors"):
+            host.write(LOST, f"{line}\n{ACCOUNT}")
+            assert not by_pam(people.enrolled, "lost-door", PASSWORD)[0], line
+            refused = module(host, "twofactor", options(people.enrolled, **{**wanted, "services": ["lost-door"]}))
+            assert f"Give the whole path, {VENDOR}/only-vendors, or leave lost-door out" in refused.message, line
+        host.write(LOST, f"auth include {VENDOR}/only-vendors\n{ACCOUNT}")
+        assert by_pam(people.enrolled, "lost-door", PASSWORD)[0]
+        host.run("rm", LOST)
         told = module(host, "twofactor_info", options(people.enrolled, **wanted))
         assert told["enforced"] == {"sshd": True, **dict.fromkeys(DOORS, True)}
         assert told["changes"] == []
@@ -109,7 +120,7 @@ def test_code_is_asked_for_behind_chains_of_includes_by_another_service_and_a_ve
         assert host.snapshot(WATCHED) == before
     finally:
         off(host)
-        host.run("rm", "-rf", *FILES, SITE)
+        host.run("rm", "-rf", *FILES, SITE, LOST)
 
 
 def test_every_pam_service_that_asks_for_a_password_is_listed(host: Host, people: People) -> None:

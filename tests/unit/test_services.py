@@ -92,17 +92,31 @@ def test_line_at_the_end_of_a_chain_is_refused_with_all_that_lead_to_it() -> Non
     before = with_files(
         {
             f"{places.PAM_D}/door": "auth include way-in\nauth required pam_deny.so\n",
-            f"{places.VENDOR_PAM_D}/way-in": LOGIN,
+            f"{places.PAM_D}/way-in": LOGIN,
             f"{places.PAM_D}/base-auth": "auth sufficient pam_unix.so\nauth required pam_deny.so\n",
         }
     )
     made = plan(wanted("door"), before)
     assert made.refusals == (
-        "on web1, /etc/pam.d/base-auth, line 1 (taken in by /usr/lib/pam.d/way-in, line 3, and that by "
+        "on web1, /etc/pam.d/base-auth, line 1 (taken in by /etc/pam.d/way-in, line 3, and that by "
         "/etc/pam.d/door, line 1), can end the authentication before the code is asked for: 'auth sufficient "
         "pam_unix.so'. Change that line, or leave door out.",
     )
     assert not made.changes
+
+
+@pytest.mark.parametrize("line", ["auth include way-in", "auth substack /etc/pam.d/way-in", "@include way-in"])
+def test_file_of_a_vendors_that_libpam_does_not_take_in_is_refused(line: str) -> None:
+    door, vendors = f"{places.PAM_D}/door", f"{places.VENDOR_PAM_D}/way-in"
+    files = {door: line + "\n", vendors: SERVICES["sudo"]}
+    (refusal,) = plan(wanted("door"), with_files(files)).refusals
+    assert refusal == (
+        "on web1, /etc/pam.d/door, line 1, includes way-in, which is in /usr/lib/pam.d alone, where Debian's libpam "
+        "looks for services, and for nothing that a line includes: it denies everybody. Give the whole path, "
+        "/usr/lib/pam.d/way-in, or leave door out."
+    )
+    by_path = with_files({**files, door: f"auth include {vendors}\n"})
+    assert plan(wanted("door"), replace(by_path, services_included=(vendors,))).refusals == ()
 
 
 class TestCovered:

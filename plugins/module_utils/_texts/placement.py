@@ -292,6 +292,10 @@ def _check_includes(service: str, files: ServiceFiles, above: tuple[tuple[str, i
                 remedy = f"Name a file that is there, and one of {places.PAM_D} by its name alone"
             elif "/" in step.module:
                 problem, remedy = f"includes {step.module}, which is half a path", "Give the whole one"
+        elif step.control in INCLUDES and step.module in files.only_vendors:
+            problem = f"includes {step.module}, which is in {places.VENDOR_PAM_D} alone, where Debian's libpam looks "
+            problem += "for services, and for nothing that a line includes: it denies everybody"
+            remedy = f"Give the whole path, {files.path(step.module)}"
         if step.module in dict(chain) and step.control in INCLUDES:
             problem = f"includes {step.module}, in which it is included itself"
         if problem:
