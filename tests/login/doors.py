@@ -55,10 +55,43 @@ def by_pam(person: Person, service: str, *answers: str) -> tuple[bool, str]:
     return done.returncode == 0, f"{done.stdout}{done.stderr}"
 
 
+def by_cockpit(person: Person, *answers: str, to: str = "") -> tuple[bool, list[str]]:
+    """Whether Cockpit's page lets somebody in who types this, and what it has asked for behind the password.
+
+    :param to: the machine to which the page shall log them in, by ssh; left out, it is the page's own one by itself.
+    """
+    path = f"cockpit+={to}" if to else "cockpit"
+    done = person.host.run("python3", "-c", _BROWSER, path, person.name, input="\n".join(answers))
+    status, *asked = done.stdout.splitlines()
+    return status == "200", asked
+
+
 def counted(person: Person) -> int:
     """How many wrong codes of the person are counted."""
     words = ("faillock", "--dir", "/run/fleet-auth/faillock", "--user", person.name)
     return len(person.host.run(*words).stdout.splitlines()[2:])
 
+
+_BROWSER = """
+import base64, ssl, sys, urllib.error, urllib.request
+path, user = sys.argv[1:]
+answers, asked = sys.stdin.read().split("\\n"), []
+def tell(kind, *words):
+    header = " ".join((kind, *words[:-1], base64.b64encode(words[-1].encode()).decode()))
+    page = urllib.request.Request(f"https://127.0.0.1:9090/{path}/login", headers={"Authorization": header})
+    try:
+        return urllib.request.urlopen(page, context=ssl._create_unverified_context(), timeout=60).status, ""
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers.get("WWW-Authenticate", "")
+status, how = tell("Basic", f"{user}:{answers.pop(0)}")
+while how.lower().startswith("x-conversation"):
+    _kind, number, prompt = how.split()
+    asked.append(base64.b64decode(prompt).decode())
+    if not answers:
+        break
+    status, how = tell("X-Conversation", number, answers.pop(0))
+print(status, *asked, sep="\\n")
+"""
+"""What a browser does at Cockpit's page."""
 
 DOORS: dict[str, Door] = {"sshd": by_sshd, "sudo": by_sudo, "su": by_su, "login": by_login}

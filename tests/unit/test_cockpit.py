@@ -65,6 +65,20 @@ class TestConfiguration:
     def test_says_whether_cockpit_takes_tickets(self, text: str | None, takes: bool) -> None:
         assert cockpit_conf.takes_kerberos(text) == takes
 
+    @pytest.mark.parametrize(
+        ("text", "logs_in"),
+        [
+            (None, True),
+            ("[WebService]\nLoginTo = false\n", True),
+            ("[Ssh-Login]\nCommand = /bin/false\n", False),
+            ("[SSH-login]\n command=/usr/bin/false now", False),
+            ("[Ssh-Login]\nCommand = /bin/false\nnonsense\n", True),
+            ("[Ssh-Login]\nCommand = /usr/lib/cockpit/cockpit-ssh\n", True),
+        ],
+    )
+    def test_says_whether_the_page_logs_in_by_ssh(self, text: str | None, logs_in: bool) -> None:
+        assert cockpit_conf.logs_in_by_ssh(text) == logs_in
+
     @given(st.none() | st.text("ab[]=#\n", max_size=40) | st.just("[Negotiate]\naction = localhost"))
     def test_is_as_before_once_the_block_is_taken_out(self, text: str | None) -> None:
         closed = cockpit_conf.without_kerberos(text)
@@ -108,6 +122,28 @@ class TestPlan:
         text = "[Negotiate]\naction = none\n[WebService]\nClientCertAuthentication = yes\n"
         (refusal,) = plan(wanting("alice", cockpit_negotiate="none"), host(text)).refusals
         assert "/etc/cockpit/cockpit.conf line 4: ClientCertAuthentication" in refusal
+
+    def test_refuses_programs_of_ones_own_which_need_not_ask(self) -> None:
+        text = "[WebService]\nOrigins = x\n[Basic]\ncommand = /opt/login --now\n[Ssh-Login]\nUnixPath = /run/x\n"
+        refusals = plan(wanting("alice"), host(text, ())).refusals
+        assert [one.partition("lets in, ")[2] for one in refusals] == [
+            f"{one}. Remove that line, or leave cockpit out of services."
+            for one in (
+                "'/opt/login --now', and asks for no code there (/etc/cockpit/cockpit.conf line 4: command in [basic])",
+                "'/run/x', and asks for no code there (/etc/cockpit/cockpit.conf line 6: unixpath in [ssh-login])",
+            )
+        ]
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "[basic]\ncommand = /usr/lib/cockpit/cockpit-session\nUnixPath=/run/cockpit/session\n",
+            "[ssh-login]\ncommand = /usr/lib/cockpit/cockpit-ssh --x\n",
+            "[basic]\ncommand = /opt/login\ncommand = /bin/false\n",
+        ],
+    )
+    def test_takes_programs_of_cockpits_own(self, text: str) -> None:
+        assert plan(wanting("alice"), host(text, ())).refusals == ()
 
     def test_names_the_line_for_which_cockpit_passes_over_the_file(self) -> None:
         (refusal,) = plan(wanting("alice", cockpit_negotiate="none"), host("[WebService]\n; old\n")).refusals

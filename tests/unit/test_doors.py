@@ -39,6 +39,7 @@ def test_are_told_with_what_asks_there() -> None:
         "/etc/ssh/sshd_inside": "open",
         "sshd:odd.service": "open",
         "cockpit": "covered",
+        "cockpit-ssh": "covered",
         "dropbear": "open",
         "vsftpd": "open",
         "tailscaled": "unknown",
@@ -59,6 +60,38 @@ def test_that_are_open_are_warned_of_unless_somebody_accepts_them() -> None:
         "cockpit",
     ]
     assert warned(host_state(listeners=(OWN, SAME), daemons={"cockpit": "process 5"})) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "remedy"),
+    [
+        ({"ssh": False}, "open", "set ssh to true, or accept it"),
+        ({"exempt_addresses": ["10.0.0.0/8"]}, "unknown", "leave exempt_addresses out, or accept it"),
+        (
+            {"ssh": False, "exempt_addresses": ["10.0.0.0/8"]},
+            "open",
+            "set ssh to true without exempt_addresses, or accept it",
+        ),
+        ({}, "covered", ""),
+        ({"services": ["sudo"], "accepted_doors": ["cockpit"]}, "", ""),
+    ],
+)
+def test_login_to_the_host_itself_by_cockpits_page_asks_where_sshd_does(
+    changes: dict[str, t.Any], state: str, remedy: str
+) -> None:
+    seen = host_state(listeners=(OWN,), daemons={"cockpit": "process 5"})
+    wanted = settings("alice", "bob", "carol", **{"exempt_users": ["ansible"], "ssh": True, **changes})
+    asking = ["sshd", *wanted.services] if wanted.ssh else [*wanted.services]
+    found = {one.name: one.state for one in doors.doors(Situation(wanted, seen), asking)}
+    assert found.get("cockpit-ssh", "") == state
+    told = [one for one in plan(wanted, seen).warnings if one.startswith("cockpit-ssh on web1 (process 5) lets ")]
+    assert [remedy in one for one in told] == ([True] if remedy else [])
+    closed = host_state(
+        listeners=(OWN,),
+        daemons={"cockpit": "process 5"},
+        files={"/etc/cockpit/cockpit.conf": "[Ssh-Login]\nCommand = /bin/false\n"},
+    )
+    assert "cockpit-ssh" not in [one.name for one in doors.doors(Situation(wanted, closed), asking)]
 
 
 def test_sshds_of_others_are_open_whatever_they_are_called_and_cannot_be_covered() -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Cockpit's ways in that pass PAM by, and with it the code: Kerberos, and certificates of the browser. Pure."""
+"""Cockpit's ways in that pass PAM by, and with it the code: Kerberos, certificates, and programs of one's own. Pure."""
 
 from __future__ import annotations
 
@@ -59,6 +59,12 @@ def _open(situation: Situation, text: str | None) -> t.Iterator[str]:
             f"Cockpit on {state.hostname} lets people in who have a certificate in their browser, with no code "
             f"({path} line {number}: ClientCertAuthentication). Set it to no there, or leave cockpit out of "
             "O(services)."
+        )
+    for one in cockpit_conf.own_programs(text):
+        yield (
+            f"Cockpit on {state.hostname} lets in whomever another program than its own lets in, {one.program!r}, and "
+            f"asks for no code there ({path} line {one.number}: {one.setting} in [{one.section}]). Remove that line, "
+            "or leave cockpit out of O(services)."
         )
     if not state.keytabs or not cockpit_conf.takes_kerberos(text):
         return

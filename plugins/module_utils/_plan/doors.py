@@ -9,13 +9,15 @@ from __future__ import annotations
 import typing as t
 
 from .. import _places as places
-from .._texts import pam, pam_modules
+from .._texts import cockpit_conf, pam, pam_modules
 from .._texts.login_daemons import ANSWERING, DAEMONS, HARMLESS_SERVICES, LOCAL_SERVICES
 from .._texts.pam_conf import ServiceFiles, everything, include_target, is_elsewhere
 from .situation import Situation
 
 _OURS = places.SWITCH.rpartition("/")[2]
 COVERED, OPEN, UNKNOWN = "covered", "open", "unknown"
+BY_COCKPIT = "cockpit-ssh"
+"""The login to another machine on Cockpit's page, which goes to the host itself as well."""
 
 
 class Door(t.NamedTuple):
@@ -50,7 +52,15 @@ def open_beside(situation: Situation) -> t.Iterator[str]:
             continue
         asks = "asks for no code" if door.state == OPEN else "may ask for no code"
         accept = f"or accept it: O(accepted_doors): [{door.name}]"
-        if door.kind == "sshd":
+        if door.name == BY_COCKPIT:
+            also = "leave O(exempt_addresses) out" if settings.exempt_addresses else "set O(ssh) to true"
+            if settings.exempt_addresses and not settings.ssh:
+                also = "set O(ssh) to true without O(exempt_addresses)"
+            remedy = (
+                f"Write Command = /bin/false into the section [Ssh-Login] of {places.COCKPIT_CONFIG}, by which the "
+                f"page logs nobody in to another machine, {also}, {accept}"
+            )
+        elif door.kind == "sshd":
             cover = f"Name {door.name} in O(sshd_configs), stop it" if door.name in can_be_covered else "Stop it"
             remedy = f"{cover}, {accept}"
         else:
@@ -95,6 +105,20 @@ def _daemons(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door
             covered = bool(daemon.services) and all(service in asking for service in daemon.services)
             state = COVERED if covered else UNKNOWN if daemon.may_be_off else OPEN
             yield Door(daemon.name, "daemon", daemon.reaches, state, seen)
+    yield from _by_cockpit(situation, asking)
+
+
+def _by_cockpit(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door]:
+    """What Cockpit's page lets people log in to by ssh, the host itself among it; sshd has to ask there.
+
+    sshd sees an address of the host's own then, or of another one with a Cockpit, which may be exempt.
+    """
+    settings, state = situation
+    seen, text = state.daemons.get("cockpit"), state.text(places.COCKPIT_CONFIG)
+    if not seen or "cockpit" not in asking or state.sshd_error or not cockpit_conf.logs_in_by_ssh(text):
+        return
+    of_host = OPEN if "sshd" not in asking else UNKNOWN if settings.exempt_addresses else COVERED
+    yield Door(BY_COCKPIT, "daemon", "what sshd has, on a web page", of_host, seen)
 
 
 def _local(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door]:

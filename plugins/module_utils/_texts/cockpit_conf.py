@@ -23,6 +23,27 @@ _BODY = "[Negotiate]\naction = none\n# END fleet.auth twofactor\n"
 _BLOCK = re.compile(f"{re.escape(_BEGIN)}({re.escape(_MADE)}|{re.escape(_NO_LINE_END)}|)\n{re.escape(_BODY)}")
 
 
+_PROGRAMS = ("command", "unixpath")
+"""What names the program that decides who gets in, or the socket of one; of each way to log in, which is a section."""
+_SESSION_SOCKET = "/run/cockpit/session"
+"""Behind which Cockpit's own program is in later releases."""
+_BY_SSH = "ssh-login"
+_OWN = {"": ("cockpit-session", "false"), _BY_SSH: ("cockpit-ssh", "cockpit-beiboot", "false")}
+"""Those that ask by PAM, or by sshd for the page's logins to other machines, and the one that lets nobody in."""
+
+
+_PAST_PAM = ("clientcertauthentication", *_PROGRAMS)
+
+
+class OwnProgram(t.NamedTuple):
+    """A line by which another program than Cockpit's own decides who gets in."""
+
+    number: int
+    section: str
+    setting: str
+    program: str
+
+
 class _Setting(t.NamedTuple):
     """A setting, and the number of its line."""
 
@@ -43,6 +64,30 @@ def certificate_line(text: str | None) -> int | None:
     found = _settings(text or "", strict=False) or {}
     setting = found.get(("webservice", "clientcertauthentication"))
     return setting.number if setting and setting.value.strip().lower() in ("yes", "true", "1") else None
+
+
+def own_programs(text: str | None) -> list[OwnProgram]:
+    """The lines by which other programs than Cockpit's own decide who gets in."""
+    return [
+        OwnProgram(setting.number, section, name, setting.value.strip())
+        for (section, name), setting in (_settings(text or "", strict=False) or {}).items()
+        if name in _PROGRAMS and _file_name(setting.value) not in _OWN.get(section, _OWN[""])
+    ]
+
+
+def logs_in_by_ssh(text: str | None) -> bool:
+    """Whether Cockpit's page logs people in by ssh as well, to any machine that it reaches, and so to its own one.
+
+    That is so unless its program for it is `false`. LoginTo hides the field, and closes it with later releases alone.
+    """
+    program = (_settings(text or "") or {}).get((_BY_SSH, "command"))
+    return program is None or _file_name(program.value) != "false"
+
+
+def _file_name(value: str) -> str:
+    """The file name of a program with its arguments, or of a socket."""
+    path = value.split()[0] if value.strip() else ""
+    return path.rpartition("/")[2] if path != _SESSION_SOCKET else "cockpit-session"
 
 
 def unreadable_line(text: str | None) -> int | None:
@@ -76,7 +121,7 @@ def past_pam(text: str | None) -> str:
         heading, setting = _SECTION.fullmatch(line), _SETTING.fullmatch(line)
         if heading:
             section = heading[1].lower()
-        elif setting and section and section != "negotiate" and setting[1].lower() != "clientcertauthentication":
+        elif setting and section and section != "negotiate" and setting[1].lower() not in _PAST_PAM:
             continue
         elif setting or not _IGNORED.fullmatch(line):
             shown += f"{section}\t{line}\n"
