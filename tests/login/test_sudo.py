@@ -115,6 +115,24 @@ def test_login_shell_of_sudo_asks_as_well(people: People) -> None:
     assert sudo(people.asked, PASSWORD, login_shell=True).stdout == ""
 
 
+def test_sudo_that_asks_another_service_is_refused_and_never_called_asked(people: People) -> None:
+    host, service, rules = people.asked.host, "/etc/pam.d/sudo-corp", "/etc/sudoers.d/corp"
+    wanted = options(people.asked, **POLICY, exempt_users=["ansible"], scope="enrolled")
+    host.write(service, "@include common-auth\n@include common-account\n@include common-session-noninteractive\n")
+    host.write(rules, f"Defaults:{people.asked.name} pam_service=sudo-corp\n", 0o440)
+    try:
+        assert sudo(people.asked, PASSWORD).stdout == "root\n"
+        found = module(host, "twofactor_info", wanted)
+        assert found["enforced"] == {"sudo": False, "sudo-i": True}
+        refused = module(host, "twofactor", wanted)
+        assert (
+            f"asks the PAM service sudo-corp in the place of sudo, at least for some ({rules} line 1" in refused.message
+        )
+    finally:
+        host.run("rm", service, rules)
+    assert sudo(people.asked, PASSWORD).stdout == ""
+
+
 @pytest.mark.parametrize("field", ["exempt", "with_no_password"])
 def test_ansible_becomes_root_by_whom_sudo_asks_for_no_code(people: People, field: str) -> None:
     said = become(getattr(people, field), "-m", "command", "-a", "id -un")

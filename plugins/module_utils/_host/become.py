@@ -2,12 +2,19 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Looks at whether Ansible's account needs a password to become root: by asking sudo, doas and polkit themselves."""
+"""Looks at whether Ansible's account needs a password to become root: by asking sudo, doas and polkit themselves.
+
+And at the files with the rules of sudo, which say whether it asks another PAM service for somebody.
+"""
 
 from __future__ import annotations
 
+import glob
+
 from .. import _places as places
+from .._texts import sudoers
 from .command import Run
+from .files import read_file
 from .state import Connection
 
 # What Ansible has them run: a shell.
@@ -22,6 +29,22 @@ def sudo_asks(run: Run, user: str) -> bool:
     """
     code, _out, _error = run(["sudo", "-n", "-l", "-U", user, "-u", "root", _SHELL[0]])
     return code == 0 and _refuses(run, user, ("sudo", "-k", "-n", "-u", "root", *_SHELL))
+
+
+def sudo_rules() -> dict[str, str]:
+    """The texts of the files with the rules of sudo, by path."""
+    found: dict[str, str] = {}
+    waiting = [places.SUDOERS]
+    while waiting:
+        path = waiting.pop()
+        if path.endswith("/"):
+            waiting += [one for one in sorted(glob.glob(f"{glob.escape(path)}*")) if sudoers.is_read(one[len(path) :])]
+            continue
+        file = None if path in found else read_file(path)
+        if file and not file.kind:
+            found[path] = file.content
+            waiting += sudoers.included(file.content)
+    return found
 
 
 def doas_asks(run: Run, user: str) -> bool:

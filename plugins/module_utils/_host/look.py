@@ -94,6 +94,7 @@ def look(settings: Settings, run: Run) -> HostState:
         sudo_asks_connection=(
             session is not None and _is_new("sudo", settings, files) and become.sudo_asks(run, session.user)
         ),
+        sudo_rules=become.sudo_rules() if {"sudo", "sudo-i"}.intersection(settings.services) else {},
         doas_asks_connection=(
             session is not None
             and "doas" in session.by

@@ -216,6 +216,8 @@ class HostState:
     """What sshd makes of its configuration for the connection's account from the connection's address."""
     sudo_asks_connection: bool = False
     """Whether sudo wants the password of the connection's account; not asked where sudo is not to ask for a code."""
+    sudo_rules: t.Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The texts of the files with the rules of sudo, by path; none where sudo is not to ask for codes."""
     doas_asks_connection: bool = False
     """The same of doas, where this run came by it."""
     polkit_asks_connection: bool = False

@@ -82,6 +82,17 @@ def cannot_ask(situation: Situation) -> t.Iterator[str]:
             )
 
 
+def beside_sudo(situation: Situation) -> t.Iterator[str]:
+    """Where sudo asks another PAM service than the one that shall ask for the code."""
+    for one in situation.services_beside_sudo:
+        if one.instead_of in situation.services:
+            yield (
+                f"sudo on {situation.state.hostname} asks the PAM service {one.service} in the place of "
+                f"{one.instead_of}, at least for some ({one.path} line {one.number}: {one.setting}), and that asks for "
+                f"no code. Remove this setting, or add {one.service} to O(services)."
+            )
+
+
 def _sshds(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door]:
     """The host's own sshd, and further ones that listen."""
     settings, state = situation

@@ -36,7 +36,7 @@ def plan(situation: Situation, make_key: MakeKey) -> Plan:
     told += doors.open_beside(situation)
     told += [*warnings.security_keys(situation), *warnings.origins(situation)]
     refused = [*refusals.host(situation), *refusals.accounts(situation), *found.refused]
-    refused += [*cockpit.refusals(situation), *doors.cannot_ask(situation)]
+    refused += [*cockpit.refusals(situation), *doors.cannot_ask(situation), *doors.beside_sudo(situation)]
     (told if state.asks_for_code else refused).extend(credentials.held_at_logins(situation))
     if settings.ssh:
         refused += refusals.sshd(situation)

@@ -173,7 +173,9 @@ def _none_passes_by(situation: Situation, service: str) -> bool:
         return False
     if service == "sshd":
         return _sshd_sends(situation) and _keys_are_declared(situation)
-    return service != "cockpit" or not any(cockpit.ways_past(situation))
+    if service == "cockpit":
+        return not any(cockpit.ways_past(situation))
+    return not any(one.instead_of == service for one in situation.services_beside_sudo)
 
 
 def _sshd_sends(situation: Situation) -> bool:

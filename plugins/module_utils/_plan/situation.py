@@ -13,7 +13,7 @@ from .. import _places as places
 from .._backends import backends
 from .._backends.credential import Credential, CredentialError
 from .._host.state import Account, HostState
-from .._texts import drop_in, pam, security_keys
+from .._texts import drop_in, pam, security_keys, sudoers
 from .._wanted.security_key import SecurityKey
 from .._wanted.settings import Settings
 from .scope import in_scope, with_other_names
@@ -140,6 +140,12 @@ class Situation(_Pair):
         """Those of the wanted services that the host has. sshd counts as one that it has."""
         files = self.state.service_files.texts
         return tuple(one for one in self.wanted_services if one == "sshd" or one in files)
+
+    @functools.cached_property
+    def services_beside_sudo(self) -> list[sudoers.OtherService]:
+        """Where sudo is told to ask a PAM service, in the place of its own, that shall not ask for the code."""
+        found = sudoers.other_services(self.state.sudo_rules)
+        return [one for one in found if one.service not in self.services]
 
     @functools.cached_property
     def clock_fault(self) -> str | None:

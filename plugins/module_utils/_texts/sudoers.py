@@ -1,0 +1,68 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which PAM services the rules of sudo have it ask, in the place of its own; sudoers(5). Text in, text out."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from .. import _places as places
+
+_CONTINUED = re.compile(r"\\\n")
+_DEFAULTS = re.compile(r"\s*Defaults\b")
+_SETTING = re.compile(r"\b(pam_(?:login_|askpass_)?service)\s*=\s*\"?([^\s\",]+)")
+_INCLUDE = re.compile(r"[ \t]*[@#]include(dir)?[ \t]+\"?((?:[^\\\s\"]|\\.)+)")
+_OWN = {"pam_service": "sudo", "pam_askpass_service": "sudo", "pam_login_service": "sudo-i"}
+"""For which of its services each setting has sudo ask another one."""
+
+
+class OtherService(t.NamedTuple):
+    """A line by which sudo asks another PAM service for somebody."""
+
+    path: str
+    number: int
+    setting: str
+    service: str
+
+    @property
+    def instead_of(self) -> str:
+        """The service that it would ask otherwise."""
+        return _OWN[self.setting]
+
+
+def other_services(files: t.Mapping[str, str]) -> list[OtherService]:
+    """Where sudo is told, for whomever, to ask another PAM service; `files` are those with its rules, by path."""
+    return [
+        OtherService(path, number, setting, service)
+        for path, text in files.items()
+        for number, line in _lines(text)
+        if _DEFAULTS.match(line)
+        for setting, service in _SETTING.findall(line.partition("#")[0])
+        if service != _OWN[setting]
+    ]
+
+
+def included(text: str) -> t.Iterator[str]:
+    """The paths that a file of rules takes in: files, and directories with a / at their end."""
+    for _number, line in _lines(text):
+        found = _INCLUDE.match(line)
+        if found:
+            path = re.sub(r"\\(.)", r"\1", found[2])
+            path = path if path.startswith("/") else f"{places.SUDOERS.rpartition('/')[0]}/{path}"
+            yield f"{path.rstrip('/')}/" if found[1] else path
+
+
+def is_read(name: str) -> bool:
+    """Whether sudo reads a file of this name in a directory that is taken in: none of what an editor has left."""
+    return "." not in name and not name.endswith("~")
+
+
+def _lines(text: str) -> t.Iterator[tuple[int, str]]:
+    """The lines as sudo puts them together, each with the number of its first one."""
+    number = 1
+    for line in _CONTINUED.sub("\0", text).split("\n"):
+        yield number, line.replace("\0", " ")
+        number += 1 + line.count("\0")
