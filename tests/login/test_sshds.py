@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import typing as t
 from collections.abc import Iterator
 
@@ -136,6 +137,23 @@ def test_other_name_of_an_account_lets_nobody_in_without_a_code(host: Host, pers
             assert bystander.by_key(batch=True).ok
     off(host)
     host.run("userdel", "--force", "--remove", bystander.name)
+
+
+def test_group_counts_by_the_name_that_its_number_has(host: Host, person: Person) -> None:
+    """For PAM, whoever is in one of two groups with one number is in both; for sshd, in the first of them."""
+    first, second, third = (f"{person.name}-{number}" for number in ("first", "second", "third"))
+    host.run(f"groupadd --gid 7001 {first} && groupadd --non-unique --gid 7001 {second} && groupadd {third}")
+    host.run("usermod", "--append", "--groups", second, person.name)
+    other = new_person(host, groups=[third])
+    wanted = functools.partial(options, person, other, scope="groups")
+    refused = module(host, "twofactor", wanted(scope_groups=[third, second]))
+    assert f"scope_groups: {second} on {host.name} is another name of the group {first}" in refused.message
+    assert module(host, "twofactor", wanted(scope_groups=[third, first])).changed
+    assert_on(person)
+    off(host)
+    host.run("userdel", "--force", "--remove", other.name)
+    for group in (first, second, third):
+        host.run("groupdel", group)
 
 
 CONFIG = "/etc/ssh/sshd_further"

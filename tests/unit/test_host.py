@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import typing as t
 from pathlib import Path
 
@@ -236,3 +238,16 @@ def test_process_is_read_whatever_its_name_is() -> None:
     found = session.parse_process(1000, environ, status, 100)
     assert found == (1000, 77, 42.0, "192.0.2.9", "odd) 9 (name", 7)
     assert session.parse_process(0, b"", status, 100).ssh_client == ""
+
+
+def test_groups_with_one_number_count_by_the_name_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = [
+        grp.struct_group(values)
+        for values in (("first", "x", 70, []), ("second", "x", 70, ["alice"]), ("own", "x", 71, ["alice"]))
+    ]
+    monkeypatch.setattr(grp, "getgrall", lambda: listed)
+    monkeypatch.setattr(grp, "getgrgid", {one.gr_gid: one for one in reversed(listed)}.__getitem__)
+    monkeypatch.setattr(grp, "getgrnam", {one.gr_name: one for one in listed}.__getitem__)
+    alice = pwd.struct_passwd(("alice", "x", 1001, 71, "", "/home/alice", "/bin/bash"))
+    assert accounts.groups_of([alice]) == {"alice": ("own", "first")}
+    assert accounts.known_as(["first", "second", "own", "gone"]) == {"second": "first"}

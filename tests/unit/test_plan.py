@@ -1019,6 +1019,15 @@ class TestRefusal:
         absent = settings(users=[{"name": "zoe", "state": "absent"}], scope="enrolled")
         assert plan(absent, host_state()).refusals == ()
 
+    def test_of_a_group_by_another_name_than_its_number_has(self) -> None:
+        state = host_state(groups_known_as={"staff2": "staff"}, groups=frozenset({"staff2"}))
+        for option in ({"scope": "groups", "scope_groups": ["staff2"]}, {"exempt_groups": ["staff2"]}):
+            target = settings("alice", "bob", "carol", exempt_users=["ansible"], **option)
+            assert (
+                f"{[*option][-1]}: staff2 on web1 is another name of the group staff, which has its number, and sshd "
+                "knows its members by staff alone. Name staff in its place, or give staff2 a number of its own."
+            ) in plan(target, state).refusals
+
     def test_of_a_group_that_is_not_there(self) -> None:
         target = settings(scope="groups", scope_groups=["staf", "admins"], users=[{"name": "carol"}])
         assert refusals(target, host_state()) == (

@@ -78,13 +78,16 @@ def accounts(
 
 
 def groups_of(people: t.Iterable[pwd.struct_passwd]) -> dict[str, tuple[str, ...]]:
-    """The groups of each of these people, the primary one first; of all that the host lists, in one go."""
+    """The groups of each of these people, the primary one first; of all that the host lists, in one go.
+
+    Of several with one number, each stands for the first, by whose name the host knows that number.
+    """
     primary: dict[int, str] = {}
     member_of: dict[str, list[str]] = {}
     for group in grp.getgrall():
-        primary.setdefault(group.gr_gid, group.gr_name)
+        known = primary.setdefault(group.gr_gid, group.gr_name)
         for name in group.gr_mem:
-            member_of.setdefault(name, []).append(group.gr_name)
+            member_of.setdefault(name, []).append(known)
     return {
         entry.pw_name: tuple(
             dict.fromkeys([*filter(None, [primary.get(entry.pw_gid)]), *member_of.get(entry.pw_name, ())])
@@ -112,6 +115,17 @@ def group_exists(name: str) -> bool:
     except KeyError:
         return False
     return True
+
+
+def known_as(groups: t.Iterable[str]) -> dict[str, str]:
+    """By what other name the host knows the number of each of these groups, if it does."""
+    found = {}
+    for name in groups:
+        with contextlib.suppress(KeyError):
+            known = grp.getgrgid(grp.getgrnam(name).gr_gid).gr_name
+            if known != name:
+                found[name] = known
+    return found
 
 
 def members(groups: t.Iterable[str]) -> t.Iterator[str]:

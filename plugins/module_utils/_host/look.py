@@ -78,6 +78,9 @@ def look(settings: Settings, run: Run) -> HostState:
         backend=backend,
         others={name: files for name, files in kept.items() if name != backend and files},
         groups=frozenset(filter(accounts.group_exists, {*settings.scope_groups, *settings.security_keys_only_groups})),
+        groups_known_as=accounts.known_as(
+            {*settings.scope_groups, *settings.security_keys_only_groups, *settings.exempt_groups}
+        ),
         time_sync=sync_status(run, settings.time_sync.max_error_seconds) if settings.enabled else None,
         stranger=stranger,
         sshd_error=seen.error,

@@ -191,6 +191,8 @@ class HostState:
     """Those of the settings' groups, but for exempt ones, that exist."""
     time_sync: SyncStatus | None
     """None where nobody asked for the time."""
+    groups_known_as: t.Mapping[str, str] = field(default_factory=dict)
+    """By what other name the host knows the number of a group of the settings, if it does."""
     stranger: str = "UNKNOWN"
     """The address, one that is not exempt, for which sshd was asked what it makes of its configuration."""
     sshd_error: str | None = None

@@ -109,6 +109,7 @@ def accounts(situation: Situation) -> t.Iterator[str]:
                 f"O(security_keys_only_groups): there is no group {group} on {state.hostname}. Create it first, or "
                 "leave it out."
             )
+    yield from _other_groups(situation)
     yield from people.together(_exempt_and_keys_only(situation))
     if settings.scope == "enrolled":
         odd = [name for name in sorted(situation.enrolled_afterwards) if not is_account_name(name)]
@@ -119,6 +120,25 @@ def accounts(situation: Situation) -> t.Iterator[str]:
     yield from people.together(_other_names(situation))
     yield from _in_no_group(situation)
     yield from people.together(credentials.problems(situation))
+
+
+def _other_groups(situation: Situation) -> t.Iterator[str]:
+    """Groups by a name that is not the one of their number, by which sshd and a look at the host tell them."""
+    settings, state = situation
+    options = {
+        "scope_groups": settings.scope_groups,
+        "security_keys_only_groups": settings.security_keys_only_groups,
+        "exempt_groups": settings.exempt_groups,
+    }
+    for option, groups in options.items():
+        for group in groups:
+            known = state.groups_known_as.get(group)
+            if known:
+                yield (
+                    f"O({option}): {group} on {state.hostname} is another name of the group {known}, which has its "
+                    f"number, and sshd knows its members by {known} alone. Name {known} in its place, or give {group} "
+                    "a number of its own."
+                )
 
 
 def _exempt_and_keys_only(situation: Situation) -> t.Iterator[tuple[str, people.Reason]]:
