@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import typing as t
 
 import pytest
@@ -175,6 +176,69 @@ def test_inside_are_listed_with_every_service_that_asks_for_a_password() -> None
     (vpn,) = [one for one in found if one.name == "vpn"]
     assert (vpn.reaches, vpn.seen) == ("what its program lets people do", "/etc/pam.d/vpn")
     assert warned(state) == []
+
+
+_LATE = "/run/systemd/generator.late/multi-user.target.wants"
+_ETC = "/etc/systemd/system/multi-user.target.wants"
+ON_DEBIAN = [
+    ("dropbear", "/usr/sbin/dropbear -EF -p 22 -W 65536", f"{_ETC}/dropbear.service"),
+    (
+        "tinysshd",
+        "/usr/sbin/tinysshd -v -- /etc/tinyssh/sshkeydir",
+        "/etc/systemd/system/sockets.target.wants/tinysshd.socket",
+    ),
+    ("lsh", "/usr/sbin/lshd --port 22", f"{_ETC}/lsh-server.service"),
+    ("telnetd", "telnetd", ""),
+    ("inetd", "/usr/sbin/inetd", f"{_ETC}/inetd.service"),
+    ("inetd", "", f"{_ETC}/inetutils-inetd.service"),
+    ("inetd", "", f"{_LATE}/rlinetd.service"),
+    ("xinetd", "/usr/sbin/xinetd -pidfile /run/xinetd.pid -stayalive -inetd_compat", f"{_LATE}/xinetd.service"),
+    ("xrdp", "/usr/sbin/xrdp-sesman --nodaemon", f"{_ETC}/xrdp-sesman.service"),
+    ("xrdp", "", f"{_ETC}/xrdp.service"),
+    ("vsftpd", "/usr/sbin/vsftpd /etc/vsftpd.conf", f"{_ETC}/vsftpd.service"),
+    ("proftpd", "proftpd: (accepting connections)", f"{_ETC}/proftpd.service"),
+    ("pure-ftpd", "", f"{_LATE}/pure-ftpd.service"),
+    ("shellinabox", "/usr/bin/shellinaboxd -q --background=/var/run/x -p 4200", f"{_LATE}/shellinabox.service"),
+    ("vnc", "Xtigervnc :1 -SecurityTypes None", ""),
+    ("vnc", "/usr/bin/X0tigervnc -display :1 -localhost=1 -rfbport 5999", ""),
+    ("vnc", "x11vnc -display :1 -rfbport 5998 -forever", ""),
+    ("gnome-remote-desktop", "/usr/libexec/gnome-remote-desktop-daemon --system", ""),
+    ("jupyter", "/usr/bin/python3 /usr/bin/jupyter-notebook --no-browser", ""),
+    (
+        "jupyterhub",
+        "/usr/bin/python3 -m jupyterhub.app -f /etc/jupyterhub/jupyterhub_config.py",
+        f"{_ETC}/jupyterhub.service",
+    ),
+]
+"""What Debian 12 and 13 have where these are installed and started: the words of a process, and what is enabled."""
+
+
+@pytest.mark.parametrize(("door", "words", "link"), ON_DEBIAN)
+def test_are_seen_as_debian_starts_them(door: str, words: str, link: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Process, "is_inside", False)
+    monkeypatch.setattr(seen_doors.glob, "glob", lambda _pattern: [])
+    # proftpd has written its title over its words.
+    command_line = words if ": " in words else words.replace(" ", "\0") + "\0"
+    assert seen_doors.daemons([Process(7, 0, command_line)], ()) == ({door: "process 7"} if words else {})
+    monkeypatch.setattr(seen_doors.glob, "glob", lambda pattern: fnmatch.filter([link], pattern))
+    assert seen_doors.daemons([], ()) == ({door: link.rpartition("/")[2]} if link else {})
+
+
+@pytest.mark.parametrize(
+    ("words", "door"),
+    [
+        ("/usr/bin/node --max-old-space-size=512 /usr/bin/wetty", "wetty"),
+        ("python3 -u -m jupyterlab --port 8888", "jupyter"),
+        ("perl -T /usr/share/webmin/miniserv.pl", "webmin"),
+        ("sh -c ttyd", ""),
+        ("python3 -m", ""),
+        ("bash", ""),
+    ],
+)
+def test_are_seen_behind_what_runs_them(words: str, door: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Process, "is_inside", False)
+    monkeypatch.setattr(seen_doors.glob, "glob", lambda _pattern: [])
+    assert [*seen_doors.daemons([Process(7, 0, words.replace(" ", "\0") + "\0")], ())] == ([door] if door else [])
 
 
 def test_are_seen_by_their_processes_and_units(monkeypatch: pytest.MonkeyPatch) -> None:

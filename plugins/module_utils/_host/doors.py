@@ -16,7 +16,9 @@ from .._texts.login_daemons import DAEMONS
 from .processes import Process
 
 _RUNS_ANOTHER = re.compile(r"busybox|node|nodejs|(ba|da|k|z)?sh|(perl|python)[\d.]*")
-"""Programs whose second word is the program that they run. A pager with such a word shows a file."""
+"""Programs that run the first of their words that is no option. A pager with such a word shows a file."""
+_ENABLED = (f"{places.UNIT_DIRECTORY}/*.wants/*", "/run/systemd/generator.late/*.wants/*")
+"""The links to the units that start at boot, those of init scripts among them; systemd-sysv-generator(8)."""
 
 
 def daemons(processes: t.Iterable[Process], sockets: t.Collection[str]) -> dict[str, str]:
@@ -27,7 +29,7 @@ def daemons(processes: t.Iterable[Process], sockets: t.Collection[str]) -> dict[
         for name in known.intersection(_programs(process)):
             if name not in running and not process.is_inside:
                 running[name] = process
-    units = {os.path.basename(path) for path in glob.glob(f"{places.UNIT_DIRECTORY}/*.wants/*")}.union(sockets)
+    units = {os.path.basename(path) for pattern in _ENABLED for path in glob.glob(pattern)}.union(sockets)
     found = {}
     for daemon in DAEMONS:
         program = next((running[one] for one in daemon.programs if one in running), None)
@@ -40,7 +42,12 @@ def daemons(processes: t.Iterable[Process], sockets: t.Collection[str]) -> dict[
 
 
 def _programs(process: Process) -> t.Iterator[str]:
-    """The file name of its program, and where that runs another one, of that."""
+    """The file name of its program, and where that runs another one, of that; of a module of Python's, its package."""
     yield process.program
     if _RUNS_ANOTHER.fullmatch(process.program):
-        yield from (word.rpartition("/")[2] for word in process.command_line.split("\0")[1:2])
+        words = iter(process.command_line.split("\0")[1:])
+        word = next((one for one in words if not one.startswith("-") or one in ("-m", "-c")), "")
+        if word == "-m":
+            yield next(words, "").partition(".")[0]
+        elif word != "-c":
+            yield word.rpartition("/")[2]
