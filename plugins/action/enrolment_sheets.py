@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import re
 import secrets
+import tempfile
 import time
 import typing as t
 from pathlib import Path
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.utils.display import Display
 
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.bounds import is_account_name, is_label
@@ -26,6 +27,16 @@ _PROGRESS_SECONDS = 2.0
 _DAY = re.compile(rb"\b\d{4}-\d\d-\d\d\b")
 _AT_ONCE = 50
 """Sheets that are rendered in one go, since Ansible compiles a template anew for each rendering."""
+
+_TRIAL = {
+    "user": "user",
+    "device": "device",
+    "secret": "A" * 32,
+    "digits": None,
+    "interval": 30,
+    "recovery_codes": [{"number": 1, "code": "000000"}],
+}
+"""Nobody's enrolment, to see whether a template makes a sheet of it."""
 
 _Enrolment = dict[str, t.Any]
 _Sheet = tuple[_Enrolment, str]
@@ -52,6 +63,8 @@ class ActionModule(AskingAction, PageAction):
                 "known": {"type": "list", "elements": "raw"},
             }
         )
+        if not given["users"]:
+            return {**result, "changed": self._tried(given, variables), "sheets": []}
         found = self._execute_module("fleet.auth.twofactor_enrolment_info", {"users": given["users"]}, None, variables)
         if found.get("failed"):
             return {**result, **found}
@@ -67,6 +80,36 @@ class ActionModule(AskingAction, PageAction):
             changed |= self._write(path, sheet)
             paths.append(str(path))
         return {**result, "changed": changed, "sheets": paths}
+
+    def _tried(self, given: t.Mapping[str, t.Any], variables: dict[str, t.Any]) -> bool:
+        """See that sheets can be made, and make their directory. Returns whether that was not there."""
+        template = given["template"]
+        if Path(template).is_absolute() and not Path(template).is_file():
+            raise AnsibleActionFail(
+                f"There is no template {template} on the machine where you start Ansible. Name one that is there."
+            )
+        more = {"place": given["place"], "texts": texts(given["language"])}
+        try:
+            ((_one, sheet),) = self._rendered(template, [_TRIAL], {**variables, **more})
+        except AnsibleError as error:
+            raise AnsibleActionFail(f"No sheet can be made by the template {template}: {_cause(error)}") from None
+        if not sheet.strip():
+            raise AnsibleActionFail(f"The template {template} makes an empty page. Write into it what a sheet has.")
+        directory = on_controller(given["directory"])
+        try:
+            missing = not directory.is_dir()
+            if missing and not self._task.check_mode:
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not (missing and self._task.check_mode):
+                directory.chmod(0o700)
+                with tempfile.NamedTemporaryFile(dir=directory, prefix=".") as file:
+                    file.write(sheet.encode())
+        except OSError as error:
+            raise AnsibleActionFail(
+                f"No sheet can be written to {directory}: {error.strerror}. See that it is a directory with room in "
+                "it, in which whoever starts Ansible may write, or name another one."
+            ) from None
+        return missing
 
     def _rendered(
         self, template: str, enrolments: t.Sequence[_Enrolment], variables: t.Mapping[str, t.Any]
@@ -90,6 +133,13 @@ class ActionModule(AskingAction, PageAction):
         except OSError as error:
             raise AnsibleActionFail(f"The enrolment sheet {path} cannot be written: {error.strerror}.") from None
         return True
+
+
+def _cause(error: BaseException) -> str:
+    """What is behind an error of a template, which leads there step by step."""
+    while error.__cause__:
+        error = error.__cause__
+    return error.message if isinstance(error, AnsibleError) else str(error)
 
 
 def _is_there(path: Path, text: str) -> bool:

@@ -4,8 +4,33 @@
 
 from __future__ import annotations
 
+import typing as t
+
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+
 from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingNormalAction
+from ansible_collections.fleet.auth.plugins.plugin_utils._failures import told_once
 
 
 class ActionModule(AskingNormalAction):
-    """Runs the module, and checks what it answers."""
+    """Runs the module, and says what comes of a change to which no new connection gets in."""
+
+    @told_once
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        variables = task_vars or {}
+        try:
+            done: dict[str, t.Any] = super().run(tmp, variables)
+        except AnsibleConnectionFailure as error:
+            # A host that puts itself back is not one that is merely out of reach.
+            raise AnsibleActionFail(
+                f"After the change of two-factor login, no new connection to {variables['inventory_hostname']} gets "
+                f"in. Nobody has to do anything: the host puts itself back {_when(variables)}. What ssh said: "
+                f"{error.message}"
+            ) from None
+        return done
+
+
+def _when(variables: t.Mapping[str, t.Any]) -> str:
+    """When the host does; the role knows for how long its module has set the timer."""
+    seconds = variables.get("twofactor_rollback_after")
+    return f"{seconds} seconds after the change" if seconds else "when the time of rollback_after is over"

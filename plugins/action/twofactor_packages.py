@@ -10,6 +10,12 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._answers import FAMILIE
 from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingAction
 from ansible_collections.fleet.auth.plugins.plugin_utils._failures import told_once
 
+_EPEL = (
+    "Two-factor login on {host} was not changed: {packages} could not be installed. On RHEL and what is built like it, "
+    "it comes from EPEL, which has to be turned on first: https://docs.fedoraproject.org/en-US/epel/ What the package "
+    "manager said: {said}"
+)
+
 
 class ActionModule(AskingAction):
     """Installs packages by Ansible's own modules, and takes no more of an answer than what has come of it."""
@@ -33,8 +39,12 @@ class ActionModule(AskingAction):
             done = self._execute_module("ansible.builtin.apt", options, None, variables)
         else:
             done = reduced(self._by_ansibles_choice(options, variables))
-        told = ("changed", "failed", "msg")
-        return {**result, **{name: done[name] for name in told if name in done}}
+        told: dict[str, t.Any] = {name: done[name] for name in ("changed", "failed", "msg") if name in done}
+        if told.get("failed") and given["family"] == "rhel":
+            told["msg"] = _EPEL.format(
+                host=variables["inventory_hostname"], packages=", ".join(given["name"]), said=told.get("msg", "nothing")
+            )
+        return {**result, **told}
 
     def _by_ansibles_choice(self, options: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Have Ansible find out which package manager a host has, and install by that."""

@@ -21,12 +21,15 @@ extends_documentation_fragment:
   - fleet.auth.module.root
 options:
   users:
-    description: The accounts. One without a credential is refused.
+    description:
+      - The accounts. One without a credential is refused.
+      - With an empty list, no host is asked. It is seen that sheets can be made and written, and O(directory) is made,
+        which is to be done before there are new secrets.
     type: list
     elements: str
     required: true
   directory:
-    description: A directory on the controller that is there already.
+    description: A directory on the controller that is there already, unless O(users) is empty.
     type: str
     required: true
   place:
@@ -68,6 +71,11 @@ seealso:
 """
 
 EXAMPLES = r"""
+- name: See that sheets can be made
+  fleet.auth.enrolment_sheets:
+    users: []
+    directory: /srv/enrolment
+
 - name: Make the sheet of alice once more
   fleet.auth.enrolment_sheets:
     users: [alice]

@@ -161,9 +161,9 @@ def of_yaml() -> list[Message]:
     found = []
     for path in sorted([*_ROLE.rglob("tasks/**/*.yml"), *(ROOT / "playbooks").glob("*.yml")]):
         for task in _tasks(yaml.safe_load(path.read_text())):
-            asserted, failed = task.get("ansible.builtin.assert", {}), task.get("ansible.builtin.fail", {})
-            if asserted or failed:
-                texts = [asserted.get("fail_msg"), failed.get("msg"), *task.get("vars", {}).values()]
+            required = task.get("fleet.auth.require")
+            if required:
+                texts = [required["fail_msg"], *task.get("vars", {}).values()]
                 where = f"{path.relative_to(ROOT)}, {task['name']}"
                 found += [Message(where, _filled(text)) for text in texts if isinstance(text, str)]
     variables = yaml.safe_load((_ROLE / "vars" / "main.yml").read_text())

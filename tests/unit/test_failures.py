@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import types
@@ -19,6 +20,9 @@ from ansible.errors import AnsibleAction, AnsibleActionFail
 
 from ansible_collections.fleet.auth.plugins.plugin_utils import _failures
 from ansible_collections.fleet.auth.plugins.plugin_utils._failures import SEE_MSG, told_once
+from unit import answering
+
+_ROOT = Path(__file__).resolve().parents[2]
 
 _SENTENCES = "otp_digits is 3; it must be between 6 and 8. window is 99; it must be between 0 and 10 steps."
 _TOLD = f'"msg": "Nothing was changed: {_SENTENCES}'
@@ -51,6 +55,24 @@ def test_failure_is_told_once_and_whoever_handles_it_has_the_whole(tmp_path: Pat
     assert told.count(f"rescued: Nothing was changed: {_SENTENCES}") == 2
     assert told.count(_NO_KEY) == 1
     assert "...ignoring" in told
+
+
+def test_checks_of_the_role_and_the_playbooks_tell_it_once_as_well(tmp_path: Path) -> None:
+    told = answering.run(tmp_path, "accept", {"web1": {}, "web2": {}}).stdout
+    assert told.count("Name the account whose credential is accepted: -e user=NAME.") == 1, told
+    assert "assertion" not in told
+    assert "evaluated_to" not in told
+
+
+def test_slip_in_a_name_is_told_before_what_is_missing_for_it(tmp_path: Path) -> None:
+    told = answering.run(tmp_path, "accept", {"web1": {}}, usr="alice").stdout
+    assert told.count("-e usr is no parameter of fleet.auth.accept; did you mean user.") == 1, told
+
+
+def test_nothing_of_the_collection_fails_by_a_module_that_tells_it_twice() -> None:
+    for folder in ("playbooks", "roles"):
+        for path in (_ROOT / folder).rglob("*.yml"):
+            assert not re.search(r"ansible\.builtin\.(assert|fail):", path.read_text()), path
 
 
 def test_conditions_of_a_task_are_asked_with_what_has_failed(tmp_path: Path) -> None:

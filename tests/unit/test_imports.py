@@ -75,6 +75,7 @@ _APPLY = {
 }
 CLOSURES = {
     "enrolment_sheets": set[str](),
+    "require": set[str](),
     "rollout_report": set[str](),
     "security_key": set[str](),
     "sheet_index": set[str](),

@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from ansible_collections.fleet.auth.plugins.plugin_utils import _languages
+from unit import answering
 
 _ROLE = Path(__file__).resolve().parents[2] / "roles" / "twofactor"
 _ENGLISH = _languages.texts("en")
@@ -87,17 +88,60 @@ class TestOwnTemplate:
         (folder / "elsewhere" / "play.yml").write_text(json.dumps(play))
         words = [sys.executable, "-m", "ansible", "playbook", "-i", "web0,", "elsewhere/play.yml"]
         done = subprocess.run(words, cwd=folder, env={**os.environ}, capture_output=True, text=True, check=False)
-        assert (folder / "sheets").exists() == (done.returncode == 0) == right, done.stdout + done.stderr
+        assert (folder / "sheets").is_dir() == (done.returncode == 0) == right, done.stdout + done.stderr
         return " ".join((done.stdout + done.stderr).split())
 
     def test_is_sought_where_ansible_was_started(self, tmp_path: Path) -> None:
         self.prepared(tmp_path, True, twofactor_sheet_template="./own.j2", twofactor_language="de")
 
-    def test_that_is_missing_and_a_language_that_there_is_not_are_refused(self, tmp_path: Path) -> None:
-        told = self.prepared(tmp_path, False, twofactor_sheet_template="elsewhere/own.j2", twofactor_language="it")
-        assert f"There is no template {tmp_path}/elsewhere/own.j2. Set twofactor_sheet_template to a file" in told
-        assert "no texts in the language it. Set twofactor_language to one of de, en, es, fr." in told
+    def test_that_is_missing_is_refused(self, tmp_path: Path) -> None:
+        told = self.prepared(tmp_path, False, twofactor_sheet_template="elsewhere/own.j2")
+        assert told.count(f"There is no template {tmp_path}/elsewhere/own.j2 on the machine where you start") == 1
+
+    @pytest.mark.parametrize(
+        ("option", "value", "why"),
+        [
+            ("language", "it", "no texts in the language it. Set twofactor_language to one of de, en, es, fr."),
+            ("issuer", "a:b", "twofactor_issuer is a:b, and authenticator apps take what follows a colon for the name"),
+        ],
+    )
+    def test_is_not_looked_at_where_a_variable_is_wrong(
+        self, tmp_path: Path, option: str, value: str, why: str
+    ) -> None:
+        told = self.prepared(tmp_path, False, **{"twofactor_sheet_template": "./own.j2", f"twofactor_{option}": value})
+        assert told.count(why) == 1
 
     def test_that_is_wrong_is_refused_before_there_is_a_secret(self, tmp_path: Path) -> None:
         told = self.prepared(tmp_path, False, twofactor_sheet_template="broken.j2")
-        assert "has no attribute 'usr'" in told
+        assert told.count("No sheet can be made by the template") == 1
+        assert told.count("has no attribute 'usr'") == 1
+
+    def test_that_makes_nothing_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "empty.j2").write_text("{# nothing #}")
+        told = self.prepared(tmp_path, False, twofactor_sheet_template="empty.j2")
+        assert told.count("makes an empty page. Write into it what a sheet has.") == 1
+
+
+class TestDirectory:
+    """What is seen of it before there is a secret to put on a sheet."""
+
+    @pytest.mark.parametrize(
+        ("where", "why"),
+        [
+            ("file", "/file: File exists. See that it is a directory with room in it"),
+            ("file/sheets", "/file/sheets: Not a directory. See that it is a directory with room in it"),
+            ("/dev/full/sheets", "/dev/full/sheets: Not a directory."),
+            ("/proc/sheets", "/proc/sheets: No such file or directory."),
+        ],
+    )
+    def test_that_is_none_is_refused(self, tmp_path: Path, where: str, why: str) -> None:
+        (tmp_path / "file").write_text("as it was")
+        (tmp_path / "group_vars").mkdir()
+        variables = {"twofactor_enrolment_dir": where, "twofactor_users": ["alice"]}
+        (tmp_path / "group_vars" / "all.yml").write_text(json.dumps(variables))
+        done = answering.run(tmp_path, "enable", {"web1": {"twofactor": answering.PLAN}})
+        assert done.returncode == 2, done.stdout
+        assert done.stdout.count("No sheet can be written to ") == 1, done.stdout
+        assert why in done.stdout
+        assert "Bring the host to the wanted state" not in done.stdout
+        assert (tmp_path / "file").read_text() == "as it was"
