@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import typing as t
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -16,6 +17,7 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._commands import with_i
 from ansible_collections.fleet.auth.plugins.plugin_utils._failures import told_once
 from ansible_collections.fleet.auth.plugins.plugin_utils._gate import mistyped, refused, slips
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, write_report
+from ansible_collections.fleet.auth.plugins.plugin_utils._types import in_words
 
 display = Display()
 
@@ -38,7 +40,10 @@ class ControllerAction(ActionBase):
         found = [*slips(self, variables), *mistyped(self, variables)]
         if found:
             return {**result, **refused(found)}
-        _validation, given = self.validate_argument_spec(self.OPTIONS, **self.RULES)
+        try:
+            _validation, given = self.validate_argument_spec(self.OPTIONS, **self.RULES)
+        except AnsibleActionFail as error:
+            raise AnsibleActionFail(f"{in_words(error.message).rstrip('.')}.") from None
         return {**result, "changed": False, **self.do(given, variables)}
 
     def do(self, given: dict[str, t.Any], variables: dict[str, t.Any], /) -> dict[str, t.Any]:

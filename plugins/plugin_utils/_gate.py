@@ -31,6 +31,7 @@ from ansible_collections.fleet.auth.plugins.plugin_utils import _commands, _repo
 from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingNormalAction
 from ansible_collections.fleet.auth.plugins.plugin_utils._failures import PLAYBOOK, told_once
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import put
+from ansible_collections.fleet.auth.plugins.plugin_utils._types import in_words
 
 _Spec = t.Mapping[str, t.Mapping[str, t.Any]]
 
@@ -38,7 +39,7 @@ _Spec = t.Mapping[str, t.Mapping[str, t.Any]]
 _NAME = re.compile(r"\w{1,24}", re.ASCII)
 
 
-_ANSIBLES_OPTION = re.compile(r"(^argument '|^value of |^Elements value for option ')(\w+)")
+_ANSIBLES_OPTION = re.compile(r"(^value of |^Elements value for option ')(\w+)")
 
 _FORMS = {
     "users": "[alice, {name: bob}]",
@@ -98,7 +99,8 @@ def _copied(done: dict[str, t.Any], variables: t.Mapping[str, t.Any], *, by_vari
             return list(map(copied, said))
         if not isinstance(said, str):
             return said
-        return _commands.with_inventory(of_the_role(said) if by_variables else said, variables)
+        words = in_words(said)
+        return _commands.with_inventory(of_the_role(words) if by_variables else words, variables)
 
     return {name: copied(value) if name in _FOR_PEOPLE else value for name, value in done.items()}
 
@@ -259,7 +261,7 @@ def _marked(where: str) -> str:
 
 
 def _sentence(error: Exception) -> str:
-    text = f"{str(error).rstrip('.')}."
+    text = f"{in_words(str(error), 'O({})'.format).rstrip('.')}."
     # Ansible names an option alone, and what is within one with it: "name found in users".
     return text if " found in " in text else _ANSIBLES_OPTION.sub(lambda found: f"{found[1]}O({found[2]})", text)
 

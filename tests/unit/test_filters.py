@@ -19,11 +19,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.fleet.auth.plugins.filter import otpauth_uri, qr_png, qr_svg, qr_terminal, totp_code
+from ansible_collections.fleet.auth.plugins.filter import (
+    chosen_hosts,
+    otpauth_uri,
+    qr_png,
+    qr_svg,
+    qr_terminal,
+    totp_code,
+)
 
 # The key of the test vectors in RFC 6238, appendix B.
 SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
-FILTERS = pytest.mark.parametrize("plugin", [otpauth_uri, qr_png, qr_svg, qr_terminal, totp_code])
+FILTERS = pytest.mark.parametrize("plugin", [chosen_hosts, otpauth_uri, qr_png, qr_svg, qr_terminal, totp_code])
 
 
 def ansible_debug(expression: str, **environment: str) -> subprocess.CompletedProcess[str]:

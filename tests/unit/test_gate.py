@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from ansible_collections.fleet.auth.plugins.plugin_utils import _gate
+from unit import answering
 from unit.builders import SECRET
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,7 +39,7 @@ class TestProblems:
             ({"window": 99, "scope": "groups"}, ["window is 99", "scope is groups, but scope_groups is empty"]),
             (
                 {"window": "wide", "scope": "none"},
-                ["argument 'window' is of type str", "value of scope must be one of"],
+                ["window must be a whole number, and is a text.", "value of scope must be one of"],
             ),
             ({"shh": True}, ["There is no option shh. Supported parameters include: accepted_doors, allow_console,"]),
             (
@@ -52,7 +53,19 @@ class TestProblems:
             ({"users": [{"name": "alice", SECRET: None}]}, ["There is no option users.(a name that is not shown)."]),
             ({"users": [{"name": "alice", "a" * 26: None}]}, ["There is no option users.(a name that is not shown)."]),
             ({"users": [{**ALICE, "state": SECRET}]}, ["value of state must be one of: present, absent, got: ****"]),
-            ({"users": [{"secret": SECRET}]}, ["missing required arguments: name found in users."]),
+            ({"users": [{"secret": SECRET}]}, ["an entry of users has no name."]),
+            (
+                {"users": [{**ALICE, "devices": [{"secret": SECRET}]}]},
+                ["an entry of users.devices has no name."],
+            ),
+            ({"users": [{**ALICE, "proven": SECRET}]}, ["users.proven must be true or false, and is a text."]),
+            (
+                {"users": [{**ALICE, "security_keys": {"a": 1}}]},
+                ["users.security_keys must be a list, and is"],
+            ),
+            ({"lockout": {"attempts": "x"}}, ["lockout.attempts must be a whole number, and is a text."]),
+            ({"window": 1.5}, ["window must be a whole number, and is a number with a fraction."]),
+            ({"exempt_users": ALICE}, ["exempt_users must be a list, and is a dictionary."]),
             ({"users": SECRET}, ["users must be a list, such as [alice, {name: bob}], and is a text."]),
             ({"users": ALICE}, ["users must be a list, such as [alice, {name: bob}], and is a dictionary."]),
             ({"users": [[ALICE]]}, ["users must be a list, such as [alice, {name: bob}], and entry 1 is a list."]),
@@ -259,6 +272,52 @@ class TestPlaybookOfTheCollection:
         )
         assert printed.count("unreachable=1") == 1
         assert "web2" not in printed
+
+    @pytest.mark.parametrize(
+        ("chosen", "told"),
+        [
+            (
+                "wbe1",
+                "no host or group wbe1; did you mean web1. Nothing was done. Correct twofactor_hosts, or give the",
+            ),
+            ("db:mail", "no host or group db, mail. Nothing was done."),
+            ("db*:&web1", "no host or group db*. Nothing was done."),
+            ("~db.", "no host or group ~db.. Nothing was done."),
+        ],
+    )
+    @pytest.mark.parametrize("name", ["recover", "rollout", "disable"])
+    def test_fails_for_hosts_that_the_inventory_does_not_know(
+        self, tmp_path: Path, name: str, chosen: str, told: str
+    ) -> None:
+        done = answering.run(tmp_path, name, {"web1": {}, "web2": {}}, twofactor_hosts=chosen, everyone=True)
+        assert done.returncode == 4, done.stdout
+        assert told in " ".join(done.stdout.split())
+
+    def test_fails_without_any_host(self, tmp_path: Path) -> None:
+        done = answering.run(tmp_path, "recover", {}, everyone=True)
+        assert done.returncode == 4, done.stdout
+        assert "The inventory has no hosts, and all was asked for. Nothing was done." in " ".join(done.stdout.split())
+
+    @pytest.mark.parametrize(
+        ("chosen", "arguments"),
+        [
+            ("spare", ()),
+            ("spare[0]", ()),
+            ("web2", ("--limit", "web1")),
+            ("all:!web1:!web2", ()),
+            ("!web*", ()),
+            (["db", "spare"], ()),
+            ("db", ("--syntax-check",)),
+        ],
+    )
+    def test_has_nothing_to_do_where_hosts_are_left_out_on_purpose(
+        self, tmp_path: Path, chosen: t.Any, arguments: tuple[str, ...]
+    ) -> None:
+        (tmp_path / "empty").write_text("[spare]\n")
+        given = {"twofactor_hosts": chosen, "user": "zoe"}
+        done = answering.run(tmp_path, "recover", {"web1": {}, "web2": {}}, "-i", "empty", *arguments, **given)
+        assert done.returncode == 0, done.stdout
+        assert "no hosts matched" in done.stdout or "--syntax-check" in arguments
 
     @pytest.mark.parametrize("chosen", ["web0,web1", '{"twofactor_hosts": ["web0", "web1"]}'])
     def test_of_the_rollout_begins_with_no_host_where_one_is_not_ready(self, tmp_path: Path, chosen: str) -> None:

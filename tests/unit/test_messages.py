@@ -108,7 +108,9 @@ class TestNames:
         [
             ({"scope": "groups"}, "twofactor_scope is groups, but twofactor_scope_groups is empty"),
             ({"scope": "some"}, "value of twofactor_scope must be one of"),
-            ({"window": "wide"}, "argument 'twofactor_window' is of type str"),
+            ({"window": "wide"}, "twofactor_window must be a whole number, and is a text."),
+            ({"users": [{"nam": "alice"}]}, "an entry of twofactor_users has no name."),
+            ({"users": [{"name": "alice", "proven": "so"}]}, "twofactor_users.proven must be true or false, and is a"),
             ({"users": "alice"}, "twofactor_users must be a list, such as [alice, {name: bob}], and is a text."),
             ({"lockout": {"attempts": 0}}, "twofactor_lockout.attempts is 0; it must be between 1 and 100."),
         ],

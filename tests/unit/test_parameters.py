@@ -95,6 +95,23 @@ class TestSlip:
         assert "is good once" not in done.stdout
         assert not (tmp_path / "sheets").exists()
 
+    @pytest.mark.parametrize(
+        ("playbook", "given", "told"),
+        [
+            ("pass", {"user": "zoe", "hours": "many"}, "hours must be a whole number, and is a text"),
+            ("sheets", {"pdf": "perhaps"}, "pdf must be true or false, and is a text."),
+        ],
+    )
+    def test_in_a_value_is_answered_with_what_it_must_be(
+        self, tmp_path: Path, playbook: str, given: dict[str, t.Any], told: str
+    ) -> None:
+        said = "argument 'hours' is of type str and we were unable to convert to int: \"'many'\" cannot be converted"
+        host = {"twofactor_pass": {"failed": True, "msg": said}}
+        done = answering.run(tmp_path, playbook, {"web1": host}, twofactor_enrolment_dir="sheets", **given)
+        assert done.returncode == 2
+        assert told in done.stdout, done.stdout
+        assert "unable to convert" not in done.stdout
+
     @pytest.mark.parametrize("playbook", ["pass", "accept", "verify"])
     def test_in_a_name_is_answered_with_the_variable_that_people_set(self, tmp_path: Path, playbook: str) -> None:
         nobody = "zoe has no credential on web1. Enrol zoe with the option users of fleet.auth.twofactor."

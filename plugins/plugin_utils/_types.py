@@ -1,0 +1,52 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What Ansible says of an option that has the wrong type, in words of people who write YAML. Pure."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+_WRONG = re.compile(
+    r"argument '(?P<name>\w+)' is of type (?P<given>\w+)(?: found in '(?P<within>[\w> -]+)'\.)?"
+    r" and we were unable to convert to (?P<wanted>\w+): [^\n]*"
+)
+_MISSING = re.compile(r"missing required arguments: (?P<names>[\w, ]+) found in (?P<within>[\w> -]+)")
+_WANTED = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "list": "a list",
+    "dict": "a dictionary",
+}
+_GIVEN = {
+    "bool": "true or false",
+    "int": "a number",
+    "float": "a number with a fraction",
+    "str": "a text",
+    "list": "a list",
+    "dict": "a dictionary",
+}
+
+
+def in_words(said: str, marked: t.Callable[[str], str] = str) -> str:
+    """What Ansible has said of options, without the values, which may be secrets.
+
+    :param marked: what is made of the name of an option that is in no other one.
+    """
+
+    def path(found: re.Match[str], name: str = "") -> str:
+        outer, *inner = [*(found["within"] or "").split(" -> "), name] if found["within"] else [name]
+        return ".".join([marked(outer), *filter(None, inner)])
+
+    def wrong(found: re.Match[str]) -> str:
+        wanted, given = _WANTED.get(found["wanted"], found["wanted"]), _GIVEN.get(found["given"], "something else")
+        return f"{path(found, found['name'])} must be {wanted}, and is {given}"
+
+    def missing(found: re.Match[str]) -> str:
+        return f"an entry of {path(found)} has no {found['names']}"
+
+    return _MISSING.sub(missing, _WRONG.sub(wrong, said))
