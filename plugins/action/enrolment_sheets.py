@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import secrets
 import tempfile
@@ -98,9 +100,10 @@ class ActionModule(AskingAction, PageAction):
         directory = on_controller(given["directory"])
         try:
             missing = not directory.is_dir()
-            if missing and not self._task.check_mode:
+            if self._task.check_mode:
+                _see_that_it_can_be_made(directory)
+            else:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not (missing and self._task.check_mode):
                 directory.chmod(0o700)
                 with tempfile.NamedTemporaryFile(dir=directory, prefix=".") as file:
                     file.write(sheet.encode())
@@ -131,8 +134,19 @@ class ActionModule(AskingAction, PageAction):
                 # It shows this sheet as it was, with a secret that may count no longer.
                 path.with_name(PDF).unlink(missing_ok=True)
         except OSError as error:
-            raise AnsibleActionFail(f"The enrolment sheet {path} cannot be written: {error.strerror}.") from None
+            raise AnsibleActionFail(
+                f"The enrolment sheet {path} cannot be written: {error.strerror}. Mend that, and run this again: a "
+                "sheet that is missing is made then, of the same secret."
+            ) from None
         return True
+
+
+def _see_that_it_can_be_made(directory: Path) -> None:
+    """Raises OSError where the directory, or what is there of the way to it, is none or not to be written to."""
+    there = next(path for path in (directory, *directory.parents) if path.exists())
+    for number, right in (errno.ENOTDIR, there.is_dir()), (errno.EACCES, os.access(there, os.W_OK | os.X_OK)):
+        if not right:
+            raise OSError(number, os.strerror(number))
 
 
 def _cause(error: BaseException) -> str:

@@ -33,6 +33,8 @@ options:
     description:
       - The directory, made on first use with mode 0700. Its files have mode 0600.
       - A relative path starts where Ansible was started, or in a configuration file, at that file.
+      - It is not to be in a directory that is given as the inventory, since Ansible reads all files there as
+        inventories.
     type: path
     default: totp_secrets
     vars:
@@ -78,7 +80,7 @@ EXAMPLES = r"""
 # inventory/group_vars/all.yml
 # One secret a person for the whole fleet:
 #   ansible-playbook fleet.auth.enable -i inventory --vault-id fleet@prompt
-twofactor_store: "{{ inventory_dir }}/totp_secrets"
+twofactor_store: "{{ inventory_dir | dirname }}/totp_secrets"
 twofactor_users:
   - name: alice
     secret: "{{ lookup('fleet.auth.totp_secret', 'alice') }}"
@@ -99,12 +101,15 @@ from pathlib import Path
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
+from ansible.utils.display import Display
 
 from ansible_collections.fleet.auth.plugins.plugin_utils._store import Store
 
 if t.TYPE_CHECKING:
     from ansible.parsing.dataloader import DataLoader
     from ansible.template import Templar
+
+display = Display()
 
 
 class LookupModule(LookupBase):
@@ -118,6 +123,7 @@ class LookupModule(LookupBase):
             vault_id=self.get_option("vault_id"),
             plain=self.get_option("plain"),
         )
+        self._warn_of_inventories(Path(self.get_option("store")), variables or {})
         for term in terms:
             if not isinstance(term, str):
                 raise AnsibleLookupError(
@@ -126,6 +132,18 @@ class LookupModule(LookupBase):
                 )
             store.path_of(term)
         return [store.secret_of(user) for user in terms]
+
+    @staticmethod
+    def _warn_of_inventories(store: Path, variables: t.Mapping[str, t.Any]) -> None:
+        """Warn where Ansible takes the files of the store for inventories, and warns of each that it cannot read."""
+        for source in map(Path, variables.get("ansible_inventory_sources") or ()):
+            if source.is_dir() and store.resolve().is_relative_to(source.resolve()):
+                beside = source.resolve().parent / store.name
+                display.warning(
+                    f"The store {store} is in the directory of the inventory {source}, where Ansible reads each file "
+                    f"as an inventory. Move it beside that directory, such as to {beside}, and set twofactor_store to "
+                    "that."
+                )
 
     def _rendered(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """The variables that set an option. Ansible hands lookups what is written there, templates as they are."""

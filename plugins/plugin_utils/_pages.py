@@ -73,4 +73,7 @@ def write_report(path: str, text: str) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         put(place, text)
     except OSError as error:
-        raise AnsibleActionFail(f"The report {path} cannot be written: {error.strerror}.") from None
+        raise AnsibleActionFail(
+            f"The report {path} cannot be written: {error.strerror}. Name a file in a directory that has room, and in "
+            "which whoever starts Ansible may write."
+        ) from None

@@ -126,22 +126,35 @@ class TestDirectory:
     """What is seen of it before there is a secret to put on a sheet."""
 
     @pytest.mark.parametrize(
-        ("where", "why"),
+        ("where", "arguments", "why"),
         [
-            ("file", "/file: File exists. See that it is a directory with room in it"),
-            ("file/sheets", "/file/sheets: Not a directory. See that it is a directory with room in it"),
-            ("/dev/full/sheets", "/dev/full/sheets: Not a directory."),
-            ("/proc/sheets", "/proc/sheets: No such file or directory."),
+            ("file", (), "/file: File exists. See that it is a directory"),
+            ("file", ("--check",), "/file: Not a directory. See that it is a directory"),
+            ("file/sheets", (), "/file/sheets: Not a directory."),
+            ("file/sheets", ("--check",), "/file/sheets: Not a directory."),
+            ("/proc/sheets", (), "/proc/sheets: No such file or directory."),
         ],
     )
-    def test_that_is_none_is_refused(self, tmp_path: Path, where: str, why: str) -> None:
+    def test_that_is_none_is_refused(self, tmp_path: Path, where: str, arguments: tuple[str, ...], why: str) -> None:
         (tmp_path / "file").write_text("as it was")
         (tmp_path / "group_vars").mkdir()
         variables = {"twofactor_enrolment_dir": where, "twofactor_users": ["alice"]}
         (tmp_path / "group_vars" / "all.yml").write_text(json.dumps(variables))
-        done = answering.run(tmp_path, "enable", {"web1": {"twofactor": answering.PLAN}})
+        done = answering.run(
+            tmp_path, "enable", {"web1": {"twofactor": {**answering.PLAN, "unproven": []}}}, *arguments
+        )
         assert done.returncode == 2, done.stdout
         assert done.stdout.count("No sheet can be written to ") == 1, done.stdout
         assert why in done.stdout
         assert "Bring the host to the wanted state" not in done.stdout
         assert (tmp_path / "file").read_text() == "as it was"
+
+    def test_is_not_made_in_check_mode_which_says_that_it_would_be(self, tmp_path: Path) -> None:
+        (tmp_path / "group_vars").mkdir()
+        variables = {"twofactor_enrolment_dir": "./sheets", "twofactor_users": ["alice"]}
+        (tmp_path / "group_vars" / "all.yml").write_text(json.dumps(variables))
+        plan = {**answering.PLAN, "unproven": []}
+        done = answering.run(tmp_path, "enable", {"web1": {"twofactor": plan}}, "--check")
+        assert done.returncode == 0, done.stdout
+        assert "ok=4    changed=2 " in done.stdout, done.stdout
+        assert not (tmp_path / "sheets").exists()

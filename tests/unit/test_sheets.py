@@ -6,19 +6,22 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
 import sys
+import types
 import typing as t
 from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.fleet.auth.plugins.action import enrolment_sheets
 from ansible_collections.fleet.auth.plugins.action.enrolment_sheets import _file_name, _is_there, _of_all_hosts
 from ansible_collections.fleet.auth.plugins.plugin_utils import _printing, _sheets
-from ansible_collections.fleet.auth.plugins.plugin_utils._pages import put
+from ansible_collections.fleet.auth.plugins.plugin_utils._pages import put, write_report
 from unit.builders import SECRET
 
 OTHER = "MFRGGZDFMZTWQ2LKMFRGGZDFMZTWQ2LK"
@@ -67,6 +70,25 @@ def test_a_sheet_of_another_day_is_the_same_sheet(tmp_path: Path) -> None:
     assert not _is_there(sheet, "another key. Made on 2026-11-28.")
     sheet.chmod(0o644)
     assert not _is_there(sheet, "the key. Made on 2026-11-28.")
+
+
+def test_a_full_disk_is_told_of_with_what_becomes_of_the_sheet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def put(_path: Path, _text: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(enrolment_sheets, "put", put)
+    action = enrolment_sheets.ActionModule.__new__(enrolment_sheets.ActionModule)
+    action._task = types.SimpleNamespace(check_mode=False)
+    with pytest.raises(AnsibleActionFail, match=r"alice@web1.html cannot be written: No space left on device\. Mend"):
+        action._write(tmp_path / "alice@web1.html", "a sheet")
+
+
+@pytest.mark.parametrize(("where", "why"), [("", "Is a directory"), ("file/status.html", "File exists")])
+def test_a_report_that_has_no_place_says_where_it_could_be(tmp_path: Path, where: str, why: str) -> None:
+    (tmp_path / "file").write_text("as it was")
+    with pytest.raises(AnsibleActionFail, match=rf"cannot be written: {why}\. Name a file in a directory"):
+        write_report(str(tmp_path / where), "a report")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 class TestOfAllHosts:

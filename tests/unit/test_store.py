@@ -328,6 +328,19 @@ class TestFile:
 
 
 class TestDirectory:
+    def test_that_ansible_reads_as_an_inventory_is_warned_of(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        warned: list[str] = []
+        monkeypatch.setattr(totp_secret.display, "warning", warned.append)
+        inventory = tmp_path / "inventory"
+        for store in (inventory / "totp_secrets", tmp_path / "totp_secrets"):
+            store.mkdir(parents=True)
+            totp_secret.LookupModule._warn_of_inventories(store, {"ansible_inventory_sources": [str(inventory)]})
+        (one,) = warned
+        assert f"The store {inventory}/totp_secrets is in the directory of the inventory {inventory}" in one
+        assert f"such as to {tmp_path}/totp_secrets, and set twofactor_store to that." in one
+
     def test_that_cannot_be_made_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         message = refusal(tmp_path / "file" / "store", "alice")
