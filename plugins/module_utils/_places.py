@@ -206,6 +206,8 @@ FOR_SELF_SERVICE = {
     SELF_SERVICE_SOCKET_UNIT: 0o644,
 }
 """What is needed for people's own page and command, with modes, beside all that is in these directories."""
+AS_THEY_STAND = frozenset().union(FOR_LOGINS, FOR_GUARD, FOR_A_CHANGE, FOR_PASSES, FOR_SELF_SERVICE)
+"""The files that are the same on each host."""
 SELF_SERVICE_DIRECTORIES = (SELF_SERVICE_LIBRARY, PAGE_DIRECTORY)
 
 SHARED_DIRECTORIES = (

@@ -311,7 +311,7 @@ class TestDiff:
             one["before_header"]: (one["before"], one["after"]) for one in report.diff(plan(WANTED, before), before)
         }
         after = Machine.booted(before).stages(plan(WANTED, before).changes)[-1].state
-        for path in (places.SWITCH, f"{places.PAM_D}/sudo", places.DROP_IN, places.RECOVERY_COMMAND):
+        for path in (places.SWITCH, f"{places.PAM_D}/sudo", places.DROP_IN, places.TMPFILES):
             assert diff[path] == (before.text(path) or "", after.text(path))
         assert diff[oath.DIRECTORY] == ("", "directory, mode 0700\n")
         assert set(diff) == {*after.files} - {*before.files} | {
@@ -376,6 +376,21 @@ class TestDiff:
         lines = t.cast(str, on.text(places.RECOVERY_COMMAND)).count("\n")
         assert (gone["before"], gone["after"]) == (f"a file of fleet.auth, removed ({lines} lines)\n", "")
         assert sum(one["before"].count("\n") for one in off.values()) < 100
+
+    def test_of_a_long_file_that_each_host_gets_as_it_stands_has_its_length(self) -> None:
+        state = host_state()
+        found = report.diff(plan(WANTED, state), state)
+        new = {one["after_header"]: one["after"] for one in found}
+        assert re.fullmatch(r"a file of fleet\.auth, new \(\d+ lines\)\n", new[places.RECOVERY_COMMAND])
+        assert "AuthenticationMethods" in new[places.DROP_IN]
+        assert "pam_oath.so" in new[places.SWITCH]
+        assert sum(text.count("\n") for text in new.values()) < 150
+
+    def test_of_a_long_file_that_is_another_one_then_shows_what_is_other(self, on: HostState) -> None:
+        text = t.cast(str, on.text(places.RECOVERY_COMMAND))
+        older = changed(on, places.RECOVERY_COMMAND, f"{text}# older\n")
+        (one,) = [one for one in report.diff(plan(WANTED, older), older)]
+        assert one["before"].removesuffix("# older\n") == one["after"] == text
 
     def test_is_empty_where_nothing_changes(self, on: HostState) -> None:
         assert report.diff(plan(WANTED, on), on) == []

@@ -12,6 +12,7 @@ import hashlib
 import itertools
 import typing as t
 
+from .. import _places as places
 from .._backends import backends
 from .._backends.credential import App, Credential, CredentialError, MakeKey
 from .._host.state import HostState
@@ -32,7 +33,7 @@ from .changes import (
 )
 
 _SHORT = 20
-"""How many lines a file that is taken away has at most, for its text to be shown."""
+"""How many lines a file that comes or is taken away has at most, for its text to be shown."""
 
 
 class Wording(t.NamedTuple):
@@ -118,11 +119,20 @@ def diff(changes: t.Iterable[Change], state: HostState) -> list[dict[str, str]]:
             "before_header": path,
             "after_header": path,
             "before": _printable(_before(state, path) if text else _removed(_before(state, path))),
-            "after": _printable(text),
+            "after": _printable(text if _before(state, path) else _new(path, text)),
         }
         for path, text in after.items()
         if _before(state, path) != text
     ]
+
+
+def _new(path: str, text: str) -> str:
+    """What a diff shows of a file that comes: of a long one that each host gets as it stands, its length alone."""
+    lines = text.count("\n")
+    stands = path in places.AS_THEY_STAND or path.startswith(
+        tuple(f"{one}/" for one in places.SELF_SERVICE_DIRECTORIES)
+    )
+    return f"a file of fleet.auth, new ({lines} lines)\n" if stands and lines > _SHORT else text
 
 
 def _removed(text: str) -> str:
