@@ -25,16 +25,15 @@ from hosts import Host
 from login import ssh
 from login.backends import GOOGLE, OATH, use
 from login.directory import Directory
-from login.doors import by_pam, by_su
+from login.doors import by_cockpit, by_su
 from login.modules import module, options
 from login.people import PASSWORD, Person, new_person
-from login.policy import WATCHED, assert_off, assert_on, off
+from login.policy import CODE_PROMPT, WATCHED, assert_off, assert_on, off
 from login.sudo import sudo
 
 HOSTS = {"web12": ("debian12-joined", OATH), "web13": ("debian13-joined", GOOGLE)}
 # Keys for anybody may come from the directory, and root's as well as far as one can tell.
 EXEMPT = ["ansible", "root"]
-COCKPIT = "/etc/pam.d/cockpit"
 # A host that is trusted says who somebody is there; it is root who says so here, and may come as anybody.
 TRUSTING = "HostbasedAuthentication yes\nHostbasedUsesNameFromPacketOnly yes\n"
 IGNORING_CASE = "sed -i 's/^case_sensitive.*/case_sensitive = false/' /etc/sssd/sssd.conf"
@@ -111,10 +110,12 @@ def place(fleet_of_directory: dict[str, Host], request: pytest.FixtureRequest) -
     host, directory = fleet_of_directory[request.param], Directory(fleet_of_directory["directory"])
     use(host, HOSTS[host.name][1])
     host.write("/etc/krb5.keytab", directory.keytab(f"host/{host.name}"), 0o600)
-    host.write(COCKPIT, "@include common-auth\n@include common-account\n@include common-session\n")
+    host.run("systemctl", "start", "cockpit.socket")
     host.run(f"{IGNORING_CASE if host.name == 'web13' else ':'}; systemctl start sssd")
     trust(host, fleet_of_directory["directory"])
     local = new_person(host)
+    # Cockpit makes itself a certificate when somebody comes first.
+    assert by_cockpit(local, PASSWORD) == (True, [])
     return Place(host, directory, host.snapshot(WATCHED), local)
 
 
@@ -230,11 +231,14 @@ def test_sudo_and_cockpit_go_by_the_directory(place: Place) -> None:
     ssh.fresh_step()
     assert sudo(alice, PASSWORD).returncode != 0
     assert sudo(alice, PASSWORD, alice.code()).stdout == "root\n"
-    assert not by_pam(bob, "cockpit", PASSWORD)[0]
-    assert by_pam(bob, "cockpit", PASSWORD, bob.code(steps=1))[0]
+    entered, asked = by_cockpit(bob, PASSWORD)
+    assert not entered
+    assert CODE_PROMPT in asked[0]
+    assert by_cockpit(bob, PASSWORD, bob.code(steps=1))[0]
+    assert by_cockpit(place.person("carol"), PASSWORD) == (True, [])
     for other in other_names(place, alice):
         assert sudo(other, PASSWORD).returncode != 0
-        assert not by_pam(other, "cockpit", PASSWORD, "")[0]
+        assert not by_cockpit(other, PASSWORD, "000000")[0]
 
 
 def test_file_in_a_home_is_taken_over(place: Place) -> None:
