@@ -164,6 +164,21 @@ def test_program_of_ones_own_is_refused_until_it_is_gone(host: Host) -> None:
     host.run("rm", CONFIG, OWN_PROGRAM)
 
 
+def test_exempt_addresses_are_refused_where_a_request_can_claim_one(host: Host) -> None:
+    person, claims = new_person(host), {"X-Forwarded-For": "10.9.1.2"}
+    policy = wanted(person, exempt_addresses=["10.9.0.0/16"])
+    done = module(host, "twofactor", policy)
+    assert done.ok, done.output
+    assert not by_cockpit(person, PASSWORD, headers=claims)[0]
+    configured(host, "[WebService]\nForwardedForHeader = X-Forwarded-For\n")
+    assert by_cockpit(person, PASSWORD, headers=claims) == (True, [])
+    told = module(host, "twofactor_info", policy)
+    assert (told["enforced"], told["lets_in"]) == ({"cockpit": False}, ["cockpit"])
+    assert f"({CONFIG} line 2: ForwardedForHeader = X-Forwarded-For)" in module(host, "twofactor", policy).message
+    off(host)
+    host.run("rm", CONFIG)
+
+
 @pytest.mark.parametrize("release", hosts.WITH_COCKPIT)
 def test_login_to_the_host_itself_by_ssh_is_named_until_sshd_asks_or_it_is_closed(
     cockpits: dict[str, Host], release: str

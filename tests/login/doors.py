@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 import pexpect
@@ -55,13 +56,18 @@ def by_pam(person: Person, service: str, *answers: str) -> tuple[bool, str]:
     return done.returncode == 0, f"{done.stdout}{done.stderr}"
 
 
-def by_cockpit(person: Person, *answers: str, to: str = "") -> tuple[bool, list[str]]:
+def by_cockpit(
+    person: Person, *answers: str, to: str = "", headers: t.Mapping[str, str] | None = None
+) -> tuple[bool, list[str]]:
     """Whether Cockpit's page lets somebody in who types this, and what it has asked for behind the password.
 
     :param to: the machine to which the page shall log them in, by ssh; left out, it is the page's own one by itself.
+    :param headers: further headers of the browser's requests.
     """
     path = f"cockpit+={to}" if to else "cockpit"
-    done = person.host.run("python3", "-c", _BROWSER, path, person.name, input="\n".join(answers))
+    done = person.host.run(
+        "python3", "-c", _BROWSER, path, person.name, json.dumps(headers or {}), input="\n".join(answers)
+    )
     status, *asked = done.stdout.splitlines()
     return status == "200", asked
 
@@ -73,12 +79,13 @@ def counted(person: Person) -> int:
 
 
 _BROWSER = """
-import base64, ssl, sys, urllib.error, urllib.request
-path, user = sys.argv[1:]
+import base64, json, ssl, sys, urllib.error, urllib.request
+path, user, further = sys.argv[1:]
 answers, asked = sys.stdin.read().split("\\n"), []
 def tell(kind, *words):
     header = " ".join((kind, *words[:-1], base64.b64encode(words[-1].encode()).decode()))
-    page = urllib.request.Request(f"https://127.0.0.1:9090/{path}/login", headers={"Authorization": header})
+    headers = {"Authorization": header, **json.loads(further)}
+    page = urllib.request.Request(f"https://127.0.0.1:9090/{path}/login", headers=headers)
     try:
         return urllib.request.urlopen(page, context=ssl._create_unverified_context(), timeout=60).status, ""
     except urllib.error.HTTPError as error:

@@ -123,6 +123,14 @@ class TestPlan:
         (refusal,) = plan(wanting("alice", cockpit_negotiate="none"), host(text)).refusals
         assert "/etc/cockpit/cockpit.conf line 4: ClientCertAuthentication" in refusal
 
+    def test_refuses_exempt_addresses_that_anybody_can_claim(self) -> None:
+        text = "[WebService]\nForwardedForHeader = X-Forwarded-For\n"
+        (refusal,) = plan(wanting("alice", exempt_addresses=["10.0.0.0/8"]), host(text, ())).refusals
+        assert "/etc/cockpit/cockpit.conf line 2: ForwardedForHeader = X-Forwarded-For)" in refusal
+        assert plan(wanting("alice"), host(text, ())).refusals == ()
+        empty = host("[WebService]\nForwardedForHeader =\n", ())
+        assert plan(wanting("alice", exempt_addresses=["10.0.0.0/8"]), empty).refusals == ()
+
     def test_refuses_programs_of_ones_own_which_need_not_ask(self) -> None:
         text = "[WebService]\nOrigins = x\n[Basic]\ncommand = /opt/login --now\n[Ssh-Login]\nUnixPath = /run/x\n"
         refusals = plan(wanting("alice"), host(text, ())).refusals

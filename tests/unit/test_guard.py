@@ -259,6 +259,7 @@ COCKPIT = [
     "LoginTitle = x\n",
     "[WebService]\nwhat is this\n  # x\n",
     "[Log]\nFatal = x\n[a[b]\n",
+    "[WebService]\nForwardedForHeader = X-Forwarded-For\nLoginTo = false\n",
     "[Basic]\nAction = x\nCOMMAND = /opt/login\n[ssh-login]\nunixPath=/run/x\n",
 ]
 
@@ -271,7 +272,7 @@ class TestCockpit:
         assert shell("past_pam", str(path)) == cockpit_conf.past_pam(text)
 
     def test_is_what_decides_who_gets_in_past_pam(self) -> None:
-        assert [bool(cockpit_conf.past_pam(text)) for text in COCKPIT] == [False, False, *[True] * 6]
+        assert [bool(cockpit_conf.past_pam(text)) for text in COCKPIT] == [False, False, *[True] * 7]
 
     def test_is_watched_with_the_keys_of_kerberos_while_it_takes_tickets(self, on: HostState) -> None:
         watched = [line[1] for line in config(on) if line[0] == "watch"]

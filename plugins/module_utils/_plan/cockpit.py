@@ -60,6 +60,14 @@ def _open(situation: Situation, text: str | None) -> t.Iterator[str]:
             f"({path} line {number}: ClientCertAuthentication). Set it to no there, or leave cockpit out of "
             "O(services)."
         )
+    header = cockpit_conf.header_of_origin(text)
+    if header and situation.settings.exempt_addresses:
+        yield (
+            f"Cockpit on {state.hostname} takes the word of a request for where it comes from ({path} line "
+            f"{header[0]}: ForwardedForHeader = {header[1]}), and whoever reaches Cockpit past its proxy can write an "
+            "exempt address there. Remove that line, leave O(exempt_addresses) out, or leave cockpit out of "
+            "O(services)."
+        )
     for one in cockpit_conf.own_programs(text):
         yield (
             f"Cockpit on {state.hostname} lets in whomever another program than its own lets in, {one.program!r}, and "

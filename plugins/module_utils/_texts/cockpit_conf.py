@@ -32,7 +32,7 @@ _OWN = {"": ("cockpit-session", "false"), _BY_SSH: ("cockpit-ssh", "cockpit-beib
 """Those that ask by PAM, or by sshd for the page's logins to other machines, and the one that lets nobody in."""
 
 
-_PAST_PAM = ("clientcertauthentication", *_PROGRAMS)
+_PAST_PAM = ("clientcertauthentication", "forwardedforheader", *_PROGRAMS)
 
 
 class OwnProgram(t.NamedTuple):
@@ -88,6 +88,12 @@ def _file_name(value: str) -> str:
     """The file name of a program with its arguments, or of a socket."""
     path = value.split()[0] if value.strip() else ""
     return path.rpartition("/")[2] if path != _SESSION_SOCKET else "cockpit-session"
+
+
+def header_of_origin(text: str | None) -> tuple[int, str] | None:
+    """The header of a request by which Cockpit tells where somebody comes from, with the number of its line, if any."""
+    setting = (_settings(text or "", strict=False) or {}).get(("webservice", "forwardedforheader"))
+    return (setting.number, setting.value.strip()) if setting and setting.value.strip() else None
 
 
 def unreadable_line(text: str | None) -> int | None:
