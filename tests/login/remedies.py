@@ -85,7 +85,7 @@ SAVE = "mkdir /root/before && cp -a /etc/pam.d /etc/ssh /etc/group /etc/gshadow 
 RESTORE = """
 [ ! -d /run/systemd/away ] || mv /run/systemd/away /run/systemd/system
 chattr -f -ia /etc/pam.d/sshd
-rm -rf /etc/oath /etc/cockpit /root/.ssh
+rm -rf /etc/oath /etc/cockpit /root/.ssh /etc/sudoers.d/corp /usr/lib/pam.d/site
 userdel gone
 for name in pam.d ssh group gshadow; do rm -rf /etc/$name; cp -a /root/before/$name /etc; done
 """

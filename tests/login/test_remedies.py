@@ -418,6 +418,36 @@ CASES = {
         ),
         {"services": ["cockpit"]},
     ),
+    "another PAM service of sudo": Case(
+        "cp /etc/pam.d/sudo /etc/pam.d/sudo-corp; echo 'Defaults:%adm pam_service=sudo-corp' >/etc/sudoers.d/corp",
+        "Remove this setting, or add sudo-corp to services.",
+        (on_the_host("rm /etc/sudoers.d/corp"), by(services=["sudo", "sudo-corp"])),
+        {"services": ["sudo"]},
+    ),
+    "a group by another name": Case(
+        "groupadd --gid 7100 own; groupadd --non-unique --gid 7100 alias",
+        "Name own in its place, or give alias a number of its own.",
+        (by(exempt_groups=["own"]), on_the_host("groupmod --gid 7101 alias")),
+        {"exempt_groups": ["alias"]},
+    ),
+    "a vendor's file by its name": Case(
+        "cd /etc/pam.d; mkdir -p /usr/lib/pam.d; cp common-auth /usr/lib/pam.d/site; echo auth include site >door",
+        "Give the whole path, /usr/lib/pam.d/site, or leave door out.",
+        (on_the_host("sed -i 's|site|/usr/lib/pam.d/site|' /etc/pam.d/door"), by(services=[])),
+        {"services": ["door"]},
+    ),
+    "a program of ones own in Cockpit": Case(
+        f"{COCKPIT}; printf '[basic]\ncommand = /x\n' >/etc/cockpit/cockpit.conf",
+        "(/etc/cockpit/cockpit.conf line 2: command in [basic]). Remove that line, or leave cockpit out of services.",
+        (on_the_host("sed -i 2d /etc/cockpit/cockpit.conf"), by(services=[])),
+        {"services": ["cockpit"]},
+    ),
+    "a header that claims an address": Case(
+        f"{COCKPIT}; printf '[WebService]\nForwardedForHeader = X-Real\n' >/etc/cockpit/cockpit.conf",
+        "Remove that line, leave exempt_addresses out, or leave cockpit out of services.",
+        (on_the_host("sed -i 2d /etc/cockpit/cockpit.conf"), by(exempt_addresses=[]), by(services=[])),
+        {"services": ["cockpit"], "exempt_addresses": ["10.9.0.0/16"]},
+    ),
     "no prompts": Case(
         f"echo ChallengeResponseAuthentication no >{DROP_INS}/00-a.conf",
         "00-a.conf line 1: ChallengeResponseAuthentication no is read before /etc/ssh/sshd_config.d/00-twofactor.conf, "
