@@ -389,7 +389,7 @@ class TestDiff:
     def test_of_a_long_file_that_is_another_one_then_shows_what_is_other(self, on: HostState) -> None:
         text = t.cast(str, on.text(places.RECOVERY_COMMAND))
         older = changed(on, places.RECOVERY_COMMAND, f"{text}# older\n")
-        (one,) = [one for one in report.diff(plan(WANTED, older), older)]
+        (one,) = report.diff(plan(WANTED, older), older)
         assert one["before"].removesuffix("# older\n") == one["after"] == text
 
     def test_is_empty_where_nothing_changes(self, on: HostState) -> None:

@@ -21,7 +21,7 @@ from unit import answering
 def test_wrong_code_is_told_with_what_it_may_have_been(code: str, malformed: bool) -> None:
     told = wrong("alice", "web1", code)
     assert told.startswith("The code of alice was not right on web1. ")
-    assert ("It has not 6 digits or more." in told) is malformed
+    assert ("It has fewer than 6 digits, or something else in it." in told) is malformed
     assert "another host's entry in the app" in told
     assert "It was not counted as a wrong code" in told
     assert code not in told
