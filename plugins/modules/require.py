@@ -15,7 +15,7 @@ description:
     of the collection use it.
   - Mistyped variables are told of first, as by all modules of the collection.
 extends_documentation_fragment:
-  - fleet.auth.module.report
+  - fleet.auth.module
 options:
   that:
     description: What has to hold, as an expression in double braces.
@@ -25,6 +25,13 @@ options:
     description: What is wrong where it does not, and what to do.
     type: str
     required: true
+attributes:
+  action:
+    description: Runs on the controller.
+    support: full
+  check_mode:
+    description: Does the same in check mode.
+    support: full
 seealso:
   - module: ansible.builtin.assert
 """

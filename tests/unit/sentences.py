@@ -167,7 +167,8 @@ def of_yaml() -> list[Message]:
                 where = f"{path.relative_to(ROOT)}, {task['name']}"
                 found += [Message(where, _filled(text)) for text in texts if isinstance(text, str)]
     variables = yaml.safe_load((_ROLE / "vars" / "main.yml").read_text())
-    found.append(Message("vars/main.yml", _filled(variables["__twofactor_no_language"])))
+    for name in ("__twofactor_no_language", "__twofactor_no_directory"):
+        found.append(Message(f"vars/main.yml, {name}", _filled(variables[name])))
     return [one for one in found if re.sub(r"\{[^{}]*\}", "", one.text).strip()]
 
 

@@ -112,6 +112,14 @@ class TestSlip:
         assert told in done.stdout, done.stdout
         assert "unable to convert" not in done.stdout
 
+    @pytest.mark.parametrize("playbook", ["pass", "invite"])
+    def test_in_where_it_is_written_is_told_before_there_is_a_code(self, tmp_path: Path, playbook: str) -> None:
+        (tmp_path / "file").write_text("as it was")
+        done = answering.run(tmp_path, playbook, {"web1": HOST}, twofactor_enrolment_dir="file", user="alice")
+        assert done.returncode == 2
+        assert done.stdout.count(f"twofactor_enrolment_dir is {tmp_path}/file, which is a file.") == 1, done.stdout
+        assert "changed=0 " in done.stdout
+
     @pytest.mark.parametrize("playbook", ["pass", "accept", "verify"])
     def test_in_a_name_is_answered_with_the_variable_that_people_set(self, tmp_path: Path, playbook: str) -> None:
         nobody = "zoe has no credential on web1. Enrol zoe with the option users of fleet.auth.twofactor."
