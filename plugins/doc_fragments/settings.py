@@ -22,7 +22,7 @@ options:
     default: false
   sshd_configs:
     description:
-      - The configurations of further sshd's, by their absolute paths, that O(ssh) covers as well, such as
+      - The configurations of further sshds, by their absolute paths, that O(ssh) covers as well, such as
         V(/etc/ssh/sshd_internal). Each has to read C(/etc/ssh/sshd_config.d/*.conf) before any C(Match), or
         C(/etc/ssh/sshd_config.d/00-twofactor.conf) alone, and to ask the PAM service C(sshd).
       - A further sshd that listens and is not named here is told of as a way in without a code.
@@ -123,7 +123,7 @@ options:
           - A name for a set of ten recovery codes, to be kept on paper. Where it is not that of the last set, the host
             makes a new one, and the old one counts no more. A run with the same name makes none, and gives
             no used code back.
-          - Each is right once, in the place of a code of the app. With the V(oath) backend they are right in their
+          - Each is right once, in place of a code of the app. With the V(oath) backend they are right in their
             order, are as long as O(otp_digits) says, and need a O(window) of V(1) at least; with a larger one, some may
             be skipped. With V(google_authenticator) they have eight digits and are right in any order.
           - An empty text removes the set.
@@ -143,7 +143,7 @@ options:
       security_keys_only:
         description:
           - With O(ssh), whether sshd lets the user in with the O(users[].security_keys) and with nothing else, in batch
-            mode as well (git, rsync, Ansible). It reads the list of declared keys in the place of C(authorized_keys).
+            mode as well (git, rsync, Ansible). It reads the list of declared keys in place of C(authorized_keys).
           - No secret is made for the user then. With O(users[].secret) there is a credential all the same, for services
             such as sudo and Cockpit; one that is there already stays.
         type: bool

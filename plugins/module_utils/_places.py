@@ -30,7 +30,7 @@ EXEMPT_ORIGINS = "/etc/security/twofactor-access.conf"
 KEYS_DIRECTORY = "/etc/security/twofactor-keys"
 """The security keys that are declared, a list an account. sshd looks at nothing there; a helper of PAM's does."""
 ONLY_KEYS_DIRECTORY = "/etc/security/twofactor-only-keys"
-"""The same of accounts that log in with these keys alone: sshd reads them in the place of their authorized_keys."""
+"""The same of accounts that log in with these keys alone: sshd reads them in place of their authorized_keys."""
 NEXT = ".next"
 """What is added to the name of a list that a switch goes by until the old one is replaced."""
 PAM_MODULE_DIRECTORIES = (

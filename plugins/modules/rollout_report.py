@@ -39,7 +39,7 @@ options:
     type: str
     default: ''
   outlook:
-    description: Whether nothing was begun yet. What is to come is printed then, in the place of the table.
+    description: Whether nothing was begun yet. What is to come is printed then, in place of the table.
     type: bool
     default: false
   leave_out:

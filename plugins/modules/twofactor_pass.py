@@ -12,7 +12,7 @@ version_added: 1.0.0
 author:
   - The fleet.auth contributors (@fleet-auth)
 description:
-  - Makes a code that the user can type once in the place of a code of the app, for who stands there without a phone.
+  - Makes a code that the user can type once in place of a code of the app, for who stands there without a phone.
     Everything else of the user's stays as it is. A further pass replaces the last one.
   - It ends when it was used or its time is over, by a timer on the host, which a boot does not stop.
   - Returns a secret, so it B(must run with) C(no_log=true).

@@ -47,7 +47,7 @@ def on_controller(path: str) -> Path:
 
 
 def put(path: Path, content: str | bytes) -> None:
-    """Put a content in the place of a file at once, for its owner alone. Raises OSError, and leaves nothing then."""
+    """Put a content in place of a file at once, for its owner alone. Raises OSError, and leaves nothing then."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
         try:
             file.write(content.encode() if isinstance(content, str) else content)

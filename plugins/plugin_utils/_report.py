@@ -67,7 +67,7 @@ def was_reached(answer: Answer | None) -> t.TypeGuard[Answer]:
 
 
 def notes_of(answer: Answer | None) -> tuple[str, ...]:
-    """What a host has said in the place of an answer, in one line."""
+    """What a host has said in place of an answer, in one line."""
     message = (answer or {}).get("msg")
     return (str(message),) if message else ()
 

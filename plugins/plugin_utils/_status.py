@@ -29,7 +29,7 @@ VERDICTS = {
 class Line(_report.Line):
     """One host. What could not be known is None or empty.
 
-    The notes say why it would be refused, what has drifted, and what it said in the place of an answer.
+    The notes say why it would be refused, what has drifted, and what it said in place of an answer.
     """
 
     verdict: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 def visible(text: str, *, keep: str = "") -> str:
-    """The text with an escape in the place of whatever a terminal would act on instead of showing it.
+    """The text with an escape in place of whatever a terminal would act on instead of showing it.
 
     That is all that Unicode calls neither a character to print nor a space: control characters, newlines, and what
     changes the direction of writing. `keep` has those that stay as they are.

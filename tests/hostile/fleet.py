@@ -4,7 +4,7 @@
 
 """Whole playbooks over hosts of which most lie, and what must not come of them on the controller.
 
-A host is a script in the place of Python that prints what it answers; Ansible's connection `local` is all it takes.
+A host is a script in place of Python that prints what it answers; Ansible's connection `local` is all it takes.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 """One answer after the other, given to a module's action as a host gives it, and on to all that use it.
 
-The actions are the real ones, with Ansible's own connection `local`; in the place of Python stands a script that prints
+The actions are the real ones, with Ansible's own connection `local`; in place of Python stands a script that prints
 the answer.
 """
 

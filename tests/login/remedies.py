@@ -128,7 +128,7 @@ def carry_out(host: Host, alice: Person, case: Case) -> None:
 
 
 def _filled(entry: Options, person: Person) -> Options:
-    """An entry of `users` with the name, and with the secret in the place of SECRET."""
+    """An entry of `users` with the name, and with the secret in place of SECRET."""
 
     def filled(value: t.Any) -> t.Any:
         if isinstance(value, list):

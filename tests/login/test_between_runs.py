@@ -85,7 +85,7 @@ def rights(host: Host) -> list[object]:
 
 
 def install_anew(host: Host, maintainers: bytes) -> None:
-    """Have the package of sshd put the maintainer's files in the place of changed ones."""
+    """Have the package of sshd put the maintainer's files in place of changed ones."""
     # Without a newer release, dpkg takes its own file only where it is made to ask.
     choices = "-o Dpkg::Options::=--force-confask -o Dpkg::Options::=--force-confnew"
     host.run(f"{_APT} {choices} --reinstall install openssh-server")

@@ -463,7 +463,7 @@ class Behind:
     ) -> Done:
         """Have one module run on the hosts *names*, as *user*.
 
-        key: the private key for the bastion. how: ssh's option in the place of ProxyJump.
+        key: the private key for the bastion. how: ssh's option in place of ProxyJump.
         """
         known = [self.host.ssh_options[place + 1] for place, word in enumerate(self.host.ssh_options) if word == "-o"]
         where = f"HostName {self.host.address}\nPort {self.host.port}\nUser {bastion.name}"

@@ -241,7 +241,7 @@ GUARDS = (
         ),
     ),
     Guard(
-        "the list in the place of people's own keys",
+        "the list in place of people's own keys",
         test_security_keys.undeclared_key_is_denied_where_keys_are_alone,
         (Patch("_texts/drop_in", '    ("AuthorizedKeysFile", _KEYS_FILE),\n', ""),),
     ),

@@ -329,7 +329,7 @@ CASES = {
     ),
     "a group without a name": Case(
         'sed -i "/^$1:/d" /etc/group /etc/gshadow; groupadd --system gone',
-        "Put {name} into a group, or have exempt_users in the place of exempt_groups.",
+        "Put {name} into a group, or have exempt_users in place of exempt_groups.",
         (on_the_host('usermod -aG users "$1"'), by(exempt_groups=[])),
         {"exempt_groups": ["gone"], "both": True},
         {},

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Security keys in the place of codes: a declared one gets in with its PIN, and everything else needs a code."""
+"""Security keys in place of codes: a declared one gets in with its PIN, and everything else needs a code."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Playbooks over hosts that are no machines: each is a script in the place of Python that prints what it is told to."""
+"""Playbooks over hosts that are no machines: each is a script in place of Python that prints what it is told to."""
 
 from __future__ import annotations
 

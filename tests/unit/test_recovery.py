@@ -70,7 +70,7 @@ class Box:
             self.path(places.SWITCH).write_text(text)
 
     def command(self, name: str, body: str) -> None:
-        """Let the script find this in the place of a command."""
+        """Let the script find this in place of a command."""
         stub = self.root / "bin" / name
         stub.parent.mkdir(exist_ok=True)
         stub.write_text(f"#!/bin/sh\n{body}\n")

@@ -15,7 +15,7 @@ from . import credential_files, files
 
 
 def put(user: str, one: Invitation) -> None:
-    """Give an account this invitation, in the place of the one that it has. Raises OSError."""
+    """Give an account this invitation, in place of the one that it has. Raises OSError."""
     credential_files.add(path_of(user), one.render())
 
 

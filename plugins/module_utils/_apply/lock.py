@@ -100,7 +100,7 @@ def _is_stranger(process: str) -> bool:
 
 
 def _renew(blocked: int) -> bool:
-    """Put another file in the place of one whose lock a stranger holds; returns whether that was done.
+    """Put another file in place of one whose lock a stranger holds; returns whether that was done.
 
     Of runs that do so at once, one has the lock of the new file; the others find that the old one is gone.
     """

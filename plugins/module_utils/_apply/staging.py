@@ -76,7 +76,7 @@ class Staging:
         return files.staged(path, number)
 
     def replaces(self, path: str, new: str, step: Step) -> None:
-        """Take a step that puts `new` in the place of a file, which a link keeps, or where there is none."""
+        """Take a step that puts `new` in place of a file, which a link keeps, or where there is none."""
         self.steps.append(step)
         if path in self._latest or os.path.exists(path):
             os.link(self.latest(path), _kept(new))

@@ -92,7 +92,7 @@ class CredentialFormat(t.Protocol):
         """Note that a user made the credential alone, when and where; or, where that is empty, that it was accepted."""
 
     def with_pass(self, text: str, user: str, key: bytes, until: str, /) -> str:
-        """Give a user a pass until a time (ISO 8601, UTC), in the place of the last one."""
+        """Give a user a pass until a time (ISO 8601, UTC), in place of the last one."""
 
     def pass_code(self, key: bytes, digits: int, /) -> str:
         """The code of a pass that was given with this key, where codes have so many digits."""

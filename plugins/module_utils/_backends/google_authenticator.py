@@ -167,7 +167,7 @@ def with_self_made(text: str, _user: str, when_and_where: str) -> str:
 
 
 def with_pass(text: str, _user: str, key: bytes, until: str) -> str:
-    """Give a user a pass, in the place of the last one: a scratch code."""
+    """Give a user a pass, in place of the last one: a scratch code."""
     lines = _lines(text)
     last = (_get(lines, _PASS) or "").partition(" ")[2]
     lines = [line for line in lines if line != last or not last]

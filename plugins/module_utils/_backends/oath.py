@@ -200,7 +200,7 @@ def with_self_made(text: str, user: str, when_and_where: str) -> str:
 
 
 def with_pass(text: str, user: str, key: bytes, until: str) -> str:
-    """Give a user a pass, in the place of the last one: the first code of an event-based token."""
+    """Give a user a pass, in place of the last one: the first code of an event-based token."""
     parts = parts_of(text, user)
     put(parts, find(parts, "pass"), Token(user, key, None, label="pass", name=until))
     return text_of(parts)

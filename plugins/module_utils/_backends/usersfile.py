@@ -219,7 +219,7 @@ def find(parts: t.Iterable[Part], label: str, name: str | None = None) -> Token 
 
 
 def put(parts: list[Part], old: Token | None, new: Token | None) -> None:
-    """Put a token in the place of another; without that one, at the end. None takes the other one out."""
+    """Put a token in place of another; without that one, at the end. None takes the other one out."""
     made = [] if new is None else [Part(new.render(), new)]
     if old is None and made:
         end = len(parts) - (not parts[-1].text)

@@ -18,7 +18,7 @@ _DEFAULT = re.compile(r"^\s*default_keytab_name\s*=\s*(?:(?:WR)?FILE:)?(/\S+)", 
 def keytabs() -> dict[str, tuple[str, ...]]:
     """Whose keys there are in the keytabs that Cockpit reads, by path. Those that hold no key are left out.
 
-    A keytab that cannot be read as one may hold any key: in the place of a name it has why.
+    A keytab that cannot be read as one may hold any key: in place of a name it has why.
     """
     config = read_file(places.KRB5_CONFIG)
     named = _DEFAULT.findall(config.content) if config else []

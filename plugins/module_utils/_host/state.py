@@ -55,7 +55,7 @@ class FileState:
     names: int = field(default=1, compare=False)
     """How many names a regular file has: more than one where there are hard links to it."""
     kind: str = field(default="", compare=False)
-    """What it is in the place of a regular file, such as `directory`."""
+    """What it is in place of a regular file, such as `directory`."""
 
 
 class Hold(t.NamedTuple):
@@ -271,7 +271,7 @@ class HostState:
 
     @property
     def strangers(self) -> frozenset[str]:
-        """Files of somebody else in the place of files of ours, on a host where nothing else tells of us."""
+        """Files of somebody else in place of files of ours, on a host where nothing else tells of us."""
         files = ((path, self.files.get(path)) for path in _MARKED)
         found = frozenset(
             path for path, file in files if file and not file.kind and not file.link and places.MARK not in file.content
@@ -315,7 +315,7 @@ class HostState:
 
     @property
     def further_readers(self) -> tuple[Listener, ...]:
-        """The further sshd's that listen and read our drop-in."""
+        """The further sshds that listen and read our drop-in."""
         return tuple(
             one
             for one in self.listeners

@@ -145,7 +145,7 @@ class ReloadSshd(t.NamedTuple):
 
     expectations: tuple[Expectation, ...]
     further: tuple[Listener, ...] = ()
-    """The further sshd's that read our drop-in too."""
+    """The further sshds that read our drop-in too."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class Listen:
 
 @dataclass(frozen=True)
 class StopListening:
-    """Have systemd stop to listen on a socket, now and at each boot."""
+    """Have systemd stop listening on a socket, now and at each boot."""
 
     unit: str
 

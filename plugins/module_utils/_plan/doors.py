@@ -87,7 +87,7 @@ def beside_sudo(situation: Situation) -> t.Iterator[str]:
     for one in situation.services_beside_sudo:
         if one.instead_of in situation.services:
             yield (
-                f"sudo on {situation.state.hostname} asks the PAM service {one.service} in the place of "
+                f"sudo on {situation.state.hostname} asks the PAM service {one.service} in place of "
                 f"{one.instead_of}, at least for some ({one.path} line {one.number}: {one.setting}), and that asks for "
                 f"no code. Remove this setting, or add {one.service} to O(services)."
             )

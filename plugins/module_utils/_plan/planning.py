@@ -5,7 +5,7 @@
 """The wanted state and a host's state in, an ordered list of changes or refusals out. Pure.
 
 The order is the safety: after each change, logins follow the old policy or the new one. sshd sends accounts to PAM
-before PAM asks them for a code, and stops to send them only after PAM has stopped to ask. What asks is one file, the
+before PAM asks them for a code, and goes on sending them until PAM asks no more. What asks is one file, the
 switch, which a rename puts in place for all services at once.
 """
 

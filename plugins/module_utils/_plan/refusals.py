@@ -72,12 +72,12 @@ def selinux(situation: Situation) -> t.Iterator[str]:
 
 
 def files(state: HostState, changes: t.Collection[Change]) -> t.Iterator[str]:
-    """What is in the place of a file or of a directory that is needed, and files that would not be as before."""
+    """What is in place of a file or of a directory that is needed, and files that would not be as before."""
     made = {change.path: "file" for change in changes if isinstance(change, Write)}
     made.update({change.path: "directory" for change in changes if isinstance(change, MakeDirectory)})
     for path, needed in made.items():
         found = state.files.get(path)
-        # A link in the place of a file of ours is replaced.
+        # A link in place of a file of ours is replaced.
         if found and (found.kind or "file") != needed and not (found.link and needed == "file"):
             yield (
                 f"{path} on {state.hostname} is a {found.kind or 'file'}, and fleet.auth needs a {needed} of that "
@@ -187,7 +187,7 @@ def _no_group(names: people.Names, _detail: str, host: str) -> str:
     return (
         f"{names} {names.verb('is', 'are')} in no group that has a name on {host}, and sshd cannot tell that such an "
         f"account is in none of O(exempt_groups): {names.verb('it', 'they')} could not log in. Put {names.them} into a "
-        "group, or have O(exempt_users) in the place of O(exempt_groups)."
+        "group, or have O(exempt_users) in place of O(exempt_groups)."
     )
 
 

@@ -203,7 +203,7 @@ def _sshd_sends(situation: Situation) -> bool:
 
 
 def _keys_are_declared(situation: Situation) -> bool:
-    """Whether every security key that sshd takes in the place of a code is one that the settings declare."""
+    """Whether every security key that sshd takes in place of a code is one that the settings declare."""
     declared = {name: {key.words for key in keys} for name, keys in situation.settings.declared_keys.items()}
     lists = [*situation.keys_in_force.items(), *situation.lists_of_sshd.items()]
     return all(key.words in declared.get(name, ()) for name, keys in lists for key in keys)

@@ -85,7 +85,7 @@ class Situation(_Pair):
 
     @functools.cached_property
     def keys_in_force(self) -> dict[str, tuple[SecurityKey, ...]]:
-        """The security keys that sshd takes in the place of a code now, by account."""
+        """The security keys that sshd takes in place of a code now, by account."""
         lists = self.state.texts(f"{places.KEYS_DIRECTORY}/") if self.knows_keys else {}
         return security_keys.lists(lists)
 
@@ -143,7 +143,7 @@ class Situation(_Pair):
 
     @functools.cached_property
     def services_beside_sudo(self) -> list[sudoers.OtherService]:
-        """Where sudo is told to ask a PAM service, in the place of its own, that shall not ask for the code."""
+        """Where sudo is told to ask a PAM service, in place of its own, that shall not ask for the code."""
         found = sudoers.other_services(self.state.sudo_rules)
         return [one for one in found if one.service not in self.services]
 

@@ -158,7 +158,7 @@ def _news(change: Change, state: HostState) -> list[str]:
 
 
 def _placeholder_keys() -> MakeKey:
-    """Keys that are in the place of those that are made once the change is carried out, each another one."""
+    """Keys that are in place of those that are made once the change is carried out, each another one."""
     number = itertools.count(1)
     return lambda length: hashlib.sha512(bytes([next(number) % 256])).digest()[:length]
 

@@ -40,7 +40,7 @@ _LARGEST = 65_536
 _MOST_KEYS = 100
 _LARGEST_USERS_FILE = 16_777_216
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-# A pipe in the place of a file must not keep the run waiting.
+# A pipe in place of a file must not keep the run waiting.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 

@@ -30,7 +30,7 @@ _SALT_BYTES = 16
 
 
 def invite(module: AnsibleModule) -> Result:
-    """Make an invitation, in the place of the one that the user has."""
+    """Make an invitation, in place of the one that the user has."""
     user, hours, host = module.params["user"], module.params["hours"], os.uname().nodename
     low, high = invitation.HOURS
     if not low <= hours <= high:

@@ -207,7 +207,7 @@ class Conversation:
         return ["renew", *more], _WAITS if waits else "Two-factor login is set up."
 
     def _rights_of_invited(self, invitation: Invitation) -> tuple[list[str], str]:
-        """As long as somebody is invited, nobody else enrols in the place of that person."""
+        """As long as somebody is invited, nobody else enrols in place of that person."""
         if not invitation.tries:
             return [], (
                 "Too many invitations were wrong, so yours is void. Ask your administrator for another one, and say "
@@ -327,7 +327,7 @@ class Conversation:
         return {"recovery_codes": self._recovery_codes(settings) if what == "enrol" else []}
 
     def _new_recovery_codes(self, settings: Settings) -> list[str]:
-        """Put new recovery codes in the place of those that are left."""
+        """Put new recovery codes in place of those that are left."""
         backend, host = backends.BACKENDS[settings.backend], self._host
 
         def new(text: str | None) -> str:

@@ -16,7 +16,7 @@ import json
 import typing as t
 
 TRIES = 5
-"""How many wrong codes may be typed in the place of an invitation."""
+"""How many wrong codes may be typed in place of an invitation."""
 HOURS = (1, 336)
 TYPED = 40
 """How many characters somebody types at most."""

@@ -4,7 +4,7 @@
 
 """The block that makes a PAM service ask for a code, and the files that it calls; pam.conf(5). Text in, text out.
 
-A service is protected by a marked block in the place of its primary authentication. The block carries the line that it
+A service is protected by a marked block in place of its primary authentication. The block carries the line that it
 replaces, so taking it out needs no memory, and every other byte of the file stays.
 """
 
@@ -84,7 +84,7 @@ def protected(
     *,
     declared_keys: bool = False,
 ) -> tuple[Block, str]:
-    """The same, and what stands in the place of the primary authentication."""
+    """The same, and what stands in place of the primary authentication."""
     text = unprotect(service, text)
     others = without_ours(files)
     alone = others._replace(texts={**others.texts, service: text})

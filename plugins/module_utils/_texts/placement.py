@@ -54,7 +54,7 @@ class PamError(ValueError):
 
 
 class Block(t.NamedTuple):
-    """What stands in the place of the primary authentication of a service."""
+    """What stands in place of the primary authentication of a service."""
 
     service: str
     first: int
@@ -92,7 +92,7 @@ class Block(t.NamedTuple):
 
 
 def block_of(service: str, files: ServiceFiles, *, declared_keys: bool = False) -> Block:
-    """What stands in the place of the primary authentication of a service, whose file has no block of ours.
+    """What stands in place of the primary authentication of a service, whose file has no block of ours.
 
     `declared_keys` says whether sshd shall ask for no code after a security key that is declared.
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which PAM services the rules of sudo have it ask, in the place of its own; sudoers(5). Text in, text out."""
+"""Which PAM services the rules of sudo have it ask, in place of its own; sudoers(5). Text in, text out."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A copy of the file of a PAM service that only its vendor has. libpam takes it in the place of the vendor's. Pure.
+"""A copy of the file of a PAM service that only its vendor has. libpam takes it in place of the vendor's. Pure.
 
 The copy carries our block, and goes with it. Its first line says of what it is a copy, and by which it is known whether
 anybody has edited it since: then it stays, without that line.

@@ -88,7 +88,7 @@ class Settings:
     ssh: bool = False
     """Whether sshd asks for the code."""
     sshd_configs: tuple[str, ...] = ()
-    """The configurations of further sshd's that ask for it then."""
+    """The configurations of further sshds that ask for it then."""
     accepted_doors: tuple[str, ...] = ()
     """The ways in without a code of which nobody is told."""
     services: tuple[str, ...] = ()
@@ -186,7 +186,7 @@ class Settings:
 
     @functools.cached_property
     def declared_keys(self) -> dict[str, tuple[SecurityKey, ...]]:
-        """The security keys that sshd takes in the place of a code, by account."""
+        """The security keys that sshd takes in place of a code, by account."""
         users = self.users if self.enabled and self.ssh else ()
         return {user.name: user.security_keys for user in users if user.present and user.security_keys}
 
