@@ -22,6 +22,8 @@ one_core := sample unit sanity molecule lint importer
 alone := tests/controllers
 in_browser := tests/browser
 together := tests/login tests/newcomer
+# What was made just before is not looked at again, or the longest part, which needs it, would begin last.
+made := --old-file=setup --old-file=hosts --old-file=chromium
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,7 +89,7 @@ browser: setup chromium hosts ## pages, Cockpit and what terminals show, in a br
 test: ## all of the above, side by side on two cores
 	@$(MAKE) --no-print-directory --jobs 1 setup hosts chromium
 	@echo 'side by side, each shown when it has ended: $(one_core)'
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target $(one_core)
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target $(made) $(one_core)
 	$(call heading,$(alone))
 	pytest $(alone)
 	$(call heading,$(in_browser))
@@ -98,7 +100,7 @@ test: ## all of the above, side by side on two cores
 quick: ## lint, unit and a login of each kind on one release, for every day: five minutes at most
 	@$(MAKE) --no-print-directory --jobs 1 setup hosts chromium
 	@echo 'side by side, each shown when it has ended: lint unit'
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint unit
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target $(made) lint unit
 	$(call heading,quick)
 	pytest tests/login tests/browser -m quick -k 'debian13 and not google' --numprocesses 5 --dist loadgroup
 
