@@ -207,7 +207,10 @@ def _fail(host: Host, found: Traces, people: Sequence[Person], pipelining: dict[
             "must be one of": {"twofactor_users": user(secret=secret, state="gone")},
             "Supported parameters include": {"twofactor_users": user(secret=secret, secert=secret)},
             "and entry 1 is a list": {"twofactor_users": [user(secret=secret)]},
-            "cannot be converted": {"twofactor_users": user(secret=secret), "twofactor_otp_digits": "many"},
+            "must be a whole number, and is a text": {
+                "twofactor_users": user(secret=secret),
+                "twofactor_otp_digits": "many",
+            },
         },
     )
     host.write(FAILING_RELOAD, "[Service]\nExecReload=\nExecReload=/bin/false\n")
