@@ -122,7 +122,7 @@ def second_run_waits(person: Person) -> None:
     with ThreadPoolExecutor(1) as pool:
         with lock_held(person.host):
             second = pool.submit(module, person.host, "twofactor", options(person))
-            assert not wait([second], timeout=10).done
+            assert not wait([second], timeout=30).done
         assert second.result().changed
 
 
