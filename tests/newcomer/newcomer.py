@@ -80,7 +80,7 @@ class Newcomer:
         script, kept = self.home / "script", self.home / "kept"
         script.write_text(f"set -eu\ncd {self.folder}\n[ ! -e {kept} ] || . {kept}\n{block.text}\nexport -p >{kept}\n")
         shell = pexpect.spawn(
-            "bash", [str(script)], env=self._environment(), timeout=300, encoding="utf-8", codec_errors="replace"
+            "bash", [str(script)], env=self._environment(), timeout=900, encoding="utf-8", codec_errors="replace"
         )
         said, users = "", iter(re.findall(r"user=(\w+)", block.text))
         while True:
