@@ -58,7 +58,7 @@ importer: setup ## what Galaxy's importer says of a release's tarball
 
 unit: setup ## the unit tests, which need no host
 	$(call heading,unit)
-	pytest tests/unit
+	pytest tests/unit --numprocesses 2
 
 controllers: hosts ## execution environments, and a run cut into slices, each in a container of its own
 	$(call heading,controllers)
