@@ -21,16 +21,16 @@ class ActionModule(AskingNormalAction):
         try:
             done: dict[str, t.Any] = super().run(tmp, variables)
         except AnsibleConnectionFailure as error:
+            when = _when(self._templar.template(variables.get("twofactor_rollback_after")))
             # A host that puts itself back is not one that is merely out of reach.
             raise AnsibleActionFail(
                 f"After the change of two-factor login, no new connection to {variables['inventory_hostname']} gets "
-                f"in. Nobody has to do anything: the host puts itself back {_when(variables)}. What ssh said: "
+                f"in. Nobody has to do anything: the host puts itself back {when}. What ssh said: "
                 f"{error.message}"
             ) from None
         return done
 
 
-def _when(variables: t.Mapping[str, t.Any]) -> str:
-    """When the host does; the role knows for how long its module has set the timer."""
-    seconds = variables.get("twofactor_rollback_after")
+def _when(seconds: object) -> str:
+    """When the host does; only the role knows for how many seconds its module has set the timer."""
     return f"{seconds} seconds after the change" if seconds else "when the time of rollback_after is over"

@@ -61,7 +61,7 @@ def told_once(run: _Run) -> _Run:
 
 def _has_msg(task: Task) -> bool:
     """Whether people see the `msg` of this task where it fails, and Ansible does not have to look at it before."""
-    enabled = C.CALLBACKS_ENABLED  # type: ignore[attr-defined]  # what is configured is there when it is imported
+    enabled = C.config.get_config_value("CALLBACKS_ENABLED")
     if any(name.rpartition(".")[2] == _BY_ERRORS for name in enabled):
         return False
     # Of a task with no_log, the error is all that is shown. The others decide by what was returned.

@@ -22,14 +22,7 @@ _WANTED = {
     "list": "a list",
     "dict": "a dictionary",
 }
-_GIVEN = {
-    "bool": "true or false",
-    "int": "a number",
-    "float": "a number with a fraction",
-    "str": "a text",
-    "list": "a list",
-    "dict": "a dictionary",
-}
+_GIVEN = {**_WANTED, "int": "a number", "float": "a number with a fraction"}
 
 
 def in_words(said: str, marked: t.Callable[[str], str] = str) -> str:

@@ -101,27 +101,27 @@ def gets_in_with_a_ticket(host: Host, service: str) -> bool:
 def test_ticket_opens_cockpit_only_where_no_code_is_asked_for(host: Host) -> None:
     person = new_person(host)
     host.run("sh", "-c", _REALM, "sh", person.name)
-    wanted = {"services": ["cockpit"], "users": [person.entry], "exempt_users": ["ansible"], "scope": "enrolled"}
+    policy = wanted(person, guard="warn")
     # A key for ssh is as good as one for the web: Cockpit takes any.
     for service in ("host", "HTTP"):
         host.run(f"rm -f /etc/krb5.keytab; kadmin.local -q 'ktadd {service}/{host.name}'")
         assert gets_in_with_a_ticket(host, service)
-        done = module(host, "twofactor", wanted)
+        done = module(host, "twofactor", policy)
         assert not done.ok
         assert f"/etc/krb5.keytab: {service}/{host.name}@EXAMPLE.TEST" in done.message
 
     before = host.snapshot(["/etc/cockpit"])
-    done = module(host, "twofactor", {**wanted, "cockpit_negotiate": "none"})
+    done = module(host, "twofactor", {**policy, "cockpit_negotiate": "none"})
     assert done.ok, done.output
     assert done["enforced"] == {"cockpit": True}
     assert not gets_in_with_a_ticket(host, "HTTP")
-    assert not module(host, "twofactor", {**wanted, "cockpit_negotiate": "none"}).changed
+    assert not module(host, "twofactor", {**policy, "cockpit_negotiate": "none"}).changed
     # An administrator's line below ours wins, until the next run.
     host.run(f"printf '[Negotiate]\naction = localhost\n' >>{CONFIG}; systemctl stop 'cockpit-wsinstance-*'")
     assert gets_in_with_a_ticket(host, "HTTP")
-    told = module(host, "twofactor_info", wanted)
+    told = module(host, "twofactor_info", policy)
     assert (told["enforced"], told["lets_in"]) == ({"cockpit": False}, ["cockpit"])
-    done = module(host, "twofactor", {**wanted, "cockpit_negotiate": "none"})
+    done = module(host, "twofactor", {**policy, "cockpit_negotiate": "none"})
     assert done.ok, done.output
     assert not gets_in_with_a_ticket(host, "HTTP")
     off(host)

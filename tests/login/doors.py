@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The ways into a host but for Cockpit, each with a password and a code to type."""
+"""The ways into a host, each with a password and a code to type."""
 
 from __future__ import annotations
 

@@ -53,9 +53,9 @@ def open_beside(situation: Situation) -> t.Iterator[str]:
         asks = "asks for no code" if door.state == OPEN else "may ask for no code"
         accept = f"or accept it: O(accepted_doors): [{door.name}]"
         if door.name == BY_COCKPIT:
-            also = "leave O(exempt_addresses) out" if settings.exempt_addresses else "set O(ssh) to true"
-            if settings.exempt_addresses and not settings.ssh:
-                also = "set O(ssh) to true without O(exempt_addresses)"
+            exempt = settings.exempt_addresses
+            ask = "set O(ssh) to true" if not settings.ssh else ""
+            also = f"{ask} without O(exempt_addresses)" if ask and exempt else ask or "leave O(exempt_addresses) out"
             remedy = (
                 f"Write Command = /bin/false into the section [Ssh-Login] of {places.COCKPIT_CONFIG}, by which the "
                 f"page logs nobody in to another machine, {also}, {accept}"

@@ -30,9 +30,8 @@ _SESSION_SOCKET = "/run/cockpit/session"
 _BY_SSH = "ssh-login"
 _OWN = {"": ("cockpit-session", "false"), _BY_SSH: ("cockpit-ssh", "cockpit-beiboot", "false")}
 """Those that ask by PAM, or by sshd for the page's logins to other machines, and the one that lets nobody in."""
-
-
 _PAST_PAM = ("clientcertauthentication", "forwardedforheader", *_PROGRAMS)
+"""The settings by which people get in past PAM, or by which their addresses are believed, wherever they stand."""
 
 
 class OwnProgram(t.NamedTuple):
@@ -61,7 +60,7 @@ def takes_kerberos(text: str | None) -> bool:
 
 def certificate_line(text: str | None) -> int | None:
     """The number of the line by which Cockpit lets people in who have a certificate; None where there is none."""
-    found = _settings(text or "", strict=False) or {}
+    found = _readable(text)
     setting = found.get(("webservice", "clientcertauthentication"))
     return setting.number if setting and setting.value.strip().lower() in ("yes", "true", "1") else None
 
@@ -70,7 +69,7 @@ def own_programs(text: str | None) -> list[OwnProgram]:
     """The lines by which other programs than Cockpit's own decide who gets in."""
     return [
         OwnProgram(setting.number, section, name, setting.value.strip())
-        for (section, name), setting in (_settings(text or "", strict=False) or {}).items()
+        for (section, name), setting in _readable(text).items()
         if name in _PROGRAMS and _file_name(setting.value) not in _OWN.get(section, _OWN[""])
     ]
 
@@ -92,7 +91,7 @@ def _file_name(value: str) -> str:
 
 def header_of_origin(text: str | None) -> tuple[int, str] | None:
     """The header of a request by which Cockpit tells where somebody comes from, with the number of its line, if any."""
-    setting = (_settings(text or "", strict=False) or {}).get(("webservice", "forwardedforheader"))
+    setting = _readable(text).get(("webservice", "forwardedforheader"))
     return (setting.number, setting.value.strip()) if setting and setting.value.strip() else None
 
 
@@ -132,6 +131,11 @@ def past_pam(text: str | None) -> str:
         elif setting or not _IGNORED.fullmatch(line):
             shown += f"{section}\t{line}\n"
     return shown
+
+
+def _readable(text: str | None) -> dict[tuple[str, str], _Setting]:
+    """The settings in lines that can be read, even where Cockpit passes over the whole file for another line."""
+    return _settings(text or "", strict=False) or {}
 
 
 def _settings(text: str, *, strict: bool = True) -> dict[tuple[str, str], _Setting] | None:
