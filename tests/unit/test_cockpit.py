@@ -74,6 +74,7 @@ class TestConfiguration:
             ("[SSH-login]\n command=/usr/bin/false now", False),
             ("[Ssh-Login]\nCommand = /bin/false\nnonsense\n", True),
             ("[Ssh-Login]\nCommand = /usr/lib/cockpit/cockpit-ssh\n", True),
+            ("[Ssh-Login]\nCommand = /opt/false\n", True),
         ],
     )
     def test_says_whether_the_page_logs_in_by_ssh(self, text: str | None, logs_in: bool) -> None:
@@ -143,9 +144,25 @@ class TestPlan:
         ]
 
     @pytest.mark.parametrize(
+        "line",
+        [
+            "command = /opt/cockpit-session",
+            "command = /usr/lib/cockpit/../../../opt/cockpit-session",
+            "command = cockpit-session",
+            "command = /opt/false",
+            "unixpath = /opt/session",
+            "command =",
+        ],
+    )
+    def test_tells_cockpits_programs_by_their_path(self, line: str) -> None:
+        (refusal,) = plan(wanting("alice"), host(f"[Basic]\n{line}\n", ())).refusals
+        assert "/etc/cockpit/cockpit.conf line 2: " in refusal
+
+    @pytest.mark.parametrize(
         "text",
         [
             "[basic]\ncommand = /usr/lib/cockpit/cockpit-session\nUnixPath=/run/cockpit/session\n",
+            "[basic]\ncommand = /usr/libexec/cockpit-session\n",
             "[ssh-login]\ncommand = /usr/lib/cockpit/cockpit-ssh --x\n",
             "[basic]\ncommand = /opt/login\ncommand = /bin/false\n",
         ],

@@ -28,8 +28,12 @@ _PROGRAMS = ("command", "unixpath")
 _SESSION_SOCKET = "/run/cockpit/session"
 """Behind which Cockpit's own program is in later releases."""
 _BY_SSH = "ssh-login"
-_OWN = {"": ("cockpit-session", "false"), _BY_SSH: ("cockpit-ssh", "cockpit-beiboot", "false")}
-"""Those that ask by PAM, or by sshd for the page's logins to other machines, and the one that lets nobody in."""
+_OWN = {"": ("cockpit-session",), _BY_SSH: ("cockpit-ssh", "cockpit-beiboot")}
+"""Cockpit's programs that ask by PAM, or by sshd for the page's logins to other machines."""
+_OWN_DIRECTORIES = ("/usr/libexec", "/usr/lib/cockpit")
+"""Where distributions have them."""
+_FALSE = ("/bin/false", "/usr/bin/false")
+"""The program that lets nobody in."""
 _PAST_PAM = ("clientcertauthentication", "forwardedforheader", *_PROGRAMS)
 """The settings by which people get in past PAM, or by which their addresses are believed, wherever they stand."""
 
@@ -70,23 +74,30 @@ def own_programs(text: str | None) -> list[OwnProgram]:
     return [
         OwnProgram(setting.number, section, name, setting.value.strip())
         for (section, name), setting in _readable(text).items()
-        if name in _PROGRAMS and _file_name(setting.value) not in _OWN.get(section, _OWN[""])
+        if name in _PROGRAMS and not _asks(_program(setting.value), section)
     ]
 
 
 def logs_in_by_ssh(text: str | None) -> bool:
     """Whether Cockpit's page logs people in by ssh as well, to any machine that it reaches, and so to its own one.
 
-    That is so unless its program for it is `false`. LoginTo hides the field, and closes it with later releases alone.
+    That is so unless its program for it is false(1). LoginTo hides the field, and closes it with later releases alone.
     """
     program = (_settings(text or "") or {}).get((_BY_SSH, "command"))
-    return program is None or _file_name(program.value) != "false"
+    return program is None or _program(program.value) not in _FALSE
 
 
-def _file_name(value: str) -> str:
-    """The file name of a program with its arguments, or of a socket."""
-    path = value.split()[0] if value.strip() else ""
-    return path.rpartition("/")[2] if path != _SESSION_SOCKET else "cockpit-session"
+def _program(value: str) -> str:
+    """The path of a program that may have arguments, or of a socket."""
+    return value.split()[0] if value.strip() else ""
+
+
+def _asks(path: str, section: str) -> bool:
+    """Whether it is Cockpit's own way to ask who somebody is. A program of the same name elsewhere is not."""
+    if path in (_SESSION_SOCKET, *_FALSE):
+        return True
+    directory, _slash, name = path.rpartition("/")
+    return directory in _OWN_DIRECTORIES and name in _OWN.get(section, _OWN[""])
 
 
 def header_of_origin(text: str | None) -> tuple[int, str] | None:
