@@ -218,7 +218,7 @@ def test_files_that_sshd_includes_are_followed_from_one_to_the_next(tmp_path: Pa
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "a.conf").write_text(f"Match User bob\n  Include {tmp_path}/bob.conf\n")
     (tmp_path / "bob.conf").write_text(f"Banner none\nInclude {tmp_path}/site/*.conf {tmp_path}/gone.conf\n")
-    found = look.included({config: file(f"UsePAM yes\nInclude {tmp_path}/site/*.conf\n")}, [config])
+    found = look.included_by_sshd({config: file(f"UsePAM yes\nInclude {tmp_path}/site/*.conf\n")}, [config])
     assert list(found) == [f"{tmp_path}/site/a.conf", f"{tmp_path}/bob.conf"]
 
 

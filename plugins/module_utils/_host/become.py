@@ -10,11 +10,12 @@ And at the files with the rules of sudo, which say whether it asks another PAM s
 from __future__ import annotations
 
 import glob
+import typing as t
 
 from .. import _places as places
 from .._texts import sudoers
 from .command import Run
-from .files import read_file
+from .files import included, read_file
 from .state import Connection
 
 # What Ansible has them run: a shell.
@@ -33,18 +34,17 @@ def sudo_asks(run: Run, user: str) -> bool:
 
 def sudo_rules() -> dict[str, str]:
     """The texts of the files with the rules of sudo, by path."""
-    found: dict[str, str] = {}
-    waiting = [places.SUDOERS]
-    while waiting:
-        path = waiting.pop()
+    main = read_file(places.SUDOERS)
+    files = {places.SUDOERS: main} if main else {}
+    return {path: file.content for path, file in {**files, **included(files, _taken_in)}.items()}
+
+
+def _taken_in(_path: str, rules: str) -> t.Iterator[str]:
+    for path in sudoers.included(rules):
         if path.endswith("/"):
-            waiting += [one for one in sorted(glob.glob(f"{glob.escape(path)}*")) if sudoers.is_read(one[len(path) :])]
-            continue
-        file = None if path in found else read_file(path)
-        if file and not file.kind:
-            found[path] = file.content
-            waiting += sudoers.included(file.content)
-    return found
+            yield from (one for one in glob.glob(f"{glob.escape(path)}*") if sudoers.is_read(one[len(path) :]))
+        else:
+            yield path
 
 
 def doas_asks(run: Run, user: str) -> bool:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Looks at a file."""
+"""Looks at a file, and at the files that it includes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import fnmatch
 import glob
 import os
 import stat
+import typing as t
 
 from .. import _places as places
 from .state import FileState
@@ -40,6 +41,23 @@ def read_file(path: str) -> FileState | None:
         names=_names(path, status) if stat.S_ISREG(status.st_mode) else 1,
         kind="" if stat.S_ISREG(status.st_mode) else _KINDS.get(stat.S_IFMT(status.st_mode), "device"),
     )
+
+
+def included(
+    files: t.Mapping[str, FileState], paths_in: t.Callable[[str, str], t.Iterable[str]]
+) -> dict[str, FileState]:
+    """The files that these include, and all that those include in turn.
+
+    :param paths_in: the paths that a file includes, by its own path and its text.
+    """
+    found: dict[str, FileState] = {}
+    fresh = files
+    while fresh:
+        paths = {one for path, file in fresh.items() for one in paths_in(path, file.content)} - found.keys()
+        read = ((path, read_file(path)) for path in sorted(paths))
+        fresh = {path: file for path, file in read if file is not None}
+        found.update(fresh)
+    return found
 
 
 def _names(path: str, status: os.stat_result) -> int:

@@ -25,15 +25,11 @@ from .._wanted.settings import Settings
 from . import accounts, become, cockpit, credentials, doors, sshd, sshd_starts, system
 from .clock import sync_status
 from .command import Run
-from .files import inside, read_file
+from .files import included, inside, read_file
 from .holds import holds
 from .processes import processes
 from .session import connection
 from .state import OWN_DIRECTORIES, OWN_FILES, FileState, HostState, Login, Sshd
-
-_INCLUDED_DEEP = 16
-"""How deep sshd itself follows an Include."""
-
 
 def look(settings: Settings, run: Run) -> HostState:
     """See what a plan for these settings depends on."""
@@ -45,9 +41,9 @@ def look(settings: Settings, run: Run) -> HostState:
     hosts_own = [one.start.config for one in listening if not one.is_apart]
     configs = [start.config, *(one.config for one in other_starts), *hosts_own]
     files = _files(configs, units.variables)
-    elsewhere = included(files, configs)
+    elsewhere = included_by_sshd(files, configs)
     files.update(elsewhere)
-    services_included = _services_included(files)
+    services_included = _included_by_services(files)
     files.update(services_included)
     session = connection()
     kept = {name: credentials.credentials(one) for name, one in backends.BACKENDS.items()}
@@ -149,34 +145,27 @@ def _sshd_texts(files: t.Mapping[str, FileState], start: Start, elsewhere: t.Col
     }
 
 
-def included(files: t.Mapping[str, FileState], configs: t.Iterable[str]) -> dict[str, FileState]:
+def included_by_sshd(files: t.Mapping[str, FileState], configs: t.Iterable[str]) -> dict[str, FileState]:
     """The files that these configurations of sshd, or their drop-ins, include from elsewhere."""
-    found: dict[str, FileState] = {}
-    fresh = {path: file for path, file in files.items() if path.startswith(f"{places.DROP_IN_DIRECTORY}/")}
-    fresh.update({path: files[path] for path in configs if path in files})
-    for _depth in range(_INCLUDED_DEEP):
-        patterns = {pattern for path, file in fresh.items() for pattern in sshd_config.included(path, file.content)}
-        paths = {path for pattern in patterns for path in glob.glob(pattern)} - files.keys() - found.keys()
-        read = ((path, read_file(path)) for path in sorted(paths))
-        fresh = {path: file for path, file in read if file is not None}
-        found.update(fresh)
-    return found
+
+    def elsewhere(path: str, text: str) -> t.Iterator[str]:
+        found = itertools.chain.from_iterable(map(glob.glob, sshd_config.included(path, text)))
+        return (one for one in found if one not in files)
+
+    drop_ins = {path: file for path, file in files.items() if path.startswith(f"{places.DROP_IN_DIRECTORY}/")}
+    return included({**drop_ins, **{path: files[path] for path in configs if path in files}}, elsewhere)
 
 
-def _services_included(files: t.Mapping[str, FileState]) -> dict[str, FileState]:
+def _included_by_services(files: t.Mapping[str, FileState]) -> dict[str, FileState]:
     """The files that PAM services include by their whole paths, but for other paths of what is in their directory."""
-    found: dict[str, FileState] = {}
-    fresh = {
-        path: file for path, file in files.items() if path.startswith((f"{places.PAM_D}/", f"{places.VENDOR_PAM_D}/"))
-    }
     directory = os.path.realpath(places.PAM_D)
-    while fresh:
-        paths = pam_conf.included_elsewhere(file.content for file in fresh.values()) - found.keys()
-        paths = {one for one in paths if os.path.isfile(one) and os.path.dirname(os.path.realpath(one)) != directory}
-        read = ((path, files.get(path) or read_file(path)) for path in sorted(paths))
-        fresh = {path: file for path, file in read if file is not None}
-        found.update(fresh)
-    return found
+
+    def elsewhere(_path: str, text: str) -> t.Iterator[str]:
+        found = filter(os.path.isfile, pam_conf.included_elsewhere(text))
+        return (one for one in found if os.path.dirname(os.path.realpath(one)) != directory)
+
+    services = (f"{places.PAM_D}/", f"{places.VENDOR_PAM_D}/")
+    return included({path: file for path, file in files.items() if path.startswith(services)}, elsewhere)
 
 
 def _is_new(service: str, settings: Settings, files: t.Mapping[str, FileState]) -> bool:

@@ -106,9 +106,9 @@ def is_elsewhere(name: str) -> bool:
     return name.startswith("/")
 
 
-def included_elsewhere(texts: t.Iterable[str]) -> set[str]:
-    """The files that the auth stacks in these files include from elsewhere than the directory of services."""
-    return set(filter(is_elsewhere, (include_target(line) for text in texts for line in text.split("\n"))))
+def included_elsewhere(text: str) -> t.Iterator[str]:
+    """The files that the auth stack in a file includes from elsewhere than the directory of services."""
+    return filter(is_elsewhere, map(include_target, text.split("\n")))
 
 
 def include_target(line: str) -> str:
