@@ -175,10 +175,10 @@ def test_journal_that_does_not_tell_all_is_told() -> None:
 
 BY_RUN0 = Connection("alice", "192.0.2.9", by=("python3", "sh", "systemd", "run0", "sh"), asking_systemd=7)
 BECOME: list[tuple[str, dict[str, t.Any], str]] = [
-    ("sudo", {"sudo_asks_connection": True}, "alice"),
-    ("doas", {"doas_asks_connection": True}, "alice"),
+    ("sudo", {"become_asks": frozenset({"sudo"})}, "alice"),
+    ("doas", {"become_asks": frozenset({"doas"})}, "alice"),
     ("su", {"connection": Connection("alice", "192.0.2.9", by=("python3", "sh", "su", "bash"))}, "root"),
-    ("polkit-1", {"connection": BY_RUN0, "polkit_asks_connection": True}, "alice"),
+    ("polkit-1", {"connection": BY_RUN0, "become_asks": frozenset({"polkit-1"})}, "alice"),
 ]
 
 

@@ -1118,7 +1118,7 @@ class TestRefusal:
         )
 
     def test_of_a_sudo_that_would_ask_ansible_for_two_things(self) -> None:
-        state = host_state(connection=Connection("alice", "198.51.100.7"), sudo_asks_connection=True)
+        state = host_state(connection=Connection("alice", "198.51.100.7"), become_asks=frozenset({"sudo"}))
         assert refusals(wanted(services=["sudo"]), state) == (
             "alice, as whom Ansible connects, becomes root on web1 by sudo with a password, and Ansible cannot answer "
             "sudo's second prompt, for the code: each try would fail, and count as a wrong code. Exempt alice with "
@@ -1130,12 +1130,12 @@ class TestRefusal:
             settings("bob", scope="enrolled", services=["sudo"]),
         ):
             assert plan(fine, state).changes
-        for other in (replace(state, sudo_asks_connection=False), replace(state, connection=None)):
+        for other in (replace(state, become_asks=frozenset()), replace(state, connection=None)):
             assert plan(wanted(services=["sudo"]), other).changes
         as_root = replace(state, connection=Connection("root", "198.51.100.7"))
         assert plan(wanted(services=["sudo"], exempt_users=["ansible", "root"]), as_root).changes
-        on = carried_out(wanted(services=["sudo"]), replace(state, sudo_asks_connection=False))
-        assert plan(wanted(services=["sudo"]), replace(on, sudo_asks_connection=True)) == Plan()
+        on = carried_out(wanted(services=["sudo"]), replace(state, become_asks=frozenset()))
+        assert plan(wanted(services=["sudo"]), replace(on, become_asks=frozenset({"sudo"}))) == Plan()
 
     def test_of_conflicts_with_sshds_files_names_each(self) -> None:
         config = f"{SSHD_CONFIG}AuthenticationMethods publickey\n".replace("UsePAM yes", "UsePAM no")

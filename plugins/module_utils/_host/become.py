@@ -22,6 +22,19 @@ from .state import Connection
 _SHELL = ("/bin/sh", "-c", ":")
 
 
+def asking(run: Run, connection: Connection, services: t.Iterable[str]) -> frozenset[str]:
+    """Those of these PAM services that want a password before this run's account becomes root by them.
+
+    Only sudo tells whether it lets an account become root at all, so the others are asked where this run came by them.
+    """
+    tried = {
+        "sudo": lambda: sudo_asks(run, connection.user),
+        "doas": lambda: "doas" in connection.by and _doas_asks(run, connection.user),
+        "polkit-1": lambda: connection.asking_systemd > 0 and _polkit_asks(run, connection),
+    }
+    return frozenset(service for service in services if service in tried and tried[service]())
+
+
 def sudo_asks(run: Run, user: str) -> bool:
     """Whether sudo lets this account run a shell as root, and wants a password for that.
 
@@ -47,12 +60,12 @@ def _taken_in(_path: str, rules: str) -> t.Iterator[str]:
             yield path
 
 
-def doas_asks(run: Run, user: str) -> bool:
+def _doas_asks(run: Run, user: str) -> bool:
     """Whether doas wants a password of this account before a shell, doas(1), -n."""
     return _refuses(run, user, ("doas", "-n", *_SHELL))
 
 
-def polkit_asks(run: Run, connection: Connection) -> bool:
+def _polkit_asks(run: Run, connection: Connection) -> bool:
     """Whether polkit wants a password for what this run had systemd start, pkcheck(1); or has just got one for it."""
     actions = {action for program, action in places.ASKING_SYSTEMD.items() if program in connection.by}
     found = (

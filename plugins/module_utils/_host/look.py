@@ -29,7 +29,8 @@ from .files import included, inside, read_file
 from .holds import holds
 from .processes import processes
 from .session import connection
-from .state import OWN_DIRECTORIES, OWN_FILES, FileState, HostState, Login, Sshd
+from .state import OWN_DIRECTORIES, OWN_FILES, Connection, FileState, HostState, Login, Sshd
+
 
 def look(settings: Settings, run: Run) -> HostState:
     """See what a plan for these settings depends on."""
@@ -47,20 +48,15 @@ def look(settings: Settings, run: Run) -> HostState:
     files.update(services_included)
     session = connection()
     kept = {name: credentials.credentials(one) for name, one in backends.BACKENDS.items()}
-    listed = accounts.listed()
-    # A directory may list nobody, and yet know whoever is named.
-    named = {*(user.name for user in settings.users), *settings.exempt_users, *itertools.chain(*kept.values())}
-    named |= {*accounts.members(settings.scope_groups), *([session.user] if session else [])}
-    unlisted = accounts.by_own_name(named - listed.keys())
-    people = {**listed, **unlisted}
-    groups = {**accounts.groups_of(listed.values()), **accounts.groups_of_each(unlisted.values())}
+    people, groups = _people(settings, [*itertools.chain(*kept.values()), *([session.user] if session else [])])
     stranger = sshd.stranger(settings)
     exempt = functools.partial(sshd.is_exempt, settings)
-    seen = sshd.views(run, groups, _sshd_texts(files, start, elsewhere), stranger, session, start.words, exempt)
-    others = [
-        (one, sshd.views(run, groups, _sshd_texts(files, one, elsewhere), stranger, None, one.words, exempt))
-        for one in other_starts
-    ]
+
+    def seen_by_sshd(start: Start, session: Connection | None = None) -> sshd.Views:
+        return sshd.views(run, groups, _sshd_texts(files, start, elsewhere), stranger, session, start.words, exempt)
+
+    seen = seen_by_sshd(start, session)
+    others = [(one, seen_by_sshd(one)) for one in other_starts]
     switch = files.get(places.SWITCH)
     backend = backends.in_use(
         CodeStep.parse(switch.content if switch else None), [name for name in kept if kept[name]], settings.backend
@@ -90,22 +86,8 @@ def look(settings: Settings, run: Run) -> HostState:
         other_sshds=tuple(Sshd(one, found.of, found.error, found.elsewhere) for one, found in others),
         connection=session,
         connection_sshd=seen.connection,
-        sudo_asks_connection=(
-            session is not None and _is_new("sudo", settings, files) and become.sudo_asks(run, session.user)
-        ),
+        become_asks=become.asking(run, session, _new_services(settings, files)) if session else frozenset(),
         sudo_rules=become.sudo_rules() if {"sudo", "sudo-i"}.intersection(settings.services) else {},
-        doas_asks_connection=(
-            session is not None
-            and "doas" in session.by
-            and _is_new("doas", settings, files)
-            and become.doas_asks(run, session.user)
-        ),
-        polkit_asks_connection=(
-            session is not None
-            and session.asking_systemd > 0
-            and _is_new("polkit-1", settings, files)
-            and become.polkit_asks(run, session)
-        ),
         code_modules=credentials.code_modules(),
         module_directories=credentials.module_directories(),
         keytabs=cockpit.keytabs() if "cockpit" in settings.services else {},
@@ -124,6 +106,18 @@ def look(settings: Settings, run: Run) -> HostState:
         tallies=credentials.tallies(),
         now=time.time(),
     )
+
+
+def _people(
+    settings: Settings, known: t.Iterable[str]
+) -> tuple[dict[str, pwd.struct_passwd], dict[str, tuple[str, ...]]]:
+    """The accounts that the host lists, that settings name or that are known otherwise; and the groups of each."""
+    listed = accounts.listed()
+    # A directory may list nobody, and yet know whoever is named.
+    named = {*(user.name for user in settings.users), *settings.exempt_users, *known}
+    unlisted = accounts.by_own_name({*named, *accounts.members(settings.scope_groups)} - listed.keys())
+    groups = {**accounts.groups_of(listed.values()), **accounts.groups_of_each(unlisted.values())}
+    return {**listed, **unlisted}, groups
 
 
 def _authorized_keys(
@@ -168,10 +162,12 @@ def _included_by_services(files: t.Mapping[str, FileState]) -> dict[str, FileSta
     return included({path: file for path, file in files.items() if path.startswith(services)}, elsewhere)
 
 
-def _is_new(service: str, settings: Settings, files: t.Mapping[str, FileState]) -> bool:
-    """Whether a service is to ask for codes that has not got our block yet."""
-    file = files.get(f"{places.PAM_D}/{service}")
-    return service in settings.services and not (file and pam.is_protected(file.content))
+def _new_services(settings: Settings, files: t.Mapping[str, FileState]) -> t.Iterator[str]:
+    """The services that are to ask for codes and have not got our block yet."""
+    for service in settings.services:
+        file = files.get(f"{places.PAM_D}/{service}")
+        if not (file and pam.is_protected(file.content)):
+            yield service
 
 
 def look_back(settings: Settings, run: Run, state: HostState) -> HostState:

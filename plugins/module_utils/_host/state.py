@@ -216,14 +216,11 @@ class HostState:
     connection: Connection | None = None
     connection_sshd: Effective | None = None
     """What sshd makes of its configuration for the connection's account from the connection's address."""
-    sudo_asks_connection: bool = False
-    """Whether sudo wants the password of the connection's account; not asked where sudo is not to ask for a code."""
+    become_asks: frozenset[str] = frozenset()
+    """The PAM services of sudo, doas and polkit that want a password before the connection's account becomes root. Only
+    those are tried that are to ask for codes and do not yet."""
     sudo_rules: t.Mapping[str, str] = field(default_factory=dict, repr=False)
     """The texts of the files with the rules of sudo, by path; none where sudo is not to ask for codes."""
-    doas_asks_connection: bool = False
-    """The same of doas, where this run came by it."""
-    polkit_asks_connection: bool = False
-    """The same of polkit, where this run came by machinectl or run0."""
     backend: str = "oath"
     """The backend that has the credentials: the one that is asked, or while none is, the one that has any."""
     others: t.Mapping[str, t.Mapping[str, FileState]] = field(default_factory=dict)

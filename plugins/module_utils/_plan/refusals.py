@@ -284,14 +284,15 @@ def become(situation: Situation) -> t.Iterator[str]:
     by_systemd = next((program for program in places.ASKING_SYSTEMD if program in by), "")
     # su wants the password of root, and so root's code; under sudo it wants none.
     by_su = "su" in by and not {"sudo", "doas"}.intersection(by[by.index("su") :])
-    asked = {
-        "sudo": (state.sudo_asks_connection, account, f"let sudo ask {account.name} for no password (NOPASSWD)"),
-        "doas": (state.doas_asks_connection, account, f"let doas ask {account.name} for no password (nopass)"),
-        **dict.fromkeys(("su", "su-l"), (by_su, root, "become root by sudo with NOPASSWD")),
-        "polkit-1": (state.polkit_asks_connection, account, f"let polkit ask {account.name} for no password (a rule)"),
+    asking = {*state.become_asks, *(("su", "su-l") if by_su else ())}.intersection(settings.services)
+    remedies = {
+        "sudo": (account, f"let sudo ask {account.name} for no password (NOPASSWD)"),
+        "doas": (account, f"let doas ask {account.name} for no password (nopass)"),
+        **dict.fromkeys(("su", "su-l"), (root, "become root by sudo with NOPASSWD")),
+        "polkit-1": (account, f"let polkit ask {account.name} for no password (a rule)"),
     }
-    for service, (asks, whose, instead) in asked.items():
-        if asks and service in settings.services and not state.asks_at(service) and situation.in_scope(whose):
+    for service, (whose, instead) in remedies.items():
+        if service in asking and not state.asks_at(service) and situation.in_scope(whose):
             program = by_systemd if service == "polkit-1" else service
             yield (
                 f"{account.name}, as whom Ansible connects, becomes root on {state.hostname} by {program} with a "
