@@ -111,6 +111,14 @@ class TestParse:
         assert (found.first("allowusers"), found.first("gone")) == ("alice", "")
         assert (found.on("usepam"), found.on("banner"), found.on("gone")) == (True, False, False)
 
+    def test_of_what_sshd_tells_takes_keywords_as_the_man_page_spells_them(self) -> None:
+        found = parse_effective("UsePAM yes\nAllowUsers alice\nAllowUsers Bob\nAuthenticationMethods a,b c\n")
+        assert found == {
+            "usepam": ("yes",),
+            "allowusers": ("alice", "Bob"),
+            "authenticationmethods": ("a,b", "c"),
+        }
+
 
 class TestReadOrder:
     def test_has_the_files_where_they_are_included(self) -> None:

@@ -74,10 +74,14 @@ class Effective(t.Dict[str, t.Tuple[str, ...]]):
 
 
 def parse_effective(text: str) -> Effective:
-    """Read the output of `sshd -T`, which prints some keywords once for each of their values."""
+    """Read the output of `sshd -T`, which prints some keywords once for each of their values.
+
+    Older releases print keywords in lower case, OpenSSH 10.6 as sshd_config(5) spells them.
+    """
     effective = Effective()
     for line in text.splitlines():
         keyword, _space, value = line.strip().partition(" ")
+        keyword = keyword.lower()
         values = tuple(value.split()) if keyword in _LISTS else (value,)
         effective[keyword] = effective.get(keyword, ()) + values
     return effective
