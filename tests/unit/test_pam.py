@@ -405,6 +405,26 @@ class TestRefusal:
             "the same run, before the role (docs/adopt.md has the play), or leave sudo out."
         )
 
+    @pytest.mark.parametrize("before", ["", "auth optional pam_group.so\n"])
+    def test_of_a_line_that_asks_for_a_code_and_goes_on_in_the_next_shows_it(self, before: str) -> None:
+        line = "auth required \\\n  pam_google_authenticator.so nullok\n"
+        number = 1 + before.count("\n")
+        told = refusal(f"{before}{line}@include common-auth\n")
+        assert told.startswith(
+            f"/etc/pam.d/sudo, line {number}, asks for a code of its own, so that sudo would ask for"
+        )
+
+    @pytest.mark.parametrize("line", ["auth include site", "@include site", "auth substack site"])
+    def test_spares_lines_that_go_on_in_the_next_where_they_are_included(self, line: str) -> None:
+        site = COMMON_AUTH.replace("pam_unix", "\\\n\tpam_unix")
+        assert unprotect("sudo", protected(f"{line}\n", site=site)) == f"{line}\n"
+        assert unprotect("sudo", protected(f"{line}\n", site="auth \\\n include site2\n", site2=COMMON_AUTH))
+
+    @pytest.mark.parametrize("remark", ["# was use_first_pass", "# pam_oath.so", "#force_first_pass"])
+    def test_takes_no_remark_for_a_word_of_the_line(self, remark: str) -> None:
+        line = f"auth required pam_unix.so nullok {remark}\n"
+        assert unprotect("sudo", protected(line)) == line
+
     def test_spares_the_code_step_itself_and_lines_that_ask_nobody(self) -> None:
         files = {"twofactor": step_of(settings()), "sudo": protected("@include common-auth\n")}
         for text in (

@@ -120,6 +120,7 @@ def test_file_of_a_vendors_that_libpam_does_not_take_in_is_refused(line: str) ->
 
 
 class TestCovered:
+    CONTINUED = "auth \\\n  include sudo\n"
     SUDO_I = "#%PAM-1.0\nauth include sudo\naccount include sudo\nsession optional pam_keyinit.so force revoke\n"
 
     def host(self, line: str = "auth include sudo") -> HostState:
@@ -140,6 +141,14 @@ class TestCovered:
             assert logs_in(state, service, password=True, code=False) == (False, ["password", "code"])
             assert not logs_in(state, service, password=False, code=True)[0]
         assert stages(OFF, state)[-1].texts(f"{places.PAM_D}/") == before.texts(f"{places.PAM_D}/")
+
+    def test_service_that_includes_another_one_in_a_line_that_goes_on_in_the_next_asks_once(self) -> None:
+        before = with_files(
+            {f"{places.PAM_D}/sudo-i": "auth include system-auth\n", f"{places.PAM_D}/system-auth": self.CONTINUED}
+        )
+        state = stages(wanted("sudo", "sudo-i"), before)[-1]
+        assert state.protected_services == ("sudo",)
+        assert logs_in(state, "sudo", password=True, code=True) == (True, ["password", "code"])
 
     def test_service_alone_gets_a_block_of_its_own(self) -> None:
         state = stages(wanted("sudo-i"), self.host())[-1]

@@ -11,7 +11,7 @@ import typing as t
 from .. import _places as places
 from .._texts import cockpit_conf, pam, pam_modules
 from .._texts.login_daemons import ANSWERING, DAEMONS, HARMLESS_SERVICES, LOCAL_SERVICES
-from .._texts.pam_conf import ServiceFiles, everything, include_target, is_elsewhere
+from .._texts.pam_conf import ServiceFiles, everything, include_targets, is_elsewhere
 from .situation import Situation
 
 _OURS = places.SWITCH.rpartition("/")[2]
@@ -147,7 +147,7 @@ def _local(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door]:
 def _further_services(files: ServiceFiles) -> list[str]:
     """The PAM services that ask for a password, and of which nothing else is known."""
     known = {"sshd", *LOCAL_SERVICES, *HARMLESS_SERVICES, *(one for daemon in DAEMONS for one in daemon.services)}
-    taken_in = {include_target(line) for text in files.texts.values() for line in text.split("\n")}
+    taken_in = {name for text in files.texts.values() for name in include_targets(text)}
     return [
         name
         for name in sorted(files.texts.keys() - known - taken_in)

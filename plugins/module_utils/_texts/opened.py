@@ -11,7 +11,7 @@ import typing as t
 from .. import _places as places
 from . import dispatch
 from .pam import replaced, unprotect
-from .pam_conf import Unclear, include_target
+from .pam_conf import Unclear, include_targets
 from .pam_modules import without_first_factor
 from .placement import PamError
 
@@ -27,7 +27,7 @@ def opened_up(service: str, texts: t.Mapping[str, str]) -> str | None:
         dispatch.load(service, texts)
     except (PamError, Unclear):
         return None
-    stack = next(filter(None, map(include_target, replaced(service, texts[service]))), "")
+    stack = next(iter(include_targets("\n".join(replaced(service, texts[service])))), "")
 
     def lets_in(text: str, conditions_hold: bool) -> bool:
         def outcomes(handler: dispatch.Handler, _impression: dispatch.Impression) -> t.Iterable[str]:

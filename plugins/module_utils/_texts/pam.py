@@ -16,7 +16,7 @@ import typing as t
 
 from .. import _places as places
 from . import placement
-from .pam_conf import ServiceFiles, include_target
+from .pam_conf import ServiceFiles, include_targets
 from .placement import Block, PamError
 
 _BEGIN = "# BEGIN fleet.auth twofactor: in place of the next line"
@@ -113,7 +113,7 @@ def taken_in(service: str, files: ServiceFiles) -> set[str]:
     found: set[str] = set()
     waiting = [service]
     while waiting:
-        targets = set(map(include_target, files.texts.get(waiting.pop(), "").split("\n"))) - {""} - found
+        targets = set(include_targets(files.texts.get(waiting.pop(), ""))) - found
         found |= targets
         waiting += targets
     return found - {service}
@@ -153,7 +153,7 @@ def helpers(texts: t.Collection[str]) -> tuple[str, ...]:
 
 def includes(text: str, name: str) -> bool:
     """Whether the auth stack of a service file takes in another one."""
-    return name in map(include_target, text.split("\n"))
+    return name in include_targets(text)
 
 
 def replaced(service: str, text: str) -> list[str]:

@@ -108,13 +108,13 @@ def is_elsewhere(name: str) -> bool:
 
 def included_elsewhere(text: str) -> t.Iterator[str]:
     """The files that the auth stack in a file includes from elsewhere than the directory of services."""
-    return filter(is_elsewhere, map(include_target, text.split("\n")))
+    return filter(is_elsewhere, include_targets(text))
 
 
-def include_target(line: str) -> str:
-    """The file that a line of the auth stack includes, or an empty text."""
-    step = step_of(line)
-    return step.module if step and step.control in INCLUDES else ""
+def include_targets(text: str) -> list[str]:
+    """The files that the auth stack in a file includes."""
+    steps = (step_of(line) for _number, line in readable_lines(text))
+    return [step.module for step in steps if step and step.control in INCLUDES and step.module]
 
 
 class Unclear(ValueError):
@@ -145,6 +145,14 @@ def whole_lines(text: str) -> t.Iterator[tuple[int, str]]:
         raise Unclear(f"line {first} goes on after the end of the file. Write it in one line")
 
 
+def readable_lines(text: str) -> list[tuple[int, str]]:
+    """The same lines, each by itself where it is unclear which of them go together."""
+    try:
+        return list(whole_lines(text))
+    except Unclear:
+        return [(number, line.partition("#")[0]) for number, line in enumerate(text.split("\n"), start=1)]
+
+
 def is_continued(line: str) -> bool:
     """Whether a line ends in a backslash, so that libpam takes it and the next one for one line."""
     return line.partition("#")[0].rstrip(" \t").endswith("\\")
@@ -160,7 +168,7 @@ def auth_lines(text: str) -> t.Iterator[tuple[int, Step]]:
 
 def everything(stack: str, included: t.Mapping[str, str], above: tuple[str, ...] = ()) -> t.Iterator[Included]:
     """The auth lines of a file, and of all that it takes in, whichever way."""
-    for number, line in enumerate(included.get(stack, "").split("\n"), start=1):
+    for number, line in readable_lines(included.get(stack, "")):
         step = step_of(line)
         if step and step.control in INCLUDES and step.module not in above:
             yield from everything(step.module, included, (*above, stack))
@@ -170,12 +178,12 @@ def everything(stack: str, included: t.Mapping[str, str], above: tuple[str, ...]
 
 def other_types(stack: str, included: t.Mapping[str, str], above: tuple[str, ...] = ()) -> bool:
     """Whether a file, or what it takes in with `@include`, has lines that are not for the auth stack."""
-    for line in included.get(stack, "").split("\n"):
+    for _number, line in readable_lines(included.get(stack, "")):
         step = step_of(line)
         if step and step.control == "@include" and step.module not in above:
             if other_types(step.module, included, (*above, stack)):
                 return True
-        elif not step and line.partition("#")[0].strip(" \t"):
+        elif not step and line.strip(" \t"):
             return True
     return False
 
