@@ -265,6 +265,55 @@ class TestVendor:
         assert stages(OFF, state)[-1].text(self.OWN) == own
 
 
+class TestLinesForAccount:
+    """Those in front of the block of sshd, which ends in lines for account where the scope goes by names or groups."""
+
+    SCOPES: t.ClassVar = [{"scope": "enrolled"}, {"scope": "groups", "scope_groups": ["staff"]}]
+
+    @staticmethod
+    def refusals(before: str, **changes: t.Any) -> tuple[str, ...]:
+        site = "account sufficient pam_localuser.so\naccount required pam_unix.so\n"
+        files = {f"{places.PAM_D}/sshd": f"{before}\n@include common-auth\n", f"{places.PAM_D}/site": site}
+        return plan(wanted(ssh=True, **changes), with_files(files)).refusals
+
+    @pytest.mark.parametrize("scope", SCOPES)
+    @pytest.mark.parametrize(
+        ("before", "where", "problem"),
+        [
+            ("account sufficient pam_localuser.so", "sshd, line 1", "can end the account stack"),
+            ("account [default=done] pam_access.so", "sshd, line 1", "can end the account stack"),
+            ("account include site", "site, line 1 (taken in by /etc/pam.d/sshd, line 1)", "can end the account stack"),
+            ("@include site", "site, line 1 (taken in by /etc/pam.d/sshd, line 1)", "can end the account stack"),
+            (
+                "account [success=1 default=ignore] pam_succeed_if.so user = bob",
+                "sshd, line 1",
+                "jumps over a number of modules",
+            ),
+        ],
+    )
+    def test_that_may_pass_them_by_are_refused(
+        self, scope: dict[str, t.Any], before: str, where: str, problem: str
+    ) -> None:
+        (told,) = self.refusals(before, **scope)
+        assert told.startswith(f"on web1, /etc/pam.d/{where}, stands before the primary authentication and {problem}, ")
+        assert told.endswith("'. Move line 1 of /etc/pam.d/sshd behind line 2, or leave sshd out.")
+        assert self.refusals(before) == ()
+
+    @pytest.mark.parametrize("scope", SCOPES)
+    @pytest.mark.parametrize(
+        "before",
+        [
+            "account required pam_nologin.so\naccount optional pam_access.so",
+            "account substack site",
+            "account [success=1 new_authtok_reqd=done default=ignore] pam_unix.so\naccount requisite pam_deny.so\n"
+            "account required pam_permit.so",
+            "account [success=1 default=ignore] pam_unix.so\naccount requisite pam_deny.so",
+        ],
+    )
+    def test_that_lead_to_them_are_not(self, scope: dict[str, t.Any], before: str) -> None:
+        assert self.refusals(before, **scope) == ()
+
+
 class TestOtherFactors:
     HANDED_ON = "auth required pam_google_authenticator.so forward_pass"
     TAKEN = "auth required pam_unix.so use_first_pass"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How libpam walks through an auth stack, for every way in which its modules may end at once; pam.conf(5). Pure.
+"""How libpam walks through a stack, for every way in which its modules may end at once; pam.conf(5). Pure.
 
 libpam goes from module to module with an *impression* of the login: undefined at first, positive once a module has
 counted as a success, negative once one has counted as a failure. A login gets in only where the impression is positive
@@ -73,36 +73,37 @@ class Impression(t.NamedTuple):
         return entry if action == "reset" else self
 
 
-def load(service: str, texts: t.Mapping[str, str]) -> list[Handler]:
-    """The auth stack of a service, everything included. What cannot be included denies, as it does in libpam.
+def load(service: str, texts: t.Mapping[str, str], management: str = "auth") -> list[Handler]:
+    """The stack of a service for `auth`, or `account`, everything included. What cannot be included denies.
 
-    A service whose file has no line for auth is asked by the file `other`, pam.d(5). `texts` has the files of the
+    A service whose file has no line for that is asked by the file `other`, pam.d(5). `texts` has the files of the
     directory of services, by name. Raises Unclear.
     """
     handlers: list[Handler] = []
-    if not _load(service, texts, handlers, 0, ()):
+    if not _load(management, service, texts, handlers, 0, ()):
         return [_failing(((service, 0),), "", 0)]
-    return handlers or (load(OTHER, texts) if service != OTHER else [])
+    return handlers or (load(OTHER, texts, management) if service != OTHER else [])
 
 
 def _load(
+    management: str,
     service: str,
     texts: t.Mapping[str, str],
     handlers: list[Handler],
     level: int,
     above: Chain,
-    for_auth: bool = False,
+    for_one: bool = False,
 ) -> bool:
     """Add the handlers of a file, and tell whether it can be read.
 
-    A module that fails stands for what a line for auth cannot include. For an `@include`, which is for all types,
-    libpam has no such module, so the whole file fails. `for_auth` says that a line for auth has taken this file in;
+    A module that fails stands for what a line of one type cannot include. For an `@include`, which is for all types,
+    libpam has no such module, so the whole file fails. `for_one` says that a line of one type has taken this file in;
     what an `@include` that fails does there depends on the release.
     """
     if service not in texts or service in dict(above) or level >= _MOST_LEVELS:
         return False
     for number, line in whole_lines(texts[service]):
-        step = step_of(line)
+        step = step_of(line, management)
         if step is None:
             continue
         chain = (*above, (service, number))
@@ -115,8 +116,8 @@ def _load(
         deeper, typed = step.control == "substack", step.control != "@include"
         if deeper:
             handlers.append(Handler(chain, line, level, "", {}))
-        if not _load(step.module, texts, handlers, level + deeper, chain, for_auth or typed):
-            if not typed and for_auth:
+        if not _load(management, step.module, texts, handlers, level + deeper, chain, for_one or typed):
+            if not typed and for_one:
                 raise Unclear(f"line {number} of {service} includes {step.module}, which is not there. Put that right")
             if not typed:
                 return False

@@ -92,6 +92,8 @@ def protected(
     block = placement.block_of(service, alone, declared_keys=declared_keys)
     lines = text.split("\n")
     before = lines[block.first : block.last + 1]
+    if service == "sshd" and account_lines:
+        placement.check_account_lines(block, alone)
     inside = [_BEGIN if len(before) == 1 else f"{_BEGIN}s", *(_REPLACED + line for line in before)]
     inside += [*(line for line, _number in block.lines), *(account_lines if service == "sshd" else ()), _END]
     return block, "\n".join([*lines[: block.first], *inside, *lines[block.last + 1 :]])

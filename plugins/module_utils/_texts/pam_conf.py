@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the lines of a PAM service file mean to libpam, as far as its auth stack goes; pam.conf(5)."""
+"""What the lines of a PAM service file mean to libpam, most of all for its auth stack; pam.conf(5)."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ class Included(t.NamedTuple):
     step: Step
 
 
-def step_of(line: str) -> Step | None:
-    """What a line means for the auth stack, as libpam reads it; None where it means nothing."""
+def step_of(line: str, management: str = "auth") -> Step | None:
+    """What a line means for the stack of `auth`, or of `account`, as libpam reads it; None where it means nothing."""
     words = list(WORD.finditer(line.partition("#")[0]))
     if not words:
         return None
@@ -73,10 +73,11 @@ def step_of(line: str) -> Step | None:
     kind = kind[1:] if kind.startswith("-") else kind
     if kind not in _TYPES:
         # libpam counts it to the auth stack, to be safe.
-        return Step("", "", f"begins with {words[0][0]!r}, which is no type of PAM")
+        fault = f"begins with {words[0][0]!r}, which is no type of PAM"
+        return Step("", "", fault) if management == "auth" else None
     if kind == "@include":
         return Step(kind, _service(_text(words[1]) if len(words) > 1 else ""))
-    if kind != "auth":
+    if kind != management:
         return None
     if len(words) == 1:
         return Step("", "", "has no control and no module")

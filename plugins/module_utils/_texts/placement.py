@@ -333,6 +333,32 @@ def check_codes(service: str, files: ServiceFiles, code_modules: t.Collection[st
         raise PamError(" And ".join(problems))
 
 
+def check_account_lines(block: Block, files: ServiceFiles) -> None:
+    """Whoever logs in comes to the lines for account that follow the code step. Raises PamError.
+
+    `files` are without any block. Lines for account in front of it may end the account stack, or jump into those lines.
+    """
+    try:
+        stack = dispatch.load(block.service, files.texts, "account")
+    except Unclear as unclear:
+        raise PamError(f"{files.path(block.service)}: {unclear}, or leave {block.service} out.") from unclear
+    before = [one for one in stack if one.chain[0][1] <= block.first]
+    for position, handler in enumerate(before):
+        for outcome, action in handler.actions.items():
+            if action == "done" and outcome != "new_authtok_reqd" and handler.level == 0:
+                problem = "can end the account stack"
+            elif action.isdigit() and dispatch.passed(stack, position, int(action)) > (len(before), 0):
+                problem = "jumps over a number of modules"
+            else:
+                continue
+            raise PamError(
+                f"{files.where(handler.chain)}, stands before the primary authentication and {problem}, where lines "
+                f"for account have to follow that nobody passes by: {handler.line.strip()!r}. Move line "
+                f"{handler.chain[0][1]} of {files.path(block.service)} behind line {block.last + 1}, or leave "
+                f"{block.service} out."
+            )
+
+
 def _counts(step: Step) -> bool:
     """Whether it matters how a module ends that takes a password: not so where it opens a keyring, say."""
     default = step.actions.get("default", "bad")
