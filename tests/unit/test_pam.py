@@ -287,6 +287,19 @@ class TestRefusal:
         assert "\nauth substack other\nauth substack twofactor-judge\n" in protected("auth include other", other=other)
 
     @pytest.mark.parametrize(
+        "lines",
+        [
+            ["requisite pam_nologin.so", "required pam_env.so", "required pam_group.so"],
+            ["required pam_access.so"],
+            ["optional pam_gnome_keyring.so"],
+        ],
+    )
+    @pytest.mark.parametrize("last", ["pam_sss.so use_first_pass", "pam_ldap.so use_first_pass", "pam_unix.so"])
+    def test_spares_a_stack_that_ends_in_what_denies_whoever_has_no_password(self, lines: list[str], last: str) -> None:
+        stack = "".join(f"auth {line}\n" for line in [*lines, "sufficient pam_unix.so", f"required {last}"])
+        assert "\nauth substack site\nauth substack twofactor-judge\n" in protected("auth include site", site=stack)
+
+    @pytest.mark.parametrize(
         ("lines", "number", "problem"),
         [
             (["sufficient pam_unix.so"], 1, "can end the authentication before the code is asked for"),
@@ -307,10 +320,22 @@ class TestRefusal:
                 "lets people in who have neither",
             ),
             (
-                ["required pam_faillock.so preauth", "sufficient pam_unix.so", "required pam_sss.so"],
+                ["required pam_faillock.so preauth", "sufficient pam_unix.so", "required pam_krb5.so"],
                 1,
                 "lets people in",
             ),
+            *[
+                (
+                    ["required pam_access.so", "sufficient pam_unix.so", f"required {module} ignore_{what}"],
+                    1,
+                    "lets people in",
+                )
+                for module, what in (("pam_sss.so", "unknown_user"), ("pam_ldap.so", "authinfo_unavail"))
+            ],
+            *[
+                ([f"optional {module}", "sufficient pam_unix.so"], 1, "lets people in who have neither")
+                for module in ("pam_gnome_keyring.so", "pam_mount.so", "pam_kwallet5.so", "pam_nologin.so successok")
+            ],
             (["required pam_permit.so", "optional pam_unix.so"], 1, "lets people in who have neither a password nor"),
         ],
     )

@@ -18,13 +18,12 @@ _ALWAYS = {
     "pam_permit.so": ("success",),
     "pam_deny.so": ("auth_err",),
 }
-_NO_OPINION = ("pam_env.so", "pam_faildelay.so")
+_NO_OPINION = ("pam_env.so", "pam_faildelay.so", "pam_group.so")
 # Modules that look at an account or at a place, and at no password.
 _CONDITIONS = (
     "pam_abl.so",
     "pam_access.so",
     "pam_faillock.so",
-    "pam_group.so",
     "pam_lastlog.so",
     "pam_listfile.so",
     "pam_localuser.so",
@@ -63,6 +62,8 @@ _FIRST_FACTORS = (
     "pam_vas3.so",
     "pam_winbind.so",
 )
+# Of these, those that have an opinion of everybody unless their lines have ignore_unknown_user or the like.
+_UNLESS_TOLD = ("pam_ldap.so", "pam_sss.so")
 # Of other modules, those that do so as well, pam_mount(8), and the manuals of the others.
 _HANDING_ON = ("pam_mount.so", "pam_radius_auth.so", "pam_yubico.so")
 _SECOND_FACTORS = (
@@ -75,21 +76,24 @@ _SECOND_FACTORS = (
 )
 # Modules that prove nothing: they prepare something for the login, or only say or write something; their manuals.
 _ALONG = (
+    "pam_issue.so",
+    "pam_keyinit.so",
+    "pam_mail.so",
+    "pam_ssh_add.so",
+    "pam_umask.so",
+    "pam_warn.so",
+)
+# Of these, those that succeed for anybody, whatever was typed; their sources.
+_ALONG_WITH_ANYBODY = (
     "pam_afs_session.so",
     "pam_cap.so",
     "pam_echo.so",
     "pam_ecryptfs.so",
     "pam_fscrypt.so",
     "pam_gnome_keyring.so",
-    "pam_issue.so",
-    "pam_keyinit.so",
     "pam_kwallet.so",
     "pam_kwallet5.so",
-    "pam_mail.so",
     "pam_mount.so",
-    "pam_ssh_add.so",
-    "pam_umask.so",
-    "pam_warn.so",
 )
 
 
@@ -112,14 +116,23 @@ def without_early_way(handler: Handler) -> tuple[str, ...]:
 def without_first_factor(handler: Handler, conditions_hold: bool = True) -> tuple[str, ...]:
     """How a module may end where whoever logs in has none of the first factors: it fails, or has no opinion.
 
-    What only looks at the account or at the place may succeed all the same, if `conditions_hold`.
+    What only looks at the account or at the place may succeed all the same, if `conditions_hold`. So may what proves
+    nothing: pam_gnome_keyring, for one, where there is no password that it could take.
     """
     if handler.name in _NO_OPINION:
         return ("ignore",)
-    if handler.name in _ALWAYS or (conditions_hold and handler.name in _CONDITIONS):
-        return any_way(handler)
-    # pam_unix has an opinion in any case, pam_unix(8).
-    return tuple(one for one in _failing(handler) if one != "ignore" or handler.name != "pam_unix.so")
+    may_succeed = (*_ALWAYS, *_ALONG_WITH_ANYBODY, *(_CONDITIONS if conditions_hold else ()))
+    ways = any_way(handler) if handler.name in may_succeed else _failing(handler)
+    return tuple(one for one in ways if one != _never(handler))
+
+
+def _never(handler: Handler) -> str:
+    """How a module does not end, unless its line says so; the manuals of these modules."""
+    words = handler.line.split()
+    if handler.name == "pam_nologin.so" and "successok" not in words:
+        return "success"
+    has_opinion = handler.name in _UNLESS_TOLD and not any(word.startswith("ignore_") for word in words)
+    return "ignore" if has_opinion or handler.name == "pam_unix.so" else ""
 
 
 def _failing(handler: Handler) -> tuple[str, ...]:
@@ -157,7 +170,7 @@ def is_second_factor(handler: Handler) -> bool:
 
 def is_unknown(handler: Handler) -> bool:
     """Whether a module may ask for anything: for another factor, or for nothing at all."""
-    known = (*_ALWAYS, *_NO_OPINION, *_CONDITIONS, *_MAY_LET_IN_EARLY, *_FIRST_FACTORS, *_ALONG)
+    known = (*_ALWAYS, *_NO_OPINION, *_CONDITIONS, *_MAY_LET_IN_EARLY, *_FIRST_FACTORS, *_ALONG, *_ALONG_WITH_ANYBODY)
     return bool(handler.module) and handler.name not in known and not is_second_factor(handler)
 
 
