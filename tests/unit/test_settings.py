@@ -231,6 +231,12 @@ class TestNames:
     def test_of_services_leave_out_those_that_are_something_else(self, name: str, told: str) -> None:
         assert problems(services=[name]) == (told,)
 
+    def test_of_services_are_in_small_letters(self) -> None:
+        assert problems(services=["SoGo"]) == (
+            "services: libpam asks for every service in small letters, so no program opens /etc/pam.d/SoGo. Name sogo, "
+            "or leave it out.",
+        )
+
     def test_of_services_may_be_the_console_where_that_is_allowed(self) -> None:
         assert settings(services=["login"], allow_console=True).services == ("login",)
         assert settings(allow_console=True).services == ("cockpit",)

@@ -185,3 +185,8 @@ def problems(wanted: Settings, beyond: Beyond) -> t.Iterator[str]:
                 f"O(services): {service!r} is not the name of a PAM service (a file in /etc/pam.d that programs open). "
                 "Name one such as sudo, or leave it out."
             )
+        elif service != service.lower():
+            yield (
+                f"O(services): libpam asks for every service in small letters, so no program opens "
+                f"/etc/pam.d/{service}. Name {service.lower()}, or leave it out."
+            )
