@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.fleet.auth.plugins.module_utils import _places as places
-from ansible_collections.fleet.auth.plugins.module_utils._host.state import HostState
+from ansible_collections.fleet.auth.plugins.module_utils._host.state import FileState, HostState
 from ansible_collections.fleet.auth.plugins.module_utils._plan import report
 from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
@@ -149,6 +149,24 @@ class TestCovered:
         state = stages(wanted("sudo", "sudo-i"), before)[-1]
         assert state.protected_services == ("sudo",)
         assert logs_in(state, "sudo", password=True, code=True) == (True, ["password", "code"])
+
+    @pytest.mark.parametrize(
+        ("files", "told"),
+        [
+            ({"sudo-i": file(SERVICES["sudo"])}, True),
+            ({"sudo-i": file("auth include sudo\n")}, False),
+            ({"sudo-i": file("auth include mid\n"), "mid": file("@include sudo\n")}, False),
+            ({"sudo-i": file(SERVICES["sudo"], link=f"{places.PAM_D}/sudo")}, False),
+            ({"sudo-i": file(SERVICES["sudo"], link=f"{places.PAM_D}/su")}, True),
+        ],
+    )
+    def test_sudo_without_the_file_of_its_shells_is_told_of_where_that_goes_apart(
+        self, files: dict[str, FileState], told: bool
+    ) -> None:
+        state = host_state(files={f"{places.PAM_D}/{name}": one for name, one in files.items()})
+        made = plan(wanted("sudo"), state)
+        assert not made.refusals
+        assert any("but sudo -i does not" in one for one in made.warnings) == told
 
     def test_service_alone_gets_a_block_of_its_own(self) -> None:
         state = stages(wanted("sudo-i"), self.host())[-1]

@@ -108,12 +108,18 @@ def doors(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
             f"the console of {state.hostname} asks for the code as well, and without a phone "
             f"{'only ' + ', '.join(free) if free else 'nobody'} can get in there to run twofactor-recover."
         )
-    beside = state.service_files.texts.get("sudo-i")
-    if "sudo" in services and "sudo-i" not in services and beside is not None and not pam.includes(beside, "sudo"):
+    if "sudo" in services and "sudo-i" not in services and _goes_apart("sudo-i", "sudo", state):
         yield (
             f"sudo on {state.hostname} asks for the code, but sudo -i does not: it has {places.PAM_D}/sudo-i for "
             "itself. Add sudo-i to O(services)."
         )
+
+
+def _goes_apart(service: str, other: str, state: HostState) -> bool:
+    """Whether a service is there that neither includes another one nor is a link to its file."""
+    files, file = state.service_files, state.files.get(f"{places.PAM_D}/{service}")
+    is_link = file is not None and file.link == f"{places.PAM_D}/{other}"
+    return service in files.texts and other not in pam.taken_in(service, files) and not is_link
 
 
 def ended_passes(situation: Situation) -> t.Iterator[str]:

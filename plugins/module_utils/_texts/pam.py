@@ -153,11 +153,6 @@ def helpers(texts: t.Collection[str]) -> tuple[str, ...]:
     return tuple(path for path in HELPERS if called & {path, _name(path)})
 
 
-def includes(text: str, name: str) -> bool:
-    """Whether the auth stack of a service file takes in another one."""
-    return name in include_targets(text)
-
-
 def replaced(service: str, text: str) -> list[str]:
     """The lines in whose place our block stands; none where there is no block. Raises PamError where it is damaged."""
     return _found(service, text)[2]
