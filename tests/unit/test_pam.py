@@ -85,9 +85,8 @@ lines_before = st.one_of(
             "auth required pam_env.so",
             "auth       optional   pam_faildelay.so  delay=3000000",
             "auth requisite pam_nologin.so",
-            "auth sufficient pam_rootok.so",
-            "auth sufficient /lib/x86_64-linux-gnu/security/pam_rootok.so",
             "-auth [success=done new_authtok_reqd=done user_unknown=die default=ignore] pam_cockpit_cert.so",
+            "-auth [success=done default=ignore] /lib/x86_64-linux-gnu/security/pam_cockpit_cert.so",
         ]
     ),
 )
@@ -559,6 +558,18 @@ class TestRefusal:
     def test_spares_a_line_before_the_primary_authentication_by_which_nobody_gets_past_it(self, line: str) -> None:
         text = f"{line}\n@include common-auth\n"
         assert unprotect("sudo", protected(text, pre_auth="auth requisite pam_nologin.so\n")) == text
+
+    @pytest.mark.parametrize("line", ["sufficient pam_rootok.so", "sufficient /lib/security/pam_rootok.so"])
+    @pytest.mark.parametrize("common", [False, True])
+    def test_of_a_line_that_lets_in_whoever_comes_to_a_program_of_roots_shows_it(self, line: str, common: bool) -> None:
+        line = f"auth {line}\n"
+        text = f"{'' if common else line}@include common-auth\n"
+        files = {**INCLUDED, "common-auth": f"{line if common else ''}{COMMON_AUTH}"}
+        for service in ("su", "sudo", "chsh"):
+            assert unprotect(service, protect(service, text, files)) == text
+        for service in ("sshd", "login", "lightdm"):
+            with pytest.raises(PamError, match="lets people in who have neither a password nor anything"):
+                protect(service, text, files)
 
     def test_of_a_line_that_undoes_a_wrong_code_shows_it(self) -> None:
         line = "auth [success=ok default=reset] pam_x.so"

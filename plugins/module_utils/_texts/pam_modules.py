@@ -42,6 +42,20 @@ _CONDITIONS = (
 # certificate of Cockpit is an authentication of its own that an administrator has to switch on.
 _MAY_LET_IN_EARLY = ("pam_rootok.so", "pam_cockpit_cert.so")
 
+RUN_BY_ROOT = (
+    "cockpit",
+    "gdm-password",
+    "lightdm",
+    "login",
+    "proftpd",
+    "remote",
+    "sddm",
+    "sshd",
+    "vsftpd",
+    "xrdp-sesman",
+)
+"""PAM services of programs that run as root, whoever logs in. Others, such as su, run as whoever calls them."""
+
 # Modules that ask for the password of an account, and leave it to the lines behind them: pam_unix(8), pam_userdb(8),
 # pam_sss(8), pam_krb5(8), pam_ldap(8), pam_winbind(8), pam_systemd_home(8), and the manuals of the others.
 _FIRST_FACTORS = (

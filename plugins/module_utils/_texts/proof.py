@@ -47,8 +47,8 @@ class Proof:
     """A service as it is, and with the code step as somebody would place it. Raises Unclear, of either stack."""
 
     def __init__(self, service: str, before: t.Mapping[str, str], after: t.Mapping[str, str], origins: Origins) -> None:
-        self._before = dispatch.load(service, {**before, **_MODELS})
-        self._after = [_as_it_was(one, origins) for one in dispatch.load(service, {**after, **_MODELS})]
+        self._before = _loaded(service, before)
+        self._after = [_as_it_was(one, origins) for one in _loaded(service, after)]
         self._codes = [n for n, handler in enumerate(self._after) if handler.name == _CODE]
 
     @functools.cached_property
@@ -138,6 +138,16 @@ class Proof:
                 if was.impression.lets_in != now.impression.lets_in:
                     return _where_apart([taken for taken, _pair in _way_to(pair, found)])
         return None if let_in else Problem("lets nobody in as it is, whatever is typed")
+
+
+def _loaded(service: str, texts: t.Mapping[str, str]) -> list[Handler]:
+    """The stack of a service. pam_rootok asks who runs the program, so by some of them it lets in whoever comes."""
+    stack = dispatch.load(service, {**texts, **_MODELS})
+    return [*map(_permitting, stack)] if service in pam_modules.RUN_BY_ROOT else stack
+
+
+def _permitting(handler: Handler) -> Handler:
+    return handler._replace(module="pam_permit.so") if handler.name == "pam_rootok.so" else handler
 
 
 def further_factors(stack: t.Sequence[Handler]) -> t.Iterator[Handler]:
