@@ -52,6 +52,15 @@ def test_are_told_with_what_asks_there() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "told"), [("caf\udce9", "caf\\udce9"), ("two\nlines", "two\\nlines"), ("with space", "with space")]
+)
+def test_have_names_of_one_line_whatever_the_file_is_called(name: str, told: str) -> None:
+    state = host_state(files={f"/etc/pam.d/{name}": "@include common-auth\n"})
+    (door,) = [one for one in doors.doors(Situation(settings(), state), []) if "program" in one.reaches]
+    assert (door.name, door.seen) == (told, f"/etc/pam.d/{told}")
+
+
 def test_that_are_open_are_warned_of_unless_somebody_accepts_them() -> None:
     state = host_state(listeners=(OWN, FURTHER), daemons=DAEMONS)
     assert warned(state) == ["/etc/ssh/sshd_inside", "dropbear", "vsftpd", "tailscaled"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import typing as t
 
@@ -71,6 +72,22 @@ def test_failure_is_a_message_with_what_is_returned_beside_it() -> None:
         raise main.Failure("alice has no credential.", refusals=["alice"])
 
     assert ended(body) == {"failed": True, "msg": "alice has no credential.", "refusals": ["alice"]}
+
+
+def test_bytes_that_are_not_utf_8_are_told_by_escapes() -> None:
+    odd = b"caf\xe9".decode("utf-8", "surrogateescape")
+
+    def fails(_module: t.Any) -> main.Result:
+        raise main.Failure(f"includes {odd}.", doors=[{"name": odd}], enforced={odd: True})
+
+    told = "caf\\udce9"
+    for body, said in ((fails, {"failed": True, "msg": f"includes {told}."}), (lambda _module: {"café": (odd, 1)}, {})):
+        answer = ended(body)
+        assert answer == {**answer, **said}
+        json.dumps(answer, ensure_ascii=False).encode()
+    assert ended(fails)["doors"] == [{"name": told}]
+    assert ended(fails)["enforced"] == {told: True}
+    assert ended(lambda _module: {"changed": False, "of": odd})["of"] == told
 
 
 def test_bug_keeps_its_traceback() -> None:

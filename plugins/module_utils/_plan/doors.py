@@ -141,7 +141,13 @@ def _local(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door]:
             yield Door(service, "local", reaches, state, files.path(service))
     for service in _further_services(files):
         state = COVERED if service in asking else UNKNOWN
-        yield Door(service, "local", "what its program lets people do", state, files.path(service))
+        path = _in_one_line(files.path(service))
+        yield Door(_in_one_line(service), "local", "what its program lets people do", state, path)
+
+
+def _in_one_line(name: str) -> str:
+    """A name for people to read, with escapes where it has what cannot be printed."""
+    return name if name.isprintable() else ascii(name)[1:-1]
 
 
 def _further_services(files: ServiceFiles) -> list[str]:

@@ -37,9 +37,18 @@ def run(module: AnsibleModule, body: t.Callable[[AnsibleModule], Result]) -> Non
             raise Failure(f"{module._name} needs root on {os.uname().nodename}: set become to true.")
         result = body(module)
     except Failure as failure:
-        module.fail_json(msg=str(failure), **failure.result)
+        module.fail_json(**sendable({"msg": str(failure), **failure.result}))
         raise
-    module.exit_json(**result)
+    module.exit_json(**sendable(result))
+
+
+def sendable(value: t.Any) -> t.Any:
+    """The same, with an escape for each byte of the host's that is not UTF-8: Ansible takes no answer that has one."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {sendable(key): sendable(one) for key, one in value.items()}
+    return [*map(sendable, value)] if isinstance(value, (list, tuple)) else value
 
 
 def settings_of(module: AnsibleModule, further: t.Iterable[str] = ()) -> Settings:

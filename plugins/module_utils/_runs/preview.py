@@ -14,7 +14,7 @@ from .._plan.changes import Plan
 from .._plan.situation import Situation
 from .._wanted.settings import Settings
 from . import looking
-from .main import Failure, Result, settings_of
+from .main import Failure, Result, sendable, settings_of
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -30,7 +30,7 @@ def look_and_plan(module: AnsibleModule, settings: Settings) -> tuple[Situation,
     """What was seen of the host, and the plan, whose warnings are passed on. Raises Failure where it refuses."""
     situation, plan = looking.look_and_plan(settings, runner(module), lambda _situation: False)
     for warning in plan.warnings:
-        module.warn(str(warning))
+        module.warn(sendable(str(warning)))
     if plan.refusals:
         raise Failure(
             f"Two-factor login on {situation.state.hostname} was not changed: {' '.join(plan.refusals)}",
@@ -40,7 +40,7 @@ def look_and_plan(module: AnsibleModule, settings: Settings) -> tuple[Situation,
             **report.in_short(situation),
         )
     for warning in warnings.self_made(situation):
-        module.warn(warning)
+        module.warn(sendable(warning))
     return situation, plan
 
 
