@@ -154,6 +154,17 @@ def test_of_which_only_a_service_is_known_are_refused_likewise(service: str) -> 
     assert made.changes == ()
 
 
+@pytest.mark.parametrize("service", ["swaylock", "i3lock", "kde", "xfce4-screensaver"])
+def test_of_whoever_has_locked_a_screen_cannot_read_what_codes_go_by(service: str) -> None:
+    state = host_state(files={f"/etc/pam.d/{service}": "@include common-auth\n"})
+    made = plan(settings("alice", "bob", "carol", exempt_users=["ansible"], services=[service]), state)
+    assert made.refusals == (
+        f"{service} on web1 cannot ask for a code: it runs as whoever has locked the screen, who cannot read what the "
+        "codes go by, so that a right one would be denied, and the screen stay locked. Take "
+        f"{service} out of services.",
+    )
+
+
 def test_inside_are_listed_with_every_service_that_asks_for_a_password() -> None:
     asking = "@include common-auth\n"
     files = {

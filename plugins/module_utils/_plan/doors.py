@@ -10,7 +10,7 @@ import typing as t
 
 from .. import _places as places
 from .._texts import cockpit_conf, pam, pam_modules
-from .._texts.login_daemons import ANSWERING, DAEMONS, HARMLESS_SERVICES, LOCAL_SERVICES
+from .._texts.login_daemons import ANSWERING, DAEMONS, HARMLESS_SERVICES, LOCAL_SERVICES, LOCKING_SCREENS
 from .._texts.pam_conf import ServiceFiles, everything, include_targets, is_elsewhere
 from .situation import Situation
 
@@ -69,7 +69,7 @@ def open_beside(situation: Situation) -> t.Iterator[str]:
 
 
 def cannot_ask(situation: Situation) -> t.Iterator[str]:
-    """Services that shall ask for the code, and whose people never see the prompt."""
+    """Services that shall ask for the code, and whose people never see the prompt, or are denied whatever they type."""
     daemons = {service: one.name for one in DAEMONS if not one.shows_prompts for service in one.services}
     for service in situation.services:
         program = daemons.get(service) or ANSWERING.get(service)
@@ -79,6 +79,12 @@ def cannot_ask(situation: Situation) -> t.Iterator[str]:
                 f"{service} on {situation.state.hostname} cannot ask for a code: {program} answers each prompt of "
                 "PAM's with the password, which would count as a wrong code, and close the code step of the account "
                 f"at every service. Take {service} out of O(services){stop}."
+            )
+        elif service in LOCKING_SCREENS:
+            yield (
+                f"{service} on {situation.state.hostname} cannot ask for a code: it runs as whoever has locked the "
+                "screen, who cannot read what the codes go by, so that a right one would be denied, and the screen "
+                f"stay locked. Take {service} out of O(services)."
             )
 
 

@@ -123,6 +123,19 @@ ANSWERING = {
 }
 """PAM services of programs that let nobody in to a shell or to files, and answer each prompt with the password."""
 
+LOCKING_SCREENS = (
+    "cinnamon-screensaver",
+    "gtklock",
+    "hyprlock",
+    "i3lock",
+    "kde",
+    "mate-screensaver",
+    "swaylock",
+    "waylock",
+    "xfce4-screensaver",
+)
+"""PAM services of programs that lock a screen, and run as whoever is at it. Those of others run as root."""
+
 HARMLESS_SERVICES = (
     *("atd", "chfn", "chsh", "cron", "crond", "other", "passwd", "systemd-user"),
     *("fingerprint-auth", "smartcard-auth"),
