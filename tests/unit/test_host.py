@@ -207,6 +207,15 @@ def test_journal_that_does_not_tell_is_named(code: int, error: str, unread: str)
         ("SSHD_OPTS='-4 -o UsePAM=no'\n", ["-4", "-o", "UsePAM=no"]),
         ("SSHD_OPTS=-4\nSSHD_OPTS=-6\n", ["-6"]),
         ("OPTIONS=-4\n", None),
+        # As systemd reads it: with blanks, over several lines, and whether a quote is closed or not.
+        ("  SSHD_OPTS = -o UsePAM=no\t\n", ["-o", "UsePAM=no"]),
+        ("SSHD_OPTS=-4 \\\n  -o UsePAM=no\n", ["-4", "-o", "UsePAM=no"]),
+        ('SSHD_OPTS="-4 \\\n-o UsePAM=no\nOPTIONS=-6\n"\r\nA=b\n', ["-4", "-o", "UsePAM=no", "OPTIONS=-6"]),
+        ("SSHD_OPTS='-4\n", ["-4"]),
+        ("SSHD_OPTS=-o Banner=/it's\n", ["-o", "Banner=/its"]),
+        ('SSHD_OPTS=-o "AllowUsers a b" -4\n', ["-o", "AllowUsers a b", "-4"]),
+        ('SSHD_OPTS=\'-4\' "-o \\"UsePAM no\\" "-6\n', ["-4-o", "UsePAM no", "-6"]),
+        ("; SSHD_OPTS=-4\n#SSHD_OPTS=-6\nA=b\\\nSSHD_OPTS=-4\n", None),
     ],
 )
 def test_service_starts_sshd_with_the_last_options_that_it_is_given(text: str, options: list[str] | None) -> None:

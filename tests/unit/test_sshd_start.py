@@ -86,6 +86,12 @@ class TestUnit:
         assert found is not None
         assert found.said_by == "/etc/systemd/system/ssh.service.d/a.conf"
 
+    @pytest.mark.usefixtures("files")
+    def test_has_variables_within_words_as_well(self) -> None:
+        shown = SHOWN.replace("-D $SSHD_OPTS -o LogLevel=DEBUG", "-D -f /etc/ssh/${NAME}.conf -oUsePAM=${PAM} $NONE")
+        (unit,) = sshd_starts.parse_units(shown.replace("A=b", 'NAME=corp PAM=no "B=it\'s"'))
+        assert unit.start() == Start("/etc/ssh/corp.conf", ("UsePAM=no",), "ssh.service")
+
     def test_tells_nothing_where_it_starts_another_program(self) -> None:
         (unit,) = sshd_starts.parse_units(SHOWN.replace("path=/usr/sbin/sshd", "path=/bin/sh"))
         assert unit.start() is None

@@ -10,11 +10,10 @@ import glob
 import itertools
 import os
 import re
-import shlex
 import typing as t
 
 from .. import _places as places
-from .._texts.sshd_start import Start, parse_title, parse_words, with_variables
+from .._texts.sshd_start import Start, parse_title, parse_words, split, variables, with_variables
 from .command import Run
 from .files import read_file
 from .processes import Process
@@ -57,14 +56,13 @@ class Unit(t.NamedTuple):
                 return path
         return ""
 
-    def _value(self, name: str) -> list[str]:
-        """The words that a variable stands for."""
-        found = parse_options("\n".join(self.environment), name)
+    def _value(self, name: str) -> str:
+        """What a variable stands for."""
+        found = dict(one.partition("=")[::2] for one in self.environment)
         for path in self.files:
             file = read_file(path)
-            in_file = parse_options(file.content, name) if file else None
-            found = found if in_file is None else in_file
-        return found or []
+            found.update(variables(file.content) if file else {})
+        return found.get(name, "")
 
 
 class Socket(t.NamedTuple):
@@ -250,7 +248,7 @@ def parse_units(text: str) -> list[Unit]:
                     name="".join(told.get("Id", ())),
                     program=command[1],
                     words=tuple(command[2].split()[1:]),
-                    environment=tuple(shlex.split(" ".join(told.get("Environment", ())))),
+                    environment=tuple(split(" ".join(told.get("Environment", ())))),
                     files=tuple(value.partition(" (")[0] for value in told.get("EnvironmentFiles", ()) if value),
                     written_in=(*told.get("FragmentPath", ()), *" ".join(told.get("DropInPaths", ())).split()),
                 )
@@ -283,13 +281,6 @@ def _service_options() -> list[str]:
 
 
 def parse_options(text: str, variable: str) -> list[str] | None:
-    """The words of a variable in a file of environment variables for systemd; None where it is not set there.
-
-    The last line that sets it counts.
-    """
-    options = None
-    for line in text.splitlines():
-        name, _equals, value = line.strip().partition("=")
-        if name == variable:
-            options = shlex.split(" ".join(shlex.split(value, comments=True)))
-    return options
+    """The words of a variable in a file of variables; None where it is not set there."""
+    value = variables(text).get(variable)
+    return None if value is None else split(value)

@@ -15,7 +15,17 @@ from .sshd_config import Line, parse_config
 _WITH_ARGUMENT = "CEbcfghkopuV"
 """The options of sshd(8) that come with an argument."""
 _LISTENER = re.compile(r"[^/ \0]+: ([^\0]*?) \[listener\] \d+ of \d+-\d+ startups")
-_VARIABLE = re.compile(r"\$(\w+)|\$\{(\w+)\}")
+_VARIABLE = re.compile(r"\$(\w+)")
+_IN_A_WORD = re.compile(r"\$\{(\w+)\}")
+
+_ASSIGNMENT = re.compile(
+    r"""^[ \t]*([^#;=\s][^=\n]*?)[ \t]*="""
+    r"""((?:[ \t]*(?:"(?:\\.|[^"\\])*(?:"|\Z)|'[^']*(?:'|\Z)))*)[ \t]*((?:\\.|[^\n\\])*)""",
+    re.DOTALL | re.MULTILINE,
+)
+_QUOTED = re.compile(r""""((?:\\.|[^"\\])*)"?|'([^']*)'?""", re.DOTALL)
+_BACKSLASH = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED_IN_QUOTES = '"\\`$'
 
 
 class Start(t.NamedTuple):
@@ -80,10 +90,56 @@ def parse_title(command_line: str) -> list[str] | None:
     return words[1:] if words[0].rpartition("/")[2] == "sshd" and "-i" not in words else None
 
 
-def with_variables(words: t.Sequence[str], value_of: t.Callable[[str], t.Sequence[str]]) -> list[str]:
-    """The words of a command line of systemd's, with those that its variables stand for; systemd.service(5)."""
+def with_variables(words: t.Sequence[str], value_of: t.Callable[[str], str]) -> list[str]:
+    """The words of a command line of systemd's, with what its variables stand for; systemd.service(5).
+
+    `$NAME` is a word of its own, and stands for as many as its value has; `${NAME}` stands for it as it is.
+    """
     found: list[str] = []
     for word in words:
         name = _VARIABLE.fullmatch(word)
-        found += value_of(name[1] or name[2]) if name else [word]
+        found += split(value_of(name[1])) if name else [_IN_A_WORD.sub(lambda one: value_of(one[1]), word)]
     return found
+
+
+def variables(text: str) -> dict[str, str]:
+    """What a file of variables for systemd sets; systemd.exec(5), EnvironmentFile. The last value of a name counts.
+
+    A backslash has a line go on. In quotes a value goes on over lines, to the end of the file if they are not closed.
+    """
+
+    def bare(found: t.Match[str]) -> str:
+        return "" if found[1] == "\n" else found[1]
+
+    def in_quotes(found: t.Match[str]) -> str:
+        return bare(found) if found[1] in _ESCAPED_IN_QUOTES + "\n" else found[0]
+
+    return {
+        name: "".join(_BACKSLASH.sub(in_quotes, double) + single for double, single in _QUOTED.findall(quoted))
+        + _BACKSLASH.sub(bare, plain.rstrip(" \t"))
+        for name, quoted, plain in _ASSIGNMENT.findall(text.replace("\r", "\n"))
+    }
+
+
+def split(value: str) -> list[str]:
+    """The words of a variable, as systemd takes them apart. A quote need not be closed.
+
+    What a shell takes for a comment is left out: no sshd would start with it.
+    """
+    words: list[str] = []
+    word, quote, characters = None, "", iter(value)
+    for one in characters:
+        if one == "\\":
+            word = (word or "") + next(characters, "")
+        elif one == quote:
+            quote = ""
+        elif not quote and one in "\"'":
+            word, quote = word or "", one
+        elif quote or not one.isspace():
+            if one == "#" and word is None:
+                return words
+            word = (word or "") + one
+        elif word is not None:
+            words.append(word)
+            word = None
+    return words if word is None else [*words, word]
