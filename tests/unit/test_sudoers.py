@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,10 @@ from unit.simulator import Machine
         ("Defaults pam_service=sudo, pam_login_service=sudo-i, pam_askpass_service=sudo\n", []),
         ("Defaults pam_login_service=sudo\n", [(1, "pam_login_service", "sudo")]),
         ("# Defaults pam_service=x\nDefaults env_reset # pam_service=x\nalice ALL=(ALL) pam_service=x\n", []),
+        # Accounts and groups by their numbers are no comments, and neither is a # in quotes.
+        ("Defaults:#1001 pam_service=x # pam_login_service=y", [(1, "pam_service", "x")]),
+        ("Defaults:alice,%#27 !lecture\nDefaults>#0 pam_service=x", [(2, "pam_service", "x")]),
+        ('Defaults passprompt="# \\"of %u", pam_service=x', [(1, "pam_service", "x")]),
         ("Defaults !pam_session, pam_ruser\nDefaultsX pam_service=x\n", []),
     ],
 )
@@ -40,18 +45,21 @@ def test_are_followed_into_what_they_take_in(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(places, "SUDOERS", f"{tmp_path}/sudoers")
     (tmp_path / "rules d").mkdir()
     rules = {
-        "sudoers": f'@includedir {tmp_path}/rules\\ d\n#include further\n@include "gone"\n# include no\n#includes\n',
+        "sudoers": f'@includedir {tmp_path}/rules\\ d\n#include further\n@include "gone"\n'
+        '@include "by \\"quotes"\n@include rules.%h\n# include no\n#includes\n',
         "rules d/10-a": "@include ../sudoers\n",
         "rules d/b.rpmsave": "x",
         "rules d/c~": "x",
         "further": "#1000 ALL=(ALL) ALL\n",
+        'by "quotes': "x",
+        f"rules.{os.uname().nodename.partition('.')[0]}": "x",
         "no": "x",
     }
     for name, text in rules.items():
         (tmp_path / name).write_text(text)
     found = become.sudo_rules()
     assert {Path(path).resolve() for path in found} == {
-        tmp_path / name for name in ("sudoers", "rules d/10-a", "further")
+        tmp_path / name for name in rules if not name.startswith(("rules d/b", "rules d/c", "no"))
     }
 
 

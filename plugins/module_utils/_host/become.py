@@ -10,6 +10,7 @@ And at the files with the rules of sudo, which say whether it asks another PAM s
 from __future__ import annotations
 
 import glob
+import os
 import typing as t
 
 from .. import _places as places
@@ -53,7 +54,7 @@ def sudo_rules() -> dict[str, str]:
 
 
 def _taken_in(_path: str, rules: str) -> t.Iterator[str]:
-    for path in sudoers.included(rules):
+    for path in sudoers.included(rules, os.uname().nodename):
         if path.endswith("/"):
             yield from (one for one in glob.glob(f"{glob.escape(path)}*") if sudoers.is_read(one[len(path) :]))
         else:

@@ -14,7 +14,9 @@ from .. import _places as places
 _CONTINUED = re.compile(r"\\\n")
 _DEFAULTS = re.compile(r"\s*Defaults\b")
 _SETTING = re.compile(r"\b(pam_(?:login_|askpass_)?service)\s*=\s*\"?([^\s\",]+)")
-_INCLUDE = re.compile(r"[ \t]*[@#]include(dir)?[ \t]+\"?((?:[^\\\s\"]|\\.)+)")
+_BEFORE_COMMENT = re.compile(r'(?:"(?:[^\\"]|\\.)*"|\\.|#(?=-?\d)|[^#])*')
+"""A # with a number behind it is an account or a group."""
+_INCLUDE = re.compile(r'[ \t]*[@#]include(dir)?[ \t]+(?:"((?:[^\\"]|\\.)+)"|"?((?:[^\\\s"]|\\.)+))')
 _OWN = {"pam_service": "sudo", "pam_askpass_service": "sudo", "pam_login_service": "sudo-i"}
 """For which of its services each setting has sudo ask another one."""
 
@@ -40,17 +42,17 @@ def other_services(files: t.Mapping[str, str]) -> list[OtherService]:
         for path, text in files.items()
         for number, line in _lines(text)
         if _DEFAULTS.match(line)
-        for setting, service in _SETTING.findall(line.partition("#")[0])
+        for setting, service in _SETTING.findall(_before_comment(line))
         if service != _OWN[setting]
     ]
 
 
-def included(text: str) -> t.Iterator[str]:
-    """The paths that a file of rules takes in: files, and directories with a / at their end."""
+def included(text: str, hostname: str = "") -> t.Iterator[str]:
+    """The paths that a file of rules takes in, on a host of this name: files, and directories with a / at their end."""
     for _number, line in _lines(text):
         found = _INCLUDE.match(line)
         if found:
-            path = re.sub(r"\\(.)", r"\1", found[2])
+            path = re.sub(r"\\(.)", r"\1", found[2] or found[3]).replace("%h", hostname.partition(".")[0])
             path = path if path.startswith("/") else f"{places.SUDOERS.rpartition('/')[0]}/{path}"
             yield f"{path.rstrip('/')}/" if found[1] else path
 
@@ -58,6 +60,11 @@ def included(text: str) -> t.Iterator[str]:
 def is_read(name: str) -> bool:
     """Whether sudo reads a file of this name in a directory that is taken in: none of what an editor has left."""
     return "." not in name and not name.endswith("~")
+
+
+def _before_comment(line: str) -> str:
+    found = _BEFORE_COMMENT.match(line)
+    return found[0] if found else ""
 
 
 def _lines(text: str) -> t.Iterator[tuple[int, str]]:
