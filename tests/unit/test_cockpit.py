@@ -9,12 +9,14 @@ from __future__ import annotations
 import struct
 import typing as t
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.fleet.auth.plugins.module_utils import _places as places
+from ansible_collections.fleet.auth.plugins.module_utils._host import cockpit as seen_cockpit
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import HostState
 from ansible_collections.fleet.auth.plugins.module_utils._plan import report
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Plan, RestartCockpit, Write
@@ -44,6 +46,26 @@ class TestKeytab:
     def test_that_is_none_is_told(self, data: bytes) -> None:
         with pytest.raises(keytab.KeytabError):
             keytab.principals(data)
+
+
+def test_keytab_is_found_by_what_the_configuration_of_kerberos_takes_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "KRB5_CONFIG", f"{tmp_path}/krb5.conf")
+    monkeypatch.setattr(places, "KEYTABS", ())
+    texts = {
+        "krb5.conf": f"includedir {tmp_path}/d\n # include {tmp_path}/no\n",
+        "d/corp-1": f"include {tmp_path}/further\n[libdefaults]\n",
+        "d/site.conf": f'[libdefaults]\n  default_keytab_name = "FILE:{tmp_path}/web.keytab"\n',
+        "d/site.conf.rpmsave": f"[libdefaults]\n  default_keytab_name = {tmp_path}/no.keytab\n",
+        "further": f"[libdefaults]\n default_keytab_name={tmp_path}/further.keytab\n",
+    }
+    (tmp_path / "d").mkdir()
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    for name in ("web", "further", "no"):
+        (tmp_path / f"{name}.keytab").write_bytes(b"\x05\x02" + entry(b"HTTP", b"web1.corp.example"))
+    assert seen_cockpit.keytabs() == {f"{tmp_path}/{name}.keytab": WEB for name in ("web", "further")}
 
 
 class TestConfiguration:

@@ -6,13 +6,18 @@
 
 from __future__ import annotations
 
+import glob
 import re
+import typing as t
 
 from .. import _places as places
 from .._texts import keytab
-from .files import read_file
+from .files import included, read_file
 
-_DEFAULT = re.compile(r"^\s*default_keytab_name\s*=\s*(?:(?:WR)?FILE:)?(/\S+)", re.MULTILINE)
+_DEFAULT = re.compile(r"^\s*default_keytab_name\s*=\s*\"?(?:(?:WR)?FILE:)?(/[^\s\"]+)", re.MULTILINE)
+_INCLUDED = re.compile(r"^include(dir)?[ \t]+(\S+)", re.MULTILINE)
+_IS_READ = re.compile(r"[A-Za-z0-9_-]+|[^.].*\.conf")
+"""The names of files that are read in a directory that is taken in."""
 
 
 def keytabs() -> dict[str, tuple[str, ...]]:
@@ -21,9 +26,21 @@ def keytabs() -> dict[str, tuple[str, ...]]:
     A keytab that cannot be read as one may hold any key: in place of a name it has why.
     """
     config = read_file(places.KRB5_CONFIG)
-    named = _DEFAULT.findall(config.content) if config else []
+    files = {places.KRB5_CONFIG: config} if config else {}
+    texts = [file.content for file in {**files, **included(files, _taken_in)}.values()]
+    named = [path for text in texts for path in _DEFAULT.findall(text)]
     found = {path: _principals(path) for path in dict.fromkeys([*places.KEYTABS, *named])}
     return {path: names for path, names in found.items() if names}
+
+
+def _taken_in(_path: str, text: str) -> t.Iterator[str]:
+    """The files that a configuration of Kerberos takes in."""
+    for is_directory, path in _INCLUDED.findall(text):
+        if is_directory:
+            paths = glob.glob(f"{glob.escape(path)}/*")
+            yield from (one for one in paths if _IS_READ.fullmatch(one.rpartition("/")[2]))
+        else:
+            yield path
 
 
 def _principals(path: str) -> tuple[str, ...]:
