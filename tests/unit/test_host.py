@@ -26,6 +26,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._host import (
 )
 from ansible_collections.fleet.auth.plugins.module_utils._host.files import read_file
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import Login
+from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config import Effective
 from unit.builders import file
 
 UBUNTU = 'PRETTY_NAME="Ubuntu 24.04.3 LTS"\nVERSION_ID="24.04"\nID=ubuntu\nID_LIKE=debian\n'
@@ -89,6 +90,30 @@ torn
 def test_password_that_is_locked_or_empty_is_none() -> None:
     assert accounts.parse_shadow(SHADOW) == {"alice"}
     assert accounts.parse_shadow("") == frozenset()
+
+
+def test_password_counts_wherever_pam_finds_it_and_an_empty_one_where_sshd_takes_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shadow = "old:*:1::::::\nempty::1::::::\nlocked:!:1::::::\n"
+    monkeypatch.setattr(accounts, "read_file", lambda path: file(shadow) if path == "/etc/shadow" else None)
+    fields = {
+        "old": "$6$salt$hashes",
+        "empty": "x",
+        "bare": "",
+        "locked": "x",
+        "elsewhere": "*",
+        "off": "!$6$salt$hash",
+    }
+    people = {name: pwd.struct_passwd((name, one, 1, 1, "", "/h", "/bin/sh")) for name, one in fields.items()}
+    none = dict.fromkeys(people, ())
+
+    def having(permitted: str) -> list[str]:
+        of = dict.fromkeys(people, Effective(permitemptypasswords=(permitted,)))
+        return [name for name, one in accounts.accounts(people, none, of).items() if one.has_password]
+
+    assert having("no") == ["old"]
+    assert having("yes") == ["old", "empty", "bare"]
 
 
 class Commands:

@@ -21,6 +21,8 @@ from .files import read_file
 from .state import Account
 
 _AUTHORIZED_KEYS_BYTES = 1_000_000
+_SHORTEST_PASSWORD = 13
+"""An encrypted one, crypt(5)."""
 _USUAL_FILES = (".ssh/authorized_keys", ".ssh/authorized_keys2")
 
 
@@ -55,8 +57,10 @@ def accounts(
     `elsewhere` has the same from each address that the configuration names.
     """
     views = {name: tuple(one[name] for one in elsewhere if one[name] != sshd_of[name]) for name in people}
-    shadow = read_file(places.SHADOW)
-    passwords = parse_shadow(shadow.content if shadow else "")
+    file = read_file(places.SHADOW)
+    shadow = file.content if file else ""
+    passwords = parse_shadow(shadow) | {name for name, one in people.items() if _is_password(one.pw_passwd)}
+    no_passwords = _without_password(shadow) | {name for name, one in people.items() if not one.pw_passwd}
     seen_by_sshd = {name: (sshd_of[name], *views[name]) for name in people}
     with_key, elsewhere_asked = (
         {name for name, entry in people.items() if any(has(entry, one) for one in seen_by_sshd[name])}
@@ -67,7 +71,8 @@ def accounts(
             name=name,
             uid=entry.pw_uid,
             groups=groups[name],
-            has_password=name in passwords,
+            has_password=name in passwords
+            or (name in no_passwords and any(one.on("permitemptypasswords") for one in seen_by_sshd[name])),
             has_key=name in with_key or name in elsewhere_asked,
             key_is_elsewhere=name in elsewhere_asked - with_key,
             sshd=sshd_of[name],
@@ -136,8 +141,23 @@ def members(groups: t.Iterable[str]) -> t.Iterator[str]:
 
 def parse_shadow(text: str) -> frozenset[str]:
     """The accounts of shadow(5) whose password is neither empty nor locked."""
+    return frozenset(name for name, field in _fields(text) if field and field[0] not in "!*")
+
+
+def _without_password(text: str) -> frozenset[str]:
+    """Those whose password is empty."""
+    return frozenset(name for name, field in _fields(text) if not field)
+
+
+def _fields(text: str) -> t.Iterator[tuple[str, str]]:
+    """The accounts of shadow(5), each with what stands for its password."""
     entries = (line.split(":") for line in text.splitlines())
-    return frozenset(entry[0] for entry in entries if len(entry) > 1 and entry[1] and entry[1][0] not in "!*")
+    return ((entry[0], entry[1]) for entry in entries if len(entry) > 1)
+
+
+def _is_password(field: str) -> bool:
+    """Whether passwd(5) itself has the password, encrypted, and does not say that it is elsewhere, or locked."""
+    return len(field) >= _SHORTEST_PASSWORD and field[0] not in "!*#"
 
 
 def _has_key(

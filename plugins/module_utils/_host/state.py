@@ -74,7 +74,7 @@ class Account:
     uid: int
     groups: tuple[str, ...]
     has_password: bool
-    """A password that is neither empty nor locked."""
+    """A password that is neither empty nor locked; or an empty one, where sshd takes that."""
     has_key: bool
     """A line in one of the authorized_keys files that sshd reads for it, or sshd asks somebody else for keys."""
     sshd: Effective = field(default_factory=Effective, repr=False)
