@@ -358,6 +358,11 @@ class TestOrigins:
             ("address=192.0.2.7,2001:db8::/32", [("192.0.2.7", "", ""), ("2001:db8::1", "", "")]),
             ("Address *,!10.0.0.0/8 User alice", [("10.0.0.1", "", "")]),
             ("Address 192.0.2.*", [("192.0.2.1", "", "")]),
+            ("Address 10.*", [("10.1.1.1", "", "")]),
+            ("Address 172.1?.*", [("172.11.1.1", "", "")]),
+            ("Address 2001:db8:*", [("2001:db8::1", "", "")]),
+            ("Address 10.0.0.0/8,!10.0.0.0/24", [("10.255.255.254", "", ""), ("10.0.0.1", "", "")]),
+            ("Address 10.*,!10.1.*", [("10.254.254.254", "", ""), ("10.1.1.1", "", "")]),
             ("LocalPort 2222,2223", [("", "", "2222"), ("", "", "2223")]),
             ("LocalAddress 192.0.2.9 LocalPort 22 Address 10.0.0.0/8", [("10.0.0.1", "192.0.2.9", "22")]),
             ("User alice", []),
@@ -368,6 +373,14 @@ class TestOrigins:
     def test_are_those_of_its_matches(self, match: str, found: list[tuple[str, str, str]]) -> None:
         assert list(origins({CONFIG: f"{INCLUDE}Match {match}\n  X11Forwarding no\n"})) == found
         assert origins({DROP_IN: f"Match {match}\n"}) == ()
+
+    def test_are_not_exempt_where_others_stand_for_the_same(self) -> None:
+        texts = {CONFIG: "Match Address 10.0.0.0/8,192.0.2.1\n"}
+        assert [one.address for one in origins(texts, lambda address: address == "10.0.0.1")] == [
+            "10.255.255.254",
+            "192.0.2.1",
+        ]
+        assert [one.address for one in origins(texts, lambda _address: True)] == ["10.0.0.1", "192.0.2.1"]
 
     def test_are_no_more_than_some(self) -> None:
         many = "".join(f"Match Address 192.0.2.{number}\n" for number in range(100))

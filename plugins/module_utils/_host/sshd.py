@@ -71,7 +71,7 @@ def views(
 
     try:
         found = seen_from(_ANYWHERE)
-        elsewhere = {one: seen_from(one) for one in sshd_config.origins(texts) if not exempt(one.address)}
+        elsewhere = {one: seen_from(one) for one in sshd_config.origins(texts, exempt) if not exempt(one.address)}
         if connection is None:
             return Views(found, elsewhere)
         if connection.user in found and not (unseen or sshd_config.tells_addresses(texts)):

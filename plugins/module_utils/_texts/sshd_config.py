@@ -34,6 +34,8 @@ _LISTS = ("authenticationmethods", "authorizedkeysfile")
 
 _ORIGINS = 16
 """For how many origins sshd is asked at most."""
+_FILLINGS = ("1", "1.1", "1.1.1", "254", "254.254", "254.254.254", ":1", "::1", "fe:1", "fe::1")
+"""What a * in a pattern of addresses may stand for."""
 
 
 class Line(t.NamedTuple):
@@ -203,9 +205,16 @@ class Origin(t.NamedTuple):
         return connection
 
 
-def origins(files: t.Mapping[str, str]) -> tuple[Origin, ...]:
-    """An origin for each address and port by which a `Match` of the configuration tells people apart, up to some."""
-    return tuple(itertools.islice(_origins(files), _ORIGINS))
+def _nobody(_address: str) -> bool:
+    return False
+
+
+def origins(files: t.Mapping[str, str], exempt: t.Callable[[str], bool] = _nobody) -> tuple[Origin, ...]:
+    """An origin for each address and port by which a `Match` of the configuration tells people apart, up to some.
+
+    An address that is exempt stands for the others that a pattern matches only where all of them seem to be.
+    """
+    return tuple(itertools.islice(_origins(files, exempt), _ORIGINS))
 
 
 def further_origins(files: t.Mapping[str, str]) -> int:
@@ -213,7 +222,7 @@ def further_origins(files: t.Mapping[str, str]) -> int:
     return max(0, len(_origins(files)) - _ORIGINS)
 
 
-def _origins(files: t.Mapping[str, str]) -> dict[Origin, None]:
+def _origins(files: t.Mapping[str, str], exempt: t.Callable[[str], bool] = _nobody) -> dict[Origin, None]:
     """All of them, each once."""
     found: dict[Origin, None] = {}
     for path, text in files.items():
@@ -223,24 +232,55 @@ def _origins(files: t.Mapping[str, str]) -> dict[Origin, None]:
             if line.keyword.lower() == "match":
                 told = dict(_criteria(line.arguments))
                 samples = [
-                    [*filter(None, map(_sample, told.get("address", "").split(",")))] or [""],
-                    [*filter(None, map(_sample, told.get("localaddress", "").split(",")))] or [""],
+                    [*_samples(told.get("address", "").split(","), exempt)] or [""],
+                    [*_samples(told.get("localaddress", "").split(","), _nobody)] or [""],
                     [port.lstrip("!") for port in told.get("localport", "").split(",")],
                 ]
                 found.update((Origin(*one), None) for one in itertools.product(*samples) if any(one))
     return found
 
 
-def _sample(pattern: str) -> str:
-    """An address that a pattern matches, or excludes with `!`; empty where it is none of addresses."""
-    text = pattern.lstrip("!")
-    if text == "*":
-        return ""
+def _samples(patterns: t.Sequence[str], exempt: t.Callable[[str], bool]) -> t.Iterator[str]:
+    """For each of these patterns of addresses one that it matches, or excludes with `!`.
+
+    One that others of them exclude stands for none that is matched.
+    """
+    excluded = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
+    for pattern in patterns:
+        found = _addresses(pattern.lstrip("!"))
+        if not pattern.startswith("!"):
+            found = [one for one in found if not any(_covers(other, one) for other in excluded)]
+        yield from [*itertools.filterfalse(exempt, found), *found][:1]
+
+
+def _addresses(pattern: str) -> list[str]:
+    """Some addresses that a pattern stands for, far from each other; none where it is none of addresses, or of all."""
+    if pattern == "*":
+        return []
+    if "*" in pattern or "?" in pattern:
+        return [
+            one
+            for one in (pattern.replace("?", filling[0]).replace("*", filling) for filling in _FILLINGS)
+            if _network(one) and _covers(pattern, one)
+        ]
+    network = _network(pattern)
+    if network is None:
+        return []
+    last = network.num_addresses - 1
+    return [*dict.fromkeys(str(network[number]) for number in (min(1, last), max(0, last - 1), last // 2))]
+
+
+def _covers(pattern: str, address: str) -> bool:
+    """Whether a pattern of addresses matches one."""
+    network = _network(pattern)
+    return ipaddress.ip_address(address) in network if network else any_of((pattern,))(address)
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
     try:
-        network = ipaddress.ip_network(re.sub(r"[*?]", "1", text), strict=False)
+        return ipaddress.ip_network(text, strict=False)
     except ValueError:
-        return ""
-    return str(network[min(1, network.num_addresses - 1)])
+        return None
 
 
 def tells_addresses(files: t.Mapping[str, str]) -> bool:
