@@ -256,6 +256,29 @@ def test_files_that_sshd_includes_are_followed_from_one_to_the_next(tmp_path: Pa
     assert list(found) == [f"{tmp_path}/site/a.conf", f"{tmp_path}/bob.conf"]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("*.conf", ["a.conf", "b[1].conf", "x*y.conf"]),
+        ("[[:alpha:]].conf", ["a.conf"]),
+        (r"[\a].conf", ["a.conf"]),
+        (r"b\\[1\\].conf", ["b[1].conf"]),
+        (r"x\\*y.conf", ["x*y.conf"]),
+        (r"\\.h.conf", [".h.conf"]),
+        (".*.conf", [".h.conf"]),
+        ("[!a].conf", []),
+        ("a.conf", ["a.conf"]),
+    ],
+)
+def test_files_that_sshd_includes_are_found_as_sshd_finds_them(tmp_path: Path, pattern: str, names: list[str]) -> None:
+    (tmp_path / "s i").mkdir()
+    for name in ("a.conf", "b[1].conf", "x*y.conf", ".h.conf"):
+        (tmp_path / "s i" / name).write_text("")
+    config = "/etc/ssh/sshd_config"
+    found = look.included_by_sshd({config: file(f'Include "{tmp_path}/s*/{pattern}"\n')}, [config])
+    assert sorted(found) == [f"{tmp_path}/s i/{name}" for name in names]
+
+
 def test_what_is_no_regular_file_is_read_as_what_it_is(tmp_path: Path) -> None:
     loop, pipe, plain = (tmp_path / name for name in ("loop", "pipe", "plain"))
     loop.symlink_to(loop)

@@ -19,6 +19,7 @@ from .. import _places as places
 from .._backends import backends
 from .._texts import pam, pam_conf, sshd_config
 from .._texts.code_step import CodeStep
+from .._texts.patterns import loose, named_by
 from .._texts.sshd_config import Effective, Origin
 from .._texts.sshd_start import Start
 from .._wanted.settings import Settings
@@ -30,6 +31,7 @@ from .holds import holds
 from .processes import processes
 from .session import connection
 from .state import OWN_DIRECTORIES, OWN_FILES, Connection, FileState, HostState, Login, Sshd
+
 
 
 def look(settings: Settings, run: Run) -> HostState:
@@ -143,7 +145,8 @@ def included_by_sshd(files: t.Mapping[str, FileState], configs: t.Iterable[str])
     """The files that these configurations of sshd, or their drop-ins, include from elsewhere."""
 
     def elsewhere(path: str, text: str) -> t.Iterator[str]:
-        found = itertools.chain.from_iterable(map(glob.glob, sshd_config.included(path, text)))
+        patterns = sshd_config.included(path, text)
+        found = itertools.chain.from_iterable(named_by(one, glob.glob(loose(one))) for one in patterns)
         return (one for one in found if one not in files)
 
     drop_ins = {path: file for path, file in files.items() if path.startswith(f"{places.DROP_IN_DIRECTORY}/")}

@@ -12,6 +12,7 @@ import typing as t
 
 # A part of a pattern as sshd's own glob takes it: an escaped character, a set (not negated by ^), or one character.
 _GLOB = re.compile(r"\\(.)|\[(!?)(\]?(?:\[:[a-z]+:\]|\\.|[^\]\\])+)\]|(.)", re.DOTALL)
+_SPECIAL = re.compile(r"[*?\[\\]")
 _CLASSES = {"[:alpha:]": "a-zA-Z", "[:digit:]": "0-9", "[:alnum:]": "a-zA-Z0-9", "[:lower:]": "a-z", "[:upper:]": "A-Z"}
 
 
@@ -51,6 +52,15 @@ def any_of(patterns: tuple[str, ...]) -> t.Callable[[str], bool]:
 def named_by(pattern: str, paths: t.Iterable[str]) -> list[str]:
     """Those of these paths that a pattern of glob(7) names, in the order in which it does."""
     return sorted(filter(_glob(pattern).fullmatch, paths))
+
+
+def loose(pattern: str) -> str:
+    """A pattern for Python's own glob, which knows neither classes nor escaped characters: it names all that the
+    pattern of glob(7) does, and perhaps more."""
+    return "/".join(
+        part if not _SPECIAL.search(part) else ".*" if part.startswith((".", "\\.")) else "*"
+        for part in pattern.split("/")
+    )
 
 
 @functools.lru_cache(maxsize=None)
