@@ -261,6 +261,19 @@ def test_are_seen_behind_what_runs_them(words: str, door: str, monkeypatch: pyte
     assert [*seen_doors.daemons([Process(7, 0, words.replace(" ", "\0") + "\0")], ())] == ([door] if door else [])
 
 
+def test_are_seen_by_what_a_socket_of_any_name_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seen_doors.glob, "glob", lambda _pattern: [])
+    commands = {
+        "corp.socket": ["", "/usr/sbin/dropbear -i -F"],
+        "box.socket": ["/bin/busybox telnetd -i"],
+        "telnet.socket": ["/usr/sbin/in.telnetd"],
+        "db.socket": ["/usr/bin/db --for vsftpd"],
+    }
+    found = seen_doors.daemons([], {"telnet.socket"}, commands)
+    assert found == {"dropbear": "corp.socket", "telnetd": "telnet.socket"}
+    assert seen_doors.daemons([], (), {"box.socket": commands["box.socket"]}) == {"telnetd": "box.socket"}
+
+
 def test_are_seen_by_their_processes_and_units(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         seen_doors.glob, "glob", lambda _pattern: ["/etc/systemd/system/sockets.target.wants/telnet.socket"]

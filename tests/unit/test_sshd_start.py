@@ -178,7 +178,9 @@ class TestSockets:
         return texts
 
     @staticmethod
-    def seen(sockets: str, *, program: str = "/usr/sbin/sshd") -> tuple[sshd_starts.Units, list[list[str]]]:
+    def seen(
+        sockets: str, *, program: str = "/usr/sbin/sshd", changed: tuple[str, str] = ("", "")
+    ) -> tuple[sshd_starts.Units, list[list[str]]]:
         """What is seen where systemd tells this of its sockets, and which units it was asked for."""
         asked: list[list[str]] = []
         own = SHOWN.replace("-o UsePAM=no", "")
@@ -189,7 +191,7 @@ class TestSockets:
             if "*.socket" in words:
                 return 0, f"{own}\n{sockets}", ""
             each = block.replace("-D $SSHD_OPTS -o LogLevel=DEBUG", "-i -f /etc/ssh/each")
-            return 0, "\n\n".join(each.replace("ssh.service", name) for name in asked[-1]), ""
+            return 0, "\n\n".join(each.replace("ssh.service", name) for name in asked[-1]).replace(*changed), ""
 
         return sshd_starts.units(run), asked
 
@@ -198,6 +200,7 @@ class TestSockets:
         units, asked = self.seen(SOCKETS.format(own="ssh", state="inactive", accept="no"))
         assert asked == [["ssh.service", "sshd.service", "*.socket"], ["alt@fleet-auth.service"]]
         assert units.sockets == {"alt.socket", "telnet.socket"}
+        assert units.commands["telnet.socket"] == ["/usr/sbin/in.telnetd"]
         (found,) = sshd_starts.listeners([], units)
         assert (found.door, found.seen, found.start.words) == ("/etc/ssh/each", "alt.socket", ["-f", "/etc/ssh/each"])
         assert not found.is_own
@@ -222,6 +225,51 @@ class TestSockets:
         units, _asked = self.seen(sockets, program="/opt/ssh/sbin/sshd")
         (found,) = sshd_starts.listeners([], units)
         assert (found.is_apart, found.door) == (True, "/opt/ssh/sbin/sshd")
+
+    @pytest.mark.parametrize(
+        ("old", "new", "door"),
+        [
+            (
+                "path=/usr/sbin/sshd ; argv[]=/usr/sbin/sshd",
+                "path=/bin/sh ; argv[]=/bin/sh -c exec sshd",
+                "sshd:alt.socket",
+            ),
+            ("path=/usr/sbin/sshd", "path=/opt/sshd-other", "/opt/sshd-other"),
+            ("LoadState=loaded", "LoadState=loaded\nUser=bob\nRootDirectory=", "sshd:bob"),
+            ("LoadState=loaded", "LoadState=loaded\nUser=root\nRootDirectory=/srv/jail", "sshd:alt.socket"),
+            ("LoadState=loaded", "LoadState=loaded\nBindPaths=/srv/pam:/etc/pam.d:rbind", "sshd:alt.socket"),
+            (
+                "LoadState=loaded",
+                "LoadState=loaded\nBindReadOnlyPaths=/x:/y -/a:/etc/ssh/sshd_config",
+                "sshd:alt.socket",
+            ),
+            ("LoadState=loaded", "LoadState=loaded\nTemporaryFileSystem=/etc:ro", "sshd:alt.socket"),
+            ("LoadState=loaded", "LoadState=loaded\nBindPaths=/etc/ssh:/srv/ssh /x:/etc/sshd", "/etc/ssh/each"),
+        ],
+    )
+    @pytest.mark.usefixtures("files")
+    def test_by_another_program_or_account_or_with_other_files_are_told(self, old: str, new: str, door: str) -> None:
+        seen, _asked = self.seen(SOCKETS.format(own="ssh", state="inactive", accept="no"), changed=(old, new))
+        (found,) = sshd_starts.listeners([], seen)
+        assert (found.is_apart, found.door, found.seen) == (door != "/etc/ssh/each", door, "alt.socket")
+
+    @pytest.mark.usefixtures("files")
+    def test_may_have_another_name_for_what_they_start(self) -> None:
+        other = (
+            "Id=alt@fleet-auth.service",
+            "Id=ssh@fleet-auth.service\nNames=ssh@fleet-auth.service alt@fleet-auth.service",
+        )
+        seen, _asked = self.seen(SOCKETS.format(own="ssh", state="inactive", accept="no"), changed=other)
+        assert [*seen.by_sockets] == ["alt.socket"]
+
+    @pytest.mark.usefixtures("files")
+    def test_that_only_mention_sshd_start_none(self) -> None:
+        no_sshd = (
+            "path=/usr/sbin/sshd ; argv[]=/usr/sbin/sshd -i",
+            "path=/bin/cat ; argv[]=/bin/cat /etc/ssh/sshd_config",
+        )
+        seen, _asked = self.seen(SOCKETS.format(own="ssh", state="inactive", accept="no"), changed=no_sshd)
+        assert sshd_starts.listeners([], seen) == ()
 
     def test_cost_no_further_command_where_none_starts_an_sshd(self, files: dict[str, str]) -> None:
         del files["/etc/systemd/system/alt@.service"]
@@ -256,6 +304,21 @@ def test_listener_that_is_not_the_hosts_is_told_by_program_files_and_account(mon
         ("/usr/sbin/sshd", True, ""),
         ("/usr/sbin/sshd", False, "bob"),
     ]
+
+
+@pytest.mark.parametrize("other", ["/etc/pam.d/sshd", "/etc/ssh/sshd_config.d/00-twofactor.conf"])
+def test_listener_has_files_of_its_own_where_a_single_one_is_another(
+    monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    names = ["/etc/pam.d/sshd", "/etc/pam.d/su", "/etc/ssh/sshd_config.d/00-twofactor.conf"]
+    monkeypatch.setattr(
+        sshd_starts.glob, "glob", lambda pattern: [one for one in names if one.startswith(pattern[:-1])]
+    )
+    monkeypatch.setattr(Process, "executable", "/usr/sbin/sshd")
+    monkeypatch.setattr(Process, "is_inside", False)
+    monkeypatch.setattr(Process, "has", lambda _self, path: path != other)
+    (found,) = sshd_starts.listeners([Process(5, 0, "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups\0")])
+    assert found.has_own_files
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,13 @@ _ENABLED = (f"{places.UNIT_DIRECTORY}/*.wants/*", "/run/systemd/generator.late/*
 """The links to the units that start at boot, those of init scripts among them; systemd-sysv-generator(8)."""
 
 
-def daemons(processes: t.Iterable[Process], sockets: t.Collection[str]) -> dict[str, str]:
-    """The known ones that are there, with what shows it: a process, a unit that is enabled, or one of these sockets."""
+def daemons(
+    processes: t.Iterable[Process], sockets: t.Collection[str], commands: t.Mapping[str, t.Iterable[str]] = {}
+) -> dict[str, str]:
+    """The known ones that are there, with what shows it: a process, a unit that is enabled, or one of these sockets.
+
+    `commands` are the command lines of what the sockets start, by the socket.
+    """
     known = {program for daemon in DAEMONS for program in daemon.programs}
     running: dict[str, Process] = {}
     for process in processes:
@@ -30,10 +35,17 @@ def daemons(processes: t.Iterable[Process], sockets: t.Collection[str]) -> dict[
             if name not in running and not process.is_inside:
                 running[name] = process
     units = {os.path.basename(path) for pattern in _ENABLED for path in glob.glob(pattern)}.union(sockets)
+    started = {
+        name: socket
+        for socket, lines in commands.items()
+        for line in lines
+        for name in _programs(Process(0, 0, line.replace(" ", "\0")))
+    }
     found = {}
     for daemon in DAEMONS:
         program = next((running[one] for one in daemon.programs if one in running), None)
         unit = next((one for one in daemon.units if one in units), None)
+        unit = unit or next((started[one] for one in daemon.programs if one in started), None)
         if program:
             found[daemon.name] = f"process {program.pid}"
         elif unit:

@@ -84,7 +84,7 @@ def look(settings: Settings, run: Run) -> HostState:
         sshd_variables=units.variables,
         sshd_start=start,
         listeners=listening,
-        daemons=doors.daemons(running, units.sockets) if settings.enabled else {},
+        daemons=doors.daemons(running, units.sockets, units.commands) if settings.enabled else {},
         other_sshds=tuple(Sshd(one, found.of, found.error, found.elsewhere) for one, found in others),
         connection=session,
         connection_sshd=seen.connection,

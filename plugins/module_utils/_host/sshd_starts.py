@@ -19,10 +19,22 @@ from .files import read_file
 from .processes import Process
 from .state import Listener
 
-_OF_SERVICES = "Id,LoadState,ExecStart,Environment,EnvironmentFiles,FragmentPath,DropInPaths"
+_ROOTS = ("RootDirectory", "RootImage")
+_MOUNTS = ("BindPaths", "BindReadOnlyPaths", "TemporaryFileSystem", "InaccessiblePaths")
+"""By what a unit shows its program other files than the host has, everywhere or at some paths; systemd.exec(5)."""
+_OF_SERVICES = ",".join(
+    (
+        *("Id", "Names", "LoadState", "ExecStart", "Environment", "EnvironmentFiles", "FragmentPath", "DropInPaths"),
+        *("User", *_ROOTS, *_MOUNTS),
+    )
+)
 _OF_SOCKETS = "ActiveState,Accept,Triggers,Listen"
 _INSTANCE = "fleet-auth"
 """Which instance of a template is looked at; they all start the same."""
+_DECISIVE = (places.SSHD_DIRECTORY, places.PAM_D)
+_SSHD = re.compile(r"(?:.*/)?[\w.-]*sshd(?!_)[\w.-]*")
+"""A word that may be the program of an sshd, and no file of its configuration."""
+_COMMAND = re.compile(r"^[ \t]*ExecStart[ \t]*=[ \t]*[-@:+!|]*(\S.*)", re.MULTILINE)
 _ARGUMENTS = re.compile(r"path=(\S+) ; argv\[\]=(.*?) ; ignore_errors=")
 
 
@@ -39,6 +51,17 @@ class Unit(t.NamedTuple):
     """Files with more of that, of which the last one counts."""
     written_in: tuple[str, ...] = ()
     """The files of the unit; the last one counts."""
+    names: tuple[str, ...] = ()
+    """Its own name and other ones."""
+    owner: str = ""
+    """The account that it runs as, where that is not root."""
+    has_own_files: bool = False
+    """Whether it has other files than the host in the places where sshd finds who gets in."""
+
+    @property
+    def runs_sshd(self) -> bool:
+        """Whether it starts an sshd, be it by another program such as a shell."""
+        return any(map(_SSHD.fullmatch, (self.program, *self.words)))
 
     def start(self) -> Start | None:
         """What it would start now; None where its program is another one, which may start anything."""
@@ -98,6 +121,9 @@ class Units(t.NamedTuple):
     by_sockets: t.Mapping[str, Unit] = {}
     """What they start an sshd by, by the socket where it is one for each connection, or else by its service."""
 
+    commands: t.Mapping[str, t.Sequence[str]] = {}
+    """The command lines of all that the sockets start, by the socket."""
+
     @property
     def variables(self) -> tuple[str, ...]:
         """The files of variables that these name."""
@@ -122,9 +148,9 @@ def listeners(processes: t.Iterable[Process], units: Units | None = None) -> tup
     running = {one.unit for one in found if not one.is_apart}
     waiting = [(name, unit, unit.start()) for name, unit in units.by_sockets.items()] if units else []
     found += [
-        Listener(0, name, start, program=_program(unit.program))
+        Listener(0, name, start or Start(), _program(unit.program), unit.owner, unit.has_own_files)
         for name, unit, start in waiting
-        if start and name not in running
+        if unit.runs_sshd and name not in running
     ]
     return tuple(found)
 
@@ -136,7 +162,10 @@ def _program(path: str) -> str:
 
 def _listener(process: Process, start: Start) -> Listener:
     """An sshd that listens, with whose it is. No path is looked at that an account has made up, other than root."""
-    files = () if process.uid else (start.config, places.DROP_IN_DIRECTORY, places.PAM_D)
+    files: tuple[str, ...] = ()
+    if not process.uid:
+        directories = (places.DROP_IN_DIRECTORY, places.PAM_D)
+        files = (start.config, *directories, *(one for path in directories for one in glob.glob(f"{path}/*")))
     return Listener(
         process.pid,
         process.unit,
@@ -191,16 +220,19 @@ def units(run: Run) -> Units:
     # The pattern stands for those that are active.
     shown = _shown(run, f"{_OF_SERVICES},{_OF_SOCKETS}", [*services, *sorted(enabled), "*.socket"])
     sockets = [one for one in parse_sockets(shown) if one.is_reached and (one.is_active or one.name in enabled)]
+    texts = {one.name: [*_texts(one.service)] for one in sockets}
+    # Without the name of sshd in its files it starts none, and no command is needed.
     starting = {
         one.service: one.name if one.accepts else one.service
         for one in sockets
-        if one.service not in services and _mentions_sshd(one.service)
+        if one.service not in services and any("sshd" in text for text in texts[one.name])
     }
     started = parse_units(_shown(run, _OF_SERVICES, [*starting])) if starting else []
     return Units(
         own=next(iter(parse_units(shown)), None),
         sockets=frozenset(one.name for one in sockets),
-        by_sockets={starting[one.name]: one for one in started if one.name in starting},
+        by_sockets={starting[name]: one for one in started for name in one.names if name in starting},
+        commands={name: [line for text in found for line in _COMMAND.findall(text)] for name, found in texts.items()},
     )
 
 
@@ -210,15 +242,13 @@ def _shown(run: Run, properties: str, names: t.Sequence[str]) -> str:
     return out if code == 0 else ""
 
 
-def _mentions_sshd(service: str) -> bool:
-    """Whether a file of this unit has the name of sshd in it, without which it starts none; no command is needed."""
+def _texts(service: str) -> t.Iterator[str]:
+    """The texts of the files of a unit."""
     stem, at, _instance = service.rpartition(".")[0].partition("@")
     for directory in places.UNIT_DIRECTORIES:
         path = f"{directory}/{stem}{at}.service"
         files = (read_file(one) for one in (path, *glob.glob(f"{glob.escape(path)}.d/*.conf")))
-        if any(file and "sshd" in file.content for file in files):
-            return True
-    return False
+        yield from (file.content for file in files if file)
 
 
 def parse_sockets(text: str) -> list[Socket]:
@@ -251,9 +281,26 @@ def parse_units(text: str) -> list[Unit]:
                     environment=tuple(split(" ".join(told.get("Environment", ())))),
                     files=tuple(value.partition(" (")[0] for value in told.get("EnvironmentFiles", ()) if value),
                     written_in=(*told.get("FragmentPath", ()), *" ".join(told.get("DropInPaths", ())).split()),
+                    names=tuple(" ".join((*told.get("Id", ()), *told.get("Names", ()))).split()),
+                    owner="".join(one for one in told.get("User", ()) if one not in ("root", "0")),
+                    has_own_files=_has_own_files(told),
                 )
             )
     return found
+
+
+def _has_own_files(told: t.Mapping[str, t.Sequence[str]]) -> bool:
+    """Whether a unit shows its program others of the files by which sshd tells who gets in."""
+    if any(value not in ("", "/") for name in _ROOTS for value in told.get(name, ())):
+        return True
+    for name in _MOUNTS:
+        for word in " ".join(told.get(name, ())).split():
+            source, _colon, rest = word.lstrip("-+").partition(":")
+            shown = rest.partition(":")[0] if name.startswith("Bind") and rest else source
+            inside = f"{shown.rstrip('/')}/"
+            if any(inside.startswith(f"{one}/") or f"{one}/".startswith(inside) for one in _DECISIVE):
+                return True
+    return False
 
 
 def _blocks(text: str) -> t.Iterator[dict[str, list[str]]]:

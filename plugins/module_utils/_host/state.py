@@ -142,7 +142,7 @@ class Listener(t.NamedTuple):
         if self.owner:
             # Whoever it belongs to can write any name on its command line.
             return f"sshd:{self.owner}"
-        if self.program != places.SSHD:
+        if self.program != places.SSHD and (self.pid or "sshd" in self.program):
             return self.program
         if self.start.config != places.SSHD_CONFIG and not self.has_own_files:
             return self.start.config
