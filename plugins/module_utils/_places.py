@@ -108,7 +108,9 @@ TMPFILES = "/etc/tmpfiles.d/fleet-auth.conf"
 UNIT_DIRECTORY = "/etc/systemd/system"
 UNIT_DIRECTORIES = (
     UNIT_DIRECTORY,
-    *("/run/systemd/system", "/run/systemd/transient", "/run/systemd/generator"),
+    *("/run/systemd/system", "/run/systemd/transient"),
+    *("/run/systemd/generator", "/run/systemd/generator.early", "/run/systemd/generator.late"),
+    *(f"{where}/systemd/system.{kind}" for where in ("/etc", "/run") for kind in ("attached", "control")),
     *("/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"),
 )
 """Where systemd finds units; systemd.unit(5)."""

@@ -253,6 +253,12 @@ class TestSockets:
         (found,) = sshd_starts.listeners([], seen)
         assert (found.is_apart, found.door, found.seen) == (door != "/etc/ssh/each", door, "alt.socket")
 
+    @pytest.mark.parametrize("place", ["/run/systemd/generator.late", "/etc/systemd/system.attached"])
+    def test_may_come_of_a_generator_or_an_image(self, files: dict[str, str], place: str) -> None:
+        files[f"{place}/alt@.service"] = files.pop("/etc/systemd/system/alt@.service")
+        seen, _asked = self.seen(SOCKETS.format(own="ssh", state="inactive", accept="no"))
+        assert [*seen.by_sockets] == ["alt.socket"]
+
     @pytest.mark.usefixtures("files")
     def test_may_have_another_name_for_what_they_start(self) -> None:
         other = (
