@@ -312,6 +312,26 @@ def test_listener_that_is_not_the_hosts_is_told_by_program_files_and_account(mon
     ]
 
 
+@pytest.mark.parametrize(
+    ("command_line", "door"),
+    [
+        ("tcpserver\0000\0002222\0/usr/sbin/sshd\0-i\0", "/usr/bin/server"),
+        ("/usr/bin/socat\0TCP-LISTEN:2222,fork\0EXEC:/usr/sbin/sshd -i\0", "/usr/bin/server"),
+        ("/usr/bin/socat\0TCP-LISTEN:2222,fork\0TCP:127.0.0.1:22\0", ""),
+        ("ncat\0-e\0cat /etc/ssh/sshd_config\0", ""),
+        ("vi\0/usr/sbin/sshd\0", ""),
+    ],
+)
+def test_sshd_that_another_program_starts_for_each_connection_is_told_by_that(
+    monkeypatch: pytest.MonkeyPatch, command_line: str, door: str
+) -> None:
+    monkeypatch.setattr(Process, "executable", "/usr/bin/server")
+    monkeypatch.setattr(Process, "is_inside", False)
+    monkeypatch.setattr(Process, "has", lambda _self, _path: True)
+    found = sshd_starts.listeners([Process(5, 0, command_line)])
+    assert [(one.door, one.is_apart) for one in found] == ([(door, True)] if door else [])
+
+
 @pytest.mark.parametrize("other", ["/etc/pam.d/sshd", "/etc/ssh/sshd_config.d/00-twofactor.conf"])
 def test_listener_has_files_of_its_own_where_a_single_one_is_another(
     monkeypatch: pytest.MonkeyPatch, other: str

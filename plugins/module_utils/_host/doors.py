@@ -56,6 +56,7 @@ def daemons(
 def _programs(process: Process) -> t.Iterator[str]:
     """The file name of its program, and where that runs another one, of that; of a module of Python's, its package."""
     yield process.program
+    yield from (word.rpartition("/")[2] for word in process.served)
     if _RUNS_ANOTHER.fullmatch(process.program):
         words = iter(process.command_line.split("\0")[1:])
         word = next((one for one in words if not one.startswith("-") or one in ("-m", "-c")), "")

@@ -12,8 +12,11 @@ import pwd
 import re
 import typing as t
 
+from .._texts.login_daemons import SERVERS
+
 _REPLACED = re.compile(r"([.]dpkg-(new|tmp)|;[0-9a-f]+)? \(deleted\)$")
 """What a link of proc(5) has behind the name of a program that an upgrade has replaced meanwhile."""
+_BETWEEN = re.compile(r"[\0\s,:\"']+")
 _UNIT = re.compile(r"/([^/\n]+\.service)(?:/|$)", re.MULTILINE)
 
 
@@ -29,6 +32,13 @@ class Process(t.NamedTuple):
     def program(self) -> str:
         """The file name of its program, as its first word has it."""
         return self.command_line.partition("\0")[0].partition(" ")[0].rstrip(":").rpartition("/")[2]
+
+    @property
+    def served(self) -> tuple[str, ...]:
+        """The words of its command line that may be programs, where it starts one of them for each connection."""
+        if self.program not in SERVERS:
+            return ()
+        return tuple(_BETWEEN.split(self.command_line.partition("\0")[2]))
 
     @property
     def executable(self) -> str:

@@ -139,6 +139,9 @@ def listeners(processes: t.Iterable[Process], units: Units | None = None) -> tup
     found = []
     for process in processes:
         words = parse_title(process.command_line)
+        if words is None and any(map(_SSHD.fullmatch, process.served)):
+            # What starts it may do so in whatever way.
+            words = []
         if words is not None and not process.is_inside:
             start = parse_words(words, f"the command line of sshd, process {process.pid}")
             found.append(_listener(process, start))

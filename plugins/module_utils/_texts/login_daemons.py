@@ -107,6 +107,12 @@ DAEMONS = (
     Daemon("teleport", ("teleport",), ("teleport.service",), _SHELL),
 )
 
+SERVERS = (
+    *("busybox", "nc", "nc.traditional", "ncat", "socat", "systemd-socket-activate", "tcpserver", "tcpsvd"),
+    *("s6-tcpserver", "s6-tcpserver4", "s6-tcpserver4d", "s6-tcpserver6", "s6-tcpserver6d"),
+)
+"""Programs that start what their command line says for each connection."""
+
 ANSWERING = {
     "cups": "CUPS",
     "dovecot": "Dovecot",
