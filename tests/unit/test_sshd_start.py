@@ -61,6 +61,9 @@ def test_start_is_what_decides_about_the_settings(words: str, config: str, setti
         ("sshd-session: alice [priv]\0", None),
         ("/usr/sbin/sshd\0-D\0-o\0AllowUsers a b\0", ["-D", "-o", "AllowUsers a b"]),
         ("/usr/sbin/sshd\0-i\0", None),
+        ("/usr/sbin/sshd\0-ei\0", None),
+        ("/usr/sbin/sshd\0-t\0-f\0/tmp/new\0", None),
+        ("/usr/sbin/sshd\0-De\0-fi\0-oi=T\0", ["-De", "-fi", "-oi=T"]),
         ("/usr/bin/sshd-tool\0", None),
     ],
 )

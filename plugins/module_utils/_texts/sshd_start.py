@@ -14,6 +14,8 @@ from .sshd_config import Line, parse_config
 
 _WITH_ARGUMENT = "CEbcfghkopuV"
 """The options of sshd(8) that come with an argument."""
+_NOT_LISTENING = frozenset("itTG")
+"""Those with which it serves one connection that it has been given, or only looks at its configuration."""
 _LISTENER = re.compile(r"[^/ \0]+: ([^\0]*?) \[listener\] \d+ of \d+-\d+ startups")
 _VARIABLE = re.compile(r"\$(\w+)")
 _IN_A_WORD = re.compile(r"\$\{(\w+)\}")
@@ -61,21 +63,30 @@ def parse_words(words: t.Sequence[str], said_by: str = "") -> Start:
 
     What /proc and systemd tell has lost its quotes: words after an argument that are no options belong to it.
     """
-    config, settings, rest = places.SSHD_CONFIG, [], [*words]
+    config, settings = places.SSHD_CONFIG, []
+    for letter, argument in _options(words):
+        if letter == "f":
+            config = argument
+        elif letter == "o":
+            settings.append(argument)
+    return Start(config, tuple(settings), said_by)
+
+
+def _options(words: t.Sequence[str]) -> t.Iterator[tuple[str, str]]:
+    """The options by their letters, each with its argument."""
+    rest = [*words]
     while rest:
         word = rest.pop(0)
         for place, letter in enumerate(word[1:], start=1) if word.startswith("-") else ():
-            if letter in _WITH_ARGUMENT:
-                argument = [word[place + 1 :]] if word[place + 1 :] else rest[:1]
-                del rest[: 0 if word[place + 1 :] else 1]
-                while rest and not rest[0].startswith("-"):
-                    argument.append(rest.pop(0))
-                if letter == "f":
-                    config = " ".join(argument)
-                elif letter == "o":
-                    settings.append(" ".join(argument))
-                break
-    return Start(config, tuple(settings), said_by)
+            if letter not in _WITH_ARGUMENT:
+                yield letter, ""
+                continue
+            argument = [word[place + 1 :]] if word[place + 1 :] else rest[:1]
+            del rest[: 0 if word[place + 1 :] else 1]
+            while rest and not rest[0].startswith("-"):
+                argument.append(rest.pop(0))
+            yield letter, " ".join(argument)
+            break
 
 
 def parse_title(command_line: str) -> list[str] | None:
@@ -87,7 +98,8 @@ def parse_title(command_line: str) -> list[str] | None:
     if found:
         return found[1].split()[1:]
     words = command_line.rstrip("\0").split("\0")
-    return words[1:] if words[0].rpartition("/")[2] == "sshd" and "-i" not in words else None
+    is_sshd = words[0].rpartition("/")[2] == "sshd"
+    return words[1:] if is_sshd and _NOT_LISTENING.isdisjoint(letter for letter, _ in _options(words[1:])) else None
 
 
 def with_variables(words: t.Sequence[str], value_of: t.Callable[[str], str]) -> list[str]:
