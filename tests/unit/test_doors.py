@@ -122,6 +122,16 @@ def test_sshds_of_others_are_open_whatever_they_are_called_and_cannot_be_covered
     assert all("sshd_configs" not in one and "Stop it, or accept it: accepted_doors: [" in one for one in told)
 
 
+def test_sshd_by_a_path_that_cannot_be_named_is_told_with_a_remedy_that_works() -> None:
+    relative = Listener(50, "rel.service", Start("sshd"))
+    blank = Listener(60, "blank.service", Start("/etc/ssh/two words"))
+    state = host_state(listeners=(OWN, relative, blank))
+    wanted = settings("alice", "bob", "carol", exempt_users=["ansible"], ssh=True)
+    told = [one for one in plan(wanted, state).warnings if " lets people in to " in one]
+    assert [one.split(" on web1 ")[0] for one in told] == ["sshd:rel.service", "/etc/ssh/two words"]
+    assert all("sshd_configs" not in one for one in told)
+
+
 def test_telnetd_is_open_unless_both_services_of_login_ask() -> None:
     situation = Situation(settings("alice"), host_state(daemons={"telnetd": "process 7", "ttyd": "process 8"}))
     for asking, state in ((["login"], "open"), (["login", "remote"], "covered")):

@@ -144,8 +144,9 @@ class Listener(t.NamedTuple):
             return f"sshd:{self.owner}"
         if self.program != places.SSHD and (self.pid or "sshd" in self.program):
             return self.program
-        if self.start.config != places.SSHD_CONFIG and not self.has_own_files:
-            return self.start.config
+        config = self.start.config
+        if config != places.SSHD_CONFIG and config.startswith("/") and not self.has_own_files:
+            return config
         return f"sshd:{self.unit or self.pid}"
 
     @property

@@ -12,6 +12,7 @@ from .. import _places as places
 from .._texts import cockpit_conf, pam, pam_modules
 from .._texts.login_daemons import ANSWERING, DAEMONS, HARMLESS_SERVICES, LOCAL_SERVICES, LOCKING_SCREENS
 from .._texts.pam_conf import ServiceFiles, everything, include_targets, is_elsewhere
+from .._wanted.bounds import is_sshd_config
 from .situation import Situation
 
 _OURS = places.SWITCH.rpartition("/")[2]
@@ -46,7 +47,8 @@ def open_beside(situation: Situation) -> t.Iterator[str]:
     if not situation.services:
         return
     asking = situation.services
-    can_be_covered = {one.start.config for one in situation.state.listeners if not one.is_apart}
+    configs = {one.start.config for one in situation.state.listeners if not one.is_apart}
+    can_be_covered = set(filter(is_sshd_config, configs))
     for door in (*_sshds(situation, asking), *_daemons(situation, asking)):
         if door.state == COVERED or door.name in ("sshd", *settings.accepted_doors):
             continue

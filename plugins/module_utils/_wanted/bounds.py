@@ -64,6 +64,11 @@ def is_label(name: str) -> bool:
     return bool(_LABEL.fullmatch(name))
 
 
+def is_sshd_config(path: str) -> bool:
+    """Whether sshd_configs can have this path."""
+    return path.startswith("/") and len(path.split()) == 1
+
+
 def _bounded(name: str, value: int, bounds: tuple[int, int], unit: str = "") -> t.Iterator[str]:
     low, high = bounds
     if not low <= value <= high:
@@ -167,7 +172,7 @@ def problems(wanted: Settings, beyond: Beyond) -> t.Iterator[str]:
                     "'.', ':', '@', '+' and '-', and no space."
                 )
     for path in wanted.sshd_configs:
-        if not path.startswith("/") or len(path.split()) != 1:
+        if not is_sshd_config(path):
             yield (
                 f"O(sshd_configs): {path!r} is not an absolute path without blanks; give one such as "
                 "/etc/ssh/sshd_internal."
