@@ -335,6 +335,20 @@ def test_sshd_that_another_program_starts_for_each_connection_is_told_by_that(
     assert [(one.door, one.is_apart) for one in found] == ([(door, True)] if door else [])
 
 
+@pytest.mark.parametrize(
+    ("unit", "is_own"),
+    [
+        ("ssh.service", True),
+        ("sshd.socket", True),
+        ("ssh.internal.service", False),
+        ("sshd@internal.service", False),
+        ("", False),
+    ],
+)
+def test_listener_is_the_hosts_own_by_the_whole_name_of_its_unit(unit: str, is_own: bool) -> None:
+    assert Listener(5, unit, Start("/etc/ssh/internal")).is_own is is_own
+
+
 @pytest.mark.parametrize("other", ["/etc/pam.d/sshd", "/etc/ssh/sshd_config.d/00-twofactor.conf"])
 def test_listener_has_files_of_its_own_where_a_single_one_is_another(
     monkeypatch: pytest.MonkeyPatch, other: str

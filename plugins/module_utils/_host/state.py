@@ -134,7 +134,7 @@ class Listener(t.NamedTuple):
     @property
     def is_own(self) -> bool:
         """Whether it is the host's own sshd, by the name of its unit."""
-        return not self.is_apart and self.unit.partition(".")[0] in places.SSHD_UNITS
+        return not self.is_apart and self.unit.rpartition(".")[0] in places.SSHD_UNITS
 
     @property
     def door(self) -> str:
