@@ -1171,6 +1171,18 @@ class TestRefusal:
         after = carried_out(target, edited(host_state(*WITH_KEYS), without))
         assert plan(target, after).changes == ()
 
+    def test_of_what_sshd_takes_not_where_it_is_about_root_alone(self) -> None:
+        def told(inside: str, outside: str) -> list[str]:
+            settings = [f"{one} {{0}}\n" for one in ("PasswordAuthentication", "KbdInteractiveAuthentication")]
+            text = "".join([*settings, "PubkeyAuthentication {0}\n"])
+            config = SSHD_CONFIG.replace("KbdInteractiveAuthentication no\n", "")
+            config += f"{text.format(outside)}Match User root\n{text.format(inside)}"
+            found = plan(wanted(), edited(host_state(), {places.SSHD_CONFIG: config})).refusals
+            return [one for one in found if " accepts no " in one]
+
+        assert told("no", "yes") == []
+        assert len(told("yes", "no")) == 2
+
     def test_of_everyone_who_would_be_locked_out(self) -> None:
         told = refusals(settings("bob", ssh=True, services=[]), host_state())
         assert told == (

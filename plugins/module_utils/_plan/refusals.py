@@ -250,12 +250,12 @@ def sshd(situation: Situation) -> t.Iterator[str]:
             "who owns a name can point it at an exempt address. Set UseDNS no, or leave O(exempt_addresses) out."
         )
     factors = settings.ssh_first_factors
-    if "publickey" in factors and not root.on("pubkeyauthentication"):
+    if "publickey" in factors and not _taken(situation, "pubkeyauthentication"):
         yield (
             f"sshd on {host} accepts no keys ({sshd_config.setting_line(files, 'PubkeyAuthentication')}). "
             "Set PubkeyAuthentication yes, or O(ssh_first_factors) to [password]."
         )
-    takes_passwords = root.on("passwordauthentication") or root.on("kbdinteractiveauthentication")
+    takes_passwords = _taken(situation, "passwordauthentication", "kbdinteractiveauthentication")
     if "password" in factors and not takes_passwords and state.text(places.DROP_IN) is None:
         yield (
             f"sshd on {host} accepts no passwords today ({sshd_config.setting_line(files, 'PasswordAuthentication')}), "
@@ -269,6 +269,13 @@ def sshd(situation: Situation) -> t.Iterator[str]:
             "AllowUsers, DenyGroups or AllowGroups), which sshd has not read yet: a reload would lock it out. "
             f"Let {account.name} in there first."
         )
+
+
+def _taken(situation: Situation, *keywords: str) -> bool:
+    """Whether sshd has one of these on for anybody who is to be asked; what it says of root is about root alone."""
+    accounts = situation.state.accounts
+    asked = [one for one in accounts.values() if one.uid and situation.in_scope(one)] or [accounts["root"]]
+    return any(one.sshd.on(keyword) for one in asked for keyword in keywords)
 
 
 def become(situation: Situation) -> t.Iterator[str]:
