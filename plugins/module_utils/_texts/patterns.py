@@ -2,13 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The two kinds of patterns in sshd's configuration: of names, ssh_config(5), and of paths, glob(7)."""
+"""The kinds of patterns in sshd's configuration: of names and addresses, ssh_config(5), and of paths, glob(7)."""
 
 from __future__ import annotations
 
 import functools
+import ipaddress
 import re
 import typing as t
+
+_FILLINGS = ("1", "1.1", "1.1.1", "254", "254.254", "254.254.254", ":1", "::1", "fe:1", "fe::1")
+"""What a * in a pattern of addresses may stand for."""
 
 # A part of a pattern as sshd's own glob takes it: an escaped character, a set (not negated by ^), or one character.
 _GLOB = re.compile(r"\\(.)|\[(!?)(\]?(?:\[:[a-z]+:\]|\\.|[^\]\\])+)\]|(.)", re.DOTALL)
@@ -47,6 +51,36 @@ def any_of(patterns: tuple[str, ...]) -> t.Callable[[str], bool]:
             plain.add(pattern)
     glob = re.compile("|".join(globs)) if globs else None
     return lambda name: name in plain or bool(glob and glob.fullmatch(name))
+
+
+def addresses(pattern: str) -> list[str]:
+    """Some addresses that a pattern stands for, far from each other; none where it is none of addresses, or of all."""
+    if pattern == "*":
+        return []
+    if "*" in pattern or "?" in pattern:
+        return [
+            one
+            for one in (pattern.replace("?", filling[0]).replace("*", filling) for filling in _FILLINGS)
+            if _network(one) and covers(pattern, one)
+        ]
+    network = _network(pattern)
+    if network is None:
+        return []
+    last = network.num_addresses - 1
+    return [*dict.fromkeys(str(network[number]) for number in (min(1, last), max(0, last - 1), last // 2))]
+
+
+def covers(pattern: str, address: str) -> bool:
+    """Whether a pattern of addresses matches one."""
+    network = _network(pattern)
+    return ipaddress.ip_address(address) in network if network else any_of((pattern,))(address)
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
 
 
 def named_by(pattern: str, paths: t.Iterable[str]) -> list[str]:

@@ -10,13 +10,12 @@ files of the drop-in directory are read where `Include` names them, in the order
 
 from __future__ import annotations
 
-import ipaddress
 import itertools
 import re
 import typing as t
 
 from .. import _places as places
-from .patterns import any_of, matches, named_by
+from .patterns import addresses, any_of, covers, matches, named_by
 
 # Blanks are these and no others: neither a form feed nor the blank that does not break separates words.
 _BLANK = "[ \t\r]*"
@@ -34,8 +33,6 @@ _LISTS = ("authenticationmethods", "authorizedkeysfile")
 
 _ORIGINS = 16
 """For how many origins sshd is asked at most."""
-_FILLINGS = ("1", "1.1", "1.1.1", "254", "254.254", "254.254.254", ":1", "::1", "fe:1", "fe::1")
-"""What a * in a pattern of addresses may stand for."""
 
 
 class Line(t.NamedTuple):
@@ -247,40 +244,10 @@ def _samples(patterns: t.Sequence[str], exempt: t.Callable[[str], bool]) -> t.It
     """
     excluded = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
     for pattern in patterns:
-        found = _addresses(pattern.lstrip("!"))
+        found = addresses(pattern.lstrip("!"))
         if not pattern.startswith("!"):
-            found = [one for one in found if not any(_covers(other, one) for other in excluded)]
+            found = [one for one in found if not any(covers(other, one) for other in excluded)]
         yield from [*itertools.filterfalse(exempt, found), *found][:1]
-
-
-def _addresses(pattern: str) -> list[str]:
-    """Some addresses that a pattern stands for, far from each other; none where it is none of addresses, or of all."""
-    if pattern == "*":
-        return []
-    if "*" in pattern or "?" in pattern:
-        return [
-            one
-            for one in (pattern.replace("?", filling[0]).replace("*", filling) for filling in _FILLINGS)
-            if _network(one) and _covers(pattern, one)
-        ]
-    network = _network(pattern)
-    if network is None:
-        return []
-    last = network.num_addresses - 1
-    return [*dict.fromkeys(str(network[number]) for number in (min(1, last), max(0, last - 1), last // 2))]
-
-
-def _covers(pattern: str, address: str) -> bool:
-    """Whether a pattern of addresses matches one."""
-    network = _network(pattern)
-    return ipaddress.ip_address(address) in network if network else any_of((pattern,))(address)
-
-
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    try:
-        return ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return None
 
 
 def tells_addresses(files: t.Mapping[str, str]) -> bool:
