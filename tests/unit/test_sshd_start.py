@@ -336,6 +336,27 @@ def test_sshd_that_another_program_starts_for_each_connection_is_told_by_that(
 
 
 @pytest.mark.parametrize(
+    ("command_line", "door"),
+    [
+        ("sshd: /usr/sbin/s\0", "sshd:odd.service"),
+        ("sshd: /usr/sbin/sshd -D -f /etc/ssh/alt [liste\0\0", "sshd:odd.service"),
+        ("sshd: alice [priv]\0", ""),
+        ("ssh: /root/.ansible/cp/1 [mux]\0", ""),
+    ],
+)
+def test_listener_whose_words_are_cut_off_is_told_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, command_line: str, door: str
+) -> None:
+    for name, value in {"executable": "/usr/sbin/sshd", "is_inside": False, "unit": "odd.service"}.items():
+        monkeypatch.setattr(Process, name, value)
+    monkeypatch.setattr(Process, "has", lambda _self, _path: True)
+    found = sshd_starts.listeners([Process(5, 0, command_line)])
+    assert [(one.door, one.is_apart, one.seen) for one in found] == (
+        [(door, True, "process 5, with options that nobody can tell")] if door else []
+    )
+
+
+@pytest.mark.parametrize(
     ("unit", "is_own"),
     [
         ("ssh.service", True),

@@ -13,7 +13,7 @@ import re
 import typing as t
 
 from .. import _places as places
-from .._texts.sshd_start import Start, parse_title, parse_words, split, variables, with_variables
+from .._texts.sshd_start import Start, is_cut, parse_title, parse_words, split, variables, with_variables
 from .command import Run
 from .files import read_file
 from .processes import Process
@@ -139,12 +139,13 @@ def listeners(processes: t.Iterable[Process], units: Units | None = None) -> tup
     found = []
     for process in processes:
         words = parse_title(process.command_line)
-        if words is None and any(map(_SSHD.fullmatch, process.served)):
+        cut = is_cut(process.command_line)
+        if cut or (words is None and any(map(_SSHD.fullmatch, process.served))):
             # What starts it may do so in whatever way.
             words = []
         if words is not None and not process.is_inside:
             start = parse_words(words, f"the command line of sshd, process {process.pid}")
-            found.append(_listener(process, start))
+            found.append(_listener(process, start)._replace(is_cut=cut))
     file = read_file(places.SSHD_PID_FILE)
     of_pid_file = file.content.strip() if file else ""
     found.sort(key=lambda one: (one.is_apart, not one.is_own, str(one.pid) != of_pid_file, one.pid))

@@ -125,11 +125,14 @@ class Listener(t.NamedTuple):
     has_own_files: bool = False
     """Whether the files that it goes by are others than the host's of the same names, as in a root directory of its
     own."""
+    is_cut: bool = False
+    """Whether nobody can tell what it was started with."""
 
     @property
     def is_apart(self) -> bool:
-        """Whether the host's sshd cannot tell what this one asks: another program, account or root directory has it."""
-        return self.program != places.SSHD or bool(self.owner) or self.has_own_files
+        """Whether the host's sshd cannot tell what this one asks: another program, account or root directory has it, or
+        options that nobody knows."""
+        return self.program != places.SSHD or bool(self.owner) or self.has_own_files or self.is_cut
 
     @property
     def is_own(self) -> bool:
@@ -153,6 +156,7 @@ class Listener(t.NamedTuple):
     def seen(self) -> str:
         """What shows that it is there, for a message."""
         of = f" of {self.owner}" if self.owner else ", with files of its own" if self.has_own_files else ""
+        of = of or (", with options that nobody can tell" if self.is_cut else "")
         return f"process {self.pid}{of}" if self.pid else self.unit
 
 
