@@ -95,6 +95,12 @@ class TestUnit:
         (unit,) = sshd_starts.parse_units(shown.replace("A=b", 'NAME=corp PAM=no "B=it\'s"'))
         assert unit.start() == Start("/etc/ssh/corp.conf", ("UsePAM=no",), "ssh.service")
 
+    def test_finds_its_variables_by_a_pattern_too(self, files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+        (unit,) = sshd_starts.parse_units(SHOWN.replace("/etc/default/ssh", "/etc/ssh/env/*"))
+        files.update({"/etc/ssh/env/b": "SSHD_OPTS='-f /etc/ssh/b'\n", "/etc/ssh/env/a": "SSHD_OPTS=-4\n"})
+        monkeypatch.setattr(sshd_starts.glob, "glob", lambda pattern: [*files] if "*" in pattern else [])
+        assert unit.start() == Start("/etc/ssh/b", ("LogLevel=DEBUG",), "/etc/ssh/env/b")
+
     def test_tells_nothing_where_it_starts_another_program(self) -> None:
         (unit,) = sshd_starts.parse_units(SHOWN.replace("path=/usr/sbin/sshd", "path=/bin/sh"))
         assert unit.start() is None

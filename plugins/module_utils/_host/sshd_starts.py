@@ -48,7 +48,7 @@ class Unit(t.NamedTuple):
     environment: tuple[str, ...] = ()
     """NAME=VALUE."""
     files: tuple[str, ...] = ()
-    """Files with more of that, of which the last one counts."""
+    """Files with more of that, of which the last one counts; patterns of glob(7)."""
     written_in: tuple[str, ...] = ()
     """The files of the unit; the last one counts."""
     names: tuple[str, ...] = ()
@@ -73,16 +73,21 @@ class Unit(t.NamedTuple):
     def says(self, start: Start) -> str:
         """The file that says how an sshd was started, or an empty text."""
         told = [*start.settings, *([] if start.config == places.SSHD_CONFIG else [start.config])]
-        for path in (*reversed(self.files), *reversed(self.written_in)):
+        for path in (*reversed(self._found_files), *reversed(self.written_in)):
             file = read_file(path)
             if file and any(one in file.content for one in told):
                 return path
         return ""
 
+    @property
+    def _found_files(self) -> list[str]:
+        """The files of variables, in the order in which systemd reads them."""
+        return [path for pattern in self.files for path in sorted(glob.glob(pattern)) or [pattern]]
+
     def _value(self, name: str) -> str:
         """What a variable stands for."""
         found = dict(one.partition("=")[::2] for one in self.environment)
-        for path in self.files:
+        for path in self._found_files:
             file = read_file(path)
             found.update(variables(file.content) if file else {})
         return found.get(name, "")
