@@ -346,6 +346,8 @@ def test_sshd_that_another_program_starts_for_each_connection_is_told_by_that(
     [
         ("sshd: /usr/sbin/s\0", "sshd:odd.service"),
         ("sshd: /usr/sbin/sshd -D -f /etc/ssh/alt [liste\0\0", "sshd:odd.service"),
+        ("sshd: /usr/sbin/sshd -f /etc/ssh/alt -o PidFile=none\x002\0", "sshd:odd.service"),
+        ("sshd: /usr/sbin/sshd\0", "sshd:odd.service"),
         ("sshd: alice [priv]\0", ""),
         ("ssh: /root/.ansible/cp/1 [mux]\0", ""),
     ],

@@ -17,7 +17,7 @@ _WITH_ARGUMENT = "CEbcfghkopuV"
 _NOT_LISTENING = frozenset("itTG")
 """Those with which it serves one connection that it has been given, or only looks at its configuration."""
 _LISTENER = re.compile(r"[^/ \0]+: ([^\0]*?) \[listener\] \d+ of \d+-\d+ startups")
-_CUT = re.compile(r"[^/ \0]*sshd[^/ \0]*: /[^\0]*\0*")
+_CUT = re.compile(r"[^/ \0]*sshd[^/ \0]*: /")
 _VARIABLE = re.compile(r"\$(\w+)")
 _IN_A_WORD = re.compile(r"\$\{(\w+)\}")
 
@@ -99,13 +99,13 @@ def parse_title(command_line: str) -> list[str] | None:
     if found:
         return found[1].split()[1:]
     words = command_line.rstrip("\0").split("\0")
-    is_sshd = words[0].rpartition("/")[2] == "sshd"
+    is_sshd = words[0].rpartition("/")[2] == "sshd" and not _CUT.match(command_line)
     return words[1:] if is_sshd and _NOT_LISTENING.isdisjoint(letter for letter, _ in _options(words[1:])) else None
 
 
 def is_cut(command_line: str) -> bool:
     """Whether an sshd that listens has no room for all of its words there, for want of an environment to write over."""
-    return parse_title(command_line) is None and bool(_CUT.fullmatch(command_line))
+    return parse_title(command_line) is None and bool(_CUT.match(command_line))
 
 
 def with_variables(words: t.Sequence[str], value_of: t.Callable[[str], str]) -> list[str]:
