@@ -63,6 +63,18 @@ def test_are_followed_into_what_they_take_in(tmp_path: Path, monkeypatch: pytest
     }
 
 
+@pytest.mark.parametrize(
+    ("config", "path"),
+    [
+        ("", "/etc/sudoers"),
+        ("Plugin sudoers_policy sudoers.so\n# Plugin sudoers_policy sudoers.so sudoers_file=/no\n", "/etc/sudoers"),
+        ("\tPlugin sudoers_policy sudoers.so sudoers_mode=0440 \\\n sudoers_file=/etc/corp\n", "/etc/corp"),
+    ],
+)
+def test_are_where_sudo_is_told_to_find_them(config: str, path: str) -> None:
+    assert sudoers.main_file(config) == path
+
+
 def test_other_service_is_refused_unless_it_asks_as_well() -> None:
     rules = {"/etc/sudoers.d/corp": "Defaults:%ops pam_service=sudo-corp\n"}
     state = host_state(files={f"{places.PAM_D}/sudo-corp": SERVICES["sudo"]}, sudo_rules=rules)

@@ -48,8 +48,10 @@ def sudo_asks(run: Run, user: str) -> bool:
 
 def sudo_rules() -> dict[str, str]:
     """The texts of the files with the rules of sudo, by path."""
-    main = read_file(places.SUDOERS)
-    files = {places.SUDOERS: main} if main else {}
+    config = read_file(places.SUDO_CONFIG)
+    path = sudoers.main_file(config.content if config else "")
+    main = read_file(path)
+    files = {path: main} if main else {}
     return {path: file.content for path, file in {**files, **included(files, _taken_in)}.items()}
 
 

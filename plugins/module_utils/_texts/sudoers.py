@@ -17,6 +17,7 @@ _SETTING = re.compile(r"\b(pam_(?:login_|askpass_)?service)\s*=\s*\"?([^\s\",]+)
 _BEFORE_COMMENT = re.compile(r'(?:"(?:[^\\"]|\\.)*"|\\.|#(?=-?\d)|[^#])*')
 """A # with a number behind it is an account or a group."""
 _INCLUDE = re.compile(r'[ \t]*[@#]include(dir)?[ \t]+(?:"((?:[^\\"]|\\.)+)"|"?((?:[^\\\s"]|\\.)+))')
+_MAIN_FILE = re.compile(r"^[ \t]*Plugin[ \t](?:.*[ \t])?sudoers_file=(/\S+)", re.MULTILINE)
 _OWN = {"pam_service": "sudo", "pam_askpass_service": "sudo", "pam_login_service": "sudo-i"}
 """For which of its services each setting has sudo ask another one."""
 
@@ -45,6 +46,12 @@ def other_services(files: t.Mapping[str, str]) -> list[OtherService]:
         for setting, service in _SETTING.findall(_before_comment(line))
         if service != _OWN[setting]
     ]
+
+
+def main_file(config: str) -> str:
+    """The file with the rules, by the text of the configuration of sudo itself; sudo.conf(5)."""
+    found = _MAIN_FILE.findall(_CONTINUED.sub(" ", config))
+    return found[-1] if found else places.SUDOERS
 
 
 def included(text: str, hostname: str = "") -> t.Iterator[str]:
