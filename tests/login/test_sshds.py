@@ -251,6 +251,10 @@ def test_sshds_of_another_program_files_or_account_are_named_as_open(host: Host,
         f"sshd:{person.name}": (
             f"systemd-run --quiet --unit odd --uid {person.name} /usr/sbin/sshd -D -f {home}/config -p {PORT}"
         ),
+        # It has no room to show its words.
+        "sshd:cut.service": (
+            f"systemd-run --quiet --unit cut -p RemainAfterExit=yes env -i /usr/sbin/sshd -f {mine} {listening[3:]}"
+        ),
     }
     try:
         assert module(host, "twofactor", options(person)).changed
@@ -268,7 +272,7 @@ def test_sshds_of_another_program_files_or_account_are_named_as_open(host: Host,
                 assert (states["sshd"], states[door]) == ("covered", "open")
                 assert found["drift"] == []
             finally:
-                host.run("systemctl", "stop", "odd")
+                host.run("systemctl stop odd cut", check=False)
     finally:
         off(host)
         host.run("rm", "-f", other, mine)
@@ -297,6 +301,11 @@ def test_sshd_that_a_socket_starts_for_each_connection_asks_or_is_named(host: Ho
         assert there.by_key(batch=True).ok
         refused = module(host, "twofactor", options(person, sshd_configs=[CONFIG]))
         assert f"{CONFIG} does not read {DROP_INS} for everyone" in refused.message
+    # By a shell, which may start it in whatever way.
+    with socket_started(host, "alt", PORT, f"/bin/sh -c 'exec /usr/sbin/sshd -i -f {CONFIG}'"):
+        assert there.by_key(batch=True).ok
+        found = {one["name"]: one for one in module(host, "twofactor_info", options(person))["doors"]}
+        assert (found["sshd:alt.socket"]["state"], found["sshd"]["state"]) == ("open", "covered")
     with socket_started(host, "alt", PORT, "/usr/sbin/sshd -i -o UsePAM=no") as path:
         refused = module(host, "twofactor", options(person))
         assert f"'-o UsePAM=no' in {path} keeps PAM" in refused.message

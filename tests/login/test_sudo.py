@@ -119,7 +119,8 @@ def test_sudo_that_asks_another_service_is_refused_and_never_called_asked(people
     host, service, rules = people.asked.host, "/etc/pam.d/sudo-corp", "/etc/sudoers.d/corp"
     wanted = options(people.asked, **POLICY, exempt_users=["ansible"], scope="enrolled")
     host.write(service, "@include common-auth\n@include common-account\n@include common-session-noninteractive\n")
-    host.write(rules, f"Defaults:{people.asked.name} pam_service=sudo-corp\n", 0o440)
+    number = host.run("id", "-u", people.asked.name).stdout.strip()
+    host.write(rules, f"Defaults:#{number} pam_service=sudo-corp\n", 0o440)
     try:
         assert sudo(people.asked, PASSWORD).stdout == "root\n"
         found = module(host, "twofactor_info", wanted)
