@@ -139,6 +139,13 @@ def test_telnetd_is_open_unless_both_services_of_login_ask() -> None:
         assert (found["telnetd"], found["ttyd"]) == (state, "open")
 
 
+def test_cockpit_that_has_a_session_for_everyone_is_open_whatever_its_service_asks() -> None:
+    seen = {"cockpit": "cockpit.socket", "cockpit-local-session": "process 7"}
+    situation = Situation(settings("alice"), host_state(daemons=seen))
+    found = {door.name: door.state for door in doors.doors(situation, ["sshd", "cockpit"])}
+    assert (found["cockpit"], found["cockpit-local-session"]) == ("covered", "open")
+
+
 def test_what_inetd_starts_is_not_known() -> None:
     situation = Situation(settings("alice"), host_state(daemons={"inetd": "inetd.service"}))
     assert [door.state for door in doors.doors(situation, ["sshd"]) if door.name == "inetd"] == ["unknown"]
@@ -264,6 +271,9 @@ def test_are_seen_as_debian_starts_them(door: str, words: str, link: str, monkey
         ("/usr/bin/socat TCP-LISTEN:23,fork EXEC:/usr/sbin/telnetd", "telnetd"),
         ("busybox nc -ll -p 22 -e /usr/sbin/dropbear -i", "dropbear"),
         ("socat - TCP:192.0.2.1:22", ""),
+        ("/usr/lib/cockpit/cockpit-ws --no-tls --local-session=/usr/bin/cockpit-bridge", "cockpit-local-session"),
+        ("/usr/lib/cockpit/cockpit-ws --local-session /usr/bin/cockpit-bridge", "cockpit-local-session"),
+        ("/usr/lib/cockpit/cockpit-ws --local-session=-", "cockpit"),
         ("sh -c ttyd", ""),
         ("python3 -m", ""),
         ("bash", ""),

@@ -17,6 +17,8 @@ from .processes import Process
 
 _RUNS_ANOTHER = re.compile(r"busybox|node|nodejs|(ba|da|k|z)?sh|(perl|python)[\d.]*")
 """Programs that run the first of their words that is no option. A pager with such a word shows a file."""
+_WITHOUT_LOGIN = re.compile(r"\0--local-session[=\0][^-]")
+"""An option of Cockpit's, by which it has a session for whoever connects; with - the session is that of its caller."""
 _ENABLED = (f"{places.UNIT_DIRECTORY}/*.wants/*", "/run/systemd/generator.late/*.wants/*")
 """The links to the units that start at boot, those of init scripts among them; systemd-sysv-generator(8)."""
 
@@ -55,6 +57,9 @@ def daemons(
 
 def _programs(process: Process) -> t.Iterator[str]:
     """The file name of its program, and where that runs another one, of that; of a module of Python's, its package."""
+    if process.program == "cockpit-ws" and _WITHOUT_LOGIN.search(process.command_line):
+        yield "cockpit-ws --local-session"
+        return
     yield process.program
     yield from (word.rpartition("/")[2] for word in process.served)
     if _RUNS_ANOTHER.fullmatch(process.program):

@@ -35,6 +35,7 @@ _LOGIN = ("login", "remote")
 
 DAEMONS = (
     Daemon("cockpit", ("cockpit-tls", "cockpit-ws"), ("cockpit.socket",), _WEB_SHELL, ("cockpit",)),
+    Daemon("cockpit-local-session", ("cockpit-ws --local-session",), (), _WEB_SHELL),
     Daemon("dropbear", ("dropbear",), ("dropbear.service", "dropbear.socket"), _SHELL),
     Daemon("tinysshd", ("tinysshd",), ("tinysshd.service", "tinyssh.socket", "tinysshd.socket"), _SHELL),
     Daemon("lsh", ("lshd",), ("lsh-server.service",), _SHELL),
