@@ -408,6 +408,17 @@ def test_program_is_told_also_after_an_upgrade(monkeypatch: pytest.MonkeyPatch, 
     assert Process(5, 0, "").executable == program
 
 
+@pytest.mark.parametrize(
+    ("numbers", "has_root", "is_inside"), [("pid:[1]", True, False), ("pid:[2]", True, False), ("pid:[2]", False, True)]
+)
+def test_process_is_in_a_container_only_with_a_root_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, numbers: str, has_root: bool, is_inside: bool
+) -> None:
+    monkeypatch.setattr(processes.os, "readlink", lambda path: "pid:[1]" if path.startswith("/proc/self") else numbers)
+    monkeypatch.setattr(Process, "has", lambda _self, path: path != "/" or has_root)
+    assert Process(5, 0, "").is_inside is is_inside
+
+
 def test_files_are_the_same_unless_the_process_shows_others(monkeypatch: pytest.MonkeyPatch) -> None:
     there = {"/proc/5/root": 2, "/proc/5/root/etc/pam.d": 3, "/etc/pam.d": 3, "/proc/5/root/etc/ssh": 4, "/etc/ssh": 5}
 

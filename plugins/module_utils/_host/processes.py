@@ -71,11 +71,15 @@ class Process(t.NamedTuple):
 
     @property
     def is_inside(self) -> bool:
-        """Whether it is in a container, with process numbers of its own."""
+        """Whether it is in a container, with process numbers and a root directory of its own.
+
+        A unit can have numbers of its own (PrivatePIDs) with the files of the host.
+        """
         try:
-            return os.readlink(f"/proc/{self.pid}/ns/pid") != os.readlink("/proc/self/ns/pid")
+            has_own_numbers = os.readlink(f"/proc/{self.pid}/ns/pid") != os.readlink("/proc/self/ns/pid")
         except OSError:
             return False
+        return has_own_numbers and not self.has("/")
 
 
 def _identity(path: str) -> tuple[int, int] | None:
