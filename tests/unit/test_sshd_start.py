@@ -327,6 +327,8 @@ def test_listener_that_is_not_the_hosts_is_told_by_program_files_and_account(mon
         ("tcpserver\0000\0002222\0/usr/sbin/sshd\0-i\0", "/usr/bin/server"),
         ("/usr/bin/socat\0TCP-LISTEN:2222,fork\0EXEC:/usr/sbin/sshd -i\0", "/usr/bin/server"),
         ("/usr/bin/socat\0TCP-LISTEN:2222,fork\0TCP:127.0.0.1:22\0", ""),
+        ("/bin/busybox\0nc\0-ll\0-p\0002222\0-e\0/usr/sbin/sshd\0-i\0", "/usr/bin/server"),
+        ("/bin/busybox\0tail\0/var/log/sshd\0", ""),
         ("ncat\0-e\0cat /etc/ssh/sshd_config\0", ""),
         ("vi\0/usr/sbin/sshd\0", ""),
     ],

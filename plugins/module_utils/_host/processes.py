@@ -16,7 +16,7 @@ from .._texts.login_daemons import SERVERS
 
 _REPLACED = re.compile(r"([.]dpkg-(new|tmp)|;[0-9a-f]+)? \(deleted\)$")
 """What a link of proc(5) has behind the name of a program that an upgrade has replaced meanwhile."""
-_BETWEEN = re.compile(r"[\0\s,:\"']+")
+_BETWEEN = re.compile(r"[\s,:\"']+")
 _UNIT = re.compile(r"/([^/\n]+\.service)(?:/|$)", re.MULTILINE)
 
 
@@ -36,9 +36,9 @@ class Process(t.NamedTuple):
     @property
     def served(self) -> tuple[str, ...]:
         """The words of its command line that may be programs, where it starts one of them for each connection."""
-        if self.program not in SERVERS:
-            return ()
-        return tuple(_BETWEEN.split(self.command_line.partition("\0")[2]))
+        words = self.command_line.split("\0")
+        server = "".join(words[1:2]) if self.program == "busybox" else self.program
+        return tuple(_BETWEEN.split(" ".join(words[1:]))) if server in SERVERS else ()
 
     @property
     def executable(self) -> str:

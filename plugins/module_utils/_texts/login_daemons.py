@@ -109,7 +109,7 @@ DAEMONS = (
 )
 
 SERVERS = (
-    *("busybox", "nc", "nc.traditional", "ncat", "socat", "systemd-socket-activate", "tcpserver", "tcpsvd"),
+    *("nc", "nc.traditional", "ncat", "socat", "systemd-socket-activate", "tcpserver", "tcpsvd"),
     *("s6-tcpserver", "s6-tcpserver4", "s6-tcpserver4d", "s6-tcpserver6", "s6-tcpserver6d"),
 )
 """Programs that start what their command line says for each connection."""
