@@ -107,6 +107,8 @@ RUN_DIRECTORY = "/run/fleet-auth"
 TALLY_DIRECTORY = f"{RUN_DIRECTORY}/faillock"
 TMPFILES = "/etc/tmpfiles.d/fleet-auth.conf"
 UNIT_DIRECTORY = "/etc/systemd/system"
+UNIT_LINKS = tuple(f"{UNIT_DIRECTORY}/*.{kind}" for kind in ("wants", "requires", "upholds"))
+"""Where the units are that an administrator has enabled, as links; patterns of glob(7), systemd.unit(5)."""
 UNIT_DIRECTORIES = (
     UNIT_DIRECTORY,
     *("/run/systemd/system", "/run/systemd/transient"),

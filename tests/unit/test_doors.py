@@ -226,6 +226,7 @@ ON_DEBIAN = [
     ),
     ("lsh", "/usr/sbin/lshd --port 22", f"{_ETC}/lsh-server.service"),
     ("telnetd", "telnetd", ""),
+    ("telnetd", "", "/etc/systemd/system/multi-user.target.requires/telnet.socket"),
     ("inetd", "/usr/sbin/inetd", f"{_ETC}/inetd.service"),
     ("inetd", "", f"{_ETC}/inetutils-inetd.service"),
     ("inetd", "", f"{_LATE}/rlinetd.service"),

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import typing as t
 from types import SimpleNamespace
 
@@ -222,11 +223,12 @@ class TestSockets:
         assert own.is_own
         configs = ["/etc/ssh/sshd_config", "/etc/ssh/each"]
         assert [one.config for one in sshd_starts.starts(units.own, [own])] == configs
-        wants = "/etc/systemd/system/sockets.target.wants/ssh.socket"
-        monkeypatch.setattr(sshd_starts.glob, "glob", lambda pattern: [wants] if ".wants" in pattern else [])
-        units, asked = self.seen(SOCKETS.format(own="ssh", state="inactive", accept="yes"))
-        assert asked[0] == ["ssh.service", "sshd.service", "ssh.socket", "*.socket"]
-        assert [one.is_own for one in sshd_starts.listeners([], units)] == [True, False]
+        for kind in ("wants", "requires", "upholds"):
+            link = f"/etc/systemd/system/sockets.target.{kind}/ssh.socket"
+            monkeypatch.setattr(sshd_starts.glob, "glob", lambda pattern, link=link: fnmatch.filter([link], pattern))
+            units, asked = self.seen(SOCKETS.format(own="ssh", state="inactive", accept="yes"))
+            assert asked[0] == ["ssh.service", "sshd.service", "ssh.socket", "*.socket"]
+            assert [one.is_own for one in sshd_starts.listeners([], units)] == [True, False]
 
     @pytest.mark.usefixtures("files")
     def test_of_another_program_cannot_be_covered(self) -> None:

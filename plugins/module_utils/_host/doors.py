@@ -19,7 +19,7 @@ _RUNS_ANOTHER = re.compile(r"busybox|node|nodejs|(ba|da|k|z)?sh|(perl|python)[\d
 """Programs that run the first of their words that is no option. A pager with such a word shows a file."""
 _WITHOUT_LOGIN = re.compile(r"\0--local-session[=\0][^-]")
 """An option of Cockpit's, by which it has a session for whoever connects; with - the session is that of its caller."""
-_ENABLED = (f"{places.UNIT_DIRECTORY}/*.wants/*", "/run/systemd/generator.late/*.wants/*")
+_ENABLED = (*(f"{directory}/*" for directory in places.UNIT_LINKS), "/run/systemd/generator.late/*.wants/*")
 """The links to the units that start at boot, those of init scripts among them; systemd-sysv-generator(8)."""
 
 

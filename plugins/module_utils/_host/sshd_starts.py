@@ -225,7 +225,8 @@ def units(run: Run) -> Units:
     if not os.path.isdir(places.SYSTEMD):
         return Units()
     services = [f"{name}.service" for name in places.SSHD_UNITS]
-    enabled = {os.path.basename(path) for path in glob.glob(f"{places.UNIT_DIRECTORY}/*.wants/*.socket")}
+    links = (path for directory in places.UNIT_LINKS for path in glob.glob(f"{directory}/*.socket"))
+    enabled = set(map(os.path.basename, links))
     # The pattern stands for those that are active.
     shown = _shown(run, f"{_OF_SERVICES},{_OF_SOCKETS}", [*services, *sorted(enabled), "*.socket"])
     sockets = [one for one in parse_sockets(shown) if one.is_reached and (one.is_active or one.name in enabled)]
