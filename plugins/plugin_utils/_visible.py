@@ -6,6 +6,28 @@
 
 from __future__ import annotations
 
+import functools
+
+
+_KEPT = 0x10000
+"""Below which number of a character what stands for it is not found out again: those of the usual scripts."""
+
+
+class _Escapes(dict[int, str]):
+    """What stands for each character, for `str.translate`, which takes no more memory than the text that it makes."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        shown = character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        if code < _KEPT:
+            self[code] = shown
+        return shown
+
+
+@functools.lru_cache(maxsize=None)
+def _escapes(keep: str) -> _Escapes:
+    return _Escapes({ord(character): character for character in keep})
+
 
 def visible(text: str, *, keep: str = "") -> str:
     """The text with an escape in place of whatever a terminal would act on instead of showing it.
@@ -13,11 +35,7 @@ def visible(text: str, *, keep: str = "") -> str:
     That is all that Unicode calls neither a character to print nor a space: control characters, newlines, and what
     changes the direction of writing. `keep` has those that stay as they are.
     """
-    if text.isprintable():
-        return text
-    if keep:
-        return keep[0].join(visible(part, keep=keep[1:]) for part in text.split(keep[0]))
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return text if text.isprintable() else text.translate(_escapes(keep))
 
 
 def in_one_line(text: str, longest: int = 100_000) -> str:

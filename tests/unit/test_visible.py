@@ -1,0 +1,44 @@
+# Copyright (c) 2026 the fleet.auth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import tracemalloc
+
+import pytest
+
+from ansible_collections.fleet.auth.plugins.plugin_utils._visible import in_one_line, visible
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("web1: an é, a 漢 and a 🔑", "web1: an é, a 漢 and a 🔑"),
+        ("\x1b[2J\x07", r"\x1b[2J\x07"),
+        ("\u202eecila\x9b", r"\u202eecila\x9b"),
+        ("\udc80\U000e0001", r"\udc80\U000e0001"),
+        ("a\tb\nc", r"a\tb\nc"),
+    ],
+)
+def test_what_a_terminal_would_act_on_is_shown_as_an_escape(text: str, shown: str) -> None:
+    assert visible(text) == shown
+    assert visible(text) == shown
+
+
+def test_what_is_kept_stays() -> None:
+    assert visible("a\tb\n\x1bc", keep="\n\t") == "a\tb\n\\x1bc"
+    assert visible("a\tb\n\x1bc") == r"a\tb\n\x1bc"
+    assert in_one_line("a\tb\n\x1bc") == r"a b \x1bc"
+
+
+def test_a_flood_takes_little_more_memory_than_the_text_that_is_made_of_it() -> None:
+    """Each host of a fleet may send one, and each is read by a process of its own."""
+    flood = "\x1b" * 1024 * 1024
+    tracemalloc.start()
+    try:
+        assert len(visible(flood)) == 4 * len(flood)
+        _now, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 16 * len(flood)
