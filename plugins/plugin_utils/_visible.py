@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 
-
 _KEPT = 0x10000
 """Below which number of a character what stands for it is not found out again: those of the usual scripts."""
 
@@ -24,7 +23,7 @@ class _Escapes(dict[int, str]):
         return shown
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _escapes(keep: str) -> _Escapes:
     return _Escapes({ord(character): character for character in keep})
 
