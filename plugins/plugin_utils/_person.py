@@ -50,9 +50,9 @@ class Line(_report.Line):
 
 def everybody(answer: _report.Answer) -> list[tuple[str, str]]:
     """All whom a host tells of, each with the state there."""
-    shut_out = (one["user"] for one in answer["would_be_locked_out"])
-    names = dict.fromkeys([*answer["users"], *answer["let_off"], *shut_out])
-    return [(name, _state(answer, name)) for name in names]
+    apart = _Apart.of(answer)
+    names = dict.fromkeys([*answer["users"], *answer["let_off"], *apart.shut_out])
+    return [(name, _state(answer["users"].get(name), name, apart)) for name in names]
 
 
 def people(told: t.Iterable[tuple[str, str, str]]) -> list[dict[str, t.Any]]:
@@ -85,7 +85,7 @@ def _line(host: str, answer: _report.Answer | None, name: str) -> Line:
     if not _report.was_reached(answer) or "users" not in answer:
         return Line(host, "unknown", notes=_report.notes_of(answer))
     user = answer["users"].get(name)
-    state = _state(answer, name)
+    state = _state(user, name, _Apart.of(answer))
     if user is None:
         return Line(host, state)
     return Line(
@@ -98,16 +98,28 @@ def _line(host: str, answer: _report.Answer | None, name: str) -> Line:
     )
 
 
-def _state(answer: _report.Answer, name: str) -> str:
-    user = answer["users"].get(name)
-    if name in answer["let_off"] or (user and user["recovered"]):
+class _Apart(t.NamedTuple):
+    """Whom a host tells of beside its users, each once: it may be thousands, and is asked for each of them."""
+
+    let_off: t.Collection[str]
+    shut_out: t.Collection[str]
+
+    @classmethod
+    def of(cls, answer: _report.Answer) -> _Apart:
+        return cls(
+            dict.fromkeys(answer["let_off"]), dict.fromkeys(one["user"] for one in answer["would_be_locked_out"])
+        )
+
+
+def _state(user: _report.Answer | None, name: str, apart: _Apart) -> str:
+    """How a person is, of whom a host tells this as one of its users, or nothing."""
+    if name in apart.let_off or (user and user["recovered"]):
         return "let off"
     if user and user["enrolled"]:
         return "locked" if user["locked"] else "proven" if user["proven"] else "enrolled"
     if user and user.get("security_keys_only"):
         return "keys alone"
-    shut_out = any(one["user"] == name for one in answer["would_be_locked_out"])
-    return "shut out" if shut_out else "not enrolled"
+    return "shut out" if name in apart.shut_out else "not enrolled"
 
 
 def table(lines: t.Sequence[Line], name: str) -> str:

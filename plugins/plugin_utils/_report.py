@@ -59,6 +59,8 @@ L = t.TypeVar("L", bound=Line)
 
 _NAMED = 5
 """How many hosts of a note are named."""
+_WIDEST = 100
+"""How wide a column is at most. A longer cell is shown whole, and moves what is behind it in its own line alone."""
 
 
 def was_reached(answer: Answer | None) -> t.TypeGuard[Answer]:
@@ -173,7 +175,7 @@ def table(
     lines = worst_first(words, lines)
     shown = [column for column, heading in enumerate(headings) if heading]
     rows = [[row[column] for column in shown] for row in (headings, *(one.cells for one in lines))]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths = [min(_WIDEST, max(len(row[column]) for row in rows)) for column in range(len(rows[0]))]
     columns = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     told = ", ".join(f"{count} {word}" for word, count in counts(words, lines).items() if count)
     number = "1 host" if len(lines) == 1 else f"{len(lines)} hosts"
