@@ -275,6 +275,21 @@ def _failure(shape: Shape, given: Answer) -> Answer:
     }
 
 
+_MOST_COMPARED = 10_000_000
+"""How many pairs of lines are compared at most in the diffs of a host: a second's work, in the process that all share."""
+
+
+def _comparable(parts: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The parts of a diff, of which those say how long they are that it would take long to compare."""
+    left, comparable = _MOST_COMPARED, []
+    for part in parts:
+        lines = {name: part.get(name, "").count("\n") + 1 for name in ("before", "after")}
+        left -= lines["before"] * lines["after"]
+        told = {name: f"{count} lines, too many to compare\n" for name, count in lines.items()}
+        comparable.append(part if left >= 0 else {**part, **told})
+    return comparable
+
+
 def _diff(diff: t.Any) -> list[dict[str, str]]:
     """What a change makes of files, each with two headings and two texts."""
     parts = Listed(Mapped(Text(32), ANYTHING)).taken(diff, "diff")
@@ -283,5 +298,5 @@ def _diff(diff: t.Any) -> list[dict[str, str]]:
         raise Unfit("diff has a part that is none of one")
     return [
         {key: visible(text, keep="" if key.endswith("header") else "\n\t") for key, text in part.items()}
-        for part in parts
+        for part in _comparable(parts)
     ]

@@ -171,6 +171,17 @@ class TestAccepted:
             {"before_header": r"a\n\x1b]0;web2 is on\x07", "before": "a\n\\x1b]0;web2 is on\\x07\n", "after": ""}
         ]
 
+    def test_has_no_diff_that_keeps_ansible_busy(self) -> None:
+        """It compares the lines in the process that goes on with all hosts; 60,000 lines take it minutes."""
+        odd = {name: "".join(f"{number}\n{name}{number}\n" for number in range(30_000)) for name in ("before", "after")}
+        named = {"before_header": "/etc/x", "after_header": "/etc/x"}
+        small = {**named, "before": "a\n" * 500, "after": "b\n" * 500}
+        found = accepted("twofactor", {**PLAN, "diff": [small, {**named, **odd}]})["diff"]
+        told = "60001 lines, too many to compare\n"
+        assert found == [small, {**named, "before": told, "after": told}]
+        lines = accepted("twofactor", {**PLAN, "diff": [small] * 1000})["diff"]
+        assert 30 < sum(one == small for one in lines) < 50
+
     def test_is_of_a_failure_what_it_says_and_always_tells(self) -> None:
         said = {"failed": True, "msg": f"no\n {ESCAPE}", "exception": "x", "rc": 1, "changed": False}
         assert accepted("twofactor", {**PLAN, **said, "refusals": ["no"]}) == {
