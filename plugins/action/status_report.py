@@ -64,7 +64,7 @@ def _merged(hosts: t.Sequence[str], paths: t.Sequence[str]) -> list[_status.Line
             _status.merged((), reports[-1:])
         except OSError as error:
             raise AnsibleActionFail(f"The report {path} of a slice cannot be read: {error.strerror}.") from None
-        except json.JSONDecodeError:
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
             raise AnsibleActionFail(f"The report {path} of a slice is not JSON. {_RIGHT}") from None
         except ValueError as error:
             raise AnsibleActionFail(f"{path} {error}. {_RIGHT}") from None

@@ -276,7 +276,7 @@ def _failure(shape: Shape, given: Answer) -> Answer:
 
 
 _MOST_COMPARED = 10_000_000
-"""How many pairs of lines are compared at most in the diffs of a host: a second's work, in the process that all share."""
+"""How many pairs of lines are compared at most in the diffs of a host: a second's work, in a process that all share."""
 
 
 def _comparable(parts: list[dict[str, str]]) -> list[dict[str, str]]:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from ansible_collections.fleet.auth.plugins.plugin_utils import _person, _report
 
@@ -150,8 +150,8 @@ def merged(hosts: t.Iterable[str], reports: t.Iterable[t.Mapping[str, t.Any]]) -
     told: dict[str, Line] = {}
     for report in reports:
         try:
-            told.update((one["host"], Line(**_hashable(one))) for one in report["lines"])
-        except (AttributeError, KeyError, TypeError):
+            told.update((one["host"], _read(one)) for one in report["lines"])
+        except (AttributeError, LookupError, TypeError, ValueError):
             raise ValueError("is not a report that status_report has written") from None
     return [told.get(host) or Line(host, "unreachable", notes=("No slice has told of it.",)) for host in hosts]
 
@@ -249,5 +249,19 @@ def _who(users: t.Mapping[str, t.Mapping[str, t.Any]], state: str) -> tuple[str,
     return tuple(name for name, user in users.items() if user[state])
 
 
-def _hashable(one: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in one.items()}
+def _read(one: t.Mapping[str, t.Any]) -> Line:
+    """A line of a report that was read from a file. Raises an error, of one kind or another, where it is none."""
+    for place in fields(Line):
+        value, default = one.get(place.name, place.default), place.default
+        if default == ():
+            fits = isinstance(value, list | tuple) and all(isinstance(text, str) for text in value)
+        elif default is None:
+            fits = value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+        else:
+            fits = isinstance(value, str)
+        if not fits:
+            raise TypeError(place.name)
+    read = Line(**{key: tuple(value) if isinstance(value, list) else value for key, value in one.items()})
+    if read.verdict not in VERDICTS or not {_apart(person)[1] for person in read.people} <= _person.STATES.keys():
+        raise LookupError(read.verdict)
+    return read

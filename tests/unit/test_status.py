@@ -7,9 +7,12 @@ from __future__ import annotations
 import json
 import time
 import typing as t
+from pathlib import Path
 
 import pytest
+from ansible.errors import AnsibleActionFail
 
+from ansible_collections.fleet.auth.plugins.action import status_report
 from ansible_collections.fleet.auth.plugins.plugin_utils._status import VERDICTS, line, merged, summary, table
 
 USER = {"enrolled": True, "proven": False, "locked": False, "recovered": False, "recovery_codes_left": 0}
@@ -262,3 +265,33 @@ class TestMerged:
     def test_of_something_else_is_refused(self, other: t.Any) -> None:
         with pytest.raises(ValueError, match="is not a report"):
             merged(["web1"], [other])
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"verdict": "great"},
+            {"verdict": None},
+            {"host": ["web1"]},
+            {"host": None},
+            {"notes": "lost"},
+            {"notes": [["lost"]]},
+            {"exempt": 3},
+            {"enrolled": "<b>"},
+            {"enrolled": True},
+            {"clock_error_seconds": "x"},
+            {"clock_error_seconds": float("nan")},
+            {"people": ["alice"]},
+            {"people": ["great: alice"]},
+        ],
+    )
+    def test_of_a_report_that_is_damaged_is_refused(self, wrong: dict[str, t.Any]) -> None:
+        (report,) = self.reports(self.FIRST)
+        report["lines"] = [{**report["lines"][0], **wrong}]
+        with pytest.raises(ValueError, match="is not a report"):
+            merged(["web1"], [report])
+
+    @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000])
+    def test_of_a_file_that_is_no_json_is_refused_by_its_name(self, tmp_path: Path, content: bytes) -> None:
+        (tmp_path / "1.json").write_bytes(content)
+        with pytest.raises(AnsibleActionFail, match=r"/1\.json of a slice is not JSON\. Name files that runs of"):
+            status_report._merged(["web1"], [str(tmp_path / "1.json")])
