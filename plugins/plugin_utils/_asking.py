@@ -20,6 +20,7 @@ from ansible.plugins.action.normal import ActionModule as NormalAction
 
 from ansible_collections.fleet.auth.plugins.plugin_utils import _answers
 from ansible_collections.fleet.auth.plugins.plugin_utils._kinds import Unfit
+from ansible_collections.fleet.auth.plugins.plugin_utils._report import names_another
 from ansible_collections.fleet.auth.plugins.plugin_utils._visible import in_one_line, visible
 
 ANSWER_BYTES = 32 * 1024 * 1024
@@ -62,7 +63,7 @@ class AskingAction(ActionBase):
                 if foreign:
                     return _with_remedy(_answers.reduced(answer), host)
                 accepted = _answers.accepted(module, self._without_interpreter(answer), _users(arguments))
-                return _with_remedy(accepted, host)
+                return _with_remedy(_with_whose_warnings(accepted, host, task_vars or {}), host)
         except AnsibleError as error:
             # Other errors are Ansible's own, and say nothing of what the host did.
             plain = type(error) is AnsibleError  # pylint: disable=unidiomatic-typecheck
@@ -108,6 +109,22 @@ class AskingAction(ActionBase):
         if not self._discovered_interpreter_key:
             return answer
         return {key: value for key, value in answer.items() if key != "ansible_facts"}
+
+
+def _with_whose_warnings(answer: dict[str, t.Any], host: str, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The answer, whose warnings begin with the host's name where they have it not, or also that of another host.
+
+    Ansible shows a warning without saying of which host it is.
+    """
+    if "warnings" not in answer:
+        return answer
+    hosts = variables.get("ansible_play_hosts_all") or ()
+
+    def told(warning: str) -> str:
+        is_of_it_alone = names_another(warning, "", [host]) and not names_another(warning, host, hosts)
+        return warning if is_of_it_alone else f"{host}: {warning}"
+
+    return {**answer, "warnings": list(map(told, answer["warnings"]))}
 
 
 def _with_remedy(answer: dict[str, t.Any], host: str) -> dict[str, t.Any]:

@@ -57,6 +57,7 @@ class Line:
 
 L = t.TypeVar("L", bound=Line)
 
+_WORD = re.compile(r"[\w.-]+")
 _NAMED = 5
 """How many hosts of a note are named."""
 _WIDEST = 100
@@ -144,6 +145,12 @@ def gathered(said: t.Iterable[tuple[str, str]]) -> list[tuple[list[str], str]]:
         hosts.setdefault(same, []).append(host)
         first.setdefault(same, text)
     return [(names, first[same] if len(names) == 1 else same) for same, names in hosts.items()]
+
+
+def names_another(text: str, host: str, hosts: t.Iterable[str]) -> bool:
+    """Whether what a host says has the name of another of these hosts in it, or its first part."""
+    words = {word.strip(".-") for word in _WORD.findall(text)}
+    return any(not words.isdisjoint((one, one.partition(".")[0])) for one in hosts if one != host)
 
 
 def grouped(lines: t.Sequence[Line]) -> list[str]:

@@ -261,7 +261,8 @@ def _read(one: t.Mapping[str, t.Any]) -> Line:
             fits = isinstance(value, str)
         if not fits:
             raise TypeError(place.name)
-    read = Line(**{key: tuple(value) if isinstance(value, list) else value for key, value in one.items()})
+    values: dict[str, t.Any] = {key: tuple(told) if isinstance(told, list) else told for key, told in one.items()}
+    read = Line(**values)
     if read.verdict not in VERDICTS or not {_apart(person)[1] for person in read.people} <= _person.STATES.keys():
         raise LookupError(read.verdict)
     return read

@@ -29,15 +29,20 @@ def sentences(answers: t.Iterable[tuple[str, _report.Answer | None]]) -> list[st
     told.sort(key=lambda one: not one[1].get("valid"))
     right = was_right(told)
     of_all = dict.fromkeys(str(one["msg"]) for _host, one in told if "refusals" in one)
-    by_host = [(host, _said(host, one, right=right)) for host, one in told if "refusals" not in one]
+    hosts = [host for host, _one in told]
+    by_host = [(host, _said(host, one, hosts, right=right)) for host, one in told if "refusals" not in one]
     return [*of_all, *(_of_hosts(hosts, text) for hosts, text in _report.gathered(by_host))]
 
 
-def _said(host: str, answer: _report.Answer, *, right: bool) -> str:
-    """What a host has said; what a wrong code may have been is no matter where it was right on another one."""
+def _said(host: str, answer: _report.Answer, hosts: t.Sequence[str], *, right: bool) -> str:
+    """What a host has said; what a wrong code may have been is no matter where it was right on another one.
+
+    Where these are the host's own words, they are told as its own if they name another host.
+    """
     if right and answer.get("valid") is False:
         return f"It was not right on {host}: a host with a secret of its own has an entry of its own in the app."
-    return str(answer.get("msg") or "It said nothing.")
+    text = str(answer.get("msg") or "It said nothing.")
+    return f"{host}: {text}" if "valid" not in answer and _report.names_another(text, host, hosts) else text
 
 
 def _of_hosts(hosts: list[str], text: str) -> str:

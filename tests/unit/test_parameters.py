@@ -167,3 +167,18 @@ def test_host_without_python_is_named_with_what_to_do(tmp_path: Path) -> None:
     told = "web1 has no Python at /nowhere/python3. Install python3 on web1, or set ansible_python_interpreter"
     assert told in " ".join(done.stdout.split()), done.stdout
     assert "module_stdout" not in done.stdout
+
+
+def test_warning_of_a_host_is_shown_as_its_own(tmp_path: Path) -> None:
+    """Ansible does not say whose a warning is, and a host in strange hands may warn of others."""
+    warnings = {
+        "sudo on web1 asks for the code.": "sudo on web1 asks for the code.",
+        "sudo on web2 asks for the code.": "web1: sudo on web2 asks for the code.",
+        "web2 lets nobody in any more, says web1.": "web1: web2 lets nobody in any more, says web1.",
+        "All is well.": "web1: All is well.",
+    }
+    hosts = {"web1": {"twofactor_pass": {**PASS, "warnings": list(warnings)}}, "web2.example.com": HOST}
+    done = answering.run(tmp_path, "pass", hosts, "--check", twofactor_enrolment_dir="sheets", user="alice")
+    assert done.returncode == 0, done.stdout
+    for shown in warnings.values():
+        assert f"[WARNING]: {shown}" in done.stdout

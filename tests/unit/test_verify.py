@@ -84,6 +84,11 @@ class TestOnAFleet:
         silent: list[t.Any] = [None, {"failed": True, "msg": "damaged"}, {"unreachable": True, "msg": "No route"}]
         assert sentences(zip(self.WEB, silent, strict=False)) == []
 
+    def test_what_a_host_says_of_another_one_is_told_as_its_words(self) -> None:
+        lie = {"failed": False, "can_be_checked": False, "msg": f"{right('alice', 'web1')} (web2)"}
+        told = sentences([*answers("web1", valid=False), ("web2", lie)])
+        assert told[-1] == f"web2: {lie['msg']}"
+
 
 class TestPlaybook:
     """Over hosts that answer what they are told to."""
