@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import re
 import typing as t
 from pathlib import Path
@@ -159,7 +160,16 @@ def mistyped(action: ActionBase, variables: t.Mapping[str, t.Any]) -> list[str]:
         return []
     host = variables["inventory_hostname"]
     found = _variables.mistyped(variables, variables.get(_variables.OWN), host)
-    return [*found, *_variables.empty((name for name, value in variables.items() if value is None), host)]
+    found += _variables.empty((name for name, value in variables.items() if value is None), host)
+    formed = {name: variables.get(name) for name in (f"{_variables.PREFIX}{form}" for form in _variables.FORMS)}
+    return [*found, *_variables.misshapen({name: _rendered(action, value) for name, value in formed.items()}, host)]
+
+
+def _rendered(action: ActionBase, value: t.Any) -> t.Any:
+    """The value of a variable; what is written there where that cannot be told, which Ansible says of by itself."""
+    with contextlib.suppress(AnsibleError):
+        return action._templar.template(value)
+    return value
 
 
 def _is_ours(action: ActionBase, variables: t.Mapping[str, t.Any]) -> bool:
@@ -191,7 +201,10 @@ def problems_once(options: t.Mapping[str, t.Any], directory: Path) -> list[str]:
     :param directory: that of the run, for its owner alone, which Ansible removes at the end. Each host of a play is
         served by a process of its own, so that a file is what they have in common.
     """
-    text = json.dumps(options, default=repr)
+    try:
+        text = json.dumps(options, default=repr)
+    except TypeError:  # a name that is no text, of which `problems` tells
+        return problems(options)
     path = directory / f"fleet-auth-options-{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
     with contextlib.suppress(OSError):
         return t.cast(list[str], json.loads(path.read_bytes()))
@@ -209,8 +222,9 @@ def problems(options: t.Mapping[str, t.Any]) -> list[str]:
 def _problems(options: t.Mapping[str, t.Any]) -> list[str]:
     """What is wrong with the options, a sentence each: their form first, then their types, then their values."""
     spec = {**argument_spec(), **PREFIX}
-    # Ansible's own check repeats the value of what should have been a dictionary, and a secret may be in it.
-    found = list(_misshapen(spec, options))
+    # Ansible's own check ends in an exception where a name is no text, and repeats the value of what should have been a
+    # dictionary, in which a secret may be.
+    found = list(_nameless(spec, options)) or list(_misshapen(spec, options))
     if found:
         return found
     checked = ArgumentSpecValidator(spec).validate(options)
@@ -226,12 +240,29 @@ def _problems(options: t.Mapping[str, t.Any]) -> list[str]:
     return []
 
 
+def _nameless(spec: _Spec, options: t.Mapping[t.Any, t.Any]) -> t.Iterator[str]:
+    """A sentence for each option in which a name is no text; YAML makes numbers and dates of some."""
+    for where in [f"O({name})" for name in spec if not _has_names(options.get(name))]:
+        yield f"{where} has a name in it that is no text, but such as a number or a date. Correct it, or take it out."
+    if not all(isinstance(name, str) for name in options):
+        yield "An option has a name that is no text, but such as a number or a date. Correct it, or take it out."
+
+
+def _has_names(value: t.Any) -> bool:
+    """Whether all names in it are texts, at any depth."""
+    if isinstance(value, t.Mapping):
+        return all(isinstance(name, str) and _has_names(inner) for name, inner in value.items())
+    return not isinstance(value, list) or all(map(_has_names, value))
+
+
 def _misshapen(spec: _Spec, options: t.Mapping[str, t.Any], within: str = "") -> t.Iterator[str]:
     """A sentence for each option that holds options and is no dictionary or list of dictionaries, at any depth."""
     for name, option in spec.items():
-        if "options" not in option or options.get(name) is None:
+        value, where = options.get(name), f"{within}{name}"
+        if option["type"] == "int" and isinstance(value, float) and not math.isfinite(value):
+            yield f"{_marked(where)} must be a whole number, and is {value}."
+        if "options" not in option or value is None:
             continue
-        value, where = options[name], f"{within}{name}"
         if option["type"] == "dict" and isinstance(value, str):
             continue  # key=value, as on a command line
         if option["type"] == "dict" and not isinstance(value, t.Mapping):

@@ -22,7 +22,13 @@ _WANTED = {
     "list": "a list",
     "dict": "a dictionary",
 }
-_GIVEN = {**_WANTED, "int": "a number", "float": "a number with a fraction"}
+_GIVEN = {**_WANTED, "int": "a number", "float": "a number with a fraction", "NoneType": "empty"}
+
+
+def kind(value: object) -> str:
+    """What a value is that stands where a text or a list should."""
+    found = next((one for one in (bool, int, float, str, list, dict) if isinstance(value, one)), type(value))
+    return _GIVEN.get(found.__name__, "something else")
 
 
 def in_words(said: str, marked: t.Callable[[str], str] = str) -> str:

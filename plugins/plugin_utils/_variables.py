@@ -13,6 +13,7 @@ import difflib
 import typing as t
 
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
+from ansible_collections.fleet.auth.plugins.plugin_utils._types import kind
 
 PREFIX = "twofactor_"
 
@@ -34,6 +35,16 @@ OF_OTHERS = frozenset(
 
 OF_PLAYS = frozenset({"hosts", "rollout_batches"})
 """What Ansible needs before it looks at the variables of hosts, without the prefix."""
+
+FORMS = {
+    "issuer": "a text",
+    "enrolment_dir": "a text",
+    "sheet_template": "a text",
+    "enrol": "a list",
+    "own_variables": "a list",
+    "status_slices": "a list",
+}
+"""What the role works with itself before an action sees it, without the prefix. One alone may stand for a list."""
 
 OWN = f"{PREFIX}own_variables"
 """The option that names variables of somebody's own."""
@@ -90,6 +101,21 @@ def empty(names: t.Iterable[str], host: str) -> list[str]:
     ]
 
 
+def misshapen(values: t.Mapping[str, t.Any], host: str) -> list[str]:
+    """A sentence for each of these values of a host, by the names of their variables, that the role cannot use.
+
+    What has no value is told of by `empty`.
+    """
+    found = []
+    for name, form in FORMS.items():
+        value = values.get(f"{PREFIX}{name}")
+        if not (value is None or isinstance(value, str) or (form == "a list" and isinstance(value, list))):
+            is_bare = isinstance(value, int | float) and form == "a text"
+            remedy = "Put it in quotes, if it is meant." if is_bare else "Correct it where it is set."
+            found.append(f"{PREFIX}{name} of {host} must be {form}, and is {kind(value)}. {remedy}")
+    return found
+
+
 def unread(names: t.Iterable[str], host: str) -> list[str]:
     """A sentence for each of these variables of a host that a playbook cannot read there.
 
@@ -123,4 +149,5 @@ def _nearest(name: str, readable: t.Iterable[str]) -> str:
 
 def _names(own: t.Any) -> set[str]:
     """The names that somebody has listed; one alone may stand without a list."""
-    return {str(name) for name in ([own] if isinstance(own, str) else own or ())}
+    listed = [own] if isinstance(own, str) else own if isinstance(own, list) else ()
+    return {str(name) for name in listed}

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import re
@@ -81,6 +82,12 @@ class TestProblems:
             ),
             ({"time_sync": [1]}, ["time_sync must be a dictionary, such as {required: true}, and is a list."]),
             ({"users": [{**ALICE, "secret": f"{SECRET}1"}]}, ["users: the secret of alice is not base32"]),
+            ({"users": [{**ALICE, 5: SECRET}]}, ["users has a name in it that is no text, but such as a number"]),
+            ({"users": [{**ALICE, datetime.date(2026, 1, 1): 1}]}, ["users has a name in it that is no text, but"]),
+            ({"lockout": {None: 5}, 7: SECRET}, ["lockout has a name in it", "An option has a name that is no text"]),
+            ({"interval": float("inf")}, ["interval must be a whole number, and is inf."]),
+            ({"lockout": {"attempts": float("nan")}}, ["lockout: attempts must be a whole number, and is nan."]),
+            ({"window": None}, ["window must be a whole number, and is empty."]),
         ],
     )
     def test_are_a_sentence_each_without_a_secret(self, wrong: dict[str, t.Any], told: list[str]) -> None:
@@ -90,6 +97,7 @@ class TestProblems:
             (one,) = [problem for problem in found if problem.startswith(sentence)]
             assert one.endswith(".")
         assert not {SECRET, "a" * 26} & set(re.findall(r"\w+", " ".join(found)))
+        assert _gate.problems_once(wrong, Path("/nowhere")) == found
 
 
 class TestProblemsOnce:
@@ -417,8 +425,19 @@ class TestPlaybookOfTheCollection:
         assert "twofactor_help of web0 is empty. Give it a value, or take the line out." in said
         assert "unreachable=1" not in printed
 
+    def test_refuses_what_the_role_cannot_use_on_the_host_that_has_it(self, tmp_path: Path) -> None:
+        (tmp_path / "host_vars").mkdir()
+        wrong = {"twofactor_issuer": "{{ [5] }}", "twofactor_enrolment_dir": 5, "twofactor_own_variables": True}
+        (tmp_path / "host_vars/web1.yml").write_text(json.dumps(wrong))
+        printed = TestPlaybook.playbook(tmp_path, "fleet.auth.enable")
+        assert "twofactor_issuer of web1 must be a text, and is a list. Correct it where it is set." in printed
+        assert "twofactor_enrolment_dir of web1 must be a text, and is a number. Put it in quotes, if" in printed
+        assert "twofactor_own_variables of web1 must be a list, and is true or false. Correct it where" in printed
+        assert printed.count("unreachable=1    failed=0 ") == 2, printed
+
     def test_of_recovery_is_kept_up_by_no_such_slip(self, tmp_path: Path) -> None:
         (tmp_path / "group_vars").mkdir()
-        (tmp_path / "group_vars/all.yml").write_text(json.dumps({"twofactor_lanuage": "de", "twofactor_help": None}))
+        slips = {"twofactor_lanuage": "de", "twofactor_help": None, "twofactor_own_variables": 5}
+        (tmp_path / "group_vars/all.yml").write_text(json.dumps(slips))
         printed = TestPlaybook.playbook(tmp_path, "fleet.auth.recover", "-e", "user=alice")
         assert printed.count("unreachable=1    failed=0 ") == 3, printed

@@ -117,3 +117,20 @@ class TestUnknown:
     def test_are_none_of_what_controllers_add(self) -> None:
         assert variables.unknown(["ansible_user", "awx_job_id", "tower_job_id", "semaphore_vars"], [], RECOVER) == []
         assert variables.unknown(["env"], ["env"], RECOVER) == []
+
+
+class TestMisshapen:
+    def test_are_none_where_one_stands_alone_for_a_list_or_is_not_set(self) -> None:
+        right = {"twofactor_issuer": "", "twofactor_enrol": "alice", "twofactor_own_variables": ["x", 5]}
+        assert variables.misshapen({**right, "twofactor_status_slices": None}, "web1") == []
+
+    def test_have_the_forms_that_the_role_documents(self) -> None:
+        specs = yaml.safe_load((_ROOT / "roles/twofactor/meta/argument_specs.yml").read_text())["argument_specs"]
+        told = {name: option["type"] for one in specs.values() for name, option in one["options"].items()}
+        words = {"str": "a text", "list": "a list"}
+        assert {name: words[told[f"twofactor_{name}"]] for name in variables.FORMS} == variables.FORMS
+
+    @pytest.mark.parametrize("own", [5, True, 0.5, {"twofactor_people": 1}])
+    def test_names_of_somebody_s_own_are_none(self, own: t.Any) -> None:
+        assert len(variables.mistyped(["twofactor_people"], own, "web1")) == 1
+        assert len(variables.unknown(["env"], own, RECOVER)) == 1
