@@ -32,7 +32,7 @@ from ansible_collections.fleet.auth.plugins.plugin_utils import _commands, _repo
 from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingNormalAction
 from ansible_collections.fleet.auth.plugins.plugin_utils._failures import PLAYBOOK, told_once
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import put
-from ansible_collections.fleet.auth.plugins.plugin_utils._types import in_words
+from ansible_collections.fleet.auth.plugins.plugin_utils._types import in_words, kind
 
 _Spec = t.Mapping[str, t.Mapping[str, t.Any]]
 
@@ -244,8 +244,9 @@ def _nameless(spec: _Spec, options: t.Mapping[t.Any, t.Any]) -> t.Iterator[str]:
     """A sentence for each option in which a name is no text; YAML makes numbers and dates of some."""
     for where in [f"O({name})" for name in spec if not _has_names(options.get(name))]:
         yield f"{where} has a name in it that is no text, but such as a number or a date. Correct it, or take it out."
-    if not all(isinstance(name, str) for name in options):
-        yield "An option has a name that is no text, but such as a number or a date. Correct it, or take it out."
+    for name in options:
+        if not isinstance(name, str):
+            yield f"An option has {kind(name)} in place of a name. Correct it, or take it out."
 
 
 def _has_names(value: t.Any) -> bool:
@@ -260,7 +261,7 @@ def _misshapen(spec: _Spec, options: t.Mapping[str, t.Any], within: str = "") ->
     for name, option in spec.items():
         value, where = options.get(name), f"{within}{name}"
         if option["type"] == "int" and isinstance(value, float) and not math.isfinite(value):
-            yield f"{_marked(where)} must be a whole number, and is {value}."
+            yield f"{_marked(where)} must be a whole number, and is {value}. Give one."
         if "options" not in option or value is None:
             continue
         if option["type"] == "dict" and isinstance(value, str):

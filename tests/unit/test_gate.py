@@ -84,9 +84,12 @@ class TestProblems:
             ({"users": [{**ALICE, "secret": f"{SECRET}1"}]}, ["users: the secret of alice is not base32"]),
             ({"users": [{**ALICE, 5: SECRET}]}, ["users has a name in it that is no text, but such as a number"]),
             ({"users": [{**ALICE, datetime.date(2026, 1, 1): 1}]}, ["users has a name in it that is no text, but"]),
-            ({"lockout": {None: 5}, 7: SECRET}, ["lockout has a name in it", "An option has a name that is no text"]),
-            ({"interval": float("inf")}, ["interval must be a whole number, and is inf."]),
-            ({"lockout": {"attempts": float("nan")}}, ["lockout: attempts must be a whole number, and is nan."]),
+            ({"lockout": {None: 5}, 7: SECRET}, ["lockout has a name in it", "An option has a number in place"]),
+            ({"interval": float("inf")}, ["interval must be a whole number, and is inf. Give one."]),
+            (
+                {"lockout": {"attempts": float("nan")}},
+                ["lockout: attempts must be a whole number, and is nan. Give one."],
+            ),
             ({"window": None}, ["window must be a whole number, and is empty."]),
         ],
     )

@@ -112,6 +112,34 @@ class TestSlip:
         assert told in done.stdout, done.stdout
         assert "unable to convert" not in done.stdout
 
+    @pytest.mark.parametrize(
+        ("playbook", "given", "told"),
+        [
+            ("pass", {"user": ["alice", "bob"]}, "Say for whom, with -e user=NAME for the playbook"),
+            ("invite", {"user": " "}, "Say whom, with -e user=NAME for the playbook"),
+            ("accept", {"user": None}, "Name the account whose credential is accepted: -e user=NAME."),
+            ("enrol", {"user": "alice", "users": "bob"}, "user and users are both given. Give -e user=NAME for one"),
+            ("enrol", {"twofactor_enrol": 5}, "twofactor_enrol of web1 must be a list, and is a number. Correct it"),
+            ("keys", {"user": 5}, "Name the account, and the file that it has handed in: -e user=NAME"),
+            (
+                "status",
+                {"twofactor_status_slices": 5},
+                "twofactor_status_slices of web1 must be a list, and is a number.",
+            ),
+            (
+                "rollout",
+                {"twofactor_rollout_batches": 5},
+                "twofactor_rollout_batches is 5; it must be a list of numbers",
+            ),
+        ],
+    )
+    def test_in_a_type_is_answered_before_a_host_is_asked(
+        self, tmp_path: Path, playbook: str, given: dict[str, t.Any], told: str
+    ) -> None:
+        done = answering.run(tmp_path, playbook, {"web1": {}}, **{"twofactor_enrolment_dir": "sheets", **given})
+        assert done.returncode == 2
+        assert told in " ".join(done.stdout.split()), done.stdout
+
     @pytest.mark.parametrize("playbook", ["pass", "invite"])
     def test_in_where_it_is_written_is_told_before_there_is_a_code(self, tmp_path: Path, playbook: str) -> None:
         (tmp_path / "file").write_text("as it was")
