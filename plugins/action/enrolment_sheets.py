@@ -40,6 +40,9 @@ _TRIAL = {
 }
 """Nobody's enrolment, to see whether a template makes a sheet of it."""
 
+_RULES = {"interval": "interval", "digits": "otp_digits"}
+"""What codes are on a host, by the option of the wanted state that says the same."""
+
 _Enrolment = dict[str, t.Any]
 _Sheet = tuple[_Enrolment, str]
 
@@ -73,7 +76,8 @@ class ActionModule(AskingAction, PageAction):
         place, host = given["place"], variables["inventory_hostname"]
         enrolments = found["enrolments"]
         if given["known"] is not None:
-            enrolments = _of_all_hosts(enrolments, given["known"], host)
+            wanted = {name: self._templar.template(variables.get(f"twofactor_{of}")) for name, of in _RULES.items()}
+            enrolments = _of_all_hosts(enrolments, given["known"], host, wanted)
         changed, paths = False, []
         more = {"place": place, "texts": texts(given["language"])}
         rendered = self._rendered(given["template"], enrolments, {**variables, **more})
@@ -176,8 +180,16 @@ def _with_progress(sheets: t.Iterable[_Sheet], total: int, host: str) -> t.Itera
         yield sheet
 
 
-def _of_all_hosts(enrolments: t.Sequence[_Enrolment], known: t.Sequence[t.Any], host: str) -> t.Sequence[_Enrolment]:
-    """The enrolments that the variables give to all hosts. Raises AnsibleActionFail where a host has other secrets."""
+def _of_all_hosts(
+    enrolments: t.Sequence[_Enrolment], known: t.Sequence[t.Any], host: str, wanted: t.Mapping[str, t.Any]
+) -> t.Sequence[_Enrolment]:
+    """The enrolments that the variables give to all hosts, without the recovery codes, of which each host has its own.
+
+    :param wanted: what the variables say that codes are, by the names that an enrolment has for it; None where they
+        say nothing.
+
+    Raises AnsibleActionFail where a host has other secrets, or codes of another kind.
+    """
     secrets_of = {
         (user.get("name"), device.get("name", "")): device["secret"]
         for user in known
@@ -192,7 +204,20 @@ def _of_all_hosts(enrolments: t.Sequence[_Enrolment], known: t.Sequence[t.Any], 
                 f"No sheet was written: {host} has another secret of {one['user']} than the variables, and the sheet "
                 f"is that of all hosts. Run the playbook that enrols {one['user']} on {host} first."
             )
-    return shared
+        for name, value in wanted.items():
+            if None not in (value, one[name]) and str(value) != str(one[name]):
+                raise AnsibleActionFail(
+                    f"No sheet was written: on {host} the {name} of the codes of {one['user']} is {one[name]}, and "
+                    f"twofactor_{_RULES[name]} is {value}. The sheet is that of all hosts. Run the playbook that "
+                    f"brings {host} to the variables first."
+                )
+    whose = ", ".join(dict.fromkeys(one["user"] for one in shared if one["recovery_codes"]))
+    if whose:
+        display.warning(
+            f"The sheets for all hosts have no recovery codes, of which each host has its own: {whose} on {host}. "
+            "For a sheet of one host that has them, run fleet.auth.enrol with an empty twofactor_fleet."
+        )
+    return [{**one, "recovery_codes": []} for one in shared]
 
 
 def _file_name(enrolment: _Enrolment, place: str) -> str:

@@ -250,17 +250,32 @@ class TestRole:
                     else:
                         assert "{{" not in name, path
 
-    def steps(self, **said: t.Any) -> list[str]:
+    def steps(self, variables: t.Mapping[str, t.Any] | None = None, **said: t.Any) -> list[str]:
         """The steps on a host that says this, as Ansible finds them."""
         names = {**yaml.safe_load((self.ROLE / "defaults/main.yml").read_text())}
         names |= yaml.safe_load((self.ROLE / "vars/main.yml").read_text())
         trusted = {name: trust_as_template(value) if isinstance(value, str) else value for name, value in names.items()}
         answer = {**PLAN, **said}
         host = {"ansible_check_mode": False, "inventory_hostname": "web1", "twofactor_enrolment_dir": "/sheets"}
-        found = {**trusted, **host, "__twofactor_plan": answer, "__twofactor_done": answer, "twofactor_enabled": True}
+        found = {
+            **trusted,
+            **host,
+            "__twofactor_plan": answer,
+            "__twofactor_done": answer,
+            "twofactor_enabled": True,
+            **(variables or {}),
+        }
         templar = Templar(DataLoader(), variables=found)
         parts = ("__twofactor_steps", "__twofactor_steps_after_change")
         return [str(step) for part in parts for step in templar.template(trusted[part])]
+
+    @pytest.mark.parametrize("fleet", ["", "Example"])
+    def test_removes_no_sheet_of_all_hosts_because_one_says_so(self, tmp_path: Path, fleet: str) -> None:
+        (tmp_path / f"bob@{fleet or 'web1'}.html").touch()
+        found = self.steps(
+            to_enrol=["bob"], variables={"twofactor_fleet": fleet, "twofactor_enrolment_dir": str(tmp_path)}
+        )
+        assert ("remove_sheets" in found) is (not fleet)
 
     def test_has_a_file_for_each_step(self) -> None:
         steps = self.steps(confirmation="a" * 16)

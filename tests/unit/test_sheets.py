@@ -28,7 +28,8 @@ OTHER = "MFRGGZDFMZTWQ2LKMFRGGZDFMZTWQ2LK"
 
 
 def enrolment(**special: t.Any) -> dict[str, t.Any]:
-    return {"user": "alice", "device": "", "secret": SECRET, **special}
+    rest = {"interval": 30, "digits": 6, "recovery_codes": []}
+    return {"user": "alice", "device": "", "secret": SECRET, **rest, **special}
 
 
 def test_the_name_of_a_sheet_is_that_of_a_file() -> None:
@@ -100,13 +101,35 @@ class TestOfAllHosts:
             enrolment(device="self-service", secret=OTHER),
             enrolment(user="carol", secret=OTHER),
         ]
-        assert _of_all_hosts(found, known, "web1") == found[:2]
+        assert _of_all_hosts(found, known, "web1", self.WANTED) == found[:2]
+        assert _of_all_hosts(found, known, "web1", {"interval": None}) == found[:2]
+
+    WANTED: t.ClassVar = {"interval": 30, "digits": "6"}
+    KNOWN: t.ClassVar = [{"name": "alice", "secret": SECRET}]
+
+    @pytest.mark.parametrize(
+        ("special", "told"),
+        [
+            ({"interval": 60}, "on web1 the interval of the codes of alice is 60, and twofactor_interval is 30."),
+            ({"digits": 8}, "on web1 the digits of the codes of alice is 8, and twofactor_otp_digits is 6."),
+        ],
+    )
+    def test_are_none_of_a_host_whose_codes_are_of_another_kind(self, special: dict[str, t.Any], told: str) -> None:
+        """Else one host in strange hands could make the sheet of all of them useless."""
+        with pytest.raises(AnsibleActionFail, match=told):
+            _of_all_hosts([enrolment(**special)], self.KNOWN, "web1", self.WANTED)
+        assert _of_all_hosts([enrolment(digits=None)], self.KNOWN, "web1", self.WANTED)
+
+    def test_have_no_recovery_codes_of_one_host(self, capsys: pytest.CaptureFixture[str]) -> None:
+        codes = [{"number": 1, "code": "123456"}]
+        assert _of_all_hosts([enrolment(recovery_codes=codes)], self.KNOWN, "web1", self.WANTED) == [enrolment()]
+        assert "each host has its own: alice on web1." in " ".join(capsys.readouterr().err.split())
 
     @pytest.mark.parametrize("special", [{"secret": OTHER}, {"device": "tablet"}])
     def test_are_none_of_a_host_that_has_other_secrets(self, special: dict[str, t.Any]) -> None:
         known = [{"name": "alice", "secret": SECRET, "devices": [{"name": "tablet", "secret": OTHER}]}]
         with pytest.raises(AnsibleActionFail, match="web1 has another secret of alice than the variables") as error:
-            _of_all_hosts([enrolment(**special)], known, "web1")
+            _of_all_hosts([enrolment(**special)], known, "web1", self.WANTED)
         assert SECRET not in str(error.value)
         assert OTHER not in str(error.value)
 
