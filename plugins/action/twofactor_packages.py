@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleet.auth.plugins.plugin_utils._answers import FAMILIES, reduced
+from ansible_collections.fleet.auth.plugins.plugin_utils._answers import FAMILIES, MANAGERS
 from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingAction
 from ansible_collections.fleet.auth.plugins.plugin_utils._failures import told_once
 
@@ -38,7 +38,7 @@ class ActionModule(AskingAction):
             options["update_cache"] = given["refresh"]
             done = self._execute_module("ansible.builtin.apt", options, None, variables)
         else:
-            done = reduced(self._by_ansibles_choice(options, variables))
+            done = self._by_its_manager(options, variables)
         told: dict[str, t.Any] = {name: done[name] for name in ("changed", "failed", "msg") if name in done}
         if told.get("failed") and given["family"] == "rhel":
             told["msg"] = _EPEL.format(
@@ -46,18 +46,20 @@ class ActionModule(AskingAction):
             )
         return {**result, **told}
 
-    def _by_ansibles_choice(self, options: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Have Ansible find out which package manager a host has, and install by that."""
-        task = self._task.copy()
-        task.args = options
-        action = self._shared_loader_obj.action_loader.get(
-            "ansible.builtin.package",
-            task=task,
-            connection=self._connection,
-            play_context=self._play_context,
-            loader=self._loader,
-            templar=self._templar,
-            shared_loader_obj=self._shared_loader_obj,
-        )
-        done: dict[str, t.Any] = action.run(task_vars=variables)
-        return done
+    def _by_its_manager(self, options: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Find out which package manager a host has, unless that is known, and install by that.
+
+        Ansible's own action `package` runs whichever module a host names, and shows what it says as it is.
+        """
+        known = (variables.get("ansible_facts") or {}).get("pkg_mgr")
+        manager = self._templar.template(variables.get("ansible_package_use")) or known
+        if manager not in MANAGERS:
+            asked = {"filter": ["ansible_pkg_mgr"], "gather_subset": ["!all"]}
+            done: dict[str, t.Any] = self._execute_module("ansible.builtin.setup", asked, None, variables)
+            if done["failed"]:
+                return done
+            manager = done.get("manager")
+        if manager not in MANAGERS:
+            return {"changed": False, "failed": True, "msg": f"The host has none of {', '.join(MANAGERS)}."}
+        installed: dict[str, t.Any] = self._execute_module(f"ansible.builtin.{manager}", options, None, variables)
+        return installed

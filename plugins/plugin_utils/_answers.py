@@ -239,8 +239,17 @@ def accepted(module: str, answer: t.Any, users: t.Collection[str] | None = None)
     return {**common, **taken}
 
 
+MANAGERS = ("dnf", "dnf5")
+"""The package managers of RHEL and what is built like it, by the names that Ansible's modules have for them."""
+
+
 def reduced(answer: t.Mapping[str, t.Any]) -> Answer:
-    """What is taken of an answer of one of Ansible's own modules: whether it failed or changed anything, and texts."""
+    """What is taken of an answer of one of Ansible's own modules: whether it failed or changed anything, and texts.
+
+    And of facts, which package manager there is, as `manager`.
+    """
+    facts = answer.get("ansible_facts")
+    manager = facts.get("ansible_pkg_mgr") if isinstance(facts, dict) else answer.get("manager")
     texts = {
         name: visible(value, keep="\n\t")
         for name, value in answer.items()
@@ -251,7 +260,8 @@ def reduced(answer: t.Mapping[str, t.Any]) -> Answer:
     code = answer.get("rc")
     failed = bool(answer.get("failed")) or code not in (None, 0)
     numbers = {"rc": code} if isinstance(code, int) else {}
-    return {"changed": answer.get("changed") is True, "failed": failed, **numbers, **texts}
+    managers = {"manager": manager} if isinstance(manager, str) and manager in MANAGERS else {}
+    return {"changed": answer.get("changed") is True, "failed": failed, **managers, **numbers, **texts}
 
 
 def _texts(warnings: t.Any) -> t.Any:
