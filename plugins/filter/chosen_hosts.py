@@ -61,6 +61,12 @@ def chosen_hosts(pattern: str | list[str], groups: t.Mapping[str, t.Sequence[str
     if any(context.CLIARGS.get(name) for name in _LOOKS_ON):
         return pattern
     parts = split_host_pattern(pattern)
+    if not parts:
+        # Of a comma alone, say, Ansible takes all hosts.
+        raise AnsibleFilterError(
+            "twofactor_hosts names no host. Nothing was done. Name hosts or groups of the inventory there, or leave it "
+            "out for all of them."
+        )
     # Exclusions and intersections alone begin with all hosts.
     named = [part for part in parts if part[0] not in "!&"] or ["all"]
     if any(_is_known(part, groups) for part in named):

@@ -17,7 +17,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible.errors import AnsibleFilterError
 
+from ansible_collections.fleet.auth.plugins.filter.chosen_hosts import chosen_hosts
 from ansible_collections.fleet.auth.plugins.plugin_utils import _gate
 from unit import answering
 from unit.builders import SECRET
@@ -303,6 +305,12 @@ class TestPlaybookOfTheCollection:
         done = answering.run(tmp_path, name, {"web1": {}, "web2": {}}, twofactor_hosts=chosen, everyone=True)
         assert done.returncode == 4, done.stdout
         assert told in " ".join(done.stdout.split())
+
+    @pytest.mark.parametrize("chosen", ["", " ", ",", [], ["", ":"]])
+    def test_fails_where_no_host_is_named(self, chosen: t.Any) -> None:
+        """Ansible takes a comma alone for all hosts, and would turn two-factor login off on each of them."""
+        with pytest.raises(AnsibleFilterError, match=r"twofactor_hosts names no host\. Nothing was done\. Name hosts"):
+            chosen_hosts(chosen, {"all": ["web1"]})
 
     def test_fails_without_any_host(self, tmp_path: Path) -> None:
         done = answering.run(tmp_path, "recover", {}, everyone=True)
