@@ -10,13 +10,13 @@ from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
 from ansible_collections.fleet.auth.plugins.plugin_utils import _verified
-from ansible_collections.fleet.auth.plugins.plugin_utils._controller import ControllerAction
+from ansible_collections.fleet.auth.plugins.plugin_utils._controller import ReportAction
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import told_by_hosts
 
 display = Display()
 
 
-class ActionModule(ControllerAction):
+class ActionModule(ReportAction):
     """Says what has come of a code on all hosts of the play, and fails where it was right on none."""
 
     OPTIONS: t.ClassVar = {"answer": {"type": "str", "required": True}}

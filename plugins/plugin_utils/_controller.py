@@ -51,8 +51,23 @@ class ControllerAction(ActionBase):
         raise NotImplementedError
 
 
+_ONE_BY_ONE = ("free", "host_pinned")
+"""The strategies in which a host goes on before the others are there; those of mitogen end in the same words."""
+
+
 class ReportAction(ControllerAction, PageAction):
     """An action that reports what all hosts of a play have told."""
+
+    @told_once
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        play = self._task.get_play()
+        if str(play.strategy).endswith(_ONE_BY_ONE) and len((task_vars or {}).get("ansible_play_hosts_all", ())) > 1:
+            raise AnsibleActionFail(
+                f"With the strategy {play.strategy} no report of all hosts can be made: a host goes on before the "
+                "others have told anything. Set strategy: linear in the play."
+            )
+        done: dict[str, t.Any] = super().run(tmp, task_vars)
+        return done
 
     def publish(self, table: str, summary: t.Mapping[str, t.Any], data: str, variables: t.Mapping[str, t.Any]) -> None:
         """Print the table, and write the summary as JSON, if somebody wants that."""

@@ -225,6 +225,14 @@ class TestPlaybook:
         own = self.play(tmp_path, task, "-e", "twofactor_own_variables=twofactor_exempt_user")
         assert own.count("unreachable=1    failed=0 ") == 3
 
+    def test_that_goes_on_with_each_host_by_itself_makes_no_report(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("ANSIBLE_STRATEGY", "free")
+        printed = self.play(tmp_path, {"fleet.auth.status_report": {"answer": "told"}, "run_once": True})
+        assert "With the strategy free no report of all hosts can be made: a host goes on before" in printed, printed
+        assert "3 hosts: " not in printed
+
     def test_with_a_variable_of_somebody_s_own_and_a_module_alone_goes_to_the_hosts(self, tmp_path: Path) -> None:
         task = {"fleet.auth.twofactor_info": {}, "vars": {"twofactor_people": 3}}
         assert self.play(tmp_path, task).count("unreachable=1    failed=0 ") == 3

@@ -210,3 +210,13 @@ def test_warning_of_a_host_is_shown_as_its_own(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
     for shown in warnings.values():
         assert f"[WARNING]: {shown}" in done.stdout
+
+
+def test_report_comes_when_all_hosts_have_told_whatever_the_strategy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the strategy free, Ansible makes the report for each host, and most were not asked by then."""
+    monkeypatch.setenv("ANSIBLE_STRATEGY", "free")
+    done = answering.run(tmp_path, "status", {f"web{number}": HOST for number in range(3)})
+    assert done.returncode == 0, done.stdout
+    assert [line for line in done.stdout.splitlines() if line.startswith("3 hosts: ")] == ["3 hosts: 3 on"], done.stdout
