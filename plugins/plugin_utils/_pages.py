@@ -15,6 +15,8 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
+from ansible_collections.fleet.auth.plugins.plugin_utils._visible import in_one_line
+
 
 class PageAction(ActionBase):
     """An action that makes pages."""
@@ -41,9 +43,15 @@ def on_controller(path: str) -> Path:
     """Where a path is that an option names.
 
     It is relative to where Ansible was started, as any path on a command line is, and not to the playbook: one of a
-    collection is in a folder in which nobody looks.
+    collection is in a folder in which nobody looks. Raises AnsibleActionFail where it is the path of nothing.
     """
-    return Path(path).expanduser().resolve()
+    try:
+        return Path(path).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError):
+        # The home of an account that there is not, links that lead in a circle, a character that no path has.
+        raise AnsibleActionFail(
+            f"{in_one_line(path, 500)!r} is no path on the machine where you start Ansible. Correct it where it is set."
+        ) from None
 
 
 def put(path: Path, content: str | bytes) -> None:
@@ -69,6 +77,11 @@ def told_by_hosts(variables: t.Mapping[str, t.Any], *names: str) -> t.Iterator[t
 def write_report(path: str, text: str) -> None:
     """Put a report in its place, making the directories above it that are missing; see `on_controller`."""
     place = on_controller(path)
+    if place.exists() and not (place.is_file() or place.is_dir()):
+        # It would be replaced: by root, the device itself.
+        raise AnsibleActionFail(
+            f"The report {path} cannot be written: it is a device or a pipe. Name a file, or leave the report out."
+        )
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         put(place, text)

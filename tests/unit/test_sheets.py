@@ -92,6 +92,22 @@ def test_a_report_that_has_no_place_says_where_it_could_be(tmp_path: Path, where
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_report_takes_the_place_of_no_device(tmp_path: Path) -> None:
+    """Such as of /dev/null, which somebody may name for no report at all."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(AnsibleActionFail, match=r"pipe cannot be written: it is a device or a pipe\. Name a file"):
+        write_report(str(tmp_path / "pipe"), "a report")
+    assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("path", ["~nobody-of-this-name/status.html", "a\0b", "circle/status.html"])
+def test_a_path_of_nothing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(AnsibleActionFail, match="is no path on the machine where you start Ansible"):
+        write_report(path, "a report")
+
+
 class TestOfAllHosts:
     def test_are_those_whose_secret_the_variables_have(self) -> None:
         known = ["carol", {"name": "alice", "secret": SECRET.lower(), "devices": [{"name": "tablet", "secret": OTHER}]}]
