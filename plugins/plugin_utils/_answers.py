@@ -66,7 +66,11 @@ NAME = Text(257, "the name of an account that a file can carry", bounds.is_accou
 """Of whoever can be enrolled: it becomes the name of a file."""
 ANY_NAME = Text(512, "a name that can be printed")
 """Of whatever account the host has."""
-WORD = Text(16, "a word", _matching(r"[a-z]{1,16}"))
+DOORS = ("sshd", "daemon", "local")
+DOOR_STATES = ("covered", "open", "unknown")
+"""What a way in is, and whether a code is asked for there. With another word it would be in no list of a report."""
+DOOR = Text(16, f"one of {', '.join(DOORS)}", DOORS.__contains__)
+DOOR_STATE = Text(16, f"one of {', '.join(DOOR_STATES)}", DOOR_STATES.__contains__)
 SERVICE = Text(255, "the name of a PAM service")
 PACKAGE = Text(64, "the name of a package", _matching(r"[a-z0-9][A-Za-z0-9.+_-]*"))
 FAMILY = Text(64, "a family of systems that is known", lambda name: name in FAMILIES)
@@ -180,7 +184,8 @@ SHAPES = {
             "drift": SENTENCES,
             "invitations": Mapped(ANY_NAME, Record({"until": TIME, "tries": COUNT})),
             "doors": Listed(
-                Record({"name": ANY_NAME, "kind": WORD, "reaches": SENTENCE, "state": WORD, "seen": SENTENCE}), 1000
+                Record({"name": ANY_NAME, "kind": DOOR, "reaches": SENTENCE, "state": DOOR_STATE, "seen": SENTENCE}),
+                1000,
             ),
             "pending": TRUTH,
             "would_be_locked_out": Listed(

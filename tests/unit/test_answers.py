@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
+import re
 import typing as t
 from pathlib import Path
 
@@ -19,7 +21,8 @@ from ansible.template import Templar, trust_as_template
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.auth.plugins.plugin_utils._answers import SHAPES, accepted
+from ansible_collections.fleet.auth.plugins.module_utils._plan import doors
+from ansible_collections.fleet.auth.plugins.plugin_utils._answers import DOOR_STATES, DOORS, SHAPES, accepted
 from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingAction, AskingNormalAction
 from ansible_collections.fleet.auth.plugins.plugin_utils._kinds import (
     LONG,
@@ -133,6 +136,20 @@ class TestAccepted:
             accepted("twofactor", {**PLAN, **wrong}, ["alice"])
         assert told in str(found.value)
         assert str(found.value).isprintable()
+
+    @pytest.mark.parametrize(
+        ("part", "word"), [("state", "ajar"), ("state", ""), ("state", "OPEN"), ("kind", "gate")]
+    )
+    def test_has_no_way_in_that_a_report_would_not_tell_of(self, part: str, word: str) -> None:
+        answer = {name: told["sample"] for name, told in _documented("twofactor_info").items()}
+        answer |= {"users": {}, "doors": [{**answer["doors"][0], part: word}]}
+        with pytest.raises(Unfit, match=f"{part} of an entry of doors is not one of "):
+            accepted("twofactor_info", answer)
+
+    def test_has_the_words_for_ways_in_that_a_host_has(self) -> None:
+        assert (doors.COVERED, doors.OPEN, doors.UNKNOWN) == DOOR_STATES
+        source = inspect.getsource(doors)
+        assert set(re.findall(r'\bDoor\([^,]+, "(\w+)",', source)) == set(DOORS)
 
     @pytest.mark.parametrize("number", [float("nan"), float("inf"), -1, True, "0.1"])
     def test_has_real_numbers(self, number: t.Any) -> None:
