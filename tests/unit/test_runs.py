@@ -16,8 +16,10 @@ import pytest
 
 from ansible_collections.fleet.auth.plugins.module_utils._apply.actions import ApplyError
 from ansible_collections.fleet.auth.plugins.module_utils._host import sshd
+from ansible_collections.fleet.auth.plugins.module_utils._host.state import FileState
 from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
-from ansible_collections.fleet.auth.plugins.module_utils._runs import changing, main, preview
+from ansible_collections.fleet.auth.plugins.module_utils._runs import changing, credential, main, preview
+from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import CodeStep
 from unit.builders import SECRET, host_state, options, plan, settings, texts_of
 
 
@@ -61,6 +63,17 @@ def ended(body: t.Callable[[t.Any], main.Result]) -> dict[str, t.Any]:
 @pytest.fixture(autouse=True)
 def _root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
+
+
+@pytest.mark.parametrize("name", ["x/alice", "../google-authenticator/alice", "", " alice", "alice\n", "a\x1bb"])
+def test_name_that_no_account_has_is_that_of_nobody_else(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The credential of pam_google_authenticator has no name in it, so it would be taken for that of any other name."""
+    there = FileState(f"{SECRET}\n", 0o400)
+    monkeypatch.setattr(credential, "read_file", lambda path: there if path.endswith("/alice") else None)
+    monkeypatch.setattr(os.path, "isfile", lambda path: path == "/etc/google-authenticator/alice")
+    with pytest.raises(credential.NoCredential, match="is not the name of an account that has a credential on") as told:
+        credential.find(name, CodeStep.parse(None))
+    assert str(told.value).isprintable()
 
 
 def test_result_is_what_the_body_returns() -> None:

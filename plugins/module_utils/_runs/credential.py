@@ -14,6 +14,7 @@ from .._backends import backends
 from .._backends.credential import Credential, CredentialError
 from .._host.files import read_file
 from .._texts.code_step import CodeStep
+from .._wanted.bounds import is_account_name
 from .main import Failure
 
 if t.TYPE_CHECKING:
@@ -49,8 +50,10 @@ def code_step() -> CodeStep:
 
 def find(user: str, step: CodeStep) -> Found:
     """A user's credential, in the backend that is asked; while none is, in any. Raises Failure, and NoCredential."""
-    name, host = os.path.basename(user), os.uname().nodename
-    paths = {one: backends.credential_path(one, name) for one in backends.BACKENDS}
+    host = os.uname().nodename
+    if not is_account_name(user):
+        raise NoCredential(f"{user!r} is not the name of an account that has a credential on {host}. Correct the name.")
+    paths = {one: backends.credential_path(one, user) for one in backends.BACKENDS}
     chosen = backends.in_use(step, [one for one, path in paths.items() if os.path.isfile(path)], next(iter(paths)))
     backend, path = backends.BACKENDS[chosen], paths[chosen]
     file = read_file(path)
