@@ -11,8 +11,8 @@ version_added: 1.1.0
 author:
   - The fleet.auth contributors (@fleet-auth)
 description:
-  - Installs packages by M(ansible.builtin.apt), M(ansible.builtin.dnf) or M(ansible.builtin.dnf5), and returns nothing of what a host
-    answers but what has come of it. A host in strange hands could set variables by such an answer.
+  - Installs packages by M(ansible.builtin.apt), M(ansible.builtin.dnf) or M(ansible.builtin.dnf5), and returns nothing
+    of what a host answers but what has come of it. A host in strange hands could set variables by such an answer.
   - The role P(fleet.auth.twofactor#role) calls it.
 extends_documentation_fragment:
   - fleet.auth.module.root

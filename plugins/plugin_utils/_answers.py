@@ -256,7 +256,7 @@ def reduced(answer: t.Mapping[str, t.Any]) -> Answer:
     facts = answer.get("ansible_facts")
     manager = facts.get("ansible_pkg_mgr") if isinstance(facts, dict) else answer.get("manager")
     texts = {
-        name: visible(value, keep="\n\t")
+        name: visible(value[:LONG], keep="\n\t")
         for name, value in answer.items()
         if name in ("stdout", "stderr", *_TOLD_WITH_A_FAILURE) and isinstance(value, str)
     }

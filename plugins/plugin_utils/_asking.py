@@ -223,6 +223,9 @@ def _resident() -> float:
 def _users(arguments: t.Mapping[str, t.Any]) -> list[str] | None:
     """The accounts that a module is asked for by name."""
     users = arguments.get("users")
+    if isinstance(users, str):
+        # As Ansible takes a list from a text, on a command line for one.
+        return [user.strip() for user in users.split(",")]
     if not isinstance(users, list):
-        return None
+        return None if users is None else [str(users)]
     return [str(user.get("name") if isinstance(user, t.Mapping) else user) for user in users]

@@ -22,7 +22,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.fleet.auth.plugins.module_utils._plan import doors
-from ansible_collections.fleet.auth.plugins.plugin_utils._answers import DOOR_STATES, DOORS, SHAPES, accepted
+from ansible_collections.fleet.auth.plugins.plugin_utils import _asking
+from ansible_collections.fleet.auth.plugins.plugin_utils._answers import DOOR_STATES, DOORS, SHAPES, accepted, reduced
 from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingAction, AskingNormalAction
 from ansible_collections.fleet.auth.plugins.plugin_utils._kinds import (
     LONG,
@@ -137,9 +138,7 @@ class TestAccepted:
         assert told in str(found.value)
         assert str(found.value).isprintable()
 
-    @pytest.mark.parametrize(
-        ("part", "word"), [("state", "ajar"), ("state", ""), ("state", "OPEN"), ("kind", "gate")]
-    )
+    @pytest.mark.parametrize(("part", "word"), [("state", "ajar"), ("state", ""), ("state", "OPEN"), ("kind", "gate")])
     def test_has_no_way_in_that_a_report_would_not_tell_of(self, part: str, word: str) -> None:
         answer = {name: told["sample"] for name, told in _documented("twofactor_info").items()}
         answer |= {"users": {}, "doors": [{**answer["doors"][0], part: word}]}
@@ -239,6 +238,27 @@ def _printable(value: t.Any) -> bool:
     if isinstance(value, list):
         return all(map(_printable, value))
     return not isinstance(value, str) or value.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize(
+    ("given", "users"),
+    [
+        (["alice", {"name": "bob"}], ["alice", "bob"]),
+        ("alice, bob", ["alice", "bob"]),
+        ("alice", ["alice"]),
+        (5, ["5"]),
+        (None, None),
+    ],
+)
+def test_accounts_that_are_asked_for_are_those_of_a_text_as_well(given: t.Any, users: list[str] | None) -> None:
+    """Else a host could tell of anybody, where one name stands without a list."""
+    assert _asking._users({"users": given}) == users
+
+
+def test_answer_of_ansibles_own_modules_is_no_flood() -> None:
+    found = reduced({"rc": 1, "stdout": "a" * 1_000_000, "msg": "\x1b" * 1_000_000})
+    assert len(found["stdout"]) == LONG
+    assert len(found["msg"]) <= LONG + 1
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
