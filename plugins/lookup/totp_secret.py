@@ -96,6 +96,7 @@ _raw:
   sample: [JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP]
 """
 
+import os
 import typing as t
 from pathlib import Path
 
@@ -116,7 +117,9 @@ class LookupModule(LookupBase):
     """The lookup, for Ansible to find."""
 
     def run(self, terms: list[t.Any], variables: dict[str, t.Any] | None = None, **kwargs: t.Any) -> list[str]:
-        self.set_options(var_options=self._rendered(variables or {}), direct=kwargs)
+        rendered = self._rendered(variables or {})
+        _see_that_it_is_named(kwargs.get("store"), rendered.get("twofactor_store"), os.environ.get("FLEET_AUTH_STORE"))
+        self.set_options(var_options=rendered, direct=kwargs)
         store = Store(
             Path(self.get_option("store")),
             vault_secrets=t.cast("DataLoader", self._loader)._vault.secrets or (),
@@ -150,3 +153,16 @@ class LookupModule(LookupBase):
         names = [entry["name"] for option in self.option_definitions.values() for entry in option.get("vars", [])]
         templar = t.cast("Templar", self._templar)
         return {name: templar.template(variables[name]) for name in names if name in variables}
+
+
+def _see_that_it_is_named(*given: t.Any) -> None:
+    """Raise AnsibleLookupError where the first of these that says where the store is says nothing.
+
+    Ansible takes that for where it was started, where no secret is yet: everybody would get another one.
+    """
+    first = next((one for one in given if one is not None), "the default")
+    if isinstance(first, str) and not first.strip():
+        raise AnsibleLookupError(
+            "The store of TOTP secrets has no name: twofactor_store, or what sets it, is empty. Name its directory, or "
+            "leave that out for totp_secrets."
+        )

@@ -341,6 +341,21 @@ class TestDirectory:
         assert f"The store {inventory}/totp_secrets is in the directory of the inventory {inventory}" in one
         assert f"such as to {tmp_path}/totp_secrets, and set twofactor_store to that." in one
 
+    @pytest.mark.parametrize("empty", ["", " "])
+    def test_that_has_no_name_is_refused_and_gets_no_other_secrets(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty: str
+    ) -> None:
+        """It would be where Ansible was started."""
+        monkeypatch.chdir(tmp_path)
+        plugin = totp_secret.LookupModule(loader=DataLoader())
+        plugin._load_name = plugin.ansible_name = NAME
+        with pytest.raises(AnsibleError, match="twofactor_store, or what sets it, is empty"):
+            plugin.run(["alice"], variables={}, store=empty, plain=True)
+        monkeypatch.setenv("FLEET_AUTH_STORE", empty)
+        with pytest.raises(AnsibleError, match="twofactor_store, or what sets it, is empty"):
+            plugin.run(["alice"], variables={}, plain=True)
+        assert not list(tmp_path.iterdir())
+
     def test_that_cannot_be_made_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         message = refusal(tmp_path / "file" / "store", "alice")
