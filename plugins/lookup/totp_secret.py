@@ -117,6 +117,11 @@ class LookupModule(LookupBase):
     """The lookup, for Ansible to find."""
 
     def run(self, terms: list[t.Any], variables: dict[str, t.Any] | None = None, **kwargs: t.Any) -> list[str]:
+        for unknown in sorted(kwargs.keys() - self.option_definitions.keys()):
+            known = ", ".join(sorted(self.option_definitions.keys() - {"_terms"}))
+            raise AnsibleLookupError(
+                f"The lookup fleet.auth.totp_secret has no option {unknown}. Its options are {known}. Correct the name."
+            )
         rendered = self._rendered(variables or {})
         _see_that_it_is_named(kwargs.get("store"), rendered.get("twofactor_store"), os.environ.get("FLEET_AUTH_STORE"))
         self.set_options(var_options=rendered, direct=kwargs)

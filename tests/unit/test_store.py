@@ -356,6 +356,12 @@ class TestDirectory:
             plugin.run(["alice"], variables={}, plain=True)
         assert not list(tmp_path.iterdir())
 
+    def test_that_is_named_by_a_slip_is_refused_and_gets_no_other_secrets(self, tmp_path: Path) -> None:
+        """The store would be another one, in which nobody has a secret yet."""
+        told = refusal(tmp_path / "store", "alice", stroe="/srv/secrets")
+        assert told.startswith("The lookup fleet.auth.totp_secret has no option stroe. Its options are plain, store, ")
+        assert not list(tmp_path.iterdir())
+
     def test_that_cannot_be_made_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         message = refusal(tmp_path / "file" / "store", "alice")
