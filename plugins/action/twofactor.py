@@ -4,9 +4,17 @@
 
 from __future__ import annotations
 
+import typing as t
+
+from ansible.errors import AnsibleError
+
 from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.plugin_utils import _host_files
-from ansible_collections.fleet.auth.plugins.plugin_utils._gate import GatedAction
+from ansible_collections.fleet.auth.plugins.plugin_utils._gate import GatedAction, mistyped, refused
+from ansible_collections.fleet.auth.plugins.plugin_utils._visible import in_one_line
+
+_SHEETS, _WHERE = "__twofactor_makes_sheets", ("__twofactor_sheet_dir", "__twofactor_sheet_suffix")
+"""What the role asks itself afterwards, the second where the first holds: an error would end the play for all hosts."""
 
 
 class ActionModule(GatedAction, _host_files.HandingAction):
@@ -14,3 +22,20 @@ class ActionModule(GatedAction, _host_files.HandingAction):
 
     def files(self) -> dict[str, str]:
         return {**super().files(), **({} if self._task.check_mode else _host_files.texts(places.FOR_A_CHANGE))}
+
+    def _checked(self, tmp: str | None, variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        found = [] if mistyped(self, variables) else self._untold(variables)
+        return refused(found) if found else super()._checked(tmp, variables)
+
+    def _untold(self, variables: t.Mapping[str, t.Any]) -> list[str]:
+        """Why it cannot be told where the enrolment sheets of this host go, if the role runs this and it cannot."""
+        try:
+            if self._templar.template(variables.get(_SHEETS)):
+                self._templar.template([variables.get(name) for name in _WHERE])
+        except AnsibleError as error:
+            return [
+                f"where the enrolment sheets of {variables['inventory_hostname']} go cannot be told: "
+                f"{in_one_line(str(error), 500).rstrip('.')}. Correct twofactor_enrolment_dir or twofactor_fleet where "
+                "they are set."
+            ]
+        return []

@@ -189,6 +189,24 @@ class TestSlip:
         assert done == {"failed": True, "changed": False, "rc": said["rc"], "msg": msg}
 
 
+@pytest.mark.parametrize("variable", ["twofactor_enrolment_dir", "twofactor_fleet"])
+def test_slip_in_where_the_sheets_of_a_host_go_ends_the_run_for_it_alone(tmp_path: Path, variable: str) -> None:
+    """It ended for all hosts, with changes that nobody confirmed any more."""
+    right = {**answering.PLAN, "changed": False, "changes": [], "missing_packages": [], "to_enrol": [], "unproven": []}
+    (tmp_path / "host_vars").mkdir()
+    slip = {"twofactor_enrolment_dir": "sheets", variable: "{{ nowhere }}"}
+    (tmp_path / "host_vars" / "web2.yml").write_text(json.dumps(slip))
+    hosts = {name: {"twofactor": right} for name in ("web1", "web2", "web3")}
+    done = answering.run(tmp_path, "enable", hosts)
+    assert done.stdout.count("failed=0 ") == 2, done.stdout
+    assert (
+        "where the enrolment sheets of web2 go cannot be told: 'nowhere' is undefined. Correct twofactor_"
+        in done.stdout
+    )
+    done = answering.run(tmp_path, "disable", {"web2": {"twofactor": {**right, "changes": ["remove x"]}}})
+    assert done.returncode == 0, done.stdout
+
+
 def test_host_without_python_is_named_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "hosts").write_text("")
     done = answering.run(tmp_path, "enable", {"web1": {}}, ansible_python_interpreter="/nowhere/python3")
