@@ -33,7 +33,6 @@ from .session import connection
 from .state import OWN_DIRECTORIES, OWN_FILES, Connection, FileState, HostState, Login, Sshd
 
 
-
 def look(settings: Settings, run: Run) -> HostState:
     """See what a plan for these settings depends on."""
     running = processes()
