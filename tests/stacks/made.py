@@ -18,7 +18,7 @@ OUTCOMES = (
     *("success", "success", "auth_err", "auth_err", "ignore", "ignore"),
     *("new_authtok_reqd", "user_unknown", "perm_denied", "maxtries", "cred_insufficient", "authinfo_unavail"),
 )
-_ACTIONS = ("ok", "done", "bad", "die", "ignore", "reset", "1", "2", "3", "4")
+_ACTIONS = ("ok", "done", "bad", "die", "ignore", "reset", "1", "2", "3", "4", "40")
 _NAMES = ("this-inner", "this-outer", "this-deep")
 
 _outcomes = st.sampled_from(OUTCOMES)
@@ -33,7 +33,9 @@ _pairs = st.lists(st.tuples(st.sampled_from(sorted(set(OUTCOMES))), st.sampled_f
 _controls = st.one_of(
     st.sampled_from(["required", "requisite", "sufficient", "optional", "REQUIRED", "Sufficient"]),
     st.sampled_from(["required", "requisite", "sufficient", "optional"]),
-    st.builds(_bracketed, _pairs, st.one_of(st.none(), st.sampled_from(_ACTIONS)), st.sampled_from(["", "", " "])),
+    st.builds(
+        _bracketed, _pairs, st.one_of(st.none(), st.sampled_from(_ACTIONS)), st.sampled_from(["", "", " ", "\\\n"])
+    ),
 )
 _modules = st.one_of(
     _outcomes.map(lambda outcome: f"pam_debug.so auth={outcome}"),
@@ -41,10 +43,11 @@ _modules = st.one_of(
     st.sampled_from(
         ["pam_permit.so", "pam_deny.so", "pam_exec.so quiet /bin/true", "pam_exec.so quiet /bin/false", "pam_gone.so"]
     ),
+    st.sampled_from(["pam_permit.so [a \\] b]", "pam_deny.so [x", "pam_permit.so \\x", "pam_permit", "PAM_PERMIT.SO"]),
 )
 _types = st.sampled_from(["auth", "auth", "auth", "auth", "-auth", "AUTH", "\tauth"])
-_blanks = st.sampled_from([" ", "\t", "   ", " \\\n  "])
-_ends = st.sampled_from(["", "", "", " # a remark"])
+_blanks = st.sampled_from([" ", "\t", "   ", " \\\n  ", "\\\n\t"])
+_ends = st.sampled_from(["", "", "", " # a remark", "#x", "\\\n more"])
 
 
 def _line(kind: str, control: str, module: str, blanks: str, end: str) -> str:
@@ -96,7 +99,7 @@ def _includes(names: t.Sequence[str], copied: t.Sequence[str]) -> st.SearchStrat
 
 def _files(names: t.Sequence[str]) -> st.SearchStrategy[str]:
     lines = st.one_of(_steps, _steps, _steps, _includes([*names, "this-gone"], names) if names else _steps, _others)
-    return st.lists(lines, max_size=5).map(lambda found: "".join(f"{line}\n" for line in found))
+    return st.builds("{}{}".format, st.lists(lines, max_size=5).map("\n".join), st.sampled_from(["\n", "\n", ""]))
 
 
 @st.composite
