@@ -136,6 +136,7 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._ssh_login import (
     log_in,
     note_in_hand,
 )
+from ansible_collections.fleet.auth.plugins.plugin_utils._types import of_connection
 from ansible_collections.fleet.auth.plugins.plugin_utils._way import (
     NO_WAY,
     Keys,
@@ -191,13 +192,11 @@ class Connection(SSHConnection):
     there before each of them starts.
     """
 
-    def set_options(
-        self,
-        task_keys: t.Any = None,
-        var_options: t.Any = None,
-        direct: t.Any = None,
-    ) -> None:
-        super().set_options(task_keys=task_keys, var_options=var_options, direct=direct)
+    def set_options(self, task_keys: t.Any = None, var_options: t.Any = None, direct: t.Any = None) -> None:
+        try:
+            super().set_options(task_keys=task_keys, var_options=var_options, direct=direct)
+        except AnsibleError as error:
+            raise AnsibleError(of_connection(str(error))) from None
         if self._logs_in:
             # Else sshpass would stand in front of commands that need no password any more.
             self.set_option("password_mechanism", "disable")

@@ -49,3 +49,21 @@ def in_words(said: str, marked: t.Callable[[str], str] = str) -> str:
         return f"an entry of {path(found)} has no {found['names']}"
 
     return _MISSING.sub(missing, _WRONG.sub(wrong, said))
+
+
+_OF_CONNECTION = re.compile(r"'(totp_\w+|password)' for '[^']+' connection plugin\b")
+_FORMS = {
+    "totp_digits": "a whole number",
+    "totp_interval": "a whole number",
+    "totp_jump_hosts": "a dictionary of jump hosts, by their names",
+}
+"""What an option of the connection has to be that is no text."""
+
+
+def of_connection(said: str) -> str:
+    """What Ansible has said of an option of the connection ssh_totp, without the value, in which a secret may be."""
+    found = _OF_CONNECTION.search(said)
+    if not found:
+        return said
+    form = _FORMS.get(found[1], "a text")
+    return f"ansible_{found[1]} must be {form}, and is something else. Correct it where it is set."

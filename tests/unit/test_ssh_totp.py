@@ -9,12 +9,17 @@ from __future__ import annotations
 import ast
 import hashlib
 import inspect
+import typing as t
 
 import pytest
+import yaml
+from ansible import constants
+from ansible.errors import AnsibleError
 from ansible.plugins.connection import ssh
 from ansible.release import __version__
 
 from ansible_collections.fleet.auth.plugins.connection import ssh_totp
+from unit.builders import SECRET
 
 PARAMETERS = {
     "_build_command": ["self", "binary", "subsystem", "*other_args"],
@@ -73,3 +78,26 @@ def test_core_is_one_that_the_connection_was_tested_with(name: str) -> None:
         f"The source of Connection.{name} in ansible-core {__version__} is new to fleet.auth.ssh_totp. Read what "
         f"changed, run tests/login/test_connection.py with this core, and where that passes add {digest!r} to TESTED."
     )
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"ansible_totp_secret": [SECRET]}, "ansible_totp_secret must be a text, and is something else."),
+        (
+            {"ansible_totp_jump_hosts": [{"secret": SECRET}]},
+            "ansible_totp_jump_hosts must be a dictionary of jump",
+        ),
+        ({"ansible_totp_digits": SECRET}, "ansible_totp_digits must be a whole number, and is something else."),
+    ],
+)
+def test_secret_of_a_wrong_type_is_not_shown(variables: dict[str, t.Any], told: str) -> None:
+    """Ansible itself repeats the value."""
+    definitions = yaml.safe_load(ssh_totp.DOCUMENTATION)["options"]
+    constants.config.initialize_plugin_configuration_definitions("connection", "fleet.auth.ssh_totp", definitions)
+    connection = ssh_totp.Connection.__new__(ssh_totp.Connection)
+    connection._load_name = connection.ansible_name = "fleet.auth.ssh_totp"
+    with pytest.raises(AnsibleError) as error:
+        connection.set_options(var_options=variables)
+    assert told in str(error.value)
+    assert SECRET not in f"{error.value!r} {error.value.__cause__!r}"
