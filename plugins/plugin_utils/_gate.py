@@ -257,11 +257,20 @@ def _has_names(value: t.Any) -> bool:
 
 
 def _misshapen(spec: _Spec, options: t.Mapping[str, t.Any], within: str = "") -> t.Iterator[str]:
-    """A sentence for each option that holds options and is no dictionary or list of dictionaries, at any depth."""
+    """A sentence for each option that is not of the form that it should be, at any depth.
+
+    One that holds options is a dictionary or a list of dictionaries. A text is neither; Ansible makes one of them.
+    """
     for name, option in spec.items():
         value, where = options.get(name), f"{within}{name}"
         if option["type"] == "int" and isinstance(value, float) and not math.isfinite(value):
             yield f"{_marked(where)} must be a whole number, and is {value}. Give one."
+        if option["type"] == "str" and isinstance(value, t.Mapping | list):
+            yield f"{_marked(where)} must be a text, and is {_kind(value)}."
+        if option.get("elements") == "str" and isinstance(value, list):
+            for number, entry in enumerate(value, start=1):
+                if isinstance(entry, t.Mapping | list):
+                    yield f"{_marked(where)} must be a list of texts, and entry {number} is {_kind(entry)}."
         if "options" not in option or value is None:
             continue
         if option["type"] == "dict" and isinstance(value, str):

@@ -87,6 +87,15 @@ class TestProblems:
             ({"users": [{**ALICE, 5: SECRET}]}, ["users has a name in it that is no text, but such as a number"]),
             ({"users": [{**ALICE, datetime.date(2026, 1, 1): 1}]}, ["users has a name in it that is no text, but"]),
             ({"lockout": {None: 5}, 7: SECRET}, ["lockout has a name in it", "An option has a number in place"]),
+            ({"users": [{"name": ALICE}]}, ["users: name must be a text, and is a dictionary."]),
+            ({"scope": {"x": SECRET}}, ["scope must be a text, and is a dictionary."]),
+            (
+                {"exempt_users": ["ansible", ALICE], "services": [[SECRET]]},
+                [
+                    "exempt_users must be a list of texts, and entry 2 is a dictionary.",
+                    "services must be a list of texts, and entry 1 is a list.",
+                ],
+            ),
             ({"interval": float("inf")}, ["interval must be a whole number, and is inf. Give one."]),
             (
                 {"lockout": {"attempts": float("nan")}},
