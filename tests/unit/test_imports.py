@@ -30,6 +30,7 @@ _LOOK = {
         "_host/sshd_starts",
         "_host/state",
         "_host/system",
+        "_host/systemd",
     ),
     *("_host/time_service", "_host/time_sync", *_TIME_SERVICES),
     *("_plan/changes", "_plan/cockpit", "_plan/credentials", "_plan/draft", "_plan/enable", "_plan/locked_out"),

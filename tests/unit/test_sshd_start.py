@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.fleet.auth.plugins.module_utils._host import processes, sshd_starts
+from ansible_collections.fleet.auth.plugins.module_utils._host import processes, sshd_starts, systemd
 from ansible_collections.fleet.auth.plugins.module_utils._host.processes import Process
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import Listener
 from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_start import Start, parse_title, parse_words
@@ -76,41 +76,42 @@ class TestUnit:
     @pytest.fixture
     def files(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         texts: dict[str, str] = {}
-        monkeypatch.setattr(sshd_starts, "read_file", lambda path: file(texts[path]) if path in texts else None)
+        for room in (sshd_starts, systemd):
+            monkeypatch.setattr(room, "read_file", lambda path: file(texts[path]) if path in texts else None)
         return texts
 
     def test_starts_what_its_files_say(self, files: dict[str, str]) -> None:
-        (unit,) = sshd_starts.parse_units(SHOWN)
-        assert unit.start() == Start(settings=("UsePAM=no", "LogLevel=DEBUG"), said_by="ssh.service")
+        (unit,) = systemd.parse_units(SHOWN)
+        assert sshd_starts.start_of(unit) == Start(settings=("UsePAM=no", "LogLevel=DEBUG"), said_by="ssh.service")
         files["/etc/default/ssh"] = "SSHD_OPTS='-f /etc/ssh/alt'\n"
-        assert unit.start() == Start("/etc/ssh/alt", ("LogLevel=DEBUG",), "/etc/default/ssh")
+        assert sshd_starts.start_of(unit) == Start("/etc/ssh/alt", ("LogLevel=DEBUG",), "/etc/default/ssh")
         files["/etc/default/ssh"] = "SSHD_OPTS=\n"
         files["/etc/systemd/system/ssh.service.d/a.conf"] = "[Service]\nExecStart=\nExecStart=sshd -o LogLevel=DEBUG\n"
-        found = unit.start()
+        found = sshd_starts.start_of(unit)
         assert found is not None
         assert found.said_by == "/etc/systemd/system/ssh.service.d/a.conf"
 
     @pytest.mark.usefixtures("files")
     def test_has_variables_within_words_as_well(self) -> None:
         shown = SHOWN.replace("-D $SSHD_OPTS -o LogLevel=DEBUG", "-D -f /etc/ssh/${NAME}.conf -oUsePAM=${PAM} $NONE")
-        (unit,) = sshd_starts.parse_units(shown.replace("A=b", 'NAME=corp PAM=no "B=it\'s"'))
-        assert unit.start() == Start("/etc/ssh/corp.conf", ("UsePAM=no",), "ssh.service")
+        (unit,) = systemd.parse_units(shown.replace("A=b", 'NAME=corp PAM=no "B=it\'s"'))
+        assert sshd_starts.start_of(unit) == Start("/etc/ssh/corp.conf", ("UsePAM=no",), "ssh.service")
 
     def test_finds_its_variables_by_a_pattern_too(self, files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-        (unit,) = sshd_starts.parse_units(SHOWN.replace("/etc/default/ssh", "/etc/ssh/env/*"))
+        (unit,) = systemd.parse_units(SHOWN.replace("/etc/default/ssh", "/etc/ssh/env/*"))
         files.update({"/etc/ssh/env/b": "SSHD_OPTS='-f /etc/ssh/b'\n", "/etc/ssh/env/a": "SSHD_OPTS=-4\n"})
         monkeypatch.setattr(sshd_starts.glob, "glob", lambda pattern: [*files] if "*" in pattern else [])
-        assert unit.start() == Start("/etc/ssh/b", ("LogLevel=DEBUG",), "/etc/ssh/env/b")
+        assert sshd_starts.start_of(unit) == Start("/etc/ssh/b", ("LogLevel=DEBUG",), "/etc/ssh/env/b")
 
     def test_tells_nothing_where_it_starts_another_program(self) -> None:
-        (unit,) = sshd_starts.parse_units(SHOWN.replace("path=/usr/sbin/sshd", "path=/bin/sh"))
-        assert unit.start() is None
+        (unit,) = systemd.parse_units(SHOWN.replace("path=/usr/sbin/sshd", "path=/bin/sh"))
+        assert sshd_starts.start_of(unit) is None
 
     @pytest.mark.usefixtures("files")
     def test_comes_in_its_order_with_what_runs_and_once_where_both_are_the_same(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        (unit,) = sshd_starts.parse_units(SHOWN)
+        (unit,) = systemd.parse_units(SHOWN)
         monkeypatch.setattr(Process, "is_inside", False)
         monkeypatch.setattr(Process, "executable", "/usr/sbin/sshd")
         monkeypatch.setattr(Process, "has", lambda _self, _path: True)
@@ -134,7 +135,7 @@ class TestUnit:
         assert sshd_starts.starts(unit, beside, (), ["sshd:odd.service"]) == started
         apart = (*found, Listener(9, "ssh.service", Start(settings=("Port=2222",)), owner="bob"))
         assert sshd_starts.starts(unit, apart, (), ()) == started
-        (plain,) = sshd_starts.parse_units(SHOWN.replace(" -o LogLevel=DEBUG", "").replace("-o UsePAM=no", ""))
+        (plain,) = systemd.parse_units(SHOWN.replace(" -o LogLevel=DEBUG", "").replace("-o UsePAM=no", ""))
         assert len(sshd_starts.starts(plain, found)) == 1
 
 
@@ -182,7 +183,8 @@ class TestSockets:
             "/usr/lib/systemd/system/telnet@.service": "ExecStart=/usr/sbin/in.telnetd\n",
             "/run/systemd/generator/sshd-vsock@.service": "ExecStart=/usr/sbin/sshd -i\n",
         }
-        monkeypatch.setattr(sshd_starts, "read_file", lambda path: file(texts[path]) if path in texts else None)
+        for room in (sshd_starts, systemd):
+            monkeypatch.setattr(room, "read_file", lambda path: file(texts[path]) if path in texts else None)
         monkeypatch.setattr(sshd_starts.glob, "glob", lambda _pattern: [])
         monkeypatch.setattr(sshd_starts.os.path, "isdir", lambda _path: True)
         return texts
@@ -299,7 +301,7 @@ class TestSockets:
         monkeypatch.setattr(Process, "has", lambda _self, _path: True)
         monkeypatch.setattr(Process, "is_inside", False)
         monkeypatch.setattr(Process, "unit", "alt.service")
-        each = sshd_starts.parse_units(SHOWN)[0]._replace(name="alt.service")
+        each = systemd.parse_units(SHOWN)[0]._replace(name="alt.service")
         running = [Process(5, 0, "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups\0")]
         found = sshd_starts.listeners(running, sshd_starts.Units(by_sockets={"alt.service": each}))
         assert [one.pid for one in found] == [5]
