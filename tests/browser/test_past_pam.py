@@ -21,6 +21,8 @@ from login.policy import off
 
 CONFIG = "/etc/cockpit/cockpit.conf"
 OWN_PROGRAM = "/usr/local/bin/own-login"
+ELSEWHERE = "/etc/systemd/system/cockpit-wsinstance-.service.d/elsewhere.conf"
+"""Of all units by which Cockpit serves its pages."""
 LETS_ANYBODY_IN = """#!/usr/bin/python3
 import json, os
 
@@ -162,6 +164,24 @@ def test_program_of_ones_own_is_refused_until_it_is_gone(host: Host) -> None:
     asks_for_the_code(host, person)
     off(host)
     host.run("rm", CONFIG, OWN_PROGRAM)
+
+
+def test_configuration_elsewhere_is_refused_until_cockpit_reads_its_own(host: Host) -> None:
+    person = new_person(host)
+    host.write(OWN_PROGRAM, LETS_ANYBODY_IN, 0o755)
+    host.write("/srv/cockpit/cockpit.conf", f"[basic]\nCommand = {OWN_PROGRAM}\n")
+    host.write(ELSEWHERE, "[Service]\nEnvironment=XDG_CONFIG_DIRS=/srv\n")
+    host.run("systemctl", "daemon-reload")
+    configured(host, "")
+    assert by_cockpit(person, "wrong") == (True, [])
+    done = module(host, "twofactor", wanted(person))
+    assert f"may let people in with no code (XDG_CONFIG_DIRS=/srv in {ELSEWHERE})" in done.message
+    host.run("rm", "-r", "/srv/cockpit", ELSEWHERE, OWN_PROGRAM)
+    host.run("systemctl", "daemon-reload")
+    configured(host, "")
+    asks_for_the_code(host, person)
+    off(host)
+    host.run("rm", CONFIG)
 
 
 def test_exempt_addresses_are_refused_where_a_request_can_claim_one(host: Host) -> None:

@@ -16,8 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.fleet.auth.plugins.module_utils import _places as places
+from ansible_collections.fleet.auth.plugins.module_utils._host import cockpit
 from ansible_collections.fleet.auth.plugins.module_utils._host import cockpit as seen_cockpit
-from ansible_collections.fleet.auth.plugins.module_utils._host.state import HostState
+from ansible_collections.fleet.auth.plugins.module_utils._host.processes import Process
+from ansible_collections.fleet.auth.plugins.module_utils._host.state import CockpitStart, HostState
 from ansible_collections.fleet.auth.plugins.module_utils._plan import report
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Plan, RestartCockpit, Write
 from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
@@ -25,6 +27,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._texts import cockpit_c
 from unit.builders import file, host_state, plan, settings
 from unit.simulator import Machine
 
+OWN = "/usr/lib/cockpit/cockpit-ws"
 WEB = ("HTTP/web1.corp.example@CORP.EXAMPLE",)
 
 
@@ -66,6 +69,33 @@ def test_keytab_is_found_by_what_the_configuration_of_kerberos_takes_in(
     for name in ("web", "further", "no"):
         (tmp_path / f"{name}.keytab").write_bytes(b"\x05\x02" + entry(b"HTTP", b"web1.corp.example"))
     assert seen_cockpit.keytabs() == {f"{tmp_path}/{name}.keytab": WEB for name in ("web", "further")}
+
+
+SHOWN = """\
+Id=cockpit-wsinstance-http.service
+LoadState=loaded
+ExecStart={ path=/usr/lib/cockpit/cockpit-ws ; argv[]=/usr/lib/cockpit/cockpit-ws --no-tls --port=0 ; ignore_errors=no }
+Environment=XDG_CONFIG_DIRS=/srv
+FragmentPath=/usr/lib/systemd/system/cockpit-wsinstance-http.service
+DropInPaths=/gone.conf
+
+Id=cockpit-session@fleet-auth.service
+LoadState=not-found
+"""
+
+
+def test_starts_are_those_of_cockpits_units_and_of_others_by_which_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Process, "is_inside", False)
+    monkeypatch.setattr(Process, "unit", "web.service")
+    asked: list[t.Sequence[str]] = []
+
+    def run(words: t.Sequence[str]) -> tuple[int, str, str]:
+        asked.append(words)
+        return 0, SHOWN, ""
+
+    (found,) = cockpit.starts(run, [Process(5, 0, "/usr/lib/cockpit/cockpit-ws\0-p\x009\0"), Process(6, 0, "sshd\0")])
+    assert found == CockpitStart("cockpit-wsinstance-http.service", OWN, ("--no-tls", "--port=0"), "/srv")
+    assert asked[0][-2:] == ["cockpit-session@fleet-auth.service", "web.service"]
 
 
 class TestConfiguration:
@@ -191,6 +221,27 @@ class TestPlan:
     )
     def test_takes_programs_of_cockpits_own(self, text: str) -> None:
         assert plan(wanting("alice"), host(text, ())).refusals == ()
+
+    @pytest.mark.parametrize(
+        ("start", "told"),
+        [
+            (
+                CockpitStart("/x.conf", "/opt/cockpit-ws", ("--no-tls",)),
+                "started as '/opt/cockpit-ws --no-tls' (/x.conf)",
+            ),
+            (CockpitStart("/x.conf", "/bin/sh", ("-c", "exec")), "started as '/bin/sh -c exec' (/x.conf)"),
+            (
+                CockpitStart("/x.conf", "/usr/libexec/cockpit-ws", ("--local-session=cockpit-bridge",)),
+                "started as '/usr/libexec/cockpit-ws --local-session=cockpit-bridge' (/x.conf)",
+            ),
+            (CockpitStart("/x.conf", OWN, (), "/srv:/etc"), "(XDG_CONFIG_DIRS=/srv:/etc in /x.conf)"),
+        ],
+    )
+    def test_refuses_cockpit_that_is_started_otherwise(self, start: CockpitStart, told: str) -> None:
+        usual = CockpitStart("cockpit.service", OWN, ("--no-tls", "--port=0"), "/etc")
+        (refusal,) = plan(wanting("alice"), host(names=(), cockpit_starts=(usual, start, start))).refusals
+        assert told in refusal
+        assert plan(wanting("alice"), host(names=(), cockpit_starts=(usual,))).refusals == ()
 
     def test_names_the_line_for_which_cockpit_passes_over_the_file(self) -> None:
         (refusal,) = plan(wanting("alice", cockpit_negotiate="none"), host("[WebService]\n; old\n")).refusals

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Looks at the keys by which Cockpit could let people in with a ticket of Kerberos; krb5.conf(5), keytab(5)."""
+"""Looks at how Cockpit is started, and at the keys by which it could let people in with a ticket of Kerberos.
+
+systemd.exec(5), krb5.conf(5), keytab(5).
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,38 @@ import typing as t
 
 from .. import _places as places
 from .._texts import keytab
+from . import systemd
+from .command import Run
 from .files import included, read_file
+from .processes import Process
+from .state import CockpitStart
 
 _DEFAULT = re.compile(r"^\s*default_keytab_name\s*=\s*\"?(?:(?:WR)?FILE:)?(/[^\s\"]+)", re.MULTILINE)
 _INCLUDED = re.compile(r"^include(dir)?[ \t]+(\S+)", re.MULTILINE)
 _IS_READ = re.compile(r"[A-Za-z0-9_-]+|[^.].*\.conf")
 """The names of files that are read in a directory that is taken in."""
+_SERVES = "cockpit-ws"
+_SERVICES = (
+    *("cockpit.service", "cockpit-wsinstance-http.service"),
+    *(f"{name}@{systemd.INSTANCE}.service" for name in ("cockpit-wsinstance-https", "cockpit-session")),
+)
+"""What serves its pages, and what asks who somebody is."""
+_CONFIG_DIRECTORIES = "XDG_CONFIG_DIRS"
+
+
+def starts(run: Run, processes: t.Iterable[Process]) -> tuple[CockpitStart, ...]:
+    """How its units start it, and others by which it runs."""
+    running = {one.unit for one in processes if one.program == _SERVES and not one.is_inside}
+    names = [*_SERVICES, *sorted(running.difference(("", *_SERVICES)))]
+    return tuple(
+        CockpitStart(
+            unit.says([_CONFIG_DIRECTORIES, unit.program]) or unit.name,
+            unit.program,
+            unit.words,
+            unit.value(_CONFIG_DIRECTORIES),
+        )
+        for unit in systemd.services(run, names)
+    )
 
 
 def keytabs() -> dict[str, tuple[str, ...]]:

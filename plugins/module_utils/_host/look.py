@@ -92,6 +92,7 @@ def look(settings: Settings, run: Run) -> HostState:
         code_modules=credentials.code_modules(),
         module_directories=credentials.module_directories(),
         keytabs=cockpit.keytabs() if "cockpit" in settings.services else {},
+        cockpit_starts=cockpit.starts(run, running) if "cockpit" in settings.services else (),
         container=(read_file(places.CONTAINER) or FileState("", 0)).content.strip(),
         release=release,
         os_family=family,

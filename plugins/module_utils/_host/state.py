@@ -160,6 +160,18 @@ class Listener(t.NamedTuple):
         return f"process {self.pid}{of}" if self.pid else self.unit
 
 
+class CockpitStart(t.NamedTuple):
+    """How a unit of Cockpit's starts a program."""
+
+    said_by: str
+    """The file that says so last."""
+    program: str
+    words: tuple[str, ...]
+    """What follows the program."""
+    config_directories: str = ""
+    """Where it looks for its configuration in place of /etc, XDG_CONFIG_DIRS; cockpit.conf(5)."""
+
+
 class Sshd(t.NamedTuple):
     """One way in which sshd is started, and what it makes of its configuration then."""
 
@@ -238,6 +250,8 @@ class HostState:
     """Whether the program is installed that draws QR codes for people's own page."""
     keytabs: t.Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Whose keys of Kerberos Cockpit finds, by the keytab; empty where it is not to ask for codes."""
+    cockpit_starts: tuple[CockpitStart, ...] = ()
+    """How Cockpit is started; empty where it is not to ask for codes."""
     logins: t.Mapping[tuple[str, str], tuple[Login, ...]] = field(default_factory=dict)
     """The last login of each account to each service by each method, as far as anybody has looked; the latest first."""
     logins_unread: str = ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .. import _places as places
+from .._host.state import HostState
 from .._texts import cockpit_conf
 from .changes import Change, RestartCockpit
 from .draft import Draft
@@ -53,6 +54,7 @@ def brought_to(draft: Draft, text: str | None) -> list[Change]:
 def _open(situation: Situation, text: str | None) -> t.Iterator[str]:
     """The ways past PAM under this text of Cockpit's configuration."""
     state, path = situation.state, places.COCKPIT_CONFIG
+    yield from dict.fromkeys(_started_otherwise(state))
     number = cockpit_conf.certificate_line(text)
     if number is not None:
         yield (
@@ -88,3 +90,20 @@ def _open(situation: Situation, text: str | None) -> t.Iterator[str]:
         f"key that it finds ({keys}). {remedy} set O(cockpit_negotiate) to none, which has action = none in the "
         f"section [Negotiate] of {path}; or leave cockpit out of O(services)."
     )
+
+
+def _started_otherwise(state: HostState) -> t.Iterator[str]:
+    """Where Cockpit is started as another program, for whoever connects, or with another configuration."""
+    remedy = "Remove that there, or leave cockpit out of O(services)."
+    for one in state.cockpit_starts:
+        if not cockpit_conf.is_own_program(one.program) or any(word.startswith("--local-") for word in one.words):
+            yield (
+                f"Cockpit on {state.hostname} is started as '{' '.join((one.program, *one.words))}' ({one.said_by}), "
+                f"which may let people in with no code. {remedy}"
+            )
+        if one.config_directories not in ("", "/etc"):
+            yield (
+                f"Cockpit on {state.hostname} looks for its configuration elsewhere than in {places.COCKPIT_CONFIG}, "
+                f"and what stands there may let people in with no code (XDG_CONFIG_DIRS={one.config_directories} in "
+                f"{one.said_by}). {remedy}"
+            )

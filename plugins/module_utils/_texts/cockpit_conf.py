@@ -87,6 +87,12 @@ def logs_in_by_ssh(text: str | None) -> bool:
     return program is None or _program(program.value) not in _FALSE
 
 
+def is_own_program(path: str) -> bool:
+    """Whether a program is where distributions have Cockpit's own ones."""
+    directory, _slash, name = path.rpartition("/")
+    return directory in _OWN_DIRECTORIES and name.startswith("cockpit-")
+
+
 def _program(value: str) -> str:
     """The path of a program that may have arguments, or of a socket."""
     return value.split()[0] if value.strip() else ""
