@@ -61,7 +61,9 @@ def attempt(
     """One authentication of a protected service, with these settings."""
     files = {
         **{f"/etc/pam.d/{name}": text for name, text in INCLUDED.items()},
-        f"/etc/pam.d/{service}": pam_text.protect(service, SERVICES[service], ServiceFiles(INCLUDED), backends.MODULES),
+        f"/etc/pam.d/{service}": pam_text.protect(
+            service, SERVICES[service], ServiceFiles(INCLUDED), backends.MODULES
+        ).text,
         places.SWITCH: step_of(wanted) if switch_text is None else switch_text,
         places.KEY_ACCEPTED: "",
         places.EXEMPT_ORIGINS: exempt_origins(wanted),

@@ -128,7 +128,7 @@ def test_protected_service_lets_in_whom_it_let_in_before_and_nobody_with_a_wrong
 ) -> None:
     texts = {name: stack, "door": f"{before}\n{line.format(name) or stack}"}
     try:
-        text = protect("door", texts["door"], ServiceFiles(texts), backends.MODULES)
+        text = protect("door", texts["door"], ServiceFiles(texts), backends.MODULES).text
     except PamError:
         return
     wanted = settings(exempt_users=["alice"])
@@ -185,5 +185,5 @@ def test_block_of_this_release_opens_no_door(layout: str) -> None:
         "twofactor": CodeStep.wanted(wanted, [], oath.pam_line(wanted)).render(),
     }
     for service, text in (LAYOUTS[layout].services or SERVICES).items():
-        protected = protect(service, text, ServiceFiles(files), backends.MODULES)
+        protected = protect(service, text, ServiceFiles(files), backends.MODULES).text
         assert opened_up(service, {**files, service: protected}) is None

@@ -169,7 +169,7 @@ FIRST_FACTORS = ("unix", "sss", "ldap", "krb5", "winbind", "fprintd", "authd", "
 def test_whoever_got_in_gets_in_with_a_right_code_and_nobody_else(name: str, form: str) -> None:
     stack = "common-auth" if name.startswith("pam-") else "system-auth"
     found = {stack: STACKS[name], "postlogin": POSTLOGIN, "door": SERVICES[form].format(stack=stack)}
-    protected = pam.protect("door", found["door"], ServiceFiles(found), backends.MODULES)
+    protected = pam.protect("door", found["door"], ServiceFiles(found), backends.MODULES).text
     before = {f"{places.PAM_D}/{one}": text for one, text in found.items()}
     wanted = settings()
     step = CodeStep.wanted(wanted, [], oath.pam_line(wanted)).render()
@@ -207,6 +207,6 @@ def test_no_factor_is_named_but_one_that_is_asked_for_beside_the_password(name: 
     stack = "common-auth" if name.startswith("pam-") else "system-auth"
     door = f"{LOGGING}{SERVICES[form].format(stack=stack)}{LOGGING}"
     files = ServiceFiles({stack: LOGGING + STACKS[name] + LOGGING, "postlogin": POSTLOGIN, "door": door})
-    block, _text = pam.protected("door", door, files, backends.MODULES)
+    block = pam.protect("door", door, files, backends.MODULES).block
     named = [one.line.split("pam_")[1] for one in placement.other_factors(block, files)]
     assert named == (["u2f.so cue nouserok"] if "u2f-2fa" in name else [])

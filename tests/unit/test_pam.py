@@ -38,7 +38,7 @@ def step_of(wanted: Settings, enrolled: t.Iterable[str] = ENROLLED) -> str:
 
 
 def protect(service: str, text: str, included: t.Mapping[str, str]) -> str:
-    return pam_text.protect(service, text, ServiceFiles(included), backends.MODULES)
+    return pam_text.protect(service, text, ServiceFiles(included), backends.MODULES).text
 
 
 STACKS = {**INCLUDED, **RHEL.included}

@@ -62,7 +62,7 @@ def services(situation: Situation, *, declared_keys: bool) -> Services:
             elif not inner[service]:
                 lines = _account_lines(situation) if service == "sshd" else ()
                 text = plain.texts[service]
-                blocks[service], text = pam.protected(
+                text, blocks[service] = pam.protect(
                     service, text, plain, backends.MODULES, lines, declared_keys=declared_keys
                 )
                 first = vendor_copy.first_line(service, copies[service]) if service in copies else ""

@@ -46,6 +46,14 @@ def is_copy(name: str) -> bool:
     return bool(_COPY.fullmatch(name))
 
 
+class Protected(t.NamedTuple):
+    """A service that asks for the code."""
+
+    text: str
+    block: Block
+    """What stands in place of the primary authentication."""
+
+
 def _name(path: str) -> str:
     """The name by which another file of the same directory includes this one."""
     return path[len(places.PAM_D) + 1 :]
@@ -64,7 +72,7 @@ def protect(
     account_lines: t.Sequence[str] = (),
     *,
     declared_keys: bool = False,
-) -> str:
+) -> Protected:
     """Put the code step right after the primary authentication of a service; see `placement`.
 
     `files` are those of all services, and `code_modules` the PAM modules that ask for codes, which nothing but the code
@@ -72,19 +80,6 @@ def protect(
     `declared_keys` says whether sshd shall ask for no code after a security key that is declared. A file that is
     protected already comes out as this release would write it. Raises PamError.
     """
-    return protected(service, text, files, code_modules, account_lines, declared_keys=declared_keys)[1]
-
-
-def protected(
-    service: str,
-    text: str,
-    files: ServiceFiles,
-    code_modules: t.Collection[str],
-    account_lines: t.Sequence[str] = (),
-    *,
-    declared_keys: bool = False,
-) -> tuple[Block, str]:
-    """The same, and what stands in place of the primary authentication."""
     text = unprotect(service, text)
     others = without_ours(files)
     alone = others._replace(texts={**others.texts, service: text})
@@ -96,7 +91,7 @@ def protected(
         placement.check_account_lines(block, alone)
     inside = [_BEGIN if len(before) == 1 else f"{_BEGIN}s", *(_REPLACED + line for line in before)]
     inside += [*(line for line, _number in block.lines), *(account_lines if service == "sshd" else ()), _END]
-    return block, "\n".join([*lines[: block.first], *inside, *lines[block.last + 1 :]])
+    return Protected("\n".join([*lines[: block.first], *inside, *lines[block.last + 1 :]]), block)
 
 
 def check_covered(
