@@ -175,6 +175,23 @@ def test_what_opens_a_door_is_told_of_within_seconds(host: Host, person: Person)
     host.run("journalctl", "--rotate", "--vacuum-time=1s")
 
 
+def test_sshd_that_tells_nothing_is_told_of_unless_it_is_only_being_replaced(host: Host, person: Person) -> None:
+    gone = "mv /usr/sbin/sshd /usr/sbin/sshd.old; touch /etc/pam.d/other"
+    back = "mv /usr/sbin/sshd.old /usr/sbin/sshd"
+    turn_on(host, person, guard="warn")
+    settled(host)
+    known = logged(host)
+    host.run(f"{gone}; sleep 3; {back}")
+    settled(host)
+    assert logged(host) == known
+    host.run(gone)
+    silent = "sshd does not tell its settings: it is not known whether it asks for a code"
+    await_note(host, silent)
+    host.run(f"{back}; touch /etc/pam.d/other")
+    await_note(host, silent, over=True)
+    off(host)
+
+
 @pytest.mark.parametrize("host", ["debian13"], indirect=True)
 def test_what_opens_a_door_from_further_away_is_told_of_too(host: Host, person: Person) -> None:
     """Cockpit's configuration, what an included file of sshd's includes, and a file of variables of its unit."""
