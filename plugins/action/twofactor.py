@@ -13,7 +13,8 @@ from ansible_collections.fleet.auth.plugins.plugin_utils import _host_files
 from ansible_collections.fleet.auth.plugins.plugin_utils._gate import GatedAction, mistyped, refused
 from ansible_collections.fleet.auth.plugins.plugin_utils._visible import in_one_line
 
-_SHEETS, _WHERE = "__twofactor_makes_sheets", ("__twofactor_sheet_dir", "__twofactor_sheet_suffix")
+_SHEETS = "__twofactor_makes_sheets"
+_WHERE = ("__twofactor_sheet_dir", "__twofactor_sheet_suffix")
 """What the role asks itself afterwards, the second where the first holds: an error would end the play for all hosts."""
 
 

@@ -257,9 +257,9 @@ def test_are_seen_as_debian_starts_them(door: str, words: str, link: str, monkey
     monkeypatch.setattr(seen_doors.glob, "glob", lambda _pattern: [])
     # proftpd has written its title over its words.
     command_line = words if ": " in words else words.replace(" ", "\0") + "\0"
-    assert seen_doors.daemons([Process(7, 0, command_line)], ()) == ({door: "process 7"} if words else {})
+    assert seen_doors.daemons([Process(7, 0, command_line)], (), {}) == ({door: "process 7"} if words else {})
     monkeypatch.setattr(seen_doors.glob, "glob", lambda pattern: fnmatch.filter([link], pattern))
-    assert seen_doors.daemons([], ()) == ({door: link.rpartition("/")[2]} if link else {})
+    assert seen_doors.daemons([], (), {}) == ({door: link.rpartition("/")[2]} if link else {})
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ def test_are_seen_as_debian_starts_them(door: str, words: str, link: str, monkey
 def test_are_seen_behind_what_runs_them(words: str, door: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Process, "is_inside", False)
     monkeypatch.setattr(seen_doors.glob, "glob", lambda _pattern: [])
-    assert [*seen_doors.daemons([Process(7, 0, words.replace(" ", "\0") + "\0")], ())] == ([door] if door else [])
+    assert [*seen_doors.daemons([Process(7, 0, words.replace(" ", "\0") + "\0")], (), {})] == ([door] if door else [])
 
 
 def test_are_seen_by_what_a_socket_of_any_name_starts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,7 +317,7 @@ def test_are_seen_by_their_processes_and_units(monkeypatch: pytest.MonkeyPatch) 
         Process(9, 1000, "/usr/bin/node\0/usr/bin/wetty\0--port\0003000\0"),
         Process(10, 1000, "/opt/alice/bin/python3.11\0/opt/alice/bin/jupyter-lab\0"),
     ]
-    assert seen_doors.daemons(running, {"rlogin.socket", "dbus.socket"}) == {
+    assert seen_doors.daemons(running, {"rlogin.socket", "dbus.socket"}, {}) == {
         "rlogind": "rlogin.socket",
         "telnetd": "telnet.socket",
         "vsftpd": "process 1",

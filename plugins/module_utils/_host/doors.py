@@ -24,7 +24,7 @@ _ENABLED = (*(f"{directory}/*" for directory in places.UNIT_LINKS), "/run/system
 
 
 def daemons(
-    processes: t.Iterable[Process], sockets: t.Collection[str], commands: t.Mapping[str, t.Iterable[str]] = {}
+    processes: t.Iterable[Process], sockets: t.Collection[str], commands: t.Mapping[str, t.Iterable[str]]
 ) -> dict[str, str]:
     """The known ones that are there, with what shows it: a process, a unit that is enabled, or one of these sockets.
 

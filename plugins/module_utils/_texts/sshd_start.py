@@ -100,7 +100,11 @@ def parse_title(command_line: str) -> list[str] | None:
         return found[1].split()[1:]
     words = command_line.rstrip("\0").split("\0")
     is_sshd = words[0].rpartition("/")[2] == "sshd" and not _CUT.match(command_line)
-    return words[1:] if is_sshd and _NOT_LISTENING.isdisjoint(letter for letter, _ in _options(words[1:])) else None
+    return (
+        words[1:]
+        if is_sshd and _NOT_LISTENING.isdisjoint(letter for letter, _argument in _options(words[1:]))
+        else None
+    )
 
 
 def is_cut(command_line: str) -> bool:
