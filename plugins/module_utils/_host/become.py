@@ -16,7 +16,7 @@ import typing as t
 from .. import _places as places
 from .._texts import sudoers
 from .command import Run
-from .files import included, read_file
+from .files import read_file, with_included
 from .state import Connection
 
 # What Ansible has them run: a shell.
@@ -49,10 +49,8 @@ def sudo_asks(run: Run, user: str) -> bool:
 def sudo_rules() -> dict[str, str]:
     """The texts of the files with the rules of sudo, by path."""
     config = read_file(places.SUDO_CONFIG)
-    path = sudoers.main_file(config.content if config else "")
-    main = read_file(path)
-    files = {path: main} if main else {}
-    return {path: file.content for path, file in {**files, **included(files, _taken_in)}.items()}
+    files = with_included(sudoers.main_file(config.content if config else ""), _taken_in)
+    return {path: file.content for path, file in files.items()}
 
 
 def _taken_in(_path: str, rules: str) -> t.Iterator[str]:

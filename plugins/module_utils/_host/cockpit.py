@@ -17,7 +17,7 @@ from .. import _places as places
 from .._texts import keytab
 from . import systemd
 from .command import Run
-from .files import included, read_file
+from .files import read_file, with_included
 from .processes import Process
 from .state import CockpitStart
 
@@ -54,10 +54,8 @@ def keytabs() -> dict[str, tuple[str, ...]]:
 
     A keytab that cannot be read as one may hold any key: in place of a name it has why.
     """
-    config = read_file(places.KRB5_CONFIG)
-    files = {places.KRB5_CONFIG: config} if config else {}
-    texts = [file.content for file in {**files, **included(files, _taken_in)}.values()]
-    named = [path for text in texts for path in _DEFAULT.findall(text)]
+    configs = with_included(places.KRB5_CONFIG, _taken_in).values()
+    named = [path for file in configs for path in _DEFAULT.findall(file.content)]
     found = {path: _principals(path) for path in dict.fromkeys([*places.KEYTABS, *named])}
     return {path: names for path, names in found.items() if names}
 

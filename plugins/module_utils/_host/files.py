@@ -60,6 +60,13 @@ def included(
     return found
 
 
+def with_included(path: str, paths_in: t.Callable[[str, str], t.Iterable[str]]) -> dict[str, FileState]:
+    """A file, if it is there, and all that it includes; see `included`."""
+    file = read_file(path)
+    files = {path: file} if file else {}
+    return {**files, **included(files, paths_in)}
+
+
 def _names(path: str, status: os.stat_result) -> int:
     """How many names a file has, without those by which a change under way keeps it."""
     if status.st_nlink == 1:

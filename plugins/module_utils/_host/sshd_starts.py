@@ -60,7 +60,6 @@ class Units(t.NamedTuple):
     """The sockets that the network reaches, and that listen or will from the next boot on."""
     by_sockets: t.Mapping[str, Unit] = {}
     """What they start an sshd by, by the socket where it is one for each connection, or else by its service."""
-
     commands: t.Mapping[str, t.Sequence[str]] = {}
     """The command lines of all that the sockets start, by the socket."""
 

@@ -88,7 +88,7 @@ def logs_in_by_ssh(text: str | None) -> bool:
 
 
 def is_own_program(path: str) -> bool:
-    """Whether a program is where distributions have Cockpit's own ones."""
+    """Whether a program is where distributions have Cockpit's own ones. One of the same name elsewhere is none."""
     directory, _slash, name = path.rpartition("/")
     return directory in _OWN_DIRECTORIES and name.startswith("cockpit-")
 
@@ -99,11 +99,9 @@ def _program(value: str) -> str:
 
 
 def _asks(path: str, section: str) -> bool:
-    """Whether it is Cockpit's own way to ask who somebody is. A program of the same name elsewhere is not."""
-    if path in (_SESSION_SOCKET, *_FALSE):
-        return True
-    directory, _slash, name = path.rpartition("/")
-    return directory in _OWN_DIRECTORIES and name in _OWN.get(section, _OWN[""])
+    """Whether it is Cockpit's own way to ask who somebody is, or lets nobody in."""
+    is_own = is_own_program(path) and path.rpartition("/")[2] in _OWN.get(section, _OWN[""])
+    return is_own or path in (_SESSION_SOCKET, *_FALSE)
 
 
 def header_of_origin(text: str | None) -> tuple[int, str] | None:

@@ -97,7 +97,7 @@ _ALONG = (
     "pam_umask.so",
     "pam_warn.so",
 )
-# Of these, those that succeed for anybody, whatever was typed; their sources.
+# Modules that prove nothing either, and succeed for anybody, whatever was typed; their sources.
 _ALONG_WITH_ANYBODY = (
     "pam_afs_session.so",
     "pam_cap.so",

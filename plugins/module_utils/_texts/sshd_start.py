@@ -109,7 +109,7 @@ def parse_title(command_line: str) -> list[str] | None:
 
 def is_cut(command_line: str) -> bool:
     """Whether an sshd that listens has no room for all of its words there, for want of an environment to write over."""
-    return parse_title(command_line) is None and bool(_CUT.match(command_line))
+    return bool(_CUT.match(command_line)) and parse_title(command_line) is None
 
 
 def with_variables(words: t.Sequence[str], value_of: t.Callable[[str], str]) -> list[str]:
