@@ -2,13 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every point at which a change of two-factor login can be killed, or fail for want of a disk, on real hosts.
+"""Faults at every point at which a change of two-factor login can be killed, or fail for lack of disk space.
 
-A change makes a number of system calls that change the host. It is run once for each of them, and struck there: killed,
-or the call fails. Then people log in, and what they meet has to be the old policy or the new one; and whatever comes
-next, the next run, the timer, a boot, the recovery command or the console, has to bring the host to a known state.
+A change makes a number of system calls that alter the host. On real hosts, the change is run once for each of these
+calls and struck there: the process is killed, or the call fails. Then people log in, and the answers they get must be
+those of the old policy or of the new one. Whatever comes next (the next run, the timer, a boot, the recovery command or
+the console) must bring the host to a known state.
 
-``python -m faults`` strikes everywhere, ``python -m faults --sample`` here and there.
+``python -m faults`` strikes at every call, ``python -m faults --sample`` at a few of them.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``python -m faults``: strike at every call of every kind of change, or at those that are named."""
+"""``python -m faults``: strike at every call of every kind of change, or at the calls named on the command line."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def main() -> int:
             turn = releases.index(release), len(releases)
             found = [strike for fault in faults for strike in sample(kind, calls, fault, *turn)]
         else:
-            # All errors take one way through the product: every one at every call of the first release is enough.
+            # The product handles all errors in one way, so trying every error at every call on the first release is
+            # enough.
             rotate = not options.number and not options.fault and release != releases[0]
             found = strikes(kind, calls, faults, rotate=rotate)
         return [strike for strike in found if not options.number or strike.number in options.number]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Many trials, on several hosts at once: which ones, how far they are, and how they went."""
+"""Many trials on several hosts at once: which trials to make, their progress and their results."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from .trial import Trial, Verdict
 
 _KILL = "KILL"
 _ERRORS = tuple(fault for fault in FAULTS if fault != _KILL)
-# How many calls of each kind of change a sample strikes, by fault, on all releases together.
+# How many calls of each kind of change a sample strikes, by fault, over all releases.
 _SAMPLE = {_KILL: 6, **dict.fromkeys(_ERRORS, 2)}
 
 
 class Strike(t.NamedTuple):
-    """A trial that is to be made."""
+    """A trial to make."""
 
     kind: Kind
     number: int
@@ -40,9 +40,9 @@ class Strike(t.NamedTuple):
 
 
 def strikes(kind: Kind, calls: Sequence[Call], faults: Iterable[str], *, rotate: bool = False) -> list[Strike]:
-    """A trial for each call and fault.
+    """One trial for each call and fault.
 
-    :param rotate: at each call only one of the errors, in turn; they all take the same way through the product.
+    :param rotate: try only one of the errors at each call, in turn. The product handles all errors in one way.
     """
     return [
         Strike(kind, number, call, fault)
@@ -53,10 +53,10 @@ def strikes(kind: Kind, calls: Sequence[Call], faults: Iterable[str], *, rotate:
 
 
 def sample(kind: Kind, calls: Sequence[Call], fault: str, turn: int, turns: int) -> list[Strike]:
-    """A few trials that stand for all of one kind and fault, always the same ones.
+    """A few trials as a sample for one kind and one fault; the choice is always the same.
 
-    :param turn: which of the releases it is whose trials these are; they strike at different places of a change.
-    :param turns: how many releases there are.
+    :param turn: index of the release that the trials are for. Each release is struck at different places of a change.
+    :param turns: number of releases.
     """
     size = min(_SAMPLE[fault], len(calls))
     offset = (list(FAULTS).index(fault) + 1) / (len(FAULTS) + 1)
@@ -71,10 +71,10 @@ class Campaign:
     fleet: str
     releases: Sequence[str]
     hosts: int = 4
-    """How many hosts, all in all."""
+    """Number of hosts in total."""
 
     def run(self, chosen: t.Callable[[str, Kind, Sequence[Call]], list[Strike]]) -> list[Verdict]:
-        """Make the trials that `chosen` names, by release and kind of change."""
+        """Make the trials that `chosen` returns for each release and kind of change."""
         names = {
             f"{release[-2:]}{letter}": release
             for letter in "abcdefghijklmnop"[: max(1, self.hosts // len(self.releases))]
@@ -108,7 +108,7 @@ def _make_trials(ground: Ground, work: deque[Strike], progress: _Progress) -> li
 
 
 class _Progress:
-    """A line for each kind of change and release, which counts up; failures are told at once."""
+    """One line per kind of change and release, which counts the trials done. Failures are printed at once."""
 
     def __init__(self, totals: Counter[tuple[str, str]]) -> None:
         self._totals = totals
@@ -133,7 +133,7 @@ class _Progress:
 
 
 def table(verdicts: Sequence[Verdict]) -> str:
-    """How many survived, by kind of change, release and fault, and which policy people met."""
+    """Table of how many trials survived, by kind of change, release and fault, and which policy people met."""
     releases = sorted({verdict.release for verdict in verdicts})
     columns = [(release, fault) for release in releases for fault in FAULTS]
     width = max(len(f"{release} {fault}") for release, fault in columns) + 2

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host on which trials are made: its people, the modules that run there, and its states, to go back to."""
+"""A host on which trials are made: its people, the modules that run there, and the saved states to return to."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from . import strace
 from .kinds import CHANGED_UNCONFIRMED, DIRECTORY, JOURNAL, SECRETS, STATES, UNDO, Kind, State, modules
 from .policy import Holder
 
-# All that decides a login, and all that a change leaves.
+# Everything that decides a login, and everything that a change leaves behind.
 _PATHS = (
     *(backend.directory for backend in (OATH, GOOGLE)),
     *("/etc/pam.d", "/etc/profile.d", "/etc/security", "/etc/ssh", "/etc/systemd/system", "/etc/tmpfiles.d"),
@@ -37,11 +37,11 @@ _PATHS = (
     *("/run/fleet-auth", "/run/fleet-auth.lock"),
 )
 UNITS = ("fleet-auth-self-service.socket", "fleet-auth-guard.path")
-"""Whether systemd listens and watches there is looked at as a file is."""
+"""systemd units that listen or watch. Whether they are active is compared like a file."""
 _STAGED = "*/.*.fleet-auth-*"
 _PENDING = (JOURNAL, UNDO, "/var/lib/fleet-auth", "*/fleet-auth-undo-at-boot.service", _STAGED)
 _CREDENTIALS = tuple(f"{backend.directory}/" for backend in (OATH, GOOGLE))
-# The lock has a process id in it, and the tallies have a time.
+# The lock holds a process id, and the tallies hold a time.
 _NO_STATE = ("/run/fleet-auth.lock", "/run/fleet-auth/faillock/*", "/var/lib/fleet-auth-guard/alerts")
 
 _SAVE = r"""
@@ -93,36 +93,36 @@ _WAITS = rf"""
 
 @dataclasses.dataclass(frozen=True)
 class Look:
-    """What is seen of a host."""
+    """What was seen on a host."""
 
     files: Mapping[str, Entry]
-    """What decides logins and stays, without what people's logins write."""
+    """Files that decide logins and outlive a boot, without what logins write into them."""
     left: frozenset[str]
-    """What was laid ready for a change that has not come to its end, or kept from it."""
+    """Files prepared for a change that has not ended, or backups kept from it."""
     credentials: Mapping[str, str]
-    """By path."""
+    """Content by path."""
     sshd_error: str
 
     @property
     def pending(self) -> bool:
-        """Whether there is a journal."""
+        """Whether a journal exists."""
         return JOURNAL in self.left
 
     def differs(self, other: Look, used: t.Collection[str] = ()) -> list[str]:
-        """The paths that are not the same, but for what logins with codes wrote for the people in `used`."""
+        """The paths that differ, except for what logins with codes wrote for the people in `used`."""
         paths = {path for path in {*self.files, *other.files} if self.files.get(path) != other.files.get(path)}
         for path in {*self.credentials, *other.credentials}:
             mine, theirs = self.credentials.get(path), other.credentials.get(path)
             directory, _slash, name = path.rpartition("/")
             if name in used and mine and (theirs is None or _without_history(mine) == _without_history(theirs)):
-                # Whoever logged in with it keeps it.
+                # A credential that somebody has logged in with is kept.
                 paths -= {path, directory}
             elif mine != theirs:
                 paths.add(path)
         return sorted(paths)
 
     def remembers(self, who: str, code: str, at: float) -> bool:
-        """Whether it is known of each credential of somebody's that a code was used, about at a time."""
+        """Whether every credential of `who` records that `code` was used at about the time `at`."""
         theirs = [text for path, text in self.credentials.items() if path.endswith(f"/{who}")]
         return bool(theirs) and all(_remembers(text, code, at) for text in theirs)
 
@@ -151,21 +151,21 @@ class Ground:
     """A host with its states saved on it."""
 
     def __init__(self, host: hosts.Host, security_key: Key, collections: Path | None = None) -> None:
-        """Make everything ready on a new host.
+        """Prepare a new host.
 
-        :param security_key: that of whoever has one.
-        :param collections: another directory of collections to take the modules from, for a product that is broken on
-            purpose.
+        :param security_key: the key of the person who has one.
+        :param collections: another directory of collections to take the modules from, to test a product that is broken
+            on purpose.
         """
         self.host = host
         self.people = {name: Person(name, host, host.key, secret=secret) for name, secret in SECRETS.items()}
         self.people["kay"] = Holder("kay", host, host.key, security_key=security_key)
         self.looks: dict[str, Look] = {}
         self.seen: dict[str, set[int]] = {}
-        """The states, by kind of change, in which everybody has logged in in every way."""
+        """By kind of change, the indexes of the states in which everybody has logged in in every way."""
         host.run("mkdir", "-p", DIRECTORY)
         host.install(OATH.package, GOOGLE.package, "qrencode")
-        # All that the product sees of Cockpit.
+        # All that the product looks at for Cockpit.
         host.write("/etc/pam.d/cockpit", "@include common-auth\n")
         host.run("mkdir", "-p", "/usr/share/cockpit")
         for person in self.people.values():
@@ -186,11 +186,11 @@ class Ground:
                 host.write(f"{DIRECTORY}/confirm", confirm, 0o600)
 
     def load(self, state: State) -> None:
-        """Bring the host to a state."""
+        """Bring the host to a saved state."""
         self.host.run("sh", "-c", _LOAD, "sh", _saved(state), *_PATHS)
 
     def look(self) -> Look:
-        """See what there is."""
+        """Collect the state of the host."""
         shown = self.host.run("sh", "-c", _LOOK).stdout
         sshd, *credentials = re.split(r"^== (\S+)\n", shown, flags=re.MULTILINE)
         error, _ended, rest = sshd.rpartition("sshd -t ended with ")
@@ -213,20 +213,20 @@ class Ground:
         )
 
     def waits_for_timer(self) -> bool:
-        """Whether the host is still to be put back by itself, or is just being put back."""
+        """Whether the host still has to put itself back, or is doing so now."""
         return self.host.run(_WAITS, check=False).returncode == 0
 
     def run(self, command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
-        """Run a command, whatever its end."""
+        """Run a command; a failure is no error here."""
         return self.host.run(*command, check=False)
 
     def reboot(self) -> None:
-        """Boot the host anew, as after a loss of power."""
+        """Boot the host again, as after a loss of power."""
         self.host.run("sync")
         hosts.boot_anew(self.host)
 
     def find_calls(self, kind: Kind) -> list[strace.Call]:
-        """The system calls of a change that can be struck; it is run once for that, unharmed."""
+        """The system calls of a change that can be struck. To find them, the change is run once without a fault."""
         self.load(kind.begin)
         done = self.run(tuple(strace.watched(kind.command)))
         difference = self.look().differs(self.looks[kind.after.name])

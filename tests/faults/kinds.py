@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The kinds of change that are struck, the states of a host that they lead from and to, and what comes afterwards."""
+"""The kinds of change that are struck, the states of a host before and after them, and what comes next."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ SECRETS = {
     "kept": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXE",
 }
 KAYS_KEY = "the security key of kay"
-"""What stands for the key in the options until there is one."""
+"""Placeholder for the key in the options until the key exists."""
 SECURITY_KEY = (
     "sk-ssh-ed25519@openssh.com "
     "AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABAAAABHNzaDo="
 )
-"""Of nobody; a list of keys is a file as any."""
+"""A key of nobody. For these trials a list of keys is a file like any other."""
 TIMER_SECONDS = 15
 _UNCONFIRMED_SECONDS = 3600
 
 
 def _users(*names: str, holder: str = "") -> list[dict[str, t.Any]]:
-    """These users with their secrets, one of whom has a security key."""
+    """These users with their secrets; `holder` has a security key."""
     return [
         {"name": name, "secret": SECRETS[name], "security_keys": [SECURITY_KEY] if name == holder else []}
         for name in names
@@ -53,7 +53,7 @@ _ENABLED: dict[str, t.Any] = {
     "renew": "changed",
     "self_service": True,
 }
-# Into each kind of file that there is: credentials, lists, drop-in, switch, and another service.
+# A change in every kind of file: credentials, lists, drop-in, switch, and another service.
 _CHANGED: dict[str, t.Any] = {
     **_ENABLED,
     "services": ["su"],
@@ -78,10 +78,10 @@ _OPTIONS: dict[str, dict[str, t.Any]] = {
 
 
 def modules(kays_key: str) -> dict[str, dict[str, t.Any]]:
-    """The options of each module that is run, by the name of its file in `DIRECTORY`, with the line of kay's key.
+    """The options of each module that is run, by the name of its file in `DIRECTORY`, with kay's key filled in.
 
-    `NAME` ends settled, `NAME-unconfirmed` waits to be confirmed for longer than a trial takes, and `NAME-timed` is
-    put back in the middle of one.
+    `NAME` is complete when it ends. `NAME-unconfirmed` waits for its confirmation for longer than a trial takes.
+    `NAME-timed` is put back in the middle of a trial.
     """
     waits = {"": 0, "-unconfirmed": _UNCONFIRMED_SECONDS, "-timed": TIMER_SECONDS}
     given = json.loads(json.dumps(_OPTIONS).replace(KAYS_KEY, kays_key))
@@ -93,7 +93,7 @@ def modules(kays_key: str) -> dict[str, dict[str, t.Any]]:
 
 
 def _unconfirmed(name: str) -> tuple[str, ...]:
-    """The command that makes a change which waits to be confirmed, while its run is gone for long."""
+    """The command for a change that waits for its confirmation and whose run ended long ago."""
     return "sh", "-c", f"python3 {DIRECTORY}/{name}-unconfirmed && sed -i '/^done/d' /var/lib/fleet-auth/undo"
 
 
@@ -104,13 +104,13 @@ def module(name: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class State:
-    """A state of a host that trials begin with or end in."""
+    """A state of a host in which trials begin or end."""
 
     name: str
     begin: State | None
-    """The state that it is made from."""
+    """The state that this one is made from."""
     command: tuple[str, ...]
-    """What makes it."""
+    """The command that makes it."""
     policy: Policy
 
     def __str__(self) -> str:
@@ -127,13 +127,13 @@ _KEPT_HISTORY = (
 PRISTINE = State("pristine", None, (), OFF)
 ENABLED = State("enabled", PRISTINE, module("enable"), _ON)
 ENABLED_UNCONFIRMED = State("enabled, unconfirmed", PRISTINE, _unconfirmed("enable"), _ON)
-# Somebody has logged in who is not in the variables.
+# An account that is not in the variables has logged in.
 LIVED_IN = State("lived in", ENABLED, ("sh", "-c", _KEPT_HISTORY), _ON)
 CHANGED = State("changed", LIVED_IN, module("settings"), _LATER)
 CHANGED_UNCONFIRMED = State("changed, unconfirmed", LIVED_IN, _unconfirmed("settings"), _LATER)
 LONGER = State("longer codes", LIVED_IN, module("digits"), Policy.of("alice", "bob", "dora", phone=Phone(digits=8)))
 MOVED = State("moved", LIVED_IN, module("move"), _ON)
-# Dora has logged in by the other backend, and her credential is not what the change made of it any more.
+# Dora has logged in with the other backend, so her credential is no longer what the change made of it.
 _LOGIN = "sed -i 's/^\" DISALLOW_REUSE.*/\" DISALLOW_REUSE 58000000/' /etc/google-authenticator/dora"
 MOVED_UNCONFIRMED = State(
     "moved, unconfirmed",
@@ -159,11 +159,11 @@ class Ending:
     name: str
     state: State
     command: tuple[str, ...] = ()
-    """None for the timer and for a boot."""
+    """Empty for the timer and for a boot."""
     exact: bool = True
     """Whether the files are those of the state; otherwise only its policy is in force."""
     leaves: tuple[str, ...] = ()
-    """What it may leave to the next run."""
+    """Files that it may leave for the next run."""
 
 
 @dataclass(frozen=True)
@@ -174,23 +174,23 @@ class Kind:
     begin: State
     command: tuple[str, ...]
     after: State
-    """What the host is after the change, but for what only a confirmation removes."""
+    """State of the host after the change, except for files that only a confirmation removes."""
     endings: tuple[Ending, ...]
     """The first one is the usual one."""
     questions: tuple[Question, ...]
-    """Logins by which every state of the host shows. The first of them are asked each time."""
+    """Logins that tell the states of the host apart. The first `always` of them are tried in each trial."""
     always: int
     noted: tuple[str, ...] = ()
-    """Of whom it is noted that they have used a code."""
+    """People for whom the change records that they have used a code."""
     restores: bool = False
-    """Whether a change that fails, and is not killed, is put back."""
+    """Whether a change that fails without being killed is put back."""
 
     def __str__(self) -> str:
         return self.name
 
 
 def _questions(old: Phone, new: Phone, *others: Question) -> tuple[Question, ...]:
-    """Alice by each first factor, with no code and with each one that may be right."""
+    """Alice with each first factor, without a code and with each kind of code that may be right."""
     codes = dict.fromkeys((old, new))
     return (
         Question("alice", "key"),
@@ -220,7 +220,7 @@ def _change(name: str, begin: State, after: State, *others: Question) -> Kind:
     )
 
 
-# A journal that has removed itself cannot be started again for the directory that it was in.
+# A journal that has removed itself cannot be started again because of the directory that it was in.
 _ENDED = (JOURNAL.rpartition("/")[0], UNDO)
 _AGAIN = ("sh", "-c", f"[ ! -e {JOURNAL} ] || sh {UNDO}")
 _SHORT, _SLOW = Phone(), Phone(interval=60)

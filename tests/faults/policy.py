@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a policy answers to those who log in, and which answers are the old policy's or the new one's."""
+"""How a policy answers people who log in, and whether given answers are those of the old policy or of the new one."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Phone(t.NamedTuple):
 
 @dataclass(frozen=True)
 class Holder(Person):
-    """Somebody who has a security key as well."""
+    """Somebody who also has a security key."""
 
     security_key: Key = field(kw_only=True)
 
 
 class Answer(t.NamedTuple):
-    """What came of a login, and the code that was at hand for it."""
+    """The outcome of a login, and the code that was available for it."""
 
     text: str
     code: str | None
@@ -51,7 +51,7 @@ class Answer(t.NamedTuple):
 
 @dataclass(frozen=True)
 class Question:
-    """One way to log in, or to try."""
+    """One way to log in, or to try to."""
 
     who: str
     by: t.Literal["key", "password", "security key"]
@@ -62,15 +62,15 @@ class Question:
         return f"{self.who} with a {self.by} and {code}"
 
     def ask(self, person: Person, steps: int = 0) -> Answer:
-        """Log in. With a key and no code it is a login of automation, which answers no prompts (`BatchMode`).
+        """Log in. A login with a key and no code is one of automation, which answers no prompts (`BatchMode`).
 
-        :param steps: which of the codes that are right now: 0 for this one, 1 for the next.
+        :param steps: which of the codes that are right now to use: 0 for the current one, 1 for the next.
         """
         code = self.code and person.code(interval=self.code.interval, digits=self.code.digits, steps=steps)
         return self.answer(person, code or None)
 
     def answer(self, person: Person, code: str | None) -> Answer:
-        """Log in with a certain code."""
+        """Log in with this code."""
         if self.by == "security key":
             login = t.cast(Holder, person).security_key.log_in(person)
         else:
@@ -84,9 +84,10 @@ class Question:
 
 @dataclass(frozen=True)
 class Policy:
-    """Who is asked for a code, and what counts as one.
+    """Who is asked for a code, and which first factors and codes are accepted.
 
-    The two halves of being asked are written one after the other: sshd sends an account to PAM, and PAM asks.
+    Two settings together make that an account is asked, and they are written one after the other: sshd sends the
+    account to PAM (`sent`), and PAM asks (`asked`).
     """
 
     sent: frozenset[str] = frozenset()
@@ -94,7 +95,7 @@ class Policy:
     factors: frozenset[str] = frozenset({"key", "password"})
     phone: Phone = field(default_factory=Phone)
     alone: frozenset[str] = frozenset()
-    """Who gets in with a security key alone. It is a key as any where nobody is asked for anything."""
+    """People who get in with a security key alone. Where nobody is asked for a code, it is a key like any other."""
 
     @classmethod
     def of(
@@ -104,7 +105,7 @@ class Policy:
         return cls(frozenset(who), frozenset(who), frozenset(factors.split()), phone or Phone(), frozenset(alone))
 
     def answer(self, question: Question) -> str:
-        """What comes of this login."""
+        """The outcome of this login."""
         by_password = question.by == "password"
         if question.by == "security key":
             return IN
@@ -125,11 +126,11 @@ OFF = Policy()
 
 
 def explained(answers: Mapping[Question, str], old: Policy, new: Policy) -> str:
-    """By which policy these logins were decided: `old`, `new`, `between`, or an empty text where by neither.
+    """Which policy decided these logins: `old`, `new`, `between`, or an empty text for none of them.
 
-    Settings that stand in different files change one after the other, and accounts one by one. So between two writes
-    each setting is the old one or the new one for each account; but PAM asks nobody whom sshd does not send, and
-    everybody gets in by what was right before or by what is right afterwards.
+    Settings in different files change one after the other, and accounts change one by one. So between two writes each
+    setting is the old or the new one for each account. Still, PAM asks nobody whom sshd does not send, and everybody
+    gets in with what was right before or with what is right afterwards.
     """
     for policy, name in ((old, "old"), (new, "new")):
         if _decides(policy, answers):
@@ -149,10 +150,10 @@ def _decides(policy: Policy, answers: Mapping[Question, str]) -> bool:
 
 
 def _between(old: Policy, new: Policy) -> Iterator[Policy]:
-    # What counts as a first factor and as a code matters only where somebody is sent.
+    # First factors and codes matter only where somebody is sent to PAM.
     with_codes = [policy for policy in (old, new) if policy.sent]
     choices = itertools.product(
-        # Whoever enters or leaves the scope is sent for as long as PAM may ask.
+        # Anyone who enters or leaves the scope is sent for as long as PAM may ask.
         (old.sent, new.sent, old.sent | new.sent),
         (old.asked, new.asked, old.asked | new.asked),
         {policy.factors for policy in with_codes},

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What strace sees of a command, and how it strikes there."""
+"""Watch the system calls of a command with strace, and strike at them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _CHANGES = (
 _OPENS = ("open", "openat")
 _WITH_DATA = ("write", "pwrite64", "writev")
 _FOR_WRITING = re.compile(r"\bO_(WRONLY|RDWR|CREAT)\b")
-# Nothing there outlives a boot or decides a login; Ansible unpacks itself in /tmp.
+# Nothing there outlives a boot or decides a login. Ansible unpacks itself in /tmp.
 _ELSEWHERE = re.compile(r"/(dev|proc|tmp|run/chrony|srv/faults)\b")
 
 _LINE = re.compile(r"(?P<pid>\d+) +(?P<name>\w+)\((?P<arguments>.*)\) += (?P<result>-?\d+|\?)")
@@ -42,28 +42,28 @@ _PATH = re.compile(r'"(/[^"]*)"|\d<(/[^>]*)>')
 class Call:
     """One system call of a command that changes the host.
 
-    strace is told to strike at the `number`-th call of this name that concerns `path`, in any process that comes so
-    far; what Python does before a module begins, it does elsewhere.
+    strace strikes at the `number`-th call of this name that concerns `path`, in any process that makes so many. What
+    Python does before a module begins concerns other paths.
     """
 
     name: str
     path: str | None
-    """None where a process is started: then it is the `number`-th start of the command's first process."""
+    """None for the start of a process: then it is the `number`-th start by the command's first process."""
     number: int
     by_first: bool = False
-    """Whether the command's first process makes it, and none that it has started."""
+    """Whether the call is made by the command's first process, and not by one that it has started."""
 
     def __str__(self) -> str:
         ordinal = f" #{self.number}" if self.number > 1 or self.path is None else ""
         return f"{self.name}({self.path or ''}){ordinal}"
 
     def struck(self, fault: str, command: Sequence[str]) -> list[str]:
-        """The command with strace before it, which strikes at this call."""
+        """The command under strace, which strikes at this call."""
         where = ["-P", self.path] if self.path else []
         inject = f"inject={self.name}:{FAULTS[fault]}:when={self.number}"
-        # strace counts the calls of each process apart: following them would strike several where they make the same
-        # call. The n-th start of a process is such a call, in the undo script as well. With --seccomp-bpf, which is
-        # faster and wants -f, strace 6.1 sends no signals.
+        # strace counts the calls of each process separately, so with -f it would strike several processes where they
+        # make the same call. The n-th start of a process is such a call, in the undo script as well. With
+        # --seccomp-bpf, which is faster and needs -f, strace 6.1 sends no signals.
         if self.by_first and (fault == "KILL" or self.path is None):
             how = []
         else:
@@ -75,20 +75,20 @@ _STRACE = ("strace", "-y", "-o", LOG)
 
 
 def watched(command: Sequence[str]) -> list[str]:
-    """The command with strace before it, which only watches."""
+    """The command under strace, which only watches."""
     names = ",".join(f"?{name}" for name in (*_STARTS, *_CHANGES))
     return [*_STRACE, "-f", "--seccomp-bpf", "-e", f"trace={names}", *command]
 
 
 def has_struck(log: str) -> bool:
-    """Whether the call came that was waited for."""
+    """Whether the call to strike at was made."""
     return "(INJECTED)" in log or "+++ killed by SIGKILL +++" in log
 
 
 def calls(log: str) -> list[Call]:
-    """The calls of a watched command that changed the host, in their order, and the starts of processes.
+    """The calls of a watched command that changed the host, in order, and the starts of processes.
 
-    Those that failed anyway are left out, and so are starts of processes by processes that the command has started.
+    Calls that failed anyway are left out, and so are processes started by other processes than the command's first one.
     """
     found: dict[Call, None] = {}
     first = log.split(" ", 1)[0]
@@ -103,7 +103,7 @@ def calls(log: str) -> list[Call]:
         paths = [None] if name in _STARTS else [text or opened for text, opened in _PATH.findall(arguments)]
         if not paths:
             continue
-        # strace -P looks at the first path of a call, and at the last one of a link that is made.
+        # strace -P looks at the first path of a call, and for a symlink at the last one.
         path = paths[-1 if name.startswith("symlink") else 0]
         counts[pid, name, path] += 1
         if call["result"].startswith("-"):
@@ -118,7 +118,7 @@ def calls(log: str) -> list[Call]:
 
 
 def _whole(log: str) -> Iterator[str]:
-    """The lines of a log, with those put together that another process has cut in two."""
+    """The lines of a log. Lines that were cut in two by another process are put together."""
     begun: dict[str, str] = {}
     for line in log.splitlines():
         pid = line.split(" ", 1)[0]

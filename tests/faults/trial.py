@@ -22,15 +22,15 @@ from .policy import REFUSED, Answer, Policy, Question, explained
 from .strace import Call
 
 _TIMER_LATE = 10.0
-# Of so many trials that leave a host byte for byte as it was, one goes on to its ending: there is nothing to end.
+# Of this many trials that leave a host byte for byte as it was, one goes on to its ending: there is nothing to end.
 _UNTOUCHED = 8
-# Of so many trials, one tries a used code again at the end.
+# Of this many trials, one tries a used code again at the end.
 _REPLAY = 8
 
 
 @dataclass
 class Verdict:
-    """How a trial went."""
+    """The result of a trial."""
 
     host: str
     release: str
@@ -39,16 +39,16 @@ class Verdict:
     fault: str
     number: int
     struck: bool = True
-    """Whether the call came. Waiting for sshd may take fewer processes, and what comes through a pipe fewer writes."""
+    """Whether the call was made. Waiting for sshd may take fewer processes, and output through a pipe fewer writes."""
     side: str = ""
-    """By which policy logins were decided after the fault: `old`, `new` or `between`."""
+    """Which policy decided the logins after the fault: `old`, `new` or `between`."""
     ending: str = ""
     problems: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
     def survived(self) -> bool:
-        """Whether all was as it has to be."""
+        """Whether everything was as it must be."""
         return not self.problems
 
     def __str__(self) -> str:
@@ -66,7 +66,7 @@ class Trial:
     """A trial on a host."""
 
     def __init__(self, ground: Ground, kind: Kind, call: Call, fault: str, number: int) -> None:
-        """`number` is that of the call within its kind. What is done only in a sample of trials hangs on it."""
+        """`number` is the index of the call within its kind. It decides what is done only in a sample of the trials."""
         self._ground = ground
         self._kind = kind
         self._number = number
@@ -109,7 +109,7 @@ class Trial:
             self._end(look)
 
     def _check_failure(self, done: subprocess.CompletedProcess[str], look: Look, untouched: bool) -> None:
-        """A change that fails says so, and puts the host back; one that says that it went well has."""
+        """A change that fails must say so and put the host back. A change that reports success must have succeeded."""
         if not self._kind.restores:
             if done.returncode and not done.stderr.strip() and not done.stdout.strip():
                 self._problem(f"it ended with {done.returncode} and said nothing")
@@ -129,7 +129,7 @@ class Trial:
     # Logins
 
     def _log_in(self, look: Look) -> str:
-        """Everybody logs in. Returns by which policy that was decided."""
+        """Log everybody in; return which policy decided the logins."""
         kind, ground = self._kind, self._ground
         self._check_exempt()
         seen = ground.seen.setdefault(kind.name, set())
@@ -200,7 +200,7 @@ class Trial:
         if look.sshd_error:
             self._problem(f"after {name}, sshd -t: {look.sshd_error}")
         if ending.exact:
-            # That somebody has used a code is noted if there is room for it; to put the host back matters more.
+            # A used code is recorded only if there is room for the record; putting the host back matters more.
             at_the_note = str(self.verdict.call.path).endswith(".fleet-auth-undo")
             used = {*self._used, *(self._kind.noted if at_the_note else ())}
             difference = look.differs(self._ground.looks[ending.state.name], used)
@@ -229,7 +229,7 @@ class Trial:
 
 
 def _said(done: subprocess.CompletedProcess[str]) -> str:
-    """The message of a module, or the end of what any command printed."""
+    """The message of a module, or the end of what another command printed."""
     try:
         return str(json.loads(done.stdout)["msg"])
     except (ValueError, KeyError):
@@ -237,9 +237,9 @@ def _said(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def _ending(kind: Kind, fault: str, number: int) -> Ending:
-    """The usual ending for most trials, each of the others for one in 13: only the killed need the timer or a boot.
+    """The usual ending for most trials, each other one for one in 13. Only killed changes need the timer or a boot.
 
-    Calls come in patterns of five and eight, which 13 goes through.
+    Calls come in patterns of five and eight, and 13 shares no factor with these.
     """
     usual, *others = [ending for ending in kind.endings if ending.command or fault == "KILL"]
     rare = number % 13
