@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Compares many stacks, and says of those that end otherwise which they are."""
+"""Compare many stacks, and report those that end differently in libpam and in the collection."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BATCH = 250
 
 
 def made(number: int, beginning: int) -> list[Texts]:
-    """So many different stacks; the same ones for the same beginning."""
+    """`number` different stacks; they are the same for the same `beginning`."""
     found: dict[str, Texts] = {}
 
     @seed(beginning)
@@ -41,7 +41,7 @@ def made(number: int, beginning: int) -> list[Texts]:
 
 
 def differing(host: Host, chosen: t.Sequence[Texts], tell: t.Callable[[int], None] | None = None) -> list[Texts]:
-    """Those that end otherwise than libpam has them end, the shortest first; `tell` hears how many are done."""
+    """The stacks that end differently from libpam, the shortest first. `tell` is called with the number done so far."""
     found = []
     for start in range(0, len(chosen), _BATCH):
         batch = chosen[start : start + _BATCH]
@@ -52,5 +52,5 @@ def differing(host: Host, chosen: t.Sequence[Texts], tell: t.Callable[[int], Non
 
 
 def shown(texts: Texts) -> str:
-    """A stack for a person to read."""
+    """A stack as text for a person to read."""
     return "".join(f"--- {name}\n{text}" for name, text in texts.items() if text)

@@ -20,7 +20,7 @@ _ALWAYS = {
 
 
 def walk_lets_in(texts: Texts) -> bool:
-    """What the collection makes of a stack of `made`."""
+    """Whether the collection lets somebody in by a stack of `made`."""
     (end,) = dispatch.ends(dispatch.load("this-door", texts), lambda handler, _impression: [_outcome(handler)])
     return end.lets_in
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the libpam of a host makes of stacks."""
+"""How stacks end in the libpam of a host."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hosts import Host
 
 from .made import Texts
 
-# Each stack has names of its own, for libpam has one directory of services.
+# Each stack has its own file names, because libpam has only one directory of services.
 _RUN = """
 cd / && tar -x
 for service in $(cat /tmp/stacks.order); do
@@ -25,7 +25,7 @@ rm -f /etc/pam.d/stack*-* /tmp/stacks.order
 
 
 def lets_in(host: Host, stacks: Sequence[Texts]) -> list[bool]:
-    """Whether each of these stacks lets root in, by pamtester."""
+    """Whether each of these stacks lets root in, according to pamtester."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
 
@@ -37,7 +37,7 @@ def lets_in(host: Host, stacks: Sequence[Texts]) -> list[bool]:
 
         for number, texts in enumerate(stacks):
             for name, text in texts.items():
-                # The names of a stack begin with "this-", and so does nothing else.
+                # The names of a stack begin with "this-"; nothing else does.
                 add(f"etc/pam.d/{name}".replace("this-", f"stack{number}-"), text.replace("this-", f"stack{number}-"))
         add("tmp/stacks.order", "".join(f"stack{number}-door\n" for number in range(len(stacks))))
     done = host.run("sh", "-c", _RUN, input=packed.getvalue(), timeout=600)

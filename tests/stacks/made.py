@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Stacks made at random, of modules that end as they are told."""
+"""Random stacks of modules whose results are given."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import typing as t
 from hypothesis import strategies as st
 
 Texts = dict[str, str]
-"""Service files by name; the service itself is `this-door`."""
+"""Text of the service files by name; the service itself is `this-door`."""
 
-# What a module may return, by the name that pam.conf(5) and pam_debug(8) have for it.
+# Return values of modules, with the names of pam.conf(5) and pam_debug(8).
 OUTCOMES = (
     *("success", "success", "auth_err", "auth_err", "ignore", "ignore"),
     *("new_authtok_reqd", "user_unknown", "perm_denied", "maxtries", "cred_insufficient", "authinfo_unavail"),
@@ -54,7 +54,7 @@ def _line(kind: str, control: str, module: str, blanks: str, end: str) -> str:
     return f"{kind}{blanks}{control}{blanks}{module}{end}"
 
 
-# Lines that libpam cannot read, or reads otherwise than a person would.
+# Lines that libpam cannot read, or reads differently from what a person would expect.
 ODD = (
     *("\r", "\ufeffauth required pam_permit.so", "athu required pam_permit.so", "sshd auth required pam_permit.so"),
     *("auth required pam_permit.so\r", "auth required\x0bpam_permit.so", "auth\xa0required pam_permit.so", "auth"),
@@ -104,8 +104,8 @@ def _files(names: t.Sequence[str]) -> st.SearchStrategy[str]:
 
 @st.composite
 def stacks(draw: st.DrawFn) -> Texts:
-    """A service and up to three files that it includes, which include one another but not themselves."""
-    # As every host has it.
+    """A service and up to three files that it includes. The files include one another, but not themselves."""
+    # Every host has this file.
     texts: Texts = {"common-account": "account required pam_permit.so\n"}
     for name in _NAMES:
         texts[name] = draw(_files(list(texts)[1:]))

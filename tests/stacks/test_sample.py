@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Some stacks made at random; `make stacks` makes thousands."""
+"""Some random stacks; `make stacks` tries thousands."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_service_without_a_line_for_auth_is_asked_by_the_file_for_others(host: H
 
 
 def _around(line: str, inner: str) -> Texts:
-    """A service with a line between others, and a file that it may include."""
+    """A service with a line between two others, and two files that the line may include."""
     around = "auth required pam_permit.so\n"
     included = dict.fromkeys(("this-inner", "this-outer"), f"auth required {inner}\n")
     return {"common-account": "account required pam_permit.so\n", **included, "this-door": f"{around}{line}\n{around}"}
