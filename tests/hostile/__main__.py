@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``python -m hostile``: every part of every module's answer replaced by everything strange, and whole playbooks."""
+"""``python -m hostile``: replace each part of each module's answer by every strange value, and run whole playbooks."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def main() -> int:
 
 
 def _answers(place: Path) -> tuple[int, int]:
-    """Try every answer by itself; returns how many there are, and how many of them are harmful."""
+    """Try each answer by itself; return the number of answers and the number of harmful ones."""
     tried, harmful, said = 0, 0, time.monotonic()
     trial = Trial(place)
     every = list(lies(str(trial.outside)))
@@ -56,7 +56,7 @@ def _answers(place: Path) -> tuple[int, int]:
 
 
 def _playbooks(place: Path, hosts: int, seed: int) -> tuple[int, int]:
-    """Run every playbook over so many hosts that lie, once for each module; returns the same of these answers."""
+    """Run every playbook over `hosts` lying hosts, once for each module; return the same numbers for these answers."""
     tried, harmful = 0, 0
     fleet = Fleet(place)
     for number, (playbook, (modules, _variables)) in enumerate(PLAYBOOKS.items()):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What hosts answer: what is right, and all that is not."""
+"""Answers of hosts: the right ones, and all kinds of wrong ones."""
 
 from __future__ import annotations
 
@@ -90,18 +90,18 @@ _RIGHT: dict[str, Answer] = {
     "twofactor_verify": {"changed": True, "valid": True},
     "time_sync_info": {"changed": False, "time_sync": CLOCK},
 }
-"""What each module answers where there is something to do, as far as a test needs that."""
+"""Answer of each module on a host with something to do, as far as a test needs it."""
 
 
 def _whole(module: str, answer: Answer) -> Answer:
-    """The answer, with the samples of the documentation for what is not in it."""
+    """The answer; return values that are not in it are the samples of the documentation."""
     told = importlib.import_module(f"ansible_collections.fleet.auth.plugins.modules.{module}").RETURN
     samples = {name: one["sample"] for name, one in (yaml.safe_load(told) or {}).items()}
     return {**samples, **answer}
 
 
 RIGHT = {module: _whole(module, answer) for module, answer in _RIGHT.items()}
-"""What each module answers where there is something to do."""
+"""Complete answer of each module on a host with something to do."""
 ARGUMENTS: dict[str, Answer] = {
     "twofactor": {"users": [{"name": "alice"}]},
     "twofactor_info": {"users": [{"name": "alice"}]},
@@ -119,7 +119,7 @@ CLIPBOARD = "\x1b]52;c;aGVsbG8=\x07"
 
 
 def strange_values(outside: str) -> list[t.Any]:
-    """What stands where something else should; `outside` is a directory that nothing may be written to."""
+    """Strange values to put in the place of right ones. `outside` is a directory that nothing may be written to."""
     texts = [
         *(
             "",
@@ -142,7 +142,7 @@ def strange_values(outside: str) -> list[t.Any]:
             "\u2028",
             "\ufeff",
         ),
-        # What can be printed and is not what it looks like, and what is written over its neighbours.
+        # Printable text that looks like other text, and text that is drawn over its neighbours.
         *(
             "g\u043e\u043ed1",
             "alice\u3164",
@@ -153,7 +153,7 @@ def strange_values(outside: str) -> list[t.Any]:
             "\ue000",
             "\U0010ffff",
         ),
-        # What only looks like a number, and times that there are not.
+        # Text that only looks like a number, and times that do not exist.
         *(
             "3",
             "-1",
@@ -199,7 +199,7 @@ def strange_values(outside: str) -> list[t.Any]:
 
 
 def further_names(outside: str) -> Answer:
-    """What Ansible would act on."""
+    """Keys that Ansible would act on."""
     return {
         "ansible_facts": {
             "twofactor_enrolment_dir": outside,
@@ -240,7 +240,7 @@ def further_names(outside: str) -> Answer:
 
 @dataclass(frozen=True)
 class Told:
-    """What a host answers to one module, as it is sent."""
+    """The answer of a host to one module, as sent."""
 
     module: str
     what: str
@@ -248,7 +248,7 @@ class Told:
 
 
 def lies(outside: str) -> Iterator[Told]:
-    """Every part of what every module answers, with everything else in its place; and what is no answer."""
+    """Right answers with each part replaced by each strange value, missing or twice, and texts that are no answers."""
     for module, right in RIGHT.items():
         for path in _paths(right):
             for number, value in enumerate(strange_values(outside)):
@@ -266,7 +266,7 @@ def lies(outside: str) -> Iterator[Told]:
 
 
 def some_lies(outside: str, number: int, beginning: int, module: str = "") -> list[Told]:
-    """A sample, of one module if one is named; the same one for the same beginning."""
+    """A random sample of lies, of one module if one is named; it is the same for the same `beginning`."""
     chosen = [told for told in lies(outside) if module in ("", told.module)]
     return random.Random(beginning).sample(chosen, number)
 
@@ -314,7 +314,7 @@ def _with(answer: Answer, path: tuple[t.Any, ...], value: t.Any) -> Answer:
 
 
 def _twice(answer: Answer, path: tuple[t.Any, ...]) -> Answer:
-    """With an entry of a list once more behind the others, and with another spelling of a name in a dictionary."""
+    """The answer with a list entry repeated at the end, or a dictionary entry repeated under its name in capitals."""
     changed = copy.deepcopy(answer)
     part: t.Any = changed
     for key in path[:-1]:

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whole playbooks over hosts of which most lie, and what must not come of them on the controller.
+"""Whole playbooks over hosts of which most lie, and the harm that they must not do on the controller.
 
-A host is a script in place of Python that prints what it answers; Ansible's connection `local` is all it takes.
+A host is a script that replaces Python and prints the answer, over Ansible's connection `local`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from xml.etree import ElementTree
 from .answers import RIGHT, Answer, Told
 
 SECONDS = 240
-"""How long a playbook may take."""
+"""Time limit of a playbook."""
 SOUND: dict[str, Answer] = {
     **RIGHT,
     "twofactor": {
@@ -47,7 +47,7 @@ SOUND: dict[str, Answer] = {
         "would_be_locked_out": [],
     },
 }
-"""What a host answers on which there is nothing to do."""
+"""Answers of a host on which there is nothing to do."""
 _PYTHON = """#!/bin/sh
 sent=$(cat)
 for module in {modules}; do
@@ -70,7 +70,7 @@ PLAYBOOKS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "accept": (("twofactor_accept",), ("user=alice",)),
     "recover": (("twofactor",), ("everyone=true",)),
 }
-"""By playbook, which modules' answers it uses, and with which variables it is run."""
+"""By playbook: the modules whose answers it uses, and the variables that it is run with."""
 _SHEET = re.compile(
     r"work/sheets/(alice(\+[\w.:@+-]+)?@(bad\d+|good\d)\.html|(pass|invitation)-alice@(bad\d+|good\d)\.txt)"
 )
@@ -78,7 +78,7 @@ _OWN = re.compile(r"(home|tmp)/.*|work/out\.(json|xml|html)")
 
 
 class Fleet:
-    """Two hosts that are as they should be, and as many that lie as there are lies."""
+    """Two hosts that answer correctly, and one lying host per lie."""
 
     def __init__(self, root: Path) -> None:
         self.outside = root / "outside"
@@ -89,7 +89,7 @@ class Fleet:
         (root / "evil" / "pwn.yml").write_text("- ansible.builtin.command: touch pwned\n  delegate_to: localhost\n")
 
     def harm(self, playbook: str, lies: Sequence[Told]) -> list[str]:
-        """What comes of these lies, each a host's, that must not."""
+        """The harm that these lies do; each lie is told by a host of its own."""
         _modules, variables = PLAYBOOKS[playbook]
         self._settle("good1", {})
         for number, told in enumerate(lies):
@@ -161,7 +161,7 @@ class Fleet:
         return {**{name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}, **own}
 
     def _said(self, playbook: str, output: str) -> list[str]:
-        """What is wrong with what was shown."""
+        """What is wrong with the output."""
         wrong = [f"it shows {line!r}" for line in output.split("\n") if not line.replace("\t", "").isprintable()]
         if "Traceback (most recent call last)" in output or "Unexpected Exception" in output:
             wrong.append(f"it ends in an exception: {output[-2000:]}")
@@ -194,7 +194,7 @@ class Fleet:
         return wrong
 
     def _files(self) -> dict[str, tuple[int, int, int]]:
-        """All files, but those of the hosts, with mode, size and time."""
+        """Mode, size and time of all files except those of the hosts."""
         found = {}
         for directory, directories, names in os.walk(self._root):
             if Path(directory) == self._root:
@@ -210,7 +210,7 @@ class Fleet:
 
 
 def _of_a_host_to_change(module: str, answer: Answer) -> Answer:
-    """What a host answers beside its lie, so that the lie is come to: there is something to do."""
+    """The other answers of a lying host. They say that there is something to do, so that the lie is reached."""
     return RIGHT[module] if module == "twofactor" else answer
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Some of what hosts in strange hands answer; `make hostile` tries all of it."""
+"""A sample of the answers of compromised hosts; `make hostile` tries all of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def trial(tmp_path: Path) -> Trial:
 
 @pytest.mark.parametrize("module", RIGHT)
 def test_what_is_right_is_taken(module: str) -> None:
-    """Else nothing would be tried of what comes after that."""
+    """If right answers were refused, the code behind that check would not be tried at all."""
     assert not accepted(module, RIGHT[module]).get("failed")
     assert not accepted(module, SOUND[module]).get("failed")
     assert set(SHAPES) == set(RIGHT)

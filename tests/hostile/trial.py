@@ -2,10 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One answer after the other, given to a module's action as a host gives it, and on to all that use it.
+"""Give an action the answers of a host one after the other, and pass each result on to everything that uses it.
 
-The actions are the real ones, with Ansible's own connection `local`; in place of Python stands a script that prints
-the answer.
+The actions are the real ones, with Ansible's own connection `local`. A script that prints the answer replaces Python.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ from .answers import ARGUMENTS, RIGHT, Answer, Told
 
 _SHEETS = {"users": ["alice"], "place": "bad1", "template": "sheet.html.j2"}
 _SHEET = re.compile(r"sheets/alice(\+[A-Za-z0-9][A-Za-z0-9_.:@+-]*)?@bad1\.html")
-"""The sheets of whom the action was asked for. People name devices on the host itself, so any of them may be there."""
+"""Sheets of the account that the action was asked for. People name devices on the host itself, so any name is fine."""
 _ROLE = Path(__file__).resolve().parents[2] / "roles" / "twofactor"
 
 
 class Trial:
-    """A controller in a directory of its own, beside one that nothing may be written to."""
+    """A controller in a directory of its own, next to one that nothing may be written to."""
 
     def __init__(self, root: Path) -> None:
         self.outside = root / "outside"
@@ -57,10 +56,10 @@ class Trial:
         }
         self._seen = self._files()
         self.found: Answer = {}
-        """What the last action has returned."""
+        """The result of the last action."""
 
     def harm(self, told: Told) -> str:
-        """What comes of an answer that must not; empty if it is harmless."""
+        """The harm that an answer does; empty if it does none."""
         self._answer.write_bytes(told.text.encode(errors="surrogatepass"))
         try:
             self.found = self._asked(told.module, ARGUMENTS[told.module])
@@ -78,7 +77,7 @@ class Trial:
         return wrong or (f"it has written {', '.join(strangers)}" if strangers else "")
 
     def harm_of_script(self, script: str) -> str:
-        """The same, of what a shell script answers."""
+        """The harm that the output of a shell script does as an answer."""
         self._answer_by(script)
         self._seen = self._files()
         return self.harm(Told("twofactor_verify", script, ""))
@@ -88,7 +87,7 @@ class Trial:
         self._python.chmod(0o755)
 
     def _asked(self, module: str, arguments: Answer) -> Answer:
-        """What the action of a module returns."""
+        """Run the action of a module and return its result."""
         variables, loader = self._variables, DataLoader()
         loader.set_basedir(str(_ROLE))
         name = f"fleet.auth.{module}"
@@ -109,7 +108,7 @@ class Trial:
         return t.cast(Answer, action.run(task_vars=variables))
 
     def _wrong(self, module: str, found: Answer) -> str:
-        """What is wrong with what the action returns, or with what is made of it."""
+        """What is wrong with the result of the action, or with the reports and sheets made from it."""
         if not _printable(found):
             return "something in it is not printable"
         json.dumps(found, allow_nan=False)
@@ -143,7 +142,7 @@ class Trial:
         return ""
 
     def _files(self) -> dict[str, tuple[int, int, int]]:
-        """All that there is, but for what the trial itself writes, with its mode, size and time."""
+        """Mode, size and time of all files except the one that the trial itself writes."""
         found = {}
         for directory, _directories, names in os.walk(self._root):
             for name in names:
@@ -154,7 +153,7 @@ class Trial:
 
 
 def _wrong_lines(table: str, summary: Answer) -> str:
-    """What is wrong with a report of two hosts that are as they should be, and one more. The worst is the first."""
+    """What is wrong with a report on two hosts that answer correctly and a third one. The worst problem comes first."""
     json.dumps(summary, allow_nan=False)
     rows = table.splitlines()
     if not all(row.isprintable() for row in rows):
