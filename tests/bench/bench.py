@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What two-factor login costs, and what it costs those who guess; measured side by side in one run.
+"""Measure what two-factor login costs, and what guessing a code costs, side by side in one run.
 
 The last line is one JSON object.
 """
@@ -39,10 +39,10 @@ PEOPLE = ["alice", "bob"]
 ATTEMPTS, UNLOCK_SECONDS, WINDOW, DIGITS = 5, 900, 1, 6
 FORKS = ("--forks", "20")
 COMPARED = 20
-"""On so many hosts everything is compared, or on as many as there are."""
+"""Number of hosts on which everything is compared, if there are as many."""
 
-# Each account logs in once, since a code is good once, and the clock is read on the host, so that neither Docker nor
-# ssh is in the figures.
+# Each account logs in once, because a code is valid once. The time is taken on the host, so that neither Docker nor ssh
+# is part of the figures.
 _LOGINS = r"""
 import statistics, subprocess, sys, time
 names, typed = sys.argv[2].split(","), sys.argv[1].replace(",", "\n") + "\n"
@@ -59,7 +59,7 @@ Figures = dict[str, float | dict[str, float]]
 
 
 def main() -> None:
-    """Measure, and say what was found."""
+    """Measure, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hosts", default="1,5,10,20,50", help="growth over so many hosts (default: %(default)s)")
     parser.add_argument("--users", default="1,100,1000,10000", help="growth over so many users (default: %(default)s)")
@@ -85,7 +85,7 @@ def main() -> None:
 
 
 def compared(web: list[Host], repeat: int) -> Figures:
-    """The speed of Ansible as it comes, and by mitogen where that is installed."""
+    """The speed with plain Ansible, and with mitogen if it is installed."""
     figures = speed(web, repeat)
     if mitogen := importlib.util.find_spec("ansible_mitogen"):
         say("the same by mitogen")
@@ -97,7 +97,7 @@ def compared(web: list[Host], repeat: int) -> Figures:
 
 
 def speed(web: list[Host], repeat: int) -> Figures:
-    """Turning it on, again with nothing to change, and off; beside a ping by Ansible, and by ssh alone."""
+    """Time to turn it on, to run again with nothing to change, and to turn it off; and of a ping by Ansible and ssh."""
     variables = {**SETTINGS, "twofactor_users": [{"name": name} for name in PEOPLE]}
     limit = limited(web)
     say(f"first enabling on {len(web)} hosts, packages present")
@@ -129,7 +129,7 @@ def speed(web: list[Host], repeat: int) -> Figures:
 
 
 def growth(web: list[Host], sizes: list[int]) -> Figures:
-    """The same over more and more hosts."""
+    """Time to turn it on and to run again, over growing numbers of hosts."""
     variables = {**SETTINGS, "twofactor_users": [{"name": name} for name in PEOPLE]}
     first, again = {}, {}
     for size in sizes:
@@ -142,7 +142,7 @@ def growth(web: list[Host], sizes: list[int]) -> Figures:
 
 
 def many_users(host: Host, sizes: list[int], logins: int) -> Figures:
-    """A run that makes a secret for each account of a host, and one that finds them all there; and a login there."""
+    """Time of a run that makes a secret for each account, of one that finds them all there, and of a login there."""
     names = [f"user{n:05}" for n in range(sizes[-1])]
     people = [f"login{n:03}" for n in range(logins)]
     add_accounts(host, people, 100_000)
@@ -175,7 +175,7 @@ def many_users(host: Host, sizes: list[int], logins: int) -> Figures:
 
 
 def enrolled(host: Host, people: list[str], variables: dict[str, t.Any]) -> str:
-    """Enrol people beside those whom a run has enrolled. A code that is right for each of them."""
+    """Enrol these people in addition to those whom a run has enrolled; return a code that is right for each of them."""
     secret = pyotp.random_base32()
     given = [{"name": name, "secret": secret} for name in people]
     enable(
@@ -195,14 +195,14 @@ def enrolled(host: Host, people: list[str], variables: dict[str, t.Any]) -> str:
 
 
 def login_cost(host: Host, people: list[str], *answers: str) -> float:
-    """How many milliseconds a login by PAM takes, by the median of these people."""
+    """Median time of a login by PAM over these people, in milliseconds."""
     host.write("/run/logins.py", _LOGINS)
     words = ("python3", "/run/logins.py", ",".join(answers), ",".join(people))
     return float(host.run(*words, timeout=600).stdout) * 1000
 
 
 def guessing(host: Host) -> Figures:
-    """Somebody who has the password tries codes over eight connections, until the account waits."""
+    """Try codes over eight connections with a right password, until the account is closed."""
     secret = pyotp.random_base32()
     host.add_user("mallory", password=PASSWORD)
     variables = {
@@ -217,7 +217,7 @@ def guessing(host: Host) -> Figures:
     say("guessing over 8 parallel connections")
 
     def guess(number: int) -> bool:
-        """Whether the guess was looked at: asked for, and not turned away by the tally before."""
+        """Whether the guess was checked: a code was asked for, and the tally had not closed the account before."""
         wrong = ssh.code(secret, steps=1000 + number)
         login = ssh.login(host, "mallory", password=PASSWORD, code=wrong, timeout=120)
         return any("One-time password" in prompt for prompt in login.prompts)
@@ -233,7 +233,7 @@ def guessing(host: Host) -> Figures:
 
 
 def add_accounts(host: Host, names: list[str], first: int) -> None:
-    """Make accounts with alice's password, with ids from `first` on. It is not hashed anew for each, as by newusers."""
+    """Make accounts with alice's password and ids from `first` on. newusers would hash the password again for each."""
     hashed = host.run("sh", "-c", "getent shadow alice | cut -d: -f2").stdout.strip()
     for path, line in (
         ("passwd", "{0}:x:{1}:100::/nonexistent:/bin/sh"),
@@ -244,12 +244,12 @@ def add_accounts(host: Host, names: list[str], first: int) -> None:
 
 
 def executed(host: Host, since: str) -> int:
-    """How many modules were run there, each of which tells the system's log."""
+    """Number of modules that were run on the host, each of which writes to the system's log."""
     return host.run("journalctl", "--since", f"@{since}", "--output", "cat").stdout.count("Invoked with ")
 
 
 def connect(web: list[Host]) -> None:
-    """Start Python on all hosts by ssh alone, over new connections."""
+    """Start Python on all hosts over new ssh connections, without Ansible."""
 
     def one(host: Host) -> None:
         words = ["ssh", *host.ssh_options, "-i", str(host.key), "-p", str(host.port), f"ansible@{host.address}"]
@@ -260,7 +260,7 @@ def connect(web: list[Host]) -> None:
 
 
 def limited(web: list[Host]) -> tuple[str, str]:
-    """The arguments that make Ansible go to these hosts alone."""
+    """Arguments that limit Ansible to these hosts."""
     return "--limit", ",".join(host.name for host in web)
 
 
@@ -270,12 +270,12 @@ def enable(variables: dict[str, t.Any], *arguments: str) -> None:
 
 
 def playbook(name: str, variables: dict[str, t.Any], *arguments: str) -> None:
-    """Run a playbook of the collection with these variables, and stop where it fails."""
+    """Run a playbook of the collection with these variables; stop if it fails."""
     succeeds(ansible_playbook(name, FLEET, *FORKS, *arguments, **variables))
 
 
 def ping(*arguments: str) -> None:
-    """Have Ansible run the least that it can on each host, and stop where it fails."""
+    """Have Ansible run its smallest module on each host; stop if it fails."""
     words = ["ansible", "all", "-m", "ping", "-i", str(inventory_path(FLEET)), *FORKS, *arguments]
     environment = {**os.environ, "ANSIBLE_PIPELINING": "1"}
     done = subprocess.run(words, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
@@ -283,13 +283,13 @@ def ping(*arguments: str) -> None:
 
 
 def succeeds(done: subprocess.CompletedProcess[str]) -> None:
-    """Stop where a program of Ansible's has failed, with what it said."""
+    """Stop with the output of an Ansible program if it has failed."""
     if done.returncode:
         raise SystemExit(f"{' '.join(done.args)} failed:\n{done.stdout}{done.stderr}")
 
 
 def timed(call: Callable[..., None], *arguments: object) -> float:
-    """How many seconds a call takes."""
+    """Duration of a call in seconds."""
     started = time.monotonic()
     call(*arguments)
     return time.monotonic() - started
