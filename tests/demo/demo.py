@@ -40,7 +40,7 @@ BOLD, GREEN, RED, PLAIN = ("\033[1m", "\033[32m", "\033[31m", "\033[0m") if sys.
 
 @dataclasses.dataclass
 class Phone:
-    """What a person has after reading the QR code: the key, and no code twice."""
+    """A person's phone after reading the QR code: it holds the key and gives no code twice."""
 
     totp: pyotp.TOTP
     last_step: int = 0
@@ -51,7 +51,7 @@ class Phone:
         return cls(sheets.totp(sheet(name, host)))
 
     def next_code(self) -> str:
-        """The code that is shown now, or the next one if this was taken already."""
+        """The current code, or the next one if the current one was used already."""
         ssh.fresh_step(at_least=10)
         if self.last_step == self._step():
             print("   (waiting for the next code)", flush=True)
@@ -60,7 +60,7 @@ class Phone:
         return self.totp.now()
 
     def code_before(self) -> str:
-        """The code that was shown last, which is still right, and leaves the one that is shown now."""
+        """The code before the current one. It is still valid, and using it leaves the current one for later."""
         ssh.fresh_step(at_least=20)
         return self.totp.at(time.time() - 30)
 
@@ -70,17 +70,17 @@ class Phone:
 
 
 def sheet(name: str, host: Host) -> Path:
-    """Where the enrolment sheet of a person is."""
+    """Path of a person's enrolment sheet."""
     return ENROLMENT / f"{name}@{host.name}.html"
 
 
 def headline(text: str) -> None:
-    """Say what comes."""
+    """Announce the next part."""
     print(f"\n{BOLD}== {text} =={PLAIN}", flush=True)
 
 
 def show(host: Host, name: str, how: str, login: ssh.Login, *, gets_in: bool) -> None:
-    """One login, as it went; the demonstration ends where it went otherwise than promised."""
+    """Show the outcome of one login; end the demonstration if it is not the promised one."""
     outcome = "gets in" if login.ok else "is denied"
     right = login.ok == gets_in
     mark = f"{GREEN}as promised{PLAIN}" if right else f"{RED}NOT AS PROMISED{PLAIN}: {login.reason}"
@@ -91,7 +91,7 @@ def show(host: Host, name: str, how: str, login: ssh.Login, *, gets_in: bool) ->
 
 
 def playbook(name: str, *arguments: str) -> None:
-    """Run a playbook as anybody would, over ssh."""
+    """Run a playbook over ssh, as a user would."""
     command = ["ansible-playbook", f"fleet.auth.{name}", "-i", str(INVENTORY), *arguments]
     print(f"   $ {' '.join(command)}", flush=True)
     if subprocess.run(command, env={**os.environ, "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "0"}, check=False).returncode:
@@ -116,7 +116,7 @@ def configure(**more: object) -> None:
 
 
 def prove(host: Host, name: str, phone: Phone) -> None:
-    """Answer the questions of the playbook."""
+    """Run the playbook `verify` with the person's code."""
     answers = BUILD / "answers.json"
     answers.touch(mode=0o600)
     answers.write_text(json.dumps({"user": name, "code": phone.code_before()}))
