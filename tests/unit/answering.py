@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Playbooks over hosts that are no machines: each is a script in place of Python that prints what it is told to."""
+"""Playbooks over simulated hosts: each host is a script that replaces Python and prints given answers."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ ENROLMENT = {
     "digits": 6,
     "recovery_codes": [{"number": 1, "code": "123456"}],
 }
-"""What is right in the answers of modules, as far as a test needs that."""
+"""Right values in the answers of modules, as far as a test needs them."""
 
 CHECK = "twofactor in check mode"
-"""The name of an answer that is that of the module twofactor where it is only asked for its plan."""
+"""Name of the answer of the module twofactor when it is only asked for its plan."""
 _PYTHON = """#!/bin/sh
 sent=$(cat)
 case $sent in {cases}
@@ -73,9 +73,9 @@ esac
 def run(
     folder: Path, playbook: str, hosts: t.Mapping[str, t.Mapping[str, Answer]], *arguments: str, **variables: t.Any
 ) -> subprocess.CompletedProcess[str]:
-    """Run a playbook of the collection; no host is one that is not in `hosts`.
+    """Run a playbook of the collection on the hosts in `hosts` only.
 
-    :param hosts: by host and by module, or `CHECK`, what it answers. Another module has always changed something.
+    :param hosts: answers by host, and by module or `CHECK`. Any other module reports that it has changed something.
     """
     lines = []
     for host, answers in hosts.items():

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host and settings for it, as a plan gets them, from what is special about them in a test."""
+"""Build a host and settings as a plan gets them, from the details that matter in a test."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ STRANGER = "198.51.100.1"
 KEY = b"12345678901234567890"
 OTHER_KEY = b"09876543210987654321"
 RANDOM_KEY = b"a key from urandom"
-"""How the keys begin that a host makes."""
+"""First bytes of the keys that a host makes."""
 SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"  # KEY in base32
 
 IN_SYNC = SyncStatus(True, "chrony", "192.0.2.10", 0.002, "in sync")
@@ -53,7 +53,7 @@ Subsystem\tsftp\t/usr/lib/openssh/sftp-server
 """
 
 OLD_SSHD_CONFIG = SSHD_CONFIG.replace("KbdInteractive", "ChallengeResponse")
-"""Of an sshd before OpenSSH 8.7, to which the two are different things."""
+"""For an sshd before OpenSSH 8.7, which treats the two keywords as different options."""
 
 COMMON_AUTH = """\
 # here are the per-package modules (the "Primary" block)
@@ -117,27 +117,27 @@ INCLUDED = {
 
 
 def security_key(number: int, name: str = "") -> str:
-    """The public half of a security key, as a `.pub` file has it."""
+    """The public half of a security key, as in a `.pub` file."""
     fields = (ED25519.encode(), number.to_bytes(32, "big"), b"ssh:")
     blob = b"".join(len(field).to_bytes(4, "big") + field for field in fields)
     return f"{ED25519} {base64.b64encode(blob).decode()} {name}".strip()
 
 
 def random_keys(people: int = 0) -> MakeKey:
-    """What makes keys on a host with credentials of so many people: the same each time, and none that is there."""
+    """A key generator for a host with so many credentials. It makes the same keys each time, and none that exists."""
     numbers = itertools.count(people * 8)
     return lambda _length: RANDOM_KEY + next(numbers).to_bytes(2, "big")
 
 
 def plan(target: Settings, state: HostState) -> Plan:
-    """What brings this host to these settings."""
+    """The plan that brings this host to these settings."""
     return planning.plan(Situation(target, state), random_keys(len(state.credentials)))
 
 
 def options(**changes: t.Any) -> dict[str, t.Any]:
-    """The parameters of a module, as Ansible fills them in: these, and what the others come with.
+    """The parameters of a module as Ansible fills them in: these, and the defaults of all others.
 
-    But nobody is asked for proof, and no guard is wanted, unless a test is about that.
+    Exceptions: unless a test changes it, nobody is asked for proof and there is no guard.
     """
     given = {name: spec.get("default") for name, spec in argument_spec().items()}
     assert changes.keys() <= given.keys()
@@ -149,7 +149,7 @@ def options(**changes: t.Any) -> dict[str, t.Any]:
 
 
 def settings(*enrolled: str, **changes: t.Any) -> Settings:
-    """Settings that enrol these users, and are otherwise those that the module comes with."""
+    """Settings that enrol these users; everything else is the module's default unless changed."""
     users = [{"name": name} for name in enrolled]
     wanted = Settings.from_options(options(**{"users": users, **changes}), backends.beyond)
     return replace(wanted, files=host_files(self_service=wanted.self_service) if wanted.enabled else {})
@@ -157,12 +157,12 @@ def settings(*enrolled: str, **changes: t.Any) -> Settings:
 
 @functools.cache
 def host_files(*, self_service: bool) -> dict[str, str]:
-    """The texts that a module is handed to compare them with a host, by path."""
+    """The texts that a module gets to compare with a host, by path."""
     return _host_files.of_the_wanted_state({"self_service": self_service})
 
 
 def account(name: str, *groups: str, **changes: t.Any) -> Account:
-    """Somebody who logs in with a password or a key, and is a member of the group of the same name."""
+    """An account that logs in with a password or a key and is a member of the group of the same name."""
     return Account(
         **{
             "name": name,
@@ -186,17 +186,17 @@ ACCOUNTS = (
 
 
 def file(content: str, mode: int = 0o644, **changes: t.Any) -> FileState:
-    """A regular file of root's."""
+    """A regular file that root owns."""
     return FileState(content, mode, **changes)
 
 
 def new_credential(user: str, key: bytes, interval: int) -> str:
-    """The text of the credential of somebody with one device, who never logged in with it."""
+    """The text of the credential of an account with one device and no login yet."""
     return usersfile.Token(user, key, interval).render() + "\n"
 
 
 def credential(user: str, key: bytes = KEY) -> FileState:
-    """The credential file of somebody who never logged in with it."""
+    """The credential file of an account that has never logged in with it."""
     return file(new_credential(user, key, 30), 0o600)
 
 
@@ -208,7 +208,7 @@ def host_state(
 ) -> HostState:
     """A Debian host where two-factor login was never on, with these people instead of `ACCOUNTS`.
 
-    `files` come on top of those of the host; a file that is None is not there.
+    `files` are added to those of the host; None removes a file.
     """
     texts: dict[str, str | FileState | None] = {
         **{f"{places.PAM_D}/{name}": text for name, text in {**INCLUDED, **SERVICES}.items()},
@@ -240,7 +240,7 @@ def host_state(
 
 
 def seen_by_sshd(state: HostState) -> HostState:
-    """The same host, each account with what sshd makes of the files for it."""
+    """The same host; each account gets the settings that sshd computes for it from the files."""
     files = {path: one.content for path, one in state.files.items()}
 
     def seen_from(address: str) -> dict[str, sshd_config.Effective]:
@@ -259,7 +259,7 @@ def seen_by_sshd(state: HostState) -> HostState:
 
 
 def texts_of(error: BaseException | None) -> str:
-    """All that an exception and those it hangs on could print."""
+    """Everything that an exception and its causes could print."""
     texts = []
     while error is not None:
         texts.append(f"{error} {error!r} {error.args}")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which files of module_utils another file needs, found as Ansible finds what it sends along with a module."""
+"""The files of module_utils that another file needs, found as Ansible finds the files to send with a module."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _PACKAGE = "ansible_collections.fleet.auth.plugins.module_utils"
 
 
 def closure(path: Path) -> frozenset[str]:
-    """The files that this one imports, and those that they import, as paths in module_utils without the ending.
+    """The files that this one imports, directly or indirectly, as paths in module_utils without the ending.
 
-    Imports count wherever they stand, in functions too, for Ansible sends those files as well.
+    Imports inside functions are included, because Ansible sends those files as well.
     """
     found: set[str] = set()
     waiting = [path]

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How distributions lay out /etc/pam.d and /etc/ssh, in files of our own.
+"""Layouts of /etc/pam.d and /etc/ssh as distributions make them, in files written for the tests.
 
-Debian and Ubuntu with pam-auth-update, RHEL with authselect.
+Debian and Ubuntu use pam-auth-update, RHEL uses authselect.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Layout(t.NamedTuple):
 
     @property
     def files(self) -> dict[str, str]:
-        """All of them."""
+        """All files of the layout."""
         return {**self.services, **self.included}
 
 
@@ -215,7 +215,7 @@ auth required pam_faillock.so authsucc deny=100
 """,
 }
 DIRECT = Layout(_DIRECT, {})
-"""Services with lines of pam_unix of their own."""
+"""Services with pam_unix lines of their own."""
 
 LAYOUTS = {
     "Debian": DEBIAN,
@@ -256,11 +256,11 @@ SSHD_LAYOUTS = {
         f"{places.DROP_IN_DIRECTORY}/50-redhat.conf": _RED_HAT_DROP_IN,
     },
 }
-"""The files of sshd, by path. What RHEL 9 has by its older name, ChallengeResponseAuthentication, is the same there."""
+"""Files of sshd by path. RHEL 9 writes ChallengeResponseAuthentication, the older name of the same keyword."""
 
 
 def check_round_trip(layout: Layout, data: st.DataObject) -> None:
-    """Any sets of services in any order, and the bytes of whatever is off are those that they were."""
+    """Turn any services on and off in any order: the files of services that are off have their original bytes."""
     before = {f"{places.PAM_D}/{name}": text for name, text in layout.files.items()}
     state = host_state(files={**{f"{places.PAM_D}/{name}": None for name in DEBIAN.files}, **before})
     policies = st.fixed_dictionaries(
@@ -291,7 +291,7 @@ def check_round_trip(layout: Layout, data: st.DataObject) -> None:
 
 
 def _check_calls(state: HostState) -> None:
-    """Whatever a protected service calls is there, at any moment."""
+    """Check that every helper called by a protected service exists at this stage."""
     texts = [state.text(f"{places.PAM_D}/{name}") or "" for name in state.protected_services]
     handed = host_files(self_service=False)
     for path in pam.helpers(texts):

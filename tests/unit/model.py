@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A small model of sshd and of Linux-PAM: whom do the files of a host let in?
+"""A small model of sshd and of Linux-PAM: who gets in with the files of a host?
 
-It knows the keywords, criteria and modules that the collection writes and those around them, and stops at any other.
-The walk through a stack is that of libpam's dispatcher, jumps and substacks included.
+It knows the keywords, criteria and modules that the collection writes and those around them, and stops at any other. It
+walks through a stack as libpam's dispatcher does, including jumps and substacks.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _blocks(text: str) -> tuple[_Block, ...]:
 
 
 def sshd_settings(files: Files, user: str, groups: t.Collection[str], address: str) -> dict[str, tuple[str, ...]]:
-    """What `sshd -T -C` prints for one user from one address: a Match wins over the rest, and the first over others."""
+    """What `sshd -T -C` prints for a user and an address. Match wins over global lines, the first Match over others."""
     blocks: list[_Block] = []
     for block in _blocks(files.get(_SSHD_CONFIG, "")):
         for keyword, value in block.settings:
@@ -103,7 +103,7 @@ def sshd_settings(files: Files, user: str, groups: t.Collection[str], address: s
                 for keyword, value in block.settings:
                     found.setdefault(_OLDER_NAMES.get(keyword, keyword), value)
     values = {**_DEFAULTS, **found}
-    # Before OpenSSH 8.7 this is what the other one is by default.
+    # Before OpenSSH 8.7 its default is the value of ChallengeResponseAuthentication.
     values["kbdinteractiveauthentication"] = found.get("kbdinteractiveauthentication") or found.get(
         "challengeresponseauthentication", "yes"
     )
@@ -128,7 +128,7 @@ class _Module(t.NamedTuple):
 
 
 def uid_of(name: str) -> int:
-    """The number of an account: one for `root`, one for each other name, in capitals or not."""
+    """The uid of an account: 0 for `root`; a number for any other name, the same in capitals and in small letters."""
     return 0 if name == "root" else 1000 + zlib.crc32(name.lower().encode()) % 50000
 
 
@@ -154,12 +154,12 @@ def _parsed(text: str, of: str = "auth") -> tuple[tuple[str, t.Mapping[str, str]
 
 
 class _Refused(Exception):
-    """What is included is not there: libpam does not even begin."""
+    """An included file does not exist, so libpam does not even begin."""
 
 
 @dataclass
 class Pam:
-    """One authentication: what the service, the person and the machine bring, and what the person was asked for."""
+    """One authentication: what the service, the person and the host provide, and what the person was asked for."""
 
     files: Files
     service: str
@@ -167,16 +167,16 @@ class Pam:
     groups: t.Collection[str]
     address: str
     password: bool | None = None
-    """Whether the password is right; None where there is none to give."""
+    """Whether the password is right; None if the person has none to give."""
     code: bool | None = None
     key_accepted: bool = False
     security_key: str = ""
-    """The key that sshd has accepted, by its type and itself, if it is a security key."""
+    """If sshd has accepted a security key: its type and the key itself."""
     credentials: t.Collection[str] = ()
     failures: int = 0
-    """The tally of wrong codes, which is not the one that the host may have for wrong passwords."""
+    """The tally of wrong codes. The host may have another tally, for wrong passwords."""
     locked: bool = False
-    """Whether the account is locked by the tally that the host has for wrong passwords."""
+    """Whether the host's own tally of wrong passwords has locked the account."""
     answers_itself: bool = False
     """Whether sshd answers each prompt with the password."""
     noted: bool = False
@@ -184,7 +184,7 @@ class Pam:
     asked: list[str] = dataclasses.field(default_factory=list)
 
     def authenticate(self, of: str = "auth") -> bool:
-        """Whether the service lets the person in; or, `of` the stack `account`, leaves the person in."""
+        """Whether the service lets the person in or, for the stack `account`, does not deny the person."""
         try:
             stack = list(self._stack(self.service, 0, of))
         except _Refused:
@@ -338,7 +338,7 @@ def _is_in(address: str, network: str) -> bool:
 
 @dataclass(frozen=True)
 class Client:
-    """What somebody has at hand for a login. A client in batch mode answers no prompts."""
+    """What somebody can present at a login. A client in batch mode answers no prompts."""
 
     key: bool = False
     password: bool | None = None
@@ -353,7 +353,7 @@ class Client:
 def use_service(
     files: Files, service: str, user: str, groups: t.Collection[str], client: Client, credentials: t.Collection[str]
 ) -> bool:
-    """Whether a service of the machine itself, such as sudo, lets this account in."""
+    """Whether a service on the host itself, such as sudo, lets this account in."""
     return Pam(files, service, user, groups, "", client.password, client.code, credentials=credentials).authenticate()
 
 
@@ -366,7 +366,7 @@ def log_in(
     credentials: t.Collection[str],
     config: Files | None = None,
 ) -> bool:
-    """Whether sshd lets this account in. `config` is what sshd has read of its files, if that is not what there is."""
+    """Whether sshd lets this account in. `config` holds the files as sshd has read them, if they have changed since."""
     sshd = sshd_settings(files if config is None else config, user, groups, address)
     root = sshd["permitrootlogin"][0] if user == "root" else "yes"
 
@@ -397,7 +397,7 @@ def log_in(
         if method in ("keyboard-interactive", "keyboard-interactive:pam"):
             return sshd["kbdinteractiveauthentication"] == ("yes",) and pam.authenticate()
         assert method == "password"
-        # One answer, the password, for whatever PAM asks.
+        # Whatever PAM asks, the answer is the password.
         pam.code, pam.answers_itself = None, True
         return sshd["passwordauthentication"] == ("yes",) and client.password is not None and pam.authenticate()
 

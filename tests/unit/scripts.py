@@ -12,17 +12,17 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._host_files import FOLD
 
 
 def script(name: str) -> str:
-    """The text of a script in the folder of files of the role."""
+    """The text of a script in the role's `files` directory."""
     return (FOLDER / name).read_text()
 
 
 def functions(text: str) -> dict[str, str]:
-    """The functions of a script, whole, by name."""
+    """The functions of a script by name, each with its whole text."""
     found = re.findall(r"^(?:#.*\n)*((\w+)\(\) \{\n(?:.*\n)*?\}\n)", text, re.MULTILINE)
     return {name: body for body, name in found}
 
 
 def assigned(text: str, variable: str) -> str:
-    """What a script assigns a variable, without quotes."""
+    """The value that a script assigns to a variable, without quotes."""
     (value,) = re.findall(rf"^{variable}=(.*)$", text, re.MULTILINE)
     return str(value).strip("'")

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What people read when something is refused or fails, read out of the source, so that nothing is forgotten.
+"""Messages that people read when something is refused or fails, extracted from the source so that none is missed.
 
-That is what errors are raised with, what the rooms that find problems yield or return, what tasks of the role and of
-the playbooks fail with, what the recovery command says, and what is answered to people who enrol by themselves.
+These are the texts of errors, problems that finder functions yield or return, failures of tasks in the role and the
+playbooks, failures of the recovery command, and answers to people who enrol by themselves.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _FOR_PEOPLE = {
     *("AnsibleError", "AnsibleLookupError", "AnsibleFilterError"),
     *("AnsibleConnectionFailure", "AnsibleAuthenticationFailure"),
 }
-"""Errors that end a module, a task, a connection or a conversation with their text."""
+"""Errors whose text ends a module, a task, a connection or a conversation."""
 _CALLS = {"problems.append", "_fail"}
-"""What else is called with a text for people: a list of problems, and the end of `twofactor-enrol`."""
+"""Other calls with a text for people: appending to a list of problems, and the end of `twofactor-enrol`."""
 _FINDERS = (
     *("module_utils/_plan/refusals.py", "module_utils/_plan/credentials.py", "module_utils/_plan/locked_out.py"),
     *("module_utils/_plan/cockpit.py", "module_utils/_plan/doors.py", "module_utils/_wanted/bounds.py"),
@@ -38,9 +38,9 @@ _FINDERS = (
 )
 """Files whose functions yield or return sentences about what is wrong."""
 _WELL = {"right", "_everyone"}
-"""Functions that say that all is well, or what was done."""
+"""Functions whose text says that all is well, or what was done."""
 _SHORTEST = 40
-"""What is shorter is a part of a sentence, or a word."""
+"""Shorter texts are words or parts of a sentence."""
 
 
 class Message(t.NamedTuple):
@@ -48,19 +48,19 @@ class Message(t.NamedTuple):
 
     where: str
     text: str
-    """What is put in stands in braces, as it is in the source."""
+    """Values that are filled in are shown in braces, as in the source."""
 
     def __str__(self) -> str:
         return self.where
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is a sentence at least, and no part of one."""
+        """Whether it is at least one whole sentence."""
         return bool(re.search(r"[.](\{said\})?$", self.text.rstrip())) or self.where.startswith("twofactor-recover")
 
 
 def of_python() -> list[Message]:
-    """What the plugins and the modules say."""
+    """The messages of the plugins and the modules."""
     found = []
     for path in sorted(_PLUGINS.rglob("*.py")):
         for line, text in _said(path):
@@ -70,7 +70,7 @@ def of_python() -> list[Message]:
 
 
 def _said(path: Path) -> t.Iterator[tuple[int, str]]:
-    """What a file says that somebody reads as an error, with its lines."""
+    """The texts of a file that somebody reads as an error, each with its line number."""
     finds = str(path.relative_to(_PLUGINS)) in _FINDERS
     tree = ast.parse(path.read_text())
     well = {id(one) for node in ast.walk(tree) if getattr(node, "name", "") in _WELL for one in ast.walk(node)}
@@ -91,7 +91,7 @@ def _said(path: Path) -> t.Iterator[tuple[int, str]]:
 
 
 def _values(node: t.Any, *, finds: bool) -> t.Iterator[ast.expr]:
-    """What somebody reads as an error of what a node raises, calls, builds or, in a room that finds, returns."""
+    """Expressions with error texts in what a node raises, calls or builds or, in a finder file, yields or returns."""
     if isinstance(node, ast.Call) and node.args:
         name = ast.unparse(node.func)
         if name.rpartition(".")[2] in _FOR_PEOPLE or name in _CALLS:
@@ -100,17 +100,17 @@ def _values(node: t.Any, *, finds: bool) -> t.Iterator[ast.expr]:
         entries = {
             key.value: value for key, value in zip(node.keys, node.values, strict=True) if isinstance(key, ast.Constant)
         }
-        # What tells whether it has changed anything has done what it was told.
+        # A result with `changed` belongs to a task that has done its work, so its text is no error.
         yield from (entries[key] for key in ("msg", "message") if key in entries and "changed" not in entries)
     elif finds and isinstance(node, (ast.Yield, ast.Return)) and node.value is not None:
         values = node.value.elts if isinstance(node.value, (ast.List, ast.Tuple)) else [node.value]
-        # What somebody may do stands before what is said of it; who may do something is not refused.
+        # A returned value may begin with a list of what is allowed. If that list is not empty, the rest is no refusal.
         if not (values and isinstance(values[0], ast.List) and values[0].elts):
             yield from values
 
 
 def _alternatives(node: ast.expr) -> t.Iterator[ast.expr]:
-    """What an expression may be: itself, or each of what it chooses among."""
+    """The values that an expression may have: itself, or each of its branches."""
     if isinstance(node, ast.IfExp):
         yield from (*_alternatives(node.body), *_alternatives(node.orelse))
     elif isinstance(node, ast.BoolOp):
@@ -121,16 +121,16 @@ def _alternatives(node: ast.expr) -> t.Iterator[ast.expr]:
 
 
 class _Texts:
-    """What expressions of a file say.
+    """The texts of expressions in a file.
 
-    :param constants: what its names stand for, since a remedy that several sentences have has one.
+    :param constants: expressions by the name of the constant. A remedy that several sentences share is a constant.
     """
 
     def __init__(self, constants: t.Mapping[str, ast.expr]) -> None:
         self._constants = constants
 
     def of(self, node: ast.expr) -> str | None:
-        """What an expression says, or None where it says nothing that is in the source."""
+        """The text of an expression, or None if it has none in the source."""
         if isinstance(node, ast.Constant):
             return node.value if isinstance(node.value, str) else None
         if isinstance(node, ast.JoinedStr):
@@ -157,7 +157,7 @@ class _Texts:
 
 
 def of_yaml() -> list[Message]:
-    """What tasks of the role and of the playbooks fail with."""
+    """The failure messages of tasks of the role and of the playbooks."""
     found = []
     for path in sorted([*_ROLE.rglob("tasks/**/*.yml"), *(ROOT / "playbooks").glob("*.yml")]):
         for task in _tasks(yaml.safe_load(path.read_text())):
@@ -181,14 +181,14 @@ def _tasks(entries: t.Iterable[dict[str, t.Any]]) -> t.Iterator[dict[str, t.Any]
 
 
 def _filled(text: str) -> str:
-    """A template as the text that it makes; what is put in stands in braces."""
+    """The text that a template makes; values that are filled in are shown in braces."""
     return " ".join(
         re.sub(r"\{\{(.*?)\}\}", lambda found: "{" + re.sub(r"[{}]", "", found[1]) + "}", text, flags=re.S).split()
     )
 
 
 def of_recovery_command() -> list[Message]:
-    """What the recovery command fails with; what it puts in stands in braces."""
+    """The failure messages of the recovery command; values that are filled in are shown in braces."""
     text = (_ROLE / "files" / "twofactor-recover").read_text()
     return [
         Message(

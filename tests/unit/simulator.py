@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Carries a plan out on a host that is nothing but a `HostState`, and tries who gets in after each change."""
+"""Carry a plan out on a host that is only a `HostState`, and find out who gets in after each change."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from unit.builders import STRANGER, random_keys, security_key, seen_by_sshd
 from unit.model import Client
 
 EXEMPT = "192.0.2.9"
-"""An address of the networks that the tests exempt."""
+"""An address in the networks that the tests exempt."""
 
 CLIENTS = {
     "key in batch mode": Client(key=True, batch=True),
@@ -52,14 +52,14 @@ LISTENING = {
     places.SELF_SERVICE_UNIT: places.SELF_SERVICE_LISTENING,
     places.GUARD_UNIT: (places.GUARD_LINK,),
 }
-"""What is there while systemd listens or watches, by unit."""
+"""By unit: what exists while systemd listens or watches."""
 
 Logins = dict[tuple[str, str, str, str], bool]
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A host, and the files that its sshd has read, which are not always those that there are."""
+    """A host, and the files as its sshd has read them; the current files may differ."""
 
     state: HostState
     read_by_sshd: t.Mapping[str, str]
@@ -120,7 +120,7 @@ class Machine:
         return list(itertools.accumulate(changes, Machine.after, initial=self))
 
     def logins(self, restarted: bool = False) -> Logins:
-        """Who gets in, by service, account, address and what they bring; if asked, after a restart of sshd."""
+        """Who gets in, by service, account, address and what they present; `restarted`: after a restart of sshd."""
         files, found = _texts(self.state), Logins()
         config = files if restarted else self.read_by_sshd
         credentials = [user for user in self.state.credentials if _can_be_read(self.state, user)]
@@ -138,7 +138,7 @@ class Machine:
         return found
 
     def _check(self, change: ReloadSshd) -> None:
-        """What is checked on a host before sshd is let at its files."""
+        """The checks that a host makes before sshd reads its files again."""
         for expectation in change.expectations:
             groups = self.state.accounts[expectation.user].groups
             address = expectation.origin.address or expectation.address

@@ -37,7 +37,7 @@ def line(user: str, key: bytes = KEY, kind: str = "HOTP/T30", pin: str = "-", hi
 def adopted(
     text: str = "", own: t.Mapping[str, str | OldFile] | None = None, state: HostState | None = None, **options: t.Any
 ) -> Adoption:
-    """What becomes of a users file, and of files of people's own."""
+    """The result of adopting a users file and files of people's own."""
     state = replace(state or host_state(), now=NOW, backend=options.get("backend", "oath"))
     files = {
         name: OldFile(f"/home/{name}/ga", one) if isinstance(one, str) else one for name, one in (own or {}).items()
@@ -47,7 +47,7 @@ def adopted(
 
 
 def reason(text: str = "", own: t.Mapping[str, str | OldFile] | None = None, **how: t.Any) -> str:
-    """Why alice, whom alone the files have, is left out."""
+    """The reason why alice, the only account in the files, is left out."""
     found = adopted(text, own, **how)
     assert found.credentials == {}
     assert len(found.left) == 1
@@ -245,7 +245,7 @@ class TestAdoption:
         assert list(found.credentials) == ["bob", "carol"]
 
     def test_leaves_out_whoever_stands_in_a_users_file_that_others_can_read_and_takes_the_others(self) -> None:
-        """From the own file alone, codes that were used by the other one might be right again."""
+        """With the user's own file alone, codes that the other file records as used might be right again."""
         state = replace(host_state(), now=NOW)
         own = {name: OldFile(f"/home/{name}/ga", OWN) for name in ("alice", "bob")}
         exposed = OldFile(
@@ -326,7 +326,7 @@ class TestObstacle:
 
 
 class TestReading:
-    """Of files that lie where others than root can put something in their place."""
+    """Reading files in places where others than root can replace them."""
 
     @pytest.fixture
     def path(self, tmp_path: Path) -> Path:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is taken from a host is what its module can answer, made anew, and nothing else."""
+"""The controller accepts from a host only what its module can answer, built anew."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _documented(module: str) -> dict[str, t.Any]:
 
 
 def _inner(kind: Kind) -> Kind:
-    """What stands in a list, a dictionary, or beside nothing."""
+    """The kind of the elements of a list or dictionary, or of an optional value."""
     while isinstance(kind, Listed | Mapped | Or):
         kind = kind.kind if isinstance(kind, Or) else kind.each
     return kind
@@ -77,7 +77,7 @@ class TestShapes:
 
     @pytest.mark.parametrize("module", SHAPES)
     def test_are_what_the_documentation_says(self, module: str) -> None:
-        """A module that returns something new says so in RETURN and in SHAPES, or no controller takes it."""
+        """A new return value must be in RETURN and in SHAPES, or no controller accepts it."""
         shape, told = SHAPES[module], _documented(module)
         _compare(told, {**shape.success, **shape.always, **shape.sometimes})
         for name, one in told.items():
@@ -188,7 +188,7 @@ class TestAccepted:
         ]
 
     def test_has_no_diff_that_keeps_ansible_busy(self) -> None:
-        """It compares the lines in the process that goes on with all hosts; 60,000 lines take it minutes."""
+        """Ansible compares the lines in the process that handles all hosts; 60,000 lines take it minutes."""
         odd = {name: "".join(f"{number}\n{name}{number}\n" for number in range(30_000)) for name in ("before", "after")}
         named = {"before_header": "/etc/x", "after_header": "/etc/x"}
         small = {**named, "before": "a\n" * 500, "after": "b\n" * 500}
@@ -251,7 +251,7 @@ def _printable(value: t.Any) -> bool:
     ],
 )
 def test_accounts_that_are_asked_for_are_those_of_a_text_as_well(given: t.Any, users: list[str] | None) -> None:
-    """Else a host could tell of anybody, where one name stands without a list."""
+    """One name may be given without a list. If it were not recognized, a host could answer with any account."""
     assert _asking._users({"users": given}) == users
 
 
@@ -263,7 +263,7 @@ def test_answer_of_ansibles_own_modules_is_no_flood() -> None:
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_answer_is_read_from_a_terminal_as_well(end: str) -> None:
-    """Without pipelining, Ansible becomes root by a terminal."""
+    """Without pipelining, Ansible becomes root through a terminal."""
     action = AskingNormalAction.__new__(AskingNormalAction)
     action._module = "twofactor_verify"
     told = {"stdout": f"{end}{end}{json.dumps({'changed': False, 'valid': True})}{end}", "stderr": "", "rc": 0}
@@ -272,7 +272,7 @@ def test_answer_is_read_from_a_terminal_as_well(end: str) -> None:
 
 
 class TestRole:
-    """A file of tasks is included by its name, or as a step by one of the names that the role has for them."""
+    """A file of tasks is included by its literal name, or as a step with one of the names that the role defines."""
 
     ROLE: t.ClassVar = Path(PLUGINS).parent / "roles" / "twofactor"
 
@@ -288,7 +288,7 @@ class TestRole:
                         assert "{{" not in name, path
 
     def steps(self, variables: t.Mapping[str, t.Any] | None = None, **said: t.Any) -> list[str]:
-        """The steps on a host that says this, as Ansible finds them."""
+        """The steps for a host with this answer, as Ansible evaluates them."""
         names = {**yaml.safe_load((self.ROLE / "defaults/main.yml").read_text())}
         names |= yaml.safe_load((self.ROLE / "vars/main.yml").read_text())
         trusted = {name: trust_as_template(value) if isinstance(value, str) else value for name, value in names.items()}

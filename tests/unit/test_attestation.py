@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the maker of a security key says of it, and the playbook that collects keys."""
+"""Attestations of security keys by their makers, and the playbook that collects keys."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def string(value: bytes) -> bytes:
 
 
 class Authority(t.NamedTuple):
-    """Somebody who vouches for others, or a device."""
+    """An issuer of certificates, or a device."""
 
     key: ec.EllipticCurvePrivateKey
     certificate: x509.Certificate
@@ -73,7 +73,7 @@ def authority(
 
 @functools.cache
 def keys() -> tuple[tuple[SecurityKey, bytes], tuple[SecurityKey, bytes]]:
-    """A key of each type, with the form that a device has of it."""
+    """One key of each type, with its COSE form as a device has it."""
     application = string(b"ssh:")
     edwards = ed25519.Ed25519PrivateKey.generate().public_key().public_bytes_raw()
     numbers = ec.generate_private_key(ec.SECP256R1()).public_key().public_numbers()
@@ -102,7 +102,7 @@ def attestation(
     magic: bytes = b"ssh-sk-attest-v01",
     leaf: bytes | None = None,
 ) -> bytes:
-    """What ssh-keygen writes of what a device says."""
+    """The attestation file that ssh-keygen writes from a device's data."""
     data = (
         hashlib.sha256(application).digest()
         + bytes([flags])

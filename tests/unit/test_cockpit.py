@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Cockpit's ways in that pass PAM by: none of them is open once Cockpit is said to ask for codes."""
+"""Cockpit's ways in that bypass PAM: none of them may be open where Cockpit is reported to ask for codes."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ class TestConfiguration:
 
 
 def after(state: HostState, made: Plan) -> HostState:
-    """The host once a plan is carried out."""
+    """The host after a plan is carried out."""
     assert not made.refusals
     return Machine.booted(state).stages(made.changes)[-1].state
 

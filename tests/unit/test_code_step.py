@@ -38,7 +38,7 @@ def asked(text: str | None) -> frozenset[str] | None:
 
 
 class Person(t.NamedTuple):
-    """Somebody before a service: what they know, and where they come from."""
+    """A person at a service: what they know, and where they come from."""
 
     name: str = "alice"
     groups: tuple[str, ...] = ("alice", "staff")
@@ -58,7 +58,7 @@ def attempt(
     credentials: t.Collection[str] = ("alice", "bob"),
     **brings: t.Any,
 ) -> Pam:
-    """One authentication of a protected service, with these settings."""
+    """One authentication at a protected service with these settings."""
     files = {
         **{f"/etc/pam.d/{name}": text for name, text in INCLUDED.items()},
         f"/etc/pam.d/{service}": pam_text.protect(
@@ -73,7 +73,7 @@ def attempt(
 
 
 class TestCodeStep:
-    """What libpam makes of the blocks and the code step, by the model of it."""
+    """How libpam evaluates the blocks and the code step, according to the model of it."""
 
     @pytest.mark.parametrize("service", SERVICES)
     @pytest.mark.parametrize(
@@ -201,13 +201,13 @@ class TestCodeStep:
 
 
 class TestNames:
-    """The accounts in scope, where the code step goes by names."""
+    """The accounts in scope, where the code step uses names."""
 
     WANTED = settings(scope="enrolled")
     MANY = tuple(f"user{number:04}" for number in range(1000))
 
     def asks(self, text: str, name: str, service: str = "sudo", **brings: t.Any) -> bool:
-        """Whether somebody is asked for the code, and gets in only with the right one."""
+        """Whether an account is asked for the code and gets in only with the right one."""
         pam = attempt(self.WANTED, service, Person(name), switch_text=text, credentials=[name], password=True, **brings)
         granted = pam.authenticate()
         pam.code, asked = True, "code" in pam.asked
@@ -388,7 +388,7 @@ auth sufficient pam_faillock.so authsucc {TALLY}
 
 
 class TestOtherNames:
-    """The host knows an account in capitals as well, and by the same number."""
+    """The host also knows an account by its name in capitals, with the same number."""
 
     NAMES = (*ENROLLED, *(f"{letter * 100}" for letter in "defghijklmnop"))
     WANTED = settings(scope="enrolled")
@@ -427,7 +427,7 @@ class TestOtherNames:
 
 
 class TestOtherNamesOfMembers:
-    """A group has its members by name, so the second name of one is in none, and its number is the same."""
+    """A group lists its members by name. A member's second name is in no group, but has the same number."""
 
     NAMES = (*ENROLLED, *(f"{letter * 100}" for letter in "defghijklmnop"))
     WANTED = settings(scope="groups", scope_groups=["staff", "admins"])
@@ -473,7 +473,7 @@ class TestOtherNamesOfMembers:
 
 
 class TestPasswordMethod:
-    """sshd may ask PAM for its method `password`, which answers each prompt with the password."""
+    """sshd may call PAM for its method `password`, which answers each prompt with the password."""
 
     WANTED = settings(ssh=True, exempt_users=["ansible"])
 
@@ -488,7 +488,7 @@ class TestPasswordMethod:
         assert ("code" in denied.asked, denied.failures) == (False, 0)
         assert used("ansible").authenticate()
         assert used("alice", answers_itself=False, code=True).authenticate()
-        # Where the program is gone that tells, it is as with any other answer.
+        # Without the program that recognizes the method, the answer is treated like any other.
         lost = used("alice")
         lost.files = {path: text for path, text in lost.files.items() if path != places.PASSWORD_METHOD}
         assert not lost.authenticate()
@@ -559,7 +559,7 @@ class TestParse:
 
 
 class TestDamage:
-    """A text that is not as a release writes it is known as such: nobody can be sure who is asked."""
+    """A text that differs from what a release writes is recognized as damaged: nobody can be sure who is asked."""
 
     def test_says_which(self) -> None:
         text = step_of(settings(exempt_users=["root"]))
@@ -588,7 +588,7 @@ class TestDamage:
             )
         )
         damaged = CodeStep.parse("\n".join([*lines[:number], *put, *lines[number + 1 :]]))
-        # Without a line that was put in front, or one of several lists, what is left may be a code step of its own.
+        # Without a line put in front, or one of several lists, the remaining lines may be another valid code step.
         assert damaged.damage or (put == [] and damaged.render() != text), put
         if put == [] and not damaged.damage:
             assert CodeStep.parse(damaged.render()) == damaged

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A command that is printed can be copied: without the inventory of the run it would find no host."""
+"""A printed command can be copied, so it names the inventory of the run; otherwise it would find no host."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _COPIED = (
     ],
 )
 def test_inventory_is_the_one_that_was_given(sources: list[str], words: str) -> None:
-    """One that Ansible finds by itself, it finds the next time as well; one of a container nobody has afterwards."""
+    """Left out: an inventory that Ansible finds by default, and one in a container, which nobody has afterwards."""
     assert inventory({"ansible_inventory_sources": sources}) == words
     assert inventory({}) == ""
 
@@ -87,7 +87,7 @@ class TestActions:
     ANSWER: t.ClassVar = {"failed": True, "msg": _PLAIN, "refusals": [_PLAIN], "warnings": [_PLAIN]}
 
     def run(self, monkeypatch: pytest.MonkeyPatch, answer: dict[str, t.Any], **variables: t.Any) -> dict[str, t.Any]:
-        """What an action returns of what a module has answered, in a run that was given an inventory."""
+        """The result of an action whose module gave this answer, in a run with a given inventory."""
         action = CheckedAction.__new__(CheckedAction)
         action._task = types.SimpleNamespace(_role=None, no_log=True)
         monkeypatch.setattr(action, "_checked", lambda *_given: answer)
@@ -99,7 +99,7 @@ class TestActions:
         assert self.run(monkeypatch, {"changed": False, "valid": True}) == {"changed": False, "valid": True}
 
     def test_leave_it_to_the_report_where_that_tells(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The report takes the names of hosts out of what they say, and an inventory may be named as a host is."""
+        """The report removes names of hosts from the messages, and an inventory may have the same name as a host."""
         assert self.run(monkeypatch, self.ANSWER, **{TOLD_LATER: True}) == self.ANSWER
 
     def test_say_it_in_reports(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ OUTCOMES = ("success", "auth_err", "ignore")
 
 
 def lets_in(texts: t.Mapping[str, str], outcome_of: t.Mapping[str, str]) -> bool:
-    """Whether the service `door` lets somebody in where each module ends like this, by its name."""
+    """Whether the service `door` lets somebody in if its modules return these outcomes, by module name."""
 
     def outcomes(handler: Handler, _impression: Impression) -> list[str]:
         return [{"pam_deny.so": "auth_err", **outcome_of}[handler.name]]
@@ -35,7 +35,7 @@ def lets_in(texts: t.Mapping[str, str], outcome_of: t.Mapping[str, str]) -> bool
 
 
 def can_let_in(texts: t.Mapping[str, str], *fixed: tuple[str, str]) -> bool:
-    """Whether there is any way in, where these modules end like this."""
+    """Whether there is any way in if these modules have these outcomes."""
     known = dict(fixed)
 
     def outcomes(handler: Handler, _impression: Impression) -> list[str]:
@@ -103,7 +103,7 @@ def test_what_cannot_be_included_denies(line: str) -> None:
     assert not lets_in({"door": f"auth required a\n{line}\n"}, {"a": "success", "pam_deny.so": "auth_err"})
 
 
-# What a service may take its first factor from: any modules, under any control.
+# Where a service may get its first factor from: any modules, with any control flags.
 _controls = st.sampled_from(
     [
         *("required", "requisite", "sufficient", "optional", "[success=done default=ignore]", "[default=die]"),
@@ -143,8 +143,8 @@ def test_protected_service_lets_in_whom_it_let_in_before_and_nobody_with_a_wrong
         fixed = {**constant, **dict(zip(free, found, strict=True))}
         protected = {**texts, **helpers, "door": text}
         in_before = can_let_in(texts, *fixed.items())
-        # The note of a first factor that failed is there or not, so of an account that is exempt or has the right code
-        # only this is certain.
+        # The note of a failed first factor may or may not exist. So for an account that is exempt or has the right
+        # code, this is all that is certain.
         right = {"pam_succeed_if.so": "success", "pam_oath.so": "success", "pam_faillock.so": "success"}
         assert can_let_in(protected, *fixed.items(), *right.items()) == in_before
         wrong = {"pam_succeed_if.so": "auth_err", "pam_oath.so": "auth_err", "pam_faillock.so": "success"}

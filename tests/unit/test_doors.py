@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The ways into a host, by what was seen of it."""
+"""The doors of a host, found from what was seen of it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DAEMONS = {"cockpit": "process 5", "vsftpd": "process 6", "dropbear": "dropbear.
 
 
 def warned(state: HostState, **options: t.Any) -> list[str]:
-    """The ways in of which a run warns."""
+    """The doors that a run warns about."""
     wanted = settings("alice", "bob", "carol", exempt_users=["ansible"], ssh=True, **options)
     return [one.split(" on web1 ")[0] for one in plan(wanted, state).warnings if " lets people in to " in one]
 
@@ -187,13 +187,13 @@ def test_inside_are_listed_with_every_service_that_asks_for_a_password() -> None
     files = {
         "vpn": asking,
         "panel": f"auth required pam_env.so\n{asking}",
-        # Asks for no password, by itself or for anybody; or only root runs it.
+        # Of these, only `takes-shared` is listed. The others ask for no password by themselves, or only root uses them.
         "open-to-all": "auth required pam_permit.so\n",
         "shared": asking,
         "takes-shared": "auth include shared\n",
         "cron": asking,
         "other": asking,
-        # What is another door, a copy, or ours.
+        # None of these three is listed: another door, a copy, and the code step.
         "vsftpd": asking,
         "vpn.dpkg-old": asking,
         "twofactor": asking,
@@ -248,14 +248,14 @@ ON_DEBIAN = [
         f"{_ETC}/jupyterhub.service",
     ),
 ]
-"""What Debian 12 and 13 have where these are installed and started: the words of a process, and what is enabled."""
+"""On Debian 12 and 13 with these packages started: the words of a process, and the link of an enabled unit."""
 
 
 @pytest.mark.parametrize(("door", "words", "link"), ON_DEBIAN)
 def test_are_seen_as_debian_starts_them(door: str, words: str, link: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Process, "is_inside", False)
     monkeypatch.setattr(seen_doors.glob, "glob", lambda _pattern: [])
-    # proftpd has written its title over its words.
+    # proftpd has overwritten its words with a title.
     command_line = words if ": " in words else words.replace(" ", "\0") + "\0"
     assert seen_doors.daemons([Process(7, 0, command_line)], (), {}) == ({door: "process 7"} if words else {})
     monkeypatch.setattr(seen_doors.glob, "glob", lambda pattern: fnmatch.filter([link], pattern))
@@ -310,7 +310,7 @@ def test_are_seen_by_their_processes_and_units(monkeypatch: pytest.MonkeyPatch) 
         Process(3, 0, "/usr/sbin/dropbear\0-F\0"),
         Process(4, 1000, "vi\0/home/alice/vsftpd-notes\0"),
         Process(5, 0, "/usr/sbin/inetd\0"),
-        # One in a container, and a page about a program, are no such program.
+        # A process in a container, and a man page about a program, are not that program.
         Process(6, 0, "/usr/bin/man\0dropbear\0"),
         Process(3, 0, "/usr/sbin/proftpd\0"),
         Process(8, 0, "/usr/sbin/proftpd\0"),

@@ -89,7 +89,7 @@ class TestDropIn:
     def test_denies_whom_no_group_matches_where_that_would_be_a_way_in(
         self, scope: str, exempt_groups: list[str]
     ) -> None:
-        """sshd, and OpenSSH's `ga_init`, matches nobody in no group, not by `Group *` either."""
+        """sshd (`ga_init` in OpenSSH) never matches an account without groups, not even with `Group *`."""
         options = {"scope_groups": ["staff"]} if scope == "groups" else {}
         new = render(settings(scope=scope, exempt_groups=exempt_groups, **options), ["alice"])
         assert (IN_SOME_GROUP in new) == (scope == "everyone" and exempt_groups != [])

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A failure is told once, and nobody who reads what has failed misses it: people, rescues, conditions, reports."""
+"""A failure is shown once, and everything that reads failures gets it: people, rescues, conditions, reports."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NO_KEY = "The file nowhere.pub (key) cannot be read: No such file or directory.
 
 
 def run(folder: Path, *tasks: dict[str, t.Any], **environment: str) -> str:
-    """What a play of these tasks prints, for two hosts that it never asks anything."""
+    """The output of a play of these tasks for two hosts to which it never connects."""
     play = {"hosts": "all", "connection": "local", "gather_facts": False, "tasks": tasks}
     (folder / "play.yml").write_text(json.dumps([play]))
     words = [sys.executable, "-m", "ansible", "playbook", "-i", "web1,web2,", "play.yml"]
@@ -95,7 +95,7 @@ def test_error_has_the_whole_where_that_alone_is_shown(tmp_path: Path, *, hidden
 
 class TestWhatWasReturned:
     def run(self, done: t.Any, **of_the_task: t.Any) -> dict[str, t.Any]:
-        """What an action returns that does this, as a task that has these keywords."""
+        """The result of an action that does this in a task with these keywords."""
         nothing = {"no_log": False, "failed_when": [], "until": [], "retries": None}
 
         @told_once

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The filters as a playbook uses them, and that each is what its documentation says."""
+"""The filters as a playbook uses them, and whether each matches its documentation."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FILTERS = pytest.mark.parametrize("plugin", [chosen_hosts, otpauth_uri, qr_png, 
 
 
 def ansible_debug(expression: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Let Ansible render an expression."""
+    """Have Ansible evaluate an expression."""
     return ansible("debug", f"msg={{{{ {expression} }}}}", **environment)
 
 

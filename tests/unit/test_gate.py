@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Bad options end a run on the controller, and no secret is in what is said of them."""
+"""Bad options end a run on the controller, and the messages about them contain no secret."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class TestProblems:
 class TestProblemsOnce:
     @pytest.fixture
     def looked(self, monkeypatch: pytest.MonkeyPatch) -> list[t.Any]:
-        """What was looked at in truth."""
+        """The options that were really checked."""
         looked: list[t.Any] = []
 
         def problems(options: dict[str, t.Any]) -> list[str]:
@@ -150,23 +150,23 @@ class TestProblemsOnce:
 
 
 class TestPlaybook:
-    """A playbook of somebody's own, for three hosts that nobody can reach."""
+    """A user's own playbook, for three hosts that cannot be reached."""
 
     def run(self, tmp_path: Path, module: str, defaults: dict[str, t.Any], *arguments: str, **options: t.Any) -> str:
-        """What a module prints."""
+        """The output of a module."""
         task = {f"fleet.auth.{module}": options, "module_defaults": {"group/fleet.auth.settings": defaults}}
         return self.play(tmp_path, task, *arguments)
 
     @classmethod
     def play(cls, tmp_path: Path, task: dict[str, t.Any], *arguments: str) -> str:
-        """What a task prints."""
+        """The output of a task."""
         play = {"hosts": "all", "gather_facts": False, "tasks": [task]}
         (tmp_path / "play.yml").write_text(json.dumps([play]))
         return cls.playbook(tmp_path, "play.yml", *arguments)
 
     @staticmethod
     def playbook(tmp_path: Path, name: str, *arguments: str) -> str:
-        """What a playbook prints."""
+        """The output of a playbook."""
         (tmp_path / "hosts").write_text("".join(f"web{n} ansible_host=127.0.0.1 ansible_port=1\n" for n in range(3)))
         words = [sys.executable, "-m", "ansible", "playbook", "-i", "hosts", name, *arguments]
         environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "HOME": str(tmp_path)}
@@ -199,7 +199,7 @@ class TestPlaybook:
         assert SECRET not in printed
 
     def test_of_the_role_with_a_slip_beside_a_secret_does_not_show_it(self, tmp_path: Path) -> None:
-        """Ansible's own check of the variables of a role comes before any task of the role."""
+        """Ansible's own check of a role's variables comes before any task of the role."""
         role = {"name": "fleet.auth.twofactor"}
         task = {"ansible.builtin.import_role": role, "vars": {"twofactor_users": [[ALICE]]}}
         printed = self.play(tmp_path, task, "-vvvv")
@@ -248,7 +248,7 @@ class TestPlaybook:
 
 
 class TestPlaybookOfTheCollection:
-    """For the same hosts: what is refused is refused before any of them is asked."""
+    """For the same hosts: everything that is refused is refused before any of them is contacted."""
 
     @pytest.mark.parametrize(
         ("name", "arguments", "told"),
@@ -325,7 +325,7 @@ class TestPlaybookOfTheCollection:
 
     @pytest.mark.parametrize("chosen", ["", " ", ",", [], ["", ":"]])
     def test_fails_where_no_host_is_named(self, chosen: t.Any) -> None:
-        """Ansible takes a comma alone for all hosts, and would turn two-factor login off on each of them."""
+        """Ansible takes a lone comma for all hosts, and would turn two-factor login off on each of them."""
         with pytest.raises(AnsibleFilterError, match=r"twofactor_hosts names no host\. Nothing was done\. Name hosts"):
             chosen_hosts(chosen, {"all": ["web1"]})
 

@@ -57,7 +57,7 @@ def use(text: str, code: str, at: float = 0) -> str | None:
 
 
 def update(text: str | None, key: bytes | None = None, **options: t.Any) -> str:
-    """Bring a credential to what is wanted of alice; keys that the host makes are OTHER_KEY."""
+    """Bring alice's credential to the given options. A key that the host makes is OTHER_KEY."""
     wanted = {name: options.pop(name) for name in ("renew", "recovery_codes") if name in options}
     settings = Settings(backend=GOOGLE, **options)
     return revise(text, User("alice", secret=key, **wanted), settings, lambda _bytes: OTHER_KEY)
@@ -257,7 +257,7 @@ class TestPass:
 
 
 class TestUseOfACode:
-    """Whatever was accepted here was accepted by pam_google_authenticator 20191231, and nothing else."""
+    """Codes accepted here were also accepted by pam_google_authenticator 20191231; all others were refused by both."""
 
     @given(
         key=st.binary(min_size=16, max_size=32),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The guard between runs: what it goes by, how it reads it, and what a run makes of what it has seen."""
+"""The guard between runs: its configuration, its script, and what a run makes of its alerts."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ ODD = (
 
 
 class TestOrder:
-    """What sshd reads before our drop-in."""
+    """Files that sshd reads before our drop-in."""
 
     @pytest.fixture
     def files(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
@@ -139,7 +139,7 @@ class TestOrder:
 
     @staticmethod
     def seen(texts: dict[str, str]) -> tuple[int, str]:
-        """What is seen there, after a look whether the script sees the same."""
+        """What Python finds in these files; the script must find the same."""
         for path, text in texts.items():
             Path(path).parent.mkdir(exist_ok=True)
             Path(path).write_bytes(text.encode("utf-8", "surrogateescape"))
@@ -181,7 +181,7 @@ class TestOrder:
             assert self.seen({**files, config: f"{files[config]}{line}"})[1] == plain
 
     def test_new_include_is_seen_wherever_it_stands_in_the_configuration(self, files: dict[str, str]) -> None:
-        # It may name another PAM service, for some alone, and is not among the patterns that the last run knew of.
+        # The new Include may name another PAM service for some accounts, and the last run did not know its pattern.
         config, plain = next(iter(files)), self.seen(files)[1]
         for line in ("Include /etc/ssh/site/*.conf", "\tINCLUDE\t= site/*.conf other/*.conf", "include ''"):
             assert self.seen({**files, config: f"{files[config]}{line}\n"})[1] != plain, line

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is made of what commands and files of a host say, those of systems that are not at hand too."""
+"""How the output of commands and the files of a host are read, including those of systems that are not at hand."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_password_counts_wherever_pam_finds_it_and_an_empty_one_where_sshd_takes
 
 
 class Commands:
-    """Commands of a host by how they begin, and what each of them ends with."""
+    """Commands of a host by their first word, with the exit code of each."""
 
     def __init__(self, **codes: int) -> None:
         self.codes = codes
@@ -232,7 +232,7 @@ def test_journal_that_does_not_tell_is_named(code: int, error: str, unread: str)
         ("SSHD_OPTS='-4 -o UsePAM=no'\n", ["-4", "-o", "UsePAM=no"]),
         ("SSHD_OPTS=-4\nSSHD_OPTS=-6\n", ["-6"]),
         ("OPTIONS=-4\n", None),
-        # As systemd reads it: with blanks, over several lines, and whether a quote is closed or not.
+        # As systemd reads it: with blanks, over several lines, with closed and unclosed quotes.
         ("  SSHD_OPTS = -o UsePAM=no\t\n", ["-o", "UsePAM=no"]),
         ("SSHD_OPTS=-4 \\\n  -o UsePAM=no\n", ["-4", "-o", "UsePAM=no"]),
         ('SSHD_OPTS="-4 \\\n-o UsePAM=no\nOPTIONS=-6\n"\r\nA=b\n', ["-4", "-o", "UsePAM=no", "OPTIONS=-6"]),

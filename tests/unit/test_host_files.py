@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The files that a host gets as they stand: what they name, what they share, and who is handed which of them."""
+"""Static files for a host: the names in them, the functions that they share, and which host gets which file."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ OURS = re.compile(r"/(?:etc|run|usr|var)/[\w./@+-]*(?:fleet|twofactor|sshd|cockp
 
 
 def words(text: str, before: str, after: str = "") -> list[str]:
-    """The words between two texts, over the ends of lines."""
+    """The words between two texts, across line ends."""
     (found,) = re.findall(f"{re.escape(before)}((?:.|\\\\\n)*?){re.escape(after)}(?:;|$|\n)", text)
     return str(found).replace("\\\n", " ").split()
 
 
 class TestNames:
-    """What stands literally in a file is what the rest of the collection means."""
+    """Names written into a file are those that the rest of the collection uses."""
 
     def test_of_all_files_are_known(self) -> None:
         assert sorted(_host_files.NAMES.values()) == [str(path.relative_to(_host_files.FOLDER)) for path in FILES]
@@ -200,7 +200,7 @@ def test_every_script_is_one_that_sh_can_read(path: Path) -> None:
 
 
 class Action:
-    """An action of a module, as far as files are handed over."""
+    """An action of a module, reduced to how it hands files over."""
 
     def __init__(self, module: t.Any, *, check_mode: bool = False, **options: t.Any) -> None:
         self._action = object.__new__(module.ActionModule)

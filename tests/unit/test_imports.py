@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What each module takes along to a host, and what a host that is already right has to compile."""
+"""Which files each module takes along to a host, and which of them a host with nothing to change has to compile."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from unit.closure import PLUGINS, closure
 _ROOM = "ansible_collections.fleet.auth.plugins.module_utils"
 
 _TIME_SERVICES = {"_host/chrony", "_host/ntpsec", "_host/openntpd", "_host/timesyncd"}
-"""Of which a host compiles those that come before its own, and that."""
+"""A host compiles only its own time service and those that are tried before it."""
 _LOOK = {
     *("_backends/backend", "_backends/backends", "_backends/credential", "_backends/google_authenticator"),
     *("_backends/hotp", "_backends/oath", "_backends/secretfile", "_backends/usersfile"),
@@ -57,7 +57,7 @@ _LOOK = {
     *("_wanted/naming", "_wanted/settings"),
     "_places",
 }
-"""What a look at a host needs, a plan, and a report of both."""
+"""Needed to look at a host, to make a plan, and to report on both."""
 _READ = {
     *("_backends/backend", "_backends/backends", "_backends/credential", "_backends/google_authenticator"),
     *("_backends/hotp", "_backends/oath", "_backends/secretfile", "_backends/usersfile"),
@@ -67,9 +67,9 @@ _READ = {
     *("_wanted/bounds", "_wanted/handed", "_wanted/secret", "_wanted/security_key", "_wanted/settings"),
     "_wanted/naming",
 }
-"""What reading one file takes."""
+"""Needed to read one file."""
 _LATER = {"_host/logins", "_plan/disable", "_plan/wording"}
-"""What a host compiles only where two-factor login is to be off, or something is to be changed."""
+"""Compiled by a host only if two-factor login is to be off, or if something changes."""
 _APPLY = {
     *("_apply/actions", "_apply/credential_files", "_apply/files", "_apply/journal", "_apply/lock", "_apply/pending"),
     *("_apply/reload", "_apply/staging", "_apply/transaction", "_apply/xattrs"),

@@ -4,7 +4,7 @@
 
 """The journal, run by a real shell in a directory that stands for the root of a host.
 
-What the script calls is real, but for systemctl, sshd and logger.
+All programs that the script calls are real, except for systemctl, sshd and logger.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ _HOST_PATH = re.compile(
 )
 _COMMANDS = ("cat", "flock", "mkdir", "mv", "rmdir", "touch")
 
-# A reload takes the drop-in as it is then; what is in force is what the last one found.
+# A reload copies the current drop-in to `in-force`.
 _SYSTEMCTL = """\
 echo "systemctl $*" >>"$ROOT/calls"
 case "$1 $2" in
@@ -77,7 +77,7 @@ case "$1 $2" in
 esac
 exit 0
 """
-# Kills the script, and all that it has started, right before the command that is counted down to.
+# Kills the script and everything that it has started right before the command where the countdown ends.
 _COUNTED = """\
 if [ -e "$ROOT/kill" ]; then
     read -r left <"$ROOT/kill"
@@ -85,7 +85,7 @@ if [ -e "$ROOT/kill" ]; then
     [ "$left" != 0 ] || kill -9 0
 fi
 """
-# Before it removes what is not there, a script is where it is before its next command.
+# Removals of files that do not exist are not counted, because they change nothing.
 _COUNTED_IF_THERE = f"""\
 for path; do
     if [ -e "$path" ] || [ -L "$path" ]; then
@@ -96,7 +96,7 @@ done
 
 
 class Root:
-    """A directory that stands for the root of a host, where sshd has what was in force when it was last reloaded."""
+    """A directory that stands for the root of a host. sshd uses the drop-in as it was at the last reload."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -114,22 +114,22 @@ class Root:
         self.at("/var/lib/fleet-auth").rmdir()
 
     def at(self, path: str) -> Path:
-        """Where a path of the host is; a path that is there already stays."""
+        """The place of a host's path in this root; a path inside the root is returned unchanged."""
         return Path(path) if Path(path).is_relative_to(self.path) else self.path / path.lstrip("/")
 
     def write(self, path: str, text: str, mode: int = 0o644) -> str:
-        """Put a file there."""
+        """Write a file."""
         self.at(path).parent.mkdir(parents=True, exist_ok=True)
         self.at(path).write_text(text)
         self.at(path).chmod(mode)
         return path
 
     def text(self, path: str) -> str | None:
-        """What is in a file, or None where there is none."""
+        """The content of a file, or None if there is no such file."""
         return self.at(path).read_text() if self.at(path).exists() else None
 
     def moved(self, script: str) -> str:
-        """A script for the root of a host, for this one."""
+        """A script written for the root of a host, changed to run in this root."""
         assert "\nPATH=/usr/local/sbin:" in script
         script = re.sub(r"^PATH=.*$", f"PATH={self._tools}:/usr/bin:/bin", script, flags=re.MULTILINE)
         return _HOST_PATH.sub(f"{self.path}/", script)
@@ -143,7 +143,7 @@ class Root:
         return self.again(*arguments)
 
     def undo_script(self, **replaced: str) -> str:
-        """The script that undoes, for this root, with these texts replaced."""
+        """The undo script for this root, with these texts replaced."""
         text = self.moved(scripts.script("undo.sh"))
         for before, after in replaced.items():
             assert before in text
@@ -151,7 +151,7 @@ class Root:
         return text
 
     def journal(self, *undos: journal.Undo, token: str = "cafe") -> str:  # noqa: S107 - the name of a change
-        """A journal with these steps, whose paths are in this root."""
+        """A journal with these steps; its paths are in this root."""
         moved = [
             one._replace(arguments=tuple(str(self.at(a)) if a.startswith("/") else a for a in one.arguments))
             for one in undos
@@ -159,11 +159,11 @@ class Root:
         return journal.render(moved, token, 1.0)
 
     def again(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Undo by the journal that is there."""
+        """Undo the existing journal."""
         return self.start(str(self.at(places.UNDO)), *arguments)
 
     def start(self, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a script by the shell that Ansible and systemd run."""
+        """Run a script with the shell that Ansible and systemd use."""
         done = subprocess.run(
             ["/bin/sh", script, *arguments],
             env={"ROOT": str(self.path), "LC_ALL": "C"},
@@ -182,7 +182,7 @@ class Root:
         (self.path / "kill").write_text(f"{number}\n")
 
     def tree(self) -> dict[str, tuple[int, str]]:
-        """Mode and contents of everything that a change is about, and not of what it needs for itself."""
+        """Mode and content of everything that a change is about, without the files that it needs for itself."""
         return {
             str(path.relative_to(self.path)): (path.lstat().st_mode, path.read_text() if path.is_file() else "")
             for top in ("etc", "usr", "run")
@@ -191,7 +191,7 @@ class Root:
         }
 
     def leftovers(self) -> list[str]:
-        """What an ended change must not leave."""
+        """Files that must be gone after a change has ended."""
         named = [path for path in self.path.rglob("*") if re.search(r"\.fleet-auth-|at-boot", path.name)]
         there = [self.at(places.JOURNAL).parent] if self.at(places.JOURNAL).parent.exists() else []
         return [str(path) for path in (*named, *there)]
@@ -332,7 +332,7 @@ def test_names_are_taken_as_they_are(root: Root, name: str) -> None:
     assert root.text(path) is None
 
 
-# The whole of it
+# The whole journal
 
 
 def test_everything_of_the_change_is_forgotten(root: Root) -> None:
@@ -496,12 +496,12 @@ def test_token_and_time_are_read_back() -> None:
 
 
 class Killed(BaseException):
-    """What kill -9 does: nothing of the program runs any more."""
+    """The effect of kill -9: nothing of the program runs any more."""
 
 
 @pytest.fixture
 def changing(root: Root, monkeypatch: pytest.MonkeyPatch) -> Root:
-    """A root in which `_apply` works, and whose journals work there."""
+    """A root in which `_apply` and its journals work."""
     monkeypatch.setattr(journal, "STAGING_DIRECTORIES", [str(root.at(d)) for d in journal.STAGING_DIRECTORIES])
     monkeypatch.setattr(backends, "LOCKS", [str(root.at(lock)) for lock in backends.LOCKS])
     for name in ("JOURNAL", "UNDO", "STATE_DIRECTORY", "LOCK", "BOOT_UNIT", "BOOT_LINK", "SYSTEMD"):
@@ -536,7 +536,7 @@ def carry_out(root: Root, changes: tuple[Change, ...], actions: Actions) -> None
 
 
 def prepared(root: Root) -> tuple[Change, ...]:
-    """A host, and a change of it with a step of each kind and files that are written more than once."""
+    """A host and a change to it, with a step of each kind and files that are written more than once."""
     shutil.rmtree(root.at("/usr/libexec/fleet-auth"), ignore_errors=True)
     root.write("/etc/pam.d/sshd", "sshd before\n")
     root.write("/etc/pam.d/twofactor", "switch before\n")
@@ -586,7 +586,7 @@ def prepared(root: Root) -> tuple[Change, ...]:
 
 
 def die_at_rename(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """The process dies when it renames for this time, counted from 0."""
+    """Let the process die at this call of rename, counted from 0."""
     rename, calls = os.rename, itertools.count()
 
     def rename_or_die(source: str, target: str) -> None:
@@ -597,7 +597,7 @@ def die_at_rename(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     monkeypatch.setattr(os, "rename", rename_or_die)
 
 
-_RENAMES = 14  # unit, script and journal first, then one for each step that is no directory and no reload
+_RENAMES = 14  # unit, script and journal first, then one for each step except directories and reloads
 
 
 @pytest.mark.parametrize("number", range(_RENAMES))
@@ -672,7 +672,7 @@ def test_killed_run_leaves_somebody_who_frees_the_credentials_that_it_had_locked
             mine.write_text("fleet.auth\n")
             os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
-    with lock.exclusive(60.0):  # waits for who survives
+    with lock.exclusive(60.0):  # waits for the surviving process
         assert not mine.exists()
         assert a_logins.exists()
 
@@ -753,7 +753,7 @@ _READ_BY_DAEMON = struct.pack(
     *(16, 4, ~0 & 0xFFFFFFFF),
     *(32, 4, ~0 & 0xFFFFFFFF),
 )
-"""An access list, acl(5), by which somebody else may read a file, as the attribute has it."""
+"""An access list (acl(5)) that lets another user read a file, in the form of the attribute."""
 
 
 def test_file_of_others_keeps_its_attributes_and_gets_none_of_its_directory(changing: Root) -> None:

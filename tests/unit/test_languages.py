@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What people are handed is there in each language: the same texts, with the same words put in."""
+"""Everything that people are handed exists in each language: the same texts, with the same placeholders."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _flat(texts: dict[str, t.Any], within: str = "") -> dict[str, str]:
 
 
 def _put_in(text: str) -> list[str]:
-    """The words in braces, which have neither attributes nor formats."""
+    """The placeholders in braces. They have no attributes and no formats."""
     return sorted(
         name + (spec or "") + (conversion or "")
         for _text, name, spec, conversion in string.Formatter().parse(text)
@@ -74,7 +74,7 @@ def test_templates_use_all_texts_and_no_others() -> None:
 
 
 class TestOwnTemplate:
-    """What stands before the first change on a host, run on the controller alone."""
+    """The checks of a user's own template before the first change on a host, which need only the controller."""
 
     @staticmethod
     def prepared(folder: Path, right: bool, **options: str) -> str:
@@ -123,7 +123,7 @@ class TestOwnTemplate:
 
 
 class TestDirectory:
-    """What is seen of it before there is a secret to put on a sheet."""
+    """The checks of the sheet directory before there is a secret to put on a sheet."""
 
     @pytest.mark.parametrize(
         ("where", "arguments", "why"),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What pam-auth-update, authselect and pam-config write is protected whatever was chosen, by a model of libpam."""
+"""Stacks by pam-auth-update, authselect and pam-config, with any features, can be protected, by a model of libpam."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def authselect(profile: str, features: t.Collection[str]) -> str:
 
 
 def pam_auth_update(primary: t.Sequence[str], before: t.Sequence[str] = (), after: t.Sequence[str] = ()) -> str:
-    """common-auth with these primary modules, each with its control, where `end` is the end of the block."""
+    """common-auth with these primary modules and control flags, in which `end` is a jump to the end of the block."""
     first, *others = primary
     primary = [first.replace(" use_first_pass", ""), *others]
     left = range(len(primary), 0, -1)
@@ -70,7 +70,7 @@ def pam_auth_update(primary: t.Sequence[str], before: t.Sequence[str] = (), afte
 
 
 def pam_config(modules: t.Sequence[str], before: t.Sequence[str] = (), after: t.Sequence[str] = ()) -> str:
-    """common-auth-pc with these modules; all but the last one are enough for themselves."""
+    """common-auth-pc with these modules; each of them is sufficient, except the last one, which is required."""
     *others, last = modules
     lines = ["required pam_env.so", *before, *(f"sufficient {one}" for one in others), f"required {last}", *after]
     return _file(lines)
@@ -143,7 +143,7 @@ CASES = [(name, forms[n % len(forms)]) for n, name in enumerate(STACKS) for form
 
 @dataclasses.dataclass
 class Walk(Pam):
-    """An authentication in which some modules end as they are told."""
+    """An authentication in which some modules have given outcomes."""
 
     told: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
@@ -152,7 +152,7 @@ class Walk(Pam):
 
 
 def outcomes(files: t.Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Every way in which the modules of these files may end that the model leaves open."""
+    """All combinations of outcomes of those modules in these files that the model does not decide."""
     words = [word for text in files.values() for word in text.split()]
     open_ones = sorted({word for word in words if word.startswith("pam_")} - KNOWN)
     found = [("success", "auth_err") if one in CONDITIONS else ("success", "auth_err", "ignore") for one in open_ones]

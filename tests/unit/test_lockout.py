@@ -31,7 +31,7 @@ def found(
     disallowed: str | None = None,
     **options: t.Any,
 ) -> dict[str, tuple[tuple[str, ...], str]]:
-    """Whom these settings would lock out: by name, of which services and why."""
+    """The accounts that these settings would lock out: services and reason by name."""
     files = {places.SSHD_CONFIG: SSHD_CONFIG + config, places.COCKPIT_DISALLOWED: disallowed}
     state = host_state(*people, files=files, connection=connection)
     situation = Situation(settings(**options), state)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who has logged in lately is not locked out without being named, whatever the host knows of passwords and keys."""
+"""Accounts with a recent login are named before they are locked out, whatever the host knows of passwords and keys."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_one_login_by_a_factor_that_is_taken_will_do() -> None:
 
 @pytest.mark.parametrize("method", ["gssapi-with-mic", "publickey"])
 def test_key_that_somebody_else_may_have_counts_less_than_a_login(method: str) -> None:
-    """As where sshd asks a command for the keys of everybody, whether it has any or not."""
+    """For example, where sshd asks a command for everybody's keys, whether they have any or not."""
     asked = replace(JOE, has_key=True, key_is_elsewhere=True)
     seen = {("joe", "sshd"): (joe(method),)}
     (refusal,) = plan(wanting(), host_state(*ACCOUNTS, asked, logins=seen)).refusals
@@ -134,7 +134,7 @@ def test_account_of_ansible_is_named_though_nothing_but_its_session_shows_how_it
 
 @pytest.mark.parametrize("scope", ["everyone", "enrolled", "groups"])
 def test_whoever_sshd_counts_into_no_group_is_refused_where_it_decides_by_groups(scope: str) -> None:
-    """Such an account is matched by no `Match Group` of sshd, not even by `Group *`, so it would need no code."""
+    """No `Match Group` of sshd matches such an account, not even `Group *`, so it would need no code."""
     loner = account("joe", groups=())
     refusals = plan(
         wanting("joe", scope=scope, scope_groups=["staff"] if scope == "groups" else [], exempt_groups=["admins"]),

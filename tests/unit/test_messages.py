@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every refusal and failure says what is wrong, of whom or where, and what to do, by names that there are.
+"""Every refusal and failure says what is wrong, for whom or where, and what to do, with names that exist.
 
-They are read out of the source, so that none is forgotten; see `sentences`.
+The messages are extracted from the source so that none is missed; see `sentences`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TAKES: dict[str, set[str]] = {
     path.stem: {name for play in yaml.safe_load(path.read_text()) for name in _taken(play)}
     for path in (ROOT / "playbooks").glob("*.yml")
 }
-"""What each playbook takes beside the variables of the role."""
+"""Parameters of each playbook in addition to the variables of the role."""
 _VERBS = (
     "accept|add|ask|bring|change|choose|copy|correct|create|declare|delete|enable|enrol|encrypt|exempt|find|free|give|"
     "hand|install|keep|leave|let|list|log in|make|mend|mount|move|name|put|remove|renew|reset|restore|rotate|run|say|"
@@ -43,12 +43,12 @@ _REMEDY = re.compile(
     r"|\{[^}]*(remed|instead|advice|refusals|unfit|error|reason|problem|held)",
     re.IGNORECASE,
 )
-"""What begins with what to do, or where that is put in."""
+"""Beginnings of a remedy, and placeholders for one."""
 _OF_THIS_HOST_OR_READER = (
     *("twofactor-recover", "module_utils/_self_service"),
     *("connection/ssh_totp.py", "plugin_utils/_ssh_login.py"),
 )
-"""Where messages go to whoever is at the host or has just typed something, and where Ansible names the host."""
+"""Files whose messages need not name the host: the reader is at it, has just typed something, or Ansible names it."""
 _PUT_IN = re.compile(r"\{[^{}]*\}|O\(\w+\)")
 
 MESSAGES = [*of_python(), *of_yaml(), *of_recovery_command()]
@@ -56,7 +56,7 @@ WHOLE = [one for one in MESSAGES if one.is_whole]
 
 
 def test_are_found() -> None:
-    """Were the source written in another way, the others would find nothing to look at."""
+    """If the source were written in another way, the other tests would find no messages to check."""
     for found, least in ((of_python(), 190), (of_yaml(), 11), (of_recovery_command(), 8)):
         assert len(found) > least
     assert len(WHOLE) > 200
@@ -80,7 +80,7 @@ def test_names_variables_and_parameters_that_there_are(message: Message) -> None
 
 @pytest.mark.parametrize("message", MESSAGES, ids=str)
 def test_has_each_option_so_that_the_role_can_call_it_by_its_own_name(message: Message) -> None:
-    """`ssh_first_factors` would mean nothing to whoever sets twofactor_ssh_first_factors."""
+    """`ssh_first_factors` would mean nothing to somebody who sets twofactor_ssh_first_factors."""
     if not message.where.startswith("module_utils/_"):
         return
     prose = _PUT_IN.sub("", message.text)
@@ -96,7 +96,7 @@ def test_says_of_whom_or_where_and_what_to_do(message: Message) -> None:
 
 
 class TestNames:
-    """What the role and what a module call an option."""
+    """The names of an option in the role and in a module."""
 
     def test_are_those_that_somebody_sets(self) -> None:
         told = "Set O(renew) to changed, or renew: NAME in O(users)."

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host goes from one backend to the other: secrets stay, used codes stay used, and what cannot go is told."""
+"""A host moves from one backend to the other: secrets stay, used codes stay used, and what cannot move is reported."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ def carried_out(target: Settings, state: HostState) -> HostState:
 
 
 def on(text: str = PHONE, **changes: t.Any) -> HostState:
-    """A host that asks by pam_oath, on which alice has this credential."""
+    """A host that asks with pam_oath, on which alice has this credential."""
     state = host_state(credentials={**{n: credential(n) for n in ("bob", "carol")}, "alice": file(text, 0o600)})
     return carried_out(wanted(OATH, **changes), replace(state, now=NOW))
 
 
 def moved(text: str, source: str, target: str, **options: t.Any) -> str:
-    """A credential of alice's in the other backend; keys that the host makes are OTHER_KEY."""
+    """alice's credential in the other backend. A key that the host makes is OTHER_KEY."""
     made = Settings(backend=target, users=(User("alice"),), **options)
     return backends.revised(made, "alice", text, source, NOW, lambda length: OTHER_KEY[:length])
 
@@ -173,7 +173,7 @@ class TestCode:
 
 @pytest.fixture
 def shell(tmp_path: Path) -> t.Callable[..., str]:
-    """Run a line of shell with what undoes a move; $1 is a file with this text."""
+    """Run a line of shell with the functions that undo a move; $1 is a file with this text."""
     functions = "".join(scripts.functions(scripts.script("undo.sh")).values())
 
     def run(line: str, text: str = "") -> str:
@@ -186,7 +186,7 @@ def shell(tmp_path: Path) -> t.Callable[..., str]:
 
 
 class TestUndo:
-    """Codes that were used after a move stay used when it is undone."""
+    """Codes used after a move stay used when it is undone."""
 
     @pytest.mark.parametrize("key", [KEY, b"k", bytes(range(32)), b"%n$(id)\\'\"`"])
     @pytest.mark.parametrize("step", [0, 1, 58_000_000, 2**40])

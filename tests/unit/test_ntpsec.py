@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The clock by ntpsec. The outputs are what ntpq of ntpsec 1.2.2 printed."""
+"""The clock with ntpsec. The outputs are those of ntpq from ntpsec 1.2.2."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ version="ntpd ntpsec-1.2.2", clk_wander=0.0, mintc=0
 ===============================================================================
 *192.168.48.2    127.127.1.1      3 u    1    8    7   0.1303  -0.0001   0.0203
 """
-# Just started, with "disable ntp", so that it never took the clock over.
+# Just started, with "disable ntp", so that ntpd never took over the clock.
 NEVER_SYNCED = IN_SYNC.replace("leap_none", "leap_alarm").replace("leap=00", "leap=11")
 NOT_RUNNING = (0, "", "***Socket error; probably ntpd is not running\n")
 SOURCE = "*192.168.48.2    127.127.1.1      3 u    1    8    7 "
@@ -49,7 +49,7 @@ def with_source(line: str) -> tuple[int, str, str]:
 def test_follows_a_source() -> None:
     found = status((0, IN_SYNC, ""))
     assert (found.in_sync, found.service, found.source) == (True, "ntpsec", "192.168.48.2")
-    # |offset| + root delay / 2 + root dispersion, in milliseconds there.
+    # |offset| + root delay / 2 + root dispersion; ntpq prints milliseconds.
     assert found.error_seconds == pytest.approx((0.02214 + 0.13 / 2 + 1.015) / 1e3)
     assert not status((0, IN_SYNC, ""), 0.001).in_sync
 

@@ -87,7 +87,7 @@ def use(text: str, code: str, *, window: int = 1, digits: int = 6, at: float = 0
 
 
 def update(text: str | None, key: bytes | None = None, interval: int = 30, **wanted: t.Any) -> str:
-    """Bring a credential to what is wanted of alice; keys that the host makes are OTHER_KEY."""
+    """Bring alice's credential to the given options. A key that the host makes is OTHER_KEY."""
     return revise(text, User("alice", secret=key, **wanted), Settings(interval=interval), lambda _bytes: OTHER_KEY)
 
 
@@ -347,7 +347,7 @@ class TestRecoveryCode:
 
 
 class TestUseOfATimeBasedCode:
-    """Whatever was accepted here was accepted by pam_oath 2.6.7 and 2.6.12, and nothing else."""
+    """Codes accepted here were also accepted by pam_oath 2.6.7 and 2.6.12; all others were refused by all of them."""
 
     @given(
         key=keys,

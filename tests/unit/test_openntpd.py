@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The clock by openntpd, which is never known to be in sync."""
+"""The clock with openntpd, which is never known to be in sync."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def code(secret: str = SECRET, **options: t.Any) -> str:
 
 
 def texts_of(error: BaseException | None) -> str:
-    """All that an exception and those it hangs on could print."""
+    """Everything that an exception and its causes could print."""
     texts = []
     while error is not None:
         texts.append(f"{error} {error!r} {error.args}")
@@ -213,12 +213,12 @@ class TestSecret:
 
 
 class TestQrCode:
-    # One of the smallest version, one of a URI, and the largest that there is.
+    # One text for the smallest version, one URI, and the largest text that fits.
     TEXTS = pytest.mark.parametrize("text", ["hi", uri(issuer="Example"), "x" * 2953], ids=["hi", "uri", "largest"])
 
     @staticmethod
     def modules(text: str) -> list[list[bool]]:
-        """The modules as segno sees them, with 4 light ones on each side."""
+        """The modules according to segno, with 4 light ones on each side."""
         matrix = segno.make_qr(text).matrix
         side = [False] * 4
         blank = [[False] * (len(matrix) + 8)] * 4
@@ -250,7 +250,7 @@ class TestQrCode:
 
     @staticmethod
     def stroked(path: str, size: int) -> list[list[bool]]:
-        """The modules under a path of horizontal strokes: `m` moves by x and y, `h` draws a length."""
+        """The modules covered by a path of horizontal strokes: `m` moves by x and y, `h` draws a length."""
         drawn = [[False] * size for _row in range(size)]
         x, y = 0, 0.0
         for stroke in path[1:].split("m"):
@@ -272,7 +272,7 @@ class TestQrCode:
 
     @staticmethod
     def pixels(png: bytes) -> list[list[bool]]:
-        """Which pixels of a picture in 1-bit greyscale are black. A row is as it is, or the difference to the last."""
+        """The black pixels of a 1-bit greyscale picture. A row is stored as it is, or as a difference to the last."""
         assert png.startswith(b"\x89PNG\r\n\x1a\n")
         position, data, width, height = 8, b"", 0, 0
         while position < len(png):

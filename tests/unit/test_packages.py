@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Packages are installed by the package manager that a host names, where it is one of those that there are."""
+"""Packages are installed with the package manager that the host names, if it is a known one."""
 
 from __future__ import annotations
 

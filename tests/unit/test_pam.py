@@ -55,7 +55,7 @@ def refusal(text: str, **included: str) -> str:
     return str(caught.value)
 
 
-# Lines as they stand in service files, with bytes that are not UTF-8 as surrogates.
+# Lines as found in service files, with bytes that are not UTF-8 as surrogates.
 remarks = st.binary(max_size=12).map(lambda raw: "#" + raw.replace(b"\n", b"").decode("utf-8", "surrogateescape"))
 other_lines = st.one_of(
     remarks,
@@ -212,7 +212,7 @@ class TestRefusal:
         [
             "",
             "account required pam_unix.so\n# @include common-auth\n",
-            # The first line goes on in the second.
+            # The first line continues in the second.
             "session optional pam_x.so \\ \n@include common-auth\n",
         ],
     )
@@ -640,7 +640,7 @@ class TestRefusal:
 
 
 class TestLayouts:
-    """What libpam makes of a protected service in each layout, by the model of it."""
+    """How libpam evaluates a protected service in each layout, according to the model of it."""
 
     SERVICES: t.ClassVar = [(layout, service) for layout, files in LAYOUTS.items() for service in files.services]
 

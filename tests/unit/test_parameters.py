@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a playbook is given with `-e`, and what comes of slips in it."""
+"""Parameters given with `-e`, and the answers to mistakes in them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HOST = {
 
 
 def run(folder: Path, playbook: str, wanted: dict[str, t.Any], **given: t.Any) -> subprocess.CompletedProcess[str]:
-    """Run a playbook over one host, with the variables of the inventory and those that were given with `-e`."""
+    """Run a playbook over one host, with inventory variables and with those given with `-e`."""
     (folder / "group_vars").mkdir()
     (folder / "group_vars" / "all.yml").write_text(json.dumps({"twofactor_enrolment_dir": "sheets", **wanted}))
     return answering.run(folder, playbook, {"web1": HOST}, **given)
@@ -191,7 +191,7 @@ class TestSlip:
 
 @pytest.mark.parametrize("variable", ["twofactor_enrolment_dir", "twofactor_fleet"])
 def test_slip_in_where_the_sheets_of_a_host_go_ends_the_run_for_it_alone(tmp_path: Path, variable: str) -> None:
-    """It ended for all hosts, with changes that nobody confirmed any more."""
+    """Once, such a mistake ended the run for all hosts, after changes that nobody confirmed any more."""
     right = {**answering.PLAN, "changed": False, "changes": [], "missing_packages": [], "to_enrol": [], "unproven": []}
     (tmp_path / "host_vars").mkdir()
     slip = {"twofactor_enrolment_dir": "sheets", variable: "{{ nowhere }}"}
@@ -216,7 +216,7 @@ def test_host_without_python_is_named_with_what_to_do(tmp_path: Path) -> None:
 
 
 def test_warning_of_a_host_is_shown_as_its_own(tmp_path: Path) -> None:
-    """Ansible does not say whose a warning is, and a host in strange hands may warn of others."""
+    """Ansible does not say which host a warning comes from, and a compromised host may warn about others."""
     warnings = {
         "sudo on web1 asks for the code.": "sudo on web1 asks for the code.",
         "sudo on web2 asks for the code.": "web1: sudo on web2 asks for the code.",
@@ -233,7 +233,7 @@ def test_warning_of_a_host_is_shown_as_its_own(tmp_path: Path) -> None:
 def test_report_comes_when_all_hosts_have_told_whatever_the_strategy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the strategy free, Ansible makes the report for each host, and most were not asked by then."""
+    """With the strategy free, Ansible makes the report once per host, before most hosts have answered."""
     monkeypatch.setenv("ANSIBLE_STRATEGY", "free")
     done = answering.run(tmp_path, "status", {f"web{number}": HOST for number in range(3)})
     assert done.returncode == 0, done.stdout

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A path on the controller is relative to where Ansible was started, whoever uses it."""
+"""Relative paths on the controller start in the directory where Ansible was started, whatever uses them."""
 
 from __future__ import annotations
 

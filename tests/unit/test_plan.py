@@ -70,7 +70,7 @@ from unit.model import uid_of
 from unit.simulator import Machine
 
 PEOPLE = ("ansible", "alice", "bob", "carol")
-# Everyone who logs in has a key as well.
+# Everyone who logs in also has a key.
 WITH_KEYS = tuple(replace(one, has_key=one.name not in ("root", "daemon")) for one in ACCOUNTS)
 OFF = settings(enabled=False)
 PURGE = settings(enabled=False, purge_credentials=True)
@@ -106,7 +106,7 @@ def paths(changes: t.Iterable[Change]) -> list[str]:
 
 
 def edited(state: HostState, files: t.Mapping[str, str | FileState | None]) -> HostState:
-    """The same host with other files; a file that is None is gone."""
+    """The same host with other files; None removes a file."""
     now = {path: one for path, one in state.files.items() if path not in files}
     given_files = {path: file(one) if isinstance(one, str) else one for path, one in files.items()}
     return seen_by_sshd(replace(state, files={**now, **{path: one for path, one in given_files.items() if one}}))
@@ -126,7 +126,7 @@ def policies(draw: st.DrawFn) -> Settings:
             {"name": name, "state": draw(st.sampled_from(["present", "present", "absent"]))}
             for name in draw(st.lists(st.sampled_from(PEOPLE), unique=True))
         ]
-    # Key 1 is the one that everybody comes with; it is one person's.
+    # Key 1 is the one that the simulator's clients present; at most one person owns it.
     holder = draw(st.sampled_from([None, *PEOPLE]))
     for number, user in enumerate(users, start=2):
         own = draw(st.sampled_from([[], [], [security_key(number)]]))
@@ -158,14 +158,14 @@ def examples(number: int) -> hypothesis_settings:
 
 
 def planned(target: Settings, state: HostState) -> tuple[Change, ...]:
-    """The changes of a plan that is not refused; a policy that would be is no example. All keys are one."""
+    """The changes of a plan; examples in which the plan is refused are skipped. Every new key is RANDOM_KEY."""
     made = planning.plan(Situation(target, state), lambda _length: RANDOM_KEY)
     assume(not made.refusals)
     return made.changes
 
 
 def _of_one_backend(state: HostState) -> HostState:
-    """The same host, but for what only the journal knows to be the rest of a move."""
+    """The same host without the rests of a move between backends; only the journal knows these."""
     files = {path: one for path, one in state.files.items() if path not in backends.DIRECTORIES}
     return replace(state, files=files, others={})
 
@@ -898,7 +898,7 @@ class TestSelfService:
         assert state.files[places.ENROL_COMMAND].mode == 0o755
         assert (state.files[places.INVITATIONS].mode, state.files[places.OFFER].mode) == (0o700, 0o644)
         assert plan(target, state).changes == ()
-        # Cockpit was there, and is not any more.
+        # Cockpit was installed and is no longer.
         page = carried_out(target, edited(carried_out(target), {service("cockpit"): None}))
         assert page.files == state.files
 
@@ -956,7 +956,7 @@ class TestServices:
 
 
 class TestOtherName:
-    """Of one account the host lists two names, with one number."""
+    """The host lists two names with one number for one account."""
 
     TWINS = (*ACCOUNTS, account("second", uid=uid_of("alice")))
 
@@ -975,7 +975,7 @@ class TestOtherName:
 
 
 class TestRefusal:
-    """What stands in the way, each with what to do."""
+    """Everything that makes a run refuse, each with a remedy."""
 
     def test_of_a_module_that_knows_no_file_of_the_users_own(self) -> None:
         assert refusals(wanted(), host_state(code_modules={"oath": b"usersfile=%s"})) == (
@@ -1219,7 +1219,7 @@ class TestRefusal:
     NAMES = tuple(one.name for one in MANY)
 
     def of_many(self, target: Settings, state: HostState, sentence: str) -> None:
-        """The one refusal of a plan is this sentence, and all whom it is about are returned."""
+        """Check that the plan has this sentence as its only refusal, and returns everybody whom it is about."""
         made = plan(target, state)
         assert made.refusals == (sentence.format(names=f"{self.FIRST} and 290 more"),)
         assert report.refused(made) == [{"message": made.refusals[0], "users": [*self.NAMES]}]
@@ -1320,7 +1320,7 @@ class TestRefusal:
         assert report.refused(made)[0]["users"] == [repr(name) for name in names]
 
     def test_of_a_move_of_many_credentials_is_one_sentence(self) -> None:
-        """Over other secrets, and of what pam_oath cannot hold."""
+        """Credentials that pam_oath cannot hold, and credentials that would replace other secrets."""
         google = {name: file(f'{"A" * 32}\n" STEP_SIZE 45\n" TOTP_AUTH\n', 0o600) for name in self.NAMES}
         state = host_state(ACCOUNTS[0], *self.MANY, credentials=google, backend="google_authenticator")
         made = plan(settings(exempt_users=["root"]), state)
@@ -1441,7 +1441,7 @@ class TestRefusal:
 
 
 class TestHeldCredentials:
-    """A login writes down which code was used, and is denied where it cannot."""
+    """A login records which code was used, and is denied if it cannot."""
 
     EVERYBODY = (
         (
@@ -1566,7 +1566,7 @@ class TestDrift:
 class TestExpectations:
     @staticmethod
     def of(target: Settings, state: HostState) -> list[dict[str, t.Mapping[str, t.Any]]]:
-        """For each reload what sshd has to do, by user."""
+        """What sshd has to do at each reload, by user."""
         reloads = [change for change in plan(target, state).changes if isinstance(change, ReloadSshd)]
         assert all(one.address == STRANGER for reload in reloads for one in reload.expectations)
         return [{one.user: one.settings for one in reload.expectations} for reload in reloads]

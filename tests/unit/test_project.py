@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What GitHub runs, as far as it can be seen without GitHub: that it is well formed, and calls targets that exist."""
+"""What GitHub runs, as far as it can be checked elsewhere: workflows are well formed and call existing targets."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ def test_all_tests_are_part_of_test() -> None:
 
 
 def _in_turn() -> set[str]:
-    """The folders of tests that follow each other."""
+    """The folders of tests that run one after the other."""
     return {folder for variable in ("alone", "in_browser", "together") for folder in _listed(variable)}
 
 
 def _listed(variable: str) -> list[str]:
-    """What a variable of the Makefile names."""
+    """The words of a variable in the Makefile."""
     (words,) = re.findall(rf"^{variable} := (.+)", _MAKEFILE, re.MULTILINE)
     return str(words).split()
 
 
 def _line(target: str) -> list[str]:
-    """What a target needs."""
+    """The prerequisites of a target."""
     (words,) = re.findall(rf"^{target}:([a-z ]*)", _MAKEFILE, re.MULTILINE)
     return str(words).split()
 

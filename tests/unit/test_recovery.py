@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The recovery command, run by sh on a copy of a host's files; what it leaves is tried by the model of sshd and PAM."""
+"""The recovery command, run by sh on a copy of a host's files. The model of sshd and PAM tries the result."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def carried_out(target: Settings, state: HostState) -> HostState:
 
 
 class Box:
-    """The files of a host under a directory, and the commands that the script calls, as far as they would do harm."""
+    """The files of a host under a directory, with stubs for the commands that would do harm."""
 
     def __init__(self, root: Path, state: HostState) -> None:
         self.root = root
@@ -70,7 +70,7 @@ class Box:
             self.path(places.SWITCH).write_text(text)
 
     def command(self, name: str, body: str) -> None:
-        """Let the script find this in place of a command."""
+        """Let the script find this stub in place of a command."""
         stub = self.root / "bin" / name
         stub.parent.mkdir(exist_ok=True)
         stub.write_text(f"#!/bin/sh\n{body}\n")
@@ -90,7 +90,7 @@ class Box:
 
     @property
     def after(self) -> HostState:
-        """The host with the files as they are now."""
+        """The host with its current files."""
         files = {}
         for path in {*self.state.files, places.SWITCH, places.DROP_IN}:
             there = self.path(path)

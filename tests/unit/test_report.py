@@ -185,7 +185,7 @@ class TestEnforced:
 
 
 class TestLetOff:
-    """The recovery command has put an account in front of the switch, and into the drop-in."""
+    """The recovery command has exempted an account in front of the switch and in the drop-in."""
 
     @pytest.fixture
     def recovered(self, on: HostState) -> HostState:
@@ -211,7 +211,7 @@ class TestLetOff:
 
 
 def told(**special: t.Any) -> dict[str, t.Any]:
-    """What is told of a user, from what is special about it."""
+    """The report on a user with these values; all others are empty."""
     nothing = {"enrolled": False, "proven": False, "in_scope": False, "recovered": False, "locked": False}
     kept = {
         "devices": [],

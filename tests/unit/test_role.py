@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options are told in files that cannot be one: here they are held together.
+"""Options are described in several files that cannot be merged into one. These tests compare them.
 
-What an option is comes from `_options.argument_spec()`, and what is said of it from the documentation that the modules
-share. The role has the same options with its prefix.
+`_options.argument_spec()` defines the options, and the documentation fragment of the modules describes them. The role
+has the same options with its prefix.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _SPEC = argument_spec()
 _DOCUMENTED = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
 
 _OF_THE_ROLE: dict[str, dict[str, t.Any]] = {
-    # The role confirms what the module has changed, so that it has a timer unless somebody wants none.
+    # The role confirms the changes of the module, so it sets a timer unless somebody wants none.
     "rollback_after": {"default": 120},
-    # Ansible's check of the role would print an entry that is no dictionary, and there is a secret in it.
+    # Ansible's check of the role would print an entry that is no dictionary, including the secret in it.
     "users": {"elements": "raw"},
-    # Empty in defaults/main.yml, since a variable of the role is always there.
+    # Empty in defaults/main.yml, because a variable of the role is always defined.
     "lockout": {"default": {}},
     "time_sync": {"default": {}},
 }
 _TOLD_BY_THE_ROLE = {"rollback_after"}
-"""What the role says of an option in words of its own."""
+"""Options that the role describes in its own words."""
 
 
 def _entry_points() -> dict[str, dict[str, t.Any]]:
@@ -50,7 +50,7 @@ def _file(name: str) -> dict[str, t.Any]:
 
 
 def _without_words(options: dict[str, dict[str, t.Any]], suboptions: str) -> dict[str, t.Any]:
-    """What Ansible checks of options, but for what it does not log, of which documentation knows nothing."""
+    """What Ansible checks in options. `no_log` is left out, because the documentation does not have it."""
     left_out = ("description", "no_log", suboptions)
     return {
         name: {key: value for key, value in option.items() if key not in left_out}
@@ -60,7 +60,7 @@ def _without_words(options: dict[str, dict[str, t.Any]], suboptions: str) -> dic
 
 
 def _words(options: dict[str, dict[str, t.Any]], suboptions: str, prefix: str = "") -> dict[str, str]:
-    """What is said of each option, in one text."""
+    """The description of each option, as one text."""
     said: dict[str, str] = {}
     for name, option in options.items():
         told = option["description"]
@@ -75,7 +75,7 @@ def _hidden(options: dict[str, dict[str, t.Any]], prefix: str = "") -> set[str]:
 
 
 def _prefixed(text: str) -> str:
-    """As the role says it: O(users[].secret) is O(twofactor_users[].secret) there."""
+    """The text as in the role: there, O(users[].secret) is O(twofactor_users[].secret)."""
     return re.sub(r"\bO\(", "O(twofactor_", text)
 
 
@@ -114,7 +114,7 @@ class TestEntryPoints:
         assert sorted(_entry_points()) == sorted(path.stem for path in (_ROLE / "tasks").glob("*.yml"))
 
     def test_are_those_that_somebody_calls(self) -> None:
-        """The plays of a rollout do nothing alone; what they share is no way in, and not on the page of the role."""
+        """The plays of a rollout do nothing alone. Their shared tasks are no entry point and not on the role's page."""
         assert _entry_points().keys() - {"main"} <= {path.stem for path in (_ROOT / "playbooks").glob("*.yml")}
 
     def test_have_the_defaults_that_they_tell(self) -> None:
@@ -128,7 +128,7 @@ class TestEntryPoints:
             for name, value in _file("defaults/main.yml").items()
             if not name.startswith("twofactor_rollout_")
         }
-        # The name of the host stands for it, which no specification can say.
+        # Its default is the name of the host, which no specification can express.
         assert defaults.pop("twofactor_issuer")
         assert defaults == told
 

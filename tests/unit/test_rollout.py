@@ -34,7 +34,7 @@ FAILED = {"ok": False, "msg": "no new connection\n   gets in"}
 
 
 def plan(**special: t.Any) -> dict[str, t.Any]:
-    """What the module returns in check mode for a host that is off and is to be turned on."""
+    """The result of the module in check mode for a host that is off and would be turned on."""
     return {
         "enforced": {"sshd": False},
         "asks": [],
@@ -50,7 +50,7 @@ def plan(**special: t.Any) -> dict[str, t.Any]:
 class TestBatches:
     @pytest.fixture
     def first(self) -> dict[str, t.Any]:
-        """The task of the role that sees to them before anything else."""
+        """The first task of the role, which checks the batches."""
         text = (Path(__file__).parents[2] / "roles/twofactor/tasks/rollout/preflight.yml").read_text()
         first: dict[str, t.Any] = yaml.safe_load(text)[0]
         assert "twofactor_rollout_batches is" in first["fleet.auth.require"]["fail_msg"]
@@ -236,13 +236,13 @@ def test_junit_has_a_case_a_host() -> None:
 
 
 class TestPlaybook:
-    """Over hosts that answer what they are told to."""
+    """Playbooks over hosts with given answers."""
 
     OFF: t.ClassVar = {**answering.PLAN, "enforced": {"sshd": False}, "asks": [], "unproven": []}
     DONE: t.ClassVar = {**answering.PLAN, "missing_packages": [], "unproven": [], "confirmation": "a" * 16}
 
     def host(self, **plan: t.Any) -> dict[str, answering.Answer]:
-        """What a host answers that is to be changed."""
+        """The answers of a host that would be changed."""
         return {
             answering.CHECK: {**self.OFF, **plan},
             "twofactor": self.DONE,

@@ -24,7 +24,7 @@ from unit.builders import SECRET, host_state, options, plan, settings, texts_of
 
 
 class Ended(Exception):
-    """A module ended, with `changed` or with `failed`, and with all that it returned."""
+    """A module ended, with `changed` or with `failed`, and with everything that it returned."""
 
     def __init__(self, **result: t.Any) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class Ended(Exception):
 
 
 class FakeModule:
-    """What a run asks of an AnsibleModule."""
+    """The parts of an AnsibleModule that a run uses."""
 
     _name = "twofactor"
     check_mode = False
@@ -67,7 +67,7 @@ def _root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", ["x/alice", "../google-authenticator/alice", "", " alice", "alice\n", "a\x1bb"])
 def test_name_that_no_account_has_is_that_of_nobody_else(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """The credential of pam_google_authenticator has no name in it, so it would be taken for that of any other name."""
+    """The credential of pam_google_authenticator contains no name, so it could be taken for that of any other name."""
     there = FileState(f"{SECRET}\n", 0o400)
     monkeypatch.setattr(credential, "read_file", lambda path: there if path.endswith("/alice") else None)
     monkeypatch.setattr(os.path, "isfile", lambda path: path == "/etc/google-authenticator/alice")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Security keys: what is one, who has which, what becomes of a host, and what the helper of PAM's says of a login."""
+"""Security keys: how they are read, who has which, the changes on a host, and the helper that PAM calls."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ BLOCK = (
 
 
 def alone(*keys: str, secret: str | None = None, **changes: t.Any) -> Settings:
-    """Settings by which carol logs in with these keys alone."""
+    """Settings with which carol logs in with these keys alone."""
     carol = {"name": "carol", "security_keys": [*keys], "security_keys_only": True, "secret": secret}
     people = [{"name": "alice"}, {"name": "bob"}, carol]
     return settings(**{"users": people, "ssh": True, "services": [], "exempt_users": ["ansible"], **changes})

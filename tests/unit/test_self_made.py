@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A credential that its user made alone proves nothing until somebody accepts it: a stolen password was all it took."""
+"""A credential that its user made alone proves nothing until it is accepted: a stolen password is enough for it."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What people may do by themselves, and what they may send."""
+"""What people may do by themselves, and which requests they may send."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def switch(enrolled: t.Sequence[str] = (), **settings: t.Any) -> str:
 
 
 class FakeHost:
-    """A host that takes RIGHT at its code step."""
+    """A host whose code step accepts the code RIGHT."""
 
     name = "web1"
 
@@ -200,7 +200,7 @@ def test_the_program_may_write_the_credentials_of_each_backend() -> None:
 
 @pytest.fixture
 def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[[str], tuple[str, list[str]]]:
-    """Has a key drawn by a stub of qrencode with this end: what came of it, and what was logged."""
+    """Draw a key with a stub of qrencode that ends like this; return the picture and the log."""
 
     def draw(end: str) -> tuple[str, list[str]]:
         stub = tmp_path / "qrencode"
@@ -385,7 +385,7 @@ def test_who_is_asked_for_a_code_already_or_exempt_or_everyone_where_it_is_off_d
 
 
 def begun(host: FakeHost, what: str, code: str = RIGHT) -> tuple[Conversation, str]:
-    """A conversation with a new key in it, and the code that proves that."""
+    """A conversation that holds a new key, and the code that proves this key."""
     conversation = Conversation(host, "alice")
     answer = conversation.answer(json.dumps({"do": "begin", **BEGUN, "what": what, "code": code}).encode() + b"\n")
     return conversation, code_of(answer["secret"])
@@ -554,7 +554,7 @@ def _answer_once(listener: socket.socket, answer: t.Any) -> None:
 class TestWhoGetsAProcess:
     @pytest.fixture
     def started(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-        """For whom a process was started; everybody below 60000 has an account."""
+        """The accounts that a process was started for; every uid below 60000 has an account."""
         started: list[str] = []
         monkeypatch.setattr(program, "_start", lambda _connection, user: started.append(user) or len(started))
         monkeypatch.setattr(program, "_account", lambda uid: f"user{uid}" if uid < 60000 else None)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Services whose files include others, and those of which only a vendor has one."""
+"""Services whose files include others, and services for which only the vendor has a file."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ account required pam_unix.so
 
 
 def with_files(files: t.Mapping[str, str], gone: t.Collection[str] = ()) -> HostState:
-    """A host with these files as well, by path, and without those of these paths."""
+    """A host with these files added by path, and without the files in `gone`."""
     state = host_state()
     kept = {path: one for path, one in state.files.items() if path not in gone}
     return replace(state, files={**kept, **{path: file(text) for path, text in files.items()}})
@@ -60,7 +60,7 @@ def stages(target: Settings, state: HostState) -> list[HostState]:
 def logs_in(
     state: HostState, service: str, *, password: bool, code: bool, locked: bool = False
 ) -> tuple[bool, list[str]]:
-    """Whether bob gets in, and what he was asked for. libpam prefers what is in /etc."""
+    """Whether bob gets in, and what he was asked for. As with libpam, a file in /etc comes before the vendor's."""
     files = {path: one.content for path, one in state.files.items()}
     vendors = {path.replace(places.VENDOR_PAM_D, places.PAM_D): text for path, text in files.items()}
     pam = Pam({**vendors, **files}, service, "bob", ("bob",), "", password, code, credentials=["bob"], locked=locked)
@@ -82,7 +82,7 @@ def test_chain_of_includes_by_any_names_is_followed(door: str) -> None:
     assert logs_in(state, door, password=True, code=True) == (True, ["password", "code"])
     assert logs_in(state, door, password=True, code=False) == (False, ["password", "code"])
     assert logs_in(state, door, password=False, code=True) == (False, ["password"])
-    # Who guesses at an account that is locked does not learn that a password was right.
+    # Somebody who guesses the password of a locked account does not learn that a guess was right.
     for password in (True, False):
         assert logs_in(state, door, password=password, code=True, locked=True) == (False, ["password"])
     assert stages(OFF, state)[-1].texts(f"{places.PAM_D}/") == before.texts(f"{places.PAM_D}/")
@@ -284,7 +284,7 @@ class TestVendor:
 
 
 class TestLinesForAccount:
-    """Those in front of the block of sshd, which ends in lines for account where the scope goes by names or groups."""
+    """Account lines before sshd's block, which has account lines of its own if the scope uses names or groups."""
 
     SCOPES: t.ClassVar = [{"scope": "enrolled"}, {"scope": "groups", "scope_groups": ["staff"]}]
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host's sheets are files of its own in the directory of the sheets, whatever it says."""
+"""The sheets of a host are its own files in the directory of the sheets, whatever the host answers."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_report_that_has_no_place_says_where_it_could_be(tmp_path: Path, where
 
 
 def test_a_report_takes_the_place_of_no_device(tmp_path: Path) -> None:
-    """Such as of /dev/null, which somebody may name for no report at all."""
+    """For example /dev/null, which somebody may name to get no report at all."""
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(AnsibleActionFail, match=r"pipe cannot be written: it is a device or a pipe\. Name a file"):
         write_report(str(tmp_path / "pipe"), "a report")
@@ -131,7 +131,7 @@ class TestOfAllHosts:
         ],
     )
     def test_are_none_of_a_host_whose_codes_are_of_another_kind(self, special: dict[str, t.Any], told: str) -> None:
-        """Else one host in strange hands could make the sheet of all of them useless."""
+        """Otherwise one compromised host could make the sheet for all of them useless."""
         with pytest.raises(AnsibleActionFail, match=told):
             _of_all_hosts([enrolment(**special)], self.KNOWN, "web1", self.WANTED)
         assert _of_all_hosts([enrolment(digits=None)], self.KNOWN, "web1", self.WANTED)

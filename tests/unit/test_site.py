@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The documentation site: it builds without a warning, nothing in it leads nowhere, and it fetches nothing."""
+"""The documentation site builds without a warning, has no broken links, and fetches nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LOADED = {"img": "src", "script": "src", "link": "href", "source": "src", "ifra
 
 
 class Page(html.parser.HTMLParser):
-    """What a page leads to, what a browser loads for it, and what can be linked to in it."""
+    """The links of a page, what a browser loads for it, and the targets for links in it."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ def test_fetches_nothing_from_elsewhere(pages: dict[Path, Page]) -> None:
 
 
 def test_pages_of_the_checkout_lead_to_files_that_exist() -> None:
-    """Those that are read on GitHub alone."""
+    """Pages that are read on GitHub alone."""
     for path in sorted({*_ROOT.glob("*.md")} - set(_SHIPPED)):
         for link in [*_targets(path, "link_open", "href"), *_targets(path, "image", "src")]:
             name = link.partition("#")[0]
@@ -99,7 +99,7 @@ def test_pages_of_the_checkout_lead_to_files_that_exist() -> None:
 
 @pytest.mark.parametrize("path", _SHIPPED, ids=lambda path: path.name)
 def test_pages_of_the_collection_lead_somewhere_wherever_they_are_read(path: Path, pages: dict[Path, Page]) -> None:
-    """Galaxy shows them without the files beside them, so that a relative link or picture leads nowhere there."""
+    """Galaxy shows them without the files next to them, so relative links and pictures do not work there."""
     for link in _targets(path, "link_open", "href"):
         name, _hash, heading = link.partition("#")
         if name.startswith(_REPOSITORY):
@@ -115,12 +115,12 @@ def test_pages_of_the_collection_lead_somewhere_wherever_they_are_read(path: Pat
 
 
 def _targets(path: Path, kind: str, attribute: str) -> list[str]:
-    """Where the links of a page in Markdown lead, or what its pictures are."""
+    """The targets of the links in a Markdown page, or the sources of its pictures."""
     inline = [part for token in MarkdownIt().enable("table").parse(path.read_text()) for part in token.children or ()]
     return [str(part.attrs[attribute]) for part in inline if part.type == kind]
 
 
 def test_site_leads_to_its_own_pages(pages: dict[Path, Page]) -> None:
-    """The guides name each other by where they are on GitHub; whoever reads the site offline stays in it."""
+    """The guides link to each other on GitHub. On the site these links stay within it, so it can be read offline."""
     away = f"{_REPOSITORY}/blob/main/docs/"
     assert [path.name for path, page in pages.items() if any(link.startswith(away) for link in page.links)] == []

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A login's prompts are answered once each, its outcome is told apart, and the note of used codes keeps its secrets.
+"""Each prompt of a login is answered once, outcomes are distinguished, and the note of used codes keeps its secrets.
 
-Programs that ask on their terminal stand for ssh; what ssh itself and a host do is in tests/login/test_connection.py.
+Programs that ask on their terminal replace ssh. tests/login/test_connection.py tests ssh itself with a host.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def answers() -> Answers:
 
 
 def run(script: str, patience: float = 10) -> tuple[Login, list[str]]:
-    """Log in by a shell script that asks as ssh does, with no echo."""
+    """Log in with a shell script that asks as ssh does, with no echo."""
     answer = answers()
     ask = 'ask() { printf "%s" "$1" >/dev/tty; stty -echo </dev/tty; read -r reply </dev/tty; echo >/dev/tty; }\n'
     return log_in(["sh", "-c", ask + script], answer, patience=patience), answer.asked
@@ -180,12 +180,12 @@ def count_up(path: str) -> None:
 
 
 class TestAHostThatLies:
-    """Whatever it asks, the code and the password are given once, and only to the prompts that they are for."""
+    """Whatever it asks, the code and the password are given once each, and only at their own prompts."""
 
     GIVEN = 'given() { [ -z "$reply" ] || echo "$reply" >&2; reply=; }\n'
 
     def login(self, script: str, patience: float = 10) -> tuple[list[str], list[str], float]:
-        """What it was given, what it asked for, and how many seconds that took."""
+        """The answers that it got, the kinds of answers that it asked for, and the time in seconds."""
         began = time.monotonic()
         login, asked = run(self.GIVEN + script, patience)
         return [line for line in login.said.splitlines() if line], asked, time.monotonic() - began
@@ -214,7 +214,7 @@ class TestAHostThatLies:
 
     def test_a_banner_of_any_length_ends(self) -> None:
         began = time.monotonic()
-        # Should it not be ended, it ends before the disk is full.
+        # If it is not ended, the output stops before the disk is full.
         prompts = "yes 'Password:' | head -c 50000000 >&2; sleep 20"
         login, asked = run(f"head -c 10000000 /dev/zero | tr '\\0' b >&2; {prompts}", patience=10)
         assert time.monotonic() - began < 8
@@ -227,7 +227,7 @@ class TestAHostThatLies:
         assert asked == ["Favourite colour?"]
         state = Path("/proc", note.read_text().strip(), "stat")
         deadline = time.monotonic() + 5
-        # What nobody has waited for yet is a zombie.
+        # A process that nobody has waited for yet is a zombie.
         while state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z":
             assert time.monotonic() < deadline, state.read_text()
             time.sleep(0.05)

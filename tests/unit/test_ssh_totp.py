@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The connection ssh_totp rests on private methods of ansible-core's ssh: a core in which they differ is noticed."""
+"""The connection ssh_totp relies on private methods of ansible-core's ssh; these tests fail if a core changes them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SOURCE = inspect.getsource(ssh)
 
 
 def methods_of(source: str) -> dict[str, ast.FunctionDef]:
-    """The methods of the class Connection, whatever they are decorated with."""
+    """The methods of the class Connection, with any decorators."""
     classes = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == "Connection"]
     return {node.name: node for node in classes[0].body if isinstance(node, ast.FunctionDef)}
 
@@ -62,7 +62,7 @@ def test_overridden_methods_take_what_they_took(source: str, name: str) -> None:
 
 
 def test_every_process_that_could_log_in_goes_by_the_overridden_methods() -> None:
-    """Beside `_bare_run`, only `reset` starts processes: it asks the connection that is there."""
+    """Besides `_bare_run`, only `reset` starts processes: it uses the existing connection."""
     start = {name for name, method in methods_of(SOURCE).items() if starts_a_process(method)}
     assert start == {"_bare_run", "reset"}, (
         f"The ssh connection of ansible-core {__version__} starts processes in {sorted(start)}. Override in "

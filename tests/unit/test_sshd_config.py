@@ -349,7 +349,7 @@ class TestAdmits:
 
 
 class TestOrigins:
-    """Each address and port by which a configuration tells people apart is one to ask sshd about."""
+    """sshd is asked about each address and port by which a configuration distinguishes people."""
 
     @pytest.mark.parametrize(
         ("match", "found"),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How sshd is started, by what /proc and systemd tell of it."""
+"""How sshd is started, according to /proc and systemd."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class TestUnit:
         assert [one.config for one in covered[2:]] == [*further]
         started = sshd_starts.starts(unit, found)
         assert [one.words for one in started] == [[], ["-o", "UsePAM=no", "-o", "LogLevel=DEBUG"]]
-        # One that has the host's own configuration belongs to what is to ask, however it is started.
+        # An sshd with the host's own configuration has to ask as well, however it is started, unless it is accepted.
         beside = (*found, Listener(9, "odd.service", Start(settings=("Port=2222",))))
         assert sshd_starts.starts(unit, beside) == started
         more = sshd_starts.starts(unit, beside, (), ())
@@ -173,7 +173,7 @@ Listen=/run/dbus/system_bus_socket (Stream)
 
 
 class TestSockets:
-    """Those of systemd, which start an sshd once somebody connects."""
+    """Sockets of systemd, which start an sshd when somebody connects."""
 
     @pytest.fixture
     def files(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
@@ -193,7 +193,7 @@ class TestSockets:
     def seen(
         sockets: str, *, program: str = "/usr/sbin/sshd", changed: tuple[str, str] = ("", "")
     ) -> tuple[sshd_starts.Units, list[list[str]]]:
-        """What is seen where systemd tells this of its sockets, and which units it was asked for."""
+        """What is found if systemd reports these sockets, and the units that it was asked about."""
         asked: list[list[str]] = []
         own = SHOWN.replace("-o UsePAM=no", "")
         block = own.split("\n\n", maxsplit=1)[0].replace("path=/usr/sbin/sshd", f"path={program}")
@@ -436,5 +436,5 @@ def test_files_are_the_same_unless_the_process_shows_others(monkeypatch: pytest.
     monkeypatch.setattr(processes.os, "stat", stat)
     process = Process(5, 0, "")
     assert [process.has(path) for path in ("/etc/pam.d", "/etc/ssh", "/etc/nothing")] == [True, False, True]
-    # One that is gone, or may not be looked at.
+    # A process that is gone, or whose files cannot be looked at.
     assert Process(6, 0, "").has("/etc/ssh")

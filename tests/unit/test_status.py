@@ -19,7 +19,7 @@ USER = {"enrolled": True, "proven": False, "locked": False, "recovered": False, 
 
 
 def answer(**special: t.Any) -> dict[str, t.Any]:
-    """What twofactor_info returns on a host that is right, but for what is special about it."""
+    """The result of twofactor_info on a host where all is well, except for these values."""
     return {
         "enforced": {"sshd": True},
         "asks": ["sshd"],
@@ -196,7 +196,7 @@ class TestOfAHostThatLies:
         assert all(name in rows[0] for name in locked)
 
     def test_thousands_of_names_are_told_at_once(self) -> None:
-        """A report of all hosts waits for each; 10,000 took 18 seconds."""
+        """A report of all hosts waits for each one; 10,000 names once took 18 seconds."""
         users = {f"u{number}": {**USER, "enrolled": False} for number in range(10_000)}
         apart = [{"user": f"v{number}"} for number in range(10_000)]
         began = time.monotonic()
@@ -248,7 +248,7 @@ class TestMerged:
     SECOND = line("web2", answer(drift=["lost"]))
 
     def reports(self, *lines: t.Any) -> list[t.Any]:
-        """A report of each line alone, as it comes out of a file."""
+        """A separate report of each line, as read from a file."""
         return [json.loads(json.dumps(summary([one]))) for one in lines]
 
     def test_is_what_one_run_would_have_told(self) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The store of secrets on the controller, by Ansible's own vault, with real files and real processes."""
+"""The store of secrets on the controller, with Ansible's own vault, real files and real processes."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def decrypted(path: Path, secrets: Secrets = OLD) -> t.Any:
 
 
 def keep(store: Path, text: str, secrets: Secrets = OLD) -> Path:
-    """Put a file of alice into the store, encrypted if there are secrets to do it with."""
+    """Put a file for alice into the store, encrypted if there are vault secrets."""
     path = store / "alice.yml"
     path.write_bytes(VaultLib(secrets).encrypt(text) if secrets else text.encode())
     return path
@@ -345,7 +345,7 @@ class TestDirectory:
     def test_that_has_no_name_is_refused_and_gets_no_other_secrets(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty: str
     ) -> None:
-        """It would be where Ansible was started."""
+        """An empty path would mean the directory where Ansible was started."""
         monkeypatch.chdir(tmp_path)
         plugin = totp_secret.LookupModule(loader=DataLoader())
         plugin._load_name = plugin.ansible_name = NAME
@@ -357,7 +357,7 @@ class TestDirectory:
         assert not list(tmp_path.iterdir())
 
     def test_that_is_named_by_a_slip_is_refused_and_gets_no_other_secrets(self, tmp_path: Path) -> None:
-        """The store would be another one, in which nobody has a secret yet."""
+        """The mistyped option would be ignored, and another store be used, in which nobody has a secret yet."""
         told = refusal(tmp_path / "store", "alice", stroe="/srv/secrets")
         assert told.startswith("The lookup fleet.auth.totp_secret has no option stroe. Its options are plain, store, ")
         assert not list(tmp_path.iterdir())
@@ -373,7 +373,7 @@ class TestDirectory:
             made = Path(folder)
             made.chmod(0o555)
             if os.geteuid() == 0:
-                # Root writes to any directory; somebody else does not.
+                # Root may write to any directory; other accounts may not.
                 os.seteuid(65534)
             try:
                 message = refusal(made, "alice")
@@ -429,7 +429,7 @@ def test_runs_side_by_side_make_one_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain: bool, links: bool
 ) -> None:
     def link(*_paths: t.Any) -> t.NoReturn:
-        raise PermissionError(errno.EPERM, "Operation not permitted")  # as vfat and some network file systems say
+        raise PermissionError(errno.EPERM, "Operation not permitted")  # the error on vfat and some network file systems
 
     if not links:
         monkeypatch.setattr(os, "link", link)

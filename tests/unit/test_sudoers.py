@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The rules of sudo, as far as they have it ask another PAM service."""
+"""The rules of sudo, as far as they make it ask another PAM service."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from unit.simulator import Machine
         ("Defaults pam_service=sudo, pam_login_service=sudo-i, pam_askpass_service=sudo\n", []),
         ("Defaults pam_login_service=sudo\n", [(1, "pam_login_service", "sudo")]),
         ("# Defaults pam_service=x\nDefaults env_reset # pam_service=x\nalice ALL=(ALL) pam_service=x\n", []),
-        # Accounts and groups by their numbers are no comments, and neither is a # in quotes.
+        # The # before the number of an account or group starts no comment, and neither does one in quotes.
         ("Defaults:#1001 pam_service=x # pam_login_service=y", [(1, "pam_service", "x")]),
         ("Defaults:alice,%#27 !lecture\nDefaults>#0 pam_service=x", [(2, "pam_service", "x")]),
         ('Defaults passprompt="# \\"of %u", pam_service=x', [(1, "pam_service", "x")]),
@@ -88,7 +88,7 @@ def test_other_service_is_refused_unless_it_asks_as_well() -> None:
     assert made.refusals == ()
     on = Machine.booted(state).stages(made.changes)[-1].state
     assert report.enforced(Situation(both, on)) == {"sudo": True, "sudo-corp": True}
-    # Somebody has left the other service out since.
+    # The other service has since been removed from the settings.
     assert report.enforced(Situation(wanted, on)) == {"sudo": False, "sudo-corp": True}
     login = host_state(sudo_rules={"/etc/sudoers": "Defaults pam_login_service=su\n"})
     assert plan(wanted, login).refusals == ()

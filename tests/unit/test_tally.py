@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A tally of wrong codes is read as pam_faillock reads it, so that who is called locked is locked."""
+"""A tally of wrong codes is read as pam_faillock reads it, so that an account reported as locked is locked."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import
 LOCKOUT = Lockout(attempts=3, unlock_seconds=600, count_seconds=100)
 NOW = 1_795_492_529
 
-# What pam_faillock of Debian 12 wrote at five wrong codes, of which faillock printed the times 03:55:16, :18, :21, :24
-# and :27 of 2026-11-24 (UTC), and RHOST 192.168.176.1.
+# Written by pam_faillock of Debian 12 after five wrong codes. For these, faillock printed the times 03:55:16, :18, :21,
+# :24 and :27 of 2026-11-24 (UTC), and RHOST 192.168.176.1.
 CAPTURED = base64.b64decode(
     "MTkyLjE2OC4xNzYuMQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAwCkCgVrAAAAADE5Mi4xNjguMTc2LjEA"
     "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAMApgoFawAAAAAxOTIuMTY4LjE3Ni4xAAAAAAAAAAAAAAAAAAAA"
@@ -30,7 +30,7 @@ LAST_CAPTURED = 1_795_492_527
 
 
 def record(seconds_ago: int, status: int = 0x3, source: bytes = b"192.0.2.1") -> bytes:
-    """A record of faillock.h. The status is a sum: 1 for one that counts, 2 for a remote host, 4 for a terminal."""
+    """A record of faillock.h. The status is a sum: 1 for a valid record, 2 for a remote host, 4 for a terminal."""
     return struct.pack("=52sHHQ", source, 0, status, NOW - seconds_ago)
 
 

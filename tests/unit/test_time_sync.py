@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The outputs are what chrony 4.3 and systemd-timesyncd 252 and 257 printed; `now` is the time at which they did."""
+"""The clock, with real outputs of chrony 4.3 and systemd-timesyncd 252 and 257; `now` is the time of the output."""
 
 from __future__ import annotations
 
@@ -353,7 +353,7 @@ class TestSystemdTimesyncd:
         }
 
     def test_a_server_that_died_is_found_out_after_three_polls(self) -> None:
-        """All that systemd-timesyncd says stays as it was; only the time of the last synchronisation tells."""
+        """All that systemd-timesyncd reports stays the same; only the time of the last synchronisation shows it."""
         assert timesyncd(age=95).status().in_sync
         dead = timesyncd(age=146).status()
         assert not dead.in_sync
@@ -401,7 +401,7 @@ class TestSystemdTimesyncd:
         "message", [{"root_delay": 2_100_000}, {"root_dispersion": 1_100_000}, {"arrived": 1795490347786270}]
     )
     def test_each_part_of_the_error_counts(self, message: dict[str, int]) -> None:
-        """The last is a clock that was set back by 1.1 s between question and answer."""
+        """In the last message, the clock was set back by 1.1 s between question and answer."""
         assert not timesyncd(with_message(**message)).status().in_sync
 
     def test_a_long_poll_interval_leaves_room_for_the_clock_to_drift(self) -> None:
@@ -461,7 +461,7 @@ class TestParsers:
         )
 
     def test_the_offset_and_the_delay_of_systemd_timesyncd(self) -> None:
-        """A poll of which `timedatectl timesync-status` said: offset +18us, delay 57us."""
+        """For this poll, `timedatectl timesync-status` printed: offset +18us, delay 57us."""
         times = [1795490215549947, 1795490215549994, 1795490215550048, 1795490215550058]
         state = parse_timesync(
             with_properties(NTPMessage=[0, 4, 4, 3, -26, 0, 0, [127, 127, 1, 1], *times, False, 1, 0])
@@ -480,7 +480,7 @@ class TestParsers:
 
 
 def damaged(text: str) -> st.SearchStrategy[str]:
-    """A real output with a piece of it replaced, or something else altogether."""
+    """A real output with a part replaced, or any other text."""
     places = st.integers(0, len(text))
     return st.text() | st.builds(
         lambda start, end, piece: text[:start] + piece + text[end:],
@@ -522,7 +522,7 @@ class Failed(Exception):
 
 
 class FakeModule:
-    """What time_sync_info and the runner need of an AnsibleModule."""
+    """The parts of an AnsibleModule that time_sync_info and the runner need."""
 
     def __init__(self, **params: object) -> None:
         self.params = params

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A slip in the name of a variable is told, with the name that was meant."""
+"""A mistyped name of a variable is reported, with the name that was meant."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class TestKnown:
 
 
 class TestPlaybooks:
-    """The page about the playbooks has each of them, with what it takes."""
+    """The page about the playbooks lists each of them with its parameters."""
 
     ROWS: t.ClassVar = dict(
         re.findall(r"^\| `(\w+)` \|[^|]+\|(.*)\|$", (_ROOT / "docs/playbooks.md").read_text(), re.M)
@@ -66,7 +66,7 @@ class TestPlaybooks:
 
     @pytest.mark.parametrize("name", sorted(ROWS))
     def test_leave_bad_values_to_our_own_sentences(self, name: str) -> None:
-        """Ansible's own check of a role comes first, and prints thousands of characters of its description."""
+        """Ansible's own check of a role would come first, and print thousands of characters of its description."""
         tasks = [task for play in _plays(_ROOT / f"playbooks/{name}.yml") for task in play["tasks"]]
         roles = [
             value for task in tasks for key, value in task.items() if key.endswith(("include_role", "import_role"))

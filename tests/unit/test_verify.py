@@ -32,7 +32,7 @@ def test_right_code_proves_somebody() -> None:
 
 
 def answers(*hosts: str, valid: bool) -> list[tuple[str, dict[str, t.Any]]]:
-    """What the task returns on these hosts for a code of alice."""
+    """The results of the task on these hosts for a code of alice."""
     said = right if valid else lambda user, host: wrong(user, host, "123456")
     return [(host, {"failed": False, "valid": valid, "msg": said("alice", host)}) for host in hosts]
 
@@ -91,7 +91,7 @@ class TestOnAFleet:
 
 
 class TestPlaybook:
-    """Over hosts that answer what they are told to."""
+    """Playbooks over hosts with given answers."""
 
     @staticmethod
     def verified(tmp_path: Path, said: t.Mapping[str, answering.Answer]) -> subprocess.CompletedProcess[str]:

@@ -33,7 +33,7 @@ def test_what_is_kept_stays() -> None:
 
 
 def test_a_flood_takes_little_more_memory_than_the_text_that_is_made_of_it() -> None:
-    """Each host of a fleet may send one, and each is read by a process of its own."""
+    """Each host of a fleet may send such a flood, and each one is read by a process of its own."""
     flood = "\x1b" * 1024 * 1024
     tracemalloc.start()
     try:

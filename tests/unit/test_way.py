@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The way to a host: which jump hosts there are, what each is answered with, and that nothing on the way can ask.
+"""The way to a host: its jump hosts, the answers for each of them, and that nothing on the way can ask the user.
 
 Logins through a jump host are in tests/login/test_connection.py.
 """
@@ -97,7 +97,7 @@ def test_option_j_goes_and_the_configuration_is_handed_on() -> None:
 
 
 def run_as_ssh_does(option: bytes, **tokens: str) -> tuple[str, list[str]]:
-    """What a ProxyCommand says on standard error where a terminal is at hand, and what was asked there."""
+    """What a ProxyCommand that has a terminal at hand prints on standard error, and what was asked on that terminal."""
     command = option.decode().removeprefix("-oProxyCommand=")
     for token, value in tokens.items():
         command = command.replace(f"%{token}", value)
@@ -127,7 +127,7 @@ def test_ssh_that_has_no_terminal_does_not_ask(command: str, becomes: str) -> No
 
 
 def test_way_through_a_jump_host_is_quoted(tmp_path: Path) -> None:
-    """Percent signs and spaces of a path are neither ssh's tokens nor the shell's words."""
+    """Percent signs in a path are not tokens of ssh, and spaces do not split words in the shell."""
     program = tmp_path / "100% ssh"
     program.write_text('#!/bin/sh\nfor word; do echo "$word" >&2; done\n')
     program.chmod(0o755)
