@@ -8,7 +8,7 @@ PYTHON ?=
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export LC_ALL := C.UTF-8
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/build/cache/hypothesis
-# Where Python may not keep what it has compiled, each playbook takes a quarter longer on the controller.
+# If Python may not store its compiled files, each playbook takes a quarter longer on the controller.
 unexport PYTHONDONTWRITEBYTECODE
 
 heading = @printf '\n=== %s ===\n' '$(1)'
@@ -16,24 +16,24 @@ heading = @printf '\n=== %s ===\n' '$(1)'
 .DEFAULT_GOAL := help
 .PHONY: help setup lint sanity unit molecule sample scenarios browser controllers test quick chromium hosts demo demo-down faults stacks states hostile bench docs importer newcomer
 
-# The parts of `test`: what needs no more than a core goes side by side, what mostly waits for logins shares workers, and
-# what keeps all cores busy, or looks at times, is alone. A browser gives up when it waits too long for a core.
+# The parts of `test`. Parts that need at most one core run side by side. Tests that mostly wait for logins share
+# workers. Tests that keep all cores busy or check times run alone. A browser gives up if it waits too long for a core.
 one_core := sample unit sanity molecule lint importer
 alone := tests/controllers
 in_browser := tests/browser
 together := tests/login tests/newcomer
-# What was made just before is not looked at again, or the longest part, which needs it, would begin last.
+# Targets that were made just before are not checked again, or the longest part, which needs them, would start last.
 made := --old-file=setup --old-file=hosts --old-file=chromium
 
-help: ## this list
+help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "Variables: PYTHON (default: the newest from 3.11 on that works, the distribution's own first), VENV (default: .venv)"
 
-setup: ## the virtual environment with all that development needs
+setup: ## make the virtual environment with everything that development needs
 	@tests/setup '$(VENV)' '$(PYTHON)'
 
-lint: setup ## style, types, documentation, the oldest Python, scripts, pages, and who may import whom
+lint: setup ## check style, types, documentation, the oldest Python, scripts, web pages, and who may import whom
 	$(call heading,lint)
 	ansible-lint --strict
 	ruff check
@@ -48,23 +48,23 @@ lint: setup ## style, types, documentation, the oldest Python, scripts, pages, a
 	shellcheck $$(git grep --untracked -lE '^#!/(bin/sh|usr/bin/env bash)' -- ':!*.py')
 	tests/lint-web '$(VENV)'
 
-sanity: setup ## ansible-test sanity
+sanity: setup ## run ansible-test sanity
 	$(call heading,sanity)
 	tests/run-sanity
 
-importer: setup ## what Galaxy's importer says of a release's tarball
+importer: setup ## check the tarball of a release with Galaxy's importer
 	$(call heading,importer)
 	tests/run-importer
 
-unit: setup ## the unit tests, which need no host
+unit: setup ## run the unit tests, which need no host
 	$(call heading,unit)
 	pytest tests/unit --numprocesses 2
 
-controllers: hosts ## execution environments, and a run cut into slices, each in a container of its own
+controllers: hosts ## test execution environments, and a run cut into slices, each in a container of its own
 	$(call heading,controllers)
 	pytest tests/controllers
 
-newcomer: hosts ## README and guides, followed to the letter in a fresh clone
+newcomer: hosts ## follow README and guides to the letter in a fresh clone
 	$(call heading,newcomer)
 	pytest tests/newcomer --numprocesses 2 --maxschedchunk 1
 
@@ -78,15 +78,15 @@ sample: hosts
 	pytest tests/stacks
 	pytest tests/hostile
 
-scenarios: molecule sample chromium ## Molecule scenarios and real logins, on hosts in containers
+scenarios: molecule sample chromium ## run the Molecule scenarios and real logins, on hosts in containers
 	$(call heading,scenarios)
 	pytest tests/login --numprocesses 8 --dist loadgroup
 
-browser: setup chromium hosts ## pages, Cockpit and what terminals show, in a browser; pictures in build/browser
+browser: setup chromium hosts ## test pages, Cockpit and terminal output in a browser; pictures in build/browser
 	$(call heading,browser)
 	pytest tests/browser --numprocesses 3 --dist loadfile
 
-test: ## all of the above, side by side on two cores
+test: ## run all of the above, side by side on two cores
 	@$(MAKE) --no-print-directory --jobs 1 setup hosts chromium
 	@echo 'side by side, each shown when it has ended: $(one_core)'
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target $(made) $(one_core)
@@ -97,7 +97,7 @@ test: ## all of the above, side by side on two cores
 	$(call heading,$(together))
 	pytest $(together) --numprocesses 8 --dist loadgroup
 
-quick: ## lint, unit and a login of each kind on one release, for every day: five minutes at most
+quick: ## run lint, unit and a login of each kind on one release, for every day: five minutes at most
 	@$(MAKE) --no-print-directory --jobs 1 setup hosts chromium
 	@echo 'side by side, each shown when it has ended: lint unit'
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target $(made) lint unit
@@ -112,27 +112,27 @@ chromium: setup
 hosts: setup
 	PYTHONPATH=tests python -m hosts images
 
-demo: hosts ## two hosts with two-factor login, shown by logging in; leaves them up
+demo: hosts ## show two-factor login on two hosts by logging in; leave the hosts up
 	PYTHONPATH=tests python tests/demo/demo.py
 
-docs: setup ## the documentation site, in build/docs
+docs: setup ## build the documentation site in build/docs
 	$(call heading,docs)
 	tests/build-docs
 
-faults: hosts ## every point at which a change can be killed, or fail for want of a disk
+faults: hosts ## kill a change, or let it fail as on a full disk, at every point where that can happen
 	PYTHONPATH=tests python -m faults
 
-stacks: hosts ## thousands of PAM stacks, walked through by libpam and by what the collection knows of it
+stacks: hosts ## compare thousands of PAM stacks in libpam and in the collection's own walk through them
 	PYTHONPATH=tests python -m stacks
 
-states: hosts ## fifty hosts as they may be found on each release: turned on and off, and as they were in every respect
+states: hosts ## turn two-factor login on and off on fifty varied hosts of each release; each must be exactly as before
 	STATES=50 pytest tests/login/test_starting_states.py --numprocesses 4 --dist loadgroup
 
-hostile: setup ## hosts in strange hands: all that they can answer, and what must not come of it on the controller
+hostile: setup ## try everything that compromised hosts can answer; none of it may do harm on the controller
 	PYTHONPATH=tests python -m hostile
 
-bench: hosts ## what it costs, side by side with ansible -m ping; the last line is JSON
+bench: hosts ## measure what it costs, side by side with ansible -m ping; the last line is JSON
 	PYTHONPATH=tests python tests/bench/bench.py
 
-demo-down: setup ## removes what the demo left
+demo-down: setup ## remove what the demo left
 	PYTHONPATH=tests python tests/demo/demo.py down

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What all tests share: the workers that they run on, a browser, and how long an example of a property may take."""
+"""Shared by all tests: the distribution over workers, a browser, and the time limit for examples of properties."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from xdist.workermanage import WorkerController
 if t.TYPE_CHECKING:
     from playwright.sync_api import Browser, Playwright
 
-# An example of a property may take as long as a busy machine needs for it.
+# No deadline: on a busy machine, an example of a property may take long.
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
@@ -39,13 +39,13 @@ _FIRST = (
     *("test_secrets", "test_adopt", "test_backends", "test_undecided", "test_broken_hosts", "test_wrong_codes"),
     *("test_doors", "test_time_gate", "test_sshds", "test_life_cycle", "test_pass", "test_remedies"),
 )
-"""Files that take longest: they begin first, in this order, so that no worker is left with one of them in the end."""
+"""The files that take longest start first, in this order, so that no worker is left with one of them at the end."""
 
 
 class ByHost(LoadScopeScheduling):
-    """What shares hosts stays on one worker: a file, or of the logins its tests on one release by one backend.
+    """Tests that share hosts stay on one worker: a file or, in tests/login, its tests on one release and backend.
 
-    The groups of pytest-xdist 3.8 would do as well, but pytest 9.2 does not let it name them.
+    The groups of pytest-xdist 3.8 would do the same, but pytest 9.2 does not let it name them.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -54,7 +54,7 @@ class ByHost(LoadScopeScheduling):
         return f"{file} {host[0] if host else ''}"
 
     def _assign_work_unit(self, node: WorkerController) -> None:
-        """What comes next is the one that takes longest of those that are left."""
+        """Assign the remaining work unit that takes longest."""
         self.workqueue.move_to_end(min(self.workqueue, key=self._turn), last=False)
         super()._assign_work_unit(node)
 
@@ -65,13 +65,13 @@ class ByHost(LoadScopeScheduling):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByHost | None:
-    """Guides are followed one by one, wherever a worker is free."""
+    """Use this scheduler for logins; guides are followed one by one, on any free worker."""
     return ByHost(config, log) if config.option.dist == "loadgroup" else None
 
 
 @pytest.fixture(scope="session")
 def playwright() -> Iterator[Playwright]:
-    """What starts browsers, of which a process may have one alone."""
+    """The object that starts browsers; a process may have only one."""
     # Most workers never need it.
     from playwright.sync_api import sync_playwright
 
@@ -81,7 +81,7 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="session")
 def browser(playwright: Playwright) -> Iterator[Browser]:
-    """A browser for pages that are files."""
+    """A browser for pages in files."""
     from browser import chromium
 
     with chromium(playwright) as started:
