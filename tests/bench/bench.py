@@ -61,11 +61,11 @@ Figures = dict[str, float | dict[str, float]]
 def main() -> None:
     """Measure, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--hosts", default="1,5,10,20,50", help="growth over so many hosts (default: %(default)s)")
-    parser.add_argument("--users", default="1,100,1000,10000", help="growth over so many users (default: %(default)s)")
-    parser.add_argument("--logins", type=int, default=200, help="how many logins are timed (default: %(default)s)")
+    parser.add_argument("--hosts", default="1,5,10,20,50", help="numbers of hosts to try (default: %(default)s)")
+    parser.add_argument("--users", default="1,100,1000,10000", help="numbers of users to try (default: %(default)s)")
+    parser.add_argument("--logins", type=int, default=200, help="number of logins to time (default: %(default)s)")
     parser.add_argument(
-        "--repeat", type=int, default=3, help="how often what is compared is run (default: %(default)s)"
+        "--repeat", type=int, default=3, help="how often to repeat each comparison (default: %(default)s)"
     )
     chosen = parser.parse_args()
     sizes, users = (sorted(map(int, text.split(","))) for text in (chosen.hosts, chosen.users))
@@ -88,7 +88,7 @@ def compared(web: list[Host], repeat: int) -> Figures:
     """The speed with plain Ansible, and with mitogen if it is installed."""
     figures = speed(web, repeat)
     if mitogen := importlib.util.find_spec("ansible_mitogen"):
-        say("the same by mitogen")
+        say("the same with mitogen")
         strategies = [str(Path(place, "plugins", "strategy")) for place in mitogen.submodule_search_locations or ()]
         environment = {"ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": os.pathsep.join(strategies)}
         with mock.patch.dict(os.environ, environment):
@@ -100,11 +100,11 @@ def speed(web: list[Host], repeat: int) -> Figures:
     """Time to turn it on, to run again with nothing to change, and to turn it off; and of a ping by Ansible and ssh."""
     variables = {**SETTINGS, "twofactor_users": [{"name": name} for name in PEOPLE]}
     limit = limited(web)
-    say(f"first enabling on {len(web)} hosts, packages present")
+    say(f"turning it on for the first time on {len(web)} hosts, with packages installed")
     since = [host.run("date", "+%s.%N").stdout.strip() for host in web]
     first = timed(enable, variables, *limit)
     executions = statistics.mean(executed(host, start) for host, start in zip(web, since, strict=True))
-    say(f"{first:.1f} s, {executions:.1f} module executions a host; now ping and the same again, in turns")
+    say(f"{first:.1f} s, {executions:.1f} module executions per host; now ping and the same run again, in turns")
     cold, pings, as_root, again = [], [], [], []
     for _round in range(repeat):
         cold.append(timed(connect, web))
@@ -137,7 +137,7 @@ def growth(web: list[Host], sizes: list[int]) -> Figures:
         playbook("disable", {}, *limit)
         first[str(size)] = round(timed(enable, variables, *limit), 2)
         again[str(size)] = round(timed(enable, variables, *limit), 2)
-        say(f"{size} hosts: first enabling {first[str(size)]} s, run again {again[str(size)]} s")
+        say(f"{size} hosts: turned on {first[str(size)]} s, run again {again[str(size)]} s")
     return {"first_enable_seconds_by_hosts": first, "rerun_seconds_by_hosts": again}
 
 
@@ -169,7 +169,7 @@ def many_users(host: Host, sizes: list[int], logins: int) -> Figures:
             say(f"{size} sheets {sheets:.2f} s")
             figures["sheets_1000_seconds"] = round(sheets, 2)
         with_code = login_cost(host, people, PASSWORD, enrolled(host, people, variables))
-        say(f"a login by PAM: {without_code:.2f} ms without a code, {with_code:.2f} ms with one")
+        say(f"a PAM login: {without_code:.2f} ms without a code, {with_code:.2f} ms with one")
         steps[str(size)] = round(with_code - without_code, 2)
     return {**figures, "login_code_step_ms": steps[str(sizes[0])], "login_code_step_ms_by_users": steps}
 
@@ -227,8 +227,8 @@ def guessing(host: Host) -> Figures:
     an_hour = looked_at * 3600 / UNLOCK_SECONDS
     chance = (2 * WINDOW + 1) / 10**DIGITS
     hours = math.log(0.5) / math.log1p(-chance) / an_hour
-    say(f"{looked_at} of 40 guesses were looked at before the account waited {UNLOCK_SECONDS} s: {an_hour:.0f} an hour")
-    say(f"each is right with a chance of {2 * WINDOW + 1} in {10**DIGITS:,}: an even chance takes {hours:,.0f} h")
+    say(f"{looked_at} of 40 guesses checked before the account closed for {UNLOCK_SECONDS} s: {an_hour:.0f} an hour")
+    say(f"each is right with a chance of {2 * WINDOW + 1} in {10**DIGITS:,}: a chance of 50% takes {hours:,.0f} h")
     return {"guesses_per_hour": an_hour, "hours_to_even_chance": round(hours)}
 
 

@@ -133,15 +133,15 @@ def main() -> None:
         show(host, "alice", "password", ssh.login(host, "alice", password=PASSWORD), gets_in=True)
         show(host, "bob", "key", ssh.login(host, "bob", key=host.key), gets_in=True)
 
-    headline("Turn two-factor login on: everybody gets a secret, and sshd asks for nothing yet")
+    headline("Turn two-factor login on: everybody gets a secret, and sshd asks nobody for a code yet")
     playbook("enable")
     phones = {(host, name): Phone.of(name, host) for host in web for name in PEOPLE}
 
-    headline(f"What alice gets for {web[0].name}: her enrolment sheet, for a phone to read")
+    headline(f"Alice's enrolment sheet for {web[0].name}: its QR code is for a phone to scan")
     print(qr_for_terminal(sheets.uri(sheet("alice", web[0]))))
     print(f"   The sheet is a page to print or to open in a browser: {sheet('alice', web[0])}")
 
-    headline("Everybody proves a code of theirs, and only then sshd asks for codes")
+    headline("Everybody proves one code; after that, sshd asks for codes")
     for (host, name), phone in phones.items():
         prove(host, name, phone)
     configure(twofactor_ssh=True)
@@ -152,7 +152,7 @@ def main() -> None:
         code = phones[host, "alice"].next_code()
         show(host, "alice", "password + code", ssh.login(host, "alice", password=PASSWORD, code=code), gets_in=True)
         again = ssh.login(host, "alice", password=PASSWORD, code=code)
-        show(host, "alice", "password + the same code once more", again, gets_in=False)
+        show(host, "alice", "password + the same code again", again, gets_in=False)
         show(host, "bob", "key alone", ssh.login(host, "bob", key=host.key), gets_in=False)
         code = phones[host, "bob"].next_code()
         show(host, "bob", "key + code", ssh.login(host, "bob", key=host.key, code=code), gets_in=True)
@@ -160,7 +160,7 @@ def main() -> None:
     headline("Run again: nothing changes")
     playbook("enable")
 
-    headline("The phone is lost: recovery on the console of one host, and by the playbook for all")
+    headline("The phone is lost: recovery at the console of one host, and with the playbook on all hosts")
     print(f"   {web[0].name}# twofactor-recover")
     print("   " + web[0].run("twofactor-recover").stdout, end="")
     show(web[0], "alice", "password alone", ssh.login(web[0], "alice", password=PASSWORD), gets_in=True)
@@ -168,7 +168,7 @@ def main() -> None:
     for host in web:
         show(host, "alice", "password alone", ssh.login(host, "alice", password=PASSWORD), gets_in=True)
 
-    headline("On again: the entries in everybody's app still work")
+    headline("Turned on again: the entries in everybody's app still work")
     playbook("enable")
     for host in web:
         show(host, "alice", "password alone", ssh.login(host, "alice", password=PASSWORD), gets_in=False)
@@ -179,8 +179,8 @@ def main() -> None:
     for host in web:
         options = f"-o UserKnownHostsFile={host.key.parent / 'known_hosts'}"
         print(f"   {host.release}: ssh -p {host.port} {options} alice@{host.address}")
-    print(f"   The password of alice and bob is '{PASSWORD}', the key of both is {web[0].key}")
-    print(f"   Codes: read a QR code of {ENROLMENT}/ with an app, or run")
+    print(f"   The password of alice and bob is '{PASSWORD}', and the ssh key of both is {web[0].key}")
+    print(f"   Codes: scan a QR code in {ENROLMENT}/ with an app, or run")
     print(f"     {sys.executable} -c 'import pyotp; print(pyotp.TOTP(\"KEY FROM THE SHEET\").now())'")
     print(f"   Playbooks: ansible-playbook fleet.auth.disable -i {INVENTORY} (in {Path(sys.executable).parent})")
     print("   A host at the console: docker exec -it fleet-auth-demo-web12 bash")
