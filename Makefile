@@ -119,7 +119,7 @@ docs: setup ## build the documentation site in build/docs
 	$(call heading,docs)
 	tests/build-docs
 
-faults: hosts ## kill a change, or let it fail as on a full disk, at every point where that can happen
+faults: hosts ## kill a change, or let it fail as on a full or broken disk, at every point where that can happen
 	PYTHONPATH=tests python -m faults
 
 stacks: hosts ## compare thousands of PAM stacks in libpam and in the collection's own walk through them

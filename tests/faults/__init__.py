@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Faults at every point at which a change of two-factor login can be killed, or fail for lack of disk space.
+"""Faults at every point at which a change of two-factor login can be killed, or fail because of the disk.
 
 A change makes a number of system calls that alter the host. On real hosts, the change is run once for each of these
 calls and struck there: the process is killed, or the call fails. Then people log in, and the answers they get must be

@@ -96,9 +96,9 @@ class Look:
     """What was seen on a host."""
 
     files: Mapping[str, Entry]
-    """Files that decide logins and outlive a boot, without what logins write into them."""
+    """Permanent files that decide logins, without what logins write into them."""
     left: frozenset[str]
-    """Files prepared for a change that has not ended, or backups kept from it."""
+    """Files prepared for a change that has not ended, or kept from it."""
     credentials: Mapping[str, str]
     """Content by path."""
     sshd_error: str
@@ -153,7 +153,7 @@ class Ground:
     def __init__(self, host: hosts.Host, security_key: Key, collections: Path | None = None) -> None:
         """Prepare a new host.
 
-        :param security_key: the key of the person who has one.
+        :param security_key: kay's security key.
         :param collections: another directory of collections to take the modules from, to test a product that is broken
             on purpose.
         """
@@ -162,7 +162,7 @@ class Ground:
         self.people["kay"] = Holder("kay", host, host.key, security_key=security_key)
         self.looks: dict[str, Look] = {}
         self.seen: dict[str, set[int]] = {}
-        """By kind of change, the indexes of the states in which everybody has logged in in every way."""
+        """By kind of change, hashes of the states in which people have logged in."""
         host.run("mkdir", "-p", DIRECTORY)
         host.install(OATH.package, GOOGLE.package, "qrencode")
         # All that the product looks at for Cockpit.

@@ -220,7 +220,7 @@ def _change(name: str, begin: State, after: State, *others: Question) -> Kind:
     )
 
 
-# A journal that has removed itself cannot be started again because of the directory that it was in.
+# Once the journal has removed itself, it cannot be run again to remove its directory.
 _ENDED = (JOURNAL.rpartition("/")[0], UNDO)
 _AGAIN = ("sh", "-c", f"[ ! -e {JOURNAL} ] || sh {UNDO}")
 _SHORT, _SLOW = Phone(), Phone(interval=60)

@@ -86,8 +86,8 @@ class Question:
 class Policy:
     """Who is asked for a code, and which first factors and codes are accepted.
 
-    Two settings together make that an account is asked, and they are written one after the other: sshd sends the
-    account to PAM (`sent`), and PAM asks (`asked`).
+    An account is asked because of two settings, which are written one after the other: sshd sends it to PAM (`sent`),
+    and PAM asks (`asked`).
     """
 
     sent: frozenset[str] = frozenset()

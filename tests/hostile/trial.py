@@ -153,7 +153,7 @@ class Trial:
 
 
 def _wrong_lines(table: str, summary: Answer) -> str:
-    """What is wrong with a report on two hosts that answer correctly and a third one. The worst problem comes first."""
+    """What is wrong with a report on two hosts that answer correctly and a third one. The worst host comes first."""
     json.dumps(summary, allow_nan=False)
     rows = table.splitlines()
     if not all(row.isprintable() for row in rows):

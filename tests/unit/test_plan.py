@@ -165,7 +165,7 @@ def planned(target: Settings, state: HostState) -> tuple[Change, ...]:
 
 
 def _of_one_backend(state: HostState) -> HostState:
-    """The same host without the rests of a move between backends; only the journal knows these."""
+    """The same host without leftovers that only the journal knows to be those of a move."""
     files = {path: one for path, one in state.files.items() if path not in backends.DIRECTORIES}
     return replace(state, files=files, others={})
 

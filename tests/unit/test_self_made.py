@@ -26,7 +26,7 @@ SELF_MADE = f"# fleet.auth self-made={MADE}\nHOTP/T30 alice - {KEY.hex()}{HISTOR
 @pytest.mark.parametrize("backend", sorted(backends.BACKENDS))
 class TestTheNote:
     def text(self, backend: str) -> str:
-        """A credential with a key of which a code was used."""
+        """The text of a credential with a key of which a code was used."""
         one = backends.BACKENDS[backend]
         return one.revise(None, User("alice", secret=KEY), Settings(backend=backend), random_keys())
 

@@ -257,7 +257,7 @@ class TestChrony:
 
     @pytest.mark.parametrize("tracking", [SLOW_BY_FIVE, FAST_BY_FIVE])
     def test_the_age_of_the_reference_is_measured_on_the_corrected_clock(self, tracking: str) -> None:
-        """Without the correction the one would be 5 s in the future and the other 5 s too old."""
+        """Without the correction, one reference would be 5 s in the future and the other 5 s too old."""
         assert FakeHost(tracking, OFF_BY_FIVE_SOURCES, now=1795489793.013 + 9).status(6.0).in_sync
         assert FakeHost(tracking, OFF_BY_FIVE_SOURCES, now=1795489793.013 - 9).status(6.0).in_sync
 
