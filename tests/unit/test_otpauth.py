@@ -29,6 +29,7 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._otpauth import (
     qr_as_svg,
     qr_for_terminal,
 )
+from unit.builders import texts_of
 
 # The key of the test vectors in RFC 4226, appendix D, and RFC 6238, appendix B.
 RFC_4226_CODES = (
@@ -45,15 +46,6 @@ def uri(secret: str = SECRET, **options: t.Any) -> str:
 
 def code(secret: str = SECRET, **options: t.Any) -> str:
     return code_at(secret, **{"digits": 6, "interval": 30, "at": 59, **options})
-
-
-def texts_of(error: BaseException | None) -> str:
-    """Everything that an exception and its causes could print."""
-    texts = []
-    while error is not None:
-        texts.append(f"{error} {error!r} {error.args}")
-        error = error.__cause__ or error.__context__
-    return "\n".join(texts)
 
 
 def parsed(svg: str) -> ElementTree.Element:

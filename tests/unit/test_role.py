@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from ansible_collections.fleet.auth.plugins.doc_fragments.settings import ModuleDocFragment
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.bounds import is_account_name
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -158,3 +159,40 @@ class TestEntryPoints:
         taken = documented[option] if option in documented else documented[option.partition("_")[2]]
         found = _entry_points()[entry_point]["options"][f"twofactor_{option}"]
         assert _without_words({option: found}, "options") == _without_words({option: taken}, "suboptions")
+
+
+class TestAccountNames:
+    """The role and a playbook check names of accounts themselves, by a pattern that has to be the modules' own."""
+
+    PATTERNS: t.ClassVar = {
+        "vars/main.yml": _file("vars/main.yml")["__twofactor_account"],
+        "accept.yml": re.findall(
+            r"is match\('(.+?)'\)",
+            yaml.safe_load((_ROOT / "playbooks" / "accept.yml").read_text())[0]["tasks"][0]["fleet.auth.require"][
+                "that"
+            ],
+        )[0],
+    }
+
+    @pytest.mark.parametrize("where", PATTERNS)
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "alice",
+            "svc$",
+            "a.b@corp.example",
+            "_x-1",
+            "",
+            "-x",
+            "$",
+            "a$b",
+            "a:b",
+            "a+b",
+            "a b",
+            "alice\n",
+            "jos\u00e9",
+            "a/b",
+        ],
+    )
+    def test_are_the_same_everywhere(self, where: str, name: str) -> None:
+        assert bool(re.match(self.PATTERNS[where], name)) == is_account_name(name)
