@@ -32,7 +32,7 @@ def twenty(worker_id: str) -> Iterator[list[Host]]:
 
 @pytest.fixture
 def machines(twenty: list[Host]) -> list[Host]:
-    """The twenty, with two-factor login off."""
+    """The twenty hosts, with two-factor login off."""
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(off, twenty))
     return twenty

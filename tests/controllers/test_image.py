@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What goes into an execution environment. The image is not built here: its base comes from a registry."""
+"""What goes into an execution environment. The image is not built here, because its base comes from a registry."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_is_made_from_the_example(tmp_path: Path) -> None:
     assert "ansible-galaxy collection install" in recipe
     assert "ansible-core>=2.19" in recipe
     assert "ansible-runner>=2.4" in recipe
-    # What introspect said above is what the recipe installs.
+    # The recipe installs what introspect reports in the test above.
     assert "introspect.py introspect" in recipe
 
 

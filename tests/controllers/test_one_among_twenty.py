@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Hosts on which something is wrong, and the others, which do not suffer by it."""
+"""Some hosts have a problem, and the others are not affected by it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FORKS = ("--forks", "20")
 
 @contextlib.contextmanager
 def _slow(host: Host) -> Iterator[None]:
-    """Every module takes its time."""
+    """Delay every module on this host."""
     python = host.run("readlink", "-f", "/usr/bin/python3").stdout.strip()
     host.run("rm", "/usr/bin/python3")
     host.write("/usr/bin/python3", f'#!/bin/sh\nsleep {_SLOW_SECONDS}\nexec {python} "$@"\n', 0o755)
@@ -38,7 +38,7 @@ def _slow(host: Host) -> Iterator[None]:
 
 
 def recap(output: str, outcome: str) -> set[str]:
-    """The hosts of which Ansible's last lines tell this outcome."""
+    """The hosts for which the recap at the end of Ansible's output shows this outcome."""
     return set(re.findall(rf"^(\S+) +: ok=.* {outcome}=[1-9]", output, re.MULTILINE))
 
 
@@ -58,7 +58,7 @@ def test_others_finish_and_each_one_in_trouble_is_named(
         with _slow(slow):
             done = ansible_playbook("enable", fleet, *_FORKS, **VARIABLES)
         status = ansible_playbook("status", fleet, *_FORKS, **VARIABLES, twofactor_status_data=str(report))
-    assert done.returncode == 4  # as ansible-playbook has it for hosts that were unreachable, whatever else failed
+    assert done.returncode == 4  # what ansible-playbook returns if hosts were unreachable, whatever else failed
     assert recap(done.stdout, "failed") == {failing.name, unsynced.name}
     assert recap(done.stdout, "unreachable") == {lost.name}
     said = " ".join(done.stdout.split())
@@ -69,7 +69,7 @@ def test_others_finish_and_each_one_in_trouble_is_named(
             assert person.by_key(batch=True).ok, person.host.name
         else:
             assert not person.by_key(batch=True).ok, person.host.name
-    # None of the others waited for the slow one, which was asked, changed and confirmed in its own time.
+    # None of the others waited for the slow host.
     assert max(map(switched_at, well)) < switched_at(slow)
 
     assert status.returncode == 0, status.stdout

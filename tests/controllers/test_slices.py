@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A run cut into slices: ansible-runner transmits each to a container of its own, as AWX and its like do.
+"""A run cut into slices: ansible-runner transmits each to its own container, as AWX does.
 
-A worker has Python, the collection and ssh, which an execution environment has as well. The inventory, the variables
-and the key come with what is transmitted.
+A worker has Python, the collection and ssh, as an execution environment has. The inventory, the variables and the key
+are transmitted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from login.trouble import broken_disk
 
 _ROOT = STATE.parents[1]
 _SLICES = 4
-# What the report of one run and that of slices may differ in: hosts are asked at different times.
+# What may differ between the report of one run and that of slices, because hosts are asked at different times.
 _MEASURED = {"clock_error_seconds", "clock"}
 
 
@@ -79,12 +79,12 @@ def test_failure_in_a_rollout_stops_its_own_slice(machines: list[Host], tmp_path
 
 
 def cut(machines: list[Host], directory: Path) -> list[Slice]:
-    """Cut a fleet as AWX does, which deals the hosts out."""
+    """Cut a fleet into slices as AWX does: slice n gets every `_SLICES`-th host."""
     return [Slice(directory / str(n), f"slice{n}", machines[n::_SLICES]) for n in range(_SLICES)]
 
 
 def report(fleet: str, path: Path, **variables: t.Any) -> list[dict[str, t.Any]]:
-    """The lines of a report of the whole fleet, without what is measured."""
+    """The lines of a report of the whole fleet, without measured values."""
     wanted = {**VARIABLES, **variables, "twofactor_status_data": str(path)}
     done = ansible_playbook("status", fleet, "--forks", "20", **wanted)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -106,21 +106,21 @@ class Slice:
         (directory / "project").mkdir()
 
     def artifacts(self, playbook: str) -> Path:
-        """What has come back of a playbook."""
+        """The directory with the artifacts of a playbook."""
         return self.directory / "artifacts" / f"{self.name}-{playbook}"
 
     def lines(self, playbook: str) -> list[dict[str, t.Any]]:
-        """What the JSON file of a playbook says, host by host."""
+        """The lines of the JSON file of a playbook, one per host."""
         lines: list[dict[str, t.Any]] = json.loads((self.artifacts(playbook) / f"{playbook}.json").read_text())["lines"]
         return lines
 
     def run(self, playbook: str, *, fails: bool = False, **paths: str) -> None:
-        """Transmit a playbook to a new container, have it run there, and process what comes back.
+        """Transmit a playbook to a new container, run it there, and process what comes back.
 
-        In *paths*, {kept} is the directory that comes back.
+        In the values of *paths*, {kept} stands for the directory that comes back.
         """
         ident = f"{self.name}-{playbook}"
-        # A relative path starts in the project, as ansible-runner starts Ansible there.
+        # A relative path is relative to the project, because ansible-runner starts Ansible there.
         kept = {name: path.format(kept=f"../artifacts/{ident}") for name, path in paths.items()}
         self._write("env/extravars", {**VARIABLES, **kept})
         options = ["--ident", ident, "--playbook", f"fleet.auth.{playbook}"]
@@ -134,7 +134,7 @@ class Slice:
         command += ["--network", f"fleet-auth-{self.hosts[0].fleet}"]
         for path in sorted({sys.base_prefix, sys.prefix, str(_ROOT)}):
             command += ["--volume", f"{path}:{path}:ro"]
-        # Nothing of the fleet's own directory, keys and reports included.
+        # Hide the fleet's own directory, with its keys and reports.
         command += ["--tmpfs", str(_ROOT / "build"), "--env", f"PATH={sys.prefix}/bin:/usr/bin:/bin"]
         return [*command, "--env", "LC_ALL=C.UTF-8", hosts.image("debian12"), "ansible-runner", "worker"]
 
@@ -143,7 +143,7 @@ class Slice:
         return subprocess.run([program, *arguments], input=input, capture_output=True, check=False).stdout
 
     def _variables(self, host: Host) -> dict[str, t.Any]:
-        """Reached by the fleet's own network, and known by the host key that it has for everybody."""
+        """Variables that reach the host over the fleet's own network and check the same host key as from outside."""
         known = "-F none -o UserKnownHostsFile={{ inventory_dir }}/known_hosts -o StrictHostKeyChecking=yes"
         return {
             "ansible_host": host.name,

@@ -4,15 +4,14 @@
 
 """Debian hosts to test on: containers with systemd, sshd and chrony, reached over real ssh.
 
-They are grouped into fleets. A fleet has a network, an NTP server and a key of its own, so that several can be up
-at once:
+They are grouped into fleets. Each fleet has its own network, NTP server and key, so several can be up at once:
 
     web12, web13, ntp = up("demo", {"web12": "debian12", "web13": "debian13"})
     web12.add_user("alice", password="correct horse")
     inventory([web12, web13], Path("build/demo/inventory.yml"))
     down("demo")
 
-``python -m hosts`` does the same from a shell. Only the standard library is needed, and a Docker engine.
+``python -m hosts`` does the same from a shell. It needs only the standard library and a Docker engine.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The Docker command, as the rest of this package calls it, and the folder where everything is kept."""
+"""The Docker command, as the rest of this package calls it, and the folder for all state."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _ENGINE = Path(__file__).with_name("engine")
 
 
 class HostError(Exception):
-    """A test host, or what makes one, does not do what it should. The text says which, and shows its output."""
+    """A test host, or a tool that makes one, fails. The text says which, and shows its output."""
 
 
 def docker(*arguments: str, input: bytes | None = None, check: bool = True, timeout: float = 300) -> Output:
     """Run ``docker ARGUMENTS``.
 
-    :param input: goes to standard input; without it there is none, so nothing can hang on it.
+    :param input: goes to standard input. Without it standard input is empty, so nothing can wait for it.
     :param timeout: seconds.
-    :raises HostError: on a status other than 0 if *check*, and on a timeout. *input* never shows in it.
+    :raises HostError: on a status other than 0 if *check*, and on a timeout. The text never contains *input*.
     """
     stdin: dict[str, t.Any] = {"stdin": subprocess.DEVNULL} if input is None else {"input": input}
     shown = " ".join(arguments)
@@ -51,14 +51,14 @@ def engine_answers() -> bool:
 
 
 def ensure_engine() -> None:
-    """Make a Docker engine answer.
+    """Make sure that a Docker engine answers.
 
-    :raises HostError: if there is none and none can be started; the engine script has said what to do.
+    :raises HostError: if there is none and none can be started; the engine script has printed what to do.
     """
     if subprocess.run([str(_ENGINE)], stdin=subprocess.DEVNULL, check=False).returncode:
         raise HostError("There is no Docker engine to start test hosts on; see above.")
 
 
 def say(text: str) -> None:
-    """Tell whoever waits what is being done."""
+    """Print what is being done."""
     print(f"hosts: {text}", flush=True)

@@ -27,7 +27,7 @@ from .host import Host
 
 _LABEL = "fleet-auth"
 _NTP = "ntp"
-# Below the ports that Linux hands out by itself, so that a host that is restarted finds its own free.
+# Below the ports that Linux assigns automatically, so that the port of a host is still free when it restarts.
 _PORTS = range(20000, 30000)
 
 _BOOT = r"""
@@ -51,7 +51,7 @@ done
 cat /etc/ssh/ssh_host_*_key.pub
 """
 
-# After its first few polls chrony may bound the error by seconds, where other hosts boot at the same time.
+# After its first few polls chrony may report an error bound of seconds, if other hosts boot at the same time.
 _SYNC = r"""
 left=150
 until chronyc -n -c tracking 2>/dev/null |
@@ -68,23 +68,23 @@ done
 
 
 def of_this_checkout(fleet: str) -> str:
-    """A name for a fleet that tests in another checkout, on the same engine, do not use."""
+    """A name for a fleet that tests in other checkouts, on the same engine, do not use."""
     return f"{fleet}-{zlib.crc32(bytes(STATE)):08x}"
 
 
 def up(fleet: str, hosts: Mapping[str, str], *, ntp: bool = True, recreate: bool = False) -> list[Host]:
-    """Make sure that *fleet* consists of these hosts, that they have booted, answer on ssh and know the time.
+    """Make sure that *fleet* consists of these hosts, and that they have booted, answer on ssh and have synced clocks.
 
-    Hosts that are up already are used as they are, whatever has been done to them; hosts of another release, of an
-    older image or not named any more are removed.
+    Hosts that are already up are used as they are, whatever state they are in. Hosts of another release, with an older
+    image, or no longer named are removed.
 
-    :param fleet: lower-case letters, digits and hyphens; the same goes for the names of hosts.
+    :param fleet: lower-case letters, digits and hyphens; the same rule applies to the names of hosts.
     :param hosts: release by name, see `images.image`.
-    :param ntp: whether there is an NTP server, with which the hosts are in sync before this returns. Without it they
+    :param ntp: whether to start an NTP server. With one, the hosts are in sync before this returns; without one they
         never are.
-    :param recreate: begin with new hosts.
+    :param recreate: start with new hosts.
     :returns: the hosts in the given order, then the NTP server if there is one.
-    :raises HostError: if a host does not come up, with what it says about it.
+    :raises HostError: if a host does not come up, with its output.
     """
     for name in (fleet, *hosts):
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name) or name == _NTP:
@@ -127,7 +127,7 @@ def up(fleet: str, hosts: Mapping[str, str], *, ntp: bool = True, recreate: bool
 
 
 def running(fleet: str) -> list[Host]:
-    """The hosts of *fleet*, by name, the NTP server last.
+    """The running hosts of *fleet*, sorted by name, the NTP server last.
 
     :raises HostError: if there are none.
     """
@@ -138,9 +138,9 @@ def running(fleet: str) -> list[Host]:
 
 
 def boot_anew(host: Host) -> None:
-    """Boot one host of a fleet as after a loss of power: it is up again, as after `up`, and the others are left alone.
+    """Boot one host of a fleet as after a power failure and wait until it is up. The other hosts are left alone.
 
-    :raises HostError: if it does not come up, with what it says about it.
+    :raises HostError: if it does not come up, with its output.
     """
     docker("kill", host.container)
     docker("start", host.container)
@@ -154,7 +154,7 @@ def every() -> list[tuple[Host, bool]]:
 
 
 def down(fleet: str) -> None:
-    """Remove the hosts, the network and the key of *fleet*; without it nothing happens."""
+    """Remove the hosts, the network and the key of *fleet*; if there is no such fleet, do nothing."""
     if not engine_answers():
         if not (STATE / fleet).exists():
             return
@@ -166,9 +166,9 @@ def down(fleet: str) -> None:
 
 
 def inventory(hosts: Iterable[Host], path: Path) -> None:
-    """Write an Ansible inventory of *hosts*, in the group ``fleet``, at *path*. The NTP server is left out.
+    """Write an Ansible inventory of *hosts*, in the group ``fleet``, to *path*. The NTP server is left out.
 
-    The address, key and host keys in it are real: nothing is switched off.
+    The address, key and host keys in it are real, and host key checking stays on.
     """
     lines = ["all:", "  children:", "    fleet:", "      hosts:"]
     for host in hosts:
@@ -239,15 +239,15 @@ def _start(fleet: str, name: str, release: str, image: str) -> Host:
         if done.returncode == 0:
             return Host(fleet, name, release, container, "127.0.0.1", port)
         docker("rm", "--force", container, check=False)
-        if b"already" not in done.stderr:  # someone was faster: "port is already allocated", "address already in use"
+        if b"already" not in done.stderr:  # taken meanwhile: "port is already allocated", "address already in use"
             break
     raise HostError(f"{container} does not start:\n{done.stderr.decode(errors='replace')}")
 
 
 def _systemd() -> list[str]:
-    """The least that systemd needs to boot in a container, and root to look at any process there.
+    """The docker options that systemd needs to boot in a container, and root to inspect any process there.
 
-    It has no more rights than that over this machine.
+    They give the container no further rights over this machine.
     """
     if docker("info", "--format", "{{.CgroupVersion}}").stdout.strip() == b"2":
         cgroups = ["--cgroupns", "host", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup"]
@@ -267,7 +267,7 @@ def _free_port() -> int:
 
 
 def _await_boot(host: Host) -> str:
-    """Give Ansible its key, and return the lines of ``known_hosts``."""
+    """Wait until the host has booted, install Ansible's key, and return its lines for ``known_hosts``."""
     booted = host.run("sh", "-c", _BOOT, input=host.key.with_suffix(".pub").read_text(), check=False)
     if booted.returncode:
         raise HostError(f"{host.container} does not boot:\n{booted.stderr}")

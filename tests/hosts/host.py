@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One host: run a command on it, read and write its files, give it users."""
+"""One host: run commands on it, read and write its files, add users."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .docker import STATE, HostError, docker
 from .resident import execute
 
 Entry = tuple[int, int, int, str]
-"""What a snapshot keeps of a path: mode, uid, gid, and contents, see `Host.snapshot`."""
+"""What a snapshot holds for a path: mode, uid, gid, and contents, see `Host.snapshot`."""
 
 _SNAPSHOT = r"""
 for path; do
@@ -56,7 +56,7 @@ print(json.dumps(found))
 """
 
 _digests: dict[tuple[str, ...], str] = {}
-"""The SHA-256 of files by container, inode, time of the last change and path: whatever is written has another time."""
+"""The SHA-256 of files by container, inode, change time and path. A file that is written gets a new change time."""
 
 _INSTALL = r"""
 [ "$(dpkg-query --show --showformat '${db:Status-Abbrev}\n' "$@" 2>/dev/null | grep -c '^ii')" = $# ] ||
@@ -82,7 +82,8 @@ echo "$key" >"$home/.ssh/authorized_keys"
 chown "$user:" "$home/.ssh/authorized_keys"
 """
 
-# Tests log in by thousands, and a password that is hashed as Debian does it costs as much as the rest of a login.
+# Tests log in thousands of times, and checking a password with Debian's default hash takes as long as the rest of a
+# login.
 _SET_PASSWORD = r"""
 perl -ne '
     chomp;
@@ -96,9 +97,9 @@ perl -ne '
 class Host:
     """A running host, or the fleet's NTP server.
 
-    :param release: such as ``debian12``, with ``-cockpit`` or without; ``ntp`` for the server, which has no
-        systemd, no sshd and port 0.
-    :param port: of sshd, on 127.0.0.1 alone.
+    :param release: such as ``debian12`` or ``debian12-cockpit``; ``ntp`` for the NTP server, which has no systemd, no
+        sshd and port 0.
+    :param port: of sshd, on 127.0.0.1 only.
     """
 
     fleet: str
@@ -110,17 +111,17 @@ class Host:
 
     @property
     def key(self) -> Path:
-        """The private key of the fleet, which opens the account ``ansible``."""
+        """The private key of the fleet, which is authorised for the account ``ansible``."""
         return STATE / self.fleet / "id_ed25519"
 
     @property
     def network(self) -> Path:
-        """The network namespace it is in until its next boot."""
+        """The host's network namespace, valid until its next boot."""
         return Path("/proc", self._running("{{.State.Pid}}"), "ns/net")
 
     @property
     def inner_address(self) -> str:
-        """Its address among the hosts of the fleet until its next boot."""
+        """The host's address in the fleet's network, valid until its next boot."""
         return self._running("{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}")
 
     def _running(self, fact: str) -> str:
@@ -128,7 +129,7 @@ class Host:
 
     @property
     def ssh_options(self) -> tuple[str, ...]:
-        """What makes ssh know this fleet's host keys, and nothing of the person who runs it."""
+        """Options that make ssh use this fleet's host keys, and none of the user's own configuration and keys."""
         known_hosts = STATE / self.fleet / "known_hosts"
         settings = (
             f'UserKnownHostsFile="{known_hosts}"',
@@ -147,12 +148,12 @@ class Host:
         user: str = "root",
         timeout: float = 120,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command, as root unless *user* says otherwise, past ssh and PAM.
+        """Run a command, as root unless *user* says otherwise, bypassing ssh and PAM.
 
         :param command: a program and its arguments, or one string for ``sh``.
-        :param input: goes to standard input, the place for secrets; without it there is none.
+        :param input: goes to standard input, the place for secrets; without it standard input is empty.
         :param timeout: seconds.
-        :raises HostError: on a status other than 0 if *check*, and on a timeout. *input* never shows in it.
+        :raises HostError: on a status other than 0 if *check*, and on a timeout. The text never contains *input*.
         """
         words = ("sh", "-c", *command) if len(command) == 1 else command
         done = self._exec(*words, input=input, check=check, user=user, timeout=timeout)
@@ -160,7 +161,7 @@ class Host:
         return subprocess.CompletedProcess(command, done.returncode, output, errors)
 
     def install(self, *packages: str) -> None:
-        """Install those Debian packages that are missing, out of the host's package cache."""
+        """Install the missing ones of these Debian packages from the host's package cache."""
         self._exec("sh", "-c", _INSTALL, "sh", *packages)
 
     def read(self, path: str) -> bytes:
@@ -168,7 +169,7 @@ class Host:
         return self._exec("cat", "--", path).stdout
 
     def write(self, path: str, data: bytes | str, mode: int = 0o644) -> None:
-        """Put a file in place of what is there, owned by root, making the directories above it that are missing."""
+        """Write a file owned by root, replacing an existing one, and make missing directories above it."""
         self._exec("install", "-D", "-m", f"{mode:04o}", "/dev/stdin", path, input=data)
 
     def exists(self, path: str) -> bool:
@@ -183,9 +184,9 @@ class Host:
         groups: Sequence[str] = (),
         shell: str = "/bin/bash",
     ) -> None:
-        """Make sure that there is such an account; groups that do not exist are made.
+        """Make sure that the account exists; groups that do not exist are made.
 
-        :param password: without it no password gets in, or the one the account has.
+        :param password: without it an existing account keeps its password, and a new one cannot log in by password.
         :param authorized_key: a line, or the path of a public key.
         """
         line = authorized_key.read_text() if isinstance(authorized_key, Path) else authorized_key or ""
@@ -198,7 +199,7 @@ class Host:
         self._exec("sh", "-c", _SET_PASSWORD, input=f"{name}:{password}\n")
 
     def snapshot(self, paths: Sequence[str] = ("/etc",)) -> dict[str, Entry]:
-        """What lies at and below *paths*, to compare before and after; a path that does not exist is left out.
+        """Everything at and below *paths*, to compare before and after; a path that does not exist is left out.
 
         Contents are a file's SHA-256 (hex), ``-> TARGET`` for a link, or find's letter for any other type (``d`` for a
         directory).
@@ -226,7 +227,7 @@ class Host:
         return {path: (*owner, contents[path]) for path, owner in found.items()}
 
     def in_every_respect(self, *paths: str) -> dict[str, list[t.Any]]:
-        """What lies at and below *paths*: type and mode, owner, contents, extended attributes, access lists, links."""
+        """Everything at and below *paths*: type and mode, owner, contents, extended attributes, ACLs, hard links."""
         done = self._exec("python3", "-c", _EVERY_RESPECT, *paths)
         return dict(json.loads(done.stdout))
 

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The image of a host of each release: Debian as it comes, plus what ``image/`` adds.
+"""The images of hosts, one per release: plain Debian, plus what ``image/`` adds.
 
-On top of that Cockpit, a directory or a place in one, where that is wanted: ``cockpit/``, ``directory/``, ``joined/``.
+Variants add Cockpit, a directory server, or membership in a directory: ``cockpit/``, ``directory/``, ``joined/``.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ from .docker import STATE, HostError, docker, say
 
 RELEASES: t.Final = {"debian12": "bookworm", "debian13": "trixie"}
 OLDER: t.Final = {"debian11": "bullseye"}
-"""Releases on which little is tested, by their suites as well."""
+"""Releases on which only a few tests run, with their suites."""
 _SUITES: t.Final = {**RELEASES, **OLDER}
 WITH_COCKPIT: t.Final = {f"{release}-cockpit": release for release in RELEASES}
-"""Releases with a web console as well, and what each is made from."""
+"""Variants with a web console, and the release each is made from."""
 JOINED: t.Final = {f"{release}-joined": release for release in RELEASES}
-"""Releases that sssd joins to the directory of their fleet; the same."""
+"""Variants that are joined to the directory of their fleet by sssd, and the release each is made from."""
 DIRECTORY: t.Final = "debian13-directory"
-"""A host with a directory: slapd and a KDC. Its name has to be `directory`."""
+"""A host with a directory: slapd and a KDC. The host must be named `directory`."""
 _MADE_FROM: t.Final = {**WITH_COCKPIT, **JOINED, DIRECTORY: "debian13"}
 
 _HERE = Path(__file__).parent
-# Seconds until a pull has said something, and until it is done. Where Docker Hub is out of reach it can be silent long.
+# Seconds until a pull must have printed something, and until it must be done. If Docker Hub is unreachable, a pull can
+# stay silent for a long time.
 _FIRST_WORD = 15.0
 _PULL = 600.0
 
@@ -42,7 +43,7 @@ _PULL = 600.0
 def image(release: str) -> str:
     """The name of the image of a host of *release*: `DIRECTORY`, or a key of one of the others above.
 
-    It changes with what the image is made from.
+    The name changes whenever an input of the image changes.
 
     :raises HostError: for an unknown release.
     """
@@ -56,9 +57,9 @@ def image(release: str) -> str:
 
 
 def build(releases: Iterable[str]) -> None:
-    """Make the images of *releases* that are missing, side by side.
+    """Make the missing images of *releases*, in parallel.
 
-    :raises HostError: with the end of the log if one cannot be made.
+    :raises HostError: if one cannot be made, with the end of the log.
     """
     wanted = set(releases)
     with _one_at_a_time():
@@ -118,7 +119,7 @@ def _remove_older(release: str) -> None:
     listed = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", _repository(release)).stdout
     for name in listed.decode().split():
         if name != image(release):
-            docker("image", "rm", name, check=False)  # one that a host still runs on stays
+            docker("image", "rm", name, check=False)  # an image that a host still uses stays
 
 
 def _base(release: str) -> str:

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Commands in a container by a process that stays in it: a ``docker exec`` for each costs ten times as much.
+"""Run commands in a container through a process that stays there: ten times as fast as a ``docker exec`` for each.
 
-The process was started by ``docker exec`` itself, so what it starts has the same namespaces, rights and environment. It
-is on the host for as long as the tests run, as root, and ends with them or with its container.
+The process is started by ``docker exec`` itself, so what it starts has the same namespaces, rights and environment. It
+stays on the host as root while the tests run, and ends with them or with its container.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from collections.abc import Sequence
 
 from .docker import HostError, docker
 
-# In: a line of JSON, the words and the size of what follows for standard input, or null. Out: a byte once that was read
-# and before anything is started, then a line of JSON, the status and the sizes of the two outputs, and these.
+# Input: a line of JSON with the words of the command and the size of its standard input (null for none), then that
+# input. Output: one byte when the input was read and before the command is started; then a line of JSON with the status
+# and the sizes of the two outputs, and then these outputs.
 _PROGRAM = r"""
 import json, os, subprocess, sys
 environment = {name: value for name, value in os.environ.items() if name != "LC_CTYPE"}  # this Python has put it there
@@ -43,16 +44,16 @@ for line in asked:
 """
 
 _idle: dict[str, list[_Resident]] = {}
-"""Those that wait for a command, by container."""
+"""The processes that wait for a command, by container."""
 _lock = threading.Lock()
 
 
 def execute(container: str, words: Sequence[str], data: bytes | None, timeout: float) -> _Done:
-    """Run a command as root; several at a time, if threads ask for them.
+    """Run a command as root. Several threads may do so at a time.
 
-    :param data: goes to standard input; without it there is none.
+    :param data: goes to standard input; without it standard input is empty.
     :param timeout: seconds.
-    :returns: as from ``docker exec``: a program that a signal has ended counts as 128 and its number.
+    :returns: as from ``docker exec``: if a signal ended the program, the status is 128 plus the signal's number.
     :raises HostError: on a timeout.
     """
     while True:
@@ -67,13 +68,13 @@ def execute(container: str, words: Sequence[str], data: bytes | None, timeout: f
                     _idle[container].append(resident)
             return done
         if not known:
-            # There is no Python, say, or no container that runs.
+            # For instance, there is no Python, or the container does not run.
             interactive = [] if data is None else ["--interactive"]
             return docker("exec", *interactive, container, *words, input=data, check=False, timeout=timeout)
 
 
 class _Resident:
-    """The process in the container. One command at a time."""
+    """The process in a container. It runs one command at a time."""
 
     def __init__(self, container: str) -> None:
         self._name = container
@@ -86,7 +87,7 @@ class _Resident:
         self.alive = True
 
     def run(self, words: Sequence[str], data: bytes | None, timeout: float) -> _Done | None:
-        """Nothing, if the process is gone and has not started the command."""
+        """Run a command and return its result, or None if the process ended before it started the command."""
         late = threading.Event()
         timer = threading.Timer(timeout, self._end, [late])
         timer.start()
@@ -110,13 +111,13 @@ class _Resident:
             return None
         heading = told.readline()
         if not heading.endswith(b"\n"):
-            # The host has ended while the command ran.
+            # The host ended while the command ran.
             return subprocess.CompletedProcess(list(words), 137, b"", self.close())
         status, output, errors = json.loads(heading)
         return subprocess.CompletedProcess(list(words), status, told.read(output), told.read(errors))
 
     def close(self) -> bytes:
-        """End the process, and return what it said for itself."""
+        """End the process, and return its error output."""
         self.alive = False
         self._client.kill()
         with contextlib.suppress(BrokenPipeError):

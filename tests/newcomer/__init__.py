@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""README and guides, followed to the letter by somebody who has nothing but a fresh clone."""
+"""README and guides, followed exactly by somebody who has only a fresh clone."""
 
 from __future__ import annotations
 

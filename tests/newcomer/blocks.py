@@ -4,7 +4,7 @@
 
 """The blocks of a page that a reader would type in or copy.
 
-``sh`` is for the controller, ``console`` for a root shell of the host in the prompt, with what is shown there, and
+``sh`` is for the controller. ``console`` is for a root shell on the host that the prompt names, with the output.
 ``yaml`` is a file if its first line names one. ``text`` is only to be read.
 """
 
@@ -21,7 +21,7 @@ _FILE = re.compile(r"# ((?:[\w.-]+/)*[\w.-]+\.yml)\n")
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """One block: where it begins, its language, its text, and whether the page says that it is run."""
+    """One block: its page, its first line, its language, its text, and whether the tests run it."""
 
     page: Path
     line: int
@@ -34,13 +34,13 @@ class Block:
 
     @property
     def file(self) -> str | None:
-        """The path of the file that the block is, if it is one."""
+        """The path of the file whose contents the block shows, or None."""
         named = _FILE.match(self.text) if self.language == "yaml" else None
         return named[1] if named else None
 
 
 def blocks(page: Path, until: str | None = None) -> list[Block]:
-    """All blocks of a page in Markdown, in order, or those above a heading."""
+    """All blocks of a page in Markdown, in order, or those above the heading *until*."""
     text = page.read_text()
     text = text[: text.index(f"\n{until}\n") + 1 if until else None]
     return [

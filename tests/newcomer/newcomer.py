@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Somebody at a shell: types what a page says, has a phone, and answers what is asked."""
+"""A person at a shell, who types what a page says, has a phone, and answers prompts."""
 
 from __future__ import annotations
 
@@ -38,10 +38,11 @@ _ROOT_PROMPT = re.compile(r"root@(\w+):~# (.*)")
 
 @dataclasses.dataclass
 class Newcomer:
-    """
-    :param home: where everything of this person is; the collection as well, once it was installed.
+    """A person who follows pages.
+
+    :param home: where everything of this person is, including the collection once it is installed.
     :param folder: where the commands of a page are typed.
-    :param machines: the hosts, by the names by which ssh and Ansible reach them.
+    :param machines: the hosts, by the names under which ssh and Ansible reach them.
     """
 
     home: Path
@@ -50,13 +51,13 @@ class Newcomer:
     _steps: dict[str, int] = dataclasses.field(default_factory=dict)
 
     def read(self, page: Path, until: str | None = None) -> None:
-        """Do what a page says, from its top to a heading or to its end."""
+        """Do what a page says, from its top to the heading *until* or to its end."""
         for block in blocks(page, until):
             if block.runs:
                 self._follow(block)
 
     def _follow(self, block: Block) -> None:
-        """Do what a block says; an AssertionError tells what came of it otherwise."""
+        """Do what a block says; raise an AssertionError if the result is not as the page says."""
         if block.file:
             path = self.folder / block.file
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +100,7 @@ class Newcomer:
         assert shell.exitstatus == 0, f"{block}\nended with {shell.exitstatus}, and said:\n{said}"
 
     def _at_the_console(self, block: Block) -> None:
-        """Each command, and the output that the page shows for it; ``…`` stands for what differs or is left out."""
+        """Run each command and compare its output with the page, where ``…`` stands for what differs or is left out."""
         commands: list[tuple[Host, str, list[str]]] = []
         for line in block.text.splitlines():
             typed = _ROOT_PROMPT.fullmatch(line)
@@ -115,7 +116,7 @@ class Newcomer:
             assert fnmatch.fnmatchcase(said.strip(), pattern), f"{block}\n{command!r} said:\n{said}"
 
     def _code(self, user: str, host: str) -> str:
-        """A code of the newest sheet of the user that nobody has used: what the phone shows, or shows next."""
+        """An unused code from the user's newest sheet: the one that the phone shows now, or the next one."""
         found = [*self.folder.glob(f"enrolment/{user}@{host}.html")] or [*self.folder.glob(f"enrolment/{user}@*.html")]
         assert found, f"{user} has no enrolment sheet in {self.folder}"
         totp = sheets.totp(max(found, key=os.path.getmtime))
@@ -127,7 +128,7 @@ class Newcomer:
         return pyotp.TOTP(totp.secret).at(step * 30)
 
     def _environment(self) -> dict[str, str]:
-        """As after logging in: nothing of the checkout that the tests run from, and ssh with the newcomer's file."""
+        """The environment after a login: nothing of the checkout that runs the tests, and the newcomer's ssh_config."""
         programs = self.home / "programs"
         if not programs.exists():
             programs.mkdir(parents=True)

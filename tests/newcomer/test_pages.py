@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every block of README and guides is run, in order, or says that it is not."""
+"""Every block of README and guides is run, in order, unless the page says that it is not."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _GUIDES: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("fleet",), ("web1", "web2", "web3")),
     (("lost-phone", "controllers", "night"), ("web1",)),
 )
-"""The guides that are followed from their first block to the last, and the hosts that they speak of.
+"""The guides that are followed from the first block to the last, and the hosts that they name.
 
-Those of a line with several go on from where the first host is on, and are followed one after the other.
+Guides that share an entry are followed one after the other, starting with the first host turned on.
 """
 _ON = "## Off again"
-"""The heading of the guide of the first host above which two-factor login is on."""
+"""The heading in the guide of the first host up to which two-factor login is on."""
 
 _PAGES = [*_ROOT.glob("*.md"), *_DOCS.glob("*.md")]
 _BLOCKS = [block for page in sorted(_PAGES) for block in blocks(page)]
@@ -58,7 +58,7 @@ def test_pages_with_commands_are_followed() -> None:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What git would have somebody clone, had everything been committed."""
+    """The files that a clone would have if everything were committed."""
     clone = tmp_path_factory.mktemp("clone")
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=_ROOT, capture_output=True, check=True
@@ -77,7 +77,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def home(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of somebody who has done what is said of the installation."""
+    """The home of somebody who has followed the installation guide."""
     home = tmp_path_factory.mktemp("home")
     newcomer = Newcomer(home, clone)
     newcomer.knows()
@@ -92,7 +92,7 @@ def newcomer(home: Path, tmp_path: Path) -> Newcomer:
 
 @pytest.fixture
 def machines(request: pytest.FixtureRequest, worker_id: str) -> Iterator[list[hosts.Host]]:
-    """New hosts with alice and bob on them, who have a password and a key."""
+    """New hosts with alice and bob, who have a password and a key."""
     fleet = hosts.of_this_checkout(f"newcomer-{worker_id}")
     releases = dict(zip(request.param, ("debian13", "debian12", "debian13"), strict=False))
     *machines, _ntp = hosts.up(fleet, releases, recreate=True)

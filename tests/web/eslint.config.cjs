@@ -14,7 +14,7 @@ module.exports = [
         languageOptions: { sourceType: "commonjs", globals: globals.node },
     },
     {
-        // Scripts of pages in Cockpit, which brings a library of its own along.
+        // Scripts of pages in Cockpit. Cockpit provides the global `cockpit`.
         files: ["roles/**/*.js"],
         languageOptions: { sourceType: "script", globals: { ...globals.browser, cockpit: "readonly" } },
     },

@@ -22,13 +22,13 @@ _KEPT = STATE / _FLEET
 
 @pytest.fixture(scope="module")
 def machine(host: t.Any) -> hosts.Host:
-    """The host that testinfra is at, as the login library knows it."""
+    """The host of the current testinfra connection, as a `Host` of the login library."""
     return next(machine for machine in hosts.running(_FLEET) if machine.name == host.backend.host)
 
 
 @pytest.fixture
 def enrolled(machine: hosts.Host) -> t.Callable[[str], Person]:
-    """Somebody whose phone has read the enrolment sheet; there is one sheet, from the first time."""
+    """Return a person with the secret of the enrolment sheet. There is one sheet, made when it was first turned on."""
 
     def person(name: str) -> Person:
         entry = sheets.totp(_KEPT / "enrolment" / f"{name}@{machine.name}.html")
@@ -39,7 +39,7 @@ def enrolled(machine: hosts.Host) -> t.Callable[[str], Person]:
 
 @pytest.fixture
 def before(machine: hosts.Host) -> dict[str, hosts.host.Entry]:
-    """All of /etc but the credentials, as it was when this was first asked for."""
+    """All of /etc but the credentials, as it was when this fixture was first used."""
     kept = _KEPT / f"before-{machine.name}.json"
     if not kept.exists():
         kept.write_text(json.dumps(machine.snapshot()))

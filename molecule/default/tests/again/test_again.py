@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host with two-factor login on for the second time."""
+"""A host on which two-factor login was turned on a second time."""
 # ruff: noqa: S101
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host with two-factor login off: as Debian ships it, after check mode, and once it was on."""
+"""A host with two-factor login off: as Debian ships it, after check mode, and after it was turned off again."""
 # ruff: noqa: S101
 
 from __future__ import annotations
