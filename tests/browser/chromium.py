@@ -22,9 +22,9 @@ _ON_NETWORK = Path(__file__).with_name("on-network")
 
 @contextlib.contextmanager
 def chromium(playwright: Playwright, neighbour: Host | None = None) -> Iterator[Browser]:
-    """A browser with no window: of this machine, or on the network where *neighbour* is.
+    """A headless browser, on this machine's network or in the network namespace of *neighbour*.
 
-    What Chromium is loading it gives up whenever an address of its machine comes or goes, and on this one they do so
+    Chromium aborts page loads whenever an address is added to or removed from its machine. On this machine that happens
     with every container.
     """
     program = shutil.which("chromium")
@@ -41,9 +41,9 @@ def chromium(playwright: Playwright, neighbour: Host | None = None) -> Iterator[
 
 
 def decoded(picture: bytes) -> list[str]:
-    """What the QR codes in a picture, in any format, say."""
+    """The texts of the QR codes in a picture, in any format."""
     words = ["zbarimg", "--quiet", "--raw", "--nodbus", "--set", "*.enable=0", "--set", "qrcode.enable=1", "-"]
     done = subprocess.run(words, input=picture, capture_output=True, check=False)
-    if done.returncode not in (0, 4):  # 4: there is none
+    if done.returncode not in (0, 4):  # 4: no code was found
         raise RuntimeError(done.stderr.decode(errors="replace"))
     return done.stdout.decode().splitlines()

@@ -17,7 +17,7 @@ from login.people import inventory_path
 
 @pytest.fixture(scope="module")
 def cockpits(worker_id: str) -> Iterator[dict[str, Host]]:
-    """A host with Cockpit of each release, by release. Each module has its own, which no other one takes down."""
+    """The Cockpit hosts, one per release, by release. Each test module has its own, which no other removes."""
     fleet = hosts.of_this_checkout(f"browser-{worker_id}")
     machines = hosts.up(fleet, {f"web{release[6:8]}": release for release in hosts.WITH_COCKPIT})
     hosts.inventory(machines, inventory_path(fleet))
@@ -27,6 +27,6 @@ def cockpits(worker_id: str) -> Iterator[dict[str, Host]]:
 
 @pytest.fixture(scope="module")
 def neighbour(cockpits: dict[str, Host], playwright: Playwright) -> Iterator[Browser]:
-    """A browser on the network of these hosts."""
+    """A browser in the network of these hosts."""
     with chromium(playwright, cockpits["ntp"]) as started:
         yield started

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a terminal shows, as text and as a picture."""
+"""What a terminal shows, as text and as an image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from playwright.sync_api import Browser
 
 from browser.test_cockpit import PICTURES
 
-# Prompts end without a newline, and those of a shell with a dollar sign.
+# Prompts end without a newline, and shell prompts end with a dollar sign.
 _PROMPT = r": ?$|\$ $"
 _PAGE = """\
 <!doctype html>
@@ -47,12 +47,12 @@ def typed(command: t.Sequence[str], shown_as: str, *answers: str, **how: t.Any) 
 
 
 def plain(shown: str) -> str:
-    """The same without colours."""
+    """The text of a terminal without colours."""
     return _COLOUR.sub("", shown)
 
 
 def picture(browser: Browser, name: str, *shown: str) -> None:
-    """A picture of a terminal that shows these sessions."""
+    """Save an image of a terminal that shows these sessions."""
     page = browser.new_page(viewport={"width": 1400, "height": 100})
     page.set_content(_PAGE + "".join(f"<pre>{_COLOUR.sub(_coloured, html.escape(one))}</pre>" for one in shown))
     PICTURES.mkdir(parents=True, exist_ok=True)
@@ -61,6 +61,6 @@ def picture(browser: Browser, name: str, *shown: str) -> None:
 
 
 def _coloured(code: re.Match[str]) -> str:
-    """The beginning of a colour, or its end."""
+    """The HTML that begins a colour, or ends it."""
     colour = _COLOURS.get(code[1].rpartition(";")[2])
     return f'<span style="color: {colour}">' if colour else "</span>"

@@ -29,16 +29,16 @@ PICTURES = Path(__file__).resolve().parents[2] / "build" / "browser"
 ATTEMPTS = 3
 FILES = ("/etc/pam.d", "/etc/security", "/etc/ssh", "/etc/tmpfiles.d", "/usr/local", "/usr/libexec")
 
-# What the login page comes to.
+# Selectors of what the login page can show next.
 CODE, MESSAGE, SHELL = "#conversation-input", "#error-group", "#current-username"
-# Its messages for a code that is wrong or was used, and for a password that is wrong or a code step that is closed.
+# Messages for a wrong or used code, and for a wrong password or a closed code step.
 DENIED = "Permission denied"
 WRONG_PASSWORD = "Wrong user name or password"
 
 
 @dataclasses.dataclass(frozen=True)
 class Console:
-    """A host whose Cockpit asks everyone but one for a code, and what its files were before."""
+    """A host whose Cockpit asks everyone except the exempt person for a code, and a snapshot of its files before."""
 
     host: Host
     browser: Browser
@@ -48,7 +48,7 @@ class Console:
 
     @contextlib.contextmanager
     def visit(self) -> Iterator[LoginPage]:
-        """The login page, in a browser that has never been there."""
+        """The login page, in a new browser context."""
         context = self.browser.new_context(ignore_https_errors=True, viewport={"width": 1000, "height": 640})
         context.set_default_timeout(60_000)
         try:
@@ -59,7 +59,7 @@ class Console:
             context.close()
 
     def log_in(self, user: str, password: str, code: str | None = None, picture: str = "") -> str:
-        """Where somebody gets with a password, and a code if one is asked for: the shell, a form or a message."""
+        """Log in with a password, and a code if one is asked for; return what comes: the shell, a form or a message."""
         with self.visit() as page:
             found = page.submit(password, user)
             if found == CODE and code is not None:
@@ -76,22 +76,22 @@ class LoginPage:
     release: str
 
     def submit(self, answer: str, user: str | None = None) -> str:
-        """Answer what is asked for; what comes then: the form for the code, the shell or a message."""
+        """Answer the prompt, and return what comes next: the form for the code, the shell or a message."""
         self.send(answer, user)
         return self.outcome()
 
     def send(self, answer: str, user: str | None = None) -> None:
-        """Answer what is asked for, and do not wait."""
+        """Answer the prompt, and do not wait."""
         if user is not None:
             self.page.fill("#login-user-input", user)
         self.page.fill(CODE if user is None else "#login-password-input", answer)
         self.page.click("#login-button")
 
     def outcome(self) -> str:
-        """What comes then."""
-        # The form that was filled in may still be there, but its button is off until there is an answer.
+        """Wait for what comes next, and return it."""
+        # The form that was filled in may still be visible, but its button is disabled until there is an answer.
         try:
-            # Looked at so many times a second, for a page that is behind another one need not be drawn.
+            # Polled at an interval, because a page behind another one need not be drawn.
             self.page.wait_for_function(
                 "([code, message, shell]) => document.querySelector(shell) "
                 "|| !document.querySelector('#login-button')?.disabled && [code, message].some("
@@ -107,7 +107,7 @@ class LoginPage:
         return message.inner_text().splitlines()[-1] if message.is_visible() else CODE
 
     def picture(self, name: str) -> None:
-        """Keep a picture of the page."""
+        """Save a screenshot of the page."""
         if name:
             PICTURES.mkdir(parents=True, exist_ok=True)
             self.page.screenshot(path=PICTURES / f"{self.release}-{name}.png")
@@ -141,7 +141,7 @@ def policy(exempt: Person, people: list[Person], **changes: t.Any) -> dict[str, 
 
 @pytest.fixture
 def person(console: Console) -> Person:
-    """Somebody who is enrolled, and has not logged in yet."""
+    """The next enrolled person who has not logged in yet."""
     return next(console.people)
 
 
@@ -183,7 +183,7 @@ def test_wrong_codes_are_refused_with_a_message_and_close_the_code_step(console:
         assert counted(person) == attempt
         assert console.log_in(person.name, PASSWORD, person.code(steps=1000), "wrong-code") == DENIED
     assert counted(person) == ATTEMPTS
-    # Nobody is asked for a code any more.
+    # The code step is closed, so no code is asked for.
     assert console.log_in(person.name, PASSWORD, picture="closed") == WRONG_PASSWORD
     console.host.run("twofactor-recover", "--user", person.name)
     assert console.log_in(person.name, PASSWORD) == SHELL
@@ -191,7 +191,7 @@ def test_wrong_codes_are_refused_with_a_message_and_close_the_code_step(console:
 
 def test_strangers_are_asked_for_no_code_and_close_nothing(console: Console, person: Person) -> None:
     with contextlib.ExitStack() as pages:
-        # Side by side, since each takes its time.
+        # In parallel, because each failed login takes a while.
         visits = [pages.enter_context(console.visit()) for _attempt in range(ATTEMPTS + 1)]
         for visit in visits:
             visit.send(f"wrong{secrets.randbelow(1000)}", person.name)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ways into Cockpit that ask for no code, such as a ticket of Kerberos: it is not said to ask as long as it has one."""
+"""Ways into Cockpit that ask for no code, such as a Kerberos ticket: while one is open, Cockpit is not called asked."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from login.policy import off
 CONFIG = "/etc/cockpit/cockpit.conf"
 OWN_PROGRAM = "/usr/local/bin/own-login"
 ELSEWHERE = "/etc/systemd/system/cockpit-wsinstance-.service.d/elsewhere.conf"
-"""Of all units by which Cockpit serves its pages."""
+"""A drop-in for all units with which Cockpit serves its pages."""
 LETS_ANYBODY_IN = """#!/usr/bin/python3
 import json, os
 
@@ -68,13 +68,13 @@ def host(cockpits: dict[str, Host]) -> Iterator[Host]:
 
 
 def wanted(person: Person, **values: t.Any) -> dict[str, t.Any]:
-    """The options for Cockpit alone, with sshd left as it is."""
+    """The options that turn it on for Cockpit only and leave sshd as it is."""
     whom = {"users": [person.entry], "exempt_users": ["ansible"], "scope": "enrolled"}
     return {"services": ["cockpit"], "guard": "off", **whom, **values}
 
 
 def configured(host: Host, text: str) -> None:
-    """Give Cockpit this configuration, and have it read it."""
+    """Write this configuration of Cockpit, and make Cockpit read it."""
     host.write(CONFIG, text)
     host.run(
         "systemctl stop 'cockpit-wsinstance-*' cockpit.service; systemctl reset-failed; systemctl start cockpit.socket"
@@ -82,7 +82,7 @@ def configured(host: Host, text: str) -> None:
 
 
 def gets_in_with_a_ticket(host: Host, service: str) -> bool:
-    """Whether Cockpit opens a session for whoever has the ticket of root's cache."""
+    """Whether Cockpit opens a session for the ticket in root's credential cache."""
     page = f"https://{host.name}:9090/cockpit/login"
     words = (
         "curl",
@@ -104,7 +104,7 @@ def test_ticket_opens_cockpit_only_where_no_code_is_asked_for(host: Host) -> Non
     person = new_person(host)
     host.run("sh", "-c", _REALM, "sh", person.name)
     policy = wanted(person, guard="warn")
-    # A key for ssh is as good as one for the web: Cockpit takes any.
+    # A key for ssh is as good as one for the web, because Cockpit accepts any key in the keytab.
     for service in ("host", "HTTP"):
         host.run(f"rm -f /etc/krb5.keytab; kadmin.local -q 'ktadd {service}/{host.name}'")
         assert gets_in_with_a_ticket(host, service)
@@ -118,7 +118,7 @@ def test_ticket_opens_cockpit_only_where_no_code_is_asked_for(host: Host) -> Non
     assert done["enforced"] == {"cockpit": True}
     assert not gets_in_with_a_ticket(host, "HTTP")
     assert not module(host, "twofactor", {**policy, "cockpit_negotiate": "none"}).changed
-    # An administrator's line below ours wins, until the next run.
+    # An administrator's line below the collection's wins until the next run.
     host.run(f"printf '[Negotiate]\naction = localhost\n' >>{CONFIG}; systemctl stop 'cockpit-wsinstance-*'")
     assert gets_in_with_a_ticket(host, "HTTP")
     told = module(host, "twofactor_info", policy)
@@ -143,7 +143,7 @@ def test_certificates_are_refused_until_they_are_turned_off(host: Host) -> None:
     configured(host, closed)
     before = host.snapshot(["/etc/cockpit"])
     asks_for_the_code(host, person)
-    # Somebody turns them on again.
+    # An administrator turns them on again.
     host.write(CONFIG, text)
     assert module(host, "twofactor_info", wanted(person))["lets_in"] == ["cockpit"]
     host.write(CONFIG, closed)
@@ -220,7 +220,7 @@ def test_login_to_the_host_itself_by_ssh_is_named_until_sshd_asks_or_it_is_close
         assert not by_cockpit(person, PASSWORD, to="127.0.0.1")[0]
         host.run("rm", CONFIG)
         configured(host, "")
-        # Or sshd asks as well, from an address that is not exempt.
+        # Or sshd asks as well, and no address is exempt.
         policy = wanted(person, ssh=True, require_proof=False)
         done = module(host, "twofactor", policy)
         assert done.ok, done.output
@@ -237,7 +237,7 @@ def test_login_to_the_host_itself_by_ssh_is_named_until_sshd_asks_or_it_is_close
 
 
 def asks_for_the_code(host: Host, person: Person) -> None:
-    """Two-factor login is turned on, and Cockpit lets the person in with a code and not without one."""
+    """Turn two-factor login on, and check that Cockpit lets the person in only with a code."""
     done = module(host, "twofactor", wanted(person))
     assert done.ok, done.output
     assert done["enforced"] == {"cockpit": True}
@@ -247,7 +247,7 @@ def asks_for_the_code(host: Host, person: Person) -> None:
 
 
 def named(done: Answer) -> bool:
-    """Whether a run warns of the login to other machines on Cockpit's page."""
+    """Whether a run warns that people can log in to other machines from Cockpit's page."""
     assert done.ok, done.output
     return any(one.startswith("cockpit-ssh on ") for one in done.values.get("warnings", ()))
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the playbooks look like in a terminal: how much there is to read, and that it ends with what to do next."""
+"""The output of the playbooks in a terminal: how much there is to read, and that it ends with the next step."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def people(machines: list[Host]) -> list[Person]:
 
 @pytest.fixture(scope="module")
 def folder(machines: list[Host], people: list[Person], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of an administrator."""
+    """An administrator's working directory."""
     folder = tmp_path_factory.mktemp("admin")
     hosts.inventory(machines, folder / "inventory.yml")
     (folder / "group_vars").mkdir()
@@ -57,7 +57,7 @@ def folder(machines: list[Host], people: list[Person], tmp_path_factory: pytest.
 
 
 def run(folder: Path, name: str, *arguments: str, answers: tuple[str, ...] = ()) -> str:
-    """What a terminal shows in which somebody runs a playbook of the collection."""
+    """Run a playbook of the collection in a terminal, and return all that the terminal shows."""
     words = ["ansible-playbook", f"fleet.auth.{name}", "-i", "inventory.yml", *arguments]
     environment = {**os.environ, "TERM": "xterm", "ANSIBLE_FORCE_COLOR": "1", "COLUMNS": str(WIDTH)}
     return typed(words, shlex.join(words), *answers, cwd=folder, env=environment, timeout=300, dimensions=(50, WIDTH))

@@ -43,7 +43,7 @@ BEGIN = {"do": "begin", "place": "cockpit", "code": "", "invitation": ""}
 POLICY = {"services": ["cockpit"], "scope": "enrolled", "self_service": True}
 BY_OATH = [pytest.param((release, OATH), id=release) for release in hosts.WITH_COCKPIT]
 BY_GOOGLE = pytest.param(("debian13-cockpit", GOOGLE), id="debian13-google")
-# Whoever sends too much may find the connection closed before the answer.
+# A client that sends too much may find the connection closed before the answer.
 _ASK = """
 import contextlib, socket, sys
 with socket.socket(socket.AF_UNIX) as connection:
@@ -54,7 +54,7 @@ with socket.socket(socket.AF_UNIX) as connection:
     with contextlib.suppress(ConnectionError):
         print(connection.makefile().read(), end="")
 """
-# Says hello over so many connections, and keeps them until its standard input ends.
+# Opens this many connections, sends a request on each, and keeps them open until its standard input ends.
 _HOLD = """
 import socket, sys
 held = []
@@ -71,7 +71,7 @@ for _number in range(int(sys.argv[1])):
     print('"ok": true' in answer, flush=True)
 sys.stdin.read()
 """
-# Enrols each of some accounts, all at the same moment, in processes of their own.
+# Enrols these accounts, all at the same moment, each in its own process.
 _AT_ONCE = """
 import base64, json, os, pwd, socket, sys, time
 sys.path.insert(0, "/usr/libexec/fleet-auth")
@@ -102,8 +102,8 @@ for name in sys.argv[1:]:
 for child in children:
     os.waitpid(child, 0)
 """
-# The program with a socket of its own and less time, and somebody who says nothing or too little. Prints how long a
-# connection lasts, and how long the program does.
+# Runs the program with its own socket and shorter time limits, and a client that sends nothing, or sends too slowly.
+# Prints how long the connection lasts, and how long the program runs.
 _SHORT_LIVED = """
 import os, socket, sys, time
 sys.path.insert(0, "/usr/libexec/fleet-auth")
@@ -148,18 +148,18 @@ def console(cockpits: dict[str, Host], neighbour: Browser, request: pytest.Fixtu
 
 
 def enforce(host: Host, *people: Person) -> None:
-    """Run the module, after which whoever has enrolled is asked for codes."""
+    """Run the module; afterwards everyone who has enrolled is asked for codes."""
     done = module(host, "twofactor", options(*people, **POLICY))
     assert done.ok, done.output
 
 
 def ask(host: Host, user: str, data: str | bytes) -> list[str]:
-    """What the socket answers an account that sends this."""
+    """Send this to the socket as an account, and return the lines of the answer."""
     return host.run("python3", "-c", _ASK, input=data, user=user).stdout.splitlines()
 
 
 def self_enrolled(host: Host) -> tuple[Person, list[str]]:
-    """Somebody who has enrolled over the socket, and is asked for codes; and the recovery codes."""
+    """Return a person who has enrolled over the socket and is asked for codes, and the recovery codes."""
     person = new_person(host)
     _name, key, recovery = json.loads(host.run("python3", "-c", _AT_ONCE, person.name).stdout)
     enforce(host)
@@ -169,7 +169,7 @@ def self_enrolled(host: Host) -> tuple[Person, list[str]]:
 
 @dataclasses.dataclass(frozen=True)
 class SelfService:
-    """The page, open in somebody's Cockpit."""
+    """The self-service page, open in a person's Cockpit."""
 
     page: Page
     frame: FrameLocator
@@ -180,11 +180,11 @@ class SelfService:
 
     def submit(self, code: str) -> None:
         self.frame.locator("#code").fill(code)
-        # Cockpit's own page takes the focus away when it likes.
+        # Cockpit's own page may take the focus away at any time.
         self.frame.locator("#code").press("Enter")
 
     def scan(self) -> str:
-        """The secret that a phone reads off the screen."""
+        """The secret that a phone reads from the screen."""
         self.frame.locator("#qr img, #error:not(:empty)").first.wait_for()
         assert not self.frame.locator("#error").inner_text()
         self.page.wait_for_timeout(300)
@@ -196,19 +196,19 @@ class SelfService:
         return self.frame.locator("#error").inner_text()
 
     def prove(self, person: Person) -> str:
-        """Type a code of the new key, which is returned: the last one, so that the one of now is still good."""
+        """Type a code of the new key and return it: that of the previous step, so that the current one stays unused."""
         ssh.fresh_step()
         code = person.code(steps=-1)
         self.submit(code)
         return code
 
     def recovery_codes(self) -> list[str]:
-        """The recovery codes that are shown, once."""
+        """The recovery codes, which the page shows once."""
         self.frame.locator("#codes li").first.wait_for()
         return self.frame.locator("#codes li").all_inner_texts()
 
     def to_be_said(self, text: str) -> None:
-        """Wait until the page says this."""
+        """Wait until the page shows this text."""
         self.frame.get_by_text(text).wait_for()
 
     def picture(self, name: str) -> None:
@@ -342,13 +342,13 @@ def test_somebody_who_is_invited_types_that_first_and_is_proven(console: Console
 
 
 def holds(person: Person) -> bool:
-    """Whether the credential has the secret of this person, as any backend writes it."""
+    """Whether the credential contains this person's secret, in the format of any backend."""
     text = person.host.read(person.credential).decode()
     return person.secret in text or pyotp_hex(person.secret) in text
 
 
 def assert_not_shown(shown: str, people: list[Person], codes: list[str]) -> None:
-    """No secret of these people, and none of these codes."""
+    """Check that the text contains no secret of these people, and none of these codes."""
     for person in people:
         assert person.secret not in shown
         assert pyotp_hex(person.secret) not in shown
@@ -356,7 +356,7 @@ def assert_not_shown(shown: str, people: list[Person], codes: list[str]) -> None
 
 
 def pyotp_hex(secret: str) -> str:
-    """A secret as a credential file has it."""
+    """A secret in hexadecimal, as pam_oath's credential files have it."""
     return base64.b32decode(secret).hex()
 
 
@@ -389,7 +389,7 @@ def test_nobody_reads_or_changes_the_credential_of_somebody_else(console: Consol
 
 @contextlib.contextmanager
 def renewal(console: Console) -> Iterator[tuple[SelfService, Person, Person]]:
-    """The page with a new key on it, and its person as the old key has it, and as the new one would."""
+    """The page showing a new key, and its person twice: with the old secret, and with the new one."""
     person, recovery = self_enrolled(console.host)
     with visit(console, person, recovery[0]) as mine:
         mine.press("renew")
@@ -403,7 +403,7 @@ def test_what_breaks_half_way_leaves_the_old_key_in_force(console: Console) -> N
         before = host.read(f"/etc/oath/{person.name}")
         host.run("systemctl", "restart", "fleet-auth-self-service.socket")
         mine.submit(renewed.code())
-        # What it says then depends on whether it has noticed before it asked.
+        # The rest of the message depends on whether the page had noticed this before it sent the code.
         assert mine.error().startswith("The connection was lost. ")
         assert host.read(f"/etc/oath/{person.name}") == before
         mine.frame.locator("#cancel").click()
@@ -435,7 +435,7 @@ def test_a_run_half_way_leaves_the_page_to_those_who_use_it(console: Console) ->
     host = console.host
     with renewal(console) as (mine, person, renewed):
         enforce(host)
-        # As between a change and its confirmation.
+        # The state between a change and its confirmation.
         host.run(f"mkdir -p {JOURNAL.rpartition('/')[0]} && touch {JOURNAL}")
         mine.submit(renewed.code())
         assert "is just being changed on this host" in mine.error()
@@ -570,7 +570,7 @@ def test_off_removes_the_page_and_the_socket_and_gives_every_byte_back(console: 
 
 
 def assert_gone(host: Host) -> None:
-    """No unit, no socket, no file."""
+    """Check that no unit, socket or file is left."""
     assert not host.run("systemctl list-units --all --plain --no-legend 'fleet-auth-self-service*'").stdout
     assert not host.run("systemctl list-unit-files --no-legend 'fleet-auth-self-service*' || true").stdout
     found = (

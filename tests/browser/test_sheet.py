@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "roles" / "twofactor" / "templates" / "sheet.html.j2"
 PICTURES = ROOT / "build" / "browser"
 
-# Widths and heights in CSS pixels, and whether it is a touch screen: the narrowest phone in use, a usual one, a screen.
+# Viewports in CSS pixels, and whether it is a touch screen: the narrowest phone in use, a usual phone, a monitor.
 DEVICES: dict[str, dict[str, t.Any]] = {
     "small phone": {"viewport": {"width": 320, "height": 568}, "has_touch": True, "is_mobile": True},
     "phone": {
@@ -42,7 +42,7 @@ DEVICES: dict[str, dict[str, t.Any]] = {
 
 @dataclasses.dataclass(frozen=True)
 class Sheet:
-    """What a sheet is made of."""
+    """The contents of a sheet."""
 
     user: str = "alice"
     host: str = "web1"
@@ -51,14 +51,14 @@ class Sheet:
     digits: int = 6
     interval: int = 30
     codes: tuple[str, ...] = ()
-    """The recovery codes that are left, of a set of ten."""
+    """The recovery codes that are left, from a set of ten."""
     device: str = ""
     help: str = ""
     language: str = "en"
 
     @property
     def variables(self) -> dict[str, t.Any]:
-        """The variables that the template takes."""
+        """The variables of the template."""
         numbers = range(11 - len(self.codes), 11)
         enrolment = {
             "user": self.user,
@@ -122,7 +122,7 @@ PLAY = """
 
 @pytest.fixture(scope="session")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """All sheets, made by Ansible as the role makes them."""
+    """All sheets, rendered by Ansible as the role does it."""
     folder = tmp_path_factory.mktemp("sheets")
     made = {**SHEETS, **TRANSLATED}
     found = {name: folder / f"{name}.html" for name in made}
@@ -144,7 +144,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 class Opened(t.NamedTuple):
-    """A page in the browser, what it asked the network for, and what the browser had to say of it."""
+    """A page in the browser, its network requests, and the browser's messages about it."""
 
     page: Page
     requests: list[str]

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What ssh looks like in a terminal where the host asks for a code, or for none, because somebody has a security key.
+"""ssh in a terminal, where the host asks for a code, or for none because the person has a security key.
 
-Pictures of it are docs/images/ssh.png and security-keys.png.
+The images are docs/images/ssh.png and security-keys.png.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def host() -> Iterator[Host]:
 
 @pytest.fixture(scope="module")
 def people(host: Host) -> tuple[Person, Person]:
-    """Alice and Bob, who are asked for codes and have read the greeting of the host."""
+    """Alice and Bob, who are asked for codes and see no message of the day."""
     alice, bob = Person("alice", host, host.key), Person("bob", host, host.key)
     for person in (alice, bob):
         host.add_user(person.name, person.password, host.key.with_suffix(".pub"))
@@ -53,7 +53,7 @@ def people(host: Host) -> tuple[Person, Person]:
 
 @pytest.fixture(scope="module")
 def by_name(host: Host, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """What has ssh know the host by its name, as people do, and find it where containers are."""
+    """Options with which ssh knows the host by its name, as for users, and connects to the container."""
     known = tmp_path_factory.mktemp("ssh") / "known_hosts"
     known.write_text(host.key.with_name("known_hosts").read_text().replace(f"[{host.address}]:{host.port}", host.name))
     relay = f"docker exec -i {host.container} bash -c 'exec 3<>/dev/tcp/127.0.0.1/22; cat <&3 & cat >&3'"
@@ -65,7 +65,7 @@ Session = t.Callable[..., str]
 
 @pytest.fixture
 def session(host: Host, by_name: list[str]) -> Session:
-    """A terminal in which somebody types these answers: all that it shows."""
+    """Return a function that types these answers in a terminal and returns all that the terminal shows."""
 
     def session(person: Person, *answers: str, key: bool = False, device: Path | None = None) -> str:
         identity = ["-i", device.name] if device else ["-i", "key"] if key else []
@@ -128,7 +128,7 @@ def test_terminal_shows_security_keys_beside_codes_and_alone(
         without = session(carol, carol.code(), "exit", key=True)
         alone = session(dave, "exit", device=key.path)
         denied = session(dave)
-    # A device asks for its PIN before; the authenticator in software has none.
+    # A real device asks for its PIN first; the software authenticator has no PIN.
     touch = "Confirm user presence for key ED25519-SK SHA256:"
     for shown, name in ((beside, "carol"), (alone, "dave")):
         assert shown.startswith(f"$ ssh -i id_ed25519_sk {name}@web1\n{touch}"), shown

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report of a fleet as a page: readable with a thousand hosts, sorted and searched."""
+"""The report of a fleet as a page: readable with a thousand hosts, sortable and searchable."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VSFTPD = {"name": "vsftpd", "kind": "daemon", "reaches": "<i>files</i>", "seen":
 
 
 def answer(number: int) -> dict[str, t.Any] | None:
-    """What a host of a fleet may say."""
+    """A possible answer of a host of the fleet."""
     if number % 97 == 5:
         return {"unreachable": True, "msg": "ssh: connect to host <b>: Connection timed out"}
     user: dict[str, t.Any] = {"enrolled": True, "locked": False, "recovered": False, "recovery_codes_left": 10}
@@ -39,7 +39,7 @@ def answer(number: int) -> dict[str, t.Any] | None:
     return {
         "asks": asks,
         "let_off": ["user1"] if let_off else [],
-        # A service that asks all but one is not called enforced.
+        # A service that asks everyone but one person is not called enforced.
         "enforced": {service: service in asks and not let_off for service in ("sshd", "cockpit")},
         "users": users,
         "time_sync": {"error_seconds": number / 1e5, "reason": "in sync"},
@@ -62,7 +62,7 @@ def answer(number: int) -> dict[str, t.Any] | None:
 
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page, made by Ansible's own templating."""
+    """The page, rendered by Ansible's own templating."""
     folder = tmp_path_factory.mktemp("status")
     lines = [line(f"web{number:04}.example.com", answer(number)) for number in range(HOSTS)]
     (folder / "report.json").write_text(json.dumps({"report": report_of(lines)}))
@@ -94,7 +94,7 @@ def page(browser: Browser, page_file: Path) -> Iterator[Page]:
 
 
 def hosts(page: Page) -> list[str]:
-    """The hosts that are shown, in their order."""
+    """The hosts that are shown, in order."""
     return page.locator("#hosts tbody:not([hidden]) tr:first-child td:first-child").all_inner_texts()
 
 
@@ -120,7 +120,7 @@ def test_tells_of_people_too_the_worst_first(page: Page) -> None:
     assert people.count() == 42
     assert page.get_by_role("link", name="42 people").is_visible()
     rows = page.locator("#people + .scroll tbody:not([hidden])")
-    # 1000 hosts, of which each fiftieth has one account locked, but for those that could not be asked.
+    # Of 1000 hosts, every fiftieth has one locked account, except hosts that could not be asked.
     assert rows.first.inner_text().split("\t")[1].strip() == "locked"
     assert "and " in rows.first.inner_text()
     page.get_by_role("searchbox").fill("zoe")

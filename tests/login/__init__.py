@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Logging in with real OpenSSH, as a person with a password and a phone would."""
+"""Logins with real OpenSSH, as by a person with a password and a phone."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The backend by which a host asks for codes, and what tests have to know of it."""
+"""The backend with which a host asks for codes, and what tests have to know about it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Backend:
     package: str
     directory: str
     left_behind: tuple[str, ...]
-    """What is added to the name of a credential for files that a login may leave behind which is cut off."""
+    """Suffixes of files that an interrupted login may leave behind beside a credential."""
     modes: frozenset[int]
     """The modes of a credential, before and after a login."""
 
@@ -38,15 +38,15 @@ _of: dict[str, Backend] = {}
 
 
 def use(host: Host, backend: Backend) -> None:
-    """From now on, runs on this host want this backend, unless they name another one."""
+    """From now on, runs on this host use this backend unless they name another one."""
     _of[host.container] = backend
 
 
 def backend_of(host: Host) -> Backend:
-    """The backend that runs on this host want."""
+    """The backend that runs on this host use."""
     return _of.get(host.container, OATH)
 
 
 def credentials(host: Host) -> dict[str, Entry]:
-    """The directory of the credentials, and all of them."""
+    """A snapshot of the directory of credentials and all that is in it."""
     return host.snapshot([backend_of(host).directory])

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host of each release of `hosts.RELEASES`, with nobody on it but Ansible's account and two-factor login off.
+"""One host of each release in `hosts.RELEASES`, with two-factor login off and no account but Ansible's.
 
-Tests run by pam_oath, unless a mark says by which backends. What a backend does is in its own files, and releases
-differ in sshd, PAM and systemd, so a test by another backend runs on the newest release alone; who logs in is tried by
-all of them on all releases. Tests for another release name it.
+Tests use pam_oath, unless a mark names the backends. A backend's behaviour depends on its own files, and releases
+differ in sshd, PAM and systemd. So a test with another backend runs on the newest release only, while tests of who may
+log in run with all backends on all releases. Tests for other releases name them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PLACES = {
     for suffix, backend in (("", OATH), ("-google", GOOGLE))
     for release in (*hosts.RELEASES, *hosts.OLDER)
 }
-"""A release and a backend, by the name that tests have for it."""
+"""Release and backend, by the test id."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -56,7 +56,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def fleet(worker_id: str) -> Iterator[t.Callable[[str], hosts.Host]]:
-    """A host of a release, new when it is first asked for; no other worker has it."""
+    """Return a function that gives the host of a release. Each worker has its own hosts, created at first use."""
     up: dict[str, hosts.Host] = {}
 
     def host(release: str) -> hosts.Host:
@@ -74,7 +74,7 @@ def fleet(worker_id: str) -> Iterator[t.Callable[[str], hosts.Host]]:
 
 @pytest.fixture(scope="module")
 def host(fleet: t.Callable[[str], hosts.Host], request: pytest.FixtureRequest) -> Iterator[hosts.Host]:
-    """One host, with two-factor login off at first and at last, and nobody on it but Ansible's account."""
+    """One host, with two-factor login off before and after the module's tests, and no account but Ansible's."""
     release, backend = _PLACES[request.param]
     machine = fleet(release)
     use(machine, backend)
@@ -83,23 +83,23 @@ def host(fleet: t.Callable[[str], hosts.Host], request: pytest.FixtureRequest) -
     module(machine, "twofactor", {"enabled": False, "purge_credentials": True})
     for name in _accounts(machine) - before:
         machine.run("userdel", "--force", "--remove", name)
-    # What Ansible itself leaves of a module that was killed, and the timer of passes, which goes within a minute.
+    # Remove what Ansible leaves of a module that was killed, and the timer of passes, which would go within a minute.
     machine.run("rm -rf /tmp/ansible_fleet*")
     machine.run("systemctl", "start", "fleet-auth-passes.service", check=False)
 
 
 @pytest.fixture(scope="module")
 def package(host: hosts.Host) -> None:
-    """For tests that run the module without the role, which installs what is missing."""
+    """Install the backend's package, for tests that run the module without the role, which would install it."""
     host.install(backend_of(host).package)
 
 
 @pytest.fixture
 def person(host: hosts.Host) -> t.Callable[[], Person]:
-    """Make an account; each login test needs one of its own, since a code is good once."""
+    """Return a function that makes an account. Each login test needs its own, because a code is accepted only once."""
     return lambda: new_person(host)
 
 
 def _accounts(host: hosts.Host) -> set[str]:
-    """The accounts of people. A package's own may have the root directory for its home."""
+    """The accounts of people. Accounts of packages are left out: one may have / as its home."""
     return set(host.run("getent passwd | awk -F: '$3 >= 1000 { print $1 }'").stdout.split())

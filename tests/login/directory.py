@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A directory and what is in it: accounts with their passwords, groups, rules for sudo, and keys of Kerberos."""
+"""A directory and its contents: accounts with passwords, groups, sudo rules, and Kerberos keys."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ done | kadmin.local >/dev/null
 
 
 class Directory:
-    """The directory of a fleet. What is added to it is there for all of its hosts at once, by `commit`."""
+    """The directory of a fleet. `commit` adds all pending entries, for all hosts of the fleet at once."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
@@ -41,11 +41,11 @@ class Directory:
     def account(
         self, name: str, *, uid: int | None = None, group: int | None = None, key: str = "", password: bool = True
     ) -> int:
-        """An account with the home /home/NAME; of another one by a second name if it has that one's number.
+        """Add an account with the home /home/NAME. With the *uid* of another account it is a second name of that one.
 
-        :param group: the number of its primary group, which has no name if this is left out.
-        :param key: a public key, which sshd gets from the directory.
-        :returns: the number of the account.
+        :param group: the gid of its primary group. If omitted, it is the account's uid, and the group has no name.
+        :param key: a public key that sshd gets from the directory.
+        :returns: the account's uid.
         """
         number = uid or next(_numbers)
         classes = ["account", "posixAccount", *(["ldapPublicKey"] if key else [])]
@@ -66,7 +66,7 @@ class Directory:
         return number
 
     def group(self, name: str, members: Sequence[str] = ()) -> int:
-        """A group with these members; returns its number."""
+        """Add a group with these members, and return its gid."""
         number = next(_numbers)
         self._add(
             f"cn={name},ou=groups",
@@ -75,7 +75,7 @@ class Directory:
         return number
 
     def rule(self, user: str, *options: str) -> None:
-        """A rule by which sudo lets somebody run everything."""
+        """Add a rule with which sudo lets this user run everything."""
         values = {"sudoUser": [user], "sudoHost": ["ALL"], "sudoCommand": ["ALL"]}
         name = f"rule-{user.lstrip('%')}"
         self._add(
@@ -84,16 +84,16 @@ class Directory:
         )
 
     def service(self, principal: str) -> None:
-        """A service of Kerberos with a random key, such as host/web12."""
+        """Add a Kerberos service with a random key, such as host/web12."""
         self._principals.append(principal)
 
     def commit(self) -> None:
-        """Bring in all that was said since the last time."""
+        """Write everything that was added since the last commit to the directory."""
         self.host.run("sh", "-c", _CHANGE, "sh", *self._principals, input="\n".join(self._ldif))
         self._ldif, self._principals = [], []
 
     def keytab(self, *principals: str) -> bytes:
-        """The keys of these principals, as a service reads them."""
+        """The keys of these principals, as a keytab."""
         words = " ".join(f"ktadd -k /run/keytab {one}" for one in principals)
         self.host.run(f"rm -f /run/keytab; echo '{words}' | kadmin.local >/dev/null")
         return self.host.read("/run/keytab")

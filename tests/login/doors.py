@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The ways into a host, each with a password and a code to type."""
+"""The ways into a host: each is given a password and a code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from login.people import Person
 from login.sudo import sudo
 
 Door = t.Callable[[Person, str, str], bool]
-"""Whether a password and a code, which may be empty, let somebody in."""
+"""Whether a password and a code, either of which may be empty, let the person in."""
 
 
 def by_sshd(person: Person, password: str, code: str) -> bool:
@@ -27,7 +27,7 @@ def by_sudo(person: Person, password: str, code: str) -> bool:
 
 
 def by_su(person: Person, password: str, code: str) -> bool:
-    """Somebody else, who needs the person's password and code."""
+    """From another account, which gives the person's password and code."""
     words, lines = ("su", person.name, "-c", "id -un"), f"{password}\n{code}\n"
     return person.host.run(*words, input=lines, user="nobody", check=False).stdout == f"{person.name}\n"
 
@@ -49,7 +49,7 @@ def by_login(person: Person, password: str, code: str) -> bool:
 
 
 def by_pam(person: Person, service: str, *answers: str) -> tuple[bool, str]:
-    """Whether a PAM service lets somebody in who types this, and what it has asked for."""
+    """Whether a PAM service lets the person in with these answers, and the prompts it showed."""
     typed = "".join(f"{answer}\n" for answer in answers)
     words = ("pamtester", service, person.name, "authenticate", "setcred")
     done = person.host.run(*words, input=typed, check=False)
@@ -59,9 +59,9 @@ def by_pam(person: Person, service: str, *answers: str) -> tuple[bool, str]:
 def by_cockpit(
     person: Person, *answers: str, to: str = "", headers: t.Mapping[str, str] | None = None
 ) -> tuple[bool, list[str]]:
-    """Whether Cockpit's page lets somebody in who types this, and what it has asked for behind the password.
+    """Whether Cockpit's page lets the person in with these answers, and the prompts it showed after the password.
 
-    :param to: the machine to which the page shall log them in, by ssh; left out, it is the page's own one by itself.
+    :param to: the machine to log in to through the page, by ssh. If omitted, it is the page's own host, without ssh.
     :param headers: further headers of the browser's requests.
     """
     path = f"cockpit+={to}" if to else "cockpit"
@@ -73,7 +73,7 @@ def by_cockpit(
 
 
 def counted(person: Person) -> int:
-    """How many wrong codes of the person are counted."""
+    """How many wrong codes of the person are in the tally."""
     words = ("faillock", "--dir", "/run/fleet-auth/faillock", "--user", person.name)
     return len(person.host.run(*words).stdout.splitlines()[2:])
 
@@ -99,6 +99,6 @@ while how.lower().startswith("x-conversation"):
     status, how = tell("X-Conversation", number, answers.pop(0))
 print(status, *asked, sep="\\n")
 """
-"""What a browser does at Cockpit's page."""
+"""The requests that a browser sends to Cockpit's page."""
 
 DOORS: dict[str, Door] = {"sshd": by_sshd, "sudo": by_sudo, "su": by_su, "login": by_login}

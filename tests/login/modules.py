@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One module of the collection run on a host, and what it returned.
+"""Runs one module of the collection on a host, and returns its result.
 
-Ansible packs each module once. Its work at every run, to connect, become root and hand the program to Python, is done
-here by ssh, sudo and a shell, as with pipelining, at a third of the cost. What Python does at every run, to compile the
-same sources, a host of each release does once. Ansible itself runs a module where more of it matters: how it keeps
+Ansible packs each module once. What it does on every run (connect, become root and start Python) is done here with ssh,
+sudo and a shell, as with pipelining, at a third of the cost. Python would compile the same sources on every run; here
+that is done once per release, on a host. Ansible itself runs a module where its own behaviour matters: how it keeps
 connections, and what it prints.
 """
 
@@ -37,7 +37,7 @@ _RESULT = re.compile(r"^\S+ \| (SUCCESS|CHANGED|FAILED!|UNREACHABLE!) => (\{.*^\
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What a module returned; or, where it was not reached, what Ansible said."""
+    """What a module returned; if the module was not reached, what Ansible printed."""
 
     status: str
     values: dict[str, t.Any]
@@ -45,26 +45,26 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        """Whether it did not fail."""
+        """Whether the module did not fail."""
         return self.status in ("SUCCESS", "CHANGED")
 
     @property
     def changed(self) -> bool:
-        """Whether it says that it changed anything."""
+        """Whether the module reports a change."""
         return bool(self.values.get("changed"))
 
     @property
     def message(self) -> str:
-        """Why it failed."""
+        """Why the module failed."""
         return str(self.values.get("msg", self.output))
 
     def __getitem__(self, name: str) -> t.Any:
-        """A return value."""
+        """Return one of the return values."""
         return self.values[name]
 
 
 class Command(t.NamedTuple):
-    """How to start Ansible for one module: the words, and the environment."""
+    """How to start Ansible for one module: the command line and the environment."""
 
     words: list[str]
     environment: dict[str, str]
@@ -79,7 +79,7 @@ def command(
     connection: Path | None = None,
     interpreter: str = "/usr/bin/python3",
 ) -> Command:
-    """Build the command by which Ansible itself runs a module; the rest is as for `module`."""
+    """Build the command with which Ansible itself runs a module; the parameters are those of `module`."""
     arguments = _arguments(host, name, arguments)
     words = ["ansible", host.name, "-i", str(inventory_path(host.fleet)), "-m", f"fleet.auth.{name}"]
     words += ["-e", f"ansible_python_interpreter={interpreter}", *(["-a", json.dumps(arguments)] if arguments else [])]
@@ -102,11 +102,11 @@ def module(
 ) -> Answer:
     """Run a module of the collection.
 
-    :param check: in check mode.
-    :param connection: a directory, see `connections`: who names the same one comes over the same connection, which is
-        Ansible's own. Without it the module comes over a connection of its own.
+    :param check: run in check mode.
+    :param connection: a directory, see `connections`. Runs with the same directory share one of Ansible's connections.
+        Without it the module gets its own ssh connection.
     :param interpreter: a Python on the host.
-    :param user: as whom it comes, where it comes over a connection of its own.
+    :param user: the account to log in as, if the module gets its own connection.
     """
     if connection:
         words, environment = command(
@@ -141,7 +141,7 @@ def module(
 
 
 def compiled_on(host: Host, archive: str) -> str:
-    """The archive of a module, with the byte code that the Python of the host makes of each file beside it."""
+    """The archive of a module with byte code beside each source file, compiled by the host's Python."""
     if (host.release, archive) not in _archives:
         _archives[host.release, archive] = host.run("python3", "-c", _COMPILE, input=archive).stdout
     return _archives[host.release, archive]
@@ -162,7 +162,7 @@ with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as target:
             target.writestr(info.filename + "c", heading + marshal.dumps(code), zipfile.ZIP_DEFLATED)
 sys.stdout.write(base64.b64encode(made.getvalue()).decode())
 """
-"""The byte code goes by the sources, PEP 552: what is not made of them is not taken."""
+"""The byte code contains hashes of the sources (PEP 552): Python ignores byte code made from other sources."""
 
 
 def _arguments(host: Host, name: str, arguments: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
@@ -171,7 +171,7 @@ def _arguments(host: Host, name: str, arguments: t.Mapping[str, t.Any]) -> t.Map
 
 
 def _answer_of_payload(done: subprocess.CompletedProcess[str]) -> Answer:
-    """Read what a module printed, of which Ansible shows all but the parameters, and adds that nothing was changed."""
+    """Parse what a module printed. As Ansible does, leave out the parameters, and report no change by default."""
     begin = done.stdout.find("{")
     if begin < 0:
         status = "UNREACHABLE!" if done.returncode == 255 else "FAILED!"
@@ -186,19 +186,19 @@ def _answer_of_payload(done: subprocess.CompletedProcess[str]) -> Answer:
 
 
 def answer(stdout: str, stderr: str) -> Answer:
-    """Read what Ansible printed."""
+    """Parse what Ansible printed."""
     found = _RESULT.search(stdout)
     values = json.loads(found[2]) if found else {}
     return Answer(found[1] if found else "nothing", values, stdout + stderr)
 
 
 def options(*people: Person, **values: t.Any) -> dict[str, t.Any]:
-    """The options of the module: these people enrolled and vouched for, sshd on, Ansible's account exempt."""
+    """The module's options: these people enrolled and vouched for, sshd on, Ansible's account exempt."""
     return {**POLICY, "users": [person.entry for person in people], **values}
 
 
 def turn_on(host: Host, *people: Person, **values: t.Any) -> Answer:
-    """Turn two-factor login on for these people by the module alone, and stop the test where that fails."""
+    """Turn two-factor login on for these people with the module alone, and fail the test if that fails."""
     done = module(host, "twofactor", options(*people, **values))
     assert done.ok, done.output
     return done
@@ -206,8 +206,8 @@ def turn_on(host: Host, *people: Person, **values: t.Any) -> Answer:
 
 @contextlib.contextmanager
 def connections(host: Host) -> Iterator[Path]:
-    """A directory for a connection that stays until the end of the block."""
-    # The path of a socket may have no more than some hundred characters.
+    """A directory for a connection that stays open until the end of the block."""
+    # The path of a socket is limited to about 100 characters.
     with tempfile.TemporaryDirectory(prefix="cp") as folder:
         try:
             yield Path(folder)

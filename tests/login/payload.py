@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A module as Ansible sends it to a host: packed by Ansible once, and sent with other arguments each time."""
+"""A module as Ansible sends it to a host: packed once by Ansible, and sent with different arguments each time."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def payload(
 ) -> str:
     """The program that Ansible would run on a host for a module of the collection.
 
-    :param arguments: of the module, and those that Ansible adds, such as ``_ansible_check_mode``. What the module's
-        action hands over is added to them; the action's own checks are left out, for the module has the same ones.
-    :param collections: where Ansible finds collections; if left out, where it finds them by itself.
-    :param compiled: takes the archive in the program, in base64, and returns one with byte code beside the sources.
+    :param arguments: of the module, and those that Ansible adds, such as ``_ansible_check_mode``. The files that the
+        module's action plugin hands over are added. The action's own checks are skipped; the module has the same ones.
+    :param collections: the path where Ansible finds collections; if omitted, its default.
+    :param compiled: takes the base64 archive in the program, and returns one with byte code beside the sources.
     """
     place = collections or os.environ.get("ANSIBLE_COLLECTIONS_PATH")
     packed = _packed(name, place)
@@ -54,7 +54,7 @@ _KINDS = ("enabled", "self_service", "_ansible_check_mode")
 
 
 def _kind(*, enabled: bool = True, self_service: bool = False, _ansible_check_mode: bool = False) -> str:
-    """What decides which files a module is handed, in a word."""
+    """A key made of the arguments that decide which files a module is handed."""
     return f"{enabled:d}{self_service:d}{_ansible_check_mode:d}"
 
 
@@ -65,7 +65,7 @@ def _parameters(arguments: Mapping[str, t.Any]) -> str:
 
 @functools.cache
 def _packed(name: str, collections: str | None) -> dict[str, t.Any]:
-    """The module as Ansible packs it; that of the checkout once for all workers, while its sources are the same."""
+    """The module as Ansible packs it. The checkout's module is cached for all workers until its sources change."""
     if collections:
         return _packed_anew(name, collections)
     path = _CACHE / f"{_sources()}-{name}.json"
@@ -84,7 +84,7 @@ def _packed(name: str, collections: str | None) -> dict[str, t.Any]:
 
 @functools.cache
 def _sources() -> str:
-    """A digest of all that a packed module is made from: the collection, Ansible, and what is below."""
+    """A digest of everything that a packed module is made from: the collection, Ansible, and this file."""
     digest = hashlib.sha256(f"{sys.version}\0{metadata.version('ansible-core')}\0".encode())
     files = [*(_ROOT / "plugins").rglob("*.py"), *(_ROOT / "roles/twofactor/files").rglob("*"), Path(__file__)]
     for path in sorted(file for file in files if file.is_file()):
@@ -93,7 +93,7 @@ def _sources() -> str:
 
 
 def _packed_anew(name: str, collections: str | None) -> dict[str, t.Any]:
-    """Ansible in a process of its own, since it looks for collections once."""
+    """Pack a module with Ansible in another process, because Ansible searches for collections only once."""
     places = {"ANSIBLE_COLLECTIONS_PATH": collections} if collections else {}
     done = subprocess.run(
         [sys.executable, "-P", __file__, name],
@@ -125,7 +125,7 @@ def _pack(name: str) -> dict[str, t.Any]:
 
 
 def _handed(name: str) -> dict[str, str]:
-    """What the action of the module hands over, packed, by kind."""
+    """What the action plugin of the module hands over, packed, by kind."""
     from ansible_collections.fleet.auth.plugins.module_utils import _places as places
     from ansible_collections.fleet.auth.plugins.module_utils._wanted.handed import pack
     from ansible_collections.fleet.auth.plugins.plugin_utils import _host_files

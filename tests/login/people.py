@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""People with an account on a host, and the playbooks run as an administrator runs them."""
+"""People with an account on a host, and the playbooks, run as an administrator runs them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ POLICY: dict[str, t.Any] = {
     "renew": "changed",
     "guard": "off",
 }
-"""What most tests want: sshd on, Ansible's account exempt, nobody asked for proof, and no guard that they wake."""
+"""The options of most tests: sshd on, Ansible's account exempt, no proof required, and no guard."""
 
 _numbers = itertools.count(1)
 _FAILURE = re.compile(r"^(?:fatal|failed): \[.+ => *\n((?:(?: {4}.*)?\n)+)", re.MULTILINE)
@@ -42,7 +42,7 @@ _FAILURE = re.compile(r"^(?:fatal|failed): \[.+ => *\n((?:(?: {4}.*)?\n)+)", re.
 
 @dataclasses.dataclass(frozen=True)
 class Person:
-    """An account with a password, a key that gets in, and a secret of its own."""
+    """An account with a password, an authorised key, and its own secret."""
 
     name: str
     host: Host
@@ -75,7 +75,7 @@ class Person:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What a playbook printed, and what it returned for the host."""
+    """What a playbook printed, and its recap for the host."""
 
     status: int
     output: str
@@ -93,9 +93,9 @@ class Run:
 
 
 def ansible_playbook(name: str, fleet: str, *arguments: str, **variables: t.Any) -> subprocess.CompletedProcess[str]:
-    """Run a playbook of the collection, or one by its path, against a fleet, over ssh.
+    """Run a playbook of the collection, or one given by its path, against a fleet, over ssh.
 
-    What it printed ends with what its failures say: Ansible breaks the lines of a result.
+    The messages of failed tasks are appended to the output, because Ansible wraps the lines of a result.
     """
     playbook = name if name.endswith(".yml") else f"fleet.auth.{name}"
     words = ["ansible-playbook", playbook, "-i", str(inventory_path(fleet)), *arguments]
@@ -123,13 +123,13 @@ def ansible_playbook(name: str, fleet: str, *arguments: str, **variables: t.Any)
 
 
 def _failures(output: str) -> t.Iterator[str]:
-    """The `msg` of each failure that a playbook printed."""
+    """The `msg` of each failure in a playbook's output."""
     for result in _FAILURE.findall(output):
         yield str(yaml.safe_load(textwrap.dedent(result)).get("msg", ""))
 
 
 def playbook(name: str, host: Host, *arguments: str, **variables: t.Any) -> Run:
-    """Run a playbook of the collection, or one by its path, against one host, over ssh."""
+    """Run a playbook of the collection, or one given by its path, against one host, over ssh."""
     variables = {"twofactor_backend": backend_of(host).name, **variables}
     done = ansible_playbook(name, host.fleet, "--limit", host.name, *arguments, **variables)
     output = done.stdout + done.stderr
@@ -141,7 +141,7 @@ def playbook(name: str, host: Host, *arguments: str, **variables: t.Any) -> Run:
 
 
 def inventory_path(fleet: str) -> Path:
-    """Where the inventory of a fleet is."""
+    """The path of a fleet's inventory."""
     return STATE / fleet / "inventory.yml"
 
 
@@ -152,14 +152,14 @@ def settings(*people: Person, **options: t.Any) -> dict[str, t.Any]:
 
 
 def enable(host: Host, *people: Person, **options: t.Any) -> Run:
-    """Turn two-factor login on for these people, and stop the test where that fails."""
+    """Turn two-factor login on for these people, and fail the test if that fails."""
     run = playbook("enable", host, **settings(*people, **options))
     assert run.ok, run.output
     return run
 
 
 def furnish(machines: t.Sequence[Host], *people: str, packages: t.Sequence[str] = ()) -> None:
-    """Give people an account on each host, with a password and a key that gets in, and install packages there."""
+    """Make accounts on each host, with a password and an authorised key, and install packages."""
 
     def one(host: Host) -> None:
         if packages:
@@ -172,7 +172,7 @@ def furnish(machines: t.Sequence[Host], *people: str, packages: t.Sequence[str] 
 
 
 def new_person(host: Host, **account: t.Any) -> Person:
-    """An account that nobody has used yet."""
+    """Make an account that has not logged in yet."""
     made = Person(f"person{next(_numbers)}", host, host.key)
     host.add_user(made.name, **{"password": made.password, "authorized_key": host.key.with_suffix(".pub"), **account})
     return made

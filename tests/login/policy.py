@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which policy a host follows, told by logging in, and whether a change has left anything behind."""
+"""Checks by logging in which policy a host follows, and whether a change has left anything behind."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from login.people import Person, new_person
 CODE_PROMPT = "One-time password"
 JOURNAL = "/var/lib/fleet-auth/undo"
 WATCHED = ("/etc", "/usr/local", "/usr/libexec", "/var/lib/fleet-auth")
-"""Where a change writes, but for what a boot makes anew."""
+"""The paths that a change writes to, except those that are made again at boot."""
 
 _LEFTOVERS = r"""
 find / -xdev \( -name '.*.fleet-auth-*' -o -name 'fleet-auth-undo*' \)
@@ -34,9 +34,9 @@ true
 
 
 def off(host: Host) -> None:
-    """Turn two-factor login off, at once, and forget everybody's secret."""
+    """Turn two-factor login off at once, and delete all credentials."""
     if host.exists(JOURNAL):
-        # A run would wait for its confirmation first.
+        # Otherwise a run would first wait for the change to be confirmed.
         host.run("sh", f"{JOURNAL}.sh", check=False)
     if host.exists(backend_of(host).directory):
         done = module(host, "twofactor", {"enabled": False, "purge_credentials": True})
@@ -45,7 +45,7 @@ def off(host: Host) -> None:
 
 @contextlib.contextmanager
 def somebody(host: Host, **account: t.Any) -> Iterator[Person]:
-    """Somebody on a host where two-factor login is off, and is off again afterwards."""
+    """A new person on a host where two-factor login is off; it is turned off again afterwards."""
     off(host)
     made = new_person(host, **account)
     ssh.fresh_step()
@@ -57,7 +57,7 @@ def somebody(host: Host, **account: t.Any) -> Iterator[Person]:
 
 
 def assert_off(person: Person) -> None:
-    """Everything is as it was before two-factor login: no code, and nothing that a code would need."""
+    """Check that the host asks for no code: the key alone and the password alone get in."""
     key = person.by_key(batch=True)
     assert key.ok, key.reason
     password = person.by_password(methods="password")
@@ -65,7 +65,7 @@ def assert_off(person: Person) -> None:
 
 
 def assert_on(person: Person, **how: t.Any) -> None:
-    """The host asks for a code, and takes the one that the person's phone shows now."""
+    """Check that the host requires a code, and accepts the one that the person's phone shows now."""
     assert not person.by_key(batch=True).ok
     assert not person.by_password().ok
     login = person.by_key(person.code(**how))
@@ -73,14 +73,14 @@ def assert_on(person: Person, **how: t.Any) -> None:
 
 
 def assert_closed(person: Person) -> None:
-    """The code step is closed for the person, who is not even asked for the right code any more."""
+    """Check that the code step is closed for the person: even a right code is not asked for."""
     for login in (person.by_password(person.code()), person.by_key(person.code())):
         assert not login.ok
         assert not any(CODE_PROMPT in prompt for prompt in login.prompts)
 
 
 def assert_nothing_left(host: Host) -> None:
-    """Nothing is there that only a change under way needs."""
+    """Check that no files or units of a change under way are left."""
     left = host.run(_LEFTOVERS).stdout
     assert not left, left
 
@@ -91,7 +91,7 @@ def switched_at(host: Host) -> float:
 
 
 def await_end(host: Host, seconds: float) -> None:
-    """Wait until no change is under way any more, and what puts it back has tidied up."""
+    """Wait until no change is under way, and the unit that puts one back has finished."""
     deadline = time.monotonic() + seconds
     under_way = f"[ -e {JOURNAL} ] || systemctl is-active --quiet fleet-auth-undo.service"
     while host.run(under_way, check=False).returncode == 0:

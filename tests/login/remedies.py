@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A refusal, and the remedies that it names, carried out as they are said."""
+"""Refusals, and the remedies that they name, carried out as written."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from login.people import Person, new_person
 
 Options = dict[str, t.Any]
 Remedy = Callable[[Host, Person, str], Options]
-"""Does what a message says for somebody, and returns the options that the next run has instead."""
+"""Carries out what a message says for a person, and returns the options that replace others in the next run."""
 
 
 def by(**instead: t.Any) -> Remedy:
-    """Other options, where NAME stands for whom the refusal is about."""
+    """A remedy of other options, in which NAME stands for the person whom the refusal names."""
 
     def remedy(_host: Host, other: Person, _said: str) -> Options:
         return {
@@ -32,7 +32,7 @@ def by(**instead: t.Any) -> Remedy:
 
 
 def on_the_host(script: str) -> Remedy:
-    """A shell script, where $1 is whom the refusal is about, and $2 what it says."""
+    """A remedy of a shell script, in which $1 is the person whom the refusal names, and $2 the refusal's text."""
 
     def remedy(host: Host, other: Person, said: str) -> Options:
         host.run("sh", "-euc", script, "sh", other.name, said)
@@ -42,17 +42,17 @@ def on_the_host(script: str) -> Remedy:
 
 
 def both(first: Remedy, second: Remedy) -> Remedy:
-    """One remedy and another one, which belong together."""
+    """Two remedies that have to be carried out together."""
     return lambda host, other, said: {**first(host, other, said), **second(host, other, said)}
 
 
 def enrolled(_host: Host, other: Person, _said: str) -> Options:
-    """Enrol whom the refusal is about as well."""
+    """A remedy that enrols the person whom the refusal names."""
     return {"more": [other.entry]}
 
 
 def as_the_message_has_it(pattern: str) -> Remedy:
-    """Run a command on the host that the message shows."""
+    """A remedy that runs, on the host, the command which this pattern finds in the message."""
 
     def remedy(host: Host, _other: Person, said: str) -> Options:
         found = re.search(pattern, said)
@@ -64,9 +64,9 @@ def as_the_message_has_it(pattern: str) -> Remedy:
 
 
 class Case(t.NamedTuple):
-    """How a host comes to be refused, what is said then, and all that it says to do.
+    """The state in which a host is refused, what the refusal says, and all the remedies it names.
 
-    In `script`, $1 is whom the refusal is about.
+    In `script`, $1 is the person whom the refusal names.
     """
 
     script: str
@@ -74,11 +74,11 @@ class Case(t.NamedTuple):
     remedies: tuple[Remedy, ...]
     options: Options | None = None
     account: Options | None = None
-    """The other account, if there is one."""
+    """How to make the person whom the refusal names, if that is not alice."""
     entry: Options | None = None
-    """What `users` says of whom the refusal is about, beside the name; SECRET stands for the secret of that one."""
+    """The entry of that person in `users`, without the name; SECRET stands for the person's secret."""
     host: str = "debian13"
-    """The kind of host that it is tried on."""
+    """The kind of host on which the case is tried."""
 
 
 SAVE = "mkdir /root/before && cp -a /etc/pam.d /etc/ssh /etc/group /etc/gshadow /root/before"
@@ -92,7 +92,7 @@ for name in pam.d ssh group gshadow; do rm -rf /etc/$name; cp -a /root/before/$n
 
 
 def carry_out(host: Host, alice: Person, case: Case) -> None:
-    """See that a host is refused, and that after each of the remedies the next run goes through; see `SAVE`."""
+    """Check that a host is refused, and that after each of the remedies the next run succeeds; see `SAVE`."""
     other = alice if case.account is None else new_person(host, **case.account)
     given = dict(case.options or {})
     more = [other.entry] if given.pop("both", False) else []
@@ -128,7 +128,7 @@ def carry_out(host: Host, alice: Person, case: Case) -> None:
 
 
 def _filled(entry: Options, person: Person) -> Options:
-    """An entry of `users` with the name, and with the secret in place of SECRET."""
+    """An entry of `users` with the person's name, and with the secret in place of SECRET."""
 
     def filled(value: t.Any) -> t.Any:
         if isinstance(value, list):

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Security keys (FIDO2) without a device: those of the authenticator in software with which OpenSSH tests itself.
+"""Security keys (FIDO2) without a device, from the software authenticator with which OpenSSH tests itself.
 
-What they sign is what a device signs, so that ssh and sshd are as they always are.
+Their signatures are like those of a device, so ssh and sshd need no changes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PACKAGE = "openssh-tests"
 
 @functools.cache
 def authenticator() -> Path:
-    """The library that ssh takes for a device: the one that is installed, or the one in Debian's package."""
+    """The library that ssh uses instead of a device: the installed one, or the one from Debian's package."""
     if _INSTALLED.exists():
         return _INSTALLED
     folder = STATE.parent / _PACKAGE
@@ -54,11 +54,11 @@ class Key:
 
     @property
     def line(self) -> str:
-        """The public half, as its `.pub` file has it."""
+        """The public key, as in its `.pub` file."""
         return self.path.with_suffix(".pub").read_text().strip()
 
     def log_in(self, person: Person, code: str | None = None, **how: t.Any) -> ssh.Login:
-        """Log in with it, and the code if there is one."""
+        """Log in with this key, and with the code if there is one."""
         return ssh.login(
             person.host, person.name, key=self.path, code=code, provider=authenticator(), **{"pin": "1234", **how}
         )
@@ -66,7 +66,7 @@ class Key:
 
 @contextlib.contextmanager
 def security_keys(*names: str, kind: str = "ed25519-sk", verified: bool = True) -> Iterator[list[Key]]:
-    """New keys by these names, which want their PIN each time, or do not."""
+    """New keys with these names; if *verified*, each use requires the PIN."""
     options = ["-O", "verify-required"] if verified else []
     with tempfile.TemporaryDirectory() as folder:
         keys = [Key(Path(folder, name)) for name in names]
@@ -83,7 +83,7 @@ def security_keys(*names: str, kind: str = "ed25519-sk", verified: bool = True) 
 
 @contextlib.contextmanager
 def pin_pad() -> Iterator[dict[str, str]]:
-    """The environment with which ssh and its agent ask a program for the PIN, and no terminal."""
+    """An environment in which ssh and its agent get the PIN from a program instead of a terminal."""
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder, "pin")
         program.write_text("#!/bin/sh\necho 1234\n")
@@ -92,7 +92,7 @@ def pin_pad() -> Iterator[dict[str, str]]:
 
 
 def through_agent(person: Person, key: Key) -> str:
-    """Log in with the key in an agent, which goes along, and from there to the same host again; returns as whom."""
+    """Log in with the key in a forwarded agent, log in from there to the same host, and return as whom."""
     host = person.host
     again = "ssh -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null localhost id -un"
     options = ["-A", "-p", str(host.port), "-i", str(key.path), "-o", "IdentityAgent=SSH_AUTH_SOCK", *host.ssh_options]
@@ -113,7 +113,7 @@ def through_agent(person: Person, key: Key) -> str:
 
 
 def authorize(person: Person, *keys: Key) -> None:
-    """Put these keys into the person's authorized_keys, beside the one that is there."""
+    """Write the person's own key and these keys to authorized_keys."""
     path = f"/home/{person.name}/.ssh/authorized_keys"
     lines = [person.key.with_suffix(".pub").read_text().strip(), *(key.line for key in keys)]
     person.host.run("sh", "-c", f"cat >{path}", input="\n".join(lines) + "\n")

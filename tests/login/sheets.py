@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Enrolment sheets, as whoever opens them has them."""
+"""Reads enrolment sheets."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import pyotp
 
 
 def uri(sheet: Path) -> str:
-    """The provisioning URI behind the link of a sheet."""
+    """The provisioning URI in the link of a sheet."""
     (escaped,) = re.findall(r'href="(otpauth://[^"]+)"', sheet.read_text())
     return html.unescape(escaped)
 
 
 def totp(sheet: Path) -> pyotp.TOTP:
-    """What an app has once it has followed the link."""
+    """The entry that an app makes from the link."""
     entry = pyotp.parse_uri(uri(sheet))
     assert isinstance(entry, pyotp.TOTP)
     return entry

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""ssh and sftp with their prompts answered, and the codes to answer them with."""
+"""ssh and sftp with their prompts answered, and the codes for the answers."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from hosts import Host
 _PROMPT = re.compile(r"([^\r\n]*(?:(assword)|(One-time password)[^\r\n:]*|(PIN for)[^\r\n:]*): ?)$")
 _DENIED = re.compile(r"Permission denied \([\w,-]+\)|Too many authentication failures")
 NOT_YET = re.compile(r"Connection refused|kex_exchange_identification")
-"""What ssh says where sshd does not listen, or goes away while it does."""
+"""What ssh says if sshd does not listen, or stops during the connection."""
 RELOAD = 3.0
-"""Seconds in which sshd is back after a reload."""
+"""Seconds within which sshd is back after a reload."""
 QUICK_KEX = "curve25519-sha256"
-"""How keys are agreed on: the default takes ten times as long to compute, so that it is safe from computers to come."""
+"""The key exchange. The default is post-quantum and takes ten times as long to compute."""
 
 
 class ConnectionFailed(Exception):
-    """No answer to the question whether the login is allowed: the connection was refused, dropped or hung."""
+    """The login was neither allowed nor denied: the connection was refused, was dropped or hung."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Login:
     """How a login went.
 
-    :param ok: whether the account got in, whatever became of the command then.
-    :param output: standard output of the command, without the newline at its end; the fetched file, as it is.
-    :param prompts: what was asked for, in that order.
-    :param reason: why it was denied; if it was not, what was said on standard error.
+    :param ok: whether the account got in, whatever the command's result.
+    :param output: standard output of the command, without the newline at its end; for sftp, the fetched file.
+    :param prompts: the prompts, in order.
+    :param reason: why it was denied; if it was not, the standard error.
     """
 
     ok: bool
@@ -66,16 +66,16 @@ def login(
 ) -> Login:
     """Log in and run *command*.
 
-    Each secret is given once. Being asked for it again, or for one that was not given, counts as denied.
+    Each secret is given once. If ssh asks for it again, or for one that was not given, the login is denied.
 
     :param key: a private key; without it no key is offered.
     :param password: the answer to a prompt for a password.
     :param code: the answer to a prompt for a one-time password.
     :param pin: the answer to a prompt for the PIN of a security key.
-    :param provider: the library by which ssh reaches security keys.
+    :param provider: the library through which ssh reaches security keys.
     :param methods: ssh's ``PreferredAuthentications``.
-    :param batch: ssh's ``BatchMode``, which asks for nothing.
-    :param timeout: seconds for all of it.
+    :param batch: ssh's ``BatchMode``, in which it asks for nothing.
+    :param timeout: seconds for the whole login.
     :raises ConnectionFailed: if it was neither allowed nor denied.
     """
     options = [*_options(host, key=key, methods=methods), "-o", f"BatchMode={'yes' if batch else 'no'}"]
@@ -95,7 +95,7 @@ def sftp(
     methods: str | None = None,
     timeout: float = 40,
 ) -> Login:
-    """Fetch the text file *path* from the host; the rest is as for `login`."""
+    """Fetch the text file *path* from the host; the other parameters are those of `login`."""
     with tempfile.TemporaryDirectory() as folder:
         fetched = Path(folder, "fetched")
         options = _options(host, key=key, methods=methods)
@@ -105,7 +105,7 @@ def sftp(
 
 
 def terminal(host: Host, user: str, password: str) -> pexpect.spawn[str]:
-    """Log in with a password, and be at the prompt of a shell at a terminal; the rest is up to the caller."""
+    """Log in with a password at a terminal, and return the terminal."""
     options = _options(host, key=None, methods=None)
     words = [*options, "-t", f"{user}@{host.address}"]
     child = pexpect.spawn("ssh", words, timeout=20, encoding="utf-8", codec_errors="replace", dimensions=(80, 120))
@@ -115,18 +115,18 @@ def terminal(host: Host, user: str, password: str) -> pexpect.spawn[str]:
 
 
 class _App(pyotp.TOTP):
-    """Makes codes of any key, as apps do."""
+    """Makes codes from keys of any length, as apps do."""
 
     min_secret_length_bits = 8
 
 
 def code(secret: str | bytes, *, digits: int = 6, interval: int = 30, steps: int = 0, at: float | None = None) -> str:
-    """The code of RFC 6238 that a phone shows.
+    """The code that a phone shows (RFC 6238).
 
-    :param secret: in base32, as in a provisioning URI, or the bytes of the key, as `credential` gives them.
-    :param interval: seconds a step.
+    :param secret: in base32, as in a provisioning URI, or the bytes of the key, as returned by `credential`.
+    :param interval: seconds per step.
     :param steps: how many steps later (negative: earlier) than at the time *at*.
-    :param at: seconds since 1970; now if left out.
+    :param at: seconds since 1970; if omitted, now.
     """
     text = base64.b32encode(secret).decode() if isinstance(secret, bytes) else secret
     when = time.time() if at is None else at
@@ -134,7 +134,7 @@ def code(secret: str | bytes, *, digits: int = 6, interval: int = 30, steps: int
 
 
 def fresh_step(interval: int = 30, at_least: float = 8) -> float:
-    """Wait until at least *at_least* seconds of the current step remain, so that its end does not cut a test in two.
+    """Wait until at least *at_least* seconds of the current step remain, so that a test does not cross its end.
 
     :returns: the time, in seconds since 1970.
     """
@@ -194,7 +194,7 @@ def _converse(host: Host, user: str, words: list[str], secrets: t.Mapping[str, s
 def _once(
     words: list[str], secrets: dict[str, str | None], timeout: float
 ) -> tuple[str, str, int | None, tuple[str, ...], str]:
-    """Prompts come from the terminal, so output and errors go to files: none is taken for the other."""
+    """Run the command once and answer its prompts, which are on the terminal; output and errors go to files."""
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder, "out"), Path(folder, "err")
         shell = ["-c", 'out=$1 err=$2; shift 2; exec "$@" >"$out" 2>"$err"', "sh", str(out), str(err), *words]

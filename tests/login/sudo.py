@@ -16,10 +16,10 @@ def sudo(
 ) -> subprocess.CompletedProcess[str]:
     """Run ``id -un`` as root.
 
-    :param answers: one for each prompt, in that order; where there are not enough, sudo denies.
-    :param prompt: the prompt that sudo is told to give.
-    :param login_shell: whether root's login shell runs it.
-    :returns: what happened, with the prompts on standard error.
+    :param answers: one for each prompt, in order; if there are too few, sudo denies.
+    :param prompt: the prompt that sudo is told to use.
+    :param login_shell: whether to run it in root's login shell.
+    :returns: the result, with the prompts on standard error.
     """
     lines = "".join(f"{answer}\n" for answer in answers)
     words = ["sudo", "-k", "-S", *(["-p", prompt] if prompt else []), *(["-i"] if login_shell else []), "id", "-un"]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What goes wrong on a host, for as long as a test wants it."""
+"""Faults on a host, each for the duration of a block."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hosts import Host
 
 @contextlib.contextmanager
 def broken_disk(host: Host) -> Iterator[None]:
-    """There is no room where the recovery command goes, which shows only when it is written."""
+    """There is no room for the recovery command, which shows only when it is written."""
     host.run("mount", "-t", "tmpfs", "-o", "nr_inodes=1", "none", "/usr/local/sbin")
     try:
         yield
@@ -24,7 +24,7 @@ def broken_disk(host: Host) -> Iterator[None]:
 
 @contextlib.contextmanager
 def unreachable(host: Host) -> Iterator[None]:
-    """Nobody gets in by ssh, and connections that were there are gone, that of Ansible too."""
+    """Nobody gets in by ssh, and existing connections are closed, including Ansible's."""
     host.run("systemctl stop ssh.socket ssh.service; pkill -f '^sshd'; true")
     try:
         yield
@@ -34,7 +34,7 @@ def unreachable(host: Host) -> Iterator[None]:
 
 @contextlib.contextmanager
 def unsynced_clock(host: Host) -> Iterator[None]:
-    """Nothing keeps the clock right."""
+    """No time service keeps the clock in sync."""
     host.run("systemctl", "stop", "chrony")
     try:
         yield
@@ -44,7 +44,7 @@ def unsynced_clock(host: Host) -> Iterator[None]:
 
 @contextlib.contextmanager
 def lock_held(host: Host) -> Iterator[None]:
-    """Another run changes the host, and does not end."""
+    """Another run holds the lock and does not end."""
     lock = "/run/fleet-auth.lock"
     hold = f"exec 9>>{lock} && flock 9 && echo $$ >{lock} && exec sleep 600"
     process = host.run("sh", "-c", 'sh -c "$1" >/dev/null 2>&1 & echo $!', "sh", hold).stdout.strip()
