@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From hand-made set-ups, with people who log in by them before, and with the same app afterwards."""
+"""Adopting hand-made set-ups: people log in with them before, and with the same app afterwards."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ GUIDE = Path(__file__).resolve().parents[2] / "docs" / "adopt.md"
 
 @pytest.fixture
 def by_hand(host: Host) -> Iterator[t.Callable[[Backend], None]]:
-    """Set a host up as people did it by hand: a line at the end of sshd's file, and keyboard-interactive logins."""
+    """Set a host up as by hand: a line at the end of sshd's PAM file, and keyboard-interactive logins."""
     host.install(GOOGLE.package, OATH.package)
     before = host.read(SSHD)
 
@@ -54,7 +54,7 @@ def by_hand(host: Host) -> Iterator[t.Callable[[Backend], None]]:
 
 
 def with_own_file(host: Host, *arguments: str) -> Person:
-    """Somebody for whom the program google-authenticator has made the file in the home."""
+    """A person for whom the program google-authenticator has made the file in the home directory."""
     one = new_person(host)
     words = (
         "google-authenticator",
@@ -104,7 +104,7 @@ def adopt(host: Host, *arguments: str, **variables: t.Any) -> Run:
 
 
 def adopted_again(host: Host) -> Answer:
-    """What the playbook does on a host once more, by the module alone."""
+    """Run the module of the playbook once more, without the playbook."""
     done = module(host, "twofactor_adopt")
     assert done.ok, done.output
     return done
@@ -115,14 +115,14 @@ def told(run: Run, sentence: str) -> bool:
 
 
 def change_over(host: Host, folder: Path, old_line: str, **options: t.Any) -> Run:
-    """Run the play of the guide, for all who have a credential."""
+    """Run the play from the guide for everyone who has a credential."""
     play = folder / "change_over.yml"
     play.write_text(GUIDE.read_text().partition("```yaml\n# change_over.yml\n")[2].partition("```")[0])
     return playbook(str(play), host, old_line=old_line, **settings(scope="enrolled", services=[], **options))
 
 
 def enable(host: Host, folder: Path, old_line: str) -> None:
-    """Turn two-factor login on, which the old line stands in the way of."""
+    """Turn two-factor login on with the play from the guide; before that, the old line makes a run refuse."""
     refused = module(host, "twofactor", options(scope="enrolled", services=[]), check=True)
     assert not refused.ok
     assert "asks for a code of its own, so that sshd would ask for two" in refused.message
@@ -131,7 +131,7 @@ def enable(host: Host, folder: Path, old_line: str) -> None:
 
 
 def logs_in_with_the_next_code(person: Person) -> None:
-    """The code after one that is used already is right within the window, by a password and by a key."""
+    """Log in with the code after one that was already used; it is right within the window."""
     ssh.fresh_step()
     login = person.by_password(person.code(steps=1))
     assert login.ok, login.reason
@@ -336,7 +336,7 @@ class TestLeftOut:
         assert not found.ok
         assert f"Nobody was taken over on {host.name}: {USERS_FILE} can be read or written by others" in found.message
         assert "it is not certain who stands in it, and codes that were used by it might be right" in found.message
-        # What it says to do: leave the file out, or give it its mode.
+        # The remedies in the message: leave the file out, or change its mode.
         assert module(host, "twofactor_adopt", {"users_files": []})["adopted"] == [own.name]
         host.run("chmod", "0600", USERS_FILE)
         assert module(host, "twofactor_adopt")["adopted"] == [one.name]
@@ -361,7 +361,7 @@ class TestLeftOut:
         refused: Answer = module(host, "twofactor_adopt")
         assert not refused.ok
         assert "a change waits to be confirmed, or died half-way. The next run of the role ends it" in refused.message
-        # A run that was killed, or else the next one would wait for it to be confirmed.
+        # Make it look like a killed run. The next run would wait for any other change to be confirmed.
         host.run("sed", "-i", "/^done/d", JOURNAL)
         assert not module(host, "twofactor_adopt").ok
         turn_on(host, first, ssh=False, services=["su"], scope="enrolled", rollback_after=0)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Programs that answer each prompt of PAM's with the password: their services are refused, and close nothing."""
+"""Programs that answer each PAM prompt with the password: their services are refused, and close no code step."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def by_dovecot(person: Person, password: str) -> bool:
 
 
 def by_xrdp(person: Person, password: str) -> bool:
-    """What comes after the login, a desktop, the host has not got."""
+    """Whether the login succeeds; the host has no desktop, so the session fails afterwards."""
     words = ("xrdp-sesrun", "-F", "0", person.name)
     done = person.host.run(*words, input=f"{password}\n", check=False, timeout=60)
     said = done.stdout + done.stderr
@@ -35,7 +35,7 @@ def by_xrdp(person: Person, password: str) -> bool:
 
 @pytest.mark.parametrize("host", ["debian13"], indirect=True)
 def test_are_refused_by_name_and_right_passwords_count_as_no_wrong_codes(host: Host) -> None:
-    # There is no package cache for these; they come from where Debian's packages are.
+    # The hosts' package cache does not have these; they come from Debian's mirror.
     host.install("dovecot-imapd", "xrdp")
     try:
         with somebody(host) as person:

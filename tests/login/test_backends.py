@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From one backend to the other with people logging in all the while, and intervals that only one of them can do."""
+"""Moving from one backend to the other while people log in, and intervals that only one of them supports."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _packages(host: Host) -> None:
 
 @pytest.fixture(autouse=True)
 def _off_again(host: Host) -> Iterator[None]:
-    """Each test begins with two-factor login off, and pam_oath."""
+    """Turn two-factor login off after each test, and go back to pam_oath."""
     yield
     done = module(host, "twofactor", {"enabled": False, "purge_credentials": True})
     assert done.ok, done.output
@@ -44,7 +44,7 @@ def _off_again(host: Host) -> Iterator[None]:
 
 
 def run(*people: Person, **changes: t.Any) -> Answer:
-    """Run the module for these people, by the backend that their host wants now."""
+    """Run the module for these people, with the backend that their host currently uses."""
     return module(people[0].host, "twofactor", options(*people, services=[], scope="enrolled", **changes))
 
 
@@ -54,14 +54,14 @@ def on(*people: Person, **changes: t.Any) -> None:
 
 
 def sheet(person: Person) -> dict[str, t.Any]:
-    """What the first sheet of a person is made of."""
+    """The contents of the person's first sheet."""
     found = module(person.host, "twofactor_enrolment_info", {"users": [person.name]})
     assert found.ok, found.output
     return dict(found["enrolments"][0])
 
 
 def clock_of_a_phone_is_not_taken_over(person: Person) -> None:
-    """pam_google_authenticator would note a clock that is off, and go by it after three codes that agree."""
+    """Check that no clock offset is recorded; pam_google_authenticator could apply one after three codes that agree."""
     assert not person.by_key(person.code(steps=20)).ok
     assert "SKEW" not in person.host.read(person.credential).decode()
 
@@ -73,7 +73,7 @@ class TestMove:
     ) -> None:
         bob = new_person(host)
         use(host, first)
-        # Wide enough for a used code to be right still, if it were not used.
+        # So wide that the used code would be right if it were not used.
         on(alice, bob, window=4)
         for steps, second in ((-1, RETURN[first]), (2, first)):
             code = alice.code(steps=steps)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What happens to a host between two runs, and what its guard makes of it: the log, a note for the next run, repair."""
+"""Changes to a host between two runs, and how its guard reacts: alerts in the log, notes for the next run, repair."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Auth-Type: Primary
 Auth:
 \t[success=end default=ignore]	pam_permit.so
 """
-"""A way of authentication that comes before the others, as a package has it; pam-auth-update(8)."""
+"""An authentication profile that comes before the others, as a package may contain it; pam-auth-update(8)."""
 _APT = "DEBIAN_FRONTEND=noninteractive apt-get --quiet --yes"
 
 
@@ -54,18 +54,18 @@ def person(host: Host) -> Iterator[Person]:
 
 
 def logged(host: Host) -> list[str]:
-    """What the guard has written to the system log as an alert, since the host is up."""
+    """The alerts that the guard has written to the system log since boot."""
     return host.run("journalctl -t fleet-auth-guard -p alert..alert -o cat -q").stdout.splitlines()
 
 
 def noted(host: Host) -> dict[str, bool]:
-    """What the guard has noted for the next run, and whether that is over, each as it was the last time."""
+    """The guard's notes for the next run, and whether the last occurrence of each is over."""
     lines = host.run("cat", ALERTS, check=False).stdout.splitlines()
     return {text: until != "-" for _since, until, text in (line.split("\t") for line in lines)}
 
 
 def await_note(host: Host, text: str, *, over: bool = False) -> None:
-    """Wait until the guard has noted this."""
+    """Wait until the guard has noted this text or, with *over*, that it is over."""
     deadline = time.monotonic() + SECONDS
     while noted(host).get(text) is not over:
         assert time.monotonic() < deadline, (noted(host), logged(host))
@@ -73,27 +73,27 @@ def await_note(host: Host, text: str, *, over: bool = False) -> None:
 
 
 def settled(host: Host) -> None:
-    """Wait until the guard has looked at what was there just now."""
-    time.sleep(0.3)  # until systemd has seen the change, and started the guard
+    """Wait until the guard has looked at the latest changes."""
+    time.sleep(0.3)  # until systemd has seen the change and started the guard
     host.run("while systemctl is-active fleet-auth-guard.service | grep -q activating; do sleep 0.1; done")
 
 
 def rights(host: Host) -> list[object]:
-    """The mode, the owner and the further attributes of sshd's file."""
+    """The mode, owner and further attributes of sshd's PAM file."""
     found = host.in_every_respect("/etc/pam.d")[SSHD]
     return [*found[:3], *found[4:]]
 
 
 def install_anew(host: Host, maintainers: bytes) -> None:
-    """Have the package of sshd put the maintainer's files in place of changed ones."""
-    # Without a newer release, dpkg takes its own file only where it is made to ask.
+    """Make the package of sshd replace changed files with the maintainer's."""
+    # If the package is not newer, dpkg offers its own file only when it is told to ask.
     choices = "-o Dpkg::Options::=--force-confask -o Dpkg::Options::=--force-confnew"
     host.run(f"{_APT} {choices} --reinstall install openssh-server")
     assert host.read(SSHD) == maintainers
 
 
 def upgrade(host: Host, newer: bytes) -> None:
-    """What dpkg does where a newer release of the package has another file."""
+    """Replace the file as dpkg does if a newer release of the package has another one."""
     host.write(f"{SSHD}.dpkg-new", newer)
     host.run("mv", f"{SSHD}.dpkg-new", SSHD)
 
@@ -121,7 +121,7 @@ def test_what_opens_a_door_is_told_of_within_seconds(host: Host, person: Person)
     ssh.fresh_step()
     assert_on(person)
 
-    # A module that is gone, a drop-in that is read first, another stack: each is over again.
+    # A missing module, a drop-in that is read first, another stack: each is noted as over once it is undone.
     gone = "pam_oath.so is gone: everybody who needs a code is denied"
     host.run(f"{_APT} purge libpam-oath")
     await_note(host, gone)
@@ -144,7 +144,7 @@ def test_what_opens_a_door_is_told_of_within_seconds(host: Host, person: Person)
         await_note(host, text, over=True)
     assert sorted(logged(host)) == sorted([LOST, BEFORE, wins, root_wins, others, gone])
 
-    # A door for somebody else, or from one address alone; and what starts sshd.
+    # Drop-ins that concern another account or one address only, and changes to how sshd is started.
     before, options_before = len(logged(host)), host.read(DEFAULTS)
     for match in ("User nobody", "Address 10.0.0.0/8"):
         host.write(FIRST, f"Match {match}\n    AuthenticationMethods publickey\n")
@@ -163,7 +163,7 @@ def test_what_opens_a_door_is_told_of_within_seconds(host: Host, person: Person)
     assert set(noted(host).values()) == {True}
     many = len(logged(host))
 
-    # So much at once wears nobody out, and the recovery command lets somebody off without an alarm.
+    # Many changes at once do not stop the guard, and the recovery command lets somebody off without an alert.
     host.run("for n in $(seq 400); do echo '#' >/etc/pam.d/many-$n; done; rm /etc/pam.d/many-*")
     host.run("twofactor-recover", "--user", person.name)
     settled(host)
@@ -194,7 +194,7 @@ def test_sshd_that_tells_nothing_is_told_of_unless_it_is_only_being_replaced(hos
 
 @pytest.mark.parametrize("host", ["debian13"], indirect=True)
 def test_what_opens_a_door_from_further_away_is_told_of_too(host: Host, person: Person) -> None:
-    """Cockpit's configuration, what an included file of sshd's includes, and a file of variables of its unit."""
+    """Cockpit's configuration, what an included file of sshd's includes, and an EnvironmentFile of its unit."""
     unit, variables, nested = UNIT.replace("fallback", "variables"), "/etc/variables-of-sshd", "/etc/ssh/site/b.conf"
     host.write("/etc/pam.d/cockpit", "@include common-auth\n@include common-account\n@include common-session\n")
     host.write("/etc/cockpit/cockpit.conf", "[WebService]\nLoginTitle = here\n[Negotiate]\naction = none\n")
@@ -233,7 +233,7 @@ def test_what_opens_a_door_from_further_away_is_told_of_too(host: Host, person: 
 
 
 def lasting(host: Host) -> tuple[dict[str, t.Any], t.Any]:
-    """What a host has, but for the note of systemd's when it was booted; systemd-update-done.service(8)."""
+    """A host's files, without the time stamp that systemd writes at boot; systemd-update-done.service(8)."""
     files = {path: entry for path, entry in host.snapshot(WATCHED).items() if path != "/etc/.updated"}
     return files, host.in_every_respect("/etc/pam.d", "/etc/systemd/system")
 
@@ -257,7 +257,7 @@ def test_a_block_that_is_lost_is_put_back(host: Host, person: Person) -> None:
     ssh.fresh_step()
     assert_on(person)
 
-    # What is not what was known stays as it is, and is told of.
+    # A file with unknown contents stays as it is, and is reported.
     upgrade(host, b"auth sufficient pam_permit.so\n" + maintainers)
     settled(host)
     await_note(host, LOST)

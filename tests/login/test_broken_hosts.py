@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""On a host where something is full, broken, missing or busy, a change is made whole or not at all, and says so."""
+"""If something on a host is full, broken, missing or busy, a change is made completely or not at all, and says so."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def person(host: Host) -> Iterator[Person]:
 
 @contextlib.contextmanager
 def full(host: Host, directory: str) -> Iterator[None]:
-    """A directory is a file system of its own, with what was in it and no room for more."""
+    """Mount a file system over a directory, with the same contents and no free space."""
     made = not host.exists(directory)
     host.run(f"mkdir -p {directory} && cp -a {directory} /root/kept")
     host.run("mount", "-t", "tmpfs", "-o", "size=1m,mode=0755", "tmpfs", directory)
@@ -91,7 +91,7 @@ def test_recovery_needs_no_room(host: Host, person: Person) -> None:
 
 @contextlib.contextmanager
 def reload_that_fails(host: Host) -> Iterator[None]:
-    """The unit of sshd knows no way to reload that works."""
+    """The unit of sshd has a reload command that fails."""
     host.write("/etc/systemd/system/ssh.service.d/broken.conf", "[Service]\nExecReload=\nExecReload=/bin/false\n")
     host.run("systemctl", "daemon-reload")
     try:
@@ -103,7 +103,7 @@ def reload_that_fails(host: Host) -> Iterator[None]:
 
 @contextlib.contextmanager
 def sshd_of_its_own_mind(host: Host) -> Iterator[None]:
-    """An sshd that reads no drop-in, though the file that is there says so: it reads another one."""
+    """An sshd that reads another file than /etc/ssh/sshd_config, one that includes no drop-ins."""
     host.run("grep -v ^Include /etc/ssh/sshd_config >/etc/ssh/other && mv /usr/sbin/sshd /usr/sbin/sshd.real")
     host.write("/usr/sbin/sshd", '#!/bin/sh\nexec /usr/sbin/sshd.real -f /etc/ssh/other "$@"\n', 0o755)
     try:
@@ -180,7 +180,7 @@ PEOPLE = 24
 
 
 class Busy:
-    """People who log in as fast as they can, each code twice."""
+    """People who log in as fast as they can, and try each code twice."""
 
     def __init__(self, people: list[Person]) -> None:
         self.people = people
@@ -194,7 +194,7 @@ class Busy:
         return sum(map(len, self.used.values()))
 
     def log_in(self, number: int, of: int) -> None:
-        """Be every person whose turn it is, until told to stop."""
+        """Log in as every *of*-th person in turn, until told to stop."""
         steps = {person.name: 0 for person in self.people[number::of]}
         while not self.stop.is_set():
             for person in self.people[number::of]:
@@ -224,7 +224,7 @@ def test_logins_go_on_at_full_speed_during_many_runs(host: Host) -> None:
         logging_in = [pool.submit(busy.log_in, number, 3) for number in range(3)]
         try:
             for number in itertools.count():
-                # So many runs at least, and until everybody has had a turn.
+                # At least this many runs, and until there were as many logins as people.
                 if number >= RUNS and (busy.logins >= PEOPLE or busy.wrong or any(map(Future.done, logging_in))):
                     break
                 # Of every four runs, one finds nothing to do, one writes files, and two reload sshd as well.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ansible on hosts that ask its own account for a code, by the connection `fleet.auth.ssh_totp`."""
+"""Ansible on hosts that ask its own account for a code, through the connection plugin `fleet.auth.ssh_totp`."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ FIRST_FACTOR = pytest.mark.parametrize("first_factor", [{}, BY_PASSWORD], ids=["
 PIPELINING = pytest.mark.parametrize("pipelining", [True, False], ids=["pipelining", "no pipelining"])
 NEWEST = max(hosts.RELEASES)
 ON_THE_NEWEST = pytest.mark.parametrize("host", [NEWEST], indirect=True)
-"""Where the controller alone decides: what sshd and PAM of a release say to it is the same as in the other tests."""
+"""For behaviour of the controller alone; how sshd and PAM of each release answer is covered by the other tests."""
 
-# A text that is looked for everywhere must not be found by chance.
+# Tests search for this text everywhere, so it must not occur by chance.
 LONG_PASSWORD = "correct horse battery staple"
 
 
@@ -49,16 +49,16 @@ class Controller:
     control: Path
     people: tuple[Person, ...]
     inventory: Path | None = None
-    """In the place of the one that their hosts are in."""
+    """If given, used instead of the inventories of the people's hosts."""
 
     def run(self, *words: str, **variables: t.Any) -> Done:
-        """Run a command of Ansible; *variables* go beside those that make the connection."""
+        """Run an Ansible command; *variables* are added to those for the connection."""
         process = self.start(*words, **variables)
         output = process.communicate(timeout=300)[0]
         return Done(process.returncode, output)
 
     def start(self, *words: str, **variables: t.Any) -> subprocess.Popen[str]:
-        """Start a command of Ansible."""
+        """Start an Ansible command."""
         values = {"ansible_connection": PLUGIN, "ansible_totp_secret": self.people[0].secret, **variables}
         file = self.folder / "variables.json"
         file.write_text(json.dumps({name: value for name, value in values.items() if value is not None}))
@@ -79,7 +79,7 @@ class Controller:
         )
 
     def ping(self, *words: str, **how: t.Any) -> Done:
-        """Have one module run on each host."""
+        """Run a module on each host."""
         return self.run("ansible", "fleet", "-m", "ansible.builtin.ping", *words, **how)
 
     def play(self, tasks: list[dict[str, t.Any]], *words: str, **how: t.Any) -> Done:
@@ -92,7 +92,7 @@ class Controller:
 
 @dataclasses.dataclass(frozen=True)
 class Done:
-    """How a run of Ansible ended."""
+    """The result of an Ansible command."""
 
     status: int
     output: str
@@ -105,19 +105,19 @@ class Done:
 
 @pytest.fixture(scope="module")
 def jumper(host: Host) -> Person:
-    """Somebody who is asked for a code by a host that is on the way to another one."""
+    """A person whom the host, as a jump host, asks for a code."""
     return new_person(host, password=LONG_PASSWORD)
 
 
 @pytest.fixture(scope="module")
 def exempt(host: Host) -> Person:
-    """Somebody whose key gets in with no code."""
+    """A person who is exempt, so that the key alone gets in."""
     return new_person(host)
 
 
 @pytest.fixture(scope="module")
 def ansible(host: Host, jumper: Person, exempt: Person) -> Iterator[Person]:
-    """Ansible's account on a host that asks it for a code. The way there goes over the connection as well."""
+    """Ansible's account, on a host that asks it for a code. It is turned on through the connection plugin as well."""
     host.set_password("ansible", PASSWORD)
     person = Person("ansible", host, host.key)
     variables = {"ansible_connection": PLUGIN, "ansible_totp_secret": person.secret}
@@ -130,32 +130,32 @@ def ansible(host: Host, jumper: Person, exempt: Person) -> Iterator[Person]:
 
 @pytest.fixture
 def controller(ansible: Person, tmp_path: Path) -> Iterator[Controller]:
-    """A controller that is not connected, and a host on which nobody has used a code or got one wrong."""
+    """A controller without open connections, and a host on which Ansible's account has no used or wrong codes."""
     forget(ansible.host)
     with connections(ansible.host) as control:
         yield Controller(tmp_path, control, (ansible,))
 
 
 def forget(host: Host, user: str = "ansible") -> None:
-    """Forget which codes were used, and which were wrong."""
+    """Clear the used code and the wrong codes of an account."""
     host.run("sed", "-i", r"s/^\(HOTP\S*\s\+\S\+\s\+\S\+\s\+\S\+\).*/\1/", f"/etc/oath/{user}")
     host.run(*TALLY, user, "--reset")
 
 
 def wrong_codes(host: Host, user: str = "ansible") -> int:
-    """How many wrong codes are counted."""
+    """How many wrong codes are in the tally."""
     return len(re.findall(r"^20", host.run(*TALLY, user).stdout, re.MULTILINE))
 
 
 def logins(host: Host, user: str = "ansible") -> int:
-    """How often Ansible's account, or another one, has logged in so far."""
+    """How often the account has logged in since boot."""
     host.run("journalctl", "--sync")
     said = host.run("journalctl", "--boot", "--output", "cat", "--no-pager").stdout
     return len(re.findall(rf"^Accepted \S+ for {user} ", said, re.MULTILINE))
 
 
 def wrong_passwords(host: Host) -> int:
-    """How many wrong passwords the host has seen so far."""
+    """How many wrong passwords the host has seen since boot."""
     return host.run("journalctl", "--boot", "--output", "cat", "--no-pager").stdout.count("authentication failure;")
 
 
@@ -178,7 +178,7 @@ def test_gets_in_with_a_first_factor_and_a_code(
 @pytest.mark.parametrize("transfer", ["sftp", "scp", "piped"])
 @pytest.mark.parametrize(
     ("host", "pipelining"),
-    # Without pipelining, modules come by a transfer as well: a release that has seen that has seen all.
+    # Without pipelining, modules are transferred as files too. That covers both cases for the older releases.
     [*((release, False) for release in hosts.RELEASES), (NEWEST, True)],
     indirect=["host"],
     scope="module",
@@ -216,7 +216,7 @@ def test_new_login_waits_for_the_next_code(controller: Controller) -> None:
             {"ansible.builtin.ping": {}},
         ],
         "-v",
-        # Numbers are as good as templates of numbers, here and in any other option.
+        # A template of a number works like a number, here and in any other option.
         ansible_totp_digits="{{ 6 }}",
     )
     assert done.status == 0, done.output
@@ -241,7 +241,7 @@ def test_next_run_waits_for_the_next_code(controller: Controller) -> None:
 
 @ON_THE_NEWEST
 def test_processes_that_log_in_to_one_host_take_turns(controller: Controller) -> None:
-    """Two names of one host have a connection of their own each, and one account between them."""
+    """Two names of one host have a connection each, but share an account."""
     [person] = controller.people
     before = logins(person.host)
     inventory = yaml.safe_load(inventory_path(person.host.fleet).read_text())
@@ -258,7 +258,7 @@ def test_processes_that_log_in_to_one_host_take_turns(controller: Controller) ->
     assert wrong_codes(person.host) == 0
 
 
-@pytest.mark.parametrize("host", ["debian13"], indirect=True)  # and the other release is the other one
+@pytest.mark.parametrize("host", ["debian13"], indirect=True)  # the second host has the other release
 def test_hosts_that_share_a_secret_take_the_same_code(
     controller: Controller, fleet: Callable[[str], Host], request: pytest.FixtureRequest
 ) -> None:
@@ -268,7 +268,7 @@ def test_hosts_that_share_a_secret_take_the_same_code(
     twin = Person("ansible", other, other.key, secret=person.secret)
     request.addfinalizer(lambda: playbook("disable", other, twofactor_purge_credentials=True))
     request.addfinalizer(lambda: other.run("twofactor-recover", check=False))
-    # A host that has only just started may need longer to be sure of its clock.
+    # The clock of a host that has just started may not be in sync yet.
     policy = settings(twin, exempt_users=[], time_sync={"required": False})
     enabled = playbook("enable", other, **policy, **variables)
     assert enabled.ok, enabled.output
@@ -329,7 +329,7 @@ def test_wrong_key_is_named(controller: Controller) -> None:
     assert "accepts no key" in done.output
 
 
-# OpenSSH has penalties from 9.8 on.
+# OpenSSH has penalties since 9.8.
 @pytest.mark.parametrize("host", ["debian13"], indirect=True)
 def test_penalised_address_is_told_from_a_locked_account(controller: Controller, host: Host) -> None:
     drop_in = "/etc/ssh/sshd_config.d/01-penalties.conf"
@@ -372,7 +372,7 @@ def test_host_that_boots_is_tried_again(controller: Controller) -> None:
 def test_connection_that_ends_just_before_it_is_used_is_made_anew(
     controller: Controller, first_factor: dict[str, str]
 ) -> None:
-    """What was to come over it does not log in by itself, not even by an empty password."""
+    """The command that was to use it does not log in by itself, not even with an empty password."""
     [person] = controller.people
     before = wrong_passwords(person.host)
     wrapper = controller.folder / "ssh"
@@ -453,7 +453,7 @@ def test_no_secret_is_where_others_can_read_it(controller: Controller) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Behind:
-    """Hosts behind a bastion: names for the one host, which ssh reaches through it, by what its configuration says."""
+    """Hosts behind a bastion: names of the one host, which ssh's configuration file makes reachable through it."""
 
     controller: Controller
     host: Host
@@ -461,9 +461,9 @@ class Behind:
     def ping(
         self, bastion: Person, user: Person, *names: str, key: str = "", how: str = "", **variables: t.Any
     ) -> Done:
-        """Have one module run on the hosts *names*, as *user*.
+        """Run a module on the hosts *names*, as *user*.
 
-        key: the private key for the bastion. how: ssh's option in place of ProxyJump.
+        key: the private key for the bastion. how: the ssh option to use instead of ProxyJump.
         """
         known = [self.host.ssh_options[place + 1] for place, word in enumerate(self.host.ssh_options) if word == "-o"]
         where = f"HostName {self.host.address}\nPort {self.host.port}\nUser {bastion.name}"
@@ -492,7 +492,7 @@ def test_bastion_and_host_are_answered_with_their_own(
     host, behind = ansible.host, Behind(controller, ansible.host)
 
     def begin_anew() -> None:
-        """No connection, no code used, none wrong."""
+        """Close all connections, and clear used and wrong codes."""
         end_connections(controller)
         for name in (jumper.name, "ansible"):
             forget(host, name)
@@ -502,7 +502,7 @@ def test_bastion_and_host_are_answered_with_their_own(
     def wrong() -> tuple[int, int]:
         return wrong_codes(host, jumper.name), wrong_codes(host)
 
-    # The host's secret is nobody else's: a bastion that asks gets nothing of it.
+    # The host's secret is for that host only: a bastion that asks for a code gets none from it.
     begin_anew()
     done = behind.ping(jumper, ansible, "web1")
     assert done.unreachable
@@ -510,14 +510,14 @@ def test_bastion_and_host_are_answered_with_their_own(
     assert "Set ansible_totp_jump_hosts['bastion'].secret." in done.output
     assert wrong() == (0, 0)
 
-    # Codes on the bastion alone: one login to it, whatever the number of hosts behind it.
+    # Codes on the bastion only: one login there, however many hosts are behind it.
     before = logins(host, jumper.name), logins(host, exempt.name)
     mine = {"bastion": {"secret": jumper.secret}}
     done = behind.ping(jumper, exempt, "web1", "web2", ansible_totp_secret=None, ansible_totp_jump_hosts=mine)
     assert done.output.count("SUCCESS =>") == 2, done.output
     assert (logins(host, jumper.name), logins(host, exempt.name)) == (before[0] + 1, before[1] + 2)
 
-    # Codes on the host alone.
+    # Codes on the host only.
     begin_anew()
     done = behind.ping(exempt, ansible, "web1")
     assert done.output.count("SUCCESS =>") == 1, done.output
@@ -532,7 +532,7 @@ def test_bastion_and_host_are_answered_with_their_own(
     assert wrong_passwords(host) == before_passwords
     assert not [secret for secret in (jumper.secret, LONG_PASSWORD) if secret in done.output]
 
-    # A bastion's wrong secret is tried once, whatever the number of hosts.
+    # A bastion's wrong secret is tried once, however many hosts are behind it.
     begin_anew()
     others = {"bastion": {"secret": pyotp.random_base32()}}
     done = behind.ping(jumper, ansible, "web1", "web2", ansible_totp_jump_hosts=others)
@@ -540,7 +540,7 @@ def test_bastion_and_host_are_answered_with_their_own(
     assert "Not tried again in this run." in done.output
     assert wrong() == (1, 0)
 
-    # A program that leads to the host has no terminal: it can neither ask nor be answered.
+    # A ProxyCommand has no terminal: it cannot ask, and nobody can answer it.
     begin_anew()
     by_hand = f"ProxyCommand ssh -F {controller.folder}/config -W %h:%p bastion"
     done = behind.ping(jumper, ansible, "web1", how=by_hand)
@@ -554,7 +554,7 @@ def test_bastion_and_host_are_answered_with_their_own(
 def watch_until_end(
     process: subprocess.Popen[str], seen: list[bytes], places: list[Path], files: dict[Path, bytes]
 ) -> None:
-    """Keep what any process shows of its command line and environment, and what is in files below *places*."""
+    """Record the command line and environment of all processes, and the contents of files below *places*."""
     while process.poll() is None:
         for folder in Path("/proc").glob("[0-9]*"):
             for name in ("cmdline", "environ"):
@@ -576,8 +576,8 @@ def watch_until_end(
 
 
 def end_connections(controller: Controller) -> None:
-    """End the connections of a controller, as ControlPersist does in time."""
-    # That of a jump host last, since those of the hosts behind it end with it.
+    """Close a controller's connections, as ControlPersist does after some time."""
+    # The jump host's connection last, because the connections through it end with it.
     for socket in sorted(controller.control.iterdir(), key=lambda path: path.name.startswith("jump-")):
         if socket.is_socket():
             words = ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "any"]

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Accounts of a directory, which sssd knows one by one and lists none of: asked, exempt or named like any others.
+"""Accounts of a directory. sssd finds each by name and lists none; they are asked, exempt or named like any others.
 
-One host tells capitals from small letters and asks by pam_oath; the other one does neither. The tests of a host follow
-each other, so that it is brought from one policy to the next.
+One host distinguishes capitals from small letters and uses pam_oath; the other one does neither. The tests of a host
+follow each other, so that it goes from one policy to the next.
 """
 
 from __future__ import annotations
@@ -32,29 +32,29 @@ from login.policy import CODE_PROMPT, WATCHED, assert_off, assert_on, off
 from login.sudo import sudo
 
 HOSTS = {"web12": ("debian12-joined", OATH), "web13": ("debian13-joined", GOOGLE)}
-# Keys for anybody may come from the directory, and root's as well as far as one can tell.
+# The directory may have keys for any account; as far as a run can tell, for root as well.
 EXEMPT = ["ansible", "root"]
-# A host that is trusted says who somebody is there; it is root who says so here, and may come as anybody.
+# sshd trusts another host to say who logs in. Here, root on that host may log in as any account.
 TRUSTING = "HostbasedAuthentication yes\nHostbasedUsesNameFromPacketOnly yes\n"
 IGNORING_CASE = "sed -i 's/^case_sensitive.*/case_sensitive = false/' /etc/sssd/sssd.conf"
 
 
 class Place(t.NamedTuple):
-    """A host that is joined to a directory."""
+    """A host that is joined to a directory, and its files before."""
 
     host: Host
     directory: Directory
     before: dict[str, t.Any]
     local: Person
-    """Somebody whom the host has by itself."""
+    """A person with a local account on the host."""
 
     def person(self, name: str, secret_of: Person | None = None) -> Person:
-        """Somebody of the directory; by another name, with the secret that the same person has by the first one."""
+        """A person of the directory. For a second name of an account, *secret_of* is the person with the first name."""
         made = Person(name, self.host, self.host.key)
         return dataclasses.replace(made, secret=secret_of.secret) if secret_of else made
 
     def wanted(self, *people: Person, **values: t.Any) -> dict[str, t.Any]:
-        """The options for these people, passing over those who have logged in earlier."""
+        """The options for these people; recent logins of others are ignored."""
         exempt = [*EXEMPT, *([self.local.name] if self.local not in people else [])]
         return options(*people, **{"services": [], "exempt_users": exempt, "seen_days": 0, **values})
 
@@ -63,11 +63,11 @@ class Place(t.NamedTuple):
         assert done.ok, done.output
 
     def by_ticket(self, name: str) -> bool:
-        """Whether a ticket of Kerberos lets somebody in."""
+        """Whether this account can log in with a Kerberos ticket."""
         return self._by("gssapi-with-mic", name, f"echo '{PASSWORD}' | kinit {name}")
 
     def by_word_of_host(self, name: str) -> bool:
-        """Whether the word of the host `directory` lets somebody in, who it says is its root."""
+        """Whether root of the host `directory` can log in as this account by host-based authentication."""
         return self._by("hostbased", name, "kdestroy -q")
 
     def _by(self, method: str, name: str, before: str) -> bool:
@@ -86,7 +86,7 @@ def fleet_of_directory(worker_id: str) -> Iterator[dict[str, Host]]:
     people = directory.group("people")
     for who in ("alice", "bob", "frank"):
         number = directory.account(who, group=people, key=key)
-        # The same account by a name that is in no group at all.
+        # A second name of the same account, which is in no group at all.
         directory.account(f"{who}2", uid=number, key=key)
     for who in ("dave", "deploy"):
         directory.account(who, group=people, key=key)
@@ -114,13 +114,13 @@ def place(fleet_of_directory: dict[str, Host], request: pytest.FixtureRequest) -
     host.run(f"{IGNORING_CASE if host.name == 'web13' else ':'}; systemctl start sssd")
     trust(host, fleet_of_directory["directory"])
     local = new_person(host)
-    # Cockpit makes itself a certificate when somebody comes first.
+    # Cockpit makes its certificate when somebody first connects.
     assert by_cockpit(local, PASSWORD) == (True, [])
     return Place(host, directory, host.snapshot(WATCHED), local)
 
 
 def trust(host: Host, other: Host) -> None:
-    """Have a host take the word of another one for who somebody is."""
+    """Make a host trust another one to say who logs in (host-based authentication)."""
     other.write("/etc/ssh/ssh_config.d/signing.conf", "EnableSSHKeysign yes\n")
     keys = other.run("cat /etc/ssh/ssh_host_*_key.pub").stdout.splitlines()
     host.write("/etc/ssh/ssh_known_hosts", "".join(f"{other.name} {key}\n" for key in keys))
@@ -130,20 +130,20 @@ def trust(host: Host, other: Host) -> None:
 
 
 def gets_in(login: t.Callable[..., ssh.Login], *arguments: str, **how: t.Any) -> bool:
-    """Whether a login gets in; the account stack of sshd denies by hanging up."""
+    """Whether a login gets in. When sshd's account stack denies, sshd closes the connection."""
     with contextlib.suppress(ssh.ConnectionFailed):
         return login(*arguments, **how).ok
     return False
 
 
 def other_names(place: Place, person: Person) -> list[Person]:
-    """The names by which the same account is known beside its own."""
+    """The same person under the other names of the account."""
     names = [f"{person.name}2", *([person.name.upper()] if place.host.name == "web13" else [])]
     return [dataclasses.replace(person, name=name) for name in names]
 
 
 def never_without_a_code(*people: Person) -> None:
-    """By a key alone, a password alone, or with a wrong code; all of it at once, since sshd takes its time to deny."""
+    """Check that a key alone, a password alone or a wrong code gets nobody in. In parallel, as sshd delays denials."""
     tried = {
         f"{person.name} by {how}": functools.partial(gets_in, login, *code, **options)
         for person in people
@@ -169,11 +169,11 @@ def test_whoever_logged_in_lately_is_named_with_method_and_day(place: Place) -> 
     seen = {"bob": "password", "dave": "publickey", "carol": "gssapi-with-mic", "erin": "hostbased"}
     for name, method in seen.items():
         assert re.search(rf"{name}\b.* logged in to sshd on {host.name} by {method} on 20", refused.message), name
-    # Neither a ticket nor the word of another host is a factor that a code could follow.
+    # No code can follow a ticket or host-based authentication, so these accounts are named even when enrolled.
     refused = module(host, "twofactor", place.wanted(bob, carol, dave, place.person("erin"), seen_days=1))
     for name in ("carol", "erin"):
         assert f"{name} has logged in to sshd on {host.name} by {seen[name]} on 20" in refused.message
-    # Who has given a password to sudo, or to su for somebody, has one; who needs none for sudo has shown nothing.
+    # alice gave sudo a password, and somebody gave frank's to su, so both have one. sudo asks deploy for none.
     alice, frank, deploy = map(place.person, ("alice", "frank", "deploy"))
     assert sudo(alice, PASSWORD).stdout == "root\n"
     assert sudo(deploy).stdout == "root\n"
@@ -204,20 +204,20 @@ def test_ansible_of_the_directory_is_not_locked_out(place: Place) -> None:
 def test_no_name_of_an_account_gets_in_without_a_code(place: Place, name: str, scope: dict[str, t.Any]) -> None:
     person, (carol, dave) = place.person(name), map(place.person, ("carol", "dave"))
     place.brought_to(person, services=["su"], exempt_groups=["friends"], **scope)
-    # sssd knows two accounts with one number one at a time, so they do not come at once.
+    # sssd knows only one of several accounts with the same uid at a time, so their names are tried in turn.
     never_without_a_code(person)
     assert_on(person)
     for other in other_names(place, person):
         never_without_a_code(other)
         assert not by_su(other, PASSWORD, "000000"), other.name
-    # Out of scope nothing is different.
+    # Nothing changes for accounts out of scope.
     assert_off(dave)
     assert carol.by_password(methods="password").ok == bool(scope)
     assert place.by_ticket("carol") == bool(scope)
     assert place.by_word_of_host("erin") == bool(scope)
     assert place.by_word_of_host("dave")
     assert not any(map(place.by_word_of_host, (name, *(other.name for other in other_names(place, person)))))
-    # Nor with a run that knows of nobody but by what is on the host.
+    # Nor after a run without `users`, which knows people only from the host's files.
     assert not module(
         place.host, "twofactor", place.wanted(services=["su"], exempt_groups=["friends"], **scope)
     ).changed
@@ -268,7 +268,7 @@ def test_directory_that_is_down_lets_nobody_in_who_needs_a_code(place: Place) ->
             host.run(f"systemctl stop sssd; {lost}; systemctl start sssd")
             never_without_a_code(bob, *other_names(place, bob))
             assert Person("ansible", host, host.key).by_key(batch=True).ok
-            # What a run knows of nobody is no reason to let go of it.
+            # A run that cannot look an account up keeps what it has for it.
             assert module(host, "twofactor", place.wanted(**policy)).ok
             assert host.snapshot(WATCHED) == before
         assert_on(local)

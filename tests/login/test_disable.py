@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Off is as before, byte for byte, whatever an administrator did meanwhile; what failed or was damaged is put right.
+"""Turning it off restores every byte, whatever an administrator changed meanwhile; failures and damage are repaired.
 
-The module does it, and is called by itself where nothing of the role is tested.
+The module does this, and tests that do not concern the role run the module alone.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ Snapshot = dict[str, Entry]
 
 
 class Place(t.NamedTuple):
-    """A host, all people on it, and those of them who have not logged in yet."""
+    """A host, all people on it, and an iterator over those who have not logged in yet."""
 
     host: Host
     everyone: list[Person]
     people: Iterator[Person]
 
     def enable(self, **options: t.Any) -> Answer:
-        """Turn two-factor login on for everyone, by the module."""
+        """Turn two-factor login on for everyone, with the module."""
         return turn_on(self.host, *self.everyone, **{"services": SERVICES, **options})
 
     def enable_by_playbook(self) -> Run:
         return enable(self.host, *self.everyone, services=SERVICES)
 
     def disable(self, **options: t.Any) -> Answer:
-        """Turn two-factor login off, by the module."""
+        """Turn two-factor login off, with the module."""
         done = module(self.host, "twofactor", {"enabled": False, **options})
         assert done.ok, done.output
         return done
@@ -62,7 +62,7 @@ class Place(t.NamedTuple):
 
 @pytest.fixture(scope="module")
 def place(host: Host, package: None) -> Place:
-    """What the package itself changes in /etc is no change of ours, so it is installed first."""
+    """The package is installed first, so that its own changes in /etc are not taken for ours."""
     del package
     people = [new_person(host, groups=["sudo"]) for _number in range(24)]
     return Place(host, people, iter(people))
@@ -70,7 +70,7 @@ def place(host: Host, package: None) -> Place:
 
 @pytest.fixture
 def off(place: Place) -> Snapshot:
-    """Two-factor login is off, nobody has a credential, and this is what the host is like then."""
+    """A snapshot of the host with two-factor login off and no credentials."""
     if place.host.exists(backend_of(place.host).directory) or _ours(place.host):
         place.disable(purge_credentials=True)
     return _snapshot(place.host)
@@ -78,7 +78,7 @@ def off(place: Place) -> Snapshot:
 
 @pytest.fixture
 def on(place: Place) -> Snapshot:
-    """Two-factor login is on, and this is what the host is like then."""
+    """A snapshot of the host with two-factor login on."""
     place.enable()
     return _snapshot(place.host)
 
@@ -280,7 +280,7 @@ def test_change_that_fails_gives_back_files_and_credentials(place: Place, on: Sn
 def test_sheet_that_could_not_be_written_is_written_by_the_next_run(place: Place, tmp_path: Path) -> None:
     sheet = tmp_path / f"ansible@{place.host.name}.html"
     variables = {**settings(users=[{"name": "ansible"}], ssh=False), "twofactor_enrolment_dir": str(tmp_path)}
-    # An issuer that is found wrong only once the host is changed, as a full disk of the controller would be.
+    # The issuer becomes invalid only after the host was changed. It stands for a failure such as a full disk.
     issuer = "{{ 'web' if __twofactor_done is undefined else 'no:colon' }}"
     assert not playbook("enable", place.host, **variables, twofactor_issuer=issuer).ok
     assert place.host.exists(f"{backend_of(place.host).directory}/ansible")
@@ -302,16 +302,16 @@ if [ "$1" = /etc/pam.d/sshd ]; then chown 2:3 "$1"; chmod 0600 "$1"; fi
 
 
 def _snapshot(host: Host) -> Snapshot:
-    """All that a run may touch, without the credentials and the tally, which logins change as well."""
+    """All that a run may change, except the credentials and the tally, which logins change as well."""
     found = host.snapshot(["/etc", "/usr", "/var/lib/fleet-auth", "/run/fleet-auth"])
     of_logins = (f"{backend_of(host).directory}/", f"{TALLY}/")
     return {path: entry for path, entry in found.items() if not f"{path}/".startswith(of_logins)}
 
 
 def _ours(host: Host) -> list[str]:
-    """Whatever has a name of ours, on all file systems but those that processes show.
+    """All paths with a name of ours, except in file systems that show processes.
 
-    All but the lock by which runs take turns: removing it would let two of them run at once.
+    The lock with which runs take turns is left out: if it were removed, two runs could run at once.
     """
     roots = ["/", "/run", "/tmp", "/dev/shm"]
     names = ["-name", "*fleet?auth*", "-o", "-name", "*two*factor*"]
@@ -336,7 +336,7 @@ def _is_put_right(place: Place, run: Run | Answer, on: Snapshot, person: Person)
 
 
 def _su(who: Person, to: Person, code: str = "") -> str | None:
-    """Whose command `su` runs for somebody who knows the other's password, and the code or none."""
+    """Run `id -un` through su, as somebody who knows the password of *to*; return its output, or None."""
     done = who.host.run("su", to.name, "-c", "id -un", input=f"{PASSWORD}\n{code}\n", user=who.name, check=False)
     return None if done.returncode else done.stdout.strip()
 

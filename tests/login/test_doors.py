@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every door asks for the code, in each layout of /etc/pam.d, and none can be closed by a stranger."""
+"""Every door asks for the code, in each layout of /etc/pam.d, and no stranger can close one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from unit.builders import options as defaults
 from unit.layouts import DIRECT, RHEL, RHEL_SSSD, Layout, check_round_trip
 
 HELPER = "/usr/libexec/fleet-auth/first-factor-failed"
-# Services of Debian's own with a primary authentication; the rest are parts of others, or ask for no password.
+# Debian's own services with a primary authentication. The others are parts of services, or ask for no password.
 PROTECTABLE = {"chfn", "chsh", "login", "sshd", "su", "su-l", "sudo", "sudo-i"}
 
 ATTEMPTS = 3
@@ -49,9 +49,9 @@ AUTHSELECT = "/etc/authselect"
 
 @pytest.fixture(scope="module", params=[pytest.param("as it comes", marks=pytest.mark.quick), *list(LAYOUTS)[1:]])
 def layout(host: Host, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The layout of the host's PAM files: as they come, or as we have written them.
+    """The layout of the host's PAM files: as Debian ships them, or as the test writes them.
 
-    What services include are links to files of authselect's then.
+    If the test's services include files, these are links into authselect's directory.
     """
     host.install("libpam-oath")
     off(host)
@@ -71,7 +71,7 @@ def layout(host: Host, request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def select(host: Host, stacks: t.Mapping[str, str]) -> None:
-    """Write the stacks that services include as authselect(8) does."""
+    """Write the stacks that services include, as authselect(8) does."""
     for name, text in stacks.items():
         host.write(f"{AUTHSELECT}/{name}", text)
 
@@ -91,7 +91,7 @@ class Story:
 
 
 class Place(t.NamedTuple):
-    """A host where every door asks for codes, what was tried at each, and what its files were before."""
+    """A host where every door asks for codes, what was tried at each, and its files before."""
 
     host: Host
     layout: str
@@ -99,12 +99,12 @@ class Place(t.NamedTuple):
     stories: dict[str, Future[Story]]
     person: Person
     other: Person
-    """Two who have tried nothing yet."""
+    """Two people who have not logged in yet."""
 
 
 @pytest.fixture(scope="module")
 def place(host: Host, layout: str) -> Iterator[Place]:
-    """All doors are tried at once, since each takes its time over what is wrong."""
+    """Try all doors in parallel, because each takes a while to deny."""
     person, other, *others = people = [new_person(host, groups=["sudo"]) for _number in range(2 + len(DOORS))]
     before = host.snapshot(WATCHED)
     turn_on(host, *people, **POLICY)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Enrolment as a person lives it: a phone reads the sheet, and its code gets in."""
+"""Enrolment as a person does it: a phone reads the sheet, and its code gets in."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from login.people import Person, enable
 
 
 def scan(browser: Browser, sheet: Path) -> pyotp.TOTP:
-    """What an app has once the phone has seen the sheet on a screen."""
+    """The entry that an app makes when the phone scans the sheet on a screen."""
     page = browser.new_page()
     page.goto(sheet.as_uri())
     (uri,) = decoded(page.screenshot(full_page=True))
@@ -33,7 +33,7 @@ def scan(browser: Browser, sheet: Path) -> pyotp.TOTP:
 
 
 class Kind(t.NamedTuple):
-    """A kind of code, and an issuer whose name has to be carried by a URI."""
+    """A kind of code, and an issuer with characters that a URI must escape."""
 
     digits: int
     interval: int
@@ -49,7 +49,7 @@ KINDS = (
     Kind(8, 60, "日本 / Ελλάδα"),
 )
 NAMES = ("phone", "Pho.ne-", "phone@department")
-# The sheets are the controller's, and what hosts make of settings is in test_settings: each kind is on one release.
+# Sheets are made on the controller, and test_settings covers the hosts, so each kind is tried on one release.
 pytestmark = pytest.mark.parametrize(
     ("host", "kind"),
     list(zip(itertools.cycle(hosts.RELEASES), KINDS)),
@@ -67,7 +67,7 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 @pytest.fixture(scope="module")
 def sheeted(host: Host, kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Person, Path]]:
-    """People with a code of this kind, all enrolled at once, and their sheets."""
+    """People with codes of this kind, all enrolled in one run, and their sheets."""
     folder = tmp_path_factory.mktemp("sheets")
     found = {}
     for name in NAMES:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The playbooks of docs/examples.md enrol whom they say, as they stand there."""
+"""The playbooks in docs/examples.md, exactly as written there, enrol the people that the page says."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EXAMPLES = {
 
 
 def follow(host: Host, folder: Path, name: str) -> Run:
-    """Put an example into a folder, and run it from there; what it leaves open is as the role has it."""
+    """Write an example to a folder, and run it from there; what it does not set has the role's defaults."""
     (folder / name).write_text(_EXAMPLES[name])
     return playbook(str(folder / name), host, twofactor_enrolment_dir=str(folder / "sheets"))
 

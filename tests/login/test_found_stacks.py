@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Stacks as they are found: chains of includes, services that include others, a vendor's files, accounts locked."""
+"""Stacks as found on real hosts: chains of includes, services that include others, vendor files, locked accounts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from login.people import PASSWORD, Person, new_person
 from login.policy import CODE_PROMPT, WATCHED, off
 from login.test_between_runs import await_note
 
-# As hardened hosts have it, where it should be requisite.
+# As on hardened hosts; the first line should be requisite.
 LOCKING = """\
 auth required pam_faillock.so preauth silent deny=2 unlock_time=900
 auth [success=1 default=ignore] pam_unix.so nullok
@@ -30,7 +30,7 @@ ACCOUNT = "account required pam_permit.so\n"
 VENDOR = "/usr/lib/pam.d"
 SITE = "/etc/found-pam"
 FILES = {
-    # As Arch, Gentoo and Alpine have them: a chain, and modules by their paths.
+    # As on Arch, Gentoo and Alpine: a chain of includes, and a module given by its path.
     "/etc/pam.d/far-door": f"auth include far-remote\n{ACCOUNT}",
     "/etc/pam.d/far-remote": "auth include far-login\n",
     "/etc/pam.d/far-login": "auth required pam_shells.so\nauth requisite pam_nologin.so\nauth include far-auth\n",
@@ -41,7 +41,7 @@ FILES = {
     "/etc/pam.d/inner-door": f"@include common-auth\n{ACCOUNT}",
     "/etc/pam.d/outer-door": f"auth include inner-door\n{ACCOUNT}",
     f"{VENDOR}/vendor-door": f"auth substack common-auth\n{ACCOUNT}",
-    # By whole paths, past a file of that name that libpam would prefer, and through a link.
+    # Included by full path, past a file of the same name that libpam would prefer, and through a link.
     "/etc/pam.d/path-door": f"@include {VENDOR}/path-auth\n{ACCOUNT}",
     "/etc/pam.d/path-auth": "auth required pam_deny.so\n",
     f"{VENDOR}/path-auth": f"auth required pam_env.so\nauth substack {SITE}/link\n",
@@ -88,7 +88,7 @@ def test_code_is_asked_for_behind_chains_of_includes_by_another_service_and_a_ve
             assert not by_pam(people.enrolled, door, "wrong")[0], door
         wanted = policy(people, *DOORS, window=len(DOORS), guard="warn")
         turn_on(host, people.enrolled, **wanted)
-        # By its name alone, libpam takes in nothing from where it finds a vendor's services.
+        # libpam includes nothing from the directory of vendors' services if only the name is given.
         for line in ("auth include only-vendors", "@include only-vendors", "auth substack /etc/pam.d/only-vendors"):
             host.write(LOST, f"{line}\n{ACCOUNT}")
             assert not by_pam(people.enrolled, "lost-door", PASSWORD)[0], line

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Each guard is real: with the collection as it is, but for one guard, what the guard is for can be seen to go wrong.
+"""Each guard in the code is needed: take one out of the collection, and a check of what it guards against fails.
 
-The checks are those of the other tests where they can be.
+Where possible, the checks are those of other tests.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ UTILS = "plugins/module_utils"
 
 
 class Patch(t.NamedTuple):
-    """A text that is there once, in a module_utils or a file of the role, and what stands in its place without it."""
+    """A text that occurs once in a module_utils or a file of the role, and what replaces it to take the guard out."""
 
     file: str
     guard: str
@@ -48,7 +48,7 @@ class Patch(t.NamedTuple):
 
 
 class Guard(t.NamedTuple):
-    """What is taken out, and a check that holds only with it."""
+    """A guard, a check that holds only with it, and how to take it out."""
 
     name: str
     check: Callable[[Person], None]
@@ -66,7 +66,7 @@ def on(person: Person, **values: t.Any) -> None:
 
 
 def once_on(check: Callable[[Person], None]) -> Callable[[Person], None]:
-    """A check of a host with two-factor login on."""
+    """Turn two-factor login on before a check."""
 
     def turned_on(person: Person) -> None:
         on(person)
@@ -76,7 +76,7 @@ def once_on(check: Callable[[Person], None]) -> Callable[[Person], None]:
 
 
 def by_google(check: Callable[[Person], None]) -> Callable[[Person], None]:
-    """A check of a host that asks by pam_google_authenticator."""
+    """Use pam_google_authenticator for a check."""
 
     def by_google(person: Person) -> None:
         person.host.install(GOOGLE.package)
@@ -352,7 +352,7 @@ def person(host: Host) -> Iterator[Person]:
 
 @pytest.fixture
 def without(person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Guard], None]:  # noqa: ARG001
-    """Have Ansible find the collection without a guard, until the person is gone."""
+    """Make Ansible use a copy of the collection without a guard. Undone before the person is removed."""
 
     def use(guard: Guard) -> None:
         copy = tmp_path / "ansible_collections/fleet/auth"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What root cannot change: immutable, append-only, or mounted read-only. Nothing is changed, and each is named."""
+"""Paths that root cannot change: immutable, append-only or mounted read-only. Nothing is changed, each is named."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DROP_IN = "/etc/ssh/sshd_config.d/00-twofactor.conf"
 
 @contextlib.contextmanager
 def attribute(host: Host, letter: str, path: str) -> Iterator[str]:
-    """Something has an attribute; what a run says of it."""
+    """Set an attribute on a path; yields what a run says about it."""
     host.run("chattr", f"+{letter}", path)
     try:
         kind = {"i": "immutable", "a": "append-only"}[letter]
@@ -41,7 +41,7 @@ def attribute(host: Host, letter: str, path: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def read_only(host: Host, directory: str) -> Iterator[str]:
-    """A directory is mounted read-only; what a run says of it."""
+    """Mount a directory read-only; yields what a run says about it."""
     host.run(f"mount --rbind {directory} {directory} && mount -o remount,ro,bind {directory}")
     try:
         yield (
@@ -60,7 +60,7 @@ def person(host: Host) -> Iterator[Person]:
 
 
 def assert_refused(person: Person, said: str, **wanted: object) -> None:
-    """A run and a check mode run say this once and change nothing."""
+    """Check that a run, and one in check mode, say this once and change nothing."""
     host = person.host
     before = host.snapshot(WATCHED)
     for check in (True, False):
@@ -82,7 +82,7 @@ def test_what_cannot_be_changed_is_named_before_anything_is_turned_on(host: Host
         with read_only(host, directory) as said:
             assert_refused(person, said)
     with attribute(host, "i", "/etc/pam.d/su"):
-        # A file that is not to be changed is in nobody's way.
+        # An attribute on a file that the run does not change is no obstacle.
         turn_on(host, person)
     assert_on(person)
 
@@ -133,9 +133,9 @@ def test_run_and_status_say_that_codes_are_denied_where_logins_cannot_write_them
                 assert ("sshd" in found["denying"]) == everybody
                 login = person.by_password(person.code())
                 assert not login.ok, said
-            # A code that was right and could not be written down counts as a wrong one.
+            # A right code that could not be recorded counts as a wrong one.
             host.run("rm", "--force", f"/run/fleet-auth/faillock/{person.name}")
-        # A minute later, the next run removes what those logins have left behind.
+        # A minute later, the next run removes the files that those logins left behind.
         host.run(f"find {directory} -type f ! -name {person.name} -exec touch -d '2 minutes ago' {{}} +")
         free = module(host, "twofactor", options(person))
         assert free.ok, free.output
@@ -180,7 +180,7 @@ def test_whatever_writes_a_credential_says_first_what_holds_it(host: Host, perso
             done = module(host, name, arguments)
             assert done.ok, done.output
     finally:
-        # What ends passes goes by itself, once there is no pass.
+        # The script that ends passes removes itself when there is no pass.
         off(host)
         host.run(f"test ! -e {END_PASSES} || {END_PASSES}")
         host.run("rm", "--force", "/etc/users.oath")
@@ -216,10 +216,10 @@ def test_putting_back_says_what_holds_a_file_and_goes_on_once_it_is_free(host: H
             done = host.run("sh", f"{JOURNAL}.sh", check=False)
             assert done.returncode == 1
             assert f"could not be undone: cannot change {SSHD}: chattr holds it; run 'chattr -ia {SSHD}'" in done.stdout
-        # The switch was put back first, so nobody is asked for a code, and everybody gets in.
+        # The switch was put back first, so nobody is asked for a code and everybody gets in.
         login = person.by_password()
         assert login.ok, login.reason
-        # Confirmed by nobody, and begun to be put back: the next run goes on with that, and cannot either.
+        # Not confirmed, and a rollback has begun: the next run tries to finish the rollback, and cannot either.
         host.run("sed", "-i", "/^done/d", JOURNAL)
         refused = module(host, "twofactor", options(person))
         assert not refused.ok

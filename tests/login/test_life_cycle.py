@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.backends(OATH, GOO
 
 People = t.Callable[[], Person]
 
-# Wide enough for a test to end before its codes do, and to try a few wrong ones.
+# A window so wide that a test ends before its codes do, and enough attempts for a few wrong ones.
 ENROLLED: dict[str, t.Any] = {
     "ssh": True,
     "services": [],
@@ -35,14 +35,14 @@ ENROLLED: dict[str, t.Any] = {
 
 
 def users(host: Host, *entries: dict[str, t.Any], **values: t.Any) -> Answer:
-    """Run the module for these entries of `users`, with all others left as they are."""
+    """Run the module with these entries of `users`; everybody else stays as they are."""
     done = module(host, "twofactor", {**ENROLLED, **values, "users": entries})
     assert done.ok, done.output
     return done
 
 
 def enrolment(person: Person) -> dict[str, t.Any]:
-    """What the person's sheet is made of."""
+    """The contents of the person's sheet."""
     found = module(person.host, "twofactor_enrolment_info", {"users": [person.name]})
     assert found.ok, found.output
     first, *further = found["enrolments"]
@@ -51,25 +51,25 @@ def enrolment(person: Person) -> dict[str, t.Any]:
 
 
 def info(person: Person) -> dict[str, t.Any]:
-    """What twofactor_info tells of the person."""
+    """What twofactor_info reports about the person."""
     return dict(module(person.host, "twofactor_info")["users"][person.name])
 
 
 def verify(person: Person, code: str) -> Run:
-    """Run the playbook, with its questions answered."""
+    """Run the playbook, with its prompts answered."""
     return playbook("verify", person.host, user=person.name, code=code)
 
 
 @pytest.fixture(scope="module")
 def on(host: Host) -> Host:
-    """A host that asks for codes, so far of people who are enrolled."""
+    """A host that asks enrolled people for codes; nobody is enrolled yet."""
     users(host)
     return host
 
 
 @pytest.fixture
 def one(on: Host) -> Person:
-    """Somebody who is enrolled with the phone."""
+    """A person whose phone is enrolled."""
     made = new_person(on)
     users(on, made.entry, require_proof=False)
     return made

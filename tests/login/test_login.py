@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who gets in, and who does not, on a host with two-factor login for sshd and the settings that it comes with."""
+"""Who gets in and who does not, on a host with two-factor login for sshd and default settings."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whoever has logged in is named before being locked out, and the status tells what a login finds."""
+"""Accounts that have logged in are named before they are locked out, and the status reports what a login finds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from login.modules import module, options, turn_on
 from login.people import PASSWORD, Person, new_person
 from login.policy import off, somebody
 
-# The account, its password and its groups go where the host finds them, and /etc/shadow does not have them.
+# Moves the account, its password and its groups to files that the host reads as well, so /etc/shadow lacks them.
 _ELSEWHERE = r"""
 set -e
 mkdir -p /var/lib/extrausers
@@ -102,7 +102,7 @@ _KEYS = "/usr/local/bin/keys-of-people"
 
 @contextlib.contextmanager
 def _sshd_with(host: Host, options: str = "", text: str = "") -> Iterator[None]:
-    """sshd with these options in the file of its defaults, and with these settings."""
+    """Run sshd with these options in the file of its defaults, and with these settings in a drop-in."""
     before = host.read(_DEFAULTS)
     host.write(_DEFAULTS, f"SSHD_OPTS='{options}'\n")
     host.write(_SETTINGS, text)
@@ -116,10 +116,10 @@ def _sshd_with(host: Host, options: str = "", text: str = "") -> Iterator[None]:
 
 @contextlib.contextmanager
 def _accounts(host: Host, *names: str) -> Iterator[list[Person]]:
-    """Accounts of these names, each with a key and a password."""
+    """Accounts with these names, each with a key and a password."""
     made = [Person(name, host, host.key) for name in names]
     for number, one in enumerate(made):
-        # sshd takes the path of the keys for a pattern.
+        # sshd treats the path of the keys as a pattern.
         host.run("useradd", "--badname", "--create-home", "--home-dir", f"/home/odd{number}", one.name)
         host.add_user(one.name, password=PASSWORD, authorized_key=host.key.with_suffix(".pub"))
     try:
@@ -135,7 +135,7 @@ def test_whoever_gets_in_by_what_is_seldom_set_is_named_and_nobody_else(host: Ho
     off(host)
     locked_out = "has no credential and would be locked out"
     with _accounts(host, "a@b", "CORP\\joe", "mary") as (at, joe, mary):
-        # No tool makes a group of such a name; directories have them.
+        # No tool makes a group with such a name, but directories have them.
         groups = host.read("/etc/group")
         host.write("/etc/group", groups + rf"linux admins:x:7777:{joe.name}".encode() + b"\n")
         allowed = "AllowUsers a@b@* ansible\nAllowGroups a@b ansible\n"
@@ -150,14 +150,14 @@ def test_whoever_gets_in_by_what_is_seldom_set_is_named_and_nobody_else(host: Ho
             refused = module(host, "twofactor", options()).message
             assert f"CORP\\joe {locked_out}" in refused
             assert "Exempt a group that it is in" in refused
-            # sshd logs what is not plain otherwise than it was typed.
+            # sshd logs special characters of a name differently from how they were typed.
             assert joe.by_password(methods="password").ok
             host.run("usermod", "--lock", joe.name)
             host.run("mv", "/home/odd1/.ssh", "/home/odd1/away")
             refused = module(host, "twofactor", options()).message
             assert rf"CORP\joe has logged in to sshd on {host.name} by password" in refused
             assert not {"a@b", "mary"} & {*refused.replace(",", " ").split()}
-        # Keys of a command that the unit alone has sshd ask; and what else its defaults may say.
+        # Keys from a command that only the unit's options name, and other options that its defaults may set.
         host.run("cp /home/odd2/.ssh/authorized_keys /etc/ssh/keys-of-all; rm /home/odd2/.ssh/authorized_keys")
         host.write(_KEYS, '#!/bin/sh\n[ "$1" != mary ] || cat /etc/ssh/keys-of-all\n', 0o755)
         with _sshd_with(host, f"-o AuthorizedKeysCommand={_KEYS} -o AuthorizedKeysCommandUser=nobody"):
@@ -165,11 +165,11 @@ def test_whoever_gets_in_by_what_is_seldom_set_is_named_and_nobody_else(host: Ho
             assert mary.by_key(batch=True).ok
             refused = module(host, "twofactor", options(at)).message
             assert f"mary {locked_out}" in refused
-        # Without PAM, sshd lets nobody in whose password is locked.
+        # Without PAM, sshd denies accounts with a locked password, so Ansible's account gets an invalid one instead.
         host.run("usermod", "--password", "*", "ansible")
         with _sshd_with(host, "-o UsePAM=no"):
             assert f"'-o UsePAM=no' in {_DEFAULTS} keeps PAM" in module(host, "twofactor", options(at)).message
-        # A way in that our own settings make is none that was there before, neither now nor later.
+        # A way in that only our own settings open is not one from before. It is not named, neither now nor later.
         host.set_password("mary", PASSWORD)
         people = {"exempt_users": ["ansible", "root"], "seen_days": 0}
         with _sshd_with(host, text="PasswordAuthentication no\nKbdInteractiveAuthentication no\n"):
