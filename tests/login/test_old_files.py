@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files of hand-made set-ups, made at random: what is read of them is what the PAM modules themselves make of them."""
+"""Files of hand-made set-ups, generated at random: they must be read as the PAM modules themselves read them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SERVICES = {
 }
 KEYS = tuple(bytes([letter]) * length for letter, length in ((97, 20), (98, 10), (99, 32)))
 _NUMBER = 150
-"""How many files there are of each kind; the first of the secret files have one line of each kind."""
+"""How many files of each kind are tried. The first secret files cover each kind of line once."""
 _RUN = f"""
 import json, os, sys, time
 sys.path.insert(0, "{FOLDER}")
@@ -59,7 +59,7 @@ print(json.dumps([list(right(*case)) for case in json.load(sys.stdin)]))
 
 
 class Code(t.NamedTuple):
-    """A code to try: of a key and a step after now (or an event, where the interval is 0), or as it stands."""
+    """A code to try: a literal one, or that of a key and a step after now (a counter value if the interval is 0)."""
 
     key: str | None
     moment: tuple[int, int] | str
@@ -67,7 +67,7 @@ class Code(t.NamedTuple):
 
 @dataclasses.dataclass
 class Case:
-    """A file, and whether codes are right by what was read of it."""
+    """A file, and which codes should be right according to what was read from it."""
 
     service: str
     text: str
@@ -82,7 +82,7 @@ def of_event(key: bytes, counter: int) -> Code:
     return Code(key.hex(), (counter, 0))
 
 
-# What stands in a secret file, the usual first: lines that are right, and lines that are right in a way or not at all.
+# Lines of a secret file. The usual ones come first, then lines that are right, partly right, or wrong.
 _SECRET = encode_secret(KEYS[0])
 _KEY_LINES = (
     *[_SECRET] * 12,
@@ -129,7 +129,7 @@ _SCRATCH_CODES = ("12345678", "87654321", "23456789", "34567890", "56789012", "1
 
 
 def secret_files(chance: random.Random) -> t.Iterator[str]:
-    """First one line of each kind, then several by chance."""
+    """First one file for each kind of line, then files with several random lines."""
     for line in dict.fromkeys(_KEY_LINES):
         yield f'{line}\n" TOTP_AUTH\n'
     for line in _OPTIONS:
@@ -142,7 +142,7 @@ def secret_files(chance: random.Random) -> t.Iterator[str]:
 
 
 def of_secret_file(text: str) -> Case:
-    """What is read of a secret file."""
+    """Read a secret file."""
     case = Case("old-google", text, {})
     try:
         says = secretfile.parse(text)
@@ -180,7 +180,7 @@ _BEFORE = (*[""] * 24, " ", "\t", "\v", "\0")
 
 
 def users_lines(chance: random.Random) -> t.Iterator[str]:
-    """Lines by chance."""
+    """Random lines."""
     while True:
         words = [chance.choice(_KINDS), chance.choice(_USERS), "-", chance.choice(_HEX)]
         between = chance.choice(_BETWEEN)
@@ -189,7 +189,7 @@ def users_lines(chance: random.Random) -> t.Iterator[str]:
 
 
 def of_users_file(text: str) -> Case:
-    """What is taken over of a users file: as many of the keys as pam_oath takes codes of, and no other."""
+    """What is taken over from a users file: exactly the keys whose codes pam_oath accepts."""
     situation = Situation(settings(), dataclasses.replace(host_state(account("root")), now=1e9, backend="oath"))
     found = adoption(situation, [OldFile("/etc/users.oath", text)], {}, ["root"], bytes)
     credential = found.credentials.get("root")
@@ -198,7 +198,7 @@ def of_users_file(text: str) -> Case:
 
 
 def taken_by_the_modules(host: Host, cases: t.Sequence[Case]) -> list[list[bool]]:
-    """Whether the codes of each case are right by the modules of a host."""
+    """Which codes of each case the PAM modules on a host accept."""
     host.run("mkdir", "--mode=0700", FOLDER)
     try:
         for name, text in SERVICES.items():

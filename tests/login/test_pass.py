@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A pass lets somebody in who stands there without a phone: with one code, once, until its time is over."""
+"""A pass lets a person in without a phone: with one code, once, until it expires."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def give(person: Person, **asked: t.Any) -> str:
 
 
 def end_its_time(person: Person) -> None:
-    """Have the time of a pass be over."""
+    """Make the person's pass expire."""
     path = person.credential
     text = re.sub(r"(?i)(pass[= ])20\d\d", r"\g<1>2020", person.host.read(path).decode())
     person.host.write(path, text, 0o600)
@@ -49,7 +49,7 @@ def on(host: Host, package: None) -> Host:
 
 
 def enrolled(host: Host) -> Person:
-    """Somebody new, who is asked for codes."""
+    """A new person who is asked for codes."""
     made = new_person(host)
     done = module(host, "twofactor", options(made, services=[], scope="enrolled"))
     assert done.ok, done.output
@@ -83,7 +83,7 @@ def test_pass_ends_with_its_time_also_over_a_boot_and_nothing_of_it_is_left(pers
     host.run("systemctl", "start", SERVICE)
     assert host.read(person.credential) != before, "a pass ends before its time"
     reboot(host)
-    # While it runs, as it may at a full minute, its timer has no next time.
+    # While the service runs, as it may at a full minute, its timer shows no next time.
     host.run("systemctl", "start", SERVICE)
     (line,) = host.run("systemctl list-timers --plain --no-legend fleet-auth-passes.timer").stdout.splitlines()
     assert re.match(r"\w{3} \d", line), "a boot has stopped the timer"

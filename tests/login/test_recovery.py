@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Back in: by the command, with a shell and nothing else, and by the playbook; everyone, or one account."""
+"""Recovery by the command, which needs only a shell, and by the playbook; for everyone, or for one account."""
 
 from __future__ import annotations
 
@@ -57,24 +57,24 @@ def people(host: Host) -> Iterator[People]:
 
 @pytest.fixture
 def on(people: People) -> People:
-    """Two-factor login is on; so there was something to recover from."""
+    """Make sure that two-factor login is on, so that there is something to recover from."""
     people.enable()
     for person in (people.alice, people.bob):
         assert not person.by_key().ok
         assert not demo(person)
-    # A prompt that nobody answers may count as a wrong code, and these people are those of all tests here.
+    # An unanswered prompt may be counted as a wrong code, and all tests here share these people.
     people.host.run("rm -f /run/fleet-auth/faillock/*")
     return people
 
 
 def demo(person: Person) -> bool:
-    """Whether the other service takes the password alone."""
+    """Whether the other service accepts the password alone."""
     done = person.host.run("pamtester", "demo", person.name, "authenticate", input=f"{PASSWORD}\n", check=False)
     return done.returncode == 0
 
 
 def assert_gets_in_as_before(person: Person) -> None:
-    """This person gets in by each way there is without two-factor login, and is asked for no code."""
+    """Check that the person gets in each way that works without two-factor login, and is asked for no code."""
     for login in (person.by_password(methods="password"), person.by_key(batch=True), person.by_password()):
         assert login.ok, login
     assert demo(person)
@@ -82,7 +82,7 @@ def assert_gets_in_as_before(person: Person) -> None:
 
 def recover(host: Host, *arguments: str, bare: t.Sequence[str] = (), **how: t.Any) -> subprocess.CompletedProcess[str]:
     done = host.run(*bare, COMMAND, *arguments, check=False, **how)
-    # On a busy machine sshd may not have come to its signal yet, and take one more connection by its old settings.
+    # On a busy machine sshd may not have handled its signal yet, and accept one more connection with its old settings.
     host.run(
         "sshd=$(systemctl show --property MainPID --value ssh)\n"
         "while grep -q '^ShdPnd:.*[13579bdf]$' /proc/$sshd/status; do sleep 0.05; done"
@@ -107,7 +107,7 @@ def without_python(host: Host) -> Iterator[None]:
 
 @contextlib.contextmanager
 def full_disk(host: Host) -> Iterator[None]:
-    """No byte more fits into /etc/pam.d."""
+    """Fill the file system of /etc/pam.d completely."""
     host.run(
         "cp -a /etc/pam.d /run/pam.d && mount -t tmpfs -o size=256k,mode=0755 full /etc/pam.d"
         " && cp -a /run/pam.d/. /etc/pam.d && rm -r /run/pam.d"
@@ -271,7 +271,7 @@ def test_what_is_no_account_is_refused(on: People) -> None:
 @pytest.mark.backends(OATH)
 def test_playbook_turns_everything_off_however_often_it_runs(on: People) -> None:
     secrets = credentials(on.host)
-    # A mistake in the settings stops nobody.
+    # An error in the settings does not stop the playbook.
     first = playbook(
         "recover", on.host, everyone=True, twofactor_otp_digits=99, twofactor_users=[{"name": "nosuchuser"}]
     )

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What would lock somebody out, or would not do what was meant, is refused by name, with the remedy and no trace.
+"""Settings that would lock somebody out, or would not have the intended effect, are refused and leave no trace.
 
-A refusal comes from the plan, which is the same in check mode and is the module's; so most runs are of the module in
-check mode. A sample is not, and a sample is of the role, which says the same.
+The refusal names who or what, and the remedy. It comes from the module's plan, which is the same in check mode, so most
+tests run the module in check mode. A few make real runs, and a few run the role, which says the same.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def alice(host: Host) -> Person:
 
 @pytest.fixture
 def account(host: Host) -> Iterator[Callable[..., Person]]:
-    """Make an account for one test: as long as it is there, it has to be enrolled by every run."""
+    """Make an account for one test. While it exists, every run has to enrol it."""
     made: list[Person] = []
 
     def make(**how: t.Any) -> Person:
@@ -59,13 +59,13 @@ def check(request: pytest.FixtureRequest) -> bool:
 def key_of_root(host: Host) -> Iterator[None]:
     with file_of(host, "/root/.ssh/authorized_keys", host.key.with_suffix(".pub").read_text(), 0o600):
         yield
-    # Or root would be named on this host by whatever comes next, for having logged in.
+    # Otherwise later tests on this host would name root, which has logged in.
     host.run("journalctl --quiet --rotate --vacuum-size=1; : >/var/log/wtmp")
 
 
 @contextlib.contextmanager
 def file_of(host: Host, path: str, text: str, mode: int = 0o644) -> Iterator[None]:
-    """A file of the host has this text for as long as the block takes."""
+    """Give a file of the host this text for the duration of the block."""
     before = host.read(path) if host.exists(path) else None
     host.write(path, text, mode)
     try:
@@ -78,12 +78,12 @@ def file_of(host: Host, path: str, text: str, mode: int = 0o644) -> Iterator[Non
 
 
 def words(run: Run) -> str:
-    """The output with no regard to how its lines are broken."""
+    """The output with all line breaks as spaces."""
     return " ".join(run.output.split())
 
 
 def refusal(alice: Person, *, check: bool = True, people: t.Sequence[Person] = (), **options: t.Any) -> str:
-    """Run the module to enable two-factor login, which it refuses and which changes nothing; what it says."""
+    """Run the module to turn two-factor login on; check that it refuses and changes nothing, and return the message."""
     with nothing_changes(alice):
         done = module(alice.host, "twofactor", module_options(alice, *people, **options), check=check)
         assert not done.ok, done.output
@@ -92,7 +92,7 @@ def refusal(alice: Person, *, check: bool = True, people: t.Sequence[Person] = (
 
 
 def refusal_by_role(alice: Person, *arguments: str, **options: t.Any) -> str:
-    """The same by the role, with arguments of ansible-playbook."""
+    """Like `refusal` but with the role, and arguments of ansible-playbook; return the output."""
     with nothing_changes(alice):
         run = playbook("enable", alice.host, *arguments, **settings(alice, **options))
         assert run.recap["failed"] == 1, run.output
@@ -103,7 +103,7 @@ def refusal_by_role(alice: Person, *arguments: str, **options: t.Any) -> str:
 
 @contextlib.contextmanager
 def nothing_changes(alice: Person) -> Iterator[None]:
-    """The host is as it was, and alice logs in as before."""
+    """Check that the host stays as it was, and that alice logs in as before."""
     before = alice.host.snapshot(WATCHED)
     yield
     assert alice.host.snapshot(WATCHED) == before
@@ -332,7 +332,7 @@ fi
 
 @contextlib.contextmanager
 def sshd_of_its_own_mind(host: Host, asked: str) -> Iterator[None]:
-    """A host whose sshd, asked like this for its settings, says with our drop-in that it takes passwords by itself."""
+    """An sshd that, with our drop-in and asked with these options, reports that it accepts passwords by itself."""
     sshd, real = "/usr/sbin/sshd", "/usr/sbin/sshd.real"
     host.run("mv", sshd, real)
     text = _OF_ITS_OWN_MIND.format(drop_in=f"{DROP_INS}/00-twofactor.conf", asked=asked, real=real)
@@ -348,14 +348,14 @@ def sshd_of_its_own_mind(host: Host, asked: str) -> Iterator[None]:
 def test_settings_that_turn_out_otherwise_are_put_back(
     alice: Person, account: Callable[..., Person], asked: str
 ) -> None:
-    """What sshd says once the drop-in is there decides, whatever its files seemed to say."""
+    """What sshd reports with the drop-in in place decides, whatever its files seemed to say."""
     host, second = alice.host, account()
-    # Whom the configuration tells from others, sshd is asked for.
+    # sshd is asked separately about accounts that the configuration treats differently.
     apart = f"Match User {second.name}\n    X11Forwarding no\n"
     with file_of(host, f"{DROP_INS}/50-site.conf", apart):
         before = host.snapshot(WATCHED)
         with sshd_of_its_own_mind(host, asked.format(name=second.name)):
-            # Root has logged in to this host in other tests.
+            # With seen_days, root would be named: it has logged in to this host in other tests.
             refused = module(host, "twofactor", module_options(alice, second, seen_days=0))
         try:
             assert not refused.ok, refused.output

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a refusal says to do is done, as it is said, and the next run goes through.
+"""The remedies that a refusal names are carried out as written, and the next run succeeds.
 
-In check mode, which plans as a run does. What takes a login to show is where that is tested.
+The runs are in check mode, which makes the same plan. Remedies whose effect only a login shows are tested elsewhere.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ KEYTAB = (
     r"printf '\005\002\0\0\0\036\0\002\0\001R\0\004HTTP\0\004web1\0\0\0\001\0\0\0\0\001\0\022\0\0'"
     " >/etc/cockpit/krb5.keytab"
 )
-"""One entry, of HTTP/web1@R."""
+"""A keytab with one entry, for HTTP/web1@R."""
 NO_SYSTEMD = "mv /run/systemd/system /run/systemd/away"
-"""By this directory sd_booted(3) knows that systemd runs."""
+"""sd_booted(3) looks for this directory to tell whether systemd runs."""
 OTHER_SECRET = pyotp.random_base32()
 SECURITY_KEY = security_key(1)
 

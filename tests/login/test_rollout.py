@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A rollout over a fleet: asked first, then in batches, and stopped by the first failure."""
+"""A rollout over a fleet: all hosts are asked first, then changed in batches; the first failure stops it."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ BATCHES = {"twofactor_rollout_batches": [1, 2, "100%"]}
 
 
 class Ending(t.NamedTuple):
-    """How a rollout has ended."""
+    """The result of a rollout."""
 
     ok: bool
     output: str
     data: dict[str, t.Any]
     cases: dict[str, str]
-    """What JUnit's file says of each host: passed, failure, error or skipped."""
+    """The result of each host in the JUnit file: passed, failure, error or skipped."""
 
     @property
     def outcomes(self) -> list[str]:
-        """How each host has ended, in the order of the inventory."""
+        """The outcome of each host, in the order of the inventory."""
         return [line["outcome"] for line in self.data["lines"]]
 
     def notes(self, host: str) -> str:
-        """What is said about a host."""
+        """The notes about a host."""
         return next(str(line["notes"]) for line in self.data["lines"] if line["host"] == host)
 
 
@@ -126,7 +126,7 @@ def test_whole_fleet_by_batches_and_again_nothing(
 
 
 def verified_but_damaged(machines: list[Host], alice: Person) -> None:
-    """A code is right on some hosts; on one of them nobody is enrolled, and one fails in truth."""
+    """Check that verify passes over a host where the user is not enrolled, and fails on a damaged credential."""
     ssh.fresh_step(at_least=15)
     path = alice.credential
     kept = {host.name: host.read(path) for host in machines[:2]}
@@ -162,7 +162,7 @@ def test_failure_stops_it_and_it_goes_on_from_there(
         ending = roll_out()
     assert not ending.ok
     assert not ending.data["complete"]
-    # The third host is in the batch of the one that failed: it was begun beside it.
+    # The third host is in the same batch as the failing one, so it was started with it.
     assert ending.outcomes == ["proven", "failed", "proven", "waiting", "waiting"]
     assert ending.cases == dict(zip(RELEASES, ("passed", "failure", "passed", "skipped", "skipped"), strict=True))
     assert "/usr/local/sbin" in ending.notes("web2")
@@ -184,7 +184,7 @@ def test_canary_that_lets_no_new_connection_in_is_the_last_host(
     machines: list[Host], alices: list[Person], roll_out: t.Callable[..., Ending]
 ) -> None:
     canary = machines[0]
-    # As if the change itself were what keeps everybody out.
+    # Simulate a change that keeps everybody out.
     command = ["--unit", "shut", "--path-property=PathExists=/var/lib/fleet-auth/undo", "touch", "/run/nologin"]
     canary.run("systemd-run", *command)
     try:

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who needs a code. Whoever does not logs in exactly as before; what is damaged lets nobody off.
+"""Who needs a code. Everybody else logs in exactly as before, and damage lets nobody off.
 
-A class has one scope, put on a host that is running.
+Each class has one scope, set on a running host.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ while data := os.read(0, 65536):
 
 @dataclasses.dataclass(frozen=True)
 class Inside(Host):
-    """A host that ssh reaches from within: at an address of its own, or through a socket."""
+    """A host that ssh reaches from the host itself: at one of its own addresses, or through a socket."""
 
     target: str
 
@@ -65,13 +65,13 @@ class Inside(Host):
 
 
 def inside(person: Person, target: str = "127.0.0.1") -> Person:
-    """The same person, who logs in from the host itself."""
+    """The same person, logging in from the host itself."""
     person.host.write("/run/relay.py", _RELAY)
     return dataclasses.replace(person, host=Inside(**vars(person.host), target=target))
 
 
 def experience(person: Person) -> str:
-    """What it is like to log in without a code: what sshd offers, what it asks for, and what comes of it."""
+    """What logins without a code look like: the offered methods, the prompts, and the result."""
     logins = at_once(
         lambda: person.by_password(methods="none"),
         person.by_password,
@@ -84,7 +84,7 @@ def experience(person: Person) -> str:
 
 
 def needs_code(person: Person) -> None:
-    """Neither factor alone gets in, each does with a code. Uses two codes up."""
+    """Check that neither factor alone gets in, and that each does with a code. Uses up two codes."""
     ssh.fresh_step()
     alone = at_once(
         lambda: person.by_key(batch=True),
@@ -99,7 +99,7 @@ def needs_code(person: Person) -> None:
 
 
 def is_denied(person: Person) -> None:
-    """Not even a right code helps."""
+    """Check that not even a right code gets in."""
     ssh.fresh_step()
     logins = at_once(lambda: person.by_key(batch=True), lambda: person.by_key(person.code()))
     logins.append(person.by_password(person.code()))
@@ -107,14 +107,14 @@ def is_denied(person: Person) -> None:
 
 
 def at_once(*logins: Callable[[], ssh.Login]) -> list[ssh.Login]:
-    """Log in side by side, as long as no two of them use a code."""
+    """Log in in parallel; no two of the logins may use a code."""
     with ThreadPoolExecutor(len(logins)) as pool:
         return list(pool.map(lambda login: login(), logins))
 
 
 @contextlib.contextmanager
 def damaged(host: Host, path: str, damage: str) -> Iterator[None]:
-    """A file or directory that is not what it was, for a while: `deleted` or `emptied`."""
+    """Damage a file or directory for the duration of the block: `deleted` or `emptied`."""
     host.run("mv", path, f"{path}.away")
     if damage == "emptied":
         host.write(path, "", 0o600)
@@ -127,7 +127,7 @@ def damaged(host: Host, path: str, damage: str) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def before(host: Host) -> str:
-    """How any account logs in while two-factor login is off."""
+    """What logins of any account look like while two-factor login is off."""
     person = new_person(host)
     seen = experience(person)
     host.run("userdel", "--force", "--remove", person.name)
@@ -138,7 +138,7 @@ def before(host: Host) -> str:
 
 @pytest.fixture(scope="class")
 def account(host: Host, before: str) -> Iterator[Account]:
-    """Make an account that is there for the tests of a class, since it would be in the scope of the next one."""
+    """Make accounts for the tests of one class, and remove them before the next class, whose scope they would be in."""
     assert before
     made: list[Person] = []
 
@@ -172,7 +172,7 @@ def everyone(host: Host, account: Account) -> Cast:
 
 
 def everyone_but(host: Host, cast: Cast, *exempt: str) -> None:
-    """Turn two-factor login on with these exempt."""
+    """Turn two-factor login on, with these roles exempt."""
     without = ("exempt", "in an exempt group", "in an exempt primary group")
     turn_on(
         host,
@@ -226,7 +226,7 @@ class TestEveryone:
 
 
 class Here(t.NamedTuple):
-    """Where the tests come from, as sshd sees it, and the accounts."""
+    """The address from which the tests connect, as sshd sees it, and the accounts."""
 
     address: str
     cast: Cast
@@ -234,7 +234,7 @@ class Here(t.NamedTuple):
 
 @pytest.fixture(scope="class")
 def addresses(host: Host, account: Account) -> Here:
-    """Scope everyone, with the address exempt from which the tests come."""
+    """Scope everyone, with the tests' own address exempt."""
     roles = ("visitor", "local", "socket", "list emptied", "list deleted", "change")
     cast = {role: account() for role in roles}
     connection = ssh.login(host, "ansible", key=host.key, command="echo $SSH_CONNECTION").output
@@ -296,7 +296,7 @@ def enrolled(host: Host, account: Account) -> Cast:
 
 
 def enrolled_but(host: Host, cast: Cast, **values: t.Any) -> Answer:
-    """Turn two-factor login on for these people alone."""
+    """Turn two-factor login on for these people only."""
     exempt = ["ansible", cast["exempt with a credential"].name]
     people = [person for role, person in cast.items() if role not in ("outside", "joiner")]
     return turn_on(host, *people, scope="enrolled", services=["sudo"], exempt_users=exempt, **values)
@@ -373,7 +373,7 @@ class TestEnrolled:
 
 @pytest.fixture(scope="class")
 def nobody_enrolled(host: Host, account: Account) -> Person:
-    """Scope enrolled, and nobody is."""
+    """Scope enrolled, with nobody enrolled."""
     off(host)
     person = account(groups=["sudo"])
     turn_on(host, scope="enrolled", services=["sudo"])
@@ -402,7 +402,7 @@ done
 
 @pytest.fixture(scope="class")
 def many(host: Host, account: Account) -> Iterator[Cast]:
-    """Scope enrolled, with a thousand more names."""
+    """Scope enrolled, with a thousand more names enrolled."""
     off(host)
     first, outside, last = sorted((account() for _number in range(3)), key=lambda person: person.name)
     host.run("sh", "-c", _MANY, "sh", first.name)
@@ -439,7 +439,7 @@ class TestManyEnrolled:
 
 @pytest.fixture(scope="class")
 def groups(host: Host, account: Account) -> Cast:
-    """Scope groups, with two of them."""
+    """Scope groups, with two groups."""
     people = {
         "member": account(groups=["coded"]),
         "member of the second group": account(groups=["coders"]),

@@ -2,10 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""No secret shows, whatever is run and however it ends: only credentials and enrolment sheets have it.
+"""No run shows a secret, whatever is run and however it ends: secrets are only in credentials and on sheets.
 
-Each search looks for a decoy as well, which was put where it has to be found. A search that finds nothing proves
-nothing.
+Each search also looks for a decoy in a place where it must be found: a search that finds nothing proves nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from login.people import Person, Run, new_person, playbook, settings
 DECOY = "decoy"
 DECOY_FILE = "/var/tmp/decoy"
 PIPELINING = {"debian13"}
-"""Where Ansible hands modules to Python; on the other release it copies them into files."""
+"""Releases on which Ansible pipes modules to Python; on the others it copies them to files."""
 FAILING_RELOAD = "/etc/systemd/system/ssh.service.d/failing-reload.conf"
 
 Files = dict[str, set[str]]
@@ -41,13 +40,13 @@ Files = dict[str, set[str]]
 
 @dataclasses.dataclass
 class Traces:
-    """What many runs have left.
+    """What many runs have left behind.
 
-    :param home: of whoever ran Ansible.
-    :param secrets: in base32, by what they are called here.
-    :param owners: which of them each account has in the end, and `printed` which of them each sheet has, by what its
-        name begins with.
-    :param enrolled: which of them the files of the host had while people were enrolled, and `left` when nobody was.
+    :param home: the home directory of the user who ran Ansible.
+    :param secrets: the secrets in base32, by their names in these tests.
+    :param owners: the names of the secrets in each account's credential at the end; `printed` has those on each sheet,
+        by the beginning of the sheet's name.
+    :param enrolled: the secrets in the host's files while people were enrolled; `left` is the same afterwards.
     """
 
     home: Path
@@ -69,7 +68,7 @@ class Traces:
 
 @pytest.fixture(scope="module")
 def traces(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traces]:
-    """Run everything, with a home of its own for Ansible, and see what of it can be seen."""
+    """Run everything with a separate home for Ansible, and record all that can be seen of it."""
     home = tmp_path_factory.mktemp("home")
     given, retyped, made, stored = (new_person(host) for _number in range(4))
     found = Traces(
@@ -145,7 +144,7 @@ def test_credentials_and_sheets_are_for_their_owner_alone(traces: Traces) -> Non
 
 
 def _enable(host: Host, found: Traces, people: Sequence[Person], pipelining: dict[str, bool]) -> None:
-    """One secret is given as it is, one as a person types it, one is in the store, and several are made by the host."""
+    """Give one secret as it is, one as a person types it, and one from the store; the host makes the others."""
     given, retyped, made, stored = people
     variables = settings(given, retyped, made, stored)
     variables["twofactor_users"][1]["secret"] = _groups(retyped.secret).lower()
@@ -158,7 +157,7 @@ def _enable(host: Host, found: Traces, people: Sequence[Person], pipelining: dic
         assert run.ok, run.output
         assert run.changed
         found.runs[label] = run
-    # One run for the two that take nothing of their own.
+    # One run for the two playbooks that have no parameters of their own.
     reports = found.home / "reports.yml"
     reports.write_text(json.dumps([{"import_playbook": f"fleet.auth.{name}"} for name in ("status", "rollout")]))
     others: dict[str, dict[str, t.Any]] = {
@@ -181,7 +180,7 @@ def _enable(host: Host, found: Traces, people: Sequence[Person], pipelining: dic
 
 
 def _fail(host: Host, found: Traces, people: Sequence[Person], pipelining: dict[str, bool]) -> None:
-    """Runs that go wrong: at the arguments of the role, at the module's refusals, and half-way through a change."""
+    """Runs that fail: in the role's arguments, with refusals of the module, and in the middle of a change."""
     variables = {**settings(*people), **pipelining}
     users = [{"name": person.name} for person in people]
 
@@ -224,9 +223,9 @@ def _fail(host: Host, found: Traces, people: Sequence[Person], pipelining: dict[
 
 
 def _refused(host: Host, found: Traces, variables: dict[str, t.Any], cases: dict[str, dict[str, t.Any]]) -> None:
-    """One run of somebody's own play, in which each of these settings is refused for its reason, and the next comes.
+    """Run one play in which each of these settings is refused for its reason, after which the next one is tried.
 
-    The play has no secret in it, since Ansible may show the lines of a play: it takes all values out of the variables.
+    The play contains no secret, because Ansible may show its lines: it takes all values from variables.
     """
     tasks = [
         {
@@ -285,12 +284,12 @@ while not select.select([sys.stdin], [], [], float(sys.argv[1]))[0]:
             pass
 sys.stdout.buffer.write(b"\\n".join(seen))
 """
-"""Looks at a process as often as asked in its first second, in which it becomes what it is, and then now and then."""
+"""Reads each process as often as asked during its first second, when it may still call exec, and rarely later."""
 
 
 @contextlib.contextmanager
 def _sampled(host: Host, found: Traces) -> Iterator[None]:
-    """Keep what every process here and on the host is called with, and has in its environment."""
+    """Record the command line and the environment of all processes, here and on the host."""
     with contextlib.ExitStack() as stack:
         samplers = [
             stack.enter_context(subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
@@ -311,19 +310,19 @@ def _sampled(host: Host, found: Traces) -> Iterator[None]:
 
 
 def _forms(secret: str) -> tuple[str, ...]:
-    """A secret, in base32, in every form in which it may be seen; in lower case."""
+    """All forms in which a base32 secret may be seen, in lower case."""
     key = base64.b32decode(secret)
     return secret.lower(), key.hex(), base64.b64encode(key).decode().rstrip("=").lower()
 
 
 def _found(text: str, secrets: dict[str, str]) -> set[str]:
-    """Which secrets are in a text, wherever spaces and line ends may cut them."""
+    """Which secrets are in a text, even if spaces and line breaks cut them."""
     squeezed = "".join(text.split()).lower()
     return {name for name, secret in secrets.items() if any(form in squeezed for form in _forms(secret))}
 
 
 def _files(paths: Sequence[str], secrets: dict[str, str], host: Host | None = None) -> Files:
-    """Which secrets are in the files below *paths*, here or on a host. The journal is for journalctl."""
+    """Which secrets are in files below *paths*, here or on a host. The journal is left to journalctl."""
     forms = {form: name for name, secret in secrets.items() for form in (*_forms(secret), _groups(secret).lower())}
     words = ["grep", "--recursive", "--text", "--only-matching", "--ignore-case", "--fixed-strings", "--null"]
     words += ["--devices=skip", "--no-messages", *(f"--exclude-dir={name}" for name in ("proc", "sys", "journal"))]
@@ -341,5 +340,5 @@ def _files(paths: Sequence[str], secrets: dict[str, str], host: Host | None = No
 
 
 def _groups(secret: str) -> str:
-    """A secret as people type it."""
+    """A secret in groups of four, as people type it."""
     return " ".join(secret[start : start + 4] for start in range(0, len(secret), 4))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Security keys in place of codes: a declared one gets in with its PIN, and everything else needs a code."""
+"""Security keys in place of codes: a declared key gets in with its PIN, and everything else needs a code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ON_EACH_RELEASE = pytest.mark.parametrize("host", ["debian12", "debian13", "debi
 
 
 def entry(person: Person, *keys: Key) -> list[dict[str, object]]:
-    """The option `users`, where these keys are declared of the person."""
+    """The option `users` with these keys declared for the person."""
     return [{**person.entry, "security_keys": [key.line for key in keys]}]
 
 
@@ -34,7 +34,7 @@ def asks_for_a_code(login: ssh.Login) -> bool:
 
 
 def in_journal(host: Host, text: str) -> bool:
-    """Whether sshd says that, within some seconds."""
+    """Whether sshd logs this text within a few seconds."""
     for _try in range(25):
         if text in host.run("journalctl", "--since", "-2min").stdout:
             return True
@@ -42,7 +42,7 @@ def in_journal(host: Host, text: str) -> bool:
     return False
 
 
-# Also guards: test_guards takes out what these rest on.
+# test_guards uses these checks too: it takes out the guards that they depend on.
 
 
 def undeclared_security_key_needs_a_code(person: Person) -> None:
@@ -89,7 +89,7 @@ def test_declared_key_gets_in_with_its_pin_and_everything_else_needs_a_code(host
             login = key.log_in(person)
             assert login.ok, login.reason
             assert not asks_for_a_code(login)
-        # A client in batch mode does not go on to PAM.
+        # A client in batch mode does not continue with PAM.
         assert not blue.log_in(person, batch=True).ok
         for login in (found.log_in(person), person.by_key(), person.by_password()):
             assert not login.ok
@@ -101,7 +101,7 @@ def test_declared_key_gets_in_with_its_pin_and_everything_else_needs_a_code(host
         assert told["users"][person.name]["key_denied"].endswith("/quick")
         assert found.log_in(person, person.code()).ok
 
-        # The account's own list is not what counts, and the root's is put right.
+        # A key counts only in root's list, not in the account's own. The next run restores root's list.
         path = f"/etc/security/twofactor-keys/{person.name}"
         host.run("sh", "-c", f"cat >>{path}", input=f"{found.line}\n")
         assert found.log_in(person).ok
@@ -111,7 +111,7 @@ def test_declared_key_gets_in_with_its_pin_and_everything_else_needs_a_code(host
         turn_on(host, person, users=users)
         assert not found.log_in(person).ok
 
-        # Recovery lets a key in that wants no PIN, until the next run.
+        # Recovery lets in a key that asks for no PIN, until the next run.
         host.run("twofactor-recover", "--user", person.name)
         assert quick.log_in(person, batch=True).ok
         announced = module(host, "twofactor", options(person, users=entry(person, nist)), check=True)
@@ -137,7 +137,7 @@ def test_keys_alone_get_in_and_nothing_else_does(host: Host) -> None:
         security_keys("blue", "own") as (blue, own),
         security_keys("quick", verified=False) as (quick,),
     ):
-        # What counts is the list of declared keys, and not the account's own.
+        # Only the list of declared keys is used, not the account's own.
         authorize(person, own)
         before = host.snapshot(["/etc", "/usr/local", "/usr/libexec"])
         keys = {"security_keys": [blue.line, quick.line], "security_keys_only": True}
@@ -165,7 +165,7 @@ def test_keys_alone_get_in_and_nothing_else_does(host: Host) -> None:
         refused = module(host, "twofactor", options(person, users=alone, services=["sudo"]))
         assert "logs in with security keys alone, has no credential, and would be locked out of sudo" in refused.message
 
-        # A code as well, which sudo and Cockpit want, changes nothing at sshd.
+        # Having a code as well, for sudo and Cockpit, changes nothing at sshd.
         turn_on(host, person, users=[{**person.entry, **keys}])
         assert host.exists(person.credential)
         assert not person.by_key(person.code()).ok
@@ -177,7 +177,7 @@ def test_keys_alone_get_in_and_nothing_else_does(host: Host) -> None:
         turn_on(host, person, users=[{**person.entry, **keys}])
         assert not person.by_password().ok
 
-        # By a group, and with no key of one's own.
+        # Security keys alone through a group, which is refused while the person has no key.
         in_group = {"users": [{**person.entry, "security_keys": []}], "security_keys_only_groups": [person.name]}
         refused = module(host, "twofactor", options(person, **in_group))
         assert "shall log in to sshd on" in refused.message
@@ -230,7 +230,7 @@ def test_ansible_s_own_account_may_log_in_with_keys_alone(
         again = playbook("enable", host, **variables)
         assert again.ok, again.output
         assert not again.changed
-        # Side by side on one host: somebody else's runs come through the code.
+        # On the same host, another account's runs answer codes.
         with connections(host) as control:
             account = {
                 "ansible_become": False,

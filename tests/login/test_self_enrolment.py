@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""People set up two-factor login alone, at a terminal on a host without Cockpit: accepted afterwards, or invited."""
+"""People enrol themselves at a terminal, on a host without Cockpit: accepted afterwards, or with an invitation."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ PLACES = ("/etc/pam.d", "/etc/profile.d", "/etc/ssh", "/etc/systemd", "/usr/loca
 
 @pytest.fixture(scope="module")
 def on(host: Host, package: None) -> Iterator[Host]:
-    """A host on which nobody is asked for codes yet, and people may set them up."""
+    """A host that asks nobody for codes yet, and on which people may enrol themselves."""
     del package
     host.install("qrencode")
     off(host)
@@ -64,7 +64,7 @@ def apply(host: Host, **policy: t.Any) -> None:
 
 @contextlib.contextmanager
 def somebody(host: Host) -> Iterator[Person]:
-    """Somebody in scope, while nobody else is."""
+    """A person who is the only one in scope."""
     person = new_person(host)
     host.run("usermod", "-aG", GROUP, person.name)
     yield person
@@ -82,7 +82,7 @@ def terminal(person: Person) -> Iterator[pexpect.spawn[str]]:
 
 
 def key_of(shown: str) -> str:
-    """The key that is to be typed; and the picture has the same."""
+    """The key to type, after a check that the QR code has the same one."""
     found = KEY.search(shown)
     assert found, shown
     secret = found[1].replace(" ", "")
@@ -91,7 +91,7 @@ def key_of(shown: str) -> str:
 
 
 def scanned(shown: str) -> str:
-    """What a phone reads off a terminal: two rows of a picture in each line, drawn in upper and lower halves."""
+    """The text of the QR code on a terminal. Each line holds two rows of pixels, as upper and lower half blocks."""
     halves = {" ": (0, 0), "▀": (255, 0), "▄": (0, 255), "█": (255, 255)}
     lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip("\r") for line in shown.split("\n")]
     lines = [line for line in lines if len(line) > 20 and set(line) <= set(halves)]
@@ -103,7 +103,7 @@ def scanned(shown: str) -> str:
 
 
 def finish(child: pexpect.spawn[str], person: Person) -> tuple[Person, list[str]]:
-    """Type a wrong code and the right one, and keep the recovery codes."""
+    """Type a wrong code and the right one, and return the enrolled person and the recovery codes."""
     child.expect("The code that your app shows for it: ")
     enrolled = dataclasses.replace(person, secret=key_of(child.before or ""))
     child.sendline(enrolled.code(steps=1000))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What each setting does to a login. A class has one set of settings, put on a host that is running."""
+"""What each setting does to a login. Each class has one set of settings, put on a running host."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ gpasswd --members "$(IFS=,; echo "$*")" sudo
 
 
 class People(t.NamedTuple):
-    """Accounts of a host, and those of them that have not logged in yet."""
+    """The accounts of a host, and an iterator over those that have not logged in yet."""
 
     all: tuple[Person, ...]
     unused: Iterator[Person]
@@ -47,7 +47,7 @@ class People(t.NamedTuple):
 
 @pytest.fixture(scope="module")
 def people(host: Host) -> People:
-    """As many as the tests of a host need, made at once; they may use sudo."""
+    """All people that the tests of a host need, made at once; they may use sudo."""
     people = tuple(Person(f"tester{number}", host, host.key) for number in range(45))
     lines = (f"{person.name}:{person.password}:::,,,:/home/{person.name}:/bin/bash\n" for person in people)
     public_key = host.key.with_suffix(".pub").read_text().strip()
@@ -57,7 +57,7 @@ def people(host: Host) -> People:
 
 @pytest.fixture(scope="class")
 def options(host: Host, people: People, request: pytest.FixtureRequest) -> dict[str, t.Any]:
-    """The options of the class, now in force for everybody."""
+    """The options of the class, put in force for everybody."""
     options: dict[str, t.Any] = request.cls.options
     turn_on(host, *people.all, **options)
     return options
@@ -65,7 +65,7 @@ def options(host: Host, people: People, request: pytest.FixtureRequest) -> dict[
 
 @pytest.fixture
 def person(people: People, options: dict[str, t.Any]) -> Person:
-    """Somebody who is enrolled and has not logged in yet, at the beginning of a step."""
+    """An enrolled person who has not logged in yet, at the beginning of a step."""
     ssh.fresh_step(options.get("interval", 30))
     return next(people.unused)
 
@@ -185,7 +185,7 @@ class TestPasswordAsTheOnlyFirstFactor:
 
 
 class TestChangeOfSettings:
-    """Each test changes the settings of a host where people have logged in."""
+    """Each test changes the settings of a host on which people have logged in."""
 
     options: t.ClassVar[dict[str, t.Any]] = {}
 
@@ -330,7 +330,7 @@ class TestUserWhoIsAddedLater:
 
 
 class TestSudoFirstAndSshLater:
-    """The cautious way: people prove their codes on another service before sshd asks for them."""
+    """The cautious order: people prove their codes on another service before sshd asks for them."""
 
     options: t.ClassVar = {"ssh": False, "services": ["sudo"]}
 
@@ -384,5 +384,5 @@ class TestSudoFirstAndSshLater:
 
 
 def _enrol(host: Host, *names: str, **options: t.Any) -> Answer:
-    """Turn two-factor login on for these people with no secret given."""
+    """Turn two-factor login on for these people, without giving secrets."""
     return turn_on(host, users=[{"name": name} for name in names], **options)

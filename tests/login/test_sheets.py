@@ -4,7 +4,7 @@
 
 """Which runs write which sheets.
 
-The controller decides that by what the module has returned, which is the same on each release.
+The controller decides that from the module's results, which are the same on each release.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from login.people import Person, Run, new_person, playbook, settings
 pytestmark = pytest.mark.parametrize("host", ["debian13"], indirect=True)
 
 JUST_THE_PLAN = 1
-"""How many tasks run where nothing has to be done: the module, once."""
+"""How many tasks run if nothing has to be done: one, the module."""
 
 LATE_FAILURE = "{{ 'web' if __twofactor_done is undefined else 'no:colon' }}"
-"""An issuer that is found wrong only once the host is changed, as a full disk of the controller would be."""
+"""An issuer that becomes invalid only after the host was changed. It stands for a failure such as a full disk."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Office:
-    """A host, the directory of the sheets, and the people that the variables name: all with secrets made there."""
+    """A host, the directory of the sheets, and the people in the variables, all with secrets made on the host."""
 
     host: Host
     folder: Path
@@ -47,7 +47,7 @@ class Office:
 
 @pytest.fixture(scope="module")
 def office(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Office:
-    """Somebody who has used a code and somebody who has not; both have their sheets."""
+    """One person who has used a code and one who has not; both have sheets."""
     folder = tmp_path_factory.mktemp("office") / "sheets"
     proven, unproven = new_person(host), new_person(host)
     office = Office(host, folder, (proven, unproven))
@@ -113,7 +113,7 @@ def test_fleet_with_one_secret_a_person_has_one_sheet_for_all_hosts(office: Offi
     assert not office.sheet(person).exists()
     assert not office.run(**fleet).changed
 
-    # As on the next host, where the person is new: the sheet that is there already is the one.
+    # As on another host, where the person is new: the existing sheet is kept.
     before = sheet.stat()
     assert office.run(**{**fleet, "twofactor_users": [{"name": person.name, "state": "absent"}]}).ok
     assert office.run(**fleet).ok

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every sshd of a host, however it is started, and every name of an account: asked for a code, or named as open."""
+"""Every sshd of a host, however it is started, and every name of an account asks for a code or is named as open."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def person(host: Host) -> Iterator[Person]:
 
 @contextlib.contextmanager
 def started_with(host: Host, words: str) -> Iterator[str]:
-    """The unit of sshd starts it with these options; the path of the file that says so."""
+    """Make the unit of sshd start it with these options; yields the path of the file that sets them."""
     path = f"{UNIT_D}/options.conf"
     host.write(path, f"[Service]\nExecStart=\nExecStart=/usr/sbin/sshd -D {words}\n")
     host.run("systemctl daemon-reload && systemctl restart ssh")
@@ -49,7 +49,7 @@ def started_with(host: Host, words: str) -> Iterator[str]:
 
 
 def test_options_of_the_unit_count_and_are_named(host: Host, person: Person) -> None:
-    # Without PAM, sshd lets nobody in whose password is locked.
+    # Without PAM, sshd denies accounts with a locked password, so Ansible's account gets an invalid one instead.
     host.run("usermod", "--password", "*", "ansible")
     with started_with(host, "-o UsePAM=no") as path:
         refused = module(host, "twofactor", options(person))
@@ -65,7 +65,7 @@ def test_options_of_the_unit_count_and_are_named(host: Host, person: Person) -> 
         host.run(f"cp /etc/ssh/sshd_config {other} && systemctl reload ssh")
         assert module(host, "twofactor", options(person)).changed
         assert_on(person)
-        # What systemd would start counts as well as what runs.
+        # What systemd would start is examined as well as what runs.
         host.write(path, f"[Service]\nExecStart=\nExecStart=/usr/sbin/sshd -D -f {other} -o UsePAM=no\n")
         host.run("systemctl", "daemon-reload")
         found = module(host, "twofactor_info", options(person))
@@ -100,7 +100,7 @@ def test_other_pam_service_of_sshd_is_refused_and_never_called_asked(host: Host,
 
 @contextlib.contextmanager
 def other_name(person: Person) -> Iterator[Person]:
-    """The same account by a name that was not there when two-factor login was turned on."""
+    """A second name of the account, added after two-factor login was turned on."""
     host, name = person.host, f"{person.name}x"
     for path in ("/etc/passwd", "/etc/shadow"):
         host.run("sh", "-c", f"sed -n 's/^{person.name}:/{name}:/p' {path} >>{path}")
@@ -111,7 +111,7 @@ def other_name(person: Person) -> Iterator[Person]:
 
 
 def gets_in(login: t.Callable[..., ssh.Login], *arguments: str, **how: t.Any) -> bool:
-    """Whether a login gets in; the account stack of sshd denies by hanging up."""
+    """Whether a login gets in. When sshd's account stack denies, sshd closes the connection."""
     with contextlib.suppress(ssh.ConnectionFailed):
         return login(*arguments, **how).ok
     return False
@@ -140,7 +140,7 @@ def test_other_name_of_an_account_lets_nobody_in_without_a_code(host: Host, pers
 
 
 def test_group_counts_by_the_name_that_its_number_has(host: Host, person: Person) -> None:
-    """For PAM, whoever is in one of two groups with one number is in both; for sshd, in the first of them."""
+    """If two groups share a number, PAM takes a member of either for a member of both; sshd sees the first one only."""
     first, second, third = (f"{person.name}-{number}" for number in ("first", "second", "third"))
     host.run(f"groupadd --gid 7001 {first} && groupadd --non-unique --gid 7001 {second} && groupadd {third}")
     host.run("usermod", "--append", "--groups", second, person.name)
@@ -162,7 +162,7 @@ PORT = 2222
 
 @contextlib.contextmanager
 def further_sshd(host: Host) -> Iterator[Host]:
-    """An sshd with a configuration of its own, which reads no drop-in; the host by its port, from inside the host."""
+    """Run an sshd with its own configuration, which includes no drop-in, on another port."""
     host.run(f"grep -v ^Include /etc/ssh/sshd_config >{CONFIG}; echo 'PidFile none' >>{CONFIG}")
     start = f"systemd-run --unit further --service-type exec /usr/sbin/sshd -D -f {CONFIG} -p {PORT}"
     host.run(start)
@@ -173,7 +173,7 @@ def further_sshd(host: Host) -> Iterator[Host]:
 
 
 def by_its_address(host: Host) -> Host:
-    """The same host by its own address, where its other port answers, and with the same keys there."""
+    """The host at its own address and the other port, with the same host keys known there."""
     words = ("inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", host.container)
     found = dataclasses.replace(host, address=docker(*words).stdout.decode().strip(), port=PORT)
     known_hosts = STATE / host.fleet / "known_hosts"
@@ -194,7 +194,7 @@ def test_further_sshd_with_the_configuration_of_the_host_belongs_to_what_asks(ho
         assert {"sshd:odd.service": "open"}.items() <= {one["name"]: one["state"] for one in accepted["doors"]}.items()
     finally:
         host.run("systemctl", "stop", "odd")
-    # With options that change nothing about who gets in, it asks as the other one does.
+    # Options that do not affect who gets in: this sshd asks as the usual one does.
     host.run(f"systemd-run --quiet --unit odd /usr/sbin/sshd -D {words}")
     try:
         assert module(host, "twofactor", options(person)).changed
@@ -237,7 +237,7 @@ def test_sshds_of_another_program_files_or_account_are_named_as_open(host: Host,
     other, mine, home = "/opt/sshd-other", "/etc/ssh/sshd_mine", f"/home/{person.name}"
     there = dataclasses.replace(person, host=by_its_address(host))
     host.run(f"cp /usr/sbin/sshd {other}; grep -v ^Include /etc/ssh/sshd_config >{mine}")
-    # An account of its own needs no rights for a port that is high, and its own keys for the host.
+    # An sshd of an ordinary account can use a high port and its own host key, and needs no further rights.
     host.run(
         f"cp /etc/ssh/ssh_host_ed25519_key {home}/key && printf 'HostKey {home}/key\nPidFile none\nUsePAM no\n' "
         f">{home}/config && chown {person.name}: {home}/key {home}/config"
@@ -251,7 +251,7 @@ def test_sshds_of_another_program_files_or_account_are_named_as_open(host: Host,
         f"sshd:{person.name}": (
             f"systemd-run --quiet --unit odd --uid {person.name} /usr/sbin/sshd -D -f {home}/config -p {PORT}"
         ),
-        # It has no room to show its words.
+        # With an empty environment, its process title has no room for the command line.
         "sshd:cut.service": (
             f"systemd-run --quiet --unit cut -p RemainAfterExit=yes env -i /usr/sbin/sshd -f {mine} {listening[3:]}"
         ),
@@ -261,7 +261,7 @@ def test_sshds_of_another_program_files_or_account_are_named_as_open(host: Host,
         for door, start in starts.items():
             host.run(start)
             try:
-                # The other program goes by the host's files, as far as this one does.
+                # The other program uses the host's files, as far as a run can tell.
                 assert there.by_key(batch=True).ok is (door != other), door
                 done = module(host, "twofactor", options(person))
                 assert not done.changed, door
@@ -280,7 +280,7 @@ def test_sshds_of_another_program_files_or_account_are_named_as_open(host: Host,
 
 @contextlib.contextmanager
 def socket_started(host: Host, name: str, port: int, start: str) -> Iterator[str]:
-    """A socket that listens without being enabled, and starts this for each connection; the file that says so."""
+    """A socket that listens without being enabled, and starts this for each connection; yields the service's file."""
     units = "/etc/systemd/system"
     path = f"{units}/{name}@.service"
     host.write(f"{units}/{name}.socket", f"[Socket]\nListenStream={port}\nAccept=yes\n")
@@ -301,7 +301,7 @@ def test_sshd_that_a_socket_starts_for_each_connection_asks_or_is_named(host: Ho
         assert there.by_key(batch=True).ok
         refused = module(host, "twofactor", options(person, sshd_configs=[CONFIG]))
         assert f"{CONFIG} does not read {DROP_INS} for everyone" in refused.message
-    # By a shell, which may start it in whatever way.
+    # Through a shell, which may start sshd in any way.
     with socket_started(host, "alt", PORT, f"/bin/sh -c 'exec /usr/sbin/sshd -i -f {CONFIG}'"):
         assert there.by_key(batch=True).ok
         found = {one["name"]: one for one in module(host, "twofactor_info", options(person))["doors"]}
@@ -311,7 +311,7 @@ def test_sshd_that_a_socket_starts_for_each_connection_asks_or_is_named(host: Ho
         assert f"'-o UsePAM=no' in {path} keeps PAM" in refused.message
         accepted = module(host, "twofactor_info", options(person, accepted_doors=["sshd:alt.socket"]))
         assert accepted["refusals"] == []
-    # With the configuration of the host it asks as the other one does.
+    # With the host's configuration, it asks as the usual sshd does.
     with socket_started(host, "alt", PORT, "/usr/sbin/sshd -i"):
         assert module(host, "twofactor_info", options(person))["drift"] == []
         assert not there.by_key(batch=True).ok
@@ -332,7 +332,7 @@ def test_key_that_counts_only_from_an_address_is_named_before_it_is_locked_out(h
     try:
         assert named in module(host, "twofactor", options(person)).message
 
-        # The same by a file that is included from elsewhere, of this account alone, and by a path with a blank.
+        # The same through a file included from elsewhere, for this account only, and with a space in the path.
         host.run("mv", "/etc/ssh/keys", "/etc/ssh/keys of people")
         host.write("/etc/ssh/site/keys.conf", f'Match User {name}\n  AuthorizedKeysFile "/etc/ssh/keys of people/%u"\n')
         host.run("cp", "-a", "/etc/ssh/sshd_config", "/etc/ssh/sshd_config.kept")

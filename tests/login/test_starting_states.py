@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Off is as before in every respect, whatever a host is like before: modes, owners, attributes, links, directories.
+"""Turning it off restores any starting state in every respect: modes, owners, attributes, links, directories.
 
-Starting states are made by chance, from a number that the name of a failed test has. STATES in the environment says how
-many are tried.
+Starting states are random, generated from the number in the test's name. STATES in the environment is the number of
+states to try.
 """
 
 from __future__ import annotations
@@ -70,11 +70,11 @@ for path, (mode, owner, names) in state["stores"].items():
     os.chown(path, *owner)
     os.chmod(path, mode)
 """
-"""By the access list, acl(5), the account 1 may read a file."""
+"""The access list, acl(5), lets the account with uid 1 read a file."""
 
 
 def _state(number: int) -> dict[str, t.Any]:
-    """A starting state, as data for the script that makes it."""
+    """A starting state, as data for `_MAKE`."""
     chance = random.Random(number)
     owners = [[0, 0], [0, 0], [1, 4], [0, 42]]
     services = {
@@ -119,7 +119,7 @@ def person(host: Host, package: None) -> Iterator[Person]:
 
 @pytest.mark.parametrize("number", _STATES)
 def test_off_is_as_before_in_every_respect(host: Host, person: Person, number: int) -> None:
-    """Put back by the host itself, or turned off with the credentials or without; a hard link is refused by name."""
+    """Undone by the host, or turned off with or without the credentials; a hard link is refused by name."""
     state = _state(number)
     host.run("python3", "-c", _RESTORE)
     host.run("python3", "-c", _MAKE, input=json.dumps(state))
@@ -148,6 +148,6 @@ def test_off_is_as_before_in_every_respect(host: Host, person: Person, number: i
 
 
 def _put_back(host: Host) -> None:
-    """What the timer does with a change that nobody has confirmed, now."""
+    """Put an unconfirmed change back at once, as the timer would."""
     host.run("systemctl", "start", "fleet-auth-undo.service")
     await_end(host, 30)

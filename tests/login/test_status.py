@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report of a fleet: what each host does, and who is in trouble, whatever state a host is in."""
+"""The report of a fleet: what each host does and who has a problem, whatever state a host is in."""
 
 from __future__ import annotations
 

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""sudo asks for the code, also under a prompt of one's own; Ansible becomes root where it is not asked for one.
+"""sudo asks for the code, also with a prompt of one's own. Ansible becomes root where no code is asked for.
 
-So it does by su and by doas.
+The same applies to su and doas.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ POLICY: dict[str, t.Any] = {"ssh": False, "services": ["sudo", "sudo-i"]}
 
 BY = {
     "su": {"become_method": "su"},
-    # Ansible's plugins for the others are in a collection that is not installed here. They start them so as well.
+    # Ansible's plugins for the others are in a collection that is not installed here. They start the programs this way.
     "doas": {"become_method": "su", "become_exe": "doas", "become_flags": "sh", "become_user": ""},
     "machinectl": {
         "become_method": "su",
@@ -46,11 +46,11 @@ BY = {
         "timeout": "4",
     },
 }
-"""How Ansible is told to become root by other programs."""
+"""Ansible's settings for becoming root with other programs."""
 
 
 class People(t.NamedTuple):
-    """All may use sudo; the first is asked for a code."""
+    """Three people who may all use sudo; the first is asked for a code."""
 
     asked: Person
     exempt: Person
@@ -79,7 +79,7 @@ def people(host: Host) -> Iterator[People]:
 
 
 def become(person: Person, *arguments: str, **how: str) -> str:
-    """What Ansible says that connects as somebody with their key, and becomes root with a password."""
+    """What Ansible prints when it connects as a person with their key, and becomes root with a password."""
     words = ["ansible", person.host.name, "-i", str(inventory_path(person.host.fleet)), *arguments]
     variables = {"user": person.name, "become_password": PASSWORD, **how}
     words += [word for name, value in variables.items() for word in ("-e", f'ansible_{name}="{value}"')]
@@ -88,7 +88,7 @@ def become(person: Person, *arguments: str, **how: str) -> str:
         done = subprocess.run(
             words, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, timeout=120, check=False
         )
-        # polkit throws away what is typed before it has turned the echo off, which it does after the prompt.
+        # polkit discards what is typed before it turns the echo off, which it does after the prompt.
         if "==== AUTHENTICATING" not in done.stdout:
             break
     return done.stdout + done.stderr
@@ -139,7 +139,7 @@ def test_ansible_becomes_root_by_whom_sudo_asks_for_no_code(people: People, fiel
 
 
 def test_ansible_is_told_that_the_password_is_wrong_by_whom_sudo_asks_for_a_code(people: People) -> None:
-    """Both prompts are Ansible's own, so it takes the second for the first once more. It tries once, which counts."""
+    """Both prompts are Ansible's, so it takes the second for the first again. It tries once, and gives a wrong code."""
     before = counted(people.asked)
     said = become(people.asked, "-m", "command", "-a", "id -un")
     assert "Incorrect sudo password" in said, said
@@ -151,7 +151,7 @@ def test_run_that_would_keep_ansible_from_becoming_root_is_refused(host: Host, p
     wanted = options(people.asked, people.exempt, people.with_no_password, **POLICY)
     said = become(people.asked, "-m", "fleet.auth.twofactor", "-a", json.dumps(wanted))
     assert "cannot answer sudo's second prompt, for the code" in said
-    # A rule that goes on behind ALL, and comes after that of the group.
+    # A rule that continues after ALL, and comes after the group's rule.
     host.write("/etc/sudoers.d/without-passwd", f"{people.asked.name} ALL=(ALL:ALL) ALL, !/usr/bin/passwd\n", 0o440)
     said = become(people.asked, "-m", "fleet.auth.twofactor", "-a", json.dumps(wanted))
     assert "cannot answer sudo's second prompt, for the code" in said
@@ -174,7 +174,7 @@ def root_has_a_password(host: Host) -> Iterator[None]:
 
 
 def have_asked(people: People, by: Person, program: str, *exempt: str, service: str = "") -> str:
-    """What a run says that came by this program, and would have it, or this service, ask for codes."""
+    """What a run prints that becomes root with this program and would make it, or this service, ask for codes."""
     asking = [service or program]
     wanted = options(*people, ssh=False, services=asking, scope="everyone", exempt_users=["ansible", *exempt])
     return become(by, "-m", "fleet.auth.twofactor", "-a", json.dumps(wanted), "--check", **BY[program])
@@ -183,7 +183,7 @@ def have_asked(people: People, by: Person, program: str, *exempt: str, service: 
 @pytest.mark.parametrize("host", ["debian13"], indirect=True, scope="module")
 @pytest.mark.usefixtures("root_has_a_password")
 def test_run_that_would_keep_su_from_being_the_way_to_root_is_refused(host: Host, people: People) -> None:
-    """su wants the password of root, and root's code."""
+    """su asks for root's password and root's code."""
     off(host)
     said = have_asked(people, people.asked, "su")
     assert "cannot answer su's second prompt, for the code" in said, said
@@ -211,12 +211,12 @@ polkit.addRule(function(action, subject) {{
 }});
 polkit.addAdminRule(function(action, subject) {{ return ["unix-user:" + subject.user]; }});
 """
-"""One becomes root without a password; of all others polkit asks their own, and lets them choose nobody else."""
+"""One person becomes root without a password. polkit asks the others for their own, and offers no other account."""
 
 
 @pytest.mark.parametrize("host", ["debian13"], indirect=True, scope="module")
 def test_run_that_would_keep_polkit_from_being_the_way_to_root_is_refused(host: Host, people: People) -> None:
-    """systemd itself starts what these programs are told to: not below the session of ssh, but beside it."""
+    """systemd starts what these programs are told to start; it runs outside the process tree of the ssh session."""
     off(host)
     host.install("polkitd", "systemd-container")
     host.write("/etc/polkit-1/rules.d/10-test.rules", RULE.format(name=people.with_no_password.name))

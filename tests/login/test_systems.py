@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is peculiar to a release or a set-up of it; and on Debian 11 the core of what other tests check elsewhere."""
+"""What is specific to a release or a set-up of it, and on Debian 11 the core of what other tests check elsewhere."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ def test_package_that_no_repository_has_is_told_of_with_where_it_comes_from(host
 
 @pytest.fixture
 def by_socket(host: Host) -> Iterator[None]:
-    """sshd is started by the first connection, as on Ubuntu from 22.10 on, and five times in an hour at most."""
+    """sshd is started by the first connection, as on Ubuntu since 22.10, and at most five times in an hour."""
     host.write(LIMIT, "[Unit]\nStartLimitIntervalSec=3600\n")
     host.run("systemctl daemon-reload && systemctl stop ssh.service && systemctl start ssh.socket")
-    # Ansible may come over a connection that was there before, and sshd -T needs a directory that sshd's unit makes.
+    # Ansible may use a connection from before, and sshd -T needs a directory that sshd's unit makes, so log in once.
     assert ssh.login(host, "ansible", key=host.key, batch=True).ok
     yield
     host.run("rm", LIMIT)
@@ -83,7 +83,7 @@ class TestSshdThatItsSocketStarts:
                 assert_off(person)
 
     def test_takes_any_number_of_changes(self, host: Host) -> None:
-        """systemd gives up a service that it has started too often, and its socket with it."""
+        """systemd gives up a service that was started too often, and its socket with it."""
         with somebody(host) as person:
             for number in range(7):
                 change = {"rollback_after": 0, "ssh_first_factors": ["publickey", "password"][number % 2 :]}
@@ -94,18 +94,18 @@ class TestSshdThatItsSocketStarts:
 
 
 class Place(t.NamedTuple):
-    """A host with two-factor login on, and what it was like before."""
+    """A host with two-factor login on, and its files before."""
 
     enabled: Enabled
     before: dict[str, Entry]
     exempt: Person
     offered: str
-    """What ssh said of the methods by which the exempt person could log in, before."""
+    """What ssh said before about the methods that the exempt person could use."""
 
 
 @pytest.fixture(scope="module")
 def place(host: Host, package: None) -> Place:
-    """What the package itself changes in /etc is no change of ours, so it is installed first."""
+    """The package is installed first, so that its own changes in /etc are not taken for ours."""
     del package
     exempt, *people = [new_person(host) for _number in range(len(CHECKS) + 2)]
     again = functools.partial(enable, host, *people, exempt_users=["ansible", exempt.name])

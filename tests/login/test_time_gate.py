@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Two-factor login is turned on where the clock is in sync, and turned off wherever it is."""
+"""Two-factor login is turned on only if the clock is in sync, and turned off in any case."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WATCHED = ("/etc", "/usr/local", "/usr/libexec", "/var/lib/dpkg", "/var/lib/flee
 
 FLEET = "server ntp iburst minpoll 0 maxpoll 0\n"
 UNREACHABLE = "server 192.0.2.1 iburst minpoll 0 maxpoll 0\n"
-# Asked every 2 s, a source is silent for too long (10 s) before chrony gives it up (eight polls).
+# Polled every 2 s, a source is silent for too long (10 s) before chrony drops it (eight polls).
 IN_THE_HOST = "server 127.0.0.1 port 1123 iburst minpoll 1 maxpoll 1\n"
 
 SERVER = """\
@@ -46,8 +46,8 @@ ConditionCapability=
 ExecStart=
 ExecStart=/usr/sbin/ntpd -p /run/ntpd.pid -c /etc/ntpsec/ntp.conf
 """
-"""As Debian starts it, but for the account that may set the clock, which a container has none of."""
-# What nothing is said of tells nobody anything.
+"""As Debian starts it, but without the account that sets the clock, because a container may not set it."""
+# Without a restrict line, ntpsec answers no queries.
 ASKED_BY_THE_HOST = "restrict 127.0.0.1\n"
 
 NO_SERVICE = "no time service answers: neither chrony nor ntpsec nor systemd-timesyncd nor openntpd runs"
@@ -56,22 +56,22 @@ START = "Start chrony, ntpsec or systemd-timesyncd"
 
 @dataclasses.dataclass(frozen=True)
 class Clock:
-    """The time services of a host, which are told whom to follow, or nobody."""
+    """The time services of a host, and which sources they follow, if any."""
 
     host: Host
 
     def follow(self, sources: str, config: str = "") -> None:
-        """Begin anew with these sources and nothing known."""
+        """Restart chrony with these sources and no state."""
         self.host.write("/etc/chrony/sources.d/fleet.sources", sources)
         self.host.write("/etc/chrony/conf.d/test.conf", config)
         self.host.run("systemctl", "restart", "chrony")
 
     def await_tracking(self, reference: str) -> None:
-        """Wait until chrony follows this reference, by the beginning of its identifier."""
+        """Wait until chrony follows the reference whose identifier begins with this."""
         self._await(["chronyc", "-n", "-c", "tracking"], lambda said: said.startswith(reference))
 
     def await_source(self, state: str) -> None:
-        """Wait until the one source is in this state; `*` is the one that chrony follows."""
+        """Wait until the only source is in this state; `*` is the one that chrony follows."""
         self._await(["chronyc", "-n", "-c", "sources"], lambda said: said.startswith(f"^,{state},"))
 
     def await_synchronized(self) -> None:
@@ -83,7 +83,7 @@ class Clock:
         self._await(["ntpq", "-n", "-c", "peers"], lambda said: "\n*" in said)
 
     def install(self, package: str) -> None:
-        """Debian lets only one time service be installed, so this removes the other."""
+        """Install a time service. Debian allows only one, so the other is removed."""
         self.host.install(package)
 
     def _await(self, command: list[str], there: Callable[[str], bool]) -> None:
@@ -112,25 +112,25 @@ def alice(host: Host) -> Person:
 
 @pytest.fixture
 def off(host: Host) -> Iterator[None]:
-    """Two-factor login is turned off in the end."""
+    """Turn two-factor login off after the test."""
     yield
     turn_off(host)
 
 
 def turn_off(host: Host) -> None:
-    """Turn two-factor login off, which never asks for the time."""
+    """Turn two-factor login off, and check that this does not depend on the time."""
     done = module(host, "twofactor", {"enabled": False, "purge_credentials": True})
     assert done.ok, done.output
     assert "not in sync" not in done.output
 
 
 def words(run: Run | Answer) -> str:
-    """The output with no regard to how its lines are broken."""
+    """The output with all line breaks as spaces."""
     return " ".join(run.output.split())
 
 
 def refused(alice: Person, reason: str, remedy: str = START, **values: t.Any) -> None:
-    """Run the module to enable two-factor login, which it refuses for this reason, a pattern, and changes nothing."""
+    """Check that the module refuses to turn two-factor login on for this reason, a pattern, and changes nothing."""
     with nothing_changes(alice):
         done = module(alice.host, "twofactor", options(alice, **values))
         assert not done.ok, done.output
@@ -140,7 +140,7 @@ def refused(alice: Person, reason: str, remedy: str = START, **values: t.Any) ->
 
 @contextlib.contextmanager
 def nothing_changes(alice: Person) -> Iterator[None]:
-    """The host is as it was, and alice logs in as before."""
+    """Check that the host stays as it was, and that alice logs in as before."""
     before = alice.host.snapshot(WATCHED)
     yield
     assert alice.host.snapshot(WATCHED) == before
@@ -182,7 +182,7 @@ def test_source_that_died_is_refused(alice: Person, clock: Clock) -> None:
     host.run("systemd-run", "--collect", "--unit", "time-server", "chronyd", "-x", "-d", "-f", "/run/time-server.conf")
     clock.follow(IN_THE_HOST)
     clock.await_source("*")
-    # On a machine that is busy, a poll may come late.
+    # On a busy machine, a poll may be late.
     assert any(module(host, "twofactor", options(alice), check=True).ok for _attempt in range(3))
     host.run("systemctl", "stop", "time-server")
     time.sleep(11)
@@ -217,7 +217,7 @@ def test_clock_in_sync_by_systemd_timesyncd(alice: Person, clock: Clock) -> None
     host, config = clock.host, "/etc/systemd/timesyncd.conf.d/fleet.conf"
     server = host.read(config)
     clock.install("systemd-timesyncd")
-    # It came up before D-Bus knew the name that it is to have.
+    # The package started it before D-Bus knew its bus name.
     host.run("systemctl", "restart", "systemd-timesyncd")
     try:
         clock.await_synchronized()

@@ -36,10 +36,10 @@ pytestmark = pytest.mark.usefixtures("package")
 LOCK = "/run/fleet-auth.lock"
 SHORTEST = 15
 BUSY = 20
-"""Seconds that a busy machine may need for what takes a moment."""
+"""Seconds that a busy machine may need for a short operation."""
 
-# A Python that does something when it is about to put a staged drop-in in its place. strace tells such a call by the
-# name that it has until then, which ends with the number of the step.
+# A Python to which something happens when it is about to rename a staged drop-in. strace finds that call by the staged
+# file's name, which ends with the number of the step.
 _AT_DROP_IN = """\
 #!/bin/sh
 staged=$(seq -f '-P /etc/ssh/sshd_config.d/.00-twofactor.conf.fleet-auth-%g' 0 40)
@@ -55,7 +55,7 @@ def person(host: Host) -> Iterator[Person]:
 
 @contextlib.contextmanager
 def python(host: Host, what: str) -> Iterator[str]:
-    """A Python that dies, or is slow, in the middle of a change."""
+    """A Python that dies, or is delayed, in the middle of a change."""
     host.write("/root/python", _AT_DROP_IN.format(what=what), 0o755)
     try:
         yield "/root/python"
@@ -86,7 +86,7 @@ def test_change_that_nobody_confirms_is_put_back_in_time(host: Host, person: Per
 
 
 def time_is_up(host: Host) -> None:
-    """What the timer does in the end, now."""
+    """Put an unconfirmed change back at once, as the timer would."""
     host.run("systemctl", "start", "fleet-auth-undo.service")
     await_end(host, BUSY)
     assert_nothing_left(host)
@@ -158,7 +158,7 @@ def test_role_confirms_by_itself(host: Host, person: Person) -> None:
 
 @pytest.fixture
 def ansible_shut_out(host: Host, person: Person, monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
-    """A person on a host where no new connection of Ansible's account gets in, by a rule that no plan foresees."""
+    """A person on a host where a rule that no plan foresees denies all new connections of Ansible's account."""
     service = host.read("/etc/pam.d/sshd").decode()
     with connections(host) as connection:
         monkeypatch.setenv("ANSIBLE_SSH_CONTROL_PATH_DIR", str(connection))
@@ -185,7 +185,7 @@ def test_role_that_gets_no_new_connection_says_so_and_the_host_puts_itself_back(
 
 
 def test_reload_that_would_shut_ansible_out_is_refused(host: Host, person: Person) -> None:
-    """Somebody has shut Ansible's account out, and sshd has not been told."""
+    """Ansible's account is denied in sshd's files, but sshd has not been reloaded."""
     host.write("/etc/ssh/sshd_config.d/50-deny.conf", "DenyUsers ansible\n")
     try:
         before = host.snapshot(WATCHED)
@@ -225,7 +225,7 @@ def test_boot_puts_turning_off_back_and_wrong_codes_are_counted_again(host: Host
 
 @pytest.fixture
 def no_systemd(host: Host) -> Iterator[None]:
-    """A host where systemd does not run, as far as anybody can tell by sd_booted(3)."""
+    """Simulate a host without systemd, as tested with sd_booted(3)."""
     host.run("mv", "/run/systemd/system", "/run/systemd/away")
     yield
     host.run("mv", "/run/systemd/away", "/run/systemd/system")
@@ -304,7 +304,7 @@ def test_second_run_lets_the_first_one_be_confirmed_and_finds_its_work_done(host
     with connections(host) as new, ThreadPoolExecutor(1) as pool:
         first = module(host, "twofactor", options(person, rollback_after=600))
         second = pool.submit(module, host, "twofactor", options(person, rollback_after=600))
-        # Time enough for the second one to find the change of the first, and to wait for it.
+        # Enough time for the second run to find the change of the first and to wait for it.
         time.sleep(2)
         confirmed = module(host, "twofactor_confirm", {"confirmation": first["confirmation"]}, connection=new)
         assert confirmed.changed, confirmed.output
@@ -398,7 +398,7 @@ def test_new_credential_that_somebody_has_used_survives_being_put_back(host: Hos
 
 
 def test_spent_recovery_code_stays_spent_when_a_new_key_is_put_back(host: Host, person: Person) -> None:
-    """A second line is one of codes that are counted; RFC 4226, appendix D, has them for this key."""
+    """The credential's second line has counter-based codes; RFC 4226, appendix D, lists them for this key."""
     assert module(host, "twofactor", options(person)).ok
     line = f"HOTP/E {person.name} - {b'12345678901234567890'.hex()}\n"
     host.write(f"/etc/oath/{person.name}", host.read(f"/etc/oath/{person.name}").decode() + line, 0o600)
@@ -419,5 +419,5 @@ def test_new_key_that_nobody_has_used_is_put_back(host: Host, person: Person) ->
 
 
 def new_secret(person: Person) -> Person:
-    """The same account with another secret."""
+    """The same person with another secret."""
     return Person(person.name, person.host, person.key, PASSWORD)

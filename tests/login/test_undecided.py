@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A first factor that decides nothing where the password is wrong lets nobody in, whatever stands around it."""
+"""A first factor that decides nothing when the password is wrong lets nobody in, whatever is around it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from login.policy import WATCHED, off
 SERVICE = "door"
 FOUND = f"/etc/pam.d/{SERVICE}"
 STACK = "/etc/pam.d/password-auth"
-# At a wrong password pam_unix is passed over, and pam_env and pam_faildelay never have an opinion.
+# With a wrong password, pam_unix is ignored, and pam_env and pam_faildelay never decide.
 UNDECIDED = {
     "sufficient alone": "auth sufficient pam_unix.so\n",
     "optional alone": "auth optional pam_unix.so\n",
@@ -70,11 +70,11 @@ def policy(people: People, *services: str, **values: t.Any) -> dict[str, t.Any]:
 
 
 def gets_in(person: Person, *answers: str, service: str = SERVICE) -> bool:
-    """Whether the service lets somebody in who types this."""
+    """Whether the service lets the person in with these answers."""
     return by_pam(person, service, *answers)[0]
 
 
-# As pam-auth-update writes it for a fingerprint reader, which has nobody's finger.
+# As pam-auth-update writes it for a fingerprint reader with no enrolled finger.
 ANOTHER_FIRST = """\
 auth [success=2 default=ignore] pam_debug.so auth=authinfo_unavail
 auth [success=1 default=ignore] pam_unix.so nullok try_first_pass
@@ -105,7 +105,7 @@ def test_password_and_code_are_asked_for_where_another_module_comes_first(host: 
 
 @pytest.mark.parametrize("stack", UNDECIDED)
 def test_wrong_password_gets_nobody_in(host: Host, people: People, stack: str) -> None:
-    """By two services, one of which includes the stack, and the other one as a substack."""
+    """Through two services: one includes the stack, the other has it as a substack."""
     off(host)
     other = new_person(host)
     host.write(STACK, UNDECIDED[stack])
@@ -165,7 +165,7 @@ def test_host_of_release_1_0_is_told_of_and_put_right(host: Host, people: People
     host.write(FOUND, "auth include password-auth\naccount required pam_permit.so\n")
     wanted = policy(people, SERVICE)
     turn_on(host, people.enrolled, **wanted)
-    # As 1.0 has left it.
+    # The files as release 1.0 left them.
     host.write(FOUND, RELEASE_1_0)
     host.write("/etc/pam.d/twofactor-password-auth", GATE_1_0)
     assert gets_in(people.exempt, "anything")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The modules twofactor_verify and twofactor_info say what real logins say."""
+"""The modules twofactor_verify and twofactor_info report what real logins show."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.backends(OATH, GOO
 
 
 def module(host: Host, name: str, *, check: bool = False, **options: t.Any) -> Answer:
-    """Run a module of the collection with just these options."""
+    """Run a module of the collection with only these options."""
     return modules.module(host, name, options, check=check)
 
 
 def shown(host: Host, name: str, **options: t.Any) -> str:
-    """All that Ansible prints of a module at its most talkative. No secret is on its own command line."""
+    """All that Ansible prints about a module with -vvvv. Secrets are not on the command line."""
     words = ["ansible", host.name, "-i", str(inventory_path(host.fleet)), "-m", f"fleet.auth.{name}", "-vvvv"]
     references = json.dumps({option: f"{{{{ {option} }}}}" for option in options})
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
@@ -50,7 +50,7 @@ def shown(host: Host, name: str, **options: t.Any) -> str:
 
 
 def valid(person: Person, code: str, *, check: bool = False) -> bool:
-    """Whether twofactor_verify finds this code right. It changes the host where it does, and only there."""
+    """Whether twofactor_verify finds this code right. Checks that it changes the host only if the code was used up."""
     before = person.host.read(person.credential)
     result = module(person.host, "twofactor_verify", check=check, user=person.name, code=code)
     assert result.ok, result.output
@@ -61,7 +61,7 @@ def valid(person: Person, code: str, *, check: bool = False) -> bool:
 
 
 def failure(host: Host, **options: t.Any) -> str:
-    """Why twofactor_verify fails."""
+    """The message with which twofactor_verify fails."""
     result = module(host, "twofactor_verify", **options)
     assert not result.ok, result.output
     assert not result.values["changed"]
@@ -69,7 +69,7 @@ def failure(host: Host, **options: t.Any) -> str:
 
 
 def told(*, proven: bool) -> dict[str, t.Any]:
-    """What twofactor_info tells of somebody with one device."""
+    """What twofactor_info reports about a person with one device."""
     common = {"enrolled": True, "in_scope": True, "recovered": False, "locked": False}
     nothing_more = {"devices": [], "recovery_codes_left": 0, "pass_until": None, "self_made": None}
     no_keys = {"security_keys": [], "security_keys_only": False, "key_denied": None}

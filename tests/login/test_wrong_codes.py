@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.backends(OATH, GOO
 
 TALLY = "/run/fleet-auth/faillock"
 CONSOLE = "fleet-test-console"
-# What Debian's documentation has for a console whose wrong passwords are counted.
+# What Debian's documentation suggests for counting wrong passwords at a console.
 CONSOLE_SERVICE = """\
 auth required pam_faillock.so preauth
 auth [success=1 default=ignore] pam_unix.so
@@ -43,7 +43,7 @@ auth substack twofactor
 auth required pam_permit.so
 account required pam_permit.so
 """
-# The prompt is there from the start, and answered once five wrong codes are counted.
+# The prompt is shown from the start, but answered only when five wrong codes are in the tally.
 HOLD = """\
 { until faillock --dir "$1" --user "$2" | awk 'END { exit NR < 7 }'; do sleep 0.1; done; cat; } |
     pamtester "$3" "$2" authenticate
@@ -59,7 +59,7 @@ def held_service(host: Host) -> Iterator[None]:
 
 @pytest.fixture
 def person(host: Host) -> Iterator[Person]:
-    """Somebody on a host with two-factor login on."""
+    """A person on a host with two-factor login on."""
     with somebody(host) as person:
         assert module(host, "twofactor", options(person)).ok
         ssh.fresh_step()
@@ -67,14 +67,14 @@ def person(host: Host) -> Iterator[Person]:
 
 
 def wrong_codes(person: Person, number: int) -> None:
-    """Log in with wrong codes, by key and by password in turn."""
+    """Log in with wrong codes, alternating between key and password."""
     for attempt in range(number):
         log_in = person.by_password if attempt % 2 else person.by_key
         assert not log_in(person.code(steps=1000 + attempt)).ok
 
 
 def is_locked(person: Person) -> bool:
-    """What the module says."""
+    """Whether the module reports the person as locked."""
     return bool(module(person.host, "twofactor_info", options(person))["users"][person.name]["locked"])
 
 
@@ -151,7 +151,7 @@ def console(host: Host) -> Iterator[None]:
 
 
 def console_login(person: Person, password: str) -> bool:
-    """Whether the console takes this password, and no code."""
+    """Whether the console accepts this password without a code."""
     words = ("pamtester", CONSOLE, person.name, "authenticate")
     return person.host.run(*words, input=f"{password}\n", check=False).returncode == 0
 
@@ -212,7 +212,7 @@ def test_lock_of_a_login_that_is_going_on_stays(host: Host, person: Person) -> N
 
 @contextlib.contextmanager
 def held(host: Host, lock: str) -> Iterator[None]:
-    """A process holds the lock as pam_oath does; lockf(3)."""
+    """Have a process hold the lock as pam_oath does; lockf(3)."""
     hold = f"import fcntl, time; file = open({lock!r}, 'r+'); fcntl.lockf(file, fcntl.LOCK_EX); time.sleep(100)"
     started = host.run("sh", "-c", '"$@" >/dev/null 2>&1 & echo $!', "sh", "python3", "-c", hold)
     process = started.stdout.strip()
