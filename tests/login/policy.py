@@ -100,6 +100,6 @@ def await_end(host: Host, seconds: float) -> None:
 
 
 def reboot(host: Host) -> None:
-    """Restart the host: /run is emptied, and all units that belong to a boot run."""
+    """Restart the host: /run is emptied, and the units that run at boot run again."""
     docker("restart", host.container)
     hosts.up(host.fleet, {host.name: host.release})

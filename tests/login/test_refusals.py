@@ -223,7 +223,7 @@ def test_root_who_is_enrolled_gets_in_by_key_and_code_under_permit_root_login_ye
             off(alice.host)
 
 
-# What stands in the way in sshd's configuration
+# Obstacles in sshd's configuration
 
 
 def no_include(config: str) -> str:
@@ -374,7 +374,7 @@ def test_settings_that_turn_out_otherwise_are_put_back(
         assert person.by_key(batch=True).ok
 
 
-# What stands in the way in PAM
+# Obstacles in PAM
 
 
 def test_service_files_in_which_the_code_step_has_no_certain_place_are_refused_each(alice: Person) -> None:

@@ -365,7 +365,7 @@ def test_connection_cut_in_the_middle_of_a_change_ends_in_the_old_policy(host: H
     assert_nothing_left(host)
 
 
-# What logins have written meanwhile
+# What logins wrote during a change
 
 
 def used(host: Host, person: Person) -> bool:
