@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Stages a change: what can fail for want of room or rights is done now, and what is left to do is a rename.
+"""Stages a change: everything that can fail for lack of space or rights is done first; only a rename is left to do.
 
-For each change, its new content is laid ready beside the file in question, its old one is kept there by a hard link,
-and the journal gets a line that undoes it. What is staged touches nothing that anybody reads.
+For each change, the new content is staged beside the file that it is for, a hard link there keeps the old content, and
+the journal gets a line that undoes the change. Staging touches nothing that anybody reads.
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ from . import credential_files, files, journal, reload, xattrs
 from .actions import Actions, ApplyError
 
 Step = t.Callable[[Actions], None]
-"""Carries out what was staged."""
+"""Carries out one staged change."""
 
 
 class Staging:
-    """The changes that are staged so far: the steps to take, in order, and for the journal what undoes them."""
+    """The changes that are staged so far: the steps to take, in order, and what undoes them, for the journal."""
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self.undos: list[journal.Undo] = []
         self.new_credentials: list[str] = []
-        """Where credentials are laid ready that may not be on the disk yet."""
+        """The paths of staged credentials that may not be on the disk yet."""
         self._latest: dict[str, str] = {}
-        """By path, where the content is laid ready that the latest change of that path puts there."""
+        """By path, the staged file of the latest change of that path."""
 
     def stage(self, changes: t.Iterable[Change]) -> None:
-        """Stage these changes, in their order. Where that fails, `take_back` undoes what was done already."""
+        """Stage these changes, in their order. If that fails, `take_back` undoes what was already done."""
         for kind, group in itertools.groupby(enumerate(changes), key=lambda numbered: type(numbered[1])):
             for number, change in group:
                 _stage(change, self, number)
@@ -63,20 +63,20 @@ class Staging:
             files.sync_directory(os.path.join(directory, ""))
 
     def _have_on_disk(self) -> None:
-        """Have the new credentials on the disk together; and their names, once they have them, before the next step."""
+        """Flush the new credentials to disk together. A step does so for their names, once these are in place."""
         files.sync_all(self.new_credentials)
         directories = {os.path.dirname(path) for path in self.new_credentials}
         self.steps.append(lambda _actions: files.sync_all([*directories]))
         self.new_credentials = []
 
     def beside(self, path: str, number: int) -> str:
-        """Where the new content of a file is laid ready; the directory is made with it, if there is none."""
+        """The path at which the new content of a file is staged. If its directory is missing, staging will make it."""
         if not os.path.isdir(os.path.dirname(path)):
             self.undos.append(journal.undo("unmake", os.path.dirname(path)))
         return files.staged(path, number)
 
     def replaces(self, path: str, new: str, step: Step) -> None:
-        """Take a step that puts `new` in place of a file, which a link keeps, or where there is none."""
+        """Add a step that puts `new` at a path. A link keeps the file that is there, if there is one."""
         self.steps.append(step)
         if path in self._latest or os.path.exists(path):
             os.link(self.latest(path), _kept(new))
@@ -86,7 +86,7 @@ class Staging:
         self._latest[path] = new
 
     def take_back(self) -> None:
-        """Leave directories as they were before they were staged, as far as that goes."""
+        """Put directories back as they were before staging, as far as possible."""
         for undo in reversed(self.undos):
             with contextlib.suppress(OSError):
                 if undo.makes_a_directory:
@@ -96,13 +96,13 @@ class Staging:
                     files.set_rights(path, int(mode, 8), *map(int, owner.split(":")))
 
     def latest(self, path: str) -> str:
-        """Where the content is that this path has by then: laid ready, or in its place."""
+        """Where to read the content that this path will have before the next change: the staged file, or the path."""
         return self._latest.get(path, path)
 
 
 @functools.singledispatch
 def _stage(change: object, _staging: Staging, _number: int) -> None:
-    """Stage one change. `number` tells it from others of the same file."""
+    """Stage one change. `number` distinguishes it from other changes of the same file."""
     raise TypeError(f"nothing stages a {type(change).__name__}")
 
 
@@ -119,7 +119,7 @@ def _stage_edit(change: Edit, staging: Staging, number: int) -> None:
     content = change.content.encode("utf-8", "surrogateescape")
     kept = xattrs.read(staging.latest(change.path))
     files.lay(new, content, change.mode, change.uid, change.gid)
-    # Last, since capabilities do not outlive a change of the owner.
+    # Last, since a change of the owner removes capabilities.
     xattrs.give(new, kept)
     files.sync(new)
     staging.replaces(change.path, new, _renames(new, change.path))
@@ -158,7 +158,7 @@ def _stage_enrol(change: Enrol, staging: Staging, number: int) -> None:
 
 @_stage.register(Renew)
 def _stage_renew(change: Renew, staging: Staging, number: int) -> None:
-    """Replace a credential under its lock, by the text that follows from what it is by then."""
+    """Replace a credential under its lock. The new text is made from the text that the file has at that time."""
     new = staging.beside(change.path, number)
     old = _kept(new)
 
@@ -177,7 +177,8 @@ def _stage_renew(change: Renew, staging: Staging, number: int) -> None:
 @_stage.register(Move)
 def _stage_move(change: Move, staging: Staging, number: int) -> None:
     new = staging.beside(change.path, number)
-    # A rehearsal: what does not go, or finds no room, fails here. People may use codes until the step is taken.
+    # A rehearsal: if the credential cannot be converted, or the disk is full, this fails before the host is changed.
+    # The step converts it again, since people may use codes until then.
     credential_files.write(new, change.revision.text(credential_files.read(change.before), secrets.token_bytes))
 
     def step(_actions: Actions) -> None:
@@ -227,18 +228,18 @@ def _stage_stop_listening(change: StopListening, staging: Staging, _number: int)
 
 
 def _reown(path: str) -> journal.Undo:
-    """What gives a directory the mode and the owner back that it has now."""
+    """What restores the present mode and owner of a directory."""
     now = os.stat(path)
     return journal.undo("reown", f"{stat.S_IMODE(now.st_mode):04o}", f"{now.st_uid}:{now.st_gid}", path)
 
 
 def _kept(new: str) -> str:
-    """Where the old content is kept that makes room for this one."""
+    """The path at which the old content is kept that this staged file replaces."""
     return f"{new}.old"
 
 
 def _renames(source: str, target: str) -> Step:
-    """A step that renames a file, and has the new name on the disk."""
+    """A step that renames a file, and flushes the new name to disk."""
 
     def step(_actions: Actions) -> None:
         os.rename(source, target)

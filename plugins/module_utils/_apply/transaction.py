@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Carries a plan out, as one transaction: all of it, or the host as it was.
+"""Carries a plan out as one transaction: either all of it is done, or the host stays as it was.
 
-Everything that can fail for want of room is done first and beside the files in question: new contents are laid ready,
-old ones are kept. Then the journal is written, and armed. From there on a change is nothing but renames, in the order
-of the plan. Credentials that logins write meanwhile are no part of it.
+Everything that can fail for lack of space is done first, beside the files that will change: new contents are staged,
+old ones are kept. Then the journal is written, and armed. From there on a change consists only of renames, in the order
+of the plan. Credentials that logins write meanwhile are not part of it.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from .staging import Staging
 def applied(plan: Plan, actions: Actions, rollback_after: int, handed: t.Mapping[str, str]) -> t.Iterator[str]:
     """Carry the changes out in their order, and enter with the token that confirms them.
 
-    `handed` has the texts of what rolls a change back, by path.
+    `handed` has the texts of the files that roll a change back, by path.
 
-    Until somebody confirms, the change is rolled back at the next boot, and after `rollback_after` seconds unless that
-    is 0. Whatever is raised, here or inside the `with` block, it is rolled back at once. ApplyError says so, where the
-    host was at fault; where fleet.auth itself was, a RuntimeError says so, and keeps the traceback.
+    Until the change is confirmed, it is rolled back at the next boot, and after `rollback_after` seconds unless that is
+    0. If anything is raised, here or inside the `with` block, it is rolled back at once. The error says so: an
+    ApplyError if the cause is on the host, or a RuntimeError, which keeps the traceback, if it is in fleet.auth itself.
     """
     token = secrets.token_hex(8)
     staging = Staging()
@@ -55,7 +55,7 @@ def applied(plan: Plan, actions: Actions, rollback_after: int, handed: t.Mapping
             step(actions)
         yield token
         if rollback_after:
-            # From now on another run gives it the time to be confirmed.
+            # From now on another run waits for a while, so that this change can be confirmed.
             done = journal.carried_out(text, time.clock_gettime(time.CLOCK_BOOTTIME))
             files.replace(places.JOURNAL, done.encode("utf-8", "surrogateescape"), 0o600)
     except (OSError, ApplyError) as error:
@@ -65,8 +65,8 @@ def applied(plan: Plan, actions: Actions, rollback_after: int, handed: t.Mapping
 
 
 def undo(actions: Actions) -> str:
-    """Roll the change back as its journal has it, and say whether that went well."""
-    # The journal of release 1.0 is a script itself.
+    """Roll the change back with its journal. Returns a sentence that says whether that worked."""
+    # The journal of release 1.0 is itself a script.
     script = places.UNDO if os.path.exists(places.UNDO) else places.JOURNAL
     code, out, error = actions.run([places.SHELL, script, "--now"])
     if code == 0:
@@ -78,20 +78,20 @@ def undo(actions: Actions) -> str:
 
 
 def confirm(token: str, actions: Actions) -> bool:
-    """Make the change with this token stay. Returns False where it was put back already."""
+    """Make the change with this token permanent. Returns False if it was already rolled back."""
     pending = pending_change()
     if pending is None or pending[0] != token:
         return False
     files.unlink(places.JOURNAL)
     files.sync_directory(places.JOURNAL)
-    # It stays now, whatever happens here; what cannot be removed, the next run removes.
+    # The change is permanent now, even if this fails; the next run removes what could not be removed here.
     with contextlib.suppress(OSError):
         _clean_up(actions)
     return True
 
 
 def clean_up(actions: Actions) -> None:
-    """Remove what is left of a change that was confirmed or undone by a run that was killed before it had tidied up."""
+    """Remove what is left of a confirmed or undone change, if its run was killed before it had cleaned up."""
     if any(map(os.path.lexists, (places.BOOT_LINK, places.BOOT_UNIT, places.STATE_DIRECTORY))):
         _clean_up(actions)
     else:
@@ -99,9 +99,9 @@ def clean_up(actions: Actions) -> None:
 
 
 def _arm(text: str, handed: t.Mapping[str, str], actions: Actions, rollback_after: int) -> None:
-    """Have the host roll the change back by itself: at the next boot, and by a timer if one is wanted.
+    """Have the host roll the change back by itself: at the next boot, and with a timer unless `rollback_after` is 0.
 
-    The journal is written last. From then on a rollback finds something to do.
+    The journal is written last. Only from then on does a rollback do anything.
     """
     if rollback_after:
         # The timer comes first: without a journal it does nothing.
@@ -137,7 +137,7 @@ def _write_handed(path: str, handed: t.Mapping[str, str]) -> None:
 
 
 def _clean_up(actions: Actions) -> None:
-    """Remove the timer, the boot unit and the staged files of a change that is confirmed or undone."""
+    """Remove the timer, the boot unit and the staged files of a change that was confirmed or undone."""
     _stop_timer(actions)
     for path in (places.BOOT_LINK, places.BOOT_UNIT, places.UNDO):
         files.unlink(path)
@@ -147,7 +147,7 @@ def _clean_up(actions: Actions) -> None:
 
 
 def _sweep() -> None:
-    """Remove staged files, kept ones, and the locks on credentials of runs that were killed."""
+    """Remove what killed runs have left behind: staged files, kept ones, and locks on credentials."""
     credential_files.free()
     for directory in journal.STAGING_DIRECTORIES:
         for path in glob.glob(f"{directory}/{places.STAGED}"):
@@ -158,6 +158,6 @@ def _sweep() -> None:
 
 
 def _stop_timer(actions: Actions) -> None:
-    """End the timer that would put the host back, and what it may have started."""
+    """Stop the timer that would roll the change back, and the rollback that it may have started."""
     if os.path.isdir(places.SYSTEMD):
         actions.run(["systemctl", "stop", f"{places.UNDO_TIMER}.timer", f"{places.UNDO_TIMER}.service"])

@@ -4,20 +4,21 @@
 
 """The backend of pam_google_authenticator: its credential file, and its PAM line.
 
-A credential file has the key in base32 (RFC 4648), then options, then scratch codes, which are right once each::
+A credential file has the key in base32 (RFC 4648), then options, then scratch codes, each of which is valid once::
 
     KEY
     " STEP_SIZE 30
-    " WINDOW_SIZE 3          how many steps are right, in all
+    " WINDOW_SIZE 3          how many steps are valid, in all
     " DISALLOW_REUSE STEP…   the steps whose codes are used
     " TOTP_AUTH
     12345678
 
-The module keeps options that it does not know, so ours say what else there is to know::
+The module keeps options that it does not know, so our own options store the rest::
 
     " FLEET_AUTH_RENEWAL NAME          the key was renewed under this name
+    " FLEET_AUTH_SELF_MADE DAY/PLACE   the user has set up the key alone, and nobody has accepted it
     " FLEET_AUTH_RECOVERY_CODES NAME   the scratch codes are the set of this name
-    " FLEET_AUTH_PASS TIME CODE        but for this one, a pass until that time (ISO 8601, UTC)
+    " FLEET_AUTH_PASS TIME CODE        except this code, which is a pass until that time (ISO 8601, UTC)
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ RECOVERY_WINDOW = 0
 PACKAGES = {"debian": "libpam-google-authenticator", "rhel": "google-authenticator"}
 # A login leaves the file read-only.
 MODES: tuple[int, ...] = (0o600, 0o400)
-# Older releases write a file of this name; later ones add six characters to it, and so keep nobody from anything.
+# Older releases create a file of this name; later ones add six characters to the name, so it locks nothing.
 LOCK = "~"
 LEFT_BEHIND: tuple[str, ...] = ("*~*",)
 
@@ -57,24 +58,24 @@ _SCRATCH_CODE = r"[1-9][0-9]{7}"
 def pam_line(_settings: Settings) -> str:
     """The module of the code step with its arguments. The window and the interval are in each credential.
 
-    Programs that answer a prompt for a password, such as sshpass, know it by its end; this one has another.
+    Programs that answer a password prompt, such as sshpass, recognise it by its end; this prompt ends differently.
     """
     return f"{MODULE} [authtok_prompt=One-time password (TOTP): ] secret={DIRECTORY}/${{USER}} user=root noskewadj"
 
 
 def code_length(step: CodeStep) -> int | None:
-    """How long codes are, if a code step asks for any of this backend."""
+    """The length of the codes that a code step asks for; None if it does not ask for codes of this backend."""
     return _DIGITS if step.module == MODULE else None
 
 
 def unfit(_module: bytes | None, _release: tuple[str, str]) -> str | None:
-    """None: there is no release that cannot do what is asked of it."""
+    """None: every release of the module can be used."""
     return None
 
 
 @functools.lru_cache(maxsize=None)
 def read(text: str, _user: str, _now: float | None = None) -> Credential:
-    """What a credential file says. Raises CredentialError."""
+    """Parse a credential file. Raises CredentialError."""
     says = parse(text)
     until, _space, code = (_get([text], _PASS) or "").partition(" ")
     codes = says.scratch_codes
@@ -89,7 +90,7 @@ def read(text: str, _user: str, _now: float | None = None) -> Credential:
 
 
 def render(credential: Credential, _user: str, settings: Settings, make_key: MakeKey) -> str:
-    """A file that says what a credential of another backend does; recovery codes are new. Raises CredentialError."""
+    """Convert a credential of another backend to a file of this one; recovery codes are new. Raises CredentialError."""
     if not credential.apps:
         told = "has recovery codes and no device, and pam_google_authenticator needs one"
         raise CannotHold(told, lambda _whom: "Remove the file")
@@ -105,7 +106,7 @@ def render(credential: Credential, _user: str, settings: Settings, make_key: Mak
 
 
 def _too_many_devices(others: t.Sequence[App]) -> CannotHold:
-    """That a user has more than the one secret of which this backend knows."""
+    """The error for a user who has more secrets than the one that this backend can hold."""
     names = [app.name for app in others if app.name]
     without = len(others) - len(names)
     absent = ", ".join(f"{{name: {name}, state: absent}}" for name in names)
@@ -124,9 +125,9 @@ def _too_many_devices(others: t.Sequence[App]) -> CannotHold:
 
 
 def revise(text: str | None, wanted: User, settings: Settings, make_key: MakeKey) -> str:
-    """Bring a credential file to what is wanted of this user; `text` is None where there is no file yet.
+    """Change a credential file to what the settings say for this user; `text` is None if there is no file yet.
 
-    What is right already stays as it is, byte for byte, and a key that stays keeps its history. Raises CredentialError.
+    What is right already stays as it is, byte for byte. A key that stays keeps its history. Raises CredentialError.
     """
     if text is None:
         lines = _new(wanted.secret or make_key(KEY_BYTES), settings.interval, settings.window)
@@ -148,7 +149,7 @@ def revise(text: str | None, wanted: User, settings: Settings, make_key: MakeKey
 
 
 def adjust(text: str, settings: Settings) -> str:
-    """Bring a credential file to what holds for everybody: the window, no code twice, and no clock but the host's."""
+    """Apply to a credential file what is set for all users: the window, no code twice, and no clock but the host's."""
     lines = _lines(text)
     if parse(text).window != _total(settings.window):
         _set(lines, WINDOW_SIZE, str(_total(settings.window)))
@@ -160,14 +161,14 @@ def adjust(text: str, settings: Settings) -> str:
 
 
 def with_self_made(text: str, _user: str, when_and_where: str) -> str:
-    """Note that a user made the credential alone; or, where that is empty, that it was accepted."""
+    """Note when and where a user made the credential alone; if that text is empty, note that it was accepted."""
     lines = _lines(text)
     _set(lines, _SELF_MADE, when_and_where or None)
     return "\n".join(lines)
 
 
 def with_pass(text: str, _user: str, key: bytes, until: str) -> str:
-    """Give a user a pass, in place of the last one: a scratch code."""
+    """Give a user a pass, which is a scratch code, and remove the last one."""
     lines = _lines(text)
     last = (_get(lines, _PASS) or "").partition(" ")[2]
     lines = [line for line in lines if line != last or not last]
@@ -178,12 +179,12 @@ def with_pass(text: str, _user: str, key: bytes, until: str) -> str:
 
 
 def pass_code(key: bytes, _digits: int) -> str:
-    """The code of a pass that was given with this key; scratch codes have eight digits, whatever others have."""
+    """The code of a pass that was given with this key. Scratch codes always have eight digits."""
     return next(_codes_of(key))
 
 
 def recovery_codes(text: str, _user: str, _digits: int) -> list[tuple[int, str]]:
-    """The recovery codes that have not been used, each with a number; they are right in any order."""
+    """The recovery codes that have not been used, each with a number. They may be used in any order."""
     of_pass = (_get([text], _PASS) or "").partition(" ")[2]
     return list(enumerate((code for code in scratch_codes(text) if code != of_pass), start=1))
 
@@ -196,10 +197,10 @@ def with_recovery_codes(text: str, codes: t.Iterable[str]) -> str:
 
 
 def use_code(text: str, _user: str, code: str, _step: CodeStep, clock: Clock) -> str | None:
-    """Take a code as a login would: the file with the code used up, or None where the code is not right.
+    """Use a code as a login would. Returns the file in which the code is used, or None if the code is wrong.
 
-    As in pam_google_authenticator, a time-based code is right within the window unless it was used itself, and a
-    scratch code for as long as it is there.
+    As in pam_google_authenticator, a time-based code is valid within the window unless it was used itself, and a
+    scratch code for as long as it is in the file.
     """
     lines, says = _lines(text), parse(text)
     if code in says.scratch_codes:
@@ -216,7 +217,7 @@ def use_code(text: str, _user: str, code: str, _step: CodeStep, clock: Clock) ->
 
 
 def _total(window: int) -> int:
-    """The size of a window that has so many steps before and after now."""
+    """The WINDOW_SIZE with which `window` steps before and after now are valid too."""
     return 2 * window + 1
 
 
@@ -233,13 +234,13 @@ def _lines(text: str) -> list[str]:
 
 
 def _get(lines: t.Sequence[str], name: str) -> str | None:
-    """The value of an option, which may be empty; None where it is not there."""
+    """The value of an option, which may be empty; None if the option is missing."""
     found = option("\n".join(lines), name)
     return None if found is None else found.strip(" \t")
 
 
 def _set(lines: list[str], name: str, value: str | None) -> None:
-    """Give an option a value in its place, or in front of all others; None takes it out."""
+    """Set an option where it is, or before all others if it is missing; None removes it."""
     made = [] if value is None else [f'" {name} {value}'.rstrip()]
     place = next((n for n, line in enumerate(lines) if re.match(rf'" {name}(\s|$)', line)), None)
     if place is not None:
@@ -249,7 +250,7 @@ def _set(lines: list[str], name: str, value: str | None) -> None:
 
 
 def _append(lines: list[str], codes: t.Iterable[str]) -> None:
-    """Put scratch codes behind the others, in front of a line that is none: behind it, they would not count."""
+    """Add scratch codes after the others, but before a line of another kind: the module reads no codes after that."""
     end = next((n for n, line in enumerate(lines) if n and not _counts(line)), len(lines) - (not lines[-1]))
     lines[end:end] = [*codes, *([] if lines[end:] else [""])]
 
@@ -265,12 +266,12 @@ def _is_scratch_code(line: str) -> bool:
 
 
 def _used(says: SecretFile) -> tuple[int, ...]:
-    """The steps whose codes are used, as far as the module keeps them."""
+    """The steps whose codes are used, as far as the module keeps them; it may keep negative numbers, which are none."""
     return tuple(step for step in says.used or () if step >= 0)
 
 
 def _put_recovery_codes(lines: list[str], name: str, make_key: MakeKey) -> None:
-    """Replace the recovery codes by a new set of this name, or by none where it is empty."""
+    """Replace the recovery codes with a new set of this name, or with none if the name is empty."""
     of_pass = (_get(lines, _PASS) or "").partition(" ")[2]
     lines[:] = [lines[0], *(line for line in lines[1:] if not _is_scratch_code(line) or line == of_pass)]
     _set(lines, _RECOVERY, name or None)
@@ -280,7 +281,7 @@ def _put_recovery_codes(lines: list[str], name: str, make_key: MakeKey) -> None:
 
 
 def _codes_of(key: bytes) -> t.Iterator[str]:
-    """Scratch codes, each another one, from a key that is needed no more; RFC 4226 makes them alike likely."""
+    """Distinct scratch codes from a key that is not kept. RFC 4226 makes each code equally likely."""
     made: set[str] = set()
     counter = 0
     while True:

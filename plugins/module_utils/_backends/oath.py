@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The backend of pam_oath(8): its package, its PAM line, and its credential files; see `usersfile` for their form."""
+"""The backend of pam_oath(8): its package, its PAM line, and its credential files; see `usersfile` for their format."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class CodeRules(t.NamedTuple):
     """What the arguments of pam_oath set for every user of a host."""
 
     window: int
-    """How many steps before and after now are right too."""
+    """How many steps before and after now are valid too."""
     digits: int
-    """How long a code is."""
+    """The length of a code."""
 
 
 def pam_line(settings: Settings) -> str:
@@ -52,7 +52,7 @@ def pam_line(settings: Settings) -> str:
 
 
 def unfit(module: bytes | None, release: tuple[str, str]) -> str | None:
-    """Why the module of this host, or of this release of a distribution, is no good; None where it is.
+    """Why the module of this host, or of this release of a distribution, cannot be used; None if it can.
 
     Releases of oath-toolkit before 2.6.7 do not know ${USER}, and deny every code.
     """
@@ -70,13 +70,13 @@ def unfit(module: bytes | None, release: tuple[str, str]) -> str | None:
 
 
 def code_length(step: CodeStep) -> int | None:
-    """How long codes are by a code step; None where it does not ask for codes of this backend."""
+    """The length of the codes that a code step asks for; None if it does not ask for codes of this backend."""
     rules = code_rules(step)
     return rules.digits if rules else None
 
 
 def code_rules(step: CodeStep) -> CodeRules | None:
-    """The length and the window that a code step sets; None where it does not ask, or does not say."""
+    """The length and the window that a code step sets; None if it asks for no such codes, or does not set both."""
     window, digits = step.option("window"), step.option("digits")
     if step.module != MODULE or not (window and window.isdecimal() and digits and digits.isdecimal()):
         return None
@@ -85,7 +85,7 @@ def code_rules(step: CodeStep) -> CodeRules | None:
 
 @functools.lru_cache(maxsize=None)
 def read(text: str, user: str, now: float | None = None) -> Credential:
-    """What a credential file says; `now`, in seconds since the epoch, matters to who wants to know of used codes.
+    """Parse a credential file. `now`, in seconds since the epoch, is needed only to know which codes are used.
 
     Raises CredentialError.
     """
@@ -105,7 +105,7 @@ def read(text: str, user: str, now: float | None = None) -> Credential:
 
 
 def _used(token: Token, now: float | None) -> tuple[int, ...]:
-    """The steps of which no code is right any more: that of the last code, and those before it."""
+    """The steps whose codes are no longer valid: the step of the last code, and those before it."""
     if not is_code(token.last_code):
         return ()
     last = None
@@ -116,12 +116,12 @@ def _used(token: Token, now: float | None) -> tuple[int, ...]:
 
 
 def is_code(word: str | None) -> bool:
-    """Whether the last code is one; liboath takes any word there, and goes by none but a code."""
+    """Whether the last code is a code. liboath accepts any word there, but heeds only a code."""
     return word is not None and bool(re.fullmatch("[0-9]{6,8}", word))
 
 
 def render(credential: Credential, user: str, _settings: Settings, make_key: MakeKey) -> str:
-    """A file that says what a credential of another backend does; recovery codes are new. Raises CredentialError."""
+    """Convert a credential of another backend to a file of this one; recovery codes are new. Raises CredentialError."""
     tokens = []
     for app in credential.apps:
         if app.interval is None or not TYPE.fullmatch(f"HOTP/T{app.interval}"):
@@ -152,10 +152,12 @@ def _label_of_phone(credential: Credential) -> tuple[str, str]:
 
 
 def revise(text: str | None, wanted: User, settings: Settings, make_key: MakeKey) -> str:
-    """Bring a credential file to what is wanted of this user; `text` is None where there is no file yet.
+    """Change a credential file to what the settings say for this user; `text` is None if there is no file yet.
 
-    What is right already stays as it is, byte for byte, and so does every token that is not named. A key that stays
-    keeps its history, also where its interval changes; the PAM line says how long codes are. Raises CredentialError.
+    What is right already stays as it is, byte for byte, and so does every token that the settings do not name. A key
+    that stays keeps its history, even if its interval changes. The PAM line sets the length of codes.
+
+    Raises CredentialError.
     """
 
     def brought_to(token: Token | None, key: bytes | None, due: bool = False) -> Token:
@@ -185,12 +187,12 @@ def revise(text: str | None, wanted: User, settings: Settings, make_key: MakeKey
 
 
 def adjust(text: str, _settings: Settings) -> str:
-    """The file as it is: what holds for everybody is in the PAM line."""
+    """Return the file unchanged: what is set for all users is in the PAM line."""
     return text
 
 
 def with_self_made(text: str, user: str, when_and_where: str) -> str:
-    """Note that a user made the credential alone; or, where that is empty, that it was accepted."""
+    """Note when and where a user made the credential alone; if that text is empty, note that it was accepted."""
     parts = parts_of(text, user)
     phone = next((part.token for part in parts if part.token and part.token.is_phone), None)
     if phone and (when_and_where or phone.label == "self-made"):
@@ -200,7 +202,7 @@ def with_self_made(text: str, user: str, when_and_where: str) -> str:
 
 
 def with_pass(text: str, user: str, key: bytes, until: str) -> str:
-    """Give a user a pass, in place of the last one: the first code of an event-based token."""
+    """Give a user a pass, which is the first code of an event-based token, in place of the last pass."""
     parts = parts_of(text, user)
     put(parts, find(parts, "pass"), Token(user, key, None, label="pass", name=until))
     return text_of(parts)
@@ -222,10 +224,10 @@ def recovery_codes(text: str, user: str, digits: int) -> list[tuple[int, str]]:
 
 
 def use_code(text: str, user: str, code: str, step: CodeStep, clock: Clock) -> str | None:
-    """Take a code as a login would: the file with the code used up, or None where the code is not right.
+    """Use a code as a login would. Returns the file in which the code is used, or None if the code is wrong.
 
-    As in liboath, a time-based code is right within `window` steps before and after now unless it, or a later one,
-    was used; an event-based code is right up to `window` steps after the last one that was used.
+    As in liboath, a time-based code is valid within `window` steps before and after now unless it, or a later one, was
+    used. An event-based code is valid up to `window` steps after the last one that was used.
     """
     rules = code_rules(step)
     if rules is None or len(code) != rules.digits or not code.isascii() or not code.isdigit():
@@ -240,7 +242,7 @@ def use_code(text: str, user: str, code: str, step: CodeStep, clock: Clock) -> s
 
 
 def _matching_counter(token: Token, code: str, window: int, now: float) -> int | None:
-    """The counter to keep with a right code: the event that it stands for. In a time-based token it means nothing."""
+    """The counter to store if the code is right, or None. It is the event of the code; time-based tokens ignore it."""
     if token.interval is None:
         first = token.counter if token.last_code is None else token.counter + 1
         return step_of(token.key, range(first, token.counter + window + 1), code)
@@ -249,6 +251,6 @@ def _matching_counter(token: Token, code: str, window: int, now: float) -> int |
     found = step_of(token.key, steps, code)
     if found is None:
         return None
-    # The last code may be of another length, from before a change of it.
+    # The last code may have another length, if the length of codes has changed since.
     used = step_of(token.key, steps, t.cast(str, token.last_code)) if is_code(token.last_code) else None
     return None if used is not None and used >= found else token.counter

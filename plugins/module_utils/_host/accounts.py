@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Looks at the accounts of the host: their groups, and what each can log in with."""
+"""Looks at the accounts of the host: their groups, and the passwords and keys that they can log in with."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .state import Account
 
 _AUTHORIZED_KEYS_BYTES = 1_000_000
 _SHORTEST_PASSWORD = 13
-"""An encrypted one, crypt(5)."""
+"""The least length of an encrypted password, crypt(5)."""
 _USUAL_FILES = (".ssh/authorized_keys", ".ssh/authorized_keys2")
 
 
@@ -32,15 +32,15 @@ def listed() -> dict[str, pwd.struct_passwd]:
 
 
 def by_own_name(names: t.Iterable[str]) -> dict[str, pwd.struct_passwd]:
-    """The accounts that the host knows by just these names."""
+    """The accounts whose own names are these."""
     return {name: entry for name, entry in by_typed_name(names).items() if entry.pw_name == name}
 
 
 def by_typed_name(names: t.Iterable[str]) -> dict[str, pwd.struct_passwd]:
-    """The accounts that the host knows by these names, which may not be the ones that it has for them itself."""
+    """The accounts that the host finds by these names; an account's own name may be another, as in other case."""
     found = {}
     for name in names:
-        # A name from a log may hold what no name of an account can.
+        # A name from a log may have characters that no account name can have.
         with contextlib.suppress(KeyError, ValueError):
             found[name] = pwd.getpwnam(name)
     return found
@@ -52,9 +52,10 @@ def accounts(
     sshd_of: t.Mapping[str, sshd_config.Effective],
     elsewhere: t.Collection[t.Mapping[str, sshd_config.Effective]] = (),
 ) -> dict[str, Account]:
-    """These people, by name, with their groups and with what sshd makes of its configuration for each.
+    """The accounts of these people, by name, with their groups and the settings that sshd has for each.
 
-    `elsewhere` has the same from each address that the configuration names.
+    `sshd_of` has these settings from an address that is not exempt; `elsewhere` has them for each other origin that the
+    configuration names.
     """
     views = {name: tuple(one[name] for one in elsewhere if one[name] != sshd_of[name]) for name in people}
     file = read_file(places.SHADOW)
@@ -83,9 +84,9 @@ def accounts(
 
 
 def groups_of(people: t.Iterable[pwd.struct_passwd]) -> dict[str, tuple[str, ...]]:
-    """The groups of each of these people, the primary one first; of all that the host lists, in one go.
+    """The groups of each of these people, the primary one first, from one listing of all groups of the host.
 
-    Of several with one number, each stands for the first, by whose name the host knows that number.
+    Where several groups have the same GID, the name of the first is given: the host knows the GID by that name.
     """
     primary: dict[int, str] = {}
     member_of: dict[str, list[str]] = {}
@@ -102,7 +103,7 @@ def groups_of(people: t.Iterable[pwd.struct_passwd]) -> dict[str, tuple[str, ...
 
 
 def groups_of_each(people: t.Iterable[pwd.struct_passwd]) -> dict[str, tuple[str, ...]]:
-    """The same, each asked for by itself: a directory that lists nobody lists no members of its groups either."""
+    """The groups of each of these people, asked for one by one: a directory may not list the members of its groups."""
     found = {}
     for entry in people:
         names = []
@@ -114,7 +115,7 @@ def groups_of_each(people: t.Iterable[pwd.struct_passwd]) -> dict[str, tuple[str
 
 
 def group_exists(name: str) -> bool:
-    """Whether the host knows a group, whether it lists it or not."""
+    """Whether the host knows a group, even one that it does not list."""
     try:
         grp.getgrnam(name)
     except KeyError:
@@ -123,7 +124,7 @@ def group_exists(name: str) -> bool:
 
 
 def known_as(groups: t.Iterable[str]) -> dict[str, str]:
-    """By what other name the host knows the number of each of these groups, if it does."""
+    """The name that the host has for the GID of each of these groups, where that is another name."""
     found = {}
     for name in groups:
         with contextlib.suppress(KeyError):
@@ -134,7 +135,7 @@ def known_as(groups: t.Iterable[str]) -> dict[str, str]:
 
 
 def members(groups: t.Iterable[str]) -> t.Iterator[str]:
-    """The names of those whom these groups list."""
+    """The names that these groups list as members."""
     for name in filter(group_exists, groups):
         yield from grp.getgrnam(name).gr_mem
 
@@ -145,18 +146,18 @@ def parse_shadow(text: str) -> frozenset[str]:
 
 
 def _without_password(text: str) -> frozenset[str]:
-    """Those whose password is empty."""
+    """The accounts of shadow(5) whose password is empty."""
     return frozenset(name for name, field in _fields(text) if not field)
 
 
 def _fields(text: str) -> t.Iterator[tuple[str, str]]:
-    """The accounts of shadow(5), each with what stands for its password."""
+    """The accounts of shadow(5), each with its password field."""
     entries = (line.split(":") for line in text.splitlines())
     return ((entry[0], entry[1]) for entry in entries if len(entry) > 1)
 
 
 def _is_password(field: str) -> bool:
-    """Whether passwd(5) itself has the password, encrypted, and does not say that it is elsewhere, or locked."""
+    """Whether this field of passwd(5) is an encrypted password, and not a mark that it is elsewhere or locked."""
     return len(field) >= _SHORTEST_PASSWORD and field[0] not in "!*#"
 
 
@@ -170,7 +171,7 @@ def _has_key(
 def security_keys(
     entry: pwd.struct_passwd, sshd: sshd_config.Effective, sshd_of: t.Mapping[str, sshd_config.Effective]
 ) -> frozenset[str] | None:
-    """The security keys in the files that sshd reads for the account; None where it may know others as well."""
+    """The security keys in the files that sshd reads for the account; None if a command may give it further keys."""
     if sshd.first("authorizedkeyscommand") not in ("", "none"):
         return None
     texts = (_start_of(path) for path in _authorized_keys_files(entry, sshd, sshd_of))
@@ -178,9 +179,9 @@ def security_keys(
 
 
 def _start_of(path: str) -> str:
-    """The text of a file that the account itself may have written, as far as it is of a sensible size.
+    """The text of a file, up to a sensible size, since the account itself may have written it.
 
-    A pipe in its place must not keep the run waiting.
+    A pipe at this path must not keep the run waiting.
     """
     with contextlib.suppress(OSError), open(path, "rb", opener=_without_waiting) as file:
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -197,7 +198,7 @@ def _authorized_keys_files(
 ) -> t.Iterator[str]:
     """The paths of the files in which sshd looks for the account's keys; sshd_config(5), AuthorizedKeysFile.
 
-    Where it looks at our own list instead, they are those in which it looks for the keys of root's, or by default.
+    If sshd reads our own list for this account, these are instead the files that it reads for root, or by default.
     """
     tokens = {"%%": "%", "%h": entry.pw_dir, "%u": entry.pw_name, "%U": str(entry.pw_uid)}
     if drop_in.has_own_list(sshd):
@@ -211,7 +212,7 @@ def _authorized_keys_files(
 
 
 def _paths(words: t.Sequence[str]) -> t.Iterator[str]:
-    """The paths that these words of `sshd -T` may be, which gives one with blanks without its quotes."""
+    """The paths that these words of `sshd -T` may be: it prints a path that has blanks without its quotes."""
     for start, word in enumerate(words):
         yield word
         for following in itertools.takewhile(lambda one: one[0] not in "/.%", words[start + 1 :]):
@@ -220,7 +221,7 @@ def _paths(words: t.Sequence[str]) -> t.Iterator[str]:
 
 
 def _asks_elsewhere(entry: pwd.struct_passwd, sshd: sshd_config.Effective) -> bool:
-    """Whether sshd asks a command, or takes the word of an authority, for keys of an account that can log in."""
+    """Whether sshd asks a command, or trusts a certificate authority, for keys of an account that can log in."""
     asked = (sshd.first(keyword) for keyword in ("authorizedkeyscommand", "trustedusercakeys"))
     return os.path.basename(entry.pw_shell) not in places.NO_LOGIN_SHELLS and any(
         answer not in ("", "none") for answer in asked
@@ -228,5 +229,5 @@ def _asks_elsewhere(entry: pwd.struct_passwd, sshd: sshd_config.Effective) -> bo
 
 
 def _has_key_line(path: str) -> bool:
-    """Whether an authorized_keys file has a line that is no comment."""
+    """Whether an authorized_keys file has a line that is neither empty nor a comment."""
     return any(line.strip() and not line.lstrip().startswith("#") for line in _start_of(path).splitlines())

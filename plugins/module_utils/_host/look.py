@@ -34,7 +34,7 @@ from .state import OWN_DIRECTORIES, OWN_FILES, Connection, FileState, HostState,
 
 
 def look(settings: Settings, run: Run) -> HostState:
-    """See what a plan for these settings depends on."""
+    """Look at everything that a plan for these settings depends on."""
     running = processes()
     units = sshd_starts.units(run)
     listening = sshd_starts.listeners(running, units)
@@ -113,9 +113,9 @@ def look(settings: Settings, run: Run) -> HostState:
 def _people(
     settings: Settings, known: t.Iterable[str]
 ) -> tuple[dict[str, pwd.struct_passwd], dict[str, tuple[str, ...]]]:
-    """The accounts that the host lists, that settings name or that are known otherwise; and the groups of each."""
+    """The accounts that the host lists, that the settings name or that `known` has; and the groups of each."""
     listed = accounts.listed()
-    # A directory may list nobody, and yet know whoever is named.
+    # A directory may list nobody, and yet know the accounts that are named.
     named = {*(user.name for user in settings.users), *settings.exempt_users, *known}
     unlisted = accounts.by_own_name({*named, *accounts.members(settings.scope_groups)} - listed.keys())
     groups = {**accounts.groups_of(listed.values()), **accounts.groups_of_each(unlisted.values())}
@@ -125,14 +125,14 @@ def _people(
 def _authorized_keys(
     settings: Settings, people: t.Mapping[str, pwd.struct_passwd], sshd_of: t.Mapping[str, Effective]
 ) -> dict[str, frozenset[str]]:
-    """The security keys by which those get in of whom some are declared, as far as files tell."""
+    """The security keys with which each account with declared keys can log in, if sshd reads keys from files alone."""
     names = [name for name in settings.declared_keys if name in people]
     found = ((name, accounts.security_keys(people[name], sshd_of[name], sshd_of)) for name in names)
     return {name: keys for name, keys in found if keys is not None}
 
 
 def _sshd_texts(files: t.Mapping[str, FileState], start: Start, elsewhere: t.Collection[str]) -> dict[str, str]:
-    """The texts of what an sshd reads that is started so, by path."""
+    """The texts of the files that an sshd started this way reads, by path."""
     inside = f"{places.DROP_IN_DIRECTORY}/"
     return {
         path: file.content
@@ -154,7 +154,7 @@ def included_by_sshd(files: t.Mapping[str, FileState], configs: t.Iterable[str])
 
 
 def _included_by_services(files: t.Mapping[str, FileState]) -> dict[str, FileState]:
-    """The files that PAM services include by their whole paths, but for other paths of what is in their directory."""
+    """The files that PAM services include by an absolute path, without those that are in their own directory."""
     directory = os.path.realpath(places.PAM_D)
 
     def elsewhere(_path: str, text: str) -> t.Iterator[str]:
@@ -166,7 +166,7 @@ def _included_by_services(files: t.Mapping[str, FileState]) -> dict[str, FileSta
 
 
 def _new_services(settings: Settings, files: t.Mapping[str, FileState]) -> t.Iterator[str]:
-    """The services that are to ask for codes and have not got our block yet."""
+    """The services that should ask for codes and do not have our block yet."""
     for service in settings.services:
         file = files.get(f"{places.PAM_D}/{service}")
         if not (file and pam.is_protected(file.content)):
@@ -174,8 +174,8 @@ def _new_services(settings: Settings, files: t.Mapping[str, FileState]) -> t.Ite
 
 
 def look_back(settings: Settings, run: Run, state: HostState) -> HostState:
-    """See who has logged in lately as well, and what accounts those are that the host does not list."""
-    # Compiled only where somebody may be asked for a code for the first time.
+    """Add recent logins to the state, and the accounts of those logins that the host does not list."""
+    # Imported only if somebody may be asked for a code for the first time.
     from . import logins
 
     seen = logins.seen(run, settings.seen_days, state.now)
@@ -205,19 +205,19 @@ def look_back(settings: Settings, run: Run, state: HostState) -> HostState:
 
 
 def _with_more(known: Sshd, more: sshd.Views) -> Sshd:
-    """What is known of an sshd, and of further accounts."""
+    """An sshd with what is known, and the settings of further accounts."""
     return known._replace(settings={**known.settings, **more.of}, elsewhere=_joined(known.elsewhere, more))
 
 
 def _joined(
     known: t.Mapping[Origin, t.Mapping[str, Effective]], more: sshd.Views
 ) -> dict[Origin, t.Mapping[str, Effective]]:
-    """What is known by address and port, and of further accounts."""
+    """The known settings by origin, with those of further accounts."""
     return {origin: {**settings, **more.elsewhere.get(origin, more.of)} for origin, settings in known.items()}
 
 
 def _files(sshd_configs: t.Iterable[str], variables: t.Iterable[str]) -> dict[str, FileState]:
-    """The files that a change may concern, of those that there are."""
+    """The existing files that a change may concern."""
     paths = {*OWN_FILES, *OWN_DIRECTORIES, places.SSHD_CONFIG, places.COCKPIT_CONFIG, places.COCKPIT_DISALLOWED}
     paths.update(sshd_configs)
     paths.update(
@@ -236,12 +236,12 @@ def _files(sshd_configs: t.Iterable[str], variables: t.Iterable[str]) -> dict[st
 
 
 def _link_to_nowhere(path: str) -> FileState | None:
-    """A symbolic link behind which there is nothing, or None."""
+    """The symbolic link at this path if its target does not exist, or None."""
     return FileState("", 0, link=os.path.realpath(path), kind="link to nowhere") if os.path.islink(path) else None
 
 
 def _tree(directory: str) -> t.Iterator[str]:
-    """A directory and what is in it, but for what a change has laid ready there."""
+    """A directory and everything in it except hidden files, such as staged ones."""
     yield directory
     for path in glob.glob(f"{directory}/*"):
         yield from _tree(path)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Looks at how sshd is started: what listens now, and what its unit would start."""
+"""Looks at how sshd is started: the sshds that listen now, and what their units would start."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from .systemd import Unit
 _OF_SOCKETS = "ActiveState,Accept,Triggers,Listen"
 _DECISIVE = (places.SSHD_DIRECTORY, places.PAM_D)
 _SSHD = re.compile(r"(?:.*/)?[\w.-]*sshd(?!_)[\w.-]*")
-"""A word that may be the program of an sshd, and no file of its configuration."""
+"""A word that may be the program of an sshd, but not one of its configuration files."""
 _COMMAND = re.compile(r"^[ \t]*ExecStart[ \t]*=[ \t]*[-@:+!|]*(\S.*)", re.MULTILINE)
 
 
 class Socket(t.NamedTuple):
-    """A socket of systemd, which starts a service once somebody connects; systemd.socket(5)."""
+    """A systemd socket, which starts a service when somebody connects; systemd.socket(5)."""
 
     name: str
     is_active: bool
     accepts: bool
-    """Whether it starts one for each connection."""
+    """Whether it starts a new instance of a service for each connection."""
     triggers: str
-    """The service that it starts otherwise."""
+    """The service that it starts if it does not."""
     listens: tuple[str, ...]
-    """Where, such as `[::]:22 (Stream)`."""
+    """The addresses at which it listens, such as `[::]:22 (Stream)`."""
 
     @property
     def is_reached(self) -> bool:
-        """Whether it can be reached from the network, and not from this machine alone or from what it runs on."""
+        """Whether it can be reached from the network, and not only from this machine or the one that hosts it."""
         return any(not one.startswith(("/", "@", "vsock:")) for one in self.listens)
 
     @property
@@ -57,21 +57,21 @@ class Units(t.NamedTuple):
     own: Unit | None = None
     """The unit of the host's own sshd."""
     sockets: frozenset[str] = frozenset()
-    """The sockets that the network reaches, and that listen or will from the next boot on."""
+    """The sockets that can be reached from the network, and that listen now or from the next boot on."""
     by_sockets: t.Mapping[str, Unit] = {}
-    """What they start an sshd by, by the socket where it is one for each connection, or else by its service."""
+    """The units with which sockets may start an sshd: by socket if it starts one for each connection, or by service."""
     commands: t.Mapping[str, t.Sequence[str]] = {}
-    """The command lines of all that the sockets start, by the socket."""
+    """The command lines that each socket may start, by socket."""
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """The files of variables that these name."""
+        """The environment files of the host's own sshd and of what the sockets start."""
         named = [one.files for one in (self.own, *self.by_sockets.values()) if one]
         return tuple(dict.fromkeys(itertools.chain(*named)))
 
 
 def start_of(unit: Unit) -> Start | None:
-    """How a unit would start an sshd now; None where its program is another one, which may start anything."""
+    """How a unit would start an sshd now; None if its program is not sshd, and so may start anything."""
     if unit.program.rpartition("/")[2] != "sshd":
         return None
     found = parse_words(with_variables(unit.words, unit.value))
@@ -84,21 +84,21 @@ def _says(unit: Unit, start: Start) -> str:
 
 
 def _runs_sshd(unit: Unit) -> bool:
-    """Whether a unit starts an sshd, be it by another program such as a shell."""
+    """Whether a unit starts an sshd, either directly or with another program such as a shell."""
     return any(map(_SSHD.fullmatch, (unit.program, *unit.words)))
 
 
 def listeners(processes: t.Iterable[Process], units: Units | None = None) -> tuple[Listener, ...]:
-    """Every sshd that listens, the one of the host's own unit first, or else of its pid file.
+    """Every sshd that listens; first the one of the host's own unit, or else the one in its PID file.
 
-    Behind them, those for which a socket listens, and that are not there before somebody connects.
+    After them come the sshds that a socket listens for, and that start only when somebody connects.
     """
     found = []
     for process in processes:
         words = parse_title(process.command_line)
         cut = is_cut(process.command_line)
         if cut or (words is None and any(map(_SSHD.fullmatch, process.served))):
-            # What starts it may do so in whatever way.
+            # Its options are unknown: its command line is cut off, or another program starts it for each connection.
             words = []
         if words is not None and not process.is_inside:
             start = parse_words(words, f"the command line of sshd, process {process.pid}")
@@ -117,12 +117,12 @@ def listeners(processes: t.Iterable[Process], units: Units | None = None) -> tup
 
 
 def _program(path: str) -> str:
-    """The program of an sshd; the host's own one, where it is that by whatever path, or where nobody can tell."""
+    """The program of an sshd; the path of the host's own if it is that program, by any path, or if it is unknown."""
     return places.SSHD if not path or os.path.realpath(path) == os.path.realpath(places.SSHD) else path
 
 
 def _listener(process: Process, start: Start) -> Listener:
-    """An sshd that listens, with whose it is. No path is looked at that an account has made up, other than root."""
+    """An sshd that listens, with its owner. Unless root runs it, no path from its command line is looked at."""
     files: tuple[str, ...] = ()
     if not process.uid:
         directories = (places.DROP_IN_DIRECTORY, places.PAM_D)
@@ -143,10 +143,10 @@ def starts(
     configs: t.Iterable[str] = (),
     accepted: t.Collection[str] | None = None,
 ) -> tuple[Start, ...]:
-    """How the host's own sshd runs, and how it will once its unit starts it anew, where that is different.
+    """How the host's own sshd runs, and how it will run once its unit restarts it, if that differs.
 
-    Behind them, how those further ones run, or would, that have these configurations; and unless `accepted` is None,
-    those that have the host's own one, but for the ways in of these names.
+    After that comes how further sshds run: unless `accepted` is None, those that have the host's own configuration and
+    whose doors are not in `accepted`; then those that have one of `configs`, whether they run or not.
     """
     listening = [one for one in listening if not one.is_apart]
     found = [one.start for one in listening if one.is_own and one.pid]
@@ -173,17 +173,17 @@ def starts(
 
 
 def units(run: Run) -> Units:
-    """The unit of the host's own sshd, and the sockets, which are asked for along with it."""
+    """Ask systemd for the unit of the host's own sshd and for the sockets."""
     if not os.path.isdir(places.SYSTEMD):
         return Units()
     services = [f"{name}.service" for name in places.SSHD_UNITS]
     links = (path for directory in places.UNIT_LINKS for path in glob.glob(f"{directory}/*.socket"))
     enabled = set(map(os.path.basename, links))
-    # The pattern stands for those that are active.
+    # The pattern matches only units that systemd has loaded, such as active ones.
     shown = systemd.shown(run, f"{systemd.OF_SERVICES},{_OF_SOCKETS}", [*services, *sorted(enabled), "*.socket"])
     sockets = [one for one in parse_sockets(shown) if one.is_reached and (one.is_active or one.name in enabled)]
     texts = {one.name: [*_texts(one.service)] for one in sockets}
-    # Without the name of sshd in its files it starts none, and no command is needed.
+    # A unit without the word sshd in its files starts none, so systemd is not asked about it.
     starting = {
         one.service: one.name if one.accepts else one.service
         for one in sockets
@@ -199,7 +199,7 @@ def units(run: Run) -> Units:
 
 
 def _texts(service: str) -> t.Iterator[str]:
-    """The texts of the files of a unit."""
+    """The texts of the files of a service unit."""
     stem, at, _instance = service.rpartition(".")[0].partition("@")
     for directory in places.UNIT_DIRECTORIES:
         path = f"{directory}/{stem}{at}.service"
@@ -208,7 +208,7 @@ def _texts(service: str) -> t.Iterator[str]:
 
 
 def parse_sockets(text: str) -> list[Socket]:
-    """The sockets that `systemctl show` tells of."""
+    """The sockets in the output of `systemctl show`."""
     found = {}
     for told in systemd.blocks(text):
         name = "".join(told.get("Id", ()))
@@ -224,12 +224,12 @@ def parse_sockets(text: str) -> list[Socket]:
 
 
 def _service_file() -> str:
-    """Where a service that is none of systemd's finds further options, for a message."""
+    """The file in which an sshd that systemd does not start finds further options, for a message."""
     return next((path for path in places.SSHD_SERVICE_OPTIONS if os.path.exists(path)), "the command line of sshd")
 
 
 def _service_options() -> list[str]:
-    """What a service that is none of systemd's starts sshd with."""
+    """The options of an sshd that systemd does not start."""
     options: list[str] | None = None
     for path, variable in places.SSHD_SERVICE_OPTIONS.items():
         file = read_file(path)
@@ -239,6 +239,6 @@ def _service_options() -> list[str]:
 
 
 def parse_options(text: str, variable: str) -> list[str] | None:
-    """The words of a variable in a file of variables; None where it is not set there."""
+    """The words of a variable in an environment file; None if the file does not set it."""
     value = variables(text).get(variable)
     return None if value is None else split(value)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What was seen of a host. Types only: who looks is `_host`, who decides is `_plan`."""
+"""What a look at a host found. Types only: `_host` looks, `_plan` decides."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ OWN_DIRECTORIES = {
 }
 
 WRITTEN_AT_LOGIN = {**dict.fromkeys(backends.DIRECTORIES, "var_auth_t"), places.RUN_DIRECTORY: "faillog_t"}
-"""What a login writes to, with the SELinux type by which the policy of Fedora and RHEL lets it."""
+"""The directories that a login writes to, with the SELinux type with which the policy of Fedora and RHEL lets it."""
 
 
 @dataclass(frozen=True)
 class FileState:
-    """A file as it is. What is no regular file has no content."""
+    """A file as it is. Anything but a regular file has an empty content."""
 
     content: str = field(repr=False)
-    """The bytes as UTF-8; what is not UTF-8 is carried by surrogate escapes."""
+    """The bytes decoded as UTF-8; bytes that are not UTF-8 are kept as surrogate escapes."""
     mode: int
     uid: int = 0
     gid: int = 0
     link: str | None = None
-    """Where the path leads, if it is a symbolic link."""
+    """The target of the path, if it is a symbolic link."""
     names: int = field(default=1, compare=False)
-    """How many names a regular file has: more than one where there are hard links to it."""
+    """How many names a regular file has; more than one if it has hard links."""
     kind: str = field(default="", compare=False)
-    """What it is in place of a regular file, such as `directory`."""
+    """Its type if it is not a regular file, such as `directory`; empty for a regular file."""
 
 
 class Hold(t.NamedTuple):
@@ -63,75 +63,77 @@ class Hold(t.NamedTuple):
 
     path: str
     attribute: str
-    """The letter of the attribute that it has, chattr(1): i or a; empty where it is mounted read-only."""
+    """The letter of its attribute, chattr(1): i or a; empty if the path is on a file system mounted read-only."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """An account of the host, by what it can log in with."""
+    """An account of the host, and what it can log in with."""
 
     name: str
     uid: int
     groups: tuple[str, ...]
     has_password: bool
-    """A password that is neither empty nor locked; or an empty one, where sshd takes that."""
+    """Whether it has a password that is neither empty nor locked, or an empty one where sshd accepts that."""
     has_key: bool
-    """A line in one of the authorized_keys files that sshd reads for it, or sshd asks somebody else for keys."""
+    """Whether one of the authorized_keys files that sshd reads for it has a line, or sshd gets keys from elsewhere."""
     sshd: Effective = field(default_factory=Effective, repr=False)
-    """What sshd makes of its configuration for this account, from an address that is not exempt."""
+    """The settings that sshd has for this account, from an address that is not exempt."""
     sshd_elsewhere: tuple[Effective, ...] = field(default=(), repr=False)
-    """The same from each address, and at each port, that the configuration names, where that is something else."""
+    """Its settings from each address, and at each port, that the configuration names, where they differ from `sshd`."""
     key_is_elsewhere: bool = False
-    """Whether it has a key only in so far as sshd asks somebody else, who may have none of this account."""
+    """Whether sshd gets its keys only from elsewhere, such as a command, which may have none for this account."""
 
 
 class Login(t.NamedTuple):
     """A login that the host remembers."""
 
     name: str
-    """The account, by the name that was typed where it comes from the log."""
+    """The account; in a login from the log, the name that was typed."""
     service: str
     """The PAM service: sshd, cockpit or login."""
     method: str
-    """As sshd calls it, such as publickey or gssapi-with-mic; empty where it is not known."""
+    """The method by sshd's name for it, such as publickey or gssapi-with-mic; empty if it is not known."""
     day: str
     """Such as 2026-11-28, in UTC."""
 
 
 class Connection(t.NamedTuple):
-    """The ssh session that this run came in by."""
+    """The ssh session that this run came through."""
 
     user: str
     address: str
     since: float = 0.0
-    """When it was made, in seconds since boot."""
+    """When the session began, in seconds since boot."""
     by: tuple[str, ...] = ()
-    """The programs between the session and this run, by which the account became root: sudo, su, doas, machinectl."""
+    """The programs between the session and this run. With one of them (sudo, su, doas, machinectl) it became root."""
     asking_systemd: int = 0
-    """The process of those by which it had systemd start this run, as machinectl and run0 do; 0 where none did."""
+    """The process ID of the program that had systemd start this run, such as machinectl or run0; 0 if none did."""
 
 
 class Listener(t.NamedTuple):
-    """An sshd that listens, or for which a socket of systemd does."""
+    """An sshd that listens, or that a systemd socket listens for."""
 
     pid: int
-    """0 where it is not there before somebody connects."""
+    """Its process ID; 0 if it starts only when somebody connects."""
     unit: str
-    """The service of systemd that it belongs to, or the socket that starts it for each connection; or an empty text."""
+    """The systemd unit it belongs to, or the socket that starts it for each connection; empty if there is none."""
     start: Start
     program: str = places.SSHD
     owner: str = ""
-    """The account that it runs as, where that is not root."""
+    """The account that it runs as; empty for root."""
     has_own_files: bool = False
-    """Whether the files that it goes by are others than the host's of the same names, as in a root directory of its
-    own."""
+    """Whether its configuration files differ from the host's files of the same names, as in its own root directory."""
     is_cut: bool = False
-    """Whether nobody can tell what it was started with."""
+    """Whether its command line is cut off, so that the options it was started with are unknown."""
 
     @property
     def is_apart(self) -> bool:
-        """Whether the host's sshd cannot tell what this one asks: another program, account or root directory has it, or
-        options that nobody knows."""
+        """Whether the host's sshd cannot report the settings of this one.
+
+        That is so if it is another program, runs as another account or in another root directory, or if its options
+        are unknown.
+        """
         return self.program != places.SSHD or bool(self.owner) or self.has_own_files or self.is_cut
 
     @property
@@ -141,9 +143,9 @@ class Listener(t.NamedTuple):
 
     @property
     def door(self) -> str:
-        """What it is called as a way in: by what it has of its own, its configuration above all, or else its unit."""
+        """Its name as a door: what sets it apart, above all its configuration file, or else its unit."""
         if self.owner:
-            # Whoever it belongs to can write any name on its command line.
+            # Its owner can write any path on its command line.
             return f"sshd:{self.owner}"
         if self.program != places.SSHD and (self.pid or "sshd" in self.program):
             return self.program
@@ -154,43 +156,43 @@ class Listener(t.NamedTuple):
 
     @property
     def seen(self) -> str:
-        """What shows that it is there, for a message."""
+        """The process or unit that shows that it exists, for a message."""
         of = f" of {self.owner}" if self.owner else ", with files of its own" if self.has_own_files else ""
         of = of or (", with options that nobody can tell" if self.is_cut else "")
         return f"process {self.pid}{of}" if self.pid else self.unit
 
 
 class CockpitStart(t.NamedTuple):
-    """How a unit of Cockpit's starts a program."""
+    """How one of Cockpit's units starts a program."""
 
     said_by: str
-    """The file that says so last."""
+    """The last file that says so, or else the name of the unit."""
     program: str
     words: tuple[str, ...]
-    """What follows the program."""
+    """The arguments of the program."""
     config_directories: str = ""
-    """Where it looks for its configuration in place of /etc, XDG_CONFIG_DIRS; cockpit.conf(5)."""
+    """Where it looks for its configuration instead of /etc: its variable XDG_CONFIG_DIRS; cockpit.conf(5)."""
 
 
 class Sshd(t.NamedTuple):
-    """One way in which sshd is started, and what it makes of its configuration then."""
+    """One way in which sshd is started, and the settings that it then has."""
 
     start: Start
     settings: t.Mapping[str, Effective]
     """By account, from an address that is not exempt."""
     error: str | None = None
-    """Why it could not tell its settings, if it could not."""
+    """Why it could not report its settings, if it could not."""
     elsewhere: t.Mapping[Origin, t.Mapping[str, Effective]] = {}
-    """The same by each other address, and by each port, that its configuration names."""
+    """The settings by account, for each other address and each port that its configuration names."""
 
     @property
     def views(self) -> dict[Origin, t.Mapping[str, Effective]]:
-        """The same from wherever somebody may come."""
+        """The settings by account, for each origin of a login that may make a difference."""
         return {Origin(): self.settings, **self.elsewhere}
 
     @property
     def any_account(self) -> Effective:
-        """What it makes of its configuration for some account, root if there is one."""
+        """The settings for some account: root, if there are settings for root."""
         return self.settings.get("root") or next(iter(self.settings.values()), Effective())
 
 
@@ -205,89 +207,89 @@ class HostState:
     credentials: t.Mapping[str, FileState]
     """The credential files of the backend, by user."""
     groups: frozenset[str]
-    """Those of the settings' groups, but for exempt ones, that exist."""
+    """The groups in the settings that exist, without exempt ones."""
     time_sync: SyncStatus | None
-    """None where nobody asked for the time."""
+    """None if the clock was not checked."""
     groups_known_as: t.Mapping[str, str] = field(default_factory=dict)
-    """By what other name the host knows the number of a group of the settings, if it does."""
+    """The name that the host has for the GID of a group in the settings, where that is another name."""
     stranger: str = "UNKNOWN"
-    """The address, one that is not exempt, for which sshd was asked what it makes of its configuration."""
+    """The address that sshd was asked about; it is not exempt."""
     sshd_error: str | None = None
-    """Why sshd could not tell its settings, if it could not."""
+    """Why sshd could not report its settings, if it could not."""
     sshd_elsewhere: t.Mapping[Origin, t.Mapping[str, Effective]] = field(default_factory=dict, repr=False)
-    """What it makes of its configuration for each account, by each other address and port that this names."""
+    """Its settings by account, for each other address and port that its configuration names."""
     sshd_included: tuple[str, ...] = ()
-    """The files that a configuration of sshd includes from outside of the drop-in directory."""
+    """The files outside the drop-in directory that a configuration of sshd includes."""
     services_included: tuple[str, ...] = ()
-    """The files that PAM services include by their whole paths, which lead out of their directory."""
+    """The files outside the directory of PAM services that services include by an absolute path."""
     sshd_variables: tuple[str, ...] = ()
-    """The files of variables that the units of sshd name, whether they are there or not; patterns of glob(7)."""
+    """The environment files that the units of sshd name, whether they exist or not; patterns of glob(7)."""
     sshd_start: Start = field(default=Start())
-    """How the host's own sshd runs, or if it does not, how it would be started."""
+    """How the host's own sshd runs, or if it does not run, how it would be started."""
     other_sshds: tuple[Sshd, ...] = ()
-    """Other ways in which it will be started."""
+    """Other ways in which sshd is or will be started."""
     listeners: tuple[Listener, ...] = ()
     """Each sshd that listens, the host's own ones first."""
     daemons: t.Mapping[str, str] = field(default_factory=dict)
-    """The other programs that let people in, by name, with what shows that they are there."""
+    """The other programs that let people log in, by name, with what shows that they exist."""
     connection: Connection | None = None
     connection_sshd: Effective | None = None
-    """What sshd makes of its configuration for the connection's account from the connection's address."""
+    """The settings that sshd has for the connection's account from the connection's address."""
     become_asks: frozenset[str] = frozenset()
     """The PAM services of sudo, doas and polkit that want a password before the connection's account becomes root. Only
-    those are tried that are to ask for codes and do not yet."""
+    services that should ask for codes and do not yet are tried."""
     sudo_rules: t.Mapping[str, str] = field(default_factory=dict, repr=False)
-    """The texts of the files with the rules of sudo, by path; none where sudo is not to ask for codes."""
+    """The texts of the files with the rules of sudo, by path; empty where sudo should not ask for codes."""
     backend: str = "oath"
-    """The backend that has the credentials: the one that is asked, or while none is, the one that has any."""
+    """The backend whose credentials are in use: the one that the code step asks, or else one that has any."""
     others: t.Mapping[str, t.Mapping[str, FileState]] = field(default_factory=dict)
     """The credential files of the other backends, by backend and user."""
     code_modules: t.Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """The PAM modules that are installed, by backend."""
     module_directories: tuple[str, ...] = ()
-    """Where PAM modules are, by their real paths."""
+    """The directories of PAM modules, as real paths."""
     has_qrencode: bool = True
-    """Whether the program is installed that draws QR codes for people's own page."""
+    """Whether qrencode, which draws QR codes for the self-service page, is installed."""
     keytabs: t.Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Whose keys of Kerberos Cockpit finds, by the keytab; empty where it is not to ask for codes."""
+    """The principals whose Kerberos keys Cockpit finds, by keytab; empty where Cockpit should not ask for codes."""
     cockpit_starts: tuple[CockpitStart, ...] = ()
-    """How Cockpit is started; empty where it is not to ask for codes."""
+    """How Cockpit is started; empty where Cockpit should not ask for codes."""
     logins: t.Mapping[tuple[str, str], tuple[Login, ...]] = field(default_factory=dict)
-    """The last login of each account to each service by each method, as far as anybody has looked; the latest first."""
+    """The last login by each method, by account and service, the latest first; empty unless `look_back` has looked."""
     logins_unread: str = ""
-    """Why not all of them are known, where somebody has looked."""
+    """Why `look_back` does not know all of them; empty if it does, or has not looked."""
     container: str = ""
-    """In which kind of container the host is, such as docker; empty where it is none."""
+    """The kind of container that the host is in, such as docker; empty if it is in none."""
     release: tuple[str, str] = ("", "")
     """ID and VERSION_ID of os-release(5)."""
     has_systemd: bool = True
-    """Whether systemd runs, and with it timers."""
+    """Whether systemd runs, so that there are timers."""
     pending: bool = False
-    """Whether a change waits to be confirmed, or died half-way."""
+    """Whether a change waits to be confirmed, or was cut short."""
     missing: frozenset[str] = frozenset()
-    """Those of the shared directories that do not exist."""
+    """The shared directories that do not exist."""
     inside: t.Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """All that is in the directories that may go once they are empty, by directory: names, hidden ones too."""
+    """All names, hidden ones too, in each directory that may be removed once it is empty."""
     holds: tuple[Hold, ...] = ()
-    """What keeps logins from writing to the credentials of the backend; nobody has looked where it is to be off."""
+    """What keeps logins from writing to the credentials of the backend; empty if two-factor login should be off."""
     stale_locks: tuple[str, ...] = ()
-    """Files that a login left behind and that deny its user every code."""
+    """Files that a login left behind; each makes its user's codes all be denied."""
     tallies: t.Mapping[str, bytes] = field(default_factory=dict)
     """The tallies of wrong codes, by user."""
     authorized_keys: t.Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
-    """The security keys that an account can log in with, by the account, where some are declared of it and sshd has
-    keys from files alone. Each is its type and itself."""
+    """The security keys that an account can log in with, by account. Only accounts with declared keys for which sshd
+    reads keys from files alone are here. Each key is its type and its base64 text."""
     now: float = 0.0
     """When this was seen, in seconds since the epoch."""
     os_family: str = "debian"
-    """Which names its packages have: a key of the backend's packages, by ID and ID_LIKE of os-release(5)."""
+    """The family that decides the names of packages, from ID and ID_LIKE of os-release(5); a key of `PACKAGES`."""
 
     selinux_types: t.Mapping[str, str] | None = None
-    """The SELinux types of those of `WRITTEN_AT_LOGIN` that exist; None where SELinux is not enforced."""
+    """The SELinux types of the directories in `WRITTEN_AT_LOGIN` that exist; None where SELinux is not enforced."""
 
     @property
     def strangers(self) -> frozenset[str]:
-        """Files of somebody else in place of files of ours, on a host where nothing else tells of us."""
+        """Files of somebody else at the paths of our files, on a host where nothing else shows that we were there."""
         files = ((path, self.files.get(path)) for path in _MARKED)
         found = frozenset(
             path for path, file in files if file and not file.kind and not file.link and places.MARK not in file.content
@@ -296,7 +298,7 @@ class HostState:
 
     @property
     def code_step(self) -> CodeStep:
-        """What the code step says."""
+        """The code step, parsed."""
         return CodeStep.parse(None if places.SWITCH in self.strangers else self.text(places.SWITCH))
 
     @property
@@ -316,12 +318,12 @@ class HostState:
 
     @property
     def sshds(self) -> tuple[Sshd, ...]:
-        """The ways in which sshd is started; the accounts have the settings of the first."""
+        """The ways in which sshd is started; the settings in `accounts` are those of the first."""
         settings = {name: account.sshd for name, account in self.accounts.items()}
         return (Sshd(self.sshd_start, settings, self.sshd_error, self.sshd_elsewhere), *self.other_sshds)
 
     def sshd_files(self, start: Start | None = None, drop_in: str | None = None) -> Files:
-        """What an sshd reads that is started so; `drop_in` is our file, where that is another one than there is now."""
+        """The files that an sshd started this way reads. `drop_in` is the text of our drop-in, if it will change."""
         start = start or self.sshd_start
         texts = self.texts(f"{places.DROP_IN_DIRECTORY}/")
         texts.update({path: self.text(path) or "" for path in (*self.sshd_included, start.config)})
@@ -331,7 +333,7 @@ class HostState:
 
     @property
     def further_readers(self) -> tuple[Listener, ...]:
-        """The further sshds that listen and read our drop-in."""
+        """The further sshds that listen, and read our drop-in."""
         return tuple(
             one
             for one in self.listeners
@@ -345,7 +347,7 @@ class HostState:
 
     @property
     def protected_files(self) -> tuple[str, ...]:
-        """The files in the directory of PAM services that have our block, copies that nobody reads among them."""
+        """The files in the directory of PAM services that have our block, including copies that nobody reads."""
         prefix = places.PAM_D + "/"
         return tuple(
             sorted(
@@ -361,7 +363,7 @@ class HostState:
         return tuple(name for name in self.protected_files if not pam.is_copy(name))
 
     def asks_at(self, service: str) -> bool:
-        """Whether this service sends people to a code step that asks."""
+        """Whether this service calls the code step, and the code step asks for codes."""
         return self.asks_for_code and service in self.protected_services
 
     def text(self, path: str) -> str | None:
