@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What changing a host needs beside its files, and how a change fails."""
+"""What changing a host needs besides its files, and the error of a change that fails."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ import typing as t
 
 
 class ApplyError(RuntimeError):
-    """A change failed for a reason that lies on the host. The text says what, and in which state the host is."""
+    """A change failed because of something on the host. The text says what it is, and in which state the host is."""
 
 
 class Actions(t.NamedTuple):
-    """How commands are run, and sshd is asked."""
+    """How to run commands, and how to ask sshd for its settings."""
 
     run: t.Callable[[t.Sequence[str]], tuple[int, str, str]]
     effective: t.Callable[[str, t.Sequence[str]], t.Mapping[str, tuple[str, ...]]]
-    """The settings of sshd's files for a login as `sshd -T -C` is told of it, where sshd is started with these words.
+    """The settings that sshd's files give a login, for an sshd that is started with these words.
 
-    Raises ApplyError where sshd does not tell them.
+    The first argument describes the login for `sshd -T -C`. Raises ApplyError if sshd does not report them.
     """
 
 
 def describe(error: Exception) -> str:
-    """An error in words for a person."""
+    """An error as a sentence for a person."""
     if isinstance(error, OSError) and error.errno is not None:
         return f"{error.strerror or error}: {error.filename or 'the disk'}.{_what_holds(error)}"
     return str(error)
 
 
 def _what_holds(error: OSError) -> str:
-    """What to do about a file that root may not change; empty where that is not what is wrong."""
+    """What to do about a file that root cannot change; empty if the error has another cause."""
     path = str(error.filename or "/etc")
     directory = os.path.dirname(path) or "/"
     if error.errno == errno.EROFS:

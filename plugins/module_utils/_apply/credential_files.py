@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Writes credential files between two logins, which write them as well: each time a code is used."""
+"""Writes credential files without conflict with logins, which write them too, each time a code is used."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _OUR_LOCK = f"{places.CREDENTIAL_LOCK_TEXT}\n".encode()
 
 
 def rewrite(path: str, lock: str, change: t.Callable[[str], str | None]) -> bool:
-    """Change a credential file while no login writes it back. Returns whether it was changed.
+    """Change a credential file while no login writes it. Returns whether it was changed.
 
-    `change` gets its text and returns another one, or None to leave it. It may be called more than once.
+    `change` gets its text and returns the new text, or None to leave the file. It may be called more than once.
     """
     new = files.staged(path, "new")
     with locked(lock):
@@ -40,10 +40,10 @@ def rewrite(path: str, lock: str, change: t.Callable[[str], str | None]) -> bool
 
 
 def lay_ready(new: str, path: str, change: t.Callable[[str], str | None]) -> bool:
-    """Write to `new` what `change` makes of the credential at `path`. Returns False where that is None.
+    """Write to `new` what `change` makes of the credential at `path`. Returns False if `change` returns None.
 
-    Newer releases of pam_google_authenticator heed no lock. So the credential is read again afterwards, and `change`
-    called again where a login has written it meanwhile.
+    Newer releases of pam_google_authenticator heed no lock. So the credential is read again afterwards; if a login has
+    written it in the meantime, `change` is called again.
     """
     text = read(path)
     while True:
@@ -63,13 +63,13 @@ def add(path: str, text: str) -> None:
 
 
 def write(path: str, text: str) -> None:
-    """Make the file, which nobody but root may read, and have it on the disk."""
+    """Create the file, which only root may read, and flush it to disk."""
     lay(path, text)
     files.sync(path)
 
 
 def lay(path: str, text: str) -> None:
-    """Make the file, which nobody but root may read. It is on the disk once it was given to `files.sync`."""
+    """Create the file, which only root may read. Call `files.sync` to flush it to disk."""
     files.lay(path, text.encode("ascii"), 0o600, 0, 0)
 
 
@@ -81,10 +81,10 @@ def read(path: str) -> str:
 
 @contextlib.contextmanager
 def locked(lock: str) -> t.Iterator[None]:
-    """Hold the lock of a credential: the file that a login makes, too, while it writes the credential back.
+    """Hold the lock of a credential: the file that a login also creates while it writes the credential.
 
-    Ours has a text of its own. Only one run at a time is on a host, so one with this text that a run finds was left
-    behind by a run that was killed, and is removed.
+    Our locks have a text of their own. Only one run at a time changes a host. So if a run finds a lock with this text,
+    a run that was killed has left it, and it is removed.
     """
     ready = files.staged(lock, "new")
     files.write(ready, _OUR_LOCK, 0o600, 0, 0)
@@ -100,7 +100,7 @@ def locked(lock: str) -> t.Iterator[None]:
                     continue
             if time.monotonic() > deadline:
                 raise ApplyError(f"{lock} is held by a login that does not end; run again.") from error
-            # A login holds its lock for milliseconds, and nothing tells when it lets go.
+            # A login holds its lock for milliseconds, and nothing notifies us when it releases it.
             time.sleep(0.05)
     try:
         yield

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files that readers see whole, as they were or as they are, and that a loss of power does not take back."""
+"""Writes files so that readers see either the old file or the new one, and that a power failure undoes nothing."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _AT_ONCE = 8
 
 
 def staged(path: str, what: int | str) -> str:
-    """The name under which a content is laid ready on the same file system: that of a step by its number."""
+    """The path at which new content for a file is staged, in the same directory; `what` is the number of a step."""
     directory, _slash, name = path.rpartition("/")
     return f"{directory}/.{name}.fleet-auth-{what}"
 
 
 def write(path: str, content: bytes, mode: int, uid: int, gid: int) -> None:
-    """Make a file that nobody reads yet, and have it on the disk."""
+    """Create a file that nobody reads yet, and flush it to disk."""
     lay(path, content, mode, uid, gid)
     sync(path)
 
 
 def lay(path: str, content: bytes, mode: int, uid: int, gid: int) -> None:
-    """Make a file that nobody reads yet. It is on the disk once it was given to `sync`."""
+    """Create a file that nobody reads yet. Call `sync` to flush it to disk."""
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     unlink(path)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -38,13 +38,13 @@ def lay(path: str, content: bytes, mode: int, uid: int, gid: int) -> None:
             os.fchown(file.fileno(), uid, gid)
             os.fchmod(file.fileno(), mode)
     except OSError as error:
-        # For a person who has to make room.
+        # So that the message says where there is no space.
         error.filename = path
         raise
 
 
 def sync(path: str) -> None:
-    """Have the content of a file on the disk, or the names in a directory."""
+    """Flush the content of a file to disk, or the names in a directory."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -56,12 +56,12 @@ def sync(path: str) -> None:
 
 
 def sync_all(paths: t.Sequence[str]) -> None:
-    """Have the contents of many files on the disk, several at a time: a disk writes them together then."""
+    """Flush the contents of many files to disk, several at a time, so that the disk writes them together."""
     if len(paths) < _FEW:
         for path in paths:
             sync(path)
         return
-    # Its import takes longer than what it saves where there are few.
+    # For few files, this import takes longer than the time that it saves.
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(_AT_ONCE) as workers:
@@ -70,7 +70,7 @@ def sync_all(paths: t.Sequence[str]) -> None:
 
 
 def replace(path: str, content: bytes, mode: int) -> None:
-    """Readers see the old file or the new one, and so does a host that loses its power."""
+    """Replace a file. Readers, and a host that loses power, see either the old file or the new one."""
     temporary = staged(path, "new")
     try:
         write(temporary, content, mode, 0, 0)
@@ -82,23 +82,23 @@ def replace(path: str, content: bytes, mode: int) -> None:
 
 
 def make_directory(path: str, mode: int) -> None:
-    """Make a directory of root's, or give it its mode."""
+    """Make a directory that root owns, or correct its owner and mode."""
     os.makedirs(path, mode=0o755, exist_ok=True)
     set_rights(path, mode, 0, 0)
 
 
 def set_rights(path: str, mode: int, uid: int, gid: int) -> None:
-    """Give a directory a mode and an owner."""
+    """Set the mode and the owner of a directory."""
     os.chown(path, uid, gid)
     os.chmod(path, mode)
 
 
 def sync_directory(path: str) -> None:
-    """Have the names in the directory of this path on the disk."""
+    """Flush the names in the directory of this path to disk."""
     sync(os.path.dirname(path))
 
 
 def unlink(path: str) -> None:
-    """Remove a file that may be gone already."""
+    """Remove a file, if it exists."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Makes, uses up and removes invitations. Whoever changes one holds the lock of the host."""
+"""Writes, tries and removes invitations. The caller must hold the lock of the host."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from . import credential_files, files
 
 
 def put(user: str, one: Invitation) -> None:
-    """Give an account this invitation, in place of the one that it has. Raises OSError."""
+    """Give an account this invitation, in place of any other. Raises OSError."""
     credential_files.add(path_of(user), one.render())
 
 
 def use_try(user: str, typed: str, now: float) -> bool:
-    """Whether this is the code of an account's invitation; one that is wrong leaves it a try less. Raises OSError."""
+    """Whether this is the code of an account's invitation. A wrong code takes one of its tries. Raises OSError."""
     found = read(user, now)
     if found is None or found.fits(typed):
         return found is not None
@@ -30,14 +30,14 @@ def use_try(user: str, typed: str, now: float) -> bool:
 
 
 def remove(user: str) -> None:
-    """Take the invitation of an account away, if it has one. Raises OSError."""
+    """Remove the invitation of an account, if it has one. Raises OSError."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path_of(user))
         files.sync_directory(path_of(user))
 
 
 def remove_ended(now: float) -> None:
-    """Take away those whose time is over. Raises OSError."""
+    """Remove the invitations that have expired. Raises OSError."""
     for user in invited():
         if read(user, now) is None:
             remove(user)

@@ -2,15 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The journal of a change under way: the steps by which a shell script, `undo.sh`, puts the host back.
+"""The journal of a change under way: the steps with which a shell script, `undo.sh`, rolls the change back.
 
-It is there before the first file of the host is touched, and is the last thing to be laid ready: from then on the host
-puts itself back. The run itself starts the script when a step fails, the next run when it finds one, a timer when
-nobody confirms the change, a boot after a loss of power, and at the console anybody who is root. Everything it needs
-was laid ready beside the files in question, so that it only renames and needs no room.
+It is the last thing to be staged, before the first file of the host is touched; from then on the host can put itself
+back. The script is started by the run itself when a step fails, by the next run when it finds a journal, by a timer
+when the change is not confirmed, by a boot after a power failure, or by root at the console. Everything it needs was
+staged beside the files that change, so it only renames files and needs no disk space.
 
-A step is undone only if it was carried out, which the files laid ready tell; so the script may be killed and started
-again at any point. Their order is the safety here as well: where a step cannot be undone, those before it stay.
+A step is undone only if it was carried out, which the staged files show. So the script may be killed and started again
+at any point. Its order is a safeguard too: if a step cannot be undone, the steps before it stay.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .._backends import backends
 from .actions import ApplyError
 
 STAGING_DIRECTORIES = (*places.STAGING_DIRECTORIES, *backends.DIRECTORIES)
-"""Where a change lays files ready."""
+"""The directories in which a change stages files."""
 
 
 class Undo(t.NamedTuple):
@@ -35,17 +35,17 @@ class Undo(t.NamedTuple):
 
     @property
     def makes_a_directory(self) -> bool:
-        """Whether the step has made a directory, which goes only once all is put back that was in it."""
+        """Whether the step has made a directory. It is removed only after all else in it was undone."""
         return self.verb == "unmake"
 
     @property
     def path(self) -> str | None:
-        """The path that the step was about, if it was about one."""
+        """The path that the step changed; None if it changed a unit."""
         return None if self.verb in ("listen", "unlisten") else self.arguments[-1]
 
 
 def undo(verb: str, *arguments: str) -> Undo:
-    """Build what undoes a step. Raises ApplyError for a path that no line of the journal can hold."""
+    """Build what undoes a step. Raises ApplyError for a path that a line of the journal cannot hold."""
     for argument in arguments:
         if not argument or re.search(r"[\t\n]", argument):
             raise ApplyError(f"{argument!r} has a tab or a line break in its name; rename or remove it.")
@@ -53,7 +53,7 @@ def undo(verb: str, *arguments: str) -> Undo:
 
 
 def render(undos: t.Sequence[Undo], token: str, made: float) -> str:
-    """The journal of a change: a line a step, the last one first, and after them the directories that were made.
+    """The journal of a change: one line for each step, the last one first; directories that were made come at the end.
 
     `token` names the change; `made` is the time since boot, in seconds, at which it began.
     """
@@ -63,23 +63,23 @@ def render(undos: t.Sequence[Undo], token: str, made: float) -> str:
 
 
 def token_of(journal: str) -> str:
-    """The name of the change that a journal belongs to."""
+    """The token in a journal, which names its change."""
     found = re.search(r"^token\t(\w+)$", journal, re.MULTILINE)
     return found.group(1) if found else ""
 
 
 def carried_out(journal: str, done: float) -> str:
-    """The journal of a change that was carried out to its end, at this time since boot in seconds."""
+    """The journal of a change that was completed at `done`, in seconds since boot."""
     return f"{journal}done\t{done:.2f}\n"
 
 
 def done_at(journal: str) -> float:
-    """When the change was carried out to its end, in seconds since boot; minus infinity while it is not."""
+    """The time at which the change was completed, in seconds since boot; minus infinity until it is."""
     found = re.search(r"^done\t([0-9.]+)$", journal, re.MULTILINE)
     return float(found.group(1)) if found else -math.inf
 
 
 def made_at(journal: str) -> float:
-    """When the change began, in seconds since boot."""
+    """The time at which the change began, in seconds since boot."""
     found = re.search(r"^made\t([0-9.]+)$", journal, re.MULTILINE)
     return float(found.group(1)) if found else 0.0

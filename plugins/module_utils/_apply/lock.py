@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One run at a time on a host, and nobody kept out should it be killed."""
+"""Lets one run at a time change a host, and removes its locks on credentials if it is killed."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from . import credential_files, files
 from .actions import ApplyError
 
 WAIT_SECONDS = 60.0
-"""For how long a run waits for another one."""
+"""The time for which a run waits for another one."""
 
 
 @contextlib.contextmanager
 def exclusive(wait: float) -> t.Iterator[float]:
-    """Hold the lock of this host; enters with the seconds that took.
+    """Hold the lock of this host; enters with the seconds that it took to get the lock.
 
-    Raises ApplyError where another run does not end within the seconds of `wait`.
+    Raises ApplyError if another run does not end within `wait` seconds.
     """
     started = time.monotonic()
     while True:
@@ -40,7 +40,7 @@ def exclusive(wait: float) -> t.Iterator[float]:
                     f"another run of fleet.auth (process {holder}) is changing this host, and holds "
                     f"{places.LOCK}. Nothing was changed. Wait for it to end, and run again."
                 )
-            # flock(2) waits for ever, or not at all.
+            # flock(2) has no timeout: it waits for ever, or not at all.
             time.sleep(0.1)
     try:
         os.ftruncate(descriptor, 0)
@@ -52,7 +52,7 @@ def exclusive(wait: float) -> t.Iterator[float]:
 
 
 def _open(path: str) -> int:
-    """Open a file of locks, which nobody but root may, whoever has made it."""
+    """Open a lock file, and let only root open it from now on, whoever has created it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     os.fchown(descriptor, 0, 0)
     os.fchmod(descriptor, 0o600)
@@ -77,20 +77,20 @@ def _is_at(descriptor: int, path: str) -> bool:
 
 
 def _strangers_hold(descriptor: int) -> bool:
-    """Whether the lock is held, and by nobody who is root: opened by somebody else while the file had another mode."""
+    """Whether only processes without root's rights hold the lock: they opened the file while it had another mode."""
     inode = os.fstat(descriptor).st_ino
     try:
         with open("/proc/locks", encoding="ascii") as file:
             locks = [line.split() for line in file]
     except OSError:
         return False
-    # proc_locks(5): number, FLOCK, ADVISORY, READ or WRITE, process, device:inode; those that wait have an arrow.
+    # proc_locks(5): number, FLOCK, ADVISORY, READ or WRITE, process, device:inode. A process that waits has an arrow.
     holders = [one[4] for one in locks if one[1] == "FLOCK" and one[5].rpartition(":")[2] == str(inode)]
     return bool(holders) and all(map(_is_stranger, holders))
 
 
 def _is_stranger(process: str) -> bool:
-    """Whether a process has no rights of root's. One that is gone, or that cannot be seen, may have had them."""
+    """Whether a process runs without root's rights. False if it has ended or cannot be seen: it may have had them."""
     try:
         with open(f"/proc/{process}/status", encoding="utf-8", errors="replace") as file:
             (ids,) = (line.split()[1:] for line in file if line.startswith("Uid:"))
@@ -100,9 +100,9 @@ def _is_stranger(process: str) -> bool:
 
 
 def _renew(blocked: int) -> bool:
-    """Put another file in place of one whose lock a stranger holds; returns whether that was done.
+    """Replace a lock file whose lock a stranger holds. Returns whether that was done.
 
-    Of runs that do so at once, one has the lock of the new file; the others find that the old one is gone.
+    If several runs do this at once, one gets the lock of the new file; the others find that the old file is gone.
     """
     path = files.staged(places.LOCK, "new")
     new = _open(path)
@@ -120,11 +120,11 @@ def _renew(blocked: int) -> bool:
 
 @contextlib.contextmanager
 def _survivor() -> t.Iterator[None]:
-    """Have a second process that removes our locks on credentials should this one be killed.
+    """Start a second process, which removes our locks on credentials if this process is killed.
 
-    While such a lock is there, no code of its user is right. The second process reads from a pipe that only this one
-    writes to: a byte says that all is well, the end of the pipe without one that this process has died. By the
-    descriptor that it inherits it holds the lock of the host too, so the next run waits until it has ended.
+    As long as such a lock exists, all codes of its user are denied. The second process reads from a pipe to which only
+    this one writes: a byte means that all is well; the end of the pipe without a byte means that this process has died.
+    Through the file descriptor that it inherits, it holds the lock of the host too, so the next run waits for its end.
     """
     reader, writer = os.pipe()
     survivor = os.fork()

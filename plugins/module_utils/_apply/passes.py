@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What ends a pass on the host itself: a script and a systemd timer, there for as long as there is a pass."""
+"""Installs what ends a pass on the host: a script and a systemd timer, which stay for as long as there is a pass."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .actions import Actions, ApplyError
 
 HOURS = (1, 24)
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-"""How a label names a time, for strftime(3): later ones sort after earlier ones."""
+"""The format of a time in a label, for strftime(3); later times sort after earlier ones."""
 
 
 def start_timer(handed: t.Mapping[str, str], actions: Actions) -> None:
-    """Install what ends a pass, and start its timer, now and at each boot. Raises ApplyError.
+    """Install what ends a pass, and start its timer now and at each boot. Raises ApplyError.
 
-    `handed` has the texts of that, by path.
+    `handed` has the texts of the files to install, by path.
     """
     for path, mode in places.FOR_PASSES.items():
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The change of this host that nobody has confirmed yet, or that died half-way: its journal tells."""
+"""Reads the journal of a change of this host that is not confirmed yet, or was cut short."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from .. import _places as places
 from . import journal
 
 CONFIRMED_WITHIN = 60.0
-"""How many seconds after a change its run confirms it, if it still can. It is a new connection and one module."""
+"""The seconds within which a run confirms its change, if it can. This takes a new connection and one module."""
 
 
 def is_pending() -> bool:
-    """Whether there is one."""
+    """Whether there is such a change."""
     return os.path.exists(places.JOURNAL)
 
 
 def seconds_to_confirm() -> float:
-    """For how long a change has still to be given for its confirmation, which its run is about to send; 0 if none is.
+    """For how many seconds to wait for the confirmation of a change, which its run may still send; 0 for no wait.
 
-    Only a change that was carried out to its end waits for one; another one has died.
+    Only a completed change can be confirmed; a change that is not complete was cut short.
     """
     try:
         with open(places.JOURNAL, encoding="utf-8") as file:
@@ -36,7 +36,7 @@ def seconds_to_confirm() -> float:
 
 
 def pending_change() -> tuple[str, float] | None:
-    """The token that confirms it, and when it began, in seconds since boot; None where there is none."""
+    """The token that confirms the change, and the time it began, in seconds since boot; None if there is no change."""
     try:
         with open(places.JOURNAL, encoding="utf-8") as file:
             script = file.read()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Has sshd read its configuration again, once it is known to be what was meant."""
+"""Reloads sshd, after a check that its configuration gives the expected settings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _RELOAD_SECONDS = 5.0
 
 
 def check_and_reload(change: ReloadSshd, actions: Actions) -> None:
-    """Reload sshd. Raises ApplyError, and does not, where its files are wrong or do not mean what is expected."""
+    """Reload sshd. Raises ApplyError instead if its files are wrong, or do not give the expected settings."""
     _check(change, actions)
     _reload(actions)
     for listener in change.further:
@@ -28,13 +28,13 @@ def check_and_reload(change: ReloadSshd, actions: Actions) -> None:
 
 
 def restart_cockpit(actions: Actions) -> None:
-    """Have Cockpit read its configuration at the next request. Where it does not run, there is nothing to do."""
+    """Have Cockpit read its configuration at the next request. Does nothing if Cockpit does not run."""
     actions.run(["systemctl", "stop", places.COCKPIT_UNITS])
     actions.run(["systemctl", "try-restart", "cockpit.service"])
 
 
 def _check(change: ReloadSshd, actions: Actions) -> None:
-    """Raise ApplyError where `sshd -t` refuses the files, or `sshd -T -C` does not give what is expected."""
+    """Raise ApplyError if `sshd -t` refuses the files, or `sshd -T -C` does not print the expected settings."""
     starts = {tuple(expectation.start.words) for expectation in change.expectations}
     starts.update(tuple(one.start.words) for one in change.further)
     for words in sorted(starts) or [()]:
@@ -53,13 +53,14 @@ def _check(change: ReloadSshd, actions: Actions) -> None:
 
 
 def _reload(actions: Actions) -> None:
-    """Reload the unit of sshd that runs, or else the process; return once sshd listens with what it has read."""
+    """Reload the unit of sshd that runs, or else the process. Returns once sshd listens with its new configuration."""
     before = _pid_file()
     for unit in places.SSHD_UNITS:
         if _is_active(actions, f"{unit}.service"):
             verb = "reload"
             if _is_active(actions, f"{unit}.socket"):
-                # A reload ends in vain where systemd has the port. Sessions outlive a restart, which is not counted.
+                # A reload fails if systemd holds the port. Sessions survive a restart, and reset-failed keeps it from
+                # exceeding the unit's start limit.
                 verb = "restart"
                 actions.run(["systemctl", "reset-failed", f"{unit}.service"])
             code, _out, error = actions.run(["systemctl", verb, f"{unit}.service"])
@@ -69,7 +70,7 @@ def _reload(actions: Actions) -> None:
     else:
         with contextlib.suppress(OSError, ValueError), open(places.SSHD_PID_FILE, encoding="ascii") as file:
             os.kill(int(file.read()), signal.SIGHUP)
-    # sshd writes its file anew once it listens with its new configuration, which may be a while after the signal.
+    # sshd rewrites its PID file once it listens with its new configuration, which may be a while after the signal.
     deadline = time.monotonic() + _RELOAD_SECONDS
     while before is not None and _pid_file() in (None, before) and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -81,7 +82,7 @@ def _is_active(actions: Actions, unit: str) -> bool:
 
 
 def _pid_file() -> tuple[int, int] | None:
-    """What tells one pid file from the next: its inode and its time; None where there is none."""
+    """What distinguishes one PID file from the next: its inode and its time; None if there is no PID file."""
     try:
         status = os.stat(places.SSHD_PID_FILE)
     except OSError:

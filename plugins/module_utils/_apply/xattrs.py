@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Extended attributes of files, xattr(7): labels, access lists, capabilities, and whatever people note there."""
+"""Extended attributes of files, xattr(7): labels, access lists, capabilities, and whatever users store there."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import os
 import typing as t
 
 _OF_THE_CONTENT = ("security.evm", "security.ima")
-"""What the kernel works out of the content of a file: that of another content would be wrong."""
+"""Attributes that the kernel computes from the content of a file; they would be wrong for other content."""
 
 
 def read(path: str) -> dict[str, bytes]:
-    """The extended attributes of a file that go with it when its content is replaced."""
+    """The extended attributes of a file that must be kept when its content is replaced."""
     try:
         names = os.listxattr(path)
     except OSError as error:
@@ -27,7 +27,7 @@ def read(path: str) -> dict[str, bytes]:
 
 
 def give(path: str, attributes: t.Mapping[str, bytes]) -> None:
-    """Give a file these attributes, and take others away, such as those it has of its directory.
+    """Set these attributes of a file, and remove others, such as those that it has inherited from its directory.
 
     Raises OSError, whose text names the attribute.
     """
@@ -44,7 +44,7 @@ def give(path: str, attributes: t.Mapping[str, bytes]) -> None:
 
 @contextlib.contextmanager
 def _named(name: str, path: str) -> t.Iterator[None]:
-    """Say in an error which attribute it is about."""
+    """Add the name of the attribute to an error."""
     try:
         yield
     except OSError as error:

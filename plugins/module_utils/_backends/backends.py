@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The backends: PAM modules that can ask for the code. They are listed here alone; `backend` has their form."""
+"""The backends: PAM modules that can ask for the code. This is their only list; `backend` has their interface."""
 
 from __future__ import annotations
 
@@ -26,42 +26,43 @@ BACKENDS: dict[str, Backend] = {"oath": oath, "google_authenticator": google_aut
 MODULES = tuple(backend.MODULE for backend in BACKENDS.values())
 DIRECTORIES = tuple(backend.DIRECTORY for backend in BACKENDS.values())
 LOCKS = tuple(f"{backend.DIRECTORY}/*{backend.LOCK}" for backend in BACKENDS.values())
-"""Patterns of the files that keep others from a credential while it is written back."""
+"""Patterns of the lock files that exist while a credential is written."""
 LEFT_BEHIND = tuple(f"{one.DIRECTORY}/{name}" for one in BACKENDS.values() for name in one.LEFT_BEHIND)
-"""Patterns of the files that a login leaves behind which was cut off."""
+"""Patterns of the files that an interrupted login leaves behind."""
 
 
 def asking(step: CodeStep) -> str | None:
-    """The backend by which a code step asks for codes, if it asks anybody."""
+    """The backend with which a code step asks for codes; None if it asks for none."""
     return next((name for name, one in BACKENDS.items() if step.module == one.MODULE), None)
 
 
 def code_length(step: CodeStep) -> int | None:
-    """How long the codes are that a code step asks for; None where it asks for none."""
+    """The length of the codes that a code step asks for; None if it asks for none."""
     backend = asking(step)
     return BACKENDS[backend].code_length(step) if backend else None
 
 
 def in_use(step: CodeStep, having_credentials: t.Collection[str], preferred: str) -> str:
-    """The backend that has the credentials: the one that is asked; while none is, one that has any."""
+    """The backend whose credentials are in use: the one that the code step asks, or else one that has any."""
     order = dict.fromkeys([preferred, *BACKENDS])
     return asking(step) or next((name for name in order if name in having_credentials), preferred)
 
 
 def credential_path(backend: str, user: str) -> str:
-    """Where this user's credential file is."""
+    """The path of this user's credential file."""
     return f"{BACKENDS[backend].DIRECTORY}/{user}"
 
 
 def is_left_behind(name: str) -> bool:
-    """Whether a file of this name, in one directory of credentials or another, is none but what a login left behind."""
+    """Whether a file of this name in a directory of credentials is no credential, but left by an interrupted login."""
     return any(fnmatch.fnmatchcase(name, pattern) for one in BACKENDS.values() for pattern in one.LEFT_BEHIND)
 
 
 def revised(settings: Settings, user: str, text: str | None, source: str, now: float, make_key: MakeKey) -> str:
-    """A user's credential as the settings want it, from what it is in the backend `source`; None if there is none.
+    """The text of a user's credential file as the settings want it.
 
-    `now` is in seconds since the epoch. Raises CredentialError.
+    `text` is the present file, in the backend `source`; None if there is none. `now` is in seconds since the epoch.
+    Raises CredentialError.
     """
     backend, wanted = BACKENDS[settings.backend], settings.user(user)
     if text is not None and source != settings.backend:
@@ -75,7 +76,7 @@ def revised(settings: Settings, user: str, text: str | None, source: str, now: f
 
 
 def _wanted_of(old: Credential, wanted: User, settings: Settings, make_key: MakeKey) -> Credential:
-    """What a user is to have afterwards: what is not wanted any more need not be something that another can hold."""
+    """What a user will have afterwards. The new backend need not be able to hold what will be removed anyway."""
     gone = {device.name for device in wanted.devices if not device.present}
     due = wanted.renew not in (None, old.renewal)
 
@@ -88,7 +89,7 @@ def _wanted_of(old: Credential, wanted: User, settings: Settings, make_key: Make
 
 
 def beyond(wanted: Settings) -> t.Iterator[str]:
-    """What of the settings their backend cannot do, and which one can, in sentences."""
+    """Yield a sentence for each setting that the chosen backend cannot do, with the backends that can."""
     backend = BACKENDS[wanted.backend]
     named = f"the {wanted.backend} backend ({backend.MODULE})"
     low, high = OTP_DIGITS

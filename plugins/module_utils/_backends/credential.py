@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What somebody's credential says, whichever backend keeps it: the keys of the devices, and what was used of them."""
+"""The content of a credential, independent of the backend: the keys of the devices, and which codes were used."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ import typing as t
 from dataclasses import dataclass, field
 
 MakeKey = t.Callable[[int], bytes]
-"""Makes a key of so many bytes."""
+"""Makes a random key of this many bytes."""
 RECOVERY_CODES = 10
 """How many recovery codes a set has."""
 LONG_AGO = 0
-"""A step that stands for all whose codes cannot be right any more."""
+"""A step that stands for all steps whose codes can no longer be valid."""
 
 
 class CredentialError(ValueError):
-    """A credential that its module would not read as it is meant, or cannot hold. The text never has the key."""
+    """A credential that its PAM module would not read as intended, or cannot hold. The text never has the key."""
 
 
 class CannotHold(CredentialError):
-    """What one backend says of a user, and another one cannot hold."""
+    """A credential of one backend that has something that another backend cannot hold."""
 
     def __init__(self, what: str, remedy: t.Callable[[str], str]) -> None:
         super().__init__(what)
         self.remedy = remedy
-        """What of the settings lets the rest go along, as the beginning of a sentence about somebody, or about them."""
+        """Returns what to set so that the rest can be moved, as the start of a sentence; takes a name, or `them`."""
 
 
 LAST_USED = "%Y-%m-%dT%H:%M:%SL"
-"""How liboath writes the time beside a used code, for strftime(3)."""
+"""The format in which liboath writes the time of a used code, for strftime(3)."""
 
 
 class Clock(t.NamedTuple):
-    """A moment, as seconds since the epoch and as local time in the form of `LAST_USED`."""
+    """A time, in seconds since the epoch and as local time in the format `LAST_USED`."""
 
     seconds: float
     local: str
@@ -43,19 +43,19 @@ class Clock(t.NamedTuple):
 
 @dataclass(frozen=True)
 class App:
-    """What makes codes for a user on one device."""
+    """The key of one device of a user, and how codes are made with it."""
 
     name: str
-    """That of a further device; empty for the user's first one."""
+    """The name of a further device; empty for the user's first one."""
     key: bytes = field(repr=False)
     interval: int | None
-    """For how many seconds a code is shown; None where codes go by a counter."""
+    """For how many seconds a code is shown; None if codes depend on a counter, not on the time."""
     used: tuple[int, ...] = ()
-    """The steps whose codes are used, as far as it matters; none where no code was ever right."""
+    """The steps whose codes are used, as far as it matters; empty if no code was ever used."""
 
 
 class Credential(t.NamedTuple):
-    """What a user's credential says."""
+    """The content of a user's credential."""
 
     apps: tuple[App, ...]
     renewal: str = ""
@@ -64,9 +64,9 @@ class Credential(t.NamedTuple):
     """The name of the set of recovery codes."""
     recovery_codes_left: int = 0
     pass_until: str | None = None
-    """When the time of a pass is over, in UTC (ISO 8601)."""
+    """The time at which the pass ends, in UTC (ISO 8601); None if there is no pass."""
     self_made: str = ""
-    """When and where its user made it alone, such as 2026-11-28/cockpit, until somebody has accepted it."""
+    """When and where its user made it alone, such as 2026-11-28/cockpit; empty once it is accepted."""
 
     @property
     def phone(self) -> App | None:
@@ -75,8 +75,8 @@ class Credential(t.NamedTuple):
 
     @property
     def proven(self) -> bool:
-        """Whether a code of a device was right, since its key is what it is.
+        """Whether a code of a device was right once, with its present key.
 
-        A code proves nothing where whoever had the password made the key.
+        A code proves nothing if the key may have been made by anyone who had the password.
         """
         return not self.self_made and any(app.used for app in self.apps)

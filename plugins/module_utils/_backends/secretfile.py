@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The file of pam_google_authenticator as that module reads it, to the character; pam_google_authenticator.c, 1.11.
+"""Parses the file of pam_google_authenticator exactly as that module does; pam_google_authenticator.c, 1.11.
 
-The first line is the key. A line that begins with `" NAME` and a blank is an option; the first one of a name counts.
+The first line is the key. A line that begins with `" NAME` and a blank is an option; the first one of a name is used.
 The rest are scratch codes, up to the first line that is none. Numbers are read as strtoul(3) does, into 32 bits.
 """
 
@@ -19,37 +19,37 @@ from .credential import CredentialError
 STEP_SIZE, WINDOW_SIZE, REUSE, RATE = "STEP_SIZE", "WINDOW_SIZE", "DISALLOW_REUSE", "RATE_LIMIT"
 TIME_SKEW, HOTP_COUNTER = "TIME_SKEW", "HOTP_COUNTER"
 
-# Patterns; re compiles them where they are needed, which is on few hosts.
+# Patterns as text; re compiles them when they are needed, which is on few hosts.
 _NUMBER = r"[ \t\n\v\f\r]*([+-]?)([0-9]+)"
 _LARGEST = 2**64 - 1
 _MISTYPED = str.maketrans("018", "OLB")
 
 
 class CounterError(CredentialError):
-    """The file is for codes that go by a counter."""
+    """The file is for codes that depend on a counter (HOTP)."""
 
 
 class SecretFile(t.NamedTuple):
-    """What a file says."""
+    """The content of a file."""
 
     key: bytes
     interval: int
     """For how many seconds a code is shown."""
     window: int
-    """How many steps are right, in all."""
+    """How many steps are valid, in all."""
     used: tuple[int, ...] | None
-    """The steps whose codes are used; None where a code can be used again."""
+    """The steps whose codes are used; None if a code can be used again."""
     skew: int
-    """How many steps the clock of the app is in front of the host's; negative where it is behind."""
+    """How many steps the clock of the app is ahead of the host's; negative if it is behind."""
     limited: bool
-    """Whether logins are counted, and too many of them denied."""
+    """Whether too many logins in a given time are denied."""
     scratch_codes: tuple[str, ...]
 
 
 def parse(text: str) -> SecretFile:
-    """Read a file. Raises CredentialError where the module would deny every code of an app, with the line if one is it.
+    """Parse a file. Raises CredentialError if the module would deny every code of an app; the text names the line.
 
-    Raises CounterError where it would take codes that go by a counter.
+    Raises CounterError if the module would accept codes that depend on a counter.
     """
     if "\0" in text:
         raise CredentialError(f"line {_line_of(text, text.index(chr(0)))} has a NUL byte")
@@ -69,13 +69,13 @@ def parse(text: str) -> SecretFile:
 
 
 def option(text: str, name: str) -> str | None:
-    """The value of an option, which may be empty; None where it is not there."""
+    """The value of an option, which may be empty; None if the option is missing."""
     found = _option(text, name)
     return found[1] if found else None
 
 
 def scratch_codes(text: str) -> t.Iterator[str]:
-    """The codes that are right once each, in their order; one that has other characters than digits is still one."""
+    """The codes that are valid once each, in their order. As for strtoul(3), blanks or a sign may come before one."""
     at = text.find("\n")
     while at >= 0:
         at = _after(r"[\r\n]*", text, at)
@@ -101,18 +101,18 @@ def place(text: str, name: str) -> int:
 
 
 def _line_of(text: str, position: int) -> int:
-    """The number of the line in which a character stands."""
+    """The number of the line that has the character at this position."""
     return text.count("\n", 0, position) + 1
 
 
 def _check(text: str, name: str, right: bool) -> None:
-    """Raise where an option that is there is not as the module takes it."""
+    """Raise CredentialError unless `right`: the module does not accept the value of this option."""
     if not right:
         raise CredentialError(f"line {place(text, name)} has a {name} that pam_google_authenticator does not take")
 
 
 def _key(text: str) -> bytes:
-    """The key, as the module decodes it: bits that do not make up a byte count for nothing."""
+    """The key, as the module decodes it: bits that do not fill a whole byte are ignored."""
     compact = re.sub(r"[ \t\r-]", "", text.partition("\n")[0]).translate(_MISTYPED)
     if not re.fullmatch("[A-Za-z2-7]+", compact):
         return b""
@@ -120,13 +120,13 @@ def _key(text: str) -> bytes:
 
 
 def _after(pattern: str, text: str, at: int) -> int:
-    """Where a pattern that matches anywhere ends, from a place on."""
+    """The position at which a pattern ends that is matched at `at`, or `at` itself if it does not match."""
     found = re.compile(pattern).match(text, at)
     return found.end() if found else at
 
 
 def _number(text: str, at: int) -> tuple[int, int]:
-    """A number from a place on as strtoul(3) reads it, and where it ends; 0 and the place itself where none begins."""
+    """The number at a position as strtoul(3) reads it, and where it ends; 0 and the position if there is none."""
     found = re.compile(_NUMBER).match(text, at)
     if not found:
         return 0, at
@@ -140,14 +140,14 @@ def _is_too_large(number: int) -> bool:
 
 
 def _signed(number: int, bits: int) -> int:
-    """What is left of a number in an integer of C that has so many bits; strtol(3) stops at the last one of its own."""
+    """The value of a number in a signed C integer. For 64 bits it is limited, as by strtol(3), else it is cut off."""
     if bits == 64:
         return max(-(1 << 63), min(number, (1 << 63) - 1))
     return (number + (1 << bits - 1)) % (1 << bits) - (1 << bits - 1)
 
 
 def _small(text: str, name: str, default: int, most: int) -> int:
-    """The value of an option that is a number of 1 to `most`, with nothing or a blank behind it."""
+    """The value of an option that is a number from 1 to `most`, followed by nothing or a blank."""
     value = option(text, name)
     if value is None:
         return default
@@ -159,7 +159,7 @@ def _small(text: str, name: str, default: int, most: int) -> int:
 
 
 def _steps(value: str | None) -> tuple[int, ...] | None:
-    """The steps in a value, None where it holds anything else."""
+    """The steps in a value; None if it has anything else."""
     if value is None:
         return None
     found, at = [], _after(r"[ \t]*", value, 0)
@@ -173,7 +173,7 @@ def _steps(value: str | None) -> tuple[int, ...] | None:
 
 
 def _is_rate_limit(value: str | None) -> bool:
-    """Whether a value is how many logins may be made in how many seconds, and when the last ones were."""
+    """Whether a value is a valid RATE_LIMIT: a number of logins, a number of seconds, and the times of past logins."""
     if value is None:
         return True
     bounds, at = [100, 3600], 0

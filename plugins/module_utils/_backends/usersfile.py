@@ -2,21 +2,21 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lines of a users file of liboath, which each has a token; pam_oath(8).
+"""The lines of a users file of liboath, each of which has a token; pam_oath(8).
 
-A credential file has one token a line::
+A credential file has one token on each line::
 
     TYPE USER PIN HEXKEY [COUNTER [LAST-CODE [TIMESTAMP]]]
 
-The last three fields are what a login wrote: they keep a used code used, so they are never dropped from a line whose
-key stays. Lines are read as liboath reads them (usersfile.c of oath-toolkit 2.6.7): what it passes over, what makes it
-deny every code, and what it takes. pam_oath keeps comments, so one in front of a token says what that is::
+A login writes the last three fields: they keep a used code from being used again, so they are never removed from a line
+whose key stays. Lines are read as liboath reads them (usersfile.c of oath-toolkit 2.6.7): which lines it skips, which
+make it deny every code, and which it accepts. pam_oath keeps comments, so one before a token says what the token is::
 
-    # fleet.auth renewal=NAME          the user's phone, since it was renewed under this name
-    # fleet.auth self-made=DAY/PLACE   the user's phone, which the user alone has set up, and nobody has accepted
+    # fleet.auth renewal=NAME          the user's phone, renewed under this name
+    # fleet.auth self-made=DAY/PLACE   the user's phone, which the user has set up alone, and nobody has accepted
     # fleet.auth device=NAME           a further device
     # fleet.auth recovery-codes=NAME   the set of recovery codes of this name, event-based
-    # fleet.auth pass=TIME             one code, event-based, until that time (ISO 8601, UTC)
+    # fleet.auth pass=TIME             one code, event-based, valid until that time (ISO 8601, UTC)
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .credential import RECOVERY_CODES, CredentialError
 
 _LARGEST = 2**64 - 1
 LONGEST_KEY = 32
-"""How many bytes of a key liboath reads."""
+"""The number of bytes of a key that liboath reads at most."""
 
 TYPE = re.compile(r"HOTP(?:/(?:E|T(?P<interval>30|60))(?:/(?P<digits>[678]))?)?")
 """The types of tokens that liboath knows."""
@@ -38,12 +38,12 @@ _FIELD = re.compile(r"[^ \t\r]+")
 _COUNTER = re.compile(r"[+-]?[0-9]+")
 _TIME = re.compile(r"([0-9]{1,4})-([0-9]{1,2})-([0-9]{1,2})T([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})L")
 _TIMES = ((0, 9999), (1, 12), (1, 31), (0, 23), (0, 59), (0, 61))
-"""From when to when the numbers of a time may be; strptime(3)."""
+"""The least and the greatest value of each number in a time; strptime(3)."""
 _LABEL = re.compile(r"# fleet\.auth (renewal|self-made|device|recovery-codes|pass)=(\S+)")
 
 
 class PassedOver(CredentialError):
-    """A line that liboath passes over, and goes on with the next one. It denies every code at any other bad line."""
+    """A line that liboath skips, going on with the next one. At any other bad line it denies every code."""
 
 
 @dataclass(frozen=True)
@@ -55,18 +55,18 @@ class Token:
     interval: int | None = 30
     """The time step in seconds; None for an event-based token (HOTP)."""
     digits: int | None = None
-    """What the line says of a code's length. It counts for nothing beside the option of the PAM line."""
+    """The length of codes that the line has. The option of the PAM line overrides it."""
     pin: str = "-"
-    """A password to type in front of the code; `-` for none."""
+    """A password to type before the code; `-` for none."""
     counter: int = 0
-    """The last event whose code was used; it means nothing in a time-based token."""
+    """The last event whose code was used; it has no meaning in a time-based token."""
     last_code: str | None = field(default=None, repr=False)
     last_used: str | None = None
-    """When that was, in local time; see `credential.LAST_USED`."""
+    """The local time at which the last code was used, in the format `credential.LAST_USED`."""
     label: str = ""
-    """What the token is, as the comment in front of it says; nothing where there is none."""
+    """The kind of token, such as `device`, from the comment before it; empty if there is no comment."""
     name: str = ""
-    """Of which name that is."""
+    """The name that the comment gives after `label=`."""
 
     @property
     def is_phone(self) -> bool:
@@ -75,16 +75,16 @@ class Token:
 
     @property
     def is_device(self) -> bool:
-        """Whether an app makes its codes, which are not on paper."""
+        """Whether an app shows its codes, unlike recovery codes and passes."""
         return self.label not in ("recovery-codes", "pass")
 
     @property
     def recovery_codes_left(self) -> range:
-        """Which of the recovery codes have not been used, counted from 0; they are used in order."""
+        """The numbers, from 0, of the recovery codes that have not been used; they are used in order."""
         return range(self.counter + (self.last_code is not None), RECOVERY_CODES)
 
     def render(self) -> str:
-        """The line, after the comment that belongs to it if there is one, without a line end."""
+        """The line without a line end, after its comment if it has one."""
         kind = "HOTP/E" if self.interval is None else f"HOTP/T{self.interval}"
         digits = f"/{self.digits}" if self.digits else ""
         fields = [kind + digits, self.user, self.pin, self.key.hex()]
@@ -98,8 +98,8 @@ class Token:
 def tokens_of(text: str, user: str) -> tuple[Token, ...]:
     """Read a user's tokens.
 
-    Raises CredentialError where the file holds no token, or a line that is not a token of this user: pam_oath passes
-    over such a line.
+    Raises CredentialError if the file has no token, or has a line that is not a token of this user, such as a line that
+    pam_oath skips.
     """
     tokens = tuple(part.token for part in parts_of(text, user) if part.token)
     if not tokens:
@@ -108,7 +108,7 @@ def tokens_of(text: str, user: str) -> tuple[Token, ...]:
 
 
 def lines_by_user(text: str) -> dict[str, list[tuple[int, str]]]:
-    """The lines of a users file that many share, each with its number, by user."""
+    """The lines of a users file that many users share, each with its number, by user."""
     found: dict[str, list[tuple[int, str]]] = {}
     for number, line in enumerate(text.split("\n"), start=1):
         fields = _fields(line)
@@ -118,17 +118,17 @@ def lines_by_user(text: str) -> dict[str, list[tuple[int, str]]]:
 
 
 def spoilt_by(text: str) -> int | None:
-    """The number of a line that begins with a NUL byte, if there is one: liboath cannot write it back, for nobody."""
+    """The number of a line that begins with a NUL byte, or None. With such a line liboath cannot rewrite the file."""
     return next((number for number, line in enumerate(text.split("\n"), start=1) if line.startswith("\0")), None)
 
 
 def _fields(line: str) -> list[str]:
-    """The words of a line, which ends for liboath where it has a NUL byte."""
+    """The words of a line; for liboath a line ends at a NUL byte."""
     return _FIELD.findall(line.partition("\0")[0])
 
 
 def parse_line(line: str, number: int, user: str) -> Token:
-    """Read one line, which is a token of this user. Raises CredentialError, which has the number of the line."""
+    """Parse one line, which must be a token of this user. Raises CredentialError, which has the number of the line."""
     fields = _fields(line)
     kind = TYPE.fullmatch(fields[0]) if fields else None
     if not kind:
@@ -149,14 +149,14 @@ def parse_line(line: str, number: int, user: str) -> Token:
 
 
 def _key(word: str, number: int) -> bytes:
-    """The key that a word stands for."""
+    """Parse a key in hexadecimal."""
     if not re.fullmatch(rf"([0-9A-Fa-f]{{2}}){{1,{LONGEST_KEY}}}", word):
         raise CredentialError(f"line {number} has no hexadecimal key of 1 to {LONGEST_KEY} bytes")
     return bytes.fromhex(word)
 
 
 def _with_history(token: Token, words: t.Sequence[str], number: int) -> Token:
-    """A token with what a login wrote behind the key: any of counter, last code and time may be missing at the end."""
+    """A token with what a login wrote after the key: counter, last code and time, each of which may be missing."""
     if not words:
         return token
     counter = words[0]
@@ -169,7 +169,7 @@ def _with_history(token: Token, words: t.Sequence[str], number: int) -> Token:
 
 
 def _uint64(word: str) -> int:
-    """A number as strtoull(3) reads it: the largest one for a larger one, and a negative one wraps round."""
+    """A number as strtoull(3) reads it: limited to the largest possible one; a negative number wraps around."""
     number = min(int(word.lstrip("+-")), _LARGEST)
     return -number % (_LARGEST + 1) if word.startswith("-") else number
 
@@ -182,7 +182,7 @@ def _is_time(word: str) -> bool:
 
 
 class Part(t.NamedTuple):
-    """A token, as it stands in the file with the comment that belongs to it; or a line that is none."""
+    """A token and its text in the file, with the comment that belongs to it; or a line that is no token."""
 
     text: str
     token: Token | None
@@ -202,13 +202,13 @@ def parts_of(text: str, user: str) -> list[Part]:
 
 
 def _says_nothing(line: str) -> bool:
-    """Whether a line is empty or a comment, which may be indented."""
+    """Whether a line is empty or a comment, perhaps an indented one."""
     words = line.strip(" \t\r")
     return not words or words.startswith("#")
 
 
 def text_of(parts: t.Iterable[Part]) -> str:
-    """The file that has these lines."""
+    """The text of the file with these lines."""
     return "\n".join(part.text for part in parts)
 
 
@@ -219,7 +219,7 @@ def find(parts: t.Iterable[Part], label: str, name: str | None = None) -> Token 
 
 
 def put(parts: list[Part], old: Token | None, new: Token | None) -> None:
-    """Put a token in place of another; without that one, at the end. None takes the other one out."""
+    """Replace the token `old` with `new`; add `new` at the end if `old` is None, remove `old` if `new` is None."""
     made = [] if new is None else [Part(new.render(), new)]
     if old is None and made:
         end = len(parts) - (not parts[-1].text)

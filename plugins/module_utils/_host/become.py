@@ -4,7 +4,7 @@
 
 """Looks at whether Ansible's account needs a password to become root: by asking sudo, doas and polkit themselves.
 
-And at the files with the rules of sudo, which say whether it asks another PAM service for somebody.
+It also reads the files with the rules of sudo, which may have sudo ask another PAM service for some accounts.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from .command import Run
 from .files import read_file, with_included
 from .state import Connection
 
-# What Ansible has them run: a shell.
+# Ansible has them run a shell.
 _SHELL = ("/bin/sh", "-c", ":")
 
 
 def asking(run: Run, connection: Connection, services: t.Iterable[str]) -> frozenset[str]:
-    """Those of these PAM services that want a password before this run's account becomes root by them.
+    """Those of these PAM services that want a password before this run's account becomes root through them.
 
-    Only sudo tells whether it lets an account become root at all, so the others are asked where this run came by them.
+    Only sudo can say whether it lets an account become root at all. The others are asked only if this run came through
+    them.
     """
     tried = {
         "sudo": lambda: sudo_asks(run, connection.user),
@@ -39,8 +40,8 @@ def asking(run: Run, connection: Connection, services: t.Iterable[str]) -> froze
 def sudo_asks(run: Run, user: str) -> bool:
     """Whether sudo lets this account run a shell as root, and wants a password for that.
 
-    sudo itself says whether its rules allow it. Whether it asks, no form of `sudo -l` tells for one command; so the
-    account runs a shell that does nothing, with what sudo remembers of a password passed over, sudo(8), -k.
+    `sudo -l` says whether the rules allow it, but not whether one command needs a password. So the account runs a shell
+    that does nothing, and has sudo ignore a password that it has cached; sudo(8), -k.
     """
     code, _out, _error = run(["sudo", "-n", "-l", "-U", user, "-u", "root", _SHELL[0]])
     return code == 0 and _refuses(run, user, ("sudo", "-k", "-n", "-u", "root", *_SHELL))
@@ -62,12 +63,12 @@ def _taken_in(_path: str, rules: str) -> t.Iterator[str]:
 
 
 def _doas_asks(run: Run, user: str) -> bool:
-    """Whether doas wants a password of this account before a shell, doas(1), -n."""
+    """Whether doas wants a password from this account before it starts a shell; doas(1), -n."""
     return _refuses(run, user, ("doas", "-n", *_SHELL))
 
 
 def _polkit_asks(run: Run, connection: Connection) -> bool:
-    """Whether polkit wants a password for what this run had systemd start, pkcheck(1); or has just got one for it."""
+    """Whether polkit wants a password for what this run had systemd start, or has just got one for it; pkcheck(1)."""
     actions = {action for program, action in places.ASKING_SYSTEMD.items() if program in connection.by}
     found = (
         run(["pkcheck", "--action-id", action, "--process", str(connection.asking_systemd)])[:2] for action in actions
@@ -76,5 +77,5 @@ def _polkit_asks(run: Run, connection: Connection) -> bool:
 
 
 def _refuses(run: Run, user: str, argv: tuple[str, ...]) -> bool:
-    """Whether a command that may ask for nothing ends in vain for this account."""
+    """Whether a command that must not ask for a password fails for this account."""
     return run(["runuser", "-u", user, "--", *argv])[0] != 0

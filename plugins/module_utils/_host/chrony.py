@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""chrony, by what chronyc(1) prints. Pure."""
+"""Reads the state of chrony from the output of chronyc(1). Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .time_service import Asked, Reading, Unreadable, excerpt, finite, silence
 
 
 class Tracking(t.NamedTuple):
-    """What chronyd says of the clock, `chronyc -c tracking`. Times are seconds; `offset` is NTP time minus clock."""
+    """What `chronyc -c tracking` says about the clock. Times are in seconds; `offset` is NTP time minus clock."""
 
     reference_id: str
     reference_time: float
@@ -33,7 +33,7 @@ class Source(t.NamedTuple):
 
 
 class Chrony:
-    """chrony, read by chronyc(1): a line of `tracking`, and `sources` after it, which count where that has no fault."""
+    """chrony, read with chronyc(1): a line of `tracking`, then `sources`, used only if `tracking` shows no fault."""
 
     name = "chrony"
 
@@ -58,7 +58,7 @@ class Chrony:
 
     @staticmethod
     def _fault_in(tracking: Tracking) -> str | None:
-        """What `tracking` says against being in sync."""
+        """Why the clock is not in sync, according to `tracking`; None if it may be."""
         if tracking.reference_id == "00000000" or tracking.leap == "Not synchronised":
             return "chrony runs, but follows no source: the clock is not synchronised"
         if tracking.reference_id == "7F7F0101":
@@ -68,10 +68,10 @@ class Chrony:
         return None
 
     def _fault_of(self, selected: Source, tracking: Tracking, now: float) -> str | None:
-        """What speaks against the source that is followed: it answers no more, or said nothing useful for long."""
+        """What is wrong with the selected source: it no longer answers, or has said nothing useful for too long."""
         if selected.reach == 0:
             return f"{selected.name}, which chrony follows, has left its last eight polls unanswered"
-        # The reference time is on the clock that chronyd keeps, which the host's clock is still slewed to.
+        # The reference time is that of chronyd's own clock, to which the host's clock is still being slewed.
         age = now + tracking.offset - tracking.reference_time
         # With the `filter` option an update takes several polls.
         return silence(self.name, selected.name, age, max(2.0**selected.poll, tracking.update_interval))
@@ -101,7 +101,7 @@ def parse_tracking(text: str) -> Tracking:
 
 
 def parse_sources(text: str) -> tuple[Source, ...]:
-    """Parse the output of `chronyc -c sources`: a line of 10 fields for each source, none where there is no source.
+    """Parse the output of `chronyc -c sources`: a line of 10 fields for each source, nothing if there is no source.
 
     Raises Unreadable.
     """

@@ -15,12 +15,12 @@ from .time_sync import time_sync
 
 
 def sync_status(run: Run, max_error_seconds: float) -> SyncStatus:
-    """Whether the clock is in sync, and its error has a bound of at most so many seconds."""
+    """Whether the clock is in sync, with an error of at most `max_error_seconds`."""
     return time_sync(run, _mtime, time.time(), max_error_seconds)
 
 
 def _mtime(path: str) -> float | None:
-    """When a file was last written; None where there is no such file."""
+    """The time at which a file was last written; None if there is no such file."""
     try:
         return os.stat(path).st_mtime
     except OSError:

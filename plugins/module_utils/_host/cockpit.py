@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Looks at how Cockpit is started, and at the keys by which it could let people in with a ticket of Kerberos.
+"""Looks at how Cockpit is started, and at the keys with which it could let people in who have a Kerberos ticket.
 
 systemd.exec(5), krb5.conf(5), keytab(5).
 """
@@ -24,18 +24,18 @@ from .state import CockpitStart
 _DEFAULT = re.compile(r"^\s*default_keytab_name\s*=\s*\"?(?:(?:WR)?FILE:)?(/[^\s\"]+)", re.MULTILINE)
 _INCLUDED = re.compile(r"^include(dir)?[ \t]+(\S+)", re.MULTILINE)
 _IS_READ = re.compile(r"[A-Za-z0-9_-]+|[^.].*\.conf")
-"""The names of files that are read in a directory that is taken in."""
+"""The names of the files that Kerberos reads in a directory that it includes."""
 _SERVES = "cockpit-ws"
 _SERVICES = (
     *("cockpit.service", "cockpit-wsinstance-http.service"),
     *(f"{name}@{systemd.INSTANCE}.service" for name in ("cockpit-wsinstance-https", "cockpit-session")),
 )
-"""What serves its pages, and what asks who somebody is."""
+"""The services that serve its pages, and the service that authenticates people."""
 _CONFIG_DIRECTORIES = "XDG_CONFIG_DIRS"
 
 
 def starts(run: Run, processes: t.Iterable[Process]) -> tuple[CockpitStart, ...]:
-    """How its units start it, and others by which it runs."""
+    """How Cockpit's own units start it, and how other units do by which it runs now."""
     running = {one.unit for one in processes if one.program == _SERVES and not one.is_inside}
     names = [*_SERVICES, *sorted(running.difference(("", *_SERVICES)))]
     return tuple(
@@ -50,9 +50,9 @@ def starts(run: Run, processes: t.Iterable[Process]) -> tuple[CockpitStart, ...]
 
 
 def keytabs() -> dict[str, tuple[str, ...]]:
-    """Whose keys there are in the keytabs that Cockpit reads, by path. Those that hold no key are left out.
+    """The principals with a key in each keytab that Cockpit reads, by path, without keytabs that hold no key.
 
-    A keytab that cannot be read as one may hold any key: in place of a name it has why.
+    A keytab that cannot be parsed may hold any key. In place of a principal it has a text that says why.
     """
     configs = with_included(places.KRB5_CONFIG, _taken_in).values()
     named = [path for file in configs for path in _DEFAULT.findall(file.content)]
@@ -61,7 +61,7 @@ def keytabs() -> dict[str, tuple[str, ...]]:
 
 
 def _taken_in(_path: str, text: str) -> t.Iterator[str]:
-    """The files that a configuration of Kerberos takes in."""
+    """The files that a Kerberos configuration includes."""
     for is_directory, path in _INCLUDED.findall(text):
         if is_directory:
             paths = glob.glob(f"{glob.escape(path)}/*")
@@ -71,7 +71,7 @@ def _taken_in(_path: str, text: str) -> t.Iterator[str]:
 
 
 def _principals(path: str) -> tuple[str, ...]:
-    """Whose keys a keytab has."""
+    """The principals with a key in a keytab."""
     file = read_file(path)
     if file is None or not file.content:
         return ()

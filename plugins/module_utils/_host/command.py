@@ -15,7 +15,7 @@ Run = t.Callable[[t.Sequence[str]], t.Tuple[int, str, str]]
 """Runs a command, given as its list of arguments; returns its return code, standard output and standard error."""
 
 NOT_FOUND = 127
-"""The return code of a command that does not exist, as a shell has it."""
+"""The return code for a command that does not exist, as in a shell."""
 _CANNOT_RUN = 126
 
 
@@ -23,8 +23,8 @@ def runner(module: AnsibleModule) -> Run:
     """Make a function that runs a command, given as its list of arguments, in the C locale and without a shell.
 
     It returns the return code, the standard output and the standard error. A command that does not exist, or cannot be
-    started, is no error: it has a return code as well. Left to itself, Ansible would end the module there, perhaps in
-    the middle of a change. The command is looked up on the PATH and in the directories of system commands.
+    started, gives a return code too, not an error: Ansible's default would end the module there, perhaps in the middle
+    of a change. The command is looked up on the PATH and in the directories of system commands.
     """
 
     def run(argv: t.Sequence[str]) -> tuple[int, str, str]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Looks at the files of the backends: credentials, what logins have left beside them, and tallies of wrong codes."""
+"""Looks at the files of the backends: credentials, files that logins have left beside them, and tallies."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def credentials(backend: Backend) -> dict[str, FileState]:
 
 
 def stale_locks() -> tuple[str, ...]:
-    """The files that logins have left behind which were cut off, and that deny their users every code."""
+    """The files that interrupted logins have left behind; each makes its user's codes all be denied."""
     found = [path for pattern in backends.LEFT_BEHIND for path in glob.glob(pattern)]
     return tuple(sorted(filter(_is_stale, found)))
 
 
 def _is_stale(path: str) -> bool:
-    """Whether a login left this behind: it is old, and no process holds the lock that pam_oath takes on it."""
+    """Whether an interrupted login left this file: it is old, and no process holds pam_oath's lock on it."""
     try:
         with open(path, "rb+") as file:
             if time.time() - os.fstat(file.fileno()).st_mtime < places.STALE_LOCK_SECONDS:
@@ -67,13 +67,13 @@ def tallies() -> dict[str, bytes]:
 
 
 def module_directories() -> tuple[str, ...]:
-    """The directories of PAM modules that the host has, by their real paths."""
+    """The directories of PAM modules that the host has, as real paths."""
     found = (os.path.realpath(path) for place in places.PAM_MODULE_DIRECTORIES for path in glob.glob(place))
     return tuple(sorted(set(found)))
 
 
 def code_modules() -> dict[str, bytes]:
-    """The PAM modules of the backends that are installed, by backend."""
+    """The contents of the backends' PAM modules that are installed, by backend."""
     found = {}
     for name, backend in backends.BACKENDS.items():
         for path in [

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Looks for programs that let people in beside sshd: those that run, and those that systemd starts at boot."""
+"""Looks for other programs than sshd that let people log in: those that run, and those that systemd starts at boot."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from .._texts.login_daemons import DAEMONS
 from .processes import Process
 
 _RUNS_ANOTHER = re.compile(r"busybox|node|nodejs|(ba|da|k|z)?sh|(perl|python)[\d.]*")
-"""Programs that run the first of their words that is no option. A pager with such a word shows a file."""
+"""Programs that run their first argument that is not an option. In others, such as a pager, it is a file to show."""
 _WITHOUT_LOGIN = re.compile(r"\0--local-session[=\0][^-]")
-"""An option of Cockpit's, by which it has a session for whoever connects; with - the session is that of its caller."""
+"""An option of Cockpit's that gives a session to anyone who connects; with - as value, to the program that calls it."""
 _ENABLED = (*(f"{directory}/*" for directory in places.UNIT_LINKS), "/run/systemd/generator.late/*.wants/*")
-"""The links to the units that start at boot, those of init scripts among them; systemd-sysv-generator(8)."""
+"""The links to the units that start at boot, including those of init scripts; systemd-sysv-generator(8)."""
 
 
 def daemons(
     processes: t.Iterable[Process], sockets: t.Collection[str], commands: t.Mapping[str, t.Iterable[str]]
 ) -> dict[str, str]:
-    """The known ones that are there, with what shows it: a process, a unit that is enabled, or one of these sockets.
+    """The known programs that the host has, each with what shows it: a process, an enabled unit, or one of the sockets.
 
-    `commands` are the command lines of what the sockets start, by the socket.
+    `commands` are the command lines that the sockets start, by socket.
     """
     known = {program for daemon in DAEMONS for program in daemon.programs}
     running: dict[str, Process] = {}
@@ -56,7 +56,7 @@ def daemons(
 
 
 def _programs(process: Process) -> t.Iterator[str]:
-    """The file name of its program, and where that runs another one, of that; of a module of Python's, its package."""
+    """The file names of the program of a process and of a program that it runs; for a Python module, its package."""
     if process.program == "cockpit-ws" and _WITHOUT_LOGIN.search(process.command_line):
         yield "cockpit-ws --local-session"
         return

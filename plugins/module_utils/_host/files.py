@@ -21,7 +21,7 @@ _KINDS = {stat.S_IFDIR: "directory", stat.S_IFIFO: "named pipe", stat.S_IFSOCK: 
 
 
 def read_file(path: str) -> FileState | None:
-    """What is at a path, or None where there is nothing, or a link that leads nowhere."""
+    """The file at a path; None if there is nothing, or a symbolic link whose target does not exist."""
     try:
         status = os.stat(path)
     except OSError as error:
@@ -46,9 +46,9 @@ def read_file(path: str) -> FileState | None:
 def included(
     files: t.Mapping[str, FileState], paths_in: t.Callable[[str, str], t.Iterable[str]]
 ) -> dict[str, FileState]:
-    """The files that these include, and all that those include in turn.
+    """The files that these files include, directly or indirectly.
 
-    :param paths_in: the paths that a file includes, by its own path and its text.
+    :param paths_in: returns the paths that a file includes, given its own path and its text.
     """
     found: dict[str, FileState] = {}
     fresh = files
@@ -61,14 +61,14 @@ def included(
 
 
 def with_included(path: str, paths_in: t.Callable[[str, str], t.Iterable[str]]) -> dict[str, FileState]:
-    """A file, if it is there, and all that it includes; see `included`."""
+    """A file, if it exists, and all files that it includes; see `included`."""
     file = read_file(path)
     files = {path: file} if file else {}
     return {**files, **included(files, paths_in)}
 
 
 def _names(path: str, status: os.stat_result) -> int:
-    """How many names a file has, without those by which a change under way keeps it."""
+    """How many names a file has, without the hard links with which a change under way keeps it."""
     if status.st_nlink == 1:
         return 1
     kept = glob.glob(f"{glob.escape(os.path.dirname(path))}/{places.STAGED}")
@@ -76,7 +76,7 @@ def _names(path: str, status: os.stat_result) -> int:
 
 
 def inside(directory: str) -> tuple[str, ...]:
-    """What is in a directory, but for what a change under way has laid ready there; nothing where there is none."""
+    """The names in a directory, without those that a change under way has staged there; empty if it does not exist."""
     try:
         names = os.listdir(directory)
     except (FileNotFoundError, NotADirectoryError):

@@ -15,7 +15,7 @@ import typing as t
 
 from .state import Hold
 
-# FS_IOC_GETFLAGS of linux/fs.h: an ioctl that reads a long. A few architectures number that direction otherwise.
+# FS_IOC_GETFLAGS of linux/fs.h: an ioctl that reads a long. A few architectures have another number for reading.
 _READ = 0x40000000 if platform.machine().startswith(("ppc", "mips", "sparc", "alpha")) else 0x80000000
 _GET_FLAGS = _READ | array.array("l").itemsize << 16 | ord("f") << 8 | 1
 _ATTRIBUTES = {0x10: "i", 0x20: "a"}
@@ -23,7 +23,7 @@ _ATTRIBUTES = {0x10: "i", 0x20: "a"}
 
 
 def holds(paths: t.Iterable[str]) -> tuple[Hold, ...]:
-    """What keeps these paths from being written, replaced or removed; each is named once."""
+    """What keeps these paths from being written, replaced or removed; each hold is given once."""
     found: dict[Hold, None] = {}
     of_directories: dict[str, tuple[Hold, ...]] = {}
     for path in paths:
@@ -31,14 +31,14 @@ def holds(paths: t.Iterable[str]) -> tuple[Hold, ...]:
         if directory not in of_directories:
             of_directories[directory] = _of_directory(_nearest(directory))
         found.update(dict.fromkeys(of_directories[directory]))
-        # On a file system that is read-only, attributes do not matter.
+        # On a read-only file system, attributes do not matter.
         if all(hold.attribute for hold in of_directories[directory]):
             found.update(dict.fromkeys(_of_attributes(path)))
     return tuple(found)
 
 
 def _of_directory(directory: str) -> tuple[Hold, ...]:
-    """What keeps files from being made in a directory, replaced or removed."""
+    """What keeps files in a directory from being created, replaced or removed."""
     if _is_read_only(directory):
         return (Hold(_topmost_read_only(directory), ""),)
     return _of_attributes(directory)
@@ -49,7 +49,7 @@ def _of_attributes(path: str) -> tuple[Hold, ...]:
 
 
 def _nearest(directory: str) -> str:
-    """This directory, or of those above it the first that there is."""
+    """This directory, or the nearest one above it that exists."""
     while not os.path.isdir(directory):
         directory = os.path.dirname(directory)
     return directory
@@ -60,7 +60,7 @@ def _is_read_only(directory: str) -> bool:
 
 
 def _topmost_read_only(directory: str) -> str:
-    """How far up the directories are read-only as well: that is one mount to a person, if not to the kernel."""
+    """The topmost directory above this one up to which all are read-only; people see that as one mount."""
     above = os.path.dirname(directory)
     while above != directory and _is_read_only(above):
         directory, above = above, os.path.dirname(above)
@@ -68,7 +68,7 @@ def _topmost_read_only(directory: str) -> str:
 
 
 def _attributes(path: str) -> str:
-    """The letters of the attributes that keep a file or directory as it is; none where there is no such thing."""
+    """The letters of the attributes that protect a file or directory; empty if there is no file or directory."""
     try:
         if stat.S_IFMT(os.lstat(path).st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
             return ""
@@ -79,7 +79,7 @@ def _attributes(path: str) -> str:
         flags = array.array("l", [0])
         fcntl.ioctl(descriptor, _GET_FLAGS, flags, True)
     except OSError:
-        # A file system that has no such attributes.
+        # The file system has no such attributes.
         return ""
     finally:
         os.close(descriptor)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The invitations that a host has, one file for each account. `now` is seconds since the epoch."""
+"""The invitations that a host has, one file for each account. `now` is in seconds since the epoch."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .._wanted.bounds import is_account_name
 
 
 def path_of(user: str) -> str:
-    """Where the invitation of an account is, if it has one."""
+    """The path of the invitation of an account, whether it has one or not."""
     return f"{places.INVITATIONS}/{user}"
 
 
 def read(user: str, now: float) -> Invitation | None:
-    """The invitation of an account; None where there is none, or its time is over."""
+    """The invitation of an account; None if there is none, or if it has expired."""
     try:
         with open(path_of(user), encoding="utf-8", errors="replace") as file:
             found = invitation.parse(file.read())
@@ -31,12 +31,12 @@ def read(user: str, now: float) -> Invitation | None:
 
 
 def end_of(one: Invitation) -> str:
-    """When its time is over, for people and for other programs: ISO 8601, in UTC."""
+    """The time at which it expires, for people and for other programs: ISO 8601, in UTC."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(one.until))
 
 
 def invited() -> list[str]:
-    """Who has one, whether or not its time is over."""
+    """The names of the files of invitations, expired or not."""
     try:
         return sorted(os.listdir(places.INVITATIONS))
     except FileNotFoundError:
@@ -44,6 +44,6 @@ def invited() -> list[str]:
 
 
 def open_ones(now: float) -> dict[str, Invitation]:
-    """Those that were not used, and whose time is not over, by account; not what was laid ready for one and left."""
+    """The invitations that have not expired, by account. Staged files that were left behind are not among them."""
     found = {user: read(user, now) for user in invited() if is_account_name(user)}
     return {user: one for user, one in found.items() if one is not None}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Looks at whom sshd has denied lately because a security key did not ask for its PIN. That takes the journal."""
+"""Looks in the systemd journal for accounts that sshd has denied because a security key did not ask for its PIN."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _JOURNAL = re.compile(
 
 
 class Denial(t.NamedTuple):
-    """The last time that a key of an account was denied so."""
+    """A login that was denied because the key of an account did not ask for its PIN."""
 
     name: str
     key: str
-    """Its fingerprint."""
+    """Its fingerprint, such as SHA256:…."""
     day: str
-    """Such as 2026-11-28, in UTC."""
+    """The day in UTC, such as 2026-11-28."""
 
 
 def denials(run: Run, days: int, now: float) -> list[Denial]:
-    """Those within so many days before `now`, which is in seconds since the epoch; the last one comes last."""
+    """The denials in the last `days` days before `now` (in seconds since the epoch), the latest last."""
     _code, out, _error = run(
         [
             *("timeout", str(_SECONDS), "journalctl", "--quiet", "--no-pager", "--output=short-unix"),
@@ -45,6 +45,6 @@ def denials(run: Run, days: int, now: float) -> list[Denial]:
 
 
 def parse(out: str) -> t.Iterator[Denial]:
-    """What lines of `journalctl --output=short-unix` tell."""
+    """The denials in the output of `journalctl --output=short-unix`."""
     for found in filter(None, map(_JOURNAL.fullmatch, out.splitlines())):
         yield Denial(found["name"], found["key"], time.strftime("%Y-%m-%d", time.gmtime(int(found["since"]))))

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Looks at who has logged in lately, by whatever method and whatever directory knows the account.
+"""Looks at who has logged in lately, with any method, and from any directory that knows the account.
 
-That takes a look at the journal, and at wtmp by way of last(1), so it is done only where somebody may be locked out.
+This reads the systemd journal, and wtmp through last(1), so it is done only if somebody may be locked out.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ import typing as t
 from .command import NOT_FOUND, Run
 from .state import Login
 
-# However much a host has logged, its last logins are told within this time, and without filling the memory.
+# Limits, so that a host with a large log answers in time and without filling its memory.
 _SECONDS = 20
 _LINES = 20_000
 _TIMED_OUT = 124
 
-# sshd has a program of its own for sessions since OpenSSH 9.8.
+# Since OpenSSH 9.8, sshd has a separate program for sessions.
 _IDENTIFIERS = ("sshd", "sshd-session", "cockpit-session", "login")
-# These run under the number of whoever calls them, who could write such lines by a program of their own.
+# Their log entries have the UID of the user who runs them. Since that user could log such lines with any program, they
+# are identified by the path of the program.
 _PROGRAMS = ("/usr/bin/sudo", "/usr/bin/su", "/bin/su", "/usr/bin/doas", "/usr/lib/polkit-1/polkit-agent-helper-1")
 _GREP = (
     r"^(Accepted \S+ for |pam_unix\((cockpit|login):session\): session opened for user "
@@ -33,7 +34,7 @@ _JOURNAL = re.compile(
     r"(?P<since>\d+)\.\d+ \S+ [\w-]+(?:\[\d+\])?: "
     r"(?:Accepted (?P<method>\S+) for (?P<name>.+) from \S+ port \d+.*"
     r"|pam_unix\((?P<service>cockpit|login):session\): session opened for user (?P<user>.+?)(?:\(uid=\d+\))? by .*"
-    # The modules of directories tell that a password was right.
+    # PAM modules for directories log that a password was right.
     r"|pam_(?:sss|krb5|winbind)\((?P<asking>[^:)]+):auth\): "
     r"(?:authentication success; .* user=(?P<of_sss>.+)"
     r"|user (?P<of_krb5>.+) authenticated as .+|user '(?P<of_winbind>.+)' granted access))"
@@ -44,16 +45,16 @@ _NOBODY = ("reboot", "shutdown", "runlevel", "LOGIN", "wtmp", "wtmp.db")
 
 
 class Seen(t.NamedTuple):
-    """The last logins of each account to each service, by the name that was typed; and what could not be read."""
+    """The last logins of each account to each service, with the name that was typed; and what could not be read."""
 
     logins: tuple[Login, ...]
     unread: str = ""
 
 
 def seen(run: Run, days: int, now: float) -> Seen:
-    """Who has logged in within so many days before `now`, which is in seconds since the epoch.
+    """The logins in the last `days` days before `now`, which is in seconds since the epoch.
 
-    A journal that tells nothing within its time is no error: what it has told until then counts.
+    A journal that does not end in time is no error: the lines that it has printed until then are used.
     """
     since = now - days * 86_400
     timeout = ("timeout", str(_SECONDS))
@@ -65,7 +66,7 @@ def seen(run: Run, days: int, now: float) -> Seen:
             *("+", *(f"_EXE={path}" for path in _PROGRAMS)),
         ]
     )
-    # No line that matches is an error to journalctl, with nothing to say.
+    # If no line matches, journalctl fails without a message.
     unread = ""
     if code == _TIMED_OUT:
         unread = f"the journal did not tell all within {_SECONDS} seconds"
@@ -77,7 +78,7 @@ def seen(run: Run, days: int, now: float) -> Seen:
 
 
 def parse_journal(out: str) -> t.Iterator[Login]:
-    """The logins that lines of `journalctl --output=short-unix` tell of."""
+    """The logins in the output of `journalctl --output=short-unix`."""
     for found in filter(None, map(_JOURNAL.fullmatch, out.splitlines())):
         day = time.strftime("%Y-%m-%d", time.gmtime(int(found["since"])))
         of_directory = found["of_sss"] or found["of_krb5"] or found["of_winbind"]
@@ -90,7 +91,7 @@ def parse_journal(out: str) -> t.Iterator[Login]:
 
 
 def _as_typed(name: str) -> str:
-    """A name as it was typed, of which sshd logs a backslash twice, and what is not ASCII as numbers; vis(3)."""
+    """A name as it was typed: sshd logs each backslash twice, and bytes that are not ASCII as octal numbers; vis(3)."""
     raw = name.encode("utf-8", "surrogateescape")
     return _VISIBLE.sub(lambda found: bytes([int(found[1], 8)]) if found[1] else found[2], raw).decode(
         "utf-8", "surrogateescape"
@@ -98,7 +99,7 @@ def _as_typed(name: str) -> str:
 
 
 def parse_last(out: str) -> t.Iterator[Login]:
-    """The logins over a network that lines of `last --time-format=iso` tell of; those at a console are no sshd's."""
+    """The logins over a network in the output of `last --time-format=iso`, without those at a console."""
     for found in filter(None, map(_LAST.fullmatch, out.splitlines())):
         remote = found["host"] not in (None, "-") and not found["host"].startswith((":", "tmux", "screen"))
         if found["name"] not in _NOBODY and remote:
@@ -106,7 +107,7 @@ def parse_last(out: str) -> t.Iterator[Login]:
 
 
 def _latest(logins: t.Iterable[Login]) -> tuple[Login, ...]:
-    """The last login of each name to each service by each method; the latest first, of one day the known methods."""
+    """The last login of each name to each service by each method: latest first, and on one day known methods first."""
     found: dict[tuple[str, str, str], Login] = {}
     for one in logins:
         key = (one.name, one.service, one.method)

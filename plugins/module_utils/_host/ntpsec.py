@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""ntpsec, by what ntpq(1) prints. Pure."""
+"""Reads the state of ntpsec from the output of ntpq(1). Pure."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from .time_service import Asked, Reading, Unreadable, excerpt, finite, silence
 
 
 class Ntpsec:
-    """ntpsec, read by ntpq(1): the variables of the clock, and after them the sources, of which `*` or `o` counts.
+    """ntpsec, read with ntpq(1): the variables of the clock, then the sources. The mark `*` or `o` means selected.
 
-    The older ntpd answers in the same words.
+    The older ntpd prints the same format.
     """
 
     name = "ntpsec"
 
     def read(self, asked: Asked) -> Reading | None:
         _code, out, _err = asked.run(("ntpq", "-n", "-c", "rv 0", "-c", "peers"))
-        # Where ntpd does not run, ntpq says so, and may call that a success.
+        # If ntpd does not run, ntpq says so, but may still return 0.
         if "leap=" not in out:
             return None
         clock, sources = parse_ntpq(out)
@@ -45,7 +45,7 @@ class Ntpsec:
 
 
 class NtpClock(t.NamedTuple):
-    """What ntpd says of the clock, `ntpq -c rv`. Times are seconds; `offset` is the clock's."""
+    """What `ntpq -c rv` says about the clock. Times are in seconds; `offset` is the offset of the clock."""
 
     leap: int
     stratum: int
@@ -55,7 +55,7 @@ class NtpClock(t.NamedTuple):
 
 
 class NtpSource(t.NamedTuple):
-    """A line of `ntpq -n -c peers`. Polls are `poll_seconds` apart, and the last answer came `silent` seconds ago."""
+    """A line of `ntpq -n -c peers`. Polls are `poll_seconds` apart; the last answer came `silent` seconds ago."""
 
     mark: str
     name: str
@@ -66,7 +66,7 @@ class NtpSource(t.NamedTuple):
 
 
 def parse_ntpq(text: str) -> tuple[NtpClock, tuple[NtpSource, ...]]:
-    """Parse what `ntpq -n -c 'rv 0' -c peers` prints; times are in milliseconds there. Raises Unreadable."""
+    """Parse the output of `ntpq -n -c 'rv 0' -c peers`, whose times are in milliseconds. Raises Unreadable."""
     variables, _line, table = text.partition("====")
     told = dict(re.findall(r"\b(leap|stratum|rootdelay|rootdisp|offset)=([^\s,]+)", variables))
     try:
@@ -84,13 +84,13 @@ def parse_ntpq(text: str) -> tuple[NtpClock, tuple[NtpSource, ...]]:
 
 
 def _ntp_source(line: str) -> NtpSource:
-    """A line of a source, whose first character says what ntpd makes of it. Raises ValueError."""
+    """Parse the line of a source. Its first character is the mark that ntpd gives it. Raises ValueError."""
     name, refid, _stratum, _kind, when, poll, reach, *_numbers = line[1:].split()
     return NtpSource(line[0], name, refid, _ntp_seconds(when), _ntp_seconds(poll), int(reach, 8))
 
 
 def _ntp_seconds(text: str) -> float:
-    """A time such as 45, 17m, 3h or 2d; `-` where there was no answer yet. Raises ValueError."""
+    """The seconds of a time such as 45, 17m, 3h or 2d; 0 for `-`, which means no answer yet. Raises ValueError."""
     units = {"m": 60.0, "h": 3600.0, "d": 86400.0}
     if text == "-":
         return 0.0

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""openntpd, which cannot tell how far off the clock may be. Pure."""
+"""openntpd, which cannot report how far off the clock may be. Pure."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from .time_service import Asked, Reading, excerpt
 
 
 class Openntpd:
-    """openntpd, recognised by ntpctl(8), and never in sync.
+    """openntpd, detected with ntpctl(8), and never considered in sync.
 
-    It calls the clock synced once an adjustment of it has ended, and goes on calling it so while its servers differ
-    from the clock by a second. ntpctl tells how far the clock is from each server, but neither root delay nor root
-    dispersion, which is how far that server may be from the true time: there is no bound of the error to be had.
+    It calls the clock synced once it has ended an adjustment, even while the servers differ from the clock by a second.
+    ntpctl prints the offset from each server, but neither root delay nor root dispersion, which bound how far that
+    server may be from the true time. So the error of the clock has no known bound.
     """
 
     name = "openntpd"

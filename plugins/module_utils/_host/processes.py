@@ -15,65 +15,65 @@ import typing as t
 from .._texts.login_daemons import SERVERS
 
 _REPLACED = re.compile(r"([.]dpkg-(new|tmp)|;[0-9a-f]+)? \(deleted\)$")
-"""What a link of proc(5) has behind the name of a program that an upgrade has replaced meanwhile."""
+"""The ending that a link in proc(5) has after the name of a program that an upgrade has replaced."""
 _BETWEEN = re.compile(r"[\s,:\"']+")
 _UNIT = re.compile(r"/([^/\n]+\.service)(?:/|$)", re.MULTILINE)
 
 
 class Process(t.NamedTuple):
-    """A process of this host, and not of a container on it."""
+    """A process that the host sees; see `is_inside` for those in containers."""
 
     pid: int
     uid: int
     command_line: str
-    """Its words, each with a NUL behind it; or what it has put in their place."""
+    """Its words, each followed by a NUL; or the title that the process has written over them."""
 
     @property
     def program(self) -> str:
-        """The file name of its program, as its first word has it."""
+        """The file name of its program, from the first word of its command line."""
         return self.command_line.partition("\0")[0].partition(" ")[0].rstrip(":").rpartition("/")[2]
 
     @property
     def served(self) -> tuple[str, ...]:
-        """The words of its command line that may be programs, where it starts one of them for each connection."""
+        """The words of its command line that may be the program that it starts for each connection, if it does so."""
         words = self.command_line.split("\0")
         server = "".join(words[1:2]) if self.program == "busybox" else self.program
         return tuple(_BETWEEN.split(" ".join(words[1:]))) if server in SERVERS else ()
 
     @property
     def executable(self) -> str:
-        """The file that it runs, or that it ran before an upgrade; an empty text where it is gone."""
+        """The file that it runs, or that an upgrade has replaced since; empty if the process has ended."""
         with contextlib.suppress(OSError):
             return _REPLACED.sub("", os.readlink(f"/proc/{self.pid}/exe"))
         return ""
 
     @property
     def owner(self) -> str:
-        """The account that it runs as, or an empty text for root."""
+        """The account that it runs as, or its UID if that has no name; empty for root."""
         with contextlib.suppress(KeyError):
             return pwd.getpwuid(self.uid).pw_name if self.uid else ""
         return str(self.uid)
 
     def has(self, path: str) -> bool:
-        """Whether this path is the same file to it as to us, or nothing to both: not where it has another root.
+        """Whether it sees the same file at this path as we do, or neither sees one. It may have another root directory.
 
-        A process that is gone, or that may not be looked at, has whatever we have.
+        The answer is yes for a process that has ended, or that we may not look at.
         """
         is_seen = _identity(f"/proc/{self.pid}/root") is not None
         return not is_seen or _identity(f"/proc/{self.pid}/root{path}") == _identity(path)
 
     @property
     def unit(self) -> str:
-        """The service of systemd that it belongs to, or an empty text."""
+        """The systemd unit that it belongs to; empty if there is none."""
         with contextlib.suppress(OSError), open(f"/proc/{self.pid}/cgroup", encoding="utf-8") as file:
             return next(iter(_UNIT.findall(file.read())), "")
         return ""
 
     @property
     def is_inside(self) -> bool:
-        """Whether it is in a container, with process numbers and a root directory of its own.
+        """Whether it is in a container, with its own PID namespace and its own root directory.
 
-        A unit can have numbers of its own (PrivatePIDs) with the files of the host.
+        A unit may have its own PID namespace (PrivatePIDs) and still see the host's files.
         """
         try:
             has_own_numbers = os.readlink(f"/proc/{self.pid}/ns/pid") != os.readlink("/proc/self/ns/pid")
@@ -91,7 +91,7 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 
 def processes() -> list[Process]:
-    """Every process that runs a program, those in containers too."""
+    """Every process that runs a program, including those in containers."""
     found = []
     for name in os.listdir("/proc"):
         if not name.isdigit():

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Looks for the ssh session that this run came in by, and for the programs by which it became root there; proc(5)."""
+"""Looks for the ssh session that this run came through, and the programs with which it became root there; proc(5)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from .. import _places as places
 from .state import Connection
 
 _PSEUDO_TERMINAL = 136
-"""The major number of a pseudoterminal as a device."""
+"""The major device number of a pseudoterminal."""
 
 
 def connection() -> Connection | None:
     """The ssh session above this process, or None.
 
-    sudo and su take SSH_CONNECTION out of the environment, but not out of that of the processes above them. The one
-    nearest to sshd counts, and its parent is the sshd of the session. What machinectl and run0 have systemd start is
-    not below them, but has their terminal.
+    sudo and su remove SSH_CONNECTION from the environment, but the processes above them still have it. The topmost of
+    those is the client of the session, and its parent is the sshd of the session. A process that machinectl or run0
+    had systemd start is not below them, but has their terminal.
     """
     process, asking = _process(os.getpid()), 0
     found, by = _session(process)
@@ -43,7 +43,7 @@ def connection() -> Connection | None:
 def _session(
     process: _Process | None, by: tuple[str, ...] = ()
 ) -> tuple[tuple[_Process, _Process] | None, tuple[str, ...]]:
-    """The process of a session that is nearest to sshd, and its sshd; and by which programs it came to this process."""
+    """The process of a session that is nearest to its sshd, and that sshd; and the programs from here up to there."""
     found = None
     programs = [*by]
     while process is not None:
@@ -56,7 +56,7 @@ def _session(
 
 
 def _asked_for(terminal: int) -> int:
-    """The process that had systemd start something at this terminal, whose other end it has; 0 where none did."""
+    """The process that had systemd start something at this terminal, and holds its other end; 0 if there is none."""
     for path in glob.glob("/proc/[0-9]*/comm") if os.major(terminal) == _PSEUDO_TERMINAL else ():
         directory = os.path.dirname(path)
         with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
@@ -66,7 +66,7 @@ def _asked_for(terminal: int) -> int:
 
 
 def _has_other_end(directory: str, number: int) -> bool:
-    """Whether the process of this directory of proc(5) has the other end of the pseudoterminal of this number."""
+    """Whether the process of this proc(5) directory holds the other end of the pseudoterminal with this number."""
     for path in glob.glob(f"{directory}/fdinfo/*"):
         with contextlib.suppress(OSError), open(path, encoding="utf-8") as file:
             if f"tty-index:\t{number}\n" in file.read():
@@ -75,7 +75,7 @@ def _has_other_end(directory: str, number: int) -> bool:
 
 
 class _Process(t.NamedTuple):
-    """What says whether a process belongs to an ssh session."""
+    """What shows whether a process belongs to an ssh session."""
 
     uid: int
     parent: int
@@ -83,11 +83,11 @@ class _Process(t.NamedTuple):
     ssh_client: str
     program: str
     terminal: int
-    """The number of its terminal as a device; 0 where it has none."""
+    """The device number of its terminal; 0 if it has none."""
 
 
 def _process(pid: int) -> _Process | None:
-    """A process as proc(5) has it; None where it is gone."""
+    """A process as proc(5) shows it; None if it has ended."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             environ = file.read()
@@ -100,7 +100,7 @@ def _process(pid: int) -> _Process | None:
 
 
 def parse_process(uid: int, environ: bytes, status: str, ticks: int) -> _Process:
-    """What /proc/PID/environ and /proc/PID/stat say. The name of the program, in brackets there, may hold anything."""
+    """Parse /proc/PID/environ and /proc/PID/stat. The program's name, in brackets in `stat`, may have any character."""
     environment = dict(pair.partition(b"=")[::2] for pair in environ.split(b"\0"))
     fields = status.rpartition(")")[2].split()
     return _Process(

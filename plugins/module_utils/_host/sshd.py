@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Looks at sshd: what it makes of its configuration, sshd(8), -T and -C."""
+"""Asks sshd for the settings that its configuration gives each account; sshd(8), -T and -C."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from .._wanted.settings import Settings
 from .command import Run
 from .state import Connection
 
-# Addresses for documentation (RFC 5737, RFC 3849): nobody connects from them, so they stand for anybody.
+# Addresses for documentation (RFC 5737, RFC 3849): nobody connects from them, so they stand for any other address.
 _STRANGERS = ("192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1")
 _ANYWHERE = sshd_config.Origin()
 
 
 class SshdError(RuntimeError):
-    """sshd refuses to tell its settings; the text is what it printed."""
+    """sshd refuses to report its settings; the text is what it printed."""
 
 
 class Views(t.NamedTuple):
-    """What sshd makes of its configuration for the people of a host."""
+    """The settings that sshd has for the accounts of a host."""
 
     of: t.Mapping[str, sshd_config.Effective]
-    """By account, from an address that is not exempt."""
+    """The settings by account, from an address that is not exempt."""
     elsewhere: t.Mapping[sshd_config.Origin, t.Mapping[str, sshd_config.Effective]] = {}
-    """The same by each other address, and by each port, that the configuration names."""
+    """The settings by account, for each other address and each port that the configuration names."""
     connection: sshd_config.Effective | None = None
-    """For the account and the address of the connection, if there is one."""
+    """The settings for the account and the address of the connection, if there is one."""
     error: str | None = None
-    """Why sshd does not tell, if it does not."""
+    """Why sshd does not report its settings, if it does not."""
 
 
 def views(
@@ -47,16 +47,16 @@ def views(
     words: t.Sequence[str] = (),
     exempt: t.Callable[[str], bool] = lambda _address: False,
 ) -> Views:
-    """Ask sshd about every account, from this address; once for each class that its configuration can tell apart.
+    """Ask sshd for the settings of every account, once for each class of accounts that its configuration distinguishes.
 
-    `groups` are those of each account, `texts` the files of the configuration, by path, and `words` what that sshd is
-    started with. From addresses that are exempt nobody is asked.
+    `groups` has the groups of each account, `texts` the files of the configuration, by path. `address` is the address
+    to ask about, and `words` are the options of that sshd. It is not asked about addresses that are exempt.
     """
     nothing = dict.fromkeys(groups, sshd_config.Effective())
     if not os.path.exists(places.SSHD):
         return Views(nothing, error=f"{places.SSHD} is not installed")
     patterns = sshd_config.distinguishing(texts)
-    # Files that are not seen here may be about root, and about the address that this run comes from.
+    # Files that are not in `texts` may have settings for root, or for the address that this run comes from.
     unseen = sshd_config.reads_elsewhere(texts)
     classes = {
         name: (unseen and name == "root", *sshd_config.account_class(patterns, name, groups[name])) for name in groups
@@ -82,7 +82,7 @@ def views(
 
 
 def effective(run: Run, told: str, words: t.Sequence[str] = ()) -> sshd_config.Effective:
-    """What the files on disk give a login as `sshd -T -C` is told of it, where sshd is started so. Raises SshdError."""
+    """The settings that the files on disk give a login; `told` describes it for `sshd -T -C`. Raises SshdError."""
     code, out, error = run([places.SSHD, *words, "-T", "-C", told])
     if code != 0:
         raise SshdError(error.strip() or f"{places.SSHD} -T ended with {code}")
@@ -90,11 +90,11 @@ def effective(run: Run, told: str, words: t.Sequence[str] = ()) -> sshd_config.E
 
 
 def stranger(settings: Settings) -> str:
-    """An address that is not exempt, for which an answer of sshd holds for anybody."""
+    """An address that is not exempt, for which sshd has the settings that apply to any other such address."""
     return next((address for address in _STRANGERS if not is_exempt(settings, address)), "UNKNOWN")
 
 
 def is_exempt(settings: Settings, address: str) -> bool:
-    """Whether nobody needs a code from this address; no text is an address of nobody's."""
+    """Whether this address is exempt; an empty text is not."""
     networks = map(ipaddress.ip_network, settings.exempt_addresses)
     return bool(address) and any(ipaddress.ip_address(address) in network for network in networks)

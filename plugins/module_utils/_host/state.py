@@ -95,7 +95,7 @@ class Login(t.NamedTuple):
     method: str
     """The method by sshd's name for it, such as publickey or gssapi-with-mic; empty if it is not known."""
     day: str
-    """Such as 2026-11-28, in UTC."""
+    """The day in UTC, such as 2026-11-28."""
 
 
 class Connection(t.NamedTuple):

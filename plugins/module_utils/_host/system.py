@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Looks at what system the host is: its release, and what SELinux makes of our directories."""
+"""Looks at the system of the host: its release, and the SELinux types of the directories that a login writes to."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from .._backends import backends
 from .files import read_file
 from .state import WRITTEN_AT_LOGIN
 
-# Fedora has the packages under the names that they have in EPEL.
+# In Fedora the packages have the same names as in EPEL.
 _FAMILIES = {"fedora": "rhel"}
 
 
 def os_release(backend: str) -> tuple[tuple[str, str], str]:
-    """The ID and VERSION_ID of os-release(5), and the family by which the backend's packages are named."""
+    """The ID and VERSION_ID of os-release(5), and the family that decides the names of the backend's packages."""
     file = read_file(places.OS_RELEASE)
     return parse_os_release(file.content if file else "", backend)
 
 
 def parse_os_release(text: str, backend: str) -> tuple[tuple[str, str], str]:
-    """The same, of the text of that file."""
+    """The ID, the VERSION_ID and the family from the text of that file."""
     lines = (line.partition("=") for line in text.splitlines())
     told = {name: value.strip("\"'") for name, _equals, value in lines}
     words = [_FAMILIES.get(word, word) for word in (told.get("ID", ""), *told.get("ID_LIKE", "").split())]
@@ -34,7 +34,7 @@ def parse_os_release(text: str, backend: str) -> tuple[tuple[str, str], str]:
 
 
 def selinux_types() -> dict[str, str] | None:
-    """The SELinux types of what a login writes to, by path: the third part of a context, selinux(8)."""
+    """The SELinux types of the directories that a login writes to, by path: the third part of a context, selinux(8)."""
     enforce = read_file(places.SELINUX_ENFORCES)
     if enforce is None or enforce.content != "1":
         return None

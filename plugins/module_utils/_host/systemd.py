@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Looks at what systemd starts, and how; systemctl(1), systemd.exec(5)."""
+"""Looks at the units that systemd has, and how it starts them; systemctl(1), systemd.exec(5)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .files import read_file
 
 _ROOTS = ("RootDirectory", "RootImage")
 _MOUNTS = ("BindPaths", "BindReadOnlyPaths", "TemporaryFileSystem", "InaccessiblePaths")
-"""By what a unit shows its program other files than the host has, everywhere or at some paths."""
+"""Options that give a unit's program other files than the host has: these at some paths, `_ROOTS` everywhere."""
 OF_SERVICES = ",".join(
     (
         *("Id", "Names", "LoadState", "ExecStart", "Environment", "EnvironmentFiles", "FragmentPath", "DropInPaths"),
@@ -25,37 +25,37 @@ OF_SERVICES = ",".join(
 )
 """The properties of a service that `parse_units` reads."""
 INSTANCE = "fleet-auth"
-"""Which instance of a template is looked at; they all start the same."""
+"""The name of the instance of a template that is looked at; all instances start the same program."""
 _ARGUMENTS = re.compile(r"path=(\S+) ; argv\[\]=(.*?) ; ignore_errors=")
 
 
 class Unit(t.NamedTuple):
-    """A service of systemd."""
+    """A systemd service."""
 
     name: str
     program: str
     words: tuple[str, ...]
-    """What follows the program, with variables in it."""
+    """The arguments of the program, in which variables are not replaced yet."""
     environment: tuple[str, ...] = ()
-    """NAME=VALUE."""
+    """Its variables, each as NAME=VALUE."""
     files: tuple[str, ...] = ()
-    """Files with more of that, of which the last one counts; patterns of glob(7)."""
+    """The environment files, of which a later one wins; patterns of glob(7)."""
     written_in: tuple[str, ...] = ()
-    """The files of the unit; the last one counts."""
+    """The files of the unit; a later one wins."""
     names: tuple[str, ...] = ()
-    """Its own name and other ones."""
+    """Its own name and its aliases."""
     owner: str = ""
-    """The account that it runs as, where that is not root."""
+    """The account that it runs as; empty for root."""
     hidden: tuple[str, ...] = ()
-    """The paths at which it has other files than the host."""
+    """The paths at which it sees other files than the host has."""
 
     @property
     def found_files(self) -> list[str]:
-        """The files of variables, in the order in which systemd reads them."""
+        """The environment files, in the order in which systemd reads them."""
         return [path for pattern in self.files for path in sorted(glob.glob(pattern)) or [pattern]]
 
     def value(self, name: str) -> str:
-        """What a variable stands for."""
+        """The value of a variable; empty if it is not set."""
         found = dict(one.partition("=")[::2] for one in self.environment)
         for path in self.found_files:
             file = read_file(path)
@@ -63,7 +63,7 @@ class Unit(t.NamedTuple):
         return found.get(name, "")
 
     def says(self, texts: t.Collection[str]) -> str:
-        """The last file, of its variables or its own, in which one of these texts stands; or an empty text."""
+        """The last of its environment files, or else of its own files, that has one of these texts; empty if none."""
         for path in (*reversed(self.found_files), *reversed(self.written_in)):
             file = read_file(path)
             if file and any(one in file.content for one in texts):
@@ -71,24 +71,24 @@ class Unit(t.NamedTuple):
         return ""
 
     def hides(self, directories: t.Iterable[str]) -> bool:
-        """Whether it has other files than the host in one of these directories, or in one above or below them."""
+        """Whether it sees other files than the host has in one of these directories, or above or below them."""
         inside = [f"{one.rstrip('/')}/" for one in self.hidden]
         return any(path.startswith(f"{one}/") or f"{one}/".startswith(path) for one in directories for path in inside)
 
 
 def shown(run: Run, properties: str, names: t.Sequence[str]) -> str:
-    """What systemd tells of these units."""
+    """The output of `systemctl show` for these units and properties; empty if it fails."""
     code, out, _error = run(["systemctl", "show", f"--property={properties}", "--", *names])
     return out if code == 0 else ""
 
 
 def services(run: Run, names: t.Sequence[str]) -> list[Unit]:
-    """Those of these services that there are."""
+    """The services with these names that exist."""
     return parse_units(shown(run, OF_SERVICES, names))
 
 
 def parse_units(text: str) -> list[Unit]:
-    """The units that `systemctl show` tells of and that start something."""
+    """The loaded units in the output of `systemctl show` that start a command."""
     found = []
     for told in blocks(text):
         command = _ARGUMENTS.search("\n".join(told.get("ExecStart", ())))
@@ -110,7 +110,7 @@ def parse_units(text: str) -> list[Unit]:
 
 
 def blocks(text: str) -> t.Iterator[dict[str, list[str]]]:
-    """What `systemctl show` tells of each unit: the values of each property."""
+    """Split the output of `systemctl show` into units, each with the values of each property."""
     for block in text.strip().split("\n\n"):
         told: dict[str, list[str]] = {}
         for name, _equals, value in (line.partition("=") for line in block.split("\n")):
@@ -119,7 +119,7 @@ def blocks(text: str) -> t.Iterator[dict[str, list[str]]]:
 
 
 def _hidden(told: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[str]:
-    """The paths at which a unit shows its program other files than the host has."""
+    """The paths at which a unit's program sees other files than the host has."""
     if any(value not in ("", "/") for name in _ROOTS for value in told.get(name, ())):
         yield "/"
     for name in _MOUNTS:

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a time service is asked with, what it says, what that comes to, and how long its source may be silent. Pure.
+"""Types for reading a time service, and the rule for how long its source may be silent. Pure.
 
-A source that died leaves a time service content for hours, so how long it has been silent is judged here: it counts as
-dead after three of its polls, and never before 10 s. That is 192 s with chrony's shortest default poll of 64 s, 3072 s
-with its longest of 1024 s; 96 s and 6144 s with systemd-timesyncd's 32 s and 2048 s. Until then the bound on the
-error, which grows while a source is silent, keeps a clock that drifts from passing.
+A time service may report a good state for hours after its source has died. So the silence of the source is judged here:
+it is considered dead after three of its polls, but never before 10 s. That is 192 s with chrony's shortest default poll
+of 64 s, 3072 s with its longest of 1024 s; 96 s and 6144 s with systemd-timesyncd's 32 s and 2048 s. Until then a
+drifting clock is caught by the bound on its error, which grows while the source is silent.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class SyncStatus(t.NamedTuple):
 
     `service` is the time service that answered, `source` the server or reference clock that it follows.
     `error_seconds` is the upper bound of the clock's error, |offset| + root delay / 2 + root dispersion, provided that
-    the source is right (chronyc(1), tracking). Each is None where nothing is known.
-    `reason` is for a person: what was read, and what it means. It ends without a full stop.
+    the source is right (chronyc(1), tracking). Each is None if it is not known.
+    `reason` is for a person: what was read, and what it means. It has no full stop at its end.
     """
 
     in_sync: bool
@@ -45,7 +45,7 @@ class SyncStatus(t.NamedTuple):
 
 
 class Asked(t.NamedTuple):
-    """What a time service is read with; see time_sync()."""
+    """What is needed to read a time service; see time_sync()."""
 
     run: Run
     mtime: Mtime
@@ -55,7 +55,7 @@ class Asked(t.NamedTuple):
 class Reading(t.NamedTuple):
     """What a time service that runs says.
 
-    `fault` is what speaks against being in sync, apart from too large an error; without it `error_seconds` is a number.
+    `fault` is why the clock is not in sync, other than too large an error. If it is None, `error_seconds` is a number.
     """
 
     source: str | None = None
@@ -64,7 +64,7 @@ class Reading(t.NamedTuple):
 
 
 class Unreadable(ValueError):
-    """The output of a command is not what its documentation promises."""
+    """The output of a command is not as documented."""
 
 
 class TimeService(t.Protocol):
@@ -73,11 +73,11 @@ class TimeService(t.Protocol):
     name: str
 
     def read(self, asked: Asked) -> Reading | None:
-        """Read the service's state; None where it does not run. Raises Unreadable."""
+        """Read the service's state; None if it does not run. Raises Unreadable."""
 
 
 def silence(service: str, source: str, age: float, poll_seconds: float) -> str | None:
-    """What speaks against a source whose last useful answer is `age` seconds old."""
+    """What is wrong with a source whose last useful answer is `age` seconds old; None if nothing is."""
     patience = max(SILENT_POLLS * poll_seconds, PATIENCE_SECONDS)
     if age > patience:
         return (
@@ -90,7 +90,7 @@ def silence(service: str, source: str, age: float, poll_seconds: float) -> str |
 
 
 def finite(text: str) -> float:
-    """A number of seconds; NaN and infinity are none. Raises ValueError."""
+    """Parse a number of seconds. Raises ValueError, also for NaN and infinity."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Is the clock in sync? What the time services print goes in, one SyncStatus comes out.
+"""Finds out from the output of the time services whether the clock is in sync. The result is one SyncStatus.
 
 Nothing here touches the host: commands and file times come through the callables that the caller passes. A new time
 service is one file with a class that has a `name` and a `read`, and two lines in `_services`.
@@ -19,12 +19,12 @@ from .time_service import Asked, Mtime, Reading, SyncStatus, TimeService, Unread
 def time_sync(run: Run, mtime: Mtime, now: float, max_error_seconds: float) -> SyncStatus:
     """Ask the time services in turn; the first that runs decides.
 
-    `run` takes a list of arguments and returns return code, standard output and standard error; a code other than 0
-    where the command does not exist. `mtime` returns a file's time of modification, None where there is no such file.
-    `now` is the host's clock just before the call. Times are in seconds since the epoch. At most four commands run.
+    `run` takes a list of arguments and returns return code, standard output and standard error; the code is not 0 if
+    the command does not exist. `mtime` returns a file's time of modification, None if there is no such file. `now` is
+    the host's clock just before the call. Times are in seconds since the epoch. At most four commands run.
 
-    The clock is in sync if a service follows a source that is alive and the error is at most `max_error_seconds`, which
-    is above 0. Output that cannot be understood means not in sync; it is no error.
+    The clock is in sync if a service follows a source that is alive, and the error is at most `max_error_seconds`,
+    which is above 0. Output that cannot be parsed means not in sync; it raises no error.
     """
     asked = Asked(run, mtime, now)
     silent: list[str] = []
@@ -40,7 +40,7 @@ def time_sync(run: Run, mtime: Mtime, now: float, max_error_seconds: float) -> S
 
 
 def _services() -> t.Iterator[TimeService]:
-    """The time services, each compiled only where those before it do not run."""
+    """The time services, each imported only if those before it do not run."""
     from .chrony import Chrony
 
     yield Chrony()
@@ -56,7 +56,7 @@ def _services() -> t.Iterator[TimeService]:
 
 
 def _judge(service: str, reading: Reading, max_error_seconds: float) -> SyncStatus:
-    """Whether the clock is in sync by what its service says."""
+    """Whether the clock is in sync, according to its time service."""
     source, error, fault = reading.source, reading.error_seconds, reading.fault
     if fault is None and error is not None and error <= max_error_seconds:
         reason = f"{service} follows {source}, and the clock is at most {error:.6f} s off"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""systemd-timesyncd, by what it says over D-Bus. Pure."""
+"""Reads the state of systemd-timesyncd from its properties on D-Bus. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typing as t
 
 from .time_service import Asked, Reading, Unreadable, excerpt, silence
 
-# How far an undisciplined clock is taken to drift: PHI in RFC 5905, section 7.2.
+# The assumed drift of an undisciplined clock: PHI in RFC 5905, section 7.2.
 DRIFT = 15e-6
 
 SYNCHRONIZED = "/run/systemd/timesync/synchronized"
@@ -19,7 +19,7 @@ SYNCHRONIZED = "/run/systemd/timesync/synchronized"
 
 
 class TimesyncState(t.NamedTuple):
-    """What systemd-timesyncd says of its last poll. Times are seconds; `offset` is NTP time minus clock."""
+    """What systemd-timesyncd says about its last poll. Times are in seconds; `offset` is NTP time minus clock."""
 
     server: str
     poll_seconds: float
@@ -36,8 +36,8 @@ class TimesyncState(t.NamedTuple):
 class SystemdTimesyncd:
     """systemd-timesyncd, read over D-Bus, and the time of its last synchronisation.
 
-    `timedatectl show-timesync` prints the same, but its timestamps in whole seconds, from which no offset can be had;
-    and D-Bus would start a stopped systemd-timesyncd for it.
+    `timedatectl show-timesync` is not used: it prints timestamps in whole seconds, too coarse for an offset, and makes
+    D-Bus start a stopped systemd-timesyncd.
     An offset that systemd-timesyncd has just corrected stays in its last answer, and in the error, until the next poll.
     """
 
@@ -68,7 +68,7 @@ class SystemdTimesyncd:
 
     @staticmethod
     def _fault_in(state: TimesyncState) -> str | None:
-        """What the last answer of the server says against being in sync."""
+        """Why the clock is not in sync, according to the last answer of the server; None if it may be."""
         if not state.server:
             return "systemd-timesyncd runs, but has no time server"
         if state.packet_count == 0:
