@@ -63,7 +63,7 @@ class Staging:
             files.sync_directory(os.path.join(directory, ""))
 
     def _have_on_disk(self) -> None:
-        """Flush the new credentials to disk together. A step does so for their names, once these are in place."""
+        """Flush the new credentials to disk together, and add a step that flushes their names once they have them."""
         files.sync_all(self.new_credentials)
         directories = {os.path.dirname(path) for path in self.new_credentials}
         self.steps.append(lambda _actions: files.sync_all([*directories]))

@@ -228,7 +228,7 @@ def _new(key: bytes, interval: int, window: int) -> list[str]:
 
 
 def _lines(text: str) -> list[str]:
-    """The lines of a credential file. Raises CredentialError where the module would deny every code."""
+    """The lines of a credential file. Raises CredentialError if the module would deny every code."""
     parse(text)
     return text.split("\n")
 

@@ -24,10 +24,10 @@ DIGITS: t.Collection[int] = (6, 7, 8)
 INTERVALS: t.Collection[int] = (30, 60)
 IN_WORDS = "6 to 8 digits for 30 or 60 seconds"
 DEVICES = True
-# The next max(1, window) codes of an event-based token are right.
+# The next max(1, window) codes of an event-based token are valid.
 RECOVERY_WINDOW = 1
 PACKAGES = {"debian": "libpam-oath", "rhel": "pam_oath"}
-# What stands beside a used code where nobody knows when that was; pam_oath does not look at it.
+# The time to write for a used code if the real one is not known; pam_oath ignores it.
 _SOME_TIME = "1970-01-01T00:00:00L"
 MODES: tuple[int, ...] = (0o600,)
 LOCK = ".lock"

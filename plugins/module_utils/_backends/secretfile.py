@@ -47,7 +47,7 @@ class SecretFile(t.NamedTuple):
 
 
 def parse(text: str) -> SecretFile:
-    """Parse a file. Raises CredentialError if the module would deny every code of an app; the text names the line.
+    """Parse a file. Raises CredentialError if the module would deny every code of an app; its text says where and why.
 
     Raises CounterError if the module would accept codes that depend on a counter.
     """
@@ -95,7 +95,7 @@ def _option(text: str, name: str) -> re.Match[str] | None:
 
 
 def place(text: str, name: str) -> int:
-    """The number of the line that has an option; 0 where none has."""
+    """The number of the line that has an option; 0 if none has."""
     found = _option(text, name)
     return _line_of(text, found.start()) if found else 0
 

@@ -156,7 +156,7 @@ def _key(word: str, number: int) -> bytes:
 
 
 def _with_history(token: Token, words: t.Sequence[str], number: int) -> Token:
-    """A token with what a login wrote after the key: counter, last code and time, each of which may be missing."""
+    """A token with what a login wrote after the key: counter, last code and time; the last of these may be missing."""
     if not words:
         return token
     counter = words[0]

@@ -37,7 +37,7 @@ def by_own_name(names: t.Iterable[str]) -> dict[str, pwd.struct_passwd]:
 
 
 def by_typed_name(names: t.Iterable[str]) -> dict[str, pwd.struct_passwd]:
-    """The accounts that the host finds by these names; an account's own name may be another, as in other case."""
+    """The accounts that the host finds by these names; the account's own name may differ, such as in case."""
     found = {}
     for name in names:
         # A name from a log may have characters that no account name can have.

@@ -35,7 +35,7 @@ _CONFIG_DIRECTORIES = "XDG_CONFIG_DIRS"
 
 
 def starts(run: Run, processes: t.Iterable[Process]) -> tuple[CockpitStart, ...]:
-    """How Cockpit's own units start it, and how other units do by which it runs now."""
+    """How Cockpit's own units start it, and how other units do that run it now."""
     running = {one.unit for one in processes if one.program == _SERVES and not one.is_inside}
     names = [*_SERVICES, *sorted(running.difference(("", *_SERVICES)))]
     return tuple(

@@ -36,7 +36,7 @@ def credentials(backend: Backend) -> dict[str, FileState]:
 
 
 def stale_locks() -> tuple[str, ...]:
-    """The files that interrupted logins have left behind; each makes its user's codes all be denied."""
+    """The files that interrupted logins have left behind. As long as one exists, all codes of its user are denied."""
     found = [path for pattern in backends.LEFT_BEHIND for path in glob.glob(pattern)]
     return tuple(sorted(filter(_is_stale, found)))
 

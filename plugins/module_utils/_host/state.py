@@ -38,7 +38,7 @@ OWN_DIRECTORIES = {
 }
 
 WRITTEN_AT_LOGIN = {**dict.fromkeys(backends.DIRECTORIES, "var_auth_t"), places.RUN_DIRECTORY: "faillog_t"}
-"""The directories that a login writes to, with the SELinux type with which the policy of Fedora and RHEL lets it."""
+"""The directories that a login writes to, with the SELinux type that allows it in the policy of Fedora and RHEL."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class FileState:
 
 
 class Hold(t.NamedTuple):
-    """What keeps root from changing a file, or what is in a directory."""
+    """What keeps root from changing a file, or the content of a directory."""
 
     path: str
     attribute: str
@@ -76,7 +76,7 @@ class Account:
     has_password: bool
     """Whether it has a password that is neither empty nor locked, or an empty one where sshd accepts that."""
     has_key: bool
-    """Whether one of the authorized_keys files that sshd reads for it has a line, or sshd gets keys from elsewhere."""
+    """Whether one of the authorized_keys files that sshd reads for it has a key, or sshd gets keys from elsewhere."""
     sshd: Effective = field(default_factory=Effective, repr=False)
     """The settings that sshd has for this account, from an address that is not exempt."""
     sshd_elsewhere: tuple[Effective, ...] = field(default=(), repr=False)
@@ -217,7 +217,7 @@ class HostState:
     sshd_error: str | None = None
     """Why sshd could not report its settings, if it could not."""
     sshd_elsewhere: t.Mapping[Origin, t.Mapping[str, Effective]] = field(default_factory=dict, repr=False)
-    """Its settings by account, for each other address and port that its configuration names."""
+    """The settings of sshd by account, for each other address and each port that its configuration names."""
     sshd_included: tuple[str, ...] = ()
     """The files outside the drop-in directory that a configuration of sshd includes."""
     services_included: tuple[str, ...] = ()
@@ -273,7 +273,7 @@ class HostState:
     holds: tuple[Hold, ...] = ()
     """What keeps logins from writing to the credentials of the backend; empty if two-factor login should be off."""
     stale_locks: tuple[str, ...] = ()
-    """Files that a login left behind; each makes its user's codes all be denied."""
+    """Lock files that interrupted logins have left behind. As long as one exists, all codes of its user are denied."""
     tallies: t.Mapping[str, bytes] = field(default_factory=dict)
     """The tallies of wrong codes, by user."""
     authorized_keys: t.Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
