@@ -282,7 +282,7 @@ class TestLeftOut:
             (twice, f"{USERS_FILE}: line 5 and {own_file(twice)}: line 1 have different secrets"),
             (by_counter, "is for codes that go by a counter (HOTP_COUNTER)"),
             (gone, "line 1 has no key in base32"),
-            (odd, "has a DISALLOW_REUSE that pam_google_authenticator does not take, so that every code is denied"),
+            (odd, "has a DISALLOW_REUSE that pam_google_authenticator does not accept, so that every code is denied"),
             (spoilt, "has a NUL byte"),
         ):
             assert reason in found["left"].pop(person.name)

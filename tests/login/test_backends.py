@@ -144,7 +144,7 @@ class TestMove:
         host.run("rm", other)
         refused = run(alice)
         assert not refused.ok
-        assert "has further devices (tablet), and pam_google_authenticator has one secret a user" in refused.message
+        assert "has further devices (tablet), but pam_google_authenticator has one secret per user" in refused.message
         assert host.exists(f"{OATH.directory}/{alice.name}")
         on(alice, users=[{**alice.entry, "devices": [{"name": "tablet", "state": "absent"}]}])
         ssh.fresh_step()

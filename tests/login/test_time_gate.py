@@ -188,8 +188,8 @@ def test_source_that_died_is_refused(alice: Person, clock: Clock) -> None:
     time.sleep(11)
     refused(
         alice,
-        r"(chrony follows 127\.0\.0\.1, which has told it nothing useful for 1\d s: it is asked every 2 s, and counts "
-        r"as dead after 10 s|chrony has selected none of its sources: 127\.0\.0\.1 \(state \?, reach 0\))",
+        r"(chrony follows 127\.0\.0\.1, which has sent nothing useful for 1\d s: it is asked every 2 s, and is "
+        r"considered dead after 10 s|chrony has selected none of its sources: 127\.0\.0\.1 \(state \?, reach 0\))",
     )
 
 
@@ -255,7 +255,8 @@ def test_clock_in_sync_by_ntpsec_and_never_by_openntpd(alice: Person, clock: Clo
         host.run("systemctl", "restart", "openntpd")
         refused(
             alice,
-            r"openntpd runs, which does not tell how far off the clock may be, but only '[01]/1 peers valid, clock .*'",
+            r"openntpd runs, which does not report how far off the clock may be, but only "
+            r"'[01]/1 peers valid, clock .*'",
             remedy="Install chrony, ntpsec or systemd-timesyncd in place of openntpd,",
         )
     finally:

@@ -157,7 +157,7 @@ class TestAdoption:
             (f'{SECRET * 4}\n" TOTP_AUTH\n', "/home/alice/ga: line 1 has a key of 80 bytes, more than the 64 that a"),
             (
                 f'{SECRET * 2}\n" TOTP_AUTH\n',
-                "/home/alice/ga: line 1: the account has a key of 40 bytes, and pam_oath reads 32. Set backend to "
+                "/home/alice/ga: line 1: the account has a key of 40 bytes, but pam_oath reads only 32. Set backend to "
                 "google_authenticator, or",
             ),
             (OldFile("/home/alice/ga", unsafe="is not a regular file"), "/home/alice/ga is not a regular file"),

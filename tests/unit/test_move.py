@@ -258,8 +258,8 @@ class TestRefusal:
 
     def test_of_a_second_device_says_how_to_go_on(self) -> None:
         assert refused(wanted(GOOGLE), on(self.TABLET)) == (
-            "the credential of alice on web1, /etc/oath/alice, has further devices (tablet), and "
-            "pam_google_authenticator has one secret a user. Take them away with devices: [{name: tablet, state: "
+            "the credential of alice on web1, /etc/oath/alice, has further devices (tablet), but "
+            "pam_google_authenticator has one secret per user. Remove them with devices: [{name: tablet, state: "
             "absent}] of alice in users, or leave backend at oath.",
         )
         without = wanted(GOOGLE, users=[{"name": "alice", "devices": [{"name": "tablet", "state": "absent"}]}])
@@ -271,14 +271,14 @@ class TestRefusal:
     def test_of_devices_without_a_name_says_whose_lines_to_take_out(self) -> None:
         text = f"{PHONE}HOTP/T30 alice - {OTHER_KEY.hex()}\nHOTP/E alice - {'63' * 20}\n"
         (told,) = refused(wanted(GOOGLE), on(text))
-        assert "has further devices (2 without a name), and" in told
-        assert told.endswith("Take the lines of those without a name out of the file, or leave backend at oath.")
+        assert "has further devices (2 without a name), but" in told
+        assert told.endswith("Remove the lines of those without a name from the file, or leave backend at oath.")
         assert not refused(wanted(GOOGLE), on(PHONE))
 
     def test_of_paper_alone_says_what_is_missing(self) -> None:
         paper = f"# fleet.auth recovery-codes=first\nHOTP/E alice - {OTHER_KEY.hex()}\n"
         (told,) = refused(wanted(GOOGLE), on(paper))
-        assert "has recovery codes and no device, and pam_google_authenticator" in told
+        assert "has recovery codes and no device, but pam_google_authenticator" in told
         assert "Remove the file, or leave backend at oath." in told
         removed = {name: one for name, one in on().credentials.items() if name != "alice"}
         assert not refused(wanted(GOOGLE, "alice"), replace(on(), credentials=removed))
@@ -292,9 +292,9 @@ class TestRefusal:
     def test_of_an_interval_that_pam_oath_has_not_names_those_whom_the_settings_do_not(self) -> None:
         there = carried_out(wanted(GOOGLE, "alice", interval=45), on())
         assert refused(wanted(OATH), there) == (
-            "the credential of alice on web1, /etc/google-authenticator/alice, has codes for 45 seconds, and pam_oath "
-            "can do 30 and 60. Name alice in users, for codes of the interval, and set renew to changed, or leave "
-            "backend at google_authenticator.",
+            "the credential of alice on web1, /etc/google-authenticator/alice, has codes for 45 seconds, but pam_oath "
+            "can do only 30 and 60. Name alice in users, so that the interval applies, and set renew to changed, or "
+            "leave backend at google_authenticator.",
         )
         assert plan(wanted(OATH, "alice", renew="changed"), there).to_enrol == ("alice",)
         assert carried_out(wanted(OATH, "alice", renew="changed"), there).credentials["alice"].content == PHONE
@@ -303,7 +303,7 @@ class TestRefusal:
         state = carried_out(wanted(GOOGLE), on())
         long = google_authenticator.revise(None, User("alice"), Settings(backend=GOOGLE), lambda _n: b"k" * 33)
         (told,) = refused(wanted(OATH), replace(state, credentials={**state.credentials, "alice": file(long, 0o400)}))
-        assert "has a key of 33 bytes, and pam_oath reads 32. Give alice a new one with renew: NAME in users" in told
+        assert "has a key of 33 bytes, but pam_oath reads only 32. Give alice a new one with renew: NAME in" in told
         state = replace(state, credentials={**state.credentials, "alice": file(long, 0o400)})
         for renewed in ({"renew": "2026"}, {"secret": SECRET}):
             after = carried_out(wanted(OATH, users=[{"name": "alice", **renewed}]), state)

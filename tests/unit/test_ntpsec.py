@@ -69,7 +69,7 @@ def test_does_not_run() -> None:
             with_source(SOURCE.replace("   7 ", "   0 ")),
             "192.168.48.2, which ntpsec follows, has left its last eight",
         ),
-        (with_source(SOURCE.replace("  1    8 ", " 9m    8 ")), "which has told it nothing useful for 540 s"),
+        (with_source(SOURCE.replace("  1    8 ", " 9m    8 ")), "which has sent nothing useful for 540 s"),
         (with_source("*LOCAL(0)        .LOCL.           5 u    1    8    7 "), "the host's own clock (LOCAL(0))"),
         ((0, IN_SYNC.replace("rootdisp=1.015", "rootdisp=nan"), ""), "ntpsec could not be understood"),
         ((0, IN_SYNC.replace("   1    8    7 ", "   1    8 "), ""), "ntpsec could not be understood"),

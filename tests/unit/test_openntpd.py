@@ -23,7 +23,7 @@ def status(ntpctl: tuple[int, str, str]) -> SyncStatus:
 
 @pytest.mark.parametrize("told", ["4/4 peers valid, clock synced, stratum 3", "0/1 peers valid, clock unsynced"])
 def test_never_tells_how_far_off_the_clock_may_be(told: str) -> None:
-    reason = f"openntpd runs, which does not tell how far off the clock may be, but only '{told}'"
+    reason = f"openntpd runs, which does not report how far off the clock may be, but only '{told}'"
     assert status((0, f"{told}\n", "")) == SyncStatus(False, "openntpd", None, None, reason)
 
 

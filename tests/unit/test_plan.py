@@ -1327,8 +1327,8 @@ class TestRefusal:
         (refusal,) = made.refusals
         assert refusal == (
             f"the credentials of {self.FIRST} and 290 more on web1, in /etc/google-authenticator, cannot move: each "
-            "has codes for 45 seconds, and pam_oath can do 30 and 60. Name them in users, for codes of the interval, "
-            "and set renew to changed, or leave backend at google_authenticator."
+            "has codes for 45 seconds, but pam_oath can do only 30 and 60. Name them in users, so that the interval "
+            "applies, and set renew to changed, or leave backend at google_authenticator."
         )
         beside = replace(
             host_state(ACCOUNTS[0], *self.MANY, credentials=self.enrolled(*self.NAMES)),

@@ -360,16 +360,16 @@ class TestUsers:
     def test_have_recovery_codes_where_there_is_a_window(self) -> None:
         users = [{"name": "alice", "recovery_codes": "first"}]
         assert problems(users=users, window=0) == (
-            "users: recovery_codes of alice need a window of 1 at least; the oath backend (pam_oath.so) takes only the "
-            "first. Set window to that, or leave recovery_codes out.",
+            "users: recovery_codes of alice need a window of at least 1. With a smaller one, the oath backend "
+            "(pam_oath.so) accepts only the first code. Raise window, or leave recovery_codes out.",
         )
         assert settings(users=users, window=0, backend="google_authenticator").window == 0
 
     def test_have_one_device_where_the_backend_has_one_secret(self) -> None:
         devices: list[dict[str, str]] = [{"name": "tablet"}]
         assert problems(users=[{"name": "alice", "devices": devices}], backend="google_authenticator") == (
-            "users: alice has devices, and the google_authenticator backend (pam_google_authenticator.so) has one "
-            "secret a user. Leave them out, or set backend to oath.",
+            "users: alice has devices, but the google_authenticator backend (pam_google_authenticator.so) has one "
+            "secret per user. Leave them out, or set backend to oath.",
         )
         devices[0]["state"] = "absent"
         assert settings(users=[{"name": "alice", "devices": devices}], backend="google_authenticator").users

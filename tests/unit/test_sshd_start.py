@@ -366,7 +366,7 @@ def test_listener_whose_words_are_cut_off_is_told_all_the_same(
     monkeypatch.setattr(Process, "has", lambda _self, _path: True)
     found = sshd_starts.listeners([Process(5, 0, command_line)])
     assert [(one.door, one.is_apart, one.seen) for one in found] == (
-        [(door, True, "process 5, with options that nobody can tell")] if door else []
+        [(door, True, "process 5, with unknown options")] if door else []
     )
 
 

@@ -223,8 +223,8 @@ class TestChrony:
         assert (alive.in_sync, dead.in_sync) == (True, False)
         assert dead.source == "127.0.0.1"
         assert dead.reason == (
-            "chrony follows 127.0.0.1, which has told it nothing useful for 53 s: "
-            "it is asked every 16 s, and counts as dead after 48 s"
+            "chrony follows 127.0.0.1, which has sent nothing useful for 53 s: "
+            "it is asked every 16 s, and is considered dead after 48 s"
         )
 
     def test_no_selected_source_is_not_in_sync_although_tracking_looks_well(self) -> None:
@@ -358,8 +358,8 @@ class TestSystemdTimesyncd:
         dead = timesyncd(age=146).status()
         assert not dead.in_sync
         assert dead.reason == (
-            "systemd-timesyncd follows ntp, which has told it nothing useful for 146 s: "
-            "it is asked every 32 s, and counts as dead after 96 s"
+            "systemd-timesyncd follows ntp, which has sent nothing useful for 146 s: "
+            "it is asked every 32 s, and is considered dead after 96 s"
         )
 
     def test_a_clock_that_was_never_set_is_not_in_sync(self) -> None:

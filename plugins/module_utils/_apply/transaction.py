@@ -72,8 +72,8 @@ def undo(actions: Actions) -> str:
     if code == 0:
         return "Everything was put back as it was."
     return (
-        f"Putting everything back failed as well: {(out or error).strip()}. 'sh {script}' on the host tries "
-        "again; 'twofactor-recover' turns two-factor login off."
+        f"Putting everything back failed as well: {(out or error).strip()}. Run 'sh {script}' on the host to try "
+        "again, or 'twofactor-recover' to turn two-factor login off."
     )
 
 
@@ -121,7 +121,7 @@ def _arm(text: str, handed: t.Mapping[str, str], actions: Actions, rollback_afte
             ]
         )
         if code != 0:
-            raise ApplyError(f"systemd starts no timer that would put the host back: {error.strip()}.")
+            raise ApplyError(f"systemd cannot start the timer that would put the host back: {error.strip()}.")
     if os.path.isdir(places.SYSTEMD):
         os.makedirs(os.path.dirname(places.BOOT_LINK), mode=0o755, exist_ok=True)
         _write_handed(places.BOOT_UNIT, handed)

@@ -105,13 +105,13 @@ def beyond(wanted: Settings) -> t.Iterator[str]:
     for user in wanted.users:
         if user.recovery_codes and wanted.window < backend.RECOVERY_WINDOW:
             yield (
-                f"O(users): recovery_codes of {user.name} need a O(window) of {backend.RECOVERY_WINDOW} at least; "
-                f"{named} takes only the first. Set O(window) to that, or leave recovery_codes out."
+                f"O(users): recovery_codes of {user.name} need a O(window) of at least {backend.RECOVERY_WINDOW}. With "
+                f"a smaller one, {named} accepts only the first code. Raise O(window), or leave recovery_codes out."
             )
         if any(device.present for device in user.devices) and not backend.DEVICES:
             several = " or ".join(name for name, one in BACKENDS.items() if one.DEVICES)
             yield (
-                f"O(users): {user.name} has devices, and {named} has one secret a user. Leave them out, or set "
+                f"O(users): {user.name} has devices, but {named} has one secret per user. Leave them out, or set "
                 "O(backend) to "
                 f"{several}."
             )

@@ -92,7 +92,7 @@ def read(text: str, _user: str, _now: float | None = None) -> Credential:
 def render(credential: Credential, _user: str, settings: Settings, make_key: MakeKey) -> str:
     """Convert a credential of another backend to a file of this one; recovery codes are new. Raises CredentialError."""
     if not credential.apps:
-        told = "has recovery codes and no device, and pam_google_authenticator needs one"
+        told = "has recovery codes and no device, but pam_google_authenticator needs one"
         raise CannotHold(told, lambda _whom: "Remove the file")
     phone, *others = credential.apps
     if others or phone.interval is None:
@@ -112,14 +112,14 @@ def _too_many_devices(others: t.Sequence[App]) -> CannotHold:
     absent = ", ".join(f"{{name: {name}, state: absent}}" for name in names)
 
     def remedy(whom: str) -> str:
-        remedies = [f"take them away with devices: [{absent}] of {whom} in O(users)"] * bool(names)
-        remedies += ["take the lines of those without a name out of the file"] * bool(without)
+        remedies = [f"remove them with devices: [{absent}] of {whom} in O(users)"] * bool(names)
+        remedies += ["remove the lines of those without a name from the file"] * bool(without)
         text = ", and ".join(remedies)
         return text[0].upper() + text[1:]
 
     told = ", ".join([*names, *[f"{without} without a name"] * bool(without)])
     return CannotHold(
-        f"has further devices ({told}), and pam_google_authenticator has one secret a user",
+        f"has further devices ({told}), but pam_google_authenticator has one secret per user",
         remedy,
     )
 

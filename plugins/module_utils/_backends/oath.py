@@ -126,12 +126,12 @@ def render(credential: Credential, user: str, _settings: Settings, make_key: Mak
     for app in credential.apps:
         if app.interval is None or not TYPE.fullmatch(f"HOTP/T{app.interval}"):
             raise CannotHold(
-                f"has codes for {app.interval} seconds, and pam_oath can do 30 and 60",
-                lambda whom: f"Name {whom} in O(users), for codes of the O(interval), and set O(renew) to changed",
+                f"has codes for {app.interval} seconds, but pam_oath can do only 30 and 60",
+                lambda whom: f"Name {whom} in O(users), so that the O(interval) applies, and set O(renew) to changed",
             )
         if len(app.key) > LONGEST_KEY:
             raise CannotHold(
-                f"has a key of {len(app.key)} bytes, and pam_oath reads {LONGEST_KEY}",
+                f"has a key of {len(app.key)} bytes, but pam_oath reads only {LONGEST_KEY}",
                 lambda whom: f"Give {whom} a new one with renew: NAME in O(users), and a new sheet",
             )
         label, name = ("device", app.name) if app.name else _label_of_phone(credential)

@@ -108,7 +108,7 @@ def _line_of(text: str, position: int) -> int:
 def _check(text: str, name: str, right: bool) -> None:
     """Raise CredentialError unless `right`: the module does not accept the value of this option."""
     if not right:
-        raise CredentialError(f"line {place(text, name)} has a {name} that pam_google_authenticator does not take")
+        raise CredentialError(f"line {place(text, name)} has a {name} that pam_google_authenticator does not accept")
 
 
 def _key(text: str) -> bytes:

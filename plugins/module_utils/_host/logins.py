@@ -69,9 +69,9 @@ def seen(run: Run, days: int, now: float) -> Seen:
     # If no line matches, journalctl fails without a message.
     unread = ""
     if code == _TIMED_OUT:
-        unread = f"the journal did not tell all within {_SECONDS} seconds"
+        unread = f"the journal could not be read in full within {_SECONDS} seconds"
     elif code not in (0, NOT_FOUND) and error.strip():
-        unread = f"the journal does not tell: {error.strip()}"
+        unread = f"the journal cannot be read: {error.strip()}"
     begin = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(since))
     _code, told, _error = run([*timeout, "last", "--fullnames", "--time-format=iso", f"--since={begin}"])
     return Seen(_latest([*parse_journal(out), *parse_last(told)]), unread)

@@ -24,4 +24,4 @@ class Openntpd:
         if code != 0:
             return None
         told = excerpt(" ".join((out or err).split()))
-        return Reading(fault=f"openntpd runs, which does not tell how far off the clock may be, but only {told}")
+        return Reading(fault=f"openntpd runs, which does not report how far off the clock may be, but only {told}")

@@ -158,7 +158,7 @@ class Listener(t.NamedTuple):
     def seen(self) -> str:
         """The process or unit that shows that it exists, for a message."""
         of = f" of {self.owner}" if self.owner else ", with files of its own" if self.has_own_files else ""
-        of = of or (", with options that nobody can tell" if self.is_cut else "")
+        of = of or (", with unknown options" if self.is_cut else "")
         return f"process {self.pid}{of}" if self.pid else self.unit
 
 

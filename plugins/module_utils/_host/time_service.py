@@ -81,8 +81,8 @@ def silence(service: str, source: str, age: float, poll_seconds: float) -> str |
     patience = max(SILENT_POLLS * poll_seconds, PATIENCE_SECONDS)
     if age > patience:
         return (
-            f"{service} follows {source}, which has told it nothing useful for {age:.0f} s: "
-            f"it is asked every {poll_seconds:g} s, and counts as dead after {patience:g} s"
+            f"{service} follows {source}, which has sent nothing useful for {age:.0f} s: "
+            f"it is asked every {poll_seconds:g} s, and is considered dead after {patience:g} s"
         )
     if age < -PATIENCE_SECONDS:
         return f"{service}'s last answer from {source} is {-age:.0f} s in the future: the clock was set back meanwhile"
