@@ -60,7 +60,7 @@ def _is_read_only(directory: str) -> bool:
 
 
 def _topmost_read_only(directory: str) -> str:
-    """The topmost directory above this one up to which all are read-only; people see that as one mount."""
+    """The topmost directory, from this one upwards, to which all are read-only; people see that as one mount."""
     above = os.path.dirname(directory)
     while above != directory and _is_read_only(above):
         directory, above = above, os.path.dirname(above)

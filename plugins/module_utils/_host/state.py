@@ -367,7 +367,7 @@ class HostState:
         return self.asks_for_code and service in self.protected_services
 
     def text(self, path: str) -> str | None:
-        """The content of a file, or None where there is none."""
+        """The content of a file; None if it does not exist."""
         file = self.files.get(path)
         return None if file is None else file.content
 
