@@ -40,5 +40,5 @@ def _what_holds(error: OSError) -> str:
     if error.errno == errno.EROFS:
         return f" It is mounted read-only: see 'findmnt -T {directory}', and mount it read-write."
     if error.errno == errno.EPERM:
-        return f" An attribute may protect it: see 'lsattr -d {directory} {path}', and remove that with chattr -i."
+        return f" An attribute may protect it: see 'lsattr -d {directory} {path}', and remove it with chattr -ia."
     return ""
