@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How libpam walks through a stack, for every way in which its modules may end at once; pam.conf(5). Pure.
+"""How libpam walks through a stack, for all possible results of its modules at once; pam.conf(5). Pure.
 
 libpam goes from module to module with an *impression* of the login: undefined at first, positive once a module has
 counted as a success, negative once one has counted as a failure. A login gets in only where the impression is positive
@@ -22,38 +22,38 @@ _MOST_LEVELS = 16  # PAM_SUBSTACK_MAX_LEVEL
 
 
 Chain = t.Tuple[t.Tuple[str, int], ...]
-"""The lines that lead to a module, from the service's own file on: each file by its name, and the line from 1."""
+"""The lines that lead to a module, from the service's own file on: pairs of a file's name and a line, from 1."""
 
 
 class Handler(t.NamedTuple):
-    """One module of a stack, once everything that it includes is in its place."""
+    """One module of a stack, with all includes resolved."""
 
     chain: Chain
     line: str
     level: int
-    """In how many substacks it is."""
+    """How many substacks it is nested in."""
     module: str
-    """The module's path; empty for the line that a substack begins with."""
+    """The module's path; empty for the line that begins a substack."""
     actions: t.Mapping[str, str]
-    """What to do about each return value."""
+    """The action for each return value."""
 
     @property
     def stack(self) -> str:
-        """The file that it stands in, by its name in the directory of services."""
+        """The file that it is in, by its name in the directory of services."""
         return self.chain[-1][0]
 
     @property
     def name(self) -> str:
-        """The module's name, whichever path it is called by."""
+        """The module's name, without its directory."""
         return self.module.rpartition("/")[2]
 
     def action(self, outcome: str) -> str:
-        """What to do about one return value."""
+        """The action for one return value."""
         return self.actions.get(outcome, self.actions.get("default", "bad"))
 
 
 class Impression(t.NamedTuple):
-    """What libpam thinks of a login, and whether the value that it would return is PAM_SUCCESS."""
+    """libpam's impression of a login, and whether the value that it would return is PAM_SUCCESS."""
 
     kind: str = UNDEFINED
     success: bool = False
@@ -74,10 +74,10 @@ class Impression(t.NamedTuple):
 
 
 def load(service: str, texts: t.Mapping[str, str], management: str = "auth") -> list[Handler]:
-    """The stack of a service for `auth`, or `account`, everything included. What cannot be included denies.
+    """The stack of a service for `auth` or `account`, with all includes resolved. An include that fails denies.
 
-    A service whose file has no line for that is asked by the file `other`, pam.d(5). `texts` has the files of the
-    directory of services, by name. Raises Unclear.
+    For a service whose file has no line of this type, libpam uses the file `other`, pam.d(5). `texts` has the files of
+    the directory of services, by name. Raises Unclear.
     """
     handlers: list[Handler] = []
     if not _load(management, service, texts, handlers, 0, ()):
@@ -94,11 +94,11 @@ def _load(
     above: Chain,
     for_one: bool = False,
 ) -> bool:
-    """Add the handlers of a file, and tell whether it can be read.
+    """Add the handlers of a file, and return whether it can be read.
 
-    A module that fails stands for what a line of one type cannot include. For an `@include`, which is for all types,
-    libpam has no such module, so the whole file fails. `for_one` says that a line of one type has taken this file in;
-    what an `@include` that fails does there depends on the release.
+    Where an `include` or `substack` fails, which is for one type, libpam has a module that fails in its place. Where an
+    `@include` fails, which is for all types, libpam has no such module, so the whole file fails. `for_one` says that a
+    line for one type has included this file; what an `@include` that fails does there depends on libpam's release.
     """
     if service not in texts or service in dict(above) or level >= _MOST_LEVELS:
         return False
@@ -130,10 +130,10 @@ def _failing(chain: Chain, line: str, level: int) -> Handler:
 
 
 class Place(t.NamedTuple):
-    """How far a login has come."""
+    """How far a login has come in a stack."""
 
     position: int = 0
-    """The module that is next, by its index in the stack; its length at the end."""
+    """The index of the next module; at the end, the length of the stack."""
     impression: Impression = Impression()
     entries: tuple[Impression, ...] = (Impression(),)
     """The impressions with which the stack and each substack around this place were entered."""
@@ -142,11 +142,11 @@ class Place(t.NamedTuple):
 _BEGINNING = Place()
 
 Outcomes = t.Callable[[Handler, Impression], t.Iterable[str]]
-"""How a module may end that a login comes to with this impression."""
+"""The outcomes with which a module may end, if a login comes to it with this impression."""
 
 
 def reached(stack: t.Sequence[Handler], outcomes: Outcomes, start: Place = _BEGINNING) -> set[Place]:
-    """Every place of a stack to which a login can come from `start`, where each module may end in any of these."""
+    """Every place of a stack that a login can reach from `start`, where each module may end with these outcomes."""
     seen, waiting = {start}, [start]
     while waiting:
         place = waiting.pop()
@@ -162,17 +162,17 @@ def reached(stack: t.Sequence[Handler], outcomes: Outcomes, start: Place = _BEGI
 
 
 def ends(stack: t.Sequence[Handler], outcomes: Outcomes) -> set[Impression]:
-    """Every impression with which a login can come to the end of a stack."""
+    """Every impression with which a login can reach the end of a stack."""
     return {place.impression for place in reached(stack, outcomes) if place.position == len(stack)}
 
 
 def onward(stack: t.Sequence[Handler], place: Place, outcome: str) -> Place:
-    """Where a login is once the module that is next has ended like this. Where a substack begins, nothing ends."""
+    """The place of a login after the next module has ended with this outcome; empty where a substack begins."""
     position, impression, entries = place
     level = stack[position].level
     entries = (*entries[: level + 1], *[impression] * (level + 1 - len(entries)))
     position, impression = _after(stack, position, impression, entries[level], outcome)
-    # A substack is entered anew each time, so what was remembered of one that was left is forgotten.
+    # A substack is entered anew each time, so the impressions of substacks that were left are dropped.
     here = 0 if position == len(stack) else min(level, stack[position].level)
     return Place(position, impression, entries[: here + 1])
 
@@ -180,7 +180,7 @@ def onward(stack: t.Sequence[Handler], place: Place, outcome: str) -> Place:
 def _after(
     stack: t.Sequence[Handler], position: int, impression: Impression, entry: Impression, outcome: str
 ) -> tuple[int, Impression]:
-    """Where a login goes on, and with which impression, after the module at this position has ended like this."""
+    """Where a login goes on, and with which impression, after the module at this position has ended."""
     handler = stack[position]
     if not handler.module:
         return position + 1, impression
@@ -195,7 +195,7 @@ def _after(
 
 
 def passed(stack: t.Sequence[Handler], position: int, number: int) -> tuple[int, int]:
-    """The position after so many modules of one level, substacks as one; and how many were missing for that."""
+    """The position after a jump over `number` modules, a substack as one; and how many modules were missing."""
     level, position = stack[position].level, position + 1
     while number and position < len(stack) and stack[position].level >= level:
         position += 1

@@ -4,8 +4,8 @@
 
 """The block that makes a PAM service ask for a code, and the files that it calls; pam.conf(5). Text in, text out.
 
-A service is protected by a marked block in place of its primary authentication. The block carries the line that it
-replaces, so taking it out needs no memory, and every other byte of the file stays.
+A marked block replaces the primary authentication of a protected service. The block contains the lines that it
+replaces, so it can be removed without any other record, and every other byte of the file stays.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ HELPERS = (
     places.JUDGE,
     places.NOTE,
 )
-"""The files that a block may call, and the code step for sshd."""
+"""The files that a block may call, or the code step where sshd asks."""
 
 
-# What package managers and editors leave beside a file, dpkg(1), ucf(1), rpm(8), pam-auth-update(8).
+# Names of copies that package managers and editors leave next to a file; dpkg(1), ucf(1), rpm(8), pam-auth-update(8).
 _COPY = re.compile(
     r".*(~|#|[.](dpkg-(old|dist|new|bak|tmp)|ucf-(old|dist|new)|rpm(save|new|orig)|pam-(old|new)|bak|old|orig|save|sw[op]))"
     r"|[.].*"
@@ -42,7 +42,7 @@ _COPY = re.compile(
 
 
 def is_copy(name: str) -> bool:
-    """Whether a file of this name is a copy that somebody has kept, and not one that a PAM service is asked by."""
+    """Whether a file of this name is a copy that was left behind, and not the file of a PAM service."""
     return bool(_COPY.fullmatch(name))
 
 
@@ -51,16 +51,16 @@ class Protected(t.NamedTuple):
 
     text: str
     block: Block
-    """What stands in place of the primary authentication."""
+    """The block in place of the primary authentication."""
 
 
 def _name(path: str) -> str:
-    """The name by which another file of the same directory includes this one."""
+    """The name with which another file of the same directory includes this one."""
     return path[len(places.PAM_D) + 1 :]
 
 
 def is_protected(text: str) -> bool:
-    """Whether the file has our block, whole or not."""
+    """Whether the file has our block, whole or damaged."""
     return any(line.startswith((_BEGIN, _END)) for line in text.split("\n"))
 
 
@@ -75,10 +75,10 @@ def protect(
 ) -> Protected:
     """Put the code step right after the primary authentication of a service; see `placement`.
 
-    `files` are those of all services, and `code_modules` the PAM modules that ask for codes, which nothing but the code
-    step may have. `account_lines` are added to sshd's account stack, which it runs after each way to log in, and
-    `declared_keys` says whether sshd shall ask for no code after a security key that is declared. A file that is
-    protected already comes out as this release would write it. Raises PamError.
+    `files` are those of all services. `code_modules` are the PAM modules that ask for codes, which only the code step
+    may use. `account_lines` are added to sshd's account stack, which sshd runs after every way to log in.
+    `declared_keys` says whether sshd asks for no code after a declared security key. A file that is protected already
+    is returned as this release would write it. Raises PamError.
     """
     text = unprotect(service, text)
     others = without_ours(files)
@@ -97,16 +97,16 @@ def protect(
 def check_covered(
     service: str, plain: ServiceFiles, blocks: t.Mapping[str, Block], code_modules: t.Collection[str]
 ) -> None:
-    """Whether a service asks for the code as it is, because it includes others that have these blocks.
+    """Check that a service without a block asks for the code, because it includes others that have these blocks.
 
-    `plain` are the files without any of ours. Raises PamError where it does not in every case.
+    `plain` are the files without any block. Raises PamError where the service does not always ask.
     """
     placement.check_codes(service, plain, code_modules)
     placement.check_covered(service, plain, blocks)
 
 
 def taken_in(service: str, files: ServiceFiles) -> set[str]:
-    """The other files that the auth stack of a service takes in, however deep."""
+    """The other files that the auth stack of a service includes, directly or through other files."""
     found: set[str] = set()
     waiting = [service]
     while waiting:
@@ -117,17 +117,17 @@ def taken_in(service: str, files: ServiceFiles) -> set[str]:
 
 
 def asks(service: str, files: ServiceFiles) -> bool:
-    """Whether nobody gets in to a service without a code, as its file and those that it takes in are now."""
+    """Whether nobody gets in to a service without a code, with its file and those that it includes as they are now."""
     return placement.asks(service, without_ours(files), files)
 
 
 def asks_by_another(service: str, files: ServiceFiles) -> bool:
-    """Whether a service that has no block asks for the code all the same, by the files that it takes in now."""
+    """Whether a service that has no block asks for the code all the same, because of the files that it includes now."""
     return any(is_protected(files.texts.get(name, "")) for name in taken_in(service, files)) and asks(service, files)
 
 
 def without_ours(files: ServiceFiles) -> ServiceFiles:
-    """The files as they would be without us. One in which our block is damaged stays as it is."""
+    """The files without our blocks and the code step. A file whose block is damaged stays as it is."""
     texts = {}
     for name, text in files.texts.items():
         if name != _name(places.SWITCH):
@@ -149,12 +149,12 @@ def helpers(texts: t.Collection[str]) -> tuple[str, ...]:
 
 
 def replaced(service: str, text: str) -> list[str]:
-    """The lines in whose place our block stands; none where there is no block. Raises PamError where it is damaged."""
+    """The lines that our block replaces; empty without a block. Raises PamError where the block is damaged."""
     return _found(service, text)[2]
 
 
 def unprotect(service: str, text: str) -> str:
-    """Take the block out and put the lines back that it replaced. A file without a block comes back as it is.
+    """Remove the block and restore the lines that it replaced. A file without a block is returned as it is.
 
     Raises PamError where the block is damaged.
     """
@@ -164,7 +164,7 @@ def unprotect(service: str, text: str) -> str:
 
 
 def _found(service: str, text: str) -> tuple[int, int, list[str]]:
-    """Where our block begins and what follows it, counted from 0, and the lines that it replaced. Raises PamError."""
+    """The first line of our block and the one after it, counted from 0, and the replaced lines. Raises PamError."""
     lines = text.split("\n")
     begins = [n for n, line in enumerate(lines) if line.startswith(_BEGIN)]
     ends = [n for n, line in enumerate(lines) if line.startswith(_END)]

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where the code step may stand in a PAM service; pam.conf(5). Pure.
+"""Where to put the code step in a PAM service; pam.conf(5). Pure.
 
-It belongs right after the primary authentication, where only a right password leads: otherwise strangers could use up
-somebody's codes, and close the code step for them. Which lines are the primary authentication is told by their names;
-whether the code step may stand there is shown by `proof`.
+It belongs right after the primary authentication, where only a right password leads. Otherwise strangers could use up
+somebody's codes and close the code step for them. The primary authentication is recognized by the names of modules and
+files; `proof` shows whether the code step may follow it.
 """
 
 from __future__ import annotations
@@ -33,15 +33,16 @@ _NAME = places.SWITCH.rpartition("/")[2]
 _JUDGE = places.JUDGE.rpartition("/")[2]
 _ASK = f"auth substack {_NAME}"
 _ACCEPTED = "auth [success=ignore default={}] pam_exec.so quiet " + places.KEY_ACCEPTED
-# A jump over the code step alone, and only after a key that sshd has accepted.
+# Jumps over the code step alone, and only after a key that sshd has accepted.
 _DECLARED = f"auth [success=1 default=ignore] pam_exec.so quiet {places.KEY_DECLARED}"
 _AFTER_KEY = (
     _ASK,
     "auth [success=done default=ignore] pam_permit.so",
     "auth requisite pam_deny.so",
 )
-# Options by which a module asks for no password, and takes what one before it has asked for; pam_unix(8), pam_krb5(8).
-# (There are two modules called pam_krb5. That of Debian does ask with use_first_pass, if there is no password to take.)
+# Options with which a module does not ask for a password, but uses the one that an earlier module has asked for;
+# pam_unix(8), pam_krb5(8). (There are two modules called pam_krb5. Debian's asks even with use_first_pass, if there is
+# no password to use.)
 _TAKING = ("use_first_pass", "force_first_pass")
 _UNLESS_FAILED = (
     f"auth substack {_JUDGE}",
@@ -54,22 +55,22 @@ class PamError(ValueError):
 
 
 class Block(t.NamedTuple):
-    """What stands in place of the primary authentication of a service."""
+    """The block that replaces the primary authentication of a service."""
 
     service: str
     first: int
     """The first line of the primary authentication, counted from 0."""
     last: int
     instead: tuple[str, ...]
-    """The primary authentication as the block has it."""
+    """The lines of the primary authentication, as the block has them."""
     judged: bool = False
-    """Whether the block has to find out whether a login was denied already, because the stack goes on then."""
+    """Whether the block has to find out if a login was denied already, because the stack goes on after a denial."""
     declared_keys: bool = False
-    """Whether sshd asks for no code after a security key that is declared."""
+    """Whether sshd asks for no code after a declared security key."""
 
     @property
     def lines(self) -> list[tuple[str, int]]:
-        """The lines of the block, each with the line that it was, from 1; 0 for one of ours."""
+        """The lines of the block, each with its number in the original file, from 1; 0 for a line of ours."""
         kept = range(self.first + 1, self.last + 2) if len(self.instead) > 1 else [self.first + 1]
         return [
             *((line, 0) for line in (self._after_a_key if self.service == "sshd" else ())),
@@ -80,23 +81,23 @@ class Block(t.NamedTuple):
 
     @property
     def _after_a_key(self) -> tuple[str, ...]:
-        """The lines of sshd for a login with a key, over which any other one jumps."""
+        """The lines for a login to sshd with a key; any other login jumps over them."""
         lines = (_DECLARED, *_AFTER_KEY) if self.declared_keys else _AFTER_KEY
         return (_ACCEPTED.format(len(lines)), *lines)
 
     def applied(self, lines: t.Sequence[str]) -> tuple[str, list[int]]:
-        """The file with nothing but these lines in that place, and which line each one was."""
+        """The file with the block in place of the replaced lines, and the original number of each line."""
         numbered = [(line, number) for number, line in enumerate(lines, start=1)]
         whole = [*numbered[: self.first], *self.lines, *numbered[self.last + 1 :]]
         return "\n".join(line for line, _number in whole), [number for _line, number in whole]
 
 
 def block_of(service: str, files: ServiceFiles, *, declared_keys: bool = False) -> Block:
-    """What stands in place of the primary authentication of a service, whose file has no block of ours.
+    """The block for a service whose file does not have one.
 
-    `declared_keys` says whether sshd shall ask for no code after a security key that is declared.
+    `declared_keys` says whether sshd asks for no code after a declared security key.
 
-    Raises PamError where there is no place for which everything is proven.
+    Raises PamError where no possible block is proven.
     """
     text = files.texts[service]
     lines = text.split("\n")
@@ -119,9 +120,9 @@ def block_of(service: str, files: ServiceFiles, *, declared_keys: bool = False) 
 
 
 def check_covered(service: str, files: ServiceFiles, blocks: t.Mapping[str, Block]) -> None:
-    """A service asks for the code as it is, because it includes others that have these blocks.
+    """Check that a service without a block asks for the code, because it includes others that have these blocks.
 
-    `files` are without any block. Raises PamError where that is not proven.
+    `files` are without any block. Raises PamError where this is not proven.
     """
     after = {name: block.applied(files.texts[name].split("\n")) for name, block in blocks.items()}
     texts = {**files.texts, **{name: text for name, (text, _origins) in after.items()}}
@@ -143,7 +144,7 @@ def check_covered(service: str, files: ServiceFiles, blocks: t.Mapping[str, Bloc
 
 
 def asks(service: str, before: ServiceFiles, after: ServiceFiles) -> bool:
-    """Whether nobody gets in to a service without a code, as its files are now."""
+    """Whether nobody gets in to a service without a code, with the files as they are `after`."""
     try:
         return Proof(service, before.texts, after.texts, {}).asks_everybody
     except Unclear:
@@ -151,10 +152,11 @@ def asks(service: str, before: ServiceFiles, after: ServiceFiles) -> bool:
 
 
 def _primary(steps: t.Mapping[int, Step], files: ServiceFiles) -> list[int]:
-    """The lines, counted from 0, that are, or take in, what asks for the password.
+    """The lines, counted from 0, that have or include a module that asks for the password.
 
-    That is pam_unix, whatever else asks for one around it. Where there is none, it is what asks in its place; and of
-    several such lines that take nothing in it is the last, since a block can have those before it as well.
+    This module is pam_unix, whatever else asks for a password around it. Without pam_unix, it is any first factor. If
+    there are several lines then and none of them includes a file, only the last one is returned, since a block can
+    contain the lines before it as well.
     """
     found = [n for n, step in steps.items() if _is_primary(step, files, {"pam_unix.so"}.__contains__)]
     if not found:
@@ -165,7 +167,7 @@ def _primary(steps: t.Mapping[int, Step], files: ServiceFiles) -> list[int]:
 
 
 def _is_primary(step: Step, files: ServiceFiles, asks_for_password: t.Callable[[str], bool]) -> bool:
-    """Whether a line is, or takes in, a module that asks for the password, by its name."""
+    """Whether a line has or includes a module that asks for the password, judged by its name."""
     if step.control not in INCLUDES:
         return asks_for_password(step.name)
     return step.module in places.PRIMARY_STACKS or any(
@@ -190,7 +192,7 @@ def _proven(
     files: ServiceFiles,
     possible: t.Iterable[Block],
 ) -> Block:
-    """The first block for which everything is proven, and that asks nobody for a code in vain, if there is one."""
+    """The first proven block that asks neither strangers nor anybody in vain; or else the first one that is judged."""
     problems: list[Problem] = []
     asking: list[Block] = []
     for block in possible:
@@ -202,7 +204,7 @@ def _proven(
             asking.append(block)
         else:
             return block
-    # Where a first factor decides nothing at a wrong password, no module can tell that from a right one.
+    # Where a first factor decides nothing after a wrong password, no module can distinguish that from a right one.
     judged = [block for block in asking if block.judged]
     if judged:
         return judged[0]
@@ -212,7 +214,7 @@ def _proven(
 def _possible(
     service: str, lines: t.Sequence[str], position: int, steps: t.Mapping[int, Step], files: ServiceFiles
 ) -> t.Iterator[Block]:
-    """The blocks to be tried, the plainest first."""
+    """The blocks to try, the simplest first."""
     step = steps[position + 1]
     whole = not _is_cut(lines, position, position)
     if step.control in INCLUDES:
@@ -238,7 +240,7 @@ def _possible(
 
 
 def _is_cut(lines: t.Sequence[str], first: int, last: int) -> bool:
-    """Whether these lines begin, or end, in the middle of one that goes on in the next."""
+    """Whether this range of lines begins or ends in the middle of a continued line."""
     return any(map(is_continued, lines[max(0, first - 1) : last + 1]))
 
 
@@ -250,13 +252,13 @@ def _refusal(
     problems: t.Sequence[Problem],
     files: ServiceFiles,
 ) -> str:
-    """Why no block is proven: by the line that is in the way of the plainest, or that of the primary authentication."""
+    """Why no block is proven, with the line that prevents the simplest one, or else the primary authentication."""
     if _is_cut(lines, position, position):
         return (
             f"{files.path(service)}, line {position + 1}, or the one before it, goes on in the next line. Write each "
             f"in one line, or leave {service} out."
         )
-    # In a substack nothing ends the service, so what stood in the way of taking it in otherwise is not what is wrong.
+    # In a substack nothing ends the service. So what prevents including the file in another way is not what is wrong.
     of_lines = [one for one in problems if one.handler] or list(problems)
     problem = of_lines[-1 if step.control == "substack" else 0] if of_lines else None
     if problem is None or problem.handler is None:
@@ -273,7 +275,7 @@ def _refusal(
 
 
 def _check_includes(service: str, files: ServiceFiles, above: tuple[tuple[str, int], ...] = ()) -> None:
-    """Everything that is included is there, and libpam can read each line. Raises PamError, Unclear."""
+    """Check that every included file exists, and that libpam can read each line. Raises PamError, Unclear."""
     outer = above[0][0] if above else service
     try:
         steps = list(auth_lines(files.texts[service]))
@@ -307,9 +309,10 @@ def _check_includes(service: str, files: ServiceFiles, above: tuple[tuple[str, i
 
 
 def check_codes(service: str, files: ServiceFiles, code_modules: t.Collection[str]) -> None:
-    """Nothing but the code step, which is not among these files, may ask for a code, nor be needed by a later line.
+    """Check that no line of these files asks for a code, and that none relies on such a line.
 
-    A line with use_first_pass takes the password that a line before it has asked for. Raises PamError.
+    The files are without the code step. A line with use_first_pass relies on a line before it that has asked for the
+    password. Raises PamError.
     """
     problems = []
     has_password = False
@@ -334,9 +337,9 @@ def check_codes(service: str, files: ServiceFiles, code_modules: t.Collection[st
 
 
 def check_account_lines(block: Block, files: ServiceFiles) -> None:
-    """Whoever logs in comes to the lines for account that follow the code step. Raises PamError.
+    """Check that every login reaches the account lines that follow the code step. Raises PamError.
 
-    `files` are without any block. Lines for account in front of it may end the account stack, or jump into those lines.
+    `files` are without any block. Account lines before the block may end the account stack, or jump into our lines.
     """
     try:
         stack = dispatch.load(block.service, files.texts, "account")
@@ -360,22 +363,22 @@ def check_account_lines(block: Block, files: ServiceFiles) -> None:
 
 
 def _counts(step: Step) -> bool:
-    """Whether it matters how a module ends that takes a password: not so where it opens a keyring, say."""
+    """Whether the result of a module that uses a password matters; where it opens a keyring, say, it does not."""
     default = step.actions.get("default", "bad")
     ends = step.actions.get("success", default), step.actions.get("auth_err", default)
     return pam_modules.is_first_factor(step.name) or ends not in (("ok", "ignore"), ("ignore", "ignore"))
 
 
 class OtherFactor(t.NamedTuple):
-    """A line of a service that asks, or may ask, for something beside the password and our code."""
+    """A line of a service that asks, or may ask, for something besides the password and our code."""
 
     where: str
-    """The line, and those that lead to it."""
+    """The place of the line, and of the lines that include it."""
     line: str
     is_known: bool
-    """Whether its module is known to ask for another factor; of any other one it is only known that it can deny."""
+    """Whether its module is known to ask for another factor. Other modules are only known to be able to deny."""
     place: str
-    """Where it stands: `before` the primary authentication, `in` it, or `after` the code step."""
+    """`before` the primary authentication, `in` it, or `after` the code step."""
 
 
 def other_factors(block: Block, files: ServiceFiles) -> list[OtherFactor]:
@@ -389,7 +392,7 @@ def other_factors(block: Block, files: ServiceFiles) -> list[OtherFactor]:
 
 
 def other_factors_of_covered(service: str, files: ServiceFiles, asking: t.Collection[str]) -> list[OtherFactor]:
-    """Those of a service that includes these, which ask for the code, and have others of their own. Raises Unclear."""
+    """The further second factors of a service, except those in the included services `asking`. Raises Unclear."""
     found = further_factors(dispatch.load(service, files.texts))
     return [_other_factor(one, files, "after") for one in found if not {file for file, _line in one.chain} & {*asking}]
 
