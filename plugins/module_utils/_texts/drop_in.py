@@ -2,18 +2,18 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Our drop-in for sshd, and what of sshd's configuration stands in its way; sshd_config(5).
+"""Our drop-in for sshd, and the settings of sshd's configuration that conflict with it; sshd_config(5).
 
-What it sets stands in `Match` blocks for the accounts in scope. An account out of scope keeps each setting of the host.
-A `Match` block wins over the global settings, and the first one over later ones, so the drop-in has to be read before
-any other `Match` that sets the same keywords.
+The settings of the drop-in are in `Match` blocks for the accounts in scope. An account out of scope keeps every setting
+of the host. A `Match` block wins over the global settings, and over later `Match` blocks. So sshd has to read the
+drop-in before any other `Match` that sets the same keywords.
 
-sshd counts nobody who is in no group into any `Match Group`, not even `*`. Where that would let an account of the scope
-`everyone` in with no code, a line before the blocks has sshd deny those accounts; they are refused by name where they
-are known.
+An account that is in no group matches no `Match Group` of sshd, not even `*`. Where that would let an account of the
+scope `everyone` in without a code, a line before the blocks makes sshd deny such accounts. A run that knows of such an
+account refuses to change the host, and names the account.
 
-Before OpenSSH 8.7 nobody is shown a prompt of PAM's where ChallengeResponseAuthentication, which holds for everyone, is
-no. There the drop-in turns it on, and its last block turns prompts off again for the accounts out of scope.
+Before OpenSSH 8.7, sshd shows no prompt of PAM where ChallengeResponseAuthentication is no, a setting that applies to
+everyone. There the drop-in turns it on, and its last block turns prompts off again for the accounts out of scope.
 """
 
 from __future__ import annotations
@@ -37,25 +37,25 @@ _PROMPTS = ("challengeresponseauthentication", "skeyauthentication")
 _PROMPTS_ON = "ChallengeResponseAuthentication yes\n"
 _PROMPTS_OFF = "Match all\n    KbdInteractiveAuthentication no\n"
 _NOBODY_WITHOUT_GROUPS = "# Whoever is in no group is matched by none below.\nDenyGroups :\n"
-"""Has sshd deny whoever is in no group that has a name. No group has this one, so nobody else is denied."""
+"""Makes sshd deny accounts that are in no group with a name. No group is called `:`, so nobody else is denied."""
 _FROM_KEYS = "pubkeyauthoptions"
 _TOUCH_AND_PIN = "touch-required verify-required"
-"""What of a security key has to be proven at each login: that somebody is there, and who; sshd_config(5)."""
+"""What a security key has to prove at each login: that somebody touches it, and who that is; sshd_config(5)."""
 _KEYS_FILE = f"{places.ONLY_KEYS_DIRECTORY}/%u"
 _KEYS_ONLY = (
     ("AuthenticationMethods", "publickey"),
     ("AuthorizedKeysFile", _KEYS_FILE),
     ("AuthorizedKeysCommand", "none"),
-    # By its older name, which each sshd knows. It leaves certificates out as well.
+    # The older name of PubkeyAcceptedAlgorithms, which every sshd knows. The list leaves out certificates as well.
     ("PubkeyAcceptedKeyTypes", ",".join(TYPES)),
     ("PubkeyAuthOptions", _TOUCH_AND_PIN),
 )
-"""The settings for whoever logs in with declared security keys alone."""
+"""The settings for accounts that log in with declared security keys alone."""
 _ACCEPTED_TYPES = ("pubkeyacceptedalgorithms", "pubkeyacceptedkeytypes")
-"""How an sshd prints the one that has an older name; from OpenSSH 8.5 on the first."""
+"""The names under which sshd prints PubkeyAcceptedKeyTypes; from OpenSSH 8.5 on the first one."""
 _PAM_SERVICE = "pamservicename"
-"""Which PAM service sshd asks, sshd_config(5); from OpenSSH 9.8 on, and printed by it alone."""
-# What a Match block of somebody else must not set before ours; from OpenSSH 8.7 on, three of them are one setting.
+"""The keyword for the PAM service that sshd uses, sshd_config(5). sshd has and prints it from OpenSSH 9.8 on."""
+# What no other Match block may set before ours; from OpenSSH 8.7 on, three of them are one setting.
 _OURS = ("authenticationmethods", "kbdinteractiveauthentication", *_PROMPTS, "passwordauthentication")
 
 
@@ -63,14 +63,14 @@ def render(settings: Settings, enrolled: t.Iterable[str], shows_no_prompts: bool
     """The text of the drop-in for these settings.
 
     `enrolled` are the accounts in scope where the scope is `enrolled`, and `shows_no_prompts` is what the function of
-    that name says of the host.
+    that name returns for the host.
 
-    The recovery command adds `,!NAME` to the patterns of each `Match User`, so that criterion always comes first.
+    The recovery command adds `,!NAME` to the patterns of each `Match User`, so this criterion always comes first.
     """
     users = sorted(set(enrolled) - set(settings.exempt_users)) if settings.scope == "enrolled" else ["*"]
     in_scope = settings.scope_groups if settings.scope == "groups" else ()
     with_keys = sorted(set(settings.declared_keys).difference(settings.exempt_users, settings.keys_only_users))
-    # The first block that concerns an account wins.
+    # The first block that matches an account wins.
     prompting = [
         *_blocks(settings, users, in_scope, _values(settings)),
         *_blocks(settings, with_keys, in_scope, [("PubkeyAuthOptions", _TOUCH_AND_PIN)]),
@@ -95,14 +95,16 @@ def render(settings: Settings, enrolled: t.Iterable[str], shows_no_prompts: bool
 def _blocks(
     settings: Settings, users: t.Sequence[str], groups: t.Sequence[str], values: t.Iterable[tuple[str, str]]
 ) -> list[str]:
-    """The blocks with these settings for those of these users who are not exempt, and are in one of the groups if any
-    is named; none where there is no user."""
+    """The blocks with these settings, for these users without the exempt ones; none if there is no user.
+
+    If there are groups, the blocks match only their members.
+    """
     body = _body(values)
     return [f"{scope}\n{body}" for scope in _scopes(settings, users, groups)] if users else []
 
 
 def _scopes(settings: Settings, users: t.Sequence[str], groups: t.Sequence[str]) -> list[str]:
-    """The `Match` lines of these blocks."""
+    """The `Match` lines for these users and groups."""
     criteria = ["Match User " + ",".join([*users, *(f"!{name}" for name in settings.exempt_users)])]
     groups = groups or (["*"] if settings.exempt_groups else [])
     if groups:
@@ -116,14 +118,14 @@ def _scopes(settings: Settings, users: t.Sequence[str], groups: t.Sequence[str])
 
 
 def _body(values: t.Iterable[tuple[str, str]]) -> str:
-    """What stands below a `Match` line."""
+    """The lines below a `Match` line."""
     return "".join(f"    {keyword} {value}\n" for keyword, value in values)
 
 
 def both(new: str, old: str) -> str:
-    """A drop-in for the accounts in the scope of either of two drop-ins; those in both get what the new one says.
+    """A drop-in for the accounts in the scope of either of two drop-ins; those in both get the settings of the new one.
 
-    But whoever logs in by the old one with security keys alone goes on to, as PAM may not know yet whether to ask.
+    But accounts that log in with security keys alone by the old one go on to, as PAM may not know yet whether to ask.
     """
     blocks = _AT_MATCH.split(old)
     staying = [block for block in blocks if _KEYS_FILE in block]
@@ -140,9 +142,9 @@ def both(new: str, old: str) -> str:
 def expected(
     settings: Settings, sshd: Effective | None = None, user: str = "", *, keys_only: bool = False
 ) -> dict[str, tuple[str, ...]]:
-    """What `sshd -T -C` has to print for an account in scope, this user, by keyword in lower case.
+    """What `sshd -T -C` has to print for this user, who is in scope, by keyword in lower case.
 
-    `sshd` is what it prints now for any account: an old and a new sshd have a setting more each. `keys_only` says
+    `sshd` is what it prints now for any account: an old and a new sshd have one more setting each. `keys_only` says
     whether the user logs in with declared security keys alone.
     """
     if keys_only:
@@ -167,7 +169,7 @@ def has_own_list(sshd: Effective) -> bool:
 
 
 def shows_no_prompts(files: Files, sshd: Effective) -> bool:
-    """Whether sshd, without our drop-in, would show nobody a prompt of PAM's, and so nobody the one for the code.
+    """Whether sshd, without our drop-in, would show nobody the prompts of PAM, and so not the one for the code.
 
     `sshd` is what `sshd -T` prints for any account.
     """
@@ -175,7 +177,7 @@ def shows_no_prompts(files: Files, sshd: Effective) -> bool:
 
 
 def conflicts(files: Files, sshd: Effective, settings: Settings) -> t.Iterator[str]:
-    """What stands in the way of the drop-in for these settings: sentences with the line and the remedy.
+    """What keeps the drop-in from working with these settings: sentences with the line and the remedy.
 
     `sshd` is what `sshd -T` prints for any account.
     """
@@ -213,7 +215,7 @@ def conflicts(files: Files, sshd: Effective, settings: Settings) -> t.Iterator[s
 
 
 def keywords(settings: Settings) -> set[str]:
-    """What no `Match` block that is read before ours may set, in lower case."""
+    """The keywords, in lower case, that no `Match` block read before ours may set."""
     found = {*_OURS}
     if settings.declared_keys:
         found.add(_FROM_KEYS)
@@ -223,7 +225,7 @@ def keywords(settings: Settings) -> set[str]:
 
 
 def _other_pam_services(order: ReadOrder, sshd: Effective) -> t.Iterator[str]:
-    """Where sshd is told to ask another PAM service than `sshd`, for everyone or for some."""
+    """Sentences about lines that make sshd use another PAM service than `sshd`, for everyone or for some accounts."""
     remedy = "has sshd ask another PAM service than sshd, which asks for no code; remove it, or set it to sshd."
     lines = [line for line in order.before + order.after if line.keyword.lower() == _PAM_SERVICE]
     for line in lines:
@@ -242,10 +244,10 @@ def _values(settings: Settings) -> t.Iterator[tuple[str, str]]:
 
 
 def _has_switch_for_prompts(sshd: Effective) -> bool:
-    """Whether this is an sshd before OpenSSH 8.7, which alone prints that setting."""
+    """Whether this sshd is older than OpenSSH 8.7: no later one prints ChallengeResponseAuthentication."""
     return _PROMPTS[0] in sshd
 
 
 def _hides_prompts(line: Line) -> bool:
-    """Whether a line has an old sshd show nobody a prompt of PAM's."""
+    """Whether a line keeps an old sshd from showing the prompts of PAM."""
     return line.keyword.lower() in _PROMPTS and line.arguments == ("no",)

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What sshd reads of its configuration, and what it makes of that for one account; sshd_config(5), sshd(8).
+"""How sshd reads its configuration, and which settings follow from it for one account; sshd_config(5), sshd(8).
 
-Of each keyword the first value counts. A value in a `Match` block wins over the global ones, wherever they stand. The
-files of the drop-in directory are read where `Include` names them, in the order of their names.
+The first value of a keyword applies. A value in a `Match` block wins over global values, wherever these are. The files
+of the drop-in directory are read where `Include` names them, in the order of their names.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import typing as t
 from .. import _places as places
 from .patterns import addresses, any_of, covers, matches, named_by
 
-# Blanks are these and no others: neither a form feed nor the blank that does not break separates words.
+# Only these separate words; a form feed or a no-break space does not.
 _BLANK = "[ \t\r]*"
 _SETTING = re.compile(
     rf'{_BLANK}=?{_BLANK}("[^"]*"{_BLANK}|[^ \t\r#="][^ \t\r=]*{_BLANK}=?{_BLANK})(.*)',
@@ -27,18 +27,18 @@ _AT_THE_END = " \t\r\f"
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 # Criteria of a Match line that take no pattern.
 _ALONE = ("all", "invalid-user")
-# What sshd -T prints in one line for several values; of other lists it prints a line for each, which may have blanks.
+# Lists that sshd -T prints in one line. For other lists it prints one line per value, which may have blanks.
 _LISTS = ("authenticationmethods", "authorizedkeysfile")
 
 
 _ORIGINS = 16
-"""For how many origins sshd is asked at most."""
+"""The largest number of origins for which `sshd -T` is run."""
 
 
 class Line(t.NamedTuple):
     """One setting of a configuration file. `match` is the text of the Match line above it, or empty.
 
-    One of the command line has the number 0, and as its path the words that say where it is.
+    A setting of the command line has the number 0, and its path is a text that says where it is.
     """
 
     path: str
@@ -54,7 +54,7 @@ class Line(t.NamedTuple):
 
 
 class ReadOrder(t.NamedTuple):
-    """Every setting of other files, in the order in which sshd reads it: before our drop-in, and after it."""
+    """The settings of all other files, in the order in which sshd reads them: before our drop-in, and after it."""
 
     before: tuple[Line, ...]
     after: tuple[Line, ...]
@@ -101,18 +101,18 @@ def parse_config(path: str, text: str, match: str = "") -> tuple[Line, ...]:
 
 
 class Files(t.NamedTuple):
-    """What an sshd reads."""
+    """The files and options from which an sshd takes its settings."""
 
     texts: t.Mapping[str, str]
     """The texts of its configuration and of the files of the drop-in directory, by path."""
     config: str = places.SSHD_CONFIG
-    """Its configuration."""
+    """The path of its configuration."""
     options: tuple[Line, ...] = ()
     """The settings of its command line, which win over those of every file."""
 
 
 def read_order(files: Files) -> ReadOrder | None:
-    """What sshd reads beside our drop-in; None where it would not read that, or only under a `Match`."""
+    """The settings that sshd reads besides our drop-in; None where it does not read that, or only under a `Match`."""
     texts, config = files.texts, files.config
     order: list[Line] = [*files.options]
     ours = None
@@ -127,9 +127,9 @@ def read_order(files: Files) -> ReadOrder | None:
 
 
 def _read(files: Files, path: str, match: str, within: tuple[str, ...] = ()) -> t.Iterator[Line]:
-    """The settings of a file that is taken in under this `Match`, with those that it takes in itself.
+    """The settings of a file that is included under this `Match`, and of the files that it includes.
 
-    sshd refuses a file that takes in itself, be it by others.
+    sshd refuses a file that includes itself, directly or through other files.
     """
     chain = (*within, path)
     for line in parse_config(path, files.texts[path], match):
@@ -139,23 +139,23 @@ def _read(files: Files, path: str, match: str, within: tuple[str, ...] = ()) -> 
 
 
 def _included_by(line: Line, paths: t.Collection[str]) -> t.Iterator[str]:
-    """Those of these paths that a line takes in, in the order in which sshd reads them."""
+    """Those of these paths that a line includes, in the order in which sshd reads them."""
     if line.keyword.lower() == "include":
         for pattern in _patterns(line):
             yield from named_by(pattern, paths)
 
 
 class Including(t.NamedTuple):
-    """By what the configuration takes in other files."""
+    """The Include lines of the configuration."""
 
     line: int
-    """The number of the line by which our drop-in is read; 0 where none does."""
+    """The number of the line that includes our drop-in; 0 if none does."""
     patterns: tuple[str, ...]
-    """The patterns of glob(7) of all its Include lines."""
+    """The patterns of glob(7) in all Include lines."""
 
 
 def including(files: Files) -> Including:
-    """By what the configuration takes in our drop-in, and all other files."""
+    """How the configuration includes our drop-in, and all other files."""
     lines = parse_config(files.config, files.texts.get(files.config, ""))
     includes = [line for line in lines if line.keyword.lower() == "include"]
     ours = (line.number for line in includes if any(named_by(one, [places.DROP_IN]) for one in _patterns(line)))
@@ -163,7 +163,7 @@ def including(files: Files) -> Including:
 
 
 def setting_line(files: Files, keyword: str) -> str:
-    """Where a keyword is set first, for a message; the default if nowhere."""
+    """Where a keyword is set first, for a message; or that it has its default."""
     order = read_order(files)
     for line in order.before + order.after if order else ():
         if line.keyword.lower() == keyword.lower():
@@ -172,7 +172,7 @@ def setting_line(files: Files, keyword: str) -> str:
 
 
 def distinguishing(files: t.Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """The pattern lists by which the configuration tells accounts apart: pairs of `user` or `group`, and the list."""
+    """The pattern lists with which the configuration distinguishes accounts: pairs of `user` or `group`, and a list."""
     found: set[tuple[str, str]] = set()
     for path, text in files.items():
         for line in parse_config(path, text):
@@ -182,16 +182,16 @@ def distinguishing(files: t.Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 
 class Origin(t.NamedTuple):
-    """Where somebody connects from, and to which address and port of the host; empty where that does not matter."""
+    """The address of a client, and the address and port of the host; each is empty where it does not matter."""
 
     address: str = ""
     local_address: str = ""
     local_port: str = ""
 
     def told(self, user: str, stranger: str) -> str:
-        """What `sshd -T -C` wants to know of a login of this user, from the address of a stranger if no other matters.
+        """The argument of `sshd -T -C` for a login of this user; `stranger` is the address if no other one matters.
 
-        The name of the machine is not looked up: it stands for one that has none.
+        The name of the client is not looked up: like sshd for a client without a name, this gives the address instead.
         """
         address = self.address or stranger
         connection = f"user={user},host={address},addr={address}"
@@ -207,20 +207,20 @@ def _nobody(_address: str) -> bool:
 
 
 def origins(files: t.Mapping[str, str], exempt: t.Callable[[str], bool] = _nobody) -> tuple[Origin, ...]:
-    """An origin for each address and port by which a `Match` of the configuration tells people apart, up to some.
+    """An origin for each address and port that a `Match` of the configuration distinguishes, at most `_ORIGINS`.
 
-    An address that is exempt stands for the others that a pattern matches only where all of them seem to be.
+    For a pattern that matches several addresses, an exempt one is taken only if all that were tried are exempt.
     """
     return tuple(itertools.islice(_origins(files, exempt), _ORIGINS))
 
 
 def further_origins(files: t.Mapping[str, str]) -> int:
-    """How many there are beyond these."""
+    """How many origins there are beyond those that `origins` returns."""
     return max(0, len(_origins(files)) - _ORIGINS)
 
 
 def _origins(files: t.Mapping[str, str], exempt: t.Callable[[str], bool] = _nobody) -> dict[Origin, None]:
-    """All of them, each once."""
+    """All origins, each once."""
     found: dict[Origin, None] = {}
     for path, text in files.items():
         if path == places.DROP_IN:
@@ -238,9 +238,9 @@ def _origins(files: t.Mapping[str, str], exempt: t.Callable[[str], bool] = _nobo
 
 
 def _samples(patterns: t.Sequence[str], exempt: t.Callable[[str], bool]) -> t.Iterator[str]:
-    """For each of these patterns of addresses one that it matches, or excludes with `!`.
+    """One address for each of these patterns, which matches it, or with `!` excludes it.
 
-    One that others of them exclude stands for none that is matched.
+    For a pattern that matches, no address is taken that another one excludes.
     """
     excluded = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
     for pattern in patterns:
@@ -251,7 +251,7 @@ def _samples(patterns: t.Sequence[str], exempt: t.Callable[[str], bool]) -> t.It
 
 
 def tells_addresses(files: t.Mapping[str, str]) -> bool:
-    """Whether the configuration tells one address, port or the like from another."""
+    """Whether a `Match` of the configuration has criteria other than users and groups, such as an address or a port."""
     return any(
         kind not in ("user", "group")
         for path, text in files.items()
@@ -262,7 +262,7 @@ def tells_addresses(files: t.Mapping[str, str]) -> bool:
 
 
 def reads_elsewhere(files: t.Mapping[str, str]) -> bool:
-    """Whether sshd reads files that are not among these, so that they do not tell all."""
+    """Whether sshd reads files that are not among these, so that these do not show everything."""
     return any(includes_elsewhere(line) for path, text in files.items() for line in parse_config(path, text))
 
 
@@ -276,7 +276,7 @@ def included(path: str, text: str) -> t.Iterator[str]:
 def account_class(patterns: t.Sequence[tuple[str, str]], user: str, groups: t.Collection[str]) -> tuple[bool, ...]:
     """Whether an account matches each of the pattern lists that `distinguishing` found.
 
-    Two accounts with the same answers get the same settings from sshd, as far as they come from the same address.
+    Two accounts with the same answers get the same settings from sshd, if they log in from the same address.
     """
     return tuple(matches([user] if kind == "user" else groups, patterns) for kind, patterns in patterns)
 
@@ -297,7 +297,7 @@ def admits(effective: Effective, user: str, groups: t.Collection[str]) -> bool:
     """Whether AllowUsers, DenyUsers, AllowGroups and DenyGroups let this account try to log in, from some host."""
 
     def listed(keyword: str, names: t.Collection[str]) -> bool:
-        """These are lists of patterns, of which none excludes; a user may come with a host."""
+        """Whether a list has one of these names. No pattern in it excludes; a pattern of a user may have a host."""
         patterns = effective.get(keyword, ())
         if keyword == "allowusers":
             patterns = tuple(pattern.rpartition("@")[0] or pattern for pattern in patterns)
@@ -313,7 +313,7 @@ def admits(effective: Effective, user: str, groups: t.Collection[str]) -> bool:
 
 
 def _words(line: str) -> list[str]:
-    """The words of a line, as sshd takes them apart; a = behind a keyword in quotes belongs to the next word."""
+    """The words of a line, as sshd splits it; a = after a keyword in quotes belongs to the next word."""
     setting = _SETTING.match(line.rstrip(_AT_THE_END))
     if not setting:
         return []
@@ -322,9 +322,9 @@ def _words(line: str) -> list[str]:
 
 
 def _arguments(text: str) -> t.Iterator[str]:
-    """The words after the keyword, to the # of a comment.
+    """The words after the keyword, up to the # of a comment.
 
-    Blanks in quotes separate none. A backslash stands before a quote, a backslash or, outside of quotes, a blank.
+    Blanks in quotes do not separate words. A backslash escapes a quote, a backslash or, outside of quotes, a blank.
     """
     word, quote = None, ""
     characters = iter(range(len(text)))
@@ -352,7 +352,7 @@ def _arguments(text: str) -> t.Iterator[str]:
 
 
 def _criteria(arguments: t.Sequence[str]) -> t.Iterator[tuple[str, str]]:
-    """The criteria of a Match line, which come as `user alice` or as `user=alice`."""
+    """The criteria of a Match line, which are written as `user alice` or as `user=alice`."""
     words = iter([word for argument in arguments for word in argument.split("=", 1) if word])
     for word in words:
         if word.lower() not in _ALONE:
@@ -366,7 +366,7 @@ def _patterns(include: Line) -> list[str]:
 
 
 def includes_elsewhere(line: Line) -> bool:
-    """Whether a line has sshd read files outside of the drop-in directory, or files from within that."""
+    """Whether a line includes files outside of the drop-in directory, or is an Include in a file of that directory."""
     return line.keyword.lower() == "include" and (
         line.path.startswith(f"{places.DROP_IN_DIRECTORY}/")
         or any(_ESCAPED.sub(r"\1", path).rpartition("/")[0] != places.DROP_IN_DIRECTORY for path in _patterns(line))

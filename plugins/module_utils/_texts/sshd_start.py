@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How an sshd is started, as far as its settings depend on it: `-f` and `-o`; sshd(8). Text in, text out."""
+"""The options of an sshd's command line that change its settings: `-f` and `-o`; sshd(8). Text in, text out."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .. import _places as places
 from .sshd_config import Line, parse_config
 
 _WITH_ARGUMENT = "CEbcfghkopuV"
-"""The options of sshd(8) that come with an argument."""
+"""The options of sshd(8) that take an argument."""
 _NOT_LISTENING = frozenset("itTG")
-"""Those with which it serves one connection that it has been given, or only looks at its configuration."""
+"""The options with which sshd serves one connection that is handed to it, or only checks its configuration."""
 _LISTENER = re.compile(r"[^/ \0]+: ([^\0]*?) \[listener\] \d+ of \d+-\d+ startups")
 _CUT = re.compile(r"[^/ \0]*sshd[^/ \0]*: /")
 _VARIABLE = re.compile(r"\$(\w+)")
@@ -32,37 +32,38 @@ _ESCAPED_IN_QUOTES = '"\\`$'
 
 
 class Start(t.NamedTuple):
-    """What an sshd is started with."""
+    """The options that an sshd is started with."""
 
     config: str = places.SSHD_CONFIG
-    """The file that it reads."""
+    """The configuration file that it reads."""
     settings: tuple[str, ...] = ()
     """The settings of its options `-o`, such as `UsePAM=no`. They win over every file."""
     said_by: str = ""
-    """Where that is written, for a message."""
+    """Where these options are written, for a message."""
 
     @property
     def words(self) -> list[str]:
-        """The options by which `sshd -T` tells the settings that it has so."""
+        """The options with which `sshd -T` prints the settings of an sshd started like this."""
         config = [] if self.config == places.SSHD_CONFIG else ["-f", self.config]
         return [*config, *(word for setting in self.settings for word in ("-o", setting))]
 
     @property
     def lines(self) -> tuple[Line, ...]:
-        """The settings of its options as lines of a configuration that is read before every file."""
+        """The settings of its options `-o`, as configuration lines that are read before every file."""
         where = f"'-o {{}}' in {self.said_by}"
         found = ((setting, parse_config(where.format(setting), setting)) for setting in self.settings)
         return tuple(line._replace(number=0) for _setting, lines in found for line in lines)
 
     def is_as(self, other: Start) -> bool:
-        """Whether both have the same settings."""
+        """Whether both have the same options."""
         return self.words == other.words
 
 
 def parse_words(words: t.Sequence[str], said_by: str = "") -> Start:
-    """The start that a command line stands for; `words` are its arguments, without the program.
+    """Read the options of a command line; `words` are its arguments, without the program.
 
-    What /proc and systemd tell has lost its quotes: words after an argument that are no options belong to it.
+    Command lines of /proc and systemd have lost their quotes, so words that follow an argument belong to it, unless
+    they are options.
     """
     config, settings = places.SSHD_CONFIG, []
     for letter, argument in _options(words):
@@ -74,7 +75,7 @@ def parse_words(words: t.Sequence[str], said_by: str = "") -> Start:
 
 
 def _options(words: t.Sequence[str]) -> t.Iterator[tuple[str, str]]:
-    """The options by their letters, each with its argument."""
+    """The letter of each option, with its argument or an empty text."""
     rest = [*words]
     while rest:
         word = rest.pop(0)
@@ -91,9 +92,10 @@ def _options(words: t.Sequence[str]) -> t.Iterator[tuple[str, str]]:
 
 
 def parse_title(command_line: str) -> list[str] | None:
-    """The arguments of an sshd that listens, of /proc/PID/cmdline; None where it does something else.
+    """The arguments of an sshd that listens, from /proc/PID/cmdline; None where the process does something else.
 
-    From OpenSSH 8.2 on it says so there itself, by the name that its program has, and gives its words without quotes.
+    From OpenSSH 8.2 on, a listening sshd writes a title there: the name of its program, and its words without quotes,
+    as in `sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups`.
     """
     found = _LISTENER.match(command_line)
     if found:
@@ -108,14 +110,14 @@ def parse_title(command_line: str) -> list[str] | None:
 
 
 def is_cut(command_line: str) -> bool:
-    """Whether an sshd that listens has no room for all of its words there, for want of an environment to write over."""
+    """Whether the title of a listening sshd is cut short: it has too little room without an environment to overwrite."""
     return bool(_CUT.match(command_line)) and parse_title(command_line) is None
 
 
 def with_variables(words: t.Sequence[str], value_of: t.Callable[[str], str]) -> list[str]:
-    """The words of a command line of systemd's, with what its variables stand for; systemd.service(5).
+    """The words of a command line in a systemd unit, with its variables replaced; systemd.service(5).
 
-    `$NAME` is a word of its own, and stands for as many as its value has; `${NAME}` stands for it as it is.
+    `$NAME`, a word of its own, becomes as many words as its value has; `${NAME}` becomes the value as it is.
     """
     found: list[str] = []
     for word in words:
@@ -125,9 +127,9 @@ def with_variables(words: t.Sequence[str], value_of: t.Callable[[str], str]) -> 
 
 
 def variables(text: str) -> dict[str, str]:
-    """What a file of variables for systemd sets; systemd.exec(5), EnvironmentFile. The last value of a name counts.
+    """What a file of variables for systemd sets; systemd.exec(5), EnvironmentFile. The last value of a name applies.
 
-    A backslash has a line go on. In quotes a value goes on over lines, to the end of the file if they are not closed.
+    A backslash continues a line. A value in quotes may have several lines; unclosed, it goes to the end of the file.
     """
 
     def bare(found: t.Match[str]) -> str:
@@ -144,9 +146,9 @@ def variables(text: str) -> dict[str, str]:
 
 
 def split(value: str) -> list[str]:
-    """The words of a variable, as systemd takes them apart. A quote need not be closed.
+    """The words in the value of a variable, as systemd splits it. A quote need not be closed.
 
-    What a shell takes for a comment is left out: no sshd would start with it.
+    What a shell would take for a comment is left out: no sshd would start with it.
     """
     words: list[str] = []
     word, quote, characters = None, "", iter(value)
