@@ -2,13 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The code step: the file /etc/pam.d/twofactor, which every protected service takes in; pam.conf(5).
+"""The code step: the file /etc/pam.d/twofactor, which every protected service includes; pam.conf(5).
 
-It says whom it asks for a code and whom it passes, by which module it asks, and after how many wrong codes it closes.
-What stands where, from the top::
+It defines who is asked for a code, which module asks, and after how many wrong codes the code step closes. From the
+top, its lines are::
 
-    auth [success=N …] pam_succeed_if.so quiet user = NAME         let off by twofactor-recover, one line an account
-    auth [success=N …] pam_succeed_if.so quiet service in LIST     passed while a service comes or goes
+    auth [success=N …] pam_succeed_if.so quiet user = NAME         let off by twofactor-recover, one line per account
+    auth [success=N …] pam_succeed_if.so quiet service in LIST     passed while a service is added or removed
     auth [success=N …] pam_succeed_if.so quiet user in LIST        exempt users
     auth [success=N …] pam_succeed_if.so quiet user ingroup LIST   exempt groups
     auth [perm_denied=N …] pam_access.so accessfile=FILE …         exempt origins
@@ -17,10 +17,10 @@ What stands where, from the top::
     auth [success=ignore default=1] pam_exec.so …                  whether sshd would answer with the password itself
     auth [default=die] pam_deny.so                                 if so: neither asked nor counted
     auth […] pam_faillock.so preauth …                             the tally of wrong codes
-    auth [success=1 default=ignore] MODULE …                       the question
-    auth […] pam_faillock.so …                                     the tally again: one wrong code more, or none
+    auth [success=1 default=ignore] MODULE …                       the module that asks for the code
+    auth […] pam_faillock.so …                                     the tally again: one more wrong code, or none
 
-N jumps over all lines that follow.
+A jump by N skips all lines that follow.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from .succeed_if import lists, passed_by, passed_outside_of, passed_unless_named
 
 _HEADER = f"# The code step of two-factor login. {places.MARK}: changes made here are lost.\n"
 PASS_THROUGH = _HEADER + "auth [default=ignore] pam_permit.so\n"
-"""A code step that changes nothing: who was let in before it is let in, and nobody else."""
+"""A code step that changes nothing: a service with it lets in the same logins as without it."""
 
 _PASS_THROUGHS = (["auth [default=ignore] pam_permit.so"], ["auth required pam_permit.so"])
-"""The lines of that, as this release and as release 1.0 write them."""
+"""The lines of a pass-through, as this release and as release 1.0 write them."""
 _NOT_ASKING = ("pam_access.so", "pam_deny.so", "pam_exec.so", "pam_faillock.so", "pam_permit.so", "pam_succeed_if.so")
 _SPARING_PASSWORDS = (
     f"auth [success=ignore default=1] pam_exec.so quiet {places.PASSWORD_METHOD}",
@@ -51,42 +51,43 @@ _IN_FRONT = r"auth \[success=(\w+) default=ignore\] pam_succeed_if\.so quiet (?:
 
 
 class CodeStep(t.NamedTuple):
-    """What the code step says. Without a module it is a pass-through, which asks nobody.
+    """The contents of the code step. Without a module it is a pass-through, which asks nobody.
 
-    It can only deny. No line of it counts as a success, for a service may have a first factor that decides nothing
-    where the password is wrong, and leaves it to the end of the stack to deny what nobody has allowed. So whoever needs
-    no code jumps over what is left, and a jump decides nothing. (The lines of release 1.0 said `done` instead, which
-    does count.) Only rules that succeed let anybody skip the code: a rule or a list that is damaged asks everyone.
+    It can only deny. None of its lines counts as a success, because the first factor of a service may decide nothing
+    after a wrong password: the login is then denied at the end of the stack only if no module has succeeded. So a login
+    that needs no code jumps over the remaining lines, and a jump decides nothing. (The lines of release 1.0 had `done`
+    instead, which does count as a success.) Only a rule that succeeds lets anybody skip the code. If a rule or a list
+    is damaged, everyone is asked.
     """
 
     recovered: tuple[str, ...] = ()
     """The accounts that twofactor-recover has let off."""
     excepted_services: tuple[str, ...] = ()
-    """The services that pass it, since they are on their way in or out."""
+    """The services that it passes while they are being added or removed."""
     exempt_users: tuple[str, ...] = ()
     exempt_groups: tuple[str, ...] = ()
     origins: str = ""
     """The file of access.conf(5) with the origins that are exempt; empty where none are."""
     scope_groups: tuple[str, ...] = ()
-    """The groups whose members it asks; none where it does not go by groups."""
+    """The groups whose members it asks; none unless it selects accounts by group."""
     names: frozenset[str] | None = None
-    """The accounts that it asks; None where it does not go by names."""
+    """The accounts that it asks; None unless it selects accounts by name."""
     own_names: frozenset[str] = frozenset()
-    """Where it goes by groups: the accounts that were in one of them, by the names by which these decide."""
+    """If it selects by group: the accounts that were in one of them. For these names the groups decide."""
     uids: frozenset[int] = frozenset()
-    """The numbers of the accounts that it asks, which it asks by whatever other name they log in."""
+    """The numbers of the accounts that it asks, under whatever other name they log in."""
     spares_passwords: bool = False
-    """Whether it denies, unasked, whom sshd's method `password` would answer for: with a right password as the code."""
+    """Whether it denies logins by sshd's method `password` without asking: sshd would give the password as the code."""
     module: str = ""
     """The PAM module that asks for the code, such as `pam_oath.so`."""
     arguments: str = ""
-    """The arguments of that module, as they stand."""
+    """The arguments of that module, as they are in the file."""
     lockout: Lockout | None = None
-    """When wrong codes close it; None where nothing is said of that."""
+    """When wrong codes close it; None if the file does not say."""
     damage: str = ""
     """What is wrong with the text; empty where it is as this release, or release 1.0, writes it.
 
-    Of a damaged text it is not certain that those are asked who seem to be.
+    A damaged code step may not ask all those whom it seems to ask.
     """
 
     @classmethod
@@ -100,8 +101,8 @@ class CodeStep(t.NamedTuple):
     ) -> CodeStep:
         """The code step for these settings.
 
-        `enrolled` are the accounts in scope where the scope is `enrolled` or `groups`, with these numbers,
-        `module_line` is the module with its arguments, and `suffix` is added to the name of the list of origins.
+        `enrolled` are the accounts in scope where the scope is `enrolled` or `groups`, and `uids` their numbers.
+        `module_line` is the module with its arguments. `suffix` is added to the name of the file of exempt origins.
         """
         module, _space, arguments = module_line.partition(" ")
         numbers = frozenset(uids)
@@ -137,7 +138,7 @@ class CodeStep(t.NamedTuple):
 
     @property
     def passes_everyone(self) -> bool:
-        """Whether it does nothing, as the pass-through does, and an empty file."""
+        """Whether it does nothing, like the pass-through or an empty file."""
         return not self.module and self.damage in ("", _EMPTY, _PERMITS)
 
     @property
@@ -151,9 +152,9 @@ class CodeStep(t.NamedTuple):
         return next((value for word, equals, value in words if equals and word == name), None)
 
     def standing(self, user: str, groups: t.Collection[str]) -> str:
-        """What it does with an account that has these groups, whichever service it uses, and wherever it comes from.
+        """What it does with an account in these groups, apart from rules on services and origins.
 
-        `asked`, `exempt`, or `free`: not named, in a code step that goes by names.
+        Returns `asked`, `exempt`, or `free`, which means that a code step by names does not name the account.
         """
         exempt = user in self.recovered or user in self.exempt_users or not set(groups).isdisjoint(self.exempt_groups)
         if exempt or (self.scope_groups and set(groups).isdisjoint(self.scope_groups)):
@@ -161,7 +162,7 @@ class CodeStep(t.NamedTuple):
         return "asked" if self.names is None or user in self.names else "free"
 
     def _lines(self) -> list[str]:
-        """The lines, but for those that are put in front of them later; pam_faillock(8), pam_succeed_if(8)."""
+        """The lines without those that are put in front of them later; pam_faillock(8), pam_succeed_if(8)."""
         lock = self.lockout or Lockout()
         tally = (
             f"conf=/dev/null dir={places.TALLY_DIRECTORY} deny={lock.attempts} unlock_time={lock.unlock_seconds} "
@@ -172,7 +173,7 @@ class CodeStep(t.NamedTuple):
             while_open,
             f"auth [success=1 default=ignore] {self.module} {self.arguments}".rstrip(),
             f"auth [default=die] pam_faillock.so authfail {tally}",
-            # Once more, for prompts that were held open while others were answered wrongly.
+            # Once more, for prompts that stayed open while others were answered wrongly.
             while_open,
             f"auth [default=ignore] pam_faillock.so authsucc {tally}",
         ]
@@ -191,7 +192,7 @@ class CodeStep(t.NamedTuple):
 
 
 def except_services(text: str, services: t.Sequence[str]) -> str:
-    """A code step, whoever wrote it, but passed by these services, while they are on their way in or out."""
+    """The text of a code step, whoever wrote it, changed to pass these services while they are added or removed."""
     lines = [line for _number, line in _steps(text)]
     passed = passed_by([f"service in {names}" for names in lists(services)], lines)
     return _HEADER + "".join(f"{line}\n" for line in passed[: -len(lines) or None]) + text
@@ -207,7 +208,7 @@ def exempt_origins(settings: Settings) -> str:
 
 @functools.lru_cache(maxsize=32)
 def _parse(text: str | None) -> CodeStep:
-    """Read what the lines say, wherever they stand and whatever else does; then see whether that is all they say."""
+    """Read the known lines, wherever they are and whatever else is there; then check that there is nothing else."""
     if text is None:
         return CodeStep(damage=_GONE)
     steps = _steps(text)
@@ -220,7 +221,7 @@ def _parse(text: str | None) -> CodeStep:
         if module == "pam_succeed_if.so" and len(words) >= 3:
             subject, operator, listed = words[-3:]
             names = [listed] if operator == "=" else listed.split(":")
-            # Behind the groups that are asked, names are those by which these decide.
+            # After the line with the groups that are asked, names are those for which these groups decide.
             by_groups = (subject, operator) == ("user", "in") and "user notingroup" in lists
             lists.setdefault("own" if by_groups else f"{subject} {operator}", []).extend(filter(None, names))
         elif module == "pam_access.so":
@@ -259,7 +260,7 @@ def _steps(text: str) -> list[tuple[int, str]]:
 
 
 def _parts(line: str) -> tuple[str, str, str]:
-    """The control of a line, the name of its module whichever path it is called by, and its arguments."""
+    """The control flag of a line, the name of its module without the directory, and its arguments."""
     step = step_of(line)
     if step is None:
         return "", "", ""
@@ -277,7 +278,7 @@ def _lockout(words: t.Iterable[str]) -> Lockout | None:
 
 
 def _damage(step: CodeStep, steps: t.Sequence[tuple[int, str]]) -> str:
-    """What is wrong with lines of which this was read: they have to be those that this, or release 1.0, makes of it."""
+    """What is wrong with the lines that `step` was read from: this release, or 1.0, has to write the same for it."""
     if not steps:
         return _EMPTY
     lines = [" ".join(line.split()) for _number, line in steps]

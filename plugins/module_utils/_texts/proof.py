@@ -2,17 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether a PAM service with the code step lets in whom it let in before, and nobody without a code. Pure.
+"""The proof that a PAM service with the code step lets in whom it lets in now, and nobody without a code. Pure.
 
-Both stacks, the one as it is and the one as it would be, are walked by `dispatch`, for every way in which their modules
-may end. It is shown of a service that
+`dispatch` walks through two stacks, the present one and the one with the code step, for every way in which their
+modules may end. What is proven of a service:
 
-- nobody who has none of the first factors gets in as it is,
-- whoever gets in as it is gets in with a right code, or an exempt account, and nobody else,
-- with a wrong code nobody gets in, wherever the lines around the code step lead.
+- In the present stack, nobody gets in who has none of the first factors.
+- Whoever gets in by the present stack gets in with a right code or an exempt account, and nobody else does.
+- With a wrong code nobody gets in, wherever the lines around the code step lead.
 
-So nobody gets in without the first factor then either. And it is told whether strangers are asked for codes, and
-whether somebody is who is denied in any case, so that a prompt tells that a password was right.
+So with the code step, too, nobody gets in without the first factor. The proof also says whether strangers are asked for
+codes, and whether anybody is asked who is denied in any case; then a prompt would reveal that a password was right.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from .dispatch import NEGATIVE, Handler, Impression, Place
 _SWITCH = places.SWITCH.rpartition("/")[2]
 _JUDGE = places.JUDGE.rpartition("/")[2]
 _CODE = "the_code.so"
-# The code step counts nothing as a success: it denies, or goes on. The judge changes nothing.
+# The code step denies or goes on; it never counts as a success. The judge changes nothing.
 _MODELS = {_SWITCH: f"auth [success=ignore default=die] {_CODE}\n", _JUDGE: ""}
 
 Origins = t.Mapping[str, t.Sequence[int]]
-"""For each line of a file as it would be, which line it was, from 1; 0 of a line of ours. Other files stay."""
+"""For each line of a changed file its number in the present file, from 1; 0 for a line of ours. Other files stay."""
 
 
 class Problem(t.NamedTuple):
-    """Why a service cannot have the code step as it was tried."""
+    """Why a service cannot have the code step in the place that was tried."""
 
     text: str
-    """What is wrong with the line, to follow its place."""
+    """What is wrong with the line. In a message, the line's place comes before it."""
     handler: Handler | None = None
-    """The line; None where it is none of the administrator's."""
+    """The line; None where it is not one of the administrator's."""
 
 
 class Proof:
-    """A service as it is, and with the code step as somebody would place it. Raises Unclear, of either stack."""
+    """The proof for a service as it is `before`, and with the code step `after`. Raises Unclear for either stack."""
 
     def __init__(self, service: str, before: t.Mapping[str, str], after: t.Mapping[str, str], origins: Origins) -> None:
         self._before = _loaded(service, before)
@@ -53,7 +53,7 @@ class Proof:
 
     @functools.cached_property
     def problem(self) -> Problem | None:
-        """What keeps the service from being as it has to be; None where it is proven."""
+        """Why the proof fails; None where it succeeds."""
         if not self._codes:
             return Problem("does not lead to the code step")
         return _lets_in_anybody(self._before) or self._jumps_in() or self._gets_past_the_code() or self._differs()
@@ -65,21 +65,21 @@ class Proof:
 
     @functools.cached_property
     def asks_strangers(self) -> bool:
-        """Whether somebody is asked for a code who has none of the first factors, and so can use up codes."""
+        """Whether anybody who has none of the first factors is asked for a code, and so can use up codes."""
         return any(self._asked(pam_modules.without_first_factor))
 
     @functools.cached_property
     def asks_in_vain(self) -> bool:
-        """Whether somebody is asked for a code who is denied in any case, such as by an account that is locked."""
+        """Whether anybody is asked for a code who is denied in any case, such as with a locked account."""
         return any(place.impression.kind == NEGATIVE for place in self._asked(pam_modules.in_order))
 
     def _asked(self, ways: pam_modules.Ways) -> t.Iterator[Place]:
-        """The places at which the code is asked for, of a login without a key."""
+        """The places where a login without a key is asked for the code."""
         outcomes = _with_ours(ways, code=("success", "auth_err"), key=("auth_err",))
         return (place for place in dispatch.reached(self._after, outcomes) if place.position in self._codes)
 
     def _jumps_in(self) -> Problem | None:
-        """A line of theirs that leads into the middle of ours, where it would be an accident if all went well."""
+        """A line of the administrator's that jumps into the middle of our lines, and would work only by accident."""
         for position, handler in enumerate(self._after):
             for action in () if _is_ours(handler) else handler.actions.values():
                 target = dispatch.passed(self._after, position, int(action))[0] if action.isdigit() else 0
@@ -88,13 +88,13 @@ class Proof:
         return None
 
     def _gets_past_the_code(self) -> Problem | None:
-        """The line by which somebody gets in with a wrong code, or with none."""
+        """The line that lets somebody in with a wrong code, or without one."""
         outcomes = _with_ours(pam_modules.without_early_way, code=("auth_err",), key=("success", "auth_err"))
         way = _way_in(self._after, outcomes)
         return None if way is None else self._culprit(way)
 
     def _culprit(self, way: t.Sequence[tuple[Handler, Place]]) -> Problem:
-        """What leads past the code step, or undoes what it says; `way` has each module, and where it led."""
+        """The line that leads past the code step, or undoes its decision; `way` has each module, and where it led."""
         was_asked = False
         for handler, place in way:
             was_asked = was_asked or handler.name == _CODE
@@ -106,7 +106,7 @@ class Proof:
         return Problem("can undo a wrong code", resets[-1] if resets else None)
 
     def _differs(self) -> Problem | None:
-        """The line by which somebody gets in with a right code who did not before, or the other way round."""
+        """The line because of which a right code lets somebody in who does not get in now, or the other way round."""
         outcomes = _with_ours(pam_modules.any_way, code=("success",), key=("auth_err",))
         before, after = self._before, self._after
 
@@ -141,7 +141,7 @@ class Proof:
 
 
 def _loaded(service: str, texts: t.Mapping[str, str]) -> list[Handler]:
-    """The stack of a service. pam_rootok asks who runs the program, so by some of them it lets in whoever comes."""
+    """The stack of a service. pam_rootok checks who runs the program, so where root does, it lets anybody in."""
     stack = dispatch.load(service, {**texts, **_MODELS})
     return [*map(_permitting, stack)] if service in pam_modules.RUN_BY_ROOT else stack
 
@@ -151,10 +151,11 @@ def _permitting(handler: Handler) -> Handler:
 
 
 def further_factors(stack: t.Sequence[Handler]) -> t.Iterator[Handler]:
-    """The modules that ask, or may ask, for another factor beside the first one. `stack` is without the code step.
+    """The modules that ask, or may ask, for another factor besides the first one. `stack` is without the code step.
 
-    One that is known for that counts wherever a login has to do with both. Any other one counts if it can deny as well:
-    what only logs denies nobody, and whoever fails at an alternative to the password still has the password.
+    A module that is known to ask for one is returned if a login can get in with both. An unknown module is returned
+    only if it can deny as well: a module that only logs denies nobody, and anyone who fails at an alternative to the
+    password still has the password.
     """
     firsts = [n for n, handler in enumerate(stack) if pam_modules.is_first_factor(handler.name)]
     unknown = [n for n, handler in enumerate(stack) if pam_modules.is_unknown(handler)]
@@ -165,9 +166,9 @@ def further_factors(stack: t.Sequence[Handler]) -> t.Iterator[Handler]:
 
 
 def _is_beside(stack: t.Sequence[Handler], position: int, firsts: t.Collection[int], *, denies: bool) -> bool:
-    """Whether somebody gets in for whom one of these first factors was right, and the module at this position as well.
+    """Whether a login gets in for which both one of these first factors and the module at this position succeeded.
 
-    And, if it shall be one that `denies`, nobody would have got in if that module had failed instead.
+    With `denies`, that module must also be able to fail in such a way that the login would not get in.
     """
 
     def steps(walk: tuple[Place, bool, bool]) -> t.Iterator[tuple[None, tuple[Place, bool, bool]]]:
@@ -184,7 +185,7 @@ def _is_beside(stack: t.Sequence[Handler], position: int, firsts: t.Collection[i
 
 
 def _can_deny(stack: t.Sequence[Handler], place: Place) -> bool:
-    """Whether nobody gets in any more once the module at this place has failed, in one of the ways in which it may."""
+    """Whether the module at this place can fail in such a way that nobody gets in any more."""
 
     def lets_in(outcome: str) -> bool:
         found = dispatch.reached(stack, _any_ends, dispatch.onward(stack, place, outcome))
@@ -199,15 +200,15 @@ def _any_ends(handler: Handler, _impression: Impression) -> tuple[str, ...]:
 
 
 class _Taken(t.NamedTuple):
-    """A module that was run in a stack, or in both; None of what only one of them has."""
+    """A module that was run in one stack or in both; None for our lines, and for lines that begin a substack."""
 
     handler: Handler | None
     apart: bool = False
-    """Whether the other stack passes it over."""
+    """Whether the other stack skips it."""
 
 
 def _lets_in_anybody(stack: t.Sequence[Handler]) -> Problem | None:
-    """The line by which people get in who have no first factor, with no code step anywhere."""
+    """The line that lets people in without any first factor, in a stack without the code step."""
     way = _way_in(stack, lambda handler, _impression: pam_modules.without_first_factor(handler))
     if way is None:
         return None
@@ -230,7 +231,7 @@ def _way_in(stack: t.Sequence[Handler], outcomes: dispatch.Outcomes) -> list[tup
 
 
 def _where_apart(way: t.Sequence[_Taken]) -> Problem:
-    """The line after which the two stacks go different ways."""
+    """The line after which the two stacks differ."""
     handler: Handler | None = None
     for taken in way:
         if taken.apart:
@@ -245,7 +246,7 @@ def _where_apart(way: t.Sequence[_Taken]) -> Problem:
 
 
 def _as_it_was(handler: Handler, origins: Origins) -> Handler:
-    """The same module, by the lines that lead to it now; one of ours has a line 0 among them."""
+    """The same module, with the numbers that its lines have in the present files; ours have a line 0 among them."""
     chain = tuple((file, origins[file][number - 1] if file in origins else number) for file, number in handler.chain)
     return handler._replace(chain=chain)
 
@@ -255,7 +256,7 @@ def _is_ours(handler: Handler) -> bool:
 
 
 def _order(handler: Handler) -> tuple[int, ...]:
-    """Where a module is in a stack, so that those of two stacks can be compared."""
+    """The position of a module in its stack, which can be compared with positions in the other stack."""
     return tuple(number for _file, number in handler.chain)
 
 
@@ -264,7 +265,7 @@ def _next(stack: t.Sequence[Handler], place: Place) -> Handler | None:
 
 
 def _with_ours(ways: pam_modules.Ways, code: tuple[str, ...], key: tuple[str, ...]) -> dispatch.Outcomes:
-    """How modules may end: others in these ways, ours as they do where the code and the key are like this."""
+    """How modules may end: ours as `code` and `key` say, all others in these `ways`."""
 
     def outcomes(handler: Handler, impression: Impression) -> tuple[str, ...]:
         if handler.name == _CODE:
@@ -272,10 +273,10 @@ def _with_ours(ways: pam_modules.Ways, code: tuple[str, ...], key: tuple[str, ..
         if handler.line.rstrip().endswith(places.KEY_ACCEPTED):
             return key
         if handler.line.rstrip().endswith(places.KEY_DECLARED):
-            # Whoever has a declared key has both factors. So nobody has; where none was accepted, it must not matter.
+            # A declared key is both factors, so here nobody has one. Where no key was accepted, it must not matter.
             return ("auth_err",) if "success" in key else ("success", "auth_err")
         if handler.line.rstrip().endswith(places.FIRST_FACTOR_FAILED):
-            # It follows the judge, which notes that something before it has failed, and whom it asks, pam_exec(8).
+            # It succeeds if the judge, the substack before it, has noted that a module has failed; pam_exec(8).
             return ("success",) if impression.kind == NEGATIVE else ("auth_err",)
         return ways(handler)
 
@@ -287,7 +288,7 @@ def _ends_of(handler: Handler, outcomes: dispatch.Outcomes, impression: Impressi
 
 
 def _told_apart(outcomes: t.Iterable[str], *handlers: Handler) -> list[str]:
-    """One outcome of each kind that these lines treat alike."""
+    """One outcome of each kind that these lines distinguish."""
     kinds = {(one == "success", *(handler.action(one) for handler in handlers)): one for one in outcomes}
     return list(kinds.values())
 
@@ -297,7 +298,7 @@ _T = t.TypeVar("_T")
 
 
 def _explored(start: _S, steps: t.Callable[[_S], t.Iterable[tuple[_T, _S]]]) -> dict[_S, tuple[_T, _S] | None]:
-    """All that can be reached from here, each with the step that led to it first, and from where."""
+    """Everything that can be reached from `start`, each with the step that led to it first, and from where."""
     found: dict[_S, tuple[_T, _S] | None] = {start: None}
     waiting = [start]
     while waiting:

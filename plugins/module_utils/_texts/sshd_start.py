@@ -110,7 +110,7 @@ def parse_title(command_line: str) -> list[str] | None:
 
 
 def is_cut(command_line: str) -> bool:
-    """Whether the title of a listening sshd is cut short: it has too little room without an environment to overwrite."""
+    """Whether the title of a listening sshd is cut short, since it has no environment whose room it could use."""
     return bool(_CUT.match(command_line)) and parse_title(command_line) is None
 
 
