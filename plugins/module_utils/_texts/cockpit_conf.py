@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Cockpit's ways past PAM as its configuration has them, and the block that closes that of Kerberos; cockpit.conf(5).
+"""The ways past PAM in Cockpit's configuration, and the block that closes the one by Kerberos; cockpit.conf(5).
 
-Of each setting the last one counts. A line that Cockpit cannot read has it pass over the whole file. Text in, text out.
+The last value of a setting applies. If Cockpit cannot read a line, it ignores the whole file. Text in, text out.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ _BLOCK = re.compile(f"{re.escape(_BEGIN)}({re.escape(_MADE)}|{re.escape(_NO_LINE
 
 
 _PROGRAMS = ("command", "unixpath")
-"""What names the program that decides who gets in, or the socket of one; of each way to log in, which is a section."""
+"""The settings for the program that decides who gets in, or its socket. Each way to log in is a section with them."""
 _SESSION_SOCKET = "/run/cockpit/session"
-"""Behind which Cockpit's own program is in later releases."""
+"""The socket of Cockpit's own program in later releases."""
 _BY_SSH = "ssh-login"
 _OWN = {"": ("cockpit-session",), _BY_SSH: ("cockpit-ssh", "cockpit-beiboot")}
-"""Cockpit's programs that ask by PAM, or by sshd for the page's logins to other machines."""
+"""Cockpit's programs that use PAM; and those that use sshd, for logins from the page to other machines."""
 _OWN_DIRECTORIES = ("/usr/libexec", "/usr/lib/cockpit")
-"""Where distributions have them."""
+"""Where distributions install them."""
 _FALSE = ("/bin/false", "/usr/bin/false")
 """The program that lets nobody in."""
 _PAST_PAM = ("clientcertauthentication", "forwardedforheader", *_PROGRAMS)
-"""The settings by which people get in past PAM, or by which their addresses are believed, wherever they stand."""
+"""The settings that let people in past PAM, or make Cockpit believe the address that a request claims."""
 
 
 class OwnProgram(t.NamedTuple):
-    """A line by which another program than Cockpit's own decides who gets in."""
+    """A line that lets another program than Cockpit's own decide who gets in."""
 
     number: int
     section: str
@@ -55,22 +55,22 @@ class _Setting(t.NamedTuple):
 
 
 def takes_kerberos(text: str | None) -> bool:
-    """Whether Cockpit tries to let people in by Kerberos, which it does unless it is told not to."""
+    """Whether Cockpit tries to let people in by Kerberos, which it does unless this is turned off."""
     found = _settings(text or "")
     off = found.get(("negotiate", "action")) if found is not None else None
-    # Cockpit compares what stands there to the end of the line.
+    # Cockpit compares the whole value, to the end of the line.
     return off is None or off.value != "none"
 
 
 def certificate_line(text: str | None) -> int | None:
-    """The number of the line by which Cockpit lets people in who have a certificate; None where there is none."""
+    """The number of the line that makes Cockpit let people in by certificate; None if there is none."""
     found = _readable(text)
     setting = found.get(("webservice", "clientcertauthentication"))
     return setting.number if setting and setting.value.strip().lower() in ("yes", "true", "1") else None
 
 
 def own_programs(text: str | None) -> list[OwnProgram]:
-    """The lines by which other programs than Cockpit's own decide who gets in."""
+    """The lines that let other programs than Cockpit's own decide who gets in."""
     return [
         OwnProgram(setting.number, section, name, setting.value.strip())
         for (section, name), setting in _readable(text).items()
@@ -79,16 +79,16 @@ def own_programs(text: str | None) -> list[OwnProgram]:
 
 
 def logs_in_by_ssh(text: str | None) -> bool:
-    """Whether Cockpit's page logs people in by ssh as well, to any machine that it reaches, and so to its own one.
+    """Whether Cockpit's page also logs people in by ssh, to any machine that it reaches, so to its own host as well.
 
-    That is so unless its program for it is false(1). LoginTo hides the field, and closes it with later releases alone.
+    It does unless its program for that is false(1). LoginTo hides the field, and only in later releases closes the way.
     """
     program = (_settings(text or "") or {}).get((_BY_SSH, "command"))
     return program is None or _program(program.value) not in _FALSE
 
 
 def is_own_program(path: str) -> bool:
-    """Whether a program is where distributions have Cockpit's own ones. One of the same name elsewhere is none."""
+    """Whether a program is one of Cockpit's own, by its name and by the directory where distributions install them."""
     directory, _slash, name = path.rpartition("/")
     return directory in _OWN_DIRECTORIES and name.startswith("cockpit-")
 
@@ -99,19 +99,19 @@ def _program(value: str) -> str:
 
 
 def _asks(path: str, section: str) -> bool:
-    """Whether it is Cockpit's own way to ask who somebody is, or lets nobody in."""
+    """Whether a program or socket is Cockpit's own way to authenticate, or lets nobody in."""
     is_own = is_own_program(path) and path.rpartition("/")[2] in _OWN.get(section, _OWN[""])
     return is_own or path in (_SESSION_SOCKET, *_FALSE)
 
 
 def header_of_origin(text: str | None) -> tuple[int, str] | None:
-    """The header of a request by which Cockpit tells where somebody comes from, with the number of its line, if any."""
+    """The number of the line with the request header from which Cockpit takes a client's address, and that header."""
     setting = _readable(text).get(("webservice", "forwardedforheader"))
     return (setting.number, setting.value.strip()) if setting and setting.value.strip() else None
 
 
 def unreadable_line(text: str | None) -> int | None:
-    """The number of the first line for which Cockpit would pass over the whole file."""
+    """The number of the first line because of which Cockpit would ignore the whole file; None if there is none."""
     return next((number for number, line in _lines(text or "") if _is_unreadable(line)), None)
 
 
@@ -124,7 +124,7 @@ def without_kerberos(text: str | None) -> str:
 
 
 def without_block(text: str | None) -> str | None:
-    """The file as it was before our block; None where there was none. A block that somebody changed is not ours."""
+    """The file as it was before our block; None if there was no file. A block that somebody changed is not ours."""
     found = _BLOCK.search(text or "")
     if text is None or found is None:
         return text
@@ -135,7 +135,7 @@ def without_block(text: str | None) -> str | None:
 
 
 def past_pam(text: str | None) -> str:
-    """What decides who gets in past PAM, and what has Cockpit pass over all of it: lines, each behind its section."""
+    """The lines that decide who gets in past PAM, or make Cockpit ignore the file; each with its section before it."""
     shown, section = "", ""
     for _number, line in _lines(text or ""):
         heading, setting = _SECTION.fullmatch(line), _SETTING.fullmatch(line)
@@ -149,12 +149,12 @@ def past_pam(text: str | None) -> str:
 
 
 def _readable(text: str | None) -> dict[tuple[str, str], _Setting]:
-    """The settings in lines that can be read, even where Cockpit passes over the whole file for another line."""
+    """The settings in the lines that can be read, even if Cockpit ignores the whole file because of another line."""
     return _settings(text or "", strict=False) or {}
 
 
 def _settings(text: str, *, strict: bool = True) -> dict[tuple[str, str], _Setting] | None:
-    """The settings by section and name, both in lower case; None where Cockpit passes over the file."""
+    """The settings by section and name, both in lower case; None if Cockpit ignores the file."""
     found: dict[tuple[str, str], _Setting] = {}
     section = ""
     for number, line in _lines(text):

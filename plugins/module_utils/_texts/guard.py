@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The data by which the guard on a host knows what the policy rests on, and what it has seen. Text in, text out.
+"""The data of the guard on a host: what the policy depends on, and what the guard has seen. Text in, text out.
 
-The guard is a shell script, `roles/twofactor/files/guard`. Its data is a file of lines, each a word and what belongs to
-it, with tabs between; the script says what each of them is for.
+The guard is a shell script, `roles/twofactor/files/guard`. Its data is a file of lines. Each line is a word and its
+values, separated by tabs; the top of the script explains the words.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _BETWEEN = re.compile(r"""[ \t\r="']+""")
 _QUOTING = re.compile(r"""["'\\]""")
 _DOTS = re.compile(r"/(\.?/)+")
 _DEEP = 4
-"""How deep the guard follows what included files include."""
+"""How many levels of includes in included files the guard follows."""
 _OF_A_START = re.compile(
     r"[ \t]*((Exec|Environment|PassEnvironment|UnsetEnvironment|Root|Bind)[A-Za-z]*[ \t]*=|[A-Z_][A-Z0-9_]*=)"
 )
@@ -38,20 +38,20 @@ class Alert(t.NamedTuple):
     """Something that the guard has seen."""
 
     since: str
-    """When it saw it first, such as 2026-11-28T10:02:03Z."""
+    """When the guard first saw it, such as 2026-11-28T10:02:03Z."""
     until: str | None
-    """When it saw that it was right again; None while it is not."""
+    """When the guard saw that it was over; None until then."""
     text: str
 
 
 def alerts(text: str | None) -> list[Alert]:
-    """What the guard has noted, the oldest first. A line that it cannot have written is passed over."""
+    """What the guard has noted, the oldest first. A line that it cannot have written is skipped."""
     found = map(_ALERT.fullmatch, (text or "").split("\n"))
     return [Alert(one[1], None if one[2] == "-" else one[2], one[3]) for one in found if one]
 
 
 def auth_part(text: str) -> str:
-    """What of a PAM file decides who gets in, up to the end of our block: its lines for auth, and the whole block."""
+    """The lines of a PAM file that decide who gets in, up to the end of our block: for auth, and the whole block."""
     shown: list[str] = []
     inside = goes_on = False
     for line in text.split("\n"):
@@ -73,7 +73,7 @@ def block(text: str) -> list[str]:
 
 
 def includes(text: str, number: int) -> int:
-    """How many Include lines a configuration of sshd has up to the line of this number."""
+    """How many Include lines a configuration of sshd has, up to and including the line of this number."""
     found = map(_SETTING.match, text.split("\n")[:number])
     return sum(1 for one in found if one and one[1].lower() == "include")
 
@@ -81,12 +81,13 @@ def includes(text: str, number: int) -> int:
 def overriding(
     path: str, text: str, keywords: t.Collection[str], first: int | None = None, *, is_config: bool = False
 ) -> str:
-    """What of a file of sshd's decides who is sent to our code step, before our drop-in does, and by which PAM service.
+    """The lines of an sshd file that decide, before our drop-in does, who is sent to the code step; and PAMServiceName.
 
-    That are settings of these keywords under a Match, and of the configuration itself each Match and Include, which
-    may make the drop-in hold for some alone. `first` is how many of its Include lines are read before the drop-in, the
-    one of the drop-in among them; None where the whole file is. An Include that nobody follows from there, because it
-    is new in the configuration itself, or its paths may have blanks, is shown wherever it stands.
+    These are settings of these keywords under a Match. In the main configuration (`is_config`) each Match and Include
+    is returned too, since it may limit the drop-in to some accounts. `first` is how many Include lines of the file are
+    read up to the one of the drop-in; None if the whole file is read before the drop-in. An Include is returned
+    wherever it is if nothing follows it: because it is in the main configuration, where it may be new, or because its
+    paths may have blanks.
     """
     shown, scope = "", ""
     for line in text.split("\n"):
@@ -107,7 +108,7 @@ def overriding(
 
 
 def others(files: sshd_config.Files, keywords: t.Collection[str], many: int) -> str:
-    """The same of all that an sshd reads, in its order; `many` is about its configuration."""
+    """The same for everything that an sshd reads, in its order; `many` is `first` for the main configuration."""
     told = overriding(files.config, files.texts.get(files.config, ""), keywords, many, is_config=True)
     first = None
     for pattern in sshd_config.including(files).patterns:
@@ -122,7 +123,7 @@ def others(files: sshd_config.Files, keywords: t.Collection[str], many: int) -> 
 def _with_included(
     files: sshd_config.Files, path: str, keywords: t.Collection[str], first: int | None, depth: int = 0
 ) -> str:
-    """The same of a file, and of those that it includes, as deep as the script follows them."""
+    """The same for a file and those that it includes, as deep as the script follows them."""
     told = overriding(path, files.texts[path], keywords, first)
     for pattern in _included(files.texts[path]) if depth < _DEEP else ():
         for other in named_by(pattern, files.texts.keys() - {files.config, places.DROP_IN, path}):
@@ -131,7 +132,7 @@ def _with_included(
 
 
 def _included(text: str) -> t.Iterator[str]:
-    """The patterns of glob(7) of the files that a file of sshd's includes, whose paths have no blanks."""
+    """The patterns of glob(7) of the files that an sshd file includes, as far as their paths have no blanks."""
     for found, line in ((_SETTING.match(line), line) for line in text.split("\n")):
         if found and found[1].lower() == "include":
             for word in filter(None, _BETWEEN.split(line[found.end() :])):
@@ -141,7 +142,7 @@ def _included(text: str) -> t.Iterator[str]:
 
 
 def starting(path: str, text: str) -> str:
-    """What of a unit, or of a file with its variables, decides how sshd is started."""
+    """The lines of a systemd unit, or of a file with its variables, that decide how sshd is started."""
     shown, goes_on = "", False
     for line in text.split("\n"):
         if goes_on or _OF_A_START.match(line):
@@ -151,7 +152,7 @@ def starting(path: str, text: str) -> str:
 
 
 def digest(text: str) -> str:
-    """What sha256sum(1) says of a text."""
+    """The digest of a text, as sha256sum(1) prints it."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -161,6 +162,6 @@ def line(word: str, *values: str) -> str:
 
 
 def watching(unit: str, directories: t.Iterable[str]) -> str:
-    """The path unit of the guard, for these directories as well."""
+    """The path unit of the guard, changed to watch these directories as well."""
     watched = "".join(f"PathChanged={directory}\n" for directory in directories)
     return unit.replace("[Path]\n", f"[Path]\n{watched}", 1)

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lines of pam_succeed_if(8), by which accounts of some names, groups and numbers jump over others; pam.conf(5).
+"""Lines of pam_succeed_if(8) that jump over others, for accounts of certain names, groups and numbers; pam.conf(5).
 
-A jump decides nothing, so nobody gets in by it whom the service would not let in by itself.
+A jump decides nothing, so it lets nobody in whom the service would not let in by itself.
 """
 
 from __future__ import annotations
@@ -15,45 +15,45 @@ from .._wanted.bounds import PAM_LINE
 
 
 def passing_line(condition: str, number: int, management: str = "auth") -> str:
-    """A line by which whoever meets the condition jumps over so many modules; `management` is `auth` or `account`."""
+    """A line that jumps over `number` modules if the condition holds; `management` is `auth` or `account`."""
     return f"{management} [success={number} default=ignore] pam_succeed_if.so quiet {condition}"
 
 
 def _holding_line(condition: str, otherwise: object, management: str = "auth") -> str:
-    """A line by which whoever meets the condition goes on, and others jump over a number of modules, or `die`."""
+    """A line that goes on if the condition holds; `otherwise` is the number of modules to jump over, or `die`."""
     return f"{management} [success=ignore default={otherwise}] pam_succeed_if.so quiet {condition}"
 
 
 def passed_by(conditions: t.Sequence[str], lines: t.Sequence[str]) -> list[str]:
-    """The lines, with others in front of them by which whoever meets one of the conditions jumps over all."""
+    """The lines, with jumps over all of them in front, for accounts that meet one of the conditions."""
     over = range(len(lines) + len(conditions) - 1, -1, -1)
     return [*map(passing_line, conditions, over), *lines]
 
 
 def _passed_by_all(conditions: t.Sequence[str], lines: t.Sequence[str]) -> list[str]:
-    """The lines, with others in front of them by which whoever meets each of the conditions jumps over all.
+    """The lines, with a jump over all of them in front, for accounts that meet every condition.
 
-    There is one condition at least. The first one that is not met ends the search, and the lines follow.
+    There must be at least one condition. From the first one that is not met, a login goes on to the lines.
     """
     *others, last = conditions
     return [*map(_holding_line, others, range(len(others), 0, -1)), passing_line(last, len(lines)), *lines]
 
 
 def passed_unless_named(names: t.Sequence[str], uids: t.Sequence[int], lines: t.Sequence[str]) -> list[str]:
-    """The lines, with others in front of them by which whoever has none of these names and numbers jumps over all.
+    """The lines, with a jump over all of them in front, for accounts with none of these names and numbers.
 
-    No account is in a list that is a colon alone, so with no names nobody is asked. Names are compared as they were
-    typed; a number is that of the account that the host knows by that name.
+    A list that is only a colon contains no account, so without names nobody is asked. Names are compared as they were
+    typed; the number is that of the account that the host has under the typed name.
     """
     by_name = [f"user notin {listed}" for listed in lists(names)] or ["user notin :"]
     return _passed_by_all([*by_name, *_none_of(uids)], lines)
 
 
 def passed_outside_of(groups: str, names: t.Sequence[str], uids: t.Sequence[int], lines: t.Sequence[str]) -> list[str]:
-    """The lines, with others in front of them by which whoever is in none of these groups jumps over all.
+    """The lines, with a jump over all of them in front, for accounts in none of these groups.
 
-    But not whoever has one of these numbers and comes by none of these names: a group has members by name, so a second
-    name of a member may be in no group.
+    An account that has one of these numbers, but logs in under none of these names, does not jump: a group has its
+    members by name, so a second name of a member may be in no group.
     """
     outside = f"user notingroup {groups}"
     if not uids:
@@ -63,10 +63,10 @@ def passed_outside_of(groups: str, names: t.Sequence[str], uids: t.Sequence[int]
 
 
 def denies_other_names(names: t.Collection[str], uids: t.Collection[int], groups: t.Sequence[str] = ()) -> list[str]:
-    """Lines for the account stack of sshd that deny these accounts by any other name than these, outside of the groups.
+    """Lines for sshd's account stack that deny accounts with these numbers under any other name, outside of the groups.
 
-    sshd compares names as they were typed, so under another one it does not send anybody to the code step: in capitals,
-    where the host ignores case, or by a second name of the account. Everybody else passes, and nothing is decided.
+    sshd compares names as they were typed, so it sends nobody to the code step who logs in under another name of an
+    account: a second one, or one in capitals where the host ignores case. Everybody else passes; nothing is decided.
     """
     passing = [f"user in {listed}" for listed in lists(sorted(names))]
     passing += [f"user ingroup {listed}" for listed in lists(groups)]
@@ -78,12 +78,12 @@ def denies_other_names(names: t.Collection[str], uids: t.Collection[int], groups
 
 
 def _none_of(uids: t.Iterable[int]) -> t.Iterator[str]:
-    """Conditions that an account meets, all of them, which has none of these numbers."""
+    """Conditions that all hold for an account with none of these numbers."""
     return (f"uid notin {listed}" for listed in lists([*map(str, uids)]))
 
 
 def lists(names: t.Sequence[str]) -> t.Iterator[str]:
-    """The names in lists of pam_succeed_if(8), divided by colons, each short enough for a line."""
+    """The names in lists of pam_succeed_if(8), separated by colons, each list short enough for a line."""
     chunk: list[str] = []
     for name in names:
         if chunk and len(":".join([*chunk, name])) > PAM_LINE:
