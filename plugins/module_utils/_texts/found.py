@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What two-factor login found on a host and has changed, for when it is turned off: a file of its own, if need be."""
+"""The file that records what two-factor login found on a host and changed, so that turning it off can restore that."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ class Rights(t.NamedTuple):
 
 
 OURS = Rights(0o700, 0, 0)
-"""Of a directory of credentials."""
+"""The mode and owner of our credential directories."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What has to be remembered of a host, which on most hosts is nothing."""
+    """What has to be remembered about a host; on most hosts, nothing."""
 
     made: frozenset[str] = frozenset()
-    """Directories of others that were not there. They go again, once they are empty."""
+    """Shared directories that did not exist before. They are removed again once they are empty."""
     directories: t.Mapping[str, Rights] = field(default_factory=dict)
-    """Directories of credentials that were there before, and how."""
+    """Credential directories that existed before, with their mode and owner."""
 
     @classmethod
     def parse(cls, text: str | None) -> Found:
-        """Read the file. A line that it cannot have is passed over."""
+        """Read the file. Unknown lines are skipped."""
         text = text or ""
         found = re.findall(r"^found (/\S+) ([0-7]{4}) (\d+) (\d+)$", text, re.MULTILINE)
         return cls(

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Invitations: a code by which the administrator knows that it is the person who makes a credential. Pure.
+"""Invitations: codes that show that it is the right person who makes a credential. Pure.
 
-A host keeps no code, but what a code is compared with.
+A host does not keep the code, only a salted hash of it.
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ import json
 import typing as t
 
 TRIES = 5
-"""How many wrong codes may be typed in place of an invitation."""
+"""How many wrong codes may be typed for an invitation."""
 HOURS = (1, 336)
 TYPED = 40
-"""How many characters somebody types at most."""
+"""How many characters a typed code may have."""
 _NEVER = 253402300799.0
-"""The last second of the year 9999, after which no time has a text."""
+"""The last second of the year 9999; later times have no text."""
 _BYTES = 10
-"""What a code is made of: 80 bits, which nobody finds by trying, whatever computer he has."""
+"""The number of random bytes in a code: 80 bits, which no computer finds by trying."""
 _ROUNDS = 10_000
 _ALIKE = str.maketrans("018", "OIB", " -")
-"""Digits that no code has, as letters that look like them; and what stands between the letters, which is nothing."""
+"""Replaces digits that no code has by the letters that they look like, and removes separators."""
 
 
 class Invitation(t.NamedTuple):
-    """What a host keeps of one."""
+    """What a host keeps of an invitation."""
 
     salt: bytes
     digest: bytes
     until: float
-    """When its time is over, in seconds since the epoch."""
+    """When it expires, in seconds since the epoch."""
     tries: int = TRIES
-    """How many wrong codes may be typed yet."""
+    """How many more wrong codes may be typed."""
 
     def __repr__(self) -> str:
         return f"Invitation(until={self.until!r}, tries={self.tries!r})"
 
     def fits(self, typed: str) -> bool:
-        """Whether this is its code; it may be typed in small letters, and with or without what stands between them."""
+        """Whether this is its code, which may be typed in small letters, and with or without separators."""
         return self.tries > 0 and hmac.compare_digest(self.digest, _digest(self.salt, typed))
 
     def render(self) -> str:
@@ -53,11 +53,11 @@ class Invitation(t.NamedTuple):
 
 
 CLOSED = Invitation(b"", b"", _NEVER, 0)
-"""One that no code fits."""
+"""An invitation that no code fits."""
 
 
 def parse(text: str) -> Invitation:
-    """An invitation by the text of its file. One that is damaged is closed."""
+    """Read an invitation from the text of its file. A damaged one is closed."""
     try:
         kept = json.loads(text)
         salt, digest = bytes.fromhex(kept["salt"]), bytes.fromhex(kept["digest"])
@@ -72,7 +72,7 @@ def made(code: str, salt: bytes, until: float) -> Invitation:
 
 
 def new_code(make_key: t.Callable[[int], bytes]) -> str:
-    """A new code: four times four letters and digits."""
+    """A new code: four groups of four letters and digits."""
     text = base64.b32encode(make_key(_BYTES)).decode("ascii")
     return "-".join(text[start : start + 4] for start in range(0, len(text), 4))
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whose keys a keytab of Kerberos holds; MIT's keytab file format, version 0x0502. Bytes in, names out, never a key."""
+"""The principals in a Kerberos keytab; MIT's keytab file format, version 0x0502. Bytes in, names out, never a key."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def principals(data: bytes) -> tuple[str, ...]:
                 break
             if length > 0:
                 found[_principal(data[at : at + length])] = None
-            # The room of an entry that was removed has a negative length.
+            # The space of a removed entry has a negative length.
             at += abs(length)
     except struct.error as error:
         raise KeytabError("an entry of it is cut short") from error

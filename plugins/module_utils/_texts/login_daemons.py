@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The programs beside sshd that let people in from the network, as far as they are known. One entry a program."""
+"""The known programs besides sshd that let people in from the network, with one entry per program."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ class Daemon(t.NamedTuple):
     programs: tuple[str, ...]
     """The file names of its processes."""
     units: tuple[str, ...]
-    """The names that systemd has for it, here or there."""
+    """The names of its systemd units on different distributions."""
     reaches: str
-    """What somebody gets to by it."""
+    """What people get access to."""
     services: tuple[str, ...] = ()
-    """The PAM services that it asks; none where it has accounts and keys of its own, or starts what it is told to."""
+    """The PAM services that it uses; none if it has its own accounts and keys, or starts what it is configured to."""
     may_be_off: bool = False
-    """Whether it runs for other things too, or for its own host alone, so that it may let nobody in."""
+    """Whether it may run and let nobody in, because it also does other things, or serves only its own host."""
     shows_prompts: bool = True
-    """Whether people see what its PAM services ask. Others answer each prompt with the password."""
+    """Whether people see the prompts of its PAM services. Other programs answer each prompt with the password."""
 
 
 _SHELL, _WEB_SHELL, _FILES, _DESKTOP = "a shell", "a shell on a web page", "files", "a desktop"
 _WHAT_IT_STARTS = "what it is told to start, such as telnetd"
 
 _LOGIN = ("login", "remote")
-"""What login(1) asks: util-linux's has a service of its own for whoever comes from another machine."""
+"""The PAM services of login(1): util-linux's login uses another one for logins from another machine."""
 
 DAEMONS = (
     Daemon("cockpit", ("cockpit-tls", "cockpit-ws"), ("cockpit.socket",), _WEB_SHELL, ("cockpit",)),
@@ -112,7 +112,7 @@ SERVERS = (
     *("nc", "nc.traditional", "ncat", "socat", "systemd-socket-activate", "tcpserver", "tcpsvd"),
     *("s6-tcpserver", "s6-tcpserver4", "s6-tcpserver4d", "s6-tcpserver6", "s6-tcpserver6d"),
 )
-"""Programs that start what their command line says for each connection."""
+"""Programs that start the command in their own command line for each connection."""
 
 ANSWERING = {
     "cups": "CUPS",
@@ -141,13 +141,13 @@ LOCKING_SCREENS = (
     "waylock",
     "xfce4-screensaver",
 )
-"""PAM services of programs that lock a screen, and run as whoever is at it. Those of others run as root."""
+"""PAM services of programs that lock a screen and run as the user of the screen. Other such programs run as root."""
 
 HARMLESS_SERVICES = (
     *("atd", "chfn", "chsh", "cron", "crond", "other", "passwd", "systemd-user"),
     *("fingerprint-auth", "smartcard-auth"),
 )
-"""PAM services by which nobody gets further: what runs later was allowed before, and people change what is theirs."""
+"""PAM services that give no further access: they run what was allowed before, or people change their own data."""
 
 LOCAL_SERVICES = {
     "login": "a shell at the console",
@@ -161,4 +161,4 @@ LOCAL_SERVICES = {
     "lightdm": "the desktop",
     "sddm": "the desktop",
 }
-"""PAM services by which somebody who is at the machine, or on it already, gets further."""
+"""PAM services that give further access to somebody who is at the machine, or logged in to it already."""

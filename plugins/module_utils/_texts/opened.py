@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the blocks of release 1.0 opened: services that let people in with any password. See `dispatch` for why."""
+"""Services that the blocks of release 1.0 opened: they let people in with any password. `dispatch` explains why."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .placement import PamError
 
 
 def opened_up(service: str, texts: t.Mapping[str, str]) -> str | None:
-    """The file by which our block lets people in with any password, if without it the service would not.
+    """The file that, because of our block, lets people in with any password; None if the block does not cause this.
 
-    The blocks of release 1.0 did, where the file of the first factor decides nothing at a wrong password. `texts` has
-    the files of /etc/pam.d by name.
+    The blocks of release 1.0 did, where the file of the first factor decides nothing after a wrong password. `texts`
+    has the files of /etc/pam.d by name.
     """
     try:
         before = unprotect(service, texts[service])

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the lines of a PAM service file mean to libpam, most of all for its auth stack; pam.conf(5)."""
+"""What the lines of a PAM service file mean to libpam, above all for its auth stack; pam.conf(5)."""
 
 from __future__ import annotations
 
@@ -33,30 +33,30 @@ _RETURN_VALUES = (
 _ACTION = re.compile(rf"\s*({'|'.join(_RETURN_VALUES)})\s*=\s*(ignore|ok|done|bad|die|reset|0*[1-9][0-9]*)\s*")
 _TYPES = ("auth", "account", "session", "password", "@include")
 _LONGEST = 1000
-"""How many bytes a line may have that every release of libpam reads; the older ones stop at 1024."""
+"""How many bytes a line may have so that every release of libpam reads it; older ones stop at 1024."""
 
 
 class Step(t.NamedTuple):
-    """One line of an auth stack. What is included stands as the module of a control that includes it."""
+    """One line of an auth stack. If it includes a file, `module` is that file."""
 
     control: str
     module: str
     fault: str = ""
-    """What libpam cannot read of it. It takes such a line for a module that fails."""
+    """What libpam cannot read in it. libpam treats such a line as a module that fails."""
 
     @property
     def name(self) -> str:
-        """The module's name, whichever path it is called by."""
+        """The module's name, without its directory."""
         return self.module.rpartition("/")[2]
 
     @property
     def actions(self) -> dict[str, str]:
-        """What to do about each return value, pam.conf(5)."""
+        """The action for each return value, pam.conf(5)."""
         return _KEYWORDS.get(self.control) or dict(_ACTION.findall(self.control))
 
 
 class Included(t.NamedTuple):
-    """One line of an included stack, and where it stands."""
+    """One line of an included stack, and where it is."""
 
     stack: str
     number: int
@@ -72,7 +72,7 @@ def step_of(line: str, management: str = "auth") -> Step | None:
     kind = _text(words[0]).lower()
     kind = kind[1:] if kind.startswith("-") else kind
     if kind not in _TYPES:
-        # libpam counts it to the auth stack, to be safe.
+        # To be safe, libpam treats it as part of the auth stack.
         fault = f"begins with {words[0][0]!r}, which is no type of PAM"
         return Step("", "", fault) if management == "auth" else None
     if kind == "@include":
@@ -97,18 +97,18 @@ def _text(word: re.Match[str]) -> str:
 
 
 def _service(path: str) -> str:
-    """The name of a file that is included, which may be given with its path."""
+    """The name of an included file, which may be given with its path."""
     name = path[len(places.PAM_D) + 1 :] if path.startswith(f"{places.PAM_D}/") else path
     return path if "/" in name else name
 
 
 def is_elsewhere(name: str) -> bool:
-    """Whether a file is included by its whole path, which leads out of the directory of services."""
+    """Whether a file is included by its full path, and so is outside the directory of services."""
     return name.startswith("/")
 
 
 def included_elsewhere(text: str) -> t.Iterator[str]:
-    """The files that the auth stack in a file includes from elsewhere than the directory of services."""
+    """The files outside the directory of services that the auth stack in a file includes."""
     return filter(is_elsewhere, include_targets(text))
 
 
@@ -119,11 +119,11 @@ def include_targets(text: str) -> list[str]:
 
 
 class Unclear(ValueError):
-    """A line that releases of libpam take for different things; the text says which line, why, and what to do."""
+    """A line that different releases of libpam read differently; the text says which line, why, and what to do."""
 
 
 def whole_lines(text: str) -> t.Iterator[tuple[int, str]]:
-    """The lines as libpam puts them together, each with the number of its first one, from 1.
+    """The lines as libpam joins them, each with the number where it begins, from 1.
 
     A backslash at the end of a line continues it. Raises Unclear.
     """
@@ -147,7 +147,7 @@ def whole_lines(text: str) -> t.Iterator[tuple[int, str]]:
 
 
 def readable_lines(text: str) -> list[tuple[int, str]]:
-    """The same lines, each by itself where it is unclear which of them go together."""
+    """The same lines; if it is unclear which of them libpam joins, each line by itself."""
     try:
         return list(whole_lines(text))
     except Unclear:
@@ -155,12 +155,12 @@ def readable_lines(text: str) -> list[tuple[int, str]]:
 
 
 def is_continued(line: str) -> bool:
-    """Whether a line ends in a backslash, so that libpam takes it and the next one for one line."""
+    """Whether a line ends in a backslash, so that libpam joins it with the next one."""
     return line.partition("#")[0].rstrip(" \t").endswith("\\")
 
 
 def auth_lines(text: str) -> t.Iterator[tuple[int, Step]]:
-    """What the lines of a file mean for the auth stack, each with the number of its first one. Raises Unclear."""
+    """What the lines of a file mean for the auth stack, each with the number where it begins. Raises Unclear."""
     for number, line in whole_lines(text):
         step = step_of(line)
         if step:
@@ -168,7 +168,7 @@ def auth_lines(text: str) -> t.Iterator[tuple[int, Step]]:
 
 
 def everything(stack: str, included: t.Mapping[str, str], above: tuple[str, ...] = ()) -> t.Iterator[Included]:
-    """The auth lines of a file, and of all that it takes in, whichever way."""
+    """The auth lines of a file, and of all files that it includes in any way."""
     for number, line in readable_lines(included.get(stack, "")):
         step = step_of(line)
         if step and step.control in INCLUDES and step.module not in above:
@@ -178,7 +178,7 @@ def everything(stack: str, included: t.Mapping[str, str], above: tuple[str, ...]
 
 
 def other_types(stack: str, included: t.Mapping[str, str], above: tuple[str, ...] = ()) -> bool:
-    """Whether a file, or what it takes in with `@include`, has lines that are not for the auth stack."""
+    """Whether a file, or one that it includes with `@include`, has lines that are not for the auth stack."""
     for _number, line in readable_lines(included.get(stack, "")):
         step = step_of(line)
         if step and step.control == "@include" and step.module not in above:
@@ -190,26 +190,26 @@ def other_types(stack: str, included: t.Mapping[str, str], above: tuple[str, ...
 
 
 class ServiceFiles(t.NamedTuple):
-    """The files of PAM services, by name. libpam looks for each in /etc/pam.d, and only then at what a vendor has.
+    """The files of PAM services, by name. libpam looks for each in /etc/pam.d, and only then in the vendor's directory.
 
-    One that a line takes in from elsewhere goes by its whole path.
+    A file that a line includes from elsewhere is named by its full path.
     """
 
     texts: t.Mapping[str, str]
-    """The one that counts of each."""
+    """The files that libpam uses."""
     vendors: t.Mapping[str, str] = {}
-    """What the vendor has."""
+    """The files in the vendor's directory."""
     only_vendors: frozenset[str] = frozenset()
-    """The names of those that nobody else has."""
+    """The names of the files that are in the vendor's directory alone."""
 
     def path(self, name: str) -> str:
-        """Where a file is."""
+        """The full path of a file."""
         if is_elsewhere(name):
             return name
         return f"{places.VENDOR_PAM_D if name in self.only_vendors else places.PAM_D}/{name}"
 
     def where(self, chain: t.Sequence[tuple[str, int]]) -> str:
-        """A line for a person, by the lines that lead to it: the file, the number, and what takes that file in."""
+        """The place of a line, for a message: the file, the number, and the lines that include that file."""
         *outer, (name, number) = chain
         by = ", and that ".join(f"by {self.path(file)}, line {line}" for file, line in reversed(outer))
         return f"{self.path(name)}, line {number}" + (f" (taken in {by})" if by else "")

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is known of the modules of PAM by their names: how each may end, and what it looks at. Pure.
+"""What is known about PAM modules by their names: how each may end, and what it checks. Pure.
 
-A module that is not known here may end in any way, and is taken for a first factor.
+A module that is not known here may end in any way, but like a first factor it does not succeed for a stranger.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import typing as t
 
 from .dispatch import Handler
 
-# What these end in, whoever logs in, and whatever is typed.
+# How these end, whoever logs in and whatever is typed.
 _ALWAYS = {
     "pam_permit.so": ("success",),
     "pam_deny.so": ("auth_err",),
 }
 _NO_OPINION = ("pam_env.so", "pam_faildelay.so", "pam_group.so")
-# Modules that look at an account or at a place, and at no password.
+# Modules that check an account or a place, but no password.
 _CONDITIONS = (
     "pam_abl.so",
     "pam_access.so",
@@ -54,9 +54,9 @@ RUN_BY_ROOT = (
     "vsftpd",
     "xrdp-sesman",
 )
-"""PAM services of programs that run as root, whoever logs in. Others, such as su, run as whoever calls them."""
+"""PAM services of programs that run as root, whoever logs in. Others, such as su, run as the user who calls them."""
 
-# Modules that ask for the password of an account, and leave it to the lines behind them: pam_unix(8), pam_userdb(8),
+# Modules that ask for the password of an account, and leave it to the lines after them: pam_unix(8), pam_userdb(8),
 # pam_sss(8), pam_krb5(8), pam_ldap(8), pam_winbind(8), pam_systemd_home(8), and the manuals of the others.
 _FIRST_FACTORS = (
     "pam_centrifydc.so",
@@ -76,9 +76,9 @@ _FIRST_FACTORS = (
     "pam_vas3.so",
     "pam_winbind.so",
 )
-# Of these, those that have an opinion of everybody unless their lines have ignore_unknown_user or the like.
+# Those among them that never return PAM_IGNORE, unless their lines have ignore_unknown_user or the like.
 _UNLESS_TOLD = ("pam_ldap.so", "pam_sss.so")
-# Of other modules, those that do so as well, pam_mount(8), and the manuals of the others.
+# Other modules that ask for a password and leave it to the lines after them; pam_mount(8), and the others' manuals.
 _HANDING_ON = ("pam_mount.so", "pam_radius_auth.so", "pam_yubico.so")
 _SECOND_FACTORS = (
     "pam_duo.so",
@@ -88,7 +88,7 @@ _SECOND_FACTORS = (
     "pam_u2f.so",
     "pam_yubico.so",
 )
-# Modules that prove nothing: they prepare something for the login, or only say or write something; their manuals.
+# Modules that prove nothing: they prepare something for the login, or only show or log something; their manuals.
 _ALONG = (
     "pam_issue.so",
     "pam_keyinit.so",
@@ -112,26 +112,26 @@ _ALONG_WITH_ANYBODY = (
 
 
 def any_way(handler: Handler) -> tuple[str, ...]:
-    """Every way in which a module may end, as far as its line tells them apart: each named, and one that is not.
+    """Every way in which a module may end, as far as its line distinguishes them: each named one, and one that is not.
 
-    But for new_authtok_reqd, which is no answer to who somebody is; pam_sm_authenticate(3).
+    new_authtok_reqd is left out, since it does not say who somebody is; pam_sm_authenticate(3).
     """
     named = (outcome for outcome in handler.actions if outcome not in ("default", "new_authtok_reqd"))
     return _ALWAYS.get(handler.name) or ("success", "ignore", "auth_err", "another", *named)
 
 
 def without_early_way(handler: Handler) -> tuple[str, ...]:
-    """Every way at all, but for what may let somebody in who is asked for no code."""
+    """Every way in which a module may end; but one that may let somebody in before the code does not succeed."""
     if handler.name in _MAY_LET_IN_EARLY:
         return _failing(handler)
     return (*any_way(handler), *([] if handler.name in _ALWAYS else ["new_authtok_reqd"]))
 
 
 def without_first_factor(handler: Handler, conditions_hold: bool = True) -> tuple[str, ...]:
-    """How a module may end where whoever logs in has none of the first factors: it fails, or has no opinion.
+    """How a module may end for somebody who has none of the first factors: it fails, or has no opinion.
 
-    What only looks at the account or at the place may succeed all the same, if `conditions_hold`. So may what proves
-    nothing: pam_gnome_keyring, for one, where there is no password that it could take.
+    A module that only checks the account or the place may succeed all the same, if `conditions_hold`. So may one that
+    proves nothing, such as pam_gnome_keyring where there is no password that it could use.
     """
     if handler.name in _NO_OPINION:
         return ("ignore",)
@@ -141,7 +141,7 @@ def without_first_factor(handler: Handler, conditions_hold: bool = True) -> tupl
 
 
 def _never(handler: Handler) -> str:
-    """How a module does not end, unless its line says so; the manuals of these modules."""
+    """The way in which a module does not end, unless its line says so; the manuals of these modules."""
     words = handler.line.split()
     if handler.name == "pam_nologin.so" and "successok" not in words:
         return "success"
@@ -156,7 +156,7 @@ def _failing(handler: Handler) -> tuple[str, ...]:
 def in_order(handler: Handler) -> tuple[str, ...]:
     """How a module may end on a host that is in order, whoever logs in.
 
-    pam_sepermit denies where SELinux is not as a host wants it, which says nothing of an account.
+    pam_sepermit denies where SELinux is not as the host needs it, which says nothing about an account.
     """
     if handler.name in _NO_OPINION:
         return ("ignore",)
@@ -171,14 +171,14 @@ def is_first_factor(name: str) -> bool:
 
 
 def hands_on_a_password(name: str, words: t.Collection[str]) -> bool:
-    """Whether a module, by the words of its line, asks for a password and leaves it to the lines behind it."""
+    """Whether a module with these words in its line asks for a password and leaves it to the lines after it."""
     if name == "pam_exec.so":
         return "expose_authtok" in words
     return name in (*_FIRST_FACTORS, *_HANDING_ON)
 
 
 def is_second_factor(handler: Handler) -> bool:
-    """Whether a module is known to ask for something beside the password, such as a token or a telephone."""
+    """Whether a module is known to ask for something besides the password, such as a token or a telephone."""
     return handler.name in _SECOND_FACTORS or "privacyidea" in handler.line
 
 

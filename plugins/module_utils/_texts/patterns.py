@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The kinds of patterns in sshd's configuration: of names and addresses, ssh_config(5), and of paths, glob(7)."""
+"""The kinds of patterns in sshd's configuration: for names and addresses, ssh_config(5), and for paths, glob(7)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import re
 import typing as t
 
 _FILLINGS = ("1", "1.1", "1.1.1", "254", "254.254", "254.254.254", ":1", "::1", "fe:1", "fe::1")
-"""What a * in a pattern of addresses may stand for."""
+"""Texts that are tried in place of a * in a pattern of addresses."""
 
-# A part of a pattern as sshd's own glob takes it: an escaped character, a set (not negated by ^), or one character.
+# A part of a pattern as sshd's own glob reads it: an escaped character, a set (not negated by ^), or one character.
 _GLOB = re.compile(r"\\(.)|\[(!?)(\]?(?:\[:[a-z]+:\]|\\.|[^\]\\])+)\]|(.)", re.DOTALL)
 _SPECIAL = re.compile(r"[*?\[\\]")
 _CLASSES = {"[:alpha:]": "a-zA-Z", "[:digit:]": "0-9", "[:alnum:]": "a-zA-Z0-9", "[:lower:]": "a-z", "[:upper:]": "A-Z"}
@@ -28,7 +28,7 @@ def matches(names: t.Collection[str], pattern_list: str) -> bool:
 
 @functools.lru_cache(maxsize=None)
 def _pattern_list(text: str) -> tuple[t.Callable[[str], bool], t.Callable[[str], bool]]:
-    """What tells whether a name matches a pattern list, and what tells whether it is excluded there by `!`."""
+    """Two functions: whether a name matches a pattern list, and whether the list excludes it by `!`."""
     patterns = [pattern for pattern in text.split(",") if pattern]
     return (
         any_of(tuple(pattern for pattern in patterns if not pattern.startswith("!"))),
@@ -38,7 +38,7 @@ def _pattern_list(text: str) -> tuple[t.Callable[[str], bool], t.Callable[[str],
 
 @functools.lru_cache(maxsize=None)
 def any_of(patterns: tuple[str, ...]) -> t.Callable[[str], bool]:
-    """What tells whether a name matches one of these patterns.
+    """A function that says whether a name matches one of these patterns.
 
     Plain names are looked up, so that a list of ten thousand costs no more than one of ten.
     """
@@ -54,7 +54,7 @@ def any_of(patterns: tuple[str, ...]) -> t.Callable[[str], bool]:
 
 
 def addresses(pattern: str) -> list[str]:
-    """Some addresses that a pattern stands for, far from each other; none where it is none of addresses, or of all."""
+    """Some addresses that a pattern matches, far apart; none if it is not for addresses, or matches all of them."""
     if pattern == "*":
         return []
     if "*" in pattern or "?" in pattern:
@@ -71,7 +71,7 @@ def addresses(pattern: str) -> list[str]:
 
 
 def covers(pattern: str, address: str) -> bool:
-    """Whether a pattern of addresses matches one."""
+    """Whether a pattern of addresses matches an address."""
     network = _network(pattern)
     return ipaddress.ip_address(address) in network if network else any_of((pattern,))(address)
 
@@ -84,13 +84,15 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
 
 
 def named_by(pattern: str, paths: t.Iterable[str]) -> list[str]:
-    """Those of these paths that a pattern of glob(7) names, in the order in which it does."""
+    """Those of these paths that a pattern of glob(7) matches, in the order of glob(7)."""
     return sorted(filter(_glob(pattern).fullmatch, paths))
 
 
 def loose(pattern: str) -> str:
-    """A pattern for Python's own glob, which knows neither classes nor escaped characters: it names all that the
-    pattern of glob(7) does, and perhaps more."""
+    """A pattern for Python's own glob that matches all paths that the pattern of glob(7) matches, and perhaps more.
+
+    Python's glob knows neither classes nor escaped characters.
+    """
     return "/".join(
         part if not _SPECIAL.search(part) else ".*" if part.startswith((".", "\\.")) else "*"
         for part in pattern.split("/")
@@ -99,15 +101,15 @@ def loose(pattern: str) -> str:
 
 @functools.lru_cache(maxsize=None)
 def _glob(pattern: str) -> t.Pattern[str]:
-    """What tells whether a path matches a pattern of glob(7). A dot that begins a name has to be asked for by a dot."""
+    """A pattern of glob(7) as a regular expression. Only a dot in the pattern matches a dot that begins a name."""
     try:
         return re.compile("/".join(map(_name, pattern.split("/"))), re.DOTALL)
-    except re.error:  # a set with a range from the last to the first
+    except re.error:  # a set with a reversed range
         return re.compile("(?!)")
 
 
 def _name(pattern: str) -> str:
-    """A pattern for one name, as a regular expression."""
+    """A pattern for one part of a path, as a regular expression."""
     found = r"(?!\.)" if pattern[:1] in ("*", "?", "[") else ""
     for escaped, negated, members, one in _GLOB.findall(pattern):
         if members:
@@ -118,6 +120,6 @@ def _name(pattern: str) -> str:
 
 
 def _members(members: str) -> str:
-    """What stands between the brackets of a set, as a regular expression has it. Classes are those of ASCII."""
+    """The text between the brackets of a set, as for a regular expression. Classes have their ASCII characters only."""
     parts = re.findall(r"\[:[a-z]+:\]|\\.|-+|.", members, re.DOTALL)
     return "".join(_CLASSES.get(part) or ("-" if part[0] == "-" else re.escape(part[-1])) for part in parts)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The list of an account's declared security keys, with which a login is compared. Text in, text out."""
+"""The file that lists an account's declared security keys; a login is compared with it. Text in, text out."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def path(user: str, directory: str = places.KEYS_DIRECTORY) -> str:
 
 
 def lists(files: t.Mapping[str, str], directory: str = places.KEYS_DIRECTORY) -> dict[str, tuple[SecurityKey, ...]]:
-    """What the lists among these files say, by account; `files` has texts by path."""
+    """The keys in the lists among these files, by account; `files` has texts by path."""
     inside = path("", directory)
     return {name[len(inside) :]: parse(text) for name, text in files.items() if name.startswith(inside)}
 
 
 def render(user: str, keys: t.Iterable[SecurityKey]) -> str:
-    """The list: a line a key, as in authorized_keys."""
+    """The list: one line per key, as in authorized_keys."""
     return _HEADER.format(user) + "".join(f"{key.words} {key.name}".rstrip() + "\n" for key in keys)
 
 
 def parse(text: str) -> tuple[SecurityKey, ...]:
-    """The security keys of a list, or of an authorized_keys file, where options may stand before them; no others."""
+    """The security keys in a list, or in an authorized_keys file, where options may come before them; no other keys."""
     found = []
     for line in text.split("\n"):
         words = [] if line.lstrip().startswith("#") else line.split()

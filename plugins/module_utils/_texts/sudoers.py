@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which PAM services the rules of sudo have it ask, in place of its own; sudoers(5). Text in, text out."""
+"""The PAM services that the rules of sudo make it use, in place of its own; sudoers(5). Text in, text out."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _CONTINUED = re.compile(r"\\\n")
 _DEFAULTS = re.compile(r"\s*Defaults\b")
 _SETTING = re.compile(r"\b(pam_(?:login_|askpass_)?service)\s*=\s*\"?([^\s\",]+)")
 _BEFORE_COMMENT = re.compile(r'(?:"(?:[^\\"]|\\.)*"|\\.|#(?=-?\d)|[^#])*')
-"""A # with a number behind it is an account or a group."""
+"""A # followed by a number is an account or a group, not a comment."""
 _INCLUDE = re.compile(r'[ \t]*[@#]include(dir)?[ \t]+(?:"((?:[^\\"]|\\.)+)"|"?((?:[^\\\s"]|\\.)+))')
 _MAIN_FILE = re.compile(r"^[ \t]*Plugin[ \t](?:.*[ \t])?sudoers_file=(/\S+)", re.MULTILINE)
 _OWN = {"pam_service": "sudo", "pam_askpass_service": "sudo", "pam_login_service": "sudo-i"}
-"""For which of its services each setting has sudo ask another one."""
+"""The service of sudo's own that each setting replaces."""
 
 
 class OtherService(t.NamedTuple):
-    """A line by which sudo asks another PAM service for somebody."""
+    """A line that makes sudo use another PAM service for some accounts."""
 
     path: str
     number: int
@@ -32,12 +32,12 @@ class OtherService(t.NamedTuple):
 
     @property
     def instead_of(self) -> str:
-        """The service that it would ask otherwise."""
+        """The service that sudo would use without the line."""
         return _OWN[self.setting]
 
 
 def other_services(files: t.Mapping[str, str]) -> list[OtherService]:
-    """Where sudo is told, for whomever, to ask another PAM service; `files` are those with its rules, by path."""
+    """The lines that make sudo use another PAM service for any account; `files` has those with its rules, by path."""
     return [
         OtherService(path, number, setting, service)
         for path, text in files.items()
@@ -49,13 +49,13 @@ def other_services(files: t.Mapping[str, str]) -> list[OtherService]:
 
 
 def main_file(config: str) -> str:
-    """The file with the rules, by the text of the configuration of sudo itself; sudo.conf(5)."""
+    """The file with the rules, as sudo's own configuration (`config`) names it; sudo.conf(5)."""
     found = _MAIN_FILE.findall(_CONTINUED.sub(" ", config))
     return found[-1] if found else places.SUDOERS
 
 
 def included(text: str, hostname: str = "") -> t.Iterator[str]:
-    """The paths that a file of rules takes in, on a host of this name: files, and directories with a / at their end."""
+    """The paths that a file of rules includes on a host of this name: files, and directories with a / at their end."""
     for _number, line in _lines(text):
         found = _INCLUDE.match(line)
         if found:
@@ -65,7 +65,7 @@ def included(text: str, hostname: str = "") -> t.Iterator[str]:
 
 
 def is_read(name: str) -> bool:
-    """Whether sudo reads a file of this name in a directory that is taken in: none of what an editor has left."""
+    """Whether sudo reads a file of this name in an included directory; it skips the copies that editors leave."""
     return "." not in name and not name.endswith("~")
 
 
@@ -75,7 +75,7 @@ def _before_comment(line: str) -> str:
 
 
 def _lines(text: str) -> t.Iterator[tuple[int, str]]:
-    """The lines as sudo puts them together, each with the number of its first one."""
+    """The lines as sudo joins them, each with the number where it begins."""
     number = 1
     for line in _CONTINUED.sub("\0", text).split("\n"):
         yield number, line.replace("\0", " ")

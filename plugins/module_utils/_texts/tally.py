@@ -18,7 +18,7 @@ _VALID = 0x1
 def locked_until(tally: bytes, lockout: Lockout, now: float) -> float | None:
     """When the code step opens again, in seconds since the epoch; None where it is open.
 
-    As pam_faillock counts: the failures within `count_seconds` before the latest one.
+    Like pam_faillock, this counts the failures within `count_seconds` before the latest one.
     """
     whole = len(tally) - len(tally) % _RECORD.size
     times = [time for _source, _reserved, status, time in _RECORD.iter_unpack(tally[:whole]) if status & _VALID]

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A copy of the file of a PAM service that only its vendor has. libpam takes it in place of the vendor's. Pure.
+"""A copy of a PAM service's file that is in the vendor's directory alone. libpam prefers the copy. Pure.
 
-The copy carries our block, and goes with it. Its first line says of what it is a copy, and by which it is known whether
-anybody has edited it since: then it stays, without that line.
+The copy has our block, and is removed with it. Its first line has the path of the original, and a digest that shows
+whether anybody has edited the copy since. An edited copy stays, without that line.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ _FIRST = re.compile(r"# Copy of \S+ \(([0-9a-f]{16})\), which goes with the bloc
 
 
 def first_line(service: str, text: str) -> str:
-    """The line that a copy of the vendor's file begins with; then follows the file, with our block in it."""
+    """The first line of a copy of the vendor's file; after it comes the file, with our block in it."""
     path = f"{places.VENDOR_PAM_D}/{service}"
     return f"# Copy of {path} ({_digest(text)}), which goes with the block of fleet.auth below.\n"
 
 
 def is_untouched(text: str) -> bool:
-    """Whether this is a copy, without our block, as it was made."""
+    """Whether this text, from which our block is removed, is a copy as it was made."""
     first = _FIRST.match(text)
     return first is not None and first[1] == _digest(text[first.end() :])
 
 
 def without_first_line(text: str) -> str:
-    """What is left of a copy that somebody has edited, or of a file that is none, where our block is gone."""
+    """The text of an edited copy without its first line; any other text as it is. Our block is removed already."""
     first = _FIRST.match(text)
     return text[first.end() :] if first else text
 
