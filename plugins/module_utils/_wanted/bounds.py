@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The bounds of the options, each known here alone, and what is wrong with settings that leave them."""
+"""The bounds of the options, each defined only here, and what is wrong with settings outside of them."""
 
 from __future__ import annotations
 
@@ -15,30 +15,29 @@ if t.TYPE_CHECKING:
 OTP_DIGITS = (6, 8)
 """The fewest and the most digits of a code; RFC 4226, section 5.3, asks for six at least."""
 WINDOW = (0, 10)
-"""How many steps before and after now may be right too; RFC 6238, section 5.2, advises one."""
+"""How many steps before and after now may be valid too; RFC 6238, section 5.2, advises one."""
 ATTEMPTS = (1, 100)
 """How many wrong codes close the code step."""
 LOCKOUT_SECONDS = (1, 604_800)
-"""For how long it is closed, and for how long a wrong code counts; a week at most."""
+"""For how long the code step is closed, and for how long a wrong code counts; a week at most."""
 MAX_ERROR_SECONDS = 30.0
 """How far off the clock may be at most: one step of RFC 6238."""
 ROLLBACK_SECONDS = (15, 3600)
-"""When a host puts itself back, if nobody confirms a change; or 0, for never."""
+"""After how long a host rolls a change back that nobody confirms; or 0, for never."""
 SECRET_BYTES = (16, 32)
 """RFC 4226, section 4, R6, asks for 128 bits at least; pam_oath reads 32 bytes at most."""
 OLD_SECRET_BYTES = (1, 64)
-"""What a secret may have that was taken over with somebody's app; beyond the block of SHA-1 a key gains nothing."""
+"""The bytes of a secret taken over with somebody's app; a key longer than a block of SHA-1 gains nothing."""
 SEEN_DAYS = (0, 365)
 """How many days back logins are looked at; 0 for none."""
 PAM_LINE = 800
-"""How many characters of names a line of PAM holds: libpam before 1.6 reads 1024 of a line, and denies everyone past
-it."""
+"""How many characters of names a line of PAM may have: libpam before 1.6 denies everyone if a line has over 1024."""
 
 FIRST_FACTORS = ("publickey", "password")
 CONSOLE = "login"
 """The PAM service of the console; login(1)."""
 NEGOTIATE = ("keep", "none")
-"""Whether Cockpit goes on to let people in by Kerberos."""
+"""Whether Cockpit keeps letting people in by Kerberos."""
 GUARD = ("warn", "repair", "off")
 RENEW = ("never", "changed")
 SCOPES = ("everyone", "enrolled", "groups")
@@ -55,12 +54,12 @@ _BY_GROUP = " An account of another name can be exempt by a group that it is in;
 
 
 def is_account_name(name: str) -> bool:
-    """Whether PAM, sshd and a file can carry the name alike; a list in PAM, for one, is taken apart at colons."""
+    """Whether the name works in PAM, in sshd and as a file name; PAM, for example, splits lists at colons."""
     return bool(_ACCOUNT_NAME.fullmatch(name))
 
 
 def is_label(name: str) -> bool:
-    """Whether a device, a renewal or a set of recovery codes can be called so."""
+    """Whether a device, a renewal or a set of recovery codes can have this name."""
     return bool(_LABEL.fullmatch(name))
 
 
@@ -77,7 +76,7 @@ def _bounded(name: str, value: int, bounds: tuple[int, int], unit: str = "") -> 
 
 
 def _keys_only(wanted: Settings) -> t.Iterator[str]:
-    """What contradicts that somebody logs in with security keys alone."""
+    """What contradicts `security_keys_only` of a user, in sentences that say what to do."""
     for user in wanted.users:
         if not (user.present and user.security_keys_only):
             continue
@@ -101,7 +100,7 @@ def _keys_only(wanted: Settings) -> t.Iterator[str]:
 
 
 def problems(wanted: Settings, beyond: Beyond) -> t.Iterator[str]:
-    """Where settings leave their bounds or contradict themselves, in sentences that say what to do."""
+    """Where settings are out of bounds or contradict each other, in sentences that say what to do."""
     yield from _bounded("otp_digits", wanted.otp_digits, OTP_DIGITS)
     yield from _bounded("window", wanted.window, WINDOW, " steps")
     yield from _bounded("lockout.attempts", wanted.lockout.attempts, ATTEMPTS)

@@ -43,7 +43,7 @@ def argument_spec() -> dict[str, t.Any]:
                     "options": with_a_secret,
                 },
                 "recovery_codes": {"type": "str"},
-                # Public halves, of which Ansible would think otherwise for their name.
+                # Public halves of keys. Because of the name, Ansible would take them for secrets.
                 "security_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
                 "security_keys_only": {"type": "bool", "default": False, "no_log": False},
             },

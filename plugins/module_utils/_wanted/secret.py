@@ -18,8 +18,8 @@ _WHY = " (RFC 4226 asks for 128 bits at least)"
 def decode_secret(text: str, size: tuple[int, int] = SECRET_BYTES) -> bytes:
     """Decode a base32 secret (RFC 4648) as people type it: spaces, dashes, lower case and missing padding are fine.
 
-    Raises ValueError, with a text that does not repeat the secret, unless it holds so many bytes, of which the first is
-    the least and the last the most; 16 to 32 for a new secret.
+    `size` is the smallest and the largest number of bytes; 16 and 32 for a new secret. Raises ValueError for any other
+    number of bytes or another text, with a message that does not repeat the secret.
     """
     compact = re.sub(r"[\s-]", "", text).rstrip("=").upper()
     if not re.fullmatch(r"[A-Z2-7]+", compact):

@@ -16,7 +16,7 @@ ED25519, ECDSA = "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.c
 TYPES = (ED25519, ECDSA)
 """The types of keys that a security key signs with; PROTOCOL.u2f."""
 LONGEST = 2000
-"""How many characters a line has at most; what is in it needs less than 300."""
+"""How many characters a line may have; a key and its name need fewer than 300."""
 LONGEST_NAME = 100
 
 _TYPE = re.compile(r"[a-z][a-z0-9@.-]{2,63}", re.ASCII)
@@ -30,11 +30,11 @@ class SecurityKey(t.NamedTuple):
     blob: str
     """The key itself in base64, as OpenSSH writes it."""
     name: str = ""
-    """What stands behind it: the comment."""
+    """The comment after the key."""
 
     @property
     def words(self) -> str:
-        """What tells it from any other: its type, and the key."""
+        """What identifies it: its type and the key."""
         return f"{self.type} {self.blob}"
 
     @property
@@ -50,7 +50,7 @@ class SecurityKey(t.NamedTuple):
 
 
 def decode_key(line: str) -> SecurityKey:
-    """Read the public half of a security key, as a `.pub` file has it: type, key, and what it is called.
+    """Read the public half of a security key, as a `.pub` file has it: type, key and name.
 
     Raises ValueError, with a text that says what is wrong and repeats nothing of the line but its type.
     """
@@ -70,7 +70,7 @@ def decode_key(line: str) -> SecurityKey:
         parts = fields(base64.b64decode(blob, validate=True))
     except (binascii.Error, ValueError):
         parts = []
-    # Another way to write the same bytes would not be what sshd writes, and is compared with.
+    # The text is compared with what sshd writes, so the same bytes in another encoding are refused.
     whole = bool(parts) and base64.b64encode(b"".join(map(_field, parts))).decode("ascii") == blob
     if not whole or not _is_of(kind, parts):
         raise ValueError(f"is damaged: what follows {kind} is not a whole key of that type")
@@ -88,9 +88,9 @@ def _is_of(kind: str, parts: t.Sequence[bytes]) -> bool:
 
 
 def fields(data: bytes, first: int | None = None) -> list[bytes]:
-    """The strings of RFC 4251, section 5, that the bytes are made of. Raises ValueError where they are not.
+    """Split bytes into strings of RFC 4251, section 5. Raises ValueError where they are not such strings.
 
-    `first` says of how many, where something else stands behind them.
+    `first` is the number of strings to read, if something else follows them.
     """
     found: list[bytes] = []
     while data and len(found) != first:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The wanted state of a host, as a module's options say it."""
+"""The wanted state of a host, from a module's options."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .security_key import SecurityKey, decode_key
 
 
 class SettingsError(ValueError):
-    """The options contradict themselves or leave their bounds; `problems` has a sentence for each time they do."""
+    """The options contradict each other or are out of bounds; `problems` has a sentence for each case."""
 
     def __init__(self, problems: t.Sequence[str]) -> None:
         self.problems = tuple(problems)
@@ -37,27 +37,29 @@ class Device:
 
 @dataclass(frozen=True)
 class User:
-    """One account that shall have, or not have, a credential. A secret of None is made on the host."""
+    """One account that should have a credential, or should not. A secret of None is made on the host."""
 
     name: str
     present: bool = True
     secret: bytes | None = field(default=None, repr=False)
     renew: str | None = None
-    """The name of a renewal: where it is not that of the last one, the host makes a new secret."""
+    """The name of a renewal. If it differs from that of the last renewal, the host makes a new secret."""
     proven: bool = False
-    """Whether somebody vouches that the user has seen a right code."""
+    """Whether the administrator vouches that the user's app shows right codes."""
     devices: tuple[Device, ...] = ()
     recovery_codes: str | None = None
-    """The name of a set of recovery codes: where it is not that of the last one, the host makes a new set. An empty
-    text removes the set."""
+    """The name of a set of recovery codes. If it differs from the last one, the host makes a new set.
+
+    An empty text removes the set.
+    """
     security_keys: tuple[SecurityKey, ...] = ()
-    """Those with which sshd lets the user in without a code."""
+    """The security keys with which sshd lets the user in without a code."""
     security_keys_only: bool = False
-    """Whether sshd lets the user in with these alone, and with no code either."""
+    """Whether sshd lets the user in with these keys alone, and in no other way."""
 
     @property
     def wants_credential(self) -> bool:
-        """Whether the user shall have a credential. With security keys alone that takes a secret of the settings."""
+        """Whether the user should have a credential. With security keys alone, only if the settings give a secret."""
         return self.present and (self.secret is not None or not self.security_keys_only)
 
 
@@ -77,7 +79,7 @@ class TimeSync(t.NamedTuple):
 
 
 Beyond = t.Callable[["Settings"], t.Iterable[str]]
-"""Tells what of some settings their backend cannot do, and which one can, in sentences."""
+"""Returns sentences about settings that their backend cannot fulfil, and which backend can."""
 
 
 @dataclass(frozen=True)
@@ -88,25 +90,25 @@ class Settings:
     ssh: bool = False
     """Whether sshd asks for the code."""
     sshd_configs: tuple[str, ...] = ()
-    """The configurations of further sshds that ask for it then."""
+    """The configurations of further sshds that ask for the code if `ssh` is set."""
     accepted_doors: tuple[str, ...] = ()
-    """The ways in without a code of which nobody is told."""
+    """The doors (ways in without a code) that are not reported."""
     services: tuple[str, ...] = ()
-    """The other PAM services that ask for it."""
+    """The other PAM services that ask for the code."""
     allow_console: bool = False
     cockpit_negotiate: str = "keep"
-    """Whether Cockpit goes on to take tickets of Kerberos: `keep`, or `none`."""
+    """Whether Cockpit keeps accepting Kerberos tickets: `keep`, or `none`."""
     users: tuple[User, ...] = ()
     otp_digits: int = 6
     interval: int = 30
     """For how many seconds a code is shown."""
     window: int = 1
-    """How many steps before and after now are right too."""
+    """How many steps before and after now are valid too."""
     backend: str = "oath"
     ssh_first_factors: tuple[str, ...] = FIRST_FACTORS
     """What may come before the code at sshd."""
     scope: str = "everyone"
-    """Who needs a code: `everyone`, who is `enrolled`, or the members of some `groups`."""
+    """Who needs a code: `everyone`, the `enrolled` accounts, or the members of some `groups`."""
     scope_groups: tuple[str, ...] = ()
     security_keys_only_groups: tuple[str, ...] = ()
     """The groups whose members sshd lets in with their declared security keys alone."""
@@ -117,7 +119,7 @@ class Settings:
     lockout: Lockout = field(default_factory=Lockout)
     time_sync: TimeSync = field(default_factory=TimeSync)
     require_proof: bool = True
-    """Whether sshd asks only where a code of everybody in scope was right before."""
+    """Whether sshd asks for codes only if everybody in scope is proven."""
     seen_days: int = 30
     """How many days back logins are looked at before sshd asks anybody new; 0 for none."""
     renew: str = "never"
@@ -125,24 +127,24 @@ class Settings:
     purge_credentials: bool = False
     """Whether disabling removes the credential files."""
     rollback_after: int = 0
-    """After how many seconds a change that nobody has confirmed is put back; 0 for never."""
+    """After how many seconds a change that nobody has confirmed is rolled back; 0 for never."""
     self_service: bool = False
     """Whether people have a page of their own in Cockpit, and a command at a terminal."""
     offer_enrolment: bool = True
-    """Whether a login by ssh tells people of that command."""
+    """Whether a login by ssh mentions that command to people."""
     guard: str = "warn"
-    """What the host does between runs where something is not as a run has left it: `warn`, `repair`, or `off`."""
+    """What the host does between runs if something differs from what the run left: `warn`, `repair`, or `off`."""
     option_prefix: str = ""
-    """What the names of options begin with in sentences; see `naming`."""
+    """The prefix of option names in messages; see `naming`."""
     files: t.Mapping[str, str] = field(default_factory=dict, repr=False)
-    """The texts of the files that a host gets as they stand, by path."""
+    """The texts of the files that are the same on every host, by path."""
 
     @classmethod
     def from_options(cls, options: t.Mapping[str, t.Any], beyond: Beyond) -> Settings:
         """Build the settings from a module's parameters, which Ansible has checked against the argument_spec.
 
-        `beyond` tells what the wanted backend cannot do; see `_backends.backends`. Raises SettingsError, with every
-        problem at once, before anything is looked at.
+        `beyond` says what the wanted backend cannot do; see `_backends.backends`. Raises SettingsError, with all
+        problems at once, before the host is looked at.
         """
         problems: list[str] = []
         lockout = Lockout(**(options["lockout"] or {}))
@@ -186,29 +188,29 @@ class Settings:
 
     @functools.cached_property
     def declared_keys(self) -> dict[str, tuple[SecurityKey, ...]]:
-        """The security keys that sshd takes in place of a code, by account."""
+        """The security keys that sshd accepts in place of a code, by account."""
         users = self.users if self.enabled and self.ssh else ()
         return {user.name: user.security_keys for user in users if user.present and user.security_keys}
 
     @functools.cached_property
     def keys_only_users(self) -> tuple[str, ...]:
-        """The accounts that sshd lets in with their declared keys alone, in order, apart from those of the groups."""
+        """The accounts, sorted, that sshd lets in with their declared keys alone; without members of the groups."""
         users = self.users if self.enabled and self.ssh else ()
         named = {user.name for user in users if user.present and user.security_keys_only}
         return tuple(sorted(named.difference(self.exempt_users)))
 
     @property
     def keys_for_sshd(self) -> dict[str, tuple[SecurityKey, ...]]:
-        """The declared keys of all who may come to log in with them alone, by account.
+        """The declared keys, by account, of all accounts that may have to log in with them alone.
 
-        With groups that is everybody who has any, since somebody may become a member between two runs.
+        If there are groups, these are all accounts with keys, since somebody may become a member between two runs.
         """
         if self.security_keys_only_groups:
             return self.declared_keys
         return {name: keys for name, keys in self.declared_keys.items() if name in self.keys_only_users}
 
     def named(self, sentence: str) -> str:
-        """A sentence with the names of options as whoever gave them calls them."""
+        """A sentence with the names of options as people set them."""
         return named(sentence, self.option_prefix)
 
     def user(self, name: str) -> User | None:
