@@ -129,7 +129,7 @@ LOCK = "/run/fleet-auth.lock"
 CREDENTIAL_LOCK_TEXT = "fleet.auth"
 """The line in the lock of a credential that a change has taken. Once the change has ended, nobody holds such a lock."""
 STALE_LOCK_SECONDS = 60.0
-"""The age from which the lock of a credential was left behind: a login holds it for milliseconds."""
+"""The age from which the lock of a credential counts as left behind: a login holds it for milliseconds."""
 UNDO_TIMER = "fleet-auth-undo"
 BOOT_UNIT = f"{UNIT_DIRECTORY}/fleet-auth-undo-at-boot.service"
 BOOT_LINK = f"{UNIT_DIRECTORY}/multi-user.target.wants/fleet-auth-undo-at-boot.service"
@@ -212,7 +212,7 @@ FOR_SELF_SERVICE = {
 }
 """The files needed for self-service, with modes, besides all those in `SELF_SERVICE_DIRECTORIES`."""
 AS_THEY_STAND = frozenset().union(FOR_LOGINS, FOR_GUARD, FOR_A_CHANGE, FOR_PASSES, FOR_SELF_SERVICE)
-"""All of these files."""
+"""The files that are the same on every host."""
 SELF_SERVICE_DIRECTORIES = (SELF_SERVICE_LIBRARY, PAGE_DIRECTORY)
 
 SHARED_DIRECTORIES = (

@@ -4,9 +4,9 @@
 
 """Where to put the code step in a PAM service; pam.conf(5). Pure.
 
-It belongs right after the primary authentication, where only a right password leads. Otherwise strangers could use up
-somebody's codes and close the code step for them. The primary authentication is recognized by the names of modules and
-files; `proof` shows whether the code step may follow it.
+It belongs right after the primary authentication, so that only a right password leads to it. Otherwise strangers could
+use up somebody's codes and close the code step for them. The primary authentication is recognized by the names of
+modules and files; `proof` shows whether the code step may follow it.
 """
 
 from __future__ import annotations

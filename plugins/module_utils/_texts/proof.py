@@ -2,13 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The proof that a PAM service with the code step lets in whom it lets in now, and nobody without a code. Pure.
+"""The proof that a PAM service with the code step lets in the same people as now, and nobody without a code. Pure.
 
 `dispatch` walks through two stacks, the present one and the one with the code step, for every way in which their
 modules may end. What is proven of a service:
 
 - In the present stack, nobody gets in who has none of the first factors.
-- Whoever gets in by the present stack gets in with a right code or an exempt account, and nobody else does.
+- A login that the present stack lets in gets in with a right code or as an exempt account, and no other login does.
 - With a wrong code nobody gets in, wherever the lines around the code step lead.
 
 So with the code step, too, nobody gets in without the first factor. The proof also says whether strangers are asked for

@@ -4,7 +4,7 @@
 
 """Lines of pam_succeed_if(8) that jump over others, for accounts of certain names, groups and numbers; pam.conf(5).
 
-A jump decides nothing, so it lets nobody in whom the service would not let in by itself.
+A jump decides nothing, so by itself it lets nobody in.
 """
 
 from __future__ import annotations

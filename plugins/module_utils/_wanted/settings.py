@@ -123,7 +123,7 @@ class Settings:
     seen_days: int = 30
     """How many days back logins are looked at before sshd asks anybody new; 0 for none."""
     renew: str = "never"
-    """Whether people's apps may have to be set up anew: `never`, or where their codes have `changed`."""
+    """Whether people's apps may have to be set up again: `never`, or where their codes have `changed`."""
     purge_credentials: bool = False
     """Whether disabling removes the credential files."""
     rollback_after: int = 0
