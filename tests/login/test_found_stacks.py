@@ -93,7 +93,7 @@ def test_code_is_asked_for_behind_chains_of_includes_by_another_service_and_a_ve
             host.write(LOST, f"{line}\n{ACCOUNT}")
             assert not by_pam(people.enrolled, "lost-door", PASSWORD)[0], line
             refused = module(host, "twofactor", options(people.enrolled, **{**wanted, "services": ["lost-door"]}))
-            assert f"Give the whole path, {VENDOR}/only-vendors, or leave lost-door out" in refused.message, line
+            assert f"Give the full path, {VENDOR}/only-vendors, or leave lost-door out" in refused.message, line
         host.write(LOST, f"auth include {VENDOR}/only-vendors\n{ACCOUNT}")
         assert by_pam(people.enrolled, "lost-door", PASSWORD)[0]
         host.run("rm", LOST)

@@ -260,7 +260,7 @@ _NOT_READ = (
         (no_pam, f"{SSHD_CONFIG} line 1: UsePAM no keeps PAM, and with it the code, out of sshd; set UsePAM yes."),
         (
             methods_at_the_end,
-            f"{SSHD_CONFIG} line {{last}}: AuthenticationMethods publickey decides what fleet.auth has to; remove it",
+            f"{SSHD_CONFIG} line {{last}}: AuthenticationMethods publickey sets what fleet.auth has to set; remove it",
         ),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
@@ -280,14 +280,14 @@ def test_configuration_of_sshd_that_the_drop_in_cannot_rule_is_refused(
         (
             "50-site.conf",
             "# site\nAuthenticationMethods publickey\n",
-            "on {host}, {path} line 2: AuthenticationMethods publickey decides what fleet.auth has to; remove it "
+            "on {host}, {path} line 2: AuthenticationMethods publickey sets what fleet.auth has to set; remove it "
             "(ssh_first_factors says what comes first).",
         ),
         (
             "00-site.conf",
             "Match User *\n    PasswordAuthentication yes\n",
             "on {host}, {path} line 2: PasswordAuthentication yes (under 'Match User *') is read before "
-            f"{DROP_INS}/00-twofactor.conf, and wins; let that file sort after it.",
+            f"{DROP_INS}/00-twofactor.conf, and wins; move it to a file that sorts after that one.",
         ),
         (
             "50-site.conf",
@@ -411,11 +411,11 @@ def test_service_files_in_which_the_code_step_has_no_certain_place_are_refused_e
         "'auth sufficient pam_unix.so'. Change that line, or leave ends out.",
         f"on {host}, /etc/pam.d/two {form} line 1: @include common-auth; line 2: auth include common-auth. Bring the "
         "file to that form, or leave two out.",
-        f"on {host}, /etc/pam.d/early, line 1, stands before the primary authentication and lets people in who have "
+        f"on {host}, /etc/pam.d/early, line 1, is before the primary authentication and lets people in who have "
         "neither a password nor anything else to prove who they are: 'auth sufficient pam_wheel.so trust'. Change that "
         "line, or leave early out.",
-        f"on {host}, /etc/pam.d/jump, line 1, stands before the primary authentication and jumps over the code step:",
-        f"on {host}, /etc/pam.d/chain-auth, line 1 (taken in by /etc/pam.d/chain, line 1), includes absent-auth, which "
+        f"on {host}, /etc/pam.d/jump, line 1, is before the primary authentication and jumps over the code step:",
+        f"on {host}, /etc/pam.d/chain-auth, line 1 (included by /etc/pam.d/chain, line 1), includes absent-auth, which "
         "is not there. Put that right, or leave chain out.",
         f"/etc/pam.d/linked on {host} is a symbolic link to /etc/pam.d/sudo, which something else manages. Make it a "
         "file of its own, or leave linked out.",

@@ -78,12 +78,12 @@ CASES = {
     ),
     "AuthenticationMethods": Case(
         f"printf '#\\nAuthenticationMethods publickey\\n' >{DROP_INS}/50-site.conf",
-        f"{DROP_INS}/50-site.conf line 2: AuthenticationMethods publickey decides what fleet.auth has to; remove it",
+        f"{DROP_INS}/50-site.conf line 2: AuthenticationMethods publickey sets what fleet.auth has to set; remove it",
         (on_the_host(f"sed -i 2d {DROP_INS}/50-site.conf"),),
     ),
     "a drop-in that wins": Case(
         f"printf 'Match User *\\n PasswordAuthentication yes\\n' >{DROP_INS}/00-site.conf",
-        "wins; let that file sort after it.",
+        "wins; move it to a file that sorts after that one.",
         (on_the_host(f"mv {DROP_INS}/00-site.conf {DROP_INS}/50-site.conf"),),
     ),
     "no keys": Case(
@@ -158,14 +158,14 @@ CASES = {
     ),
     "a line that libpam cannot read": Case(
         "printf '\\357\\273\\277#%%PAM-1.0\\r\\n@include common-auth\\n' >/etc/pam.d/found",
-        "so that libpam takes it for a failure. Put that right, or leave found out.",
+        "so libpam treats it as a failure. Put that right, or leave found out.",
         (on_the_host("sed -i 1d /etc/pam.d/found"), by(services=[])),
         {"services": ["found"]},
     ),
     "carriage returns": Case(
         "printf '@include common-auth\\r\\naccount required pam_unix.so\\r\\n' >/etc/pam.d/found",
-        "/etc/pam.d/found, line 1, names 'common-auth\\r', with a carriage return at its end, and libpam knows nothing "
-        "of that name. Save the file with the line ends of Unix (sed -i 's/\\r$//' /etc/pam.d/found), or leave found "
+        "/etc/pam.d/found, line 1, names 'common-auth\\r', with a carriage return at its end, and libpam does not know "
+        "that name. Save the file with the line ends of Unix (sed -i 's/\\r$//' /etc/pam.d/found), or leave found "
         "out.",
         (as_the_message_has_it("[(](sed .*?)[)]"), by(services=[])),
         {"services": ["found"]},
@@ -174,20 +174,20 @@ CASES = {
         """printf 'auth %s\n' >/etc/pam.d/found 'optional pam_exec.so /bin/true' \
             '[success=1 default=ignore] pam_unix.so use_first_pass' 'requisite pam_deny.so' 'required pam_permit.so'
         """,
-        "Take use_first_pass out of it, so that it asks for the password itself, or leave found out.",
+        "Remove use_first_pass from it, so that it asks for the password itself, or leave found out.",
         (on_the_host("sed -i 's/ use_first_pass//' /etc/pam.d/found"), by(services=[])),
         {"services": ["found"]},
     ),
     "an include by another path": Case(
         "echo auth include /etc/../etc/pam.d/common-auth >/etc/pam.d/found",
-        "includes /etc/../etc/pam.d/common-auth, which is not there, or is a file of /etc/pam.d by another path. Name "
-        "a file that is there, and one of /etc/pam.d by its name alone, or leave found out.",
+        "includes /etc/../etc/pam.d/common-auth, which is not there, or is a file of /etc/pam.d under another path. "
+        "Name a file that is there, and a file of /etc/pam.d by its name alone, or leave found out.",
         (on_the_host("sed -i s,/etc.*pam.d/,, /etc/pam.d/found"), by(services=[])),
         {"services": ["found"]},
     ),
     "a line that goes on in a remark": Case(
         "printf 'auth required \\\\\\n# why\\npam_env.so\\n@include common-auth\\n' >/etc/pam.d/found",
-        "/etc/pam.d/found: line 1 goes on in a line that is empty or a remark. Write it in one line, or leave",
+        "/etc/pam.d/found: line 1 is continued on an empty line or a comment. Write it on one line, or leave",
         (on_the_host("sed -i -e '1s/.*/auth required pam_env.so/' -e 2,3d /etc/pam.d/found"), by(services=[])),
         {"services": ["found"]},
     ),
@@ -212,7 +212,7 @@ CASES = {
     ),
     "another PAM service": Case(
         f"echo PAMServiceName other >{DROP_INS}/50-site.conf",
-        "has sshd ask another PAM service than sshd, which asks for no code; remove it, or set it to sshd.",
+        "makes sshd use another PAM service than sshd, which asks for no code; remove it, or set it to sshd.",
         (
             on_the_host(f"sed -i 1d {DROP_INS}/50-site.conf"),
             on_the_host(f"echo PAMServiceName sshd >{DROP_INS}/50-site.conf"),
@@ -238,7 +238,7 @@ CASES = {
     ),
     "an include of itself": Case(
         "printf 'auth include found\n@include common-auth\n' >/etc/pam.d/found",
-        "includes found, in which it is included itself. Put that right, or leave found out.",
+        "includes found, which in turn includes this file. Put that right, or leave found out.",
         (on_the_host("sed -i 1d /etc/pam.d/found"), by(services=[])),
         {"services": ["found"]},
     ),
@@ -432,7 +432,7 @@ CASES = {
     ),
     "a vendor's file by its name": Case(
         "cd /etc/pam.d; mkdir -p /usr/lib/pam.d; cp common-auth /usr/lib/pam.d/site; echo auth include site >door",
-        "Give the whole path, /usr/lib/pam.d/site, or leave door out.",
+        "Give the full path, /usr/lib/pam.d/site, or leave door out.",
         (on_the_host("sed -i 's|site|/usr/lib/pam.d/site|' /etc/pam.d/door"), by(services=[])),
         {"services": ["door"]},
     ),
@@ -451,7 +451,7 @@ CASES = {
     "no prompts": Case(
         f"echo ChallengeResponseAuthentication no >{DROP_INS}/00-a.conf",
         "00-a.conf line 1: ChallengeResponseAuthentication no is read before /etc/ssh/sshd_config.d/00-twofactor.conf, "
-        "and keeps the prompt for the code out of sshd; remove it.",
+        "and keeps sshd from showing the prompt for the code; remove it.",
         (on_the_host(f"sed -i 1d {DROP_INS}/00-a.conf"),),
         host="debian11-google",
     ),

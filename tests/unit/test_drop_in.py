@@ -231,8 +231,8 @@ class TestConflicts:
         number = files[path].count("\n")
         under = f" (under '{match.strip()}')" if match else ""
         assert list(conflicts(files, WITH_PAM)) == [
-            f"{path} line {number}: PAMServiceName sshd-corp{under} has sshd ask another PAM service than sshd, which "
-            "asks for no code; remove it, or set it to sshd."
+            f"{path} line {number}: PAMServiceName sshd-corp{under} makes sshd use another PAM service than sshd, "
+            "which asks for no code; remove it, or set it to sshd."
         ]
         assert list(conflicts({**files, path: files[path].replace("-corp", "")}, WITH_PAM)) == []
 
@@ -244,7 +244,7 @@ class TestConflicts:
             "/etc/ssh/site b": "PAMServiceName sshd-corp\n",
         }
         (told,) = conflicts(files, WITH_PAM)
-        assert told.startswith("/etc/ssh/site b line 1: PAMServiceName sshd-corp (under 'Match User bob') has sshd ask")
+        assert told.startswith("/etc/ssh/site b line 1: PAMServiceName sshd-corp (under 'Match User bob') makes sshd")
 
     @pytest.mark.parametrize("match", ["", "Match User bob\n"])
     @pytest.mark.parametrize("path", [f"{D}/00-a.conf", f"{D}/99-z.conf", CONFIG])
@@ -255,7 +255,7 @@ class TestConflicts:
         }
         number = files[path].count("\n")
         assert list(conflicts(files, WITH_PAM)) == [
-            f"{path} line {number}: AuthenticationMethods publickey decides what fleet.auth has to; remove it "
+            f"{path} line {number}: AuthenticationMethods publickey sets what fleet.auth has to set; remove it "
             "(ssh_first_factors says what comes first)."
         ]
 
@@ -274,8 +274,8 @@ class TestConflicts:
     def test_with_an_earlier_match_tell_the_line_and_the_match(self, setting: str) -> None:
         files = {CONFIG: INCLUDE, f"{D}/00-a.conf": f"Match Group staff\n  {setting}\n"}
         assert list(conflicts(files, WITH_PAM)) == [
-            f"{D}/00-a.conf line 2: {setting} (under 'Match Group staff') is read before {DROP_IN}, and wins; let that "
-            "file sort after it."
+            f"{D}/00-a.conf line 2: {setting} (under 'Match Group staff') is read before {DROP_IN}, and wins; move "
+            "it to a file that sorts after that one."
         ]
         assert list(conflicts({**files, f"{D}/00-a.conf": setting}, WITH_PAM)) == []
         first = {CONFIG: f"Include {D}/50-*.conf {D}/*.conf\n", f"{D}/50-a.conf": files[f"{D}/00-a.conf"]}
@@ -301,7 +301,7 @@ class TestConflicts:
         for policy in ({"users": keys_alone}, {"security_keys_only_groups": ["staff"]}):
             assert conflicts(files, WITH_PAM, ssh=True, **policy) == [
                 f"{D}/00-a.conf line 2: {setting} (under 'Match Address 10.0.0.0/8') is read before {DROP_IN}, and "
-                "wins; let that file sort after it."
+                "wins; move it to a file that sorts after that one."
             ]
 
     @pytest.mark.parametrize("keyword", ["ChallengeResponseAuthentication", "SkeyAuthentication"])
@@ -312,8 +312,8 @@ class TestConflicts:
         )
         old = Effective(WITH_PAM, challengeresponseauthentication=("no",))
         assert list(conflicts(before, old)) == [
-            f"{CONFIG} line 1: {keyword} no is read before {DROP_IN}, and keeps the prompt for the code out of sshd; "
-            "remove it."
+            f"{CONFIG} line 1: {keyword} no is read before {DROP_IN}, and keeps sshd from showing the prompt for "
+            "the code; remove it."
         ]
         assert list(conflicts(before, WITH_PAM)) == list(conflicts(after, old)) == []
         assert shows_no_prompts(after, old)
@@ -355,7 +355,7 @@ class TestConflicts:
         ]
         start = parse_words(["-oPAMServiceName=other"], "ssh.service")
         (told,) = conflicts({CONFIG: INCLUDE}, Effective(usepam=("yes",), pamservicename=("other",)), start)
-        assert told.startswith("'-o PAMServiceName=other' in ssh.service has sshd ask another PAM service")
+        assert told.startswith("'-o PAMServiceName=other' in ssh.service makes sshd use another PAM service")
 
     def test_with_another_configuration_tell_that_one(self) -> None:
         start = parse_words(["-f", "/etc/ssh/other"])

@@ -218,8 +218,8 @@ class TestRefusal:
     )
     def test_of_a_file_without_a_line_for_auth_names_the_file_for_others(self, text: str) -> None:
         assert refusal(text) == (
-            "/etc/pam.d/sudo has no line for auth, so that libpam asks by /etc/pam.d/other. Add 'auth include' with "
-            "the file that asks for the password, or leave sudo out."
+            "/etc/pam.d/sudo has no auth line, so libpam uses /etc/pam.d/other. Add 'auth include' with the "
+            "file that asks for the password, or leave sudo out."
         )
 
     @pytest.mark.parametrize(
@@ -348,9 +348,9 @@ class TestRefusal:
     @pytest.mark.parametrize(
         ("text", "problem"),
         [
-            ("auth required \\\npam_unix.so\n", ", line 1, or the one before it, goes on in the next line. Write each"),
-            ("auth required pam_unix.so \\\n", ": line 1 goes on in a line that is empty or a remark. Write it in"),
-            ("@include common-auth \\\n", ": line 1 goes on in a line that is empty or a remark. Write it in one"),
+            ("auth required \\\npam_unix.so\n", ", line 1, or the one before it, is continued on the next line. Write"),
+            ("auth required pam_unix.so \\\n", ": line 1 is continued on an empty line or a comment. Write it on"),
+            ("@include common-auth \\\n", ": line 1 is continued on an empty line or a comment. Write it on one"),
         ],
     )
     def test_of_a_line_that_goes_on_in_the_next_says_so(self, text: str, problem: str) -> None:
@@ -359,20 +359,23 @@ class TestRefusal:
     @pytest.mark.parametrize(
         ("line", "problem"),
         [
-            ("\r", "begins with '\\r', which is no type of PAM, so that libpam takes it for a failure. Save the file"),
-            ("\ufeffauth required pam_env.so", "begins with '\\ufeffauth', which is no type"),
+            ("\r", "begins with '\\r', which is not a PAM type, so libpam treats it as a failure. Save the file"),
+            ("\ufeffauth required pam_env.so", "begins with '\\ufeffauth', which is not a PAM type"),
             (
                 "auth [success=0 default=ignore] pam_x.so",
-                "has a control that cannot be read, '[success=0 default=ignore]'",
+                "has a control flag that cannot be read, '[success=0 default=ignore]'",
             ),
-            ("auth [Success=ok default=bad] pam_x.so", "has a control that cannot be read"),
-            ("auth [success=ok pam_x.so", "has a control that cannot be read, '[success=ok pam_x.so'"),
+            ("auth [Success=ok default=bad] pam_x.so", "has a control flag that cannot be read"),
+            ("auth [success=ok pam_x.so", "has a control flag that cannot be read, '[success=ok pam_x.so'"),
             ("auth required", "has no module"),
-            ("auth", "has no control and no module"),
-            ("auth include /opt/more", "includes /opt/more, which is not there, or is a file of /etc/pam.d by another"),
-            ("auth include site/more", "includes site/more, which is half a path. Give the whole one, or leave sudo"),
-            ("auth include ../more", "includes ../more, which is half a path. Give the whole one, or leave sudo"),
-            ("@Include more", "(taken in by /etc/pam.d/sudo, line 2), lets people in who have neither"),
+            ("auth", "has no control flag and no module"),
+            (
+                "auth include /opt/more",
+                "includes /opt/more, which is not there, or is a file of /etc/pam.d under another",
+            ),
+            ("auth include site/more", "includes site/more, which is an incomplete path. Give the full one, or"),
+            ("auth include ../more", "includes ../more, which is an incomplete path. Give the full one, or"),
+            ("@Include more", "(included by /etc/pam.d/sudo, line 2), lets people in who have neither"),
         ],
     )
     def test_of_a_line_that_libpam_cannot_read_or_reads_otherwise_shows_it(self, line: str, problem: str) -> None:
@@ -385,7 +388,7 @@ class TestRefusal:
     def test_of_a_file_with_carriage_returns_says_how_to_save_it(self, line: str) -> None:
         assert refusal(f"#%PAM-1.0\r\n{line}\r\naccount required pam_unix.so\r\n") == (
             f"/etc/pam.d/sudo, line 2, names '{line.rpartition(' ')[2]}\\r', with a carriage return at its end, and "
-            "libpam knows nothing of that name. Save the file with the line ends of Unix (sed -i 's/\\r$//' "
+            "libpam does not know that name. Save the file with the line ends of Unix (sed -i 's/\\r$//' "
             "/etc/pam.d/sudo), or leave sudo out."
         )
 
@@ -405,7 +408,7 @@ class TestRefusal:
         assert unprotect("sudo", protected(text)) == text
         text = "auth [success=4 default=ignore] pam_krb5.so\n@include common-auth\nauth optional pam_x.so\n"
         text += "auth required pam_permit.so\n"
-        assert "line 1, stands before the primary authentication and jumps over the code step" in refusal(text)
+        assert "line 1, is before the primary authentication and jumps over the code step" in refusal(text)
 
     @pytest.mark.parametrize(
         "module", ["pam_oath.so usersfile=/etc/users.oath", "/lib/security/pam_google_authenticator.so"]
@@ -464,7 +467,7 @@ class TestRefusal:
             "/etc/pam.d/sudo, line 1, includes gone, which is not there. Put that right, or leave sudo out."
         )
         assert refusal("@include common-auth\n", common_auth=f"\n{line}\n") == (
-            "/etc/pam.d/common-auth, line 2 (taken in by /etc/pam.d/sudo, line 1), includes gone, which is not there. "
+            "/etc/pam.d/common-auth, line 2 (included by /etc/pam.d/sudo, line 1), includes gone, which is not there. "
             "Put that right, or leave sudo out."
         )
 
@@ -491,7 +494,7 @@ class TestRefusal:
         assert judged in protected(f"{line}\n", common_auth=stack)
         stack += "account required pam_unix.so\n"
         if line == "@include common-auth":
-            assert "common-auth, line 2 (taken in by /etc/pam.d/sudo, line 1), can end the authentication" in refusal(
+            assert "common-auth, line 2 (included by /etc/pam.d/sudo, line 1), can end the authentication" in refusal(
                 f"{line}\n", common_auth=stack
             )
         else:
@@ -500,7 +503,7 @@ class TestRefusal:
     @pytest.mark.parametrize("line", ["auth required pam_deny.so", "auth [default=bad] pam_x.so"])
     def test_of_a_stack_that_ends_what_comes_after_it_shows_where(self, line: str) -> None:
         assert refusal(f"auth include password-auth\n{line}\n", password_auth=RHEL.included["password-auth"]) == (
-            "/etc/pam.d/password-auth, line 4 (taken in by /etc/pam.d/sudo, line 1), can end the authentication before "
+            "/etc/pam.d/password-auth, line 4 (included by /etc/pam.d/sudo, line 1), can end the authentication before "
             f"the code is asked for: {RHEL.included['password-auth'].splitlines()[3]!r}. Change that line, or leave "
             "sudo out."
         )
@@ -540,7 +543,7 @@ class TestRefusal:
     def test_of_a_line_before_the_primary_authentication_shows_it(self, line: str, problem: str) -> None:
         text = f"#%PAM-1.0\n{line}\n\n@include common-auth\nauth optional pam_x.so\nauth required pam_permit.so\n"
         assert refusal(text) == (
-            f"/etc/pam.d/sudo, line 2, stands before the primary authentication and {problem}: {line!r}. Change that "
+            f"/etc/pam.d/sudo, line 2, is before the primary authentication and {problem}: {line!r}. Change that "
             "line, or leave sudo out."
         )
 
@@ -574,7 +577,7 @@ class TestRefusal:
     def test_of_a_line_that_undoes_a_wrong_code_shows_it(self) -> None:
         line = "auth [success=ok default=reset] pam_x.so"
         assert refusal(f"@include common-auth\n{line}\nauth required pam_permit.so\n") == (
-            "/etc/pam.d/sudo, line 2, stands after the primary authentication and can undo a wrong code: "
+            "/etc/pam.d/sudo, line 2, is after the primary authentication and can undo a wrong code: "
             f"{line!r}. Change that line, or leave sudo out."
         )
 
@@ -585,7 +588,7 @@ class TestRefusal:
         included = {"common_auth": "# site\n@include site\n", "site": stack} if nested else {"common_auth": stack}
         by = "/etc/pam.d/common-auth, line 2, and that by /etc/pam.d/sudo" if nested else "/etc/pam.d/sudo"
         assert refusal("@include common-auth\nauth required pam_permit.so\n", **included) == (
-            f"/etc/pam.d/{'site' if nested else 'common-auth'}, line 2 (taken in by {by}, line 1), jumps over the code "
+            f"/etc/pam.d/{'site' if nested else 'common-auth'}, line 2 (included by {by}, line 1), jumps over the code "
             f"step: {line!r}. Change that line, or leave sudo out."
         )
 
@@ -609,7 +612,7 @@ class TestRefusal:
         assert is_protected(protected("@include common-auth\n", common_auth=stack))
 
     def test_of_a_stack_that_includes_itself_comes_to_an_end(self) -> None:
-        assert "includes common-auth, in which it is included itself. Put that right, or leave sudo out." in refusal(
+        assert "includes common-auth, which in turn includes this file. Put that right, or leave sudo out." in refusal(
             "@include common-auth\n", common_auth="auth include system-auth\n", system_auth="auth include common-auth\n"
         )
 

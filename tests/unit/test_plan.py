@@ -1092,16 +1092,14 @@ class TestRefusal:
     def test_of_service_files_with_no_certain_place_names_each(self) -> None:
         state = edited(host_state(), {service("sudo"): "auth sufficient pam_unix.so\n", service("sshd"): "\n"})
         sshd, sudo = refusals(wanted(services=["sudo"]), state)
-        assert sshd.startswith(
-            "on web1, /etc/pam.d/sshd has no line for auth, so that libpam asks by /etc/pam.d/other."
-        )
+        assert sshd.startswith("on web1, /etc/pam.d/sshd has no auth line, so libpam uses /etc/pam.d/other.")
         assert re.match(r"on web1, /etc/pam\.d/sudo, line 1( must |, can )", sudo)
 
     def test_of_a_stack_that_would_skip_the_step(self) -> None:
         stack = COMMON_AUTH.replace("[success=1 default=ignore]", "sufficient") + "account required pam_unix.so\n"
         (told,) = refusals(wanted(), edited(host_state(), {service("common-auth"): stack}))
         assert told.startswith(
-            "on web1, /etc/pam.d/common-auth, line 2 (taken in by /etc/pam.d/sshd, line 4), can end the authentication"
+            "on web1, /etc/pam.d/common-auth, line 2 (included by /etc/pam.d/sshd, line 4), can end the authentication"
         )
 
     @pytest.mark.parametrize("services", [["sudo"], []])
@@ -1142,7 +1140,7 @@ class TestRefusal:
         assert refusals(wanted(), edited(host_state(), {places.SSHD_CONFIG: config})) == (
             "on web1, /etc/ssh/sshd_config line 6: UsePAM no keeps PAM, and with it the code, out of sshd; set UsePAM "
             "yes.",
-            "on web1, /etc/ssh/sshd_config line 9: AuthenticationMethods publickey decides what fleet.auth has to; "
+            "on web1, /etc/ssh/sshd_config line 9: AuthenticationMethods publickey sets what fleet.auth has to set; "
             "remove it (ssh_first_factors says what comes first).",
         )
 

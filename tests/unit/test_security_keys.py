@@ -80,10 +80,10 @@ class TestKeys:
     @pytest.mark.parametrize(
         ("text", "why"),
         [
-            ("", "is no public key of a security key"),
-            ("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", "is no public key of a security key"),
-            ("-----BEGIN OPENSSH PRIVATE KEY-----", "is no public key of a security key"),
-            (f'from="10.0.0.1" {BLUE}', "is no public key of a security key"),
+            ("", "is not the public key of a security key"),
+            ("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", "is not the public key of a security key"),
+            ("-----BEGIN OPENSSH PRIVATE KEY-----", "is not the public key of a security key"),
+            (f'from="10.0.0.1" {BLUE}', "is not the public key of a security key"),
             ("ssh-ed25519 AAAA me", "has the type ssh-ed25519, which is no key of a security key"),
             ("sk-ssh-ed25519-cert-v01@openssh.com AAAA", "which is a certificate"),
             (f"{BLUE}\x1b[2J", "has a name that is longer"),

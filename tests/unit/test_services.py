@@ -98,7 +98,7 @@ def test_line_at_the_end_of_a_chain_is_refused_with_all_that_lead_to_it() -> Non
     )
     made = plan(wanted("door"), before)
     assert made.refusals == (
-        "on web1, /etc/pam.d/base-auth, line 1 (taken in by /etc/pam.d/way-in, line 3, and that by "
+        "on web1, /etc/pam.d/base-auth, line 1 (included by /etc/pam.d/way-in, line 3, and that by "
         "/etc/pam.d/door, line 1), can end the authentication before the code is asked for: 'auth sufficient "
         "pam_unix.so'. Change that line, or leave door out.",
     )
@@ -112,7 +112,7 @@ def test_file_of_a_vendors_that_libpam_does_not_take_in_is_refused(line: str) ->
     (refusal,) = plan(wanted("door"), with_files(files)).refusals
     assert refusal == (
         "on web1, /etc/pam.d/door, line 1, includes way-in, which is in /usr/lib/pam.d alone, where Debian's libpam "
-        "looks for services, and for nothing that a line includes: it denies everybody. Give the whole path, "
+        "looks for services, but not for included files: it denies everybody. Give the full path, "
         "/usr/lib/pam.d/way-in, or leave door out."
     )
     by_path = with_files({**files, door: f"auth include {vendors}\n"})
@@ -300,8 +300,8 @@ class TestLinesForAccount:
         [
             ("account sufficient pam_localuser.so", "sshd, line 1", "can end the account stack"),
             ("account [default=done] pam_access.so", "sshd, line 1", "can end the account stack"),
-            ("account include site", "site, line 1 (taken in by /etc/pam.d/sshd, line 1)", "can end the account stack"),
-            ("@include site", "site, line 1 (taken in by /etc/pam.d/sshd, line 1)", "can end the account stack"),
+            ("account include site", "site, line 1 (included by /etc/pam.d/sshd, line 1)", "can end the account stack"),
+            ("@include site", "site, line 1 (included by /etc/pam.d/sshd, line 1)", "can end the account stack"),
             (
                 "account [success=1 default=ignore] pam_succeed_if.so user = bob",
                 "sshd, line 1",
@@ -313,8 +313,8 @@ class TestLinesForAccount:
         self, scope: dict[str, t.Any], before: str, where: str, problem: str
     ) -> None:
         (told,) = self.refusals(before, **scope)
-        assert told.startswith(f"on web1, /etc/pam.d/{where}, stands before the primary authentication and {problem}, ")
-        assert told.endswith("'. Move line 1 of /etc/pam.d/sshd behind line 2, or leave sshd out.")
+        assert told.startswith(f"on web1, /etc/pam.d/{where}, is before the primary authentication and {problem}, ")
+        assert told.endswith("'. Move line 1 of /etc/pam.d/sshd after line 2, or leave sshd out.")
         assert self.refusals(before) == ()
 
     @pytest.mark.parametrize("scope", SCOPES)
@@ -358,7 +358,7 @@ class TestOtherFactors:
         assert not made.refusals
         (told,) = [one for one in made.warnings if "another factor" in one]
         number = {"before": 1, "inside": 2, "after": 2}[place]
-        where = f"{places.PAM_D}/way-in, line 2 (taken in by {path}, line 1)"
+        where = f"{places.PAM_D}/way-in, line 2 (included by {path}, line 1)"
         assert told.startswith(where if place == "inside" else f"{path}, line {number}, on web1 ")
         assert ("keys pass over every line" in told) == (door == "sshd" and place != "before")
         assert ("with a password or with a key is asked for both" in told) == (door == "sshd" and place == "before")
@@ -445,9 +445,9 @@ class TestOtherFactors:
         both = plan(wanted("sudo"), with_files({path: f"{self.HANDED_ON}\n{self.TAKEN}\n"})).refusals
         alone = plan(wanted("sudo"), with_files({path: f"{self.TAKEN}\n"})).refusals
         advice = (
-            "takes the password that a line before it asks for, and none is known to, but for a code: "
-            f"{self.TAKEN!r}. Take use_first_pass out of it, so that it asks for the password itself, or leave sudo "
-            "out."
+            "uses the password that an earlier line asks for, but no earlier line is known to ask for a password (a "
+            f"code is not one): {self.TAKEN!r}. Remove use_first_pass from it, so that it asks for the password "
+            "itself, or leave sudo out."
         )
         assert both == (
             f"on web1, {path}, line 1, asks for a code of its own, so that sudo would ask for two: {self.HANDED_ON!r}. "
@@ -474,8 +474,8 @@ class TestOtherFactors:
         stack = "".join(f"auth {line}\n" for line in [*lines, "required pam_deny.so"])
         files = {f"{places.PAM_D}/door": "auth include way-in\n", f"{places.PAM_D}/way-in": stack}
         (told,) = plan(wanted("door"), with_files(files)).refusals
-        assert told.startswith(f"on web1, {places.PAM_D}/way-in, line {number}, takes the password that a line before")
-        assert f"'auth {lines[number - 1]}'. Take {lines[number - 1].split()[-1]} out of it, so that it asks" in told
+        assert told.startswith(f"on web1, {places.PAM_D}/way-in, line {number}, uses the password that an earlier line")
+        assert f"'auth {lines[number - 1]}'. Remove {lines[number - 1].split()[-1]} from it, so that it asks" in told
 
     @pytest.mark.parametrize(
         "lines",

@@ -233,7 +233,7 @@ class TestNames:
 
     def test_of_services_are_in_small_letters(self) -> None:
         assert problems(services=["SoGo"]) == (
-            "services: libpam asks for every service in small letters, so no program opens /etc/pam.d/SoGo. Name sogo, "
+            "services: libpam looks up every service in lower case, so no program opens /etc/pam.d/SoGo. Name sogo, "
             "or leave it out.",
         )
 

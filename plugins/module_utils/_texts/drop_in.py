@@ -198,15 +198,19 @@ def conflicts(files: Files, sshd: Effective, settings: Settings) -> t.Iterator[s
     for number, line in enumerate(order.before + order.after):
         keyword = line.keyword.lower()
         if keyword == "authenticationmethods" and line.arguments != ("any",):
-            yield f"{line} decides what fleet.auth has to; remove it (O(ssh_first_factors) says what comes first)."
+            yield f"{line} sets what fleet.auth has to set; remove it (O(ssh_first_factors) says what comes first)."
         elif number >= len(order.before):
             continue
         elif keyword in ours and line.match:
             yield (
-                f"{line} (under '{line.match}') is read before {places.DROP_IN}, and wins; let that file sort after it."
+                f"{line} (under '{line.match}') is read before {places.DROP_IN}, and wins; move it to a file "
+                "that sorts after that one."
             )
         elif _has_switch_for_prompts(sshd) and _hides_prompts(line):
-            yield f"{line} is read before {places.DROP_IN}, and keeps the prompt for the code out of sshd; remove it."
+            yield (
+                f"{line} is read before {places.DROP_IN}, and keeps sshd from showing the prompt for the code; remove "
+                "it."
+            )
         elif includes_elsewhere(line):
             yield (
                 f"{line} is read before {places.DROP_IN}, and what it includes would win; put it after the line "
@@ -226,14 +230,14 @@ def keywords(settings: Settings) -> set[str]:
 
 def _other_pam_services(order: ReadOrder, sshd: Effective) -> t.Iterator[str]:
     """Sentences about lines that make sshd use another PAM service than `sshd`, for everyone or for some accounts."""
-    remedy = "has sshd ask another PAM service than sshd, which asks for no code; remove it, or set it to sshd."
+    remedy = "makes sshd use another PAM service than sshd, which asks for no code; remove it, or set it to sshd."
     lines = [line for line in order.before + order.after if line.keyword.lower() == _PAM_SERVICE]
     for line in lines:
         if line.arguments != ("sshd",):
             yield f"{line}{f' (under {line.match!r})' if line.match else ''} {remedy}"
     found = sshd.first(_PAM_SERVICE)
     if found not in ("", "sshd", *(line.arguments[0] for line in lines if line.arguments)):
-        yield f"PAMServiceName {found}, which no file says that was looked at, {remedy}"
+        yield f"PAMServiceName {found}, which is in none of the files that were read, {remedy}"
 
 
 def _values(settings: Settings) -> t.Iterator[tuple[str, str]]:

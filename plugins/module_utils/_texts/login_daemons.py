@@ -28,7 +28,7 @@ class Daemon(t.NamedTuple):
 
 
 _SHELL, _WEB_SHELL, _FILES, _DESKTOP = "a shell", "a shell on a web page", "files", "a desktop"
-_WHAT_IT_STARTS = "what it is told to start, such as telnetd"
+_WHAT_IT_STARTS = "what it is configured to start, such as telnetd"
 
 _LOGIN = ("login", "remote")
 """The PAM services of login(1): util-linux's login uses another one for logins from another machine."""

@@ -73,19 +73,19 @@ def step_of(line: str, management: str = "auth") -> Step | None:
     kind = kind[1:] if kind.startswith("-") else kind
     if kind not in _TYPES:
         # To be safe, libpam treats it as part of the auth stack.
-        fault = f"begins with {words[0][0]!r}, which is no type of PAM"
+        fault = f"begins with {words[0][0]!r}, which is not a PAM type"
         return Step("", "", fault) if management == "auth" else None
     if kind == "@include":
         return Step(kind, _service(_text(words[1]) if len(words) > 1 else ""))
     if kind != management:
         return None
     if len(words) == 1:
-        return Step("", "", "has no control and no module")
+        return Step("", "", "has no control flag and no module")
     control, module = _text(words[1]), _text(words[2]) if len(words) > 2 else ""
     if control.lower() in (*_KEYWORDS, *INCLUDES):
         control = control.lower()
     elif _ACTION.sub("", control) or words[1][0] == f"[{control}":
-        return Step("", module, f"has a control that cannot be read, {words[1][0]!r}")
+        return Step("", module, f"has a control flag that cannot be read, {words[1][0]!r}")
     if not module:
         return Step(control, "", "has no module")
     return Step(control, _service(module) if control in INCLUDES else module)
@@ -134,7 +134,7 @@ def whole_lines(text: str) -> t.Iterator[tuple[int, str]]:
         line = line.strip(" \t")
         if not line or line.startswith("#"):
             if whole:
-                raise Unclear(f"line {first} goes on in a line that is empty or a remark. Write it in one line")
+                raise Unclear(f"line {first} is continued on an empty line or a comment. Write it on one line")
             continue
         first = first or number
         if "#" not in line and line.endswith("\\"):
@@ -143,7 +143,7 @@ def whole_lines(text: str) -> t.Iterator[tuple[int, str]]:
             yield first, whole + line.partition("#")[0]
             whole, first = "", 0
     if whole:
-        raise Unclear(f"line {first} goes on after the end of the file. Write it in one line")
+        raise Unclear(f"line {first} is continued past the end of the file. Write it on one line")
 
 
 def readable_lines(text: str) -> list[tuple[int, str]]:
@@ -212,4 +212,4 @@ class ServiceFiles(t.NamedTuple):
         """The place of a line, for a message: the file, the number, and the lines that include that file."""
         *outer, (name, number) = chain
         by = ", and that ".join(f"by {self.path(file)}, line {line}" for file, line in reversed(outer))
-        return f"{self.path(name)}, line {number}" + (f" (taken in {by})" if by else "")
+        return f"{self.path(name)}, line {number}" + (f" (included {by})" if by else "")

@@ -106,7 +106,7 @@ def block_of(service: str, files: ServiceFiles, *, declared_keys: bool = False) 
         steps = dict(auth_lines(text))
         if not steps:
             raise PamError(
-                f"{files.path(service)} has no line for auth, so that libpam asks by {files.path(dispatch.OTHER)}. Add "
+                f"{files.path(service)} has no auth line, so libpam uses {files.path(dispatch.OTHER)}. Add "
                 f"'auth include' with the file that asks for the password, or leave {service} out."
             )
         found = _primary(steps, files)
@@ -255,8 +255,8 @@ def _refusal(
     """Why no block is proven, with the line that prevents the simplest one, or else the primary authentication."""
     if _is_cut(lines, position, position):
         return (
-            f"{files.path(service)}, line {position + 1}, or the one before it, goes on in the next line. Write each "
-            f"in one line, or leave {service} out."
+            f"{files.path(service)}, line {position + 1}, or the one before it, is continued on the next line. Write "
+            f"each on one line, or leave {service} out."
         )
     # In a substack nothing ends the service. So what prevents including the file in another way is not what is wrong.
     of_lines = [one for one in problems if one.handler] or list(problems)
@@ -267,7 +267,7 @@ def _refusal(
     chain = problem.handler.chain
     side = ""
     if len(chain) == 1 and chain[0][1] != position + 1:
-        side = f"stands {'before' if chain[0][1] < position + 1 else 'after'} the primary authentication and "
+        side = f"is {'before' if chain[0][1] < position + 1 else 'after'} the primary authentication and "
     return (
         f"{files.where(chain)}, {side}{problem.text}: {problem.handler.line.strip()!r}. Change that line, or leave "
         f"{service} out."
@@ -283,23 +283,23 @@ def _check_includes(service: str, files: ServiceFiles, above: tuple[tuple[str, i
         raise PamError(f"{files.path(service)}: {unclear}, or leave {outer} out.") from unclear
     for number, step in steps:
         chain = (*above, (service, number))
-        problem = f"{step.fault}, so that libpam takes it for a failure" if step.fault else ""
+        problem = f"{step.fault}, so libpam treats it as a failure" if step.fault else ""
         remedy = "Put that right"
         if step.module.endswith("\r"):
-            problem = f"names {step.module!r}, with a carriage return at its end, and libpam knows nothing of that name"
+            problem = f"names {step.module!r}, with a carriage return at its end, and libpam does not know that name"
         elif step.control in INCLUDES and step.module not in files.texts:
             problem = f"includes {step.module}, which is not there"
             if is_elsewhere(step.module):
-                problem += f", or is a file of {places.PAM_D} by another path"
-                remedy = f"Name a file that is there, and one of {places.PAM_D} by its name alone"
+                problem += f", or is a file of {places.PAM_D} under another path"
+                remedy = f"Name a file that is there, and a file of {places.PAM_D} by its name alone"
             elif "/" in step.module:
-                problem, remedy = f"includes {step.module}, which is half a path", "Give the whole one"
+                problem, remedy = f"includes {step.module}, which is an incomplete path", "Give the full one"
         elif step.control in INCLUDES and step.module in files.only_vendors:
             problem = f"includes {step.module}, which is in {places.VENDOR_PAM_D} alone, where Debian's libpam looks "
-            problem += "for services, and for nothing that a line includes: it denies everybody"
-            remedy = f"Give the whole path, {files.path(step.module)}"
+            problem += "for services, but not for included files: it denies everybody"
+            remedy = f"Give the full path, {files.path(step.module)}"
         if step.module in dict(chain) and step.control in INCLUDES:
-            problem = f"includes {step.module}, in which it is included itself"
+            problem = f"includes {step.module}, which in turn includes this file"
         if problem:
             if r"\r" in problem:
                 remedy = f"Save the file with the line ends of Unix (sed -i 's/\\r$//' {files.path(service)})"
@@ -327,8 +327,9 @@ def check_codes(service: str, files: ServiceFiles, code_modules: t.Collection[st
             )
         elif taking and not has_password and _counts(one.step):
             problems.append(
-                f"{where} takes the password that a line before it asks for, and none is known to, but for a code: "
-                f"{line}. Take {taking} out of it, so that it asks for the password itself, or leave {service} out."
+                f"{where} uses the password that an earlier line asks for, but no earlier line is known to ask for a "
+                f"password (a code is not one): {line}. Remove {taking} from it, so that it asks for the password "
+                f"itself, or leave {service} out."
             )
         elif not taking:
             has_password = has_password or pam_modules.hands_on_a_password(one.step.name, words)
@@ -355,9 +356,9 @@ def check_account_lines(block: Block, files: ServiceFiles) -> None:
             else:
                 continue
             raise PamError(
-                f"{files.where(handler.chain)}, stands before the primary authentication and {problem}, where lines "
-                f"for account have to follow that nobody passes by: {handler.line.strip()!r}. Move line "
-                f"{handler.chain[0][1]} of {files.path(block.service)} behind line {block.last + 1}, or leave "
+                f"{files.where(handler.chain)}, is before the primary authentication and {problem}, so a login "
+                f"could skip the account lines that fleet.auth adds after it: {handler.line.strip()!r}. Move line "
+                f"{handler.chain[0][1]} of {files.path(block.service)} after line {block.last + 1}, or leave "
                 f"{block.service} out."
             )
 

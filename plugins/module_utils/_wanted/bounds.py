@@ -82,8 +82,8 @@ def _keys_only(wanted: Settings) -> t.Iterator[str]:
             continue
         if not user.security_keys:
             yield (
-                f"O(users): {user.name} has security_keys_only and no security_keys, and sshd would let {user.name} in "
-                "no more. Declare a key, or leave security_keys_only out."
+                f"O(users): {user.name} has security_keys_only and no security_keys, and sshd would no longer let "
+                f"{user.name} in. Declare a key, or leave security_keys_only out."
             )
         if user.name in wanted.exempt_users:
             yield (
@@ -191,6 +191,6 @@ def problems(wanted: Settings, beyond: Beyond) -> t.Iterator[str]:
             )
         elif service != service.lower():
             yield (
-                f"O(services): libpam asks for every service in small letters, so no program opens "
+                f"O(services): libpam looks up every service in lower case, so no program opens "
                 f"/etc/pam.d/{service}. Name {service.lower()}, or leave it out."
             )

@@ -57,7 +57,7 @@ def decode_key(line: str) -> SecurityKey:
     kind, blob, name = [*line.split(None, 2), "", "", ""][:3]
     name = name.strip()
     if len(line) > LONGEST or not _TYPE.fullmatch(kind):
-        raise ValueError(f"is no public key of a security key: it begins with its type, such as {ED25519}")
+        raise ValueError(f"is not the public key of a security key, which begins with its type, such as {ED25519}")
     if kind not in TYPES:
         made = "a certificate" if "-cert-" in kind else "no key of a security key"
         raise ValueError(
