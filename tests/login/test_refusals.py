@@ -401,7 +401,7 @@ def test_service_files_in_which_the_code_step_has_no_certain_place_are_refused_e
         said = refusal(alice, services=[*files, "linked", "gone"])
     host = alice.host.name
     form = (
-        "must have exactly one place where it asks for the password: a line for auth that includes common-auth, "
+        "must have exactly one place where it asks for the password: an auth line that includes common-auth, "
         "password-auth, system-auth or another file with pam_unix.so, pam_sss.so or the like, or such a module itself; "
         "found"
     )

@@ -244,7 +244,7 @@ CASES = {
     ),
     "a line before the code of another service": Case(
         "printf 'auth sufficient pam_wheel.so trust\nauth include sudo\n' >/etc/pam.d/found",
-        "/etc/pam.d/found includes sudo, which would ask for codes, and /etc/pam.d/found, line 1, lets people in",
+        "/etc/pam.d/found includes sudo, which would ask for codes, but /etc/pam.d/found, line 1, lets people in",
         (on_the_host("sed -i 's/sufficient/required/' /etc/pam.d/found"), by(services=["sudo"])),
         {"services": ["sudo", "found"], "ssh": False},
     ),

@@ -238,7 +238,7 @@ class TestRefusal:
     )
     def test_of_a_file_without_one_certain_place_shows_what_was_found(self, text: str, found: str) -> None:
         assert refusal(text, other_auth="auth include more\n", more="auth required pam_unix.so\n") == (
-            "/etc/pam.d/sudo must have exactly one place where it asks for the password: a line for auth that includes "
+            "/etc/pam.d/sudo must have exactly one place where it asks for the password: an auth line that includes "
             "common-auth, password-auth, system-auth or another file with pam_unix.so, pam_sss.so or the like, or such "
             f"a module itself; found {found}. Bring the file to that form, or leave sudo out."
         )

@@ -195,7 +195,7 @@ class TestCovered:
     def test_line_past_what_is_included_is_refused(self) -> None:
         made = plan(wanted("su", "sudo", "sudo-i"), self.host("auth sufficient pam_krb5.so\nauth include sudo"))
         assert made.refusals == (
-            "on web1, /etc/pam.d/sudo-i includes sudo, which would ask for codes, and /etc/pam.d/sudo-i, line 2, can "
+            "on web1, /etc/pam.d/sudo-i includes sudo, which would ask for codes, but /etc/pam.d/sudo-i, line 2, can "
             "end the authentication before the code is asked for: 'auth sufficient pam_krb5.so'. Change that line, or "
             "leave sudo-i out.",
         )

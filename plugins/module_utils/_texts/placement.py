@@ -131,14 +131,14 @@ def check_covered(service: str, files: ServiceFiles, blocks: t.Mapping[str, Bloc
         _check_includes(service, files)
         problem = Proof(service, files.texts, texts, origins).problem
         if service == "sshd":
-            problem = Problem("needs a block of its own, for keys")
+            problem = Problem("needs its own block, for logins with keys")
     except Unclear as unclear:
         raise PamError(f"{files.path(service)}: {unclear}, or leave {service} out.") from unclear
     if problem:
         where = files.where(problem.handler.chain) if problem.handler else files.path(service)
         line = f": {problem.handler.line.strip()!r}" if problem.handler else ""
         raise PamError(
-            f"{files.path(service)} includes {' and '.join(sorted(blocks))}, which would ask for codes, and {where}, "
+            f"{files.path(service)} includes {' and '.join(sorted(blocks))}, which would ask for codes, but {where}, "
             f"{problem.text}{line}. Change that line, or leave {service} out."
         )
 
@@ -178,7 +178,7 @@ def _is_primary(step: Step, files: ServiceFiles, asks_for_password: t.Callable[[
 def _no_place(service: str, lines: t.Sequence[str], found: t.Sequence[int], files: ServiceFiles) -> str:
     shown = "; ".join(f"line {n + 1}: {lines[n].strip()}" for n in found) or "none"
     return (
-        f"{files.path(service)} must have exactly one place where it asks for the password: a line for auth that "
+        f"{files.path(service)} must have exactly one place where it asks for the password: an auth line that "
         f"includes {', '.join(places.PRIMARY_STACKS)} or another file with pam_unix.so, pam_sss.so or the "
         f"like, or such a module itself; found {shown}. Bring the file to that form, or leave {service} out."
     )
