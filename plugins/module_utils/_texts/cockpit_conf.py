@@ -81,7 +81,7 @@ def own_programs(text: str | None) -> list[OwnProgram]:
 def logs_in_by_ssh(text: str | None) -> bool:
     """Whether Cockpit's page also logs people in by ssh, to any machine that it reaches, so to its own host as well.
 
-    It does unless its program for that is false(1). LoginTo hides the field, and only in later releases closes the way.
+    It does unless its program for that is false(1). LoginTo hides the field, and in later releases also closes the way.
     """
     program = (_settings(text or "") or {}).get((_BY_SSH, "command"))
     return program is None or _program(program.value) not in _FALSE

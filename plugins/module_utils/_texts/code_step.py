@@ -73,7 +73,7 @@ class CodeStep(t.NamedTuple):
     names: frozenset[str] | None = None
     """The accounts that it asks; None unless it selects accounts by name."""
     own_names: frozenset[str] = frozenset()
-    """If it selects by group: the accounts that were in one of them. For these names the groups decide."""
+    """If it selects by group: the accounts that were members. Under these names, membership alone decides."""
     uids: frozenset[int] = frozenset()
     """The numbers of the accounts that it asks, under whatever other name they log in."""
     spares_passwords: bool = False

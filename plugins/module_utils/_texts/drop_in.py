@@ -40,7 +40,7 @@ _NOBODY_WITHOUT_GROUPS = "# Whoever is in no group is matched by none below.\nDe
 """Makes sshd deny accounts that are in no group with a name. No group is called `:`, so nobody else is denied."""
 _FROM_KEYS = "pubkeyauthoptions"
 _TOUCH_AND_PIN = "touch-required verify-required"
-"""What a security key has to prove at each login: that somebody touches it, and who that is; sshd_config(5)."""
+"""What a security key has to prove at each login: that somebody touches it, and knows its PIN; sshd_config(5)."""
 _KEYS_FILE = f"{places.ONLY_KEYS_DIRECTORY}/%u"
 _KEYS_ONLY = (
     ("AuthenticationMethods", "publickey"),
@@ -125,7 +125,7 @@ def _body(values: t.Iterable[tuple[str, str]]) -> str:
 def both(new: str, old: str) -> str:
     """A drop-in for the accounts in the scope of either of two drop-ins; those in both get the settings of the new one.
 
-    But accounts that log in with security keys alone by the old one go on to, as PAM may not know yet whether to ask.
+    But accounts that log in with security keys alone by the old one keep doing so: PAM may not know yet whether to ask.
     """
     blocks = _AT_MATCH.split(old)
     staying = [block for block in blocks if _KEYS_FILE in block]

@@ -35,12 +35,12 @@ _OF_A_START = re.compile(
 
 
 class Alert(t.NamedTuple):
-    """Something that the guard has seen."""
+    """Something wrong that the guard has seen."""
 
     since: str
     """When the guard first saw it, such as 2026-11-28T10:02:03Z."""
     until: str | None
-    """When the guard saw that it was over; None until then."""
+    """When the guard saw that it was right again; None until then."""
     text: str
 
 

@@ -31,7 +31,7 @@ HELPERS = (
     places.JUDGE,
     places.NOTE,
 )
-"""The files that a block may call, or the code step where sshd asks."""
+"""The files that a block may call, or that the code step may call where sshd asks."""
 
 
 # Names of copies that package managers and editors leave next to a file; dpkg(1), ucf(1), rpm(8), pam-auth-update(8).

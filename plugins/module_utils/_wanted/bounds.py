@@ -31,7 +31,7 @@ OLD_SECRET_BYTES = (1, 64)
 SEEN_DAYS = (0, 365)
 """How many days back logins are looked at; 0 for none."""
 PAM_LINE = 800
-"""How many characters of names a line of PAM may have: libpam before 1.6 denies everyone if a line has over 1024."""
+"""How many characters of names a PAM line may have. If the line has over 1024, libpam before 1.6 denies everyone."""
 
 FIRST_FACTORS = ("publickey", "password")
 CONSOLE = "login"

@@ -133,7 +133,7 @@ class Settings:
     offer_enrolment: bool = True
     """Whether a login by ssh mentions that command to people."""
     guard: str = "warn"
-    """What the host does between runs if something differs from what the run left: `warn`, `repair`, or `off`."""
+    """What the host does between runs if something differs from what a run left: `warn`, `repair`, or `off`."""
     option_prefix: str = ""
     """The prefix of option names in messages; see `naming`."""
     files: t.Mapping[str, str] = field(default_factory=dict, repr=False)
