@@ -178,7 +178,7 @@ class TestNames:
     ) -> None:
         scope = "groups" if option == "scope_groups" else "everyone"
         told = problems(**{option: [{key: name} if key else name], "scope": scope})
-        by_group = " An account of another name can be exempt by a group that it is in; name that in exempt_groups."
+        by_group = " An account with another name can be exempt by one of its groups; name that group in exempt_groups."
         assert told == (
             f"{option}: {name!r} is a name that PAM, sshd or a file cannot have; "
             f"use letters, digits, '_', '.', '@' and '-'.{by_group if option in ('users', 'exempt_users') else ''}",

@@ -242,7 +242,7 @@ def _where_apart(way: t.Sequence[_Taken]) -> Problem:
         return Problem("can undo what was decided before it", resets[-1] if resets else None)
     if handler and any(map(str.isdigit, handler.actions.values())):
         return Problem("jumps over a number of modules, which the code step would change", handler)
-    return Problem("ends the stack, which it would not do in the same way with the code step", handler)
+    return Problem("ends the stack, which would have another effect with the code step", handler)
 
 
 def _as_it_was(handler: Handler, origins: Origins) -> Handler:

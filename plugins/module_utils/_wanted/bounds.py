@@ -50,7 +50,7 @@ _SERVICE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}", re.ASCII)
 _NOT_SERVICES = re.compile(r"common-.*|(password|system|fingerprint|smartcard)-auth|postlogin|other|twofactor(-.*)?")
 
 
-_BY_GROUP = " An account of another name can be exempt by a group that it is in; name that in O(exempt_groups)."
+_BY_GROUP = " An account with another name can be exempt by one of its groups; name that group in O(exempt_groups)."
 
 
 def is_account_name(name: str) -> bool:
