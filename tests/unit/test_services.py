@@ -192,6 +192,17 @@ class TestCovered:
         (told,) = plan(wanted("sudo", "sudo-i"), state).refusals
         assert told.startswith("on web1, /etc/pam.d/sudo, line 1, can end the authentication")
 
+    def test_sshd_that_includes_a_protected_service_is_refused(self) -> None:
+        state = with_files(
+            {f"{places.PAM_D}/sshd": "auth include sudo\n", f"{places.PAM_D}/sudo": "@include common-auth\n"}
+        )
+        made = plan(wanted("sudo", ssh=True), state)
+        assert made.refusals == (
+            "on web1, /etc/pam.d/sshd includes sudo, which would ask for codes, but logins with keys need a block in "
+            "/etc/pam.d/sshd itself. Include the file there that asks for the password, such as common-auth, in place "
+            "of sudo.",
+        )
+
     def test_line_past_what_is_included_is_refused(self) -> None:
         made = plan(wanted("su", "sudo", "sudo-i"), self.host("auth sufficient pam_krb5.so\nauth include sudo"))
         assert made.refusals == (

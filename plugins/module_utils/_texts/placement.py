@@ -127,19 +127,23 @@ def check_covered(service: str, files: ServiceFiles, blocks: t.Mapping[str, Bloc
     after = {name: block.applied(files.texts[name].split("\n")) for name, block in blocks.items()}
     texts = {**files.texts, **{name: text for name, (text, _origins) in after.items()}}
     origins = {name: numbers for name, (_text, numbers) in after.items()}
+    path, others = files.path(service), " and ".join(sorted(blocks))
+    if service == "sshd":
+        raise PamError(
+            f"{path} includes {others}, which would ask for codes, but logins with keys need a block in {path} itself. "
+            f"Include the file there that asks for the password, such as common-auth, in place of {others}."
+        )
     try:
         _check_includes(service, files)
         problem = Proof(service, files.texts, texts, origins).problem
-        if service == "sshd":
-            problem = Problem("needs its own block, for logins with keys")
     except Unclear as unclear:
-        raise PamError(f"{files.path(service)}: {unclear}, or leave {service} out.") from unclear
+        raise PamError(f"{path}: {unclear}, or leave {service} out.") from unclear
     if problem:
-        where = files.where(problem.handler.chain) if problem.handler else files.path(service)
+        where = files.where(problem.handler.chain) if problem.handler else path
         line = f": {problem.handler.line.strip()!r}" if problem.handler else ""
         raise PamError(
-            f"{files.path(service)} includes {' and '.join(sorted(blocks))}, which would ask for codes, but {where}, "
-            f"{problem.text}{line}. Change that line, or leave {service} out."
+            f"{path} includes {others}, which would ask for codes, but {where}, {problem.text}{line}. Change that "
+            f"{'line' if line else 'file'}, or leave {service} out."
         )
 
 
