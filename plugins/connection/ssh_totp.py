@@ -9,22 +9,24 @@ name: ssh_totp
 short_description: ssh that answers the prompt for a one-time password
 version_added: 1.0.0
 description:
-  - Connects as P(ansible.builtin.ssh#connection) does, with all its options, to hosts that ask the account of Ansible
-    for a code (TOTP, RFC 6238), after a key as well as after a password.
-  - It logs in once, and everything else comes over that connection. So O(ssh_args) must keep C(ControlMaster) and
-    C(ControlPersist), as they do unless they are changed; without them it refuses to log in.
-  - A host takes a code once. A login that has to be made anew within the same time step, after
-    C(meta=reset_connection), C(ControlPersist) running out or a reboot, waits for the next code. So do all processes of
-    one person on this controller. Other hosts do not matter, even where they share the secret.
-  - A code or a password that was refused is not followed by another one until Ansible is run again, whatever
-    O(reconnection_retries), C(ignore_unreachable) and M(ansible.builtin.wait_for_connection) say. Neither is the
-    account locked, nor the address of the controller penalised.
+  - Connects like P(ansible.builtin.ssh#connection), with all its options, to hosts that ask the account of Ansible for
+    a code (TOTP, RFC 6238), after a key or after a password.
+  - It logs in once, and everything else uses that connection. So O(ssh_args) must contain C(ControlMaster) and
+    C(ControlPersist), as in the default. Without them, the plugin refuses to log in.
+  - A host accepts each code only once. If a new login is needed within the same time step, after
+    C(meta=reset_connection), the end of C(ControlPersist) or a reboot, it waits for the next code. All processes of
+    one person on this controller wait for each other in the same way. Logins to other hosts do not matter, even if they
+    share the secret.
+  - After a code or a password was refused, no other one is sent until Ansible is run again, regardless of
+    O(reconnection_retries), C(ignore_unreachable) and M(ansible.builtin.wait_for_connection). So neither is the account
+    locked nor the address of the controller penalised.
   - Jump hosts (C(ProxyJump), in O(ssh_common_args) or in ssh's configuration) may ask for codes as well, all of them or
-    some. Each is logged in to by itself, before the host and on a terminal of its own, and answered with what
-    O(totp_jump_hosts) has for it alone. So no host on the way gets the password or the code of another one.
+    some. The plugin logs in to each of them separately, before the host and on a terminal of its own, and answers only
+    with what O(totp_jump_hosts) has for that jump host. So no host on the way gets the password or the code of another
+    one.
   - All hosts behind a jump host share one login to it.
-  - Where neither O(totp_secret) nor O(totp_jump_hosts) is set, it is P(ansible.builtin.ssh#connection) and nothing
-    more.
+  - If neither O(totp_secret) nor O(totp_jump_hosts) is set, the plugin does the same as
+    P(ansible.builtin.ssh#connection).
 author:
   - The fleet.auth contributors (!UNKNOWN)
 requirements:
@@ -35,20 +37,20 @@ options:
   totp_secret:
     description:
       - The secret of O(remote_user) on the host, in base32, 1 to 64 bytes, as in its provisioning URI.
-      - The variable may come from a vault or a lookup. It is on no command line, in no file, in no environment and in
-        no output.
-      - A secret that is no base32 makes the host unreachable, with a message that does not repeat it.
+      - The variable may come from a vault or a lookup. The secret is never on a command line, in a file, in an
+        environment or in output.
+      - A secret that is not base32 makes the host unreachable, with a message that does not repeat the secret.
     type: string
     vars:
       - name: ansible_totp_secret
   totp_digits:
-    description: The length of a code, 6 to 8 digits, as the account was enrolled.
+    description: The length of a code, 6 to 8 digits, with which the account was enrolled.
     type: int
     default: 6
     vars:
       - name: ansible_totp_digits
   totp_interval:
-    description: How long a code lasts in seconds, 5 to 120, as the account was enrolled.
+    description: For how many seconds a code is shown, 5 to 120, with which the account was enrolled.
     type: int
     default: 30
     vars:
@@ -56,32 +58,33 @@ options:
   totp_prompt:
     description:
       - A part of the prompt for the code.
-      - The default is what hosts ask that this collection has set up.
+      - The default matches hosts that this collection has set up.
     type: string
     default: One-time password
     vars:
       - name: ansible_totp_prompt
   totp_jump_hosts:
     description:
-      - What the jump hosts on the way are answered with, by the names that C(ProxyJump) has for them. One that is not
-        among them has to let in with a key alone.
-      - Each is a dictionary. Its C(secret), C(digits), C(interval) and C(prompt) are for it what O(totp_secret),
-        O(totp_digits), O(totp_interval) and O(totp_prompt) are for the host; C(password) is its password, where it asks
-        for one.
-      - User, port and key of a jump host are what C(ProxyJump) and ssh's configuration say.
+      - The answers for the jump hosts on the way, by their names in C(ProxyJump). A jump host that is not listed must
+        accept a key alone.
+      - Each entry is a dictionary. Its C(secret), C(digits), C(interval) and C(prompt) are for the jump host what
+        O(totp_secret), O(totp_digits), O(totp_interval) and O(totp_prompt) are for the host. C(password) is its
+        password, if it asks for one.
+      - The user, port and key of a jump host come from C(ProxyJump) and ssh's configuration.
     type: dict
     vars:
       - name: ansible_totp_jump_hosts
 notes:
-  - "O(password_mechanism) has no effect beside O(totp_secret) or O(totp_jump_hosts): the password is given at the same
-    terminal as the code."
-  - "Controllers, or containers of one, that do not share O(control_path_dir) do not know of each other's codes. Where
-    they log in to one account in the same time step, the host refuses the second. Give each an account of its own."
-  - "What a C(ProxyCommand) runs has no terminal to ask on. In the place of C(ProxyCommand ssh -W %h:%p bastion) write
-    C(ProxyJump bastion)."
-  - "When a code was used is noted in O(control_path_dir), one file for each account of a host, 0600: the time from
-    which the next code may be used, and nothing else."
-  - ssh must know the host key. Its question about a new one cannot be answered here.
+  - "O(password_mechanism) has no effect together with O(totp_secret) or O(totp_jump_hosts): the password is given at
+    the same terminal as the code."
+  - "Controllers, or containers of one controller, that do not share O(control_path_dir) do not know each other's codes.
+    If two of them log in to the same account in the same time step, the host refuses the second. Give each an account
+    of its own."
+  - "A command of C(ProxyCommand) has no terminal on which it could ask. Write C(ProxyJump bastion) in place of
+    C(ProxyCommand ssh -W %h:%p bastion)."
+  - "For each account of a host there is a file in O(control_path_dir), with mode 0600. It contains only the time from
+    which the next code may be used."
+  - ssh must know the host key, because its question about a new one cannot be answered here.
 seealso:
   - plugin: ansible.builtin.ssh
     plugin_type: connection
@@ -150,10 +153,10 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._way import (
 
 display = Display()
 
-# How long the host may take from one prompt to the next, beside the time in which it has to answer at all.
+# How many seconds the host may take from one prompt to the next, in addition to the connection timeout.
 _PATIENCE = 30
 _PAUSE = 30
-"""Seconds for which a jump host is not tried again that could not be reached: each host behind it would try."""
+"""Seconds for which an unreachable jump host is not tried again, because each host behind it would try."""
 
 _FOR_GOOD = "in this run"
 _HOST = Names("ansible_totp_secret", "ansible_password", "ansible_ssh_private_key_file")
@@ -161,10 +164,10 @@ _HOST = Names("ansible_totp_secret", "ansible_password", "ansible_ssh_private_ke
 
 @dataclasses.dataclass(frozen=True)
 class _Stop:
-    """A host that is logged in to: the one that Ansible works on, or a jump host on the way to it.
+    """A host that the plugin logs in to: the one that Ansible works on, or a jump host on the way to it.
 
-    title: what messages call it. account: user@host:port. way: the accounts of the jump hosts before it. check, login:
-    the commands that tell whether there is a connection, and make one.
+    title: its name in messages. account: user@host:port. way: the accounts of the jump hosts before it. check, login:
+    the commands that check for a connection, and that make one.
     """
 
     title: str
@@ -187,9 +190,9 @@ class _Stop:
 class Connection(SSHConnection):
     """Logs in by itself, and leaves everything else to ansible.builtin.ssh.
 
-    Two of its private methods are overridden, by which all its ssh, sftp and scp processes go: `_build_command`, so
-    that none of them asks for anything or makes a connection of its own, and `_bare_run`, so that the connection is
-    there before each of them starts.
+    Two private methods of that plugin, which all its ssh, sftp and scp processes use, are overridden: `_build_command`,
+    so that no process asks for anything or makes a connection of its own, and `_bare_run`, so that the connection
+    exists before each process starts.
     """
 
     def set_options(self, task_keys: t.Any = None, var_options: t.Any = None, direct: t.Any = None) -> None:
@@ -198,7 +201,7 @@ class Connection(SSHConnection):
         except AnsibleError as error:
             raise AnsibleError(of_connection(str(error))) from None
         if self._logs_in:
-            # Else sshpass would stand in front of commands that need no password any more.
+            # Otherwise sshpass would be in front of commands that no longer need a password.
             self.set_option("password_mechanism", "disable")
 
     @property
@@ -215,22 +218,22 @@ class Connection(SSHConnection):
 
     def _build_command(self, binary: str, subsystem: str, *other_args: bytes | str) -> list[bytes]:
         command = super()._build_command(binary, subsystem, *other_args)
-        # The first value of an option wins, so what comes first cannot be undone by any other.
+        # The first value of an option wins, so later ones cannot override these.
         return [command[0], b"-oBatchMode=yes", NO_WAY, *without_jump(command[1:])] if self._logs_in else command
 
     def _bare_run(
         self, cmd: list[bytes], in_data: bytes | None, sudoable: bool = True, checkrc: bool = True
     ) -> tuple[int, bytes, bytes]:
-        """Run a command over the connection that has logged in, and log in first where none has."""
+        """Run a command over the connection that is logged in, and log in first if there is none."""
         if not self._logs_in:
             return t.cast(
                 "tuple[int, bytes, bytes]", super()._bare_run(cmd, in_data, sudoable=sudoable, checkrc=checkrc)
             )
         self._ensure_logged_in()
-        # Without checkrc a failed ssh is returned, and core then makes the exception of it.
+        # Without checkrc, a failed ssh is returned, and ansible-core then raises the exception.
         status, output, errors = super()._bare_run(cmd, in_data, sudoable=sudoable, checkrc=False)
         if status == 255 and b"UNKNOWN port 65535" in errors and not _succeeds(self._check_command()):
-            # ControlPersist ran out in the moment between. Nothing has run, and core tries this once more.
+            # ControlPersist ended in between. Nothing has run, and ansible-core tries once more.
             raise AnsibleControlPersistBrokenPipeError("The connection ended before it was used.")
         return status, output, errors
 
@@ -243,14 +246,14 @@ class Connection(SSHConnection):
         stops = self._stops()
         for stop in stops:
             if stop.keys.secret:
-                stop.code(at=0)  # A secret that is none shows before anything is sent.
+                stop.code(at=0)  # An invalid secret is found before anything is sent.
         makedirs_safe(self._control_path_dir, 0o700)
         for stop in stops:
             self._ensure_connection(stop)
 
     def _stops(self) -> list[_Stop]:
-        """The host, and before it the jump hosts on the way, first the one that is reached first."""
-        # What core asks ssh for at the host, without what this connection forbids.
+        """The jump hosts on the way, in the order in which they are reached, and the host last."""
+        # The command of ansible-core for the host, without the options that this connection adds.
         goal = super()._build_command(self._ssh, "ssh", "-G", self.host)
         settings = _settings(goal)
         persist = settings.get("controlpersist", "no")
@@ -290,7 +293,7 @@ class Connection(SSHConnection):
         return [*stops, _Stop(account, account, before, keys, _HOST, check=self._check_command(), login=login)]
 
     def _keys(self) -> Keys:
-        """What the host is answered with."""
+        """The answers for the host."""
         return Keys(
             secret=self.get_option("totp_secret"),
             password=self.get_option("password") or self._play_context.password,
@@ -301,7 +304,7 @@ class Connection(SSHConnection):
         )
 
     def _ensure_connection(self, stop: _Stop) -> None:
-        """Log in, unless there is a connection, or another try would only be refused again."""
+        """Log in, unless there is a connection or another try would only be refused again."""
         if _succeeds(stop.check):
             return
         # Temporary files live as long as this run of Ansible.
@@ -323,11 +326,11 @@ class Connection(SSHConnection):
             if failure.final or stop.names is not _HOST:
                 with open(failed, "w") as file:
                     file.write(f"{_FOR_GOOD if failure.final else time.time() + _PAUSE}\n{text}")
-        # Core retries a connection failure, and leaves an authentication failure at that.
+        # ansible-core retries after a connection failure, and does not after an authentication failure.
         raise (AnsibleAuthenticationFailure if failure.answered else AnsibleConnectionFailure)(text)
 
     def _log_in(self, stop: _Stop, note: Note) -> Failure | None:
-        """Log in at one stop with a code that was not used before; how it failed, or None."""
+        """Log in at one stop with a code that was not used before. Return how that failed, or None."""
         keys = stop.keys
         wait = min(note.next_code_at - time.time(), keys.interval) if keys.secret else 0
         if wait > 0:
@@ -338,7 +341,7 @@ class Connection(SSHConnection):
             if not keys.secret:
                 return None
             now = int(time.time())
-            # Noted first: whatever ends this process now, no code is used twice.
+            # Noted before the code is used, so that no code is used twice even if this process is killed now.
             note.next_code_at = (now // keys.interval + 1) * keys.interval
             return stop.code(at=now)
 
@@ -356,7 +359,7 @@ class Connection(SSHConnection):
 
 
 def _asking(keys: Keys) -> list[bytes]:
-    """The options of an ssh that may ask for what there is an answer to."""
+    """The options of an ssh that may ask for anything that there is an answer for."""
     methods = b"gssapi-with-mic,gssapi-keyex,hostbased,publickey,keyboard-interactive"
     return [
         b"-oBatchMode=no",
@@ -367,7 +370,7 @@ def _asking(keys: Keys) -> list[bytes]:
 
 
 def _by_its_program(settings: t.Mapping[str, str]) -> list[bytes]:
-    """The option of ssh for a host that its configuration reaches by a ProxyCommand."""
+    """The option of ssh for a host that its configuration reaches with a ProxyCommand."""
     command = settings.get("proxycommand", "none")
     return [] if command == "none" else [by_program(command, run_by=os.environ.get("SHELL") or "/bin/sh")]
 
@@ -381,7 +384,7 @@ def _file_name(*accounts: str) -> str:
 
 
 def _settings(command: Sequence[bytes | str]) -> dict[str, str]:
-    """What `ssh -G` makes of the command line and of its configuration: two names of one host are one host here."""
+    """What `ssh -G` prints for the command line and the configuration, so that two names of one host are one host."""
     asked = _run(command)
     if asked.returncode:
         raise AnsibleConnectionFailure(f"ssh does not take its options: {asked.stderr.decode(errors='replace')}")

@@ -8,7 +8,7 @@ import typing as t
 
 
 class ModuleDocFragment:
-    # What is the same of every module, unless it says otherwise itself.
+    # What all modules have in common, unless one overrides it.
     DOCUMENTATION = r"""
 attributes:
   diff_mode:
@@ -20,8 +20,8 @@ attributes:
     platforms: posix
 """
 
-    # The same, of modules that look at what only root may see, or change it. The annotation keeps linters off that
-    # would read this as YAML.
+    # The same, for modules that read or change what only root can. Because of the annotation, linters do not read this
+    # as YAML.
     ROOT: t.ClassVar[str] = (
         DOCUMENTATION
         + r"""
@@ -30,29 +30,29 @@ requirements:
 """
     )
 
-    # Of modules that are handed files; they have an action for that.
+    # For modules that are given files. Their action plugins set the option.
     FILES = r"""
 options:
   files:
     description:
-      - Internal. The files that a host gets as they stand. Whatever is given here, the part of the module that runs on
-        the controller replaces it.
+      - Internal. The files that are copied to a host unchanged. The part of the module that runs on the controller
+        replaces any value that is given here.
     type: str
     default: ''
 """
 
-    # Of modules that compare a host with the wanted state; they have an action for that.
+    # For modules that compare a host with the wanted state. Their action plugins set the option.
     NAMING = r"""
 options:
   option_prefix:
     description:
-      - Internal. What the names of options begin with in messages. Whatever is given here, the part of the module that
-        runs on the controller replaces it.
+      - Internal. The prefix of option names in messages. The part of the module that runs on the controller replaces
+        any value that is given here.
     type: str
     default: ''
 """
 
-    # The same, of actions that report what all hosts of a play have told.
+    # The same as the first, for actions that report the results of all hosts of a play.
     REPORT: t.ClassVar[str] = (
         DOCUMENTATION
         + r"""
@@ -60,10 +60,10 @@ options:
     description: Runs on the controller.
     support: full
   bypass_host_loop:
-    description: Reports all hosts of the play, so it is run once.
+    description: Reports all hosts of the play, so it runs once.
     support: none
   check_mode:
-    description: Changes nothing on any host; reports are written in check mode as well.
+    description: Changes nothing on any host. Reports are written in check mode as well.
     support: full
 """
     )

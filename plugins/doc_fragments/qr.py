@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    # The filters that draw a QR code.
+    # For the filters that draw a QR code.
     DOCUMENTATION = r"""
 options:
   _input:

@@ -16,58 +16,58 @@ options:
     default: true
   ssh:
     description:
-      - Whether sshd asks for the code as well, after a password and after a key alike.
-      - Leave it V(false) until everybody has a credential and has seen that a code is right.
+      - Whether sshd asks for the code, both after a password and after a key.
+      - Leave it V(false) until everybody has a credential and has proven a code of it.
     type: bool
     default: false
   sshd_configs:
     description:
-      - The configurations of further sshds, by their absolute paths, that O(ssh) covers as well, such as
-        V(/etc/ssh/sshd_internal). Each has to read C(/etc/ssh/sshd_config.d/*.conf) before any C(Match), or
-        C(/etc/ssh/sshd_config.d/00-twofactor.conf) alone, and to ask the PAM service C(sshd).
-      - A further sshd that listens and is not named here is told of as a way in without a code.
+      - The absolute paths of the configuration files of further sshds that O(ssh) covers as well, such as
+        V(/etc/ssh/sshd_internal). Each file must include C(/etc/ssh/sshd_config.d/*.conf), or
+        C(/etc/ssh/sshd_config.d/00-twofactor.conf) alone, before any C(Match) block, and use the PAM service C(sshd).
+      - A further sshd that listens and is not named here is reported as a way in without a code.
     type: list
     elements: str
     default: []
   accepted_doors:
     description:
-      - Ways in without a code that nobody needs to be told of, by the names that C(doors) of
-        M(fleet.auth.twofactor_info) has for them, such as V(vsftpd).
+      - Ways in without a code that need no warning, by the names that M(fleet.auth.twofactor_info) returns in
+        C(doors), such as V(vsftpd).
     type: list
     elements: str
     default: []
   services:
     description:
-      - PAM services, by the names of their files in C(/etc/pam.d), that ask for the code right after their primary
-        authentication.
-      - V(cockpit) is passed over where it is not installed. Any other service that does not exist is refused, and so
-        is V(sshd), for which there is O(ssh). V(login) needs O(allow_console).
-      - The files that it includes are followed, in C(/etc/pam.d) and C(/usr/lib/pam.d). Where the code step could be
-        got past, or would keep out whom the service lets in, the service is refused, by file and line. One that
-        includes another one of them is left as it is.
+      - The PAM services that ask for the code right after their primary authentication, by the names of their files in
+        C(/etc/pam.d).
+      - V(cockpit) is skipped where it is not installed. Any other service that does not exist is refused. So is
+        V(sshd), which has the option O(ssh). V(login) needs O(allow_console).
+      - The files that a service includes are read as well, from C(/etc/pam.d) and C(/usr/lib/pam.d). If the code step
+        could be bypassed, or would keep out accounts that the service lets in, the service is refused, with file and
+        line. A service that includes another service of this list is left as it is.
     type: list
     elements: str
     default: [cockpit]
   allow_console:
     description:
-      - Whether O(services) may name V(login), the physical console. Whoever has lost their phone gets in there no more,
-        and a root shell is needed for C(twofactor-recover). Keep an account in O(exempt_users) whose password opens the
-        console.
+      - Whether O(services) may name V(login), the physical console. Anyone who has lost their phone can then no longer
+        log in there, and C(twofactor-recover) needs a root shell. Keep an account in O(exempt_users) that can log in at
+        the console with its password.
     type: bool
     default: false
   cockpit_negotiate:
     description:
-      - With V(none), Cockpit takes no tickets of Kerberos any more, for which it asks nobody for a code. Where it
-        would take them, O(services) with V(cockpit) are refused otherwise.
-      - It is written at the end of C(/etc/cockpit/cockpit.conf), and Cockpit is started again, which ends the sessions
-        that people have there. Turning two-factor login off takes it back.
+      - With V(none), Cockpit no longer accepts Kerberos tickets, which let people in without a code. With V(keep), a
+        host whose Cockpit would accept tickets is refused if O(services) has V(cockpit).
+      - V(none) is written at the end of C(/etc/cockpit/cockpit.conf), and Cockpit is restarted, which ends people's
+        sessions there. Turning two-factor login off removes it.
     type: str
     choices: [keep, none]
     default: keep
   users:
     description:
       - The accounts that have a credential. Accounts that are not listed keep what they have.
-      - A name alone, V(alice), stands for a dictionary that has C(name) and nothing else.
+      - A plain name, V(alice), is short for a dictionary that has only C(name).
     type: list
     elements: dict
     default: []
@@ -84,24 +84,25 @@ options:
       secret:
         description:
           - The secret in base32 (RFC 4648), 16 to 32 bytes. Spaces, lower case and missing padding are accepted.
-          - Left out, the host makes one of 20 bytes when the account has none, and keeps it from then on.
+          - If it is left out and the account has none, the host makes one of 20 bytes and keeps it from then on.
         type: str
       renew:
         description:
-          - A name for a renewal, such as V(2026-11-24) or V(phone-lost). Where it is not that of the last renewal, the
-            host makes a new secret, and the old one counts no more. A run with the same name renews nothing.
+          - A name for a renewal, such as V(2026-11-24) or V(phone-lost). If it differs from the name of the last
+            renewal, the host makes a new secret, and the old one is no longer valid. A run with the same name renews
+            nothing.
           - Up to 64 letters, digits and C(_.:@+-). It has no effect on a secret that is given.
         type: str
       proven:
         description:
-          - Whether somebody vouches that the user's app shows right codes, where O(require_proof) would ask for it.
-            Useful where the secret comes from a store and was proven on another host.
+          - Whether you vouch that the user's app shows right codes, in place of the proof that O(require_proof) asks
+            for. Useful if the secret comes from a store and was proven on another host.
         type: bool
         default: false
       devices:
         description:
           - Further devices of the user, each with a secret of its own. Devices that are not listed stay.
-          - The V(google_authenticator) backend has one secret a user, and refuses them.
+          - The V(google_authenticator) backend has only one secret per user, and refuses further devices.
         type: list
         elements: dict
         default: []
@@ -111,71 +112,73 @@ options:
             type: str
             required: true
           state:
-            description: V(absent) removes the device, and leaves the others.
+            description: V(absent) removes this device only.
             type: str
             choices: [present, absent]
             default: present
           secret:
-            description: As O(users[].secret), for the device.
+            description: Like O(users[].secret), for the device.
             type: str
       recovery_codes:
         description:
-          - A name for a set of ten recovery codes, to be kept on paper. Where it is not that of the last set, the host
-            makes a new one, and the old one counts no more. A run with the same name makes none, and gives
-            no used code back.
-          - Each is right once, in place of a code of the app. With the V(oath) backend they are right in their
-            order, are as long as O(otp_digits) says, and need a O(window) of V(1) at least; with a larger one, some may
-            be skipped. With V(google_authenticator) they have eight digits and are right in any order.
-          - An empty text removes the set.
+          - A name for a set of ten recovery codes, to be kept on paper. If it differs from the name of the last set,
+            the host makes a new set, and the old one is no longer valid. A run with the same name makes no new set, and
+            used codes stay used.
+          - Each code is right once, in place of a code of the app. With the V(oath) backend, the codes must be used in
+            their order, have the length O(otp_digits), and need a O(window) of at least V(1); with a larger one, some
+            may be skipped. With V(google_authenticator), they have eight digits and can be used in any order.
+          - An empty string removes the set.
         type: str
       security_keys:
         description:
-          - Security keys (FIDO2) of the user, each as a C(.pub) file has it, of the type C(sk-ssh-ed25519@openssh.com)
-            or C(sk-ecdsa-sha2-nistp256@openssh.com). With O(ssh), sshd lets the user in with one of them without a
-            code. It asks the key for touch and PIN each time (C(verify-required)). Any other way in asks for the code.
-          - A key has to be in the C(authorized_keys) of the account as well, as any key. What is there and not named
-            here is an ordinary key, whatever its type, since the account itself may have put it there.
-          - A key that is left out needs a code again from the next run on, and so do all keys of a user who is left
-            out. Needs OpenSSH 8.4 or later.
+          - Security keys (FIDO2) of the user, each as in a C(.pub) file, of the type C(sk-ssh-ed25519@openssh.com) or
+            C(sk-ecdsa-sha2-nistp256@openssh.com). With O(ssh), sshd lets the user in with one of them without a code,
+            and requires touch and PIN of the key each time (C(verify-required)). Any other way in asks for the code.
+          - Like any key, a security key must be in the C(authorized_keys) of the account as well. A key that is there
+            but not named here is an ordinary key, whatever its type, because the account itself may have put it there.
+          - If a key is removed from here, logins with it need a code again from the next run on. The same applies to
+            all keys of a user who is no longer listed. Needs OpenSSH 8.4 or later.
         type: list
         elements: str
         default: []
       security_keys_only:
         description:
           - With O(ssh), whether sshd lets the user in with the O(users[].security_keys) and with nothing else, in batch
-            mode as well (git, rsync, Ansible). It reads the list of declared keys in place of C(authorized_keys).
-          - No secret is made for the user then. With O(users[].secret) there is a credential all the same, for services
-            such as sudo and Cockpit; one that is there already stays.
+            mode as well (git, rsync, Ansible). sshd then reads the list of declared keys in place of
+            C(authorized_keys).
+          - No secret is made for such a user. If O(users[].secret) is given, the user still gets a credential, for
+            services such as sudo and Cockpit. An existing credential stays.
         type: bool
         default: false
   otp_digits:
-    description: The length of a code, V(6) to V(8). The V(google_authenticator) backend can do V(6).
+    description: The length of a code, V(6) to V(8). The V(google_authenticator) backend supports only V(6).
     type: int
     default: 6
   interval:
     description:
-      - For how many seconds a code is shown. The V(oath) backend can do V(30) and V(60), and V(google_authenticator)
-        V(5) to V(60).
+      - For how many seconds a code is shown. The V(oath) backend supports V(30) and V(60), and V(google_authenticator)
+        supports V(5) to V(60).
     type: int
     default: 30
   window:
     description:
-      - How many codes before and after the current one are right as well, V(0) to V(10). V(1) is the advice of
-        RFC 6238, section 5.2.
+      - How many codes before and after the current one are right as well, V(0) to V(10). RFC 6238, section 5.2,
+        recommends V(1).
     type: int
     default: 1
   backend:
     description:
       - The PAM module that asks for the code. V(oath) is pam_oath of the OATH Toolkit, 2.6.7 or later.
-        V(google_authenticator) is pam_google_authenticator, for other intervals, and for where pam_oath is older.
-      - Where it changes, everybody's secret goes along, and used codes stay used. Recovery codes are made anew, which
-        is refused unless O(renew) is V(changed); passes end. What the other one cannot hold is refused and named.
+        V(google_authenticator) is pam_google_authenticator, for other intervals, and for hosts with an older pam_oath.
+      - When the backend changes, everybody keeps their secret, and used codes stay used. Recovery codes are made anew,
+        which is refused unless O(renew) is V(changed). Passes end. Anything that the new backend cannot hold is refused
+        and named.
     type: str
     choices: [oath, google_authenticator]
     default: oath
   ssh_first_factors:
     description:
-      - What sshd accepts before the code. A login needs one of them, and the code.
+      - What sshd accepts before the code. A login needs one of these, and the code.
     type: list
     elements: str
     choices: [publickey, password]
@@ -183,10 +186,10 @@ options:
   scope:
     description:
       - Who needs a code. Accounts out of scope log in as before, by the same methods.
-      - V(everyone) refuses accounts without a credential, V(enrolled) leaves them alone, for a gradual rollout.
+      - V(everyone) refuses accounts without a credential. V(enrolled) leaves them alone, for a gradual rollout.
       - V(groups) asks the members of O(scope_groups).
-      - The accounts of V(enrolled) are written into the configuration, so an account whose credential file is lost
-        later is denied and not let off.
+      - With V(enrolled), the names of the accounts are written into the configuration. An account whose credential file
+        is lost later is therefore denied, and does not get in without a code.
     type: str
     choices: [everyone, enrolled, groups]
     default: everyone
@@ -198,12 +201,12 @@ options:
   security_keys_only_groups:
     description:
       - Groups whose members sshd lets in with their declared security keys and with nothing else, as with
-        O(users[].security_keys_only). They have a credential as anybody in O(users).
+        O(users[].security_keys_only). They have a credential like everybody in O(users).
     type: list
     elements: str
     default: []
   exempt_users:
-    description: Accounts that never need a code, on no service. The account that Ansible uses belongs here.
+    description: Accounts that never need a code, on any service. The account that Ansible uses belongs here.
     type: list
     elements: str
     default: []
@@ -213,102 +216,104 @@ options:
     elements: str
     default: []
   exempt_addresses:
-    description: Addresses and networks, such as V(192.0.2.0/24), from which nobody needs a code.
+    description: Addresses and networks, such as V(192.0.2.0/24), from which no login needs a code.
     type: list
     elements: str
     default: []
   lockout:
     description:
-      - When wrong codes close the code step for an account. Only codes that follow a right password or key count, so
-        strangers lock nobody out.
+      - When wrong codes close the code step for an account. Only codes after a right password or key are counted, so
+        strangers cannot lock anybody out.
     type: dict
     suboptions:
       attempts:
-        description: How many wrong codes, V(1) to V(100).
+        description: How many wrong codes close it, V(1) to V(100).
         type: int
         default: 5
       unlock_seconds:
-        description: For how many seconds the code step stays closed, V(1) to V(604800).
+        description: For how many seconds it stays closed, V(1) to V(604800).
         type: int
         default: 900
       count_seconds:
-        description: Within how many seconds the wrong codes count together, V(1) to V(604800).
+        description: Within how many seconds wrong codes are counted together, V(1) to V(604800).
         type: int
         default: 900
   time_sync:
-    description: What is asked of the clock before two-factor login is turned on, since codes depend on the time.
+    description: What the clock must meet before two-factor login is turned on, because codes depend on the time.
     type: dict
     suboptions:
       required:
-        description: Whether turning on is refused where the clock is not in sync.
+        description: Whether turning two-factor login on is refused if the clock is not in sync.
         type: bool
         default: true
       max_error_seconds:
-        description: The bound on the error of the clock, in seconds, more than 0 and at most 30.
+        description: The largest allowed error of the clock in seconds, more than 0 and at most 30.
         type: float
         default: 1.0
   require_proof:
     description:
-      - Whether sshd begins to ask an account for codes only once one of its codes was right, at a login to another
-        service or by M(fleet.auth.twofactor_verify). Otherwise the run is refused, and names the accounts.
+      - Whether sshd begins to ask an account for codes only after one of its codes was right, at a login to another
+        service or with M(fleet.auth.twofactor_verify). A run that would ask sooner is refused, and names the accounts.
     type: bool
     default: true
   seen_days:
     description:
-      - Before anybody is asked for a code who was not asked so far, it is looked up who has logged in within so many
-        days, V(0) to V(365), by the journal and by C(last). Whoever would be locked out is named, with the method and
-        the day, also where the host does not list the account or does not know its password or key. V(0) looks nothing
-        up.
+      - How many days back a run looks up recent logins, V(0) to V(365), in the journal and with C(last), before it asks
+        accounts for a code that were not asked so far. Anyone who would be locked out is named, with the method and the
+        day, even if the host does not list the account or does not know its password or key. V(0) looks nothing up.
     type: int
     default: 30
   renew:
     description:
-      - What happens to people's apps when O(otp_digits) or O(interval) changes. With V(never) such a change is refused
-        and names those who would have to set up their apps anew. With V(changed) it is made. Secrets stay, so it is
-        enough to read the new enrolment sheet.
+      - What happens to people's apps when O(otp_digits) or O(interval) changes. With V(never), such a change is
+        refused, and the refusal names those who would have to set up their apps again. With V(changed), the change is
+        made. Secrets stay, so people only have to scan the new enrolment sheet.
     type: str
     choices: [never, changed]
     default: never
   purge_credentials:
-    description: With O(enabled=false), whether the credentials are removed as well. Everybody has to enrol anew then.
+    description: With O(enabled=false), whether the credentials are removed as well. Everybody must then enrol again.
     type: bool
     default: false
   rollback_after:
     description:
-      - After how many seconds the host puts itself back unless M(fleet.auth.twofactor_confirm) comes in time, V(15) to
-        V(3600). The timer is systemd's, and survives the module, the connection and the controller.
+      - After how many seconds the host undoes the change unless M(fleet.auth.twofactor_confirm) confirms it in time,
+        V(15) to V(3600). The timer belongs to systemd, so it does not depend on the module, the connection or the
+        controller.
       - V(0) means no timer. The role's default is 120, and the role confirms over a new connection.
     type: int
     default: 0
   self_service:
     description:
-      - Whether people enrol themselves, set up a new phone or a spare device, and get new recovery codes, by the
-        command C(twofactor-enrol) at a terminal, and on a page in Cockpit where that is installed. Refused where
-        systemd is missing. Needs the package C(qrencode).
-      - Who has a credential has to give a code first, which is used up or counted as at a login. Who has none may enrol
-        only as long as no service asks that account for a code.
-      - Only for accounts that people log in with, which are root and those from C(UID_MIN) of C(/etc/login.defs) on
-        with a shell that C(/etc/shells) names.
-      - Whoever is given a secret by O(users) gets no new one there, since the next run would put the given one back.
-      - What somebody makes there alone counts as proven only once it is accepted, see M(fleet.auth.twofactor_accept),
-        or if the administrator had invited that person, see M(fleet.auth.twofactor_invitation).
+      - Whether people can enrol themselves, set up a new phone or a spare device, and get new recovery codes, with the
+        command C(twofactor-enrol) at a terminal, and on a page in Cockpit if that is installed. Refused on hosts
+        without systemd. Needs the package C(qrencode).
+      - Anyone who has a credential must give a code first, which is used up or counted as at a login. Anyone who has
+        none can enrol only as long as no service asks that account for a code.
+      - Only for accounts that people log in with. These are root and the accounts with a user id of at least C(UID_MIN)
+        (C(/etc/login.defs)), if C(/etc/shells) lists their shell.
+      - Users whose secret is given in O(users) cannot make a new one, because the next run would put the given one
+        back.
+      - A credential that somebody makes alone is proven only once it is accepted (see M(fleet.auth.twofactor_accept)),
+        or if the administrator had invited that person (see M(fleet.auth.twofactor_invitation)).
     type: bool
     default: false
   offer_enrolment:
     description:
-      - With O(self_service), whether a login by ssh with a terminal tells those of C(twofactor-enrol) who may enrol and
-        have no credential yet.
+      - With O(self_service), whether an ssh login with a terminal points to C(twofactor-enrol) if the user has no
+        credential yet and may enrol.
     type: bool
     default: true
   guard:
     description:
-      - Whether the host itself looks, within seconds of a change and at boot, whether what two-factor login rests on is
-        still as a run has left it, as after a package upgrade that takes the maintainer's C(/etc/pam.d/sshd), or
-        another drop-in of sshd. Done by systemd and a shell script; nothing runs while nothing changes.
+      - Whether the host itself checks, within seconds of a change and at boot, that what two-factor login depends on is
+        still as the last run left it. For example, a package upgrade may replace C(/etc/pam.d/sshd) with the
+        maintainer's, or another drop-in of sshd may appear. systemd starts a shell script for this check; nothing runs
+        while nothing changes.
       - V(warn) writes what is wrong to the system log as C(alert), and notes it for C(status) and for the next run.
-      - V(repair) also puts the block of fleet.auth back into the file of a PAM service that has lost it, where the
-        lines that it replaced are there once, and nothing else is different before them.
-      - V(off) and hosts without systemd have no guard.
+      - V(repair) also puts the block of fleet.auth back into the file of a PAM service that has lost it, if the lines
+        that the block replaced are there exactly once and nothing before them has changed.
+      - With V(off), and on hosts without systemd, there is no guard.
     type: str
     choices: [warn, repair, "off"]
     default: warn

@@ -18,7 +18,7 @@ def _options(documentation: str) -> _Options:
 
 
 def _without_versions(node: t.Any) -> t.Any:
-    """The versions of ansible-core mean nothing in this collection, which has versions of its own."""
+    """Leave out version_added, which names versions of ansible-core; this collection has versions of its own."""
     if isinstance(node, dict):
         return {key: _without_versions(value) for key, value in node.items() if key != "version_added"}
     if isinstance(node, list):
@@ -31,8 +31,8 @@ _pipelining = _options(connection_pipelining.ModuleDocFragment.DOCUMENTATION)["p
 
 
 class ModuleDocFragment:
-    # All options of ansible.builtin.ssh, as the ansible-core that is installed has them. The annotation keeps linters
-    # off that would read this as YAML.
+    # All options of ansible.builtin.ssh, as in the installed ansible-core. Because of the annotation, linters do not
+    # read this as YAML.
     DOCUMENTATION: t.ClassVar[str] = yaml.safe_dump(
         {"options": {**_ssh, "pipelining": {**_pipelining, **_ssh["pipelining"]}}}
     )

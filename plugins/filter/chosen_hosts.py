@@ -6,22 +6,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: chosen_hosts
-short_description: The hosts of a play, refused where the inventory does not know them
+short_description: The hosts of a play, refused if they are not in the inventory
 version_added: 1.1.0
 description:
-  - Ansible ends a play whose hosts are in no inventory with a warning, and as if all were well. This is an error where
-    the inventory has no hosts, or nothing that a pattern names.
-  - A group that has no hosts is known, and so are hosts that C(--limit) leaves out. Then the play has nothing to do.
-  - The playbooks of the collection use it.
+  - If the hosts of a play are in no inventory, Ansible ends the play with a warning only, and as successful. With this
+    filter, it is an error if the inventory has no hosts, or has nothing that the pattern names.
+  - A group without hosts is accepted, and so are hosts that C(--limit) leaves out. The play then has nothing to do.
+  - The playbooks of the collection use this filter.
 author:
   - The fleet.auth contributors (!UNKNOWN)
 options:
   _input:
-    description: The pattern, as C(hosts) of a play takes it, or a list of patterns.
+    description: A pattern as in C(hosts) of a play, or a list of patterns.
     type: raw
     required: true
   groups:
-    description: The variable C(groups), which has the hosts of the inventory by group.
+    description: Ansible's variable C(groups), the hosts of the inventory by group.
     type: dict
     required: true
 seealso:
@@ -31,7 +31,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Do something on the hosts that somebody has chosen
+- name: Do something on the chosen hosts
   hosts: "{{ twofactor_hosts | default('all') | fleet.auth.chosen_hosts(groups) }}"
   tasks: []
 """
@@ -53,21 +53,21 @@ from ansible.inventory.manager import InventoryManager, split_host_pattern
 from ansible.parsing.dataloader import DataLoader
 
 _LOOKS_ON = ("syntax", "listtasks", "listtags")
-"""The options of ansible-playbook by which it looks at a playbook, perhaps without its inventory."""
+"""The options with which ansible-playbook only inspects a playbook, perhaps without its inventory."""
 
 
 def chosen_hosts(pattern: str | list[str], groups: t.Mapping[str, t.Sequence[str]]) -> str | list[str]:
-    """The pattern of hosts that was given. Raises AnsibleFilterError where the inventory knows nothing of it."""
+    """Return the given pattern of hosts. Raises AnsibleFilterError if the inventory has nothing that it names."""
     if any(context.CLIARGS.get(name) for name in _LOOKS_ON):
         return pattern
     parts = split_host_pattern(pattern)
     if not parts:
-        # Of a comma alone, say, Ansible takes all hosts.
+        # Ansible would take such a pattern, for example a single comma, for all hosts.
         raise AnsibleFilterError(
             "twofactor_hosts names no host. Nothing was done. Name hosts or groups of the inventory there, or leave it "
             "out for all of them."
         )
-    # Exclusions and intersections alone begin with all hosts.
+    # A pattern of only exclusions and intersections starts from all hosts.
     named = [part for part in parts if part[0] not in "!&"] or ["all"]
     if any(_is_known(part, groups) for part in named):
         return pattern
@@ -83,7 +83,7 @@ def chosen_hosts(pattern: str | list[str], groups: t.Mapping[str, t.Sequence[str
 
 
 def _is_known(part: str, groups: t.Mapping[str, t.Sequence[str]]) -> bool:
-    """Whether a part of a pattern is a group, though perhaps an empty one, or there are hosts of it."""
+    """Whether a part of a pattern is a group, even an empty one, or matches hosts."""
     if part == "all":
         return bool(groups["all"])
     if re.sub(r"\[[^\]]*\]$", "", part) in groups:
@@ -97,13 +97,13 @@ def _is_known(part: str, groups: t.Mapping[str, t.Sequence[str]]) -> bool:
 
 
 def _nearest(name: str, groups: t.Mapping[str, t.Sequence[str]]) -> str:
-    """What may have been meant."""
+    """A suggestion of the name that may have been meant."""
     found = difflib.get_close_matches(name, [*groups, *groups["all"]], n=1)
     return f"; did you mean {found[0]}" if found else ""
 
 
 class FilterModule:
-    """The filter, for Ansible to find."""
+    """Makes the filter known to Ansible."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {"chosen_hosts": chosen_hosts}

@@ -9,7 +9,7 @@ name: otpauth_uri
 short_description: Provisioning URI of a TOTP secret
 version_added: 1.0.0
 description:
-  - Turns a secret into the C(otpauth://) URI that authenticator apps take in, in the Key Uri Format.
+  - Turns a secret into the C(otpauth://) URI that authenticator apps read, in the Key Uri Format.
   - The URI contains the secret. Use the filter only in tasks with C(no_log=true), and keep files made from it private.
 author:
   - The fleet.auth contributors (!UNKNOWN)
@@ -18,33 +18,34 @@ requirements:
 options:
   _input:
     description:
-      - The secret in base32, 1 to 64 bytes. RFC 4226 section 4 asks for 16 at least; shorter ones are accepted because
+      - The secret in base32, 1 to 64 bytes. RFC 4226 section 4 requires at least 16; shorter ones are accepted because
         old set-ups have them.
-      - Spaces, dashes, lower case and missing padding are accepted, as people type it.
+      - Spaces, dashes, lower case and missing padding are accepted, because people type secrets in that way.
       - Anything else is an error, whose text does not repeat the secret.
     type: string
     required: true
   account:
     description:
       - The account's name in the app, such as V(alice@web1).
-      - A colon in it is refused, because the format separates the issuer and the account with one.
+      - A colon in it is refused, because the format uses a colon to separate the issuer from the account.
     type: string
     required: true
   issuer:
     description:
-      - Who runs the hosts, as the app shows it. It becomes the label's prefix and the C(issuer) parameter.
-      - Left out or empty, the URI names no issuer. A colon in it is refused.
+      - The organisation that runs the hosts, as the app shows it. It becomes the label's prefix and the C(issuer)
+        parameter.
+      - If it is left out or empty, the URI names no issuer. A colon in it is refused.
     type: string
   digits:
     description:
       - The length of a code, 6 to 8 digits. Anything else is refused.
-      - The URI names it where it is not 6. Some apps show 6 digits whatever it says.
+      - The URI names it if it is not 6. Some apps always show 6 digits.
     type: int
     default: 6
   interval:
     description:
-      - How long a code lasts, 5 to 120 seconds. Anything else is refused.
-      - The URI names it as C(period) where it is not 30.
+      - For how many seconds a code is shown, 5 to 120. Anything else is refused.
+      - The URI names it as C(period) if it is not 30.
     type: int
     default: 30
 seealso:
@@ -85,7 +86,7 @@ def otpauth_uri(secret: str, *, account: str, issuer: str | None = None, digits:
 
 
 class FilterModule:
-    """The filter, for Ansible to find."""
+    """Makes the filter known to Ansible."""
 
     def filters(self) -> dict[str, t.Callable[..., str]]:
         return {"otpauth_uri": otpauth_uri}

@@ -10,8 +10,8 @@ short_description: QR code as a PNG picture
 version_added: 1.0.0
 description:
   - Draws a text as a QR code in PNG, black on white with a quiet zone of 4 modules.
-  - A filter returns text, so the picture is in base64. P(ansible.builtin.b64decode#filter) makes the bytes of it that
-    M(ansible.builtin.copy) writes to a file, and in a page it stands behind C(data:image/png;base64,).
+  - A filter returns text, so the picture is in base64. To write it to a file, use P(ansible.builtin.b64decode#filter)
+    with M(ansible.builtin.copy). In a page, write it after C(data:image/png;base64,).
 author:
   - The fleet.auth contributors (!UNKNOWN)
 extends_documentation_fragment:
@@ -60,7 +60,7 @@ def qr_png(text: str, *, scale: int = 8) -> str:
 
 
 class FilterModule:
-    """The filter, for Ansible to find."""
+    """Makes the filter known to Ansible."""
 
     def filters(self) -> dict[str, t.Callable[..., str]]:
         return {"qr_png": qr_png}

@@ -10,8 +10,8 @@ short_description: QR code as an SVG element
 version_added: 1.0.0
 description:
   - Draws a text as a QR code in SVG, black on white with a quiet zone of 4 modules.
-  - It refers to nothing outside itself.
-  - The element has a C(viewBox) and no size of its own. The style of the place it is put in decides how large it is.
+  - The element refers to nothing outside itself.
+  - It has a C(viewBox) and no size of its own. The style of the surrounding page decides how large it is.
 author:
   - The fleet.auth contributors (!UNKNOWN)
 extends_documentation_fragment:
@@ -62,7 +62,7 @@ def qr_svg(text: str, *, title: str = "QR code") -> str:
 
 
 class FilterModule:
-    """The filter, for Ansible to find."""
+    """Makes the filter known to Ansible."""
 
     def filters(self) -> dict[str, t.Callable[..., str]]:
         return {"qr_svg": qr_svg}

@@ -9,11 +9,11 @@ name: qr_terminal
 short_description: QR code to show in a terminal
 version_added: 1.0.0
 description:
-  - Draws a text as a QR code of half blocks, black on white with a quiet zone of 4 modules, so that a phone reads it
-    from dark and from light terminals alike.
+  - Draws a text as a QR code of half blocks, black on white with a quiet zone of 4 modules, so that a phone can scan it
+    on both dark and light terminals.
   - The provisioning URI of a usual account takes about 50 columns and 25 lines.
-  - Show it with M(ansible.builtin.pause), which needs a terminal, or write it to a file and C(cat) that.
-    M(ansible.builtin.debug) prints its colours as C(\u001b) escapes, which nothing can scan.
+  - Show it with M(ansible.builtin.pause), which needs a terminal, or write it to a file and C(cat) that file.
+    M(ansible.builtin.debug) prints the colours as C(\u001b) escapes, so the code cannot be scanned.
 author:
   - The fleet.auth contributors (!UNKNOWN)
 extends_documentation_fragment:
@@ -51,7 +51,7 @@ def qr_terminal(text: str) -> str:
 
 
 class FilterModule:
-    """The filter, for Ansible to find."""
+    """Makes the filter known to Ansible."""
 
     def filters(self) -> dict[str, t.Callable[..., str]]:
         return {"qr_terminal": qr_terminal}

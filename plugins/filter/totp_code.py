@@ -10,7 +10,7 @@ short_description: Current code of a TOTP secret
 version_added: 1.0.0
 description:
   - Computes the time-based one-time password of RFC 6238, with SHA-1, as an authenticator app does.
-  - A code is a secret for as long as it lasts. Use the filter in tasks with C(no_log=true).
+  - A code is a secret for as long as it is valid. Use the filter in tasks with C(no_log=true).
 author:
   - The fleet.auth contributors (!UNKNOWN)
 requirements:
@@ -18,9 +18,9 @@ requirements:
 options:
   _input:
     description:
-      - The secret in base32, 1 to 64 bytes. RFC 4226 section 4 asks for 16 at least; shorter ones are accepted because
+      - The secret in base32, 1 to 64 bytes. RFC 4226 section 4 requires at least 16; shorter ones are accepted because
         old set-ups have them.
-      - Spaces, dashes, lower case and missing padding are accepted, as people type it.
+      - Spaces, dashes, lower case and missing padding are accepted, because people type secrets in that way.
       - Anything else is an error, whose text does not repeat the secret.
     type: string
     required: true
@@ -29,13 +29,13 @@ options:
     type: int
     default: 6
   interval:
-    description: How long a code lasts, 5 to 120 seconds. Anything else is refused.
+    description: For how many seconds a code is shown, 5 to 120. Anything else is refused.
     type: int
     default: 30
   at:
     description:
-      - Unix time in whole seconds to compute the code of, 0 or later. Anything else is refused.
-      - Left out, it is now by the controller's clock.
+      - The Unix time in whole seconds for which the code is computed, 0 or later. Anything else is refused.
+      - The default is the current time of the controller.
     type: int
 seealso:
   - module: fleet.auth.twofactor_verify
@@ -48,7 +48,7 @@ EXAMPLES = r"""
     code: "{{ alice_secret | fleet.auth.totp_code }}"
   no_log: true
 
-- name: The code of one minute ago, with 8 digits
+- name: Compute the code of one minute ago, with 8 digits
   ansible.builtin.set_fact:
     stale_code: "{{ alice_secret | fleet.auth.totp_code(digits=8, at=now().timestamp() | int - 60) }}"
   no_log: true
@@ -72,7 +72,7 @@ def totp_code(secret: str, *, digits: int = 6, interval: int = 30, at: int | Non
 
 
 class FilterModule:
-    """The filter, for Ansible to find."""
+    """Makes the filter known to Ansible."""
 
     def filters(self) -> dict[str, t.Callable[..., str]]:
         return {"totp_code": totp_code}

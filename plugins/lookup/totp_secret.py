@@ -12,28 +12,27 @@ author:
   - The fleet.auth contributors (@fleet-auth)
 description:
   - Reads the secret of a user from the file C(USER.yml) in the store, a directory on the controller.
-  - Where there is no such file yet, makes a secret of 20 random bytes and keeps it there. So a user has the same secret
-    on every host, and one entry in an app serves them all.
-  - The file is encrypted as a whole by Ansible Vault, with a vault secret of the run (C(--vault-id),
-    C(--vault-password-file), C(--ask-vault-pass)). C(ansible-vault view) shows it, C(ansible-vault edit) and
-    C(ansible-vault rekey) work on it. A file in which the secret alone is encrypted is read as well, as
-    C(ansible-vault encrypt_string --name secret) writes it.
-  - Decrypted, it is YAML with one key, C(secret), in base32 (RFC 4648), 16 to 32 bytes (RFC 4226 section 4 asks for
-    128 bits at least). Spaces, hyphens, lower case and missing padding are accepted, so a secret can be typed in.
-    Anything else is an error, whose text does not repeat the secret. Other keys are passed over.
+  - If there is no such file yet, the lookup makes a secret of 20 random bytes and keeps it there. So a user has the
+    same secret on every host, and needs one entry in an app for all of them.
+  - Ansible Vault encrypts the whole file, with a vault secret of the run (C(--vault-id), C(--vault-password-file),
+    C(--ask-vault-pass)). C(ansible-vault view), C(ansible-vault edit) and C(ansible-vault rekey) work on it. A file in
+    which only the secret is encrypted, as C(ansible-vault encrypt_string --name secret) writes it, can be read as well.
+  - The decrypted file is YAML with one key, C(secret), in base32 (RFC 4648), 16 to 32 bytes (RFC 4226 section 4
+    requires at least 128 bits). Spaces, hyphens, lower case and missing padding are accepted, so a secret can be typed
+    in. Anything else is an error, whose text does not repeat the secret. Other keys are ignored.
 options:
   _terms:
     description:
-      - The names of users. Each is a file name as well, so only letters, digits, V(_), V(.), V(@) and V(-) are
-        accepted.
+      - The names of users. Each is also a file name, so only letters, digits, V(_), V(.), V(@) and V(-) are accepted.
     type: list
     elements: str
     required: true
   store:
     description:
       - The directory, made on first use with mode 0700. Its files have mode 0600.
-      - A relative path starts where Ansible was started, or in a configuration file, at that file.
-      - It is not to be in a directory that is given as the inventory, since Ansible reads all files there as
+      - A relative path starts where Ansible was started. In a configuration file, it starts at the directory of that
+        file.
+      - It must not be in a directory that is given as the inventory, because Ansible reads all files there as
         inventories.
     type: path
     default: totp_secrets
@@ -46,8 +45,8 @@ options:
         key: store
   vault_id:
     description:
-      - Which vault secret of the run encrypts a new file, by its vault id. The first of them if left out.
-      - One that the run does not have is refused. Any of them may decrypt a file that is there.
+      - The vault id of the vault secret that encrypts a new file. The default is the first one of the run.
+      - A vault id that the run does not have is refused. Any vault secret of the run may decrypt an existing file.
     type: str
     vars:
       - name: twofactor_store_vault_id
@@ -59,16 +58,16 @@ options:
   plain:
     description:
       - Whether new files are written in plain text, and files in plain text are accepted.
-      - Without it, both are refused. It can be given only here, in the lookup itself.
+      - Without it, both are refused. It can be set only in the call of the lookup.
     type: bool
     default: false
 notes:
-  - In check mode the lookup does the same as ever, since Ansible's lookups know nothing of check mode. So a secret that
-    is made in a run with C(--check) is the one that the next run puts on the hosts.
-  - Runs side by side, and hosts side by side in one run, make one secret and not two. Where the file system of the
-    store knows no hard links, they wait for each other by a lock on the file C(.lock) in it.
-  - A file is never changed. Removing one makes a new secret at the next run, and the user's app has to read a new
-    QR code then.
+  - The lookup works the same in check mode, because Ansible's lookups do not know about check mode. A secret that is
+    made in a run with C(--check) is therefore the one that the next run puts on the hosts.
+  - Parallel runs, and parallel hosts in one run, make only one secret for a user. If the file system of the store does
+    not support hard links, they wait for each other with a lock on the file C(.lock) in the store.
+  - The lookup never changes an existing file. If you remove one, the next run makes a new secret, and the user's app
+    has to scan a new QR code.
   - Use the secret only in tasks with C(no_log=true), or in options that hide it, as
     O(fleet.auth.twofactor#role:main:twofactor_users) does.
 seealso:
@@ -78,7 +77,7 @@ seealso:
 
 EXAMPLES = r"""
 # inventory/group_vars/all.yml
-# One secret a person for the whole fleet:
+# One secret per person for the whole fleet:
 #   ansible-playbook fleet.auth.enable -i inventory --vault-id fleet@prompt
 twofactor_store: "{{ inventory_dir | dirname }}/totp_secrets"
 twofactor_users:
@@ -114,7 +113,7 @@ display = Display()
 
 
 class LookupModule(LookupBase):
-    """The lookup, for Ansible to find."""
+    """The lookup."""
 
     def run(self, terms: list[t.Any], variables: dict[str, t.Any] | None = None, **kwargs: t.Any) -> list[str]:
         for unknown in sorted(kwargs.keys() - self.option_definitions.keys()):
@@ -143,7 +142,7 @@ class LookupModule(LookupBase):
 
     @staticmethod
     def _warn_of_inventories(store: Path, variables: t.Mapping[str, t.Any]) -> None:
-        """Warn where Ansible takes the files of the store for inventories, and warns of each that it cannot read."""
+        """Warn if Ansible takes the files of the store for inventories; it warns about each that it cannot read."""
         for source in map(Path, variables.get("ansible_inventory_sources") or ()):
             if source.is_dir() and store.resolve().is_relative_to(source.resolve()):
                 beside = source.resolve().parent / store.name
@@ -154,16 +153,16 @@ class LookupModule(LookupBase):
                 )
 
     def _rendered(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
-        """The variables that set an option. Ansible hands lookups what is written there, templates as they are."""
+        """The variables that set an option, templated. Ansible gives them to lookups untemplated."""
         names = [entry["name"] for option in self.option_definitions.values() for entry in option.get("vars", [])]
         templar = t.cast("Templar", self._templar)
         return {name: templar.template(variables[name]) for name in names if name in variables}
 
 
 def _see_that_it_is_named(*given: t.Any) -> None:
-    """Raise AnsibleLookupError where the first of these that says where the store is says nothing.
+    """Raise AnsibleLookupError if the first of these that is set, and so names the store, is empty.
 
-    Ansible takes that for where it was started, where no secret is yet: everybody would get another one.
+    Ansible would use the directory in which it was started. It has no secrets, so everybody would get new ones.
     """
     first = next((one for one in given if one is not None), "the default")
     if isinstance(first, str) and not first.strip():

@@ -11,37 +11,37 @@ version_added: 1.0.0
 author:
   - The fleet.auth contributors (@fleet-auth)
 description:
-  - Reads the secrets of chosen users on the host by M(fleet.auth.twofactor_enrolment_info), and writes a page for each
-    of their devices, C(USER@PLACE.html) or C(USER+DEVICE@PLACE.html), to a directory on the controller.
-  - The sheets have mode 0600, and each is replaced at once. A C(sheets.pdf) beside them, which
-    M(fleet.auth.sheet_index) made of the sheets as they were, is deleted then.
-  - It B(must run with) C(no_log=true), or Ansible shows at C(-vvv) what was read.
+  - Reads the secrets of chosen users on the host with M(fleet.auth.twofactor_enrolment_info), and writes a page for
+    each of their devices, C(USER@PLACE.html) or C(USER+DEVICE@PLACE.html), to a directory on the controller.
+  - The sheets have mode 0600, and each is replaced atomically. A C(sheets.pdf) in that directory, which
+    M(fleet.auth.sheet_index) made of the earlier sheets, is then deleted.
+  - It B(must run with) C(no_log=true). Otherwise Ansible shows the secrets with C(-vvv).
   - The role P(fleet.auth.twofactor#role) calls it.
 extends_documentation_fragment:
   - fleet.auth.module.root
 options:
   users:
     description:
-      - The accounts. One without a credential is refused.
-      - With an empty list, no host is asked. It is seen that sheets can be made and written, and O(directory) is made,
-        which is to be done before there are new secrets.
+      - The accounts. An account without a credential is refused.
+      - With an empty list, no host is asked. The module then only checks that sheets can be made and written, and makes
+        O(directory). Do this before new secrets are made.
     type: list
     elements: str
     required: true
   directory:
-    description: A directory on the controller that is there already, unless O(users) is empty.
+    description: A directory on the controller. It must exist already, unless O(users) is empty.
     type: str
     required: true
   place:
     description:
-      - What the sheets name as the place to log in to, the host's name in the inventory if left out. Where all hosts of
-        a fleet have the same secrets, the name of the fleet.
+      - The place to log in to, as the sheets name it. The default is the host's name in the inventory. If all hosts of
+        a fleet have the same secrets, give the name of the fleet.
     type: str
   known:
     description:
-      - The users as M(fleet.auth.twofactor) is given them, where the hosts share O(place) and with it the sheets. Then
-        only what has a secret there gets a sheet, and a host that has another secret of it fails, so that no host makes
-        the sheets of others.
+      - The same list of users as for M(fleet.auth.twofactor), if several hosts share O(place) and with it the sheets.
+        Only users and devices whose secret is in this list then get a sheet. A host that has another secret for one of
+        them fails, so that no host makes the sheets of other hosts.
     type: list
     elements: raw
   language:
@@ -51,9 +51,9 @@ options:
     default: en
   template:
     description:
-      - The template. One of your own is named by its whole path.
-      - It has the variables of the host, C(place), C(texts), which are those of O(language), and C(enrolment), an entry
-        of what comes from M(fleet.auth.twofactor_enrolment_info).
+      - The template. Give a template of your own by its full path.
+      - It can use the variables of the host, C(place), C(texts) (in O(language)), and C(enrolment), an entry of what
+        M(fleet.auth.twofactor_enrolment_info) returns.
     type: str
     default: sheet.html.j2
 attributes:
@@ -61,7 +61,7 @@ attributes:
     description: Has a part that runs on the controller.
     support: full
   check_mode:
-    description: In check mode nothing is written.
+    description: In check mode, nothing is written.
     support: full
 requirements:
   - pyotp and segno on the controller
@@ -71,7 +71,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See that sheets can be made
+- name: Check that sheets can be made
   fleet.auth.enrolment_sheets:
     users: []
     directory: /srv/enrolment
@@ -85,7 +85,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 sheets:
-  description: Where the sheets are on the controller.
+  description: The paths of the sheets on the controller.
   returned: success
   type: list
   elements: str

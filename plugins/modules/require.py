@@ -6,23 +6,23 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: require
-short_description: Fail with a sentence where something does not hold
+short_description: Fail with one sentence if a condition is not met
 version_added: 1.1.0
 author:
   - The fleet.auth contributors (@fleet-auth)
 description:
-  - As M(ansible.builtin.assert), but a failure is the sentence alone, and is printed once. The role and the playbooks
+  - Like M(ansible.builtin.assert), but a failure shows only the sentence, and shows it once. The role and the playbooks
     of the collection use it.
-  - Mistyped variables are told of first, as by all modules of the collection.
+  - Mistyped variables are reported first, as by all modules of the collection.
 extends_documentation_fragment:
   - fleet.auth.module
 options:
   that:
-    description: What has to hold, as an expression in double braces.
+    description: The condition, as an expression in double braces.
     type: bool
     required: true
   fail_msg:
-    description: What is wrong where it does not, and what to do.
+    description: What is wrong if the condition is not met, and what to do.
     type: str
     required: true
 attributes:
@@ -30,14 +30,14 @@ attributes:
     description: Runs on the controller.
     support: full
   check_mode:
-    description: Does the same in check mode.
+    description: Works the same in check mode.
     support: full
 seealso:
   - module: ansible.builtin.assert
 """
 
 EXAMPLES = r"""
-- name: See that somebody is named
+- name: Check that an account is named
   fleet.auth.require:
     that: "{{ (user | default('')) | length > 0 }}"
     fail_msg: "Name the account: -e user=NAME."

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: security_key
-short_description: Check the public half of a security key, and print what it becomes in the variables
+short_description: Check the public half of a security key, and print its entry for the variables
 version_added: 1.1.0
 author:
   - The fleet.auth contributors (@fleet-auth)
 description:
-  - Checks that what somebody has handed in is the public half of a security key (FIDO2) as OpenSSH has them, and prints
-    the entry for O(fleet.auth.twofactor#module:users). No host is touched.
-  - Anybody can make something in software that looks like a security key. With O(attestation), it checks as well that a
-    device has made it whose maker one of O(authorities) vouches for.
+  - Checks that a file that somebody has handed in is the public half of a security key (FIDO2) in OpenSSH's format, and
+    prints the entry for O(fleet.auth.twofactor#module:users). No host is touched.
+  - Anybody can make something in software that looks like a security key. With O(attestation), the module also checks
+    that the key was made by a device whose maker one of O(authorities) vouches for.
   - The playbook C(fleet.auth.keys) calls it.
 extends_documentation_fragment:
   - fleet.auth.module
@@ -24,18 +24,19 @@ options:
     type: str
     required: true
   key:
-    description: The C(.pub) file that C(ssh-keygen -t ed25519-sk -O verify-required) has written.
+    description: The C(.pub) file that C(ssh-keygen -t ed25519-sk -O verify-required) wrote.
     type: str
     required: true
   attestation:
-    description: The file that C(ssh-keygen -O write-attestation=FILE) has written at the same time.
+    description: The file that C(ssh-keygen -O write-attestation=FILE) wrote at the same time.
     type: str
   challenge:
     description:
-      - The file that was given to C(ssh-keygen -O challenge=FILE) then. It should be random, and made by whoever asks.
+      - The file that was given to C(ssh-keygen -O challenge=FILE) at the same time. It should be random, and made by
+        the administrator who asks for the key.
     type: str
   authorities:
-    description: A file with the certificates of those who vouch for makers of devices, in PEM.
+    description: A PEM file with the certificates of those who vouch for makers of devices.
     type: str
 attributes:
   action:
@@ -51,7 +52,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See what Carol has handed in
+- name: Check what Carol has handed in
   fleet.auth.security_key:
     user: carol
     key: handed-in/carol.pub
@@ -63,22 +64,22 @@ EXAMPLES = r"""
 
 RETURN = r"""
 line:
-  description: The key, as an entry of C(security_keys) has it.
+  description: The key, as an entry for C(security_keys).
   returned: success
   type: str
   sample: sk-ssh-ed25519@openssh.com AAAA yubikey-5
 fingerprint:
-  description: Its fingerprint, as C(ssh-keygen -l) prints it.
+  description: The fingerprint of the key, as C(ssh-keygen -l) prints it.
   returned: success
   type: str
   sample: SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU
 attested_by:
-  description: The name of the authority that vouches for the maker of the device; V(null) without an attestation.
+  description: The name of the authority that vouches for the maker of the device. V(null) without an attestation.
   returned: success
   type: str
   sample: CN=Yubico FIDO Root CA Serial 450203556
 model:
-  description: The AAGUID of the device, which is one for all of a model; V(null) without an attestation.
+  description: The AAGUID of the device, which all devices of a model share. V(null) without an attestation.
   returned: success
   type: str
   sample: 2fc0579f811347eab116bb5a8db9202a

@@ -11,10 +11,11 @@ version_added: 1.1.0
 author:
   - The fleet.auth contributors (@fleet-auth)
 description:
-  - Puts C(index.html), a page with a link to each sheet, beside the sheets in a directory on the controller, and
-    C(sheets.pdf), all of them for printing, if that is wanted. Both have mode 0600, and are made anew each time.
+  - Writes C(index.html), a page with a link to each sheet, to the directory of the sheets on the controller. With
+    O(pdf), it also writes C(sheets.pdf), with all sheets, for printing. Both have mode 0600, and are made anew each
+    time.
   - Sheets of hosts that are not in the play, and of accounts whose entry says C(state=absent), are left out and named.
-  - No host is touched. The playbook C(fleet.auth.sheets) does it.
+  - No host is touched. The playbook C(fleet.auth.sheets) calls it.
 options:
   directory:
     description: The directory of the sheets. A relative path starts where Ansible was started.
@@ -30,7 +31,7 @@ options:
     choices: [en, de, es, fr]
     default: en
   template:
-    description: The template of the index, which has C(sheets) and C(texts).
+    description: The template of the index, which can use C(sheets) and C(texts).
     type: str
     default: index.html.j2
 attributes:
@@ -38,10 +39,10 @@ attributes:
     description: Has a part that runs on the controller.
     support: full
   check_mode:
-    description: In check mode nothing is written.
+    description: In check mode, nothing is written.
     support: full
 requirements:
-  - WeasyPrint from 68 on, and Pango, on the controller, for O(pdf)
+  - WeasyPrint 68 or later, and Pango, on the controller, for O(pdf)
 seealso:
   - module: fleet.auth.enrolment_sheets
 """
@@ -56,19 +57,19 @@ EXAMPLES = r"""
 
 RETURN = r"""
 files:
-  description: What was written on the controller.
+  description: The files that were written on the controller.
   returned: success
   type: list
   elements: str
   sample: [/srv/enrolment/index.html, /srv/enrolment/sheets.pdf]
 sheets:
-  description: The names of the sheets that are in it.
+  description: The names of the sheets that are in the index.
   returned: success
   type: list
   elements: str
   sample: [alice@web1.html]
 left_out:
-  description: The names of pages in the directory that are of no host or nobody of the play.
+  description: The names of pages in the directory that do not belong to a host and an account of the play.
   returned: success
   type: list
   elements: str

@@ -7,35 +7,35 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: time_sync_info
-short_description: Tell whether the clock is in sync
+short_description: Return whether the clock is in sync
 version_added: 1.0.0
 author:
   - The fleet.auth contributors (@fleet-auth)
 description:
-  - Tells whether the clock of a host is in sync, by which time service and source, and how far off it may be.
-    The codes of two-factor login depend on the time, so M(fleet.auth.twofactor) asks the same before it turns it on.
-  - Reads chrony, ntpsec and systemd-timesyncd. Where several run, the first of these decides.
-  - openntpd is recognised where none of these runs, and then the clock is never in sync. It tells how far the clock is
-    from each of its servers, but not how far these may be from the true time, so that no bound of the error can be had;
-    and it goes on calling a clock synced that is seconds off.
+  - Returns whether the clock of a host is in sync, with which time service and source, and how far off it may be. Codes
+    depend on the time, so M(fleet.auth.twofactor) checks the same before it turns two-factor login on.
+  - Asks chrony, ntpsec and systemd-timesyncd. If several of them run, the first one in this order decides.
+  - If none of them runs, openntpd is recognised, but the clock is then never in sync. openntpd reports how far the
+    clock is from each of its servers, but not how far the servers may be from the true time, so the error has no bound.
+    It also goes on calling a clock synced that is seconds off.
   - The clock is in sync if the service follows a real source, that source still answers, and the error is within
     O(max_error_seconds). A host that follows its own clock is not in sync, whatever its time service says.
-  - A source counts as dead once three of its polls have brought nothing, and 10 seconds have passed. With chrony's
-    default polls that is after 192 to 3072 seconds, with those of systemd-timesyncd after 96 to 6144 seconds.
+  - A source counts as dead once three of its polls have gone unanswered and 10 seconds have passed. With chrony's
+    default polls, that is after 192 to 3072 seconds. With those of systemd-timesyncd, it is after 96 to 6144 seconds.
   - A clock that is not in sync is a result and not a failure.
 extends_documentation_fragment:
   - fleet.auth.module
 options:
   max_error_seconds:
     description:
-      - The greatest error with which the clock counts as in sync, in seconds. Any number above 0; anything else fails.
+      - The largest error in seconds with which the clock counts as in sync, any number above 0. Anything else fails.
       - The error is the bound that NTP gives, |offset| + root delay / 2 + root dispersion. It holds if the source is
         right.
     type: float
     default: 1.0
 attributes:
   action:
-    description: Has a part that runs on the controller, which checks what the host answers.
+    description: Has a part that runs on the controller and checks the host's answer.
     support: full
   check_mode:
     description: Changes nothing, in check mode or not.
@@ -54,12 +54,12 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look at the clock
+- name: Check the clock
   fleet.auth.time_sync_info:
     max_error_seconds: 0.5
   register: clock
 
-- name: Stop where it is not in sync
+- name: Stop if it is not in sync
   ansible.builtin.assert:
     that: clock.time_sync.in_sync
     fail_msg: "{{ clock.time_sync.reason }}"
@@ -77,19 +77,19 @@ time_sync:
       sample: true
     service:
       description: >-
-        The time service that answered, V(chrony), V(ntpsec), V(systemd-timesyncd) or V(openntpd). Null where none did.
+        The time service that answered, V(chrony), V(ntpsec), V(systemd-timesyncd) or V(openntpd). V(null) if none did.
       type: str
       sample: chrony
     source:
-      description: The server or the reference clock that the service follows. Null where there is none.
+      description: The server or the reference clock that the service follows. V(null) if there is none.
       type: str
       sample: 192.0.2.10
     error_seconds:
-      description: How far off the clock is at most, in seconds. Null where nothing is known.
+      description: How far off the clock is at most, in seconds. V(null) if that is not known.
       type: float
       sample: 0.000204
     reason:
-      description: What was read, and why it means that the clock is in sync or is not.
+      description: What the service reported, and why it means that the clock is in sync or is not.
       type: str
       sample: chrony follows 192.0.2.10, and the clock is at most 0.000204 s off
   sample:

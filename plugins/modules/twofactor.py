@@ -14,7 +14,8 @@ author:
 description:
   - Brings a host to the wanted state of two-factor login by TOTP (RFC 6238), for sshd and other PAM services, in one
     execution.
-  - Whatever would lock somebody out is refused by name before anything is touched. A change that fails is put back.
+  - Before anything is touched, a run that would lock somebody out is refused, and the refusal names the accounts. A
+    change that fails is undone.
   - The role P(fleet.auth.twofactor#role) installs what is missing and calls this module.
 extends_documentation_fragment:
   - fleet.auth.module.root
@@ -26,7 +27,7 @@ attributes:
     description: Has a part that runs on the controller, where bad options are refused before a host is touched.
     support: full
   check_mode:
-    description: Can run in check mode and tell what it would change.
+    description: In check mode, reports what it would change.
     support: full
   diff_mode:
     description: Shows each file that changes. Credentials are never shown.
@@ -54,8 +55,8 @@ EXAMPLES = r"""
 RETURN = r"""
 refusals:
   description:
-    - Why nothing was changed, a sentence each. The module fails where there is one.
-    - A sentence that is about many accounts names the first ten. RV(refused) has all of them.
+    - Why nothing was changed, one sentence per reason. If there is any, the module fails.
+    - A sentence about many accounts names the first ten. RV(refused) has all of them.
   returned: always, except for bad options
   type: list
   elements: str
@@ -63,7 +64,7 @@ refusals:
     - alice has no credential and would be locked out of sshd on web1. Enrol alice with users, exempt alice with
       exempt_users, or leave ssh false.
 refused:
-  description: All accounts that a sentence of RV(refusals) is about, for each sentence that leaves some out.
+  description: For each sentence of RV(refusals) that leaves accounts out, all accounts that it is about.
   returned: always, except for bad options
   type: list
   elements: dict
@@ -80,7 +81,7 @@ refused:
       sample: [u1, u2, u3]
   sample: []
 warned:
-  description: All accounts that a sentence of the warnings is about, for each sentence that leaves some out.
+  description: For each warning that leaves accounts out, all accounts that it is about.
   returned: always, except for bad options
   type: list
   elements: dict
@@ -97,70 +98,70 @@ warned:
       sample: [u1, u2, u3]
   sample: []
 missing_packages:
-  description: What has to be installed first, by the names that this distribution has for it.
+  description: The packages that must be installed first, by their names in this distribution.
   returned: always, except for bad options
   type: list
   elements: str
   sample: [libpam-oath]
 changes:
-  description: What is done, in its order; in check mode, what would be done.
+  description: What was done, in this order. In check mode, what would be done.
   returned: success
   type: list
   elements: str
   sample: [write /etc/pam.d/twofactor, write /etc/pam.d/sshd, reload sshd]
 os_family:
-  description: By which family RV(missing_packages) are named, V(debian) or V(rhel).
+  description: The family of distributions whose names RV(missing_packages) has, V(debian) or V(rhel).
   returned: success
   type: str
   sample: debian
 confirmation:
-  description: What M(fleet.auth.twofactor_confirm) wants, where a change waits to be confirmed; empty otherwise.
+  description: The value for M(fleet.auth.twofactor_confirm) if a change waits to be confirmed. Otherwise empty.
   returned: success
   type: str
   sample: 5f2b9c0a41d3e877
 to_enrol:
   description:
-    - The users whose apps have to be set up because of this run. Their secret, a device or a set of recovery codes is
-      new, or codes have become longer, shorter, faster or slower.
+    - The users whose apps have to be set up because of this run. Either their secret, a device or a set of recovery
+      codes is new, or the length or the interval of codes has changed.
   returned: success
   type: list
   elements: str
   sample: [alice]
 unproven:
-  description: Those of O(users) whose secret was made on the host, and with which nobody has logged in yet.
+  description: The accounts of O(users) whose secret was made on the host, and of which no code was right yet.
   returned: success
   type: list
   elements: str
   sample: [alice]
 enforced:
   description:
-    - Whether each service asks for the code, and asks everyone who needs one, now that the module is done.
-    - It is false as well where C(/etc/pam.d/twofactor) is damaged, so that nobody can be sure.
+    - Whether each service asks everyone who needs a code for it, now that the module is done.
+    - It is also false if C(/etc/pam.d/twofactor) is damaged, because nothing is certain then.
   returned: always, except for bad options
   type: dict
   sample: {sshd: true, cockpit: true}
 asks:
-  description: The services that ask for the code, and ask everyone who needs one but those in RV(let_off).
+  description: The services that ask everyone who needs a code for it, except the accounts in RV(let_off).
   returned: always, except for bad options
   type: list
   elements: str
   sample: [sshd, cockpit]
 let_off:
-  description: Whom C(twofactor-recover) has let off who would have to give a code.
+  description: The accounts that need a code, but that C(twofactor-recover) has let off.
   returned: always, except for bad options
   type: list
   elements: str
   sample: [alice]
 guard:
-  description: The guard of the host, as O(guard) has it, and what it has seen since the last run.
+  description: The mode of the host's guard (see O(guard)), and what it has seen since the last run.
   returned: always, except for bad options
   type: dict
   contains:
     mode:
-      description: V(warn) or V(repair); V(off) where there is none.
+      description: V(warn) or V(repair), or V(off) if the host has no guard.
       type: str
     alerts:
-      description: What was not as a run had left it, the oldest first.
+      description: What was not as a run had left it, oldest first.
       type: list
       elements: dict
       contains:
@@ -168,14 +169,14 @@ guard:
           description: When the guard saw it, in UTC.
           type: str
         until:
-          description: When it saw that it was right again; null while it is not.
+          description: When the guard saw that this was right again, or V(null) while it is not.
           type: str
         text:
           description: What was wrong.
           type: str
   sample: {mode: warn, alerts: []}
 users:
-  description: Everyone who is enrolled or shall be.
+  description: Everyone who is enrolled or will be.
   returned: success
   type: dict
   contains:
@@ -209,13 +210,14 @@ users:
       type: int
       sample: 9
     pass_until:
-      description: When the time of a pass is over that M(fleet.auth.twofactor_pass) made; V(null) where there is none.
+      description: When the pass that M(fleet.auth.twofactor_pass) made ends. V(null) if there is none.
       type: str
       sample: null
     self_made:
       description:
-        - When and where the user made the credential alone, V(2026-11-28/cockpit), as long as nobody has accepted it by
-          M(fleet.auth.twofactor_accept) or vouched for it; V(null) otherwise. Until then it proves nothing.
+        - When and where the user made the credential alone, such as V(2026-11-28/cockpit), as long as nobody has
+          accepted it with M(fleet.auth.twofactor_accept) or vouched for it. Until then it is not proven. Otherwise
+          V(null).
       type: str
       sample: null
     security_keys:
@@ -225,13 +227,13 @@ users:
       sample: [yubikey-5]
     key_denied:
       description:
-        - The day on which sshd has last denied a key that counts because it did not ask for its PIN, and which key,
-          divided by a C(/); V(null) otherwise. Looked up by M(fleet.auth.twofactor_info) alone, as many days back as
+        - The day on which sshd last denied a declared security key because it had not asked for its PIN, and the key,
+          separated by a C(/). Otherwise V(null). Only M(fleet.auth.twofactor_info) looks this up, as many days back as
           O(seen_days) says.
       type: str
       sample: null
     security_keys_only:
-      description: Whether sshd lets the account in with these alone.
+      description: Whether sshd lets the account in with these keys and nothing else.
       type: bool
       sample: false
   sample:
@@ -249,7 +251,7 @@ users:
       key_denied: null
       security_keys_only: false
 time_sync:
-  description: The state of the clock, as M(fleet.auth.time_sync_info) returns it; not read with O(enabled=false).
+  description: The state of the clock, as M(fleet.auth.time_sync_info) returns it. Not read with O(enabled=false).
   returned: always, except for bad options
   type: dict
   sample: {in_sync: true, service: chrony, source: 192.0.2.10, error_seconds: 0.002, reason: in sync}
@@ -269,7 +271,7 @@ def main() -> None:
     if module.check_mode:
         run(module, preview)
         return
-    # Compiled only on a host that is changed.
+    # Imported here, so that only a host that is changed compiles it.
     from ansible_collections.fleet.auth.plugins.module_utils._runs.converge import converge
 
     run(module, converge)

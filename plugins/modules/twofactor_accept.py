@@ -12,10 +12,10 @@ version_added: 1.1.0
 author:
   - The fleet.auth contributors (@fleet-auth)
 description:
-  - Who enrols alone without an invitation has shown nothing but the first factor. So the credential does not count as
-    proven, and with O(fleet.auth.twofactor#module:require_proof) sshd asks nobody for its codes until it is accepted.
-  - Ask the user first whether it was the user. Where it was somebody else, renew the secret and change the password.
-  - Nothing changes for a user whose credential was given or accepted already. One without a credential is refused.
+  - Anyone who enrols alone without an invitation has shown only the first factor. The credential is therefore not
+    proven, and with O(fleet.auth.twofactor#module:require_proof) sshd does not ask for its codes until it is accepted.
+  - First ask the user whether they made it. If it was somebody else, renew the secret and change the password.
+  - Nothing changes for a user whose credential was given or accepted already. A user without a credential is refused.
 extends_documentation_fragment:
   - fleet.auth.module.root
 options:
@@ -25,10 +25,10 @@ options:
     required: true
 attributes:
   action:
-    description: Has a part that runs on the controller, which checks what the host answers.
+    description: Has a part that runs on the controller and checks the host's answer.
     support: full
   check_mode:
-    description: In check mode nothing is accepted.
+    description: In check mode, nothing is accepted.
     support: full
 seealso:
   - module: fleet.auth.twofactor
@@ -36,14 +36,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: It was alice who enrolled
+- name: Accept the credential of alice, who has said that she made it
   fleet.auth.twofactor_accept:
     user: alice
 """
 
 RETURN = r"""
 self_made:
-  description: When and where the user made the credential that was accepted; V(null) where there was nothing to accept.
+  description: When and where the user made the accepted credential, or V(null) if there was nothing to accept.
   returned: success
   type: str
   sample: 2026-11-28/cockpit

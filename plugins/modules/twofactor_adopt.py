@@ -12,12 +12,12 @@ version_added: 1.0.0
 author:
   - The fleet.auth contributors (@fleet-auth)
 description:
-  - Gives a credential in O(backend) to each account that has one in the files of a hand-made set-up of pam_oath or
-    pam_google_authenticator, and none that M(fleet.auth.twofactor) would go by. The secret stays, so that the app goes
-    on as it is, and used codes stay used.
-  - Whoever cannot be taken over is left out and named, with the reason.
-  - The old files and the lines of PAM stay as they are, and nobody is asked for anything else than before. That is what
-    M(fleet.auth.twofactor) does afterwards.
+  - Gives a credential in O(backend) to each account that has a second factor in the files of a hand-made set-up of
+    pam_oath or pam_google_authenticator, and no credential yet that M(fleet.auth.twofactor) would use. The secret
+    stays, so the app works as before, and used codes stay used.
+  - Accounts that cannot be taken over are left out and named, with the reason.
+  - The old files and PAM lines stay as they are, and logins ask for the same as before. M(fleet.auth.twofactor) changes
+    that afterwards.
 extends_documentation_fragment:
   - fleet.auth.module.root
   - fleet.auth.settings
@@ -25,21 +25,20 @@ extends_documentation_fragment:
 options:
   users_files:
     description:
-      - The users files of pam_oath, as the line of PAM names them in C(usersfile=). One that does not exist is passed
-        over.
-      - Nobody is taken over from one that others can read. Whoever stands in it is left out, though another file has
-        them as well, for codes that were used by this one might be right again. Everybody else is taken over.
-      - Nobody at all is taken over where one is no regular file of root's with one name, or others can write to it, for
-        then nobody knows for certain who stands in it.
+      - The users files of pam_oath, as in C(usersfile=) of its PAM line. Files that do not exist are skipped.
+      - Nobody is taken over from a file that others can read. The accounts in it are left out even if another file has
+        them as well, because codes that were used with this file might be right again. Everybody else is taken over.
+      - Nobody at all is taken over if one of the files is not a regular file of root with only one name, or if others
+        can write to it, because then nobody knows for certain which accounts belong in it.
     type: list
     elements: path
     default: [/etc/users.oath, /etc/security/users.oath, /etc/liboath/users.oath]
   secret_file:
     description:
-      - The file of each account for pam_google_authenticator, as the line of PAM names it in C(secret=), with C(~/),
-        C(${HOME}) and C(${USER}).
-      - An account is left out where the file is not a regular one of its own or root's, can be read or written by
-        others, has further names, or lies behind a symbolic link in the home.
+      - The file of each account for pam_google_authenticator, as in C(secret=) of its PAM line, with C(~/), C(${HOME})
+        and C(${USER}).
+      - An account is left out if its file is not a regular file of the account or of root, can be read or written by
+        others, has further names, or is reached through a symbolic link in the home directory.
     type: str
     default: ~/.google_authenticator
 attributes:
@@ -47,20 +46,20 @@ attributes:
     description: Has a part that runs on the controller, where bad options are refused before a host is touched.
     support: full
   check_mode:
-    description: Can run in check mode and tell who would be taken over, and who not.
+    description: In check mode, reports who would be taken over and who would not.
     support: full
   diff_mode:
-    description: Tells which credentials are new and where they come from. Secrets are never shown.
+    description: Shows which credentials are new and where they come from. Secrets are never shown.
     support: full
 seealso:
   - module: fleet.auth.twofactor
 """
 
 EXAMPLES = r"""
-- name: Take over what google-authenticator wrote into the homes, for pam_oath
+- name: Take over the files that google-authenticator wrote to home directories, for pam_oath
   fleet.auth.twofactor_adopt:
 
-- name: Keep to pam_google_authenticator, and with it to the scratch codes
+- name: Stay with pam_google_authenticator, and keep the scratch codes
   fleet.auth.twofactor_adopt:
     backend: google_authenticator
     secret_file: /var/lib/google-authenticator/${USER}
@@ -68,7 +67,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 adopted:
-  description: The accounts that were taken over; in check mode, that would be.
+  description: The accounts that were taken over. In check mode, those that would be.
   returned: success
   type: list
   elements: str
@@ -81,25 +80,25 @@ left:
     bob: "/etc/users.oath: line 2 is for codes that go by a counter (HOTP). Enrol the account anew"
 void_recovery_codes:
   description:
-    - Those of RV(adopted) who have scratch codes on paper that are not right any more, because pam_oath has none of
-      their form.
+    - The accounts of RV(adopted) whose scratch codes on paper are no longer right, because pam_oath does not support
+      codes of that form.
   returned: success
   type: list
   elements: str
   sample: [alice]
 differences:
   description:
-    - What is different afterwards for those of RV(adopted) whose old files say what is not taken over. That is a clock
-      that was off, a window of their own, codes that were right again and again, lines that were never right. And who
-      goes on with a short key.
+    - What is different afterwards for accounts of RV(adopted) whose old files have settings that are not taken over.
+      These are a clock that was off, a window of their own, codes that could be used more than once, and lines whose
+      codes were never right. Accounts that keep a short key are listed as well.
   returned: success
   type: dict
   sample:
     alice: "/etc/users.oath: line 3 has a key of 10 bytes, and RFC 4226 asks for 16 at least. It stays, with the app"
 security_keys:
   description:
-    - By account, the security keys in the files in which sshd looks for keys and that O(users) does not declare. They
-      need a code as any key does. Whose they are, the account's owner has to say.
+    - By account, the security keys that are in the files in which sshd looks for keys, but that O(users) does not
+      declare. Logins with them need a code, as with any key. Ask the owner of the account whose keys they are.
   returned: success
   type: dict
   sample:

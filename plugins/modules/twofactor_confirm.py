@@ -12,20 +12,20 @@ version_added: 1.0.0
 author:
   - The fleet.auth contributors (@fleet-auth)
 description:
-  - Stops the timer that would put the host back, and makes the change stay that M(fleet.auth.twofactor) made with
-    O(fleet.auth.twofactor#module:rollback_after).
-  - That this module could run is the proof that a login still works, so it refuses an ssh connection that is older than
-    the change. Use C(meta=reset_connection) before it.
+  - Stops the timer that would undo the change that M(fleet.auth.twofactor) made with
+    O(fleet.auth.twofactor#module:rollback_after), so that the change stays.
+  - The proof that a login still works is that this module could run. It therefore refuses an ssh connection that is
+    older than the change. Use C(meta=reset_connection) before it.
 extends_documentation_fragment:
   - fleet.auth.module.root
 options:
   confirmation:
-    description: What M(fleet.auth.twofactor) returned as RV(fleet.auth.twofactor#module:confirmation).
+    description: The value that M(fleet.auth.twofactor) returned as RV(fleet.auth.twofactor#module:confirmation).
     type: str
     required: true
 attributes:
   action:
-    description: Has a part that runs on the controller, which checks what the host answers.
+    description: Has a part that runs on the controller and checks the host's answer.
     support: full
   check_mode:
     description: Does nothing in check mode.
@@ -35,7 +35,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Change two-factor login, and put the host back in two minutes unless a new connection works
+- name: Change two-factor login, and undo that after two minutes unless a new connection works
   fleet.auth.twofactor:
     ssh: true
     exempt_users: [ansible]

@@ -12,19 +12,19 @@ version_added: 1.0.0
 author:
   - The fleet.auth contributors (@fleet-auth)
 description:
-  - Returns secrets. It is the only module that does, and B(must run with) C(no_log=true).
-  - The filter P(fleet.auth.otpauth_uri#filter) makes a provisioning URI of what it returns.
+  - Returns the secrets of credentials. It is the only module that does, and B(must run with) C(no_log=true).
+  - The filter P(fleet.auth.otpauth_uri#filter) makes a provisioning URI of each secret.
 extends_documentation_fragment:
   - fleet.auth.module.root
 options:
   users:
-    description: The accounts whose secrets are read. One without a credential is refused.
+    description: The accounts whose secrets are read. An account without a credential is refused.
     type: list
     elements: str
     required: true
 attributes:
   action:
-    description: Has a part that runs on the controller, which checks what the host answers.
+    description: Has a part that runs on the controller and checks the host's answer.
     support: full
   check_mode:
     description: Changes nothing, in check mode or not.
@@ -44,7 +44,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 enrolments:
-  description: One entry a device, by user in the order that was asked for, the user's first device first.
+  description: One entry per device, with the users in the order of O(users), and the user's first device first.
   returned: success
   type: list
   elements: dict
@@ -66,13 +66,13 @@ enrolments:
       type: int
       sample: 30
     digits:
-      description: How long codes are, V(null) while two-factor login is off.
+      description: The length of a code, or V(null) while two-factor login is off.
       type: int
       sample: 6
     recovery_codes:
       description:
         - The recovery codes that have not been used, in their order, each with its C(number), from 1 to 10, and its
-          C(code). They stand with the user's first device, and there are none while two-factor login is off.
+          C(code). They are in the entry of the user's first device. There are none while two-factor login is off.
       type: list
       elements: dict
       sample: []

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: twofactor_info
-short_description: Tell the state of two-factor login
+short_description: Return the state of two-factor login
 version_added: 1.0.0
 author:
   - The fleet.auth contributors (@fleet-auth)
 description:
-  - Tells which services ask for the code, who is enrolled, and who would be locked out if sshd asked for it.
-  - Takes the options of M(fleet.auth.twofactor), compares the host with them, and tells what a run would do.
+  - Returns which services ask for the code, who is enrolled, and who would be locked out if sshd asked for the code.
+  - Takes the options of M(fleet.auth.twofactor), compares the host with them, and returns what a run would do.
 extends_documentation_fragment:
   - fleet.auth.module.root
   - fleet.auth.settings
@@ -31,7 +31,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Who would be locked out
+- name: Find out who would be locked out
   fleet.auth.twofactor_info:
     exempt_users: [ansible]
   register: twofactor
@@ -44,33 +44,33 @@ EXAMPLES = r"""
 RETURN = r"""
 enforced:
   description:
-    - Whether each service asks for the code, and asks everyone who needs one.
-    - It is false as well where C(/etc/pam.d/twofactor) is damaged, so that nobody can be sure.
+    - Whether each service asks everyone who needs a code for it.
+    - It is also false if C(/etc/pam.d/twofactor) is damaged, because nothing is certain then.
   returned: success
   type: dict
   sample: {sshd: true, cockpit: false}
 asks:
-  description: The services that ask for the code, and ask everyone who needs one but those in RV(let_off).
+  description: The services that ask everyone who needs a code for it, except the accounts in RV(let_off).
   returned: success
   type: list
   elements: str
   sample: [sshd, cockpit]
 let_off:
-  description: Whom C(twofactor-recover) has let off who would have to give a code.
+  description: The accounts that need a code, but that C(twofactor-recover) has let off.
   returned: success
   type: list
   elements: str
   sample: [alice]
 guard:
-  description: The guard of the host, as O(guard) has it, and what it has seen since the last run.
+  description: The mode of the host's guard (see O(guard)), and what it has seen since the last run.
   returned: success
   type: dict
   contains:
     mode:
-      description: V(warn) or V(repair); V(off) where there is none.
+      description: V(warn) or V(repair), or V(off) if the host has no guard.
       type: str
     alerts:
-      description: What was not as a run had left it, the oldest first.
+      description: What was not as a run had left it, oldest first.
       type: list
       elements: dict
       contains:
@@ -78,14 +78,14 @@ guard:
           description: When the guard saw it, in UTC.
           type: str
         until:
-          description: When it saw that it was right again; null while it is not.
+          description: When the guard saw that this was right again, or V(null) while it is not.
           type: str
         text:
           description: What was wrong.
           type: str
   sample: {mode: warn, alerts: []}
 users:
-  description: Everyone who is enrolled or shall be, as M(fleet.auth.twofactor) returns it.
+  description: Everyone who is enrolled or will be, as M(fleet.auth.twofactor) returns it.
   returned: success
   type: dict
   sample: {alice: {enrolled: true, proven: true, in_scope: true, locked: false}}
@@ -95,67 +95,67 @@ time_sync:
   type: dict
   sample: {in_sync: true, service: chrony, source: 192.0.2.10, error_seconds: 0.002, reason: in sync}
 exempt:
-  description: The accounts that log in to sshd and never need a code.
+  description: The accounts that log in with sshd and never need a code.
   returned: success
   type: list
   elements: str
   sample: [ansible]
 changes:
-  description: What a run would do, in its order.
+  description: What a run would do, in this order.
   returned: success
   type: list
   elements: str
   sample: [write /etc/pam.d/twofactor]
 missing_packages:
-  description: What a run would install first.
+  description: The packages that a run would install first.
   returned: success
   type: list
   elements: str
   sample: []
 doors:
-  description: The ways into the host, and at which of them a code is asked for.
+  description: The ways into the host, and whether they ask for a code.
   returned: success
   type: list
   elements: dict
   contains:
     name:
-      description: What it is called, also in O(accepted_doors).
+      description: The name of the way in, which O(accepted_doors) uses as well.
       type: str
     kind:
       description:
-        - V(sshd), another V(daemon), or a V(local) PAM service, for those who are at the machine or on it. A PAM
-          service of which nothing else is known is V(local) as well.
+        - V(sshd), another V(daemon), or a V(local) PAM service, for people who are at the machine or logged in to it. A
+          PAM service about which nothing else is known is V(local) as well.
       type: str
     reaches:
-      description: What somebody gets to by it.
+      description: What it gives access to.
       type: str
     state:
-      description: V(covered) where a code is asked for, V(open) where none is, or V(unknown).
+      description: V(covered) if it asks for a code, V(open) if it does not, or V(unknown).
       type: str
     seen:
       description: What shows that it is there, such as a process or a unit.
       type: str
   sample: [{name: vsftpd, kind: daemon, reaches: files, state: open, seen: process 612}]
 refusals:
-  description: Why a run would be refused. A sentence that is about many accounts names the first ten.
+  description: Why a run would be refused. A sentence about many accounts names the first ten.
   returned: success
   type: list
   elements: str
   sample: []
 lets_in:
-  description: The services that are set up to ask for a code, and let people in without one.
+  description: The services that are set up to ask for a code, but let people in without one.
   returned: success
   type: list
   elements: str
   sample: []
 denying:
-  description: The services that deny everybody who needs a code, whatever they type.
+  description: The services that deny everybody who needs a code, even with a right one.
   returned: success
   type: list
   elements: str
   sample: []
 refused:
-  description: All accounts that a sentence of RV(refusals) is about, for each sentence that leaves some out.
+  description: For each sentence of RV(refusals) that leaves accounts out, all accounts that it is about.
   returned: success
   type: list
   elements: dict
@@ -172,7 +172,7 @@ refused:
       sample: [u1, u2, u3]
   sample: []
 warned:
-  description: All accounts that a sentence of RV(drift) is about, for each sentence that leaves some out.
+  description: For each sentence of RV(drift) that leaves accounts out, all accounts that it is about.
   returned: success
   type: list
   elements: dict
@@ -189,25 +189,25 @@ warned:
       sample: [u1, u2, u3]
   sample: []
 invitations:
-  description: The invitations that were not used yet, by account. The time of each is over at C(until), in UTC. As many
-    wrong ones as C(tries) says may be typed yet; with none left, it is void.
+  description: The invitations that have not been used yet, by account. Each ends at C(until), in UTC. C(tries) is how
+    many wrong codes may still be typed. With none left, the invitation is void.
   returned: success
   type: dict
   sample: {carol: {until: "2026-03-02T08:00:00Z", tries: 5}}
 drift:
-  description: What the host did not do, or has too much, though nobody asked for that. A sentence that is about many
-    accounts names the first ten.
+  description: The warnings of a run, such as about changes to the host that no run made. A sentence about many accounts
+    names the first ten.
   returned: success
   type: list
   elements: str
   sample: ["sshd on web1 was not asking for codes: /etc/pam.d/sshd had lost the block."]
 pending:
-  description: Whether a change waits to be confirmed, or died half-way. The next run puts it back.
+  description: Whether a change waits to be confirmed, or was cut short. The next run undoes it.
   returned: success
   type: bool
   sample: false
 would_be_locked_out:
-  description: Who can log in today, and could not any more if sshd and O(services) asked for the code now.
+  description: Who can log in today, but no longer could if sshd and O(services) asked for the code now.
   returned: success
   type: list
   elements: dict
@@ -217,7 +217,7 @@ would_be_locked_out:
       type: str
       sample: carol
     services:
-      description: What it would be locked out of.
+      description: The services that it would be locked out of.
       type: list
       elements: str
       sample: [sshd]

@@ -12,30 +12,31 @@ version_added: 1.1.0
 author:
   - The fleet.auth contributors (@fleet-auth)
 description:
-  - Makes a code that the user types once, in C(twofactor-enrol) or on the page in Cockpit, see
-    O(fleet.auth.twofactor#module:self_service). It shows that it is the user who makes the credential, which counts as
-    proven then. Without one, whoever has the password could have made it, and somebody has to accept it.
-  - While a user is invited, nobody enrols in that place without the code. After five wrong ones it is void. A further
-    invitation replaces the last one.
-  - The host keeps a salted hash of the code alone, in a file that only root can read.
+  - Makes a code that the user types once, in C(twofactor-enrol) or on the page in Cockpit (see
+    O(fleet.auth.twofactor#module:self_service)). The code shows that it is the user who makes the credential, which is
+    therefore proven. Without an invitation, anyone who has the password could have made the credential, so it must be
+    accepted.
+  - While a user is invited, nobody can enrol in place of that user without the code. After five wrong codes, the
+    invitation is void. A new invitation replaces the last one.
+  - The host keeps only a salted hash of the code, in a file that only root can read.
   - Returns a secret, so it B(must run with) C(no_log=true).
 extends_documentation_fragment:
   - fleet.auth.module.root
 options:
   user:
-    description: The account. One that has a credential is refused.
+    description: The account. An account that has a credential is refused.
     type: str
     required: true
   hours:
-    description: For how many hours the invitation is good, V(1) to V(336).
+    description: For how many hours the invitation is valid, V(1) to V(336).
     type: int
     default: 72
 attributes:
   action:
-    description: Has a part that runs on the controller, which checks what the host answers.
+    description: Has a part that runs on the controller and checks the host's answer.
     support: full
   check_mode:
-    description: In check mode nobody is invited.
+    description: In check mode, nobody is invited.
     support: full
 seealso:
   - module: fleet.auth.twofactor
@@ -53,12 +54,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 code:
-  description: The code, in groups of four. Small letters and blanks do as well.
+  description: The code, in groups of four. It can be typed in lower case and with spaces as well.
   returned: success, and not in check mode
   type: str
   sample: ABCD-EFGH-IJKL-MNOP
 until:
-  description: When its time is over, in UTC.
+  description: When the invitation ends, in UTC.
   returned: success
   type: str
   sample: "2026-11-25T07:00:00Z"

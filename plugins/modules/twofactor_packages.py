@@ -11,14 +11,14 @@ version_added: 1.1.0
 author:
   - The fleet.auth contributors (@fleet-auth)
 description:
-  - Installs packages by M(ansible.builtin.apt), M(ansible.builtin.dnf) or M(ansible.builtin.dnf5), and returns nothing
-    of what a host answers but what has come of it. A host in strange hands could set variables by such an answer.
+  - Installs packages with M(ansible.builtin.apt), M(ansible.builtin.dnf) or M(ansible.builtin.dnf5), and returns only
+    the outcome and nothing else of the host's answer. With such an answer, a compromised host could set variables.
   - The role P(fleet.auth.twofactor#role) calls it.
 extends_documentation_fragment:
   - fleet.auth.module.root
 options:
   name:
-    description: The packages, by the names that the distribution has for them.
+    description: The packages, by their names in the distribution.
     type: list
     elements: str
     required: true
@@ -28,15 +28,15 @@ options:
     choices: [debian, rhel]
     required: true
   refresh:
-    description: Whether the package lists are fetched anew first. On RHEL that is left to the package manager.
+    description: Whether the package lists are updated first. On RHEL, the package manager decides that.
     type: bool
     default: false
 attributes:
   action:
-    description: Runs on the controller, and has Ansible's own modules run on the host.
+    description: Runs on the controller, and runs Ansible's own modules on the host.
     support: full
   check_mode:
-    description: In check mode nothing is installed.
+    description: In check mode, nothing is installed.
     support: full
 seealso:
   - module: fleet.auth.twofactor

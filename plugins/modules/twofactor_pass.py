@@ -12,16 +12,16 @@ version_added: 1.0.0
 author:
   - The fleet.auth contributors (@fleet-auth)
 description:
-  - Makes a code that the user can type once in place of a code of the app, for who stands there without a phone.
-    Everything else of the user's stays as it is. A further pass replaces the last one.
-  - It ends when it was used or its time is over, by a timer on the host, which a boot does not stop.
+  - Makes a code that the user can type once in place of a code of the app, for users who are without their phone.
+    Everything else that the user has stays as it is. A new pass replaces the last one.
+  - A timer on the host ends the pass when it was used or its time is over. The timer survives a reboot.
   - Returns a secret, so it B(must run with) C(no_log=true).
 extends_documentation_fragment:
   - fleet.auth.module.root
   - fleet.auth.module.files
 options:
   user:
-    description: The account. One without a credential is refused.
+    description: The account. An account without a credential is refused.
     type: str
     required: true
   hours:
@@ -30,10 +30,10 @@ options:
     default: 24
 attributes:
   action:
-    description: Has a part that runs on the controller, from where the host gets what ends a pass.
+    description: Has a part that runs on the controller and gives the host the script that ends a pass.
     support: full
   check_mode:
-    description: In check mode no pass is made.
+    description: In check mode, no pass is made.
     support: full
 requirements:
   - systemd
@@ -57,7 +57,7 @@ code:
   type: str
   sample: "755224"
 until:
-  description: When its time is over, in UTC.
+  description: When the pass ends, in UTC.
   returned: success
   type: str
   sample: "2026-11-25T07:00:00Z"

@@ -6,23 +6,23 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: twofactor_recover
-short_description: Get people back in who have no code
+short_description: Let people who have no code back in
 version_added: 1.1.0
 author:
   - The fleet.auth contributors (@fleet-auth)
 description:
-  - With O(user), asks one account for no code, and forgets its wrong codes, as C(twofactor-recover --user) does at the
-    console. With O(everyone), turns two-factor login off, as M(fleet.auth.twofactor) with
+  - With O(user), lets one account log in without a code, and forgets its wrong codes, as C(twofactor-recover --user)
+    does at the console. With O(everyone), turns two-factor login off, as M(fleet.auth.twofactor) with
     O(fleet.auth.twofactor#module:enabled=false) does. Secrets are kept.
-  - Lasts until the next run that turns two-factor login on. The playbook C(fleet.auth.recover) calls it.
+  - This lasts until the next run that turns two-factor login on. The playbook C(fleet.auth.recover) calls this module.
 extends_documentation_fragment:
   - fleet.auth.module.root
 options:
   user:
-    description: The account. One that the host does not have is refused, and so is an empty text.
+    description: The account. An account that the host does not have is refused, and so is an empty string.
     type: str
   everyone:
-    description: Whether to let everyone in. One of O(user) and this has to be given, and not both.
+    description: Whether to let everyone in. Give either this or O(user), not both.
     type: bool
     default: false
 attributes:
@@ -30,7 +30,7 @@ attributes:
     description: Has a part that runs on the controller.
     support: full
   check_mode:
-    description: In check mode nothing is changed.
+    description: In check mode, nothing is changed.
     support: full
 seealso:
   - module: fleet.auth.twofactor
@@ -48,7 +48,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: Who gets in again on which host, or why nobody does.
+  description: Who can log in again on which host, or why nobody can.
   returned: always
   type: str
   sample: "alice needs no code on web1 until the next run of the playbook."

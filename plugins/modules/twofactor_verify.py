@@ -7,15 +7,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: twofactor_verify
-short_description: Tell whether a code is right for a user
+short_description: Check whether a code is right for a user
 version_added: 1.0.0
 author:
   - The fleet.auth contributors (@fleet-auth)
 description:
-  - Checks a code as a login would, with the length and the window that are in force on the host. No secret leaves it.
-  - A right code is used up, as a login would use it, and from then on the user counts as proven.
-  - C(msg) says in words what came of it, and of a code that was not right what it may have been.
-  - Refused while two-factor login is off, and for a user without a credential.
+  - Checks a code as a login would, with the length and the window that are in force on the host. No secret leaves the
+    host.
+  - A right code is used up, as at a login, and the user is proven from then on.
+  - C(msg) has the result in words. If the code was not right, it says what the code may have been.
+  - The module fails while two-factor login is off, and for a user without a credential.
 extends_documentation_fragment:
   - fleet.auth.module.root
 options:
@@ -29,36 +30,36 @@ options:
     required: true
 attributes:
   action:
-    description: Has a part that runs on the controller, which checks what the host answers.
+    description: Has a part that runs on the controller and checks the host's answer.
     support: full
   check_mode:
-    description: In check mode the code is checked, but not used up.
+    description: In check mode, the code is checked but not used up.
     support: full
 seealso:
   - module: fleet.auth.twofactor
 """
 
 EXAMPLES = r"""
-- name: Is this the right code
+- name: Check a code of alice
   fleet.auth.twofactor_verify:
     user: alice
     code: "{{ code_typed_at_a_prompt }}"
   register: verified
 
-- name: Say so
+- name: Show the result
   ansible.builtin.debug:
     msg: "{{ verified.msg }}"
 """
 
 RETURN = r"""
 valid:
-  description: Whether the code was right, and not used before.
+  description: Whether the code was right and had not been used before.
   returned: success
   type: bool
   sample: true
 can_be_checked:
   description: Whether the host has something to check a code of the user against. V(false) while two-factor login is
-    off there, and where the user has no credential.
+    off there, and if the user has no credential.
   returned: always, unless it failed for another reason
   type: bool
   sample: true

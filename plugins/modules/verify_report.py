@@ -6,20 +6,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: verify_report
-short_description: Say what has come of a code on all hosts of a play
+short_description: Report the result of a code on all hosts of a play
 version_added: 1.1.0
 author:
   - The fleet.auth contributors (@fleet-auth)
 description:
-  - Says in a few sentences, and not in one for each host, where a code that M(fleet.auth.twofactor_verify) has checked
-    was right, where it was not, and which hosts have nothing to check it against.
-  - Fails where it was right on no host, since one that has secrets of its own knows no other host's codes.
+  - Reports in a few sentences, not in one per host, where a code that M(fleet.auth.twofactor_verify) has checked was
+    right, where it was not, and which hosts have nothing to check it against.
+  - Fails only if the code was right on no host, because a host that has secrets of its own does not accept the codes of
+    other hosts.
   - The playbook C(fleet.auth.verify) checks the code and calls it.
 extends_documentation_fragment:
   - fleet.auth.module.report
 options:
   answer:
-    description: The name of the variable in which each host has what M(fleet.auth.twofactor_verify) returned.
+    description: The name of the variable of each host that has the result of M(fleet.auth.twofactor_verify).
     type: str
     required: true
 seealso:
@@ -32,10 +33,10 @@ EXAMPLES = r"""
     user: alice
     code: "{{ code_typed_at_a_prompt }}"
   register: verified
-  # A host that cannot check it must not end the play before the others are told of.
+  # A host that cannot check the code must not end the play before the other hosts are reported.
   failed_when: false
 
-- name: Say where it was right
+- name: Report where it was right
   fleet.auth.verify_report:
     answer: verified
   run_once: true
@@ -43,7 +44,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: What has come of it, a sentence a line.
+  description: The result, one sentence per line.
   returned: always
   type: str
   sample: The code of alice was right on web1. It is used up, and alice is proven.
