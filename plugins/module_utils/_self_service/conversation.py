@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What people may do by themselves: requests and answers, a line of JSON each, over one connection.
+"""What people may do by themselves: requests and answers over one connection, one line of JSON each.
 
-Whose connection it is comes from the kernel and is never part of a request, so nobody can do anything for somebody
-else. A new key lives in this conversation alone until a code of it was right: where that breaks, the old one stays.
+The kernel says whose connection it is. The account is never part of a request, so nobody can act for somebody else. A
+new key exists only in this conversation until a code of it was right. If the conversation breaks, the old key stays.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ from . import pam_client
 
 REQUEST_BYTES = 4096
 NAME = "self-service"
-"""What a device and a set of recovery codes are called that somebody made here."""
+"""The name of a device and of a set of recovery codes that somebody made here."""
 PLACES = ("cockpit", "terminal")
-"""Where people make a credential alone, beside the day on which they did; as they say themselves."""
+"""Where people make a credential alone, as their client says. It is noted together with the day."""
 _REQUESTS = {"status": {"do"}, "begin": {"do", "what", "place", "code", "invitation"}, "prove": {"do", "code"}}
 OFF = "Two-factor login is off on this host. Log in without a code."
 _WAITS = (
     "Two-factor login is set up, and not in force for you yet. Tell your administrator that it was you who set it up: "
     "codes are asked for once that is accepted, and the playbook has run."
 )
-"""What is said to who enrolled alone, and whose credential nobody has accepted yet."""
+"""Said to people who enrolled alone and whose credential nobody has accepted yet."""
 _UNTIL_PROVEN = {
     "enrol": "Two-factor login is not set up yet.",
     "renew": "Your old key still works, and the new one does not yet.",
     "device": "The spare device is not added yet.",
 }
-"""How things stand while no code of a new key was right."""
+"""The state as long as no code of a new key was right, by action."""
 ACTIONS = ("enrol", "renew", "device", "recovery-codes")
 
 
 class Refusal(Exception):
-    """What is not done, and why, in words for the person."""
+    """A request is refused. The text says why, in words for the person."""
 
 
 def parse_request(line: bytes) -> dict[str, str]:
-    """Read a request. Raises Refusal for whatever is not exactly one."""
+    """Read a request. Raises Refusal for anything that is not exactly one request."""
     try:
         request = json.loads(line.decode("utf-8")) if len(line) <= REQUEST_BYTES and line.endswith(b"\n") else None
     except (ValueError, RecursionError):
@@ -70,26 +70,26 @@ def parse_request(line: bytes) -> dict[str, str]:
 
 
 class _Pending(t.NamedTuple):
-    """A new key of which no code was right yet, and the keys that there were when it was made."""
+    """A new key of which no code was right yet, and the keys that existed when it was made."""
 
     what: str
     place: str
     key: bytes
     beside: frozenset[bytes]
     invitation: Invitation | None
-    """The one whose code was right."""
+    """The invitation whose code was right."""
 
 
 class Host(t.Protocol):
-    """What a conversation needs of the host."""
+    """What a conversation needs from the host."""
 
     name: str
 
     def code_step(self) -> CodeStep:
-        """What the code step says now."""
+        """The code step as it is now."""
 
     def settings(self) -> Settings | None:
-        """How codes are, and by which backend they are asked for; None where none is asked for."""
+        """The form of codes and the backend that asks for them, or None if two-factor login is off."""
 
     def asks(self) -> bool:
         """Whether any service asks for codes."""
@@ -104,31 +104,31 @@ class Host(t.Protocol):
         """The text of the credential file."""
 
     def invitation(self, user: str) -> Invitation | None:
-        """The invitation of an account, whose time is not over."""
+        """The invitation of an account, unless its time is over."""
 
     def is_invited(self, user: str, typed: str) -> bool:
-        """Whether this is the code of an account's invitation, which has a try less otherwise. Raises OSError."""
+        """Whether this is the code of an account's invitation. If not, it has one try less. Raises OSError."""
 
     def check(self, user: str, code: str) -> pam_client.Answer:
-        """Ask the code step, which uses a right code up and counts a wrong one."""
+        """Ask the code step. A right code is used up, and a wrong one is counted."""
 
     def revise(self, user: str, new: t.Callable[[str | None], str]) -> None:
-        """Write the credential that `new` makes of the one there is. Raises Refusal or OSError.
+        """Write the credential that `new` makes of the existing one. Raises Refusal or OSError.
 
-        Where there is none, the invitation of the account is used up.
+        If there is none yet, the invitation of the account is used up.
         """
 
     def make_key(self, length: int) -> bytes:
         """A new key."""
 
     def picture(self, text: str) -> str:
-        """A text as a QR code, in SVG; empty where it could not be drawn, and the key has to be typed."""
+        """A text as a QR code, in SVG. Empty if it could not be drawn; the key must then be typed."""
 
     def clock(self) -> Clock:
         """The time."""
 
     def log(self, text: str) -> None:
-        """Write down what was done."""
+        """Log what was done."""
 
 
 class Conversation:
@@ -140,7 +140,7 @@ class Conversation:
         self._pending: _Pending | None = None
 
     def answer(self, line: bytes) -> dict[str, t.Any]:
-        """Do what a request wants; what comes of it."""
+        """Carry out a request, and return the answer."""
         try:
             request = parse_request(line)
             if request["do"] == "status":
@@ -155,7 +155,7 @@ class Conversation:
             return {"ok": False, "message": "This did not work, and nothing was changed. Tell your administrator."}
 
     def _status(self) -> dict[str, t.Any]:
-        """What people's own page begins with: who they are, what they have, and what they may do."""
+        """The first answer that a person needs: who they are, what they have, and what they may do."""
         settings = self._host.settings()
         credential = self._credential(settings)
         may, message = self._rights(settings, credential)
@@ -181,7 +181,7 @@ class Conversation:
             raise Refusal("The file with your key on this host is damaged. Tell your administrator.") from None
 
     def _rights(self, settings: Settings | None, credential: Credential) -> tuple[list[str], str]:
-        """What the person may do, and what there is to say about it."""
+        """The actions that the person may take, and a message about the state."""
         if settings is None:
             return [], OFF
         found = self._host.code_step().standing(self._user, self._host.groups(self._user))
@@ -207,7 +207,7 @@ class Conversation:
         return ["renew", *more], _WAITS if waits else "Two-factor login is set up."
 
     def _rights_of_invited(self, invitation: Invitation) -> tuple[list[str], str]:
-        """As long as somebody is invited, nobody else enrols in place of that person."""
+        """The same for an invited person. Until they enrol, nobody can enrol in their place without the invitation."""
         if not invitation.tries:
             return [], (
                 "Too many invitations were wrong, so yours is void. Ask your administrator for another one, and say "
@@ -225,7 +225,7 @@ class Conversation:
         return settings
 
     def _begin(self, what: str, place: str, code: str, invitation: str) -> dict[str, t.Any]:
-        """Offer a new key, which counts once a code of it was right; new recovery codes need no such proof."""
+        """Offer a new key, which is valid once a code of it was right. New recovery codes need no such proof."""
         self._pending, invited = None, None
         credential = self._credential(self._host.settings())
         settings = self._require(what, credential)
@@ -245,7 +245,7 @@ class Conversation:
         }
 
     def _invited(self, typed: str) -> Invitation | None:
-        """The invitation whose code this is; None where there is none. Raises Refusal where another one is typed."""
+        """The person's invitation, if its code was typed; None if there is neither. Raises Refusal otherwise."""
         host, user = self._host, self._user
         found = host.invitation(user)
         if found is None and not typed:
@@ -284,7 +284,7 @@ class Conversation:
         return f"otpauth://totp/{label}?{urllib.parse.urlencode(query, quote_via=urllib.parse.quote)}"
 
     def _prove(self, code: str) -> dict[str, t.Any]:
-        """Write the key that waits into the credential, if this is a code of it and nothing has changed since."""
+        """Write the pending key to the credential, if this is a code of it and nothing has changed since."""
         host, settings = self._host, self._host.settings()
         if self._pending is None or settings is None:
             raise Refusal("No new key waits for its code any more. Start again.")
@@ -316,7 +316,7 @@ class Conversation:
             if what == "enrol" and not _is_same(invited, host.invitation(self._user)):
                 raise Refusal("Your invitation was changed meanwhile, or its time is over. Start again.")
             revised = backend.revise(text, wanted, settings, host.make_key)
-            # Whoever is invited is who the administrator means.
+            # An invitation shows that this is the person whom the administrator means, so nobody has to accept this.
             made = credential.self_made if invited or what != "enrol" else f"{clock.local[:10]}/{place}"
             revised = backend.with_self_made(revised, self._user, made) if made else revised
             return used(revised) or revised
@@ -327,7 +327,7 @@ class Conversation:
         return {"recovery_codes": self._recovery_codes(settings) if what == "enrol" else []}
 
     def _new_recovery_codes(self, settings: Settings) -> list[str]:
-        """Put new recovery codes in place of those that are left."""
+        """Replace the remaining recovery codes with new ones."""
         backend, host = backends.BACKENDS[settings.backend], self._host
 
         def new(text: str | None) -> str:
@@ -351,7 +351,7 @@ class Conversation:
 
 
 def _is_same(one: Invitation | None, other: Invitation | None) -> bool:
-    """Whether it is the same invitation, or none, however many tries are left."""
+    """Whether both are the same invitation, or both are None. The number of tries left does not matter."""
     return (one and one.digest) == (other and other.digest)
 
 

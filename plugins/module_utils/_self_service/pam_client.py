@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Asks PAM whether a code is right, as a login does: it is used up, and a wrong one is counted; pam(3)."""
+"""Asks PAM whether a code is right, as a login does. A right code is used up, and a wrong one is counted; pam(3)."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class _Conversation(ctypes.Structure):
 
 
 class Answer(t.NamedTuple):
-    """What PAM said, and whether it asked for the code at all."""
+    """Whether PAM accepted the code, and whether it asked for one at all."""
 
     right: bool
     asked: bool
 
 
 def ask(service: str, user: str, code: str) -> Answer:
-    """Authenticate a user to a service with a code as the one answer."""
+    """Authenticate a user to a service, and answer each prompt with the code."""
     pam, libc = ctypes.CDLL("libpam.so.0"), ctypes.CDLL(None)
     libc.calloc.restype = libc.strdup.restype = ctypes.c_void_p
     libc.calloc.argtypes = (ctypes.c_size_t, ctypes.c_size_t)

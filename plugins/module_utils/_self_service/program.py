@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The program behind people's own page and command: takes connections from the socket, and talks with each of them.
+"""The program behind the self-service page and the command: accepts connections from the socket, and answers them.
 
-Who is there is what the kernel says of the other end. Each connection has a process of its own, and each account only a
-few of them, so nobody keeps others off.
+The kernel says which account is at the other end. Each connection has a process of its own, and each account can have
+only a few of them, so that nobody can keep others out.
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ from .conversation import OFF, REQUEST_BYTES, Conversation, Refusal
 CONNECTIONS = 4
 """How many connections an account may have at once."""
 CONNECTIONS_OF_ALL = 64
-"""How many connections all accounts may have at once, so that one needs 15 others to close the page for the rest."""
+"""How many connections all accounts together may have at once. It takes 16 accounts to keep out the rest."""
 REQUESTS = 64
-"""How many requests a connection has."""
+"""How many requests may be made over one connection."""
 IDLE_SECONDS = 300
-"""How long a connection may say nothing; without any connection the program ends after that."""
+"""How long a connection may be idle, and how long the program runs without any connection."""
 LIFE_SECONDS = 900
 
 _DRAWING_SECONDS = 10
 
 _WAIT_SECONDS = 10.0
-"""For how long somebody who looks at the page waits for a run to end."""
+"""How long somebody at the page or the command waits for a run to end."""
 _BUSY_HOST = "There is too much to do on this host. Try again in some minutes."
 _BUSY = "Two-factor login is just being changed on this host. Nothing was changed; try again in some minutes."
 
@@ -111,12 +111,12 @@ class ThisHost:
                 credential_files.rewrite(path, lock, new)
             else:
                 text = new(None)
-                # Used up first: where this is cut short, nobody has an invitation that was used.
+                # Removed first, so that no used invitation is left if this is cut short.
                 invitations.remove(user)
                 credential_files.add(path, text)
 
     def _path(self, user: str) -> tuple[str, str]:
-        """The credential of an account, and the file that keeps logins from writing it back."""
+        """The paths of an account's credential, and of the lock that keeps logins from writing to it."""
         backend = backends.asking(self.code_step())
         if backend is None:
             raise Refusal(OFF)
@@ -127,7 +127,7 @@ class ThisHost:
         return secrets.token_bytes(length)
 
     def picture(self, text: str) -> str:
-        # What stands on a command line, anybody can read.
+        # Not on the command line, which anybody can read.
         words = [places.QRENCODE, "--type=SVG", "--svg-path", "--level=M", "--output=-"]
         try:
             done = subprocess.run(  # noqa: S603 - no word of it comes from anybody
@@ -163,7 +163,7 @@ def _read(path: str) -> str | None:
 
 @contextlib.contextmanager
 def _until_the_end() -> t.Iterator[None]:
-    """Have whoever ends this process wait: pam_oath, stopped half-way, leaves a lock that denies every code."""
+    """Delay signals that end this process: if pam_oath is stopped half-way, its lock stays and denies every code."""
     ending = {signal.SIGTERM, signal.SIGALRM}
     signal.pthread_sigmask(signal.SIG_BLOCK, ending)
     try:
@@ -174,7 +174,7 @@ def _until_the_end() -> t.Iterator[None]:
 
 @contextlib.contextmanager
 def _alone() -> t.Iterator[None]:
-    """Hold the lock of this host. Raises Refusal where a run does not end."""
+    """Hold the lock of this host. Raises Refusal if a run does not end in time."""
     try:
         with _until_the_end(), exclusive(_WAIT_SECONDS):
             yield
@@ -183,7 +183,7 @@ def _alone() -> t.Iterator[None]:
 
 
 def may_log_in(account: pwd.struct_passwd, shells: str, login_defs: str) -> bool:
-    """Whether people log in with an account: root or from UID_MIN of login.defs(5) on, with a shell of shells(5)."""
+    """Whether people log in with an account: root, or UID_MIN of login.defs(5) and up, with a shell of shells(5)."""
     found = re.search(r"^\s*UID_MIN\s+(\d+)", login_defs, re.MULTILINE)
     shell = account.pw_shell or "/bin/sh"
     return (
@@ -196,7 +196,7 @@ def may_log_in(account: pwd.struct_passwd, shells: str, login_defs: str) -> bool
 
 
 def _peer(connection: socket.socket) -> int:
-    """The user id at the other end of a socket, by the kernel's word; unix(7), SO_PEERCRED."""
+    """The user id at the other end of a socket, as the kernel reports it; unix(7), SO_PEERCRED."""
     credentials = struct.Struct("3i")
     found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, credentials.size)
     return t.cast(int, credentials.unpack(found)[1])
@@ -233,14 +233,14 @@ def _account(uid: int) -> str | None:
 
 
 def _start(connection: socket.socket, user: str) -> int:
-    """Talk in a process of its own, whose id is returned."""
+    """Talk in a process of its own, and return its id."""
     pid = os.fork()
     if pid == 0:
         try:
             signal.alarm(LIFE_SECONDS)
             _talk(connection, user)
         except OSError:
-            pass  # Whoever was there is gone.
+            pass  # The other end is gone.
         except Exception as error:
             syslog.syslog(syslog.LOG_ERR, f"{user}: {type(error).__name__}")
         finally:
@@ -249,10 +249,10 @@ def _start(connection: socket.socket, user: str) -> int:
 
 
 def serve(listener: socket.socket) -> None:
-    """Take connections until there are none any more for a while."""
+    """Accept connections until there has been none for a while."""
     listener.settimeout(IDLE_SECONDS)
     talking: dict[int, int] = {}
-    # Where a connection is closed at once, whoever still writes does not read the answer.
+    # Kept open: if a connection is closed at once, a client that is still writing does not read the answer.
     refused: collections.deque[socket.socket] = collections.deque(maxlen=CONNECTIONS)
     while True:
         try:
@@ -274,9 +274,9 @@ def serve(listener: socket.socket) -> None:
 
 
 def _take(connection: socket.socket, talking: dict[int, int]) -> str:
-    """Talk over a connection in a process of its own, or say why not. `talking` has who is there, by process.
+    """Talk over a connection in a process of its own, or return why not. `talking` has the user ids, by process.
 
-    Whoever has further user ids of a namespace has no account for them, and gets no process.
+    The further user ids that somebody has in a user namespace have no account, and get no process.
     """
     uid = _peer(connection)
     user = _account(uid)

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What people do at a terminal, as themselves: the other end of a conversation. It has no right that they do not have.
+"""The command for people at a terminal: the other end of a conversation. It has only the rights of its user.
 
-Secrets are shown on the terminal alone, and are on no command line.
+Secrets are shown only on the terminal, and are on no command line.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _TITLES = {
 }
 _USAGE = "Usage: twofactor-enrol [renew | device | recovery-codes]"
 _OFFER_SECONDS = 2.0
-"""For how long a login waits to be told."""
+"""How long a login waits for the offer."""
 _ANSWER_SECONDS = 60.0
 _WIDTH = 79
 _FORGET = "\033[H\033[2J\033[3J"
-"""Clears the screen and what was on it before; console_codes(4)."""
+"""Clears the screen and the scrollback; console_codes(4)."""
 
 
 class Ended(Exception):
-    """There is nothing more to do. The text says why, where there is something to say."""
+    """There is nothing more to do. The text says why, or is empty."""
 
 
 class Helper:
@@ -49,7 +49,7 @@ class Helper:
         self._lines = self._socket.makefile("rb")
 
     def ask(self, **request: str) -> _Answer:
-        """What the helper answers. Raises OSError or ValueError where that is nothing."""
+        """Return the helper's answer. Raises OSError or ValueError if there is none."""
         self._socket.sendall(json.dumps(request).encode("ascii") + b"\n")
         answer = json.loads(self._lines.readline())
         if not isinstance(answer, dict):
@@ -58,7 +58,7 @@ class Helper:
 
 
 def main(words: t.Sequence[str]) -> int:
-    """Do what somebody wants; the status to exit with."""
+    """Run the command, and return the exit status."""
     if list(words) == ["--offer"]:
         _offer()
         return 0
@@ -84,7 +84,7 @@ def main(words: t.Sequence[str]) -> int:
 
 
 def _offer() -> None:
-    """Tell who has no second factor yet, and may set one up, how to do that. Nothing else is said, whatever happens."""
+    """If the user has no second factor yet and may set one up, say how. Print nothing else, whatever happens."""
     try:
         status = Helper(_OFFER_SECONDS).ask(do="status")
         if status.get("may") == ["enrol"]:
@@ -95,7 +95,7 @@ def _offer() -> None:
 
 
 def _converse(helper: Helper, what: str) -> None:
-    """All of it. Raises Ended where it cannot go on."""
+    """Carry out one action. Raises Ended if it cannot go on."""
     status = helper.ask(do="status")
     if not status["ok"]:
         raise Ended(status["message"])
@@ -116,7 +116,7 @@ def _converse(helper: Helper, what: str) -> None:
 
 
 def _begin(helper: Helper, what: str, *, invited: bool) -> _Answer:
-    """What the helper gives to whoever has typed what it takes."""
+    """Begin an action, with a code or the invitation where one is needed. Return the helper's answer."""
     while True:
         code = invitation = ""
         if what != "enrol":
@@ -132,7 +132,7 @@ def _begin(helper: Helper, what: str, *, invited: bool) -> _Answer:
 
 
 def _prove(helper: Helper, begun: _Answer) -> list[str]:
-    """Show the new key, and take codes until one of them is right; the recovery codes."""
+    """Show the new key, and ask for codes until one is right. Return the recovery codes."""
     if _is_drawn(begun["uri"]):
         _say("Scan this with your app, or type the key in:")
     else:
@@ -147,7 +147,7 @@ def _prove(helper: Helper, begun: _Answer) -> list[str]:
 
 
 def _is_drawn(uri: str) -> bool:
-    """Draw a QR code, in black and white whatever the colours of the terminal are. Returns whether that was done."""
+    """Draw a QR code in black on white, independent of the terminal's colours. Return whether that was done."""
     sys.stdout.flush()
     words = [places.QRENCODE, "--type=ANSIUTF8", "--level=L", "--margin=2", "--output=-"]
     try:
@@ -169,7 +169,7 @@ def _show_recovery_codes(codes: t.Sequence[str]) -> None:
 
 
 def _typed(prompt: str) -> str:
-    """A code that somebody types, which may have blanks in it; asked for again where it is no code."""
+    """Ask for a code, which may have blanks in it, until something is typed that can be one."""
     while True:
         code = "".join(input(prompt).split())
         if code.isascii() and code.isdigit() and len(code) <= 8:
