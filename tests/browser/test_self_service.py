@@ -242,7 +242,7 @@ def test_somebody_enrols_and_renews_and_logs_in_with_the_new_codes(console: Cons
         person = dataclasses.replace(person, secret=mine.scan())
         mine.picture("scan")
         assert mine.frame.locator("#submit").inner_text() == "Verify"
-        mine.to_be_said("The new key counts once the second one is done.")
+        mine.to_be_said("The new key is valid once the second one is done.")
         link = mine.frame.locator("#open")
         assert parse_qs(urlsplit(link.get_attribute("href") or "").query)["secret"] == [person.secret]
         assert not link.is_visible()
@@ -438,7 +438,7 @@ def test_a_run_half_way_leaves_the_page_to_those_who_use_it(console: Console) ->
         # The state between a change and its confirmation.
         host.run(f"mkdir -p {JOURNAL.rpartition('/')[0]} && touch {JOURNAL}")
         mine.submit(renewed.code())
-        assert "is just being changed on this host" in mine.error()
+        assert "on this host is being changed right now" in mine.error()
         host.run("rm", "-r", JOURNAL.rpartition("/")[0])
         mine.submit(renewed.code())
         mine.to_be_said("Two-factor login is set up.")
@@ -456,7 +456,7 @@ def test_wrong_codes_count_as_at_a_login_and_close_both(console: Console) -> Non
             assert "wrong" in mine.error()
             assert counted(person) == number
         mine.submit(recovery[1])
-        mine.to_be_said("none is taken for a while")
+        mine.to_be_said("none is accepted for a while")
         mine.picture("locked")
     assert_closed(person)
     host.run("faillock", "--dir", "/run/fleet-auth/faillock", "--user", person.name, "--reset")

@@ -500,7 +500,7 @@ class TestTheCommand:
             (
                 [],
                 1,
-                "This shows your secret key, so it writes to a terminal alone. Run it at one.",
+                "This shows your secret key, so it works only at a terminal. Run it at one.",
             ),
         ],
     )
@@ -517,7 +517,7 @@ class TestTheCommand:
             ({"ok": True, "may": ["enrol"], "invited": True}, "Set one up, with your invitation:\ntwofactor-enrol\n"),
             ({"ok": True, "may": [], "invited": False}, ""),
             ({"ok": True, "may": ["renew", "device"], "invited": False}, ""),
-            ({"ok": False, "message": "There is too much to do on this host."}, ""),
+            ({"ok": False, "message": "This host is too busy."}, ""),
             ([], ""),
             (None, ""),
         ],
@@ -580,7 +580,7 @@ class TestWhoGetsAProcess:
         talking: dict[int, int] = {}
         answers = [self.take(monkeypatch, uid, talking) for uid in range(1000, 1200)]
         assert answers.count("") == program.CONNECTIONS_OF_ALL == len(started)
-        assert "too much to do" in answers[-1]
+        assert "too busy" in answers[-1]
 
 
 def test_an_account_is_one_that_people_log_in_with() -> None:

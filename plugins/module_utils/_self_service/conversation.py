@@ -33,8 +33,8 @@ PLACES = ("cockpit", "terminal")
 _REQUESTS = {"status": {"do"}, "begin": {"do", "what", "place", "code", "invitation"}, "prove": {"do", "code"}}
 OFF = "Two-factor login is off on this host. Log in without a code."
 _WAITS = (
-    "Two-factor login is set up, and not in force for you yet. Tell your administrator that it was you who set it up: "
-    "codes are asked for once that is accepted, and the playbook has run."
+    "Two-factor login is set up, but not in force for you yet. Tell your administrator that it was you who set it up: "
+    "codes are asked for once that is accepted and the playbook has run."
 )
 """Said to people who enrolled alone and whose credential nobody has accepted yet."""
 _UNTIL_PROVEN = {
@@ -65,7 +65,7 @@ def parse_request(line: bytes) -> dict[str, str]:
     if len(request.get("invitation", "")) > TYPED:
         raise Refusal("This is not an invitation.")
     if not re.fullmatch(r"[0-9]{0,8}", request.get("code", ""), re.ASCII):
-        raise Refusal("A code has digits alone.")
+        raise Refusal("A code has only digits.")
     return request
 
 
@@ -270,7 +270,7 @@ class Conversation:
         raise Refusal(
             "The code is wrong, or was used already. Wait for the next one."
             if found.asked
-            else "Too many codes were wrong, so none is taken for a while. Wait, or ask your administrator."
+            else "Too many codes were wrong, so none is accepted for a while. Wait, or ask your administrator."
         )
 
     def _uri(self, settings: Settings, what: str, key: bytes) -> str:
@@ -305,7 +305,7 @@ class Conversation:
         if used(backend.revise(None, phone, settings, host.make_key)) is None:
             raise Refusal(
                 f"This is not the code of the new key. {_UNTIL_PROVEN[what]} Type the code that your app shows for it "
-                "now. If that is wrong too, let the phone set its clock by itself, and try again."
+                "now. If that is wrong too, let the phone set its clock automatically, and try again."
             )
 
         def new(text: str | None) -> str:

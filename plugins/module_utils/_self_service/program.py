@@ -55,8 +55,8 @@ _DRAWING_SECONDS = 10
 
 _WAIT_SECONDS = 10.0
 """How long somebody at the page or the command waits for a run to end."""
-_BUSY_HOST = "There is too much to do on this host. Try again in some minutes."
-_BUSY = "Two-factor login is just being changed on this host. Nothing was changed; try again in some minutes."
+_BUSY_HOST = "This host is too busy. Try again in some minutes."
+_BUSY = "Two-factor login on this host is being changed right now. Nothing was done; try again in some minutes."
 
 
 class ThisHost:

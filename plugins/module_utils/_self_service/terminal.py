@@ -67,15 +67,13 @@ def main(words: t.Sequence[str]) -> int:
         _say(_USAGE)
         return 0 if list(words) in (["-h"], ["--help"]) else 2
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return _fail("This shows your secret key, so it writes to a terminal alone. Run it at one.")
+        return _fail("This shows your secret key, so it works only at a terminal. Run it at one.")
     try:
         _converse(Helper(_ANSWER_SECONDS), what)
     except Ended as end:
         return _fail(str(end))
     except (FileNotFoundError, ConnectionRefusedError):
-        return _fail(
-            "People do not set up two-factor login by themselves on this host any more. Ask your administrator."
-        )
+        return _fail("People can no longer set up two-factor login themselves on this host. Ask your administrator.")
     except (OSError, ValueError):
         return _fail("The connection to the service that does this was lost. Run twofactor-enrol again.")
     except (EOFError, KeyboardInterrupt):
@@ -138,7 +136,7 @@ def _prove(helper: Helper, begun: _Answer) -> list[str]:
     else:
         _say("Type this key into your app:")
     _say(f"\n    {' '.join(textwrap.wrap(begun['secret'], 4))}\n")
-    _say("Then type the code that the app shows. The new key counts once a code of it was right.")
+    _say("Then type the code that the app shows. The new key is valid once a code of it was right.")
     while True:
         proven = helper.ask(do="prove", code=_typed("The code that your app shows for it: "))
         if proven["ok"]:
@@ -174,7 +172,7 @@ def _typed(prompt: str) -> str:
         code = "".join(input(prompt).split())
         if code.isascii() and code.isdigit() and len(code) <= 8:
             return code
-        _say("A code has digits alone.")
+        _say("A code has only digits.")
 
 
 def _say(text: str) -> None:

@@ -16,7 +16,7 @@ const UNANSWERED = {
     message: "The connection was lost. Reload the page to see what was done, and keep the old key until a new one has worked.",
 };
 
-// How PatternFly's names begin in the version that this Cockpit has; in the oldest one a field has its class itself.
+// The prefix of PatternFly's class names in this Cockpit. In the oldest version, an input field has the class itself.
 const root = getComputedStyle(document.documentElement);
 const PF = root.getPropertyValue("--pf-t--global--spacer--md")
     ? "pf-v6-"
@@ -27,7 +27,7 @@ document.querySelectorAll("[class*='pf-v6-']").forEach(element => {
 if (PF === "pf-")
     at("code").parentElement.replaceWith(Object.assign(at("code"), { className: "pf-c-form-control" }));
 
-// Requests and answers, a line of JSON each. What is pending there ends with the connection.
+// Requests and answers, one line of JSON each. A pending action ends with the connection.
 class Helper {
     constructor() {
         this.waiting = [];
@@ -146,7 +146,7 @@ async function begin(what, code, invitation = "") {
     } else if (answer.secret) {
         at("state").textContent = what === "renew"
             ? "Two steps. Your old phone works until the second one is done."
-            : "Two steps. The new key counts once the second one is done.";
+            : "Two steps. The new key is valid once the second one is done.";
         at("how").textContent = answer.picture
             ? "Open your authenticator app, add an account, and scan this picture."
             : "Open your authenticator app, add an account, and type in the key.";
@@ -183,7 +183,7 @@ function done(codes) {
     at("kept").focus();
 }
 
-// What a picture's file holds does nothing but be seen: no script of it runs, and it fetches nothing.
+// As an image, the SVG can only be shown: no script in it runs, and it fetches nothing.
 function picture(svg) {
     const image = document.createElement("img");
     image.src = `data:image/svg+xml,${encodeURIComponent(svg)}`;
@@ -215,7 +215,7 @@ at("copy").addEventListener("click", async () => {
     try {
         await navigator.clipboard.writeText(key);
     } catch {
-        // Without https, and where the browser does not want it, the key is marked to be copied by hand.
+        // Without https, or if the browser refuses, the key is selected, so that it can be copied by hand.
         getSelection().selectAllChildren(at("key"));
         document.execCommand("copy");
     }
