@@ -3,10 +3,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Managed by fleet.auth. Puts back what a change of two-factor login replaced, as the journal beside it says: a step a
-# line, which is one of the functions below and its arguments, with tabs between. A step is undone only if it was
-# carried out, which the files laid ready tell, so this may be killed and started again at any point. It only renames
-# and removes, but for a code that was used meanwhile, so it needs no room.
+# Managed by fleet.auth. Undoes a change of two-factor login, as the journal beside this script says. Each line of the
+# journal is a step: the name of a function below and its arguments, separated by tabs. A step is undone only if it was
+# carried out, which the staged files show, so this script may be killed and started again at any point. It only renames
+# and removes files, so it needs no disk space. The one exception is noting a code that was used meanwhile.
 set -u
 PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
@@ -24,7 +24,7 @@ reload_sshd() {
     before=$(ls -i /run/sshd.pid 2>/dev/null)
     signal_sshd || return
     signal_further
-    # sshd writes its file anew once it listens with its new configuration, which may be a while after the signal.
+    # sshd writes its PID file again once it listens with the new configuration, perhaps some time after the signal.
     left=50
     while [ -n "$before" ] && [ "$left" -gt 0 ]; do
         now=$(ls -i /run/sshd.pid 2>/dev/null)
@@ -35,7 +35,8 @@ reload_sshd() {
     return 0
 }
 
-# Each further sshd of this host that reads the drop-in, if it would start again. In /proc are those of containers too.
+# Reload each further sshd of this host that reads the drop-in, if its configuration is valid. Those in containers,
+# which /proc shows as well, are skipped.
 signal_further() {
     grep -lsaE '^sshd: .* \[listener\]' /proc/[0-9]*/cmdline | while read -r title; do
         process=${title%/cmdline}
@@ -52,14 +53,15 @@ signal_further() {
 signal_sshd() {
     for unit in ssh sshd; do
         if systemctl is-active --quiet "$unit.service" 2>/dev/null; then
-            # A reload ends in vain where systemd has the port. Sessions outlive a restart, which is not counted.
+            # With socket activation, a reload fails, so restart. Sessions survive that, and it does not count towards
+            # the start limit.
             if systemctl is-active --quiet "$unit.socket"; then
                 systemctl reset-failed "$unit.service"
                 systemctl restart "$unit.service"
                 return
             fi
             systemctl reload "$unit.service" && return
-            # A unit whose own way to reload is broken must not keep anybody out.
+            # If the unit's own reload is broken, that must not keep anybody out.
             /usr/sbin/sshd -t && kill -HUP "$(systemctl show --property=MainPID --value "$unit.service")"
             return
         fi
@@ -70,7 +72,7 @@ signal_sshd() {
     return 0
 }
 
-# Another change under way ends first; one that hangs stops nobody.
+# Wait for another change under way, but not for long if it hangs.
 take_turns() {
     if command -v flock >/dev/null && (umask 077 && : >>/run/fleet-auth.lock) 2>/dev/null; then
         chmod 0600 /run/fleet-auth.lock
@@ -92,7 +94,7 @@ forget_change() {
     free_credentials || return
     rm -f /etc/systemd/system/fleet-auth-undo-at-boot.service \
         /etc/systemd/system/multi-user.target.wants/fleet-auth-undo-at-boot.service || return
-    # What was kept goes first: without the new file beside it, it would be taken for what a step has replaced.
+    # The old files first: without the new file beside it, an old file would be taken for one that a step has replaced.
     for ending in .old ''; do
         for directory in /etc /etc/pam.d /etc/ssh /usr /usr/local /etc/ssh/sshd_config.d /etc/cockpit /etc/profile.d \
             /etc/security /etc/security/twofactor-keys /etc/security/twofactor-only-keys /etc/tmpfiles.d \
@@ -115,7 +117,7 @@ say() {
     logger -t fleet-auth -p auth.notice -- "$1" 2>/dev/null
 }
 
-# held FILE: what keeps it as it is, and what to do, as far as that can be told
+# held FILE: what keeps the file from being changed, and what to do; nothing if that is not known
 held() {
     if [ -d "${1%/*}" ] && ! [ -w "${1%/*}" ]; then
         echo ": it is mounted read-only (see 'findmnt -T $1'); mount it to be written to, and run this again"
@@ -129,21 +131,21 @@ held() {
     done
 }
 
-# give_up [FILE]: says which file cannot be changed, if it is one, and why
+# give_up [FILE]: says which file cannot be changed, if one is given, and why
 give_up() {
     why=${1+": cannot change $1$(held "$1")"}
     say "the change of two-factor login could not be undone$why; 'sh $undo' tries again"
     exit 1
 }
 
-# unwrite NEW OLD PATH: PATH was replaced by NEW, and OLD is what it was
+# unwrite NEW OLD PATH: PATH was replaced by NEW, and OLD is the former file
 unwrite() {
     if [ ! -e "$1" ]; then
         put_back "$2" "$3"
     fi
 }
 
-# uncreate NEW PATH: PATH was not there before NEW took its name
+# uncreate NEW PATH: PATH did not exist before NEW was renamed to it
 uncreate() {
     if [ ! -e "$1" ]; then
         rm -f "$2" || give_up "$2"
@@ -158,8 +160,8 @@ unenrol() {
     fi
 }
 
-# unrenew NEW OLD PATH: as unwrite, for a credential, which stays if somebody has logged in with it: then it is not what
-# the change made of it, NEW.kept, any more
+# unrenew NEW OLD PATH: as unwrite, for a credential, which stays if somebody has logged in with it. In that case it
+# differs from NEW.kept, the text that the change wrote
 unrenew() {
     if [ ! -e "$1" ] && [ -e "$2" ] && [ "$(cat "$1.kept")" = "$(cat "$3")" ]; then
         put_back "$2" "$3"
@@ -171,19 +173,20 @@ unremove() {
     put_back "$1" "$2"
 }
 
-# listen UNIT: systemd listened, by the files that are there again. What people may do by themselves keeps nobody out.
+# listen UNIT: systemd listened with this unit, whose files exist again. A failure is no reason to give up, because
+# nobody is locked out without the self-service page
 listen() {
     systemctl daemon-reload
     systemctl enable --quiet --now "$1" || say "systemd does not start $1"
 }
 
-# unlisten UNIT: systemd did not listen
+# unlisten UNIT: systemd did not listen with this unit
 unlisten() {
     systemctl disable --quiet --now "$1" 2>/dev/null || true
 }
 
-# unmake PATH: the directory was not there, and neither was anybody asked for the codes that its tallies count, nor did
-# a guard look. It stays if there is anything else in it.
+# unmake PATH: the directory did not exist, so its tallies or the guard's notes are not needed. It stays if it contains
+# anything else
 unmake() {
     case $1 in
     "$tally") rm -f "$1"/* ;;
@@ -200,10 +203,11 @@ reown() {
     chmod "$1" "$3" || give_up "$3"
 }
 
-# OLD is not there if this script has been here before, and was killed then, perhaps just before the reload.
+# put_back OLD PATH: OLD may be gone if this script was killed after it had moved the file, perhaps just before the
+# reload
 put_back() {
     if [ -d "$1" ] && [ -d "$2" ]; then
-        # Somebody has made the directory anew: what was kept goes there as well.
+        # Somebody has made the directory again: move the kept files into it.
         for kept in "$1"/* "$1"/.[!.]*; do
             [ ! -e "$kept" ] || mv -f "$kept" "$2" || give_up "$2"
         done
@@ -224,8 +228,9 @@ after() {
     return 0
 }
 
-# unmove OLD NEW KEPT FROM TO PATH: PATH was renamed to OLD once it was moved to NEW, into another backend. If that is
-# not what the change made of it, KEPT, any more, a code was used, which stays so if there is room to note it
+# unmove OLD NEW KEPT FROM TO PATH: PATH was renamed to OLD after its credential was moved to NEW, for another backend.
+# If NEW differs from KEPT, the text that the change wrote, a code was used. It stays used if there is disk space for
+# noting that
 unmove() {
     put_back "$1" "$6"
     if [ -e "$2" ] && [ -e "$3" ] && [ "$(cat "$2")" != "$(cat "$3")" ]; then
@@ -241,7 +246,7 @@ unmove() {
     fi
 }
 
-# hotp KEY COUNTER: the code of six digits (RFC 4226); KEY is in hexadecimal, and on no command line
+# hotp KEY COUNTER: the code of six digits (RFC 4226). KEY is hexadecimal, and is never on a command line
 hotp() {
     inner=$(sha1 "$(padded "$1" 54)$(printf '%016x' "$2")")
     digest=$(sha1 "$(padded "$1" 92)$inner")
@@ -252,7 +257,7 @@ hotp() {
     printf '%06d' "$(((0x${digest%"${digest#????????}"} & 0x7fffffff) % 1000000))"
 }
 
-# padded KEY BYTE: a block of HMAC (RFC 2104)
+# padded KEY BYTE: the key XORed with BYTE, as a block of HMAC (RFC 2104)
 padded() {
     rest=$1 number=0
     while [ "$number" -lt 64 ]; do
@@ -261,7 +266,7 @@ padded() {
     done
 }
 
-# sha1 BYTES: of bytes in hexadecimal
+# sha1 BYTES: the SHA-1 of BYTES, which are hexadecimal
 sha1() {
     rest=$1 escapes=
     while [ -n "$rest" ]; do
@@ -271,7 +276,7 @@ sha1() {
     printf '%b' "$escapes" | sha1sum | cut -c1-40
 }
 
-# keep_used BACKEND CREDENTIAL STEP: the credential with the codes used up to that step, or to now
+# keep_used BACKEND CREDENTIAL STEP: the credential with all codes marked as used up to that time step, or up to now
 keep_used() {
     case $1 in
     oath) keep_used_oath "$2" "$3" ;;
@@ -291,7 +296,7 @@ keep_used_oath() {
     ' "$1"
 }
 
-# last_step_google_authenticator CREDENTIAL: the step of the last code that was used, or 0
+# last_step_google_authenticator CREDENTIAL: the time step of the last code that was used, or 0
 last_step_google_authenticator() {
     awk '
         $2 == "DISALLOW_REUSE" { for (n = 3; n <= NF; n++) if ($n > 0 + last) last = $n }
@@ -299,7 +304,7 @@ last_step_google_authenticator() {
     ' "$1"
 }
 
-# Which step the last code of another backend was of, only that one knows: every code that is right now counts as used.
+# The time step of the last code is not known from another backend, so all codes that are right now are marked as used.
 keep_used_google_authenticator() {
     awk -v now="$(date +%s)" '
         { line[NR] = $0 }
@@ -317,7 +322,7 @@ keep_used_google_authenticator() {
     ' "$1"
 }
 
-# undo_each WHAT: undoes what is in the journal, either the `steps` or, after them, the `directories`
+# undo_each WHAT: undoes the steps of the journal, either all `steps` or, after them, the `directories`
 undo_each() {
     while IFS=$tab read -r step a b c d e f <&3; do
         case $1:$step in
@@ -340,7 +345,7 @@ undo() {
     undo_each steps
     forget_change || give_up
     undo_each directories
-    # A boot has made no tally where it did not find the rule for it.
+    # If the host was booted without the rule for it, there is no tally directory.
     if [ -e /etc/tmpfiles.d/fleet-auth.conf ]; then
         mkdir -p "$tally" && chmod 0700 "$tally"
     fi
@@ -352,9 +357,9 @@ undo() {
 
 main() {
     change=$(grep -s "^token$tab" "$journal")
-    # --now: whoever starts it has made sure that no other change is under way.
+    # --now: the caller has made sure that no other change is under way.
     [ "${1-}" = --now ] || take_turns
-    # Whoever had to wait may find the journal of the next change.
+    # After waiting, the journal may be that of another change.
     if [ -n "$change" ] && grep -qsxF "$change" "$journal"; then
         undo
     fi
