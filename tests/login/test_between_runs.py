@@ -30,7 +30,7 @@ BEFORE = (
     "sshd reads another setting before /etc/ssh/sshd_config.d/00-twofactor.conf, or asks another PAM service, than "
     f"when fleet.auth looked at it ({FIRST}): it may let people in without a code"
 )
-STARTS = "starts sshd otherwise than when fleet.auth looked at it: it may let people in without a code"
+STARTS = "starts sshd differently than when fleet.auth looked at it: it may let people in without a code"
 LOST = f"{SSHD} has lost the block of fleet.auth: sshd lets people in without a code"
 SECONDS = 20
 
@@ -133,7 +133,7 @@ def test_what_opens_a_door_is_told_of_within_seconds(host: Host, person: Person)
         "'publickey,keyboard-interactive:pam keyboard-interactive:pam'"
         for name in (person.name, "root")
     )
-    others = f"{COMMON} asks otherwise than when fleet.auth looked at it: sshd may let people in without a code"
+    others = f"{COMMON} has changed since fleet.auth looked at it: sshd may let people in without a code"
     for text in (BEFORE, wins, root_wins, others):
         await_note(host, text)
     host.run("rm", FIRST)
@@ -185,7 +185,7 @@ def test_sshd_that_tells_nothing_is_told_of_unless_it_is_only_being_replaced(hos
     settled(host)
     assert logged(host) == known
     host.run(gone)
-    silent = "sshd does not tell its settings: it is not known whether it asks for a code"
+    silent = "sshd does not report its settings: it is not known whether it asks for a code"
     await_note(host, silent)
     host.run(f"{back}; touch /etc/pam.d/other")
     await_note(host, silent, over=True)
@@ -215,8 +215,8 @@ def test_what_opens_a_door_from_further_away_is_told_of_too(host: Host, person: 
         host.write(nested, "Match User nobody\n  PAMServiceName sshd-corp\n")
         host.write(variables, "SSHD_OPTS='-o UsePAM=no'\n")
         told = [
-            "/etc/cockpit/cockpit.conf is otherwise than when fleet.auth looked at it: Cockpit may let people in "
-            "without a code",
+            "/etc/cockpit/cockpit.conf has changed since fleet.auth looked at it: Cockpit may let people in without a "
+            "code",
             BEFORE.replace(FIRST, nested),
             f"{variables} {STARTS}",
         ]

@@ -112,7 +112,7 @@ def test_code_is_asked_for_behind_chains_of_includes_by_another_service_and_a_ve
         ssh.fresh_step()
         for number, door in enumerate(DOORS):
             assert by_pam(people.enrolled, door, PASSWORD, people.enrolled.code(steps=number))[0], door
-        inner, opened = f"{SITE}/auth", f"{SITE}/link asks otherwise than when fleet.auth looked at it: "
+        inner, opened = f"{SITE}/auth", f"{SITE}/link has changed since fleet.auth looked at it: "
         host.write(inner, f"auth sufficient pam_permit.so\n{FILES[inner]}")
         await_note(host, f"{opened}path-door may let people in without a code")
         host.write(inner, FILES[inner])

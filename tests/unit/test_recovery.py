@@ -370,7 +370,7 @@ class TestUsage:
         host = box(on())
         done = host.recover("--user", name)
         assert (done.returncode, done.stdout) == (2, "")
-        told = f"'{name}' is not the name of an account; see 'getent passwd' for those that there are"
+        told = f"'{name}' is not the name of an account; see 'getent passwd' for the existing accounts"
         assert done.stderr == f"twofactor-recover: {told}\n"
         assert host.after == on()
 
@@ -378,7 +378,7 @@ class TestUsage:
         host = box(on())
         done = host.recover("--user", "nobody")
         assert (done.returncode, done.stdout) == (2, "")
-        told = "there is no account nobody on this host; see 'getent passwd' for those that there are"
+        told = "there is no account nobody on this host; see 'getent passwd' for the existing accounts"
         assert done.stderr == f"twofactor-recover: {told}\n"
         assert host.after == on()
 

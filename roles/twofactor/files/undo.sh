@@ -120,7 +120,7 @@ say() {
 # held FILE: what keeps the file from being changed, and what to do; nothing if that is not known
 held() {
     if [ -d "${1%/*}" ] && ! [ -w "${1%/*}" ]; then
-        echo ": it is mounted read-only (see 'findmnt -T $1'); mount it to be written to, and run this again"
+        echo ": it is mounted read-only (see 'findmnt -T $1'); remount it read-write, and run this again"
         return
     fi
     for path in "$1" "${1%/*}"; do
