@@ -43,8 +43,8 @@ options:
       - V(cockpit) is skipped where it is not installed. Any other service that does not exist is refused. So is
         V(sshd), which has the option O(ssh). V(login) needs O(allow_console).
       - The files that a service includes are read as well, from C(/etc/pam.d) and C(/usr/lib/pam.d). If the code step
-        could be bypassed, or would keep out accounts that the service lets in, the service is refused, with file and
-        line. A service that includes another service of this list is left as it is.
+        could be bypassed, or would keep out accounts that the service lets in, the service is refused, and the refusal
+        names the file and the line. A service that includes another service of this list is left as it is.
     type: list
     elements: str
     default: [cockpit]
@@ -84,7 +84,7 @@ options:
       secret:
         description:
           - The secret in base32 (RFC 4648), 16 to 32 bytes. Spaces, lower case and missing padding are accepted.
-          - If it is left out and the account has none, the host makes one of 20 bytes and keeps it from then on.
+          - If it is left out and the account has no secret, the host makes one of 20 bytes and keeps it from then on.
         type: str
       renew:
         description:
@@ -239,7 +239,7 @@ options:
         type: int
         default: 900
   time_sync:
-    description: What the clock must meet before two-factor login is turned on, because codes depend on the time.
+    description: Requirements on the clock before two-factor login is turned on, because codes depend on the time.
     type: dict
     suboptions:
       required:
@@ -292,8 +292,8 @@ options:
         none can enrol only as long as no service asks that account for a code.
       - Only for accounts that people log in with. These are root and the accounts with a user id of at least C(UID_MIN)
         (C(/etc/login.defs)), if C(/etc/shells) lists their shell.
-      - Users whose secret is given in O(users) cannot make a new one, because the next run would put the given one
-        back.
+      - Users whose secret is given in O(users) cannot make a new one there, because the next run would put the given
+        one back.
       - A credential that somebody makes alone is proven only once it is accepted (see M(fleet.auth.twofactor_accept)),
         or if the administrator had invited that person (see M(fleet.auth.twofactor_invitation)).
     type: bool
@@ -306,8 +306,8 @@ options:
     default: true
   guard:
     description:
-      - Whether the host itself checks, within seconds of a change and at boot, that what two-factor login depends on is
-        still as the last run left it. For example, a package upgrade may replace C(/etc/pam.d/sshd) with the
+      - Whether the host itself checks, within seconds of a change and at boot, that everything two-factor login depends
+        on is still as the last run left it. For example, a package upgrade may replace C(/etc/pam.d/sshd) with the
         maintainer's, or another drop-in of sshd may appear. systemd starts a shell script for this check; nothing runs
         while nothing changes.
       - V(warn) writes what is wrong to the system log as C(alert), and notes it for C(status) and for the next run.
