@@ -387,7 +387,7 @@ def _settings(command: Sequence[bytes | str]) -> dict[str, str]:
     """What `ssh -G` prints for the command line and the configuration, so that two names of one host are one host."""
     asked = _run(command)
     if asked.returncode:
-        raise AnsibleConnectionFailure(f"ssh does not take its options: {asked.stderr.decode(errors='replace')}")
+        raise AnsibleConnectionFailure(f"ssh does not accept its options: {asked.stderr.decode(errors='replace')}")
     lines = asked.stdout.decode(errors="replace").splitlines()
     return dict(line.split(" ", 1) for line in lines if " " in line)
 
