@@ -13,7 +13,8 @@ import re
 import typing as t
 
 from .. import _places as places
-from .._texts.sshd_start import Start, is_cut, parse_title, parse_words, split, variables, with_variables
+from .._texts.sshd_start import Start, is_cut, parse_title, parse_words
+from .._texts.unit_variables import split, variables, with_variables
 from . import systemd
 from .command import Run
 from .files import read_file

@@ -10,7 +10,7 @@ import glob
 import re
 import typing as t
 
-from .._texts.sshd_start import split, variables
+from .._texts.unit_variables import split, variables
 from .command import Run
 from .files import read_file
 
