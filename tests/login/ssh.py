@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import re
 import tempfile
@@ -102,6 +103,13 @@ def sftp(
         words = ["sftp", *options, f"{user}@{host.address}:{path}", str(fetched)]
         done = _converse(host, user, words, {"password": password, "code": code}, timeout)
         return dataclasses.replace(done, output=fetched.read_text() if fetched.exists() else "")
+
+
+def gets_in(log_in: t.Callable[..., Login], *arguments: str, **how: t.Any) -> bool:
+    """Whether this login gets in. When sshd's account stack denies, sshd closes the connection."""
+    with contextlib.suppress(ConnectionFailed):
+        return log_in(*arguments, **how).ok
+    return False
 
 
 def terminal(host: Host, user: str, password: str) -> pexpect.spawn[str]:

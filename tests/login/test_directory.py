@@ -10,7 +10,6 @@ follow each other, so that it goes from one policy to the next.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import re
@@ -129,13 +128,6 @@ def trust(host: Host, other: Host) -> None:
     host.run("systemctl", "reload", "ssh")
 
 
-def gets_in(login: t.Callable[..., ssh.Login], *arguments: str, **how: t.Any) -> bool:
-    """Whether a login gets in. When sshd's account stack denies, sshd closes the connection."""
-    with contextlib.suppress(ssh.ConnectionFailed):
-        return login(*arguments, **how).ok
-    return False
-
-
 def other_names(place: Place, person: Person) -> list[Person]:
     """The same person under the other names of the account."""
     names = [f"{person.name}2", *([person.name.upper()] if place.host.name == "web13" else [])]
@@ -145,7 +137,7 @@ def other_names(place: Place, person: Person) -> list[Person]:
 def never_without_a_code(*people: Person) -> None:
     """Check that a key alone, a password alone or a wrong code gets nobody in. In parallel, as sshd delays denials."""
     tried = {
-        f"{person.name} by {how}": functools.partial(gets_in, login, *code, **options)
+        f"{person.name} by {how}": functools.partial(ssh.gets_in, login, *code, **options)
         for person in people
         for how, login, code, options in (
             ("key", person.by_key, (), {"batch": True}),

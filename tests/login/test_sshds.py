@@ -9,13 +9,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import typing as t
 from collections.abc import Iterator
 
 import pytest
 
 from hosts import Host
-from hosts.docker import STATE, docker
 from login import ssh
 from login.backends import GOOGLE, OATH
 from login.doors import by_su, counted
@@ -110,21 +108,14 @@ def other_name(person: Person) -> Iterator[Person]:
         host.run("sed", "-i", f"/^{name}:/d", "/etc/passwd", "/etc/shadow")
 
 
-def gets_in(login: t.Callable[..., ssh.Login], *arguments: str, **how: t.Any) -> bool:
-    """Whether a login gets in. When sshd's account stack denies, sshd closes the connection."""
-    with contextlib.suppress(ssh.ConnectionFailed):
-        return login(*arguments, **how).ok
-    return False
-
-
 @pytest.mark.backends(OATH, GOOGLE)
 def test_other_name_of_an_account_lets_nobody_in_without_a_code(host: Host, person: Person) -> None:
     bystander = new_person(host)
     assert module(host, "twofactor", options(person, services=["su"], scope="enrolled")).changed
     with other_name(person) as other:
-        assert not gets_in(other.by_key, batch=True)
-        assert not gets_in(other.by_password, methods="password")
-        assert not gets_in(other.by_password, "000000")
+        assert not ssh.gets_in(other.by_key, batch=True)
+        assert not ssh.gets_in(other.by_password, methods="password")
+        assert not ssh.gets_in(other.by_password, "000000")
         assert not by_su(other, other.password, "000000")
         assert_off(bystander)
         refused = module(host, "twofactor", options(person, scope="enrolled"))
@@ -133,7 +124,7 @@ def test_other_name_of_an_account_lets_nobody_in_without_a_code(host: Host, pers
     for scope in ({"scope": "groups", "scope_groups": [person.name]}, {"exempt_users": ["ansible", bystander.name]}):
         assert module(host, "twofactor", options(person, **scope)).changed, scope
         with other_name(person) as other:
-            assert not gets_in(other.by_key, "000000"), scope
+            assert not ssh.gets_in(other.by_key, "000000"), scope
             assert bystander.by_key(batch=True).ok
     off(host)
     host.run("userdel", "--force", "--remove", bystander.name)
@@ -172,17 +163,21 @@ def further_sshd(host: Host) -> Iterator[Host]:
         host.run(f"systemctl stop further; rm {CONFIG}")
 
 
-def by_its_address(host: Host) -> Host:
-    """The host at its own address and the other port, with the same host keys known there."""
-    words = ("inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", host.container)
-    found = dataclasses.replace(host, address=docker(*words).stdout.decode().strip(), port=PORT)
-    known_hosts = STATE / host.fleet / "known_hosts"
-    keys = known_hosts.read_text()
-    known_hosts.write_text(keys + keys.replace(f"[{host.address}]:{host.port}", f"[{found.address}]:{PORT}"))
-    return found
+@pytest.fixture
+def there(person: Person) -> Iterator[Person]:
+    """The same person, logging in at the host's own address and the other port. The host keys are known there."""
+    host = dataclasses.replace(person.host, address=person.host.inner_address, port=PORT)
+    known_hosts = host.key.with_name("known_hosts")
+    before = known_hosts.read_text()
+    further = before.replace(f"[{person.host.address}]:{person.host.port}", f"[{host.address}]:{PORT}")
+    known_hosts.write_text(before + further)
+    yield dataclasses.replace(person, host=host)
+    known_hosts.write_text(before)
 
 
-def test_further_sshd_with_the_configuration_of_the_host_belongs_to_what_asks(host: Host, person: Person) -> None:
+def test_further_sshd_with_the_configuration_of_the_host_belongs_to_what_asks(
+    host: Host, person: Person, there: Person
+) -> None:
     words = f"-o Port={PORT} -o PidFile=none"
     host.run(f"systemd-run --quiet --unit odd /usr/sbin/sshd -D {words} -o UsePAM=no")
     try:
@@ -198,15 +193,15 @@ def test_further_sshd_with_the_configuration_of_the_host_belongs_to_what_asks(ho
     host.run(f"systemd-run --quiet --unit odd /usr/sbin/sshd -D {words}")
     try:
         assert module(host, "twofactor", options(person)).changed
-        there = dataclasses.replace(person, host=by_its_address(host))
         assert not there.by_key(batch=True).ok
         assert there.by_password(person.code()).ok
     finally:
         host.run("systemctl", "stop", "odd")
 
 
-def test_further_sshd_closes_nothing_by_right_passwords_and_is_covered_on_request(host: Host, person: Person) -> None:
-    there = dataclasses.replace(person, host=by_its_address(host))
+def test_further_sshd_closes_nothing_by_right_passwords_and_is_covered_on_request(
+    host: Host, person: Person, there: Person
+) -> None:
     with further_sshd(host):
         done = module(host, "twofactor", options(person))
         assert done.changed
@@ -233,9 +228,8 @@ def test_further_sshd_closes_nothing_by_right_passwords_and_is_covered_on_reques
         assert_off(there)
 
 
-def test_sshds_of_another_program_files_or_account_are_named_as_open(host: Host, person: Person) -> None:
+def test_sshds_of_another_program_files_or_account_are_named_as_open(host: Host, person: Person, there: Person) -> None:
     other, mine, home = "/opt/sshd-other", "/etc/ssh/sshd_mine", f"/home/{person.name}"
-    there = dataclasses.replace(person, host=by_its_address(host))
     host.run(f"cp /usr/sbin/sshd {other}; grep -v ^Include /etc/ssh/sshd_config >{mine}")
     # An sshd of an ordinary account can use a high port and its own host key, and needs no further rights.
     host.run(
@@ -292,8 +286,9 @@ def socket_started(host: Host, name: str, port: int, start: str) -> Iterator[str
         host.run(f"systemctl stop {name}.socket; rm {units}/{name}.socket {path}; systemctl daemon-reload")
 
 
-def test_sshd_that_a_socket_starts_for_each_connection_asks_or_is_named(host: Host, person: Person) -> None:
-    there = dataclasses.replace(person, host=by_its_address(host))
+def test_sshd_that_a_socket_starts_for_each_connection_asks_or_is_named(
+    host: Host, person: Person, there: Person
+) -> None:
     host.run(f"grep -v ^Include /etc/ssh/sshd_config >{CONFIG}")
     with socket_started(host, "alt", PORT, f"/usr/sbin/sshd -i -f {CONFIG}"):
         done = module(host, "twofactor", options(person))
