@@ -64,6 +64,15 @@ def assert_off(person: Person) -> None:
     assert password.ok, password.reason
 
 
+@contextlib.contextmanager
+def nothing_changes(person: Person, watched: t.Sequence[str] = WATCHED) -> Iterator[None]:
+    """Check that the block leaves these paths of the host as they were, and that the host asks for no code."""
+    before = person.host.snapshot(watched)
+    yield
+    assert person.host.snapshot(watched) == before
+    assert_off(person)
+
+
 def assert_on(person: Person, **how: t.Any) -> None:
     """Check that the host requires a code, and accepts the one that the person's phone shows now."""
     assert not person.by_key(batch=True).ok

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads enrolment sheets."""
+"""Reads enrolment sheets, and makes a run fail before it writes them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import re
 from pathlib import Path
 
 import pyotp
+
+LATE_FAILURE = "{{ 'web' if __twofactor_done is undefined else 'no:colon' }}"
+"""An issuer that becomes invalid only after the host was changed. It stands for a failure such as a full disk."""
 
 
 def uri(sheet: Path) -> str:

@@ -20,6 +20,7 @@ from login import ssh
 from login.modules import module, options
 from login.people import Person, new_person, playbook, settings
 from login.policy import WATCHED, assert_nothing_left, assert_off, assert_on, off, somebody
+from login.trouble import full_disk
 
 pytestmark = pytest.mark.usefixtures("package")
 
@@ -36,24 +37,9 @@ def person(host: Host) -> Iterator[Person]:
 # Full
 
 
-@contextlib.contextmanager
-def full(host: Host, directory: str) -> Iterator[None]:
-    """Mount a file system over a directory, with the same contents and no free space."""
-    made = not host.exists(directory)
-    host.run(f"mkdir -p {directory} && cp -a {directory} /root/kept")
-    host.run("mount", "-t", "tmpfs", "-o", "size=1m,mode=0755", "tmpfs", directory)
-    try:
-        host.run(f"cp -a /root/kept/. {directory} && ! dd if=/dev/zero of={directory}/room bs=1k status=none")
-        yield
-    finally:
-        host.run(f"umount {directory} && rm -r /root/kept")
-        if made:
-            host.run("rmdir", directory)
-
-
 @pytest.mark.parametrize("directory", [DROP_INS, "/etc/pam.d", "/etc/tmpfiles.d", "/var/lib/fleet-auth"])
 def test_turning_on_with_no_room_is_refused_and_changes_nothing(host: Host, person: Person, directory: str) -> None:
-    with full(host, directory):
+    with full_disk(host, directory):
         before = host.snapshot(WATCHED)
         refused = module(host, "twofactor", options(person, rollback_after=60))
         assert not refused.ok
@@ -69,7 +55,7 @@ def test_changing_settings_and_turning_off_with_no_room_are_refused_and_change_n
     host: Host, person: Person
 ) -> None:
     assert module(host, "twofactor", options(person)).ok
-    with full(host, "/etc/pam.d"):
+    with full_disk(host, "/etc/pam.d"):
         before = host.snapshot(WATCHED)
         for wanted in (options(person, otp_digits=8), {"enabled": False}):
             refused = module(host, "twofactor", wanted)
@@ -81,7 +67,7 @@ def test_changing_settings_and_turning_off_with_no_room_are_refused_and_change_n
 
 def test_recovery_needs_no_room(host: Host, person: Person) -> None:
     assert module(host, "twofactor", options(person)).ok
-    with full(host, "/etc/pam.d"):
+    with full_disk(host, "/etc/pam.d"):
         host.run("twofactor-recover")
         assert_off(person)
 

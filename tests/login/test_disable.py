@@ -22,6 +22,7 @@ from login import ssh
 from login.backends import GOOGLE, OATH, backend_of, credentials
 from login.modules import Answer, module, options, turn_on
 from login.people import PASSWORD, Person, Run, enable, new_person, playbook, settings
+from login.sheets import LATE_FAILURE
 from login.sudo import sudo
 from login.trouble import broken_disk
 
@@ -280,9 +281,7 @@ def test_change_that_fails_gives_back_files_and_credentials(place: Place, on: Sn
 def test_sheet_that_could_not_be_written_is_written_by_the_next_run(place: Place, tmp_path: Path) -> None:
     sheet = tmp_path / f"ansible@{place.host.name}.html"
     variables = {**settings(users=[{"name": "ansible"}], ssh=False), "twofactor_enrolment_dir": str(tmp_path)}
-    # The issuer becomes invalid only after the host was changed. It stands for a failure such as a full disk.
-    issuer = "{{ 'web' if __twofactor_done is undefined else 'no:colon' }}"
-    assert not playbook("enable", place.host, **variables, twofactor_issuer=issuer).ok
+    assert not playbook("enable", place.host, **variables, twofactor_issuer=LATE_FAILURE).ok
     assert place.host.exists(f"{backend_of(place.host).directory}/ansible")
     assert not sheet.exists()
     printed = tmp_path / "sheets.pdf"

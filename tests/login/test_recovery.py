@@ -20,6 +20,7 @@ from login.backends import GOOGLE, OATH, credentials
 from login.modules import Answer, turn_on
 from login.people import PASSWORD, Person, new_person, playbook
 from login.policy import off
+from login.trouble import full_disk
 
 pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.backends(OATH, GOOGLE)]
 COMMAND = "/usr/local/sbin/twofactor-recover"
@@ -105,21 +106,6 @@ def without_python(host: Host) -> Iterator[None]:
         host.run("mv /usr/hidden/* /usr/bin/ && rmdir /usr/hidden")
 
 
-@contextlib.contextmanager
-def full_disk(host: Host) -> Iterator[None]:
-    """Fill the file system of /etc/pam.d completely."""
-    host.run(
-        "cp -a /etc/pam.d /run/pam.d && mount -t tmpfs -o size=256k,mode=0755 full /etc/pam.d"
-        " && cp -a /run/pam.d/. /etc/pam.d && rm -r /run/pam.d"
-    )
-    try:
-        filled = host.run("dd", "if=/dev/zero", "of=/etc/pam.d/.full", "bs=4k", check=False)
-        assert "No space left" in filled.stderr
-        yield
-    finally:
-        host.run("umount", "/etc/pam.d")
-
-
 # The command, for everyone
 
 
@@ -175,7 +161,7 @@ def test_damaged_switch_denies_everyone_and_the_command_gets_them_in(on: People)
 
 
 def test_full_disk_stops_nobody_from_getting_in(on: People) -> None:
-    with full_disk(on.host):
+    with full_disk(on.host, "/etc/pam.d"):
         one = recover(on.host, "--user", on.alice.name)
         assert one.returncode == 1
         assert f"cannot write {SWITCH}; if the disk is full, leave --user out" in one.stderr

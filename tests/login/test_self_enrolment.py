@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import re
 import stat
-import subprocess
 import time
 import typing as t
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from browser import decoded
 from hosts import Host
 from login import ssh
 from login.modules import module, options
@@ -98,8 +98,8 @@ def scanned(shown: str) -> str:
     rows = [[halves[one][half] for one in line for _column in range(8)] for line in lines for half in (0, 1)]
     pixels = bytes(pixel for row in rows for _line in range(8) for pixel in row)
     picture = b"P5 %d %d 255\n%s" % (len(rows[0]), len(rows) * 8, pixels)
-    words = ["zbarimg", "--quiet", "--raw", "--nodbus", "--set", "*.enable=0", "--set", "qrcode.enable=1", "-"]
-    return subprocess.run(words, input=picture, capture_output=True, check=True).stdout.decode()
+    (text,) = decoded(picture)
+    return text
 
 
 def finish(child: pexpect.spawn[str], person: Person) -> tuple[Person, list[str]]:

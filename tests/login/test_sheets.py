@@ -24,9 +24,6 @@ pytestmark = pytest.mark.parametrize("host", ["debian13"], indirect=True)
 JUST_THE_PLAN = 1
 """How many tasks run if nothing has to be done: one, the module."""
 
-LATE_FAILURE = "{{ 'web' if __twofactor_done is undefined else 'no:colon' }}"
-"""An issuer that becomes invalid only after the host was changed. It stands for a failure such as a full disk."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Office:
@@ -141,7 +138,7 @@ def test_sheet_of_an_earlier_secret_does_not_pass_for_the_new_one(office: Office
     person = new_person(office.host)
     users = [{"name": person.name}]
     office.sheet(person).write_text("a sheet of long ago")
-    assert not office.run(twofactor_users=users, twofactor_issuer=LATE_FAILURE).ok
+    assert not office.run(twofactor_users=users, twofactor_issuer=sheets.LATE_FAILURE).ok
     assert not office.sheet(person).exists()
     assert office.run(twofactor_users=users).ok
     assert sheets.totp(office.sheet(person)).secret

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import re
 import time
@@ -19,6 +18,7 @@ from hosts import Host
 from login import ssh
 from login.modules import Answer, module, options, turn_on
 from login.people import Person, Run, enable, new_person, playbook, settings
+from login.policy import nothing_changes
 
 pytestmark = pytest.mark.usefixtures("package")
 
@@ -131,20 +131,11 @@ def words(run: Run | Answer) -> str:
 
 def refused(alice: Person, reason: str, remedy: str = START, **values: t.Any) -> None:
     """Check that the module refuses to turn two-factor login on for this reason, a pattern, and changes nothing."""
-    with nothing_changes(alice):
+    with nothing_changes(alice, WATCHED):
         done = module(alice.host, "twofactor", options(alice, **values))
         assert not done.ok, done.output
         assert not done.changed, done.output
     assert re.search(_sentence(alice.host, reason, remedy=remedy), " ".join(done.message.split())), done.output
-
-
-@contextlib.contextmanager
-def nothing_changes(alice: Person) -> Iterator[None]:
-    """Check that the host stays as it was, and that alice logs in as before."""
-    before = alice.host.snapshot(WATCHED)
-    yield
-    assert alice.host.snapshot(WATCHED) == before
-    assert alice.by_password(methods="password").ok
 
 
 def _sentence(host: Host, reason: str, option: str = "time_sync", remedy: str = START) -> str:
@@ -158,7 +149,7 @@ def _sentence(host: Host, reason: str, option: str = "time_sync", remedy: str = 
 def test_no_time_service_is_refused(alice: Person, clock: Clock) -> None:
     clock.host.run("systemctl", "stop", "chrony")
     refused(alice, NO_SERVICE)
-    with nothing_changes(alice):
+    with nothing_changes(alice, WATCHED):
         run = playbook("enable", alice.host, **settings(alice))
         assert run.recap["failed"] == 1, run.output
         assert not run.changed, run.output

@@ -38,11 +38,6 @@ auth substack twofactor
 auth required pam_permit.so
 account required pam_permit.so
 """
-HELD_SERVICE = """\
-auth substack twofactor
-auth required pam_permit.so
-account required pam_permit.so
-"""
 # The prompt is shown from the start, but answered only when five wrong codes are in the tally.
 HOLD = """\
 { until faillock --dir "$1" --user "$2" | awk 'END { exit NR < 7 }'; do sleep 0.1; done; cat; } |

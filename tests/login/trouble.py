@@ -23,6 +23,21 @@ def broken_disk(host: Host) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def full_disk(host: Host, directory: str) -> Iterator[None]:
+    """A directory is on a file system of its own, with the same contents and no free space."""
+    made = not host.exists(directory)
+    host.run(f"mkdir -p {directory} && cp -a {directory} /root/kept")
+    host.run("mount", "-t", "tmpfs", "-o", "size=1m,mode=0755", "tmpfs", directory)
+    try:
+        host.run(f"cp -a /root/kept/. {directory} && ! dd if=/dev/zero of={directory}/room bs=1k status=none")
+        yield
+    finally:
+        host.run(f"umount {directory} && rm -r /root/kept")
+        if made:
+            host.run("rmdir", directory)
+
+
+@contextlib.contextmanager
 def unreachable(host: Host) -> Iterator[None]:
     """Nobody gets in by ssh, and existing connections are closed, including Ansible's."""
     host.run("systemctl stop ssh.socket ssh.service; pkill -f '^sshd'; true")
