@@ -20,7 +20,7 @@ from browser.terminal import picture, plain, typed
 from hosts import Host
 from login import ssh
 from login.backends import OATH
-from login.people import Person, furnish
+from login.people import Person, furnish, unwrapped
 
 WIDTH = 120
 
@@ -66,7 +66,7 @@ def run(folder: Path, name: str, *arguments: str, answers: tuple[str, ...] = ())
 def test_enable_ends_with_what_to_do_next(browser: Browser, folder: Path) -> None:
     shown = run(folder, "enable", "--limit", "web1")
     picture(browser, "terminal-enable.png", shown)
-    told = " ".join(plain(shown).split())
+    told = unwrapped(plain(shown))
     assert "The sheets of alice, bob for Example are in" in told
     assert "have each person prove a code" in told
     assert "ERROR" not in told
@@ -89,7 +89,7 @@ def test_verify_says_where_a_code_was_right_and_what_a_wrong_one_may_be(
     wrong = run(folder, "verify", "-e", "user=alice", answers=(alice.code(steps=1000),))
     right = run(folder, "verify", "-e", "user=alice", answers=(alice.code(),))
     picture(browser, "terminal-verify.png", wrong, right)
-    assert "The code of alice was not right on web1 and web2." in " ".join(plain(wrong).split())
+    assert "The code of alice was not right on web1 and web2." in unwrapped(plain(wrong))
     assert "The code of alice was right on web1 and web2. It is used up, and alice is proven." in plain(right)
 
 

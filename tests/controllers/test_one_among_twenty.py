@@ -17,7 +17,7 @@ import pytest
 from controllers.fleet import SECRET, VARIABLES
 from hosts import Host
 from login import ssh
-from login.people import Person, ansible_playbook
+from login.people import Person, ansible_playbook, unwrapped
 from login.policy import switched_at
 from login.trouble import broken_disk, unreachable, unsynced_clock
 
@@ -61,7 +61,7 @@ def test_others_finish_and_each_one_in_trouble_is_named(
     assert done.returncode == 4  # what ansible-playbook returns if hosts were unreachable, whatever else failed
     assert recap(done.stdout, "failed") == {failing.name, unsynced.name}
     assert recap(done.stdout, "unreachable") == {lost.name}
-    said = " ".join(done.stdout.split())
+    said = unwrapped(done.stdout)
     assert f"Two-factor login on {failing.name}: No space left on device: /usr/local/sbin/" in said
     assert f"the clock of {unsynced.name} is not in sync" in said
     for person in alices:

@@ -128,6 +128,11 @@ def _failures(output: str) -> t.Iterator[str]:
         yield str(yaml.safe_load(textwrap.dedent(result)).get("msg", ""))
 
 
+def unwrapped(output: str) -> str:
+    """The output with all line breaks as spaces, to search it for sentences: Ansible wraps lines."""
+    return " ".join(output.split())
+
+
 def playbook(name: str, host: Host, *arguments: str, **variables: t.Any) -> Run:
     """Run a playbook of the collection, or one given by its path, against one host, over ssh."""
     variables = {"twofactor_backend": backend_of(host).name, **variables}

@@ -20,7 +20,7 @@ from hosts import Host
 from login import ssh
 from login.backends import GOOGLE, OATH, Backend, use
 from login.modules import Answer, module, options, turn_on
-from login.people import Person, Run, new_person, playbook, settings
+from login.people import Person, Run, new_person, playbook, settings, unwrapped
 from login.policy import JOURNAL, assert_nothing_left, assert_on
 
 SSHD = "/etc/pam.d/sshd"
@@ -111,7 +111,7 @@ def adopted_again(host: Host) -> Answer:
 
 
 def told(run: Run, sentence: str) -> bool:
-    return sentence in " ".join(run.output.split())
+    return sentence in unwrapped(run.output)
 
 
 def change_over(host: Host, folder: Path, old_line: str, **options: t.Any) -> Run:

@@ -18,7 +18,7 @@ import pytest
 from hosts import Host
 from login import ssh
 from login.modules import module, options
-from login.people import Person, new_person, playbook, settings
+from login.people import Person, new_person, playbook, settings, unwrapped
 from login.policy import WATCHED, assert_nothing_left, assert_off, assert_on, off, somebody
 from login.trouble import full_disk
 
@@ -147,7 +147,7 @@ def test_service_file_that_a_package_has_replaced_is_told_and_repaired(host: Hos
     assert module(host, "twofactor_info", options(person))["enforced"] == {"sshd": False}
     run = playbook("enable", host, **settings(person))
     assert run.changed, run.output
-    assert f"sshd on {host.name} was not asking for codes" in " ".join(run.output.split())
+    assert f"sshd on {host.name} was not asking for codes" in unwrapped(run.output)
     assert_on(person)
 
 

@@ -21,7 +21,7 @@ from hosts.host import Entry
 from login import ssh
 from login.backends import GOOGLE, OATH, backend_of, credentials
 from login.modules import Answer, module, options, turn_on
-from login.people import PASSWORD, Person, Run, enable, new_person, playbook, settings
+from login.people import PASSWORD, Person, Run, enable, new_person, playbook, settings, unwrapped
 from login.sheets import LATE_FAILURE
 from login.sudo import sudo
 from login.trouble import broken_disk
@@ -226,7 +226,7 @@ def test_service_file_of_a_package_upgrade_is_told_of_and_put_right(place: Place
     place.host.write("/etc/pam.d/sshd", stock)
     assert person.by_password().ok
     run = place.enable_by_playbook()
-    assert "was not asking for codes: /etc/pam.d/sshd had lost the block" in " ".join(run.output.split())
+    assert "was not asking for codes: /etc/pam.d/sshd had lost the block" in unwrapped(run.output)
     _is_put_right(place, run, on, person)
 
 
@@ -241,7 +241,7 @@ def test_removed_tally_is_told_of_and_put_right(place: Place, on: Snapshot) -> N
     person = next(place.people)
     place.host.run("rm", "-r", TALLY)
     run = place.enable()
-    assert f"{TALLY} on {place.host.name} was missing: wrong codes were not counted" in " ".join(run.output.split())
+    assert f"{TALLY} on {place.host.name} was missing: wrong codes were not counted" in unwrapped(run.output)
     _is_put_right(place, run, on, person)
     for attempt in range(5):
         assert not person.by_key(person.code(steps=1000 + attempt)).ok

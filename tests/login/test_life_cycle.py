@@ -16,7 +16,7 @@ from hosts import Host
 from login import ssh
 from login.backends import GOOGLE, OATH
 from login.modules import Answer, module, options
-from login.people import Person, Run, inventory_path, new_person, playbook, settings
+from login.people import Person, Run, inventory_path, new_person, playbook, settings, unwrapped
 from login.sudo import sudo
 
 pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.backends(OATH, GOOGLE)]
@@ -83,7 +83,7 @@ class TestProof:
         refused = playbook("enable", host, **wanted)
         assert not refused.ok
         copied = f"ansible-playbook fleet.auth.verify -i {inventory_path(host.fleet).resolve()} -e user={alice.name}"
-        assert copied in " ".join(refused.output.split())
+        assert copied in unwrapped(refused.output)
         assert not host.exists(alice.credential)
 
         assert module(host, "twofactor", options(alice, require_proof=True, ssh=False)).ok
@@ -91,7 +91,7 @@ class TestProof:
         wrong = verify(alice, alice.code(steps=1000))
         assert not wrong.ok
         told = f"The code of {alice.name} was not right on {host.name}. It may be that of another host's entry"
-        assert told in " ".join(wrong.output.split())
+        assert told in unwrapped(wrong.output)
         assert not info(alice)["proven"]
         assert alice.by_key(batch=True).ok
 

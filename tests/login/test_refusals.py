@@ -20,7 +20,7 @@ from hosts import Host
 from login import ssh
 from login.modules import module, turn_on
 from login.modules import options as module_options
-from login.people import Person, Run, new_person, playbook, settings
+from login.people import Person, new_person, playbook, settings, unwrapped
 from login.policy import nothing_changes, off
 
 WATCHED = ("/etc", "/usr/local", "/usr/libexec", "/var/lib")
@@ -77,11 +77,6 @@ def file_of(host: Host, path: str, text: str, mode: int = 0o644) -> Iterator[Non
             host.write(path, before, mode)
 
 
-def words(run: Run) -> str:
-    """The output with all line breaks as spaces."""
-    return " ".join(run.output.split())
-
-
 def refusal(alice: Person, *, check: bool = True, people: t.Sequence[Person] = (), **options: t.Any) -> str:
     """Run the module to turn two-factor login on; check that it refuses and changes nothing, and return the message."""
     with nothing_changes(alice, WATCHED):
@@ -98,7 +93,7 @@ def refusal_by_role(alice: Person, *arguments: str, **options: t.Any) -> str:
         assert run.recap["failed"] == 1, run.output
         assert not run.changed, run.output
         assert "Error while evaluating" not in run.output, run.output
-    return words(run)
+    return unwrapped(run.output)
 
 
 # Who would be locked out
@@ -424,7 +419,7 @@ def test_damaged_block_is_refused_by_enabling_and_disabling(alice: Person) -> No
         disabled = playbook("disable", host)
         assert host.read(path).decode() == damaged
     assert disabled.recap["failed"] == 1
-    for text in (said, words(disabled)):
+    for text in (said, unwrapped(disabled.output)):
         assert f"on {host.name}, the block of fleet.auth in {path} is damaged (lines {number})." in text
         assert "put it right or remove it by hand, and run again." in text
 

@@ -21,7 +21,7 @@ import pytest
 from hosts import Host
 from login import ssh
 from login.modules import Answer, module, options, turn_on
-from login.people import PASSWORD, Person, new_person
+from login.people import PASSWORD, Person, new_person, unwrapped
 from login.policy import off
 from login.sudo import sudo
 
@@ -351,7 +351,7 @@ class TestEnrolled:
         run = enrolled_but(host, enrolled)
         assert run.changed
         told = f"{SWITCH} on {host.name} did not name {person.name}: no code was asked for, in spite of a credential."
-        assert told in " ".join(run.output.split())
+        assert told in unwrapped(run.output)
         needs_code(person)
         assert not enrolled_but(host, enrolled).changed
 

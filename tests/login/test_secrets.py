@@ -26,7 +26,7 @@ import pytest
 from hosts import Host
 from hosts.docker import STATE
 from login import credential
-from login.people import Person, Run, new_person, playbook, settings
+from login.people import Person, Run, new_person, playbook, settings, unwrapped
 
 DECOY = "decoy"
 DECOY_FILE = "/var/tmp/decoy"
@@ -187,7 +187,7 @@ def _fail(host: Host, found: Traces, people: Sequence[Person], pipelining: dict[
     def fails(label: str, reason: str, **wrong: t.Any) -> None:
         run = playbook("enable", host, "-vvvv", "--diff", **{**variables, **wrong})
         assert not run.ok
-        assert reason in " ".join(run.output.split()), run.output
+        assert reason in unwrapped(run.output), run.output
         found.runs[label] = run
 
     def user(**entry: t.Any) -> list[dict[str, t.Any]]:
@@ -248,7 +248,7 @@ def _refused(host: Host, found: Traces, variables: dict[str, t.Any], cases: dict
         run = playbook(file.name, host, "-vvvv", "--diff", usual=variables, cases=cases, **others)
     assert run.ok, run.output
     assert run.recap["rescued"] == len(cases)
-    said = " ".join(run.output.split())
+    said = unwrapped(run.output)
     assert [reason for reason in cases if reason not in said] == []
     found.runs["refused"] = run
 

@@ -22,7 +22,7 @@ from browser import decoded
 from hosts import Host
 from login import ssh
 from login.modules import module, options
-from login.people import PASSWORD, Person, new_person, playbook
+from login.people import PASSWORD, Person, new_person, playbook, unwrapped
 from login.policy import off
 
 GROUP = "enrollers"
@@ -149,7 +149,7 @@ def test_whoever_enrolled_alone_is_asked_once_that_is_accepted(on: Host) -> None
         assert any(one.startswith(f"{alice.name} ({made}, terminal) enrolled on {on.name} ") for one in run["warnings"])
         assert module(on, "twofactor_info", options(**POLICY))["users"][alice.name]["self_made"] == f"{made}/terminal"
         status = playbook("status", on, **{f"twofactor_{name}": value for name, value in POLICY.items()})
-        assert f"{alice.name} enrolled alone on {made} (terminal)" in " ".join(status.output.split()), status.output
+        assert f"{alice.name} enrolled alone on {made} (terminal)" in unwrapped(status.output), status.output
 
         assert playbook("accept", on, user=alice.name).changed
         apply(on, ssh=True)

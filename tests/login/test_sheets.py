@@ -17,7 +17,7 @@ import pytest
 
 from hosts import Host
 from login import sheets, ssh
-from login.people import Person, Run, new_person, playbook, settings
+from login.people import Person, Run, new_person, playbook, settings, unwrapped
 
 pytestmark = pytest.mark.parametrize("host", ["debian13"], indirect=True)
 
@@ -118,7 +118,7 @@ def test_fleet_with_one_secret_a_person_has_one_sheet_for_all_hosts(office: Offi
 
     run = office.run(twofactor_fleet="Example fleet", twofactor_users=[{"name": new_person(office.host).name}])
     assert not run.ok
-    assert "twofactor_fleet says that people have one secret on all hosts" in " ".join(run.output.split())
+    assert "twofactor_fleet says that people have one secret on all hosts" in unwrapped(run.output)
 
 
 def test_nobody_gets_a_sheet_who_is_not_listed_or_shall_have_no_credential(office: Office) -> None:
@@ -154,7 +154,7 @@ def test_directory_and_template_are_relative_to_where_ansible_was_started(
     for _run in range(2):
         run = office.run(twofactor_users=[{"name": person.name}], twofactor_enrolment_dir="./sheets", **own)
         assert run.ok, run.output
-        told = " ".join(run.output.split())
+        told = unwrapped(run.output)
         if run.changed:
             assert f"The sheets of {person.name} for {office.host.name} are in {tmp_path}/sheets. Hand them" in told
     assert not run.changed
@@ -181,8 +181,8 @@ class TestMakingThemAgain:
         again = dataclasses.replace(office, folder=tmp_path / "again")
         run = again.run(name="enrol", users=[office.people[0].name, "ansible", "nobody"])
         assert not run.ok
-        assert f"No sheet was made on {office.host.name}" in " ".join(run.output.split())
-        assert "read there of ansible, nobody." in " ".join(run.output.split())
+        assert f"No sheet was made on {office.host.name}" in unwrapped(run.output)
+        assert "read there of ansible, nobody." in unwrapped(run.output)
         assert not again.folder.exists()
 
     @pytest.mark.parametrize(
@@ -195,4 +195,4 @@ class TestMakingThemAgain:
     def test_says_what_is_missing(self, office: Office, wrong: dict[str, t.Any], message: str) -> None:
         run = office.run(name="enrol", **wrong)
         assert not run.ok
-        assert message in " ".join(run.output.split())
+        assert message in unwrapped(run.output)

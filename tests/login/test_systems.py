@@ -16,7 +16,7 @@ from hosts import Host
 from hosts.host import Entry
 from login import ssh, test_login
 from login.modules import module, options, turn_on
-from login.people import Person, enable, new_person, playbook, settings
+from login.people import Person, enable, new_person, playbook, settings, unwrapped
 from login.policy import WATCHED, assert_off, assert_on, somebody
 from login.test_login import Enabled
 
@@ -55,7 +55,7 @@ def test_package_that_no_repository_has_is_told_of_with_where_it_comes_from(host
         finally:
             host.write("/usr/lib/os-release", release)
         assert not run.ok
-        assert "pam_oath could not be installed" in " ".join(run.output.split())
+        assert "pam_oath could not be installed" in unwrapped(run.output)
         assert "https://docs.fedoraproject.org/en-US/epel/" in run.output
         assert host.snapshot(WATCHED) == before
 

@@ -16,8 +16,8 @@ import pytest
 
 from hosts import Host
 from login import ssh
-from login.modules import Answer, module, options, turn_on
-from login.people import Person, Run, enable, new_person, playbook, settings
+from login.modules import module, options, turn_on
+from login.people import Person, enable, new_person, playbook, settings, unwrapped
 from login.policy import nothing_changes
 
 pytestmark = pytest.mark.usefixtures("package")
@@ -124,18 +124,13 @@ def turn_off(host: Host) -> None:
     assert "not in sync" not in done.output
 
 
-def words(run: Run | Answer) -> str:
-    """The output with all line breaks as spaces."""
-    return " ".join(run.output.split())
-
-
 def refused(alice: Person, reason: str, remedy: str = START, **values: t.Any) -> None:
     """Check that the module refuses to turn two-factor login on for this reason, a pattern, and changes nothing."""
     with nothing_changes(alice, WATCHED):
         done = module(alice.host, "twofactor", options(alice, **values))
         assert not done.ok, done.output
         assert not done.changed, done.output
-    assert re.search(_sentence(alice.host, reason, remedy=remedy), " ".join(done.message.split())), done.output
+    assert re.search(_sentence(alice.host, reason, remedy=remedy), unwrapped(done.message)), done.output
 
 
 def _sentence(host: Host, reason: str, option: str = "time_sync", remedy: str = START) -> str:
@@ -153,7 +148,7 @@ def test_no_time_service_is_refused(alice: Person, clock: Clock) -> None:
         run = playbook("enable", alice.host, **settings(alice))
         assert run.recap["failed"] == 1, run.output
         assert not run.changed, run.output
-    assert re.search(_sentence(alice.host, NO_SERVICE, "twofactor_time_sync"), words(run)), run.output
+    assert re.search(_sentence(alice.host, NO_SERVICE, "twofactor_time_sync"), unwrapped(run.output)), run.output
 
 
 def test_clock_that_was_never_in_sync_is_refused(alice: Person, clock: Clock) -> None:
@@ -264,13 +259,13 @@ def test_host_that_loses_sync_goes_on_asking_and_is_no_failure(alice: Person, cl
     again = enable(host, alice)
     assert not again.changed, again.output
     warning = f"the clock of {host.name} is not in sync: {NO_SERVICE}"
-    assert warning in words(again)
+    assert warning in unwrapped(again.output)
     assert not alice.by_password().ok
     ssh.fresh_step()
     assert alice.by_password(alice.code()).ok
     other = turn_on(host, alice, window=2)
     assert other.changed
-    assert warning in words(other)
+    assert warning in unwrapped(other.output)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import pytest
 from hosts import Host
 from login import ssh
 from login.modules import answer, command, connections, module, options
-from login.people import PASSWORD, Person, playbook, settings
+from login.people import PASSWORD, Person, playbook, settings, unwrapped
 from login.policy import (
     CODE_PROMPT,
     JOURNAL,
@@ -175,7 +175,7 @@ def test_role_that_gets_no_new_connection_says_so_and_the_host_puts_itself_back(
     before = host.snapshot(WATCHED)
     run = playbook("enable", host, **settings(person, rollback_after=SHORTEST))
     assert not run.ok
-    said = " ".join(run.output.split())
+    said = unwrapped(run.output)
     assert f"After the change of two-factor login, no new connection to {host.name} gets in." in said
     assert f"the host puts itself back {SHORTEST} seconds after the change. What ssh said:" in said
     await_end(host, SHORTEST + BUSY)
@@ -271,7 +271,7 @@ def test_change_that_died_is_put_back_by_the_next_run(host: Host, person: Person
     done = module(host, "twofactor", options(person))
     assert done.changed, done.output
     said = "an earlier change had died half-way, or nobody had confirmed it. Everything was put back as it was."
-    assert said in " ".join(done.output.split())
+    assert said in unwrapped(done.output)
     assert_nothing_left(host)
     assert_on(person)
 

@@ -16,7 +16,7 @@ from hosts import Host
 from login import ssh
 from login.backends import GOOGLE, OATH, backend_of
 from login.modules import Answer, module, options
-from login.people import Person
+from login.people import Person, unwrapped
 from login.policy import assert_closed, assert_nothing_left, assert_on, reboot, somebody
 
 pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.backends(OATH, GOOGLE)]
@@ -130,7 +130,7 @@ def test_lost_tally_is_told_and_made_again(host: Host, person: Person) -> None:
     host.run("rm", "-r", "/run/fleet-auth")
     done = again(person)
     assert done.changed
-    assert f"{TALLY} on {host.name} was missing: wrong codes were not counted." in " ".join(done.output.split())
+    assert f"{TALLY} on {host.name} was missing: wrong codes were not counted." in unwrapped(done.output)
     wrong_codes(person, 5)
     assert_closed(person)
 
