@@ -201,7 +201,7 @@ def test_strangers_are_asked_for_no_code_and_close_nothing(console: Console, per
     assert console.log_in(person.name, PASSWORD, person.code()) == SHELL
 
 
-def test_who_is_not_enrolled_is_asked_and_gets_in_only_out_of_scope(console: Console, person: Person) -> None:
+def test_account_without_a_credential_is_asked_and_gets_in_only_out_of_scope(console: Console, person: Person) -> None:
     newcomer = new_person(console.host)
     assert console.log_in(newcomer.name, PASSWORD, "123456") == DENIED
     done = module(console.host, "twofactor", policy(console.exempt, [person], scope="enrolled"))
@@ -211,7 +211,7 @@ def test_who_is_not_enrolled_is_asked_and_gets_in_only_out_of_scope(console: Con
     console.host.run("userdel", "--force", "--remove", newcomer.name)
 
 
-def test_who_is_exempt_gets_in_with_the_password_alone(console: Console) -> None:
+def test_exempt_account_gets_in_with_the_password_alone(console: Console) -> None:
     assert console.log_in(console.exempt.name, PASSWORD, picture="exempt") == SHELL
     assert console.log_in(console.exempt.name, "wrong") == WRONG_PASSWORD
 
@@ -227,7 +227,7 @@ def test_root_stays_disallowed_though_nobody_asks_root_for_a_code(console: Conso
     assert console.log_in("root", root_password, picture="root") not in (CODE, SHELL)
 
 
-def test_off_lets_in_with_the_password_alone_and_gives_every_byte_back(console: Console, person: Person) -> None:
+def test_turning_off_lets_in_with_the_password_alone_and_restores_every_byte(console: Console, person: Person) -> None:
     off(console.host)
     assert console.host.snapshot(FILES) == console.before
     assert console.log_in(person.name, PASSWORD, picture="off") == SHELL

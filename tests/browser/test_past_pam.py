@@ -153,7 +153,7 @@ def test_certificates_are_refused_until_they_are_turned_off(host: Host) -> None:
     host.run("rm", CONFIG)
 
 
-def test_program_of_ones_own_is_refused_until_it_is_gone(host: Host) -> None:
+def test_custom_program_is_refused_until_it_is_removed(host: Host) -> None:
     person = new_person(host)
     host.write(OWN_PROGRAM, LETS_ANYBODY_IN, 0o755)
     configured(host, f"[basic]\nCommand = {OWN_PROGRAM}\n")

@@ -72,7 +72,7 @@ def test_enable_ends_with_what_to_do_next(browser: Browser, folder: Path) -> Non
     assert "ERROR" not in told
 
 
-def test_rollout_tells_what_is_to_come_and_how_it_has_ended(browser: Browser, folder: Path) -> None:
+def test_rollout_shows_plan_and_result(browser: Browser, folder: Path) -> None:
     shown = run(folder, "rollout")
     picture(browser, "terminal-rollout.png", shown)
     text = plain(shown)
@@ -81,9 +81,7 @@ def test_rollout_tells_what_is_to_come_and_how_it_has_ended(browser: Browser, fo
     assert "skipping" not in text
 
 
-def test_verify_says_where_a_code_was_right_and_what_a_wrong_one_may_be(
-    browser: Browser, folder: Path, people: list[Person]
-) -> None:
+def test_verify_says_where_a_code_was_right_or_wrong(browser: Browser, folder: Path, people: list[Person]) -> None:
     ssh.fresh_step(at_least=25)
     alice = people[0]
     wrong = run(folder, "verify", "-e", "user=alice", answers=(alice.code(steps=1000),))

@@ -207,7 +207,7 @@ class SelfService:
         self.frame.locator("#codes li").first.wait_for()
         return self.frame.locator("#codes li").all_inner_texts()
 
-    def to_be_said(self, text: str) -> None:
+    def await_text(self, text: str) -> None:
         """Wait until the page shows this text."""
         self.frame.get_by_text(text).wait_for()
 
@@ -242,12 +242,12 @@ def test_somebody_enrols_and_renews_and_logs_in_with_the_new_codes(console: Cons
         person = dataclasses.replace(person, secret=mine.scan())
         mine.picture("scan")
         assert mine.frame.locator("#submit").inner_text() == "Verify"
-        mine.to_be_said("The new key is valid once the second one is done.")
+        mine.await_text("The new key is valid once the second one is done.")
         link = mine.frame.locator("#open")
         assert parse_qs(urlsplit(link.get_attribute("href") or "").query)["secret"] == [person.secret]
         assert not link.is_visible()
         mine.frame.locator("#copy").click()
-        mine.to_be_said("Copied. Clear the clipboard")
+        mine.await_text("Copied. Clear the clipboard")
         mine.page.emulate_media(color_scheme="dark")
         mine.picture("scan-dark")
         mine.page.set_viewport_size({"width": 360, "height": 800})
@@ -281,8 +281,8 @@ def test_somebody_enrols_and_renews_and_logs_in_with_the_new_codes(console: Cons
         mine.picture("wrong-code")
         mine.submit(recovery[1])
         renewed = dataclasses.replace(person, secret=mine.scan())
-        assert holds(person)
-        assert not holds(renewed)
+        assert has_credential_of(person)
+        assert not has_credential_of(renewed)
         used = mine.prove(renewed)
         mine.press("recovery-codes")
         mine.submit(used)
@@ -291,7 +291,7 @@ def test_somebody_enrols_and_renews_and_logs_in_with_the_new_codes(console: Cons
         anew = mine.recovery_codes()
         assert not set(anew) & set(recovery)
         mine.frame.locator("#kept").click()
-        mine.to_be_said("Recovery codes left: 10")
+        mine.await_text("Recovery codes left: 10")
     ssh.fresh_step()
     assert not person.by_key(person.code(steps=1)).ok
     assert renewed.by_key(renewed.code(steps=1)).ok
@@ -302,7 +302,7 @@ def test_somebody_enrols_and_renews_and_logs_in_with_the_new_codes(console: Cons
     assert_not_shown(shown, [person, renewed], [*recovery, *anew])
 
 
-def test_somebody_adds_a_device_whose_codes_are_right_beside_those_of_the_phone(console: Console) -> None:
+def test_codes_of_an_added_device_are_right_beside_those_of_the_phone(console: Console) -> None:
     host = console.host
     person, recovery = self_enrolled(host)
     with visit(console, person, recovery[0]) as mine:
@@ -312,13 +312,13 @@ def test_somebody_adds_a_device_whose_codes_are_right_beside_those_of_the_phone(
         mine.submit(recovery[1])
         spare = dataclasses.replace(person, secret=mine.scan())
         mine.prove(spare)
-        mine.to_be_said("Spare devices: 1")
+        mine.await_text("Spare devices: 1")
     assert spare.by_password(spare.code(steps=1)).ok
     assert person.by_key(person.code(steps=1)).ok
     assert_not_shown(host.run("journalctl --no-pager; ps axww").stdout, [person, spare], recovery)
 
 
-def test_somebody_who_is_invited_types_that_first_and_is_proven(console: Console) -> None:
+def test_invited_person_types_the_invitation_first_and_is_proven(console: Console) -> None:
     host, person = console.host, new_person(console.host)
     code = str(module(host, "twofactor_invitation", {"user": person.name})["code"])
     with visit(console, person) as mine:
@@ -331,7 +331,7 @@ def test_somebody_who_is_invited_types_that_first_and_is_proven(console: Console
         mine.prove(person)
         mine.recovery_codes()
         mine.frame.locator("#kept").click()
-        mine.to_be_said(
+        mine.await_text(
             "Two-factor login is set up. Keep the app: codes are asked for once your administrator has run the "
             "playbook."
         )
@@ -341,21 +341,21 @@ def test_somebody_who_is_invited_types_that_first_and_is_proven(console: Console
     assert_not_shown(host.run("journalctl --no-pager; ps axww").stdout, [person], [code])
 
 
-def holds(person: Person) -> bool:
+def has_credential_of(person: Person) -> bool:
     """Whether the credential contains this person's secret, in the format of any backend."""
     text = person.host.read(person.credential).decode()
-    return person.secret in text or pyotp_hex(person.secret) in text
+    return person.secret in text or hexadecimal(person.secret) in text
 
 
 def assert_not_shown(shown: str, people: list[Person], codes: list[str]) -> None:
     """Check that the text contains no secret of these people, and none of these codes."""
     for person in people:
         assert person.secret not in shown
-        assert pyotp_hex(person.secret) not in shown
+        assert hexadecimal(person.secret) not in shown
     assert not any(re.search(rf"(?<!\d){code}(?!\d)", shown) for code in codes)
 
 
-def pyotp_hex(secret: str) -> str:
+def hexadecimal(secret: str) -> str:
     """A secret in hexadecimal, as pam_oath's credential files have it."""
     return base64.b32decode(secret).hex()
 
@@ -397,7 +397,7 @@ def renewal(console: Console) -> Iterator[tuple[SelfService, Person, Person]]:
         yield mine, person, dataclasses.replace(person, secret=mine.scan())
 
 
-def test_what_breaks_half_way_leaves_the_old_key_in_force(console: Console) -> None:
+def test_interrupted_renewal_leaves_the_old_key_in_force(console: Console) -> None:
     host = console.host
     with renewal(console) as (mine, person, renewed):
         before = host.read(f"/etc/oath/{person.name}")
@@ -407,13 +407,13 @@ def test_what_breaks_half_way_leaves_the_old_key_in_force(console: Console) -> N
         assert mine.error().startswith("The connection was lost. ")
         assert host.read(f"/etc/oath/{person.name}") == before
         mine.frame.locator("#cancel").click()
-        mine.to_be_said("Two-factor login is set up.")
+        mine.await_text("Two-factor login is set up.")
     ssh.fresh_step()
     assert not person.by_key(renewed.code()).ok
     assert person.by_key(person.code(steps=1)).ok
 
 
-def test_of_two_tabs_one_sets_up_the_new_phone(console: Console) -> None:
+def test_only_one_of_two_tabs_sets_up_the_new_phone(console: Console) -> None:
     host = console.host
     person, recovery = self_enrolled(host)
     with visit(console, person, recovery[0]) as one, visit(console, person, recovery[1]) as other:
@@ -424,14 +424,14 @@ def test_of_two_tabs_one_sets_up_the_new_phone(console: Console) -> None:
             phones.append(dataclasses.replace(person, secret=tab.scan()))
         ssh.fresh_step()
         other.submit(phones[1].code())
-        other.to_be_said("Two-factor login is set up.")
+        other.await_text("Two-factor login is set up.")
         one.submit(phones[0].code())
         assert one.error() == "Your key was changed meanwhile, by somebody else or in another window. Start again."
     assert not person.by_key(phones[0].code(steps=1)).ok
     assert person.by_key(phones[1].code(steps=1)).ok
 
 
-def test_a_run_half_way_leaves_the_page_to_those_who_use_it(console: Console) -> None:
+def test_renewal_waits_while_a_change_is_unconfirmed(console: Console) -> None:
     host = console.host
     with renewal(console) as (mine, person, renewed):
         enforce(host)
@@ -441,12 +441,12 @@ def test_a_run_half_way_leaves_the_page_to_those_who_use_it(console: Console) ->
         assert "on this host is being changed right now" in mine.error()
         host.run("rm", "-r", JOURNAL.rpartition("/")[0])
         mine.submit(renewed.code())
-        mine.to_be_said("Two-factor login is set up.")
+        mine.await_text("Two-factor login is set up.")
     ssh.fresh_step()
     assert person.by_key(renewed.code(steps=1)).ok
 
 
-def test_wrong_codes_count_as_at_a_login_and_close_both(console: Console) -> None:
+def test_wrong_codes_are_counted_as_at_a_login_and_close_page_and_login(console: Console) -> None:
     host = console.host
     person, recovery = self_enrolled(host)
     with visit(console, person, recovery[0]) as mine:
@@ -456,13 +456,13 @@ def test_wrong_codes_count_as_at_a_login_and_close_both(console: Console) -> Non
             assert "wrong" in mine.error()
             assert counted(person) == number
         mine.submit(recovery[1])
-        mine.to_be_said("none is accepted for a while")
+        mine.await_text("none is accepted for a while")
         mine.picture("locked")
     assert_closed(person)
     host.run("faillock", "--dir", "/run/fleet-auth/faillock", "--user", person.name, "--reset")
 
 
-def test_one_account_keeps_nobody_off(console: Console) -> None:
+def test_one_account_cannot_block_others(console: Console) -> None:
     host, alice, mallory = console.host, new_person(console.host), new_person(console.host)
     words = ["docker", "exec", "--interactive", "--user", mallory.name, host.container, "python3", "-c", _HOLD, "500"]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holding:
@@ -481,9 +481,7 @@ def test_one_account_keeps_nobody_off(console: Console) -> None:
 
 
 @pytest.mark.parametrize(("idle", "life", "how"), [(1, 60, "silently"), (3, 2, "slowly")])
-def test_a_connection_that_says_nothing_or_too_slowly_is_closed(
-    console: Console, idle: int, life: int, how: str
-) -> None:
+def test_silent_or_slow_connection_is_closed(console: Console, idle: int, life: int, how: str) -> None:
     closed, ended = map(
         float, console.host.run("python3", "-c", _SHORT_LIVED, f"{idle}", f"{life}", how).stdout.split()
     )
@@ -530,7 +528,7 @@ def test_the_program_may_write_where_codes_are_kept_and_nowhere_else(console: Co
     assert float(exposure[1]) < 2
 
 
-def test_the_playbook_turns_it_on_and_shows_no_secret(console: Console) -> None:
+def test_playbook_turns_it_on_and_shows_no_secret(console: Console) -> None:
     host, given = console.host, new_person(console.host)
     person, recovery = self_enrolled(host)
     done = module(host, "twofactor", options(**{**POLICY, "self_service": False}))
@@ -540,12 +538,12 @@ def test_the_playbook_turns_it_on_and_shows_no_secret(console: Console) -> None:
     assert run.ok, run.output
     assert json.loads(ask(host, person.name, '{"do":"status"}\n')[0])["enrolled"]
     assert given.name in run.output
-    for secret in (given.secret, person.secret, pyotp_hex(given.secret), pyotp_hex(person.secret)):
+    for secret in (given.secret, person.secret, hexadecimal(given.secret), hexadecimal(person.secret)):
         assert secret not in run.output
     assert not any(re.search(rf"(?<!\d){code}(?!\d)", run.output) for code in recovery)
 
 
-def test_a_boot_brings_it_back(console: Console) -> None:
+def test_page_works_again_after_a_boot(console: Console) -> None:
     host, person = console.host, new_person(console.host)
     enforce(host)
     hosts.boot_anew(host)
@@ -554,7 +552,7 @@ def test_a_boot_brings_it_back(console: Console) -> None:
     assert (again.ok, again.changed) == (True, False), again.output
 
 
-def test_twofactor_recover_takes_it_away(console: Console) -> None:
+def test_twofactor_recover_removes_the_page(console: Console) -> None:
     host = console.host
     host.run("twofactor-recover")
     assert_gone(host)
@@ -562,7 +560,7 @@ def test_twofactor_recover_takes_it_away(console: Console) -> None:
     assert host.exists("/run/fleet-auth/self-service.sock")
 
 
-def test_off_removes_the_page_and_the_socket_and_gives_every_byte_back(console: Console) -> None:
+def test_turning_off_removes_page_and_socket_and_restores_every_byte(console: Console) -> None:
     off(console.host)
     assert console.host.snapshot(FILES) == console.before
     assert not console.host.exists("/run/fleet-auth")

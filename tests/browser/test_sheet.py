@@ -237,9 +237,7 @@ def test_pdf_of_all_has_a_page_each_and_reads_no_file(pages: dict[str, Path], tm
 
 
 @ALL
-def test_asks_for_nothing_and_runs_nothing(
-    open_page: t.Callable[..., Opened], pages: dict[str, Path], name: str
-) -> None:
+def test_loads_nothing_and_runs_nothing(open_page: t.Callable[..., Opened], pages: dict[str, Path], name: str) -> None:
     page, requests, complaints = open_page(name)
     assert requests == [pages[name].as_uri()]
     assert complaints == []
@@ -247,7 +245,9 @@ def test_asks_for_nothing_and_runs_nothing(
 
 
 @ALL
-def test_says_who_where_and_what(open_page: t.Callable[..., Opened], pages: dict[str, Path], name: str) -> None:
+def test_says_for_whom_and_where_it_is_and_what_to_do(
+    open_page: t.Callable[..., Opened], pages: dict[str, Path], name: str
+) -> None:
     sheet, page = SHEETS[name], open_page(name).page
     entry_in_app = sheets.totp(pages[name])
     account = f"{sheet.user}@{sheet.host}" + (f" ({sheet.device})" if sheet.device else "")
@@ -273,7 +273,7 @@ def test_says_who_where_and_what(open_page: t.Callable[..., Opened], pages: dict
 
 
 @ALL
-def test_has_recovery_codes_and_help_where_there_are_any(open_page: t.Callable[..., Opened], name: str) -> None:
+def test_has_recovery_codes_and_help_if_there_are_any(open_page: t.Callable[..., Opened], name: str) -> None:
     sheet, page = SHEETS[name], open_page(name).page
     assert page.locator(".codes").count() == bool(sheet.codes)
     numbered = [f"{code['number']}.{code['code']}" for code in sheet.variables["enrolment"]["recovery_codes"]]
@@ -293,7 +293,7 @@ def test_has_recovery_codes_and_help_where_there_are_any(open_page: t.Callable[.
         ("full", "6 digits or a new code every 30 seconds .* 8 digits, and each code for 60 seconds, or take another"),
     ],
 )
-def test_warns_where_an_app_may_not_do_what_is_asked(
+def test_warns_if_an_app_may_not_support_the_codes(
     open_page: t.Callable[..., Opened], name: str, warning: str | None
 ) -> None:
     care = open_page(name).page.locator(".care")
@@ -302,7 +302,7 @@ def test_warns_where_an_app_may_not_do_what_is_asked(
         assert re.search(warning, " ".join(care.inner_text().split()))
 
 
-def test_offers_to_open_the_app_on_a_phone_alone(open_page: t.Callable[..., Opened], pages: dict[str, Path]) -> None:
+def test_offers_to_open_the_app_only_on_a_phone(open_page: t.Callable[..., Opened], pages: dict[str, Path]) -> None:
     on_phone = open_page("plain", "phone").page.locator("a.here")
     assert on_phone.is_visible()
     assert on_phone.get_attribute("href") == sheets.uri(pages["plain"])

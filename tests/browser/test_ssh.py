@@ -90,9 +90,7 @@ def session(host: Host, by_name: list[str]) -> Session:
     return session
 
 
-def test_terminal_shows_what_is_asked_for_and_what_comes_of_it(
-    browser: Browser, people: tuple[Person, Person], session: Session
-) -> None:
+def test_terminal_shows_prompts_and_results(browser: Browser, people: tuple[Person, Person], session: Session) -> None:
     alice, bob = people
     by_password = session(alice, PASSWORD, alice.code(), "exit")
     by_key = session(bob, bob.code(), "exit", key=True)

@@ -98,7 +98,7 @@ def hosts(page: Page) -> list[str]:
     return page.locator("#hosts tbody:not([hidden]) tr:first-child td:first-child").all_inner_texts()
 
 
-def test_has_every_host_and_runs_nothing_that_a_host_has_said(page: Page) -> None:
+def test_has_every_host_and_runs_nothing_from_their_answers(page: Page) -> None:
     assert len(hosts(page)) == HOSTS
     assert page.locator("table b, table dave, table i").count() == 0
     assert page.locator("h1 + p").inner_text().startswith(f"{HOSTS} hosts, ")
@@ -115,7 +115,7 @@ def test_sorts_by_any_column_both_ways(page: Page) -> None:
     assert hosts(page) == sorted(hosts(page))
 
 
-def test_tells_of_people_too_the_worst_first(page: Page) -> None:
+def test_lists_people_with_the_worst_first(page: Page) -> None:
     people = page.locator("#people + .scroll tbody:not([hidden]) td:first-child")
     assert people.count() == 42
     assert page.get_by_role("link", name="42 people").is_visible()
@@ -130,7 +130,7 @@ def test_tells_of_people_too_the_worst_first(page: Page) -> None:
     assert page.get_by_text("Nobody is like that.").is_visible()
 
 
-def test_shows_only_what_is_looked_for(page: Page) -> None:
+def test_search_and_filter_show_only_matching_hosts(page: Page) -> None:
     search = page.get_by_role("searchbox")
     search.fill("web0007")
     assert hosts(page) == ["web0007.example.com"]
@@ -149,7 +149,7 @@ def test_shows_only_what_is_looked_for(page: Page) -> None:
     assert len(hosts(page)) == HOSTS
 
 
-def test_says_what_asks_and_of_whom_not_where_somebody_was_let_off(page: Page) -> None:
+def test_shows_what_asks_and_which_account_was_let_off(page: Page) -> None:
     page.get_by_role("searchbox").fill("web0003")
     asks = page.locator("#hosts tbody:not([hidden]) td:nth-child(3)")
     assert asks.inner_text() == "sshd, cockpit (not user1)"
@@ -174,7 +174,7 @@ def test_looks_good(
     page.close()
 
 
-def test_names_people_on_paper_too_and_cuts_nothing_off(browser: Browser, page_file: Path) -> None:
+def test_prints_the_names_of_people_and_cuts_nothing_off(browser: Browser, page_file: Path) -> None:
     page = browser.new_page(viewport={"width": 1040, "height": 720})
     page.goto(page_file.as_uri())
     page.emulate_media(media="print")

@@ -108,6 +108,13 @@ def await_end(host: Host, seconds: float) -> None:
         time.sleep(0.2)
 
 
+def roll_back_now(host: Host) -> None:
+    """Put an unconfirmed change back at once, as the timer would."""
+    host.run("systemctl", "start", "fleet-auth-undo.service")
+    await_end(host, 30)
+    assert_nothing_left(host)
+
+
 def reboot(host: Host) -> None:
     """Restart the host: /run is emptied, and the units that run at boot run again."""
     docker("restart", host.container)

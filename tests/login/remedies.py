@@ -51,7 +51,7 @@ def enrolled(_host: Host, other: Person, _said: str) -> Options:
     return {"more": [other.entry]}
 
 
-def as_the_message_has_it(pattern: str) -> Remedy:
+def command_in_the_message(pattern: str) -> Remedy:
     """A remedy that runs, on the host, the command which this pattern finds in the message."""
 
     def remedy(host: Host, _other: Person, said: str) -> Options:

@@ -110,7 +110,7 @@ def adopted_again(host: Host) -> Answer:
     return done
 
 
-def told(run: Run, sentence: str) -> bool:
+def says(run: Run, sentence: str) -> bool:
     return sentence in unwrapped(run.output)
 
 
@@ -146,7 +146,7 @@ def logs_in_with_the_next_code(person: Person) -> None:
 )
 @pytest.mark.usefixtures("by_hand")
 class TestOwnFiles:
-    def test_take_people_along_with_their_apps(
+    def test_people_keep_their_apps(
         self, host: Host, by_hand: t.Callable[[Backend], None], backend: Backend, tmp_path: Path
     ) -> None:
         use(host, backend)
@@ -157,18 +157,18 @@ class TestOwnFiles:
         code = alice.code()
         assert alice.by_password(code).ok
         before = old_files(host)
-        foretold = adopt(host, "--check", "--diff")
-        assert foretold.changed
-        assert told(foretold, f"{alice.name} would be taken over.")
+        announced = adopt(host, "--check", "--diff")
+        assert announced.changed
+        assert says(announced, f"{alice.name} would be taken over.")
         assert not host.exists(backend.directory)
         run = adopt(host, "-vvvv", "--diff")
         assert run.changed
         for one in (alice, bob):
-            assert told(run, f"{one.name} was taken over."), run.output
-            assert one.secret not in run.output + foretold.output
+            assert says(run, f"{one.name} was taken over."), run.output
+            assert one.secret not in run.output + announced.output
             assert base64.b32decode(one.secret + "=" * (-len(one.secret) % 8)).hex() not in run.output
             assert not any(line in run.output for line in own_lines(one)[-5:])
-        assert told(run, "scratch codes on paper that are not right") == (backend is OATH)
+        assert says(run, "scratch codes on paper that are not right") == (backend is OATH)
         assert {entry[:3] for entry in host.snapshot([backend.directory]).values()} == {(0o700, 0, 0), (0o600, 0, 0)}
         assert old_files(host) == before
         assert not adopted_again(host).changed
@@ -185,9 +185,7 @@ class TestOwnFiles:
 
 
 class TestUsersFile:
-    def test_takes_people_along_with_their_apps(
-        self, host: Host, by_hand: t.Callable[[Backend], None], tmp_path: Path
-    ) -> None:
+    def test_people_keep_their_apps(self, host: Host, by_hand: t.Callable[[Backend], None], tmp_path: Path) -> None:
         by_hand(OATH)
         alice = new_person(host)
         bob = dataclasses.replace(new_person(host), secret=base64.b32encode(os.urandom(10)).decode())
@@ -200,7 +198,7 @@ class TestUsersFile:
         run = adopt(host)
         assert run.changed
         short = f"{USERS_FILE}: line 2 has a key of 10 bytes, and RFC 4226 asks for 16 at least"
-        assert told(run, f"{bob.name}, what is different then: {short}")
+        assert says(run, f"{bob.name}, what is different then: {short}")
         assert old_files(host) == before
         assert not adopt(host).changed
         enable(host, tmp_path, LINES[OATH])
@@ -215,7 +213,7 @@ class TestUsersFile:
         assert module(host, "twofactor", {"enabled": False}).ok
         assert host.snapshot([USERS_FILE]) == {path: one for path, one in before.items() if path == USERS_FILE}
 
-    def test_goes_on_by_the_old_line_where_the_change_fails(
+    def test_old_line_is_put_back_if_the_change_fails(
         self, host: Host, by_hand: t.Callable[[Backend], None], tmp_path: Path
     ) -> None:
         by_hand(OATH)
@@ -225,11 +223,11 @@ class TestUsersFile:
         before = host.snapshot(["/etc/pam.d", DROP_IN])
         run = change_over(host, tmp_path, LINES[OATH], require_proof=True)
         assert not run.ok
-        assert told(run, "The old line asks for codes as before"), run.output
+        assert says(run, "The old line asks for codes as before"), run.output
         assert host.snapshot(["/etc/pam.d", DROP_IN]) == before
         assert alice.by_password(alice.code()).ok
 
-    def test_goes_on_by_the_old_line_where_nobody_gets_in_afterwards(
+    def test_old_line_is_put_back_if_nobody_gets_in_afterwards(
         self, host: Host, by_hand: t.Callable[[Backend], None], tmp_path: Path
     ) -> None:
         by_hand(OATH)
@@ -241,8 +239,8 @@ class TestUsersFile:
         before = host.snapshot(["/etc/pam.d", DROP_IN])
         run = change_over(host, tmp_path, LINES[OATH], rollback_after=15)
         assert not run.ok
-        assert told(run, "no new connection"), run.output
-        assert told(run, "The old line asks for codes as before"), run.output
+        assert says(run, "no new connection"), run.output
+        assert says(run, "The old line asks for codes as before"), run.output
         assert host.snapshot(["/etc/pam.d", DROP_IN]) == before
         assert alice.by_password(alice.code()).ok
 
@@ -252,7 +250,7 @@ class TestLeftOut:
     def _packages(self, by_hand: t.Callable[[Backend], None]) -> None:
         by_hand(GOOGLE)
 
-    def test_are_named_with_the_reason_and_never_with_the_secret(self, host: Host) -> None:
+    def test_people_are_named_with_the_reason_and_without_the_secret(self, host: Host) -> None:
         counter, pin, slow, long, twice = (new_person(host) for _number in range(5))
         users_file(
             host,
@@ -291,7 +289,7 @@ class TestLeftOut:
         assert found["left"] == {"stranger": f"{USERS_FILE}: line 6 {no_account}"}
         assert not host.exists(OATH.directory)
 
-    def test_are_files_that_lead_elsewhere_or_are_not_the_users_own(self, host: Host) -> None:
+    def test_links_and_files_of_somebody_else_are_left_out(self, host: Host) -> None:
         victim = with_own_file(host)
         link, hard, copied, wide, pipe, folder = (new_person(host) for _number in range(6))
         host.run("ln", "--symbolic", own_file(victim), own_file(link))
@@ -319,7 +317,7 @@ class TestLeftOut:
         host.run("rm", own_file(hard))
         assert module(host, "twofactor_adopt")["adopted"] == [victim.name]
 
-    def test_is_everybody_where_a_folder_of_the_path_leads_elsewhere(self, host: Host) -> None:
+    def test_file_behind_a_linked_folder_is_left_out(self, host: Host) -> None:
         victim, link = with_own_file(host), new_person(host)
         host.run("mkdir", f"/home/{victim.name}/.ga")
         host.run("mv", own_file(victim), f"/home/{victim.name}/.ga/secret")
@@ -328,7 +326,7 @@ class TestLeftOut:
         assert found["adopted"] == [victim.name]
         assert "behind one" in found["left"][link.name]
 
-    def test_is_nobody_where_others_can_have_written_a_users_file(self, host: Host) -> None:
+    def test_users_file_that_others_can_write_is_refused(self, host: Host) -> None:
         one, own = new_person(host), with_own_file(host)
         users_file(host, users_line(one))
         host.run("chmod", "0664", USERS_FILE)
@@ -341,7 +339,7 @@ class TestLeftOut:
         host.run("chmod", "0600", USERS_FILE)
         assert module(host, "twofactor_adopt")["adopted"] == [one.name]
 
-    def test_is_whoever_stands_in_a_users_file_that_others_can_read(self, host: Host) -> None:
+    def test_people_in_a_users_file_that_others_can_read_are_left_out(self, host: Host) -> None:
         shared, both, own = new_person(host), with_own_file(host), with_own_file(host)
         padded = dataclasses.replace(both, secret=both.secret + "=" * (-len(both.secret) % 8))
         users_file(host, users_line(shared), users_line(padded))
@@ -355,7 +353,7 @@ class TestLeftOut:
         found = module(host, "twofactor_adopt")
         assert (sorted(found["adopted"]), found["left"]) == (sorted([shared.name, both.name]), {})
 
-    def test_is_nobody_while_a_change_waits_to_be_confirmed(self, host: Host) -> None:
+    def test_run_is_refused_while_a_change_waits_to_be_confirmed(self, host: Host) -> None:
         first, second = new_person(host), with_own_file(host)
         turn_on(host, first, ssh=False, services=["su"], scope="enrolled", rollback_after=600)
         refused: Answer = module(host, "twofactor_adopt")
@@ -368,7 +366,7 @@ class TestLeftOut:
         assert module(host, "twofactor_adopt")["adopted"] == [second.name]
         assert module(host, "twofactor", {"enabled": False, "purge_credentials": True}).ok
 
-    def test_is_nobody_where_the_credentials_are_those_of_another_backend(self, host: Host) -> None:
+    def test_run_is_refused_if_the_credentials_are_those_of_another_backend(self, host: Host) -> None:
         first, second = new_person(host), with_own_file(host)
         turn_on(host, first, ssh=False, services=["su"], scope="enrolled", rollback_after=0)
         refused = module(host, "twofactor_adopt", {"backend": GOOGLE.name})
@@ -380,7 +378,7 @@ class TestLeftOut:
         assert module(host, "twofactor", {"enabled": False, "purge_credentials": True, "backend": GOOGLE.name}).ok
 
 
-def test_asks_for_root_and_for_paths_that_begin_somewhere(host: Host) -> None:
+def test_relative_path_is_refused(host: Host) -> None:
     found = module(host, "twofactor_adopt", {"secret_file": "secret"})
     assert not found.ok
     assert "'secret' is no path that begins with /" in found.message

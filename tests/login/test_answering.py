@@ -34,7 +34,7 @@ def by_xrdp(person: Person, password: str) -> bool:
 
 
 @pytest.mark.parametrize("host", ["debian13"], indirect=True)
-def test_are_refused_by_name_and_right_passwords_count_as_no_wrong_codes(host: Host) -> None:
+def test_dovecot_and_xrdp_are_refused_and_right_passwords_are_not_counted(host: Host) -> None:
     # The hosts' package cache does not have these; they come from Debian's mirror.
     host.install("dovecot-imapd", "xrdp")
     try:

@@ -60,7 +60,7 @@ def sheet(person: Person) -> dict[str, t.Any]:
     return dict(found["enrolments"][0])
 
 
-def clock_of_a_phone_is_not_taken_over(person: Person) -> None:
+def clock_offset_is_not_recorded(person: Person) -> None:
     """Check that no clock offset is recorded; pam_google_authenticator could apply one after three codes that agree."""
     assert not person.by_key(person.code(steps=20)).ok
     assert "SKEW" not in person.host.read(person.credential).decode()
@@ -68,9 +68,7 @@ def clock_of_a_phone_is_not_taken_over(person: Person) -> None:
 
 class TestMove:
     @pytest.mark.parametrize("first", [OATH, GOOGLE], ids=lambda backend: backend.name)
-    def test_by_the_playbook_there_and_back_keeps_secrets_and_used_codes(
-        self, host: Host, alice: Person, first: Backend
-    ) -> None:
+    def test_there_and_back_keeps_secrets_and_used_codes(self, host: Host, alice: Person, first: Backend) -> None:
         bob = new_person(host)
         use(host, first)
         # So wide that the used code would be right if it were not used.
@@ -90,7 +88,7 @@ class TestMove:
         for one in (alice, bob):
             assert_on(one, steps=4 if one is alice else 0)
 
-    def test_lets_nobody_in_without_a_code_and_nobody_out_with_one(self, host: Host, alice: Person) -> None:
+    def test_nobody_gets_in_without_a_code_and_everybody_with_one(self, host: Host, alice: Person) -> None:
         people = [new_person(host) for _number in range(12)]
         on(alice, *people)
         let_in, done = list[str](), threading.Event()
@@ -113,7 +111,7 @@ class TestMove:
             knocking.join()
         assert let_in == []
 
-    def test_of_recovery_codes_makes_new_ones_once_that_is_wanted(self, host: Host, alice: Person) -> None:
+    def test_makes_new_recovery_codes_if_renewal_is_allowed(self, host: Host, alice: Person) -> None:
         entry = {**alice.entry, "recovery_codes": "first"}
         on(alice, users=[entry])
         paper = [code["code"] for code in sheet(alice)["recovery_codes"]]
@@ -131,7 +129,7 @@ class TestMove:
             assert alice.by_key(new[0]).ok
             paper = new
 
-    def test_of_a_second_device_is_refused_until_it_is_given_up(self, host: Host, alice: Person) -> None:
+    def test_is_refused_until_the_second_device_is_removed(self, host: Host, alice: Person) -> None:
         on(alice, users=[{**alice.entry, "devices": [{"name": "tablet"}]}])
         use(host, GOOGLE)
         other = f"{GOOGLE.directory}/{alice.name}"
@@ -151,7 +149,7 @@ class TestMove:
         assert_on(alice)
 
     @pytest.mark.parametrize("first", [OATH, GOOGLE], ids=lambda backend: backend.name)
-    def test_that_nobody_confirms_is_put_back_and_used_codes_stay_used(
+    def test_unconfirmed_move_is_put_back_and_used_codes_stay_used(
         self, host: Host, alice: Person, first: Backend
     ) -> None:
         bob = new_person(host)
@@ -173,7 +171,7 @@ class TestMove:
         ssh.fresh_step(at_least=29)
         assert_on(alice, steps=1)
 
-    def test_in_check_mode_is_told_and_not_made(self, host: Host, alice: Person) -> None:
+    def test_check_mode_announces_the_move_and_does_not_make_it(self, host: Host, alice: Person) -> None:
         on(alice)
         use(host, GOOGLE)
         before = host.snapshot(["/etc"])
@@ -181,7 +179,7 @@ class TestMove:
         assert host.snapshot(["/etc"]) == before
         assert announced["changes"] == run(alice)["changes"]
 
-    def test_while_it_is_off_goes_on_when_it_is_on_again(self, host: Host, alice: Person) -> None:
+    def test_move_while_two_factor_login_is_off_keeps_used_codes(self, host: Host, alice: Person) -> None:
         on(alice)
         code = alice.code()
         assert alice.by_key(code).ok
@@ -195,7 +193,7 @@ class TestMove:
 
 class TestInterval:
     @pytest.mark.parametrize("interval", [5, 45])
-    def test_that_pam_oath_has_not_is_that_of_the_codes(self, host: Host, alice: Person, interval: int) -> None:
+    def test_interval_that_pam_oath_lacks_is_that_of_the_codes(self, host: Host, alice: Person, interval: int) -> None:
         use(host, GOOGLE)
         on(alice, interval=interval)
         assert sheet(alice)["interval"] == interval
@@ -206,7 +204,9 @@ class TestInterval:
         assert alice.by_key(code).ok
         assert not alice.by_password(code).ok
 
-    def test_that_no_backend_can_do_is_refused_with_what_each_can(self, host: Host, alice: Person) -> None:
+    def test_interval_that_no_backend_supports_is_refused_with_what_each_supports(
+        self, host: Host, alice: Person
+    ) -> None:
         for backend in (OATH, GOOGLE):
             use(host, backend)
             refused = run(alice, interval=45, otp_digits=8)
@@ -226,7 +226,7 @@ class TestCredential:
         on(alice, interval=5)
         return alice
 
-    def test_that_is_damaged_denies_and_is_told_of_without_the_secret(self, host: Host, carol: Person) -> None:
+    def test_damaged_credential_denies_and_is_reported_without_the_secret(self, host: Host, carol: Person) -> None:
         text = host.read(carol.credential).decode()
         for damage, told in (("", "line 1 has no key in base32"), (text[:40], "is not for time-based codes")):
             host.write(carol.credential, damage, 0o600)
@@ -243,4 +243,4 @@ class TestCredential:
         for _step in range(4):
             ssh.fresh_step(5, at_least=5)
             assert not carol.by_key(carol.code(interval=5, steps=20)).ok
-        clock_of_a_phone_is_not_taken_over(carol)
+        clock_offset_is_not_recorded(carol)

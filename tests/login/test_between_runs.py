@@ -72,7 +72,7 @@ def await_note(host: Host, text: str, *, over: bool = False) -> None:
         time.sleep(0.2)
 
 
-def settled(host: Host) -> None:
+def await_guard(host: Host) -> None:
     """Wait until the guard has looked at the latest changes."""
     time.sleep(0.3)  # until systemd has seen the change and started the guard
     host.run("while systemctl is-active fleet-auth-guard.service | grep -q activating; do sleep 0.1; done")
@@ -84,7 +84,7 @@ def rights(host: Host) -> list[object]:
     return [*found[:3], *found[4:]]
 
 
-def install_anew(host: Host, maintainers: bytes) -> None:
+def reinstall(host: Host, maintainers: bytes) -> None:
     """Make the package of sshd replace changed files with the maintainer's."""
     # If the package is not newer, dpkg offers its own file only when it is told to ask.
     choices = "-o Dpkg::Options::=--force-confask -o Dpkg::Options::=--force-confnew"
@@ -98,14 +98,14 @@ def upgrade(host: Host, newer: bytes) -> None:
     host.run("mv", f"{SSHD}.dpkg-new", SSHD)
 
 
-def test_what_opens_a_door_is_told_of_within_seconds(host: Host, person: Person) -> None:
+def test_guard_reports_what_opens_a_door_within_seconds(host: Host, person: Person) -> None:
     maintainers, common = host.read(SSHD), host.read(COMMON)
     turn_on(host, person, guard="warn")
-    settled(host)
+    await_guard(host)
     assert not logged(host)
     assert not noted(host)
 
-    install_anew(host, maintainers)
+    reinstall(host, maintainers)
     assert person.by_password().ok
     await_note(host, LOST)
     assert logged(host) == [LOST]
@@ -116,7 +116,7 @@ def test_what_opens_a_door_is_told_of_within_seconds(host: Host, person: Person)
     assert mended.changed
     assert any(LOST in warning for warning in mended["warnings"])
     assert module(host, "twofactor", options(person, guard="warn")).changed is False
-    settled(host)
+    await_guard(host)
     assert not noted(host)
     ssh.fresh_step()
     assert_on(person)
@@ -158,7 +158,7 @@ def test_what_opens_a_door_is_told_of_within_seconds(host: Host, person: Person)
     host.write(DEFAULTS, options_before)
     host.run("rm", "-r", UNIT.rpartition("/")[0])
     await_note(host, f"{DEFAULTS} {STARTS}", over=True)
-    settled(host)
+    await_guard(host)
     assert sorted(logged(host)[before:]) == sorted([BEFORE, BEFORE, f"{DEFAULTS} {STARTS}", f"{UNIT} {STARTS}"])
     assert set(noted(host).values()) == {True}
     many = len(logged(host))
@@ -166,7 +166,7 @@ def test_what_opens_a_door_is_told_of_within_seconds(host: Host, person: Person)
     # Many changes at once do not stop the guard, and the recovery command lets somebody off without an alert.
     host.run("for n in $(seq 400); do echo '#' >/etc/pam.d/many-$n; done; rm /etc/pam.d/many-*")
     host.run("twofactor-recover", "--user", person.name)
-    settled(host)
+    await_guard(host)
     assert host.run("systemctl is-active fleet-auth-guard.path").stdout == "active\n"
     assert len(logged(host)) == many
     host.run("rm", f"{SSHD}.dpkg-old")
@@ -175,14 +175,14 @@ def test_what_opens_a_door_is_told_of_within_seconds(host: Host, person: Person)
     host.run("journalctl", "--rotate", "--vacuum-time=1s")
 
 
-def test_sshd_that_tells_nothing_is_told_of_unless_it_is_only_being_replaced(host: Host, person: Person) -> None:
+def test_guard_reports_a_silent_sshd_unless_it_is_only_being_replaced(host: Host, person: Person) -> None:
     gone = "mv /usr/sbin/sshd /usr/sbin/sshd.old; touch /etc/pam.d/other"
     back = "mv /usr/sbin/sshd.old /usr/sbin/sshd"
     turn_on(host, person, guard="warn")
-    settled(host)
+    await_guard(host)
     known = logged(host)
     host.run(f"{gone}; sleep 3; {back}")
-    settled(host)
+    await_guard(host)
     assert logged(host) == known
     host.run(gone)
     silent = "sshd does not report its settings: it is not known whether it asks for a code"
@@ -193,7 +193,7 @@ def test_sshd_that_tells_nothing_is_told_of_unless_it_is_only_being_replaced(hos
 
 
 @pytest.mark.parametrize("host", ["debian13"], indirect=True)
-def test_what_opens_a_door_from_further_away_is_told_of_too(host: Host, person: Person) -> None:
+def test_guard_reports_indirect_files_that_open_a_door(host: Host, person: Person) -> None:
     """Cockpit's configuration, what an included file of sshd's includes, and an EnvironmentFile of its unit."""
     unit, variables, nested = UNIT.replace("fallback", "variables"), "/etc/variables-of-sshd", "/etc/ssh/site/b.conf"
     host.write("/etc/pam.d/cockpit", "@include common-auth\n@include common-account\n@include common-session\n")
@@ -205,11 +205,11 @@ def test_what_opens_a_door_from_further_away_is_told_of_too(host: Host, person: 
     host.run("systemctl", "daemon-reload")
     try:
         turn_on(host, person, guard="warn", services=["cockpit"])
-        settled(host)
+        await_guard(host)
         before = len(logged(host))
         host.write("/etc/cockpit/cockpit.conf", "[WebService]\nLoginTitle = there\n[Negotiate]\naction = none\n")
         host.write(nested, "Banner none\nMatch User nobody\n  Banner none\n")
-        settled(host)
+        await_guard(host)
         assert not noted(host)
         host.write("/etc/cockpit/cockpit.conf", "[WebService]\nLoginTitle = there\n")
         host.write(nested, "Match User nobody\n  PAMServiceName sshd-corp\n")
@@ -232,17 +232,17 @@ def test_what_opens_a_door_from_further_away_is_told_of_too(host: Host, person: 
         host.run("rm -r /etc/cockpit /etc/pam.d/cockpit")
 
 
-def lasting(host: Host) -> tuple[dict[str, t.Any], t.Any]:
+def lasting_files(host: Host) -> tuple[dict[str, t.Any], t.Any]:
     """A host's files, without the time stamp that systemd writes at boot; systemd-update-done.service(8)."""
     files = {path: entry for path, entry in host.snapshot(WATCHED).items() if path != "/etc/.updated"}
     return files, host.in_every_respect("/etc/pam.d", "/etc/systemd/system")
 
 
-def test_a_block_that_is_lost_is_put_back(host: Host, person: Person) -> None:
-    before = lasting(host)
+def test_guard_puts_a_lost_block_back(host: Host, person: Person) -> None:
+    before = lasting_files(host)
     maintainers = host.read(SSHD)
     turn_on(host, person, guard="repair")
-    settled(host)
+    await_guard(host)
     protected = host.read(SSHD)
     host.run("systemctl", "stop", "fleet-auth-guard.path")
     upgrade(host, maintainers.replace(b"# PAM", b"# The PAM", 1) + b"# A later release.\n")
@@ -259,7 +259,7 @@ def test_a_block_that_is_lost_is_put_back(host: Host, person: Person) -> None:
 
     # A file with unknown contents stays as it is, and is reported.
     upgrade(host, b"auth sufficient pam_permit.so\n" + maintainers)
-    settled(host)
+    await_guard(host)
     await_note(host, LOST)
     assert host.read(SSHD) == b"auth sufficient pam_permit.so\n" + maintainers
     upgrade(host, maintainers)
@@ -268,13 +268,13 @@ def test_a_block_that_is_lost_is_put_back(host: Host, person: Person) -> None:
     assert not person.by_password().ok
 
     off(host)
-    assert lasting(host) == before
+    assert lasting_files(host) == before
     assert not host.exists("/var/lib/fleet-auth-guard")
     assert host.run("systemctl list-units --plain --no-legend 'fleet-auth*'").stdout == ""
     assert_off(person)
 
     turn_on(host, new_person(host), person, guard="warn")
     host.run("twofactor-recover")
-    settled(host)
+    await_guard(host)
     assert not host.exists(ALERTS)
     assert host.run("systemctl list-units --plain --no-legend 'fleet-auth*'").stdout == ""

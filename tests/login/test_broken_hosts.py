@@ -88,7 +88,7 @@ def reload_that_fails(host: Host) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def sshd_of_its_own_mind(host: Host) -> Iterator[None]:
+def sshd_with_another_configuration(host: Host) -> Iterator[None]:
     """An sshd that reads another file than /etc/ssh/sshd_config, one that includes no drop-ins."""
     host.run("grep -v ^Include /etc/ssh/sshd_config >/etc/ssh/other && mv /usr/sbin/sshd /usr/sbin/sshd.real")
     host.write("/usr/sbin/sshd", '#!/bin/sh\nexec /usr/sbin/sshd.real -f /etc/ssh/other "$@"\n', 0o755)
@@ -99,7 +99,7 @@ def sshd_of_its_own_mind(host: Host) -> Iterator[None]:
         host.run("systemctl", "restart", "ssh")
 
 
-def test_change_is_put_back_where_sshd_does_not_reload(host: Host, person: Person) -> None:
+def test_change_is_put_back_if_sshd_does_not_reload(host: Host, person: Person) -> None:
     with reload_that_fails(host):
         before = host.snapshot(WATCHED)
         refused = module(host, "twofactor", options(person))
@@ -110,8 +110,8 @@ def test_change_is_put_back_where_sshd_does_not_reload(host: Host, person: Perso
     assert_off(person)
 
 
-def test_change_is_put_back_where_sshd_would_not_do_what_was_meant(host: Host, person: Person) -> None:
-    with sshd_of_its_own_mind(host):
+def test_change_is_put_back_if_sshd_ignores_the_drop_in(host: Host, person: Person) -> None:
+    with sshd_with_another_configuration(host):
         before = host.snapshot(WATCHED)
         refused = module(host, "twofactor", options(person))
         assert not refused.ok
@@ -140,7 +140,7 @@ def test_removed_package_denies_everyone_in_scope_until_the_next_run(host: Host,
     assert_on(person)
 
 
-def test_service_file_that_a_package_has_replaced_is_told_and_repaired(host: Host, person: Person) -> None:
+def test_service_file_that_a_package_has_replaced_is_reported_and_repaired(host: Host, person: Person) -> None:
     before = host.read("/etc/pam.d/sshd")
     assert module(host, "twofactor", options(person)).ok
     host.write("/etc/pam.d/sshd", before)
@@ -151,7 +151,7 @@ def test_service_file_that_a_package_has_replaced_is_told_and_repaired(host: Hos
     assert_on(person)
 
 
-def test_emptied_code_step_is_told_and_repaired(host: Host, person: Person) -> None:
+def test_emptied_code_step_is_reported_and_repaired(host: Host, person: Person) -> None:
     assert module(host, "twofactor", options(person)).ok
     host.write("/etc/pam.d/twofactor", "")
     assert module(host, "twofactor_info", options(person))["enforced"] == {"sshd": False}

@@ -131,12 +131,12 @@ def ansible(host: Host, jumper: Person, exempt: Person) -> Iterator[Person]:
 @pytest.fixture
 def controller(ansible: Person, tmp_path: Path) -> Iterator[Controller]:
     """A controller without open connections, and a host on which Ansible's account has no used or wrong codes."""
-    forget(ansible.host)
+    clear_codes(ansible.host)
     with connections(ansible.host) as control:
         yield Controller(tmp_path, control, (ansible,))
 
 
-def forget(host: Host, user: str = "ansible") -> None:
+def clear_codes(host: Host, user: str = "ansible") -> None:
     """Clear the used code and the wrong codes of an account."""
     host.run("sed", "-i", r"s/^\(HOTP\S*\s\+\S\+\s\+\S\+\s\+\S\+\).*/\1/", f"/etc/oath/{user}")
     host.run(*TALLY, user, "--reset")
@@ -183,7 +183,7 @@ def test_gets_in_with_a_first_factor_and_a_code(
     indirect=["host"],
     scope="module",
 )
-def test_everything_comes_over_one_login(controller: Controller, transfer: str, pipelining: bool) -> None:
+def test_everything_uses_one_login(controller: Controller, transfer: str, pipelining: bool) -> None:
     [person] = controller.people
     before = logins(person.host)
     (controller.folder / "sent").write_text("some text\n")
@@ -272,7 +272,7 @@ def test_hosts_that_share_a_secret_take_the_same_code(
     policy = settings(twin, exempt_users=[], time_sync={"required": False})
     enabled = playbook("enable", other, **policy, **variables)
     assert enabled.ok, enabled.output
-    forget(other)
+    clear_codes(other)
     both = dataclasses.replace(controller, people=(person, twin))
     ssh.fresh_step(at_least=12)
     started = time.time()
@@ -297,14 +297,16 @@ def test_wrong_secret_is_tried_once(controller: Controller) -> None:
 
 
 @ON_THE_NEWEST
-def test_unreachable_is_what_a_refused_code_makes_a_host(controller: Controller) -> None:
+def test_refused_code_makes_a_host_unreachable(controller: Controller) -> None:
     done = controller.ping(ansible_totp_secret=pyotp.random_base32())
     assert done.unreachable
     assert "ansible_totp_secret" in done.output
 
 
 @FIRST_FACTOR
-def test_locked_account_is_told_from_a_wrong_code(controller: Controller, first_factor: dict[str, str]) -> None:
+def test_locked_account_is_distinguished_from_a_wrong_code(
+    controller: Controller, first_factor: dict[str, str]
+) -> None:
     [person] = controller.people
     lock(person)
     done = controller.ping(**first_factor)
@@ -331,7 +333,7 @@ def test_wrong_key_is_named(controller: Controller) -> None:
 
 # OpenSSH has penalties since 9.8.
 @pytest.mark.parametrize("host", ["debian13"], indirect=True)
-def test_penalised_address_is_told_from_a_locked_account(controller: Controller, host: Host) -> None:
+def test_penalised_address_is_distinguished_from_a_locked_account(controller: Controller, host: Host) -> None:
     drop_in = "/etc/ssh/sshd_config.d/01-penalties.conf"
     host.write(drop_in, "PerSourcePenalties authfail:60s min:5s\n")
     host.run("systemctl", "reload", "ssh")
@@ -347,7 +349,7 @@ def test_penalised_address_is_told_from_a_locked_account(controller: Controller,
 
 
 @ON_THE_NEWEST
-def test_host_that_does_not_answer_is_told_from_a_refusal(controller: Controller) -> None:
+def test_host_that_does_not_answer_is_distinguished_from_a_refusal(controller: Controller) -> None:
     done = controller.ping(ansible_port=1)
     assert done.unreachable
     assert "cannot be reached" in done.output
@@ -369,7 +371,7 @@ def test_host_that_boots_is_tried_again(controller: Controller) -> None:
 
 @ON_THE_NEWEST
 @FIRST_FACTOR
-def test_connection_that_ends_just_before_it_is_used_is_made_anew(
+def test_connection_that_ends_just_before_it_is_used_is_opened_again(
     controller: Controller, first_factor: dict[str, str]
 ) -> None:
     """The command that was to use it does not log in by itself, not even with an empty password."""
@@ -394,7 +396,7 @@ def test_connection_that_ends_just_before_it_is_used_is_made_anew(
 
 
 @ON_THE_NEWEST
-def test_secret_that_is_none_is_not_repeated(controller: Controller) -> None:
+def test_invalid_secret_is_not_shown(controller: Controller) -> None:
     done = controller.ping("-vvv", ansible_totp_secret="TOOSHORT777")
     assert done.unreachable
     assert "ansible_totp_secret" in done.output
@@ -402,7 +404,7 @@ def test_secret_that_is_none_is_not_repeated(controller: Controller) -> None:
 
 
 @ON_THE_NEWEST
-def test_connection_that_would_not_stay_is_refused(controller: Controller) -> None:
+def test_connection_that_would_not_persist_is_refused(controller: Controller) -> None:
     [person] = controller.people
     before = logins(person.host)
     done = controller.ping(ansible_ssh_args="-o ControlMaster=no -o ControlPath=none")
@@ -486,16 +488,16 @@ class Behind:
         return controller.run("ansible", "all", "-m", "ansible.builtin.ping", "-vvv", **variables)
 
 
-def test_bastion_and_host_are_answered_with_their_own(
+def test_bastion_and_host_each_get_their_own_codes_and_passwords(
     controller: Controller, jumper: Person, exempt: Person, ansible: Person
 ) -> None:
     host, behind = ansible.host, Behind(controller, ansible.host)
 
-    def begin_anew() -> None:
+    def start_over() -> None:
         """Close all connections, and clear used and wrong codes."""
         end_connections(controller)
         for name in (jumper.name, "ansible"):
-            forget(host, name)
+            clear_codes(host, name)
         for note in controller.control.glob("totp-*"):
             note.unlink()
 
@@ -503,7 +505,7 @@ def test_bastion_and_host_are_answered_with_their_own(
         return wrong_codes(host, jumper.name), wrong_codes(host)
 
     # The host's secret is for that host only: a bastion that asks for a code gets none from it.
-    begin_anew()
+    start_over()
     done = behind.ping(jumper, ansible, "web1")
     assert done.unreachable
     assert "a jump host, failed. The host asks for a code" in done.output
@@ -518,12 +520,12 @@ def test_bastion_and_host_are_answered_with_their_own(
     assert (logins(host, jumper.name), logins(host, exempt.name)) == (before[0] + 1, before[1] + 2)
 
     # Codes on the host only.
-    begin_anew()
+    start_over()
     done = behind.ping(exempt, ansible, "web1")
     assert done.output.count("SUCCESS =>") == 1, done.output
 
     # Passwords and codes on both.
-    begin_anew()
+    start_over()
     before_passwords = wrong_passwords(host)
     both = {"bastion": {"secret": jumper.secret, "password": LONG_PASSWORD}}
     done = behind.ping(jumper, ansible, "web1", key="/dev/null", ansible_totp_jump_hosts=both, **BY_PASSWORD)
@@ -533,7 +535,7 @@ def test_bastion_and_host_are_answered_with_their_own(
     assert not [secret for secret in (jumper.secret, LONG_PASSWORD) if secret in done.output]
 
     # A bastion's wrong secret is tried once, however many hosts are behind it.
-    begin_anew()
+    start_over()
     others = {"bastion": {"secret": pyotp.random_base32()}}
     done = behind.ping(jumper, ansible, "web1", "web2", ansible_totp_jump_hosts=others)
     assert done.output.count("UNREACHABLE!") == 2
@@ -541,7 +543,7 @@ def test_bastion_and_host_are_answered_with_their_own(
     assert wrong() == (1, 0)
 
     # A ProxyCommand has no terminal: it cannot ask, and nobody can answer it.
-    begin_anew()
+    start_over()
     by_hand = f"ProxyCommand ssh -F {controller.folder}/config -W %h:%p bastion"
     done = behind.ping(jumper, ansible, "web1", how=by_hand)
     assert done.unreachable

@@ -57,7 +57,7 @@ class Place(t.NamedTuple):
         exempt = [*EXEMPT, *([self.local.name] if self.local not in people else [])]
         return options(*people, **{"services": [], "exempt_users": exempt, "seen_days": 0, **values})
 
-    def brought_to(self, *people: Person, **values: t.Any) -> None:
+    def apply(self, *people: Person, **values: t.Any) -> None:
         done = module(self.host, "twofactor", self.wanted(*people, **values))
         assert done.ok, done.output
 
@@ -65,7 +65,7 @@ class Place(t.NamedTuple):
         """Whether this account can log in with a Kerberos ticket."""
         return self._by("gssapi-with-mic", name, f"echo '{PASSWORD}' | kinit {name}")
 
-    def by_word_of_host(self, name: str) -> bool:
+    def by_trusted_host(self, name: str) -> bool:
         """Whether root of the host `directory` can log in as this account by host-based authentication."""
         return self._by("hostbased", name, "kdestroy -q")
 
@@ -134,7 +134,7 @@ def other_names(place: Place, person: Person) -> list[Person]:
     return [dataclasses.replace(person, name=name) for name in names]
 
 
-def never_without_a_code(*people: Person) -> None:
+def assert_no_way_in_without_a_code(*people: Person) -> None:
     """Check that a key alone, a password alone or a wrong code gets nobody in. In parallel, as sshd delays denials."""
     tried = {
         f"{person.name} by {how}": functools.partial(ssh.gets_in, login, *code, **options)
@@ -150,12 +150,12 @@ def never_without_a_code(*people: Person) -> None:
     assert [way for way, got_in in found.items() if got_in] == []
 
 
-def test_whoever_logged_in_lately_is_named_with_method_and_day(place: Place) -> None:
+def test_recent_logins_are_named_with_method_and_day(place: Place) -> None:
     host, (bob, carol, dave) = place.host, map(place.person, ("bob", "carol", "dave"))
     assert bob.by_password(methods="password").ok
     assert dave.by_key(batch=True).ok
     assert place.by_ticket("carol")
-    assert place.by_word_of_host("erin")
+    assert place.by_trusted_host("erin")
     refused = module(host, "twofactor", place.wanted(seen_days=1))
     assert not refused.ok
     seen = {"bob": "password", "dave": "publickey", "carol": "gssapi-with-mic", "erin": "hostbased"}
@@ -195,27 +195,27 @@ def test_ansible_of_the_directory_is_not_locked_out(place: Place) -> None:
 )
 def test_no_name_of_an_account_gets_in_without_a_code(place: Place, name: str, scope: dict[str, t.Any]) -> None:
     person, (carol, dave) = place.person(name), map(place.person, ("carol", "dave"))
-    place.brought_to(person, services=["su"], exempt_groups=["friends"], **scope)
+    place.apply(person, services=["su"], exempt_groups=["friends"], **scope)
     # sssd knows only one of several accounts with the same uid at a time, so their names are tried in turn.
-    never_without_a_code(person)
+    assert_no_way_in_without_a_code(person)
     assert_on(person)
     for other in other_names(place, person):
-        never_without_a_code(other)
+        assert_no_way_in_without_a_code(other)
         assert not by_su(other, PASSWORD, "000000"), other.name
     # Nothing changes for accounts out of scope.
     assert_off(dave)
     assert carol.by_password(methods="password").ok == bool(scope)
     assert place.by_ticket("carol") == bool(scope)
-    assert place.by_word_of_host("erin") == bool(scope)
-    assert place.by_word_of_host("dave")
-    assert not any(map(place.by_word_of_host, (name, *(other.name for other in other_names(place, person)))))
+    assert place.by_trusted_host("erin") == bool(scope)
+    assert place.by_trusted_host("dave")
+    assert not any(map(place.by_trusted_host, (name, *(other.name for other in other_names(place, person)))))
     # Nor after a run without `users`, which knows people only from the host's files.
     assert not module(
         place.host, "twofactor", place.wanted(services=["su"], exempt_groups=["friends"], **scope)
     ).changed
 
 
-def test_sudo_and_cockpit_go_by_the_directory(place: Place) -> None:
+def test_sudo_and_cockpit_use_the_directory(place: Place) -> None:
     host, alice, bob = place.host, place.person("alice"), place.person("bob")
     policy = {"services": ["sudo", "cockpit"], "cockpit_negotiate": "none", "scope": "enrolled"}
     done = module(host, "twofactor", place.wanted(alice, bob, **policy), user="deploy")
@@ -241,24 +241,24 @@ def test_file_in_a_home_is_taken_over(place: Place) -> None:
     host.run("chown", "dave:", path)
     done = module(host, "twofactor_adopt", {"users": [{"name": "dave"}]})
     assert done["adopted"] == ["dave"], done.output
-    place.brought_to(scope="enrolled")
+    place.apply(scope="enrolled")
     assert_on(dave)
     host.run("twofactor-recover", "--user", "dave")
     assert dave.by_password().ok
-    place.brought_to(scope="enrolled")
+    place.apply(scope="enrolled")
     assert not dave.by_password().ok
 
 
 def test_directory_that_is_down_lets_nobody_in_who_needs_a_code(place: Place) -> None:
     host, directory, bob, local = place.host, place.directory.host, place.person("bob"), place.local
     policy = {"scope": "enrolled", "exempt_users": EXEMPT}
-    place.brought_to(bob, local, **policy)
+    place.apply(bob, local, **policy)
     before = host.snapshot(WATCHED)
     directory.run("systemctl", "stop", "slapd", "krb5-kdc")
     try:
         for lost in (":", "rm -f /var/lib/sss/db/*"):
             host.run(f"systemctl stop sssd; {lost}; systemctl start sssd")
-            never_without_a_code(bob, *other_names(place, bob))
+            assert_no_way_in_without_a_code(bob, *other_names(place, bob))
             assert Person("ansible", host, host.key).by_key(batch=True).ok
             # A run that cannot look an account up keeps what it has for it.
             assert module(host, "twofactor", place.wanted(**policy)).ok
@@ -267,15 +267,15 @@ def test_directory_that_is_down_lets_nobody_in_who_needs_a_code(place: Place) ->
     finally:
         directory.run("systemctl", "start", "slapd", "krb5-kdc")
         host.run("systemctl", "restart", "sssd")
-    never_without_a_code(bob, *other_names(place, bob))
+    assert_no_way_in_without_a_code(bob, *other_names(place, bob))
     assert_on(bob)
 
 
-def test_off_gives_every_byte_back(place: Place) -> None:
+def test_turning_off_restores_every_byte(place: Place) -> None:
     off(place.host)
     for name in ("alice", "bob"):
         assert_off(place.person(name))
     assert place.by_ticket("carol")
-    assert place.by_word_of_host("erin")
+    assert place.by_trusted_host("erin")
     after = place.host.snapshot(WATCHED)
     assert {path for path in {*after, *place.before} if after.get(path) != place.before.get(path)} == set()

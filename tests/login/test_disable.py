@@ -85,9 +85,7 @@ def on(place: Place) -> Snapshot:
 
 
 @pytest.mark.quick
-def test_disabling_gives_back_every_byte_and_password_and_key_get_in(
-    place: Place, off: Snapshot, tmp_path: Path
-) -> None:
+def test_disabling_restores_every_byte_and_password_and_key_get_in(place: Place, off: Snapshot, tmp_path: Path) -> None:
     place.enable_by_playbook()
     person = next(place.people)
     assert not person.by_password().ok
@@ -99,7 +97,7 @@ def test_disabling_gives_back_every_byte_and_password_and_key_get_in(
         assert login.ok, login.reason
 
 
-def test_nothing_of_ours_is_left_but_credentials_which_purging_removes(place: Place, off: Snapshot) -> None:
+def test_only_credentials_are_left_and_purging_removes_them(place: Place, off: Snapshot) -> None:
     host = place.host
     place.enable()
     assert _ours(host)
@@ -117,7 +115,7 @@ def test_nothing_of_ours_is_left_but_credentials_which_purging_removes(place: Pl
 
 
 @pytest.mark.usefixtures("on")
-def test_same_secret_goes_on_when_it_is_on_again_and_a_used_code_stays_used(place: Place) -> None:
+def test_secret_stays_and_used_code_stays_used_when_it_is_on_again(place: Place) -> None:
     person = next(place.people)
     ssh.fresh_step(at_least=20)
     code = person.code(steps=-1)
@@ -129,7 +127,7 @@ def test_same_secret_goes_on_when_it_is_on_again_and_a_used_code_stays_used(plac
 
 
 @pytest.mark.usefixtures("off")
-def test_disabling_where_it_never_was_on_changes_nothing_and_installs_nothing(place: Place) -> None:
+def test_disabling_a_host_that_was_never_on_changes_and_installs_nothing(place: Place) -> None:
     place.host.run("dpkg", "--purge", backend_of(place.host).package)
     try:
         before = _snapshot(place.host)
@@ -142,7 +140,7 @@ def test_disabling_where_it_never_was_on_changes_nothing_and_installs_nothing(pl
 
 
 @pytest.mark.backends(OATH)
-def test_check_mode_tells_what_disabling_does_and_does_nothing(place: Place, on: Snapshot) -> None:
+def test_check_mode_shows_what_disabling_does_and_does_nothing(place: Place, on: Snapshot) -> None:
     person = next(place.people)
     announced = place.disable_by_playbook("--check", "--diff")
     assert announced.changed
@@ -178,7 +176,7 @@ def test_edits_of_an_administrator_stay(place: Place, off: Snapshot) -> None:
     assert _snapshot(host) == off
 
 
-def test_disabling_does_not_ask_for_the_time(place: Place, off: Snapshot) -> None:
+def test_disabling_needs_no_clock_in_sync(place: Place, off: Snapshot) -> None:
     place.enable()
     place.host.run("systemctl", "stop", "chrony")
     try:
@@ -189,7 +187,7 @@ def test_disabling_does_not_ask_for_the_time(place: Place, off: Snapshot) -> Non
         place.host.run("chronyc", "waitsync", "60", "0", "0", "0.5")
 
 
-def test_services_leave_one_by_one_and_the_others_go_on_asking(place: Place, off: Snapshot) -> None:
+def test_services_are_removed_one_by_one_and_the_others_still_ask(place: Place, off: Snapshot) -> None:
     host, (switched, sudoer) = place.host, (next(place.people), next(place.people))
     place.enable()
     ssh.fresh_step()
@@ -219,7 +217,7 @@ def test_services_leave_one_by_one_and_the_others_go_on_asking(place: Place, off
 
 
 @pytest.mark.usefixtures("off")
-def test_service_file_of_a_package_upgrade_is_told_of_and_put_right(place: Place) -> None:
+def test_service_file_of_a_package_upgrade_is_reported_and_repaired(place: Place) -> None:
     person, stock = next(place.people), place.host.read("/etc/pam.d/sshd")
     place.enable()
     on = _snapshot(place.host)
@@ -227,22 +225,22 @@ def test_service_file_of_a_package_upgrade_is_told_of_and_put_right(place: Place
     assert person.by_password().ok
     run = place.enable_by_playbook()
     assert "was not asking for codes: /etc/pam.d/sshd had lost the block" in unwrapped(run.output)
-    _is_put_right(place, run, on, person)
+    _assert_repaired(place, run, on, person)
 
 
-def test_emptied_switch_is_put_right(place: Place, on: Snapshot) -> None:
+def test_emptied_switch_is_repaired(place: Place, on: Snapshot) -> None:
     person = next(place.people)
     place.host.write(SWITCH, "")
     assert person.by_password().ok
-    _is_put_right(place, place.enable(), on, person)
+    _assert_repaired(place, place.enable(), on, person)
 
 
-def test_removed_tally_is_told_of_and_put_right(place: Place, on: Snapshot) -> None:
+def test_removed_tally_is_reported_and_repaired(place: Place, on: Snapshot) -> None:
     person = next(place.people)
     place.host.run("rm", "-r", TALLY)
     run = place.enable()
     assert f"{TALLY} on {place.host.name} was missing: wrong codes were not counted" in unwrapped(run.output)
-    _is_put_right(place, run, on, person)
+    _assert_repaired(place, run, on, person)
     for attempt in range(5):
         assert not person.by_key(person.code(steps=1000 + attempt)).ok
     ssh.fresh_step()
@@ -250,7 +248,7 @@ def test_removed_tally_is_told_of_and_put_right(place: Place, on: Snapshot) -> N
 
 
 @pytest.mark.parametrize("text", [None, "", "Match User *\n    AuthenticationMethods publickey\n"])
-def test_drop_in_deleted_or_edited_by_hand_is_put_right(place: Place, on: Snapshot, text: str | None) -> None:
+def test_drop_in_deleted_or_edited_by_hand_is_repaired(place: Place, on: Snapshot, text: str | None) -> None:
     person = next(place.people)
     if text is None:
         place.host.run("rm", DROP_IN)
@@ -258,10 +256,10 @@ def test_drop_in_deleted_or_edited_by_hand_is_put_right(place: Place, on: Snapsh
         place.host.write(DROP_IN, text)
     place.host.run("systemctl", "restart", "ssh")
     assert person.by_key(batch=True).ok
-    _is_put_right(place, place.enable(), on, person)
+    _assert_repaired(place, place.enable(), on, person)
 
 
-def test_change_that_fails_gives_back_files_and_credentials(place: Place, on: Snapshot) -> None:
+def test_change_that_fails_restores_files_and_credentials(place: Place, on: Snapshot) -> None:
     host, person = place.host, next(place.people)
     before = credentials(host)
     users = [{"name": person.name, "secret": pyotp.random_base32()}, {"name": "ansible"}]
@@ -323,7 +321,7 @@ def _same(host: Host, before: Snapshot, *paths: str) -> bool:
     return host.snapshot(paths) == {path: entry for path, entry in before.items() if f"{path}/".startswith(under)}
 
 
-def _is_put_right(place: Place, run: Run | Answer, on: Snapshot, person: Person) -> None:
+def _assert_repaired(place: Place, run: Run | Answer, on: Snapshot, person: Person) -> None:
     assert run.changed
     assert _snapshot(place.host) == on
     assert place.host.snapshot([TALLY])[TALLY] == (0o700, 0, 0, "d")

@@ -77,11 +77,11 @@ def select(host: Host, stacks: t.Mapping[str, str]) -> None:
 
 
 @dataclasses.dataclass
-class Story:
+class Tries:
     """What happened at one door."""
 
-    strangers: list[bool]
-    counted_of_strangers: int
+    wrong_passwords: list[bool]
+    counted_wrong_passwords: int
     right: bool
     used: bool
     wrong: bool
@@ -96,7 +96,7 @@ class Place(t.NamedTuple):
     host: Host
     layout: str
     before: dict[str, Entry]
-    stories: dict[str, Future[Story]]
+    tries_by_door: dict[str, Future[Tries]]
     person: Person
     other: Person
     """Two people who have not logged in yet."""
@@ -109,23 +109,23 @@ def place(host: Host, layout: str) -> Iterator[Place]:
     before = host.snapshot(WATCHED)
     turn_on(host, *people, **POLICY)
     with ThreadPoolExecutor() as pool:
-        stories = {name: pool.submit(tried, DOORS[name], one) for name, one in zip(DOORS, others, strict=True)}
-        yield Place(host, layout, before, stories, person, other)
+        tries_by_door = {name: pool.submit(try_door, DOORS[name], one) for name, one in zip(DOORS, others, strict=True)}
+        yield Place(host, layout, before, tries_by_door, person, other)
     for person in people:
         host.run("userdel", "--force", "--remove", person.name)
 
 
-def tried(door: Door, person: Person) -> Story:
+def try_door(door: Door, person: Person) -> Tries:
     def guess() -> bool:
         return door(person, "wrong", f"{secrets.randbelow(10**6):06}")
 
-    strangers = [guess() for _attempt in range(ATTEMPTS + 1)]
-    counted_of_strangers = counted(person)
+    wrong_passwords = [guess() for _attempt in range(ATTEMPTS + 1)]
+    counted_wrong_passwords = counted(person)
     ssh.fresh_step()
     code = person.code()
-    return Story(
-        strangers=strangers,
-        counted_of_strangers=counted_of_strangers,
+    return Tries(
+        wrong_passwords=wrong_passwords,
+        counted_wrong_passwords=counted_wrong_passwords,
         right=door(person, PASSWORD, code),
         used=door(person, PASSWORD, code),
         wrong=door(person, PASSWORD, person.code(steps=1000)),
@@ -136,10 +136,10 @@ def tried(door: Door, person: Person) -> Story:
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_door_lets_in_whoever_has_the_code_and_counts_nothing_of_strangers(place: Place, door: str) -> None:
-    assert place.stories[door].result() == Story(
-        strangers=[False] * (ATTEMPTS + 1),
-        counted_of_strangers=0,
+def test_door_needs_the_code_and_does_not_count_wrong_passwords(place: Place, door: str) -> None:
+    assert place.tries_by_door[door].result() == Tries(
+        wrong_passwords=[False] * (ATTEMPTS + 1),
+        counted_wrong_passwords=0,
         right=True,
         used=False,
         wrong=False,
@@ -158,7 +158,7 @@ def test_key_needs_the_code_as_well(place: Place) -> None:
 
 # In the other layouts no door needs the helper.
 @pytest.mark.parametrize("layout", ["like RHEL"], indirect=True)
-def test_lost_helper_asks_strangers_too_and_lets_nobody_in_until_the_next_run(place: Place) -> None:
+def test_lost_helper_counts_wrong_passwords_and_lets_nobody_in_until_the_next_run(place: Place) -> None:
     host, person = place.host, place.person
     host.run("rm", HELPER)
     ssh.fresh_step()
@@ -174,10 +174,10 @@ def test_lost_helper_asks_strangers_too_and_lets_nobody_in_until_the_next_run(pl
 
 
 @pytest.mark.parametrize("layout", ["like RHEL"], indirect=True)
-def test_other_profile_of_authselect_asks_for_the_code_as_well_and_leaves_nothing_to_do(place: Place) -> None:
+def test_other_profile_of_authselect_asks_for_the_code_and_needs_no_run(place: Place) -> None:
     host, person = place.host, place.other
-    for story in place.stories.values():
-        story.result()
+    for tries in place.tries_by_door.values():
+        tries.result()
     select(host, RHEL_SSSD.included)
     ssh.fresh_step()
     assert not person.by_password(person.code(steps=1000)).ok
@@ -188,14 +188,14 @@ def test_other_profile_of_authselect_asks_for_the_code_as_well_and_leaves_nothin
     select(host, RHEL.included)
 
 
-def test_off_gives_every_byte_back(place: Place) -> None:
-    for story in place.stories.values():
-        story.result()
+def test_turning_off_restores_every_byte(place: Place) -> None:
+    for tries in place.tries_by_door.values():
+        tries.result()
     off(place.host)
     assert place.host.snapshot(WATCHED) == place.before
 
 
-def test_services_of_the_release_come_back_to_the_original_bytes_in_any_order(host: Host) -> None:
+def test_services_of_the_release_are_restored_byte_for_byte_in_any_order(host: Host) -> None:
     off(host)
     names = host.run("ls", "/etc/pam.d").stdout.split()
     files = {name: host.read(f"/etc/pam.d/{name}").decode() for name in names}

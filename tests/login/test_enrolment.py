@@ -66,7 +66,9 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 
 @pytest.fixture(scope="module")
-def sheeted(host: Host, kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Person, Path]]:
+def people_with_sheets(
+    host: Host, kind: Kind, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[Person, Path]]:
     """People with codes of this kind, all enrolled in one run, and their sheets."""
     folder = tmp_path_factory.mktemp("sheets")
     found = {}
@@ -82,10 +84,10 @@ def sheeted(host: Host, kind: Kind, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_phone_that_has_scanned_the_sheet_shows_the_code_that_gets_in(
-    sheeted: dict[str, tuple[Person, Path]], kind: Kind, name: str, browser: Browser
+def test_code_of_a_phone_that_has_scanned_the_sheet_gets_in(
+    people_with_sheets: dict[str, tuple[Person, Path]], kind: Kind, name: str, browser: Browser
 ) -> None:
-    person, sheet = sheeted[name]
+    person, sheet = people_with_sheets[name]
     entry = scan(browser, sheet)
     assert (entry.name, entry.issuer) == (f"{person.name}@{person.host.name}", kind.issuer)
     assert (entry.digits, entry.interval) == (kind.digits, kind.interval)

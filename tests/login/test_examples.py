@@ -27,7 +27,7 @@ def follow(host: Host, folder: Path, name: str) -> Run:
     return playbook(str(folder / name), host, twofactor_enrolment_dir=str(folder / "sheets"))
 
 
-def test_members_of_a_unix_group_are_enrolled_and_keep_it_when_they_leave(host: Host, tmp_path: Path) -> None:
+def test_members_of_a_unix_group_are_enrolled_and_stay_enrolled_when_they_leave(host: Host, tmp_path: Path) -> None:
     members, stranger = [new_person(host), new_person(host)], new_person(host)
     for member in members:
         host.run("usermod", "--append", "--groups", "staff", member.name)

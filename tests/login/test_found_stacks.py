@@ -73,7 +73,7 @@ def policy(people: People, *services: str, **values: t.Any) -> dict[str, t.Any]:
     return {"services": list(services), "exempt_users": exempt, "lockout": {"attempts": 50}, **values}
 
 
-def test_code_is_asked_for_behind_chains_of_includes_by_another_service_and_a_vendors(
+def test_code_is_asked_for_behind_includes_through_another_service_and_by_a_vendors_service(
     host: Host, people: People
 ) -> None:
     (unix,) = host.run("sh", "-c", "ls /usr/lib/*/security/pam_unix.so").stdout.split()
@@ -140,7 +140,7 @@ def test_every_pam_service_that_asks_for_a_password_is_listed(host: Host, people
         host.run("rm", path)
 
 
-def test_prompts_do_not_tell_whether_the_password_of_a_locked_account_was_right(host: Host, people: People) -> None:
+def test_prompts_do_not_reveal_whether_the_password_of_a_locked_account_was_right(host: Host, people: People) -> None:
     common = host.read("/etc/pam.d/common-auth")
     host.write("/etc/pam.d/common-auth", LOCKING)
     try:

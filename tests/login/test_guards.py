@@ -134,11 +134,11 @@ def old_connection_confirms_nothing(person: Person) -> None:
 
 
 def change_that_fails_is_put_back(person: Person) -> None:
-    test_broken_hosts.test_change_is_put_back_where_sshd_does_not_reload(person.host, person)
+    test_broken_hosts.test_change_is_put_back_if_sshd_does_not_reload(person.host, person)
 
 
-def sshd_that_does_otherwise_asks_for_codes_or_is_refused(person: Person) -> None:
-    with test_broken_hosts.sshd_of_its_own_mind(person.host):
+def sshd_with_another_configuration_asks_for_codes_or_is_refused(person: Person) -> None:
+    with test_broken_hosts.sshd_with_another_configuration(person.host):
         if module(person.host, "twofactor", options(person)).ok:
             test_login.test_key_alone_is_denied(person)
 
@@ -150,7 +150,7 @@ def lock_left_behind_is_removed(person: Person) -> None:
 
 def lock_in_use_stays(person: Person) -> None:
     on(person)
-    test_wrong_codes.test_lock_of_a_login_that_is_going_on_stays(person.host, person)
+    test_wrong_codes.test_lock_of_a_login_in_progress_stays(person.host, person)
 
 
 def reload_that_shuts_ansible_out_is_refused(person: Person) -> None:
@@ -160,7 +160,7 @@ def reload_that_shuts_ansible_out_is_refused(person: Person) -> None:
 def change_that_died_is_put_back(person: Person) -> None:
     host = person.host
     with test_transaction.python(host, "signal=KILL") as dies:
-        test_transaction.test_change_that_died_is_put_back_although_nothing_else_is_to_do(host, person, dies)
+        test_transaction.test_change_that_died_is_put_back_even_if_nothing_else_is_to_be_done(host, person, dies)
 
 
 # Guards
@@ -221,7 +221,7 @@ GUARDS = (
     ),
     Guard(
         "the question whether sshd has accepted a key",
-        once_on(test_login.test_wrong_password_is_denied_before_the_code_is_asked_for_and_uses_none_up),
+        once_on(test_login.test_wrong_password_is_denied_before_the_code_is_asked_for_and_uses_up_no_code),
         (Patch("roles/twofactor/files/ssh-key-accepted", "*) exit 1 ;;", "*) exit 0 ;;"),),
     ),
     Guard(
@@ -271,7 +271,7 @@ GUARDS = (
     ),
     Guard(
         "the clock that no phone adjusts",
-        by_google(once_on(test_backends.clock_of_a_phone_is_not_taken_over)),
+        by_google(once_on(test_backends.clock_offset_is_not_recorded)),
         (Patch("_backends/google_authenticator", " noskewadj"),),
     ),
     Guard(
@@ -281,7 +281,7 @@ GUARDS = (
     ),
     Guard(
         "the look at what sshd makes of it",
-        sshd_that_does_otherwise_asks_for_codes_or_is_refused,
+        sshd_with_another_configuration_asks_for_codes_or_is_refused,
         (
             Patch(
                 "_apply/reload",
@@ -336,7 +336,7 @@ OWN_CHECKS = (
     used_code_is_denied_after_a_move,
     second_run_waits,
     old_connection_confirms_nothing,
-    sshd_that_does_otherwise_asks_for_codes_or_is_refused,
+    sshd_with_another_configuration_asks_for_codes_or_is_refused,
     test_security_keys.undeclared_security_key_needs_a_code,
     test_security_keys.security_key_without_its_pin_is_denied,
     test_security_keys.undeclared_key_is_denied_where_keys_are_alone,

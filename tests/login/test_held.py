@@ -72,7 +72,7 @@ def assert_refused(person: Person, said: str, **wanted: object) -> None:
     assert_nothing_left(host)
 
 
-def test_what_cannot_be_changed_is_named_before_anything_is_turned_on(host: Host, person: Person) -> None:
+def test_write_protected_files_are_named_before_anything_is_turned_on(host: Host, person: Person) -> None:
     for letter, path in (("i", SSHD), ("a", SSHD), ("i", "/etc/pam.d"), ("a", "/etc/ssh/sshd_config.d")):
         with attribute(host, letter, path) as said:
             assert_refused(person, said)
@@ -87,7 +87,7 @@ def test_what_cannot_be_changed_is_named_before_anything_is_turned_on(host: Host
     assert_on(person)
 
 
-def test_what_cannot_be_changed_is_named_where_it_is_on(host: Host, person: Person) -> None:
+def test_write_protected_files_are_named_while_it_is_on(host: Host, person: Person) -> None:
     turn_on(host, person)
     for letter, path in (("i", SWITCH), ("i", SSHD), ("a", DROP_IN)):
         with attribute(host, letter, path) as said:
@@ -102,7 +102,7 @@ def test_what_cannot_be_changed_is_named_where_it_is_on(host: Host, person: Pers
 
 
 @pytest.mark.parametrize("backend", [OATH, GOOGLE], ids=lambda backend: backend.name)
-def test_run_and_status_say_that_codes_are_denied_where_logins_cannot_write_them_down(
+def test_run_and_status_warn_if_logins_cannot_record_used_codes(
     host: Host, backend: Backend, request: pytest.FixtureRequest
 ) -> None:
     host.install(backend.package)
@@ -143,7 +143,7 @@ def test_run_and_status_say_that_codes_are_denied_where_logins_cannot_write_them
         assert_on(person)
 
 
-def test_whatever_writes_a_credential_says_first_what_holds_it(host: Host, person: Person) -> None:
+def test_modules_that_write_credentials_first_name_what_is_write_protected(host: Host, person: Person) -> None:
     host.install("qrencode")
     turn_on(host, person, self_service=True)
     other, guest = new_person(host), new_person(host)
@@ -188,7 +188,7 @@ def test_whatever_writes_a_credential_says_first_what_holds_it(host: Host, perso
             host.run("userdel", "--force", "--remove", one.name)
 
 
-def test_recovery_command_says_what_holds_the_code_step(host: Host, person: Person) -> None:
+def test_recovery_command_names_a_write_protected_code_step(host: Host, person: Person) -> None:
     turn_on(host, person)
     before = host.snapshot(WATCHED)
     with attribute(host, "i", SWITCH):
@@ -208,7 +208,7 @@ def test_recovery_command_says_what_holds_the_code_step(host: Host, person: Pers
     assert_off(person)
 
 
-def test_putting_back_says_what_holds_a_file_and_goes_on_once_it_is_free(host: Host, person: Person) -> None:
+def test_rollback_names_a_write_protected_file_and_finishes_once_it_is_writable(host: Host, person: Person) -> None:
     before = host.snapshot(WATCHED)
     turn_on(host, person, rollback_after=600)
     with attribute(host, "i", SSHD):

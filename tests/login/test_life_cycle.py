@@ -76,7 +76,7 @@ def one(on: Host) -> Person:
 
 
 class TestProof:
-    def test_is_asked_for_before_sshd_asks_for_codes(self, host: Host, person: People) -> None:
+    def test_is_required_before_sshd_asks_for_codes(self, host: Host, person: People) -> None:
         module(host, "twofactor", {"enabled": False})
         alice = person()
         wanted = settings(alice, require_proof=True)
@@ -152,7 +152,7 @@ class TestRenewal:
         assert one.host.read(other.credential) == others_file
 
     @pytest.mark.backends(OATH)
-    def test_of_apps_is_asked_for_before_codes_change(self, one: Person) -> None:
+    def test_is_required_before_the_length_of_codes_changes(self, one: Person) -> None:
         before = one.host.snapshot(["/etc"])
         refused = module(one.host, "twofactor", {**ENROLLED, "otp_digits": 8})
         assert not refused.ok
@@ -170,7 +170,7 @@ class TestRenewal:
 
 @pytest.mark.backends(OATH)
 class TestFurtherDevices:
-    def test_have_codes_of_their_own_and_go_one_by_one(self, one: Person) -> None:
+    def test_have_their_own_codes_and_are_removed_one_by_one(self, one: Person) -> None:
         tablet, spare = pyotp.random_base32(), None
         entry = {"name": one.name, "devices": [{"name": "tablet", "secret": tablet}, {"name": "spare"}]}
         assert users(one.host, entry)["to_enrol"] == [one.name]
@@ -229,7 +229,7 @@ class TestRecoveryCodes:
         assert not one.by_key(paper[1]).ok, "a code of the old set is still right"
         assert one.by_key(enrolment(one)["recovery_codes"][0]["code"]).ok
 
-    def test_are_all_ten_of_them_right(self, one: Person) -> None:
+    def test_all_ten_are_right(self, one: Person) -> None:
         users(one.host, {"name": one.name, "recovery_codes": "first"}, window=1)
         paper = [code["code"] for code in enrolment(one)["recovery_codes"]]
         assert [one.by_key(code).ok for code in paper] == [True] * 10
@@ -237,8 +237,8 @@ class TestRecoveryCodes:
         assert enrolment(one)["recovery_codes"] == []
 
 
-class TestEnd:
-    def test_of_an_account_leaves_a_credential_that_is_told_and_can_be_removed(self, one: Person) -> None:
+class TestDeletedAccount:
+    def test_leaves_a_credential_that_is_reported_and_can_be_removed(self, one: Person) -> None:
         one.host.run("userdel", "--force", "--remove", one.name)
         told = users(one.host)
         assert f"there is no account {one.name} on {one.host.name} any more, but a credential" in told.output

@@ -87,7 +87,7 @@ def test_empty_code_is_denied(person: Person) -> None:
     assert not person.by_key("").ok
 
 
-def test_wrong_password_is_denied_before_the_code_is_asked_for_and_uses_none_up(person: Person) -> None:
+def test_wrong_password_is_denied_before_the_code_is_asked_for_and_uses_up_no_code(person: Person) -> None:
     code = person.code()
     login = person.by_password(code, password="wrong")
     assert not login.ok
@@ -115,7 +115,7 @@ def test_used_code_is_denied_after_another_run_of_the_playbook(enabled: Enabled,
     assert not person.by_password(code).ok
 
 
-def test_code_older_than_a_used_one_is_denied_by_pam_oath_alone_and_right_once_in_any_case(person: Person) -> None:
+def test_code_older_than_a_used_one_is_denied_by_pam_oath_and_accepted_once_by_the_other(person: Person) -> None:
     assert person.by_password(person.code()).ok
     assert person.by_password(person.code(steps=-1)).ok == (backend_of(person.host) is GOOGLE)
     assert not person.by_password(person.code(steps=-1)).ok

@@ -30,7 +30,7 @@ _HOME = "sed -i 's/ extrausers//' /etc/nsswitch.conf; rm -rf /var/lib/extrausers
 
 
 @pytest.mark.usefixtures("package")
-def test_whoever_logs_in_by_a_password_that_is_elsewhere_is_named(host: Host) -> None:
+def test_account_whose_password_is_not_in_etc_shadow_is_named(host: Host) -> None:
     off(host)
     host.install("libnss-extrausers")
     person = new_person(host, authorized_key=None)
@@ -58,7 +58,7 @@ def test_whoever_logs_in_by_a_password_that_is_elsewhere_is_named(host: Host) ->
 
 
 @pytest.mark.usefixtures("package")
-def test_status_tells_what_a_login_finds(host: Host) -> None:
+def test_status_agrees_with_logins(host: Host) -> None:
     with somebody(host) as person:
         turn_on(host, person)
 
@@ -131,7 +131,7 @@ def _accounts(host: Host, *names: str) -> Iterator[list[Person]]:
 
 @pytest.mark.parametrize("host", ["debian13"], indirect=True)
 @pytest.mark.usefixtures("package")
-def test_whoever_gets_in_by_what_is_seldom_set_is_named_and_nobody_else(host: Host) -> None:
+def test_accounts_that_get_in_by_rare_settings_are_named_and_no_others(host: Host) -> None:
     off(host)
     locked_out = "has no credential and would be locked out"
     with _accounts(host, "a@b", "CORP\\joe", "mary") as (at, joe, mary):

@@ -197,7 +197,7 @@ def of_users_file(text: str) -> Case:
     return Case("old-oath", text, {of_key(key): key in taken for key in KEYS})
 
 
-def taken_by_the_modules(host: Host, cases: t.Sequence[Case]) -> list[list[bool]]:
+def accepted_by_the_modules(host: Host, cases: t.Sequence[Case]) -> list[list[bool]]:
     """Which codes of each case the PAM modules on a host accept."""
     host.run("mkdir", "--mode=0700", FOLDER)
     try:
@@ -213,7 +213,7 @@ def taken_by_the_modules(host: Host, cases: t.Sequence[Case]) -> list[list[bool]
         host.run("rm", "--recursive", FOLDER, *(f"/etc/pam.d/{name}" for name in SERVICES))
 
 
-def test_are_read_as_the_modules_read_them(host: Host) -> None:
+def test_old_files_are_read_as_the_pam_modules_read_them(host: Host) -> None:
     host.install(GOOGLE.package, OATH.package)
     chance = random.Random(host.release)
     texts, lines = secret_files(chance), users_lines(chance)
@@ -221,7 +221,7 @@ def test_are_read_as_the_modules_read_them(host: Host) -> None:
     cases += [
         of_users_file("\n".join(next(lines) for _line in range(chance.randint(1, 3)))) for _number in range(_NUMBER)
     ]
-    answers = taken_by_the_modules(host, cases)
+    answers = accepted_by_the_modules(host, cases)
     different = [
         (case.text, code, expected)
         for case, answer in zip(cases, answers, strict=True)

@@ -27,14 +27,14 @@ SERVICE = "fleet-auth-passes.service"
 SCRIPT = "/usr/libexec/fleet-auth-end-passes"
 
 
-def give(person: Person, **asked: t.Any) -> str:
+def give_pass(person: Person, **asked: t.Any) -> str:
     """Give a pass, and return its code."""
     given = module(person.host, "twofactor_pass", {"user": person.name, **asked})
     assert given.ok, given.output
     return str(given["code"])
 
 
-def end_its_time(person: Person) -> None:
+def expire(person: Person) -> None:
     """Make the person's pass expire."""
     path = person.credential
     text = re.sub(r"(?i)(pass[= ])20\d\d", r"\g<1>2020", person.host.read(path).decode())
@@ -62,7 +62,7 @@ def person(on: Host) -> Person:
 
 
 def test_pass_is_right_once_beside_the_codes_of_the_app(person: Person) -> None:
-    code = give(person, hours=8)
+    code = give_pass(person, hours=8)
     assert person.by_key(code).ok
     assert not person.by_password(code).ok
     ssh.fresh_step()
@@ -70,14 +70,14 @@ def test_pass_is_right_once_beside_the_codes_of_the_app(person: Person) -> None:
 
 
 def test_further_pass_replaces_the_last_one(person: Person) -> None:
-    first, second = give(person), give(person)
+    first, second = give_pass(person), give_pass(person)
     assert not person.by_key(first).ok
     assert person.by_key(second).ok
 
 
-def test_pass_ends_with_its_time_also_over_a_boot_and_nothing_of_it_is_left(person: Person) -> None:
+def test_pass_expires_even_across_a_boot_and_leaves_nothing(person: Person) -> None:
     host, before = person.host, person.host.read(person.credential)
-    code = give(person, hours=1)
+    code = give_pass(person, hours=1)
     told = module(host, "twofactor_info")["users"][person.name]["pass_until"]
     assert 3000 < time.mktime(time.strptime(told, "%Y-%m-%dT%H:%M:%SZ")) - time.mktime(time.gmtime()) <= 3600
     host.run("systemctl", "start", SERVICE)
@@ -87,7 +87,7 @@ def test_pass_ends_with_its_time_also_over_a_boot_and_nothing_of_it_is_left(pers
     host.run("systemctl", "start", SERVICE)
     (line,) = host.run("systemctl list-timers --plain --no-legend fleet-auth-passes.timer").stdout.splitlines()
     assert re.match(r"\w{3} \d", line), "a boot has stopped the timer"
-    end_its_time(person)
+    expire(person)
     host.run("systemctl", "start", SERVICE)
     assert not host.exists(TIMER)
     assert not host.exists(SCRIPT)
@@ -97,17 +97,17 @@ def test_pass_ends_with_its_time_also_over_a_boot_and_nothing_of_it_is_left(pers
     assert "pass" not in host.run("ls", "-A", backend_of(host).directory).stdout
 
 
-def test_pass_that_is_over_ends_while_others_go_on(on: Host, person: Person) -> None:
+def test_expired_pass_ends_while_others_stay_valid(on: Host, person: Person) -> None:
     other = enrolled(on)
-    codes = give(person), give(other)
-    end_its_time(person)
+    codes = give_pass(person), give_pass(other)
+    expire(person)
     on.run("systemctl", "start", SERVICE)
     assert on.exists(TIMER)
     assert not person.by_key(codes[0]).ok
     assert other.by_key(codes[1]).ok
 
 
-def test_playbook_writes_the_code_down_and_shows_it_nowhere(
+def test_playbook_writes_the_code_to_a_file_and_shows_it_nowhere(
     person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -125,7 +125,7 @@ def test_playbook_writes_the_code_down_and_shows_it_nowhere(
     assert person.by_key(code).ok
 
 
-def test_role_gives_a_pass_in_a_playbook_of_ones_own(person: Person, tmp_path: Path) -> None:
+def test_role_gives_a_pass_in_a_custom_playbook(person: Person, tmp_path: Path) -> None:
     (tmp_path / "play.yml").write_text("""
 - hosts: all
   gather_facts: false

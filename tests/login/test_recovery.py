@@ -91,7 +91,7 @@ def recover(host: Host, *arguments: str, bare: t.Sequence[str] = (), **how: t.An
     return done
 
 
-def last_words_in_log(host: Host) -> str:
+def last_line_in_log(host: Host) -> str:
     host.run("journalctl", "--sync")
     return host.run("journalctl", "-t", "twofactor-recover", "-o", "cat", "-n", "1").stdout.strip()
 
@@ -121,10 +121,10 @@ def test_a_shell_is_all_that_the_command_needs(on: People) -> None:
         for person in (on.alice, on.bob):
             assert_gets_in_as_before(person)
         assert credentials(host) == secrets
-        assert last_words_in_log(host) == OFF
+        assert last_line_in_log(host) == OFF
         second = recover(host, bare=bare)
         assert (second.returncode, second.stdout, second.stderr) == (0, f"twofactor-recover: {OFF_ALREADY}\n", "")
-        assert last_words_in_log(host) == OFF_ALREADY
+        assert last_line_in_log(host) == OFF_ALREADY
     assert credentials(host) == secrets
 
 
@@ -188,7 +188,7 @@ def test_one_account_is_let_in_and_nobody_else(on: People) -> None:
     ):
         done = recover(host, "--user", alice.name)
         assert (done.returncode, done.stdout) == (0, f"twofactor-recover: {said}\n")
-        assert last_words_in_log(host) == said
+        assert last_line_in_log(host) == said
     assert_gets_in_as_before(alice)
     assert not bob.by_key().ok
     assert not bob.by_password().ok
@@ -217,7 +217,7 @@ def test_wrong_codes_are_forgotten(on: People) -> None:
     assert host.run("ls", TALLY).stdout == ""
 
 
-def test_dot_in_a_name_is_a_dot(people: People) -> None:
+def test_dot_in_a_name_is_no_wildcard(people: People) -> None:
     host = people.host
     dotted, other = (Person(name, host, host.key) for name in ("per.son", "perxson"))
     for person in (dotted, other):
@@ -236,7 +236,7 @@ def test_dot_in_a_name_is_a_dot(people: People) -> None:
             host.run("rm", person.credential)
 
 
-def test_what_is_no_account_is_refused(on: People) -> None:
+def test_names_that_are_no_account_are_refused(on: People) -> None:
     before = on.host.snapshot()
     for name in ("nosuchuser", "", "-x", ".", "../shadow", "a b", "a\nb", f"{on.alice.name};id", "$(id)", "a,b", "*"):
         done = recover(on.host, "--user", name)
@@ -255,7 +255,7 @@ def test_what_is_no_account_is_refused(on: People) -> None:
 
 
 @pytest.mark.backends(OATH)
-def test_playbook_turns_everything_off_however_often_it_runs(on: People) -> None:
+def test_playbook_turns_everything_off_and_a_second_run_changes_nothing(on: People) -> None:
     secrets = credentials(on.host)
     # An error in the settings does not stop the playbook.
     first = playbook(
@@ -277,7 +277,7 @@ def test_playbook_turns_everything_off_however_often_it_runs(on: People) -> None
 
 
 @pytest.mark.backends(OATH)
-def test_playbook_lets_one_account_in_however_often_it_runs(on: People) -> None:
+def test_playbook_lets_one_account_in_and_a_second_run_changes_nothing(on: People) -> None:
     first = playbook("recover", on.host, user=on.alice.name)
     assert first.ok, first.output
     assert first.changed

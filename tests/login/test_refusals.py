@@ -118,7 +118,7 @@ def test_everyone_without_a_credential_is_named_and_nobody_else(
     assert not {alice.name, neither.name, "ansible"} & named
 
 
-def test_account_that_ansible_connects_with_is_refused_as_such(alice: Person, check: bool) -> None:
+def test_account_that_ansible_connects_with_is_named_as_such(alice: Person, check: bool) -> None:
     said = refusal_by_role(alice, *["--check"][:check], exempt_users=[])
     assert (
         f"ansible, as whom Ansible connects, has no credential and would be locked out of sshd on {alice.host.name}. "
@@ -250,7 +250,7 @@ _NOT_READ = (
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )
-def test_configuration_of_sshd_that_the_drop_in_cannot_rule_is_refused(
+def test_configuration_of_sshd_that_the_drop_in_cannot_override_is_refused(
     alice: Person, edit: Callable[[str], str], expected: str
 ) -> None:
     config = edit(alice.host.read(SSHD_CONFIG).decode())
@@ -305,7 +305,7 @@ def test_every_conflict_is_named_in_a_real_run(alice: Person) -> None:
         assert f"{DROP_INS}/50-site.conf line {number}: {line}" in said
 
 
-_OF_ITS_OWN_MIND = """#!/bin/bash
+_REPORTS_PASSWORDS = """#!/bin/bash
 set -o pipefail
 if [[ -e {drop_in} && $* == *{asked}* ]]; then
     {real} "$@" | sed 's/^passwordauthentication no$/passwordauthentication yes/'
@@ -316,11 +316,11 @@ fi
 
 
 @contextlib.contextmanager
-def sshd_of_its_own_mind(host: Host, asked: str) -> Iterator[None]:
+def sshd_that_reports_passwords(host: Host, asked: str) -> Iterator[None]:
     """An sshd that, with our drop-in and asked with these options, reports that it accepts passwords by itself."""
     sshd, real = "/usr/sbin/sshd", "/usr/sbin/sshd.real"
     host.run("mv", sshd, real)
-    text = _OF_ITS_OWN_MIND.format(drop_in=f"{DROP_INS}/00-twofactor.conf", asked=asked, real=real)
+    text = _REPORTS_PASSWORDS.format(drop_in=f"{DROP_INS}/00-twofactor.conf", asked=asked, real=real)
     host.write(sshd, text, 0o755)
     try:
         yield
@@ -330,7 +330,7 @@ def sshd_of_its_own_mind(host: Host, asked: str) -> Iterator[None]:
 
 @pytest.mark.usefixtures("package")
 @pytest.mark.parametrize("asked", ["-T", "-T*user={name},"])
-def test_settings_that_turn_out_otherwise_are_put_back(
+def test_settings_that_do_not_take_effect_are_put_back(
     alice: Person, account: Callable[..., Person], asked: str
 ) -> None:
     """What sshd reports with the drop-in in place decides, whatever its files seemed to say."""
@@ -339,7 +339,7 @@ def test_settings_that_turn_out_otherwise_are_put_back(
     apart = f"Match User {second.name}\n    X11Forwarding no\n"
     with file_of(host, f"{DROP_INS}/50-site.conf", apart):
         before = host.snapshot(WATCHED)
-        with sshd_of_its_own_mind(host, asked.format(name=second.name)):
+        with sshd_that_reports_passwords(host, asked.format(name=second.name)):
             # With seen_days, root would be named: it has logged in to this host in other tests.
             refused = module(host, "twofactor", module_options(alice, second, seen_days=0))
         try:
@@ -362,7 +362,7 @@ def test_settings_that_turn_out_otherwise_are_put_back(
 # Obstacles in PAM
 
 
-def test_service_files_in_which_the_code_step_has_no_certain_place_are_refused_each(alice: Person) -> None:
+def test_each_service_file_without_a_definite_place_for_the_code_step_is_refused(alice: Person) -> None:
     files = {
         "none": "auth required pam_env.so\n",
         "ends": "auth sufficient pam_unix.so\n",
@@ -427,7 +427,7 @@ def test_damaged_block_is_refused_by_enabling_and_disabling(alice: Person) -> No
 # Credentials and options
 
 
-def test_damaged_credentials_are_refused_each(alice: Person, account: Callable[..., Person]) -> None:
+def test_each_damaged_credential_is_refused(alice: Person, account: Callable[..., Person]) -> None:
     key = "3132333435363738393031323334353637383930"
     damages = {
         "holds no token": "",
@@ -520,7 +520,7 @@ BAD_OPTIONS: list[tuple[dict[str, t.Any], dict[str, str], list[str]]] = [
 
 
 @pytest.mark.parametrize(("options", "secrets", "expected"), BAD_OPTIONS, ids=["one", "other"])
-def test_every_bad_option_is_refused_with_its_bound_and_no_secret_shows(
+def test_every_bad_option_is_refused_with_its_bounds_and_no_secret_is_shown(
     alice: Person, options: dict[str, t.Any], secrets: dict[str, str], expected: list[str]
 ) -> None:
     users = [{"name": name, "secret": secret} for name, secret in secrets.items()]

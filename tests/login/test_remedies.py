@@ -17,7 +17,7 @@ import pytest
 from hosts import Host
 from login.people import Person
 from login.policy import somebody
-from login.remedies import Case, as_the_message_has_it, both, by, carry_out, enrolled, on_the_host
+from login.remedies import Case, both, by, carry_out, command_in_the_message, enrolled, on_the_host
 from unit.builders import security_key
 
 pytestmark = pytest.mark.usefixtures("package")
@@ -167,7 +167,7 @@ CASES = {
         "/etc/pam.d/found, line 1, names 'common-auth\\r', with a carriage return at its end, and libpam does not know "
         "that name. Save the file with the line ends of Unix (sed -i 's/\\r$//' /etc/pam.d/found), or leave found "
         "out.",
-        (as_the_message_has_it("[(](sed .*?)[)]"), by(services=[])),
+        (command_in_the_message("[(](sed .*?)[)]"), by(services=[])),
         {"services": ["found"]},
     ),
     "a password for which nothing asks": Case(
@@ -208,7 +208,7 @@ CASES = {
     "an attribute": Case(
         "chattr +i /etc/pam.d/sshd",
         "/etc/pam.d/sshd on {host} is immutable (chattr +i), and has to be changed. Run there: chattr -i",
-        (as_the_message_has_it("Run there: (.*)[.]$"),),
+        (command_in_the_message("Run there: (.*)[.]$"),),
     ),
     "another PAM service": Case(
         f"echo PAMServiceName other >{DROP_INS}/50-site.conf",
@@ -291,7 +291,7 @@ CASES = {
     "a file that only grows": Case(
         "chattr +a /etc/pam.d/sshd",
         "/etc/pam.d/sshd on {host} is append-only (chattr +a), and has to be changed. Run there: chattr -a",
-        (as_the_message_has_it("Run there: (.*)[.]$"),),
+        (command_in_the_message("Run there: (.*)[.]$"),),
     ),
     "no group": Case(
         "",
@@ -468,5 +468,5 @@ def alice(host: Host) -> Iterator[Person]:
 @pytest.mark.parametrize(
     ("host", "case"), [(case.host, name) for name, case in CASES.items()], indirect=["host"], scope="module"
 )
-def test_what_a_refusal_says_to_do_is_what_it_takes(host: Host, alice: Person, case: str) -> None:
+def test_remedies_that_a_refusal_names_resolve_it(host: Host, alice: Person, case: str) -> None:
     carry_out(host, alice, CASES[case])

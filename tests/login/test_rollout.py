@@ -89,7 +89,7 @@ def roll_out(machines: list[Host], tmp_path: Path) -> t.Callable[..., Ending]:
     return run
 
 
-def test_whole_fleet_by_batches_and_again_nothing(
+def test_whole_fleet_in_batches_and_a_second_rollout_changes_nothing(
     machines: list[Host], alices: list[Person], roll_out: t.Callable[..., Ending]
 ) -> None:
     ending = roll_out("--check")
@@ -115,7 +115,7 @@ def test_whole_fleet_by_batches_and_again_nothing(
     assert ending.output.count("host  outcome") == 1
     assert "Validating arguments" not in ending.output
     assert "[ERROR]" not in ending.output
-    verified_but_damaged(machines, alices[0])
+    check_verify(machines, alices[0])
 
     ending = roll_out()
     assert ending.ok, ending.output
@@ -125,7 +125,7 @@ def test_whole_fleet_by_batches_and_again_nothing(
     assert "changed=1" not in ending.output
 
 
-def verified_but_damaged(machines: list[Host], alice: Person) -> None:
+def check_verify(machines: list[Host], alice: Person) -> None:
     """Check that verify passes over a host where the user is not enrolled, and fails on a damaged credential."""
     ssh.fresh_step(at_least=15)
     path = alice.credential
@@ -148,14 +148,14 @@ def verified_but_damaged(machines: list[Host], alice: Person) -> None:
         host.write(path, kept[host.name], 0o600)
 
 
-def test_batches_that_are_none_are_refused(machines: list[Host]) -> None:
+def test_invalid_batches_are_refused(machines: list[Host]) -> None:
     done = ansible_playbook("rollout", machines[0].fleet, twofactor_rollout_batches=[0])
     assert done.returncode
     assert "twofactor_rollout_batches is " in done.stdout
     assert "Nothing was changed." in unwrapped(done.stdout)
 
 
-def test_failure_stops_it_and_it_goes_on_from_there(
+def test_failure_stops_the_rollout_and_the_next_one_continues_from_there(
     machines: list[Host], alices: list[Person], roll_out: t.Callable[..., Ending]
 ) -> None:
     with broken_disk(machines[1]):
@@ -223,7 +223,7 @@ def test_host_that_is_not_ready_stops_all_before_anything_is_written(
     assert_off(alices[3])
 
 
-def test_host_that_is_lost_on_the_way_is_a_failure(
+def test_host_that_is_lost_during_the_rollout_is_a_failure(
     machines: list[Host], alices: list[Person], roll_out: t.Callable[..., Ending]
 ) -> None:
     canary, lost, *_others = machines

@@ -210,7 +210,9 @@ class TestEveryone:
             is_denied(person)
         needs_code(person)
 
-    def test_leaving_an_exempt_group_counts_at_the_next_login(self, host: Host, everyone: Cast, before: str) -> None:
+    def test_leaving_an_exempt_group_takes_effect_at_the_next_login(
+        self, host: Host, everyone: Cast, before: str
+    ) -> None:
         person = everyone["member for a while"]
         assert person.by_key(batch=True).ok
         host.run("gpasswd", "--delete", person.name, "friends")
@@ -218,7 +220,9 @@ class TestEveryone:
         host.run("gpasswd", "--add", person.name, "friends")
         assert experience(person) == before
 
-    def test_change_counts_for_who_leaves_and_who_enters(self, host: Host, everyone: Cast, before: str) -> None:
+    def test_change_of_scope_applies_to_those_who_leave_and_enter(
+        self, host: Host, everyone: Cast, before: str
+    ) -> None:
         everyone_but(host, everyone, "exempt", "leaver")
         assert experience(everyone["leaver"]) == before
         assert experience(everyone["exempt"]) == before
@@ -244,13 +248,13 @@ def addresses(host: Host, account: Account) -> Here:
 
 
 class TestExemptAddresses:
-    def test_from_an_exempt_address_as_before(self, addresses: Here, before: str) -> None:
+    def test_exempt_address_logs_in_as_before(self, addresses: Here, before: str) -> None:
         assert experience(addresses.cast["visitor"]) == before
 
-    def test_from_any_other_address_with_the_code(self, addresses: Here) -> None:
+    def test_any_other_address_needs_the_code(self, addresses: Here) -> None:
         needs_code(inside(addresses.cast["local"]))
 
-    def test_exempt_account_from_any_other_address_without_one(self, host: Host, addresses: Here) -> None:
+    def test_exempt_account_needs_no_code_from_any_other_address(self, host: Host, addresses: Here) -> None:
         ansible = inside(Person("ansible", host, host.key))
         assert addresses.address not in ansible.by_key(batch=True, command="echo $SSH_CONNECTION").output
         assert ansible.by_key(batch=True).output == "ansible"
@@ -264,13 +268,13 @@ class TestExemptAddresses:
         assert "authenticationmethods publickey,keyboard-interactive:pam keyboard-interactive:pam\n" in unknown
         assert "passwordauthentication no\n" in unknown
 
-    def test_through_the_socket_of_the_machine_with_the_code(self, host: Host, addresses: Here) -> None:
+    def test_socket_of_the_machine_needs_the_code(self, host: Host, addresses: Here) -> None:
         assert host.exists(UNIX_SOCKET) == (host.release == "debian13")
         if host.exists(UNIX_SOCKET):
             needs_code(inside(addresses.cast["socket"], UNIX_SOCKET))
 
     @pytest.mark.parametrize("damage", ["emptied", "deleted"])
-    def test_lost_list_asks_everyone(self, host: Host, addresses: Here, damage: str) -> None:
+    def test_lost_list_of_addresses_asks_everyone(self, host: Host, addresses: Here, damage: str) -> None:
         person = addresses.cast[f"list {damage}"]
         with damaged(host, EXEMPT_ORIGINS, damage):
             assert not person.by_password().ok
@@ -278,7 +282,9 @@ class TestExemptAddresses:
             needs_code(inside(person))
         assert person.by_password().ok
 
-    def test_change_counts_for_who_leaves_and_who_enters(self, host: Host, addresses: Here, before: str) -> None:
+    def test_change_of_scope_applies_to_those_who_leave_and_enter(
+        self, host: Host, addresses: Here, before: str
+    ) -> None:
         turn_on(host, *addresses.cast.values(), exempt_addresses=["127.0.0.0/8", "2001:db8::/32"])
         needs_code(addresses.cast["change"])
         assert experience(inside(addresses.cast["change"])) == before
@@ -341,7 +347,7 @@ class TestEnrolled:
         assert enrolled_but(host, enrolled).changed
         assert experience(enrolled["outside"]) == before
 
-    def test_removed_name_is_told_and_put_back_by_the_next_run(self, host: Host, enrolled: Cast) -> None:
+    def test_removed_name_is_reported_and_put_back_by_the_next_run(self, host: Host, enrolled: Cast) -> None:
         person = enrolled["name removed"]
         host.run("sed", "-i", rf"/ user notin /s/\b{person.name}\b/gone/", SWITCH)
         assert not person.by_password().ok
@@ -356,13 +362,15 @@ class TestEnrolled:
         assert not enrolled_but(host, enrolled).changed
 
     @pytest.mark.parametrize("damage", ["emptied", "deleted"])
-    def test_lost_credential_lets_nobody_off_at_the_next_run(self, host: Host, enrolled: Cast, damage: str) -> None:
+    def test_lost_credential_still_denies_after_the_next_run(self, host: Host, enrolled: Cast, damage: str) -> None:
         person = enrolled["forgotten"]
         with damaged(host, f"{OATH}/{person.name}", damage):
             module(host, "twofactor", options(scope="enrolled"))
             is_denied(person)
 
-    def test_change_counts_for_who_leaves_and_who_enters(self, host: Host, enrolled: Cast, before: str) -> None:
+    def test_change_of_scope_applies_to_those_who_leave_and_enter(
+        self, host: Host, enrolled: Cast, before: str
+    ) -> None:
         leaver = enrolled["leaver"]
         stay = [person.entry for role, person in enrolled.items() if role not in ("leaver", "outside")]
         enrolled_but(host, enrolled, users=[*stay, {"name": leaver.name, "state": "absent"}])
@@ -387,7 +395,7 @@ class TestNobodyEnrolled:
         assert sudo(nobody_enrolled, PASSWORD).stdout == "root\n"
         assert not turn_on(host, scope="enrolled", services=["sudo"]).changed
 
-    def test_whoever_is_the_first_needs_the_code(self, host: Host, nobody_enrolled: Person) -> None:
+    def test_first_enrolled_account_needs_the_code(self, host: Host, nobody_enrolled: Person) -> None:
         turn_on(host, nobody_enrolled, scope="enrolled", services=["sudo"])
         needs_code(nobody_enrolled)
 
@@ -412,7 +420,7 @@ def many(host: Host, account: Account) -> Iterator[Cast]:
 
 
 class TestManyEnrolled:
-    def test_stand_in_several_lines(self, host: Host, many: Cast) -> None:
+    def test_names_are_split_over_several_lines(self, host: Host, many: Cast) -> None:
         lines = host.read(SWITCH).decode().split("\n")
         names = [line.rpartition(" ")[2].split(":") for line in lines if " user notin " in line]
         assert len(names) > 10
@@ -427,10 +435,10 @@ class TestManyEnrolled:
     def test_outside_logs_in_as_before(self, many: Cast, before: str) -> None:
         assert experience(many["outside"]) == before
 
-    def test_is_no_change_when_repeated(self, host: Host, many: Cast) -> None:
+    def test_second_run_changes_nothing(self, host: Host, many: Cast) -> None:
         assert not turn_on(host, many["first"], many["last"], scope="enrolled").changed
 
-    def test_recovered_alone_logs_in_without_the_code(self, host: Host, many: Cast) -> None:
+    def test_only_the_recovered_account_logs_in_without_the_code(self, host: Host, many: Cast) -> None:
         host.run("twofactor-recover", "--user", many["first"].name)
         assert many["first"].by_password().ok
         assert not many["last"].by_password().ok
@@ -469,7 +477,7 @@ class TestGroups:
     def test_outside_logs_in_as_before(self, groups: Cast, before: str, who: str) -> None:
         assert experience(groups[who]) == before
 
-    def test_membership_counts_at_the_next_login(self, host: Host, groups: Cast, before: str) -> None:
+    def test_membership_takes_effect_at_the_next_login(self, host: Host, groups: Cast, before: str) -> None:
         person = groups["outside with a credential"]
         host.run("gpasswd", "--add", person.name, "coders")
         needs_code(person)

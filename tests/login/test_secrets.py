@@ -124,19 +124,19 @@ def test_journal_has_no_secret(traces: Traces) -> None:
     assert _found(traces.journal, traces.secrets) == {DECOY}
 
 
-def test_host_has_a_secret_in_its_credential_file_alone(traces: Traces) -> None:
+def test_host_has_each_secret_only_in_its_credential_file(traces: Traces) -> None:
     credentials = {f"/etc/oath/{name}": secrets for name, secrets in traces.owners.items()}
     assert traces.enrolled == {DECOY_FILE: {DECOY}, **credentials}
     assert traces.left == {DECOY_FILE: {DECOY}}
 
 
-def test_controller_has_a_secret_on_its_sheet_alone(traces: Traces, host: Host) -> None:
+def test_controller_has_each_secret_only_on_its_sheet(traces: Traces, host: Host) -> None:
     sheets = {str(traces.sheets / f"{name}@{host.name}.html"): secrets for name, secrets in traces.printed.items()}
     files = _files([str(traces.home), str(STATE.parent)], traces.secrets)
     assert files == {str(traces.home / "decoy"): {DECOY}, **sheets}
 
 
-def test_credentials_and_sheets_are_for_their_owner_alone(traces: Traces) -> None:
+def test_credentials_and_sheets_are_readable_by_their_owner_only(traces: Traces) -> None:
     assert traces.modes.pop("/etc/oath") == 0o700
     assert set(traces.modes.values()) == {0o600}
     assert traces.sheets.stat().st_mode & 0o7777 == 0o700

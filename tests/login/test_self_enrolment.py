@@ -119,7 +119,7 @@ def finish(child: pexpect.spawn[str], person: Person) -> tuple[Person, list[str]
     return enrolled, recovery
 
 
-def test_whoever_enrolled_alone_is_asked_once_that_is_accepted(on: Host) -> None:
+def test_self_enrolled_person_is_asked_for_codes_once_accepted(on: Host) -> None:
     with somebody(on) as alice:
         for quiet in (alice.by_key(command="bash -lc 'id -un'"), alice.by_key(command="bash -lic 'id -un' </dev/null")):
             assert (quiet.output, OFFER in quiet.reason) == (alice.name, False)
@@ -158,9 +158,7 @@ def test_whoever_enrolled_alone_is_asked_once_that_is_accepted(on: Host) -> None
         assert enrolled.by_key(recovery[0]).ok
 
 
-def test_whoever_is_invited_needs_nobody_to_accept_that(
-    on: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_invited_person_needs_no_acceptance(on: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with somebody(on) as bob:
         asked = {"user": bob.name, "hours": 2, "twofactor_enrolment_dir": "./sheets", "twofactor_language": "fr"}
@@ -203,7 +201,7 @@ def test_whoever_is_invited_needs_nobody_to_accept_that(
         assert enrolled.by_key(enrolled.code()).ok
 
 
-def test_wrong_invitations_void_it_and_refusals_name_what_is_wrong(on: Host) -> None:
+def test_wrong_tries_void_an_invitation_and_refusals_name_what_is_wrong(on: Host) -> None:
     with somebody(on) as carol:
         code = str(module(on, "twofactor_invitation", {"user": carol.name})["code"])
         with terminal(carol) as child:

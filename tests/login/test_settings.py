@@ -178,7 +178,7 @@ class TestPasswordAsTheOnlyFirstFactor:
         assert not person.by_key(methods="publickey").ok
         assert person.by_password(code).ok
 
-    def test_key_takes_the_place_of_no_password(self, person: Person) -> None:
+    def test_key_does_not_replace_the_password(self, person: Person) -> None:
         login = person.by_key(person.code(), password=PASSWORD)
         assert login.ok, login.reason
         assert len(login.prompts) == 2
@@ -234,13 +234,13 @@ def made(host: Host) -> Made:
 
 
 class TestSecretThatIsNotGiven:
-    def test_is_20_bytes_at_random(self, host: Host, made: Made) -> None:
+    def test_is_20_random_bytes(self, host: Host, made: Made) -> None:
         secrets = [ssh.credential(host, person.name) for person in (made.one, made.other)]
         assert [len(secret) for secret in secrets] == [20, 20]
         assert secrets[0] != secrets[1]
         assert all(secret.count(0) < 10 for secret in secrets)
 
-    def test_is_roots_alone(self, host: Host, made: Made) -> None:
+    def test_is_readable_by_root_only(self, host: Host, made: Made) -> None:
         entries = credentials(host)
         assert entries["/etc/oath"][:3] == (0o700, 0, 0)
         assert entries[made.one.credential][:3] == (0o600, 0, 0)
@@ -250,7 +250,7 @@ class TestSecretThatIsNotGiven:
         assert secret.hex() not in made.run.output
         assert base64.b32encode(secret).decode() not in made.run.output
 
-    def test_is_told_of_once(self, host: Host, made: Made) -> None:
+    def test_is_reported_once(self, host: Host, made: Made) -> None:
         assert made.run["to_enrol"] == [made.one.name, made.other.name]
         again = _enrol(host, made.one.name, made.other.name, window=2)
         assert again.changed
@@ -261,7 +261,7 @@ class TestSecretThatIsNotGiven:
         code = ssh.code(ssh.credential(host, made.one.name))
         assert made.one.by_password(code).ok
 
-    def test_stays_with_its_used_code_when_run_again_and_when_off_and_on_again(self, host: Host, made: Made) -> None:
+    def test_stays_with_its_used_code_after_another_run_and_after_off_and_on(self, host: Host, made: Made) -> None:
         at = ssh.fresh_step()
         path = made.other.credential
         code = ssh.code(ssh.credential(host, made.other.name), at=at, steps=2)
@@ -297,7 +297,7 @@ class TestSecretThatIsGiven:
         turn_on(host, users=[{"name": person.name, "secret": spaced}])
         assert host.read(person.credential) == before
 
-    def test_stays_when_it_is_given_no_more(self, host: Host, person: Person) -> None:
+    def test_stays_when_it_is_no_longer_given(self, host: Host, person: Person) -> None:
         assert person.by_password(person.code()).ok
         before = host.read(person.credential)
         turn_on(host, users=[{"name": person.name}])

@@ -55,7 +55,7 @@ def office(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Office:
     return office
 
 
-def test_sheets_that_are_there_stay_as_they_are_and_nothing_runs_but_the_plan(office: Office) -> None:
+def test_existing_sheets_stay_as_they_are_and_only_the_plan_runs(office: Office) -> None:
     before = {person: office.sheet(person).stat() for person in office.people}
     run = office.run()
     assert run.ok
@@ -87,7 +87,7 @@ def test_sheet_that_nobody_has_used_comes_back_and_check_mode_says_so(office: Of
     assert not office.run().changed
 
 
-def test_sheet_of_a_given_secret_comes_once(office: Office) -> None:
+def test_sheet_of_a_given_secret_is_written_once(office: Office) -> None:
     person = new_person(office.host)
     users = [person.entry]
     assert office.run(twofactor_users=users).ok
@@ -99,7 +99,7 @@ def test_sheet_of_a_given_secret_comes_once(office: Office) -> None:
     assert not office.sheet(person).exists()
 
 
-def test_fleet_with_one_secret_a_person_has_one_sheet_for_all_hosts(office: Office) -> None:
+def test_fleet_with_one_secret_per_person_has_one_sheet_for_all_hosts(office: Office) -> None:
     person = new_person(office.host)
     fleet: dict[str, t.Any] = {"twofactor_users": [person.entry], "twofactor_fleet": "Example fleet"}
     run = office.run(**fleet)
@@ -121,7 +121,7 @@ def test_fleet_with_one_secret_a_person_has_one_sheet_for_all_hosts(office: Offi
     assert "twofactor_fleet says that people have one secret on all hosts" in unwrapped(run.output)
 
 
-def test_nobody_gets_a_sheet_who_is_not_listed_or_shall_have_no_credential(office: Office) -> None:
+def test_people_who_are_not_listed_or_absent_get_no_sheet(office: Office) -> None:
     unproven, leaving = office.people[1], new_person(office.host)
     assert office.run(twofactor_users=[{"name": leaving.name}], twofactor_enrolment_dir="").ok
     office.sheet(unproven).unlink()
@@ -177,7 +177,7 @@ class TestMakingThemAgain:
         assert run.ok, run.output
         assert again.sheet(unproven).read_text() == office.sheet(unproven).read_text()
 
-    def test_refuses_by_name_who_has_no_credential(self, office: Office, tmp_path: Path) -> None:
+    def test_names_people_without_a_credential(self, office: Office, tmp_path: Path) -> None:
         again = dataclasses.replace(office, folder=tmp_path / "again")
         run = again.run(name="enrol", users=[office.people[0].name, "ansible", "nobody"])
         assert not run.ok

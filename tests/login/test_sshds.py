@@ -46,7 +46,7 @@ def started_with(host: Host, words: str) -> Iterator[str]:
         host.run("systemctl daemon-reload && systemctl restart ssh")
 
 
-def test_options_of_the_unit_count_and_are_named(host: Host, person: Person) -> None:
+def test_options_of_the_unit_apply_and_are_named(host: Host, person: Person) -> None:
     # Without PAM, sshd denies accounts with a locked password, so Ansible's account gets an invalid one instead.
     host.run("usermod", "--password", "*", "ansible")
     with started_with(host, "-o UsePAM=no") as path:
@@ -74,7 +74,7 @@ def test_options_of_the_unit_count_and_are_named(host: Host, person: Person) -> 
 
 
 @pytest.mark.parametrize("host", ["debian13"], indirect=True)
-def test_other_pam_service_of_sshd_is_refused_and_never_called_asked(host: Host, person: Person) -> None:
+def test_other_pam_service_of_sshd_is_refused_and_reported_as_not_enforced(host: Host, person: Person) -> None:
     service, drop_in = "/etc/pam.d/sshd-corp", f"{DROP_INS}/50-corp.conf"
     host.run("cp", "/etc/pam.d/sshd", service)
     try:
@@ -130,7 +130,7 @@ def test_other_name_of_an_account_lets_nobody_in_without_a_code(host: Host, pers
     host.run("userdel", "--force", "--remove", bystander.name)
 
 
-def test_group_counts_by_the_name_that_its_number_has(host: Host, person: Person) -> None:
+def test_second_name_of_a_group_is_refused(host: Host, person: Person) -> None:
     """If two groups share a number, PAM takes a member of either for a member of both; sshd sees the first one only."""
     first, second, third = (f"{person.name}-{number}" for number in ("first", "second", "third"))
     host.run(f"groupadd --gid 7001 {first} && groupadd --non-unique --gid 7001 {second} && groupadd {third}")
@@ -175,9 +175,7 @@ def there(person: Person) -> Iterator[Person]:
     known_hosts.write_text(before)
 
 
-def test_further_sshd_with_the_configuration_of_the_host_belongs_to_what_asks(
-    host: Host, person: Person, there: Person
-) -> None:
+def test_further_sshd_with_the_configuration_of_the_host_asks_too(host: Host, person: Person, there: Person) -> None:
     words = f"-o Port={PORT} -o PidFile=none"
     host.run(f"systemd-run --quiet --unit odd /usr/sbin/sshd -D {words} -o UsePAM=no")
     try:
@@ -199,7 +197,7 @@ def test_further_sshd_with_the_configuration_of_the_host_belongs_to_what_asks(
         host.run("systemctl", "stop", "odd")
 
 
-def test_further_sshd_closes_nothing_by_right_passwords_and_is_covered_on_request(
+def test_further_sshd_does_not_count_right_passwords_and_is_covered_on_request(
     host: Host, person: Person, there: Person
 ) -> None:
     with further_sshd(host):
@@ -318,7 +316,9 @@ def test_sshd_that_a_socket_starts_for_each_connection_asks_or_is_named(
     host.run("rm", CONFIG)
 
 
-def test_key_that_counts_only_from_an_address_is_named_before_it_is_locked_out(host: Host, person: Person) -> None:
+def test_account_whose_key_is_valid_only_from_an_address_is_named_before_it_is_locked_out(
+    host: Host, person: Person
+) -> None:
     name, drop_in = f"{person.name}k", f"{DROP_INS}/50-keys.conf"
     host.run("useradd", name)
     host.run(f"install -D /home/{person.name}/.ssh/authorized_keys /etc/ssh/keys/{name}")

@@ -21,7 +21,7 @@ import pytest
 from hosts import Host
 from login.modules import module, options, turn_on
 from login.people import Person
-from login.policy import await_end, somebody
+from login.policy import roll_back_now, somebody
 
 pytestmark = pytest.mark.usefixtures("package")
 _STATES = range(int(os.environ.get("STATES", "4")))
@@ -118,7 +118,7 @@ def person(host: Host, package: None) -> Iterator[Person]:
 
 
 @pytest.mark.parametrize("number", _STATES)
-def test_off_is_as_before_in_every_respect(host: Host, person: Person, number: int) -> None:
+def test_turning_off_restores_everything(host: Host, person: Person, number: int) -> None:
     """Undone by the host, or turned off with or without the credentials; a hard link is refused by name."""
     state = _state(number)
     host.run("python3", "-c", _RESTORE)
@@ -136,18 +136,12 @@ def test_off_is_as_before_in_every_respect(host: Host, person: Person, number: i
         on = host.in_every_respect(*_CONCERNED)
         assert on != before
         if undone:
-            _put_back(host)
+            roll_back_now(host)
             assert host.in_every_respect(*_CONCERNED) == before
     purged = {"enabled": False, "purge_credentials": True}
     assert module(host, "twofactor", {**purged, "rollback_after": 600}).ok
-    _put_back(host)
+    roll_back_now(host)
     assert host.in_every_respect(*_CONCERNED) == on
     done = module(host, "twofactor", purged)
     assert done.ok, done.output
     assert host.in_every_respect(*_CONCERNED) == before
-
-
-def _put_back(host: Host) -> None:
-    """Put an unconfirmed change back at once, as the timer would."""
-    host.run("systemctl", "start", "fleet-auth-undo.service")
-    await_end(host, 30)

@@ -24,7 +24,7 @@ def person(host: Host) -> Person:
     return new_person(host)
 
 
-def test_report_tells_what_a_host_does(
+def test_report_shows_what_a_host_does(
     host: Host, person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -70,7 +70,7 @@ def test_report_tells_what_a_host_does(
     assert "there is no account nobodyhome" in str(line["notes"])
 
 
-def test_host_that_is_not_reached_is_in_the_report(host: Host, tmp_path: Path) -> None:
+def test_unreachable_host_is_in_the_report(host: Host, tmp_path: Path) -> None:
     data = tmp_path / "status.json"
     run = playbook("status", host, ansible_port=1, twofactor_status_data=str(data))
     (line,) = json.loads(data.read_text())["lines"]

@@ -27,7 +27,7 @@ from login.sudo import sudo
 
 POLICY: dict[str, t.Any] = {"ssh": False, "services": ["sudo", "sudo-i"]}
 
-BY = {
+BECOME = {
     "su": {"become_method": "su"},
     # Ansible's plugins for the others are in a collection that is not installed here. They start the programs this way.
     "doas": {"become_method": "su", "become_exe": "doas", "become_flags": "sh", "become_user": ""},
@@ -94,7 +94,7 @@ def become(person: Person, *arguments: str, **how: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_prompt_of_ones_own_stands_for_both(people: People) -> None:
+def test_custom_prompt_is_used_for_both(people: People) -> None:
     ssh.fresh_step()
     done = sudo(people.asked, PASSWORD, people.asked.code(), prompt="[%u, for %p]")
     assert done.stdout == "root\n"
@@ -102,7 +102,7 @@ def test_prompt_of_ones_own_stands_for_both(people: People) -> None:
     assert done.stderr == f"[{name}, for {name}]" * 2
 
 
-def test_prompts_differ_where_nobody_gives_one(people: People) -> None:
+def test_prompts_differ_without_a_custom_one(people: People) -> None:
     done = sudo(people.asked, PASSWORD, people.asked.code(steps=1000))
     assert "password for" in done.stderr
     assert f"One-time password (OATH) for `{people.asked.name}'" in done.stderr
@@ -115,7 +115,7 @@ def test_login_shell_of_sudo_asks_as_well(people: People) -> None:
     assert sudo(people.asked, PASSWORD, login_shell=True).stdout == ""
 
 
-def test_sudo_that_asks_another_service_is_refused_and_never_called_asked(people: People) -> None:
+def test_sudo_that_asks_another_service_is_refused_and_reported_as_not_enforced(people: People) -> None:
     host, service, rules = people.asked.host, "/etc/pam.d/sudo-corp", "/etc/sudoers.d/corp"
     wanted = options(people.asked, **POLICY, exempt_users=["ansible"], scope="enrolled")
     host.write(service, "@include common-auth\n@include common-account\n@include common-session-noninteractive\n")
@@ -133,12 +133,12 @@ def test_sudo_that_asks_another_service_is_refused_and_never_called_asked(people
 
 
 @pytest.mark.parametrize("field", ["exempt", "with_no_password"])
-def test_ansible_becomes_root_by_whom_sudo_asks_for_no_code(people: People, field: str) -> None:
+def test_ansible_becomes_root_as_a_person_whom_sudo_asks_for_no_code(people: People, field: str) -> None:
     said = become(getattr(people, field), "-m", "command", "-a", "id -un")
     assert said.endswith("| CHANGED | rc=0 >>\nroot\n"), said
 
 
-def test_ansible_is_told_that_the_password_is_wrong_by_whom_sudo_asks_for_a_code(people: People) -> None:
+def test_ansible_reports_a_wrong_password_if_sudo_asks_for_a_code(people: People) -> None:
     """Both prompts are Ansible's, so it takes the second for the first again. It tries once, and gives a wrong code."""
     before = counted(people.asked)
     said = become(people.asked, "-m", "command", "-a", "id -un")
@@ -173,34 +173,34 @@ def root_has_a_password(host: Host) -> Iterator[None]:
     host.run("usermod", "--password", before, "root")
 
 
-def have_asked(people: People, by: Person, program: str, *exempt: str, service: str = "") -> str:
+def run_that_makes_it_ask(people: People, by: Person, program: str, *exempt: str, service: str = "") -> str:
     """What a run prints that becomes root with this program and would make it, or this service, ask for codes."""
     asking = [service or program]
     wanted = options(*people, ssh=False, services=asking, scope="everyone", exempt_users=["ansible", *exempt])
-    return become(by, "-m", "fleet.auth.twofactor", "-a", json.dumps(wanted), "--check", **BY[program])
+    return become(by, "-m", "fleet.auth.twofactor", "-a", json.dumps(wanted), "--check", **BECOME[program])
 
 
 @pytest.mark.parametrize("host", ["debian13"], indirect=True, scope="module")
 @pytest.mark.usefixtures("root_has_a_password")
-def test_run_that_would_keep_su_from_being_the_way_to_root_is_refused(host: Host, people: People) -> None:
+def test_run_that_would_keep_ansible_from_becoming_root_by_su_is_refused(host: Host, people: People) -> None:
     """su asks for root's password and root's code."""
     off(host)
-    said = have_asked(people, people.asked, "su")
+    said = run_that_makes_it_ask(people, people.asked, "su")
     assert "cannot answer su's second prompt, for the code" in said, said
-    said = have_asked(people, people.asked, "su", "root")
+    said = run_that_makes_it_ask(people, people.asked, "su", "root")
     assert "CHANGED" in said, said
 
 
 @pytest.mark.parametrize("host", ["debian13"], indirect=True, scope="module")
-def test_run_that_would_keep_doas_from_being_the_way_to_root_is_refused(host: Host, people: People) -> None:
+def test_run_that_would_keep_ansible_from_becoming_root_by_doas_is_refused(host: Host, people: People) -> None:
     off(host)
     host.install("opendoas")
     rules = f"permit :sudo\npermit nopass {people.with_no_password.name}\n"
     host.write("/etc/doas.conf", rules, 0o400)
-    said = have_asked(people, people.asked, "doas")
+    said = run_that_makes_it_ask(people, people.asked, "doas")
     assert "cannot answer doas's second prompt, for the code" in said, said
     for person in (people.exempt, people.with_no_password):
-        said = have_asked(people, person, "doas", people.exempt.name)
+        said = run_that_makes_it_ask(people, person, "doas", people.exempt.name)
         assert "CHANGED" in said, said
     host.run("rm", "/etc/doas.conf")
 
@@ -215,15 +215,15 @@ polkit.addAdminRule(function(action, subject) {{ return ["unix-user:" + subject.
 
 
 @pytest.mark.parametrize("host", ["debian13"], indirect=True, scope="module")
-def test_run_that_would_keep_polkit_from_being_the_way_to_root_is_refused(host: Host, people: People) -> None:
+def test_run_that_would_keep_ansible_from_becoming_root_by_polkit_is_refused(host: Host, people: People) -> None:
     """systemd starts what these programs are told to start; it runs outside the process tree of the ssh session."""
     off(host)
     host.install("polkitd", "systemd-container")
     host.write("/etc/polkit-1/rules.d/10-test.rules", RULE.format(name=people.with_no_password.name))
     for program in ("machinectl", "run0"):
-        asked = have_asked(people, people.asked, program, service="polkit-1")
+        asked = run_that_makes_it_ask(people, people.asked, program, service="polkit-1")
         assert f"becomes root on {host.name} by {program} with a password" in asked, asked
         assert "cannot answer polkit-1's second prompt, for the code" in asked
-    said = have_asked(people, people.with_no_password, "machinectl", service="polkit-1")
+    said = run_that_makes_it_ask(people, people.with_no_password, "machinectl", service="polkit-1")
     assert "CHANGED" in said, said
     host.run("rm", "/etc/polkit-1/rules.d/10-test.rules")

@@ -25,7 +25,7 @@ CHECKS: tuple[Callable[[Person], None], ...] = (
     test_login.test_key_and_code_get_in_with_no_password_asked,
     test_login.test_key_alone_is_denied,
     test_login.test_password_alone_is_denied,
-    test_login.test_wrong_password_is_denied_before_the_code_is_asked_for_and_uses_none_up,
+    test_login.test_wrong_password_is_denied_before_the_code_is_asked_for_and_uses_up_no_code,
     test_login.test_used_code_is_denied,
     test_login.test_five_wrong_codes_close_the_code_step_for_password_and_key,
 )
@@ -33,7 +33,7 @@ LIMIT = "/etc/systemd/system/ssh.service.d/limit.conf"
 
 
 @pytest.mark.parametrize("host", ["debian11"], indirect=True)
-def test_pam_oath_of_debian_11_is_refused_with_the_way_out_before_anything_is_touched(host: Host) -> None:
+def test_pam_oath_of_debian_11_is_refused_with_a_remedy_and_nothing_changes(host: Host) -> None:
     person = new_person(host)
     before = host.snapshot([*WATCHED, "/var/lib/dpkg"])
     run = playbook("enable", host, **settings(person))
@@ -44,7 +44,7 @@ def test_pam_oath_of_debian_11_is_refused_with_the_way_out_before_anything_is_to
 
 
 @pytest.mark.parametrize("host", ["debian12"], indirect=True)
-def test_package_that_no_repository_has_is_told_of_with_where_it_comes_from(host: Host) -> None:
+def test_package_that_no_repository_has_is_named_with_its_source(host: Host) -> None:
     host.run("dpkg", "--purge", "libpam-oath")
     release = host.read("/usr/lib/os-release")
     with somebody(host) as person:
@@ -61,7 +61,7 @@ def test_package_that_no_repository_has_is_told_of_with_where_it_comes_from(host
 
 
 @pytest.fixture
-def by_socket(host: Host) -> Iterator[None]:
+def sshd_started_by_socket(host: Host) -> Iterator[None]:
     """sshd is started by the first connection, as on Ubuntu since 22.10, and at most five times in an hour."""
     host.write(LIMIT, "[Unit]\nStartLimitIntervalSec=3600\n")
     host.run("systemctl daemon-reload && systemctl stop ssh.service && systemctl start ssh.socket")
@@ -72,9 +72,9 @@ def by_socket(host: Host) -> Iterator[None]:
     host.run("systemctl daemon-reload && systemctl stop ssh.socket ssh.service && systemctl start ssh.service")
 
 
-@pytest.mark.usefixtures("package", "by_socket")
-class TestSshdThatItsSocketStarts:
-    def test_asks_for_codes_until_recovery_whether_it_is_there_or_not(self, host: Host) -> None:
+@pytest.mark.usefixtures("package", "sshd_started_by_socket")
+class TestSshdStartedByItsSocket:
+    def test_asks_for_codes_until_recovery_whether_it_runs_or_not(self, host: Host) -> None:
         with somebody(host) as person:
             for stop in ("true", "systemctl stop ssh.service"):
                 turn_on(host, person)
@@ -126,12 +126,12 @@ class TestDebian11:
         enabled = place.enabled
         test_login.test_used_code_is_denied_after_another_run_of_the_playbook(enabled, next(enabled.people))
 
-    def test_exempt_person_is_offered_what_was_offered_before(self, place: Place) -> None:
+    def test_exempt_person_is_offered_the_same_methods_as_before(self, place: Place) -> None:
         assert "(publickey,password)" in place.offered
         assert place.exempt.by_password(methods="none").reason == place.offered
         assert place.exempt.by_password(methods="password").ok
 
-    def test_off_gives_every_byte_back(self, place: Place) -> None:
+    def test_turning_off_restores_every_byte(self, place: Place) -> None:
         host = place.enabled.host
         run = playbook("disable", host, twofactor_purge_credentials=True)
         assert run.ok, run.output

@@ -28,6 +28,7 @@ from login.policy import (
     assert_on,
     await_end,
     reboot,
+    roll_back_now,
     somebody,
 )
 
@@ -64,7 +65,7 @@ def python(host: Host, what: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def dies(host: Host) -> Iterator[str]:
+def dying_python(host: Host) -> Iterator[str]:
     with python(host, "signal=KILL") as interpreter:
         yield interpreter
 
@@ -85,20 +86,13 @@ def test_change_that_nobody_confirms_is_put_back_in_time(host: Host, person: Per
     assert_nothing_left(host)
 
 
-def time_is_up(host: Host) -> None:
-    """Put an unconfirmed change back at once, as the timer would."""
-    host.run("systemctl", "start", "fleet-auth-undo.service")
-    await_end(host, BUSY)
-    assert_nothing_left(host)
-
-
 def test_settings_that_nobody_confirms_are_put_back(host: Host, person: Person) -> None:
     assert module(host, "twofactor", options(person)).ok
     before = host.snapshot(WATCHED)
     others = {"otp_digits": 8, "window": 3, "lockout": {"attempts": 9}, "exempt_groups": ["adm"]}
     assert module(host, "twofactor", options(person, rollback_after=600, **others)).ok
     assert not person.by_key(person.code()).ok
-    time_is_up(host)
+    roll_back_now(host)
     assert host.snapshot(WATCHED) == before
     assert_on(person)
 
@@ -108,7 +102,7 @@ def test_turning_off_that_nobody_confirms_is_put_back(host: Host, person: Person
     before = host.snapshot(WATCHED)
     assert module(host, "twofactor", {"enabled": False, "purge_credentials": True, "rollback_after": 600}).ok
     assert_off(person)
-    time_is_up(host)
+    roll_back_now(host)
     assert host.snapshot(WATCHED) == before
     assert_on(person)
 
@@ -142,7 +136,7 @@ def test_only_a_new_connection_confirms_and_only_this_change(host: Host, person:
 
 def test_change_that_was_put_back_cannot_be_confirmed(host: Host, person: Person) -> None:
     done = module(host, "twofactor", options(person, rollback_after=600))
-    time_is_up(host)
+    roll_back_now(host)
     refused = module(host, "twofactor_confirm", {"confirmation": done["confirmation"]})
     assert "its time ran out and the host put itself back" in refused.message
     assert_off(person)
@@ -168,9 +162,7 @@ def ansible_shut_out(host: Host, person: Person, monkeypatch: pytest.MonkeyPatch
         host.write("/etc/pam.d/sshd", service)
 
 
-def test_role_that_gets_no_new_connection_says_so_and_the_host_puts_itself_back(
-    host: Host, ansible_shut_out: Person
-) -> None:
+def test_role_that_gets_no_new_connection_says_so_and_the_host_rolls_back(host: Host, ansible_shut_out: Person) -> None:
     person = ansible_shut_out
     before = host.snapshot(WATCHED)
     run = playbook("enable", host, **settings(person, rollback_after=SHORTEST))
@@ -232,7 +224,7 @@ def no_systemd(host: Host) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("no_systemd")
-def test_where_systemd_does_not_run_a_timer_is_refused_and_none_is_not(host: Host, person: Person) -> None:
+def test_without_systemd_a_timer_is_refused_and_no_timer_is_accepted(host: Host, person: Person) -> None:
     before = host.snapshot(WATCHED)
     for enabled in (options(person, rollback_after=600), {"enabled": False, "rollback_after": 600}):
         refused = module(host, "twofactor", enabled)
@@ -257,8 +249,8 @@ def test_timer_out_of_its_bounds_is_refused(host: Host, person: Person, seconds:
 # A change that died, and two at once
 
 
-def test_change_that_died_is_put_back_by_the_next_run(host: Host, person: Person, dies: str) -> None:
-    died = module(host, "twofactor", options(person), interpreter=dies)
+def test_change_that_died_is_put_back_by_the_next_run(host: Host, person: Person, dying_python: str) -> None:
+    died = module(host, "twofactor", options(person), interpreter=dying_python)
     assert not died.ok
     assert "Killed" in died.output
     assert_off(person)
@@ -276,16 +268,18 @@ def test_change_that_died_is_put_back_by_the_next_run(host: Host, person: Person
     assert_on(person)
 
 
-def test_change_that_died_is_put_back_although_nothing_else_is_to_do(host: Host, person: Person, dies: str) -> None:
+def test_change_that_died_is_put_back_even_if_nothing_else_is_to_be_done(
+    host: Host, person: Person, dying_python: str
+) -> None:
     before = host.snapshot(WATCHED)
-    assert not module(host, "twofactor", options(person), interpreter=dies).ok
+    assert not module(host, "twofactor", options(person), interpreter=dying_python).ok
     run = playbook("disable", host)
     assert run.changed, run.output
     assert host.snapshot(WATCHED) == before
     assert_nothing_left(host)
 
 
-def test_lock_that_a_stranger_holds_stops_no_run_and_is_mended(host: Host, person: Person) -> None:
+def test_lock_that_a_stranger_holds_stops_no_run_and_is_repaired(host: Host, person: Person) -> None:
     host.write(LOCK, "", 0o644)
     hold = f"flock -s {LOCK} sleep 600 >/dev/null 2>&1 & echo $!"
     process = host.run("sh", "-c", hold, user=person.name).stdout.strip()
@@ -379,7 +373,7 @@ def test_code_used_before_a_change_was_put_back_stays_used(host: Host, person: P
     ssh.fresh_step(at_least=15)
     code = person.code()
     assert person.by_key(code).ok
-    time_is_up(host)
+    roll_back_now(host)
     assert used(host, person)
     assert not person.by_key(code).ok
     assert person.by_key(person.code(steps=1)).ok
@@ -390,7 +384,7 @@ def test_new_credential_that_somebody_has_used_survives_being_put_back(host: Hos
     ssh.fresh_step(at_least=15)
     code = person.code()
     assert person.by_key(code).ok
-    time_is_up(host)
+    roll_back_now(host)
     assert_off(person)
     assert used(host, person)
     assert module(host, "twofactor", options(person)).ok
@@ -405,7 +399,7 @@ def test_spent_recovery_code_stays_spent_when_a_new_key_is_put_back(host: Host, 
     renewed = new_secret(person)
     assert module(host, "twofactor", options(renewed, rollback_after=600)).ok
     assert person.by_key("755224").ok
-    time_is_up(host)
+    roll_back_now(host)
     assert not person.by_key("755224").ok
     assert person.by_key("287082").ok
 
@@ -414,7 +408,7 @@ def test_new_key_that_nobody_has_used_is_put_back(host: Host, person: Person) ->
     assert module(host, "twofactor", options(person)).ok
     assert module(host, "twofactor", options(new_secret(person), rollback_after=600)).ok
     assert not person.by_key(person.code()).ok
-    time_is_up(host)
+    roll_back_now(host)
     assert person.by_key(person.code()).ok
 
 

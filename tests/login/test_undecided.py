@@ -83,7 +83,7 @@ auth required pam_permit.so
 """
 
 
-def test_password_and_code_are_asked_for_where_another_module_comes_first(host: Host, people: People) -> None:
+def test_password_and_code_are_asked_for_if_another_module_comes_first(host: Host, people: People) -> None:
     off(host)
     common = host.read("/etc/pam.d/common-auth")
     host.write("/etc/pam.d/common-auth", ANOTHER_FIRST)
@@ -159,7 +159,7 @@ def test_wrong_password_gets_nobody_in_by_ssh(host: Host, people: People) -> Non
         host.write("/etc/pam.d/sshd", sshd)
 
 
-def test_host_of_release_1_0_is_told_of_and_put_right(host: Host, people: People) -> None:
+def test_host_of_release_1_0_is_reported_and_repaired(host: Host, people: People) -> None:
     off(host)
     host.write(STACK, UNDECIDED["sufficient alone"])
     host.write(FOUND, "auth include password-auth\naccount required pam_permit.so\n")

@@ -68,7 +68,7 @@ def failure(host: Host, **options: t.Any) -> str:
     return str(result.values["msg"])
 
 
-def told(*, proven: bool) -> dict[str, t.Any]:
+def reported(*, proven: bool) -> dict[str, t.Any]:
     """What twofactor_info reports about a person with one device."""
     common = {"enrolled": True, "in_scope": True, "recovered": False, "locked": False}
     nothing_more = {"devices": [], "recovery_codes_left": 0, "pass_until": None, "self_made": None}
@@ -171,7 +171,7 @@ def test_damaged_credential_is_refused_without_showing_it(host: Host, people: It
         host.run("rm", "/etc/oath/ansible")
 
 
-def test_code_and_secret_never_show(person: Person) -> None:
+def test_code_and_secret_are_never_shown(person: Person) -> None:
     code = person.code()
     output = shown(person.host, "twofactor_verify", user=person.name, code=code)
     assert '"valid": true' in output
@@ -179,14 +179,14 @@ def test_code_and_secret_never_show(person: Person) -> None:
         assert secret not in output
 
 
-def test_info_tells_who_is_enrolled_proven_and_would_be_locked_out(host: Host, people: Iterator[Person]) -> None:
+def test_info_shows_who_is_enrolled_proven_and_would_be_locked_out(host: Host, people: Iterator[Person]) -> None:
     person, newcomer = next(people), new_person(host)
     options: dict[str, t.Any] = {"ssh": True, "exempt_users": ["ansible"]}
     before = host.snapshot(["/etc", "/var/lib/fleet-auth", "/run/fleet-auth"])
     info = module(host, "twofactor_info", **options).values
     assert not info["changed"]
     assert info["enforced"] == {"sshd": True}
-    assert info["users"][person.name] == told(proven=False)
+    assert info["users"][person.name] == reported(proven=False)
     assert newcomer.name not in info["users"]
     assert info["time_sync"]["in_sync"]
     assert info["would_be_locked_out"] == [
@@ -206,7 +206,7 @@ def test_info_tells_who_is_enrolled_proven_and_would_be_locked_out(host: Host, p
     turn_on(host, newcomer)
     info = module(host, "twofactor_info", **options).values
     assert info["users"][person.name]["proven"] is True
-    assert info["users"][newcomer.name] == told(proven=False)
+    assert info["users"][newcomer.name] == reported(proven=False)
     assert info["would_be_locked_out"] == []
 
     info = module(host, "twofactor_info", exempt_users=[person.name]).values
@@ -215,7 +215,7 @@ def test_info_tells_who_is_enrolled_proven_and_would_be_locked_out(host: Host, p
     assert info["would_be_locked_out"][0]["message"].startswith("ansible, as whom Ansible connects, has no credential")
 
 
-def test_off_is_told_and_verify_is_refused(host: Host, people: Iterator[Person]) -> None:
+def test_off_is_reported_and_verify_is_refused(host: Host, people: Iterator[Person]) -> None:
     person = next(people)
     host.run("twofactor-recover")
     info = module(host, "twofactor_info", ssh=True, exempt_users=["ansible"]).values

@@ -126,7 +126,7 @@ def test_after_a_boot_wrong_codes_are_counted_and_locks_left_behind_are_gone(hos
     assert_closed(person)
 
 
-def test_lost_tally_is_told_and_made_again(host: Host, person: Person) -> None:
+def test_lost_tally_is_reported_and_made_again(host: Host, person: Person) -> None:
     host.run("rm", "-r", "/run/fleet-auth")
     done = again(person)
     assert done.changed
@@ -192,7 +192,7 @@ def test_lock_left_behind_is_removed_by_a_run_that_says_so(host: Host, person: P
     assert login.ok, login.reason
 
 
-def test_lock_of_a_login_that_is_going_on_stays(host: Host, person: Person) -> None:
+def test_lock_of_a_login_in_progress_stays(host: Host, person: Person) -> None:
     lock = person.credential + backend_of(host).left_behind[0]
     host.write(lock, "", 0o600)
     assert not again(person).changed

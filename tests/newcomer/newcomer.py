@@ -67,7 +67,7 @@ class Newcomer:
         elif block.language == "console":
             self._at_the_console(block)
 
-    def knows(self, *machines: Host) -> None:
+    def make_known(self, *machines: Host) -> None:
         """Let ssh find these hosts by their names, as a name service would, and know their keys."""
         self.machines = {host.name: host for host in machines}
         entries = "".join(

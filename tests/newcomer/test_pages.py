@@ -80,7 +80,7 @@ def home(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The home of somebody who has followed the installation guide."""
     home = tmp_path_factory.mktemp("home")
     newcomer = Newcomer(home, clone)
-    newcomer.knows()
+    newcomer.make_known()
     newcomer.read(clone / "docs" / "install.md")
     return home
 
@@ -105,7 +105,7 @@ def machines(request: pytest.FixtureRequest, worker_id: str) -> Iterator[list[ho
     ("pages", "machines"), _GUIDES, indirect=["machines"], ids=["-".join(pages) for pages, _hosts in _GUIDES]
 )
 def test_guides_can_be_followed(newcomer: Newcomer, machines: list[hosts.Host], pages: tuple[str, ...]) -> None:
-    newcomer.knows(*machines)
+    newcomer.make_known(*machines)
     if len(pages) > 1:
         newcomer.read(_DOCS / "first-host.md", until=_ON)
     for page in pages:
@@ -115,7 +115,7 @@ def test_guides_can_be_followed(newcomer: Newcomer, machines: list[hosts.Host], 
 @pytest.mark.parametrize("machines", [("web1",)], indirect=True)
 def test_readme_can_be_followed(clone: Path, home: Path, machines: list[hosts.Host]) -> None:
     newcomer = Newcomer(home, clone)
-    newcomer.knows(*machines)
+    newcomer.make_known(*machines)
     inventory = clone / "inventory" / "hosts.yml"
     inventory.parent.mkdir()
     inventory.write_text("all: {hosts: {web1: }, vars: {ansible_user: ansible, ansible_become: true}}\n")
