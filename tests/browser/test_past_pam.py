@@ -121,8 +121,8 @@ def test_ticket_opens_cockpit_only_where_no_code_is_asked_for(host: Host) -> Non
     # An administrator's line below the collection's wins until the next run.
     host.run(f"printf '[Negotiate]\naction = localhost\n' >>{CONFIG}; systemctl stop 'cockpit-wsinstance-*'")
     assert gets_in_with_a_ticket(host, "HTTP")
-    told = module(host, "twofactor_info", policy)
-    assert (told["enforced"], told["lets_in"]) == ({"cockpit": False}, ["cockpit"])
+    info = module(host, "twofactor_info", policy)
+    assert (info["enforced"], info["lets_in"]) == ({"cockpit": False}, ["cockpit"])
     done = module(host, "twofactor", {**policy, "cockpit_negotiate": "none"})
     assert done.ok, done.output
     assert not gets_in_with_a_ticket(host, "HTTP")
@@ -192,8 +192,8 @@ def test_exempt_addresses_are_refused_where_a_request_can_claim_one(host: Host) 
     assert not by_cockpit(person, PASSWORD, headers=claims)[0]
     configured(host, "[WebService]\nForwardedForHeader = X-Forwarded-For\n")
     assert by_cockpit(person, PASSWORD, headers=claims) == (True, [])
-    told = module(host, "twofactor_info", policy)
-    assert (told["enforced"], told["lets_in"]) == ({"cockpit": False}, ["cockpit"])
+    info = module(host, "twofactor_info", policy)
+    assert (info["enforced"], info["lets_in"]) == ({"cockpit": False}, ["cockpit"])
     assert f"({CONFIG} line 2: ForwardedForHeader = X-Forwarded-For)" in module(host, "twofactor", policy).message
     off(host)
     host.run("rm", CONFIG)

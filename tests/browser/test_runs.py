@@ -66,10 +66,10 @@ def run(folder: Path, name: str, *arguments: str, answers: tuple[str, ...] = ())
 def test_enable_ends_with_what_to_do_next(browser: Browser, folder: Path) -> None:
     shown = run(folder, "enable", "--limit", "web1")
     picture(browser, "terminal-enable.png", shown)
-    told = unwrapped(plain(shown))
-    assert "The sheets of alice, bob for Example are in" in told
-    assert "have each person prove a code" in told
-    assert "ERROR" not in told
+    text = unwrapped(plain(shown))
+    assert "The sheets of alice, bob for Example are in" in text
+    assert "have each person prove a code" in text
+    assert "ERROR" not in text
 
 
 def test_rollout_shows_plan_and_result(browser: Browser, folder: Path) -> None:

@@ -335,8 +335,8 @@ def test_invited_person_types_the_invitation_first_and_is_proven(console: Consol
             "Two-factor login is set up. Keep the app: codes are asked for once your administrator has run the "
             "playbook."
         )
-    told = module(host, "twofactor_info", options(**POLICY))["users"][person.name]
-    assert (told["proven"], told["self_made"]) == (True, None)
+    info = module(host, "twofactor_info", options(**POLICY))["users"][person.name]
+    assert (info["proven"], info["self_made"]) == (True, None)
     assert not host.exists(f"/var/lib/fleet-auth-invitations/{person.name}")
     assert_not_shown(host.run("journalctl --no-pager; ps axww").stdout, [person], [code])
 

@@ -28,9 +28,9 @@ def collections(tmp_path: Path) -> Path:
 
 
 def test_names_what_the_plugins_import(collections: Path) -> None:
-    told = yaml.safe_load(_builder("introspect", str(collections)))
-    assert told["python"] == ["pyotp>=2.9  # from collection fleet.auth", "segno>=1.6  # from collection fleet.auth"]
-    assert told["system"] == [
+    listed = yaml.safe_load(_builder("introspect", str(collections)))
+    assert listed["python"] == ["pyotp>=2.9  # from collection fleet.auth", "segno>=1.6  # from collection fleet.auth"]
+    assert listed["system"] == [
         "openssh-client [platform:dpkg]  # from collection fleet.auth",
         "openssh-clients [platform:rpm]  # from collection fleet.auth",
     ]

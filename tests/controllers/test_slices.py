@@ -126,8 +126,8 @@ class Slice:
         options = ["--ident", ident, "--playbook", f"fleet.auth.{playbook}"]
         sent = self._runner("transmit", str(self.directory), *options)
         done = subprocess.run(self._worker(), input=sent, capture_output=True, check=False, timeout=300)
-        told = self._runner("process", str(self.directory), "--ident", ident, input=done.stdout).decode()
-        assert ((self.artifacts(playbook) / "rc").read_text() != "0") == fails, told + done.stderr.decode()
+        output = self._runner("process", str(self.directory), "--ident", ident, input=done.stdout).decode()
+        assert ((self.artifacts(playbook) / "rc").read_text() != "0") == fails, output + done.stderr.decode()
 
     def _worker(self) -> list[str]:
         command = ["docker", "run", "--rm", "--interactive", "--label", f"fleet-auth-worker={self.name}"]

@@ -26,21 +26,21 @@ from .docker import HostError, docker
 _PROGRAM = r"""
 import json, os, subprocess, sys
 environment = {name: value for name, value in os.environ.items() if name != "LC_CTYPE"}  # this Python has put it there
-asked, told = sys.stdin.buffer, sys.stdout.buffer
-for line in asked:
+requests, answers = sys.stdin.buffer, sys.stdout.buffer
+for line in requests:
     words, size = json.loads(line)
-    given = {"stdin": subprocess.DEVNULL} if size is None else {"input": asked.read(size)}
-    told.write(b"+")
-    told.flush()
+    given = {"stdin": subprocess.DEVNULL} if size is None else {"input": requests.read(size)}
+    answers.write(b"+")
+    answers.flush()
     try:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         done = subprocess.run(words, **given, **pipes, env=environment, start_new_session=True)
         status, outputs = done.returncode, (done.stdout, done.stderr)
     except OSError as error:
         status, outputs = 127, (b"", str(error).encode())
-    told.write(json.dumps([status if status >= 0 else 128 - status, *map(len, outputs)]).encode() + b"\n")
-    told.write(b"".join(outputs))
-    told.flush()
+    answers.write(json.dumps([status if status >= 0 else 128 - status, *map(len, outputs)]).encode() + b"\n")
+    answers.write(b"".join(outputs))
+    answers.flush()
 """
 
 _idle: dict[str, list[_Resident]] = {}
@@ -100,21 +100,21 @@ class _Resident:
 
     def _ask(self, words: Sequence[str], data: bytes | None) -> _Done | None:
         request = json.dumps([list(words), None if data is None else len(data)]).encode() + b"\n"
-        asked, told = t.cast(t.IO[bytes], self._client.stdin), t.cast(t.IO[bytes], self._client.stdout)
+        requests, answers = t.cast(t.IO[bytes], self._client.stdin), t.cast(t.IO[bytes], self._client.stdout)
         started = b""
         with contextlib.suppress(BrokenPipeError):
-            asked.write(request + (data or b""))
-            asked.flush()
-            started = told.read(1)
+            requests.write(request + (data or b""))
+            requests.flush()
+            started = answers.read(1)
         if not started:
             self.close()
             return None
-        heading = told.readline()
+        heading = answers.readline()
         if not heading.endswith(b"\n"):
             # The host ended while the command ran.
             return subprocess.CompletedProcess(list(words), 137, b"", self.close())
         status, output, errors = json.loads(heading)
-        return subprocess.CompletedProcess(list(words), status, told.read(output), told.read(errors))
+        return subprocess.CompletedProcess(list(words), status, answers.read(output), answers.read(errors))
 
     def close(self) -> bytes:
         """End the process, and return its error output."""

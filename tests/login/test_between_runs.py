@@ -109,9 +109,9 @@ def test_guard_reports_what_opens_a_door_within_seconds(host: Host, person: Pers
     assert person.by_password().ok
     await_note(host, LOST)
     assert logged(host) == [LOST]
-    told = module(host, "twofactor_info", options(person, guard="warn"))
-    assert told["guard"]["mode"] == "warn"
-    assert [(one["text"], one["until"]) for one in told["guard"]["alerts"]] == [(LOST, None)]
+    info = module(host, "twofactor_info", options(person, guard="warn"))
+    assert info["guard"]["mode"] == "warn"
+    assert [(one["text"], one["until"]) for one in info["guard"]["alerts"]] == [(LOST, None)]
     mended = module(host, "twofactor", options(person, guard="warn"))
     assert mended.changed
     assert any(LOST in warning for warning in mended["warnings"])
@@ -214,15 +214,15 @@ def test_guard_reports_indirect_files_that_open_a_door(host: Host, person: Perso
         host.write("/etc/cockpit/cockpit.conf", "[WebService]\nLoginTitle = there\n")
         host.write(nested, "Match User nobody\n  PAMServiceName sshd-corp\n")
         host.write(variables, "SSHD_OPTS='-o UsePAM=no'\n")
-        told = [
+        expected = [
             "/etc/cockpit/cockpit.conf has changed since fleet.auth looked at it: Cockpit may let people in without a "
             "code",
             BEFORE.replace(FIRST, nested),
             f"{variables} {STARTS}",
         ]
-        for text in told:
+        for text in expected:
             await_note(host, text)
-        assert sorted(logged(host)[before:]) == sorted(told)
+        assert sorted(logged(host)[before:]) == sorted(expected)
         refused = module(host, "twofactor_info", options(person, guard="warn", services=["cockpit"]))["refusals"]
         assert any(f"{nested} line 2: PAMServiceName sshd-corp (under 'Match User nobody')" in one for one in refused)
     finally:

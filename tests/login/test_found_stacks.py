@@ -97,9 +97,9 @@ def test_code_is_asked_for_behind_includes_through_another_service_and_by_a_vend
         host.write(LOST, f"auth include {VENDOR}/only-vendors\n{ACCOUNT}")
         assert by_pam(people.enrolled, "lost-door", PASSWORD)[0]
         host.run("rm", LOST)
-        told = module(host, "twofactor_info", options(people.enrolled, **wanted))
-        assert told["enforced"] == {"sshd": True, **dict.fromkeys(DOORS, True)}
-        assert told["changes"] == []
+        info = module(host, "twofactor_info", options(people.enrolled, **wanted))
+        assert info["enforced"] == {"sshd": True, **dict.fromkeys(DOORS, True)}
+        assert info["changes"] == []
         assert host.read("/etc/pam.d/outer-door") == FILES["/etc/pam.d/outer-door"].encode()
         assert host.exists("/etc/pam.d/vendor-door")
         for door in DOORS:
@@ -128,12 +128,12 @@ def test_every_pam_service_that_asks_for_a_password_is_listed(host: Host, people
     host.write(path, f"@include common-auth\n{ACCOUNT}")
     try:
         assert by_pam(people.enrolled, door, PASSWORD)[0]
-        told = {one["name"]: one for one in module(host, "twofactor_info", options(**policy(people)))["doors"]}
-        assert (told[door]["kind"], told[door]["state"], told[door]["seen"]) == ("local", "unknown", path)
-        assert not {"cron", "common-auth", "other"} & told.keys()
+        doors = {one["name"]: one for one in module(host, "twofactor_info", options(**policy(people)))["doors"]}
+        assert (doors[door]["kind"], doors[door]["state"], doors[door]["seen"]) == ("local", "unknown", path)
+        assert not {"cron", "common-auth", "other"} & doors.keys()
         turn_on(host, people.enrolled, **policy(people, door))
-        told = {one["name"]: one for one in module(host, "twofactor_info", options(**policy(people, door)))["doors"]}
-        assert told[door]["state"] == "covered"
+        doors = {one["name"]: one for one in module(host, "twofactor_info", options(**policy(people, door)))["doors"]}
+        assert doors[door]["state"] == "covered"
         assert not by_pam(people.enrolled, door, PASSWORD)[0]
     finally:
         off(host)

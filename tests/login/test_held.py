@@ -76,8 +76,8 @@ def test_write_protected_files_are_named_before_anything_is_turned_on(host: Host
     for letter, path in (("i", SSHD), ("a", SSHD), ("i", "/etc/pam.d"), ("a", "/etc/ssh/sshd_config.d")):
         with attribute(host, letter, path) as said:
             assert_refused(person, said)
-            told = module(host, "twofactor_info", options(person))
-            assert told["refusals"] == [said]
+            info = module(host, "twofactor_info", options(person))
+            assert info["refusals"] == [said]
     for directory in ("/etc", "/etc/pam.d", "/var/lib"):
         with read_only(host, directory) as said:
             assert_refused(person, said)
@@ -126,10 +126,10 @@ def test_run_and_status_warn_if_logins_cannot_record_used_codes(
             with held:
                 again = module(host, "twofactor", options(person))
                 assert (again.ok, again.changed) == (True, False), again.output
-                (told,) = again["warnings"]
-                assert told.startswith(f"{said} {writes}"), told
+                (warning,) = again["warnings"]
+                assert warning.startswith(f"{said} {writes}"), warning
                 found = module(host, "twofactor_info", options(person))
-                assert found["drift"] == [told]
+                assert found["drift"] == [warning]
                 assert ("sshd" in found["denying"]) == everybody
                 login = person.by_password(person.code())
                 assert not login.ok, said

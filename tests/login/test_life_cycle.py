@@ -240,8 +240,8 @@ class TestRecoveryCodes:
 class TestDeletedAccount:
     def test_leaves_a_credential_that_is_reported_and_can_be_removed(self, one: Person) -> None:
         one.host.run("userdel", "--force", "--remove", one.name)
-        told = users(one.host)
-        assert f"there is no account {one.name} on {one.host.name} any more, but a credential" in told.output
+        warned = users(one.host)
+        assert f"there is no account {one.name} on {one.host.name} any more, but a credential" in warned.output
         assert one.host.exists(one.credential)
         gone = users(one.host, {"name": one.name, "state": "absent"})
         assert gone.changed

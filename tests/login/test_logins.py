@@ -41,8 +41,8 @@ def test_account_whose_password_is_not_in_etc_shadow_is_named(host: Host) -> Non
         done = module(host, "twofactor", options())
         assert not done.ok
         assert f"{person.name} has logged in to sshd on {host.name} by password on 20" in done.message
-        told = module(host, "twofactor_info", {"exempt_users": ["ansible"]})
-        assert person.name in [one["user"] for one in told["would_be_locked_out"]]
+        info = module(host, "twofactor_info", {"exempt_users": ["ansible"]})
+        assert person.name in [one["user"] for one in info["would_be_locked_out"]]
         assert module(host, "twofactor", options(seen_days=0), check=True).ok
         of_su = options(ssh=False, services=["su"])
         assert (
@@ -62,30 +62,30 @@ def test_status_agrees_with_logins(host: Host) -> None:
     with somebody(host) as person:
         turn_on(host, person)
 
-        def told() -> tuple[list[str], list[str], bool]:
+        def reported() -> tuple[list[str], list[str], bool]:
             found = module(host, "twofactor_info", options(person))
             return found["lets_in"], found["denying"], found["enforced"]["sshd"]
 
         host.run("cp", "/etc/pam.d/sshd", "/etc/pam.d/sshd.dpkg-old")
         assert module(host, "twofactor_info", options(person))["enforced"] == {"sshd": True}
-        assert told() == ([], [], True)
+        assert reported() == ([], [], True)
 
         host.run("sed", "-i", "1i auth [success=done default=ignore] pam_unix.so", "/etc/pam.d/common-auth")
         assert person.by_password().ok
-        assert told() == (["sshd"], [], False)
+        assert reported() == (["sshd"], [], False)
         host.run("sed", "-i", "1d", "/etc/pam.d/common-auth")
 
         for match in (f"User {person.name}", "Address 10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"):
             host.write("/etc/ssh/sshd_config.d/00-a.conf", f"Match {match}\n    AuthenticationMethods publickey\n")
             host.run("systemctl", "reload", "ssh")
             assert person.by_key(batch=True).ok
-            assert told() == (["sshd"], [], False)
+            assert reported() == (["sshd"], [], False)
         host.run("rm", "/etc/ssh/sshd_config.d/00-a.conf")
         host.run("systemctl", "reload", "ssh")
 
         host.run("dpkg", "--purge", "--force-depends", "libpam-oath")
         assert not person.by_password(person.code()).ok
-        assert told() == ([], ["sshd"], False)
+        assert reported() == ([], ["sshd"], False)
         found = module(host, "twofactor_info", options(person))
         assert person.name in [one["user"] for one in found["would_be_locked_out"]]
         host.install("libpam-oath")

@@ -78,8 +78,8 @@ def test_further_pass_replaces_the_last_one(person: Person) -> None:
 def test_pass_expires_even_across_a_boot_and_leaves_nothing(person: Person) -> None:
     host, before = person.host, person.host.read(person.credential)
     code = give_pass(person, hours=1)
-    told = module(host, "twofactor_info")["users"][person.name]["pass_until"]
-    assert 3000 < time.mktime(time.strptime(told, "%Y-%m-%dT%H:%M:%SZ")) - time.mktime(time.gmtime()) <= 3600
+    until = module(host, "twofactor_info")["users"][person.name]["pass_until"]
+    assert 3000 < time.mktime(time.strptime(until, "%Y-%m-%dT%H:%M:%SZ")) - time.mktime(time.gmtime()) <= 3600
     host.run("systemctl", "start", SERVICE)
     assert host.read(person.credential) != before, "a pass ends before its time"
     reboot(host)
@@ -142,13 +142,13 @@ def test_role_gives_a_pass_in_a_custom_playbook(person: Person, tmp_path: Path) 
 
 
 def test_refusals_name_what_is_wrong(on: Host, person: Person) -> None:
-    for asked, told in (
+    for asked, message in (
         ({"user": person.name, "hours": 25}, "hours is 25; it must be from 1 to 24. Nothing was changed."),
         ({"user": "ansible"}, f"ansible has no credential on {on.name}. Enrol ansible"),
     ):
         refused = module(on, "twofactor_pass", asked)
         assert not refused.ok
-        assert refused.message.startswith(told)
+        assert refused.message.startswith(message)
     assert "Say for whom" in playbook("pass", on).output
     on.run("twofactor-recover")
     refused = module(on, "twofactor_pass", {"user": person.name})

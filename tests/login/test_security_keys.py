@@ -80,10 +80,10 @@ def test_declared_key_gets_in_with_its_pin_and_everything_else_needs_a_code(host
         assert in_use == {person.name: sorted(key.line.rpartition(" ")[0] for key in (blue, found, nist, quick))}
         turn_on(host, person, users=entry(person, blue, nist, quick))
         users = entry(person, blue, nist, quick)
-        told = module(host, "twofactor_info", options(person, users=users))
-        assert told["users"][person.name]["security_keys"] == ["blue", "nist", "quick"]
-        assert told["enforced"] == {"sshd": True}
-        assert not told["changes"]
+        info = module(host, "twofactor_info", options(person, users=users))
+        assert info["users"][person.name]["security_keys"] == ["blue", "nist", "quick"]
+        assert info["enforced"] == {"sshd": True}
+        assert not info["changes"]
 
         for key in (blue, nist):
             login = key.log_in(person)
@@ -97,8 +97,8 @@ def test_declared_key_gets_in_with_its_pin_and_everything_else_needs_a_code(host
         denied = quick.log_in(person, person.code())
         assert not denied.ok
         assert in_journal(host, "user verification requirement not met")
-        told = module(host, "twofactor_info", options(person, users=users))
-        assert told["users"][person.name]["key_denied"].endswith("/quick")
+        info = module(host, "twofactor_info", options(person, users=users))
+        assert info["users"][person.name]["key_denied"].endswith("/quick")
         assert found.log_in(person, person.code()).ok
 
         # A key counts only in root's list, not in the account's own. The next run restores root's list.
@@ -143,10 +143,10 @@ def test_keys_alone_get_in_and_nothing_else_does(host: Host) -> None:
         keys = {"security_keys": [blue.line, quick.line], "security_keys_only": True}
         alone = [{"name": person.name, **keys}]
         turn_on(host, person, users=alone)
-        told = module(host, "twofactor_info", options(person, users=alone))
-        assert told["enforced"] == {"sshd": True}
-        assert not told["changes"]
-        mine = told["users"][person.name]
+        info = module(host, "twofactor_info", options(person, users=alone))
+        assert info["enforced"] == {"sshd": True}
+        assert not info["changes"]
+        mine = info["users"][person.name]
         assert (mine["enrolled"], mine["security_keys_only"]) == (False, True)
         assert not host.exists(person.credential)
 
@@ -159,8 +159,8 @@ def test_keys_alone_get_in_and_nothing_else_does(host: Host) -> None:
             assert not login.prompts or "PIN" in login.prompts[0]
         assert not quick.log_in(person).ok
         assert in_journal(host, "user verification requirement not met")
-        told = module(host, "twofactor_info", options(person, users=alone))
-        assert told["users"][person.name]["key_denied"].endswith("/quick")
+        info = module(host, "twofactor_info", options(person, users=alone))
+        assert info["users"][person.name]["key_denied"].endswith("/quick")
 
         refused = module(host, "twofactor", options(person, users=alone, services=["sudo"]))
         assert "logs in with security keys alone, has no credential, and would be locked out of sudo" in refused.message

@@ -192,8 +192,8 @@ def test_invited_person_needs_no_acceptance(on: Host, tmp_path: Path, monkeypatc
         assert not on.exists(kept)
         info = module(on, "twofactor_info", options(**POLICY))
         assert info["invitations"] == {}
-        told = info["users"][bob.name]
-        assert (told["proven"], told["self_made"]) == (True, None)
+        user = info["users"][bob.name]
+        assert (user["proven"], user["self_made"]) == (True, None)
         again = module(on, "twofactor_invitation", {"user": bob.name})
         assert again.message.startswith(f"{bob.name} has a credential on {on.name}, and needs no invitation.")
         apply(on, ssh=True)
@@ -219,7 +219,7 @@ def test_wrong_tries_void_an_invitation_and_refusals_name_what_is_wrong(on: Host
         assert module(on, "twofactor_info", options(**POLICY))["invitations"][carol.name]["tries"] == 0
         another = str(module(on, "twofactor_invitation", {"user": carol.name})["code"])
         assert another != code
-        for asked, told in (
+        for asked, message in (
             (
                 {"user": carol.name, "hours": 337},
                 "hours is 337; it must be from 1 to 336. Nothing was changed.",
@@ -229,7 +229,7 @@ def test_wrong_tries_void_an_invitation_and_refusals_name_what_is_wrong(on: Host
         ):
             refused = module(on, "twofactor_invitation", asked)
             assert not refused.ok
-            assert refused.message.startswith(told)
+            assert refused.message.startswith(message)
         apply(on, self_service=False)
         refused = module(on, "twofactor_invitation", {"user": carol.name})
         assert refused.message.startswith(f"Nobody enrols alone on {on.name}, so {carol.name} needs no invitation.")

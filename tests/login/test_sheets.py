@@ -154,11 +154,11 @@ def test_directory_and_template_are_relative_to_where_ansible_was_started(
     for _run in range(2):
         run = office.run(twofactor_users=[{"name": person.name}], twofactor_enrolment_dir="./sheets", **own)
         assert run.ok, run.output
-        told = unwrapped(run.output)
+        text = unwrapped(run.output)
         if run.changed:
-            assert f"The sheets of {person.name} for {office.host.name} are in {tmp_path}/sheets. Hand them" in told
+            assert f"The sheets of {person.name} for {office.host.name} are in {tmp_path}/sheets. Hand them" in text
     assert not run.changed
-    assert "The sheets of" not in told
+    assert "The sheets of" not in text
     (sheet,) = Path("sheets").iterdir()
     assert sheet.name == office.sheet(person).name
     assert sheet.read_text() == f"Zwei-Faktor-Anmeldung, {person.name} {office.host.name}"

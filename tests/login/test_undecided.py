@@ -169,8 +169,8 @@ def test_host_of_release_1_0_is_reported_and_repaired(host: Host, people: People
     host.write(FOUND, RELEASE_1_0)
     host.write("/etc/pam.d/twofactor-password-auth", GATE_1_0)
     assert gets_in(people.exempt, "anything")
-    told = module(host, "twofactor_info", options(people.enrolled, **wanted))
-    (warning,) = [one for one in told["drift"] if FOUND in one]
+    info = module(host, "twofactor_info", options(people.enrolled, **wanted))
+    (warning,) = [one for one in info["drift"] if FOUND in one]
     assert "any password" in warning
     assert STACK in warning
     done = module(host, "twofactor", options(people.enrolled, **wanted))
@@ -178,5 +178,5 @@ def test_host_of_release_1_0_is_reported_and_repaired(host: Host, people: People
     assert warning in done.output
     assert not gets_in(people.exempt, "anything")
     assert not host.exists("/etc/pam.d/twofactor-password-auth")
-    told = module(host, "twofactor_info", options(people.enrolled, **wanted))
-    assert not [one for one in told["drift"] if FOUND in one]
+    info = module(host, "twofactor_info", options(people.enrolled, **wanted))
+    assert not [one for one in info["drift"] if FOUND in one]
