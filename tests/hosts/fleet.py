@@ -296,7 +296,7 @@ def _await_sync(host: Host) -> None:
     if done.returncode:
         raise HostError(
             f"{host.container} is not in sync with the fleet's NTP server after 30 s:\n{done.stderr}"
-            "If a test stopped one of them, begin with new hosts (recreate)."
+            "If a test stopped chrony or the server, start with new hosts (recreate)."
         )
 
 

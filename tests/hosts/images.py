@@ -107,7 +107,7 @@ def _logged(release: str, *command: str) -> None:
         tail = b"\n".join(_log(release).read_bytes().splitlines()[-30:]).decode(errors="replace")
         raise HostError(
             f"The image of a {release} host could not be made: {' '.join(command)!r} failed.\n{tail}\n"
-            f"All of it is in {_log(release)}. The base comes from Docker Hub, or on Debian, as root, from mmdebstrap."
+            f"The full log is {_log(release)}. The base comes from Docker Hub, or from mmdebstrap (on Debian, as root)."
         )
 
 

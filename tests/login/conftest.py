@@ -32,8 +32,8 @@ _PLACES = {
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "backends(*backends, everywhere=False): by which backends of `login.backends` a test runs, and whether by each "
-        "of them on each release, instead of by pam_oath on each and by the others on the newest",
+        "backends(*backends, everywhere=False): run with these backends of `login.backends`: pam_oath on each release, "
+        "the others on the newest one, or if everywhere is true, each of them on each release",
     )
 
 

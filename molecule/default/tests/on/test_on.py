@@ -30,6 +30,6 @@ def test_key_and_code_get_in_and_key_alone_does_not(enrolled: t.Callable[[str], 
     assert login.ok, login.reason
 
 
-def test_credentials_are_for_root_alone(host: t.Any) -> None:
+def test_credentials_are_readable_by_root_only(host: t.Any) -> None:
     assert (host.file("/etc/oath").mode, host.file("/etc/oath").user) == (0o700, "root")
     assert (host.file("/etc/oath/alice").mode, host.file("/etc/oath/alice").user) == (0o600, "root")
