@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Page, TimeoutError
 import hosts
 from hosts import Host
 from login import ssh
-from login.doors import counted
+from login.doors import counted_wrong_codes
 from login.modules import module, options
 from login.people import PASSWORD, Person, new_person
 from login.policy import off
@@ -180,9 +180,9 @@ def test_administrative_access_asks_for_another_code_where_sudo_does(console: Co
 
 def test_wrong_codes_are_refused_with_a_message_and_close_the_code_step(console: Console, person: Person) -> None:
     for attempt in range(ATTEMPTS):
-        assert counted(person) == attempt
+        assert counted_wrong_codes(person) == attempt
         assert console.log_in(person.name, PASSWORD, person.code(steps=1000), "wrong-code") == DENIED
-    assert counted(person) == ATTEMPTS
+    assert counted_wrong_codes(person) == ATTEMPTS
     # The code step is closed, so no code is asked for.
     assert console.log_in(person.name, PASSWORD, picture="closed") == WRONG_PASSWORD
     console.host.run("twofactor-recover", "--user", person.name)
@@ -197,7 +197,7 @@ def test_strangers_are_asked_for_no_code_and_close_nothing(console: Console, per
             visit.send(f"wrong{secrets.randbelow(1000)}", person.name)
         assert {visit.outcome() for visit in visits} == {WRONG_PASSWORD}
         visits[0].picture("wrong-password")
-    assert counted(person) == 0
+    assert counted_wrong_codes(person) == 0
     assert console.log_in(person.name, PASSWORD, person.code()) == SHELL
 
 

@@ -24,10 +24,10 @@ from browser.test_cockpit import CODE, PICTURES, SHELL, Console
 from hosts import Host
 from login import ssh
 from login.backends import GOOGLE, OATH, Backend, use
-from login.doors import counted
+from login.doors import counted_wrong_codes
 from login.modules import module, options
 from login.people import PASSWORD, Person, new_person, playbook, settings
-from login.policy import JOURNAL, assert_closed, off
+from login.policy import JOURNAL, TALLY, assert_closed, off
 
 FILES = (
     "/etc/pam.d",
@@ -277,7 +277,7 @@ def test_somebody_enrols_and_renews_and_logs_in_with_the_new_codes(console: Cons
         mine.press("renew")
         mine.submit(person.code(steps=1000))
         assert "wrong" in mine.error()
-        assert counted(person) == 1
+        assert counted_wrong_codes(person) == 1
         mine.picture("wrong-code")
         mine.submit(recovery[1])
         renewed = dataclasses.replace(person, secret=mine.scan())
@@ -454,12 +454,12 @@ def test_wrong_codes_are_counted_as_at_a_login_and_close_page_and_login(console:
         for number in range(1, 6):
             mine.submit(person.code(steps=1000 + number))
             assert "wrong" in mine.error()
-            assert counted(person) == number
+            assert counted_wrong_codes(person) == number
         mine.submit(recovery[1])
         mine.await_text("none is accepted for a while")
         mine.picture("locked")
     assert_closed(person)
-    host.run("faillock", "--dir", "/run/fleet-auth/faillock", "--user", person.name, "--reset")
+    host.run("faillock", "--dir", TALLY, "--user", person.name, "--reset")
 
 
 def test_one_account_cannot_block_others(console: Console) -> None:

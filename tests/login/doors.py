@@ -12,6 +12,7 @@ import typing as t
 import pexpect
 
 from login.people import Person
+from login.policy import TALLY
 from login.sudo import sudo
 
 Door = t.Callable[[Person, str, str], bool]
@@ -72,9 +73,9 @@ def by_cockpit(
     return status == "200", asked
 
 
-def counted(person: Person) -> int:
+def counted_wrong_codes(person: Person) -> int:
     """How many wrong codes of the person are in the tally."""
-    words = ("faillock", "--dir", "/run/fleet-auth/faillock", "--user", person.name)
+    words = ("faillock", "--dir", TALLY, "--user", person.name)
     return len(person.host.run(*words).stdout.splitlines()[2:])
 
 

@@ -20,6 +20,10 @@ from login.modules import module
 from login.people import Person, new_person
 
 CODE_PROMPT = "One-time password"
+SWITCH = "/etc/pam.d/twofactor"
+DROP_INS = "/etc/ssh/sshd_config.d"
+DROP_IN = f"{DROP_INS}/00-twofactor.conf"
+TALLY = "/run/fleet-auth/faillock"
 JOURNAL = "/var/lib/fleet-auth/undo"
 WATCHED = ("/etc", "/usr/local", "/usr/libexec", "/var/lib/fleet-auth")
 """The paths that a change writes to, except those that are made again at boot."""
@@ -96,7 +100,7 @@ def assert_nothing_left(host: Host) -> None:
 
 def switched_at(host: Host) -> float:
     """When the code step was put in force, in seconds since the epoch."""
-    return float(host.run("stat", "-c", "%.9Z", "/etc/pam.d/twofactor").stdout)
+    return float(host.run("stat", "-c", "%.9Z", SWITCH).stdout)
 
 
 def await_end(host: Host, seconds: float) -> None:

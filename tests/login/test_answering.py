@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from hosts import Host
-from login.doors import counted
+from login.doors import counted_wrong_codes
 from login.modules import module, options, turn_on
 from login.people import Person
 from login.policy import WATCHED, assert_off, assert_on, off, somebody
@@ -56,7 +56,7 @@ def test_dovecot_and_xrdp_are_refused_and_right_passwords_are_not_counted(host: 
                 assert by_dovecot(person, person.password)
                 assert by_xrdp(person, person.password)
             assert not by_dovecot(person, "wrong")
-            assert counted(person) == 0
+            assert counted_wrong_codes(person) == 0
             assert_on(person)
     finally:
         off(host)

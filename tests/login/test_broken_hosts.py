@@ -19,12 +19,11 @@ from hosts import Host
 from login import ssh
 from login.modules import module, options
 from login.people import Person, new_person, playbook, settings, unwrapped
-from login.policy import WATCHED, assert_nothing_left, assert_off, assert_on, off, somebody
+from login.policy import DROP_INS, WATCHED, assert_nothing_left, assert_off, assert_on, off, somebody
 from login.trouble import full_disk
 
 pytestmark = pytest.mark.usefixtures("package")
 
-DROP_INS = "/etc/ssh/sshd_config.d"
 PUT_BACK = "Everything was put back as it was."
 
 

@@ -24,11 +24,12 @@ import yaml
 import hosts
 from hosts import Host
 from login import ssh
+from login.doors import counted_wrong_codes
 from login.modules import connections
 from login.people import PASSWORD, Person, inventory_path, new_person, playbook, settings
+from login.policy import TALLY
 
 PLUGIN = "fleet.auth.ssh_totp"
-TALLY = ("faillock", "--dir", "/run/fleet-auth/faillock", "--user")
 NO_KEY = {"ansible_ssh_private_key_file": "/dev/null"}
 BY_PASSWORD = {"ansible_password": PASSWORD, **NO_KEY}
 FIRST_FACTOR = pytest.mark.parametrize("first_factor", [{}, BY_PASSWORD], ids=["key", "password"])
@@ -139,12 +140,7 @@ def controller(ansible: Person, tmp_path: Path) -> Iterator[Controller]:
 def clear_codes(host: Host, user: str = "ansible") -> None:
     """Clear the used code and the wrong codes of an account."""
     host.run("sed", "-i", r"s/^\(HOTP\S*\s\+\S\+\s\+\S\+\s\+\S\+\).*/\1/", f"/etc/oath/{user}")
-    host.run(*TALLY, user, "--reset")
-
-
-def wrong_codes(host: Host, user: str = "ansible") -> int:
-    """How many wrong codes are in the tally."""
-    return len(re.findall(r"^20", host.run(*TALLY, user).stdout, re.MULTILINE))
+    host.run("faillock", "--dir", TALLY, "--user", user, "--reset")
 
 
 def logins(host: Host, user: str = "ansible") -> int:
@@ -223,7 +219,7 @@ def test_new_login_waits_for_the_next_code(controller: Controller) -> None:
     assert int(time.time()) // 30 > step
     assert "for the next code" in done.output
     assert logins(person.host) == before + 2
-    assert wrong_codes(person.host) == 0
+    assert counted_wrong_codes(person) == 0
 
 
 @ON_THE_NEWEST
@@ -236,7 +232,7 @@ def test_next_run_waits_for_the_next_code(controller: Controller) -> None:
     done = controller.ping()
     assert done.status == 0, done.output
     assert int(time.time()) // 30 > step
-    assert wrong_codes(person.host) == 0
+    assert counted_wrong_codes(person) == 0
 
 
 @ON_THE_NEWEST
@@ -255,7 +251,7 @@ def test_processes_that_log_in_to_one_host_take_turns(controller: Controller) ->
     assert done.status == 0, done.output
     assert done.output.count("pong") == 2
     assert logins(person.host) == before + 2
-    assert wrong_codes(person.host) == 0
+    assert counted_wrong_codes(person) == 0
 
 
 @pytest.mark.parametrize("host", ["debian13"], indirect=True)  # the second host has the other release
@@ -293,7 +289,7 @@ def test_wrong_secret_is_tried_once(controller: Controller) -> None:
     assert done.output.count("UNREACHABLE!") == 2
     assert "The code was refused." in done.output
     assert "Not tried again in this run." in done.output
-    assert wrong_codes(person.host) == 1
+    assert counted_wrong_codes(person) == 1
 
 
 @ON_THE_NEWEST
@@ -321,7 +317,7 @@ def test_wrong_password_costs_no_code(controller: Controller) -> None:
     done = controller.ping(ansible_password="wrong", ansible_ssh_retries=2, **NO_KEY)
     assert done.unreachable
     assert "the password is wrong" in done.output
-    assert wrong_codes(person.host) == 0
+    assert counted_wrong_codes(person) == 0
     assert person.by_key(person.code()).ok
 
 
@@ -365,7 +361,7 @@ def test_host_that_boots_is_tried_again(controller: Controller) -> None:
         person.host.run("rm", "/run/nologin")
     assert done.unreachable
     assert "takes no logins now" in done.output
-    assert wrong_codes(person.host) == 0
+    assert counted_wrong_codes(person) == 0
     assert controller.ping().status == 0
 
 
@@ -391,7 +387,7 @@ def test_connection_that_ends_just_before_it_is_used_is_opened_again(
     done = controller.ping(ansible_ssh_executable=str(wrapper), **first_factor)
     assert (controller.folder / "ended").exists()
     assert done.status == 0, done.output
-    assert wrong_codes(person.host) == 0
+    assert counted_wrong_codes(person) == 0
     assert wrong_passwords(person.host) == before
 
 
@@ -419,7 +415,7 @@ def test_without_a_secret_it_is_plain_ssh(controller: Controller) -> None:
     done = controller.ping(ansible_totp_secret=None)
     assert done.unreachable
     assert "Permission denied (keyboard-interactive)" in done.output
-    assert wrong_codes(person.host) == 0
+    assert counted_wrong_codes(person) == 0
     assert controller.ping().status == 0
     assert controller.ping(ansible_totp_secret=None).status == 0
 
@@ -502,7 +498,7 @@ def test_bastion_and_host_each_get_their_own_codes_and_passwords(
             note.unlink()
 
     def wrong() -> tuple[int, int]:
-        return wrong_codes(host, jumper.name), wrong_codes(host)
+        return counted_wrong_codes(jumper), counted_wrong_codes(ansible)
 
     # The host's secret is for that host only: a bastion that asks for a code gets none from it.
     start_over()

@@ -22,14 +22,12 @@ from login import ssh
 from login.backends import GOOGLE, OATH, backend_of, credentials
 from login.modules import Answer, module, options, turn_on
 from login.people import PASSWORD, Person, Run, enable, new_person, playbook, settings, unwrapped
+from login.policy import DROP_IN, SWITCH, TALLY
 from login.sheets import LATE_FAILURE
 from login.sudo import sudo
 from login.trouble import broken_disk
 
 pytestmark = pytest.mark.backends(OATH, GOOGLE)
-SWITCH = "/etc/pam.d/twofactor"
-DROP_IN = "/etc/ssh/sshd_config.d/00-twofactor.conf"
-TALLY = "/run/fleet-auth/faillock"
 SERVICES = ("sudo", "su")
 
 Snapshot = dict[str, Entry]

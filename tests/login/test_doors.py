@@ -24,7 +24,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import
 from hosts import Host
 from hosts.host import Entry
 from login import ssh
-from login.doors import DOORS, Door, counted
+from login.doors import DOORS, Door, counted_wrong_codes
 from login.modules import module, options, turn_on
 from login.people import PASSWORD, Person, new_person
 from login.policy import WATCHED, off
@@ -120,7 +120,7 @@ def try_door(door: Door, person: Person) -> Tries:
         return door(person, "wrong", f"{secrets.randbelow(10**6):06}")
 
     wrong_passwords = [guess() for _attempt in range(ATTEMPTS + 1)]
-    counted_wrong_passwords = counted(person)
+    counted_wrong_passwords = counted_wrong_codes(person)
     ssh.fresh_step()
     code = person.code()
     return Tries(
@@ -130,7 +130,7 @@ def try_door(door: Door, person: Person) -> Tries:
         used=door(person, PASSWORD, code),
         wrong=door(person, PASSWORD, person.code(steps=1000)),
         missing=door(person, PASSWORD, ""),
-        counted=counted(person),
+        counted=counted_wrong_codes(person),
         right_but_closed=door(person, PASSWORD, person.code(steps=1)),
     )
 
@@ -164,13 +164,13 @@ def test_lost_helper_counts_wrong_passwords_and_lets_nobody_in_until_the_next_ru
     ssh.fresh_step()
     right = person.code(steps=1)
     assert not person.by_password(person.code(steps=1000), password="wrong").ok
-    assert counted(person) == 1
+    assert counted_wrong_codes(person) == 1
     assert not person.by_password(right, password="wrong").ok
     turn_on(host, **POLICY)
     assert host.exists(HELPER)
-    before = counted(person)
+    before = counted_wrong_codes(person)
     assert not person.by_password(person.code(steps=1000), password="wrong").ok
-    assert counted(person) == before
+    assert counted_wrong_codes(person) == before
 
 
 @pytest.mark.parametrize("layout", ["like RHEL"], indirect=True)

@@ -16,13 +16,11 @@ from hosts import Host
 from login.backends import GOOGLE, OATH, Backend, use
 from login.modules import module, options, turn_on
 from login.people import Person, new_person
-from login.policy import JOURNAL, WATCHED, assert_nothing_left, assert_off, assert_on, off, somebody
+from login.policy import DROP_IN, JOURNAL, SWITCH, WATCHED, assert_nothing_left, assert_off, assert_on, off, somebody
 
 pytestmark = pytest.mark.usefixtures("package")
 SSHD = "/etc/pam.d/sshd"
-SWITCH = "/etc/pam.d/twofactor"
 END_PASSES = "/usr/libexec/fleet-auth-end-passes"
-DROP_IN = "/etc/ssh/sshd_config.d/00-twofactor.conf"
 
 
 @contextlib.contextmanager

@@ -19,14 +19,12 @@ from login import ssh
 from login.backends import GOOGLE, OATH, credentials
 from login.modules import Answer, turn_on
 from login.people import PASSWORD, Person, new_person, playbook, unwrapped
-from login.policy import off
+from login.policy import SWITCH, TALLY, off
 from login.trouble import full_disk
 
 pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.backends(OATH, GOOGLE)]
 COMMAND = "/usr/local/sbin/twofactor-recover"
-SWITCH = "/etc/pam.d/twofactor"
 DEMO = "/etc/pam.d/demo"
-TALLY = "/run/fleet-auth/faillock"
 
 OFF = "two-factor login is off for everyone on this host; secrets are kept"
 OFF_ALREADY = "two-factor login was off already"

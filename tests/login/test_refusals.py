@@ -21,12 +21,11 @@ from login import ssh
 from login.modules import module, turn_on
 from login.modules import options as module_options
 from login.people import Person, new_person, playbook, settings, unwrapped
-from login.policy import nothing_changes, off
+from login.policy import DROP_INS, nothing_changes, off
 
 WATCHED = ("/etc", "/usr/local", "/usr/libexec", "/var/lib")
 
 SSHD_CONFIG = "/etc/ssh/sshd_config"
-DROP_INS = "/etc/ssh/sshd_config.d"
 INCLUDE = f"Include {DROP_INS}/*.conf"
 
 

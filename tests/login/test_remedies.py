@@ -16,12 +16,11 @@ import pytest
 
 from hosts import Host
 from login.people import Person
-from login.policy import somebody
+from login.policy import DROP_INS, somebody
 from login.remedies import Case, both, by, carry_out, command_in_the_message, enrolled, on_the_host
 from unit.builders import security_key
 
 pytestmark = pytest.mark.usefixtures("package")
-DROP_INS = "/etc/ssh/sshd_config.d"
 CONFIG = "/etc/ssh/sshd_config"
 OATH = "install -d -m 0700 /etc/oath"
 COCKPIT = "mkdir /etc/cockpit; echo @include common-auth >/etc/pam.d/cockpit"

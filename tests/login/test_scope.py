@@ -22,12 +22,11 @@ from hosts import Host
 from login import ssh
 from login.modules import Answer, module, options, turn_on
 from login.people import PASSWORD, Person, new_person, unwrapped
-from login.policy import off
+from login.policy import SWITCH, off
 from login.sudo import sudo
 
 pytestmark = pytest.mark.usefixtures("package")
 OATH = "/etc/oath"
-SWITCH = "/etc/pam.d/twofactor"
 EXEMPT_ORIGINS = "/etc/security/twofactor-access.conf"
 UNIX_SOCKET = "/run/ssh-unix-local/socket"
 

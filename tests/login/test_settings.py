@@ -19,10 +19,10 @@ from login import ssh
 from login.backends import credentials
 from login.modules import Answer, module, turn_on
 from login.people import PASSWORD, Person, new_person
+from login.policy import DROP_IN
 from login.sudo import sudo
 
 pytestmark = pytest.mark.usefixtures("package")
-DROP_IN = "/etc/ssh/sshd_config.d/00-twofactor.conf"
 
 
 _ALLOW = """

@@ -16,15 +16,14 @@ import pytest
 from hosts import Host
 from login import ssh
 from login.backends import GOOGLE, OATH
-from login.doors import by_su, counted
+from login.doors import by_su, counted_wrong_codes
 from login.modules import module, options
 from login.people import Person, new_person
-from login.policy import WATCHED, assert_off, assert_on, off, somebody
+from login.policy import DROP_INS, WATCHED, assert_off, assert_on, off, somebody
 
 pytestmark = pytest.mark.usefixtures("package")
 
 UNIT_D = "/etc/systemd/system/ssh.service.d"
-DROP_INS = "/etc/ssh/sshd_config.d"
 
 
 @pytest.fixture
@@ -211,7 +210,7 @@ def test_further_sshd_does_not_count_right_passwords_and_is_covered_on_request(
         assert found["drift"] == []
         for _attempt in range(2):
             assert not there.by_password(methods="password").ok
-        assert counted(person) == 0
+        assert counted_wrong_codes(person) == 0
         assert there.by_key(batch=True).ok
         refused = module(host, "twofactor", options(person, sshd_configs=[CONFIG]))
         assert f"{CONFIG} does not read {DROP_INS} for everyone" in refused.message

@@ -19,7 +19,7 @@ import pytest
 
 from hosts import Host
 from login import ssh
-from login.doors import counted
+from login.doors import counted_wrong_codes
 from login.modules import module, options
 from login.people import PASSWORD, Person, inventory_path, new_person
 from login.policy import off
@@ -140,10 +140,10 @@ def test_ansible_becomes_root_as_a_person_whom_sudo_asks_for_no_code(people: Peo
 
 def test_ansible_reports_a_wrong_password_if_sudo_asks_for_a_code(people: People) -> None:
     """Both prompts are Ansible's, so it takes the second for the first again. It tries once, and gives a wrong code."""
-    before = counted(people.asked)
+    before = counted_wrong_codes(people.asked)
     said = become(people.asked, "-m", "command", "-a", "id -un")
     assert "Incorrect sudo password" in said, said
-    assert counted(people.asked) == before + 1
+    assert counted_wrong_codes(people.asked) == before + 1
 
 
 def test_run_that_would_keep_ansible_from_becoming_root_is_refused(host: Host, people: People) -> None:

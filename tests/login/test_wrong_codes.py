@@ -17,11 +17,10 @@ from login import ssh
 from login.backends import GOOGLE, OATH, backend_of
 from login.modules import Answer, module, options
 from login.people import Person, unwrapped
-from login.policy import assert_closed, assert_nothing_left, assert_on, reboot, somebody
+from login.policy import TALLY, assert_closed, assert_nothing_left, assert_on, reboot, somebody
 
 pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.backends(OATH, GOOGLE)]
 
-TALLY = "/run/fleet-auth/faillock"
 CONSOLE = "fleet-test-console"
 # What Debian's documentation suggests for counting wrong passwords at a console.
 CONSOLE_SERVICE = """\
