@@ -60,6 +60,30 @@ def somebody(host: Host, **account: t.Any) -> Iterator[Person]:
         host.run("userdel", "--force", "--remove", made.name)
 
 
+class Pair(t.NamedTuple):
+    """Two people: with `policy` one is exempt; the other one is to be enrolled."""
+
+    exempt: Person
+    enrolled: Person
+
+    def policy(self, *services: str, **values: t.Any) -> dict[str, t.Any]:
+        """Options with which these services ask for codes, and 50 wrong codes are allowed."""
+        exempt = ["ansible", self.exempt.name]
+        return {"services": list(services), "exempt_users": exempt, "lockout": {"attempts": 50}, **values}
+
+
+@contextlib.contextmanager
+def pair(host: Host) -> Iterator[Pair]:
+    """Two new people on a host where two-factor login is off; it is turned off again afterwards."""
+    host.install("libpam-oath")
+    off(host)
+    made = Pair(new_person(host), new_person(host))
+    yield made
+    off(host)
+    for person in made:
+        host.run("userdel", "--force", "--remove", person.name)
+
+
 def assert_off(person: Person) -> None:
     """Check that the host asks for no code: the key alone and the password alone get in."""
     key = person.by_key(batch=True)
@@ -83,6 +107,13 @@ def assert_on(person: Person, **how: t.Any) -> None:
     assert not person.by_password().ok
     login = person.by_key(person.code(**how))
     assert login.ok, login.reason
+
+
+def give_wrong_codes(person: Person, number: int) -> None:
+    """Log in with wrong codes, alternating between key and password."""
+    for attempt in range(number):
+        log_in = person.by_password if attempt % 2 else person.by_key
+        assert not log_in(person.code(steps=1000 + attempt)).ok
 
 
 def assert_closed(person: Person) -> None:

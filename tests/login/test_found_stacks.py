@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import typing as t
 from collections.abc import Iterator
 
 import pytest
@@ -15,8 +14,8 @@ from hosts import Host
 from login import ssh
 from login.doors import by_pam
 from login.modules import module, options, turn_on
-from login.people import PASSWORD, Person, new_person
-from login.policy import CODE_PROMPT, WATCHED, off
+from login.people import PASSWORD
+from login.policy import CODE_PROMPT, WATCHED, Pair, off, pair
 from login.test_between_runs import await_note
 
 # As on hardened hosts; the first line should be requisite.
@@ -52,29 +51,14 @@ LOST = "/etc/pam.d/lost-door"
 DOORS = ["far-door", "inner-door", "outer-door", "vendor-door", "path-door"]
 
 
-class People(t.NamedTuple):
-    exempt: Person
-    enrolled: Person
-
-
 @pytest.fixture
-def people(host: Host) -> Iterator[People]:
-    host.run("apt-get", "install", "--yes", "libpam-oath")
-    off(host)
-    made = People(new_person(host), new_person(host))
-    yield made
-    off(host)
-    for person in made:
-        host.run("userdel", "--force", "--remove", person.name)
-
-
-def policy(people: People, *services: str, **values: t.Any) -> dict[str, t.Any]:
-    exempt = ["ansible", people.exempt.name]
-    return {"services": list(services), "exempt_users": exempt, "lockout": {"attempts": 50}, **values}
+def people(host: Host) -> Iterator[Pair]:
+    with pair(host) as people:
+        yield people
 
 
 def test_code_is_asked_for_behind_includes_through_another_service_and_by_a_vendors_service(
-    host: Host, people: People
+    host: Host, people: Pair
 ) -> None:
     (unix,) = host.run("sh", "-c", "ls /usr/lib/*/security/pam_unix.so").stdout.split()
     host.run("mkdir", "-p", VENDOR, SITE)
@@ -86,7 +70,7 @@ def test_code_is_asked_for_behind_includes_through_another_service_and_by_a_vend
         for door in DOORS:
             assert by_pam(people.enrolled, door, PASSWORD)[0], door
             assert not by_pam(people.enrolled, door, "wrong")[0], door
-        wanted = policy(people, *DOORS, window=len(DOORS), guard="warn")
+        wanted = people.policy(*DOORS, window=len(DOORS), guard="warn")
         turn_on(host, people.enrolled, **wanted)
         # libpam includes nothing from the directory of vendors' services if only the name is given.
         for line in ("auth include only-vendors", "@include only-vendors", "auth substack /etc/pam.d/only-vendors"):
@@ -123,16 +107,16 @@ def test_code_is_asked_for_behind_includes_through_another_service_and_by_a_vend
         host.run("rm", "-rf", *FILES, SITE, LOST)
 
 
-def test_every_pam_service_that_asks_for_a_password_is_listed(host: Host, people: People) -> None:
+def test_every_pam_service_that_asks_for_a_password_is_listed(host: Host, people: Pair) -> None:
     door, path = "strange-vpn", "/etc/pam.d/strange-vpn"
     host.write(path, f"@include common-auth\n{ACCOUNT}")
     try:
         assert by_pam(people.enrolled, door, PASSWORD)[0]
-        doors = {one["name"]: one for one in module(host, "twofactor_info", options(**policy(people)))["doors"]}
+        doors = {one["name"]: one for one in module(host, "twofactor_info", options(**people.policy()))["doors"]}
         assert (doors[door]["kind"], doors[door]["state"], doors[door]["seen"]) == ("local", "unknown", path)
         assert not {"cron", "common-auth", "other"} & doors.keys()
-        turn_on(host, people.enrolled, **policy(people, door))
-        doors = {one["name"]: one for one in module(host, "twofactor_info", options(**policy(people, door)))["doors"]}
+        turn_on(host, people.enrolled, **people.policy(door))
+        doors = {one["name"]: one for one in module(host, "twofactor_info", options(**people.policy(door)))["doors"]}
         assert doors[door]["state"] == "covered"
         assert not by_pam(people.enrolled, door, PASSWORD)[0]
     finally:
@@ -140,11 +124,11 @@ def test_every_pam_service_that_asks_for_a_password_is_listed(host: Host, people
         host.run("rm", path)
 
 
-def test_prompts_do_not_reveal_whether_the_password_of_a_locked_account_was_right(host: Host, people: People) -> None:
+def test_prompts_do_not_reveal_whether_the_password_of_a_locked_account_was_right(host: Host, people: Pair) -> None:
     common = host.read("/etc/pam.d/common-auth")
     host.write("/etc/pam.d/common-auth", LOCKING)
     try:
-        turn_on(host, people.enrolled, **policy(people))
+        turn_on(host, people.enrolled, **people.policy())
         login = people.enrolled.by_password(people.enrolled.code())
         assert login.ok, login.reason
         for _attempt in range(3):

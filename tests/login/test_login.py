@@ -17,9 +17,9 @@ from hosts import Host
 from login import ssh
 from login.backends import GOOGLE, OATH, backend_of
 from login.people import Person, Run, enable, new_person
+from login.policy import CODE_PROMPT, assert_closed, give_wrong_codes
 
 PASSWORD_PROMPT = "Password:"
-CODE_PROMPT = "One-time password"
 pytestmark = pytest.mark.backends(OATH, GOOGLE, everywhere=True)
 
 
@@ -157,12 +157,8 @@ def test_account_that_ansible_uses_gets_in_by_key_alone(enabled: Enabled) -> Non
 
 
 def test_five_wrong_codes_close_the_code_step_for_password_and_key(person: Person) -> None:
-    for attempt in range(5):
-        wrong = person.code(steps=1000 + attempt)
-        assert not (person.by_password if attempt % 2 else person.by_key)(wrong).ok
-    for login in (person.by_password(person.code()), person.by_key(person.code())):
-        assert not login.ok
-        assert not any(CODE_PROMPT in prompt for prompt in login.prompts)
+    give_wrong_codes(person, 5)
+    assert_closed(person)
 
 
 def test_wrong_passwords_of_strangers_close_nothing(person: Person) -> None:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import typing as t
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,7 +16,7 @@ from login import ssh
 from login.doors import by_pam
 from login.modules import module, options, turn_on
 from login.people import PASSWORD, Person, new_person
-from login.policy import WATCHED, off
+from login.policy import WATCHED, Pair, off, pair
 
 SERVICE = "door"
 FOUND = f"/etc/pam.d/{SERVICE}"
@@ -47,26 +46,11 @@ auth requisite pam_deny.so
 """
 
 
-class People(t.NamedTuple):
-    exempt: Person
-    enrolled: Person
-
-
 @pytest.fixture(scope="module")
-def people(host: Host) -> Iterator[People]:
-    host.run("apt-get", "install", "--yes", "libpam-oath")
-    off(host)
-    made = People(new_person(host), new_person(host))
-    yield made
-    off(host)
+def people(host: Host) -> Iterator[Pair]:
+    with pair(host) as people:
+        yield people
     host.run(f"rm -f {FOUND} {FOUND}-* {STACK}")
-    for person in made:
-        host.run("userdel", "--force", "--remove", person.name)
-
-
-def policy(people: People, *services: str, **values: t.Any) -> dict[str, t.Any]:
-    exempt = ["ansible", people.exempt.name]
-    return {"services": list(services), "exempt_users": exempt, "lockout": {"attempts": 50}, **values}
 
 
 def gets_in(person: Person, *answers: str, service: str = SERVICE) -> bool:
@@ -83,13 +67,13 @@ auth required pam_permit.so
 """
 
 
-def test_password_and_code_are_asked_for_if_another_module_comes_first(host: Host, people: People) -> None:
+def test_password_and_code_are_asked_for_if_another_module_comes_first(host: Host, people: Pair) -> None:
     off(host)
     common = host.read("/etc/pam.d/common-auth")
     host.write("/etc/pam.d/common-auth", ANOTHER_FIRST)
     host.write(FOUND, "@include common-auth\naccount required pam_permit.so\n")
     try:
-        turn_on(host, people.enrolled, **policy(people, SERVICE))
+        turn_on(host, people.enrolled, **people.policy(SERVICE))
         assert gets_in(people.exempt, PASSWORD)
         assert not gets_in(people.exempt, "wrong")
         ssh.fresh_step()
@@ -104,7 +88,7 @@ def test_password_and_code_are_asked_for_if_another_module_comes_first(host: Hos
 
 
 @pytest.mark.parametrize("stack", UNDECIDED)
-def test_wrong_password_gets_nobody_in(host: Host, people: People, stack: str) -> None:
+def test_wrong_password_gets_nobody_in(host: Host, people: Pair, stack: str) -> None:
     """Through two services: one includes the stack, the other has it as a substack."""
     off(host)
     other = new_person(host)
@@ -112,7 +96,7 @@ def test_wrong_password_gets_nobody_in(host: Host, people: People, stack: str) -
     services = {f"{SERVICE}-{control}": control for control in ("include", "substack")}
     for service, control in services.items():
         host.write(f"/etc/pam.d/{service}", f"auth {control} password-auth\naccount required pam_permit.so\n")
-    wanted = options(people.enrolled, other, **policy(people, *services))
+    wanted = options(people.enrolled, other, **people.policy(*services))
     before = host.snapshot(WATCHED)
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda service: exempt_needs_the_password(people.exempt, service), services))
@@ -139,13 +123,13 @@ def enrolled_needs_password_and_code(person: Person, service: str) -> None:
     assert gets_in(person, PASSWORD, person.code(steps=1), service=service)
 
 
-def test_wrong_password_gets_nobody_in_by_ssh(host: Host, people: People) -> None:
+def test_wrong_password_gets_nobody_in_by_ssh(host: Host, people: Pair) -> None:
     off(host)
     sshd = host.read("/etc/pam.d/sshd")
     host.write(STACK, UNDECIDED["env around"])
     host.write("/etc/pam.d/sshd", sshd.replace(b"@include common-auth", b"auth substack password-auth"))
     try:
-        turn_on(host, people.enrolled, **policy(people))
+        turn_on(host, people.enrolled, **people.policy())
         assert not people.exempt.by_password(password="wrong").ok
         login = people.exempt.by_password()
         assert login.ok, login.reason
@@ -159,11 +143,11 @@ def test_wrong_password_gets_nobody_in_by_ssh(host: Host, people: People) -> Non
         host.write("/etc/pam.d/sshd", sshd)
 
 
-def test_host_of_release_1_0_is_reported_and_repaired(host: Host, people: People) -> None:
+def test_host_of_release_1_0_is_reported_and_repaired(host: Host, people: Pair) -> None:
     off(host)
     host.write(STACK, UNDECIDED["sufficient alone"])
     host.write(FOUND, "auth include password-auth\naccount required pam_permit.so\n")
-    wanted = policy(people, SERVICE)
+    wanted = people.policy(SERVICE)
     turn_on(host, people.enrolled, **wanted)
     # The files as release 1.0 left them.
     host.write(FOUND, RELEASE_1_0)

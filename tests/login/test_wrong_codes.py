@@ -17,7 +17,7 @@ from login import ssh
 from login.backends import GOOGLE, OATH, backend_of
 from login.modules import Answer, module, options
 from login.people import Person, unwrapped
-from login.policy import TALLY, assert_closed, assert_nothing_left, assert_on, reboot, somebody
+from login.policy import TALLY, assert_closed, assert_nothing_left, assert_on, give_wrong_codes, reboot, somebody
 
 pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.backends(OATH, GOOGLE)]
 
@@ -60,13 +60,6 @@ def person(host: Host) -> Iterator[Person]:
         yield person
 
 
-def wrong_codes(person: Person, number: int) -> None:
-    """Log in with wrong codes, alternating between key and password."""
-    for attempt in range(number):
-        log_in = person.by_password if attempt % 2 else person.by_key
-        assert not log_in(person.code(steps=1000 + attempt)).ok
-
-
 def is_locked(person: Person) -> bool:
     """Whether the module reports the person as locked."""
     return bool(module(person.host, "twofactor_info", options(person))["users"][person.name]["locked"])
@@ -80,9 +73,9 @@ def again(person: Person) -> Answer:
 
 
 def test_five_wrong_codes_close_the_code_step_until_recovery_opens_it(host: Host, person: Person) -> None:
-    wrong_codes(person, 4)
+    give_wrong_codes(person, 4)
     assert not is_locked(person)
-    wrong_codes(person, 1)
+    give_wrong_codes(person, 1)
     assert is_locked(person)
     assert_closed(person)
     recovered = host.run("twofactor-recover", "--user", person.name)
@@ -96,7 +89,7 @@ def test_five_wrong_codes_close_the_code_step_until_recovery_opens_it(host: Host
 def test_right_code_forgets_the_wrong_ones(person: Person) -> None:
     ssh.fresh_step(at_least=25)
     for steps in (0, 1):
-        wrong_codes(person, 4)
+        give_wrong_codes(person, 4)
         login = person.by_key(person.code(steps=steps))
         assert login.ok, login.reason
     assert not is_locked(person)
@@ -107,7 +100,7 @@ def test_prompt_held_open_meanwhile_lets_nobody_in(host: Host, person: Person) -
     words = ("sh", "-c", HOLD, "sh", TALLY, person.name, HELD)
     with ThreadPoolExecutor(1) as pool:
         held = pool.submit(host.run, *words, input=f"{person.code()}\n", check=False)
-        wrong_codes(person, 5)
+        give_wrong_codes(person, 5)
     assert "One-time password" in held.result().stderr
     assert held.result().returncode == 1
     assert_closed(person)
@@ -121,7 +114,7 @@ def test_after_a_boot_wrong_codes_are_counted_and_locks_left_behind_are_gone(hos
     assert host.run("ls", backend_of(host).directory).stdout.split() == [person.name]
     ssh.fresh_step()
     assert_on(person)
-    wrong_codes(person, 5)
+    give_wrong_codes(person, 5)
     assert_closed(person)
 
 
@@ -130,7 +123,7 @@ def test_lost_tally_is_reported_and_made_again(host: Host, person: Person) -> No
     done = again(person)
     assert done.changed
     assert f"{TALLY} on {host.name} was missing: wrong codes were not counted." in unwrapped(done.output)
-    wrong_codes(person, 5)
+    give_wrong_codes(person, 5)
     assert_closed(person)
 
 
@@ -152,7 +145,7 @@ def console_login(person: Person, password: str) -> bool:
 
 @pytest.mark.usefixtures("console")
 def test_wrong_codes_close_no_console(host: Host, person: Person) -> None:
-    wrong_codes(person, 5)
+    give_wrong_codes(person, 5)
     assert is_locked(person)
     assert console_login(person, person.password)
     assert not host.run("faillock", "--user", person.name).stdout.splitlines()[2:]
