@@ -93,7 +93,7 @@ def assert_off(person: Person) -> None:
 
 
 @contextlib.contextmanager
-def nothing_changes(person: Person, watched: t.Sequence[str] = WATCHED) -> Iterator[None]:
+def nothing_changes(person: Person, watched: t.Sequence[str]) -> Iterator[None]:
     """Check that the block leaves these paths of the host as they were, and that the host asks for no code."""
     before = person.host.snapshot(watched)
     yield
