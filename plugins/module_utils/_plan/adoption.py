@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Takes people's second factors over from a set-up that somebody made by hand: what becomes of each account. Pure.
+"""Takes over people's second factors from a hand-made set-up: decides what becomes of each account. Pure.
 
-pam_oath has one users file for everybody, and pam_google_authenticator a file for each account. What such a file says
-is what a credential of ours says, but it may hold what ours cannot: counters, PINs, codes of another length.
+pam_oath has one users file for everybody, and pam_google_authenticator has a file for each account. Such a file says
+the same as a credential of ours, but it may hold what ours cannot: counters, PINs, codes of another length.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .situation import Situation
 _DIGITS = re.compile(r"^[^#\n]*\bpam_oath\.so\b[^#\n]*\sdigits=([678])\b", re.MULTILINE)
 
 _LONGEST_NAME = 100
-"""In characters, as it is shown."""
+"""The number of characters of an account's name that are shown."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class OldFile:
     path: str
     text: str = field(default="", repr=False)
     unsafe: str = ""
-    """Why nothing is taken over from it, if nothing is."""
+    """Why nothing is taken over from this file; empty if it is safe."""
     names_are_certain: bool = True
-    """Whether the text tells for certain who stands in it, safe or not, since only its owner can have written it."""
+    """Whether the text can be trusted to name the right accounts, since only its owner can have written it."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,13 @@ class Adoption:
     credentials: dict[str, str] = field(default_factory=dict, repr=False)
     """The text of each new credential, by account."""
     sources: dict[str, str] = field(default_factory=dict)
-    """The old files that each one comes from, by account."""
+    """The old files from which each credential is made, by account."""
     left: dict[str, str] = field(default_factory=dict)
     """Why an account is left out, by account."""
     void_recovery_codes: list[str] = field(default_factory=list)
-    """The accounts whose recovery codes are not right any more."""
+    """The accounts whose recovery codes are no longer valid."""
     differences: dict[str, str] = field(default_factory=dict)
-    """What is different afterwards for an account that is taken over, in sentences, by account."""
+    """What changes for an account that is taken over, in sentences, by account."""
 
 
 class _Shared(t.NamedTuple):
@@ -61,11 +61,11 @@ class _Shared(t.NamedTuple):
 
     path: str
     lines: t.Mapping[str, t.Sequence[tuple[int, str]]]
-    """Those of each account, with their numbers."""
+    """The lines of each account, with their numbers."""
     spoilt_by: int | None
-    """The number of a line for which pam_oath denies everybody."""
+    """The number of a line because of which pam_oath denies everybody."""
     unsafe: str
-    """Why nobody is taken over from it, if nobody is."""
+    """Why nobody is taken over from this file; empty if it is safe."""
 
 
 class _Old(t.NamedTuple):
@@ -73,21 +73,21 @@ class _Old(t.NamedTuple):
 
     path: str
     lines: tuple[int, ...]
-    """The numbers of the lines that have its keys."""
+    """The numbers of the lines that hold the account's keys."""
     apps: tuple[App, ...]
     recovery_codes: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
-    """What it says that is not taken over, in sentences."""
+    """What the file says that is not taken over, in sentences."""
 
     @property
     def where(self) -> str:
-        """The file and the lines, for a person."""
+        """The file and its lines, as a message names them."""
         *first, last = map(str, self.lines)
         return f"{self.path}: " + (f"lines {', '.join(first)} and {last}" if first else f"line {last}")
 
 
 def obstacle(situation: Situation, users_files: t.Iterable[OldFile]) -> str | None:
-    """Why nobody can be taken over on this host now."""
+    """Why nobody can be taken over on this host now; None if nothing prevents it."""
     settings, state = situation
     if state.pending:
         return "a change waits to be confirmed, or died half-way. The next run of the role ends it; run again then"
@@ -112,9 +112,9 @@ def adoption(
     known: t.Collection[str],
     make_key: MakeKey,
 ) -> Adoption:
-    """Decide about everybody whom the old files know; `own_files` are by account.
+    """Decide about everybody in the old files; `own_files` are by account.
 
-    `known` are the accounts of the host, as far as somebody asked for them.
+    `known` are the accounts of the host, as far as they were looked up.
     """
     settings, state = situation
     shared = [
@@ -154,7 +154,7 @@ def adoption(
 
 
 def _where(name: str, shared: t.Iterable[_Shared], own_files: t.Mapping[str, OldFile]) -> str:
-    """Where an account is named first."""
+    """The first place that names an account."""
     lines = (f"{file.path}: line {file.lines[name][0][0]}" for file in shared if name in file.lines)
     return next(lines, None) or own_files[name].path
 
@@ -168,7 +168,7 @@ class _Check:
         self.digits = _digits(self.state)
 
     def account(self, name: str, where: str) -> None:
-        """Whether the host has the account, and can have a credential for it; `where` it is named."""
+        """Check that the host has the account and can have a credential for it; `where` is the place that names it."""
         user = self.settings.user(name)
         if not is_account_name(name) or backends.is_left_behind(name):
             raise CredentialError(f"{where} is for a name that PAM, sshd or a file cannot have. Remove it there")
@@ -183,10 +183,10 @@ class _Check:
             )
 
     def users_file(self, file: _Shared, name: str) -> _Old:
-        """What the lines of an account say in a file that all accounts share, as far as pam_oath reads them."""
+        """Read the lines of an account in a file that all accounts share, as far as pam_oath reads them."""
         path = file.path
         if file.unsafe:
-            # From another file alone, codes that were used by this one might be right again.
+            # If only another file were used, codes that are noted as used in this one might be right again.
             raise CredentialError(f"{path} {file.unsafe}")
         if file.spoilt_by:
             raise CredentialError(
@@ -216,7 +216,7 @@ class _Check:
         return _Old(path, tuple(read), apps, differences=tuple(differences))
 
     def _token(self, where: str, token: usersfile.Token) -> None:
-        """Whether a credential can stand for a line of a users file."""
+        """Check that a credential can take the place of a line of a users file."""
         if token.interval is None:
             raise CredentialError(f"{where} is for codes that go by a counter (HOTP). Enrol the account anew")
         if token.pin != "-":
@@ -225,7 +225,7 @@ class _Check:
         self._codes(where, self.digits or said or self.settings.otp_digits, token.interval)
 
     def own_file(self, file: OldFile, name: str) -> _Old:
-        """What the file of google-authenticator says that an account has for itself."""
+        """Read an account's own file of google-authenticator."""
         if file.unsafe:
             raise CredentialError(f"{file.path} {file.unsafe}")
         try:
@@ -250,11 +250,11 @@ class _Check:
         return _Old(file.path, (1,), (app,), tuple(code for _number, code in codes), differences)
 
     def _is_off(self, says: secretfile.SecretFile) -> bool:
-        """Whether the codes that were right are not within the window of a clock that is right."""
+        """Whether the app's clock was off by more than the window, so that the codes noted as used are outside it."""
         return abs(says.skew) > self.settings.window
 
     def _differences(self, file: OldFile, says: secretfile.SecretFile) -> t.Iterator[str]:
-        """What a file says for its account alone, and the settings decide for everybody."""
+        """Yield what a file sets for its own account, where the settings decide for everybody instead."""
         if self._is_off(says):
             side = "ahead" if says.skew > 0 else "behind"
             yield (
@@ -271,7 +271,7 @@ class _Check:
             yield f"{file.path}: a code was right as often as it was typed (no DISALLOW_REUSE), and is right once"
 
     def _codes(self, where: str, digits: int, interval: int, where_interval: str = "") -> None:
-        """The settings are one for a host, so whoever has other codes could not log in."""
+        """Check an account's codes against the settings, which apply to the whole host: others would be denied."""
         for said, found, unit, option in (
             (where, digits, "digits", "otp_digits"),
             (where_interval or where, interval, "seconds", "interval"),
@@ -285,7 +285,7 @@ class _Check:
 
 
 def _merged(old: t.Sequence[_Old], wanted: User | None) -> tuple[App, ...]:
-    """The devices of an account, each with the codes that any of the files knows as used. Further ones get a name."""
+    """The devices of an account, each with the codes that any file lists as used. All but the first get a name."""
     first, *others = old
     for other in others:
         if {app.key for app in other.apps} != {app.key for app in first.apps}:
@@ -304,18 +304,18 @@ def _merged(old: t.Sequence[_Old], wanted: User | None) -> tuple[App, ...]:
 
 
 def _shown(name: str) -> str:
-    """A name for people to read: one from a file may hold whatever a line can."""
+    """A name for people to read, shortened and escaped: one from a file may hold anything that a line can."""
     return name if name.isprintable() and len(name) <= _LONGEST_NAME else ascii(name[:_LONGEST_NAME])
 
 
 def _line(file: OldFile, option: str) -> str:
-    """The line of a file of google-authenticator that has an option, for a person; the file where none has it."""
+    """The line of a google-authenticator file that sets an option, as a message names it; the file if no line does."""
     number = secretfile.place(file.text, option)
     return f"{file.path}: line {number}, {option}," if number else file.path
 
 
 def _short_keys(old: t.Iterable[_Old]) -> t.Iterator[str]:
-    """That an account goes on with a key that is too short for a new one."""
+    """Yield a sentence if an account keeps a key that is shorter than new keys must be."""
     keys = ((len(app.key), f"{one.path}: line {number}") for one in old for number, app in zip(one.lines, one.apps))
     shortest, where = min(keys)
     if shortest < SECRET_BYTES[0]:
@@ -326,7 +326,7 @@ def _short_keys(old: t.Iterable[_Old]) -> t.Iterator[str]:
 
 
 def _digits(state: HostState) -> int | None:
-    """How long the old set-up wants codes to be, where its lines of pam_oath say so and agree."""
+    """The length of codes in the old set-up, if its lines of pam_oath give one and agree."""
     texts = (text for path, text in state.texts(f"{places.PAM_D}/").items() if path != places.SWITCH)
     found = {int(digits) for text in texts for digits in _DIGITS.findall(text)}
     return found.pop() if len(found) == 1 else None

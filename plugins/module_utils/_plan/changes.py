@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a plan is made of: plain data. `wording` has what a person reads of each change."""
+"""The changes that a plan consists of, as plain data. `wording` has the words in which people read them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .._wanted.settings import Settings
 
 @dataclass(frozen=True)
 class Write:
-    """Replace a file, or make it, in one rename."""
+    """Replace or create a file, in one rename."""
 
     path: str
     content: str = field(repr=False)
@@ -30,24 +30,24 @@ class Write:
 
 
 class Edit(Write):
-    """Replace a file that is not ours. It keeps its extended attributes, and with them its access list."""
+    """Replace a file that is not ours. It keeps its extended attributes, and so its access list."""
 
 
 class Remove(t.NamedTuple):
-    """Remove a file, or a directory with all that is in it."""
+    """Remove a file, or a directory with everything in it."""
 
     path: str
 
 
 class MakeDirectory(t.NamedTuple):
-    """Make a directory that belongs to root, or give it this mode."""
+    """Make a directory that belongs to root, or change the mode of one."""
 
     path: str
     mode: int
 
 
 class GiveBack(t.NamedTuple):
-    """Give a directory the mode and the owner back that it had before us."""
+    """Give a directory the mode and the owner that it had before us."""
 
     path: str
     mode: int
@@ -56,9 +56,9 @@ class GiveBack(t.NamedTuple):
 
 
 class Revision(t.NamedTuple):
-    """How the text of a credential follows from the one that it has once its lock is held.
+    """How to derive a credential's new text from the text that is found once its lock is held.
 
-    That text is not known while planning: people use codes until then, and the file remembers which ones.
+    The text is not known while planning: people use codes until then, and the file notes which ones were used.
     """
 
     settings: Settings
@@ -66,10 +66,10 @@ class Revision(t.NamedTuple):
     source: str
     """The backend that has the credential now."""
     now: float
-    """When it was planned, in seconds since the epoch."""
+    """The time of planning, in seconds since the epoch."""
 
     def text(self, before: str, make_key: MakeKey) -> str:
-        """The credential file as it shall be. Pure, but for the keys that `make_key` makes."""
+        """The new text of the credential file. Pure, except for the keys that `make_key` makes."""
         return backends.revised(self.settings, self.user, before, self.source, self.now, make_key)
 
 
@@ -80,51 +80,51 @@ class Enrol:
     user: str
     path: str
     interval: int | None
-    """For how many seconds the user's first device shows a code then."""
+    """For how many seconds the user's first device then shows each code."""
     content: str = field(repr=False)
 
 
 class Renew(t.NamedTuple):
-    """Bring a credential to what is wanted, in the backend that has it."""
+    """Change a credential to what is wanted, in the backend that has it."""
 
     user: str
     path: str
     interval: int | None
     lock: str
-    """The file that keeps logins from writing the credential back meanwhile."""
+    """The lock file that keeps logins from writing the old credential back meanwhile."""
     revision: Revision
 
 
 class Move(t.NamedTuple):
-    """Make a credential in another backend from the one that there is. That one stays until it is removed."""
+    """Make a credential in another backend from the existing one, which stays until it is removed."""
 
     user: str
     path: str
     interval: int | None
     before: str
-    """The file that it is made from."""
+    """The file of the existing credential."""
     lock: str
-    """The file that keeps logins from writing that one back meanwhile."""
+    """The lock file that keeps logins from writing to the existing credential meanwhile."""
     source: str
-    """The backend that it comes from."""
+    """The backend from which the credential moves."""
     target: str
-    """The backend that it goes to."""
+    """The backend to which it moves."""
     revision: Revision
 
 
 class RemoveMoved(t.NamedTuple):
-    """Remove the file that a credential was moved from. Undoing that keeps codes that were used since as used."""
+    """Remove the old file of a moved credential. If this is undone, codes used since then remain used."""
 
     moved: Move
 
     @property
     def path(self) -> str:
-        """The file that is removed."""
+        """The file to remove."""
         return self.moved.before
 
 
 class Expectation(t.NamedTuple):
-    """What `sshd -T -C` has to say of a user who comes from an address."""
+    """What `sshd -T -C` must report for a user who connects from an address."""
 
     user: str
     address: str
@@ -132,16 +132,16 @@ class Expectation(t.NamedTuple):
     start: Start = Start()
     """How that sshd is started."""
     origin: Origin = Origin()
-    """Another address that the user comes from, or the port, where that matters."""
+    """The addresses and the port of this login, as far as the configuration of sshd distinguishes them."""
 
     @property
     def told(self) -> str:
-        """What `sshd -T -C` wants to know of this login."""
+        """The argument that describes this login to `sshd -T -C`."""
         return self.origin.told(self.user, self.address)
 
 
 class ReloadSshd(t.NamedTuple):
-    """Have sshd read its files again, once `sshd -t` accepts them and they mean what is expected."""
+    """Reload sshd, once `sshd -t` accepts its files and they mean what is expected."""
 
     expectations: tuple[Expectation, ...]
     further: tuple[Listener, ...] = ()
@@ -150,19 +150,19 @@ class ReloadSshd(t.NamedTuple):
 
 @dataclass(frozen=True)
 class RestartCockpit:
-    """Have Cockpit read its configuration again, which ends the sessions that people have there."""
+    """Restart Cockpit so that it reads its configuration. This ends people's sessions there."""
 
 
 @dataclass(frozen=True)
 class Listen:
-    """Have systemd listen on a socket, now and at each boot."""
+    """Start a unit of systemd that listens, such as a socket, now and at each boot."""
 
     unit: str
 
 
 @dataclass(frozen=True)
 class StopListening:
-    """Have systemd stop listening on a socket, now and at each boot."""
+    """Stop such a unit, now and at each boot."""
 
     unit: str
 
@@ -184,22 +184,22 @@ Change = t.Union[
 
 
 def touched(changes: t.Iterable[Change]) -> list[str]:
-    """The paths that these changes write, replace or remove, and that a change needs to be put back."""
+    """The paths that these changes write, replace or remove, and those that a rollback needs."""
     of_changes = [path for change in changes for path in (getattr(change, "path", ""), getattr(change, "before", ""))]
     return [*dict.fromkeys(filter(None, of_changes)), places.JOURNAL, places.BOOT_UNIT]
 
 
 class Plan(t.NamedTuple):
-    """What to do, in order; or why nothing is done."""
+    """What to do, in order; or the refusals, if nothing is done."""
 
     changes: tuple[Change, ...] = ()
     refusals: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     missing_packages: tuple[str, ...] = ()
     to_enrol: tuple[str, ...] = ()
-    """The users whose apps have to be set up, or set up anew, because of it."""
+    """The users who have to set up their apps, or set them up again, because of these changes."""
 
     @property
     def changed(self) -> bool:
-        """Whether anything is different afterwards."""
+        """Whether the plan changes anything."""
         return bool(self.changes or self.missing_packages)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Cockpit's ways in that pass PAM by, and with it the code: Kerberos, certificates, and programs of one's own. Pure."""
+"""Cockpit's ways in that bypass PAM and so the code: Kerberos, certificates, and other login programs. Pure."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .situation import Situation
 
 
 def ways_past(situation: Situation) -> t.Iterator[str]:
-    """How people get in to Cockpit with no code, on this host as it is, in sentences that say what to do."""
+    """Yield the ways into Cockpit without a code on the host as it is, in sentences that say what to do."""
     yield from _open(situation, situation.state.text(places.COCKPIT_CONFIG))
 
 
 def refusals(situation: Situation) -> t.Iterator[str]:
-    """What would stay open if Cockpit asked for codes as the settings say."""
+    """Refuse ways into Cockpit that would stay open when Cockpit asks for codes as the settings say."""
     if "cockpit" not in situation.services:
         return
     file = situation.state.files.get(places.COCKPIT_CONFIG)
@@ -36,7 +36,7 @@ def refusals(situation: Situation) -> t.Iterator[str]:
 
 
 def wanted(situation: Situation) -> str | None:
-    """Cockpit's configuration as it shall be; None where there shall be none."""
+    """The text that Cockpit's configuration file must have; None if there must be no file."""
     text = cockpit_conf.without_block(situation.state.text(places.COCKPIT_CONFIG))
     settings = situation.settings
     closes = settings.enabled and settings.cockpit_negotiate == "none" and "cockpit" in situation.services
@@ -44,7 +44,7 @@ def wanted(situation: Situation) -> str | None:
 
 
 def brought_to(draft: Draft, text: str | None) -> list[Change]:
-    """Give Cockpit this configuration, and have it read it."""
+    """Give Cockpit this configuration, and restart Cockpit if that changes the file."""
     path = places.COCKPIT_CONFIG
     mode = None if path in draft.files else 0o644
     changes = draft.remove(path) if text is None else draft.write(path, text, mode)
@@ -52,7 +52,7 @@ def brought_to(draft: Draft, text: str | None) -> list[Change]:
 
 
 def _open(situation: Situation, text: str | None) -> t.Iterator[str]:
-    """The ways past PAM under this text of Cockpit's configuration."""
+    """Yield the ways past PAM if this is the text of Cockpit's configuration."""
     state, path = situation.state, places.COCKPIT_CONFIG
     yield from dict.fromkeys(_started_otherwise(state))
     number = cockpit_conf.certificate_line(text)
@@ -93,7 +93,7 @@ def _open(situation: Situation, text: str | None) -> t.Iterator[str]:
 
 
 def _started_otherwise(state: HostState) -> t.Iterator[str]:
-    """Where Cockpit is started as another program, for whoever connects, or with another configuration."""
+    """Yield starts of Cockpit as another program, with `--local-session` or the like, or with another configuration."""
     remedy = "Remove that there, or leave cockpit out of O(services)."
     for one in state.cockpit_starts:
         if not cockpit_conf.is_own_program(one.program) or any(word.startswith("--local-") for word in one.words):

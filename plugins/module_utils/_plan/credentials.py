@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What becomes of the credential files of a host, and what stands in the way. Pure."""
+"""Decides what becomes of a host's credential files, and finds what prevents it. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .situation import Situation
 
 
 def leftovers(situation: Situation) -> list[str]:
-    """Credentials in other backends with the secrets of those that count, as a move leaves them that was cut short."""
+    """Copies of the valid credentials in other backends, as an interrupted move leaves them."""
     return [
         backends.credential_path(backend, name)
         for backend, files in situation.state.others.items()
@@ -31,13 +31,13 @@ def leftovers(situation: Situation) -> list[str]:
 def revised(situation: Situation, make_key: MakeKey) -> dict[str, str]:
     """The credential files as the settings want them, by user.
 
-    Those whom the settings do not name are there as well. Raises CredentialError where `problems` names a file.
+    This includes enrolled users whom the settings do not name. Raises CredentialError if `problems` names a file.
     """
     return {name: _revised(situation, name, make_key) for name in _concerned(situation)}
 
 
 def _concerned(situation: Situation) -> list[str]:
-    """Everyone who has a credential afterwards; those whom the settings name come first."""
+    """Everyone who has a credential afterwards; users named in the settings come first."""
     wanted = [user.name for user in situation.settings.users if user.wants_credential]
     return [*dict.fromkeys([*wanted, *sorted(situation.enrolled - situation.given_up)])]
 
@@ -50,13 +50,13 @@ def _revised(situation: Situation, name: str, make_key: MakeKey) -> str:
 
 
 def to_enrol(situation: Situation, revised: t.Mapping[str, str]) -> list[str]:
-    """Those whose apps have to be set up, or set up anew, once their credentials are these."""
+    """The users who have to set up their apps, or set them up again, once their credentials are these."""
     renewed = [name for name, text in revised.items() if _has_new_key(situation, name, text)]
     return [*dict.fromkeys([*with_other_codes(situation, revised), *renewed])]
 
 
 def with_other_codes(situation: Situation, revised: t.Mapping[str, str]) -> list[str]:
-    """Those whose apps would show codes of another length, or for another interval, than the host takes afterwards."""
+    """The users whose apps would show codes of another length or interval than the host then accepts."""
     settings, digits = situation.settings, backends.code_length(situation.state.code_step)
     if digits and digits != settings.otp_digits:
         return sorted(situation.enrolled)
@@ -68,7 +68,7 @@ def with_other_codes(situation: Situation, revised: t.Mapping[str, str]) -> list
 
 
 def with_void_recovery_codes(situation: Situation, revised: t.Iterable[str]) -> list[str]:
-    """Those whose recovery codes on paper would be void, because the other backend makes them in another way."""
+    """The users whose recovery codes on paper would be void, because the other backend makes them in another way."""
     had = (name for name in revised if situation.moving)
     return [name for name in had if (found := situation.credentials.get(name)) and found.recovery_codes_left]
 
@@ -82,13 +82,13 @@ def _has_new_key(situation: Situation, name: str, text: str) -> bool:
 
 
 def has_one_key_twice(situation: Situation, name: str, text: str) -> bool:
-    """Whether two devices of a user would take one code, each for itself."""
+    """Whether two devices of a user have the same key, so that each code would be valid twice."""
     keys = [app.key for app in _read(situation, name, text).apps]
     return len(set(keys)) < len(keys)
 
 
 def interval(situation: Situation, name: str, text: str) -> int | None:
-    """For how many seconds a credential, as it shall be, shows a code."""
+    """For how many seconds the first device shows each code, if this is the text of a user's credential."""
     phone = _read(situation, name, text).phone
     return phone.interval if phone else None
 
@@ -99,14 +99,14 @@ def _read(situation: Situation, name: str, text: str) -> Credential:
 
 
 def _not_in(situation: Situation, name: str, text: str) -> list[App]:
-    """The devices whose codes are not right any more, once the user's credential is this."""
+    """The devices whose codes are no longer valid once this is the text of the user's credential."""
     before = situation.credentials.get(name)
     kept = {(app.key, app.interval) for app in _read(situation, name, text).apps}
     return [app for app in before.apps if (app.key, app.interval) not in kept] if before else []
 
 
 def problems(situation: Situation) -> t.Iterator[tuple[str, Reason]]:
-    """Every account whose credential file lets nobody in, or would let the account off because it is gone."""
+    """Yield every account whose credential lets nobody in, or is gone, which must not exempt the account."""
     settings, state = situation
     asked = state.code_step.names if settings.scope == "enrolled" else None
     moving = _concerned(situation) if situation.moving else ()
@@ -125,7 +125,7 @@ def problems(situation: Situation) -> t.Iterator[tuple[str, Reason]]:
 
 
 def _fault(state: HostState, name: str) -> str:
-    """Why the credential of an account cannot be read, and every code is denied."""
+    """Why an account's credential cannot be read, so that every code is denied."""
     try:
         backends.BACKENDS[state.backend].read(state.credentials[name].content, name)
     except CredentialError as error:
@@ -134,7 +134,7 @@ def _fault(state: HostState, name: str) -> str:
 
 
 def _of_many(faults: t.Mapping[str, str]) -> str:
-    """What is wrong with these credentials: what they have in common, or whose has what, of those that are named."""
+    """What is wrong with these credentials: the fault that all share, or each fault with those of the shown names."""
     having: dict[str, list[str]] = {}
     for name in shown(faults):
         having.setdefault(faults[name], []).append(name)
@@ -144,9 +144,9 @@ def _of_many(faults: t.Mapping[str, str]) -> str:
 
 
 def _problem(situation: Situation, name: str, user: User | None) -> Reason | None:
-    """What is wrong with a credential that can be read; `user` is what the settings want of its account, if anything.
+    """What is wrong with a credential that is missing or can be read; None if nothing is.
 
-    What is wrong may be that there is none.
+    `user` is what the settings say about the account, if they want a credential for it.
     """
     settings, state = situation
     where = (state.hostname, state.backend)
@@ -159,7 +159,7 @@ def _problem(situation: Situation, name: str, user: User | None) -> Reason | Non
 
 
 def _cannot_move(situation: Situation, name: str) -> Reason | None:
-    """What keeps the credential of one account from a move to another backend."""
+    """Why the credential of an account cannot move to another backend; None if it can."""
     settings, state = situation
     where, target = (state.hostname, state.backend), settings.backend
     if name in state.others.get(target, ()) and not situation.is_copy(target, name):
@@ -172,7 +172,7 @@ def _cannot_move(situation: Situation, name: str) -> Reason | None:
 
 
 def held_at_logins(situation: Situation) -> t.Iterator[str]:
-    """What keeps logins from writing down which code was used; both backends deny the code then."""
+    """Yield what keeps logins from noting which code was used; both backends then deny the code."""
     state = situation.state
     for hold in holds_of_all(state):
         yield "{}. {}.".format(*denied(state, hold))
@@ -183,21 +183,21 @@ def held_at_logins(situation: Situation) -> t.Iterator[str]:
 
 
 def holds_of_all(state: HostState) -> list[Hold]:
-    """What keeps logins from writing to any credential."""
+    """What keeps logins from writing to any of the credentials."""
     owners = _owners(state)
     return [hold for hold in state.holds if hold.path not in owners]
 
 
 def denied(state: HostState, hold: Hold) -> tuple[str, str]:
-    """Why everybody's codes are denied then, and what helps, without their full stops."""
+    """Why everybody's codes are denied because of this hold, and what helps, each without its full stop."""
     why = f"{held.by_what(hold, state.hostname)}, and {_writes(state.backend)}: every code"
-    # Where files can be made, and not removed, locks of logins stay, and deny every code as well.
+    # In an append-only directory logins can create lock files but not remove them. Locks that stay deny every code too.
     locks = ", and run again a minute later, which removes the locks that logins have left" * (hold.attribute == "a")
     return f"{why} {_is_denied(state.asks_for_code)}", held.remedy(hold) + locks
 
 
 def _owners(state: HostState) -> dict[str, str]:
-    """Whose each credential file is, by its path."""
+    """The account of each credential file, by path."""
     return {backends.credential_path(state.backend, name): name for name in state.credentials}
 
 
@@ -205,7 +205,7 @@ def _owners(state: HostState) -> dict[str, str]:
 
 
 def _which(names: Names, host: str, backend: str) -> str:
-    """The subject of a sentence: the credential of one, with its file, or those of many."""
+    """The subject of a sentence: one account's credential with its file, or the credentials of several."""
     if len(names.names) == 1:
         return f"the credential of {names} on {host}, {backends.credential_path(backend, names.names[0])},"
     return f"the credentials of {names} on {host}, in {backends.BACKENDS[backend].DIRECTORY},"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Plans to turn two-factor login off. That never asks for the time, for credentials, or for anybody's consent. Pure."""
+"""Plans to turn two-factor login off. This needs no clock in sync, no credentials and nobody's consent. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .situation import Situation
 
 
 def plan(situation: Situation) -> Plan:
-    """Everything of ours goes, the switch first; credentials stay unless they are to be purged."""
+    """Remove everything of ours, the switch first; credentials stay unless they are to be purged."""
     settings, state = situation
     refused = [*refusals.timer(situation), *services.damaged(state, state.protected_files)]
     if refused:
@@ -45,7 +45,7 @@ def plan(situation: Situation) -> Plan:
 
 
 def _give_back(situation: Situation, draft: Draft, done: t.Sequence[Change]) -> list[Change]:
-    """Remove the directories that two-factor login made, and leave those that it found as they were."""
+    """Remove the directories that two-factor login made, and restore mode and owner of those that it found."""
     state = situation.state
     found = Found.parse(state.text(places.FOUND))
     changes: list[Change] = draft.remove(*sorted(set(OWN_DIRECTORIES) - set(backends.DIRECTORIES), reverse=True))
@@ -62,29 +62,29 @@ def _give_back(situation: Situation, draft: Draft, done: t.Sequence[Change]) -> 
         if before is not None:
             changes += [GiveBack(path, *before)] if rights != before else []
         elif not draft.credentials[path] and is_empty(path):
-            # Without our own directory two-factor login is off already, and nobody knows any more whose this one is.
+            # If our own directory is gone, two-factor login is off already, and nobody knows who made this one.
             emptied = any(one.startswith(f"{path}/") for one in gone)
             if places.LIBEXEC in state.files or (rights == OURS and emptied):
                 changes += draft.remove(path)
-    # A directory in another one goes first.
+    # Inner directories go before outer ones.
     made = sorted(found.made.intersection(places.SHARED_DIRECTORIES) - state.missing, reverse=True)
     return [*changes, *(Remove(path) for path in made if is_empty(path))]
 
 
 def _remove_drop_in(draft: Draft) -> list[Change]:
-    """Have sshd ask as it did before us."""
+    """Remove the drop-in, so that sshd asks as it did before."""
     removed = draft.remove(places.DROP_IN)
     return [*removed, ReloadSshd((), draft.further_readers)] if removed else []
 
 
 def _purge(situation: Situation, draft: Draft) -> list[Change]:
-    """Remove the credentials, and copies of them that a move has left in another backend."""
+    """Remove the credentials, and copies of them that a move left in another backend."""
     paths = [backends.credential_path(situation.state.backend, user) for user in sorted(situation.enrolled)]
     return [change for path in [*paths, *credentials.leftovers(situation)] for change in draft.remove_credential(path)]
 
 
 def _warnings(situation: Situation) -> tuple[str, ...]:
-    """What stays in spite of a purge."""
+    """Warn of files that stay in spite of a purge."""
     settings, state = situation
     damaged = sorted(set(state.credentials) - situation.enrolled) if settings.purge_credentials else ()
     paths = ((user, backends.credential_path(state.backend, user)) for user in damaged)

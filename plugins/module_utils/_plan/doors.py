@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The ways into a host, and at which of them a code is asked for. Pure."""
+"""The ways into a host, and which of them ask for a code. Pure."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from .situation import Situation
 _OURS = places.SWITCH.rpartition("/")[2]
 COVERED, OPEN, UNKNOWN = "covered", "open", "unknown"
 BY_COCKPIT = "cockpit-ssh"
-"""The login to another machine on Cockpit's page, which goes to the host itself as well."""
+"""The login to another machine on Cockpit's page, which can lead to the host itself as well."""
 
 
 class Door(t.NamedTuple):
     """A way in."""
 
     name: str
-    """What it is called, also in `accepted_doors`: the program, the PAM service, or the configuration of an sshd."""
+    """Its name, also in `accepted_doors`: the program, the PAM service, or the configuration file of an sshd."""
     kind: str
-    """`sshd`, another `daemon`, or a `local` PAM service, for those who are at the machine or on it already."""
+    """`sshd`, another `daemon`, or a `local` PAM service for people who sit at the machine or are already logged in."""
     reaches: str
-    """What somebody gets to by it."""
+    """What it gives access to, such as `a shell and files`."""
     state: str
-    """`covered` where a code is asked for, `open` where none is, or `unknown`."""
+    """`covered` if it asks for a code, `open` if it asks for none, or `unknown`."""
     seen: str = ""
-    """What shows that it is there."""
+    """What shows that this door exists, such as a file."""
 
 
 def doors(situation: Situation, asking: t.Collection[str]) -> list[Door]:
-    """Every way in that is known, where these PAM services ask for the code."""
+    """Every known way in, if these PAM services ask for the code."""
     return [*_sshds(situation, asking), *_daemons(situation, asking), *_local(situation, asking)]
 
 
 def open_beside(situation: Situation) -> t.Iterator[str]:
-    """The ways in from the network that ask for no code once the settings are in force, and that nobody accepted."""
+    """Warn of ways in from the network that will ask for no code under the settings, and that nobody has accepted."""
     settings, host = situation.settings, situation.state.hostname
     if not situation.services:
         return
@@ -71,7 +71,7 @@ def open_beside(situation: Situation) -> t.Iterator[str]:
 
 
 def cannot_ask(situation: Situation) -> t.Iterator[str]:
-    """Services that shall ask for the code, and whose people never see the prompt, or are denied whatever they type."""
+    """Refuse services that cannot ask for the code: the prompt is never shown, or right codes would be denied."""
     daemons = {service: one.name for one in DAEMONS if not one.shows_prompts for service in one.services}
     for service in situation.services:
         program = daemons.get(service) or ANSWERING.get(service)
@@ -91,7 +91,7 @@ def cannot_ask(situation: Situation) -> t.Iterator[str]:
 
 
 def beside_sudo(situation: Situation) -> t.Iterator[str]:
-    """Where sudo asks another PAM service than the one that shall ask for the code."""
+    """Refuse settings that make sudo use another PAM service than the one that must ask for the code."""
     for one in situation.services_beside_sudo:
         if one.instead_of in situation.services:
             yield (
@@ -102,7 +102,7 @@ def beside_sudo(situation: Situation) -> t.Iterator[str]:
 
 
 def _sshds(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door]:
-    """The host's own sshd, and further ones that listen."""
+    """Yield the host's own sshd, and further ones that listen."""
     settings, state = situation
     state_of_own = COVERED if "sshd" in asking else OPEN
     if state.sshd_error is None:
@@ -117,7 +117,7 @@ def _sshds(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door]:
 
 
 def _daemons(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door]:
-    """Other programs that let people in from the network."""
+    """Yield other programs that let people in from the network."""
     for daemon in DAEMONS:
         seen = situation.state.daemons.get(daemon.name)
         if seen:
@@ -128,9 +128,9 @@ def _daemons(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door
 
 
 def _by_cockpit(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door]:
-    """What Cockpit's page lets people log in to by ssh, the host itself among it; sshd has to ask there.
+    """Yield the login by ssh on Cockpit's page, if it is on. It can lead to the host itself, where sshd has to ask.
 
-    sshd sees an address of the host's own then, or of another one with a Cockpit, which may be exempt.
+    sshd then sees an address of this host, or of another one that runs Cockpit; such an address may be exempt.
     """
     settings, state = situation
     seen, text = state.daemons.get("cockpit"), state.text(places.COCKPIT_CONFIG)
@@ -141,7 +141,7 @@ def _by_cockpit(situation: Situation, asking: t.Collection[str]) -> t.Iterator[D
 
 
 def _local(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door]:
-    """The PAM services of the machine itself."""
+    """Yield the PAM services of the machine itself."""
     files = situation.state.service_files
     for service, reaches in LOCAL_SERVICES.items():
         if service in files.texts:
@@ -154,12 +154,12 @@ def _local(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door]:
 
 
 def _in_one_line(name: str) -> str:
-    """A name for people to read, with escapes where it has what cannot be printed."""
+    """A name for people to read: escaped if it has characters that cannot be printed."""
     return name if name.isprintable() else ascii(name)[1:-1]
 
 
 def _further_services(files: ServiceFiles) -> list[str]:
-    """The PAM services that ask for a password, and of which nothing else is known."""
+    """The PAM services that ask for a password and are not known otherwise."""
     known = {"sshd", *LOCAL_SERVICES, *HARMLESS_SERVICES, *(one for daemon in DAEMONS for one in daemon.services)}
     taken_in = {name for text in files.texts.values() for name in include_targets(text)}
     return [

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The files of a host while a plan is made: each change is decided on top of those before it. Pure."""
+"""The files of a host while a plan is made: each change builds on those before it. Pure."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from .changes import Change, Edit, MakeDirectory, Move, Remove, RemoveMoved, Sto
 class Draft:
     """The files as they will be once the changes so far are carried out.
 
-    Each method returns the changes that it takes, which are none where what is wanted is there already.
+    Each method returns the necessary changes; none if the files are already as wanted.
     """
 
     def __init__(self, state: HostState) -> None:
-        # What is in place of a file of ours, and is none, is not ours to take away.
+        # If something else is in the place of a file of ours, it is not ours to remove.
         strangers = {*state.strangers, *(path for path in OWN_FILES if _is_tree(state.files.get(path)))}
         self.files = {path: file for path, file in state.files.items() if path not in strangers}
         self.further_readers = state.further_readers
@@ -33,15 +33,15 @@ class Draft:
             backend.DIRECTORY: set(state.credentials if name == state.backend else state.others.get(name, ()))
             for name, backend in backends.BACKENDS.items()
         }
-        """Whose credentials there are, by directory."""
+        """The accounts that have a credential, by directory."""
 
     def text(self, path: str) -> str | None:
-        """The content of a file, or None where there is none."""
+        """The content of a file, or None if there is no file."""
         file = self.files.get(path)
         return None if file is None else file.content
 
     def write(self, path: str, content: str, mode: int | None = None) -> list[Change]:
-        """Give a file this content. A file that is not ours stays the same otherwise (`mode` is None)."""
+        """Give a file this content. For a file that is not ours, `mode` is None: it keeps its mode and owner."""
         now = self.files.get(path)
         if mode is None:
             wanted = replace(t.cast(FileState, now), content=content)
@@ -54,11 +54,11 @@ class Draft:
         return [kind(path, content, wanted.mode, wanted.uid, wanted.gid)]
 
     def remove(self, *paths: str) -> list[Change]:
-        """Remove files, or directories with all that is in them."""
+        """Remove files, or directories with everything in them."""
         return [Remove(path) for path in paths if self.files.pop(path, None) is not None]
 
     def remove_trees(self, paths: t.Iterable[str]) -> list[Change]:
-        """Remove files, and directories with all that is in them, but for what is gone with another one."""
+        """Remove files, and directories with everything in them, except what went with a directory before it."""
         changes = []
         for path in paths:
             changes += self.remove(path)
@@ -66,7 +66,7 @@ class Draft:
         return changes
 
     def directory(self, path: str, mode: int) -> list[Change]:
-        """Have a directory that belongs to root, of this mode."""
+        """Ensure that the directory exists, belongs to root and has this mode."""
         now = self.files.get(path)
         if now is not None and now.kind == "directory" and (now.mode, now.uid, now.gid) == (mode, 0, 0):
             return []
@@ -74,7 +74,7 @@ class Draft:
         return [MakeDirectory(path, mode)]
 
     def security_keys(self, directory: str, declared: t.Mapping[str, t.Sequence[SecurityKey]]) -> list[Change]:
-        """Have these lists of security keys there, by account; those of others are not looked at."""
+        """Ensure that these lists of security keys exist, by account; other accounts' lists are not looked at."""
         if not declared:
             return []
         return [
@@ -87,7 +87,7 @@ class Draft:
         ]
 
     def forget_security_keys(self, directory: str, but_of: t.Collection[str] = ()) -> list[Change]:
-        """Have no list of security keys of anybody else there, and no such directory where nobody has any."""
+        """Remove the lists of security keys of everyone else, and the directory itself if no list is left."""
         if not but_of:
             return self.remove_trees([directory])
         kept = {security_keys.path(user, directory) for user in but_of}
@@ -95,7 +95,7 @@ class Draft:
         return self.remove_trees(sorted(path for path in self.files if path.startswith(inside) and path not in kept))
 
     def remove_credential(self, path: str, moved: Move | None = None) -> list[Change]:
-        """Remove a credential, which was perhaps moved before."""
+        """Remove a credential; `moved` is the change that moved it to another backend, if one did."""
         directory, _slash, name = path.rpartition("/")
         self.credentials[directory].remove(name)
         return [RemoveMoved(moved) if moved else Remove(path)]
@@ -113,11 +113,11 @@ class Draft:
         return changes
 
     def stop_guard(self) -> list[Change]:
-        """Have the guard look no more."""
+        """Stop the guard."""
         return [StopListening(places.GUARD_UNIT)] if places.GUARD_LINK in self.files else []
 
     def remove_guard(self) -> list[Change]:
-        """Have no guard any more, and nothing that it has noted."""
+        """Remove the guard, and everything that it has noted."""
         files = self.remove(*places.FOR_GUARD, places.GUARD_CONFIG)
         return [*self.stop_guard(), *files, *self.remove_trees([places.GUARD_DIRECTORY])]
 
@@ -127,5 +127,5 @@ def _is_tree(file: FileState | None) -> bool:
 
 
 def remove_stale_locks(state: HostState) -> list[Change]:
-    """Remove what logins have left behind that were cut off, and what denies their users every code."""
+    """Remove the locks left by interrupted logins. While such a lock is there, every code of its user is denied."""
     return [Remove(path) for path in state.stale_locks]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Plans to turn two-factor login on, or to bring it from one policy to another. Pure."""
+"""Plans to turn two-factor login on, or to change its policy. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .situation import Situation
 
 
 def plan(situation: Situation, make_key: MakeKey) -> Plan:
-    """Refusals if anybody would be shut out or something else is wrong, or else the changes in their order."""
+    """Return refusals if anybody would be locked out or something else is wrong, or else the changes in order."""
     settings, state = situation
     missing = tuple(_missing_packages(situation))
     found = services.services(situation, declared_keys=bool(settings.declared_keys))
@@ -66,7 +66,7 @@ def plan(situation: Situation, make_key: MakeKey) -> Plan:
 
 
 def _missing_packages(situation: Situation) -> t.Iterator[str]:
-    """The packages without which the host cannot ask for codes, or serve people's own page."""
+    """The packages that the host lacks to ask for codes, or to serve the self-service page."""
     settings, state = situation
     if settings.backend not in state.code_modules:
         yield backends.BACKENDS[settings.backend].PACKAGES[state.os_family]
@@ -75,23 +75,23 @@ def _missing_packages(situation: Situation) -> t.Iterator[str]:
 
 
 def _locked_out(situation: Situation, services: t.Collection[str]) -> list[str]:
-    """Who would be shut out if these services asked for the code."""
+    """Refuse because of everyone who would be locked out if these services asked for the code."""
     found = locked_out.locked_out(situation, services, situation.enrolled_afterwards)
     reasons = [(one.user, one.reason) for one in found]
     return [*people.together([*reasons, *locked_out.left_without_keys(situation)])]
 
 
 def _expectations(situation: Situation, ours: str | None, *, widened: bool = False) -> tuple[Expectation, ...]:
-    """What sshd has to make of this drop-in, for one account of each class that its configuration can tell apart.
+    """What sshd must report with this drop-in, for one account of each class that its configuration distinguishes.
 
-    Root and Ansible's own account are classes of their own. Accounts out of scope have what they had before us.
-    `widened` says whether the drop-in is one of two policies; see `drop_in.both`.
+    Root and Ansible's own account are classes of their own. Accounts out of scope keep the settings from before us.
+    `widened` says whether the drop-in combines two policies; see `drop_in.both`.
     """
     return tuple(one for sshd in situation.state.sshds for one in _expected_of(sshd, situation, ours, widened))
 
 
 def _expected_of(sshd: Sshd, situation: Situation, drop_in_text: str | None, widened: bool) -> t.Iterator[Expectation]:
-    """What one sshd has to make of this drop-in."""
+    """Yield what one sshd must report with this drop-in."""
     state, settings = situation.state, situation.settings
     patterns = sshd_config.distinguishing(state.sshd_files(sshd.start, drop_in_text or "").texts)
     ours = state.connection.user if state.connection else None
@@ -118,34 +118,35 @@ def _expected_of(sshd: Sshd, situation: Situation, drop_in_text: str | None, wid
 
 
 class _Steps:
-    """The steps that turn two-factor login on, or bring it to another policy.
+    """The steps that turn two-factor login on, or change its policy.
 
-    Each returns its changes. The draft has the files as the steps before it leave them, so `in_order` alone calls them.
+    Each step returns its changes. It finds the files in the draft as earlier steps leave them, so only `in_order` may
+    call the steps.
     """
 
     def __init__(self, situation: Situation, found: Services, revised: t.Mapping[str, str]) -> None:
         self.situation = situation
         self.settings, self.state = situation
         self.services = found.texts
-        """The files of the services that shall ask for the code, as they shall be."""
+        """The new files of the services that must ask for the code, by service."""
         self.meanwhile = found.texts
         if situation.knows_keys and not self.settings.declared_keys:
             self.meanwhile = services.services(situation, declared_keys=True).texts
-        """The same while the policy changes: a security key that counted goes on to, until the new policy is there."""
+        """The same while the policy changes: valid security keys stay valid until the new policy is in place."""
         self.revised = revised
-        """The credentials as they shall be, by user."""
+        """The new texts of the credentials, by user."""
         self.asking = found.asking
         self.backend = backends.BACKENDS[self.settings.backend]
         self.was_on = self.state.asks_for_code
         protected = self.state.protected_services
         self.covered = [service for service in found.covered if service in protected]
-        """The services that ask by another one from now on, and whose own block goes."""
+        """The services that from now on ask because they include another one, and whose own block is removed."""
         self.leaving = [service for service in protected if service not in found.asking]
         self.draft = Draft(self.state)
         self.found = self._found()
 
     def in_order(self) -> list[Change]:
-        """The steps, one after the other."""
+        """The changes of all steps, in order."""
         leaving_asked = self.leaving if self.was_on else []
         leaving_unasked = [] if self.was_on else self.leaving
         directories = [*remove_stale_locks(self.state), *self._directories()]
@@ -153,19 +154,19 @@ class _Steps:
             *self._enrol(),
             *self._helpers(),
             *cockpit.brought_to(self.draft, cockpit.wanted(self.situation)),
-            # From here on the services of tomorrow run the switch, which asks nobody there yet.
+            # From here on the added services run the switch too, which asks nobody there yet.
             *self._let_newcomers_pass(),
             *self._protect(self.meanwhile),
             *self.draft.unprotect(self.covered),
             *self.draft.unprotect(leaving_unasked),
-            # Whoever comes with security keys alone needs a list of them before sshd reads no other.
+            # People with security keys alone need the list of these before sshd reads no other list.
             *self.draft.security_keys(places.ONLY_KEYS_DIRECTORY, self.settings.keys_for_sshd),
-            # sshd sends to PAM whomever the old policy sends, and whomever the new one does.
+            # sshd sends to PAM everyone whom the old policy or the new one sends.
             *self._widen_drop_in(),
-            # A security key counts only while sshd asks it for its PIN.
+            # A security key is valid only while sshd asks it for its PIN.
             *self.draft.security_keys(places.KEYS_DIRECTORY, self._keys_meanwhile()),
             *self._move(),
-            # The switch: one rename after which PAM asks by the new policy.
+            # The switch: after this one rename PAM asks according to the new policy.
             *self._policy(leaving_asked),
             *self.draft.security_keys(places.KEYS_DIRECTORY, self.settings.declared_keys),
             *self.draft.forget_security_keys(places.KEYS_DIRECTORY, self.settings.declared_keys),
@@ -175,15 +176,15 @@ class _Steps:
             *self.draft.unprotect(leaving_asked),
             *self._policy([]),
             *self._tidy(),
-            # People's own page and command go by what is in force then.
+            # The self-service page and command use what is then in force.
             *self_service.brought_to(self.draft, self.situation),
-            # What the guard goes by is what is in force then.
+            # The guard compares with what is then in force.
             *guard.brought_to(self.draft, self.situation, self.services, self.asking),
         ]
         return [*directories, *self._remember(changes), *changes]
 
     def _keys_meanwhile(self) -> dict[str, list[SecurityKey]]:
-        """The security keys that are declared, and while the policy changes, those as well that were until now."""
+        """The declared security keys; while the policy changes, also those that were declared until now."""
         changing = bool(self._changing(self._policy_files()))
         meanwhile = {}
         for user, keys in self.settings.declared_keys.items():
@@ -192,7 +193,7 @@ class _Steps:
         return meanwhile
 
     def _directories(self) -> list[Change]:
-        """Our directories; of those for credentials, the one of the wanted backend alone."""
+        """Make our directories; of those for credentials, only that of the wanted backend."""
         needed = (
             (path, mode)
             for path, mode in OWN_DIRECTORIES.items()
@@ -201,7 +202,7 @@ class _Steps:
         return [change for path, mode in needed for change in self.draft.directory(path, mode)]
 
     def _found(self) -> Found:
-        """The directories of credentials that were there before us. Those that only hold credentials may be our own."""
+        """The credential directories that existed before us. One that holds only credentials may be our own."""
         found = Found.parse(self.state.text(places.FOUND))
         if places.LIBEXEC in self.state.files:
             return found
@@ -214,14 +215,14 @@ class _Steps:
         return replace(found, directories={**there, **found.directories})
 
     def _remember(self, changes: t.Iterable[Change]) -> list[Change]:
-        """Note what these changes do that nobody would know when two-factor login is turned off."""
+        """Note what turning two-factor login off must undo and could not find out from other files."""
         written = {change.path.rpartition("/")[0] for change in changes if isinstance(change, Write)}
         made = self.found.made | (written & self.state.missing)
         text = replace(self.found, made=made).render()
         return self.draft.write(places.FOUND, text, 0o644) if text else []
 
     def _enrol(self) -> list[Change]:
-        """Make the credentials that are missing, and renew those that are not as they shall be, in their backend."""
+        """Make the missing credentials, and renew those that are not as wanted, in their backend."""
         changes: list[Change] = []
         for name, text in self.revised.items():
             path, interval = backends.credential_path(self.settings.backend, name), self._interval(name)
@@ -233,19 +234,19 @@ class _Steps:
         return changes
 
     def _is_right(self, name: str, file: FileState, text: str) -> bool:
-        """Whether a credential is as it shall be; a login may leave it in any of the modes of its backend."""
+        """Whether a credential is as wanted; a login may leave it with any of its backend's modes."""
         if self.settings.user(name) is None:
             return file.content == text
         return any(file == FileState(text, mode) for mode in self.backend.MODES)
 
     def _helpers(self) -> list[Change]:
-        """The programs that the service files call, the recovery command, and what makes our directories at boot."""
+        """Write the helpers that PAM calls, the recovery command, and the file that makes our directories at boot."""
         handed, modes = self.settings.files, places.FOR_LOGINS
         paths = (*pam.helpers(self.meanwhile.values()), places.RECOVERY_COMMAND, places.TMPFILES)
         return [change for path in paths for change in self.draft.write(path, handed[path], modes[path])]
 
     def _let_newcomers_pass(self) -> list[Change]:
-        """Have a switch that asks nobody in the services that are about to run it."""
+        """Have the switch ask nobody in the services that are about to run it."""
         switch, protected = self.state.text(places.SWITCH), self.state.protected_services
         files = self.state.service_files
         joining = [
@@ -254,7 +255,7 @@ class _Steps:
         if self.was_on and joining:
             return self.draft.write(places.SWITCH, code_step.except_services(t.cast(str, switch), joining), 0o644)
         if self.services and not self.was_on and (not protected or self.state.code_step.passes_everyone):
-            # A switch that is damaged or gone lets nobody in, and stays so until the new one is there.
+            # A switch that is damaged or gone lets nobody in, and stays as it is until the new one is in place.
             return self.draft.write(places.SWITCH, code_step.PASS_THROUGH, 0o644)
         return []
 
@@ -275,7 +276,7 @@ class _Steps:
         return drop_in.render(self.settings, self.situation.named_afterwards, shows_no_prompts)
 
     def _widen_drop_in(self) -> list[Change]:
-        """While the policy changes, send to PAM those of the old drop-in and those of the new one."""
+        """While the policy changes, have sshd send to PAM the accounts of the old drop-in and of the new one."""
         with_new_keys = [
             user for user in self.settings.declared_keys if security_keys.path(user) not in self.draft.files
         ]
@@ -287,14 +288,14 @@ class _Steps:
         )
 
     def _narrow_drop_in(self) -> list[Change]:
-        """Send to PAM those alone whom it asks now."""
+        """Have sshd send to PAM only the accounts that PAM now asks."""
         if "sshd" in self.services:
             return self._write_drop_in(self._drop_in)
         removed = self.draft.remove(places.DROP_IN)
         return [*removed, ReloadSshd((), self.state.further_readers)] if removed else []
 
     def _write_drop_in(self, text: str, *, widened: bool = False) -> list[Change]:
-        """Put a drop-in in place, and have sshd read it, if it is not there already."""
+        """Put a drop-in in place and reload sshd, unless the drop-in is there already."""
         written = self.draft.write(places.DROP_IN, text, 0o644)
         if not written:
             return []
@@ -303,7 +304,7 @@ class _Steps:
     # PAM
 
     def _policy_files(self, leaving: t.Sequence[str] = (), suffix: str = "") -> dict[str, str]:
-        """The files by which PAM knows who is asked for what; the switch, which names the other, comes last."""
+        """The files from which PAM knows who is asked for what. The switch comes last, since it names the other one."""
         settings, policy = self.settings, {}
         if settings.exempt_addresses:
             policy[places.EXEMPT_ORIGINS + suffix] = code_step.exempt_origins(settings)
@@ -315,15 +316,15 @@ class _Steps:
         return policy
 
     def _changing(self, policy: t.Mapping[str, str]) -> list[str]:
-        """Which of these files are not yet as they shall be."""
+        """Which of these files are not yet as wanted."""
         return [path for path, text in policy.items() if self.draft.text(path) != text]
 
     def _policy(self, leaving: t.Sequence[str]) -> list[Change]:
-        """Put the policy in force. The services that are leaving are not asked any more; their block is still there."""
+        """Put the policy in force. Services that are `leaving` no longer ask, though their block is still there."""
         policies = [self._policy_files(leaving)]
         in_use = self.was_on and self.draft.text(places.EXEMPT_ORIGINS) is not None
         if in_use and len(self._changing(policies[0])) > 1:
-            # No rename changes two files, so the switch goes by a new list until the old one is replaced.
+            # One rename cannot change two files, so the switch uses a new list until the old one is replaced.
             policies.insert(0, self._policy_files(leaving, places.NEXT))
         texts = [item for policy in policies for item in policy.items()]
         return [change for path, text in texts for change in self.draft.write(path, text, 0o644)]
@@ -332,7 +333,7 @@ class _Steps:
 
     @functools.cached_property
     def _moves(self) -> list[Move]:
-        """The credentials that go into another backend; none where the wanted one has them."""
+        """The moves of credentials into the wanted backend; none if they are there already."""
         if not self.situation.moving:
             return []
         source, target = self.state.backend, self.settings.backend
@@ -352,21 +353,21 @@ class _Steps:
         ]
 
     def _move(self) -> list[Change]:
-        """Bring the credentials into the backend that is asked next; the other one is asked until then."""
+        """Move the credentials into the new backend; the old one is asked until the switch."""
         return [*self._moves]
 
     def _revision(self, name: str) -> Revision:
-        """How the text of a credential follows from the one that it has under its lock."""
+        """How to derive a credential's new text from the one that is found under its lock."""
         return Revision(self.settings, name, self.state.backend, self.state.now)
 
     def _interval(self, name: str) -> int | None:
-        """For how many seconds the first device of a user shows a code afterwards."""
+        """For how many seconds the first device of a user shows each code afterwards."""
         return credentials.interval(self.situation, name, self.revised[name])
 
     # What is left
 
     def _tidy(self) -> list[Change]:
-        """Remove what nothing refers to any more: helpers, lists of addresses, credentials, and their directories."""
+        """Remove what nothing refers to any longer: helpers, lists of addresses, credentials and their directories."""
         draft, policy = self.draft, self._policy_files()
         called = pam.helpers(self.services.values())
         unused = [path for path in (*pam.HELPERS, *places.GATES) if path not in called]
@@ -389,7 +390,7 @@ class _Steps:
             if path != self.backend.DIRECTORY
             and path not in self.found.directories
             and not names
-            # Whatever else somebody has there stays, and the directory with it.
+            # If the directory holds anything else, that stays, and so does the directory.
             and all(f"{path}/{name}" in removed for name in self.state.inside.get(path, ()))
         )
         return [*changes, *draft.remove(*directories)]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The guard of a host: what it goes by, and what it has seen since the last run. Pure."""
+"""The guard of a host: its configuration, and what it has seen since the last run. Pure."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _OFF = "off"
 def brought_to(
     draft: Draft, situation: Situation, protected: t.Collection[str], asking: t.Sequence[str]
 ) -> list[Change]:
-    """Have the guard that is wanted, which goes by the files as they are in the draft.
+    """Set up the wanted guard, which compares with the files as they are in the draft, or remove it.
 
-    `protected` are the services whose file has our block, `asking` all that ask for the code.
+    `protected` are the services whose file has our block, `asking` are all services that ask for the code.
     """
     settings, state = situation
     if settings.guard == _OFF or not state.has_systemd or not asking:
@@ -46,7 +46,7 @@ def brought_to(
     return [
         *(() if same else draft.stop_guard()),
         *draft.directory(places.GUARD_DIRECTORY, 0o700),
-        # This run tells of it.
+        # This run reports them.
         *draft.remove(places.GUARD_ALERTS),
         *(
             change
@@ -58,7 +58,7 @@ def brought_to(
 
 
 def mode(state: HostState) -> str:
-    """What the guard does on a host: `warn`, `repair`, or `off` where there is none."""
+    """What the guard does on a host: `warn`, `repair`, or `off` if there is no guard."""
     found = re.match(r"mode\t(\w+)\n", state.text(places.GUARD_CONFIG) or "")
     return found[1] if found and places.GUARD_LINK in state.files else _OFF
 
@@ -69,7 +69,7 @@ def alerts(state: HostState) -> list[guard.Alert]:
 
 
 def seen(state: HostState) -> t.Iterator[str]:
-    """The same in sentences for a person."""
+    """Yield a sentence about each of these alerts."""
     for one in alerts(state):
         until = f" It was so until {one.until}." if one.until else ""
         yield f"the guard of {state.hostname} saw on {one.since}: {one.text}.{until}"
@@ -78,14 +78,14 @@ def seen(state: HostState) -> t.Iterator[str]:
 def _further_watched(
     situation: Situation, draft: Draft, asking: t.Collection[str], stacks: t.Iterable[str]
 ) -> tuple[str, ...]:
-    """Where else than on every host the guard looks for changes: directories, and files that may not be there yet."""
+    """What the guard watches on this host beside `GUARD_WATCHED`: directories, and files that may not exist yet."""
     state = situation.state
     units = (*places.GUARD_WATCHED_UNITS, *_variables(state)) if places.DROP_IN in draft.files else ()
     past_pam = (places.COCKPIT_DIRECTORY, *places.KEYTABS) if "cockpit" in asking else ()
     vendor = [places.VENDOR_PAM_D] if any(path.startswith(f"{places.VENDOR_PAM_D}/") for path in draft.files) else []
     further = [path for path in (places.EXEMPT_ORIGINS, *_lists_of_keys(draft)) if path in draft.files]
     lists = sorted({path.rpartition("/")[0] for path in further})
-    # Where authselect and the like have the files, to which links lead.
+    # The files of authselect and the like are elsewhere, and links in /etc/pam.d lead to them.
     by_path = list(filter(pam_conf.is_elsewhere, stacks))
     linked = (draft.files.get(path) for path in (*by_path, *(f"{places.PAM_D}/{name}" for name in stacks)))
     files = [*(file.link for file in linked if file and file.link), *(sshd.start.config for sshd in state.sshds)]
@@ -108,7 +108,7 @@ def _config(
     stacks: t.Mapping[str, t.Sequence[str]],
     watched: t.Iterable[str],
 ) -> str:
-    """The data of the guard; the script says what each line is for."""
+    """The text of the guard's configuration file; the script explains each kind of line."""
     state = replace(situation.state, files=draft.files)
     own = (places.SWITCH, places.DROP_IN, places.EXEMPT_ORIGINS, *pam.HELPERS, *_lists_of_keys(draft))
     texts = {path: text for path, text in ((path, draft.text(path)) for path in own) if text is not None}
@@ -132,7 +132,7 @@ def _config(
 
 
 def _stacks(state: HostState, protected: t.Collection[str], asking: t.Sequence[str]) -> dict[str, list[str]]:
-    """The PAM files without a block of ours by which these services ask, and the services."""
+    """The PAM files without our block through which these services ask, each with its services."""
     files = state.service_files
     found: dict[str, list[str]] = {}
     ours = {path.rpartition("/")[2] for path in (places.SWITCH, *pam.HELPERS)}
@@ -144,7 +144,7 @@ def _stacks(state: HostState, protected: t.Collection[str], asking: t.Sequence[s
 
 
 def _of_starts(state: HostState) -> t.Iterator[str]:
-    """What says how sshd is started."""
+    """Yield lines about the files that determine how sshd is started."""
     for pattern in (*places.SSHD_STARTS, *_variables(state)):
         paths = named_by(pattern, state.files)
         yield guard.line(
@@ -153,19 +153,19 @@ def _of_starts(state: HostState) -> t.Iterator[str]:
 
 
 def _variables(state: HostState) -> list[str]:
-    """Where else than on every host a unit of sshd finds variables."""
+    """The files of variables that the units of sshd read on this host, beside the usual ones."""
     return [path for path in state.sshd_variables if path not in places.SSHD_SERVICE_OPTIONS]
 
 
 def _of_cockpit(text: str | None) -> t.Iterator[str]:
-    """How Cockpit lets people in past PAM."""
+    """Yield lines about what lets people into Cockpit past PAM."""
     yield guard.line("cockpit", guard.digest(cockpit_conf.past_pam(text)), places.COCKPIT_CONFIG)
     if cockpit_conf.takes_kerberos(text):
         yield from (guard.line("keytab", path) for path in places.KEYTABS)
 
 
 def _of_others(files: sshd_config.Files, settings: Settings) -> t.Iterator[str]:
-    """What one sshd reads beside our drop-in, as far as it decides who is asked for a code."""
+    """Yield lines about what one sshd reads beside our drop-in, as far as it decides who is asked for a code."""
     keywords = sorted(drop_in.keywords(settings))
     including = sshd_config.including(files)
     yield from (guard.line("pattern", pattern) for pattern in including.patterns)
@@ -175,12 +175,12 @@ def _of_others(files: sshd_config.Files, settings: Settings) -> t.Iterator[str]:
 
 
 def _of_sshd(situation: Situation) -> t.Iterator[str]:
-    """What each sshd says for accounts that need a code, one of each class that its configuration can tell apart."""
+    """Yield what each sshd must report, for one account that needs a code of each class its files distinguish."""
     settings, state = situation
     names = dict.fromkeys(["root", *sorted({*situation.enrolled_afterwards, *settings.declared_keys})])
     accounts = [state.accounts[name] for name in names if name in state.accounts]
     for sshd in state.sshds:
-        # Our own drop-in tells none of them apart.
+        # Our own drop-in is left out: it does not distinguish these accounts.
         patterns = sshd_config.distinguishing(state.sshd_files(sshd.start, "").texts)
         yield guard.line("sshd")
         yield from (guard.line("word", word) for word in sshd.start.words)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What to say of files and directories that root cannot change: what holds them, and what frees them. Pure."""
+"""The sentences about files and directories that root cannot change: what holds them, and what frees them. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WORDS = {"i": "immutable", "a": "append-only"}
 
 
 def refusals(host: str, holds: t.Iterable[Hold]) -> t.Iterator[str]:
-    """That nothing is changed, because of these."""
+    """Refuse to change anything, with a sentence about each of these holds."""
     for hold in holds:
         if hold.attribute:
             yield f"{by_what(hold, host)}, and has to be changed. {remedy(hold)}."
@@ -23,17 +23,17 @@ def refusals(host: str, holds: t.Iterable[Hold]) -> t.Iterator[str]:
 
 
 def by_what(hold: Hold, host: str) -> str:
-    """The beginning of a sentence: what it is, and what holds it."""
+    """The beginning of a sentence: the path, and what holds it."""
     if hold.attribute:
         return f"{hold.path} on {host} is {in_words(hold.attribute)}"
     return f"{hold.path} on {host} is mounted read-only (see 'findmnt -T {hold.path}')"
 
 
 def in_words(attribute: str) -> str:
-    """An attribute of chattr(1)."""
+    """An attribute of chattr(1) in words."""
     return f"{_WORDS[attribute]} (chattr +{attribute})"
 
 
 def remedy(hold: Hold) -> str:
-    """What frees it, as a sentence without its full stop."""
+    """How to free it, as a sentence without its full stop."""
     return f"Run there: chattr -{hold.attribute} {hold.path}" if hold.attribute else "Mount it to be written to"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who can log in today, and could not once a service asked for the code. Pure."""
+"""Who can log in today, and could no longer once a service asked for the code. Pure."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .scope import in_scope, with_other_names
 from .situation import Situation
 
 _FACTORS = {"publickey": "publickey", "password": "password", "keyboard-interactive": "password"}
-"""What ssh_first_factors calls the methods of sshd; those that are neither come before no code."""
+"""The first factor, as `ssh_first_factors` names it, of each method of sshd. No other method can precede a code."""
 
 
 class LockedOut(t.NamedTuple):
-    """One account that would be locked out, of which services, and why."""
+    """An account that would be locked out, from which services, and why."""
 
     user: str
     services: tuple[str, ...]
@@ -35,9 +35,9 @@ class LockedOut(t.NamedTuple):
 
 
 def locked_out(situation: Situation, services: t.Collection[str], enrolled: t.Collection[str]) -> t.Iterator[LockedOut]:
-    """Every account that could log in today, and could not once these services asked for the code.
+    """Yield every account that can log in today, and could no longer once these services asked for the code.
 
-    sshd may be among the services; `enrolled` are the accounts that have a credential then.
+    sshd may be among the services; `enrolled` are the accounts that would then have a credential.
     """
     settings, state = situation
     named = with_other_names(state.accounts, enrolled)
@@ -66,7 +66,7 @@ def locked_out(situation: Situation, services: t.Collection[str], enrolled: t.Co
 
 
 def unproven(situation: Situation, proven: t.Collection[str]) -> t.Iterator[tuple[str, Reason]]:
-    """Every account that would need a code for sshd, and is not among those with whom a code was seen to be right."""
+    """Yield every account that would need a code for sshd and is not proven."""
     for account in situation.state.accounts.values():
         if (
             account.name not in proven
@@ -84,7 +84,7 @@ def unproven(situation: Situation, proven: t.Collection[str]) -> t.Iterator[tupl
 
 
 def _without_keys(situation: Situation, account: Account) -> LockedOut | None:
-    """That the account logs in today, and has no security key with which alone it shall log in."""
+    """Return the account as locked out if it logs in today, must use security keys alone, and has none declared."""
     settings, state = situation
     name = account.name
     lets_in = may_log_in(state, account) or drop_in.has_own_list(account.sshd)
@@ -95,7 +95,7 @@ def _without_keys(situation: Situation, account: Account) -> LockedOut | None:
 
 
 def left_without_keys(situation: Situation) -> t.Iterator[tuple[str, Reason]]:
-    """Every account that logs in with declared keys alone today, shall not, and could log in by nothing else."""
+    """Yield every account that today logs in with declared keys alone, no longer will, and has no other way in."""
     settings, state = situation
     for account in state.accounts.values():
         if not drop_in.has_own_list(account.sshd) or situation.keys_only(account) or account.has_key:
@@ -107,14 +107,14 @@ def left_without_keys(situation: Situation) -> t.Iterator[tuple[str, Reason]]:
 
 
 def _of_sshd(situation: Situation, account: Account, enrolled: bool) -> LockedOut | None:
-    """What keeps the account out of sshd, if anything does: no credential, or no first factor that still counts."""
+    """What would lock the account out of sshd, if anything: no credential, or no first factor still accepted."""
     settings, state = situation
     name, host = account.name, state.hostname
     ways = _ways_in(account)
     is_ansible = state.connection is not None and state.connection.user == name
     has_way = ways.by_key or ways.by_password
     if not has_way or (account.key_is_elsewhere and not ways.by_password and ways.root_login == "yes"):
-        # Whether somebody else has a key of this account, a login that was seen tells best.
+        # Whether anybody has a key for this account is best seen from past logins.
         found = None if is_ansible else _by_evidence(situation, account, enrolled)
         if found or not (has_way or is_ansible):
             return found
@@ -133,14 +133,14 @@ def _of_sshd(situation: Situation, account: Account, enrolled: bool) -> LockedOu
 
 
 def _first_factors(account: Account) -> set[str]:
-    """What the account has that can come before a code; our drop-in takes each, whatever sshd asks for today."""
+    """The first factors that the account has. Our drop-in accepts each, whatever sshd asks for today."""
     takes_keys = any(sshd.on("pubkeyauthentication") for sshd in (account.sshd, *account.sshd_elsewhere))
     has = {"publickey": account.has_key and takes_keys, "password": account.has_password}
     return {factor for factor, is_there in has.items() if is_there}
 
 
 def _by_evidence(situation: Situation, account: Account, enrolled: bool) -> LockedOut | None:
-    """The same of an account that has neither a password nor a key that the host could show, but has logged in."""
+    """The same for an account with no password or key that can be seen on the host, but with past logins."""
     settings, state = situation
     name, logins = account.name, _logins(state, account)
     if not logins:
@@ -157,35 +157,35 @@ def _by_evidence(situation: Situation, account: Account, enrolled: bool) -> Lock
 
 
 def _factors(logins: t.Iterable[Login]) -> set[str]:
-    """What somebody has who has logged in so and can come before a code; any, where no method is known."""
+    """The first factors that these logins show; all, if no method is known."""
     methods = {login.method.partition("/")[0] for login in logins if login.method}
     return {_FACTORS[method] for method in methods & _FACTORS.keys()} if methods else {*_FACTORS.values()}
 
 
 def _logins(state: HostState, account: Account) -> tuple[Login, ...]:
-    """How the account has logged in to sshd lately, the latest first, if its files still let it try."""
+    """The account's recent logins to sshd, latest first; none if the configuration of sshd no longer admits it."""
     root_login = _root_login(account)
     views = (account.sshd, *account.sshd_elsewhere)
     if root_login == "no" or not any(sshd_config.admits(sshd, account.name, account.groups) for sshd in views):
         return ()
     found = state.logins.get((account.name, "sshd"), ())
-    # Otherwise than with `yes`, root's password gets in no more, whatever did then.
+    # Unless PermitRootLogin is `yes`, root's password is no longer accepted, even if it was then.
     return tuple(one for one in found if root_login == "yes" or not _by_password(one))
 
 
 def may_log_in(state: HostState, account: Account) -> bool:
-    """Whether the account gets in to sshd today, or has got in lately and its files still let it try."""
+    """Whether the account can log in to sshd today, or has done so recently and is still admitted."""
     return logs_in(account) or bool(_logins(state, account))
 
 
 def logs_in(account: Account) -> bool:
-    """Whether the account gets in to sshd today."""
+    """Whether the account can log in to sshd today, as far as the host shows its keys and password."""
     ways = _ways_in(account)
     return ways.by_key or ways.by_password
 
 
 class _Ways(t.NamedTuple):
-    """Whether an account gets in to sshd by a key, and by a password, and under which PermitRootLogin."""
+    """Whether an account gets in to sshd with a key, and with a password, and under which PermitRootLogin."""
 
     by_key: bool
     by_password: bool
@@ -193,7 +193,7 @@ class _Ways(t.NamedTuple):
 
 
 def _ways_in(account: Account) -> _Ways:
-    """How the account gets in to sshd, from any of the addresses that the configuration tells apart."""
+    """How the account gets in to sshd from any of the addresses that the configuration distinguishes."""
     found = [_ways_under(sshd, account) for sshd in (account.sshd, *account.sshd_elsewhere)]
     open_ones = [ways for ways in found if ways.by_key or ways.by_password]
     restricted = [ways for ways in open_ones if ways.root_login != "yes"]
@@ -203,9 +203,10 @@ def _ways_in(account: Account) -> _Ways:
 
 
 def _ways_under(sshd: sshd_config.Effective, account: Account) -> _Ways:
-    """How the account gets in where these are the settings of sshd.
+    """How the account gets in with these settings of sshd.
 
-    What our own drop-in turns on is no way in that was there before: with it, a login begins as the drop-in says.
+    A method that only our own drop-in turns on is no way in that existed before: where the drop-in applies, a login
+    begins as it says.
     """
     root_login = _root_login(account, sshd)
     admitted = root_login != "no" and sshd_config.admits(sshd, account.name, account.groups)
@@ -221,12 +222,12 @@ def _ways_under(sshd: sshd_config.Effective, account: Account) -> _Ways:
 
 
 def _root_login(account: Account, sshd: sshd_config.Effective | None = None) -> str:
-    """What PermitRootLogin means for the account; `yes` where it is not root's."""
+    """What PermitRootLogin means for the account; `yes` for any account but root."""
     return (sshd or account.sshd).first("permitrootlogin") if account.uid == 0 else "yes"
 
 
 def _groups_instead(account: Account) -> str | None:
-    """The groups by which an account can be exempt whose name no credential and no list can carry; None for others."""
+    """The groups by which to exempt an account whose name fits no credential and no list; None for other accounts."""
     if is_account_name(account.name):
         return None
     return " or ".join(group for group in account.groups if is_account_name(group))
@@ -236,12 +237,12 @@ def _groups_instead(account: Account) -> str | None:
 
 
 def _who(names: Names, is_ansible: bool) -> str:
-    """The subject of a sentence; of Ansible's own account with that."""
+    """The subject of a sentence; it says so if this is Ansible's own account."""
     return f"{names}, as whom Ansible connects," if is_ansible else str(names)
 
 
 def _remedies(names: Names, groups: str | None) -> str:
-    """How they can go on to log in; by these groups where no file can carry their names, see `_groups_instead`."""
+    """How they can keep logging in; by these groups if no file can carry their names, see `_groups_instead`."""
     if groups is None:
         return f"Enrol {names.them} with O(users), exempt {names.them} with O(exempt_users)"
     return (
@@ -261,7 +262,7 @@ def _no_credential(
 
 
 def _not_accepted(names: Names, when: str, host: str) -> str:
-    """Of credentials that their owners made alone."""
+    """The sentence about credentials that their owners made alone."""
     user = names.verb(names.them, "NAME")
     return (
         f"{names} enrolled on {host}{when} with nothing but the first factor. It may have been somebody else, so it "
@@ -325,7 +326,7 @@ def _other_factor(names: Names, _detail: str, host: str, by_key: bool, taken: tu
 
 
 def _seen(names: Names, day: str, host: str, how: str) -> str:
-    """The beginning of a sentence about those whom the host has seen, on a day if it is one."""
+    """The beginning of a sentence about accounts with past logins; with the day, if it is about one account."""
     return f"{names} {names.verb('has', 'have')} logged in to sshd on {host} {how}{day or 'lately'}"
 
 
@@ -347,7 +348,7 @@ def _seen_by_other_method(names: Names, day: str, host: str, how: str, taken: tu
 
 
 def _comes_from_exempt_address(situation: Situation, account: Account) -> bool:
-    """Whether it is Ansible's own account and its address is exempt. Everybody else may come from anywhere."""
+    """Whether this is Ansible's own account and its address is exempt. All others may come from anywhere."""
     connection = situation.state.connection
     if connection is None or connection.user != account.name:
         return False
@@ -359,7 +360,7 @@ def _comes_from_exempt_address(situation: Situation, account: Account) -> bool:
 
 
 def _seen_with_password(state: HostState) -> set[str]:
-    """Who has logged in by a password lately, wherever: it is right at every service that asks for one."""
+    """The accounts that recently logged in with a password anywhere: it works at every service that asks for one."""
     return {name for (name, _service), found in state.logins.items() if any(map(_by_password, found))}
 
 
@@ -369,6 +370,6 @@ def _by_password(login: Login) -> bool:
 
 
 def _takes(state: HostState, account: Account, service: str) -> bool:
-    """Whether a service that asks for a password takes one of this account. Cockpit has a list of those it refuses."""
+    """Whether a service accepts a password of this account. Cockpit has a list of accounts that it refuses."""
     disallowed = (state.text(places.COCKPIT_DISALLOWED) or "").split()
     return not (service == "cockpit" and account.name in disallowed)

@@ -2,23 +2,23 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sentences about people: of many, for whom the same holds, there is one, with the advice once. Pure."""
+"""Sentences about people: those who have the same problem share one sentence, with the advice once. Pure."""
 
 from __future__ import annotations
 
 import typing as t
 
 _SHOWN = 10
-"""How many names a sentence has at most."""
+"""The largest number of names in a sentence."""
 
 
 def shown(names: t.Iterable[str]) -> list[str]:
-    """Those of these people whom a sentence names."""
+    """The names among these that a sentence shows."""
     return [*names][:_SHOWN]
 
 
 class Names(t.NamedTuple):
-    """Those whom a sentence is about, at least one."""
+    """The people whom a sentence is about, at least one."""
 
     names: tuple[str, ...]
 
@@ -35,24 +35,24 @@ class Names(t.NamedTuple):
         return len(self.names) > _SHOWN
 
     def verb(self, of_one: str, of_many: str) -> str:
-        """The word that goes with their number."""
+        """The word for one person, or the word for several."""
         return of_one if len(self.names) == 1 else of_many
 
     @property
     def them(self) -> str:
-        """What they are called once they were named."""
+        """How the sentence refers to them later: one by name again, several as `them`."""
         return self.verb(self.names[0], "them")
 
 
 class Reason(t.NamedTuple):
-    """What is said of somebody: why he would be locked out, say, and what to do."""
+    """What a sentence says about people, such as why they would be locked out, and what to do."""
 
     say: t.Callable[..., str]
     """Makes the sentence of `Names`, `detail` and `about`."""
     about: tuple[t.Hashable, ...]
-    """What it depends on. Those who have the same reason share a sentence."""
+    """What the sentence depends on. People with the same `say` and `about` share a sentence."""
     detail: str = ""
-    """What is said of one person alone."""
+    """What is said only if the sentence is about one person."""
 
     def of(self, *names: str) -> str:
         """The sentence about these people."""
@@ -60,21 +60,21 @@ class Reason(t.NamedTuple):
 
 
 class Sentence(str):
-    """A refusal or a warning that is about people, and remembers all of them."""
+    """A refusal or a warning about people. It keeps the names of all of them, even if its text shows only some."""
 
     __slots__ = ("users",)
 
     users: tuple[str, ...]
 
     def __new__(cls, text: str, users: tuple[str, ...]) -> Sentence:
-        """Make it of its text."""
+        """Make a sentence with this text, about these people."""
         made = super().__new__(cls, text)
         made.users = users
         return made
 
 
 def together(found: t.Iterable[tuple[str, Reason]]) -> t.Iterator[Sentence]:
-    """A sentence for each reason, in the order in which it was first found."""
+    """Yield one sentence for each reason, in the order in which the reasons were first found."""
     having: dict[tuple[t.Any, ...], list[str]] = {}
     reasons: dict[tuple[t.Any, ...], Reason] = {}
     for name, reason in found:

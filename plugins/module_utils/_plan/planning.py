@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The wanted state and a host's state in, an ordered list of changes or refusals out. Pure.
+"""Makes an ordered list of changes, or refusals, from the wanted state and the state of a host. Pure.
 
-The order is the safety: after each change, logins follow the old policy or the new one. sshd sends accounts to PAM
-before PAM asks them for a code, and goes on sending them until PAM asks no more. What asks is one file, the
-switch, which a rename puts in place for all services at once.
+The order makes the changes safe: after each one, logins follow either the old policy or the new one. sshd sends
+accounts to PAM before PAM asks them for a code, and keeps sending them until PAM no longer asks. One file decides
+whether PAM asks: the switch, which a rename puts in place for all services at once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .situation import Situation
 
 
 def plan(situation: Situation, make_key: MakeKey) -> Plan:
-    """Decide what brings the host to the wanted state. `make_key` makes the keys of those who have none."""
+    """Decide what brings the host to the wanted state. `make_key` makes keys for people who have none."""
     made = _plan(situation, make_key)
 
     def named(sentence: str) -> str:
@@ -32,7 +32,7 @@ def plan(situation: Situation, make_key: MakeKey) -> Plan:
 def _plan(situation: Situation, make_key: MakeKey) -> Plan:
     if situation.settings.enabled:
         return enable.plan(situation, make_key)
-    # Compiled only on a host where it is to be off.
+    # Imported only if two-factor login is to be off, which saves compiling it on other hosts.
     from . import disable
 
     return disable.plan(situation)

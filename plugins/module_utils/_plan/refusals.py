@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What stands in the way of a change, in sentences for a person: what is wrong, where, and what to do. Pure."""
+"""The refusals: sentences that say why a host is not changed, what is wrong there, and what to do. Pure."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from . import credentials, locked_out, people
 from .changes import Change, Edit, Expectation, MakeDirectory, Write
 from .situation import Situation
 
-# What a directory has in /etc and /run where nobody has chosen a type for it.
+# The types of a directory in /etc and /run for which nobody has chosen a type.
 _SELINUX_DEFAULTS = ("etc_t", "var_run_t")
 
 
 def timer(situation: Situation) -> t.Iterator[str]:
-    """A rollback timer that is wanted, and cannot be had because systemd does not run."""
+    """Refuse if a rollback timer is wanted and systemd, which would start it, does not run."""
     settings, state = situation
     if settings.rollback_after and not state.has_systemd:
         yield (
@@ -33,7 +33,7 @@ def timer(situation: Situation) -> t.Iterator[str]:
 
 
 def host(situation: Situation) -> t.Iterator[str]:
-    """What the host itself lacks, apart from packages, which the role installs."""
+    """Refuse what the host itself lacks, apart from packages, which the role installs."""
     settings, state = situation
     backend = backends.BACKENDS[settings.backend]
     unfit = backend.unfit(state.code_modules.get(settings.backend), state.release)
@@ -54,11 +54,11 @@ def host(situation: Situation) -> t.Iterator[str]:
 
 
 def selinux(situation: Situation) -> t.Iterator[str]:
-    """Directories that sshd may not write to where SELinux is enforced, because they have the type of their parent."""
+    """Refuse directories to which SELinux would not let sshd write, because they have the type of their parent."""
     settings, state = situation
     if state.selinux_types is None:
         return
-    # Until release 9 the policy names /run by its older path.
+    # Up to release 9, the policy uses the older path of /run.
     is_older = state.release[1].partition(".")[0] in ("8", "9")
     for path in (backends.BACKENDS[settings.backend].DIRECTORY, places.RUN_DIRECTORY):
         found, wanted = state.selinux_types.get(path, "none yet"), WRITTEN_AT_LOGIN[path]
@@ -72,12 +72,12 @@ def selinux(situation: Situation) -> t.Iterator[str]:
 
 
 def files(state: HostState, changes: t.Collection[Change]) -> t.Iterator[str]:
-    """What is in place of a file or of a directory that is needed, and files that would not be as before."""
+    """Refuse if something else is in the place of a needed file or directory, or a changed file has a hard link."""
     made = {change.path: "file" for change in changes if isinstance(change, Write)}
     made.update({change.path: "directory" for change in changes if isinstance(change, MakeDirectory)})
     for path, needed in made.items():
         found = state.files.get(path)
-        # A link in place of a file of ours is replaced.
+        # A link in the place of a file of ours is replaced.
         if found and (found.kind or "file") != needed and not (found.link and needed == "file"):
             yield (
                 f"{path} on {state.hostname} is a {found.kind or 'file'}, and fleet.auth needs a {needed} of that "
@@ -93,7 +93,7 @@ def files(state: HostState, changes: t.Collection[Change]) -> t.Iterator[str]:
 
 
 def accounts(situation: Situation) -> t.Iterator[str]:
-    """Users and groups that the host does not have, and credentials that would let nobody in."""
+    """Refuse users and groups that the host does not have or cannot use as set, and unusable credentials."""
     settings, state = situation
     strangers = [user.name for user in settings.users if user.present and user.name not in state.accounts]
     yield from people.together((name, people.Reason(_no_account, (state.hostname,))) for name in strangers)
@@ -114,7 +114,7 @@ def accounts(situation: Situation) -> t.Iterator[str]:
     if settings.scope == "enrolled":
         odd = [name for name in sorted(situation.enrolled_afterwards) if not is_account_name(name)]
         if odd:
-            # As Python writes them, since they may hold anything.
+            # Written as Python strings, since they may hold any characters.
             files = people.Names(tuple(repr(backends.credential_path(state.backend, name)) for name in odd))
             yield people.Sentence(_odd_names(files, state.hostname), tuple(map(repr, odd)))
     yield from people.together(_other_names(situation))
@@ -123,7 +123,7 @@ def accounts(situation: Situation) -> t.Iterator[str]:
 
 
 def _other_groups(situation: Situation) -> t.Iterator[str]:
-    """Groups by a name that is not the one of their number, by which sshd and a look at the host tell them."""
+    """Refuse a second name of a group: sshd, and the look at a host, know only the name that its number has."""
     settings, state = situation
     options = {
         "scope_groups": settings.scope_groups,
@@ -142,7 +142,7 @@ def _other_groups(situation: Situation) -> t.Iterator[str]:
 
 
 def _exempt_and_keys_only(situation: Situation) -> t.Iterator[tuple[str, people.Reason]]:
-    """Who shall log in with security keys alone, and is in a group that is exempt from that."""
+    """Yield users who must log in with security keys alone, and are in a group that is exempt from that."""
     settings, state = situation
     for name in settings.keys_only_users:
         groups = state.accounts[name].groups if name in state.accounts else ()
@@ -167,7 +167,7 @@ def _odd_names(files: people.Names, host: str) -> str:
 
 
 def _in_no_group(situation: Situation) -> t.Iterator[str]:
-    """People whom sshd counts into no group at all, so that it cannot tell that they are in none that is exempt."""
+    """Refuse accounts that sshd finds in no group at all: it cannot see that they are in no exempt group."""
     settings, state = situation
     if not settings.ssh or not settings.exempt_groups or settings.scope == "groups":
         return
@@ -192,7 +192,7 @@ def _no_group(names: people.Names, _detail: str, host: str) -> str:
 
 
 def _other_names(situation: Situation) -> t.Iterator[tuple[str, people.Reason]]:
-    """Second names of accounts that need a code, by which the groups would let them in without one."""
+    """Yield second names of accounts that need a code, which get in without one, as they are in no group in scope."""
     settings, state = situation
     if settings.scope != "groups":
         return
@@ -221,7 +221,7 @@ def _no_account(names: people.Names, _detail: str, host: str) -> str:
 
 
 def sshd(situation: Situation) -> t.Iterator[str]:
-    """What in the configuration of sshd keeps it from asking for a code, or would open a door that is closed today."""
+    """Refuse a configuration of sshd that prevents codes, or with which the change would open a closed door."""
     settings, state = situation
     files, host = state.sshd_files(), state.hostname
     if any(sshd.error for sshd in state.sshds):
@@ -244,7 +244,7 @@ def sshd(situation: Situation) -> t.Iterator[str]:
             holders,
         )
     if settings.exempt_addresses and root.on("usedns"):
-        # PAM gets the name then, and takes any address that it resolves to.
+        # PAM then gets the name, and accepts any address to which it resolves.
         yield (
             f"sshd on {host} goes by the names of those who connect ({sshd_config.setting_line(files, 'UseDNS')}), and "
             "who owns a name can point it at an exempt address. Set UseDNS no, or leave O(exempt_addresses) out."
@@ -272,16 +272,16 @@ def sshd(situation: Situation) -> t.Iterator[str]:
 
 
 def _taken(situation: Situation, *keywords: str) -> bool:
-    """Whether sshd has one of these on for anybody who is to be asked; what it says of root is about root alone."""
+    """Whether one of these is on in sshd for anybody who will be asked; the settings for root apply to root only."""
     accounts = situation.state.accounts
     asked = [one for one in accounts.values() if one.uid and situation.in_scope(one)] or [accounts["root"]]
     return any(one.sshd.on(keyword) for one in asked for keyword in keywords)
 
 
 def become(situation: Situation) -> t.Iterator[str]:
-    """How Ansible could become root no longer: it answers the prompt for a password, and none for a code.
+    """Refuse a change that would keep Ansible from becoming root: it answers a password prompt, but no code prompt.
 
-    Under sudo -p both even read alike. Where the service asks for codes already, there is nothing more to lose.
+    With sudo -p both prompts even read the same. If the service asks for codes already, nothing more can be lost.
     """
     settings, state = situation
     account = state.accounts.get(state.connection.user) if state.connection else None
@@ -310,9 +310,9 @@ def become(situation: Situation) -> t.Iterator[str]:
 
 
 def enrolments(situation: Situation, revised: t.Mapping[str, str]) -> t.Iterator[str]:
-    """People who would be asked for a code that their app does not show, as far as anybody knows.
+    """Refuse to ask people for a code that their apps may not show.
 
-    `revised` are the credential files as they will be.
+    `revised` are the new texts of the credential files.
     """
     settings, state = situation
     others = credentials.with_other_codes(situation, revised)
@@ -348,7 +348,7 @@ def _one_key_twice(names: people.Names, _detail: str, host: str) -> str:
 
 
 def clock(situation: Situation) -> t.Iterator[str]:
-    """A clock that is not in sync, where two-factor login is off. Where it is on, turning it off helps nobody."""
+    """Refuse a clock that is not in sync, if two-factor login is off. Once it is on, turning it off helps nobody."""
     if situation.clock_fault and not situation.state.asks_for_code:
         yield (
             f"{situation.clock_fault}. Codes depend on the time, so two-factor login was not turned on. "
@@ -357,31 +357,31 @@ def clock(situation: Situation) -> t.Iterator[str]:
 
 
 def _remedy_for_the_clock(state: HostState) -> str:
-    """What to do about the clock, which a container does not have for itself."""
+    """What to do about the clock. A container has no clock of its own."""
     if state.container and state.time_sync is not None and state.time_sync.service is None:
         return (
             f"{state.hostname} is a container ({state.container}), which has the clock of the machine that it runs on. "
             "See that a time service keeps that one in sync, and say so with O(time_sync): {required: false}."
         )
     known = "chrony, ntpsec or systemd-timesyncd"
-    # Which never tells what is asked of a time service, however well it is set up.
+    # openntpd never reports how far off the clock may be, however well it is set up.
     vague = state.time_sync is not None and state.time_sync.service == "openntpd"
     instead = f"Install {known} in place of openntpd," if vague else f"Start {known}"
     return f"{instead} with a server that it reaches, or set O(time_sync): {{required: false}}."
 
 
 def sentence(text: str) -> str:
-    """A text that somebody else wrote, with one full stop at its end."""
+    """A text from elsewhere, such as an error message, with one full stop at its end."""
     return f"{text.strip().rstrip('.')}."
 
 
 def _started(start: Start) -> str:
-    """What tells an sshd from one that is started as usual, for a message."""
+    """What a message says of an sshd that is not started in the usual way; empty for one that is."""
     return f", as {start.said_by} starts it ({' '.join(start.words)})," if start.words else ""
 
 
 def expectations(state: HostState, expected: t.Iterable[Expectation]) -> t.Iterator[str]:
-    """What sshd does otherwise than its drop-in, which is right already, says."""
+    """Refuse if sshd does not do what its drop-in says, though that is right already."""
     views = {tuple(sshd.start.words): sshd.views for sshd in state.sshds}
     for expectation in expected:
         start = expectation.start

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a run says of a host: what is enforced, who is enrolled, what a plan would change. Pure, and never a secret."""
+"""What a run reports: what is enforced, who is enrolled, what a plan changes. Pure, and never with a secret."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def status(situation: Situation) -> dict[str, t.Any]:
 
 
 def in_short(situation: Situation) -> dict[str, t.Any]:
-    """The state of a host without its people, who may be many."""
+    """The state of a host without its users, who may be many."""
     asks = asking(situation)
     return {
         "enforced": _enforced(situation, asks),
@@ -40,7 +40,7 @@ def in_short(situation: Situation) -> dict[str, t.Any]:
 
 
 def enforced(situation: Situation) -> dict[str, bool]:
-    """Whether each service that asks for the code, or shall ask for it, really does, and asks everyone in scope."""
+    """Whether each service that asks or must ask for the code really does so, from everyone in scope."""
     return _enforced(situation, asking(situation))
 
 
@@ -51,7 +51,7 @@ def _enforced(situation: Situation, asks: t.Sequence[str]) -> dict[str, bool]:
 
 
 def asking(situation: Situation) -> list[str]:
-    """The services that ask for the code, and ask everyone in scope but those whom the recovery command has let off."""
+    """The services that ask everyone in scope for the code, except those whom the recovery command has let off."""
     state, step = situation.state, situation.state.code_step
     if backends.asking(step) not in state.code_modules or not _switch_is_on(situation):
         return []
@@ -63,7 +63,7 @@ def asking(situation: Situation) -> list[str]:
 
 
 def lets_in(situation: Situation) -> list[str]:
-    """The services that are set up to ask for the code, and let others in without one than the recovery command has."""
+    """The services that are set up to ask, and let in without a code more than those whom recovery has let off."""
     state, asks = situation.state, asking(situation)
     if not situation.settings.enabled or denying(situation):
         return []
@@ -73,12 +73,12 @@ def lets_in(situation: Situation) -> list[str]:
 
 
 def denying(situation: Situation) -> list[str]:
-    """The services that deny everybody who needs a code, whatever they type."""
+    """The services that deny everybody who needs a code, even with a right one."""
     return [*situation.state.protected_services] if warnings.why_nobody_gets_in(situation.state) else []
 
 
 def users(situation: Situation) -> dict[str, dict[str, t.Any]]:
-    """Everyone who is enrolled or shall be, by name."""
+    """Everyone who is enrolled, will be, or has a security key, by name."""
     state = situation.state
     keys = situation.keys_in_force
     known = (situation.enrolled | set(keys)) & set(state.accounts)
@@ -97,13 +97,13 @@ def users(situation: Situation) -> dict[str, dict[str, t.Any]]:
 
 
 def key_denied(situation: Situation, name: str, fingerprint: str) -> str | None:
-    """What a key that counts for this user is called, by its fingerprint; None where it, or the account, is no more."""
+    """The label of a user's valid key with this fingerprint; None if the key or the account is gone."""
     keys = situation.keys_in_force.get(name, ()) if name in situation.state.accounts else ()
     return next((key.label for key in keys if key.fingerprint == fingerprint), None)
 
 
 def _user(situation: Situation, name: str) -> dict[str, t.Any]:
-    """What is told of one user."""
+    """What is reported of one user."""
     settings, state = situation
     found = situation.credentials.get(name) or Credential(())
     account, wrong_codes = state.accounts.get(name), state.tallies.get(name)
@@ -120,12 +120,12 @@ def _user(situation: Situation, name: str) -> dict[str, t.Any]:
 
 
 def refused(plan: Plan) -> list[dict[str, t.Any]]:
-    """Of each refusal that does not name all whom it is about: all of them."""
+    """All users of each refusal whose text shows only some of them."""
     return _of_many(plan.refusals)
 
 
 def warned(plan: Plan) -> list[dict[str, t.Any]]:
-    """The same of each warning."""
+    """The same for the warnings."""
     return _of_many(plan.warnings)
 
 
@@ -135,7 +135,7 @@ def _of_many(sentences: t.Iterable[str]) -> list[dict[str, t.Any]]:
 
 
 def unproven(situation: Situation) -> list[str]:
-    """Those of the settings' users whose secret was made on the host, and with which nobody has logged in yet."""
+    """The users of the settings whose secret was made on the host, and who have not proven a code of it yet."""
     if not situation.settings.enabled:
         return []
     made_here = {user.name for user in situation.settings.users if user.wants_credential and user.secret is None}
@@ -143,17 +143,17 @@ def unproven(situation: Situation) -> list[str]:
 
 
 def changes(plan: Plan) -> list[str]:
-    """What a plan does, in its order, for a person to read."""
+    """The changes of a plan in words, in order."""
     if not plan.changes:
         return []
-    # Compiled only on a host that is not right already.
+    # Imported only if there are changes, which saves compiling it on other hosts.
     from . import wording
 
     return wording.in_words(plan.changes)
 
 
 def diff(plan: Plan, state: HostState) -> list[dict[str, str]]:
-    """What a plan changes, by file, from the first text to the last; credentials only as words."""
+    """The diff of each file between now and the end of the plan; credentials are only described."""
     if not plan.changes:
         return []
     from . import wording
@@ -162,13 +162,13 @@ def diff(plan: Plan, state: HostState) -> list[dict[str, str]]:
 
 
 def _switch_is_on(situation: Situation) -> bool:
-    """Whether the switch asks for codes, and lets none of those off who are enrolled."""
+    """Whether the switch asks for codes, and leaves out nobody who is enrolled and in scope."""
     certain = situation.state.asks_for_code and not situation.state.code_step.damage
     return certain and not scope.let_off(situation, situation.enrolled)
 
 
 def _none_passes_by(situation: Situation, service: str) -> bool:
-    """Whether a service has no way in that passes the code step by, in the files of PAM or beside PAM."""
+    """Whether a service has no way in that bypasses the code step, in PAM files or beside PAM."""
     if not pam.asks(service, situation.state.service_files):
         return False
     if service == "sshd":
@@ -179,9 +179,9 @@ def _none_passes_by(situation: Situation, service: str) -> bool:
 
 
 def _sshd_sends(situation: Situation) -> bool:
-    """Whether sshd sends every account in scope to PAM for the code, from wherever it comes.
+    """Whether sshd sends every account in scope to PAM for the code, from every address.
 
-    Those who are let off there do not count, and no address that is exempt.
+    This leaves out people who are let off, and exempt addresses.
     """
     state = situation.state
     accounts, off = state.accounts.values(), state.code_step.recovered
@@ -203,7 +203,7 @@ def _sshd_sends(situation: Situation) -> bool:
 
 
 def _keys_are_declared(situation: Situation) -> bool:
-    """Whether every security key that sshd takes in place of a code is one that the settings declare."""
+    """Whether the settings declare every security key that sshd accepts in place of a code."""
     declared = {name: {key.words for key in keys} for name, keys in situation.settings.declared_keys.items()}
     lists = [*situation.keys_in_force.items(), *situation.lists_of_sshd.items()]
     return all(key.words in declared.get(name, ()) for name, keys in lists for key in keys)

@@ -16,9 +16,9 @@ if t.TYPE_CHECKING:
 
 
 def in_scope(settings: Settings, name: str, groups: t.Collection[str], enrolled: t.Collection[str]) -> bool:
-    """Whether this account needs a code, wherever it comes from.
+    """Whether this account needs a code, from any address.
 
-    `enrolled` are those who have a credential, by all names that the host lists for them.
+    `enrolled` are the accounts that have a credential, with all names that the host lists for them.
     """
     if name in settings.exempt_users or set(groups) & set(settings.exempt_groups):
         return False
@@ -28,15 +28,15 @@ def in_scope(settings: Settings, name: str, groups: t.Collection[str], enrolled:
 
 
 def with_other_names(accounts: t.Mapping[str, Account], names: t.Collection[str]) -> frozenset[str]:
-    """These names, and the others by which the host lists the same accounts: those with the same number."""
+    """These names, and all other names of the same accounts on the host, which have the same number."""
     uids = {accounts[name].uid for name in names if name in accounts}
     return frozenset(names) | {account.name for account in accounts.values() if account.uid in uids}
 
 
 def let_off(situation: Situation, enrolled: t.Collection[str]) -> list[str]:
-    """Those of the enrolled who need a code and are not asked for one.
+    """The enrolled accounts that need a code and are not asked for one.
 
-    Under the scope `enrolled` the switch has the names of all who are asked, and somebody may have taken one out.
+    With the scope `enrolled`, the switch lists everyone who is asked, and somebody may have removed a name.
     """
     settings, state = situation
     asked = state.code_step.names
@@ -48,7 +48,7 @@ def let_off(situation: Situation, enrolled: t.Collection[str]) -> list[str]:
 
 
 def recovered(situation: Situation) -> list[str]:
-    """Those who need a code, and whom the recovery command has let off until the next run."""
+    """The accounts that need a code, and that the recovery command has let off until the next run."""
     accounts = situation.state.accounts
     let_off = (accounts[name] for name in situation.state.code_step.recovered if name in accounts)
     return sorted({account.name for account in let_off if situation.in_scope_now(account)})

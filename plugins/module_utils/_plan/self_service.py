@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""People's own page and command, and the program behind them. Pure."""
+"""The self-service page, the command `twofactor-enrol`, and the program behind both. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .situation import Situation
 
 
 def brought_to(draft: Draft, situation: Situation) -> list[Change]:
-    """Have the page and the command there, if they are wanted. Nobody uses them while their files change."""
+    """Install the page and the command, if they are wanted. They are stopped while their files change."""
     settings, state = situation
     if not settings.self_service:
         return removed(draft)
@@ -39,20 +39,20 @@ def brought_to(draft: Draft, situation: Situation) -> list[Change]:
     return [
         *_stopped(draft),
         *(change for path in sorted(directories) for change in draft.directory(path, directories[path])),
-        # The unit that listens comes last.
+        # The unit that listens is written last.
         *(
             change
             for path in sorted(texts, key=lambda path: path == places.SELF_SERVICE_SOCKET_UNIT)
             for change in draft.write(path, texts[path], modes[path])
         ),
-        # What an earlier release left, and what is not wanted any more.
+        # What an earlier release left, and what is no longer wanted.
         *draft.remove_trees(sorted(set(found) - set(wanted))),
         Listen(places.SELF_SERVICE_UNIT),
     ]
 
 
 def removed(draft: Draft) -> list[Change]:
-    """Have no page and no command any more, no program behind them, and no invitation."""
+    """Remove the page, the command, the program behind them, and all invitations."""
     files = (
         places.SELF_SERVICE_SOCKET_UNIT,
         *places.FOR_SELF_SERVICE,
@@ -63,7 +63,7 @@ def removed(draft: Draft) -> list[Change]:
 
 
 def _stopped(draft: Draft) -> list[Change]:
-    """Have nobody reach the program any more."""
+    """Stop the socket, so that nobody reaches the program."""
     if places.SELF_SERVICE_SOCKET_UNIT in draft.files and any(
         path in draft.files for path in places.SELF_SERVICE_LISTENING
     ):

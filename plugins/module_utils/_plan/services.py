@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The PAM services that shall ask for the code: their files as they shall be, and what stands in the way. Pure."""
+"""The PAM services that must ask for the code: their new files, and what prevents them. Pure."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from .situation import Situation
 
 @dataclass
 class Services:
-    """What becomes of the services that shall ask for the code."""
+    """What becomes of the services that must ask for the code."""
 
     texts: dict[str, str] = field(default_factory=dict)
-    """The files of those that get our block, by service, as they shall be."""
+    """The new file of each service that gets our block, by service."""
     covered: list[str] = field(default_factory=list)
-    """Those that include one of the former, and so ask as they are."""
+    """The services that include one of these, and so ask without a block of their own."""
     refused: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
-    """What people should know of the lines around the code step."""
+    """Warnings about the lines around the code step."""
 
     @property
     def asking(self) -> list[str]:
-        """All of them."""
+        """All services that ask for the code."""
         return [*self.texts, *self.covered]
 
 
 def services(situation: Situation, *, declared_keys: bool) -> Services:
-    """The services of the settings, and what stands in the way of those that have to change.
+    """What becomes of the services of the settings, and why some cannot change.
 
-    `declared_keys` says whether sshd shall ask for no code after a security key that is declared.
+    `declared_keys` says whether sshd asks for no code after a declared security key.
     """
     state, host = situation.state, situation.state.hostname
     found = Services(refused=[*_missing(situation)])
@@ -50,7 +50,7 @@ def services(situation: Situation, *, declared_keys: bool) -> Services:
     plain = plain._replace(texts={**plain.texts, **copies})
     inner = {one: pam.taken_in(one, plain) & {*present} for one in present}
     blocks: dict[str, Block] = {}
-    # What is included comes before what includes it.
+    # A file that is included comes before those that include it.
     for service in sorted(present, key=lambda one: (len(inner[one]), present.index(one))):
         try:
             asking = {one: blocks[one] for one in inner[service] if one in blocks}
@@ -76,7 +76,7 @@ def services(situation: Situation, *, declared_keys: bool) -> Services:
 
 
 def _missing(situation: Situation) -> t.Iterator[str]:
-    """The services that have no file, or one that is not ours to change."""
+    """Refuse services that have no file, or one that we must not change."""
     state = situation.state
     for service in situation.wanted_services:
         link, file = _link(state, service), state.files.get(f"{places.PAM_D}/{service}")
@@ -98,13 +98,13 @@ def _missing(situation: Situation) -> t.Iterator[str]:
 
 
 def _link(state: HostState, service: str) -> str | None:
-    """Where the file of a service leads, if it is a symbolic link."""
+    """The target of a service's file, if it is a symbolic link."""
     file = state.files.get(f"{places.PAM_D}/{service}")
     return file.link if file else None
 
 
 def _copies(present: t.Iterable[str], files: ServiceFiles, plain: ServiceFiles) -> dict[str, str]:
-    """The vendor's files of the services of which only a copy can have our block, as they are now."""
+    """The current vendor's files of the services for which only a copy in /etc/pam.d can have our block."""
     return {
         one: files.vendors[one]
         for one in present
@@ -113,7 +113,7 @@ def _copies(present: t.Iterable[str], files: ServiceFiles, plain: ServiceFiles) 
 
 
 def _said_of(others: t.Iterable[OtherFactor], service: str, host: str) -> t.Iterator[str]:
-    """Second factors that a service has beside ours, and who is asked for them."""
+    """Warn of other second factors in a service, and say who is asked for them."""
     for other in others:
         who = "whoever gets that far is asked for both"
         if service == "sshd" and other.place == "before":
@@ -129,7 +129,7 @@ def _said_of(others: t.Iterable[OtherFactor], service: str, host: str) -> t.Iter
 
 
 def damaged(state: HostState, names: t.Iterable[str]) -> list[str]:
-    """Service files with a block of ours that cannot be taken out."""
+    """Refuse service files with a block of ours that cannot be removed."""
     found = []
     for service in names:
         try:
@@ -140,14 +140,14 @@ def damaged(state: HostState, names: t.Iterable[str]) -> list[str]:
 
 
 def _account_lines(situation: Situation) -> t.Sequence[str]:
-    """The lines that sshd's account stack needs."""
+    """The lines of our block for sshd's account stack."""
     settings, accounts = situation.settings, situation.state.accounts
     if settings.scope == "everyone":
         return ()
     names, uids, groups = situation.named_afterwards, situation.uids_afterwards, settings.exempt_groups
     if settings.scope == "groups":
         names, groups = situation.members_afterwards.union(settings.exempt_users), (*settings.scope_groups, *groups)
-    # sshd names them as well, whoever else is in scope.
+    # The drop-in of sshd names these too, whatever the scope is.
     keys_only = {accounts[name].uid for name in settings.keys_only_users if name in accounts}
     same = [one for one in accounts.values() if one.uid in keys_only]
     known = {one.name for one in same if situation.keys_only(one) or situation.in_scope(one)}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The wanted state and the state of a host, as one object that answers what follows from the two. Pure."""
+"""The wanted state and the state of a host, with everything that follows from the two. Pure."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from .scope import in_scope, with_other_names
 
 
 class _Pair(t.NamedTuple):
-    """So that it cannot be changed, and yet remembers what it has worked out."""
+    """The base of `Situation`, so that its fields are read-only and it can still cache its properties."""
 
     settings: Settings
     state: HostState
 
 
 class Situation(_Pair):
-    """What is wanted of a host, and what was seen of it."""
+    """What is wanted of a host, and what was seen on it."""
 
     @functools.cached_property
     def credentials(self) -> dict[str, Credential]:
-        """What the credentials say that the backend can read, by account; the damaged ones are left out."""
+        """The contents of the credentials, by account, without those that the backend cannot read."""
         found = ((user, self._read(self.state.backend, user)) for user in self.state.credentials)
         return {user: credential for user, credential in found if credential is not None}
 
     @functools.cached_property
     def enrolled(self) -> frozenset[str]:
-        """The accounts that have a credential now which the backend can read."""
+        """The accounts that now have a credential that the backend can read."""
         return frozenset(self.credentials)
 
     @functools.cached_property
@@ -48,25 +48,25 @@ class Situation(_Pair):
 
     @functools.cached_property
     def named_afterwards(self) -> frozenset[str]:
-        """The accounts whom the scope `enrolled` names once the settings are in force."""
+        """The accounts that the scope `enrolled` names once the settings are in force."""
         return with_other_names(self.state.accounts, self.enrolled_afterwards - self.not_asked_yet)
 
     @functools.cached_property
     def named_now(self) -> frozenset[str]:
-        """The accounts whom the scope `enrolled` would name, if nobody else were enrolled than is now."""
+        """The accounts that the scope `enrolled` would name with the present credentials."""
         return with_other_names(self.state.accounts, self.enrolled - self.not_asked_yet)
 
     @functools.cached_property
     def members_afterwards(self) -> frozenset[str]:
-        """The accounts that are known to need a code by the scope `groups` once the settings are in force."""
+        """The known accounts that need a code with the scope `groups` once the settings are in force."""
         accounts = self.state.accounts.values() if self.settings.scope == "groups" else ()
         return frozenset(account.name for account in accounts if self.in_scope(account))
 
     @functools.cached_property
     def uids_afterwards(self) -> frozenset[int]:
-        """The numbers of the accounts that need a code once the settings are in force, by name or by group.
+        """The numbers (uids) of the accounts that need a code once the settings are in force, by name or by group.
 
-        A directory that does not answer is no reason to let go of the number of somebody whose name stays.
+        If a directory does not answer, the numbers of accounts whose names stay are kept.
         """
         accounts = self.state.accounts
         if self.settings.scope == "groups":
@@ -80,18 +80,18 @@ class Situation(_Pair):
 
     @functools.cached_property
     def given_up(self) -> frozenset[str]:
-        """The accounts that shall have no credential any more."""
+        """The accounts that must no longer have a credential."""
         return frozenset(user.name for user in self.settings.users if not user.present)
 
     @functools.cached_property
     def keys_in_force(self) -> dict[str, tuple[SecurityKey, ...]]:
-        """The security keys that sshd takes in place of a code now, by account."""
+        """The security keys that sshd now accepts in place of a code, by account."""
         lists = self.state.texts(f"{places.KEYS_DIRECTORY}/") if self.knows_keys else {}
         return security_keys.lists(lists)
 
     @functools.cached_property
     def lists_of_sshd(self) -> dict[str, tuple[SecurityKey, ...]]:
-        """The security keys with which alone sshd lets people in now, by account."""
+        """The security keys of the accounts that sshd now lets in with these keys alone, by account."""
         directory = places.ONLY_KEYS_DIRECTORY
         lists = security_keys.lists(self.state.texts(f"{directory}/"), directory)
         accounts = self.state.accounts
@@ -101,55 +101,55 @@ class Situation(_Pair):
 
     @functools.cached_property
     def knows_keys(self) -> bool:
-        """Whether sshd's PAM service looks now at which security keys are declared."""
+        """Whether sshd's PAM service now checks which security keys are declared."""
         return places.KEY_DECLARED in pam.helpers([self.state.text(f"{places.PAM_D}/sshd") or ""])
 
     @functools.cached_property
     def proven(self) -> frozenset[str]:
-        """The accounts of which a code of a device was right at least once, since their secret is what it is."""
+        """The accounts of which a device's code was right at least once since their secret was last set."""
         return frozenset(user for user, credential in self.credentials.items() if credential.proven)
 
     @functools.cached_property
     def waiting(self) -> dict[str, str]:
-        """The accounts whose owner made the credential alone, which nobody has accepted; with the day and the place."""
+        """The accounts whose owners made the credential alone, not accepted yet; with day and place as `DAY/PLACE`."""
         vouched_for = {user.name for user in self.settings.users if user.proven}
         found = ((name, credential.self_made) for name, credential in self.credentials.items())
         return {name: made for name, made in sorted(found) if made and name not in vouched_for}
 
     @functools.cached_property
     def not_asked_yet(self) -> frozenset[str]:
-        """Those of them whom the scope `enrolled` leaves as they are, for whoever had the password has the secret.
+        """The accounts in `waiting` that the scope `enrolled` does not ask yet: a password was enough for their secret.
 
-        Whoever is asked already goes on being asked.
+        Accounts that are asked already continue to be asked.
         """
         asked = self.state.code_step.names or ()
         return frozenset(self.waiting).difference(asked) if self.settings.require_proof else frozenset()
 
     @functools.cached_property
     def moving(self) -> bool:
-        """Whether the credentials are in another backend than the settings want."""
+        """Whether the credentials are in a backend other than the wanted one."""
         return self.settings.backend != self.state.backend
 
     @functools.cached_property
     def wanted_services(self) -> tuple[str, ...]:
-        """The PAM services that shall ask for the code, sshd first, whether the host has them or not."""
+        """The PAM services that must ask for the code, sshd first, whether the host has them or not."""
         return (*(("sshd",) if self.settings.ssh else ()), *self.settings.services)
 
     @functools.cached_property
     def services(self) -> tuple[str, ...]:
-        """Those of the wanted services that the host has. sshd counts as one that it has."""
+        """The wanted services that the host has. sshd is always included if it is wanted."""
         files = self.state.service_files.texts
         return tuple(one for one in self.wanted_services if one == "sshd" or one in files)
 
     @functools.cached_property
     def services_beside_sudo(self) -> list[sudoers.OtherService]:
-        """Where sudo is told to ask a PAM service, in place of its own, that shall not ask for the code."""
+        """The settings that make sudo use another PAM service, which is not among those that ask for the code."""
         found = sudoers.other_services(self.state.sudo_rules)
         return [one for one in found if one.service not in self.services]
 
     @functools.cached_property
     def clock_fault(self) -> str | None:
-        """What is wrong with the clock, where it has to be in sync."""
+        """What is wrong with the clock, if it has to be in sync and is not."""
         status = self.state.time_sync
         if status is None or status.in_sync or not self.settings.time_sync.required:
             return None
@@ -173,17 +173,17 @@ class Situation(_Pair):
         )
 
     def in_scope_now(self, account: Account) -> bool:
-        """Whether this account would need a code by the settings, if nobody else were enrolled than is now."""
+        """Whether this account would need a code by the settings with the present credentials."""
         return in_scope(self.settings, account.name, account.groups, self.named_now)
 
     def is_copy(self, backend: str, user: str) -> bool:
-        """Whether another backend has a credential of a user with the same secret as the one that counts."""
+        """Whether the user's credential in another backend has the same secret as the valid one."""
         counts, copy = self.credentials.get(user), self._read(backend, user)
         ours, theirs = counts.phone if counts else None, copy.phone if copy else None
         return ours is not None and theirs is not None and ours.key == theirs.key
 
     def _read(self, backend: str, user: str) -> Credential | None:
-        """What the credential of a user in a backend says; None where it is damaged."""
+        """The content of a user's credential in a backend; None if it is damaged."""
         state = self.state
         file = (state.credentials if backend == state.backend else state.others[backend])[user]
         try:

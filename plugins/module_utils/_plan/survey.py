@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What people want to know before they turn two-factor login on for sshd. Pure."""
+"""What to know before two-factor login is turned on for sshd: who is exempt, and who would be locked out. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .situation import Situation
 
 
 def exempt(situation: Situation) -> list[str]:
-    """Who logs in to sshd and never needs a code."""
+    """The accounts that can log in to sshd and never need a code."""
     accounts = situation.state.accounts.values()
     return sorted(
         one.name
@@ -24,7 +24,7 @@ def exempt(situation: Situation) -> list[str]:
 
 
 def would_be_locked_out(situation: Situation) -> list[dict[str, t.Any]]:
-    """Who would be locked out if sshd and the services asked for the code now; or who is, where nobody gets in."""
+    """Who would be locked out if sshd and the services asked now; or who is, if everybody with a code is denied."""
     shut = warnings.why_nobody_gets_in(situation.state)
     if shut:
         return _denied(situation, shut)
@@ -35,7 +35,7 @@ def would_be_locked_out(situation: Situation) -> list[dict[str, t.Any]]:
 
 
 def _denied(situation: Situation, shut: warnings.Shut) -> list[dict[str, t.Any]]:
-    """Everybody who logs in, needs a code, and is denied whatever they type."""
+    """Everybody who can log in, needs a code, and is denied even with a right one."""
     state = situation.state
     services = list(state.protected_services)
     return [

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What people should know of a host though it stands in the way of nothing, in sentences for a person. Pure."""
+"""The warnings: sentences about a host that people should know, and that prevent no change. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .situation import Situation
 
 
 class Shut(t.NamedTuple):
-    """Why everybody who needs a code is denied on a host, and what helps; neither has its full stop."""
+    """Why everybody who needs a code is denied on a host, and what helps, each without its full stop."""
 
     why: str
     remedy: str = (
@@ -29,7 +29,7 @@ class Shut(t.NamedTuple):
 
 
 def why_nobody_gets_in(state: HostState) -> Shut | None:
-    """Why everybody who needs a code is denied on this host, if that is so."""
+    """Why everybody who needs a code is denied on this host; None if that is not so."""
     step, backend = state.code_step, backends.asking(state.code_step)
     if not state.protected_services:
         return None
@@ -43,7 +43,7 @@ def why_nobody_gets_in(state: HostState) -> Shut | None:
 
 
 def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
-    """Where the host differs from what the last run left, though nobody asked for that: what was open, and for whom."""
+    """Warn if the host is not as the last run left it: say what was open, and for whom."""
     settings, state = situation
     hostname = state.hostname
     gone = tuple(name for name in sorted(set(state.credentials) - set(state.accounts)) if not settings.user(name))
@@ -100,7 +100,7 @@ def _no_account(names: Names, host: str) -> str:
 
 
 def doors(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
-    """What people should know of the services that ask for the code, and of those beside them that do not."""
+    """Warn if few can get in at the console to recover, and if sudo asks for the code but sudo -i does not."""
     state = situation.state
     if CONSOLE in services:
         free = sorted(one.name for one in state.accounts.values() if one.has_password and not situation.in_scope(one))
@@ -116,14 +116,14 @@ def doors(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
 
 
 def _goes_apart(service: str, other: str, state: HostState) -> bool:
-    """Whether a service is there that neither includes another one nor is a link to its file."""
+    """Whether a service exists and neither includes the other one nor is a link to its file."""
     files, file = state.service_files, state.files.get(f"{places.PAM_D}/{service}")
     is_link = file is not None and file.link == f"{places.PAM_D}/{other}"
     return service in files.texts and other not in pam.taken_in(service, files) and not is_link
 
 
 def ended_passes(situation: Situation) -> t.Iterator[str]:
-    """Passes that there are, and that no credential of another backend can have."""
+    """Warn of passes that end because the credentials move to another backend."""
     moved = sorted(situation.enrolled - situation.given_up if situation.moving else ())
     ends = {name: until for name in moved if (until := situation.credentials[name].pass_until)}
     if ends:
@@ -131,7 +131,7 @@ def ended_passes(situation: Situation) -> t.Iterator[str]:
 
 
 def _ended_pass(ends: t.Mapping[str, str], host: str, backend: str) -> str:
-    """The sentence about passes, by the account with the time until which each is right."""
+    """The sentence about passes; `ends` has the time until which each is valid, by account."""
     (name, until), *others = ends.items()
     if others:
         names = Names(tuple(f"{one} (until {until})" for one, until in ends.items()))
@@ -142,7 +142,7 @@ def _ended_pass(ends: t.Mapping[str, str], host: str, backend: str) -> str:
 
 
 def self_made(situation: Situation) -> t.Iterator[str]:
-    """Who made a credential alone, which nobody has accepted."""
+    """Warn of credentials that users made alone and nobody has accepted."""
     if situation.waiting:
         made = (one.partition("/") for one in situation.waiting.values())
         people = Names(tuple(f"{name} ({day}, {place})" for name, (day, _slash, place) in zip(situation.waiting, made)))
@@ -154,7 +154,7 @@ def self_made(situation: Situation) -> t.Iterator[str]:
 
 
 def security_keys(situation: Situation) -> t.Iterator[str]:
-    """Declared security keys by which more people get in than one, or nobody."""
+    """Warn of declared security keys that let in nobody, or the holder of one key as several users."""
     settings, state = situation
     holders: dict[str, list[str]] = {}
     labels: dict[str, str] = {}
@@ -180,13 +180,13 @@ def security_keys(situation: Situation) -> t.Iterator[str]:
 
 
 def clock(situation: Situation) -> t.Iterator[str]:
-    """A clock that is not in sync, where two-factor login is on: right codes may be refused."""
+    """Warn of a clock that is not in sync, if two-factor login is on: right codes may be refused."""
     if situation.clock_fault and situation.state.asks_for_code:
         yield situation.clock_fault
 
 
 def origins(situation: Situation) -> t.Iterator[str]:
-    """That sshd was not asked about every address that its configuration tells from others."""
+    """Warn if sshd was not asked about every address that its configuration distinguishes."""
     state = situation.state
     for sshd in state.sshds if situation.settings.ssh else ():
         further = sshd_config.further_origins(state.sshd_files(sshd.start).texts)
@@ -200,7 +200,7 @@ def origins(situation: Situation) -> t.Iterator[str]:
 
 
 def unread(situation: Situation) -> t.Iterator[str]:
-    """That somebody may be missed who has logged in lately."""
+    """Warn if recent logins could not be read in full."""
     if situation.state.logins_unread:
         yield (
             f"who has logged in to {situation.state.hostname} lately is not known in full: "

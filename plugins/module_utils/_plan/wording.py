@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a person reads of each change, in words and in a diff. Pure, and never a secret."""
+"""How people read each change, in words and in a diff. Pure, and never with a secret."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ from .changes import (
 )
 
 _SHORT = 20
-"""How many lines a file that comes or is taken away has at most, for its text to be shown."""
+"""The number of lines up to which the text of a new or a removed file is shown."""
 
 
 class Wording(t.NamedTuple):
-    """What is said of a change."""
+    """How a change is described."""
 
     text: str
     """What it does."""
     path: str = ""
     """The file that it changes, if it changes one."""
     after: str = ""
-    """What a diff shows of that file afterwards."""
+    """What a diff shows as that file's new text."""
 
 
 @functools.singledispatch
 def _of(change: object) -> Wording:
-    """What is said of one change."""
+    """The description of one change."""
     raise TypeError(f"nothing is said of a {type(change).__name__}")
 
 
@@ -103,12 +103,12 @@ def _of_stop_listening(change: StopListening) -> Wording:
 
 
 def in_words(changes: t.Iterable[Change]) -> list[str]:
-    """What these changes do, in their order."""
+    """The changes in words, in order."""
     return [_of(change).text for change in changes]
 
 
 def diff(changes: t.Iterable[Change], state: HostState) -> list[dict[str, str]]:
-    """What these changes make of a host, by file, from the first text to the last; credentials only as words."""
+    """The diff of each file from before the first change to after the last; credentials are only described."""
     after: dict[str, str] = {}
     for change in changes:
         said = _of(change)
@@ -127,7 +127,7 @@ def diff(changes: t.Iterable[Change], state: HostState) -> list[dict[str, str]]:
 
 
 def _new(path: str, text: str) -> str:
-    """What a diff shows of a file that comes: of a long one that each host gets as it stands, its length alone."""
+    """What a diff shows of a new file: only the length, if it is long and the same on every host."""
     lines = text.count("\n")
     stands = path in places.AS_THEY_STAND or path.startswith(
         tuple(f"{one}/" for one in places.SELF_SERVICE_DIRECTORIES)
@@ -136,13 +136,13 @@ def _new(path: str, text: str) -> str:
 
 
 def _removed(text: str) -> str:
-    """What a diff shows of a file that is taken away, which is always one of ours: of a long one its length alone."""
+    """What a diff shows of a removed file, which is always one of ours: only the length, if it is long."""
     lines = text.count("\n")
     return text if lines <= _SHORT else f"a file of fleet.auth, removed ({lines} lines)\n"
 
 
 def _news(change: Change, state: HostState) -> list[str]:
-    """What is new for a person because of the change of a credential, a line each."""
+    """What the change of a credential means for its user, one line each."""
     if isinstance(change, Enrol):
         backend = next(one for one in backends.BACKENDS.values() if change.path.rpartition("/")[0] == one.DIRECTORY)
         return _of_credential(None, backend.read(change.content, change.user))
@@ -158,13 +158,13 @@ def _news(change: Change, state: HostState) -> list[str]:
 
 
 def _placeholder_keys() -> MakeKey:
-    """Keys that are in place of those that are made once the change is carried out, each another one."""
+    """Distinct stand-ins for the keys that are made only when the change is carried out."""
     number = itertools.count(1)
     return lambda length: hashlib.sha512(bytes([next(number) % 256])).digest()[:length]
 
 
 def _of_credential(before: Credential | None, after: Credential) -> list[str]:
-    """What is new in a credential, in words."""
+    """The differences between two states of a credential, in words."""
     apps = {app.name: app for app in before.apps if app.interval is not None} if before else {}
     now = {app.name: app for app in after.apps if app.interval is not None}
     said = [line for name, app in now.items() for line in _of_app(apps.get(name), app)]
@@ -179,7 +179,7 @@ def _of_credential(before: Credential | None, after: Credential) -> list[str]:
 
 
 def _of_app(before: App | None, after: App) -> t.Iterator[str]:
-    """What is new of a device, and of the first one, which has no name."""
+    """The differences of one device, in words. The first device has no name."""
     whose = f"device {after.name}: " if after.name else ""
     if before is None:
         yield (
@@ -194,7 +194,7 @@ def _of_app(before: App | None, after: App) -> t.Iterator[str]:
 
 
 def _before(state: HostState, path: str) -> str:
-    """What a diff shows of a file as it is now."""
+    """What a diff shows as the present text of a file."""
     directory, name = path.rpartition("/")[::2]
     if directory in backends.DIRECTORIES:
         kept = path == backends.credential_path(state.backend, name) and name in state.credentials
@@ -206,7 +206,7 @@ def _before(state: HostState, path: str) -> str:
 
 
 def _interval(state: HostState, user: str) -> int | None:
-    """For how many seconds the first device of a user shows a code now; None where nobody can tell."""
+    """For how many seconds a user's first device now shows each code; None if that is unknown."""
     with contextlib.suppress(CredentialError):
         phone = backends.BACKENDS[state.backend].read(state.credentials[user].content, user).phone
         return phone.interval if phone else None
@@ -225,5 +225,5 @@ def _directory(mode: int) -> str:
 
 
 def _printable(text: str) -> str:
-    """A file need not be UTF-8; what is sent to the controller has to be."""
+    """The text as valid UTF-8, which the controller needs; a file on the host may have other bytes."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Takes people's second factors over from a hand-made set-up, whose files stay as they are.
+"""Takes over people's second factors from a hand-made set-up, whose files stay as they are.
 
-Some of the files lie where their owner can put anything in their place. They are read as root, so only where nothing
-leads anywhere else, and nobody but the owner and root can have written them.
+Some of the files are where their owner can replace them by anything. Since root reads them, it does so only if no
+link leads elsewhere, and nobody but the owner and root can have written them.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ _LARGEST = 65_536
 _MOST_KEYS = 100
 _LARGEST_USERS_FILE = 16_777_216
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-# A pipe in place of a file must not keep the run waiting.
+# A pipe in the place of a file must not block the run.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 def adopt(module: AnsibleModule) -> Result:
-    """Give everybody a credential who has a second factor in the old set-up and none of ours."""
+    """Give a credential to everybody who has a second factor in the old set-up and no credential of ours."""
     settings = settings_of(module)
     for path in [*module.params["users_files"], module.params["secret_file"]]:
         if not path.startswith(("/", "~/", "${HOME}/")):
@@ -57,7 +57,7 @@ def adopt(module: AnsibleModule) -> Result:
 
 
 def _adopt(module: AnsibleModule, settings: Settings) -> Result:
-    """Look, decide, and write the new credentials, under the lock of the host."""
+    """Look at the host, decide, and write the new credentials. The caller holds the lock of the host."""
     actions = actions_of(module)
     situation = Situation(settings, look(settings, actions.run))
     users_files = [file for path in module.params["users_files"] for file in _users_file(path)]
@@ -87,7 +87,7 @@ def _adopt(module: AnsibleModule, settings: Settings) -> Result:
 def _undeclared_keys(
     situation: Situation, known: t.Mapping[str, pwd.struct_passwd]
 ) -> t.Iterator[tuple[str, list[str]]]:
-    """The security keys in the files that sshd reads of each account, and that nobody has declared."""
+    """Yield each account with undeclared security keys in the files that sshd reads for it, and these keys."""
     settings = {name: account.sshd for name, account in situation.state.accounts.items()}
     for name in sorted(known.keys() & settings.keys()):
         declared = {key.words for key in situation.settings.declared_keys.get(name, ())}
@@ -110,14 +110,14 @@ def _diff(paths: t.Mapping[str, str], sources: t.Mapping[str, str]) -> list[dict
 
 
 def _known(settings: Settings, users_files: t.Iterable[adoption.OldFile]) -> dict[str, pwd.struct_passwd]:
-    """The accounts of the host: those that it lists, and those that it knows of all that the settings or files name."""
+    """The accounts that the host lists, and those named in the settings or files that it knows without listing them."""
     listed = accounts.listed()
     asked = {user.name for user in settings.users}.union(*(usersfile.lines_by_user(file.text) for file in users_files))
     return {**listed, **accounts.by_own_name(asked - listed.keys())}
 
 
 def _own_files(pattern: str, known: t.Mapping[str, pwd.struct_passwd]) -> dict[str, adoption.OldFile]:
-    """The file that each account has, by account; `pattern` has the form of the option secret= of the module."""
+    """Each account's own file, by account; `pattern` has the form of pam_google_authenticator's option secret=."""
     found = {}
     for name, entry in known.items():
         for file in _own_file(_expanded(pattern, name, entry), entry):
@@ -126,13 +126,13 @@ def _own_files(pattern: str, known: t.Mapping[str, pwd.struct_passwd]) -> dict[s
 
 
 def _expanded(pattern: str, name: str, entry: pwd.struct_passwd) -> str:
-    """The path that the option means for one account."""
+    """The path that the pattern means for one account."""
     path = f"${{HOME}}{pattern[1:]}" if pattern.startswith("~/") else pattern
     return os.path.normpath(path.replace("${HOME}", entry.pw_dir).replace("${USER}", name))
 
 
 def _own_file(path: str, entry: pwd.struct_passwd) -> t.Iterator[adoption.OldFile]:
-    """The file, if there is one. In a home, no part of the path may be a link."""
+    """Yield the file, if there is one. Inside a home directory, no part of the path may be a link."""
     if not path.startswith("/"):
         return iter(())
     home = os.path.normpath(entry.pw_dir)
@@ -142,16 +142,16 @@ def _own_file(path: str, entry: pwd.struct_passwd) -> t.Iterator[adoption.OldFil
 
 
 def _users_file(path: str) -> t.Iterator[adoption.OldFile]:
-    """A file that all accounts share, if there is one."""
+    """Yield a file that all accounts share, if there is one."""
     return _read(path, os.path.dirname(path), (0,), _LARGEST_USERS_FILE, names_at_least=True)
 
 
 def _read(
     path: str, base: str, owners: t.Collection[int], largest: int, *, names_at_least: bool = False
 ) -> t.Iterator[adoption.OldFile]:
-    """A file below the directory `base`, which is trusted; nothing where it does not exist.
+    """Yield the file at `path` below `base`, a trusted directory; nothing if the file does not exist.
 
-    With `names_at_least`, the text is there as well where others can read the file, but cannot have written it.
+    With `names_at_least`, the text is also read if others can read the file but cannot have written it.
     """
     try:
         descriptor = _open_below(base, os.path.relpath(path, base))
@@ -184,7 +184,7 @@ def _why_closed(error: OSError) -> str:
 
 
 def _open_below(base: str, path: str) -> int | None:
-    """Open a file by way of directories none of which is a link; None where there is no such base."""
+    """Open a file through directories of which none may be a link; return None if `base` does not exist."""
     try:
         directory = os.open(base, _DIRECTORY)
     except (FileNotFoundError, NotADirectoryError):
@@ -201,7 +201,7 @@ def _open_below(base: str, path: str) -> int | None:
 
 
 def _open_part(name: str, directory: int) -> int:
-    """Open a directory in another one. Where a file is in its place, nothing can lie behind it."""
+    """Open a directory in another one. If a file is in its place, raise FileNotFoundError: nothing can be below it."""
     try:
         return os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
     except NotADirectoryError:
@@ -211,7 +211,7 @@ def _open_part(name: str, directory: int) -> int:
 
 
 def _uncertain(status: os.stat_result, owners: t.Collection[int], largest: int) -> str:
-    """Why it is not certain what the owner has put into a file, or an empty text."""
+    """Why the file may hold what its owner did not write; empty if it cannot."""
     if not stat.S_ISREG(status.st_mode):
         return "is not a regular file. Put the file itself there, or enrol anew"
     if status.st_uid not in owners:
@@ -227,7 +227,7 @@ def _uncertain(status: os.stat_result, owners: t.Collection[int], largest: int) 
 
 
 def _exposed(status: os.stat_result) -> str:
-    """Who else may know the secrets in a file, or an empty text."""
+    """Why others may know the secrets in the file; empty if they cannot."""
     mode = stat.S_IMODE(status.st_mode)
     if not mode & 0o077:
         return ""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What all modules need that change a host: its lock, and how commands are run and sshd is asked."""
+"""What all modules that change a host need: its lock, and ways to run commands and to query sshd."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if t.TYPE_CHECKING:
 
 
 _WORTH_TELLING = 1.0
-"""From how many seconds on a person is told that a run had to wait."""
+"""The number of seconds from which a wait for another run is reported."""
 
 
 @contextlib.contextmanager
 def changing(module: AnsibleModule, what_failed: str) -> t.Iterator[None]:
-    """Hold the lock of this host. What the host makes fail inside is raised as a Failure that begins like this."""
+    """Hold the lock of this host. An error of the host inside becomes a Failure that begins with `what_failed`."""
     with _told_as(what_failed), exclusive(WAIT_SECONDS) as waited:
         _tell(module, waited)
         yield
@@ -36,7 +36,7 @@ def changing(module: AnsibleModule, what_failed: str) -> t.Iterator[None]:
 
 @contextlib.contextmanager
 def changing_after_others(module: AnsibleModule, what_failed: str) -> t.Iterator[None]:
-    """The same, but a change of another run that is about to be confirmed has time for that first."""
+    """The same, but first give another run time to confirm the change that it has made."""
     started = time.monotonic()
     with _told_as(what_failed):
         while True:
@@ -46,7 +46,7 @@ def changing_after_others(module: AnsibleModule, what_failed: str) -> t.Iterator
                     _tell(module, waited)
                     yield
                     return
-            # The lock is free meanwhile, for the run that confirms; nothing tells when it has.
+            # The lock is free meanwhile for the run that confirms. Nothing signals when it has, so ask again.
             time.sleep(0.2)
 
 
@@ -59,13 +59,13 @@ def _told_as(what_failed: str) -> t.Iterator[None]:
 
 
 def _tell(module: AnsibleModule, waited: float) -> None:
-    """Warn of a wait that a person has noticed."""
+    """Warn of a wait that was long enough to be noticed."""
     if waited > _WORTH_TELLING:
         module.warn(f"another run was changing {os.uname().nodename}, and was waited for: {waited:.0f} seconds.")
 
 
 def actions_of(module: AnsibleModule) -> Actions:
-    """What applying needs of the host, by way of the module."""
+    """What applying a plan needs of the host, run through the module."""
     run = runner(module)
 
     def effective(told: str, words: t.Sequence[str]) -> t.Mapping[str, tuple[str, ...]]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Confirms a change, by a connection that was made after it."""
+"""Confirms a change, over a connection that was made after it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
 
 
 def confirm(module: AnsibleModule) -> Result:
-    """Make the change stay that the parameter names."""
+    """Confirm the change that the parameter names, so that it is not rolled back."""
     token, host = module.params["confirmation"], os.uname().nodename
     with changing(module, f"Two-factor login on {host}"):
         pending = pending_change()

@@ -4,7 +4,7 @@
 
 """Brings a host to the wanted state in one execution.
 
-What an earlier run left behind is put back first; once the plan is carried out, the host is looked at again.
+First it undoes what an earlier run left unfinished. After it has carried out the plan, it looks at the host again.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def converge(module: AnsibleModule) -> Result:
 
 
 def _carry_out(module: AnsibleModule, settings: Settings, actions: Actions) -> Result:
-    """Undo what died, plan, change, and look whether the host is as it shall be."""
+    """Undo an unfinished change, plan, apply, and check that the host is as wanted."""
     died = pending.is_pending()
     if not died:
         transaction.clean_up(actions)

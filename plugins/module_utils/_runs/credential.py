@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads the credential of one person, in the backend that this host asks."""
+"""Reads the credential of one person, in the backend that this host uses."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if t.TYPE_CHECKING:
 
 
 class NoCredential(Failure):
-    """Somebody has none."""
+    """The user has no credential."""
 
 
 class Found(t.NamedTuple):
-    """A credential of this host, and the backend that has it."""
+    """A credential on this host, and its backend."""
 
     backend: Backend
     path: str
@@ -35,7 +35,7 @@ class Found(t.NamedTuple):
 
     @property
     def lock(self) -> str:
-        """The file that keeps logins from writing the credential back."""
+        """The lock file that keeps logins from writing the old credential back."""
         return self.path + self.backend.LOCK
 
     def __repr__(self) -> str:
@@ -49,7 +49,7 @@ def code_step() -> CodeStep:
 
 
 def find(user: str, step: CodeStep) -> Found:
-    """A user's credential, in the backend that is asked; while none is, in any. Raises Failure, and NoCredential."""
+    """A user's credential, in the backend in use, or in any while none is. Raises NoCredential or another Failure."""
     host = os.uname().nodename
     if not is_account_name(user):
         raise NoCredential(f"{user!r} is not the name of an account that has a credential on {host}. Correct the name.")

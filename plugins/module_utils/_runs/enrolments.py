@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads the secrets of people for their enrolment. It is the only way by which secrets leave a host."""
+"""Reads people's secrets for their enrolment. This is the only way in which secrets leave a host."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def enrolments(module: AnsibleModule) -> Result:
 
 
 def _of(user: str, step: CodeStep, digits: int | None) -> t.Iterator[dict[str, t.Any]]:
-    """An entry for each device of a user, the first device first. Raises Failure."""
+    """Yield an entry for each device of a user, the first device first. Raises Failure."""
     found = credential.find(user, step)
     phone = found.says.phone
     if phone is None:

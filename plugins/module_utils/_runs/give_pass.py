@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Gives a person a pass: one code that is right once, for some hours."""
+"""Gives a person a pass: a code that is valid once, within some hours."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def give_pass(module: AnsibleModule) -> Result:
     if module.check_mode:
         return {"changed": True, "until": until}
     with changing(module, what_failed):
-        # What ends a pass comes first: without one it goes by itself.
+        # The timer that ends passes is started first: if there is no pass, it removes itself.
         passes.start_timer(files, actions_of(module))
         credential_files.rewrite(found.path, found.lock, lambda text: found.backend.with_pass(text, user, key, until))
     return {"changed": True, "code": found.backend.pass_code(key, digits), "until": until}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sees, before anything is changed, that nothing holds the files that a module is about to write."""
+"""Checks, before anything is changed, that nothing holds the files that a module is about to write."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .main import Failure
 
 
 def refuse_held(what_failed: str, paths: t.Iterable[str]) -> None:
-    """Raise Failure, which begins like this, where something keeps these files from being changed."""
+    """Raise a Failure that begins with `what_failed` if something keeps these files from being changed."""
     told = " ".join(held.refusals(os.uname().nodename, holds(paths)))
     if told:
         raise Failure(f"{what_failed}: {told}")

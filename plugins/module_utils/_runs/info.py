@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Tells the state of a host, compared with the wanted one."""
+"""Reports the state of a host, compared with the wanted one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
 
 
 def info(module: AnsibleModule) -> Result:
-    """Tell the state of the host, and what a run would do or refuse."""
+    """Return the state of the host, and what a run would do or refuse."""
     settings = settings_of(module)
     situation, plan = looking.look_and_plan(settings, runner(module), _may_come_to_ask)
     status = report.status(situation)
@@ -49,11 +49,11 @@ def info(module: AnsibleModule) -> Result:
 
 
 def _keys_denied(situation: Situation, run: Run) -> t.Iterator[tuple[str, str]]:
-    """Whose security key did not ask for its PIN, and was denied: the day, and what the key is called."""
+    """Yield the users whose security key was denied since it did not ask for its PIN, with `DAY/LABEL`."""
     settings, state = situation
     if not situation.keys_in_force or not settings.seen_days:
         return
-    # Compiled only where somebody has such keys.
+    # Imported only if somebody has such keys, which saves compiling it on other hosts.
     from .._host import key_denials
 
     for one in key_denials.denials(run, settings.seen_days, state.now):
@@ -63,5 +63,5 @@ def _keys_denied(situation: Situation, run: Run) -> t.Iterator[tuple[str, str]]:
 
 
 def _may_come_to_ask(situation: Situation) -> bool:
-    """Whether it is told who would be locked out if sshd asked, because it does not ask yet."""
+    """Whether to look up recent logins for `would_be_locked_out`, since sshd does not ask yet."""
     return situation.settings.enabled and not situation.state.asks_at("sshd")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Invites a person to make a credential alone, by a code that shows who that is."""
+"""Invites a person to make a credential alone, with a code that proves who this is."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SALT_BYTES = 16
 
 
 def invite(module: AnsibleModule) -> Result:
-    """Make an invitation, in place of the one that the user has."""
+    """Make an invitation, which replaces any that the user has."""
     user, hours, host = module.params["user"], module.params["hours"], os.uname().nodename
     low, high = invitation.HOURS
     if not low <= hours <= high:
@@ -50,7 +50,7 @@ def invite(module: AnsibleModule) -> Result:
 
 
 def _see_that_it_serves(user: str, host: str) -> None:
-    """Raise Failure where the user could do nothing with an invitation."""
+    """Raise Failure if the user could not use an invitation."""
     if not is_account_name(user) or backends.is_left_behind(user):
         raise Failure(
             f"{user!r} is not the name of an account that can have a credential. Nothing was changed. Name one of "

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Looks at a host and plans; and looks further back where somebody may be asked for a code for the first time."""
+"""Looks at a host and plans. Reads recent logins too if somebody may be asked for a code for the first time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .._wanted.settings import Settings
 def look_and_plan(settings: Settings, run: Run, further: t.Callable[[Situation], bool]) -> tuple[Situation, Plan]:
     """What was seen of the host, and the plan.
 
-    Who has logged in lately is looked up where the plan changes who is asked, or `further` says so.
+    Recent logins are looked up if the plan changes who is asked, or if `further` says so.
     """
     situation = Situation(settings, look(settings, run))
     plan = planning.plan(situation, os.urandom)
@@ -33,7 +33,7 @@ def look_and_plan(settings: Settings, run: Run, further: t.Callable[[Situation],
 
 
 def _held_back(situation: Situation, plan: Plan) -> Plan:
-    """The plan, or refusals where something on the host keeps files as they are that it changes."""
+    """The plan; with refusals and no changes if something keeps files that it changes from being changed."""
     if not plan.changes:
         return plan
     refused = [*held.refusals(situation.state.hostname, holds(touched(plan.changes)))]

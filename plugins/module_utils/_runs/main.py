@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How a module ends: with the result that its body returns, or with the failure that it raises."""
+"""Runs a module's body, and ends the module with the result that it returns or the failure that it raises."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 Result = t.Dict[str, t.Any]
-"""What a module returns, with `changed`."""
+"""What a module returns; it includes `changed`."""
 
 
 class Failure(Exception):
-    """A module cannot do what it was asked for. The text is for a person; `result` is returned beside it."""
+    """A module cannot do what it was asked to. The text is for people; `result` is returned along with it."""
 
     def __init__(self, message: str, **result: t.Any) -> None:
         super().__init__(message)
@@ -31,7 +31,7 @@ class Failure(Exception):
 
 
 def run(module: AnsibleModule, body: t.Callable[[AnsibleModule], Result]) -> None:
-    """Run a module's body as root, and end the module. An error of any other kind than Failure keeps its traceback."""
+    """Run a module's body as root, and end the module. Any other error than Failure keeps its traceback."""
     try:
         if os.geteuid() != 0:
             raise Failure(f"{module._name} needs root on {os.uname().nodename}: set become to true.")
@@ -43,7 +43,7 @@ def run(module: AnsibleModule, body: t.Callable[[AnsibleModule], Result]) -> Non
 
 
 def sendable(value: t.Any) -> t.Any:
-    """The same, with an escape for each byte of the host's that is not UTF-8: Ansible takes no answer that has one."""
+    """The value with each byte that is not UTF-8 escaped: Ansible accepts no answer that has one."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, dict):
@@ -52,9 +52,9 @@ def sendable(value: t.Any) -> t.Any:
 
 
 def settings_of(module: AnsibleModule, further: t.Iterable[str] = ()) -> Settings:
-    """The settings that a module was given. Raises Failure where they contradict themselves or leave their bounds.
+    """The settings that a module was given. Raises Failure if they contradict each other or are out of bounds.
 
-    `further` are files that it needs beside those that are compared with the host.
+    `further` are files that the module needs beside those that are compared with the host.
     """
     try:
         settings = Settings.from_options(module.params, backends.beyond)
@@ -69,7 +69,7 @@ def settings_of(module: AnsibleModule, further: t.Iterable[str] = ()) -> Setting
 
 
 def files_of(module: AnsibleModule, needed: t.Iterable[str]) -> dict[str, str]:
-    """The texts of the files that a module was handed, by path. Raises Failure where one is missing that it needs."""
+    """The texts of the files that the controller gave to a module, by path. Raises Failure if one is missing."""
     files = unpack(module.params["files"])
     if not all(path in files for path in needed):
         raise Failure(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Says what bringing a host to the wanted state would take: check mode, and the first half of a change."""
+"""Plans what would bring a host to the wanted state: check mode, and the first half of a change."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if t.TYPE_CHECKING:
 
 
 def preview(module: AnsibleModule) -> Result:
-    """Say what bringing the host to the wanted state would take."""
+    """Return what would bring the host to the wanted state."""
     situation, plan = look_and_plan(module, settings_of(module))
     return result(module, situation, situation, plan, changed=plan.changed or situation.state.pending)
 
 
 def look_and_plan(module: AnsibleModule, settings: Settings) -> tuple[Situation, Plan]:
-    """What was seen of the host, and the plan, whose warnings are passed on. Raises Failure where it refuses."""
+    """What was seen of the host, and the plan. Passes on its warnings, and raises Failure if it refuses."""
     situation, plan = looking.look_and_plan(settings, runner(module), lambda _situation: False)
     for warning in plan.warnings:
         module.warn(sendable(str(warning)))
@@ -47,7 +47,7 @@ def look_and_plan(module: AnsibleModule, settings: Settings) -> tuple[Situation,
 def result(
     module: AnsibleModule, before: Situation, after: Situation, plan: Plan, *, changed: bool, confirmation: str = ""
 ) -> Result:
-    """What the module returns; `after` is the host as it is now. The diff is there where somebody wants to see it."""
+    """What the module returns; `after` is the host as it is now. With the diff, if it was asked for."""
     return {
         "changed": changed,
         **({"diff": report.diff(plan, before.state)} if module._diff else {}),

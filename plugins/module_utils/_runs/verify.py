@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
 
 
 def verify(module: AnsibleModule) -> Result:
-    """Say whether a code is right, and use it up."""
+    """Return whether a code is right, and use it up."""
     user, code, host = module.params["user"], module.params["code"], os.uname().nodename
     step = credential.code_step()
     if backends.code_length(step) is None:
@@ -42,7 +42,7 @@ def verify(module: AnsibleModule) -> Result:
         used = found.backend.use_code(text, user, code, step, clock)
         if used and module.check_mode:
             return text
-        # Whoever runs this has the code from the user.
+        # The administrator who runs this has the code from the user, so the credential is accepted too.
         return found.backend.with_self_made(used, user, "") if used else None
 
     what_failed = f"The code of {user} cannot be checked on {host}"
