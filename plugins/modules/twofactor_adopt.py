@@ -77,7 +77,7 @@ left:
   returned: success
   type: dict
   sample:
-    bob: "/etc/users.oath: line 2 is for codes that go by a counter (HOTP). Enrol the account anew"
+    bob: "/etc/users.oath: line 2 is for codes that are based on a counter (HOTP). Enrol the account anew"
 void_recovery_codes:
   description:
     - The accounts of RV(adopted) whose scratch codes on paper are no longer right, because pam_oath does not support
@@ -94,7 +94,8 @@ differences:
   returned: success
   type: dict
   sample:
-    alice: "/etc/users.oath: line 3 has a key of 10 bytes, and RFC 4226 asks for 16 at least. It stays, with the app"
+    alice: "/etc/users.oath: line 3 has a key of 10 bytes, and RFC 4226 asks for 16 at least. The app goes on with this
+      key"
 security_keys:
   description:
     - By account, the security keys that are in the files in which sshd looks for keys, but that O(users) does not

@@ -138,7 +138,7 @@ def test_certificates_are_refused_until_they_are_turned_off(host: Host) -> None:
     configured(host, text)
     assert by_cockpit(person, PASSWORD) == (True, [])
     done = module(host, "twofactor", wanted(person))
-    assert f"with no code ({CONFIG} line 3: ClientCertAuthentication). Set it to no there" in done.message
+    assert f"without a code ({CONFIG} line 3: ClientCertAuthentication). Set it to no there" in done.message
     closed = text.replace("yes", "no")
     configured(host, closed)
     before = host.snapshot(["/etc/cockpit"])
@@ -175,7 +175,7 @@ def test_configuration_elsewhere_is_refused_until_cockpit_reads_its_own(host: Ho
     configured(host, "")
     assert by_cockpit(person, "wrong") == (True, [])
     done = module(host, "twofactor", wanted(person))
-    assert f"may let people in with no code (XDG_CONFIG_DIRS=/srv in {ELSEWHERE})" in done.message
+    assert f"may let people in without a code (XDG_CONFIG_DIRS=/srv in {ELSEWHERE})" in done.message
     host.run("rm", "-r", "/srv/cockpit", ELSEWHERE, OWN_PROGRAM)
     host.run("systemctl", "daemon-reload")
     configured(host, "")

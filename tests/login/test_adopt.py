@@ -273,10 +273,10 @@ class TestLeftOut:
         assert found.ok, found.output
         assert (found.changed, found["adopted"]) == (False, [])
         for person, reason in (
-            (counter, "is for codes that go by a counter (HOTP)"),
+            (counter, "is for codes that are based on a counter (HOTP)"),
             (pin, "has a PIN"),
-            (slow, "is for codes of 60 seconds, and interval is 30. Set it to 60"),
-            (long, "is for codes of 8 digits, and otp_digits is 6. Set it to 8"),
+            (slow, "is for codes of 60 seconds, but interval is 30. Set interval to 60"),
+            (long, "is for codes of 8 digits, but otp_digits is 6. Set otp_digits to 8"),
             (twice, f"{USERS_FILE}: line 5 and {own_file(twice)}: line 1 have different secrets"),
             (by_counter, "is for codes that go by a counter (HOTP_COUNTER)"),
             (gone, "line 1 has no key in base32"),
@@ -304,7 +304,7 @@ class TestLeftOut:
         left: dict[str, str] = found["left"]
         assert found["adopted"] == []
         for person, reason in (
-            (victim, "has further names (hard links)"),
+            (victim, "has further hard links"),
             (link, "is a symbolic link"),
             (hard, "belongs to neither the account nor root"),
             (copied, "belongs to neither the account nor root"),
@@ -333,7 +333,10 @@ class TestLeftOut:
         found = module(host, "twofactor_adopt")
         assert not found.ok
         assert f"Nobody was taken over on {host.name}: {USERS_FILE} can be read or written by others" in found.message
-        assert "it is not certain who stands in it, and codes that were used by it might be right" in found.message
+        assert (
+            "it is not certain which accounts are in it, and codes that it notes as used might be valid"
+            in found.message
+        )
         # The remedies in the message: leave the file out, or change its mode.
         assert module(host, "twofactor_adopt", {"users_files": []})["adopted"] == [own.name]
         host.run("chmod", "0600", USERS_FILE)
@@ -358,7 +361,9 @@ class TestLeftOut:
         turn_on(host, first, ssh=False, services=["su"], scope="enrolled", rollback_after=600)
         refused: Answer = module(host, "twofactor_adopt")
         assert not refused.ok
-        assert "a change waits to be confirmed, or died half-way. The next run of the role ends it" in refused.message
+        assert (
+            "an earlier change is not confirmed, or was interrupted. Run the role, which ends that" in refused.message
+        )
         # Make it look like a killed run. The next run would wait for any other change to be confirmed.
         host.run("sed", "-i", "/^done/d", JOURNAL)
         assert not module(host, "twofactor_adopt").ok
@@ -381,5 +386,5 @@ class TestLeftOut:
 def test_relative_path_is_refused(host: Host) -> None:
     found = module(host, "twofactor_adopt", {"secret_file": "secret"})
     assert not found.ok
-    assert "'secret' is no path that begins with /" in found.message
+    assert "'secret' must be a path that begins with /" in found.message
     assert_nothing_left(host)

@@ -120,7 +120,7 @@ class TestMove:
             use(host, backend)
             refused = run(alice, users=[entry], renew="never")
             assert not refused.ok
-            assert f"those that {alice.name} have on paper would not be right any more" in refused.message
+            assert f"those on the paper of {alice.name} would no longer be valid" in refused.message
             done = run(alice, users=[entry])
             assert done["to_enrol"] == [alice.name]
             new = [code["code"] for code in sheet(alice)["recovery_codes"]]
@@ -137,7 +137,7 @@ class TestMove:
         host.write(other, f'{"A" * 32}\n" TOTP_AUTH\n', mode=0o600)
         refused = run(alice)
         assert not refused.ok
-        assert f"{other}, which has another secret. Remove that one first, or leave backend at oath" in refused.message
+        assert f"{other}, which has another secret. Remove that file first, or leave backend at oath" in refused.message
         assert run(alice, backend=OATH.name).ok
         host.run("rm", other)
         refused = run(alice)

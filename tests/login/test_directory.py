@@ -181,7 +181,7 @@ def test_ansible_of_the_directory_is_not_locked_out(place: Place) -> None:
     for scope in ({}, {"scope": "groups", "scope_groups": ["deployers"]}):
         refused = module(place.host, "twofactor", place.wanted(rollback_after=60, **scope), user="deploy")
         assert not refused.ok
-        assert "deploy, as whom Ansible connects, has no credential" in refused.message
+        assert "deploy, the account that Ansible connects as, has no credential" in refused.message
     assert place.host.snapshot(WATCHED) == place.before
 
 

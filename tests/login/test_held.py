@@ -44,7 +44,7 @@ def read_only(host: Host, directory: str) -> Iterator[str]:
     try:
         yield (
             f"{directory} on {host.name} is mounted read-only (see 'findmnt -T {directory}'), and files in it have to "
-            "be changed. Mount it to be written to, and run again."
+            "be changed. Mount it read-write, and run again."
         )
     finally:
         host.run("umount", "--recursive", directory)
@@ -110,7 +110,7 @@ def test_run_and_status_warn_if_logins_cannot_record_used_codes(
     with somebody(host) as person:
         turn_on(host, person)
         directory = backend.directory
-        writes = f"each login writes into {directory} which code was used"
+        writes = f"each login has to note the used code in {directory}"
         for everybody, said, held in (
             (True, f"{directory} on {host.name} is immutable (chattr +i), and", attribute(host, "i", directory)),
             (True, f"{directory} on {host.name} is append-only (chattr +a), and", attribute(host, "a", directory)),

@@ -120,7 +120,8 @@ def test_everyone_without_a_credential_is_named_and_nobody_else(
 def test_account_that_ansible_connects_with_is_named_as_such(alice: Person, check: bool) -> None:
     said = refusal_by_role(alice, *["--check"][:check], exempt_users=[])
     assert (
-        f"ansible, as whom Ansible connects, has no credential and would be locked out of sshd on {alice.host.name}. "
+        "ansible, the account that Ansible connects as, has no credential and would be locked out of sshd on "
+        f"{alice.host.name}. "
         "Enrol ansible with twofactor_users, exempt ansible with twofactor_exempt_users, or leave twofactor_ssh false."
         in said
     )
@@ -140,8 +141,8 @@ def test_account_that_has_no_first_factor_left_is_refused(
     needs = {"key": "publickey", "password": "password"}[has]
     assert (
         f"{person.name} logs in to sshd on {alice.host.name} with a {has} only, which ssh_first_factors "
-        f"({first_factors[0]}) leaves out: {person.name} would be locked out. Add {needs} to ssh_first_factors, give "
-        f"{person.name} the other factor, or exempt {person.name} with exempt_users." in said
+        f"({first_factors[0]}) does not allow: {person.name} would be locked out. Add {needs} to ssh_first_factors, "
+        f"give {person.name} the other factor, or exempt {person.name} with exempt_users." in said
     )
     assert f"{alice.name} logs in" not in said
 
@@ -166,9 +167,9 @@ def test_account_is_locked_out_of_a_service_by_its_password_alone(
 def test_root_is_refused_under_prohibit_password(alice: Person, check: bool) -> None:
     said = refusal(alice, check=check)
     assert (
-        f"root logs in to sshd on {alice.host.name} with a key alone, and under PermitRootLogin without-password "
-        "(PermitRootLogin has this value by default) sshd refuses a key with a code as well: root would be locked out. "
-        "Exempt root with exempt_users, or enrol root and set PermitRootLogin yes." in said
+        f"root logs in to sshd on {alice.host.name} with a key alone, and with PermitRootLogin without-password "
+        "(PermitRootLogin has this value by default) sshd refuses a key together with a code: root would be locked "
+        "out. Exempt root with exempt_users, or enrol root and set PermitRootLogin yes." in said
     )
     assert ssh.login(alice.host, "root", key=alice.key, batch=True).ok
 
@@ -178,8 +179,8 @@ def test_root_who_is_enrolled_is_refused_under_prohibit_password_with_its_line(a
     with file_of(alice.host, f"{DROP_INS}/50-site.conf", "\nPermitRootLogin prohibit-password\n"):
         said = refusal(alice, users=[alice.entry, {"name": "root"}])
     assert (
-        f"under PermitRootLogin without-password ({DROP_INS}/50-site.conf line 2: PermitRootLogin prohibit-password) "
-        "sshd refuses a key with a code as well" in said
+        f"with PermitRootLogin without-password ({DROP_INS}/50-site.conf line 2: PermitRootLogin prohibit-password) "
+        "sshd refuses a key together with a code" in said
     )
 
 
@@ -282,8 +283,8 @@ def test_configuration_of_sshd_that_the_drop_in_cannot_override_is_refused(
         (
             "50-site.conf",
             "PasswordAuthentication no\n",
-            "sshd on {host} accepts no passwords today ({path} line 1: PasswordAuthentication no), and would then "
-            "take a password with a code. Set ssh_first_factors to [publickey].",
+            "sshd on {host} accepts no passwords today ({path} line 1: PasswordAuthentication no), but would accept "
+            "a password with a code afterwards. Set ssh_first_factors to [publickey].",
         ),
         ("50-site.conf", "Nonsense yes\n", "sshd on {host} does not tell its settings: {path}: line 1: Bad "),
     ],
@@ -403,7 +404,8 @@ def test_each_service_file_without_a_definite_place_for_the_code_step_is_refused
         "is not there. Put that right, or leave chain out.",
         f"/etc/pam.d/linked on {host} is a symbolic link to /etc/pam.d/sudo, which something else manages. Make it a "
         "file of its own, or leave linked out.",
-        f"there is no /etc/pam.d/gone on {host}, nor one in /usr/lib/pam.d. Take gone out.",
+        f"there is no /etc/pam.d/gone on {host}, nor one in /usr/lib/pam.d. Take gone out of the services that ask "
+        "for codes.",
     ):
         assert sentence in said
 

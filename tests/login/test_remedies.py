@@ -106,19 +106,21 @@ CASES = {
     ),
     "no service": Case(
         "",
-        "nor one in /usr/lib/pam.d. Take gone out.",
+        "nor one in /usr/lib/pam.d. Take gone out of the services that ask for codes.",
         (by(services=[]),),
         {"services": ["gone"]},
     ),
     "a service that is a link": Case(
         "ln -s sudo /etc/pam.d/found",
-        "/etc/pam.d/sudo, which something else manages. Make it a file of its own, or leave found out.",
+        "/etc/pam.d/sudo, which something else manages. Make it a file of its own, or leave found out of the services "
+        "that ask for codes.",
         (on_the_host("cp --remove-destination /etc/pam.d/sudo /etc/pam.d/found"), by(services=[])),
         {"services": ["found"]},
     ),
     "a service that is a directory": Case(
         "mkdir /etc/pam.d/found",
-        "/etc/pam.d/found on {host} is a directory, and no file. Put the file itself there, or leave found out.",
+        "/etc/pam.d/found on {host} is a directory, not a file. Put the file itself there, or leave found out of the "
+        "services that ask for codes.",
         (on_the_host("rmdir /etc/pam.d/found; echo @include common-auth >/etc/pam.d/found"), by(services=[])),
         {"services": ["found"]},
     ),
@@ -129,7 +131,7 @@ CASES = {
     ),
     "no systemd for the timer": Case(
         NO_SYSTEMD,
-        "Set rollback_after to 0 to go on without one.",
+        "Set rollback_after to 0 to go on without a timer.",
         (by(rollback_after=0),),
         {"rollback_after": 60},
     ),
@@ -141,7 +143,7 @@ CASES = {
     ),
     "a code step of somebody else": Case(
         "echo 'auth required pam_oath.so usersfile=/etc/users.oath' >/etc/pam.d/twofactor",
-        "/etc/pam.d/twofactor on {host} is not a file of fleet.auth, which needs that name. Move it to another one",
+        "/etc/pam.d/twofactor on {host} is not a file of fleet.auth, which needs this path. Move it to another path",
         (on_the_host("mv /etc/pam.d/twofactor /etc/pam.d/by-hand"),),
     ),
     "a file of the name of the credentials' directory": Case(
@@ -300,7 +302,7 @@ CASES = {
     ),
     "AllowUsers that sshd has not read": Case(
         f"echo AllowUsers nobody >{DROP_INS}/50-site.conf",
-        "which sshd has not read yet: a reload would lock it out. Let ansible in there first.",
+        "which sshd has not read yet: a reload would lock ansible out. Let ansible in there first.",
         (on_the_host(f"echo AllowUsers nobody ansible >{DROP_INS}/50-site.conf"),),
     ),
     "an Include that is read before": Case(
@@ -328,15 +330,15 @@ CASES = {
     ),
     "a group without a name": Case(
         'sed -i "/^$1:/d" /etc/group /etc/gshadow; groupadd --system gone',
-        "Put {name} into a group, or have exempt_users in place of exempt_groups.",
+        "Put {name} into a group, or use exempt_users in place of exempt_groups.",
         (on_the_host('usermod -aG users "$1"'), by(exempt_groups=[])),
         {"exempt_groups": ["gone"], "both": True},
         {},
     ),
     "a credential of a name that nobody can have": Case(
         f"{OATH}; printf 'HOTP/T30/6\\ta#b\\t-\\t%040d\\n' 1 >'/etc/oath/a#b'; chmod 600 /etc/oath/*",
-        "'/etc/oath/a#b' on {host} is the credential of a name that PAM or sshd cannot have. Remove it, or set scope "
-        "to everyone or groups.",
+        "'/etc/oath/a#b' on {host} is the credential of an account whose name PAM or sshd cannot hold. Remove the "
+        "file, or set scope to everyone or groups.",
         (
             on_the_host("rm '/etc/oath/a#b'"),
             by(scope="everyone"),
@@ -355,7 +357,7 @@ CASES = {
     ),
     "keys alone in an exempt group": Case(
         "groupadd gone; usermod -aG gone $1",
-        "and is a member of gone, which exempt_groups lets in by other ways. Leave one of them out.",
+        "and is a member of gone, which exempt_groups exempts from that. Leave out one of the two.",
         (
             by(entry={"secret": "SECRET", "security_keys": [SECURITY_KEY]}),
             by(exempt_groups=[]),
@@ -390,7 +392,7 @@ CASES = {
     ),
     "a ticket at Cockpit": Case(
         f"{COCKPIT}; {KEYTAB}",
-        "set cockpit_negotiate to none, which has action = none in the section [Negotiate] of "
+        "set cockpit_negotiate to none, which writes action = none into the section [Negotiate] of "
         "/etc/cockpit/cockpit.conf; or leave cockpit out of services.",
         (by(cockpit_negotiate="none"), by(services=[])),
         {"services": ["cockpit"]},
@@ -408,7 +410,7 @@ CASES = {
     ),
     "a configuration of Cockpit that it cannot read": Case(
         f"{COCKPIT}; {KEYTAB}; printf '[Negotiate]\\naction none\\n' >/etc/cockpit/cockpit.conf",
-        "Put line 2 of /etc/cockpit/cockpit.conf right, for which Cockpit passes over the whole file, and set",
+        "Correct line 2 of /etc/cockpit/cockpit.conf, because of which Cockpit ignores the whole file, and set",
         (
             both(
                 on_the_host("sed -i 's/action none/action = none/' /etc/cockpit/cockpit.conf"),

@@ -180,7 +180,7 @@ def test_keys_alone_get_in_and_nothing_else_does(host: Host) -> None:
         # Security keys alone through a group, which is refused while the person has no key.
         in_group = {"users": [{**person.entry, "security_keys": []}], "security_keys_only_groups": [person.name]}
         refused = module(host, "twofactor", options(person, **in_group))
-        assert "shall log in to sshd on" in refused.message
+        assert "must log in to sshd on" in refused.message
         in_group["users"] = entry(person, blue)
         turn_on(host, person, **in_group)
         assert blue.log_in(person, batch=True).ok

@@ -224,7 +224,7 @@ def test_wrong_tries_void_an_invitation_and_refusals_name_what_is_wrong(on: Host
                 {"user": carol.name, "hours": 337},
                 "hours is 337; it must be from 1 to 336. Nothing was changed.",
             ),
-            ({"user": "nobody-here"}, f"{on.name} has no account nobody-here, and nobody was invited."),
+            ({"user": "nobody-here"}, f"{on.name} has no account nobody-here, so nobody was invited."),
             ({"user": "../carol"}, "'../carol' is not the name of an account that can have a credential."),
         ):
             refused = module(on, "twofactor_invitation", asked)
@@ -232,7 +232,9 @@ def test_wrong_tries_void_an_invitation_and_refusals_name_what_is_wrong(on: Host
             assert refused.message.startswith(message)
         apply(on, self_service=False)
         refused = module(on, "twofactor_invitation", {"user": carol.name})
-        assert refused.message.startswith(f"Nobody enrols alone on {on.name}, so {carol.name} needs no invitation.")
+        assert refused.message.startswith(
+            f"Nobody can enrol alone on {on.name}, so {carol.name} has no use for an invitation."
+        )
         assert not on.exists("/var/lib/fleet-auth-invitations")
         assert carol.by_key(command="test ! -e /usr/local/bin/twofactor-enrol").ok
         apply(on, offer_enrolment=False)

@@ -127,7 +127,7 @@ def test_turning_off_restores_everything(host: Host, person: Person, number: int
     linked = [name for name in _SERVICES if state["services"][name]["linked"]]
     if linked:
         refused = module(host, "twofactor", options(person, services=["su", "sudo"]))
-        assert all(f"/etc/pam.d/{name} on {host.name} has another name as well" in refused.message for name in linked)
+        assert all(f"/etc/pam.d/{name} on {host.name} has a second hard link" in refused.message for name in linked)
         assert host.in_every_respect(*_CONCERNED) == before
     wanted = {"ssh": "sshd" not in linked, "services": [name for name in ("su", "sudo") if name not in linked]}
     on: dict[str, t.Any] = {}

@@ -126,7 +126,10 @@ def test_sudo_that_asks_another_service_is_refused_and_reported_as_not_enforced(
         found = module(host, "twofactor_info", wanted)
         assert found["enforced"] == {"sudo": False, "sudo-i": True}
         refused = module(host, "twofactor", wanted)
-        assert f"asks the PAM service sudo-corp in place of sudo, at least for some ({rules} line 1" in refused.message
+        assert (
+            f"uses the PAM service sudo-corp in place of sudo, at least for some users ({rules} line 1"
+            in refused.message
+        )
     finally:
         host.run("rm", service, rules)
     assert sudo(people.asked, PASSWORD).stdout == ""

@@ -38,7 +38,7 @@ def test_pam_oath_of_debian_11_is_refused_with_a_remedy_and_nothing_changes(host
     before = host.snapshot([*WATCHED, "/var/lib/dpkg"])
     run = playbook("enable", host, **settings(person))
     assert not run.ok
-    assert "oath is no backend for web11: Debian 11 has a pam_oath.so that does not know" in run.output
+    assert "the backend oath does not work on web11: Debian 11 has a pam_oath.so that does not know" in run.output
     assert "set twofactor_backend to google_authenticator" in run.output
     assert host.snapshot([*WATCHED, "/var/lib/dpkg"]) == before
 

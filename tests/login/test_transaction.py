@@ -115,12 +115,12 @@ def test_only_a_new_connection_confirms_and_only_this_change(host: Host, person:
         refused = module(host, "twofactor_confirm", confirmation, connection=old)
         assert refused.message == (
             f"The ssh connection to {host.name} is older than the change, so it does not prove that a login still "
-            "works. Reset the connection before, with meta: reset_connection."
+            "works. Reset the connection first, with meta: reset_connection."
         )
         refused = module(host, "twofactor_confirm", {"confirmation": "0" * 16}, connection=new)
         assert refused.message == (
-            f"The change of two-factor login on {host.name} is not there to be confirmed: its time ran out and the "
-            "host put itself back, or another run replaced it. Run again."
+            f"The change of two-factor login on {host.name} can no longer be confirmed: its time ran out and the host "
+            "was rolled back, or another run replaced it. Run again."
         )
         tried = module(host, "twofactor_confirm", confirmation, connection=new, check=True)
         assert tried.ok
@@ -130,7 +130,7 @@ def test_only_a_new_connection_confirms_and_only_this_change(host: Host, person:
         assert confirmed.changed, confirmed.output
         assert_nothing_left(host)
         assert not module(host, "twofactor_info", options(person))["pending"]
-        assert "not there to be confirmed" in module(host, "twofactor_confirm", confirmation, connection=new).message
+        assert "can no longer be confirmed" in module(host, "twofactor_confirm", confirmation, connection=new).message
     assert_on(person)
 
 
@@ -138,7 +138,7 @@ def test_change_that_was_put_back_cannot_be_confirmed(host: Host, person: Person
     done = module(host, "twofactor", options(person, rollback_after=600))
     roll_back_now(host)
     refused = module(host, "twofactor_confirm", {"confirmation": done["confirmation"]})
-    assert "its time ran out and the host put itself back" in refused.message
+    assert "its time ran out and the host was rolled back" in refused.message
     assert_off(person)
 
 
@@ -183,7 +183,10 @@ def test_reload_that_would_shut_ansible_out_is_refused(host: Host, person: Perso
         before = host.snapshot(WATCHED)
         refused = module(host, "twofactor", options(person))
         assert not refused.ok
-        assert f"ansible, as whom Ansible connects, is shut out by the files of sshd on {host.name}" in refused.message
+        assert (
+            f"ansible, the account that Ansible connects as, is not admitted by the files of sshd on {host.name}"
+            in refused.message
+        )
         assert host.snapshot(WATCHED) == before
         assert ssh.login(host, "ansible", key=host.key, batch=True).ok
     finally:
@@ -229,8 +232,8 @@ def test_without_systemd_a_timer_is_refused_and_no_timer_is_accepted(host: Host,
     for enabled in (options(person, rollback_after=600), {"enabled": False, "rollback_after": 600}):
         refused = module(host, "twofactor", enabled)
         assert refused["refusals"] == [
-            f"systemd does not run on {host.name}, so no timer can put the host back if nobody gets in afterwards. "
-            "Set rollback_after to 0 to go on without one."
+            f"systemd does not run on {host.name}, so no timer can roll the change back if nobody gets in afterwards. "
+            "Set rollback_after to 0 to go on without a timer."
         ]
     assert host.snapshot(WATCHED) == before
     done = module(host, "twofactor", options(person, rollback_after=0))
@@ -305,7 +308,7 @@ def test_second_run_lets_the_first_one_be_confirmed_and_finds_its_work_done(host
         found = second.result(timeout=60)
     assert found.ok, found.output
     assert not found.changed
-    assert f"another run was changing {host.name}, and was waited for" in found.output
+    assert f"another run was changing {host.name}, so this one waited for" in found.output
     assert_nothing_left(host)
     assert_on(person)
 

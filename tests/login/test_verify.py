@@ -212,7 +212,9 @@ def test_info_shows_who_is_enrolled_proven_and_would_be_locked_out(host: Host, p
     info = module(host, "twofactor_info", exempt_users=[person.name]).values
     assert info["users"][person.name]["in_scope"] is False
     assert [one["user"] for one in info["would_be_locked_out"]] == ["ansible"]
-    assert info["would_be_locked_out"][0]["message"].startswith("ansible, as whom Ansible connects, has no credential")
+    assert info["would_be_locked_out"][0]["message"].startswith(
+        "ansible, the account that Ansible connects as, has no credential"
+    )
 
 
 def test_off_is_reported_and_verify_is_refused(host: Host, people: Iterator[Person]) -> None:

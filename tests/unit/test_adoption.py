@@ -112,15 +112,18 @@ class TestAdoption:
     @pytest.mark.parametrize(
         ("text", "why"),
         [
-            (line("alice", kind="HOTP"), "/etc/users.oath: line 1 is for codes that go by a counter (HOTP)"),
+            (line("alice", kind="HOTP"), "/etc/users.oath: line 1 is for codes that are based on a counter (HOTP)"),
             (
                 line("alice") + line("alice", kind="HOTP/E/6"),
-                "/etc/users.oath: line 2 is for codes that go by a counter",
+                "/etc/users.oath: line 2 is for codes that are based on a counter",
             ),
             (line("alice", pin="1234"), "line 1 has a PIN"),
             (line("alice", pin="+"), "line 1 has a PIN"),
-            (line("alice", kind="HOTP/T60"), "line 1 is for codes of 60 seconds, and interval is 30. Set it to 60"),
-            (line("alice", kind="HOTP/T30/8"), "is for codes of 8 digits, and otp_digits is 6. Set it to 8"),
+            (
+                line("alice", kind="HOTP/T60"),
+                "line 1 is for codes of 60 seconds, but interval is 30. Set interval to 60",
+            ),
+            (line("alice", kind="HOTP/T30/8"), "is for codes of 8 digits, but otp_digits is 6. Set otp_digits to 8"),
             (line("alice", history=" 0 12345678 2001-09-09T01:46:40L"), "is for codes of 8 digits"),
             (line("alice", kind="TOTP"), "/etc/users.oath: line 1 has a type that pam_oath does not know"),
             ("HOTP/T30 alice -\n", "line 1 is cut short"),
@@ -131,11 +134,11 @@ class TestAdoption:
             ("\n" + line("nobody1"), "/etc/users.oath: line 2 is for an account that web1 does not have. Remove it"),
             (
                 line("a:b"),
-                "/etc/users.oath: line 1 is for a name that PAM, sshd or a file cannot have. Remove it",
+                "/etc/users.oath: line 1 is for an account whose name PAM, sshd or a file cannot hold. Remove it",
             ),
             (
                 line("al\N{REPLACEMENT CHARACTER}ce"),
-                "line 1 is for a name that PAM, sshd or a file cannot have",
+                "line 1 is for an account whose name PAM, sshd or a file cannot hold",
             ),
         ],
     )
@@ -152,7 +155,7 @@ class TestAdoption:
             (f'{SECRET}\n" TOTP_AUTH\n" DISALLOW_REUSE\t5 x\n', "line 3 has a DISALLOW_REUSE that"),
             (
                 f'{SECRET}\n" STEP_SIZE 60\n" TOTP_AUTH\n',
-                "/home/alice/ga: line 2, STEP_SIZE, is for codes of 60 seconds, and interval is 30. Set it to 60",
+                "/home/alice/ga: line 2, STEP_SIZE, is for codes of 60 seconds, but interval is 30. Set interval to 60",
             ),
             (f'{SECRET * 4}\n" TOTP_AUTH\n', "/home/alice/ga: line 1 has a key of 80 bytes, more than the 64 that a"),
             (
@@ -170,29 +173,31 @@ class TestAdoption:
         assert "/etc/users.oath: line 1 and /home/alice/ga: line 1 have different secrets" in reason(
             line("alice", OTHER_KEY), {"alice": OWN}
         )
-        assert "users has another secret than /etc/users.oath: line 1. Leave the secret out" in reason(
+        assert "the secret in users differs from /etc/users.oath: line 1. Leave it out of users" in reason(
             line("alice", OTHER_KEY), users=[{"name": "alice", "secret": SECRET}]
         )
         absent = [{"name": "alice", "state": "absent"}]
         assert reason("\n" + line("alice"), users=absent) == (
-            "/etc/users.oath: line 2 is for an account that users wants to be absent. Remove it there, or take state: "
-            "absent out of users"
+            "/etc/users.oath: line 2 is for an account that has state: absent in users. Remove it there, or take "
+            "state: absent out of users"
         )
-        assert reason(own={"alice": OWN}, users=absent).startswith("/home/alice/ga is for an account that users wants")
-        assert "is for codes of 6 digits, and otp_digits is 8" in reason(own={"alice": OWN}, otp_digits=8)
+        assert reason(own={"alice": OWN}, users=absent).startswith(
+            "/home/alice/ga is for an account that has state: absent in users"
+        )
+        assert "is for codes of 6 digits, but otp_digits is 8" in reason(own={"alice": OWN}, otp_digits=8)
 
     @pytest.mark.parametrize(
         ("before", "told", "after"),
         [
-            ({"text": line("alice", pin="1234")}, "Put - there", {"text": line("alice")}),
-            ({"text": line("alice", kind="HOTP/T60")}, "interval is 30. Set it to 60", {"interval": 60}),
-            ({"text": line("alice", kind="HOTP/T30/8")}, "otp_digits is 6. Set it to 8", {"otp_digits": 8}),
-            ({"text": line("alice", history=" x")}, "Mend the line", {"text": line("alice", history=" 0")}),
+            ({"text": line("alice", pin="1234")}, "Put - in its place", {"text": line("alice")}),
+            ({"text": line("alice", kind="HOTP/T60")}, "interval is 30. Set interval to 60", {"interval": 60}),
+            ({"text": line("alice", kind="HOTP/T30/8")}, "otp_digits is 6. Set otp_digits to 8", {"otp_digits": 8}),
+            ({"text": line("alice", history=" x")}, "Correct the line", {"text": line("alice", history=" 0")}),
             ({"text": line("alice") + "\0\n"}, "Remove it", {"text": line("alice")}),
             ({"text": line("alice", OTHER_KEY), "own": {"alice": OWN}}, "Remove the one", {"text": ""}),
             (
                 {"text": line("alice"), "users": [{"name": "alice", "secret": "A" * 32}]},
-                "Leave the secret out",
+                "Leave it out of users",
                 {"users": []},
             ),
             (
@@ -205,7 +210,7 @@ class TestAdoption:
                 "Set backend to google_authenticator",
                 {"backend": "google_authenticator"},
             ),
-            ({"own": {"alice": f"{OWN}\0"}}, "Mend the file", {"own": {"alice": OWN}}),
+            ({"own": {"alice": f"{OWN}\0"}}, "Correct the file", {"own": {"alice": OWN}}),
         ],
     )
     def test_takes_over_once_what_was_told_is_done(
@@ -216,7 +221,7 @@ class TestAdoption:
 
     def test_leaves_out_names_that_are_those_of_locks(self) -> None:
         state = host_state(*ACCOUNTS, account("a.lock"))
-        assert "is for a name that PAM, sshd or a file cannot have" in reason(line("a.lock"), state=state)
+        assert "is for an account whose name PAM, sshd or a file cannot hold" in reason(line("a.lock"), state=state)
 
     def test_goes_by_the_length_that_the_line_of_pam_asks_for(self) -> None:
         asks = "@include common-auth\nauth required pam_oath.so usersfile=/etc/users.oath digits=8\n"
@@ -263,7 +268,9 @@ class TestAdoption:
     def test_says_what_is_different_for_whom(self) -> None:
         assert adopted(line("alice")).differences == {}
         assert adopted(own={"alice": OWN.replace(" 17", " 3")}).differences == {}
-        short = "has a key of 10 bytes, and RFC 4226 asks for 16 at least. It stays, with the app; renew in users"
+        short = (
+            "has a key of 10 bytes, and RFC 4226 asks for 16 at least. The app goes on with this key; renew in users"
+        )
         for where, found in (
             ("/etc/users.oath: line 2", adopted(line("alice") + line("alice", KEY[:10]))),
             ("/home/alice/ga: line 1", adopted(own={"alice": f'{SECRET[:16]}\n" DISALLOW_REUSE\n" TOTP_AUTH'})),
@@ -271,15 +278,15 @@ class TestAdoption:
             assert found.differences["alice"].startswith(f"{where} {short}")
             assert oath.read(found.credentials["alice"], "alice").apps[-1].key == KEY[:10]
         assert adopted(own={"alice": f'{SECRET}\n" WINDOW_SIZE 17\n" TOTP_AUTH\n'}).differences == {
-            "alice": "/home/alice/ga: line 2, WINDOW_SIZE, has codes right up to 8 steps early. From the change on it "
-            "is up to 1, which is window. /home/alice/ga: a code was right as often as it was typed (no "
-            "DISALLOW_REUSE), and is right once"
+            "alice": "/home/alice/ga: line 2, WINDOW_SIZE, accepts codes up to 8 steps early. After the change it is "
+            "up to 1, as window says. /home/alice/ga: a code could be used more than once (no DISALLOW_REUSE). After "
+            "the change each code is valid once"
         }
         found = adopted(line("alice") + "TOTP alice - 00\nHOTP/T30 alice - 0\nHOTP/T30 alice - 00\n")
         assert found.differences == {
-            "alice": "/etc/users.oath: line 2 has a type that pam_oath does not know. pam_oath passes over it, "
-            "and it is not taken over. /etc/users.oath: line 3 has no hexadecimal key of 1 to 32 bytes. It and what is "
-            "below was never right, and is not taken over"
+            "alice": "/etc/users.oath: line 2 has a type that pam_oath does not know. pam_oath skips this line, "
+            "and it is not taken over. /etc/users.oath: line 3 has no hexadecimal key of 1 to 32 bytes. pam_oath "
+            "accepts no code of this line or of those below it, and they are not taken over"
         }
 
     @pytest.mark.parametrize("backend", BACKENDS)
@@ -314,15 +321,17 @@ class TestAdoption:
 class TestObstacle:
     def test_is_a_change_that_waits_or_another_backend(self) -> None:
         assert obstacle(Situation(settings(), host_state()), []) is None
-        assert "waits to be confirmed" in str(obstacle(Situation(settings(), host_state(pending=True)), []))
+        assert "is not confirmed" in str(obstacle(Situation(settings(), host_state(pending=True)), []))
         other = obstacle(Situation(settings(), host_state(backend="google_authenticator")), [])
-        assert "belong to the google_authenticator backend, and backend is oath" in str(other)
+        assert "belong to the google_authenticator backend, but backend is oath" in str(other)
 
     def test_is_a_users_file_of_which_it_is_not_certain_who_stands_in_it(self) -> None:
         exposed = OldFile("/etc/users.oath", unsafe="can be read by others. Make it 0600")
         assert obstacle(Situation(settings(), host_state()), [exposed]) is None
         told = obstacle(Situation(settings(), host_state()), [replace(exposed, names_are_certain=False)])
-        assert str(told).startswith("/etc/users.oath can be read by others. Make it 0600. As it is, it is not certain")
+        assert str(told).startswith(
+            "/etc/users.oath can be read by others. Make it 0600. Until then, it is not certain"
+        )
 
 
 class TestReading:
@@ -379,7 +388,7 @@ class TestReading:
         hard.hardlink_to(path)
         found = self.read(path)
         assert found
-        assert (found.text, found.unsafe[:30]) == ("", "has further names (hard links)")
+        assert (found.text, found.unsafe[:30]) == ("", "has further hard links. Remove")
         hard.unlink()
         found = next(adopt._read(str(path), str(path.parent), (os.getuid() + 1,), 1000))
         assert (found.text, "belongs to neither" in found.unsafe) == ("", True)
@@ -395,7 +404,7 @@ class TestReading:
         folder.symlink_to("nowhere")
         inside = folder / "secret"
         found = next(adopt._read(str(inside), str(path.parent), (os.getuid(),), 1000))
-        assert "is a symbolic link, or lies behind one" in found.unsafe
+        assert "is a symbolic link, or is in a directory that is one" in found.unsafe
         assert next(adopt._read(str(folder), str(path.parent), (os.getuid(),), 1000)).unsafe == found.unsafe
         folder.unlink()
         folder.write_text("")
@@ -410,5 +419,5 @@ class TestReading:
     def test_goes_through_no_link_below_a_home(self, path: Path) -> None:
         (path.parent / "folder").symlink_to(path.parent)
         found = next(adopt._read(str(path.parent / "folder" / "secret"), str(path.parent), (os.getuid(),), 1000))
-        assert (found.text, "lies behind one" in found.unsafe) == ("", True)
+        assert (found.text, "is in a directory that is one" in found.unsafe) == ("", True)
         assert stat.S_ISLNK((path.parent / "folder").lstat().st_mode)

@@ -167,7 +167,7 @@ class TestPlan:
     @pytest.mark.parametrize("names", [WEB, ("host/web1@CORP.EXAMPLE",), ("unknown, since it begins with 0501",)])
     def test_refuses_cockpit_where_a_ticket_is_enough(self, names: tuple[str, ...]) -> None:
         (refusal,) = plan(wanting("alice"), host(names=names)).refusals
-        assert "ticket of Kerberos, with no code" in refusal
+        assert "Kerberos ticket, without a code" in refusal
         assert f"/etc/krb5.keytab: {names[0]}" in refusal
         assert "set cockpit_negotiate to none" in refusal
 
@@ -187,7 +187,7 @@ class TestPlan:
     def test_refuses_programs_of_ones_own_which_need_not_ask(self) -> None:
         text = "[WebService]\nOrigins = x\n[Basic]\ncommand = /opt/login --now\n[Ssh-Login]\nUnixPath = /run/x\n"
         refusals = plan(wanting("alice"), host(text, ())).refusals
-        assert [one.partition("lets in, ")[2] for one in refusals] == [
+        assert [one.partition("than its own, ")[2] for one in refusals] == [
             f"{one}. Remove that line, or leave cockpit out of services."
             for one in (
                 "'/opt/login --now', and asks for no code there (/etc/cockpit/cockpit.conf line 4: command in [basic])",
@@ -245,7 +245,7 @@ class TestPlan:
 
     def test_names_the_line_for_which_cockpit_passes_over_the_file(self) -> None:
         (refusal,) = plan(wanting("alice", cockpit_negotiate="none"), host("[WebService]\n; old\n")).refusals
-        assert "Put line 2 of /etc/cockpit/cockpit.conf right" in refusal
+        assert "Correct line 2 of /etc/cockpit/cockpit.conf, because" in refusal
 
     def test_refuses_to_write_through_a_link(self) -> None:
         state = host_state(
@@ -282,4 +282,4 @@ class TestPlan:
         assert report.enforced(Situation(wanted, on)) == {"cockpit": True}
         joined = replace(on, keytabs={"/etc/krb5.keytab": WEB})
         assert report.enforced(Situation(wanted, joined)) == {"cockpit": False}
-        assert "ticket of Kerberos" in plan(wanted, joined).refusals[0]
+        assert "Kerberos ticket" in plan(wanted, joined).refusals[0]

@@ -155,7 +155,7 @@ def test_that_show_no_prompts_are_refused_as_services() -> None:
     state = host_state(files={"/etc/pam.d/xrdp-sesman": "@include common-auth\n@include common-account\n"})
     made = plan(settings("alice", services=["xrdp-sesman"]), state)
     (told,) = made.refusals
-    assert told.startswith("xrdp-sesman on web1 cannot ask for a code: xrdp answers each prompt of PAM's with the")
+    assert told.startswith("xrdp-sesman on web1 cannot ask for a code: xrdp answers every PAM prompt with the")
     assert told.endswith("Take xrdp-sesman out of services, and stop xrdp, or accept it: accepted_doors: [xrdp].")
     assert made.changes == ()
 
@@ -166,7 +166,7 @@ def test_of_which_only_a_service_is_known_are_refused_likewise(service: str) -> 
     made = plan(settings("alice", services=[service]), state)
     (told,) = made.refusals
     assert told.startswith(f"{service} on web1 cannot ask for a code: ")
-    assert " answers each prompt of PAM's with the password, which would count as a wrong code, and close" in told
+    assert " answers every PAM prompt with the password. That would count as a wrong code, and so close" in told
     assert told.endswith(f"Take {service} out of services.")
     assert made.changes == ()
 
@@ -176,8 +176,8 @@ def test_of_whoever_has_locked_a_screen_cannot_read_what_codes_go_by(service: st
     state = host_state(files={f"/etc/pam.d/{service}": "@include common-auth\n"})
     made = plan(settings("alice", "bob", "carol", exempt_users=["ansible"], services=[service]), state)
     assert made.refusals == (
-        f"{service} on web1 cannot ask for a code: it runs as whoever has locked the screen, who cannot read what the "
-        "codes go by, so that a right one would be denied, and the screen stay locked. Take "
+        f"{service} on web1 cannot ask for a code: it runs as the user who has locked the screen, and who cannot "
+        "read the secret. A right code would be denied, and the screen would stay locked. Take "
         f"{service} out of services.",
     )
 

@@ -327,7 +327,7 @@ class TestPlan:
         made = plan(wanted(), seen)
         assert made.changes == (Remove(places.GUARD_ALERTS),)
         first, second = (one for one in made.warnings if one.startswith("the guard of web1 saw"))
-        assert first.endswith("2026-11-28T10:02:03Z: sshd was open. It was so until 2026-11-28T10:02:09Z.")
+        assert first.endswith("2026-11-28T10:02:03Z: sshd was open. This lasted until 2026-11-28T10:02:09Z.")
         assert second.endswith("2026-11-28T11:00:00Z: pam_oath.so is gone.")
         told = report.status(Situation(wanted(), seen))["guard"]
         assert told["mode"] == "warn"

@@ -74,8 +74,8 @@ class TestSshd:
     def test_names_the_account_that_ansible_uses_as_such(self) -> None:
         (_services, told) = found(ALICE, connection=Connection("alice", "198.51.100.9"))["alice"]
         assert told == (
-            "alice, as whom Ansible connects, has no credential and would be locked out of sshd on web1. Enrol alice "
-            "with users, exempt alice with exempt_users, or leave ssh false."
+            "alice, the account that Ansible connects as, has no credential and would be locked out of sshd on web1. "
+            "Enrol alice with users, exempt alice with exempt_users, or leave ssh false."
         )
 
     @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ class TestSshd:
     ) -> None:
         told = found(person, enrolled=["alice"], ssh_first_factors=factors)
         assert told["alice"][1] == (
-            f"alice logs in to sshd on web1 with a {has} only, which ssh_first_factors ({factors[0]}) leaves out: "
+            f"alice logs in to sshd on web1 with a {has} only, which ssh_first_factors ({factors[0]}) does not allow: "
             f"alice would be locked out. Add {needs} to ssh_first_factors, give alice the other factor, or exempt "
             "alice with exempt_users."
         )
@@ -174,8 +174,8 @@ class TestSshd:
     ) -> None:
         name = person.name
         assert found(person, enrolled=enrolled, config=config)[name][1] == (
-            f"{name} logs in to sshd on web1 with a key alone, and under PermitRootLogin {value} ({line}) sshd refuses "
-            f"a key with a code as well: {name} would be locked out. Exempt {name} with exempt_users, or enrol {name} "
+            f"{name} logs in to sshd on web1 with a key alone, and with PermitRootLogin {value} ({line}) sshd refuses "
+            f"a key together with a code: {name} would be locked out. Exempt {name} with exempt_users, or enrol {name} "
             "and set PermitRootLogin yes."
         )
         assert found(person, exempt_users=[name], config=config) == {}

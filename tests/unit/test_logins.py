@@ -51,7 +51,7 @@ def test_whoever_has_a_name_that_no_file_can_carry_is_told_of_the_way_by_a_group
     (refusal,) = plan(wanting(), host_state(*ACCOUNTS, person)).refusals
     assert refusal == (
         f"{name} has no credential and would be locked out of sshd on web1. Neither a credential nor exempt_users can "
-        "carry this name. Exempt a group that it is in (staff) with exempt_groups, or leave ssh false."
+        "hold this name. Exempt a group of the account (staff) with exempt_groups, or leave ssh false."
     )
     assert plan(wanting(exempt_groups=["staff"]), host_state(*ACCOUNTS, person)).refusals == ()
 
@@ -100,7 +100,7 @@ def test_whoever_is_enrolled_needs_a_first_factor_too(method: str, factors: list
     people = [replace(one, has_password=one.uid >= 1000, has_key=one.uid >= 1000) for one in ACCOUNTS]
     state = host_state(*people, JOE, logins={("joe", "sshd"): (joe(method),)})
     refusals = plan(wanting("joe", ssh_first_factors=factors), state).refusals
-    beginning = f"joe has logged in to sshd on web1 by {method} on 2026-11-20, and with two-factor login sshd takes"
+    beginning = f"joe has logged in to sshd on web1 by {method} on 2026-11-20, but with two-factor login sshd accepts"
     assert [one.startswith(beginning) for one in refusals] == [True] * named
 
 
@@ -128,7 +128,9 @@ def test_key_that_somebody_else_may_have_counts_less_than_a_login(method: str) -
 def test_account_of_ansible_is_named_though_nothing_but_its_session_shows_how_it_logs_in() -> None:
     state = host_state(*ACCOUNTS, JOE, connection=Connection("joe", "192.0.2.9"))
     (refusal,) = plan(wanting(), state).refusals
-    assert refusal.startswith("joe, as whom Ansible connects, has no credential and would be locked out of sshd")
+    assert refusal.startswith(
+        "joe, the account that Ansible connects as, has no credential and would be locked out of sshd"
+    )
     assert plan(wanting("joe"), state).refusals == ()
 
 
@@ -160,7 +162,7 @@ def test_root_whose_password_gets_in_no_more_is_not_named_for_it(method: str, na
 
 def test_whoever_logs_in_has_to_be_proven() -> None:
     refusals = plan(wanting("joe", require_proof=True), host(joe("password"))).refusals
-    assert any(" and joe log in to sshd on web1, and no code of them was right" in one for one in refusals)
+    assert any(" and joe log in to sshd on web1, but no code of them was right" in one for one in refusals)
 
 
 def test_session_in_cockpit_counts_there() -> None:
@@ -189,7 +191,7 @@ def test_ansible_goes_on_to_become_root(service: str, seen: dict[str, t.Any], na
     wanted: dict[str, t.Any] = {"services": [service], "ssh": False}
     (refusal,) = plan(wanting("root", "joe", **wanted), state).refusals
     program = "run0" if service == "polkit-1" else service
-    assert f"alice, as whom Ansible connects, becomes root on web1 by {program} with a password" in refusal
+    assert f"alice, the account that Ansible connects as, becomes root on web1 by {program} with a password" in refusal
     assert f"Exempt {named} with exempt_users" in refusal
     assert plan(wanting("root", "joe", **wanted, exempt_groups=[named]), state).refusals == ()
 

@@ -126,8 +126,8 @@ class TestMove:
     def test_over_what_somebody_else_has_there_is_refused(self, text: str) -> None:
         beside = replace(on(), others={GOOGLE: {"alice": file(text, 0o600)}})
         assert refused(wanted(GOOGLE), beside) == (
-            "the credential of alice on web1, /etc/oath/alice, would take the place of "
-            "/etc/google-authenticator/alice, which has another secret. Remove that one first, or leave backend at "
+            "the credential of alice on web1, /etc/oath/alice, would replace "
+            "/etc/google-authenticator/alice, which has another secret. Remove that file first, or leave backend at "
             "oath.",
         )
         same = replace(on(), others={GOOGLE: {"alice": file(moved(PHONE, OATH, GOOGLE), 0o600)}})
@@ -244,9 +244,8 @@ class TestPaper:
 
     def test_stops_to_be_right_only_where_that_is_wanted(self) -> None:
         assert refused(wanted(GOOGLE, renew="never"), on(self.TEXT)) == (
-            "recovery codes on web1 would be made anew by the google_authenticator backend, and those that alice have "
-            "on paper would not be right any more. Set renew to changed to go on, and hand out their new enrolment "
-            "sheets.",
+            "the google_authenticator backend would make new recovery codes on web1, and those on the paper of alice "
+            "would no longer be valid. Set renew to changed to go on, and hand out their new enrolment sheets.",
         )
         assert plan(wanted(GOOGLE), on(self.TEXT)).to_enrol == ("alice",)
         there = carried_out(wanted(GOOGLE), on(self.TEXT))
@@ -285,9 +284,9 @@ class TestRefusal:
 
     def test_of_another_interval_or_length_names_those_whose_apps_show_other_codes(self) -> None:
         (told,) = refused(wanted(GOOGLE, "alice", interval=45, renew="never"), on())
-        assert "the apps of alice show others" in told
+        assert "the apps of alice show other ones" in told
         (told,) = refused(wanted(GOOGLE, renew="never"), on(otp_digits=8))
-        assert "the apps of alice, bob and carol show others" in told
+        assert "the apps of alice, bob and carol show other ones" in told
 
     def test_of_an_interval_that_pam_oath_has_not_names_those_whom_the_settings_do_not(self) -> None:
         there = carried_out(wanted(GOOGLE, "alice", interval=45), on())
@@ -320,7 +319,7 @@ class TestPass:
         return on(oath.with_pass(PHONE, "alice", OTHER_KEY, until))
 
     def test_that_a_move_ends_is_told(self) -> None:
-        told = "the pass of alice on web1, which is right until 2026-11-25T07:00:00Z, ends"
+        told = "the pass of alice on web1, which is valid until 2026-11-25T07:00:00Z, ends"
         (warning,) = plan(wanted(GOOGLE), self.given("2026-11-25T07:00:00Z")).warnings
         assert warning.startswith(told)
         assert not plan(wanted(OATH), self.given("2026-11-25T07:00:00Z")).warnings

@@ -408,7 +408,9 @@ class TestFirstTime:
     def test_refuses_a_module_that_is_empty(self) -> None:
         made = plan(wanted(), host_state(code_modules={"oath": b""}))
         assert made.missing_packages == ()
-        assert made.refusals[0].startswith("oath is no backend for web1: pam_oath.so does not know usersfile=")
+        assert made.refusals[0].startswith(
+            "the backend oath does not work on web1: pam_oath.so does not know usersfile="
+        )
 
 
 class TestEnrolment:
@@ -485,13 +487,13 @@ class TestProof:
     def test_is_asked_of_everyone_whom_sshd_would_begin_to_ask(self) -> None:
         target = wanted(users=[{"name": "alice"}, {"name": "bob", "proven": True}, {"name": "carol"}])
         assert refusals(replace(target, require_proof=True), host_state()) == (
-            "alice and carol log in to sshd on web1, and no code of them was right there yet. Run with ssh false, hand "
+            "alice and carol log in to sshd on web1, but no code of them was right there yet. Run with ssh false, hand "
             "out their enrolment sheets, and prove a code of each: ansible-playbook fleet.auth.verify -e user=NAME. Or "
             "vouch for them with proven: true in users, or for everyone with require_proof: false.",
         )
         target = wanted(users=[{"name": "alice"}, *({"name": name, "proven": True} for name in ("bob", "carol"))])
         assert refusals(replace(target, require_proof=True), host_state()) == (
-            "alice logs in to sshd on web1, and no code of alice was right there yet. Run with ssh false, hand out the "
+            "alice logs in to sshd on web1, but no code of alice was right there yet. Run with ssh false, hand out the "
             "enrolment sheet, and prove a code: ansible-playbook fleet.auth.verify -e user=alice. Or vouch for alice "
             "with proven: true in users, or for everyone with require_proof: false.",
         )
@@ -551,7 +553,7 @@ class TestNewEnrolment:
     def test_of_everybody_is_asked_for_before_codes_change(self, options: dict[str, t.Any], told: str) -> None:
         state = carried_out(wanted())
         assert refusals(wanted(renew="never", **options), state) == (
-            f"codes on web1 would become {told}, and the apps of alice, bob and carol show others. Set renew to "
+            f"codes on web1 would become {told}, but the apps of alice, bob and carol show other ones. Set renew to "
             "changed to go on, and hand out their new enrolment sheets; their secrets stay.",
         )
         made = plan(wanted(renew="changed", **options), state)
@@ -578,8 +580,8 @@ class TestNewEnrolment:
     def test_of_two_devices_with_one_secret_is_refused(self, bob: dict[str, t.Any]) -> None:
         state = host_state(credentials={"bob": credential("bob")})
         assert refusals(wanted(users=[{"name": "bob", **bob}], scope="enrolled"), state) == (
-            "two devices of bob on web1 would have one secret, and each code of it would be right twice. Give each "
-            "device a secret of its own, or none.",
+            "two devices of bob on web1 would have the same secret, and each of its codes would be valid twice. Give "
+            "each device a secret of its own, or none.",
         )
         several = [{"name": "tablet"}, {"name": "spare"}]
         assert plan(wanted(users=[{"name": "bob", "devices": several}], scope="enrolled"), state).changed
@@ -590,7 +592,7 @@ class TestNewEnrolment:
         (warning,) = made.warnings
         assert warning == (
             f"there are no accounts {', '.join(names[:10])} and 290 more on web1 any more, but credentials, which the "
-            "next of those names would have. Unless they are of a directory that does not answer, remove them "
+            "next of those names would get. Unless they are in a directory that does not answer, remove them "
             "with users: [{name: NAME, state: absent}]."
         )
         assert report.warned(made) == [{"message": warning, "users": names}]
@@ -812,7 +814,7 @@ class TestOff:
         linked = {service("sudo"): file(SERVICES["sudo"], names=2), service("su"): file(SERVICES["su"], names=2)}
         (told,) = refusals(wanted(services=["sudo"]), host_state(files=linked))
         assert told == (
-            "/etc/pam.d/sudo on web1 has another name as well, a hard link, which a change of it would leave behind. "
+            "/etc/pam.d/sudo on web1 has a second hard link, which a change of the file would not reach. "
             "Find it with 'find /etc -xdev -samefile /etc/pam.d/sudo', and remove it, or make it a copy."
         )
         on = carried_out(wanted(services=["sudo"]))
@@ -889,7 +891,7 @@ class TestSelfService:
 
     def test_is_refused_where_systemd_is_missing(self) -> None:
         (told,) = refusals(wanted(self_service=True), host_state(has_systemd=False))
-        assert told.startswith("self_service is a socket of systemd, which does not run on web1.")
+        assert told.startswith("self_service needs a socket of systemd, which does not run on web1.")
 
     def test_is_a_command_alone_where_there_is_no_cockpit(self) -> None:
         target, without = wanted(self_service=True), host_state(files={service("cockpit"): None})
@@ -947,8 +949,8 @@ class TestServices:
         warnings = plan(wanted(services=services), state).warnings
         assert warnings == (
             (
-                "sudo on web1 asks for the code, but sudo -i does not: it has /etc/pam.d/sudo-i for itself. Add sudo-i "
-                "to services.",
+                "sudo on web1 asks for the code, but sudo -i does not: it has its own file, /etc/pam.d/sudo-i. Add "
+                "sudo-i to services.",
             )
             if warns
             else ()
@@ -970,7 +972,7 @@ class TestOtherName:
     def test_that_no_group_of_the_scope_has_is_refused(self) -> None:
         groups = {"scope": "groups", "scope_groups": ["staff", "admins"]}
         (told,) = refusals(wanted(**groups), host_state(*self.TWINS))
-        assert told.startswith("second on web1 is alice by another name (uid ")
+        assert told.startswith("second on web1 is another name of alice (uid ")
         assert not plan(wanted(**groups, exempt_users=["second"]), host_state(*self.TWINS)).refusals
 
 
@@ -979,26 +981,26 @@ class TestRefusal:
 
     def test_of_a_module_that_knows_no_file_of_the_users_own(self) -> None:
         assert refusals(wanted(), host_state(code_modules={"oath": b"usersfile=%s"})) == (
-            "oath is no backend for web1: pam_oath.so does not know usersfile=…/${USER}, and would deny every code; "
-            "install oath-toolkit 2.6.7 or later, or set backend to google_authenticator.",
+            "the backend oath does not work on web1: pam_oath.so does not know usersfile=…/${USER}, and would deny "
+            "every code; install oath-toolkit 2.6.7 or later, or set backend to google_authenticator.",
         )
 
     def test_of_debian_11_by_name_with_the_way_out(self) -> None:
         state = host_state(release=("debian", "11"), code_modules={})
         assert refusals(wanted(), state) == (
-            "oath is no backend for web1: Debian 11 has a pam_oath.so that does not know usersfile=…/${USER}, and "
-            "would deny every code; set backend to google_authenticator.",
+            "the backend oath does not work on web1: Debian 11 has a pam_oath.so that does not know "
+            "usersfile=…/${USER}, and would deny every code; set backend to google_authenticator.",
         )
         assert plan(wanted(backend="google_authenticator"), state).missing_packages == ("libpam-google-authenticator",)
 
     def test_of_directories_that_selinux_keeps_a_login_from_with_the_commands(self) -> None:
         state = host_state(release=("rocky", "9.4"), selinux_types={"/etc/oath": "etc_t"})
         assert refusals(wanted(), state) == (
-            "SELinux on web1 would keep sshd from writing to /etc/oath (type etc_t), and so from asking for codes "
-            "rightly. Run there: mkdir -p /etc/oath; semanage fcontext -a -t var_auth_t '/etc/oath(/.*)?'; "
+            "SELinux on web1 would keep sshd from writing to /etc/oath (type etc_t), which it has to do at "
+            "each code. Run there: mkdir -p /etc/oath; semanage fcontext -a -t var_auth_t '/etc/oath(/.*)?'; "
             "restorecon -R /etc/oath.",
-            "SELinux on web1 would keep sshd from writing to /run/fleet-auth (type none yet), and so from asking for "
-            "codes rightly. Run there: mkdir -p /run/fleet-auth; semanage fcontext -a -t faillog_t "
+            "SELinux on web1 would keep sshd from writing to /run/fleet-auth (type none yet), which it has to do "
+            "at each code. Run there: mkdir -p /run/fleet-auth; semanage fcontext -a -t faillog_t "
             "'/var/run/fleet-auth(/.*)?'; restorecon -R /run/fleet-auth.",
         )
         newer = refusals(wanted(), replace(state, release=("rhel", "10.1")))
@@ -1024,26 +1026,28 @@ class TestRefusal:
         for option in ({"scope": "groups", "scope_groups": ["staff2"]}, {"exempt_groups": ["staff2"]}):
             target = settings("alice", "bob", "carol", exempt_users=["ansible"], **option)
             assert (
-                f"{[*option][-1]}: staff2 on web1 is another name of the group staff, which has its number, and sshd "
-                "knows its members by staff alone. Name staff in its place, or give staff2 a number of its own."
+                f"{[*option][-1]}: staff2 on web1 is another name of the group staff: both have the same number, and "
+                "sshd finds their members only in staff. Name staff in its place, or give staff2 a number of its own."
             ) in plan(target, state).refusals
 
     def test_of_a_group_that_is_not_there(self) -> None:
         target = settings(scope="groups", scope_groups=["staf", "admins"], users=[{"name": "carol"}])
         assert refusals(target, host_state()) == (
-            "scope_groups: there is no group staf on web1, so nobody would need a code. Make the group, "
+            "scope_groups: there is no group staf on web1, so nobody would need a code. Create the group, "
             "or leave it out.",
         )
 
     def test_of_a_service_that_is_not_there(self) -> None:
         assert refusals(wanted(services=["gone"]), host_state()) == (
-            "there is no /etc/pam.d/gone on web1, nor one in /usr/lib/pam.d. Take gone out.",
+            "there is no /etc/pam.d/gone on web1, nor one in /usr/lib/pam.d. Take gone out of the services that ask "
+            "for codes.",
         )
 
     def test_of_a_service_that_is_no_file(self) -> None:
         state = host_state(files={service("sudo"): replace(file("", 0o755), kind="directory")})
         assert refusals(wanted(services=["sudo"]), state) == (
-            "/etc/pam.d/sudo on web1 is a directory, and no file. Put the file itself there, or leave sudo out.",
+            "/etc/pam.d/sudo on web1 is a directory, not a file. Put the file itself there, or leave sudo out of the "
+            "services that ask for codes.",
         )
 
     @pytest.mark.parametrize(
@@ -1072,7 +1076,7 @@ class TestRefusal:
     def test_of_a_file_of_somebody_else_that_has_the_name_of_ours(self, path: str) -> None:
         state = host_state(files={path: "auth required pam_oath.so usersfile=/etc/users.oath\n"})
         assert refusals(wanted(), state) == (
-            f"{path} on web1 is not a file of fleet.auth, which needs that name. Move it to another one, with what "
+            f"{path} on web1 is not a file of fleet.auth, which needs this path. Move it to another path, change what "
             "refers to it, and run again.",
         )
         assert plan(settings(enabled=False), state) == Plan()
@@ -1086,7 +1090,7 @@ class TestRefusal:
         state = edited(host_state(), {service("sudo"): file(SERVICES["sudo"], link="/etc/authselect/sudo")})
         assert refusals(wanted(services=["sudo"]), state) == (
             "/etc/pam.d/sudo on web1 is a symbolic link to /etc/authselect/sudo, which something else manages. Make it "
-            "a file of its own, or leave sudo out.",
+            "a file of its own, or leave sudo out of the services that ask for codes.",
         )
 
     def test_of_service_files_with_no_certain_place_names_each(self) -> None:
@@ -1118,7 +1122,8 @@ class TestRefusal:
     def test_of_a_sudo_that_would_ask_ansible_for_two_things(self) -> None:
         state = host_state(connection=Connection("alice", "198.51.100.7"), become_asks=frozenset({"sudo"}))
         assert refusals(wanted(services=["sudo"]), state) == (
-            "alice, as whom Ansible connects, becomes root on web1 by sudo with a password, and Ansible cannot answer "
+            "alice, the account that Ansible connects as, becomes root on web1 by sudo with a password, but Ansible "
+            "cannot answer "
             "sudo's second prompt, for the code: each try would fail, and count as a wrong code. Exempt alice with "
             "exempt_users, let sudo ask alice for no password (NOPASSWD), or leave sudo out of services.",
         )
@@ -1147,8 +1152,8 @@ class TestRefusal:
     def test_of_exempt_addresses_where_sshd_goes_by_names(self) -> None:
         state = edited(host_state(), {places.SSHD_CONFIG: f"{SSHD_CONFIG}UseDNS yes\n"})
         assert refusals(wanted(exempt_addresses=["192.0.2.0/24"]), state) == (
-            "sshd on web1 goes by the names of those who connect (/etc/ssh/sshd_config line 9: UseDNS yes), and who "
-            "owns a name can point it at an exempt address. Set UseDNS no, or leave exempt_addresses out.",
+            "sshd on web1 gives PAM the host names of clients (/etc/ssh/sshd_config line 9: UseDNS yes), and the "
+            "owner of a name can point it at an exempt address. Set UseDNS no, or leave exempt_addresses out.",
         )
         assert plan(wanted(), state).changes
 
@@ -1162,8 +1167,8 @@ class TestRefusal:
     def test_of_passwords_where_sshd_takes_none(self) -> None:
         without = {places.SSHD_CONFIG: f"{SSHD_CONFIG}PasswordAuthentication no\n"}
         assert refusals(wanted(), edited(host_state(), without)) == (
-            "sshd on web1 accepts no passwords today (/etc/ssh/sshd_config line 9: PasswordAuthentication no), and "
-            "would then take a password with a code. Set ssh_first_factors to [publickey].",
+            "sshd on web1 accepts no passwords today (/etc/ssh/sshd_config line 9: PasswordAuthentication no), but "
+            "would accept a password with a code afterwards. Set ssh_first_factors to [publickey].",
         )
         target = wanted(ssh_first_factors=["publickey"])
         after = carried_out(target, edited(host_state(*WITH_KEYS), without))
@@ -1201,7 +1206,7 @@ class TestRefusal:
             ),
             (
                 settings(*(one.name for one in MANY), ssh=True, exempt_users=["root"], services=[], require_proof=True),
-                "log in to sshd on web1, and no code of them was right there yet. Run with ssh false, hand out their "
+                "log in to sshd on web1, but no code of them was right there yet. Run with ssh false, hand out their "
                 "enrolment sheets, and prove a code of each: ansible-playbook fleet.auth.verify -e user=NAME. Or vouch "
                 "for them with proven: true in users, or for everyone with require_proof: false.",
             ),
@@ -1263,8 +1268,8 @@ class TestRefusal:
         self.of_many(
             settings(scope="enrolled", services=["sudo"]),
             replace(state, credentials={}),
-            "the credentials of {names} on web1, in /etc/oath, are gone, which must not let them off: every code is "
-            "denied. Restore the files, enrol them anew with users, or take them out with state: absent.",
+            "the credentials of {names} on web1, in /etc/oath, are gone. This does not exempt them: every code is "
+            "denied. Restore the files, enrol them anew with users, or remove them with state: absent.",
         )
 
     def test_of_many_who_enrolled_alone_is_one_sentence(self) -> None:
@@ -1272,9 +1277,10 @@ class TestRefusal:
         self.of_many(
             settings(*self.NAMES, ssh=True, exempt_users=["root"], services=[], require_proof=True),
             host_state(ACCOUNTS[0], *self.MANY, credentials=self.enrolled(*self.NAMES, text=made)),
-            "{names} enrolled on web1 with nothing but the first factor. It may have been somebody else, so it counts "
-            "for nothing yet. Ask them, and accept each: ansible-playbook fleet.auth.accept -e user=NAME. Was it "
-            "somebody else, renew it and change the password.",
+            "{names} enrolled on web1 with nothing but the first factor. It may have been somebody else, so the "
+            "credential "
+            "is not proven yet. Ask them, and accept each: ansible-playbook fleet.auth.accept -e user=NAME. If it "
+            "was somebody else, renew it and change the password.",
         )
 
     def test_of_many_second_names_is_one_sentence(self) -> None:
@@ -1283,8 +1289,8 @@ class TestRefusal:
         self.of_many(
             settings("alice", scope="groups", scope_groups=["staff"], exempt_users=["root"], services=["sudo"]),
             host_state(ACCOUNTS[0], first, *twins),
-            "{names} on web1 are further names of accounts that need a code ('getent passwd' shows by their numbers of "
-            "which), and in none of scope_groups: they would get in as those with no code. Make them members of a "
+            "{names} on web1 are other names of accounts that need a code ('getent passwd' shows which have the same "
+            "number), but in none of scope_groups: they would get in as those without a code. Make them members of a "
             "group of scope_groups and enrol them as well, exempt them with exempt_users, or remove them.",
         )
 
@@ -1293,8 +1299,8 @@ class TestRefusal:
         self.of_many(
             settings(users=users, exempt_users=["root"]),
             host_state(ACCOUNTS[0], *self.MANY),
-            "two devices of each of {names} on web1 would have one secret, and each code of it would be right twice. "
-            "Give each device a secret of its own, or none.",
+            "two devices of each of {names} on web1 would have the same secret, and each of its codes would be valid "
+            "twice. Give each device a secret of its own, or none.",
         )
 
     def test_of_many_who_have_security_keys_alone_and_are_exempt_is_one_sentence(self) -> None:
@@ -1302,8 +1308,8 @@ class TestRefusal:
         self.of_many(
             settings(users=users, ssh=True, services=[], exempt_users=["root"], exempt_groups=["staff"]),
             host_state(ACCOUNTS[0], *(replace(one, groups=("staff",)) for one in self.MANY)),
-            "{names} on web1 have security_keys_only, and are members of staff, which exempt_groups lets in by other "
-            "ways. Leave one of them out.",
+            "{names} on web1 have security_keys_only, but are members of staff, which exempt_groups exempts from "
+            "that. Leave out one of the two.",
         )
 
     def keys(self) -> t.Iterator[tuple[str, t.Any]]:
@@ -1314,7 +1320,10 @@ class TestRefusal:
         made = plan(settings(scope="enrolled"), host_state(credentials=self.enrolled(*names)))
         (refusal,) = made.refusals
         assert refusal.startswith(r"'/etc/oath/DOM\\u000', '/etc/oath/DOM\\u001'")
-        assert "and 290 more on web1 are credentials of names that PAM or sshd cannot have. Remove them, or" in refusal
+        assert (
+            "and 290 more on web1 are credentials of accounts whose name PAM or sshd cannot hold. Remove the files, or"
+            in refusal
+        )
         assert report.refused(made)[0]["users"] == [repr(name) for name in names]
 
     def test_of_a_move_of_many_credentials_is_one_sentence(self) -> None:
@@ -1335,7 +1344,7 @@ class TestRefusal:
         self.of_many(
             settings(exempt_users=["root"], backend="google_authenticator"),
             beside,
-            "the credentials of {names} on web1, in /etc/oath, would take the place of those in "
+            "the credentials of {names} on web1, in /etc/oath, would replace those in "
             "/etc/google-authenticator, which have other secrets. Remove those first, or leave backend at oath.",
         )
 
@@ -1354,7 +1363,7 @@ class TestRefusal:
         assert "Install chrony, ntpsec or systemd-timesyncd in place of openntpd, with a server that it reaches" in told
         alone = replace(state, time_sync=SyncStatus(False, None, None, None, "nothing runs"), container="lxc")
         (told,) = refusals(wanted(), alone)
-        assert "web1 is a container (lxc), which has the clock of the machine that it runs on." in told
+        assert "web1 is a container (lxc), which uses the clock of the machine that it runs on." in told
         unsynchronised = plan(wanted(time_sync={"required": False}), state)
         assert paths(unsynchronised.changes) == paths(plan(wanted(), host_state()).changes)
 
@@ -1369,8 +1378,8 @@ class TestRefusal:
     def test_of_a_timer_without_systemd(self, target: Settings) -> None:
         state = carried_out(wanted())
         assert refusals(target, replace(state, has_systemd=False)) == (
-            "systemd does not run on web1, so no timer can put the host back if nobody gets in afterwards. Set "
-            "rollback_after to 0 to go on without one.",
+            "systemd does not run on web1, so no timer can roll the change back if nobody gets in afterwards. Set "
+            "rollback_after to 0 to go on without a timer.",
         )
         assert not plan(target, state).refusals
         assert not plan(replace(target, rollback_after=0), replace(state, has_systemd=False)).refusals
@@ -1415,8 +1424,8 @@ class TestRefusal:
         state = carried_out(target)
         odd = replace(state, credentials={**state.credentials, name: credential(name)})
         assert refusals(target, odd) == (
-            f"{'/etc/oath/' + name!r} on web1 is the credential of a name that PAM or sshd cannot have. Remove "
-            "it, or set scope to everyone or groups.",
+            f"{'/etc/oath/' + name!r} on web1 is the credential of an account whose name PAM or sshd cannot hold. "
+            "Remove the file, or set scope to everyone or groups.",
         )
         assert not plan(wanted(), odd).refusals
         unreadable = replace(state, credentials={**state.credentials, name: file("", 0o600)})
@@ -1427,8 +1436,8 @@ class TestRefusal:
         state = carried_out(wanted(scope="enrolled"))
         gone = replace(state, credentials={name: state.credentials[name] for name in ("bob", "carol")})
         assert refusals(target, gone) == (
-            "the credential of alice on web1, /etc/oath/alice, is gone, which must not let alice off: every code is "
-            "denied. Restore the file, enrol alice anew with users, or take alice out with state: absent.",
+            "the credential of alice on web1, /etc/oath/alice, is gone. This does not exempt alice: every code is "
+            "denied. Restore the file, enrol alice anew with users, or remove alice with state: absent.",
         )
         named = wanted(scope="enrolled", users=[{"name": "alice"}])
         new = Enrol("alice", "/etc/oath/alice", 30, new_credential("alice", random_keys(2)(20), 30))
@@ -1444,19 +1453,19 @@ class TestHeldCredentials:
     EVERYBODY = (
         (
             Hold("/etc/oath", "i"),
-            "/etc/oath on web1 is immutable (chattr +i), and each login writes into /etc/oath which code was used: "
+            "/etc/oath on web1 is immutable (chattr +i), and each login has to note the used code in /etc/oath: "
             "every code {denied}. Run there: chattr -i /etc/oath.",
         ),
         (
             Hold("/etc/oath", "a"),
-            "/etc/oath on web1 is append-only (chattr +a), and each login writes into /etc/oath which code was used: "
+            "/etc/oath on web1 is append-only (chattr +a), and each login has to note the used code in /etc/oath: "
             "every code {denied}. Run there: chattr -a /etc/oath, and run again a minute later, which removes the "
             "locks that logins have left.",
         ),
         (
             Hold("/etc", ""),
-            "/etc on web1 is mounted read-only (see 'findmnt -T /etc'), and each login writes into /etc/oath which "
-            "code was used: every code {denied}. Mount it to be written to.",
+            "/etc on web1 is mounted read-only (see 'findmnt -T /etc'), and each login has to note the "
+            "used code in /etc/oath: every code {denied}. Mount it read-write.",
         ),
     )
 
@@ -1481,8 +1490,8 @@ class TestHeldCredentials:
         held = replace(carried_out(wanted()), holds=(Hold("/etc/oath/bob", "a"),))
         assert plan(wanted(), held) == Plan(
             warnings=(
-                "the credential of bob on web1, /etc/oath/bob, is append-only (chattr +a), and each login writes into "
-                "/etc/oath which code was used: every code of bob is denied. Run there: chattr -a /etc/oath/bob.",
+                "the credential of bob on web1, /etc/oath/bob, is append-only (chattr +a), and each login has to "
+                "note the used code in /etc/oath: every code of bob is denied. Run there: chattr -a /etc/oath/bob.",
             )
         )
         assert report.denying(Situation(wanted(), held)) == []
@@ -1493,7 +1502,7 @@ class TestHeldCredentials:
         (told,) = made.warnings
         assert told == (
             f"the credentials of {', '.join(names[:10])} and 290 more on web1, in /etc/oath, are immutable (chattr "
-            "+i), and each login writes into /etc/oath which code was used: every code of them is denied. Run there "
+            "+i), and each login has to note the used code in /etc/oath: every code of them is denied. Run there "
             "for each: chattr -i /etc/oath/NAME."
         )
         assert report.warned(made) == [{"message": told, "users": names}]
@@ -1643,7 +1652,7 @@ class TestExpectations:
         state = edited(host_state(), {f"{places.DROP_IN_DIRECTORY}/50-site.conf": many})
         (told,) = (one for one in plan(wanted(), state).warnings if "addresses and ports" in one)
         assert told.startswith(
-            "/etc/ssh/sshd_config on web1, and what it includes, tells more addresses and ports apart"
+            "/etc/ssh/sshd_config on web1, with the files that it includes, distinguishes more addresses and ports"
         )
         assert ": 4 were left out" in told
         assert not [one for one in plan(wanted(), host_state()).warnings if "addresses and ports" in one]

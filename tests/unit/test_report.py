@@ -79,7 +79,10 @@ class TestDoors:
     @pytest.mark.parametrize(
         ("change", "why"),
         [
-            (lambda state: replace(state, code_modules={}), "pam_oath.so, which /etc/pam.d/twofactor goes by, is gone"),
+            (
+                lambda state: replace(state, code_modules={}),
+                "pam_oath.so, which /etc/pam.d/twofactor needs, is missing",
+            ),
             (lambda state: changed(state, places.SWITCH, None), "/etc/pam.d/twofactor on web1 is gone"),
             (lambda state: changed(state, places.SWITCH, "auth required\n"), "/etc/pam.d/twofactor on web1 is damaged"),
         ],
@@ -202,7 +205,7 @@ class TestLetOff:
         assert told["asks"] == ["sshd", "sudo"]
         assert told["enforced"] == {"sshd": False, "sudo": False}
         (warning,) = plan(WANTED, recovered).warnings
-        assert warning.startswith("twofactor-recover has let alice off on web1, who gave no code there since.")
+        assert warning.startswith("twofactor-recover has let alice off on web1, which has asked for no code since.")
         assert plan(WANTED, on).warnings == ()
 
     def test_is_nobody_who_needs_no_code(self, recovered: HostState) -> None:

@@ -167,8 +167,7 @@ class TestPlan:
         }
         made = plan(wanted(BLUE), replace(state, accounts=old))
         assert (
-            "sshd on web1 cannot ask for the PIN of a security key, for it is older than OpenSSH 8.4"
-            in (made.refusals[0])
+            "sshd on web1 cannot ask for the PIN of a security key: it is older than OpenSSH 8.4" in (made.refusals[0])
         )
         assert made.changes == ()
 
@@ -177,7 +176,9 @@ class TestPlan:
         state = host_state(authorized_keys={"carol": frozenset({blue})})
         assert plan(wanted(BLUE), state).warnings == ()
         (warning,) = plan(wanted(BLUE, NIST), state).warnings
-        assert warning.startswith("the security key nist at home of carol is in no file in which sshd on web1 looks")
+        assert warning.startswith(
+            "the security key nist at home of carol is in none of the files in which sshd on web1 looks"
+        )
         assert nist not in warning
         assert plan(wanted(NIST), host_state()).warnings == ()
 
@@ -186,7 +187,7 @@ class TestPlan:
         target = settings("bob", users=[{"name": "bob"}, *users], ssh=True, services=[], exempt_users=["ansible"])
         (warning,) = plan(target, host_state()).warnings
         assert warning.startswith("the security key SHA256:")
-        assert "is declared of alice and carol: whoever has it can log in to web1 as each of them" in warning
+        assert "is declared for alice and carol: anyone who has it can log in to web1 as each of them" in warning
 
 
 ALONE = "/etc/security/twofactor-only-keys"
@@ -268,7 +269,7 @@ class TestKeysAlone:
     def test_lock_nobody_out_of_sshd(self) -> None:
         made = plan(settings("alice", "bob", "carol", ssh=True, services=[], **GROUP), host_state())
         assert made.refusals == (
-            "carol shall log in to sshd on web1 with security keys alone, and none is declared: carol would be locked "
+            "carol must log in to sshd on web1 with security keys alone, but none is declared: carol would be locked "
             "out. Declare a key with security_keys in users, or take carol out of security_keys_only_groups.",
         )
 
@@ -279,7 +280,7 @@ class TestKeysAlone:
         made = plan(alone(BLUE, services=["sudo"]), host_state(*people))
         assert made.refusals == (
             "carol logs in with security keys alone, has no credential, and would be locked out of sudo on web1, where "
-            "keys of ssh are of no use. Give carol a code as well, with secret in users, or leave sudo out of "
+            "ssh keys do not help. Give carol a code as well, with secret in users, or leave sudo out of "
             "services.",
         )
         assert not plan(
@@ -292,7 +293,7 @@ class TestKeysAlone:
         state = carried_out(alone(BLUE), host_state(*people))
         (refusal,) = plan(wanted(BLUE), state).refusals
         assert refusal.startswith(
-            "carol logs in to sshd on web1 with declared security keys alone, and has no key where sshd looks for keys"
+            "carol logs in to sshd on web1 with declared security keys alone. Without security_keys_only, sshd reads"
         )
 
     def test_need_no_proof_of_a_code(self) -> None:

@@ -225,7 +225,7 @@ class TestCovered:
         assert not made.refusals
         assert [one for one in made.warnings if "another factor" in one] == [
             f"{places.PAM_D}/{where}, line 2, on web1 {asks} for another factor beside the code of {where}, {line!r}: "
-            "whoever gets that far is asked for both."
+            "a login that gets that far asks for both."
         ]
 
     def test_service_is_not_said_to_ask_where_what_it_includes_does_not(self) -> None:
@@ -371,8 +371,8 @@ class TestOtherFactors:
         number = {"before": 1, "inside": 2, "after": 2}[place]
         where = f"{places.PAM_D}/way-in, line 2 (included by {path}, line 1)"
         assert told.startswith(where if place == "inside" else f"{path}, line {number}, on web1 ")
-        assert ("keys pass over every line" in told) == (door == "sshd" and place != "before")
-        assert ("with a password or with a key is asked for both" in told) == (door == "sshd" and place == "before")
+        assert ("sshd skips every auth line" in told) == (door == "sshd" and place != "before")
+        assert ("with a password or with a key asks for both" in told) == (door == "sshd" and place == "before")
 
     @pytest.mark.parametrize(
         ("lines", "number"),
@@ -397,7 +397,7 @@ class TestOtherFactors:
     def test_are_whatever_can_deny_beside_the_password(self, lines: list[str], number: int) -> None:
         assert self.told(lines) == [
             f"{places.PAM_D}/sudo, line {number}, on web1 can deny, and may ask for another factor beside the code of "
-            f"sudo, {'auth ' + lines[number - 1]!r}: whoever gets that far is asked for both."
+            f"sudo, {'auth ' + lines[number - 1]!r}: a login that gets that far asks for both."
         ]
 
     @pytest.mark.parametrize(

@@ -80,8 +80,8 @@ def test_other_service_is_refused_unless_it_asks_as_well() -> None:
     state = host_state(files={f"{places.PAM_D}/sudo-corp": SERVICES["sudo"]}, sudo_rules=rules)
     wanted = settings("alice", "bob", "carol", services=["sudo"], exempt_users=["ansible"])
     assert plan(wanted, state).refusals == (
-        "sudo on web1 asks the PAM service sudo-corp in place of sudo, at least for some (/etc/sudoers.d/corp line "
-        "1: pam_service), and that asks for no code. Remove this setting, or add sudo-corp to services.",
+        "sudo on web1 uses the PAM service sudo-corp in place of sudo, at least for some users (/etc/sudoers.d/corp "
+        "line 1: pam_service), and sudo-corp asks for no code. Remove this setting, or add sudo-corp to services.",
     )
     both = settings("alice", "bob", "carol", services=["sudo", "sudo-corp"], exempt_users=["ansible"])
     made = plan(both, state)

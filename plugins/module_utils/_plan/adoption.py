@@ -90,17 +90,18 @@ def obstacle(situation: Situation, users_files: t.Iterable[OldFile]) -> str | No
     """Why nobody can be taken over on this host now; None if nothing prevents it."""
     settings, state = situation
     if state.pending:
-        return "a change waits to be confirmed, or died half-way. The next run of the role ends it; run again then"
+        return "an earlier change is not confirmed, or was interrupted. Run the role, which ends that, and try again"
     if situation.moving:
         return settings.named(
-            f"the credentials that there are belong to the {state.backend} backend, and O(backend) is "
-            f"{settings.backend}. Set O(backend) to {state.backend}, or run the role first, which moves them"
+            f"the existing credentials belong to the {state.backend} backend, but O(backend) is {settings.backend}. "
+            f"Set O(backend) to {state.backend}, or run the role first, which moves the credentials"
         )
     for file in users_files:
         if not file.names_are_certain:
             return settings.named(
-                f"{file.path} {file.unsafe}. As it is, it is not certain who stands in it, and codes that were used "
-                "by it might be right again. Where no line of PAM names it any more, leave it out of O(users_files)"
+                f"{file.path} {file.unsafe}. Until then, it is not certain which accounts are in it, and codes that "
+                "it notes as used might be valid again. If no PAM file names it any more, leave it out of "
+                "O(users_files)"
             )
     return None
 
@@ -171,15 +172,17 @@ class _Check:
         """Check that the host has the account and can have a credential for it; `where` is the place that names it."""
         user = self.settings.user(name)
         if not is_account_name(name) or backends.is_left_behind(name):
-            raise CredentialError(f"{where} is for a name that PAM, sshd or a file cannot have. Remove it there")
+            raise CredentialError(
+                f"{where} is for an account whose name PAM, sshd or a file cannot hold. Remove it there"
+            )
         if name not in self.known:
             raise CredentialError(
                 f"{where} is for an account that {self.state.hostname} does not have. Remove it there"
             )
         if user and not user.present:
             raise CredentialError(
-                f"{where} is for an account that O(users) wants to be absent. Remove it there, or take state: absent "
-                "out of O(users)"
+                f"{where} is for an account that has state: absent in O(users). Remove it there, or take state: "
+                "absent out of O(users)"
             )
 
     def users_file(self, file: _Shared, name: str) -> _Old:
@@ -198,29 +201,32 @@ class _Check:
             try:
                 token = usersfile.parse_line(line, number, name)
             except usersfile.PassedOver as error:
-                differences.append(f"{path}: {error}. pam_oath passes over it, and it is not taken over")
+                differences.append(f"{path}: {error}. pam_oath skips this line, and it is not taken over")
                 continue
             except CredentialError as error:
                 if not read:
                     raise CredentialError(
-                        f"{path}: {error}, so that every code is denied. Mend the line, or enrol the account anew"
+                        f"{path}: {error}, so that every code is denied. Correct the line, or enrol the account anew"
                     ) from error
-                differences.append(f"{path}: {error}. It and what is below was never right, and is not taken over")
+                differences.append(
+                    f"{path}: {error}. pam_oath accepts no code of this line or of those below it, and they are not "
+                    "taken over"
+                )
                 break
             self._token(f"{path}: line {number}", token)
             read[number] = line
         if not read:
             reason = differences[0].partition(". ")[0]
-            raise CredentialError(f"{reason}. Mend the line, or enrol the account anew")
+            raise CredentialError(f"{reason}. Correct the line, or enrol the account anew")
         apps = oath.read("\n".join(read.values()), name, self.state.now).apps
         return _Old(path, tuple(read), apps, differences=tuple(differences))
 
     def _token(self, where: str, token: usersfile.Token) -> None:
         """Check that a credential can take the place of a line of a users file."""
         if token.interval is None:
-            raise CredentialError(f"{where} is for codes that go by a counter (HOTP). Enrol the account anew")
+            raise CredentialError(f"{where} is for codes that are based on a counter (HOTP). Enrol the account anew")
         if token.pin != "-":
-            raise CredentialError(f"{where} has a PIN, for which nobody would be asked. Put - there")
+            raise CredentialError(f"{where} has a PIN, which would no longer be asked for. Put - in its place")
         said = len(token.last_code) if token.last_code and oath.is_code(token.last_code) else token.digits
         self._codes(where, self.digits or said or self.settings.otp_digits, token.interval)
 
@@ -234,14 +240,14 @@ class _Check:
             raise CredentialError(f"{file.path}: {error}. Enrol the account anew") from error
         except CredentialError as error:
             raise CredentialError(
-                f"{file.path}: {error}, so that every code is denied. Mend the file, or enrol the account anew"
+                f"{file.path}: {error}, so that every code is denied. Correct the file, or enrol the account anew"
             ) from error
         self._codes(file.path, 6, says.interval, _line(file, secretfile.STEP_SIZE))
         (app,) = google_authenticator.read(file.text, name).apps
         if len(app.key) > OLD_SECRET_BYTES[1]:
             raise CredentialError(
                 f"{file.path}: line 1 has a key of {len(app.key)} bytes, more than the {OLD_SECRET_BYTES[1]} that a "
-                "sheet shows. Enrol the account anew"
+                "sheet can show. Enrol the account anew"
             )
         if self._is_off(says):
             app = replace(app, used=())
@@ -259,16 +265,19 @@ class _Check:
             side = "ahead" if says.skew > 0 else "behind"
             yield (
                 f"{_line(file, secretfile.TIME_SKEW)} says that the clock of the app was "
-                f"{abs(says.skew) * says.interval} seconds {side}. From the change on it has to be right. Set "
-                "the phone to take its time from the network; until a code was right, nothing is proven"
+                f"{abs(says.skew) * says.interval} seconds {side}. After the change this clock must be right. Set "
+                "the phone to take its time from the network; the account is not proven until a code was right"
             )
         if says.window // 2 > self.settings.window:
             yield (
-                f"{_line(file, secretfile.WINDOW_SIZE)} has codes right up to {says.window // 2} steps early. From the "
-                f"change on it is up to {self.settings.window}, which is O(window)"
+                f"{_line(file, secretfile.WINDOW_SIZE)} accepts codes up to {says.window // 2} steps early. After the "
+                f"change it is up to {self.settings.window}, as O(window) says"
             )
         if says.used is None:
-            yield f"{file.path}: a code was right as often as it was typed (no DISALLOW_REUSE), and is right once"
+            yield (
+                f"{file.path}: a code could be used more than once (no DISALLOW_REUSE). After the change each code is "
+                "valid once"
+            )
 
     def _codes(self, where: str, digits: int, interval: int, where_interval: str = "") -> None:
         """Check an account's codes against the settings, which apply to the whole host: others would be denied."""
@@ -279,8 +288,8 @@ class _Check:
             wanted = getattr(self.settings, option)
             if found != wanted:
                 raise CredentialError(
-                    f"{said} is for codes of {found} {unit}, and {option} is {wanted}. Set it to {found}, or enrol "
-                    "the account anew"
+                    f"{said} is for codes of {found} {unit}, but O({option}) is {wanted}. Set O({option}) to {found}, "
+                    "or enrol the account anew"
                 )
 
 
@@ -290,11 +299,11 @@ def _merged(old: t.Sequence[_Old], wanted: User | None) -> tuple[App, ...]:
     for other in others:
         if {app.key for app in other.apps} != {app.key for app in first.apps}:
             raise CredentialError(
-                f"{first.where} and {other.where} have different secrets. Remove the one that the app does not have"
+                f"{first.where} and {other.where} have different secrets. Remove the one that the app does not use"
             )
     if wanted and wanted.secret not in (None, first.apps[0].key):
         raise CredentialError(
-            f"O(users) has another secret than {first.where}. Leave the secret out there, or enrol anew"
+            f"the secret in O(users) differs from {first.where}. Leave it out of O(users), or enrol the account anew"
         )
     apps: dict[bytes, App] = {}
     for app in (app for one in old for app in one.apps):
@@ -320,8 +329,8 @@ def _short_keys(old: t.Iterable[_Old]) -> t.Iterator[str]:
     shortest, where = min(keys)
     if shortest < SECRET_BYTES[0]:
         yield (
-            f"{where} has a key of {shortest} bytes, and RFC 4226 asks for {SECRET_BYTES[0]} at least. It stays, with "
-            "the app; renew in O(users) makes a longer one, and a new QR code"
+            f"{where} has a key of {shortest} bytes, and RFC 4226 asks for {SECRET_BYTES[0]} at least. The app goes on "
+            "with this key; renew in O(users) makes a longer one, with a new QR code"
         )
 
 

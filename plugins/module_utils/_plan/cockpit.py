@@ -58,37 +58,37 @@ def _open(situation: Situation, text: str | None) -> t.Iterator[str]:
     number = cockpit_conf.certificate_line(text)
     if number is not None:
         yield (
-            f"Cockpit on {state.hostname} lets people in who have a certificate in their browser, with no code "
+            f"Cockpit on {state.hostname} lets in anyone who has a certificate in the browser, without a code "
             f"({path} line {number}: ClientCertAuthentication). Set it to no there, or leave cockpit out of "
             "O(services)."
         )
     header = cockpit_conf.header_of_origin(text)
     if header and situation.settings.exempt_addresses:
         yield (
-            f"Cockpit on {state.hostname} takes the word of a request for where it comes from ({path} line "
-            f"{header[0]}: ForwardedForHeader = {header[1]}), and whoever reaches Cockpit past its proxy can write an "
-            "exempt address there. Remove that line, leave O(exempt_addresses) out, or leave cockpit out of "
+            f"Cockpit on {state.hostname} takes the address of the client from a header of its request ({path} line "
+            f"{header[0]}: ForwardedForHeader = {header[1]}), so anyone who reaches Cockpit without its proxy can "
+            "claim an exempt address. Remove that line, leave O(exempt_addresses) out, or leave cockpit out of "
             "O(services)."
         )
     for one in cockpit_conf.own_programs(text):
         yield (
-            f"Cockpit on {state.hostname} lets in whomever another program than its own lets in, {one.program!r}, and "
-            f"asks for no code there ({path} line {one.number}: {one.setting} in [{one.section}]). Remove that line, "
-            "or leave cockpit out of O(services)."
+            f"Cockpit on {state.hostname} has another login program than its own, {one.program!r}, and asks for no "
+            f"code there ({path} line {one.number}: {one.setting} in [{one.section}]). Remove that line, or leave "
+            "cockpit out of O(services)."
         )
     if not state.keytabs or not cockpit_conf.takes_kerberos(text):
         return
     broken = cockpit_conf.unreadable_line(text)
     keys = "; ".join(f"{keytab}: {', '.join(names)}" for keytab, names in sorted(state.keytabs.items()))
     remedy = (
-        f"Put line {broken} of {path} right, for which Cockpit passes over the whole file, and"
+        f"Correct line {broken} of {path}, because of which Cockpit ignores the whole file, and"
         if broken
         else "To turn that off,"
     )
     yield (
-        f"Cockpit on {state.hostname} lets people in who have a ticket of Kerberos, with no code: it takes one for any "
-        f"key that it finds ({keys}). {remedy} set O(cockpit_negotiate) to none, which has action = none in the "
-        f"section [Negotiate] of {path}; or leave cockpit out of O(services)."
+        f"Cockpit on {state.hostname} lets in anyone who has a Kerberos ticket, without a code: it accepts tickets for "
+        f"every key that it finds ({keys}). {remedy} set O(cockpit_negotiate) to none, which writes action = none into "
+        f"the section [Negotiate] of {path}; or leave cockpit out of O(services)."
     )
 
 
@@ -99,11 +99,11 @@ def _started_otherwise(state: HostState) -> t.Iterator[str]:
         if not cockpit_conf.is_own_program(one.program) or any(word.startswith("--local-") for word in one.words):
             yield (
                 f"Cockpit on {state.hostname} is started as '{' '.join((one.program, *one.words))}' ({one.said_by}), "
-                f"which may let people in with no code. {remedy}"
+                f"which may let people in without a code. {remedy}"
             )
         if one.config_directories not in ("", "/etc"):
             yield (
-                f"Cockpit on {state.hostname} looks for its configuration elsewhere than in {places.COCKPIT_CONFIG}, "
-                f"and what stands there may let people in with no code (XDG_CONFIG_DIRS={one.config_directories} in "
-                f"{one.said_by}). {remedy}"
+                f"Cockpit on {state.hostname} looks for its configuration in another place than "
+                f"{places.COCKPIT_CONFIG}, and the settings there may let people in without a code "
+                f"(XDG_CONFIG_DIRS={one.config_directories} in {one.said_by}). {remedy}"
             )

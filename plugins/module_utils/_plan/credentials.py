@@ -213,9 +213,9 @@ def _which(names: Names, host: str, backend: str) -> str:
 
 def _gone(names: Names, _detail: str, host: str, backend: str) -> str:
     return (
-        f"{_which(names, host, backend)} {names.verb('is', 'are')} gone, which must not let {names.them} off: every "
-        f"code is denied. Restore {names.verb('the file', 'the files')}, enrol {names.them} anew with O(users), or "
-        f"take {names.them} out with state: absent."
+        f"{_which(names, host, backend)} {names.verb('is', 'are')} gone. This does not exempt {names.them}: every code "
+        f"is denied. Restore {names.verb('the file', 'the files')}, enrol {names.them} anew with O(users), or remove "
+        f"{names.them} with state: absent."
     )
 
 
@@ -235,10 +235,10 @@ def _without_phone(names: Names, _detail: str, host: str, backend: str) -> str:
 
 def _takes_a_place(names: Names, _detail: str, host: str, backend: str, target: str) -> str:
     there = names.verb(
-        f"{backends.credential_path(target, names.names[0])}, which has another secret. Remove that one",
+        f"{backends.credential_path(target, names.names[0])}, which has another secret. Remove that file",
         f"those in {backends.BACKENDS[target].DIRECTORY}, which have other secrets. Remove those",
     )
-    return f"{_which(names, host, backend)} would take the place of {there} first, or leave O(backend) at {backend}."
+    return f"{_which(names, host, backend)} would replace {there} first, or leave O(backend) at {backend}."
 
 
 def _does_not_fit(names: Names, of_one: str, host: str, backend: str, error: str, remedy: str) -> str:
@@ -249,7 +249,7 @@ def _does_not_fit(names: Names, of_one: str, host: str, backend: str, error: str
 
 
 def _writes(backend: str) -> str:
-    return f"each login writes into {backends.BACKENDS[backend].DIRECTORY} which code was used"
+    return f"each login has to note the used code in {backends.BACKENDS[backend].DIRECTORY}"
 
 
 def _is_denied(now: bool) -> str:

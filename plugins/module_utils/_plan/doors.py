@@ -59,7 +59,7 @@ def open_beside(situation: Situation) -> t.Iterator[str]:
             ask = "set O(ssh) to true" if not settings.ssh else ""
             also = f"{ask} without O(exempt_addresses)" if ask and exempt else ask or "leave O(exempt_addresses) out"
             remedy = (
-                f"Write Command = /bin/false into the section [Ssh-Login] of {places.COCKPIT_CONFIG}, by which the "
+                f"Write Command = /bin/false into the section [Ssh-Login] of {places.COCKPIT_CONFIG}, so that the "
                 f"page logs nobody in to another machine, {also}, {accept}"
             )
         elif door.kind == "sshd":
@@ -78,15 +78,15 @@ def cannot_ask(situation: Situation) -> t.Iterator[str]:
         if program:
             stop = f", and stop {program}, or accept it: O(accepted_doors): [{program}]" if service in daemons else ""
             yield (
-                f"{service} on {situation.state.hostname} cannot ask for a code: {program} answers each prompt of "
-                "PAM's with the password, which would count as a wrong code, and close the code step of the account "
-                f"at every service. Take {service} out of O(services){stop}."
+                f"{service} on {situation.state.hostname} cannot ask for a code: {program} answers every PAM prompt "
+                "with the password. That would count as a wrong code, and so close the code step for the account at "
+                f"every service. Take {service} out of O(services){stop}."
             )
         elif service in LOCKING_SCREENS:
             yield (
-                f"{service} on {situation.state.hostname} cannot ask for a code: it runs as whoever has locked the "
-                "screen, who cannot read what the codes go by, so that a right one would be denied, and the screen "
-                f"stay locked. Take {service} out of O(services)."
+                f"{service} on {situation.state.hostname} cannot ask for a code: it runs as the user who has locked "
+                "the screen, and who cannot read the secret. A right code would be denied, and the screen would stay "
+                f"locked. Take {service} out of O(services)."
             )
 
 
@@ -95,9 +95,9 @@ def beside_sudo(situation: Situation) -> t.Iterator[str]:
     for one in situation.services_beside_sudo:
         if one.instead_of in situation.services:
             yield (
-                f"sudo on {situation.state.hostname} asks the PAM service {one.service} in place of "
-                f"{one.instead_of}, at least for some ({one.path} line {one.number}: {one.setting}), and that asks for "
-                f"no code. Remove this setting, or add {one.service} to O(services)."
+                f"sudo on {situation.state.hostname} uses the PAM service {one.service} in place of {one.instead_of}, "
+                f"at least for some users ({one.path} line {one.number}: {one.setting}), and {one.service} asks for no "
+                f"code. Remove this setting, or add {one.service} to O(services)."
             )
 
 

@@ -71,7 +71,7 @@ def alerts(state: HostState) -> list[guard.Alert]:
 def seen(state: HostState) -> t.Iterator[str]:
     """Yield a sentence about each of these alerts."""
     for one in alerts(state):
-        until = f" It was so until {one.until}." if one.until else ""
+        until = f" This lasted until {one.until}." if one.until else ""
         yield f"the guard of {state.hostname} saw on {one.since}: {one.text}.{until}"
 
 

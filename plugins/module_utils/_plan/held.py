@@ -36,4 +36,4 @@ def in_words(attribute: str) -> str:
 
 def remedy(hold: Hold) -> str:
     """How to free it, as a sentence without its full stop."""
-    return f"Run there: chattr -{hold.attribute} {hold.path}" if hold.attribute else "Mount it to be written to"
+    return f"Run there: chattr -{hold.attribute} {hold.path}" if hold.attribute else "Mount it read-write"

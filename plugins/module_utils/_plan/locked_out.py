@@ -238,7 +238,7 @@ def _groups_instead(account: Account) -> str | None:
 
 def _who(names: Names, is_ansible: bool) -> str:
     """The subject of a sentence; it says so if this is Ansible's own account."""
-    return f"{names}, as whom Ansible connects," if is_ansible else str(names)
+    return f"{names}, the account that Ansible connects as," if is_ansible else str(names)
 
 
 def _remedies(names: Names, groups: str | None) -> str:
@@ -246,8 +246,8 @@ def _remedies(names: Names, groups: str | None) -> str:
     if groups is None:
         return f"Enrol {names.them} with O(users), exempt {names.them} with O(exempt_users)"
     return (
-        f"Neither a credential nor O(exempt_users) can carry {names.verb('this name', 'these names')}. Exempt a group "
-        f"that {names.verb('it is', 'they are')} in ({groups or 'put it into one'}) with O(exempt_groups)"
+        f"Neither a credential nor O(exempt_users) can hold {names.verb('this name', 'these names')}. Exempt a group "
+        f"of {names.verb('the account', 'these accounts')} ({groups or 'add it to one'}) with O(exempt_groups)"
     )
 
 
@@ -265,9 +265,9 @@ def _not_accepted(names: Names, when: str, host: str) -> str:
     """The sentence about credentials that their owners made alone."""
     user = names.verb(names.them, "NAME")
     return (
-        f"{names} enrolled on {host}{when} with nothing but the first factor. It may have been somebody else, so it "
-        f"counts for nothing yet. Ask {names.them}, and accept {names.verb('it', 'each')}: ansible-playbook "
-        f"fleet.auth.accept -e user={user}. Was it somebody else, renew it and change the password."
+        f"{names} enrolled on {host}{when} with nothing but the first factor. It may have been somebody else, so the "
+        f"credential is not proven yet. Ask {names.them}, and accept {names.verb('it', 'each')}: ansible-playbook "
+        f"fleet.auth.accept -e user={user}. If it was somebody else, renew it and change the password."
     )
 
 
@@ -275,7 +275,7 @@ def _no_proof(names: Names, _detail: str, host: str) -> str:
     log_in, sheet = names.verb("logs in", "log in"), names.verb("the enrolment sheet", "their enrolment sheets")
     user, code = names.verb(names.them, "NAME"), names.verb("a code", "a code of each")
     return (
-        f"{names} {log_in} to sshd on {host}, and no code of {names.them} was right there yet. Run with O(ssh) false, "
+        f"{names} {log_in} to sshd on {host}, but no code of {names.them} was right there yet. Run with O(ssh) false, "
         f"hand out {sheet}, and prove {code}: ansible-playbook fleet.auth.verify -e user={user}. Or vouch for "
         f"{names.them} with proven: true in O(users), or for everyone with O(require_proof): false."
     )
@@ -285,14 +285,14 @@ def _keys_alone(names: Names, _detail: str, host: str, services: tuple[str, ...]
     asking = " and ".join(services)
     return (
         f"{names} {names.verb('logs', 'log')} in with security keys alone, {names.verb('has', 'have')} no credential, "
-        f"and would be locked out of {asking} on {host}, where keys of ssh are of no use. Give {names.them} a code "
+        f"and would be locked out of {asking} on {host}, where ssh keys do not help. Give {names.them} a code "
         f"as well, with secret in O(users), or leave {asking} out of O(services)."
     )
 
 
 def _no_declared_key(names: Names, _detail: str, host: str, is_ansible: bool) -> str:
     return (
-        f"{_who(names, is_ansible)} shall log in to sshd on {host} with security keys alone, and none is declared: "
+        f"{_who(names, is_ansible)} must log in to sshd on {host} with security keys alone, but none is declared: "
         f"{names.verb(names.them, 'they')} would be locked out. Declare a key with security_keys in O(users), or take "
         f"{names.them} out of O(security_keys_only_groups)."
     )
@@ -300,8 +300,8 @@ def _no_declared_key(names: Names, _detail: str, host: str, is_ansible: bool) ->
 
 def _no_key_of_its_own(names: Names, _detail: str, host: str) -> str:
     return (
-        f"{names} {names.verb('logs', 'log')} in to sshd on {host} with declared security keys alone, and "
-        f"{names.verb('has', 'have')} no key where sshd looks for keys without security_keys_only: "
+        f"{names} {names.verb('logs', 'log')} in to sshd on {host} with declared security keys alone. Without "
+        f"security_keys_only, sshd reads other files, which have no key of {names.them}: "
         f"{names.verb(names.them, 'they')} would be locked out. Put a key into authorized_keys first, or leave "
         "security_keys_only on."
     )
@@ -310,8 +310,8 @@ def _no_key_of_its_own(names: Names, _detail: str, host: str) -> str:
 def _root_by_key(names: Names, _detail: str, host: str, root_login: str, line: str, is_ansible: bool) -> str:
     them = names.them
     return (
-        f"{_who(names, is_ansible)} {names.verb('logs in', 'log in')} to sshd on {host} with a key alone, and under "
-        f"PermitRootLogin {root_login} ({line}) sshd refuses a key with a code as well: {names.verb(them, 'they')} "
+        f"{_who(names, is_ansible)} {names.verb('logs in', 'log in')} to sshd on {host} with a key alone, and with "
+        f"PermitRootLogin {root_login} ({line}) sshd refuses a key together with a code: {names.verb(them, 'they')} "
         f"would be locked out. Exempt {them} with O(exempt_users), or enrol {them} and set PermitRootLogin yes."
     )
 
@@ -320,8 +320,8 @@ def _other_factor(names: Names, _detail: str, host: str, by_key: bool, taken: tu
     them, (has, needs) = names.them, ("key", "publickey") if by_key else ("password", "password")
     return (
         f"{_who(names, is_ansible)} {names.verb('logs in', 'log in')} to sshd on {host} with a {has} only, which "
-        f"O(ssh_first_factors) ({', '.join(taken)}) leaves out: {names.verb(them, 'they')} would be locked out. Add "
-        f"{needs} to O(ssh_first_factors), give {them} the other factor, or exempt {them} with O(exempt_users)."
+        f"O(ssh_first_factors) ({', '.join(taken)}) does not allow: {names.verb(them, 'they')} would be locked out. "
+        f"Add {needs} to O(ssh_first_factors), give {them} the other factor, or exempt {them} with O(exempt_users)."
     )
 
 
@@ -333,17 +333,17 @@ def _seen(names: Names, day: str, host: str, how: str) -> str:
 def _seen_without_credential(names: Names, day: str, host: str, how: str, groups: str | None) -> str:
     return (
         f"{_seen(names, day, host, how)}, {names.verb('has', 'have')} no credential, and would be locked out. "
-        f"{_remedies(names, groups)}, or leave O(ssh) false. If nobody logs in as {names.them} any more, O(seen_days) "
-        f"with fewer days passes over {names.verb('it', 'them')}."
+        f"{_remedies(names, groups)}, or leave O(ssh) false. If nobody logs in as {names.them} any more, set "
+        f"O(seen_days) to fewer days, to ignore these logins."
     )
 
 
 def _seen_by_other_method(names: Names, day: str, host: str, how: str, taken: tuple[str, ...]) -> str:
     them = names.them
     return (
-        f"{_seen(names, day, host, how)}, and with two-factor login sshd takes nothing but {' or '.join(taken)} "
-        f"before the code: {names.verb(them, 'they')} would be locked out. Give {them} such a factor and log in by it "
-        f"once, or exempt {them} with O(exempt_users) or O(exempt_groups)."
+        f"{_seen(names, day, host, how)}, but with two-factor login sshd accepts only {' or '.join(taken)} before the "
+        f"code: {names.verb(them, 'they')} would be locked out. Give {them} such a factor and log in with it once, or "
+        f"exempt {them} with O(exempt_users) or O(exempt_groups)."
     )
 
 

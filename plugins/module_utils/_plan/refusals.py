@@ -27,8 +27,8 @@ def timer(situation: Situation) -> t.Iterator[str]:
     settings, state = situation
     if settings.rollback_after and not state.has_systemd:
         yield (
-            f"systemd does not run on {state.hostname}, so no timer can put the host back if nobody gets in "
-            "afterwards. Set O(rollback_after) to 0 to go on without one."
+            f"systemd does not run on {state.hostname}, so no timer can roll the change back if nobody gets in "
+            "afterwards. Set O(rollback_after) to 0 to go on without a timer."
         )
 
 
@@ -38,17 +38,17 @@ def host(situation: Situation) -> t.Iterator[str]:
     backend = backends.BACKENDS[settings.backend]
     unfit = backend.unfit(state.code_modules.get(settings.backend), state.release)
     if unfit:
-        yield f"{settings.backend} is no backend for {state.hostname}: {unfit}."
+        yield f"the backend {settings.backend} does not work on {state.hostname}: {unfit}."
     for path in sorted(state.strangers):
         yield (
-            f"{path} on {state.hostname} is not a file of fleet.auth, which needs that name. Move it to another one, "
-            "with what refers to it, and run again."
+            f"{path} on {state.hostname} is not a file of fleet.auth, which needs this path. Move it to another path, "
+            "change what refers to it, and run again."
         )
     yield from timer(situation)
     yield from selinux(situation)
     if settings.self_service and not state.has_systemd:
         yield (
-            f"O(self_service) is a socket of systemd, which does not run on {state.hostname}. Leave O(self_service) "
+            f"O(self_service) needs a socket of systemd, which does not run on {state.hostname}. Leave O(self_service) "
             "false."
         )
 
@@ -58,15 +58,15 @@ def selinux(situation: Situation) -> t.Iterator[str]:
     settings, state = situation
     if state.selinux_types is None:
         return
-    # Up to release 9, the policy uses the older path of /run.
+    # Up to and including release 9, the policy uses the older path of /run.
     is_older = state.release[1].partition(".")[0] in ("8", "9")
     for path in (backends.BACKENDS[settings.backend].DIRECTORY, places.RUN_DIRECTORY):
         found, wanted = state.selinux_types.get(path, "none yet"), WRITTEN_AT_LOGIN[path]
         if found in (*_SELINUX_DEFAULTS, "none yet"):
             pattern = f"/var{path}" if is_older and path == places.RUN_DIRECTORY else path
             yield (
-                f"SELinux on {state.hostname} would keep sshd from writing to {path} (type {found}), and so from "
-                f"asking for codes rightly. Run there: mkdir -p {path}; semanage fcontext -a -t {wanted} "
+                f"SELinux on {state.hostname} would keep sshd from writing to {path} (type {found}), which it has to "
+                f"do at each code. Run there: mkdir -p {path}; semanage fcontext -a -t {wanted} "
                 f"'{pattern}(/.*)?'; restorecon -R {path}."
             )
 
@@ -87,8 +87,8 @@ def files(state: HostState, changes: t.Collection[Change]) -> t.Iterator[str]:
         file = state.files.get(path)
         if file and file.names > 1:
             yield (
-                f"{path} on {state.hostname} has another name as well, a hard link, which a change of it would leave "
-                f"behind. Find it with 'find /etc -xdev -samefile {path}', and remove it, or make it a copy."
+                f"{path} on {state.hostname} has a second hard link, which a change of the file would not reach. Find "
+                f"it with 'find /etc -xdev -samefile {path}', and remove it, or make it a copy."
             )
 
 
@@ -100,8 +100,8 @@ def accounts(situation: Situation) -> t.Iterator[str]:
     for group in settings.scope_groups:
         if group not in state.groups:
             yield (
-                f"O(scope_groups): there is no group {group} on {state.hostname}, so nobody would need a code. Make "
-                "the group, or leave it out."
+                f"O(scope_groups): there is no group {group} on {state.hostname}, so nobody would need a code. "
+                "Create the group, or leave it out."
             )
     for group in settings.security_keys_only_groups:
         if group not in state.groups:
@@ -135,9 +135,9 @@ def _other_groups(situation: Situation) -> t.Iterator[str]:
             known = state.groups_known_as.get(group)
             if known:
                 yield (
-                    f"O({option}): {group} on {state.hostname} is another name of the group {known}, which has its "
-                    f"number, and sshd knows its members by {known} alone. Name {known} in its place, or give {group} "
-                    "a number of its own."
+                    f"O({option}): {group} on {state.hostname} is another name of the group {known}: both have the "
+                    f"same number, and sshd finds their members only in {known}. Name {known} in its place, or give "
+                    f"{group} a number of its own."
                 )
 
 
@@ -153,16 +153,16 @@ def _exempt_and_keys_only(situation: Situation) -> t.Iterator[tuple[str, people.
 
 def _exempt_anyhow(names: people.Names, _detail: str, host: str, groups: tuple[str, ...]) -> str:
     return (
-        f"{names} on {host} {names.verb('has', 'have')} security_keys_only, and "
-        f"{names.verb('is a member', 'are members')} of {' and '.join(groups)}, which O(exempt_groups) lets in by "
-        "other ways. Leave one of them out."
+        f"{names} on {host} {names.verb('has', 'have')} security_keys_only, but "
+        f"{names.verb('is a member', 'are members')} of {' and '.join(groups)}, which O(exempt_groups) exempts from "
+        "that. Leave out one of the two."
     )
 
 
 def _odd_names(files: people.Names, host: str) -> str:
     return (
-        f"{files} on {host} {files.verb('is the credential of a name', 'are credentials of names')} that PAM or sshd "
-        f"cannot have. Remove {files.verb('it', 'them')}, or set O(scope) to everyone or groups."
+        f"{files} on {host} {files.verb('is the credential of an account', 'are credentials of accounts')} whose name "
+        f"PAM or sshd cannot hold. Remove {files.verb('the file', 'the files')}, or set O(scope) to everyone or groups."
     )
 
 
@@ -185,9 +185,9 @@ def _in_no_group(situation: Situation) -> t.Iterator[str]:
 
 def _no_group(names: people.Names, _detail: str, host: str) -> str:
     return (
-        f"{names} {names.verb('is', 'are')} in no group that has a name on {host}, and sshd cannot tell that such an "
-        f"account is in none of O(exempt_groups): {names.verb('it', 'they')} could not log in. Put {names.them} into a "
-        "group, or have O(exempt_users) in place of O(exempt_groups)."
+        f"{names} {names.verb('is', 'are')} in no group that has a name on {host}. sshd cannot check such an account "
+        f"against O(exempt_groups), so {names.verb(names.them, 'they')} could not log in. Put {names.them} into a "
+        "group, or use O(exempt_users) in place of O(exempt_groups)."
     )
 
 
@@ -201,17 +201,17 @@ def _other_names(situation: Situation) -> t.Iterator[tuple[str, people.Reason]]:
         exempt = account.name in settings.exempt_users or set(account.groups) & set(settings.exempt_groups)
         known = account.has_password or account.has_key
         if known and not exempt and account.uid in names and not situation.in_scope(account):
-            whose = f"{names[account.uid]} by another name (uid {account.uid})"
+            whose = f"another name of {names[account.uid]} (uid {account.uid})"
             yield account.name, people.Reason(_other_name, (state.hostname,), whose)
 
 
 def _other_name(names: people.Names, whose: str, host: str) -> str:
-    are = whose or "further names of accounts that need a code ('getent passwd' shows by their numbers of which)"
+    are = whose or "other names of accounts that need a code ('getent passwd' shows which have the same number)"
     it, them = names.verb("it", "they"), names.verb("it", "them")
     return (
-        f"{names} on {host} {names.verb('is', 'are')} {are}, and in none of O(scope_groups): {it} would get in as "
-        f"{names.verb('that account', 'those')} with no code. Make {names.them} {names.verb('a member', 'members')} of "
-        f"a group of O(scope_groups) and enrol {them} as well, exempt {them} with O(exempt_users), or remove {them}."
+        f"{names} on {host} {names.verb('is', 'are')} {are}, but in none of O(scope_groups): {it} would get in as "
+        f"{names.verb('that account', 'those')} without a code. Make {names.them} {names.verb('a member', 'members')} "
+        f"of a group of O(scope_groups) and enrol {them} as well, exempt {them} with O(exempt_users), or remove {them}."
     )
 
 
@@ -239,15 +239,15 @@ def sshd(situation: Situation) -> t.Iterator[str]:
     if settings.declared_keys and "pubkeyauthoptions" not in root:
         holders = tuple(sorted(settings.declared_keys))
         yield people.Sentence(
-            f"sshd on {host} cannot ask for the PIN of a security key, for it is older than OpenSSH 8.4. Leave "
+            f"sshd on {host} cannot ask for the PIN of a security key: it is older than OpenSSH 8.4. Leave "
             f"security_keys out for {people.Names(holders)}.",
             holders,
         )
     if settings.exempt_addresses and root.on("usedns"):
         # PAM then gets the name, and accepts any address to which it resolves.
         yield (
-            f"sshd on {host} goes by the names of those who connect ({sshd_config.setting_line(files, 'UseDNS')}), and "
-            "who owns a name can point it at an exempt address. Set UseDNS no, or leave O(exempt_addresses) out."
+            f"sshd on {host} gives PAM the host names of clients ({sshd_config.setting_line(files, 'UseDNS')}), and "
+            "the owner of a name can point it at an exempt address. Set UseDNS no, or leave O(exempt_addresses) out."
         )
     factors = settings.ssh_first_factors
     if "publickey" in factors and not _taken(situation, "pubkeyauthentication"):
@@ -259,15 +259,15 @@ def sshd(situation: Situation) -> t.Iterator[str]:
     if "password" in factors and not takes_passwords and state.text(places.DROP_IN) is None:
         yield (
             f"sshd on {host} accepts no passwords today ({sshd_config.setting_line(files, 'PasswordAuthentication')}), "
-            "and would then take a password with a code. Set O(ssh_first_factors) to [publickey]."
+            "but would accept a password with a code afterwards. Set O(ssh_first_factors) to [publickey]."
         )
     ours, effective = state.connection, state.connection_sshd
     account = state.accounts.get(ours.user) if ours else None
     if account and effective is not None and not sshd_config.admits(effective, account.name, account.groups):
         yield (
-            f"{account.name}, as whom Ansible connects, is shut out by the files of sshd on {host} (DenyUsers, "
-            "AllowUsers, DenyGroups or AllowGroups), which sshd has not read yet: a reload would lock it out. "
-            f"Let {account.name} in there first."
+            f"{account.name}, the account that Ansible connects as, is not admitted by the files of sshd on {host} "
+            "(DenyUsers, AllowUsers, DenyGroups or AllowGroups), which sshd has not read yet: a reload would lock "
+            f"{account.name} out. Let {account.name} in there first."
         )
 
 
@@ -302,10 +302,10 @@ def become(situation: Situation) -> t.Iterator[str]:
         if service in asking and not state.asks_at(service) and situation.in_scope(whose):
             program = by_systemd if service == "polkit-1" else service
             yield (
-                f"{account.name}, as whom Ansible connects, becomes root on {state.hostname} by {program} with a "
-                f"password, and Ansible cannot answer {service}'s second prompt, for the code: each try would fail, "
-                f"and count as a wrong code. Exempt {whose.name} with O(exempt_users), {instead}, or leave {service} "
-                "out of O(services)."
+                f"{account.name}, the account that Ansible connects as, becomes root on {state.hostname} by {program} "
+                f"with a password, but Ansible cannot answer {service}'s second prompt, for the code: each try would "
+                f"fail, and count as a wrong code. Exempt {whose.name} with O(exempt_users), {instead}, or leave "
+                f"{service} out of O(services)."
             )
 
 
@@ -319,16 +319,16 @@ def enrolments(situation: Situation, revised: t.Mapping[str, str]) -> t.Iterator
     if others and settings.renew != "changed":
         yield people.Sentence(
             f"codes on {state.hostname} would become {settings.otp_digits} digits long, a new one every "
-            f"{settings.interval} seconds, and the apps of {people.Names(tuple(others))} show others. Set O(renew) to "
-            "changed to go on, and hand out their new enrolment sheets; their secrets stay.",
+            f"{settings.interval} seconds, but the apps of {people.Names(tuple(others))} show other ones. Set "
+            "O(renew) to changed to go on, and hand out their new enrolment sheets; their secrets stay.",
             tuple(others),
         )
     on_paper = credentials.with_void_recovery_codes(situation, revised)
     if on_paper and settings.renew != "changed":
         yield people.Sentence(
-            f"recovery codes on {state.hostname} would be made anew by the {settings.backend} backend, and those that "
-            f"{people.Names(tuple(on_paper))} have on paper would not be right any more. Set O(renew) to changed to go "
-            "on, and hand out their new enrolment sheets.",
+            f"the {settings.backend} backend would make new recovery codes on {state.hostname}, and those on the "
+            f"paper of {people.Names(tuple(on_paper))} would no longer be valid. Set O(renew) to changed to go on, "
+            "and hand out their new enrolment sheets.",
             tuple(on_paper),
         )
     twice = (name for name, text in revised.items() if credentials.has_one_key_twice(situation, name, text))
@@ -342,8 +342,8 @@ def enrolments(situation: Situation, revised: t.Mapping[str, str]) -> t.Iterator
 
 def _one_key_twice(names: people.Names, _detail: str, host: str) -> str:
     return (
-        f"two devices of {names.verb('', 'each of ')}{names} on {host} would have one secret, and each code of it "
-        "would be right twice. Give each device a secret of its own, or none."
+        f"two devices of {names.verb('', 'each of ')}{names} on {host} would have the same secret, and each of its "
+        "codes would be valid twice. Give each device a secret of its own, or none."
     )
 
 
@@ -360,8 +360,8 @@ def _remedy_for_the_clock(state: HostState) -> str:
     """What to do about the clock. A container has no clock of its own."""
     if state.container and state.time_sync is not None and state.time_sync.service is None:
         return (
-            f"{state.hostname} is a container ({state.container}), which has the clock of the machine that it runs on. "
-            "See that a time service keeps that one in sync, and say so with O(time_sync): {required: false}."
+            f"{state.hostname} is a container ({state.container}), which uses the clock of the machine that it runs "
+            "on. See that a time service there keeps it in sync, and say so with O(time_sync): {required: false}."
         )
     known = "chrony, ntpsec or systemd-timesyncd"
     # openntpd never reports how far off the clock may be, however well it is set up.

@@ -63,7 +63,7 @@ def asking(situation: Situation) -> list[str]:
 
 
 def lets_in(situation: Situation) -> list[str]:
-    """The services that are set up to ask, and let in without a code more than those whom recovery has let off."""
+    """The services that are set up to ask, and let in without a code others than those whom recovery has let off."""
     state, asks = situation.state, asking(situation)
     if not situation.settings.enabled or denying(situation):
         return []

@@ -83,17 +83,17 @@ def _missing(situation: Situation) -> t.Iterator[str]:
         if link:
             yield (
                 f"{places.PAM_D}/{service} on {state.hostname} is a symbolic link to {link}, which something else "
-                f"manages. Make it a file of its own, or leave {service} out."
+                f"manages. Make it a file of its own, or leave {service} out of the services that ask for codes."
             )
         elif file and file.kind:
             yield (
-                f"{places.PAM_D}/{service} on {state.hostname} is a {file.kind}, and no file. Put the file itself "
-                f"there, or leave {service} out."
+                f"{places.PAM_D}/{service} on {state.hostname} is a {file.kind}, not a file. Put the file itself "
+                f"there, or leave {service} out of the services that ask for codes."
             )
         elif service not in state.service_files.texts and service != "cockpit":
             yield (
                 f"there is no {places.PAM_D}/{service} on {state.hostname}, nor one in {places.VENDOR_PAM_D}. Take "
-                f"{service} out."
+                f"{service} out of the services that ask for codes."
             )
 
 
@@ -115,14 +115,14 @@ def _copies(present: t.Iterable[str], files: ServiceFiles, plain: ServiceFiles) 
 def _said_of(others: t.Iterable[OtherFactor], service: str, host: str) -> t.Iterator[str]:
     """Warn of other second factors in a service, and say who is asked for them."""
     for other in others:
-        who = "whoever gets that far is asked for both"
+        who = "a login that gets that far asks for both"
         if service == "sshd" and other.place == "before":
-            who = "whoever comes with a password or with a key is asked for both"
+            who = "a login with a password or with a key asks for both"
         elif service == "sshd":
             lines = "behind the code step" if other.place == "after" else "of the password"
             who = (
-                "whoever comes with a password is asked for both, and whoever comes with a key for the code alone: "
-                f"keys pass over every line for auth {lines}"
+                "a login with a password asks for both, and a login with a key for the code alone: with a key, sshd "
+                f"skips every auth line {lines}"
             )
         asks = "asks" if other.is_known else "can deny, and may ask"
         yield f"{other.where}, on {host} {asks} for another factor beside the code of {service}, {other.line!r}: {who}."

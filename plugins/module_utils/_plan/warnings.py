@@ -24,7 +24,7 @@ class Shut(t.NamedTuple):
 
     why: str
     remedy: str = (
-        "Run fleet.auth.enable, which mends it, or twofactor-recover on the host, which turns two-factor login off"
+        "Run fleet.auth.enable, which repairs it, or twofactor-recover on the host, which turns two-factor login off"
     )
 
 
@@ -35,7 +35,7 @@ def why_nobody_gets_in(state: HostState) -> Shut | None:
         return None
     if backend and backend not in state.code_modules:
         module = backends.BACKENDS[backend].MODULE
-        return Shut(f"{module}, which {places.SWITCH} goes by, is gone from {state.hostname}")
+        return Shut(f"{module}, which {places.SWITCH} needs, is missing on {state.hostname}")
     if not backend and step.damage and not step.passes_everyone:
         return Shut(f"{places.SWITCH} on {state.hostname} is {'gone' if step.is_gone else 'damaged'}")
     held_for_all = credentials.holds_of_all(state) if backend else []
@@ -64,8 +64,8 @@ def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
             yield (
                 f"{places.PAM_D}/{service} on {hostname} let exempt accounts in with any password, and those who "
                 f"need a code with any password and their code, since fleet.auth 1.0 turned two-factor login on there: "
-                f"{opened} decides nothing at a wrong password, and that counted as a right one. A run of this release "
-                f"closes it. Look at who has logged in to {service} since then."
+                f"{opened} does not deny a wrong password by itself, and that counted as a right one. A run of this "
+                f"release closes this. Look at who has logged in to {service} since then."
             )
     if backends.asking(step) not in state.code_modules and state.protected_services:
         yield f"{t.cast(Shut, why_nobody_gets_in(state)).why}: everybody who needs a code was denied."
@@ -76,8 +76,8 @@ def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
     recovered = tuple(scope.recovered(situation))
     if recovered:
         yield Sentence(
-            f"twofactor-recover has let {Names(recovered)} off on {hostname}, who gave no code there since. The "
-            "next run of fleet.auth.enable or fleet.auth.rollout asks again.",
+            f"twofactor-recover has let {Names(recovered)} off on {hostname}, which has asked for no code since. The "
+            "next run of fleet.auth.enable or fleet.auth.rollout makes it ask again.",
             recovered,
         )
     let_off = tuple(scope.let_off(situation, situation.enrolled & situation.enrolled_afterwards))
@@ -93,8 +93,8 @@ def _no_account(names: Names, host: str) -> str:
     one = names.verb("a credential, which the next account of that name", "credentials, which the next of those names")
     it_is, them = names.verb("it is", "they are"), names.verb("it", "them")
     return (
-        f"there {names.verb('is no account', 'are no accounts')} {names} on {host} any more, but {one} would have. "
-        f"Unless {it_is} of a directory that does not answer, remove {them} with O(users): [{{name: "
+        f"there {names.verb('is no account', 'are no accounts')} {names} on {host} any more, but {one} would get. "
+        f"Unless {it_is} in a directory that does not answer, remove {them} with O(users): [{{name: "
         f"{names.verb(names.them, 'NAME')}, state: absent}}]."
     )
 
@@ -110,8 +110,8 @@ def doors(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
         )
     if "sudo" in services and "sudo-i" not in services and _goes_apart("sudo-i", "sudo", state):
         yield (
-            f"sudo on {state.hostname} asks for the code, but sudo -i does not: it has {places.PAM_D}/sudo-i for "
-            "itself. Add sudo-i to O(services)."
+            f"sudo on {state.hostname} asks for the code, but sudo -i does not: it has its own file, "
+            f"{places.PAM_D}/sudo-i. Add sudo-i to O(services)."
         )
 
 
@@ -137,7 +137,7 @@ def _ended_pass(ends: t.Mapping[str, str], host: str, backend: str) -> str:
         names = Names(tuple(f"{one} (until {until})" for one, until in ends.items()))
         what, another = f"the passes of {names} on {host} end", "each another one"
     else:
-        what, another = f"the pass of {name} on {host}, which is right until {until}, ends", f"{name} another one"
+        what, another = f"the pass of {name} on {host}, which is valid until {until}, ends", f"{name} another one"
     return f"{what} with the move to {backend}. Give {another} afterwards, with fleet.auth.pass."
 
 
@@ -167,15 +167,15 @@ def security_keys(situation: Situation) -> t.Iterator[str]:
             needs_it = account is not None and not situation.keys_only(account)
             if account and needs_it and authorized is not None and key.words not in authorized:
                 yield (
-                    f"the security key {key.label} of {name} is in no file in which sshd on {state.hostname} looks for "
-                    f"keys of {name} ({' '.join(account.sshd.get('authorizedkeysfile', ()))}), and lets "
-                    "nobody in there. Put it into one, as any key."
+                    f"the security key {key.label} of {name} is in none of the files in which sshd on {state.hostname} "
+                    f"looks for keys of {name} ({' '.join(account.sshd.get('authorizedkeysfile', ()))}), and lets "
+                    "nobody in there. Put it into one of them, like any other key."
                 )
     for words, names in holders.items():
         if len(names) > 1:
             yield (
-                f"the security key {labels[words]} is declared of {' and '.join(names)}: whoever has it can log in to "
-                f"{state.hostname} as each of them. Declare a key of one person."
+                f"the security key {labels[words]} is declared for {' and '.join(names)}: anyone who has it can log in "
+                f"to {state.hostname} as each of them. Declare a key for one person only."
             )
 
 
@@ -192,10 +192,10 @@ def origins(situation: Situation) -> t.Iterator[str]:
         further = sshd_config.further_origins(state.sshd_files(sshd.start).texts)
         if further:
             yield (
-                f"{sshd.start.config} on {state.hostname}, and what it includes, tells more addresses and ports apart "
-                f"than were looked at: {further} were left out, and who gets in only from one of them may be missed. "
-                "Have fewer of them in its lines Match Address, LocalAddress and LocalPort, such as a network in the "
-                "place of its hosts."
+                f"{sshd.start.config} on {state.hostname}, with the files that it includes, distinguishes more "
+                f"addresses and ports than a run looks at: {further} were left out, and accounts that get in only from "
+                "one of these may be missed. Use fewer of them in lines with Match Address, LocalAddress and "
+                "LocalPort, such as a network in place of its hosts."
             )
 
 
@@ -203,6 +203,6 @@ def unread(situation: Situation) -> t.Iterator[str]:
     """Warn if recent logins could not be read in full."""
     if situation.state.logins_unread:
         yield (
-            f"who has logged in to {situation.state.hostname} lately is not known in full: "
-            f"{situation.state.logins_unread}. Who is named or passed over goes by passwords and keys for the rest."
+            f"recent logins to {situation.state.hostname} could not be read in full: "
+            f"{situation.state.logins_unread}. For the rest, only passwords and keys show who would be locked out."
         )

@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
 
 
 def accept(module: AnsibleModule) -> Result:
-    """Make a credential that its user made alone valid, like one that was given."""
+    """Have a credential that its user made alone count like one that was given."""
     user, host = module.params["user"], os.uname().nodename
     found = credential.find(user, credential.code_step())
     if not found.says.self_made:

@@ -49,9 +49,9 @@ def adopt(module: AnsibleModule) -> Result:
     settings = settings_of(module)
     for path in [*module.params["users_files"], module.params["secret_file"]]:
         if not path.startswith(("/", "~/", "${HOME}/")):
-            told = f"{path!r} is no path that begins with / (or ~/, in O(secret_file)). Nothing was changed."
+            told = f"{path!r} must be a path that begins with / (or ~/, in O(secret_file)). Nothing was changed."
             raise Failure(settings.named(told))
-    told = f"Not everybody was taken over on {os.uname().nodename}. Run again, once this is put right"
+    told = f"Not everybody was taken over on {os.uname().nodename}. Correct this and run again"
     with changing(module, told):
         return _adopt(module, settings)
 
@@ -175,12 +175,10 @@ def _read(
 def _why_closed(error: OSError) -> str:
     """Why a file could not be opened, and what to do."""
     if error.errno == errno.ELOOP:
-        return "is a symbolic link, or lies behind one. Put the file itself there, or enrol anew"
+        return "is a symbolic link, or is in a directory that is one. Put the file itself there, or enrol anew"
     if error.errno == errno.ENXIO:
         return "is not a regular file. Put the file itself there, or enrol anew"
-    return (
-        f"cannot be read by root ({error.strerror}), as on a network file system. Copy it to a place of the host's own"
-    )
+    return f"cannot be read by root ({error.strerror}), as on some network file systems. Copy it to a local one"
 
 
 def _open_below(base: str, path: str) -> int | None:
@@ -220,9 +218,11 @@ def _uncertain(status: os.stat_result, owners: t.Collection[int], largest: int) 
             "read it; or enrol anew"
         )
     if status.st_nlink != 1:
-        return "has further names (hard links). Remove these, if nobody else has read it; or enrol anew"
+        return "has further hard links. Remove these, if nobody else has read it; or enrol anew"
     if status.st_size > largest:
-        return f"has {status.st_size} bytes, more than the {largest} that such a file can have. Mend it, or enrol anew"
+        return (
+            f"has {status.st_size} bytes, more than the {largest} that such a file can have. Correct it, or enrol anew"
+        )
     return _exposed(status) if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) else ""
 
 

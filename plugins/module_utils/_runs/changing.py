@@ -61,7 +61,7 @@ def _told_as(what_failed: str) -> t.Iterator[None]:
 def _tell(module: AnsibleModule, waited: float) -> None:
     """Warn of a wait that was long enough to be noticed."""
     if waited > _WORTH_TELLING:
-        module.warn(f"another run was changing {os.uname().nodename}, and was waited for: {waited:.0f} seconds.")
+        module.warn(f"another run was changing {os.uname().nodename}, so this one waited for {waited:.0f} seconds.")
 
 
 def actions_of(module: AnsibleModule) -> Actions:

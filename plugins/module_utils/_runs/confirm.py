@@ -26,14 +26,14 @@ def confirm(module: AnsibleModule) -> Result:
         pending = pending_change()
         if pending is None or pending[0] != token:
             raise Failure(
-                f"The change of two-factor login on {host} is not there to be confirmed: its time ran out and "
-                "the host put itself back, or another run replaced it. Run again."
+                f"The change of two-factor login on {host} can no longer be confirmed: its time ran out and the "
+                "host was rolled back, or another run replaced it. Run again."
             )
         session = connection()
         if session is not None and session.since < pending[1]:
             raise Failure(
                 f"The ssh connection to {host} is older than the change, so it does not prove that a login "
-                "still works. Reset the connection before, with meta: reset_connection."
+                "still works. Reset the connection first, with meta: reset_connection."
             )
         if not module.check_mode:
             transaction.confirm(token, actions_of(module))

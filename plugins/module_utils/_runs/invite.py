@@ -59,11 +59,11 @@ def _see_that_it_serves(user: str, host: str) -> None:
     try:
         pwd.getpwnam(user)
     except KeyError:
-        raise Failure(f"{host} has no account {user}, and nobody was invited. Make the account first.") from None
+        raise Failure(f"{host} has no account {user}, so nobody was invited. Create the account first.") from None
     if not os.path.exists(places.SELF_SERVICE_SOCKET_UNIT):
         raise Failure(
-            f"Nobody enrols alone on {host}, so {user} needs no invitation. Set twofactor_self_service to true, and "
-            "run the playbook first."
+            f"Nobody can enrol alone on {host}, so {user} has no use for an invitation. Set twofactor_self_service to "
+            "true, and run the playbook first."
         )
     step = credential.code_step()
     if not any(os.path.lexists(backends.credential_path(backend, user)) for backend in backends.BACKENDS):
@@ -71,9 +71,9 @@ def _see_that_it_serves(user: str, host: str) -> None:
     made = credential.find(user, step).says.self_made
     if made:
         raise Failure(
-            f"{user} has made a credential on {host} without an invitation ({made}). Ask whether it was {user}: then "
-            f"accept it, with fleet.auth.accept; if not, change the password of {user}, take the credential away with "
-            "state: absent in twofactor_users, and invite then."
+            f"{user} has made a credential on {host} without an invitation ({made}). Ask whether it was {user}. If so, "
+            f"accept it with fleet.auth.accept. If not, change the password of {user}, remove the credential with "
+            "state: absent in twofactor_users, and invite afterwards."
         )
     raise Failure(
         f"{user} has a credential on {host}, and needs no invitation. For a new phone, set renew of {user} to a new "

@@ -73,7 +73,7 @@ def files_of(module: AnsibleModule, needed: t.Iterable[str]) -> dict[str, str]:
     files = unpack(module.params["files"])
     if not all(path in files for path in needed):
         raise Failure(
-            f"Nothing was changed: {module._name} was not handed the files that a host gets. They come from the part "
-            "of it that runs on the controller: run it as a task, by its full name."
+            f"Nothing was changed: {module._name} did not get the files that it installs on a host. The part of it "
+            "that runs on the controller sends them: run it as a task, by its full name."
         )
     return files
