@@ -286,7 +286,7 @@ def test_configuration_of_sshd_that_the_drop_in_cannot_override_is_refused(
             "sshd on {host} accepts no passwords today ({path} line 1: PasswordAuthentication no), but would accept "
             "a password with a code afterwards. Set ssh_first_factors to [publickey].",
         ),
-        ("50-site.conf", "Nonsense yes\n", "sshd on {host} does not tell its settings: {path}: line 1: Bad "),
+        ("50-site.conf", "Nonsense yes\n", "sshd on {host} does not report its settings: {path}: line 1: Bad "),
     ],
     ids=["AuthenticationMethods", "earlier Match", "no keys", "no passwords", "does not parse"],
 )

@@ -265,7 +265,7 @@ def test_change_that_died_is_put_back_by_the_next_run(host: Host, person: Person
         assert announced["changes"][0] == "put back what nobody confirmed"
     done = module(host, "twofactor", options(person))
     assert done.changed, done.output
-    said = "an earlier change had died half-way, or nobody had confirmed it. Everything was put back as it was."
+    said = "an earlier change had been interrupted, or nobody had confirmed it. Everything was put back as it was."
     assert said in unwrapped(done.output)
     assert_nothing_left(host)
     assert_on(person)

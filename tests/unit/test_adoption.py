@@ -173,7 +173,7 @@ class TestAdoption:
         assert "/etc/users.oath: line 1 and /home/alice/ga: line 1 have different secrets" in reason(
             line("alice", OTHER_KEY), {"alice": OWN}
         )
-        assert "the secret in users differs from /etc/users.oath: line 1. Leave it out of users" in reason(
+        assert "the secret in users differs from that in /etc/users.oath: line 1. Leave it out of users" in reason(
             line("alice", OTHER_KEY), users=[{"name": "alice", "secret": SECRET}]
         )
         absent = [{"name": "alice", "state": "absent"}]

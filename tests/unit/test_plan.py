@@ -1116,7 +1116,7 @@ class TestRefusal:
     def test_of_an_sshd_that_does_not_tell_its_settings(self) -> None:
         state = host_state(sshd_error="/etc/ssh/sshd_config line 9: Bad configuration option")
         assert refusals(wanted(), state) == (
-            "sshd on web1 does not tell its settings: /etc/ssh/sshd_config line 9: Bad configuration option.",
+            "sshd on web1 does not report its settings: /etc/ssh/sshd_config line 9: Bad configuration option.",
         )
 
     def test_of_a_sudo_that_would_ask_ansible_for_two_things(self) -> None:

@@ -205,7 +205,9 @@ class TestLetOff:
         assert told["asks"] == ["sshd", "sudo"]
         assert told["enforced"] == {"sshd": False, "sudo": False}
         (warning,) = plan(WANTED, recovered).warnings
-        assert warning.startswith("twofactor-recover has let alice off on web1, which has asked for no code since.")
+        assert warning.startswith(
+            "twofactor-recover has let alice off on web1, which has not asked alice for a code since."
+        )
         assert plan(WANTED, on).warnings == ()
 
     def test_is_nobody_who_needs_no_code(self, recovered: HostState) -> None:

@@ -303,7 +303,8 @@ def _merged(old: t.Sequence[_Old], wanted: User | None) -> tuple[App, ...]:
             )
     if wanted and wanted.secret not in (None, first.apps[0].key):
         raise CredentialError(
-            f"the secret in O(users) differs from {first.where}. Leave it out of O(users), or enrol the account anew"
+            f"the secret in O(users) differs from that in {first.where}. Leave it out of O(users), or enrol the "
+            "account anew"
         )
     apps: dict[bytes, App] = {}
     for app in (app for one in old for app in one.apps):

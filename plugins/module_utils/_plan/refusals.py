@@ -227,7 +227,7 @@ def sshd(situation: Situation) -> t.Iterator[str]:
     if any(sshd.error for sshd in state.sshds):
         for sshd in state.sshds:
             if sshd.error:
-                yield f"sshd{_started(sshd.start)} on {host} does not tell its settings: {sentence(sshd.error)}"
+                yield f"sshd{_started(sshd.start)} on {host} does not report its settings: {sentence(sshd.error)}"
         return
     root = state.accounts["root"].sshd
     told = [

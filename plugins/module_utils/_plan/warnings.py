@@ -76,8 +76,9 @@ def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
     recovered = tuple(scope.recovered(situation))
     if recovered:
         yield Sentence(
-            f"twofactor-recover has let {Names(recovered)} off on {hostname}, which has asked for no code since. The "
-            "next run of fleet.auth.enable or fleet.auth.rollout makes it ask again.",
+            f"twofactor-recover has let {Names(recovered)} off on {hostname}, which has not asked "
+            f"{Names(recovered).them} for a code since. The next run of fleet.auth.enable or fleet.auth.rollout "
+            "makes it ask again.",
             recovered,
         )
     let_off = tuple(scope.let_off(situation, situation.enrolled & situation.enrolled_afterwards))

@@ -178,7 +178,7 @@ def _why_closed(error: OSError) -> str:
         return "is a symbolic link, or is in a directory that is one. Put the file itself there, or enrol anew"
     if error.errno == errno.ENXIO:
         return "is not a regular file. Put the file itself there, or enrol anew"
-    return f"cannot be read by root ({error.strerror}), as on some network file systems. Copy it to a local one"
+    return f"cannot be read by root ({error.strerror}), as on some network file systems. Copy it to a local directory"
 
 
 def _open_below(base: str, path: str) -> int | None:

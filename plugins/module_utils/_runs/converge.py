@@ -42,8 +42,8 @@ def _carry_out(module: AnsibleModule, settings: Settings, actions: Actions) -> R
     else:
         restored = transaction.undo(actions)
         if pending.is_pending():
-            raise ApplyError(f"an earlier change died half-way. {restored}")
-        module.warn(f"an earlier change had died half-way, or nobody had confirmed it. {restored}")
+            raise ApplyError(f"an earlier change was interrupted. {restored}")
+        module.warn(f"an earlier change had been interrupted, or nobody had confirmed it. {restored}")
     before, plan = look_and_plan(module, settings)
     if plan.missing_packages:
         raise Failure(
