@@ -19,7 +19,7 @@ Remedy = Callable[[Host, Person, str], Options]
 """Carries out what a message says for a person, and returns the options that replace others in the next run."""
 
 
-def by(**instead: t.Any) -> Remedy:
+def using(**instead: t.Any) -> Remedy:
     """A remedy of other options, in which NAME stands for the person whom the refusal names."""
 
     def remedy(_host: Host, other: Person, _said: str) -> Options:

@@ -17,7 +17,7 @@ import pytest
 from hosts import Host
 from login.people import Person
 from login.policy import DROP_INS, somebody
-from login.remedies import Case, both, by, carry_out, command_in_the_message, enrolled, on_the_host
+from login.remedies import Case, both, carry_out, command_in_the_message, enrolled, on_the_host, using
 from unit.builders import security_key
 
 pytestmark = pytest.mark.usefixtures("package")
@@ -38,19 +38,19 @@ CASES = {
     "no account": Case(
         "",
         "Create it first, or take gone out of users.",
-        (on_the_host("useradd gone"), by(users=None)),
+        (on_the_host("useradd gone"), using(users=None)),
         {"users": [{"name": "gone"}]},
     ),
     "no credential": Case(
         "",
         "Enrol {name} with users, exempt {name} with exempt_users, or leave ssh false.",
-        (enrolled, by(exempt_users=["ansible", "NAME"]), by(ssh=False)),
+        (enrolled, using(exempt_users=["ansible", "NAME"]), using(ssh=False)),
         account={},
     ),
     "no credential for a service": Case(
         "",
         "or leave su out of services.",
-        (enrolled, by(services=[])),
+        (enrolled, using(services=[])),
         {"services": ["su"], "ssh": False},
         {"authorized_key": None},
     ),
@@ -58,8 +58,8 @@ CASES = {
         "",
         "Add password to ssh_first_factors, give {name} the other factor, or exempt {name} with exempt_users.",
         (
-            by(ssh_first_factors=["publickey", "password"]),
-            by(exempt_users=["ansible", "NAME"]),
+            using(ssh_first_factors=["publickey", "password"]),
+            using(exempt_users=["ansible", "NAME"]),
             on_the_host('install -D -o "$1" -m 0600 ~ansible/.ssh/authorized_keys "/home/$1/.ssh/authorized_keys"'),
         ),
         {"ssh_first_factors": ["publickey"], "both": True},
@@ -90,38 +90,38 @@ CASES = {
         "Set PubkeyAuthentication yes, or ssh_first_factors to [password].",
         (
             on_the_host(f"echo PubkeyAuthentication yes >{DROP_INS}/50-site.conf"),
-            by(ssh_first_factors=["password"]),
+            using(ssh_first_factors=["password"]),
         ),
     ),
     "no passwords": Case(
         f"echo PasswordAuthentication no >{DROP_INS}/50-site.conf",
         "Set ssh_first_factors to [publickey].",
-        (by(ssh_first_factors=["publickey"]),),
+        (using(ssh_first_factors=["publickey"]),),
     ),
     "names of addresses": Case(
         f"echo UseDNS yes >{DROP_INS}/50-site.conf",
         "Set UseDNS no, or leave exempt_addresses out.",
-        (on_the_host(f"echo UseDNS no >{DROP_INS}/50-site.conf"), by(exempt_addresses=[])),
+        (on_the_host(f"echo UseDNS no >{DROP_INS}/50-site.conf"), using(exempt_addresses=[])),
         {"exempt_addresses": ["192.0.2.1"]},
     ),
     "no service": Case(
         "",
         "nor one in /usr/lib/pam.d. Take gone out of the services that ask for codes.",
-        (by(services=[]),),
+        (using(services=[]),),
         {"services": ["gone"]},
     ),
     "a service that is a link": Case(
         "ln -s sudo /etc/pam.d/found",
         "/etc/pam.d/sudo, which something else manages. Make it a file of its own, or leave found out of the services "
         "that ask for codes.",
-        (on_the_host("cp --remove-destination /etc/pam.d/sudo /etc/pam.d/found"), by(services=[])),
+        (on_the_host("cp --remove-destination /etc/pam.d/sudo /etc/pam.d/found"), using(services=[])),
         {"services": ["found"]},
     ),
     "a service that is a directory": Case(
         "mkdir /etc/pam.d/found",
         "/etc/pam.d/found on {host} is a directory, not a file. Put the file itself there, or leave found out of the "
         "services that ask for codes.",
-        (on_the_host("rmdir /etc/pam.d/found; echo @include common-auth >/etc/pam.d/found"), by(services=[])),
+        (on_the_host("rmdir /etc/pam.d/found; echo @include common-auth >/etc/pam.d/found"), using(services=[])),
         {"services": ["found"]},
     ),
     "a directory of the name of the drop-in, and a link to itself, which is in nobody's way": Case(
@@ -132,13 +132,13 @@ CASES = {
     "no systemd for the timer": Case(
         NO_SYSTEMD,
         "Set rollback_after to 0 to go on without a timer.",
-        (by(rollback_after=0),),
+        (using(rollback_after=0),),
         {"rollback_after": 60},
     ),
     "no systemd for the page": Case(
         NO_SYSTEMD,
         "Leave self_service false.",
-        (by(self_service=False),),
+        (using(self_service=False),),
         {"self_service": True},
     ),
     "a code step of somebody else": Case(
@@ -154,13 +154,13 @@ CASES = {
     "a line that gets past the code": Case(
         "printf 'auth sufficient pam_wheel.so trust\\n@include common-auth\\n' >/etc/pam.d/found",
         "Change that line, or leave found out.",
-        (on_the_host("sed -i 's/sufficient/required/' /etc/pam.d/found"), by(services=[])),
+        (on_the_host("sed -i 's/sufficient/required/' /etc/pam.d/found"), using(services=[])),
         {"services": ["found"]},
     ),
     "a line that libpam cannot read": Case(
         "printf '\\357\\273\\277#%%PAM-1.0\\r\\n@include common-auth\\n' >/etc/pam.d/found",
         "so libpam treats it as a failure. Put that right, or leave found out.",
-        (on_the_host("sed -i 1d /etc/pam.d/found"), by(services=[])),
+        (on_the_host("sed -i 1d /etc/pam.d/found"), using(services=[])),
         {"services": ["found"]},
     ),
     "carriage returns": Case(
@@ -168,7 +168,7 @@ CASES = {
         "/etc/pam.d/found, line 1, names 'common-auth\\r', with a carriage return at its end, and libpam does not know "
         "that name. Save the file with the line ends of Unix (sed -i 's/\\r$//' /etc/pam.d/found), or leave found "
         "out.",
-        (command_in_the_message("[(](sed .*?)[)]"), by(services=[])),
+        (command_in_the_message("[(](sed .*?)[)]"), using(services=[])),
         {"services": ["found"]},
     ),
     "a password for which nothing asks": Case(
@@ -176,26 +176,29 @@ CASES = {
             '[success=1 default=ignore] pam_unix.so use_first_pass' 'requisite pam_deny.so' 'required pam_permit.so'
         """,
         "Remove use_first_pass from it, so that it asks for the password itself, or leave found out.",
-        (on_the_host("sed -i 's/ use_first_pass//' /etc/pam.d/found"), by(services=[])),
+        (on_the_host("sed -i 's/ use_first_pass//' /etc/pam.d/found"), using(services=[])),
         {"services": ["found"]},
     ),
     "an include by another path": Case(
         "echo auth include /etc/../etc/pam.d/common-auth >/etc/pam.d/found",
         "includes /etc/../etc/pam.d/common-auth, which is not there, or is a file of /etc/pam.d under another path. "
         "Name a file that is there, and a file of /etc/pam.d by its name alone, or leave found out.",
-        (on_the_host("sed -i s,/etc.*pam.d/,, /etc/pam.d/found"), by(services=[])),
+        (on_the_host("sed -i s,/etc.*pam.d/,, /etc/pam.d/found"), using(services=[])),
         {"services": ["found"]},
     ),
     "a line that goes on in a remark": Case(
         "printf 'auth required \\\\\\n# why\\npam_env.so\\n@include common-auth\\n' >/etc/pam.d/found",
         "/etc/pam.d/found: line 1 is continued on an empty line or a comment. Write it on one line, or leave",
-        (on_the_host("sed -i -e '1s/.*/auth required pam_env.so/' -e 2,3d /etc/pam.d/found"), by(services=[])),
+        (
+            on_the_host("sed -i -e '1s/.*/auth required pam_env.so/' -e 2,3d /etc/pam.d/found"),
+            using(services=[]),
+        ),
         {"services": ["found"]},
     ),
     "an include that is not there": Case(
         "printf 'auth include gone\\n@include common-auth\\n' >/etc/pam.d/found",
         "/etc/pam.d/found, line 1, includes gone, which is not there. Put that right, or leave found out.",
-        (on_the_host("echo auth required pam_env.so >/etc/pam.d/gone"), by(services=[])),
+        (on_the_host("echo auth required pam_env.so >/etc/pam.d/gone"), using(services=[])),
         {"services": ["found"]},
     ),
     "a hard link": Case(
@@ -222,37 +225,37 @@ CASES = {
     "no line for auth": Case(
         "echo account required pam_unix.so >/etc/pam.d/found",
         "Add 'auth include' with the file that asks for the password, or leave found out.",
-        (on_the_host("echo auth include common-auth >>/etc/pam.d/found"), by(services=[])),
+        (on_the_host("echo auth include common-auth >>/etc/pam.d/found"), using(services=[])),
         {"services": ["found"]},
     ),
     "two places": Case(
         "printf '@include common-auth\n@include common-auth\n' >/etc/pam.d/found",
         "/etc/pam.d/found must have exactly one place where it asks for the password",
-        (on_the_host("sed -i 2d /etc/pam.d/found"), by(services=[])),
+        (on_the_host("sed -i 2d /etc/pam.d/found"), using(services=[])),
         {"services": ["found"]},
     ),
     "a long line": Case(
         "printf 'auth required pam_env.so %01100d\n@include common-auth\n' 0 >/etc/pam.d/found",
         "/etc/pam.d/found: line 1 has more than 1000 characters, or a NUL. Write a shorter one, or leave found out.",
-        (on_the_host("sed -i '1s/ 0*$//' /etc/pam.d/found"), by(services=[])),
+        (on_the_host("sed -i '1s/ 0*$//' /etc/pam.d/found"), using(services=[])),
         {"services": ["found"]},
     ),
     "an include of itself": Case(
         "printf 'auth include found\n@include common-auth\n' >/etc/pam.d/found",
         "includes found, which in turn includes this file. Put that right, or leave found out.",
-        (on_the_host("sed -i 1d /etc/pam.d/found"), by(services=[])),
+        (on_the_host("sed -i 1d /etc/pam.d/found"), using(services=[])),
         {"services": ["found"]},
     ),
     "a line before the code of another service": Case(
         "printf 'auth sufficient pam_wheel.so trust\nauth include sudo\n' >/etc/pam.d/found",
         "/etc/pam.d/found includes sudo, which would ask for codes, but /etc/pam.d/found, line 1, lets people in",
-        (on_the_host("sed -i 's/sufficient/required/' /etc/pam.d/found"), by(services=["sudo"])),
+        (on_the_host("sed -i 's/sufficient/required/' /etc/pam.d/found"), using(services=["sudo"])),
         {"services": ["sudo", "found"], "ssh": False},
     ),
     "a code of its own": Case(
         "printf 'auth required pam_oath.so usersfile=/etc/users.oath\n@include common-auth\n' >/etc/pam.d/found",
         "or leave found out.",
-        (on_the_host("sed -i 1d /etc/pam.d/found"), by(services=[])),
+        (on_the_host("sed -i 1d /etc/pam.d/found"), using(services=[])),
         {"services": ["found"]},
     ),
     "half a block": Case(
@@ -264,13 +267,13 @@ CASES = {
     "a client that answers each prompt": Case(
         "echo @include common-auth >/etc/pam.d/dovecot",
         "Take dovecot out of services.",
-        (by(services=[]),),
+        (using(services=[]),),
         {"services": ["dovecot"]},
     ),
     "no group of security keys": Case(
         "",
         "security_keys_only_groups: there is no group gone on {host}. Create it first, or leave it out.",
-        (on_the_host("groupadd gone"), by(security_keys_only_groups=[])),
+        (on_the_host("groupadd gone"), using(security_keys_only_groups=[])),
         {"security_keys_only_groups": ["gone"]},
     ),
     "a credential that pam_oath cannot read": Case(
@@ -297,7 +300,7 @@ CASES = {
     "no group": Case(
         "",
         "there is no group gone on {host}",
-        (on_the_host("groupadd gone"), by(scope="everyone", scope_groups=[])),
+        (on_the_host("groupadd gone"), using(scope="everyone", scope_groups=[])),
         {"scope": "groups", "scope_groups": ["gone"]},
     ),
     "AllowUsers that sshd has not read": Case(
@@ -314,16 +317,16 @@ CASES = {
         "install -D -m 0600 ~ansible/.ssh/authorized_keys /root/.ssh/authorized_keys",
         "Exempt root with exempt_users, or enrol root and set PermitRootLogin yes.",
         (
-            by(exempt_users=["ansible", "root"]),
-            both(by(more=[{"name": "root"}]), on_the_host(f"echo PermitRootLogin yes >{DROP_INS}/50-site.conf")),
+            using(exempt_users=["ansible", "root"]),
+            both(using(more=[{"name": "root"}]), on_the_host(f"echo PermitRootLogin yes >{DROP_INS}/50-site.conf")),
         ),
     ),
     "a second name": Case(
         "groupadd gone; usermod -aG gone $1; useradd -o -u $(id -u $1) -g nogroup gone; echo gone:secret | chpasswd",
         "a member of a group of scope_groups and enrol it as well, exempt it with exempt_users, or remove it.",
         (
-            both(on_the_host("usermod -aG gone gone"), by(more=[{"name": "gone"}])),
-            by(exempt_users=["ansible", "gone"]),
+            both(on_the_host("usermod -aG gone gone"), using(more=[{"name": "gone"}])),
+            using(exempt_users=["ansible", "gone"]),
             on_the_host("userdel --force gone"),
         ),
         {"scope": "groups", "scope_groups": ["gone"]},
@@ -331,7 +334,7 @@ CASES = {
     "a group without a name": Case(
         'sed -i "/^$1:/d" /etc/group /etc/gshadow; groupadd --system gone',
         "Put {name} into a group, or use exempt_users in place of exempt_groups.",
-        (on_the_host('usermod -aG users "$1"'), by(exempt_groups=[])),
+        (on_the_host('usermod -aG users "$1"'), using(exempt_groups=[])),
         {"exempt_groups": ["gone"], "both": True},
         {},
     ),
@@ -341,8 +344,8 @@ CASES = {
         "file, or set scope to everyone or groups.",
         (
             on_the_host("rm '/etc/oath/a#b'"),
-            by(scope="everyone"),
-            both(on_the_host("groupadd gone"), by(scope="groups", scope_groups=["gone"])),
+            using(scope="everyone"),
+            both(on_the_host("groupadd gone"), using(scope="groups", scope_groups=["gone"])),
         ),
         {"scope": "enrolled"},
     ),
@@ -350,8 +353,8 @@ CASES = {
         "",
         "Give each device a secret of its own, or none.",
         (
-            by(entry={"secret": "SECRET", "devices": [{"name": "tablet", "secret": OTHER_SECRET}]}),
-            by(entry={"secret": "SECRET", "devices": [{"name": "tablet"}]}),
+            using(entry={"secret": "SECRET", "devices": [{"name": "tablet", "secret": OTHER_SECRET}]}),
+            using(entry={"secret": "SECRET", "devices": [{"name": "tablet"}]}),
         ),
         entry={"secret": "SECRET", "devices": [{"name": "tablet", "secret": "SECRET"}]},
     ),
@@ -359,8 +362,8 @@ CASES = {
         "groupadd gone; usermod -aG gone $1",
         "and is a member of gone, which exempt_groups exempts from that. Leave out one of the two.",
         (
-            by(entry={"secret": "SECRET", "security_keys": [SECURITY_KEY]}),
-            by(exempt_groups=[]),
+            using(entry={"secret": "SECRET", "security_keys": [SECURITY_KEY]}),
+            using(exempt_groups=[]),
             on_the_host("gpasswd --delete $1 gone"),
         ),
         {"exempt_groups": ["gone"]},
@@ -369,7 +372,10 @@ CASES = {
     "keys alone, and none declared": Case(
         "groupadd gone; usermod -aG gone $1",
         "Declare a key with security_keys in users, or take {name} out of security_keys_only_groups.",
-        (by(entry={"security_keys": [SECURITY_KEY]}), both(on_the_host("gpasswd --delete $1 gone"), enrolled)),
+        (
+            using(entry={"security_keys": [SECURITY_KEY]}),
+            both(on_the_host("gpasswd --delete $1 gone"), enrolled),
+        ),
         {"security_keys_only_groups": ["gone"]},
         {},
     ),
@@ -377,8 +383,8 @@ CASES = {
         "",
         "Give {name} a code as well, with secret in users, or leave su out of services.",
         (
-            by(entry={"secret": "SECRET", "security_keys_only": True, "security_keys": [SECURITY_KEY]}),
-            by(services=[]),
+            using(entry={"secret": "SECRET", "security_keys_only": True, "security_keys": [SECURITY_KEY]}),
+            using(services=[]),
         ),
         {"services": ["su"]},
         {},
@@ -387,14 +393,14 @@ CASES = {
     "a certificate at Cockpit": Case(
         f"{COCKPIT}; printf '[WebService]\\nClientCertAuthentication = yes\\n' >/etc/cockpit/cockpit.conf",
         "(/etc/cockpit/cockpit.conf line 2: ClientCertAuthentication). Set it to no there, or leave cockpit out of",
-        (on_the_host("sed -i s/yes/no/ /etc/cockpit/cockpit.conf"), by(services=[])),
+        (on_the_host("sed -i s/yes/no/ /etc/cockpit/cockpit.conf"), using(services=[])),
         {"services": ["cockpit"]},
     ),
     "a ticket at Cockpit": Case(
         f"{COCKPIT}; {KEYTAB}",
         "set cockpit_negotiate to none, which writes action = none into the section [Negotiate] of "
         "/etc/cockpit/cockpit.conf; or leave cockpit out of services.",
-        (by(cockpit_negotiate="none"), by(services=[])),
+        (using(cockpit_negotiate="none"), using(services=[])),
         {"services": ["cockpit"]},
     ),
     "a configuration of Cockpit that is a link": Case(
@@ -403,7 +409,7 @@ CASES = {
         (
             both(
                 on_the_host("printf '[Negotiate]\\naction = none\\n' >/etc/ssh/found.conf"),
-                by(cockpit_negotiate="keep"),
+                using(cockpit_negotiate="keep"),
             ),
         ),
         {"services": ["cockpit"], "cockpit_negotiate": "none"},
@@ -414,7 +420,7 @@ CASES = {
         (
             both(
                 on_the_host("sed -i 's/action none/action = none/' /etc/cockpit/cockpit.conf"),
-                by(cockpit_negotiate="none"),
+                using(cockpit_negotiate="none"),
             ),
         ),
         {"services": ["cockpit"]},
@@ -422,31 +428,35 @@ CASES = {
     "another PAM service of sudo": Case(
         "cp /etc/pam.d/sudo /etc/pam.d/sudo-corp; echo 'Defaults:%adm pam_service=sudo-corp' >/etc/sudoers.d/corp",
         "Remove this setting, or add sudo-corp to services.",
-        (on_the_host("rm /etc/sudoers.d/corp"), by(services=["sudo", "sudo-corp"])),
+        (on_the_host("rm /etc/sudoers.d/corp"), using(services=["sudo", "sudo-corp"])),
         {"services": ["sudo"]},
     ),
     "a group by another name": Case(
         "groupadd --gid 7100 own; groupadd --non-unique --gid 7100 alias",
         "Name own in its place, or give alias a number of its own.",
-        (by(exempt_groups=["own"]), on_the_host("groupmod --gid 7101 alias")),
+        (using(exempt_groups=["own"]), on_the_host("groupmod --gid 7101 alias")),
         {"exempt_groups": ["alias"]},
     ),
     "a vendor's file by its name": Case(
         "cd /etc/pam.d; mkdir -p /usr/lib/pam.d; cp common-auth /usr/lib/pam.d/site; echo auth include site >door",
         "Give the full path, /usr/lib/pam.d/site, or leave door out.",
-        (on_the_host("sed -i 's|site|/usr/lib/pam.d/site|' /etc/pam.d/door"), by(services=[])),
+        (on_the_host("sed -i 's|site|/usr/lib/pam.d/site|' /etc/pam.d/door"), using(services=[])),
         {"services": ["door"]},
     ),
     "a program of ones own in Cockpit": Case(
         f"{COCKPIT}; printf '[basic]\ncommand = /x\n' >/etc/cockpit/cockpit.conf",
         "(/etc/cockpit/cockpit.conf line 2: command in [basic]). Remove that line, or leave cockpit out of services.",
-        (on_the_host("sed -i 2d /etc/cockpit/cockpit.conf"), by(services=[])),
+        (on_the_host("sed -i 2d /etc/cockpit/cockpit.conf"), using(services=[])),
         {"services": ["cockpit"]},
     ),
     "a header that claims an address": Case(
         f"{COCKPIT}; printf '[WebService]\nForwardedForHeader = X-Real\n' >/etc/cockpit/cockpit.conf",
         "Remove that line, leave exempt_addresses out, or leave cockpit out of services.",
-        (on_the_host("sed -i 2d /etc/cockpit/cockpit.conf"), by(exempt_addresses=[]), by(services=[])),
+        (
+            on_the_host("sed -i 2d /etc/cockpit/cockpit.conf"),
+            using(exempt_addresses=[]),
+            using(services=[]),
+        ),
         {"services": ["cockpit"], "exempt_addresses": ["10.9.0.0/16"]},
     ),
     "no prompts": Case(
