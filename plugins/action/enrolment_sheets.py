@@ -28,7 +28,7 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._visible import in_one_
 _PROGRESS_SECONDS = 2.0
 _DAY = re.compile(rb"\b\d{4}-\d\d-\d\d\b")
 _AT_ONCE = 50
-"""Sheets that are rendered in one go, since Ansible compiles a template anew for each rendering."""
+"""How many sheets are rendered in one go, because Ansible compiles a template anew for each rendering."""
 
 _TRIAL = {
     "user": "user",
@@ -38,10 +38,10 @@ _TRIAL = {
     "interval": 30,
     "recovery_codes": [{"number": 1, "code": "000000"}],
 }
-"""Nobody's enrolment, to see whether a template makes a sheet of it."""
+"""A made-up enrolment, with which a template is tried."""
 
 _RULES = {"interval": "interval", "digits": "otp_digits"}
-"""What codes are on a host, by the option of the wanted state that says the same."""
+"""Properties of the codes in an enrolment, each with the option of the wanted state that sets it."""
 
 _Enrolment = dict[str, t.Any]
 _Sheet = tuple[_Enrolment, str]
@@ -88,7 +88,7 @@ class ActionModule(AskingAction, PageAction):
         return {**result, "changed": changed, "sheets": paths}
 
     def _tried(self, given: t.Mapping[str, t.Any], variables: dict[str, t.Any]) -> bool:
-        """See that sheets can be made, and make their directory. Returns whether that was not there."""
+        """Check that sheets can be made, and make their directory. Return whether the directory was missing."""
         template = given["template"]
         if Path(template).is_absolute() and not Path(template).is_file():
             raise AnsibleActionFail(
@@ -121,7 +121,7 @@ class ActionModule(AskingAction, PageAction):
     def _rendered(
         self, template: str, enrolments: t.Sequence[_Enrolment], variables: t.Mapping[str, t.Any]
     ) -> t.Iterator[_Sheet]:
-        """Each enrolment, and its sheet."""
+        """Yield each enrolment with its sheet."""
         end = secrets.token_hex()
         render = self.renderer(template, variables, "{% for enrolment in enrolments %}", f"{end}{{% endfor %}}")
         for start in range(0, len(enrolments), _AT_ONCE):
@@ -129,13 +129,13 @@ class ActionModule(AskingAction, PageAction):
             yield from zip(some, render(enrolments=some).split(end)[:-1], strict=True)
 
     def _write(self, path: Path, text: str) -> bool:
-        """Put the sheet in its place at once, for its owner alone. Returns whether it is another one."""
+        """Write the sheet atomically; only its owner can read it. Return whether it has changed."""
         try:
             if _is_there(path, text):
                 return False
             if not self._task.check_mode:
                 put(path, text)
-                # It shows this sheet as it was, with a secret that may count no longer.
+                # The PDF shows the old sheet, with a secret that may no longer be valid.
                 path.with_name(PDF).unlink(missing_ok=True)
         except OSError as error:
             raise AnsibleActionFail(
@@ -146,7 +146,7 @@ class ActionModule(AskingAction, PageAction):
 
 
 def _see_that_it_can_be_made(directory: Path) -> None:
-    """Raises OSError where the directory, or what is there of the way to it, is none or not to be written to."""
+    """Raise OSError if the directory, or its nearest existing parent, is not a directory or not writable."""
     there = next(path for path in (directory, *directory.parents) if path.exists())
     for number, right in (errno.ENOTDIR, there.is_dir()), (errno.EACCES, os.access(there, os.W_OK | os.X_OK)):
         if not right:
@@ -154,16 +154,16 @@ def _see_that_it_can_be_made(directory: Path) -> None:
 
 
 def _cause(error: BaseException) -> str:
-    """What is behind an error of a template, which leads there step by step."""
+    """The message of the innermost cause of a template's error."""
     while error.__cause__:
         error = error.__cause__
     return error.message if isinstance(error, AnsibleError) else str(error)
 
 
 def _is_there(path: Path, text: str) -> bool:
-    """Whether this sheet is there already, for its owner alone; it may have been made on another day.
+    """Whether this sheet exists already, with mode 0600. It may have been made on another day.
 
-    A link is none: it is replaced, and what it leads to stays. Raises OSError.
+    A link is not accepted: it will be replaced, and its target stays. Raises OSError.
     """
     if path.is_symlink() or not path.is_file() or path.stat().st_mode & 0o7777 != 0o600:
         return False
@@ -171,7 +171,7 @@ def _is_there(path: Path, text: str) -> bool:
 
 
 def _with_progress(sheets: t.Iterable[_Sheet], total: int, host: str) -> t.Iterator[_Sheet]:
-    """What is given, saying from time to time how far it is."""
+    """Yield the sheets, and print every few seconds how many are done."""
     said = time.monotonic()
     for number, sheet in enumerate(sheets):
         if time.monotonic() - said > _PROGRESS_SECONDS:
@@ -183,12 +183,13 @@ def _with_progress(sheets: t.Iterable[_Sheet], total: int, host: str) -> t.Itera
 def _of_all_hosts(
     enrolments: t.Sequence[_Enrolment], known: t.Sequence[t.Any], host: str, wanted: t.Mapping[str, t.Any]
 ) -> t.Sequence[_Enrolment]:
-    """The enrolments that the variables give to all hosts, without the recovery codes, of which each host has its own.
+    """The enrolments whose secrets are in the variables, and so are the same on all hosts.
 
-    :param wanted: what the variables say that codes are, by the names that an enrolment has for it; None where they
-        say nothing.
+    Recovery codes are left out, because each host has its own.
 
-    Raises AnsibleActionFail where a host has other secrets, or codes of another kind.
+    :param wanted: the interval and the digits that the variables set, by their names in an enrolment; None if not set.
+
+    Raises AnsibleActionFail if a host has other secrets, or another interval or number of digits.
     """
     secrets_of = {
         (user.get("name"), device.get("name", "")): device["secret"]
@@ -221,7 +222,7 @@ def _of_all_hosts(
 
 
 def _file_name(enrolment: _Enrolment, place: str) -> str:
-    """The name of a sheet. Raises AnsibleActionFail where it would not be one in the directory of the sheets."""
+    """The file name of a sheet. Raises AnsibleActionFail if the file could be outside the directory of the sheets."""
     user, device = enrolment["user"], enrolment["device"]
     wrong = [] if is_account_name(user) else [user]
     wrong += [device] if device and not is_label(device) else []

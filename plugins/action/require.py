@@ -12,7 +12,7 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._controller import Cont
 
 
 class ActionModule(ControllerAction):
-    """Fails with a sentence where something does not hold."""
+    """Fails with a message if a condition is false."""
 
     OPTIONS: t.ClassVar = {
         "that": {"type": "bool", "required": True},

@@ -22,7 +22,7 @@ display = Display()
 
 
 class ActionModule(ControllerAction):
-    """Checks what somebody has handed in, and prints what it becomes in the variables."""
+    """Checks a security key that somebody has handed in, and prints the variables that declare it."""
 
     OPTIONS: t.ClassVar = {
         "user": {"type": "str", "required": True},
@@ -57,7 +57,7 @@ class ActionModule(ControllerAction):
 
 
 def _said(user: str, attested: _attestation.Attested | None) -> str:
-    """What is known of a key beside its form."""
+    """A sentence about the origin of a key: what is shown, and what the administrator must check."""
     if attested is None:
         return (
             f"That {user} has it, and that a device made it, is for you to know: nothing was handed in that shows the "

@@ -19,7 +19,7 @@ display = Display()
 
 
 class ActionModule(ControllerAction, PageAction):
-    """Puts an index, and a PDF for printing, beside the sheets that the hosts of the play have."""
+    """Writes an index, and a PDF for printing, next to the sheets of the hosts of the play."""
 
     OPTIONS: t.ClassVar = {
         "directory": {"type": "str", "required": True},
@@ -55,10 +55,10 @@ class ActionModule(ControllerAction, PageAction):
 
 
 def _places(variables: t.Mapping[str, t.Any]) -> dict[str, set[str]]:
-    """What sheets are named after, by the hosts of the play, and who is to have no second factor there."""
+    """The places that sheets of the play's hosts are named after, each with the accounts that are `absent` there."""
     places: dict[str, set[str]] = {}
     for host, fleet in told_by_hosts(variables, "twofactor_fleet"):
-        # As it was written: looking up everybody's secrets for this would take long.
+        # Without templating: looking up everybody's secrets would take long.
         users = variables["hostvars"].raw_get(host).get("twofactor_users")
         absent = {
             str(user.get("name"))
@@ -70,7 +70,7 @@ def _places(variables: t.Mapping[str, t.Any]) -> dict[str, set[str]]:
 
 
 def _rows(sheets: t.Iterable[_sheets.Sheet]) -> list[dict[str, t.Any]]:
-    """The sheets for the template."""
+    """The sheets, as the template needs them."""
     return [
         {"user": one.user, "place": one.place, "device": one.device, "keys": one.keys, "link": one.link, "day": one.day}
         for one in sheets

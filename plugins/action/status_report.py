@@ -21,7 +21,7 @@ _RIGHT = "Name files that runs of fleet.auth.status have written with twofactor_
 
 
 class ActionModule(ReportAction):
-    """Reports what the hosts of the play have told."""
+    """Reports the state of two-factor login on the hosts of the play."""
 
     OPTIONS: t.ClassVar = {
         "answer": {"type": "str"},

@@ -15,11 +15,11 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._visible import in_one_
 
 _SHEETS = "__twofactor_makes_sheets"
 _WHERE = ("__twofactor_sheet_dir", "__twofactor_sheet_suffix")
-"""What the role asks itself afterwards, the second where the first holds: an error would end the play for all hosts."""
+"""Variables that the role templates later, the second if the first is true. An error there ends the play for all."""
 
 
 class ActionModule(GatedAction, _host_files.HandingAction):
-    """Runs the module, once its options are right, with the files of a host, and what rolls a change back."""
+    """Runs the module if its options are right, with the files for the host and those that roll a change back."""
 
     def files(self) -> dict[str, str]:
         return {**super().files(), **({} if self._task.check_mode else _host_files.texts(places.FOR_A_CHANGE))}
@@ -29,7 +29,7 @@ class ActionModule(GatedAction, _host_files.HandingAction):
         return refused(found) if found else super()._checked(tmp, variables)
 
     def _untold(self, variables: t.Mapping[str, t.Any]) -> list[str]:
-        """Why it cannot be told where the enrolment sheets of this host go, if the role runs this and it cannot."""
+        """If the role runs this, a refusal if the place of this host's enrolment sheets cannot be templated."""
         try:
             if self._templar.template(variables.get(_SHEETS)):
                 self._templar.template([variables.get(name) for name in _WHERE])

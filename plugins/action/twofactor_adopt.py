@@ -8,6 +8,6 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._gate import GatedActio
 
 
 class ActionModule(GatedAction):
-    """Runs the module, once its options are right."""
+    """Runs the module if its options are right."""
 
     FURTHER = GatedAction.FURTHER | {"users_files", "secret_file"}

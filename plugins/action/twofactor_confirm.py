@@ -13,7 +13,7 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._failures import told_o
 
 
 class ActionModule(AskingNormalAction):
-    """Runs the module, and says what comes of a change to which no new connection gets in."""
+    """Runs the module. If no new connection gets in after the change, it says what happens next."""
 
     @told_once
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
@@ -22,7 +22,7 @@ class ActionModule(AskingNormalAction):
             done: dict[str, t.Any] = super().run(tmp, variables)
         except AnsibleConnectionFailure as error:
             when = _when(self._templar.template(variables.get("twofactor_rollback_after")))
-            # A host that puts itself back is not one that is merely out of reach.
+            # A host that rolls back must not be reported as merely unreachable.
             raise AnsibleActionFail(
                 f"After the change of two-factor login, no new connection to {variables['inventory_hostname']} gets "
                 f"in. Nobody has to do anything: the host puts itself back {when}. What ssh said: "
@@ -32,5 +32,5 @@ class ActionModule(AskingNormalAction):
 
 
 def _when(seconds: object) -> str:
-    """When the host does; only the role knows for how many seconds its module has set the timer."""
+    """When the host rolls back. Only the role knows how many seconds the module has set for the timer."""
     return f"{seconds} seconds after the change" if seconds else "when the time of rollback_after is over"

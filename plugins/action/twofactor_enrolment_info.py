@@ -8,4 +8,4 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingNo
 
 
 class ActionModule(AskingNormalAction):
-    """Runs the module, and checks what it answers."""
+    """Runs the module, and checks its answer."""

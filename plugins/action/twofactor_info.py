@@ -9,4 +9,4 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._host_files import Hand
 
 
 class ActionModule(GatedAction, HandingAction):
-    """Runs the module, once its options are right, with the files that a host should have."""
+    """Runs the module if its options are right, with the files that a host should have."""

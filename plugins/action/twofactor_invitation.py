@@ -8,4 +8,4 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._gate import CheckedAct
 
 
 class ActionModule(CheckedAction):
-    """Runs the module, once the names of variables are right."""
+    """Runs the module if the names of variables are right."""

@@ -18,7 +18,7 @@ _EPEL = (
 
 
 class ActionModule(AskingAction):
-    """Installs packages by Ansible's own modules, and takes no more of an answer than what has come of it."""
+    """Installs packages with Ansible's own modules. Of their answers it uses only the outcome and the message."""
 
     _supports_check_mode = True
 
@@ -47,9 +47,9 @@ class ActionModule(AskingAction):
         return {**result, **told}
 
     def _by_its_manager(self, options: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Find out which package manager a host has, unless that is known, and install by that.
+        """Find out which package manager a host has, unless that is known, and install with it.
 
-        Ansible's own action `package` runs whichever module a host names, and shows what it says as it is.
+        Ansible's own action `package` would run whichever module the host names, and show its answer unescaped.
         """
         known = (variables.get("ansible_facts") or {}).get("pkg_mgr")
         manager = self._templar.template(variables.get("ansible_package_use")) or known

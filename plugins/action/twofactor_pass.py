@@ -10,7 +10,7 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._gate import CheckedAct
 
 
 class ActionModule(CheckedAction, _host_files.HandingAction):
-    """Runs the module, once the names of variables are right, with what ends a pass on the host."""
+    """Runs the module if the names of variables are right, with the files that end a pass on the host."""
 
     def files(self) -> dict[str, str]:
         return _host_files.texts(places.FOR_PASSES)

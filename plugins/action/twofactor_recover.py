@@ -17,11 +17,11 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._gate import refused, s
 
 _PREFIX = "twofactor-recover: "
 _REFUSED = 2
-"""What the recovery command ends with where it refuses what it was given."""
+"""The exit status of the recovery command if it refuses its arguments."""
 
 
 class ActionModule(AskingAction):
-    """Gets one account in again by the recovery command of the host, or everyone by turning two-factor login off."""
+    """Lets one account in with the recovery command of the host, or everyone by turning two-factor login off."""
 
     _supports_check_mode = True
 
@@ -47,7 +47,7 @@ class ActionModule(AskingAction):
         return {**done, "msg": f"Two-factor login {state}; secrets are kept. {_UNTIL}"}
 
     def _one(self, user: str, variables: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Let one user in without a code, by the recovery command of the host."""
+        """Let one user in without a code, with the recovery command of the host."""
         host, command = (
             variables["inventory_hostname"],
             {
@@ -61,7 +61,7 @@ class ActionModule(AskingAction):
         said = [line.removeprefix(_PREFIX) for key in ("stderr", "stdout") for line in done.get(key, "").splitlines()]
         told = " ".join(said).replace("on this host", f"on {host}")
         if done.get("failed"):
-            # Ansible takes a command that failed for a change; this one has refused before it began.
+            # Ansible counts any failed command as a change, but this one may have refused before it began.
             changed = bool(done.get("changed")) and done.get("rc") != _REFUSED
             why = (told or done.get("msg", "no reason")).rstrip(".")
             return {**_short(done), "changed": changed, "msg": f"{user} was not let in on {host}: {why}."}
@@ -80,7 +80,7 @@ _UNTIL = "The next run of fleet.auth.enable or fleet.auth.rollout asks again, as
 
 
 def _unclear(user: str | None, *, everyone: bool) -> list[str]:
-    """Why it is not clear whom this is about: a slip must not let everyone in."""
+    """Why it is not clear who should be let in: a mistake must not let everyone in."""
     if user is not None and everyone:
         return ["user and everyone are both given. Give -e user=NAME for one account, or -e everyone=true."]
     if user is None and not everyone:
@@ -91,5 +91,5 @@ def _unclear(user: str | None, *, everyone: bool) -> list[str]:
 
 
 def _short(done: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """What a person needs of what the module command returned."""
+    """The parts of the command module's result that people need."""
     return {key: done[key] for key in ("changed", "failed", "rc") if key in done}

@@ -11,7 +11,7 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._gate import CheckedAct
 
 
 class ActionModule(CheckedAction):
-    """Runs the module, once there is a code to check, and says what came of it."""
+    """Runs the module if there is a code to check, and says whether the code was right."""
 
     @told_once
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
@@ -27,12 +27,12 @@ class ActionModule(CheckedAction):
 
 
 def right(user: str, host: str) -> str:
-    """What a right code means."""
+    """The message for a right code."""
     return f"The code of {user} was right on {host}. It is used up, and {user} is proven."
 
 
 def wrong(user: str, host: str, code: str) -> str:
-    """What a code that was not right may have been."""
+    """The message for a wrong code, with the likely reasons."""
     digits = "".join(code.split())
     has_form = digits.isdecimal() and len(digits) >= _SHORTEST
     form = "" if has_form else f" It has fewer than {_SHORTEST} digits, or something else in it."
@@ -43,7 +43,7 @@ def wrong(user: str, host: str, code: str) -> str:
 
 
 def _missing(arguments: t.Mapping[str, t.Any]) -> list[str]:
-    """What has to be given and was not, such as by a run that has no terminal to ask at."""
+    """A refusal if an option has no value, for example because the run had no terminal to ask on."""
     given = {name: str(arguments.get(name) or "").strip() for name in ("user", "code")}
     missing = [name for name, value in given.items() if value in ("", "None")]
     if not missing:

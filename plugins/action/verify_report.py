@@ -17,7 +17,7 @@ display = Display()
 
 
 class ActionModule(ReportAction):
-    """Says what has come of a code on all hosts of the play, and fails where it was right on none."""
+    """Reports the check of a code on all hosts of the play, and fails if it was right on none."""
 
     OPTIONS: t.ClassVar = {"answer": {"type": "str", "required": True}}
 

@@ -179,7 +179,7 @@ class _Stop:
     login: Sequence[bytes | str]
 
     def code(self, *, at: int) -> str:
-        """The code of the time step in which *at* lies, in seconds since 1970."""
+        """The code of the time step that contains *at*, in seconds since 1970."""
         keys = self.keys
         try:
             return code_at(str(keys.secret), digits=keys.digits, interval=keys.interval, at=at)
@@ -310,7 +310,7 @@ class Connection(SSHConnection):
         # Temporary files live as long as this run of Ansible.
         failed = os.path.join(C.DEFAULT_LOCAL_TMP, _file_name(*stop.way, stop.account))  # type: ignore[attr-defined]  # made at run time
         with note_in_hand(os.path.join(self._control_path_dir, _file_name(stop.account))) as note:
-            # Another process may have logged in, or failed to, while this one waited for the note.
+            # Another process may have logged in, or failed to, while this one waited for the lock.
             if _succeeds(stop.check):
                 return
             with contextlib.suppress(FileNotFoundError), open(failed) as file:

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the modules of this collection can answer, and nothing else is taken from a host. Pure.
+"""The answers that the modules of this collection can give. Nothing else is accepted from a host. Pure.
 
-A host may be in strange hands, and then its answer is whatever somebody likes. So each answer is made anew here of what
-fits: the names, types and bounds below, which are those of the modules' own documentation of what they return. Ansible
-itself would do as an answer says that adds hosts or sets variables.
+A host may be under the control of an attacker, who can then send any answer. So each answer is built anew here from the
+parts that fit: the names, types and bounds below, which are those of the modules' RETURN documentation. Ansible itself
+would obey an answer that adds hosts or sets variables.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ class Shape:
     """What a module returns beside `changed`."""
 
     success: t.Mapping[str, Kind] = field(default_factory=dict)
-    """What is there if it did not fail."""
+    """Present if the module did not fail."""
     always: t.Mapping[str, Kind] = field(default_factory=dict)
-    """What is there then, and may be as well if it failed."""
+    """Present if the module did not fail; optional if it failed."""
     sometimes: t.Mapping[str, Kind] = field(default_factory=dict)
-    """What is there or not, if it did not fail."""
+    """Optional if the module did not fail."""
     differs: bool = False
-    """Whether it has a diff."""
+    """Whether the module returns a diff."""
     asked: t.Mapping[str, t.Callable[[Answer], t.Iterable[str]]] = field(default_factory=dict)
-    """The accounts that a part of the answer tells of; each has to be one that the module was asked for."""
+    """By part of the answer, the accounts in it; each must be one that the module was asked for."""
 
 
 def _matching(pattern: str) -> t.Callable[[str], object]:
@@ -63,12 +63,12 @@ ANYTHING = Text(1 << 30, "a text", lambda _text: True)
 COUNT = Number(0, MANY)
 LABEL = Text(64, "the name of a device, or empty", lambda name: not name or bounds.is_label(name))
 NAME = Text(257, "the name of an account that a file can carry", bounds.is_account_name)
-"""Of whoever can be enrolled: it becomes the name of a file."""
+"""The name of an account that can be enrolled: it becomes the name of a file."""
 ANY_NAME = Text(512, "a name that can be printed")
-"""Of whatever account the host has."""
+"""The name of any account on the host."""
 DOORS = ("sshd", "daemon", "local")
 DOOR_STATES = ("covered", "open", "unknown")
-"""What a way in is, and whether a code is asked for there. With another word it would be in no list of a report."""
+"""The kinds of ways in, and whether a way in asks for a code. Reports have no list for any other word."""
 DOOR = Text(16, f"one of {', '.join(DOORS)}", DOORS.__contains__)
 DOOR_STATE = Text(16, f"one of {', '.join(DOOR_STATES)}", DOOR_STATES.__contains__)
 SERVICE = Text(255, "the name of a PAM service")
@@ -121,7 +121,7 @@ STATUS: dict[str, Kind] = {
     "time_sync": Or(TIME_SYNC),
 }
 OF_MANY = Listed(Record({"message": SENTENCE, "users": Listed(ANY_NAME)}), 1000)
-"""All whom sentences are about that name the first ten alone."""
+"""All accounts that a sentence is about. The sentence itself names only the first ten."""
 PLANNED: dict[str, Kind] = {
     "missing_packages": Listed(PACKAGE, 100),
     "refusals": SENTENCES,
@@ -197,18 +197,18 @@ SHAPES = {
     "twofactor_pass": Shape({"until": TIME}, sometimes={"code": CODE}),
     "twofactor_verify": Shape({"valid": TRUTH}, always={"can_be_checked": TRUTH}),
 }
-"""By module, what it answers. A test holds it to what the module's documentation says."""
+"""By module, what it answers. A test compares this with the module's documentation."""
 
 _TOLD_WITH_A_FAILURE = ("msg", "module_stdout", "module_stderr")
 _NOT_TAKEN = {"_ansible_parsed", "invocation", "deprecations", "exception", "rc"}
-"""What Ansible adds to an answer, or makes of something that is none; nobody needs it."""
+"""What Ansible adds to an answer, or puts in place of one that it cannot read; nobody needs it."""
 _COMMON = {*_NOT_TAKEN, *_TOLD_WITH_A_FAILURE, "changed", "failed", "warnings"}
 
 
 def refuse_strange_names(module: str, answer: t.Mapping[str, t.Any]) -> None:
-    """Raise Unfit where an answer has something at its top that the module does not answer.
+    """Raise Unfit if an answer has a top-level name that the module does not return.
 
-    Ansible would act on some of it, or show it.
+    Ansible would act on some of these, or show them.
     """
     shape = SHAPES[module]
     known = {*_COMMON, *shape.success, *shape.always, *shape.sometimes, *(["diff"] if shape.differs else [])}
@@ -218,10 +218,10 @@ def refuse_strange_names(module: str, answer: t.Mapping[str, t.Any]) -> None:
 
 
 def accepted(module: str, answer: t.Any, users: t.Collection[str] | None = None) -> Answer:
-    """The answer of a module, made anew of what fits. Raises Unfit.
+    """The answer of a module, built anew from the parts that fit. Raises Unfit.
 
-    :param answer: what came from the host, once Ansible has read it.
-    :param users: the accounts that the module was asked for; None where it is not asked for any by name.
+    :param answer: what came from the host, as Ansible has parsed it.
+    :param users: the accounts that the module was asked for; None if it was asked for none by name.
     """
     shape = SHAPES[module]
     if not isinstance(answer, dict):
@@ -245,13 +245,13 @@ def accepted(module: str, answer: t.Any, users: t.Collection[str] | None = None)
 
 
 MANAGERS = ("dnf", "dnf5")
-"""The package managers of RHEL and what is built like it, by the names that Ansible's modules have for them."""
+"""The package managers of RHEL and similar systems, by the names of Ansible's modules for them."""
 
 
 def reduced(answer: t.Mapping[str, t.Any]) -> Answer:
-    """What is taken of an answer of one of Ansible's own modules: whether it failed or changed anything, and texts.
+    """The parts used of an answer of one of Ansible's own modules: whether it failed or changed anything, and texts.
 
-    And of facts, which package manager there is, as `manager`.
+    From facts, only the package manager is used, as `manager`.
     """
     facts = answer.get("ansible_facts")
     manager = facts.get("ansible_pkg_mgr") if isinstance(facts, dict) else answer.get("manager")
@@ -270,14 +270,14 @@ def reduced(answer: t.Mapping[str, t.Any]) -> Answer:
 
 
 def _texts(warnings: t.Any) -> t.Any:
-    """Warnings as texts: Ansible has made objects of them, or left what the host has sent."""
+    """Warnings as texts. Ansible has turned them into objects, or left them as the host sent them."""
     if not isinstance(warnings, list):
         return warnings or []
     return [one if isinstance(one, str) else getattr(getattr(one, "event", None), "msg", one) for one in warnings]
 
 
 def _failure(shape: Shape, given: Answer) -> Answer:
-    """What is taken of a module that failed: what it says, and what it always tells."""
+    """The parts used of the answer of a module that failed: its message, its output, and what it always returns."""
     told = {name: given.pop(name) for name in _TOLD_WITH_A_FAILURE if name in given}
     message = told.pop("msg", None)
     output = {name: visible(value[:4000], keep="\n\t") for name, value in told.items() if isinstance(value, str)}
@@ -291,11 +291,11 @@ def _failure(shape: Shape, given: Answer) -> Answer:
 
 
 _MOST_COMPARED = 10_000_000
-"""How many pairs of lines are compared at most in the diffs of a host: a second's work, in a process that all share."""
+"""How many pairs of lines a host's diffs may compare: about a second's work, in a process that all hosts share."""
 
 
 def _comparable(parts: list[dict[str, str]]) -> list[dict[str, str]]:
-    """The parts of a diff, of which those say how long they are that it would take long to compare."""
+    """The parts of a diff. A part that would take long to compare says only how many lines it has."""
     left, comparable = _MOST_COMPARED, []
     for part in parts:
         lines = {name: part.get(name, "").count("\n") + 1 for name in ("before", "after")}
@@ -306,7 +306,7 @@ def _comparable(parts: list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def _diff(diff: t.Any) -> list[dict[str, str]]:
-    """What a change makes of files, each with two headings and two texts."""
+    """The diff of a change: one part for each file, with two headings and two texts."""
     parts = Listed(Mapped(Text(32), ANYTHING)).taken(diff, "diff")
     unknown = {key for part in parts for key in part} - {"before", "after", "before_header", "after_header"}
     if unknown:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Hosts are asked by modules, and what does not fit of an answer ends the task for that host alone."""
+"""Running modules on hosts. An answer that the module cannot have given ends the task for that host alone."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._report import names_an
 from ansible_collections.fleet.auth.plugins.plugin_utils._visible import in_one_line, visible
 
 ANSWER_BYTES = 32 * 1024 * 1024
-"""How long an answer is at most; that of a host with 10,000 people enrolled is a few millions."""
+"""The longest answer; that of a host with 10,000 people enrolled has a few million bytes."""
 _READING_BYTES = 4 * ANSWER_BYTES
-"""By how much the process may grow while it reads an answer, for Ansible copies it as it comes."""
+"""By how much the process may grow while it reads an answer: Ansible copies the data as it arrives."""
 ANSWER_SECONDS = 900
-"""How long a host has for its answer at most; a slow disk, or a lock that is held, must not look like an attack."""
+"""How long a host may take for its answer. A slow disk, or a lock that is held, must not look like an attack."""
 _LOOK_SECONDS = 0.2
 _NO_PYTHON = re.compile(r"The module interpreter '([^']+)' was not found\.")
-"""What Ansible makes of a host without the Python that it is to run modules with."""
+"""Ansible's message if the host does not have the Python that Ansible should run modules with."""
 _STATUS_BYTES = 4000
 
 
 class AskingAction(ActionBase):
-    """An action that asks hosts, and takes nothing from them but what the module can have answered."""
+    """An action that runs modules on hosts, and accepts only what the module can have answered."""
 
     _module: str | None = None
-    """The module of this collection that is asked now."""
+    """The module of this collection that runs now; None for a module of Ansible's own."""
 
     def _execute_module(  # type: ignore[override]  # the rest is passed on as it is
         self,
@@ -49,7 +49,7 @@ class AskingAction(ActionBase):
         task_vars: dict[str, t.Any] | None = None,
         **further: t.Any,
     ) -> dict[str, t.Any]:
-        """Run a module as Ansible does. Of its answer only what was checked goes on, or why it was refused."""
+        """Run a module as Ansible does. Return only what was checked of its answer, or why it was refused."""
         name = module_name or self._task.action
         foreign, module = name.startswith("ansible."), name.rpartition(".")[2]
         self._module = None if foreign else module
@@ -65,11 +65,11 @@ class AskingAction(ActionBase):
                 accepted = _answers.accepted(module, self._without_interpreter(answer), _users(arguments))
                 return _with_remedy(_with_whose_warnings(accepted, host, task_vars or {}), host)
         except AnsibleError as error:
-            # Other errors are Ansible's own, and say nothing of what the host did.
+            # Errors of other types come from Ansible itself, and contain nothing that the host said.
             plain = type(error) is AnsibleError  # pylint: disable=unidiomatic-typecheck
             if not (plain or isinstance(error, AnsibleConnectionFailure)):
                 raise
-            # What ssh and sudo said is in it, and with that what the host did.
+            # The message quotes ssh and sudo, and so possibly the host.
             raise type(error)(in_one_line(error.message, _STATUS_BYTES)) from None
         except (Unfit, _TooMuch) as error:
             return _refused(name, host, str(error))
@@ -82,7 +82,7 @@ class AskingAction(ActionBase):
             TypeError,
             ValueError,
         ) as error:
-            # Ansible is written for answers of modules.
+            # Ansible's code expects a real module's answer, and may fail on anything else.
             return _refused(name, host, f"Ansible cannot read it ({type(error).__name__})")
 
     def _low_level_execute_command(self, *words: t.Any, **named: t.Any) -> dict[str, t.Any]:
@@ -93,8 +93,8 @@ class AskingAction(ActionBase):
         return done
 
     def _parse_returned_data(self, res: dict[str, t.Any], *further: t.Any, **named: t.Any) -> dict[str, t.Any]:
-        # Ansible warns of what stands behind an answer, and of names that it does not like, and shows both as they are.
-        # A terminal, by which Ansible comes without pipelining, ends each line with a carriage return as well.
+        # Ansible warns about text after the answer, and about names that it does not like, and shows both unescaped.
+        # Without pipelining Ansible uses a terminal, which also ends each line with a carriage return.
         lines = visible(res["stdout"].replace("\r\n", "\n"), keep="\n").split("\n")
         last = max((number for number, line in enumerate(lines) if line.rstrip().endswith("}")), default=len(lines))
         res = {**res, "stdout": "\n".join(lines[: last + 1])}
@@ -105,16 +105,16 @@ class AskingAction(ActionBase):
         return answer
 
     def _without_interpreter(self, answer: dict[str, t.Any]) -> dict[str, t.Any]:
-        """The answer without what Ansible has added to it of the Python that it found."""
+        """The answer without the fact that Ansible added about the Python that it discovered."""
         if not self._discovered_interpreter_key:
             return answer
         return {key: value for key, value in answer.items() if key != "ansible_facts"}
 
 
 def _with_whose_warnings(answer: dict[str, t.Any], host: str, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """The answer, whose warnings begin with the host's name where they have it not, or also that of another host.
+    """The answer, with the host's name in front of each warning that lacks it or also names another host.
 
-    Ansible shows a warning without saying of which host it is.
+    Ansible shows a warning without saying which host it comes from.
     """
     if "warnings" not in answer:
         return answer
@@ -128,7 +128,7 @@ def _with_whose_warnings(answer: dict[str, t.Any], host: str, variables: t.Mappi
 
 
 def _with_remedy(answer: dict[str, t.Any], host: str) -> dict[str, t.Any]:
-    """The answer; where the host has not the Python that Ansible looked for, in words of what to do."""
+    """The answer; if the host lacks the Python that Ansible looked for, a message that says what to do."""
     missing = answer.get("failed") and _NO_PYTHON.fullmatch(str(answer.get("msg")))
     if not missing:
         return answer
@@ -140,7 +140,7 @@ def _with_remedy(answer: dict[str, t.Any], host: str) -> dict[str, t.Any]:
 
 
 def _refused(module: str, host: str, why: str) -> dict[str, t.Any]:
-    """The result of a task whose answer is none of its module."""
+    """The result of a task whose answer cannot come from its module."""
     return {
         "failed": True,
         "msg": f"What {host} answered cannot come from the module {module}: {why}. None of it was used. "
@@ -149,18 +149,18 @@ def _refused(module: str, host: str, why: str) -> dict[str, t.Any]:
 
 
 class AskingNormalAction(AskingAction, NormalAction):
-    """Runs the module of its own name, as Ansible runs one that has no action, and checks what it answers."""
+    """Runs the module of the same name, as Ansible does for a module without an action, and checks the answer."""
 
 
 _TOO_LONG = f"it is longer than {ANSWER_BYTES // 1024 // 1024} MiB"
 
 
 class _TooMuch(BaseException):
-    """A host sends more than an answer, or takes longer for it. Ansible's connections try again after an Exception."""
+    """A host sends too much, or takes too long. A BaseException: Ansible's connections retry after an Exception."""
 
 
 class _Watch:
-    """Looks from time to time at how long a host takes, and how much memory what it sends."""
+    """Checks at intervals how long a host takes, and how much memory its answer takes."""
 
     _now: t.ClassVar[_Watch | None] = None
 
@@ -172,14 +172,14 @@ class _Watch:
     @classmethod
     @contextlib.contextmanager
     def over(cls, seconds: float) -> t.Iterator[None]:
-        """Raise _TooMuch in what is done here, once it takes too long. Not where the task has a timeout of its own."""
+        """Raise _TooMuch in the body once it takes too long, unless the task has a timeout of its own."""
         watch = cls(seconds)
         try:
             before = signal.getsignal(signal.SIGALRM)
             if before not in (None, signal.SIG_DFL):
                 raise ValueError
             signal.signal(signal.SIGALRM, watch._look)
-        except ValueError:  # as well where this is no main thread
+        except ValueError:  # also raised by signal.signal outside the main thread
             yield
             return
         cls._now = watch
@@ -194,7 +194,7 @@ class _Watch:
     @classmethod
     @contextlib.contextmanager
     def memory(cls, growth: int) -> t.Iterator[None]:
-        """Raise _TooMuch as well, within this, once the process has grown by so many bytes."""
+        """Also raise _TooMuch in the body once the process has grown by this many bytes."""
         watch = cls._now
         if watch:
             watch._bytes = _resident() + growth
@@ -212,7 +212,7 @@ class _Watch:
 
 
 def _resident() -> float:
-    """How many bytes of memory this process has; 0 where the system does not tell, which is then never too much."""
+    """How many bytes of memory this process uses; 0 if the system does not say, so that the limit is never reached."""
     try:
         with open("/proc/self/statm", "rb") as file:
             return int(file.read().split()[1]) * float(resource.getpagesize())
@@ -221,10 +221,10 @@ def _resident() -> float:
 
 
 def _users(arguments: t.Mapping[str, t.Any]) -> list[str] | None:
-    """The accounts that a module is asked for by name."""
+    """The accounts that a module is asked for by name; None if there is no such option."""
     users = arguments.get("users")
     if isinstance(users, str):
-        # As Ansible takes a list from a text, on a command line for one.
+        # As Ansible makes a list of a text, for example on a command line.
         return [user.strip() for user in users.split(",")]
     if not isinstance(users, list):
         return None if users is None else [str(users)]

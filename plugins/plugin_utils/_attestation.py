@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the maker of a security key says of it: the attestation that `ssh-keygen -O write-attestation` writes. Pure.
+"""Checks the attestation of a security key's maker, as `ssh-keygen -O write-attestation` writes it. Pure.
 
-Its form is that of OpenSSH's PROTOCOL.u2f; what is signed is that of WebAuthn, section 8.2 (packed attestation).
+Its format is defined in OpenSSH's PROTOCOL.u2f; the signed data in WebAuthn, section 8.2 (packed attestation).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ except ImportError:
 _MAGIC = b"ssh-sk-attest-v01"
 _OLD_MAGIC = b"ssh-sk-attest-v00"
 _FLAGS, _HEAD = 32, 37
-"""Where the flags of the authenticator data are, and how long it is before the credential; WebAuthn, section 6.1."""
+"""In the authenticator data, the offset of the flags, and of the attested credential data; WebAuthn, section 6.1."""
 _PRESENT, _VERIFIED, _WITH_KEY = 0x01, 0x04, 0x40
 _LONGEST_CHAIN = 5
 _RAW = 0x40
@@ -45,7 +45,7 @@ class Attested(t.NamedTuple):
     by: str
     """The name of the authority in whose certificate the chain ends."""
     model: str
-    """The AAGUID, which is one for all devices of a model; see FIDO's metadata service."""
+    """The AAGUID, which all devices of a model share; see FIDO's metadata service."""
     verified: bool
     """Whether the device asked for a PIN, or something like it, when the key was made."""
 
@@ -53,13 +53,13 @@ class Attested(t.NamedTuple):
 def check(
     key: SecurityKey, attestation: bytes, challenge: bytes, authorities: bytes, now: datetime.datetime
 ) -> Attested:
-    """Check that a device whose maker one of the authorities vouches for has made the key.
+    """Check that the key was made by a device whose maker is vouched for by one of the authorities.
 
     :param attestation: the file that ssh-keygen wrote.
-    :param challenge: the one that was given to ssh-keygen, without which nobody can tell what was signed.
+    :param challenge: the one that was given to ssh-keygen; it is part of what was signed.
     :param authorities: certificates in PEM.
     :param now: a time with its zone.
-    :raises AttestationError: if it has not.
+    :raises AttestationError: if it was not, or if that cannot be checked.
     """
     if _is_missing or not hasattr(x509.Certificate, "not_valid_before_utc"):
         raise AttestationError(
@@ -111,7 +111,7 @@ def _unwrapped(data: bytes) -> bytes:
 
 
 def _check_key(key: SecurityKey, data: bytes) -> None:
-    """See that the authenticator data is about this key. Raises AttestationError."""
+    """Check that the authenticator data is about this key. Raises AttestationError."""
     _type, *points, application = fields(base64.b64decode(key.blob))
     if data[:_FLAGS] != hashlib.sha256(application).digest():
         raise AttestationError("is about another application than the key")
@@ -120,7 +120,7 @@ def _check_key(key: SecurityKey, data: bytes) -> None:
         raise AttestationError("is about no new key that somebody has touched the device for")
     start = _HEAD + 18
     identifier = int.from_bytes(data[start - 2 : start], "big")
-    # CTAP2 has one form alone for a key, so that the bytes can be compared.
+    # CTAP2 allows only one encoding of a key, so the bytes can be compared.
     if key.type == ED25519:
         wanted = bytes.fromhex("a4010103272006215820") + points[0]
     else:
@@ -137,7 +137,7 @@ def _model(data: bytes) -> str:
 def _vouching(certificate: x509.Certificate, authorities: t.Sequence[x509.Certificate], now: datetime.datetime) -> str:
     """The name of the authority in whose certificate the chain from this one ends. Raises AttestationError.
 
-    The last one is the first that has issued itself, or whose issuer is not among the authorities.
+    The chain ends at the first certificate that is self-signed, or whose issuer is not among the authorities.
     """
     name = certificate.issuer.rfc4514_string()
     found = certificate
@@ -156,7 +156,7 @@ def _vouching(certificate: x509.Certificate, authorities: t.Sequence[x509.Certif
 
 
 def _has_issued(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
-    """Whether an authority, which may be one, has signed a certificate."""
+    """Whether a certificate that may sign others has signed this one."""
     try:
         if not authority.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
             return False

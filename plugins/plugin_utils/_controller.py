@@ -23,15 +23,15 @@ display = Display()
 
 
 class ControllerAction(ActionBase):
-    """An action that works on the controller alone and changes no host, in check mode as well."""
+    """An action that works on the controller alone and changes no host, with or without check mode."""
 
     _supports_check_mode = True
     _requires_connection = False
 
     OPTIONS: t.ClassVar[t.Mapping[str, t.Any]]
-    """Its options, as an argument_spec of modules has them."""
+    """Its options, in the form of a module's argument_spec."""
     RULES: t.ClassVar[t.Mapping[str, t.Any]] = {}
-    """What holds between them, as for modules."""
+    """The rules between them, such as required_together, as for modules."""
 
     @told_once
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
@@ -47,16 +47,16 @@ class ControllerAction(ActionBase):
         return {**result, "changed": False, **self.do(given, variables)}
 
     def do(self, given: dict[str, t.Any], variables: dict[str, t.Any], /) -> dict[str, t.Any]:
-        """Do it, with options that were checked, and return what the task returns beside the usual."""
+        """Do the work, with checked options, and return what the task returns in addition to `changed`."""
         raise NotImplementedError
 
 
 _ONE_BY_ONE = ("free", "host_pinned")
-"""The strategies in which a host goes on before the others are there; those of mitogen end in the same words."""
+"""The strategies in which a host does not wait for the others. Mitogen's names for them end in the same words."""
 
 
 class ReportAction(ControllerAction, PageAction):
-    """An action that reports what all hosts of a play have told."""
+    """An action that reports the answers of all hosts of a play."""
 
     @told_once
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
@@ -70,7 +70,7 @@ class ReportAction(ControllerAction, PageAction):
         return done
 
     def publish(self, table: str, summary: t.Mapping[str, t.Any], data: str, variables: t.Mapping[str, t.Any]) -> None:
-        """Print the table, and write the summary as JSON, if somebody wants that."""
+        """Print the table, and write the summary as JSON to the file `data`, if one is named."""
         display.display(f"\n{with_inventory(table, variables)}\n")
         if data:
             write_report(data, json.dumps(summary, indent=2) + "\n")

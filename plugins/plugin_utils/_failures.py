@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A failure is told once, and whole.
+"""Shows the message of a failed task once, and whole.
 
-Of a task that has failed, Ansible prints an error, and then what the task has returned. Where an action returns a
-failure, or raises AnsibleActionFail, both have the same sentences. So the error says here where to read them.
+When a task fails, Ansible prints an error, and then the task's result. If an action returns a failure or raises
+AnsibleActionFail, both contain the same sentences. So here the error only says where to read them.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 SEE_MSG = "Why, and what to do, is in the msg of each host."
-"""The same for all hosts, so that Ansible prints it once for all of them."""
+"""The same text for all hosts, so that Ansible prints it once for all of them."""
 
 PLAYBOOK = "__twofactor_playbook"
-"""The variable that each playbook of the collection has."""
+"""The variable that each playbook of the collection sets."""
 
 _BY_ERRORS = "junit"
-"""The callback of Ansible whose report has of a failure the error alone."""
+"""The callback of Ansible whose report shows only the error of a failure."""
 
 _Run = t.TypeVar("_Run", bound=t.Callable[..., dict[str, t.Any]])
 
@@ -34,7 +34,7 @@ display = Display()
 
 
 def told_once(run: _Run) -> _Run:
-    """The `run` of an action, whose failures are told once: Ansible prints an error that leads to what it returned."""
+    """Decorate the `run` of an action so that a failure is shown once: the error only points to the `msg`."""
 
     @functools.wraps(run)
     def telling(
@@ -48,11 +48,11 @@ def told_once(run: _Run) -> _Run:
             done = {"changed": False, **error.result}
         if not done.get("failed") or not _has_msg(action._task):
             return done
-        # Ansible takes no warnings from an exception.
+        # Ansible shows no warnings from an exception.
         for warning in done.pop("warnings", ()):
             display.warning(str(warning))
         if PLAYBOOK in (task_vars or {}):
-            # They are in `msg`, which people read; programs read what modules return.
+            # They are in `msg` already, and people read that. Outside the playbooks, programs may read them.
             done.pop("refusals", None)
         raise AnsibleAction(SEE_MSG, result=done)
 
@@ -60,9 +60,9 @@ def told_once(run: _Run) -> _Run:
 
 
 def _has_msg(task: Task) -> bool:
-    """Whether people see the `msg` of this task where it fails, and Ansible does not have to look at it before."""
+    """Whether people see the `msg` of this task if it fails, and no condition of the task needs the result first."""
     enabled = C.config.get_config_value("CALLBACKS_ENABLED")
     if any(name.rpartition(".")[2] == _BY_ERRORS for name in enabled):
         return False
-    # Of a task with no_log, the error is all that is shown. The others decide by what was returned.
+    # For a task with no_log, only the error is shown. The other keywords decide based on the result.
     return not (task.no_log or task.failed_when or task.until or task.retries)

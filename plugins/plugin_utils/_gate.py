@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Bad options end a run on the controller, before any host is touched."""
+"""Checks options on the controller, so that bad ones end a run before any host is touched."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._types import in_words,
 
 _Spec = t.Mapping[str, t.Mapping[str, t.Any]]
 
-# Longer than that of any option, and shorter than any secret.
+# The limit is above the length of any option's name, and below the length of any secret.
 _NAME = re.compile(r"\w{1,24}", re.ASCII)
 
 
@@ -48,20 +48,20 @@ _FORMS = {
     "lockout": "{attempts: 5}",
     "time_sync": "{required: true}",
 }
-"""What an option looks like whose form is often mistaken."""
+"""Examples of options whose form people often get wrong."""
 
 
 (_PREFIX,) = PREFIX
 
 TOLD_LATER = "__twofactor_told_later"
-"""The variable of a task whose failure a report tells of."""
+"""The variable of a task whose failure is shown later, in a report."""
 _OF_A_FAILURE = ("changed", "failed", "msg", "unreachable", "module_stdout", "module_stderr")
 _FOR_PEOPLE = ("msg", "refusals", "warnings")
-"""What Ansible shows of an answer, in which a command may be."""
+"""The parts of an answer that Ansible shows, and that may contain a command."""
 
 
 class CheckedAction(AskingNormalAction):
-    """Runs the module of its own name, as Ansible runs one that has no action, but not with mistyped variables."""
+    """Runs the module of the same name, as Ansible does for one without an action, unless a variable is mistyped."""
 
     @told_once
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
@@ -72,19 +72,19 @@ class CheckedAction(AskingNormalAction):
         except AnsibleError as error:
             if not later:
                 raise
-            # Ansible would print it as an error, and end the play for the host, or say that it is ignored.
+            # Ansible would print the exception as an error, and end the play for the host, or print "...ignoring".
             how = _report.LOST if isinstance(error, AnsibleConnectionFailure) else "failed"
             return {"changed": False, how: True, "msg": error.message}
         if later:
             return done
         done = _copied(done, variables, by_variables=_is_ours(self, variables))
         if done.get("failed") and _is_of_the_role(self):
-            # Ansible prints a failure twice, and all that is in it; whoever runs the role reads the sentences of `msg`.
+            # Ansible prints a failure twice, with all its values. People who run the role read the sentences in `msg`.
             return {name: done[name] for name in _OF_A_FAILURE if name in done}
         return done
 
     def _checked(self, tmp: str | None, variables: dict[str, t.Any]) -> dict[str, t.Any]:
-        """What the module answers, or what is wrong with the names of variables."""
+        """The module's answer, or a refusal that says what is wrong with the names of variables."""
         found = [*slips(self, variables), *mistyped(self, variables)]
         if found:
             return refused(found)
@@ -93,7 +93,10 @@ class CheckedAction(AskingNormalAction):
 
 
 def _copied(done: dict[str, t.Any], variables: t.Mapping[str, t.Any], *, by_variables: bool) -> dict[str, t.Any]:
-    """What a module has answered, with commands that can be copied, and the options that people set."""
+    """The answer of a module, with commands that can be copied, and with the names of options as people set them.
+
+    :param by_variables: whether people set them as variables of the role (`twofactor_ssh`), not as options (`ssh`).
+    """
 
     def copied(said: t.Any) -> t.Any:
         if isinstance(said, list):
@@ -107,13 +110,13 @@ def _copied(done: dict[str, t.Any], variables: t.Mapping[str, t.Any], *, by_vari
 
 
 class GatedAction(CheckedAction):
-    """The same, and not with bad options of the wanted state either.
+    """Like CheckedAction, but does not run the module with bad options of the wanted state either.
 
-    The module checks its options again, as it does not know who calls it.
+    The module checks its options again, because it does not know who calls it.
     """
 
     FURTHER: t.ClassVar[frozenset[str]] = frozenset({"files", _PREFIX})
-    """The options that the module has beside those of the wanted state; the module alone checks them."""
+    """The options that the module has beside those of the wanted state; only the module checks them."""
 
     def _checked(self, tmp: str | None, variables: dict[str, t.Any]) -> dict[str, t.Any]:
         if isinstance(self._task.args.get("users"), list):
@@ -128,12 +131,15 @@ class GatedAction(CheckedAction):
 
 
 def refused(found: list[str]) -> dict[str, t.Any]:
-    """What a task returns that has touched no host because of what was found."""
+    """The result of a task that touched no host because of these problems."""
     return {"failed": True, "msg": f"Nothing was changed: {' '.join(found)}", "refusals": found}
 
 
 def slips(action: ActionBase, variables: t.Mapping[str, t.Any]) -> list[str]:
-    """What nobody reads in a playbook of the collection, a sentence each: extra variables (`-e`) and those of plays."""
+    """A sentence for each variable that a playbook of the collection does not read.
+
+    These are extra variables (`-e`), and variables of plays that are set in the inventory.
+    """
     playbook = variables.get(PLAYBOOK)
     if playbook is None:
         return []
@@ -143,7 +149,7 @@ def slips(action: ActionBase, variables: t.Mapping[str, t.Any]) -> list[str]:
 
 
 def _set_for_the_host(variables: t.Mapping[str, t.Any], extra: t.Container[str]) -> t.Iterator[str]:
-    """The variables that plays read which have their values from the inventory, and not from the run or the play."""
+    """The variables that plays read, if their values come from the inventory, and not from the run or the play."""
     for name in (f"{_variables.PREFIX}{name}" for name in _variables.OF_PLAYS):
         if name in variables and name not in extra:
             of_the_host = variables["hostvars"].raw_get(variables["inventory_hostname"])
@@ -152,9 +158,9 @@ def _set_for_the_host(variables: t.Mapping[str, t.Any], extra: t.Container[str])
 
 
 def mistyped(action: ActionBase, variables: t.Mapping[str, t.Any]) -> list[str]:
-    """What is wrong with a host's variables, a sentence each, where the role or a playbook of the collection uses them.
+    """A sentence for each problem in a host's variables, if the role or a playbook of the collection runs the action.
 
-    Recovery does not ask: a slip in the settings must keep nobody out.
+    Recovery does not call this: a mistake in the settings must not keep anyone out.
     """
     if not _is_ours(action, variables):
         return []
@@ -166,25 +172,25 @@ def mistyped(action: ActionBase, variables: t.Mapping[str, t.Any]) -> list[str]:
 
 
 def _rendered(action: ActionBase, value: t.Any) -> t.Any:
-    """The value of a variable; what is written there where that cannot be told, which Ansible says of by itself."""
+    """The value of a variable. If it cannot be templated, its text as written; Ansible reports the error itself."""
     with contextlib.suppress(AnsibleError):
         return action._templar.template(value)
     return value
 
 
 def _is_ours(action: ActionBase, variables: t.Mapping[str, t.Any]) -> bool:
-    """Whether the role or a playbook of the collection does it."""
+    """Whether the action is run by the role or by a playbook of the collection."""
     return _is_of_the_role(action) or PLAYBOOK in variables
 
 
 def _is_of_the_role(action: ActionBase) -> bool:
-    """Whether a task of the role does it, and not one of somebody's own."""
+    """Whether the action is run by a task of the role, and not by a user's own task."""
     role = action._task._role
     return role is not None and role.get_name() == "fleet.auth.twofactor"
 
 
 def entries(users: list[t.Any]) -> list[t.Any]:
-    """The entries of `users`, with a dictionary for each that is a name alone. A secret in the wrong place is none."""
+    """The entries of `users`, with a dictionary for each plain name. A secret in the wrong place is not a name."""
     return [{"name": str(one)} if isinstance(one, str) and _is_name(one) else one for one in users]
 
 
@@ -196,14 +202,14 @@ def _is_name(text: str) -> bool:
 
 
 def problems_once(options: t.Mapping[str, t.Any], directory: Path) -> list[str]:
-    """The same as `problems`, but found only once in a run for hosts that are given the same options.
+    """The same as `problems`, but computed only once in a run for all hosts with the same options.
 
-    :param directory: that of the run, for its owner alone, which Ansible removes at the end. Each host of a play is
-        served by a process of its own, so that a file is what they have in common.
+    :param directory: the temporary directory of the run. Only its owner can read it, and Ansible removes it at the end.
+        The result is kept in a file there, because each host of a play has a process of its own.
     """
     try:
         text = json.dumps(options, default=repr)
-    except TypeError:  # a name that is no text, of which `problems` tells
+    except TypeError:  # a name is not a text; `problems` reports that
         return problems(options)
     path = directory / f"fleet-auth-options-{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
     with contextlib.suppress(OSError):
@@ -215,15 +221,15 @@ def problems_once(options: t.Mapping[str, t.Any], directory: Path) -> list[str]:
 
 
 def problems(options: t.Mapping[str, t.Any]) -> list[str]:
-    """What is wrong with the options of the wanted state, a sentence for each problem, which never has a secret."""
+    """A sentence for each problem in the options of the wanted state. It never contains a secret."""
     return [named(problem, options.get(_PREFIX, "")) for problem in _problems(options)]
 
 
 def _problems(options: t.Mapping[str, t.Any]) -> list[str]:
-    """What is wrong with the options, a sentence each: their form first, then their types, then their values."""
+    """A sentence for each problem in the options: in their form first, then in their types, then in their values."""
     spec = {**argument_spec(), **PREFIX}
-    # Ansible's own check ends in an exception where a name is no text, and repeats the value of what should have been a
-    # dictionary, in which a secret may be.
+    # Ansible's own check raises an exception if a name is not a text. It also repeats a value that should have been a
+    # dictionary, and that may contain a secret.
     found = list(_nameless(spec, options)) or list(_misshapen(spec, options))
     if found:
         return found
@@ -241,7 +247,7 @@ def _problems(options: t.Mapping[str, t.Any]) -> list[str]:
 
 
 def _nameless(spec: _Spec, options: t.Mapping[t.Any, t.Any]) -> t.Iterator[str]:
-    """A sentence for each option in which a name is no text; YAML makes numbers and dates of some."""
+    """A sentence for each option in which a name is not a text. YAML turns some names into numbers or dates."""
     for where in [f"O({name})" for name in spec if not _has_names(options.get(name))]:
         yield f"{where} has a name in it that is no text, but such as a number or a date. Correct it, or take it out."
     for name in options:
@@ -250,16 +256,16 @@ def _nameless(spec: _Spec, options: t.Mapping[t.Any, t.Any]) -> t.Iterator[str]:
 
 
 def _has_names(value: t.Any) -> bool:
-    """Whether all names in it are texts, at any depth."""
+    """Whether all names in the value are texts, at any depth."""
     if isinstance(value, t.Mapping):
         return all(isinstance(name, str) and _has_names(inner) for name, inner in value.items())
     return not isinstance(value, list) or all(map(_has_names, value))
 
 
 def _misshapen(spec: _Spec, options: t.Mapping[str, t.Any], within: str = "") -> t.Iterator[str]:
-    """A sentence for each option that is not of the form that it should be, at any depth.
+    """A sentence for each option that does not have the right form, at any depth.
 
-    One that holds options is a dictionary or a list of dictionaries. A text is neither; Ansible makes one of them.
+    An option with suboptions must be a dictionary or a list of dictionaries. Ansible itself would convert a text.
     """
     for name, option in spec.items():
         value, where = options.get(name), f"{within}{name}"
@@ -289,7 +295,7 @@ def _misshapen(spec: _Spec, options: t.Mapping[str, t.Any], within: str = "") ->
 
 
 def _kind(value: object) -> str:
-    """What a person who writes YAML calls it; the value itself may be a secret."""
+    """What people who write YAML call such a value; the value itself may be a secret."""
     kinds: dict[t.Any, str] = {list: "a list", t.Mapping: "a dictionary", str: "a text", type(None): "empty"}
     return next(
         (kind for types, kind in kinds.items() if isinstance(value, types)), "a number, a date or a truth value"
@@ -297,13 +303,13 @@ def _kind(value: object) -> str:
 
 
 def _marked(where: str) -> str:
-    """An option, or what is within one, with the name of the option as sentences have it; see `naming`."""
+    """The path of an option or suboption, with the option's name marked as `O(name)`; see `naming`."""
     return re.sub(r"\w+", r"O(\g<0>)", where, count=1)
 
 
 def _sentence(error: Exception) -> str:
     text = f"{in_words(str(error), 'O({})'.format).rstrip('.')}."
-    # Ansible names an option alone, and what is within one with it: "name found in users".
+    # Ansible names an option by its name, and a suboption together with its option: "name found in users".
     return text if " found in " in text else _ANSIBLES_OPTION.sub(lambda found: f"{found[1]}O({found[2]})", text)
 
 
@@ -311,7 +317,7 @@ def _unknown(spec: _Spec, name: str | tuple[str, ...]) -> str:
     path = (name,) if isinstance(name, str) else name
     for step in path[:-1]:
         spec = spec[step]["options"]
-    # Where a comma stands for `, secret:`, the secret is the name of an option.
+    # If somebody forgot `secret:` after a comma, the secret itself is taken for the name of an option.
     last = path[-1] if _NAME.fullmatch(str(path[-1])) else "(a name that is not shown)"
     known = ", ".join(sorted(spec.keys() - PREFIX.keys()))
     return f"There is no option {'.'.join([*path[:-1], last])}. Supported parameters include: {known}."

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a host gets as it stands, handed over with the options of a module.
+"""The files that a host gets unchanged. They are passed with the options of a module.
 
-Ansible takes nothing but Python to a host along with a module, so what is no Python, or none of the module's own, is
-read on the controller, and only what the module needs.
+Ansible sends nothing but Python to a host along with a module. So files that are not Python, or that the module does
+not import, are read on the controller, and only those that the module needs.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ NAMES = {
     f"{places.PAGE_DIRECTORY}/page.css": "cockpit/page.css",
     f"{places.PAGE_DIRECTORY}/page.js": "cockpit/page.js",
 }
-"""The file of the role, by where it goes."""
+"""By path on the host, the file in the role."""
 MODULES = (
     "_apply/actions",
     "_apply/credential_files",
@@ -87,16 +87,16 @@ MODULES = (
     "_wanted/security_key",
     "_wanted/settings",
 )
-"""What people's own command and the helper are made of: module_utils, which import each other by relative paths."""
+"""The module_utils of the self-service command and its helper. They import each other by relative paths."""
 
 
 def texts(paths: t.Iterable[str]) -> dict[str, str]:
-    """The texts of these files, by where they go."""
+    """The contents of these files, by path on the host."""
     return {path: (FOLDER / NAMES[path]).read_text(encoding="utf-8") for path in paths}
 
 
 def self_service() -> dict[str, str]:
-    """The texts of all files of people's own page and of the helper behind it."""
+    """The contents of all files of the self-service page and of the helper behind it, by path on the host."""
     page = [path for path in NAMES if path.startswith(f"{places.PAGE_DIRECTORY}/")]
     utils = _COLLECTION / "plugins" / "module_utils"
     return {
@@ -106,7 +106,7 @@ def self_service() -> dict[str, str]:
 
 
 def of_the_wanted_state(options: t.Mapping[str, t.Any]) -> dict[str, str]:
-    """What is compared with a host, for these options of a module."""
+    """The files that a host should have, for these options of a module."""
     if not _is_on(options.get("enabled", True)):
         return {}
     return {
@@ -116,15 +116,15 @@ def of_the_wanted_state(options: t.Mapping[str, t.Any]) -> dict[str, str]:
 
 
 def _is_on(option: t.Any) -> bool:
-    """Whether an option is on; whoever wrote something else is told so by the module."""
+    """Whether an option is on. The module itself reports a value that is not a boolean."""
     return bool(boolean(option, strict=False))
 
 
 class HandingAction(AskingNormalAction):
-    """Runs the module of its own name, as Ansible runs one that has no action, and hands it files."""
+    """Runs the module of the same name, as Ansible does for a module without an action, and passes files to it."""
 
     def files(self) -> dict[str, str]:
-        """What the module is handed."""
+        """The files that the module gets, by path on the host."""
         return of_the_wanted_state(self._task.args)
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a value has to be that comes from a host, and how it is made anew of plain types. Pure."""
+"""The kinds of values that a host may send. Each checks a value and builds it anew from plain types. Pure."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from dataclasses import dataclass
 from ansible_collections.fleet.auth.plugins.plugin_utils._visible import in_one_line
 
 MANY = 1_000_000
-"""How many entries a list or a dictionary has at most. What it really ends at is the size of an answer."""
+"""How many entries a list or a dictionary may have. In practice the size of an answer limits them earlier."""
 LONG = 100_000
-"""How many characters a sentence has at most."""
+"""How many characters a sentence may have."""
 
 
 class Unfit(Exception):
-    """An answer that the module cannot have given. The text says where and why, and repeats nothing of it but names."""
+    """An answer that the module cannot have given. The text says where and why; of the answer it repeats only names."""
 
 
 class Kind(t.Protocol):
-    """What a value has to be."""
+    """The kind of a value."""
 
     @property
     def type(self) -> str:
-        """What documentation calls it."""
+        """The type's name in the documentation."""
 
     def taken(self, value: t.Any, where: str) -> t.Any:
-        """The value, made anew of plain types. Raises Unfit."""
+        """The value, built anew from plain types. Raises Unfit."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class Number:
-    """A finite number between two bounds, a whole one unless said otherwise."""
+    """A finite number between two bounds; a whole one by default."""
 
     low: float
     high: float
@@ -68,7 +68,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Text:
-    """A text in one line, which no terminal would do anything with."""
+    """A text in one line, without characters that a terminal acts on."""
 
     longest: int = LONG
     of: str = "one line of characters that can be printed"
@@ -80,7 +80,7 @@ class Text:
             raise Unfit(f"{where} is no text")
         if len(value) > self.longest:
             raise Unfit(f"{where} has more than {self.longest} characters")
-        text = "".join(value)  # Ansible's own kinds of text carry more than characters.
+        text = "".join(value)  # Ansible's subclasses of str carry more than characters.
         if not self.fits(text):
             raise Unfit(f"{where} is not {self.of}")
         return text
@@ -88,7 +88,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Words:
-    """Sentences for people, in which a host's own files and programs may be quoted: made visible, not refused."""
+    """Sentences for people. They may quote the host's files and programs: odd characters are escaped, not refused."""
 
     type: t.ClassVar[str] = "str"
 
@@ -128,7 +128,7 @@ class Listed:
 
 @dataclass(frozen=True)
 class Mapped:
-    """A dictionary with keys of the host's choice."""
+    """A dictionary with any keys."""
 
     key: Text
     each: Kind
@@ -148,7 +148,7 @@ class Mapped:
 
 @dataclass(frozen=True)
 class Record:
-    """A dictionary with these keys, all of them and no other."""
+    """A dictionary with exactly these keys."""
 
     fields: t.Mapping[str, Kind]
     type: t.ClassVar[str] = "dict"
@@ -162,7 +162,7 @@ class Record:
 def taken_fields(
     kinds: t.Mapping[str, Kind], given: t.Mapping[t.Any, t.Any], *, required: t.Iterable[str], within: str = ""
 ) -> dict[str, t.Any]:
-    """What is given of these kinds. Raises Unfit where something is missing, or is none of them."""
+    """The given values, built anew from plain types. Raises Unfit for a wrong value, or a missing or unknown name."""
     for name in given:
         if name not in kinds:
             raise Unfit(f"there is no {in_one_line(str(name), 40)!r}{within}")

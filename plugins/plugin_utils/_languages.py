@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The texts of what is made for people, a file a language."""
+"""The texts of sheets and other pages for people, one file for each language."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ FOLDER = Path(__file__).resolve().parents[2] / "roles" / "twofactor" / "template
 
 
 def known() -> list[str]:
-    """The languages that there are, as ISO 639-1 names them; English, the default, first."""
+    """The available languages, as ISO 639-1 codes; English, the default, first."""
     return sorted((path.stem for path in FOLDER.glob("*.yml")), key=lambda name: (name != "en", name))
 
 
 def texts(language: str) -> dict[str, t.Any]:
-    """All texts in a language that there is."""
+    """All texts in an available language."""
     return t.cast(dict[str, t.Any], yaml.safe_load((FOLDER / f"{language}.yml").read_text(encoding="utf-8")))

@@ -5,7 +5,7 @@
 """On the controller: provisioning URIs and codes by pyotp, QR codes by segno.
 
 Every error is an AnsibleFilterError. It names the option and never repeats a text that was given, because a secret may
-have landed in the wrong option.
+have been given in the wrong option.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ except ImportError as error:
 else:
 
     class _Totp(pyotp.TOTP):
-        """TOTP with a key of an old set-up as well, for which later releases of pyotp ask for 14 bytes at least."""
+        """TOTP that also accepts the short keys of old set-ups. Later releases of pyotp require at least 14 bytes."""
 
         min_secret_length_bits = 8 * OLD_SECRET_BYTES[0]
 
 
-# NIST SP 800-63B-4 section 3.1.4.1 wants a new code every two minutes at least; nobody types one in under 5 seconds.
+# NIST SP 800-63B-4 section 3.1.4.1 requires a new code at least every two minutes; nobody types one in under 5 seconds.
 INTERVAL = (5, 120)
 UNIX_TIME = (0, 253_402_300_799)  # to the end of the year 9999
 PIXELS = (1, 40)
 
-# ISO/IEC 18004 wants 4 light modules around a QR code.
+# ISO/IEC 18004 requires 4 light modules around a QR code.
 _QUIET_ZONE = 4
 
-# Palette entries 16 and 231 are black and white in every theme, where the first 16 are not; 0 ends bold or reverse.
+# Palette entries 16 and 231 are black and white in every theme, unlike the first 16; 0 turns off bold and reverse.
 _BLACK_ON_WHITE = "\x1b[0;38;5;16;48;5;231m"
 _RESET = "\x1b[0m"
 _HALF_BLOCKS = {(0, 0): " ", (1, 0): "▀", (0, 1): "▄", (1, 1): "█"}
 
 
 def provisioning_uri(secret: str, *, account: str, issuer: str | None, digits: int, interval: int) -> str:
-    """Return the Key Uri Format's `otpauth://totp/` URI, with digits and period only where not 6 and 30.
+    """Return the `otpauth://totp/` URI of the Key Uri Format. It names digits only if not 6, and the period if not 30.
 
-    secret: base32, 1 to 64 bytes. account, issuer: no colon, which is what separates the two in the format.
+    secret: base32, 1 to 64 bytes. account, issuer: without a colon, because a colon separates the two in the format.
     digits: 6 to 8. interval: 5 to 120 seconds. Raises AnsibleFilterError.
     """
     totp = _totp(secret, digits=digits, interval=interval)
@@ -62,7 +62,7 @@ def provisioning_uri(secret: str, *, account: str, issuer: str | None, digits: i
 
 
 def code_at(secret: str, *, digits: int, interval: int, at: int | None) -> str:
-    """Return the code (RFC 6238, SHA-1) of the Unix time `at`, or of now by the controller's clock.
+    """Return the code (RFC 6238, SHA-1) at the Unix time `at`, or now by the controller's clock.
 
     secret: base32, 1 to 64 bytes. digits: 6 to 8. interval: 5 to 120 seconds. at: whole seconds from 0 on.
     Raises AnsibleFilterError.
@@ -73,7 +73,7 @@ def code_at(secret: str, *, digits: int, interval: int, at: int | None) -> str:
 
 
 def qr_for_terminal(text: str) -> str:
-    """Return a QR code of half blocks, two modules a character, black on white whatever the terminal's own colours.
+    """Return a QR code of half blocks, two modules per character, black on white in any colour scheme of the terminal.
 
     text: 1 to 2953 bytes. Raises AnsibleFilterError.
     """
@@ -84,7 +84,7 @@ def qr_for_terminal(text: str) -> str:
 
 
 def qr_as_svg(text: str, *, title: str) -> str:
-    """Return a QR code as an SVG element for HTML, black on white, that takes the size of the place it is put in.
+    """Return a QR code as an SVG element for HTML, black on white, that fills the element it is put in.
 
     text: 1 to 2953 bytes. title: what a screen reader says. Raises AnsibleFilterError.
     """
@@ -108,7 +108,7 @@ def qr_as_svg(text: str, *, title: str) -> str:
 def qr_as_png(text: str, *, scale: int) -> str:
     """Return a QR code as a PNG picture in base64, black on white.
 
-    text: 1 to 2953 bytes. scale: pixels a module, 1 to 40. Raises AnsibleFilterError.
+    text: 1 to 2953 bytes. scale: pixels per module, 1 to 40. Raises AnsibleFilterError.
     """
     out = io.BytesIO()
     _qr_code(text).save(out, kind="png", border=_QUIET_ZONE, scale=_number("scale", scale, PIXELS, " pixels a module"))

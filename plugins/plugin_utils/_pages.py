@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pages and reports that an action makes on the controller."""
+"""Writing of pages and reports on the controller."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class PageAction(ActionBase):
     def renderer(
         self, template: str, variables: t.Mapping[str, t.Any], before: str = "", after: str = ""
     ) -> t.Callable[..., str]:
-        """A function that renders a template, with the variables of the host and those that it is called with.
+        """A function that renders a template, with these variables and those that the function is called with.
 
-        :param before: Jinja that goes before the text of the template, such as the head of a loop over it.
-        :param after: Jinja that goes behind it.
+        :param before: Jinja to put before the text of the template, such as the start of a loop around it.
+        :param after: Jinja to put after it.
         """
         found = self._loader.get_text_file_contents(self._find_needle("templates", template))
         text = trust_as_template(f"{before}{found}{after}")
@@ -40,22 +40,23 @@ class PageAction(ActionBase):
 
 
 def on_controller(path: str) -> Path:
-    """Where a path is that an option names.
+    """The absolute path of a path that an option names.
 
-    It is relative to where Ansible was started, as any path on a command line is, and not to the playbook: one of a
-    collection is in a folder in which nobody looks. Raises AnsibleActionFail where it is the path of nothing.
+    A relative path starts in the directory in which Ansible was started, as on a command line. It does not start at the
+    playbook: a collection's playbook is in a folder in which nobody looks. Raises AnsibleActionFail for an impossible
+    path.
     """
     try:
         return Path(path).expanduser().resolve()
     except (OSError, RuntimeError, ValueError):
-        # The home of an account that there is not, links that lead in a circle, a character that no path has.
+        # The home of an account that does not exist, a loop of links, or a character that is not allowed in a path.
         raise AnsibleActionFail(
             f"{in_one_line(path, 500)!r} is no path on the machine where you start Ansible. Correct it where it is set."
         ) from None
 
 
 def put(path: Path, content: str | bytes) -> None:
-    """Put a content in place of a file at once, for its owner alone. Raises OSError, and leaves nothing then."""
+    """Replace a file atomically; only its owner can read it. Raises OSError, and then leaves no temporary file."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
         try:
             file.write(content.encode() if isinstance(content, str) else content)
@@ -67,18 +68,18 @@ def put(path: Path, content: str | bytes) -> None:
 
 
 def told_by_hosts(variables: t.Mapping[str, t.Any], *names: str) -> t.Iterator[tuple[t.Any, ...]]:
-    """Each host of the play, whether it was reached or not, with its variables of these names; None without one."""
+    """Yield each host of the play, reached or not, and its variables of these names; None for an undefined one."""
     for host in variables["ansible_play_hosts_all"]:
-        # Ansible puts all variables of a host together anew each time that it is asked for them.
+        # Ansible computes all variables of a host anew each time that it is asked for them.
         known = variables["hostvars"][host]
         yield (host, *map(known.get, names))
 
 
 def write_report(path: str, text: str) -> None:
-    """Put a report in its place, making the directories above it that are missing; see `on_controller`."""
+    """Write a report, and create missing parent directories; see `on_controller` for the path."""
     place = on_controller(path)
     if place.exists() and not (place.is_file() or place.is_dir()):
-        # It would be replaced: by root, the device itself.
+        # It would be replaced; as root, that would replace the device itself.
         raise AnsibleActionFail(
             f"The report {path} cannot be written: it is a device or a pipe. Name a file, or leave the report out."
         )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where one person is enrolled, proven, locked or let off, as the lines of a report; and where all are. Pure."""
+"""The lines of a report on one person: the state on each host. Also the states of all people on all hosts. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STATES = {
     "keys alone": "logs in with security keys, and has no credential",
     "not enrolled": "has no credential",
 }
-"""What can be said of a person on a host in a word, the worst first."""
+"""The states that a person can have on a host, the worst first."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,15 @@ class Line(_report.Line):
 
     state: str
     factors: str = ""
-    """What the person has there: security keys, a code."""
+    """The person's second factors there, such as `2 keys, code`."""
     devices: tuple[str, ...] = ()
-    """Further devices."""
+    """The names of further devices."""
     recovery_codes_left: str = ""
     pass_until: str = ""
 
     @property
     def word(self) -> str:
-        """How the person is there."""
+        """The person's state there."""
         return self.state
 
     @property
@@ -49,16 +49,16 @@ class Line(_report.Line):
 
 
 def everybody(answer: _report.Answer) -> list[tuple[str, str]]:
-    """All whom a host tells of, each with the state there."""
+    """All people whom a host reports, each with the state there."""
     apart = _Apart.of(answer)
     names = dict.fromkeys([*answer["users"], *answer["let_off"], *apart.shut_out])
     return [(name, _state(answer["users"].get(name), name, apart)) for name in names]
 
 
 def people(told: t.Iterable[tuple[str, str, str]]) -> list[dict[str, t.Any]]:
-    """The fleet by person, the worst first: `name`, the worst `state`, and `where`, which hosts have which state.
+    """The fleet by person, the worst first: `name`, the worst `state`, and `where`, the hosts for each state.
 
-    told: hosts, persons and states, in the order of the hosts.
+    told: triples of host, person and state, in the order of the hosts.
     """
     found: dict[str, dict[str, list[str]]] = {}
     for host, name, state in told:
@@ -73,7 +73,7 @@ def people(told: t.Iterable[tuple[str, str, str]]) -> list[dict[str, t.Any]]:
 
 
 def line(host: str, answer: _report.Answer | None, name: str) -> Line:
-    """How a person is on one host, by what it returned from twofactor_info. Never fails for what a host said."""
+    """The line of a person on one host, from its answer of twofactor_info. Never fails, whatever the host said."""
     try:
         return _line(host, answer, name)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
@@ -81,7 +81,7 @@ def line(host: str, answer: _report.Answer | None, name: str) -> Line:
 
 
 def _line(host: str, answer: _report.Answer | None, name: str) -> Line:
-    """What is said of a person on one host."""
+    """The line of a person on one host; an error if the answer is unreadable."""
     if not _report.was_reached(answer) or "users" not in answer:
         return Line(host, "unknown", notes=_report.notes_of(answer))
     user = answer["users"].get(name)
@@ -99,7 +99,7 @@ def _line(host: str, answer: _report.Answer | None, name: str) -> Line:
 
 
 class _Apart(t.NamedTuple):
-    """Whom a host tells of beside its users, each once: it may be thousands, and is asked for each of them."""
+    """People whom a host reports outside of `users`. Dictionaries, since thousands may be looked up."""
 
     let_off: t.Collection[str]
     shut_out: t.Collection[str]
@@ -112,7 +112,7 @@ class _Apart(t.NamedTuple):
 
 
 def _state(user: _report.Answer | None, name: str, apart: _Apart) -> str:
-    """How a person is, of whom a host tells this as one of its users, or nothing."""
+    """The state of a person. user: the host's entry for the person in `users`, or None."""
     if name in apart.let_off or (user and user["recovered"]):
         return "let off"
     if user and user["enrolled"]:
@@ -129,7 +129,7 @@ def table(lines: t.Sequence[Line], name: str) -> str:
 
 
 def _unheard_of(lines: t.Sequence[Line], name: str) -> list[str]:
-    """What there is to say where no host has anything of somebody of this name."""
+    """A note if no host knows anything of this person."""
     asked = [one for one in lines if one.state != "unknown"]
     if not asked or any(one.state != "not enrolled" for one in asked):
         return []

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pages as a PDF, by WeasyPrint, which nobody needs who does not want one."""
+"""Makes a PDF of pages, with WeasyPrint. The library is needed only for that."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ansible.errors import AnsibleActionFail
 
 
 def need_weasyprint() -> t.Any:
-    """The library. Raises AnsibleActionFail where it cannot be used, with what installs it."""
+    """The library. Raises AnsibleActionFail if it cannot be used; the message says how to install it."""
     logging.getLogger("weasyprint").setLevel(logging.CRITICAL)
     try:
-        # It prints advice for its own developers where Pango is missing.
+        # If Pango is missing, it prints advice for its own developers.
         with contextlib.redirect_stdout(io.StringIO()):
             import weasyprint
             from weasyprint.urls import URLFetcher  # noqa: F401 - older ones have none
@@ -33,9 +33,9 @@ def need_weasyprint() -> t.Any:
 
 
 def printed(pages: t.Iterable[str]) -> bytes:
-    """A PDF of HTML pages, each beginning on a sheet of paper of its own.
+    """A PDF of HTML pages. Each begins on a new sheet of paper.
 
-    Nothing is read from the network or from files for it, whatever a page asks for, and no file is written on the way.
+    Nothing is read from the network or from files, whatever a page refers to, and no temporary file is written.
     """
     weasyprint = need_weasyprint()
     fetcher = weasyprint.urls.URLFetcher(allowed_protocols=("data",))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the reports of a fleet have in common, of whatever they tell. Pure."""
+"""The common parts of the reports on a fleet. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Answer = t.Mapping[str, t.Any]
 
 
 LOST = "lost"
-"""What an answer has in it of a host that was not reached, where a report tells of that."""
+"""The key in an answer that marks a host as not reached, if a report shows that later."""
 _MOST = 1e12
 
 
@@ -28,12 +28,12 @@ class Line:
 
     host: str
     notes: tuple[str, ...] = field(default=(), kw_only=True)
-    """Sentences that say more than a word can."""
+    """Sentences that say more than `word` can."""
 
     def __post_init__(self) -> None:
-        """Make what came from a host fit for a terminal, a page, XML and JSON.
+        """Make the values that came from a host safe for a terminal, a page, XML and JSON.
 
-        Raises ValueError for a number that is none; Python itself does not write one of thousands of digits.
+        Raises ValueError for NaN, infinity or a huge number: Python refuses to print one with thousands of digits.
         """
         for one in fields(self):
             value = getattr(self, one.name)
@@ -47,30 +47,30 @@ class Line:
     @property
     @abstractmethod
     def word(self) -> str:
-        """What is said of the host in a word."""
+        """The state of the host in a word."""
 
     @property
     @abstractmethod
     def cells(self) -> tuple[str, ...]:
-        """What stands in the columns of a table."""
+        """The columns of the table."""
 
 
 L = t.TypeVar("L", bound=Line)
 
 _WORD = re.compile(r"[\w.-]+")
 _NAMED = 5
-"""How many hosts of a note are named."""
+"""How many hosts a note names."""
 _WIDEST = 100
-"""How wide a column is at most. A longer cell is shown whole, and moves what is behind it in its own line alone."""
+"""The widest column. A longer cell is shown whole, and moves only the rest of its own line to the right."""
 
 
 def was_reached(answer: Answer | None) -> t.TypeGuard[Answer]:
-    """Whether the host was asked, and could be."""
+    """Whether the host was asked, and could be reached."""
     return answer is not None and not answer.get("unreachable") and not answer.get(LOST)
 
 
 def notes_of(answer: Answer | None) -> tuple[str, ...]:
-    """What a host has said in place of an answer, in one line."""
+    """The message that a host gave in place of an answer, if any."""
     message = (answer or {}).get("msg")
     return (str(message),) if message else ()
 
@@ -84,7 +84,7 @@ def enforced(answer: Answer, *, on: bool = True) -> tuple[str, ...]:
 
 
 def asks(answer: Answer) -> str:
-    """The services that ask for a code, and whom they leave out, for a cell of a table; empty where nobody knows."""
+    """The services that ask for a code, and the accounts that are let off, for a table cell; empty if not known."""
     if "asks" not in answer:
         return ""
     but = f" (not {', '.join(answer['let_off'])})" if answer["let_off"] else ""
@@ -92,19 +92,19 @@ def asks(answer: Answer) -> str:
 
 
 def factors(user: Answer) -> str:
-    """What somebody has as a second factor on a host: `2 keys, code`; empty for nothing."""
+    """The second factors of a person on a host, such as `2 keys, code`; empty for none."""
     keys = len(user.get("security_keys", ()))
     has = [f"{keys} {'key' if keys == 1 else 'keys'}"] if keys else []
     return ", ".join([*has, "code"] if user["enrolled"] else has)
 
 
 def refused(answer: Answer) -> tuple[str, ...]:
-    """The accounts that refusals are about which do not name them all."""
+    """All accounts of those refusals that name only the first ten."""
     return _of_many(answer.get("refused", ()))
 
 
 def warned(answer: Answer) -> tuple[str, ...]:
-    """The same of warnings."""
+    """All accounts of those warnings that name only the first ten."""
     return _of_many(answer.get("warned", ()))
 
 
@@ -113,30 +113,30 @@ def _of_many(sentences: t.Iterable[Answer]) -> tuple[str, ...]:
 
 
 def to_do(answer: Answer) -> tuple[str, ...]:
-    """What a run would do, in its order."""
+    """What a run would do, in order."""
     return (*(f"install {package}" for package in answer["missing_packages"]), *answer["changes"])
 
 
 def counts(words: t.Iterable[str], lines: t.Sequence[Line]) -> dict[str, int]:
-    """How many hosts there are of each word."""
+    """How many hosts have each of these words."""
     return {word: sum(one.word == word for one in lines) for word in words}
 
 
 def summary(words: t.Iterable[str], lines: t.Sequence[Line]) -> dict[str, t.Any]:
-    """The report as data: how many hosts there are, and of each word, and every line."""
+    """The report as data: the number of hosts, their number for each word, and all lines."""
     return {"hosts": len(lines), **counts(words, lines), "lines": [asdict(one) for one in lines]}
 
 
 def worst_first(words: t.Iterable[str], lines: t.Sequence[L]) -> list[L]:
-    """The lines in the order of these words, and among them as they were."""
+    """The lines in the order of these words. Lines with the same word keep their order."""
     order = {word: number for number, word in enumerate(words)}
     return sorted(lines, key=lambda one: order[one.word])
 
 
 def gathered(said: t.Iterable[tuple[str, str]]) -> list[tuple[list[str], str]]:
-    """Which hosts say the same, and what it is; a host's own name in it makes no difference.
+    """Group hosts that say the same: a list of hosts, and their text. A host's own name in the text is ignored.
 
-    :param said: names of hosts, each with what it says.
+    :param said: pairs of a host's name and its text.
     """
     hosts: dict[str, list[str]] = {}
     first: dict[str, str] = {}
@@ -148,19 +148,19 @@ def gathered(said: t.Iterable[tuple[str, str]]) -> list[tuple[list[str], str]]:
 
 
 def names_another(text: str, host: str, hosts: t.Iterable[str]) -> bool:
-    """Whether what a host says has the name of another of these hosts in it, or its first part."""
+    """Whether a host's text contains the name of another one of these hosts, or the first part of that name."""
     words = {word.strip(".-") for word in _WORD.findall(text)}
     return any(not words.isdisjoint((one, one.partition(".")[0])) for one in hosts if one != host)
 
 
 def grouped(lines: t.Sequence[Line]) -> list[str]:
-    """The notes, those of several hosts that say the same as one."""
+    """The notes. The same note of several hosts becomes one."""
     notes = gathered((one.host, note) for one in lines for note in one.notes)
     return [f"{enumerated(names, ', ')}: {note}" for names, note in notes]
 
 
 def enumerated(names: t.Sequence[str], last: str = " and ", most: int = _NAMED) -> str:
-    """The first names of these hosts, and how many more there are; `last` stands before the last one of few."""
+    """The names of the first hosts, and how many more there are. `last` joins the last name if all are named."""
     if len(names) > most + 1:
         return f"{', '.join(names[:most])} and {len(names) - most} more hosts"
     return last.join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
@@ -172,11 +172,11 @@ def table(
     lines: t.Sequence[L],
     notes: t.Callable[[t.Sequence[L]], list[str]] = grouped,
 ) -> str:
-    """The report for a terminal: a line a host in columns, the worst first; below them the notes, and the counts.
+    """The report for a terminal: one row per host, the worst first; below the rows the notes, then the counts.
 
-    Words that are said of no host are not told, nor is a column without a heading.
+    Words without a host are not counted. A column without a heading is left out.
 
-    :param notes: tells what is said of the lines in the order of the table, a paragraph each.
+    :param notes: makes the notes from the lines in the order of the table.
     """
     words = tuple(words)
     lines = worst_first(words, lines)

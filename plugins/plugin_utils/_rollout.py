@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How far a rollout is on each host, as the lines of a report. Pure."""
+"""The lines of a report on a rollout: how far it is on each host. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OUTCOMES = {
     "proven": "has been changed, and a new connection got in",
     "right": "is as wanted",
 }
-"""What can be said of a host in a word, the worst first."""
+"""The outcomes of a host, the worst first."""
 
 _SAID = {
     "failed": (
@@ -38,40 +38,40 @@ _COULD_NOT_TELL = (
     "could not tell what it needs, and was not touched",
     "could not tell what they need, and were not touched",
 )
-"""The same as a sentence of one host, and of several; one that failed may have done so before its change."""
+"""The outcomes as sentences about one host and about several; a host may also have failed before its change."""
 
 UNREADY = frozenset({"failed", "unreachable", "refused"})
-"""What before the first change is found only of hosts that could not be changed."""
+"""The outcomes that, before the first change, mean that the host cannot be changed."""
 WELL = frozenset({"proven", "right"})
-"""With what a rollout ends on each host that needs no more."""
+"""The final outcomes of hosts that need nothing more."""
 
 
 @dataclass(frozen=True)
 class Line(_report.Line):
-    """One host; the notes say why it is refused or has failed."""
+    """One host; the notes say why it was refused or has failed."""
 
     outcome: str
     asks: str = ""
-    """Which services ask for codes, and whom they leave out; empty where nobody knows."""
+    """Which services ask for codes, and the accounts that are let off; empty if not known."""
     enforced: tuple[str, ...] = ()
-    """The services that ask for a code, before the change as long as there was none."""
+    """The services that ask for a code: before the change, or after it once it was made."""
     to_enrol: tuple[str, ...] = ()
-    """Whom the change gives a new secret."""
+    """Accounts that get a new secret by the change."""
     changes: tuple[str, ...] = ()
-    """What is to be changed, or has been."""
+    """What will be changed, or was changed."""
     refused: tuple[str, ...] = ()
-    """All whom the refusals are about that name the first ten alone."""
+    """All accounts of those refusals that name only the first ten."""
     begun: bool = False
-    """Whether its change was begun."""
+    """Whether the change of this host has begun."""
 
     @property
     def said(self) -> tuple[str, str]:
-        """The outcome as a sentence of one host, and of several."""
+        """The outcome as a sentence about one host, and about several."""
         return _COULD_NOT_TELL if self.outcome == "failed" and not self.begun else _SAID[self.outcome]
 
     @property
     def word(self) -> str:
-        """How far the host is."""
+        """The outcome."""
         return self.outcome
 
     @property
@@ -88,10 +88,10 @@ class Line(_report.Line):
 
 
 def line(host: str, plan: _report.Answer | None, result: _report.Answer | None) -> Line:
-    """How far one host is. Never fails for what a host said.
+    """The line of one host. Never fails, whatever the host said.
 
-    :param plan: what the module twofactor has returned in check mode; None where it was not asked.
-    :param result: `ok`, what has come of the change; `enforced`, and if it failed `msg`. None where it was not begun.
+    :param plan: what the module twofactor has returned in check mode; None if it did not run.
+    :param result: `ok`, whether the change succeeded; `enforced`, and if it failed `msg`. None if it has not begun.
     """
     try:
         return _line(host, plan, result)
@@ -100,7 +100,7 @@ def line(host: str, plan: _report.Answer | None, result: _report.Answer | None) 
 
 
 def _line(host: str, plan: _report.Answer | None, result: _report.Answer | None) -> Line:
-    """What is said of one host: of its plan, and of what came of the change where there was one."""
+    """The line of one host, from its plan and from the result of its change, if any."""
     if not _report.was_reached(plan):
         return Line(host, "unreachable", notes=_report.notes_of(plan))
     if "changes" not in plan:
@@ -132,7 +132,7 @@ def _line(host: str, plan: _report.Answer | None, result: _report.Answer | None)
 
 
 def _let_off(plan: _report.Answer, outcome: str) -> tuple[str, ...]:
-    """Who has to give a code again because of the change, since nobody should learn that at the prompt."""
+    """A note with the people who were let off: after the change they need a code again, and should know beforehand."""
     names = ", ".join(plan["let_off"])
     if not names:
         return ()
@@ -142,12 +142,12 @@ def _let_off(plan: _report.Answer, outcome: str) -> tuple[str, ...]:
 
 
 def sentences(lines: t.Sequence[Line]) -> list[str]:
-    """How it has ended on each host that is not well or has something to say, in words, and why."""
+    """Sentences about each host that is not well or has notes: how it has ended there, and why."""
     told: list[str] = []
     well = {_SAID[outcome] for outcome in WELL}
     for said in dict.fromkeys((_SAID["failed"], _COULD_NOT_TELL, *_SAID.values())):
         some = [one for one in lines if one.said == said]
-        # Hosts that say nothing more are one sentence, and of those that are well no sentence at all.
+        # Hosts without notes share one sentence. Hosts that are well, and have no notes, get none.
         for hosts, why in _report.gathered((one.host, " ".join(one.notes)) for one in some):
             if why or said not in well:
                 told.append(f"{_report.enumerated(hosts)} {_number(hosts, *said)}{f': {why}' if why else '.'}")
@@ -155,9 +155,9 @@ def sentences(lines: t.Sequence[Line]) -> list[str]:
 
 
 def outlook(lines: t.Sequence[Line], *, leave_out: bool) -> str:
-    """What is to come, before the first change.
+    """A text, shown before the first change, that says what will be changed.
 
-    :param leave_out: whether hosts that are not ready are left out, and do not end the rollout.
+    :param leave_out: whether hosts that are not ready are left out, instead of ending the rollout.
     """
     told = []
     changing = ((one.host, _to_come(one)) for one in lines if one.outcome == "waiting")
@@ -187,10 +187,10 @@ def _to_come(one: Line) -> str:
 
 
 def next_steps(lines: t.Sequence[Line], sheets: str, *, ssh: bool) -> str:
-    """What people do once hosts have been changed; empty where nobody has a new secret.
+    """The next steps for people once hosts were changed; empty if nobody has a new secret.
 
-    :param sheets: the directory of the enrolment sheets; empty where none are written.
-    :param ssh: whether sshd shall ask for codes.
+    :param sheets: the directory of the enrolment sheets; empty if none are written.
+    :param ssh: whether sshd should ask for codes.
     """
     enrolled = [(one.host, ", ".join(one.to_enrol)) for one in lines if one.outcome == "proven" and one.to_enrol]
     if not enrolled:
@@ -214,7 +214,7 @@ def next_steps(lines: t.Sequence[Line], sheets: str, *, ssh: bool) -> str:
 
 
 def short(one: Line) -> str:
-    """The outcome of one host in words, where the report has told why."""
+    """The outcome of one host in words; for the reason it points to the report."""
     return f"{one.host} {one.said[0]}. The report of this run says why."
 
 
@@ -234,7 +234,7 @@ def table(lines: t.Sequence[Line]) -> str:
 
 
 def junit(lines: t.Sequence[Line]) -> str:
-    """The report as JUnit's XML, a test case a host, for the page that CI systems make of it."""
+    """The report as JUnit XML, one test case per host, for CI systems that show such reports."""
     suite = ElementTree.Element("testsuite", name="fleet.auth.rollout", tests=str(len(lines)))
     told = {"failure": 0, "error": 0, "skipped": 0}
     for one in lines:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The sheets that are in a directory, by the names of their files."""
+"""Finds the sheets in a directory, by the names of their files."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from urllib.parse import quote
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.bounds import is_account_name, is_label
 
 INDEX, PDF = "index.html", "sheets.pdf"
-"""What is made of all sheets in a directory: a list of them, and all of them for printing."""
+"""The files made from all sheets in a directory: a list of them, and all of them for printing."""
 _KEYS = "~keys"
-"""What follows the name of the account where a page is about security keys."""
+"""The suffix of the account's name in the file name of a page about security keys."""
 
 
 class Sheet(t.NamedTuple):
@@ -31,7 +31,7 @@ class Sheet(t.NamedTuple):
 
     @property
     def link(self) -> str:
-        """Where it is from a page beside it."""
+        """The relative link to it from a page in the same directory."""
         return f"./{quote(self.path.name)}"
 
     @property
@@ -42,9 +42,10 @@ class Sheet(t.NamedTuple):
 
 
 def found(directory: Path, places: t.Mapping[str, t.Container[str]]) -> tuple[list[Sheet], list[str]]:
-    """The sheets in a directory, in the order of people, and the names of pages that are of none of these places.
+    """The sheets in a directory, sorted by account, and the names of files that are not sheets of these places.
 
-    :param places: the names that sheets have for hosts, and who has no second factor there any more.
+    :param places: the places that sheets are named after, each with the accounts that have no second factor there any
+        more.
     Raises OSError.
     """
     sheets, strange = [], []

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One login by ssh: its prompts answered on a terminal, the outcome told, and no code used twice."""
+"""Performs one login by ssh: answers its prompts on a terminal, explains failures, and uses no code twice."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._visible import visible
 
 CODE, PASSWORD = "code", "password"
 
-# ssh writes a prompt at once, so a line that has not ended after this time is one.
+# ssh writes a prompt in one piece, so a line that is still unfinished after this many seconds is a prompt.
 _QUIET = 0.05
 _LONGEST_PROMPT = 4096
-"""How many bytes at the end of a line are looked at; PAM itself takes 512 for a prompt."""
+"""How many bytes of an unfinished line are kept, from its end; PAM itself allows 512 for a prompt."""
 _SAID = 16_384
-"""How many bytes of what ssh says are told: the last ones, where it says why it ends."""
+"""How many bytes of ssh's output are reported: the last ones, in which it says why it ends."""
 _MOST_SAID = 4 * 1024 * 1024
-"""After how many bytes of it the host is given up, which sends them as a banner."""
+"""After how many bytes of ssh's output the login is given up; a host could send them as a banner."""
 
 _DENIED = re.compile(r"Permission denied \((.*)\)")
 _DROPPED = re.compile(r"kex_exchange_identification|Connection (closed|reset) by")
@@ -43,10 +43,10 @@ _GOING_UP_OR_DOWN = re.compile(r"[Ss]ystem is (booting up|going down)")
 
 @dataclasses.dataclass(frozen=True)
 class Login:
-    """How a login went.
+    """The result of a login.
 
-    status: of ssh; 255 if it failed, negative if it was ended here. said: on standard error. unanswered: the prompt
-    that nobody had an answer to.
+    status: the exit status of ssh; 255 if it failed, negative if it was killed here. said: its standard error.
+    unanswered: the prompt for which there was no answer.
     """
 
     status: int
@@ -55,15 +55,15 @@ class Login:
 
     @property
     def ok(self) -> bool:
-        """Whether the account got in, whatever became of the command then."""
+        """Whether the login succeeded, whatever the exit status of the remote command."""
         return 0 <= self.status < 255
 
 
 class Answers:
-    """The answers to ssh's prompts. Each is given once: whoever is asked again was refused.
+    """The answers to ssh's prompts. Each is given once: a second prompt for it means that the first answer was refused.
 
-    The code comes last. So a password that is asked for after it is not for logging in, and neither is one that the
-    prompt calls current or new.
+    The code comes last. So a password prompt after it does not belong to the login, and neither does a prompt for the
+    "current" or "new" password.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Answers:
         self._recognised_by = recognised_by
 
     def __call__(self, prompt: str) -> str | None:
-        # The code's prompt, "One-time password", looks like one for a password as well, so it stands first.
+        # The code's prompt, "One-time password", also looks like one for a password, so it is checked first.
         kind = next((kind for kind, text in self._recognised_by.items() if text in prompt), prompt)
         too_late = kind == PASSWORD and CODE in self.asked
         self.asked.append(kind)
@@ -84,7 +84,7 @@ class Answers:
 
 
 class Note:
-    """From when on an account of a host takes its next code. No more than that is on the disk: no code, no secret."""
+    """The time from which an account of a host accepts its next code. Only that is stored: no code, no secret."""
 
     def __init__(self, descriptor: int) -> None:
         self._file = descriptor
@@ -103,7 +103,7 @@ class Note:
 
 @contextlib.contextmanager
 def note_in_hand(path: str) -> Iterator[Note]:
-    """Wait until no other process has the note at *path* in hand; none has it until the end of the block."""
+    """Lock the note at *path* for the block; wait until no other process holds the lock."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -113,9 +113,9 @@ def note_in_hand(path: str) -> Iterator[Note]:
 
 
 def log_in(command: Sequence[bytes | str], answer: Callable[[str], str | None], *, patience: float) -> Login:
-    """Run ssh, which asks on a terminal that is its own. A prompt with no answer ends it.
+    """Run ssh with a terminal of its own, and answer its prompts. A prompt without an answer ends it.
 
-    patience: seconds in which it has to ask for something, or to end.
+    patience: seconds within which ssh must ask for something, or end.
     """
     terminal, theirs = pty.openpty()
     with tempfile.TemporaryFile() as said, open(terminal, "r+b", buffering=0) as ours, open(theirs, "rb", buffering=0):
@@ -134,19 +134,20 @@ def log_in(command: Sequence[bytes | str], answer: Callable[[str], str | None], 
             unanswered = _converse(process, ours, said.fileno(), answer, patience)
         finally:
             if process.poll() is None:
-                # With what it has started: whatever goes on writing would fill the disk.
+                # With its child processes: one that goes on writing would fill the disk.
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         said.seek(max(0, os.fstat(said.fileno()).st_size - _SAID))
-        # What ssh has started may still be writing.
+        # A child process of ssh may still be writing.
         text = said.read(_SAID).decode(errors="replace").strip()
         return Login(process.returncode, visible(text, keep="\n\t"), unanswered)
 
 
 def _take_terminal(terminal: int) -> None:
-    """In the process that becomes ssh: *terminal* is the one that it asks on.
+    """In the process that becomes ssh: make *terminal* its controlling terminal.
 
-    When ssh ends, the terminal hangs up, which the connection that stays is to outlive: it may not have left it yet.
+    When ssh ends, the terminal hangs up. The connection that stays in the background must survive that, even if it has
+    not detached from the terminal yet.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
@@ -159,7 +160,7 @@ def _converse(
     answer: Callable[[str], str | None],
     patience: float,
 ) -> str:
-    """Answer prompts until ssh ends, the host takes too long or says too much; the prompt that had no answer."""
+    """Answer prompts until ssh ends, takes too long or says too much. Return a prompt without an answer, or ''."""
     line = b""
     deadline = time.monotonic() + patience
     while process.poll() is None and time.monotonic() < deadline and os.fstat(said).st_size <= _MOST_SAID:
@@ -178,7 +179,7 @@ def _converse(
 class Failure(t.NamedTuple):
     """Why a login failed, and what to do.
 
-    answered: something was sent that another try would send again. final: the host refused it, and would again.
+    answered: an answer was sent, and another try would send it again. final: the host refused it, and would again.
     """
 
     text: str
@@ -187,7 +188,7 @@ class Failure(t.NamedTuple):
 
 
 class Names(t.NamedTuple):
-    """What the answers for a host are called by whoever sets them."""
+    """The names of the variables or options with which the answers for a host are set."""
 
     secret: str
     password: str
@@ -197,7 +198,7 @@ class Names(t.NamedTuple):
 def explain(
     login: Login, asked: Sequence[str], *, names: Names, has_password: bool, has_secret: bool = True
 ) -> Failure:
-    """Tell why a login failed from what ssh asked for and what it said."""
+    """Explain why a login failed, from what ssh asked for and what it said."""
     failure = _explain(login, asked, has_password=has_password, has_secret=has_secret)
     text = failure.text.format(secret=names.secret, password=names.password, key=names.key)
     asks = f" It asked {login.unanswered!r}." if login.unanswered else ""
@@ -205,7 +206,7 @@ def explain(
 
 
 def _explain(login: Login, asked: Sequence[str], *, has_password: bool, has_secret: bool) -> Failure:
-    """Why a login has failed, by what was asked, what was answered and what ssh said."""
+    """Why a login failed, based on what was asked, what was answered and what ssh said."""
     denied = _DENIED.search(login.said)
     if _EXPIRED.search(login.unanswered):
         return Failure("The host says that the password has expired, and asks for a new one. Set it there.")

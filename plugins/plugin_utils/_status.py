@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the hosts of a fleet said of themselves, as the lines of a report. Pure."""
+"""The lines of the status report: the state of two-factor login on each host of a fleet. Pure."""
 
 from __future__ import annotations
 
@@ -22,52 +22,52 @@ VERDICTS = {
     "on": "asks for codes",
     "off": "asks for no codes, as wanted",
 }
-"""What can be said of a host in a word, the worst first."""
+"""The states of a host in a word, the worst first."""
 
 
 @dataclass(frozen=True)
 class Line(_report.Line):
-    """One host. What could not be known is None or empty.
+    """One host. What is not known is None or empty.
 
-    The notes say why it would be refused, what has drifted, and what it said in place of an answer.
+    The notes say why a run would refuse it, what has drifted, and what it said in place of an answer.
     """
 
     verdict: str
     asks: str = ""
-    """Which services ask for codes, and whom they leave out."""
+    """Which services ask for codes, and the accounts that are let off."""
     not_asking: tuple[str, ...] = ()
-    """Those that should ask for codes and ask nobody. Where somebody is let off, a service asks and is not enforced."""
+    """Services that should ask for codes and ask nobody. If somebody is let off, a service asks but is not enforced."""
     enforced: tuple[str, ...] = ()
     not_enforced: tuple[str, ...] = ()
     enrolled: int | None = None
     proven: int | None = None
     with_keys: tuple[str, ...] = ()
-    """Who has security keys, each with what else, such as `alice: 2 keys, code`."""
+    """People with security keys, each with all second factors, such as `alice: 2 keys, code`."""
     exempt: tuple[str, ...] = ()
     locked: tuple[str, ...] = ()
     recovered: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
-    """All whom the refusals are about that name the first ten alone."""
+    """All accounts of those refusals that name only the first ten."""
     warned: tuple[str, ...] = ()
-    """The same of what has drifted."""
+    """All accounts of those sentences about drift that name only the first ten."""
     would_be_locked_out: tuple[str, ...] = ()
     recovery_codes_left: int | None = None
     clock_error_seconds: float | None = None
     clock: str = ""
     covered: tuple[str, ...] = ()
-    """The ways in at which a code is asked for."""
+    """The ways in that ask for a code."""
     open: tuple[str, ...] = ()
-    """Those from the network at which none is, with what they reach."""
+    """The ways in from the network that ask for no code, with what they reach."""
     unknown: tuple[str, ...] = ()
-    """Those of which it is not known, from the network first."""
+    """The ways in of which it is not known, those from the network first."""
     open_inside: tuple[str, ...] = ()
-    """Those at which none is, for people who are at the machine or on it already."""
+    """The ways in that ask for no code, for people who are at the machine or already logged in to it."""
     people: tuple[str, ...] = ()
-    """How everybody is there, such as `locked: alice`."""
+    """The state of each person there, such as `locked: alice`."""
 
     @property
     def word(self) -> str:
-        """The worst that can be said of the host."""
+        """The worst state of the host."""
         return self.verdict
 
     @property
@@ -90,7 +90,10 @@ class Line(_report.Line):
 
 
 def line(host: str, answer: _report.Answer | None) -> Line:
-    """What one host returned from twofactor_info; None where it was not asked. Never fails for what a host said."""
+    """The line of one host. Never fails, whatever the host said.
+
+    :param answer: what twofactor_info has returned for the host; None if it did not run.
+    """
     try:
         return _line(host, answer)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
@@ -98,7 +101,7 @@ def line(host: str, answer: _report.Answer | None) -> Line:
 
 
 def _line(host: str, answer: _report.Answer | None) -> Line:
-    """What is said of one host."""
+    """The line of one host; an error if the answer is unreadable."""
     if not _report.was_reached(answer):
         return Line(host, "unreachable", notes=_report.notes_of(answer))
     if "users" not in answer:
@@ -143,9 +146,9 @@ def _line(host: str, answer: _report.Answer | None) -> Line:
 
 
 def merged(hosts: t.Iterable[str], reports: t.Iterable[t.Mapping[str, t.Any]]) -> list[Line]:
-    """The lines of these hosts from the reports of slices, of which the last that tells of a host is right.
+    """The lines of these hosts from the reports of slices. If several have a line for a host, the last one is used.
 
-    Raises ValueError where something is no report.
+    Raises ValueError if one of them is not a report.
     """
     told: dict[str, Line] = {}
     for report in reports:
@@ -162,7 +165,7 @@ def summary(lines: t.Sequence[Line]) -> dict[str, t.Any]:
 
 
 def page(lines: t.Sequence[Line]) -> dict[str, t.Any]:
-    """The report as its page has it: hosts and people, the worst first, and what the words mean."""
+    """The data for the report's HTML page: hosts and people, the worst first, and what the words mean."""
     states = ((one.host, *_apart(person)) for one in lines for person in one.people)
     people = [
         {**one, "where": [{**part, "hosts": _report.enumerated(part["hosts"])} for part in one["where"]]}
@@ -173,7 +176,7 @@ def page(lines: t.Sequence[Line]) -> dict[str, t.Any]:
 
 
 def _apart(person: str) -> tuple[str, str]:
-    """The name, and the state, of one of a line's people."""
+    """The name and the state of one entry of a line's `people`."""
     state, _colon, name = person.partition(": ")
     return name, state
 
@@ -186,7 +189,7 @@ def table(lines: t.Sequence[Line]) -> str:
 
 
 def _verdict(answer: _report.Answer) -> str:
-    """One word for a host, the worst that is true of it."""
+    """The worst state of a host."""
     if answer["pending"]:
         return "pending"
     if answer["lets_in"]:
@@ -206,7 +209,7 @@ def _at_the_door(answer: _report.Answer) -> tuple[str, ...]:
 
 
 def _doors(answer: _report.Answer, state: str, *, inside: bool = False) -> tuple[str, ...]:
-    """The ways in of this state from the network, or on the machine itself, with what they reach."""
+    """The ways in with this state, from the network or on the machine itself, with what they reach."""
     found = (one for one in answer["doors"] if one["state"] == state and (one["kind"] == "local") is inside)
     return tuple(f"{one['name']} ({one['reaches']})" for one in found)
 
@@ -217,7 +220,7 @@ def _would_do(answer: _report.Answer) -> tuple[str, ...]:
 
 
 def _self_made(users: t.Mapping[str, t.Mapping[str, t.Any]]) -> t.Iterator[str]:
-    """Of whom nobody has said that it was they who enrolled."""
+    """Yield a note for each person who has enrolled alone, and whom the administrator has not accepted yet."""
     for name, user in users.items():
         day, _slash, place = (user.get("self_made") or "").partition("/")
         if day:
@@ -226,7 +229,7 @@ def _self_made(users: t.Mapping[str, t.Mapping[str, t.Any]]) -> t.Iterator[str]:
 
 
 def _invited(invitations: t.Mapping[str, t.Mapping[str, t.Any]]) -> t.Iterator[str]:
-    """Who has not used an invitation."""
+    """Yield a note for each invitation that was not used."""
     for name, one in invitations.items():
         if one["tries"]:
             yield f"{name} is invited to enrol until {one['until']}."
@@ -235,7 +238,7 @@ def _invited(invitations: t.Mapping[str, t.Mapping[str, t.Any]]) -> t.Iterator[s
 
 
 def _denied(users: t.Mapping[str, t.Mapping[str, t.Any]]) -> t.Iterator[str]:
-    """Whose security key is of no use as it is."""
+    """Yield a note for each person whose security key cannot be used as it is."""
     for name, user in users.items():
         day, _slash, key = (user.get("key_denied") or "").partition("/")
         if day:
@@ -250,7 +253,7 @@ def _who(users: t.Mapping[str, t.Mapping[str, t.Any]], state: str) -> tuple[str,
 
 
 def _read(one: t.Mapping[str, t.Any]) -> Line:
-    """A line of a report that was read from a file. Raises an error, of one kind or another, where it is none."""
+    """A line of a report that was read from a file. Raises one of several errors if it is not a line."""
     for place in fields(Line):
         value, default = one.get(place.name, place.default), place.default
         if default == ():

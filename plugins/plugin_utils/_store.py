@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""On the controller: the secrets of users, one file each, encrypted by Ansible's own vault.
+"""On the controller: the secrets of users, one file each, encrypted with Ansible's vault.
 
-Every error is an AnsibleLookupError. It names the user and the file, and never repeats what the file holds.
+Every error is an AnsibleLookupError. It names the user and the file, and never repeats the contents of the file.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _DAMAGED = (
 
 @dataclass(frozen=True)
 class Store:
-    """A directory with one file a user.
+    """A directory with one file per user.
 
-    vault_secrets: those of the run, by vault id. vault_id: which of them encrypts a new file, the first if None.
-    plain: whether files are written, and may be, in plain text.
+    vault_secrets: those of the run, by vault id. vault_id: which of them encrypts a new file; the first if None.
+    plain: whether new files are in plain text, and existing ones may be.
     """
 
     directory: Path
@@ -49,7 +49,7 @@ class Store:
     plain: bool = False
 
     def secret_of(self, user: str) -> str:
-        """Return the user's secret in base32, and make one on first use. Of several that make one, one does."""
+        """Return the user's secret in base32, and make one on first use. Of concurrent runs, only one makes it."""
         path = self.path_of(user)
         try:
             if not _exists(path):
@@ -63,7 +63,7 @@ class Store:
         return self._read(user, path, content)
 
     def path_of(self, user: str) -> Path:
-        """Where the file of this user is, a name that cannot lead out of the store."""
+        """The path of this user's file. A name that could lead out of the store is refused."""
         if not is_account_name(user):
             raise AnsibleLookupError(
                 f"{user!r} is not the name of a user; use letters, digits, '_', '.', '@' and '-'. "
@@ -72,7 +72,7 @@ class Store:
         return self.directory / f"{user}.yml"
 
     def _make(self, user: str, path: Path) -> None:
-        """Draw a secret and put it into the store, whole or not at all; one that another run made meanwhile stays."""
+        """Put a random secret into the store, whole or not at all. If another run was faster, its secret stays."""
         secret = encode_secret(secrets.token_bytes(KEY_BYTES))
         content = self._encrypted(f'---\nsecret: "{secret}"\n', user, path)
         try:
@@ -94,7 +94,7 @@ class Store:
             ) from None
 
     def _encrypted(self, text: str, user: str, path: Path) -> bytes:
-        """What is written into a file of the store: the text by Ansible's vault, or as it is in a plain store."""
+        """The content of a new file: the text, encrypted with Ansible's vault unless the store is plain."""
         if self.plain:
             return text.encode()
         if not self.vault_secrets:
@@ -113,8 +113,8 @@ class Store:
         return encrypted
 
     def _read(self, user: str, path: Path, content: bytes) -> str:
-        """The secret in a file of the store, in base32. Never what stands there in an error, AnsibleLookupError."""
-        # What editors put before the first line of what is encrypted, and Ansible itself does not pass over.
+        """The secret in a file of the store, in base32. Raises AnsibleLookupError, without the file's contents."""
+        # Editors may have put a byte order mark or blanks before encrypted text. Ansible itself does not skip them.
         bare = content.lstrip(_BLANK)
         encrypted = is_encrypted(bare)
         if encrypted:
@@ -127,7 +127,7 @@ class Store:
             line = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
             document, complaint = None, f"is not YAML{line}"
         except (yaml.YAMLError, ValueError, RecursionError):
-            # Also a date that there is not, say, or a number that is too long.
+            # For example also an impossible date, or a number that is too long.
             document, complaint = None, "is not YAML"
         if not isinstance(document, dict) or "secret" not in document:
             raise AnsibleLookupError(f"The file with the secret of {user}, {path}, {complaint}. {_DAMAGED}.")
@@ -151,7 +151,7 @@ class Store:
         return encode_secret(key)
 
     def _decrypted(self, user: str, path: Path, content: bytes, *, alone: bool = False) -> bytes:
-        """Decrypt a file, or what is encrypted in it alone."""
+        """Decrypt a whole file or, if `alone`, the one value in it that is encrypted."""
         if not self.vault_secrets:
             raise AnsibleLookupError(
                 f"The secret of {user}, {path}, is encrypted, and this run has no vault secret. {_GIVE_A_VAULT_SECRET}."
@@ -182,11 +182,11 @@ class _Encrypted(t.NamedTuple):
 
 
 class _NotOurs(ValueError):
-    """YAML that means nothing here, or more than one thing."""
+    """YAML that has no meaning here, or is ambiguous."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads plain YAML, and what Ansible's vault has encrypted in it."""
+    """Reads plain YAML, with values that are encrypted with Ansible's vault."""
 
     def encrypted(self, node: yaml.Node) -> _Encrypted:
         """The value behind !vault."""
@@ -203,25 +203,25 @@ class _Loader(yaml.SafeLoader):
         return _Encrypted(text)
 
     def plain(self, node: yaml.ScalarNode) -> t.Any:
-        """The value behind !unsafe, which is no template, as no value here is."""
+        """The value behind !unsafe, which marks a text that is no template. Here no text is one."""
         return self.construct_scalar(node)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[t.Hashable, t.Any]:
-        """A mapping, in which the secret stands once."""
+        """A mapping; the key `secret` may occur only once."""
         names = [key.value for key, _value in node.value] if isinstance(node, yaml.MappingNode) else []
         if names.count("secret") > 1:
             raise _NotOurs("has more than one line 'secret: …'")
         return super().construct_mapping(node, deep)
 
     def get_single_node(self) -> yaml.Node | None:
-        """The one document."""
+        """The only document."""
         node = super().get_node() if self.check_node() else None
         if self.check_node():
             raise _NotOurs("has more than one document ('---')")
         return node
 
     def unknown(self, node: yaml.Node) -> t.NoReturn:
-        """Refuse what is behind any other tag."""
+        """Refuse a value with any other tag."""
         tag = node.tag if node.tag.isprintable() else "?"
         raise _NotOurs(f"has the YAML tag {tag[:30]}, which says nothing here")
 
@@ -233,7 +233,7 @@ _Loader.add_constructor(None, _Loader.unknown)
 
 
 def _exists(path: Path) -> bool:
-    """Whether there is anything of this name. Raises OSError where that cannot be told."""
+    """Whether there is anything of this name, even a broken link. Raises OSError if that cannot be found out."""
     try:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -242,7 +242,7 @@ def _exists(path: Path) -> bool:
 
 
 def _put_in_place(unfinished: str, path: Path) -> None:
-    """Give a file its name, unless another run was faster: its secret is the user's then."""
+    """Give a file its final name. If another run was faster, keep the file that is there."""
     try:
         # Unlike a rename, a link replaces nothing.
         os.link(unfinished, path)
@@ -251,7 +251,7 @@ def _put_in_place(unfinished: str, path: Path) -> None:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        # The file system knows no hard links, so whoever makes a secret waits for the others who do.
+        # The file system has no hard links, so runs that make a secret wait for each other.
         with open(path.parent / ".lock", "wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not _exists(path):
@@ -268,7 +268,7 @@ def _advice_to_read(error: OSError) -> str:
 
 
 def _advice_to_write(error: OSError, directory: Path) -> str:
-    """What to do about a directory that takes no file."""
+    """What to do about a directory in which no file can be written."""
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"Let the account that runs Ansible write to {directory}"
     if error.errno == errno.EROFS:

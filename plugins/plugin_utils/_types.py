@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What Ansible says of an option that has the wrong type, in words of people who write YAML. Pure."""
+"""Rewords Ansible's messages about options of the wrong type, for people who write YAML. Pure."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _GIVEN = {**_WANTED, "int": "a number", "float": "a number with a fraction", "No
 
 
 def kind(value: object) -> str:
-    """What a value is that stands where a text or a list should."""
+    """What people call a value that was given in place of a text or a list."""
     found = next((one for one in (bool, int, float, str, list, dict) if isinstance(value, one)), type(value))
     return _GIVEN.get(found.__name__, "something else")
 
 
 def in_words(said: str, marked: t.Callable[[str], str] = str) -> str:
-    """What Ansible has said of options, without the values, which may be secrets.
+    """Ansible's message about options, reworded and without the values, which may be secrets.
 
-    :param marked: what is made of the name of an option that is in no other one.
+    :param marked: formats the name of a top-level option.
     """
 
     def path(found: re.Match[str], name: str = "") -> str:
@@ -57,11 +57,11 @@ _FORMS = {
     "totp_interval": "a whole number",
     "totp_jump_hosts": "a dictionary of jump hosts, by their names",
 }
-"""What an option of the connection has to be that is no text."""
+"""The required form of those options of the connection that are not texts."""
 
 
 def of_connection(said: str) -> str:
-    """What Ansible has said of an option of the connection ssh_totp, without the value, in which a secret may be."""
+    """Ansible's message about an option of the connection ssh_totp, without the value, which may contain a secret."""
     found = _OF_CONNECTION.search(said)
     if not found:
         return said

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Variables that do not do what was meant: mistyped, empty, or where nobody reads them. Pure.
+"""Finds variables that have no effect: mistyped, empty, or set where nothing reads them. Pure.
 
-Ansible lets any variable be set, and a slip in a name sets one that does nothing.
+Ansible accepts any variable, so a mistyped name sets a variable that does nothing.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ OF_THE_ROLE = frozenset(
         *("status_page", "status_data", "status_slices", "status_user"),
     }
 )
-"""The options of the role's entry points, without the prefix, that are none of the wanted state."""
+"""The options of the role's entry points, without the prefix, that are not part of the wanted state."""
 OF_OTHERS = frozenset(
     {
         *("store", "store_vault_id", "hosts"),
         *("rollout_batches", "rollout_leave_out", "rollout_data", "rollout_junit"),
     }
 )
-"""What the lookup and the playbooks take beside them, without the prefix."""
+"""Further variables that the lookup and the playbooks read, without the prefix."""
 
 OF_PLAYS = frozenset({"hosts", "rollout_batches"})
-"""What Ansible needs before it looks at the variables of hosts, without the prefix."""
+"""The variables that Ansible needs before it reads the variables of hosts, without the prefix."""
 
 FORMS = {
     "issuer": "a text",
@@ -44,32 +44,32 @@ FORMS = {
     "own_variables": "a list",
     "status_slices": "a list",
 }
-"""What the role works with itself before an action sees it, without the prefix. One alone may stand for a list."""
+"""Variables that the role itself uses before an action checks them, without the prefix. A list may also be a text."""
 
 OWN = f"{PREFIX}own_variables"
-"""The option that names variables of somebody's own."""
+"""The option in which users list variables of their own."""
 
 _OF_CONTROLLERS = ("ansible_", "awx_", "tower_", "semaphore_", "molecule_", "_")
-"""How the names begin of what Ansible takes itself, and of what controllers add to each run."""
+"""The prefixes of variables that Ansible itself reads, or that controllers add to each run."""
 
 
 class Playbook(t.NamedTuple):
-    """A playbook of the collection, and what it takes beside the variables of the role."""
+    """A playbook of the collection, and the parameters it has beside the variables of the role."""
 
     name: str
     takes: t.Sequence[str] = ()
 
 
 def known() -> frozenset[str]:
-    """The names of all variables that somebody reads."""
+    """The names of all variables that the collection reads."""
     return frozenset(f"{PREFIX}{name}" for name in (*argument_spec(), *OF_THE_ROLE, *OF_OTHERS))
 
 
 def mistyped(names: t.Iterable[t.Any], own: t.Any, host: str) -> list[str]:
-    """A sentence for each of these names that begins as those of the role do, and is none of them.
+    """A sentence for each of these names that begins with the role's prefix, and is not one of its variables.
 
-    :param names: of all variables that the host has.
-    :param own: what `twofactor_own_variables` says.
+    :param names: of all variables of the host.
+    :param own: the value of `twofactor_own_variables`.
     """
     ours = {str(name) for name in names if str(name).startswith(PREFIX)}
     return [
@@ -80,7 +80,7 @@ def mistyped(names: t.Iterable[t.Any], own: t.Any, host: str) -> list[str]:
 
 
 def unknown(extra: t.Iterable[t.Any], own: t.Any, playbook: Playbook) -> list[str]:
-    """A sentence for each of these extra variables (`-e`) that nobody reads in a playbook."""
+    """A sentence for each of these extra variables (`-e`) that the playbook does not read."""
     readable = known() | _names(own) | set(playbook.takes)
     return [
         _sentence(name, playbook)
@@ -90,9 +90,9 @@ def unknown(extra: t.Iterable[t.Any], own: t.Any, playbook: Playbook) -> list[st
 
 
 def empty(names: t.Iterable[str], host: str) -> list[str]:
-    """A sentence for each of these variables of a host, which have no value, that the role reads by itself.
+    """A sentence for each of these empty variables of a host that the role itself reads.
 
-    An option of the wanted state that has no value is one that is not set.
+    An option of the wanted state without a value is the same as one that is not set.
     """
     ours = {f"{PREFIX}{name}" for name in OF_THE_ROLE}
     return [
@@ -102,9 +102,9 @@ def empty(names: t.Iterable[str], host: str) -> list[str]:
 
 
 def misshapen(values: t.Mapping[str, t.Any], host: str) -> list[str]:
-    """A sentence for each of these values of a host, by the names of their variables, that the role cannot use.
+    """A sentence for each of these variables of a host whose value the role cannot use.
 
-    What has no value is told of by `empty`.
+    Variables without a value are reported by `empty`.
     """
     found = []
     for name, form in FORMS.items():
@@ -117,7 +117,7 @@ def misshapen(values: t.Mapping[str, t.Any], host: str) -> list[str]:
 
 
 def unread(names: t.Iterable[str], host: str) -> list[str]:
-    """A sentence for each of these variables of a host that a playbook cannot read there.
+    """A sentence for each of these variables that a playbook cannot read from a host.
 
     :param names: of all variables that are set for the host, and not for the run or the play.
     """
@@ -141,13 +141,13 @@ def _sentence(name: str, playbook: Playbook) -> str:
 
 
 def _nearest(name: str, readable: t.Iterable[str]) -> str:
-    """What may have been meant, whether with the prefix of the role or without it."""
+    """A guess at the name that was meant, with or without the prefix of the role."""
     by_word = {one.removeprefix(PREFIX): one for one in sorted(readable, reverse=True)}
     found = difflib.get_close_matches(name.removeprefix(PREFIX), by_word, n=1, cutoff=0.6)
     return f"; did you mean {by_word[found[0]]}" if found else ""
 
 
 def _names(own: t.Any) -> set[str]:
-    """The names that somebody has listed; one alone may stand without a list."""
+    """The names that a user has listed; a single one may be given without a list."""
     listed = [own] if isinstance(own, str) else own if isinstance(own, list) else ()
     return {str(name) for name in listed}

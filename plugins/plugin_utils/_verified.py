@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What has come of a code on the hosts of a fleet, in sentences. Pure."""
+"""Sentences about the check of a code on the hosts of a fleet. Pure."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import typing as t
 from ansible_collections.fleet.auth.plugins.plugin_utils import _report
 
 _NAMED = 10
-"""How many hosts of a sentence are named."""
+"""How many hosts a sentence names."""
 
 
 def was_right(answers: t.Iterable[tuple[str, _report.Answer | None]]) -> bool:
-    """Whether the code was right on a host at least."""
+    """Whether the code was right on at least one host."""
     return any(_report.was_reached(answer) and answer.get("valid") for _host, answer in answers)
 
 
 def sentences(answers: t.Iterable[tuple[str, _report.Answer | None]]) -> list[str]:
-    """What has come of it, each thing once: where it was right, where it was not, and who could not say.
+    """Where the code was right, where it was not, and which hosts could not check it. Each sentence comes once.
 
-    :param answers: hosts, and what the action twofactor_verify has returned for each. Of a host that failed, or was
-        lost, Ansible has told already.
+    :param answers: hosts, and what the action twofactor_verify has returned for each. Hosts that failed or were not
+        reached are left out: Ansible has reported them already.
     """
     told = [(host, one) for host, one in answers if _report.was_reached(one) and not one.get("failed")]
     told.sort(key=lambda one: not one[1].get("valid"))
@@ -35,9 +35,9 @@ def sentences(answers: t.Iterable[tuple[str, _report.Answer | None]]) -> list[st
 
 
 def _said(host: str, answer: _report.Answer, hosts: t.Sequence[str], *, right: bool) -> str:
-    """What a host has said; what a wrong code may have been is no matter where it was right on another one.
+    """The sentence about a host. If the code was right on another host, it does not guess why it was wrong on this one.
 
-    Where these are the host's own words, they are told as its own if they name another host.
+    The host's own words get its name in front if they contain the name of another host.
     """
     if right and answer.get("valid") is False:
         return f"It was not right on {host}: a host with a secret of its own has an entry of its own in the app."
@@ -46,7 +46,7 @@ def _said(host: str, answer: _report.Answer, hosts: t.Sequence[str], *, right: b
 
 
 def _of_hosts(hosts: list[str], text: str) -> str:
-    """The text with the names of its hosts, which stand in front where it has no place for them."""
+    """The text with the names of its hosts: in place of "the host" if the text has that, or else in front."""
     names = _report.enumerated(hosts, most=_NAMED)
     placed = text.replace("on the host", f"on {names}", 1) if len(hosts) > 1 else text
     return placed if names in placed else f"{names}: {text}"

@@ -2,18 +2,18 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Texts of strangers, made fit to be shown. Pure."""
+"""Makes untrusted texts safe to show. Pure."""
 
 from __future__ import annotations
 
 import functools
 
 _KEPT = 0x10000
-"""Below which number of a character what stands for it is not found out again: those of the usual scripts."""
+"""Below this code point, the result for a character is cached; the usual scripts are there."""
 
 
 class _Escapes(dict[int, str]):
-    """What stands for each character, for `str.translate`, which takes no more memory than the text that it makes."""
+    """The replacement for each character, for `str.translate`, which needs no more memory than its result."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
@@ -29,16 +29,16 @@ def _escapes(keep: str) -> _Escapes:
 
 
 def visible(text: str, *, keep: str = "") -> str:
-    """The text with an escape in place of whatever a terminal would act on instead of showing it.
+    """The text with an escape in place of each character that a terminal would act on instead of showing it.
 
-    That is all that Unicode calls neither a character to print nor a space: control characters, newlines, and what
-    changes the direction of writing. `keep` has those that stay as they are.
+    These are all characters for which `str.isprintable` is false, such as control characters, newlines, and those that
+    change the direction of writing. The characters in `keep` stay as they are.
     """
     return text if text.isprintable() else text.translate(_escapes(keep))
 
 
 def in_one_line(text: str, longest: int = 100_000) -> str:
-    """The text in one line, which is cut where it is longer than so many characters."""
+    """The text in one line, cut after `longest` characters."""
     cut = text[: longest + 1]
     line = visible(" ".join(cut.split()))
     return line if len(cut) <= longest else f"{line[:longest]}…"

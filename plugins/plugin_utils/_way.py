@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The way that ssh takes to a host: straight, by a program, or by jump hosts, each with its own answers.
+"""How ssh reaches a host: directly, by a ProxyCommand, or through jump hosts, each with its own answers.
 
-Whatever brings a connection to a host must not ask on the terminal on which the host asks: nobody could tell there
-whose prompt is answered. So a jump host is logged in to before, on a terminal of its own, and what then leads on
-through it can ask for nothing; a program gets no terminal at all.
+Nothing else may ask on the terminal on which the host asks, because it would be unclear whose prompt is answered. So
+ssh logs in to a jump host first, on a terminal of its own. The ssh that then goes on through the jump host can ask for
+nothing, and a ProxyCommand gets no terminal at all.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from collections.abc import Callable, Mapping, Sequence
 from ansible.errors import AnsibleError
 
 NO_WAY = b"-oProxyCommand=false"
-"""For an ssh that may use the connection that is there, and make none."""
+"""For an ssh that may use an existing connection, but must not make one."""
 MOST_JUMPS = 8
-"""How many jump hosts one after the other are believed; ssh's configuration may lead in a circle."""
+"""How many jump hosts in a row are accepted, because ssh's configuration may contain a loop."""
 
 _JUMP = re.compile(
     r"(?:ssh://)?(?:(?P<user>[^@]+(?:@[^@]+)*)@)?(?:\[(?P<numeric>[^]]+)\]|(?P<name>[^]:/@\[-][^]:/@\[]*))(?::(?P<port>\d+))?/?"
@@ -38,10 +38,10 @@ _WITHOUT_A_TERMINAL = (
 
 @dataclasses.dataclass(frozen=True)
 class Keys:
-    """What one account of one host is answered with.
+    """The answers for one account of one host.
 
-    secret: in base32; None or empty: there is no code to give. interval: seconds a code lasts. prompt, password_prompt:
-    a part of what asks for the code, for the password.
+    secret: in base32; without one, no code can be given. interval: how many seconds a code lasts. prompt,
+    password_prompt: a part of the prompt for the code, or for the password.
     """
 
     secret: str | None = dataclasses.field(default=None, repr=False)
@@ -56,7 +56,7 @@ class Keys:
 class Jump:
     """A jump host as ssh's option ProxyJump names it.
 
-    user, port: what stands there; empty where ssh's configuration decides.
+    user, port: as given there; empty if ssh's configuration decides.
     """
 
     name: str
@@ -65,12 +65,12 @@ class Jump:
 
     @property
     def words(self) -> list[str]:
-        """What ssh is told of it, before the host's name."""
+        """The options of ssh for it, to put before the host's name."""
         return [*(["-l", self.user] if self.user else []), *(["-p", self.port] if self.port else [])]
 
 
 def jumps(text: str) -> list[Jump]:
-    """The jump hosts of a ProxyJump, as `ssh -G` prints it: first the one that is reached first.
+    """The jump hosts of a ProxyJump, as `ssh -G` prints it, in the order in which they are reached.
 
     :raises AnsibleError: if one of them cannot be read.
     """
@@ -89,15 +89,15 @@ def jumps(text: str) -> list[Jump]:
 def chain(
     settings: Mapping[str, str], settings_of: Callable[[Jump], Mapping[str, str]]
 ) -> list[tuple[Jump, Mapping[str, str]]]:
-    """The jump hosts on the way to a host, first the one that is reached first, each with what ssh makes of it.
+    """The jump hosts on the way to a host, in the order in which they are reached, each with its settings of ssh.
 
-    settings: those of the host. settings_of: gives those of a jump host, as far as ssh's configuration says.
+    settings: those of the host. settings_of: returns those of a jump host, from ssh's configuration.
 
-    :raises AnsibleError: if there is no end of them.
+    :raises AnsibleError: if there are too many of them, as in a loop.
     """
     found: list[tuple[Jump, Mapping[str, str]]] = []
     while named := jumps(settings.get("proxyjump", "")):
-        # Only the first one is reached as the configuration says; the others by the one before them.
+        # Only the first one is reached as the configuration says; each other one through the one before it.
         found = [*((jump, settings_of(jump)) for jump in named), *found]
         if len(found) > MOST_JUMPS:
             raise AnsibleError(
@@ -109,11 +109,11 @@ def chain(
 
 
 def keys_of(jump_hosts: t.Any, name: str) -> Keys:
-    """The answers for the jump host *name*; none where it is not among them.
+    """The answers for the jump host *name*; the defaults without any answer if it is not listed.
 
     jump_hosts: the option `totp_jump_hosts` as it was given.
 
-    :raises AnsibleError: if its form is wrong; no value shows.
+    :raises AnsibleError: if its form is wrong. The message contains no value.
     """
     form = "'{bastion: {secret: …, password: …}}', by the names that ProxyJump has for them"
     if not isinstance(jump_hosts, Mapping):
@@ -143,7 +143,10 @@ def keys_of(jump_hosts: t.Any, name: str) -> Keys:
 
 
 def through(ssh: Sequence[str], jump: Jump) -> bytes:
-    """The option of ssh that leads on through the connection to a jump host, of which *ssh* is told where it is."""
+    """The option of ssh that reaches the next host through the connection to a jump host.
+
+    ssh: the command, with the options that name that connection's socket.
+    """
     words = [*ssh, "-oBatchMode=yes", NO_WAY.decode(), *jump.words]
     fixed = shlex.join(word.replace("%", "%%") for word in words)
     return by_program(f"{fixed} -W '[%h]:%p' {shlex.quote(jump.name)}", run_by="/bin/sh")
@@ -152,8 +155,9 @@ def through(ssh: Sequence[str], jump: Jump) -> bytes:
 def by_program(command: str, *, run_by: str) -> bytes:
     """The option of ssh that reaches a host by the ProxyCommand *command*.
 
-    It cannot ask on ssh's terminal, and does not end when that hangs up after the login. Where it is ssh, it is told
-    not to ask at all: without a terminal it would answer with nothing, which a host counts as wrong codes.
+    The command cannot ask on ssh's terminal, and does not end when that terminal hangs up after the login. If the
+    command is ssh, it gets an option not to ask at all: without a terminal it would give empty answers, which a host
+    counts as wrong codes.
 
     run_by: the path of the shell that runs it.
     """
@@ -164,7 +168,7 @@ def by_program(command: str, *, run_by: str) -> bytes:
 
 
 def without_jump(words: Sequence[bytes]) -> list[bytes]:
-    """A command of ssh or sftp without its option -J, which ssh does not take beside a ProxyCommand."""
+    """A command of ssh or sftp without its option -J, which ssh does not accept together with a ProxyCommand."""
     kept: list[bytes] = []
     dropped = False
     for word in words:
@@ -178,7 +182,7 @@ def without_jump(words: Sequence[bytes]) -> list[bytes]:
 
 
 def configuration(words: Sequence[bytes]) -> list[str]:
-    """The option -F of a command of ssh: the one option that it hands on to jump hosts."""
+    """The option -F of a command of ssh: the only option that ssh passes on to jump hosts."""
     for place, word in enumerate(words):
         if word == b"-F":
             return [part.decode() for part in words[place : place + 2]]
