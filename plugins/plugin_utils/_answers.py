@@ -62,7 +62,7 @@ TRUTH, SENTENCE, SENTENCES = Truth(), Words(), Listed(Words())
 ANYTHING = Text(1 << 30, "a text", lambda _text: True)
 COUNT = Number(0, MANY)
 LABEL = Text(64, "the name of a device, or empty", lambda name: not name or bounds.is_label(name))
-NAME = Text(257, "the name of an account that a file can carry", bounds.is_account_name)
+NAME = Text(257, "the name of an account that can be a file name", bounds.is_account_name)
 """The name of an account that can be enrolled: it becomes the name of a file."""
 ANY_NAME = Text(512, "a name that can be printed")
 """The name of any account on the host."""
@@ -73,7 +73,7 @@ DOOR = Text(16, f"one of {', '.join(DOORS)}", DOORS.__contains__)
 DOOR_STATE = Text(16, f"one of {', '.join(DOOR_STATES)}", DOOR_STATES.__contains__)
 SERVICE = Text(255, "the name of a PAM service")
 PACKAGE = Text(64, "the name of a package", _matching(r"[a-z0-9][A-Za-z0-9.+_-]*"))
-FAMILY = Text(64, "a family of systems that is known", lambda name: name in FAMILIES)
+FAMILY = Text(64, "a known family of systems", lambda name: name in FAMILIES)
 TIME = Text(20, "a time in UTC", _matching(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"))
 MADE = Text(64, "a day and a place", _matching(r"\d{4}-\d\d-\d\d/[a-z-]+"))
 CODE = Text(8, "a code", _matching(r"\d{6,8}"))
@@ -108,7 +108,7 @@ USER = Record(
 )
 GUARD = Record(
     {
-        "mode": Text(6, "what a guard does", lambda mode: mode in bounds.GUARD),
+        "mode": Text(6, "a mode of the guard", lambda mode: mode in bounds.GUARD),
         "alerts": Listed(Record({"since": TIME, "until": Or(TIME), "text": SENTENCE}), 1000),
     }
 )
@@ -214,7 +214,7 @@ def refuse_strange_names(module: str, answer: t.Mapping[str, t.Any]) -> None:
     known = {*_COMMON, *shape.success, *shape.always, *shape.sometimes, *(["diff"] if shape.differs else [])}
     for name in answer:
         if name not in known:
-            raise Unfit(f"there is no {in_one_line(str(name), 40)!r}")
+            raise Unfit(f"{in_one_line(str(name), 40)!r} is unknown")
 
 
 def accepted(module: str, answer: t.Any, users: t.Collection[str] | None = None) -> Answer:
@@ -225,7 +225,7 @@ def accepted(module: str, answer: t.Any, users: t.Collection[str] | None = None)
     """
     shape = SHAPES[module]
     if not isinstance(answer, dict):
-        raise Unfit("it is no dictionary")
+        raise Unfit("it is not a dictionary")
     refuse_strange_names(module, answer)
     given = {key: value for key, value in answer.items() if key not in _NOT_TAKEN}
     common: Answer = {"changed": Truth().taken(given.pop("changed", False), "changed")}
@@ -240,7 +240,7 @@ def accepted(module: str, answer: t.Any, users: t.Collection[str] | None = None)
     taken = taken_fields({**success, **shape.sometimes}, given, required=success)
     for name, accounts in shape.asked.items():
         if users is not None and not set(accounts(taken)) <= set(users):
-            raise Unfit(f"{name} tells of an account that was not asked for")
+            raise Unfit(f"{name} contains an account that was not asked for")
     return {**common, **taken}
 
 
@@ -310,7 +310,7 @@ def _diff(diff: t.Any) -> list[dict[str, str]]:
     parts = Listed(Mapped(Text(32), ANYTHING)).taken(diff, "diff")
     unknown = {key for part in parts for key in part} - {"before", "after", "before_header", "after_header"}
     if unknown:
-        raise Unfit("diff has a part that is none of one")
+        raise Unfit("diff has an unknown part")
     return [
         {key: visible(text, keep="" if key.endswith("header") else "\n\t") for key, text in part.items()}
         for part in _comparable(parts)

@@ -133,8 +133,8 @@ def _with_remedy(answer: dict[str, t.Any], host: str) -> dict[str, t.Any]:
     if not missing:
         return answer
     told = (
-        f"{host} has no Python at {missing[1]}. Install python3 on {host}, or set ansible_python_interpreter to where "
-        "it is."
+        f"{host} has no Python at {missing[1]}. Install python3 on {host}, or set ansible_python_interpreter to its "
+        "path."
     )
     return {"changed": False, "failed": True, "msg": told}
 
@@ -144,7 +144,7 @@ def _refused(module: str, host: str, why: str) -> dict[str, t.Any]:
     return {
         "failed": True,
         "msg": f"What {host} answered cannot come from the module {module}: {why}. None of it was used. "
-        f"Find out what stands in for Python on {host}, or who else is root there.",
+        f"Find out what runs in place of Python on {host}, or who else is root there.",
     }
 
 

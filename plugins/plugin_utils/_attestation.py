@@ -75,7 +75,7 @@ def check(
         raise AttestationError("cannot be checked: a certificate of it, or of the authorities, is damaged") from None
     public = certificate.public_key()
     if not isinstance(public, ec.EllipticCurvePublicKey):
-        raise AttestationError("is signed by a key that is none of ECDSA, as those of security keys are")
+        raise AttestationError("is signed by a key that is not ECDSA, unlike those of security keys")
     try:
         public.verify(signature, data + hashlib.sha256(challenge).digest(), ec.ECDSA(hashes.SHA256()))
     except InvalidSignature:
@@ -90,12 +90,12 @@ def _parts(attestation: bytes) -> tuple[bytes, bytes, bytes]:
     except ValueError:
         parts = [b""]
     if parts[0] == _OLD_MAGIC:
-        raise AttestationError("is of an OpenSSH before 8.5, which leaves out what was signed")
+        raise AttestationError("was written by an OpenSSH before 8.5, which leaves out what was signed")
     if parts[0] != _MAGIC or len(parts) < 4:
-        raise AttestationError("is no file that ssh-keygen -O write-attestation wrote")
+        raise AttestationError("is not a file that ssh-keygen -O write-attestation wrote")
     _magic, leaf, signature, wrapped = parts[:4]
     if not leaf or not signature:
-        raise AttestationError("has no certificate: the device does not tell who made it")
+        raise AttestationError("has no certificate: the device does not say who made it")
     return leaf, signature, _unwrapped(wrapped)
 
 
@@ -114,10 +114,10 @@ def _check_key(key: SecurityKey, data: bytes) -> None:
     """Check that the authenticator data is about this key. Raises AttestationError."""
     _type, *points, application = fields(base64.b64decode(key.blob))
     if data[:_FLAGS] != hashlib.sha256(application).digest():
-        raise AttestationError("is about another application than the key")
+        raise AttestationError("is for another application than the key")
     flags = data[_FLAGS]
     if not flags & _PRESENT or not flags & _WITH_KEY:
-        raise AttestationError("is about no new key that somebody has touched the device for")
+        raise AttestationError("does not show that somebody has touched the device for a new key")
     start = _HEAD + 18
     identifier = int.from_bytes(data[start - 2 : start], "big")
     # CTAP2 allows only one encoding of a key, so the bytes can be compared.
@@ -127,7 +127,7 @@ def _check_key(key: SecurityKey, data: bytes) -> None:
         point = points[1]
         wanted = bytes.fromhex("a5010203262001215820") + point[1:33] + bytes.fromhex("225820") + point[33:]
     if data[start + identifier : start + identifier + len(wanted)] != wanted:
-        raise AttestationError("is about another key")
+        raise AttestationError("is for another key")
 
 
 def _model(data: bytes) -> str:
@@ -151,7 +151,7 @@ def _vouching(certificate: x509.Certificate, authorities: t.Sequence[x509.Certif
             break
         found = issuers[0]
     if found == certificate:
-        raise AttestationError(f"is signed by {name!r}, of which the authorities know nothing")
+        raise AttestationError(f"is signed by {name!r}, which none of the authorities vouches for")
     return found.subject.rfc4514_string()
 
 
@@ -169,4 +169,4 @@ def _has_issued(authority: x509.Certificate, certificate: x509.Certificate) -> b
 def _check_dates(certificate: x509.Certificate, now: datetime.datetime) -> None:
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
         name = certificate.subject.rfc4514_string()
-        raise AttestationError(f"rests on the certificate {name!r}, which is out of date")
+        raise AttestationError(f"depends on the certificate {name!r}, which is out of date")

@@ -64,7 +64,7 @@ class ReportAction(ControllerAction, PageAction):
         if str(play.strategy).endswith(_ONE_BY_ONE) and len((task_vars or {}).get("ansible_play_hosts_all", ())) > 1:
             raise AnsibleActionFail(
                 f"With the strategy {play.strategy} no report of all hosts can be made: a host goes on before the "
-                "others have told anything. Set strategy: linear in the play."
+                "others have answered. Set strategy: linear in the play."
             )
         done: dict[str, t.Any] = super().run(tmp, task_vars)
         return done

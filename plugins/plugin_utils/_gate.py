@@ -249,10 +249,10 @@ def _problems(options: t.Mapping[str, t.Any]) -> list[str]:
 def _nameless(spec: _Spec, options: t.Mapping[t.Any, t.Any]) -> t.Iterator[str]:
     """A sentence for each option in which a name is not a text. YAML turns some names into numbers or dates."""
     for where in [f"O({name})" for name in spec if not _has_names(options.get(name))]:
-        yield f"{where} has a name in it that is no text, but such as a number or a date. Correct it, or take it out."
+        yield f"{where} has a name in it that is not a text, but for example a number or a date. Correct or remove it."
     for name in options:
         if not isinstance(name, str):
-            yield f"An option has {kind(name)} in place of a name. Correct it, or take it out."
+            yield f"An option has {kind(name)} in place of a name. Correct or remove it."
 
 
 def _has_names(value: t.Any) -> bool:

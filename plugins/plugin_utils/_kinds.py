@@ -60,7 +60,7 @@ class Number:
     def taken(self, value: t.Any, where: str) -> int | float:
         kinds = (int,) if self.whole else (int, float)
         if isinstance(value, bool) or not isinstance(value, kinds) or (isinstance(value, float) and math.isnan(value)):
-            raise Unfit(f"{where} is no {'whole ' if self.whole else ''}number")
+            raise Unfit(f"{where} is not a {'whole ' if self.whole else ''}number")
         if not self.low <= value <= self.high:
             raise Unfit(f"{where} is not between {self.low:g} and {self.high:g}")
         return int(value) if self.whole else float(value)
@@ -77,7 +77,7 @@ class Text:
 
     def taken(self, value: t.Any, where: str) -> str:
         if not isinstance(value, str):
-            raise Unfit(f"{where} is no text")
+            raise Unfit(f"{where} is not a text")
         if len(value) > self.longest:
             raise Unfit(f"{where} has more than {self.longest} characters")
         text = "".join(value)  # Ansible's subclasses of str carry more than characters.
@@ -120,7 +120,7 @@ class Listed:
 
     def taken(self, value: t.Any, where: str) -> list[t.Any]:
         if not isinstance(value, list):
-            raise Unfit(f"{where} is no list")
+            raise Unfit(f"{where} is not a list")
         if len(value) > self.most:
             raise Unfit(f"{where} has more than {self.most} entries")
         return [self.each.taken(one, f"an entry of {where}") for one in value]
@@ -137,7 +137,7 @@ class Mapped:
 
     def taken(self, value: t.Any, where: str) -> dict[str, t.Any]:
         if not isinstance(value, dict):
-            raise Unfit(f"{where} is no dictionary")
+            raise Unfit(f"{where} is not a dictionary")
         if len(value) > self.most:
             raise Unfit(f"{where} has more than {self.most} entries")
         return {
@@ -155,7 +155,7 @@ class Record:
 
     def taken(self, value: t.Any, where: str) -> dict[str, t.Any]:
         if not isinstance(value, dict):
-            raise Unfit(f"{where} is no dictionary")
+            raise Unfit(f"{where} is not a dictionary")
         return taken_fields(self.fields, value, required=self.fields, within=f" of {where}")
 
 
@@ -165,7 +165,7 @@ def taken_fields(
     """The given values, built anew from plain types. Raises Unfit for a wrong value, or a missing or unknown name."""
     for name in given:
         if name not in kinds:
-            raise Unfit(f"there is no {in_one_line(str(name), 40)!r}{within}")
+            raise Unfit(f"{in_one_line(str(name), 40)!r}{within} is unknown")
     for name in required:
         if name not in given:
             raise Unfit(f"{name}{within} is missing")

@@ -51,7 +51,8 @@ def on_controller(path: str) -> Path:
     except (OSError, RuntimeError, ValueError):
         # The home of an account that does not exist, a loop of links, or a character that is not allowed in a path.
         raise AnsibleActionFail(
-            f"{in_one_line(path, 500)!r} is no path on the machine where you start Ansible. Correct it where it is set."
+            f"{in_one_line(path, 500)!r} cannot be a path on the machine where you start Ansible. "
+            "Correct it where it is set."
         ) from None
 
 
@@ -88,6 +89,6 @@ def write_report(path: str, text: str) -> None:
         put(place, text)
     except OSError as error:
         raise AnsibleActionFail(
-            f"The report {path} cannot be written: {error.strerror}. Name a file in a directory that has room, and in "
-            "which whoever starts Ansible may write."
+            f"The report {path} cannot be written: {error.strerror}. Name a file in a directory that has free space, "
+            "and in which the account that starts Ansible may write."
         ) from None

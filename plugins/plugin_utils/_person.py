@@ -13,11 +13,11 @@ from ansible_collections.fleet.auth.plugins.plugin_utils import _report
 from ansible_collections.fleet.auth.plugins.plugin_utils._visible import in_one_line
 
 STATES = {
-    "unknown": "the host could not be asked, or could not tell",
-    "locked": "is let in by no code for a while, after too many wrong ones",
-    "shut out": "has no credential, and no way in where everybody is asked for a code",
-    "let off": "is asked for no code, by twofactor-recover",
-    "enrolled": "has a credential, and no code was right yet",
+    "unknown": "is on a host that could not be asked, or could not answer",
+    "locked": "cannot log in with any code for a while, after too many wrong ones",
+    "shut out": "has no credential, and so cannot log in where everybody is asked for a code",
+    "let off": "is asked for no code, because of twofactor-recover",
+    "enrolled": "has a credential, but no code was right yet",
     "proven": "has a credential, and a code was right",
     "keys alone": "logs in with security keys, and has no credential",
     "not enrolled": "has no credential",
@@ -133,4 +133,4 @@ def _unheard_of(lines: t.Sequence[Line], name: str) -> list[str]:
     asked = [one for one in lines if one.state != "unknown"]
     if not asked or any(one.state != "not enrolled" for one in asked):
         return []
-    return [f"No host that could be asked has a credential of {in_one_line(name)}. See that the name is right."]
+    return [f"No host that could be asked has a credential of {in_one_line(name)}. Check the name."]

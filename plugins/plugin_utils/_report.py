@@ -75,7 +75,7 @@ def notes_of(answer: Answer | None) -> tuple[str, ...]:
     return (str(message),) if message else ()
 
 
-UNREADABLE = "What it answered cannot be read as an answer of the module. Nothing of it is told here."
+UNREADABLE = "Its answer cannot be read as one of the module, and is not shown."
 
 
 def enforced(answer: Answer, *, on: bool = True) -> tuple[str, ...]:

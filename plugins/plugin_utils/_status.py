@@ -13,12 +13,12 @@ from ansible_collections.fleet.auth.plugins.plugin_utils import _person, _report
 
 VERDICTS = {
     "unreachable": "could not be asked",
-    "failed": "could not tell its state",
-    "pending": "has a change that is not confirmed yet, or was cut off half-way",
-    "open": "is set up to ask for codes, and lets people in without",
+    "failed": "could not report its state",
+    "pending": "has a change that is not confirmed yet, or that was interrupted",
+    "open": "is set up to ask for codes, but lets people in without one",
     "shut": "denies everybody who needs a code",
-    "refused": "would be left alone by a run, which refuses the change",
-    "drift": "is not as the variables want it",
+    "refused": "would not be changed by a run, which refuses the change",
+    "drift": "differs from what the variables describe, or from what the last run left",
     "on": "asks for codes",
     "off": "asks for no codes, as wanted",
 }
@@ -156,7 +156,7 @@ def merged(hosts: t.Iterable[str], reports: t.Iterable[t.Mapping[str, t.Any]]) -
             told.update((one["host"], _read(one)) for one in report["lines"])
         except (AttributeError, LookupError, TypeError, ValueError):
             raise ValueError("is not a report that status_report has written") from None
-    return [told.get(host) or Line(host, "unreachable", notes=("No slice has told of it.",)) for host in hosts]
+    return [told.get(host) or Line(host, "unreachable", notes=("It is in none of the slices.",)) for host in hosts]
 
 
 def summary(lines: t.Sequence[Line]) -> dict[str, t.Any]:
@@ -225,7 +225,7 @@ def _self_made(users: t.Mapping[str, t.Mapping[str, t.Any]]) -> t.Iterator[str]:
         day, _slash, place = (user.get("self_made") or "").partition("/")
         if day:
             accept = f"fleet.auth.accept -e user={name}"
-            yield f"{name} enrolled alone on {day} ({place}), which nobody has accepted: {accept}."
+            yield f"{name} enrolled alone on {day} ({place}), and nobody has accepted this yet: {accept}."
 
 
 def _invited(invitations: t.Mapping[str, t.Mapping[str, t.Any]]) -> t.Iterator[str]:
@@ -234,7 +234,7 @@ def _invited(invitations: t.Mapping[str, t.Mapping[str, t.Any]]) -> t.Iterator[s
         if one["tries"]:
             yield f"{name} is invited to enrol until {one['until']}."
         else:
-            yield f"the invitation of {name} is void, after too many wrong ones: fleet.auth.invite -e user={name}."
+            yield f"the invitation of {name} is void, after too many wrong tries: fleet.auth.invite -e user={name}."
 
 
 def _denied(users: t.Mapping[str, t.Mapping[str, t.Any]]) -> t.Iterator[str]:

@@ -100,18 +100,18 @@ class TestAccepted:
 
     def test_is_without_what_ansible_would_act_on(self) -> None:
         for key in ("add_host", "add_group", "ansible_facts", "ansible_stats", "unreachable", "skipped", "results"):
-            with pytest.raises(Unfit, match=f"there is no '{key}'"):
+            with pytest.raises(Unfit, match=f"'{key}' is unknown"):
                 accepted("twofactor_verify", {"valid": True, key: {"host_name": "web2"}})
 
     @pytest.mark.parametrize(
         ("wrong", "told"),
         [
-            ({"os_family": "../../x/pwn"}, "os_family is not a family of systems that is known"),
-            ({"os_family": "debian\n"}, "os_family is not a family of systems that is known"),
-            ({"os_family": None}, "os_family is no text"),
-            ({"to_enrol": ["../alice"]}, "an entry of to_enrol is not the name of an account that a file can carry"),
-            ({"to_enrol": "alice"}, "to_enrol is no list"),
-            ({"unproven": ["bob"]}, "unproven tells of an account that was not asked for"),
+            ({"os_family": "../../x/pwn"}, "os_family is not a known family of systems"),
+            ({"os_family": "debian\n"}, "os_family is not a known family of systems"),
+            ({"os_family": None}, "os_family is not a text"),
+            ({"to_enrol": ["../alice"]}, "an entry of to_enrol is not the name of an account that can be a file name"),
+            ({"to_enrol": "alice"}, "to_enrol is not a list"),
+            ({"unproven": ["bob"]}, "unproven contains an account that was not asked for"),
             ({"users": {ESCAPE: USER}}, "a name in users is not a name that can be printed"),
             ({"users": {"\u202ealice": USER}}, "a name in users is not a name that can be printed"),
             ({"users": {"alice": {**USER, "locked": "no"}}}, "locked of an entry of users is neither true nor false"),
@@ -121,15 +121,15 @@ class TestAccepted:
                 "recovery_codes_left of an entry of users is",
             ),
             ({"users": {"alice": {**USER, "recovery_codes_left": 10**400}}}, "is not between 0 and 1e+06"),
-            ({"users": {"alice": {**USER, "more": 1}}}, "there is no 'more' of an entry of users"),
+            ({"users": {"alice": {**USER, "more": 1}}}, "'more' of an entry of users is unknown"),
             ({"users": {"alice": {"enrolled": True}}}, "proven of an entry of users is missing"),
             ({"time_sync": {}}, "in_sync of time_sync is missing"),
             ({"changes": ["x" * (LONG + 1)]}, "an entry of changes has more than 100000 characters"),
-            ({"diff": "all"}, "diff is no list"),
-            ({"diff": [{"prepared": "x"}]}, "diff has a part that is none of one"),
+            ({"diff": "all"}, "diff is not a list"),
+            ({"diff": [{"prepared": "x"}]}, "diff has an unknown part"),
             ({"changed": "yes"}, "changed is neither true nor false"),
-            ({"warnings": {"a": 1}}, "warnings is no list"),
-            ({ESCAPE: 1}, r"there is no '\\x1b]0;web2 is on\\x07'"),
+            ({"warnings": {"a": 1}}, "warnings is not a list"),
+            ({ESCAPE: 1}, r"'\\x1b]0;web2 is on\\x07' is unknown"),
         ],
     )
     def test_is_nothing_else(self, wrong: dict[str, t.Any], told: str) -> None:
@@ -211,7 +211,7 @@ class TestAccepted:
             "missing_packages": ["libpam-oath"],
         }
         assert accepted("twofactor_verify", {"failed": True, "msg": {"a": 1}})["msg"] == "It failed, and said nothing."
-        with pytest.raises(Unfit, match="refusals is no list"):
+        with pytest.raises(Unfit, match="refusals is not a list"):
             accepted("twofactor", {"failed": True, "msg": "no", "refusals": 3})
 
 

@@ -135,10 +135,10 @@ class TestAttestation:
     @pytest.mark.parametrize(
         ("made", "authorities", "why"),
         [
-            (lambda _cose: b"", MAKER.pem, "is no file that ssh-keygen -O write-attestation wrote"),
-            (lambda _cose: b"-----BEGIN", MAKER.pem, "is no file that ssh-keygen -O write-attestation wrote"),
+            (lambda _cose: b"", MAKER.pem, "is not a file that ssh-keygen -O write-attestation wrote"),
+            (lambda _cose: b"-----BEGIN", MAKER.pem, "is not a file that ssh-keygen -O write-attestation wrote"),
             (lambda cose: attestation(cose, DEVICE, magic=b"ssh-sk-attest-v00"), MAKER.pem, "before 8.5"),
-            (lambda cose: attestation(cose, DEVICE)[:-60], MAKER.pem, "is no file that ssh-keygen"),
+            (lambda cose: attestation(cose, DEVICE)[:-60], MAKER.pem, "is not a file that ssh-keygen"),
             (lambda cose: attestation(cose, DEVICE, leaf=b""), MAKER.pem, "has no certificate"),
             (
                 lambda cose: attestation(cose, DEVICE, leaf=b"x"),
@@ -146,35 +146,43 @@ class TestAttestation:
                 "a certificate of it, or of the authorities",
             ),
             (lambda cose: attestation(cose, DEVICE), b"nothing", "a certificate of it, or of the authorities"),
-            (lambda cose: attestation(cose, DEVICE, application=b"ssh:x"), MAKER.pem, "is about another application"),
-            (lambda cose: attestation(cose, DEVICE, flags=WITH_KEY), MAKER.pem, "somebody has touched the device for"),
-            (lambda cose: attestation(cose, DEVICE, flags=PRESENT), MAKER.pem, "is about no new key"),
-            (lambda _cose: attestation(keys()[1][1], DEVICE), MAKER.pem, "is about another key"),
+            (lambda cose: attestation(cose, DEVICE, application=b"ssh:x"), MAKER.pem, "is for another application"),
+            (
+                lambda cose: attestation(cose, DEVICE, flags=WITH_KEY),
+                MAKER.pem,
+                "somebody has touched the device for a new key",
+            ),
+            (
+                lambda cose: attestation(cose, DEVICE, flags=PRESENT),
+                MAKER.pem,
+                "does not show that somebody has touched",
+            ),
+            (lambda _cose: attestation(keys()[1][1], DEVICE), MAKER.pem, "is for another key"),
             (lambda cose: attestation(cose, DEVICE, challenge=b"another"), MAKER.pem, "has a wrong signature"),
             (
                 lambda cose: attestation(cose, DEVICE),
                 ROOT.pem,
-                "is signed by 'CN=Maker', of which the authorities know",
+                "is signed by 'CN=Maker', which none of the authorities",
             ),
             (
                 lambda cose: attestation(cose, authority("Self-made", ca=False)),
                 authority("Self-made", ca=False).pem,
-                "of which the authorities know nothing",
+                "which none of the authorities vouches for",
             ),
             (
                 lambda cose: attestation(cose, authority("Below a device", DEVICE, ca=False)),
                 DEVICE.pem + MAKER.pem,
-                "of which the authorities know nothing",
+                "which none of the authorities vouches for",
             ),
             (
                 lambda cose: attestation(cose, authority("Forged", authority("Maker"), ca=False)),
                 MAKER.pem,
-                "of which the authorities know nothing",
+                "which none of the authorities vouches for",
             ),
             (
                 lambda cose: attestation(cose, authority("Device", MAKER, ca=False, until=NOW - YEAR)),
                 MAKER.pem,
-                "rests on the certificate 'CN=Device', which is out of date",
+                "depends on the certificate 'CN=Device', which is out of date",
             ),
         ],
     )

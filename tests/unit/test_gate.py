@@ -84,8 +84,11 @@ class TestProblems:
             ),
             ({"time_sync": [1]}, ["time_sync must be a dictionary, such as {required: true}, and is a list."]),
             ({"users": [{**ALICE, "secret": f"{SECRET}1"}]}, ["users: the secret of alice is not base32"]),
-            ({"users": [{**ALICE, 5: SECRET}]}, ["users has a name in it that is no text, but such as a number"]),
-            ({"users": [{**ALICE, datetime.date(2026, 1, 1): 1}]}, ["users has a name in it that is no text, but"]),
+            (
+                {"users": [{**ALICE, 5: SECRET}]},
+                ["users has a name in it that is not a text, but for example a number"],
+            ),
+            ({"users": [{**ALICE, datetime.date(2026, 1, 1): 1}]}, ["users has a name in it that is not a text, but"]),
             ({"lockout": {None: 5}, 7: SECRET}, ["lockout has a name in it", "An option has a number in place"]),
             ({"users": [{"name": ALICE}]}, ["users: name must be a text, and is a dictionary."]),
             ({"scope": {"x": SECRET}}, ["scope must be a text, and is a dictionary."]),

@@ -68,7 +68,7 @@ def test_table_begins_with_what_needs_a_look_and_ends_with_the_counts() -> None:
 
 def test_table_of_somebody_whom_no_host_knows_says_so() -> None:
     asked, not_asked = line("web1", nobody(), "ailce"), line("web2", None, "ailce")
-    said = "No host that could be asked has a credential of ailce. See that the name is right."
+    said = "No host that could be asked has a credential of ailce. Check the name."
     assert said in table([asked, not_asked], "ailce").splitlines()
     assert said not in table([not_asked], "ailce")
     assert "credential of" not in table([asked, line("web3", answer(), "alice")], "alice")

@@ -104,7 +104,7 @@ def test_a_report_takes_the_place_of_no_device(tmp_path: Path) -> None:
 def test_a_path_of_nothing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "circle").symlink_to("circle")
-    with pytest.raises(AnsibleActionFail, match="is no path on the machine where you start Ansible"):
+    with pytest.raises(AnsibleActionFail, match="cannot be a path on the machine where you start Ansible"):
         write_report(path, "a report")
 
 

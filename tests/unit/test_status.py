@@ -129,14 +129,15 @@ class TestLine:
         invitations = {"dave": {"until": until, "tries": 0}, "carol": {"until": until, "tries": 5}}
         one = line("web1", answer(invitations=invitations))
         assert one.notes == (
-            "the invitation of dave is void, after too many wrong ones: fleet.auth.invite -e user=dave.",
+            "the invitation of dave is void, after too many wrong tries: fleet.auth.invite -e user=dave.",
             f"carol is invited to enrol until {until}.",
         )
 
     def test_names_whoever_enrolled_alone(self) -> None:
         one = line("web1", answer(users={"alice": {**USER, "self_made": "2026-11-28/cockpit"}}))
         assert one.notes == (
-            "alice enrolled alone on 2026-11-28 (cockpit), which nobody has accepted: fleet.auth.accept -e user=alice.",
+            "alice enrolled alone on 2026-11-28 (cockpit), and nobody has accepted this yet: fleet.auth.accept "
+            "-e user=alice.",
         )
 
     def test_names_a_security_key_that_does_not_ask_for_its_pin(self) -> None:
@@ -256,7 +257,7 @@ class TestMerged:
 
     def test_names_a_host_that_no_slice_had(self) -> None:
         (_web1, web2) = merged(["web1", "web2"], self.reports(self.FIRST))
-        assert (web2.host, web2.verdict, web2.notes) == ("web2", "unreachable", ("No slice has told of it.",))
+        assert (web2.host, web2.verdict, web2.notes) == ("web2", "unreachable", ("It is in none of the slices.",))
 
     def test_believes_the_last_that_tells_of_a_host(self) -> None:
         assert merged(["web1"], self.reports(line("web1", None), self.FIRST)) == [self.FIRST]
