@@ -92,15 +92,17 @@ class ActionModule(AskingAction, PageAction):
         template = given["template"]
         if Path(template).is_absolute() and not Path(template).is_file():
             raise AnsibleActionFail(
-                f"There is no template {template} on the machine where you start Ansible. Name one that is there."
+                f"There is no template {template} on the machine where you start Ansible. Name one that exists."
             )
         more = {"place": given["place"], "texts": texts(given["language"])}
         try:
             ((_one, sheet),) = self._rendered(template, [_TRIAL], {**variables, **more})
         except AnsibleError as error:
-            raise AnsibleActionFail(f"No sheet can be made by the template {template}: {_cause(error)}") from None
+            raise AnsibleActionFail(f"No sheet can be made from the template {template}: {_cause(error)}") from None
         if not sheet.strip():
-            raise AnsibleActionFail(f"The template {template} makes an empty page. Write into it what a sheet has.")
+            raise AnsibleActionFail(
+                f"The template {template} makes an empty page. Put the contents of a sheet into it."
+            )
         directory = on_controller(given["directory"])
         try:
             missing = not directory.is_dir()
@@ -113,8 +115,8 @@ class ActionModule(AskingAction, PageAction):
                     file.write(sheet.encode())
         except OSError as error:
             raise AnsibleActionFail(
-                f"No sheet can be written to {directory}: {error.strerror}. See that it is a directory with room in "
-                "it, in which whoever starts Ansible may write, or name another one."
+                f"No sheet can be written to {directory}: {error.strerror}. See that it is a directory with free "
+                "space, in which the account that starts Ansible may write, or name another one."
             ) from None
         return missing
 
@@ -139,8 +141,8 @@ class ActionModule(AskingAction, PageAction):
                 path.with_name(PDF).unlink(missing_ok=True)
         except OSError as error:
             raise AnsibleActionFail(
-                f"The enrolment sheet {path} cannot be written: {error.strerror}. Mend that, and run this again: a "
-                "sheet that is missing is made then, of the same secret."
+                f"The enrolment sheet {path} cannot be written: {error.strerror}. Correct that, and run this again: a "
+                "missing sheet is then made from the same secret."
             ) from None
         return True
 
@@ -202,21 +204,21 @@ def _of_all_hosts(
     for one in shared:
         if decode_secret(one["secret"]) != decode_secret(secrets_of[one["user"], one["device"]]):
             raise AnsibleActionFail(
-                f"No sheet was written: {host} has another secret of {one['user']} than the variables, and the sheet "
-                f"is that of all hosts. Run the playbook that enrols {one['user']} on {host} first."
+                f"No sheet was written: {host} has another secret of {one['user']} than the variables, but the sheet "
+                f"is for all hosts. Run the playbook that enrols {one['user']} on {host} first."
             )
         for name, value in wanted.items():
             if None not in (value, one[name]) and str(value) != str(one[name]):
                 raise AnsibleActionFail(
-                    f"No sheet was written: on {host} the {name} of the codes of {one['user']} is {one[name]}, and "
-                    f"twofactor_{_RULES[name]} is {value}. The sheet is that of all hosts. Run the playbook that "
-                    f"brings {host} to the variables first."
+                    f"No sheet was written: on {host} the {name} of the codes of {one['user']} is {one[name]}, but "
+                    f"twofactor_{_RULES[name]} is {value}. The sheet is for all hosts. Run the playbook that brings "
+                    f"{host} to the variables first."
                 )
     whose = ", ".join(dict.fromkeys(one["user"] for one in shared if one["recovery_codes"]))
     if whose:
         display.warning(
-            f"The sheets for all hosts have no recovery codes, of which each host has its own: {whose} on {host}. "
-            "For a sheet of one host that has them, run fleet.auth.enrol with an empty twofactor_fleet."
+            f"The sheets for all hosts have no recovery codes, because each host has its own: {whose} on {host}. "
+            "For a sheet of one host with its recovery codes, run fleet.auth.enrol with an empty twofactor_fleet."
         )
     return [{**one, "recovery_codes": []} for one in shared]
 

@@ -60,13 +60,13 @@ def _said(user: str, attested: _attestation.Attested | None) -> str:
     """A sentence about the origin of a key: what is shown, and what the administrator must check."""
     if attested is None:
         return (
-            f"That {user} has it, and that a device made it, is for you to know: nothing was handed in that shows the "
-            "latter. Compare the fingerprint with ssh-keygen -l, which the owner runs."
+            f"Nothing was handed in that shows that a device made it. Make sure of that, and that {user} has it: "
+            "compare the fingerprint with ssh-keygen -l, which the owner runs."
         )
     with_pin = "asked for a PIN" if attested.verified else "asked for NO PIN"
     return (
-        f"A device of the model {attested.model} made it, which {attested.by} vouches for, and {with_pin} then. That "
-        f"{user} has it is for you to know."
+        f"A device of the model {attested.model} made it, which {attested.by} vouches for, and {with_pin} then. Make "
+        f"sure that {user} has it."
     )
 
 

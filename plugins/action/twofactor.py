@@ -35,7 +35,7 @@ class ActionModule(GatedAction, _host_files.HandingAction):
                 self._templar.template([variables.get(name) for name in _WHERE])
         except AnsibleError as error:
             return [
-                f"where the enrolment sheets of {variables['inventory_hostname']} go cannot be told: "
+                f"it is not known where the enrolment sheets of {variables['inventory_hostname']} go: "
                 f"{in_one_line(str(error), 500).rstrip('.')}. Correct twofactor_enrolment_dir or twofactor_fleet where "
                 "they are set."
             ]

@@ -11,9 +11,9 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingAc
 from ansible_collections.fleet.auth.plugins.plugin_utils._failures import told_once
 
 _EPEL = (
-    "Two-factor login on {host} was not changed: {packages} could not be installed. On RHEL and what is built like it, "
-    "it comes from EPEL, which has to be turned on first: https://docs.fedoraproject.org/en-US/epel/ What the package "
-    "manager said: {said}"
+    "Two-factor login on {host} was not changed: {packages} could not be installed. On RHEL and similar systems, this "
+    "needs EPEL, which must be enabled first: https://docs.fedoraproject.org/en-US/epel/ The package manager said: "
+    "{said}"
 )
 
 

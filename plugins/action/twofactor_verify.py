@@ -37,8 +37,8 @@ def wrong(user: str, host: str, code: str) -> str:
     has_form = digits.isdecimal() and len(digits) >= _SHORTEST
     form = "" if has_form else f" It has fewer than {_SHORTEST} digits, or something else in it."
     return (
-        f"The code of {user} was not right on {host}.{form} It may be that of another host's entry in the app, or one "
-        "that was used already, or the phone's clock is off. It was not counted as a wrong code; take the next one."
+        f"The code of {user} was not right on {host}.{form} It may be from another host's entry in the app, or was "
+        "used already, or the phone's clock is wrong. It was not counted as a wrong code; take the next one."
     )
 
 

@@ -184,7 +184,9 @@ class _Stop:
         try:
             return code_at(str(keys.secret), digits=keys.digits, interval=keys.interval, at=at)
         except AnsibleError as error:
-            raise AnsibleAuthenticationFailure(f"There is no code of {self.names.secret}: {error.message}") from None
+            raise AnsibleAuthenticationFailure(
+                f"No code can be made from {self.names.secret}: {error.message}"
+            ) from None
 
 
 class Connection(SSHConnection):
@@ -259,8 +261,8 @@ class Connection(SSHConnection):
         persist = settings.get("controlpersist", "no")
         if settings.get("controlmaster", "false") == "false" or persist == "no":
             raise AnsibleError(
-                "fleet.auth.ssh_totp needs a connection that stays, because each login uses up a code. "
-                "Let ssh_args keep '-o ControlMaster=auto -o ControlPersist=60s'."
+                "fleet.auth.ssh_totp needs a persistent connection, because each login uses up a code. "
+                "Keep '-o ControlMaster=auto -o ControlPersist=60s' in ssh_args."
             )
         jump_hosts = self.get_option("totp_jump_hosts") or {}
         plain = [self._ssh, *configuration(goal)]

@@ -13,11 +13,11 @@ from xml.etree import ElementTree
 from ansible_collections.fleet.auth.plugins.plugin_utils import _report
 
 OUTCOMES = {
-    "failed": "could not tell what it needs, and was not touched; or failed when it was changed, and follows its old "
+    "failed": "could not report what it needs, and was not touched; or failed during its change, and follows its old "
     "policy, or will as soon as it has put itself back",
     "unreachable": "could not be asked, and was not touched",
     "refused": "would be refused, and was not touched",
-    "waiting": "has a change to come",
+    "waiting": "needs a change that has not begun",
     "proven": "has been changed, and a new connection got in",
     "right": "is as wanted",
 }
@@ -30,13 +30,13 @@ _SAID = {
     ),
     "unreachable": ("could not be reached, and was not touched", "could not be reached, and were not touched"),
     "refused": ("was refused and not touched", "were refused and not touched"),
-    "waiting": ("has a change to come, which was not begun", "have a change to come, which was not begun"),
+    "waiting": ("needs a change that has not begun", "need a change that has not begun"),
     "proven": ("was changed, and a new connection got in", "were changed, and new connections got in"),
     "right": ("is as wanted", "are as wanted"),
 }
 _COULD_NOT_TELL = (
-    "could not tell what it needs, and was not touched",
-    "could not tell what they need, and were not touched",
+    "could not report what it needs, and was not touched",
+    "could not report what they need, and were not touched",
 )
 """The outcomes as sentences about one host and about several; a host may also have failed before its change."""
 
@@ -137,8 +137,8 @@ def _let_off(plan: _report.Answer, outcome: str) -> tuple[str, ...]:
     if not names:
         return ()
     if outcome == "proven":
-        return (f"twofactor-recover had let {names} off, and the change asks for a code again.",)
-    return (f"twofactor-recover has let {names} off, and a change asks for a code again.",)
+        return (f"twofactor-recover had let {names} off, and after the change they are asked for a code again.",)
+    return (f"twofactor-recover has let {names} off, and after a change they are asked for a code again.",)
 
 
 def sentences(lines: t.Sequence[Line]) -> list[str]:
@@ -162,7 +162,7 @@ def outlook(lines: t.Sequence[Line], *, leave_out: bool) -> str:
     told = []
     changing = ((one.host, _to_come(one)) for one in lines if one.outcome == "waiting")
     for hosts, what in _report.gathered(changing):
-        told.append(f"To come on {_report.enumerated(hosts)}: {what}")
+        told.append(f"Changes for {_report.enumerated(hosts)}: {what}")
     right = [one.host for one in lines if one.outcome == "right"]
     if right:
         told.append(f"{_report.enumerated(right)} {_number(right, *_SAID['right'])}.")
@@ -171,8 +171,8 @@ def outlook(lines: t.Sequence[Line], *, leave_out: bool) -> str:
         goes_on = (
             f"The rollout goes on without {_number(unready, 'it', 'them')}."
             if leave_out
-            else "Nothing is changed on any host. Mend that, or go on without "
-            f"{_number(unready, 'it', 'them')} by twofactor_rollout_leave_out: true."
+            else "Nothing is changed on any host. Correct that, or go on without "
+            f"{_number(unready, 'it', 'them')}: set twofactor_rollout_leave_out to true."
         )
         told.append(
             f"{_report.enumerated(unready)} {_number(unready, 'is', 'are')} not ready; "
@@ -199,13 +199,13 @@ def next_steps(lines: t.Sequence[Line], sheets: str, *, ssh: bool) -> str:
     if not sheets:
         users = ",".join(dict.fromkeys(name for _host, names in enrolled for name in names.split(", ")))
         return (
-            f"New secrets, and no sheets of them: {whose}. Make the sheets, where nobody else can read them: "
+            f"New secrets without sheets: {whose}. Make the sheets in a directory that nobody else can read: "
             f"ansible-playbook fleet.auth.enrol -e users={users} -e twofactor_enrolment_dir=DIRECTORY"
         )
     then = (
         "sshd asks for codes."
         if ssh
-        else "Once everybody has, set twofactor_ssh to true, and run this again. Until then sshd asks nobody."
+        else "Once everybody has done that, set twofactor_ssh to true, and run this again. Until then sshd asks nobody."
     )
     return (
         f"New sheets are in {sheets}: {whose}. Hand them out, and have each person prove a code: "

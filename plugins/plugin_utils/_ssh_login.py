@@ -209,12 +209,14 @@ def _explain(login: Login, asked: Sequence[str], *, has_password: bool, has_secr
     """Why a login failed, based on what was asked, what was answered and what ssh said."""
     denied = _DENIED.search(login.said)
     if _EXPIRED.search(login.unanswered):
-        return Failure("The host says that the password has expired, and asks for a new one. Set it there.")
+        return Failure("The host says that the password has expired, and asks for a new one. Set a new one there.")
     if CODE in asked and not has_secret:
         return Failure(_NOTHING_TO_MAKE_A_CODE_OF)
     if CODE in asked:
         if _GOING_UP_OR_DOWN.search(login.said):
-            return Failure("The host takes no logins now, as it starts or stops. Run it again.", final=False)
+            return Failure(
+                "The host accepts no logins now, because it is starting or stopping. Run it again.", final=False
+            )
         if denied or login.unanswered:
             return Failure(_CODE_REFUSED)
         return Failure("The host ended the connection after the code was given. Run it again.", final=False)
@@ -240,40 +242,40 @@ def _explain(login: Login, asked: Sequence[str], *, has_password: bool, has_secr
 
 
 _CODE_REFUSED = (
-    "The code was refused. Either the secret is not the one that the host has for this account, or digits and interval "
-    "are not; or the clocks of controller and host differ; or somebody else who has the secret used the code of this "
-    "time step. Set {secret} right before you run it again: each wrong code is counted, and after five the "
-    "account is locked for a while."
+    "The code was refused. Either the secret, or digits and interval, are not those that the host has for this "
+    "account; or the clocks of controller and host differ; or somebody else who has the secret used the code of this "
+    "time step. Correct {secret} before you run it again: each wrong code is counted, and after five the account is "
+    "locked for a while."
 )
 _CLOSED = (
     "The key was accepted, but no code was asked for: the code step is closed. Most likely the account is locked after "
-    "wrong codes. Wait (15 minutes, unless set otherwise), or open it as root on the host: faillock --dir "
+    "wrong codes. Wait (15 minutes, unless set otherwise), or unlock it as root on the host: faillock --dir "
     "/run/fleet-auth/faillock --reset --user with its name. If it was not locked, the host cannot read its credential: "
     "run the playbook that enrols it."
 )
 _REFUSED_BEFORE_THE_CODE = (
     "The password was given, but no code was asked for: either the password is wrong, or the code step is closed, most "
     "likely because the account is locked after wrong codes. See as root on the host: faillock --dir "
-    "/run/fleet-auth/faillock --user with its name; --reset opens it."
+    "/run/fleet-auth/faillock --user with its name; --reset unlocks it."
 )
 _NO_KEY = (
     "The host accepts no key that ssh has, and there is no password to give. Name the right key with {key}, or set "
     "{password}."
 )
-_NOTHING_TO_MAKE_A_CODE_OF = "The host asks for a code, and there is no secret to make it of. Set {secret}."
-_REFUSED_AT_THE_FIRST_FACTOR = "The password was refused. Set {password} right."
+_NOTHING_TO_MAKE_A_CODE_OF = "The host asks for a code, and there is no secret to make one from. Set {secret}."
+_REFUSED_AT_THE_FIRST_FACTOR = "The password was refused. Correct {password}."
 _NO_ANSWER = (
-    "The host asks for something that there is no answer to here. Set it up so that it asks this account for a "
-    "password and a code alone."
+    "The host asks for something to which there is no answer. Set it up so that it asks this account only for a "
+    "password and a code."
 )
 _WAY_ENDED = (
-    "The way to the host, by a jump host or a ProxyCommand, broke off before the host answered, and nothing was sent "
-    "to it. A jump host that cannot reach it, or must not, says so below. A ProxyCommand has no terminal to ask on: "
-    "where it is ssh to a jump host, write it as ProxyJump, and what that host asks for into ansible_totp_jump_hosts."
+    "The connection by a jump host or a ProxyCommand ended before the host answered, and nothing was sent to the host. "
+    "A jump host that cannot reach it, or must not, says so below. A ProxyCommand has no terminal to ask on: if it is "
+    "ssh to a jump host, write it as ProxyJump, and put the answers for that host into ansible_totp_jump_hosts."
 )
 _DROPS_CONNECTIONS = (
     "The host closed the connection before any login, and nothing was sent. Most likely it drops connections from this "
     "address for a while after failed logins (PerSourcePenalties of OpenSSH 9.8 and later; its journal says "
-    "'penalty'): mend what made them fail, and wait. Otherwise sshd is stopped, has too many connections, or a "
+    "'penalty'): correct what made them fail, and wait. Or else sshd is stopped, has too many connections, or a "
     "firewall is in between."
 )

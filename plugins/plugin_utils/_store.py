@@ -31,7 +31,7 @@ _GIVE_A_VAULT_SECRET = "Give this run one with --vault-id, --vault-password-file
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 _DAMAGED = (
-    "Put the file right, or restore it. Removing it makes a new secret: the user's app has to read a new QR code then"
+    "Correct the file, or restore it. If you remove it, a new secret is made, and the user's app needs a new QR code"
 )
 
 
@@ -191,7 +191,7 @@ class _Loader(yaml.SafeLoader):
     def encrypted(self, node: yaml.Node) -> _Encrypted:
         """The value behind !vault."""
         if not isinstance(node, yaml.ScalarNode):
-            raise _NotOurs("has a !vault that is no text")
+            raise _NotOurs("has a !vault that is not a text")
         text = self.construct_scalar(node).encode()
         if not is_encrypted(text):
             raise _NotOurs("has a !vault that ansible-vault has not made")
@@ -223,7 +223,7 @@ class _Loader(yaml.SafeLoader):
     def unknown(self, node: yaml.Node) -> t.NoReturn:
         """Refuse a value with any other tag."""
         tag = node.tag if node.tag.isprintable() else "?"
-        raise _NotOurs(f"has the YAML tag {tag[:30]}, which says nothing here")
+        raise _NotOurs(f"has the YAML tag {tag[:30]}, which has no meaning here")
 
 
 for _tag in ("!vault", "!vault-encrypted"):
@@ -264,7 +264,7 @@ def _advice_to_read(error: OSError) -> str:
         return "Let the account that runs Ansible read it, or name another store"
     if error.errno in (errno.EISDIR, errno.ENOENT):
         return "Put the file itself there, or name another store"
-    return "Put that right, or name another store"
+    return "Correct that, or name another store"
 
 
 def _advice_to_write(error: OSError, directory: Path) -> str:
@@ -272,7 +272,7 @@ def _advice_to_write(error: OSError, directory: Path) -> str:
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"Let the account that runs Ansible write to {directory}"
     if error.errno == errno.EROFS:
-        return f"{directory} is mounted read-only. Mount it to be written to for once"
+        return f"{directory} is mounted read-only. Mount it so that it can be written to"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"The file system of {directory} is full. Make room there"
-    return "Put that right"
+    return "Correct that"

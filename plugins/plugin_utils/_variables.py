@@ -96,8 +96,7 @@ def empty(names: t.Iterable[str], host: str) -> list[str]:
     """
     ours = {f"{PREFIX}{name}" for name in OF_THE_ROLE}
     return [
-        f"{name} of {host} is empty. Give it a value, or take the line out."
-        for name in sorted(ours.intersection(names))
+        f"{name} of {host} is empty. Give it a value, or remove the line." for name in sorted(ours.intersection(names))
     ]
 
 
@@ -111,7 +110,7 @@ def misshapen(values: t.Mapping[str, t.Any], host: str) -> list[str]:
         value = values.get(f"{PREFIX}{name}")
         if not (value is None or isinstance(value, str) or (form == "a list" and isinstance(value, list))):
             is_bare = isinstance(value, int | float) and form == "a text"
-            remedy = "Put it in quotes, if it is meant." if is_bare else "Correct it where it is set."
+            remedy = "Put it in quotes, if that value is meant." if is_bare else "Correct it where it is set."
             found.append(f"{PREFIX}{name} of {host} must be {form}, and is {kind(value)}. {remedy}")
     return found
 
@@ -122,8 +121,8 @@ def unread(names: t.Iterable[str], host: str) -> list[str]:
     :param names: of all variables that are set for the host, and not for the run or the play.
     """
     return [
-        f"{host} has a variable {name}, and no playbook reads it there: Ansible settles the hosts and the batches of a "
-        f"run before it looks at the variables of hosts. Give it with -e, and take it out of the inventory."
+        f"{host} has a variable {name}, and no playbook reads it there: Ansible chooses the hosts and the batches of a "
+        f"run before it reads the variables of hosts. Give it with -e, and remove it from the inventory."
         for name in sorted({f"{PREFIX}{name}" for name in OF_PLAYS}.intersection(names))
     ]
 
@@ -135,7 +134,7 @@ def _sentence(name: str, playbook: Playbook) -> str:
         meant = _nearest(name, {*playbook.takes, *known()})
     takes = " and ".join([*playbook.takes, "the variables of the role"])
     return (
-        f"-e {name} is no parameter of {playbook.name}{meant}. It takes {takes}. "
+        f"-e {name} is not a parameter of {playbook.name}{meant}. It takes {takes}. "
         f"Set a variable of your own in the inventory, or list it in {OWN}."
     )
 

@@ -115,16 +115,16 @@ def keys_of(jump_hosts: t.Any, name: str) -> Keys:
 
     :raises AnsibleError: if its form is wrong. The message contains no value.
     """
-    form = "'{bastion: {secret: …, password: …}}', by the names that ProxyJump has for them"
+    form = "'{bastion: {secret: …, password: …}}', with the names that ProxyJump has for them"
     if not isinstance(jump_hosts, Mapping):
-        raise AnsibleError(f"ansible_totp_jump_hosts is no dictionary. Write it as {form}.")
+        raise AnsibleError(f"ansible_totp_jump_hosts is not a dictionary. Write it as {form}.")
     entry = jump_hosts.get(name, {})
     where = f"ansible_totp_jump_hosts['{name}']"
     if not isinstance(entry, Mapping):
-        raise AnsibleError(f"{where} is no dictionary. Write ansible_totp_jump_hosts as {form}.")
+        raise AnsibleError(f"{where} is not a dictionary. Write ansible_totp_jump_hosts as {form}.")
     unknown = sorted(str(field) for field in entry if field not in _FIELDS)
     if unknown:
-        raise AnsibleError(f"{where} has {unknown[0]!r}, which means nothing there. Use {', '.join(_FIELDS)}.")
+        raise AnsibleError(f"{where} has {unknown[0]!r}, which has no meaning there. Use {', '.join(_FIELDS)}.")
     numbers = {"digits": Keys.digits, "interval": Keys.interval}
     for field, least, most in (("digits", 6, 8), ("interval", 5, 120)):
         if field in entry:

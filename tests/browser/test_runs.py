@@ -76,7 +76,7 @@ def test_rollout_shows_plan_and_result(browser: Browser, folder: Path) -> None:
     shown = run(folder, "rollout")
     picture(browser, "terminal-rollout.png", shown)
     text = plain(shown)
-    assert "To come on web2: " in text
+    assert "Changes for web2: " in text
     assert "2 hosts: 1 proven, 1 right" in text
     assert "skipping" not in text
 

@@ -90,7 +90,7 @@ class TestProof:
         assert not module(host, "twofactor", options(alice, require_proof=True)).ok
         wrong = verify(alice, alice.code(steps=1000))
         assert not wrong.ok
-        told = f"The code of {alice.name} was not right on {host.name}. It may be that of another host's entry"
+        told = f"The code of {alice.name} was not right on {host.name}. It may be from another host's entry"
         assert told in unwrapped(wrong.output)
         assert not info(alice)["proven"]
         assert alice.by_key(batch=True).ok

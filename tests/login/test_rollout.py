@@ -110,8 +110,8 @@ def test_whole_fleet_in_batches_and_a_second_rollout_changes_nothing(
         assert alice.by_key(alice.code()).ok
         assert not alice.by_key(batch=True).ok
 
-    (said,) = (line for line in ending.output.splitlines() if line.startswith("To come on "))
-    assert said.startswith("To come on web1, web2, web3, web4 and web5: ")
+    (said,) = (line for line in ending.output.splitlines() if line.startswith("Changes for "))
+    assert said.startswith("Changes for web1, web2, web3, web4 and web5: ")
     assert ending.output.count("host  outcome") == 1
     assert "Validating arguments" not in ending.output
     assert "[ERROR]" not in ending.output

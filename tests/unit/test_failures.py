@@ -66,7 +66,7 @@ def test_checks_of_the_role_and_the_playbooks_tell_it_once_as_well(tmp_path: Pat
 
 def test_slip_in_a_name_is_told_before_what_is_missing_for_it(tmp_path: Path) -> None:
     told = answering.run(tmp_path, "accept", {"web1": {}}, usr="alice").stdout
-    assert told.count("-e usr is no parameter of fleet.auth.accept; did you mean user.") == 1, told
+    assert told.count("-e usr is not a parameter of fleet.auth.accept; did you mean user.") == 1, told
 
 
 def test_nothing_of_the_collection_fails_by_a_module_that_tells_it_twice() -> None:

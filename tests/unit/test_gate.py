@@ -256,7 +256,7 @@ class TestPlaybookOfTheCollection:
     @pytest.mark.parametrize(
         ("name", "arguments", "told"),
         [
-            ("recover", ["usr=alice"], "-e usr is no parameter of fleet.auth.recover; did you mean user."),
+            ("recover", ["usr=alice"], "-e usr is not a parameter of fleet.auth.recover; did you mean user."),
             ("recover", ["usr=alice", "everyone=true"], "-e usr is no parameter"),
             ("recover", [], "Nobody is named. Give -e user=NAME for one account, or -e everyone=true"),
             ("recover", ["user="], "user is empty."),
@@ -268,11 +268,11 @@ class TestPlaybookOfTheCollection:
                 "no parameter of fleet.auth.enable; the variable of the role is twofactor_renew",
             ),
             ("enable", ["twofactor_user=alice"], "did you mean twofactor_users"),
-            ("disable", ["host=web1"], "-e host is no parameter of fleet.auth.disable"),
+            ("disable", ["host=web1"], "-e host is not a parameter of fleet.auth.disable"),
             (
                 "enrol",
                 ["twofactor_enrolment_dir=x", "user=alice", "nmae=x"],
-                "-e nmae is no parameter of fleet.auth.enrol",
+                "-e nmae is not a parameter of fleet.auth.enrol",
             ),
             ("pass", ["twofactor_enrolment_dir=x", "user=alice", "hour=2"], "did you mean hours"),
             ("verify", ["user=alice", "code=123456", "codes=1"], "did you mean code."),
@@ -296,7 +296,7 @@ class TestPlaybookOfTheCollection:
     def test_of_the_report_tells_a_slip_of_each_host(self, tmp_path: Path) -> None:
         for name in ("status", "rollout"):
             printed = TestPlaybook.playbook(tmp_path, f"fleet.auth.{name}", "-e", "shh=true")
-            assert f"-e shh is no parameter of fleet.auth.{name}; did you mean" in " ".join(printed.split()), printed
+            assert f"-e shh is not a parameter of fleet.auth.{name}; did you mean" in " ".join(printed.split()), printed
             assert "unreachable=1" not in printed
 
     def test_takes_other_hosts(self, tmp_path: Path) -> None:
@@ -453,7 +453,7 @@ class TestPlaybookOfTheCollection:
         printed = TestPlaybook.playbook(tmp_path, f"fleet.auth.{name}", *extra)
         said = " ".join(printed.split())
         assert "web0 has a variable twofactor_lanuage, and there is no such option; did you mean" in said, printed
-        assert "twofactor_help of web0 is empty. Give it a value, or take the line out." in said
+        assert "twofactor_help of web0 is empty. Give it a value, or remove the line." in said
         assert "unreachable=1" not in printed
 
     def test_refuses_what_the_role_cannot_use_on_the_host_that_has_it(self, tmp_path: Path) -> None:

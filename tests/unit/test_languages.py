@@ -113,13 +113,13 @@ class TestOwnTemplate:
 
     def test_that_is_wrong_is_refused_before_there_is_a_secret(self, tmp_path: Path) -> None:
         told = self.prepared(tmp_path, False, twofactor_sheet_template="broken.j2")
-        assert told.count("No sheet can be made by the template") == 1
+        assert told.count("No sheet can be made from the template") == 1
         assert told.count("has no attribute 'usr'") == 1
 
     def test_that_makes_nothing_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "empty.j2").write_text("{# nothing #}")
         told = self.prepared(tmp_path, False, twofactor_sheet_template="empty.j2")
-        assert told.count("makes an empty page. Write into it what a sheet has.") == 1
+        assert told.count("makes an empty page. Put the contents of a sheet into it.") == 1
 
 
 class TestDirectory:

@@ -200,7 +200,7 @@ def test_slip_in_where_the_sheets_of_a_host_go_ends_the_run_for_it_alone(tmp_pat
     done = answering.run(tmp_path, "enable", hosts)
     assert done.stdout.count("failed=0 ") == 2, done.stdout
     assert (
-        "where the enrolment sheets of web2 go cannot be told: 'nowhere' is undefined. Correct twofactor_"
+        "it is not known where the enrolment sheets of web2 go: 'nowhere' is undefined. Correct twofactor_"
         in done.stdout
     )
     done = answering.run(tmp_path, "disable", {"web2": {"twofactor": {**right, "changes": ["remove x"]}}})

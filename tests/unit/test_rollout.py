@@ -113,10 +113,10 @@ class TestLine:
         said = plan(let_off=["alice"], asks=["sshd"])
         assert line("web1", said, None).cells[2] == "sshd (not alice)"
         assert line("web1", said, None).notes == (
-            "twofactor-recover has let alice off, and a change asks for a code again.",
+            "twofactor-recover has let alice off, and after a change they are asked for a code again.",
         )
         assert line("web1", said, ON).notes == (
-            "twofactor-recover had let alice off, and the change asks for a code again.",
+            "twofactor-recover had let alice off, and after the change they are asked for a code again.",
         )
 
     def test_is_told_in_a_sentence_with_others_that_say_the_same(self) -> None:
@@ -130,7 +130,7 @@ class TestLine:
         ]
         waiting = [line(f"web{n}", plan(), None) for n in range(300)]
         assert sentences([*waiting, line("db", plan(), ON)]) == [
-            "web0, web1, web2, web3, web4 and 295 more hosts have a change to come, which was not begun."
+            "web0, web1, web2, web3, web4 and 295 more hosts need a change that has not begun."
         ]
         failed = [line(name, plan(), FAILED) for name in ("web1", "web2")]
         assert sentences(failed)[0].startswith("web1 and web2 failed, and follow their old policy, or will as soon as")
@@ -170,15 +170,15 @@ class TestOutlook:
         same = [line(name, plan(missing_packages=["libpam-oath"]), None) for name in ("web1", "web2")]
         right = line("db", plan(changes=[]), None)
         assert outlook([*same, right], leave_out=False) == (
-            "To come on web1 and web2: install libpam-oath, write /etc/pam.d/twofactor. New secrets: alice.\n"
+            "Changes for web1 and web2: install libpam-oath, write /etc/pam.d/twofactor. New secrets: alice.\n"
             "db is as wanted."
         )
 
     def test_says_what_is_in_the_way_and_what_to_do(self) -> None:
         lines = [line("web1", plan(), None), line("web2", None, None)]
         assert outlook(lines, leave_out=False).splitlines()[-1] == (
-            "web2 is not ready; the report at the end says why. Nothing is changed on any host. Mend that, or go on "
-            "without it by twofactor_rollout_leave_out: true."
+            "web2 is not ready; the report at the end says why. Nothing is changed on any host. Correct that, or go on "
+            "without it: set twofactor_rollout_leave_out to true."
         )
         assert outlook(lines, leave_out=True).endswith("says why. The rollout goes on without it.")
 
@@ -189,8 +189,8 @@ class TestNextSteps:
     def test_say_where_the_sheets_are_whose_what_proves_them_and_the_switch(self) -> None:
         assert next_steps(self.PROVEN, "/srv/sheets", ssh=False) == (
             "New sheets are in /srv/sheets: alice, bob on web1 and web2. Hand them out, and have each person prove a "
-            "code: ansible-playbook fleet.auth.verify -e user=NAME. Once everybody has, set twofactor_ssh to true, and "
-            "run this again. Until then sshd asks nobody."
+            "code: ansible-playbook fleet.auth.verify -e user=NAME. Once everybody has done that, set twofactor_ssh to "
+            "true, and run this again. Until then sshd asks nobody."
         )
         assert next_steps(self.PROVEN, "/srv/sheets", ssh=True).endswith("-e user=NAME. sshd asks for codes.")
 
@@ -268,7 +268,7 @@ class TestPlaybook:
         broken = {answering.CHECK: {"failed": True, "msg": "No space left on device"}}
         done = answering.run(tmp_path, "rollout", {"web1": broken, "web2": self.host()}, twofactor_users=["alice"])
         assert done.returncode == 2, done.stdout
-        told = "web1 could not tell what it needs, and was not touched"
+        told = "web1 could not report what it needs, and was not touched"
         assert f"{told}: No space left on device" in done.stdout
         assert f"{told}. The report of this run says why." in done.stdout
         assert "old policy" not in done.stdout

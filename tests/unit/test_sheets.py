@@ -80,7 +80,7 @@ def test_a_full_disk_is_told_of_with_what_becomes_of_the_sheet(tmp_path: Path, m
     monkeypatch.setattr(enrolment_sheets, "put", put)
     action = enrolment_sheets.ActionModule.__new__(enrolment_sheets.ActionModule)
     action._task = types.SimpleNamespace(check_mode=False)
-    with pytest.raises(AnsibleActionFail, match=r"alice@web1.html cannot be written: No space left on device\. Mend"):
+    with pytest.raises(AnsibleActionFail, match=r"alice@web1.html cannot be written: No space left on device\. Co"):
         action._write(tmp_path / "alice@web1.html", "a sheet")
 
 
@@ -126,8 +126,8 @@ class TestOfAllHosts:
     @pytest.mark.parametrize(
         ("special", "told"),
         [
-            ({"interval": 60}, "on web1 the interval of the codes of alice is 60, and twofactor_interval is 30."),
-            ({"digits": 8}, "on web1 the digits of the codes of alice is 8, and twofactor_otp_digits is 6."),
+            ({"interval": 60}, "on web1 the interval of the codes of alice is 60, but twofactor_interval is 30."),
+            ({"digits": 8}, "on web1 the digits of the codes of alice is 8, but twofactor_otp_digits is 6."),
         ],
     )
     def test_are_none_of_a_host_whose_codes_are_of_another_kind(self, special: dict[str, t.Any], told: str) -> None:

@@ -98,7 +98,7 @@ def test_background_process_that_stays_does_not_hold_the_login_up() -> None:
     ("said", "asked", "text", "answered", "final"),
     [
         (DENIED, [CODE], "The code was refused", True, True),
-        (f"System is booting up.\n{DENIED}", [CODE], "takes no logins now", True, False),
+        (f"System is booting up.\n{DENIED}", [CODE], "accepts no logins now", True, False),
         (
             "Connection closed by 192.0.2.1 port 22",
             [CODE],
@@ -123,8 +123,8 @@ def test_failures_are_told_apart(said: str, asked: list[str], text: str, answere
 @pytest.mark.parametrize(
     ("said", "asked", "text", "answered", "final"),
     [
-        (DENIED, [CODE], "asks for a code, and there is no secret to make it of. Set jump.secret.", True, True),
-        (DENIED, [PASSWORD], "The password was refused. Set jump.password right.", True, True),
+        (DENIED, [CODE], "asks for a code, and there is no secret to make one from. Set jump.secret.", True, True),
+        (DENIED, [PASSWORD], "The password was refused. Correct jump.password.", True, True),
         (DENIED, [], "Name the right key with IdentityFile, or set jump.password.", True, False),
         (f"{DENIED}\nConnection closed by UNKNOWN port 65535", [], "by a jump host or a ProxyCommand", False, False),
     ],

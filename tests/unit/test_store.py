@@ -289,9 +289,9 @@ class TestFile:
                 "secret: !vault\n  $ANSIBLE_VAULT;1.1;AES256\n  61\n",
                 "has a !vault that is one line. Write 'secret: !va",
             ),
-            ("secret: !vault [a]\n", "has a !vault that is no text"),
+            ("secret: !vault [a]\n", "has a !vault that is not a text"),
             (f"secret: !vault {SECRET}\n", "has a !vault that ansible-vault has not made"),
-            (f"secret: !secret {SECRET}\n", "has the YAML tag !secret, which says nothing here"),
+            (f"secret: !secret {SECRET}\n", "has the YAML tag !secret, which has no meaning here"),
         ],
     )
     def test_with_a_tag_that_is_no_secret_is_refused_for_that(self, made: Path, text: str, complaint: str) -> None:
@@ -400,7 +400,7 @@ class TestDirectory:
     @pytest.mark.parametrize(
         ("number", "advice"),
         [
-            (errno.EROFS, "is mounted read-only. Mount it to be written to for once"),
+            (errno.EROFS, "is mounted read-only. Mount it so that it can be written to"),
             (errno.ENOSPC, "is full. Make room there"),
             (errno.EIO, "name another store"),
         ],

@@ -111,7 +111,7 @@ class TestUnknown:
     )
     def test_name_the_playbook_and_what_was_meant(self, name: str, told: str) -> None:
         (sentence,) = variables.unknown([name, "user", "twofactor_ssh"], [], RECOVER)
-        assert sentence.startswith(f"-e {name} is no parameter of fleet.auth.recover")
+        assert sentence.startswith(f"-e {name} is not a parameter of fleet.auth.recover")
         assert told in sentence
 
     def test_are_none_of_what_controllers_add(self) -> None:

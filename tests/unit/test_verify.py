@@ -44,7 +44,7 @@ class TestOnAFleet:
         (told,) = sentences(answers(*self.WEB, valid=False))
         assert told.startswith(
             "The code of alice was not right on web0, web1, web2, web3, web4, web5, web6, web7, web8, web9 and 290 "
-            "more hosts. It may be that of another host's entry in the app, "
+            "more hosts. It may be from another host's entry in the app, "
         )
         assert len(told) < 500
 

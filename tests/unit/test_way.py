@@ -75,9 +75,9 @@ def test_jump_host_has_its_own_answers_and_no_other_has_them() -> None:
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        (["hush"], "ansible_totp_jump_hosts is no dictionary"),
-        ({"bastion": "hush"}, r"ansible_totp_jump_hosts\['bastion'\] is no dictionary"),
-        ({"bastion": {"totp_secret": "hush"}}, "has 'totp_secret', which means nothing there. Use secret,"),
+        (["hush"], "ansible_totp_jump_hosts is not a dictionary"),
+        ({"bastion": "hush"}, r"ansible_totp_jump_hosts\['bastion'\] is not a dictionary"),
+        ({"bastion": {"totp_secret": "hush"}}, "has 'totp_secret', which has no meaning there. Use secret,"),
         ({"bastion": {"secret": "hush", "digits": 9}}, "digits must be a whole number from 6 to 8"),
         ({"bastion": {"secret": "hush", "interval": "1m"}}, "interval must be a whole number from 5 to 120"),
     ],
