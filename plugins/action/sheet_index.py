@@ -85,6 +85,6 @@ def _with_progress(sheets: t.Sequence[_sheets.Sheet]) -> t.Iterator[str]:
 
 
 def _told(sheets: t.Sized, strange: t.Sequence[str], paths: t.Sequence[str]) -> str:
-    reasons = "as their host is not in this run, the account is absent there, or they are links"
+    reasons = "because their host is not in this run, the account is absent there, or they are links"
     left = f" Left out, {reasons}: {', '.join(strange)}." if strange else ""
-    return f"Sheets: {len(sheets)}. Written: {' and '.join(paths)}. Delete that along with the sheets.{left}"
+    return f"Sheets: {len(sheets)}. Written: {' and '.join(paths)}. Delete these files along with the sheets.{left}"

@@ -36,7 +36,8 @@ class ActionModule(ReportAction):
     def do(self, given: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         if given["user"] and given["slices"]:
             raise AnsibleActionFail(
-                f"Reports of slices do not tell of one person, such as {given['user']}. Leave user or the slices out."
+                f"Reports of slices cannot be limited to one person, such as {given['user']}. Leave user or the slices "
+                "out."
             )
         told: list[tuple[t.Any, ...]] = []
         if given["slices"]:

@@ -127,7 +127,7 @@ def test_lists_people_with_the_worst_first(page: Page) -> None:
     assert rows.count() == 1
     assert "shut out: web0011.example.com" in rows.first.inner_text()
     page.get_by_role("searchbox").fill("no such thing")
-    assert page.get_by_text("Nobody is like that.").is_visible()
+    assert page.get_by_text("Nobody matches.").is_visible()
 
 
 def test_search_and_filter_show_only_matching_hosts(page: Page) -> None:
@@ -141,7 +141,7 @@ def test_search_and_filter_show_only_matching_hosts(page: Page) -> None:
     search.fill("LOST THE BLOCK")
     assert len(hosts(page)) == sum(number % 41 == 7 and number % 97 != 5 for number in range(HOSTS))
     search.fill("no such thing")
-    assert page.get_by_text("No host is like that.").is_visible()
+    assert page.get_by_text("No host matches.").is_visible()
     search.fill("")
     page.get_by_role("button", name="unreachable").click()
     assert len(hosts(page)) == sum(number % 97 == 5 for number in range(HOSTS))

@@ -168,7 +168,7 @@ class TestOwnFiles:
             assert one.secret not in run.output + announced.output
             assert base64.b32decode(one.secret + "=" * (-len(one.secret) % 8)).hex() not in run.output
             assert not any(line in run.output for line in own_lines(one)[-5:])
-        assert says(run, "scratch codes on paper that are not right") == (backend is OATH)
+        assert says(run, "scratch codes on paper that pam_oath does not accept") == (backend is OATH)
         assert {entry[:3] for entry in host.snapshot([backend.directory]).values()} == {(0o700, 0, 0), (0o600, 0, 0)}
         assert old_files(host) == before
         assert not adopted_again(host).changed
@@ -198,7 +198,7 @@ class TestUsersFile:
         run = adopt(host)
         assert run.changed
         short = f"{USERS_FILE}: line 2 has a key of 10 bytes, and RFC 4226 asks for 16 at least"
-        assert says(run, f"{bob.name}, what is different then: {short}")
+        assert says(run, f"{bob.name}, what will be different: {short}")
         assert old_files(host) == before
         assert not adopt(host).changed
         enable(host, tmp_path, LINES[OATH])

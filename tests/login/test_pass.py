@@ -149,7 +149,7 @@ def test_refusals_name_what_is_wrong(on: Host, person: Person) -> None:
         refused = module(on, "twofactor_pass", asked)
         assert not refused.ok
         assert refused.message.startswith(message)
-    assert "Say for whom" in playbook("pass", on).output
+    assert "Name the account, with -e user=NAME" in playbook("pass", on).output
     on.run("twofactor-recover")
     refused = module(on, "twofactor_pass", {"user": person.name})
     assert refused.message == f"Two-factor login is off on {on.name}: {person.name} needs no pass. Log in without one."

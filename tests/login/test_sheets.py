@@ -118,7 +118,7 @@ def test_fleet_with_one_secret_per_person_has_one_sheet_for_all_hosts(office: Of
 
     run = office.run(twofactor_fleet="Example fleet", twofactor_users=[{"name": new_person(office.host).name}])
     assert not run.ok
-    assert "twofactor_fleet says that people have one secret on all hosts" in unwrapped(run.output)
+    assert "With twofactor_fleet people have one secret on all hosts" in unwrapped(run.output)
 
 
 def test_people_who_are_not_listed_or_absent_get_no_sheet(office: Office) -> None:

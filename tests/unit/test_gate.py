@@ -257,7 +257,7 @@ class TestPlaybookOfTheCollection:
         ("name", "arguments", "told"),
         [
             ("recover", ["usr=alice"], "-e usr is not a parameter of fleet.auth.recover; did you mean user."),
-            ("recover", ["usr=alice", "everyone=true"], "-e usr is no parameter"),
+            ("recover", ["usr=alice", "everyone=true"], "-e usr is not a parameter"),
             ("recover", [], "Nobody is named. Give -e user=NAME for one account, or -e everyone=true"),
             ("recover", ["user="], "user is empty."),
             ("recover", ["everyone=false"], "Nobody is named."),
@@ -265,7 +265,7 @@ class TestPlaybookOfTheCollection:
             (
                 "enable",
                 ["renew=changed"],
-                "no parameter of fleet.auth.enable; the variable of the role is twofactor_renew",
+                "not a parameter of fleet.auth.enable; the variable of the role is twofactor_renew",
             ),
             ("enable", ["twofactor_user=alice"], "did you mean twofactor_users"),
             ("disable", ["host=web1"], "-e host is not a parameter of fleet.auth.disable"),

@@ -115,12 +115,12 @@ class TestSlip:
     @pytest.mark.parametrize(
         ("playbook", "given", "told"),
         [
-            ("pass", {"user": ["alice", "bob"]}, "Say for whom, with -e user=NAME for the playbook"),
-            ("invite", {"user": " "}, "Say whom, with -e user=NAME for the playbook"),
+            ("pass", {"user": ["alice", "bob"]}, "Name the account, with -e user=NAME for the playbook"),
+            ("invite", {"user": " "}, "Name the account, with -e user=NAME for the playbook"),
             ("accept", {"user": None}, "Name the account whose credential is accepted: -e user=NAME."),
             ("enrol", {"user": "alice", "users": "bob"}, "user and users are both given. Give -e user=NAME for one"),
             ("enrol", {"twofactor_enrol": 5}, "twofactor_enrol of web1 must be a list, and is a number. Correct it"),
-            ("keys", {"user": 5}, "Name the account, and the file that it has handed in: -e user=NAME"),
+            ("keys", {"user": 5}, "Name the account, and the file that its owner has handed in: -e user=NAME"),
             (
                 "status",
                 {"twofactor_status_slices": 5},
@@ -129,7 +129,7 @@ class TestSlip:
             (
                 "rollout",
                 {"twofactor_rollout_batches": 5},
-                "twofactor_rollout_batches is 5; it must be a list of numbers",
+                "twofactor_rollout_batches is 5; it must be a list in which each entry is a number",
             ),
         ],
     )

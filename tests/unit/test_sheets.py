@@ -80,7 +80,7 @@ def test_a_full_disk_is_told_of_with_what_becomes_of_the_sheet(tmp_path: Path, m
     monkeypatch.setattr(enrolment_sheets, "put", put)
     action = enrolment_sheets.ActionModule.__new__(enrolment_sheets.ActionModule)
     action._task = types.SimpleNamespace(check_mode=False)
-    with pytest.raises(AnsibleActionFail, match=r"alice@web1.html cannot be written: No space left on device\. Co"):
+    with pytest.raises(AnsibleActionFail, match=r"web1.html cannot be written: No space left on device\. Correct"):
         action._write(tmp_path / "alice@web1.html", "a sheet")
 
 
