@@ -289,8 +289,8 @@ def test_has_recovery_codes_and_help_if_there_are_any(open_page: t.Callable[...,
     [
         ("plain", None),
         ("seven", "show 6 digits whatever .* Check that yours shows 7 digits, or use another app"),
-        ("sixty", "show a new code every 30 seconds whatever .* yours shows each code for 60 seconds, or take another"),
-        ("full", "6 digits or a new code every 30 seconds .* 8 digits, and each code for 60 seconds, or take another"),
+        ("sixty", "show a new code every 30 seconds whatever .* shows each code for 60 seconds, or use another app"),
+        ("full", "digits or a new code every 30 seconds .* 8 digits, and each code for 60 seconds, or use another app"),
     ],
 )
 def test_warns_if_an_app_may_not_support_the_codes(
