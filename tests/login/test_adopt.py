@@ -278,7 +278,7 @@ class TestLeftOut:
             (slow, "is for codes of 60 seconds, but interval is 30. Set interval to 60"),
             (long, "is for codes of 8 digits, but otp_digits is 6. Set otp_digits to 8"),
             (twice, f"{USERS_FILE}: line 5 and {own_file(twice)}: line 1 have different secrets"),
-            (by_counter, "is for codes that go by a counter (HOTP_COUNTER)"),
+            (by_counter, "is for codes that are based on a counter (HOTP_COUNTER)"),
             (gone, "line 1 has no key in base32"),
             (odd, "has a DISALLOW_REUSE that pam_google_authenticator does not accept, so that every code is denied"),
             (spoilt, "has a NUL byte"),

@@ -511,7 +511,7 @@ BAD_OPTIONS: list[tuple[dict[str, t.Any], dict[str, str], list[str]]] = [
             "ssh_first_factors is empty; name publickey, password or both.",
             "scope is groups, but twofactor_scope_groups is empty; name the groups whose members need a code.",
             "exempt_addresses: 192.0.2.7/24 has host bits set; give an address (192.0.2.7) or a network",
-            "exempt_users: 'a b' is a name that PAM, sshd or a file cannot have;",
+            "exempt_users: 'a b' is a name that PAM, sshd or a file cannot hold;",
             "users: the secret of one holds 38 bytes; it must hold 16 to 32",
             "users: the secret of one.new is not base32",
             "users: the name one.new collides with the lock files of pam_oath (*.lock, *.new).",

@@ -150,7 +150,7 @@ class TestAdoption:
         [
             ("", "/home/alice/ga: line 1 has no key in base32"),
             (f"{SECRET}\n", "is not for time-based codes: no line has TOTP_AUTH, so that every code is denied"),
-            (f'{SECRET}\n" HOTP_COUNTER 1\n', "line 2 is for codes that go by a counter (HOTP_COUNTER). Enrol"),
+            (f'{SECRET}\n" HOTP_COUNTER 1\n', "line 2 is for codes that are based on a counter (HOTP_COUNTER). Enrol"),
             (f"{OWN}\0", "/home/alice/ga: line 8 has a NUL byte"),
             (f'{SECRET}\n" TOTP_AUTH\n" DISALLOW_REUSE\t5 x\n', "line 3 has a DISALLOW_REUSE that"),
             (

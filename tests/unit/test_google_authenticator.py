@@ -106,8 +106,8 @@ class TestCredential:
                 "line 4 has a DISALLOW_REUSE that pam_google_authenticator does not accept",
             ),
             (NEW.replace('" TOTP_AUTH\n', ""), "is not for time-based codes: no line has TOTP_AUTH"),
-            (NEW + '" HOTP_COUNTER 1\n', "line 6 is for codes that go by a counter (HOTP_COUNTER)"),
-            (NEW + '" HOTP_COUNTER\t 7 x\n', "line 6 is for codes that go by a counter (HOTP_COUNTER)"),
+            (NEW + '" HOTP_COUNTER 1\n', "line 6 is for codes that are based on a counter (HOTP_COUNTER)"),
+            (NEW + '" HOTP_COUNTER\t 7 x\n', "line 6 is for codes that are based on a counter (HOTP_COUNTER)"),
             (SECRET, "is not for time-based codes: no line has TOTP_AUTH"),
         ],
     )

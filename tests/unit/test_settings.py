@@ -180,7 +180,7 @@ class TestNames:
         told = problems(**{option: [{key: name} if key else name], "scope": scope})
         by_group = " An account with another name can be exempt by one of its groups; name that group in exempt_groups."
         assert told == (
-            f"{option}: {name!r} is a name that PAM, sshd or a file cannot have; "
+            f"{option}: {name!r} is a name that PAM, sshd or a file cannot hold; "
             f"use letters, digits, '_', '.', '@' and '-'.{by_group if option in ('users', 'exempt_users') else ''}",
         )
 

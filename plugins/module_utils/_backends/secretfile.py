@@ -59,7 +59,7 @@ def parse(text: str) -> SecretFile:
         raise CredentialError("line 1 has no key in base32")
     window = _small(text, WINDOW_SIZE, 3, 100)
     if _signed(_number(option(text, HOTP_COUNTER) or "", 0)[0], 64) > 0:
-        raise CounterError(f"line {place(text, HOTP_COUNTER)} is for codes that go by a counter (HOTP_COUNTER)")
+        raise CounterError(f"line {place(text, HOTP_COUNTER)} is for codes that are based on a counter (HOTP_COUNTER)")
     if '" TOTP_AUTH' not in text:
         raise CredentialError("is not for time-based codes: no line has TOTP_AUTH")
     interval, used = _small(text, STEP_SIZE, 30, 60), _steps(option(text, REUSE))

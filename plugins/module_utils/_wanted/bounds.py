@@ -149,7 +149,7 @@ def problems(wanted: Settings, beyond: Beyond) -> t.Iterator[str]:
     for option, name in names:
         if not is_account_name(name):
             yield (
-                f"O({option}): {name!r} is a name that PAM, sshd or a file cannot have; "
+                f"O({option}): {name!r} is a name that PAM, sshd or a file cannot hold; "
                 "use letters, digits, '_', '.', '@' and '-'."
                 + (_BY_GROUP if option in ("users", "exempt_users") else "")
             )
