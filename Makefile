@@ -29,6 +29,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "Variables: PYTHON (default: the newest from 3.11 on that works, the distribution's own first), VENV (default: .venv)"
+	@echo "EVERY_RELEASE=1: run on each release even the tests of what does not depend on the release, before a release of ours"
 
 setup: ## make the virtual environment with everything that development needs
 	@tests/setup '$(VENV)' '$(PYTHON)'

@@ -7,10 +7,14 @@
 Tests use pam_oath, unless a mark names the backends. A backend's behaviour depends on its own files, and releases
 differ in sshd, PAM and systemd. So a test with another backend runs on the newest release only, while tests of who may
 log in run with all backends on all releases. Tests for other releases name them.
+
+Some files test what is the same on each release: what the plan refuses, how options reach a host, what the playbooks
+print. A mark names the one release on which they run; with EVERY_RELEASE=1 in the environment they run on each.
 """
 
 from __future__ import annotations
 
+import os
 import typing as t
 from collections.abc import Iterator
 
@@ -35,6 +39,10 @@ def pytest_configure(config: pytest.Config) -> None:
         "backends(*backends, everywhere=False): run with these backends of `login.backends`: pam_oath on each release, "
         "the others on the newest one, or if everywhere is true, each of them on each release",
     )
+    config.addinivalue_line(
+        "markers",
+        "release(name): run with pam_oath on this release only, unless EVERY_RELEASE is set in the environment",
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -43,13 +51,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         mark = metafunc.definition.get_closest_marker("backends")
         backends = mark.args if mark else (OATH,)
         everywhere = mark is not None and mark.kwargs.get("everywhere", False)
-        newest = max(hosts.RELEASES)
+        alone = metafunc.definition.get_closest_marker("release")
+        by_oath = [*alone.args] if alone and not os.environ.get("EVERY_RELEASE") else [*hosts.RELEASES]
+        by_others = [*hosts.RELEASES] if everywhere else [max(hosts.RELEASES)]
         places = [
             name
             for name, (release, backend) in _PLACES.items()
-            if release in hosts.RELEASES
-            and backend in backends
-            and (everywhere or backend is OATH or release == newest)
+            if backend in backends and release in (by_oath if backend is OATH else by_others)
         ]
         metafunc.parametrize("host", places, indirect=True, scope="module")
 

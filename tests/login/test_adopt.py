@@ -23,6 +23,8 @@ from login.modules import Answer, module, options, turn_on
 from login.people import Person, Run, new_person, playbook, settings, unwrapped
 from login.policy import JOURNAL, assert_nothing_left, assert_on
 
+pytestmark = pytest.mark.release("debian12")
+
 SSHD = "/etc/pam.d/sshd"
 DROP_IN = "/etc/ssh/sshd_config.d/70-by-hand.conf"
 USERS_FILE = "/etc/users.oath"

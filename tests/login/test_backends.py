@@ -19,6 +19,8 @@ from login.modules import Answer, module, options
 from login.people import Person, enable, new_person
 from login.policy import assert_nothing_left, assert_on, await_end
 
+pytestmark = pytest.mark.release("debian12")
+
 RETURN = {OATH: GOOGLE, GOOGLE: OATH}
 
 

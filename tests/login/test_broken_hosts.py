@@ -22,7 +22,7 @@ from login.people import Person, new_person, playbook, settings, unwrapped
 from login.policy import DROP_INS, WATCHED, assert_nothing_left, assert_off, assert_on, off, somebody
 from login.trouble import full_disk
 
-pytestmark = pytest.mark.usefixtures("package")
+pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.release("debian13")]
 
 PUT_BACK = "Everything was put back as it was."
 

@@ -29,6 +29,8 @@ from login.modules import connections
 from login.people import PASSWORD, Person, inventory_path, new_person, playbook, settings
 from login.policy import TALLY
 
+pytestmark = pytest.mark.release("debian12")
+
 PLUGIN = "fleet.auth.ssh_totp"
 NO_KEY = {"ansible_ssh_private_key_file": "/dev/null"}
 BY_PASSWORD = {"ansible_password": PASSWORD, **NO_KEY}

@@ -18,7 +18,7 @@ from login.modules import module, options, turn_on
 from login.people import Person, new_person
 from login.policy import DROP_IN, JOURNAL, SWITCH, WATCHED, assert_nothing_left, assert_off, assert_on, off, somebody
 
-pytestmark = pytest.mark.usefixtures("package")
+pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.release("debian12")]
 SSHD = "/etc/pam.d/sshd"
 END_PASSES = "/usr/libexec/fleet-auth-end-passes"
 

@@ -14,6 +14,8 @@ from hosts import Host
 from login import ssh
 from login.people import PASSWORD, Person, new_person
 
+pytestmark = pytest.mark.release("debian13")
+
 
 @pytest.fixture(scope="module")
 def alice(host: Host) -> Person:

@@ -19,7 +19,7 @@ from login.modules import Answer, module, options
 from login.people import Person, Run, inventory_path, new_person, playbook, settings, unwrapped
 from login.sudo import sudo
 
-pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.backends(OATH, GOOGLE)]
+pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.backends(OATH, GOOGLE), pytest.mark.release("debian12")]
 
 People = t.Callable[[], Person]
 

@@ -21,7 +21,7 @@ from login.modules import module, options, turn_on
 from login.people import Person, new_person, playbook
 from login.policy import reboot
 
-pytestmark = pytest.mark.backends(OATH, GOOGLE)
+pytestmark = [pytest.mark.backends(OATH, GOOGLE), pytest.mark.release("debian12")]
 TIMER = "/etc/systemd/system/fleet-auth-passes.timer"
 SERVICE = "fleet-auth-passes.service"
 SCRIPT = "/usr/libexec/fleet-auth-end-passes"

@@ -23,6 +23,8 @@ from login.modules import options as module_options
 from login.people import Person, new_person, playbook, settings, unwrapped
 from login.policy import DROP_INS, nothing_changes, off
 
+pytestmark = pytest.mark.release("debian12")
+
 WATCHED = ("/etc", "/usr/local", "/usr/libexec", "/var/lib")
 
 SSHD_CONFIG = "/etc/ssh/sshd_config"

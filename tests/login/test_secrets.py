@@ -28,6 +28,8 @@ from hosts.docker import STATE
 from login import credential
 from login.people import Person, Run, new_person, playbook, settings, unwrapped
 
+pytestmark = pytest.mark.release("debian13")
+
 DECOY = "decoy"
 DECOY_FILE = "/var/tmp/decoy"
 PIPELINING = {"debian13"}

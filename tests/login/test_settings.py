@@ -22,7 +22,7 @@ from login.people import PASSWORD, Person, new_person
 from login.policy import DROP_IN
 from login.sudo import sudo
 
-pytestmark = pytest.mark.usefixtures("package")
+pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.release("debian13")]
 
 
 _ALLOW = """

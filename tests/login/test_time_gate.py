@@ -20,7 +20,7 @@ from login.modules import module, options, turn_on
 from login.people import Person, enable, new_person, playbook, settings, unwrapped
 from login.policy import nothing_changes
 
-pytestmark = pytest.mark.usefixtures("package")
+pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.release("debian12")]
 
 WATCHED = ("/etc", "/usr/local", "/usr/libexec", "/var/lib/dpkg", "/var/lib/fleet-auth")
 

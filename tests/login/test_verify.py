@@ -22,7 +22,7 @@ from login.backends import GOOGLE, OATH, backend_of
 from login.modules import Answer, turn_on
 from login.people import Person, inventory_path, new_person
 
-pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.backends(OATH, GOOGLE)]
+pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.backends(OATH, GOOGLE), pytest.mark.release("debian12")]
 
 
 def module(host: Host, name: str, *, check: bool = False, **options: t.Any) -> Answer:
