@@ -68,7 +68,7 @@ class TestAdoption:
             used = max(says.apps[0].used)
             assert used == (STEP if "text" in files else STEP - 1)
 
-    def test_keeps_scratch_codes_where_there_is_their_form(self) -> None:
+    def test_keeps_scratch_codes_where_the_backend_supports_them(self) -> None:
         kept = adopted(own={"alice": OWN}, backend="google_authenticator")
         assert kept.void_recovery_codes == []
         codes = google_authenticator.recovery_codes(kept.credentials["alice"], "alice", 6)
@@ -76,7 +76,7 @@ class TestAdoption:
         assert adopted(own={"alice": OWN}).void_recovery_codes == ["alice"]
         assert adopted(own={"alice": f'{SECRET}\n" TOTP_AUTH\n'}).void_recovery_codes == []
 
-    def test_takes_no_option_over_that_its_owner_could_have_written(self) -> None:
+    def test_takes_over_no_option_that_the_owner_could_have_written(self) -> None:
         own = (
             OWN + '" TIME_SKEW 1\n" FLEET_AUTH_PASS 2999-01-01T00:00:00Z 12345678\n" FLEET_AUTH_RENEWAL x\n" \x1b[2J\n'
         )
@@ -84,7 +84,7 @@ class TestAdoption:
             f'{SECRET}\n" STEP_SIZE 30\n" WINDOW_SIZE 3\n" DISALLOW_REUSE {STEP - 1}\n" TOTP_AUTH\n87654321\n'
         )
 
-    def test_takes_several_lines_for_several_devices(self) -> None:
+    def test_reads_several_lines_as_several_devices(self) -> None:
         lines = line("alice") + line("bob") + line("alice", OTHER_KEY) + line("alice")
         found = adopted(lines)
         says = oath.read(found.credentials["alice"], "alice")
@@ -94,18 +94,18 @@ class TestAdoption:
         assert list(found.credentials) == ["bob"]
         assert found.left["alice"].startswith("/etc/users.oath: lines 1, 3 and 4: the account has further devices")
 
-    def test_knows_one_secret_in_two_files_for_one(self) -> None:
+    def test_takes_one_secret_in_two_files_once(self) -> None:
         found = adopted(line("alice"), {"alice": OWN})
         assert found.sources == {"alice": "/etc/users.oath and /home/alice/ga"}
         assert oath.read(found.credentials["alice"], "alice", NOW).proven
 
-    def test_leaves_everybody_alone_who_has_a_credential_even_a_damaged_one(self) -> None:
+    def test_leaves_existing_credentials_alone_even_damaged_ones(self) -> None:
         damaged = replace(credential("alice"), content="")
         for state in (host_state(credentials={"alice": damaged}), host_state(others={"oath": {"alice": damaged}})):
             found = adopted(line("alice"), {"alice": OWN}, state)
             assert (found.credentials, found.left) == ({}, {})
 
-    def test_passes_over_comments_and_lines_of_nobody(self) -> None:
+    def test_skips_comments_and_lines_without_a_user(self) -> None:
         found = adopted(f"# {line('alice')}\n\nHOTP\n \n{line('bob')}")
         assert (list(found.credentials), found.left) == (["bob"], {})
 
@@ -142,7 +142,7 @@ class TestAdoption:
             ),
         ],
     )
-    def test_leaves_out_lines_that_a_credential_cannot_stand_for(self, text: str, why: str) -> None:
+    def test_leaves_out_lines_that_a_credential_cannot_express(self, text: str, why: str) -> None:
         assert why in reason(text)
 
     @pytest.mark.parametrize(
@@ -166,10 +166,10 @@ class TestAdoption:
             (OldFile("/home/alice/ga", unsafe="is not a regular file"), "/home/alice/ga is not a regular file"),
         ],
     )
-    def test_leaves_out_files_that_a_credential_cannot_stand_for(self, own: str | OldFile, why: str) -> None:
+    def test_leaves_out_files_that_a_credential_cannot_express(self, own: str | OldFile, why: str) -> None:
         assert why in reason(own={"alice": own})
 
-    def test_leaves_out_whom_two_files_or_the_settings_contradict(self) -> None:
+    def test_leaves_out_users_with_contradicting_files_or_settings(self) -> None:
         assert "/etc/users.oath: line 1 and /home/alice/ga: line 1 have different secrets" in reason(
             line("alice", OTHER_KEY), {"alice": OWN}
         )
@@ -213,17 +213,17 @@ class TestAdoption:
             ({"own": {"alice": f"{OWN}\0"}}, "Correct the file", {"own": {"alice": OWN}}),
         ],
     )
-    def test_takes_over_once_what_was_told_is_done(
+    def test_takes_over_after_the_remedy_is_done(
         self, before: dict[str, t.Any], told: str, after: dict[str, t.Any]
     ) -> None:
         assert told in reason(**before)
         assert adopted(**{**before, **after}).left == {}
 
-    def test_leaves_out_names_that_are_those_of_locks(self) -> None:
+    def test_leaves_out_names_of_lock_files(self) -> None:
         state = host_state(*ACCOUNTS, account("a.lock"))
         assert "is for an account whose name PAM, sshd or a file cannot hold" in reason(line("a.lock"), state=state)
 
-    def test_goes_by_the_length_that_the_line_of_pam_asks_for(self) -> None:
+    def test_uses_the_code_length_of_the_pam_line(self) -> None:
         asks = "@include common-auth\nauth required pam_oath.so usersfile=/etc/users.oath digits=8\n"
         state = host_state(files={f"{places.PAM_D}/sshd": asks})
         assert "is for codes of 8 digits" in reason(line("alice"), state=state)
@@ -231,7 +231,7 @@ class TestAdoption:
         state = host_state(files={f"{places.PAM_D}/sshd": asks.replace("auth ", "#auth "), places.SWITCH: asks})
         assert adopted(line("alice"), state=state).left == {}
 
-    def test_takes_what_the_modules_take(self) -> None:
+    def test_accepts_what_the_modules_accept(self) -> None:
         for text in (
             line("alice", history=" 7"),
             line("alice", history=" 0 123456"),
@@ -249,7 +249,7 @@ class TestAdoption:
         assert list(found.left) == ["alice"]
         assert list(found.credentials) == ["bob", "carol"]
 
-    def test_leaves_out_whoever_stands_in_a_users_file_that_others_can_read_and_takes_the_others(self) -> None:
+    def test_leaves_out_only_the_users_in_a_users_file_that_others_can_read(self) -> None:
         """With the user's own file alone, codes that the other file records as used might be right again."""
         state = replace(host_state(), now=NOW)
         own = {name: OldFile(f"/home/{name}/ga", OWN) for name in ("alice", "bob")}
@@ -265,7 +265,7 @@ class TestAdoption:
         shared[0] = replace(exposed, unsafe="")
         assert adoption(Situation(settings(), state), shared, own, people, os.urandom).left == {}
 
-    def test_says_what_is_different_for_whom(self) -> None:
+    def test_says_what_differs_for_each_user(self) -> None:
         assert adopted(line("alice")).differences == {}
         assert adopted(own={"alice": OWN.replace(" 17", " 3")}).differences == {}
         short = (
@@ -291,7 +291,7 @@ class TestAdoption:
 
     @pytest.mark.parametrize("backend", BACKENDS)
     @pytest.mark.parametrize(("skew", "side"), [(20, "600 seconds ahead"), (-2, "60 seconds behind"), (1, "")])
-    def test_holds_nothing_for_proven_by_a_clock_that_is_off(self, backend: str, skew: int, side: str) -> None:
+    def test_takes_nobody_as_proven_while_the_clock_is_off(self, backend: str, skew: int, side: str) -> None:
         found = adopted(own={"alice": f'{OWN.replace(" 17", " 3")}" TIME_SKEW {skew}\n'}, backend=backend)
         said = found.differences.get("alice", "")
         assert (f"the clock of the app was {side}" in said) == bool(side)
@@ -301,31 +301,31 @@ class TestAdoption:
         users=st.text(alphabet="HOTP/E36 \n\t-alice0123f#", max_size=80),
         own=st.text(alphabet='A2"\n TOTP_U1', max_size=60),
     )
-    def test_reads_whatever_the_files_hold(self, users: str, own: str) -> None:
+    def test_reads_any_content(self, users: str, own: str) -> None:
         found = adopted(users, {"alice": own})
         assert "alice" in {*found.credentials, *found.left}
         for name, text in found.credentials.items():
             assert oath.read(text, name).apps
             text.encode("ascii")
 
-    def test_shows_no_name_that_changes_a_terminal(self) -> None:
+    def test_escapes_names_that_a_terminal_would_act_on(self) -> None:
         found = adopted(line("al\x1b[2Jice") + line("a" * 500))
         assert sorted(found.left) == [repr("a" * 100), r"'al\x1b[2Jice'"]
 
-    def test_shows_no_secret_however_it_is_printed(self) -> None:
+    def test_shows_no_secret_in_any_representation(self) -> None:
         shown = repr((adopted(line("alice"), {"bob": OWN}), OldFile("/etc/users.oath", OWN)))
         for secret in (SECRET, KEY.hex(), "12345678"):
             assert secret not in shown
 
 
 class TestObstacle:
-    def test_is_a_change_that_waits_or_another_backend(self) -> None:
+    def test_is_an_unconfirmed_change_or_another_backend(self) -> None:
         assert obstacle(Situation(settings(), host_state()), []) is None
         assert "is not confirmed" in str(obstacle(Situation(settings(), host_state(pending=True)), []))
         other = obstacle(Situation(settings(), host_state(backend="google_authenticator")), [])
         assert "belong to the google_authenticator backend, but backend is oath" in str(other)
 
-    def test_is_a_users_file_of_which_it_is_not_certain_who_stands_in_it(self) -> None:
+    def test_is_a_users_file_whose_users_are_uncertain(self) -> None:
         exposed = OldFile("/etc/users.oath", unsafe="can be read by others. Make it 0600")
         assert obstacle(Situation(settings(), host_state()), [exposed]) is None
         told = obstacle(Situation(settings(), host_state()), [replace(exposed, names_are_certain=False)])
@@ -348,27 +348,25 @@ class TestReading:
     def read(self, path: Path, largest: int = 1000) -> OldFile | None:
         return next(adopt._read(str(path), str(path.parent), (os.getuid(),), largest), None)
 
-    def test_gives_the_text_of_a_file_of_the_owners_alone(self, path: Path) -> None:
+    def test_returns_the_text_of_a_file_that_only_the_owner_can_read(self, path: Path) -> None:
         assert self.read(path) == OldFile(str(path), OWN)
         path.chmod(0o400)
         assert self.read(path) == OldFile(str(path), OWN)
 
-    def test_passes_over_what_is_not_there(self, path: Path) -> None:
+    def test_skips_missing_files(self, path: Path) -> None:
         assert self.read(path.with_name("none")) is None
         assert self.read(path / "none") is None
         assert self.read(path.parent / "none" / "none") is None
 
     @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o601])
-    def test_leaves_a_file_of_more_than_its_owner(self, path: Path, mode: int) -> None:
+    def test_refuses_a_file_that_others_can_access(self, path: Path, mode: int) -> None:
         path.chmod(mode)
         found = self.read(path)
         assert found
         assert (found.text, f"(mode {mode:04o})" in found.unsafe) == ("", True)
 
     @pytest.mark.parametrize(("mode", "names"), [(0o600, True), (0o640, True), (0o604, True), (0o620, False)])
-    def test_knows_who_stands_in_a_file_that_nobody_else_can_have_written(
-        self, path: Path, mode: int, names: bool
-    ) -> None:
+    def test_names_the_users_of_a_file_that_only_root_can_write(self, path: Path, mode: int, names: bool) -> None:
         path.chmod(mode)
         (found,) = adopt._read(str(path), str(path.parent), (os.getuid(),), 1000, names_at_least=True)
         assert (found.text, bool(found.unsafe), found.names_are_certain) == (OWN if names else "", mode != 0o600, names)
@@ -376,7 +374,7 @@ class TestReading:
         (found,) = adopt._read(str(path), str(path.parent), (os.getuid(),), 1000, names_at_least=True)
         assert (found.text, found.names_are_certain) == ("", False)
 
-    def test_leaves_what_is_no_file_or_somebody_elses(self, path: Path) -> None:
+    def test_refuses_links_special_files_and_files_of_others(self, path: Path) -> None:
         link, hard, pipe, folder = (path.with_name(name) for name in ("link", "hard", "pipe", "folder"))
         link.symlink_to(path)
         os.mkfifo(pipe, 0o600)
@@ -393,13 +391,13 @@ class TestReading:
         found = next(adopt._read(str(path), str(path.parent), (os.getuid() + 1,), 1000))
         assert (found.text, "belongs to neither" in found.unsafe) == ("", True)
 
-    def test_leaves_a_file_that_is_too_large(self, path: Path) -> None:
+    def test_refuses_a_file_that_is_too_large(self, path: Path) -> None:
         found = self.read(path, largest=len(OWN) - 1)
         assert found
         assert (found.text, "more than the" in found.unsafe) == ("", True)
         assert self.read(path, largest=len(OWN)) == OldFile(str(path), OWN)
 
-    def test_tells_a_link_from_a_file_in_the_place_of_a_folder(self, path: Path) -> None:
+    def test_distinguishes_a_link_from_a_file_in_place_of_a_folder(self, path: Path) -> None:
         folder = path.with_name("folder")
         folder.symlink_to("nowhere")
         inside = folder / "secret"
@@ -410,13 +408,13 @@ class TestReading:
         folder.write_text("")
         assert not [*adopt._read(str(inside), str(path.parent), (os.getuid(),), 1000)]
 
-    def test_asks_for_people_whom_the_host_does_not_list(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_looks_up_accounts_that_the_host_does_not_list(self, monkeypatch: pytest.MonkeyPatch) -> None:
         root, daemon = pwd.getpwnam("root"), pwd.getpwnam("daemon")
         monkeypatch.setattr(pwd, "getpwall", list)
         users_file = [OldFile("/etc/users.oath", line("root") + line("stranger1") + line("x\0y"))]
         assert adopt._known(settings(users=[{"name": "daemon"}]), users_file) == {"daemon": daemon, "root": root}
 
-    def test_goes_through_no_link_below_a_home(self, path: Path) -> None:
+    def test_follows_no_link_below_a_home(self, path: Path) -> None:
         (path.parent / "folder").symlink_to(path.parent)
         found = next(adopt._read(str(path.parent / "folder" / "secret"), str(path.parent), (os.getuid(),), 1000))
         assert (found.text, "is in a directory that is one" in found.unsafe) == ("", True)

@@ -65,7 +65,7 @@ def _compare(told: dict[str, t.Any], kinds: t.Mapping[str, Kind]) -> None:
 
 
 class TestShapes:
-    def test_there_is_one_for_each_module_that_runs_on_a_host_and_its_action_asks_by_it(self) -> None:
+    def test_exist_for_each_module_on_a_host_and_its_action_uses_them(self) -> None:
         asking = set()
         for path in (PLUGINS / "modules").glob("*.py"):
             if "AnsibleModule(" not in path.read_text():
@@ -76,7 +76,7 @@ class TestShapes:
         assert asking == set(SHAPES)
 
     @pytest.mark.parametrize("module", SHAPES)
-    def test_are_what_the_documentation_says(self, module: str) -> None:
+    def test_match_the_documentation(self, module: str) -> None:
         """A new return value must be in RETURN and in SHAPES, or no controller accepts it."""
         shape, told = SHAPES[module], _documented(module)
         _compare(told, {**shape.success, **shape.always, **shape.sometimes})
@@ -85,7 +85,7 @@ class TestShapes:
             assert ("," in one["returned"]) == (name in shape.sometimes or one["returned"].startswith("always,")), name
 
     @pytest.mark.parametrize("module", SHAPES)
-    def test_take_the_samples_of_the_documentation(self, module: str) -> None:
+    def test_accept_the_samples_in_the_documentation(self, module: str) -> None:
         answer = {name: told["sample"] for name, told in _documented(module).items()}
         if module in ("twofactor", "twofactor_info"):
             answer["users"] = {"alice": USER}
@@ -93,12 +93,12 @@ class TestShapes:
 
 
 class TestAccepted:
-    def test_is_what_fits(self) -> None:
+    def test_has_everything_that_fits(self) -> None:
         assert accepted("twofactor", PLAN, ["alice"]) == PLAN
         found = accepted("twofactor_enrolment_info", {"enrolments": [ENROLMENT]}, ["alice"])
         assert found == {"changed": False, "enrolments": [ENROLMENT]}
 
-    def test_is_without_what_ansible_would_act_on(self) -> None:
+    def test_has_no_key_that_ansible_would_act_on(self) -> None:
         for key in ("add_host", "add_group", "ansible_facts", "ansible_stats", "unreachable", "skipped", "results"):
             with pytest.raises(Unfit, match=f"'{key}' is unknown"):
                 accepted("twofactor_verify", {"valid": True, key: {"host_name": "web2"}})
@@ -132,32 +132,32 @@ class TestAccepted:
             ({ESCAPE: 1}, r"'\\x1b]0;web2 is on\\x07' is unknown"),
         ],
     )
-    def test_is_nothing_else(self, wrong: dict[str, t.Any], told: str) -> None:
+    def test_rejects_values_of_a_wrong_form(self, wrong: dict[str, t.Any], told: str) -> None:
         with pytest.raises(Unfit) as found:
             accepted("twofactor", {**PLAN, **wrong}, ["alice"])
         assert told in str(found.value)
         assert str(found.value).isprintable()
 
     @pytest.mark.parametrize(("part", "word"), [("state", "ajar"), ("state", ""), ("state", "OPEN"), ("kind", "gate")])
-    def test_has_no_way_in_that_a_report_would_not_tell_of(self, part: str, word: str) -> None:
+    def test_has_no_door_of_an_unknown_kind_or_state(self, part: str, word: str) -> None:
         answer = {name: told["sample"] for name, told in _documented("twofactor_info").items()}
         answer |= {"users": {}, "doors": [{**answer["doors"][0], part: word}]}
         with pytest.raises(Unfit, match=f"{part} of an entry of doors is not one of "):
             accepted("twofactor_info", answer)
 
-    def test_has_the_words_for_ways_in_that_a_host_has(self) -> None:
+    def test_has_the_kinds_and_states_of_doors_that_a_host_uses(self) -> None:
         assert (doors.COVERED, doors.OPEN, doors.UNKNOWN) == DOOR_STATES
         source = inspect.getsource(doors)
         assert set(re.findall(r'\bDoor\([^,]+, "(\w+)",', source)) == set(DOORS)
 
     @pytest.mark.parametrize("number", [float("nan"), float("inf"), -1, True, "0.1"])
-    def test_has_real_numbers(self, number: t.Any) -> None:
+    def test_rejects_numbers_that_are_not_finite_and_positive(self, number: t.Any) -> None:
         told = {"in_sync": True, "service": None, "source": None, "error_seconds": number, "reason": "x"}
         with pytest.raises(Unfit, match="error_seconds of time_sync is"):
             accepted("time_sync_info", {"time_sync": told})
 
     @pytest.mark.parametrize("missing", sorted(PLAN.keys() - {"changed"}))
-    def test_is_whole(self, missing: str) -> None:
+    def test_lacks_no_key(self, missing: str) -> None:
         with pytest.raises(Unfit, match=f"{missing} is missing"):
             accepted("twofactor", {name: value for name, value in PLAN.items() if name != missing})
 
@@ -174,11 +174,11 @@ class TestAccepted:
             {"digits": 9},
         ],
     )
-    def test_has_no_enrolment_but_those_asked_for(self, wrong: dict[str, t.Any]) -> None:
+    def test_has_only_the_requested_enrolments(self, wrong: dict[str, t.Any]) -> None:
         with pytest.raises(Unfit):
             accepted("twofactor_enrolment_info", {"enrolments": [{**ENROLMENT, **wrong}]}, ["alice"])
 
-    def test_shows_what_was_written_for_a_terminal(self) -> None:
+    def test_escapes_what_a_terminal_would_act_on(self) -> None:
         found = accepted("twofactor", {**PLAN, "changes": [f"x\nweb2 {ESCAPE}"], "warnings": [f"\n{ESCAPE}"]})
         assert found["changes"] == [r"x web2 \x1b]0;web2 is on\x07"]
         assert found["warnings"] == [r"\x1b]0;web2 is on\x07"]
@@ -187,7 +187,7 @@ class TestAccepted:
             {"before_header": r"a\n\x1b]0;web2 is on\x07", "before": "a\n\\x1b]0;web2 is on\\x07\n", "after": ""}
         ]
 
-    def test_has_no_diff_that_keeps_ansible_busy(self) -> None:
+    def test_has_no_diff_that_takes_ansible_minutes(self) -> None:
         """Ansible compares the lines in the process that handles all hosts; 60,000 lines take it minutes."""
         odd = {name: "".join(f"{number}\n{name}{number}\n" for number in range(30_000)) for name in ("before", "after")}
         named = {"before_header": "/etc/x", "after_header": "/etc/x"}
@@ -198,7 +198,7 @@ class TestAccepted:
         lines = accepted("twofactor", {**PLAN, "diff": [small] * 1000})["diff"]
         assert 30 < sum(one == small for one in lines) < 50
 
-    def test_is_of_a_failure_what_it_says_and_always_tells(self) -> None:
+    def test_has_the_message_of_a_failure_and_the_keys_that_are_always_returned(self) -> None:
         said = {"failed": True, "msg": f"no\n {ESCAPE}", "exception": "x", "rc": 1, "changed": False}
         assert accepted("twofactor", {**PLAN, **said, "refusals": ["no"]}) == {
             **{name: STATUS[name] for name in ("enforced", "asks", "let_off", "guard", "time_sync")},
@@ -223,7 +223,7 @@ JSON = st.recursive(
 
 
 @given(st.sampled_from(sorted(SHAPES)), st.dictionaries(st.sampled_from(sorted({*PLAN, "failed", "msg"})), JSON))
-def test_whatever_is_answered_is_taken_or_unfit(module: str, answer: dict[str, t.Any]) -> None:
+def test_any_answer_is_accepted_or_unfit(module: str, answer: dict[str, t.Any]) -> None:
     try:
         found = accepted(module, answer)
     except Unfit as unfit:
@@ -250,19 +250,19 @@ def _printable(value: t.Any) -> bool:
         (None, None),
     ],
 )
-def test_accounts_that_are_asked_for_are_those_of_a_text_as_well(given: t.Any, users: list[str] | None) -> None:
+def test_requested_accounts_may_be_given_as_a_text(given: t.Any, users: list[str] | None) -> None:
     """One name may be given without a list. If it were not recognized, a host could answer with any account."""
     assert _asking._users({"users": given}) == users
 
 
-def test_answer_of_ansibles_own_modules_is_no_flood() -> None:
+def test_long_answers_of_ansibles_own_modules_are_cut() -> None:
     found = reduced({"rc": 1, "stdout": "a" * 1_000_000, "msg": "\x1b" * 1_000_000})
     assert len(found["stdout"]) == LONG
     assert len(found["msg"]) <= LONG + 1
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_answer_is_read_from_a_terminal_as_well(end: str) -> None:
+def test_answer_is_read_through_a_terminal(end: str) -> None:
     """Without pipelining, Ansible becomes root through a terminal."""
     action = AskingNormalAction.__new__(AskingNormalAction)
     action._module = "twofactor_verify"
@@ -276,7 +276,7 @@ class TestRole:
 
     ROLE: t.ClassVar = Path(PLUGINS).parent / "roles" / "twofactor"
 
-    def test_includes_no_tasks_by_what_a_host_said(self) -> None:
+    def test_includes_no_tasks_named_by_a_host(self) -> None:
         for path in self.ROLE.parent.rglob("tasks/**/*.yml"):
             for task in yaml.safe_load(path.read_text()):
                 for verb in ("include_tasks", "import_tasks", "include_vars", "include_role"):
@@ -307,7 +307,7 @@ class TestRole:
         return [str(step) for part in parts for step in templar.template(trusted[part])]
 
     @pytest.mark.parametrize("fleet", ["", "Example"])
-    def test_removes_no_sheet_of_all_hosts_because_one_says_so(self, tmp_path: Path, fleet: str) -> None:
+    def test_removes_no_sheet_of_all_hosts_because_one_host_says_so(self, tmp_path: Path, fleet: str) -> None:
         (tmp_path / f"bob@{fleet or 'web1'}.html").touch()
         found = self.steps(
             to_enrol=["bob"], variables={"twofactor_fleet": fleet, "twofactor_enrolment_dir": str(tmp_path)}
@@ -320,7 +320,7 @@ class TestRole:
         assert all((self.ROLE / "tasks" / "steps" / f"{step}.yml").is_file() for step in steps)
 
     @pytest.mark.parametrize("strange", ["../../evil", "{{ 1 }}", "values", ""])
-    def test_has_no_step_of_a_host_s_own(self, strange: str) -> None:
+    def test_has_no_step_that_a_host_made_up(self, strange: str) -> None:
         with pytest.raises(AnsibleError):
             self.steps(os_family=strange)
         own = {*self.steps(missing_packages=[strange], to_enrol=[strange], confirmation=strange)}

@@ -46,12 +46,12 @@ class TestKeytab:
         assert keytab.principals(b"\x05\x02") == ()
 
     @pytest.mark.parametrize("data", [b"", b"\x05\x01rest", b"\x05\x02" + entry(b"HTTP", b"web1")[:20]])
-    def test_that_is_none_is_told(self, data: bytes) -> None:
+    def test_that_is_damaged_is_refused(self, data: bytes) -> None:
         with pytest.raises(keytab.KeytabError):
             keytab.principals(data)
 
 
-def test_keytab_is_found_by_what_the_configuration_of_kerberos_takes_in(
+def test_keytab_is_found_in_files_that_the_kerberos_configuration_includes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(places, "KRB5_CONFIG", f"{tmp_path}/krb5.conf")
@@ -84,7 +84,7 @@ LoadState=not-found
 """
 
 
-def test_starts_are_those_of_cockpits_units_and_of_others_by_which_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_starts_are_those_of_cockpits_units_and_of_other_units_that_run_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Process, "is_inside", False)
     monkeypatch.setattr(Process, "unit", "web.service")
     asked: list[t.Sequence[str]] = []
@@ -114,7 +114,7 @@ class TestConfiguration:
             ("action = none\n[Negotiate]\naction = none\n", True),
         ],
     )
-    def test_says_whether_cockpit_takes_tickets(self, text: str | None, takes: bool) -> None:
+    def test_says_whether_cockpit_accepts_tickets(self, text: str | None, takes: bool) -> None:
         assert cockpit_conf.takes_kerberos(text) == takes
 
     @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ class TestConfiguration:
         assert cockpit_conf.logs_in_by_ssh(text) == logs_in
 
     @given(st.none() | st.text("ab[]=#\n", max_size=40) | st.just("[Negotiate]\naction = localhost"))
-    def test_is_as_before_once_the_block_is_taken_out(self, text: str | None) -> None:
+    def test_is_as_before_after_the_block_is_removed(self, text: str | None) -> None:
         closed = cockpit_conf.without_kerberos(text)
         assert cockpit_conf.without_kerberos(closed) == closed
         assert cockpit_conf.without_block(closed) == text
@@ -184,7 +184,7 @@ class TestPlan:
         empty = host("[WebService]\nForwardedForHeader =\n", ())
         assert plan(wanting("alice", exempt_addresses=["10.0.0.0/8"]), empty).refusals == ()
 
-    def test_refuses_programs_of_ones_own_which_need_not_ask(self) -> None:
+    def test_refuses_custom_programs_which_may_not_ask(self) -> None:
         text = "[WebService]\nOrigins = x\n[Basic]\ncommand = /opt/login --now\n[Ssh-Login]\nUnixPath = /run/x\n"
         refusals = plan(wanting("alice"), host(text, ())).refusals
         assert [one.partition("than its own, ")[2] for one in refusals] == [
@@ -206,7 +206,7 @@ class TestPlan:
             "command =",
         ],
     )
-    def test_tells_cockpits_programs_by_their_path(self, line: str) -> None:
+    def test_recognizes_cockpits_programs_by_their_path(self, line: str) -> None:
         (refusal,) = plan(wanting("alice"), host(f"[Basic]\n{line}\n", ())).refusals
         assert "/etc/cockpit/cockpit.conf line 2: " in refusal
 
@@ -219,7 +219,7 @@ class TestPlan:
             "[basic]\ncommand = /opt/login\ncommand = /bin/false\n",
         ],
     )
-    def test_takes_programs_of_cockpits_own(self, text: str) -> None:
+    def test_accepts_cockpits_own_programs(self, text: str) -> None:
         assert plan(wanting("alice"), host(text, ())).refusals == ()
 
     @pytest.mark.parametrize(
@@ -237,13 +237,13 @@ class TestPlan:
             (CockpitStart("/x.conf", OWN, (), "/srv:/etc"), "(XDG_CONFIG_DIRS=/srv:/etc in /x.conf)"),
         ],
     )
-    def test_refuses_cockpit_that_is_started_otherwise(self, start: CockpitStart, told: str) -> None:
+    def test_refuses_cockpit_with_other_start_options(self, start: CockpitStart, told: str) -> None:
         usual = CockpitStart("cockpit.service", OWN, ("--no-tls", "--port=0"), "/etc")
         (refusal,) = plan(wanting("alice"), host(names=(), cockpit_starts=(usual, start, start))).refusals
         assert told in refusal
         assert plan(wanting("alice"), host(names=(), cockpit_starts=(usual,))).refusals == ()
 
-    def test_names_the_line_for_which_cockpit_passes_over_the_file(self) -> None:
+    def test_names_the_line_because_of_which_cockpit_ignores_the_file(self) -> None:
         (refusal,) = plan(wanting("alice", cockpit_negotiate="none"), host("[WebService]\n; old\n")).refusals
         assert "Correct line 2 of /etc/cockpit/cockpit.conf, because" in refusal
 
@@ -271,11 +271,11 @@ class TestPlan:
         assert sum(isinstance(one, RestartCockpit) for one in off.changes) == 1
         assert after(on, off).text(places.COCKPIT_CONFIG) == text
 
-    def test_leaves_cockpit_alone_where_no_code_is_asked_for_there(self) -> None:
+    def test_leaves_cockpit_alone_if_it_asks_for_no_code(self) -> None:
         wanted = settings("alice", services=["sudo"], scope="enrolled", cockpit_negotiate="none")
         assert not any(isinstance(one, RestartCockpit) for one in plan(wanted, host()).changes)
 
-    def test_does_not_say_that_cockpit_asks_once_a_ticket_is_enough(self) -> None:
+    def test_does_not_say_that_cockpit_asks_if_a_ticket_is_enough(self) -> None:
         wanted = wanting("alice")
         state = host(names=())
         on = after(state, plan(wanted, state))

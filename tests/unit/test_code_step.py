@@ -97,14 +97,14 @@ class TestCodeStep:
         pam = attempt(settings(), "sshd", key_accepted=True, password=True, code=code)
         assert (pam.authenticate(), pam.asked) == (bool(code), ["code"])
 
-    def test_asks_for_the_password_after_a_key_where_the_helper_is_gone(self) -> None:
+    def test_asks_for_the_password_after_a_key_if_the_helper_is_missing(self) -> None:
         pam = attempt(settings(), "sshd", key_accepted=True, password=True, code=True)
         pam.files = {path: text for path, text in pam.files.items() if path != places.KEY_ACCEPTED}
         assert (pam.authenticate(), pam.asked) == (True, ["password", "code"])
 
     @pytest.mark.parametrize("service", SERVICES)
     @pytest.mark.parametrize("key_accepted", [False, True])
-    def test_denies_everyone_where_it_is_gone_or_the_credential_is(self, service: str, key_accepted: bool) -> None:
+    def test_denies_everyone_if_it_or_the_credential_is_missing(self, service: str, key_accepted: bool) -> None:
         key = key_accepted and service == "sshd"
         pam = attempt(settings(), service, password=True, code=True, key_accepted=key)
         pam.files = {path: text for path, text in pam.files.items() if path != places.SWITCH}
@@ -113,7 +113,7 @@ class TestCodeStep:
             settings(), service, password=True, code=True, credentials=(), key_accepted=key
         ).authenticate()
 
-    def test_counts_wrong_codes_after_a_right_first_factor_and_closes(self) -> None:
+    def test_counts_wrong_codes_after_a_right_first_factor_and_locks(self) -> None:
         wanted = settings(lockout={"attempts": 2})
         pam = attempt(wanted, "sshd", password=True, code=False)
         assert not pam.authenticate()
@@ -130,14 +130,14 @@ class TestCodeStep:
 
     @pytest.mark.parametrize("service", ["sshd", "sudo"])
     @pytest.mark.parametrize("key_accepted", [False, True])
-    def test_is_passed_by_everyone_in_the_pass_through(self, service: str, key_accepted: bool) -> None:
+    def test_lets_everyone_pass_as_the_pass_through(self, service: str, key_accepted: bool) -> None:
         key = key_accepted and service == "sshd"
         pam = attempt(settings(), service, switch_text=PASS_THROUGH, password=True, key_accepted=key)
         assert pam.authenticate()
         assert "code" not in pam.asked
         assert not attempt(settings(), "sudo", switch_text=PASS_THROUGH, password=False).authenticate()
 
-    def test_is_passed_by_one_service_that_is_on_its_way(self) -> None:
+    def test_lets_excepted_services_pass(self) -> None:
         text = except_services(step_of(settings()), ["sshd", "su"])
         for service, asked in (("sshd", ["password"]), ("sudo", ["password", "code"])):
             pam = attempt(settings(), service, switch_text=text, password=True, code=True)
@@ -190,7 +190,7 @@ class TestCodeStep:
         assert attempt(wanted, "sshd", person, key_accepted=True).authenticate() == granted
         assert not attempt(wanted, "sshd", person, password=False, code=True).authenticate()
 
-    def test_exempts_nobody_where_the_list_of_origins_is_gone_or_empty(self) -> None:
+    def test_exempts_nobody_if_the_list_of_origins_is_missing_or_empty(self) -> None:
         wanted = settings(exempt_addresses=["0.0.0.0/0"])
         assert attempt(wanted, "sshd", password=True).authenticate()
         assert not attempt(wanted, "sshd", password=True, lists={places.EXEMPT_ORIGINS: ""}).authenticate()
@@ -215,7 +215,7 @@ class TestNames:
         assert pam.authenticate()
         return asked
 
-    def test_stand_in_lines_of_which_all_but_the_last_lead_on_to_the_next_one(self) -> None:
+    def test_are_spread_over_lines_that_each_continue_with_the_next(self) -> None:
         names = [letter * 256 for letter in "abcdefghij"]
         assert step_of(self.WANTED, names).split("\n")[1:5] == [
             f"auth [success=ignore default=3] pam_succeed_if.so quiet user notin {':'.join(names[:3])}",
@@ -225,7 +225,7 @@ class TestNames:
         ]
 
     @pytest.mark.parametrize("service", ["sshd", "sudo"])
-    def test_in_whichever_line_are_asked_and_nobody_else_is(self, service: str) -> None:
+    def test_in_each_line_are_asked_and_nobody_else(self, service: str) -> None:
         text = step_of(self.WANTED, self.MANY)
         lines = [line for line in text.split("\n") if " user notin " in line]
         assert len(lines) > 10
@@ -239,14 +239,14 @@ class TestNames:
         assert not key.authenticate()
         assert key.asked == ["code"]
 
-    def test_that_are_none_let_everyone_pass(self) -> None:
+    def test_let_everyone_pass_if_there_are_none(self) -> None:
         text = step_of(self.WANTED, [])
         assert CodeStep.parse(text).module == oath.MODULE
         assert not self.asks(text, "alice")
 
     @pytest.mark.parametrize("outcome", ["service_err", "user_unknown", "system_err", "ignore", "module_unknown"])
     @pytest.mark.parametrize("number", [0, 1, 7, -1])
-    def test_that_cannot_be_compared_are_asked(
+    def test_are_asked_if_the_comparison_fails(
         self, monkeypatch: pytest.MonkeyPatch, outcome: str, number: int
     ) -> None:
         text = step_of(self.WANTED, self.MANY)
@@ -261,7 +261,7 @@ class TestNames:
         assert self.asks(text, self.MANY[0])
         assert self.asks(text, self.MANY[-1])
 
-    def test_in_the_other_lines_are_asked_where_one_is_lost(self) -> None:
+    def test_in_the_other_lines_are_asked_if_one_line_is_lost(self) -> None:
         lines = step_of(self.WANTED, self.MANY).split("\n")
         for number, line in enumerate(lines):
             if " user notin " not in line:
@@ -273,7 +273,7 @@ class TestNames:
                 pam = attempt(self.WANTED, "sudo", Person(name), switch_text=text, password=True)
                 assert not pam.authenticate()
 
-    def test_are_passed_by_what_stands_before_them(self) -> None:
+    def test_are_skipped_by_exemptions_before_them(self) -> None:
         text = step_of(self.WANTED, self.MANY)
         over = text.count("\nauth ")
         recovered = f"auth [success={over} default=ignore] pam_succeed_if.so quiet user = {self.MANY[500]}\n{text}"
@@ -300,12 +300,12 @@ class TestNames:
         assert asked(f"auth [success=done default=ignore] pam_succeed_if.so quiet user = x\n{text}") == names
 
     @pytest.mark.parametrize("text", [None, "", PASS_THROUGH, step_of(settings(exempt_users=["alice"]))])
-    def test_are_not_what_every_code_step_goes_by(self, text: str | None) -> None:
+    def test_are_not_in_every_code_step(self, text: str | None) -> None:
         assert asked(text) is None
 
 
 class TestSwitch:
-    def test_says_the_length_the_window_and_the_lockout(self) -> None:
+    def test_contains_the_length_the_window_and_the_lockout(self) -> None:
         lockout = {"attempts": 3, "unlock_seconds": 60, "count_seconds": 120}
         wanted = settings(otp_digits=8, window=2, lockout=lockout, exempt_users=["ansible", "root"])
         tally = "conf=/dev/null dir=/run/fleet-auth/faillock deny=3 unlock_time=60 fail_interval=120 even_deny_root"
@@ -346,7 +346,7 @@ class TestSwitch:
             (except_services(step_of(settings()), ["sshd", "su"]), True),
         ],
     )
-    def test_is_known_by_the_module_that_asks(self, text: str | None, asks: bool) -> None:
+    def test_is_recognized_by_the_module_that_asks(self, text: str | None, asks: bool) -> None:
         assert (CodeStep.parse(text).module == oath.MODULE) == asks
 
 
@@ -409,11 +409,11 @@ class TestOtherNames:
         assert not granted("P" * 100, code=None)
         assert granted("carol", code=None)
 
-    def test_are_read_again(self) -> None:
+    def test_are_read_back(self) -> None:
         assert CodeStep.parse(self.STEP.render()) == self.STEP
         assert self.STEP.render().count(" uid notin ") == 1
 
-    def test_are_denied_by_the_account_stack_of_sshd_and_nobody_else_is(self) -> None:
+    def test_alone_are_denied_by_the_account_stack_of_sshd(self) -> None:
         lines = denies_other_names(self.NAMES, [*map(uid_of, self.NAMES)])
 
         def stays(name: str, *others: str) -> bool:
@@ -438,7 +438,7 @@ class TestOtherNamesOfMembers:
     @pytest.mark.parametrize(
         "step", [STEP, STEP._replace(own_names=frozenset(NAMES[:2]), uids=frozenset({uid_of("bob")}))]
     )
-    def test_are_asked_and_whoever_has_left_the_groups_is_not(self, service: str, step: CodeStep) -> None:
+    def test_are_asked_while_the_account_is_in_the_groups(self, service: str, step: CodeStep) -> None:
         def granted(name: str, *groups: str, code: bool | None = None) -> bool:
             person = Person(name, groups)
             return attempt(
@@ -454,13 +454,13 @@ class TestOtherNamesOfMembers:
         assert not granted("carol", "admins")
         assert not granted("BOB", "admins")
 
-    def test_are_read_again(self) -> None:
+    def test_are_read_back(self) -> None:
         assert CodeStep.parse(self.STEP.render()) == self.STEP
         exempt = settings(scope="groups", scope_groups=["staff"], exempt_users=["root"], exempt_groups=["guests"])
         step = CodeStep.wanted(exempt, ENROLLED, oath.pam_line(exempt), uids=self.UIDS)
         assert CodeStep.parse(step.render()) == step
 
-    def test_are_denied_by_the_account_stack_of_sshd_and_nobody_else_is(self) -> None:
+    def test_alone_are_denied_by_the_account_stack_of_sshd(self) -> None:
         lines = denies_other_names(self.NAMES, self.UIDS, ["staff", "friends"])
 
         def stays(name: str, *groups: str) -> bool:
@@ -478,7 +478,7 @@ class TestPasswordMethod:
     WANTED = settings(ssh=True, exempt_users=["ansible"])
 
     @pytest.mark.parametrize("key_accepted", [False, True])
-    def test_of_sshd_asks_nobody_for_a_code_and_counts_no_wrong_one(self, key_accepted: bool) -> None:
+    def test_asks_nobody_for_a_code_and_counts_no_wrong_code(self, key_accepted: bool) -> None:
         def used(name: str, **more: t.Any) -> Pam:
             brings = {"password": True, "key_accepted": key_accepted, "answers_itself": True, **more}
             return attempt(self.WANTED, "sshd", Person(name), lists={places.PASSWORD_METHOD: ""}, **brings)
@@ -494,7 +494,7 @@ class TestPasswordMethod:
         assert not lost.authenticate()
         assert lost.failures == 1
 
-    def test_is_read_again_and_is_no_damage_where_it_is_missing(self) -> None:
+    def test_is_read_back_and_may_be_missing(self) -> None:
         text = step_of(self.WANTED)
         assert CodeStep.parse(text).spares_passwords
         assert CodeStep.parse(text).render() == text
@@ -526,13 +526,13 @@ class TestParse:
         assert CodeStep().passes_everyone
 
     @given(code_steps)
-    def test_of_what_is_there_puts_services_in_front_as_rendering_does(self, step: CodeStep) -> None:
+    def test_of_existing_text_excepts_services_as_rendering_does(self, step: CodeStep) -> None:
         services = ("sshd", "cockpit")
         plain = step._replace(recovered=(), excepted_services=())
         assert except_services(plain.render(), services) == plain._replace(excepted_services=services).render()
 
     @given(code_steps, st.sampled_from(["# mine", "\t", "# auth sufficient pam_permit.so"]))
-    def test_passes_over_comments_and_blanks(self, step: CodeStep, remark: str) -> None:
+    def test_skips_comments_and_blanks(self, step: CodeStep, remark: str) -> None:
         assert CodeStep.parse(step.render().replace("\n", f" {remark}\n{remark}\n")) == step
 
     def test_reads_what_release_1_0_wrote(self) -> None:
@@ -545,7 +545,7 @@ class TestParse:
         assert groups == OF_1_0._replace(names=None, scope_groups=("staff",))
 
     @pytest.mark.parametrize(("text", "step"), [(RELEASE_1_0, OF_1_0), (OF_1_0.render(), OF_1_0)])
-    def test_reads_what_the_recovery_command_of_either_release_puts_in_front(self, text: str, step: CodeStep) -> None:
+    def test_reads_the_lines_of_the_recovery_command_of_both_releases(self, text: str, step: CodeStep) -> None:
         lines = text.count("\nauth ")
         for first, second in (("done", "done"), (lines, lines + 1), ("done", lines + 1)):
             recovered = RECOVERED.format(second, "bob") + RECOVERED.format(first, "alice") + text
@@ -561,7 +561,7 @@ class TestParse:
 class TestDamage:
     """A text that differs from what a release writes is recognized as damaged: nobody can be sure who is asked."""
 
-    def test_says_which(self) -> None:
+    def test_is_described(self) -> None:
         text = step_of(settings(exempt_users=["root"]))
         assert CodeStep.parse(None).damage == "gone"
         assert CodeStep.parse("\n# nothing\n").damage == "empty"
@@ -573,7 +573,7 @@ class TestDamage:
         assert CodeStep.parse(text.rpartition("auth ")[0]).damage == "not as it was written, from line 7 on"
 
     @given(code_steps, st.data())
-    def test_is_any_line_that_is_lost_doubled_or_another(self, step: CodeStep, data: st.DataObject) -> None:
+    def test_is_any_lost_doubled_or_changed_line(self, step: CodeStep, data: st.DataObject) -> None:
         text = step.render()
         lines = text.split("\n")
         number = data.draw(st.sampled_from([n for n, line in enumerate(lines) if line.startswith("auth ")]))
@@ -594,7 +594,7 @@ class TestDamage:
             assert CodeStep.parse(damaged.render()) == damaged
 
     @given(code_steps, st.lists(st.sampled_from(RELEASE_1_0.split("\n")), max_size=3), st.integers(0, 8))
-    def test_adds_nobody_to_those_who_are_asked(self, step: CodeStep, more: list[str], place: int) -> None:
+    def test_never_makes_more_accounts_need_a_code(self, step: CodeStep, more: list[str], place: int) -> None:
         lines = step.render().split("\n")
         damaged = CodeStep.parse("\n".join([*lines[:place], *more, *lines[place:]]))
         for name in (*step.recovered, *step.exempt_users):
@@ -613,10 +613,10 @@ class TestDamage:
             (step_of(settings()), False),
         ],
     )
-    def test_tells_whether_everybody_passes(self, text: str | None, passes: bool) -> None:
+    def test_says_whether_everybody_passes(self, text: str | None, passes: bool) -> None:
         assert CodeStep.parse(text).passes_everyone == passes
 
-    def test_never_takes_another_module_for_the_one_that_asks(self) -> None:
+    def test_never_mistakes_another_module_for_the_one_that_asks(self) -> None:
         text = step_of(settings())
         for line in ("auth optional pam_group.so", "auth required pam_unix.so"):
             assert CodeStep.parse(f"{line}\n{text}{line}\n").module == "pam_oath.so"

@@ -39,14 +39,14 @@ _COPIED = (
         ([], ""),
     ],
 )
-def test_inventory_is_the_one_that_was_given(sources: list[str], words: str) -> None:
+def test_inventory_options_are_those_of_the_command_line(sources: list[str], words: str) -> None:
     """Left out: an inventory that Ansible finds by default, and one in a container, which nobody has afterwards."""
     assert inventory({"ansible_inventory_sources": sources}) == words
     assert inventory({}) == ""
 
 
 @pytest.mark.parametrize("given", [True, False])
-def test_role_says_the_same(tmp_path: Path, given: bool) -> None:
+def test_role_names_the_inventory_in_its_commands(tmp_path: Path, given: bool) -> None:
     role = {"name": "fleet.auth.twofactor"}
     steps: list[dict[str, t.Any]] = [
         {"ansible.builtin.include_role": {**role, "tasks_from": "steps/sheet_directory", "public": True}},
@@ -71,13 +71,13 @@ def test_role_says_the_same(tmp_path: Path, given: bool) -> None:
         assert inventory({"ansible_inventory_sources": [f"{tmp_path}/our fleet", "web2,"]}) == told
 
 
-def test_inventory_is_put_into_commands_once() -> None:
+def test_inventory_is_added_to_commands_once() -> None:
     assert with_inventory(_PLAIN, _GIVEN) == _COPIED
     assert with_inventory(_COPIED, _GIVEN) == _COPIED
     assert with_inventory(_PLAIN, {}) == _PLAIN
 
 
-def test_commands_of_the_role_have_it() -> None:
+def test_all_commands_of_the_role_name_the_inventory() -> None:
     for path in [_ROLE / "vars" / "main.yml", *(_ROLE / "tasks").rglob("*.yml")]:
         text = path.read_text()
         assert text.count("ansible-playbook ") == text.count("{{ __twofactor_inventory }}"), path
@@ -93,16 +93,16 @@ class TestActions:
         monkeypatch.setattr(action, "_checked", lambda *_given: answer)
         return action.run(task_vars={**_GIVEN, **variables})
 
-    def test_say_it_in_failures_refusals_and_warnings(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_add_the_inventory_to_failures_refusals_and_warnings(self, monkeypatch: pytest.MonkeyPatch) -> None:
         done = self.run(monkeypatch, self.ANSWER)
         assert done == {"failed": True, "msg": _COPIED, "refusals": [_COPIED], "warnings": [_COPIED]}
         assert self.run(monkeypatch, {"changed": False, "valid": True}) == {"changed": False, "valid": True}
 
-    def test_leave_it_to_the_report_where_that_tells(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_leave_the_inventory_to_the_report(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The report removes names of hosts from the messages, and an inventory may have the same name as a host."""
         assert self.run(monkeypatch, self.ANSWER, **{TOLD_LATER: True}) == self.ANSWER
 
-    def test_say_it_in_reports(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_add_the_inventory_to_reports(self, monkeypatch: pytest.MonkeyPatch) -> None:
         printed: list[str] = []
         monkeypatch.setattr(_controller.display, "display", printed.append)
         _controller.ReportAction.publish(

@@ -63,13 +63,13 @@ def can_let_in(texts: t.Mapping[str, str], *fixed: tuple[str, str]) -> bool:
         ("auth [success=ok ignore=ok default=bad] a", (), False),
     ],
 )
-def test_login_gets_in_by_what_its_modules_say(stack: str, right: tuple[str, ...], let_in: bool) -> None:
+def test_login_depends_on_the_outcomes_of_the_modules(stack: str, right: tuple[str, ...], let_in: bool) -> None:
     outcomes = {name: "success" if name in right else "auth_err" for name in "abc"}
     assert lets_in({"door": stack}, outcomes) == let_in
 
 
 @pytest.mark.parametrize("service", ["", "# auth required right.so\n", "account required right.so\n"])
-def test_service_without_a_line_for_auth_is_asked_by_the_file_for_others(service: str) -> None:
+def test_service_without_auth_lines_uses_the_file_other(service: str) -> None:
     right = {"right.so": "success", "wrong.so": "auth_err"}
     assert lets_in({"door": service, "other": "auth required right.so\n"}, right)
     assert not lets_in({"door": service, "other": "auth required wrong.so\n"}, right)
@@ -83,7 +83,7 @@ def test_ignored_module_has_no_opinion() -> None:
     assert not lets_in(texts, {"a": "ignore", "b": "ignore"})
 
 
-def test_end_of_a_substack_is_not_the_end_of_the_service() -> None:
+def test_end_of_a_substack_does_not_end_the_service() -> None:
     texts = {"door": "auth substack inner\nauth required b", "inner": "auth sufficient a\nauth requisite c"}
     assert lets_in(texts, {"a": "success", "b": "success", "c": "auth_err"})
     assert not lets_in(texts, {"a": "success", "b": "auth_err", "c": "auth_err"})
@@ -92,14 +92,14 @@ def test_end_of_a_substack_is_not_the_end_of_the_service() -> None:
     assert lets_in(texts, {"a": "success", "b": "auth_err", "c": "auth_err"})
 
 
-def test_reset_brings_back_what_was_before_the_substack() -> None:
+def test_reset_restores_the_result_from_before_the_substack() -> None:
     texts = {"door": "auth required a\nauth substack inner", "inner": "auth required b\nauth [default=reset] c"}
     for first, second in itertools.product(["success", "auth_err"], repeat=2):
         assert lets_in(texts, {"a": first, "b": second, "c": "success"}) == (first == "success")
 
 
 @pytest.mark.parametrize("line", ["auth include gone", "auth substack gone", "@include gone", "auth include door"])
-def test_what_cannot_be_included_denies(line: str) -> None:
+def test_missing_include_denies(line: str) -> None:
     assert not lets_in({"door": f"auth required a\n{line}\n"}, {"a": "success", "pam_deny.so": "auth_err"})
 
 
@@ -123,7 +123,7 @@ _stacks = st.lists(st.tuples(_controls, _modules), min_size=1, max_size=5).map(
     st.sampled_from(["password-auth", "way-in"]),
     st.sampled_from(["", "auth required a"]),
 )
-def test_protected_service_lets_in_whom_it_let_in_before_and_nobody_with_a_wrong_code(
+def test_protected_service_lets_in_the_same_people_and_nobody_with_a_wrong_code(
     stack: str, line: str, name: str, before: str
 ) -> None:
     texts = {name: stack, "door": f"{before}\n{line.format(name) or stack}"}
@@ -151,7 +151,7 @@ def test_protected_service_lets_in_whom_it_let_in_before_and_nobody_with_a_wrong
         assert not can_let_in(protected, *fixed.items(), *wrong.items())
 
 
-def test_block_of_release_1_0_is_known_where_it_opened_a_door() -> None:
+def test_block_of_release_1_0_is_recognized_if_it_opened_a_door() -> None:
     door = (
         "# BEGIN fleet.auth twofactor: in place of the next line\n#| auth include password-auth\n"
         "auth substack twofactor-password-auth\n"

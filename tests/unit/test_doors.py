@@ -32,7 +32,7 @@ def warned(state: HostState, **options: t.Any) -> list[str]:
     return [one.split(" on web1 ")[0] for one in plan(wanted, state).warnings if " lets people in to " in one]
 
 
-def test_are_told_with_what_asks_there() -> None:
+def test_are_listed_with_their_state() -> None:
     state = host_state(listeners=(OWN, FURTHER, SAME, OTHER_OPTIONS), daemons=DAEMONS)
     found = doors.doors(Situation(settings(ssh=True), state), ["sshd", "cockpit", "sudo"])
     assert {door.name: door.state for door in found} == {
@@ -55,13 +55,13 @@ def test_are_told_with_what_asks_there() -> None:
 @pytest.mark.parametrize(
     ("name", "told"), [("caf\udce9", "caf\\udce9"), ("two\nlines", "two\\nlines"), ("with space", "with space")]
 )
-def test_have_names_of_one_line_whatever_the_file_is_called(name: str, told: str) -> None:
+def test_have_one_line_names_for_any_file_name(name: str, told: str) -> None:
     state = host_state(files={f"/etc/pam.d/{name}": "@include common-auth\n"})
     (door,) = [one for one in doors.doors(Situation(settings(), state), []) if "program" in one.reaches]
     assert (door.name, door.seen) == (told, f"/etc/pam.d/{told}")
 
 
-def test_that_are_open_are_warned_of_unless_somebody_accepts_them() -> None:
+def test_are_warned_about_if_open_and_not_accepted() -> None:
     state = host_state(listeners=(OWN, FURTHER), daemons=DAEMONS)
     assert warned(state) == ["/etc/ssh/sshd_inside", "dropbear", "vsftpd", "tailscaled"]
     assert warned(state, accepted_doors=["dropbear", "/etc/ssh/sshd_inside", "tailscaled"]) == ["vsftpd"]
@@ -86,9 +86,7 @@ def test_that_are_open_are_warned_of_unless_somebody_accepts_them() -> None:
         ({"services": ["sudo"], "accepted_doors": ["cockpit"]}, "", ""),
     ],
 )
-def test_login_to_the_host_itself_by_cockpits_page_asks_where_sshd_does(
-    changes: dict[str, t.Any], state: str, remedy: str
-) -> None:
+def test_cockpits_login_through_ssh_asks_if_sshd_does(changes: dict[str, t.Any], state: str, remedy: str) -> None:
     seen = host_state(listeners=(OWN,), daemons={"cockpit": "process 5"})
     wanted = settings("alice", "bob", "carol", **{"exempt_users": ["ansible"], "ssh": True, **changes})
     asking = ["sshd", *wanted.services] if wanted.ssh else [*wanted.services]
@@ -104,7 +102,7 @@ def test_login_to_the_host_itself_by_cockpits_page_asks_where_sshd_does(
     assert "cockpit-ssh" not in [one.name for one in doors.doors(Situation(wanted, closed), asking)]
 
 
-def test_sshds_of_others_are_open_whatever_they_are_called_and_cannot_be_covered() -> None:
+def test_foreign_sshds_are_open_under_any_name_and_cannot_be_covered() -> None:
     other_build = Listener(50, "ssh.service", Start(), program="/opt/ssh/sbin/sshd")
     jailed = Listener(60, "jail.service", Start(), has_own_files=True)
     of_bob = Listener(70, "session-3.scope", Start("/etc/ssh/sshd_inside"), owner="bob")
@@ -122,7 +120,7 @@ def test_sshds_of_others_are_open_whatever_they_are_called_and_cannot_be_covered
     assert all("sshd_configs" not in one and "Stop it, or accept it: accepted_doors: [" in one for one in told)
 
 
-def test_sshd_by_a_path_that_cannot_be_named_is_told_with_a_remedy_that_works() -> None:
+def test_sshd_with_an_unusable_path_gets_a_remedy_that_works() -> None:
     relative = Listener(50, "rel.service", Start("sshd"))
     blank = Listener(60, "blank.service", Start("/etc/ssh/two words"))
     state = host_state(listeners=(OWN, relative, blank))
@@ -132,26 +130,26 @@ def test_sshd_by_a_path_that_cannot_be_named_is_told_with_a_remedy_that_works() 
     assert all("sshd_configs" not in one for one in told)
 
 
-def test_telnetd_is_open_unless_both_services_of_login_ask() -> None:
+def test_telnetd_is_open_unless_both_login_and_remote_ask() -> None:
     situation = Situation(settings("alice"), host_state(daemons={"telnetd": "process 7", "ttyd": "process 8"}))
     for asking, state in ((["login"], "open"), (["login", "remote"], "covered")):
         found = {door.name: door.state for door in doors.doors(situation, ["sshd", *asking])}
         assert (found["telnetd"], found["ttyd"]) == (state, "open")
 
 
-def test_cockpit_that_has_a_session_for_everyone_is_open_whatever_its_service_asks() -> None:
+def test_cockpit_with_a_session_for_everyone_is_open_even_if_its_service_asks() -> None:
     seen = {"cockpit": "cockpit.socket", "cockpit-local-session": "process 7"}
     situation = Situation(settings("alice"), host_state(daemons=seen))
     found = {door.name: door.state for door in doors.doors(situation, ["sshd", "cockpit"])}
     assert (found["cockpit"], found["cockpit-local-session"]) == ("covered", "open")
 
 
-def test_what_inetd_starts_is_not_known() -> None:
+def test_inetd_has_the_state_unknown() -> None:
     situation = Situation(settings("alice"), host_state(daemons={"inetd": "inetd.service"}))
     assert [door.state for door in doors.doors(situation, ["sshd"]) if door.name == "inetd"] == ["unknown"]
 
 
-def test_that_show_no_prompts_are_refused_as_services() -> None:
+def test_without_prompts_are_refused_as_services() -> None:
     state = host_state(files={"/etc/pam.d/xrdp-sesman": "@include common-auth\n@include common-account\n"})
     made = plan(settings("alice", services=["xrdp-sesman"]), state)
     (told,) = made.refusals
@@ -161,7 +159,7 @@ def test_that_show_no_prompts_are_refused_as_services() -> None:
 
 
 @pytest.mark.parametrize("service", ["dovecot", "imap", "smtp", "cups", "openvpn", "postgresql"])
-def test_of_which_only_a_service_is_known_are_refused_likewise(service: str) -> None:
+def test_known_only_as_services_are_refused_without_prompts(service: str) -> None:
     state = host_state(files={f"/etc/pam.d/{service}": "@include common-auth\n@include common-account\n"})
     made = plan(settings("alice", services=[service]), state)
     (told,) = made.refusals
@@ -172,7 +170,7 @@ def test_of_which_only_a_service_is_known_are_refused_likewise(service: str) -> 
 
 
 @pytest.mark.parametrize("service", ["swaylock", "i3lock", "kde", "xfce4-screensaver"])
-def test_of_whoever_has_locked_a_screen_cannot_read_what_codes_go_by(service: str) -> None:
+def test_screen_lockers_are_refused_because_they_cannot_read_credentials(service: str) -> None:
     state = host_state(files={f"/etc/pam.d/{service}": "@include common-auth\n"})
     made = plan(settings("alice", "bob", "carol", exempt_users=["ansible"], services=[service]), state)
     assert made.refusals == (
@@ -182,7 +180,7 @@ def test_of_whoever_has_locked_a_screen_cannot_read_what_codes_go_by(service: st
     )
 
 
-def test_inside_are_listed_with_every_service_that_asks_for_a_password() -> None:
+def test_on_the_host_include_every_service_that_asks_for_a_password() -> None:
     asking = "@include common-auth\n"
     files = {
         "vpn": asking,
@@ -280,13 +278,13 @@ def test_are_seen_as_debian_starts_them(door: str, words: str, link: str, monkey
         ("bash", ""),
     ],
 )
-def test_are_seen_behind_what_runs_them(words: str, door: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_are_seen_behind_interpreters_and_wrappers(words: str, door: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Process, "is_inside", False)
     monkeypatch.setattr(seen_doors.glob, "glob", lambda _pattern: [])
     assert [*seen_doors.daemons([Process(7, 0, words.replace(" ", "\0") + "\0")], (), {})] == ([door] if door else [])
 
 
-def test_are_seen_by_what_a_socket_of_any_name_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_are_seen_by_the_program_that_a_socket_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seen_doors.glob, "glob", lambda _pattern: [])
     commands = {
         "corp.socket": ["", "/usr/sbin/dropbear -i -F"],

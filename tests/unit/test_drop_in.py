@@ -86,9 +86,7 @@ class TestDropIn:
 
     @pytest.mark.parametrize("scope", ["everyone", "enrolled", "groups"])
     @pytest.mark.parametrize("exempt_groups", [[], ["guests"]])
-    def test_denies_whom_no_group_matches_where_that_would_be_a_way_in(
-        self, scope: str, exempt_groups: list[str]
-    ) -> None:
+    def test_denies_accounts_without_groups_if_a_group_decides(self, scope: str, exempt_groups: list[str]) -> None:
         """sshd (`ga_init` in OpenSSH) never matches an account without groups, not even with `Group *`."""
         options = {"scope_groups": ["staff"]} if scope == "groups" else {}
         new = render(settings(scope=scope, exempt_groups=exempt_groups, **options), ["alice"])
@@ -99,13 +97,13 @@ class TestDropIn:
             assert text.startswith(IN_SOME_GROUP) or IN_SOME_GROUP not in text, "in a block it would hide other ones"
 
     @pytest.mark.parametrize("options", [{}, {"scope": "enrolled"}, {"scope": "groups", "scope_groups": ["staff"]}])
-    def test_is_for_peers_with_no_address_too_where_addresses_are_exempt(self, options: dict[str, t.Any]) -> None:
+    def test_applies_to_peers_without_an_address_if_addresses_are_exempt(self, options: dict[str, t.Any]) -> None:
         scope = render(settings(**options), ["alice"]).split("\n")[1]
         text = render(settings(exempt_addresses=["192.0.2.0/24", "2001:db8::1"], **options), ["alice"])
         assert text == (f"{HEADER}{scope} Address *,!192.0.2.0/24,!2001:db8::1/128\n{SET}{scope} Host UNKNOWN\n{SET}")
 
     @pytest.mark.parametrize("options", [{}, {"exempt_users": ["alice"]}])
-    def test_is_for_nobody_where_nobody_is_enrolled(self, options: dict[str, t.Any]) -> None:
+    def test_is_for_nobody_if_nobody_is_enrolled(self, options: dict[str, t.Any]) -> None:
         enrolled = options.get("exempt_users", [])
         assert render(settings(scope="enrolled", **options), enrolled) == HEADER
 
@@ -133,7 +131,7 @@ class TestDropIn:
     @pytest.mark.parametrize("exempt_addresses", [[], ["192.0.2.0/24", "2001:db8::/32"]])
     @pytest.mark.parametrize("factors", [["publickey"], ["publickey", "password"]])
     @pytest.mark.parametrize("config", [SSHD_CONFIG, OLD_SSHD_CONFIG])
-    def test_gives_each_account_in_scope_what_is_expected_and_leaves_the_others_alone(
+    def test_gives_accounts_in_scope_the_expected_settings_and_leaves_others_alone(
         self,
         scope: str,
         exempt_users: list[str],
@@ -166,14 +164,14 @@ class TestDropIn:
             others = {**alone, "challengeresponseauthentication": ("yes",)} if is_old else alone
             assert found == ({**alone, **expected(wanted, alone)} if in_scope else others), (name, address)
 
-    def test_turns_on_the_prompts_of_an_old_sshd_for_everyone_and_off_again_for_those_out_of_scope(self) -> None:
+    def test_turns_the_prompts_of_an_old_sshd_on_only_for_accounts_in_scope(self) -> None:
         assert render(settings(), [], shows_no_prompts=True) == (
             f"{HEADER}ChallengeResponseAuthentication yes\nMatch User *\n{SET}"
             "Match all\n    KbdInteractiveAuthentication no\n"
         )
 
     @pytest.mark.parametrize(("old_hides", "new_hides"), [(True, True), (False, True), (True, False)])
-    def test_of_two_settings_keeps_what_is_for_everyone_first_and_last(self, old_hides: bool, new_hides: bool) -> None:
+    def test_of_two_settings_has_lines_for_everyone_first_and_last(self, old_hides: bool, new_hides: bool) -> None:
         old = render(settings(exempt_users=["alice"]), [], old_hides)
         text = both(render(settings(exempt_users=["bob"]), [], new_hides), old)
         first, *rest, last = [line for line in text.split("\n") if not line.startswith((" ", "#"))][:-1]
@@ -182,7 +180,7 @@ class TestDropIn:
         assert last == "Match all"
         assert text.endswith("    KbdInteractiveAuthentication no\n")
 
-    def test_of_two_settings_covers_both_scopes_and_gives_those_in_both_the_new_one(self) -> None:
+    def test_of_two_settings_covers_both_scopes_and_prefers_the_new_one(self) -> None:
         new = settings(scope="enrolled", ssh_first_factors=["publickey"])
         old = settings(scope="groups", scope_groups=["admins", "guests"])
         files = {CONFIG: SSHD_CONFIG, DROP_IN: both(render(new, ["alice", "bob"]), render(old, []))}
@@ -195,13 +193,13 @@ class TestDropIn:
         text = render(settings(exempt_groups=["x"], exempt_addresses=["192.0.2.7"], exempt_users=["root"]), [])
         assert [line.split()[:3] for line in text.split("\n") if "Match" in line] == [["Match", "User", "*,!root"]] * 2
 
-    def test_expects_the_pam_service_of_sshd_where_sshd_can_have_another(self) -> None:
+    def test_expects_the_pam_service_of_sshd_if_it_can_be_set(self) -> None:
         assert expected(settings(), Effective(pamservicename=("other",)))["pamservicename"] == ("sshd",)
         assert "pamservicename" not in expected(settings(), Effective())
 
 
 class TestConflicts:
-    def test_are_none_on_a_host_as_it_is_installed(self) -> None:
+    def test_are_none_on_a_freshly_installed_host(self) -> None:
         assert (
             list(conflicts({CONFIG: SSHD_CONFIG, f"{D}/50-cloud.conf": "PasswordAuthentication no\n"}, WITH_PAM)) == []
         )
@@ -220,13 +218,13 @@ class TestConflicts:
             ("", f"{CONFIG} without UsePAM keeps PAM, and with it the code, out of sshd; set UsePAM yes."),
         ],
     )
-    def test_with_pam_tell_the_line_or_that_there_is_none(self, line: str, told: str) -> None:
+    def test_with_pam_name_the_line_or_say_that_there_is_none(self, line: str, told: str) -> None:
         assert list(conflicts({CONFIG: f"{INCLUDE}{line}\n"}, Effective(usepam=("no",)))) == [told]
         assert list(conflicts({CONFIG: f"{INCLUDE}{line}\n"}, WITH_PAM)) == []
 
     @pytest.mark.parametrize("match", ["", "Match User bob\n"])
     @pytest.mark.parametrize("path", [f"{D}/00-a.conf", f"{D}/99-z.conf", CONFIG])
-    def test_with_another_pam_service_tell_the_line_wherever_it_is(self, path: str, match: str) -> None:
+    def test_with_another_pam_service_name_the_line_in_any_file(self, path: str, match: str) -> None:
         files = {CONFIG: INCLUDE, path: f"{INCLUDE if path == CONFIG else ''}{match}PAMServiceName sshd-corp\n"}
         number = files[path].count("\n")
         under = f" (under '{match.strip()}')" if match else ""
@@ -236,7 +234,7 @@ class TestConflicts:
         ]
         assert list(conflicts({**files, path: files[path].replace("-corp", "")}, WITH_PAM)) == []
 
-    def test_with_another_pam_service_tell_the_line_in_what_an_included_file_includes(self) -> None:
+    def test_with_another_pam_service_name_the_line_in_a_nested_include(self) -> None:
         files = {
             CONFIG: INCLUDE,
             f"{D}/50-a.conf": "Match User bob\n  Include site.d/*.conf\n",
@@ -248,7 +246,7 @@ class TestConflicts:
 
     @pytest.mark.parametrize("match", ["", "Match User bob\n"])
     @pytest.mark.parametrize("path", [f"{D}/00-a.conf", f"{D}/99-z.conf", CONFIG])
-    def test_with_authentication_methods_tell_the_line_wherever_it_is(self, path: str, match: str) -> None:
+    def test_with_authentication_methods_name_the_line_in_any_file(self, path: str, match: str) -> None:
         files = {
             CONFIG: INCLUDE,
             path: f"{INCLUDE if path == CONFIG else ''}{match}AuthenticationMethods publickey\n",
@@ -260,7 +258,7 @@ class TestConflicts:
         ]
 
     @pytest.mark.parametrize("line", ["AuthenticationMethods any", "Match all\nPasswordAuthentication yes", "X yes"])
-    def test_are_none_with_what_our_file_wins_over(self, line: str) -> None:
+    def test_are_none_with_settings_that_our_file_overrides(self, line: str) -> None:
         assert list(conflicts({CONFIG: INCLUDE, f"{D}/50-a.conf": line}, WITH_PAM)) == []
         assert list(conflicts({CONFIG: INCLUDE + line}, WITH_PAM)) == []
 
@@ -271,7 +269,7 @@ class TestConflicts:
             *["ChallengeResponseAuthentication no", "SkeyAuthentication no"],
         ],
     )
-    def test_with_an_earlier_match_tell_the_line_and_the_match(self, setting: str) -> None:
+    def test_with_an_earlier_match_name_the_line_and_the_match(self, setting: str) -> None:
         files = {CONFIG: INCLUDE, f"{D}/00-a.conf": f"Match Group staff\n  {setting}\n"}
         assert list(conflicts(files, WITH_PAM)) == [
             f"{D}/00-a.conf line 2: {setting} (under 'Match Group staff') is read before {DROP_IN}, and wins; move "
@@ -290,7 +288,7 @@ class TestConflicts:
             ("PubkeyAcceptedAlgorithms ssh-ed25519", False),
         ],
     )
-    def test_with_an_earlier_match_about_keys_are_told_of_where_keys_are_declared(
+    def test_with_an_earlier_match_about_keys_are_reported_if_keys_are_declared(
         self, setting: str, with_any_key: bool
     ) -> None:
         files = {CONFIG: INCLUDE, f"{D}/00-a.conf": f"Match Address 10.0.0.0/8\n  {setting}\n"}
@@ -331,9 +329,7 @@ class TestConflicts:
             (f"{D}/00-a.conf", f"{D}/50-b.conf"),
         ],
     )
-    def test_with_files_that_are_read_earlier_and_not_looked_at_tell_what_includes_them(
-        self, path: str, include: str
-    ) -> None:
+    def test_with_unexamined_files_that_are_read_earlier_name_the_include(self, path: str, include: str) -> None:
         files = {CONFIG: INCLUDE}
         files[path] = f"Include {include}\n" + files.get(path, "")
         assert list(conflicts(files, WITH_PAM)) == [
@@ -348,7 +344,7 @@ class TestConflicts:
         }
         assert list(conflicts(files, WITH_PAM)) == []
 
-    def test_with_an_option_of_the_command_line_tell_the_option_and_not_the_file(self) -> None:
+    def test_with_an_option_of_the_command_line_name_the_option_and_not_the_file(self) -> None:
         start = parse_words(["-D", "-o", "UsePAM=no"], "/etc/default/ssh")
         assert conflicts({CONFIG: f"{INCLUDE}UsePAM yes\n"}, Effective(usepam=("no",)), start) == [
             "'-o UsePAM=no' in /etc/default/ssh keeps PAM, and with it the code, out of sshd; set UsePAM yes."
@@ -357,7 +353,7 @@ class TestConflicts:
         (told,) = conflicts({CONFIG: INCLUDE}, Effective(usepam=("yes",), pamservicename=("other",)), start)
         assert told.startswith("'-o PAMServiceName=other' in ssh.service makes sshd use another PAM service")
 
-    def test_with_another_configuration_tell_that_one(self) -> None:
+    def test_with_another_configuration_name_that_file(self) -> None:
         start = parse_words(["-f", "/etc/ssh/other"])
         texts = {CONFIG: INCLUDE, "/etc/ssh/other": "UsePAM yes\n"}
         assert conflicts(texts, WITH_PAM, start) == [
@@ -366,7 +362,7 @@ class TestConflicts:
         ]
         assert conflicts({"/etc/ssh/other": f"{INCLUDE}UsePAM yes\n"}, WITH_PAM, start) == []
 
-    def test_are_all_told_in_the_order_of_the_lines(self) -> None:
+    def test_are_all_reported_in_the_order_of_the_lines(self) -> None:
         files = {
             CONFIG: f"UsePAM no\n{INCLUDE}AuthenticationMethods password\n",
             f"{D}/00-a.conf": "Include x\n",

@@ -40,7 +40,7 @@ def run(folder: Path, *tasks: dict[str, t.Any], **environment: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_failure_is_told_once_and_whoever_handles_it_has_the_whole(tmp_path: Path) -> None:
+def test_failure_is_printed_once_and_a_rescue_has_the_full_message(tmp_path: Path) -> None:
     told = run(
         tmp_path,
         {
@@ -57,25 +57,25 @@ def test_failure_is_told_once_and_whoever_handles_it_has_the_whole(tmp_path: Pat
     assert "...ignoring" in told
 
 
-def test_checks_of_the_role_and_the_playbooks_tell_it_once_as_well(tmp_path: Path) -> None:
+def test_failed_checks_of_playbooks_are_printed_once(tmp_path: Path) -> None:
     told = answering.run(tmp_path, "accept", {"web1": {}, "web2": {}}).stdout
     assert told.count("Name the account whose credential is accepted: -e user=NAME.") == 1, told
     assert "assertion" not in told
     assert "evaluated_to" not in told
 
 
-def test_slip_in_a_name_is_told_before_what_is_missing_for_it(tmp_path: Path) -> None:
+def test_mistyped_name_is_reported_before_the_missing_parameter(tmp_path: Path) -> None:
     told = answering.run(tmp_path, "accept", {"web1": {}}, usr="alice").stdout
     assert told.count("-e usr is not a parameter of fleet.auth.accept; did you mean user.") == 1, told
 
 
-def test_nothing_of_the_collection_fails_by_a_module_that_tells_it_twice() -> None:
+def test_collection_does_not_use_assert_or_fail_which_print_twice() -> None:
     for folder in ("playbooks", "roles"):
         for path in (_ROOT / folder).rglob("*.yml"):
             assert not re.search(r"ansible\.builtin\.(assert|fail):", path.read_text()), path
 
 
-def test_conditions_of_a_task_are_asked_with_what_has_failed(tmp_path: Path) -> None:
+def test_conditions_of_a_task_see_the_failure(tmp_path: Path) -> None:
     expected = {"register": "done", "failed_when": "done.msg is not search('window is 99')"}
     again = {"register": "done", "until": "done.msg is search('window is 99')", "retries": 1, "delay": 0}
     told = run(tmp_path, {**_WRONG, **expected}, {**_WRONG, **again, "ignore_errors": True})
@@ -84,7 +84,7 @@ def test_conditions_of_a_task_are_asked_with_what_has_failed(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("hidden", [True, False], ids=["no_log", "junit"])
-def test_error_has_the_whole_where_that_alone_is_shown(tmp_path: Path, *, hidden: bool) -> None:
+def test_error_has_the_full_message_if_only_the_error_is_shown(tmp_path: Path, *, hidden: bool) -> None:
     environment = {} if hidden else {"ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.junit", "JUNIT_OUTPUT_DIR": "junit"}
     told = run(tmp_path, {**_WRONG, "no_log": hidden}, **environment)
     assert f"[ERROR]: Task failed: Action failed: Nothing was changed: {_SENTENCES}" in told
@@ -106,7 +106,7 @@ class TestWhatWasReturned:
 
         return doing(types.SimpleNamespace(_task=types.SimpleNamespace(**{**nothing, **of_the_task})))
 
-    def test_is_the_result_of_the_task_and_warnings_are_given(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_becomes_the_result_of_the_task_and_warnings_are_shown(self, monkeypatch: pytest.MonkeyPatch) -> None:
         warned: list[str] = []
         monkeypatch.setattr(_failures.display, "warning", warned.append)
         with pytest.raises(AnsibleAction, match=f"^{SEE_MSG}$") as failure:
@@ -114,12 +114,12 @@ class TestWhatWasReturned:
         assert failure.value.result == {"failed": True, "msg": "No.", "refusals": ["No."]}
         assert warned == ["Mind the gap."]
 
-    def test_has_the_sentence_of_what_was_raised(self) -> None:
+    def test_has_the_message_of_the_exception(self) -> None:
         with pytest.raises(AnsibleAction, match=f"^{SEE_MSG}$") as failure:
             self.run(AnsibleActionFail("No."))
         assert failure.value.result == {"changed": False, "failed": True, "msg": "No."}
 
-    def test_stays_as_it_is_where_ansible_looks_at_it(self) -> None:
+    def test_is_unchanged_if_ansible_evaluates_it(self) -> None:
         failed = {"failed": True, "msg": "No.", "warnings": ["Mind the gap."]}
         assert self.run(failed, failed_when=["false"]) == failed
         assert self.run({"changed": True}) == {"changed": True}

@@ -80,7 +80,7 @@ def test_ansible_finds_each_filter_by_its_name() -> None:
     assert base64.b64decode(png).startswith(b"\x89PNG")
 
 
-def test_a_picture_gets_into_a_file_by_copy_byte_for_byte(tmp_path: Path) -> None:
+def test_copy_writes_a_picture_to_a_file_byte_for_byte(tmp_path: Path) -> None:
     arguments = {"content": "{{ 'hi' | fleet.auth.qr_png | b64decode }}", "dest": f"{tmp_path}/hi.png", "mode": "0600"}
     run = ansible("copy", json.dumps(arguments))
     assert "CHANGED" in run.stdout, run.stdout + run.stderr

@@ -32,7 +32,7 @@ class TestProblems:
     @pytest.mark.parametrize(
         "right", [{}, {"ssh": "yes"}, {"users": []}, {"users": [ALICE]}, {"lockout": {"attempts": "3"}}]
     )
-    def test_are_none_where_the_module_has_none(self, right: dict[str, t.Any]) -> None:
+    def test_are_none_if_the_module_has_none(self, right: dict[str, t.Any]) -> None:
         assert _gate.problems(right) == []
 
     @pytest.mark.parametrize(
@@ -119,33 +119,35 @@ class TestProblems:
 
 class TestProblemsOnce:
     @pytest.fixture
-    def looked(self, monkeypatch: pytest.MonkeyPatch) -> list[t.Any]:
+    def checked_options(self, monkeypatch: pytest.MonkeyPatch) -> list[t.Any]:
         """The options that were really checked."""
-        looked: list[t.Any] = []
+        checked_options: list[t.Any] = []
 
         def problems(options: dict[str, t.Any]) -> list[str]:
-            looked.append(options)
+            checked_options.append(options)
             return [f"window is {options['window']}."] if options["window"] else []
 
         monkeypatch.setattr(_gate, "problems", problems)
-        return looked
+        return checked_options
 
     @pytest.mark.parametrize("window", [0, 99])
-    def test_are_found_once_for_all_hosts_of_a_run(self, window: int, looked: list[t.Any], tmp_path: Path) -> None:
+    def test_are_looked_for_once_for_all_hosts_of_a_run(
+        self, window: int, checked_options: list[t.Any], tmp_path: Path
+    ) -> None:
         told = [_gate.problems_once({"window": window}, tmp_path) for _host in range(20)]
         assert told == [[f"window is {window}."] if window else []] * 20
-        assert len(looked) == 1
+        assert len(checked_options) == 1
 
-    def test_are_found_anew_for_other_options(self, looked: list[t.Any], tmp_path: Path) -> None:
+    def test_are_looked_for_again_with_other_options(self, checked_options: list[t.Any], tmp_path: Path) -> None:
         for window in (99, 0, 98, 99):
             assert _gate.problems_once({"window": window}, tmp_path) == ([f"window is {window}."] if window else [])
-        assert [options["window"] for options in looked] == [99, 0, 98]
+        assert [options["window"] for options in checked_options] == [99, 0, 98]
 
-    def test_are_found_where_nothing_can_be_written(self, looked: list[t.Any], tmp_path: Path) -> None:
+    def test_are_found_if_nothing_can_be_written(self, checked_options: list[t.Any], tmp_path: Path) -> None:
         assert _gate.problems_once({"window": 99}, tmp_path / "gone") == ["window is 99."]
-        assert looked
+        assert checked_options
 
-    def test_are_kept_for_their_owner_without_a_secret(self, tmp_path: Path) -> None:
+    def test_are_cached_for_the_owner_without_a_secret(self, tmp_path: Path) -> None:
         assert _gate.problems_once({"users": [{**ALICE, "secret": f"{SECRET}1"}]}, tmp_path)
         (file,) = tmp_path.iterdir()
         assert SECRET not in file.read_text() + file.name
@@ -195,13 +197,13 @@ class TestPlaybook:
         assert SECRET not in printed
 
     @pytest.mark.parametrize("users", [[[ALICE]], [{**ALICE, "secert": SECRET}]])
-    def test_with_a_slip_beside_a_secret_does_not_show_it(self, tmp_path: Path, users: list[t.Any]) -> None:
+    def test_with_a_mistake_next_to_a_secret_does_not_show_the_secret(self, tmp_path: Path, users: list[t.Any]) -> None:
         printed = self.run(tmp_path, "twofactor", {"users": users}, "-vvvv")
         assert printed.count("unreachable=0    failed=1 ") == 3
         assert "Nothing was changed: " in printed
         assert SECRET not in printed
 
-    def test_of_the_role_with_a_slip_beside_a_secret_does_not_show_it(self, tmp_path: Path) -> None:
+    def test_of_the_role_with_a_mistake_next_to_a_secret_does_not_show_the_secret(self, tmp_path: Path) -> None:
         """Ansible's own check of a role's variables comes before any task of the role."""
         role = {"name": "fleet.auth.twofactor"}
         task = {"ansible.builtin.import_role": role, "vars": {"twofactor_users": [[ALICE]]}}
@@ -214,12 +216,12 @@ class TestPlaybook:
         ("module", "more"),
         [("twofactor", {}), ("twofactor_info", {}), ("twofactor_adopt", {"users_files": ["/srv/x"]})],
     )
-    def test_with_right_options_goes_to_the_hosts(self, tmp_path: Path, module: str, more: dict[str, t.Any]) -> None:
+    def test_with_right_options_contacts_the_hosts(self, tmp_path: Path, module: str, more: dict[str, t.Any]) -> None:
         printed = self.run(tmp_path, module, {"window": 3}, "-vvvv", users=[ALICE], **more)
         assert printed.count("unreachable=1    failed=0 ") == 3
         assert SECRET not in printed
 
-    def test_with_names_alone_goes_to_the_hosts(self, tmp_path: Path) -> None:
+    def test_with_names_alone_contacts_the_hosts(self, tmp_path: Path) -> None:
         task = {"ansible.builtin.import_role": {"name": "fleet.auth.twofactor"}, "vars": {"twofactor_users": ["alice"]}}
         assert self.play(tmp_path, task).count("unreachable=1    failed=0 ") == 3
 
@@ -237,15 +239,13 @@ class TestPlaybook:
         own = self.play(tmp_path, task, "-e", "twofactor_own_variables=twofactor_exempt_user")
         assert own.count("unreachable=1    failed=0 ") == 3
 
-    def test_that_goes_on_with_each_host_by_itself_makes_no_report(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_with_the_strategy_free_makes_no_report(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ANSIBLE_STRATEGY", "free")
         printed = self.play(tmp_path, {"fleet.auth.status_report": {"answer": "told"}, "run_once": True})
         assert "With the strategy free no report of all hosts can be made: a host goes on before" in printed, printed
         assert "3 hosts: " not in printed
 
-    def test_with_a_variable_of_somebody_s_own_and_a_module_alone_goes_to_the_hosts(self, tmp_path: Path) -> None:
+    def test_with_a_custom_variable_and_a_module_alone_contacts_the_hosts(self, tmp_path: Path) -> None:
         task = {"fleet.auth.twofactor_info": {}, "vars": {"twofactor_people": 3}}
         assert self.play(tmp_path, task).count("unreachable=1    failed=0 ") == 3
 
@@ -286,20 +286,20 @@ class TestPlaybookOfTheCollection:
             ("adopt", ["users_files=x"], "the variable of the role is twofactor_users_files"),
         ],
     )
-    def test_refuses_a_slip(self, tmp_path: Path, name: str, arguments: list[str], told: str) -> None:
+    def test_refuses_a_mistake(self, tmp_path: Path, name: str, arguments: list[str], told: str) -> None:
         extra = [word for argument in arguments for word in ("-e", argument)]
         printed = TestPlaybook.playbook(tmp_path, f"fleet.auth.{name}", *extra)
         assert printed.count("unreachable=0    failed=1 ") in (1, 3), printed
         assert told in " ".join(printed.split())
         assert "unreachable=1" not in printed
 
-    def test_of_the_report_tells_a_slip_of_each_host(self, tmp_path: Path) -> None:
+    def test_of_a_report_refuses_a_mistake_for_each_host(self, tmp_path: Path) -> None:
         for name in ("status", "rollout"):
             printed = TestPlaybook.playbook(tmp_path, f"fleet.auth.{name}", "-e", "shh=true")
             assert f"-e shh is not a parameter of fleet.auth.{name}; did you mean" in " ".join(printed.split()), printed
             assert "unreachable=1" not in printed
 
-    def test_takes_other_hosts(self, tmp_path: Path) -> None:
+    def test_accepts_other_hosts(self, tmp_path: Path) -> None:
         printed = TestPlaybook.playbook(
             tmp_path, "fleet.auth.recover", "-e", "user=alice", "-e", "twofactor_hosts=web1"
         )
@@ -327,7 +327,7 @@ class TestPlaybookOfTheCollection:
         assert told in " ".join(done.stdout.split())
 
     @pytest.mark.parametrize("chosen", ["", " ", ",", [], ["", ":"]])
-    def test_fails_where_no_host_is_named(self, chosen: t.Any) -> None:
+    def test_fails_if_no_host_is_named(self, chosen: t.Any) -> None:
         """Ansible takes a lone comma for all hosts, and would turn two-factor login off on each of them."""
         with pytest.raises(AnsibleFilterError, match=r"twofactor_hosts names no host\. Nothing was done\. Name hosts"):
             chosen_hosts(chosen, {"all": ["web1"]})
@@ -349,7 +349,7 @@ class TestPlaybookOfTheCollection:
             ("db", ("--syntax-check",)),
         ],
     )
-    def test_has_nothing_to_do_where_hosts_are_left_out_on_purpose(
+    def test_has_nothing_to_do_if_hosts_are_left_out_on_purpose(
         self, tmp_path: Path, chosen: t.Any, arguments: tuple[str, ...]
     ) -> None:
         (tmp_path / "empty").write_text("[spare]\n")
@@ -359,7 +359,7 @@ class TestPlaybookOfTheCollection:
         assert "no hosts matched" in done.stdout or "--syntax-check" in arguments
 
     @pytest.mark.parametrize("chosen", ["web0,web1", '{"twofactor_hosts": ["web0", "web1"]}'])
-    def test_of_the_rollout_begins_with_no_host_where_one_is_not_ready(self, tmp_path: Path, chosen: str) -> None:
+    def test_of_the_rollout_begins_with_no_host_if_one_is_not_ready(self, tmp_path: Path, chosen: str) -> None:
         extra = chosen if chosen.startswith("{") else f"twofactor_hosts={chosen}"
         printed = TestPlaybook.playbook(tmp_path, "fleet.auth.rollout", "-e", extra)
         begun = printed.partition("PLAY [Roll out]")[2].partition("PLAY [")[0]
@@ -398,7 +398,7 @@ class TestPlaybookOfTheCollection:
             ("rollout", "twofactor_rollout_batches", ["100%"], []),
         ],
     )
-    def test_refuses_in_the_inventory_what_a_play_cannot_read_there(
+    def test_refuses_parameters_in_the_inventory_that_a_play_cannot_read_there(
         self, tmp_path: Path, name: str, variable: str, value: t.Any, arguments: list[str]
     ) -> None:
         (tmp_path / "group_vars").mkdir()
@@ -411,7 +411,7 @@ class TestPlaybookOfTheCollection:
         again = TestPlaybook.playbook(tmp_path, f"fleet.auth.{name}", *extra, "-e", json.dumps({variable: value}))
         assert "no playbook reads it there" not in " ".join(again.split())
 
-    def test_takes_hosts_of_a_playbook_that_imports_it(self, tmp_path: Path) -> None:
+    def test_uses_the_hosts_of_a_playbook_that_imports_it(self, tmp_path: Path) -> None:
         play = {"import_playbook": "fleet.auth.disable", "vars": {"twofactor_hosts": "web1"}}
         (tmp_path / "play.yml").write_text(json.dumps([play]))
         printed = TestPlaybook.playbook(tmp_path, "play.yml")
@@ -466,7 +466,7 @@ class TestPlaybookOfTheCollection:
         assert "twofactor_own_variables of web1 must be a list, and is true or false. Correct it where" in printed
         assert printed.count("unreachable=1    failed=0 ") == 2, printed
 
-    def test_of_recovery_is_kept_up_by_no_such_slip(self, tmp_path: Path) -> None:
+    def test_of_recovery_runs_in_spite_of_such_mistakes(self, tmp_path: Path) -> None:
         (tmp_path / "group_vars").mkdir()
         slips = {"twofactor_lanuage": "de", "twofactor_help": None, "twofactor_own_variables": 5}
         (tmp_path / "group_vars/all.yml").write_text(json.dumps(slips))

@@ -111,7 +111,7 @@ class TestCredential:
             (SECRET, "is not for time-based codes: no line has TOTP_AUTH"),
         ],
     )
-    def test_that_the_module_would_not_read_as_meant_is_refused_by_its_line(self, text: str, problem: str) -> None:
+    def test_that_the_module_would_misread_is_refused_with_the_line(self, text: str, problem: str) -> None:
         with pytest.raises(CredentialError) as caught:
             read(text, "alice")
         assert str(caught.value) == problem
@@ -134,14 +134,14 @@ class TestCredential:
     def test_is_read_as_the_module_reads_it(self, text: str, key: bytes, used: tuple[int, ...], codes: int) -> None:
         assert read(text, "alice") == Credential((App("", key, 30, used),), recovery_codes_left=codes)
 
-    def test_gets_codes_where_the_module_finds_them(self) -> None:
+    def test_has_codes_in_places_where_the_module_finds_them(self) -> None:
         given = with_pass(NEW + "12345678\n# a note\n87654321\n", "alice", OTHER_KEY, UNTIL)
         assert given.endswith(f"12345678\n{PASS}\n# a note\n87654321\n")
         assert use(given, PASS)
         assert use(NEW + "+12345678\n", "12345678") == NEW
 
     @given(st.text())
-    def test_is_read_or_refused_and_never_anything_else(self, text: str) -> None:
+    def test_is_read_or_refused_for_any_text(self, text: str) -> None:
         try:
             assert read(text, "alice").phone
         except CredentialError as error:
@@ -155,19 +155,19 @@ class TestCredential:
 
 class TestRevision:
     @pytest.mark.parametrize("end", ["", "\n", "12345678\n"])
-    def test_leaves_what_is_right_as_it_is(self, end: str) -> None:
+    def test_leaves_a_correct_credential_unchanged(self, end: str) -> None:
         text = f'{SECRET.lower()}\n" RATE_LIMIT 3 30\n" DISALLOW_REUSE 7\n" MINE\n" TOTP_AUTH\r{end}'
         for key in (None, KEY):
             assert update(text, key) == text
         assert adjust(text, Settings(backend=GOOGLE)) == text
 
-    def test_forgets_the_history_of_a_key_that_is_replaced_and_keeps_it_otherwise(self) -> None:
+    def test_forgets_the_history_only_with_a_replaced_key(self) -> None:
         used = use(NEW, codes(KEY, 100), at=3000) or ""
         assert '" DISALLOW_REUSE 100\n' in used
         assert update(used, OTHER_KEY) == NEW.replace(SECRET, OTHER_SECRET)
         assert update(used, interval=45, window=0) == used.replace("E 30", "E 45").replace("SIZE 3", "SIZE 1")
 
-    def test_renews_once_a_name(self) -> None:
+    def test_renews_once_per_name(self) -> None:
         used = use(NEW, codes(KEY, 100), at=3000) or ""
         once = update(used, renew="lost")
         assert once == NEW.replace(f"{SECRET}\n", f'{OTHER_SECRET}\n" FLEET_AUTH_RENEWAL lost\n')
@@ -178,21 +178,21 @@ class TestRevision:
         assert update(used, KEY, renew="lost").startswith(f'{SECRET}\n" FLEET_AUTH_RENEWAL lost\n')
         assert '" DISALLOW_REUSE 100\n' in update(used, KEY, renew="lost")
 
-    def test_lets_no_code_be_right_twice_and_no_clock_but_the_hosts(self) -> None:
+    def test_forbids_reuse_of_codes_and_clock_adjustment(self) -> None:
         text = f'{SECRET}\n" TIME_SKEW 4\n" RESETTING_TIME_SKEW 1+4 2+4\n" TOTP_AUTH\n'
         assert adjust(text, Settings(backend=GOOGLE, window=0)) == (
             f'{SECRET}\n" DISALLOW_REUSE\n" WINDOW_SIZE 1\n" TOTP_AUTH\n'
         )
 
     @given(codes=scratch_codes, window=st.integers(0, 10), interval=intervals)
-    def test_comes_to_an_end(self, codes: list[str], window: int, interval: int) -> None:
+    def test_is_idempotent(self, codes: list[str], window: int, interval: int) -> None:
         text = update(NEW + "".join(f"{code}\n" for code in codes), window=window, interval=interval)
         assert update(text, window=window, interval=interval) == text
         assert read(text, "alice").recovery_codes_left == len(codes)
 
 
 class TestRecoveryCodes:
-    def test_are_made_once_a_name_and_go_with_an_empty_one(self) -> None:
+    def test_are_made_once_per_name_and_removed_with_an_empty_name(self) -> None:
         first = update(NEW, recovery_codes="first")
         assert read(first, "alice").recovery_set == "first"
         paper = [code for _number, code in recovery_codes(first, "alice", 6)]
@@ -211,13 +211,13 @@ class TestRecoveryCodes:
             assert use(text, code) is None
         assert not read(text, "alice").proven
 
-    def test_of_a_hand_are_replaced_and_removed_as_well(self) -> None:
+    def test_written_by_hand_are_replaced_and_removed(self) -> None:
         assert update(NEW + "12345678\n", recovery_codes="") == NEW
         assert "12345678" not in update(NEW + "12345678\n", recovery_codes="first")
 
 
 class TestPass:
-    def test_is_right_once_beside_recovery_codes(self) -> None:
+    def test_is_right_once_next_to_recovery_codes(self) -> None:
         before = update(NEW, recovery_codes="first")
         text = with_pass(before, "alice", OTHER_KEY + b"x", UNTIL)
         code = pass_code(OTHER_KEY + b"x", 6)
@@ -241,7 +241,7 @@ class TestPass:
             ("2026-11-25T06:59:59Z", True, False),
         ],
     )
-    def test_is_ended_on_the_host_once_used_or_over(
+    def test_ends_on_the_host_when_used_or_expired(
         self, tmp_path_factory: pytest.TempPathFactory, end: str, now: str, used: bool, stays: bool
     ) -> None:
         before = NEW.rstrip("\n") + end
@@ -280,7 +280,7 @@ class TestUseOfACode:
                 used.add(offset)
                 assert read(text, "alice").proven
 
-    def test_forgets_steps_that_cannot_be_right_any_more(self) -> None:
+    def test_forgets_steps_that_can_no_longer_be_right(self) -> None:
         text = NEW.replace("REUSE", "REUSE 96 97 99")
         assert '" DISALLOW_REUSE 99 100\n' in (use(text, codes(KEY, 100), at=3000) or "")
 
@@ -290,7 +290,7 @@ class TestUseOfACode:
 
 
 class TestLine:
-    def test_names_a_file_of_the_users_own_that_is_roots_and_adjusts_no_clock(self) -> None:
+    def test_names_a_file_per_user_owned_by_root_and_adjusts_no_clock(self) -> None:
         assert pam_line(Settings()) == (
             "pam_google_authenticator.so [authtok_prompt=One-time password (TOTP): ] "
             "secret=/etc/google-authenticator/${USER} user=root noskewadj"
@@ -299,11 +299,11 @@ class TestLine:
     @pytest.mark.parametrize(
         ("text", "length"), [(SWITCH, 6), (except_services(SWITCH, ["sshd"]), 6), (PASS_THROUGH, None), ("", None)]
     )
-    def test_tells_how_long_codes_are(self, text: str, length: int | None) -> None:
+    def test_gives_the_length_of_codes(self, text: str, length: int | None) -> None:
         assert code_length(CodeStep.parse(text)) == length
 
 
 @pytest.mark.parametrize(("text", "used"), [(NEW, False), (use(NEW, codes(KEY, 0)) or "", True)])
-def test_pattern_tells_a_credential_with_which_somebody_has_logged_in(text: str, used: bool) -> None:
+def test_pattern_matches_a_credential_that_was_used_for_a_login(text: str, used: bool) -> None:
     pattern = scripts.assigned(scripts.script("undo.sh"), "used")
     assert (subprocess.run(["grep", "-qE", pattern], input=text, text=True, check=False).returncode == 0) == used

@@ -74,7 +74,7 @@ def pam_files(state: HostState) -> dict[str, str]:
 
 
 class TestAuthPart:
-    def test_is_the_same_to_the_script(self, on: HostState, tmp_path: Path) -> None:
+    def test_is_the_same_in_the_script(self, on: HostState, tmp_path: Path) -> None:
         texts = {**INCLUDED, **SERVICES, **pam_files(on)}
         texts["odd"] = (
             "AUTH\trequired a.so\n -auth b \\ \n c.so\n#auth d\naccount e\nauthx f\n @INCLUDE g\n\xe9\n\nauth"
@@ -86,7 +86,7 @@ class TestAuthPart:
             assert guard.auth_part(text) == shell("auth_part", str(path)), name
             assert f"{guard.digest(text)}\n" == shell("digest", text=text)
 
-    def test_is_what_decides_who_gets_in(self) -> None:
+    def test_contains_what_decides_who_gets_in(self) -> None:
         text = "# A remark.\nauth a\naccount b\n# BEGIN fleet.auth twofactor: x\n#| auth c\naccount d\n"
         text += "# END fleet.auth twofactor\nauth e\n"
         assert guard.auth_part(text).split("\n")[:2] == ["auth a", "# BEGIN fleet.auth twofactor: x"]
@@ -100,7 +100,7 @@ class TestAuthPart:
 
 class TestBlock:
     @pytest.mark.parametrize("service", ["sshd", "cockpit", "sudo"])
-    def test_is_put_where_it_was(self, on: HostState, tmp_path: Path, service: str) -> None:
+    def test_is_put_back_where_it_was(self, on: HostState, tmp_path: Path, service: str) -> None:
         protected, before = on.service_files.texts[service], SERVICES[service]
         path = tmp_path / service
         path.write_text(before)
@@ -111,7 +111,7 @@ class TestBlock:
     @pytest.mark.parametrize(
         "text", ["", "auth required other.so\n", "@include common-auth\nx\n@include common-auth\n"]
     )
-    def test_is_put_nowhere_else(self, on: HostState, tmp_path: Path, text: str) -> None:
+    def test_is_put_back_nowhere_else(self, on: HostState, tmp_path: Path, text: str) -> None:
         path = tmp_path / "sshd"
         path.write_text(text)
         given = "".join(f"{line}\n" for line in guard.block(on.service_files.texts["sshd"]))
@@ -138,7 +138,7 @@ class TestOrder:
         }
 
     @staticmethod
-    def seen(texts: dict[str, str]) -> tuple[int, str]:
+    def order_of(texts: dict[str, str]) -> tuple[int, str]:
         """What Python finds in these files; the script must find the same."""
         for path, text in texts.items():
             Path(path).parent.mkdir(exist_ok=True)
@@ -165,40 +165,40 @@ class TestOrder:
             (".a.conf", "Match User bob\n    AuthenticationMethods publickey\n", False),
         ],
     )
-    def test_is_seen_where_it_wins_over_the_drop_in(
+    def test_includes_lines_that_override_the_drop_in(
         self, files: dict[str, str], name: str, text: str, wins: bool
     ) -> None:
-        many, plain = self.seen(files)
+        many, plain = self.order_of(files)
         assert (many, plain.count("\n")) == (1, 1)
         path = f"{places.DROP_IN.rpartition('/')[0]}/{name}"
-        assert (self.seen({**files, path: text})[1] != plain) == wins
+        assert (self.order_of({**files, path: text})[1] != plain) == wins
 
-    def test_is_seen_where_the_configuration_itself_comes_first(self, files: dict[str, str]) -> None:
-        config, plain = next(iter(files)), self.seen(files)[1]
+    def test_includes_the_configuration_before_its_include(self, files: dict[str, str]) -> None:
+        config, plain = next(iter(files)), self.order_of(files)[1]
         for line in ("Match User alice\n", "Include /etc/ssh/site/*.conf\n"):
-            assert self.seen({**files, config: f"{line}{files[config]}"})[1] != plain
+            assert self.order_of({**files, config: f"{line}{files[config]}"})[1] != plain
         for line in ("Match User alice\n    AuthenticationMethods any\n", "PasswordAuthentication no\n"):
-            assert self.seen({**files, config: f"{files[config]}{line}"})[1] == plain
+            assert self.order_of({**files, config: f"{files[config]}{line}"})[1] == plain
 
-    def test_new_include_is_seen_wherever_it_stands_in_the_configuration(self, files: dict[str, str]) -> None:
+    def test_includes_a_new_include_anywhere_in_the_configuration(self, files: dict[str, str]) -> None:
         # The new Include may name another PAM service for some accounts, and the last run did not know its pattern.
-        config, plain = next(iter(files)), self.seen(files)[1]
+        config, plain = next(iter(files)), self.order_of(files)[1]
         for line in ("Include /etc/ssh/site/*.conf", "\tINCLUDE\t= site/*.conf other/*.conf", "include ''"):
-            assert self.seen({**files, config: f"{files[config]}{line}\n"})[1] != plain, line
+            assert self.order_of({**files, config: f"{files[config]}{line}\n"})[1] != plain, line
 
     @pytest.mark.parametrize("line", ["'{}/a b.conf'", '"{}/a b.conf"', r"{}/a\ b.conf", "''{}/c.conf"])
-    def test_include_that_cannot_be_followed_is_seen_itself(self, files: dict[str, str], line: str) -> None:
-        path, plain = f"{places.DROP_IN.rpartition('/')[0]}/60-a.conf", self.seen(files)[1]
-        assert self.seen({**files, path: f"Include {line.format('/etc/ssh/site')}\n"})[1] != plain
+    def test_includes_an_include_that_cannot_be_followed(self, files: dict[str, str], line: str) -> None:
+        path, plain = f"{places.DROP_IN.rpartition('/')[0]}/60-a.conf", self.order_of(files)[1]
+        assert self.order_of({**files, path: f"Include {line.format('/etc/ssh/site')}\n"})[1] != plain
 
     @pytest.mark.parametrize("line", ["'{}'", '"{}"', "/gone '{}'"])
-    def test_include_in_quotes_is_followed(self, files: dict[str, str], line: str) -> None:
+    def test_follows_an_include_in_quotes(self, files: dict[str, str], line: str) -> None:
         site = f"{next(iter(files)).rpartition('/')[0]}/site.conf"
         files[f"{places.DROP_IN.rpartition('/')[0]}/60-a.conf"] = f"Include {line.format(site)}\n"
-        plain = self.seen({**files, site: "Banner none\n"})[1]
-        assert self.seen({**files, site: "PAMServiceName sshd-corp\n"})[1] != plain
+        plain = self.order_of({**files, site: "Banner none\n"})[1]
+        assert self.order_of({**files, site: "PAMServiceName sshd-corp\n"})[1] != plain
 
-    def test_is_seen_in_what_an_included_file_includes(self, files: dict[str, str]) -> None:
+    def test_follows_nested_includes(self, files: dict[str, str]) -> None:
         inside, config = places.DROP_IN.rpartition("/")[0], next(iter(files))
         site = f"{config.rpartition('/')[0]}/site.d"
         files[f"{inside}/60-a.conf"] = (
@@ -207,11 +207,11 @@ class TestOrder:
         files[f"{site}/a.conf"] = f'X11Forwarding no\nInclude "{site}/./b"\n'
         files[f"{site}/b"] = f"Include {site}/b {site}/c\n"
         files[f"{site}/c"] = "Match User carol\n"
-        plain = self.seen(files)[1]
+        plain = self.order_of(files)[1]
         for name in ("a.conf", "b", "c"):
             path = f"{site}/{name}"
-            assert self.seen({**files, path: f"{files[path]}PAMServiceName sshd-corp\n"})[1] != plain, name
-            assert self.seen({**files, path: f"{files[path]}Banner none\n"})[1] == plain, name
+            assert self.order_of({**files, path: f"{files[path]}PAMServiceName sshd-corp\n"})[1] != plain, name
+            assert self.order_of({**files, path: f"{files[path]}Banner none\n"})[1] == plain, name
 
 
 class TestStart:
@@ -224,14 +224,14 @@ class TestStart:
             (" Environment = A=b\nEnvironmentFile=-/etc/default/ssh\nRootDirectory=/srv\nNice=1", None),
         ],
     )
-    def test_is_the_same_to_the_script(self, tmp_path: Path, text: str, shown: list[str] | None) -> None:
+    def test_is_the_same_in_the_script(self, tmp_path: Path, text: str, shown: list[str] | None) -> None:
         path = tmp_path / "ssh.service"
         path.write_text(text)
         found = guard.starting(str(path), text)
         assert shell("starting", f"{tmp_path}/ssh[d.@]*service") == found
         assert "".join(f"{path}\t{line}\n" for line in shown) == found if shown is not None else found
 
-    def test_is_known_by_each_file_that_says_something_of_it(self, on: HostState) -> None:
+    def test_is_checked_in_each_file_that_affects_it(self, on: HostState) -> None:
         plain = {line[2]: line[1] for line in config(on) if line[0] == "start"}
         assert [*plain] == [*places.SSHD_STARTS]
         unit = "[Service]\nExecStart=\nExecStart=/usr/sbin/sshd -D -o UsePAM=yes\n"
@@ -266,12 +266,12 @@ COCKPIT = [
 
 class TestCockpit:
     @pytest.mark.parametrize("text", COCKPIT)
-    def test_is_the_same_to_the_script(self, tmp_path: Path, text: str) -> None:
+    def test_is_the_same_in_the_script(self, tmp_path: Path, text: str) -> None:
         path = tmp_path / "cockpit.conf"
         path.write_text(text, newline="")
         assert shell("past_pam", str(path)) == cockpit_conf.past_pam(text)
 
-    def test_is_what_decides_who_gets_in_past_pam(self) -> None:
+    def test_is_empty_if_nobody_gets_in_past_pam(self) -> None:
         assert [bool(cockpit_conf.past_pam(text)) for text in COCKPIT] == [False, False, *[True] * 7]
 
     def test_is_watched_with_the_keys_of_kerberos_while_it_takes_tickets(self, on: HostState) -> None:
@@ -285,7 +285,7 @@ class TestCockpit:
         ]
 
     @pytest.mark.parametrize(("size", "told"), [(None, False), (2, False), (60, True)])
-    def test_keys_are_told_of(self, tmp_path: Path, size: int | None, told: bool) -> None:
+    def test_keytab_with_keys_is_reported(self, tmp_path: Path, size: int | None, told: bool) -> None:
         path = tmp_path / "krb5.keytab"
         if size is not None:
             path.write_bytes(b"\5" * size)
@@ -293,7 +293,7 @@ class TestCockpit:
 
 
 class TestPlan:
-    def test_has_the_guard_look_once_all_is_in_force(self, on: HostState) -> None:
+    def test_starts_the_guard_after_everything_else(self, on: HostState) -> None:
         made = plan(wanted(), host_state())
         paths = [change.path for change in made.changes if isinstance(change, Write)]
         assert paths[-len(places.FOR_GUARD) - 1 :].index(places.GUARD_CONFIG) >= 0
@@ -301,7 +301,7 @@ class TestPlan:
         assert set(on.files) >= GUARD
         assert plan(wanted(), on).changes == ()
 
-    def test_takes_it_away_again(self) -> None:
+    def test_removes_the_guard_again(self) -> None:
         before = host_state(credentials=["alice", "bob", "carol", "root"])
         enabled = carried_out(wanted(), before)
         credentials = {backends.BACKENDS["oath"].DIRECTORY: file("", 0o700, kind="directory")}
@@ -311,10 +311,10 @@ class TestPlan:
             assert StopListening(places.GUARD_UNIT) in made.changes
             assert not GUARD & set(carried_out(without, enabled).files)
 
-    def test_has_none_without_systemd(self) -> None:
+    def test_has_no_guard_without_systemd(self) -> None:
         assert not GUARD & set(carried_out(wanted(), host_state(has_systemd=False)).files)
 
-    def test_starts_it_anew_where_it_is_to_watch_something_else(self, on: HostState) -> None:
+    def test_restarts_the_guard_if_it_must_watch_something_else(self, on: HostState) -> None:
         made = plan(wanted(), replace(on, module_directories=("/usr/lib64/security",)))
         assert [type(one) for one in made.changes] == [StopListening, Write, Write, Listen]
         assert made.changes[0] == StopListening(places.GUARD_UNIT)
@@ -322,7 +322,7 @@ class TestPlan:
         assert Listen(places.GUARD_UNIT) not in policy.changes
         assert places.GUARD_CONFIG in [change.path for change in policy.changes if isinstance(change, Write)]
 
-    def test_tells_once_of_what_it_has_seen(self, on: HostState) -> None:
+    def test_reports_alerts_once(self, on: HostState) -> None:
         seen = replace(on, files={**on.files, places.GUARD_ALERTS: file(ALERTS, 0o600)})
         made = plan(wanted(), seen)
         assert made.changes == (Remove(places.GUARD_ALERTS),)
@@ -339,7 +339,7 @@ class TestPlan:
 
 
 class TestConfig:
-    def test_is_what_the_policy_rests_on(self, on: HostState) -> None:
+    def test_has_what_the_policy_depends_on(self, on: HostState) -> None:
         lines = config(on)
         assert lines[0] == ["mode", "warn"]
         past_pam = [places.COCKPIT_DIRECTORY, *places.KEYTABS]
@@ -354,7 +354,7 @@ class TestConfig:
         assert {"pam_oath.so", "pam_faillock.so"} <= {line[1] for line in lines if line[0] == "module"}
         assert re.search(r"^PathChanged=/usr/lib/x/security$", on.text(places.GUARD_PATH_UNIT) or "", re.MULTILINE)
 
-    def test_watches_where_links_lead_and_what_a_vendor_has(self) -> None:
+    def test_watches_targets_of_links_and_vendor_files(self) -> None:
         text = INCLUDED["common-auth"]
         files = {
             f"{places.PAM_D}/common-auth": file(text, link="/etc/authselect/common-auth"),
@@ -365,7 +365,7 @@ class TestConfig:
         further = [places.COCKPIT_DIRECTORY, *places.KEYTABS, places.VENDOR_PAM_D, "/etc/security", "/etc/authselect"]
         assert watched == [*places.GUARD_WATCHED, *places.GUARD_WATCHED_UNITS, *further]
 
-    def test_watches_what_is_included_by_its_whole_path(self) -> None:
+    def test_watches_files_that_are_included_by_absolute_path(self) -> None:
         link, where = "/etc/site/auth", "/srv/pam/auth"
         files = {
             f"{places.PAM_D}/sudo": f"auth include {link}\n",
@@ -384,12 +384,12 @@ class TestConfig:
         state = carried_out(wanted(), host_state(files=own))
         assert [line[2] for line in config(state) if line[0] == "user"] == ["root", "alice", "bob"]
 
-    def test_watches_what_starts_sshd_only_where_that_asks(self) -> None:
+    def test_watches_what_starts_sshd_only_if_sshd_asks(self) -> None:
         lines = config(carried_out(wanted(ssh=False, services=["sudo"]), host_state()))
         assert [line[1] for line in lines if line[0] == "watch"] == [*places.GUARD_WATCHED]
         assert not [line for line in lines if line[0] in ("start", "sshd", "before")]
 
-    def test_knows_the_lists_of_security_keys(self) -> None:
+    def test_has_the_lists_of_security_keys(self) -> None:
         users: list[dict[str, t.Any]] = [{"name": name} for name in ("alice", "bob", "carol", "root")]
         users[0]["security_keys"] = [security_key(1, "blue")]
         lines = config(carried_out(wanted(users=users), host_state()))
@@ -403,12 +403,12 @@ class TestConfig:
         assert keys
         assert not any(key in (on.text(places.GUARD_CONFIG) or "") for key in keys)
 
-    def test_says_what_the_script_knows(self, on: HostState) -> None:
+    def test_has_only_words_that_the_script_knows(self, on: HostState) -> None:
         (cases,) = re.findall(r"case \$word in\n((?: +\w+\) .*\n)+)", FUNCTIONS["faults"])
         known = {*re.findall(r"^ +(\w+)\)", cases, re.MULTILINE), "mode", "watch", "line", "word"}
         assert {line[0] for line in config(on)} <= known
 
 
-def test_alerts_are_those_that_the_guard_can_have_written() -> None:
+def test_alerts_are_only_lines_that_the_guard_can_have_written() -> None:
     assert [one.text for one in guard.alerts(ALERTS)] == ["sshd was open", "pam_oath.so is gone"]
     assert guard.alerts(None) == guard.alerts("a\tb\tc\n") == []

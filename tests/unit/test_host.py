@@ -62,7 +62,7 @@ def test_family_of_a_release(
     assert system.os_release(backend) == (release, family)
 
 
-def test_selinux_types_are_those_of_what_is_there(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_selinux_types_are_those_of_existing_paths(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     def getxattr(path: str, name: str) -> bytes:
         assert name == "security.selinux"
         if path != "/etc/oath":
@@ -87,12 +87,12 @@ torn
 """
 
 
-def test_password_that_is_locked_or_empty_is_none() -> None:
+def test_locked_or_empty_password_is_no_password() -> None:
     assert accounts.parse_shadow(SHADOW) == {"alice"}
     assert accounts.parse_shadow("") == frozenset()
 
 
-def test_password_counts_wherever_pam_finds_it_and_an_empty_one_where_sshd_takes_it(
+def test_password_counts_anywhere_pam_finds_it_and_an_empty_one_if_sshd_accepts_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shadow = "old:*:1::::::\nempty::1::::::\nlocked:!:1::::::\n"
@@ -136,7 +136,7 @@ def test_sudo_is_asked_whether_it_wants_a_password(allowed: int, runs: int, asks
     assert ["-k" in argv and "-n" in argv for argv in commands.run_with[1:]] == [True] * (allowed == 0)
 
 
-def test_journal_tells_who_has_logged_in() -> None:
+def test_journal_shows_who_has_logged_in() -> None:
     out = """\
 1795859999.100000 web1 sshd[17]: Accepted gssapi-with-mic for CORP\\\\joe from 192.0.2.7 port 40000 ssh2: joe@CORP
 1795859999.100000 web1 sshd-session[18]: Accepted publickey for mary ann from 2001:db8::7 port 40000 ssh2: RSA x
@@ -165,7 +165,7 @@ def test_journal_tells_who_has_logged_in() -> None:
     ]
 
 
-def test_journal_tells_whose_security_key_did_not_ask_for_its_pin() -> None:
+def test_journal_shows_whose_security_key_did_not_ask_for_its_pin() -> None:
     end = "rejected: user verification requirement not met "
     out = f"""\
 1795859999.100000 web1 sshd[17]: error: public key ED25519-SK SHA256:a+b/c signature for carol from ::1 port 4 {end}
@@ -178,7 +178,7 @@ def test_journal_tells_whose_security_key_did_not_ask_for_its_pin() -> None:
     ]
 
 
-def test_last_tells_who_has_logged_in_over_the_network() -> None:
+def test_last_shows_who_has_logged_in_over_the_network() -> None:
     out = """\
 alice    pts/0        192.0.2.7        2026-11-28T13:00:00+00:00   still logged in
 bob      ssh          web2             2026-11-27T13:00:00+00:00 - 2026-11-27T14:00:00+00:00  (01:00)
@@ -194,7 +194,7 @@ wtmp begins 2026-11-01T00:00:00+00:00
     ]
 
 
-def test_last_login_of_each_method_is_told_and_the_latest_first() -> None:
+def test_last_login_of_each_method_is_reported_with_the_latest_first() -> None:
     day = "1795859999.1 web1 sshd[1]: Accepted {} for alice from 192.0.2.7 port 4 ssh2\n"
     told = {
         "journalctl": day.format("password") + day.replace("17958", "17957").format("publickey"),
@@ -219,7 +219,7 @@ def test_last_login_of_each_method_is_told_and_the_latest_first() -> None:
     ("code", "error", "unread"),
     [(1, "", ""), (127, "not found", ""), (124, "", "not be read in"), (1, "Compiled without", "Compiled without")],
 )
-def test_journal_that_does_not_tell_is_named(code: int, error: str, unread: str) -> None:
+def test_unreadable_journal_is_reported(code: int, error: str, unread: str) -> None:
     assert unread in logins.seen(lambda _argv: (code, "", error), 30, 1e9).unread
     assert bool(logins.seen(lambda _argv: (code, "", error), 30, 1e9).unread) == bool(unread)
 
@@ -243,11 +243,11 @@ def test_journal_that_does_not_tell_is_named(code: int, error: str, unread: str)
         ("; SSHD_OPTS=-4\n#SSHD_OPTS=-6\nA=b\\\nSSHD_OPTS=-4\n", None),
     ],
 )
-def test_service_starts_sshd_with_the_last_options_that_it_is_given(text: str, options: list[str] | None) -> None:
+def test_service_starts_sshd_with_the_last_options_in_its_files(text: str, options: list[str] | None) -> None:
     assert sshd_starts.parse_options(text, "SSHD_OPTS") == options
 
 
-def test_files_that_sshd_includes_are_followed_from_one_to_the_next(tmp_path: Path) -> None:
+def test_nested_includes_of_sshd_are_followed(tmp_path: Path) -> None:
     config = f"{tmp_path}/sshd_config"
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "a.conf").write_text(f"Match User bob\n  Include {tmp_path}/bob.conf\n")
@@ -279,7 +279,7 @@ def test_files_that_sshd_includes_are_found_as_sshd_finds_them(tmp_path: Path, p
     assert sorted(found) == [f"{tmp_path}/s i/{name}" for name in names]
 
 
-def test_what_is_no_regular_file_is_read_as_what_it_is(tmp_path: Path) -> None:
+def test_special_file_is_read_with_its_kind_and_no_content(tmp_path: Path) -> None:
     loop, pipe, plain = (tmp_path / name for name in ("loop", "pipe", "plain"))
     loop.symlink_to(loop)
     os.mkfifo(pipe)
@@ -289,7 +289,7 @@ def test_what_is_no_regular_file_is_read_as_what_it_is(tmp_path: Path) -> None:
     assert [(one.kind, one.content) for one in found if one] == [("directory", ""), ("named pipe", ""), ("", "text")]
 
 
-def test_process_is_read_whatever_its_name_is() -> None:
+def test_process_with_any_name_is_read() -> None:
     environ = b"HOME=/root\0SSH_CONNECTION=192.0.2.9 50000 192.0.2.1 22\0"
     status = "123 (odd) 9 (name) S 77 " + " ".join(map(str, range(5, 22))) + " 4200 " + " ".join("0" * 30)
     found = session.parse_process(1000, environ, status, 100)
@@ -297,7 +297,7 @@ def test_process_is_read_whatever_its_name_is() -> None:
     assert session.parse_process(0, b"", status, 100).ssh_client == ""
 
 
-def test_groups_with_one_number_count_by_the_name_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_groups_with_the_same_number_use_the_name_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     listed = [
         grp.struct_group(values)
         for values in (("first", "x", 70, []), ("second", "x", 70, ["alice"]), ("own", "x", 71, ["alice"]))

@@ -74,13 +74,13 @@ class TestNames:
         named = {name.rstrip("/") for name in OURS.findall(path.read_text())}
         assert named <= known, named - known
 
-    def test_of_files_that_somebody_else_may_have_is_told_by_their_mark(self) -> None:
+    def test_of_shared_files_come_with_our_mark(self) -> None:
         handed = [(_host_files.FOLDER / _host_files.NAMES[path]).read_text() for path in places.FOR_LOGINS]
         for text in (*handed, PASS_THROUGH, drop_in.render(settings("alice", ssh=True), ["alice"], False)):
             assert places.MARK in text
 
     @pytest.mark.parametrize("text", [RECOVER, UNDO], ids=["twofactor-recover", "undo.sh"])
-    def test_of_what_a_change_has_laid_ready(self, text: str) -> None:
+    def test_of_staged_files(self, text: str) -> None:
         assert sorted(words(text, "for directory in ", "; do")) == sorted(STAGING_DIRECTORIES)
         assert f'rm -rf "$directory"/{places.STAGED}"$ending"' in text
         assert f"systemctl stop {places.UNDO_TIMER}.timer" in text
@@ -88,7 +88,7 @@ class TestNames:
         assert words(text, "    rm -f /etc/systemd", " || return")[1] == places.BOOT_LINK
 
     @pytest.mark.parametrize("path", [*_host_files.NAMES, *_host_files.self_service(), places.SELF_SERVICE_CONFIG])
-    def test_of_directories_in_which_a_change_lays_files_ready_are_all_known(self, path: str) -> None:
+    def test_of_staging_directories_are_all_known(self, path: str) -> None:
         directory = path.rpartition("/")[0]
         assert any(fnmatch.fnmatchcase(directory, pattern) for pattern in STAGING_DIRECTORIES)
 
@@ -131,12 +131,12 @@ class TestNames:
         assert {f"/etc/systemd{removed[0]}", *removed[1:]} == {*places.FOR_GUARD, '"$guard"'}
         assert f"systemctl disable --quiet --now {places.GUARD_UNIT} " in RECOVER
 
-    def test_of_backends_where_a_move_is_undone(self) -> None:
+    def test_of_backends_in_the_undoing_of_a_move(self) -> None:
         for case in ("$1", "$5"):
             (cases,) = re.findall(rf"    case {re.escape(case)} in\n((?:    +\w+\) .*\n)+) +esac", UNDO)
             assert re.findall(r"(\w+)\)", cases) == list(backends.BACKENDS)
 
-    def test_of_backends_where_passes_end(self) -> None:
+    def test_of_backends_in_the_end_of_passes(self) -> None:
         found = re.findall(
             r"in (\S+)/\*; do\n    case \$path in\n    (.*)\) ;;\n    .* end_pass (\w+) \S+ \S+path(.*)\" '", END_PASSES
         )
@@ -169,11 +169,11 @@ class TestNames:
         assert helper["Unit"]["PartOf"] == places.SELF_SERVICE_UNIT
         assert helper["Service"]["ExecStart"] == f"/usr/bin/python3 -IB {places.SELF_SERVICE_PROGRAM}"
 
-    def test_of_the_socket_on_the_page(self) -> None:
+    def test_of_the_socket_in_the_page(self) -> None:
         page = f"{places.PAGE_DIRECTORY}/page.js"
         assert f'unix: "{places.SELF_SERVICE_SOCKET}"' in _host_files.texts([page])[page]
 
-    def test_of_what_a_block_calls(self) -> None:
+    def test_of_the_program_that_a_block_calls(self) -> None:
         note = _host_files.texts([places.NOTE])[places.NOTE]
         assert f"pam_exec.so quiet seteuid {places.FIRST_FACTOR_FAILED} note\n" in note
 
@@ -188,13 +188,13 @@ def test_scripts_share_functions_word_for_word() -> None:
     assert len(set(heads)) == 1
 
 
-def test_no_python_holds_a_file_of_another_kind() -> None:
+def test_no_python_file_contains_a_file_of_another_kind() -> None:
     foreign = re.compile(r"^(#!/bin/sh|<!doctype|<html|var )", re.MULTILINE | re.IGNORECASE)
     assert [path for path in PLUGINS.rglob("*.py") if foreign.search(path.read_text())] == []
 
 
 @pytest.mark.parametrize("path", [one for one in FILES if one.read_text().startswith("#!")], ids=lambda path: path.name)
-def test_every_script_is_one_that_sh_can_read(path: Path) -> None:
+def test_every_script_has_valid_sh_syntax(path: Path) -> None:
     assert path.read_text().startswith("#!/bin/sh\n")
     assert subprocess.run(["/bin/sh", "-n", str(path)], check=False).returncode == 0
 
@@ -217,37 +217,37 @@ CHANGE = set(places.FOR_A_CHANGE)
 
 class TestHandedOver:
     @pytest.mark.parametrize("enabled", [True, "yes", "on"])
-    def test_is_what_a_host_needs_and_in_check_mode_nothing_to_put_it_back(self, enabled: t.Any) -> None:
+    def test_has_the_files_for_a_host_and_in_check_mode_none_for_a_rollback(self, enabled: t.Any) -> None:
         assert Action(twofactor, enabled=enabled).files == ON | CHANGE
         assert Action(twofactor, enabled=enabled, check_mode=True).files == ON
         assert Action(twofactor_info, enabled=enabled).files == ON
 
     @pytest.mark.parametrize("disabled", [False, "no", "false"])
-    def test_is_what_puts_the_host_back_where_two_factor_login_is_turned_off(self, disabled: t.Any) -> None:
+    def test_has_only_the_files_for_a_rollback_if_disabled(self, disabled: t.Any) -> None:
         options = {"enabled": disabled, "self_service": True}
         assert Action(twofactor, **options).files == CHANGE
         assert Action(twofactor, **options, check_mode=True).files == set()
 
     @pytest.mark.parametrize(("value", "wanted"), [(True, True), ("yes", True), (False, False), ("nonsense", False)])
-    def test_is_peoples_own_page_only_where_it_is_wanted(self, value: t.Any, wanted: bool) -> None:
+    def test_has_the_self_service_page_only_if_it_is_wanted(self, value: t.Any, wanted: bool) -> None:
         files = Action(twofactor_info, self_service=value).files
         assert (files > ON) == wanted
         assert (f"{places.SELF_SERVICE_LIBRARY}/_self_service/program.py" in files) == wanted
         assert (f"{places.PAGE_DIRECTORY}/page.js" in files) == wanted
 
     @pytest.mark.parametrize("files", [{}, {"/a b": "Ä'\"\n\x00"}, _host_files.self_service()])
-    def test_arrives_as_it_was(self, files: dict[str, str]) -> None:
+    def test_is_unpacked_unchanged(self, files: dict[str, str]) -> None:
         assert unpack(pack(files)) == files
         assert len(pack(files)) < max(100, len(json.dumps(files)) / 2.5)
 
     @pytest.mark.parametrize("option", ["", "nonsense", "eJw=", pack({})[:-8], "é"])
-    def test_is_nothing_where_it_was_not_packed(self, option: str) -> None:
+    def test_is_empty_if_it_was_not_packed(self, option: str) -> None:
         assert unpack(option) == {}
 
-    def test_is_what_ends_a_pass(self) -> None:
+    def test_has_the_files_that_end_a_pass(self) -> None:
         assert Action(twofactor_pass).files == set(places.FOR_PASSES)
 
-    def test_is_not_what_somebody_gave(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_ignores_files_given_by_the_user(self, monkeypatch: pytest.MonkeyPatch) -> None:
         handed: list[dict[str, t.Any]] = []
         monkeypatch.setattr(
             _host_files.AskingNormalAction, "run", lambda self, _tmp, _vars: handed.append(self._task.args) or {}
@@ -259,7 +259,7 @@ class TestHandedOver:
         assert given == {"files": "nonsense"}
 
     @pytest.mark.parametrize("name", ["twofactor", "twofactor_info", "twofactor_pass"])
-    def test_is_documented_as_nothing_for_people(self, name: str) -> None:
+    def test_is_documented_as_internal(self, name: str) -> None:
         module = (PLUGINS / "modules" / f"{name}.py").read_text()
         assert (
             "fleet.auth.module.files"
@@ -267,7 +267,7 @@ class TestHandedOver:
         )
 
 
-def test_the_page_allows_nothing_but_its_own_files_and_pictures() -> None:
+def test_page_allows_only_its_own_files() -> None:
     path = f"{places.PAGE_DIRECTORY}/manifest.json"
     policy = json.loads(_host_files.texts([path])[path])["content-security-policy"]
     assert policy == "default-src 'self'; object-src 'none'; base-uri 'none'"

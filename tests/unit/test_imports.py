@@ -107,11 +107,11 @@ CLOSURES = {
 
 
 @pytest.mark.parametrize("module", CLOSURES)
-def test_a_module_takes_along_what_it_needs_and_nothing_else(module: str) -> None:
+def test_module_imports_only_what_it_needs(module: str) -> None:
     assert sorted(closure(PLUGINS / "modules" / f"{module}.py")) == sorted(CLOSURES[module])
 
 
-def test_a_look_at_a_host_reads_nothing_that_changes_it() -> None:
+def test_look_at_a_host_imports_nothing_that_changes_it() -> None:
     code = f"import sys\nfrom {_ROOM}._runs import preview\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     imported = {name[len(_ROOM) + 1 :].replace(".", "/") for name in done.stdout.split() if name.startswith(_ROOM)}

@@ -16,11 +16,11 @@ ROOT = PLUGINS.parent
 NAMED = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (ROOT / "docs" / "inside.md").read_text())
 
 
-def test_there_are_some() -> None:
+def test_tests_are_named() -> None:
     assert len(NAMED) > 20
 
 
 @pytest.mark.parametrize(("path", "name"), NAMED)
-def test_is_there(path: str, name: str) -> None:
+def test_named_test_exists(path: str, name: str) -> None:
     text = (ROOT / path).read_text()
     assert f"def {name}(" in text if name else "def test_" in text

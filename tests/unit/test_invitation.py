@@ -34,18 +34,18 @@ def test_is_read_as_it_was_written() -> None:
         *(json.dumps({**KEPT, **odd}) for odd in ({"salt": "xy"}, {"tries": "many"}, {"tries": float("inf")})),
     ],
 )
-def test_one_that_is_damaged_is_closed_and_has_an_end(text: str) -> None:
+def test_damaged_invitation_is_closed_and_has_an_end(text: str) -> None:
     one = invitation.parse(text)
     assert one == invitation.CLOSED
     assert not one.fits("")
     assert end_of(one) == "9999-12-31T23:59:59Z"
 
 
-def test_the_end_of_one_that_never_ends_can_be_told() -> None:
+def test_end_of_an_endless_invitation_can_be_shown() -> None:
     assert end_of(invitation.parse(json.dumps({**KEPT, "until": 1e300}))) == "9999-12-31T23:59:59Z"
 
 
-def test_what_a_run_that_was_killed_has_laid_ready_is_nobody_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_staged_file_of_a_killed_run_belongs_to_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places, "INVITATIONS", str(tmp_path))
     one = invitation.made("ABCD-EFGH-IJKL-MNOP", b"salt", 1772438400.0)
     for name in ("alice", ".bob.fleet-auth-new"):
