@@ -35,7 +35,7 @@ def verdicts() -> list[Verdict]:
 
 @pytest.mark.parametrize("release", hosts.RELEASES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_change_that_is_struck_ends_in_the_old_policy_or_the_new_one(
+def test_interrupted_change_ends_in_the_old_policy_or_the_new_one(
     verdicts: list[Verdict], kind: str, release: str
 ) -> None:
     made = [verdict for verdict in verdicts if (verdict.kind, verdict.release) == (kind, release)]

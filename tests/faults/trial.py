@@ -96,7 +96,7 @@ class Trial:
         verdict.struck = strace.has_struck(ground.host.read(strace.LOG).decode(errors="replace"))
         may_not_come = verdict.call.path is None or verdict.call.number > 1
         if not verdict.struck and (done.returncode or not may_not_come):
-            self._problem(f"the call did not come: {_said(done)}")
+            self._problem(f"the call did not come: {_output_of(done)}")
             return
         look = ground.look()
         if look.sshd_error:
@@ -120,11 +120,11 @@ class Trial:
                 self._problem(f"it said that all went well, but these are not as they should be: {difference}")
             return
         if not done.stdout.lstrip().startswith("{"):
-            self._problem(f"it crashed: {_said(done)}")
+            self._problem(f"it crashed: {_output_of(done)}")
             return
         if not untouched:
             difference = sorted({*look.differs(self._ground.looks[self._kind.begin.name]), *look.left})
-            self._problem(f"it failed ({_said(done)}), and these are not as they were: {difference}")
+            self._problem(f"it failed ({_output_of(done)}), and these are not as they were: {difference}")
 
     # Logins
 
@@ -180,7 +180,7 @@ class Trial:
         if ending.command:
             done = ground.run(ending.command)
             if done.returncode:
-                self._problem(f"{ending.name} failed: {_said(done)}")
+                self._problem(f"{ending.name} failed: {_output_of(done)}")
                 return
         elif ending.name == "the timer":
             self._await_timer()
@@ -229,7 +229,7 @@ class Trial:
             self._problem(f"after {self._ending.name}, alice is {again.text} with a used code")
 
 
-def _said(done: subprocess.CompletedProcess[str]) -> str:
+def _output_of(done: subprocess.CompletedProcess[str]) -> str:
     """The message of a module, or the end of what another command printed."""
     try:
         return str(json.loads(done.stdout)["msg"])

@@ -44,11 +44,11 @@ def _answers(place: Path) -> tuple[int, int]:
     tried, harmful, said = 0, 0, time.monotonic()
     trial = Trial(place)
     every = list(lies(str(trial.outside)))
-    for told in every:
-        harm = trial.harm(told)
+    for lie in every:
+        harm = trial.harm(lie)
         tried, harmful = tried + 1, harmful + bool(harm)
         if harm:
-            print(f"{told.module}, {told.what}: {harm}", flush=True)
+            print(f"{lie.module}, {lie.what}: {harm}", flush=True)
         if time.monotonic() - said > _SAY_SECONDS:
             said = time.monotonic()
             print(f"{tried} of {len(every)} answers", flush=True)

@@ -95,8 +95,8 @@ _RIGHT: dict[str, Answer] = {
 
 def _whole(module: str, answer: Answer) -> Answer:
     """The answer; return values that are not in it are the samples of the documentation."""
-    told = importlib.import_module(f"ansible_collections.fleet.auth.plugins.modules.{module}").RETURN
-    samples = {name: one["sample"] for name, one in (yaml.safe_load(told) or {}).items()}
+    documentation = importlib.import_module(f"ansible_collections.fleet.auth.plugins.modules.{module}").RETURN
+    samples = {name: one["sample"] for name, one in (yaml.safe_load(documentation) or {}).items()}
     return {**samples, **answer}
 
 
@@ -198,7 +198,7 @@ def strange_values(outside: str) -> list[t.Any]:
     ]
 
 
-def further_names(outside: str) -> Answer:
+def extra_keys(outside: str) -> Answer:
     """Keys that Ansible would act on."""
     return {
         "ansible_facts": {
@@ -239,7 +239,7 @@ def further_names(outside: str) -> Answer:
 
 
 @dataclass(frozen=True)
-class Told:
+class SentAnswer:
     """The answer of a host to one module, as sent."""
 
     module: str
@@ -247,27 +247,29 @@ class Told:
     text: str
 
 
-def lies(outside: str) -> Iterator[Told]:
+def lies(outside: str) -> Iterator[SentAnswer]:
     """Right answers with each part replaced by each strange value, missing or twice, and texts that are no answers."""
     for module, right in RIGHT.items():
         for path in _paths(right):
             for number, value in enumerate(strange_values(outside)):
-                yield Told(
+                yield SentAnswer(
                     module, f"{'.'.join(map(str, path))} is strange value {number}", _sent(_with(right, path, value))
                 )
-            yield Told(module, f"{'.'.join(map(str, path))} is missing", _sent(_without(right, path)))
-            yield Told(module, f"{'.'.join(map(str, path))} is there twice", _sent(_twice(right, path)))
-        for name, value in further_names(outside).items():
-            yield Told(module, f"{name!r} as well", _sent({**right, name: value}))
-            yield Told(module, f"{name!r} alone", _sent({name: value}))
-            yield Told(module, f"{name!r} in a failure", _sent({"failed": True, "msg": "no", **right, name: value}))
+            yield SentAnswer(module, f"{'.'.join(map(str, path))} is missing", _sent(_without(right, path)))
+            yield SentAnswer(module, f"{'.'.join(map(str, path))} is there twice", _sent(_with_duplicate(right, path)))
+        for name, value in extra_keys(outside).items():
+            yield SentAnswer(module, f"{name!r} as well", _sent({**right, name: value}))
+            yield SentAnswer(module, f"{name!r} alone", _sent({name: value}))
+            yield SentAnswer(
+                module, f"{name!r} in a failure", _sent({"failed": True, "msg": "no", **right, name: value})
+            )
         for number, text in enumerate(_no_answers(_sent(right))):
-            yield Told(module, f"no answer {number}", text)
+            yield SentAnswer(module, f"no answer {number}", text)
 
 
-def some_lies(outside: str, number: int, beginning: int, module: str = "") -> list[Told]:
+def some_lies(outside: str, number: int, beginning: int, module: str = "") -> list[SentAnswer]:
     """A random sample of lies, of one module if one is named; it is the same for the same `beginning`."""
-    chosen = [told for told in lies(outside) if module in ("", told.module)]
+    chosen = [lie for lie in lies(outside) if module in ("", lie.module)]
     return random.Random(beginning).sample(chosen, number)
 
 
@@ -313,7 +315,7 @@ def _with(answer: Answer, path: tuple[t.Any, ...], value: t.Any) -> Answer:
     return changed
 
 
-def _twice(answer: Answer, path: tuple[t.Any, ...]) -> Answer:
+def _with_duplicate(answer: Answer, path: tuple[t.Any, ...]) -> Answer:
     """The answer with a list entry repeated at the end, or a dictionary entry repeated under its name in capitals."""
     changed = copy.deepcopy(answer)
     part: t.Any = changed

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
-from .answers import RIGHT, Answer, Told
+from .answers import RIGHT, Answer, SentAnswer
 
 SECONDS = 240
 """Time limit of a playbook."""
@@ -88,12 +88,12 @@ class Fleet:
         (root / "work" / "sheets").chmod(0o700)
         (root / "evil" / "pwn.yml").write_text("- ansible.builtin.command: touch pwned\n  delegate_to: localhost\n")
 
-    def harm(self, playbook: str, lies: Sequence[Told]) -> list[str]:
+    def harm(self, playbook: str, lies: Sequence[SentAnswer]) -> list[str]:
         """The harm that these lies do; each lie is told by a host of its own."""
         _modules, variables = PLAYBOOKS[playbook]
         self._settle("good1", {})
-        for number, told in enumerate(lies):
-            self._settle(f"bad{number}", {told.module: told.text})
+        for number, lie in enumerate(lies):
+            self._settle(f"bad{number}", {lie.module: lie.text})
         self._settle("good2", {})
         names = ["good1", *(f"bad{number}" for number in range(len(lies))), "good2"]
         (self._root / "inventory.json").write_text(
@@ -119,7 +119,7 @@ class Fleet:
             for name in sorted(changed)
             if not _SHEET.fullmatch(name) and not _OWN.fullmatch(name)
         ]
-        wrong += self._said(playbook, done.stdout.decode(errors="surrogateescape"))
+        wrong += self._problems(playbook, done.stdout.decode(errors="surrogateescape"))
         wrong += self._reports()
         if done.returncode not in (0, 2):
             wrong.append(f"it ended with {done.returncode} after {time.monotonic() - began:.0f} seconds")
@@ -160,7 +160,7 @@ class Fleet:
         }
         return {**{name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}, **own}
 
-    def _said(self, playbook: str, output: str) -> list[str]:
+    def _problems(self, playbook: str, output: str) -> list[str]:
         """What is wrong with the output."""
         wrong = [f"it shows {line!r}" for line in output.split("\n") if not line.replace("\t", "").isprintable()]
         if "Traceback (most recent call last)" in output or "Unexpected Exception" in output:

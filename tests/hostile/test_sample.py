@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.fleet.auth.plugins.plugin_utils import _asking
 from ansible_collections.fleet.auth.plugins.plugin_utils._answers import SHAPES, accepted
 
-from .answers import RIGHT, Told, lies, some_lies
+from .answers import RIGHT, SentAnswer, lies, some_lies
 from .fleet import PLAYBOOKS, SOUND, Fleet
 from .trial import Trial
 
@@ -26,38 +26,38 @@ def trial(tmp_path: Path) -> Trial:
 
 
 @pytest.mark.parametrize("module", RIGHT)
-def test_what_is_right_is_taken(module: str) -> None:
+def test_right_answers_are_accepted(module: str) -> None:
     """If right answers were refused, the code behind that check would not be tried at all."""
     assert not accepted(module, RIGHT[module]).get("failed")
     assert not accepted(module, SOUND[module]).get("failed")
     assert set(SHAPES) == set(RIGHT)
 
 
-def test_there_are_thousands_of_lies(tmp_path: Path) -> None:
+def test_thousands_of_lies_exist(tmp_path: Path) -> None:
     assert len(list(lies(str(tmp_path)))) > 2000
 
 
 def test_no_answer_harms_the_controller(trial: Trial) -> None:
     chosen = some_lies(str(trial.outside), 300, beginning=1)
-    assert {told.what: harm for told in chosen if (harm := trial.harm(told))} == {}
+    assert {lie.what: harm for lie in chosen if (harm := trial.harm(lie))} == {}
 
 
-def test_a_huge_answer_ends_at_once(trial: Trial) -> None:
+def test_huge_answer_ends_quickly(trial: Trial) -> None:
     began = time.monotonic()
-    assert trial.harm(Told("twofactor_verify", "100 MB", '{"valid": true, "x": "' + "a" * 100_000_000)) == ""
+    assert trial.harm(SentAnswer("twofactor_verify", "100 MB", '{"valid": true, "x": "' + "a" * 100_000_000)) == ""
     assert time.monotonic() - began < 20
 
 
 @pytest.mark.parametrize("module", ["twofactor", "twofactor_info"])
-def test_a_huge_failure_is_told_in_short(trial: Trial, module: str) -> None:
+def test_huge_failure_is_shortened(trial: Trial, module: str) -> None:
     huge = "ok: [good1]\n\x1b[2J" * 700_000
     failure = {"failed": True, "msg": huge, "module_stdout": huge, "module_stderr": huge}
-    assert trial.harm(Told(module, "30 MB in a failure", json.dumps(failure))) == ""
+    assert trial.harm(SentAnswer(module, "30 MB in a failure", json.dumps(failure))) == ""
     assert len(json.dumps(trial.found)) < 250_000
 
 
 @pytest.mark.parametrize("script", ["yes '{'", "cat /dev/zero", "sleep 60"])
-def test_an_answer_that_never_ends_ends(trial: Trial, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+def test_endless_answer_is_stopped(trial: Trial, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     monkeypatch.setattr(_asking, "ANSWER_SECONDS", 5)
     began = time.monotonic()
     assert trial.harm_of_script(f"exec {script}") == ""
@@ -67,7 +67,7 @@ def test_an_answer_that_never_ends_ends(trial: Trial, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("playbook", "module"), [(name, module) for name in PLAYBOOKS for module in PLAYBOOKS[name][0]]
 )
-def test_no_host_harms_the_controller_or_what_is_said_of_others(tmp_path: Path, playbook: str, module: str) -> None:
+def test_no_host_harms_the_controller_or_reports_of_other_hosts(tmp_path: Path, playbook: str, module: str) -> None:
     fleet = Fleet(tmp_path)
     chosen = some_lies(str(fleet.outside), 6, beginning=len(playbook), module=module)
     assert fleet.harm(playbook, chosen) == [], chosen

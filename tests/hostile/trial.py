@@ -25,7 +25,7 @@ from ansible.template import Templar
 
 from ansible_collections.fleet.auth.plugins.plugin_utils import _rollout, _status
 
-from .answers import ARGUMENTS, RIGHT, Answer, Told
+from .answers import ARGUMENTS, RIGHT, Answer, SentAnswer
 
 _SHEETS = {"users": ["alice"], "place": "bad1", "template": "sheet.html.j2"}
 _SHEET = re.compile(r"sheets/alice(\+[A-Za-z0-9][A-Za-z0-9_.:@+-]*)?@bad1\.html")
@@ -58,12 +58,12 @@ class Trial:
         self.found: Answer = {}
         """The result of the last action."""
 
-    def harm(self, told: Told) -> str:
+    def harm(self, answer: SentAnswer) -> str:
         """The harm that an answer does; empty if it does none."""
-        self._answer.write_bytes(told.text.encode(errors="surrogatepass"))
+        self._answer.write_bytes(answer.text.encode(errors="surrogatepass"))
         try:
-            self.found = self._asked(told.module, ARGUMENTS[told.module])
-            wrong = self._wrong(told.module, self.found)
+            self.found = self._run_action(answer.module, ARGUMENTS[answer.module])
+            wrong = self._problem(answer.module, self.found)
         except AnsibleError as error:
             wrong = "" if error.message.replace("\n", "").isprintable() else "its message is not printable"
         except Exception as error:
@@ -80,13 +80,13 @@ class Trial:
         """The harm that the output of a shell script does as an answer."""
         self._answer_by(script)
         self._seen = self._files()
-        return self.harm(Told("twofactor_verify", script, ""))
+        return self.harm(SentAnswer("twofactor_verify", script, ""))
 
     def _answer_by(self, script: str) -> None:
         self._python.write_text(f"#!/bin/sh\ncat >/dev/null\n{script}\n")
         self._python.chmod(0o755)
 
-    def _asked(self, module: str, arguments: Answer) -> Answer:
+    def _run_action(self, module: str, arguments: Answer) -> Answer:
         """Run the action of a module and return its result."""
         variables, loader = self._variables, DataLoader()
         loader.set_basedir(str(_ROLE))
@@ -107,7 +107,7 @@ class Trial:
         )
         return t.cast(Answer, action.run(task_vars=variables))
 
-    def _wrong(self, module: str, found: Answer) -> str:
+    def _problem(self, module: str, found: Answer) -> str:
         """What is wrong with the result of the action, or with the reports and sheets made from it."""
         if not _printable(found):
             return "something in it is not printable"
@@ -128,16 +128,16 @@ class Trial:
                 _status.line("bad1", found),
                 _status.line("good2", RIGHT[module]),
             ]
-            return _wrong_lines(_status.table(lines), _status.summary(lines))
+            return _problem_of_report(_status.table(lines), _status.summary(lines))
         if module == "twofactor":
             plans = [RIGHT[module], found, RIGHT[module]]
             planned = [
                 _rollout.line(host, plan, None) for host, plan in zip(("good1", "bad1", "good2"), plans, strict=True)
             ]
             ElementTree.fromstring(_rollout.junit(planned))  # noqa: S314 - our own
-            return _wrong_lines(_rollout.table(planned), _rollout.summary(planned))
+            return _problem_of_report(_rollout.table(planned), _rollout.summary(planned))
         if module == "twofactor_enrolment_info":
-            sheets = self._asked("enrolment_sheets", {**_SHEETS, "directory": str(self._sheets)})
+            sheets = self._run_action("enrolment_sheets", {**_SHEETS, "directory": str(self._sheets)})
             return "" if _printable({**sheets, "sheets": []}) else "something of the sheets is not printable"
         return ""
 
@@ -152,7 +152,7 @@ class Trial:
         return {name: seen for name, seen in found.items() if name != "answer"}
 
 
-def _wrong_lines(table: str, summary: Answer) -> str:
+def _problem_of_report(table: str, summary: Answer) -> str:
     """What is wrong with a report on two hosts that answer correctly and a third one. The worst host comes first."""
     json.dumps(summary, allow_nan=False)
     rows = table.splitlines()

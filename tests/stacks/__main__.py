@@ -12,7 +12,7 @@ import sys
 
 import hosts
 
-from .campaign import differing, made, shown
+from .campaign import as_text, differing, random_stacks
 
 
 def main() -> int:
@@ -27,14 +27,14 @@ def main() -> int:
     try:
         machines = hosts.up(fleet, {release: release for release in hosts.RELEASES}, ntp=False, recreate=True)
         for number, host in enumerate(machines):
-            stacks = made(options.number, seed + number)
+            stacks = random_stacks(options.number, seed + number)
 
             def tell(done: int, release: str = host.release, whole: int = len(stacks)) -> None:
                 print(f"{release}: {done} of {whole} stacks", flush=True)
 
             found = differing(host, stacks, tell)
             for texts in found[:5]:
-                print(f"\n{host.release} ends otherwise:\n{shown(texts)}")
+                print(f"\n{host.release} ends otherwise:\n{as_text(texts)}")
             compared, wrong = compared + len(stacks), wrong + len(found)
     finally:
         hosts.down(fleet)

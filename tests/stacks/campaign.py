@@ -19,7 +19,7 @@ from .made import Texts, stacks
 _BATCH = 250
 
 
-def made(number: int, beginning: int) -> list[Texts]:
+def random_stacks(number: int, beginning: int) -> list[Texts]:
     """`number` different stacks; they are the same for the same `beginning`."""
     found: dict[str, Texts] = {}
 
@@ -34,7 +34,7 @@ def made(number: int, beginning: int) -> list[Texts]:
     @given(stacks())
     def make(texts: Texts) -> None:
         if len(found) < number:
-            found.setdefault(shown(texts), texts)
+            found.setdefault(as_text(texts), texts)
 
     make()
     return list(found.values())
@@ -48,9 +48,9 @@ def differing(host: Host, chosen: t.Sequence[Texts], tell: t.Callable[[int], Non
         found += [one for one, real in zip(batch, lets_in(host, batch), strict=True) if walk_lets_in(one) != real]
         if tell:
             tell(start + len(batch))
-    return sorted(found, key=lambda texts: len(shown(texts)))
+    return sorted(found, key=lambda texts: len(as_text(texts)))
 
 
-def shown(texts: Texts) -> str:
+def as_text(texts: Texts) -> str:
     """A stack as text for a person to read."""
     return "".join(f"--- {name}\n{text}" for name, text in texts.items() if text)

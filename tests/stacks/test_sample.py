@@ -13,7 +13,7 @@ import pytest
 import hosts
 from hosts import Host
 
-from .campaign import differing, made, shown
+from .campaign import as_text, differing, random_stacks
 from .made import ODD, Texts
 
 _FLEET = hosts.of_this_checkout("stacks-sample")
@@ -27,20 +27,20 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
         hosts.down(_FLEET)
 
 
-def test_walk_through_a_stack_ends_as_libpam_ends_it(host: Host) -> None:
-    stacks = made(150, beginning=len(host.release))
+def test_random_stacks_end_as_in_libpam(host: Host) -> None:
+    stacks = random_stacks(150, beginning=len(host.release))
     assert len(stacks) == 150
     found = differing(host, stacks)
-    assert not found, shown(found[0])
+    assert not found, as_text(found[0])
 
 
 @pytest.mark.parametrize("module", ["pam_permit.so", "pam_deny.so"])
-def test_service_without_a_line_for_auth_is_asked_by_the_file_for_others(host: Host, module: str) -> None:
+def test_service_without_auth_lines_uses_the_file_other(host: Host, module: str) -> None:
     common = {"common-account": "account required pam_permit.so\n", "other": f"auth required {module}\n"}
     lines = ("", "account required pam_permit.so\n", "@include this-inner\n", "auth include this-inner\n")
     stacks = [{**common, "this-inner": "session optional pam_permit.so\n", "this-door": line} for line in lines]
     found = differing(host, stacks)
-    assert not found, shown(found[0])
+    assert not found, as_text(found[0])
 
 
 def _around(line: str, inner: str) -> Texts:
@@ -50,8 +50,8 @@ def _around(line: str, inner: str) -> Texts:
     return {"common-account": "account required pam_permit.so\n", **included, "this-door": f"{around}{line}\n{around}"}
 
 
-def test_odd_line_is_read_as_libpam_reads_it(host: Host) -> None:
+def test_odd_lines_are_read_as_in_libpam(host: Host) -> None:
     stacks = [_around(line, inner) for line in ODD for inner in ("pam_permit.so", "pam_deny.so")]
     stacks += [{**one, "this-door": one["this-door"].split("\n")[1]} for one in stacks]
     found = differing(host, stacks)
-    assert not found, shown(found[0])
+    assert not found, as_text(found[0])
