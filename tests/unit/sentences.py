@@ -29,7 +29,7 @@ _FOR_PEOPLE = {
 """Errors whose text ends a module, a task, a connection or a conversation."""
 _CALLS = {"problems.append", "_fail"}
 """Other calls with a text for people: appending to a list of problems, and the end of `twofactor-enrol`."""
-_FINDERS = (
+_FILES_WITH_PROBLEMS = (
     *("module_utils/_plan/refusals.py", "module_utils/_plan/credentials.py", "module_utils/_plan/locked_out.py"),
     *("module_utils/_plan/cockpit.py", "module_utils/_plan/doors.py", "module_utils/_wanted/bounds.py"),
     *("module_utils/_backends/backends.py", "module_utils/_texts/drop_in.py", "plugin_utils/_gate.py"),
@@ -37,7 +37,7 @@ _FINDERS = (
     "module_utils/_self_service/conversation.py",
 )
 """Files whose functions yield or return sentences about what is wrong."""
-_WELL = {"right", "_everyone"}
+_NOT_PROBLEMS = {"right", "_everyone"}
 """Functions whose text says that all is well, or what was done."""
 _SHORTEST = 40
 """Shorter texts are words or parts of a sentence."""
@@ -63,17 +63,17 @@ def of_python() -> list[Message]:
     """The messages of the plugins and the modules."""
     found = []
     for path in sorted(_PLUGINS.rglob("*.py")):
-        for line, text in _said(path):
+        for line, text in _texts_in(path):
             if len(text) > _SHORTEST and " " in text.strip():
                 found.append(Message(f"{path.relative_to(_PLUGINS)}:{line}", text))
     return found
 
 
-def _said(path: Path) -> t.Iterator[tuple[int, str]]:
+def _texts_in(path: Path) -> t.Iterator[tuple[int, str]]:
     """The texts of a file that somebody reads as an error, each with its line number."""
-    finds = str(path.relative_to(_PLUGINS)) in _FINDERS
+    finds = str(path.relative_to(_PLUGINS)) in _FILES_WITH_PROBLEMS
     tree = ast.parse(path.read_text())
-    well = {id(one) for node in ast.walk(tree) if getattr(node, "name", "") in _WELL for one in ast.walk(node)}
+    well = {id(one) for node in ast.walk(tree) if getattr(node, "name", "") in _NOT_PROBLEMS for one in ast.walk(node)}
     texts = _Texts(
         {
             ast.unparse(node.targets[0]): node.value
@@ -91,7 +91,7 @@ def _said(path: Path) -> t.Iterator[tuple[int, str]]:
 
 
 def _values(node: t.Any, *, finds: bool) -> t.Iterator[ast.expr]:
-    """Expressions with error texts in what a node raises, calls or builds or, in a finder file, yields or returns."""
+    """Expressions with error texts in what a node raises, calls or builds or, in such a file, yields or returns."""
     if isinstance(node, ast.Call) and node.args:
         name = ast.unparse(node.func)
         if name.rpartition(".")[2] in _FOR_PEOPLE or name in _CALLS:

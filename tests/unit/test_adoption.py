@@ -187,7 +187,7 @@ class TestAdoption:
         assert "is for codes of 6 digits, but otp_digits is 8" in reason(own={"alice": OWN}, otp_digits=8)
 
     @pytest.mark.parametrize(
-        ("before", "told", "after"),
+        ("before", "expected", "after"),
         [
             ({"text": line("alice", pin="1234")}, "Put - in its place", {"text": line("alice")}),
             ({"text": line("alice", kind="HOTP/T60")}, "interval is 30. Set interval to 60", {"interval": 60}),
@@ -214,9 +214,9 @@ class TestAdoption:
         ],
     )
     def test_takes_over_after_the_remedy_is_done(
-        self, before: dict[str, t.Any], told: str, after: dict[str, t.Any]
+        self, before: dict[str, t.Any], expected: str, after: dict[str, t.Any]
     ) -> None:
-        assert told in reason(**before)
+        assert expected in reason(**before)
         assert adopted(**{**before, **after}).left == {}
 
     def test_leaves_out_names_of_lock_files(self) -> None:

@@ -104,7 +104,7 @@ class TestAccepted:
                 accepted("twofactor_verify", {"valid": True, key: {"host_name": "web2"}})
 
     @pytest.mark.parametrize(
-        ("wrong", "told"),
+        ("wrong", "expected"),
         [
             ({"os_family": "../../x/pwn"}, "os_family is not a known family of systems"),
             ({"os_family": "debian\n"}, "os_family is not a known family of systems"),
@@ -132,10 +132,10 @@ class TestAccepted:
             ({ESCAPE: 1}, r"'\\x1b]0;web2 is on\\x07' is unknown"),
         ],
     )
-    def test_rejects_values_of_a_wrong_form(self, wrong: dict[str, t.Any], told: str) -> None:
+    def test_rejects_values_of_a_wrong_form(self, wrong: dict[str, t.Any], expected: str) -> None:
         with pytest.raises(Unfit) as found:
             accepted("twofactor", {**PLAN, **wrong}, ["alice"])
-        assert told in str(found.value)
+        assert expected in str(found.value)
         assert str(found.value).isprintable()
 
     @pytest.mark.parametrize(("part", "word"), [("state", "ajar"), ("state", ""), ("state", "OPEN"), ("kind", "gate")])
@@ -157,7 +157,7 @@ class TestAccepted:
             accepted("time_sync_info", {"time_sync": told})
 
     @pytest.mark.parametrize("missing", sorted(PLAN.keys() - {"changed"}))
-    def test_lacks_no_key(self, missing: str) -> None:
+    def test_must_have_every_key(self, missing: str) -> None:
         with pytest.raises(Unfit, match=f"{missing} is missing"):
             accepted("twofactor", {name: value for name, value in PLAN.items() if name != missing})
 

@@ -154,7 +154,7 @@ def after(state: HostState, made: Plan) -> HostState:
     return Machine.booted(state).stages(made.changes)[-1].state
 
 
-def wanting(*people: str, **changes: t.Any) -> t.Any:
+def settings_for(*people: str, **changes: t.Any) -> t.Any:
     return settings(*people, services=["cockpit"], scope="enrolled", **changes)
 
 
@@ -166,27 +166,27 @@ def host(text: str | None = None, names: tuple[str, ...] = WEB, **changes: t.Any
 class TestPlan:
     @pytest.mark.parametrize("names", [WEB, ("host/web1@CORP.EXAMPLE",), ("unknown, since it begins with 0501",)])
     def test_refuses_cockpit_where_a_ticket_is_enough(self, names: tuple[str, ...]) -> None:
-        (refusal,) = plan(wanting("alice"), host(names=names)).refusals
+        (refusal,) = plan(settings_for("alice"), host(names=names)).refusals
         assert "Kerberos ticket, without a code" in refusal
         assert f"/etc/krb5.keytab: {names[0]}" in refusal
         assert "set cockpit_negotiate to none" in refusal
 
     def test_refuses_certificates(self) -> None:
         text = "[Negotiate]\naction = none\n[WebService]\nClientCertAuthentication = yes\n"
-        (refusal,) = plan(wanting("alice", cockpit_negotiate="none"), host(text)).refusals
+        (refusal,) = plan(settings_for("alice", cockpit_negotiate="none"), host(text)).refusals
         assert "/etc/cockpit/cockpit.conf line 4: ClientCertAuthentication" in refusal
 
     def test_refuses_exempt_addresses_that_anybody_can_claim(self) -> None:
         text = "[WebService]\nForwardedForHeader = X-Forwarded-For\n"
-        (refusal,) = plan(wanting("alice", exempt_addresses=["10.0.0.0/8"]), host(text, ())).refusals
+        (refusal,) = plan(settings_for("alice", exempt_addresses=["10.0.0.0/8"]), host(text, ())).refusals
         assert "/etc/cockpit/cockpit.conf line 2: ForwardedForHeader = X-Forwarded-For)" in refusal
-        assert plan(wanting("alice"), host(text, ())).refusals == ()
+        assert plan(settings_for("alice"), host(text, ())).refusals == ()
         empty = host("[WebService]\nForwardedForHeader =\n", ())
-        assert plan(wanting("alice", exempt_addresses=["10.0.0.0/8"]), empty).refusals == ()
+        assert plan(settings_for("alice", exempt_addresses=["10.0.0.0/8"]), empty).refusals == ()
 
     def test_refuses_custom_programs_which_may_not_ask(self) -> None:
         text = "[WebService]\nOrigins = x\n[Basic]\ncommand = /opt/login --now\n[Ssh-Login]\nUnixPath = /run/x\n"
-        refusals = plan(wanting("alice"), host(text, ())).refusals
+        refusals = plan(settings_for("alice"), host(text, ())).refusals
         assert [one.partition("than its own, ")[2] for one in refusals] == [
             f"{one}. Remove that line, or leave cockpit out of services."
             for one in (
@@ -207,7 +207,7 @@ class TestPlan:
         ],
     )
     def test_recognizes_cockpits_programs_by_their_path(self, line: str) -> None:
-        (refusal,) = plan(wanting("alice"), host(f"[Basic]\n{line}\n", ())).refusals
+        (refusal,) = plan(settings_for("alice"), host(f"[Basic]\n{line}\n", ())).refusals
         assert "/etc/cockpit/cockpit.conf line 2: " in refusal
 
     @pytest.mark.parametrize(
@@ -220,10 +220,10 @@ class TestPlan:
         ],
     )
     def test_accepts_cockpits_own_programs(self, text: str) -> None:
-        assert plan(wanting("alice"), host(text, ())).refusals == ()
+        assert plan(settings_for("alice"), host(text, ())).refusals == ()
 
     @pytest.mark.parametrize(
-        ("start", "told"),
+        ("start", "expected"),
         [
             (
                 CockpitStart("/x.conf", "/opt/cockpit-ws", ("--no-tls",)),
@@ -237,28 +237,28 @@ class TestPlan:
             (CockpitStart("/x.conf", OWN, (), "/srv:/etc"), "(XDG_CONFIG_DIRS=/srv:/etc in /x.conf)"),
         ],
     )
-    def test_refuses_cockpit_with_other_start_options(self, start: CockpitStart, told: str) -> None:
+    def test_refuses_cockpit_with_other_start_options(self, start: CockpitStart, expected: str) -> None:
         usual = CockpitStart("cockpit.service", OWN, ("--no-tls", "--port=0"), "/etc")
-        (refusal,) = plan(wanting("alice"), host(names=(), cockpit_starts=(usual, start, start))).refusals
-        assert told in refusal
-        assert plan(wanting("alice"), host(names=(), cockpit_starts=(usual,))).refusals == ()
+        (refusal,) = plan(settings_for("alice"), host(names=(), cockpit_starts=(usual, start, start))).refusals
+        assert expected in refusal
+        assert plan(settings_for("alice"), host(names=(), cockpit_starts=(usual,))).refusals == ()
 
     def test_names_the_line_because_of_which_cockpit_ignores_the_file(self) -> None:
-        (refusal,) = plan(wanting("alice", cockpit_negotiate="none"), host("[WebService]\n; old\n")).refusals
+        (refusal,) = plan(settings_for("alice", cockpit_negotiate="none"), host("[WebService]\n; old\n")).refusals
         assert "Correct line 2 of /etc/cockpit/cockpit.conf, because" in refusal
 
     def test_refuses_to_write_through_a_link(self) -> None:
         state = host_state(
             files={places.COCKPIT_CONFIG: file("", link="/srv/cockpit.conf")}, keytabs={"/etc/krb5.keytab": WEB}
         )
-        (refusal,) = plan(wanting("alice", cockpit_negotiate="none"), state).refusals
+        (refusal,) = plan(settings_for("alice", cockpit_negotiate="none"), state).refusals
         assert "symbolic link to /srv/cockpit.conf" in refusal
 
     @pytest.mark.parametrize(
         "text", [None, "[WebService]\nOrigins = https://web1", "[Negotiate]\naction = localhost\n"]
     )
     def test_turns_tickets_off_and_on_again(self, text: str | None) -> None:
-        before, wanted = host(text), wanting("alice", cockpit_negotiate="none")
+        before, wanted = host(text), settings_for("alice", cockpit_negotiate="none")
         done = plan(wanted, before)
         written = [one for one in done.changes if isinstance(one, Write) and one.path == places.COCKPIT_CONFIG]
         assert [cockpit_conf.takes_kerberos(one.content) for one in written] == [False]
@@ -267,7 +267,7 @@ class TestPlan:
         on = after(before, done)
         assert plan(wanted, on).changes == ()
         assert report.enforced(Situation(wanted, on)) == {"cockpit": True}
-        off = plan(wanting(enabled=False), on)
+        off = plan(settings_for(enabled=False), on)
         assert sum(isinstance(one, RestartCockpit) for one in off.changes) == 1
         assert after(on, off).text(places.COCKPIT_CONFIG) == text
 
@@ -276,7 +276,7 @@ class TestPlan:
         assert not any(isinstance(one, RestartCockpit) for one in plan(wanted, host()).changes)
 
     def test_does_not_say_that_cockpit_asks_if_a_ticket_is_enough(self) -> None:
-        wanted = wanting("alice")
+        wanted = settings_for("alice")
         state = host(names=())
         on = after(state, plan(wanted, state))
         assert report.enforced(Situation(wanted, on)) == {"cockpit": True}

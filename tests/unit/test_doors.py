@@ -53,12 +53,12 @@ def test_are_listed_with_their_state() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"), [("caf\udce9", "caf\\udce9"), ("two\nlines", "two\\nlines"), ("with space", "with space")]
+    ("name", "expected"), [("caf\udce9", "caf\\udce9"), ("two\nlines", "two\\nlines"), ("with space", "with space")]
 )
-def test_have_one_line_names_for_any_file_name(name: str, told: str) -> None:
+def test_have_one_line_names_for_any_file_name(name: str, expected: str) -> None:
     state = host_state(files={f"/etc/pam.d/{name}": "@include common-auth\n"})
     (door,) = [one for one in doors.doors(Situation(settings(), state), []) if "program" in one.reaches]
-    assert (door.name, door.seen) == (told, f"/etc/pam.d/{told}")
+    assert (door.name, door.seen) == (expected, f"/etc/pam.d/{expected}")
 
 
 def test_are_warned_about_if_open_and_not_accepted() -> None:
@@ -149,7 +149,7 @@ def test_inetd_has_the_state_unknown() -> None:
     assert [door.state for door in doors.doors(situation, ["sshd"]) if door.name == "inetd"] == ["unknown"]
 
 
-def test_without_prompts_are_refused_as_services() -> None:
+def test_programs_without_prompts_are_refused_as_services() -> None:
     state = host_state(files={"/etc/pam.d/xrdp-sesman": "@include common-auth\n@include common-account\n"})
     made = plan(settings("alice", services=["xrdp-sesman"]), state)
     (told,) = made.refusals
@@ -159,7 +159,7 @@ def test_without_prompts_are_refused_as_services() -> None:
 
 
 @pytest.mark.parametrize("service", ["dovecot", "imap", "smtp", "cups", "openvpn", "postgresql"])
-def test_known_only_as_services_are_refused_without_prompts(service: str) -> None:
+def test_mail_and_database_services_without_prompts_are_refused(service: str) -> None:
     state = host_state(files={f"/etc/pam.d/{service}": "@include common-auth\n@include common-account\n"})
     made = plan(settings("alice", services=[service]), state)
     (told,) = made.refusals
@@ -180,7 +180,7 @@ def test_screen_lockers_are_refused_because_they_cannot_read_credentials(service
     )
 
 
-def test_on_the_host_include_every_service_that_asks_for_a_password() -> None:
+def test_include_every_service_that_asks_for_a_password() -> None:
     asking = "@include common-auth\n"
     files = {
         "vpn": asking,

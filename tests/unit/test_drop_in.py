@@ -205,7 +205,7 @@ class TestConflicts:
         )
 
     @pytest.mark.parametrize(
-        ("line", "told"),
+        ("line", "expected"),
         [
             (
                 "UsePAM no",
@@ -218,8 +218,8 @@ class TestConflicts:
             ("", f"{CONFIG} without UsePAM keeps PAM, and with it the code, out of sshd; set UsePAM yes."),
         ],
     )
-    def test_with_pam_name_the_line_or_say_that_there_is_none(self, line: str, told: str) -> None:
-        assert list(conflicts({CONFIG: f"{INCLUDE}{line}\n"}, Effective(usepam=("no",)))) == [told]
+    def test_with_pam_name_the_line_or_say_that_there_is_none(self, line: str, expected: str) -> None:
+        assert list(conflicts({CONFIG: f"{INCLUDE}{line}\n"}, Effective(usepam=("no",)))) == [expected]
         assert list(conflicts({CONFIG: f"{INCLUDE}{line}\n"}, WITH_PAM)) == []
 
     @pytest.mark.parametrize("match", ["", "Match User bob\n"])

@@ -93,7 +93,7 @@ def test_error_has_the_full_message_if_only_the_error_is_shown(tmp_path: Path, *
         assert report.read_text().count(_SENTENCES) == 2
 
 
-class TestWhatWasReturned:
+class TestFailedResult:
     def run(self, done: t.Any, **of_the_task: t.Any) -> dict[str, t.Any]:
         """The result of an action that does this in a task with these keywords."""
         nothing = {"no_log": False, "failed_when": [], "until": [], "retries": None}

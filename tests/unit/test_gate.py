@@ -36,7 +36,7 @@ class TestProblems:
         assert _gate.problems(right) == []
 
     @pytest.mark.parametrize(
-        ("wrong", "told"),
+        ("wrong", "expected"),
         [
             ({"window": 99}, ["window is 99; it must be between 0 and 10 steps."]),
             ({"window": 99, "scope": "groups"}, ["window is 99", "scope is groups, but scope_groups is empty"]),
@@ -107,10 +107,10 @@ class TestProblems:
             ({"window": None}, ["window must be a whole number, and is empty."]),
         ],
     )
-    def test_are_a_sentence_each_without_a_secret(self, wrong: dict[str, t.Any], told: list[str]) -> None:
+    def test_are_a_sentence_each_without_a_secret(self, wrong: dict[str, t.Any], expected: list[str]) -> None:
         found = _gate.problems(wrong)
-        assert len(found) == len(told)
-        for sentence in told:
+        assert len(found) == len(expected)
+        for sentence in expected:
             (one,) = [problem for problem in found if problem.startswith(sentence)]
             assert one.endswith(".")
         assert not {SECRET, "a" * 26} & set(re.findall(r"\w+", " ".join(found)))
@@ -254,7 +254,7 @@ class TestPlaybookOfTheCollection:
     """For the same hosts: everything that is refused is refused before any of them is contacted."""
 
     @pytest.mark.parametrize(
-        ("name", "arguments", "told"),
+        ("name", "arguments", "expected"),
         [
             ("recover", ["usr=alice"], "-e usr is not a parameter of fleet.auth.recover; did you mean user."),
             ("recover", ["usr=alice", "everyone=true"], "-e usr is not a parameter"),
@@ -286,11 +286,11 @@ class TestPlaybookOfTheCollection:
             ("adopt", ["users_files=x"], "the variable of the role is twofactor_users_files"),
         ],
     )
-    def test_refuses_a_mistake(self, tmp_path: Path, name: str, arguments: list[str], told: str) -> None:
+    def test_refuses_a_mistake(self, tmp_path: Path, name: str, arguments: list[str], expected: str) -> None:
         extra = [word for argument in arguments for word in ("-e", argument)]
         printed = TestPlaybook.playbook(tmp_path, f"fleet.auth.{name}", *extra)
         assert printed.count("unreachable=0    failed=1 ") in (1, 3), printed
-        assert told in " ".join(printed.split())
+        assert expected in " ".join(printed.split())
         assert "unreachable=1" not in printed
 
     def test_of_a_report_refuses_a_mistake_for_each_host(self, tmp_path: Path) -> None:
@@ -307,7 +307,7 @@ class TestPlaybookOfTheCollection:
         assert "web2" not in printed
 
     @pytest.mark.parametrize(
-        ("chosen", "told"),
+        ("chosen", "expected"),
         [
             (
                 "wbe1",
@@ -320,11 +320,11 @@ class TestPlaybookOfTheCollection:
     )
     @pytest.mark.parametrize("name", ["recover", "rollout", "disable"])
     def test_fails_for_hosts_that_the_inventory_does_not_know(
-        self, tmp_path: Path, name: str, chosen: str, told: str
+        self, tmp_path: Path, name: str, chosen: str, expected: str
     ) -> None:
         done = answering.run(tmp_path, name, {"web1": {}, "web2": {}}, twofactor_hosts=chosen, everyone=True)
         assert done.returncode == 4, done.stdout
-        assert told in " ".join(done.stdout.split())
+        assert expected in " ".join(done.stdout.split())
 
     @pytest.mark.parametrize("chosen", ["", " ", ",", [], ["", ":"]])
     def test_fails_if_no_host_is_named(self, chosen: t.Any) -> None:
@@ -418,7 +418,7 @@ class TestPlaybookOfTheCollection:
         assert printed.count("unreachable=1    failed=0 ") == 1, printed
 
     @pytest.mark.parametrize(
-        ("name", "variables", "told"),
+        ("name", "variables", "expected"),
         [
             (
                 "pass",
@@ -435,11 +435,11 @@ class TestPlaybookOfTheCollection:
         ],
     )
     def test_reads_its_parameters_in_the_inventory(
-        self, tmp_path: Path, name: str, variables: dict[str, t.Any], told: str
+        self, tmp_path: Path, name: str, variables: dict[str, t.Any], expected: str
     ) -> None:
         (tmp_path / "group_vars").mkdir()
         (tmp_path / "group_vars/all.yml").write_text(json.dumps({"twofactor_enrolment_dir": "./sheets", **variables}))
-        assert told in " ".join(TestPlaybook.playbook(tmp_path, f"fleet.auth.{name}").split())
+        assert expected in " ".join(TestPlaybook.playbook(tmp_path, f"fleet.auth.{name}").split())
 
     @pytest.mark.parametrize(
         ("name", "arguments"),

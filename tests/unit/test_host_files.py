@@ -215,39 +215,39 @@ ON = {*places.FOR_LOGINS, *places.FOR_GUARD}
 CHANGE = set(places.FOR_A_CHANGE)
 
 
-class TestHandedOver:
+class TestPackedFiles:
     @pytest.mark.parametrize("enabled", [True, "yes", "on"])
-    def test_has_the_files_for_a_host_and_in_check_mode_none_for_a_rollback(self, enabled: t.Any) -> None:
+    def test_are_those_for_a_host_and_in_check_mode_none_for_a_rollback(self, enabled: t.Any) -> None:
         assert Action(twofactor, enabled=enabled).files == ON | CHANGE
         assert Action(twofactor, enabled=enabled, check_mode=True).files == ON
         assert Action(twofactor_info, enabled=enabled).files == ON
 
     @pytest.mark.parametrize("disabled", [False, "no", "false"])
-    def test_has_only_the_files_for_a_rollback_if_disabled(self, disabled: t.Any) -> None:
+    def test_are_only_those_for_a_rollback_if_disabled(self, disabled: t.Any) -> None:
         options = {"enabled": disabled, "self_service": True}
         assert Action(twofactor, **options).files == CHANGE
         assert Action(twofactor, **options, check_mode=True).files == set()
 
     @pytest.mark.parametrize(("value", "wanted"), [(True, True), ("yes", True), (False, False), ("nonsense", False)])
-    def test_has_the_self_service_page_only_if_it_is_wanted(self, value: t.Any, wanted: bool) -> None:
+    def test_include_the_self_service_page_only_if_it_is_wanted(self, value: t.Any, wanted: bool) -> None:
         files = Action(twofactor_info, self_service=value).files
         assert (files > ON) == wanted
         assert (f"{places.SELF_SERVICE_LIBRARY}/_self_service/program.py" in files) == wanted
         assert (f"{places.PAGE_DIRECTORY}/page.js" in files) == wanted
 
     @pytest.mark.parametrize("files", [{}, {"/a b": "Ä'\"\n\x00"}, _host_files.self_service()])
-    def test_is_unpacked_unchanged(self, files: dict[str, str]) -> None:
+    def test_are_unpacked_unchanged(self, files: dict[str, str]) -> None:
         assert unpack(pack(files)) == files
         assert len(pack(files)) < max(100, len(json.dumps(files)) / 2.5)
 
     @pytest.mark.parametrize("option", ["", "nonsense", "eJw=", pack({})[:-8], "é"])
-    def test_is_empty_if_it_was_not_packed(self, option: str) -> None:
+    def test_are_none_if_the_option_is_invalid(self, option: str) -> None:
         assert unpack(option) == {}
 
-    def test_has_the_files_that_end_a_pass(self) -> None:
+    def test_are_those_that_end_a_pass(self) -> None:
         assert Action(twofactor_pass).files == set(places.FOR_PASSES)
 
-    def test_ignores_files_given_by_the_user(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_replace_files_given_by_the_user(self, monkeypatch: pytest.MonkeyPatch) -> None:
         handed: list[dict[str, t.Any]] = []
         monkeypatch.setattr(
             _host_files.AskingNormalAction, "run", lambda self, _tmp, _vars: handed.append(self._task.args) or {}
@@ -259,7 +259,7 @@ class TestHandedOver:
         assert given == {"files": "nonsense"}
 
     @pytest.mark.parametrize("name", ["twofactor", "twofactor_info", "twofactor_pass"])
-    def test_is_documented_as_internal(self, name: str) -> None:
+    def test_are_documented_as_internal(self, name: str) -> None:
         module = (PLUGINS / "modules" / f"{name}.py").read_text()
         assert (
             "fleet.auth.module.files"

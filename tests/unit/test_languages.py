@@ -43,21 +43,21 @@ def _put_in(text: str) -> list[str]:
 
 @pytest.mark.parametrize("language", _languages.known())
 class TestEachLanguage:
-    def test_has_the_texts_of_english_with_the_same_words_put_in(self, language: str) -> None:
+    def test_has_the_same_texts_and_placeholders_as_english(self, language: str) -> None:
         found = _flat(_languages.texts(language))
         assert {name: _put_in(text) for name, text in found.items()} == {
             name: _put_in(text) for name, text in _flat(_ENGLISH).items()
         }
         assert [name for name, text in found.items() if not text.strip() or text != text.lstrip()] == []
 
-    def test_says_which_it_is_and_repeats_no_english(self, language: str) -> None:
+    def test_names_itself_and_repeats_no_english(self, language: str) -> None:
         found, english = _flat(_languages.texts(language)), _flat(_ENGLISH)
         assert found.pop("language") == language
         same = {name for name, text in found.items() if text == english[name]}
         assert language == "en" or same <= {"sheet.codes"}
 
 
-def test_languages_are_those_that_the_role_tells_of() -> None:
+def test_languages_are_those_that_the_role_documents() -> None:
     specs = yaml.safe_load((_ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]
     told = [spec["options"]["twofactor_language"] for spec in specs.values() if "twofactor_language" in spec["options"]]
     assert len(told) == 5
@@ -91,7 +91,7 @@ class TestOwnTemplate:
         assert (folder / "sheets").is_dir() == (done.returncode == 0) == right, done.stdout + done.stderr
         return " ".join((done.stdout + done.stderr).split())
 
-    def test_is_sought_where_ansible_was_started(self, tmp_path: Path) -> None:
+    def test_is_found_relative_to_where_ansible_was_started(self, tmp_path: Path) -> None:
         self.prepared(tmp_path, True, twofactor_sheet_template="./own.j2", twofactor_language="de")
 
     def test_that_is_missing_is_refused(self, tmp_path: Path) -> None:
@@ -105,9 +105,7 @@ class TestOwnTemplate:
             ("issuer", "a:b", "twofactor_issuer is a:b, and authenticator apps take what follows a colon for the name"),
         ],
     )
-    def test_is_not_looked_at_where_a_variable_is_wrong(
-        self, tmp_path: Path, option: str, value: str, why: str
-    ) -> None:
+    def test_is_not_checked_if_a_variable_is_wrong(self, tmp_path: Path, option: str, value: str, why: str) -> None:
         told = self.prepared(tmp_path, False, **{"twofactor_sheet_template": "./own.j2", f"twofactor_{option}": value})
         assert told.count(why) == 1
 
@@ -116,7 +114,7 @@ class TestOwnTemplate:
         assert told.count("No sheet can be made from the template") == 1
         assert told.count("has no attribute 'usr'") == 1
 
-    def test_that_makes_nothing_is_refused(self, tmp_path: Path) -> None:
+    def test_that_gives_an_empty_page_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "empty.j2").write_text("{# nothing #}")
         told = self.prepared(tmp_path, False, twofactor_sheet_template="empty.j2")
         assert told.count("makes an empty page. Put the contents of a sheet into it.") == 1
@@ -135,7 +133,9 @@ class TestDirectory:
             ("/proc/sheets", (), "/proc/sheets: No such file or directory."),
         ],
     )
-    def test_that_is_none_is_refused(self, tmp_path: Path, where: str, arguments: tuple[str, ...], why: str) -> None:
+    def test_that_cannot_be_one_is_refused(
+        self, tmp_path: Path, where: str, arguments: tuple[str, ...], why: str
+    ) -> None:
         (tmp_path / "file").write_text("as it was")
         (tmp_path / "group_vars").mkdir()
         variables = {"twofactor_enrolment_dir": where, "twofactor_users": ["alice"]}
@@ -149,7 +149,7 @@ class TestDirectory:
         assert "Bring the host to the wanted state" not in done.stdout
         assert (tmp_path / "file").read_text() == "as it was"
 
-    def test_is_not_made_in_check_mode_which_says_that_it_would_be(self, tmp_path: Path) -> None:
+    def test_is_only_announced_in_check_mode(self, tmp_path: Path) -> None:
         (tmp_path / "group_vars").mkdir()
         variables = {"twofactor_enrolment_dir": "./sheets", "twofactor_users": ["alice"]}
         (tmp_path / "group_vars" / "all.yml").write_text(json.dumps(variables))

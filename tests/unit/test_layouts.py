@@ -166,7 +166,7 @@ FIRST_FACTORS = ("unix", "sss", "ldap", "krb5", "winbind", "fprintd", "authd", "
 
 
 @pytest.mark.parametrize(("name", "form"), CASES)
-def test_whoever_got_in_gets_in_with_a_right_code_and_nobody_else(name: str, form: str) -> None:
+def test_right_code_lets_in_exactly_those_who_got_in_before(name: str, form: str) -> None:
     stack = "common-auth" if name.startswith("pam-") else "system-auth"
     found = {stack: STACKS[name], "postlogin": POSTLOGIN, "door": SERVICES[form].format(stack=stack)}
     protected = pam.protect("door", found["door"], ServiceFiles(found), backends.MODULES).text
@@ -203,7 +203,7 @@ LOGGING = "auth optional pam_exec.so seteuid /usr/local/bin/log-login\n"
 
 
 @pytest.mark.parametrize(("name", "form"), CASES)
-def test_no_factor_is_named_but_one_that_is_asked_for_beside_the_password(name: str, form: str) -> None:
+def test_other_factors_are_only_those_asked_in_addition_to_the_password(name: str, form: str) -> None:
     stack = "common-auth" if name.startswith("pam-") else "system-auth"
     door = f"{LOGGING}{SERVICES[form].format(stack=stack)}{LOGGING}"
     files = ServiceFiles({stack: LOGGING + STACKS[name] + LOGGING, "postlogin": POSTLOGIN, "door": door})

@@ -22,7 +22,7 @@ PASSWORD_ONLY = account("alice", has_key=False)
 ROOT = account("root", uid=0)
 
 
-def found(
+def lockouts(
     *people: Account,
     enrolled: t.Collection[str] = (),
     services: t.Sequence[str] = ("sshd",),
@@ -54,16 +54,16 @@ class TestScope:
             ({"scope": "groups", "scope_groups": ["staff"], "exempt_users": ["alice"]}, False),
         ],
     )
-    def test_is_who_needs_a_code(self, options: dict[str, t.Any], concerned: bool) -> None:
+    def test_contains_accounts_that_need_a_code(self, options: dict[str, t.Any], concerned: bool) -> None:
         assert in_scope(settings(**options), "alice", ["alice", "staff"], {"alice"}) == concerned
 
-    def test_of_the_enrolled_leaves_the_others_out(self) -> None:
+    def test_enrolled_excludes_accounts_without_a_credential(self) -> None:
         assert not in_scope(settings(scope="enrolled"), "bob", ["bob"], {"alice"})
 
 
 class TestSshd:
-    def test_locks_out_who_has_no_credential(self) -> None:
-        assert found(ALICE) == {
+    def test_locks_out_accounts_without_a_credential(self) -> None:
+        assert lockouts(ALICE) == {
             "alice": (
                 ("sshd",),
                 "alice has no credential and would be locked out of sshd on web1. Enrol alice with users, exempt alice "
@@ -71,8 +71,8 @@ class TestSshd:
             )
         }
 
-    def test_names_the_account_that_ansible_uses_as_such(self) -> None:
-        (_services, told) = found(ALICE, connection=Connection("alice", "198.51.100.9"))["alice"]
+    def test_says_which_account_ansible_uses(self) -> None:
+        (_services, told) = lockouts(ALICE, connection=Connection("alice", "198.51.100.9"))["alice"]
         assert told == (
             "alice, the account that Ansible connects as, has no credential and would be locked out of sshd on web1. "
             "Enrol alice with users, exempt alice with exempt_users, or leave ssh false."
@@ -90,20 +90,18 @@ class TestSshd:
             {"connection": Connection("alice", "192.0.2.9"), "exempt_addresses": ["192.0.2.0/24"]},
         ],
     )
-    def test_spares_who_has_a_credential_or_needs_none(self, how: dict[str, t.Any]) -> None:
-        assert found(ALICE, **how) == {}
+    def test_spares_accounts_that_have_a_credential_or_need_none(self, how: dict[str, t.Any]) -> None:
+        assert lockouts(ALICE, **how) == {}
 
     @pytest.mark.parametrize("connection", [Connection("alice", "192.0.2.9"), Connection("bob", "198.51.100.9"), None])
-    def test_takes_an_exempt_address_for_none_of_who_may_come_from_elsewhere(
-        self, connection: Connection | None
-    ) -> None:
+    def test_does_not_count_an_exempt_address_for_other_accounts(self, connection: Connection | None) -> None:
         bob = account("bob")
-        told = found(ALICE, bob, connection=connection, exempt_addresses=["192.0.2.0/24"])
+        told = lockouts(ALICE, bob, connection=connection, exempt_addresses=["192.0.2.0/24"])
         assert set(told) == ({"bob"} if connection and connection.user == "alice" else {"alice", "bob"})
 
     @pytest.mark.parametrize("address", ["198.51.100.9", "UNKNOWN", ""])
-    def test_takes_no_other_address_for_an_exempt_one(self, address: str) -> None:
-        assert found(ALICE, connection=Connection("alice", address), exempt_addresses=["192.0.2.0/24"])
+    def test_does_not_take_other_addresses_as_exempt(self, address: str) -> None:
+        assert lockouts(ALICE, connection=Connection("alice", address), exempt_addresses=["192.0.2.0/24"])
 
     @pytest.mark.parametrize(
         ("person", "config"),
@@ -122,8 +120,8 @@ class TestSshd:
             (account("toor", uid=0), "PermitRootLogin no\n"),
         ],
     )
-    def test_spares_who_cannot_log_in_today(self, person: Account, config: str) -> None:
-        assert found(person, config=config) == {}
+    def test_spares_accounts_that_cannot_log_in_today(self, person: Account, config: str) -> None:
+        assert lockouts(person, config=config) == {}
 
     @pytest.mark.parametrize(
         ("person", "config"),
@@ -137,24 +135,24 @@ class TestSshd:
             (account("root", uid=0, has_key=False), "PermitRootLogin yes\n"),
         ],
     )
-    def test_locks_out_who_can_log_in_today_in_whatever_way(self, person: Account, config: str) -> None:
-        assert set(found(person, config=config)) == {person.name}
+    def test_locks_out_accounts_that_can_log_in_today_in_any_way(self, person: Account, config: str) -> None:
+        assert set(lockouts(person, config=config)) == {person.name}
 
     @pytest.mark.parametrize(
         ("person", "factors", "has", "needs"),
         [(KEY_ONLY, ["password"], "key", "publickey"), (PASSWORD_ONLY, ["publickey"], "password", "password")],
     )
-    def test_locks_out_who_has_no_first_factor_left(
+    def test_locks_out_accounts_without_an_accepted_first_factor(
         self, person: Account, factors: list[str], has: str, needs: str
     ) -> None:
-        told = found(person, enrolled=["alice"], ssh_first_factors=factors)
+        told = lockouts(person, enrolled=["alice"], ssh_first_factors=factors)
         assert told["alice"][1] == (
             f"alice logs in to sshd on web1 with a {has} only, which ssh_first_factors ({factors[0]}) does not allow: "
             f"alice would be locked out. Add {needs} to ssh_first_factors, give alice the other factor, or exempt "
             "alice with exempt_users."
         )
-        assert found(ALICE, enrolled=["alice"], ssh_first_factors=factors) == {}
-        assert found(person, enrolled=["alice"]) == {}
+        assert lockouts(ALICE, enrolled=["alice"], ssh_first_factors=factors) == {}
+        assert lockouts(person, enrolled=["alice"]) == {}
 
     @pytest.mark.parametrize("enrolled", [[], ["root", "toor"]])
     @pytest.mark.parametrize("person", [ROOT, account("toor", uid=0, has_password=False)])
@@ -169,20 +167,20 @@ class TestSshd:
             ),
         ],
     )
-    def test_locks_out_root_who_may_log_in_with_a_key_alone(
+    def test_locks_out_root_if_only_a_key_alone_is_permitted(
         self, person: Account, enrolled: list[str], config: str, value: str, line: str
     ) -> None:
         name = person.name
-        assert found(person, enrolled=enrolled, config=config)[name][1] == (
+        assert lockouts(person, enrolled=enrolled, config=config)[name][1] == (
             f"{name} logs in to sshd on web1 with a key alone, and with PermitRootLogin {value} ({line}) sshd refuses "
             f"a key together with a code: {name} would be locked out. Exempt {name} with exempt_users, or enrol {name} "
             "and set PermitRootLogin yes."
         )
-        assert found(person, exempt_users=[name], config=config) == {}
-        assert found(person, enrolled=[name], config="PermitRootLogin yes\n") == {}
+        assert lockouts(person, exempt_users=[name], config=config) == {}
+        assert lockouts(person, enrolled=[name], config="PermitRootLogin yes\n") == {}
 
     def test_names_each_account_once(self) -> None:
-        told = found(ALICE, account("bob"), account("carol"), enrolled=["bob"], services=["sshd", "sudo"])
+        told = lockouts(ALICE, account("bob"), account("carol"), enrolled=["bob"], services=["sshd", "sudo"])
         assert {name: services for name, (services, _message) in told.items()} == {
             "alice": ("sshd",),
             "carol": ("sshd",),
@@ -190,10 +188,10 @@ class TestSshd:
 
 
 class TestOtherServices:
-    def test_lock_out_who_has_a_password_and_no_credential(self) -> None:
-        told = found(ALICE, KEY_ONLY, services=["cockpit", "sudo"])
+    def test_lock_out_accounts_with_a_password_and_no_credential(self) -> None:
+        told = lockouts(ALICE, KEY_ONLY, services=["cockpit", "sudo"])
         assert told == {}
-        (services, message) = found(ALICE, services=["cockpit", "sudo"])["alice"]
+        (services, message) = lockouts(ALICE, services=["cockpit", "sudo"])["alice"]
         assert services == ("cockpit", "sudo")
         assert message == (
             "alice has no credential and would be locked out of cockpit and sudo on web1. Enrol alice with users, "
@@ -203,20 +201,20 @@ class TestOtherServices:
     @pytest.mark.parametrize(
         "how", [{"enrolled": ["alice"]}, {"exempt_users": ["alice"]}, {"scope": "enrolled"}, {"services": []}]
     )
-    def test_spare_who_has_a_credential_or_needs_none(self, how: dict[str, t.Any]) -> None:
-        assert found(PASSWORD_ONLY, **{"services": ["sudo"], **how}) == {}
+    def test_spare_accounts_that_have_a_credential_or_need_none(self, how: dict[str, t.Any]) -> None:
+        assert lockouts(PASSWORD_ONLY, **{"services": ["sudo"], **how}) == {}
 
-    def test_are_told_of_where_sshd_locks_nobody_out(self) -> None:
-        told = found(PASSWORD_ONLY, config="PasswordAuthentication no\n", services=["sshd", "sudo"])
+    def test_are_reported_if_sshd_locks_nobody_out(self) -> None:
+        told = lockouts(PASSWORD_ONLY, config="PasswordAuthentication no\n", services=["sshd", "sudo"])
         assert told["alice"][0] == ("sudo",)
 
     @pytest.mark.parametrize(("disallowed", "services"), [("root\n", ("sudo",)), ("# nobody\n", ("cockpit", "sudo"))])
-    def test_leave_out_who_may_not_use_cockpit(self, disallowed: str, services: tuple[str, ...]) -> None:
+    def test_leave_out_accounts_that_may_not_use_cockpit(self, disallowed: str, services: tuple[str, ...]) -> None:
         root = account("root", uid=0, has_key=False)
-        assert found(root, services=["cockpit", "sudo"], disallowed=disallowed)["root"][0] == services
+        assert lockouts(root, services=["cockpit", "sudo"], disallowed=disallowed)["root"][0] == services
 
-    def test_ask_for_the_code_from_an_exempt_address_as_well(self) -> None:
-        told = found(
+    def test_ask_for_the_code_even_from_an_exempt_address(self) -> None:
+        told = lockouts(
             ALICE,
             services=["sudo"],
             connection=Connection("alice", "192.0.2.9"),

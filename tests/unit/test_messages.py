@@ -21,14 +21,14 @@ from ansible_collections.fleet.auth.plugins.plugin_utils import _gate, _variable
 from unit.sentences import ROOT, Message, of_python, of_recovery_command, of_yaml
 
 
-def _taken(play: dict[str, t.Any]) -> list[str]:
+def _parameters_of(play: dict[str, t.Any]) -> list[str]:
     return list(play["vars"]["__twofactor_playbook"].get("takes", ()))
 
 
 _OPTIONS = {*argument_spec(), "users_files", "secret_file"}
 _MODULES = {path.stem for path in (ROOT / "plugins" / "modules").glob("*.py")}
 _TAKES: dict[str, set[str]] = {
-    path.stem: {name for play in yaml.safe_load(path.read_text()) for name in _taken(play)}
+    path.stem: {name for play in yaml.safe_load(path.read_text()) for name in _parameters_of(play)}
     for path in (ROOT / "playbooks").glob("*.yml")
 }
 """Parameters of each playbook in addition to the variables of the role."""
@@ -55,7 +55,7 @@ MESSAGES = [*of_python(), *of_yaml(), *of_recovery_command()]
 WHOLE = [one for one in MESSAGES if one.is_whole]
 
 
-def test_are_found() -> None:
+def test_messages_are_found() -> None:
     """If the source were written in another way, the other tests would find no messages to check."""
     for found, least in ((of_python(), 190), (of_yaml(), 11), (of_recovery_command(), 8)):
         assert len(found) > least
@@ -63,14 +63,14 @@ def test_are_found() -> None:
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=str)
-def test_names_options_playbooks_and_modules_that_there_are(message: Message) -> None:
+def test_names_only_existing_options_playbooks_and_modules(message: Message) -> None:
     assert set(re.findall(r"\bO\((\w+)\)", message.text)) <= _OPTIONS
     for name in re.findall(r"fleet\.auth\.(\w+)", message.text):
         assert name in _TAKES.keys() | _MODULES | {"ssh_totp", "totp_secret"}
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=str)
-def test_names_variables_and_parameters_that_there_are(message: Message) -> None:
+def test_names_only_existing_variables_and_parameters(message: Message) -> None:
     prose = _PUT_IN.sub("", message.text)
     assert set(re.findall(r"(?<![\w.])twofactor_\w+", prose)) <= _variables.known()
     for playbook, words in re.findall(r"(?:fleet\.auth\.(\w+))?((?: -e \S+)+)", f" {prose}"):
@@ -79,7 +79,7 @@ def test_names_variables_and_parameters_that_there_are(message: Message) -> None
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=str)
-def test_has_each_option_so_that_the_role_can_call_it_by_its_own_name(message: Message) -> None:
+def test_marks_each_option_so_that_the_role_can_rename_it(message: Message) -> None:
     """`ssh_first_factors` would mean nothing to somebody who sets twofactor_ssh_first_factors."""
     if not message.where.startswith("module_utils/_"):
         return
@@ -89,7 +89,7 @@ def test_has_each_option_so_that_the_role_can_call_it_by_its_own_name(message: M
 
 
 @pytest.mark.parametrize("message", WHOLE, ids=str)
-def test_says_of_whom_or_where_and_what_to_do(message: Message) -> None:
+def test_says_who_or_where_and_what_to_do(message: Message) -> None:
     if not message.where.startswith(_OF_THIS_HOST_OR_READER):
         assert re.search(r"\{|O\(\w+\)|-e \w+=|The host|twofactor_", message.text), "neither a name nor an option"
     assert _REMEDY.search(message.text), f"nothing to do: {message.text}"
@@ -98,13 +98,13 @@ def test_says_of_whom_or_where_and_what_to_do(message: Message) -> None:
 class TestNames:
     """The names of an option in the role and in a module."""
 
-    def test_are_those_that_somebody_sets(self) -> None:
+    def test_are_those_that_the_user_sets(self) -> None:
         told = "Set O(renew) to changed, or renew: NAME in O(users)."
         assert named(told, "") == "Set renew to changed, or renew: NAME in users."
         assert named(told, "twofactor_") == "Set twofactor_renew to changed, or renew: NAME in twofactor_users."
 
     @pytest.mark.parametrize(
-        ("wrong", "told"),
+        ("wrong", "expected"),
         [
             ({"scope": "groups"}, "twofactor_scope is groups, but twofactor_scope_groups is empty"),
             ({"scope": "some"}, "value of twofactor_scope must be one of"),
@@ -115,6 +115,6 @@ class TestNames:
             ({"lockout": {"attempts": 0}}, "twofactor_lockout.attempts is 0; it must be between 1 and 100."),
         ],
     )
-    def test_of_the_role_are_in_what_is_wrong_with_its_variables(self, wrong: dict[str, t.Any], told: str) -> None:
-        assert _gate.problems({**wrong, "option_prefix": "twofactor_"})[0].startswith(told)
+    def test_of_the_role_are_in_problems_with_its_variables(self, wrong: dict[str, t.Any], expected: str) -> None:
+        assert _gate.problems({**wrong, "option_prefix": "twofactor_"})[0].startswith(expected)
         assert "twofactor_" not in _gate.problems(wrong)[0]

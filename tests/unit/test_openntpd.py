@@ -21,10 +21,10 @@ def status(ntpctl: tuple[int, str, str]) -> SyncStatus:
     return time_sync(run, lambda _path: None, 1_800_000_000.0, 3600.0)
 
 
-@pytest.mark.parametrize("told", ["4/4 peers valid, clock synced, stratum 3", "0/1 peers valid, clock unsynced"])
-def test_never_tells_how_far_off_the_clock_may_be(told: str) -> None:
-    reason = f"openntpd runs, which does not report how far off the clock may be, but only '{told}'"
-    assert status((0, f"{told}\n", "")) == SyncStatus(False, "openntpd", None, None, reason)
+@pytest.mark.parametrize("output", ["4/4 peers valid, clock synced, stratum 3", "0/1 peers valid, clock unsynced"])
+def test_never_reports_the_possible_error_of_the_clock(output: str) -> None:
+    reason = f"openntpd runs, which does not report how far off the clock may be, but only '{output}'"
+    assert status((0, f"{output}\n", "")) == SyncStatus(False, "openntpd", None, None, reason)
 
 
 def test_does_not_run() -> None:

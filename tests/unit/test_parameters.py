@@ -41,7 +41,7 @@ def run(folder: Path, playbook: str, wanted: dict[str, t.Any], **given: t.Any) -
     return answering.run(folder, playbook, {"web1": HOST}, **given)
 
 
-class TestGoesBeforeTheVariableOfTheRole:
+class TestOverridesTheVariableOfTheRole:
     @pytest.mark.parametrize(
         ("playbook", "wanted", "given", "written"),
         [
@@ -66,9 +66,9 @@ class TestGoesBeforeTheVariableOfTheRole:
         assert "1 host: 1 enrolled" in done.stdout, done.stdout
 
 
-class TestSlip:
+class TestMistake:
     @pytest.mark.parametrize(
-        ("playbook", "given", "told"),
+        ("playbook", "given", "expected"),
         [
             ("enrol", {"users": ""}, "Name the accounts that get a sheet: "),
             ("enrol", {"users": " , "}, "Name the accounts that get a sheet: "),
@@ -76,16 +76,14 @@ class TestSlip:
             ("enrol", {"users": "alice,"}, ""),
         ],
     )
-    def test_in_the_names_of_accounts(self, tmp_path: Path, playbook: str, given: dict[str, t.Any], told: str) -> None:
+    def test_in_account_names(self, tmp_path: Path, playbook: str, given: dict[str, t.Any], expected: str) -> None:
         done = run(tmp_path, playbook, {}, **given)
-        assert (done.returncode == 0, told in done.stdout) == (not told, True), done.stdout
+        assert (done.returncode == 0, expected in done.stdout) == (not expected, True), done.stdout
 
     @pytest.mark.parametrize(
         ("playbook", "wanted"), [("pass", "The code for alice would be in"), ("invite", "for alice would be in")]
     )
-    def test_is_seen_in_check_mode_which_makes_nothing_and_says_so(
-        self, tmp_path: Path, playbook: str, wanted: str
-    ) -> None:
+    def test_is_found_in_check_mode_which_creates_nothing(self, tmp_path: Path, playbook: str, wanted: str) -> None:
         (tmp_path / "group_vars").mkdir()
         (tmp_path / "group_vars" / "all.yml").write_text(json.dumps({"twofactor_enrolment_dir": "sheets"}))
         done = answering.run(tmp_path, playbook, {"web1": HOST}, "--check", user="alice")
@@ -96,24 +94,24 @@ class TestSlip:
         assert not (tmp_path / "sheets").exists()
 
     @pytest.mark.parametrize(
-        ("playbook", "given", "told"),
+        ("playbook", "given", "expected"),
         [
             ("pass", {"user": "zoe", "hours": "many"}, "hours must be a whole number, and is a text"),
             ("sheets", {"pdf": "perhaps"}, "pdf must be true or false, and is a text."),
         ],
     )
-    def test_in_a_value_is_answered_with_what_it_must_be(
-        self, tmp_path: Path, playbook: str, given: dict[str, t.Any], told: str
+    def test_in_a_value_says_what_it_must_be(
+        self, tmp_path: Path, playbook: str, given: dict[str, t.Any], expected: str
     ) -> None:
         said = "argument 'hours' is of type str and we were unable to convert to int: \"'many'\" cannot be converted"
         host = {"twofactor_pass": {"failed": True, "msg": said}}
         done = answering.run(tmp_path, playbook, {"web1": host}, twofactor_enrolment_dir="sheets", **given)
         assert done.returncode == 2
-        assert told in done.stdout, done.stdout
+        assert expected in done.stdout, done.stdout
         assert "unable to convert" not in done.stdout
 
     @pytest.mark.parametrize(
-        ("playbook", "given", "told"),
+        ("playbook", "given", "expected"),
         [
             ("pass", {"user": ["alice", "bob"]}, "Name the account, with -e user=NAME for the playbook"),
             ("invite", {"user": " "}, "Name the account, with -e user=NAME for the playbook"),
@@ -133,15 +131,15 @@ class TestSlip:
             ),
         ],
     )
-    def test_in_a_type_is_answered_before_a_host_is_asked(
-        self, tmp_path: Path, playbook: str, given: dict[str, t.Any], told: str
+    def test_in_a_type_is_reported_before_a_host_is_contacted(
+        self, tmp_path: Path, playbook: str, given: dict[str, t.Any], expected: str
     ) -> None:
         done = answering.run(tmp_path, playbook, {"web1": {}}, **{"twofactor_enrolment_dir": "sheets", **given})
         assert done.returncode == 2
-        assert told in " ".join(done.stdout.split()), done.stdout
+        assert expected in " ".join(done.stdout.split()), done.stdout
 
     @pytest.mark.parametrize("playbook", ["pass", "invite"])
-    def test_in_where_it_is_written_is_told_before_there_is_a_code(self, tmp_path: Path, playbook: str) -> None:
+    def test_in_the_path_of_the_sheet_is_reported_before_a_code_is_made(self, tmp_path: Path, playbook: str) -> None:
         (tmp_path / "file").write_text("as it was")
         done = answering.run(tmp_path, playbook, {"web1": HOST}, twofactor_enrolment_dir="file", user="alice")
         assert done.returncode == 2
@@ -149,7 +147,7 @@ class TestSlip:
         assert "changed=0 " in done.stdout
 
     @pytest.mark.parametrize("playbook", ["pass", "accept", "verify"])
-    def test_in_a_name_is_answered_with_the_variable_that_people_set(self, tmp_path: Path, playbook: str) -> None:
+    def test_in_a_name_is_reported_with_the_variable_of_the_role(self, tmp_path: Path, playbook: str) -> None:
         nobody = "zoe has no credential on web1. Enrol zoe with the option users of fleet.auth.twofactor."
         failed = {"failed": True, "msg": nobody}
         host = {f"twofactor_{name}": failed for name in ("pass", "accept")}
@@ -160,7 +158,7 @@ class TestSlip:
         assert done.stdout.count("zoe has no credential on web1. Enrol zoe with twofactor_users.") == 1, done.stdout
         assert "fleet.auth.twofactor." not in done.stdout
 
-    def test_of_recovery_is_told_once(self, tmp_path: Path) -> None:
+    def test_of_recovery_is_reported_once(self, tmp_path: Path) -> None:
         done = answering.run(tmp_path, "recover", {"web1": HOST})
         assert done.returncode == 2
         assert done.stdout.count("Nobody is named. Give -e user=NAME") == 1, done.stdout
@@ -179,7 +177,7 @@ class TestSlip:
             ({"rc": 127, "msg": "It is not there."}, "zoe was not let in on web1: It is not there."),
         ],
     )
-    def test_in_whom_to_recover_changes_nothing(
+    def test_in_the_account_to_recover_changes_nothing(
         self, monkeypatch: pytest.MonkeyPatch, said: dict[str, t.Any], msg: str
     ) -> None:
         action = Recover.__new__(Recover)
@@ -190,7 +188,7 @@ class TestSlip:
 
 
 @pytest.mark.parametrize("variable", ["twofactor_enrolment_dir", "twofactor_fleet"])
-def test_slip_in_where_the_sheets_of_a_host_go_ends_the_run_for_it_alone(tmp_path: Path, variable: str) -> None:
+def test_mistake_in_the_sheet_directory_of_a_host_stops_only_that_host(tmp_path: Path, variable: str) -> None:
     """Once, such a mistake ended the run for all hosts, after changes that nobody confirmed any more."""
     right = {**answering.PLAN, "changed": False, "changes": [], "missing_packages": [], "to_enrol": [], "unproven": []}
     (tmp_path / "host_vars").mkdir()
@@ -207,7 +205,7 @@ def test_slip_in_where_the_sheets_of_a_host_go_ends_the_run_for_it_alone(tmp_pat
     assert done.returncode == 0, done.stdout
 
 
-def test_host_without_python_is_named_with_what_to_do(tmp_path: Path) -> None:
+def test_host_without_python_is_named_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "hosts").write_text("")
     done = answering.run(tmp_path, "enable", {"web1": {}}, ansible_python_interpreter="/nowhere/python3")
     told = "web1 has no Python at /nowhere/python3. Install python3 on web1, or set ansible_python_interpreter"
@@ -215,7 +213,7 @@ def test_host_without_python_is_named_with_what_to_do(tmp_path: Path) -> None:
     assert "module_stdout" not in done.stdout
 
 
-def test_warning_of_a_host_is_shown_as_its_own(tmp_path: Path) -> None:
+def test_warning_of_a_host_is_shown_with_its_name(tmp_path: Path) -> None:
     """Ansible does not say which host a warning comes from, and a compromised host may warn about others."""
     warnings = {
         "sudo on web1 asks for the code.": "sudo on web1 asks for the code.",
@@ -230,9 +228,7 @@ def test_warning_of_a_host_is_shown_as_its_own(tmp_path: Path) -> None:
         assert f"[WARNING]: {shown}" in done.stdout
 
 
-def test_report_comes_when_all_hosts_have_told_whatever_the_strategy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_report_comes_after_all_hosts_with_any_strategy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the strategy free, Ansible makes the report once per host, before most hosts have answered."""
     monkeypatch.setenv("ANSIBLE_STRATEGY", "free")
     done = answering.run(tmp_path, "status", {f"web{number}": HOST for number in range(3)})

@@ -20,7 +20,7 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._pages import on_contro
 ROLE = "fleet.auth.twofactor"
 
 
-def test_paths_start_where_ansible_was_started_or_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_are_relative_to_the_working_or_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/alice")
     assert on_controller("./enrolment/../reports") == tmp_path / "reports"
@@ -28,7 +28,7 @@ def test_paths_start_where_ansible_was_started_or_at_home(tmp_path: Path, monkey
     assert on_controller("/srv/x") == Path("/srv/x")
 
 
-def test_playbook_of_the_collection_writes_beside_the_person_who_runs_it(tmp_path: Path) -> None:
+def test_playbook_of_the_collection_writes_to_the_working_directory(tmp_path: Path) -> None:
     (tmp_path / "slices").mkdir()
     (tmp_path / "slices" / "1.json").write_text(json.dumps({"hosts": 1, "lines": []}))
     options = {
@@ -42,7 +42,7 @@ def test_playbook_of_the_collection_writes_beside_the_person_who_runs_it(tmp_pat
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["status.html", "status.json"]
 
 
-def test_sheet_directory_of_the_role_is_beside_the_person_who_runs_it(tmp_path: Path) -> None:
+def test_sheet_directory_of_the_role_is_in_the_working_directory(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     steps: list[dict[str, t.Any]] = [
         {"ansible.builtin.include_role": {"name": ROLE, "tasks_from": "steps/sheet_directory", "public": True}},

@@ -47,12 +47,12 @@ def nobody(**what: t.Any) -> dict[str, t.Any]:
         (answer(), "enrolled"),
     ],
 )
-def test_person_is_told_in_a_word(said: dict[str, t.Any] | None, state: str) -> None:
+def test_person_has_a_state_in_one_word(said: dict[str, t.Any] | None, state: str) -> None:
     assert line("web1", said, "alice").state == state
     assert state in STATES
 
 
-def test_table_begins_with_what_needs_a_look_and_ends_with_the_counts() -> None:
+def test_table_begins_with_problems_and_ends_with_the_counts() -> None:
     lines = [
         line("web1", answer(proven=True, devices=["tablet"], recovery_codes_left=7, security_keys=["a", "b"]), "alice"),
         line("web2", answer(locked=True), "alice"),
@@ -66,7 +66,7 @@ def test_table_begins_with_what_needs_a_look_and_ends_with_the_counts() -> None:
     assert rows[-1] == "3 hosts: 1 unknown, 1 locked, 1 proven"
 
 
-def test_table_of_somebody_whom_no_host_knows_says_so() -> None:
+def test_table_of_an_unknown_person_says_so() -> None:
     asked, not_asked = line("web1", nobody(), "ailce"), line("web2", None, "ailce")
     said = "No host that could be asked has a credential of ailce. Check the name."
     assert said in table([asked, not_asked], "ailce").splitlines()
@@ -74,7 +74,7 @@ def test_table_of_somebody_whom_no_host_knows_says_so() -> None:
     assert "credential of" not in table([asked, line("web3", answer(), "alice")], "alice")
 
 
-def test_fleet_by_person_begins_with_what_needs_a_look() -> None:
+def test_fleet_by_person_begins_with_problems() -> None:
     bob = {**USER, "proven": True}
     answers = {
         "web1": {**answer(proven=True), "would_be_locked_out": [{"user": "carol"}]},

@@ -40,7 +40,7 @@ def test_every_part_of_test_is_run() -> None:
     assert folders >= _in_turn()
 
 
-def test_all_tests_are_part_of_test() -> None:
+def test_every_test_directory_is_part_of_test() -> None:
     folders = {f"tests/{path.parent.name}" for path in (_ROOT / "tests").glob("*/test_*.py")}
     of_one_core = re.findall(r"pytest (tests/[a-z]+)", " ".join(map(_recipe, _listed("one_core"))))
     assert folders == {*of_one_core, *_in_turn()}
