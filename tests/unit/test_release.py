@@ -39,7 +39,7 @@ def collections(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return path
 
 
-def test_holds_what_users_need_alone(tarball: Path) -> None:
+def test_contains_only_what_users_need(tarball: Path) -> None:
     with tarfile.open(tarball) as archive:
         names = archive.getnames()
     assert {name.partition("/")[0] for name in names} == {
@@ -51,7 +51,7 @@ def test_holds_what_users_need_alone(tarball: Path) -> None:
     ] == []
 
 
-def test_holds_what_a_host_gets_as_it_stands(collections: Path) -> None:
+def test_contains_the_files_that_are_copied_to_a_host(collections: Path) -> None:
     files = collections / "ansible_collections/fleet/auth/roles/twofactor/files"
     for name in _host_files.NAMES.values():
         assert (files / name).read_text() == (_host_files.FOLDER / name).read_text()

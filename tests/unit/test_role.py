@@ -81,7 +81,7 @@ def _prefixed(text: str) -> str:
 
 
 class TestOptions:
-    def test_are_documented_as_they_are(self) -> None:
+    def test_match_their_documentation(self) -> None:
         assert _without_words(_DOCUMENTED, "suboptions") == _without_words(_SPEC, "options")
 
     def test_of_the_role_are_those_of_the_module(self) -> None:
@@ -93,7 +93,7 @@ class TestOptions:
         found = _without_words({name: main[name] for name in expected if name in main}, "options")
         assert found == expected
 
-    def test_of_the_role_are_told_in_the_words_of_the_module(self) -> None:
+    def test_of_the_role_are_described_in_the_words_of_the_module(self) -> None:
         expected = {f"twofactor_{name}": _prefixed(text) for name, text in _words(_DOCUMENTED, "suboptions").items()}
         found = _words(_entry_points()["main"]["options"], "options")
         for own in _TOLD_BY_THE_ROLE:
@@ -104,21 +104,21 @@ class TestOptions:
         assert _hidden(_entry_points()["main"]["options"]) == {f"twofactor_{name}" for name in _hidden(_SPEC)}
         assert _hidden(_SPEC) == {"users.secret", "users.devices.secret"}
 
-    def test_reach_the_module(self) -> None:
+    def test_are_passed_to_the_module(self) -> None:
         handed_on = _file("vars/main.yml")["__twofactor_settings"]
         assert handed_on == {name: f"{{{{ twofactor_{name} }}}}" for name in _SPEC}
 
 
 class TestEntryPoints:
-    def test_are_the_files_of_tasks(self) -> None:
+    def test_are_the_task_files(self) -> None:
         assert next(iter(_entry_points())) == "main"
         assert sorted(_entry_points()) == sorted(path.stem for path in (_ROLE / "tasks").glob("*.yml"))
 
-    def test_are_those_that_somebody_calls(self) -> None:
+    def test_are_the_names_of_playbooks(self) -> None:
         """The plays of a rollout do nothing alone. Their shared tasks are no entry point and not on the role's page."""
         assert _entry_points().keys() - {"main"} <= {path.stem for path in (_ROOT / "playbooks").glob("*.yml")}
 
-    def test_have_the_defaults_that_they_tell(self) -> None:
+    def test_have_the_documented_defaults(self) -> None:
         told: dict[str, t.Any] = {}
         for entry_point in _entry_points().values():
             for name, option in entry_point["options"].items():
@@ -153,7 +153,7 @@ class TestEntryPoints:
             ("status_user", "status", "status_report"),
         ],
     )
-    def test_take_what_another_module_takes(self, option: str, entry_point: str, module: str) -> None:
+    def test_accept_what_the_module_accepts(self, option: str, entry_point: str, module: str) -> None:
         text = (_ROOT / "plugins" / "modules" / f"{module}.py").read_text()
         documented = yaml.safe_load(text.split('r"""')[1].split('"""')[0])["options"]
         taken = documented[option] if option in documented else documented[option.partition("_")[2]]

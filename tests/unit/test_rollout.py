@@ -61,7 +61,7 @@ class TestBatches:
         assert self._holds(first, batches)
 
     @pytest.mark.parametrize("batches", [[], [0], ["0%"], ["200%"], [1, "many"], "all", [-1], [1.5]])
-    def test_that_are_none_are_refused(self, first: dict[str, t.Any], batches: t.Any) -> None:
+    def test_that_are_invalid_are_refused(self, first: dict[str, t.Any], batches: t.Any) -> None:
         assert not self._holds(first, batches)
 
     @staticmethod
@@ -95,21 +95,21 @@ class TestLine:
     @pytest.mark.parametrize(
         "wrong", [{"to_enrol": 1}, {"changes": 3}, {"enforced": []}, {"refusals": 4, "changes": None}]
     )
-    def test_of_a_host_that_lies_is_failed(self, wrong: dict[str, t.Any]) -> None:
+    def test_of_a_lying_host_is_failed(self, wrong: dict[str, t.Any]) -> None:
         assert line("web1", plan(**wrong), None).outcome == "failed"
 
-    def test_tells_what_is_to_come_and_then_what_asks(self) -> None:
+    def test_shows_the_changes_first_and_then_the_services_that_ask(self) -> None:
         said = plan(missing_packages=["libpam-oath"])
         before = line("web1", said, None)
         assert before.changes == ("install libpam-oath", "write /etc/pam.d/twofactor")
         assert (before.enforced, before.to_enrol) == ((), ("alice",))
         assert line("web1", said, ON).enforced == ("sshd",)
 
-    def test_does_not_say_what_asks_where_nobody_knows(self) -> None:
+    def test_does_not_say_what_asks_if_that_is_unknown(self) -> None:
         assert line("web1", {"msg": "no", "refusals": ["users must be a list"]}, None).cells[2] == ""
         assert line("web1", plan(), None).cells[2] == "nothing"
 
-    def test_names_whom_the_change_asks_again(self) -> None:
+    def test_names_accounts_that_the_change_asks_again(self) -> None:
         said = plan(let_off=["alice"], asks=["sshd"])
         assert line("web1", said, None).cells[2] == "sshd (not alice)"
         assert line("web1", said, None).notes == (
@@ -119,7 +119,7 @@ class TestLine:
             "twofactor-recover had let alice off, and after the change they are asked for a code again.",
         )
 
-    def test_is_told_in_a_sentence_with_others_that_say_the_same(self) -> None:
+    def test_shares_a_sentence_with_lines_that_say_the_same(self) -> None:
         refused = [
             line(name, {"msg": "all of it", "refusals": [f"there is no account zoe on {name}."]}, None)
             for name in ("web1", "web2", "web3")
@@ -139,10 +139,10 @@ class TestLine:
         ]
         assert short(refused[0]) == "web1 was refused and not touched. The report of this run says why."
 
-    def test_of_a_host_that_was_not_reached_is_told_without_ansible_s_word_for_it(self) -> None:
+    def test_of_an_unreachable_host_avoids_ansibles_term(self) -> None:
         assert line("web1", {"lost": True, "msg": "No route"}, None).outcome == "unreachable"
 
-    def test_has_all_whom_a_refusal_is_about(self) -> None:
+    def test_has_all_accounts_of_a_refusal(self) -> None:
         refused = [{"message": "u1 and 299 more", "users": ["u2", "u1"]}]
         one = line("web1", {"msg": "no", "refusals": ["u1 and 299 more"], "refused": refused}, None)
         assert (one.notes, one.refused) == (("u1 and 299 more",), ("u1", "u2"))
@@ -153,7 +153,7 @@ class TestLine:
         assert line("web1", plan(), FAILED).notes == ("no new connection gets in",)
 
 
-def test_outcomes_are_bad_good_or_still_to_come() -> None:
+def test_outcomes_are_bad_good_or_pending() -> None:
     assert OUTCOMES.keys() - UNREADY - WELL == {"waiting"}
 
 
@@ -166,7 +166,7 @@ LINES = [
 
 
 class TestOutlook:
-    def test_says_what_is_to_come_where_and_of_whom(self) -> None:
+    def test_says_what_will_change_on_which_hosts_and_for_whom(self) -> None:
         same = [line(name, plan(missing_packages=["libpam-oath"]), None) for name in ("web1", "web2")]
         right = line("db", plan(changes=[]), None)
         assert outlook([*same, right], leave_out=False) == (
@@ -174,7 +174,7 @@ class TestOutlook:
             "db is as wanted."
         )
 
-    def test_says_what_is_in_the_way_and_what_to_do(self) -> None:
+    def test_says_what_blocks_the_rollout_and_what_to_do(self) -> None:
         lines = [line("web1", plan(), None), line("web2", None, None)]
         assert outlook(lines, leave_out=False).splitlines()[-1] == (
             "web2 is not ready; the report at the end says why. Nothing is changed on any host. Correct that, or go on "
@@ -186,7 +186,7 @@ class TestOutlook:
 class TestNextSteps:
     PROVEN = tuple(line(f"web{n}", plan(to_enrol=["alice", "bob"]), ON) for n in (1, 2))
 
-    def test_say_where_the_sheets_are_whose_what_proves_them_and_the_switch(self) -> None:
+    def test_say_where_the_sheets_are_and_how_to_prove_and_enable(self) -> None:
         assert next_steps(self.PROVEN, "/srv/sheets", ssh=False) == (
             "New sheets are in /srv/sheets: alice, bob on web1 and web2. Hand them out, and have each person prove a "
             "code: ansible-playbook fleet.auth.verify -e user=NAME. Once everybody has done that, set twofactor_ssh to "
@@ -194,16 +194,16 @@ class TestNextSteps:
         )
         assert next_steps(self.PROVEN, "/srv/sheets", ssh=True).endswith("-e user=NAME. sshd asks for codes.")
 
-    def test_say_how_to_make_sheets_where_there_are_none(self) -> None:
+    def test_say_how_to_make_sheets_if_there_are_none(self) -> None:
         assert next_steps(self.PROVEN, "", ssh=False).endswith(
             "fleet.auth.enrol -e users=alice,bob -e twofactor_enrolment_dir=DIRECTORY"
         )
 
-    def test_are_none_where_nobody_has_a_new_secret(self) -> None:
+    def test_are_none_if_nobody_has_a_new_secret(self) -> None:
         assert next_steps([line("web1", plan(to_enrol=[]), ON), line("web2", plan(), None)], "x", ssh=True) == ""
 
 
-def test_table_has_a_line_a_host_the_reasons_and_the_counts() -> None:
+def test_table_has_one_line_per_host_the_reasons_and_the_counts() -> None:
     heading, *rows = rollout_table(LINES).splitlines()
     assert heading.split()[:3] == ["host", "outcome", "asks"]
     assert rows[0].split()[:2] == ["web2", "failed"]
@@ -222,7 +222,7 @@ def test_data_says_whether_all_is_well(lines: list[t.Any], complete: bool) -> No
     assert data["hosts"] == len(data["lines"]) == len(lines)
 
 
-def test_junit_has_a_case_a_host() -> None:
+def test_junit_has_one_case_per_host() -> None:
     suite = ElementTree.fromstring(junit(LINES))  # noqa: S314 - our own
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors"), suite.get("skipped")) == (
         "4",
@@ -251,7 +251,7 @@ class TestPlaybook:
         }
 
     @pytest.mark.parametrize("sheets", ["", "sheets"], ids=["no sheets", "sheets"])
-    def test_shows_no_task_that_a_host_has_no_need_of(self, tmp_path: Path, sheets: str) -> None:
+    def test_shows_no_skipped_tasks(self, tmp_path: Path, sheets: str) -> None:
         hosts = {
             "web1": self.host(),
             "web2": self.host(missing_packages=[], to_enrol=[]),
@@ -264,7 +264,7 @@ class TestPlaybook:
         assert (tmp_path / "sheets" / "alice@web1.html").exists() == bool(sheets)
         assert "skipping" not in done.stdout
 
-    def test_says_that_a_host_was_not_touched_which_could_not_tell(self, tmp_path: Path) -> None:
+    def test_says_that_a_host_whose_check_failed_was_not_touched(self, tmp_path: Path) -> None:
         broken = {answering.CHECK: {"failed": True, "msg": "No space left on device"}}
         done = answering.run(tmp_path, "rollout", {"web1": broken, "web2": self.host()}, twofactor_users=["alice"])
         assert done.returncode == 2, done.stdout
@@ -273,7 +273,7 @@ class TestPlaybook:
         assert f"{told}. The report of this run says why." in done.stdout
         assert "old policy" not in done.stdout
 
-    def test_shows_none_either_where_it_only_looks(self, tmp_path: Path) -> None:
+    def test_shows_no_skipped_tasks_in_check_mode(self, tmp_path: Path) -> None:
         hosts = {"web1": self.host(), "web2": self.host(missing_packages=[], to_enrol=[])}
         done = answering.run(tmp_path, "rollout", hosts, "--check", twofactor_users=["alice"])
         assert done.returncode == 0, done.stdout

@@ -66,7 +66,7 @@ def _root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", ["x/alice", "../google-authenticator/alice", "", " alice", "alice\n", "a\x1bb"])
-def test_name_that_no_account_has_is_that_of_nobody_else(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_invalid_name_is_not_taken_for_another_account(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """The credential of pam_google_authenticator contains no name, so it could be taken for that of any other name."""
     there = FileState(f"{SECRET}\n", 0o400)
     monkeypatch.setattr(credential, "read_file", lambda path: there if path.endswith("/alice") else None)
@@ -80,14 +80,14 @@ def test_result_is_what_the_body_returns() -> None:
     assert ended(lambda _module: {"changed": False, "valid": True}) == {"changed": False, "valid": True}
 
 
-def test_failure_is_a_message_with_what_is_returned_beside_it() -> None:
+def test_failure_returns_its_message_and_further_values() -> None:
     def body(_module: t.Any) -> main.Result:
         raise main.Failure("alice has no credential.", refusals=["alice"])
 
     assert ended(body) == {"failed": True, "msg": "alice has no credential.", "refusals": ["alice"]}
 
 
-def test_bytes_that_are_not_utf_8_are_told_by_escapes() -> None:
+def test_bytes_that_are_not_utf_8_are_shown_as_escapes() -> None:
     odd = b"caf\xe9".decode("utf-8", "surrogateescape")
 
     def fails(_module: t.Any) -> main.Result:
@@ -111,13 +111,13 @@ def test_bug_keeps_its_traceback() -> None:
         main.run(t.cast(t.Any, FakeModule()), body)
 
 
-def test_who_is_not_root_is_told_so_before_anything_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_module_without_root_fails_before_anything_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     result = ended(lambda _module: pytest.fail("the body ran"))
     assert result["msg"] == f"twofactor needs root on {os.uname().nodename}: set become to true."
 
 
-def test_settings_that_are_none_are_a_failure_without_their_secrets() -> None:
+def test_invalid_settings_are_a_failure_without_their_secrets() -> None:
     users = [{"name": "alice", "secret": SECRET}, {"name": "bob", "secret": f"{SECRET}!"}]
     with pytest.raises(main.Failure, match="Nothing was changed: users: the secret of bob is not base32") as raised:
         main.settings_of(t.cast(t.Any, FakeModule(**options(users=users))))
@@ -126,9 +126,7 @@ def test_settings_that_are_none_are_a_failure_without_their_secrets() -> None:
 
 
 @pytest.mark.parametrize("error", [ApplyError("sshd does not reload."), OSError("no room")])
-def test_what_the_host_makes_fail_is_a_failure_that_keeps_its_cause(
-    error: Exception, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_error_on_the_host_is_a_failure_that_keeps_its_cause(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(changing, "exclusive", lambda _wait: contextlib.nullcontext(0.0))
     held = functools.partial(changing.changing, t.cast(t.Any, FakeModule()))
     message = f"^Two-factor login on web1: {error}$"
@@ -145,7 +143,7 @@ def test_sshd_that_refuses_its_files_makes_a_change_fail() -> None:
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_diff_is_made_where_somebody_wants_to_see_it(*, wanted: bool) -> None:
+def test_diff_is_made_only_on_request(*, wanted: bool) -> None:
     target, module = settings("alice", "bob", "carol", ssh=True, exempt_users=["ansible"]), FakeModule()
     module._diff = wanted
     situation = Situation(target, host_state())

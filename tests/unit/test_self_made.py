@@ -24,13 +24,13 @@ SELF_MADE = f"# fleet.auth self-made={MADE}\nHOTP/T30 alice - {KEY.hex()}{HISTOR
 
 
 @pytest.mark.parametrize("backend", sorted(backends.BACKENDS))
-class TestTheNote:
+class TestNote:
     def text(self, backend: str) -> str:
         """The text of a credential with a key of which a code was used."""
         one = backends.BACKENDS[backend]
         return one.revise(None, User("alice", secret=KEY), Settings(backend=backend), random_keys())
 
-    def test_is_kept_until_it_is_accepted_and_then_all_is_as_before(self, backend: str) -> None:
+    def test_is_kept_until_it_is_accepted(self, backend: str) -> None:
         one, text = backends.BACKENDS[backend], self.text(backend)
         made = one.with_self_made(text, "alice", MADE)
         assert one.read(made, "alice").self_made == MADE
@@ -39,14 +39,14 @@ class TestTheNote:
         assert one.with_self_made(made, "alice", "") == text
         assert one.with_self_made(text, "alice", "") == text
 
-    def test_goes_with_the_key(self, backend: str) -> None:
+    def test_is_removed_with_the_key(self, backend: str) -> None:
         one = backends.BACKENDS[backend]
         made = one.with_self_made(self.text(backend), "alice", MADE)
         for wanted in (User("alice", secret=OTHER_KEY), User("alice", renew="lost")):
             new = one.revise(made, wanted, Settings(backend=backend), random_keys(1))
             assert one.read(new, "alice").self_made == ""
 
-    def test_goes_along_to_another_backend(self, backend: str) -> None:
+    def test_is_kept_in_a_move_to_another_backend(self, backend: str) -> None:
         made = backends.BACKENDS[backend].with_self_made(self.text(backend), "alice", MADE)
         for other, one in backends.BACKENDS.items():
             found = backends.BACKENDS[backend].read(made, "alice")
@@ -54,10 +54,10 @@ class TestTheNote:
             assert one.read(text, "alice").self_made == MADE
 
 
-class TestWhileNobodyHasAcceptedIt:
+class TestBeforeAcceptance:
     STATE = host_state(credentials={"alice": file(SELF_MADE, 0o600)})
 
-    def test_it_is_no_proof(self) -> None:
+    def test_credential_is_no_proof(self) -> None:
         target = settings(
             "alice", ssh=True, services=[], require_proof=True, exempt_users=["ansible", "root", "bob", "carol"]
         )
@@ -67,13 +67,13 @@ class TestWhileNobodyHasAcceptedIt:
         accepted = host_state(credentials={"alice": file(SELF_MADE.partition("\n")[2], 0o600)})
         assert not plan(target, accepted).refusals
 
-    def test_somebody_may_vouch_for_it(self) -> None:
+    def test_variables_may_mark_it_as_proven(self) -> None:
         target = settings(ssh=True, services=[], require_proof=True, exempt_users=["ansible", "root", "bob", "carol"])
         vouched = replace(target, users=(User("alice", proven=True),))
         assert not plan(vouched, self.STATE).refusals
         assert report.users(Situation(vouched, self.STATE))["alice"]["self_made"] is None
 
-    def test_the_scope_of_the_enrolled_leaves_its_user_as_before(self) -> None:
+    def test_scope_enrolled_excludes_its_user(self) -> None:
         target = settings(ssh=True, services=[], scope="enrolled", require_proof=True)
         made = plan(target, self.STATE)
         assert not made.refusals
@@ -81,7 +81,7 @@ class TestWhileNobodyHasAcceptedIt:
         assert not situation.in_scope(self.STATE.accounts["alice"])
         assert Situation(replace(target, require_proof=False), self.STATE).in_scope(self.STATE.accounts["alice"])
 
-    def test_whoever_is_asked_already_goes_on_being_asked(self) -> None:
+    def test_user_who_is_already_asked_stays_in_scope(self) -> None:
         target = settings(ssh=True, services=[], scope="enrolled", require_proof=True)
         line = backends.BACKENDS["oath"].pam_line(target)
         asked = host_state(
@@ -90,12 +90,12 @@ class TestWhileNobodyHasAcceptedIt:
         )
         assert Situation(target, asked).in_scope(asked.accounts["alice"])
 
-    def test_each_run_says_so(self) -> None:
+    def test_each_run_warns(self) -> None:
         (told,) = warnings.self_made(Situation(settings("alice"), self.STATE))
         assert told.startswith("alice (2026-11-28, cockpit) enrolled on web1 with nothing but the first factor, and ")
         assert not [*warnings.self_made(Situation(settings("alice"), host_state()))]
 
-    def test_it_is_told_and_no_sheet_is_made_of_it(self) -> None:
+    def test_credential_is_reported_and_gets_no_sheet(self) -> None:
         situation = Situation(settings("alice"), self.STATE)
         told = report.users(situation)["alice"]
         assert (told["enrolled"], told["proven"], told["self_made"]) == (True, False, MADE)

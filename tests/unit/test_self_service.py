@@ -144,7 +144,7 @@ def code_of(secret: str) -> str:
         b'{"do":"status"' + b" " * 4096 + b"}\n",
     ],
 )
-def test_nothing_but_a_request_is_one(line: bytes) -> None:
+def test_invalid_request_is_refused(line: bytes) -> None:
     with pytest.raises(Refusal):
         parse_request(line)
 
@@ -161,7 +161,7 @@ def test_nothing_but_a_request_is_one(line: bytes) -> None:
         (switch(scope="groups", scope_groups=("staff",)), ["users"], "exempt"),
     ],
 )
-def test_standing_is_what_the_code_step_does(text: str, groups: list[str], found: str) -> None:
+def test_standing_matches_the_code_step(text: str, groups: list[str], found: str) -> None:
     assert CodeStep.parse(text).standing("alice", groups) == found
 
 
@@ -169,7 +169,7 @@ ALICE = pwd.struct_passwd(("alice", "x", 1000, 1000, "", "/home/alice", "/bin/ba
 SHELLS = "# /etc/shells: valid login shells\n/bin/sh\n/bin/bash\n/usr/sbin/nologin\n"
 
 
-def test_people_and_root_log_in_and_accounts_of_services_do_not() -> None:
+def test_only_people_and_root_may_log_in() -> None:
     def may(name: str = "alice", uid: int = 1000, shell: str = "/bin/bash", login_defs: str = "") -> bool:
         account = pwd.struct_passwd((name, "x", uid, uid, "", "/", shell))
         return program.may_log_in(account, SHELLS, login_defs)
@@ -187,19 +187,19 @@ def test_people_and_root_log_in_and_accounts_of_services_do_not() -> None:
     assert not program.may_log_in(ALICE, "", "")
 
 
-def test_the_program_has_all_modules_that_it_imports_and_no_other() -> None:
+def test_program_has_exactly_the_modules_that_it_imports() -> None:
     needed = {name for one in (program, terminal) for name in closure(Path(one.__file__).resolve())}
     assert sorted({*needed, "_self_service/program", "_self_service/terminal"}) == sorted(_host_files.MODULES)
 
 
-def test_the_program_may_write_the_credentials_of_each_backend() -> None:
+def test_program_may_write_the_credentials_of_each_backend() -> None:
     (unit,) = _host_files.texts([places.SELF_SERVICE_SERVICE_UNIT]).values()
     (allowed,) = (line for line in unit.splitlines() if line.startswith("ReadWritePaths="))
     assert {f"-{directory}" for directory in backends.DIRECTORIES} < set(allowed.partition("=")[2].split())
 
 
 @pytest.fixture
-def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[[str], tuple[str, list[str]]]:
+def draw_qr_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[[str], tuple[str, list[str]]]:
     """Draw a key with a stub of qrencode that ends like this; return the picture and the log."""
 
     def draw(end: str) -> tuple[str, list[str]]:
@@ -215,27 +215,27 @@ def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[[str], 
     return draw
 
 
-def test_a_qr_code_is_drawn_of_what_no_command_line_has(
-    drawn: t.Callable[[str], tuple[str, list[str]]], tmp_path: Path
+def test_qr_code_is_drawn_without_the_secret_on_a_command_line(
+    draw_qr_code: t.Callable[[str], tuple[str, list[str]]], tmp_path: Path
 ) -> None:
-    assert drawn("exit 0") == ("<svg/>\n", [])
+    assert draw_qr_code("exit 0") == ("<svg/>\n", [])
     assert (tmp_path / "input").read_text() == "otpauth://totp/web1?secret=ABCDEFGH"
     assert (tmp_path / "words").read_text() == "--type=SVG --svg-path --level=M --output=-\n"
 
 
-def test_a_qr_code_that_cannot_be_drawn_keeps_nobody_from_typing_the_key(
-    drawn: t.Callable[[str], tuple[str, list[str]]], monkeypatch: pytest.MonkeyPatch
+def test_failure_to_draw_a_qr_code_is_logged_and_gives_no_picture(
+    draw_qr_code: t.Callable[[str], tuple[str, list[str]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    picture, (told,) = drawn("exit 1")
+    picture, (told,) = draw_qr_code("exit 1")
     assert picture == ""
     assert told.endswith("qrencode draws no QR code: CalledProcessError")
     monkeypatch.setattr(program, "_DRAWING_SECONDS", 0.1)
-    assert drawn("exec sleep 5")[0] == ""
+    assert draw_qr_code("exec sleep 5")[0] == ""
     monkeypatch.setattr(places, "QRENCODE", "/nowhere/qrencode")
     assert program.ThisHost.__new__(program.ThisHost).picture("x") == ""
 
 
-def test_a_first_enrolment_counts_once_its_code_was_right() -> None:
+def test_first_enrolment_takes_effect_after_a_right_code() -> None:
     host = FakeHost(None, switch())
     conversation = Conversation(host, "alice")
     begun = conversation.answer(b'{"do":"begin","what":"enrol","place":"cockpit","code":"","invitation":""}\n')
@@ -259,7 +259,7 @@ def test_a_first_enrolment_counts_once_its_code_was_right() -> None:
         assert ("once that is accepted" in status["message"]) == waits
 
 
-class TestWhoIsInvited:
+class TestInvitedUser:
     def host(self, **how: t.Any) -> FakeHost:
         """A host on which alice is invited."""
         host = FakeHost(None, how.pop("switch_text", switch()), **how)
@@ -269,7 +269,7 @@ class TestWhoIsInvited:
     def begin(self, host: FakeHost, typed: str) -> dict[str, t.Any]:
         return talk(host, {"do": "begin", **BEGUN, "what": "enrol", "invitation": typed})[0]
 
-    def test_makes_a_credential_that_is_proven_and_can_do_that_once(self) -> None:
+    def test_enrols_once_and_is_proven(self) -> None:
         host = self.host()
         assert talk(host, {"do": "status"})[0]["invited"]
         conversation = Conversation(host, "alice")
@@ -283,13 +283,13 @@ class TestWhoIsInvited:
         host.text = None
         assert self.begin(host, INVITATION)["message"].startswith("There is no invitation for you on this host")
 
-    def test_may_enrol_also_where_codes_are_asked_for_already(self) -> None:
+    def test_may_enrol_even_if_codes_are_already_asked_for(self) -> None:
         host = self.host(switch_text=switch(scope="everyone"))
         assert self.begin(host, INVITATION.lower().replace("-", " "))["ok"]
         host.invited = None
         assert not self.begin(host, "")["ok"]
 
-    def test_needs_the_invitation_of_which_five_wrong_ones_are_too_many(self) -> None:
+    def test_must_type_the_invitation_and_has_five_tries(self) -> None:
         host = self.host()
         assert self.begin(host, "")["message"] == "You are invited: type your invitation."
         told = [self.begin(host, "AAAA-BBBB-CCCC-EEEE") for _try in range(invitation.TRIES)]
@@ -305,7 +305,7 @@ class TestWhoIsInvited:
     @pytest.mark.parametrize(
         "afterwards", [None, invitation.made("EEEE", b"salt", NOW + 3600)], ids=["gone", "another one"]
     )
-    def test_has_to_be_invited_still_when_the_code_comes(self, afterwards: Invitation | None) -> None:
+    def test_must_still_be_invited_when_the_code_is_typed(self, afterwards: Invitation | None) -> None:
         host = self.host()
         conversation = Conversation(host, "alice")
         request = {"do": "begin", **BEGUN, "what": "enrol", "invitation": INVITATION}
@@ -314,27 +314,27 @@ class TestWhoIsInvited:
         assert prove(conversation, code_of(begun["secret"]))["message"].startswith("Your invitation was changed")
         assert host.text is None
 
-    def test_is_not_overtaken_by_whoever_began_before(self) -> None:
+    def test_is_not_overtaken_by_an_earlier_enrolment(self) -> None:
         host = FakeHost(None, switch())
         page = begun(host, "enrol", "")
         host.invited = invitation.made(INVITATION, b"salt", NOW + 3600)
         assert (prove(*page)["ok"], host.text) == (False, None)
 
 
-class TestTheFileOfAnInvitation:
+class TestInvitationFile:
     ONE = invitation.made(INVITATION, b"salt", 1_000.5)
 
-    def test_has_no_code_and_comes_back_as_it_was(self) -> None:
+    def test_contains_no_code_and_is_read_back(self) -> None:
         assert invitation.parse(self.ONE.render()) == self.ONE
         assert not any(group in self.ONE.render() for group in INVITATION.split("-"))
         assert self.ONE.digest.hex() not in repr(self.ONE)
 
     @pytest.mark.parametrize("typed", [INVITATION, "aaaabbbbccccdddd", " AAAA bbbb-cccc dddd", "AAAA-8888-CCCC-DDDD"])
-    def test_fits_however_it_is_typed(self, typed: str) -> None:
+    def test_matches_the_code_however_it_is_typed(self, typed: str) -> None:
         assert self.ONE.fits(typed)
 
     @pytest.mark.parametrize("typed", ["", "AAAA-BBBB-CCCC-DDDE", "AAAA-BBBB-CCCC", "ÄÄÄÄ\ud800", f"{INVITATION}A"])
-    def test_does_not_fit_anything_else(self, typed: str) -> None:
+    def test_does_not_match_anything_else(self, typed: str) -> None:
         assert not self.ONE.fits(typed)
         assert not invitation.CLOSED.fits(typed)
 
@@ -342,7 +342,7 @@ class TestTheFileOfAnInvitation:
     def test_that_is_damaged_lets_nobody_enrol(self, text: str) -> None:
         assert invitation.parse(text) == invitation.CLOSED
 
-    def test_is_of_root_alone_loses_tries_and_ends(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_belongs_to_root_counts_tries_and_is_removed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(places, "INVITATIONS", str(tmp_path / "invitations"))
         monkeypatch.setattr(files, "set_rights", lambda path, mode, _uid, _gid: Path(path).chmod(mode))
         monkeypatch.setattr(os, "fchown", lambda *_words: None)
@@ -363,20 +363,20 @@ class TestTheFileOfAnInvitation:
         assert not path.exists()
         invitations.remove("alice")
 
-    def test_is_made_of_much_chance(self) -> None:
+    def test_has_a_random_code(self) -> None:
         assert invitation.new_code(bytes) == "AAAA-AAAA-AAAA-AAAA"
         assert len({invitation.new_code(os.urandom) for _number in range(100)}) == 100
 
 
 @pytest.mark.parametrize("made", ["", "2001-09-09/cockpit"])
-def test_a_renewal_is_as_good_as_what_it_renews(made: str) -> None:
+def test_renewal_is_as_trusted_as_the_old_credential(made: str) -> None:
     host = FakeHost(backends.BACKENDS["oath"].with_self_made(OLD, "alice", made), switch(["alice"]))
     conversation, code = begun(host, "renew")
     assert prove(conversation, code)["ok"]
     assert backends.BACKENDS["oath"].read(host.text or "", "alice").self_made == made
 
 
-def test_who_is_asked_for_a_code_already_or_exempt_or_everyone_where_it_is_off_does_not_enrol() -> None:
+def test_user_who_is_asked_or_exempt_cannot_enrol() -> None:
     for text in (switch(scope="everyone"), switch(exempt_users=("alice",)), PASS_THROUGH):
         host = FakeHost(None, text)
         assert [one["ok"] for one in talk(host, {"do": "begin", **BEGUN, "what": "enrol", "code": ""})] == [False]
@@ -396,7 +396,7 @@ def prove(conversation: Conversation, code: str) -> dict[str, t.Any]:
 
 
 @pytest.mark.parametrize("what", ["enrol", "renew", "device"])
-def test_of_two_pages_the_second_one_begins_anew(what: str) -> None:
+def test_second_page_invalidates_the_first_one(what: str) -> None:
     host = FakeHost(*((None, switch()) if what == "enrol" else (OLD, switch(["alice"]))))
     code = "" if what == "enrol" else RIGHT
     pages = [begun(host, what, code), begun(host, what, code)]
@@ -409,7 +409,7 @@ def test_of_two_pages_the_second_one_begins_anew(what: str) -> None:
     assert host.text == text
 
 
-def test_what_a_run_changes_meanwhile_counts() -> None:
+def test_change_by_a_run_in_between_is_respected() -> None:
     host = FakeHost(None, switch())
     page = begun(host, "enrol", "")
     host.switch_text = switch(scope="everyone")
@@ -420,7 +420,7 @@ def test_what_a_run_changes_meanwhile_counts() -> None:
     assert (prove(*page)["ok"], host.text) == (False, OLD)
 
 
-def test_a_login_meanwhile_is_no_change() -> None:
+def test_login_in_between_is_no_change() -> None:
     host = FakeHost(OLD, switch(["alice"]))
     page = begun(host, "device")
     host.text = oath.use_code(OLD, "alice", code_of(encode_secret(KEY)), host.code_step(), host.clock())
@@ -429,7 +429,7 @@ def test_a_login_meanwhile_is_no_change() -> None:
 
 
 @pytest.mark.parametrize("what", ["renew", "device", "recovery-codes"])
-def test_a_wrong_code_changes_nothing(what: str) -> None:
+def test_wrong_code_changes_nothing(what: str) -> None:
     host = FakeHost(OLD, switch(["alice"]))
     begun, proven = talk(
         host, {"do": "begin", **BEGUN, "what": what, "code": "271828"}, {"do": "prove", "code": "271828"}
@@ -438,7 +438,7 @@ def test_a_wrong_code_changes_nothing(what: str) -> None:
     assert not any("271828" in line for line in host.logged)
 
 
-def test_a_renewal_replaces_the_key_and_leaves_the_rest() -> None:
+def test_renewal_replaces_only_the_key() -> None:
     text = oath.revise(OLD, User("alice", renew="lost", recovery_codes="2026"), Settings(), lambda n: b"r" * n)
     host = FakeHost(text, switch(["alice"]))
     conversation = Conversation(host, "alice")
@@ -462,7 +462,7 @@ def test_new_recovery_codes_keep_the_name_of_their_set() -> None:
     assert answer["recovery_codes"][0] == hotp(codes.key, 0, 6)
 
 
-def test_a_key_that_the_administrator_gives_is_not_renewed() -> None:
+def test_key_given_by_the_administrator_is_not_renewed() -> None:
     host = FakeHost(OLD, switch(["alice"]), given=True)
     status, begun = talk(host, {"do": "status"}, {"do": "begin", **BEGUN, "what": "renew", "code": RIGHT})
     assert (status["may"], begun["ok"], host.checked) == (["device", "recovery-codes"], False, [])
@@ -473,7 +473,7 @@ def test_a_key_that_the_administrator_gives_is_not_renewed() -> None:
     }
 
 
-def test_with_one_secret_a_user_there_is_no_spare_device_and_codes_on_paper_are_scratch_codes() -> None:
+def test_google_authenticator_has_no_spare_device_and_uses_scratch_codes() -> None:
     google = {"backend": "google_authenticator"}
     host = FakeHost(None, switch(**google))
     assert prove(*begun(host, "enrol", ""))["ok"]
@@ -490,9 +490,9 @@ def test_with_one_secret_a_user_there_is_no_spare_device_and_codes_on_paper_are_
     assert set(renewed["recovery_codes"]) <= set((host.text or "").splitlines())
 
 
-class TestTheCommand:
+class TestCommand:
     @pytest.mark.parametrize(
-        ("words", "status", "told"),
+        ("words", "status", "expected"),
         [
             (["renew", "device"], 2, "Usage: "),
             (["enrol-bob"], 2, "Usage: "),
@@ -505,13 +505,13 @@ class TestTheCommand:
         ],
     )
     def test_says_what_is_wrong(
-        self, capsys: pytest.CaptureFixture[str], words: list[str], status: int, told: str
+        self, capsys: pytest.CaptureFixture[str], words: list[str], status: int, expected: str
     ) -> None:
         assert terminal.main(words) == status
-        assert capsys.readouterr().out.startswith(told)
+        assert capsys.readouterr().out.startswith(expected)
 
     @pytest.mark.parametrize(
-        ("answer", "told"),
+        ("answer", "expected"),
         [
             ({"ok": True, "may": ["enrol"], "invited": False}, "Set one up: twofactor-enrol\n"),
             ({"ok": True, "may": ["enrol"], "invited": True}, "Set one up, with your invitation:\ntwofactor-enrol\n"),
@@ -522,13 +522,13 @@ class TestTheCommand:
             (None, ""),
         ],
     )
-    def test_offers_enrolment_to_who_may_and_says_nothing_else_at_a_login(
+    def test_offers_enrolment_at_a_login_only_to_users_who_may_enrol(
         self,
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
         answer: t.Any,
-        told: str,
+        expected: str,
     ) -> None:
         monkeypatch.setattr(places, "SELF_SERVICE_SOCKET", str(tmp_path / "s"))
         assert (terminal.main(["--offer"]), capsys.readouterr().out) == (0, "")
@@ -540,8 +540,8 @@ class TestTheCommand:
             assert terminal.main(["--offer"]) == 0
             said.join()
         shown = capsys.readouterr().out
-        assert shown.endswith(told)
-        assert bool(shown) == bool(told)
+        assert shown.endswith(expected)
+        assert bool(shown) == bool(expected)
 
 
 def _answer_once(listener: socket.socket, answer: t.Any) -> None:
@@ -551,7 +551,7 @@ def _answer_once(listener: socket.socket, answer: t.Any) -> None:
         connection.sendall(b"" if answer is None else json.dumps(answer).encode() + b"\n")
 
 
-class TestWhoGetsAProcess:
+class TestLimitOfProcesses:
     @pytest.fixture
     def started(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         """The accounts that a process was started for; every uid below 60000 has an account."""
@@ -566,22 +566,22 @@ class TestWhoGetsAProcess:
         with ours, theirs:
             return program._take(ours, talking)
 
-    def test_is_nobody_without_an_account(self, monkeypatch: pytest.MonkeyPatch, started: list[str]) -> None:
+    def test_refuses_a_user_without_an_account(self, monkeypatch: pytest.MonkeyPatch, started: list[str]) -> None:
         assert self.take(monkeypatch, 100_001, {}).startswith("Nobody logs in with this account")
         assert started == []
 
-    def test_is_everybody_while_one_asks_too_often(self, monkeypatch: pytest.MonkeyPatch, started: list[str]) -> None:
+    def test_limits_each_user_separately(self, monkeypatch: pytest.MonkeyPatch, started: list[str]) -> None:
         talking: dict[int, int] = {}
         answers = [self.take(monkeypatch, 1000, talking) for _connection in range(200)]
         assert answers.count("") == program.CONNECTIONS == len(started)
         assert self.take(monkeypatch, 1001, talking) == ""
 
-    def test_is_no_more_than_the_host_has_room_for(self, monkeypatch: pytest.MonkeyPatch, started: list[str]) -> None:
+    def test_limits_all_users_together(self, monkeypatch: pytest.MonkeyPatch, started: list[str]) -> None:
         talking: dict[int, int] = {}
         answers = [self.take(monkeypatch, uid, talking) for uid in range(1000, 1200)]
         assert answers.count("") == program.CONNECTIONS_OF_ALL == len(started)
         assert "too busy" in answers[-1]
 
 
-def test_an_account_is_one_that_people_log_in_with() -> None:
+def test_unknown_user_number_has_no_account() -> None:
     assert program._account(4_000_000_000) is None

@@ -68,7 +68,7 @@ def logs_in(
 
 
 @pytest.mark.parametrize("door", ["sshd", "login", "door"])
-def test_chain_of_includes_by_any_names_is_followed(door: str) -> None:
+def test_chain_of_includes_with_any_names_is_followed(door: str) -> None:
     before = with_files(
         {
             f"{places.PAM_D}/{door}": "#%PAM-1.0\nauth include way-in\naccount include way-in\n",
@@ -88,7 +88,7 @@ def test_chain_of_includes_by_any_names_is_followed(door: str) -> None:
     assert stages(OFF, state)[-1].texts(f"{places.PAM_D}/") == before.texts(f"{places.PAM_D}/")
 
 
-def test_line_at_the_end_of_a_chain_is_refused_with_all_that_lead_to_it() -> None:
+def test_line_in_a_nested_include_is_refused_with_the_chain_of_includes() -> None:
     before = with_files(
         {
             f"{places.PAM_D}/door": "auth include way-in\nauth required pam_deny.so\n",
@@ -106,7 +106,7 @@ def test_line_at_the_end_of_a_chain_is_refused_with_all_that_lead_to_it() -> Non
 
 
 @pytest.mark.parametrize("line", ["auth include way-in", "auth substack /etc/pam.d/way-in", "@include way-in"])
-def test_file_of_a_vendors_that_libpam_does_not_take_in_is_refused(line: str) -> None:
+def test_vendor_file_that_libpam_does_not_include_is_refused(line: str) -> None:
     door, vendors = f"{places.PAM_D}/door", f"{places.VENDOR_PAM_D}/way-in"
     files = {door: line + "\n", vendors: SERVICES["sudo"]}
     (refusal,) = plan(wanted("door"), with_files(files)).refusals
@@ -128,7 +128,7 @@ class TestCovered:
 
     @pytest.mark.parametrize("line", ["auth include sudo", "auth substack sudo", "@include sudo"])
     @pytest.mark.parametrize("services", [["sudo", "sudo-i"], ["sudo-i", "sudo"]])
-    def test_service_that_includes_another_one_is_left_as_it_is(self, services: list[str], line: str) -> None:
+    def test_service_that_includes_another_one_is_unchanged(self, services: list[str], line: str) -> None:
         before = self.host(line)
         seen = stages(wanted(*services), before)
         for state in seen:
@@ -142,7 +142,7 @@ class TestCovered:
             assert not logs_in(state, service, password=False, code=True)[0]
         assert stages(OFF, state)[-1].texts(f"{places.PAM_D}/") == before.texts(f"{places.PAM_D}/")
 
-    def test_service_that_includes_another_one_in_a_line_that_goes_on_in_the_next_asks_once(self) -> None:
+    def test_service_that_includes_another_one_with_a_continued_line_asks_once(self) -> None:
         before = with_files(
             {f"{places.PAM_D}/sudo-i": "auth include system-auth\n", f"{places.PAM_D}/system-auth": self.CONTINUED}
         )
@@ -151,7 +151,7 @@ class TestCovered:
         assert logs_in(state, "sudo", password=True, code=True) == (True, ["password", "code"])
 
     @pytest.mark.parametrize(
-        ("files", "told"),
+        ("files", "is_reported"),
         [
             ({"sudo-i": file(SERVICES["sudo"])}, True),
             ({"sudo-i": file("auth include sudo\n")}, False),
@@ -160,13 +160,13 @@ class TestCovered:
             ({"sudo-i": file(SERVICES["sudo"], link=f"{places.PAM_D}/su")}, True),
         ],
     )
-    def test_sudo_without_the_file_of_its_shells_is_told_of_where_that_goes_apart(
-        self, files: dict[str, FileState], told: bool
+    def test_sudo_without_sudo_i_is_warned_about_if_that_has_its_own_file(
+        self, files: dict[str, FileState], is_reported: bool
     ) -> None:
         state = host_state(files={f"{places.PAM_D}/{name}": one for name, one in files.items()})
         made = plan(wanted("sudo"), state)
         assert not made.refusals
-        assert any("but sudo -i does not" in one for one in made.warnings) == told
+        assert any("but sudo -i does not" in one for one in made.warnings) == is_reported
 
     def test_service_alone_gets_a_block_of_its_own(self) -> None:
         state = stages(wanted("sudo-i"), self.host())[-1]
@@ -174,7 +174,7 @@ class TestCovered:
         assert logs_in(state, "sudo-i", password=True, code=False) == (False, ["password", "code"])
         assert logs_in(state, "sudo", password=True, code=False) == (True, ["password"])
 
-    def test_one_takes_the_place_of_the_other_and_a_code_is_needed_at_every_moment(self) -> None:
+    def test_code_is_always_needed_while_one_replaces_the_other(self) -> None:
         alone, both = wanted("sudo-i"), wanted("sudo", "sudo-i")
         state = stages(alone, self.host())[-1]
         for target in (both, wanted("sudo-i"), both, wanted("sudo")):
@@ -185,7 +185,7 @@ class TestCovered:
             assert logs_in(state, "sudo-i", password=True, code=True) == (True, ["password", "code"])
             assert plan(target, state).changes == ()
 
-    def test_one_that_is_refused_is_named_once(self) -> None:
+    def test_refused_service_is_named_once(self) -> None:
         state = with_files(
             {f"{places.PAM_D}/sudo-i": self.SUDO_I, f"{places.PAM_D}/sudo": "auth sufficient pam_unix.so\n"}
         )
@@ -203,7 +203,7 @@ class TestCovered:
             "of sudo.",
         )
 
-    def test_line_past_what_is_included_is_refused(self) -> None:
+    def test_line_that_bypasses_the_include_is_refused(self) -> None:
         made = plan(wanted("su", "sudo", "sudo-i"), self.host("auth sufficient pam_krb5.so\nauth include sudo"))
         assert made.refusals == (
             "on web1, /etc/pam.d/sudo-i includes sudo, which would ask for codes, but /etc/pam.d/sudo-i, line 2, can "
@@ -216,7 +216,7 @@ class TestCovered:
         ("line", "asks"),
         [("auth required pam_duo.so", "asks"), ("auth required pam_securid.so", "can deny, and may ask")],
     )
-    def test_second_factor_of_one_of_them_is_named_once(self, where: str, line: str, asks: str) -> None:
+    def test_other_factor_of_one_of_them_is_named_once(self, where: str, line: str, asks: str) -> None:
         door = {"sudo": "auth include way-in\n", "sudo-i": "auth include sudo\n"}
         door[where] += f"{line}\n"
         files = {**door, "way-in": "auth requisite pam_unix.so\n"}
@@ -228,7 +228,7 @@ class TestCovered:
             "a login that gets that far asks for both."
         ]
 
-    def test_service_is_not_said_to_ask_where_what_it_includes_does_not(self) -> None:
+    def test_service_that_bypasses_the_included_one_is_not_called_enforced(self) -> None:
         state = stages(wanted("sudo", "sudo-i"), self.host())[-1]
         passing = f"auth sufficient pam_krb5.so\n{self.SUDO_I}"
         state = replace(state, files={**state.files, f"{places.PAM_D}/sudo-i": file(passing)})
@@ -242,7 +242,7 @@ class TestVendor:
         return with_files({self.VENDORS: SERVICES["sudo"]}, gone=[self.OWN])
 
     @pytest.mark.parametrize("leaves", [OFF, wanted()])
-    def test_service_of_the_vendor_alone_gets_a_copy_that_goes_again(self, leaves: Settings) -> None:
+    def test_vendor_service_gets_a_copy_that_is_removed_again(self, leaves: Settings) -> None:
         before = self.host()
         seen = stages(wanted("sudo"), before)
         state = seen[-1]
@@ -265,12 +265,12 @@ class TestVendor:
         assert "# newer\n" in (state.text(self.OWN) or "")
         assert self.OWN not in stages(OFF, state)[-1].files
 
-    def test_copy_that_is_older_than_the_vendors_file_goes_as_well(self) -> None:
+    def test_copy_older_than_the_vendor_file_is_removed_too(self) -> None:
         state = stages(wanted("sudo"), self.host())[-1]
         state = replace(state, files={**state.files, self.VENDORS: file(SERVICES["su"])})
         assert self.OWN not in stages(OFF, state)[-1].files
 
-    def test_what_somebody_has_written_into_a_copy_stays(self) -> None:
+    def test_edits_in_a_copy_are_kept(self) -> None:
         state = stages(wanted("sudo"), self.host())[-1]
         edited = (state.text(self.OWN) or "") + "session optional pam_x.so\n"
         state = replace(state, files={**state.files, self.OWN: file(edited)})
@@ -278,7 +278,7 @@ class TestVendor:
         back = stages(OFF, state)[-1]
         assert back.text(self.OWN) == SERVICES["sudo"] + "session optional pam_x.so\n"
 
-    def test_refusal_names_the_vendors_file(self) -> None:
+    def test_refusal_names_the_vendor_file(self) -> None:
         line = "auth sufficient pam_unix.so"
         made = plan(wanted("sudo"), with_files({self.VENDORS: f"#%PAM-1.0\n{line}\n"}, gone=[self.OWN]))
         assert made.refusals == (
@@ -320,7 +320,7 @@ class TestLinesForAccount:
             ),
         ],
     )
-    def test_that_may_pass_them_by_are_refused(
+    def test_that_may_skip_the_block_are_refused(
         self, scope: dict[str, t.Any], before: str, where: str, problem: str
     ) -> None:
         (told,) = self.refusals(before, **scope)
@@ -339,7 +339,7 @@ class TestLinesForAccount:
             "account [success=1 default=ignore] pam_unix.so\naccount requisite pam_deny.so",
         ],
     )
-    def test_that_lead_to_them_are_not(self, scope: dict[str, t.Any], before: str) -> None:
+    def test_that_always_reach_the_block_are_accepted(self, scope: dict[str, t.Any], before: str) -> None:
         assert self.refusals(before, **scope) == ()
 
 
@@ -394,8 +394,8 @@ class TestOtherFactors:
             (["substack instead", "required pam_securid.so"], 2),
         ],
     )
-    def test_are_whatever_can_deny_beside_the_password(self, lines: list[str], number: int) -> None:
-        assert self.told(lines) == [
+    def test_are_all_modules_that_can_deny_besides_the_password(self, lines: list[str], number: int) -> None:
+        assert self.factor_warnings(lines) == [
             f"{places.PAM_D}/sudo, line {number}, on web1 can deny, and may ask for another factor beside the code of "
             f"sudo, {'auth ' + lines[number - 1]!r}: a login that gets that far asks for both."
         ]
@@ -421,29 +421,29 @@ class TestOtherFactors:
             ["include way-in", "required pam_ecryptfs.so unwrap", "required pam_warn.so", "required pam_cap.so"],
         ],
     )
-    def test_are_not_what_only_logs_or_prepares(self, lines: list[str]) -> None:
-        assert not self.told(lines)
+    def test_exclude_modules_that_only_log_or_prepare(self, lines: list[str]) -> None:
+        assert not self.factor_warnings(lines)
 
     @pytest.mark.parametrize(
         "module", ["pam_u2f.so cue", "pam_fprintd.so", "pam_exec.so expose_authtok /auth", "pam_x.so"]
     )
-    def test_are_not_what_is_asked_for_instead_of_the_password(self, module: str) -> None:
+    def test_exclude_alternatives_to_the_password(self, module: str) -> None:
         primary = [
             f"[success=2 default=ignore] {module}",
             "[success=1 default=ignore] pam_unix.so",
             "requisite pam_deny.so",
             "required pam_permit.so",
         ]
-        assert not self.told(primary)
-        assert not self.told([primary[1].replace("1", "2"), primary[0].replace("2", "1"), *primary[2:]])
-        assert not self.told(
+        assert not self.factor_warnings(primary)
+        assert not self.factor_warnings([primary[1].replace("1", "2"), primary[0].replace("2", "1"), *primary[2:]])
+        assert not self.factor_warnings(
             ["substack way-in"], [f"sufficient {module}", "sufficient pam_unix.so", "required pam_deny.so"]
         )
         behind = ["[default=1 success=ok] pam_localuser.so", "sufficient pam_unix.so", f"sufficient {module}"]
-        assert not self.told(["substack way-in"], [*behind, "required pam_deny.so"])
+        assert not self.factor_warnings(["substack way-in"], [*behind, "required pam_deny.so"])
 
     @staticmethod
-    def told(lines: list[str], way_in: t.Sequence[str] = ("requisite pam_unix.so",)) -> list[str]:
+    def factor_warnings(lines: list[str], way_in: t.Sequence[str] = ("requisite pam_unix.so",)) -> list[str]:
         instead = ["[success=2 default=ignore] pam_himmelblau.so", "[success=1] pam_unix.so", "requisite pam_deny.so"]
         files = {"sudo": lines, "way-in": way_in, "instead": [*instead, "required pam_permit.so"]}
         texts = {f"{places.PAM_D}/{name}": "".join(f"auth {one}\n" for one in of) for name, of in files.items()}
@@ -451,7 +451,7 @@ class TestOtherFactors:
         assert not made.refusals
         return [one for one in made.warnings if "another factor" in one]
 
-    def test_line_that_takes_the_password_of_another_is_refused_with_it_and_without_it(self) -> None:
+    def test_line_that_reuses_a_password_is_refused_with_and_without_the_line_that_asks(self) -> None:
         path = f"{places.PAM_D}/sudo"
         both = plan(wanted("sudo"), with_files({path: f"{self.HANDED_ON}\n{self.TAKEN}\n"})).refusals
         alone = plan(wanted("sudo"), with_files({path: f"{self.TAKEN}\n"})).refusals
@@ -481,7 +481,7 @@ class TestOtherFactors:
             (["sufficient pam_vendors.so use_first_pass", "sufficient pam_unix.so"], 1),
         ],
     )
-    def test_line_that_takes_a_password_for_which_nothing_asks_is_refused(self, lines: list[str], number: int) -> None:
+    def test_line_that_reuses_a_password_that_nothing_asks_for_is_refused(self, lines: list[str], number: int) -> None:
         stack = "".join(f"auth {line}\n" for line in [*lines, "required pam_deny.so"])
         files = {f"{places.PAM_D}/door": "auth include way-in\n", f"{places.PAM_D}/way-in": stack}
         (told,) = plan(wanted("door"), with_files(files)).refusals
@@ -509,6 +509,6 @@ class TestOtherFactors:
             ],
         ],
     )
-    def test_line_that_takes_the_password_of_one_that_stays_is_not(self, lines: list[str]) -> None:
+    def test_line_that_reuses_the_password_of_a_remaining_line_is_accepted(self, lines: list[str]) -> None:
         stack = "".join(f"auth {line}\n" for line in [*lines, "requisite pam_deny.so", "required pam_permit.so"])
         assert not plan(wanted("sudo"), with_files({f"{places.PAM_D}/sudo": stack})).refusals

@@ -32,7 +32,7 @@ def enrolment(**special: t.Any) -> dict[str, t.Any]:
     return {"user": "alice", "device": "", "secret": SECRET, **rest, **special}
 
 
-def test_the_name_of_a_sheet_is_that_of_a_file() -> None:
+def test_sheet_has_a_valid_file_name() -> None:
     assert _file_name(enrolment(), "web1") == "alice@web1.html"
     assert _file_name(enrolment(device="tablet"), "lab/web1") == "alice+tablet@lab-web1.html"
 
@@ -50,12 +50,12 @@ def test_the_name_of_a_sheet_is_that_of_a_file() -> None:
         {"device": "x/y"},
     ],
 )
-def test_nothing_else_becomes_one(special: dict[str, t.Any]) -> None:
+def test_invalid_values_give_no_file_name(special: dict[str, t.Any]) -> None:
     with pytest.raises(AnsibleActionFail, match="cannot be the name of a file"):
         _file_name(enrolment(**special), "web1")
 
 
-def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
+def test_link_in_place_of_a_sheet_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "outside").write_text("as it was")
     (tmp_path / "alice@web1.html").symlink_to("outside")
     put(tmp_path / "alice@web1.html", "a sheet")
@@ -63,7 +63,7 @@ def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "alice@web1.html").is_symlink()
 
 
-def test_a_sheet_of_another_day_is_the_same_sheet(tmp_path: Path) -> None:
+def test_sheet_that_differs_only_in_its_date_is_the_same(tmp_path: Path) -> None:
     sheet = tmp_path / "alice@web1.html"
     assert not _is_there(sheet, "the key. Made on 2026-11-28.")
     put(sheet, "the key. Made on 2026-11-28.")
@@ -73,7 +73,7 @@ def test_a_sheet_of_another_day_is_the_same_sheet(tmp_path: Path) -> None:
     assert not _is_there(sheet, "the key. Made on 2026-11-28.")
 
 
-def test_a_full_disk_is_told_of_with_what_becomes_of_the_sheet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_is_reported_with_how_to_get_the_sheet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def put(_path: Path, _text: str) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -85,14 +85,14 @@ def test_a_full_disk_is_told_of_with_what_becomes_of_the_sheet(tmp_path: Path, m
 
 
 @pytest.mark.parametrize(("where", "why"), [("", "Is a directory"), ("file/status.html", "File exists")])
-def test_a_report_that_has_no_place_says_where_it_could_be(tmp_path: Path, where: str, why: str) -> None:
+def test_report_that_cannot_be_written_says_what_to_name(tmp_path: Path, where: str, why: str) -> None:
     (tmp_path / "file").write_text("as it was")
     with pytest.raises(AnsibleActionFail, match=rf"cannot be written: {why}\. Name a file in a directory"):
         write_report(str(tmp_path / where), "a report")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_report_takes_the_place_of_no_device(tmp_path: Path) -> None:
+def test_report_does_not_replace_a_device(tmp_path: Path) -> None:
     """For example /dev/null, which somebody may name to get no report at all."""
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(AnsibleActionFail, match=r"pipe cannot be written: it is a device or a pipe\. Name a file"):
@@ -101,15 +101,15 @@ def test_a_report_takes_the_place_of_no_device(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["~nobody-of-this-name/status.html", "a\0b", "circle/status.html"])
-def test_a_path_of_nothing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+def test_impossible_path_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "circle").symlink_to("circle")
     with pytest.raises(AnsibleActionFail, match="cannot be a path on the machine where you start Ansible"):
         write_report(path, "a report")
 
 
-class TestOfAllHosts:
-    def test_are_those_whose_secret_the_variables_have(self) -> None:
+class TestSheetsOfAllHosts:
+    def test_are_made_for_secrets_in_the_variables(self) -> None:
         known = ["carol", {"name": "alice", "secret": SECRET.lower(), "devices": [{"name": "tablet", "secret": OTHER}]}]
         found = [
             enrolment(),
@@ -124,25 +124,25 @@ class TestOfAllHosts:
     KNOWN: t.ClassVar = [{"name": "alice", "secret": SECRET}]
 
     @pytest.mark.parametrize(
-        ("special", "told"),
+        ("special", "expected"),
         [
             ({"interval": 60}, "on web1 the interval of the codes of alice is 60, but twofactor_interval is 30."),
             ({"digits": 8}, "on web1 the digits of the codes of alice is 8, but twofactor_otp_digits is 6."),
         ],
     )
-    def test_are_none_of_a_host_whose_codes_are_of_another_kind(self, special: dict[str, t.Any], told: str) -> None:
+    def test_are_refused_for_a_host_with_another_kind_of_codes(self, special: dict[str, t.Any], expected: str) -> None:
         """Otherwise one compromised host could make the sheet for all of them useless."""
-        with pytest.raises(AnsibleActionFail, match=told):
+        with pytest.raises(AnsibleActionFail, match=expected):
             _of_all_hosts([enrolment(**special)], self.KNOWN, "web1", self.WANTED)
         assert _of_all_hosts([enrolment(digits=None)], self.KNOWN, "web1", self.WANTED)
 
-    def test_have_no_recovery_codes_of_one_host(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_contain_no_recovery_codes_of_one_host(self, capsys: pytest.CaptureFixture[str]) -> None:
         codes = [{"number": 1, "code": "123456"}]
         assert _of_all_hosts([enrolment(recovery_codes=codes)], self.KNOWN, "web1", self.WANTED) == [enrolment()]
         assert "each host has its own: alice on web1." in " ".join(capsys.readouterr().err.split())
 
     @pytest.mark.parametrize("special", [{"secret": OTHER}, {"device": "tablet"}])
-    def test_are_none_of_a_host_that_has_other_secrets(self, special: dict[str, t.Any]) -> None:
+    def test_are_refused_for_a_host_with_other_secrets(self, special: dict[str, t.Any]) -> None:
         known = [{"name": "alice", "secret": SECRET, "devices": [{"name": "tablet", "secret": OTHER}]}]
         with pytest.raises(AnsibleActionFail, match="web1 has another secret of alice than the variables") as error:
             _of_all_hosts([enrolment(**special)], known, "web1", self.WANTED)
@@ -163,7 +163,7 @@ class TestIndex:
         (folder / "pass-alice@web1.txt").write_text("755224")
         return folder
 
-    def test_has_the_sheets_of_the_hosts_and_nothing_else(self, tmp_path: Path) -> None:
+    def test_lists_only_the_sheets_of_the_hosts(self, tmp_path: Path) -> None:
         folder = self.folder(tmp_path)
         found, strange = _sheets.found(folder, {"web1": {"dave"}, "lab/web2": ()})
         assert [(one.user, one.place, one.device, one.keys) for one in found] == [
@@ -188,7 +188,7 @@ class TestIndex:
         environment = {**os.environ, "ANSIBLE_INVENTORY_ENABLED": "ansible.builtin.yaml"}
         return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
-    def test_is_made_by_the_playbook_for_its_owner_alone_without_a_host(self, tmp_path: Path) -> None:
+    def test_is_made_by_the_playbook_without_contacting_a_host(self, tmp_path: Path) -> None:
         folder = self.folder(tmp_path)
         before = {path.name for path in folder.iterdir()}
         (folder / "index.html").symlink_to(tmp_path / "outside")
@@ -204,7 +204,7 @@ class TestIndex:
         assert f"Sheets: 4. Written: {index}." in told
         assert "dave@web1.html, eve@web1.html, zoe@gone.html." in told
 
-    def test_of_nothing_is_refused(self, tmp_path: Path) -> None:
+    def test_without_sheets_is_refused(self, tmp_path: Path) -> None:
         done = self.run(tmp_path, "-e", "twofactor_enrolment_dir=./sheets")
         assert done.returncode != 0
         assert f"{tmp_path}/sheets has no sheets of the hosts of this run." in " ".join(

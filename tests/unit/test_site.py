@@ -60,11 +60,11 @@ def test_has_every_guide_and_every_plugin(pages: dict[Path, Page]) -> None:
     assert guides | plugins | {_SITE / "reference" / "twofactor_role.html", _SITE / "changelog.html"} <= set(pages)
 
 
-def test_has_no_complaint_of_the_theme(pages: dict[Path, Page]) -> None:
+def test_has_no_errors_of_the_theme(pages: dict[Path, Page]) -> None:
     assert [path.name for path in pages if "ERROR: " in path.read_text()] == []
 
 
-def test_internal_links_and_pictures_lead_somewhere(pages: dict[Path, Page]) -> None:
+def test_internal_links_and_pictures_exist(pages: dict[Path, Page]) -> None:
     lost = []
     for path, page in pages.items():
         for link in page.links | page.loaded:
@@ -88,7 +88,7 @@ def test_fetches_nothing_from_elsewhere(pages: dict[Path, Page]) -> None:
     assert "@import" not in sheets
 
 
-def test_pages_of_the_checkout_lead_to_files_that_exist() -> None:
+def test_pages_on_github_link_to_existing_files() -> None:
     """Pages that are read on GitHub alone."""
     for path in sorted({*_ROOT.glob("*.md")} - set(_SHIPPED)):
         for link in [*_targets(path, "link_open", "href"), *_targets(path, "image", "src")]:
@@ -98,7 +98,7 @@ def test_pages_of_the_checkout_lead_to_files_that_exist() -> None:
 
 
 @pytest.mark.parametrize("path", _SHIPPED, ids=lambda path: path.name)
-def test_pages_of_the_collection_lead_somewhere_wherever_they_are_read(path: Path, pages: dict[Path, Page]) -> None:
+def test_pages_of_the_collection_have_working_links_everywhere(path: Path, pages: dict[Path, Page]) -> None:
     """Galaxy shows them without the files next to them, so relative links and pictures do not work there."""
     for link in _targets(path, "link_open", "href"):
         name, _hash, heading = link.partition("#")
@@ -120,7 +120,7 @@ def _targets(path: Path, kind: str, attribute: str) -> list[str]:
     return [str(part.attrs[attribute]) for part in inline if part.type == kind]
 
 
-def test_site_leads_to_its_own_pages(pages: dict[Path, Page]) -> None:
+def test_site_links_to_its_own_pages(pages: dict[Path, Page]) -> None:
     """The guides link to each other on GitHub. On the site these links stay within it, so it can be read offline."""
     away = f"{_REPOSITORY}/blob/main/docs/"
     assert [path.name for path, page in pages.items() if any(link.startswith(away) for link in page.links)] == []

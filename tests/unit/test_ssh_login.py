@@ -64,7 +64,7 @@ def test_second_prompt_for_the_same_answer_ends_the_login() -> None:
     assert explain(login, asked, names=NAMES, has_password=False).text.startswith("The code was refused.")
 
 
-def test_prompt_that_there_is_no_answer_to_is_named() -> None:
+def test_prompt_without_an_answer_is_named() -> None:
     login, asked = run('ask "Are you sure you want to continue connecting (yes/no)? "')
     assert not login.ok
     assert (
@@ -73,7 +73,7 @@ def test_prompt_that_there_is_no_answer_to_is_named() -> None:
     )
 
 
-def test_expired_password_is_no_refused_code() -> None:
+def test_expired_password_is_not_reported_as_a_refused_code() -> None:
     login, asked = run(f'{ASK_FOR_THE_CODE}; ask "Current password: "; ask "New password: "')
     failure = explain(login, asked, names=NAMES, has_password=True)
     assert "expired" in failure.text
@@ -88,7 +88,7 @@ def test_silence_ends_the_login() -> None:
     assert not failure.final
 
 
-def test_background_process_that_stays_does_not_hold_the_login_up() -> None:
+def test_background_process_does_not_delay_the_login() -> None:
     started = time.monotonic()
     assert run("sleep 20 </dev/null & exit 0")[0].ok
     assert time.monotonic() - started < 10
@@ -113,7 +113,7 @@ def test_background_process_that_stays_does_not_hold_the_login_up() -> None:
         ("ssh: connect to host web1 port 22: Connection refused", [], "cannot be reached", False, False),
     ],
 )
-def test_failures_are_told_apart(said: str, asked: list[str], text: str, answered: bool, final: bool) -> None:
+def test_failures_are_distinguished(said: str, asked: list[str], text: str, answered: bool, final: bool) -> None:
     failure = explain(Login(255, said), asked, names=NAMES, has_password=True)
     assert text in failure.text
     assert failure.text.endswith(said)
@@ -129,7 +129,7 @@ def test_failures_are_told_apart(said: str, asked: list[str], text: str, answere
         (f"{DENIED}\nConnection closed by UNKNOWN port 65535", [], "by a jump host or a ProxyCommand", False, False),
     ],
 )
-def test_host_that_has_no_code_of_ours_is_told_by_what_is_set_for_it(
+def test_failure_of_a_jump_host_names_its_own_variables(
     said: str, asked: list[str], text: str, answered: bool, final: bool
 ) -> None:
     names = Names("jump.secret", "jump.password", "IdentityFile")
@@ -138,7 +138,7 @@ def test_host_that_has_no_code_of_ours_is_told_by_what_is_set_for_it(
     assert (failure.answered, failure.final) == (answered, final)
 
 
-def test_note_is_kept_for_its_owner_alone(tmp_path: Path) -> None:
+def test_note_is_readable_only_by_its_owner(tmp_path: Path) -> None:
     path = tmp_path / "note"
     with note_in_hand(str(path)) as note:
         assert note.next_code_at == 0
@@ -150,7 +150,7 @@ def test_note_is_kept_for_its_owner_alone(tmp_path: Path) -> None:
         assert note.next_code_at == 60
 
 
-def test_damaged_note_is_no_note(tmp_path: Path) -> None:
+def test_damaged_note_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "note"
     path.write_text("what\n")
     with note_in_hand(str(path)) as note:
@@ -164,7 +164,7 @@ def test_note_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_note_is_in_one_hand_at_a_time(tmp_path: Path) -> None:
+def test_note_is_locked_while_it_is_used(tmp_path: Path) -> None:
     path = str(tmp_path / "note")
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(count_up, [path] * 40))
@@ -179,7 +179,7 @@ def count_up(path: str) -> None:
         note.next_code_at = seen + 1
 
 
-class TestAHostThatLies:
+class TestLyingHost:
     """Whatever it asks, the code and the password are given once each, and only at their own prompts."""
 
     GIVEN = 'given() { [ -z "$reply" ] || echo "$reply" >&2; reply=; }\n'
@@ -191,28 +191,28 @@ class TestAHostThatLies:
         return [line for line in login.said.splitlines() if line], asked, time.monotonic() - began
 
     @pytest.mark.parametrize("prompt", ["One-time password", "Password: ", "x", " "])
-    def test_a_thousand_prompts_get_one_answer(self, prompt: str) -> None:
+    def test_gets_one_answer_to_a_thousand_prompts(self, prompt: str) -> None:
         script = f'n=0; while [ $n -lt 1000 ]; do ask "{prompt}"; given; n=$((n + 1)); done'
         given, _asked, seconds = self.login(script, patience=2)
         assert len(given) == ("assword" in prompt)
         assert seconds < 8
 
-    def test_a_password_is_not_given_after_the_code(self) -> None:
+    def test_gets_no_password_after_the_code(self) -> None:
         given, asked, _seconds = self.login(f'{ASK_FOR_THE_CODE}; given; ask "Password: "; given')
         assert given == ["123456"]
         assert asked == [CODE, PASSWORD]
 
     @pytest.mark.parametrize("prompt", ["New password: ", "Current Password:", "(current) UNIX password: "])
-    def test_a_password_is_not_given_to_be_changed(self, prompt: str) -> None:
+    def test_gets_no_password_to_change_it(self, prompt: str) -> None:
         assert self.login(f'ask "{prompt}"; given')[0] == []
 
     @pytest.mark.parametrize("flood", ["yes | tr -d '\\n'", "yes 'One-time password:'", "cat /dev/zero"])
-    def test_a_flood_on_the_terminal_ends(self, flood: str) -> None:
+    def test_cannot_flood_the_terminal_forever(self, flood: str) -> None:
         given, _asked, seconds = self.login(f"{flood} >/dev/tty", patience=1)
         assert given == []
         assert seconds < 8
 
-    def test_a_banner_of_any_length_ends(self) -> None:
+    def test_cannot_send_an_endless_banner(self) -> None:
         began = time.monotonic()
         # If it is not ended, the output stops before the disk is full.
         prompts = "yes 'Password:' | head -c 50000000 >&2; sleep 20"
@@ -221,7 +221,7 @@ class TestAHostThatLies:
         assert asked == []
         assert len(login.said) <= 16_384
 
-    def test_what_it_has_started_ends_with_it(self, tmp_path: Path) -> None:
+    def test_leaves_no_process_behind(self, tmp_path: Path) -> None:
         note = tmp_path / "started"
         _login, asked = run(f'sleep 60 & echo $! >{note}; ask "Favourite colour?"; wait')
         assert asked == ["Favourite colour?"]
@@ -232,7 +232,7 @@ class TestAHostThatLies:
             assert time.monotonic() < deadline, state.read_text()
             time.sleep(0.05)
 
-    def test_what_it_says_is_shown_and_not_done(self) -> None:
+    def test_output_is_escaped(self) -> None:
         login, asked = run("printf '\\033]0;x\\007\\nbanner' >&2; ask \"$(printf 'a\\033[2J')\"")
         assert login.said == "\\x1b]0;x\\x07\nbanner"
         assert login.unanswered == r"a\x1b[2J"

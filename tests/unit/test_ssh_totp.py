@@ -52,7 +52,7 @@ def starts_a_process(method: ast.FunctionDef) -> bool:
 
 @pytest.mark.parametrize("source", [SOURCE, inspect.getsource(ssh_totp)], ids=["core", "ours"])
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_overridden_methods_take_what_they_took(source: str, name: str) -> None:
+def test_overridden_methods_have_the_same_parameters(source: str, name: str) -> None:
     arguments = methods_of(source)[name].args
     found = [argument.arg for argument in arguments.args] + ([f"*{arguments.vararg.arg}"] if arguments.vararg else [])
     assert found == PARAMETERS[name], (
@@ -61,7 +61,7 @@ def test_overridden_methods_take_what_they_took(source: str, name: str) -> None:
     )
 
 
-def test_every_process_that_could_log_in_goes_by_the_overridden_methods() -> None:
+def test_every_process_that_could_log_in_is_started_by_an_overridden_method() -> None:
     """Besides `_bare_run`, only `reset` starts processes: it uses the existing connection."""
     start = {name for name, method in methods_of(SOURCE).items() if starts_a_process(method)}
     assert start == {"_bare_run", "reset"}, (
@@ -71,7 +71,7 @@ def test_every_process_that_could_log_in_goes_by_the_overridden_methods() -> Non
 
 
 @pytest.mark.parametrize("name", TESTED)
-def test_core_is_one_that_the_connection_was_tested_with(name: str) -> None:
+def test_connection_was_tested_with_this_core(name: str) -> None:
     code = ast.get_source_segment(SOURCE, methods_of(SOURCE)[name]) or ""
     digest = hashlib.sha256(code.encode()).hexdigest()[:32]
     assert digest in TESTED[name], (
@@ -81,7 +81,7 @@ def test_core_is_one_that_the_connection_was_tested_with(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "told"),
+    ("variables", "expected"),
     [
         ({"ansible_totp_secret": [SECRET]}, "ansible_totp_secret must be a text, and is something else."),
         (
@@ -91,7 +91,7 @@ def test_core_is_one_that_the_connection_was_tested_with(name: str) -> None:
         ({"ansible_totp_digits": SECRET}, "ansible_totp_digits must be a whole number, and is something else."),
     ],
 )
-def test_secret_of_a_wrong_type_is_not_shown(variables: dict[str, t.Any], told: str) -> None:
+def test_secret_of_a_wrong_type_is_not_shown(variables: dict[str, t.Any], expected: str) -> None:
     """Ansible itself repeats the value."""
     definitions = yaml.safe_load(ssh_totp.DOCUMENTATION)["options"]
     constants.config.initialize_plugin_configuration_definitions("connection", "fleet.auth.ssh_totp", definitions)
@@ -99,5 +99,5 @@ def test_secret_of_a_wrong_type_is_not_shown(variables: dict[str, t.Any], told: 
     connection._load_name = connection.ansible_name = "fleet.auth.ssh_totp"
     with pytest.raises(AnsibleError) as error:
         connection.set_options(var_options=variables)
-    assert told in str(error.value)
+    assert expected in str(error.value)
     assert SECRET not in f"{error.value!r} {error.value.__cause__!r}"

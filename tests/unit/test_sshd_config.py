@@ -72,16 +72,16 @@ class TestParse:
             ('Banner ""', ("Banner", "")),
         ],
     )
-    def test_takes_a_line_apart_as_sshd_does(self, line: str, words: tuple[str, ...]) -> None:
+    def test_splits_a_line_as_sshd_does(self, line: str, words: tuple[str, ...]) -> None:
         assert lines(line) == [words]
 
     @pytest.mark.parametrize(
         "text", ["", "\n\n", "# UsePAM no", "   # UsePAM no", "#UsePAM no\x0bUsePAM no\x0cUsePAM no"]
     )
-    def test_leaves_comments_out(self, text: str) -> None:
+    def test_ignores_comments(self, text: str) -> None:
         assert lines(text) == []
 
-    def test_tells_where_a_line_stands_and_under_which_match(self) -> None:
+    def test_keeps_the_position_and_the_match_of_a_line(self) -> None:
         text = "A 1\n\nMatch User alice  # x\n  B 2\nMATCH all\nC 3\n"
         assert parse_config(CONFIG, text) == (
             Line(CONFIG, 1, "A", ("1",), ""),
@@ -93,10 +93,10 @@ class TestParse:
         assert str(parse_config(CONFIG, text)[2]) == f"{CONFIG} line 4: B 2"
 
     @given(st.text())
-    def test_takes_anything(self, text: str) -> None:
+    def test_accepts_any_text(self, text: str) -> None:
         assert all(line.keyword is not None for line in parse_config(CONFIG, text))
 
-    def test_of_what_sshd_tells_collects_lists(self) -> None:
+    def test_of_the_output_of_sshd_collects_lists(self) -> None:
         found = parse_effective(
             "usepam yes\nallowusers alice\nallowusers bob@192.0.2.*\nallowgroups linux admins\nallowgroups staff\n"
             "authenticationmethods a,b c\nbanner two words\n"
@@ -111,7 +111,7 @@ class TestParse:
         assert (found.first("allowusers"), found.first("gone")) == ("alice", "")
         assert (found.on("usepam"), found.on("banner"), found.on("gone")) == (True, False, False)
 
-    def test_of_what_sshd_tells_takes_keywords_as_the_man_page_spells_them(self) -> None:
+    def test_of_the_output_of_sshd_accepts_keywords_as_spelled_in_the_man_page(self) -> None:
         found = parse_effective("UsePAM yes\nAllowUsers alice\nAllowUsers Bob\nAuthenticationMethods a,b c\n")
         assert found == {
             "usepam": ("yes",),
@@ -188,7 +188,7 @@ class TestReadOrder:
             f"Match all\n{INCLUDE}",
         ],
     )
-    def test_is_none_where_our_file_is_not_read_for_everyone(self, text: str) -> None:
+    def test_is_none_if_our_file_is_not_read_for_everyone(self, text: str) -> None:
         assert read_order(Files({CONFIG: text, DROP_IN: ""})) is None
         assert list(drop_in.conflicts(Files({CONFIG: text, DROP_IN: ""}), WITH_PAM, settings())) == [
             f"{CONFIG} does not read {D} for everyone: put the line 'Include {D}/*.conf' at its top, before any Match."
@@ -198,12 +198,12 @@ class TestReadOrder:
         ("include", "is_read"),
         [("*", False), ("*.conf", False), ("?*", False), ("[.]*", False), (".*", True), ("\\.*", True), (".a*", True)],
     )
-    def test_has_a_hidden_file_only_where_the_dot_is_asked_for(self, include: str, is_read: bool) -> None:
+    def test_has_a_hidden_file_only_if_the_pattern_begins_with_a_dot(self, include: str, is_read: bool) -> None:
         files = {CONFIG: f"Include {D}/{include} {DROP_IN}\n", f"{D}/.a.conf": "A 1\n"}
         before, _after = read(files) or ([], [])
         assert (f"{D}/.a.conf line 1: A 1" in before) == is_read
 
-    def test_goes_by_the_patterns_before_the_names(self) -> None:
+    def test_sorts_by_patterns_before_names(self) -> None:
         files = {
             CONFIG: f"Include {D}/50-*.conf {D}/*.conf\n",
             f"{D}/50-b.conf": "B 1\n",
@@ -213,7 +213,7 @@ class TestReadOrder:
         assert [line.rpartition(": ")[2] for line in before[1:]] == ["B 1"]
         assert [line.rpartition(": ")[2] for line in after] == ["A 1", "B 1"]
 
-    def test_tells_where_a_keyword_is_set_first(self) -> None:
+    def test_finds_where_a_keyword_is_set_first(self) -> None:
         files = {CONFIG: f"{INCLUDE}PermitRootLogin yes\n", f"{D}/50-a.conf": "#\npermitrootlogin no\n"}
         assert setting_line(Files(files), "PermitRootLogin") == f"{D}/50-a.conf line 2: permitrootlogin no"
         assert setting_line(Files(files), "UsePAM") == "UsePAM has this value by default"
@@ -266,7 +266,7 @@ class TestMatches:
 
         assert matches(people, ",".join(pattern_list)) == (any_of(wanted) and not any_of(excluded))
 
-    def test_take_one_of_the_groups_and_none_that_is_excluded(self) -> None:
+    def test_accept_one_of_the_groups_and_none_that_is_excluded(self) -> None:
         assert matches(["staff", "guests"], "staff")
         assert not matches(["staff", "guests"], "staff,!guests")
         assert not matches([], "*")
@@ -278,7 +278,7 @@ class TestMatches:
 
 
 class TestAccountClass:
-    def test_tells_apart_what_the_match_lines_tell_apart(self) -> None:
+    def test_distinguishes_what_the_match_lines_distinguish(self) -> None:
         files = {
             CONFIG: 'match user alice,bob address 192.0.2.0/24\nMatch Group "staff"\nMatch all\n',
             f"{D}/1.conf": "Match Address 192.0.2.0/24 User=carol\nMatch invalid-user\nMatch LocalPort 22 Group=*,!x\n",
@@ -289,21 +289,21 @@ class TestAccountClass:
             *[("user", "alice,bob"), ("user", "carol"), ("user", "dave")],
         )
 
-    def test_is_the_same_for_accounts_that_the_lists_do_not_tell_apart(self) -> None:
+    def test_is_the_same_for_accounts_that_the_lists_do_not_distinguish(self) -> None:
         told_apart = (("user", "alice,bob"), ("group", "staff,!guests"))
         assert account_class(told_apart, "alice", ["staff"]) == (True, True)
         assert account_class(told_apart, "bob", ["staff", "guests"]) == (True, False)
         assert account_class(told_apart, "staff", ["x"]) == (False, False)
 
 
-class TestTheConfiguration:
+class TestConfiguration:
     @pytest.mark.parametrize(
         "match", ["Address 192.0.2.0/24", "User alice host=*.example.com", "LocalPort 2222", "all address=*,!192.0.2.1"]
     )
-    def test_tells_addresses_where_a_match_does(self, match: str) -> None:
+    def test_distinguishes_addresses_if_a_match_does(self, match: str) -> None:
         assert tells_addresses({CONFIG: "", f"{D}/1.conf": f"match {match}\n"})
 
-    def test_tells_no_addresses_where_accounts_alone_are_told_apart(self) -> None:
+    def test_does_not_distinguish_addresses_if_only_accounts_differ(self) -> None:
         config = f"Include {D}/*.conf\nMatch User alice Group=*,!staff\nMatch all\nMatch invalid-user\n"
         assert not tells_addresses({CONFIG: config, f"{D}/1.conf": "# Match Address *\n"})
 
@@ -374,7 +374,7 @@ class TestOrigins:
         assert list(origins({CONFIG: f"{INCLUDE}Match {match}\n  X11Forwarding no\n"})) == found
         assert origins({DROP_IN: f"Match {match}\n"}) == ()
 
-    def test_are_not_exempt_where_others_stand_for_the_same(self) -> None:
+    def test_are_not_exempt_if_an_equivalent_address_exists(self) -> None:
         texts = {CONFIG: "Match Address 10.0.0.0/8,192.0.2.1\n"}
         assert [one.address for one in origins(texts, lambda address: address == "10.0.0.1")] == [
             "10.255.255.254",
@@ -382,7 +382,7 @@ class TestOrigins:
         ]
         assert [one.address for one in origins(texts, lambda _address: True)] == ["10.0.0.1", "192.0.2.1"]
 
-    def test_are_no_more_than_some(self) -> None:
+    def test_are_limited_in_number(self) -> None:
         many = "".join(f"Match Address 192.0.2.{number}\n" for number in range(100))
         assert len(origins({CONFIG: many})) == 16
         assert further_origins({CONFIG: many}) == 84
@@ -399,13 +399,13 @@ class TestOrigins:
         (["password"], False, True),
     ],
 )
-def test_login_begins_by_one_of_the_methods(methods: list[str], key: bool, password: bool) -> None:
+def test_login_begins_with_one_of_the_methods(methods: list[str], key: bool, password: bool) -> None:
     effective = Effective(authenticationmethods=tuple(methods)) if methods else Effective()
     assert takes(effective, "publickey") == key
     assert takes(effective, "password", "keyboard-interactive") == password
 
 
-def test_of_allow_users_the_host_begins_at_the_last_at() -> None:
+def test_host_in_allow_users_begins_after_the_last_at() -> None:
     effective = Effective(allowusers=("joe@corp.example@*", "ann@corp.example@192.0.2.7"))
     assert admits(effective, "joe@corp.example", [])
     assert admits(effective, "ann@corp.example", [])

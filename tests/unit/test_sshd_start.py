@@ -46,7 +46,7 @@ Environment=
         ("-f", "", ()),
     ],
 )
-def test_start_is_what_decides_about_the_settings(words: str, config: str, settings: tuple[str, ...]) -> None:
+def test_start_has_the_words_that_affect_the_settings(words: str, config: str, settings: tuple[str, ...]) -> None:
     assert parse_words(words.split()) == Start(config, settings)
 
 
@@ -68,7 +68,7 @@ def test_start_is_what_decides_about_the_settings(words: str, config: str, setti
         ("/usr/bin/sshd-tool\0", None),
     ],
 )
-def test_listener_is_told_by_its_command_line(command_line: str, words: list[str] | None) -> None:
+def test_listener_is_recognized_by_its_command_line(command_line: str, words: list[str] | None) -> None:
     assert parse_title(command_line) == words
 
 
@@ -80,7 +80,7 @@ class TestUnit:
             monkeypatch.setattr(room, "read_file", lambda path: file(texts[path]) if path in texts else None)
         return texts
 
-    def test_starts_what_its_files_say(self, files: dict[str, str]) -> None:
+    def test_starts_sshd_with_the_words_in_its_files(self, files: dict[str, str]) -> None:
         (unit,) = systemd.parse_units(SHOWN)
         assert sshd_starts.start_of(unit) == Start(settings=("UsePAM=no", "LogLevel=DEBUG"), said_by="ssh.service")
         files["/etc/default/ssh"] = "SSHD_OPTS='-f /etc/ssh/alt'\n"
@@ -92,25 +92,25 @@ class TestUnit:
         assert found.said_by == "/etc/systemd/system/ssh.service.d/a.conf"
 
     @pytest.mark.usefixtures("files")
-    def test_has_variables_within_words_as_well(self) -> None:
+    def test_may_have_variables_within_words(self) -> None:
         shown = SHOWN.replace("-D $SSHD_OPTS -o LogLevel=DEBUG", "-D -f /etc/ssh/${NAME}.conf -oUsePAM=${PAM} $NONE")
         (unit,) = systemd.parse_units(shown.replace("A=b", 'NAME=corp PAM=no "B=it\'s"'))
         assert sshd_starts.start_of(unit) == Start("/etc/ssh/corp.conf", ("UsePAM=no",), "ssh.service")
 
-    def test_finds_its_variables_by_a_pattern_too(self, files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_may_have_a_pattern_of_environment_files(
+        self, files: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         (unit,) = systemd.parse_units(SHOWN.replace("/etc/default/ssh", "/etc/ssh/env/*"))
         files.update({"/etc/ssh/env/b": "SSHD_OPTS='-f /etc/ssh/b'\n", "/etc/ssh/env/a": "SSHD_OPTS=-4\n"})
         monkeypatch.setattr(sshd_starts.glob, "glob", lambda pattern: [*files] if "*" in pattern else [])
         assert sshd_starts.start_of(unit) == Start("/etc/ssh/b", ("LogLevel=DEBUG",), "/etc/ssh/env/b")
 
-    def test_tells_nothing_where_it_starts_another_program(self) -> None:
+    def test_has_no_start_if_it_starts_another_program(self) -> None:
         (unit,) = systemd.parse_units(SHOWN.replace("path=/usr/sbin/sshd", "path=/bin/sh"))
         assert sshd_starts.start_of(unit) is None
 
     @pytest.mark.usefixtures("files")
-    def test_comes_in_its_order_with_what_runs_and_once_where_both_are_the_same(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_is_merged_with_running_processes_in_order(self, monkeypatch: pytest.MonkeyPatch) -> None:
         (unit,) = systemd.parse_units(SHOWN)
         monkeypatch.setattr(Process, "is_inside", False)
         monkeypatch.setattr(Process, "executable", "/usr/sbin/sshd")
@@ -190,7 +190,7 @@ class TestSockets:
         return texts
 
     @staticmethod
-    def seen(
+    def read_sockets(
         sockets: str, *, program: str = "/usr/sbin/sshd", changed: tuple[str, str] = ("", "")
     ) -> tuple[sshd_starts.Units, list[list[str]]]:
         """What is found if systemd reports these sockets, and the units that it was asked about."""
@@ -208,19 +208,23 @@ class TestSockets:
         return sshd_starts.units(run), asked
 
     @pytest.mark.usefixtures("files")
-    def test_that_listen_tell_what_they_start(self) -> None:
-        units, asked = self.seen(SOCKETS.format(own="ssh", state="inactive", accept="no"))
+    def test_that_listen_show_what_they_start(self) -> None:
+        units, asked = self.read_sockets(SOCKETS.format(own="ssh", state="inactive", accept="no"))
         assert asked == [["ssh.service", "sshd.service", "*.socket"], ["alt@fleet-auth.service"]]
         assert units.sockets == {"alt.socket", "telnet.socket"}
         assert units.commands["telnet.socket"] == ["/usr/sbin/in.telnetd"]
         (found,) = sshd_starts.listeners([], units)
-        assert (found.door, found.seen, found.start.words) == ("/etc/ssh/each", "alt.socket", ["-f", "/etc/ssh/each"])
+        assert (found.door, found.seen, found.start.words) == (
+            "/etc/ssh/each",
+            "alt.socket",
+            ["-f", "/etc/ssh/each"],
+        )
         assert not found.is_own
         assert len(sshd_starts.starts(units.own, [found])) == 1
 
     @pytest.mark.usefixtures("files")
-    def test_of_the_host_belong_to_it_once_they_listen_or_are_enabled(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        units, _asked = self.seen(SOCKETS.format(own="ssh", state="active", accept="yes"))
+    def test_of_the_host_are_its_own_if_they_listen_or_are_enabled(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        units, _asked = self.read_sockets(SOCKETS.format(own="ssh", state="active", accept="yes"))
         own, _alt = sshd_starts.listeners([], units)
         assert own.is_own
         configs = ["/etc/ssh/sshd_config", "/etc/ssh/each"]
@@ -228,14 +232,14 @@ class TestSockets:
         for kind in ("wants", "requires", "upholds"):
             link = f"/etc/systemd/system/sockets.target.{kind}/ssh.socket"
             monkeypatch.setattr(sshd_starts.glob, "glob", lambda pattern, link=link: fnmatch.filter([link], pattern))
-            units, asked = self.seen(SOCKETS.format(own="ssh", state="inactive", accept="yes"))
+            units, asked = self.read_sockets(SOCKETS.format(own="ssh", state="inactive", accept="yes"))
             assert asked[0] == ["ssh.service", "sshd.service", "ssh.socket", "*.socket"]
             assert [one.is_own for one in sshd_starts.listeners([], units)] == [True, False]
 
     @pytest.mark.usefixtures("files")
     def test_of_another_program_cannot_be_covered(self) -> None:
         sockets = SOCKETS.format(own="ssh", state="inactive", accept="no")
-        units, _asked = self.seen(sockets, program="/opt/ssh/sbin/sshd")
+        units, _asked = self.read_sockets(sockets, program="/opt/ssh/sbin/sshd")
         (found,) = sshd_starts.listeners([], units)
         assert (found.is_apart, found.door) == (True, "/opt/ssh/sbin/sshd")
 
@@ -261,25 +265,25 @@ class TestSockets:
         ],
     )
     @pytest.mark.usefixtures("files")
-    def test_by_another_program_or_account_or_with_other_files_are_told(self, old: str, new: str, door: str) -> None:
-        seen, _asked = self.seen(SOCKETS.format(own="ssh", state="inactive", accept="no"), changed=(old, new))
-        (found,) = sshd_starts.listeners([], seen)
+    def test_with_another_program_account_or_files_are_reported(self, old: str, new: str, door: str) -> None:
+        units, _asked = self.read_sockets(SOCKETS.format(own="ssh", state="inactive", accept="no"), changed=(old, new))
+        (found,) = sshd_starts.listeners([], units)
         assert (found.is_apart, found.door, found.seen) == (door != "/etc/ssh/each", door, "alt.socket")
 
     @pytest.mark.parametrize("place", ["/run/systemd/generator.late", "/etc/systemd/system.attached"])
-    def test_may_come_of_a_generator_or_an_image(self, files: dict[str, str], place: str) -> None:
+    def test_may_come_from_a_generator_or_an_image(self, files: dict[str, str], place: str) -> None:
         files[f"{place}/alt@.service"] = files.pop("/etc/systemd/system/alt@.service")
-        seen, _asked = self.seen(SOCKETS.format(own="ssh", state="inactive", accept="no"))
-        assert [*seen.by_sockets] == ["alt.socket"]
+        units, _asked = self.read_sockets(SOCKETS.format(own="ssh", state="inactive", accept="no"))
+        assert [*units.by_sockets] == ["alt.socket"]
 
     @pytest.mark.usefixtures("files")
-    def test_may_have_another_name_for_what_they_start(self) -> None:
+    def test_may_start_a_service_by_another_name(self) -> None:
         other = (
             "Id=alt@fleet-auth.service",
             "Id=ssh@fleet-auth.service\nNames=ssh@fleet-auth.service alt@fleet-auth.service",
         )
-        seen, _asked = self.seen(SOCKETS.format(own="ssh", state="inactive", accept="no"), changed=other)
-        assert [*seen.by_sockets] == ["alt.socket"]
+        units, _asked = self.read_sockets(SOCKETS.format(own="ssh", state="inactive", accept="no"), changed=other)
+        assert [*units.by_sockets] == ["alt.socket"]
 
     @pytest.mark.usefixtures("files")
     def test_that_only_mention_sshd_start_none(self) -> None:
@@ -287,16 +291,16 @@ class TestSockets:
             "path=/usr/sbin/sshd ; argv[]=/usr/sbin/sshd -i",
             "path=/bin/cat ; argv[]=/bin/cat /etc/ssh/sshd_config",
         )
-        seen, _asked = self.seen(SOCKETS.format(own="ssh", state="inactive", accept="no"), changed=no_sshd)
-        assert sshd_starts.listeners([], seen) == ()
+        units, _asked = self.read_sockets(SOCKETS.format(own="ssh", state="inactive", accept="no"), changed=no_sshd)
+        assert sshd_starts.listeners([], units) == ()
 
-    def test_cost_no_further_command_where_none_starts_an_sshd(self, files: dict[str, str]) -> None:
+    def test_need_no_further_command_if_none_starts_an_sshd(self, files: dict[str, str]) -> None:
         del files["/etc/systemd/system/alt@.service"]
-        _units, asked = self.seen(SOCKETS.format(own="ssh", state="active", accept="no"))
+        _units, asked = self.read_sockets(SOCKETS.format(own="ssh", state="active", accept="no"))
         assert len(asked) == 1
 
     @pytest.mark.usefixtures("files")
-    def test_count_once_where_what_they_start_runs_already(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_count_once_if_the_started_service_already_runs(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Process, "executable", "/usr/sbin/sshd")
         monkeypatch.setattr(Process, "has", lambda _self, _path: True)
         monkeypatch.setattr(Process, "is_inside", False)
@@ -307,7 +311,7 @@ class TestSockets:
         assert [one.pid for one in found] == [5]
 
 
-def test_listener_that_is_not_the_hosts_is_told_by_program_files_and_account(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_foreign_listener_is_recognized_by_program_files_and_account(monkeypatch: pytest.MonkeyPatch) -> None:
     programs = {5: "/usr/sbin/sshd", 6: "/opt/ssh/sbin/sshd", 7: "/usr/sbin/sshd", 8: "/usr/sbin/sshd", 9: ""}
     monkeypatch.setattr(Process, "executable", property(lambda self: programs[self.pid]))
     monkeypatch.setattr(Process, "has", lambda self, path: self.pid != 7 or path != "/etc/ssh/sshd_config")
@@ -337,7 +341,7 @@ def test_listener_that_is_not_the_hosts_is_told_by_program_files_and_account(mon
         ("vi\0/usr/sbin/sshd\0", ""),
     ],
 )
-def test_sshd_that_another_program_starts_for_each_connection_is_told_by_that(
+def test_sshd_started_for_each_connection_is_recognized_by_its_starter(
     monkeypatch: pytest.MonkeyPatch, command_line: str, door: str
 ) -> None:
     monkeypatch.setattr(Process, "executable", "/usr/bin/server")
@@ -358,7 +362,7 @@ def test_sshd_that_another_program_starts_for_each_connection_is_told_by_that(
         ("ssh: /root/.ansible/cp/1 [mux]\0", ""),
     ],
 )
-def test_listener_whose_words_are_cut_off_is_told_all_the_same(
+def test_listener_with_a_truncated_command_line_is_recognized(
     monkeypatch: pytest.MonkeyPatch, command_line: str, door: str
 ) -> None:
     for name, value in {"executable": "/usr/sbin/sshd", "is_inside": False, "unit": "odd.service"}.items():
@@ -380,14 +384,12 @@ def test_listener_whose_words_are_cut_off_is_told_all_the_same(
         ("", False),
     ],
 )
-def test_listener_is_the_hosts_own_by_the_whole_name_of_its_unit(unit: str, is_own: bool) -> None:
+def test_listener_is_the_hosts_own_by_the_full_name_of_its_unit(unit: str, is_own: bool) -> None:
     assert Listener(5, unit, Start("/etc/ssh/internal")).is_own is is_own
 
 
 @pytest.mark.parametrize("other", ["/etc/pam.d/sshd", "/etc/ssh/sshd_config.d/00-twofactor.conf"])
-def test_listener_has_files_of_its_own_where_a_single_one_is_another(
-    monkeypatch: pytest.MonkeyPatch, other: str
-) -> None:
+def test_listener_has_its_own_files_if_a_single_one_differs(monkeypatch: pytest.MonkeyPatch, other: str) -> None:
     names = ["/etc/pam.d/sshd", "/etc/pam.d/su", "/etc/ssh/sshd_config.d/00-twofactor.conf"]
     monkeypatch.setattr(
         sshd_starts.glob, "glob", lambda pattern: [one for one in names if one.startswith(pattern[:-1])]
@@ -409,7 +411,7 @@ def test_listener_has_files_of_its_own_where_a_single_one_is_another(
         ("/opt/sshd.dpkg", "/opt/sshd.dpkg"),
     ],
 )
-def test_program_is_told_also_after_an_upgrade(monkeypatch: pytest.MonkeyPatch, link: str, program: str) -> None:
+def test_program_is_recognized_after_an_upgrade(monkeypatch: pytest.MonkeyPatch, link: str, program: str) -> None:
     monkeypatch.setattr(processes.os, "readlink", lambda _path: link)
     assert Process(5, 0, "").executable == program
 
@@ -417,7 +419,7 @@ def test_program_is_told_also_after_an_upgrade(monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize(
     ("numbers", "has_root", "is_inside"), [("pid:[1]", True, False), ("pid:[2]", True, False), ("pid:[2]", False, True)]
 )
-def test_process_is_in_a_container_only_with_a_root_of_its_own(
+def test_process_is_in_a_container_only_with_its_own_root(
     monkeypatch: pytest.MonkeyPatch, numbers: str, has_root: bool, is_inside: bool
 ) -> None:
     monkeypatch.setattr(processes.os, "readlink", lambda path: "pid:[1]" if path.startswith("/proc/self") else numbers)
@@ -425,7 +427,7 @@ def test_process_is_in_a_container_only_with_a_root_of_its_own(
     assert Process(5, 0, "").is_inside is is_inside
 
 
-def test_files_are_the_same_unless_the_process_shows_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_the_same_unless_the_process_sees_others(monkeypatch: pytest.MonkeyPatch) -> None:
     there = {"/proc/5/root": 2, "/proc/5/root/etc/pam.d": 3, "/etc/pam.d": 3, "/proc/5/root/etc/ssh": 4, "/etc/ssh": 5}
 
     def stat(path: str) -> SimpleNamespace:

@@ -60,15 +60,15 @@ class TestLine:
             (answer(enforced={}), "off"),
         ],
     )
-    def test_has_the_worst_that_can_be_said(self, said: dict[str, t.Any] | None, verdict: str) -> None:
+    def test_has_the_worst_verdict_that_applies(self, said: dict[str, t.Any] | None, verdict: str) -> None:
         assert line("web1", said).verdict == verdict
         assert verdict in VERDICTS
 
-    def test_says_first_what_is_wrong_at_a_door(self) -> None:
+    def test_begins_with_problems_of_services(self) -> None:
         assert line("web1", answer(lets_in=["sshd"], refusals=["no"])).notes[0] == "sshd lets people in without a code."
         assert line("web1", answer(denying=["sudo"])).notes == ("sudo denies everybody who needs a code.",)
 
-    def test_has_all_whom_a_sentence_is_about_that_names_ten(self) -> None:
+    def test_has_all_accounts_of_a_shortened_sentence(self) -> None:
         told = {key: [{"message": "u1 and 299 more", "users": ["u2", "u1"]}] for key in ("refused", "warned")}
         one = line("web1", answer(**told))
         assert (one.refused, one.warned) == (("u1", "u2"), ("u1", "u2"))
@@ -80,14 +80,14 @@ class TestLine:
         assert one.would_be_locked_out == ("carol",)
         assert line("web1", answer()).recovery_codes_left == 7
 
-    def test_tells_who_has_security_keys_and_what_else(self) -> None:
+    def test_shows_who_has_security_keys_and_a_code(self) -> None:
         users = {"alice": {**USER, "security_keys": ["a", "b"]}, "bob": USER}
         users["carol"] = {**USER, "enrolled": False, "security_keys": ["c"], "security_keys_only": True}
         one = line("web1", answer(users=users))
         assert one.with_keys == ("alice: 2 keys, code", "carol: 1 key")
         assert one.cells[5] == "2"
 
-    def test_has_the_ways_in_by_what_is_asked_there(self) -> None:
+    def test_groups_doors_by_their_state(self) -> None:
         doors = [
             {"name": name, "kind": kind, "reaches": "files", "state": state, "seen": ""}
             for name, kind, state in (
@@ -105,12 +105,12 @@ class TestLine:
         assert one.open_inside == ("su (files)",)
         assert merged(["web1"], [summary([one])]) == [one]
 
-    def test_says_what_is_asked_and_of_whom_not(self) -> None:
+    def test_shows_services_that_ask_and_accounts_let_off(self) -> None:
         assert line("web1", answer(let_off=["bob"], enforced={"sshd": False})).cells[2] == "sshd (not bob)"
         assert line("web1", answer(asks=[], enforced={"sshd": False})).cells[2] == "nothing"
         assert line("web1", {"failed": True, "msg": "users must be a list"}).cells[2] == ""
 
-    def test_names_as_not_asking_only_what_asks_nobody(self) -> None:
+    def test_names_as_not_asking_only_services_that_ask_nobody(self) -> None:
         nowhere = {"sshd": False, "cockpit": False}
         assert line("web1", answer(asks=["sshd", "cockpit"], let_off=["bob"], enforced=nowhere)).not_asking == ()
         assert line("web1", answer(asks=["sshd"], let_off=["bob"], enforced=nowhere)).not_asking == ("cockpit",)
@@ -124,7 +124,7 @@ class TestLine:
         )
         assert line("web1", answer(refusals=["no"], changes=[])).notes == ("no",)
 
-    def test_names_who_is_invited_and_whose_invitation_is_void(self) -> None:
+    def test_names_open_and_void_invitations(self) -> None:
         until = "2026-03-02T08:00:00Z"
         invitations = {"dave": {"until": until, "tries": 0}, "carol": {"until": until, "tries": 5}}
         one = line("web1", answer(invitations=invitations))
@@ -133,7 +133,7 @@ class TestLine:
             f"carol is invited to enrol until {until}.",
         )
 
-    def test_names_whoever_enrolled_alone(self) -> None:
+    def test_names_users_who_enrolled_alone(self) -> None:
         one = line("web1", answer(users={"alice": {**USER, "self_made": "2026-11-28/cockpit"}}))
         assert one.notes == (
             "alice enrolled alone on 2026-11-28 (cockpit), and nobody has accepted this yet: fleet.auth.accept "
@@ -146,7 +146,7 @@ class TestLine:
             "the security key blue of carol did not ask for its PIN, and was denied on 2026-"
         )
 
-    def test_of_a_clock_that_nobody_knows_has_none(self) -> None:
+    def test_of_an_unknown_clock_has_no_error(self) -> None:
         assert line("web1", answer(time_sync=None)).clock_error_seconds is None
 
 
@@ -154,7 +154,7 @@ STRANGE = "web9\x1b]52;c;x\x07\nweb2  on\u202e"
 SHOWN = r"web9\x1b]52;c;x\x07 web2 on\u202e"
 
 
-class TestOfAHostThatLies:
+class TestLyingHost:
     @pytest.mark.parametrize(
         "wrong",
         [
@@ -171,13 +171,13 @@ class TestOfAHostThatLies:
             {"missing_packages": 1, "changes": {}},
         ],
     )
-    def test_it_has_failed_and_the_others_are_told(self, wrong: dict[str, t.Any]) -> None:
+    def test_is_failed_and_the_others_are_reported(self, wrong: dict[str, t.Any]) -> None:
         lines = [line("web1", answer(**wrong)), line("web2", answer())]
         assert [one.verdict for one in lines] == ["failed", "on"]
         assert table(lines)
         json.dumps(summary(lines), allow_nan=False)
 
-    def test_nothing_in_it_reaches_the_terminal_as_it_is(self) -> None:
+    def test_strange_text_is_escaped(self) -> None:
         users = {STRANGE: {**USER, "locked": True, "recovered": True}}
         lines = [
             line(
@@ -190,13 +190,13 @@ class TestOfAHostThatLies:
         assert shown.replace("\n", "").isprintable()
         assert sum(row.startswith("web2") for row in shown.splitlines()) == 0
 
-    def test_its_names_make_no_line_of_another_longer(self) -> None:
+    def test_long_names_do_not_widen_other_lines(self) -> None:
         locked = {f"{'x' * 500}{number}": {**USER, "locked": True} for number in range(20)}
         heading, *rows = table([line("web1", answer(users=locked)), line("web2", answer())]).splitlines()
         assert max(len(heading), len(rows[1])) < 250
         assert all(name in rows[0] for name in locked)
 
-    def test_thousands_of_names_are_told_at_once(self) -> None:
+    def test_thousands_of_names_are_reported_quickly(self) -> None:
         """A report of all hosts waits for each one; 10,000 names once took 18 seconds."""
         users = {f"u{number}": {**USER, "enrolled": False} for number in range(10_000)}
         apart = [{"user": f"v{number}"} for number in range(10_000)]
@@ -226,13 +226,13 @@ class TestReport:
             "3 hosts: 1 unreachable, 1 refused, 1 on"
         )
 
-    def test_has_a_column_of_security_keys_where_somebody_has_any(self) -> None:
+    def test_has_a_column_for_security_keys_if_anybody_has_one(self) -> None:
         users = {"alice": {**USER, "security_keys": ["a"]}}
         heading, row, *_rest = table([line("web1", answer(users=users))]).splitlines()
         assert heading.split()[3:7] == ["enrolled", "proven", "keys", "exempt"]
         assert row.split()[3:6] == ["1", "0", "1"]
 
-    def test_tells_once_what_many_hosts_say(self) -> None:
+    def test_prints_once_what_many_hosts_say(self) -> None:
         clock = [line(f"web{n}", answer(refusals=[f"the clock of web{n} is not in sync"])) for n in range(300)]
         *_rows, note, empty, counts = table([*clock, line("db", answer(refusals=["no room"])), *clock[:0]]).splitlines()
         assert (note, empty, counts) == ("db: no room", "", "301 hosts: 301 refused")
@@ -240,7 +240,7 @@ class TestReport:
         assert "web1: the clock of web1 is not in sync" in table(clock[1:2])
         assert table(clock[1:2]).endswith("1 host: 1 refused")
 
-    def test_of_nothing_says_so(self) -> None:
+    def test_without_hosts_says_so(self) -> None:
         assert table(()).endswith("No hosts.")
 
 
@@ -252,18 +252,18 @@ class TestMerged:
         """A separate report of each line, as read from a file."""
         return [json.loads(json.dumps(summary([one]))) for one in lines]
 
-    def test_is_what_one_run_would_have_told(self) -> None:
+    def test_is_what_one_run_would_have_reported(self) -> None:
         assert merged(["web1", "web2"], self.reports(self.SECOND, self.FIRST)) == [self.FIRST, self.SECOND]
 
-    def test_names_a_host_that_no_slice_had(self) -> None:
+    def test_names_a_host_that_is_in_no_slice(self) -> None:
         (_web1, web2) = merged(["web1", "web2"], self.reports(self.FIRST))
         assert (web2.host, web2.verdict, web2.notes) == ("web2", "unreachable", ("It is in none of the slices.",))
 
-    def test_believes_the_last_that_tells_of_a_host(self) -> None:
+    def test_uses_the_last_report_of_a_host(self) -> None:
         assert merged(["web1"], self.reports(line("web1", None), self.FIRST)) == [self.FIRST]
 
     @pytest.mark.parametrize("other", [[], {}, {"lines": None}, {"lines": [{"host": "web1", "outcome": "proven"}]}])
-    def test_of_something_else_is_refused(self, other: t.Any) -> None:
+    def test_of_data_that_is_no_report_is_refused(self, other: t.Any) -> None:
         with pytest.raises(ValueError, match="is not a report"):
             merged(["web1"], [other])
 
@@ -285,14 +285,14 @@ class TestMerged:
             {"people": ["great: alice"]},
         ],
     )
-    def test_of_a_report_that_is_damaged_is_refused(self, wrong: dict[str, t.Any]) -> None:
+    def test_of_a_damaged_report_is_refused(self, wrong: dict[str, t.Any]) -> None:
         (report,) = self.reports(self.FIRST)
         report["lines"] = [{**report["lines"][0], **wrong}]
         with pytest.raises(ValueError, match="is not a report"):
             merged(["web1"], [report])
 
     @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000])
-    def test_of_a_file_that_is_no_json_is_refused_by_its_name(self, tmp_path: Path, content: bytes) -> None:
+    def test_of_a_file_that_is_not_json_is_refused_with_its_name(self, tmp_path: Path, content: bytes) -> None:
         (tmp_path / "1.json").write_bytes(content)
         with pytest.raises(AnsibleActionFail, match=r"/1\.json of a slice is not JSON\. Name files that runs of"):
             status_report._merged(["web1"], [str(tmp_path / "1.json")])

@@ -96,7 +96,7 @@ class TestFirstUse:
         assert bob != alice
         assert lookup(store, "alice", "bob") == [alice, bob]
 
-    def test_is_for_its_owner_alone_and_leaves_nothing_else(self, store: Path) -> None:
+    def test_is_readable_only_by_its_owner_and_leaves_nothing_else(self, store: Path) -> None:
         before = os.umask(0)
         try:
             lookup(store / "below", "alice")
@@ -106,12 +106,12 @@ class TestFirstUse:
         assert stat.S_IMODE((store / "below").stat().st_mode) == 0o700
         assert stat.S_IMODE((store / "below" / "alice.yml").stat().st_mode) == 0o600
 
-    def test_takes_the_first_vault_secret_and_names_it_in_the_file(self, store: Path) -> None:
+    def test_uses_the_first_vault_secret_and_names_it_in_the_file(self, store: Path) -> None:
         (secret,) = lookup(store, "alice", secrets=PROD)
         assert (store / "alice.yml").read_text().splitlines()[0] == "$ANSIBLE_VAULT;1.2;AES256;dev"
         assert decrypted(store / "alice.yml", PROD[:1])["secret"] == secret
 
-    def test_takes_the_vault_id_that_is_asked_for(self, store: Path) -> None:
+    def test_uses_the_requested_vault_id(self, store: Path) -> None:
         (secret,) = lookup(store, "alice", secrets=PROD, vault_id="prod")
         assert decrypted(store / "alice.yml", PROD[1:])["secret"] == secret
         assert lookup(store, "alice", secrets=PROD) == [secret]
@@ -130,7 +130,7 @@ class TestFirstUse:
         assert not store.exists()
 
     @pytest.mark.parametrize("secrets", [(), OLD])
-    def test_is_kept_in_plain_text_where_that_is_asked_for_by_name(self, store: Path, secrets: Secrets) -> None:
+    def test_is_kept_in_plain_text_on_request(self, store: Path, secrets: Secrets) -> None:
         (secret,) = lookup(store, "alice", secrets=secrets, plain=True)
         assert yaml.safe_load((store / "alice.yml").read_text()) == {"secret": secret}
         assert stat.S_IMODE((store / "alice.yml").stat().st_mode) == 0o600
@@ -139,15 +139,15 @@ class TestFirstUse:
     @pytest.mark.parametrize(
         "name", ["", ".", "..", "../alice", "/etc/alice", "a/b", "a\nb", "a\0b", "al ice", ".alice", "-alice", "ü"]
     )
-    def test_is_refused_for_a_name_that_is_none(self, store: Path, name: str) -> None:
+    def test_is_refused_for_an_invalid_name(self, store: Path, name: str) -> None:
         assert "is not the name of a user" in refusal(store, name)
         assert not store.exists()
 
     @pytest.mark.parametrize("term", [None, 7, ["alice"], {"name": "alice"}])
-    def test_is_refused_for_what_is_no_text(self, store: Path, term: t.Any) -> None:
+    def test_is_refused_for_a_term_that_is_no_text(self, store: Path, term: t.Any) -> None:
         assert "must be the names of users" in refusal(store, term)
 
-    def test_makes_nobody_s_secret_where_one_of_the_names_is_none(self, store: Path) -> None:
+    def test_makes_no_secret_if_one_of_the_names_is_invalid(self, store: Path) -> None:
         refusal(store, "alice", "../bob")
         assert not store.exists()
 
@@ -168,7 +168,7 @@ class TestFile:
         keep(made, text)
         assert lookup(made, "alice") == [SECRET]
 
-    def test_holds_16_bytes_at_least_and_32_at_most(self, made: Path) -> None:
+    def test_holds_from_16_to_32_bytes(self, made: Path) -> None:
         for size in (16, 32):
             secret = base64.b32encode(b"x" * size).decode().rstrip("=")
             keep(made, f"secret: {secret}\n")
@@ -200,7 +200,7 @@ class TestFile:
         ],
     )
     @pytest.mark.parametrize("secrets", [(), OLD], ids=["plain", "encrypted"])
-    def test_that_is_wrong_is_refused_with_what_to_do(
+    def test_that_is_wrong_is_refused_with_a_remedy(
         self, made: Path, text: str, complaint: str, secrets: Secrets
     ) -> None:
         path = keep(made, text, secrets)
@@ -211,18 +211,18 @@ class TestFile:
         assert str(path) in message
         assert path.read_bytes() == before
 
-    def test_in_plain_text_is_refused_unless_that_is_asked_for_by_name(self, made: Path) -> None:
+    def test_in_plain_text_is_refused_unless_requested(self, made: Path) -> None:
         path = keep(made, f"secret: {SECRET}\n", ())
         message = refusal(made, "alice")
         assert f"the secret of alice, {path}, is not encrypted" in message
         assert f"ansible-vault encrypt {path}" in message
         assert lookup(made, "alice", plain=True) == [SECRET]
 
-    def test_that_is_encrypted_is_read_where_plain_text_would_do(self, made: Path) -> None:
+    def test_that_is_encrypted_is_read_even_if_plain_text_is_allowed(self, made: Path) -> None:
         keep(made, f"secret: {SECRET}\n")
         assert lookup(made, "alice", plain=True) == [SECRET]
 
-    def test_of_another_password_is_refused_and_stays(self, made: Path) -> None:
+    def test_with_another_password_is_refused_and_stays(self, made: Path) -> None:
         path = keep(made, f"secret: {SECRET}\n")
         before = path.read_bytes()
         message = refusal(made, "alice", secrets=PROD)
@@ -231,13 +231,13 @@ class TestFile:
         assert f"If that has changed since, ansible-vault rekey {path} brings" in message
         assert path.read_bytes() == before
 
-    def test_of_a_vault_id_that_the_run_does_not_have_is_refused_by_it(self, made: Path) -> None:
+    def test_with_a_vault_id_that_the_run_does_not_have_is_refused_with_its_name(self, made: Path) -> None:
         lookup(made, "alice", secrets=PROD, vault_id="prod")
         assert "It was encrypted with the vault id prod" in refusal(made, "alice", secrets=OLD)
 
     @pytest.mark.parametrize("words", [["--name", "secret"], ["--stdin-name", "secret"]])
     @pytest.mark.parametrize("whole", [False, True])
-    def test_may_have_its_secret_encrypted_alone(self, made: Path, words: list[str], *, whole: bool) -> None:
+    def test_may_have_only_its_secret_encrypted(self, made: Path, words: list[str], *, whole: bool) -> None:
         (made / "password").write_text("old password\n")
         given = [] if "--stdin-name" in words else [TYPED]
         done = subprocess.run(
@@ -294,7 +294,7 @@ class TestFile:
             (f"secret: !secret {SECRET}\n", "has the YAML tag !secret, which has no meaning here"),
         ],
     )
-    def test_with_a_tag_that_is_no_secret_is_refused_for_that(self, made: Path, text: str, complaint: str) -> None:
+    def test_with_an_invalid_tag_is_refused_with_the_reason(self, made: Path, text: str, complaint: str) -> None:
         keep(made, text)
         assert complaint in refusal(made, "alice")
 
@@ -328,7 +328,7 @@ class TestFile:
 
 
 class TestDirectory:
-    def test_that_ansible_reads_as_an_inventory_is_warned_of(
+    def test_that_ansible_reads_as_an_inventory_is_warned_about(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         warned: list[str] = []
@@ -342,7 +342,7 @@ class TestDirectory:
         assert f"such as to {tmp_path}/totp_secrets, and set twofactor_store to that." in one
 
     @pytest.mark.parametrize("empty", ["", " "])
-    def test_that_has_no_name_is_refused_and_gets_no_other_secrets(
+    def test_with_an_empty_name_is_refused_and_gets_no_new_secrets(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty: str
     ) -> None:
         """An empty path would mean the directory where Ansible was started."""
@@ -356,7 +356,7 @@ class TestDirectory:
             plugin.run(["alice"], variables={}, plain=True)
         assert not list(tmp_path.iterdir())
 
-    def test_that_is_named_by_a_slip_is_refused_and_gets_no_other_secrets(self, tmp_path: Path) -> None:
+    def test_in_a_mistyped_option_is_refused_and_gets_no_new_secrets(self, tmp_path: Path) -> None:
         """The mistyped option would be ignored, and another store be used, in which nobody has a secret yet."""
         told = refusal(tmp_path / "store", "alice", stroe="/srv/secrets")
         assert told.startswith("The lookup fleet.auth.totp_secret has no option stroe. Its options are plain, store, ")
@@ -405,7 +405,7 @@ class TestDirectory:
             (errno.EIO, "name another store"),
         ],
     )
-    def test_that_does_not_take_a_file_says_why(
+    def test_that_cannot_hold_a_new_file_says_why(
         self, made: Path, monkeypatch: pytest.MonkeyPatch, number: int, advice: str
     ) -> None:
         def fails(*_arguments: t.Any, **_options: t.Any) -> t.NoReturn:
@@ -446,7 +446,7 @@ def test_runs_side_by_side_make_one_secret(
         assert sorted(path.name for path in store.iterdir()) == [*[".lock"] * (not links), "alice.yml"]
 
 
-def test_playbook_gets_one_secret_for_all_hosts_with_a_password_file_and_with_a_vault_id(tmp_path: Path) -> None:
+def test_playbook_gets_one_secret_for_all_hosts_with_password_file_and_vault_id(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("of the file\n")
     (tmp_path / "other").write_text("of another file\n")
     (tmp_path / "hosts").write_text("".join(f"web{number} ansible_connection=local\n" for number in range(4)))

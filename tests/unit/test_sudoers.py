@@ -36,12 +36,12 @@ from unit.simulator import Machine
         ("Defaults !pam_session, pam_ruser\nDefaultsX pam_service=x\n", []),
     ],
 )
-def test_tell_where_another_service_is_asked(text: str, found: list[tuple[int, str, str]] | None) -> None:
+def test_show_where_another_pam_service_is_set(text: str, found: list[tuple[int, str, str]] | None) -> None:
     told = [(one.number, one.setting, one.service) for one in sudoers.other_services({"/etc/sudoers": text})]
     assert told == ([(1, "pam_login_service", "x"), (1, "pam_askpass_service", "y")] if found is None else found)
 
 
-def test_are_followed_into_what_they_take_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_includes_are_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places, "SUDOERS", f"{tmp_path}/sudoers")
     (tmp_path / "rules d").mkdir()
     rules = {
@@ -71,11 +71,11 @@ def test_are_followed_into_what_they_take_in(tmp_path: Path, monkeypatch: pytest
         ("\tPlugin sudoers_policy sudoers.so sudoers_mode=0440 \\\n sudoers_file=/etc/corp\n", "/etc/corp"),
     ],
 )
-def test_are_where_sudo_is_told_to_find_them(config: str, path: str) -> None:
+def test_are_found_where_sudo_conf_says(config: str, path: str) -> None:
     assert sudoers.main_file(config) == path
 
 
-def test_other_service_is_refused_unless_it_asks_as_well() -> None:
+def test_other_pam_service_is_refused_unless_it_also_asks() -> None:
     rules = {"/etc/sudoers.d/corp": "Defaults:%ops pam_service=sudo-corp\n"}
     state = host_state(files={f"{places.PAM_D}/sudo-corp": SERVICES["sudo"]}, sudo_rules=rules)
     wanted = settings("alice", "bob", "carol", services=["sudo"], exempt_users=["ansible"])

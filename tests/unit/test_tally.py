@@ -38,18 +38,18 @@ def tally(*seconds_ago: int) -> bytes:
     return b"".join(map(record, seconds_ago))
 
 
-def test_five_wrong_codes_as_pam_faillock_writes_them() -> None:
+def test_five_wrong_codes_recorded_by_pam_faillock_lock() -> None:
     assert locked_until(CAPTURED, Lockout(attempts=5), NOW) == LAST_CAPTURED + 900
     assert locked_until(CAPTURED, Lockout(attempts=6), NOW) is None
     assert locked_until(CAPTURED, Lockout(attempts=5, unlock_seconds=1), NOW) is None
 
 
 @pytest.mark.parametrize("nobody", [b"", b"\0" * 64, record(0)[:63]])
-def test_tally_of_nothing_locks_nobody(nobody: bytes) -> None:
+def test_empty_tally_locks_nobody(nobody: bytes) -> None:
     assert locked_until(nobody, Lockout(attempts=1), NOW) is None
 
 
-def test_as_many_as_attempts_lock_and_one_less_does_not() -> None:
+def test_number_of_attempts_locks_and_one_less_does_not() -> None:
     assert locked_until(tally(2, 1), LOCKOUT, NOW) is None
     assert locked_until(tally(3, 2, 1), LOCKOUT, NOW) == NOW - 1 + 600
 
@@ -58,7 +58,7 @@ def test_order_of_the_records_does_not_matter() -> None:
     assert locked_until(tally(1, 3, 2), LOCKOUT, NOW) == NOW - 1 + 600
 
 
-def test_only_what_lies_less_than_count_seconds_before_the_latest_counts() -> None:
+def test_only_records_within_count_seconds_of_the_latest_count() -> None:
     assert locked_until(tally(99, 1, 0), LOCKOUT, NOW) == NOW + 600
     assert locked_until(tally(100, 1, 0), LOCKOUT, NOW) is None
     assert locked_until(tally(399, 301, 300), LOCKOUT, NOW) == NOW + 300
@@ -69,15 +69,15 @@ def test_lock_ends_after_unlock_seconds() -> None:
     assert locked_until(tally(603, 602, 601), LOCKOUT, NOW) is None
 
 
-def test_record_that_was_taken_back_does_not_count() -> None:
+def test_withdrawn_record_does_not_count() -> None:
     assert locked_until(tally(3, 2) + record(1, status=0x2), LOCKOUT, NOW) is None
     assert locked_until(tally(3, 2, 1) + record(0, status=0x2), LOCKOUT, NOW) == NOW - 1 + 600
 
 
-def test_record_that_is_cut_short_is_passed_over() -> None:
+def test_truncated_record_is_ignored() -> None:
     assert locked_until(tally(3, 2, 1) + record(0)[:40], LOCKOUT, NOW) == NOW - 1 + 600
 
 
 @pytest.mark.parametrize("source", [b"", b"tty1", b"x" * 52, b"fe80::1%eth0"])
-def test_where_it_came_from_does_not_matter(source: bytes) -> None:
+def test_source_of_a_record_does_not_matter(source: bytes) -> None:
     assert locked_until(record(0, 0x5, source), Lockout(attempts=1, unlock_seconds=60), NOW) == NOW + 60

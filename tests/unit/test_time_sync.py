@@ -227,7 +227,7 @@ class TestChrony:
             "it is asked every 16 s, and is considered dead after 48 s"
         )
 
-    def test_no_selected_source_is_not_in_sync_although_tracking_looks_well(self) -> None:
+    def test_no_selected_source_is_not_in_sync_even_if_tracking_looks_right(self) -> None:
         status = FakeHost(DEAD_SOURCE, UNREACHABLE_SOURCES, now=1795489865).status()
         assert not status.in_sync
         assert status.reason == "chrony has selected none of its sources: 127.0.0.1 (state ?, reach 0)"
@@ -262,7 +262,7 @@ class TestChrony:
         assert FakeHost(tracking, OFF_BY_FIVE_SOURCES, now=1795489793.013 - 9).status(6.0).in_sync
 
     @pytest.mark.parametrize(("bound", "in_sync"), [(0.0000543, True), (0.0000541, False)])
-    def test_the_bound_is_held_against_offset_delay_and_dispersion_together(self, bound: float, in_sync: bool) -> None:
+    def test_the_bound_applies_to_the_sum_of_offset_delay_and_dispersion(self, bound: float, in_sync: bool) -> None:
         assert FakeHost(TRACKING, SOURCES).status(bound).in_sync is in_sync
 
     @pytest.mark.parametrize("field", [5, 11, 12])
@@ -277,7 +277,7 @@ class TestChrony:
             "chrony's last answer from 127.0.0.1 is 3592 s in the future: the clock was set back meanwhile"
         )
 
-    def test_an_answer_that_came_in_while_chronyc_waited_is_not_in_the_future(self) -> None:
+    def test_an_update_while_chronyc_waited_is_not_in_the_future(self) -> None:
         assert FakeHost(TRACKING, SOURCES, now=NOW - 15).status().in_sync
 
     def test_a_source_polled_every_second_may_miss_a_few(self) -> None:
@@ -551,7 +551,7 @@ class FakeModule:
 
 class TestModule:
     @pytest.mark.parametrize("bound", [0.0, -1.0, math.nan, math.inf])
-    def test_a_bound_that_is_no_number_of_seconds_above_0_is_refused(
+    def test_a_bound_that_is_not_a_positive_number_of_seconds_is_refused(
         self, bound: float, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(time_sync_info, "AnsibleModule", FakeModule(max_error_seconds=bound))

@@ -35,7 +35,7 @@ class TestKnown:
         assert variables.known() == told
 
     @pytest.mark.parametrize("path", sorted((_ROOT / "playbooks").glob("*.yml")), ids=lambda path: path.stem)
-    def test_are_told_by_each_playbook(self, path: Path) -> None:
+    def test_playbooks_have_their_own_names(self, path: Path) -> None:
         for play in _plays(path):
             assert play["vars"]["__twofactor_playbook"]["name"] == f"fleet.auth.{path.stem}"
 
@@ -48,7 +48,7 @@ class TestPlaybooks:
     )
     OPTIONS: t.ClassVar = yaml.safe_load((_ROOT / "roles/twofactor/meta/argument_specs.yml").read_text())
 
-    def test_are_all_there(self) -> None:
+    def test_are_all_listed(self) -> None:
         assert set(self.ROWS) == {path.stem for path in (_ROOT / "playbooks").glob("*.yml")}
 
     @pytest.mark.parametrize("name", sorted(ROWS))
@@ -65,7 +65,7 @@ class TestPlaybooks:
         assert own <= told
 
     @pytest.mark.parametrize("name", sorted(ROWS))
-    def test_leave_bad_values_to_our_own_sentences(self, name: str) -> None:
+    def test_leave_bad_values_to_our_own_messages(self, name: str) -> None:
         """Ansible's own check of a role would come first, and print thousands of characters of its description."""
         tasks = [task for play in _plays(_ROOT / f"playbooks/{name}.yml") for task in play["tasks"]]
         roles = [
@@ -84,15 +84,15 @@ class TestMistyped:
             ("twofactor_enrollment_dir", "twofactor_enrolment_dir"),
         ],
     )
-    def test_name_the_host_and_what_was_meant(self, name: str, meant: str) -> None:
+    def test_name_the_host_and_the_nearest_variable(self, name: str, meant: str) -> None:
         (told,) = variables.mistyped([name, "ansible_host", "twofactor_ssh"], [], "web1")
         assert told.startswith(f"web1 has a variable {name}, and there is no such option; did you mean {meant}. ")
 
-    def test_may_be_near_to_none(self) -> None:
+    def test_may_be_near_no_known_variable(self) -> None:
         (told,) = variables.mistyped(["twofactor_zebra_crossing_paint"], [], "web1")
         assert "there is no such option. Correct" in told
 
-    def test_are_none_where_all_is_known_or_of_somebody_s_own(self) -> None:
+    def test_are_none_if_all_are_known_or_custom(self) -> None:
         own = ["twofactor_people"]
         names = [*variables.known(), *own, "__twofactor_plan", "my_twofactor_x", "inventory_hostname"]
         assert variables.mistyped(names, own, "web1") == []
@@ -101,7 +101,7 @@ class TestMistyped:
 
 class TestUnknown:
     @pytest.mark.parametrize(
-        ("name", "told"),
+        ("name", "expected"),
         [
             ("usr", "did you mean user"),
             ("renew", "the variable of the role is twofactor_renew"),
@@ -109,28 +109,28 @@ class TestUnknown:
             ("zebra", "It takes user and everyone and the variables of the role."),
         ],
     )
-    def test_name_the_playbook_and_what_was_meant(self, name: str, told: str) -> None:
+    def test_name_the_playbook_and_the_nearest_parameter(self, name: str, expected: str) -> None:
         (sentence,) = variables.unknown([name, "user", "twofactor_ssh"], [], RECOVER)
         assert sentence.startswith(f"-e {name} is not a parameter of fleet.auth.recover")
-        assert told in sentence
+        assert expected in sentence
 
-    def test_are_none_of_what_controllers_add(self) -> None:
+    def test_exclude_variables_that_controllers_add(self) -> None:
         assert variables.unknown(["ansible_user", "awx_job_id", "tower_job_id", "semaphore_vars"], [], RECOVER) == []
         assert variables.unknown(["env"], ["env"], RECOVER) == []
 
 
 class TestMisshapen:
-    def test_are_none_where_one_stands_alone_for_a_list_or_is_not_set(self) -> None:
+    def test_exclude_a_single_value_for_a_list_and_an_unset_variable(self) -> None:
         right = {"twofactor_issuer": "", "twofactor_enrol": "alice", "twofactor_own_variables": ["x", 5]}
         assert variables.misshapen({**right, "twofactor_status_slices": None}, "web1") == []
 
-    def test_have_the_forms_that_the_role_documents(self) -> None:
+    def test_are_judged_by_the_documented_types(self) -> None:
         specs = yaml.safe_load((_ROOT / "roles/twofactor/meta/argument_specs.yml").read_text())["argument_specs"]
         told = {name: option["type"] for one in specs.values() for name, option in one["options"].items()}
         words = {"str": "a text", "list": "a list"}
         assert {name: words[told[f"twofactor_{name}"]] for name in variables.FORMS} == variables.FORMS
 
     @pytest.mark.parametrize("own", [5, True, 0.5, {"twofactor_people": 1}])
-    def test_names_of_somebody_s_own_are_none(self, own: t.Any) -> None:
+    def test_custom_names_of_a_wrong_type_are_ignored(self, own: t.Any) -> None:
         assert len(variables.mistyped(["twofactor_people"], own, "web1")) == 1
         assert len(variables.unknown(["env"], own, RECOVER)) == 1

@@ -18,7 +18,7 @@ from unit import answering
 @pytest.mark.parametrize(
     ("code", "malformed"), [("123456", False), ("123 456", False), ("12345", True), ("abcdef", True)]
 )
-def test_wrong_code_is_told_with_what_it_may_have_been(code: str, malformed: bool) -> None:
+def test_wrong_code_is_reported_with_possible_causes(code: str, malformed: bool) -> None:
     told = wrong("alice", "web1", code)
     assert told.startswith("The code of alice was not right on web1. ")
     assert ("It has fewer than 6 digits, or something else in it." in told) is malformed
@@ -27,7 +27,7 @@ def test_wrong_code_is_told_with_what_it_may_have_been(code: str, malformed: boo
     assert code not in told
 
 
-def test_right_code_proves_somebody() -> None:
+def test_right_code_proves_the_user() -> None:
     assert right("alice", "web1") == "The code of alice was right on web1. It is used up, and alice is proven."
 
 
@@ -37,7 +37,7 @@ def answers(*hosts: str, valid: bool) -> list[tuple[str, dict[str, t.Any]]]:
     return [(host, {"failed": False, "valid": valid, "msg": said("alice", host)}) for host in hosts]
 
 
-class TestOnAFleet:
+class TestFleet:
     WEB = tuple(f"web{number}" for number in range(300))
 
     def test_wrong_code_is_one_sentence_with_the_first_ten_hosts(self) -> None:
@@ -48,7 +48,7 @@ class TestOnAFleet:
         )
         assert len(told) < 500
 
-    def test_right_code_comes_first_and_where_else_it_was_not_right_is_told_without_alarm(self) -> None:
+    def test_right_code_comes_first_and_wrong_ones_elsewhere_are_no_alarm(self) -> None:
         told = sentences([*answers("web0", "web1", valid=False), *answers("db", valid=True)])
         assert told == [
             "The code of alice was right on db. It is used up, and alice is proven.",
@@ -61,13 +61,13 @@ class TestOnAFleet:
         (told,) = sentences(answers("web1", valid=True))
         assert told == right("alice", "web1")
 
-    def test_hosts_that_had_nothing_to_check_it_against_are_told_in_a_sentence_too(self) -> None:
+    def test_hosts_without_the_credential_share_a_sentence(self) -> None:
         nobody = [(host, {"failed": False, "msg": f"alice has no credential on {host}. Enrol."}) for host in self.WEB]
         (told,) = sentences(nobody[:3])
         assert told == "alice has no credential on web0, web1 and web2. Enrol."
         assert len(sentences([*nobody, *answers("db", valid=True)])) == 2
 
-    def test_what_is_wrong_with_the_code_itself_is_told_of_no_host(self) -> None:
+    def test_problem_of_the_code_itself_names_no_host(self) -> None:
         refused = {
             "failed": False,
             "msg": "Nothing was changed: No code was given.",
@@ -75,16 +75,16 @@ class TestOnAFleet:
         }
         assert sentences([(host, refused) for host in self.WEB]) == [refused["msg"]]
 
-    def test_host_that_says_nothing_of_itself_is_named(self) -> None:
+    def test_host_that_does_not_name_itself_is_named(self) -> None:
         odd = {"failed": False, "msg": "It said nothing."}
         assert sentences([("web1", odd)]) == ["web1: It said nothing."]
         assert sentences([("web1", odd), ("web2", odd)]) == ["web1 and web2: It said nothing."]
 
-    def test_hosts_that_failed_or_were_lost_have_told_so_themselves(self) -> None:
+    def test_failed_and_unreachable_hosts_are_left_out(self) -> None:
         silent: list[t.Any] = [None, {"failed": True, "msg": "damaged"}, {"unreachable": True, "msg": "No route"}]
         assert sentences(zip(self.WEB, silent, strict=False)) == []
 
-    def test_what_a_host_says_of_another_one_is_told_as_its_words(self) -> None:
+    def test_message_about_another_host_is_attributed_to_its_sender(self) -> None:
         lie = {"failed": False, "can_be_checked": False, "msg": f"{right('alice', 'web1')} (web2)"}
         told = sentences([*answers("web1", valid=False), ("web2", lie)])
         assert told[-1] == f"web2: {lie['msg']}"
@@ -101,14 +101,14 @@ class TestPlaybook:
     WRONG: t.ClassVar = {"changed": False, "valid": False, "can_be_checked": True}
     RIGHT: t.ClassVar = {"changed": True, "valid": True, "can_be_checked": True}
 
-    def test_fails_with_one_sentence_where_the_code_was_right_nowhere(self, tmp_path: Path) -> None:
+    def test_fails_with_one_sentence_if_the_code_was_right_nowhere(self, tmp_path: Path) -> None:
         done = self.verified(tmp_path, {f"web{number}": self.WRONG for number in range(12)})
         assert done.returncode == 2, done.stdout + done.stderr
         assert "was not right on web0, web1, web2," in done.stdout
         assert done.stdout.count("was not right") == 1
         assert done.stdout.count("web9 and 2 more hosts.") == 1
 
-    def test_tells_all_hosts_in_a_task_and_ends_well_where_it_was_right_on_one(self, tmp_path: Path) -> None:
+    def test_succeeds_and_reports_all_hosts_if_the_code_was_right_on_one(self, tmp_path: Path) -> None:
         nobody = {"failed": True, "msg": "alice has no credential on web2. Enrol alice.", "can_be_checked": False}
         done = self.verified(tmp_path, {"web0": self.WRONG, "web1": self.RIGHT, "web2": nobody, "web3": self.WRONG})
         assert done.returncode == 0, done.stdout + done.stderr

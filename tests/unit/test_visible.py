@@ -21,18 +21,18 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._visible import in_one_
         ("a\tb\nc", r"a\tb\nc"),
     ],
 )
-def test_what_a_terminal_would_act_on_is_shown_as_an_escape(text: str, shown: str) -> None:
+def test_control_characters_are_shown_as_escapes(text: str, shown: str) -> None:
     assert visible(text) == shown
     assert visible(text) == shown
 
 
-def test_what_is_kept_stays() -> None:
+def test_characters_to_keep_stay() -> None:
     assert visible("a\tb\n\x1bc", keep="\n\t") == "a\tb\n\\x1bc"
     assert visible("a\tb\n\x1bc") == r"a\tb\n\x1bc"
     assert in_one_line("a\tb\n\x1bc") == r"a b \x1bc"
 
 
-def test_a_flood_takes_little_more_memory_than_the_text_that_is_made_of_it() -> None:
+def test_long_text_needs_little_more_memory_than_its_result() -> None:
     """Each host of a fleet may send such a flood, and each one is read by a process of its own."""
     flood = "\x1b" * 1024 * 1024
     tracemalloc.start()

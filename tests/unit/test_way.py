@@ -42,7 +42,7 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._way import (
         ("a@outer,[2001:db8::1]:22", [Jump("outer", "a"), Jump("2001:db8::1", port="22")]),
     ],
 )
-def test_jump_hosts_are_read_as_ssh_names_them(text: str, found: list[Jump]) -> None:
+def test_jump_hosts_are_read_as_in_proxyjump(text: str, found: list[Jump]) -> None:
     assert jumps(text) == found
 
 
@@ -52,19 +52,19 @@ def test_jump_host_that_cannot_be_read_is_refused(text: str) -> None:
         jumps(text)
 
 
-def test_way_begins_with_the_jump_host_that_is_reached_first() -> None:
+def test_way_begins_with_the_first_jump_host() -> None:
     configured: dict[str, dict[str, str]] = {"outer": {}, "inner": {"proxyjump": "elsewhere"}, "gate": {}}
     configured["outer"] = {"proxyjump": "gate"}
     way = chain({"proxyjump": "outer,inner"}, lambda jump: configured[jump.name])
     assert [jump.name for jump, _settings in way] == ["gate", "outer", "inner"]
 
 
-def test_way_that_leads_in_a_circle_is_named() -> None:
+def test_circular_way_is_refused() -> None:
     with pytest.raises(AnsibleError, match="leads over more than 8 jump hosts, 'bastion' among them"):
         chain({"proxyjump": "bastion"}, lambda _jump: {"proxyjump": "bastion"})
 
 
-def test_jump_host_has_its_own_answers_and_no_other_has_them() -> None:
+def test_jump_host_has_its_own_secrets() -> None:
     hosts = {"bastion": {"secret": "ABC", "password": "pw", "digits": "8", "interval": 60, "prompt": "Token"}}
     assert keys_of(hosts, "bastion") == Keys("ABC", "pw", 8, 60, "Token")
     assert keys_of(hosts, "inner") == Keys()
@@ -82,13 +82,13 @@ def test_jump_host_has_its_own_answers_and_no_other_has_them() -> None:
         ({"bastion": {"secret": "hush", "interval": "1m"}}, "interval must be a whole number from 5 to 120"),
     ],
 )
-def test_wrong_form_is_named_and_no_value_shows(given: t.Any, text: str) -> None:
+def test_wrong_form_is_named_without_the_value(given: t.Any, text: str) -> None:
     with pytest.raises(AnsibleError, match=text) as refused:
         keys_of(given, "bastion")
     assert "hush" not in str(refused.value)
 
 
-def test_option_j_goes_and_the_configuration_is_handed_on() -> None:
+def test_option_j_is_removed_and_the_configuration_is_passed_on() -> None:
     words = [b"ssh", b"-C", b"-J", b"bastion", b"-F", b"my config", b"-Jother", b"web1"]
     assert without_jump(words) == [b"ssh", b"-C", b"-F", b"my config", b"web1"]
     assert configuration(words) == ["-F", "my config"]
@@ -96,7 +96,7 @@ def test_option_j_goes_and_the_configuration_is_handed_on() -> None:
     assert configuration([b"ssh", b"web1"]) == []
 
 
-def run_as_ssh_does(option: bytes, **tokens: str) -> tuple[str, list[str]]:
+def run_proxy_command(option: bytes, **tokens: str) -> tuple[str, list[str]]:
     """What a ProxyCommand that has a terminal at hand prints on standard error, and what was asked on that terminal."""
     command = option.decode().removeprefix("-oProxyCommand=")
     for token, value in tokens.items():
@@ -108,7 +108,7 @@ def run_as_ssh_does(option: bytes, **tokens: str) -> tuple[str, list[str]]:
 
 def test_program_has_no_terminal() -> None:
     script = 'echo "it\'s $1" >&2; (printf Password: >/dev/tty) 2>&- || echo no terminal >&2'
-    said, asked = run_as_ssh_does(by_program(f"sh -c {shlex.quote(script)} sh %h", run_by="/bin/sh"), h="web1")
+    said, asked = run_proxy_command(by_program(f"sh -c {shlex.quote(script)} sh %h", run_by="/bin/sh"), h="web1")
     assert said == "it's web1\nno terminal"
     assert asked == []
 
@@ -122,7 +122,7 @@ def test_program_has_no_terminal() -> None:
         ("nc %h %p", "nc %h %p"),
     ],
 )
-def test_ssh_that_has_no_terminal_does_not_ask(command: str, becomes: str) -> None:
+def test_ssh_without_a_terminal_does_not_ask(command: str, becomes: str) -> None:
     assert shlex.quote(f"exec {becomes}") in by_program(command, run_by="/bin/sh").decode()
 
 
@@ -132,7 +132,7 @@ def test_way_through_a_jump_host_is_quoted(tmp_path: Path) -> None:
     program.write_text('#!/bin/sh\nfor word; do echo "$word" >&2; done\n')
     program.chmod(0o755)
     option = through([str(program), "-oControlPath=a 50%% b"], Jump("bastion", "deploy", "2222"))
-    said, _asked = run_as_ssh_does(option, h="web1", p="22")
+    said, _asked = run_proxy_command(option, h="web1", p="22")
     assert said.splitlines() == [
         "-oControlPath=a 50%% b",
         *("-oBatchMode=yes", "-oProxyCommand=false", "-l", "deploy", "-p", "2222", "-W", "[web1]:22", "bastion"),
