@@ -13,7 +13,7 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.fleet.auth.plugins.module_utils import _places as places
-from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, usersfile
+from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, oath, usersfile
 from ansible_collections.fleet.auth.plugins.module_utils._backends.credential import MakeKey
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import (
     Account,
@@ -25,6 +25,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._plan import planning
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Plan
 from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
 from ansible_collections.fleet.auth.plugins.module_utils._texts import sshd_config
+from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import CodeStep
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.security_key import ED25519
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
@@ -37,6 +38,13 @@ OTHER_KEY = b"09876543210987654321"
 RANDOM_KEY = b"a key from urandom"
 """First bytes of the keys that a host makes."""
 SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"  # KEY in base32
+RFC_4226_CODES = (
+    *("755224", "287082", "359152", "969429", "338314"),
+    *("254676", "287922", "162583", "399871", "520489"),
+)
+"""The codes of KEY in RFC 4226, appendix D."""
+ENROLLED = ("alice", "bob")
+"""The accounts that `step_of` takes as enrolled by default."""
 
 IN_SYNC = SyncStatus(True, "chrony", "192.0.2.10", 0.002, "in sync")
 NOT_IN_SYNC = SyncStatus(False, "chrony", None, None, "chrony has no source that it trusts")
@@ -161,6 +169,11 @@ def host_files(*, self_service: bool) -> dict[str, str]:
     return _host_files.of_the_wanted_state({"self_service": self_service})
 
 
+def step_of(wanted: Settings, enrolled: t.Iterable[str] = ENROLLED) -> str:
+    """The text of the code step with pam_oath for these settings and enrolled accounts."""
+    return CodeStep.wanted(wanted, enrolled, oath.pam_line(wanted)).render()
+
+
 def account(name: str, *groups: str, **changes: t.Any) -> Account:
     """An account that logs in with a password or a key and is a member of the group of the same name."""
     return Account(
@@ -218,7 +231,7 @@ def host_state(
     }
     if not isinstance(credentials, t.Mapping):
         credentials = {name: credential(name) for name in credentials}
-    return seen_by_sshd(
+    return with_sshd_settings(
         HostState(
             **{
                 "hostname": "web1",
@@ -239,22 +252,22 @@ def host_state(
     )
 
 
-def seen_by_sshd(state: HostState) -> HostState:
+def with_sshd_settings(state: HostState) -> HostState:
     """The same host; each account gets the settings that sshd computes for it from the files."""
     files = {path: one.content for path, one in state.files.items()}
 
-    def seen_from(address: str) -> dict[str, sshd_config.Effective]:
+    def settings_from(address: str) -> dict[str, sshd_config.Effective]:
         return {
             name: sshd_config.Effective(model.sshd_settings(files, name, one.groups, address))
             for name, one in state.accounts.items()
         }
 
-    of = seen_from(STRANGER)
+    of = settings_from(STRANGER)
     origins = sshd_config.origins(state.sshd_files().texts)
     return replace(
         state,
         accounts={name: replace(one, sshd=of[name]) for name, one in state.accounts.items()},
-        sshd_elsewhere={origin: seen_from(origin.address or STRANGER) for origin in origins},
+        sshd_elsewhere={origin: settings_from(origin.address or STRANGER) for origin in origins},
     )
 
 

@@ -30,8 +30,9 @@ from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
     Write,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import CodeStep
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
 from unit import model
-from unit.builders import STRANGER, random_keys, security_key, seen_by_sshd
+from unit.builders import STRANGER, host_state, plan, random_keys, security_key, with_sshd_settings
 from unit.model import Client
 
 EXEMPT = "192.0.2.9"
@@ -72,7 +73,7 @@ class Machine:
         """The host once this change is carried out, and nothing after it."""
         if isinstance(change, ReloadSshd):
             self._check(change)
-            return replace(self, state=seen_by_sshd(self.state), read_by_sshd=_texts(self.state))
+            return replace(self, state=with_sshd_settings(self.state), read_by_sshd=_texts(self.state))
         files = dict(self.state.files)
         if isinstance(change, RestartCockpit):
             return self
@@ -82,7 +83,7 @@ class Machine:
             files = {path: file for path, file in files.items() if path not in listening}
             if isinstance(change, Listen):
                 files.update(dict.fromkeys(listening, FileState("", 0o644)))
-            return replace(self, state=seen_by_sshd(replace(self.state, files=files)))
+            return replace(self, state=with_sshd_settings(replace(self.state, files=files)))
         kept = {**self.state.others, self.state.backend: self.state.credentials}
         stores = {one.DIRECTORY: dict(kept.get(backend, {})) for backend, one in backends.BACKENDS.items()}
         directory, _slash, name = change.path.rpartition("/")
@@ -113,7 +114,7 @@ class Machine:
         backend = backends.in_use(CodeStep.parse(switch.content if switch else None), having, self.state.backend)
         others = {name: one for name, one in stores.items() if name != backend and one}
         state = replace(self.state, files=files, credentials=stores[backend], backend=backend, others=others)
-        return replace(self, state=seen_by_sshd(state))
+        return replace(self, state=with_sshd_settings(state))
 
     def stages(self, changes: t.Iterable[Change]) -> list[Machine]:
         """The host before the first change, between any two, and after the last."""
@@ -144,6 +145,14 @@ class Machine:
             address = expectation.origin.address or expectation.address
             found = model.sshd_settings(_texts(self.state), expectation.user, groups, address)
             assert found == {**found, **expectation.settings}, expectation
+
+
+def carried_out(target: Settings, state: HostState | None = None) -> HostState:
+    """The host after a run with these settings that refuses nothing, by default from a host that was never on."""
+    state = state or host_state()
+    made = plan(target, state)
+    assert not made.refusals
+    return Machine.booted(state).stages(made.changes)[-1].state
 
 
 def _texts(state: HostState) -> dict[str, str]:

@@ -23,17 +23,11 @@ from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import
 from ansible_collections.fleet.auth.plugins.module_utils._texts.pam_conf import ServiceFiles
 from ansible_collections.fleet.auth.plugins.module_utils._texts.succeed_if import denies_other_names
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Lockout, Settings
-from unit.builders import INCLUDED, SERVICES, settings
+from unit.builders import ENROLLED, INCLUDED, SERVICES, settings, step_of
 from unit.model import Pam, uid_of
 
-ENROLLED = ("alice", "bob")
 
-
-def step_of(wanted: Settings, enrolled: t.Iterable[str] = ENROLLED) -> str:
-    return CodeStep.wanted(wanted, enrolled, oath.pam_line(wanted)).render()
-
-
-def asked(text: str | None) -> frozenset[str] | None:
+def names_of(text: str | None) -> frozenset[str] | None:
     return CodeStep.parse(text).names
 
 
@@ -267,7 +261,7 @@ class TestNames:
             if " user notin " not in line:
                 continue
             text = "\n".join([*lines[:number], *lines[number + 1 :]])
-            kept = asked(text)
+            kept = names_of(text)
             assert kept is not None
             for name in (min(kept), max(kept)):
                 pam = attempt(self.WANTED, "sudo", Person(name), switch_text=text, password=True)
@@ -294,14 +288,14 @@ class TestNames:
     def test_are_read_back(self, names: set[str], addresses: tuple[str, ...]) -> None:
         wanted = settings(scope="enrolled", exempt_users=["ansible"], exempt_addresses=addresses)
         text = step_of(wanted, names)
-        assert asked(text) == names
-        assert asked(text.replace("\n", " # mine\n")) == names
-        assert asked(except_services(text, ["sshd"])) == names
-        assert asked(f"auth [success=done default=ignore] pam_succeed_if.so quiet user = x\n{text}") == names
+        assert names_of(text) == names
+        assert names_of(text.replace("\n", " # mine\n")) == names
+        assert names_of(except_services(text, ["sshd"])) == names
+        assert names_of(f"auth [success=done default=ignore] pam_succeed_if.so quiet user = x\n{text}") == names
 
     @pytest.mark.parametrize("text", [None, "", PASS_THROUGH, step_of(settings(exempt_users=["alice"]))])
     def test_are_not_in_every_code_step(self, text: str | None) -> None:
-        assert asked(text) is None
+        assert names_of(text) is None
 
 
 class TestSwitch:

@@ -26,7 +26,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config impo
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
 from unit import scripts
 from unit.builders import INCLUDED, SERVICES, file, host_state, plan, security_key, settings
-from unit.simulator import Machine
+from unit.simulator import carried_out
 
 FUNCTIONS = scripts.functions(scripts.script("guard"))
 PEOPLE = [{"name": name} for name in ("alice", "bob", "carol", "root")]
@@ -41,12 +41,6 @@ ALERTS = (
 
 def wanted(**changes: t.Any) -> Settings:
     return settings(**{"users": PEOPLE, **EVERYTHING, "guard": "warn", **changes})
-
-
-def carried_out(target: Settings, state: HostState) -> HostState:
-    made = plan(target, state)
-    assert not made.refusals
-    return Machine.booted(state).stages(made.changes)[-1].state
 
 
 def shell(function: str, *arguments: str, text: str = "") -> str:
@@ -284,12 +278,12 @@ class TestCockpit:
             line for line in config(carried_out(wanted(services=["sudo"]), host_state())) if line[0] == "cockpit"
         ]
 
-    @pytest.mark.parametrize(("size", "told"), [(None, False), (2, False), (60, True)])
-    def test_keytab_with_keys_is_reported(self, tmp_path: Path, size: int | None, told: bool) -> None:
+    @pytest.mark.parametrize(("size", "is_reported"), [(None, False), (2, False), (60, True)])
+    def test_keytab_with_keys_is_reported(self, tmp_path: Path, size: int | None, is_reported: bool) -> None:
         path = tmp_path / "krb5.keytab"
         if size is not None:
             path.write_bytes(b"\5" * size)
-        assert bool(shell("fault_of_keytab", str(path))) == told
+        assert bool(shell("fault_of_keytab", str(path))) == is_reported
 
 
 class TestPlan:

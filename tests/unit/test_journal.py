@@ -214,7 +214,7 @@ CREDENTIAL = "/etc/oath/alice"
 STAGED_CREDENTIAL = "/etc/oath/.alice.fleet-auth-1"
 
 
-def test_file_that_was_replaced_comes_back_with_its_mode(root: Root) -> None:
+def test_replaced_file_is_restored_with_its_mode(root: Root) -> None:
     root.write(PATH, "new")
     root.write(OLD, "old", 0o640)
     assert root.run(undo("unwrite", NEW, OLD, PATH)).returncode == 0
@@ -222,26 +222,26 @@ def test_file_that_was_replaced_comes_back_with_its_mode(root: Root) -> None:
     assert stat.S_IMODE(root.at(PATH).stat().st_mode) == 0o640
 
 
-def test_file_that_was_made_goes(root: Root) -> None:
+def test_created_file_is_removed(root: Root) -> None:
     root.write(PATH, "new")
     assert root.run(undo("uncreate", NEW, PATH)).returncode == 0
     assert root.text(PATH) is None
 
 
-def test_file_that_was_removed_comes_back(root: Root) -> None:
+def test_removed_file_is_restored(root: Root) -> None:
     root.write(OLD, "old")
     assert root.run(undo("unremove", OLD, PATH)).returncode == 0
     assert root.text(PATH) == "old"
 
 
-def test_directory_that_was_removed_comes_back_with_what_was_in_it(root: Root) -> None:
+def test_removed_directory_is_restored_with_its_content(root: Root) -> None:
     root.write("/run/.fleet-auth.fleet-auth-1.old/faillock/alice", "tally")
     root.at("/run/fleet-auth").rmdir()
     assert root.run(undo("unremove", "/run/.fleet-auth.fleet-auth-1.old", "/run/fleet-auth")).returncode == 0
     assert root.text("/run/fleet-auth/faillock/alice") == "tally"
 
 
-def test_directory_that_was_removed_and_made_anew_has_what_is_in_both(root: Root) -> None:
+def test_removed_and_recreated_directory_has_the_content_of_both(root: Root) -> None:
     root.write("/etc/ssh/.sshd_config.d.fleet-auth-1.old/50-before.conf", "before")
     root.write("/etc/ssh/sshd_config.d/60-since.conf", "since")
     step = undo("unremove", "/etc/ssh/.sshd_config.d.fleet-auth-1.old", "/etc/ssh/sshd_config.d")
@@ -253,14 +253,14 @@ def test_directory_that_was_removed_and_made_anew_has_what_is_in_both(root: Root
     assert root.leftovers() == []
 
 
-def test_directory_has_its_mode_and_owner_back(root: Root) -> None:
+def test_mode_and_owner_of_a_directory_are_restored(root: Root) -> None:
     root.at("/etc/oath").chmod(0o700)
     owner = root.at("/etc/oath").stat()
     assert root.run(undo("reown", "0750", f"{owner.st_uid}:{owner.st_gid}", "/etc/oath")).returncode == 0
     assert stat.S_IMODE(root.at("/etc/oath").stat().st_mode) == 0o750
 
 
-def test_directory_that_was_made_goes_unless_something_is_in_it(root: Root) -> None:
+def test_created_directory_is_removed_if_it_is_empty(root: Root) -> None:
     root.write("/usr/libexec/kept/file", "")
     root.at("/usr/libexec/made").mkdir()
     assert root.run(undo("unmake", "/usr/libexec/made"), undo("unmake", "/usr/libexec/kept")).returncode == 0
@@ -268,7 +268,7 @@ def test_directory_that_was_made_goes_unless_something_is_in_it(root: Root) -> N
     assert root.text("/usr/libexec/kept/file") == ""
 
 
-def test_new_credential_goes_unless_somebody_has_logged_in_with_it(root: Root) -> None:
+def test_new_credential_is_removed_unless_it_was_used(root: Root) -> None:
     root.write(CREDENTIAL, NEVER_USED)
     root.write("/etc/oath/bob", USED)
     steps = (
@@ -281,9 +281,7 @@ def test_new_credential_goes_unless_somebody_has_logged_in_with_it(root: Root) -
 
 
 @pytest.mark.parametrize(("now", "afterwards"), [(NEVER_USED, "before\n"), (USED, USED)])
-def test_changed_credential_comes_back_unless_somebody_has_logged_in_since(
-    root: Root, now: str, afterwards: str
-) -> None:
+def test_changed_credential_is_restored_unless_it_was_used_since(root: Root, now: str, afterwards: str) -> None:
     root.write(f"{STAGED_CREDENTIAL}.kept", NEVER_USED)
     root.write(f"{STAGED_CREDENTIAL}.old", "before\n", 0o600)
     root.write(CREDENTIAL, now, 0o600)
@@ -310,7 +308,7 @@ def test_step_that_was_not_carried_out_is_not_undone(root: Root, step: journal.U
     assert root.text(PATH) == NEVER_USED
 
 
-def test_versions_of_one_file_come_back_one_after_the_other(root: Root) -> None:
+def test_versions_of_one_file_are_restored_one_after_the_other(root: Root) -> None:
     stages = [f"/etc/pam.d/.twofactor.fleet-auth-{number}" for number in (1, 2, 3)]
     steps = [undo("unwrite", stage, f"{stage}.old", "/etc/pam.d/twofactor") for stage in stages]
     seen = []
@@ -326,7 +324,7 @@ def test_versions_of_one_file_come_back_one_after_the_other(root: Root) -> None:
 
 
 @pytest.mark.parametrize("name", ["o'neil $HOME `id` ;", " a  b ", "back\\slash\\n", '"', "*", "-rf", "Á\x81é\u0301"])
-def test_names_are_taken_as_they_are(root: Root, name: str) -> None:
+def test_special_characters_in_names_are_kept(root: Root, name: str) -> None:
     path = root.write(f"/etc/oath/{name}", NEVER_USED)
     assert root.run(undo("unenrol", "/etc/oath/.x.fleet-auth-1", path)).returncode == 0
     assert root.text(path) is None
@@ -335,7 +333,7 @@ def test_names_are_taken_as_they_are(root: Root, name: str) -> None:
 # The whole journal
 
 
-def test_everything_of_the_change_is_forgotten(root: Root) -> None:
+def test_all_leftovers_of_the_change_are_removed(root: Root) -> None:
     root.write(places.BOOT_UNIT, "")
     root.at(places.BOOT_LINK).symlink_to(places.BOOT_UNIT)
     for directory in journal.STAGING_DIRECTORIES:
@@ -347,19 +345,19 @@ def test_everything_of_the_change_is_forgotten(root: Root) -> None:
     assert "systemctl stop fleet-auth-undo.timer" in (root.path / "calls").read_text()
 
 
-def test_tally_that_a_boot_has_not_made_is_made(root: Root) -> None:
+def test_missing_tally_is_created(root: Root) -> None:
     root.write("/etc/tmpfiles.d/.fleet-auth.conf.fleet-auth-1.old", scripts.script("tmpfiles.conf"))
     step = undo("unremove", "/etc/tmpfiles.d/.fleet-auth.conf.fleet-auth-1.old", places.TMPFILES)
     assert root.run(step).returncode == 0
     assert stat.S_IMODE(root.at(places.TALLY_DIRECTORY).stat().st_mode) == 0o700
 
 
-def test_no_tally_is_made_where_none_was(root: Root) -> None:
+def test_no_tally_is_created_if_there_was_none(root: Root) -> None:
     assert root.run(undo("unmake", "/run/fleet-auth")).returncode == 0
     assert not root.at("/run/fleet-auth").exists()
 
 
-def test_what_could_not_be_undone_is_said_and_tried_again(root: Root) -> None:
+def test_failed_undo_is_reported_and_tried_again(root: Root) -> None:
     root.write(places.DROP_IN, "new")
     root.write("/etc/ssh/sshd_config.d/.x.fleet-auth-1.old", "old")
     root.write("/reload-fails", "")
@@ -375,7 +373,7 @@ def test_what_could_not_be_undone_is_said_and_tried_again(root: Root) -> None:
     assert root.leftovers() == []
 
 
-def test_where_a_step_cannot_be_undone_those_before_it_stay(root: Root) -> None:
+def test_steps_before_a_failed_one_are_not_undone(root: Root) -> None:
     root.write(PATH, "new")
     root.write(OLD, "old")
     root.at("/etc/pam.d/twofactor/full").mkdir(parents=True)
@@ -391,13 +389,13 @@ def test_where_a_step_cannot_be_undone_those_before_it_stay(root: Root) -> None:
     assert root.text(PATH) == "old"
 
 
-def test_tally_of_codes_that_nobody_is_asked_for_goes(root: Root) -> None:
+def test_tally_is_removed_if_no_code_is_asked_for(root: Root) -> None:
     root.write(f"{places.TALLY_DIRECTORY}/alice", "tally")
     assert root.run(undo("unmake", "/run/fleet-auth"), undo("unmake", places.TALLY_DIRECTORY)).returncode == 0
     assert not root.at("/run/fleet-auth").exists()
 
 
-def test_lock_of_a_killed_change_goes_and_that_of_a_login_stays(root: Root) -> None:
+def test_lock_of_a_killed_change_is_removed_and_that_of_a_login_kept(root: Root) -> None:
     root.write("/etc/oath/alice.lock", "fleet.auth\n")
     root.write("/etc/oath/bob.lock", "")
     assert root.run().returncode == 0
@@ -405,7 +403,7 @@ def test_lock_of_a_killed_change_goes_and_that_of_a_login_stays(root: Root) -> N
     assert root.text("/etc/oath/bob.lock") == ""
 
 
-def test_shell_that_can_start_nothing_says_that_it_was_stopped(root: Root) -> None:
+def test_script_that_is_stopped_half_way_says_so(root: Root) -> None:
     root.write(places.UNDO, root.undo_script(**{"free_credentials || give_up": "exit 2"}))
     root.write(places.JOURNAL, root.journal())
     done = subprocess.run(["/bin/sh", root.at(places.UNDO), "--now"], capture_output=True, text=True, check=False)
@@ -437,7 +435,7 @@ def test_change_under_way_is_waited_for(root: Root) -> None:
 
 
 @pytest.mark.parametrize("meanwhile", ["the next change", "confirmed"])
-def test_undoing_that_had_to_wait_leaves_alone_what_came_meanwhile(root: Root, meanwhile: str) -> None:
+def test_undo_after_waiting_leaves_newer_or_confirmed_changes_alone(root: Root, meanwhile: str) -> None:
     root.write(PATH, "new")
     root.write(OLD, "old")
     step = undo("unwrite", NEW, OLD, PATH)
@@ -459,7 +457,7 @@ def test_undoing_that_had_to_wait_leaves_alone_what_came_meanwhile(root: Root, m
     assert root.at(places.JOURNAL).exists() == (meanwhile != "confirmed")
 
 
-def test_journal_that_is_gone_or_torn_undoes_nothing(root: Root) -> None:
+def test_missing_or_incomplete_journal_undoes_nothing(root: Root) -> None:
     root.write(PATH, "new")
     root.write(OLD, "old")
     root.write(places.UNDO, root.undo_script(), 0o700)
@@ -470,7 +468,7 @@ def test_journal_that_is_gone_or_torn_undoes_nothing(root: Root) -> None:
         assert root.text(PATH) == "new"
 
 
-def test_change_that_hangs_is_not_waited_for_for_ever(root: Root) -> None:
+def test_wait_for_a_hanging_change_ends(root: Root) -> None:
     root.write(PATH, "new")
     root.write(OLD, "old")
     with lock_held(root):
@@ -479,7 +477,7 @@ def test_change_that_hangs_is_not_waited_for_for_ever(root: Root) -> None:
     assert root.text(PATH) == "old"
 
 
-def test_who_waits_for_the_script_can_name_it(root: Root) -> None:
+def test_script_writes_its_process_number_into_the_lock(root: Root) -> None:
     done = root.run(arguments=())
     assert done.returncode == 0
     assert (root.text(places.LOCK) or "").strip().isdigit()
@@ -601,7 +599,7 @@ _RENAMES = 14  # unit, script and journal first, then one for each step except d
 
 
 @pytest.mark.parametrize("number", range(_RENAMES))
-def test_change_that_died_anywhere_is_put_back(changing: Root, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+def test_change_that_died_at_any_point_is_undone(changing: Root, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     changes = prepared(changing)
     before = changing.tree()
     with monkeypatch.context() as patch:
@@ -618,7 +616,7 @@ def test_change_that_died_anywhere_is_put_back(changing: Root, monkeypatch: pyte
     assert changing.text("/in-force") == "drop-in before\n"
 
 
-def test_undoing_that_was_killed_anywhere_is_finished_by_the_next_attempt(changing: Root) -> None:
+def test_undo_that_was_killed_at_any_point_is_finished_by_the_next(changing: Root) -> None:
     for number in itertools.count():
         changes = prepared(changing)
         before = changing.tree()
@@ -638,7 +636,7 @@ def test_undoing_that_was_killed_anywhere_is_finished_by_the_next_attempt(changi
     assert number > 20
 
 
-def test_credential_with_which_somebody_has_logged_in_since_the_change_stays(changing: Root) -> None:
+def test_credential_used_since_the_change_stays(changing: Root) -> None:
     carry_out(changing, prepared(changing), actions_in(changing))
     changed = changing.text("/etc/oath/alice") or ""
     assert changed.startswith("HOTP/T60 ")
@@ -649,7 +647,7 @@ def test_credential_with_which_somebody_has_logged_in_since_the_change_stays(cha
     assert changing.leftovers() == []
 
 
-def test_code_that_was_used_after_a_move_stays_used_when_it_is_put_back(changing: Root) -> None:
+def test_code_used_after_a_move_stays_used_when_the_move_is_undone(changing: Root) -> None:
     carry_out(changing, prepared(changing), actions_in(changing))
     there = changing.text("/etc/google-authenticator/carol") or ""
     used = changing.write("/etc/google-authenticator/carol~", there.replace("REUSE", "REUSE 7"), 0o400)
@@ -663,7 +661,7 @@ def test_code_that_was_used_after_a_move_stays_used_when_it_is_put_back(changing
     assert changing.leftovers() == []
 
 
-def test_killed_run_leaves_somebody_who_frees_the_credentials_that_it_had_locked(changing: Root) -> None:
+def test_process_that_survives_a_killed_run_unlocks_its_credentials(changing: Root) -> None:
     mine, a_logins = (changing.at(f"/etc/oath/{name}.lock") for name in ("alice", "bob"))
     a_logins.touch()
     child = os.fork()
@@ -677,7 +675,7 @@ def test_killed_run_leaves_somebody_who_frees_the_credentials_that_it_had_locked
         assert a_logins.exists()
 
 
-def test_second_run_lets_the_first_one_be_confirmed_and_waits_for_no_dead_one(
+def test_second_run_waits_for_confirmation_but_not_for_a_dead_run(
     changing: Root, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert pending.seconds_to_confirm() == 0.0
@@ -696,7 +694,7 @@ def test_second_run_lets_the_first_one_be_confirmed_and_waits_for_no_dead_one(
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o644])
-def test_lock_that_somebody_else_made_is_mended_and_its_holder_waited_for(changing: Root, mode: int) -> None:
+def test_existing_lock_gets_the_right_mode_and_is_respected(changing: Root, mode: int) -> None:
     changing.write(places.LOCK, "", mode)
     with lock_held(changing), pytest.raises(ApplyError, match=r"another run of fleet\.auth"), lock.exclusive(0.3):
         pass
@@ -705,9 +703,7 @@ def test_lock_that_somebody_else_made_is_mended_and_its_holder_waited_for(changi
         assert stat.S_IMODE(Path(places.LOCK).stat().st_mode) == 0o600
 
 
-def test_lock_that_a_stranger_holds_stops_no_run_and_keeps_out_the_next_one(
-    changing: Root, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lock_held_by_another_account_does_not_stop_a_run(changing: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "_is_stranger", lambda _process: True)
     with (
         lock_held(changing),
@@ -718,7 +714,7 @@ def test_lock_that_a_stranger_holds_stops_no_run_and_keeps_out_the_next_one(
         fcntl.flock(again, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
-def test_what_a_login_writes_while_a_credential_is_rewritten_counts(changing: Root) -> None:
+def test_login_during_a_rewrite_of_a_credential_is_kept(changing: Root) -> None:
     path = changing.at(changing.write("/etc/google-authenticator/alice", "before"))
 
     def rewrite(text: str) -> str:
@@ -730,7 +726,7 @@ def test_what_a_login_writes_while_a_credential_is_rewritten_counts(changing: Ro
     assert path.read_text() == "used and changed"
 
 
-def test_code_that_cannot_be_kept_as_used_leaves_nothing_that_denies_the_next(
+def test_failed_record_of_a_used_code_leaves_no_lock_for_the_next_login(
     changing: Root, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = str(changing.at(changing.write("/etc/oath/alice", NEVER_USED)))
@@ -756,7 +752,7 @@ _READ_BY_DAEMON = struct.pack(
 """An access list (acl(5)) that lets another user read a file, in the form of the attribute."""
 
 
-def test_file_of_others_keeps_its_attributes_and_gets_none_of_its_directory(changing: Root) -> None:
+def test_edited_file_keeps_its_attributes_and_inherits_none(changing: Root) -> None:
     path = changing.at(changing.write("/etc/pam.d/sshd", "before\n"))
     os.setxattr(path, "user.note", b"mine")
     os.setxattr(path, "system.posix_acl_access", _READ_BY_DAEMON)
@@ -769,7 +765,7 @@ def test_file_of_others_keeps_its_attributes_and_gets_none_of_its_directory(chan
     assert {one: {name: os.getxattr(one, name) for name in os.listxattr(one)} for one in wanted} == wanted
 
 
-def test_attribute_that_cannot_be_kept_is_named_and_nothing_is_changed(
+def test_attribute_that_cannot_be_kept_is_reported_and_nothing_is_changed(
     changing: Root, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = changing.at(changing.write("/etc/pam.d/sshd", "before\n"))
@@ -790,7 +786,7 @@ def test_attribute_that_cannot_be_kept_is_named_and_nothing_is_changed(
     ("number", "remedy"),
     [(errno.EPERM, "see 'lsattr -d .*/etc/pam.d .*/etc/pam.d/sshd'"), (errno.EROFS, "see 'findmnt -T .*/etc/pam.d'")],
 )
-def test_file_that_something_holds_is_named_with_the_remedy_and_nothing_is_changed(
+def test_file_that_cannot_be_replaced_is_reported_and_nothing_is_changed(
     changing: Root, monkeypatch: pytest.MonkeyPatch, number: int, remedy: str
 ) -> None:
     path = changing.write("/etc/pam.d/sshd", "before\n")
@@ -806,7 +802,7 @@ def test_file_that_something_holds_is_named_with_the_remedy_and_nothing_is_chang
     assert changing.leftovers() == []
 
 
-def test_change_that_fails_is_put_back_and_says_so(changing: Root) -> None:
+def test_failed_change_is_undone_and_says_so(changing: Root) -> None:
     changes = prepared(changing)
     before = changing.tree()
     actions = actions_in(changing)
@@ -820,7 +816,7 @@ def test_change_that_fails_is_put_back_and_says_so(changing: Root) -> None:
     assert changing.leftovers() == []
 
 
-def test_fault_of_ours_in_the_middle_of_a_change_is_put_back_and_keeps_its_traceback(changing: Root) -> None:
+def test_change_with_a_bug_is_undone_and_keeps_the_traceback(changing: Root) -> None:
     changes = prepared(changing)
     before = changing.tree()
     actions = actions_in(changing)
@@ -838,7 +834,7 @@ def test_fault_of_ours_in_the_middle_of_a_change_is_put_back_and_keeps_its_trace
     assert changing.leftovers() == []
 
 
-def test_change_of_a_type_that_nobody_stages_changes_nothing(changing: Root) -> None:
+def test_change_of_an_unknown_type_changes_nothing(changing: Root) -> None:
     changes = prepared(changing)
     before = changing.tree()
     with pytest.raises(TypeError, match="nothing stages a str"):
@@ -850,7 +846,7 @@ def test_change_of_a_type_that_nobody_stages_changes_nothing(changing: Root) -> 
 # Shell
 
 
-def test_name_that_no_line_of_the_journal_holds_ends_a_change_before_it_begins(changing: Root) -> None:
+def test_name_that_the_journal_cannot_contain_prevents_the_change(changing: Root) -> None:
     before = changing.tree()
     path = f"{changing.path}/etc/oath/new\tname"
     with pytest.raises(ApplyError, match=r"has a tab or a line break in its name; rename or remove it\. Nothing was"):

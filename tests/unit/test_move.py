@@ -31,7 +31,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, User
 from unit import scripts
 from unit.builders import ACCOUNTS, KEY, OTHER_KEY, SECRET, account, credential, file, host_state, plan, settings
-from unit.simulator import Machine
+from unit.simulator import carried_out
 
 GOOGLE, OATH = "google_authenticator", "oath"
 NOW = 30 * 1000.0
@@ -49,12 +49,6 @@ def wanted(backend: str, *names: str, **changes: t.Any) -> Settings:
 
 def refused(target: Settings, state: HostState) -> tuple[str, ...]:
     return plan(target, state).refusals
-
-
-def carried_out(target: Settings, state: HostState) -> HostState:
-    made = plan(target, state)
-    assert not made.refusals
-    return Machine.booted(state).stages(made.changes)[-1].state
 
 
 def on(text: str = PHONE, **changes: t.Any) -> HostState:
@@ -83,12 +77,12 @@ class TestMove:
         assert made.to_enrol == ()
         assert report.diff(made, on())[1]["after"] == ("credential of alice, 30 seconds a code; the key is not shown\n")
 
-    def test_there_and_back_is_where_it_was(self) -> None:
+    def test_there_and_back_restores_everything(self) -> None:
         there = carried_out(wanted(GOOGLE), on())
         assert plan(wanted(GOOGLE), there) == Plan()
         assert carried_out(wanted(OATH), there) == on()
 
-    def test_leaves_what_is_no_credential(self) -> None:
+    def test_leaves_files_that_are_no_credentials(self) -> None:
         state = on()
         state = replace(state, credentials={**state.credentials, "users.oath": file("HOTP/T30 zoe - 00\n")})
         made = plan(wanted(GOOGLE), state)
@@ -96,13 +90,13 @@ class TestMove:
         assert "remove /etc/oath" not in report.changes(made)
         assert "remove /etc/oath/users.oath" not in report.changes(made)
 
-    def test_while_it_is_off_happens_when_it_is_turned_on(self) -> None:
+    def test_while_disabled_happens_when_enabled_again(self) -> None:
         off = carried_out(settings(enabled=False), on())
         assert off.backend == OATH
         after = carried_out(wanted(GOOGLE), off)
         assert (after.backend, set(after.credentials), after.others) == (GOOGLE, {"alice", "bob", "carol"}, {})
 
-    def test_that_a_recovery_has_ended_half_way_is_tidied_up(self) -> None:
+    def test_interrupted_by_a_recovery_is_cleaned_up(self) -> None:
         there = carried_out(wanted(GOOGLE), on())
         halfway = replace(there, others={OATH: on().credentials})
         assert report.changes(plan(wanted(GOOGLE), halfway)) == [
@@ -112,7 +106,7 @@ class TestMove:
         assert {"remove /etc/oath/alice", "remove /etc/google-authenticator/alice"} <= {*report.changes(purged)}
 
     @pytest.mark.parametrize("text", [PHONE.replace(KEY.hex(), OTHER_KEY.hex()), "mine\n"])
-    def test_leaves_what_somebody_else_has_where_another_backend_keeps_its_credentials(self, text: str) -> None:
+    def test_leaves_foreign_files_in_the_directory_of_another_backend(self, text: str) -> None:
         there = carried_out(wanted(GOOGLE), on())
         others = {OATH: {"alice": file(text, 0o600)}}
         beside = replace(there, others=others)
@@ -123,7 +117,7 @@ class TestMove:
         assert not any(change.startswith("remove /etc/oath") for change in report.changes(purged))
 
     @pytest.mark.parametrize("text", [moved(PHONE.replace(KEY.hex(), OTHER_KEY.hex()), OATH, GOOGLE), "mine\n"])
-    def test_over_what_somebody_else_has_there_is_refused(self, text: str) -> None:
+    def test_onto_foreign_files_is_refused(self, text: str) -> None:
         beside = replace(on(), others={GOOGLE: {"alice": file(text, 0o600)}})
         assert refused(wanted(GOOGLE), beside) == (
             "the credential of alice on web1, /etc/oath/alice, would replace "
@@ -133,7 +127,7 @@ class TestMove:
         same = replace(on(), others={GOOGLE: {"alice": file(moved(PHONE, OATH, GOOGLE), 0o600)}})
         assert not refused(wanted(GOOGLE), same)
 
-    def test_takes_nobody_along_who_is_given_up(self) -> None:
+    def test_does_not_move_removed_users(self) -> None:
         target = wanted(GOOGLE, users=[{"name": "bob", "state": "absent"}], scope="enrolled")
         after = carried_out(target, on(scope="enrolled"))
         assert (set(after.credentials), after.others) == ({"alice", "carol"}, {})
@@ -150,7 +144,7 @@ class TestMove:
 class TestCode:
     @pytest.mark.parametrize(("source", "target"), [(OATH, GOOGLE), (GOOGLE, OATH)])
     @given(window=st.integers(0, 10), offset=st.integers(-10, 10), later=st.integers(0, 40))
-    def test_that_was_used_stays_used(self, source: str, target: str, window: int, offset: int, later: int) -> None:
+    def test_used_code_stays_used(self, source: str, target: str, window: int, offset: int, later: int) -> None:
         key, text = KEY, PHONE if source == OATH else moved(PHONE, OATH, GOOGLE, window=10)
         code = hotp(key, 1000 + offset, 6)
         used = backends.BACKENDS[source].use_code(text, "alice", code, SWITCHES[source], CLOCK)
@@ -161,7 +155,7 @@ class TestCode:
         step = CodeStep.parse(f"auth required {line}")
         assert backends.BACKENDS[target].use_code(after, "alice", code, step, now) is None
 
-    def test_before_the_last_one_of_pam_oath_stays_used_as_well(self) -> None:
+    def test_codes_before_the_last_one_of_pam_oath_stay_used(self) -> None:
         text = PHONE
         for step in (999, 1001):
             text = oath.use_code(text, "alice", hotp(KEY, step, 6), SWITCHES[OATH], CLOCK) or ""
@@ -190,12 +184,10 @@ class TestUndo:
 
     @pytest.mark.parametrize("key", [KEY, b"k", bytes(range(32)), b"%n$(id)\\'\"`"])
     @pytest.mark.parametrize("step", [0, 1, 58_000_000, 2**40])
-    def test_knows_the_code_of_a_step_with_nothing_but_a_shell(
-        self, shell: t.Callable[..., str], key: bytes, step: int
-    ) -> None:
+    def test_computes_the_code_of_a_step_in_a_shell(self, shell: t.Callable[..., str], key: bytes, step: int) -> None:
         assert shell(f"hotp {key.hex()} {step}") == hotp(key, step, 6)
 
-    def test_makes_codes_that_pam_google_authenticator_has_taken_used_ones_of_pam_oath(
+    def test_marks_codes_accepted_by_pam_google_authenticator_as_used_for_pam_oath(
         self, shell: t.Callable[..., str]
     ) -> None:
         there = moved(PHONE, OATH, GOOGLE)
@@ -210,12 +202,12 @@ class TestUndo:
             assert oath.use_code(back, "alice", hotp(KEY, step, 6), SWITCHES[OATH], CLOCK) is None
         assert oath.use_code(back, "alice", hotp(KEY, 1002, 6), SWITCHES[OATH], CLOCK)
 
-    def test_changes_nothing_where_only_a_scratch_code_was_used(self, shell: t.Callable[..., str]) -> None:
+    def test_changes_nothing_if_only_a_scratch_code_was_used(self, shell: t.Callable[..., str]) -> None:
         last = shell('last_step_google_authenticator "$1"', moved(PHONE, OATH, GOOGLE))
         assert shell(f'keep_used oath "$1" {last}', PHONE) == PHONE
 
     @pytest.mark.parametrize("window", [0, 1, 10])
-    def test_makes_all_codes_of_now_used_ones_of_pam_google_authenticator(
+    def test_marks_all_current_codes_as_used_for_pam_google_authenticator(
         self, shell: t.Callable[..., str], window: int
     ) -> None:
         before = moved(PHONE, OATH, GOOGLE, window=window)
@@ -229,10 +221,10 @@ class TestUndo:
         assert back.replace(back.split("DISALLOW_REUSE")[1].split("\n")[0], "") == before
 
 
-class TestPaper:
+class TestRecoveryCodes:
     TEXT = PHONE + f"# fleet.auth recovery-codes=first\nHOTP/E alice - {OTHER_KEY.hex()}\n"
 
-    def test_is_made_anew_under_its_name(self) -> None:
+    def test_are_made_again_under_their_name(self) -> None:
         there = moved(self.TEXT, OATH, GOOGLE)
         assert google_authenticator.read(there, "alice").recovery_set == "first"
         for number in range(10):
@@ -242,7 +234,7 @@ class TestPaper:
         for _number, code in google_authenticator.recovery_codes(there, "alice", 6):
             assert oath.use_code(back, "alice", code, SWITCHES[OATH], CLOCK) is None
 
-    def test_stops_to_be_right_only_where_that_is_wanted(self) -> None:
+    def test_become_invalid_only_on_request(self) -> None:
         assert refused(wanted(GOOGLE, renew="never"), on(self.TEXT)) == (
             "the google_authenticator backend would make new recovery codes on web1, and those on the paper of alice "
             "would no longer be valid. Set renew to changed to go on, and hand out their new enrolment sheets.",
@@ -267,7 +259,7 @@ class TestRefusal:
         ).apps == (oath.read(PHONE, "alice").apps)
         assert not refused(wanted(OATH), on(self.TABLET))
 
-    def test_of_devices_without_a_name_says_whose_lines_to_take_out(self) -> None:
+    def test_of_devices_without_a_name_says_whose_lines_to_remove(self) -> None:
         text = f"{PHONE}HOTP/T30 alice - {OTHER_KEY.hex()}\nHOTP/E alice - {'63' * 20}\n"
         (told,) = refused(wanted(GOOGLE), on(text))
         assert "has further devices (2 without a name), but" in told
@@ -288,7 +280,7 @@ class TestRefusal:
         (told,) = refused(wanted(GOOGLE, renew="never"), on(otp_digits=8))
         assert "the apps of alice, bob and carol show other ones" in told
 
-    def test_of_an_interval_that_pam_oath_has_not_names_those_whom_the_settings_do_not(self) -> None:
+    def test_of_an_interval_unknown_to_pam_oath_names_users_without_settings(self) -> None:
         there = carried_out(wanted(GOOGLE, "alice", interval=45), on())
         assert refused(wanted(OATH), there) == (
             "the credential of alice on web1, /etc/google-authenticator/alice, has codes for 45 seconds, but pam_oath "
@@ -308,7 +300,7 @@ class TestRefusal:
             after = carried_out(wanted(OATH, users=[{"name": "alice", **renewed}]), state)
             assert plan(wanted(OATH, users=[{"name": "alice", **renewed}]), after) == Plan()
 
-    def test_over_another_secret_ends_with_that_file(self) -> None:
+    def test_to_overwrite_another_secret_ends_once_that_file_is_removed(self) -> None:
         beside = replace(on(), others={GOOGLE: {"alice": file("mine\n", 0o600)}})
         assert refused(wanted(GOOGLE), beside)
         assert not refused(wanted(GOOGLE), replace(beside, others={}))
@@ -318,7 +310,7 @@ class TestPass:
     def given(self, until: str) -> HostState:
         return on(oath.with_pass(PHONE, "alice", OTHER_KEY, until))
 
-    def test_that_a_move_ends_is_told(self) -> None:
+    def test_ended_by_a_move_is_warned_about(self) -> None:
         told = "the pass of alice on web1, which is valid until 2026-11-25T07:00:00Z, ends"
         (warning,) = plan(wanted(GOOGLE), self.given("2026-11-25T07:00:00Z")).warnings
         assert warning.startswith(told)
@@ -326,7 +318,7 @@ class TestPass:
         absent = wanted(GOOGLE, scope="enrolled", users=[{"name": "alice", "state": "absent"}])
         assert not plan(absent, self.given("2026-11-25T07:00:00Z")).warnings
 
-    def test_of_many_is_told_in_one_sentence(self) -> None:
+    def test_of_many_users_is_one_sentence(self) -> None:
         names = [f"u{number:03}" for number in range(300)]
         until = "2026-11-25T07:00:00Z"
         given = {n: file(oath.with_pass(PHONE.replace("alice", n), n, OTHER_KEY, until), 0o600) for n in names}
@@ -341,8 +333,8 @@ class TestPass:
         assert report.warned(made) == [{"message": warning, "users": names}]
 
 
-class TestOfEverybody:
-    def test_is_the_window_where_each_credential_has_its_own(self) -> None:
+class TestAllCredentials:
+    def test_get_a_changed_window(self) -> None:
         there = carried_out(wanted(GOOGLE), on())
         made = plan(wanted(GOOGLE, "bob", window=2), there)
         assert report.changes(made) == [f"write /etc/google-authenticator/{n}" for n in ("bob", "alice", "carol")]
@@ -350,7 +342,7 @@ class TestOfEverybody:
         assert all('" WINDOW_SIZE 5\n' in one.content for one in after.credentials.values())
 
     @pytest.mark.parametrize("mode", [0o400, 0o600])
-    def test_is_a_mode_that_a_login_may_leave(self, mode: int) -> None:
+    def test_may_have_the_modes_that_a_login_leaves(self, mode: int) -> None:
         there = carried_out(wanted(GOOGLE), on())
         state = replace(there, credentials={n: replace(one, mode=mode) for n, one in there.credentials.items()})
         assert plan(wanted(GOOGLE, "alice", "bob", "carol"), state) == Plan()

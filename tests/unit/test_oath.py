@@ -30,13 +30,8 @@ from ansible_collections.fleet.auth.plugins.module_utils._backends.oath import (
 from ansible_collections.fleet.auth.plugins.module_utils._backends.usersfile import Token, tokens_of
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH, CodeStep, except_services
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Device, Settings, User
-from unit.builders import KEY, OTHER_KEY, new_credential, settings, texts_of
+from unit.builders import KEY, OTHER_KEY, RFC_4226_CODES, new_credential, settings, texts_of
 
-# The codes of KEY in RFC 4226, appendix D.
-RFC_4226_CODES = (
-    *("755224", "287082", "359152", "969429", "338314"),
-    *("254676", "287922", "162583", "399871", "520489"),
-)
 HEX = KEY.hex()
 LOCAL = "2026-03-01T12:00:00L"
 NO_TIME = "a time of the last code that is not like 2026-01-31T12:00:00L"
@@ -123,12 +118,12 @@ class TestCredential:
         assert new_credential("alice", KEY, 60) == f"HOTP/T60 alice - {HEX}\n"
 
     @given(st.lists(tokens(), min_size=1, max_size=4))
-    def test_comes_back_from_parsing_as_it_was_rendered(self, made: list[Token]) -> None:
+    def test_survives_rendering_and_parsing(self, made: list[Token]) -> None:
         text = "".join(token.render() + "\n" for token in made)
         assert tokens_of(text, "alice") == tuple(made)
 
     @given(data=st.data(), made=st.lists(tokens(), min_size=1, max_size=3))
-    def test_is_read_however_it_is_spaced(self, data: st.DataObject, made: list[Token]) -> None:
+    def test_is_read_with_any_spacing(self, data: st.DataObject, made: list[Token]) -> None:
         draw = data.draw
         lines = [line for token in made for line in (draw(lines_without_token), draw(written(token)))]
         assert tokens_of("\n".join(lines), "alice") == tuple(made)
@@ -146,7 +141,7 @@ class TestCredential:
     @pytest.mark.parametrize(
         "kind", ["TOTP", "HOTP/6", "HOTP/T45", "HOTP/T30/9", "HOTP/T30/", "hotp/T30", "HOTP/E/T30"]
     )
-    def test_with_a_type_that_pam_oath_passes_over_is_refused(self, kind: str) -> None:
+    def test_with_a_type_that_pam_oath_ignores_is_refused(self, kind: str) -> None:
         with pytest.raises(CredentialError, match=r"^line 2 has a type that pam_oath does not know$"):
             tokens_of(f"HOTP/T30 alice - {HEX}\n{kind} alice - {HEX}\n", "alice")
 
@@ -167,7 +162,7 @@ class TestCredential:
             (f"HOTP/T30 alice - {HEX} 0 755224 2026-13-01T00:00:00L\n", f"line 1 has {NO_TIME}"),
         ],
     )
-    def test_that_pam_oath_would_not_read_as_meant_is_refused_by_its_line(self, text: str, problem: str) -> None:
+    def test_that_pam_oath_would_misread_is_refused_with_the_line(self, text: str, problem: str) -> None:
         with pytest.raises(CredentialError) as caught:
             tokens_of(text, "alice")
         assert str(caught.value) == problem
@@ -182,7 +177,7 @@ class TestCredential:
             (f"\t HOTP/E  alice - {HEX}\0 x\r", 0, None, None),
         ],
     )
-    def test_is_taken_as_pam_oath_takes_it(
+    def test_is_read_as_pam_oath_reads_it(
         self, line: str, counter: int, last_code: str | None, last_used: str | None
     ) -> None:
         text = f"  # a note\n{line}\n"
@@ -191,12 +186,12 @@ class TestCredential:
         )
         assert tokens_of(tokens_of(text, "alice")[0].render(), "alice") == tokens_of(text, "alice")
 
-    def test_has_no_used_code_where_the_last_one_is_none(self) -> None:
+    def test_has_no_used_code_if_the_last_one_is_none(self) -> None:
         for word in ("none", "²²²²²²", "0"):
             assert not read(f"HOTP/T30 alice - {HEX} 0 {word}\n", "alice", 0.0).proven
 
     @given(st.text())
-    def test_is_read_or_refused_and_never_anything_else(self, text: str) -> None:
+    def test_is_read_or_refused_for_any_text(self, text: str) -> None:
         try:
             assert tokens_of(text, "alice")
         except CredentialError as error:
@@ -225,7 +220,7 @@ class TestUpdate:
         token=tokens(True),
         after=st.lists(tokens(), max_size=2),
     )
-    def test_changes_the_first_time_based_token_alone_and_keeps_its_history_with_its_key(
+    def test_changes_only_the_first_time_based_token_and_keeps_its_history_with_its_key(
         self, data: st.DataObject, before: list[Token], token: Token, after: list[Token]
     ) -> None:
         draw = data.draw
@@ -249,12 +244,12 @@ class TestUpdate:
         assert update(text, key, interval) == text
 
     @pytest.mark.parametrize("end", ["", "\n", "\n\n"])
-    def test_leaves_a_line_that_is_right_as_it_is(self, end: str) -> None:
+    def test_leaves_a_correct_line_unchanged(self, end: str) -> None:
         text = f"HOTP/T30\talice\t-\t{HEX.upper()}\t0\t755224\t{LOCAL}{end}"
         assert update(text, None, 30) == text
         assert update(text, KEY, 30) == text
 
-    def test_forgets_the_history_of_a_key_that_is_replaced(self) -> None:
+    def test_forgets_the_history_of_a_replaced_key(self) -> None:
         text = f"HOTP/T30 alice 1234 {HEX} {USED}\n"
         assert update(text, OTHER_KEY, 30) == f"HOTP/T30 alice 1234 {OTHER_KEY.hex()}\n"
 
@@ -273,7 +268,7 @@ class TestRevision:
         assert update(None, KEY, 60) == f"HOTP/T60 alice - {HEX}\n"
         assert update(None, renew="2026") == f"# fleet.auth renewal=2026\n{MADE}\n"
 
-    def test_renews_once_a_name(self) -> None:
+    def test_renews_once_per_name(self) -> None:
         once = update(f"{PHONE} {USED}\n", renew="lost")
         assert once == f"# fleet.auth renewal=lost\n{MADE}\n"
         used = once.replace("\n", f" {USED}\n").replace(f"lost {USED}", "lost")
@@ -281,7 +276,7 @@ class TestRevision:
             assert update(used, **wanted) == used
         assert update(used, renew="again") == f"# fleet.auth renewal=again\n{MADE}\n"
 
-    def test_keeps_a_given_key_that_is_renewed(self) -> None:
+    def test_keeps_a_given_key_despite_a_renewal(self) -> None:
         assert update(f"{PHONE} {USED}\n", KEY, renew="lost") == f"# fleet.auth renewal=lost\n{PHONE} {USED}\n"
 
     def test_remembers_the_renewal_when_a_key_is_given(self) -> None:
@@ -302,14 +297,14 @@ class TestRevision:
         )
 
     @pytest.mark.parametrize("end", ["", "\n"])
-    def test_has_nothing_to_do_for_a_device_that_is_gone_already(self, end: str) -> None:
+    def test_has_nothing_to_do_for_an_absent_device(self, end: str) -> None:
         assert update(f"{PHONE}{end}", devices=(Device("tablet", present=False),)) == f"{PHONE}{end}"
 
-    def test_brings_every_device_to_the_interval(self) -> None:
+    def test_sets_the_interval_of_every_device(self) -> None:
         text = f"# fleet.auth device=tablet\n{MADE} {USED}\n{PHONE}\n"
         assert update(text, interval=60, devices=(Device("tablet"),)) == text.replace("T30", "T60")
 
-    def test_makes_a_set_of_recovery_codes_once_a_name(self) -> None:
+    def test_makes_a_set_of_recovery_codes_once_per_name(self) -> None:
         once = update(f"{PHONE}\n", recovery_codes="first")
         assert once == f"{PHONE}\n# fleet.auth recovery-codes=first\nHOTP/E alice - {OTHER_KEY.hex()}\n"
         used = use(once, hotp(OTHER_KEY, 0, 6))
@@ -380,7 +375,7 @@ class TestUseOfATimeBasedCode:
         assert use(used, codes(KEY, 99), window=2, at=3000 + later) is None
 
     @pytest.mark.parametrize(("before", "after"), [(8, 6), (8, 7), (6, 8), (7, 6)])
-    def test_that_was_used_stays_used_in_another_length(self, before: int, after: int) -> None:
+    def test_that_was_used_stays_used_with_another_length(self, before: int, after: int) -> None:
         used = use(new_credential("alice", KEY, 30), codes(KEY, 101, before), digits=before, at=3000)
         assert used
         for step in (99, 100, 101):
@@ -388,11 +383,11 @@ class TestUseOfATimeBasedCode:
         assert use(used, codes(KEY, 102, after), digits=after, at=3030)
 
     @pytest.mark.parametrize("step", [0, 1, 3])
-    def test_is_right_at_the_beginning_of_time(self, step: int) -> None:
+    def test_is_right_near_the_epoch(self, step: int) -> None:
         assert use(new_credential("alice", KEY, 30), codes(KEY, step), window=3, at=0)
 
     @given(tokens(), tokens())
-    def test_leaves_every_other_line_as_it_is(self, before: Token, after: Token) -> None:
+    def test_leaves_every_other_line_unchanged(self, before: Token, after: Token) -> None:
         text = f"# mine\r\n{before.render()}\t\nHOTP/T30 alice - {HEX}\n\n{after.render()}"
         assume(codes(KEY, 100) not in (before.last_code, after.last_code))
         assume(use(f"{before.render()}\n{after.render()}", codes(KEY, 100), at=3000) is None)
@@ -446,23 +441,23 @@ class TestUseOfAnEventBasedCode:
                 assert tokens_of(text, "alice")[0].counter == event
 
     @pytest.mark.parametrize(("window", "right"), [(0, [0]), (1, [0, 1]), (2, [0, 1, 2])])
-    def test_that_is_the_first_one(self, window: int, right: list[int]) -> None:
+    def test_is_right_within_the_window_for_the_first_use(self, window: int, right: list[int]) -> None:
         text = f"HOTP alice - {HEX}\n"
         assert [event for event in range(5) if use(text, hotp(KEY, event, 6), window=window)] == right
 
 
 class TestRules:
     @pytest.mark.parametrize(("window", "digits"), [(0, 6), (1, 7), (10, 8)])
-    def test_come_back_from_the_switch(self, window: int, digits: int) -> None:
+    def test_are_read_back_from_the_switch(self, window: int, digits: int) -> None:
         wanted = settings(window=window, otp_digits=digits)
         text = CodeStep.wanted(wanted, [], pam_line(wanted)).render()
         assert code_rules(CodeStep.parse(text)) == CodeRules(window, digits)
         assert code_rules(CodeStep.parse(except_services(text, ["sshd"]))) == CodeRules(window, digits)
 
     @pytest.mark.parametrize("text", ["", PASS_THROUGH])
-    def test_are_none_where_no_code_is_asked_for(self, text: str) -> None:
+    def test_are_none_if_no_code_is_asked_for(self, text: str) -> None:
         assert code_rules(CodeStep.parse(text)) is None
 
-    def test_line_names_a_file_of_the_users_own_the_window_and_the_length(self) -> None:
+    def test_line_names_a_file_per_user_the_window_and_the_length(self) -> None:
         line = pam_line(settings(window=3, otp_digits=8))
         assert line == "pam_oath.so usersfile=/etc/oath/${USER} window=3 digits=8"

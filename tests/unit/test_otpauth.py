@@ -29,13 +29,9 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._otpauth import (
     qr_as_svg,
     qr_for_terminal,
 )
-from unit.builders import texts_of
+from unit.builders import RFC_4226_CODES, texts_of
 
 # The key of the test vectors in RFC 4226, appendix D, and RFC 6238, appendix B.
-RFC_4226_CODES = (
-    *("755224", "287082", "359152", "969429", "338314"),
-    *("254676", "287922", "162583", "399871", "520489"),
-)
 RFC_SECRET = base64.b32encode(b"12345678901234567890").decode()
 SECRET = "NBSWY3DPFQQHO33SNRSCC3DPNZTWK4RB"
 
@@ -70,7 +66,7 @@ class TestUri:
         digits=st.integers(6, 8),
         interval=st.integers(5, 120),
     )
-    def test_gives_back_what_went_in(self, account: str, issuer: str, key: bytes, digits: int, interval: int) -> None:
+    def test_contains_what_was_given(self, account: str, issuer: str, key: bytes, digits: int, interval: int) -> None:
         account, issuer = f"a{account}", f"i{issuer}"
         made = uri(base64.b32encode(key).decode(), account=account, issuer=issuer, digits=digits, interval=interval)
         parts = urlsplit(made)
@@ -93,7 +89,7 @@ class TestUri:
             uri(**{option: "web:1"})
 
     @pytest.mark.parametrize("account", ["", " ", None, 7])
-    def test_refuses_an_account_that_is_no_name(self, account: t.Any) -> None:
+    def test_refuses_an_invalid_account_name(self, account: t.Any) -> None:
         with pytest.raises(AnsibleFilterError, match=r"The account is (empty|of type \w+); it must be a text"):
             uri(account=account)
 
@@ -125,11 +121,11 @@ class TestCode:
         assert code(RFC_SECRET, interval=interval, at=first) == expected
         assert code(RFC_SECRET, interval=interval, at=first + interval - 1) == expected
 
-    def test_is_of_now_by_default(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_is_the_current_one_by_default(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(time, "time", lambda: 1111111109.9)
         assert code(RFC_SECRET, at=None) == "081804"
 
-    def test_takes_numbers_as_the_text_that_extra_variables_are(self) -> None:
+    def test_accepts_numbers_as_text_from_extra_variables(self) -> None:
         assert code(RFC_SECRET, digits="8", interval="30", at="59") == "94287082"
 
     @pytest.mark.parametrize(
@@ -158,12 +154,12 @@ class TestSecret:
             f"{SECRET}\n",
         ],
     )
-    def test_is_taken_as_people_type_it(self, typed: str) -> None:
+    def test_is_accepted_as_people_type_it(self, typed: str) -> None:
         assert code(typed) == code(SECRET)
         assert uri(typed) == uri(SECRET)
 
     @pytest.mark.parametrize("size", [16, 20, 32])
-    def test_is_taken_with_and_without_padding(self, size: int) -> None:
+    def test_is_accepted_with_and_without_padding(self, size: int) -> None:
         padded = base64.b32encode(b"x" * size).decode()
         assert code(padded) == code(padded.rstrip("="))
         assert "=" not in dict(parse_qsl(urlsplit(uri(padded)).query))["secret"]
@@ -181,7 +177,7 @@ class TestSecret:
         ],
     )
     @pytest.mark.parametrize("make", [uri, code])
-    def test_that_is_none_is_refused_and_not_repeated(
+    def test_that_is_invalid_is_refused_and_not_shown(
         self, make: t.Callable[..., str], secret: t.Any, message: str
     ) -> None:
         with pytest.raises(AnsibleFilterError, match=f"The secret {message}") as refused:
@@ -193,12 +189,12 @@ class TestSecret:
         ("make", "option"),
         [(uri, "account"), (uri, "issuer"), (uri, "digits"), (uri, "interval"), (code, "at")],
     )
-    def test_in_the_wrong_option_is_not_repeated(self, make: t.Callable[..., str], option: str) -> None:
+    def test_in_the_wrong_option_is_not_shown(self, make: t.Callable[..., str], option: str) -> None:
         with pytest.raises(AnsibleFilterError, match=option) as refused:
             make(**{option: f"{SECRET}:"})
         assert SECRET not in texts_of(refused.value)
 
-    def test_in_a_text_too_long_for_a_qr_code_is_not_repeated(self) -> None:
+    def test_in_a_text_too_long_for_a_qr_code_is_not_shown(self) -> None:
         with pytest.raises(AnsibleFilterError, match=r"has 3200 characters and does not fit.*2953 bytes") as refused:
             qr_for_terminal(SECRET.lower() * 100)
         assert SECRET.lower() not in texts_of(refused.value)
@@ -290,7 +286,7 @@ class TestQrCode:
         with pytest.raises(AnsibleFilterError, match="it must be a whole number between 1 and 40 pixels a module"):
             qr_as_png("hi", scale=scale)
 
-    def test_in_svg_stands_in_html_and_has_a_title(self) -> None:
+    def test_in_svg_can_be_embedded_in_html_and_has_a_title(self) -> None:
         svg = qr_as_svg("hi", title="Code of <alice> & bob")
         assert svg.startswith("<svg ")
         assert svg.endswith("</svg>")
@@ -314,7 +310,7 @@ class TestQrCode:
 
 
 @pytest.mark.parametrize("library", ["pyotp", "segno"])
-def test_a_library_that_is_missing_is_named_with_the_remedy(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_is_named_with_the_remedy(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         with monkeypatch.context() as without:
             without.setitem(sys.modules, library, None)

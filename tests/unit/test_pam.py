@@ -13,14 +13,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ansible_collections.fleet.auth.plugins.module_utils import _places as places
-from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, oath
+from ansible_collections.fleet.auth.plugins.module_utils._backends import backends
 from ansible_collections.fleet.auth.plugins.module_utils._texts import pam as pam_text
-from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH, CodeStep
+from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH
 from ansible_collections.fleet.auth.plugins.module_utils._texts.pam import is_protected, unprotect
 from ansible_collections.fleet.auth.plugins.module_utils._texts.pam_conf import ServiceFiles
 from ansible_collections.fleet.auth.plugins.module_utils._texts.placement import PamError
-from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
-from unit.builders import COMMON_AUTH, INCLUDED, SERVICES, host_files, settings
+from unit.builders import COMMON_AUTH, INCLUDED, SERVICES, host_files, settings, step_of
 from unit.layouts import DIRECT, LAYOUTS, RHEL, Layout
 from unit.model import Pam
 
@@ -28,13 +27,6 @@ HELPERS = host_files(self_service=False)
 
 BEGIN = "# BEGIN fleet.auth twofactor: in place of the next line"
 END = "# END fleet.auth twofactor"
-
-
-ENROLLED = ("alice", "bob")
-
-
-def step_of(wanted: Settings, enrolled: t.Iterable[str] = ENROLLED) -> str:
-    return CodeStep.wanted(wanted, enrolled, oath.pam_line(wanted)).render()
 
 
 def protect(service: str, text: str, included: t.Mapping[str, str]) -> str:
@@ -133,11 +125,11 @@ class TestProtect:
         assert protect(service, once, STACKS) == once
 
     @given(st.binary(), services)
-    def test_is_undone_or_refused_whatever_the_file_holds(self, raw: bytes, service: str) -> None:
+    def test_is_undone_or_refused_for_any_content(self, raw: bytes, service: str) -> None:
         self.check_any(raw, service)
 
     @given(st.data(), services)
-    def test_is_undone_or_refused_whatever_lines_the_file_has(self, data: st.DataObject, service: str) -> None:
+    def test_is_undone_or_refused_for_any_lines(self, data: st.DataObject, service: str) -> None:
         end = data.draw(st.sampled_from(["\n", "\r\n", "\\\n", " \\ \n"]))
         strange = st.one_of(
             lines_before, lines_after, primaries, st.sampled_from([BEGIN, END, "#| @include common-auth"])
@@ -164,7 +156,7 @@ class TestProtect:
         assert unprotect("sudo", text) == text
 
     @given(service_files, st.lists(other_lines, max_size=4), st.lists(lines_after, max_size=4))
-    def test_is_undone_around_what_an_administrator_wrote_meanwhile(
+    def test_is_undone_around_later_edits_of_an_administrator(
         self, parts: Parts, before_now: list[str], after_now: list[str]
     ) -> None:
         service, before, primary, after = parts
@@ -175,12 +167,12 @@ class TestProtect:
         assert unprotect(service, protect(service, edited, STACKS)) == "\n".join([*before_now, primary, *after_now])
 
     @given(service_files, st.lists(lines_after, max_size=6))
-    def test_brings_the_block_of_another_release_up_to_date(self, parts: Parts, inner: list[str]) -> None:
+    def test_updates_the_block_of_another_release(self, parts: Parts, inner: list[str]) -> None:
         service, before, primary, after = parts
         other = "\n".join([*before, BEGIN + " (1.0)", f"#| {primary}", *inner, END, *after])
         assert protect(service, other, STACKS) == protect(service, "\n".join([*before, primary, *after]), STACKS)
 
-    def test_writes_the_stack_that_was_tried_with_real_logins(self) -> None:
+    def test_writes_the_stack_that_was_tested_with_real_logins(self) -> None:
         assert protect("sshd", SERVICES["sshd"], INCLUDED) == SERVICES["sshd"].replace(
             "@include common-auth\n",
             f"""\
@@ -200,7 +192,7 @@ auth substack twofactor
             f"{BEGIN}\n#| @include common-auth\n@include common-auth\nauth substack twofactor\n{END}\n",
         )
 
-    def test_lets_a_wrong_password_end_a_stack_that_was_a_substack(self) -> None:
+    def test_includes_a_substack_so_that_a_wrong_password_ends_the_stack(self) -> None:
         text = protect("cockpit", SERVICES["cockpit"], INCLUDED)
         assert "\nauth include common-auth\nauth substack twofactor\n" in text
         assert "\n#| auth       substack     common-auth\n" in text
@@ -216,7 +208,7 @@ class TestRefusal:
             "session optional pam_x.so \\ \n@include common-auth\n",
         ],
     )
-    def test_of_a_file_without_a_line_for_auth_names_the_file_for_others(self, text: str) -> None:
+    def test_of_a_file_without_auth_lines_names_the_file_other(self, text: str) -> None:
         assert refusal(text) == (
             "/etc/pam.d/sudo has no auth line, so libpam uses /etc/pam.d/other. Add 'auth include' with the "
             "file that asks for the password, or leave sudo out."
@@ -236,7 +228,7 @@ class TestRefusal:
             ),
         ],
     )
-    def test_of_a_file_without_one_certain_place_shows_what_was_found(self, text: str, found: str) -> None:
+    def test_of_a_file_without_one_clear_place_shows_what_was_found(self, text: str, found: str) -> None:
         assert refusal(text, other_auth="auth include more\n", more="auth required pam_unix.so\n") == (
             "/etc/pam.d/sudo must have exactly one place where it asks for the password: an auth line that includes "
             "common-auth, password-auth, system-auth or another file with pam_unix.so, pam_sss.so or the like, or such "
@@ -266,9 +258,7 @@ class TestRefusal:
             (["[success=2 default=ignore] pam_unix.so", "include postlogin", "requisite pam_deny.so"], 1, 3, False),
         ],
     )
-    def test_spares_lines_around_which_everything_is_proven(
-        self, lines: list[str], first: int, last: int, judged: bool
-    ) -> None:
+    def test_spares_lines_with_a_proof(self, lines: list[str], first: int, last: int, judged: bool) -> None:
         auth = [f"auth {line}" for line in [*lines, "required pam_permit.so"]]
         text = protected("\n".join(auth), postlogin=RHEL.included["postlogin"])
         assert [line[3:] for line in text.split("\n") if line.startswith("#| ")] == auth[first - 1 : last]
@@ -294,7 +284,7 @@ class TestRefusal:
         ],
     )
     @pytest.mark.parametrize("last", ["pam_sss.so use_first_pass", "pam_ldap.so use_first_pass", "pam_unix.so"])
-    def test_spares_a_stack_that_ends_in_what_denies_whoever_has_no_password(self, lines: list[str], last: str) -> None:
+    def test_spares_a_stack_whose_last_module_denies_without_a_password(self, lines: list[str], last: str) -> None:
         stack = "".join(f"auth {line}\n" for line in [*lines, "sufficient pam_unix.so", f"required {last}"])
         assert "\nauth substack site\nauth substack twofactor-judge\n" in protected("auth include site", site=stack)
 
@@ -338,7 +328,7 @@ class TestRefusal:
             (["required pam_permit.so", "optional pam_unix.so"], 1, "lets people in who have neither a password nor"),
         ],
     )
-    def test_of_lines_around_which_it_is_not_shows_the_line(self, lines: list[str], number: int, problem: str) -> None:
+    def test_of_lines_without_a_proof_shows_the_line(self, lines: list[str], number: int, problem: str) -> None:
         told = refusal("".join(f"auth {line}\n" for line in lines))
         assert problem in told
         if number:
@@ -353,7 +343,7 @@ class TestRefusal:
             ("@include common-auth \\\n", ": line 1 is continued on an empty line or a comment. Write it on one"),
         ],
     )
-    def test_of_a_line_that_goes_on_in_the_next_says_so(self, text: str, problem: str) -> None:
+    def test_of_a_continued_line_says_so(self, text: str, problem: str) -> None:
         assert refusal(text).startswith(f"/etc/pam.d/sudo{problem}")
 
     @pytest.mark.parametrize(
@@ -378,7 +368,7 @@ class TestRefusal:
             ("@Include more", "(included by /etc/pam.d/sudo, line 2), lets people in who have neither"),
         ],
     )
-    def test_of_a_line_that_libpam_cannot_read_or_reads_otherwise_shows_it(self, line: str, problem: str) -> None:
+    def test_of_a_line_that_libpam_cannot_read_or_reads_differently_shows_it(self, line: str, problem: str) -> None:
         told = refusal(f"# top\n{line}\n@include common-auth\n", more="auth sufficient pam_wheel.so trust\n")
         assert "/etc/pam.d/sudo, line 2" in told
         assert problem in told
@@ -392,7 +382,7 @@ class TestRefusal:
             "/etc/pam.d/sudo), or leave sudo out."
         )
 
-    def test_of_a_line_that_only_some_libpams_read_says_so(self) -> None:
+    def test_of_a_line_that_only_some_releases_of_libpam_read_says_so(self) -> None:
         assert refusal(f"# {'x' * 1000}\n@include common-auth\n") == (
             "/etc/pam.d/sudo: line 1 has more than 1000 characters, or a NUL. Write a shorter one, or leave sudo out."
         )
@@ -422,7 +412,7 @@ class TestRefusal:
             ("@include common-auth\nauth substack mfa\n", {"mfa": "# codes\n{line}\n"}, "mfa, line 2"),
         ],
     )
-    def test_of_a_line_that_asks_for_a_code_as_well_shows_it(
+    def test_of_a_line_that_also_asks_for_a_code_shows_it(
         self, module: str, text: str, included: dict[str, str], where: str
     ) -> None:
         line = f"auth required {module} nullok"
@@ -433,7 +423,7 @@ class TestRefusal:
         )
 
     @pytest.mark.parametrize("before", ["", "auth optional pam_group.so\n"])
-    def test_of_a_line_that_asks_for_a_code_and_goes_on_in_the_next_shows_it(self, before: str) -> None:
+    def test_of_a_continued_line_that_asks_for_a_code_shows_it(self, before: str) -> None:
         line = "auth required \\\n  pam_google_authenticator.so nullok\n"
         number = 1 + before.count("\n")
         told = refusal(f"{before}{line}@include common-auth\n")
@@ -442,13 +432,13 @@ class TestRefusal:
         )
 
     @pytest.mark.parametrize("line", ["auth include site", "@include site", "auth substack site"])
-    def test_spares_lines_that_go_on_in_the_next_where_they_are_included(self, line: str) -> None:
+    def test_spares_continued_lines_in_included_files(self, line: str) -> None:
         site = COMMON_AUTH.replace("pam_unix", "\\\n\tpam_unix")
         assert unprotect("sudo", protected(f"{line}\n", site=site)) == f"{line}\n"
         assert unprotect("sudo", protected(f"{line}\n", site="auth \\\n include site2\n", site2=COMMON_AUTH))
 
     @pytest.mark.parametrize("remark", ["# was use_first_pass", "# pam_oath.so", "#force_first_pass"])
-    def test_takes_no_remark_for_a_word_of_the_line(self, remark: str) -> None:
+    def test_ignores_comments_at_the_end_of_a_line(self, remark: str) -> None:
         line = f"auth required pam_unix.so nullok {remark}\n"
         assert unprotect("sudo", protected(line)) == line
 
@@ -462,7 +452,7 @@ class TestRefusal:
         assert protected(files["sudo"], **files) == files["sudo"]
 
     @pytest.mark.parametrize("line", ["auth substack gone", "@include gone", "auth include gone"])
-    def test_of_a_stack_that_is_not_there_says_so(self, line: str) -> None:
+    def test_of_a_missing_stack_says_so(self, line: str) -> None:
         assert refusal(f"{line}\n@include common-auth\n") == (
             "/etc/pam.d/sudo, line 1, includes gone, which is not there. Put that right, or leave sudo out."
         )
@@ -481,7 +471,7 @@ class TestRefusal:
             "auth optional pam_unix.so\n",
         ],
     )
-    def test_spares_a_stack_that_goes_on_where_somebody_is_denied_and_asks_nobody_then(self, stack: str) -> None:
+    def test_spares_a_stack_that_continues_after_a_denial_and_then_asks_nobody(self, stack: str) -> None:
         judge = "auth substack twofactor-judge\n"
         assert f"\n@include common-auth\n{judge}" in protected("@include common-auth\n", common_auth=stack)
         assert f"\nauth include common-auth\n{judge}" in protected("auth include common-auth\n", common_auth=stack)
@@ -501,7 +491,7 @@ class TestRefusal:
             assert judged in protected(f"{line}\n", common_auth=stack)
 
     @pytest.mark.parametrize("line", ["auth required pam_deny.so", "auth [default=bad] pam_x.so"])
-    def test_of_a_stack_that_ends_what_comes_after_it_shows_where(self, line: str) -> None:
+    def test_of_a_stack_that_ends_before_the_following_lines_shows_where(self, line: str) -> None:
         assert refusal(f"auth include password-auth\n{line}\n", password_auth=RHEL.included["password-auth"]) == (
             "/etc/pam.d/password-auth, line 4 (included by /etc/pam.d/sudo, line 1), can end the authentication before "
             f"the code is asked for: {RHEL.included['password-auth'].splitlines()[3]!r}. Change that line, or leave "
@@ -509,7 +499,7 @@ class TestRefusal:
         )
 
     @pytest.mark.parametrize("line", ["-auth optional pam_group.so", "auth include postlogin"])
-    def test_spares_a_stack_that_ends_what_makes_no_difference_after_it(self, line: str) -> None:
+    def test_spares_a_stack_that_ends_if_the_following_lines_make_no_difference(self, line: str) -> None:
         text = protected(
             f"auth include password-auth\n{line}\n",
             **{name.replace("-", "_"): one for name, one in RHEL.included.items()},
@@ -558,13 +548,13 @@ class TestRefusal:
             "auth [success=1 default=ignore] pam_succeed_if.so user ingroup keys\nauth required pam_duo.so",
         ],
     )
-    def test_spares_a_line_before_the_primary_authentication_by_which_nobody_gets_past_it(self, line: str) -> None:
+    def test_spares_a_line_before_the_primary_authentication_that_bypasses_nothing(self, line: str) -> None:
         text = f"{line}\n@include common-auth\n"
         assert unprotect("sudo", protected(text, pre_auth="auth requisite pam_nologin.so\n")) == text
 
     @pytest.mark.parametrize("line", ["sufficient pam_rootok.so", "sufficient /lib/security/pam_rootok.so"])
     @pytest.mark.parametrize("common", [False, True])
-    def test_of_a_line_that_lets_in_whoever_comes_to_a_program_of_roots_shows_it(self, line: str, common: bool) -> None:
+    def test_of_pam_rootok_in_a_service_that_runs_as_root_shows_the_line(self, line: str, common: bool) -> None:
         line = f"auth {line}\n"
         text = f"{'' if common else line}@include common-auth\n"
         files = {**INCLUDED, "common-auth": f"{line if common else ''}{COMMON_AUTH}"}
@@ -582,7 +572,7 @@ class TestRefusal:
         )
 
     @pytest.mark.parametrize("nested", [False, True])
-    def test_of_an_included_line_that_gets_past_the_step_shows_the_lines_that_lead_to_it(self, nested: bool) -> None:
+    def test_of_an_included_line_that_bypasses_the_step_shows_the_chain_of_includes(self, nested: bool) -> None:
         line = "auth [success=2 default=ignore] pam_unix.so"
         stack = f"auth required pam_env.so\n{line}\nauth requisite pam_deny.so\n"
         included = {"common_auth": "# site\n@include site\n", "site": stack} if nested else {"common_auth": stack}
@@ -608,10 +598,10 @@ class TestRefusal:
             "auth [default=die] pam_faillock.so authfail\nauth requisite pam_deny.so\nauth required pam_permit.so\n",
         ],
     )
-    def test_spares_a_stack_that_comes_to_its_end(self, stack: str) -> None:
+    def test_spares_a_stack_that_reaches_its_end(self, stack: str) -> None:
         assert is_protected(protected("@include common-auth\n", common_auth=stack))
 
-    def test_of_a_stack_that_includes_itself_comes_to_an_end(self) -> None:
+    def test_of_a_stack_that_includes_itself_terminates(self) -> None:
         assert "includes common-auth, which in turn includes this file. Put that right, or leave sudo out." in refusal(
             "@include common-auth\n", common_auth="auth include system-auth\n", system_auth="auth include common-auth\n"
         )
@@ -664,7 +654,7 @@ class TestLayouts:
 
     @pytest.mark.parametrize(("layout", "service"), SERVICES)
     @pytest.mark.parametrize("key_accepted", [False, True])
-    def test_let_in_with_a_right_code_alone(self, layout: str, service: str, key_accepted: bool) -> None:
+    def test_let_in_only_with_a_right_code(self, layout: str, service: str, key_accepted: bool) -> None:
         first = ["password"]
         if key_accepted and service == "sshd":
             first = []
@@ -675,7 +665,7 @@ class TestLayouts:
 
     @pytest.mark.parametrize(("layout", "service"), SERVICES)
     @pytest.mark.parametrize("password", [False, None])
-    def test_count_nothing_of_strangers(self, layout: str, service: str, password: bool | None) -> None:
+    def test_count_no_wrong_codes_of_strangers(self, layout: str, service: str, password: bool | None) -> None:
         pam = self.attempt(layout, service, password=password, code=False)
         for _attempt in range(6):
             assert not pam.authenticate()
@@ -684,21 +674,21 @@ class TestLayouts:
         assert pam.authenticate()
 
     @pytest.mark.parametrize("service", RHEL.services)
-    def test_ask_everyone_and_let_in_nobody_with_a_wrong_password_where_the_helper_is_gone(self, service: str) -> None:
+    def test_ask_everyone_and_deny_wrong_passwords_if_the_helper_is_missing(self, service: str) -> None:
         for password, code in itertools.product([True, False], repeat=2):
             pam = self.attempt("RHEL", service, password=password, code=code)
             pam.files = {path: text for path, text in pam.files.items() if path != places.FIRST_FACTOR_FAILED}
             assert (pam.authenticate(), pam.asked) == (password and code, ["password", "code"])
 
     @pytest.mark.parametrize(("layout", "service"), SERVICES)
-    def test_pass_everyone_who_knows_the_password_where_the_switch_does(self, layout: str, service: str) -> None:
+    def test_let_in_everyone_with_a_password_while_the_switch_passes_everyone(self, layout: str, service: str) -> None:
         for password in (True, False):
             pam = self.attempt(layout, service, password=password)
             pam.files = {**pam.files, places.SWITCH: PASS_THROUGH}
             assert (pam.authenticate(), pam.asked) == (password, ["password"])
 
     @pytest.mark.parametrize("direct", [False, True])
-    def test_call_no_helper_that_they_do_not_need(self, direct: bool) -> None:
+    def test_call_only_the_helpers_that_they_need(self, direct: bool) -> None:
         layout, called = (
             (DIRECT, [])
             if direct
@@ -708,7 +698,7 @@ class TestLayouts:
         assert list(pam_text.helpers(layout.services.values())) == []
 
     @pytest.mark.parametrize(("layout", "service"), SERVICES)
-    def test_give_every_byte_back(self, layout: str, service: str) -> None:
+    def test_are_restored_byte_for_byte(self, layout: str, service: str) -> None:
         text = LAYOUTS[layout].services[service]
         once = protect(service, text, LAYOUTS[layout].files)
         assert unprotect(service, once) == text
@@ -718,7 +708,7 @@ class TestLayouts:
         assert text.startswith(before)
         assert text.endswith(after)
 
-    def test_write_the_stacks_that_were_tried_with_real_logins(self) -> None:
+    def test_write_the_stacks_that_were_tested_with_real_logins(self) -> None:
         assert protect("su", RHEL.services["su"], RHEL.files) == RHEL.services["su"].replace(
             "auth            substack        system-auth\n",
             f"""\
@@ -756,7 +746,7 @@ auth substack twofactor
         (None, False),
     ],
 )
-def test_helper_tells_whether_sshd_accepted_a_key_first(accepted: str | None, says: bool) -> None:
+def test_helper_says_whether_sshd_accepted_a_key_first(accepted: str | None, says: bool) -> None:
     environment = {} if accepted is None else {"SSH_AUTH_INFO_0": accepted}
     done = subprocess.run(
         ["/bin/sh", "-c", HELPERS[places.KEY_ACCEPTED]], env=environment, check=False, capture_output=True

@@ -62,12 +62,12 @@ from unit.builders import (
     plan,
     random_keys,
     security_key,
-    seen_by_sshd,
     settings,
+    with_sshd_settings,
 )
 from unit.layouts import LAYOUTS, SSHD_LAYOUTS, Layout, check_round_trip
 from unit.model import uid_of
-from unit.simulator import Machine
+from unit.simulator import Machine, carried_out
 
 PEOPLE = ("ansible", "alice", "bob", "carol")
 # Everyone who logs in also has a key.
@@ -79,12 +79,6 @@ PURGE = settings(enabled=False, purge_credentials=True)
 def wanted(**changes: t.Any) -> Settings:
     """Two-factor login for sshd and everyone, with Ansible's account exempt."""
     return settings("alice", "bob", "carol", **{"ssh": True, "services": [], "exempt_users": ["ansible"], **changes})
-
-
-def carried_out(target: Settings, state: HostState | None = None) -> HostState:
-    made = plan(target, state or host_state())
-    assert not made.refusals
-    return Machine.booted(state or host_state()).stages(made.changes)[-1].state
 
 
 def refusals(target: Settings, state: HostState) -> tuple[str, ...]:
@@ -109,7 +103,7 @@ def edited(state: HostState, files: t.Mapping[str, str | FileState | None]) -> H
     """The same host with other files; None removes a file."""
     now = {path: one for path, one in state.files.items() if path not in files}
     given_files = {path: file(one) if isinstance(one, str) else one for path, one in files.items()}
-    return seen_by_sshd(replace(state, files={**now, **{path: one for path, one in given_files.items() if one}}))
+    return with_sshd_settings(replace(state, files={**now, **{path: one for path, one in given_files.items() if one}}))
 
 
 def service(name: str) -> str:
@@ -266,7 +260,7 @@ class TestEveryPlan:
 
     @examples(100)
     @given(policies(), policies())
-    def test_leaves_nothing_to_do(self, first: Settings, second: Settings) -> None:
+    def test_is_idempotent(self, first: Settings, second: Settings) -> None:
         machine = Machine.booted(host_state())
         for target in (first, second, OFF, PURGE):
             machine = machine.stages(planned(target, machine.state))[-1]
@@ -289,13 +283,13 @@ class TestEveryPlan:
 
     @examples(50)
     @given(policies(), policies(), st.data())
-    def test_is_finished_or_undone_after_it_died_anywhere(
+    def test_is_finished_or_undone_after_it_died_at_any_point(
         self, first: Settings, second: Settings, data: st.DataObject
     ) -> None:
         before = Machine.booted(host_state())
         machine = before.stages(planned(first, before.state))[-1]
         stages = machine.stages(planned(second, machine.state))
-        died = Machine.booted(seen_by_sshd(data.draw(st.sampled_from(stages)).state))
+        died = Machine.booted(with_sshd_settings(data.draw(st.sampled_from(stages)).state))
         finished = died.stages(planned(second, died.state))[-1].state
         assert _of_one_backend(finished) == _of_one_backend(stages[-1].state)
         off = died.stages(planned(OFF, died.state))[-1]
@@ -305,7 +299,7 @@ class TestEveryPlan:
 
     @examples(100)
     @given(policies(), policies())
-    def test_refers_to_nothing_that_is_not_there(self, first: Settings, second: Settings) -> None:
+    def test_refers_only_to_existing_files(self, first: Settings, second: Settings) -> None:
         machine = Machine.booted(host_state())
         for target in (first, second, OFF):
             stages = machine.stages(planned(target, machine.state))
@@ -368,7 +362,7 @@ class TestFirstTime:
             "write /etc/pam.d/twofactor",
         ]
 
-    def test_has_the_pass_through_until_then(self) -> None:
+    def test_has_the_pass_through_until_the_end(self) -> None:
         target = wanted()
         texts = switches(plan(target, host_state()).changes)
         assert texts == [PASS_THROUGH, switch_of(target)]
@@ -387,19 +381,19 @@ class TestFirstTime:
             places.TMPFILES: 0o644,
         }
 
-    def test_touches_nothing_of_sshd_where_sshd_is_left_out(self) -> None:
+    def test_leaves_sshd_alone_if_ssh_is_false(self) -> None:
         changes = plan(wanted(ssh=False, services=["sudo"]), host_state(sshd_error="sshd is not installed")).changes
         assert changes
         assert not {"reload", places.DROP_IN, places.KEY_ACCEPTED, service("sshd")} & set(paths(changes))
 
-    def test_passes_over_cockpit_where_it_is_not_installed(self) -> None:
+    def test_skips_cockpit_if_it_is_not_installed(self) -> None:
         target = wanted(services=["cockpit"])
         assert carried_out(target).protected_services == ("cockpit", "sshd")
         without = host_state(files={service("cockpit"): None})
         assert carried_out(target, without).protected_services == ("sshd",)
 
     @pytest.mark.parametrize(("family", "package"), [("debian", "libpam-oath"), ("rhel", "pam_oath")])
-    def test_names_the_package_that_is_missing_beside_the_changes(self, family: str, package: str) -> None:
+    def test_names_the_missing_package_in_addition_to_the_changes(self, family: str, package: str) -> None:
         made = plan(wanted(), host_state(code_modules={}, os_family=family))
         assert made.missing_packages == (package,)
         assert made.changes == plan(wanted(), host_state()).changes
@@ -414,7 +408,7 @@ class TestFirstTime:
 
 
 class TestEnrolment:
-    def test_is_new_for_who_has_no_credential(self) -> None:
+    def test_is_new_for_accounts_without_a_credential(self) -> None:
         target = settings(users=[{"name": "alice"}, {"name": "bob", "secret": SECRET}], scope="enrolled", interval=60)
         made = [change for change in plan(target, host_state()).changes if isinstance(change, Enrol)]
         assert made == [
@@ -422,7 +416,7 @@ class TestEnrolment:
             for name, key in (("alice", random_keys()(20)), ("bob", KEY))
         ]
 
-    def test_is_no_change_where_the_credential_is_right(self) -> None:
+    def test_changes_nothing_if_the_credential_is_right(self) -> None:
         state = carried_out(wanted())
         same = wanted(users=[{"name": "bob", "secret": SECRET}, {"name": "alice"}, {"name": "carol"}])
         state = replace(state, credentials={**state.credentials, "bob": credential("bob")})
@@ -438,7 +432,7 @@ class TestEnrolment:
             (replace(credential("bob"), gid=1000), {}),
         ],
     )
-    def test_brings_a_credential_to_what_is_wanted(self, now: FileState, options: dict[str, t.Any]) -> None:
+    def test_updates_a_credential_to_the_settings(self, now: FileState, options: dict[str, t.Any]) -> None:
         target = wanted(users=[{"name": "bob", "secret": SECRET}], **options)
         state = carried_out(wanted(**options))
         state = replace(state, credentials={**state.credentials, "bob": now})
@@ -467,7 +461,7 @@ class TestEnrolment:
         assert KEY.hex() not in repr(Write("/etc/oath/bob", f"HOTP/T30 bob - {KEY.hex()}", 0o600))
         assert KEY.hex() not in repr(host_state(credentials=["bob"]))
 
-    def test_that_is_given_up_is_removed_at_the_very_end(self) -> None:
+    def test_of_a_removed_user_is_deleted_last(self) -> None:
         state = carried_out(wanted(scope="enrolled"))
         target = wanted(scope="enrolled", users=[{"name": "bob", "state": "absent"}])
         assert plan(target, state).changes[-1] == Remove("/etc/oath/bob")
@@ -475,7 +469,7 @@ class TestEnrolment:
         assert after.text(places.SWITCH) == switch_of(target, "alice", "carol")
         assert plan(target, after).changes == ()
 
-    def test_of_nobody_asks_nobody_and_locks_nobody_out(self) -> None:
+    def test_of_nobody_asks_and_locks_out_nobody(self) -> None:
         target = wanted(scope="enrolled", users=[], services=["sudo"])
         before, state = host_state(), carried_out(target)
         assert state.text(places.SWITCH) == switch_of(target)
@@ -484,7 +478,7 @@ class TestEnrolment:
 
 
 class TestProof:
-    def test_is_asked_of_everyone_whom_sshd_would_begin_to_ask(self) -> None:
+    def test_is_required_of_everyone_whom_sshd_would_begin_to_ask(self) -> None:
         target = wanted(users=[{"name": "alice"}, {"name": "bob", "proven": True}, {"name": "carol"}])
         assert refusals(replace(target, require_proof=True), host_state()) == (
             "alice and carol log in to sshd on web1, but no code of them was right there yet. Run with ssh false, hand "
@@ -499,7 +493,7 @@ class TestProof:
         )
         assert plan(replace(target, require_proof=True, ssh=False), host_state()).changed
 
-    def test_is_a_code_of_any_device_that_was_right(self) -> None:
+    def test_is_a_right_code_of_any_device(self) -> None:
         target = replace(wanted(users=[{"name": "alice"}], scope="enrolled"), require_proof=True)
         phone, spare = new_credential("alice", KEY, 30), new_credential("alice", OTHER_KEY, 30)
         history = " 0 755224 2026-03-01T12:00:00L\n"
@@ -513,7 +507,7 @@ class TestProof:
             state = host_state(credentials={"alice": file(text, 0o600)})
             assert bool(plan(target, state).refusals) == (not proven), text
 
-    def test_is_not_asked_of_those_who_need_a_code_already(self) -> None:
+    def test_is_not_required_of_those_who_need_a_code_already(self) -> None:
         state = carried_out(wanted(scope="enrolled", users=[{"name": "alice"}]))
         more = wanted(scope="enrolled", users=[{"name": "alice"}, {"name": "bob"}], window=2)
         (refusal,) = refusals(replace(more, require_proof=True), state)
@@ -521,14 +515,14 @@ class TestProof:
         renewed = wanted(scope="enrolled", users=[{"name": "alice", "renew": "lost"}])
         assert plan(replace(renewed, require_proof=True), state).to_enrol == ("alice",)
 
-    def test_is_not_asked_of_those_who_cannot_log_in_to_sshd(self) -> None:
+    def test_is_not_required_of_those_who_cannot_log_in_to_sshd(self) -> None:
         people = (account("alice", has_password=False, has_key=False), account("root", uid=0, has_key=False))
         target = settings("alice", ssh=True, services=[], require_proof=True)
         assert not plan(target, host_state(*people)).refusals
 
 
 class TestNewEnrolment:
-    def test_is_due_for_new_keys_alone(self) -> None:
+    def test_is_needed_only_for_new_keys(self) -> None:
         assert plan(wanted(), host_state()).to_enrol == ("alice", "bob", "carol")
         state = carried_out(wanted())
         for bob, due in (
@@ -544,23 +538,23 @@ class TestNewEnrolment:
             assert made.changed == bool(due)
 
     @pytest.mark.parametrize(
-        ("options", "told"),
+        ("options", "expected"),
         [
             ({"otp_digits": 8}, "8 digits long, a new one every 30 seconds"),
             ({"interval": 60}, "6 digits long, a new one every 60 seconds"),
         ],
     )
-    def test_of_everybody_is_asked_for_before_codes_change(self, options: dict[str, t.Any], told: str) -> None:
+    def test_of_everybody_is_demanded_before_codes_change(self, options: dict[str, t.Any], expected: str) -> None:
         state = carried_out(wanted())
         assert refusals(wanted(renew="never", **options), state) == (
-            f"codes on web1 would become {told}, but the apps of alice, bob and carol show other ones. Set renew to "
+            f"codes on web1 would become {expected}, but the apps of alice, bob and carol show other ones. Set renew to "
             "changed to go on, and hand out their new enrolment sheets; their secrets stay.",
         )
         made = plan(wanted(renew="changed", **options), state)
         assert made.to_enrol == ("alice", "bob", "carol")
         assert not plan(wanted(renew="never", **options), carried_out(wanted(**options), state)).changed
 
-    def test_of_a_device_that_is_not_named_and_stays_as_it_is_is_not_asked_for(self) -> None:
+    def test_of_an_unchanged_device_that_is_not_listed_is_not_demanded(self) -> None:
         tablet = {"name": "tablet", "secret": SECRET}
         state = carried_out(wanted(users=[{"name": "alice", "devices": [tablet]}], scope="enrolled"))
         slow = wanted(users=[{"name": "alice"}], scope="enrolled", interval=60)
@@ -586,7 +580,7 @@ class TestNewEnrolment:
         several = [{"name": "tablet"}, {"name": "spare"}]
         assert plan(wanted(users=[{"name": "bob", "devices": several}], scope="enrolled"), state).changed
 
-    def test_of_many_who_have_no_account_any_more_is_told_in_one_sentence(self) -> None:
+    def test_of_many_deleted_accounts_is_one_warning(self) -> None:
         names = [f"u{number:03}" for number in range(300)]
         made = plan(wanted(), replace(carried_out(wanted()), credentials={name: credential(name) for name in names}))
         (warning,) = made.warnings
@@ -597,7 +591,7 @@ class TestNewEnrolment:
         )
         assert report.warned(made) == [{"message": warning, "users": names}]
 
-    def test_of_who_has_no_account_any_more_is_told(self) -> None:
+    def test_of_a_deleted_account_is_warned_about(self) -> None:
         state = replace(carried_out(wanted()), credentials={"zoe": credential("zoe")})
         (warning,) = plan(wanted(), state).warnings
         assert warning.startswith("there is no account zoe on web1 any more, but a credential")
@@ -644,7 +638,7 @@ class TestChange:
             switch_of(new),
         ]
 
-    def test_that_takes_a_service_out_exempts_it_until_its_block_is_gone(self) -> None:
+    def test_that_removes_a_service_exempts_it_until_its_block_is_gone(self) -> None:
         old, new = wanted(services=["sudo"]), wanted(ssh=False, services=["sudo"], window=2)
         changes = plan(new, carried_out(old)).changes
         switch = switch_of(new)
@@ -659,7 +653,7 @@ class TestChange:
             places.PASSWORD_METHOD,
         ]
 
-    def test_of_two_files_goes_by_a_new_list_until_the_old_one_is_replaced(self) -> None:
+    def test_of_two_files_uses_a_temporary_list_until_the_old_one_is_replaced(self) -> None:
         state = carried_out(wanted(exempt_addresses=["192.0.2.7"]))
         target = wanted(exempt_addresses=["192.0.2.8"], window=2)
         concerned = [path for path in paths(plan(target, state).changes) if path.startswith(("/etc/sec", "/etc/pam.d"))]
@@ -672,7 +666,7 @@ class TestChange:
         ]
 
     @pytest.mark.parametrize("switch", ["", PASS_THROUGH])
-    def test_after_a_recovery_asks_nobody_where_nobody_shall_be_asked(self, switch: str) -> None:
+    def test_after_a_recovery_asks_nobody_who_must_not_be_asked(self, switch: str) -> None:
         on = carried_out(wanted(services=["sudo", "cockpit"]))
         recovered = edited(on, {places.SWITCH: switch, places.DROP_IN: None})
         changes = plan(wanted(ssh=False, services=["cockpit"]), recovered).changes
@@ -683,12 +677,12 @@ class TestChange:
                 assert granted in (old[login], new[login]), (login, done)
 
     @pytest.mark.parametrize("switch", [None, "auth required pam_broken.so\n", "auth requisite pam_deny.so\n"])
-    def test_of_a_switch_that_is_gone_or_damaged_opens_no_door_on_the_way(self, switch: str | None) -> None:
+    def test_of_a_missing_or_damaged_switch_opens_no_door_in_between(self, switch: str | None) -> None:
         target = wanted(services=["sudo"])
         state = edited(carried_out(target), {places.SWITCH: switch})
         assert switches(plan(target, state).changes) == [switch_of(target)]
 
-    def test_puts_right_what_is_wrong(self) -> None:
+    def test_repairs_missing_files_modes_and_owners(self) -> None:
         target = wanted(scope="enrolled")
         state = carried_out(target)
         for path in {*OWN_FILES, *OWN_DIRECTORIES} & set(state.files):
@@ -698,12 +692,12 @@ class TestChange:
                 assert carried_out(target, damaged) == state, path
 
     @pytest.mark.parametrize("path", [places.SWITCH, places.EXEMPT_ORIGINS, places.DROP_IN, places.RECOVERY_COMMAND])
-    def test_puts_right_what_was_written_into_a_file_of_ours(self, path: str) -> None:
+    def test_repairs_edits_in_our_files(self, path: str) -> None:
         target = wanted(scope="enrolled", exempt_addresses=["192.0.2.7"])
         state = carried_out(target)
         assert carried_out(target, edited(state, {path: f"{state.text(path)}# mine\n"})) == state
 
-    def test_replaces_a_link_that_stands_for_a_file_of_ours(self) -> None:
+    def test_replaces_a_link_in_place_of_our_file(self) -> None:
         state = carried_out(wanted())
         linked = edited(state, {places.SWITCH: replace(state.files[places.SWITCH], link="/tmp/x")})
         assert paths(plan(wanted(), linked).changes) == [places.SWITCH]
@@ -721,13 +715,13 @@ class TestChange:
         assert service("ssh") not in paths(plan(OFF, state).changes)
 
     @pytest.mark.parametrize("target", [wanted(), OFF])
-    def test_begins_with_the_locks_that_a_dead_login_left(self, target: Settings) -> None:
+    def test_begins_with_locks_left_by_a_dead_login(self, target: Settings) -> None:
         lock = "/etc/oath/alice.lock"
         assert plan(target, replace(carried_out(wanted()), stale_locks=(lock,))).changes[0] == Remove(lock)
 
 
 class TestOff:
-    def test_goes_the_other_way_round(self) -> None:
+    def test_reverses_the_order_of_enabling(self) -> None:
         state = carried_out(wanted(services=["sudo"]))
         assert report.changes(plan(OFF, state)) == [
             "write /etc/pam.d/twofactor",
@@ -746,10 +740,10 @@ class TestOff:
         ]
         assert switches(plan(OFF, state).changes) == [PASS_THROUGH]
 
-    def test_is_nothing_where_it_was_never_on(self) -> None:
+    def test_does_nothing_if_it_was_never_on(self) -> None:
         assert plan(OFF, host_state()) == Plan()
 
-    def test_asks_neither_for_the_time_nor_for_users_sshd_or_packages(self) -> None:
+    def test_needs_neither_time_nor_users_sshd_or_packages(self) -> None:
         state = carried_out(wanted())
         broken = replace(
             state, time_sync=NOT_IN_SYNC, code_modules={}, sshd_error="broken", accounts={}, credentials={}
@@ -758,7 +752,7 @@ class TestOff:
         assert made.changes
         assert (made.refusals, made.missing_packages) == ((), ())
 
-    def test_purges_credentials_and_leaves_what_is_none(self) -> None:
+    def test_purges_credentials_and_leaves_other_files(self) -> None:
         state = carried_out(wanted())
         foreign = {**state.credentials, "users.oath": file(f"HOTP/T30 zoe - {KEY.hex()}\n", 0o600)}
         state = replace(state, credentials=foreign)
@@ -771,7 +765,7 @@ class TestOff:
         assert made.warnings == ("/etc/oath/users.oath is not a credential of users.oath; it was left alone.",)
         assert plan(PURGE, carried_out(PURGE, state)).changes == ()
 
-    def test_directories_that_it_made_go_once_they_are_empty(self) -> None:
+    def test_created_directories_are_removed_if_empty(self) -> None:
         missing = frozenset({places.DROP_IN_DIRECTORY, "/etc/tmpfiles.d", "/etc/security"})
         state = replace(carried_out(wanted(), host_state(missing=missing)), missing=frozenset())
         inside = {"/etc/tmpfiles.d": ("fleet-auth.conf", ".mine"), places.DROP_IN_DIRECTORY: ("00-twofactor.conf",)}
@@ -783,7 +777,7 @@ class TestOff:
 
     @pytest.mark.parametrize("rights", [(0o755, 0, 0), (0o750, 7, 8), (0o700, 0, 0)])
     @pytest.mark.parametrize("backend", ["oath", "google_authenticator"])
-    def test_directory_of_credentials_that_was_there_has_its_rights_back(
+    def test_existing_directory_of_credentials_gets_its_rights_back(
         self, rights: tuple[int, int, int], backend: str
     ) -> None:
         path = backends.BACKENDS[backend].DIRECTORY
@@ -796,21 +790,21 @@ class TestOff:
             assert places.FOUND not in after.files
             assert plan(off, after).changes == ()
 
-    def test_of_a_directory_that_nobody_made_is_remembered_nothing(self) -> None:
+    def test_rights_are_recorded_only_for_an_existing_directory(self) -> None:
         on = carried_out(wanted())
         assert places.FOUND not in on.files
         kept = carried_out(OFF, on)
         assert places.FOUND not in carried_out(wanted(), kept).files
         assert "/etc/oath" not in carried_out(PURGE, kept).files
 
-    def test_directory_of_the_other_backend_stays_with_what_somebody_has_there(self) -> None:
+    def test_directory_of_the_other_backend_stays_with_foreign_files(self) -> None:
         path = "/etc/google-authenticator"
         state = host_state(files={path: FileState("", 0o700, kind="directory")})
         on = plan(wanted(), replace(state, inside={path: (".keep",)}))
         assert on.changes
         assert not [change for change in on.changes if getattr(change, "path", "") == path]
 
-    def test_is_refused_where_a_file_would_lose_its_other_name(self) -> None:
+    def test_is_refused_if_a_file_would_lose_its_other_name(self) -> None:
         linked = {service("sudo"): file(SERVICES["sudo"], names=2), service("su"): file(SERVICES["su"], names=2)}
         (told,) = refusals(wanted(services=["sudo"]), host_state(files=linked))
         assert told == (
@@ -822,7 +816,7 @@ class TestOff:
         assert refusals(OFF, on) == (told,)
         assert plan(wanted(services=["sudo"]), on).changes == ()
 
-    def test_is_refused_as_a_whole_where_a_block_is_damaged(self) -> None:
+    def test_is_refused_as_a_whole_if_a_block_is_damaged(self) -> None:
         state = carried_out(wanted(services=["sudo"]))
         text = t.cast(str, state.text(service("sudo"))).replace("# END", "#")
         (told,) = refusals(OFF, edited(state, {service("sudo"): text}))
@@ -830,7 +824,7 @@ class TestOff:
 
 
 class TestSelfService:
-    def test_comes_last_and_listens_once_all_of_it_is_there(self) -> None:
+    def test_comes_last_and_listens_when_complete(self) -> None:
         target = wanted(services=["cockpit"], self_service=True)
         told = report.changes(plan(target, host_state()))
         begin = told.index("make /usr/libexec/fleet-auth/fleet_auth")
@@ -838,7 +832,7 @@ class TestSelfService:
         assert told[-2:] == [f"write {places.SELF_SERVICE_SOCKET_UNIT}", f"start {places.SELF_SERVICE_UNIT}"]
         assert plan(target, carried_out(target)).changes == ()
 
-    def test_needs_what_draws_qr_codes(self) -> None:
+    def test_needs_the_package_that_draws_qr_codes(self) -> None:
         target, without = wanted(services=["cockpit"], self_service=True), host_state(has_qrencode=False)
         assert plan(target, without).missing_packages == ("qrencode",)
         assert plan(target, replace(without, code_modules={})).missing_packages == ("libpam-oath", "qrencode")
@@ -876,24 +870,24 @@ class TestSelfService:
         made = plan(target, edited(carried_out(target), {path: None}))
         assert report.changes(made) == [f"stop {places.SELF_SERVICE_UNIT}", f"start {places.SELF_SERVICE_UNIT}"]
 
-    def test_tells_the_program_who_is_given_a_secret(self) -> None:
+    def test_lists_users_with_a_given_secret_for_the_program(self) -> None:
         people = [{"name": "alice", "secret": SECRET}, {"name": "bob"}]
         state = carried_out(wanted(users=people, scope="enrolled", services=["cockpit"], self_service=True))
         assert json.loads(state.files[places.SELF_SERVICE_CONFIG].content)["given"] == ["alice"]
 
     @pytest.mark.parametrize("target", [wanted(services=["cockpit"]), OFF])
-    def test_leaves_nothing_once_it_is_not_wanted(self, target: Settings) -> None:
+    def test_is_removed_when_it_is_no_longer_wanted(self, target: Settings) -> None:
         without = carried_out(target, carried_out(wanted(services=["cockpit"])))
         state = carried_out(wanted(services=["cockpit"], self_service=True))
         told = report.changes(plan(target, state))
         assert told.index(f"stop {places.SELF_SERVICE_UNIT}") < told.index(f"remove {places.SELF_SERVICE_SOCKET_UNIT}")
         assert carried_out(target, state).files == without.files
 
-    def test_is_refused_where_systemd_is_missing(self) -> None:
+    def test_is_refused_without_systemd(self) -> None:
         (told,) = refusals(wanted(self_service=True), host_state(has_systemd=False))
         assert told.startswith("self_service needs a socket of systemd, which does not run on web1.")
 
-    def test_is_a_command_alone_where_there_is_no_cockpit(self) -> None:
+    def test_is_only_a_command_without_cockpit(self) -> None:
         target, without = wanted(self_service=True), host_state(files={service("cockpit"): None})
         state = carried_out(target, without)
         assert not any(path.startswith("/usr/share/cockpit") for path in state.files)
@@ -904,7 +898,7 @@ class TestSelfService:
         page = carried_out(target, edited(carried_out(target), {service("cockpit"): None}))
         assert page.files == state.files
 
-    def test_is_not_told_of_at_logins_where_that_is_not_wanted(self) -> None:
+    def test_is_not_offered_at_logins_if_that_is_turned_off(self) -> None:
         target = wanted(services=["cockpit"], self_service=True)
         silent = replace(target, offer_enrolment=False)
         assert places.OFFER not in carried_out(silent).files
@@ -921,7 +915,7 @@ class TestServices:
     ) -> None:
         check_round_trip(layout, data)
 
-    def test_warn_where_the_console_is_one_of_them(self) -> None:
+    def test_with_the_console_cause_a_warning(self) -> None:
         target = wanted(services=["login"], allow_console=True)
         state = host_state(files={service("login"): "@include common-auth\n"})
         assert plan(target, state).warnings == (
@@ -942,7 +936,7 @@ class TestServices:
             (None, ["sudo"], False),
         ],
     )
-    def test_warn_where_sudo_has_another_file_for_a_login_shell(
+    def test_with_sudo_cause_a_warning_about_a_separate_file_for_login_shells(
         self, text: str | None, services: list[str], warns: bool
     ) -> None:
         state = host_state(files={service("sudo-i"): text})
@@ -962,14 +956,14 @@ class TestOtherName:
 
     TWINS = (*ACCOUNTS, account("second", uid=uid_of("alice")))
 
-    def test_of_somebody_enrolled_needs_a_credential_of_its_own(self) -> None:
+    def test_of_an_enrolled_account_needs_its_own_credential(self) -> None:
         (told,) = refusals(wanted(scope="enrolled"), host_state(*self.TWINS))
         assert told.startswith("second has no credential and would be locked out of sshd")
         exempt = wanted(scope="enrolled", exempt_users=["ansible", "second"])
         after = carried_out(exempt, host_state(*self.TWINS))
         assert "user in alice:bob:carol:second\n" in (after.text(f"{places.PAM_D}/sshd") or "")
 
-    def test_that_no_group_of_the_scope_has_is_refused(self) -> None:
+    def test_outside_the_groups_of_the_scope_is_refused(self) -> None:
         groups = {"scope": "groups", "scope_groups": ["staff", "admins"]}
         (told,) = refusals(wanted(**groups), host_state(*self.TWINS))
         assert told.startswith("second on web1 is another name of alice (uid ")
@@ -979,13 +973,13 @@ class TestOtherName:
 class TestRefusal:
     """Everything that makes a run refuse, each with a remedy."""
 
-    def test_of_a_module_that_knows_no_file_of_the_users_own(self) -> None:
+    def test_of_a_module_without_support_for_a_file_per_user(self) -> None:
         assert refusals(wanted(), host_state(code_modules={"oath": b"usersfile=%s"})) == (
             "the backend oath does not work on web1: pam_oath.so does not know usersfile=…/${USER}, and would deny "
             "every code; install oath-toolkit 2.6.7 or later, or set backend to google_authenticator.",
         )
 
-    def test_of_debian_11_by_name_with_the_way_out(self) -> None:
+    def test_of_debian_11_by_name_with_the_remedy(self) -> None:
         state = host_state(release=("debian", "11"), code_modules={})
         assert refusals(wanted(), state) == (
             "the backend oath does not work on web1: Debian 11 has a pam_oath.so that does not know "
@@ -993,7 +987,7 @@ class TestRefusal:
         )
         assert plan(wanted(backend="google_authenticator"), state).missing_packages == ("libpam-google-authenticator",)
 
-    def test_of_directories_that_selinux_keeps_a_login_from_with_the_commands(self) -> None:
+    def test_of_directories_that_selinux_denies_to_logins_with_the_commands(self) -> None:
         state = host_state(release=("rocky", "9.4"), selinux_types={"/etc/oath": "etc_t"})
         assert refusals(wanted(), state) == (
             "SELinux on web1 would keep sshd from writing to /etc/oath (type etc_t), which it has to do at "
@@ -1010,7 +1004,7 @@ class TestRefusal:
         assert "/etc/google-authenticator" in refusals(google, state)[0]
 
     @pytest.mark.parametrize("chosen", ["var_auth_t", "site_auth_t"])
-    def test_of_directories_of_selinux_is_none_where_somebody_has_chosen_a_type(self, chosen: str) -> None:
+    def test_of_directories_is_absent_if_a_selinux_type_was_chosen(self, chosen: str) -> None:
         state = host_state(selinux_types={"/etc/oath": chosen, "/run/fleet-auth": "faillog_t"})
         assert plan(wanted(), state).refusals == ()
 
@@ -1021,7 +1015,7 @@ class TestRefusal:
         absent = settings(users=[{"name": "zoe", "state": "absent"}], scope="enrolled")
         assert plan(absent, host_state()).refusals == ()
 
-    def test_of_a_group_by_another_name_than_its_number_has(self) -> None:
+    def test_of_a_group_by_a_second_name_of_its_number(self) -> None:
         state = host_state(groups_known_as={"staff2": "staff"}, groups=frozenset({"staff2"}))
         for option in ({"scope": "groups", "scope_groups": ["staff2"]}, {"exempt_groups": ["staff2"]}):
             target = settings("alice", "bob", "carol", exempt_users=["ansible"], **option)
@@ -1030,14 +1024,14 @@ class TestRefusal:
                 "sshd finds their members only in staff. Name staff in its place, or give staff2 a number of its own."
             ) in plan(target, state).refusals
 
-    def test_of_a_group_that_is_not_there(self) -> None:
+    def test_of_a_missing_group(self) -> None:
         target = settings(scope="groups", scope_groups=["staf", "admins"], users=[{"name": "carol"}])
         assert refusals(target, host_state()) == (
             "scope_groups: there is no group staf on web1, so nobody would need a code. Create the group, "
             "or leave it out.",
         )
 
-    def test_of_a_service_that_is_not_there(self) -> None:
+    def test_of_a_missing_service(self) -> None:
         assert refusals(wanted(services=["gone"]), host_state()) == (
             "there is no /etc/pam.d/gone on web1, nor one in /usr/lib/pam.d. Take gone out of the services that ask "
             "for codes.",
@@ -1051,7 +1045,7 @@ class TestRefusal:
         )
 
     @pytest.mark.parametrize(
-        ("path", "found", "told"),
+        ("path", "found", "expected"),
         [
             (places.DROP_IN, file("", 0o755, kind="directory"), "is a directory, and fleet.auth needs a file of that"),
             (places.SWITCH, file("", 0o755, kind="named pipe"), "is a named pipe, and fleet.auth needs a file of that"),
@@ -1064,16 +1058,16 @@ class TestRefusal:
             ),
         ],
     )
-    def test_of_something_else_in_the_place_of_what_is_needed(self, path: str, found: FileState, told: str) -> None:
+    def test_of_a_path_of_the_wrong_kind(self, path: str, found: FileState, expected: str) -> None:
         (refusal,) = refusals(wanted(), host_state(files={path: found}))
-        assert refusal.startswith(f"{path} on web1 {told}")
+        assert refusal.startswith(f"{path} on web1 {expected}")
 
-    def test_spares_a_directory_in_the_place_of_a_file_of_ours_when_it_is_turned_off(self) -> None:
+    def test_spares_a_directory_in_place_of_our_file_when_disabled(self) -> None:
         state = host_state(files={places.SWITCH: file("", 0o755, kind="directory")})
         assert plan(settings(enabled=False), state) == Plan()
 
     @pytest.mark.parametrize("path", [places.SWITCH, places.DROP_IN, places.RECOVERY_COMMAND])
-    def test_of_a_file_of_somebody_else_that_has_the_name_of_ours(self, path: str) -> None:
+    def test_of_a_foreign_file_with_the_name_of_ours(self, path: str) -> None:
         state = host_state(files={path: "auth required pam_oath.so usersfile=/etc/users.oath\n"})
         assert refusals(wanted(), state) == (
             f"{path} on web1 is not a file of fleet.auth, which needs this path. Move it to another path, change what "
@@ -1082,7 +1076,7 @@ class TestRefusal:
         assert plan(settings(enabled=False), state) == Plan()
         assert not state.asks_for_code
 
-    def test_spares_none_of_ours_that_was_written_over(self) -> None:
+    def test_does_not_spare_our_overwritten_file(self) -> None:
         state = edited(carried_out(wanted()), {places.SWITCH: file("auth required pam_permit.so\n")})
         assert "write /etc/pam.d/twofactor" in report.changes(plan(wanted(), state))
 
@@ -1093,7 +1087,7 @@ class TestRefusal:
             "a file of its own, or leave sudo out of the services that ask for codes.",
         )
 
-    def test_of_service_files_with_no_certain_place_names_each(self) -> None:
+    def test_of_service_files_without_a_clear_place_names_each(self) -> None:
         state = edited(host_state(), {service("sudo"): "auth sufficient pam_unix.so\n", service("sshd"): "\n"})
         sshd, sudo = refusals(wanted(services=["sudo"]), state)
         assert sshd.startswith("on web1, /etc/pam.d/sshd has no auth line, so libpam uses /etc/pam.d/other.")
@@ -1113,13 +1107,13 @@ class TestRefusal:
         (told,) = refusals(wanted(services=services), edited(state, {service("sudo"): damaged}))
         assert told.startswith("on web1, the block of fleet.auth in /etc/pam.d/sudo is damaged (lines 6, 10).")
 
-    def test_of_an_sshd_that_does_not_tell_its_settings(self) -> None:
+    def test_of_an_sshd_that_does_not_print_its_settings(self) -> None:
         state = host_state(sshd_error="/etc/ssh/sshd_config line 9: Bad configuration option")
         assert refusals(wanted(), state) == (
             "sshd on web1 does not report its settings: /etc/ssh/sshd_config line 9: Bad configuration option.",
         )
 
-    def test_of_a_sudo_that_would_ask_ansible_for_two_things(self) -> None:
+    def test_of_a_sudo_that_would_ask_ansible_for_password_and_code(self) -> None:
         state = host_state(connection=Connection("alice", "198.51.100.7"), become_asks=frozenset({"sudo"}))
         assert refusals(wanted(services=["sudo"]), state) == (
             "alice, the account that Ansible connects as, becomes root on web1 by sudo with a password, but Ansible "
@@ -1149,7 +1143,7 @@ class TestRefusal:
             "remove it (ssh_first_factors says what comes first).",
         )
 
-    def test_of_exempt_addresses_where_sshd_goes_by_names(self) -> None:
+    def test_of_exempt_addresses_if_sshd_uses_host_names(self) -> None:
         state = edited(host_state(), {places.SSHD_CONFIG: f"{SSHD_CONFIG}UseDNS yes\n"})
         assert refusals(wanted(exempt_addresses=["192.0.2.0/24"]), state) == (
             "sshd on web1 gives PAM the host names of clients (/etc/ssh/sshd_config line 9: UseDNS yes), and the "
@@ -1157,14 +1151,14 @@ class TestRefusal:
         )
         assert plan(wanted(), state).changes
 
-    def test_of_keys_where_sshd_takes_none(self) -> None:
+    def test_of_keys_if_sshd_accepts_none(self) -> None:
         state = edited(host_state(), {places.SSHD_CONFIG: f"{SSHD_CONFIG}PubkeyAuthentication no\n"})
         assert refusals(wanted(), state) == (
             "sshd on web1 accepts no keys (/etc/ssh/sshd_config line 9: PubkeyAuthentication no). Set "
             "PubkeyAuthentication yes, or ssh_first_factors to [password].",
         )
 
-    def test_of_passwords_where_sshd_takes_none(self) -> None:
+    def test_of_passwords_if_sshd_accepts_none(self) -> None:
         without = {places.SSHD_CONFIG: f"{SSHD_CONFIG}PasswordAuthentication no\n"}
         assert refusals(wanted(), edited(host_state(), without)) == (
             "sshd on web1 accepts no passwords today (/etc/ssh/sshd_config line 9: PasswordAuthentication no), but "
@@ -1174,8 +1168,8 @@ class TestRefusal:
         after = carried_out(target, edited(host_state(*WITH_KEYS), without))
         assert plan(target, after).changes == ()
 
-    def test_of_what_sshd_takes_not_where_it_is_about_root_alone(self) -> None:
-        def told(inside: str, outside: str) -> list[str]:
+    def test_of_first_factors_is_absent_if_only_root_is_concerned(self) -> None:
+        def refusals_of(inside: str, outside: str) -> list[str]:
             settings = [f"{one} {{0}}\n" for one in ("PasswordAuthentication", "KbdInteractiveAuthentication")]
             text = "".join([*settings, "PubkeyAuthentication {0}\n"])
             config = SSHD_CONFIG.replace("KbdInteractiveAuthentication no\n", "")
@@ -1183,8 +1177,8 @@ class TestRefusal:
             found = plan(wanted(), edited(host_state(), {places.SSHD_CONFIG: config})).refusals
             return [one for one in found if " accepts no " in one]
 
-        assert told("no", "yes") == []
-        assert len(told("yes", "no")) == 2
+        assert refusals_of("no", "yes") == []
+        assert len(refusals_of("yes", "no")) == 2
 
     def test_of_everyone_who_would_be_locked_out(self) -> None:
         told = refusals(settings("bob", ssh=True, services=[]), host_state())
@@ -1231,7 +1225,7 @@ class TestRefusal:
         return {name: file(text.format(name=name), 0o600) for name in names}
 
     @pytest.mark.parametrize(
-        ("text", "told"),
+        ("text", "expected"),
         [
             (
                 "",
@@ -1241,15 +1235,15 @@ class TestRefusal:
             ("HOTP/E {name} - 3132\n", "hold no time-based token. Add one to each, or remove the files and enrol them"),
         ],
     )
-    def test_of_the_credentials_of_many_people_is_one_sentence(self, text: str, told: str) -> None:
+    def test_of_the_credentials_of_many_people_is_one_sentence(self, text: str, expected: str) -> None:
         state = host_state(ACCOUNTS[0], *self.MANY, credentials=self.enrolled(*self.NAMES, text=text))
         made = plan(settings(*self.NAMES, exempt_users=["root"]), state)
         (refusal,) = made.refusals
-        assert refusal.startswith(f"the credentials of {self.FIRST} and 290 more on web1, in /etc/oath, {told}")
+        assert refusal.startswith(f"the credentials of {self.FIRST} and 290 more on web1, in /etc/oath, {expected}")
         assert len(refusal) < 300
         assert report.refused(made) == [{"message": refusal, "users": [*self.NAMES]}]
 
-    def test_of_many_credentials_that_are_damaged_each_in_its_way_is_one_sentence(self) -> None:
+    def test_of_many_differently_damaged_credentials_is_one_sentence(self) -> None:
         texts = {name: f"# {name}\n" * number + "HOTP/T30\n" for number, name in enumerate(self.NAMES)}
         state = host_state(ACCOUNTS[0], *self.MANY, credentials={name: file(text) for name, text in texts.items()})
         faults = "; ".join(
@@ -1262,7 +1256,7 @@ class TestRefusal:
             "Restore the files, or remove them and enrol them anew.",
         )
 
-    def test_of_many_credentials_that_are_gone_is_one_sentence(self) -> None:
+    def test_of_many_missing_credentials_is_one_sentence(self) -> None:
         target = settings(*self.NAMES, scope="enrolled", services=["sudo"])
         state = carried_out(target, host_state(ACCOUNTS[0], *self.MANY))
         self.of_many(
@@ -1272,7 +1266,7 @@ class TestRefusal:
             "denied. Restore the files, enrol them anew with users, or remove them with state: absent.",
         )
 
-    def test_of_many_who_enrolled_alone_is_one_sentence(self) -> None:
+    def test_of_many_self_enrolled_users_is_one_sentence(self) -> None:
         made = "# fleet.auth self-made=2026-11-28/cockpit\nHOTP/T30 {name} - 3132\n"
         self.of_many(
             settings(*self.NAMES, ssh=True, exempt_users=["root"], services=[], require_proof=True),
@@ -1294,7 +1288,7 @@ class TestRefusal:
             "group of scope_groups and enrol them as well, exempt them with exempt_users, or remove them.",
         )
 
-    def test_of_many_who_have_one_key_twice_is_one_sentence(self) -> None:
+    def test_of_many_users_with_the_same_key_twice_is_one_sentence(self) -> None:
         users = [{"name": name, "secret": SECRET, "devices": [{"name": "a", "secret": SECRET}]} for name in self.NAMES]
         self.of_many(
             settings(users=users, exempt_users=["root"]),
@@ -1303,7 +1297,7 @@ class TestRefusal:
             "twice. Give each device a secret of its own, or none.",
         )
 
-    def test_of_many_who_have_security_keys_alone_and_are_exempt_is_one_sentence(self) -> None:
+    def test_of_many_exempt_users_with_only_security_keys_is_one_sentence(self) -> None:
         users = [{"name": name, "security_keys_only": True, "security_keys": [key]} for name, key in self.keys()]
         self.of_many(
             settings(users=users, ssh=True, services=[], exempt_users=["root"], exempt_groups=["staff"]),
@@ -1315,7 +1309,7 @@ class TestRefusal:
     def keys(self) -> t.Iterator[tuple[str, t.Any]]:
         return ((name, security_key(number)) for number, name in enumerate(self.NAMES, start=2))
 
-    def test_of_many_names_that_no_list_can_carry_is_one_sentence(self) -> None:
+    def test_of_many_names_that_no_list_can_contain_is_one_sentence(self) -> None:
         names = [f"DOM\\{name}" for name in self.NAMES]
         made = plan(settings(scope="enrolled"), host_state(credentials=self.enrolled(*names)))
         (refusal,) = made.refusals
@@ -1348,10 +1342,10 @@ class TestRefusal:
             "/etc/google-authenticator, which have other secrets. Remove those first, or leave backend at oath.",
         )
 
-    def test_of_few_people_returns_nobody_twice(self) -> None:
+    def test_of_few_people_does_not_return_them_again(self) -> None:
         assert report.refused(plan(settings("bob", ssh=True, services=[]), host_state())) == []
 
-    def test_where_the_clock_is_not_in_sync(self) -> None:
+    def test_of_a_clock_that_is_not_in_sync(self) -> None:
         state = host_state(time_sync=NOT_IN_SYNC)
         assert refusals(wanted(), state) == (
             "the clock of web1 is not in sync: chrony has no source that it trusts. Codes depend on the time, so "
@@ -1367,7 +1361,7 @@ class TestRefusal:
         unsynchronised = plan(wanted(time_sync={"required": False}), state)
         assert paths(unsynchronised.changes) == paths(plan(wanted(), host_state()).changes)
 
-    def test_is_a_warning_where_the_clock_fell_out_of_sync_later(self) -> None:
+    def test_is_a_warning_if_the_clock_fell_out_of_sync_later(self) -> None:
         state = replace(carried_out(wanted()), time_sync=NOT_IN_SYNC)
         warning = "the clock of web1 is not in sync: chrony has no source that it trusts"
         assert plan(wanted(), state) == Plan(warnings=(warning,))
@@ -1402,7 +1396,7 @@ class TestRefusal:
         assert refusals(wanted(), state) == (told,)
         assert told in refusals(wanted(users=[{"name": "bob"}]), state)
 
-    def test_of_a_credential_without_a_time_based_token_for_who_is_enrolled(self) -> None:
+    def test_of_a_credential_without_a_time_based_token_for_an_enrolled_user(self) -> None:
         state = carried_out(wanted())
         events = file(f"HOTP/E alice - {KEY.hex()}\n", 0o600)
         state = replace(state, credentials={**state.credentials, "alice": events})
@@ -1412,14 +1406,14 @@ class TestRefusal:
         )
         assert plan(wanted(users=[{"name": "bob"}]), state).changes == ()
 
-    def test_spares_a_credential_of_who_has_no_account_or_is_given_up(self) -> None:
+    def test_spares_a_credential_of_a_deleted_account_or_removed_user(self) -> None:
         state = carried_out(wanted(scope="enrolled"))
         damaged = {**state.credentials, "zoe": file("", 0o600), "alice": file("", 0o600)}
         target = wanted(scope="enrolled", users=[{"name": "alice", "state": "absent"}])
         assert Remove("/etc/oath/alice") in plan(target, replace(state, credentials=damaged)).changes
 
     @pytest.mark.parametrize("name", ["al:ice", "alice#", "[alice", "al\\ice", "alice+"])
-    def test_of_a_credential_whose_name_no_list_can_carry(self, name: str) -> None:
+    def test_of_a_credential_whose_name_no_list_can_contain(self, name: str) -> None:
         target = wanted(scope="enrolled")
         state = carried_out(target)
         odd = replace(state, credentials={**state.credentials, name: credential(name)})
@@ -1431,7 +1425,7 @@ class TestRefusal:
         unreadable = replace(state, credentials={**state.credentials, name: file("", 0o600)})
         assert plan(target, unreadable).changes == ()
 
-    def test_of_a_credential_that_is_gone_which_lets_nobody_off(self) -> None:
+    def test_of_a_missing_credential_which_lets_nobody_off(self) -> None:
         target = wanted(scope="enrolled", users=[{"name": "bob"}])
         state = carried_out(wanted(scope="enrolled"))
         gone = replace(state, credentials={name: state.credentials[name] for name in ("bob", "carol")})
@@ -1470,7 +1464,7 @@ class TestHeldCredentials:
     )
 
     @pytest.mark.parametrize(("hold", "sentence"), EVERYBODY)
-    def test_of_everybody_are_told_and_no_service_is_said_to_let_anybody_in(self, hold: Hold, sentence: str) -> None:
+    def test_of_everybody_are_reported_with_the_services_that_deny(self, hold: Hold, sentence: str) -> None:
         state = replace(carried_out(wanted()), holds=(hold,))
         told = sentence.format(denied="is denied")
         assert plan(wanted(), state) == Plan(warnings=(told,))
@@ -1481,12 +1475,12 @@ class TestHeldCredentials:
         ]
 
     @pytest.mark.parametrize(("hold", "sentence"), EVERYBODY)
-    def test_are_refused_before_anybody_is_asked(self, hold: Hold, sentence: str) -> None:
+    def test_are_refused_before_anybody_needs_a_code(self, hold: Hold, sentence: str) -> None:
         state = host_state(credentials=["alice"], holds=(hold,))
         assert refusals(wanted(), state) == (sentence.format(denied="would be denied"),)
         assert plan(OFF, replace(carried_out(wanted()), holds=(hold,))).changes
 
-    def test_of_some_are_told_in_one_sentence(self) -> None:
+    def test_of_some_users_are_one_warning(self) -> None:
         held = replace(carried_out(wanted()), holds=(Hold("/etc/oath/bob", "a"),))
         assert plan(wanted(), held) == Plan(
             warnings=(
@@ -1510,7 +1504,7 @@ class TestHeldCredentials:
 
 class TestDrift:
     @pytest.mark.parametrize(
-        ("switch", "told"),
+        ("switch", "expected"),
         [
             (None, "gone, and denied everybody"),
             ("", "damaged, and asked nobody for a code"),
@@ -1518,25 +1512,25 @@ class TestDrift:
             (PASS_THROUGH, None),
         ],
     )
-    def test_of_the_switch_is_told_and_put_right(self, switch: str | None, told: str | None) -> None:
+    def test_of_the_switch_is_reported_and_repaired(self, switch: str | None, expected: str | None) -> None:
         state = edited(carried_out(wanted()), {places.SWITCH: switch})
         made = plan(wanted(), state)
-        assert made.warnings == ((f"{places.SWITCH} on web1 was {told}.",) if told else ())
+        assert made.warnings == ((f"{places.SWITCH} on web1 was {expected}.",) if expected else ())
         assert carried_out(wanted(), state).text(places.SWITCH) == carried_out(wanted()).text(places.SWITCH)
 
-    def test_of_a_service_file_that_lost_its_block_is_told_and_put_right(self) -> None:
+    def test_of_a_service_file_without_its_block_is_reported_and_repaired(self) -> None:
         state = edited(carried_out(wanted()), {service("sshd"): SERVICES["sshd"]})
         assert plan(wanted(), state).warnings == (
             "sshd on web1 was not asking for codes: /etc/pam.d/sshd had lost the block.",
         )
         assert carried_out(wanted(), state) == carried_out(wanted())
 
-    def test_of_a_tally_that_is_gone_is_told_and_put_right(self) -> None:
+    def test_of_a_missing_tally_is_reported_and_repaired(self) -> None:
         made = plan(wanted(), edited(carried_out(wanted()), {places.TALLY_DIRECTORY: None}))
         assert made.warnings == ("/run/fleet-auth/faillock on web1 was missing: wrong codes were not counted.",)
         assert made.changes == (MakeDirectory(places.TALLY_DIRECTORY, 0o700),)
 
-    def test_of_a_name_that_the_switch_has_lost_is_told_and_put_right(self) -> None:
+    def test_of_a_name_lost_from_the_switch_is_reported_and_repaired(self) -> None:
         target = wanted(scope="enrolled")
         state = carried_out(target)
         text = t.cast(str, state.text(places.SWITCH))
@@ -1552,7 +1546,7 @@ class TestDrift:
         assert plan(joins, carried_out(target, with_dora)).warnings == ()
         assert plan(wanted(), lost).warnings == ()
 
-    def test_of_sshd_that_no_longer_does_what_the_drop_in_says_is_refused(self) -> None:
+    def test_of_sshd_that_no_longer_follows_the_drop_in_is_refused(self) -> None:
         state = carried_out(wanted())
         alice = state.accounts["alice"]
         other = sshd_config.Effective(
@@ -1578,7 +1572,7 @@ class TestExpectations:
         assert all(one.address == STRANGER for reload in reloads for one in reload.expectations)
         return [{one.user: one.settings for one in reload.expectations} for reload in reloads]
 
-    def test_are_of_one_account_of_each_class_and_always_of_root(self) -> None:
+    def test_cover_one_account_of_each_class_and_always_root(self) -> None:
         as_before = {
             "usepam": ("yes",),
             "kbdinteractiveauthentication": ("no",),
@@ -1588,7 +1582,7 @@ class TestExpectations:
         needs_code = drop_in.expected(wanted())
         assert self.of(wanted(), host_state()) == [{"root": needs_code, "daemon": needs_code, "ansible": as_before}]
 
-    def test_of_an_old_sshd_are_that_it_shows_prompts_to_those_in_scope_alone(self) -> None:
+    def test_of_an_old_sshd_are_prompts_only_for_those_in_scope(self) -> None:
         old = host_state(files={places.SSHD_CONFIG: OLD_SSHD_CONFIG})
         (found,) = self.of(wanted(), old)
         assert found["daemon"]["challengeresponseauthentication"] == ("yes",)
@@ -1607,7 +1601,7 @@ class TestExpectations:
         assert state.accounts["ansible"] == before.accounts["ansible"]
 
     @pytest.mark.parametrize("layout", SSHD_LAYOUTS)
-    def test_where_an_image_of_a_cloud_takes_no_passwords_leave_them_out(self, layout: str) -> None:
+    def test_leave_out_passwords_if_a_cloud_image_forbids_them(self, layout: str) -> None:
         cloud = {f"{places.DROP_IN_DIRECTORY}/50-cloud-init.conf": "PasswordAuthentication no\n"}
         state = host_state(files={**SSHD_LAYOUTS[layout], **cloud})
         (told,) = refusals(wanted(), state)
@@ -1616,17 +1610,17 @@ class TestExpectations:
         target = wanted(ssh_first_factors=["publickey"], exempt_users=["ansible", "bob"])
         assert report.enforced(Situation(target, carried_out(target, state)))["sshd"]
 
-    def test_are_of_ansibles_own_account_too(self) -> None:
+    def test_cover_ansibles_own_account(self) -> None:
         (found,) = self.of(wanted(), host_state(connection=Connection("carol", "198.51.100.7")))
         assert "carol" in found
 
     @pytest.mark.parametrize("match", ["User carol", "user=carol", "Group admins", "User carol Address 192.0.2.0/24"])
-    def test_are_of_who_is_told_apart_by_a_match_of_somebody_else(self, match: str) -> None:
+    def test_cover_accounts_that_a_foreign_match_distinguishes(self, match: str) -> None:
         site = f"Match {match}\n    X11Forwarding no\n"
         (found,) = self.of(wanted(), edited(host_state(), {f"{places.DROP_IN_DIRECTORY}/50-site.conf": site}))
         assert "carol" in found
 
-    def test_are_of_each_address_that_a_match_names(self) -> None:
+    def test_cover_each_address_that_a_match_names(self) -> None:
         site = "Match Address 10.0.0.0/8\n    X11Forwarding no\n"
         state = edited(host_state(), {f"{places.DROP_IN_DIRECTORY}/50-site.conf": site})
         (reload,) = (change for change in plan(wanted(), state).changes if isinstance(change, ReloadSshd))
@@ -1636,7 +1630,7 @@ class TestExpectations:
             "user=root,host=10.0.0.1,addr=10.0.0.1",
         ]
 
-    def test_that_do_not_hold_from_one_address_are_refused_with_it(self) -> None:
+    def test_that_fail_from_one_address_are_refused_with_that_address(self) -> None:
         state = carried_out(wanted())
         (origin,) = sshd_config.origins({places.SSHD_CONFIG: "Match Address 10.0.0.0/8\n"})
         wins = {
@@ -1647,7 +1641,7 @@ class TestExpectations:
         assert "sshd on web1 does not do for root what /etc/ssh/sshd_config.d/00-twofactor.conf says (auth" in told[0]
         assert told[0].endswith("See 'sshd -T -C user=root,host=10.0.0.1,addr=10.0.0.1'.")
 
-    def test_from_more_addresses_than_are_looked_at_are_warned_of(self) -> None:
+    def test_for_more_addresses_than_the_limit_cause_a_warning(self) -> None:
         many = "".join(f"Match Address 192.0.2.{number}\n    X11Forwarding no\n" for number in range(1, 21))
         state = edited(host_state(), {f"{places.DROP_IN_DIRECTORY}/50-site.conf": many})
         (told,) = (one for one in plan(wanted(), state).warnings if "addresses and ports" in one)
@@ -1657,11 +1651,11 @@ class TestExpectations:
         assert ": 4 were left out" in told
         assert not [one for one in plan(wanted(), host_state()).warnings if "addresses and ports" in one]
 
-    def test_are_none_where_sshd_is_turned_off(self) -> None:
+    def test_are_none_if_ssh_is_false(self) -> None:
         state = carried_out(wanted(services=["sudo"]))
         assert self.of(wanted(ssh=False, services=["sudo"]), state) == [{}]
 
-    def test_of_accounts_out_of_scope_are_made_only_while_there_is_no_drop_in(self) -> None:
+    def test_for_accounts_out_of_scope_exist_only_without_a_drop_in(self) -> None:
         state = carried_out(wanted(scope="enrolled"))
         assert [set(found) for found in self.of(wanted(scope="groups", scope_groups=["staff"]), state)] == [
             {"alice"},

@@ -18,10 +18,9 @@ from ansible_collections.fleet.auth.plugins.module_utils import _places as place
 from ansible_collections.fleet.auth.plugins.module_utils._backends import oath
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import HostState
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH
-from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
 from unit import scripts
-from unit.builders import account, file, host_state, plan, seen_by_sshd, settings
-from unit.simulator import Logins, Machine
+from unit.builders import account, file, host_state, settings, with_sshd_settings
+from unit.simulator import Logins, Machine, carried_out
 
 _PATH = "PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ABSOLUTE = re.compile(r"(?<![\w./}])/(?=(?:etc|run|var|usr/local|usr/libexec|usr/sbin)\b)")
@@ -34,12 +33,6 @@ def on(*people: str, **options: t.Any) -> HostState:
         *(people or PEOPLE), **{"ssh": True, "services": ["sudo"], "exempt_users": ["ansible"], **options}
     )
     return carried_out(target, host_state())
-
-
-def carried_out(target: Settings, state: HostState) -> HostState:
-    made = plan(target, state)
-    assert not made.refusals
-    return Machine.booted(state).stages(made.changes)[-1].state
 
 
 class Box:
@@ -99,7 +92,7 @@ class Box:
                 files[path] = replace(self.state.files.get(path, file("")), content=text)
             elif there.is_dir():
                 files[path] = self.state.files[path]
-        return seen_by_sshd(replace(self.state, files=files))
+        return with_sshd_settings(replace(self.state, files=files))
 
     @property
     def reloads(self) -> list[str]:
@@ -131,7 +124,7 @@ SCOPES: list[dict[str, t.Any]] = [
 
 class TestEveryone:
     @pytest.mark.parametrize("mode", [None, 0o666])
-    def test_waits_by_a_lock_that_no_other_account_can_hold(
+    def test_waits_for_a_lock_that_no_other_account_can_hold(
         self, box: t.Callable[[HostState], Box], mode: int | None
     ) -> None:
         host = box(on())
@@ -166,14 +159,14 @@ class TestEveryone:
         assert (done.returncode, done.stdout) == (0, "twofactor-recover: two-factor login was off already\n")
         assert host.after == before
 
-    def test_touches_no_host_where_it_was_never_on(self, box: t.Callable[[HostState], Box]) -> None:
+    def test_changes_nothing_if_it_was_never_on(self, box: t.Callable[[HostState], Box]) -> None:
         host = box(host_state())
         assert host.recover().returncode == 0
         assert host.after == host_state()
         assert host.reloads == []
 
     @pytest.mark.parametrize("switch", [None, "", "auth requisite pam_deny.so\n", "\0garbage"])
-    def test_gets_in_where_the_switch_is_gone_or_damaged(
+    def test_gets_in_if_the_switch_is_missing_or_damaged(
         self, box: t.Callable[[HostState], Box], switch: str | None
     ) -> None:
         host = box(on())
@@ -189,7 +182,7 @@ class TestEveryone:
         assert logins(host.after) == logins(host_state())
         assert [path.name for path in host.path("/etc/pam.d").iterdir() if path.name.startswith("twofactor.")] == []
 
-    def test_is_bothered_no_more_by_a_change_that_died_half_way(self, box: t.Callable[[HostState], Box]) -> None:
+    def test_gets_rid_of_a_change_that_died_half_way(self, box: t.Callable[[HostState], Box]) -> None:
         host = box(on())
         journal, staged = host.path(places.JOURNAL), host.path(f"{places.PAM_D}/.sshd.fleet-auth-new")
         journal.parent.mkdir(parents=True)
@@ -201,7 +194,7 @@ class TestEveryone:
 
     @pytest.mark.parametrize("status", [0, 1])
     @pytest.mark.parametrize(("steps", "undone"), [("unmove\ta\tb\tc\n", True), ("unwrite\ta\tb\tc\n", False)])
-    def test_leaves_one_of_two_credentials_of_a_move_that_died_half_way(
+    def test_keeps_one_of_two_credentials_after_a_half_finished_move(
         self, box: t.Callable[[HostState], Box], steps: str, undone: bool, status: int
     ) -> None:
         host = box(on())
@@ -222,7 +215,7 @@ class TestEveryone:
         assert not tally.exists()
         assert tally.parent.is_dir()
 
-    def test_is_told_where_sshd_does_not_reload(self, box: t.Callable[[HostState], Box]) -> None:
+    def test_is_warned_if_sshd_does_not_reload(self, box: t.Callable[[HostState], Box]) -> None:
         host = box(on())
         host.command("systemctl", 'case "$*" in *.socket) exit 3 ;; reload*) exit 1 ;; esac')
         done = host.recover()
@@ -242,7 +235,7 @@ class TestEveryone:
 class TestOneUser:
     @pytest.mark.parametrize("options", SCOPES)
     @pytest.mark.parametrize("name", PEOPLE)
-    def test_gets_in_as_before_and_nobody_else(
+    def test_alone_gets_in_as_before(
         self, box: t.Callable[[HostState], Box], options: dict[str, t.Any], name: str
     ) -> None:
         state = on(**options)
@@ -256,7 +249,7 @@ class TestOneUser:
         before, now, kept = logins(host_state()), logins(host.after), logins(state)
         assert now == {login: (before if login[1] == name else kept)[login] for login in kept}
 
-    def test_is_no_change_when_it_is_run_again(self, box: t.Callable[[HostState], Box]) -> None:
+    def test_is_unchanged_when_it_is_run_again(self, box: t.Callable[[HostState], Box]) -> None:
         host = box(on(exempt_addresses=["192.0.2.0/24"]))
         host.recover("--user", "bob")
         before = host.after
@@ -273,7 +266,7 @@ class TestOneUser:
         assert host.recover("--user", "alice").returncode == 0
         assert (host.root / "undone").read_text() == "--now\n"
 
-    def test_adds_up(self, box: t.Callable[[HostState], Box]) -> None:
+    def test_may_be_followed_by_others(self, box: t.Callable[[HostState], Box]) -> None:
         host = box(on())
         for name in PEOPLE:
             assert host.recover("--user", name).returncode == 0
@@ -283,7 +276,7 @@ class TestOneUser:
         }
 
     @pytest.mark.parametrize(("first", "second"), [("a.b", "axb"), ("axb", "a.b"), ("ab", "abc"), ("abc", "ab")])
-    def test_is_not_taken_for_another_one(self, box: t.Callable[[HostState], Box], first: str, second: str) -> None:
+    def test_is_not_mistaken_for_another_one(self, box: t.Callable[[HostState], Box], first: str, second: str) -> None:
         people = (account("root", uid=0, has_password=False, has_key=False), account(first), account(second))
         target = settings(first, second, ssh=True, services=[])
         host = box(carried_out(target, host_state(*people)))
@@ -303,7 +296,7 @@ class TestOneUser:
         assert {name for name, tally in tallies.items() if tally.exists()} == {"alice", "carol"}
 
     @pytest.mark.parametrize("state", [host_state(), carried_out(settings(enabled=False), on())])
-    def test_needs_no_code_where_nobody_does(self, box: t.Callable[[HostState], Box], state: HostState) -> None:
+    def test_needs_no_code_if_nobody_does(self, box: t.Callable[[HostState], Box], state: HostState) -> None:
         host = box(state)
         done = host.recover("--user", "alice")
         assert done.stdout == "twofactor-recover: two-factor login is off on this host; alice needs no code\n"
@@ -311,7 +304,7 @@ class TestOneUser:
         assert host.after == state
 
     @pytest.mark.parametrize("switch", [None, "auth requisite pam_deny.so\n"])
-    def test_is_told_where_the_switch_is_gone_or_damaged(
+    def test_is_refused_if_the_switch_is_missing_or_damaged(
         self, box: t.Callable[[HostState], Box], switch: str | None
     ) -> None:
         host = box(on())
@@ -326,7 +319,7 @@ class TestOneUser:
         assert host.after.code_step.recovered == ("alice",)
         assert on().code_step.recovered == ()
 
-    def test_is_told_on_a_full_disk_what_needs_no_room(self, box: t.Callable[[HostState], Box]) -> None:
+    def test_gets_advice_on_a_full_disk(self, box: t.Callable[[HostState], Box]) -> None:
         state = on()
         host = box(state)
         host.command("mv", "exit 1")
@@ -356,9 +349,7 @@ class TestUsage:
         assert host.after == on()
 
     @pytest.mark.parametrize("arguments", [["alice"], ["--user"], ["--user", "alice", "bob"], ["-u", "alice"], [""]])
-    def test_is_shown_for_arguments_that_mean_nothing(
-        self, box: t.Callable[[HostState], Box], arguments: list[str]
-    ) -> None:
+    def test_is_shown_for_invalid_arguments(self, box: t.Callable[[HostState], Box], arguments: list[str]) -> None:
         host = box(on())
         done = host.recover(*arguments)
         assert (done.returncode, done.stdout) == (2, "")
@@ -366,7 +357,7 @@ class TestUsage:
         assert host.after == on()
 
     @pytest.mark.parametrize("name", ["", "*", "../x", "a b", "-x", ".x", "a,!b", "a/b", "a;b", "$(id)", "a\nb", "é"])
-    def test_takes_no_name_that_is_none(self, box: t.Callable[[HostState], Box], name: str) -> None:
+    def test_rejects_invalid_names(self, box: t.Callable[[HostState], Box], name: str) -> None:
         host = box(on())
         done = host.recover("--user", name)
         assert (done.returncode, done.stdout) == (2, "")
@@ -374,7 +365,7 @@ class TestUsage:
         assert done.stderr == f"twofactor-recover: {told}\n"
         assert host.after == on()
 
-    def test_takes_no_name_without_an_account(self, box: t.Callable[[HostState], Box]) -> None:
+    def test_rejects_a_name_without_an_account(self, box: t.Callable[[HostState], Box]) -> None:
         host = box(on())
         done = host.recover("--user", "nobody")
         assert (done.returncode, done.stdout) == (2, "")
@@ -392,7 +383,7 @@ class TestUsage:
         assert host.after == on()
 
 
-def test_boot_makes_the_tally_and_the_lock_and_clears_what_a_dead_login_left() -> None:
+def test_boot_creates_tally_and_lock_and_clears_leftovers_of_dead_logins() -> None:
     assert scripts.script("tmpfiles.conf").split("\n")[1:] == [
         f"d {places.TALLY_DIRECTORY} 0700 root root -",
         f"f {places.LOCK} 0600 root root -",
@@ -410,7 +401,7 @@ def test_boot_makes_the_tally_and_the_lock_and_clears_what_a_dead_login_left() -
         ("--------------e-------", "; see what 'dmesg' says of the disk, and run this again"),
     ],
 )
-def test_drop_in_that_something_holds_is_named_and_all_else_is_done(tmp_path: Path, flags: str, advice: str) -> None:
+def test_undeletable_drop_in_is_named_and_the_rest_is_done(tmp_path: Path, flags: str, advice: str) -> None:
     host = Box(tmp_path, on())
     drop_in = host.path(places.DROP_IN)
     host.command("rm", f'case "$*" in *{drop_in.name}) exit 1 ;; esac; exec /bin/rm "$@"')

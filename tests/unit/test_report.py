@@ -28,8 +28,8 @@ from unit.builders import (
     file,
     host_state,
     plan,
-    seen_by_sshd,
     settings,
+    with_sshd_settings,
 )
 from unit.simulator import Machine
 
@@ -44,35 +44,35 @@ def on() -> HostState:
 
 def changed(state: HostState, path: str, text: str | None) -> HostState:
     files = {one: now for one, now in state.files.items() if one != path}
-    return seen_by_sshd(replace(state, files=files if text is None else {**files, path: file(text)}))
+    return with_sshd_settings(replace(state, files=files if text is None else {**files, path: file(text)}))
 
 
 class TestDoors:
     """What a login would find."""
 
-    def test_are_neither_open_nor_shut_on_a_host_that_is_right(self, on: HostState) -> None:
+    def test_are_neither_open_nor_denying_on_a_healthy_host(self, on: HostState) -> None:
         for state in (on, host_state()):
             assert report.lets_in(Situation(WANTED, state)) == []
             assert report.denying(Situation(WANTED, state)) == []
 
-    def test_are_open_where_the_block_or_the_drop_in_is_lost(self, on: HostState) -> None:
+    def test_are_open_if_the_block_or_the_drop_in_is_lost(self, on: HostState) -> None:
         for path in (f"{places.PAM_D}/sshd", places.DROP_IN):
             state = changed(on, path, host_state().text(path))
             assert report.lets_in(Situation(WANTED, state)) == ["sshd"]
 
-    def test_are_open_where_another_drop_in_wins(self, on: HostState) -> None:
+    def test_are_open_if_another_drop_in_wins(self, on: HostState) -> None:
         state = changed(
             on, f"{places.DROP_IN_DIRECTORY}/00-a.conf", "Match User alice\n    AuthenticationMethods any\n"
         )
         assert report.lets_in(Situation(WANTED, state)) == ["sshd"]
 
-    def test_are_open_where_another_drop_in_wins_from_one_address(self, on: HostState) -> None:
+    def test_are_open_if_another_drop_in_wins_from_one_address(self, on: HostState) -> None:
         text = "Match Address 10.0.0.0/8\n    AuthenticationMethods publickey\n"
         state = changed(on, f"{places.DROP_IN_DIRECTORY}/00-a.conf", text)
         assert report.enforced(Situation(WANTED, state))["sshd"] is False
         assert report.lets_in(Situation(WANTED, state)) == ["sshd"]
 
-    def test_are_not_called_open_before_two_factor_login_is_turned_on_there(self, on: HostState) -> None:
+    def test_are_not_called_open_before_two_factor_login_is_enabled(self, on: HostState) -> None:
         target = replace(WANTED, services=("sudo", "cockpit"))
         assert report.lets_in(Situation(target, on)) == []
 
@@ -87,7 +87,7 @@ class TestDoors:
             (lambda state: changed(state, places.SWITCH, "auth required\n"), "/etc/pam.d/twofactor on web1 is damaged"),
         ],
     )
-    def test_are_shut_where_nobody_gets_in_who_needs_a_code(
+    def test_are_denying_if_nobody_who_needs_a_code_gets_in(
         self, on: HostState, change: t.Callable[[HostState], HostState], why: str
     ) -> None:
         situation = Situation(WANTED, change(on))
@@ -100,7 +100,7 @@ class TestDoors:
 
 
 class TestEnforced:
-    def test_is_told_of_each_service_that_asks_or_shall_ask(self, on: HostState) -> None:
+    def test_covers_each_service_that_asks_or_should_ask(self, on: HostState) -> None:
         assert report.enforced(Situation(WANTED, on)) == {"sshd": True, "sudo": True}
         assert report.enforced(Situation(WANTED, host_state())) == {"sshd": False, "sudo": False}
         cockpit = replace(WANTED, ssh=False, services=("cockpit",))
@@ -108,13 +108,13 @@ class TestEnforced:
         assert report.enforced(Situation(settings(services=["gone"]), host_state())) == {}
 
     @pytest.mark.parametrize("text", [None, "", PASS_THROUGH, "# auth required pam_oath.so\n"])
-    def test_is_false_of_every_service_where_the_switch_asks_nobody(self, on: HostState, text: str | None) -> None:
+    def test_is_false_for_every_service_if_the_switch_asks_nobody(self, on: HostState, text: str | None) -> None:
         assert report.enforced(Situation(WANTED, changed(on, places.SWITCH, text))) == {"sshd": False, "sudo": False}
 
-    def test_is_false_of_every_service_where_the_module_is_not_installed(self, on: HostState) -> None:
+    def test_is_false_for_every_service_if_the_module_is_not_installed(self, on: HostState) -> None:
         assert report.enforced(Situation(WANTED, replace(on, code_modules={}))) == {"sshd": False, "sudo": False}
 
-    def test_is_false_of_a_service_that_lets_people_in_before_the_code(self, on: HostState) -> None:
+    def test_is_false_for_a_service_that_lets_people_in_before_the_code(self, on: HostState) -> None:
         first = f"auth [success=done default=ignore] pam_unix.so\n{COMMON_AUTH}"
         state = changed(on, f"{places.PAM_D}/common-auth", first)
         assert report.enforced(Situation(WANTED, state)) == {"sshd": False, "sudo": False}
@@ -123,14 +123,14 @@ class TestEnforced:
     @pytest.mark.parametrize(
         "copy", ["sshd.dpkg-old", "sshd.rpmsave", "sshd~", "sudo.bak", ".sshd.swp", "sshd.ucf-dist"]
     )
-    def test_is_not_told_of_a_copy_that_nobody_reads(self, on: HostState, copy: str) -> None:
+    def test_ignores_backup_copies_of_service_files(self, on: HostState, copy: str) -> None:
         state = changed(on, f"{places.PAM_D}/{copy}", t.cast(str, on.text(f"{places.PAM_D}/sshd")))
         assert report.enforced(Situation(WANTED, state)) == {"sshd": True, "sudo": True}
         assert plan(WANTED, state).changes == ()
         off = Machine.booted(state).stages(plan(settings(enabled=False), state).changes)[-1].state
         assert off.text(f"{places.PAM_D}/{copy}") == host_state().text(f"{places.PAM_D}/sshd")
 
-    def test_is_false_of_a_service_without_the_block(self, on: HostState) -> None:
+    def test_is_false_for_a_service_without_the_block(self, on: HostState) -> None:
         original = host_state().text(f"{places.PAM_D}/sudo")
         assert report.enforced(Situation(WANTED, changed(on, f"{places.PAM_D}/sudo", original))) == {
             "sshd": True,
@@ -138,7 +138,7 @@ class TestEnforced:
         }
 
     @pytest.mark.parametrize("text", [None, "Match User alice\n    PasswordAuthentication no\n"])
-    def test_is_false_of_sshd_that_does_not_send_everyone_in_scope_to_pam(
+    def test_is_false_for_sshd_that_does_not_send_everyone_in_scope_to_pam(
         self, on: HostState, text: str | None
     ) -> None:
         assert report.enforced(Situation(WANTED, changed(on, places.DROP_IN, text))) == {
@@ -146,14 +146,14 @@ class TestEnforced:
             "sudo": True,
         }
 
-    def test_is_false_of_sshd_that_does_not_tell(self, on: HostState) -> None:
+    def test_is_false_for_sshd_that_does_not_print_its_settings(self, on: HostState) -> None:
         assert report.enforced(Situation(WANTED, replace(on, sshd_error="broken")))["sshd"] is False
 
-    def test_of_sshd_goes_by_who_is_in_scope(self, on: HostState) -> None:
+    def test_of_sshd_depends_on_the_scope(self, on: HostState) -> None:
         target = replace(WANTED, exempt_users=())
         assert report.enforced(Situation(target, on))["sshd"] is False
 
-    def test_is_false_of_a_service_that_the_switch_lets_pass(self, on: HostState) -> None:
+    def test_is_false_for_a_service_that_the_switch_lets_pass(self, on: HostState) -> None:
         switch = except_services(t.cast(str, on.text(places.SWITCH)), ["sshd"])
         assert report.enforced(Situation(WANTED, changed(on, places.SWITCH, switch))) == {"sshd": False, "sudo": True}
 
@@ -165,7 +165,7 @@ class TestEnforced:
             (lambda text: text.replace("auth [default=die] pam_faillock.so", "# pam_faillock.so"), 8),
         ],
     )
-    def test_is_false_where_the_switch_is_damaged_and_may_ask_nobody(
+    def test_is_false_if_the_switch_is_damaged_and_may_ask_nobody(
         self, on: HostState, damage: t.Callable[[str], str], line: int
     ) -> None:
         state = changed(on, places.SWITCH, damage(t.cast(str, on.text(places.SWITCH))))
@@ -176,7 +176,7 @@ class TestEnforced:
             "was asked for a code.",
         )
 
-    def test_is_false_where_the_switch_goes_by_names_and_has_lost_one(self) -> None:
+    def test_is_false_if_the_switch_has_lost_a_name(self) -> None:
         target = replace(WANTED, scope="enrolled")
         state = Machine.booted(host_state()).stages(plan(target, host_state()).changes)[-1].state
         assert report.enforced(Situation(target, state)) == {"sshd": True, "sudo": True}
@@ -198,7 +198,7 @@ class TestLetOff:
         matched = re.sub(r"(?m)^(Match User \S+)", r"\1,!alice", drop_in)
         return changed(changed(on, places.SWITCH, rule + switch), places.DROP_IN, matched)
 
-    def test_is_named_and_the_others_are_still_asked(self, on: HostState, recovered: HostState) -> None:
+    def test_account_is_named_and_the_others_are_still_asked(self, on: HostState, recovered: HostState) -> None:
         told = report.status(Situation(WANTED, recovered))
         assert told["let_off"] == ["alice"]
         assert report.lets_in(Situation(WANTED, recovered)) == []
@@ -210,12 +210,12 @@ class TestLetOff:
         )
         assert plan(WANTED, on).warnings == ()
 
-    def test_is_nobody_who_needs_no_code(self, recovered: HostState) -> None:
+    def test_excludes_accounts_that_need_no_code(self, recovered: HostState) -> None:
         exempt = replace(WANTED, exempt_users=("ansible", "alice"))
         assert report.status(Situation(exempt, recovered))["let_off"] == []
 
 
-def told(**special: t.Any) -> dict[str, t.Any]:
+def user_report(**special: t.Any) -> dict[str, t.Any]:
     """The report on a user with these values; all others are empty."""
     nothing = {"enrolled": False, "proven": False, "in_scope": False, "recovered": False, "locked": False}
     kept = {
@@ -231,14 +231,14 @@ def told(**special: t.Any) -> dict[str, t.Any]:
 
 
 class TestUsers:
-    def test_are_everyone_who_is_enrolled_or_shall_be(self, on: HostState) -> None:
+    def test_are_everyone_who_is_or_should_be_enrolled(self, on: HostState) -> None:
         used = file(f"HOTP/T30 bob - {KEY.hex()} 0 755224 2026-03-01T12:00:00L\n", 0o600)
         credentials = {**on.credentials, "bob": used, "carol": file("", 0o600), "ghost": on.credentials["alice"]}
         target = settings("alice", "zoe", scope="enrolled")
         assert report.users(Situation(target, replace(on, credentials=credentials))) == {
-            "alice": told(enrolled=True, in_scope=True),
-            "bob": told(enrolled=True, in_scope=True, proven=True),
-            "zoe": told(),
+            "alice": user_report(enrolled=True, in_scope=True),
+            "bob": user_report(enrolled=True, in_scope=True, proven=True),
+            "zoe": user_report(),
         }
 
     def test_have_devices_and_recovery_codes(self, on: HostState) -> None:
@@ -248,7 +248,7 @@ class TestUsers:
             f"# fleet.auth recovery-codes=a\nHOTP/E bob - {KEY[:16].hex()} 6 755224 2026-03-01T12:00:00L\n"
         )
         state = replace(on, credentials={"bob": file(text, 0o600)})
-        assert report.users(Situation(settings(), state))["bob"] == told(
+        assert report.users(Situation(settings(), state))["bob"] == user_report(
             enrolled=True, in_scope=True, proven=True, devices=["tablet"], recovery_codes_left=3
         )
 
@@ -275,13 +275,13 @@ class TestUnproven:
         target = settings(users=[{"name": "alice", "state": "absent"}, {"name": "zoe"}])
         assert report.unproven(Situation(target, state)) == []
 
-    def test_are_none_where_two_factor_login_is_off(self, on: HostState) -> None:
+    def test_are_none_if_two_factor_login_is_off(self, on: HostState) -> None:
         assert report.unproven(Situation(replace(WANTED, enabled=False), on)) == []
 
 
 class TestStatus:
     @pytest.mark.parametrize("time_sync", [IN_SYNC, NOT_IN_SYNC, None])
-    def test_holds_the_services_the_users_and_the_clock(self, on: HostState, time_sync: t.Any) -> None:
+    def test_contains_the_services_the_users_and_the_clock(self, on: HostState, time_sync: t.Any) -> None:
         state = replace(on, time_sync=time_sync)
         status = report.status(Situation(WANTED, state))
         assert status == {
@@ -294,7 +294,7 @@ class TestStatus:
         }
         assert json.loads(json.dumps(status)) == status
 
-    def test_never_holds_a_secret(self, on: HostState) -> None:
+    def test_never_contains_a_secret(self, on: HostState) -> None:
         for key in (KEY, RANDOM_KEY):
             assert key.hex() not in json.dumps(report.status(Situation(WANTED, on)))
 
@@ -310,7 +310,7 @@ class TestStatus:
 
 
 class TestDiff:
-    def test_shows_each_file_once_from_its_first_text_to_its_last(self) -> None:
+    def test_shows_each_file_once_from_first_to_last_content(self) -> None:
         before = host_state()
         diff = {
             one["before_header"]: (one["before"], one["after"]) for one in report.diff(plan(WANTED, before), before)
@@ -325,7 +325,7 @@ class TestDiff:
             *(f"/etc/oath/{name}" for name in ("alice", "bob", "carol")),
         }
 
-    def test_of_turning_off_is_the_other_way_round(self, on: HostState) -> None:
+    def test_of_disabling_is_reversed(self, on: HostState) -> None:
         off = report.diff(plan(settings(enabled=False, purge_credentials=True), on), on)
         diff = {one["after_header"]: (one["before"], one["after"]) for one in off}
         assert diff[places.SWITCH] == (on.text(places.SWITCH), "")
@@ -333,7 +333,7 @@ class TestDiff:
         assert diff["/etc/oath/alice"] == ("credential of alice, 30 seconds a code; the key is not shown\n", "")
         assert diff[oath.DIRECTORY] == ("directory, mode 0700\n", "")
 
-    def test_shows_a_credential_as_words_alone(self, on: HostState) -> None:
+    def test_describes_a_credential_without_its_content(self, on: HostState) -> None:
         target = settings(users=[{"name": "alice", "secret": SECRET}], scope="enrolled", interval=60)
         for state in (host_state(), on):
             shown = report.diff(plan(target, state), state)
@@ -375,14 +375,14 @@ class TestDiff:
         readable = replace(enrolled, credentials={"alice": replace(enrolled.credentials["alice"], mode=0o644)})
         assert shown(readable) == ["written anew: the codes stay the same"]
 
-    def test_of_a_long_file_that_is_taken_away_has_its_length(self, on: HostState) -> None:
+    def test_of_a_removed_long_file_shows_only_its_length(self, on: HostState) -> None:
         off = {one["after_header"]: one for one in report.diff(plan(settings(enabled=False), on), on)}
         gone = off[places.RECOVERY_COMMAND]
         lines = t.cast(str, on.text(places.RECOVERY_COMMAND)).count("\n")
         assert (gone["before"], gone["after"]) == (f"a file of fleet.auth, removed ({lines} lines)\n", "")
         assert sum(one["before"].count("\n") for one in off.values()) < 100
 
-    def test_of_a_long_file_that_each_host_gets_as_it_stands_has_its_length(self) -> None:
+    def test_of_a_new_long_file_shows_only_its_length(self) -> None:
         state = host_state()
         found = report.diff(plan(WANTED, state), state)
         new = {one["after_header"]: one["after"] for one in found}
@@ -391,23 +391,23 @@ class TestDiff:
         assert "pam_oath.so" in new[places.SWITCH]
         assert sum(text.count("\n") for text in new.values()) < 150
 
-    def test_of_a_long_file_that_is_another_one_then_shows_what_is_other(self, on: HostState) -> None:
+    def test_of_a_changed_long_file_shows_the_difference(self, on: HostState) -> None:
         text = t.cast(str, on.text(places.RECOVERY_COMMAND))
         older = changed(on, places.RECOVERY_COMMAND, f"{text}# older\n")
         (one,) = report.diff(plan(WANTED, older), older)
         assert one["before"].removesuffix("# older\n") == one["after"] == text
 
-    def test_is_empty_where_nothing_changes(self, on: HostState) -> None:
+    def test_is_empty_if_nothing_changes(self, on: HostState) -> None:
         assert report.diff(plan(WANTED, on), on) == []
 
-    def test_can_be_sent_whatever_bytes_a_file_has(self) -> None:
+    def test_can_be_sent_for_any_bytes_in_a_file(self) -> None:
         path = f"{places.PAM_D}/sudo"
         text = "# \udcff\udce9\n" + t.cast(str, host_state().text(path))
         state = host_state(files={path: text})
         shown = json.dumps(report.diff(plan(WANTED, state), state), ensure_ascii=False)
         assert "# \ufffd\ufffd" in shown.encode().decode()
 
-    def test_agrees_with_what_is_said_to_be_done(self, on: HostState) -> None:
+    def test_agrees_with_the_listed_changes(self, on: HostState) -> None:
         target = replace(WANTED, otp_digits=8)
         assert report.changes(plan(target, on)) == ["write /etc/pam.d/twofactor"]
         assert [one["after_header"] for one in report.diff(plan(target, on), on)] == [places.SWITCH]

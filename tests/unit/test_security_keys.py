@@ -25,8 +25,8 @@ from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config impo
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.security_key import ECDSA, ED25519, decode_key
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, SettingsError
 from unit import scripts
-from unit.builders import file, host_state, plan, security_key, seen_by_sshd, settings
-from unit.simulator import Machine
+from unit.builders import file, host_state, plan, security_key, settings, with_sshd_settings
+from unit.simulator import carried_out
 
 GROUP = {"exempt_users": ["ansible"], "security_keys_only_groups": ["admins"]}
 DROP_IN_OF_KEYS = "Match User carol,!ansible\n    PubkeyAuthOptions touch-required verify-required\n"
@@ -47,15 +47,8 @@ def wanted(*keys: str, user: str = "carol", **changes: t.Any) -> Settings:
     return settings(**{"users": users, "ssh": True, "services": [], "exempt_users": ["ansible"], **changes})
 
 
-def carried_out(target: Settings, state: HostState | None = None) -> HostState:
-    state = state or host_state()
-    made = plan(target, state)
-    assert not made.refusals
-    return Machine.booted(state).stages(made.changes)[-1].state
-
-
 def edited(state: HostState, path: str, text: str) -> HostState:
-    return seen_by_sshd(replace(state, files={**state.files, path: file(text)}))
+    return with_sshd_settings(replace(state, files={**state.files, path: file(text)}))
 
 
 def problems(*keys: str, **changes: t.Any) -> tuple[str, ...]:
@@ -71,7 +64,7 @@ class TestKeys:
         assert f"{key.words} {key.name}" == text
         assert key.label == name
 
-    def test_without_a_name_go_by_their_fingerprint(self, tmp_path: Path) -> None:
+    def test_without_a_name_are_named_by_their_fingerprint(self, tmp_path: Path) -> None:
         (tmp_path / "key.pub").write_text(security_key(7) + "\n")
         words = ["ssh-keygen", "-l", "-f", str(tmp_path / "key.pub")]
         printed = subprocess.run(words, check=True, capture_output=True, text=True).stdout
@@ -102,28 +95,28 @@ class TestKeys:
             (line(ECDSA, ECDSA.encode(), b"nistp256", POINT[1:], b"ssh:"), "is damaged"),
         ],
     )
-    def test_that_are_none_are_refused_and_not_repeated(self, text: str, why: str) -> None:
+    def test_that_are_invalid_are_refused_and_not_shown(self, text: str, why: str) -> None:
         (problem,) = problems(BLUE, text)
         assert problem.startswith("users: security key 2 of carol ")
         assert why in problem
         assert len(text) < 30 or text not in problem
 
-    def test_are_one_person_s_once(self) -> None:
+    def test_may_not_be_listed_twice_for_a_user(self) -> None:
         assert problems(BLUE, security_key(2), security_key(1, "again")) == (
             "users: security key 3 of carol (again) is there twice; keep one entry.",
         )
 
-    def test_need_sshd_to_take_keys(self) -> None:
+    def test_need_publickey_as_a_first_factor(self) -> None:
         (problem,) = problems(BLUE, ssh_first_factors=["password"])
         assert problem.startswith("users: carol cannot log in with security_keys where ssh_first_factors leaves out")
 
-    def test_are_found_in_authorized_keys_behind_options(self) -> None:
+    def test_are_found_in_authorized_keys_after_options(self) -> None:
         text = f'# {NIST}\nssh-ed25519 AAAA me\nfrom="10.0.0.1",no-pty {BLUE}\n\n{ED25519} broken\n'
         assert [key.label for key in security_keys.parse(text)] == ["blue"]
 
 
 class TestPlan:
-    def test_has_sshd_ask_for_the_pin_before_a_key_counts(self) -> None:
+    def test_makes_sshd_ask_for_the_pin_before_a_key_is_valid(self) -> None:
         changes = report.changes(plan(wanted(BLUE), host_state()))
         assert changes[-6:] == [
             "write /etc/pam.d/sshd",
@@ -145,10 +138,10 @@ class TestPlan:
             f"{BLUE}\n"
         )
 
-    def test_leaves_a_host_as_it_was_where_nobody_has_any(self) -> None:
+    def test_removes_everything_if_nobody_has_a_key(self) -> None:
         assert carried_out(wanted(), carried_out(wanted(BLUE))).files == carried_out(wanted()).files
 
-    def test_takes_away_a_key_that_is_left_out_and_whatever_else_is_in_the_list(self) -> None:
+    def test_removes_keys_and_lists_that_are_not_declared(self) -> None:
         state = edited(carried_out(wanted(BLUE, NIST)), f"{places.KEYS_DIRECTORY}/mallory", f"{NIST}\n")
         made = plan(wanted(NIST), state)
         assert report.changes(made) == [
@@ -156,7 +149,7 @@ class TestPlan:
             "remove /etc/security/twofactor-keys/mallory",
         ]
 
-    def test_is_for_nothing_where_sshd_asks_for_no_code(self) -> None:
+    def test_writes_no_keys_if_sshd_asks_for_no_code(self) -> None:
         assert carried_out(wanted(BLUE, ssh=False)).files == carried_out(wanted(ssh=False)).files
 
     def test_refuses_an_sshd_that_cannot_ask_for_the_pin(self) -> None:
@@ -171,7 +164,7 @@ class TestPlan:
         )
         assert made.changes == ()
 
-    def test_says_that_sshd_does_not_know_a_key(self) -> None:
+    def test_warns_about_a_key_that_sshd_does_not_know(self) -> None:
         blue, nist = (decode_key(text).words for text in (BLUE, NIST))
         state = host_state(authorized_keys={"carol": frozenset({blue})})
         assert plan(wanted(BLUE), state).warnings == ()
@@ -182,7 +175,7 @@ class TestPlan:
         assert nist not in warning
         assert plan(wanted(NIST), host_state()).warnings == ()
 
-    def test_says_that_two_people_have_one_key(self) -> None:
+    def test_warns_about_a_key_shared_by_two_people(self) -> None:
         users = [{"name": "alice", "security_keys": [security_key(1)]}, {"name": "carol", "security_keys": [BLUE]}]
         target = settings("bob", users=[{"name": "bob"}, *users], ssh=True, services=[], exempt_users=["ansible"])
         (warning,) = plan(target, host_state()).warnings
@@ -209,7 +202,7 @@ def alone(*keys: str, secret: str | None = None, **changes: t.Any) -> Settings:
 
 
 class TestKeysAlone:
-    def test_are_all_that_sshd_takes_and_need_no_credential(self) -> None:
+    def test_are_all_that_sshd_accepts_and_need_no_credential(self) -> None:
         made = plan(alone(BLUE), host_state())
         changes = report.changes(made)
         assert changes.index(f"write {ALONE}/carol") < changes.index(f"write {places.DROP_IN}")
@@ -222,7 +215,7 @@ class TestKeysAlone:
         assert report.enforced(Situation(alone(BLUE), state)) == {"sshd": True}
         assert plan(alone(BLUE), state).changes == ()
 
-    def test_go_with_a_secret_that_was_given_and_with_a_credential_that_is_there(self) -> None:
+    def test_can_be_combined_with_a_given_secret_or_an_existing_credential(self) -> None:
         assert "carol" in carried_out(alone(BLUE, secret="JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")).credentials
         assert "carol" in carried_out(alone(BLUE), carried_out(wanted())).credentials
 
@@ -234,10 +227,10 @@ class TestKeysAlone:
         gone = plan(wanted(BLUE, security_keys_only_groups=["nobody"]), host_state())
         assert gone.refusals[0].startswith("security_keys_only_groups: there is no group nobody on web1")
 
-    def test_leave_nothing_once_they_are_not_alone(self) -> None:
+    def test_leave_nothing_behind_when_turned_off(self) -> None:
         assert carried_out(wanted(BLUE), carried_out(alone(BLUE))).files == carried_out(wanted(BLUE)).files
 
-    def test_are_held_to_by_whatever_name_the_account_comes(self) -> None:
+    def test_are_required_under_every_name_of_the_account(self) -> None:
         for scope in ({"scope": "enrolled"}, {"scope": "groups", "scope_groups": ["staff"]}):
             lines = carried_out(alone(BLUE, **scope)).text(f"{places.PAM_D}/sshd") or ""
             carol = host_state().accounts["carol"].uid
@@ -273,7 +266,7 @@ class TestKeysAlone:
             "out. Declare a key with security_keys in users, or take carol out of security_keys_only_groups.",
         )
 
-    def test_lock_nobody_out_of_services_where_they_are_of_no_use(self) -> None:
+    def test_lock_nobody_out_of_services_without_ssh_keys(self) -> None:
         people = [
             replace(one, has_password=True) if one.name == "carol" else one for one in host_state().accounts.values()
         ]
@@ -288,7 +281,7 @@ class TestKeysAlone:
         ).refusals
         assert not plan(alone(BLUE, services=["sudo"], scope="enrolled"), host_state(*people)).refusals
 
-    def test_lock_nobody_out_when_they_are_not_alone_any_more(self) -> None:
+    def test_lock_nobody_out_when_turned_off(self) -> None:
         people = [replace(one, has_key=one.has_key and one.name != "carol") for one in host_state().accounts.values()]
         state = carried_out(alone(BLUE), host_state(*people))
         (refusal,) = plan(wanted(BLUE), state).refusals
@@ -300,7 +293,7 @@ class TestKeysAlone:
         made = plan(alone(BLUE, require_proof=True), host_state())
         assert not any("carol" in refusal for refusal in made.refusals)
 
-    def test_are_not_called_enforced_where_sshd_takes_others(self) -> None:
+    def test_are_not_called_enforced_if_sshd_accepts_other_keys(self) -> None:
         state = carried_out(alone(BLUE))
         open_list = edited(state, f"{ALONE}/carol", f"{BLUE}\n{NIST}\n")
         other_file = edited(
@@ -309,7 +302,7 @@ class TestKeysAlone:
         for changed in (open_list, other_file):
             assert report.enforced(Situation(alone(BLUE), changed)) == {"sshd": False}
 
-    def test_are_looked_for_in_the_files_that_sshd_would_read_otherwise(self, tmp_path: Path) -> None:
+    def test_are_looked_for_in_the_usual_files_of_sshd(self, tmp_path: Path) -> None:
         (tmp_path / "keys").write_text(f"{BLUE}\n")
         entry = t.cast(t.Any, type("Entry", (), {"pw_dir": str(tmp_path), "pw_name": "carol", "pw_uid": 1000}))
         ours = Effective({"authorizedkeysfile": (f"{ALONE}/%u",)})
@@ -319,7 +312,7 @@ class TestKeysAlone:
 
 
 class TestReport:
-    def test_tells_the_keys_of_each_user(self) -> None:
+    def test_shows_the_keys_of_each_user(self) -> None:
         state = carried_out(wanted(BLUE, NIST))
         told = report.users(Situation(wanted(BLUE, NIST), state))
         assert {name: one["security_keys"] for name, one in told.items()} == {
@@ -330,7 +323,7 @@ class TestReport:
         before = report.users(Situation(wanted(BLUE), host_state()))
         assert before["carol"]["security_keys"] == []
 
-    def test_calls_a_denied_key_by_its_name_as_long_as_its_owner_has_an_account(self) -> None:
+    def test_names_a_denied_key_while_its_owner_has_an_account(self) -> None:
         blue = decode_key(BLUE)
         for target in (wanted(BLUE), alone(BLUE)):
             state = carried_out(target)
@@ -341,7 +334,7 @@ class TestReport:
             assert "carol" not in report.users(later)
             assert report.key_denied(later, "carol", blue.fingerprint) is None
 
-    def test_calls_nothing_enforced_where_a_key_counts_that_is_not_declared(self) -> None:
+    def test_calls_nothing_enforced_if_an_undeclared_key_is_valid(self) -> None:
         state = carried_out(wanted(BLUE))
         assert report.enforced(Situation(wanted(BLUE), state)) == {"sshd": True}
         path = f"{places.KEYS_DIRECTORY}/carol"
@@ -351,7 +344,7 @@ class TestReport:
             "sshd": False
         }
 
-    def test_calls_nothing_enforced_where_sshd_does_not_ask_for_the_pin(self) -> None:
+    def test_calls_nothing_enforced_if_sshd_does_not_ask_for_the_pin(self) -> None:
         state = carried_out(wanted(BLUE))
         text = (state.text(places.DROP_IN) or "").replace(DROP_IN_OF_KEYS, "")
         assert report.enforced(Situation(wanted(BLUE), edited(state, places.DROP_IN, text))) == {"sshd": False}
@@ -359,7 +352,7 @@ class TestReport:
 
 class TestAuthorizedKeys:
     @pytest.mark.parametrize(("more", "found"), [({}, {BLUE}), ({"authorizedkeyscommand": ("/bin/keys",)}, None)])
-    def test_are_those_of_the_files_that_sshd_reads(
+    def test_come_from_the_files_that_sshd_reads(
         self, tmp_path: Path, more: dict[str, tuple[str, ...]], found: set[str] | None
     ) -> None:
         (tmp_path / "keys").write_text(f"{BLUE}\n")
@@ -368,14 +361,14 @@ class TestAuthorizedKeys:
         keys = accounts.security_keys(entry, sshd, {"root": sshd})
         assert keys == (None if found is None else {decode_key(text).words for text in found})
 
-    def test_are_found_in_a_file_whose_path_has_blanks(self, tmp_path: Path) -> None:
+    def test_are_found_in_a_path_with_blanks(self, tmp_path: Path) -> None:
         (tmp_path / "keys of people").mkdir()
         (tmp_path / "keys of people" / "carol").write_text(f"{BLUE}\n")
         entry = t.cast(t.Any, type("Entry", (), {"pw_dir": "/nowhere", "pw_name": "carol", "pw_uid": 1000}))
         sshd = parse_effective(f"authorizedkeysfile .ssh/authorized_keys {tmp_path}/keys of people/%u .ssh/more\n")
         assert accounts.security_keys(entry, sshd, {"root": sshd}) == {decode_key(BLUE).words}
 
-    def test_keep_nobody_waiting_whatever_is_in_their_place(self, tmp_path: Path) -> None:
+    def test_do_not_block_on_a_named_pipe(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "keys")
         entry = t.cast(t.Any, type("Entry", (), {"pw_dir": str(tmp_path), "pw_name": "carol", "pw_uid": 1000}))
         sshd = Effective({"authorizedkeysfile": ("keys",)})
