@@ -547,8 +547,8 @@ class TestNewEnrolment:
     def test_of_everybody_is_demanded_before_codes_change(self, options: dict[str, t.Any], expected: str) -> None:
         state = carried_out(wanted())
         assert refusals(wanted(renew="never", **options), state) == (
-            f"codes on web1 would become {expected}, but the apps of alice, bob and carol show other ones. Set renew to "
-            "changed to go on, and hand out their new enrolment sheets; their secrets stay.",
+            f"codes on web1 would become {expected}, but the apps of alice, bob and carol show other ones. Set renew "
+            "to changed to go on, and hand out their new enrolment sheets; their secrets stay.",
         )
         made = plan(wanted(renew="changed", **options), state)
         assert made.to_enrol == ("alice", "bob", "carol")
