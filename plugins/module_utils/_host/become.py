@@ -50,11 +50,11 @@ def sudo_asks(run: Run, user: str) -> bool:
 def sudo_rules() -> dict[str, str]:
     """The texts of the files with the rules of sudo, by path."""
     config = read_file(places.SUDO_CONFIG)
-    files = with_included(sudoers.main_file(config.content if config else ""), _taken_in)
+    files = with_included(sudoers.main_file(config.content if config else ""), _included_paths)
     return {path: file.content for path, file in files.items()}
 
 
-def _taken_in(_path: str, rules: str) -> t.Iterator[str]:
+def _included_paths(_path: str, rules: str) -> t.Iterator[str]:
     for path in sudoers.included(rules, os.uname().nodename):
         if path.endswith("/"):
             yield from (one for one in glob.glob(f"{glob.escape(path)}*") if sudoers.is_read(one[len(path) :]))

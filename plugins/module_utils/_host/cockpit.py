@@ -54,13 +54,13 @@ def keytabs() -> dict[str, tuple[str, ...]]:
 
     A keytab that cannot be parsed may hold any key. In place of a principal it has a text that says why.
     """
-    configs = with_included(places.KRB5_CONFIG, _taken_in).values()
+    configs = with_included(places.KRB5_CONFIG, _included_paths).values()
     named = [path for file in configs for path in _DEFAULT.findall(file.content)]
     found = {path: _principals(path) for path in dict.fromkeys([*places.KEYTABS, *named])}
     return {path: names for path, names in found.items() if names}
 
 
-def _taken_in(_path: str, text: str) -> t.Iterator[str]:
+def _included_paths(_path: str, text: str) -> t.Iterator[str]:
     """The files that a Kerberos configuration includes."""
     for is_directory, path in _INCLUDED.findall(text):
         if is_directory:

@@ -11,7 +11,7 @@ import typing as t
 from .. import _places as places
 from .._texts import cockpit_conf, pam, pam_modules
 from .._texts.login_daemons import ANSWERING, DAEMONS, HARMLESS_SERVICES, LOCAL_SERVICES, LOCKING_SCREENS
-from .._texts.pam_conf import ServiceFiles, everything, include_targets, is_elsewhere
+from .._texts.pam_conf import ServiceFiles, all_auth_lines, include_targets, is_elsewhere
 from .._wanted.bounds import is_sshd_config
 from .situation import Situation
 
@@ -161,12 +161,12 @@ def _in_one_line(name: str) -> str:
 def _further_services(files: ServiceFiles) -> list[str]:
     """The PAM services that ask for a password, and of which nothing else is known."""
     known = {"sshd", *LOCAL_SERVICES, *HARMLESS_SERVICES, *(one for daemon in DAEMONS for one in daemon.services)}
-    taken_in = {name for text in files.texts.values() for name in include_targets(text)}
+    included = {name for text in files.texts.values() for name in include_targets(text)}
     return [
         name
-        for name in sorted(files.texts.keys() - known - taken_in)
+        for name in sorted(files.texts.keys() - known - included)
         if not is_elsewhere(name)
         and name.partition("-")[0] != _OURS
         and not pam.is_copy(name)
-        and any(pam_modules.is_first_factor(one.step.name) for one in everything(name, files.texts))
+        and any(pam_modules.is_first_factor(one.step.name) for one in all_auth_lines(name, files.texts))
     ]

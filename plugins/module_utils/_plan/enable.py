@@ -249,7 +249,7 @@ class _Steps:
         switch, protected = self.state.text(places.SWITCH), self.state.protected_services
         files = self.state.service_files
         joining = [
-            service for service in self.services if service not in protected and not pam.asks_by_another(service, files)
+            service for service in self.services if service not in protected and not pam.asks_by_include(service, files)
         ]
         if self.was_on and joining:
             return self.draft.write(places.SWITCH, code_step.except_services(t.cast(str, switch), joining), 0o644)

@@ -137,7 +137,7 @@ def _stacks(state: HostState, protected: t.Collection[str], asking: t.Sequence[s
     found: dict[str, list[str]] = {}
     ours = {path.rpartition("/")[2] for path in (places.SWITCH, *pam.HELPERS)}
     for service in asking:
-        for name in sorted({service, *pam.taken_in(service, files)} - ours - {*protected}):
+        for name in sorted({service, *pam.included(service, files)} - ours - {*protected}):
             if name in files.texts:
                 found.setdefault(name, []).append(service)
     return found
@@ -167,9 +167,9 @@ def _of_cockpit(text: str | None) -> t.Iterator[str]:
 def _of_others(files: sshd_config.Files, settings: Settings) -> t.Iterator[str]:
     """What one sshd reads beside our drop-in, as far as it decides who is asked for a code."""
     keywords = sorted(drop_in.keywords(settings))
-    including = sshd_config.including(files)
-    yield from (guard.line("pattern", pattern) for pattern in including.patterns)
-    many = guard.includes(files.texts.get(files.config, ""), including.line)
+    include_lines = sshd_config.include_lines(files)
+    yield from (guard.line("pattern", pattern) for pattern in include_lines.patterns)
+    many = guard.includes(files.texts.get(files.config, ""), include_lines.line)
     told = guard.others(files, keywords, many)
     yield guard.line("before", guard.digest(told), str(many), files.config, " ".join(keywords))
 

@@ -55,7 +55,7 @@ def asking(situation: Situation) -> list[str]:
     state, step = situation.state, situation.state.code_step
     if backends.asking(step) not in state.code_modules or not _switch_is_on(situation):
         return []
-    by_another = (one for one in situation.services if pam.asks_by_another(one, state.service_files))
+    by_another = (one for one in situation.services if pam.asks_by_include(one, state.service_files))
     asked = [
         one for one in dict.fromkeys([*by_another, *state.protected_services]) if one not in step.excepted_services
     ]

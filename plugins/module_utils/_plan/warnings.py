@@ -119,7 +119,7 @@ def _goes_apart(service: str, other: str, state: HostState) -> bool:
     """Whether a service is there that neither includes another one nor is a link to its file."""
     files, file = state.service_files, state.files.get(f"{places.PAM_D}/{service}")
     is_link = file is not None and file.link == f"{places.PAM_D}/{other}"
-    return service in files.texts and other not in pam.taken_in(service, files) and not is_link
+    return service in files.texts and other not in pam.included(service, files) and not is_link
 
 
 def ended_passes(situation: Situation) -> t.Iterator[str]:

@@ -111,7 +111,7 @@ def others(files: sshd_config.Files, keywords: t.Collection[str], many: int) -> 
     """The same for everything that an sshd reads, in its order; `many` is `first` for the main configuration."""
     told = overriding(files.config, files.texts.get(files.config, ""), keywords, many, is_config=True)
     first = None
-    for pattern in sshd_config.including(files).patterns:
+    for pattern in sshd_config.include_lines(files).patterns:
         for path in named_by(pattern, {*files.texts, places.DROP_IN} - {files.config}):
             if path == places.DROP_IN:
                 first = 0

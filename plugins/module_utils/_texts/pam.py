@@ -105,7 +105,7 @@ def check_covered(
     placement.check_covered(service, plain, blocks)
 
 
-def taken_in(service: str, files: ServiceFiles) -> set[str]:
+def included(service: str, files: ServiceFiles) -> set[str]:
     """The other files that the auth stack of a service includes, directly or through other files."""
     found: set[str] = set()
     waiting = [service]
@@ -121,9 +121,9 @@ def asks(service: str, files: ServiceFiles) -> bool:
     return placement.asks(service, without_ours(files), files)
 
 
-def asks_by_another(service: str, files: ServiceFiles) -> bool:
+def asks_by_include(service: str, files: ServiceFiles) -> bool:
     """Whether a service that has no block asks for the code all the same, because of the files that it includes now."""
-    return any(is_protected(files.texts.get(name, "")) for name in taken_in(service, files)) and asks(service, files)
+    return any(is_protected(files.texts.get(name, "")) for name in included(service, files)) and asks(service, files)
 
 
 def without_ours(files: ServiceFiles) -> ServiceFiles:

@@ -21,11 +21,11 @@ from .pam_conf import (
     ServiceFiles,
     Step,
     Unclear,
+    all_auth_lines,
     auth_lines,
-    everything,
+    has_other_types,
     is_continued,
     is_elsewhere,
-    other_types,
 )
 from .proof import Problem, Proof, further_factors
 
@@ -175,7 +175,7 @@ def _is_primary(step: Step, files: ServiceFiles, asks_for_password: t.Callable[[
     if step.control not in INCLUDES:
         return asks_for_password(step.name)
     return step.module in places.PRIMARY_STACKS or any(
-        asks_for_password(one.step.name) for one in everything(step.module, files.texts)
+        asks_for_password(one.step.name) for one in all_auth_lines(step.module, files.texts)
     )
 
 
@@ -225,7 +225,7 @@ def _possible(
         kept, inside = lines[position].strip(), (f"auth substack {step.module}", True)
         if step.control == "substack":
             tried = [(f"auth include {step.module}", False), inside, (f"auth include {step.module}", True)]
-        elif step.control == "include" or not other_types(step.module, files.texts):
+        elif step.control == "include" or not has_other_types(step.module, files.texts):
             tried = [(kept, False), (kept, True), inside]
         else:
             tried = [(kept, False), (kept, True)]
@@ -320,7 +320,7 @@ def check_codes(service: str, files: ServiceFiles, code_modules: t.Collection[st
     """
     problems = []
     has_password = False
-    for one in everything(service, files.texts):
+    for one in all_auth_lines(service, files.texts):
         where, line = f"{files.path(one.stack)}, line {one.number},", repr(one.line.strip())
         words = one.line.split()
         taking = next((word for word in words if word in _TAKING), "")

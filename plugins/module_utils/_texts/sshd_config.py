@@ -145,7 +145,7 @@ def _included_by(line: Line, paths: t.Collection[str]) -> t.Iterator[str]:
             yield from named_by(pattern, paths)
 
 
-class Including(t.NamedTuple):
+class IncludeLines(t.NamedTuple):
     """The Include lines of the configuration."""
 
     line: int
@@ -154,12 +154,12 @@ class Including(t.NamedTuple):
     """The patterns of glob(7) in all Include lines."""
 
 
-def including(files: Files) -> Including:
+def include_lines(files: Files) -> IncludeLines:
     """How the configuration includes our drop-in, and all other files."""
     lines = parse_config(files.config, files.texts.get(files.config, ""))
     includes = [line for line in lines if line.keyword.lower() == "include"]
     ours = (line.number for line in includes if any(named_by(one, [places.DROP_IN]) for one in _patterns(line)))
-    return Including(next(ours, 0), tuple(pattern for line in includes for pattern in _patterns(line)))
+    return IncludeLines(next(ours, 0), tuple(pattern for line in includes for pattern in _patterns(line)))
 
 
 def setting_line(files: Files, keyword: str) -> str:
