@@ -436,7 +436,7 @@ class TestOtherNamesOfMembers:
 
     @pytest.mark.parametrize("service", SERVICES)
     @pytest.mark.parametrize(
-        "step", [STEP, STEP._replace(own_names=frozenset(NAMES[:2]), uids=frozenset({uid_of("bob")}))]
+        "step", [STEP, STEP._replace(member_names=frozenset(NAMES[:2]), uids=frozenset({uid_of("bob")}))]
     )
     def test_are_asked_and_whoever_has_left_the_groups_is_not(self, service: str, step: CodeStep) -> None:
         def granted(name: str, *groups: str, code: bool | None = None) -> bool:
@@ -496,10 +496,10 @@ class TestPasswordMethod:
 
     def test_is_read_again_and_is_no_damage_where_it_is_missing(self) -> None:
         text = step_of(self.WANTED)
-        assert CodeStep.parse(text).spares_passwords
+        assert CodeStep.parse(text).denies_password_method
         assert CodeStep.parse(text).render() == text
         before = step_of(settings(exempt_users=["ansible"]))
-        assert (CodeStep.parse(before).damage, CodeStep.parse(before).spares_passwords) == ("", False)
+        assert (CodeStep.parse(before).damage, CodeStep.parse(before).denies_password_method) == ("", False)
 
 
 OF_1_0 = CodeStep.wanted(
