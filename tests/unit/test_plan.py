@@ -791,14 +791,14 @@ class TestOff:
         for off in (OFF, settings(enabled=False, purge_credentials=True, backend=backend)):
             after = carried_out(off, on)
             assert after.files[path] == before.files[path]
-            assert places.FOUND not in after.files
+            assert places.ORIGINAL_STATE not in after.files
             assert plan(off, after).changes == ()
 
     def test_of_a_directory_that_nobody_made_is_remembered_nothing(self) -> None:
         on = carried_out(wanted())
-        assert places.FOUND not in on.files
+        assert places.ORIGINAL_STATE not in on.files
         kept = carried_out(OFF, on)
-        assert places.FOUND not in carried_out(wanted(), kept).files
+        assert places.ORIGINAL_STATE not in carried_out(wanted(), kept).files
         assert "/etc/oath" not in carried_out(PURGE, kept).files
 
     def test_directory_of_the_other_backend_stays_with_what_somebody_has_there(self) -> None:
@@ -1622,7 +1622,7 @@ class TestExpectations:
         state = edited(host_state(), {f"{places.DROP_IN_DIRECTORY}/50-site.conf": site})
         (reload,) = (change for change in plan(wanted(), state).changes if isinstance(change, ReloadSshd))
         assert {one.origin.address for one in reload.expectations if one.user == "alice"} <= {"", "10.0.0.1"}
-        assert [one.told for one in reload.expectations if one.user == "root"] == [
+        assert [one.connection_spec for one in reload.expectations if one.user == "root"] == [
             "user=root,host=198.51.100.1,addr=198.51.100.1",
             "user=root,host=10.0.0.1,addr=10.0.0.1",
         ]

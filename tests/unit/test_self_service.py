@@ -263,7 +263,7 @@ class TestWhoIsInvited:
     def host(self, **how: t.Any) -> FakeHost:
         """A host on which alice is invited."""
         host = FakeHost(None, how.pop("switch_text", switch()), **how)
-        host.invited = invitation.made(INVITATION, b"salt", NOW + 3600)
+        host.invited = invitation.create(INVITATION, b"salt", NOW + 3600)
         return host
 
     def begin(self, host: FakeHost, typed: str) -> dict[str, t.Any]:
@@ -303,7 +303,7 @@ class TestWhoIsInvited:
         assert "BBBB" not in "".join(host.logged)
 
     @pytest.mark.parametrize(
-        "afterwards", [None, invitation.made("EEEE", b"salt", NOW + 3600)], ids=["gone", "another one"]
+        "afterwards", [None, invitation.create("EEEE", b"salt", NOW + 3600)], ids=["gone", "another one"]
     )
     def test_has_to_be_invited_still_when_the_code_comes(self, afterwards: Invitation | None) -> None:
         host = self.host()
@@ -317,12 +317,12 @@ class TestWhoIsInvited:
     def test_is_not_overtaken_by_whoever_began_before(self) -> None:
         host = FakeHost(None, switch())
         page = begun(host, "enrol", "")
-        host.invited = invitation.made(INVITATION, b"salt", NOW + 3600)
+        host.invited = invitation.create(INVITATION, b"salt", NOW + 3600)
         assert (prove(*page)["ok"], host.text) == (False, None)
 
 
 class TestTheFileOfAnInvitation:
-    ONE = invitation.made(INVITATION, b"salt", 1_000.5)
+    ONE = invitation.create(INVITATION, b"salt", 1_000.5)
 
     def test_has_no_code_and_comes_back_as_it_was(self) -> None:
         assert invitation.parse(self.ONE.render()) == self.ONE

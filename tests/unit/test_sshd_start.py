@@ -82,14 +82,14 @@ class TestUnit:
 
     def test_starts_what_its_files_say(self, files: dict[str, str]) -> None:
         (unit,) = systemd.parse_units(SHOWN)
-        assert sshd_starts.start_of(unit) == Start(settings=("UsePAM=no", "LogLevel=DEBUG"), said_by="ssh.service")
+        assert sshd_starts.start_of(unit) == Start(settings=("UsePAM=no", "LogLevel=DEBUG"), source="ssh.service")
         files["/etc/default/ssh"] = "SSHD_OPTS='-f /etc/ssh/alt'\n"
         assert sshd_starts.start_of(unit) == Start("/etc/ssh/alt", ("LogLevel=DEBUG",), "/etc/default/ssh")
         files["/etc/default/ssh"] = "SSHD_OPTS=\n"
         files["/etc/systemd/system/ssh.service.d/a.conf"] = "[Service]\nExecStart=\nExecStart=sshd -o LogLevel=DEBUG\n"
         found = sshd_starts.start_of(unit)
         assert found is not None
-        assert found.said_by == "/etc/systemd/system/ssh.service.d/a.conf"
+        assert found.source == "/etc/systemd/system/ssh.service.d/a.conf"
 
     @pytest.mark.usefixtures("files")
     def test_has_variables_within_words_as_well(self) -> None:

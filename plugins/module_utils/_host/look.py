@@ -19,7 +19,7 @@ from .. import _places as places
 from .._backends import backends
 from .._texts import pam, pam_conf, sshd_config
 from .._texts.code_step import CodeStep
-from .._texts.patterns import loose, named_by
+from .._texts.patterns import loose_glob, matching_paths
 from .._texts.sshd_config import Effective, Origin
 from .._texts.sshd_start import Start
 from .._wanted.settings import Settings
@@ -146,7 +146,7 @@ def included_by_sshd(files: t.Mapping[str, FileState], configs: t.Iterable[str])
 
     def elsewhere(path: str, text: str) -> t.Iterator[str]:
         patterns = sshd_config.included(path, text)
-        found = itertools.chain.from_iterable(named_by(one, glob.glob(loose(one))) for one in patterns)
+        found = itertools.chain.from_iterable(matching_paths(one, glob.glob(loose_glob(one))) for one in patterns)
         return (one for one in found if one not in files)
 
     drop_ins = {path: file for path, file in files.items() if path.startswith(f"{places.DROP_IN_DIRECTORY}/")}
@@ -229,7 +229,7 @@ def _files(sshd_configs: t.Iterable[str], variables: t.Iterable[str]) -> dict[st
         paths.update(glob.glob(f"{directory}/*"))
     for pattern in (*places.SSHD_STARTS, *variables):
         paths.update(glob.glob(pattern))
-    for directory in (*places.SELF_SERVICE_DIRECTORIES, places.KEYS_DIRECTORY, places.ONLY_KEYS_DIRECTORY):
+    for directory in (*places.SELF_SERVICE_DIRECTORIES, places.KEYS_DIRECTORY, places.KEYS_ONLY_DIRECTORY):
         paths.update(_tree(directory))
     found = {path: read_file(path) or _link_to_nowhere(path) for path in paths}
     return {path: file for path, file in found.items() if file is not None}

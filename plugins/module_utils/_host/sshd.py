@@ -66,7 +66,7 @@ def views(
         by_class: dict[tuple[t.Any, ...], sshd_config.Effective] = {}
         for name, key in classes.items():
             if key not in by_class:
-                by_class[key] = effective(run, origin.told(name, address), words)
+                by_class[key] = effective(run, origin.connection_spec(name, address), words)
         return {name: by_class[key] for name, key in classes.items()}
 
     try:
@@ -74,16 +74,18 @@ def views(
         elsewhere = {one: seen_from(one) for one in sshd_config.origins(texts, exempt) if not exempt(one.address)}
         if connection is None:
             return Views(found, elsewhere)
-        if connection.user in found and not (unseen or sshd_config.tells_addresses(texts)):
+        if connection.user in found and not (unseen or sshd_config.distinguishes_origins(texts)):
             return Views(found, elsewhere, found[connection.user])
-        return Views(found, elsewhere, effective(run, _ANYWHERE.told(connection.user, connection.address), words))
+        return Views(
+            found, elsewhere, effective(run, _ANYWHERE.connection_spec(connection.user, connection.address), words)
+        )
     except SshdError as error:
         return Views(nothing, error=str(error))
 
 
-def effective(run: Run, told: str, words: t.Sequence[str] = ()) -> sshd_config.Effective:
-    """The settings that the files on disk give a login; `told` describes it for `sshd -T -C`. Raises SshdError."""
-    code, out, error = run([places.SSHD, *words, "-T", "-C", told])
+def effective(run: Run, connection_spec: str, words: t.Sequence[str] = ()) -> sshd_config.Effective:
+    """The settings that the files on disk give the login of `connection_spec`; sshd(8), -C. Raises SshdError."""
+    code, out, error = run([places.SSHD, *words, "-T", "-C", connection_spec])
     if code != 0:
         raise SshdError(error.strip() or f"{places.SSHD} -T ended with {code}")
     return sshd_config.parse_effective(out)

@@ -76,7 +76,7 @@ def start_of(unit: Unit) -> Start | None:
     if unit.program.rpartition("/")[2] != "sshd":
         return None
     found = parse_words(with_variables(unit.words, unit.value))
-    return found._replace(said_by=_says(unit, found) or unit.name)
+    return found._replace(source=_says(unit, found) or unit.name)
 
 
 def _says(unit: Unit, start: Start) -> str:
@@ -152,7 +152,7 @@ def starts(
     listening = [one for one in listening if not one.is_apart]
     found = [one.start for one in listening if one.is_own and one.pid]
     if unit:
-        found = [one._replace(said_by=_says(unit, one) or one.said_by) for one in found]
+        found = [one._replace(source=_says(unit, one) or one.source) for one in found]
         planned = start_of(unit)
     else:
         found = found or [one.start for one in listening[:1]]
@@ -165,10 +165,10 @@ def starts(
         found += [one.start for one in listening if one.start.config in own and one.door not in accepted]
     for config in configs:
         running = [one.start for one in listening if one.start.config == config]
-        found += running or [Start(config, said_by="sshd_configs")]
+        found += running or [Start(config, source="sshd_configs")]
     distinct: list[Start] = []
     for start in found:
-        if not any(start.is_as(other) for other in distinct):
+        if not any(start.has_same_options(other) for other in distinct):
             distinct.append(start)
     return tuple(distinct)
 

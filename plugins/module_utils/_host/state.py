@@ -27,7 +27,7 @@ OWN_FILES = (
     places.DROP_IN,
     places.RECOVERY_COMMAND,
     places.TMPFILES,
-    places.FOUND,
+    places.ORIGINAL_STATE,
 )
 _MARKED = (places.SWITCH, *places.GATES, places.DROP_IN, places.RECOVERY_COMMAND, places.TMPFILES)
 OWN_DIRECTORIES = {
@@ -165,7 +165,7 @@ class Listener(t.NamedTuple):
 class CockpitStart(t.NamedTuple):
     """How one of Cockpit's units starts a program."""
 
-    said_by: str
+    source: str
     """The last file that says so, or else the name of the unit."""
     program: str
     words: tuple[str, ...]

@@ -135,9 +135,9 @@ class Expectation(t.NamedTuple):
     """Another address that the user comes from, or the port, where that matters."""
 
     @property
-    def told(self) -> str:
+    def connection_spec(self) -> str:
         """What `sshd -T -C` wants to know of this login."""
-        return self.origin.told(self.user, self.address)
+        return self.origin.connection_spec(self.user, self.address)
 
 
 class ReloadSshd(t.NamedTuple):

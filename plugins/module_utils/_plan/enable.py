@@ -16,7 +16,7 @@ from .._backends.credential import MakeKey
 from .._host.state import OWN_DIRECTORIES, FileState, Sshd
 from .._texts import code_step, drop_in, pam, security_keys, sshd_config
 from .._texts.code_step import CodeStep
-from .._texts.found import OURS, Found, Rights
+from .._texts.found import OWN_RIGHTS, OriginalState, Rights
 from .._wanted.security_key import SecurityKey
 from . import cockpit, credentials, doors, guard, locked_out, people, refusals, self_service, services, warnings
 from .changes import Change, Enrol, Expectation, Move, Plan, ReloadSshd, Renew, Revision, Write
@@ -85,7 +85,7 @@ def _expectations(situation: Situation, ours: str | None, *, widened: bool = Fal
     """What sshd has to make of this drop-in, for one account of each class that its configuration can tell apart.
 
     Root and Ansible's own account are classes of their own. Accounts out of scope have what they had before us.
-    `widened` says whether the drop-in is one of two policies; see `drop_in.both`.
+    `widened` says whether the drop-in is one of two policies; see `drop_in.combined`.
     """
     return tuple(one for sshd in situation.state.sshds for one in _expected_of(sshd, situation, ours, widened))
 
@@ -98,7 +98,7 @@ def _expected_of(sshd: Sshd, situation: Situation, drop_in_text: str | None, wid
     seen: set[tuple[t.Any, ...]] = set()
     for account in state.accounts.values():
         in_scope, keys_only = situation.in_scope(account), situation.keys_only(account)
-        keys_only = keys_only or (widened and drop_in.has_own_list(account.sshd))
+        keys_only = keys_only or (widened and drop_in.is_keys_only(account.sshd))
         key = (
             account.name if account.name in ("root", ours) else None,
             (in_scope, keys_only),
@@ -159,7 +159,7 @@ class _Steps:
             *self.draft.unprotect(self.covered),
             *self.draft.unprotect(leaving_unasked),
             # Whoever comes with security keys alone needs a list of them before sshd reads no other.
-            *self.draft.security_keys(places.ONLY_KEYS_DIRECTORY, self.settings.keys_for_sshd),
+            *self.draft.security_keys(places.KEYS_ONLY_DIRECTORY, self.settings.keys_for_sshd),
             # sshd sends to PAM whomever the old policy sends, and whomever the new one does.
             *self._widen_drop_in(),
             # A security key counts only while sshd asks it for its PIN.
@@ -171,7 +171,7 @@ class _Steps:
             *self.draft.forget_security_keys(places.KEYS_DIRECTORY, self.settings.declared_keys),
             *self._protect(self.services),
             *self._narrow_drop_in(),
-            *self.draft.forget_security_keys(places.ONLY_KEYS_DIRECTORY, self.settings.keys_for_sshd),
+            *self.draft.forget_security_keys(places.KEYS_ONLY_DIRECTORY, self.settings.keys_for_sshd),
             *self.draft.unprotect(leaving_asked),
             *self._policy([]),
             *self._tidy(),
@@ -200,16 +200,16 @@ class _Steps:
         )
         return [change for path, mode in needed for change in self.draft.directory(path, mode)]
 
-    def _found(self) -> Found:
+    def _found(self) -> OriginalState:
         """The directories of credentials that were there before us. Those that only hold credentials may be our own."""
-        found = Found.parse(self.state.text(places.FOUND))
+        found = OriginalState.parse(self.state.text(places.ORIGINAL_STATE))
         if places.LIBEXEC in self.state.files:
             return found
         there = {}
         for path in backends.DIRECTORIES:
             file = self.state.files.get(path)
-            rights = Rights(file.mode, file.uid, file.gid) if file else OURS
-            if file and (rights != OURS or not (self.state.inside.get(path) or self.draft.credentials[path])):
+            rights = Rights(file.mode, file.uid, file.gid) if file else OWN_RIGHTS
+            if file and (rights != OWN_RIGHTS or not (self.state.inside.get(path) or self.draft.credentials[path])):
                 there[path] = rights
         return replace(found, directories={**there, **found.directories})
 
@@ -218,7 +218,7 @@ class _Steps:
         written = {change.path.rpartition("/")[0] for change in changes if isinstance(change, Write)}
         made = self.found.made | (written & self.state.missing)
         text = replace(self.found, made=made).render()
-        return self.draft.write(places.FOUND, text, 0o644) if text else []
+        return self.draft.write(places.ORIGINAL_STATE, text, 0o644) if text else []
 
     def _enrol(self) -> list[Change]:
         """Make the credentials that are missing, and renew those that are not as they shall be, in their backend."""
@@ -283,7 +283,7 @@ class _Steps:
             return []
         old = self.state.text(places.DROP_IN)
         return self._write_drop_in(
-            drop_in.both(self._drop_in, old) if old not in (None, self._drop_in) else self._drop_in, widened=True
+            drop_in.combined(self._drop_in, old) if old not in (None, self._drop_in) else self._drop_in, widened=True
         )
 
     def _narrow_drop_in(self) -> list[Change]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from .. import _places as places
 from .._host.state import HostState
 from .._texts import cockpit_conf, drop_in, guard, pam, pam_conf, sshd_config
-from .._texts.patterns import named_by
+from .._texts.patterns import matching_paths
 from .._wanted.settings import Settings
 from .changes import Change, Listen
 from .draft import Draft
@@ -96,7 +96,7 @@ def _further_watched(
 
 def _lists_of_keys(draft: Draft) -> list[str]:
     """The lists of the security keys that are declared."""
-    inside = (f"{places.KEYS_DIRECTORY}/", f"{places.ONLY_KEYS_DIRECTORY}/")
+    inside = (f"{places.KEYS_DIRECTORY}/", f"{places.KEYS_ONLY_DIRECTORY}/")
     return sorted(path for path in draft.files if path.startswith(inside))
 
 
@@ -146,7 +146,7 @@ def _stacks(state: HostState, protected: t.Collection[str], asking: t.Sequence[s
 def _of_starts(state: HostState) -> t.Iterator[str]:
     """What says how sshd is started."""
     for pattern in (*places.SSHD_STARTS, *_variables(state)):
-        paths = named_by(pattern, state.files)
+        paths = matching_paths(pattern, state.files)
         yield guard.line(
             "start", guard.digest("".join(guard.starting(one, state.text(one) or "") for one in paths)), pattern
         )
@@ -160,7 +160,7 @@ def _variables(state: HostState) -> list[str]:
 def _of_cockpit(text: str | None) -> t.Iterator[str]:
     """How Cockpit lets people in past PAM."""
     yield guard.line("cockpit", guard.digest(cockpit_conf.past_pam(text)), places.COCKPIT_CONFIG)
-    if cockpit_conf.takes_kerberos(text):
+    if cockpit_conf.accepts_kerberos(text):
         yield from (guard.line("keytab", path) for path in places.KEYTABS)
 
 
@@ -170,8 +170,8 @@ def _of_others(files: sshd_config.Files, settings: Settings) -> t.Iterator[str]:
     include_lines = sshd_config.include_lines(files)
     yield from (guard.line("pattern", pattern) for pattern in include_lines.patterns)
     many = guard.includes(files.texts.get(files.config, ""), include_lines.line)
-    told = guard.others(files, keywords, many)
-    yield guard.line("before", guard.digest(told), str(many), files.config, " ".join(keywords))
+    shown = guard.others(files, keywords, many)
+    yield guard.line("before", guard.digest(shown), str(many), files.config, " ".join(keywords))
 
 
 def _of_sshd(situation: Situation) -> t.Iterator[str]:

@@ -377,7 +377,7 @@ def sentence(text: str) -> str:
 
 def _started(start: Start) -> str:
     """What tells an sshd from one that is started as usual, for a message."""
-    return f", as {start.said_by} starts it ({' '.join(start.words)})," if start.words else ""
+    return f", as {start.source} starts it ({' '.join(start.words)})," if start.words else ""
 
 
 def expectations(state: HostState, expected: t.Iterable[Expectation]) -> t.Iterator[str]:
@@ -391,5 +391,5 @@ def expectations(state: HostState, expected: t.Iterable[Expectation]) -> t.Itera
             yield (
                 f"sshd{_started(start)} on {state.hostname} does not do for {expectation.user} what {places.DROP_IN} "
                 f"says ({', '.join(wrong)}): another part of its configuration wins. See "
-                f"'{' '.join(['sshd', *start.words])} -T -C {expectation.told}'."
+                f"'{' '.join(['sshd', *start.words])} -T -C {expectation.connection_spec}'."
             )

@@ -90,7 +90,7 @@ def users(situation: Situation) -> dict[str, dict[str, t.Any]]:
             "recovered": name in recovered,
             "security_keys": [key.label for key in keys.get(name, ())],
             "key_denied": None,
-            "security_keys_only": name in state.accounts and drop_in.has_own_list(state.accounts[name].sshd),
+            "security_keys_only": name in state.accounts and drop_in.is_keys_only(state.accounts[name].sshd),
         }
         for name in sorted(names)
     }

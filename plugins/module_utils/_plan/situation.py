@@ -92,11 +92,11 @@ class Situation(_Pair):
     @functools.cached_property
     def lists_of_sshd(self) -> dict[str, tuple[SecurityKey, ...]]:
         """The security keys with which alone sshd lets people in now, by account."""
-        directory = places.ONLY_KEYS_DIRECTORY
+        directory = places.KEYS_ONLY_DIRECTORY
         lists = security_keys.lists(self.state.texts(f"{directory}/"), directory)
         accounts = self.state.accounts
         return {
-            name: keys for name, keys in lists.items() if name in accounts and drop_in.has_own_list(accounts[name].sshd)
+            name: keys for name, keys in lists.items() if name in accounts and drop_in.is_keys_only(accounts[name].sshd)
         }
 
     @functools.cached_property

@@ -129,9 +129,7 @@ def diff(changes: t.Iterable[Change], state: HostState) -> list[dict[str, str]]:
 def _new(path: str, text: str) -> str:
     """What a diff shows of a file that comes: of a long one that each host gets as it stands, its length alone."""
     lines = text.count("\n")
-    stands = path in places.AS_THEY_STAND or path.startswith(
-        tuple(f"{one}/" for one in places.SELF_SERVICE_DIRECTORIES)
-    )
+    stands = path in places.STATIC_FILES or path.startswith(tuple(f"{one}/" for one in places.SELF_SERVICE_DIRECTORIES))
     return f"a file of fleet.auth, new ({lines} lines)\n" if stands and lines > _SHORT else text
 
 

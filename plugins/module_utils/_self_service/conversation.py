@@ -20,7 +20,7 @@ from .._backends import backends
 from .._backends.credential import Clock, Credential, CredentialError
 from .._backends.hotp import KEY_BYTES
 from .._texts.code_step import CodeStep
-from .._texts.invitation import TYPED, Invitation
+from .._texts.invitation import LONGEST_TYPED, Invitation
 from .._wanted.secret import encode_secret
 from .._wanted.settings import Device, Settings, User
 from . import pam_client
@@ -62,7 +62,7 @@ def parse_request(line: bytes) -> dict[str, str]:
         raise Refusal("This is not a request.")
     if request["do"] == "begin" and not (request["what"] in ACTIONS and request["place"] in PLACES):
         raise Refusal("This is not a request.")
-    if len(request.get("invitation", "")) > TYPED:
+    if len(request.get("invitation", "")) > LONGEST_TYPED:
         raise Refusal("This is not an invitation.")
     if not re.fullmatch(r"[0-9]{0,8}", request.get("code", ""), re.ASCII):
         raise Refusal("A code has only digits.")

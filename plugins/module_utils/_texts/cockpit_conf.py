@@ -54,7 +54,7 @@ class _Setting(t.NamedTuple):
     value: str
 
 
-def takes_kerberos(text: str | None) -> bool:
+def accepts_kerberos(text: str | None) -> bool:
     """Whether Cockpit tries to let people in by Kerberos, which it does unless this is turned off."""
     found = _settings(text or "")
     off = found.get(("negotiate", "action")) if found is not None else None

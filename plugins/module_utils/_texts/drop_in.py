@@ -38,10 +38,10 @@ _PROMPTS_ON = "ChallengeResponseAuthentication yes\n"
 _PROMPTS_OFF = "Match all\n    KbdInteractiveAuthentication no\n"
 _NOBODY_WITHOUT_GROUPS = "# Whoever is in no group is matched by none below.\nDenyGroups :\n"
 """Makes sshd deny accounts that are in no group with a name. No group is called `:`, so nobody else is denied."""
-_FROM_KEYS = "pubkeyauthoptions"
+_KEY_OPTIONS = "pubkeyauthoptions"
 _TOUCH_AND_PIN = "touch-required verify-required"
 """What a security key has to prove at each login: that somebody touches it, and knows its PIN; sshd_config(5)."""
-_KEYS_FILE = f"{places.ONLY_KEYS_DIRECTORY}/%u"
+_KEYS_FILE = f"{places.KEYS_ONLY_DIRECTORY}/%u"
 _KEYS_ONLY = (
     ("AuthenticationMethods", "publickey"),
     ("AuthorizedKeysFile", _KEYS_FILE),
@@ -122,7 +122,7 @@ def _body(values: t.Iterable[tuple[str, str]]) -> str:
     return "".join(f"    {keyword} {value}\n" for keyword, value in values)
 
 
-def both(new: str, old: str) -> str:
+def combined(new: str, old: str) -> str:
     """A drop-in for the accounts in the scope of either of two drop-ins; those in both get the settings of the new one.
 
     But accounts that log in with security keys alone by the old one keep doing so: PAM may not know yet whether to ask.
@@ -159,11 +159,11 @@ def expected(
         "kbdinteractiveauthentication": ("yes",),
         "passwordauthentication": ("no",),
         "authenticationmethods": tuple(_METHODS[factor] for factor in settings.ssh_first_factors),
-        **({_FROM_KEYS: (_TOUCH_AND_PIN,)} if user in settings.declared_keys else {}),
+        **({_KEY_OPTIONS: (_TOUCH_AND_PIN,)} if user in settings.declared_keys else {}),
     }
 
 
-def has_own_list(sshd: Effective) -> bool:
+def is_keys_only(sshd: Effective) -> bool:
     """Whether sshd lets this account in with declared security keys alone."""
     return sshd.get("authorizedkeysfile") == (_KEYS_FILE,)
 
@@ -222,7 +222,7 @@ def keywords(settings: Settings) -> set[str]:
     """The keywords, in lower case, that no `Match` block read before ours may set."""
     found = {*_OURS}
     if settings.declared_keys:
-        found.add(_FROM_KEYS)
+        found.add(_KEY_OPTIONS)
     if settings.keys_only_users or settings.security_keys_only_groups:
         found.update(_ACCEPTED_TYPES, (keyword.lower() for keyword, _value in _KEYS_ONLY))
     return found

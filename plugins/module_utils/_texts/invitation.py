@@ -18,7 +18,7 @@ import typing as t
 TRIES = 5
 """How many wrong codes may be typed for an invitation."""
 HOURS = (1, 336)
-TYPED = 40
+LONGEST_TYPED = 40
 """How many characters a typed code may have."""
 _NEVER = 253402300799.0
 """The last second of the year 9999; later times have no text."""
@@ -66,7 +66,7 @@ def parse(text: str) -> Invitation:
         return CLOSED
 
 
-def made(code: str, salt: bytes, until: float) -> Invitation:
+def create(code: str, salt: bytes, until: float) -> Invitation:
     """The invitation with this code."""
     return Invitation(salt, _digest(salt, code), until)
 

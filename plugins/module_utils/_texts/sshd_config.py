@@ -15,7 +15,7 @@ import re
 import typing as t
 
 from .. import _places as places
-from .patterns import addresses, any_of, covers, matches, named_by
+from .patterns import any_of, covers, matches, matching_paths, sample_addresses
 
 # Only these separate words; a form feed or a no-break space does not.
 _BLANK = "[ \t\r]*"
@@ -26,7 +26,7 @@ _SETTING = re.compile(
 _AT_THE_END = " \t\r\f"
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 # Criteria of a Match line that take no pattern.
-_ALONE = ("all", "invalid-user")
+_WITHOUT_PATTERN = ("all", "invalid-user")
 # Lists that sshd -T prints in one line. For other lists it prints one line per value, which may have blanks.
 _LISTS = ("authenticationmethods", "authorizedkeysfile")
 
@@ -142,7 +142,7 @@ def _included_by(line: Line, paths: t.Collection[str]) -> t.Iterator[str]:
     """Those of these paths that a line includes, in the order in which sshd reads them."""
     if line.keyword.lower() == "include":
         for pattern in _patterns(line):
-            yield from named_by(pattern, paths)
+            yield from matching_paths(pattern, paths)
 
 
 class IncludeLines(t.NamedTuple):
@@ -158,7 +158,7 @@ def include_lines(files: Files) -> IncludeLines:
     """How the configuration includes our drop-in, and all other files."""
     lines = parse_config(files.config, files.texts.get(files.config, ""))
     includes = [line for line in lines if line.keyword.lower() == "include"]
-    ours = (line.number for line in includes if any(named_by(one, [places.DROP_IN]) for one in _patterns(line)))
+    ours = (line.number for line in includes if any(matching_paths(one, [places.DROP_IN]) for one in _patterns(line)))
     return IncludeLines(next(ours, 0), tuple(pattern for line in includes for pattern in _patterns(line)))
 
 
@@ -188,7 +188,7 @@ class Origin(t.NamedTuple):
     local_address: str = ""
     local_port: str = ""
 
-    def told(self, user: str, stranger: str) -> str:
+    def connection_spec(self, user: str, stranger: str) -> str:
         """The argument of `sshd -T -C` for a login of this user; `stranger` is the address if no other one matters.
 
         The name of the client is not looked up: like sshd for a client without a name, this gives the address instead.
@@ -227,11 +227,11 @@ def _origins(files: t.Mapping[str, str], exempt: t.Callable[[str], bool] = _nobo
             continue
         for line in parse_config(path, text):
             if line.keyword.lower() == "match":
-                told = dict(_criteria(line.arguments))
+                criteria = dict(_criteria(line.arguments))
                 samples = [
-                    [*_samples(told.get("address", "").split(","), exempt)] or [""],
-                    [*_samples(told.get("localaddress", "").split(","), _nobody)] or [""],
-                    [port.lstrip("!") for port in told.get("localport", "").split(",")],
+                    [*_samples(criteria.get("address", "").split(","), exempt)] or [""],
+                    [*_samples(criteria.get("localaddress", "").split(","), _nobody)] or [""],
+                    [port.lstrip("!") for port in criteria.get("localport", "").split(",")],
                 ]
                 found.update((Origin(*one), None) for one in itertools.product(*samples) if any(one))
     return found
@@ -244,13 +244,13 @@ def _samples(patterns: t.Sequence[str], exempt: t.Callable[[str], bool]) -> t.It
     """
     excluded = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
     for pattern in patterns:
-        found = addresses(pattern.lstrip("!"))
+        found = sample_addresses(pattern.lstrip("!"))
         if not pattern.startswith("!"):
             found = [one for one in found if not any(covers(other, one) for other in excluded)]
         yield from [*itertools.filterfalse(exempt, found), *found][:1]
 
 
-def tells_addresses(files: t.Mapping[str, str]) -> bool:
+def distinguishes_origins(files: t.Mapping[str, str]) -> bool:
     """Whether a `Match` of the configuration has criteria other than users and groups, such as an address or a port."""
     return any(
         kind not in ("user", "group")
@@ -281,7 +281,7 @@ def account_class(patterns: t.Sequence[tuple[str, str]], user: str, groups: t.Co
     return tuple(matches([user] if kind == "user" else groups, patterns) for kind, patterns in patterns)
 
 
-def takes(effective: Effective, *methods: str) -> bool:
+def accepts(effective: Effective, *methods: str) -> bool:
     """Whether a login may begin with one of these methods."""
     chains = effective.get("authenticationmethods", ())
     return chains in ((), ("any",)) or any(chain.split(",")[0].partition(":")[0] in methods for chain in chains)
@@ -355,7 +355,7 @@ def _criteria(arguments: t.Sequence[str]) -> t.Iterator[tuple[str, str]]:
     """The criteria of a Match line, which are written as `user alice` or as `user=alice`."""
     words = iter([word for argument in arguments for word in argument.split("=", 1) if word])
     for word in words:
-        if word.lower() not in _ALONE:
+        if word.lower() not in _WITHOUT_PATTERN:
             yield word.lower(), next(words, "")
 
 
