@@ -85,7 +85,7 @@ LoadState=not-found
 
 
 def test_starts_are_those_of_cockpits_units_and_of_others_by_which_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Process, "is_inside", False)
+    monkeypatch.setattr(Process, "is_in_container", False)
     monkeypatch.setattr(Process, "unit", "web.service")
     asked: list[t.Sequence[str]] = []
 

@@ -50,5 +50,5 @@ def test_what_a_run_that_was_killed_has_laid_ready_is_nobody_s(tmp_path: Path, m
     one = invitation.create("ABCD-EFGH-IJKL-MNOP", b"salt", 1772438400.0)
     for name in ("alice", ".bob.fleet-auth-new"):
         (tmp_path / name).write_text(one.render())
-    assert invitations.open_ones(1772438399.0) == {"alice": one}
-    assert invitations.open_ones(1772438400.0) == {}
+    assert invitations.open_invitations(1772438399.0) == {"alice": one}
+    assert invitations.open_invitations(1772438400.0) == {}

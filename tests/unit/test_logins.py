@@ -173,11 +173,11 @@ def test_journal_that_does_not_tell_all_is_told() -> None:
     assert "the journal could not be read in full" in warning
 
 
-BY_RUN0 = Connection("alice", "192.0.2.9", by=("python3", "sh", "systemd", "run0", "sh"), asking_systemd=7)
+BY_RUN0 = Connection("alice", "192.0.2.9", programs=("python3", "sh", "systemd", "run0", "sh"), asking_systemd=7)
 BECOME: list[tuple[str, dict[str, t.Any], str]] = [
     ("sudo", {"become_asks": frozenset({"sudo"})}, "alice"),
     ("doas", {"become_asks": frozenset({"doas"})}, "alice"),
-    ("su", {"connection": Connection("alice", "192.0.2.9", by=("python3", "sh", "su", "bash"))}, "root"),
+    ("su", {"connection": Connection("alice", "192.0.2.9", programs=("python3", "sh", "su", "bash"))}, "root"),
     ("polkit-1", {"connection": BY_RUN0, "become_asks": frozenset({"polkit-1"})}, "alice"),
 ]
 
@@ -195,5 +195,5 @@ def test_ansible_goes_on_to_become_root(service: str, seen: dict[str, t.Any], na
 
 
 def test_su_that_sudo_runs_asks_ansible_for_nothing() -> None:
-    by = Connection("alice", "192.0.2.9", by=("python3", "sh", "su", "sudo", "sh"))
+    by = Connection("alice", "192.0.2.9", programs=("python3", "sh", "su", "sudo", "sh"))
     assert plan(wanting("root", "joe", services=["su"], ssh=False), host(connection=by)).refusals == ()

@@ -167,7 +167,7 @@ def planned(target: Settings, state: HostState) -> tuple[Change, ...]:
 def _of_one_backend(state: HostState) -> HostState:
     """The same host without leftovers that only the journal knows to be those of a move."""
     files = {path: one for path, one in state.files.items() if path not in backends.DIRECTORIES}
-    return replace(state, files=files, others={})
+    return replace(state, files=files, other_credentials={})
 
 
 class TestEveryPlan:
@@ -1330,7 +1330,7 @@ class TestRefusal:
         )
         beside = replace(
             host_state(ACCOUNTS[0], *self.MANY, credentials=self.enrolled(*self.NAMES)),
-            others={"google_authenticator": google},
+            other_credentials={"google_authenticator": google},
         )
         self.of_many(
             settings(exempt_users=["root"], backend="google_authenticator"),

@@ -112,7 +112,7 @@ class TestUnit:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (unit,) = systemd.parse_units(SHOWN)
-        monkeypatch.setattr(Process, "is_inside", False)
+        monkeypatch.setattr(Process, "is_in_container", False)
         monkeypatch.setattr(Process, "executable", "/usr/sbin/sshd")
         monkeypatch.setattr(Process, "has", lambda _self, _path: True)
         monkeypatch.setattr(Process, "unit", property(lambda self: {5: "other.service", 7: "ssh.service"}[self.pid]))
@@ -237,7 +237,7 @@ class TestSockets:
         sockets = SOCKETS.format(own="ssh", state="inactive", accept="no")
         units, _asked = self.seen(sockets, program="/opt/ssh/sbin/sshd")
         (found,) = sshd_starts.listeners([], units)
-        assert (found.is_apart, found.door) == (True, "/opt/ssh/sbin/sshd")
+        assert (found.is_separate, found.door) == (True, "/opt/ssh/sbin/sshd")
 
     @pytest.mark.parametrize(
         ("old", "new", "door"),
@@ -264,7 +264,7 @@ class TestSockets:
     def test_by_another_program_or_account_or_with_other_files_are_told(self, old: str, new: str, door: str) -> None:
         seen, _asked = self.seen(SOCKETS.format(own="ssh", state="inactive", accept="no"), changed=(old, new))
         (found,) = sshd_starts.listeners([], seen)
-        assert (found.is_apart, found.door, found.seen) == (door != "/etc/ssh/each", door, "alt.socket")
+        assert (found.is_separate, found.door, found.seen) == (door != "/etc/ssh/each", door, "alt.socket")
 
     @pytest.mark.parametrize("place", ["/run/systemd/generator.late", "/etc/systemd/system.attached"])
     def test_may_come_of_a_generator_or_an_image(self, files: dict[str, str], place: str) -> None:
@@ -299,7 +299,7 @@ class TestSockets:
     def test_count_once_where_what_they_start_runs_already(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Process, "executable", "/usr/sbin/sshd")
         monkeypatch.setattr(Process, "has", lambda _self, _path: True)
-        monkeypatch.setattr(Process, "is_inside", False)
+        monkeypatch.setattr(Process, "is_in_container", False)
         monkeypatch.setattr(Process, "unit", "alt.service")
         each = systemd.parse_units(SHOWN)[0]._replace(name="alt.service")
         running = [Process(5, 0, "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups\0")]
@@ -311,13 +311,13 @@ def test_listener_that_is_not_the_hosts_is_told_by_program_files_and_account(mon
     programs = {5: "/usr/sbin/sshd", 6: "/opt/ssh/sbin/sshd", 7: "/usr/sbin/sshd", 8: "/usr/sbin/sshd", 9: ""}
     monkeypatch.setattr(Process, "executable", property(lambda self: programs[self.pid]))
     monkeypatch.setattr(Process, "has", lambda self, path: self.pid != 7 or path != "/etc/ssh/sshd_config")
-    monkeypatch.setattr(Process, "is_inside", False)
+    monkeypatch.setattr(Process, "is_in_container", False)
     monkeypatch.setattr(Process, "unit", "ssh.service")
     monkeypatch.setattr(processes.pwd, "getpwuid", lambda uid: SimpleNamespace(pw_name={1000: "bob"}[uid]))
     title = "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups\0"
     found = sshd_starts.listeners(Process(pid, 1000 if pid == 8 else 0, title) for pid in programs)
     assert [one.pid for one in found] == [5, 9, 6, 7, 8]
-    assert [(one.is_own, one.is_apart) for one in found] == [(True, False)] * 2 + [(False, True)] * 3
+    assert [(one.is_own, one.is_separate) for one in found] == [(True, False)] * 2 + [(False, True)] * 3
     assert [(one.program, one.has_own_files, one.owner) for one in found[2:]] == [
         ("/opt/ssh/sbin/sshd", False, ""),
         ("/usr/sbin/sshd", True, ""),
@@ -341,10 +341,10 @@ def test_sshd_that_another_program_starts_for_each_connection_is_told_by_that(
     monkeypatch: pytest.MonkeyPatch, command_line: str, door: str
 ) -> None:
     monkeypatch.setattr(Process, "executable", "/usr/bin/server")
-    monkeypatch.setattr(Process, "is_inside", False)
+    monkeypatch.setattr(Process, "is_in_container", False)
     monkeypatch.setattr(Process, "has", lambda _self, _path: True)
     found = sshd_starts.listeners([Process(5, 0, command_line)])
-    assert [(one.door, one.is_apart) for one in found] == ([(door, True)] if door else [])
+    assert [(one.door, one.is_separate) for one in found] == ([(door, True)] if door else [])
 
 
 @pytest.mark.parametrize(
@@ -361,11 +361,11 @@ def test_sshd_that_another_program_starts_for_each_connection_is_told_by_that(
 def test_listener_whose_words_are_cut_off_is_told_all_the_same(
     monkeypatch: pytest.MonkeyPatch, command_line: str, door: str
 ) -> None:
-    for name, value in {"executable": "/usr/sbin/sshd", "is_inside": False, "unit": "odd.service"}.items():
+    for name, value in {"executable": "/usr/sbin/sshd", "is_in_container": False, "unit": "odd.service"}.items():
         monkeypatch.setattr(Process, name, value)
     monkeypatch.setattr(Process, "has", lambda _self, _path: True)
     found = sshd_starts.listeners([Process(5, 0, command_line)])
-    assert [(one.door, one.is_apart, one.seen) for one in found] == (
+    assert [(one.door, one.is_separate, one.seen) for one in found] == (
         [(door, True, "process 5, with unknown options")] if door else []
     )
 
@@ -393,7 +393,7 @@ def test_listener_has_files_of_its_own_where_a_single_one_is_another(
         sshd_starts.glob, "glob", lambda pattern: [one for one in names if one.startswith(pattern[:-1])]
     )
     monkeypatch.setattr(Process, "executable", "/usr/sbin/sshd")
-    monkeypatch.setattr(Process, "is_inside", False)
+    monkeypatch.setattr(Process, "is_in_container", False)
     monkeypatch.setattr(Process, "has", lambda _self, path: path != other)
     (found,) = sshd_starts.listeners([Process(5, 0, "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups\0")])
     assert found.has_own_files
@@ -415,14 +415,15 @@ def test_program_is_told_also_after_an_upgrade(monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.parametrize(
-    ("numbers", "has_root", "is_inside"), [("pid:[1]", True, False), ("pid:[2]", True, False), ("pid:[2]", False, True)]
+    ("numbers", "has_root", "is_in_container"),
+    [("pid:[1]", True, False), ("pid:[2]", True, False), ("pid:[2]", False, True)],
 )
 def test_process_is_in_a_container_only_with_a_root_of_its_own(
-    monkeypatch: pytest.MonkeyPatch, numbers: str, has_root: bool, is_inside: bool
+    monkeypatch: pytest.MonkeyPatch, numbers: str, has_root: bool, is_in_container: bool
 ) -> None:
     monkeypatch.setattr(processes.os, "readlink", lambda path: "pid:[1]" if path.startswith("/proc/self") else numbers)
     monkeypatch.setattr(Process, "has", lambda _self, path: path != "/" or has_root)
-    assert Process(5, 0, "").is_inside is is_inside
+    assert Process(5, 0, "").is_in_container is is_in_container
 
 
 def test_files_are_the_same_unless_the_process_shows_others(monkeypatch: pytest.MonkeyPatch) -> None:

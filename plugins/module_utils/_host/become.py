@@ -31,7 +31,7 @@ def asking(run: Run, connection: Connection, services: t.Iterable[str]) -> froze
     """
     tried = {
         "sudo": lambda: sudo_asks(run, connection.user),
-        "doas": lambda: "doas" in connection.by and _doas_asks(run, connection.user),
+        "doas": lambda: "doas" in connection.programs and _doas_asks(run, connection.user),
         "polkit-1": lambda: connection.asking_systemd > 0 and _polkit_asks(run, connection),
     }
     return frozenset(service for service in services if service in tried and tried[service]())
@@ -69,7 +69,7 @@ def _doas_asks(run: Run, user: str) -> bool:
 
 def _polkit_asks(run: Run, connection: Connection) -> bool:
     """Whether polkit wants a password for what this run had systemd start, or has just got one for it; pkcheck(1)."""
-    actions = {action for program, action in places.ASKING_SYSTEMD.items() if program in connection.by}
+    actions = {action for program, action in places.ASKING_SYSTEMD.items() if program in connection.programs}
     found = (
         run(["pkcheck", "--action-id", action, "--process", str(connection.asking_systemd)])[:2] for action in actions
     )

@@ -36,11 +36,11 @@ _CONFIG_DIRECTORIES = "XDG_CONFIG_DIRS"
 
 def starts(run: Run, processes: t.Iterable[Process]) -> tuple[CockpitStart, ...]:
     """How Cockpit's own units start it, and how other units do that run it now."""
-    running = {one.unit for one in processes if one.program == _SERVES and not one.is_inside}
+    running = {one.unit for one in processes if one.program == _SERVES and not one.is_in_container}
     names = [*_SERVICES, *sorted(running.difference(("", *_SERVICES)))]
     return tuple(
         CockpitStart(
-            unit.says([_CONFIG_DIRECTORIES, unit.program]) or unit.name,
+            unit.file_with([_CONFIG_DIRECTORIES, unit.program]) or unit.name,
             unit.program,
             unit.words,
             unit.value(_CONFIG_DIRECTORIES),

@@ -40,7 +40,7 @@ def look(settings: Settings, run: Run) -> HostState:
     listening = sshd_starts.listeners(running, units)
     further, accepted = (settings.sshd_configs, settings.accepted_doors) if settings.ssh else ((), None)
     start, *other_starts = sshd_starts.starts(units.own, listening, further, accepted)
-    hosts_own = [one.start.config for one in listening if not one.is_apart]
+    hosts_own = [one.start.config for one in listening if not one.is_separate]
     configs = [start.config, *(one.config for one in other_starts), *hosts_own]
     files = _files(configs, units.variables)
     elsewhere = included_by_sshd(files, configs)
@@ -66,10 +66,10 @@ def look(settings: Settings, run: Run) -> HostState:
     return HostState(
         hostname=os.uname().nodename,
         files=files,
-        accounts=accounts.accounts(people, groups, seen.of, seen.elsewhere.values()),
+        accounts=accounts.accounts(people, groups, seen.settings, seen.elsewhere.values()),
         credentials=kept[backend],
         backend=backend,
-        others={name: files for name, files in kept.items() if name != backend and files},
+        other_credentials={name: files for name, files in kept.items() if name != backend and files},
         groups=frozenset(filter(accounts.group_exists, {*settings.scope_groups, *settings.security_keys_only_groups})),
         groups_known_as=accounts.known_as(
             {*settings.scope_groups, *settings.security_keys_only_groups, *settings.exempt_groups}
@@ -84,7 +84,7 @@ def look(settings: Settings, run: Run) -> HostState:
         sshd_start=start,
         listeners=listening,
         daemons=doors.daemons(running, units.sockets, units.commands) if settings.enabled else {},
-        other_sshds=tuple(Sshd(one, found.of, found.error, found.elsewhere) for one, found in others),
+        other_sshds=tuple(Sshd(one, found.settings, found.error, found.elsewhere) for one, found in others),
         connection=session,
         connection_sshd=seen.connection,
         become_asks=become.asking(run, session, _new_services(settings, files)) if session else frozenset(),
@@ -102,7 +102,7 @@ def look(settings: Settings, run: Run) -> HostState:
         pending=os.path.exists(places.JOURNAL),
         missing=frozenset(path for path in places.SHARED_DIRECTORIES if not os.path.isdir(path)),
         inside={path: inside(path) for path in (*backends.DIRECTORIES, *places.SHARED_DIRECTORIES)},
-        authorized_keys=_authorized_keys(settings, people, seen.of),
+        authorized_keys=_authorized_keys(settings, people, seen.settings),
         holds=holds(backends.credential_path(backend, name) for name in kept[backend]) if settings.enabled else (),
         stale_locks=credentials.stale_locks(),
         tallies=credentials.tallies(),
@@ -196,7 +196,7 @@ def look_back(settings: Settings, run: Run, state: HostState) -> HostState:
     views = seen_by_sshd(state.sshd_start)
     return replace(
         state,
-        accounts={**state.accounts, **accounts.accounts(strangers, groups, views.of, views.elsewhere.values())},
+        accounts={**state.accounts, **accounts.accounts(strangers, groups, views.settings, views.elsewhere.values())},
         sshd_elsewhere=_joined(state.sshd_elsewhere, views),
         other_sshds=tuple(_with_more(one, seen_by_sshd(one.start)) for one in state.other_sshds),
         logins=found,
@@ -206,14 +206,14 @@ def look_back(settings: Settings, run: Run, state: HostState) -> HostState:
 
 def _with_more(known: Sshd, more: sshd.Views) -> Sshd:
     """An sshd with what is known, and the settings of further accounts."""
-    return known._replace(settings={**known.settings, **more.of}, elsewhere=_joined(known.elsewhere, more))
+    return known._replace(settings={**known.settings, **more.settings}, elsewhere=_joined(known.elsewhere, more))
 
 
 def _joined(
     known: t.Mapping[Origin, t.Mapping[str, Effective]], more: sshd.Views
 ) -> dict[Origin, t.Mapping[str, Effective]]:
     """The known settings by origin, with those of further accounts."""
-    return {origin: {**settings, **more.elsewhere.get(origin, more.of)} for origin, settings in known.items()}
+    return {origin: {**settings, **more.elsewhere.get(origin, more.settings)} for origin, settings in known.items()}
 
 
 def _files(sshd_configs: t.Iterable[str], variables: t.Iterable[str]) -> dict[str, FileState]:
@@ -231,11 +231,11 @@ def _files(sshd_configs: t.Iterable[str], variables: t.Iterable[str]) -> dict[st
         paths.update(glob.glob(pattern))
     for directory in (*places.SELF_SERVICE_DIRECTORIES, places.KEYS_DIRECTORY, places.KEYS_ONLY_DIRECTORY):
         paths.update(_tree(directory))
-    found = {path: read_file(path) or _link_to_nowhere(path) for path in paths}
+    found = {path: read_file(path) or _dangling_link(path) for path in paths}
     return {path: file for path, file in found.items() if file is not None}
 
 
-def _link_to_nowhere(path: str) -> FileState | None:
+def _dangling_link(path: str) -> FileState | None:
     """The symbolic link at this path if its target does not exist, or None."""
     return FileState("", 0, link=os.path.realpath(path), kind="link to nowhere") if os.path.islink(path) else None
 

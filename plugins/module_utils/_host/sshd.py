@@ -28,7 +28,7 @@ class SshdError(RuntimeError):
 class Views(t.NamedTuple):
     """The settings that sshd has for the accounts of a host."""
 
-    of: t.Mapping[str, sshd_config.Effective]
+    settings: t.Mapping[str, sshd_config.Effective]
     """The settings by account, from an address that is not exempt."""
     elsewhere: t.Mapping[sshd_config.Origin, t.Mapping[str, sshd_config.Effective]] = {}
     """The settings by account, for each other address and each port that the configuration names."""

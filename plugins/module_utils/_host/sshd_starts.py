@@ -76,12 +76,12 @@ def start_of(unit: Unit) -> Start | None:
     if unit.program.rpartition("/")[2] != "sshd":
         return None
     found = parse_words(with_variables(unit.words, unit.value))
-    return found._replace(source=_says(unit, found) or unit.name)
+    return found._replace(source=_source(unit, found) or unit.name)
 
 
-def _says(unit: Unit, start: Start) -> str:
+def _source(unit: Unit, start: Start) -> str:
     """The file of a unit that says how an sshd was started, or an empty text."""
-    return unit.says([*start.settings, *([] if start.config == places.SSHD_CONFIG else [start.config])])
+    return unit.file_with([*start.settings, *([] if start.config == places.SSHD_CONFIG else [start.config])])
 
 
 def _runs_sshd(unit: Unit) -> bool:
@@ -101,13 +101,13 @@ def listeners(processes: t.Iterable[Process], units: Units | None = None) -> tup
         if cut or (words is None and any(map(_SSHD.fullmatch, process.served))):
             # Its options are unknown: its command line is cut off, or another program starts it for each connection.
             words = []
-        if words is not None and not process.is_inside:
+        if words is not None and not process.is_in_container:
             start = parse_words(words, f"the command line of sshd, process {process.pid}")
             found.append(_listener(process, start)._replace(is_cut=cut))
     file = read_file(places.SSHD_PID_FILE)
     of_pid_file = file.content.strip() if file else ""
-    found.sort(key=lambda one: (one.is_apart, not one.is_own, str(one.pid) != of_pid_file, one.pid))
-    running = {one.unit for one in found if not one.is_apart}
+    found.sort(key=lambda one: (one.is_separate, not one.is_own, str(one.pid) != of_pid_file, one.pid))
+    running = {one.unit for one in found if not one.is_separate}
     waiting = [(name, unit, start_of(unit)) for name, unit in units.by_sockets.items()] if units else []
     found += [
         Listener(0, name, start or Start(), _program(unit.program), unit.owner, unit.hides(_DECISIVE))
@@ -149,10 +149,10 @@ def starts(
     After that comes how further sshds run: unless `accepted` is None, those that have the host's own configuration and
     whose doors are not in `accepted`; then those that have one of `configs`, whether they run or not.
     """
-    listening = [one for one in listening if not one.is_apart]
+    listening = [one for one in listening if not one.is_separate]
     found = [one.start for one in listening if one.is_own and one.pid]
     if unit:
-        found = [one._replace(source=_says(unit, one) or one.source) for one in found]
+        found = [one._replace(source=_source(unit, one) or one.source) for one in found]
         planned = start_of(unit)
     else:
         found = found or [one.start for one in listening[:1]]
@@ -211,15 +211,15 @@ def _texts(service: str) -> t.Iterator[str]:
 def parse_sockets(text: str) -> list[Socket]:
     """The sockets in the output of `systemctl show`."""
     found = {}
-    for told in systemd.blocks(text):
-        name = "".join(told.get("Id", ()))
+    for properties in systemd.blocks(text):
+        name = "".join(properties.get("Id", ()))
         if name.endswith(".socket"):
             found[name] = Socket(
                 name=name,
-                is_active=told.get("ActiveState") == ["active"],
-                accepts=told.get("Accept") == ["yes"],
-                triggers="".join(told.get("Triggers", ())).partition(" ")[0],
-                listens=tuple(told.get("Listen", ())),
+                is_active=properties.get("ActiveState") == ["active"],
+                accepts=properties.get("Accept") == ["yes"],
+                triggers="".join(properties.get("Triggers", ())).partition(" ")[0],
+                listens=tuple(properties.get("Listen", ())),
             )
     return [*found.values()]
 

@@ -122,7 +122,7 @@ def adoption(
         for file in users_files
     ]
     names = {*own_files, *(name for file in shared for name in file.lines)}
-    ours = {*state.credentials, *(name for files in state.others.values() for name in files)}
+    ours = {*state.credentials, *(name for files in state.other_credentials.values() for name in files)}
     check, found = _Check(situation, known), Adoption()
     for name in sorted(names - ours):
         try:

@@ -47,7 +47,7 @@ def open_beside(situation: Situation) -> t.Iterator[str]:
     if not situation.services:
         return
     asking = situation.services
-    configs = {one.start.config for one in situation.state.listeners if not one.is_apart}
+    configs = {one.start.config for one in situation.state.listeners if not one.is_separate}
     can_be_covered = set(filter(is_sshd_config, configs))
     for door in (*_sshds(situation, asking), *_daemons(situation, asking)):
         if door.state == COVERED or door.name in ("sshd", *settings.accepted_doors):
@@ -110,7 +110,7 @@ def _sshds(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door]:
     covered = [sshd.start for sshd in state.sshds]
     for listener in state.listeners:
         reaches = f"a shell as {listener.owner}" if listener.owner else "a shell and files"
-        if listener.is_apart or not any(listener.start.has_same_options(start) for start in covered):
+        if listener.is_separate or not any(listener.start.has_same_options(start) for start in covered):
             yield Door(listener.door, "sshd", reaches, OPEN, listener.seen)
         elif listener.start.config in settings.sshd_configs:
             yield Door(listener.start.config, "sshd", reaches, state_of_own, listener.seen)

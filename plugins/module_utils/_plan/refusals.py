@@ -39,7 +39,7 @@ def host(situation: Situation) -> t.Iterator[str]:
     unfit = backend.unfit(state.code_modules.get(settings.backend), state.release)
     if unfit:
         yield f"{settings.backend} is no backend for {state.hostname}: {unfit}."
-    for path in sorted(state.strangers):
+    for path in sorted(state.foreign_files):
         yield (
             f"{path} on {state.hostname} is not a file of fleet.auth, which needs that name. Move it to another one, "
             "with what refers to it, and run again."
@@ -287,7 +287,7 @@ def become(situation: Situation) -> t.Iterator[str]:
     account = state.accounts.get(state.connection.user) if state.connection else None
     if not account or not state.connection or account.uid == 0:
         return
-    root, by = state.accounts["root"], state.connection.by
+    root, by = state.accounts["root"], state.connection.programs
     by_systemd = next((program for program in places.ASKING_SYSTEMD if program in by), "")
     # su wants the password of root, and so root's code; under sudo it wants none.
     by_su = "su" in by and not {"sudo", "doas"}.intersection(by[by.index("su") :])

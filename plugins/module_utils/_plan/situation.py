@@ -185,7 +185,7 @@ class Situation(_Pair):
     def _read(self, backend: str, user: str) -> Credential | None:
         """What the credential of a user in a backend says; None where it is damaged."""
         state = self.state
-        file = (state.credentials if backend == state.backend else state.others[backend])[user]
+        file = (state.credentials if backend == state.backend else state.other_credentials[backend])[user]
         try:
             return backends.BACKENDS[backend].read(file.content, user)
         except CredentialError:

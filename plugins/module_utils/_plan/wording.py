@@ -146,7 +146,7 @@ def _news(change: Change, state: HostState) -> list[str]:
         return _of_credential(None, backend.read(change.content, change.user))
     if isinstance(change, (Renew, Move)):
         revision = change.revision
-        files = state.credentials if revision.source == state.backend else state.others[revision.source]
+        files = state.credentials if revision.source == state.backend else state.other_credentials[revision.source]
         text = files[change.user].content
         after = revision.text(text, _placeholder_keys())
         earlier = backends.BACKENDS[revision.source].read(text, change.user)
