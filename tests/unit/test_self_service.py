@@ -73,7 +73,7 @@ class FakeHost:
     def groups(self, _user: str) -> t.Collection[str]:
         return ["users"]
 
-    def is_given(self, _user: str) -> bool:
+    def has_given_secret(self, _user: str) -> bool:
         return self.given
 
     def credential(self, _user: str) -> str | None:
@@ -82,7 +82,7 @@ class FakeHost:
     def invitation(self, _user: str) -> Invitation | None:
         return self.invited
 
-    def is_invited(self, _user: str, typed: str) -> bool:
+    def try_invitation(self, _user: str, typed: str) -> bool:
         assert self.invited
         if self.invited.fits(typed):
             return True
@@ -349,17 +349,17 @@ class TestTheFileOfAnInvitation:
         invitations.put("alice", self.ONE)
         path = tmp_path / "invitations" / "alice"
         assert [one.stat().st_mode & 0o777 for one in (path.parent, path)] == [0o700, 0o600]
-        assert invitations.use_try("alice", INVITATION, 1_000.0)
-        assert not invitations.use_try("alice", "wrong", 1_000.0)
+        assert invitations.try_code("alice", INVITATION, 1_000.0)
+        assert not invitations.try_code("alice", "wrong", 1_000.0)
         assert invitations.read("alice", 1_000.0) == self.ONE._replace(tries=4)
         for _try in range(9):
-            assert not invitations.use_try("alice", "wrong", 1_000.0)
-        assert not invitations.use_try("alice", INVITATION, 1_000.0)
-        assert not invitations.use_try("bob", INVITATION, 1_000.0)
+            assert not invitations.try_code("alice", "wrong", 1_000.0)
+        assert not invitations.try_code("alice", INVITATION, 1_000.0)
+        assert not invitations.try_code("bob", INVITATION, 1_000.0)
         assert invitations.read("alice", 1_001.0) is None
-        invitations.remove_ended(1_000.0)
+        invitations.remove_expired(1_000.0)
         assert path.exists()
-        invitations.remove_ended(1_001.0)
+        invitations.remove_expired(1_001.0)
         assert not path.exists()
         invitations.remove("alice")
 
@@ -564,7 +564,7 @@ class TestWhoGetsAProcess:
         monkeypatch.setattr(program, "_peer", lambda _connection: uid)
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            return program._take(ours, talking)
+            return program._accept(ours, talking)
 
     def test_is_nobody_without_an_account(self, monkeypatch: pytest.MonkeyPatch, started: list[str]) -> None:
         assert self.take(monkeypatch, 100_001, {}).startswith("Nobody logs in with this account")

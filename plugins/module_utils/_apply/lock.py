@@ -29,7 +29,7 @@ def exclusive(wait: float) -> t.Iterator[float]:
     started = time.monotonic()
     while True:
         descriptor = _open(places.LOCK)
-        if _is_taken(descriptor) and _is_at(descriptor, places.LOCK):
+        if _try_lock(descriptor) and _is_at(descriptor, places.LOCK):
             break
         holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
         renewed = _strangers_hold(descriptor) and _renew(descriptor)
@@ -45,7 +45,7 @@ def exclusive(wait: float) -> t.Iterator[float]:
     try:
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode("ascii"))
-        with _survivor():
+        with _watchdog():
             yield time.monotonic() - started
     finally:
         os.close(descriptor)
@@ -59,7 +59,7 @@ def _open(path: str) -> int:
     return descriptor
 
 
-def _is_taken(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     """Take the lock on an open file, if nobody has it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -107,7 +107,7 @@ def _renew(blocked: int) -> bool:
     path = files.staged(places.LOCK, "new")
     new = _open(path)
     try:
-        if not (_is_taken(new) and _is_at(new, path)):
+        if not (_try_lock(new) and _is_at(new, path)):
             return False
         if not _is_at(blocked, places.LOCK):
             files.unlink(path)
@@ -119,7 +119,7 @@ def _renew(blocked: int) -> bool:
 
 
 @contextlib.contextmanager
-def _survivor() -> t.Iterator[None]:
+def _watchdog() -> t.Iterator[None]:
     """Start a second process, which removes our locks on credentials if this process is killed.
 
     As long as such a lock exists, all codes of its user are denied. The second process reads from a pipe to which only
@@ -127,13 +127,13 @@ def _survivor() -> t.Iterator[None]:
     Through the file descriptor that it inherits, it holds the lock of the host too, so the next run waits for its end.
     """
     reader, writer = os.pipe()
-    survivor = os.fork()
-    if survivor == 0:
+    watchdog = os.fork()
+    if watchdog == 0:
         try:
             os.setsid()
             os.close(writer)
             if not os.read(reader, 1):
-                credential_files.free()
+                credential_files.remove_own_locks()
         finally:
             os._exit(0)
     os.close(reader)
@@ -143,4 +143,4 @@ def _survivor() -> t.Iterator[None]:
         with contextlib.suppress(BrokenPipeError):
             os.write(writer, b".")
         os.close(writer)
-        os.waitpid(survivor, 0)
+        os.waitpid(watchdog, 0)

@@ -26,18 +26,18 @@ def read(path: str) -> dict[str, bytes]:
     return {name: os.getxattr(path, name) for name in names if name not in _OF_THE_CONTENT}
 
 
-def give(path: str, attributes: t.Mapping[str, bytes]) -> None:
+def write(path: str, attributes: t.Mapping[str, bytes]) -> None:
     """Set these attributes of a file, and remove others, such as those that it has inherited from its directory.
 
     Raises OSError, whose text names the attribute.
     """
-    have = read(path)
-    for name in set(have) - set(attributes):
+    present = read(path)
+    for name in set(present) - set(attributes):
         if not name.startswith("security."):
             with _named(name, path):
                 os.removexattr(path, name)
     for name, value in attributes.items():
-        if have.get(name) != value:
+        if present.get(name) != value:
             with _named(name, path):
                 os.setxattr(path, name, value)
 

@@ -44,7 +44,7 @@ def invite(module: AnsibleModule) -> Result:
     if module.check_mode:
         return {"changed": True, "until": end_of(made)}
     with changing(module, what_failed):
-        invitations.remove_ended(now)
+        invitations.remove_expired(now)
         invitations.put(user, made)
     return {"changed": True, "code": code, "until": end_of(made)}
 
