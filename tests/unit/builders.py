@@ -231,7 +231,7 @@ def host_state(
                 "credentials": credentials,
                 "groups": frozenset({"staff", "admins"}),
                 "time_sync": IN_SYNC,
-                "stranger": STRANGER,
+                "sample_address": STRANGER,
                 "code_modules": {"oath": b"...usersfile=${USER}...", "google_authenticator": b"..."},
                 **changes,
             }

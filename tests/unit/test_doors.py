@@ -116,7 +116,7 @@ def test_sshds_of_others_are_open_whatever_they_are_called_and_cannot_be_covered
     assert found["sshd:jail.service"] == ("open", "a shell and files", "process 60, with files of its own")
     assert found["sshd:bob"] == ("open", "a shell as bob", "process 70 of bob")
     assert "/etc/ssh/sshd_inside" not in found
-    assert state.further_readers == ()
+    assert state.drop_in_readers == ()
     told = [one for one in plan(wanted, state).warnings if " lets people in to " in one]
     assert len(told) == 3
     assert all("sshd_configs" not in one and "Stop it, or accept it: accepted_doors: [" in one for one in told)

@@ -708,7 +708,7 @@ def test_lock_that_somebody_else_made_is_mended_and_its_holder_waited_for(changi
 def test_lock_that_a_stranger_holds_stops_no_run_and_keeps_out_the_next_one(
     changing: Root, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lock, "_is_stranger", lambda _process: True)
+    monkeypatch.setattr(lock, "_is_unprivileged", lambda _process: True)
     with (
         lock_held(changing),
         lock.exclusive(0.3),

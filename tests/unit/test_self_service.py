@@ -579,7 +579,7 @@ class TestWhoGetsAProcess:
     def test_is_no_more_than_the_host_has_room_for(self, monkeypatch: pytest.MonkeyPatch, started: list[str]) -> None:
         talking: dict[int, int] = {}
         answers = [self.take(monkeypatch, uid, talking) for uid in range(1000, 1200)]
-        assert answers.count("") == program.CONNECTIONS_OF_ALL == len(started)
+        assert answers.count("") == program.TOTAL_CONNECTIONS == len(started)
         assert "too busy" in answers[-1]
 
 

@@ -32,7 +32,7 @@ def exclusive(wait: float) -> t.Iterator[float]:
         if _try_lock(descriptor) and _is_at(descriptor, places.LOCK):
             break
         holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
-        renewed = _strangers_hold(descriptor) and _renew(descriptor)
+        renewed = _only_unprivileged_hold(descriptor) and _renew(descriptor)
         os.close(descriptor)
         if not renewed:
             if time.monotonic() - started > wait:
@@ -76,7 +76,7 @@ def _is_at(descriptor: int, path: str) -> bool:
         return False
 
 
-def _strangers_hold(descriptor: int) -> bool:
+def _only_unprivileged_hold(descriptor: int) -> bool:
     """Whether only processes without root's rights hold the lock: they opened the file while it had another mode."""
     inode = os.fstat(descriptor).st_ino
     try:
@@ -86,10 +86,10 @@ def _strangers_hold(descriptor: int) -> bool:
         return False
     # proc_locks(5): number, FLOCK, ADVISORY, READ or WRITE, process, device:inode. A process that waits has an arrow.
     holders = [one[4] for one in locks if one[1] == "FLOCK" and one[5].rpartition(":")[2] == str(inode)]
-    return bool(holders) and all(map(_is_stranger, holders))
+    return bool(holders) and all(map(_is_unprivileged, holders))
 
 
-def _is_stranger(process: str) -> bool:
+def _is_unprivileged(process: str) -> bool:
     """Whether a process runs without root's rights. False if it has ended or cannot be seen: it may have had them."""
     try:
         with open(f"/proc/{process}/status", encoding="utf-8", errors="replace") as file:

@@ -11,7 +11,7 @@ import errno
 import os
 import typing as t
 
-_OF_THE_CONTENT = ("security.evm", "security.ima")
+_CONTENT_ATTRIBUTES = ("security.evm", "security.ima")
 """Attributes that the kernel computes from the content of a file; they would be wrong for other content."""
 
 
@@ -23,7 +23,7 @@ def read(path: str) -> dict[str, bytes]:
         if error.errno == errno.ENOTSUP:
             return {}
         raise
-    return {name: os.getxattr(path, name) for name in names if name not in _OF_THE_CONTENT}
+    return {name: os.getxattr(path, name) for name in names if name not in _CONTENT_ATTRIBUTES}
 
 
 def write(path: str, attributes: t.Mapping[str, bytes]) -> None:

@@ -40,8 +40,8 @@ def look(settings: Settings, run: Run) -> HostState:
     listening = sshd_starts.listeners(running, units)
     further, accepted = (settings.sshd_configs, settings.accepted_doors) if settings.ssh else ((), None)
     start, *other_starts = sshd_starts.starts(units.own, listening, further, accepted)
-    hosts_own = [one.start.config for one in listening if not one.is_separate]
-    configs = [start.config, *(one.config for one in other_starts), *hosts_own]
+    own_configs = [one.start.config for one in listening if not one.is_separate]
+    configs = [start.config, *(one.config for one in other_starts), *own_configs]
     files = _files(configs, units.variables)
     elsewhere = included_by_sshd(files, configs)
     files.update(elsewhere)
@@ -50,11 +50,11 @@ def look(settings: Settings, run: Run) -> HostState:
     session = connection()
     kept = {name: credentials.credentials(one) for name, one in backends.BACKENDS.items()}
     people, groups = _people(settings, [*itertools.chain(*kept.values()), *([session.user] if session else [])])
-    stranger = sshd.stranger(settings)
+    address = sshd.sample_address(settings)
     exempt = functools.partial(sshd.is_exempt, settings)
 
     def seen_by_sshd(start: Start, session: Connection | None = None) -> sshd.Views:
-        return sshd.views(run, groups, _sshd_texts(files, start, elsewhere), stranger, session, start.words, exempt)
+        return sshd.views(run, groups, _sshd_texts(files, start, elsewhere), address, session, start.words, exempt)
 
     seen = seen_by_sshd(start, session)
     others = [(one, seen_by_sshd(one)) for one in other_starts]
@@ -75,7 +75,7 @@ def look(settings: Settings, run: Run) -> HostState:
             {*settings.scope_groups, *settings.security_keys_only_groups, *settings.exempt_groups}
         ),
         time_sync=sync_status(run, settings.time_sync.max_error_seconds) if settings.enabled else None,
-        stranger=stranger,
+        sample_address=address,
         sshd_error=seen.error,
         sshd_elsewhere=seen.elsewhere,
         sshd_included=tuple(elsewhere),
@@ -185,18 +185,18 @@ def look_back(settings: Settings, run: Run, state: HostState) -> HostState:
         if one.name in entries:
             name = entries[one.name].pw_name
             found[name, one.service] = (*found.get((name, one.service), ()), one._replace(name=name))
-    strangers = {one.pw_name: one for one in entries.values() if one.pw_name not in state.accounts}
-    groups = accounts.groups_of_each(strangers.values())
+    unlisted = {one.pw_name: one for one in entries.values() if one.pw_name not in state.accounts}
+    groups = accounts.groups_of_each(unlisted.values())
 
     exempt = functools.partial(sshd.is_exempt, settings)
 
     def seen_by_sshd(start: Start) -> sshd.Views:
-        return sshd.views(run, groups, state.sshd_files(start).texts, state.stranger, None, start.words, exempt)
+        return sshd.views(run, groups, state.sshd_files(start).texts, state.sample_address, None, start.words, exempt)
 
     views = seen_by_sshd(state.sshd_start)
     return replace(
         state,
-        accounts={**state.accounts, **accounts.accounts(strangers, groups, views.settings, views.elsewhere.values())},
+        accounts={**state.accounts, **accounts.accounts(unlisted, groups, views.settings, views.elsewhere.values())},
         sshd_elsewhere=_joined(state.sshd_elsewhere, views),
         other_sshds=tuple(_with_more(one, seen_by_sshd(one.start)) for one in state.other_sshds),
         logins=found,

@@ -17,7 +17,7 @@ from .command import Run
 from .state import Connection
 
 # Addresses for documentation (RFC 5737, RFC 3849): nobody connects from them, so they stand for any other address.
-_STRANGERS = ("192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1")
+_SAMPLE_ADDRESSES = ("192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1")
 _ANYWHERE = sshd_config.Origin()
 
 
@@ -91,9 +91,9 @@ def effective(run: Run, connection_spec: str, words: t.Sequence[str] = ()) -> ss
     return sshd_config.parse_effective(out)
 
 
-def stranger(settings: Settings) -> str:
+def sample_address(settings: Settings) -> str:
     """An address that is not exempt, for which sshd has the settings that apply to any other such address."""
-    return next((address for address in _STRANGERS if not is_exempt(settings, address)), "UNKNOWN")
+    return next((address for address in _SAMPLE_ADDRESSES if not is_exempt(settings, address)), "UNKNOWN")
 
 
 def is_exempt(settings: Settings, address: str) -> bool:

@@ -22,7 +22,7 @@ from .processes import Process
 from .state import Listener
 from .systemd import Unit
 
-_OF_SOCKETS = "ActiveState,Accept,Triggers,Listen"
+_SOCKET_PROPERTIES = "ActiveState,Accept,Triggers,Listen"
 _DECISIVE = (places.SSHD_DIRECTORY, places.PAM_D)
 _SSHD = re.compile(r"(?:.*/)?[\w.-]*sshd(?!_)[\w.-]*")
 """A word that may be the program of an sshd, but not one of its configuration files."""
@@ -181,7 +181,9 @@ def units(run: Run) -> Units:
     links = (path for directory in places.UNIT_LINKS for path in glob.glob(f"{directory}/*.socket"))
     enabled = set(map(os.path.basename, links))
     # The pattern matches only units that systemd has loaded, such as active ones.
-    shown = systemd.shown(run, f"{systemd.OF_SERVICES},{_OF_SOCKETS}", [*services, *sorted(enabled), "*.socket"])
+    shown = systemd.shown(
+        run, f"{systemd.SERVICE_PROPERTIES},{_SOCKET_PROPERTIES}", [*services, *sorted(enabled), "*.socket"]
+    )
     sockets = [one for one in parse_sockets(shown) if one.is_reached and (one.is_active or one.name in enabled)]
     texts = {one.name: [*_texts(one.service)] for one in sockets}
     # A unit without the word sshd in its files starts none, so systemd is not asked about it.

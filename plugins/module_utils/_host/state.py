@@ -212,7 +212,7 @@ class HostState:
     """None if the clock was not checked."""
     groups_known_as: t.Mapping[str, str] = field(default_factory=dict)
     """The name that the host has for the GID of a group in the settings, where that is another name."""
-    stranger: str = "UNKNOWN"
+    sample_address: str = "UNKNOWN"
     """The address that sshd was asked about; it is not exempt."""
     sshd_error: str | None = None
     """Why sshd could not report its settings, if it could not."""
@@ -332,7 +332,7 @@ class HostState:
         return Files(texts, start.config, start.lines)
 
     @property
-    def further_readers(self) -> tuple[Listener, ...]:
+    def drop_in_readers(self) -> tuple[Listener, ...]:
         """The further sshds that listen, and read our drop-in."""
         return tuple(
             one

@@ -17,7 +17,7 @@ from .files import read_file
 _ROOTS = ("RootDirectory", "RootImage")
 _MOUNTS = ("BindPaths", "BindReadOnlyPaths", "TemporaryFileSystem", "InaccessiblePaths")
 """Options that give a unit's program other files than the host has: these at some paths, `_ROOTS` everywhere."""
-OF_SERVICES = ",".join(
+SERVICE_PROPERTIES = ",".join(
     (
         *("Id", "Names", "LoadState", "ExecStart", "Environment", "EnvironmentFiles", "FragmentPath", "DropInPaths"),
         *("User", *_ROOTS, *_MOUNTS),
@@ -84,7 +84,7 @@ def shown(run: Run, properties: str, names: t.Sequence[str]) -> str:
 
 def services(run: Run, names: t.Sequence[str]) -> list[Unit]:
     """The services with these names that exist."""
-    return parse_units(shown(run, OF_SERVICES, names))
+    return parse_units(shown(run, SERVICE_PROPERTIES, names))
 
 
 def parse_units(text: str) -> list[Unit]:

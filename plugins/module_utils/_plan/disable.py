@@ -74,7 +74,7 @@ def _give_back(situation: Situation, draft: Draft, done: t.Sequence[Change]) -> 
 def _remove_drop_in(draft: Draft) -> list[Change]:
     """Have sshd ask as it did before us."""
     removed = draft.remove(places.DROP_IN)
-    return [*removed, ReloadSshd((), draft.further_readers)] if removed else []
+    return [*removed, ReloadSshd((), draft.drop_in_readers)] if removed else []
 
 
 def _purge(situation: Situation, draft: Draft) -> list[Change]:

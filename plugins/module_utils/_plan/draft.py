@@ -27,7 +27,7 @@ class Draft:
         # What is in place of a file of ours, and is none, is not ours to take away.
         foreign = {*state.foreign_files, *(path for path in OWN_FILES if _is_tree(state.files.get(path)))}
         self.files = {path: file for path, file in state.files.items() if path not in foreign}
-        self.further_readers = state.further_readers
+        self.drop_in_readers = state.drop_in_readers
         """The further sshds that listen and read our drop-in."""
         self.credentials = {
             backend.DIRECTORY: set(

@@ -110,11 +110,11 @@ def _expected_of(sshd: Sshd, situation: Situation, drop_in_text: str | None, wid
         for origin, of in sshd.views.items():
             if in_scope or keys_only:
                 wanted = drop_in.expected(settings, sshd.any_account, account.name, keys_only=keys_only)
-                yield Expectation(account.name, state.stranger, wanted, sshd.start, origin)
+                yield Expectation(account.name, state.sample_address, wanted, sshd.start, origin)
             elif state.text(places.DROP_IN) is None:
                 before = of[account.name]
                 as_before = {keyword: before.get(keyword, ()) for keyword in drop_in.expected(settings)}
-                yield Expectation(account.name, state.stranger, as_before, sshd.start, origin)
+                yield Expectation(account.name, state.sample_address, as_before, sshd.start, origin)
 
 
 class _Steps:
@@ -291,14 +291,14 @@ class _Steps:
         if "sshd" in self.services:
             return self._write_drop_in(self._drop_in)
         removed = self.draft.remove(places.DROP_IN)
-        return [*removed, ReloadSshd((), self.state.further_readers)] if removed else []
+        return [*removed, ReloadSshd((), self.state.drop_in_readers)] if removed else []
 
     def _write_drop_in(self, text: str, *, widened: bool = False) -> list[Change]:
         """Put a drop-in in place, and have sshd read it, if it is not there already."""
         written = self.draft.write(places.DROP_IN, text, 0o644)
         if not written:
             return []
-        return [*written, ReloadSshd(_expectations(self.situation, text, widened=widened), self.state.further_readers)]
+        return [*written, ReloadSshd(_expectations(self.situation, text, widened=widened), self.state.drop_in_readers)]
 
     # PAM
 

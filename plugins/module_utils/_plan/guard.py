@@ -195,5 +195,5 @@ def _of_sshd(situation: Situation) -> t.Iterator[str]:
             )
             if key not in seen and (keys_only or situation.in_scope(account)):
                 seen.add(key)
-                yield guard.line("user", state.stranger, account.name)
+                yield guard.line("user", state.sample_address, account.name)
                 yield from (guard.line("set", keyword, " ".join(value)) for keyword, value in expected.items())

@@ -43,7 +43,7 @@ from .conversation import OFF, REQUEST_BYTES, Conversation, Refusal
 
 CONNECTIONS = 4
 """How many connections an account may have at once."""
-CONNECTIONS_OF_ALL = 64
+TOTAL_CONNECTIONS = 64
 """How many connections all accounts together may have at once. It takes 16 accounts to keep out the rest."""
 REQUESTS = 64
 """How many requests may be made over one connection."""
@@ -285,7 +285,7 @@ def _accept(connection: socket.socket, talking: dict[int, int]) -> str:
         return "Nobody logs in with this account, so it needs no code."
     if list(talking.values()).count(uid) >= CONNECTIONS:
         return "You have this open too many times. Close it in other windows, and start again."
-    if len(talking) >= CONNECTIONS_OF_ALL:
+    if len(talking) >= TOTAL_CONNECTIONS:
         return _BUSY_HOST
     try:
         talking[_start(connection, user)] = uid

@@ -56,7 +56,7 @@ _ACCEPTED_TYPES = ("pubkeyacceptedalgorithms", "pubkeyacceptedkeytypes")
 _PAM_SERVICE = "pamservicename"
 """The keyword for the PAM service that sshd uses, sshd_config(5). sshd has and prints it from OpenSSH 9.8 on."""
 # What no other Match block may set before ours; from OpenSSH 8.7 on, three of them are one setting.
-_OURS = ("authenticationmethods", "kbdinteractiveauthentication", *_PROMPTS, "passwordauthentication")
+_OWN_KEYWORDS = ("authenticationmethods", "kbdinteractiveauthentication", *_PROMPTS, "passwordauthentication")
 
 
 def render(settings: Settings, enrolled: t.Iterable[str], shows_no_prompts: bool = False) -> str:
@@ -153,7 +153,7 @@ def expected(
         values[printed] = values.pop(_ACCEPTED_TYPES[1])
         return values
     return {
-        **({_PROMPTS[0]: ("yes",)} if sshd and _has_switch_for_prompts(sshd) else {}),
+        **({_PROMPTS[0]: ("yes",)} if sshd and _has_prompt_setting(sshd) else {}),
         **({_PAM_SERVICE: ("sshd",)} if sshd and _PAM_SERVICE in sshd else {}),
         "usepam": ("yes",),
         "kbdinteractiveauthentication": ("yes",),
@@ -173,7 +173,7 @@ def shows_no_prompts(files: Files, sshd: Effective) -> bool:
 
     `sshd` is what `sshd -T` prints for any account.
     """
-    return _has_switch_for_prompts(sshd) and any(map(_hides_prompts, itertools.chain(*(read_order(files) or ()))))
+    return _has_prompt_setting(sshd) and any(map(_hides_prompts, itertools.chain(*(read_order(files) or ()))))
 
 
 def conflicts(files: Files, sshd: Effective, settings: Settings) -> t.Iterator[str]:
@@ -206,7 +206,7 @@ def conflicts(files: Files, sshd: Effective, settings: Settings) -> t.Iterator[s
                 f"{line} (under '{line.match}') is read before {places.DROP_IN}, and wins; move it to a file "
                 "that sorts after that one."
             )
-        elif _has_switch_for_prompts(sshd) and _hides_prompts(line):
+        elif _has_prompt_setting(sshd) and _hides_prompts(line):
             yield (
                 f"{line} is read before {places.DROP_IN}, and keeps sshd from showing the prompt for the code; remove "
                 "it."
@@ -220,7 +220,7 @@ def conflicts(files: Files, sshd: Effective, settings: Settings) -> t.Iterator[s
 
 def keywords(settings: Settings) -> set[str]:
     """The keywords, in lower case, that no `Match` block read before ours may set."""
-    found = {*_OURS}
+    found = {*_OWN_KEYWORDS}
     if settings.declared_keys:
         found.add(_KEY_OPTIONS)
     if settings.keys_only_users or settings.security_keys_only_groups:
@@ -247,7 +247,7 @@ def _values(settings: Settings) -> t.Iterator[tuple[str, str]]:
     yield "PasswordAuthentication", "no"
 
 
-def _has_switch_for_prompts(sshd: Effective) -> bool:
+def _has_prompt_setting(sshd: Effective) -> bool:
     """Whether this sshd is older than OpenSSH 8.7: no later one prints ChallengeResponseAuthentication."""
     return _PROMPTS[0] in sshd
 

@@ -25,7 +25,7 @@ _NEVER = 253402300799.0
 _BYTES = 10
 """The number of random bytes in a code: 80 bits, which no computer finds by trying."""
 _ROUNDS = 10_000
-_ALIKE = str.maketrans("018", "OIB", " -")
+_LOOKALIKES = str.maketrans("018", "OIB", " -")
 """Replaces digits that no code has by the letters that they look like, and removes separators."""
 
 
@@ -78,5 +78,5 @@ def new_code(make_key: t.Callable[[int], bytes]) -> str:
 
 
 def _digest(salt: bytes, typed: str) -> bytes:
-    plain = typed.upper().translate(_ALIKE).encode("utf-8", "replace")
+    plain = typed.upper().translate(_LOOKALIKES).encode("utf-8", "replace")
     return hashlib.pbkdf2_hmac("sha256", plain, salt, _ROUNDS)

@@ -150,7 +150,7 @@ def helpers(texts: t.Collection[str]) -> tuple[str, ...]:
 
 def replaced(service: str, text: str) -> list[str]:
     """The lines that our block replaces; empty without a block. Raises PamError where the block is damaged."""
-    return _found(service, text)[2]
+    return _find_block(service, text)[2]
 
 
 def unprotect(service: str, text: str) -> str:
@@ -159,11 +159,11 @@ def unprotect(service: str, text: str) -> str:
     Raises PamError where the block is damaged.
     """
     lines = text.split("\n")
-    begin, end, inside = _found(service, text)
+    begin, end, inside = _find_block(service, text)
     return "\n".join([*lines[:begin], *inside, *lines[end:]])
 
 
-def _found(service: str, text: str) -> tuple[int, int, list[str]]:
+def _find_block(service: str, text: str) -> tuple[int, int, list[str]]:
     """The first line of our block and the one after it, counted from 0, and the replaced lines. Raises PamError."""
     lines = text.split("\n")
     begins = [n for n, line in enumerate(lines) if line.startswith(_BEGIN)]

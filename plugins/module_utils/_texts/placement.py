@@ -44,7 +44,7 @@ _AFTER_KEY = (
 # pam_unix(8), pam_krb5(8). (There are two modules called pam_krb5. Debian's asks even with use_first_pass, if there is
 # no password to use.)
 _REUSE_OPTIONS = ("use_first_pass", "force_first_pass")
-_UNLESS_FAILED = (
+_DENY_IF_FAILED = (
     f"auth substack {_JUDGE}",
     f"auth [success=die default=ignore] pam_exec.so quiet seteuid {places.FIRST_FACTOR_FAILED}",
 )
@@ -75,7 +75,7 @@ class Block(t.NamedTuple):
         return [
             *((line, 0) for line in (self._after_a_key if self.service == "sshd" else ())),
             *zip(self.primary_lines, kept),
-            *((line, 0) for line in (_UNLESS_FAILED if self.judged else ())),
+            *((line, 0) for line in (_DENY_IF_FAILED if self.judged else ())),
             (_ASK, 0),
         ]
 

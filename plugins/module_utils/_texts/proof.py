@@ -163,11 +163,11 @@ def further_factors(stack: t.Sequence[Handler]) -> t.Iterator[Handler]:
     unknown = [n for n, handler in enumerate(stack) if pam_modules.is_unknown(handler)]
     for position, handler in enumerate(stack):
         is_known = pam_modules.is_second_factor(handler)
-        if (is_known or position in unknown) and _is_beside(stack, position, firsts or unknown, denies=not is_known):
+        if (is_known or position in unknown) and _is_further(stack, position, firsts or unknown, denies=not is_known):
             yield handler
 
 
-def _is_beside(stack: t.Sequence[Handler], position: int, firsts: t.Collection[int], *, denies: bool) -> bool:
+def _is_further(stack: t.Sequence[Handler], position: int, firsts: t.Collection[int], *, denies: bool) -> bool:
     """Whether a login gets in for which both one of these first factors and the module at this position succeeded.
 
     With `denies`, that module must also be able to fail in such a way that the login would not get in.

@@ -23,7 +23,7 @@ _SETTING = re.compile(
     rf'{_BLANK}=?{_BLANK}("[^"]*"{_BLANK}|[^ \t\r#="][^ \t\r=]*{_BLANK}=?{_BLANK})(.*)',
     re.DOTALL,
 )
-_AT_THE_END = " \t\r\f"
+_TRAILING = " \t\r\f"
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 # Criteria of a Match line that take no pattern.
 _WITHOUT_PATTERN = ("all", "invalid-user")
@@ -188,12 +188,12 @@ class Origin(t.NamedTuple):
     local_address: str = ""
     local_port: str = ""
 
-    def connection_spec(self, user: str, stranger: str) -> str:
-        """The argument of `sshd -T -C` for a login of this user; `stranger` is the address if no other one matters.
+    def connection_spec(self, user: str, default_address: str) -> str:
+        """The argument of `sshd -T -C` for a login of this user, from `default_address` if no other address matters.
 
         The name of the client is not looked up: like sshd for a client without a name, this gives the address instead.
         """
-        address = self.address or stranger
+        address = self.address or default_address
         connection = f"user={user},host={address},addr={address}"
         if self.local_address:
             connection += f",laddr={self.local_address}"
@@ -202,11 +202,11 @@ class Origin(t.NamedTuple):
         return connection
 
 
-def _nobody(_address: str) -> bool:
+def _never_exempt(_address: str) -> bool:
     return False
 
 
-def origins(files: t.Mapping[str, str], exempt: t.Callable[[str], bool] = _nobody) -> tuple[Origin, ...]:
+def origins(files: t.Mapping[str, str], exempt: t.Callable[[str], bool] = _never_exempt) -> tuple[Origin, ...]:
     """An origin for each address and port that a `Match` of the configuration distinguishes, at most `_ORIGINS`.
 
     For a pattern that matches several addresses, an exempt one is taken only if all that were tried are exempt.
@@ -219,7 +219,7 @@ def further_origins(files: t.Mapping[str, str]) -> int:
     return max(0, len(_origins(files)) - _ORIGINS)
 
 
-def _origins(files: t.Mapping[str, str], exempt: t.Callable[[str], bool] = _nobody) -> dict[Origin, None]:
+def _origins(files: t.Mapping[str, str], exempt: t.Callable[[str], bool] = _never_exempt) -> dict[Origin, None]:
     """All origins, each once."""
     found: dict[Origin, None] = {}
     for path, text in files.items():
@@ -230,7 +230,7 @@ def _origins(files: t.Mapping[str, str], exempt: t.Callable[[str], bool] = _nobo
                 criteria = dict(_criteria(line.arguments))
                 samples = [
                     [*_samples(criteria.get("address", "").split(","), exempt)] or [""],
-                    [*_samples(criteria.get("localaddress", "").split(","), _nobody)] or [""],
+                    [*_samples(criteria.get("localaddress", "").split(","), _never_exempt)] or [""],
                     [port.lstrip("!") for port in criteria.get("localport", "").split(",")],
                 ]
                 found.update((Origin(*one), None) for one in itertools.product(*samples) if any(one))
@@ -314,7 +314,7 @@ def admits(effective: Effective, user: str, groups: t.Collection[str]) -> bool:
 
 def _words(line: str) -> list[str]:
     """The words of a line, as sshd splits it; a = after a keyword in quotes belongs to the next word."""
-    setting = _SETTING.match(line.rstrip(_AT_THE_END))
+    setting = _SETTING.match(line.rstrip(_TRAILING))
     if not setting:
         return []
     keyword, rest = setting.groups()
