@@ -19,9 +19,9 @@ from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config impo
     Line,
     accepts,
     account_class,
+    account_patterns,
     admits,
     distinguishes_origins,
-    distinguishing,
     further_origins,
     origins,
     parse_config,
@@ -284,7 +284,7 @@ class TestAccountClass:
             f"{D}/1.conf": "Match Address 192.0.2.0/24 User=carol\nMatch invalid-user\nMatch LocalPort 22 Group=*,!x\n",
             f"{D}/2.conf": "Match User = dave\n# Match User eve\nMatch User 'alice,bob'\n",
         }
-        assert distinguishing(files) == (
+        assert account_patterns(files) == (
             *[("group", "*,!x"), ("group", "staff")],
             *[("user", "alice,bob"), ("user", "carol"), ("user", "dave")],
         )

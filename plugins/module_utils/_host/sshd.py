@@ -55,7 +55,7 @@ def views(
     nothing = dict.fromkeys(groups, sshd_config.Effective())
     if not os.path.exists(places.SSHD):
         return Views(nothing, error=f"{places.SSHD} is not installed")
-    patterns = sshd_config.distinguishing(texts)
+    patterns = sshd_config.account_patterns(texts)
     # Files that are not in `texts` may have settings for root, or for the address that this run comes from.
     unseen = sshd_config.reads_elsewhere(texts)
     classes = {

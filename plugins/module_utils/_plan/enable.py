@@ -93,7 +93,7 @@ def _expectations(situation: Situation, ours: str | None, *, widened: bool = Fal
 def _expected_of(sshd: Sshd, situation: Situation, drop_in_text: str | None, widened: bool) -> t.Iterator[Expectation]:
     """What one sshd has to make of this drop-in."""
     state, settings = situation.state, situation.settings
-    patterns = sshd_config.distinguishing(state.sshd_files(sshd.start, drop_in_text or "").texts)
+    patterns = sshd_config.account_patterns(state.sshd_files(sshd.start, drop_in_text or "").texts)
     ours = state.connection.user if state.connection else None
     seen: set[tuple[t.Any, ...]] = set()
     for account in state.accounts.values():

@@ -181,7 +181,7 @@ def _of_sshd(situation: Situation) -> t.Iterator[str]:
     accounts = [state.accounts[name] for name in names if name in state.accounts]
     for sshd in state.sshds:
         # Our own drop-in tells none of them apart.
-        patterns = sshd_config.distinguishing(state.sshd_files(sshd.start, "").texts)
+        patterns = sshd_config.account_patterns(state.sshd_files(sshd.start, "").texts)
         yield guard.line("sshd")
         yield from (guard.line("word", word) for word in sshd.start.words)
         yield from _of_others(state.sshd_files(sshd.start), settings)

@@ -171,7 +171,7 @@ def setting_line(files: Files, keyword: str) -> str:
     return f"{keyword} has this value by default"
 
 
-def distinguishing(files: t.Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+def account_patterns(files: t.Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """The pattern lists with which the configuration distinguishes accounts: pairs of `user` or `group`, and a list."""
     found: set[tuple[str, str]] = set()
     for path, text in files.items():
@@ -274,7 +274,7 @@ def included(path: str, text: str) -> t.Iterator[str]:
 
 
 def account_class(patterns: t.Sequence[tuple[str, str]], user: str, groups: t.Collection[str]) -> tuple[bool, ...]:
-    """Whether an account matches each of the pattern lists that `distinguishing` found.
+    """Whether an account matches each of the pattern lists that `account_patterns` found.
 
     Two accounts with the same answers get the same settings from sshd, if they log in from the same address.
     """
