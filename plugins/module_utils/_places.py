@@ -29,7 +29,7 @@ COCKPIT_SERVICE = f"{PAM_D}/cockpit"
 EXEMPT_ORIGINS = "/etc/security/twofactor-access.conf"
 KEYS_DIRECTORY = "/etc/security/twofactor-keys"
 """The declared security keys, one file per account. sshd does not read them; a helper that PAM calls does."""
-ONLY_KEYS_DIRECTORY = "/etc/security/twofactor-only-keys"
+KEYS_ONLY_DIRECTORY = "/etc/security/twofactor-only-keys"
 """The same for accounts that log in with these keys alone: sshd reads them in place of their authorized_keys."""
 NEXT = ".next"
 """The suffix of a new list of exempt origins, which the code step uses until the old list is replaced."""
@@ -100,7 +100,7 @@ LIBEXEC = "/usr/libexec/fleet-auth"
 KEY_ACCEPTED = f"{LIBEXEC}/ssh-key-accepted"
 KEY_DECLARED = f"{LIBEXEC}/ssh-key-declared"
 FIRST_FACTOR_FAILED = f"{LIBEXEC}/first-factor-failed"
-FOUND = f"{LIBEXEC}/found"
+ORIGINAL_STATE = f"{LIBEXEC}/found"
 """What has to be restored when two-factor login is turned off, and no other file records; most hosts have none."""
 PASSWORD_METHOD = f"{LIBEXEC}/ssh-password-method"
 RUN_DIRECTORY = "/run/fleet-auth"
@@ -211,7 +211,7 @@ FOR_SELF_SERVICE = {
     SELF_SERVICE_SOCKET_UNIT: 0o644,
 }
 """The files needed for self-service, with modes, besides all those in `SELF_SERVICE_DIRECTORIES`."""
-AS_THEY_STAND = frozenset().union(FOR_LOGINS, FOR_GUARD, FOR_A_CHANGE, FOR_PASSES, FOR_SELF_SERVICE)
+STATIC_FILES = frozenset().union(FOR_LOGINS, FOR_GUARD, FOR_A_CHANGE, FOR_PASSES, FOR_SELF_SERVICE)
 """The files that are the same on every host."""
 SELF_SERVICE_DIRECTORIES = (SELF_SERVICE_LIBRARY, PAGE_DIRECTORY)
 
@@ -235,7 +235,7 @@ STAGING_DIRECTORIES = (
     "/usr/local",
     *SHARED_DIRECTORIES,
     KEYS_DIRECTORY,
-    ONLY_KEYS_DIRECTORY,
+    KEYS_ONLY_DIRECTORY,
     LIBEXEC,
     SELF_SERVICE_LIBRARY,
     f"{SELF_SERVICE_LIBRARY}/*",

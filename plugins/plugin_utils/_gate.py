@@ -240,7 +240,7 @@ def _problems(options: t.Mapping[str, t.Any]) -> list[str]:
     if found:
         return found
     try:
-        Settings.from_options(checked.validated_parameters, backends.beyond)
+        Settings.from_options(checked.validated_parameters, backends.unsupported)
     except SettingsError as error:
         return list(error.problems)
     return []

@@ -212,7 +212,7 @@ def test_services_of_the_release_are_restored_byte_for_byte_in_any_order(host: H
 
 def _is_protectable(name: str, files: dict[str, str]) -> bool:
     try:
-        Settings.from_options(defaults(services=[name], ssh=True, allow_console=True), backends.beyond)
+        Settings.from_options(defaults(services=[name], ssh=True, allow_console=True), backends.unsupported)
         protect(name, files[name], ServiceFiles(files), backends.MODULES)
     except (SettingsError, PamError):
         return name == "sshd"

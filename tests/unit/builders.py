@@ -159,7 +159,7 @@ def options(**changes: t.Any) -> dict[str, t.Any]:
 def settings(*enrolled: str, **changes: t.Any) -> Settings:
     """Settings that enrol these users; everything else is the module's default unless changed."""
     users = [{"name": name} for name in enrolled]
-    wanted = Settings.from_options(options(**{"users": users, **changes}), backends.beyond)
+    wanted = Settings.from_options(options(**{"users": users, **changes}), backends.unsupported)
     return replace(wanted, files=host_files(self_service=wanted.self_service) if wanted.enabled else {})
 
 
@@ -244,7 +244,7 @@ def host_state(
                 "credentials": credentials,
                 "groups": frozenset({"staff", "admins"}),
                 "time_sync": IN_SYNC,
-                "stranger": STRANGER,
+                "sample_address": STRANGER,
                 "code_modules": {"oath": b"...usersfile=${USER}...", "google_authenticator": b"..."},
                 **changes,
             }

@@ -280,7 +280,7 @@ def check_round_trip(layout: Layout, data: st.DataObject) -> None:
             _check_calls(stage)
         state = stages[-1]
         on = {*policy.services, *(["sshd"] if policy.ssh else [])}
-        on = {name for name in on if not pam.taken_in(name, ServiceFiles(layout.files)) & on}
+        on = {name for name in on if not pam.included(name, ServiceFiles(layout.files)) & on}
         assert {*state.protected_services} == on
         assert all(state.text(f"{places.PAM_D}/{name}") == layout.files[name] for name in {*layout.files} - on)
         assert plan(policy, state).changes == ()

@@ -84,7 +84,7 @@ class Machine:
             if isinstance(change, Listen):
                 files.update(dict.fromkeys(listening, FileState("", 0o644)))
             return replace(self, state=with_sshd_settings(replace(self.state, files=files)))
-        kept = {**self.state.others, self.state.backend: self.state.credentials}
+        kept = {**self.state.other_credentials, self.state.backend: self.state.credentials}
         stores = {one.DIRECTORY: dict(kept.get(backend, {})) for backend, one in backends.BACKENDS.items()}
         directory, _slash, name = change.path.rpartition("/")
         if isinstance(change, Write):
@@ -113,7 +113,7 @@ class Machine:
         having = [backend for backend, credentials in stores.items() if credentials]
         backend = backends.in_use(CodeStep.parse(switch.content if switch else None), having, self.state.backend)
         others = {name: one for name, one in stores.items() if name != backend and one}
-        state = replace(self.state, files=files, credentials=stores[backend], backend=backend, others=others)
+        state = replace(self.state, files=files, credentials=stores[backend], backend=backend, other_credentials=others)
         return replace(self, state=with_sshd_settings(state))
 
     def stages(self, changes: t.Iterable[Change]) -> list[Machine]:

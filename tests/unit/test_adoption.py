@@ -101,7 +101,10 @@ class TestAdoption:
 
     def test_leaves_existing_credentials_alone_even_damaged_ones(self) -> None:
         damaged = replace(credential("alice"), content="")
-        for state in (host_state(credentials={"alice": damaged}), host_state(others={"oath": {"alice": damaged}})):
+        for state in (
+            host_state(credentials={"alice": damaged}),
+            host_state(other_credentials={"oath": {"alice": damaged}}),
+        ):
             found = adopted(line("alice"), {"alice": OWN}, state)
             assert (found.credentials, found.left) == ({}, {})
 

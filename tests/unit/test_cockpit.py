@@ -85,7 +85,7 @@ LoadState=not-found
 
 
 def test_starts_are_those_of_cockpits_units_and_of_other_units_that_run_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Process, "is_inside", False)
+    monkeypatch.setattr(Process, "is_in_container", False)
     monkeypatch.setattr(Process, "unit", "web.service")
     asked: list[t.Sequence[str]] = []
 
@@ -115,7 +115,7 @@ class TestConfiguration:
         ],
     )
     def test_says_whether_cockpit_accepts_tickets(self, text: str | None, takes: bool) -> None:
-        assert cockpit_conf.takes_kerberos(text) == takes
+        assert cockpit_conf.accepts_kerberos(text) == takes
 
     @pytest.mark.parametrize(
         ("text", "logs_in"),
@@ -138,8 +138,8 @@ class TestConfiguration:
         assert cockpit_conf.without_kerberos(closed) == closed
         assert cockpit_conf.without_block(closed) == text
         if cockpit_conf.unreadable_line(text) is None and not (text or "").lstrip().startswith(("a", "b", "=")):
-            readable = cockpit_conf.takes_kerberos(f"{text or ''}\n[Negotiate]\naction = none")
-            assert cockpit_conf.takes_kerberos(closed) == readable
+            readable = cockpit_conf.accepts_kerberos(f"{text or ''}\n[Negotiate]\naction = none")
+            assert cockpit_conf.accepts_kerberos(closed) == readable
 
     def test_keeps_what_somebody_wrote_below_the_block(self) -> None:
         for text in (None, "[WebService]\n", "[WebService]"):
@@ -261,7 +261,7 @@ class TestPlan:
         before, wanted = host(text), settings_for("alice", cockpit_negotiate="none")
         done = plan(wanted, before)
         written = [one for one in done.changes if isinstance(one, Write) and one.path == places.COCKPIT_CONFIG]
-        assert [cockpit_conf.takes_kerberos(one.content) for one in written] == [False]
+        assert [cockpit_conf.accepts_kerberos(one.content) for one in written] == [False]
         last = [one.path for one in done.changes if isinstance(one, Write)][-1]
         assert last == places.SWITCH
         on = after(before, done)

@@ -430,7 +430,7 @@ class TestOtherNamesOfMembers:
 
     @pytest.mark.parametrize("service", SERVICES)
     @pytest.mark.parametrize(
-        "step", [STEP, STEP._replace(own_names=frozenset(NAMES[:2]), uids=frozenset({uid_of("bob")}))]
+        "step", [STEP, STEP._replace(member_names=frozenset(NAMES[:2]), uids=frozenset({uid_of("bob")}))]
     )
     def test_are_asked_while_the_account_is_in_the_groups(self, service: str, step: CodeStep) -> None:
         def granted(name: str, *groups: str, code: bool | None = None) -> bool:
@@ -490,10 +490,10 @@ class TestPasswordMethod:
 
     def test_is_read_back_and_may_be_missing(self) -> None:
         text = step_of(self.WANTED)
-        assert CodeStep.parse(text).spares_passwords
+        assert CodeStep.parse(text).denies_password_method
         assert CodeStep.parse(text).render() == text
         before = step_of(settings(exempt_users=["ansible"]))
-        assert (CodeStep.parse(before).damage, CodeStep.parse(before).spares_passwords) == ("", False)
+        assert (CodeStep.parse(before).damage, CodeStep.parse(before).denies_password_method) == ("", False)
 
 
 OF_1_0 = CodeStep.wanted(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, oath
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import CodeStep
 from ansible_collections.fleet.auth.plugins.module_utils._texts.dispatch import Handler, Impression, ends, load
-from ansible_collections.fleet.auth.plugins.module_utils._texts.opened import opened_up
+from ansible_collections.fleet.auth.plugins.module_utils._texts.opened import opening_file
 from ansible_collections.fleet.auth.plugins.module_utils._texts.pam import protect
 from ansible_collections.fleet.auth.plugins.module_utils._texts.pam_conf import ServiceFiles
 from ansible_collections.fleet.auth.plugins.module_utils._texts.placement import PamError
@@ -172,7 +172,7 @@ def test_block_of_release_1_0_is_recognized_if_it_opened_a_door() -> None:
         ("auth sufficient pam_unix.so\nauth required pam_deny.so\n", False),
         (LAYOUTS["RHEL"].included["password-auth"], False),
     ):
-        found = opened_up("door", {**texts, "password-auth": stack})
+        found = opening_file("door", {**texts, "password-auth": stack})
         assert found == ("/etc/pam.d/password-auth" if opened else None), stack
 
 
@@ -186,4 +186,4 @@ def test_block_of_this_release_opens_no_door(layout: str) -> None:
     }
     for service, text in (LAYOUTS[layout].services or SERVICES).items():
         protected = protect(service, text, ServiceFiles(files), backends.MODULES).text
-        assert opened_up(service, {**files, service: protected}) is None
+        assert opening_file(service, {**files, service: protected}) is None

@@ -114,7 +114,7 @@ def test_foreign_sshds_are_open_under_any_name_and_cannot_be_covered() -> None:
     assert found["sshd:jail.service"] == ("open", "a shell and files", "process 60, with files of its own")
     assert found["sshd:bob"] == ("open", "a shell as bob", "process 70 of bob")
     assert "/etc/ssh/sshd_inside" not in found
-    assert state.further_readers == ()
+    assert state.drop_in_readers == ()
     told = [one for one in plan(wanted, state).warnings if " lets people in to " in one]
     assert len(told) == 3
     assert all("sshd_configs" not in one and "Stop it, or accept it: accepted_doors: [" in one for one in told)
@@ -251,7 +251,7 @@ ON_DEBIAN = [
 
 @pytest.mark.parametrize(("door", "words", "link"), ON_DEBIAN)
 def test_are_seen_as_debian_starts_them(door: str, words: str, link: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Process, "is_inside", False)
+    monkeypatch.setattr(Process, "is_in_container", False)
     monkeypatch.setattr(seen_doors.glob, "glob", lambda _pattern: [])
     # proftpd has overwritten its words with a title.
     command_line = words if ": " in words else words.replace(" ", "\0") + "\0"
@@ -279,7 +279,7 @@ def test_are_seen_as_debian_starts_them(door: str, words: str, link: str, monkey
     ],
 )
 def test_are_seen_behind_interpreters_and_wrappers(words: str, door: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Process, "is_inside", False)
+    monkeypatch.setattr(Process, "is_in_container", False)
     monkeypatch.setattr(seen_doors.glob, "glob", lambda _pattern: [])
     assert [*seen_doors.daemons([Process(7, 0, words.replace(" ", "\0") + "\0")], (), {})] == ([door] if door else [])
 
@@ -301,7 +301,7 @@ def test_are_seen_by_their_processes_and_units(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(
         seen_doors.glob, "glob", lambda _pattern: ["/etc/systemd/system/sockets.target.wants/telnet.socket"]
     )
-    monkeypatch.setattr(Process, "is_inside", property(lambda self: self.pid == 3))
+    monkeypatch.setattr(Process, "is_in_container", property(lambda self: self.pid == 3))
     running = [
         Process(1, 0, "/usr/sbin/vsftpd\0/etc/vsftpd.conf\0"),
         Process(2, 0, "/usr/bin/perl\0/usr/share/webmin/miniserv.pl\0/etc/webmin/miniserv.conf\0"),

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._texts import drop_in
 from ansible_collections.fleet.auth.plugins.module_utils._texts.drop_in import (
-    both,
+    combined,
     expected,
     render,
 )
@@ -92,7 +92,7 @@ class TestDropIn:
         new = render(settings(scope=scope, exempt_groups=exempt_groups, **options), ["alice"])
         assert (IN_SOME_GROUP in new) == (scope == "everyone" and exempt_groups != [])
         for old in (render(settings(), []), render(settings(exempt_groups=["x"]), [])):
-            text = both(new, old)
+            text = combined(new, old)
             assert text.count(IN_SOME_GROUP) == (IN_SOME_GROUP in new + old)
             assert text.startswith(IN_SOME_GROUP) or IN_SOME_GROUP not in text, "in a block it would hide other ones"
 
@@ -173,7 +173,7 @@ class TestDropIn:
     @pytest.mark.parametrize(("old_hides", "new_hides"), [(True, True), (False, True), (True, False)])
     def test_of_two_settings_has_lines_for_everyone_first_and_last(self, old_hides: bool, new_hides: bool) -> None:
         old = render(settings(exempt_users=["alice"]), [], old_hides)
-        text = both(render(settings(exempt_users=["bob"]), [], new_hides), old)
+        text = combined(render(settings(exempt_users=["bob"]), [], new_hides), old)
         first, *rest, last = [line for line in text.split("\n") if not line.startswith((" ", "#"))][:-1]
         assert first == "ChallengeResponseAuthentication yes"
         assert rest == ["Match User *,!bob", "Match User *,!alice"]
@@ -183,7 +183,7 @@ class TestDropIn:
     def test_of_two_settings_covers_both_scopes_and_prefers_the_new_one(self) -> None:
         new = settings(scope="enrolled", ssh_first_factors=["publickey"])
         old = settings(scope="groups", scope_groups=["admins", "guests"])
-        files = {CONFIG: SSHD_CONFIG, DROP_IN: both(render(new, ["alice", "bob"]), render(old, []))}
+        files = {CONFIG: SSHD_CONFIG, DROP_IN: combined(render(new, ["alice", "bob"]), render(old, []))}
         for name, wanted in {"alice": new, "bob": new, "carol": old}.items():
             found = sshd_settings(files, name, ACCOUNTS[name], "198.51.100.1")
             assert found["authenticationmethods"] == expected(wanted)["authenticationmethods"]

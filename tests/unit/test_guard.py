@@ -22,7 +22,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._plan import report
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Listen, Remove, StopListening, Write
 from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
 from ansible_collections.fleet.auth.plugins.module_utils._texts import cockpit_conf, drop_in, guard
-from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config import Files, including
+from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config import Files, include_lines
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
 from unit import scripts
 from unit.builders import INCLUDED, SERVICES, file, host_state, plan, security_key, settings
@@ -138,7 +138,7 @@ class TestOrder:
             Path(path).parent.mkdir(exist_ok=True)
             Path(path).write_bytes(text.encode("utf-8", "surrogateescape"))
         files = Files(texts, next(iter(texts)))
-        found = including(files)
+        found = include_lines(files)
         many = guard.includes(texts[files.config], found.line)
         keywords = sorted(drop_in.keywords(wanted()))
         values = {"drop_in": places.DROP_IN, "newline": "\n", "patterns": "".join(f"{one}\n" for one in found.patterns)}

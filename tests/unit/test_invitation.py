@@ -20,7 +20,7 @@ KEPT = {"salt": "00" * 16, "digest": "00" * 32, "until": 1772438400.5, "tries": 
 
 
 def test_is_read_as_it_was_written() -> None:
-    one = invitation.made("ABCD-EFGH-IJKL-MNOP", b"salt", 1772438400.0)
+    one = invitation.create("ABCD-EFGH-IJKL-MNOP", b"salt", 1772438400.0)
     assert invitation.parse(one.render()) == one
     assert end_of(one) == "2026-03-02T08:00:00Z"
     assert one.fits("abcd efgh ijk1 mn0p") is one.fits("ABCD-EFGH-IJKI-MNOP") is False
@@ -47,8 +47,8 @@ def test_end_of_an_endless_invitation_can_be_shown() -> None:
 
 def test_staged_file_of_a_killed_run_belongs_to_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places, "INVITATIONS", str(tmp_path))
-    one = invitation.made("ABCD-EFGH-IJKL-MNOP", b"salt", 1772438400.0)
+    one = invitation.create("ABCD-EFGH-IJKL-MNOP", b"salt", 1772438400.0)
     for name in ("alice", ".bob.fleet-auth-new"):
         (tmp_path / name).write_text(one.render())
-    assert invitations.open_ones(1772438399.0) == {"alice": one}
-    assert invitations.open_ones(1772438400.0) == {}
+    assert invitations.open_invitations(1772438399.0) == {"alice": one}
+    assert invitations.open_invitations(1772438400.0) == {}

@@ -704,7 +704,7 @@ def test_existing_lock_gets_the_right_mode_and_is_respected(changing: Root, mode
 
 
 def test_lock_held_by_another_account_does_not_stop_a_run(changing: Root, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "_is_stranger", lambda _process: True)
+    monkeypatch.setattr(lock, "_is_unprivileged", lambda _process: True)
     with (
         lock_held(changing),
         lock.exclusive(0.3),

@@ -175,11 +175,11 @@ def test_incomplete_journal_is_warned_about() -> None:
     assert "the journal could not be read in full" in warning
 
 
-BY_RUN0 = Connection("alice", "192.0.2.9", by=("python3", "sh", "systemd", "run0", "sh"), asking_systemd=7)
+BY_RUN0 = Connection("alice", "192.0.2.9", programs=("python3", "sh", "systemd", "run0", "sh"), asking_systemd=7)
 BECOME: list[tuple[str, dict[str, t.Any], str]] = [
     ("sudo", {"become_asks": frozenset({"sudo"})}, "alice"),
     ("doas", {"become_asks": frozenset({"doas"})}, "alice"),
-    ("su", {"connection": Connection("alice", "192.0.2.9", by=("python3", "sh", "su", "bash"))}, "root"),
+    ("su", {"connection": Connection("alice", "192.0.2.9", programs=("python3", "sh", "su", "bash"))}, "root"),
     ("polkit-1", {"connection": BY_RUN0, "become_asks": frozenset({"polkit-1"})}, "alice"),
 ]
 
@@ -197,5 +197,5 @@ def test_service_with_which_ansible_becomes_root_is_refused(service: str, seen: 
 
 
 def test_su_run_by_sudo_asks_ansible_for_nothing() -> None:
-    by = Connection("alice", "192.0.2.9", by=("python3", "sh", "su", "sudo", "sh"))
+    by = Connection("alice", "192.0.2.9", programs=("python3", "sh", "su", "sudo", "sh"))
     assert plan(wanted("root", "joe", services=["su"], ssh=False), host(connection=by)).refusals == ()

@@ -94,11 +94,15 @@ class TestMove:
         off = carried_out(settings(enabled=False), on())
         assert off.backend == OATH
         after = carried_out(wanted(GOOGLE), off)
-        assert (after.backend, set(after.credentials), after.others) == (GOOGLE, {"alice", "bob", "carol"}, {})
+        assert (after.backend, set(after.credentials), after.other_credentials) == (
+            GOOGLE,
+            {"alice", "bob", "carol"},
+            {},
+        )
 
     def test_interrupted_by_a_recovery_is_cleaned_up(self) -> None:
         there = carried_out(wanted(GOOGLE), on())
-        halfway = replace(there, others={OATH: on().credentials})
+        halfway = replace(there, other_credentials={OATH: on().credentials})
         assert report.changes(plan(wanted(GOOGLE), halfway)) == [
             *(f"remove /etc/oath/{name}" for name in ("alice", "bob", "carol"))
         ]
@@ -109,28 +113,28 @@ class TestMove:
     def test_leaves_foreign_files_in_the_directory_of_another_backend(self, text: str) -> None:
         there = carried_out(wanted(GOOGLE), on())
         others = {OATH: {"alice": file(text, 0o600)}}
-        beside = replace(there, others=others)
+        beside = replace(there, other_credentials=others)
         assert plan(wanted(GOOGLE), beside) == Plan()
         absent = wanted(GOOGLE, users=[{"name": "alice", "state": "absent"}], scope="enrolled")
-        assert carried_out(absent, beside).others == others
+        assert carried_out(absent, beside).other_credentials == others
         purged = plan(settings(enabled=False, purge_credentials=True), beside)
         assert not any(change.startswith("remove /etc/oath") for change in report.changes(purged))
 
     @pytest.mark.parametrize("text", [moved(PHONE.replace(KEY.hex(), OTHER_KEY.hex()), OATH, GOOGLE), "mine\n"])
     def test_onto_foreign_files_is_refused(self, text: str) -> None:
-        beside = replace(on(), others={GOOGLE: {"alice": file(text, 0o600)}})
+        beside = replace(on(), other_credentials={GOOGLE: {"alice": file(text, 0o600)}})
         assert refused(wanted(GOOGLE), beside) == (
             "the credential of alice on web1, /etc/oath/alice, would replace "
             "/etc/google-authenticator/alice, which has another secret. Remove that file first, or leave backend at "
             "oath.",
         )
-        same = replace(on(), others={GOOGLE: {"alice": file(moved(PHONE, OATH, GOOGLE), 0o600)}})
+        same = replace(on(), other_credentials={GOOGLE: {"alice": file(moved(PHONE, OATH, GOOGLE), 0o600)}})
         assert not refused(wanted(GOOGLE), same)
 
     def test_does_not_move_removed_users(self) -> None:
         target = wanted(GOOGLE, users=[{"name": "bob", "state": "absent"}], scope="enrolled")
         after = carried_out(target, on(scope="enrolled"))
-        assert (set(after.credentials), after.others) == ({"alice", "carol"}, {})
+        assert (set(after.credentials), after.other_credentials) == ({"alice", "carol"}, {})
 
     def test_keeps_proof(self) -> None:
         used = oath.use_code(PHONE, "alice", hotp(KEY, 1000, 6), SWITCHES[OATH], CLOCK) or ""
@@ -301,9 +305,9 @@ class TestRefusal:
             assert plan(wanted(OATH, users=[{"name": "alice", **renewed}]), after) == Plan()
 
     def test_to_overwrite_another_secret_ends_once_that_file_is_removed(self) -> None:
-        beside = replace(on(), others={GOOGLE: {"alice": file("mine\n", 0o600)}})
+        beside = replace(on(), other_credentials={GOOGLE: {"alice": file("mine\n", 0o600)}})
         assert refused(wanted(GOOGLE), beside)
-        assert not refused(wanted(GOOGLE), replace(beside, others={}))
+        assert not refused(wanted(GOOGLE), replace(beside, other_credentials={}))
 
 
 class TestPass:

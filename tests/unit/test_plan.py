@@ -161,7 +161,7 @@ def planned(target: Settings, state: HostState) -> tuple[Change, ...]:
 def _of_one_backend(state: HostState) -> HostState:
     """The same host without leftovers that only the journal knows to be those of a move."""
     files = {path: one for path, one in state.files.items() if path not in backends.DIRECTORIES}
-    return replace(state, files=files, others={})
+    return replace(state, files=files, other_credentials={})
 
 
 class TestEveryPlan:
@@ -787,14 +787,14 @@ class TestOff:
         for off in (OFF, settings(enabled=False, purge_credentials=True, backend=backend)):
             after = carried_out(off, on)
             assert after.files[path] == before.files[path]
-            assert places.FOUND not in after.files
+            assert places.ORIGINAL_STATE not in after.files
             assert plan(off, after).changes == ()
 
     def test_rights_are_recorded_only_for_an_existing_directory(self) -> None:
         on = carried_out(wanted())
-        assert places.FOUND not in on.files
+        assert places.ORIGINAL_STATE not in on.files
         kept = carried_out(OFF, on)
-        assert places.FOUND not in carried_out(wanted(), kept).files
+        assert places.ORIGINAL_STATE not in carried_out(wanted(), kept).files
         assert "/etc/oath" not in carried_out(PURGE, kept).files
 
     def test_directory_of_the_other_backend_stays_with_foreign_files(self) -> None:
@@ -1333,7 +1333,7 @@ class TestRefusal:
         )
         beside = replace(
             host_state(ACCOUNTS[0], *self.MANY, credentials=self.enrolled(*self.NAMES)),
-            others={"google_authenticator": google},
+            other_credentials={"google_authenticator": google},
         )
         self.of_many(
             settings(exempt_users=["root"], backend="google_authenticator"),
@@ -1625,7 +1625,7 @@ class TestExpectations:
         state = edited(host_state(), {f"{places.DROP_IN_DIRECTORY}/50-site.conf": site})
         (reload,) = (change for change in plan(wanted(), state).changes if isinstance(change, ReloadSshd))
         assert {one.origin.address for one in reload.expectations if one.user == "alice"} <= {"", "10.0.0.1"}
-        assert [one.told for one in reload.expectations if one.user == "root"] == [
+        assert [one.connection_spec for one in reload.expectations if one.user == "root"] == [
             "user=root,host=198.51.100.1,addr=198.51.100.1",
             "user=root,host=10.0.0.1,addr=10.0.0.1",
         ]

@@ -73,7 +73,7 @@ class FakeHost:
     def groups(self, _user: str) -> t.Collection[str]:
         return ["users"]
 
-    def is_given(self, _user: str) -> bool:
+    def has_given_secret(self, _user: str) -> bool:
         return self.given
 
     def credential(self, _user: str) -> str | None:
@@ -82,7 +82,7 @@ class FakeHost:
     def invitation(self, _user: str) -> Invitation | None:
         return self.invited
 
-    def is_invited(self, _user: str, typed: str) -> bool:
+    def try_invitation(self, _user: str, typed: str) -> bool:
         assert self.invited
         if self.invited.fits(typed):
             return True
@@ -263,7 +263,7 @@ class TestInvitedUser:
     def host(self, **how: t.Any) -> FakeHost:
         """A host on which alice is invited."""
         host = FakeHost(None, how.pop("switch_text", switch()), **how)
-        host.invited = invitation.made(INVITATION, b"salt", NOW + 3600)
+        host.invited = invitation.create(INVITATION, b"salt", NOW + 3600)
         return host
 
     def begin(self, host: FakeHost, typed: str) -> dict[str, t.Any]:
@@ -303,7 +303,7 @@ class TestInvitedUser:
         assert "BBBB" not in "".join(host.logged)
 
     @pytest.mark.parametrize(
-        "afterwards", [None, invitation.made("EEEE", b"salt", NOW + 3600)], ids=["gone", "another one"]
+        "afterwards", [None, invitation.create("EEEE", b"salt", NOW + 3600)], ids=["gone", "another one"]
     )
     def test_must_still_be_invited_when_the_code_is_typed(self, afterwards: Invitation | None) -> None:
         host = self.host()
@@ -317,12 +317,12 @@ class TestInvitedUser:
     def test_is_not_overtaken_by_an_earlier_enrolment(self) -> None:
         host = FakeHost(None, switch())
         page = begun(host, "enrol", "")
-        host.invited = invitation.made(INVITATION, b"salt", NOW + 3600)
+        host.invited = invitation.create(INVITATION, b"salt", NOW + 3600)
         assert (prove(*page)["ok"], host.text) == (False, None)
 
 
 class TestInvitationFile:
-    ONE = invitation.made(INVITATION, b"salt", 1_000.5)
+    ONE = invitation.create(INVITATION, b"salt", 1_000.5)
 
     def test_contains_no_code_and_is_read_back(self) -> None:
         assert invitation.parse(self.ONE.render()) == self.ONE
@@ -349,17 +349,17 @@ class TestInvitationFile:
         invitations.put("alice", self.ONE)
         path = tmp_path / "invitations" / "alice"
         assert [one.stat().st_mode & 0o777 for one in (path.parent, path)] == [0o700, 0o600]
-        assert invitations.use_try("alice", INVITATION, 1_000.0)
-        assert not invitations.use_try("alice", "wrong", 1_000.0)
+        assert invitations.try_code("alice", INVITATION, 1_000.0)
+        assert not invitations.try_code("alice", "wrong", 1_000.0)
         assert invitations.read("alice", 1_000.0) == self.ONE._replace(tries=4)
         for _try in range(9):
-            assert not invitations.use_try("alice", "wrong", 1_000.0)
-        assert not invitations.use_try("alice", INVITATION, 1_000.0)
-        assert not invitations.use_try("bob", INVITATION, 1_000.0)
+            assert not invitations.try_code("alice", "wrong", 1_000.0)
+        assert not invitations.try_code("alice", INVITATION, 1_000.0)
+        assert not invitations.try_code("bob", INVITATION, 1_000.0)
         assert invitations.read("alice", 1_001.0) is None
-        invitations.remove_ended(1_000.0)
+        invitations.remove_expired(1_000.0)
         assert path.exists()
-        invitations.remove_ended(1_001.0)
+        invitations.remove_expired(1_001.0)
         assert not path.exists()
         invitations.remove("alice")
 
@@ -564,7 +564,7 @@ class TestLimitOfProcesses:
         monkeypatch.setattr(program, "_peer", lambda _connection: uid)
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            return program._take(ours, talking)
+            return program._accept(ours, talking)
 
     def test_refuses_a_user_without_an_account(self, monkeypatch: pytest.MonkeyPatch, started: list[str]) -> None:
         assert self.take(monkeypatch, 100_001, {}).startswith("Nobody logs in with this account")
@@ -579,7 +579,7 @@ class TestLimitOfProcesses:
     def test_limits_all_users_together(self, monkeypatch: pytest.MonkeyPatch, started: list[str]) -> None:
         talking: dict[int, int] = {}
         answers = [self.take(monkeypatch, uid, talking) for uid in range(1000, 1200)]
-        assert answers.count("") == program.CONNECTIONS_OF_ALL == len(started)
+        assert answers.count("") == program.TOTAL_CONNECTIONS == len(started)
         assert "too busy" in answers[-1]
 
 

@@ -27,7 +27,7 @@ from unit.builders import KEY, SECRET, options, texts_of
 
 
 def settings(**changes: t.Any) -> Settings:
-    return Settings.from_options(options(**changes), backends.beyond)
+    return Settings.from_options(options(**changes), backends.unsupported)
 
 
 def problems(**changes: t.Any) -> tuple[str, ...]:

@@ -17,9 +17,11 @@ from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config impo
     Effective,
     Files,
     Line,
+    accepts,
     account_class,
+    account_patterns,
     admits,
-    distinguishing,
+    distinguishes_origins,
     further_origins,
     origins,
     parse_config,
@@ -27,8 +29,6 @@ from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config impo
     read_order,
     reads_elsewhere,
     setting_line,
-    takes,
-    tells_addresses,
 )
 from unit.builders import settings
 
@@ -284,7 +284,7 @@ class TestAccountClass:
             f"{D}/1.conf": "Match Address 192.0.2.0/24 User=carol\nMatch invalid-user\nMatch LocalPort 22 Group=*,!x\n",
             f"{D}/2.conf": "Match User = dave\n# Match User eve\nMatch User 'alice,bob'\n",
         }
-        assert distinguishing(files) == (
+        assert account_patterns(files) == (
             *[("group", "*,!x"), ("group", "staff")],
             *[("user", "alice,bob"), ("user", "carol"), ("user", "dave")],
         )
@@ -301,11 +301,11 @@ class TestConfiguration:
         "match", ["Address 192.0.2.0/24", "User alice host=*.example.com", "LocalPort 2222", "all address=*,!192.0.2.1"]
     )
     def test_distinguishes_addresses_if_a_match_does(self, match: str) -> None:
-        assert tells_addresses({CONFIG: "", f"{D}/1.conf": f"match {match}\n"})
+        assert distinguishes_origins({CONFIG: "", f"{D}/1.conf": f"match {match}\n"})
 
     def test_does_not_distinguish_addresses_if_only_accounts_differ(self) -> None:
         config = f"Include {D}/*.conf\nMatch User alice Group=*,!staff\nMatch all\nMatch invalid-user\n"
-        assert not tells_addresses({CONFIG: config, f"{D}/1.conf": "# Match Address *\n"})
+        assert not distinguishes_origins({CONFIG: config, f"{D}/1.conf": "# Match Address *\n"})
 
     @pytest.mark.parametrize("path", ["/etc/ssh/more.conf", "more.d/*.conf", f"{D}/*.conf /srv/*"])
     def test_reads_elsewhere_what_is_not_a_drop_in(self, path: str) -> None:
@@ -401,8 +401,8 @@ class TestOrigins:
 )
 def test_login_begins_with_one_of_the_methods(methods: list[str], key: bool, password: bool) -> None:
     effective = Effective(authenticationmethods=tuple(methods)) if methods else Effective()
-    assert takes(effective, "publickey") == key
-    assert takes(effective, "password", "keyboard-interactive") == password
+    assert accepts(effective, "publickey") == key
+    assert accepts(effective, "password", "keyboard-interactive") == password
 
 
 def test_host_in_allow_users_begins_after_the_last_at() -> None:

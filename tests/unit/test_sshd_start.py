@@ -82,14 +82,14 @@ class TestUnit:
 
     def test_starts_sshd_with_the_words_in_its_files(self, files: dict[str, str]) -> None:
         (unit,) = systemd.parse_units(SHOWN)
-        assert sshd_starts.start_of(unit) == Start(settings=("UsePAM=no", "LogLevel=DEBUG"), said_by="ssh.service")
+        assert sshd_starts.start_of(unit) == Start(settings=("UsePAM=no", "LogLevel=DEBUG"), source="ssh.service")
         files["/etc/default/ssh"] = "SSHD_OPTS='-f /etc/ssh/alt'\n"
         assert sshd_starts.start_of(unit) == Start("/etc/ssh/alt", ("LogLevel=DEBUG",), "/etc/default/ssh")
         files["/etc/default/ssh"] = "SSHD_OPTS=\n"
         files["/etc/systemd/system/ssh.service.d/a.conf"] = "[Service]\nExecStart=\nExecStart=sshd -o LogLevel=DEBUG\n"
         found = sshd_starts.start_of(unit)
         assert found is not None
-        assert found.said_by == "/etc/systemd/system/ssh.service.d/a.conf"
+        assert found.source == "/etc/systemd/system/ssh.service.d/a.conf"
 
     @pytest.mark.usefixtures("files")
     def test_may_have_variables_within_words(self) -> None:
@@ -112,7 +112,7 @@ class TestUnit:
     @pytest.mark.usefixtures("files")
     def test_is_merged_with_running_processes_in_order(self, monkeypatch: pytest.MonkeyPatch) -> None:
         (unit,) = systemd.parse_units(SHOWN)
-        monkeypatch.setattr(Process, "is_inside", False)
+        monkeypatch.setattr(Process, "is_in_container", False)
         monkeypatch.setattr(Process, "executable", "/usr/sbin/sshd")
         monkeypatch.setattr(Process, "has", lambda _self, _path: True)
         monkeypatch.setattr(Process, "unit", property(lambda self: {5: "other.service", 7: "ssh.service"}[self.pid]))
@@ -241,7 +241,7 @@ class TestSockets:
         sockets = SOCKETS.format(own="ssh", state="inactive", accept="no")
         units, _asked = self.read_sockets(sockets, program="/opt/ssh/sbin/sshd")
         (found,) = sshd_starts.listeners([], units)
-        assert (found.is_apart, found.door) == (True, "/opt/ssh/sbin/sshd")
+        assert (found.is_separate, found.door) == (True, "/opt/ssh/sbin/sshd")
 
     @pytest.mark.parametrize(
         ("old", "new", "door"),
@@ -268,7 +268,7 @@ class TestSockets:
     def test_with_another_program_account_or_files_are_reported(self, old: str, new: str, door: str) -> None:
         units, _asked = self.read_sockets(SOCKETS.format(own="ssh", state="inactive", accept="no"), changed=(old, new))
         (found,) = sshd_starts.listeners([], units)
-        assert (found.is_apart, found.door, found.seen) == (door != "/etc/ssh/each", door, "alt.socket")
+        assert (found.is_separate, found.door, found.seen) == (door != "/etc/ssh/each", door, "alt.socket")
 
     @pytest.mark.parametrize("place", ["/run/systemd/generator.late", "/etc/systemd/system.attached"])
     def test_may_come_from_a_generator_or_an_image(self, files: dict[str, str], place: str) -> None:
@@ -303,7 +303,7 @@ class TestSockets:
     def test_count_once_if_the_started_service_already_runs(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Process, "executable", "/usr/sbin/sshd")
         monkeypatch.setattr(Process, "has", lambda _self, _path: True)
-        monkeypatch.setattr(Process, "is_inside", False)
+        monkeypatch.setattr(Process, "is_in_container", False)
         monkeypatch.setattr(Process, "unit", "alt.service")
         each = systemd.parse_units(SHOWN)[0]._replace(name="alt.service")
         running = [Process(5, 0, "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups\0")]
@@ -315,13 +315,13 @@ def test_foreign_listener_is_recognized_by_program_files_and_account(monkeypatch
     programs = {5: "/usr/sbin/sshd", 6: "/opt/ssh/sbin/sshd", 7: "/usr/sbin/sshd", 8: "/usr/sbin/sshd", 9: ""}
     monkeypatch.setattr(Process, "executable", property(lambda self: programs[self.pid]))
     monkeypatch.setattr(Process, "has", lambda self, path: self.pid != 7 or path != "/etc/ssh/sshd_config")
-    monkeypatch.setattr(Process, "is_inside", False)
+    monkeypatch.setattr(Process, "is_in_container", False)
     monkeypatch.setattr(Process, "unit", "ssh.service")
     monkeypatch.setattr(processes.pwd, "getpwuid", lambda uid: SimpleNamespace(pw_name={1000: "bob"}[uid]))
     title = "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups\0"
     found = sshd_starts.listeners(Process(pid, 1000 if pid == 8 else 0, title) for pid in programs)
     assert [one.pid for one in found] == [5, 9, 6, 7, 8]
-    assert [(one.is_own, one.is_apart) for one in found] == [(True, False)] * 2 + [(False, True)] * 3
+    assert [(one.is_own, one.is_separate) for one in found] == [(True, False)] * 2 + [(False, True)] * 3
     assert [(one.program, one.has_own_files, one.owner) for one in found[2:]] == [
         ("/opt/ssh/sbin/sshd", False, ""),
         ("/usr/sbin/sshd", True, ""),
@@ -345,10 +345,10 @@ def test_sshd_started_for_each_connection_is_recognized_by_its_starter(
     monkeypatch: pytest.MonkeyPatch, command_line: str, door: str
 ) -> None:
     monkeypatch.setattr(Process, "executable", "/usr/bin/server")
-    monkeypatch.setattr(Process, "is_inside", False)
+    monkeypatch.setattr(Process, "is_in_container", False)
     monkeypatch.setattr(Process, "has", lambda _self, _path: True)
     found = sshd_starts.listeners([Process(5, 0, command_line)])
-    assert [(one.door, one.is_apart) for one in found] == ([(door, True)] if door else [])
+    assert [(one.door, one.is_separate) for one in found] == ([(door, True)] if door else [])
 
 
 @pytest.mark.parametrize(
@@ -365,11 +365,11 @@ def test_sshd_started_for_each_connection_is_recognized_by_its_starter(
 def test_listener_with_a_truncated_command_line_is_recognized(
     monkeypatch: pytest.MonkeyPatch, command_line: str, door: str
 ) -> None:
-    for name, value in {"executable": "/usr/sbin/sshd", "is_inside": False, "unit": "odd.service"}.items():
+    for name, value in {"executable": "/usr/sbin/sshd", "is_in_container": False, "unit": "odd.service"}.items():
         monkeypatch.setattr(Process, name, value)
     monkeypatch.setattr(Process, "has", lambda _self, _path: True)
     found = sshd_starts.listeners([Process(5, 0, command_line)])
-    assert [(one.door, one.is_apart, one.seen) for one in found] == (
+    assert [(one.door, one.is_separate, one.seen) for one in found] == (
         [(door, True, "process 5, with unknown options")] if door else []
     )
 
@@ -395,7 +395,7 @@ def test_listener_has_its_own_files_if_a_single_one_differs(monkeypatch: pytest.
         sshd_starts.glob, "glob", lambda pattern: [one for one in names if one.startswith(pattern[:-1])]
     )
     monkeypatch.setattr(Process, "executable", "/usr/sbin/sshd")
-    monkeypatch.setattr(Process, "is_inside", False)
+    monkeypatch.setattr(Process, "is_in_container", False)
     monkeypatch.setattr(Process, "has", lambda _self, path: path != other)
     (found,) = sshd_starts.listeners([Process(5, 0, "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups\0")])
     assert found.has_own_files
@@ -417,14 +417,15 @@ def test_program_is_recognized_after_an_upgrade(monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.mark.parametrize(
-    ("numbers", "has_root", "is_inside"), [("pid:[1]", True, False), ("pid:[2]", True, False), ("pid:[2]", False, True)]
+    ("numbers", "has_root", "is_in_container"),
+    [("pid:[1]", True, False), ("pid:[2]", True, False), ("pid:[2]", False, True)],
 )
 def test_process_is_in_a_container_only_with_its_own_root(
-    monkeypatch: pytest.MonkeyPatch, numbers: str, has_root: bool, is_inside: bool
+    monkeypatch: pytest.MonkeyPatch, numbers: str, has_root: bool, is_in_container: bool
 ) -> None:
     monkeypatch.setattr(processes.os, "readlink", lambda path: "pid:[1]" if path.startswith("/proc/self") else numbers)
     monkeypatch.setattr(Process, "has", lambda _self, path: path != "/" or has_root)
-    assert Process(5, 0, "").is_inside is is_inside
+    assert Process(5, 0, "").is_in_container is is_in_container
 
 
 def test_files_are_the_same_unless_the_process_sees_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,11 +29,11 @@ class Actions(t.NamedTuple):
 def describe(error: Exception) -> str:
     """An error as a sentence for a person."""
     if isinstance(error, OSError) and error.errno is not None:
-        return f"{error.strerror or error}: {error.filename or 'the disk'}.{_what_holds(error)}"
+        return f"{error.strerror or error}: {error.filename or 'the disk'}.{_remedy(error)}"
     return str(error)
 
 
-def _what_holds(error: OSError) -> str:
+def _remedy(error: OSError) -> str:
     """What to do about a file that root cannot change; empty if the error has another cause."""
     path = str(error.filename or "/etc")
     directory = os.path.dirname(path) or "/"

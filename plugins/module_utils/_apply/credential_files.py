@@ -29,7 +29,7 @@ def rewrite(path: str, lock: str, change: t.Callable[[str], str | None]) -> bool
     new = files.staged(path, "new")
     with locked(lock):
         try:
-            if not lay_ready(new, path, change):
+            if not prepare(new, path, change):
                 return False
             os.rename(new, path)
         except OSError:
@@ -39,7 +39,7 @@ def rewrite(path: str, lock: str, change: t.Callable[[str], str | None]) -> bool
     return True
 
 
-def lay_ready(new: str, path: str, change: t.Callable[[str], str | None]) -> bool:
+def prepare(new: str, path: str, change: t.Callable[[str], str | None]) -> bool:
     """Write to `new` what `change` makes of the credential at `path`. Returns False if `change` returns None.
 
     Newer releases of pam_google_authenticator heed no lock. So the credential is read again afterwards; if a login has
@@ -64,13 +64,13 @@ def add(path: str, text: str) -> None:
 
 def write(path: str, text: str) -> None:
     """Create the file, which only root may read, and flush it to disk."""
-    lay(path, text)
+    create(path, text)
     files.sync(path)
 
 
-def lay(path: str, text: str) -> None:
+def create(path: str, text: str) -> None:
     """Create the file, which only root may read. Call `files.sync` to flush it to disk."""
-    files.lay(path, text.encode("ascii"), 0o600, 0, 0)
+    files.create(path, text.encode("ascii"), 0o600, 0, 0)
 
 
 def read(path: str) -> str:
@@ -109,7 +109,7 @@ def locked(lock: str) -> t.Iterator[None]:
         files.unlink(ready)
 
 
-def free() -> None:
+def remove_own_locks() -> None:
     """Remove the locks of runs that were killed."""
     for path in [path for pattern in backends.LOCKS for path in glob.glob(pattern)]:
         with contextlib.suppress(FileNotFoundError):

@@ -22,11 +22,11 @@ def staged(path: str, what: int | str) -> str:
 
 def write(path: str, content: bytes, mode: int, uid: int, gid: int) -> None:
     """Create a file that nobody reads yet, and flush it to disk."""
-    lay(path, content, mode, uid, gid)
+    create(path, content, mode, uid, gid)
     sync(path)
 
 
-def lay(path: str, content: bytes, mode: int, uid: int, gid: int) -> None:
+def create(path: str, content: bytes, mode: int, uid: int, gid: int) -> None:
     """Create a file that nobody reads yet. Call `sync` to flush it to disk."""
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     unlink(path)

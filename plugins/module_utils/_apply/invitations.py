@@ -19,7 +19,7 @@ def put(user: str, one: Invitation) -> None:
     credential_files.add(path_of(user), one.render())
 
 
-def use_try(user: str, typed: str, now: float) -> bool:
+def try_code(user: str, typed: str, now: float) -> bool:
     """Whether this is the code of an account's invitation. A wrong code takes one of its tries. Raises OSError."""
     found = read(user, now)
     if found is None or found.fits(typed):
@@ -36,7 +36,7 @@ def remove(user: str) -> None:
         files.sync_directory(path_of(user))
 
 
-def remove_ended(now: float) -> None:
+def remove_expired(now: float) -> None:
     """Remove the invitations that have expired. Raises OSError."""
     for user in invited():
         if read(user, now) is None:

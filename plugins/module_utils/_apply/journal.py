@@ -68,7 +68,7 @@ def token_of(journal: str) -> str:
     return found.group(1) if found else ""
 
 
-def carried_out(journal: str, done: float) -> str:
+def mark_done(journal: str, done: float) -> str:
     """The journal of a change that was completed at `done`, in seconds since boot."""
     return f"{journal}done\t{done:.2f}\n"
 

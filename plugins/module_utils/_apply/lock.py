@@ -29,10 +29,10 @@ def exclusive(wait: float) -> t.Iterator[float]:
     started = time.monotonic()
     while True:
         descriptor = _open(places.LOCK)
-        if _is_taken(descriptor) and _is_at(descriptor, places.LOCK):
+        if _try_lock(descriptor) and _is_at(descriptor, places.LOCK):
             break
         holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
-        renewed = _strangers_hold(descriptor) and _renew(descriptor)
+        renewed = _only_unprivileged_hold(descriptor) and _renew(descriptor)
         os.close(descriptor)
         if not renewed:
             if time.monotonic() - started > wait:
@@ -45,7 +45,7 @@ def exclusive(wait: float) -> t.Iterator[float]:
     try:
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode("ascii"))
-        with _survivor():
+        with _watchdog():
             yield time.monotonic() - started
     finally:
         os.close(descriptor)
@@ -59,7 +59,7 @@ def _open(path: str) -> int:
     return descriptor
 
 
-def _is_taken(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     """Take the lock on an open file, if nobody has it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -76,7 +76,7 @@ def _is_at(descriptor: int, path: str) -> bool:
         return False
 
 
-def _strangers_hold(descriptor: int) -> bool:
+def _only_unprivileged_hold(descriptor: int) -> bool:
     """Whether only processes without root's rights hold the lock: they opened the file while it had another mode."""
     inode = os.fstat(descriptor).st_ino
     try:
@@ -86,10 +86,10 @@ def _strangers_hold(descriptor: int) -> bool:
         return False
     # proc_locks(5): number, FLOCK, ADVISORY, READ or WRITE, process, device:inode. A process that waits has an arrow.
     holders = [one[4] for one in locks if one[1] == "FLOCK" and one[5].rpartition(":")[2] == str(inode)]
-    return bool(holders) and all(map(_is_stranger, holders))
+    return bool(holders) and all(map(_is_unprivileged, holders))
 
 
-def _is_stranger(process: str) -> bool:
+def _is_unprivileged(process: str) -> bool:
     """Whether a process runs without root's rights. False if it has ended or cannot be seen: it may have had them."""
     try:
         with open(f"/proc/{process}/status", encoding="utf-8", errors="replace") as file:
@@ -107,7 +107,7 @@ def _renew(blocked: int) -> bool:
     path = files.staged(places.LOCK, "new")
     new = _open(path)
     try:
-        if not (_is_taken(new) and _is_at(new, path)):
+        if not (_try_lock(new) and _is_at(new, path)):
             return False
         if not _is_at(blocked, places.LOCK):
             files.unlink(path)
@@ -119,7 +119,7 @@ def _renew(blocked: int) -> bool:
 
 
 @contextlib.contextmanager
-def _survivor() -> t.Iterator[None]:
+def _watchdog() -> t.Iterator[None]:
     """Start a second process, which removes our locks on credentials if this process is killed.
 
     As long as such a lock exists, all codes of its user are denied. The second process reads from a pipe to which only
@@ -127,13 +127,13 @@ def _survivor() -> t.Iterator[None]:
     Through the file descriptor that it inherits, it holds the lock of the host too, so the next run waits for its end.
     """
     reader, writer = os.pipe()
-    survivor = os.fork()
-    if survivor == 0:
+    watchdog = os.fork()
+    if watchdog == 0:
         try:
             os.setsid()
             os.close(writer)
             if not os.read(reader, 1):
-                credential_files.free()
+                credential_files.remove_own_locks()
         finally:
             os._exit(0)
     os.close(reader)
@@ -143,4 +143,4 @@ def _survivor() -> t.Iterator[None]:
         with contextlib.suppress(BrokenPipeError):
             os.write(writer, b".")
         os.close(writer)
-        os.waitpid(survivor, 0)
+        os.waitpid(watchdog, 0)

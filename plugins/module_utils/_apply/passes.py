@@ -18,14 +18,14 @@ TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 """The format of a time in a label, for strftime(3); later times sort after earlier ones."""
 
 
-def start_timer(handed: t.Mapping[str, str], actions: Actions) -> None:
+def start_timer(static_files: t.Mapping[str, str], actions: Actions) -> None:
     """Install what ends a pass, and start its timer now and at each boot. Raises ApplyError.
 
-    `handed` has the texts of the files to install, by path.
+    `static_files` has the texts of the files to install, by path.
     """
     for path, mode in places.FOR_PASSES.items():
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-        files.replace(path, handed[path].encode("ascii"), mode)
+        files.replace(path, static_files[path].encode("ascii"), mode)
     for words in (["daemon-reload"], ["enable", "--quiet", "--now", places.PASSES_TIMER]):
         code, _out, error = actions.run(["systemctl", *words])
         if code != 0:

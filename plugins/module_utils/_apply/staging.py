@@ -58,24 +58,24 @@ class Staging:
             for number, change in group:
                 _stage(change, self, number)
             if kind is Enrol:
-                self._have_on_disk()
+                self._flush_new_credentials()
         for directory in {os.path.dirname(undo.path) for undo in self.undos if undo.path}:
             files.sync_directory(os.path.join(directory, ""))
 
-    def _have_on_disk(self) -> None:
+    def _flush_new_credentials(self) -> None:
         """Flush the new credentials to disk together, and add a step that flushes their names once they have them."""
         files.sync_all(self.new_credentials)
         directories = {os.path.dirname(path) for path in self.new_credentials}
         self.steps.append(lambda _actions: files.sync_all([*directories]))
         self.new_credentials = []
 
-    def beside(self, path: str, number: int) -> str:
+    def staged_path(self, path: str, number: int) -> str:
         """The path at which the new content of a file is staged. If its directory is missing, staging will make it."""
         if not os.path.isdir(os.path.dirname(path)):
             self.undos.append(journal.undo("unmake", os.path.dirname(path)))
         return files.staged(path, number)
 
-    def replaces(self, path: str, new: str, step: Step) -> None:
+    def add_replacement(self, path: str, new: str, step: Step) -> None:
         """Add a step that puts `new` at a path. A link keeps the file that is there, if there is one."""
         self.steps.append(step)
         if path in self._latest or os.path.exists(path):
@@ -108,27 +108,27 @@ def _stage(change: object, _staging: Staging, _number: int) -> None:
 
 @_stage.register(Write)
 def _stage_write(change: Write, staging: Staging, number: int) -> None:
-    new = staging.beside(change.path, number)
+    new = staging.staged_path(change.path, number)
     files.write(new, change.content.encode("utf-8", "surrogateescape"), change.mode, change.uid, change.gid)
-    staging.replaces(change.path, new, _renames(new, change.path))
+    staging.add_replacement(change.path, new, _rename_step(new, change.path))
 
 
 @_stage.register(Edit)
 def _stage_edit(change: Edit, staging: Staging, number: int) -> None:
-    new = staging.beside(change.path, number)
+    new = staging.staged_path(change.path, number)
     content = change.content.encode("utf-8", "surrogateescape")
     kept = xattrs.read(staging.latest(change.path))
-    files.lay(new, content, change.mode, change.uid, change.gid)
+    files.create(new, content, change.mode, change.uid, change.gid)
     # Last, since a change of the owner removes capabilities.
-    xattrs.give(new, kept)
+    xattrs.write(new, kept)
     files.sync(new)
-    staging.replaces(change.path, new, _renames(new, change.path))
+    staging.add_replacement(change.path, new, _rename_step(new, change.path))
 
 
 @_stage.register(Remove)
 def _stage_remove(change: Remove, staging: Staging, number: int) -> None:
-    old = _kept(staging.beside(change.path, number))
-    staging.steps.append(_renames(change.path, old))
+    old = _kept(staging.staged_path(change.path, number))
+    staging.steps.append(_rename_step(change.path, old))
     staging.undos.append(journal.undo("unremove", old, change.path))
 
 
@@ -149,8 +149,8 @@ def _stage_give_back(change: GiveBack, staging: Staging, _number: int) -> None:
 
 @_stage.register(Enrol)
 def _stage_enrol(change: Enrol, staging: Staging, number: int) -> None:
-    new = staging.beside(change.path, number)
-    credential_files.lay(new, change.content)
+    new = staging.staged_path(change.path, number)
+    credential_files.create(new, change.content)
     staging.new_credentials.append(new)
     staging.steps.append(lambda _actions: os.rename(new, change.path))
     staging.undos.append(journal.undo("unenrol", new, change.path))
@@ -159,12 +159,12 @@ def _stage_enrol(change: Enrol, staging: Staging, number: int) -> None:
 @_stage.register(Renew)
 def _stage_renew(change: Renew, staging: Staging, number: int) -> None:
     """Replace a credential under its lock. The new text is made from the text that the file has at that time."""
-    new = staging.beside(change.path, number)
+    new = staging.staged_path(change.path, number)
     old = _kept(new)
 
     def step(_actions: Actions) -> None:
         with credential_files.locked(change.lock):
-            credential_files.lay_ready(new, change.path, lambda text: change.revision.text(text, secrets.token_bytes))
+            credential_files.prepare(new, change.path, lambda text: change.revision.text(text, secrets.token_bytes))
             os.link(new, f"{new}.kept")
             os.link(change.path, old)
             os.rename(new, change.path)
@@ -176,28 +176,28 @@ def _stage_renew(change: Renew, staging: Staging, number: int) -> None:
 
 @_stage.register(Move)
 def _stage_move(change: Move, staging: Staging, number: int) -> None:
-    new = staging.beside(change.path, number)
+    new = staging.staged_path(change.path, number)
     # A rehearsal: if the credential cannot be converted, or the disk is full, this fails before the host is changed.
     # The step converts it again, since people may use codes until then.
     credential_files.write(new, change.revision.text(credential_files.read(change.before), secrets.token_bytes))
 
     def step(_actions: Actions) -> None:
         with credential_files.locked(change.lock):
-            credential_files.lay_ready(new, change.before, lambda text: change.revision.text(text, secrets.token_bytes))
+            credential_files.prepare(new, change.before, lambda text: change.revision.text(text, secrets.token_bytes))
             files.unlink(f"{new}.kept")
             os.link(new, f"{new}.kept")
             os.rename(new, change.path)
         files.sync_directory(change.path)
 
-    staging.replaces(change.path, new, step)
+    staging.add_replacement(change.path, new, step)
 
 
 @_stage.register(RemoveMoved)
 def _stage_remove_moved(change: RemoveMoved, staging: Staging, number: int) -> None:
     moved = change.moved
-    old = _kept(staging.beside(change.path, number))
+    old = _kept(staging.staged_path(change.path, number))
     kept = f"{staging.latest(moved.path)}.kept"
-    staging.steps.append(_renames(change.path, old))
+    staging.steps.append(_rename_step(change.path, old))
     staging.undos.append(journal.undo("unmove", old, moved.path, kept, moved.source, moved.target, change.path))
 
 
@@ -238,7 +238,7 @@ def _kept(new: str) -> str:
     return f"{new}.old"
 
 
-def _renames(source: str, target: str) -> Step:
+def _rename_step(source: str, target: str) -> Step:
     """A step that renames a file, and flushes the new name to disk."""
 
     def step(_actions: Actions) -> None:

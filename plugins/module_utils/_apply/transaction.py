@@ -28,10 +28,10 @@ from .staging import Staging
 
 
 @contextlib.contextmanager
-def applied(plan: Plan, actions: Actions, rollback_after: int, handed: t.Mapping[str, str]) -> t.Iterator[str]:
+def applied(plan: Plan, actions: Actions, rollback_after: int, static_files: t.Mapping[str, str]) -> t.Iterator[str]:
     """Carry the changes out in their order, and enter with the token that confirms them.
 
-    `handed` has the texts of the files that roll a change back, by path.
+    `static_files` has the texts of the files that roll a change back, by path.
 
     Until the change is confirmed, it is rolled back at the next boot, and after `rollback_after` seconds unless that is
     0. If anything is raised, here or inside the `with` block, it is rolled back at once. The error says so: an
@@ -43,7 +43,7 @@ def applied(plan: Plan, actions: Actions, rollback_after: int, handed: t.Mapping
     try:
         staging.stage(plan.changes)
         text = journal.render(staging.undos, token, time.clock_gettime(time.CLOCK_BOOTTIME))
-        _arm(text, handed, actions, rollback_after)
+        _arm(text, static_files, actions, rollback_after)
     except (OSError, ApplyError) as error:
         with contextlib.suppress(OSError):
             files.unlink(places.JOURNAL)
@@ -56,7 +56,7 @@ def applied(plan: Plan, actions: Actions, rollback_after: int, handed: t.Mapping
         yield token
         if rollback_after:
             # From now on another run waits for a while, so that this change can be confirmed.
-            done = journal.carried_out(text, time.clock_gettime(time.CLOCK_BOOTTIME))
+            done = journal.mark_done(text, time.clock_gettime(time.CLOCK_BOOTTIME))
             files.replace(places.JOURNAL, done.encode("utf-8", "surrogateescape"), 0o600)
     except (OSError, ApplyError) as error:
         raise ApplyError(f"{describe(error)} {undo(actions)}") from error
@@ -98,7 +98,7 @@ def clean_up(actions: Actions) -> None:
         _sweep()
 
 
-def _arm(text: str, handed: t.Mapping[str, str], actions: Actions, rollback_after: int) -> None:
+def _arm(text: str, static_files: t.Mapping[str, str], actions: Actions, rollback_after: int) -> None:
     """Have the host roll the change back by itself: at the next boot, and with a timer unless `rollback_after` is 0.
 
     The journal is written last. Only from then on does a rollback do anything.
@@ -124,16 +124,16 @@ def _arm(text: str, handed: t.Mapping[str, str], actions: Actions, rollback_afte
             raise ApplyError(f"systemd cannot start the timer that would put the host back: {error.strip()}.")
     if os.path.isdir(places.SYSTEMD):
         os.makedirs(os.path.dirname(places.BOOT_LINK), mode=0o755, exist_ok=True)
-        _write_handed(places.BOOT_UNIT, handed)
+        _write_static_file(places.BOOT_UNIT, static_files)
         with contextlib.suppress(FileExistsError):
             os.symlink(places.BOOT_UNIT, places.BOOT_LINK)
     os.makedirs(places.STATE_DIRECTORY, mode=0o700, exist_ok=True)
-    _write_handed(places.UNDO, handed)
+    _write_static_file(places.UNDO, static_files)
     files.replace(places.JOURNAL, text.encode("utf-8", "surrogateescape"), 0o600)
 
 
-def _write_handed(path: str, handed: t.Mapping[str, str]) -> None:
-    files.replace(path, handed[path].encode("ascii"), places.FOR_A_CHANGE[path])
+def _write_static_file(path: str, static_files: t.Mapping[str, str]) -> None:
+    files.replace(path, static_files[path].encode("ascii"), places.FOR_A_CHANGE[path])
 
 
 def _clean_up(actions: Actions) -> None:
@@ -148,7 +148,7 @@ def _clean_up(actions: Actions) -> None:
 
 def _sweep() -> None:
     """Remove what killed runs have left behind: staged files, kept ones, and locks on credentials."""
-    credential_files.free()
+    credential_files.remove_own_locks()
     for directory in journal.STAGING_DIRECTORIES:
         for path in glob.glob(f"{directory}/{places.STAGED}"):
             if os.path.isdir(path):

@@ -11,7 +11,7 @@ import errno
 import os
 import typing as t
 
-_OF_THE_CONTENT = ("security.evm", "security.ima")
+_CONTENT_ATTRIBUTES = ("security.evm", "security.ima")
 """Attributes that the kernel computes from the content of a file; they would be wrong for other content."""
 
 
@@ -23,21 +23,21 @@ def read(path: str) -> dict[str, bytes]:
         if error.errno == errno.ENOTSUP:
             return {}
         raise
-    return {name: os.getxattr(path, name) for name in names if name not in _OF_THE_CONTENT}
+    return {name: os.getxattr(path, name) for name in names if name not in _CONTENT_ATTRIBUTES}
 
 
-def give(path: str, attributes: t.Mapping[str, bytes]) -> None:
+def write(path: str, attributes: t.Mapping[str, bytes]) -> None:
     """Set these attributes of a file, and remove others, such as those that it has inherited from its directory.
 
     Raises OSError, whose text names the attribute.
     """
-    have = read(path)
-    for name in set(have) - set(attributes):
+    present = read(path)
+    for name in set(present) - set(attributes):
         if not name.startswith("security."):
             with _named(name, path):
                 os.removexattr(path, name)
     for name, value in attributes.items():
-        if have.get(name) != value:
+        if present.get(name) != value:
             with _named(name, path):
                 os.setxattr(path, name, value)
 

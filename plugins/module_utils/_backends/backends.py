@@ -88,7 +88,7 @@ def _wanted_of(old: Credential, wanted: User, settings: Settings, make_key: Make
     return old._replace(apps=tuple(apps), renewal=wanted.renew or old.renewal)
 
 
-def beyond(wanted: Settings) -> t.Iterator[str]:
+def unsupported(wanted: Settings) -> t.Iterator[str]:
     """Yield a sentence for each setting that the chosen backend cannot do, with the backends that can."""
     backend = BACKENDS[wanted.backend]
     named = f"the {wanted.backend} backend ({backend.MODULE})"

@@ -76,11 +76,11 @@ def unfit(_module: bytes | None, _release: tuple[str, str]) -> str | None:
 @functools.lru_cache(maxsize=None)
 def read(text: str, _user: str, _now: float | None = None) -> Credential:
     """Parse a credential file. Raises CredentialError."""
-    says = parse(text)
+    parsed = parse(text)
     until, _space, code = (_get([text], _PASS) or "").partition(" ")
-    codes = says.scratch_codes
+    codes = parsed.scratch_codes
     return Credential(
-        apps=(App("", says.key, says.interval, _used(says)),),
+        apps=(App("", parsed.key, parsed.interval, _used(parsed)),),
         renewal=_get([text], _RENEWAL) or "",
         recovery_set=_get([text], _RECOVERY) or "",
         recovery_codes_left=len(codes) - (code in codes),
@@ -92,8 +92,8 @@ def read(text: str, _user: str, _now: float | None = None) -> Credential:
 def render(credential: Credential, _user: str, settings: Settings, make_key: MakeKey) -> str:
     """Convert a credential of another backend to a file of this one; recovery codes are new. Raises CredentialError."""
     if not credential.apps:
-        told = "has recovery codes and no device, but pam_google_authenticator needs one"
-        raise CannotHold(told, lambda _whom: "Remove the file")
+        problem = "has recovery codes and no device, but pam_google_authenticator needs one"
+        raise CannotHold(problem, lambda _whom: "Remove the file")
     phone, *others = credential.apps
     if others or phone.interval is None:
         raise _too_many_devices(others or [phone])
@@ -117,9 +117,9 @@ def _too_many_devices(others: t.Sequence[App]) -> CannotHold:
         text = ", and ".join(remedies)
         return text[0].upper() + text[1:]
 
-    told = ", ".join([*names, *[f"{without} without a name"] * bool(without)])
+    named = ", ".join([*names, *[f"{without} without a name"] * bool(without)])
     return CannotHold(
-        f"has further devices ({told}), but pam_google_authenticator has one secret per user",
+        f"has further devices ({named}), but pam_google_authenticator has one secret per user",
         remedy,
     )
 
@@ -202,14 +202,14 @@ def use_code(text: str, _user: str, code: str, _step: CodeStep, clock: Clock) ->
     As in pam_google_authenticator, a time-based code is valid within the window unless it was used itself, and a
     scratch code for as long as it is in the file.
     """
-    lines, says = _lines(text), parse(text)
-    if code in says.scratch_codes:
+    lines, parsed = _lines(text), parse(text)
+    if code in parsed.scratch_codes:
         del lines[next(n for n, line in enumerate(lines) if n and [*scratch_codes(f"\n{line}")] == [code])]
         return "\n".join(lines)
     if not re.fullmatch("[0-9]{6}", code):
         return None
-    now, total, used = int(clock.seconds) // says.interval, says.window, _used(says)
-    found = step_of(says.key, range(max(0, now - (total - 1) // 2), now + total // 2 + 1), code)
+    now, total, used = int(clock.seconds) // parsed.interval, parsed.window, _used(parsed)
+    found = step_of(parsed.key, range(max(0, now - (total - 1) // 2), now + total // 2 + 1), code)
     if found is None or found in used:
         return None
     _set(lines, REUSE, " ".join(str(one) for one in (*(one for one in used if abs(one - found) < total), found)))
@@ -251,11 +251,11 @@ def _set(lines: list[str], name: str, value: str | None) -> None:
 
 def _append(lines: list[str], codes: t.Iterable[str]) -> None:
     """Add scratch codes after the others, but before a line of another kind: the module reads no codes after that."""
-    end = next((n for n, line in enumerate(lines) if n and not _counts(line)), len(lines) - (not lines[-1]))
+    end = next((n for n, line in enumerate(lines) if n and not _is_known_line(line)), len(lines) - (not lines[-1]))
     lines[end:end] = [*codes, *([] if lines[end:] else [""])]
 
 
-def _counts(line: str) -> bool:
+def _is_known_line(line: str) -> bool:
     """Whether a line is empty, an option or a scratch code."""
     return not line.strip("\r") or line.startswith('"') or _is_scratch_code(line)
 
@@ -265,9 +265,9 @@ def _is_scratch_code(line: str) -> bool:
     return any(scratch_codes(f"\n{line}"))
 
 
-def _used(says: SecretFile) -> tuple[int, ...]:
+def _used(parsed: SecretFile) -> tuple[int, ...]:
     """The steps whose codes are used, as far as the module keeps them; it may keep negative numbers, which are none."""
-    return tuple(step for step in says.used or () if step >= 0)
+    return tuple(step for step in parsed.used or () if step >= 0)
 
 
 def _put_recovery_codes(lines: list[str], name: str, make_key: MakeKey) -> None:

@@ -160,7 +160,7 @@ def revise(text: str | None, wanted: User, settings: Settings, make_key: MakeKey
     Raises CredentialError.
     """
 
-    def brought_to(token: Token | None, key: bytes | None, due: bool = False) -> Token:
+    def updated(token: Token | None, key: bytes | None, due: bool = False) -> Token:
         if token is None:
             return Token(wanted.name, key or make_key(KEY_BYTES), settings.interval)
         if key not in (None, token.key) or (due and key is None):
@@ -172,11 +172,11 @@ def revise(text: str | None, wanted: User, settings: Settings, make_key: MakeKey
     phone = next((part.token for part in parts if part.token and part.token.is_phone), None)
     if phone is None and text is not None:
         raise CredentialError("holds no time-based token")
-    new = brought_to(phone, wanted.secret, phone is not None and wanted.renew not in (None, phone.name))
+    new = updated(phone, wanted.secret, phone is not None and wanted.renew not in (None, phone.name))
     put(parts, phone, replace(new, label="renewal", name=wanted.renew) if wanted.renew else new)
     for device in wanted.devices:
         old = find(parts, "device", device.name)
-        new = replace(brought_to(old, device.secret), label="device", name=device.name)
+        new = replace(updated(old, device.secret), label="device", name=device.name)
         put(parts, old, new if device.present else None)
     if wanted.recovery_codes is not None:
         old = find(parts, "recovery-codes")

@@ -42,7 +42,7 @@ _TIMES = ((0, 9999), (1, 12), (1, 31), (0, 23), (0, 59), (0, 61))
 _LABEL = re.compile(r"# fleet\.auth (renewal|self-made|device|recovery-codes|pass)=(\S+)")
 
 
-class PassedOver(CredentialError):
+class SkippedLine(CredentialError):
     """A line that liboath skips, going on with the next one. At any other bad line it denies every code."""
 
 
@@ -117,7 +117,7 @@ def lines_by_user(text: str) -> dict[str, list[tuple[int, str]]]:
     return found
 
 
-def spoilt_by(text: str) -> int | None:
+def nul_line(text: str) -> int | None:
     """The number of a line that begins with a NUL byte, or None. With such a line liboath cannot rewrite the file."""
     return next((number for number, line in enumerate(text.split("\n"), start=1) if line.startswith("\0")), None)
 
@@ -132,11 +132,11 @@ def parse_line(line: str, number: int, user: str) -> Token:
     fields = _fields(line)
     kind = TYPE.fullmatch(fields[0]) if fields else None
     if not kind:
-        raise PassedOver(f"line {number} has a type that pam_oath does not know")
+        raise SkippedLine(f"line {number} has a type that pam_oath does not know")
     if len(fields) < 4:
-        raise PassedOver(f"line {number} is cut short")
+        raise SkippedLine(f"line {number} is cut short")
     if fields[1] != user:
-        raise PassedOver(f"line {number} belongs to another user")
+        raise SkippedLine(f"line {number} belongs to another user")
     interval, digits = kind.group("interval"), kind.group("digits")
     token = Token(
         user=user,
@@ -192,7 +192,7 @@ def parts_of(text: str, user: str) -> list[Part]:
     """The lines of a user's credential file, in their order. Raises CredentialError, as `parse_line` does."""
     parts: list[Part] = []
     for number, line in enumerate(text.split("\n"), start=1):
-        token = None if _says_nothing(line) else parse_line(line, number, user)
+        token = None if _is_blank_or_comment(line) else parse_line(line, number, user)
         label = _LABEL.fullmatch(parts[-1].text) if token and parts else None
         if token and label:
             parts[-1] = Part(f"{label[0]}\n{line}", replace(token, label=label[1], name=label[2]))
@@ -201,7 +201,7 @@ def parts_of(text: str, user: str) -> list[Part]:
     return parts
 
 
-def _says_nothing(line: str) -> bool:
+def _is_blank_or_comment(line: str) -> bool:
     """Whether a line is empty or a comment, perhaps an indented one."""
     words = line.strip(" \t\r")
     return not words or words.startswith("#")

@@ -201,9 +201,9 @@ def _authorized_keys_files(
     If sshd reads our own list for this account, these are instead the files that it reads for root, or by default.
     """
     tokens = {"%%": "%", "%h": entry.pw_dir, "%u": entry.pw_name, "%U": str(entry.pw_uid)}
-    if drop_in.has_own_list(sshd):
+    if drop_in.is_keys_only(sshd):
         root = sshd_of.get("root", sshd)
-        sshd = sshd_config.Effective({"authorizedkeysfile": _USUAL_FILES}) if drop_in.has_own_list(root) else root
+        sshd = sshd_config.Effective({"authorizedkeysfile": _USUAL_FILES}) if drop_in.is_keys_only(root) else root
     for path in _paths(sshd.get("authorizedkeysfile", ())):
         for token, value in tokens.items():
             path = path.replace(token, value)

@@ -31,7 +31,7 @@ def asking(run: Run, connection: Connection, services: t.Iterable[str]) -> froze
     """
     tried = {
         "sudo": lambda: sudo_asks(run, connection.user),
-        "doas": lambda: "doas" in connection.by and _doas_asks(run, connection.user),
+        "doas": lambda: "doas" in connection.programs and _doas_asks(run, connection.user),
         "polkit-1": lambda: connection.asking_systemd > 0 and _polkit_asks(run, connection),
     }
     return frozenset(service for service in services if service in tried and tried[service]())
@@ -50,11 +50,11 @@ def sudo_asks(run: Run, user: str) -> bool:
 def sudo_rules() -> dict[str, str]:
     """The texts of the files with the rules of sudo, by path."""
     config = read_file(places.SUDO_CONFIG)
-    files = with_included(sudoers.main_file(config.content if config else ""), _taken_in)
+    files = with_included(sudoers.main_file(config.content if config else ""), _included_paths)
     return {path: file.content for path, file in files.items()}
 
 
-def _taken_in(_path: str, rules: str) -> t.Iterator[str]:
+def _included_paths(_path: str, rules: str) -> t.Iterator[str]:
     for path in sudoers.included(rules, os.uname().nodename):
         if path.endswith("/"):
             yield from (one for one in glob.glob(f"{glob.escape(path)}*") if sudoers.is_read(one[len(path) :]))
@@ -69,7 +69,7 @@ def _doas_asks(run: Run, user: str) -> bool:
 
 def _polkit_asks(run: Run, connection: Connection) -> bool:
     """Whether polkit wants a password for what this run had systemd start, or has just got one for it; pkcheck(1)."""
-    actions = {action for program, action in places.ASKING_SYSTEMD.items() if program in connection.by}
+    actions = {action for program, action in places.ASKING_SYSTEMD.items() if program in connection.programs}
     found = (
         run(["pkcheck", "--action-id", action, "--process", str(connection.asking_systemd)])[:2] for action in actions
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .time_service import Asked, Reading, Unreadable, excerpt, finite, silence
+from .time_service import Probe, Reading, Unreadable, excerpt, finite, silence
 
 
 class Tracking(t.NamedTuple):
@@ -37,8 +37,8 @@ class Chrony:
 
     name = "chrony"
 
-    def read(self, asked: Asked) -> Reading | None:
-        code, out, err = asked.run(("chronyc", "-n", "-c", "-m", "tracking", "sources"))
+    def read(self, probe: Probe) -> Reading | None:
+        code, out, err = probe.run(("chronyc", "-n", "-c", "-m", "tracking", "sources"))
         line, _end, rest = out.partition("\n")
         if code != 0 and "," not in line:
             return None
@@ -54,7 +54,7 @@ class Chrony:
             listed = ", ".join(f"{source.name} (state {source.state}, reach {source.reach:o})" for source in sources)
             return Reading(fault=f"chrony has selected none of its sources: {listed or 'it has none'}")
         error = abs(tracking.offset) + abs(tracking.root_delay) / 2 + tracking.root_dispersion
-        return Reading(selected.name, error, self._fault_of(selected, tracking, asked.now))
+        return Reading(selected.name, error, self._fault_of(selected, tracking, probe.now))
 
     @staticmethod
     def _fault_in(tracking: Tracking) -> str | None:

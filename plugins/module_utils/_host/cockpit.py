@@ -23,9 +23,9 @@ from .state import CockpitStart
 
 _DEFAULT = re.compile(r"^\s*default_keytab_name\s*=\s*\"?(?:(?:WR)?FILE:)?(/[^\s\"]+)", re.MULTILINE)
 _INCLUDED = re.compile(r"^include(dir)?[ \t]+(\S+)", re.MULTILINE)
-_IS_READ = re.compile(r"[A-Za-z0-9_-]+|[^.].*\.conf")
+_INCLUDED_NAMES = re.compile(r"[A-Za-z0-9_-]+|[^.].*\.conf")
 """The names of the files that Kerberos reads in a directory that it includes."""
-_SERVES = "cockpit-ws"
+_WEB_SERVER = "cockpit-ws"
 _SERVICES = (
     *("cockpit.service", "cockpit-wsinstance-http.service"),
     *(f"{name}@{systemd.INSTANCE}.service" for name in ("cockpit-wsinstance-https", "cockpit-session")),
@@ -36,11 +36,11 @@ _CONFIG_DIRECTORIES = "XDG_CONFIG_DIRS"
 
 def starts(run: Run, processes: t.Iterable[Process]) -> tuple[CockpitStart, ...]:
     """How Cockpit's own units start it, and how other units do that run it now."""
-    running = {one.unit for one in processes if one.program == _SERVES and not one.is_inside}
+    running = {one.unit for one in processes if one.program == _WEB_SERVER and not one.is_in_container}
     names = [*_SERVICES, *sorted(running.difference(("", *_SERVICES)))]
     return tuple(
         CockpitStart(
-            unit.says([_CONFIG_DIRECTORIES, unit.program]) or unit.name,
+            unit.file_with([_CONFIG_DIRECTORIES, unit.program]) or unit.name,
             unit.program,
             unit.words,
             unit.value(_CONFIG_DIRECTORIES),
@@ -54,18 +54,18 @@ def keytabs() -> dict[str, tuple[str, ...]]:
 
     A keytab that cannot be parsed may hold any key. In place of a principal it has a text that says why.
     """
-    configs = with_included(places.KRB5_CONFIG, _taken_in).values()
+    configs = with_included(places.KRB5_CONFIG, _included_paths).values()
     named = [path for file in configs for path in _DEFAULT.findall(file.content)]
     found = {path: _principals(path) for path in dict.fromkeys([*places.KEYTABS, *named])}
     return {path: names for path, names in found.items() if names}
 
 
-def _taken_in(_path: str, text: str) -> t.Iterator[str]:
+def _included_paths(_path: str, text: str) -> t.Iterator[str]:
     """The files that a Kerberos configuration includes."""
     for is_directory, path in _INCLUDED.findall(text):
         if is_directory:
             paths = glob.glob(f"{glob.escape(path)}/*")
-            yield from (one for one in paths if _IS_READ.fullmatch(one.rpartition("/")[2]))
+            yield from (one for one in paths if _INCLUDED_NAMES.fullmatch(one.rpartition("/")[2]))
         else:
             yield path
 

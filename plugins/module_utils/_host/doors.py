@@ -34,7 +34,7 @@ def daemons(
     running: dict[str, Process] = {}
     for process in processes:
         for name in known.intersection(_programs(process)):
-            if name not in running and not process.is_inside:
+            if name not in running and not process.is_in_container:
                 running[name] = process
     units = {os.path.basename(path) for pattern in _ENABLED for path in glob.glob(pattern)}.union(sockets)
     started = {

@@ -40,7 +40,7 @@ def holds(paths: t.Iterable[str]) -> tuple[Hold, ...]:
 def _of_directory(directory: str) -> tuple[Hold, ...]:
     """What keeps files in a directory from being created, replaced or removed."""
     if _is_read_only(directory):
-        return (Hold(_topmost_read_only(directory), ""),)
+        return (Hold(_top_read_only(directory), ""),)
     return _of_attributes(directory)
 
 
@@ -59,7 +59,7 @@ def _is_read_only(directory: str) -> bool:
     return bool(os.statvfs(directory).f_flag & os.ST_RDONLY)
 
 
-def _topmost_read_only(directory: str) -> str:
+def _top_read_only(directory: str) -> str:
     """The topmost directory, from this one upwards, to which all are read-only; people see that as one mount."""
     above = os.path.dirname(directory)
     while above != directory and _is_read_only(above):

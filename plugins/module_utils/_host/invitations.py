@@ -43,7 +43,7 @@ def invited() -> list[str]:
         return []
 
 
-def open_ones(now: float) -> dict[str, Invitation]:
+def open_invitations(now: float) -> dict[str, Invitation]:
     """The invitations that have not expired, by account. Staged files that were left behind are not among them."""
     found = {user: read(user, now) for user in invited() if is_account_name(user)}
     return {user: one for user, one in found.items() if one is not None}

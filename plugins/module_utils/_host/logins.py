@@ -73,8 +73,8 @@ def seen(run: Run, days: int, now: float) -> Seen:
     elif code not in (0, NOT_FOUND) and error.strip():
         unread = f"the journal cannot be read: {error.strip()}"
     begin = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(since))
-    _code, told, _error = run([*timeout, "last", "--fullnames", "--time-format=iso", f"--since={begin}"])
-    return Seen(_latest([*parse_journal(out), *parse_last(told)]), unread)
+    _code, last_output, _error = run([*timeout, "last", "--fullnames", "--time-format=iso", f"--since={begin}"])
+    return Seen(_latest([*parse_journal(out), *parse_last(last_output)]), unread)
 
 
 def parse_journal(out: str) -> t.Iterator[Login]:

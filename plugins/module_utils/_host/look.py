@@ -19,7 +19,7 @@ from .. import _places as places
 from .._backends import backends
 from .._texts import pam, pam_conf, sshd_config
 from .._texts.code_step import CodeStep
-from .._texts.patterns import loose, named_by
+from .._texts.patterns import loose_glob, matching_paths
 from .._texts.sshd_config import Effective, Origin
 from .._texts.sshd_start import Start
 from .._wanted.settings import Settings
@@ -40,8 +40,8 @@ def look(settings: Settings, run: Run) -> HostState:
     listening = sshd_starts.listeners(running, units)
     further, accepted = (settings.sshd_configs, settings.accepted_doors) if settings.ssh else ((), None)
     start, *other_starts = sshd_starts.starts(units.own, listening, further, accepted)
-    hosts_own = [one.start.config for one in listening if not one.is_apart]
-    configs = [start.config, *(one.config for one in other_starts), *hosts_own]
+    own_configs = [one.start.config for one in listening if not one.is_separate]
+    configs = [start.config, *(one.config for one in other_starts), *own_configs]
     files = _files(configs, units.variables)
     elsewhere = included_by_sshd(files, configs)
     files.update(elsewhere)
@@ -50,11 +50,11 @@ def look(settings: Settings, run: Run) -> HostState:
     session = connection()
     kept = {name: credentials.credentials(one) for name, one in backends.BACKENDS.items()}
     people, groups = _people(settings, [*itertools.chain(*kept.values()), *([session.user] if session else [])])
-    stranger = sshd.stranger(settings)
+    address = sshd.sample_address(settings)
     exempt = functools.partial(sshd.is_exempt, settings)
 
     def seen_by_sshd(start: Start, session: Connection | None = None) -> sshd.Views:
-        return sshd.views(run, groups, _sshd_texts(files, start, elsewhere), stranger, session, start.words, exempt)
+        return sshd.views(run, groups, _sshd_texts(files, start, elsewhere), address, session, start.words, exempt)
 
     seen = seen_by_sshd(start, session)
     others = [(one, seen_by_sshd(one)) for one in other_starts]
@@ -66,16 +66,16 @@ def look(settings: Settings, run: Run) -> HostState:
     return HostState(
         hostname=os.uname().nodename,
         files=files,
-        accounts=accounts.accounts(people, groups, seen.of, seen.elsewhere.values()),
+        accounts=accounts.accounts(people, groups, seen.settings, seen.elsewhere.values()),
         credentials=kept[backend],
         backend=backend,
-        others={name: files for name, files in kept.items() if name != backend and files},
+        other_credentials={name: files for name, files in kept.items() if name != backend and files},
         groups=frozenset(filter(accounts.group_exists, {*settings.scope_groups, *settings.security_keys_only_groups})),
         groups_known_as=accounts.known_as(
             {*settings.scope_groups, *settings.security_keys_only_groups, *settings.exempt_groups}
         ),
         time_sync=sync_status(run, settings.time_sync.max_error_seconds) if settings.enabled else None,
-        stranger=stranger,
+        sample_address=address,
         sshd_error=seen.error,
         sshd_elsewhere=seen.elsewhere,
         sshd_included=tuple(elsewhere),
@@ -84,7 +84,7 @@ def look(settings: Settings, run: Run) -> HostState:
         sshd_start=start,
         listeners=listening,
         daemons=doors.daemons(running, units.sockets, units.commands) if settings.enabled else {},
-        other_sshds=tuple(Sshd(one, found.of, found.error, found.elsewhere) for one, found in others),
+        other_sshds=tuple(Sshd(one, found.settings, found.error, found.elsewhere) for one, found in others),
         connection=session,
         connection_sshd=seen.connection,
         become_asks=become.asking(run, session, _new_services(settings, files)) if session else frozenset(),
@@ -102,7 +102,7 @@ def look(settings: Settings, run: Run) -> HostState:
         pending=os.path.exists(places.JOURNAL),
         missing=frozenset(path for path in places.SHARED_DIRECTORIES if not os.path.isdir(path)),
         inside={path: inside(path) for path in (*backends.DIRECTORIES, *places.SHARED_DIRECTORIES)},
-        authorized_keys=_authorized_keys(settings, people, seen.of),
+        authorized_keys=_authorized_keys(settings, people, seen.settings),
         holds=holds(backends.credential_path(backend, name) for name in kept[backend]) if settings.enabled else (),
         stale_locks=credentials.stale_locks(),
         tallies=credentials.tallies(),
@@ -146,7 +146,7 @@ def included_by_sshd(files: t.Mapping[str, FileState], configs: t.Iterable[str])
 
     def elsewhere(path: str, text: str) -> t.Iterator[str]:
         patterns = sshd_config.included(path, text)
-        found = itertools.chain.from_iterable(named_by(one, glob.glob(loose(one))) for one in patterns)
+        found = itertools.chain.from_iterable(matching_paths(one, glob.glob(loose_glob(one))) for one in patterns)
         return (one for one in found if one not in files)
 
     drop_ins = {path: file for path, file in files.items() if path.startswith(f"{places.DROP_IN_DIRECTORY}/")}
@@ -185,18 +185,18 @@ def look_back(settings: Settings, run: Run, state: HostState) -> HostState:
         if one.name in entries:
             name = entries[one.name].pw_name
             found[name, one.service] = (*found.get((name, one.service), ()), one._replace(name=name))
-    strangers = {one.pw_name: one for one in entries.values() if one.pw_name not in state.accounts}
-    groups = accounts.groups_of_each(strangers.values())
+    unlisted = {one.pw_name: one for one in entries.values() if one.pw_name not in state.accounts}
+    groups = accounts.groups_of_each(unlisted.values())
 
     exempt = functools.partial(sshd.is_exempt, settings)
 
     def seen_by_sshd(start: Start) -> sshd.Views:
-        return sshd.views(run, groups, state.sshd_files(start).texts, state.stranger, None, start.words, exempt)
+        return sshd.views(run, groups, state.sshd_files(start).texts, state.sample_address, None, start.words, exempt)
 
     views = seen_by_sshd(state.sshd_start)
     return replace(
         state,
-        accounts={**state.accounts, **accounts.accounts(strangers, groups, views.of, views.elsewhere.values())},
+        accounts={**state.accounts, **accounts.accounts(unlisted, groups, views.settings, views.elsewhere.values())},
         sshd_elsewhere=_joined(state.sshd_elsewhere, views),
         other_sshds=tuple(_with_more(one, seen_by_sshd(one.start)) for one in state.other_sshds),
         logins=found,
@@ -206,14 +206,14 @@ def look_back(settings: Settings, run: Run, state: HostState) -> HostState:
 
 def _with_more(known: Sshd, more: sshd.Views) -> Sshd:
     """An sshd with what is known, and the settings of further accounts."""
-    return known._replace(settings={**known.settings, **more.of}, elsewhere=_joined(known.elsewhere, more))
+    return known._replace(settings={**known.settings, **more.settings}, elsewhere=_joined(known.elsewhere, more))
 
 
 def _joined(
     known: t.Mapping[Origin, t.Mapping[str, Effective]], more: sshd.Views
 ) -> dict[Origin, t.Mapping[str, Effective]]:
     """The known settings by origin, with those of further accounts."""
-    return {origin: {**settings, **more.elsewhere.get(origin, more.of)} for origin, settings in known.items()}
+    return {origin: {**settings, **more.elsewhere.get(origin, more.settings)} for origin, settings in known.items()}
 
 
 def _files(sshd_configs: t.Iterable[str], variables: t.Iterable[str]) -> dict[str, FileState]:
@@ -229,13 +229,13 @@ def _files(sshd_configs: t.Iterable[str], variables: t.Iterable[str]) -> dict[st
         paths.update(glob.glob(f"{directory}/*"))
     for pattern in (*places.SSHD_STARTS, *variables):
         paths.update(glob.glob(pattern))
-    for directory in (*places.SELF_SERVICE_DIRECTORIES, places.KEYS_DIRECTORY, places.ONLY_KEYS_DIRECTORY):
+    for directory in (*places.SELF_SERVICE_DIRECTORIES, places.KEYS_DIRECTORY, places.KEYS_ONLY_DIRECTORY):
         paths.update(_tree(directory))
-    found = {path: read_file(path) or _link_to_nowhere(path) for path in paths}
+    found = {path: read_file(path) or _dangling_link(path) for path in paths}
     return {path: file for path, file in found.items() if file is not None}
 
 
-def _link_to_nowhere(path: str) -> FileState | None:
+def _dangling_link(path: str) -> FileState | None:
     """The symbolic link at this path if its target does not exist, or None."""
     return FileState("", 0, link=os.path.realpath(path), kind="link to nowhere") if os.path.islink(path) else None
 

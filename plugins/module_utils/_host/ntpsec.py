@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .time_service import Asked, Reading, Unreadable, excerpt, finite, silence
+from .time_service import Probe, Reading, Unreadable, excerpt, finite, silence
 
 
 class Ntpsec:
@@ -20,15 +20,15 @@ class Ntpsec:
 
     name = "ntpsec"
 
-    def read(self, asked: Asked) -> Reading | None:
-        _code, out, _err = asked.run(("ntpq", "-n", "-c", "rv 0", "-c", "peers"))
+    def read(self, probe: Probe) -> Reading | None:
+        _code, out, _err = probe.run(("ntpq", "-n", "-c", "rv 0", "-c", "peers"))
         # If ntpd does not run, ntpq says so, but may still return 0.
         if "leap=" not in out:
             return None
         clock, sources = parse_ntpq(out)
         if clock.leap == 3 or clock.stratum > 15:
-            told = f"it says leap {clock.leap}, stratum {clock.stratum}"
-            return Reading(fault=f"ntpsec runs, but follows no source: {told}")
+            state = f"it says leap {clock.leap}, stratum {clock.stratum}"
+            return Reading(fault=f"ntpsec runs, but follows no source: {state}")
         followed = next((one for one in sources if one.mark in "*o"), None)
         if followed is None:
             listed = ", ".join(f"{one.name} (reach {one.reach:o})" for one in sources)
@@ -68,14 +68,14 @@ class NtpSource(t.NamedTuple):
 def parse_ntpq(text: str) -> tuple[NtpClock, tuple[NtpSource, ...]]:
     """Parse the output of `ntpq -n -c 'rv 0' -c peers`, whose times are in milliseconds. Raises Unreadable."""
     variables, _line, table = text.partition("====")
-    told = dict(re.findall(r"\b(leap|stratum|rootdelay|rootdisp|offset)=([^\s,]+)", variables))
+    values = dict(re.findall(r"\b(leap|stratum|rootdelay|rootdisp|offset)=([^\s,]+)", variables))
     try:
         clock = NtpClock(
-            leap=int(told["leap"], 2),
-            stratum=int(told["stratum"]),
-            root_delay=finite(told["rootdelay"]) / 1e3,
-            root_dispersion=finite(told["rootdisp"]) / 1e3,
-            offset=finite(told["offset"]) / 1e3,
+            leap=int(values["leap"], 2),
+            stratum=int(values["stratum"]),
+            root_delay=finite(values["rootdelay"]) / 1e3,
+            root_dispersion=finite(values["rootdisp"]) / 1e3,
+            offset=finite(values["offset"]) / 1e3,
         )
         lines = [line for line in table.lstrip("=").splitlines() if line.strip()]
         return clock, tuple(map(_ntp_source, lines))

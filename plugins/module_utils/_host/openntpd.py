@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from .time_service import Asked, Reading, excerpt
+from .time_service import Probe, Reading, excerpt
 
 
 class Openntpd:
@@ -19,9 +19,9 @@ class Openntpd:
 
     name = "openntpd"
 
-    def read(self, asked: Asked) -> Reading | None:
-        code, out, err = asked.run(("ntpctl", "-s", "status"))
+    def read(self, probe: Probe) -> Reading | None:
+        code, out, err = probe.run(("ntpctl", "-s", "status"))
         if code != 0:
             return None
-        told = excerpt(" ".join((out or err).split()))
-        return Reading(fault=f"openntpd runs, which does not report how far off the clock may be, but only {told}")
+        output = excerpt(" ".join((out or err).split()))
+        return Reading(fault=f"openntpd runs, which does not report how far off the clock may be, but only {output}")

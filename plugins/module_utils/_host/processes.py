@@ -21,7 +21,7 @@ _UNIT = re.compile(r"/([^/\n]+\.service)(?:/|$)", re.MULTILINE)
 
 
 class Process(t.NamedTuple):
-    """A process that the host sees; see `is_inside` for those in containers."""
+    """A process that the host sees; see `is_in_container` for those in containers."""
 
     pid: int
     uid: int
@@ -70,7 +70,7 @@ class Process(t.NamedTuple):
         return ""
 
     @property
-    def is_inside(self) -> bool:
+    def is_in_container(self) -> bool:
         """Whether it is in a container, with its own PID namespace and its own root directory.
 
         A unit may have its own PID namespace (PrivatePIDs) and still see the host's files.

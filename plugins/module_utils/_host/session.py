@@ -29,7 +29,7 @@ def connection() -> Connection | None:
     process, asking = _process(os.getpid()), 0
     found, by = _session(process)
     if found is None and process is not None:
-        asking = _asked_for(process.terminal)
+        asking = _asking_process(process.terminal)
         found, by = _session(_process(asking), by)
     if found is None:
         return None
@@ -55,7 +55,7 @@ def _session(
     return found, by if found else tuple(programs)
 
 
-def _asked_for(terminal: int) -> int:
+def _asking_process(terminal: int) -> int:
     """The process that had systemd start something at this terminal, and holds its other end; 0 if there is none."""
     for path in glob.glob("/proc/[0-9]*/comm") if os.major(terminal) == _PSEUDO_TERMINAL else ():
         directory = os.path.dirname(path)

@@ -17,7 +17,7 @@ from .command import Run
 from .state import Connection
 
 # Addresses for documentation (RFC 5737, RFC 3849): nobody connects from them, so they stand for any other address.
-_STRANGERS = ("192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1")
+_SAMPLE_ADDRESSES = ("192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1")
 _ANYWHERE = sshd_config.Origin()
 
 
@@ -28,7 +28,7 @@ class SshdError(RuntimeError):
 class Views(t.NamedTuple):
     """The settings that sshd has for the accounts of a host."""
 
-    of: t.Mapping[str, sshd_config.Effective]
+    settings: t.Mapping[str, sshd_config.Effective]
     """The settings by account, from an address that is not exempt."""
     elsewhere: t.Mapping[sshd_config.Origin, t.Mapping[str, sshd_config.Effective]] = {}
     """The settings by account, for each other address and each port that the configuration names."""
@@ -55,7 +55,7 @@ def views(
     nothing = dict.fromkeys(groups, sshd_config.Effective())
     if not os.path.exists(places.SSHD):
         return Views(nothing, error=f"{places.SSHD} is not installed")
-    patterns = sshd_config.distinguishing(texts)
+    patterns = sshd_config.account_patterns(texts)
     # Files that are not in `texts` may have settings for root, or for the address that this run comes from.
     unseen = sshd_config.reads_elsewhere(texts)
     classes = {
@@ -66,7 +66,7 @@ def views(
         by_class: dict[tuple[t.Any, ...], sshd_config.Effective] = {}
         for name, key in classes.items():
             if key not in by_class:
-                by_class[key] = effective(run, origin.told(name, address), words)
+                by_class[key] = effective(run, origin.connection_spec(name, address), words)
         return {name: by_class[key] for name, key in classes.items()}
 
     try:
@@ -74,24 +74,26 @@ def views(
         elsewhere = {one: seen_from(one) for one in sshd_config.origins(texts, exempt) if not exempt(one.address)}
         if connection is None:
             return Views(found, elsewhere)
-        if connection.user in found and not (unseen or sshd_config.tells_addresses(texts)):
+        if connection.user in found and not (unseen or sshd_config.distinguishes_origins(texts)):
             return Views(found, elsewhere, found[connection.user])
-        return Views(found, elsewhere, effective(run, _ANYWHERE.told(connection.user, connection.address), words))
+        return Views(
+            found, elsewhere, effective(run, _ANYWHERE.connection_spec(connection.user, connection.address), words)
+        )
     except SshdError as error:
         return Views(nothing, error=str(error))
 
 
-def effective(run: Run, told: str, words: t.Sequence[str] = ()) -> sshd_config.Effective:
-    """The settings that the files on disk give a login; `told` describes it for `sshd -T -C`. Raises SshdError."""
-    code, out, error = run([places.SSHD, *words, "-T", "-C", told])
+def effective(run: Run, connection_spec: str, words: t.Sequence[str] = ()) -> sshd_config.Effective:
+    """The settings that the files on disk give the login of `connection_spec`; sshd(8), -C. Raises SshdError."""
+    code, out, error = run([places.SSHD, *words, "-T", "-C", connection_spec])
     if code != 0:
         raise SshdError(error.strip() or f"{places.SSHD} -T ended with {code}")
     return sshd_config.parse_effective(out)
 
 
-def stranger(settings: Settings) -> str:
+def sample_address(settings: Settings) -> str:
     """An address that is not exempt, for which sshd has the settings that apply to any other such address."""
-    return next((address for address in _STRANGERS if not is_exempt(settings, address)), "UNKNOWN")
+    return next((address for address in _SAMPLE_ADDRESSES if not is_exempt(settings, address)), "UNKNOWN")
 
 
 def is_exempt(settings: Settings, address: str) -> bool:

@@ -22,7 +22,7 @@ from .processes import Process
 from .state import Listener
 from .systemd import Unit
 
-_OF_SOCKETS = "ActiveState,Accept,Triggers,Listen"
+_SOCKET_PROPERTIES = "ActiveState,Accept,Triggers,Listen"
 _DECISIVE = (places.SSHD_DIRECTORY, places.PAM_D)
 _SSHD = re.compile(r"(?:.*/)?[\w.-]*sshd(?!_)[\w.-]*")
 """A word that may be the program of an sshd, but not one of its configuration files."""
@@ -76,12 +76,12 @@ def start_of(unit: Unit) -> Start | None:
     if unit.program.rpartition("/")[2] != "sshd":
         return None
     found = parse_words(with_variables(unit.words, unit.value))
-    return found._replace(said_by=_says(unit, found) or unit.name)
+    return found._replace(source=_source(unit, found) or unit.name)
 
 
-def _says(unit: Unit, start: Start) -> str:
+def _source(unit: Unit, start: Start) -> str:
     """The file of a unit that says how an sshd was started, or an empty text."""
-    return unit.says([*start.settings, *([] if start.config == places.SSHD_CONFIG else [start.config])])
+    return unit.file_with([*start.settings, *([] if start.config == places.SSHD_CONFIG else [start.config])])
 
 
 def _runs_sshd(unit: Unit) -> bool:
@@ -101,13 +101,13 @@ def listeners(processes: t.Iterable[Process], units: Units | None = None) -> tup
         if cut or (words is None and any(map(_SSHD.fullmatch, process.served))):
             # Its options are unknown: its command line is cut off, or another program starts it for each connection.
             words = []
-        if words is not None and not process.is_inside:
+        if words is not None and not process.is_in_container:
             start = parse_words(words, f"the command line of sshd, process {process.pid}")
             found.append(_listener(process, start)._replace(is_cut=cut))
     file = read_file(places.SSHD_PID_FILE)
     of_pid_file = file.content.strip() if file else ""
-    found.sort(key=lambda one: (one.is_apart, not one.is_own, str(one.pid) != of_pid_file, one.pid))
-    running = {one.unit for one in found if not one.is_apart}
+    found.sort(key=lambda one: (one.is_separate, not one.is_own, str(one.pid) != of_pid_file, one.pid))
+    running = {one.unit for one in found if not one.is_separate}
     waiting = [(name, unit, start_of(unit)) for name, unit in units.by_sockets.items()] if units else []
     found += [
         Listener(0, name, start or Start(), _program(unit.program), unit.owner, unit.hides(_DECISIVE))
@@ -149,10 +149,10 @@ def starts(
     After that comes how further sshds run: unless `accepted` is None, those that have the host's own configuration and
     whose doors are not in `accepted`; then those that have one of `configs`, whether they run or not.
     """
-    listening = [one for one in listening if not one.is_apart]
+    listening = [one for one in listening if not one.is_separate]
     found = [one.start for one in listening if one.is_own and one.pid]
     if unit:
-        found = [one._replace(said_by=_says(unit, one) or one.said_by) for one in found]
+        found = [one._replace(source=_source(unit, one) or one.source) for one in found]
         planned = start_of(unit)
     else:
         found = found or [one.start for one in listening[:1]]
@@ -165,10 +165,10 @@ def starts(
         found += [one.start for one in listening if one.start.config in own and one.door not in accepted]
     for config in configs:
         running = [one.start for one in listening if one.start.config == config]
-        found += running or [Start(config, said_by="sshd_configs")]
+        found += running or [Start(config, source="sshd_configs")]
     distinct: list[Start] = []
     for start in found:
-        if not any(start.is_as(other) for other in distinct):
+        if not any(start.has_same_options(other) for other in distinct):
             distinct.append(start)
     return tuple(distinct)
 
@@ -181,7 +181,9 @@ def units(run: Run) -> Units:
     links = (path for directory in places.UNIT_LINKS for path in glob.glob(f"{directory}/*.socket"))
     enabled = set(map(os.path.basename, links))
     # The pattern matches only units that systemd has loaded, such as active ones.
-    shown = systemd.shown(run, f"{systemd.OF_SERVICES},{_OF_SOCKETS}", [*services, *sorted(enabled), "*.socket"])
+    shown = systemd.shown(
+        run, f"{systemd.SERVICE_PROPERTIES},{_SOCKET_PROPERTIES}", [*services, *sorted(enabled), "*.socket"]
+    )
     sockets = [one for one in parse_sockets(shown) if one.is_reached and (one.is_active or one.name in enabled)]
     texts = {one.name: [*_texts(one.service)] for one in sockets}
     # A unit without the word sshd in its files starts none, so systemd is not asked about it.
@@ -211,15 +213,15 @@ def _texts(service: str) -> t.Iterator[str]:
 def parse_sockets(text: str) -> list[Socket]:
     """The sockets in the output of `systemctl show`."""
     found = {}
-    for told in systemd.blocks(text):
-        name = "".join(told.get("Id", ()))
+    for properties in systemd.blocks(text):
+        name = "".join(properties.get("Id", ()))
         if name.endswith(".socket"):
             found[name] = Socket(
                 name=name,
-                is_active=told.get("ActiveState") == ["active"],
-                accepts=told.get("Accept") == ["yes"],
-                triggers="".join(told.get("Triggers", ())).partition(" ")[0],
-                listens=tuple(told.get("Listen", ())),
+                is_active=properties.get("ActiveState") == ["active"],
+                accepts=properties.get("Accept") == ["yes"],
+                triggers="".join(properties.get("Triggers", ())).partition(" ")[0],
+                listens=tuple(properties.get("Listen", ())),
             )
     return [*found.values()]
 

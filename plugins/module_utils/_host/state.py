@@ -27,7 +27,7 @@ OWN_FILES = (
     places.DROP_IN,
     places.RECOVERY_COMMAND,
     places.TMPFILES,
-    places.FOUND,
+    places.ORIGINAL_STATE,
 )
 _MARKED = (places.SWITCH, *places.GATES, places.DROP_IN, places.RECOVERY_COMMAND, places.TMPFILES)
 OWN_DIRECTORIES = {
@@ -105,7 +105,7 @@ class Connection(t.NamedTuple):
     address: str
     since: float = 0.0
     """When the session began, in seconds since boot."""
-    by: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
     """The programs between the session and this run. With one of them (sudo, su, doas, machinectl) it became root."""
     asking_systemd: int = 0
     """The process ID of the program that had systemd start this run, such as machinectl or run0; 0 if none did."""
@@ -128,7 +128,7 @@ class Listener(t.NamedTuple):
     """Whether its command line is cut off, so that the options it was started with are unknown."""
 
     @property
-    def is_apart(self) -> bool:
+    def is_separate(self) -> bool:
         """Whether the host's sshd cannot report the settings of this one.
 
         That is so if it is another program, runs as another account or in another root directory, or if its options
@@ -139,7 +139,7 @@ class Listener(t.NamedTuple):
     @property
     def is_own(self) -> bool:
         """Whether it is the host's own sshd, by the name of its unit."""
-        return not self.is_apart and self.unit.rpartition(".")[0] in places.SSHD_UNITS
+        return not self.is_separate and self.unit.rpartition(".")[0] in places.SSHD_UNITS
 
     @property
     def door(self) -> str:
@@ -165,7 +165,7 @@ class Listener(t.NamedTuple):
 class CockpitStart(t.NamedTuple):
     """How one of Cockpit's units starts a program."""
 
-    said_by: str
+    source: str
     """The last file that says so, or else the name of the unit."""
     program: str
     words: tuple[str, ...]
@@ -212,7 +212,7 @@ class HostState:
     """None if the clock was not checked."""
     groups_known_as: t.Mapping[str, str] = field(default_factory=dict)
     """The name that the host has for the GID of a group in the settings, where that is another name."""
-    stranger: str = "UNKNOWN"
+    sample_address: str = "UNKNOWN"
     """The address that sshd was asked about; it is not exempt."""
     sshd_error: str | None = None
     """Why sshd could not report its settings, if it could not."""
@@ -242,7 +242,7 @@ class HostState:
     """The texts of the files with the rules of sudo, by path; empty where sudo should not ask for codes."""
     backend: str = "oath"
     """The backend whose credentials are in use: the one that the code step asks, or else one that has any."""
-    others: t.Mapping[str, t.Mapping[str, FileState]] = field(default_factory=dict)
+    other_credentials: t.Mapping[str, t.Mapping[str, FileState]] = field(default_factory=dict)
     """The credential files of the other backends, by backend and user."""
     code_modules: t.Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """The PAM modules that are installed, by backend."""
@@ -288,7 +288,7 @@ class HostState:
     """The SELinux types of the directories in `WRITTEN_AT_LOGIN` that exist; None where SELinux is not enforced."""
 
     @property
-    def strangers(self) -> frozenset[str]:
+    def foreign_files(self) -> frozenset[str]:
         """Files of somebody else at the paths of our files, on a host where nothing else shows that we were there."""
         files = ((path, self.files.get(path)) for path in _MARKED)
         found = frozenset(
@@ -299,7 +299,7 @@ class HostState:
     @property
     def code_step(self) -> CodeStep:
         """The code step, parsed."""
-        return CodeStep.parse(None if places.SWITCH in self.strangers else self.text(places.SWITCH))
+        return CodeStep.parse(None if places.SWITCH in self.foreign_files else self.text(places.SWITCH))
 
     @property
     def service_files(self) -> ServiceFiles:
@@ -332,12 +332,12 @@ class HostState:
         return Files(texts, start.config, start.lines)
 
     @property
-    def further_readers(self) -> tuple[Listener, ...]:
+    def drop_in_readers(self) -> tuple[Listener, ...]:
         """The further sshds that listen, and read our drop-in."""
         return tuple(
             one
             for one in self.listeners
-            if one.pid and not (one.is_own or one.is_apart) and sshd_config.read_order(self.sshd_files(one.start))
+            if one.pid and not (one.is_own or one.is_separate) and sshd_config.read_order(self.sshd_files(one.start))
         )
 
     @property

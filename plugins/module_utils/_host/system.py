@@ -27,10 +27,10 @@ def os_release(backend: str) -> tuple[tuple[str, str], str]:
 def parse_os_release(text: str, backend: str) -> tuple[tuple[str, str], str]:
     """The ID, the VERSION_ID and the family from the text of that file."""
     lines = (line.partition("=") for line in text.splitlines())
-    told = {name: value.strip("\"'") for name, _equals, value in lines}
-    words = [_FAMILIES.get(word, word) for word in (told.get("ID", ""), *told.get("ID_LIKE", "").split())]
+    fields = {name: value.strip("\"'") for name, _equals, value in lines}
+    words = [_FAMILIES.get(word, word) for word in (fields.get("ID", ""), *fields.get("ID_LIKE", "").split())]
     family = next((family for family in backends.BACKENDS[backend].PACKAGES if family in words), "debian")
-    return (told.get("ID", ""), told.get("VERSION_ID", "")), family
+    return (fields.get("ID", ""), fields.get("VERSION_ID", "")), family
 
 
 def selinux_types() -> dict[str, str] | None:

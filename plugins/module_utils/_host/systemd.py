@@ -17,7 +17,7 @@ from .files import read_file
 _ROOTS = ("RootDirectory", "RootImage")
 _MOUNTS = ("BindPaths", "BindReadOnlyPaths", "TemporaryFileSystem", "InaccessiblePaths")
 """Options that give a unit's program other files than the host has: these at some paths, `_ROOTS` everywhere."""
-OF_SERVICES = ",".join(
+SERVICE_PROPERTIES = ",".join(
     (
         *("Id", "Names", "LoadState", "ExecStart", "Environment", "EnvironmentFiles", "FragmentPath", "DropInPaths"),
         *("User", *_ROOTS, *_MOUNTS),
@@ -40,7 +40,7 @@ class Unit(t.NamedTuple):
     """Its variables, each as NAME=VALUE."""
     files: tuple[str, ...] = ()
     """The environment files, of which a later one wins; patterns of glob(7)."""
-    written_in: tuple[str, ...] = ()
+    unit_files: tuple[str, ...] = ()
     """The files of the unit; a later one wins."""
     names: tuple[str, ...] = ()
     """Its own name and its aliases."""
@@ -62,9 +62,9 @@ class Unit(t.NamedTuple):
             found.update(variables(file.content) if file else {})
         return found.get(name, "")
 
-    def says(self, texts: t.Collection[str]) -> str:
+    def file_with(self, texts: t.Collection[str]) -> str:
         """The last of its environment files, or else of its own files, that has one of these texts; empty if none."""
-        for path in (*reversed(self.found_files), *reversed(self.written_in)):
+        for path in (*reversed(self.found_files), *reversed(self.unit_files)):
             file = read_file(path)
             if file and any(one in file.content for one in texts):
                 return path
@@ -84,26 +84,29 @@ def shown(run: Run, properties: str, names: t.Sequence[str]) -> str:
 
 def services(run: Run, names: t.Sequence[str]) -> list[Unit]:
     """The services with these names that exist."""
-    return parse_units(shown(run, OF_SERVICES, names))
+    return parse_units(shown(run, SERVICE_PROPERTIES, names))
 
 
 def parse_units(text: str) -> list[Unit]:
     """The loaded units in the output of `systemctl show` that start a command."""
     found = []
-    for told in blocks(text):
-        command = _ARGUMENTS.search("\n".join(told.get("ExecStart", ())))
-        if told.get("LoadState") == ["loaded"] and command:
+    for properties in blocks(text):
+        command = _ARGUMENTS.search("\n".join(properties.get("ExecStart", ())))
+        if properties.get("LoadState") == ["loaded"] and command:
             found.append(
                 Unit(
-                    name="".join(told.get("Id", ())),
+                    name="".join(properties.get("Id", ())),
                     program=command[1],
                     words=tuple(command[2].split()[1:]),
-                    environment=tuple(split(" ".join(told.get("Environment", ())))),
-                    files=tuple(value.partition(" (")[0] for value in told.get("EnvironmentFiles", ()) if value),
-                    written_in=(*told.get("FragmentPath", ()), *" ".join(told.get("DropInPaths", ())).split()),
-                    names=tuple(" ".join((*told.get("Id", ()), *told.get("Names", ()))).split()),
-                    owner="".join(one for one in told.get("User", ()) if one not in ("root", "0")),
-                    hidden=tuple(_hidden(told)),
+                    environment=tuple(split(" ".join(properties.get("Environment", ())))),
+                    files=tuple(value.partition(" (")[0] for value in properties.get("EnvironmentFiles", ()) if value),
+                    unit_files=(
+                        *properties.get("FragmentPath", ()),
+                        *" ".join(properties.get("DropInPaths", ())).split(),
+                    ),
+                    names=tuple(" ".join((*properties.get("Id", ()), *properties.get("Names", ()))).split()),
+                    owner="".join(one for one in properties.get("User", ()) if one not in ("root", "0")),
+                    hidden=tuple(_hidden(properties)),
                 )
             )
     return found
@@ -112,17 +115,17 @@ def parse_units(text: str) -> list[Unit]:
 def blocks(text: str) -> t.Iterator[dict[str, list[str]]]:
     """Split the output of `systemctl show` into units, each with the values of each property."""
     for block in text.strip().split("\n\n"):
-        told: dict[str, list[str]] = {}
+        properties: dict[str, list[str]] = {}
         for name, _equals, value in (line.partition("=") for line in block.split("\n")):
-            told.setdefault(name, []).append(value)
-        yield told
+            properties.setdefault(name, []).append(value)
+        yield properties
 
 
-def _hidden(told: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[str]:
+def _hidden(properties: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[str]:
     """The paths at which a unit's program sees other files than the host has."""
-    if any(value not in ("", "/") for name in _ROOTS for value in told.get(name, ())):
+    if any(value not in ("", "/") for name in _ROOTS for value in properties.get(name, ())):
         yield "/"
     for name in _MOUNTS:
-        for word in " ".join(told.get(name, ())).split():
+        for word in " ".join(properties.get(name, ())).split():
             source, _colon, rest = word.lstrip("-+").partition(":")
             yield rest.partition(":")[0] if name.startswith("Bind") and rest else source

@@ -44,7 +44,7 @@ class SyncStatus(t.NamedTuple):
         return self._asdict()
 
 
-class Asked(t.NamedTuple):
+class Probe(t.NamedTuple):
     """What is needed to read a time service; see time_sync()."""
 
     run: Run
@@ -72,7 +72,7 @@ class TimeService(t.Protocol):
 
     name: str
 
-    def read(self, asked: Asked) -> Reading | None:
+    def read(self, probe: Probe) -> Reading | None:
         """Read the service's state; None if it does not run. Raises Unreadable."""
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import typing as t
 
 from .command import Run
-from .time_service import Asked, Mtime, Reading, SyncStatus, TimeService, Unreadable
+from .time_service import Mtime, Probe, Reading, SyncStatus, TimeService, Unreadable
 
 
 def time_sync(run: Run, mtime: Mtime, now: float, max_error_seconds: float) -> SyncStatus:
@@ -26,11 +26,11 @@ def time_sync(run: Run, mtime: Mtime, now: float, max_error_seconds: float) -> S
     The clock is in sync if a service follows a source that is alive, and the error is at most `max_error_seconds`,
     which is above 0. Output that cannot be parsed means not in sync; it raises no error.
     """
-    asked = Asked(run, mtime, now)
+    probe = Probe(run, mtime, now)
     silent: list[str] = []
     for service in _services():
         try:
-            reading = service.read(asked)
+            reading = service.read(probe)
         except Unreadable as error:
             return SyncStatus(False, service.name, None, None, f"{service.name} could not be understood: {error}")
         if reading is not None:

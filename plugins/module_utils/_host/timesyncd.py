@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-from .time_service import Asked, Reading, Unreadable, excerpt, silence
+from .time_service import Probe, Reading, Unreadable, excerpt, silence
 
 # The assumed drift of an undisciplined clock: PHI in RFC 5905, section 7.2.
 DRIFT = 15e-6
@@ -49,19 +49,19 @@ class SystemdTimesyncd:
         *("org.freedesktop.DBus.Properties", "GetAll", "s", "org.freedesktop.timesync1.Manager"),
     )
 
-    def read(self, asked: Asked) -> Reading | None:
-        code, out, _err = asked.run(self.CALL)
+    def read(self, probe: Probe) -> Reading | None:
+        code, out, _err = probe.run(self.CALL)
         if code != 0:
             return None
         state = parse_timesync(out)
         fault = self._fault_in(state)
         if fault is not None:
             return Reading(source=state.server or None, fault=fault)
-        synchronized = asked.mtime(SYNCHRONIZED)
+        synchronized = probe.mtime(SYNCHRONIZED)
         if synchronized is None:
             fault = f"systemd-timesyncd has not synchronised the clock since it started: {SYNCHRONIZED} is missing"
             return Reading(source=state.server, fault=fault)
-        age = asked.now - synchronized
+        age = probe.now - synchronized
         delay = abs(state.delay) + state.root_delay
         error = abs(state.offset) + delay / 2 + state.root_dispersion + DRIFT * abs(age)
         return Reading(state.server, error, silence(self.name, state.server, age, state.poll_seconds))

@@ -62,7 +62,7 @@ class _Shared(t.NamedTuple):
     path: str
     lines: t.Mapping[str, t.Sequence[tuple[int, str]]]
     """The lines of each account, with their numbers."""
-    spoilt_by: int | None
+    nul_line: int | None
     """The number of a line because of which pam_oath denies everybody."""
     unsafe: str
     """Why nobody is taken over from this file; empty if it is safe."""
@@ -119,11 +119,11 @@ def adoption(
     """
     settings, state = situation
     shared = [
-        _Shared(file.path, usersfile.lines_by_user(file.text), usersfile.spoilt_by(file.text), file.unsafe)
+        _Shared(file.path, usersfile.lines_by_user(file.text), usersfile.nul_line(file.text), file.unsafe)
         for file in users_files
     ]
     names = {*own_files, *(name for file in shared for name in file.lines)}
-    ours = {*state.credentials, *(name for files in state.others.values() for name in files)}
+    ours = {*state.credentials, *(name for files in state.other_credentials.values() for name in files)}
     check, found = _Check(situation, known), Adoption()
     for name in sorted(names - ours):
         try:
@@ -191,16 +191,16 @@ class _Check:
         if file.unsafe:
             # If only another file were used, codes that are noted as used in this one might be right again.
             raise CredentialError(f"{path} {file.unsafe}")
-        if file.spoilt_by:
+        if file.nul_line:
             raise CredentialError(
-                f"{path}: line {file.spoilt_by} begins with a NUL byte, so that everybody's codes are denied. Remove it"
+                f"{path}: line {file.nul_line} begins with a NUL byte, so that everybody's codes are denied. Remove it"
             )
         read: dict[int, str] = {}
         differences: list[str] = []
         for number, line in file.lines[name]:
             try:
                 token = usersfile.parse_line(line, number, name)
-            except usersfile.PassedOver as error:
+            except usersfile.SkippedLine as error:
                 differences.append(f"{path}: {error}. pam_oath skips this line, and it is not taken over")
                 continue
             except CredentialError as error:

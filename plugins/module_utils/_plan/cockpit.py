@@ -40,7 +40,7 @@ def wanted(situation: Situation) -> str | None:
     text = cockpit_conf.without_block(situation.state.text(places.COCKPIT_CONFIG))
     settings = situation.settings
     closes = settings.enabled and settings.cockpit_negotiate == "none" and "cockpit" in situation.services
-    return cockpit_conf.without_kerberos(text) if closes and cockpit_conf.takes_kerberos(text) else text
+    return cockpit_conf.without_kerberos(text) if closes and cockpit_conf.accepts_kerberos(text) else text
 
 
 def brought_to(draft: Draft, text: str | None) -> list[Change]:
@@ -76,7 +76,7 @@ def _open(situation: Situation, text: str | None) -> t.Iterator[str]:
             f"code there ({path} line {one.number}: {one.setting} in [{one.section}]). Remove that line, or leave "
             "cockpit out of O(services)."
         )
-    if not state.keytabs or not cockpit_conf.takes_kerberos(text):
+    if not state.keytabs or not cockpit_conf.accepts_kerberos(text):
         return
     broken = cockpit_conf.unreadable_line(text)
     keys = "; ".join(f"{keytab}: {', '.join(names)}" for keytab, names in sorted(state.keytabs.items()))
@@ -98,12 +98,12 @@ def _started_otherwise(state: HostState) -> t.Iterator[str]:
     for one in state.cockpit_starts:
         if not cockpit_conf.is_own_program(one.program) or any(word.startswith("--local-") for word in one.words):
             yield (
-                f"Cockpit on {state.hostname} is started as '{' '.join((one.program, *one.words))}' ({one.said_by}), "
+                f"Cockpit on {state.hostname} is started as '{' '.join((one.program, *one.words))}' ({one.source}), "
                 f"which may let people in without a code. {remedy}"
             )
         if one.config_directories not in ("", "/etc"):
             yield (
                 f"Cockpit on {state.hostname} looks for its configuration in another place than "
                 f"{places.COCKPIT_CONFIG}, and the settings there may let people in without a code "
-                f"(XDG_CONFIG_DIRS={one.config_directories} in {one.said_by}). {remedy}"
+                f"(XDG_CONFIG_DIRS={one.config_directories} in {one.source}). {remedy}"
             )

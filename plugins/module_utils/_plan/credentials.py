@@ -22,7 +22,7 @@ def leftovers(situation: Situation) -> list[str]:
     """Copies of the valid credentials in other backends, as an interrupted move leaves them."""
     return [
         backends.credential_path(backend, name)
-        for backend, files in situation.state.others.items()
+        for backend, files in situation.state.other_credentials.items()
         for name in sorted(files)
         if situation.is_copy(backend, name)
     ]
@@ -162,7 +162,7 @@ def _cannot_move(situation: Situation, name: str) -> Reason | None:
     """Why the credential of an account cannot move to another backend; None if it can."""
     settings, state = situation
     where, target = (state.hostname, state.backend), settings.backend
-    if name in state.others.get(target, ()) and not situation.is_copy(target, name):
+    if name in state.other_credentials.get(target, ()) and not situation.is_copy(target, name):
         return Reason(_takes_a_place, (*where, target))
     try:
         _revised(situation, name, bytes)

@@ -12,7 +12,7 @@ from .. import _places as places
 from .._backends import backends
 from .._host.state import OWN_DIRECTORIES, OWN_FILES
 from .._texts.code_step import PASS_THROUGH
-from .._texts.found import OURS, Found
+from .._texts.found import OWN_RIGHTS, OriginalState
 from . import cockpit, credentials, refusals, self_service, services
 from .changes import Change, GiveBack, Plan, ReloadSshd, Remove, RemoveMoved
 from .draft import Draft, remove_stale_locks
@@ -35,7 +35,7 @@ def plan(situation: Situation) -> Plan:
         *self_service.removed(draft),
         *draft.remove_guard(),
         *draft.forget_security_keys(places.KEYS_DIRECTORY),
-        *draft.forget_security_keys(places.ONLY_KEYS_DIRECTORY),
+        *draft.forget_security_keys(places.KEYS_ONLY_DIRECTORY),
         *draft.remove(*OWN_FILES),
         *(_purge(situation, draft) if settings.purge_credentials else ()),
     ]
@@ -47,7 +47,7 @@ def plan(situation: Situation) -> Plan:
 def _give_back(situation: Situation, draft: Draft, done: t.Sequence[Change]) -> list[Change]:
     """Remove the directories that two-factor login made, and restore mode and owner of those that it found."""
     state = situation.state
-    found = Found.parse(state.text(places.FOUND))
+    found = OriginalState.parse(state.text(places.ORIGINAL_STATE))
     changes: list[Change] = draft.remove(*sorted(set(OWN_DIRECTORIES) - set(backends.DIRECTORIES), reverse=True))
     gone = {change.path for change in (*done, *changes) if isinstance(change, (Remove, RemoveMoved))}
 
@@ -64,7 +64,7 @@ def _give_back(situation: Situation, draft: Draft, done: t.Sequence[Change]) -> 
         elif not draft.credentials[path] and is_empty(path):
             # If our own directory is gone, two-factor login is off already, and nobody knows who made this one.
             emptied = any(one.startswith(f"{path}/") for one in gone)
-            if places.LIBEXEC in state.files or (rights == OURS and emptied):
+            if places.LIBEXEC in state.files or (rights == OWN_RIGHTS and emptied):
                 changes += draft.remove(path)
     # Inner directories go before outer ones.
     made = sorted(found.made.intersection(places.SHARED_DIRECTORIES) - state.missing, reverse=True)
@@ -74,7 +74,7 @@ def _give_back(situation: Situation, draft: Draft, done: t.Sequence[Change]) -> 
 def _remove_drop_in(draft: Draft) -> list[Change]:
     """Remove the drop-in, so that sshd asks as it did before."""
     removed = draft.remove(places.DROP_IN)
-    return [*removed, ReloadSshd((), draft.further_readers)] if removed else []
+    return [*removed, ReloadSshd((), draft.drop_in_readers)] if removed else []
 
 
 def _purge(situation: Situation, draft: Draft) -> list[Change]:

@@ -11,7 +11,7 @@ import typing as t
 from .. import _places as places
 from .._texts import cockpit_conf, pam, pam_modules
 from .._texts.login_daemons import ANSWERING, DAEMONS, HARMLESS_SERVICES, LOCAL_SERVICES, LOCKING_SCREENS
-from .._texts.pam_conf import ServiceFiles, everything, include_targets, is_elsewhere
+from .._texts.pam_conf import ServiceFiles, all_auth_lines, include_targets, is_elsewhere
 from .._wanted.bounds import is_sshd_config
 from .situation import Situation
 
@@ -47,7 +47,7 @@ def open_beside(situation: Situation) -> t.Iterator[str]:
     if not situation.services:
         return
     asking = situation.services
-    configs = {one.start.config for one in situation.state.listeners if not one.is_apart}
+    configs = {one.start.config for one in situation.state.listeners if not one.is_separate}
     can_be_covered = set(filter(is_sshd_config, configs))
     for door in (*_sshds(situation, asking), *_daemons(situation, asking)):
         if door.state == COVERED or door.name in ("sshd", *settings.accepted_doors):
@@ -110,7 +110,7 @@ def _sshds(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door]:
     covered = [sshd.start for sshd in state.sshds]
     for listener in state.listeners:
         reaches = f"a shell as {listener.owner}" if listener.owner else "a shell and files"
-        if listener.is_apart or not any(listener.start.is_as(start) for start in covered):
+        if listener.is_separate or not any(listener.start.has_same_options(start) for start in covered):
             yield Door(listener.door, "sshd", reaches, OPEN, listener.seen)
         elif listener.start.config in settings.sshd_configs:
             yield Door(listener.start.config, "sshd", reaches, state_of_own, listener.seen)
@@ -161,12 +161,12 @@ def _in_one_line(name: str) -> str:
 def _further_services(files: ServiceFiles) -> list[str]:
     """The PAM services that ask for a password and are not known otherwise."""
     known = {"sshd", *LOCAL_SERVICES, *HARMLESS_SERVICES, *(one for daemon in DAEMONS for one in daemon.services)}
-    taken_in = {name for text in files.texts.values() for name in include_targets(text)}
+    included = {name for text in files.texts.values() for name in include_targets(text)}
     return [
         name
-        for name in sorted(files.texts.keys() - known - taken_in)
+        for name in sorted(files.texts.keys() - known - included)
         if not is_elsewhere(name)
         and name.partition("-")[0] != _OURS
         and not pam.is_copy(name)
-        and any(pam_modules.is_first_factor(one.step.name) for one in everything(name, files.texts))
+        and any(pam_modules.is_first_factor(one.step.name) for one in all_auth_lines(name, files.texts))
     ]

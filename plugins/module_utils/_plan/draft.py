@@ -25,12 +25,14 @@ class Draft:
 
     def __init__(self, state: HostState) -> None:
         # If something else is in the place of a file of ours, it is not ours to remove.
-        strangers = {*state.strangers, *(path for path in OWN_FILES if _is_tree(state.files.get(path)))}
-        self.files = {path: file for path, file in state.files.items() if path not in strangers}
-        self.further_readers = state.further_readers
+        foreign = {*state.foreign_files, *(path for path in OWN_FILES if _is_tree(state.files.get(path)))}
+        self.files = {path: file for path, file in state.files.items() if path not in foreign}
+        self.drop_in_readers = state.drop_in_readers
         """The further sshds that listen and read our drop-in."""
         self.credentials = {
-            backend.DIRECTORY: set(state.credentials if name == state.backend else state.others.get(name, ()))
+            backend.DIRECTORY: set(
+                state.credentials if name == state.backend else state.other_credentials.get(name, ())
+            )
             for name, backend in backends.BACKENDS.items()
         }
         """The accounts that have a credential, by directory."""

@@ -16,7 +16,7 @@ from .._backends.credential import MakeKey
 from .._host.state import OWN_DIRECTORIES, FileState, Sshd
 from .._texts import code_step, drop_in, pam, security_keys, sshd_config
 from .._texts.code_step import CodeStep
-from .._texts.found import OURS, Found, Rights
+from .._texts.found import OWN_RIGHTS, OriginalState, Rights
 from .._wanted.security_key import SecurityKey
 from . import cockpit, credentials, doors, guard, locked_out, people, refusals, self_service, services, warnings
 from .changes import Change, Enrol, Expectation, Move, Plan, ReloadSshd, Renew, Revision, Write
@@ -85,7 +85,7 @@ def _expectations(situation: Situation, ours: str | None, *, widened: bool = Fal
     """What sshd must report with this drop-in, for one account of each class that its configuration distinguishes.
 
     Root and Ansible's own account are classes of their own. Accounts out of scope keep the settings from before us.
-    `widened` says whether the drop-in combines two policies; see `drop_in.both`.
+    `widened` says whether the drop-in combines two policies; see `drop_in.combined`.
     """
     return tuple(one for sshd in situation.state.sshds for one in _expected_of(sshd, situation, ours, widened))
 
@@ -93,12 +93,12 @@ def _expectations(situation: Situation, ours: str | None, *, widened: bool = Fal
 def _expected_of(sshd: Sshd, situation: Situation, drop_in_text: str | None, widened: bool) -> t.Iterator[Expectation]:
     """Yield what one sshd must report with this drop-in."""
     state, settings = situation.state, situation.settings
-    patterns = sshd_config.distinguishing(state.sshd_files(sshd.start, drop_in_text or "").texts)
+    patterns = sshd_config.account_patterns(state.sshd_files(sshd.start, drop_in_text or "").texts)
     ours = state.connection.user if state.connection else None
     seen: set[tuple[t.Any, ...]] = set()
     for account in state.accounts.values():
         in_scope, keys_only = situation.in_scope(account), situation.keys_only(account)
-        keys_only = keys_only or (widened and drop_in.has_own_list(account.sshd))
+        keys_only = keys_only or (widened and drop_in.is_keys_only(account.sshd))
         key = (
             account.name if account.name in ("root", ours) else None,
             (in_scope, keys_only),
@@ -110,11 +110,11 @@ def _expected_of(sshd: Sshd, situation: Situation, drop_in_text: str | None, wid
         for origin, of in sshd.views.items():
             if in_scope or keys_only:
                 wanted = drop_in.expected(settings, sshd.any_account, account.name, keys_only=keys_only)
-                yield Expectation(account.name, state.stranger, wanted, sshd.start, origin)
+                yield Expectation(account.name, state.sample_address, wanted, sshd.start, origin)
             elif state.text(places.DROP_IN) is None:
                 before = of[account.name]
                 as_before = {keyword: before.get(keyword, ()) for keyword in drop_in.expected(settings)}
-                yield Expectation(account.name, state.stranger, as_before, sshd.start, origin)
+                yield Expectation(account.name, state.sample_address, as_before, sshd.start, origin)
 
 
 class _Steps:
@@ -160,7 +160,7 @@ class _Steps:
             *self.draft.unprotect(self.covered),
             *self.draft.unprotect(leaving_unasked),
             # People with security keys alone need the list of these before sshd reads no other list.
-            *self.draft.security_keys(places.ONLY_KEYS_DIRECTORY, self.settings.keys_for_sshd),
+            *self.draft.security_keys(places.KEYS_ONLY_DIRECTORY, self.settings.keys_for_sshd),
             # sshd sends to PAM everyone whom the old policy or the new one sends.
             *self._widen_drop_in(),
             # A security key is valid only while sshd asks it for its PIN.
@@ -172,7 +172,7 @@ class _Steps:
             *self.draft.forget_security_keys(places.KEYS_DIRECTORY, self.settings.declared_keys),
             *self._protect(self.services),
             *self._narrow_drop_in(),
-            *self.draft.forget_security_keys(places.ONLY_KEYS_DIRECTORY, self.settings.keys_for_sshd),
+            *self.draft.forget_security_keys(places.KEYS_ONLY_DIRECTORY, self.settings.keys_for_sshd),
             *self.draft.unprotect(leaving_asked),
             *self._policy([]),
             *self._tidy(),
@@ -201,16 +201,16 @@ class _Steps:
         )
         return [change for path, mode in needed for change in self.draft.directory(path, mode)]
 
-    def _found(self) -> Found:
+    def _found(self) -> OriginalState:
         """The credential directories that existed before us. One that holds only credentials may be our own."""
-        found = Found.parse(self.state.text(places.FOUND))
+        found = OriginalState.parse(self.state.text(places.ORIGINAL_STATE))
         if places.LIBEXEC in self.state.files:
             return found
         there = {}
         for path in backends.DIRECTORIES:
             file = self.state.files.get(path)
-            rights = Rights(file.mode, file.uid, file.gid) if file else OURS
-            if file and (rights != OURS or not (self.state.inside.get(path) or self.draft.credentials[path])):
+            rights = Rights(file.mode, file.uid, file.gid) if file else OWN_RIGHTS
+            if file and (rights != OWN_RIGHTS or not (self.state.inside.get(path) or self.draft.credentials[path])):
                 there[path] = rights
         return replace(found, directories={**there, **found.directories})
 
@@ -219,7 +219,7 @@ class _Steps:
         written = {change.path.rpartition("/")[0] for change in changes if isinstance(change, Write)}
         made = self.found.made | (written & self.state.missing)
         text = replace(self.found, made=made).render()
-        return self.draft.write(places.FOUND, text, 0o644) if text else []
+        return self.draft.write(places.ORIGINAL_STATE, text, 0o644) if text else []
 
     def _enrol(self) -> list[Change]:
         """Make the missing credentials, and renew those that are not as wanted, in their backend."""
@@ -250,7 +250,7 @@ class _Steps:
         switch, protected = self.state.text(places.SWITCH), self.state.protected_services
         files = self.state.service_files
         joining = [
-            service for service in self.services if service not in protected and not pam.asks_by_another(service, files)
+            service for service in self.services if service not in protected and not pam.asks_by_include(service, files)
         ]
         if self.was_on and joining:
             return self.draft.write(places.SWITCH, code_step.except_services(t.cast(str, switch), joining), 0o644)
@@ -284,7 +284,7 @@ class _Steps:
             return []
         old = self.state.text(places.DROP_IN)
         return self._write_drop_in(
-            drop_in.both(self._drop_in, old) if old not in (None, self._drop_in) else self._drop_in, widened=True
+            drop_in.combined(self._drop_in, old) if old not in (None, self._drop_in) else self._drop_in, widened=True
         )
 
     def _narrow_drop_in(self) -> list[Change]:
@@ -292,14 +292,14 @@ class _Steps:
         if "sshd" in self.services:
             return self._write_drop_in(self._drop_in)
         removed = self.draft.remove(places.DROP_IN)
-        return [*removed, ReloadSshd((), self.state.further_readers)] if removed else []
+        return [*removed, ReloadSshd((), self.state.drop_in_readers)] if removed else []
 
     def _write_drop_in(self, text: str, *, widened: bool = False) -> list[Change]:
         """Put a drop-in in place and reload sshd, unless the drop-in is there already."""
         written = self.draft.write(places.DROP_IN, text, 0o644)
         if not written:
             return []
-        return [*written, ReloadSshd(_expectations(self.situation, text, widened=widened), self.state.further_readers)]
+        return [*written, ReloadSshd(_expectations(self.situation, text, widened=widened), self.state.drop_in_readers)]
 
     # PAM
 

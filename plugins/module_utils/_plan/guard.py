@@ -13,7 +13,7 @@ from dataclasses import replace
 from .. import _places as places
 from .._host.state import HostState
 from .._texts import cockpit_conf, drop_in, guard, pam, pam_conf, sshd_config
-from .._texts.patterns import named_by
+from .._texts.patterns import matching_paths
 from .._wanted.settings import Settings
 from .changes import Change, Listen
 from .draft import Draft
@@ -96,7 +96,7 @@ def _further_watched(
 
 def _lists_of_keys(draft: Draft) -> list[str]:
     """The lists of the security keys that are declared."""
-    inside = (f"{places.KEYS_DIRECTORY}/", f"{places.ONLY_KEYS_DIRECTORY}/")
+    inside = (f"{places.KEYS_DIRECTORY}/", f"{places.KEYS_ONLY_DIRECTORY}/")
     return sorted(path for path in draft.files if path.startswith(inside))
 
 
@@ -137,7 +137,7 @@ def _stacks(state: HostState, protected: t.Collection[str], asking: t.Sequence[s
     found: dict[str, list[str]] = {}
     ours = {path.rpartition("/")[2] for path in (places.SWITCH, *pam.HELPERS)}
     for service in asking:
-        for name in sorted({service, *pam.taken_in(service, files)} - ours - {*protected}):
+        for name in sorted({service, *pam.included(service, files)} - ours - {*protected}):
             if name in files.texts:
                 found.setdefault(name, []).append(service)
     return found
@@ -146,7 +146,7 @@ def _stacks(state: HostState, protected: t.Collection[str], asking: t.Sequence[s
 def _of_starts(state: HostState) -> t.Iterator[str]:
     """Yield lines about the files that determine how sshd is started."""
     for pattern in (*places.SSHD_STARTS, *_variables(state)):
-        paths = named_by(pattern, state.files)
+        paths = matching_paths(pattern, state.files)
         yield guard.line(
             "start", guard.digest("".join(guard.starting(one, state.text(one) or "") for one in paths)), pattern
         )
@@ -160,18 +160,18 @@ def _variables(state: HostState) -> list[str]:
 def _of_cockpit(text: str | None) -> t.Iterator[str]:
     """Yield lines about what lets people into Cockpit past PAM."""
     yield guard.line("cockpit", guard.digest(cockpit_conf.past_pam(text)), places.COCKPIT_CONFIG)
-    if cockpit_conf.takes_kerberos(text):
+    if cockpit_conf.accepts_kerberos(text):
         yield from (guard.line("keytab", path) for path in places.KEYTABS)
 
 
 def _of_others(files: sshd_config.Files, settings: Settings) -> t.Iterator[str]:
     """Yield lines about what one sshd reads beside our drop-in, as far as it decides who is asked for a code."""
     keywords = sorted(drop_in.keywords(settings))
-    including = sshd_config.including(files)
-    yield from (guard.line("pattern", pattern) for pattern in including.patterns)
-    many = guard.includes(files.texts.get(files.config, ""), including.line)
-    told = guard.others(files, keywords, many)
-    yield guard.line("before", guard.digest(told), str(many), files.config, " ".join(keywords))
+    include_lines = sshd_config.include_lines(files)
+    yield from (guard.line("pattern", pattern) for pattern in include_lines.patterns)
+    many = guard.includes(files.texts.get(files.config, ""), include_lines.line)
+    shown = guard.others(files, keywords, many)
+    yield guard.line("before", guard.digest(shown), str(many), files.config, " ".join(keywords))
 
 
 def _of_sshd(situation: Situation) -> t.Iterator[str]:
@@ -181,7 +181,7 @@ def _of_sshd(situation: Situation) -> t.Iterator[str]:
     accounts = [state.accounts[name] for name in names if name in state.accounts]
     for sshd in state.sshds:
         # Our own drop-in is left out: it does not distinguish these accounts.
-        patterns = sshd_config.distinguishing(state.sshd_files(sshd.start, "").texts)
+        patterns = sshd_config.account_patterns(state.sshd_files(sshd.start, "").texts)
         yield guard.line("sshd")
         yield from (guard.line("word", word) for word in sshd.start.words)
         yield from _of_others(state.sshd_files(sshd.start), settings)
@@ -195,5 +195,5 @@ def _of_sshd(situation: Situation) -> t.Iterator[str]:
             )
             if key not in seen and (keys_only or situation.in_scope(account)):
                 seen.add(key)
-                yield guard.line("user", state.stranger, account.name)
+                yield guard.line("user", state.sample_address, account.name)
                 yield from (guard.line("set", keyword, " ".join(value)) for keyword, value in expected.items())

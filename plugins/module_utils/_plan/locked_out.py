@@ -87,7 +87,7 @@ def _without_keys(situation: Situation, account: Account) -> LockedOut | None:
     """Return the account as locked out if it logs in today, must use security keys alone, and has none declared."""
     settings, state = situation
     name = account.name
-    lets_in = may_log_in(state, account) or drop_in.has_own_list(account.sshd)
+    lets_in = may_log_in(state, account) or drop_in.is_keys_only(account.sshd)
     if name in settings.declared_keys or not lets_in:
         return None
     is_ansible = state.connection is not None and state.connection.user == name
@@ -98,7 +98,7 @@ def left_without_keys(situation: Situation) -> t.Iterator[tuple[str, Reason]]:
     """Yield every account that today logs in with declared keys alone, no longer will, and has no other way in."""
     settings, state = situation
     for account in state.accounts.values():
-        if not drop_in.has_own_list(account.sshd) or situation.keys_only(account) or account.has_key:
+        if not drop_in.is_keys_only(account.sshd) or situation.keys_only(account) or account.has_key:
             continue
         asked = settings.ssh and situation.in_scope(account)
         by_password = account.has_password and not (asked and "password" not in settings.ssh_first_factors)
@@ -210,13 +210,13 @@ def _ways_under(sshd: sshd_config.Effective, account: Account) -> _Ways:
     """
     root_login = _root_login(account, sshd)
     admitted = root_login != "no" and sshd_config.admits(sshd, account.name, account.groups)
-    by_key = admitted and account.has_key and sshd.on("pubkeyauthentication") and sshd_config.takes(sshd, "publickey")
+    by_key = admitted and account.has_key and sshd.on("pubkeyauthentication") and sshd_config.accepts(sshd, "publickey")
     by_password = (
         admitted
         and account.has_password
         and root_login == "yes"
         and (sshd.on("passwordauthentication") or sshd.on("kbdinteractiveauthentication"))
-        and sshd_config.takes(sshd, "password", "keyboard-interactive")
+        and sshd_config.accepts(sshd, "password", "keyboard-interactive")
     )
     return _Ways(by_key, by_password, root_login)
 

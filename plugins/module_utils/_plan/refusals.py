@@ -39,7 +39,7 @@ def host(situation: Situation) -> t.Iterator[str]:
     unfit = backend.unfit(state.code_modules.get(settings.backend), state.release)
     if unfit:
         yield f"the backend {settings.backend} does not work on {state.hostname}: {unfit}."
-    for path in sorted(state.strangers):
+    for path in sorted(state.foreign_files):
         yield (
             f"{path} on {state.hostname} is not a file of fleet.auth, which needs this path. Move it to another path, "
             "change what refers to it, and run again."
@@ -287,7 +287,7 @@ def become(situation: Situation) -> t.Iterator[str]:
     account = state.accounts.get(state.connection.user) if state.connection else None
     if not account or not state.connection or account.uid == 0:
         return
-    root, by = state.accounts["root"], state.connection.by
+    root, by = state.accounts["root"], state.connection.programs
     by_systemd = next((program for program in places.ASKING_SYSTEMD if program in by), "")
     # su wants the password of root, and so root's code; under sudo it wants none.
     by_su = "su" in by and not {"sudo", "doas"}.intersection(by[by.index("su") :])
@@ -377,7 +377,7 @@ def sentence(text: str) -> str:
 
 def _started(start: Start) -> str:
     """What a message says of an sshd that is not started in the usual way; empty for one that is."""
-    return f", as {start.said_by} starts it ({' '.join(start.words)})," if start.words else ""
+    return f", as {start.source} starts it ({' '.join(start.words)})," if start.words else ""
 
 
 def expectations(state: HostState, expected: t.Iterable[Expectation]) -> t.Iterator[str]:
@@ -391,5 +391,5 @@ def expectations(state: HostState, expected: t.Iterable[Expectation]) -> t.Itera
             yield (
                 f"sshd{_started(start)} on {state.hostname} does not do for {expectation.user} what {places.DROP_IN} "
                 f"says ({', '.join(wrong)}): another part of its configuration wins. See "
-                f"'{' '.join(['sshd', *start.words])} -T -C {expectation.told}'."
+                f"'{' '.join(['sshd', *start.words])} -T -C {expectation.connection_spec}'."
             )

@@ -55,7 +55,7 @@ def asking(situation: Situation) -> list[str]:
     state, step = situation.state, situation.state.code_step
     if backends.asking(step) not in state.code_modules or not _switch_is_on(situation):
         return []
-    by_another = (one for one in situation.services if pam.asks_by_another(one, state.service_files))
+    by_another = (one for one in situation.services if pam.asks_by_include(one, state.service_files))
     asked = [
         one for one in dict.fromkeys([*by_another, *state.protected_services]) if one not in step.excepted_services
     ]
@@ -90,7 +90,7 @@ def users(situation: Situation) -> dict[str, dict[str, t.Any]]:
             "recovered": name in recovered,
             "security_keys": [key.label for key in keys.get(name, ())],
             "key_denied": None,
-            "security_keys_only": name in state.accounts and drop_in.has_own_list(state.accounts[name].sshd),
+            "security_keys_only": name in state.accounts and drop_in.is_keys_only(state.accounts[name].sshd),
         }
         for name in sorted(names)
     }

@@ -48,7 +48,7 @@ def services(situation: Situation, *, declared_keys: bool) -> Services:
     present = [one for one in situation.wanted_services if one in files.texts and not _link(state, one)]
     copies = _copies(present, files, plain)
     plain = plain._replace(texts={**plain.texts, **copies})
-    inner = {one: pam.taken_in(one, plain) & {*present} for one in present}
+    inner = {one: pam.included(one, plain) & {*present} for one in present}
     blocks: dict[str, Block] = {}
     # A file that is included comes before those that include it.
     for service in sorted(present, key=lambda one: (len(inner[one]), present.index(one))):

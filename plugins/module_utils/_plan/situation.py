@@ -92,11 +92,11 @@ class Situation(_Pair):
     @functools.cached_property
     def lists_of_sshd(self) -> dict[str, tuple[SecurityKey, ...]]:
         """The security keys of the accounts that sshd now lets in with these keys alone, by account."""
-        directory = places.ONLY_KEYS_DIRECTORY
+        directory = places.KEYS_ONLY_DIRECTORY
         lists = security_keys.lists(self.state.texts(f"{directory}/"), directory)
         accounts = self.state.accounts
         return {
-            name: keys for name, keys in lists.items() if name in accounts and drop_in.has_own_list(accounts[name].sshd)
+            name: keys for name, keys in lists.items() if name in accounts and drop_in.is_keys_only(accounts[name].sshd)
         }
 
     @functools.cached_property
@@ -185,7 +185,7 @@ class Situation(_Pair):
     def _read(self, backend: str, user: str) -> Credential | None:
         """The content of a user's credential in a backend; None if it is damaged."""
         state = self.state
-        file = (state.credentials if backend == state.backend else state.others[backend])[user]
+        file = (state.credentials if backend == state.backend else state.other_credentials[backend])[user]
         try:
             return backends.BACKENDS[backend].read(file.content, user)
         except CredentialError:

@@ -12,7 +12,7 @@ from .. import _places as places
 from .._backends import backends
 from .._host.state import HostState
 from .._texts import pam, sshd_config
-from .._texts.opened import opened_up
+from .._texts.opened import opening_file
 from .._wanted.bounds import CONSOLE
 from . import credentials, scope
 from .people import Names, Sentence
@@ -59,7 +59,7 @@ def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
         yield f"{places.SWITCH} on {hostname} was damaged ({step.damage}): it is not certain who was asked for a code."
     service_files = state.service_files
     for service in state.protected_services:
-        opened = opened_up(service, service_files.texts)
+        opened = opening_file(service, service_files.texts)
         if opened:
             yield (
                 f"{places.PAM_D}/{service} on {hostname} let exempt accounts in with any password, and those who "
@@ -120,7 +120,7 @@ def _goes_apart(service: str, other: str, state: HostState) -> bool:
     """Whether a service exists and neither includes the other one nor is a link to its file."""
     files, file = state.service_files, state.files.get(f"{places.PAM_D}/{service}")
     is_link = file is not None and file.link == f"{places.PAM_D}/{other}"
-    return service in files.texts and other not in pam.taken_in(service, files) and not is_link
+    return service in files.texts and other not in pam.included(service, files) and not is_link
 
 
 def ended_passes(situation: Situation) -> t.Iterator[str]:

@@ -129,9 +129,7 @@ def diff(changes: t.Iterable[Change], state: HostState) -> list[dict[str, str]]:
 def _new(path: str, text: str) -> str:
     """What a diff shows of a new file: only the length, if it is long and the same on every host."""
     lines = text.count("\n")
-    stands = path in places.AS_THEY_STAND or path.startswith(
-        tuple(f"{one}/" for one in places.SELF_SERVICE_DIRECTORIES)
-    )
+    stands = path in places.STATIC_FILES or path.startswith(tuple(f"{one}/" for one in places.SELF_SERVICE_DIRECTORIES))
     return f"a file of fleet.auth, new ({lines} lines)\n" if stands and lines > _SHORT else text
 
 
@@ -148,7 +146,7 @@ def _news(change: Change, state: HostState) -> list[str]:
         return _of_credential(None, backend.read(change.content, change.user))
     if isinstance(change, (Renew, Move)):
         revision = change.revision
-        files = state.credentials if revision.source == state.backend else state.others[revision.source]
+        files = state.credentials if revision.source == state.backend else state.other_credentials[revision.source]
         text = files[change.user].content
         after = revision.text(text, _placeholder_keys())
         earlier = backends.BACKENDS[revision.source].read(text, change.user)

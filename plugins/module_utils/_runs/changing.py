@@ -68,9 +68,9 @@ def actions_of(module: AnsibleModule) -> Actions:
     """What applying a plan needs of the host, run through the module."""
     run = runner(module)
 
-    def effective(told: str, words: t.Sequence[str]) -> t.Mapping[str, tuple[str, ...]]:
+    def effective(connection_spec: str, words: t.Sequence[str]) -> t.Mapping[str, tuple[str, ...]]:
         try:
-            return sshd.effective(run, told, words)
+            return sshd.effective(run, connection_spec, words)
         except sshd.SshdError as error:
             raise ApplyError(str(error)) from error
 

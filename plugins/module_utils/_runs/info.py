@@ -41,7 +41,7 @@ def info(module: AnsibleModule) -> Result:
         "warned": report.warned(plan),
         "invitations": {
             user: {"until": invitations.end_of(one), "tries": one.tries}
-            for user, one in invitations.open_ones(situation.state.now).items()
+            for user, one in invitations.open_invitations(situation.state.now).items()
         },
         "doors": [door._asdict() for door in doors.doors(situation, report.asking(situation))],
         **status,

@@ -38,13 +38,13 @@ def invite(module: AnsibleModule) -> Result:
     _see_that_it_serves(user, host)
     now = time.time()
     code = invitation.new_code(secrets.token_bytes)
-    made = invitation.made(code, secrets.token_bytes(_SALT_BYTES), now + hours * 3600)
+    made = invitation.create(code, secrets.token_bytes(_SALT_BYTES), now + hours * 3600)
     what_failed = f"{user} was not invited on {host}"
     refuse_held(what_failed, [path_of(user)])
     if module.check_mode:
         return {"changed": True, "until": end_of(made)}
     with changing(module, what_failed):
-        invitations.remove_ended(now)
+        invitations.remove_expired(now)
         invitations.put(user, made)
     return {"changed": True, "code": code, "until": end_of(made)}
 

@@ -57,7 +57,7 @@ def settings_of(module: AnsibleModule, further: t.Iterable[str] = ()) -> Setting
     `further` are files that the module needs beside those that are compared with the host.
     """
     try:
-        settings = Settings.from_options(module.params, backends.beyond)
+        settings = Settings.from_options(module.params, backends.unsupported)
     except SettingsError as error:
         raise Failure(f"Nothing was changed: {error}", refusals=list(error.problems)) from error
     if "files" not in module.params:

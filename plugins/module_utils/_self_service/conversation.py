@@ -20,7 +20,7 @@ from .._backends import backends
 from .._backends.credential import Clock, Credential, CredentialError
 from .._backends.hotp import KEY_BYTES
 from .._texts.code_step import CodeStep
-from .._texts.invitation import TYPED, Invitation
+from .._texts.invitation import LONGEST_TYPED, Invitation
 from .._wanted.secret import encode_secret
 from .._wanted.settings import Device, Settings, User
 from . import pam_client
@@ -62,7 +62,7 @@ def parse_request(line: bytes) -> dict[str, str]:
         raise Refusal("This is not a request.")
     if request["do"] == "begin" and not (request["what"] in ACTIONS and request["place"] in PLACES):
         raise Refusal("This is not a request.")
-    if len(request.get("invitation", "")) > TYPED:
+    if len(request.get("invitation", "")) > LONGEST_TYPED:
         raise Refusal("This is not an invitation.")
     if not re.fullmatch(r"[0-9]{0,8}", request.get("code", ""), re.ASCII):
         raise Refusal("A code has only digits.")
@@ -75,7 +75,7 @@ class _Pending(t.NamedTuple):
     what: str
     place: str
     key: bytes
-    beside: frozenset[bytes]
+    existing_keys: frozenset[bytes]
     invitation: Invitation | None
     """The invitation whose code was right."""
 
@@ -97,7 +97,7 @@ class Host(t.Protocol):
     def groups(self, user: str) -> t.Collection[str]:
         """The groups of an account."""
 
-    def is_given(self, user: str) -> bool:
+    def has_given_secret(self, user: str) -> bool:
         """Whether the administrator gives this account its secret."""
 
     def credential(self, user: str) -> str | None:
@@ -106,7 +106,7 @@ class Host(t.Protocol):
     def invitation(self, user: str) -> Invitation | None:
         """The invitation of an account, unless its time is over."""
 
-    def is_invited(self, user: str, typed: str) -> bool:
+    def try_invitation(self, user: str, typed: str) -> bool:
         """Whether this is the code of an account's invitation. If not, it has one try less. Raises OSError."""
 
     def check(self, user: str, code: str) -> pam_client.Answer:
@@ -202,7 +202,7 @@ class Conversation:
             )
         able = backends.BACKENDS[settings.backend]
         more = ["device"] * able.DEVICES + ["recovery-codes"] * (settings.window >= able.RECOVERY_WINDOW)
-        if self._host.is_given(self._user):
+        if self._host.has_given_secret(self._user):
             return more, "Two-factor login is set up. For another key, ask your administrator."
         return ["renew", *more], _WAITS if waits else "Two-factor login is set up."
 
@@ -230,7 +230,7 @@ class Conversation:
         credential = self._credential(self._host.settings())
         settings = self._require(what, credential)
         if what == "enrol":
-            invited = self._invited(invitation)
+            invited = self._checked_invitation(invitation)
         else:
             self._check(what, code)
         if what == "recovery-codes":
@@ -244,7 +244,7 @@ class Conversation:
             "picture": self._host.picture(uri) if place == "cockpit" else "",
         }
 
-    def _invited(self, typed: str) -> Invitation | None:
+    def _checked_invitation(self, typed: str) -> Invitation | None:
         """The person's invitation, if its code was typed; None if there is neither. Raises Refusal otherwise."""
         host, user = self._host, self._user
         found = host.invitation(user)
@@ -254,7 +254,7 @@ class Conversation:
             raise Refusal("There is no invitation for you on this host, or its time is over. Ask your administrator.")
         if not typed:
             raise Refusal("You are invited: type your invitation.")
-        if host.is_invited(user, typed):
+        if host.try_invitation(user, typed):
             return found
         left = host.invitation(user)
         host.log(f"{user}: wrong invitation, {left.tries if left else 0} tries left")
@@ -288,7 +288,7 @@ class Conversation:
         host, settings = self._host, self._host.settings()
         if self._pending is None or settings is None:
             raise Refusal("No new key waits for its code any more. Start again.")
-        what, place, key, beside, invited = self._pending
+        what, place, key, existing_keys, invited = self._pending
         backend, clock = backends.BACKENDS[settings.backend], host.clock()
         phone = User(self._user, secret=key)
         if what == "enrol":
@@ -310,10 +310,10 @@ class Conversation:
 
         def new(text: str | None) -> str:
             credential = self._read(settings, text)
-            if _keys(credential) != beside:
+            if _keys(credential) != existing_keys:
                 raise Refusal("Your key was changed meanwhile, by somebody else or in another window. Start again.")
             self._require(what, credential)
-            if what == "enrol" and not _is_same(invited, host.invitation(self._user)):
+            if what == "enrol" and not _is_same_invitation(invited, host.invitation(self._user)):
                 raise Refusal("Your invitation was changed meanwhile, or its time is over. Start again.")
             revised = backend.revise(text, wanted, settings, host.make_key)
             # An invitation shows that this is the person whom the administrator means, so nobody has to accept this.
@@ -336,9 +336,9 @@ class Conversation:
             # A name that the administrator gave stays, so that the next run has nothing to renew.
             name = credential.recovery_set or NAME
             interval = credential.phone.interval if credential.phone else None
-            as_it_is = replace(settings, interval=interval or settings.interval)
-            without = backend.revise(text, User(self._user, recovery_codes=""), as_it_is, host.make_key)
-            return backend.revise(without, User(self._user, recovery_codes=name), as_it_is, host.make_key)
+            unchanged = replace(settings, interval=interval or settings.interval)
+            without = backend.revise(text, User(self._user, recovery_codes=""), unchanged, host.make_key)
+            return backend.revise(without, User(self._user, recovery_codes=name), unchanged, host.make_key)
 
         host.revise(self._user, new)
         host.log(f"{self._user}: recovery-codes done")
@@ -350,7 +350,7 @@ class Conversation:
         return [code for _number, code in codes]
 
 
-def _is_same(one: Invitation | None, other: Invitation | None) -> bool:
+def _is_same_invitation(one: Invitation | None, other: Invitation | None) -> bool:
     """Whether both are the same invitation, or both are None. The number of tries left does not matter."""
     return (one and one.digest) == (other and other.digest)
 

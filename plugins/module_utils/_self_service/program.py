@@ -43,7 +43,7 @@ from .conversation import OFF, REQUEST_BYTES, Conversation, Refusal
 
 CONNECTIONS = 4
 """How many connections an account may have at once."""
-CONNECTIONS_OF_ALL = 64
+TOTAL_CONNECTIONS = 64
 """How many connections all accounts together may have at once. It takes 16 accounts to keep out the rest."""
 REQUESTS = 64
 """How many requests may be made over one connection."""
@@ -85,7 +85,7 @@ class ThisHost:
         known = {entry.gr_gid: entry.gr_name for entry in grp.getgrall()}
         return [known[number] if number in known else _group(number) for number in numbers]
 
-    def is_given(self, user: str) -> bool:
+    def has_given_secret(self, user: str) -> bool:
         return user in self._given
 
     def credential(self, user: str) -> str | None:
@@ -94,17 +94,17 @@ class ThisHost:
     def invitation(self, user: str) -> Invitation | None:
         return read_invitation(user, time.time())
 
-    def is_invited(self, user: str, typed: str) -> bool:
-        with _alone():
-            return invitations.use_try(user, typed, time.time())
+    def try_invitation(self, user: str, typed: str) -> bool:
+        with _host_lock():
+            return invitations.try_code(user, typed, time.time())
 
     def check(self, user: str, code: str) -> pam_client.Answer:
-        with _until_the_end():
+        with _signals_blocked():
             return pam_client.ask(os.path.basename(places.CODE_SERVICE), user, code)
 
     def revise(self, user: str, new: t.Callable[[str | None], str]) -> None:
         path, lock = self._path(user)
-        with _alone():
+        with _host_lock():
             if pending.is_pending():
                 raise Refusal(_BUSY)
             if os.path.exists(path):
@@ -162,7 +162,7 @@ def _read(path: str) -> str | None:
 
 
 @contextlib.contextmanager
-def _until_the_end() -> t.Iterator[None]:
+def _signals_blocked() -> t.Iterator[None]:
     """Delay signals that end this process: if pam_oath is stopped half-way, its lock stays and denies every code."""
     ending = {signal.SIGTERM, signal.SIGALRM}
     signal.pthread_sigmask(signal.SIG_BLOCK, ending)
@@ -173,10 +173,10 @@ def _until_the_end() -> t.Iterator[None]:
 
 
 @contextlib.contextmanager
-def _alone() -> t.Iterator[None]:
+def _host_lock() -> t.Iterator[None]:
     """Hold the lock of this host. Raises Refusal if a run does not end in time."""
     try:
-        with _until_the_end(), exclusive(_WAIT_SECONDS):
+        with _signals_blocked(), exclusive(_WAIT_SECONDS):
             yield
     except ApplyError:
         raise Refusal(_BUSY) from None
@@ -262,7 +262,7 @@ def serve(listener: socket.socket) -> None:
         for pid in [pid for pid in talking if os.waitpid(pid, os.WNOHANG)[0]]:
             del talking[pid]
         if connection is not None:
-            refusal = _take(connection, talking)
+            refusal = _accept(connection, talking)
             if refusal:
                 connection.setblocking(False)
                 with contextlib.suppress(OSError):
@@ -273,7 +273,7 @@ def serve(listener: socket.socket) -> None:
             return
 
 
-def _take(connection: socket.socket, talking: dict[int, int]) -> str:
+def _accept(connection: socket.socket, talking: dict[int, int]) -> str:
     """Talk over a connection in a process of its own, or return why not. `talking` has the user ids, by process.
 
     The further user ids that somebody has in a user namespace have no account, and get no process.
@@ -285,7 +285,7 @@ def _take(connection: socket.socket, talking: dict[int, int]) -> str:
         return "Nobody logs in with this account, so it needs no code."
     if list(talking.values()).count(uid) >= CONNECTIONS:
         return "You have this open too many times. Close it in other windows, and start again."
-    if len(talking) >= CONNECTIONS_OF_ALL:
+    if len(talking) >= TOTAL_CONNECTIONS:
         return _BUSY_HOST
     try:
         talking[_start(connection, user)] = uid

@@ -131,7 +131,7 @@ def _begin(helper: Helper, what: str, *, invited: bool) -> _Answer:
 
 def _prove(helper: Helper, begun: _Answer) -> list[str]:
     """Show the new key, and ask for codes until one is right. Return the recovery codes."""
-    if _is_drawn(begun["uri"]):
+    if _draw_qr_code(begun["uri"]):
         _say("Scan this with your app, or type the key in:")
     else:
         _say("Type this key into your app:")
@@ -144,7 +144,7 @@ def _prove(helper: Helper, begun: _Answer) -> list[str]:
         _say(proven["message"])
 
 
-def _is_drawn(uri: str) -> bool:
+def _draw_qr_code(uri: str) -> bool:
     """Draw a QR code in black on white, independent of the terminal's colours. Return whether that was done."""
     sys.stdout.flush()
     words = [places.QRENCODE, "--type=ANSIUTF8", "--level=L", "--margin=2", "--output=-"]

@@ -17,10 +17,10 @@ _SETTING = re.compile(r"\s*([A-Za-z0-9-]+)\s*=\s*(.*)")
 _IGNORED = re.compile(r"\s*(#.*)?")
 
 _BEGIN = "# BEGIN fleet.auth twofactor: Kerberos asks nobody for a code"
-_MADE = ", in a file that was not there"
+_NEW_FILE = ", in a file that was not there"
 _NO_LINE_END = ", below a line that had no end"
 _BODY = "[Negotiate]\naction = none\n# END fleet.auth twofactor\n"
-_BLOCK = re.compile(f"{re.escape(_BEGIN)}({re.escape(_MADE)}|{re.escape(_NO_LINE_END)}|)\n{re.escape(_BODY)}")
+_BLOCK = re.compile(f"{re.escape(_BEGIN)}({re.escape(_NEW_FILE)}|{re.escape(_NO_LINE_END)}|)\n{re.escape(_BODY)}")
 
 
 _PROGRAMS = ("command", "unixpath")
@@ -54,7 +54,7 @@ class _Setting(t.NamedTuple):
     value: str
 
 
-def takes_kerberos(text: str | None) -> bool:
+def accepts_kerberos(text: str | None) -> bool:
     """Whether Cockpit tries to let people in by Kerberos, which it does unless this is turned off."""
     found = _settings(text or "")
     off = found.get(("negotiate", "action")) if found is not None else None
@@ -74,7 +74,7 @@ def own_programs(text: str | None) -> list[OwnProgram]:
     return [
         OwnProgram(setting.number, section, name, setting.value.strip())
         for (section, name), setting in _readable(text).items()
-        if name in _PROGRAMS and not _asks(_program(setting.value), section)
+        if name in _PROGRAMS and not _authenticates(_program(setting.value), section)
     ]
 
 
@@ -98,7 +98,7 @@ def _program(value: str) -> str:
     return value.split()[0] if value.strip() else ""
 
 
-def _asks(path: str, section: str) -> bool:
+def _authenticates(path: str, section: str) -> bool:
     """Whether a program or socket is Cockpit's own way to authenticate, or lets nobody in."""
     is_own = is_own_program(path) and path.rpartition("/")[2] in _OWN.get(section, _OWN[""])
     return is_own or path in (_SESSION_SOCKET, *_FALSE)
@@ -118,7 +118,7 @@ def unreadable_line(text: str | None) -> int | None:
 def without_kerberos(text: str | None) -> str:
     """The file with our block at its end, where it wins over all before it."""
     text = without_block(text)
-    how = _MADE if text is None else _NO_LINE_END if text and not text.endswith("\n") else ""
+    how = _NEW_FILE if text is None else _NO_LINE_END if text and not text.endswith("\n") else ""
     above = f"{text or ''}\n" if how == _NO_LINE_END else text or ""
     return f"{above}{_BEGIN}{how}\n{_BODY}"
 
@@ -131,7 +131,7 @@ def without_block(text: str | None) -> str | None:
     before, after = text[: found.start()], text[found.end() :]
     if found[1] == _NO_LINE_END and not after:
         before = before[:-1]
-    return None if found[1] == _MADE and not before + after else before + after
+    return None if found[1] == _NEW_FILE and not before + after else before + after
 
 
 def past_pam(text: str | None) -> str:

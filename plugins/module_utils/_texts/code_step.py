@@ -32,7 +32,7 @@ import typing as t
 from .. import _places as places
 from .._wanted.settings import Lockout, Settings
 from .pam_conf import INCLUDES, WORD, is_continued, step_of
-from .succeed_if import lists, passed_by, passed_outside_of, passed_unless_named, passing_line
+from .succeed_if import jump_line, lists, skipped_if_any, skipped_outside_groups, skipped_unless_named
 
 _HEADER = f"# The code step of two-factor login. {places.MARK}: changes made here are lost.\n"
 PASS_THROUGH = _HEADER + "auth [default=ignore] pam_permit.so\n"
@@ -41,7 +41,7 @@ PASS_THROUGH = _HEADER + "auth [default=ignore] pam_permit.so\n"
 _PASS_THROUGHS = (["auth [default=ignore] pam_permit.so"], ["auth required pam_permit.so"])
 """The lines of a pass-through, as this release and as release 1.0 write them."""
 _NOT_ASKING = ("pam_access.so", "pam_deny.so", "pam_exec.so", "pam_faillock.so", "pam_permit.so", "pam_succeed_if.so")
-_SPARING_PASSWORDS = (
+_DENYING_PASSWORD_METHOD = (
     f"auth [success=ignore default=1] pam_exec.so quiet {places.PASSWORD_METHOD}",
     "auth [default=die] pam_deny.so",
 )
@@ -72,11 +72,11 @@ class CodeStep(t.NamedTuple):
     """The groups whose members it asks; none unless it selects accounts by group."""
     names: frozenset[str] | None = None
     """The accounts that it asks; None unless it selects accounts by name."""
-    own_names: frozenset[str] = frozenset()
+    member_names: frozenset[str] = frozenset()
     """If it selects by group: the accounts that were members. Under these names, membership alone decides."""
     uids: frozenset[int] = frozenset()
     """The numbers of the accounts that it asks, under whatever other name they log in."""
-    spares_passwords: bool = False
+    denies_password_method: bool = False
     """Whether it denies logins by sshd's method `password` without asking: sshd would give the password as the code."""
     module: str = ""
     """The PAM module that asks for the code, such as `pam_oath.so`."""
@@ -112,9 +112,9 @@ class CodeStep(t.NamedTuple):
             origins=f"{places.EXEMPT_ORIGINS}{suffix}" if settings.exempt_addresses else "",
             scope_groups=settings.scope_groups if settings.scope == "groups" else (),
             names=frozenset(enrolled) if settings.scope == "enrolled" else None,
-            own_names=frozenset(enrolled) if settings.scope == "groups" and numbers else frozenset(),
+            member_names=frozenset(enrolled) if settings.scope == "groups" and numbers else frozenset(),
             uids=numbers if settings.scope != "everyone" else frozenset(),
-            spares_passwords=settings.ssh,
+            denies_password_method=settings.ssh,
             module=module,
             arguments=arguments,
             lockout=settings.lockout,
@@ -133,7 +133,7 @@ class CodeStep(t.NamedTuple):
         if self.excepted_services:
             text = except_services(text, self.excepted_services)
         for name in reversed(self.recovered):
-            text = f"{passing_line(f'user = {name}', len(_steps(text)))}\n{text}"
+            text = f"{jump_line(f'user = {name}', len(_steps(text)))}\n{text}"
         return text
 
     @property
@@ -177,25 +177,25 @@ class CodeStep(t.NamedTuple):
             while_open,
             f"auth [default=ignore] pam_faillock.so authsucc {tally}",
         ]
-        if self.spares_passwords:
-            lines = [*_SPARING_PASSWORDS, *lines]
+        if self.denies_password_method:
+            lines = [*_DENYING_PASSWORD_METHOD, *lines]
         if self.scope_groups:
             groups = ":".join(self.scope_groups)
-            lines = passed_outside_of(groups, sorted(self.own_names), sorted(self.uids), lines)
+            lines = skipped_outside_groups(groups, sorted(self.member_names), sorted(self.uids), lines)
         elif self.names is not None:
-            lines = passed_unless_named(sorted(self.names), sorted(self.uids), lines)
+            lines = skipped_unless_named(sorted(self.names), sorted(self.uids), lines)
         if self.origins:
             origins = f"auth [perm_denied={len(lines)} default=ignore] pam_access.so accessfile={self.origins} noaudit"
             lines = [origins, *lines]
-        lines = passed_by([f"user ingroup {names}" for names in lists(self.exempt_groups)], lines)
-        return passed_by([f"user in {names}" for names in lists(self.exempt_users)], lines)
+        lines = skipped_if_any([f"user ingroup {names}" for names in lists(self.exempt_groups)], lines)
+        return skipped_if_any([f"user in {names}" for names in lists(self.exempt_users)], lines)
 
 
 def except_services(text: str, services: t.Sequence[str]) -> str:
     """The text of a code step, whoever wrote it, changed to pass these services while they are added or removed."""
     lines = [line for _number, line in _steps(text)]
-    passed = passed_by([f"service in {names}" for names in lists(services)], lines)
-    return _HEADER + "".join(f"{line}\n" for line in passed[: -len(lines) or None]) + text
+    skipped = skipped_if_any([f"service in {names}" for names in lists(services)], lines)
+    return _HEADER + "".join(f"{line}\n" for line in skipped[: -len(lines) or None]) + text
 
 
 def exempt_origins(settings: Settings) -> str:
@@ -214,7 +214,7 @@ def _parse(text: str | None) -> CodeStep:
     steps = _steps(text)
     lists: dict[str, list[str]] = {}
     asking: list[tuple[bool, str, str]] = []
-    origins, lockout, spares_passwords = "", None, False
+    origins, lockout, denies_password_method = "", None, False
     for _number, line in steps:
         control, module, arguments = _parts(line)
         words = arguments.split()
@@ -227,7 +227,7 @@ def _parse(text: str | None) -> CodeStep:
         elif module == "pam_access.so":
             origins = next((word[len("accessfile=") :] for word in words if word.startswith("accessfile=")), origins)
         elif module == "pam_exec.so":
-            spares_passwords = spares_passwords or arguments.endswith(places.PASSWORD_METHOD)
+            denies_password_method = denies_password_method or arguments.endswith(places.PASSWORD_METHOD)
         elif module == "pam_faillock.so":
             lockout = lockout or _lockout(words)
         elif module not in _NOT_ASKING and control not in INCLUDES:
@@ -241,9 +241,9 @@ def _parse(text: str | None) -> CodeStep:
         origins=origins,
         scope_groups=tuple(lists.get("user notingroup", ())),
         names=frozenset(lists["user notin"]) if "user notin" in lists else None,
-        own_names=frozenset(lists.get("own", ())),
+        member_names=frozenset(lists.get("own", ())),
         uids=frozenset(int(uid) for uid in lists.get("uid notin", ()) if uid.isdecimal()),
-        spares_passwords=spares_passwords,
+        denies_password_method=denies_password_method,
         module=module,
         arguments=arguments,
         lockout=lockout,

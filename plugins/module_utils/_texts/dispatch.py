@@ -18,7 +18,7 @@ from .pam_conf import INCLUDES, Unclear, step_of, whole_lines
 UNDEFINED, POSITIVE, NEGATIVE = "undefined", "positive", "negative"
 
 OTHER = "other"
-_MOST_LEVELS = 16  # PAM_SUBSTACK_MAX_LEVEL
+_MAX_LEVELS = 16  # PAM_SUBSTACK_MAX_LEVEL
 
 
 Chain = t.Tuple[t.Tuple[str, int], ...]
@@ -92,15 +92,15 @@ def _load(
     handlers: list[Handler],
     level: int,
     above: Chain,
-    for_one: bool = False,
+    one_type: bool = False,
 ) -> bool:
     """Add the handlers of a file, and return whether it can be read.
 
     Where an `include` or `substack` fails, which is for one type, libpam has a module that fails in its place. Where an
-    `@include` fails, which is for all types, libpam has no such module, so the whole file fails. `for_one` says that a
+    `@include` fails, which is for all types, libpam has no such module, so the whole file fails. `one_type` says that a
     line for one type has included this file; what an `@include` that fails does there depends on libpam's release.
     """
-    if service not in texts or service in dict(above) or level >= _MOST_LEVELS:
+    if service not in texts or service in dict(above) or level >= _MAX_LEVELS:
         return False
     for number, line in whole_lines(texts[service]):
         step = step_of(line, management)
@@ -116,8 +116,8 @@ def _load(
         deeper, typed = step.control == "substack", step.control != "@include"
         if deeper:
             handlers.append(Handler(chain, line, level, "", {}))
-        if not _load(management, step.module, texts, handlers, level + deeper, chain, for_one or typed):
-            if not typed and for_one:
+        if not _load(management, step.module, texts, handlers, level + deeper, chain, one_type or typed):
+            if not typed and one_type:
                 raise Unclear(f"line {number} of {service} includes {step.module}, which is not there. Put that right")
             if not typed:
                 return False
@@ -154,7 +154,7 @@ def reached(stack: t.Sequence[Handler], outcomes: Outcomes, start: Place = _BEGI
             continue
         handler = stack[place.position]
         for outcome in set(outcomes(handler, place.impression)) if handler.module else [""]:
-            after = onward(stack, place, outcome)
+            after = advance(stack, place, outcome)
             if after not in seen:
                 seen.add(after)
                 waiting.append(after)
@@ -166,7 +166,7 @@ def ends(stack: t.Sequence[Handler], outcomes: Outcomes) -> set[Impression]:
     return {place.impression for place in reached(stack, outcomes) if place.position == len(stack)}
 
 
-def onward(stack: t.Sequence[Handler], place: Place, outcome: str) -> Place:
+def advance(stack: t.Sequence[Handler], place: Place, outcome: str) -> Place:
     """The place of a login after the next module has ended with this outcome; empty where a substack begins."""
     position, impression, entries = place
     level = stack[position].level
@@ -187,14 +187,14 @@ def _after(
     action = handler.action(outcome)
     impression = impression.after(action, outcome, entry)
     if action == "die" or (action == "done" and impression.kind == POSITIVE):
-        return passed(stack, position, len(stack))[0], impression
+        return after_jump(stack, position, len(stack))[0], impression
     if action.isdigit() and int(action):
-        after, left = passed(stack, position, int(action))
+        after, left = after_jump(stack, position, int(action))
         return after, Impression(NEGATIVE) if left else impression
     return position + 1, impression
 
 
-def passed(stack: t.Sequence[Handler], position: int, number: int) -> tuple[int, int]:
+def after_jump(stack: t.Sequence[Handler], position: int, number: int) -> tuple[int, int]:
     """The position after a jump over `number` modules, a substack as one; and how many modules were missing."""
     level, position = stack[position].level, position + 1
     while number and position < len(stack) and stack[position].level >= level:

@@ -38,10 +38,10 @@ _PROMPTS_ON = "ChallengeResponseAuthentication yes\n"
 _PROMPTS_OFF = "Match all\n    KbdInteractiveAuthentication no\n"
 _NOBODY_WITHOUT_GROUPS = "# Whoever is in no group is matched by none below.\nDenyGroups :\n"
 """Makes sshd deny accounts that are in no group with a name. No group is called `:`, so nobody else is denied."""
-_FROM_KEYS = "pubkeyauthoptions"
+_KEY_OPTIONS = "pubkeyauthoptions"
 _TOUCH_AND_PIN = "touch-required verify-required"
 """What a security key has to prove at each login: that somebody touches it, and knows its PIN; sshd_config(5)."""
-_KEYS_FILE = f"{places.ONLY_KEYS_DIRECTORY}/%u"
+_KEYS_FILE = f"{places.KEYS_ONLY_DIRECTORY}/%u"
 _KEYS_ONLY = (
     ("AuthenticationMethods", "publickey"),
     ("AuthorizedKeysFile", _KEYS_FILE),
@@ -56,7 +56,7 @@ _ACCEPTED_TYPES = ("pubkeyacceptedalgorithms", "pubkeyacceptedkeytypes")
 _PAM_SERVICE = "pamservicename"
 """The keyword for the PAM service that sshd uses, sshd_config(5). sshd has and prints it from OpenSSH 9.8 on."""
 # What no other Match block may set before ours; from OpenSSH 8.7 on, three of them are one setting.
-_OURS = ("authenticationmethods", "kbdinteractiveauthentication", *_PROMPTS, "passwordauthentication")
+_OWN_KEYWORDS = ("authenticationmethods", "kbdinteractiveauthentication", *_PROMPTS, "passwordauthentication")
 
 
 def render(settings: Settings, enrolled: t.Iterable[str], shows_no_prompts: bool = False) -> str:
@@ -122,7 +122,7 @@ def _body(values: t.Iterable[tuple[str, str]]) -> str:
     return "".join(f"    {keyword} {value}\n" for keyword, value in values)
 
 
-def both(new: str, old: str) -> str:
+def combined(new: str, old: str) -> str:
     """A drop-in for the accounts in the scope of either of two drop-ins; those in both get the settings of the new one.
 
     But accounts that log in with security keys alone by the old one keep doing so: PAM may not know yet whether to ask.
@@ -153,17 +153,17 @@ def expected(
         values[printed] = values.pop(_ACCEPTED_TYPES[1])
         return values
     return {
-        **({_PROMPTS[0]: ("yes",)} if sshd and _has_switch_for_prompts(sshd) else {}),
+        **({_PROMPTS[0]: ("yes",)} if sshd and _has_prompt_setting(sshd) else {}),
         **({_PAM_SERVICE: ("sshd",)} if sshd and _PAM_SERVICE in sshd else {}),
         "usepam": ("yes",),
         "kbdinteractiveauthentication": ("yes",),
         "passwordauthentication": ("no",),
         "authenticationmethods": tuple(_METHODS[factor] for factor in settings.ssh_first_factors),
-        **({_FROM_KEYS: (_TOUCH_AND_PIN,)} if user in settings.declared_keys else {}),
+        **({_KEY_OPTIONS: (_TOUCH_AND_PIN,)} if user in settings.declared_keys else {}),
     }
 
 
-def has_own_list(sshd: Effective) -> bool:
+def is_keys_only(sshd: Effective) -> bool:
     """Whether sshd lets this account in with declared security keys alone."""
     return sshd.get("authorizedkeysfile") == (_KEYS_FILE,)
 
@@ -173,7 +173,7 @@ def shows_no_prompts(files: Files, sshd: Effective) -> bool:
 
     `sshd` is what `sshd -T` prints for any account.
     """
-    return _has_switch_for_prompts(sshd) and any(map(_hides_prompts, itertools.chain(*(read_order(files) or ()))))
+    return _has_prompt_setting(sshd) and any(map(_hides_prompts, itertools.chain(*(read_order(files) or ()))))
 
 
 def conflicts(files: Files, sshd: Effective, settings: Settings) -> t.Iterator[str]:
@@ -206,7 +206,7 @@ def conflicts(files: Files, sshd: Effective, settings: Settings) -> t.Iterator[s
                 f"{line} (under '{line.match}') is read before {places.DROP_IN}, and wins; move it to a file "
                 "that sorts after that one."
             )
-        elif _has_switch_for_prompts(sshd) and _hides_prompts(line):
+        elif _has_prompt_setting(sshd) and _hides_prompts(line):
             yield (
                 f"{line} is read before {places.DROP_IN}, and keeps sshd from showing the prompt for the code; remove "
                 "it."
@@ -220,9 +220,9 @@ def conflicts(files: Files, sshd: Effective, settings: Settings) -> t.Iterator[s
 
 def keywords(settings: Settings) -> set[str]:
     """The keywords, in lower case, that no `Match` block read before ours may set."""
-    found = {*_OURS}
+    found = {*_OWN_KEYWORDS}
     if settings.declared_keys:
-        found.add(_FROM_KEYS)
+        found.add(_KEY_OPTIONS)
     if settings.keys_only_users or settings.security_keys_only_groups:
         found.update(_ACCEPTED_TYPES, (keyword.lower() for keyword, _value in _KEYS_ONLY))
     return found
@@ -247,7 +247,7 @@ def _values(settings: Settings) -> t.Iterator[tuple[str, str]]:
     yield "PasswordAuthentication", "no"
 
 
-def _has_switch_for_prompts(sshd: Effective) -> bool:
+def _has_prompt_setting(sshd: Effective) -> bool:
     """Whether this sshd is older than OpenSSH 8.7: no later one prints ChallengeResponseAuthentication."""
     return _PROMPTS[0] in sshd
 

@@ -21,12 +21,12 @@ class Rights(t.NamedTuple):
     gid: int
 
 
-OURS = Rights(0o700, 0, 0)
+OWN_RIGHTS = Rights(0o700, 0, 0)
 """The mode and owner of our credential directories."""
 
 
 @dataclass(frozen=True)
-class Found:
+class OriginalState:
     """What has to be remembered about a host; on most hosts, nothing."""
 
     made: frozenset[str] = frozenset()
@@ -35,7 +35,7 @@ class Found:
     """Credential directories that existed before, with their mode and owner."""
 
     @classmethod
-    def parse(cls, text: str | None) -> Found:
+    def parse(cls, text: str | None) -> OriginalState:
         """Read the file. Unknown lines are skipped."""
         text = text or ""
         found = re.findall(r"^found (/\S+) ([0-7]{4}) (\d+) (\d+)$", text, re.MULTILINE)

@@ -16,7 +16,7 @@ import typing as t
 
 from .. import _places as places
 from . import sshd_config
-from .patterns import named_by
+from .patterns import matching_paths
 
 _BLOCK = re.compile(r"# (BEGIN|END) fleet[.]auth twofactor")
 _AUTH = re.compile(r"[ \t]*(-?auth|@include)([ \t]|$)", re.ASCII | re.IGNORECASE)
@@ -27,9 +27,9 @@ _SETTING = re.compile(r'[ \t\r="]*([A-Za-z]+)')
 _BETWEEN = re.compile(r"""[ \t\r="']+""")
 _QUOTING = re.compile(r"""["'\\]""")
 _DOTS = re.compile(r"/(\.?/)+")
-_DEEP = 4
+_MAX_DEPTH = 4
 """How many levels of includes in included files the guard follows."""
-_OF_A_START = re.compile(
+_START_SETTING = re.compile(
     r"[ \t]*((Exec|Environment|PassEnvironment|UnsetEnvironment|Root|Bind)[A-Za-z]*[ \t]*=|[A-Z_][A-Z0-9_]*=)"
 )
 
@@ -109,26 +109,26 @@ def overriding(
 
 def others(files: sshd_config.Files, keywords: t.Collection[str], many: int) -> str:
     """The same for everything that an sshd reads, in its order; `many` is `first` for the main configuration."""
-    told = overriding(files.config, files.texts.get(files.config, ""), keywords, many, is_config=True)
+    shown = overriding(files.config, files.texts.get(files.config, ""), keywords, many, is_config=True)
     first = None
-    for pattern in sshd_config.including(files).patterns:
-        for path in named_by(pattern, {*files.texts, places.DROP_IN} - {files.config}):
+    for pattern in sshd_config.include_lines(files).patterns:
+        for path in matching_paths(pattern, {*files.texts, places.DROP_IN} - {files.config}):
             if path == places.DROP_IN:
                 first = 0
             else:
-                told += _with_included(files, path, keywords, first)
-    return told
+                shown += _with_included(files, path, keywords, first)
+    return shown
 
 
 def _with_included(
     files: sshd_config.Files, path: str, keywords: t.Collection[str], first: int | None, depth: int = 0
 ) -> str:
     """The same for a file and those that it includes, as deep as the script follows them."""
-    told = overriding(path, files.texts[path], keywords, first)
-    for pattern in _included(files.texts[path]) if depth < _DEEP else ():
-        for other in named_by(pattern, files.texts.keys() - {files.config, places.DROP_IN, path}):
-            told += _with_included(files, other, keywords, first, depth + 1)
-    return told
+    shown = overriding(path, files.texts[path], keywords, first)
+    for pattern in _included(files.texts[path]) if depth < _MAX_DEPTH else ():
+        for other in matching_paths(pattern, files.texts.keys() - {files.config, places.DROP_IN, path}):
+            shown += _with_included(files, other, keywords, first, depth + 1)
+    return shown
 
 
 def _included(text: str) -> t.Iterator[str]:
@@ -145,7 +145,7 @@ def starting(path: str, text: str) -> str:
     """The lines of a systemd unit, or of a file with its variables, that decide how sshd is started."""
     shown, goes_on = "", False
     for line in text.split("\n"):
-        if goes_on or _OF_A_START.match(line):
+        if goes_on or _START_SETTING.match(line):
             shown += f"{path}\t{line}\n"
             goes_on = bool(_CONTINUED.search(line))
     return shown

@@ -18,14 +18,14 @@ import typing as t
 TRIES = 5
 """How many wrong codes may be typed for an invitation."""
 HOURS = (1, 336)
-TYPED = 40
+LONGEST_TYPED = 40
 """How many characters a typed code may have."""
 _NEVER = 253402300799.0
 """The last second of the year 9999; later times have no text."""
 _BYTES = 10
 """The number of random bytes in a code: 80 bits, which no computer finds by trying."""
 _ROUNDS = 10_000
-_ALIKE = str.maketrans("018", "OIB", " -")
+_LOOKALIKES = str.maketrans("018", "OIB", " -")
 """Replaces digits that no code has by the letters that they look like, and removes separators."""
 
 
@@ -66,7 +66,7 @@ def parse(text: str) -> Invitation:
         return CLOSED
 
 
-def made(code: str, salt: bytes, until: float) -> Invitation:
+def create(code: str, salt: bytes, until: float) -> Invitation:
     """The invitation with this code."""
     return Invitation(salt, _digest(salt, code), until)
 
@@ -78,5 +78,5 @@ def new_code(make_key: t.Callable[[int], bytes]) -> str:
 
 
 def _digest(salt: bytes, typed: str) -> bytes:
-    plain = typed.upper().translate(_ALIKE).encode("utf-8", "replace")
+    plain = typed.upper().translate(_LOOKALIKES).encode("utf-8", "replace")
     return hashlib.pbkdf2_hmac("sha256", plain, salt, _ROUNDS)

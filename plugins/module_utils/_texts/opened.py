@@ -16,7 +16,7 @@ from .pam_modules import without_first_factor
 from .placement import PamError
 
 
-def opened_up(service: str, texts: t.Mapping[str, str]) -> str | None:
+def opening_file(service: str, texts: t.Mapping[str, str]) -> str | None:
     """The file that, because of our block, lets people in with any password; None if the block does not cause this.
 
     The blocks of release 1.0 did, where the file of the first factor decides nothing after a wrong password. `texts`

@@ -105,7 +105,7 @@ def check_covered(
     placement.check_covered(service, plain, blocks)
 
 
-def taken_in(service: str, files: ServiceFiles) -> set[str]:
+def included(service: str, files: ServiceFiles) -> set[str]:
     """The other files that the auth stack of a service includes, directly or through other files."""
     found: set[str] = set()
     waiting = [service]
@@ -121,9 +121,9 @@ def asks(service: str, files: ServiceFiles) -> bool:
     return placement.asks(service, without_ours(files), files)
 
 
-def asks_by_another(service: str, files: ServiceFiles) -> bool:
+def asks_by_include(service: str, files: ServiceFiles) -> bool:
     """Whether a service that has no block asks for the code all the same, because of the files that it includes now."""
-    return any(is_protected(files.texts.get(name, "")) for name in taken_in(service, files)) and asks(service, files)
+    return any(is_protected(files.texts.get(name, "")) for name in included(service, files)) and asks(service, files)
 
 
 def without_ours(files: ServiceFiles) -> ServiceFiles:
@@ -150,7 +150,7 @@ def helpers(texts: t.Collection[str]) -> tuple[str, ...]:
 
 def replaced(service: str, text: str) -> list[str]:
     """The lines that our block replaces; empty without a block. Raises PamError where the block is damaged."""
-    return _found(service, text)[2]
+    return _find_block(service, text)[2]
 
 
 def unprotect(service: str, text: str) -> str:
@@ -159,11 +159,11 @@ def unprotect(service: str, text: str) -> str:
     Raises PamError where the block is damaged.
     """
     lines = text.split("\n")
-    begin, end, inside = _found(service, text)
+    begin, end, inside = _find_block(service, text)
     return "\n".join([*lines[:begin], *inside, *lines[end:]])
 
 
-def _found(service: str, text: str) -> tuple[int, int, list[str]]:
+def _find_block(service: str, text: str) -> tuple[int, int, list[str]]:
     """The first line of our block and the one after it, counted from 0, and the replaced lines. Raises PamError."""
     lines = text.split("\n")
     begins = [n for n, line in enumerate(lines) if line.startswith(_BEGIN)]

@@ -55,7 +55,7 @@ class Step(t.NamedTuple):
         return _KEYWORDS.get(self.control) or dict(_ACTION.findall(self.control))
 
 
-class Included(t.NamedTuple):
+class IncludedLine(t.NamedTuple):
     """One line of an included stack, and where it is."""
 
     stack: str
@@ -167,22 +167,22 @@ def auth_lines(text: str) -> t.Iterator[tuple[int, Step]]:
             yield number, step
 
 
-def everything(stack: str, included: t.Mapping[str, str], above: tuple[str, ...] = ()) -> t.Iterator[Included]:
+def all_auth_lines(stack: str, included: t.Mapping[str, str], above: tuple[str, ...] = ()) -> t.Iterator[IncludedLine]:
     """The auth lines of a file, and of all files that it includes in any way."""
     for number, line in readable_lines(included.get(stack, "")):
         step = step_of(line)
         if step and step.control in INCLUDES and step.module not in above:
-            yield from everything(step.module, included, (*above, stack))
+            yield from all_auth_lines(step.module, included, (*above, stack))
         elif step:
-            yield Included(stack, number, line, step)
+            yield IncludedLine(stack, number, line, step)
 
 
-def other_types(stack: str, included: t.Mapping[str, str], above: tuple[str, ...] = ()) -> bool:
+def has_other_types(stack: str, included: t.Mapping[str, str], above: tuple[str, ...] = ()) -> bool:
     """Whether a file, or one that it includes with `@include`, has lines that are not for the auth stack."""
     for _number, line in readable_lines(included.get(stack, "")):
         step = step_of(line)
         if step and step.control == "@include" and step.module not in above:
-            if other_types(step.module, included, (*above, stack)):
+            if has_other_types(step.module, included, (*above, stack)):
                 return True
         elif not step and line.strip(" \t"):
             return True

@@ -77,9 +77,9 @@ _FIRST_FACTORS = (
     "pam_winbind.so",
 )
 # Those among them that never return PAM_IGNORE, unless their lines have ignore_unknown_user or the like.
-_UNLESS_TOLD = ("pam_ldap.so", "pam_sss.so")
+_NEVER_IGNORE = ("pam_ldap.so", "pam_sss.so")
 # Other modules that ask for a password and leave it to the lines after them; pam_mount(8), and the others' manuals.
-_HANDING_ON = ("pam_mount.so", "pam_radius_auth.so", "pam_yubico.so")
+_OTHERS_SET_AUTHTOK = ("pam_mount.so", "pam_radius_auth.so", "pam_yubico.so")
 _SECOND_FACTORS = (
     "pam_duo.so",
     "pam_google_authenticator.so",
@@ -89,7 +89,7 @@ _SECOND_FACTORS = (
     "pam_yubico.so",
 )
 # Modules that prove nothing: they prepare something for the login, or only show or log something; their manuals.
-_ALONG = (
+_PROVE_NOTHING = (
     "pam_issue.so",
     "pam_keyinit.so",
     "pam_mail.so",
@@ -98,7 +98,7 @@ _ALONG = (
     "pam_warn.so",
 )
 # Modules that prove nothing either, and succeed for anybody, whatever was typed; their sources.
-_ALONG_WITH_ANYBODY = (
+_SUCCEED_FOR_ANYBODY = (
     "pam_afs_session.so",
     "pam_cap.so",
     "pam_echo.so",
@@ -111,7 +111,7 @@ _ALONG_WITH_ANYBODY = (
 )
 
 
-def any_way(handler: Handler) -> tuple[str, ...]:
+def any_outcome(handler: Handler) -> tuple[str, ...]:
     """Every way in which a module may end, as far as its line distinguishes them: each named one, and one that is not.
 
     new_authtok_reqd is left out, since it does not say who somebody is; pam_sm_authenticate(3).
@@ -120,11 +120,11 @@ def any_way(handler: Handler) -> tuple[str, ...]:
     return _ALWAYS.get(handler.name) or ("success", "ignore", "auth_err", "another", *named)
 
 
-def without_early_way(handler: Handler) -> tuple[str, ...]:
+def without_early_success(handler: Handler) -> tuple[str, ...]:
     """Every way in which a module may end; but one that may let somebody in before the code does not succeed."""
     if handler.name in _MAY_LET_IN_EARLY:
         return _failing(handler)
-    return (*any_way(handler), *([] if handler.name in _ALWAYS else ["new_authtok_reqd"]))
+    return (*any_outcome(handler), *([] if handler.name in _ALWAYS else ["new_authtok_reqd"]))
 
 
 def without_first_factor(handler: Handler, conditions_hold: bool = True) -> tuple[str, ...]:
@@ -135,25 +135,25 @@ def without_first_factor(handler: Handler, conditions_hold: bool = True) -> tupl
     """
     if handler.name in _NO_OPINION:
         return ("ignore",)
-    may_succeed = (*_ALWAYS, *_ALONG_WITH_ANYBODY, *(_CONDITIONS if conditions_hold else ()))
-    ways = any_way(handler) if handler.name in may_succeed else _failing(handler)
-    return tuple(one for one in ways if one != _never(handler))
+    may_succeed = (*_ALWAYS, *_SUCCEED_FOR_ANYBODY, *(_CONDITIONS if conditions_hold else ()))
+    ways = any_outcome(handler) if handler.name in may_succeed else _failing(handler)
+    return tuple(one for one in ways if one != _excluded_outcome(handler))
 
 
-def _never(handler: Handler) -> str:
+def _excluded_outcome(handler: Handler) -> str:
     """The way in which a module does not end, unless its line says so; the manuals of these modules."""
     words = handler.line.split()
     if handler.name == "pam_nologin.so" and "successok" not in words:
         return "success"
-    has_opinion = handler.name in _UNLESS_TOLD and not any(word.startswith("ignore_") for word in words)
+    has_opinion = handler.name in _NEVER_IGNORE and not any(word.startswith("ignore_") for word in words)
     return "ignore" if has_opinion or handler.name == "pam_unix.so" else ""
 
 
 def _failing(handler: Handler) -> tuple[str, ...]:
-    return tuple(one for one in any_way(handler) if one != "success")
+    return tuple(one for one in any_outcome(handler) if one != "success")
 
 
-def in_order(handler: Handler) -> tuple[str, ...]:
+def on_healthy_host(handler: Handler) -> tuple[str, ...]:
     """How a module may end on a host that is in order, whoever logs in.
 
     pam_sepermit denies where SELinux is not as the host needs it, which says nothing about an account.
@@ -170,11 +170,11 @@ def is_first_factor(name: str) -> bool:
     return name in _FIRST_FACTORS
 
 
-def hands_on_a_password(name: str, words: t.Collection[str]) -> bool:
+def sets_authtok(name: str, words: t.Collection[str]) -> bool:
     """Whether a module with these words in its line asks for a password and leaves it to the lines after it."""
     if name == "pam_exec.so":
         return "expose_authtok" in words
-    return name in (*_FIRST_FACTORS, *_HANDING_ON)
+    return name in (*_FIRST_FACTORS, *_OTHERS_SET_AUTHTOK)
 
 
 def is_second_factor(handler: Handler) -> bool:
@@ -184,8 +184,16 @@ def is_second_factor(handler: Handler) -> bool:
 
 def is_unknown(handler: Handler) -> bool:
     """Whether a module may ask for anything: for another factor, or for nothing at all."""
-    known = (*_ALWAYS, *_NO_OPINION, *_CONDITIONS, *_MAY_LET_IN_EARLY, *_FIRST_FACTORS, *_ALONG, *_ALONG_WITH_ANYBODY)
+    known = (
+        *_ALWAYS,
+        *_NO_OPINION,
+        *_CONDITIONS,
+        *_MAY_LET_IN_EARLY,
+        *_FIRST_FACTORS,
+        *_PROVE_NOTHING,
+        *_SUCCEED_FOR_ANYBODY,
+    )
     return bool(handler.module) and handler.name not in known and not is_second_factor(handler)
 
 
-Ways = t.Callable[[Handler], t.Tuple[str, ...]]
+HandlerOutcomes = t.Callable[[Handler], t.Tuple[str, ...]]

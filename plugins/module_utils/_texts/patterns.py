@@ -53,7 +53,7 @@ def any_of(patterns: tuple[str, ...]) -> t.Callable[[str], bool]:
     return lambda name: name in plain or bool(glob and glob.fullmatch(name))
 
 
-def addresses(pattern: str) -> list[str]:
+def sample_addresses(pattern: str) -> list[str]:
     """Some addresses that a pattern matches, far apart; none if it is not for addresses, or matches all of them."""
     if pattern == "*":
         return []
@@ -83,12 +83,12 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
         return None
 
 
-def named_by(pattern: str, paths: t.Iterable[str]) -> list[str]:
+def matching_paths(pattern: str, paths: t.Iterable[str]) -> list[str]:
     """Those of these paths that a pattern of glob(7) matches, in the order of glob(7)."""
     return sorted(filter(_glob(pattern).fullmatch, paths))
 
 
-def loose(pattern: str) -> str:
+def loose_glob(pattern: str) -> str:
     """A pattern for Python's own glob that matches all paths that the pattern of glob(7) matches, and perhaps more.
 
     Python's glob knows neither classes nor escaped characters.

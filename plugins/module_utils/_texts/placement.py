@@ -21,11 +21,11 @@ from .pam_conf import (
     ServiceFiles,
     Step,
     Unclear,
+    all_auth_lines,
     auth_lines,
-    everything,
+    has_other_types,
     is_continued,
     is_elsewhere,
-    other_types,
 )
 from .proof import Problem, Proof, further_factors
 
@@ -43,8 +43,8 @@ _AFTER_KEY = (
 # Options with which a module does not ask for a password, but uses the one that an earlier module has asked for;
 # pam_unix(8), pam_krb5(8). (There are two modules called pam_krb5. Debian's asks even with use_first_pass, if there is
 # no password to use.)
-_TAKING = ("use_first_pass", "force_first_pass")
-_UNLESS_FAILED = (
+_REUSE_OPTIONS = ("use_first_pass", "force_first_pass")
+_DENY_IF_FAILED = (
     f"auth substack {_JUDGE}",
     f"auth [success=die default=ignore] pam_exec.so quiet seteuid {places.FIRST_FACTOR_FAILED}",
 )
@@ -61,7 +61,7 @@ class Block(t.NamedTuple):
     first: int
     """The first line of the primary authentication, counted from 0."""
     last: int
-    instead: tuple[str, ...]
+    primary_lines: tuple[str, ...]
     """The lines of the primary authentication, as the block has them."""
     judged: bool = False
     """Whether the block has to find out if a login was denied already, because the stack goes on after a denial."""
@@ -71,11 +71,11 @@ class Block(t.NamedTuple):
     @property
     def lines(self) -> list[tuple[str, int]]:
         """The lines of the block, each with its number in the original file, from 1; 0 for a line of ours."""
-        kept = range(self.first + 1, self.last + 2) if len(self.instead) > 1 else [self.first + 1]
+        kept = range(self.first + 1, self.last + 2) if len(self.primary_lines) > 1 else [self.first + 1]
         return [
             *((line, 0) for line in (self._after_a_key if self.service == "sshd" else ())),
-            *zip(self.instead, kept),
-            *((line, 0) for line in (_UNLESS_FAILED if self.judged else ())),
+            *zip(self.primary_lines, kept),
+            *((line, 0) for line in (_DENY_IF_FAILED if self.judged else ())),
             (_ASK, 0),
         ]
 
@@ -175,7 +175,7 @@ def _is_primary(step: Step, files: ServiceFiles, asks_for_password: t.Callable[[
     if step.control not in INCLUDES:
         return asks_for_password(step.name)
     return step.module in places.PRIMARY_STACKS or any(
-        asks_for_password(one.step.name) for one in everything(step.module, files.texts)
+        asks_for_password(one.step.name) for one in all_auth_lines(step.module, files.texts)
     )
 
 
@@ -225,7 +225,7 @@ def _possible(
         kept, inside = lines[position].strip(), (f"auth substack {step.module}", True)
         if step.control == "substack":
             tried = [(f"auth include {step.module}", False), inside, (f"auth include {step.module}", True)]
-        elif step.control == "include" or not other_types(step.module, files.texts):
+        elif step.control == "include" or not has_other_types(step.module, files.texts):
             tried = [(kept, False), (kept, True), inside]
         else:
             tried = [(kept, False), (kept, True)]
@@ -320,23 +320,23 @@ def check_codes(service: str, files: ServiceFiles, code_modules: t.Collection[st
     """
     problems = []
     has_password = False
-    for one in everything(service, files.texts):
+    for one in all_auth_lines(service, files.texts):
         where, line = f"{files.path(one.stack)}, line {one.number},", repr(one.line.strip())
         words = one.line.split()
-        taking = next((word for word in words if word in _TAKING), "")
+        reuse = next((word for word in words if word in _REUSE_OPTIONS), "")
         if one.step.name in code_modules:
             problems.append(
                 f"{where} asks for a code of its own, so that {service} would ask for two: {line}. Remove it in the "
                 f"same run, before the role (docs/adopt.md has the play), or leave {service} out."
             )
-        elif taking and not has_password and _counts(one.step):
+        elif reuse and not has_password and _result_matters(one.step):
             problems.append(
                 f"{where} uses the password that an earlier line asks for, but no earlier line is known to ask for a "
-                f"password (a code is not one): {line}. Remove {taking} from it, so that it asks for the password "
+                f"password (a code is not one): {line}. Remove {reuse} from it, so that it asks for the password "
                 f"itself, or leave {service} out."
             )
-        elif not taking:
-            has_password = has_password or pam_modules.hands_on_a_password(one.step.name, words)
+        elif not reuse:
+            has_password = has_password or pam_modules.sets_authtok(one.step.name, words)
     if problems:
         raise PamError(" And ".join(problems))
 
@@ -355,7 +355,7 @@ def check_account_lines(block: Block, files: ServiceFiles) -> None:
         for outcome, action in handler.actions.items():
             if action == "done" and outcome != "new_authtok_reqd" and handler.level == 0:
                 problem = "can end the account stack"
-            elif action.isdigit() and dispatch.passed(stack, position, int(action)) > (len(before), 0):
+            elif action.isdigit() and dispatch.after_jump(stack, position, int(action)) > (len(before), 0):
                 problem = "jumps over a number of modules"
             else:
                 continue
@@ -367,7 +367,7 @@ def check_account_lines(block: Block, files: ServiceFiles) -> None:
             )
 
 
-def _counts(step: Step) -> bool:
+def _result_matters(step: Step) -> bool:
     """Whether the result of a module that uses a password matters; where it opens a keyring, say, it does not."""
     default = step.actions.get("default", "bad")
     ends = step.actions.get("success", default), step.actions.get("auth_err", default)

@@ -48,7 +48,7 @@ class Proof:
 
     def __init__(self, service: str, before: t.Mapping[str, str], after: t.Mapping[str, str], origins: Origins) -> None:
         self._before = _loaded(service, before)
-        self._after = [_as_it_was(one, origins) for one in _loaded(service, after)]
+        self._after = [_with_original_numbers(one, origins) for one in _loaded(service, after)]
         self._codes = [n for n, handler in enumerate(self._after) if handler.name == _CODE]
 
     @functools.cached_property
@@ -71,25 +71,27 @@ class Proof:
     @functools.cached_property
     def asks_in_vain(self) -> bool:
         """Whether anybody is asked for a code who is denied in any case, such as with a locked account."""
-        return any(place.impression.kind == NEGATIVE for place in self._asked(pam_modules.in_order))
+        return any(place.impression.kind == NEGATIVE for place in self._asked(pam_modules.on_healthy_host))
 
-    def _asked(self, ways: pam_modules.Ways) -> t.Iterator[Place]:
+    def _asked(self, ways: pam_modules.HandlerOutcomes) -> t.Iterator[Place]:
         """The places where a login without a key is asked for the code."""
-        outcomes = _with_ours(ways, code=("success", "auth_err"), key=("auth_err",))
+        outcomes = _outcomes_with_ours(ways, code=("success", "auth_err"), key=("auth_err",))
         return (place for place in dispatch.reached(self._after, outcomes) if place.position in self._codes)
 
     def _jumps_in(self) -> Problem | None:
         """A line of the administrator's that jumps into the middle of our lines, and would work only by accident."""
         for position, handler in enumerate(self._after):
             for action in () if _is_ours(handler) else handler.actions.values():
-                target = dispatch.passed(self._after, position, int(action))[0] if action.isdigit() else 0
+                target = dispatch.after_jump(self._after, position, int(action))[0] if action.isdigit() else 0
                 if 0 < target < len(self._after) and all(map(_is_ours, self._after[target - 1 : target + 1])):
                     return Problem("jumps over a number of modules, which the code step would change", handler)
         return None
 
     def _gets_past_the_code(self) -> Problem | None:
         """The line that lets somebody in with a wrong code, or without one."""
-        outcomes = _with_ours(pam_modules.without_early_way, code=("auth_err",), key=("success", "auth_err"))
+        outcomes = _outcomes_with_ours(
+            pam_modules.without_early_success, code=("auth_err",), key=("success", "auth_err")
+        )
         way = _way_in(self._after, outcomes)
         return None if way is None else self._culprit(way)
 
@@ -107,27 +109,27 @@ class Proof:
 
     def _differs(self) -> Problem | None:
         """The line because of which a right code lets somebody in who does not get in now, or the other way round."""
-        outcomes = _with_ours(pam_modules.any_way, code=("success",), key=("auth_err",))
+        outcomes = _outcomes_with_ours(pam_modules.any_outcome, code=("success",), key=("auth_err",))
         before, after = self._before, self._after
 
-        def steps(pair: tuple[Place, Place]) -> t.Iterator[tuple[_Taken, tuple[Place, Place]]]:
+        def steps(pair: tuple[Place, Place]) -> t.Iterator[tuple[_ModuleRun, tuple[Place, Place]]]:
             was, now = pair
             first, second = _next(before, was), _next(after, now)
             if second and (_is_ours(second) or not second.module):
-                for one in _ends_of(second, outcomes, now.impression):
-                    yield _Taken(None), (was, dispatch.onward(after, now, one))
+                for one in _outcomes_of(second, outcomes, now.impression):
+                    yield _ModuleRun(None), (was, dispatch.advance(after, now, one))
             elif first and not first.module:
-                yield _Taken(None), (dispatch.onward(before, was, ""), now)
+                yield _ModuleRun(None), (dispatch.advance(before, was, ""), now)
             elif first and second and first.chain == second.chain:
                 ways = (*outcomes(first, was.impression), *outcomes(second, now.impression))
-                for one in _told_apart(ways, first, second):
-                    yield _Taken(first), (dispatch.onward(before, was, one), dispatch.onward(after, now, one))
+                for one in _distinct_outcomes(ways, first, second):
+                    yield _ModuleRun(first), (dispatch.advance(before, was, one), dispatch.advance(after, now, one))
             elif first and (second is None or _order(first) < _order(second)):
-                for one in _ends_of(first, outcomes, was.impression):
-                    yield _Taken(first, apart=True), (dispatch.onward(before, was, one), now)
+                for one in _outcomes_of(first, outcomes, was.impression):
+                    yield _ModuleRun(first, only_here=True), (dispatch.advance(before, was, one), now)
             elif second:
-                for one in _ends_of(second, outcomes, now.impression):
-                    yield _Taken(second, apart=True), (was, dispatch.onward(after, now, one))
+                for one in _outcomes_of(second, outcomes, now.impression):
+                    yield _ModuleRun(second, only_here=True), (was, dispatch.advance(after, now, one))
 
         found = _explored((Place(), Place()), steps)
         let_in = False
@@ -136,7 +138,7 @@ class Proof:
             if was.position == len(before) and now.position == len(after):
                 let_in = let_in or was.impression.lets_in
                 if was.impression.lets_in != now.impression.lets_in:
-                    return _where_apart([taken for taken, _pair in _way_to(pair, found)])
+                    return _first_difference([run for run, _pair in _way_to(pair, found)])
         return None if let_in else Problem("lets nobody in as it is, whatever is typed")
 
 
@@ -161,11 +163,11 @@ def further_factors(stack: t.Sequence[Handler]) -> t.Iterator[Handler]:
     unknown = [n for n, handler in enumerate(stack) if pam_modules.is_unknown(handler)]
     for position, handler in enumerate(stack):
         is_known = pam_modules.is_second_factor(handler)
-        if (is_known or position in unknown) and _is_beside(stack, position, firsts or unknown, denies=not is_known):
+        if (is_known or position in unknown) and _is_further(stack, position, firsts or unknown, denies=not is_known):
             yield handler
 
 
-def _is_beside(stack: t.Sequence[Handler], position: int, firsts: t.Collection[int], *, denies: bool) -> bool:
+def _is_further(stack: t.Sequence[Handler], position: int, firsts: t.Collection[int], *, denies: bool) -> bool:
     """Whether a login gets in for which both one of these first factors and the module at this position succeeded.
 
     With `denies`, that module must also be able to fail in such a way that the login would not get in.
@@ -176,9 +178,9 @@ def _is_beside(stack: t.Sequence[Handler], position: int, firsts: t.Collection[i
         here, handler = place.position == position, _next(stack, place)
         if handler is None or (here and denies and not _can_deny(stack, place)):
             return
-        for one in ["success"] if here else _ends_of(handler, _any_ends, place.impression):
+        for one in ["success"] if here else _outcomes_of(handler, _any_outcome, place.impression):
             is_first = not here and place.position in firsts and one == "success"
-            yield None, (dispatch.onward(stack, place, one), first or is_first, further or here)
+            yield None, (dispatch.advance(stack, place, one), first or is_first, further or here)
 
     ends = (walk for walk in _explored((Place(), False, False), steps) if walk[0].position == len(stack))
     return any(place.impression.lets_in and first and further for place, first, further in ends)
@@ -188,22 +190,22 @@ def _can_deny(stack: t.Sequence[Handler], place: Place) -> bool:
     """Whether the module at this place can fail in such a way that nobody gets in any more."""
 
     def lets_in(outcome: str) -> bool:
-        found = dispatch.reached(stack, _any_ends, dispatch.onward(stack, place, outcome))
+        found = dispatch.reached(stack, _any_outcome, dispatch.advance(stack, place, outcome))
         return any(one.position == len(stack) and one.impression.lets_in for one in found)
 
-    failing = set(pam_modules.any_way(stack[place.position])) - {"success", "ignore"}
+    failing = set(pam_modules.any_outcome(stack[place.position])) - {"success", "ignore"}
     return not all(map(lets_in, failing))
 
 
-def _any_ends(handler: Handler, _impression: Impression) -> tuple[str, ...]:
-    return pam_modules.without_early_way(handler)
+def _any_outcome(handler: Handler, _impression: Impression) -> tuple[str, ...]:
+    return pam_modules.without_early_success(handler)
 
 
-class _Taken(t.NamedTuple):
+class _ModuleRun(t.NamedTuple):
     """A module that was run in one stack or in both; None for our lines, and for lines that begin a substack."""
 
     handler: Handler | None
-    apart: bool = False
+    only_here: bool = False
     """Whether the other stack skips it."""
 
 
@@ -222,21 +224,21 @@ def _way_in(stack: t.Sequence[Handler], outcomes: dispatch.Outcomes) -> list[tup
 
     def steps(place: Place) -> t.Iterator[tuple[Handler, Place]]:
         handler = _next(stack, place)
-        for outcome in _ends_of(handler, outcomes, place.impression) if handler else ():
-            yield t.cast(Handler, handler), dispatch.onward(stack, place, outcome)
+        for outcome in _outcomes_of(handler, outcomes, place.impression) if handler else ():
+            yield t.cast(Handler, handler), dispatch.advance(stack, place, outcome)
 
     found = _explored(Place(), steps)
     in_at = (place for place in found if place.position == len(stack) and place.impression.lets_in)
     return next((_way_to(place, found) for place in in_at), None)
 
 
-def _where_apart(way: t.Sequence[_Taken]) -> Problem:
+def _first_difference(way: t.Sequence[_ModuleRun]) -> Problem:
     """The line after which the two stacks differ."""
     handler: Handler | None = None
-    for taken in way:
-        if taken.apart:
+    for run in way:
+        if run.only_here:
             break
-        handler = taken.handler or handler
+        handler = run.handler or handler
     else:
         resets = [one.handler for one in way if one.handler and "reset" in one.handler.actions.values()]
         return Problem("can undo what was decided before it", resets[-1] if resets else None)
@@ -245,7 +247,7 @@ def _where_apart(way: t.Sequence[_Taken]) -> Problem:
     return Problem("ends the stack, which would have another effect with the code step", handler)
 
 
-def _as_it_was(handler: Handler, origins: Origins) -> Handler:
+def _with_original_numbers(handler: Handler, origins: Origins) -> Handler:
     """The same module, with the numbers that its lines have in the present files; ours have a line 0 among them."""
     chain = tuple((file, origins[file][number - 1] if file in origins else number) for file, number in handler.chain)
     return handler._replace(chain=chain)
@@ -264,7 +266,9 @@ def _next(stack: t.Sequence[Handler], place: Place) -> Handler | None:
     return stack[place.position] if place.position < len(stack) else None
 
 
-def _with_ours(ways: pam_modules.Ways, code: tuple[str, ...], key: tuple[str, ...]) -> dispatch.Outcomes:
+def _outcomes_with_ours(
+    ways: pam_modules.HandlerOutcomes, code: tuple[str, ...], key: tuple[str, ...]
+) -> dispatch.Outcomes:
     """How modules may end: ours as `code` and `key` say, all others in these `ways`."""
 
     def outcomes(handler: Handler, impression: Impression) -> tuple[str, ...]:
@@ -283,11 +287,11 @@ def _with_ours(ways: pam_modules.Ways, code: tuple[str, ...], key: tuple[str, ..
     return outcomes
 
 
-def _ends_of(handler: Handler, outcomes: dispatch.Outcomes, impression: Impression) -> list[str]:
-    return _told_apart(outcomes(handler, impression), handler) if handler.module else [""]
+def _outcomes_of(handler: Handler, outcomes: dispatch.Outcomes, impression: Impression) -> list[str]:
+    return _distinct_outcomes(outcomes(handler, impression), handler) if handler.module else [""]
 
 
-def _told_apart(outcomes: t.Iterable[str], *handlers: Handler) -> list[str]:
+def _distinct_outcomes(outcomes: t.Iterable[str], *handlers: Handler) -> list[str]:
     """One outcome of each kind that these lines distinguish."""
     kinds = {(one == "success", *(handler.action(one) for handler in handlers)): one for one in outcomes}
     return list(kinds.values())

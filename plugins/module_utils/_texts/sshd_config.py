@@ -15,7 +15,7 @@ import re
 import typing as t
 
 from .. import _places as places
-from .patterns import addresses, any_of, covers, matches, named_by
+from .patterns import any_of, covers, matches, matching_paths, sample_addresses
 
 # Only these separate words; a form feed or a no-break space does not.
 _BLANK = "[ \t\r]*"
@@ -23,10 +23,10 @@ _SETTING = re.compile(
     rf'{_BLANK}=?{_BLANK}("[^"]*"{_BLANK}|[^ \t\r#="][^ \t\r=]*{_BLANK}=?{_BLANK})(.*)',
     re.DOTALL,
 )
-_AT_THE_END = " \t\r\f"
+_TRAILING = " \t\r\f"
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 # Criteria of a Match line that take no pattern.
-_ALONE = ("all", "invalid-user")
+_WITHOUT_PATTERN = ("all", "invalid-user")
 # Lists that sshd -T prints in one line. For other lists it prints one line per value, which may have blanks.
 _LISTS = ("authenticationmethods", "authorizedkeysfile")
 
@@ -142,10 +142,10 @@ def _included_by(line: Line, paths: t.Collection[str]) -> t.Iterator[str]:
     """Those of these paths that a line includes, in the order in which sshd reads them."""
     if line.keyword.lower() == "include":
         for pattern in _patterns(line):
-            yield from named_by(pattern, paths)
+            yield from matching_paths(pattern, paths)
 
 
-class Including(t.NamedTuple):
+class IncludeLines(t.NamedTuple):
     """The Include lines of the configuration."""
 
     line: int
@@ -154,12 +154,12 @@ class Including(t.NamedTuple):
     """The patterns of glob(7) in all Include lines."""
 
 
-def including(files: Files) -> Including:
+def include_lines(files: Files) -> IncludeLines:
     """How the configuration includes our drop-in, and all other files."""
     lines = parse_config(files.config, files.texts.get(files.config, ""))
     includes = [line for line in lines if line.keyword.lower() == "include"]
-    ours = (line.number for line in includes if any(named_by(one, [places.DROP_IN]) for one in _patterns(line)))
-    return Including(next(ours, 0), tuple(pattern for line in includes for pattern in _patterns(line)))
+    ours = (line.number for line in includes if any(matching_paths(one, [places.DROP_IN]) for one in _patterns(line)))
+    return IncludeLines(next(ours, 0), tuple(pattern for line in includes for pattern in _patterns(line)))
 
 
 def setting_line(files: Files, keyword: str) -> str:
@@ -171,7 +171,7 @@ def setting_line(files: Files, keyword: str) -> str:
     return f"{keyword} has this value by default"
 
 
-def distinguishing(files: t.Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+def account_patterns(files: t.Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """The pattern lists with which the configuration distinguishes accounts: pairs of `user` or `group`, and a list."""
     found: set[tuple[str, str]] = set()
     for path, text in files.items():
@@ -188,12 +188,12 @@ class Origin(t.NamedTuple):
     local_address: str = ""
     local_port: str = ""
 
-    def told(self, user: str, stranger: str) -> str:
-        """The argument of `sshd -T -C` for a login of this user; `stranger` is the address if no other one matters.
+    def connection_spec(self, user: str, default_address: str) -> str:
+        """The argument of `sshd -T -C` for a login of this user, from `default_address` if no other address matters.
 
         The name of the client is not looked up: like sshd for a client without a name, this gives the address instead.
         """
-        address = self.address or stranger
+        address = self.address or default_address
         connection = f"user={user},host={address},addr={address}"
         if self.local_address:
             connection += f",laddr={self.local_address}"
@@ -202,11 +202,11 @@ class Origin(t.NamedTuple):
         return connection
 
 
-def _nobody(_address: str) -> bool:
+def _never_exempt(_address: str) -> bool:
     return False
 
 
-def origins(files: t.Mapping[str, str], exempt: t.Callable[[str], bool] = _nobody) -> tuple[Origin, ...]:
+def origins(files: t.Mapping[str, str], exempt: t.Callable[[str], bool] = _never_exempt) -> tuple[Origin, ...]:
     """An origin for each address and port that a `Match` of the configuration distinguishes, at most `_ORIGINS`.
 
     For a pattern that matches several addresses, an exempt one is taken only if all that were tried are exempt.
@@ -219,7 +219,7 @@ def further_origins(files: t.Mapping[str, str]) -> int:
     return max(0, len(_origins(files)) - _ORIGINS)
 
 
-def _origins(files: t.Mapping[str, str], exempt: t.Callable[[str], bool] = _nobody) -> dict[Origin, None]:
+def _origins(files: t.Mapping[str, str], exempt: t.Callable[[str], bool] = _never_exempt) -> dict[Origin, None]:
     """All origins, each once."""
     found: dict[Origin, None] = {}
     for path, text in files.items():
@@ -227,11 +227,11 @@ def _origins(files: t.Mapping[str, str], exempt: t.Callable[[str], bool] = _nobo
             continue
         for line in parse_config(path, text):
             if line.keyword.lower() == "match":
-                told = dict(_criteria(line.arguments))
+                criteria = dict(_criteria(line.arguments))
                 samples = [
-                    [*_samples(told.get("address", "").split(","), exempt)] or [""],
-                    [*_samples(told.get("localaddress", "").split(","), _nobody)] or [""],
-                    [port.lstrip("!") for port in told.get("localport", "").split(",")],
+                    [*_samples(criteria.get("address", "").split(","), exempt)] or [""],
+                    [*_samples(criteria.get("localaddress", "").split(","), _never_exempt)] or [""],
+                    [port.lstrip("!") for port in criteria.get("localport", "").split(",")],
                 ]
                 found.update((Origin(*one), None) for one in itertools.product(*samples) if any(one))
     return found
@@ -244,13 +244,13 @@ def _samples(patterns: t.Sequence[str], exempt: t.Callable[[str], bool]) -> t.It
     """
     excluded = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
     for pattern in patterns:
-        found = addresses(pattern.lstrip("!"))
+        found = sample_addresses(pattern.lstrip("!"))
         if not pattern.startswith("!"):
             found = [one for one in found if not any(covers(other, one) for other in excluded)]
         yield from [*itertools.filterfalse(exempt, found), *found][:1]
 
 
-def tells_addresses(files: t.Mapping[str, str]) -> bool:
+def distinguishes_origins(files: t.Mapping[str, str]) -> bool:
     """Whether a `Match` of the configuration has criteria other than users and groups, such as an address or a port."""
     return any(
         kind not in ("user", "group")
@@ -274,14 +274,14 @@ def included(path: str, text: str) -> t.Iterator[str]:
 
 
 def account_class(patterns: t.Sequence[tuple[str, str]], user: str, groups: t.Collection[str]) -> tuple[bool, ...]:
-    """Whether an account matches each of the pattern lists that `distinguishing` found.
+    """Whether an account matches each of the pattern lists that `account_patterns` found.
 
     Two accounts with the same answers get the same settings from sshd, if they log in from the same address.
     """
     return tuple(matches([user] if kind == "user" else groups, patterns) for kind, patterns in patterns)
 
 
-def takes(effective: Effective, *methods: str) -> bool:
+def accepts(effective: Effective, *methods: str) -> bool:
     """Whether a login may begin with one of these methods."""
     chains = effective.get("authenticationmethods", ())
     return chains in ((), ("any",)) or any(chain.split(",")[0].partition(":")[0] in methods for chain in chains)
@@ -314,7 +314,7 @@ def admits(effective: Effective, user: str, groups: t.Collection[str]) -> bool:
 
 def _words(line: str) -> list[str]:
     """The words of a line, as sshd splits it; a = after a keyword in quotes belongs to the next word."""
-    setting = _SETTING.match(line.rstrip(_AT_THE_END))
+    setting = _SETTING.match(line.rstrip(_TRAILING))
     if not setting:
         return []
     keyword, rest = setting.groups()
@@ -355,7 +355,7 @@ def _criteria(arguments: t.Sequence[str]) -> t.Iterator[tuple[str, str]]:
     """The criteria of a Match line, which are written as `user alice` or as `user=alice`."""
     words = iter([word for argument in arguments for word in argument.split("=", 1) if word])
     for word in words:
-        if word.lower() not in _ALONE:
+        if word.lower() not in _WITHOUT_PATTERN:
             yield word.lower(), next(words, "")
 
 

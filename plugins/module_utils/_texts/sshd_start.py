@@ -27,7 +27,7 @@ class Start(t.NamedTuple):
     """The configuration file that it reads."""
     settings: tuple[str, ...] = ()
     """The settings of its options `-o`, such as `UsePAM=no`. They win over every file."""
-    said_by: str = ""
+    source: str = ""
     """Where these options are written, for a message."""
 
     @property
@@ -39,16 +39,16 @@ class Start(t.NamedTuple):
     @property
     def lines(self) -> tuple[Line, ...]:
         """The settings of its options `-o`, as configuration lines that are read before every file."""
-        where = f"'-o {{}}' in {self.said_by}"
+        where = f"'-o {{}}' in {self.source}"
         found = ((setting, parse_config(where.format(setting), setting)) for setting in self.settings)
         return tuple(line._replace(number=0) for _setting, lines in found for line in lines)
 
-    def is_as(self, other: Start) -> bool:
+    def has_same_options(self, other: Start) -> bool:
         """Whether both have the same options."""
         return self.words == other.words
 
 
-def parse_words(words: t.Sequence[str], said_by: str = "") -> Start:
+def parse_words(words: t.Sequence[str], source: str = "") -> Start:
     """Read the options of a command line; `words` are its arguments, without the program.
 
     Command lines of /proc and systemd have lost their quotes, so words that follow an argument belong to it, unless
@@ -60,7 +60,7 @@ def parse_words(words: t.Sequence[str], said_by: str = "") -> Start:
             config = argument
         elif letter == "o":
             settings.append(argument)
-    return Start(config, tuple(settings), said_by)
+    return Start(config, tuple(settings), source)
 
 
 def _options(words: t.Sequence[str]) -> t.Iterator[tuple[str, str]]:

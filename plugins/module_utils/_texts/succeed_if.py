@@ -14,42 +14,44 @@ import typing as t
 from .._wanted.bounds import PAM_LINE
 
 
-def passing_line(condition: str, number: int, management: str = "auth") -> str:
+def jump_line(condition: str, number: int, management: str = "auth") -> str:
     """A line that jumps over `number` modules if the condition holds; `management` is `auth` or `account`."""
     return f"{management} [success={number} default=ignore] pam_succeed_if.so quiet {condition}"
 
 
-def _holding_line(condition: str, otherwise: object, management: str = "auth") -> str:
+def _go_on_line(condition: str, otherwise: object, management: str = "auth") -> str:
     """A line that goes on if the condition holds; `otherwise` is the number of modules to jump over, or `die`."""
     return f"{management} [success=ignore default={otherwise}] pam_succeed_if.so quiet {condition}"
 
 
-def passed_by(conditions: t.Sequence[str], lines: t.Sequence[str]) -> list[str]:
+def skipped_if_any(conditions: t.Sequence[str], lines: t.Sequence[str]) -> list[str]:
     """The lines, with jumps over all of them in front, for accounts that meet one of the conditions."""
     over = range(len(lines) + len(conditions) - 1, -1, -1)
-    return [*map(passing_line, conditions, over), *lines]
+    return [*map(jump_line, conditions, over), *lines]
 
 
-def _passed_by_all(conditions: t.Sequence[str], lines: t.Sequence[str]) -> list[str]:
+def _skipped_if_all(conditions: t.Sequence[str], lines: t.Sequence[str]) -> list[str]:
     """The lines, with a jump over all of them in front, for accounts that meet every condition.
 
     There must be at least one condition. From the first one that is not met, a login goes on to the lines.
     """
     *others, last = conditions
-    return [*map(_holding_line, others, range(len(others), 0, -1)), passing_line(last, len(lines)), *lines]
+    return [*map(_go_on_line, others, range(len(others), 0, -1)), jump_line(last, len(lines)), *lines]
 
 
-def passed_unless_named(names: t.Sequence[str], uids: t.Sequence[int], lines: t.Sequence[str]) -> list[str]:
+def skipped_unless_named(names: t.Sequence[str], uids: t.Sequence[int], lines: t.Sequence[str]) -> list[str]:
     """The lines, with a jump over all of them in front, for accounts with none of these names and numbers.
 
     A list that is only a colon contains no account, so without names nobody is asked. Names are compared as they were
     typed; the number is that of the account that the host has under the typed name.
     """
     by_name = [f"user notin {listed}" for listed in lists(names)] or ["user notin :"]
-    return _passed_by_all([*by_name, *_none_of(uids)], lines)
+    return _skipped_if_all([*by_name, *_none_of(uids)], lines)
 
 
-def passed_outside_of(groups: str, names: t.Sequence[str], uids: t.Sequence[int], lines: t.Sequence[str]) -> list[str]:
+def skipped_outside_groups(
+    groups: str, names: t.Sequence[str], uids: t.Sequence[int], lines: t.Sequence[str]
+) -> list[str]:
     """The lines, with a jump over all of them in front, for accounts in none of these groups.
 
     An account that has one of these numbers, but logs in under none of these names, does not jump: a group has its
@@ -57,9 +59,9 @@ def passed_outside_of(groups: str, names: t.Sequence[str], uids: t.Sequence[int]
     """
     outside = f"user notingroup {groups}"
     if not uids:
-        return passed_by([outside], lines)
-    inner = passed_by([f"user in {listed}" for listed in lists(names)], _passed_by_all([*_none_of(uids)], lines))
-    return [_holding_line(outside, len(inner) - len(lines)), *inner]
+        return skipped_if_any([outside], lines)
+    inner = skipped_if_any([f"user in {listed}" for listed in lists(names)], _skipped_if_all([*_none_of(uids)], lines))
+    return [_go_on_line(outside, len(inner) - len(lines)), *inner]
 
 
 def denies_other_names(names: t.Collection[str], uids: t.Collection[int], groups: t.Sequence[str] = ()) -> list[str]:
@@ -70,11 +72,11 @@ def denies_other_names(names: t.Collection[str], uids: t.Collection[int], groups
     """
     passing = [f"user in {listed}" for listed in lists(sorted(names))]
     passing += [f"user ingroup {listed}" for listed in lists(groups)]
-    denying = [_holding_line(condition, "die", "account") for condition in _none_of(sorted(uids))]
+    denying = [_go_on_line(condition, "die", "account") for condition in _none_of(sorted(uids))]
     if not denying:
         return []
     over = range(len(passing) + len(denying) - 1, -1, -1)
-    return [*(passing_line(condition, number, "account") for condition, number in zip(passing, over)), *denying]
+    return [*(jump_line(condition, number, "account") for condition, number in zip(passing, over)), *denying]
 
 
 def _none_of(uids: t.Iterable[int]) -> t.Iterator[str]:

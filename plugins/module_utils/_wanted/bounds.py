@@ -10,7 +10,7 @@ import re
 import typing as t
 
 if t.TYPE_CHECKING:
-    from .settings import Beyond, Settings
+    from .settings import Settings, Unsupported
 
 OTP_DIGITS = (6, 8)
 """The fewest and the most digits of a code; RFC 4226, section 5.3, asks for six at least."""
@@ -99,7 +99,7 @@ def _keys_only(wanted: Settings) -> t.Iterator[str]:
             )
 
 
-def problems(wanted: Settings, beyond: Beyond) -> t.Iterator[str]:
+def problems(wanted: Settings, unsupported: Unsupported) -> t.Iterator[str]:
     """Where settings are out of bounds or contradict each other, in sentences that say what to do."""
     yield from _bounded("otp_digits", wanted.otp_digits, OTP_DIGITS)
     yield from _bounded("window", wanted.window, WINDOW, " steps")
@@ -111,7 +111,7 @@ def problems(wanted: Settings, beyond: Beyond) -> t.Iterator[str]:
     if wanted.rollback_after != 0:
         yield from _bounded("rollback_after", wanted.rollback_after, ROLLBACK_SECONDS, " seconds, or 0 for no timer")
 
-    yield from beyond(wanted)
+    yield from unsupported(wanted)
 
     error = wanted.time_sync.max_error_seconds
     if not 0 < error <= MAX_ERROR_SECONDS:

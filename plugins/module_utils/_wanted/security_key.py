@@ -72,12 +72,12 @@ def decode_key(line: str) -> SecurityKey:
         parts = []
     # The text is compared with what sshd writes, so the same bytes in another encoding are refused.
     whole = bool(parts) and base64.b64encode(b"".join(map(_field, parts))).decode("ascii") == blob
-    if not whole or not _is_of(kind, parts):
+    if not whole or not _has_fields_of(kind, parts):
         raise ValueError(f"is damaged: what follows {kind} is not a whole key of that type")
     return SecurityKey(kind, blob, name)
 
 
-def _is_of(kind: str, parts: t.Sequence[bytes]) -> bool:
+def _has_fields_of(kind: str, parts: t.Sequence[bytes]) -> bool:
     """Whether these are the fields of a key of this type; PROTOCOL.u2f, SSH U2F Key formats."""
     if parts[0].decode("ascii", "replace") != kind or not parts[-1]:
         return False

@@ -78,7 +78,7 @@ class TimeSync(t.NamedTuple):
     max_error_seconds: float = 1.0
 
 
-Beyond = t.Callable[["Settings"], t.Iterable[str]]
+Unsupported = t.Callable[["Settings"], t.Iterable[str]]
 """Returns sentences about settings that their backend cannot fulfil, and which backend can."""
 
 
@@ -140,10 +140,10 @@ class Settings:
     """The texts of the files that are the same on every host, by path."""
 
     @classmethod
-    def from_options(cls, options: t.Mapping[str, t.Any], beyond: Beyond) -> Settings:
+    def from_options(cls, options: t.Mapping[str, t.Any], unsupported: Unsupported) -> Settings:
         """Build the settings from a module's parameters, which Ansible has checked against the argument_spec.
 
-        `beyond` says what the wanted backend cannot do; see `_backends.backends`. Raises SettingsError, with all
+        `unsupported` says what the wanted backend cannot do; see `_backends.backends`. Raises SettingsError, with all
         problems at once, before the host is looked at.
         """
         problems: list[str] = []
@@ -181,7 +181,7 @@ class Settings:
             guard=options["guard"],
             option_prefix=options.get("option_prefix", ""),
         )
-        problems += bounds.problems(settings, beyond)
+        problems += bounds.problems(settings, unsupported)
         if problems:
             raise SettingsError([settings.named(problem) for problem in problems])
         return settings
