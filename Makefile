@@ -103,7 +103,7 @@ quick: ## run lint, unit and a login of each kind on one release, for every day:
 	@echo 'side by side, each shown when it has ended: lint unit'
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target $(made) lint unit
 	$(call heading,quick)
-	pytest tests/login tests/browser -m quick -k 'debian13 and not google' --numprocesses 5 --dist loadgroup
+	EVERY_RELEASE=1 pytest tests/login tests/browser -m quick -k 'debian13 and not google' --numprocesses 5 --dist loadgroup
 
 chromium: setup
 	@command -v chromium >/dev/null || tests/apt-install chromium chromium

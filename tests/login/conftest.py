@@ -8,8 +8,9 @@ Tests use pam_oath, unless a mark names the backends. A backend's behaviour depe
 differ in sshd, PAM and systemd. So a test with another backend runs on the newest release only, while tests of who may
 log in run with all backends on all releases. Tests for other releases name them.
 
-Some files test what is the same on each release: what the plan refuses, how options reach a host, what the playbooks
-print. A mark names the one release on which they run; with EVERY_RELEASE=1 in the environment they run on each.
+Many files test what does not depend on the release: what the plan refuses, how a change is rolled back, what the
+playbooks print. A mark names the one release on which they run with pam_oath, so that both releases have about half of
+them; with EVERY_RELEASE=1 in the environment they run on each.
 """
 
 from __future__ import annotations

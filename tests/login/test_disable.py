@@ -27,7 +27,7 @@ from login.sheets import LATE_FAILURE
 from login.sudo import sudo
 from login.trouble import broken_disk
 
-pytestmark = pytest.mark.backends(OATH, GOOGLE)
+pytestmark = [pytest.mark.backends(OATH, GOOGLE), pytest.mark.release("debian12")]
 SERVICES = ("sudo", "su")
 
 Snapshot = dict[str, Entry]

@@ -22,7 +22,7 @@ from login.people import PASSWORD, Person, new_person, playbook, unwrapped
 from login.policy import SWITCH, TALLY, off
 from login.trouble import full_disk
 
-pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.backends(OATH, GOOGLE)]
+pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.backends(OATH, GOOGLE), pytest.mark.release("debian12")]
 COMMAND = "/usr/local/sbin/twofactor-recover"
 DEMO = "/etc/pam.d/demo"
 

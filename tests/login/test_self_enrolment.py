@@ -25,6 +25,8 @@ from login.modules import module, options
 from login.people import PASSWORD, Person, new_person, playbook, unwrapped
 from login.policy import off
 
+pytestmark = pytest.mark.release("debian13")
+
 GROUP = "enrollers"
 POLICY = {
     "ssh": False,

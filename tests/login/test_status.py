@@ -17,6 +17,8 @@ from login import ssh
 from login.people import Person, enable, new_person, playbook, settings
 from login.policy import off
 
+pytestmark = pytest.mark.release("debian13")
+
 
 @pytest.fixture
 def person(host: Host) -> Person:

@@ -32,7 +32,7 @@ from login.policy import (
     somebody,
 )
 
-pytestmark = pytest.mark.usefixtures("package")
+pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.release("debian13")]
 
 LOCK = "/run/fleet-auth.lock"
 SHORTEST = 15

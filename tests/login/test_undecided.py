@@ -18,6 +18,8 @@ from login.modules import module, options, turn_on
 from login.people import PASSWORD, Person, new_person
 from login.policy import WATCHED, Pair, off, pair
 
+pytestmark = pytest.mark.release("debian12")
+
 SERVICE = "door"
 FOUND = f"/etc/pam.d/{SERVICE}"
 STACK = "/etc/pam.d/password-auth"

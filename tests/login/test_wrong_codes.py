@@ -19,7 +19,7 @@ from login.modules import Answer, module, options
 from login.people import Person, unwrapped
 from login.policy import TALLY, assert_closed, assert_nothing_left, assert_on, give_wrong_codes, reboot, somebody
 
-pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.backends(OATH, GOOGLE)]
+pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.backends(OATH, GOOGLE), pytest.mark.release("debian12")]
 
 CONSOLE = "fleet-test-console"
 # What Debian's documentation suggests for counting wrong passwords at a console.
