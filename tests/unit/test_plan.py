@@ -1625,7 +1625,7 @@ class TestExpectations:
         state = edited(host_state(), {f"{places.DROP_IN_DIRECTORY}/50-site.conf": site})
         (reload,) = (change for change in plan(wanted(), state).changes if isinstance(change, ReloadSshd))
         assert {one.origin.address for one in reload.expectations if one.user == "alice"} <= {"", "10.0.0.1"}
-        assert [one.told for one in reload.expectations if one.user == "root"] == [
+        assert [one.connection_spec for one in reload.expectations if one.user == "root"] == [
             "user=root,host=198.51.100.1,addr=198.51.100.1",
             "user=root,host=10.0.0.1,addr=10.0.0.1",
         ]

@@ -42,7 +42,7 @@ def _check(change: ReloadSshd, actions: Actions) -> None:
         if code != 0:
             raise ApplyError(f"sshd refuses its configuration: {error.strip().rstrip('.')}.")
     for expectation in change.expectations:
-        effective = actions.effective(expectation.told, expectation.start.words)
+        effective = actions.effective(expectation.connection_spec, expectation.start.words)
         for keyword, wanted in expectation.settings.items():
             if effective.get(keyword, ()) != wanted:
                 raise ApplyError(

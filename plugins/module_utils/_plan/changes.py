@@ -135,7 +135,7 @@ class Expectation(t.NamedTuple):
     """The addresses and the port of this login, as far as the configuration of sshd distinguishes them."""
 
     @property
-    def told(self) -> str:
+    def connection_spec(self) -> str:
         """The argument that describes this login to `sshd -T -C`."""
         return self.origin.told(self.user, self.address)
 

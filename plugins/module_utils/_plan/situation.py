@@ -44,7 +44,7 @@ class Situation(_Pair):
     def enrolled_afterwards(self) -> frozenset[str]:
         """The accounts that have a credential once the settings are in force."""
         users = self.settings.users
-        return (self.enrolled | {one.name for one in users if one.wants_credential}) - self.given_up
+        return (self.enrolled | {one.name for one in users if one.wants_credential}) - self.absent_users
 
     @functools.cached_property
     def named_afterwards(self) -> frozenset[str]:
@@ -73,13 +73,13 @@ class Situation(_Pair):
             return frozenset(accounts[name].uid for name in self.members_afterwards)
         found = (accounts.get(name) for name in self.enrolled_afterwards)
         uids = frozenset(account.uid for account in found if account and self.in_scope(account))
-        unknown, gone = (names.difference(accounts) for names in (self.enrolled_afterwards, self.given_up))
+        unknown, gone = (names.difference(accounts) for names in (self.enrolled_afterwards, self.absent_users))
         if not unknown or gone or self.state.code_step.names is None:
             return uids
         return uids | self.state.code_step.uids.difference(account.uid for account in accounts.values())
 
     @functools.cached_property
-    def given_up(self) -> frozenset[str]:
+    def absent_users(self) -> frozenset[str]:
         """The accounts that must no longer have a credential."""
         return frozenset(user.name for user in self.settings.users if not user.present)
 
@@ -110,7 +110,7 @@ class Situation(_Pair):
         return frozenset(user for user, credential in self.credentials.items() if credential.proven)
 
     @functools.cached_property
-    def waiting(self) -> dict[str, str]:
+    def unaccepted(self) -> dict[str, str]:
         """The accounts whose owners made the credential alone, not accepted yet; with day and place as `DAY/PLACE`."""
         vouched_for = {user.name for user in self.settings.users if user.proven}
         found = ((name, credential.self_made) for name, credential in self.credentials.items())
@@ -118,12 +118,12 @@ class Situation(_Pair):
 
     @functools.cached_property
     def not_asked_yet(self) -> frozenset[str]:
-        """The accounts in `waiting` that the scope `enrolled` does not ask yet: a password was enough for their secret.
+        """The `unaccepted` accounts that the scope `enrolled` does not ask yet: a password was enough for their secret.
 
         Accounts that are asked already continue to be asked.
         """
         asked = self.state.code_step.names or ()
-        return frozenset(self.waiting).difference(asked) if self.settings.require_proof else frozenset()
+        return frozenset(self.unaccepted).difference(asked) if self.settings.require_proof else frozenset()
 
     @functools.cached_property
     def moving(self) -> bool:
@@ -142,7 +142,7 @@ class Situation(_Pair):
         return tuple(one for one in self.wanted_services if one == "sshd" or one in files)
 
     @functools.cached_property
-    def services_beside_sudo(self) -> list[sudoers.OtherService]:
+    def other_sudo_services(self) -> list[sudoers.OtherService]:
         """The settings that make sudo use another PAM service, which is not among those that ask for the code."""
         found = sudoers.other_services(self.state.sudo_rules)
         return [one for one in found if one.service not in self.services]
@@ -178,8 +178,8 @@ class Situation(_Pair):
 
     def is_copy(self, backend: str, user: str) -> bool:
         """Whether the user's credential in another backend has the same secret as the valid one."""
-        counts, copy = self.credentials.get(user), self._read(backend, user)
-        ours, theirs = counts.phone if counts else None, copy.phone if copy else None
+        valid, copy = self.credentials.get(user), self._read(backend, user)
+        ours, theirs = valid.phone if valid else None, copy.phone if copy else None
         return ours is not None and theirs is not None and ours.key == theirs.key
 
     def _read(self, backend: str, user: str) -> Credential | None:

@@ -43,7 +43,7 @@ def info(module: AnsibleModule) -> Result:
             user: {"until": invitations.end_of(one), "tries": one.tries}
             for user, one in invitations.open_ones(situation.state.now).items()
         },
-        "doors": [door._asdict() for door in doors.doors(situation, report.asking(situation))],
+        "doors": [door._asdict() for door in doors.doors(situation, report.asking_services(situation))],
         **status,
     }
 
