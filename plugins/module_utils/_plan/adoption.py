@@ -338,5 +338,5 @@ def _short_keys(old: t.Iterable[_OldEntry]) -> t.Iterator[str]:
 def _digits(state: HostState) -> int | None:
     """The length of codes in the old set-up, if its lines of pam_oath give one and agree."""
     texts = (text for path, text in state.texts(f"{places.PAM_D}/").items() if path != places.SWITCH)
-    found = {int(digits) for text in texts for digits in _DIGITS.findall(text)}
-    return found.pop() if len(found) == 1 else None
+    lengths = {int(digits) for text in texts for digits in _DIGITS.findall(text)}
+    return lengths.pop() if len(lengths) == 1 else None

@@ -134,7 +134,7 @@ class _Steps:
         self.services = pam_services.texts
         """The new files of the services that must ask for the code, by service."""
         self.services_meanwhile = pam_services.texts
-        if situation.knows_keys and not self.settings.declared_keys:
+        if situation.checks_declared_keys and not self.settings.declared_keys:
             self.services_meanwhile = services.services(situation, declared_keys=True).texts
         """The same while the policy changes: valid security keys stay valid until the new policy is in place."""
         self.revised = revised

@@ -104,7 +104,7 @@ def left_without_keys(situation: Situation) -> t.Iterator[tuple[str, Reason]]:
             continue
         needs_code = settings.ssh and situation.in_scope(account)
         by_password = account.has_password and not (needs_code and "password" not in settings.ssh_first_factors)
-        if not by_password and account.name in situation.lists_of_sshd:
+        if not by_password and account.name in situation.keys_only_lists:
             yield account.name, Reason(_no_key_of_its_own, (state.hostname,))
 
 

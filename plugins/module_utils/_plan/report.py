@@ -205,5 +205,5 @@ def _sshd_sends_to_pam(situation: Situation) -> bool:
 def _keys_are_declared(situation: Situation) -> bool:
     """Whether the settings declare every security key that sshd accepts in place of a code."""
     declared = {name: {key.words for key in keys} for name, keys in situation.settings.declared_keys.items()}
-    lists = [*situation.keys_in_force.items(), *situation.lists_of_sshd.items()]
+    lists = [*situation.keys_in_force.items(), *situation.keys_only_lists.items()]
     return all(key.words in declared.get(name, ()) for name, keys in lists for key in keys)

@@ -71,8 +71,8 @@ class Situation(_Pair):
         accounts = self.state.accounts
         if self.settings.scope == "groups":
             return frozenset(accounts[name].uid for name in self.members_afterwards)
-        found = (accounts.get(name) for name in self.enrolled_afterwards)
-        uids = frozenset(account.uid for account in found if account and self.in_scope(account))
+        enrolled = (accounts.get(name) for name in self.enrolled_afterwards)
+        uids = frozenset(account.uid for account in enrolled if account and self.in_scope(account))
         unknown, gone = (names.difference(accounts) for names in (self.enrolled_afterwards, self.absent_users))
         if not unknown or gone or self.state.code_step.names is None:
             return uids
@@ -86,11 +86,11 @@ class Situation(_Pair):
     @functools.cached_property
     def keys_in_force(self) -> dict[str, tuple[SecurityKey, ...]]:
         """The security keys that sshd now accepts in place of a code, by account."""
-        lists = self.state.texts(f"{places.KEYS_DIRECTORY}/") if self.knows_keys else {}
+        lists = self.state.texts(f"{places.KEYS_DIRECTORY}/") if self.checks_declared_keys else {}
         return security_keys.lists(lists)
 
     @functools.cached_property
-    def lists_of_sshd(self) -> dict[str, tuple[SecurityKey, ...]]:
+    def keys_only_lists(self) -> dict[str, tuple[SecurityKey, ...]]:
         """The security keys of the accounts that sshd now lets in with these keys alone, by account."""
         directory = places.ONLY_KEYS_DIRECTORY
         lists = security_keys.lists(self.state.texts(f"{directory}/"), directory)
@@ -100,7 +100,7 @@ class Situation(_Pair):
         }
 
     @functools.cached_property
-    def knows_keys(self) -> bool:
+    def checks_declared_keys(self) -> bool:
         """Whether sshd's PAM service now checks which security keys are declared."""
         return places.KEY_DECLARED in pam.helpers([self.state.text(f"{places.PAM_D}/sshd") or ""])
 
@@ -144,8 +144,8 @@ class Situation(_Pair):
     @functools.cached_property
     def other_sudo_services(self) -> list[sudoers.OtherService]:
         """The settings that make sudo use another PAM service, which is not among those that ask for the code."""
-        found = sudoers.other_services(self.state.sudo_rules)
-        return [one for one in found if one.service not in self.services]
+        rules = sudoers.other_services(self.state.sudo_rules)
+        return [rule for rule in rules if rule.service not in self.services]
 
     @functools.cached_property
     def clock_fault(self) -> str | None:
@@ -179,8 +179,8 @@ class Situation(_Pair):
     def is_copy(self, backend: str, user: str) -> bool:
         """Whether the user's credential in another backend has the same secret as the valid one."""
         valid, copy = self.credentials.get(user), self._read(backend, user)
-        ours, theirs = valid.phone if valid else None, copy.phone if copy else None
-        return ours is not None and theirs is not None and ours.key == theirs.key
+        valid_phone, copied_phone = valid.phone if valid else None, copy.phone if copy else None
+        return valid_phone is not None and copied_phone is not None and valid_phone.key == copied_phone.key
 
     def _read(self, backend: str, user: str) -> Credential | None:
         """The content of a user's credential in a backend; None if it is damaged."""

@@ -29,9 +29,9 @@ def would_be_locked_out(situation: Situation) -> list[dict[str, t.Any]]:
     if denial:
         return _denied(situation, denial)
     with_ssh = Situation(replace(situation.settings, ssh=True), situation.state)
-    found = locked_out.locked_out(with_ssh, with_ssh.services, with_ssh.enrolled)
+    accounts = locked_out.locked_out(with_ssh, with_ssh.services, with_ssh.enrolled)
     named = situation.settings.named
-    return [{"user": one.user, "services": list(one.services), "message": named(one.message)} for one in found]
+    return [{"user": one.user, "services": list(one.services), "message": named(one.message)} for one in accounts]
 
 
 def _denied(situation: Situation, denial: warnings.Denial) -> list[dict[str, t.Any]]:
