@@ -19,7 +19,7 @@ from ansible.utils.display import Display
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.bounds import is_account_name, is_label
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import decode_secret
 from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingAction
-from ansible_collections.fleet.auth.plugins.plugin_utils._failures import told_once
+from ansible_collections.fleet.auth.plugins.plugin_utils._failures import show_failure_once
 from ansible_collections.fleet.auth.plugins.plugin_utils._languages import known, texts
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, on_controller, put
 from ansible_collections.fleet.auth.plugins.plugin_utils._sheets import PDF
@@ -54,7 +54,7 @@ class ActionModule(AskingAction, PageAction):
 
     _supports_check_mode = True
 
-    @told_once
+    @show_failure_once
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         result: dict[str, t.Any] = super().run(tmp, variables)
@@ -69,15 +69,15 @@ class ActionModule(AskingAction, PageAction):
             }
         )
         if not given["users"]:
-            return {**result, "changed": self._tried(given, variables), "sheets": []}
-        found = self._execute_module("fleet.auth.twofactor_enrolment_info", {"users": given["users"]}, None, variables)
-        if found.get("failed"):
-            return {**result, **found}
+            return {**result, "changed": self._prepare(given, variables), "sheets": []}
+        answer = self._execute_module("fleet.auth.twofactor_enrolment_info", {"users": given["users"]}, None, variables)
+        if answer.get("failed"):
+            return {**result, **answer}
         place, host = given["place"], variables["inventory_hostname"]
-        enrolments = found["enrolments"]
+        enrolments = answer["enrolments"]
         if given["known"] is not None:
             wanted = {name: self._templar.template(variables.get(f"twofactor_{of}")) for name, of in _RULES.items()}
-            enrolments = _of_all_hosts(enrolments, given["known"], host, wanted)
+            enrolments = _shared_enrolments(enrolments, given["known"], host, wanted)
         changed, paths = False, []
         more = {"place": place, "texts": texts(given["language"])}
         rendered = self._rendered(given["template"], enrolments, {**variables, **more})
@@ -87,7 +87,7 @@ class ActionModule(AskingAction, PageAction):
             paths.append(str(path))
         return {**result, "changed": changed, "sheets": paths}
 
-    def _tried(self, given: t.Mapping[str, t.Any], variables: dict[str, t.Any]) -> bool:
+    def _prepare(self, given: t.Mapping[str, t.Any], variables: dict[str, t.Any]) -> bool:
         """Check that sheets can be made, and make their directory. Return whether the directory was missing."""
         template = given["template"]
         if Path(template).is_absolute() and not Path(template).is_file():
@@ -107,7 +107,7 @@ class ActionModule(AskingAction, PageAction):
         try:
             missing = not directory.is_dir()
             if self._task.check_mode:
-                _see_that_it_can_be_made(directory)
+                _check_creatable(directory)
             else:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
                 directory.chmod(0o700)
@@ -127,8 +127,8 @@ class ActionModule(AskingAction, PageAction):
         end = secrets.token_hex()
         render = self.renderer(template, variables, "{% for enrolment in enrolments %}", f"{end}{{% endfor %}}")
         for start in range(0, len(enrolments), _AT_ONCE):
-            some = enrolments[start : start + _AT_ONCE]
-            yield from zip(some, render(enrolments=some).split(end)[:-1], strict=True)
+            batch = enrolments[start : start + _AT_ONCE]
+            yield from zip(batch, render(enrolments=batch).split(end)[:-1], strict=True)
 
     def _write(self, path: Path, text: str) -> bool:
         """Write the sheet atomically; only its owner can read it. Return whether it has changed."""
@@ -147,10 +147,10 @@ class ActionModule(AskingAction, PageAction):
         return True
 
 
-def _see_that_it_can_be_made(directory: Path) -> None:
+def _check_creatable(directory: Path) -> None:
     """Raise OSError if the directory, or its nearest existing parent, is not a directory or not writable."""
-    there = next(path for path in (directory, *directory.parents) if path.exists())
-    for number, right in (errno.ENOTDIR, there.is_dir()), (errno.EACCES, os.access(there, os.W_OK | os.X_OK)):
+    existing = next(path for path in (directory, *directory.parents) if path.exists())
+    for number, right in (errno.ENOTDIR, existing.is_dir()), (errno.EACCES, os.access(existing, os.W_OK | os.X_OK)):
         if not right:
             raise OSError(number, os.strerror(number))
 
@@ -174,15 +174,15 @@ def _is_there(path: Path, text: str) -> bool:
 
 def _with_progress(sheets: t.Iterable[_Sheet], total: int, host: str) -> t.Iterator[_Sheet]:
     """Yield the sheets, and print every few seconds how many are done."""
-    said = time.monotonic()
+    last_shown = time.monotonic()
     for number, sheet in enumerate(sheets):
-        if time.monotonic() - said > _PROGRESS_SECONDS:
+        if time.monotonic() - last_shown > _PROGRESS_SECONDS:
             display.display(f"{host}: {number} of {total} sheets")
-            said = time.monotonic()
+            last_shown = time.monotonic()
         yield sheet
 
 
-def _of_all_hosts(
+def _shared_enrolments(
     enrolments: t.Sequence[_Enrolment], known: t.Sequence[t.Any], host: str, wanted: t.Mapping[str, t.Any]
 ) -> t.Sequence[_Enrolment]:
     """The enrolments whose secrets are in the variables, and so are the same on all hosts.
@@ -201,23 +201,23 @@ def _of_all_hosts(
         if isinstance(device, t.Mapping) and device.get("secret")
     }
     shared = [one for one in enrolments if (one["user"], one["device"]) in secrets_of]
-    for one in shared:
-        if decode_secret(one["secret"]) != decode_secret(secrets_of[one["user"], one["device"]]):
+    for enrolment in shared:
+        if decode_secret(enrolment["secret"]) != decode_secret(secrets_of[enrolment["user"], enrolment["device"]]):
             raise AnsibleActionFail(
-                f"No sheet was written: {host} has another secret of {one['user']} than the variables, but the sheet "
-                f"is for all hosts. Run the playbook that enrols {one['user']} on {host} first."
+                f"No sheet was written: {host} has another secret of {enrolment['user']} than the variables, but the "
+                f"sheet is for all hosts. Run the playbook that enrols {enrolment['user']} on {host} first."
             )
         for name, value in wanted.items():
-            if None not in (value, one[name]) and str(value) != str(one[name]):
+            if None not in (value, enrolment[name]) and str(value) != str(enrolment[name]):
                 raise AnsibleActionFail(
-                    f"No sheet was written: on {host} the {name} of the codes of {one['user']} is {one[name]}, but "
-                    f"twofactor_{_RULES[name]} is {value}. The sheet is for all hosts. Run the playbook that brings "
-                    f"{host} to the variables first."
+                    f"No sheet was written: on {host} the {name} of the codes of {enrolment['user']} is "
+                    f"{enrolment[name]}, but twofactor_{_RULES[name]} is {value}. The sheet is for all "
+                    f"hosts. Run the playbook that brings {host} to the variables first."
                 )
-    whose = ", ".join(dict.fromkeys(one["user"] for one in shared if one["recovery_codes"]))
-    if whose:
+    left_out = ", ".join(dict.fromkeys(one["user"] for one in shared if one["recovery_codes"]))
+    if left_out:
         display.warning(
-            f"The sheets for all hosts have no recovery codes, because each host has its own: {whose} on {host}. "
+            f"The sheets for all hosts have no recovery codes, because each host has its own: {left_out} on {host}. "
             "For a sheet of one host with its recovery codes, run fleet.auth.enrol with an empty twofactor_fleet."
         )
     return [{**one, "recovery_codes": []} for one in shared]
@@ -229,6 +229,6 @@ def _file_name(enrolment: _Enrolment, place: str) -> str:
     wrong = [] if is_account_name(user) else [user]
     wrong += [device] if device and not is_label(device) else []
     for name in wrong:
-        told = f"No sheet was written: {in_one_line(name, 64)!r} cannot be the name of a file."
-        raise AnsibleActionFail(f"{told} Leave that account or device out.")
+        refusal = f"No sheet was written: {in_one_line(name, 64)!r} cannot be the name of a file."
+        raise AnsibleActionFail(f"{refusal} Leave that account or device out.")
     return f"{user}{f'+{device}' if device else ''}@{place.replace('/', '-')}.html"

@@ -8,7 +8,7 @@ import typing as t
 
 from ansible_collections.fleet.auth.plugins.plugin_utils import _rollout
 from ansible_collections.fleet.auth.plugins.plugin_utils._controller import ReportAction
-from ansible_collections.fleet.auth.plugins.plugin_utils._pages import told_by_hosts, write_report
+from ansible_collections.fleet.auth.plugins.plugin_utils._pages import variables_of_hosts, write_report
 
 
 class ActionModule(ReportAction):
@@ -26,13 +26,13 @@ class ActionModule(ReportAction):
     }
 
     def do(self, given: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
-        lines = [_rollout.line(*told) for told in told_by_hosts(variables, given["plan"], given["result"])]
+        lines = [_rollout.line(*one) for one in variables_of_hosts(variables, given["plan"], given["result"])]
         if given["outlook"]:
-            told = _rollout.outlook(lines, leave_out=given["leave_out"])
+            text = _rollout.outlook(lines, leave_out=given["leave_out"])
         else:
             then = _rollout.next_steps(lines, given["sheets"], ssh=given["ssh"])
-            told = "\n\n".join(part for part in (_rollout.table(lines), then) if part)
-        self.publish(told, _rollout.summary(lines), given["data"], variables)
+            text = "\n\n".join(part for part in (_rollout.table(lines), then) if part)
+        self.publish(text, _rollout.summary(lines), given["data"], variables)
         if given["junit"]:
             write_report(given["junit"], _rollout.junit(lines))
         return {

@@ -39,15 +39,15 @@ class ActionModule(ControllerAction):
             raise AnsibleActionFail("user is not the name of an account.")
         attested = _attested(key, given) if given["attestation"] else None
         line = f"{key.words} {key.name}".rstrip()
-        told = [
+        output = [
             "twofactor_users:",
             f"  - name: {user}",
             "    security_keys:",
             f"      - {line}",
             "",
-            f"{key.fingerprint} is a security key. {_said(user, attested)}",
+            f"{key.fingerprint} is a security key. {_origin(user, attested)}",
         ]
-        display.display("\n" + "\n".join(told) + "\n")
+        display.display("\n" + "\n".join(output) + "\n")
         return {
             "line": line,
             "fingerprint": key.fingerprint,
@@ -56,7 +56,7 @@ class ActionModule(ControllerAction):
         }
 
 
-def _said(user: str, attested: _attestation.Attested | None) -> str:
+def _origin(user: str, attested: _attestation.Attested | None) -> str:
     """A sentence about the origin of a key: what is shown, and what the administrator must check."""
     if attested is None:
         return (

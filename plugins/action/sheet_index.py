@@ -11,7 +11,12 @@ from ansible.utils.display import Display
 
 from ansible_collections.fleet.auth.plugins.plugin_utils import _languages, _printing, _sheets
 from ansible_collections.fleet.auth.plugins.plugin_utils._controller import ControllerAction
-from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, on_controller, put, told_by_hosts
+from ansible_collections.fleet.auth.plugins.plugin_utils._pages import (
+    PageAction,
+    on_controller,
+    put,
+    variables_of_hosts,
+)
 
 _AGAIN = "Make sheets with fleet.auth.enable or fleet.auth.enrol first, and name their twofactor_enrolment_dir."
 
@@ -33,7 +38,7 @@ class ActionModule(ControllerAction, PageAction):
             _printing.need_weasyprint()
         directory = on_controller(given["directory"])
         try:
-            sheets, strange = _sheets.found(directory, _places(variables))
+            sheets, strange = _sheets.find(directory, _places(variables))
             if not sheets:
                 raise AnsibleActionFail(f"{directory} has no sheets of the hosts of this run. {_AGAIN}")
             render = self.renderer(given["template"], variables)
@@ -50,14 +55,14 @@ class ActionModule(ControllerAction, PageAction):
                 f"The index of the sheets in {directory} cannot be made: {error.strerror}. {_AGAIN}"
             ) from None
         paths = [str(directory / name) for name in files]
-        display.display(_told(sheets, strange, paths))
+        display.display(_summary(sheets, strange, paths))
         return {"changed": True, "files": paths, "sheets": [one.path.name for one in sheets], "left_out": strange}
 
 
 def _places(variables: t.Mapping[str, t.Any]) -> dict[str, set[str]]:
     """The places that sheets of the play's hosts are named after, each with the accounts that are `absent` there."""
     places: dict[str, set[str]] = {}
-    for host, fleet in told_by_hosts(variables, "twofactor_fleet"):
+    for host, fleet in variables_of_hosts(variables, "twofactor_fleet"):
         # Without templating: looking up everybody's secrets would take long.
         users = variables["hostvars"].raw_get(host).get("twofactor_users")
         absent = {
@@ -84,7 +89,7 @@ def _with_progress(sheets: t.Sequence[_sheets.Sheet]) -> t.Iterator[str]:
         yield sheet.path.read_text(encoding="utf-8")
 
 
-def _told(sheets: t.Sized, strange: t.Sequence[str], paths: t.Sequence[str]) -> str:
+def _summary(sheets: t.Sized, strange: t.Sequence[str], paths: t.Sequence[str]) -> str:
     reasons = "because their host is not in this run, the account is absent there, or they are links"
     left = f" Left out, {reasons}: {', '.join(strange)}." if strange else ""
     return f"Sheets: {len(sheets)}. Written: {' and '.join(paths)}. Delete these files along with the sheets.{left}"

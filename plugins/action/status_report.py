@@ -13,7 +13,7 @@ from ansible_collections.fleet.auth.plugins.plugin_utils import _person, _status
 from ansible_collections.fleet.auth.plugins.plugin_utils._controller import ReportAction
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import (
     on_controller,
-    told_by_hosts,
+    variables_of_hosts,
     write_report,
 )
 
@@ -39,16 +39,16 @@ class ActionModule(ReportAction):
                 f"Reports of slices cannot be limited to one person, such as {given['user']}. Leave user or the slices "
                 "out."
             )
-        told: list[tuple[t.Any, ...]] = []
+        answers: list[tuple[t.Any, ...]] = []
         if given["slices"]:
             lines = _merged(variables["ansible_play_hosts_all"], given["slices"])
         else:
-            told = list(told_by_hosts(variables, given["answer"]))
-            lines = [_status.line(*one) for one in told]
+            answers = list(variables_of_hosts(variables, given["answer"]))
+            lines = [_status.line(*one) for one in answers]
         summary = _status.summary(lines)
         table = _status.table(lines)
         if given["user"]:
-            table = _person.table([_person.line(one[0], one[1], given["user"]) for one in told], given["user"])
+            table = _person.table([_person.line(one[0], one[1], given["user"]) for one in answers], given["user"])
         self.publish(table, summary, given["data"], variables)
         if given["page"]:
             render = self.renderer(given["template"], variables)

@@ -10,7 +10,7 @@ from ansible.errors import AnsibleError
 
 from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.plugin_utils import _host_files
-from ansible_collections.fleet.auth.plugins.plugin_utils._gate import GatedAction, mistyped, refused
+from ansible_collections.fleet.auth.plugins.plugin_utils._gate import GatedAction, refused, variable_problems
 from ansible_collections.fleet.auth.plugins.plugin_utils._visible import in_one_line
 
 _SHEETS = "__twofactor_makes_sheets"
@@ -18,17 +18,17 @@ _WHERE = ("__twofactor_sheet_dir", "__twofactor_sheet_suffix")
 """Variables that the role templates later, the second if the first is true. An error there ends the play for all."""
 
 
-class ActionModule(GatedAction, _host_files.HandingAction):
+class ActionModule(GatedAction, _host_files.FilePassingAction):
     """Runs the module if its options are right, with the files for the host and those that roll a change back."""
 
     def files(self) -> dict[str, str]:
         return {**super().files(), **({} if self._task.check_mode else _host_files.texts(places.FOR_A_CHANGE))}
 
     def _checked(self, tmp: str | None, variables: dict[str, t.Any]) -> dict[str, t.Any]:
-        found = [] if mistyped(self, variables) else self._untold(variables)
-        return refused(found) if found else super()._checked(tmp, variables)
+        problems = [] if variable_problems(self, variables) else self._sheet_place_problems(variables)
+        return refused(problems) if problems else super()._checked(tmp, variables)
 
-    def _untold(self, variables: t.Mapping[str, t.Any]) -> list[str]:
+    def _sheet_place_problems(self, variables: t.Mapping[str, t.Any]) -> list[str]:
         """If the role runs this, a refusal if the place of this host's enrolment sheets cannot be templated."""
         try:
             if self._templar.template(variables.get(_SHEETS)):

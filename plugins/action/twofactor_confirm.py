@@ -9,13 +9,13 @@ import typing as t
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 
 from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingNormalAction
-from ansible_collections.fleet.auth.plugins.plugin_utils._failures import told_once
+from ansible_collections.fleet.auth.plugins.plugin_utils._failures import show_failure_once
 
 
 class ActionModule(AskingNormalAction):
     """Runs the module. If no new connection gets in after the change, it says what happens next."""
 
-    @told_once
+    @show_failure_once
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         try:

@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 from ansible_collections.fleet.auth.plugins.plugin_utils._gate import GatedAction
-from ansible_collections.fleet.auth.plugins.plugin_utils._host_files import HandingAction
+from ansible_collections.fleet.auth.plugins.plugin_utils._host_files import FilePassingAction
 
 
-class ActionModule(GatedAction, HandingAction):
+class ActionModule(GatedAction, FilePassingAction):
     """Runs the module if its options are right, with the files that a host should have."""

@@ -8,12 +8,12 @@ import typing as t
 
 from ansible_collections.fleet.auth.plugins.plugin_utils._answers import FAMILIES, MANAGERS
 from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingAction
-from ansible_collections.fleet.auth.plugins.plugin_utils._failures import told_once
+from ansible_collections.fleet.auth.plugins.plugin_utils._failures import show_failure_once
 
 _EPEL = (
     "Two-factor login on {host} was not changed: {packages} could not be installed. On RHEL and similar systems, this "
     "needs EPEL, which must be enabled first: https://docs.fedoraproject.org/en-US/epel/ The package manager said: "
-    "{said}"
+    "{message}"
 )
 
 
@@ -22,7 +22,7 @@ class ActionModule(AskingAction):
 
     _supports_check_mode = True
 
-    @told_once
+    @show_failure_once
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         result: dict[str, t.Any] = super().run(tmp, variables)
@@ -39,12 +39,14 @@ class ActionModule(AskingAction):
             done = self._execute_module("ansible.builtin.apt", options, None, variables)
         else:
             done = self._by_its_manager(options, variables)
-        told: dict[str, t.Any] = {name: done[name] for name in ("changed", "failed", "msg") if name in done}
-        if told.get("failed") and given["family"] == "rhel":
-            told["msg"] = _EPEL.format(
-                host=variables["inventory_hostname"], packages=", ".join(given["name"]), said=told.get("msg", "nothing")
+        outcome: dict[str, t.Any] = {name: done[name] for name in ("changed", "failed", "msg") if name in done}
+        if outcome.get("failed") and given["family"] == "rhel":
+            outcome["msg"] = _EPEL.format(
+                host=variables["inventory_hostname"],
+                packages=", ".join(given["name"]),
+                message=outcome.get("msg", "nothing"),
             )
-        return {**result, **told}
+        return {**result, **outcome}
 
     def _by_its_manager(self, options: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Find out which package manager a host has, unless that is known, and install with it.

@@ -9,7 +9,7 @@ from ansible_collections.fleet.auth.plugins.plugin_utils import _host_files
 from ansible_collections.fleet.auth.plugins.plugin_utils._gate import CheckedAction
 
 
-class ActionModule(CheckedAction, _host_files.HandingAction):
+class ActionModule(CheckedAction, _host_files.FilePassingAction):
     """Runs the module if the names of variables are right, with the files that end a pass on the host."""
 
     def files(self) -> dict[str, str]:

@@ -12,8 +12,8 @@ from ansible_collections.fleet.auth.plugins.module_utils import _places as place
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.handed import pack
 from ansible_collections.fleet.auth.plugins.plugin_utils import _host_files
 from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingAction
-from ansible_collections.fleet.auth.plugins.plugin_utils._failures import told_once
-from ansible_collections.fleet.auth.plugins.plugin_utils._gate import refused, slips
+from ansible_collections.fleet.auth.plugins.plugin_utils._failures import show_failure_once
+from ansible_collections.fleet.auth.plugins.plugin_utils._gate import refused, unread_variables
 
 _PREFIX = "twofactor-recover: "
 _REFUSED = 2
@@ -25,28 +25,28 @@ class ActionModule(AskingAction):
 
     _supports_check_mode = True
 
-    @told_once
+    @show_failure_once
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         result: dict[str, t.Any] = super().run(tmp, variables)
         _validation, given = self.validate_argument_spec({"user": {"type": "str"}, "everyone": {"type": "raw"}})
         user, everyone = given["user"], boolean(given["everyone"] or False, strict=False)
-        found = slips(self, variables) or _unclear(user, everyone=everyone)
-        if found:
-            return {**result, **refused(found)}
-        return {**result, **(self._everyone(variables) if everyone else self._one(user, variables))}
+        refusals = unread_variables(self, variables) or _unclear(user, everyone=everyone)
+        if refusals:
+            return {**result, **refused(refusals)}
+        return {**result, **(self._everyone(variables) if everyone else self._one_user(user, variables))}
 
     def _everyone(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
         options = {"enabled": False, "files": pack(_host_files.texts(places.FOR_A_CHANGE))}
         done: dict[str, t.Any] = self._execute_module("fleet.auth.twofactor", options, None, variables)
         if done.get("failed") or done.get("unreachable"):
             return done
-        said = "would be" if self._task.check_mode else "is"
+        verb = "would be" if self._task.check_mode else "is"
         host = variables["inventory_hostname"]
-        state = f"{said} off for everyone on {host}" if done["changed"] else f"was off already on {host}"
+        state = f"{verb} off for everyone on {host}" if done["changed"] else f"was off already on {host}"
         return {**done, "msg": f"Two-factor login {state}; secrets are kept. {_UNTIL}"}
 
-    def _one(self, user: str, variables: dict[str, t.Any]) -> dict[str, t.Any]:
+    def _one_user(self, user: str, variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Let one user in without a code, with the recovery command of the host."""
         host, command = (
             variables["inventory_hostname"],
@@ -58,14 +58,14 @@ class ActionModule(AskingAction):
         done: dict[str, t.Any] = self._execute_module("ansible.builtin.command", command, None, variables)
         if done.get("unreachable"):
             return done
-        said = [line.removeprefix(_PREFIX) for key in ("stderr", "stdout") for line in done.get(key, "").splitlines()]
-        told = " ".join(said).replace("on this host", f"on {host}")
+        lines = [line.removeprefix(_PREFIX) for key in ("stderr", "stdout") for line in done.get(key, "").splitlines()]
+        message = " ".join(lines).replace("on this host", f"on {host}")
         if done.get("failed"):
             # Ansible counts any failed command as a change, but this one may have refused before it began.
             changed = bool(done.get("changed")) and done.get("rc") != _REFUSED
-            why = (told or done.get("msg", "no reason")).rstrip(".")
+            why = (message or done.get("msg", "no reason")).rstrip(".")
             return {**_short(done), "changed": changed, "msg": f"{user} was not let in on {host}: {why}."}
-        if "stdout" not in done or told.startswith("skipped, since "):
+        if "stdout" not in done or message.startswith("skipped, since "):
             return {
                 **_short(done),
                 "changed": False,
@@ -73,7 +73,7 @@ class ActionModule(AskingAction):
             }
         if self._task.check_mode:
             return {**_short(done), "changed": True, "msg": f"{user} would need no code on {host}. {_UNTIL}"}
-        return {**_short(done), "changed": "until the next run" in told, "msg": f"{told}. {_UNTIL}"}
+        return {**_short(done), "changed": "until the next run" in message, "msg": f"{message}. {_UNTIL}"}
 
 
 _UNTIL = "The next run of fleet.auth.enable or fleet.auth.rollout asks again, as the variables say."

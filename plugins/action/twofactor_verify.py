@@ -6,24 +6,24 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleet.auth.plugins.plugin_utils._failures import told_once
+from ansible_collections.fleet.auth.plugins.plugin_utils._failures import show_failure_once
 from ansible_collections.fleet.auth.plugins.plugin_utils._gate import CheckedAction, refused
 
 
 class ActionModule(CheckedAction):
     """Runs the module if there is a code to check, and says whether the code was right."""
 
-    @told_once
+    @show_failure_once
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        found = _missing(self._task.args)
-        if found:
-            return refused(found)
+        refusals = _missing(self._task.args)
+        if refusals:
+            return refused(refusals)
         done: dict[str, t.Any] = super().run(tmp, task_vars)
         if "valid" not in done:
             return done
         user, host = self._task.args["user"], (task_vars or {})["inventory_hostname"]
-        told = right(user, host) if done["valid"] else wrong(user, host, str(self._task.args["code"]))
-        return {**done, "msg": told}
+        message = right(user, host) if done["valid"] else wrong(user, host, str(self._task.args["code"]))
+        return {**done, "msg": message}
 
 
 def right(user: str, host: str) -> str:

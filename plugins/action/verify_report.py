@@ -11,7 +11,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.fleet.auth.plugins.plugin_utils import _verified
 from ansible_collections.fleet.auth.plugins.plugin_utils._controller import ReportAction
-from ansible_collections.fleet.auth.plugins.plugin_utils._pages import told_by_hosts
+from ansible_collections.fleet.auth.plugins.plugin_utils._pages import variables_of_hosts
 
 display = Display()
 
@@ -22,14 +22,14 @@ class ActionModule(ReportAction):
     OPTIONS: t.ClassVar = {"answer": {"type": "str", "required": True}}
 
     def do(self, given: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
-        answers = list(told_by_hosts(variables, given["answer"]))
-        told = _verified.sentences(answers)
-        if not told:
+        answers = list(variables_of_hosts(variables, given["answer"]))
+        sentences = _verified.sentences(answers)
+        if not sentences:
             raise AnsibleActionFail(
                 f"No host of the play has an answer in {given['answer']}. Name the variable in which a task of "
                 "fleet.auth.twofactor_verify registers what it returns."
             )
         if not _verified.was_right(answers):
-            return {"failed": True, "msg": "\n".join(told)}
-        display.display("\n".join(["", *told, ""]))
-        return {"msg": "\n".join(told)}
+            return {"failed": True, "msg": "\n".join(sentences)}
+        display.display("\n".join(["", *sentences, ""]))
+        return {"msg": "\n".join(sentences)}

@@ -136,10 +136,10 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._ssh_login import (
     Names,
     Note,
     explain,
+    locked_note,
     log_in,
-    note_in_hand,
 )
-from ansible_collections.fleet.auth.plugins.plugin_utils._types import of_connection
+from ansible_collections.fleet.auth.plugins.plugin_utils._types import connection_message
 from ansible_collections.fleet.auth.plugins.plugin_utils._way import (
     NO_WAY,
     Keys,
@@ -201,7 +201,7 @@ class Connection(SSHConnection):
         try:
             super().set_options(task_keys=task_keys, var_options=var_options, direct=direct)
         except AnsibleError as error:
-            raise AnsibleError(of_connection(str(error))) from None
+            raise AnsibleError(connection_message(str(error))) from None
         if self._logs_in:
             # Otherwise sshpass would be in front of commands that no longer need a password.
             self.set_option("password_mechanism", "disable")
@@ -311,7 +311,7 @@ class Connection(SSHConnection):
             return
         # Temporary files live as long as this run of Ansible.
         failed = os.path.join(C.DEFAULT_LOCAL_TMP, _file_name(*stop.way, stop.account))  # type: ignore[attr-defined]  # made at run time
-        with note_in_hand(os.path.join(self._control_path_dir, _file_name(stop.account))) as note:
+        with locked_note(os.path.join(self._control_path_dir, _file_name(stop.account))) as note:
             # Another process may have logged in, or failed to, while this one waited for the lock.
             if _succeeds(stop.check):
                 return

@@ -20,17 +20,17 @@ from ansible_collections.fleet.auth.plugins.module_utils._wanted import bounds
 from ansible_collections.fleet.auth.plugins.plugin_utils._kinds import (
     LONG,
     MANY,
+    Bool,
+    InvalidAnswer,
     Kind,
     Listed,
     Mapped,
+    Nullable,
     Number,
-    Or,
     Record,
     Text,
-    Truth,
-    Unfit,
     Words,
-    taken_fields,
+    checked_fields,
 )
 from ansible_collections.fleet.auth.plugins.plugin_utils._visible import in_one_line, visible
 
@@ -58,7 +58,7 @@ def _matching(pattern: str) -> t.Callable[[str], object]:
 
 
 FAMILIES = frozenset(family for backend in backends.BACKENDS.values() for family in backend.PACKAGES)
-TRUTH, SENTENCE, SENTENCES = Truth(), Words(), Listed(Words())
+BOOL, SENTENCE, SENTENCES = Bool(), Words(), Listed(Words())
 ANYTHING = Text(1 << 30, "a text", lambda _text: True)
 COUNT = Number(0, MANY)
 LABEL = Text(64, "the name of a device, or empty", lambda name: not name or bounds.is_label(name))
@@ -75,7 +75,7 @@ SERVICE = Text(255, "the name of a PAM service")
 PACKAGE = Text(64, "the name of a package", _matching(r"[a-z0-9][A-Za-z0-9.+_-]*"))
 FAMILY = Text(64, "a known family of systems", lambda name: name in FAMILIES)
 TIME = Text(20, "a time in UTC", _matching(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"))
-MADE = Text(64, "a day and a place", _matching(r"\d{4}-\d\d-\d\d/[a-z-]+"))
+SELF_MADE = Text(64, "a day and a place", _matching(r"\d{4}-\d\d-\d\d/[a-z-]+"))
 CODE = Text(8, "a code", _matching(r"\d{6,8}"))
 RECOVERY_CODE = Text(32, "a recovery code", _matching(r"\d{6,32}"))
 INVITATION = Text(32, "the code of an invitation", _matching(r"[A-Z2-7]{4}(-[A-Z2-7]{4})*"))
@@ -83,50 +83,50 @@ SECRET = Text(128, "a secret in base32", _matching(r"[A-Z2-7]+"))
 
 TIME_SYNC = Record(
     {
-        "in_sync": TRUTH,
-        "service": Or(Text(64)),
-        "source": Or(Text(512)),
-        "error_seconds": Or(Number(0, 1e12, whole=False)),
+        "in_sync": BOOL,
+        "service": Nullable(Text(64)),
+        "source": Nullable(Text(512)),
+        "error_seconds": Nullable(Number(0, 1e12, whole=False)),
         "reason": SENTENCE,
     }
 )
 USER = Record(
     {
-        "enrolled": TRUTH,
-        "proven": TRUTH,
-        "in_scope": TRUTH,
-        "recovered": TRUTH,
-        "locked": TRUTH,
+        "enrolled": BOOL,
+        "proven": BOOL,
+        "in_scope": BOOL,
+        "recovered": BOOL,
+        "locked": BOOL,
         "devices": Listed(ANY_NAME, 1000),
         "recovery_codes_left": COUNT,
-        "pass_until": Or(TIME),
-        "self_made": Or(MADE),
+        "pass_until": Nullable(TIME),
+        "self_made": Nullable(SELF_MADE),
         "security_keys": Listed(ANY_NAME, 1000),
-        "security_keys_only": TRUTH,
-        "key_denied": Or(SENTENCE),
+        "security_keys_only": BOOL,
+        "key_denied": Nullable(SENTENCE),
     }
 )
 GUARD = Record(
     {
         "mode": Text(6, "a mode of the guard", lambda mode: mode in bounds.GUARD),
-        "alerts": Listed(Record({"since": TIME, "until": Or(TIME), "text": SENTENCE}), 1000),
+        "alerts": Listed(Record({"since": TIME, "until": Nullable(TIME), "text": SENTENCE}), 1000),
     }
 )
 STATUS: dict[str, Kind] = {
     "guard": GUARD,
-    "enforced": Mapped(SERVICE, TRUTH, 1000),
+    "enforced": Mapped(SERVICE, BOOL, 1000),
     "asks": Listed(SERVICE, 1000),
     "let_off": Listed(ANY_NAME),
     "users": Mapped(ANY_NAME, USER),
-    "time_sync": Or(TIME_SYNC),
+    "time_sync": Nullable(TIME_SYNC),
 }
-OF_MANY = Listed(Record({"message": SENTENCE, "users": Listed(ANY_NAME)}), 1000)
+SENTENCES_WITH_USERS = Listed(Record({"message": SENTENCE, "users": Listed(ANY_NAME)}), 1000)
 """All accounts that a sentence is about. The sentence itself names only the first ten."""
 PLANNED: dict[str, Kind] = {
     "missing_packages": Listed(PACKAGE, 100),
     "refusals": SENTENCES,
-    "refused": OF_MANY,
-    "warned": OF_MANY,
+    "refused": SENTENCES_WITH_USERS,
+    "warned": SENTENCES_WITH_USERS,
 }
 
 SHAPES = {
@@ -144,7 +144,7 @@ SHAPES = {
         differs=True,
         asked={"unproven": lambda answer: answer["unproven"]},
     ),
-    "twofactor_accept": Shape({"self_made": Or(MADE)}),
+    "twofactor_accept": Shape({"self_made": Nullable(SELF_MADE)}),
     "twofactor_adopt": Shape(
         {
             "adopted": Listed(NAME),
@@ -165,7 +165,7 @@ SHAPES = {
                         "device": LABEL,
                         "secret": SECRET,
                         "interval": Number(1, 3600),
-                        "digits": Or(Number(*bounds.OTP_DIGITS)),
+                        "digits": Nullable(Number(*bounds.OTP_DIGITS)),
                         "recovery_codes": Listed(Record({"number": Number(1, 1000), "code": RECOVERY_CODE}), 1000),
                     }
                 )
@@ -187,7 +187,7 @@ SHAPES = {
                 Record({"name": ANY_NAME, "kind": DOOR, "reaches": SENTENCE, "state": DOOR_STATE, "seen": SENTENCE}),
                 1000,
             ),
-            "pending": TRUTH,
+            "pending": BOOL,
             "would_be_locked_out": Listed(
                 Record({"user": ANY_NAME, "services": Listed(SERVICE, 1000), "message": SENTENCE})
             ),
@@ -195,18 +195,18 @@ SHAPES = {
     ),
     "twofactor_invitation": Shape({"until": TIME}, sometimes={"code": INVITATION}),
     "twofactor_pass": Shape({"until": TIME}, sometimes={"code": CODE}),
-    "twofactor_verify": Shape({"valid": TRUTH}, always={"can_be_checked": TRUTH}),
+    "twofactor_verify": Shape({"valid": BOOL}, always={"can_be_checked": BOOL}),
 }
 """By module, what it answers. A test compares this with the module's documentation."""
 
-_TOLD_WITH_A_FAILURE = ("msg", "module_stdout", "module_stderr")
-_NOT_TAKEN = {"_ansible_parsed", "invocation", "deprecations", "exception", "rc"}
+_FAILURE_OUTPUT = ("msg", "module_stdout", "module_stderr")
+_IGNORED = {"_ansible_parsed", "invocation", "deprecations", "exception", "rc"}
 """What Ansible adds to an answer, or puts in place of one that it cannot read; nobody needs it."""
-_COMMON = {*_NOT_TAKEN, *_TOLD_WITH_A_FAILURE, "changed", "failed", "warnings"}
+_COMMON = {*_IGNORED, *_FAILURE_OUTPUT, "changed", "failed", "warnings"}
 
 
 def refuse_strange_names(module: str, answer: t.Mapping[str, t.Any]) -> None:
-    """Raise Unfit if an answer has a top-level name that the module does not return.
+    """Raise InvalidAnswer if an answer has a top-level name that the module does not return.
 
     Ansible would act on some of these, or show them.
     """
@@ -214,22 +214,22 @@ def refuse_strange_names(module: str, answer: t.Mapping[str, t.Any]) -> None:
     known = {*_COMMON, *shape.success, *shape.always, *shape.sometimes, *(["diff"] if shape.differs else [])}
     for name in answer:
         if name not in known:
-            raise Unfit(f"{in_one_line(str(name), 40)!r} is unknown")
+            raise InvalidAnswer(f"{in_one_line(str(name), 40)!r} is unknown")
 
 
 def accepted(module: str, answer: t.Any, users: t.Collection[str] | None = None) -> Answer:
-    """The answer of a module, built anew from the parts that fit. Raises Unfit.
+    """The answer of a module, built anew from the parts that fit. Raises InvalidAnswer.
 
     :param answer: what came from the host, as Ansible has parsed it.
     :param users: the accounts that the module was asked for; None if it was asked for none by name.
     """
     shape = SHAPES[module]
     if not isinstance(answer, dict):
-        raise Unfit("it is not a dictionary")
+        raise InvalidAnswer("it is not a dictionary")
     refuse_strange_names(module, answer)
-    given = {key: value for key, value in answer.items() if key not in _NOT_TAKEN}
-    common: Answer = {"changed": Truth().taken(given.pop("changed", False), "changed")}
-    warnings = Listed(SENTENCE, 1000).taken(_texts(given.pop("warnings", None)), "warnings")
+    given = {key: value for key, value in answer.items() if key not in _IGNORED}
+    common: Answer = {"changed": Bool().checked(given.pop("changed", False), "changed")}
+    warnings = Listed(SENTENCE, 1000).checked(_texts(given.pop("warnings", None)), "warnings")
     if warnings:
         common["warnings"] = warnings
     if given.pop("failed", False):
@@ -237,11 +237,11 @@ def accepted(module: str, answer: t.Any, users: t.Collection[str] | None = None)
     if shape.differs and "diff" in given:
         common["diff"] = _diff(given.pop("diff"))
     success = {**shape.success, **shape.always}
-    taken = taken_fields({**success, **shape.sometimes}, given, required=success)
+    checked = checked_fields({**success, **shape.sometimes}, given, required=success)
     for name, accounts in shape.asked.items():
-        if users is not None and not set(accounts(taken)) <= set(users):
-            raise Unfit(f"{name} contains an account that was not asked for")
-    return {**common, **taken}
+        if users is not None and not set(accounts(checked)) <= set(users):
+            raise InvalidAnswer(f"{name} contains an account that was not asked for")
+    return {**common, **checked}
 
 
 MANAGERS = ("dnf", "dnf5")
@@ -258,7 +258,7 @@ def reduced(answer: t.Mapping[str, t.Any]) -> Answer:
     texts = {
         name: visible(value[:LONG], keep="\n\t")
         for name, value in answer.items()
-        if name in ("stdout", "stderr", *_TOLD_WITH_A_FAILURE) and isinstance(value, str)
+        if name in ("stdout", "stderr", *_FAILURE_OUTPUT) and isinstance(value, str)
     }
     if "msg" in texts:
         texts["msg"] = in_one_line(texts["msg"])
@@ -278,15 +278,15 @@ def _texts(warnings: t.Any) -> t.Any:
 
 def _failure(shape: Shape, given: Answer) -> Answer:
     """The parts used of the answer of a module that failed: its message, its output, and what it always returns."""
-    told = {name: given.pop(name) for name in _TOLD_WITH_A_FAILURE if name in given}
-    message = told.pop("msg", None)
-    output = {name: visible(value[:4000], keep="\n\t") for name, value in told.items() if isinstance(value, str)}
-    taken = {name: kind.taken(given[name], name) for name, kind in shape.always.items() if name in given}
+    messages = {name: given.pop(name) for name in _FAILURE_OUTPUT if name in given}
+    message = messages.pop("msg", None)
+    output = {name: visible(value[:4000], keep="\n\t") for name, value in messages.items() if isinstance(value, str)}
+    checked = {name: kind.checked(given[name], name) for name, kind in shape.always.items() if name in given}
     return {
         "failed": True,
         "msg": in_one_line(message, LONG) if isinstance(message, str) and message else "It failed, and said nothing.",
         **output,
-        **taken,
+        **checked,
     }
 
 
@@ -296,21 +296,21 @@ _MOST_COMPARED = 10_000_000
 
 def _comparable(parts: list[dict[str, str]]) -> list[dict[str, str]]:
     """The parts of a diff. A part that would take long to compare says only how many lines it has."""
-    left, comparable = _MOST_COMPARED, []
+    budget, comparable = _MOST_COMPARED, []
     for part in parts:
         lines = {name: part.get(name, "").count("\n") + 1 for name in ("before", "after")}
-        left -= lines["before"] * lines["after"]
-        told = {name: f"{count} lines, too many to compare\n" for name, count in lines.items()}
-        comparable.append(part if left >= 0 else {**part, **told})
+        budget -= lines["before"] * lines["after"]
+        placeholders = {name: f"{count} lines, too many to compare\n" for name, count in lines.items()}
+        comparable.append(part if budget >= 0 else {**part, **placeholders})
     return comparable
 
 
 def _diff(diff: t.Any) -> list[dict[str, str]]:
     """The diff of a change: one part for each file, with two headings and two texts."""
-    parts = Listed(Mapped(Text(32), ANYTHING)).taken(diff, "diff")
+    parts = Listed(Mapped(Text(32), ANYTHING)).checked(diff, "diff")
     unknown = {key for part in parts for key in part} - {"before", "after", "before_header", "after_header"}
     if unknown:
-        raise Unfit("diff has an unknown part")
+        raise InvalidAnswer("diff has an unknown part")
     return [
         {key: visible(text, keep="" if key.endswith("header") else "\n\t") for key, text in part.items()}
         for part in _comparable(parts)

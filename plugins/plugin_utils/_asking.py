@@ -19,7 +19,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.action.normal import ActionModule as NormalAction
 
 from ansible_collections.fleet.auth.plugins.plugin_utils import _answers
-from ansible_collections.fleet.auth.plugins.plugin_utils._kinds import Unfit
+from ansible_collections.fleet.auth.plugins.plugin_utils._kinds import InvalidAnswer
 from ansible_collections.fleet.auth.plugins.plugin_utils._report import names_another
 from ansible_collections.fleet.auth.plugins.plugin_utils._visible import in_one_line, visible
 
@@ -63,7 +63,7 @@ class AskingAction(ActionBase):
                 if foreign:
                     return _with_remedy(_answers.reduced(answer), host)
                 accepted = _answers.accepted(module, self._without_interpreter(answer), _users(arguments))
-                return _with_remedy(_with_whose_warnings(accepted, host, task_vars or {}), host)
+                return _with_remedy(_with_named_warnings(accepted, host, task_vars or {}), host)
         except AnsibleError as error:
             # Errors of other types come from Ansible itself, and contain nothing that the host said.
             plain = type(error) is AnsibleError  # pylint: disable=unidiomatic-typecheck
@@ -71,7 +71,7 @@ class AskingAction(ActionBase):
                 raise
             # The message quotes ssh and sudo, and so possibly the host.
             raise type(error)(in_one_line(error.message, _STATUS_BYTES)) from None
-        except (Unfit, _TooMuch) as error:
+        except (InvalidAnswer, _TooMuch) as error:
             return _refused(name, host, str(error))
         except (
             ArithmeticError,
@@ -111,7 +111,7 @@ class AskingAction(ActionBase):
         return {key: value for key, value in answer.items() if key != "ansible_facts"}
 
 
-def _with_whose_warnings(answer: dict[str, t.Any], host: str, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def _with_named_warnings(answer: dict[str, t.Any], host: str, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The answer, with the host's name in front of each warning that lacks it or also names another host.
 
     Ansible shows a warning without saying which host it comes from.
@@ -120,11 +120,11 @@ def _with_whose_warnings(answer: dict[str, t.Any], host: str, variables: t.Mappi
         return answer
     hosts = variables.get("ansible_play_hosts_all") or ()
 
-    def told(warning: str) -> str:
+    def with_host(warning: str) -> str:
         is_of_it_alone = names_another(warning, "", [host]) and not names_another(warning, host, hosts)
         return warning if is_of_it_alone else f"{host}: {warning}"
 
-    return {**answer, "warnings": list(map(told, answer["warnings"]))}
+    return {**answer, "warnings": list(map(with_host, answer["warnings"]))}
 
 
 def _with_remedy(answer: dict[str, t.Any], host: str) -> dict[str, t.Any]:
@@ -132,11 +132,11 @@ def _with_remedy(answer: dict[str, t.Any], host: str) -> dict[str, t.Any]:
     missing = answer.get("failed") and _NO_PYTHON.fullmatch(str(answer.get("msg")))
     if not missing:
         return answer
-    told = (
+    message = (
         f"{host} has no Python at {missing[1]}. Install python3 on {host}, or set ansible_python_interpreter to its "
         "path."
     )
-    return {"changed": False, "failed": True, "msg": told}
+    return {"changed": False, "failed": True, "msg": message}
 
 
 def _refused(module: str, host: str, why: str) -> dict[str, t.Any]:

@@ -80,7 +80,7 @@ def check(
         public.verify(signature, data + hashlib.sha256(challenge).digest(), ec.ECDSA(hashes.SHA256()))
     except InvalidSignature:
         raise AttestationError("has a wrong signature: it belongs to another key, or to another challenge") from None
-    return Attested(_vouching(certificate, roots, now), _model(data), bool(data[_FLAGS] & _VERIFIED))
+    return Attested(_vouching_authority(certificate, roots, now), _model(data), bool(data[_FLAGS] & _VERIFIED))
 
 
 def _parts(attestation: bytes) -> tuple[bytes, bytes, bytes]:
@@ -134,25 +134,27 @@ def _model(data: bytes) -> str:
     return data[_HEAD : _HEAD + 16].hex()
 
 
-def _vouching(certificate: x509.Certificate, authorities: t.Sequence[x509.Certificate], now: datetime.datetime) -> str:
+def _vouching_authority(
+    certificate: x509.Certificate, authorities: t.Sequence[x509.Certificate], now: datetime.datetime
+) -> str:
     """The name of the authority in whose certificate the chain from this one ends. Raises AttestationError.
 
     The chain ends at the first certificate that is self-signed, or whose issuer is not among the authorities.
     """
     name = certificate.issuer.rfc4514_string()
-    found = certificate
+    current = certificate
     for _step in range(_LONGEST_CHAIN):
-        issuers = [one for one in authorities if _has_issued(one, found)]
+        issuers = [one for one in authorities if _has_issued(one, current)]
         if not issuers:
             break
-        _check_dates(found, now)
+        _check_dates(current, now)
         _check_dates(issuers[0], now)
-        if issuers[0] == found:
+        if issuers[0] == current:
             break
-        found = issuers[0]
-    if found == certificate:
+        current = issuers[0]
+    if current == certificate:
         raise AttestationError(f"is signed by {name!r}, which none of the authorities vouches for")
-    return found.subject.rfc4514_string()
+    return current.subject.rfc4514_string()
 
 
 def _has_issued(authority: x509.Certificate, certificate: x509.Certificate) -> bool:

@@ -29,10 +29,10 @@ def inventory(variables: t.Mapping[str, t.Any]) -> str:
     in `vars/main.yml`.
     """
     # Ansible makes attributes from its settings when it starts.
-    found = C.DEFAULT_HOST_LIST  # type: ignore[attr-defined]
+    default = C.DEFAULT_HOST_LIST  # type: ignore[attr-defined]
     given = variables.get("ansible_inventory_sources") or ()
     return "".join(
-        f" -i {shlex.quote(one)}" for one in given if one not in found and not one.startswith(_IN_A_CONTAINER)
+        f" -i {shlex.quote(one)}" for one in given if one not in default and not one.startswith(_IN_A_CONTAINER)
     )
 
 

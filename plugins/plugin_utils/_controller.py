@@ -14,8 +14,8 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.fleet.auth.plugins.plugin_utils._commands import with_inventory
-from ansible_collections.fleet.auth.plugins.plugin_utils._failures import told_once
-from ansible_collections.fleet.auth.plugins.plugin_utils._gate import mistyped, refused, slips
+from ansible_collections.fleet.auth.plugins.plugin_utils._failures import show_failure_once
+from ansible_collections.fleet.auth.plugins.plugin_utils._gate import refused, unread_variables, variable_problems
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, write_report
 from ansible_collections.fleet.auth.plugins.plugin_utils._types import in_words
 
@@ -33,13 +33,13 @@ class ControllerAction(ActionBase):
     RULES: t.ClassVar[t.Mapping[str, t.Any]] = {}
     """The rules between them, such as required_together, as for modules."""
 
-    @told_once
+    @show_failure_once
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         result: dict[str, t.Any] = super().run(tmp, variables)
-        found = [*slips(self, variables), *mistyped(self, variables)]
-        if found:
-            return {**result, **refused(found)}
+        problems = [*unread_variables(self, variables), *variable_problems(self, variables)]
+        if problems:
+            return {**result, **refused(problems)}
         try:
             _validation, given = self.validate_argument_spec(self.OPTIONS, **self.RULES)
         except AnsibleActionFail as error:
@@ -58,7 +58,7 @@ _ONE_BY_ONE = ("free", "host_pinned")
 class ReportAction(ControllerAction, PageAction):
     """An action that reports the answers of all hosts of a play."""
 
-    @told_once
+    @show_failure_once
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         play = self._task.get_play()
         if str(play.strategy).endswith(_ONE_BY_ONE) and len((task_vars or {}).get("ansible_play_hosts_all", ())) > 1:

@@ -33,11 +33,11 @@ _Run = t.TypeVar("_Run", bound=t.Callable[..., dict[str, t.Any]])
 display = Display()
 
 
-def told_once(run: _Run) -> _Run:
+def show_failure_once(run: _Run) -> _Run:
     """Decorate the `run` of an action so that a failure is shown once: the error only points to the `msg`."""
 
     @functools.wraps(run)
-    def telling(
+    def wrapper(
         action: ActionBase, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None
     ) -> dict[str, t.Any]:
         try:
@@ -56,7 +56,7 @@ def told_once(run: _Run) -> _Run:
             done.pop("refusals", None)
         raise AnsibleAction(SEE_MSG, result=done)
 
-    return t.cast(_Run, telling)
+    return t.cast(_Run, wrapper)
 
 
 def _has_msg(task: Task) -> bool:

@@ -30,7 +30,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import d
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, SettingsError
 from ansible_collections.fleet.auth.plugins.plugin_utils import _commands, _report, _variables
 from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingNormalAction
-from ansible_collections.fleet.auth.plugins.plugin_utils._failures import PLAYBOOK, told_once
+from ansible_collections.fleet.auth.plugins.plugin_utils._failures import PLAYBOOK, show_failure_once
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import put
 from ansible_collections.fleet.auth.plugins.plugin_utils._types import in_words, kind
 
@@ -53,9 +53,9 @@ _FORMS = {
 
 (_PREFIX,) = PREFIX
 
-TOLD_LATER = "__twofactor_told_later"
+REPORTED_LATER = "__twofactor_told_later"
 """The variable of a task whose failure is shown later, in a report."""
-_OF_A_FAILURE = ("changed", "failed", "msg", "unreachable", "module_stdout", "module_stderr")
+_FAILURE_PARTS = ("changed", "failed", "msg", "unreachable", "module_stdout", "module_stderr")
 _FOR_PEOPLE = ("msg", "refusals", "warnings")
 """The parts of an answer that Ansible shows, and that may contain a command."""
 
@@ -63,10 +63,10 @@ _FOR_PEOPLE = ("msg", "refusals", "warnings")
 class CheckedAction(AskingNormalAction):
     """Runs the module of the same name, as Ansible does for one without an action, unless a variable is mistyped."""
 
-    @told_once
+    @show_failure_once
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
-        later = bool(variables.get(TOLD_LATER))
+        later = bool(variables.get(REPORTED_LATER))
         try:
             done = self._checked(tmp, variables)
         except AnsibleError as error:
@@ -77,36 +77,36 @@ class CheckedAction(AskingNormalAction):
             return {"changed": False, how: True, "msg": error.message}
         if later:
             return done
-        done = _copied(done, variables, by_variables=_is_ours(self, variables))
+        done = _reworded(done, variables, by_variables=_is_ours(self, variables))
         if done.get("failed") and _is_of_the_role(self):
             # Ansible prints a failure twice, with all its values. People who run the role read the sentences in `msg`.
-            return {name: done[name] for name in _OF_A_FAILURE if name in done}
+            return {name: done[name] for name in _FAILURE_PARTS if name in done}
         return done
 
     def _checked(self, tmp: str | None, variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """The module's answer, or a refusal that says what is wrong with the names of variables."""
-        found = [*slips(self, variables), *mistyped(self, variables)]
-        if found:
-            return refused(found)
+        refusals = [*unread_variables(self, variables), *variable_problems(self, variables)]
+        if refusals:
+            return refused(refusals)
         done: dict[str, t.Any] = super().run(tmp, variables)
         return done
 
 
-def _copied(done: dict[str, t.Any], variables: t.Mapping[str, t.Any], *, by_variables: bool) -> dict[str, t.Any]:
+def _reworded(done: dict[str, t.Any], variables: t.Mapping[str, t.Any], *, by_variables: bool) -> dict[str, t.Any]:
     """The answer of a module, with commands that can be copied, and with the names of options as people set them.
 
     :param by_variables: whether people set them as variables of the role (`twofactor_ssh`), not as options (`ssh`).
     """
 
-    def copied(said: t.Any) -> t.Any:
-        if isinstance(said, list):
-            return list(map(copied, said))
-        if not isinstance(said, str):
-            return said
-        words = in_words(said)
+    def reworded(value: t.Any) -> t.Any:
+        if isinstance(value, list):
+            return list(map(reworded, value))
+        if not isinstance(value, str):
+            return value
+        words = in_words(value)
         return _commands.with_inventory(of_the_role(words) if by_variables else words, variables)
 
-    return {name: copied(value) if name in _FOR_PEOPLE else value for name, value in done.items()}
+    return {name: reworded(part) if name in _FOR_PEOPLE else part for name, part in done.items()}
 
 
 class GatedAction(CheckedAction):
@@ -124,18 +124,18 @@ class GatedAction(CheckedAction):
         prefix = "twofactor_" if _is_of_the_role(self) else ""
         self._task.args = {**self._task.args, _PREFIX: prefix}
         given = {name: value for name, value in self._task.args.items() if name not in self.FURTHER}
-        found = problems_once({**given, _PREFIX: prefix}, Path(C.DEFAULT_LOCAL_TMP))  # type: ignore[attr-defined]
-        if found:
-            return refused(found)
+        refusals = problems_once({**given, _PREFIX: prefix}, Path(C.DEFAULT_LOCAL_TMP))  # type: ignore[attr-defined]
+        if refusals:
+            return refused(refusals)
         return super()._checked(tmp, variables)
 
 
-def refused(found: list[str]) -> dict[str, t.Any]:
+def refused(refusals: list[str]) -> dict[str, t.Any]:
     """The result of a task that touched no host because of these problems."""
-    return {"failed": True, "msg": f"Nothing was changed: {' '.join(found)}", "refusals": found}
+    return {"failed": True, "msg": f"Nothing was changed: {' '.join(refusals)}", "refusals": refusals}
 
 
-def slips(action: ActionBase, variables: t.Mapping[str, t.Any]) -> list[str]:
+def unread_variables(action: ActionBase, variables: t.Mapping[str, t.Any]) -> list[str]:
     """A sentence for each variable that a playbook of the collection does not read.
 
     These are extra variables (`-e`), and variables of plays that are set in the inventory.
@@ -144,8 +144,8 @@ def slips(action: ActionBase, variables: t.Mapping[str, t.Any]) -> list[str]:
     if playbook is None:
         return []
     extra = load_extra_vars(action._loader)
-    found = _variables.unknown(extra, variables.get(_variables.OWN), _variables.Playbook(**playbook))
-    return [*found, *_variables.unread(_set_for_the_host(variables, extra), variables["inventory_hostname"])]
+    sentences = _variables.unknown(extra, variables.get(_variables.OWN), _variables.Playbook(**playbook))
+    return [*sentences, *_variables.unread(_set_for_the_host(variables, extra), variables["inventory_hostname"])]
 
 
 def _set_for_the_host(variables: t.Mapping[str, t.Any], extra: t.Container[str]) -> t.Iterator[str]:
@@ -157,7 +157,7 @@ def _set_for_the_host(variables: t.Mapping[str, t.Any], extra: t.Container[str])
                 yield name
 
 
-def mistyped(action: ActionBase, variables: t.Mapping[str, t.Any]) -> list[str]:
+def variable_problems(action: ActionBase, variables: t.Mapping[str, t.Any]) -> list[str]:
     """A sentence for each problem in a host's variables, if the role or a playbook of the collection runs the action.
 
     Recovery does not call this: a mistake in the settings must not keep anyone out.
@@ -165,10 +165,10 @@ def mistyped(action: ActionBase, variables: t.Mapping[str, t.Any]) -> list[str]:
     if not _is_ours(action, variables):
         return []
     host = variables["inventory_hostname"]
-    found = _variables.mistyped(variables, variables.get(_variables.OWN), host)
-    found += _variables.empty((name for name, value in variables.items() if value is None), host)
+    sentences = _variables.mistyped(variables, variables.get(_variables.OWN), host)
+    sentences += _variables.empty((name for name, value in variables.items() if value is None), host)
     formed = {name: variables.get(name) for name in (f"{_variables.PREFIX}{form}" for form in _variables.FORMS)}
-    return [*found, *_variables.misshapen({name: _rendered(action, value) for name, value in formed.items()}, host)]
+    return [*sentences, *_variables.unusable({name: _rendered(action, value) for name, value in formed.items()}, host)]
 
 
 def _rendered(action: ActionBase, value: t.Any) -> t.Any:
@@ -214,10 +214,10 @@ def problems_once(options: t.Mapping[str, t.Any], directory: Path) -> list[str]:
     path = directory / f"fleet-auth-options-{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
     with contextlib.suppress(OSError):
         return t.cast(list[str], json.loads(path.read_bytes()))
-    found = problems(options)
+    sentences = problems(options)
     with contextlib.suppress(OSError):
-        put(path, json.dumps(found))
-    return found
+        put(path, json.dumps(sentences))
+    return sentences
 
 
 def problems(options: t.Mapping[str, t.Any]) -> list[str]:
@@ -230,15 +230,15 @@ def _problems(options: t.Mapping[str, t.Any]) -> list[str]:
     spec = {**argument_spec(), **PREFIX}
     # Ansible's own check raises an exception if a name is not a text. It also repeats a value that should have been a
     # dictionary, and that may contain a secret.
-    found = list(_nameless(spec, options)) or list(_misshapen(spec, options))
-    if found:
-        return found
+    sentences = list(_non_text_names(spec, options)) or list(_form_problems(spec, options))
+    if sentences:
+        return sentences
     checked = ArgumentSpecValidator(spec).validate(options)
-    found = [_sentence(error) for error in checked.errors if not isinstance(error, UnsupportedError)]
-    found = [remove_values(sentence, checked._no_log_values) for sentence in found]
-    found += [_unknown(spec, name) for name in sorted(checked.unsupported_parameters, key=str)]
-    if found:
-        return found
+    sentences = [_sentence(error) for error in checked.errors if not isinstance(error, UnsupportedError)]
+    sentences = [remove_values(sentence, checked._no_log_values) for sentence in sentences]
+    sentences += [_unknown(spec, name) for name in sorted(checked.unsupported_parameters, key=str)]
+    if sentences:
+        return sentences
     try:
         Settings.from_options(checked.validated_parameters, backends.unsupported)
     except SettingsError as error:
@@ -246,7 +246,7 @@ def _problems(options: t.Mapping[str, t.Any]) -> list[str]:
     return []
 
 
-def _nameless(spec: _Spec, options: t.Mapping[t.Any, t.Any]) -> t.Iterator[str]:
+def _non_text_names(spec: _Spec, options: t.Mapping[t.Any, t.Any]) -> t.Iterator[str]:
     """A sentence for each option in which a name is not a text. YAML turns some names into numbers or dates."""
     for where in [f"O({name})" for name in spec if not _has_names(options.get(name))]:
         yield f"{where} has a name in it that is not a text, but for example a number or a date. Correct or remove it."
@@ -262,7 +262,7 @@ def _has_names(value: t.Any) -> bool:
     return not isinstance(value, list) or all(map(_has_names, value))
 
 
-def _misshapen(spec: _Spec, options: t.Mapping[str, t.Any], within: str = "") -> t.Iterator[str]:
+def _form_problems(spec: _Spec, options: t.Mapping[str, t.Any], within: str = "") -> t.Iterator[str]:
     """A sentence for each option that does not have the right form, at any depth.
 
     An option with suboptions must be a dictionary or a list of dictionaries. Ansible itself would convert a text.
@@ -288,7 +288,7 @@ def _misshapen(spec: _Spec, options: t.Mapping[str, t.Any], within: str = "") ->
         else:
             for number, entry in enumerate(value if isinstance(value, list) else [value], start=1):
                 if isinstance(entry, t.Mapping):
-                    yield from _misshapen(option["options"], entry, f"{where}: ")
+                    yield from _form_problems(option["options"], entry, f"{where}: ")
                 else:
                     form = f"must be a list, such as {_FORMS[name]}, and entry {number} is {_kind(entry)}."
                     yield f"{_marked(where)} {form}"
@@ -310,7 +310,7 @@ def _marked(where: str) -> str:
 def _sentence(error: Exception) -> str:
     text = f"{in_words(str(error), 'O({})'.format).rstrip('.')}."
     # Ansible names an option by its name, and a suboption together with its option: "name found in users".
-    return text if " found in " in text else _ANSIBLES_OPTION.sub(lambda found: f"{found[1]}O({found[2]})", text)
+    return text if " found in " in text else _ANSIBLES_OPTION.sub(lambda match: f"{match[1]}O({match[2]})", text)
 
 
 def _unknown(spec: _Spec, name: str | tuple[str, ...]) -> str:

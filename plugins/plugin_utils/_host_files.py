@@ -105,7 +105,7 @@ def self_service() -> dict[str, str]:
     }
 
 
-def of_the_wanted_state(options: t.Mapping[str, t.Any]) -> dict[str, str]:
+def for_wanted_state(options: t.Mapping[str, t.Any]) -> dict[str, str]:
     """The files that a host should have, for these options of a module."""
     if not _is_on(options.get("enabled", True)):
         return {}
@@ -120,12 +120,12 @@ def _is_on(option: t.Any) -> bool:
     return bool(boolean(option, strict=False))
 
 
-class HandingAction(AskingNormalAction):
+class FilePassingAction(AskingNormalAction):
     """Runs the module of the same name, as Ansible does for a module without an action, and passes files to it."""
 
     def files(self) -> dict[str, str]:
         """The files that the module gets, by path on the host."""
-        return of_the_wanted_state(self._task.args)
+        return for_wanted_state(self._task.args)
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         self._task.args = {**self._task.args, "files": pack(self.files())}

@@ -18,7 +18,7 @@ LONG = 100_000
 """How many characters a sentence may have."""
 
 
-class Unfit(Exception):
+class InvalidAnswer(Exception):
     """An answer that the module cannot have given. The text says where and why; of the answer it repeats only names."""
 
 
@@ -29,19 +29,19 @@ class Kind(t.Protocol):
     def type(self) -> str:
         """The type's name in the documentation."""
 
-    def taken(self, value: t.Any, where: str) -> t.Any:
-        """The value, built anew from plain types. Raises Unfit."""
+    def checked(self, value: t.Any, where: str) -> t.Any:
+        """The value, built anew from plain types. Raises InvalidAnswer."""
 
 
 @dataclass(frozen=True)
-class Truth:
+class Bool:
     """True or false."""
 
     type: t.ClassVar[str] = "bool"
 
-    def taken(self, value: t.Any, where: str) -> bool:
+    def checked(self, value: t.Any, where: str) -> bool:
         if not isinstance(value, bool):
-            raise Unfit(f"{where} is neither true nor false")
+            raise InvalidAnswer(f"{where} is neither true nor false")
         return value
 
 
@@ -57,12 +57,12 @@ class Number:
     def type(self) -> str:
         return "int" if self.whole else "float"
 
-    def taken(self, value: t.Any, where: str) -> int | float:
+    def checked(self, value: t.Any, where: str) -> int | float:
         kinds = (int,) if self.whole else (int, float)
         if isinstance(value, bool) or not isinstance(value, kinds) or (isinstance(value, float) and math.isnan(value)):
-            raise Unfit(f"{where} is not a {'whole ' if self.whole else ''}number")
+            raise InvalidAnswer(f"{where} is not a {'whole ' if self.whole else ''}number")
         if not self.low <= value <= self.high:
-            raise Unfit(f"{where} is not between {self.low:g} and {self.high:g}")
+            raise InvalidAnswer(f"{where} is not between {self.low:g} and {self.high:g}")
         return int(value) if self.whole else float(value)
 
 
@@ -75,14 +75,14 @@ class Text:
     fits: t.Callable[[str], object] = str.isprintable
     type: t.ClassVar[str] = "str"
 
-    def taken(self, value: t.Any, where: str) -> str:
+    def checked(self, value: t.Any, where: str) -> str:
         if not isinstance(value, str):
-            raise Unfit(f"{where} is not a text")
+            raise InvalidAnswer(f"{where} is not a text")
         if len(value) > self.longest:
-            raise Unfit(f"{where} has more than {self.longest} characters")
+            raise InvalidAnswer(f"{where} has more than {self.longest} characters")
         text = "".join(value)  # Ansible's subclasses of str carry more than characters.
         if not self.fits(text):
-            raise Unfit(f"{where} is not {self.of}")
+            raise InvalidAnswer(f"{where} is not {self.of}")
         return text
 
 
@@ -92,12 +92,12 @@ class Words:
 
     type: t.ClassVar[str] = "str"
 
-    def taken(self, value: t.Any, where: str) -> str:
-        return in_one_line(Text(of="a text", fits=lambda _text: True).taken(value, where))
+    def checked(self, value: t.Any, where: str) -> str:
+        return in_one_line(Text(of="a text", fits=lambda _text: True).checked(value, where))
 
 
 @dataclass(frozen=True)
-class Or:
+class Nullable:
     """Nothing (null), or another kind."""
 
     kind: Kind
@@ -106,8 +106,8 @@ class Or:
     def type(self) -> str:
         return self.kind.type
 
-    def taken(self, value: t.Any, where: str) -> t.Any:
-        return None if value is None else self.kind.taken(value, where)
+    def checked(self, value: t.Any, where: str) -> t.Any:
+        return None if value is None else self.kind.checked(value, where)
 
 
 @dataclass(frozen=True)
@@ -118,12 +118,12 @@ class Listed:
     most: int = MANY
     type: t.ClassVar[str] = "list"
 
-    def taken(self, value: t.Any, where: str) -> list[t.Any]:
+    def checked(self, value: t.Any, where: str) -> list[t.Any]:
         if not isinstance(value, list):
-            raise Unfit(f"{where} is not a list")
+            raise InvalidAnswer(f"{where} is not a list")
         if len(value) > self.most:
-            raise Unfit(f"{where} has more than {self.most} entries")
-        return [self.each.taken(one, f"an entry of {where}") for one in value]
+            raise InvalidAnswer(f"{where} has more than {self.most} entries")
+        return [self.each.checked(one, f"an entry of {where}") for one in value]
 
 
 @dataclass(frozen=True)
@@ -135,13 +135,13 @@ class Mapped:
     most: int = MANY
     type: t.ClassVar[str] = "dict"
 
-    def taken(self, value: t.Any, where: str) -> dict[str, t.Any]:
+    def checked(self, value: t.Any, where: str) -> dict[str, t.Any]:
         if not isinstance(value, dict):
-            raise Unfit(f"{where} is not a dictionary")
+            raise InvalidAnswer(f"{where} is not a dictionary")
         if len(value) > self.most:
-            raise Unfit(f"{where} has more than {self.most} entries")
+            raise InvalidAnswer(f"{where} has more than {self.most} entries")
         return {
-            self.key.taken(key, f"a name in {where}"): self.each.taken(one, f"an entry of {where}")
+            self.key.checked(key, f"a name in {where}"): self.each.checked(one, f"an entry of {where}")
             for key, one in value.items()
         }
 
@@ -153,20 +153,20 @@ class Record:
     fields: t.Mapping[str, Kind]
     type: t.ClassVar[str] = "dict"
 
-    def taken(self, value: t.Any, where: str) -> dict[str, t.Any]:
+    def checked(self, value: t.Any, where: str) -> dict[str, t.Any]:
         if not isinstance(value, dict):
-            raise Unfit(f"{where} is not a dictionary")
-        return taken_fields(self.fields, value, required=self.fields, within=f" of {where}")
+            raise InvalidAnswer(f"{where} is not a dictionary")
+        return checked_fields(self.fields, value, required=self.fields, within=f" of {where}")
 
 
-def taken_fields(
+def checked_fields(
     kinds: t.Mapping[str, Kind], given: t.Mapping[t.Any, t.Any], *, required: t.Iterable[str], within: str = ""
 ) -> dict[str, t.Any]:
-    """The given values, built anew from plain types. Raises Unfit for a wrong value, or a missing or unknown name."""
+    """The given values, built anew from plain types. Raises InvalidAnswer, also for missing or unknown names."""
     for name in given:
         if name not in kinds:
-            raise Unfit(f"{in_one_line(str(name), 40)!r}{within} is unknown")
+            raise InvalidAnswer(f"{in_one_line(str(name), 40)!r}{within} is unknown")
     for name in required:
         if name not in given:
-            raise Unfit(f"{name}{within} is missing")
-    return {name: kinds[name].taken(value, f"{name}{within}") for name, value in given.items()}
+            raise InvalidAnswer(f"{name}{within} is missing")
+    return {name: kinds[name].checked(value, f"{name}{within}") for name, value in given.items()}

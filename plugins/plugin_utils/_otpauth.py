@@ -152,8 +152,8 @@ def _require_libraries() -> None:
 def _text(option: str, value: object) -> str:
     if isinstance(value, str) and value.strip():
         return value
-    found = "empty" if isinstance(value, str) else f"of type {type(value).__name__}"
-    raise AnsibleFilterError(f"The {option} is {found}; it must be a text that is not empty.")
+    actual = "empty" if isinstance(value, str) else f"of type {type(value).__name__}"
+    raise AnsibleFilterError(f"The {option} is {actual}; it must be a text that is not empty.")
 
 
 def _label_part(option: str, value: object) -> str:
@@ -173,5 +173,5 @@ def _number(option: str, value: object, bounds: tuple[int, int], unit: str = "")
         value = int(value)
     if isinstance(value, int) and low <= value <= high:
         return value
-    found = value if isinstance(value, int) else f"of type {type(value).__name__}"
-    raise AnsibleFilterError(f"{option} is {found}; it must be a whole number between {low} and {high}{unit}.")
+    actual = value if isinstance(value, int) else f"of type {type(value).__name__}"
+    raise AnsibleFilterError(f"{option} is {actual}; it must be a whole number between {low} and {high}{unit}.")

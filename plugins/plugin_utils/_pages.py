@@ -29,8 +29,8 @@ class PageAction(ActionBase):
         :param before: Jinja to put before the text of the template, such as the start of a loop around it.
         :param after: Jinja to put after it.
         """
-        found = self._loader.get_text_file_contents(self._find_needle("templates", template))
-        text = trust_as_template(f"{before}{found}{after}")
+        source = self._loader.get_text_file_contents(self._find_needle("templates", template))
+        text = trust_as_template(f"{before}{source}{after}")
 
         def render(**more: t.Any) -> str:
             templar = self._templar.copy_with_new_env(available_variables={**variables, **more})
@@ -68,7 +68,7 @@ def put(path: Path, content: str | bytes) -> None:
             raise
 
 
-def told_by_hosts(variables: t.Mapping[str, t.Any], *names: str) -> t.Iterator[tuple[t.Any, ...]]:
+def variables_of_hosts(variables: t.Mapping[str, t.Any], *names: str) -> t.Iterator[tuple[t.Any, ...]]:
     """Yield each host of the play, reached or not, and its variables of these names; None for an undefined one."""
     for host in variables["ansible_play_hosts_all"]:
         # Ansible computes all variables of a host anew each time that it is asked for them.
@@ -78,15 +78,15 @@ def told_by_hosts(variables: t.Mapping[str, t.Any], *names: str) -> t.Iterator[t
 
 def write_report(path: str, text: str) -> None:
     """Write a report, and create missing parent directories; see `on_controller` for the path."""
-    place = on_controller(path)
-    if place.exists() and not (place.is_file() or place.is_dir()):
+    target = on_controller(path)
+    if target.exists() and not (target.is_file() or target.is_dir()):
         # It would be replaced; as root, that would replace the device itself.
         raise AnsibleActionFail(
             f"The report {path} cannot be written: it is a device or a pipe. Name a file, or leave the report out."
         )
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        put(place, text)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        put(target, text)
     except OSError as error:
         raise AnsibleActionFail(
             f"The report {path} cannot be written: {error.strerror}. Name a file in a directory that has free space, "

@@ -50,22 +50,22 @@ class Line(_report.Line):
 
 def everybody(answer: _report.Answer) -> list[tuple[str, str]]:
     """All people whom a host reports, each with the state there."""
-    apart = _Apart.of(answer)
-    names = dict.fromkeys([*answer["users"], *answer["let_off"], *apart.shut_out])
-    return [(name, _state(answer["users"].get(name), name, apart)) for name in names]
+    unlisted = _Unlisted.of(answer)
+    names = dict.fromkeys([*answer["users"], *answer["let_off"], *unlisted.shut_out])
+    return [(name, _state(answer["users"].get(name), name, unlisted)) for name in names]
 
 
-def people(told: t.Iterable[tuple[str, str, str]]) -> list[dict[str, t.Any]]:
+def people(entries: t.Iterable[tuple[str, str, str]]) -> list[dict[str, t.Any]]:
     """The fleet by person, the worst first: `name`, the worst `state`, and `where`, the hosts for each state.
 
-    told: triples of host, person and state, in the order of the hosts.
+    entries: triples of host, person and state, in the order of the hosts.
     """
-    found: dict[str, dict[str, list[str]]] = {}
-    for host, name, state in told:
-        found.setdefault(name, {}).setdefault(state, []).append(host)
+    by_name: dict[str, dict[str, list[str]]] = {}
+    for host, name, state in entries:
+        by_name.setdefault(name, {}).setdefault(state, []).append(host)
     order = {state: number for number, state in enumerate(STATES)}
     lines = []
-    for name, by_state in found.items():
+    for name, by_state in by_name.items():
         states = sorted(by_state, key=lambda state: order.get(state, 0))
         where = [{"state": state, "hosts": by_state[state]} for state in states]
         lines.append({"name": name, "state": states[0], "where": where})
@@ -85,7 +85,7 @@ def _line(host: str, answer: _report.Answer | None, name: str) -> Line:
     if not _report.was_reached(answer) or "users" not in answer:
         return Line(host, "unknown", notes=_report.notes_of(answer))
     user = answer["users"].get(name)
-    state = _state(user, name, _Apart.of(answer))
+    state = _state(user, name, _Unlisted.of(answer))
     if user is None:
         return Line(host, state)
     return Line(
@@ -98,34 +98,36 @@ def _line(host: str, answer: _report.Answer | None, name: str) -> Line:
     )
 
 
-class _Apart(t.NamedTuple):
+class _Unlisted(t.NamedTuple):
     """People whom a host reports outside of `users`. Dictionaries, since thousands may be looked up."""
 
     let_off: t.Collection[str]
     shut_out: t.Collection[str]
 
     @classmethod
-    def of(cls, answer: _report.Answer) -> _Apart:
+    def of(cls, answer: _report.Answer) -> _Unlisted:
         return cls(
             dict.fromkeys(answer["let_off"]), dict.fromkeys(one["user"] for one in answer["would_be_locked_out"])
         )
 
 
-def _state(user: _report.Answer | None, name: str, apart: _Apart) -> str:
+def _state(user: _report.Answer | None, name: str, unlisted: _Unlisted) -> str:
     """The state of a person. user: the host's entry for the person in `users`, or None."""
-    if name in apart.let_off or (user and user["recovered"]):
+    if name in unlisted.let_off or (user and user["recovered"]):
         return "let off"
     if user and user["enrolled"]:
         return "locked" if user["locked"] else "proven" if user["proven"] else "enrolled"
     if user and user.get("security_keys_only"):
         return "keys alone"
-    return "shut out" if name in apart.shut_out else "not enrolled"
+    return "shut out" if name in unlisted.shut_out else "not enrolled"
 
 
 def table(lines: t.Sequence[Line], name: str) -> str:
     """The report of a person for a terminal."""
     headings = (f"{in_one_line(name)} on", "state", "has", "devices", "recovery codes", "pass until")
-    return _report.table(headings, STATES, lines, lambda told: [*_unheard_of(told, name), *_report.grouped(told)])
+    return _report.table(
+        headings, STATES, lines, lambda ordered: [*_unheard_of(ordered, name), *_report.grouped(ordered)]
+    )
 
 
 def _unheard_of(lines: t.Sequence[Line], name: str) -> list[str]:

@@ -35,14 +35,14 @@ class Line:
 
         Raises ValueError for NaN, infinity or a huge number: Python refuses to print one with thousands of digits.
         """
-        for one in fields(self):
-            value = getattr(self, one.name)
+        for attribute in fields(self):
+            value = getattr(self, attribute.name)
             if isinstance(value, tuple):
-                object.__setattr__(self, one.name, tuple(in_one_line(str(text)) for text in value))
+                object.__setattr__(self, attribute.name, tuple(in_one_line(str(text)) for text in value))
             elif isinstance(value, str):
-                object.__setattr__(self, one.name, in_one_line(value))
+                object.__setattr__(self, attribute.name, in_one_line(value))
             elif value is not None and not abs(value) <= _MOST:
-                raise ValueError(f"{one.name} is too large")
+                raise ValueError(f"{attribute.name} is too large")
 
     @property
     @abstractmethod
@@ -87,8 +87,8 @@ def asks(answer: Answer) -> str:
     """The services that ask for a code, and the accounts that are let off, for a table cell; empty if not known."""
     if "asks" not in answer:
         return ""
-    but = f" (not {', '.join(answer['let_off'])})" if answer["let_off"] else ""
-    return f"{', '.join(answer['asks']) or 'nothing'}{but if answer['asks'] else ''}"
+    exception = f" (not {', '.join(answer['let_off'])})" if answer["let_off"] else ""
+    return f"{', '.join(answer['asks']) or 'nothing'}{exception if answer['asks'] else ''}"
 
 
 def factors(user: Answer) -> str:
@@ -100,15 +100,15 @@ def factors(user: Answer) -> str:
 
 def refused(answer: Answer) -> tuple[str, ...]:
     """All accounts of those refusals that name only the first ten."""
-    return _of_many(answer.get("refused", ()))
+    return _all_users(answer.get("refused", ()))
 
 
 def warned(answer: Answer) -> tuple[str, ...]:
     """All accounts of those warnings that name only the first ten."""
-    return _of_many(answer.get("warned", ()))
+    return _all_users(answer.get("warned", ()))
 
 
-def _of_many(sentences: t.Iterable[Answer]) -> tuple[str, ...]:
+def _all_users(sentences: t.Iterable[Answer]) -> tuple[str, ...]:
     return tuple(sorted({user for one in sentences for user in one["users"]}))
 
 
@@ -133,14 +133,14 @@ def worst_first(words: t.Iterable[str], lines: t.Sequence[L]) -> list[L]:
     return sorted(lines, key=lambda one: order[one.word])
 
 
-def gathered(said: t.Iterable[tuple[str, str]]) -> list[tuple[list[str], str]]:
+def gathered(texts: t.Iterable[tuple[str, str]]) -> list[tuple[list[str], str]]:
     """Group hosts that say the same: a list of hosts, and their text. A host's own name in the text is ignored.
 
-    :param said: pairs of a host's name and its text.
+    :param texts: pairs of a host's name and its text.
     """
     hosts: dict[str, list[str]] = {}
     first: dict[str, str] = {}
-    for host, text in said:
+    for host, text in texts:
         same = re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", "the host", text)
         hosts.setdefault(same, []).append(host)
         first.setdefault(same, text)
@@ -184,7 +184,7 @@ def table(
     rows = [[row[column] for column in shown] for row in (headings, *(one.cells for one in lines))]
     widths = [min(_WIDEST, max(len(row[column]) for row in rows)) for column in range(len(rows[0]))]
     columns = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    told = ", ".join(f"{count} {word}" for word, count in counts(words, lines).items() if count)
+    totals = ", ".join(f"{count} {word}" for word, count in counts(words, lines).items() if count)
     number = "1 host" if len(lines) == 1 else f"{len(lines)} hosts"
-    parts = [columns, notes(lines), [f"{number}: {told}" if lines else "No hosts."]]
+    parts = [columns, notes(lines), [f"{number}: {totals}" if lines else "No hosts."]]
     return "\n\n".join("\n".join(part) for part in parts if part)

@@ -23,7 +23,7 @@ OUTCOMES = {
 }
 """The outcomes of a host, the worst first."""
 
-_SAID = {
+_PHRASES = {
     "failed": (
         "failed, and follows its old policy, or will as soon as it has put itself back",
         "failed, and follow their old policy, or will as soon as they have put themselves back",
@@ -34,7 +34,7 @@ _SAID = {
     "proven": ("was changed, and a new connection got in", "were changed, and new connections got in"),
     "right": ("is as wanted", "are as wanted"),
 }
-_COULD_NOT_TELL = (
+_PLAN_FAILED = (
     "could not report what it needs, and was not touched",
     "could not report what they need, and were not touched",
 )
@@ -65,9 +65,9 @@ class Line(_report.Line):
     """Whether the change of this host has begun."""
 
     @property
-    def said(self) -> tuple[str, str]:
+    def phrases(self) -> tuple[str, str]:
         """The outcome as a sentence about one host, and about several."""
-        return _COULD_NOT_TELL if self.outcome == "failed" and not self.begun else _SAID[self.outcome]
+        return _PLAN_FAILED if self.outcome == "failed" and not self.begun else _PHRASES[self.outcome]
 
     @property
     def word(self) -> str:
@@ -126,12 +126,12 @@ def _line(host: str, plan: _report.Answer | None, result: _report.Answer | None)
         enforced=_report.enforced(now),
         to_enrol=tuple(plan["to_enrol"]),
         changes=changes,
-        notes=(*_let_off(plan, outcome), *_report.notes_of(result)),
+        notes=(*_recovered_notes(plan, outcome), *_report.notes_of(result)),
         begun=result is not None,
     )
 
 
-def _let_off(plan: _report.Answer, outcome: str) -> tuple[str, ...]:
+def _recovered_notes(plan: _report.Answer, outcome: str) -> tuple[str, ...]:
     """A note with the people who were let off: after the change they need a code again, and should know beforehand."""
     names = ", ".join(plan["let_off"])
     if not names:
@@ -143,15 +143,15 @@ def _let_off(plan: _report.Answer, outcome: str) -> tuple[str, ...]:
 
 def sentences(lines: t.Sequence[Line]) -> list[str]:
     """Sentences about each host that is not well or has notes: how it has ended there, and why."""
-    told: list[str] = []
-    well = {_SAID[outcome] for outcome in WELL}
-    for said in dict.fromkeys((_SAID["failed"], _COULD_NOT_TELL, *_SAID.values())):
-        some = [one for one in lines if one.said == said]
+    texts: list[str] = []
+    well = {_PHRASES[outcome] for outcome in WELL}
+    for phrases in dict.fromkeys((_PHRASES["failed"], _PLAN_FAILED, *_PHRASES.values())):
+        matching = [one for one in lines if one.phrases == phrases]
         # Hosts without notes share one sentence. Hosts that are well, and have no notes, get none.
-        for hosts, why in _report.gathered((one.host, " ".join(one.notes)) for one in some):
-            if why or said not in well:
-                told.append(f"{_report.enumerated(hosts)} {_number(hosts, *said)}{f': {why}' if why else '.'}")
-    return told
+        for hosts, why in _report.gathered((one.host, " ".join(one.notes)) for one in matching):
+            if why or phrases not in well:
+                texts.append(f"{_report.enumerated(hosts)} {_number(hosts, *phrases)}{f': {why}' if why else '.'}")
+    return texts
 
 
 def outlook(lines: t.Sequence[Line], *, leave_out: bool) -> str:
@@ -159,13 +159,13 @@ def outlook(lines: t.Sequence[Line], *, leave_out: bool) -> str:
 
     :param leave_out: whether hosts that are not ready are left out, instead of ending the rollout.
     """
-    told = []
-    changing = ((one.host, _to_come(one)) for one in lines if one.outcome == "waiting")
+    parts = []
+    changing = ((one.host, _changes_in_words(one)) for one in lines if one.outcome == "waiting")
     for hosts, what in _report.gathered(changing):
-        told.append(f"Changes for {_report.enumerated(hosts)}: {what}")
+        parts.append(f"Changes for {_report.enumerated(hosts)}: {what}")
     right = [one.host for one in lines if one.outcome == "right"]
     if right:
-        told.append(f"{_report.enumerated(right)} {_number(right, *_SAID['right'])}.")
+        parts.append(f"{_report.enumerated(right)} {_number(right, *_PHRASES['right'])}.")
     unready = [one.host for one in lines if one.outcome in UNREADY]
     if unready:
         goes_on = (
@@ -174,16 +174,16 @@ def outlook(lines: t.Sequence[Line], *, leave_out: bool) -> str:
             else "Nothing is changed on any host. Correct that, or go on without "
             f"{_number(unready, 'it', 'them')}: set twofactor_rollout_leave_out to true."
         )
-        told.append(
+        parts.append(
             f"{_report.enumerated(unready)} {_number(unready, 'is', 'are')} not ready; "
             f"the report at the end says why. {goes_on}"
         )
-    return "\n".join(told)
+    return "\n".join(parts)
 
 
-def _to_come(one: Line) -> str:
-    secrets = f" New secrets: {', '.join(one.to_enrol)}." if one.to_enrol else ""
-    return " ".join([f"{', '.join(one.changes)}.{secrets}", *one.notes])
+def _changes_in_words(host_line: Line) -> str:
+    secrets = f" New secrets: {', '.join(host_line.to_enrol)}." if host_line.to_enrol else ""
+    return " ".join([f"{', '.join(host_line.changes)}.{secrets}", *host_line.notes])
 
 
 def next_steps(lines: t.Sequence[Line], sheets: str, *, ssh: bool) -> str:
@@ -213,9 +213,9 @@ def next_steps(lines: t.Sequence[Line], sheets: str, *, ssh: bool) -> str:
     )
 
 
-def short(one: Line) -> str:
+def short(host_line: Line) -> str:
     """The outcome of one host in words; for the reason it points to the report."""
-    return f"{one.host} {one.said[0]}. The report of this run says why."
+    return f"{host_line.host} {host_line.phrases[0]}. The report of this run says why."
 
 
 def _number(hosts: t.Sequence[str], one: str, several: str) -> str:
@@ -236,15 +236,15 @@ def table(lines: t.Sequence[Line]) -> str:
 def junit(lines: t.Sequence[Line]) -> str:
     """The report as JUnit XML, one test case per host, for CI systems that show such reports."""
     suite = ElementTree.Element("testsuite", name="fleet.auth.rollout", tests=str(len(lines)))
-    told = {"failure": 0, "error": 0, "skipped": 0}
-    for one in lines:
-        case = ElementTree.SubElement(suite, "testcase", classname="fleet.auth.rollout", name=one.host)
-        if one.outcome not in WELL:
-            kind = {"waiting": "skipped", "unreachable": "error"}.get(one.outcome, "failure")
-            told[kind] += 1
-            what = ElementTree.SubElement(case, kind, message=f"{one.outcome}: {one.said[0]}")
-            what.text = "\n".join(one.notes)
+    counts = {"failure": 0, "error": 0, "skipped": 0}
+    for host_line in lines:
+        case = ElementTree.SubElement(suite, "testcase", classname="fleet.auth.rollout", name=host_line.host)
+        if host_line.outcome not in WELL:
+            kind = {"waiting": "skipped", "unreachable": "error"}.get(host_line.outcome, "failure")
+            counts[kind] += 1
+            what = ElementTree.SubElement(case, kind, message=f"{host_line.outcome}: {host_line.phrases[0]}")
+            what.text = "\n".join(host_line.notes)
     for attribute, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
-        suite.set(attribute, str(told[kind]))
+        suite.set(attribute, str(counts[kind]))
     ElementTree.indent(suite)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"

@@ -41,7 +41,7 @@ class Sheet(t.NamedTuple):
         return written.date().isoformat()
 
 
-def found(directory: Path, places: t.Mapping[str, t.Container[str]]) -> tuple[list[Sheet], list[str]]:
+def find(directory: Path, places: t.Mapping[str, t.Container[str]]) -> tuple[list[Sheet], list[str]]:
     """The sheets in a directory, sorted by account, and the names of files that are not sheets of these places.
 
     :param places: the places that sheets are named after, each with the accounts that have no second factor there any
@@ -62,9 +62,9 @@ def _sheet(path: Path, places: t.Mapping[str, t.Container[str]]) -> Sheet | None
     for place in sorted(places, key=len, reverse=True):
         end = f"@{place.replace('/', '-')}.html"
         if path.name.endswith(end):
-            whose = path.name.removesuffix(end)
-            keys = whose.endswith(_KEYS)
-            user, plus, device = whose.removesuffix(_KEYS).partition("+")
+            stem = path.name.removesuffix(end)
+            keys = stem.endswith(_KEYS)
+            user, plus, device = stem.removesuffix(_KEYS).partition("+")
             if is_account_name(user) and (is_label(device) if plus else True) and user not in places[place]:
                 return Sheet(user, place, device, keys, path)
     return None

@@ -29,9 +29,9 @@ CODE, PASSWORD = "code", "password"
 _QUIET = 0.05
 _LONGEST_PROMPT = 4096
 """How many bytes of an unfinished line are kept, from its end; PAM itself allows 512 for a prompt."""
-_SAID = 16_384
+_REPORTED_BYTES = 16_384
 """How many bytes of ssh's output are reported: the last ones, in which it says why it ends."""
-_MOST_SAID = 4 * 1024 * 1024
+_MOST_OUTPUT = 4 * 1024 * 1024
 """After how many bytes of ssh's output the login is given up; a host could send them as a banner."""
 
 _DENIED = re.compile(r"Permission denied \((.*)\)")
@@ -45,12 +45,12 @@ _GOING_UP_OR_DOWN = re.compile(r"[Ss]ystem is (booting up|going down)")
 class Login:
     """The result of a login.
 
-    status: the exit status of ssh; 255 if it failed, negative if it was killed here. said: its standard error.
+    status: the exit status of ssh; 255 if it failed, negative if it was killed here. stderr: its standard error.
     unanswered: the prompt for which there was no answer.
     """
 
     status: int
-    said: str = ""
+    stderr: str = ""
     unanswered: str = ""
 
     @property
@@ -102,7 +102,7 @@ class Note:
 
 
 @contextlib.contextmanager
-def note_in_hand(path: str) -> Iterator[Note]:
+def locked_note(path: str) -> Iterator[Note]:
     """Lock the note at *path* for the block; wait until no other process holds the lock."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
@@ -118,28 +118,32 @@ def log_in(command: Sequence[bytes | str], answer: Callable[[str], str | None], 
     patience: seconds within which ssh must ask for something, or end.
     """
     terminal, theirs = pty.openpty()
-    with tempfile.TemporaryFile() as said, open(terminal, "r+b", buffering=0) as ours, open(theirs, "rb", buffering=0):
+    with (
+        tempfile.TemporaryFile() as stderr,
+        open(terminal, "r+b", buffering=0) as ours,
+        open(theirs, "rb", buffering=0),
+    ):
         process = subprocess.Popen(  # noqa: S603 - no shell, and the words are those that core gives ssh
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             # Not a pipe: the connection that stays in the background would keep it open.
-            stderr=said,
+            stderr=stderr,
             env={**os.environ, "SSH_ASKPASS_REQUIRE": "never"},
             start_new_session=True,
             preexec_fn=lambda: _take_terminal(theirs),
         )
         unanswered = ""
         try:
-            unanswered = _converse(process, ours, said.fileno(), answer, patience)
+            unanswered = _converse(process, ours, stderr.fileno(), answer, patience)
         finally:
             if process.poll() is None:
                 # With its child processes: one that goes on writing would fill the disk.
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        said.seek(max(0, os.fstat(said.fileno()).st_size - _SAID))
+        stderr.seek(max(0, os.fstat(stderr.fileno()).st_size - _REPORTED_BYTES))
         # A child process of ssh may still be writing.
-        text = said.read(_SAID).decode(errors="replace").strip()
+        text = stderr.read(_REPORTED_BYTES).decode(errors="replace").strip()
         return Login(process.returncode, visible(text, keep="\n\t"), unanswered)
 
 
@@ -156,14 +160,14 @@ def _take_terminal(terminal: int) -> None:
 def _converse(
     process: subprocess.Popen[bytes],
     terminal: t.BinaryIO,
-    said: int,
+    stderr: int,
     answer: Callable[[str], str | None],
     patience: float,
 ) -> str:
     """Answer prompts until ssh ends, takes too long or says too much. Return a prompt without an answer, or ''."""
     line = b""
     deadline = time.monotonic() + patience
-    while process.poll() is None and time.monotonic() < deadline and os.fstat(said).st_size <= _MOST_SAID:
+    while process.poll() is None and time.monotonic() < deadline and os.fstat(stderr).st_size <= _MOST_OUTPUT:
         if select.select([terminal], [], [], _QUIET)[0]:
             line = (line + os.read(terminal.fileno(), 4096)).rpartition(b"\n")[2][-_LONGEST_PROMPT:]
         elif line.strip():
@@ -202,18 +206,18 @@ def explain(
     failure = _explain(login, asked, has_password=has_password, has_secret=has_secret)
     text = failure.text.format(secret=names.secret, password=names.password, key=names.key)
     asks = f" It asked {login.unanswered!r}." if login.unanswered else ""
-    return failure._replace(text=f"{text}{asks} ssh said: {login.said or 'nothing'}")
+    return failure._replace(text=f"{text}{asks} ssh said: {login.stderr or 'nothing'}")
 
 
 def _explain(login: Login, asked: Sequence[str], *, has_password: bool, has_secret: bool) -> Failure:
     """Why a login failed, based on what was asked, what was answered and what ssh said."""
-    denied = _DENIED.search(login.said)
+    denied = _DENIED.search(login.stderr)
     if _EXPIRED.search(login.unanswered):
         return Failure("The host says that the password has expired, and asks for a new one. Set a new one there.")
     if CODE in asked and not has_secret:
         return Failure(_NOTHING_TO_MAKE_A_CODE_OF)
     if CODE in asked:
-        if _GOING_UP_OR_DOWN.search(login.said):
+        if _GOING_UP_OR_DOWN.search(login.stderr):
             return Failure(
                 "The host accepts no logins now, because it is starting or stopping. Run it again.", final=False
             )
@@ -226,12 +230,12 @@ def _explain(login: Login, asked: Sequence[str], *, has_password: bool, has_secr
         return Failure(_REFUSED_BEFORE_THE_CODE if has_secret else _REFUSED_AT_THE_FIRST_FACTOR)
     if login.unanswered:
         return Failure(_NO_ANSWER)
-    if _NO_WAY.search(login.said):
+    if _NO_WAY.search(login.stderr):
         return Failure(_WAY_ENDED, answered=False, final=False)
     if denied:
         key_was_refused = "publickey" in denied[1] or not has_secret
         return Failure(_NO_KEY if key_was_refused else _CLOSED, final=not key_was_refused)
-    if _DROPPED.search(login.said):
+    if _DROPPED.search(login.stderr):
         return Failure(_DROPS_CONNECTIONS, answered=False, final=False)
     if login.status < 0:
         return Failure(

@@ -134,7 +134,7 @@ def _line(host: str, answer: _report.Answer | None) -> Line:
         open_inside=_doors(answer, "open", inside=True),
         people=tuple(f"{state}: {name}" for name, state in _person.everybody(answer)),
         notes=(
-            *_at_the_door(answer),
+            *_access_notes(answer),
             *answer["refusals"],
             *answer["drift"],
             *_self_made(users),
@@ -150,13 +150,13 @@ def merged(hosts: t.Iterable[str], reports: t.Iterable[t.Mapping[str, t.Any]]) -
 
     Raises ValueError if one of them is not a report.
     """
-    told: dict[str, Line] = {}
+    by_host: dict[str, Line] = {}
     for report in reports:
         try:
-            told.update((one["host"], _read(one)) for one in report["lines"])
+            by_host.update((one["host"], _read(one)) for one in report["lines"])
         except (AttributeError, LookupError, TypeError, ValueError):
             raise ValueError("is not a report that status_report has written") from None
-    return [told.get(host) or Line(host, "unreachable", notes=("It is in none of the slices.",)) for host in hosts]
+    return [by_host.get(host) or Line(host, "unreachable", notes=("It is in none of the slices.",)) for host in hosts]
 
 
 def summary(lines: t.Sequence[Line]) -> dict[str, t.Any]:
@@ -166,16 +166,16 @@ def summary(lines: t.Sequence[Line]) -> dict[str, t.Any]:
 
 def page(lines: t.Sequence[Line]) -> dict[str, t.Any]:
     """The data for the report's HTML page: hosts and people, the worst first, and what the words mean."""
-    states = ((one.host, *_apart(person)) for one in lines for person in one.people)
+    states = ((one.host, *_split_person(person)) for one in lines for person in one.people)
     people = [
         {**one, "where": [{**part, "hosts": _report.enumerated(part["hosts"])} for part in one["where"]]}
         for one in _person.people(states)
     ]
-    found = summary(_report.worst_first(VERDICTS, lines))
-    return {**found, "people": people, "verdicts": VERDICTS, "states": _person.STATES}
+    data = summary(_report.worst_first(VERDICTS, lines))
+    return {**data, "people": people, "verdicts": VERDICTS, "states": _person.STATES}
 
 
-def _apart(person: str) -> tuple[str, str]:
+def _split_person(person: str) -> tuple[str, str]:
     """The name and the state of one entry of a line's `people`."""
     state, _colon, name = person.partition(": ")
     return name, state
@@ -203,15 +203,15 @@ def _verdict(answer: _report.Answer) -> str:
     return "on" if any(answer["enforced"].values()) else "off"
 
 
-def _at_the_door(answer: _report.Answer) -> tuple[str, ...]:
-    told = {"lets_in": "lets people in without a code", "denying": "denies everybody who needs a code"}
-    return tuple(f"{service} {what}." for key, what in told.items() for service in answer[key])
+def _access_notes(answer: _report.Answer) -> tuple[str, ...]:
+    phrases = {"lets_in": "lets people in without a code", "denying": "denies everybody who needs a code"}
+    return tuple(f"{service} {what}." for key, what in phrases.items() for service in answer[key])
 
 
 def _doors(answer: _report.Answer, state: str, *, inside: bool = False) -> tuple[str, ...]:
     """The ways in with this state, from the network or on the machine itself, with what they reach."""
-    found = (one for one in answer["doors"] if one["state"] == state and (one["kind"] == "local") is inside)
-    return tuple(f"{one['name']} ({one['reaches']})" for one in found)
+    doors = (one for one in answer["doors"] if one["state"] == state and (one["kind"] == "local") is inside)
+    return tuple(f"{one['name']} ({one['reaches']})" for one in doors)
 
 
 def _would_do(answer: _report.Answer) -> tuple[str, ...]:
@@ -230,9 +230,9 @@ def _self_made(users: t.Mapping[str, t.Mapping[str, t.Any]]) -> t.Iterator[str]:
 
 def _invited(invitations: t.Mapping[str, t.Mapping[str, t.Any]]) -> t.Iterator[str]:
     """Yield a note for each invitation that was not used."""
-    for name, one in invitations.items():
-        if one["tries"]:
-            yield f"{name} is invited to enrol until {one['until']}."
+    for name, invitation in invitations.items():
+        if invitation["tries"]:
+            yield f"{name} is invited to enrol until {invitation['until']}."
         else:
             yield f"the invitation of {name} is void, after too many wrong tries: fleet.auth.invite -e user={name}."
 
@@ -252,10 +252,10 @@ def _who(users: t.Mapping[str, t.Mapping[str, t.Any]], state: str) -> tuple[str,
     return tuple(name for name, user in users.items() if user[state])
 
 
-def _read(one: t.Mapping[str, t.Any]) -> Line:
+def _read(entry: t.Mapping[str, t.Any]) -> Line:
     """A line of a report that was read from a file. Raises one of several errors if it is not a line."""
-    for place in fields(Line):
-        value, default = one.get(place.name, place.default), place.default
+    for column in fields(Line):
+        value, default = entry.get(column.name, column.default), column.default
         if default == ():
             fits = isinstance(value, list | tuple) and all(isinstance(text, str) for text in value)
         elif default is None:
@@ -263,9 +263,12 @@ def _read(one: t.Mapping[str, t.Any]) -> Line:
         else:
             fits = isinstance(value, str)
         if not fits:
-            raise TypeError(place.name)
-    values: dict[str, t.Any] = {key: tuple(told) if isinstance(told, list) else told for key, told in one.items()}
+            raise TypeError(column.name)
+    values: dict[str, t.Any] = {key: tuple(part) if isinstance(part, list) else part for key, part in entry.items()}
     read = Line(**values)
-    if read.verdict not in VERDICTS or not {_apart(person)[1] for person in read.people} <= _person.STATES.keys():
+    if (
+        read.verdict not in VERDICTS
+        or not {_split_person(person)[1] for person in read.people} <= _person.STATES.keys()
+    ):
         raise LookupError(read.verdict)
     return read

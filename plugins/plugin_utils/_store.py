@@ -56,9 +56,9 @@ class Store:
                 self._make(user, path)
             content = path.read_bytes()
         except OSError as error:
-            told = "it is a link that leads nowhere" if error.errno == errno.ENOENT else error.strerror
+            reason = "it is a link that leads nowhere" if error.errno == errno.ENOENT else error.strerror
             raise AnsibleLookupError(
-                f"The secret of {user}, {path}, cannot be read: {told}. {_advice_to_read(error)}."
+                f"The secret of {user}, {path}, cannot be read: {reason}. {_advice_to_read(error)}."
             ) from None
         return self._read(user, path, content)
 

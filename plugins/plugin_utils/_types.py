@@ -27,28 +27,28 @@ _GIVEN = {**_WANTED, "int": "a number", "float": "a number with a fraction", "No
 
 def kind(value: object) -> str:
     """What people call a value that was given in place of a text or a list."""
-    found = next((one for one in (bool, int, float, str, list, dict) if isinstance(value, one)), type(value))
-    return _GIVEN.get(found.__name__, "something else")
+    python_type = next((one for one in (bool, int, float, str, list, dict) if isinstance(value, one)), type(value))
+    return _GIVEN.get(python_type.__name__, "something else")
 
 
-def in_words(said: str, marked: t.Callable[[str], str] = str) -> str:
+def in_words(message: str, marked: t.Callable[[str], str] = str) -> str:
     """Ansible's message about options, reworded and without the values, which may be secrets.
 
     :param marked: formats the name of a top-level option.
     """
 
-    def path(found: re.Match[str], name: str = "") -> str:
-        outer, *inner = [*(found["within"] or "").split(" -> "), name] if found["within"] else [name]
+    def path(match: re.Match[str], name: str = "") -> str:
+        outer, *inner = [*(match["within"] or "").split(" -> "), name] if match["within"] else [name]
         return ".".join([marked(outer), *filter(None, inner)])
 
-    def wrong(found: re.Match[str]) -> str:
-        wanted, given = _WANTED.get(found["wanted"], found["wanted"]), _GIVEN.get(found["given"], "something else")
-        return f"{path(found, found['name'])} must be {wanted}, and is {given}"
+    def wrong(match: re.Match[str]) -> str:
+        wanted, given = _WANTED.get(match["wanted"], match["wanted"]), _GIVEN.get(match["given"], "something else")
+        return f"{path(match, match['name'])} must be {wanted}, and is {given}"
 
-    def missing(found: re.Match[str]) -> str:
-        return f"an entry of {path(found)} has no {found['names']}"
+    def missing(match: re.Match[str]) -> str:
+        return f"an entry of {path(match)} has no {match['names']}"
 
-    return _MISSING.sub(missing, _WRONG.sub(wrong, said))
+    return _MISSING.sub(missing, _WRONG.sub(wrong, message))
 
 
 _OF_CONNECTION = re.compile(r"'(totp_\w+|password)' for '[^']+' connection plugin\b")
@@ -60,10 +60,10 @@ _FORMS = {
 """The required form of those options of the connection that are not texts."""
 
 
-def of_connection(said: str) -> str:
+def connection_message(message: str) -> str:
     """Ansible's message about an option of the connection ssh_totp, without the value, which may contain a secret."""
-    found = _OF_CONNECTION.search(said)
-    if not found:
-        return said
-    form = _FORMS.get(found[1], "a text")
-    return f"ansible_{found[1]} must be {form}, and is something else. Correct it where it is set."
+    match = _OF_CONNECTION.search(message)
+    if not match:
+        return message
+    form = _FORMS.get(match[1], "a text")
+    return f"ansible_{match[1]} must be {form}, and is something else. Correct it where it is set."

@@ -100,19 +100,19 @@ def empty(names: t.Iterable[str], host: str) -> list[str]:
     ]
 
 
-def misshapen(values: t.Mapping[str, t.Any], host: str) -> list[str]:
+def unusable(values: t.Mapping[str, t.Any], host: str) -> list[str]:
     """A sentence for each of these variables of a host whose value the role cannot use.
 
     Variables without a value are reported by `empty`.
     """
-    found = []
+    sentences = []
     for name, form in FORMS.items():
         value = values.get(f"{PREFIX}{name}")
         if not (value is None or isinstance(value, str) or (form == "a list" and isinstance(value, list))):
             is_bare = isinstance(value, int | float) and form == "a text"
             remedy = "Put it in quotes, if that value is meant." if is_bare else "Correct it where it is set."
-            found.append(f"{PREFIX}{name} of {host} must be {form}, and is {kind(value)}. {remedy}")
-    return found
+            sentences.append(f"{PREFIX}{name} of {host} must be {form}, and is {kind(value)}. {remedy}")
+    return sentences
 
 
 def unread(names: t.Iterable[str], host: str) -> list[str]:

@@ -25,16 +25,16 @@ def sentences(answers: t.Iterable[tuple[str, _report.Answer | None]]) -> list[st
     :param answers: hosts, and what the action twofactor_verify has returned for each. Hosts that failed or were not
         reached are left out: Ansible has reported them already.
     """
-    told = [(host, one) for host, one in answers if _report.was_reached(one) and not one.get("failed")]
-    told.sort(key=lambda one: not one[1].get("valid"))
-    right = was_right(told)
-    of_all = dict.fromkeys(str(one["msg"]) for _host, one in told if "refusals" in one)
-    hosts = [host for host, _one in told]
-    by_host = [(host, _said(host, one, hosts, right=right)) for host, one in told if "refusals" not in one]
-    return [*of_all, *(_of_hosts(hosts, text) for hosts, text in _report.gathered(by_host))]
+    answered = [(host, one) for host, one in answers if _report.was_reached(one) and not one.get("failed")]
+    answered.sort(key=lambda one: not one[1].get("valid"))
+    right = was_right(answered)
+    of_all = dict.fromkeys(str(one["msg"]) for _host, one in answered if "refusals" in one)
+    hosts = [host for host, _one in answered]
+    by_host = [(host, _sentence(host, one, hosts, right=right)) for host, one in answered if "refusals" not in one]
+    return [*of_all, *(_with_hosts(hosts, text) for hosts, text in _report.gathered(by_host))]
 
 
-def _said(host: str, answer: _report.Answer, hosts: t.Sequence[str], *, right: bool) -> str:
+def _sentence(host: str, answer: _report.Answer, hosts: t.Sequence[str], *, right: bool) -> str:
     """The sentence about a host. If the code was right on another host, it does not guess why it was wrong on this one.
 
     The host's own words get its name in front if they contain the name of another host.
@@ -45,7 +45,7 @@ def _said(host: str, answer: _report.Answer, hosts: t.Sequence[str], *, right: b
     return f"{host}: {text}" if "valid" not in answer and _report.names_another(text, host, hosts) else text
 
 
-def _of_hosts(hosts: list[str], text: str) -> str:
+def _with_hosts(hosts: list[str], text: str) -> str:
     """The text with the names of its hosts: in place of "the host" if the text has that, or else in front."""
     names = _report.enumerated(hosts, most=_NAMED)
     placed = text.replace("on the host", f"on {names}", 1) if len(hosts) > 1 else text

@@ -74,7 +74,7 @@ def jumps(text: str) -> list[Jump]:
 
     :raises AnsibleError: if one of them cannot be read.
     """
-    found = []
+    jump_hosts = []
     for word in text.split(",") if text not in ("", "none") else []:
         match = _JUMP.fullmatch(word.strip())
         if not match:
@@ -82,8 +82,8 @@ def jumps(text: str) -> list[Jump]:
                 f"fleet.auth.ssh_totp cannot read the jump host {word!r} of ssh's option ProxyJump. Write it as "
                 "user@name:port, of which user and port may be left out."
             )
-        found.append(Jump(match["numeric"] or match["name"], match["user"] or "", match["port"] or ""))
-    return found
+        jump_hosts.append(Jump(match["numeric"] or match["name"], match["user"] or "", match["port"] or ""))
+    return jump_hosts
 
 
 def chain(
@@ -95,17 +95,17 @@ def chain(
 
     :raises AnsibleError: if there are too many of them, as in a loop.
     """
-    found: list[tuple[Jump, Mapping[str, str]]] = []
+    hops: list[tuple[Jump, Mapping[str, str]]] = []
     while named := jumps(settings.get("proxyjump", "")):
         # Only the first one is reached as the configuration says; each other one through the one before it.
-        found = [*((jump, settings_of(jump)) for jump in named), *found]
-        if len(found) > MOST_JUMPS:
+        hops = [*((jump, settings_of(jump)) for jump in named), *hops]
+        if len(hops) > MOST_JUMPS:
             raise AnsibleError(
-                f"ssh's configuration leads over more than {MOST_JUMPS} jump hosts, {found[0][0].name!r} among them. "
+                f"ssh's configuration leads over more than {MOST_JUMPS} jump hosts, {hops[0][0].name!r} among them. "
                 "See that no ProxyJump leads back to itself; 'Host * !bastion' leaves the bastion out."
             )
-        settings = found[0][1]
-    return found
+        settings = hops[0][1]
+    return hops
 
 
 def keys_of(jump_hosts: t.Any, name: str) -> Keys:

@@ -132,7 +132,7 @@ def _handed(name: str) -> dict[str, str]:
 
     handed = {}
     for enabled, self_service, check in itertools.product([True, False], repeat=3):
-        compared = _host_files.of_the_wanted_state({"enabled": enabled, "self_service": self_service})
+        compared = _host_files.for_wanted_state({"enabled": enabled, "self_service": self_service})
         changing = {} if check else _host_files.texts(places.FOR_A_CHANGE)
         files = {
             "twofactor": {**compared, **changing},

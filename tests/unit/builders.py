@@ -166,7 +166,7 @@ def settings(*enrolled: str, **changes: t.Any) -> Settings:
 @functools.cache
 def host_files(*, self_service: bool) -> dict[str, str]:
     """The texts that a module gets to compare with a host, by path."""
-    return _host_files.of_the_wanted_state({"self_service": self_service})
+    return _host_files.for_wanted_state({"self_service": self_service})
 
 
 def step_of(wanted: Settings, enrolled: t.Iterable[str] = ENROLLED) -> str:

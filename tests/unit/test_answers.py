@@ -27,12 +27,12 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._answers import DOOR_ST
 from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingAction, AskingNormalAction
 from ansible_collections.fleet.auth.plugins.plugin_utils._kinds import (
     LONG,
+    InvalidAnswer,
     Kind,
     Listed,
     Mapped,
-    Or,
+    Nullable,
     Record,
-    Unfit,
 )
 from unit.answering import ENROLMENT, PLAN, STATUS, USER
 from unit.closure import PLUGINS
@@ -47,8 +47,8 @@ def _documented(module: str) -> dict[str, t.Any]:
 
 def _inner(kind: Kind) -> Kind:
     """The kind of the elements of a list or dictionary, or of an optional value."""
-    while isinstance(kind, Listed | Mapped | Or):
-        kind = kind.kind if isinstance(kind, Or) else kind.each
+    while isinstance(kind, Listed | Mapped | Nullable):
+        kind = kind.kind if isinstance(kind, Nullable) else kind.each
     return kind
 
 
@@ -100,7 +100,7 @@ class TestAccepted:
 
     def test_has_no_key_that_ansible_would_act_on(self) -> None:
         for key in ("add_host", "add_group", "ansible_facts", "ansible_stats", "unreachable", "skipped", "results"):
-            with pytest.raises(Unfit, match=f"'{key}' is unknown"):
+            with pytest.raises(InvalidAnswer, match=f"'{key}' is unknown"):
                 accepted("twofactor_verify", {"valid": True, key: {"host_name": "web2"}})
 
     @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ class TestAccepted:
         ],
     )
     def test_rejects_values_of_a_wrong_form(self, wrong: dict[str, t.Any], expected: str) -> None:
-        with pytest.raises(Unfit) as found:
+        with pytest.raises(InvalidAnswer) as found:
             accepted("twofactor", {**PLAN, **wrong}, ["alice"])
         assert expected in str(found.value)
         assert str(found.value).isprintable()
@@ -142,7 +142,7 @@ class TestAccepted:
     def test_has_no_door_of_an_unknown_kind_or_state(self, part: str, word: str) -> None:
         answer = {name: told["sample"] for name, told in _documented("twofactor_info").items()}
         answer |= {"users": {}, "doors": [{**answer["doors"][0], part: word}]}
-        with pytest.raises(Unfit, match=f"{part} of an entry of doors is not one of "):
+        with pytest.raises(InvalidAnswer, match=f"{part} of an entry of doors is not one of "):
             accepted("twofactor_info", answer)
 
     def test_has_the_kinds_and_states_of_doors_that_a_host_uses(self) -> None:
@@ -153,12 +153,12 @@ class TestAccepted:
     @pytest.mark.parametrize("number", [float("nan"), float("inf"), -1, True, "0.1"])
     def test_rejects_numbers_that_are_not_finite_and_positive(self, number: t.Any) -> None:
         told = {"in_sync": True, "service": None, "source": None, "error_seconds": number, "reason": "x"}
-        with pytest.raises(Unfit, match="error_seconds of time_sync is"):
+        with pytest.raises(InvalidAnswer, match="error_seconds of time_sync is"):
             accepted("time_sync_info", {"time_sync": told})
 
     @pytest.mark.parametrize("missing", sorted(PLAN.keys() - {"changed"}))
     def test_must_have_every_key(self, missing: str) -> None:
-        with pytest.raises(Unfit, match=f"{missing} is missing"):
+        with pytest.raises(InvalidAnswer, match=f"{missing} is missing"):
             accepted("twofactor", {name: value for name, value in PLAN.items() if name != missing})
 
     @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ class TestAccepted:
         ],
     )
     def test_has_only_the_requested_enrolments(self, wrong: dict[str, t.Any]) -> None:
-        with pytest.raises(Unfit):
+        with pytest.raises(InvalidAnswer):
             accepted("twofactor_enrolment_info", {"enrolments": [{**ENROLMENT, **wrong}]}, ["alice"])
 
     def test_escapes_what_a_terminal_would_act_on(self) -> None:
@@ -211,7 +211,7 @@ class TestAccepted:
             "missing_packages": ["libpam-oath"],
         }
         assert accepted("twofactor_verify", {"failed": True, "msg": {"a": 1}})["msg"] == "It failed, and said nothing."
-        with pytest.raises(Unfit, match="refusals is not a list"):
+        with pytest.raises(InvalidAnswer, match="refusals is not a list"):
             accepted("twofactor", {"failed": True, "msg": "no", "refusals": 3})
 
 
@@ -226,8 +226,8 @@ JSON = st.recursive(
 def test_any_answer_is_accepted_or_unfit(module: str, answer: dict[str, t.Any]) -> None:
     try:
         found = accepted(module, answer)
-    except Unfit as unfit:
-        found = {"msg": str(unfit)}
+    except InvalidAnswer as error:
+        found = {"msg": str(error)}
     assert _printable(found)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 

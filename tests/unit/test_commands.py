@@ -18,7 +18,7 @@ import pytest
 
 from ansible_collections.fleet.auth.plugins.plugin_utils import _controller
 from ansible_collections.fleet.auth.plugins.plugin_utils._commands import inventory, with_inventory
-from ansible_collections.fleet.auth.plugins.plugin_utils._gate import TOLD_LATER, CheckedAction
+from ansible_collections.fleet.auth.plugins.plugin_utils._gate import REPORTED_LATER, CheckedAction
 
 _ROLE = Path(__file__).resolve().parents[2] / "roles" / "twofactor"
 _GIVEN = {"ansible_inventory_sources": ["/srv/fleet/hosts.yml"]}
@@ -100,7 +100,7 @@ class TestActions:
 
     def test_leave_the_inventory_to_the_report(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The report removes names of hosts from the messages, and an inventory may have the same name as a host."""
-        assert self.run(monkeypatch, self.ANSWER, **{TOLD_LATER: True}) == self.ANSWER
+        assert self.run(monkeypatch, self.ANSWER, **{REPORTED_LATER: True}) == self.ANSWER
 
     def test_add_the_inventory_to_reports(self, monkeypatch: pytest.MonkeyPatch) -> None:
         printed: list[str] = []

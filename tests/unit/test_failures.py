@@ -19,7 +19,7 @@ import pytest
 from ansible.errors import AnsibleAction, AnsibleActionFail
 
 from ansible_collections.fleet.auth.plugins.plugin_utils import _failures
-from ansible_collections.fleet.auth.plugins.plugin_utils._failures import SEE_MSG, told_once
+from ansible_collections.fleet.auth.plugins.plugin_utils._failures import SEE_MSG, show_failure_once
 from unit import answering
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -98,7 +98,7 @@ class TestFailedResult:
         """The result of an action that does this in a task with these keywords."""
         nothing = {"no_log": False, "failed_when": [], "until": [], "retries": None}
 
-        @told_once
+        @show_failure_once
         def doing(_action: t.Any, _tmp: None, _variables: None) -> dict[str, t.Any]:
             if isinstance(done, Exception):
                 raise done

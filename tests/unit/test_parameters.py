@@ -183,7 +183,7 @@ class TestMistake:
         action = Recover.__new__(Recover)
         action._task = types.SimpleNamespace(check_mode=False)
         monkeypatch.setattr(action, "_execute_module", lambda *_given: {"failed": True, **said})
-        done = action._one("zoe", {"inventory_hostname": "web1"})
+        done = action._one_user("zoe", {"inventory_hostname": "web1"})
         assert done == {"failed": True, "changed": False, "rc": said["rc"], "msg": msg}
 
 

@@ -19,7 +19,7 @@ import pytest
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.fleet.auth.plugins.action import enrolment_sheets
-from ansible_collections.fleet.auth.plugins.action.enrolment_sheets import _file_name, _is_there, _of_all_hosts
+from ansible_collections.fleet.auth.plugins.action.enrolment_sheets import _file_name, _is_there, _shared_enrolments
 from ansible_collections.fleet.auth.plugins.plugin_utils import _printing, _sheets
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import put, write_report
 from unit.builders import SECRET
@@ -117,8 +117,8 @@ class TestSheetsOfAllHosts:
             enrolment(device="self-service", secret=OTHER),
             enrolment(user="carol", secret=OTHER),
         ]
-        assert _of_all_hosts(found, known, "web1", self.WANTED) == found[:2]
-        assert _of_all_hosts(found, known, "web1", {"interval": None}) == found[:2]
+        assert _shared_enrolments(found, known, "web1", self.WANTED) == found[:2]
+        assert _shared_enrolments(found, known, "web1", {"interval": None}) == found[:2]
 
     WANTED: t.ClassVar = {"interval": 30, "digits": "6"}
     KNOWN: t.ClassVar = [{"name": "alice", "secret": SECRET}]
@@ -133,19 +133,19 @@ class TestSheetsOfAllHosts:
     def test_are_refused_for_a_host_with_another_kind_of_codes(self, special: dict[str, t.Any], expected: str) -> None:
         """Otherwise one compromised host could make the sheet for all of them useless."""
         with pytest.raises(AnsibleActionFail, match=expected):
-            _of_all_hosts([enrolment(**special)], self.KNOWN, "web1", self.WANTED)
-        assert _of_all_hosts([enrolment(digits=None)], self.KNOWN, "web1", self.WANTED)
+            _shared_enrolments([enrolment(**special)], self.KNOWN, "web1", self.WANTED)
+        assert _shared_enrolments([enrolment(digits=None)], self.KNOWN, "web1", self.WANTED)
 
     def test_contain_no_recovery_codes_of_one_host(self, capsys: pytest.CaptureFixture[str]) -> None:
         codes = [{"number": 1, "code": "123456"}]
-        assert _of_all_hosts([enrolment(recovery_codes=codes)], self.KNOWN, "web1", self.WANTED) == [enrolment()]
+        assert _shared_enrolments([enrolment(recovery_codes=codes)], self.KNOWN, "web1", self.WANTED) == [enrolment()]
         assert "each host has its own: alice on web1." in " ".join(capsys.readouterr().err.split())
 
     @pytest.mark.parametrize("special", [{"secret": OTHER}, {"device": "tablet"}])
     def test_are_refused_for_a_host_with_other_secrets(self, special: dict[str, t.Any]) -> None:
         known = [{"name": "alice", "secret": SECRET, "devices": [{"name": "tablet", "secret": OTHER}]}]
         with pytest.raises(AnsibleActionFail, match="web1 has another secret of alice than the variables") as error:
-            _of_all_hosts([enrolment(**special)], known, "web1", self.WANTED)
+            _shared_enrolments([enrolment(**special)], known, "web1", self.WANTED)
         assert SECRET not in str(error.value)
         assert OTHER not in str(error.value)
 
@@ -165,7 +165,7 @@ class TestIndex:
 
     def test_lists_only_the_sheets_of_the_hosts(self, tmp_path: Path) -> None:
         folder = self.folder(tmp_path)
-        found, strange = _sheets.found(folder, {"web1": {"dave"}, "lab/web2": ()})
+        found, strange = _sheets.find(folder, {"web1": {"dave"}, "lab/web2": ()})
         assert [(one.user, one.place, one.device, one.keys) for one in found] == [
             ("alice", "lab/web2", "", False),
             ("alice", "web1", "", True),

@@ -23,8 +23,8 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._ssh_login import (
     Login,
     Names,
     explain,
+    locked_note,
     log_in,
-    note_in_hand,
 )
 
 ASK_FOR_THE_CODE = "ask " + shlex.quote("(ansible@web1) One-time password (OATH) for `ansible':")
@@ -49,7 +49,7 @@ def run(script: str, patience: float = 10) -> tuple[Login, list[str]]:
 def test_each_prompt_gets_its_own_answer() -> None:
     login, asked = run(f'ask "Password:"; echo "$reply" >&2; {ASK_FOR_THE_CODE}; echo "$reply" >&2; exit 3')
     assert login.ok
-    assert login.said == "correct horse\n123456"
+    assert login.stderr == "correct horse\n123456"
     assert asked == [PASSWORD, CODE]
 
 
@@ -60,7 +60,7 @@ def test_login_without_a_prompt_needs_no_answer() -> None:
 def test_second_prompt_for_the_same_answer_ends_the_login() -> None:
     login, asked = run(f'{ASK_FOR_THE_CODE}; {ASK_FOR_THE_CODE}; echo "$reply" >&2')
     assert not login.ok
-    assert login.said == ""
+    assert login.stderr == ""
     assert explain(login, asked, names=NAMES, has_password=False).text.startswith("The code was refused.")
 
 
@@ -140,26 +140,26 @@ def test_failure_of_a_jump_host_names_its_own_variables(
 
 def test_note_is_readable_only_by_its_owner(tmp_path: Path) -> None:
     path = tmp_path / "note"
-    with note_in_hand(str(path)) as note:
+    with locked_note(str(path)) as note:
         assert note.next_code_at == 0
         note.next_code_at = 1_800_000_000
         note.next_code_at = 60
     assert path.read_text() == "60"
     assert path.stat().st_mode & 0o777 == 0o600
-    with note_in_hand(str(path)) as note:
+    with locked_note(str(path)) as note:
         assert note.next_code_at == 60
 
 
 def test_damaged_note_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "note"
     path.write_text("what\n")
-    with note_in_hand(str(path)) as note:
+    with locked_note(str(path)) as note:
         assert note.next_code_at == 0
 
 
 def test_note_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "note").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match="symbolic"), note_in_hand(str(tmp_path / "note")):
+    with pytest.raises(OSError, match="symbolic"), locked_note(str(tmp_path / "note")):
         pass
     assert not (tmp_path / "elsewhere").exists()
 
@@ -168,12 +168,12 @@ def test_note_is_locked_while_it_is_used(tmp_path: Path) -> None:
     path = str(tmp_path / "note")
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(count_up, [path] * 40))
-    with note_in_hand(path) as note:
+    with locked_note(path) as note:
         assert note.next_code_at == 40
 
 
 def count_up(path: str) -> None:
-    with note_in_hand(path) as note:
+    with locked_note(path) as note:
         seen = note.next_code_at
         time.sleep(0.001)
         note.next_code_at = seen + 1
@@ -188,7 +188,7 @@ class TestLyingHost:
         """The answers that it got, the kinds of answers that it asked for, and the time in seconds."""
         began = time.monotonic()
         login, asked = run(self.GIVEN + script, patience)
-        return [line for line in login.said.splitlines() if line], asked, time.monotonic() - began
+        return [line for line in login.stderr.splitlines() if line], asked, time.monotonic() - began
 
     @pytest.mark.parametrize("prompt", ["One-time password", "Password: ", "x", " "])
     def test_gets_one_answer_to_a_thousand_prompts(self, prompt: str) -> None:
@@ -219,7 +219,7 @@ class TestLyingHost:
         login, asked = run(f"head -c 10000000 /dev/zero | tr '\\0' b >&2; {prompts}", patience=10)
         assert time.monotonic() - began < 8
         assert asked == []
-        assert len(login.said) <= 16_384
+        assert len(login.stderr) <= 16_384
 
     def test_leaves_no_process_behind(self, tmp_path: Path) -> None:
         note = tmp_path / "started"
@@ -234,6 +234,6 @@ class TestLyingHost:
 
     def test_output_is_escaped(self) -> None:
         login, asked = run("printf '\\033]0;x\\007\\nbanner' >&2; ask \"$(printf 'a\\033[2J')\"")
-        assert login.said == "\\x1b]0;x\\x07\nbanner"
+        assert login.stderr == "\\x1b]0;x\\x07\nbanner"
         assert login.unanswered == r"a\x1b[2J"
         assert explain(login, asked, names=NAMES, has_password=True).text.replace("\n", "").isprintable()

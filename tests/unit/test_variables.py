@@ -122,7 +122,7 @@ class TestUnknown:
 class TestMisshapen:
     def test_exclude_a_single_value_for_a_list_and_an_unset_variable(self) -> None:
         right = {"twofactor_issuer": "", "twofactor_enrol": "alice", "twofactor_own_variables": ["x", 5]}
-        assert variables.misshapen({**right, "twofactor_status_slices": None}, "web1") == []
+        assert variables.unusable({**right, "twofactor_status_slices": None}, "web1") == []
 
     def test_are_judged_by_the_documented_types(self) -> None:
         specs = yaml.safe_load((_ROOT / "roles/twofactor/meta/argument_specs.yml").read_text())["argument_specs"]

@@ -103,7 +103,7 @@ def run_proxy_command(option: bytes, **tokens: str) -> tuple[str, list[str]]:
         command = command.replace(f"%{token}", value)
     asked: list[str] = []
     done = log_in(["sh", "-c", f"(exec {command.replace('%%', '%')}); exit"], asked.append, patience=10)
-    return done.said, asked
+    return done.stderr, asked
 
 
 def test_program_has_no_terminal() -> None:

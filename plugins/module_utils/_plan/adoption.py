@@ -56,7 +56,7 @@ class Adoption:
     """What changes for an account that is taken over, in sentences, by account."""
 
 
-class _Shared(t.NamedTuple):
+class _SharedFile(t.NamedTuple):
     """A file that all accounts share."""
 
     path: str
@@ -68,7 +68,7 @@ class _Shared(t.NamedTuple):
     """Why nobody is taken over from this file; empty if it is safe."""
 
 
-class _Old(t.NamedTuple):
+class _OldEntry(t.NamedTuple):
     """What one file says of one account."""
 
     path: str
@@ -119,48 +119,48 @@ def adoption(
     """
     settings, state = situation
     shared = [
-        _Shared(file.path, usersfile.lines_by_user(file.text), usersfile.nul_line(file.text), file.unsafe)
+        _SharedFile(file.path, usersfile.lines_by_user(file.text), usersfile.nul_line(file.text), file.unsafe)
         for file in users_files
     ]
     names = {*own_files, *(name for file in shared for name in file.lines)}
     ours = {*state.credentials, *(name for files in state.other_credentials.values() for name in files)}
-    check, found = _Check(situation, known), Adoption()
+    reader, result = _Reader(situation, known), Adoption()
     for name in sorted(names - ours):
         try:
-            check.account(name, _where(name, shared, own_files))
-            old = [check.users_file(file, name) for file in shared if name in file.lines]
-            old += [check.own_file(own_files[name], name)] if name in own_files else []
+            reader.check_account(name, _where(name, shared, own_files))
+            old = [reader.read_users_file(file, name) for file in shared if name in file.lines]
+            old += [reader.read_own_file(own_files[name], name)] if name in own_files else []
             credential = Credential(_merged(old, settings.user(name)))
             text = backends.BACKENDS[settings.backend].render(credential, name, settings, make_key)
         except CannotHold as error:
             where = " and ".join(one.where for one in old)
-            others = " or ".join(one for one in backends.BACKENDS if one != settings.backend)
-            told = f"{where}: the account {error}. Set O(backend) to {others}, or enrol the account anew"
-            found.left[_shown(name)] = settings.named(told)
+            other_backends = " or ".join(one for one in backends.BACKENDS if one != settings.backend)
+            sentence = f"{where}: the account {error}. Set O(backend) to {other_backends}, or enrol the account anew"
+            result.left[_shown(name)] = settings.named(sentence)
             continue
         except CredentialError as error:
-            found.left[_shown(name)] = settings.named(str(error))
+            result.left[_shown(name)] = settings.named(str(error))
             continue
         codes = [code for one in old for code in one.recovery_codes]
         if codes and settings.backend == "google_authenticator":
             text = google_authenticator.with_recovery_codes(text, codes)
         elif codes:
-            found.void_recovery_codes.append(name)
+            result.void_recovery_codes.append(name)
         differences = [*(one for file in old for one in file.differences), *_short_keys(old)]
         if differences:
-            found.differences[name] = settings.named(". ".join(differences))
-        found.credentials[name] = text
-        found.sources[name] = " and ".join(one.path for one in old)
-    return found
+            result.differences[name] = settings.named(". ".join(differences))
+        result.credentials[name] = text
+        result.sources[name] = " and ".join(one.path for one in old)
+    return result
 
 
-def _where(name: str, shared: t.Iterable[_Shared], own_files: t.Mapping[str, OldFile]) -> str:
+def _where(name: str, shared: t.Iterable[_SharedFile], own_files: t.Mapping[str, OldFile]) -> str:
     """The first place that names an account."""
     lines = (f"{file.path}: line {file.lines[name][0][0]}" for file in shared if name in file.lines)
     return next(lines, None) or own_files[name].path
 
 
-class _Check:
+class _Reader:
     """Reads what the old files say of an account. Raises CredentialError where that cannot be taken over."""
 
     def __init__(self, situation: Situation, known: t.Collection[str]) -> None:
@@ -168,7 +168,7 @@ class _Check:
         self.known = known
         self.digits = _digits(self.state)
 
-    def account(self, name: str, where: str) -> None:
+    def check_account(self, name: str, where: str) -> None:
         """Check that the host has the account and can have a credential for it; `where` is the place that names it."""
         user = self.settings.user(name)
         if not is_account_name(name) or backends.is_left_behind(name):
@@ -185,7 +185,7 @@ class _Check:
                 "absent out of O(users)"
             )
 
-    def users_file(self, file: _Shared, name: str) -> _Old:
+    def read_users_file(self, file: _SharedFile, name: str) -> _OldEntry:
         """Read the lines of an account in a file that all accounts share, as far as pam_oath reads them."""
         path = file.path
         if file.unsafe:
@@ -213,87 +213,87 @@ class _Check:
                     "taken over"
                 )
                 break
-            self._token(f"{path}: line {number}", token)
+            self._check_token(f"{path}: line {number}", token)
             read[number] = line
         if not read:
             reason = differences[0].partition(". ")[0]
             raise CredentialError(f"{reason}. Correct the line, or enrol the account anew")
         apps = oath.read("\n".join(read.values()), name, self.state.now).apps
-        return _Old(path, tuple(read), apps, differences=tuple(differences))
+        return _OldEntry(path, tuple(read), apps, differences=tuple(differences))
 
-    def _token(self, where: str, token: usersfile.Token) -> None:
+    def _check_token(self, where: str, token: usersfile.Token) -> None:
         """Check that a credential can take the place of a line of a users file."""
         if token.interval is None:
             raise CredentialError(f"{where} is for codes that are based on a counter (HOTP). Enrol the account anew")
         if token.pin != "-":
             raise CredentialError(f"{where} has a PIN, which would no longer be asked for. Put - in its place")
-        said = len(token.last_code) if token.last_code and oath.is_code(token.last_code) else token.digits
-        self._codes(where, self.digits or said or self.settings.otp_digits, token.interval)
+        own_digits = len(token.last_code) if token.last_code and oath.is_code(token.last_code) else token.digits
+        self._check_codes(where, self.digits or own_digits or self.settings.otp_digits, token.interval)
 
-    def own_file(self, file: OldFile, name: str) -> _Old:
+    def read_own_file(self, file: OldFile, name: str) -> _OldEntry:
         """Read an account's own file of google-authenticator."""
         if file.unsafe:
             raise CredentialError(f"{file.path} {file.unsafe}")
         try:
-            says = secretfile.parse(file.text)
+            parsed = secretfile.parse(file.text)
         except secretfile.CounterError as error:
             raise CredentialError(f"{file.path}: {error}. Enrol the account anew") from error
         except CredentialError as error:
             raise CredentialError(
                 f"{file.path}: {error}, so that every code is denied. Correct the file, or enrol the account anew"
             ) from error
-        self._codes(file.path, 6, says.interval, _line(file, secretfile.STEP_SIZE))
+        self._check_codes(file.path, 6, parsed.interval, _line(file, secretfile.STEP_SIZE))
         (app,) = google_authenticator.read(file.text, name).apps
         if len(app.key) > OLD_SECRET_BYTES[1]:
             raise CredentialError(
                 f"{file.path}: line 1 has a key of {len(app.key)} bytes, more than the {OLD_SECRET_BYTES[1]} that a "
                 "sheet can show. Enrol the account anew"
             )
-        if self._is_off(says):
+        if self._clock_was_off(parsed):
             app = replace(app, used=())
         codes = google_authenticator.recovery_codes(file.text, name, 6)
-        differences = tuple(self._differences(file, says))
-        return _Old(file.path, (1,), (app,), tuple(code for _number, code in codes), differences)
+        differences = tuple(self._differences(file, parsed))
+        return _OldEntry(file.path, (1,), (app,), tuple(code for _number, code in codes), differences)
 
-    def _is_off(self, says: secretfile.SecretFile) -> bool:
+    def _clock_was_off(self, parsed: secretfile.SecretFile) -> bool:
         """Whether the app's clock was off by more than the window, so that the codes noted as used are outside it."""
-        return abs(says.skew) > self.settings.window
+        return abs(parsed.skew) > self.settings.window
 
-    def _differences(self, file: OldFile, says: secretfile.SecretFile) -> t.Iterator[str]:
+    def _differences(self, file: OldFile, parsed: secretfile.SecretFile) -> t.Iterator[str]:
         """Yield what a file sets for its own account, where the settings decide for everybody instead."""
-        if self._is_off(says):
-            side = "ahead" if says.skew > 0 else "behind"
+        if self._clock_was_off(parsed):
+            side = "ahead" if parsed.skew > 0 else "behind"
             yield (
                 f"{_line(file, secretfile.TIME_SKEW)} says that the clock of the app was "
-                f"{abs(says.skew) * says.interval} seconds {side}. After the change this clock must be right. Set "
+                f"{abs(parsed.skew) * parsed.interval} seconds {side}. After the change this clock must be right. Set "
                 "the phone to take its time from the network; the account is not proven until a code was right"
             )
-        if says.window // 2 > self.settings.window:
+        if parsed.window // 2 > self.settings.window:
             yield (
-                f"{_line(file, secretfile.WINDOW_SIZE)} accepts codes up to {says.window // 2} steps early. After the "
-                f"change it is up to {self.settings.window}, as O(window) says"
+                f"{_line(file, secretfile.WINDOW_SIZE)} accepts codes up to {parsed.window // 2} steps early. After "
+                f"the change it is up to {self.settings.window}, as O(window) says"
             )
-        if says.used is None:
+        if parsed.used is None:
             yield (
                 f"{file.path}: a code could be used more than once (no DISALLOW_REUSE). After the change each code is "
                 "valid once"
             )
 
-    def _codes(self, where: str, digits: int, interval: int, where_interval: str = "") -> None:
+    def _check_codes(self, where: str, digits: int, interval: int, where_interval: str = "") -> None:
         """Check an account's codes against the settings, which apply to the whole host: others would be denied."""
-        for said, found, unit, option in (
+        for place, value, unit, option in (
             (where, digits, "digits", "otp_digits"),
             (where_interval or where, interval, "seconds", "interval"),
         ):
             wanted = getattr(self.settings, option)
-            if found != wanted:
+            if value != wanted:
                 raise CredentialError(
-                    f"{said} is for codes of {found} {unit}, but O({option}) is {wanted}. Set O({option}) to {found}, "
+                    f"{place} is for codes of {value} {unit}, but O({option}) is {wanted}. Set O({option}) to {value}, "
                     "or enrol the account anew"
                 )
 
 
-def _merged(old: t.Sequence[_Old], wanted: User | None) -> tuple[App, ...]:
+def _merged(old: t.Sequence[_OldEntry], wanted: User | None) -> tuple[App, ...]:
     """The devices of an account, each with the codes that any file lists as used. All but the first get a name."""
     first, *others = old
     for other in others:
@@ -324,7 +324,7 @@ def _line(file: OldFile, option: str) -> str:
     return f"{file.path}: line {number}, {option}," if number else file.path
 
 
-def _short_keys(old: t.Iterable[_Old]) -> t.Iterator[str]:
+def _short_keys(old: t.Iterable[_OldEntry]) -> t.Iterator[str]:
     """Yield a sentence if an account keeps a key that is shorter than new keys must be."""
     keys = ((len(app.key), f"{one.path}: line {number}") for one in old for number, app in zip(one.lines, one.apps))
     shortest, where = min(keys)
@@ -338,5 +338,5 @@ def _short_keys(old: t.Iterable[_Old]) -> t.Iterator[str]:
 def _digits(state: HostState) -> int | None:
     """The length of codes in the old set-up, if its lines of pam_oath give one and agree."""
     texts = (text for path, text in state.texts(f"{places.PAM_D}/").items() if path != places.SWITCH)
-    found = {int(digits) for text in texts for digits in _DIGITS.findall(text)}
-    return found.pop() if len(found) == 1 else None
+    lengths = {int(digits) for text in texts for digits in _DIGITS.findall(text)}
+    return lengths.pop() if len(lengths) == 1 else None

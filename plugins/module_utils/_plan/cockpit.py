@@ -16,9 +16,9 @@ from .draft import Draft
 from .situation import Situation
 
 
-def ways_past(situation: Situation) -> t.Iterator[str]:
+def ways_without_code(situation: Situation) -> t.Iterator[str]:
     """Yield the ways into Cockpit without a code on the host as it is, in sentences that say what to do."""
-    yield from _open(situation, situation.state.text(places.COCKPIT_CONFIG))
+    yield from _ways_past_pam(situation, situation.state.text(places.COCKPIT_CONFIG))
 
 
 def refusals(situation: Situation) -> t.Iterator[str]:
@@ -32,7 +32,7 @@ def refusals(situation: Situation) -> t.Iterator[str]:
             "else manages. Write action = none into its section [Negotiate] there, and leave O(cockpit_negotiate) out."
         )
         return
-    yield from _open(situation, wanted(situation))
+    yield from _ways_past_pam(situation, wanted(situation))
 
 
 def wanted(situation: Situation) -> str | None:
@@ -43,7 +43,7 @@ def wanted(situation: Situation) -> str | None:
     return cockpit_conf.without_kerberos(text) if closes and cockpit_conf.accepts_kerberos(text) else text
 
 
-def brought_to(draft: Draft, text: str | None) -> list[Change]:
+def configure(draft: Draft, text: str | None) -> list[Change]:
     """Give Cockpit this configuration, and restart Cockpit if that changes the file."""
     path = places.COCKPIT_CONFIG
     mode = None if path in draft.files else 0o644
@@ -51,10 +51,10 @@ def brought_to(draft: Draft, text: str | None) -> list[Change]:
     return [*changes, RestartCockpit()] if changes else []
 
 
-def _open(situation: Situation, text: str | None) -> t.Iterator[str]:
+def _ways_past_pam(situation: Situation, text: str | None) -> t.Iterator[str]:
     """Yield the ways past PAM if this is the text of Cockpit's configuration."""
     state, path = situation.state, places.COCKPIT_CONFIG
-    yield from dict.fromkeys(_started_otherwise(state))
+    yield from dict.fromkeys(_unusual_starts(state))
     number = cockpit_conf.certificate_line(text)
     if number is not None:
         yield (
@@ -70,11 +70,11 @@ def _open(situation: Situation, text: str | None) -> t.Iterator[str]:
             "claim an exempt address. Remove that line, leave O(exempt_addresses) out, or leave cockpit out of "
             "O(services)."
         )
-    for one in cockpit_conf.own_programs(text):
+    for entry in cockpit_conf.own_programs(text):
         yield (
-            f"Cockpit on {state.hostname} has another login program than its own, {one.program!r}, and asks for no "
-            f"code there ({path} line {one.number}: {one.setting} in [{one.section}]). Remove that line, or leave "
-            "cockpit out of O(services)."
+            f"Cockpit on {state.hostname} has another login program than its own, {entry.program!r}, and asks for no "
+            f"code there ({path} line {entry.number}: {entry.setting} in [{entry.section}]). Remove that line, or "
+            "leave cockpit out of O(services)."
         )
     if not state.keytabs or not cockpit_conf.accepts_kerberos(text):
         return
@@ -92,18 +92,18 @@ def _open(situation: Situation, text: str | None) -> t.Iterator[str]:
     )
 
 
-def _started_otherwise(state: HostState) -> t.Iterator[str]:
+def _unusual_starts(state: HostState) -> t.Iterator[str]:
     """Yield starts of Cockpit as another program, with `--local-session` or the like, or with another configuration."""
     remedy = "Remove that there, or leave cockpit out of O(services)."
-    for one in state.cockpit_starts:
-        if not cockpit_conf.is_own_program(one.program) or any(word.startswith("--local-") for word in one.words):
+    for start in state.cockpit_starts:
+        if not cockpit_conf.is_own_program(start.program) or any(word.startswith("--local-") for word in start.words):
             yield (
-                f"Cockpit on {state.hostname} is started as '{' '.join((one.program, *one.words))}' ({one.source}), "
-                f"which may let people in without a code. {remedy}"
+                f"Cockpit on {state.hostname} is started as '{' '.join((start.program, *start.words))}' "
+                f"({start.source}), which may let people in without a code. {remedy}"
             )
-        if one.config_directories not in ("", "/etc"):
+        if start.config_directories not in ("", "/etc"):
             yield (
                 f"Cockpit on {state.hostname} looks for its configuration in another place than "
                 f"{places.COCKPIT_CONFIG}, and the settings there may let people in without a code "
-                f"(XDG_CONFIG_DIRS={one.config_directories} in {one.source}). {remedy}"
+                f"(XDG_CONFIG_DIRS={start.config_directories} in {start.source}). {remedy}"
             )

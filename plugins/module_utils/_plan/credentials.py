@@ -13,7 +13,7 @@ from .._backends.credential import App, CannotHold, Credential, CredentialError,
 from .._host.state import Hold, HostState
 from .._wanted.settings import User
 from . import held
-from .people import Names, Reason, shown, together
+from .people import Names, Reason, sentences, shown
 from .scope import in_scope
 from .situation import Situation
 
@@ -33,13 +33,13 @@ def revised(situation: Situation, make_key: MakeKey) -> dict[str, str]:
 
     This includes enrolled users whom the settings do not name. Raises CredentialError if `problems` names a file.
     """
-    return {name: _revised(situation, name, make_key) for name in _concerned(situation)}
+    return {name: _revised(situation, name, make_key) for name in _holders_afterwards(situation)}
 
 
-def _concerned(situation: Situation) -> list[str]:
+def _holders_afterwards(situation: Situation) -> list[str]:
     """Everyone who has a credential afterwards; users named in the settings come first."""
     wanted = [user.name for user in situation.settings.users if user.wants_credential]
-    return [*dict.fromkeys([*wanted, *sorted(situation.enrolled - situation.given_up)])]
+    return [*dict.fromkeys([*wanted, *sorted(situation.enrolled - situation.absent_users)])]
 
 
 def _revised(situation: Situation, name: str, make_key: MakeKey) -> str:
@@ -63,14 +63,14 @@ def with_other_codes(situation: Situation, revised: t.Mapping[str, str]) -> list
     return [
         name
         for name, text in revised.items()
-        if any(app.interval not in (None, settings.interval) for app in _not_in(situation, name, text))
+        if any(app.interval not in (None, settings.interval) for app in _voided_devices(situation, name, text))
     ]
 
 
 def with_void_recovery_codes(situation: Situation, revised: t.Iterable[str]) -> list[str]:
     """The users whose recovery codes on paper would be void, because the other backend makes them in another way."""
-    had = (name for name in revised if situation.moving)
-    return [name for name in had if (found := situation.credentials.get(name)) and found.recovery_codes_left]
+    names = (name for name in revised if situation.moving)
+    return [name for name in names if (found := situation.credentials.get(name)) and found.recovery_codes_left]
 
 
 def _has_new_key(situation: Situation, name: str, text: str) -> bool:
@@ -98,7 +98,7 @@ def _read(situation: Situation, name: str, text: str) -> Credential:
     return backends.BACKENDS[situation.settings.backend].read(text, name)
 
 
-def _not_in(situation: Situation, name: str, text: str) -> list[App]:
+def _voided_devices(situation: Situation, name: str, text: str) -> list[App]:
     """The devices whose codes are no longer valid once this is the text of the user's credential."""
     before = situation.credentials.get(name)
     kept = {(app.key, app.interval) for app in _read(situation, name, text).apps}
@@ -109,14 +109,14 @@ def problems(situation: Situation) -> t.Iterator[tuple[str, Reason]]:
     """Yield every account whose credential lets nobody in, or is gone, which must not exempt the account."""
     settings, state = situation
     asked = state.code_step.names if settings.scope == "enrolled" else None
-    moving = _concerned(situation) if situation.moving else ()
+    moving = _holders_afterwards(situation) if situation.moving else ()
     absent = {user.name for user in settings.users if not user.present}
     names = sorted(({*state.credentials, *(asked or ())} & {*state.accounts, *moving}) - absent)
     faults = {name: _fault(state, name) for name in names if name in state.credentials.keys() - situation.enrolled}
-    of_many = _of_many(faults)
+    in_words = _faults_in_words(faults)
     for name in names:
         if name in faults:
-            yield name, Reason(_damaged, (state.hostname, state.backend, of_many), faults[name])
+            yield name, Reason(_damaged, (state.hostname, state.backend, in_words), faults[name])
             continue
         user = settings.user(name)
         reason = _problem(situation, name, user if user and user.wants_credential else None)
@@ -133,14 +133,14 @@ def _fault(state: HostState, name: str) -> str:
     return ""
 
 
-def _of_many(faults: t.Mapping[str, str]) -> str:
+def _faults_in_words(faults: t.Mapping[str, str]) -> str:
     """What is wrong with these credentials: the fault that all share, or each fault with those of the shown names."""
-    having: dict[str, list[str]] = {}
+    names_by_fault: dict[str, list[str]] = {}
     for name in shown(faults):
-        having.setdefault(faults[name], []).append(name)
+        names_by_fault.setdefault(faults[name], []).append(name)
     if len({*faults.values()}) == 1:
-        return next(iter(having))
-    return "; ".join(f"{', '.join(names)}: {fault}" for fault, names in having.items())
+        return next(iter(names_by_fault))
+    return "; ".join(f"{', '.join(names)}: {fault}" for fault, names in names_by_fault.items())
 
 
 def _problem(situation: Situation, name: str, user: User | None) -> Reason | None:
@@ -163,7 +163,7 @@ def _cannot_move(situation: Situation, name: str) -> Reason | None:
     settings, state = situation
     where, target = (state.hostname, state.backend), settings.backend
     if name in state.other_credentials.get(target, ()) and not situation.is_copy(target, name):
-        return Reason(_takes_a_place, (*where, target))
+        return Reason(_would_replace, (*where, target))
     try:
         _revised(situation, name, bytes)
     except CannotHold as error:
@@ -177,9 +177,9 @@ def held_at_logins(situation: Situation) -> t.Iterator[str]:
     for hold in holds_of_all(state):
         yield "{}. {}.".format(*denied(state, hold))
     owners = _owners(state)
-    found = ((owners[hold.path], hold.attribute) for hold in state.holds if hold.path in owners)
+    held_credentials = ((owners[hold.path], hold.attribute) for hold in state.holds if hold.path in owners)
     about = (state.hostname, state.backend, state.asks_for_code)
-    yield from together((name, Reason(_held, (*about, attribute))) for name, attribute in found)
+    yield from sentences((name, Reason(_held, (*about, attribute))) for name, attribute in held_credentials)
 
 
 def holds_of_all(state: HostState) -> list[Hold]:
@@ -190,7 +190,7 @@ def holds_of_all(state: HostState) -> list[Hold]:
 
 def denied(state: HostState, hold: Hold) -> tuple[str, str]:
     """Why everybody's codes are denied because of this hold, and what helps, each without its full stop."""
-    why = f"{held.by_what(hold, state.hostname)}, and {_writes(state.backend)}: every code"
+    why = f"{held.what_holds(hold, state.hostname)}, and {_writes(state.backend)}: every code"
     # In an append-only directory logins can create lock files but not remove them. Locks that stay deny every code too.
     locks = ", and run again a minute later, which removes the locks that logins have left" * (hold.attribute == "a")
     return f"{why} {_is_denied(state.asks_for_code)}", held.remedy(hold) + locks
@@ -204,7 +204,7 @@ def _owners(state: HostState) -> dict[str, str]:
 # The sentences
 
 
-def _which(names: Names, host: str, backend: str) -> str:
+def _subject(names: Names, host: str, backend: str) -> str:
     """The subject of a sentence: one account's credential with its file, or the credentials of several."""
     if len(names.names) == 1:
         return f"the credential of {names} on {host}, {backends.credential_path(backend, names.names[0])},"
@@ -213,37 +213,37 @@ def _which(names: Names, host: str, backend: str) -> str:
 
 def _gone(names: Names, _detail: str, host: str, backend: str) -> str:
     return (
-        f"{_which(names, host, backend)} {names.verb('is', 'are')} gone. This does not exempt {names.them}: every code "
-        f"is denied. Restore {names.verb('the file', 'the files')}, enrol {names.them} anew with O(users), or remove "
-        f"{names.them} with state: absent."
+        f"{_subject(names, host, backend)} {names.verb('is', 'are')} gone. This does not exempt {names.them}: every "
+        f"code is denied. Restore {names.verb('the file', 'the files')}, enrol {names.them} anew with O(users), or "
+        f"remove {names.them} with state: absent."
     )
 
 
 def _damaged(names: Names, of_one: str, host: str, backend: str, faults: str) -> str:
     return (
-        f"{_which(names, host, backend)} {names.verb(of_one, f'are damaged ({faults})')}: every code is denied. "
+        f"{_subject(names, host, backend)} {names.verb(of_one, f'are damaged ({faults})')}: every code is denied. "
         f"Restore {names.verb('the file, or remove it', 'the files, or remove them')} and enrol {names.them} anew."
     )
 
 
 def _without_phone(names: Names, _detail: str, host: str, backend: str) -> str:
     return (
-        f"{_which(names, host, backend)} {names.verb('holds', 'hold')} no time-based token. Add one"
+        f"{_subject(names, host, backend)} {names.verb('holds', 'hold')} no time-based token. Add one"
         f"{names.verb('', ' to each')}, or remove the {names.verb('file', 'files')} and enrol {names.them} anew."
     )
 
 
-def _takes_a_place(names: Names, _detail: str, host: str, backend: str, target: str) -> str:
+def _would_replace(names: Names, _detail: str, host: str, backend: str, target: str) -> str:
     there = names.verb(
         f"{backends.credential_path(target, names.names[0])}, which has another secret. Remove that file",
         f"those in {backends.BACKENDS[target].DIRECTORY}, which have other secrets. Remove those",
     )
-    return f"{_which(names, host, backend)} would replace {there} first, or leave O(backend) at {backend}."
+    return f"{_subject(names, host, backend)} would replace {there} first, or leave O(backend) at {backend}."
 
 
 def _does_not_fit(names: Names, of_one: str, host: str, backend: str, error: str, remedy: str) -> str:
     return (
-        f"{_which(names, host, backend)} {names.verb(error, f'cannot move: each {error}')}. "
+        f"{_subject(names, host, backend)} {names.verb(error, f'cannot move: each {error}')}. "
         f"{of_one or remedy}, or leave O(backend) at {backend}."
     )
 
@@ -259,7 +259,7 @@ def _is_denied(now: bool) -> str:
 def _held(names: Names, _detail: str, host: str, backend: str, asks: bool, attribute: str) -> str:
     path = backends.credential_path(backend, names.verb(names.names[0], "NAME"))
     return (
-        f"{_which(names, host, backend)} {names.verb('is', 'are')} {held.in_words(attribute)}, and {_writes(backend)}: "
-        f"every code of {names.them} {_is_denied(asks)}. Run there{names.verb('', ' for each')}: chattr -{attribute} "
-        f"{path}."
+        f"{_subject(names, host, backend)} {names.verb('is', 'are')} {held.in_words(attribute)}, and "
+        f"{_writes(backend)}: every code of {names.them} {_is_denied(asks)}. Run there"
+        f"{names.verb('', ' for each')}: chattr -{attribute} {path}."
     )

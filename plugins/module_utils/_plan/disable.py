@@ -31,8 +31,8 @@ def plan(situation: Situation) -> Plan:
         *(draft.write(places.SWITCH, PASS_THROUGH, 0o644) if state.asks_for_code else ()),
         *_remove_drop_in(draft),
         *draft.unprotect(state.protected_files),
-        *cockpit.brought_to(draft, cockpit.wanted(situation)),
-        *self_service.removed(draft),
+        *cockpit.configure(draft, cockpit.wanted(situation)),
+        *self_service.remove(draft),
         *draft.remove_guard(),
         *draft.forget_security_keys(places.KEYS_DIRECTORY),
         *draft.forget_security_keys(places.KEYS_ONLY_DIRECTORY),
@@ -47,7 +47,7 @@ def plan(situation: Situation) -> Plan:
 def _give_back(situation: Situation, draft: Draft, done: t.Sequence[Change]) -> list[Change]:
     """Remove the directories that two-factor login made, and restore mode and owner of those that it found."""
     state = situation.state
-    found = OriginalState.parse(state.text(places.ORIGINAL_STATE))
+    record = OriginalState.parse(state.text(places.ORIGINAL_STATE))
     changes: list[Change] = draft.remove(*sorted(set(OWN_DIRECTORIES) - set(backends.DIRECTORIES), reverse=True))
     gone = {change.path for change in (*done, *changes) if isinstance(change, (Remove, RemoveMoved))}
 
@@ -55,7 +55,7 @@ def _give_back(situation: Situation, draft: Draft, done: t.Sequence[Change]) -> 
         return all(f"{path}/{name}" in gone for name in state.inside.get(path, ()))
 
     for path in backends.DIRECTORIES:
-        now, before = state.files.get(path), found.directories.get(path)
+        now, before = state.files.get(path), record.directories.get(path)
         if now is None:
             continue
         rights = (now.mode, now.uid, now.gid)
@@ -67,7 +67,7 @@ def _give_back(situation: Situation, draft: Draft, done: t.Sequence[Change]) -> 
             if places.LIBEXEC in state.files or (rights == OWN_RIGHTS and emptied):
                 changes += draft.remove(path)
     # Inner directories go before outer ones.
-    made = sorted(found.made.intersection(places.SHARED_DIRECTORIES) - state.missing, reverse=True)
+    made = sorted(record.made.intersection(places.SHARED_DIRECTORIES) - state.missing, reverse=True)
     return [*changes, *(Remove(path) for path in made if is_empty(path))]
 
 

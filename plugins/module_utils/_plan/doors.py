@@ -17,7 +17,7 @@ from .situation import Situation
 
 _OURS = places.SWITCH.rpartition("/")[2]
 COVERED, OPEN, UNKNOWN = "covered", "open", "unknown"
-BY_COCKPIT = "cockpit-ssh"
+COCKPIT_SSH = "cockpit-ssh"
 """The login to another machine on Cockpit's page, which can lead to the host itself as well."""
 
 
@@ -36,25 +36,29 @@ class Door(t.NamedTuple):
     """What shows that this door exists, such as a file."""
 
 
-def doors(situation: Situation, asking: t.Collection[str]) -> list[Door]:
+def doors(situation: Situation, asking_services: t.Collection[str]) -> list[Door]:
     """Every known way in, if these PAM services ask for the code."""
-    return [*_sshds(situation, asking), *_daemons(situation, asking), *_local(situation, asking)]
+    return [
+        *_sshds(situation, asking_services),
+        *_daemons(situation, asking_services),
+        *_local(situation, asking_services),
+    ]
 
 
-def open_beside(situation: Situation) -> t.Iterator[str]:
+def open_doors(situation: Situation) -> t.Iterator[str]:
     """Warn of ways in from the network that will ask for no code under the settings, and that nobody has accepted."""
     settings, host = situation.settings, situation.state.hostname
     if not situation.services:
         return
-    asking = situation.services
+    asking_services = situation.services
     configs = {one.start.config for one in situation.state.listeners if not one.is_separate}
     can_be_covered = set(filter(is_sshd_config, configs))
-    for door in (*_sshds(situation, asking), *_daemons(situation, asking)):
+    for door in (*_sshds(situation, asking_services), *_daemons(situation, asking_services)):
         if door.state == COVERED or door.name in ("sshd", *settings.accepted_doors):
             continue
         asks = "asks for no code" if door.state == OPEN else "may ask for no code"
         accept = f"or accept it: O(accepted_doors): [{door.name}]"
-        if door.name == BY_COCKPIT:
+        if door.name == COCKPIT_SSH:
             exempt = settings.exempt_addresses
             ask = "set O(ssh) to true" if not settings.ssh else ""
             also = f"{ask} without O(exempt_addresses)" if ask and exempt else ask or "leave O(exempt_addresses) out"
@@ -90,21 +94,21 @@ def cannot_ask(situation: Situation) -> t.Iterator[str]:
             )
 
 
-def beside_sudo(situation: Situation) -> t.Iterator[str]:
+def other_sudo_services(situation: Situation) -> t.Iterator[str]:
     """Refuse settings that make sudo use another PAM service than the one that must ask for the code."""
-    for one in situation.services_beside_sudo:
-        if one.instead_of in situation.services:
+    for rule in situation.other_sudo_services:
+        if rule.instead_of in situation.services:
             yield (
-                f"sudo on {situation.state.hostname} uses the PAM service {one.service} in place of {one.instead_of}, "
-                f"at least for some users ({one.path} line {one.number}: {one.setting}), and {one.service} asks for no "
-                f"code. Remove this setting, or add {one.service} to O(services)."
+                f"sudo on {situation.state.hostname} uses the PAM service {rule.service} in place of "
+                f"{rule.instead_of}, at least for some users ({rule.path} line {rule.number}: {rule.setting}), and "
+                f"{rule.service} asks for no code. Remove this setting, or add {rule.service} to O(services)."
             )
 
 
-def _sshds(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door]:
+def _sshds(situation: Situation, asking_services: t.Collection[str]) -> t.Iterator[Door]:
     """Yield the host's own sshd, and further ones that listen."""
     settings, state = situation
-    state_of_own = COVERED if "sshd" in asking else OPEN
+    state_of_own = COVERED if "sshd" in asking_services else OPEN
     if state.sshd_error is None:
         yield Door("sshd", "sshd", "a shell and files", state_of_own, places.SSHD)
     covered = [sshd.start for sshd in state.sshds]
@@ -116,39 +120,39 @@ def _sshds(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door]:
             yield Door(listener.start.config, "sshd", reaches, state_of_own, listener.seen)
 
 
-def _daemons(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door]:
+def _daemons(situation: Situation, asking_services: t.Collection[str]) -> t.Iterator[Door]:
     """Yield other programs that let people in from the network."""
     for daemon in DAEMONS:
         seen = situation.state.daemons.get(daemon.name)
         if seen:
-            covered = bool(daemon.services) and all(service in asking for service in daemon.services)
+            covered = bool(daemon.services) and all(service in asking_services for service in daemon.services)
             state = COVERED if covered else UNKNOWN if daemon.may_be_off else OPEN
             yield Door(daemon.name, "daemon", daemon.reaches, state, seen)
-    yield from _by_cockpit(situation, asking)
+    yield from _cockpit_ssh(situation, asking_services)
 
 
-def _by_cockpit(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door]:
+def _cockpit_ssh(situation: Situation, asking_services: t.Collection[str]) -> t.Iterator[Door]:
     """Yield the login by ssh on Cockpit's page, if it is on. It can lead to the host itself, where sshd has to ask.
 
     sshd then sees an address of this host, or of another one that runs Cockpit; such an address may be exempt.
     """
     settings, state = situation
     seen, text = state.daemons.get("cockpit"), state.text(places.COCKPIT_CONFIG)
-    if not seen or "cockpit" not in asking or state.sshd_error or not cockpit_conf.logs_in_by_ssh(text):
+    if not seen or "cockpit" not in asking_services or state.sshd_error or not cockpit_conf.logs_in_by_ssh(text):
         return
-    of_host = OPEN if "sshd" not in asking else UNKNOWN if settings.exempt_addresses else COVERED
-    yield Door(BY_COCKPIT, "daemon", "what sshd has, on a web page", of_host, seen)
+    host_state = OPEN if "sshd" not in asking_services else UNKNOWN if settings.exempt_addresses else COVERED
+    yield Door(COCKPIT_SSH, "daemon", "what sshd has, on a web page", host_state, seen)
 
 
-def _local(situation: Situation, asking: t.Collection[str]) -> t.Iterator[Door]:
+def _local(situation: Situation, asking_services: t.Collection[str]) -> t.Iterator[Door]:
     """Yield the PAM services of the machine itself."""
     files = situation.state.service_files
     for service, reaches in LOCAL_SERVICES.items():
         if service in files.texts:
-            state = COVERED if service in asking else OPEN
+            state = COVERED if service in asking_services else OPEN
             yield Door(service, "local", reaches, state, files.path(service))
     for service in _further_services(files):
-        state = COVERED if service in asking else UNKNOWN
+        state = COVERED if service in asking_services else UNKNOWN
         path = _in_one_line(files.path(service))
         yield Door(_in_one_line(service), "local", "what its program lets people do", state, path)
 

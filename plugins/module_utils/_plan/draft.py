@@ -88,11 +88,11 @@ class Draft:
             ),
         ]
 
-    def forget_security_keys(self, directory: str, but_of: t.Collection[str] = ()) -> list[Change]:
+    def forget_security_keys(self, directory: str, kept_users: t.Collection[str] = ()) -> list[Change]:
         """Remove the lists of security keys of everyone else, and the directory itself if no list is left."""
-        if not but_of:
+        if not kept_users:
             return self.remove_trees([directory])
-        kept = {security_keys.path(user, directory) for user in but_of}
+        kept = {security_keys.path(user, directory) for user in kept_users}
         inside = security_keys.path("", directory)
         return self.remove_trees(sorted(path for path in self.files if path.startswith(inside) and path not in kept))
 

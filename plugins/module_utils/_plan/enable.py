@@ -29,37 +29,41 @@ def plan(situation: Situation, make_key: MakeKey) -> Plan:
     """Return refusals if anybody would be locked out or something else is wrong, or else the changes in order."""
     settings, state = situation
     missing = tuple(_missing_packages(situation))
-    found = services.services(situation, declared_keys=bool(settings.declared_keys))
-    asking = found.asking
-    told = [*warnings.drift(situation, asking), *warnings.doors(situation, asking), *warnings.unread(situation)]
-    told += [*warnings.ended_passes(situation), *guard.seen(situation.state), *found.told]
-    told += doors.open_beside(situation)
-    told += [*warnings.security_keys(situation), *warnings.origins(situation)]
-    refused = [*refusals.host(situation), *refusals.accounts(situation), *found.refused]
-    refused += [*cockpit.refusals(situation), *doors.cannot_ask(situation), *doors.beside_sudo(situation)]
-    (told if state.asks_for_code else refused).extend(credentials.held_at_logins(situation))
+    pam_services = services.services(situation, declared_keys=bool(settings.declared_keys))
+    asking_services = pam_services.asking_services
+    warned = [
+        *warnings.drift(situation, asking_services),
+        *warnings.doors(situation, asking_services),
+        *warnings.unread(situation),
+    ]
+    warned += [*warnings.ended_passes(situation), *guard.alert_warnings(situation.state), *pam_services.warnings]
+    warned += doors.open_doors(situation)
+    warned += [*warnings.security_keys(situation), *warnings.origins(situation)]
+    refused = [*refusals.host(situation), *refusals.accounts(situation), *pam_services.refused]
+    refused += [*cockpit.refusals(situation), *doors.cannot_ask(situation), *doors.other_sudo_services(situation)]
+    (warned if state.asks_for_code else refused).extend(credentials.held_at_logins(situation))
     if settings.ssh:
         refused += refusals.sshd(situation)
     if not refused:
-        refused += _locked_out(situation, asking)
+        refused += _locked_out(situation, asking_services)
     refused += refusals.become(situation)
     if refused:
-        return Plan(refusals=tuple(refused), warnings=tuple(told), missing_packages=missing)
+        return Plan(refusals=tuple(refused), warnings=tuple(warned), missing_packages=missing)
 
     revised = credentials.revised(situation, make_key)
     refused += refusals.enrolments(situation, revised)
     if refused:
-        return Plan(refusals=tuple(refused), warnings=tuple(told), missing_packages=missing)
+        return Plan(refusals=tuple(refused), warnings=tuple(warned), missing_packages=missing)
 
-    changes = _Steps(situation, found, revised).in_order()
-    if "sshd" in asking and not any(isinstance(change, ReloadSshd) for change in changes):
+    changes = _Steps(situation, pam_services, revised).in_order()
+    if "sshd" in asking_services and not any(isinstance(change, ReloadSshd) for change in changes):
         refused += refusals.expectations(state, _expectations(situation, state.text(places.DROP_IN)))
     refused += [*refusals.files(state, changes), *refusals.clock(situation)]
-    told += warnings.clock(situation)
+    warned += warnings.clock(situation)
     return Plan(
         changes=() if refused else tuple(changes),
         refusals=tuple(refused),
-        warnings=tuple(told),
+        warnings=tuple(warned),
         missing_packages=missing,
         to_enrol=() if refused else tuple(credentials.to_enrol(situation, revised)),
     )
@@ -76,43 +80,43 @@ def _missing_packages(situation: Situation) -> t.Iterator[str]:
 
 def _locked_out(situation: Situation, services: t.Collection[str]) -> list[str]:
     """Refuse because of everyone who would be locked out if these services asked for the code."""
-    found = locked_out.locked_out(situation, services, situation.enrolled_afterwards)
-    reasons = [(one.user, one.reason) for one in found]
-    return [*people.together([*reasons, *locked_out.left_without_keys(situation)])]
+    accounts = locked_out.locked_out(situation, services, situation.enrolled_afterwards)
+    reasons = [(one.user, one.reason) for one in accounts]
+    return [*people.sentences([*reasons, *locked_out.left_without_keys(situation)])]
 
 
-def _expectations(situation: Situation, ours: str | None, *, widened: bool = False) -> tuple[Expectation, ...]:
+def _expectations(situation: Situation, drop_in_text: str | None, *, widened: bool = False) -> tuple[Expectation, ...]:
     """What sshd must report with this drop-in, for one account of each class that its configuration distinguishes.
 
     Root and Ansible's own account are classes of their own. Accounts out of scope keep the settings from before us.
     `widened` says whether the drop-in combines two policies; see `drop_in.combined`.
     """
-    return tuple(one for sshd in situation.state.sshds for one in _expected_of(sshd, situation, ours, widened))
+    return tuple(one for sshd in situation.state.sshds for one in _expected_of(sshd, situation, drop_in_text, widened))
 
 
 def _expected_of(sshd: Sshd, situation: Situation, drop_in_text: str | None, widened: bool) -> t.Iterator[Expectation]:
     """Yield what one sshd must report with this drop-in."""
     state, settings = situation.state, situation.settings
     patterns = sshd_config.account_patterns(state.sshd_files(sshd.start, drop_in_text or "").texts)
-    ours = state.connection.user if state.connection else None
+    ansible_user = state.connection.user if state.connection else None
     seen: set[tuple[t.Any, ...]] = set()
     for account in state.accounts.values():
         in_scope, keys_only = situation.in_scope(account), situation.keys_only(account)
         keys_only = keys_only or (widened and drop_in.is_keys_only(account.sshd))
         key = (
-            account.name if account.name in ("root", ours) else None,
+            account.name if account.name in ("root", ansible_user) else None,
             (in_scope, keys_only),
             sshd_config.account_class(patterns, account.name, account.groups),
         )
         if key in seen:
             continue
         seen.add(key)
-        for origin, of in sshd.views.items():
+        for origin, effective in sshd.views.items():
             if in_scope or keys_only:
                 wanted = drop_in.expected(settings, sshd.any_account, account.name, keys_only=keys_only)
                 yield Expectation(account.name, state.sample_address, wanted, sshd.start, origin)
             elif state.text(places.DROP_IN) is None:
-                before = of[account.name]
+                before = effective[account.name]
                 as_before = {keyword: before.get(keyword, ()) for keyword in drop_in.expected(settings)}
                 yield Expectation(account.name, state.sample_address, as_before, sshd.start, origin)
 
@@ -124,26 +128,26 @@ class _Steps:
     call the steps.
     """
 
-    def __init__(self, situation: Situation, found: Services, revised: t.Mapping[str, str]) -> None:
+    def __init__(self, situation: Situation, pam_services: Services, revised: t.Mapping[str, str]) -> None:
         self.situation = situation
         self.settings, self.state = situation
-        self.services = found.texts
+        self.services = pam_services.texts
         """The new files of the services that must ask for the code, by service."""
-        self.meanwhile = found.texts
-        if situation.knows_keys and not self.settings.declared_keys:
-            self.meanwhile = services.services(situation, declared_keys=True).texts
+        self.services_meanwhile = pam_services.texts
+        if situation.checks_declared_keys and not self.settings.declared_keys:
+            self.services_meanwhile = services.services(situation, declared_keys=True).texts
         """The same while the policy changes: valid security keys stay valid until the new policy is in place."""
         self.revised = revised
         """The new texts of the credentials, by user."""
-        self.asking = found.asking
+        self.asking_services = pam_services.asking_services
         self.backend = backends.BACKENDS[self.settings.backend]
         self.was_on = self.state.asks_for_code
         protected = self.state.protected_services
-        self.covered = [service for service in found.covered if service in protected]
+        self.covered = [service for service in pam_services.covered if service in protected]
         """The services that from now on ask because they include another one, and whose own block is removed."""
-        self.leaving = [service for service in protected if service not in found.asking]
+        self.leaving = [service for service in protected if service not in pam_services.asking_services]
         self.draft = Draft(self.state)
-        self.found = self._found()
+        self.undo_record = self._undo_record()
 
     def in_order(self) -> list[Change]:
         """The changes of all steps, in order."""
@@ -153,10 +157,10 @@ class _Steps:
         changes = [
             *self._enrol(),
             *self._helpers(),
-            *cockpit.brought_to(self.draft, cockpit.wanted(self.situation)),
+            *cockpit.configure(self.draft, cockpit.wanted(self.situation)),
             # From here on the added services run the switch too, which asks nobody there yet.
-            *self._let_newcomers_pass(),
-            *self._protect(self.meanwhile),
+            *self._let_added_services_pass(),
+            *self._protect(self.services_meanwhile),
             *self.draft.unprotect(self.covered),
             *self.draft.unprotect(leaving_unasked),
             # People with security keys alone need the list of these before sshd reads no other list.
@@ -177,11 +181,11 @@ class _Steps:
             *self._policy([]),
             *self._tidy(),
             # The self-service page and command use what is then in force.
-            *self_service.brought_to(self.draft, self.situation),
+            *self_service.install(self.draft, self.situation),
             # The guard compares with what is then in force.
-            *guard.brought_to(self.draft, self.situation, self.services, self.asking),
+            *guard.set_up(self.draft, self.situation, self.services, self.asking_services),
         ]
-        return [*directories, *self._remember(changes), *changes]
+        return [*directories, *self._write_undo_record(changes), *changes]
 
     def _keys_meanwhile(self) -> dict[str, list[SecurityKey]]:
         """The declared security keys; while the policy changes, also those that were declared until now."""
@@ -201,24 +205,24 @@ class _Steps:
         )
         return [change for path, mode in needed for change in self.draft.directory(path, mode)]
 
-    def _found(self) -> OriginalState:
+    def _undo_record(self) -> OriginalState:
         """The credential directories that existed before us. One that holds only credentials may be our own."""
-        found = OriginalState.parse(self.state.text(places.ORIGINAL_STATE))
+        record = OriginalState.parse(self.state.text(places.ORIGINAL_STATE))
         if places.LIBEXEC in self.state.files:
-            return found
-        there = {}
+            return record
+        existing = {}
         for path in backends.DIRECTORIES:
             file = self.state.files.get(path)
             rights = Rights(file.mode, file.uid, file.gid) if file else OWN_RIGHTS
             if file and (rights != OWN_RIGHTS or not (self.state.inside.get(path) or self.draft.credentials[path])):
-                there[path] = rights
-        return replace(found, directories={**there, **found.directories})
+                existing[path] = rights
+        return replace(record, directories={**existing, **record.directories})
 
-    def _remember(self, changes: t.Iterable[Change]) -> list[Change]:
+    def _write_undo_record(self, changes: t.Iterable[Change]) -> list[Change]:
         """Note what turning two-factor login off must undo and could not find out from other files."""
         written = {change.path.rpartition("/")[0] for change in changes if isinstance(change, Write)}
-        made = self.found.made | (written & self.state.missing)
-        text = replace(self.found, made=made).render()
+        made = self.undo_record.made | (written & self.state.missing)
+        text = replace(self.undo_record, made=made).render()
         return self.draft.write(places.ORIGINAL_STATE, text, 0o644) if text else []
 
     def _enrol(self) -> list[Change]:
@@ -241,19 +245,19 @@ class _Steps:
 
     def _helpers(self) -> list[Change]:
         """Write the helpers that PAM calls, the recovery command, and the file that makes our directories at boot."""
-        handed, modes = self.settings.files, places.FOR_LOGINS
-        paths = (*pam.helpers(self.meanwhile.values()), places.RECOVERY_COMMAND, places.TMPFILES)
-        return [change for path in paths for change in self.draft.write(path, handed[path], modes[path])]
+        contents, modes = self.settings.files, places.FOR_LOGINS
+        paths = (*pam.helpers(self.services_meanwhile.values()), places.RECOVERY_COMMAND, places.TMPFILES)
+        return [change for path in paths for change in self.draft.write(path, contents[path], modes[path])]
 
-    def _let_newcomers_pass(self) -> list[Change]:
+    def _let_added_services_pass(self) -> list[Change]:
         """Have the switch ask nobody in the services that are about to run it."""
         switch, protected = self.state.text(places.SWITCH), self.state.protected_services
         files = self.state.service_files
-        joining = [
+        added = [
             service for service in self.services if service not in protected and not pam.asks_by_include(service, files)
         ]
-        if self.was_on and joining:
-            return self.draft.write(places.SWITCH, code_step.except_services(t.cast(str, switch), joining), 0o644)
+        if self.was_on and added:
+            return self.draft.write(places.SWITCH, code_step.except_services(t.cast(str, switch), added), 0o644)
         if self.services and not self.was_on and (not protected or self.state.code_step.passes_everyone):
             # A switch that is damaged or gone lets nobody in, and stays as it is until the new one is in place.
             return self.draft.write(places.SWITCH, code_step.PASS_THROUGH, 0o644)
@@ -375,7 +379,7 @@ class _Steps:
         changes = draft.remove(*unused)
 
         moving = self.situation.moving
-        gone = {*self.situation.given_up, *(self.revised if moving else ())} & set(self.state.credentials)
+        gone = {*self.situation.absent_users, *(self.revised if moving else ())} & set(self.state.credentials)
         paths = [backends.credential_path(self.state.backend, name) for name in sorted(gone)]
         if not moving:
             paths += credentials.leftovers(self.situation)
@@ -388,7 +392,7 @@ class _Steps:
             path
             for path, names in draft.credentials.items()
             if path != self.backend.DIRECTORY
-            and path not in self.found.directories
+            and path not in self.undo_record.directories
             and not names
             # If the directory holds anything else, that stays, and so does the directory.
             and all(f"{path}/{name}" in removed for name in self.state.inside.get(path, ()))

@@ -23,28 +23,28 @@ _MODULE = re.compile(r"\bpam_\w+\.so\b")
 _OFF = "off"
 
 
-def brought_to(
-    draft: Draft, situation: Situation, protected: t.Collection[str], asking: t.Sequence[str]
+def set_up(
+    draft: Draft, situation: Situation, protected: t.Collection[str], asking_services: t.Sequence[str]
 ) -> list[Change]:
     """Set up the wanted guard, which compares with the files as they are in the draft, or remove it.
 
-    `protected` are the services whose file has our block, `asking` are all services that ask for the code.
+    `protected` are the services whose file has our block, `asking_services` are all that ask for the code.
     """
     settings, state = situation
-    if settings.guard == _OFF or not state.has_systemd or not asking:
+    if settings.guard == _OFF or not state.has_systemd or not asking_services:
         return draft.remove_guard()
-    handed = settings.files
-    stacks = _stacks(replace(state, files=draft.files), protected, asking)
-    further = _further_watched(situation, draft, asking, stacks)
+    contents = settings.files
+    stacks = _stacks(replace(state, files=draft.files), protected, asking_services)
+    further = _further_watched(situation, draft, asking_services, stacks)
     units = {
-        places.GUARD_SERVICE_UNIT: handed[places.GUARD_SERVICE_UNIT],
-        places.GUARD_PATH_UNIT: guard.watching(handed[places.GUARD_PATH_UNIT], further),
+        places.GUARD_SERVICE_UNIT: contents[places.GUARD_SERVICE_UNIT],
+        places.GUARD_PATH_UNIT: guard.watching(contents[places.GUARD_PATH_UNIT], further),
     }
-    same = all(draft.text(path) == text for path, text in units.items())
-    config = _config(draft, situation, protected, asking, stacks, (*places.GUARD_WATCHED, *further))
-    texts = {places.GUARD_PROGRAM: handed[places.GUARD_PROGRAM], places.GUARD_CONFIG: config, **units}
+    unchanged = all(draft.text(path) == text for path, text in units.items())
+    config = _config(draft, situation, protected, asking_services, stacks, (*places.GUARD_WATCHED, *further))
+    texts = {places.GUARD_PROGRAM: contents[places.GUARD_PROGRAM], places.GUARD_CONFIG: config, **units}
     return [
-        *(() if same else draft.stop_guard()),
+        *(() if unchanged else draft.stop_guard()),
         *draft.directory(places.GUARD_DIRECTORY, 0o700),
         # This run reports them.
         *draft.remove(places.GUARD_ALERTS),
@@ -53,7 +53,7 @@ def brought_to(
             for path, text in texts.items()
             for change in draft.write(path, text, places.FOR_GUARD.get(path, 0o644))
         ),
-        *([] if same and places.GUARD_LINK in draft.files else [Listen(places.GUARD_UNIT)]),
+        *([] if unchanged and places.GUARD_LINK in draft.files else [Listen(places.GUARD_UNIT)]),
     ]
 
 
@@ -68,22 +68,22 @@ def alerts(state: HostState) -> list[guard.Alert]:
     return guard.alerts(state.text(places.GUARD_ALERTS))
 
 
-def seen(state: HostState) -> t.Iterator[str]:
+def alert_warnings(state: HostState) -> t.Iterator[str]:
     """Yield a sentence about each of these alerts."""
-    for one in alerts(state):
-        until = f" This lasted until {one.until}." if one.until else ""
-        yield f"the guard of {state.hostname} saw on {one.since}: {one.text}.{until}"
+    for alert in alerts(state):
+        until = f" This lasted until {alert.until}." if alert.until else ""
+        yield f"the guard of {state.hostname} saw on {alert.since}: {alert.text}.{until}"
 
 
 def _further_watched(
-    situation: Situation, draft: Draft, asking: t.Collection[str], stacks: t.Iterable[str]
+    situation: Situation, draft: Draft, asking_services: t.Collection[str], stacks: t.Iterable[str]
 ) -> tuple[str, ...]:
     """What the guard watches on this host beside `GUARD_WATCHED`: directories, and files that may not exist yet."""
     state = situation.state
-    units = (*places.GUARD_WATCHED_UNITS, *_variables(state)) if places.DROP_IN in draft.files else ()
-    past_pam = (places.COCKPIT_DIRECTORY, *places.KEYTABS) if "cockpit" in asking else ()
+    units = (*places.GUARD_WATCHED_UNITS, *_variable_files(state)) if places.DROP_IN in draft.files else ()
+    past_pam = (places.COCKPIT_DIRECTORY, *places.KEYTABS) if "cockpit" in asking_services else ()
     vendor = [places.VENDOR_PAM_D] if any(path.startswith(f"{places.VENDOR_PAM_D}/") for path in draft.files) else []
-    further = [path for path in (places.EXEMPT_ORIGINS, *_lists_of_keys(draft)) if path in draft.files]
+    further = [path for path in (places.EXEMPT_ORIGINS, *_key_lists(draft)) if path in draft.files]
     lists = sorted({path.rpartition("/")[0] for path in further})
     # The files of authselect and the like are elsewhere, and links in /etc/pam.d lead to them.
     by_path = list(filter(pam_conf.is_elsewhere, stacks))
@@ -94,7 +94,7 @@ def _further_watched(
     return (*units, *past_pam, *vendor, *lists, *sorted(elsewhere), *state.module_directories)
 
 
-def _lists_of_keys(draft: Draft) -> list[str]:
+def _key_lists(draft: Draft) -> list[str]:
     """The lists of the security keys that are declared."""
     inside = (f"{places.KEYS_DIRECTORY}/", f"{places.KEYS_ONLY_DIRECTORY}/")
     return sorted(path for path in draft.files if path.startswith(inside))
@@ -104,13 +104,13 @@ def _config(
     draft: Draft,
     situation: Situation,
     protected: t.Collection[str],
-    asking: t.Collection[str],
+    asking_services: t.Collection[str],
     stacks: t.Mapping[str, t.Sequence[str]],
     watched: t.Iterable[str],
 ) -> str:
     """The text of the guard's configuration file; the script explains each kind of line."""
     state = replace(situation.state, files=draft.files)
-    own = (places.SWITCH, places.DROP_IN, places.EXEMPT_ORIGINS, *pam.HELPERS, *_lists_of_keys(draft))
+    own = (places.SWITCH, places.DROP_IN, places.EXEMPT_ORIGINS, *pam.HELPERS, *_key_lists(draft))
     texts = {path: text for path, text in ((path, draft.text(path)) for path in own) if text is not None}
     lines = [guard.line("mode", situation.settings.guard)]
     lines += [guard.line("watch", path) for path in watched]
@@ -119,62 +119,62 @@ def _config(
     for service in protected:
         lines.append(guard.line("block", guard.digest(guard.auth_part(files.texts[service])), service))
         lines += [guard.line("line", service, line) for line in guard.block(files.texts[service])]
-    for name, by in stacks.items():
-        lines.append(guard.line("stack", guard.digest(guard.auth_part(files.texts[name])), name, ", ".join(by)))
+    for name, services in stacks.items():
+        lines.append(guard.line("stack", guard.digest(guard.auth_part(files.texts[name])), name, ", ".join(services)))
     lines += [guard.line("modules", path) for path in state.module_directories]
     needed = sorted(set(_MODULE.findall("".join(texts.values()))))
     lines += [guard.line("module", name) for name in needed] if state.module_directories else []
     if places.DROP_IN in texts:
-        lines += [*_of_starts(state), *_of_sshd(situation)]
-    if "cockpit" in asking:
-        lines += _of_cockpit(draft.text(places.COCKPIT_CONFIG))
+        lines += [*_start_lines(state), *_sshd_lines(situation)]
+    if "cockpit" in asking_services:
+        lines += _cockpit_lines(draft.text(places.COCKPIT_CONFIG))
     return "".join(lines)
 
 
-def _stacks(state: HostState, protected: t.Collection[str], asking: t.Sequence[str]) -> dict[str, list[str]]:
+def _stacks(state: HostState, protected: t.Collection[str], asking_services: t.Sequence[str]) -> dict[str, list[str]]:
     """The PAM files without our block through which these services ask, each with its services."""
     files = state.service_files
-    found: dict[str, list[str]] = {}
+    stacks: dict[str, list[str]] = {}
     ours = {path.rpartition("/")[2] for path in (places.SWITCH, *pam.HELPERS)}
-    for service in asking:
+    for service in asking_services:
         for name in sorted({service, *pam.included(service, files)} - ours - {*protected}):
             if name in files.texts:
-                found.setdefault(name, []).append(service)
-    return found
+                stacks.setdefault(name, []).append(service)
+    return stacks
 
 
-def _of_starts(state: HostState) -> t.Iterator[str]:
+def _start_lines(state: HostState) -> t.Iterator[str]:
     """Yield lines about the files that determine how sshd is started."""
-    for pattern in (*places.SSHD_STARTS, *_variables(state)):
+    for pattern in (*places.SSHD_STARTS, *_variable_files(state)):
         paths = matching_paths(pattern, state.files)
         yield guard.line(
             "start", guard.digest("".join(guard.starting(one, state.text(one) or "") for one in paths)), pattern
         )
 
 
-def _variables(state: HostState) -> list[str]:
+def _variable_files(state: HostState) -> list[str]:
     """The files of variables that the units of sshd read on this host, beside the usual ones."""
     return [path for path in state.sshd_variables if path not in places.SSHD_SERVICE_OPTIONS]
 
 
-def _of_cockpit(text: str | None) -> t.Iterator[str]:
+def _cockpit_lines(text: str | None) -> t.Iterator[str]:
     """Yield lines about what lets people into Cockpit past PAM."""
     yield guard.line("cockpit", guard.digest(cockpit_conf.past_pam(text)), places.COCKPIT_CONFIG)
     if cockpit_conf.accepts_kerberos(text):
         yield from (guard.line("keytab", path) for path in places.KEYTABS)
 
 
-def _of_others(files: sshd_config.Files, settings: Settings) -> t.Iterator[str]:
+def _other_sshd_lines(files: sshd_config.Files, settings: Settings) -> t.Iterator[str]:
     """Yield lines about what one sshd reads beside our drop-in, as far as it decides who is asked for a code."""
     keywords = sorted(drop_in.keywords(settings))
     include_lines = sshd_config.include_lines(files)
     yield from (guard.line("pattern", pattern) for pattern in include_lines.patterns)
-    many = guard.includes(files.texts.get(files.config, ""), include_lines.line)
-    shown = guard.others(files, keywords, many)
-    yield guard.line("before", guard.digest(shown), str(many), files.config, " ".join(keywords))
+    count = guard.includes(files.texts.get(files.config, ""), include_lines.line)
+    text = guard.others(files, keywords, count)
+    yield guard.line("before", guard.digest(text), str(count), files.config, " ".join(keywords))
 
 
-def _of_sshd(situation: Situation) -> t.Iterator[str]:
+def _sshd_lines(situation: Situation) -> t.Iterator[str]:
     """Yield what each sshd must report, for one account that needs a code of each class its files distinguish."""
     settings, state = situation
     names = dict.fromkeys(["root", *sorted({*situation.enrolled_afterwards, *settings.declared_keys})])
@@ -184,7 +184,7 @@ def _of_sshd(situation: Situation) -> t.Iterator[str]:
         patterns = sshd_config.account_patterns(state.sshd_files(sshd.start, "").texts)
         yield guard.line("sshd")
         yield from (guard.line("word", word) for word in sshd.start.words)
-        yield from _of_others(state.sshd_files(sshd.start), settings)
+        yield from _other_sshd_lines(state.sshd_files(sshd.start), settings)
         seen: set[t.Any] = set()
         for account in accounts:
             keys_only = situation.keys_only(account)

@@ -17,12 +17,12 @@ def refusals(host: str, holds: t.Iterable[Hold]) -> t.Iterator[str]:
     """Refuse to change anything, with a sentence about each of these holds."""
     for hold in holds:
         if hold.attribute:
-            yield f"{by_what(hold, host)}, and has to be changed. {remedy(hold)}."
+            yield f"{what_holds(hold, host)}, and has to be changed. {remedy(hold)}."
         else:
-            yield f"{by_what(hold, host)}, and files in it have to be changed. {remedy(hold)}, and run again."
+            yield f"{what_holds(hold, host)}, and files in it have to be changed. {remedy(hold)}, and run again."
 
 
-def by_what(hold: Hold, host: str) -> str:
+def what_holds(hold: Hold, host: str) -> str:
     """The beginning of a sentence: the path, and what holds it."""
     if hold.attribute:
         return f"{hold.path} on {host} is {in_words(hold.attribute)}"

@@ -31,7 +31,7 @@ class LockedOut(t.NamedTuple):
     @property
     def message(self) -> str:
         """The sentence about this account."""
-        return self.reason.of(self.user)
+        return self.reason.sentence(self.user)
 
 
 def locked_out(situation: Situation, services: t.Collection[str], enrolled: t.Collection[str]) -> t.Iterator[LockedOut]:
@@ -41,28 +41,30 @@ def locked_out(situation: Situation, services: t.Collection[str], enrolled: t.Co
     """
     settings, state = situation
     named = with_other_names(state.accounts, enrolled)
-    typing_one = _seen_with_password(state)
+    seen_with_password = _seen_with_password(state)
     for account in state.accounts.values():
-        asked = in_scope(settings, account.name, account.groups, named)
+        needs_code = in_scope(settings, account.name, account.groups, named)
         if "sshd" in services and not _comes_from_exempt_address(situation, account):
-            found = None
+            locked = None
             if situation.keys_only(account):
-                found = _without_keys(situation, account)
-            elif asked:
-                found = _of_sshd(situation, account, account.name in enrolled)
-            if found:
-                yield found
+                locked = _without_keys(situation, account)
+            elif needs_code:
+                locked = _locked_out_of_sshd(situation, account, account.name in enrolled)
+            if locked:
+                yield locked
                 continue
-        if not asked:
+        if not needs_code:
             continue
-        has_password = account.has_password or account.name in typing_one
-        lost = [one for one in services if one != "sshd" and has_password and _takes(state, account, one)]
-        if lost and account.name not in enrolled:
-            about = (state.hostname, tuple(lost), False, _groups_instead(account))
+        has_password = account.has_password or account.name in seen_with_password
+        lost_services = [
+            one for one in services if one != "sshd" and has_password and _accepts_password(state, account, one)
+        ]
+        if lost_services and account.name not in enrolled:
+            about = (state.hostname, tuple(lost_services), False, _groups_instead(account))
             reason = Reason(_no_credential, about)
             if account.name in settings.keys_only_users:
-                reason = Reason(_keys_alone, (state.hostname, tuple(lost)))
-            yield LockedOut(account.name, tuple(lost), reason)
+                reason = Reason(_keys_alone, (state.hostname, tuple(lost_services)))
+            yield LockedOut(account.name, tuple(lost_services), reason)
 
 
 def unproven(situation: Situation, proven: t.Collection[str]) -> t.Iterator[tuple[str, Reason]]:
@@ -75,9 +77,9 @@ def unproven(situation: Situation, proven: t.Collection[str]) -> t.Iterator[tupl
             and not _comes_from_exempt_address(situation, account)
             and may_log_in(situation.state, account)
         ):
-            host, made = situation.state.hostname, situation.waiting.get(account.name)
-            if made:
-                day, _slash, place = made.partition("/")
+            host, self_made = situation.state.hostname, situation.unaccepted.get(account.name)
+            if self_made:
+                day, _slash, place = self_made.partition("/")
                 yield account.name, Reason(_not_accepted, (host,), f" on {day} ({place})")
             else:
                 yield account.name, Reason(_no_proof, (host,))
@@ -100,13 +102,13 @@ def left_without_keys(situation: Situation) -> t.Iterator[tuple[str, Reason]]:
     for account in state.accounts.values():
         if not drop_in.is_keys_only(account.sshd) or situation.keys_only(account) or account.has_key:
             continue
-        asked = settings.ssh and situation.in_scope(account)
-        by_password = account.has_password and not (asked and "password" not in settings.ssh_first_factors)
-        if not by_password and account.name in situation.lists_of_sshd:
+        needs_code = settings.ssh and situation.in_scope(account)
+        by_password = account.has_password and not (needs_code and "password" not in settings.ssh_first_factors)
+        if not by_password and account.name in situation.keys_only_lists:
             yield account.name, Reason(_no_key_of_its_own, (state.hostname,))
 
 
-def _of_sshd(situation: Situation, account: Account, enrolled: bool) -> LockedOut | None:
+def _locked_out_of_sshd(situation: Situation, account: Account, enrolled: bool) -> LockedOut | None:
     """What would lock the account out of sshd, if anything: no credential, or no first factor still accepted."""
     settings, state = situation
     name, host = account.name, state.hostname
@@ -115,9 +117,9 @@ def _of_sshd(situation: Situation, account: Account, enrolled: bool) -> LockedOu
     has_way = ways.by_key or ways.by_password
     if not has_way or (account.key_is_elsewhere and not ways.by_password and ways.root_login == "yes"):
         # Whether anybody has a key for this account is best seen from past logins.
-        found = None if is_ansible else _by_evidence(situation, account, enrolled)
-        if found or not (has_way or is_ansible):
-            return found
+        evidence = None if is_ansible else _by_evidence(situation, account, enrolled)
+        if evidence or not (has_way or is_ansible):
+            return evidence
     if ways.root_login != "yes":
         line = sshd_config.setting_line(state.sshd_files(), "PermitRootLogin")
         reason = Reason(_root_by_key, (host, ways.root_login, line, is_ansible))
@@ -168,9 +170,9 @@ def _logins(state: HostState, account: Account) -> tuple[Login, ...]:
     views = (account.sshd, *account.sshd_elsewhere)
     if root_login == "no" or not any(sshd_config.admits(sshd, account.name, account.groups) for sshd in views):
         return ()
-    found = state.logins.get((account.name, "sshd"), ())
+    logins = state.logins.get((account.name, "sshd"), ())
     # Unless PermitRootLogin is `yes`, root's password is no longer accepted, even if it was then.
-    return tuple(one for one in found if root_login == "yes" or not _by_password(one))
+    return tuple(one for one in logins if root_login == "yes" or not _by_password(one))
 
 
 def may_log_in(state: HostState, account: Account) -> bool:
@@ -194,12 +196,12 @@ class _Ways(t.NamedTuple):
 
 def _ways_in(account: Account) -> _Ways:
     """How the account gets in to sshd from any of the addresses that the configuration distinguishes."""
-    found = [_ways_under(sshd, account) for sshd in (account.sshd, *account.sshd_elsewhere)]
-    open_ones = [ways for ways in found if ways.by_key or ways.by_password]
-    restricted = [ways for ways in open_ones if ways.root_login != "yes"]
-    if restricted or not open_ones:
-        return (restricted or found)[0]
-    return _Ways(any(ways.by_key for ways in open_ones), any(ways.by_password for ways in open_ones), "yes")
+    all_ways = [_ways_under(sshd, account) for sshd in (account.sshd, *account.sshd_elsewhere)]
+    open_ways = [ways for ways in all_ways if ways.by_key or ways.by_password]
+    restricted = [ways for ways in open_ways if ways.root_login != "yes"]
+    if restricted or not open_ways:
+        return (restricted or all_ways)[0]
+    return _Ways(any(ways.by_key for ways in open_ways), any(ways.by_password for ways in open_ways), "yes")
 
 
 def _ways_under(sshd: sshd_config.Effective, account: Account) -> _Ways:
@@ -236,7 +238,7 @@ def _groups_instead(account: Account) -> str | None:
 # The sentences
 
 
-def _who(names: Names, is_ansible: bool) -> str:
+def _subject(names: Names, is_ansible: bool) -> str:
     """The subject of a sentence; it says so if this is Ansible's own account."""
     return f"{names}, the account that Ansible connects as," if is_ansible else str(names)
 
@@ -256,7 +258,7 @@ def _no_credential(
 ) -> str:
     leave = "leave O(ssh) false" if "sshd" in services else f"leave {' and '.join(services)} out of O(services)"
     return (
-        f"{_who(names, is_ansible)} {names.verb('has', 'have')} no credential and would be locked out of "
+        f"{_subject(names, is_ansible)} {names.verb('has', 'have')} no credential and would be locked out of "
         f"{' and '.join(services)} on {host}. {_remedies(names, groups)}, or {leave}."
     )
 
@@ -292,7 +294,7 @@ def _keys_alone(names: Names, _detail: str, host: str, services: tuple[str, ...]
 
 def _no_declared_key(names: Names, _detail: str, host: str, is_ansible: bool) -> str:
     return (
-        f"{_who(names, is_ansible)} must log in to sshd on {host} with security keys alone, but none is declared: "
+        f"{_subject(names, is_ansible)} must log in to sshd on {host} with security keys alone, but none is declared: "
         f"{names.verb(names.them, 'they')} would be locked out. Declare a key with security_keys in O(users), or take "
         f"{names.them} out of O(security_keys_only_groups)."
     )
@@ -310,17 +312,19 @@ def _no_key_of_its_own(names: Names, _detail: str, host: str) -> str:
 def _root_by_key(names: Names, _detail: str, host: str, root_login: str, line: str, is_ansible: bool) -> str:
     them = names.them
     return (
-        f"{_who(names, is_ansible)} {names.verb('logs in', 'log in')} to sshd on {host} with a key alone, and with "
+        f"{_subject(names, is_ansible)} {names.verb('logs in', 'log in')} to sshd on {host} with a key alone, and with "
         f"PermitRootLogin {root_login} ({line}) sshd refuses a key together with a code: {names.verb(them, 'they')} "
         f"would be locked out. Exempt {them} with O(exempt_users), or enrol {them} and set PermitRootLogin yes."
     )
 
 
-def _other_factor(names: Names, _detail: str, host: str, by_key: bool, taken: tuple[str, ...], is_ansible: bool) -> str:
+def _other_factor(
+    names: Names, _detail: str, host: str, by_key: bool, allowed: tuple[str, ...], is_ansible: bool
+) -> str:
     them, (has, needs) = names.them, ("key", "publickey") if by_key else ("password", "password")
     return (
-        f"{_who(names, is_ansible)} {names.verb('logs in', 'log in')} to sshd on {host} with a {has} only, which "
-        f"O(ssh_first_factors) ({', '.join(taken)}) does not allow: {names.verb(them, 'they')} would be locked out. "
+        f"{_subject(names, is_ansible)} {names.verb('logs in', 'log in')} to sshd on {host} with a {has} only, which "
+        f"O(ssh_first_factors) ({', '.join(allowed)}) does not allow: {names.verb(them, 'they')} would be locked out. "
         f"Add {needs} to O(ssh_first_factors), give {them} the other factor, or exempt {them} with O(exempt_users)."
     )
 
@@ -338,12 +342,12 @@ def _seen_without_credential(names: Names, day: str, host: str, how: str, groups
     )
 
 
-def _seen_by_other_method(names: Names, day: str, host: str, how: str, taken: tuple[str, ...]) -> str:
+def _seen_by_other_method(names: Names, day: str, host: str, how: str, allowed: tuple[str, ...]) -> str:
     them = names.them
     return (
-        f"{_seen(names, day, host, how)}, but with two-factor login sshd accepts only {' or '.join(taken)} before the "
-        f"code: {names.verb(them, 'they')} would be locked out. Give {them} such a factor and log in with it once, or "
-        f"exempt {them} with O(exempt_users) or O(exempt_groups)."
+        f"{_seen(names, day, host, how)}, but with two-factor login sshd accepts only {' or '.join(allowed)} before "
+        f"the code: {names.verb(them, 'they')} would be locked out. Give {them} such a factor and log in with it once, "
+        f"or exempt {them} with O(exempt_users) or O(exempt_groups)."
     )
 
 
@@ -361,7 +365,7 @@ def _comes_from_exempt_address(situation: Situation, account: Account) -> bool:
 
 def _seen_with_password(state: HostState) -> set[str]:
     """The accounts that recently logged in with a password anywhere: it works at every service that asks for one."""
-    return {name for (name, _service), found in state.logins.items() if any(map(_by_password, found))}
+    return {name for (name, _service), logins in state.logins.items() if any(map(_by_password, logins))}
 
 
 def _by_password(login: Login) -> bool:
@@ -369,7 +373,7 @@ def _by_password(login: Login) -> bool:
     return _FACTORS.get(login.method.partition("/")[0]) == "password"
 
 
-def _takes(state: HostState, account: Account, service: str) -> bool:
+def _accepts_password(state: HostState, account: Account, service: str) -> bool:
     """Whether a service accepts a password of this account. Cockpit has a list of accounts that it refuses."""
     disallowed = (state.text(places.COCKPIT_DISALLOWED) or "").split()
     return not (service == "cockpit" and account.name in disallowed)

@@ -47,16 +47,16 @@ class Names(t.NamedTuple):
 class Reason(t.NamedTuple):
     """What a sentence says about people, such as why they would be locked out, and what to do."""
 
-    say: t.Callable[..., str]
+    make_sentence: t.Callable[..., str]
     """Makes the sentence of `Names`, `detail` and `about`."""
     about: tuple[t.Hashable, ...]
-    """What the sentence depends on. People with the same `say` and `about` share a sentence."""
+    """What the sentence depends on. People with the same `make_sentence` and `about` share a sentence."""
     detail: str = ""
     """What is said only if the sentence is about one person."""
 
-    def of(self, *names: str) -> str:
+    def sentence(self, *names: str) -> str:
         """The sentence about these people."""
-        return self.say(Names(names), self.detail if len(names) == 1 else "", *self.about)
+        return self.make_sentence(Names(names), self.detail if len(names) == 1 else "", *self.about)
 
 
 class Sentence(str):
@@ -68,18 +68,18 @@ class Sentence(str):
 
     def __new__(cls, text: str, users: tuple[str, ...]) -> Sentence:
         """Make a sentence with this text, about these people."""
-        made = super().__new__(cls, text)
-        made.users = users
-        return made
+        sentence = super().__new__(cls, text)
+        sentence.users = users
+        return sentence
 
 
-def together(found: t.Iterable[tuple[str, Reason]]) -> t.Iterator[Sentence]:
+def sentences(reasons_by_name: t.Iterable[tuple[str, Reason]]) -> t.Iterator[Sentence]:
     """Yield one sentence for each reason, in the order in which the reasons were first found."""
-    having: dict[tuple[t.Any, ...], list[str]] = {}
+    names_by_reason: dict[tuple[t.Any, ...], list[str]] = {}
     reasons: dict[tuple[t.Any, ...], Reason] = {}
-    for name, reason in found:
-        key = (reason.say, reason.about)
+    for name, reason in reasons_by_name:
+        key = (reason.make_sentence, reason.about)
         reasons.setdefault(key, reason)
-        having.setdefault(key, []).append(name)
-    for key, names in having.items():
-        yield Sentence(reasons[key].of(*names), tuple(names))
+        names_by_reason.setdefault(key, []).append(name)
+    for key, names in names_by_reason.items():
+        yield Sentence(reasons[key].sentence(*names), tuple(names))

@@ -20,13 +20,15 @@ from .situation import Situation
 
 def plan(situation: Situation, make_key: MakeKey) -> Plan:
     """Decide what brings the host to the wanted state. `make_key` makes keys for people who have none."""
-    made = _plan(situation, make_key)
+    raw_plan = _plan(situation, make_key)
 
     def named(sentence: str) -> str:
         text = situation.settings.named(sentence)
         return Sentence(text, sentence.users) if isinstance(sentence, Sentence) else text
 
-    return made._replace(refusals=tuple(map(named, made.refusals)), warnings=tuple(map(named, made.warnings)))
+    return raw_plan._replace(
+        refusals=tuple(map(named, raw_plan.refusals)), warnings=tuple(map(named, raw_plan.warnings))
+    )
 
 
 def _plan(situation: Situation, make_key: MakeKey) -> Plan:

@@ -61,11 +61,11 @@ def selinux(situation: Situation) -> t.Iterator[str]:
     # Up to and including release 9, the policy uses the older path of /run.
     is_older = state.release[1].partition(".")[0] in ("8", "9")
     for path in (backends.BACKENDS[settings.backend].DIRECTORY, places.RUN_DIRECTORY):
-        found, wanted = state.selinux_types.get(path, "none yet"), WRITTEN_AT_LOGIN[path]
-        if found in (*_SELINUX_DEFAULTS, "none yet"):
+        current, wanted = state.selinux_types.get(path, "none yet"), WRITTEN_AT_LOGIN[path]
+        if current in (*_SELINUX_DEFAULTS, "none yet"):
             pattern = f"/var{path}" if is_older and path == places.RUN_DIRECTORY else path
             yield (
-                f"SELinux on {state.hostname} would keep sshd from writing to {path} (type {found}), which it has to "
+                f"SELinux on {state.hostname} would keep sshd from writing to {path} (type {current}), which it has to "
                 f"do at each code. Run there: mkdir -p {path}; semanage fcontext -a -t {wanted} "
                 f"'{pattern}(/.*)?'; restorecon -R {path}."
             )
@@ -73,14 +73,14 @@ def selinux(situation: Situation) -> t.Iterator[str]:
 
 def files(state: HostState, changes: t.Collection[Change]) -> t.Iterator[str]:
     """Refuse if something else is in the place of a needed file or directory, or a changed file has a hard link."""
-    made = {change.path: "file" for change in changes if isinstance(change, Write)}
-    made.update({change.path: "directory" for change in changes if isinstance(change, MakeDirectory)})
-    for path, needed in made.items():
-        found = state.files.get(path)
+    kinds = {change.path: "file" for change in changes if isinstance(change, Write)}
+    kinds.update({change.path: "directory" for change in changes if isinstance(change, MakeDirectory)})
+    for path, needed in kinds.items():
+        existing = state.files.get(path)
         # A link in the place of a file of ours is replaced.
-        if found and (found.kind or "file") != needed and not (found.link and needed == "file"):
+        if existing and (existing.kind or "file") != needed and not (existing.link and needed == "file"):
             yield (
-                f"{path} on {state.hostname} is a {found.kind or 'file'}, and fleet.auth needs a {needed} of that "
+                f"{path} on {state.hostname} is a {existing.kind or 'file'}, and fleet.auth needs a {needed} of that "
                 "name. Move it away, and run again."
             )
     for path in dict.fromkeys(change.path for change in changes if isinstance(change, Edit)):
@@ -96,7 +96,7 @@ def accounts(situation: Situation) -> t.Iterator[str]:
     """Refuse users and groups that the host does not have or cannot use as set, and unusable credentials."""
     settings, state = situation
     strangers = [user.name for user in settings.users if user.present and user.name not in state.accounts]
-    yield from people.together((name, people.Reason(_no_account, (state.hostname,))) for name in strangers)
+    yield from people.sentences((name, people.Reason(_no_account, (state.hostname,))) for name in strangers)
     for group in settings.scope_groups:
         if group not in state.groups:
             yield (
@@ -110,16 +110,16 @@ def accounts(situation: Situation) -> t.Iterator[str]:
                 "leave it out."
             )
     yield from _other_groups(situation)
-    yield from people.together(_exempt_and_keys_only(situation))
+    yield from people.sentences(_exempt_and_keys_only(situation))
     if settings.scope == "enrolled":
         odd = [name for name in sorted(situation.enrolled_afterwards) if not is_account_name(name)]
         if odd:
             # Written as Python strings, since they may hold any characters.
             files = people.Names(tuple(repr(backends.credential_path(state.backend, name)) for name in odd))
             yield people.Sentence(_odd_names(files, state.hostname), tuple(map(repr, odd)))
-    yield from people.together(_other_names(situation))
+    yield from people.sentences(_other_names(situation))
     yield from _in_no_group(situation)
-    yield from people.together(credentials.problems(situation))
+    yield from people.sentences(credentials.problems(situation))
 
 
 def _other_groups(situation: Situation) -> t.Iterator[str]:
@@ -171,7 +171,7 @@ def _in_no_group(situation: Situation) -> t.Iterator[str]:
     settings, state = situation
     if not settings.ssh or not settings.exempt_groups or settings.scope == "groups":
         return
-    found = [
+    names = [
         account.name
         for account in state.accounts.values()
         if not account.groups
@@ -180,7 +180,7 @@ def _in_no_group(situation: Situation) -> t.Iterator[str]:
             or (settings.scope == "everyone" and locked_out.may_log_in(state, account))
         )
     ]
-    yield from people.together((name, people.Reason(_no_group, (state.hostname,))) for name in found)
+    yield from people.sentences((name, people.Reason(_no_group, (state.hostname,))) for name in names)
 
 
 def _no_group(names: people.Names, _detail: str, host: str) -> str:
@@ -227,15 +227,15 @@ def sshd(situation: Situation) -> t.Iterator[str]:
     if any(sshd.error for sshd in state.sshds):
         for sshd in state.sshds:
             if sshd.error:
-                yield f"sshd{_started(sshd.start)} on {host} does not report its settings: {sentence(sshd.error)}"
+                yield f"sshd{_start_of(sshd.start)} on {host} does not report its settings: {sentence(sshd.error)}"
         return
     root = state.accounts["root"].sshd
-    told = [
+    conflicts = [
         f"on {host}, {conflict}"
         for sshd in state.sshds
         for conflict in drop_in.conflicts(state.sshd_files(sshd.start), sshd.any_account, settings)
     ]
-    yield from dict.fromkeys(told)
+    yield from dict.fromkeys(conflicts)
     if settings.declared_keys and "pubkeyauthoptions" not in root:
         holders = tuple(sorted(settings.declared_keys))
         yield people.Sentence(
@@ -250,19 +250,19 @@ def sshd(situation: Situation) -> t.Iterator[str]:
             "the owner of a name can point it at an exempt address. Set UseDNS no, or leave O(exempt_addresses) out."
         )
     factors = settings.ssh_first_factors
-    if "publickey" in factors and not _taken(situation, "pubkeyauthentication"):
+    if "publickey" in factors and not _is_on_for_anybody(situation, "pubkeyauthentication"):
         yield (
             f"sshd on {host} accepts no keys ({sshd_config.setting_line(files, 'PubkeyAuthentication')}). "
             "Set PubkeyAuthentication yes, or O(ssh_first_factors) to [password]."
         )
-    takes_passwords = _taken(situation, "passwordauthentication", "kbdinteractiveauthentication")
-    if "password" in factors and not takes_passwords and state.text(places.DROP_IN) is None:
+    accepts_passwords = _is_on_for_anybody(situation, "passwordauthentication", "kbdinteractiveauthentication")
+    if "password" in factors and not accepts_passwords and state.text(places.DROP_IN) is None:
         yield (
             f"sshd on {host} accepts no passwords today ({sshd_config.setting_line(files, 'PasswordAuthentication')}), "
             "but would accept a password with a code afterwards. Set O(ssh_first_factors) to [publickey]."
         )
-    ours, effective = state.connection, state.connection_sshd
-    account = state.accounts.get(ours.user) if ours else None
+    connection, effective = state.connection, state.connection_sshd
+    account = state.accounts.get(connection.user) if connection else None
     if account and effective is not None and not sshd_config.admits(effective, account.name, account.groups):
         yield (
             f"{account.name}, the account that Ansible connects as, is not admitted by the files of sshd on {host} "
@@ -271,7 +271,7 @@ def sshd(situation: Situation) -> t.Iterator[str]:
         )
 
 
-def _taken(situation: Situation, *keywords: str) -> bool:
+def _is_on_for_anybody(situation: Situation, *keywords: str) -> bool:
     """Whether one of these is on in sshd for anybody who will be asked; the settings for root apply to root only."""
     accounts = situation.state.accounts
     asked = [one for one in accounts.values() if one.uid and situation.in_scope(one)] or [accounts["root"]]
@@ -287,10 +287,10 @@ def become(situation: Situation) -> t.Iterator[str]:
     account = state.accounts.get(state.connection.user) if state.connection else None
     if not account or not state.connection or account.uid == 0:
         return
-    root, by = state.accounts["root"], state.connection.programs
-    by_systemd = next((program for program in places.ASKING_SYSTEMD if program in by), "")
+    root, programs = state.accounts["root"], state.connection.programs
+    by_systemd = next((program for program in places.ASKING_SYSTEMD if program in programs), "")
     # su wants the password of root, and so root's code; under sudo it wants none.
-    by_su = "su" in by and not {"sudo", "doas"}.intersection(by[by.index("su") :])
+    by_su = "su" in programs and not {"sudo", "doas"}.intersection(programs[programs.index("su") :])
     asking = {*state.become_asks, *(("su", "su-l") if by_su else ())}.intersection(settings.services)
     remedies = {
         "sudo": (account, f"let sudo ask {account.name} for no password (NOPASSWD)"),
@@ -332,12 +332,12 @@ def enrolments(situation: Situation, revised: t.Mapping[str, str]) -> t.Iterator
             tuple(on_paper),
         )
     twice = (name for name, text in revised.items() if credentials.has_one_key_twice(situation, name, text))
-    yield from people.together((name, people.Reason(_one_key_twice, (state.hostname,))) for name in twice)
+    yield from people.sentences((name, people.Reason(_one_key_twice, (state.hostname,))) for name in twice)
     if settings.ssh and settings.require_proof:
         enforced = state.asks_at("sshd")
         asked = (one.name for one in state.accounts.values() if enforced and sshd_config.sends_to_pam(one.sshd))
         vouched_for = (user.name for user in settings.users if user.proven)
-        yield from people.together(locked_out.unproven(situation, {*situation.proven, *asked, *vouched_for}))
+        yield from people.sentences(locked_out.unproven(situation, {*situation.proven, *asked, *vouched_for}))
 
 
 def _one_key_twice(names: people.Names, _detail: str, host: str) -> str:
@@ -375,7 +375,7 @@ def sentence(text: str) -> str:
     return f"{text.strip().rstrip('.')}."
 
 
-def _started(start: Start) -> str:
+def _start_of(start: Start) -> str:
     """What a message says of an sshd that is not started in the usual way; empty for one that is."""
     return f", as {start.source} starts it ({' '.join(start.words)})," if start.words else ""
 
@@ -389,7 +389,7 @@ def expectations(state: HostState, expected: t.Iterable[Expectation]) -> t.Itera
         wrong = [keyword for keyword, value in expectation.settings.items() if effective.get(keyword, ()) != value]
         if wrong:
             yield (
-                f"sshd{_started(start)} on {state.hostname} does not do for {expectation.user} what {places.DROP_IN} "
+                f"sshd{_start_of(start)} on {state.hostname} does not do for {expectation.user} what {places.DROP_IN} "
                 f"says ({', '.join(wrong)}): another part of its configuration wins. See "
                 f"'{' '.join(['sshd', *start.words])} -T -C {expectation.connection_spec}'."
             )

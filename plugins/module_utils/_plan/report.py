@@ -26,7 +26,7 @@ def status(situation: Situation) -> dict[str, t.Any]:
 
 def in_short(situation: Situation) -> dict[str, t.Any]:
     """The state of a host without its users, who may be many."""
-    asks = asking(situation)
+    asks = asking_services(situation)
     return {
         "enforced": _enforced(situation, asks),
         "asks": asks,
@@ -41,7 +41,7 @@ def in_short(situation: Situation) -> dict[str, t.Any]:
 
 def enforced(situation: Situation) -> dict[str, bool]:
     """Whether each service that asks or must ask for the code really does so, from everyone in scope."""
-    return _enforced(situation, asking(situation))
+    return _enforced(situation, asking_services(situation))
 
 
 def _enforced(situation: Situation, asks: t.Sequence[str]) -> dict[str, bool]:
@@ -50,7 +50,7 @@ def _enforced(situation: Situation, asks: t.Sequence[str]) -> dict[str, bool]:
     return {service: service in asks and not recovered for service in services}
 
 
-def asking(situation: Situation) -> list[str]:
+def asking_services(situation: Situation) -> list[str]:
     """The services that ask everyone in scope for the code, except those whom the recovery command has let off."""
     state, step = situation.state, situation.state.code_step
     if backends.asking(step) not in state.code_modules or not _switch_is_on(situation):
@@ -59,12 +59,12 @@ def asking(situation: Situation) -> list[str]:
     asked = [
         one for one in dict.fromkeys([*by_another, *state.protected_services]) if one not in step.excepted_services
     ]
-    return [service for service in asked if _none_passes_by(situation, service)]
+    return [service for service in asked if _has_no_bypass(situation, service)]
 
 
 def lets_in(situation: Situation) -> list[str]:
     """The services that are set up to ask, and let in without a code others than those whom recovery has let off."""
-    state, asks = situation.state, asking(situation)
+    state, asks = situation.state, asking_services(situation)
     if not situation.settings.enabled or denying(situation):
         return []
     set_up = {*state.protected_services, *(["sshd"] if state.text(places.DROP_IN) is not None else [])}
@@ -105,31 +105,31 @@ def key_denied(situation: Situation, name: str, fingerprint: str) -> str | None:
 def _user(situation: Situation, name: str) -> dict[str, t.Any]:
     """What is reported of one user."""
     settings, state = situation
-    found = situation.credentials.get(name) or Credential(())
+    credential = situation.credentials.get(name) or Credential(())
     account, wrong_codes = state.accounts.get(name), state.tallies.get(name)
     return {
         "enrolled": name in situation.enrolled,
-        "proven": found.proven,
+        "proven": credential.proven,
         "in_scope": account is not None and situation.in_scope_now(account),
         "locked": wrong_codes is not None and tally.locked_until(wrong_codes, settings.lockout, state.now) is not None,
-        "devices": [app.name for app in found.apps if app.name],
-        "recovery_codes_left": found.recovery_codes_left,
-        "pass_until": found.pass_until,
-        "self_made": situation.waiting.get(name),
+        "devices": [app.name for app in credential.apps if app.name],
+        "recovery_codes_left": credential.recovery_codes_left,
+        "pass_until": credential.pass_until,
+        "self_made": situation.unaccepted.get(name),
     }
 
 
 def refused(plan: Plan) -> list[dict[str, t.Any]]:
     """All users of each refusal whose text shows only some of them."""
-    return _of_many(plan.refusals)
+    return _with_all_names(plan.refusals)
 
 
 def warned(plan: Plan) -> list[dict[str, t.Any]]:
     """The same for the warnings."""
-    return _of_many(plan.warnings)
+    return _with_all_names(plan.warnings)
 
 
-def _of_many(sentences: t.Iterable[str]) -> list[dict[str, t.Any]]:
+def _with_all_names(sentences: t.Iterable[str]) -> list[dict[str, t.Any]]:
     about = (one for one in sentences if isinstance(one, Sentence) and Names(one.users).leaves_out)
     return [{"message": str(one), "users": sorted(one.users)} for one in about]
 
@@ -139,7 +139,7 @@ def unproven(situation: Situation) -> list[str]:
     if not situation.settings.enabled:
         return []
     made_here = {user.name for user in situation.settings.users if user.wants_credential and user.secret is None}
-    return sorted((made_here & situation.enrolled) - situation.proven - situation.waiting.keys())
+    return sorted((made_here & situation.enrolled) - situation.proven - situation.unaccepted.keys())
 
 
 def changes(plan: Plan) -> list[str]:
@@ -164,35 +164,35 @@ def diff(plan: Plan, state: HostState) -> list[dict[str, str]]:
 def _switch_is_on(situation: Situation) -> bool:
     """Whether the switch asks for codes, and leaves out nobody who is enrolled and in scope."""
     certain = situation.state.asks_for_code and not situation.state.code_step.damage
-    return certain and not scope.let_off(situation, situation.enrolled)
+    return certain and not scope.not_asked(situation, situation.enrolled)
 
 
-def _none_passes_by(situation: Situation, service: str) -> bool:
+def _has_no_bypass(situation: Situation, service: str) -> bool:
     """Whether a service has no way in that bypasses the code step, in PAM files or beside PAM."""
     if not pam.asks(service, situation.state.service_files):
         return False
     if service == "sshd":
-        return _sshd_sends(situation) and _keys_are_declared(situation)
+        return _sshd_sends_to_pam(situation) and _keys_are_declared(situation)
     if service == "cockpit":
-        return not any(cockpit.ways_past(situation))
-    return not any(one.instead_of == service for one in situation.services_beside_sudo)
+        return not any(cockpit.ways_without_code(situation))
+    return not any(one.instead_of == service for one in situation.other_sudo_services)
 
 
-def _sshd_sends(situation: Situation) -> bool:
+def _sshd_sends_to_pam(situation: Situation) -> bool:
     """Whether sshd sends every account in scope to PAM for the code, from every address.
 
     This leaves out people who are let off, and exempt addresses.
     """
     state = situation.state
-    accounts, off = state.accounts.values(), state.code_step.recovered
+    accounts, recovered = state.accounts.values(), state.code_step.recovered
     asked = [one for one in accounts if situation.in_scope_now(one) or situation.keys_only(one)]
-    wanted = {one.name: situation.keys_only(one) for one in asked if one.name not in off}
+    wanted = {one.name: situation.keys_only(one) for one in asked if one.name not in recovered}
     return all(
         sshd.error is None
         and sshd_config.read_order(state.sshd_files(sshd.start)) is not None
         and all(
-            of[name].get(keyword, ()) == value
-            for of in sshd.views.values()
+            effective[name].get(keyword, ()) == value
+            for effective in sshd.views.values()
             for name, keys_only in wanted.items()
             for keyword, value in drop_in.expected(
                 situation.settings, sshd.any_account, name, keys_only=keys_only
@@ -205,5 +205,5 @@ def _sshd_sends(situation: Situation) -> bool:
 def _keys_are_declared(situation: Situation) -> bool:
     """Whether the settings declare every security key that sshd accepts in place of a code."""
     declared = {name: {key.words for key in keys} for name, keys in situation.settings.declared_keys.items()}
-    lists = [*situation.keys_in_force.items(), *situation.lists_of_sshd.items()]
+    lists = [*situation.keys_in_force.items(), *situation.keys_only_lists.items()]
     return all(key.words in declared.get(name, ()) for name, keys in lists for key in keys)

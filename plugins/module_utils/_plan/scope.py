@@ -33,7 +33,7 @@ def with_other_names(accounts: t.Mapping[str, Account], names: t.Collection[str]
     return frozenset(names) | {account.name for account in accounts.values() if account.uid in uids}
 
 
-def let_off(situation: Situation, enrolled: t.Collection[str]) -> list[str]:
+def not_asked(situation: Situation, enrolled: t.Collection[str]) -> list[str]:
     """The enrolled accounts that need a code and are not asked for one.
 
     With the scope `enrolled`, the switch lists everyone who is asked, and somebody may have removed a name.
@@ -50,5 +50,5 @@ def let_off(situation: Situation, enrolled: t.Collection[str]) -> list[str]:
 def recovered(situation: Situation) -> list[str]:
     """The accounts that need a code, and that the recovery command has let off until the next run."""
     accounts = situation.state.accounts
-    let_off = (accounts[name] for name in situation.state.code_step.recovered if name in accounts)
-    return sorted({account.name for account in let_off if situation.in_scope_now(account)})
+    recovered_accounts = (accounts[name] for name in situation.state.code_step.recovered if name in accounts)
+    return sorted({account.name for account in recovered_accounts if situation.in_scope_now(account)})

@@ -14,30 +14,30 @@ from .draft import Draft
 from .situation import Situation
 
 
-def brought_to(draft: Draft, situation: Situation) -> list[Change]:
+def install(draft: Draft, situation: Situation) -> list[Change]:
     """Install the page and the command, if they are wanted. They are stopped while their files change."""
     settings, state = situation
     if not settings.self_service:
-        return removed(draft)
-    inside = tuple(f"{directory}/" for directory in places.SELF_SERVICE_DIRECTORIES)
+        return remove(draft)
+    prefixes = tuple(f"{directory}/" for directory in places.SELF_SERVICE_DIRECTORIES)
     ours = {*places.FOR_SELF_SERVICE, places.SELF_SERVICE_CONFIG, *places.SELF_SERVICE_DIRECTORIES}
     ours.add(places.INVITATIONS)
-    texts = {path: text for path, text in settings.files.items() if path in ours or path.startswith(inside)}
+    texts = {path: text for path, text in settings.files.items() if path in ours or path.startswith(prefixes)}
     if not settings.offer_enrolment:
         del texts[places.OFFER]
     if "cockpit" not in state.service_files.texts:
         texts = {path: text for path, text in texts.items() if not path.startswith(f"{places.PAGE_DIRECTORY}/")}
     texts[places.SELF_SERVICE_CONFIG] = self_service.config(settings)
     modes = {path: places.FOR_SELF_SERVICE.get(path, 0o644) for path in texts}
-    directories = {path.rpartition("/")[0]: 0o755 for path in texts if path.startswith(inside)}
+    directories = {path.rpartition("/")[0]: 0o755 for path in texts if path.startswith(prefixes)}
     directories[places.INVITATIONS] = 0o700
     wanted = {path: FileState("", mode) for path, mode in directories.items()}
     wanted.update({path: FileState(text, modes[path]) for path, text in texts.items()})
-    found = {path: file for path, file in draft.files.items() if path in ours or path.startswith(inside)}
-    if found == wanted and all(path in draft.files for path in places.SELF_SERVICE_LISTENING):
+    existing = {path: file for path, file in draft.files.items() if path in ours or path.startswith(prefixes)}
+    if existing == wanted and all(path in draft.files for path in places.SELF_SERVICE_LISTENING):
         return []
     return [
-        *_stopped(draft),
+        *_stop(draft),
         *(change for path in sorted(directories) for change in draft.directory(path, directories[path])),
         # The unit that listens is written last.
         *(
@@ -46,12 +46,12 @@ def brought_to(draft: Draft, situation: Situation) -> list[Change]:
             for change in draft.write(path, texts[path], modes[path])
         ),
         # What an earlier release left, and what is no longer wanted.
-        *draft.remove_trees(sorted(set(found) - set(wanted))),
+        *draft.remove_trees(sorted(set(existing) - set(wanted))),
         Listen(places.SELF_SERVICE_UNIT),
     ]
 
 
-def removed(draft: Draft) -> list[Change]:
+def remove(draft: Draft) -> list[Change]:
     """Remove the page, the command, the program behind them, and all invitations."""
     files = (
         places.SELF_SERVICE_SOCKET_UNIT,
@@ -59,10 +59,10 @@ def removed(draft: Draft) -> list[Change]:
         places.SELF_SERVICE_CONFIG,
         places.INVITATIONS,
     )
-    return [*_stopped(draft), *draft.remove(*files), *draft.remove_trees(places.SELF_SERVICE_DIRECTORIES)]
+    return [*_stop(draft), *draft.remove(*files), *draft.remove_trees(places.SELF_SERVICE_DIRECTORIES)]
 
 
-def _stopped(draft: Draft) -> list[Change]:
+def _stop(draft: Draft) -> list[Change]:
     """Stop the socket, so that nobody reaches the program."""
     if places.SELF_SERVICE_SOCKET_UNIT in draft.files and any(
         path in draft.files for path in places.SELF_SERVICE_LISTENING

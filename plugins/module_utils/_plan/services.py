@@ -27,11 +27,11 @@ class Services:
     covered: list[str] = field(default_factory=list)
     """The services that include one of these, and so ask without a block of their own."""
     refused: list[str] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     """Warnings about the lines around the code step."""
 
     @property
-    def asking(self) -> list[str]:
+    def asking_services(self) -> list[str]:
         """All services that ask for the code."""
         return [*self.texts, *self.covered]
 
@@ -42,37 +42,39 @@ def services(situation: Situation, *, declared_keys: bool) -> Services:
     `declared_keys` says whether sshd asks for no code after a declared security key.
     """
     state, host = situation.state, situation.state.hostname
-    found = Services(refused=[*_missing(situation)])
+    result = Services(refused=[*_missing(situation)])
     files = state.service_files
     plain = pam.without_ours(files)
     present = [one for one in situation.wanted_services if one in files.texts and not _link(state, one)]
     copies = _copies(present, files, plain)
     plain = plain._replace(texts={**plain.texts, **copies})
-    inner = {one: pam.included(one, plain) & {*present} for one in present}
+    included = {one: pam.included(one, plain) & {*present} for one in present}
     blocks: dict[str, Block] = {}
     # A file that is included comes before those that include it.
-    for service in sorted(present, key=lambda one: (len(inner[one]), present.index(one))):
+    for service in sorted(present, key=lambda one: (len(included[one]), present.index(one))):
         try:
-            asking = {one: blocks[one] for one in inner[service] if one in blocks}
-            if asking:
-                pam.check_covered(service, plain, asking, backends.MODULES)
-                found.covered.append(service)
-                others = placement.other_factors_of_covered(service, plain, asking)
-                found.told += _said_of(others, service, host)
-            elif not inner[service]:
+            asking_blocks = {one: blocks[one] for one in included[service] if one in blocks}
+            if asking_blocks:
+                pam.check_covered(service, plain, asking_blocks, backends.MODULES)
+                result.covered.append(service)
+                others = placement.other_factors_of_covered(service, plain, asking_blocks)
+                result.warnings += _other_factor_warnings(others, service, host)
+            elif not included[service]:
                 lines = _account_lines(situation) if service == "sshd" else ()
                 text = plain.texts[service]
                 text, blocks[service] = pam.protect(
                     service, text, plain, backends.MODULES, lines, declared_keys=declared_keys
                 )
-                first = vendor_copy.first_line(service, copies[service]) if service in copies else ""
-                found.texts[service] = first + text
-                found.told += _said_of(placement.other_factors(blocks[service], plain), service, host)
+                first_line = vendor_copy.first_line(service, copies[service]) if service in copies else ""
+                result.texts[service] = first_line + text
+                result.warnings += _other_factor_warnings(
+                    placement.other_factors(blocks[service], plain), service, host
+                )
         except PamError as error:
-            found.refused.append(f"on {host}, {error}")
-    found.texts = {one: found.texts[one] for one in present if one in found.texts}
-    found.refused += damaged(state, [one for one in state.protected_services if one not in situation.wanted_services])
-    return found
+            result.refused.append(f"on {host}, {error}")
+    result.texts = {one: result.texts[one] for one in present if one in result.texts}
+    result.refused += damaged(state, [one for one in state.protected_services if one not in situation.wanted_services])
+    return result
 
 
 def _missing(situation: Situation) -> t.Iterator[str]:
@@ -112,7 +114,7 @@ def _copies(present: t.Iterable[str], files: ServiceFiles, plain: ServiceFiles) 
     }
 
 
-def _said_of(others: t.Iterable[OtherFactor], service: str, host: str) -> t.Iterator[str]:
+def _other_factor_warnings(others: t.Iterable[OtherFactor], service: str, host: str) -> t.Iterator[str]:
     """Warn of other second factors in a service, and say who is asked for them."""
     for other in others:
         who = "a login that gets that far asks for both"
@@ -130,13 +132,13 @@ def _said_of(others: t.Iterable[OtherFactor], service: str, host: str) -> t.Iter
 
 def damaged(state: HostState, names: t.Iterable[str]) -> list[str]:
     """Refuse service files with a block of ours that cannot be removed."""
-    found = []
+    refusals = []
     for service in names:
         try:
             pam.unprotect(service, state.files[f"{places.PAM_D}/{service}"].content)
         except PamError as error:
-            found.append(f"on {state.hostname}, {error}")
-    return found
+            refusals.append(f"on {state.hostname}, {error}")
+    return refusals
 
 
 def _account_lines(situation: Situation) -> t.Sequence[str]:
@@ -149,6 +151,6 @@ def _account_lines(situation: Situation) -> t.Sequence[str]:
         names, groups = situation.members_afterwards.union(settings.exempt_users), (*settings.scope_groups, *groups)
     # The drop-in of sshd names these too, whatever the scope is.
     keys_only = {accounts[name].uid for name in settings.keys_only_users if name in accounts}
-    same = [one for one in accounts.values() if one.uid in keys_only]
-    known = {one.name for one in same if situation.keys_only(one) or situation.in_scope(one)}
+    same_uid = [one for one in accounts.values() if one.uid in keys_only]
+    known = {one.name for one in same_uid if situation.keys_only(one) or situation.in_scope(one)}
     return succeed_if.denies_other_names(names | known, uids | keys_only, groups)

@@ -44,7 +44,7 @@ class Situation(_Pair):
     def enrolled_afterwards(self) -> frozenset[str]:
         """The accounts that have a credential once the settings are in force."""
         users = self.settings.users
-        return (self.enrolled | {one.name for one in users if one.wants_credential}) - self.given_up
+        return (self.enrolled | {one.name for one in users if one.wants_credential}) - self.absent_users
 
     @functools.cached_property
     def named_afterwards(self) -> frozenset[str]:
@@ -71,26 +71,26 @@ class Situation(_Pair):
         accounts = self.state.accounts
         if self.settings.scope == "groups":
             return frozenset(accounts[name].uid for name in self.members_afterwards)
-        found = (accounts.get(name) for name in self.enrolled_afterwards)
-        uids = frozenset(account.uid for account in found if account and self.in_scope(account))
-        unknown, gone = (names.difference(accounts) for names in (self.enrolled_afterwards, self.given_up))
+        enrolled = (accounts.get(name) for name in self.enrolled_afterwards)
+        uids = frozenset(account.uid for account in enrolled if account and self.in_scope(account))
+        unknown, gone = (names.difference(accounts) for names in (self.enrolled_afterwards, self.absent_users))
         if not unknown or gone or self.state.code_step.names is None:
             return uids
         return uids | self.state.code_step.uids.difference(account.uid for account in accounts.values())
 
     @functools.cached_property
-    def given_up(self) -> frozenset[str]:
+    def absent_users(self) -> frozenset[str]:
         """The accounts that must no longer have a credential."""
         return frozenset(user.name for user in self.settings.users if not user.present)
 
     @functools.cached_property
     def keys_in_force(self) -> dict[str, tuple[SecurityKey, ...]]:
         """The security keys that sshd now accepts in place of a code, by account."""
-        lists = self.state.texts(f"{places.KEYS_DIRECTORY}/") if self.knows_keys else {}
+        lists = self.state.texts(f"{places.KEYS_DIRECTORY}/") if self.checks_declared_keys else {}
         return security_keys.lists(lists)
 
     @functools.cached_property
-    def lists_of_sshd(self) -> dict[str, tuple[SecurityKey, ...]]:
+    def keys_only_lists(self) -> dict[str, tuple[SecurityKey, ...]]:
         """The security keys of the accounts that sshd now lets in with these keys alone, by account."""
         directory = places.KEYS_ONLY_DIRECTORY
         lists = security_keys.lists(self.state.texts(f"{directory}/"), directory)
@@ -100,7 +100,7 @@ class Situation(_Pair):
         }
 
     @functools.cached_property
-    def knows_keys(self) -> bool:
+    def checks_declared_keys(self) -> bool:
         """Whether sshd's PAM service now checks which security keys are declared."""
         return places.KEY_DECLARED in pam.helpers([self.state.text(f"{places.PAM_D}/sshd") or ""])
 
@@ -110,7 +110,7 @@ class Situation(_Pair):
         return frozenset(user for user, credential in self.credentials.items() if credential.proven)
 
     @functools.cached_property
-    def waiting(self) -> dict[str, str]:
+    def unaccepted(self) -> dict[str, str]:
         """The accounts whose owners made the credential alone, not accepted yet; with day and place as `DAY/PLACE`."""
         vouched_for = {user.name for user in self.settings.users if user.proven}
         found = ((name, credential.self_made) for name, credential in self.credentials.items())
@@ -118,12 +118,12 @@ class Situation(_Pair):
 
     @functools.cached_property
     def not_asked_yet(self) -> frozenset[str]:
-        """The accounts in `waiting` that the scope `enrolled` does not ask yet: a password was enough for their secret.
+        """The `unaccepted` accounts that the scope `enrolled` does not ask yet: a password was enough for their secret.
 
         Accounts that are asked already continue to be asked.
         """
         asked = self.state.code_step.names or ()
-        return frozenset(self.waiting).difference(asked) if self.settings.require_proof else frozenset()
+        return frozenset(self.unaccepted).difference(asked) if self.settings.require_proof else frozenset()
 
     @functools.cached_property
     def moving(self) -> bool:
@@ -142,10 +142,10 @@ class Situation(_Pair):
         return tuple(one for one in self.wanted_services if one == "sshd" or one in files)
 
     @functools.cached_property
-    def services_beside_sudo(self) -> list[sudoers.OtherService]:
+    def other_sudo_services(self) -> list[sudoers.OtherService]:
         """The settings that make sudo use another PAM service, which is not among those that ask for the code."""
-        found = sudoers.other_services(self.state.sudo_rules)
-        return [one for one in found if one.service not in self.services]
+        rules = sudoers.other_services(self.state.sudo_rules)
+        return [rule for rule in rules if rule.service not in self.services]
 
     @functools.cached_property
     def clock_fault(self) -> str | None:
@@ -178,9 +178,9 @@ class Situation(_Pair):
 
     def is_copy(self, backend: str, user: str) -> bool:
         """Whether the user's credential in another backend has the same secret as the valid one."""
-        counts, copy = self.credentials.get(user), self._read(backend, user)
-        ours, theirs = counts.phone if counts else None, copy.phone if copy else None
-        return ours is not None and theirs is not None and ours.key == theirs.key
+        valid, copy = self.credentials.get(user), self._read(backend, user)
+        valid_phone, copied_phone = valid.phone if valid else None, copy.phone if copy else None
+        return valid_phone is not None and copied_phone is not None and valid_phone.key == copied_phone.key
 
     def _read(self, backend: str, user: str) -> Credential | None:
         """The content of a user's credential in a backend; None if it is damaged."""

@@ -25,16 +25,16 @@ def exempt(situation: Situation) -> list[str]:
 
 def would_be_locked_out(situation: Situation) -> list[dict[str, t.Any]]:
     """Who would be locked out if sshd and the services asked now; or who is, if everybody with a code is denied."""
-    shut = warnings.why_nobody_gets_in(situation.state)
-    if shut:
-        return _denied(situation, shut)
+    denial = warnings.why_nobody_gets_in(situation.state)
+    if denial:
+        return _denied(situation, denial)
     with_ssh = Situation(replace(situation.settings, ssh=True), situation.state)
-    found = locked_out.locked_out(with_ssh, with_ssh.services, with_ssh.enrolled)
+    accounts = locked_out.locked_out(with_ssh, with_ssh.services, with_ssh.enrolled)
     named = situation.settings.named
-    return [{"user": one.user, "services": list(one.services), "message": named(one.message)} for one in found]
+    return [{"user": one.user, "services": list(one.services), "message": named(one.message)} for one in accounts]
 
 
-def _denied(situation: Situation, shut: warnings.Shut) -> list[dict[str, t.Any]]:
+def _denied(situation: Situation, denial: warnings.Denial) -> list[dict[str, t.Any]]:
     """Everybody who can log in, needs a code, and is denied even with a right one."""
     state = situation.state
     services = list(state.protected_services)
@@ -42,8 +42,8 @@ def _denied(situation: Situation, shut: warnings.Shut) -> list[dict[str, t.Any]]
         {
             "user": account.name,
             "services": services,
-            "message": f"{account.name} is denied at {' and '.join(services)} on {state.hostname}: {shut.why}. "
-            f"{shut.remedy}.",
+            "message": f"{account.name} is denied at {' and '.join(services)} on {state.hostname}: {denial.why}. "
+            f"{denial.remedy}.",
         }
         for account in state.accounts.values()
         if situation.in_scope_now(account) and (account.has_password or locked_out.logs_in(account))

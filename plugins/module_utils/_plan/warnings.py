@@ -19,7 +19,7 @@ from .people import Names, Sentence
 from .situation import Situation
 
 
-class Shut(t.NamedTuple):
+class Denial(t.NamedTuple):
     """Why everybody who needs a code is denied on a host, and what helps, each without its full stop."""
 
     why: str
@@ -28,18 +28,18 @@ class Shut(t.NamedTuple):
     )
 
 
-def why_nobody_gets_in(state: HostState) -> Shut | None:
+def why_nobody_gets_in(state: HostState) -> Denial | None:
     """Why everybody who needs a code is denied on this host; None if that is not so."""
     step, backend = state.code_step, backends.asking(state.code_step)
     if not state.protected_services:
         return None
     if backend and backend not in state.code_modules:
         module = backends.BACKENDS[backend].MODULE
-        return Shut(f"{module}, which {places.SWITCH} needs, is missing on {state.hostname}")
+        return Denial(f"{module}, which {places.SWITCH} needs, is missing on {state.hostname}")
     if not backend and step.damage and not step.passes_everyone:
-        return Shut(f"{places.SWITCH} on {state.hostname} is {'gone' if step.is_gone else 'damaged'}")
+        return Denial(f"{places.SWITCH} on {state.hostname} is {'gone' if step.is_gone else 'damaged'}")
     held_for_all = credentials.holds_of_all(state) if backend else []
-    return Shut(*credentials.denied(state, held_for_all[0])) if held_for_all else None
+    return Denial(*credentials.denied(state, held_for_all[0])) if held_for_all else None
 
 
 def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
@@ -68,7 +68,7 @@ def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
                 f"release closes this. Look at who has logged in to {service} since then."
             )
     if backends.asking(step) not in state.code_modules and state.protected_services:
-        yield f"{t.cast(Shut, why_nobody_gets_in(state)).why}: everybody who needs a code was denied."
+        yield f"{t.cast(Denial, why_nobody_gets_in(state)).why}: everybody who needs a code was denied."
     if "sshd" in services and "sshd" not in state.protected_services and state.text(places.DROP_IN) is not None:
         yield f"sshd on {hostname} was not asking for codes: {places.PAM_D}/sshd had lost the block."
     if places.TALLY_DIRECTORY not in state.files:
@@ -81,20 +81,20 @@ def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
             "makes it ask again.",
             recovered,
         )
-    let_off = tuple(scope.let_off(situation, situation.enrolled & situation.enrolled_afterwards))
-    if let_off:
+    not_asked = tuple(scope.not_asked(situation, situation.enrolled & situation.enrolled_afterwards))
+    if not_asked:
         yield Sentence(
-            f"{places.SWITCH} on {hostname} did not name {Names(let_off)}: no code was asked for, in spite of a "
+            f"{places.SWITCH} on {hostname} did not name {Names(not_asked)}: no code was asked for, in spite of a "
             "credential.",
-            let_off,
+            not_asked,
         )
 
 
 def _no_account(names: Names, host: str) -> str:
-    one = names.verb("a credential, which the next account of that name", "credentials, which the next of those names")
+    what = names.verb("a credential, which the next account of that name", "credentials, which the next of those names")
     it_is, them = names.verb("it is", "they are"), names.verb("it", "them")
     return (
-        f"there {names.verb('is no account', 'are no accounts')} {names} on {host} any more, but {one} would get. "
+        f"there {names.verb('is no account', 'are no accounts')} {names} on {host} any more, but {what} would get. "
         f"Unless {it_is} in a directory that does not answer, remove {them} with O(users): [{{name: "
         f"{names.verb(names.them, 'NAME')}, state: absent}}]."
     )
@@ -109,14 +109,14 @@ def doors(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
             f"the console of {state.hostname} asks for the code as well, and without a phone "
             f"{'only ' + ', '.join(free) if free else 'nobody'} can get in there to run twofactor-recover."
         )
-    if "sudo" in services and "sudo-i" not in services and _goes_apart("sudo-i", "sudo", state):
+    if "sudo" in services and "sudo-i" not in services and _has_own_stack("sudo-i", "sudo", state):
         yield (
             f"sudo on {state.hostname} asks for the code, but sudo -i does not: it has its own file, "
             f"{places.PAM_D}/sudo-i. Add sudo-i to O(services)."
         )
 
 
-def _goes_apart(service: str, other: str, state: HostState) -> bool:
+def _has_own_stack(service: str, other: str, state: HostState) -> bool:
     """Whether a service exists and neither includes the other one nor is a link to its file."""
     files, file = state.service_files, state.files.get(f"{places.PAM_D}/{service}")
     is_link = file is not None and file.link == f"{places.PAM_D}/{other}"
@@ -125,7 +125,7 @@ def _goes_apart(service: str, other: str, state: HostState) -> bool:
 
 def ended_passes(situation: Situation) -> t.Iterator[str]:
     """Warn of passes that end because the credentials move to another backend."""
-    moved = sorted(situation.enrolled - situation.given_up if situation.moving else ())
+    moved = sorted(situation.enrolled - situation.absent_users if situation.moving else ())
     ends = {name: until for name in moved if (until := situation.credentials[name].pass_until)}
     if ends:
         yield Sentence(_ended_pass(ends, situation.state.hostname, situation.settings.backend), tuple(ends))
@@ -144,9 +144,11 @@ def _ended_pass(ends: t.Mapping[str, str], host: str, backend: str) -> str:
 
 def self_made(situation: Situation) -> t.Iterator[str]:
     """Warn of credentials that users made alone and nobody has accepted."""
-    if situation.waiting:
-        made = (one.partition("/") for one in situation.waiting.values())
-        people = Names(tuple(f"{name} ({day}, {place})" for name, (day, _slash, place) in zip(situation.waiting, made)))
+    if situation.unaccepted:
+        made = (one.partition("/") for one in situation.unaccepted.values())
+        people = Names(
+            tuple(f"{name} ({day}, {place})" for name, (day, _slash, place) in zip(situation.unaccepted, made))
+        )
         yield (
             f"{people} enrolled on {situation.state.hostname} with nothing but the first factor, and nobody has "
             "accepted that yet. It may have been somebody else: ask, and accept it with ansible-playbook "

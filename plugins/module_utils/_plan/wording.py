@@ -48,72 +48,72 @@ class Wording(t.NamedTuple):
 
 
 @functools.singledispatch
-def _of(change: object) -> Wording:
+def _describe(change: object) -> Wording:
     """The description of one change."""
     raise TypeError(f"nothing is said of a {type(change).__name__}")
 
 
-@_of.register(Write)
-def _of_write(change: Write) -> Wording:
+@_describe.register(Write)
+def _describe_write(change: Write) -> Wording:
     return Wording(f"write {change.path}", change.path, change.content)
 
 
-@_of.register(Remove)
-@_of.register(RemoveMoved)
-def _of_remove(change: Remove | RemoveMoved) -> Wording:
+@_describe.register(Remove)
+@_describe.register(RemoveMoved)
+def _describe_remove(change: Remove | RemoveMoved) -> Wording:
     return Wording(f"remove {change.path}", change.path)
 
 
-@_of.register(MakeDirectory)
-def _of_make_directory(change: MakeDirectory) -> Wording:
+@_describe.register(MakeDirectory)
+def _describe_make_directory(change: MakeDirectory) -> Wording:
     return Wording(f"make {change.path}", change.path, _directory(change.mode))
 
 
-@_of.register(GiveBack)
-def _of_give_back(change: GiveBack) -> Wording:
+@_describe.register(GiveBack)
+def _describe_give_back(change: GiveBack) -> Wording:
     text = f"give {change.path} back to {change.uid}:{change.gid}, mode {change.mode:04o}"
     return Wording(text, change.path, _directory(change.mode))
 
 
-@_of.register(Enrol)
-@_of.register(Renew)
-@_of.register(Move)
-def _of_enrol(change: Enrol | Renew | Move) -> Wording:
+@_describe.register(Enrol)
+@_describe.register(Renew)
+@_describe.register(Move)
+def _describe_enrol(change: Enrol | Renew | Move) -> Wording:
     return Wording(f"write {change.path}", change.path, _credential(change.user, change.interval))
 
 
-@_of.register(ReloadSshd)
-def _of_reload_sshd(_change: ReloadSshd) -> Wording:
+@_describe.register(ReloadSshd)
+def _describe_reload_sshd(_change: ReloadSshd) -> Wording:
     return Wording("reload sshd")
 
 
-@_of.register(RestartCockpit)
-def _of_restart_cockpit(_change: RestartCockpit) -> Wording:
+@_describe.register(RestartCockpit)
+def _describe_restart_cockpit(_change: RestartCockpit) -> Wording:
     return Wording("restart Cockpit")
 
 
-@_of.register(Listen)
-def _of_listen(change: Listen) -> Wording:
+@_describe.register(Listen)
+def _describe_listen(change: Listen) -> Wording:
     return Wording(f"start {change.unit}")
 
 
-@_of.register(StopListening)
-def _of_stop_listening(change: StopListening) -> Wording:
+@_describe.register(StopListening)
+def _describe_stop_listening(change: StopListening) -> Wording:
     return Wording(f"stop {change.unit}")
 
 
 def in_words(changes: t.Iterable[Change]) -> list[str]:
     """The changes in words, in order."""
-    return [_of(change).text for change in changes]
+    return [_describe(change).text for change in changes]
 
 
 def diff(changes: t.Iterable[Change], state: HostState) -> list[dict[str, str]]:
     """The diff of each file from before the first change to after the last; credentials are only described."""
     after: dict[str, str] = {}
     for change in changes:
-        said = _of(change)
-        if said.path:
-            after[said.path] = said.after + "".join(f"{line}\n" for line in _news(change, state))
+        wording = _describe(change)
+        if wording.path:
+            after[wording.path] = wording.after + "".join(f"{line}\n" for line in _credential_changes(change, state))
     return [
         {
             "before_header": path,
@@ -129,8 +129,10 @@ def diff(changes: t.Iterable[Change], state: HostState) -> list[dict[str, str]]:
 def _new(path: str, text: str) -> str:
     """What a diff shows of a new file: only the length, if it is long and the same on every host."""
     lines = text.count("\n")
-    stands = path in places.STATIC_FILES or path.startswith(tuple(f"{one}/" for one in places.SELF_SERVICE_DIRECTORIES))
-    return f"a file of fleet.auth, new ({lines} lines)\n" if stands and lines > _SHORT else text
+    same_everywhere = path in places.STATIC_FILES or path.startswith(
+        tuple(f"{one}/" for one in places.SELF_SERVICE_DIRECTORIES)
+    )
+    return f"a file of fleet.auth, new ({lines} lines)\n" if same_everywhere and lines > _SHORT else text
 
 
 def _removed(text: str) -> str:
@@ -139,19 +141,19 @@ def _removed(text: str) -> str:
     return text if lines <= _SHORT else f"a file of fleet.auth, removed ({lines} lines)\n"
 
 
-def _news(change: Change, state: HostState) -> list[str]:
+def _credential_changes(change: Change, state: HostState) -> list[str]:
     """What the change of a credential means for its user, one line each."""
     if isinstance(change, Enrol):
         backend = next(one for one in backends.BACKENDS.values() if change.path.rpartition("/")[0] == one.DIRECTORY)
-        return _of_credential(None, backend.read(change.content, change.user))
+        return _credential_differences(None, backend.read(change.content, change.user))
     if isinstance(change, (Renew, Move)):
         revision = change.revision
         files = state.credentials if revision.source == state.backend else state.other_credentials[revision.source]
         text = files[change.user].content
         after = revision.text(text, _placeholder_keys())
         earlier = backends.BACKENDS[revision.source].read(text, change.user)
-        said = _of_credential(earlier, backends.BACKENDS[revision.settings.backend].read(after, change.user))
-        return said or (["written anew: the codes stay the same"] if isinstance(change, Renew) else [])
+        lines = _credential_differences(earlier, backends.BACKENDS[revision.settings.backend].read(after, change.user))
+        return lines or (["written anew: the codes stay the same"] if isinstance(change, Renew) else [])
     return []
 
 
@@ -161,22 +163,22 @@ def _placeholder_keys() -> MakeKey:
     return lambda length: hashlib.sha512(bytes([next(number) % 256])).digest()[:length]
 
 
-def _of_credential(before: Credential | None, after: Credential) -> list[str]:
+def _credential_differences(before: Credential | None, after: Credential) -> list[str]:
     """The differences between two states of a credential, in words."""
     apps = {app.name: app for app in before.apps if app.interval is not None} if before else {}
     now = {app.name: app for app in after.apps if app.interval is not None}
-    said = [line for name, app in now.items() for line in _of_app(apps.get(name), app)]
-    said += [f"device {name} removed: its codes stop" for name in apps if name and name not in now]
-    had = before.recovery_set if before else ""
-    if after.recovery_set and after.recovery_set != had:
-        instead = f": those of the set {had} stop" if had else ""
-        said.append(f"{after.recovery_codes_left} recovery codes, set {after.recovery_set}, on the sheet{instead}")
-    elif had and not after.recovery_set:
-        said.append("recovery codes removed")
-    return said
+    lines = [line for name, app in now.items() for line in _device_differences(apps.get(name), app)]
+    lines += [f"device {name} removed: its codes stop" for name in apps if name and name not in now]
+    old_set = before.recovery_set if before else ""
+    if after.recovery_set and after.recovery_set != old_set:
+        instead = f": those of the set {old_set} stop" if old_set else ""
+        lines.append(f"{after.recovery_codes_left} recovery codes, set {after.recovery_set}, on the sheet{instead}")
+    elif old_set and not after.recovery_set:
+        lines.append("recovery codes removed")
+    return lines
 
 
-def _of_app(before: App | None, after: App) -> t.Iterator[str]:
+def _device_differences(before: App | None, after: App) -> t.Iterator[str]:
     """The differences of one device, in words. The first device has no name."""
     whose = f"device {after.name}: " if after.name else ""
     if before is None:

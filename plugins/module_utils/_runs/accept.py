@@ -22,12 +22,14 @@ if t.TYPE_CHECKING:
 def accept(module: AnsibleModule) -> Result:
     """Have a credential that its user made alone count like one that was given."""
     user, host = module.params["user"], os.uname().nodename
-    found = credential.find(user, credential.code_step())
-    if not found.says.self_made:
+    stored = credential.find(user, credential.code_step())
+    if not stored.content.self_made:
         return {"changed": False, "self_made": None}
     what_failed = f"The credential of {user} was not accepted on {host}"
-    refuse_held(what_failed, [found.path])
+    refuse_held(what_failed, [stored.path])
     if not module.check_mode:
         with changing(module, what_failed):
-            credential_files.rewrite(found.path, found.lock, lambda text: found.backend.with_self_made(text, user, ""))
-    return {"changed": True, "self_made": found.says.self_made}
+            credential_files.rewrite(
+                stored.path, stored.lock, lambda text: stored.backend.with_self_made(text, user, "")
+            )
+    return {"changed": True, "self_made": stored.content.self_made}

@@ -49,10 +49,10 @@ def adopt(module: AnsibleModule) -> Result:
     settings = settings_of(module)
     for path in [*module.params["users_files"], module.params["secret_file"]]:
         if not path.startswith(("/", "~/", "${HOME}/")):
-            told = f"{path!r} must be a path that begins with / (or ~/, in O(secret_file)). Nothing was changed."
-            raise Failure(settings.named(told))
-    told = f"Not everybody was taken over on {os.uname().nodename}. Correct this and run again"
-    with changing(module, told):
+            message = f"{path!r} must be a path that begins with / (or ~/, in O(secret_file)). Nothing was changed."
+            raise Failure(settings.named(message))
+    what_failed = f"Not everybody was taken over on {os.uname().nodename}. Correct this and run again"
+    with changing(module, what_failed):
         return _adopt(module, settings)
 
 
@@ -66,21 +66,21 @@ def _adopt(module: AnsibleModule, settings: Settings) -> Result:
         raise Failure(f"Nobody was taken over on {situation.state.hostname}: {problem}.")
     known = _known(settings, users_files)
     own_files = _own_files(module.params["secret_file"], known)
-    found = adoption.adoption(situation, users_files, own_files, known, secrets.token_bytes)
-    paths = {name: backends.credential_path(settings.backend, name) for name in found.credentials}
+    result = adoption.adoption(situation, users_files, own_files, known, secrets.token_bytes)
+    paths = {name: backends.credential_path(settings.backend, name) for name in result.credentials}
     refuse_held(f"Nobody was taken over on {situation.state.hostname}", paths.values())
     if not module.check_mode:
         transaction.clean_up(actions)
         for name, path in paths.items():
-            credential_files.add(path, found.credentials[name])
+            credential_files.add(path, result.credentials[name])
     return {
         "changed": bool(paths),
         "adopted": list(paths),
-        "left": found.left,
-        "void_recovery_codes": found.void_recovery_codes,
-        "differences": found.differences,
+        "left": result.left,
+        "void_recovery_codes": result.void_recovery_codes,
+        "differences": result.differences,
         "security_keys": dict(_undeclared_keys(situation, known)),
-        **({"diff": _diff(paths, found.sources)} if module._diff else {}),
+        **({"diff": _diff(paths, result.sources)} if module._diff else {}),
     }
 
 
@@ -91,9 +91,9 @@ def _undeclared_keys(
     settings = {name: account.sshd for name, account in situation.state.accounts.items()}
     for name in sorted(known.keys() & settings.keys()):
         declared = {key.words for key in situation.settings.declared_keys.get(name, ())}
-        found = accounts.security_keys(known[name], settings[name], settings)
-        if found and is_account_name(name) and found - declared:
-            yield name, sorted(found - declared)[:_MOST_KEYS]
+        keys = accounts.security_keys(known[name], settings[name], settings)
+        if keys and is_account_name(name) and keys - declared:
+            yield name, sorted(keys - declared)[:_MOST_KEYS]
 
 
 def _diff(paths: t.Mapping[str, str], sources: t.Mapping[str, str]) -> list[dict[str, str]]:
@@ -112,17 +112,17 @@ def _diff(paths: t.Mapping[str, str], sources: t.Mapping[str, str]) -> list[dict
 def _known(settings: Settings, users_files: t.Iterable[adoption.OldFile]) -> dict[str, pwd.struct_passwd]:
     """The accounts that the host lists, and those named in the settings or files that it knows without listing them."""
     listed = accounts.listed()
-    asked = {user.name for user in settings.users}.union(*(usersfile.lines_by_user(file.text) for file in users_files))
-    return {**listed, **accounts.by_own_name(asked - listed.keys())}
+    named = {user.name for user in settings.users}.union(*(usersfile.lines_by_user(file.text) for file in users_files))
+    return {**listed, **accounts.by_own_name(named - listed.keys())}
 
 
 def _own_files(pattern: str, known: t.Mapping[str, pwd.struct_passwd]) -> dict[str, adoption.OldFile]:
     """Each account's own file, by account; `pattern` has the form of pam_google_authenticator's option secret=."""
-    found = {}
+    files = {}
     for name, entry in known.items():
         for file in _own_file(_expanded(pattern, name, entry), entry):
-            found[name] = file
-    return found
+            files[name] = file
+    return files
 
 
 def _expanded(pattern: str, name: str, entry: pwd.struct_passwd) -> str:

@@ -22,15 +22,15 @@ if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 
-_WORTH_TELLING = 1.0
+_NOTICEABLE_SECONDS = 1.0
 """The number of seconds from which a wait for another run is reported."""
 
 
 @contextlib.contextmanager
 def changing(module: AnsibleModule, what_failed: str) -> t.Iterator[None]:
     """Hold the lock of this host. An error of the host inside becomes a Failure that begins with `what_failed`."""
-    with _told_as(what_failed), exclusive(WAIT_SECONDS) as waited:
-        _tell(module, waited)
+    with _failing_as(what_failed), exclusive(WAIT_SECONDS) as waited:
+        _warn_of_wait(module, waited)
         yield
 
 
@@ -38,12 +38,12 @@ def changing(module: AnsibleModule, what_failed: str) -> t.Iterator[None]:
 def changing_after_others(module: AnsibleModule, what_failed: str) -> t.Iterator[None]:
     """The same, but first give another run time to confirm the change that it has made."""
     started = time.monotonic()
-    with _told_as(what_failed):
+    with _failing_as(what_failed):
         while True:
             with exclusive(WAIT_SECONDS):
                 waited = time.monotonic() - started
                 if waited > WAIT_SECONDS or pending.seconds_to_confirm() == 0:
-                    _tell(module, waited)
+                    _warn_of_wait(module, waited)
                     yield
                     return
             # The lock is free meanwhile for the run that confirms. Nothing signals when it has, so ask again.
@@ -51,16 +51,16 @@ def changing_after_others(module: AnsibleModule, what_failed: str) -> t.Iterator
 
 
 @contextlib.contextmanager
-def _told_as(what_failed: str) -> t.Iterator[None]:
+def _failing_as(what_failed: str) -> t.Iterator[None]:
     try:
         yield
     except (ApplyError, OSError) as error:
         raise Failure(f"{what_failed}: {describe(error)}") from error
 
 
-def _tell(module: AnsibleModule, waited: float) -> None:
+def _warn_of_wait(module: AnsibleModule, waited: float) -> None:
     """Warn of a wait that was long enough to be noticed."""
-    if waited > _WORTH_TELLING:
+    if waited > _NOTICEABLE_SECONDS:
         module.warn(f"another run was changing {os.uname().nodename}, so this one waited for {waited:.0f} seconds.")
 
 

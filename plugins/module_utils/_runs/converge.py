@@ -36,8 +36,8 @@ def converge(module: AnsibleModule) -> Result:
 
 def _carry_out(module: AnsibleModule, settings: Settings, actions: Actions) -> Result:
     """Undo an unfinished change, plan, apply, and check that the host is as wanted."""
-    died = pending.is_pending()
-    if not died:
+    interrupted = pending.is_pending()
+    if not interrupted:
         transaction.clean_up(actions)
     else:
         restored = transaction.undo(actions)
@@ -52,14 +52,15 @@ def _carry_out(module: AnsibleModule, settings: Settings, actions: Actions) -> R
             missing_packages=list(plan.missing_packages),
         )
     if not plan.changes:
-        return result(module, before, before, plan, changed=died)
+        return result(module, before, before, plan, changed=interrupted)
     with transaction.applied(plan, actions, settings.rollback_after, settings.files) as token:
         after = Situation(settings, look(settings, actions.run))
-        rest = planning.plan(after, os.urandom)
-        if rest.changes or rest.refusals:
-            found = ", ".join([*report.changes(rest), *rest.refusals])
+        remaining = planning.plan(after, os.urandom)
+        if remaining.changes or remaining.refusals:
+            differences = ", ".join([*report.changes(remaining), *remaining.refusals])
             raise ApplyError(
-                f"after the change the host is not in the wanted state, because something else changes it too: {found}."
+                f"after the change the host is not in the wanted state, because something else changes it too: "
+                f"{differences}."
             )
     if not settings.rollback_after:
         transaction.confirm(token, actions)

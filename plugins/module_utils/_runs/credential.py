@@ -25,13 +25,13 @@ class NoCredential(Failure):
     """The user has no credential."""
 
 
-class Found(t.NamedTuple):
+class StoredCredential(t.NamedTuple):
     """A credential on this host, and its backend."""
 
     backend: Backend
     path: str
     text: str
-    says: Credential
+    content: Credential
 
     @property
     def lock(self) -> str:
@@ -39,7 +39,7 @@ class Found(t.NamedTuple):
         return self.path + self.backend.LOCK
 
     def __repr__(self) -> str:
-        return f"Found({self.path!r})"
+        return f"StoredCredential({self.path!r})"
 
 
 def code_step() -> CodeStep:
@@ -48,7 +48,7 @@ def code_step() -> CodeStep:
     return CodeStep.parse(file.content if file else None)
 
 
-def find(user: str, step: CodeStep) -> Found:
+def find(user: str, step: CodeStep) -> StoredCredential:
     """A user's credential, in the backend in use, or in any while none is. Raises NoCredential or another Failure."""
     host = os.uname().nodename
     if not is_account_name(user):
@@ -62,7 +62,7 @@ def find(user: str, step: CodeStep) -> Found:
             f"{user} has no credential on {host}. Enrol {user} with the option users of fleet.auth.twofactor."
         )
     try:
-        return Found(backend, path, file.content, backend.read(file.content, user))
+        return StoredCredential(backend, path, file.content, backend.read(file.content, user))
     except CredentialError as error:
         raise Failure(
             f"The credential of {user} on {host}, {path}, {error}. Restore it, or remove it and enrol anew."

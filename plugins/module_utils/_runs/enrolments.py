@@ -26,22 +26,22 @@ def enrolments(module: AnsibleModule) -> Result:
     digits = backends.code_length(step)
     return {
         "changed": False,
-        "enrolments": [one for user in module.params["users"] for one in _of(user, step, digits)],
+        "enrolments": [one for user in module.params["users"] for one in _entries(user, step, digits)],
     }
 
 
-def _of(user: str, step: CodeStep, digits: int | None) -> t.Iterator[dict[str, t.Any]]:
+def _entries(user: str, step: CodeStep, digits: int | None) -> t.Iterator[dict[str, t.Any]]:
     """Yield an entry for each device of a user, the first device first. Raises Failure."""
-    found = credential.find(user, step)
-    phone = found.says.phone
+    stored = credential.find(user, step)
+    phone = stored.content.phone
     if phone is None:
         raise Failure(
             f"{user} has no time-based token on {os.uname().nodename}. Enrol {user} anew, with renew: NAME in the "
             "option users of fleet.auth.twofactor."
         )
-    codes = found.backend.recovery_codes(found.text, user, digits) if digits else ()
+    codes = stored.backend.recovery_codes(stored.text, user, digits) if digits else ()
     yield _entry(user, phone, digits, codes)
-    yield from (_entry(user, app, digits) for app in found.says.apps if app.name)
+    yield from (_entry(user, app, digits) for app in stored.content.apps if app.name)
 
 
 def _entry(user: str, app: App, digits: int | None, codes: t.Iterable[tuple[int, str]] = ()) -> dict[str, t.Any]:

@@ -35,7 +35,7 @@ def give_pass(module: AnsibleModule) -> Result:
     digits = backends.code_length(step)
     if digits is None:
         raise Failure(f"Two-factor login is off on {host}: {user} needs no pass. Log in without one.")
-    found = credential.find(user, step)
+    stored = credential.find(user, step)
     if not os.path.isdir(places.SYSTEMD):
         raise Failure(
             f"systemd does not run on {host}, so nothing would end the pass of {user}. Ask {user} for no code instead, "
@@ -44,11 +44,13 @@ def give_pass(module: AnsibleModule) -> Result:
     key = secrets.token_bytes(KEY_BYTES)
     until = time.strftime(passes.TIME_FORMAT, time.gmtime(time.time() + hours * 3600))
     what_failed = f"{user} got no pass on {host}"
-    refuse_held(what_failed, [*places.FOR_PASSES, found.path])
+    refuse_held(what_failed, [*places.FOR_PASSES, stored.path])
     if module.check_mode:
         return {"changed": True, "until": until}
     with changing(module, what_failed):
         # The timer that ends passes is started first: if there is no pass, it removes itself.
         passes.start_timer(files, actions_of(module))
-        credential_files.rewrite(found.path, found.lock, lambda text: found.backend.with_pass(text, user, key, until))
-    return {"changed": True, "code": found.backend.pass_code(key, digits), "until": until}
+        credential_files.rewrite(
+            stored.path, stored.lock, lambda text: stored.backend.with_pass(text, user, key, until)
+        )
+    return {"changed": True, "code": stored.backend.pass_code(key, digits), "until": until}

@@ -16,6 +16,6 @@ from .main import Failure
 
 def refuse_held(what_failed: str, paths: t.Iterable[str]) -> None:
     """Raise a Failure that begins with `what_failed` if something keeps these files from being changed."""
-    told = " ".join(held.refusals(os.uname().nodename, holds(paths)))
-    if told:
-        raise Failure(f"{what_failed}: {told}")
+    refusals = " ".join(held.refusals(os.uname().nodename, holds(paths)))
+    if refusals:
+        raise Failure(f"{what_failed}: {refusals}")

@@ -22,7 +22,7 @@ if t.TYPE_CHECKING:
 def info(module: AnsibleModule) -> Result:
     """Return the state of the host, and what a run would do or refuse."""
     settings = settings_of(module)
-    situation, plan = looking.look_and_plan(settings, runner(module), _may_come_to_ask)
+    situation, plan = looking.look_and_plan(settings, runner(module), _needs_recent_logins)
     status = report.status(situation)
     for user, denied in _keys_denied(situation, runner(module)):
         status["users"][user]["key_denied"] = denied
@@ -43,7 +43,7 @@ def info(module: AnsibleModule) -> Result:
             user: {"until": invitations.end_of(one), "tries": one.tries}
             for user, one in invitations.open_invitations(situation.state.now).items()
         },
-        "doors": [door._asdict() for door in doors.doors(situation, report.asking(situation))],
+        "doors": [door._asdict() for door in doors.doors(situation, report.asking_services(situation))],
         **status,
     }
 
@@ -56,12 +56,12 @@ def _keys_denied(situation: Situation, run: Run) -> t.Iterator[tuple[str, str]]:
     # Imported only if somebody has such keys, which saves compiling it on other hosts.
     from .._host import key_denials
 
-    for one in key_denials.denials(run, settings.seen_days, state.now):
-        label = report.key_denied(situation, one.name, one.key)
+    for denial in key_denials.denials(run, settings.seen_days, state.now):
+        label = report.key_denied(situation, denial.name, denial.key)
         if label is not None:
-            yield one.name, f"{one.day}/{label}"
+            yield denial.name, f"{denial.day}/{label}"
 
 
-def _may_come_to_ask(situation: Situation) -> bool:
+def _needs_recent_logins(situation: Situation) -> bool:
     """Whether to look up recent logins for `would_be_locked_out`, since sshd does not ask yet."""
     return situation.settings.enabled and not situation.state.asks_at("sshd")

@@ -35,21 +35,21 @@ def invite(module: AnsibleModule) -> Result:
     low, high = invitation.HOURS
     if not low <= hours <= high:
         raise Failure(f"hours is {hours}; it must be from {low} to {high}. Nothing was changed.")
-    _see_that_it_serves(user, host)
+    _check_usable(user, host)
     now = time.time()
     code = invitation.new_code(secrets.token_bytes)
-    made = invitation.create(code, secrets.token_bytes(_SALT_BYTES), now + hours * 3600)
+    new_invitation = invitation.create(code, secrets.token_bytes(_SALT_BYTES), now + hours * 3600)
     what_failed = f"{user} was not invited on {host}"
     refuse_held(what_failed, [path_of(user)])
     if module.check_mode:
-        return {"changed": True, "until": end_of(made)}
+        return {"changed": True, "until": end_of(new_invitation)}
     with changing(module, what_failed):
         invitations.remove_expired(now)
-        invitations.put(user, made)
-    return {"changed": True, "code": code, "until": end_of(made)}
+        invitations.put(user, new_invitation)
+    return {"changed": True, "code": code, "until": end_of(new_invitation)}
 
 
-def _see_that_it_serves(user: str, host: str) -> None:
+def _check_usable(user: str, host: str) -> None:
     """Raise Failure if the user could not use an invitation."""
     if not is_account_name(user) or backends.is_left_behind(user):
         raise Failure(
@@ -68,12 +68,12 @@ def _see_that_it_serves(user: str, host: str) -> None:
     step = credential.code_step()
     if not any(os.path.lexists(backends.credential_path(backend, user)) for backend in backends.BACKENDS):
         return
-    made = credential.find(user, step).says.self_made
-    if made:
+    self_made = credential.find(user, step).content.self_made
+    if self_made:
         raise Failure(
-            f"{user} has made a credential on {host} without an invitation ({made}). Ask whether it was {user}. If so, "
-            f"accept it with fleet.auth.accept. If not, change the password of {user}, remove the credential with "
-            "state: absent in twofactor_users, and invite afterwards."
+            f"{user} has made a credential on {host} without an invitation ({self_made}). Ask whether it was {user}. "
+            f"If so, accept it with fleet.auth.accept. If not, change the password of {user}, remove the credential "
+            "with state: absent in twofactor_users, and invite afterwards."
         )
     raise Failure(
         f"{user} has a credential on {host}, and needs no invitation. For a new phone, set renew of {user} to a new "

@@ -19,20 +19,20 @@ from .._plan.situation import Situation
 from .._wanted.settings import Settings
 
 
-def look_and_plan(settings: Settings, run: Run, further: t.Callable[[Situation], bool]) -> tuple[Situation, Plan]:
+def look_and_plan(settings: Settings, run: Run, needs_logins: t.Callable[[Situation], bool]) -> tuple[Situation, Plan]:
     """What was seen of the host, and the plan.
 
-    Recent logins are looked up if the plan changes who is asked, or if `further` says so.
+    Recent logins are looked up if the plan changes who is asked, or if `needs_logins` says so.
     """
     situation = Situation(settings, look(settings, run))
     plan = planning.plan(situation, os.urandom)
-    if settings.seen_days and (_asks_anew(plan) or further(situation)):
+    if settings.seen_days and (_changes_who_is_asked(plan) or needs_logins(situation)):
         situation = Situation(settings, look_back(settings, run, situation.state))
         plan = planning.plan(situation, os.urandom)
-    return situation, _held_back(situation, plan)
+    return situation, _with_refused_holds(situation, plan)
 
 
-def _held_back(situation: Situation, plan: Plan) -> Plan:
+def _with_refused_holds(situation: Situation, plan: Plan) -> Plan:
     """The plan; with refusals and no changes if something keeps files that it changes from being changed."""
     if not plan.changes:
         return plan
@@ -40,7 +40,7 @@ def _held_back(situation: Situation, plan: Plan) -> Plan:
     return plan._replace(changes=(), to_enrol=(), refusals=(*plan.refusals, *refused)) if refused else plan
 
 
-def _asks_anew(plan: Plan) -> bool:
+def _changes_who_is_asked(plan: Plan) -> bool:
     """Whether the plan changes who is asked for a code."""
     policy = (places.SWITCH, places.DROP_IN)
     return any(isinstance(change, Write) and change.path in policy for change in plan.changes)

@@ -32,21 +32,21 @@ def verify(module: AnsibleModule) -> Result:
             can_be_checked=False,
         )
     try:
-        found = credential.find(user, step)
+        stored = credential.find(user, step)
     except credential.NoCredential as missing:
         raise Failure(str(missing), can_be_checked=False) from missing
     now = time.time()
     clock = Clock(now, time.strftime(LAST_USED, time.localtime(now)))
 
     def use(text: str) -> str | None:
-        used = found.backend.use_code(text, user, code, step, clock)
+        used = stored.backend.use_code(text, user, code, step, clock)
         if used and module.check_mode:
             return text
         # The administrator who runs this has the code from the user, so the credential is accepted too.
-        return found.backend.with_self_made(used, user, "") if used else None
+        return stored.backend.with_self_made(used, user, "") if used else None
 
     what_failed = f"The code of {user} cannot be checked on {host}"
-    refuse_held(what_failed, [found.path])
+    refuse_held(what_failed, [stored.path])
     with changing(module, what_failed):
-        valid = credential_files.rewrite(found.path, found.lock, use)
+        valid = credential_files.rewrite(stored.path, stored.lock, use)
     return {"changed": valid and not module.check_mode, "valid": valid, "can_be_checked": True}
