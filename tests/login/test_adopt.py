@@ -326,7 +326,7 @@ class TestLeftOut:
         host.run("ln", "--symbolic", f"/home/{victim.name}/.ga", f"/home/{link.name}/.ga")
         found = module(host, "twofactor_adopt", {"secret_file": "${HOME}/.ga/secret"})
         assert found["adopted"] == [victim.name]
-        assert "behind one" in found["left"][link.name]
+        assert "is in a directory that is one" in found["left"][link.name]
 
     def test_users_file_that_others_can_write_is_refused(self, host: Host) -> None:
         one, own = new_person(host), with_own_file(host)
@@ -378,7 +378,7 @@ class TestLeftOut:
         turn_on(host, first, ssh=False, services=["su"], scope="enrolled", rollback_after=0)
         refused = module(host, "twofactor_adopt", {"backend": GOOGLE.name})
         assert not refused.ok
-        assert "Set backend to oath, or run the role first, which moves them" in refused.message
+        assert "Set backend to oath, or run the role first, which moves the credentials" in refused.message
         assert module(host, "twofactor_adopt", check=True)["adopted"] == [second.name]
         turn_on(host, first, ssh=False, services=["su"], scope="enrolled", backend=GOOGLE.name, rollback_after=0)
         assert module(host, "twofactor_adopt", {"backend": GOOGLE.name})["adopted"] == [second.name]

@@ -405,7 +405,7 @@ def test_each_service_file_without_a_definite_place_for_the_code_step_is_refused
         f"on {host}, /etc/pam.d/chain-auth, line 1 (included by /etc/pam.d/chain, line 1), includes absent-auth, which "
         "is not there. Put that right, or leave chain out.",
         f"/etc/pam.d/linked on {host} is a symbolic link to /etc/pam.d/sudo, which something else manages. Make it a "
-        "file of its own, or leave linked out.",
+        "file of its own, or leave linked out of the services that ask for codes.",
         f"there is no /etc/pam.d/gone on {host}, nor one in /usr/lib/pam.d. Take gone out of the services that ask "
         "for codes.",
     ):

@@ -360,7 +360,7 @@ CASES = {
     ),
     "keys alone in an exempt group": Case(
         "groupadd gone; usermod -aG gone $1",
-        "and is a member of gone, which exempt_groups exempts from that. Leave out one of the two.",
+        "but is a member of gone, which exempt_groups exempts from that. Leave out one of the two.",
         (
             using(entry={"secret": "SECRET", "security_keys": [SECURITY_KEY]}),
             using(exempt_groups=[]),

@@ -182,7 +182,7 @@ class TestMakingThemAgain:
         run = again.run(name="enrol", users=[office.people[0].name, "ansible", "nobody"])
         assert not run.ok
         assert f"No sheet was made on {office.host.name}" in unwrapped(run.output)
-        assert "read there of ansible, nobody." in unwrapped(run.output)
+        assert "there is no readable credential there for ansible, nobody." in unwrapped(run.output)
         assert not again.folder.exists()
 
     @pytest.mark.parametrize(
