@@ -43,7 +43,8 @@ def test_dovecot_and_xrdp_are_refused_and_right_passwords_are_not_counted(host: 
             refused = module(host, "twofactor", options(person, services=["dovecot", "xrdp-sesman"]))
             for service, program in (("dovecot", "Dovecot"), ("xrdp-sesman", "xrdp")):
                 assert (
-                    f"{service} on {host.name} cannot ask for a code: {program} answers every PAM prompt" in refused.message
+                    f"{service} on {host.name} cannot ask for a code: {program} answers every PAM prompt"
+                    in refused.message
                 )
             assert host.snapshot(WATCHED) == before
             assert_off(person)

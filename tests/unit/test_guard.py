@@ -403,6 +403,24 @@ class TestConfig:
         assert {line[0] for line in config(on)} <= known
 
 
+@pytest.mark.parametrize(("meanwhile", "status"), [(":", "0"), ("echo changed >state", "1")])
+@pytest.mark.parametrize("found", ["", "sshd is open"])
+def test_guard_looks_again_after_a_change_during_its_last_step(
+    tmp_path: Path, meanwhile: str, status: str, found: str
+) -> None:
+    """systemd starts a path unit's service for no change that happens while the service still runs."""
+    stand_ins = f"""
+        conf=conf left=10
+        take_lock() {{ :; }}; give_lock() {{ :; }}; is_changing() {{ false; }}; values() {{ echo warn; }}
+        prints() {{ cat state; }}; faults() {{ printf '%s' '{found}'; }}; note() {{ {meanwhile}; }}
+    """
+    for name in ("conf", "state"):
+        (tmp_path / name).write_text("before\n")
+    script = f"{''.join(FUNCTIONS.values())}\n{stand_ins}\nlook; echo $?"
+    done = subprocess.run(["/bin/sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{status}\n"
+
+
 def test_alerts_are_only_lines_that_the_guard_can_have_written() -> None:
     assert [one.text for one in guard.alerts(ALERTS)] == ["sshd was open", "pam_oath.so is gone"]
     assert guard.alerts(None) == guard.alerts("a\tb\tc\n") == []
