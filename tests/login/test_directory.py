@@ -169,7 +169,8 @@ def test_recent_logins_are_named_with_method_and_day(place: Place) -> None:
     alice, frank, deploy = map(place.person, ("alice", "frank", "deploy"))
     assert sudo(alice, PASSWORD).stdout == "root\n"
     assert sudo(deploy).stdout == "root\n"
-    assert by_su(frank, PASSWORD, "")
+    # On a busy machine sssd may answer too late.
+    assert any(by_su(frank, PASSWORD, "") for _attempt in range(3))
     refused = module(host, "twofactor", place.wanted(bob, dave, ssh=False, services=["sudo"], seen_days=1))
     assert f"have no credential and would be locked out of sudo on {host.name}" in refused.message
     assert all(re.search(rf"\b{name}\b.* have no credential", refused.message) for name in ("alice", "frank"))
