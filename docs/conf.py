@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The documentation site, as Sphinx takes it. `make docs` builds it; nothing is fetched for it."""
+"""Sphinx configuration of the documentation site. `make docs` builds it, and fetches nothing from the network."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pygments_style = "ansible"
 pygments_dark_style = "monokai"
 highlight_language = "text"
 
-# What the pages of plugins refer to, and what is documented with Ansible itself.
+# Targets that the pages of plugins refer to and that are documented on Ansible's own site.
 _ANSIBLE = "https://docs.ansible.com/projects/ansible/latest"
 _ELSEWHERE = {
     r"ansible_collections\.(?!fleet\.)(\w+)\.(\w+)\.(\w+)": r"collections/\1/\2/\3.html",
@@ -56,17 +56,17 @@ _REPOSITORY = yaml.safe_load((Path(__file__).resolve().parents[2] / "galaxy.yml"
 
 
 def _within_the_site(_app: Sphinx, _page: str, source: list[str]) -> None:
-    """Lead from page to page of the site: the guides name each other by where they are on GitHub, for Galaxy's sake."""
+    """Link to the pages of the site. In the sources, guides link to each other on GitHub, because Galaxy shows them alone."""
     source[0] = re.sub(rf"{re.escape(_REPOSITORY)}/(?:blob|raw)/main/docs/", "", source[0])
 
 
 def _without_contents(_app: Sphinx, _page: str, source: list[str]) -> None:
-    """Take the tables of contents out of pages that are made: the theme has its own, beside the text."""
+    """Remove the table of contents from generated pages: the theme shows one beside the text."""
     source[0] = re.sub(r"^\.\. contents::.*\n(?: +\S.*\n)*", "", source[0], flags=re.MULTILINE)
 
 
 def setup(app: Sphinx) -> None:
-    """Join in where Sphinx reads pages and resolves references."""
+    """Register the functions above with Sphinx."""
     app.connect("source-read", _within_the_site)
     app.connect("source-read", _without_contents)
     app.connect("missing-reference", _link_elsewhere)
