@@ -56,7 +56,7 @@ _REPOSITORY = yaml.safe_load((Path(__file__).resolve().parents[2] / "galaxy.yml"
 
 
 def _within_the_site(_app: Sphinx, _page: str, source: list[str]) -> None:
-    """Link to the pages of the site. In the sources, guides link to each other on GitHub, because Galaxy shows them alone."""
+    """Make links to GitHub point to the pages of the site. Guides need them because Galaxy shows each page alone."""
     source[0] = re.sub(rf"{re.escape(_REPOSITORY)}/(?:blob|raw)/main/docs/", "", source[0])
 
 

@@ -56,7 +56,7 @@ class Message(t.NamedTuple):
     @property
     def is_whole(self) -> bool:
         """Whether it is at least one whole sentence."""
-        return bool(re.search(r"[.](\{said\})?$", self.text.rstrip())) or self.where.startswith("twofactor-recover")
+        return self.text.rstrip().endswith(".") or self.where.startswith("twofactor-recover")
 
 
 def of_python() -> list[Message]:
