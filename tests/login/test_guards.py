@@ -174,7 +174,7 @@ GUARDS = (
     Guard(
         "the look at who would be locked out",
         account_without_a_credential_is_refused,
-        (Patch("_plan/enable", "refused += _locked_out(situation, asking)", "pass"),),
+        (Patch("_plan/enable", "refused += _locked_out(situation, asking_services)", "pass"),),
     ),
     Guard(
         "the look at whether Ansible gets in",
@@ -288,13 +288,13 @@ GUARDS = (
                 "for expectation in change.expectations:",
                 "for expectation in change.expectations[:0]:",
             ),
-            Patch("_runs/converge", "if rest.changes or rest.refusals:", "if False:"),
+            Patch("_runs/converge", "if remaining.changes or remaining.refusals:", "if False:"),
         ),
     ),
     Guard(
         "putting back what died",
         change_that_died_is_put_back,
-        (Patch("_runs/converge", "died = pending.is_pending()", "died = False"),),
+        (Patch("_runs/converge", "interrupted = pending.is_pending()", "interrupted = False"),),
     ),
     Guard(
         "the age of a connection that confirms",
