@@ -78,10 +78,12 @@ def pair(host: Host) -> Iterator[Pair]:
     host.install("libpam-oath")
     off(host)
     made = Pair(new_person(host), new_person(host))
-    yield made
-    off(host)
-    for person in made:
-        host.run("userdel", "--force", "--remove", person.name)
+    try:
+        yield made
+    finally:
+        off(host)
+        for person in made:
+            host.run("userdel", "--force", "--remove", person.name)
 
 
 def assert_off(person: Person) -> None:
