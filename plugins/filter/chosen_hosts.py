@@ -10,7 +10,8 @@ short_description: The hosts of a play, refused if they are not in the inventory
 version_added: 1.1.0
 description:
   - If the hosts of a play are in no inventory, Ansible ends the play with a warning only, and as successful. With this
-    filter, it is an error if the inventory has no hosts, or has nothing that the pattern names.
+    filter, it is an error if the inventory has no hosts, if it does not have a host or group that the pattern names,
+    also one that it excludes, or if nothing matches its wildcards.
   - A group without hosts is accepted, and so are hosts that C(--limit) leaves out. The play then has nothing to do.
   - The playbooks of the collection use this filter.
 author:
@@ -54,10 +55,12 @@ from ansible.parsing.dataloader import DataLoader
 
 _LOOKS_ON = ("syntax", "listtasks", "listtags")
 """The options with which ansible-playbook only inspects a playbook, perhaps without its inventory."""
+_MATCHES_SEVERAL = re.compile(r"^~|[*?]")
+"""What a regular expression or a wildcard in a pattern looks like; each may match no host."""
 
 
 def chosen_hosts(pattern: str | list[str], groups: t.Mapping[str, t.Sequence[str]]) -> str | list[str]:
-    """Return the given pattern of hosts. Raises AnsibleFilterError if the inventory has nothing that it names."""
+    """Return the given pattern of hosts. Raises AnsibleFilterError if it names what the inventory does not have."""
     if any(context.CLIARGS.get(name) for name in _LOOKS_ON):
         return pattern
     parts = split_host_pattern(pattern)
@@ -69,9 +72,12 @@ def chosen_hosts(pattern: str | list[str], groups: t.Mapping[str, t.Sequence[str
         )
     # A pattern of only exclusions and intersections starts from all hosts.
     named = [part for part in parts if part[0] not in "!&"] or ["all"]
-    if any(_is_known(part, groups) for part in named):
+    # A mistyped name would leave a host out or, after an exclamation mark, include it.
+    names = [part.lstrip("!&") for part in parts]
+    unknown = [name for name in names if not _MATCHES_SEVERAL.search(name) and not _is_known(name, groups)]
+    if not unknown and any(_is_known(part, groups) for part in named):
         return pattern
-    asked = ", ".join(named)
+    asked = ", ".join(unknown or named)
     if not groups["all"]:
         raise AnsibleFilterError(
             f"The inventory has no hosts, and {asked} was asked for. Nothing was done. Give one that has them with -i."

@@ -316,6 +316,9 @@ class TestPlaybookOfTheCollection:
             ("db:mail", "no host or group db, mail. Nothing was done."),
             ("db*:&web1", "no host or group db*. Nothing was done."),
             ("~db.", "no host or group ~db.. Nothing was done."),
+            ("web1,wbe2", "no host or group wbe2; did you mean web2. Nothing was done."),
+            ("all:!wbe2", "no host or group wbe2; did you mean web2. Nothing was done."),
+            ("web1:db:!mail", "no host or group db, mail. Nothing was done."),
         ],
     )
     @pytest.mark.parametrize("name", ["recover", "rollout", "disable"])
@@ -345,7 +348,7 @@ class TestPlaybookOfTheCollection:
             ("web2", ("--limit", "web1")),
             ("all:!web1:!web2", ()),
             ("!web*", ()),
-            (["db", "spare"], ()),
+            (["db*", "spare"], ()),
             ("db", ("--syntax-check",)),
         ],
     )
