@@ -65,16 +65,23 @@ def noted(host: Host) -> dict[str, bool]:
 
 
 def await_note(host: Host, text: str, *, over: bool = False) -> None:
-    """Wait until the guard has noted this text or, with *over*, that it is over."""
+    """Wait until the guard has noted this text or, with *over*, that it is over, and has ended."""
     deadline = time.monotonic() + SECONDS
     while noted(host).get(text) is not over:
         assert time.monotonic() < deadline, (noted(host), logged(host))
         time.sleep(0.2)
+    # For a change in the moment after its last look, and before its end, systemd does not start it again.
+    await_end_of_guard(host)
 
 
 def await_guard(host: Host) -> None:
     """Wait until the guard has looked at the latest changes."""
     time.sleep(0.3)  # until systemd has seen the change and started the guard
+    await_end_of_guard(host)
+
+
+def await_end_of_guard(host: Host) -> None:
+    """Wait until the guard does not run."""
     host.run("while systemctl is-active fleet-auth-guard.service | grep -q activating; do sleep 0.1; done")
 
 
