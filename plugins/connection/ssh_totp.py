@@ -309,8 +309,9 @@ class Connection(SSHConnection):
         """Log in, unless there is a connection or another try would only be refused again."""
         if _succeeds(stop.check):
             return
-        # Temporary files live as long as this run of Ansible.
-        failed = os.path.join(C.DEFAULT_LOCAL_TMP, _file_name(*stop.way, stop.account))  # type: ignore[attr-defined]  # made at run time
+        # Files in this directory live as long as this run of Ansible, which makes the attribute when it starts.
+        directory = C.DEFAULT_LOCAL_TMP  # type: ignore[attr-defined]
+        failed = os.path.join(directory, _file_name(*stop.way, stop.account))
         with locked_note(os.path.join(self._control_path_dir, _file_name(stop.account))) as note:
             # Another process may have logged in, or failed to, while this one waited for the lock.
             if _succeeds(stop.check):

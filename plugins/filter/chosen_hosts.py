@@ -74,8 +74,9 @@ def chosen_hosts(pattern: str | list[str], groups: t.Mapping[str, t.Sequence[str
     named = [part for part in parts if part[0] not in "!&"] or ["all"]
     # A mistyped name would leave a host out or, after an exclamation mark, include it.
     names = [part.lstrip("!&") for part in parts]
-    unknown = [name for name in names if not _MATCHES_SEVERAL.search(name) and not _is_known(name, groups)]
-    if not unknown and any(_is_known(part, groups) for part in named):
+    known = _known({*named, *names}, groups)
+    unknown = [name for name in names if name not in known and not _MATCHES_SEVERAL.search(name)]
+    if not unknown and not known.isdisjoint(named):
         return pattern
     asked = ", ".join(unknown or named)
     if not groups["all"]:
@@ -88,18 +89,24 @@ def chosen_hosts(pattern: str | list[str], groups: t.Mapping[str, t.Sequence[str
     )
 
 
-def _is_known(part: str, groups: t.Mapping[str, t.Sequence[str]]) -> bool:
-    """Whether a part of a pattern is a group, even an empty one, or matches hosts."""
-    if part == "all":
-        return bool(groups["all"])
-    if re.sub(r"\[[^\]]*\]$", "", part) in groups:
-        return True
+def _known(names: set[str], groups: t.Mapping[str, t.Sequence[str]]) -> set[str]:
+    """The names, without prefix, that are groups, even empty ones, or hosts, or that match some hosts."""
+    plain = names.intersection({*groups, *groups["all"]})
+    others = names - plain
+    if not groups["all"]:
+        plain.discard("all")
+    # Only for subscripts and wildcards: to build an inventory takes milliseconds, and long lists name plain hosts.
+    return plain | (_matching(others, groups) if others else set())
+
+
+def _matching(names: set[str], groups: t.Mapping[str, t.Sequence[str]]) -> set[str]:
+    """The names that are a group with a subscript, such as `web[0]`, or that match some hosts."""
     inventory = InventoryManager(DataLoader(), parse=False)
     for group, hosts in groups.items():
         inventory.add_group(group)
         for host in hosts:
             inventory.add_host(host, group=group)
-    return bool(inventory.get_hosts(part))
+    return {name for name in names if re.sub(r"\[[^\]]*\]$", "", name) in groups or inventory.get_hosts(name)}
 
 
 def _nearest(name: str, groups: t.Mapping[str, t.Sequence[str]]) -> str:

@@ -28,8 +28,7 @@ def inventory(variables: t.Mapping[str, t.Any]) -> str:
     container is left out: whoever reads the command has it at another path, or not at all. The role has the same rule
     in `vars/main.yml`.
     """
-    # Ansible makes attributes from its settings when it starts.
-    default = C.DEFAULT_HOST_LIST  # type: ignore[attr-defined]
+    default = C.config.get_config_value("DEFAULT_HOST_LIST")
     given = variables.get("ansible_inventory_sources") or ()
     return "".join(
         f" -i {shlex.quote(one)}" for one in given if one not in default and not one.startswith(_IN_A_CONTAINER)

@@ -124,7 +124,9 @@ class GatedAction(CheckedAction):
         prefix = "twofactor_" if _is_of_the_role(self) else ""
         self._task.args = {**self._task.args, _PREFIX: prefix}
         given = {name: value for name, value in self._task.args.items() if name not in self.FURTHER}
-        refusals = problems_once({**given, _PREFIX: prefix}, Path(C.DEFAULT_LOCAL_TMP))  # type: ignore[attr-defined]
+        # Ansible makes this attribute at run time. Asked for the setting, it would make one more directory each time.
+        directory = Path(C.DEFAULT_LOCAL_TMP)  # type: ignore[attr-defined]
+        refusals = problems_once({**given, _PREFIX: prefix}, directory)
         if refusals:
             return refused(refusals)
         return super()._checked(tmp, variables)
