@@ -15,24 +15,24 @@ from login.backends import OATH
 from login.people import furnish, inventory_path
 from login.policy import off
 
-_HOSTS = 20
+_HOSTS = 12
 
 
 @pytest.fixture(scope="session")
-def twenty(worker_id: str) -> Iterator[list[Host]]:
-    """Twenty hosts, on which alice and bob log in."""
-    fleet = hosts.of_this_checkout(f"twenty-{worker_id}")
+def fleet(worker_id: str) -> Iterator[list[Host]]:
+    """Twelve hosts, on which alice and bob log in."""
+    name = hosts.of_this_checkout(f"twelve-{worker_id}")
     releases = {f"web{number:02}": ("debian12", "debian13")[number % 2] for number in range(_HOSTS)}
-    *machines, _ntp = hosts.up(fleet, releases, recreate=True)
-    hosts.inventory(machines, inventory_path(fleet))
+    *machines, _ntp = hosts.up(name, releases, recreate=True)
+    hosts.inventory(machines, inventory_path(name))
     furnish(machines, "alice", "bob", packages=[OATH.package])
     yield machines
-    hosts.down(fleet)
+    hosts.down(name)
 
 
 @pytest.fixture
-def machines(twenty: list[Host]) -> list[Host]:
-    """The twenty hosts, with two-factor login off."""
+def machines(fleet: list[Host]) -> list[Host]:
+    """The twelve hosts, with two-factor login off."""
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(off, twenty))
-    return twenty
+        list(pool.map(off, fleet))
+    return fleet

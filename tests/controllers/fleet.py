@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The variables for the fleet of twenty hosts."""
+"""The variables for the fleet of twelve hosts."""
 
 from __future__ import annotations
 
