@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Debian's Chromium, driven by Playwright, and zbarimg, which reads QR codes as a phone does."""
+"""Debian's Chromium, driven by Playwright, and zbarimg, which reads QR codes as a phone does.
+
+The headless shell is Chromium without the windows around its pages. It takes half the time and draws the same pages.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ def chromium(playwright: Playwright, neighbour: Host | None = None) -> Iterator[
     Chromium aborts page loads whenever an address is added to or removed from its machine. On this machine that happens
     with every container.
     """
-    program = shutil.which("chromium")
+    program = shutil.which("chromium-headless-shell")
     environment: dict[str, str | float | bool] = {**os.environ}
     if neighbour:
         program = str(_ON_NETWORK)
