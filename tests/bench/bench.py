@@ -271,7 +271,7 @@ def enable(variables: dict[str, t.Any], *arguments: str) -> None:
 
 def playbook(name: str, variables: dict[str, t.Any], *arguments: str) -> None:
     """Run a playbook of the collection with these variables; stop if it fails."""
-    succeeds(ansible_playbook(name, FLEET, *FORKS, *arguments, **variables))
+    succeeds(ansible_playbook(name, FLEET, *FORKS, *arguments, anew=True, **variables))
 
 
 def ping(*arguments: str) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-import os
 import re
 import subprocess
 import tempfile
@@ -21,6 +20,7 @@ from pathlib import Path
 import pyotp
 import yaml
 
+import preloaded
 from hosts import Host
 from hosts.docker import STATE
 from login import ssh
@@ -92,31 +92,26 @@ class Run:
         return self.status == 0
 
 
-def ansible_playbook(name: str, fleet: str, *arguments: str, **variables: t.Any) -> subprocess.CompletedProcess[str]:
+def ansible_playbook(
+    name: str, fleet: str, *arguments: str, anew: bool = False, **variables: t.Any
+) -> subprocess.CompletedProcess[str]:
     """Run a playbook of the collection, or one given by its path, against a fleet, over ssh.
 
     The messages of failed tasks are appended to the output, because Ansible wraps the lines of a result.
+
+    :param anew: start a new process, see `preloaded.run`.
     """
     playbook = name if name.endswith(".yml") else f"fleet.auth.{name}"
     words = ["ansible-playbook", playbook, "-i", str(inventory_path(fleet)), *arguments]
-    environment = {
-        **os.environ,
-        "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
-        "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_FORCE_COLOR": "0",
-        "ANSIBLE_PIPELINING": "1",
-    }
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(variables, file)
         file.flush()
-        done = subprocess.run(
-            [*words, "--extra-vars", f"@{file.name}"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            env=environment,
-            timeout=900,
-            check=False,
+        done = preloaded.run(
+            *words,
+            *("--extra-vars", f"@{file.name}"),
+            anew=anew,
+            ANSIBLE_CALLBACK_RESULT_FORMAT="yaml",
+            ANSIBLE_PIPELINING="1",
         )
     done.stdout += "".join(f"{line}\n" for line in _failures(done.stdout))
     return done

@@ -132,7 +132,7 @@ def check_verify(machines: list[Host], alice: Person) -> None:
     kept = {host.name: host.read(path) for host in machines[:2]}
     machines[0].run("rm", path)
     command = ("verify", machines[0].fleet)
-    answers = {"user": "alice", "code": alice.code(steps=1)}
+    answers: dict[str, t.Any] = {"user": "alice", "code": alice.code(steps=1)}
     done = ansible_playbook(*command, **answers)
     assert done.returncode == 0, done.stdout
     told = "The code of alice was right on web2, web3, web4 and web5. It is used up, and alice is proven."

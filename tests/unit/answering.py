@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import typing as t
 from pathlib import Path
+
+import preloaded
 
 Answer = t.Mapping[str, t.Any]
 
@@ -85,17 +85,10 @@ def run(
         lines.append(f"{host} ansible_python_interpreter={json.dumps(str(python))}")
     (folder / "hosts").write_text("\n".join(lines) + "\n")
     extra = {"ansible_become": False, "ansible_pipelining": True, **variables}
-    words = [sys.executable, "-m", "ansible", "playbook", "-i", "hosts", "-c", "local", *arguments]
-    return subprocess.run(
-        [*words, "-e", json.dumps(extra), f"fleet.auth.{playbook}"],
-        cwd=folder,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "HOME": str(folder)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    words = ["ansible-playbook", "-i", "hosts", "-c", "local", *arguments, "-e", json.dumps(extra)]
+    done = preloaded.run(*words, f"fleet.auth.{playbook}", cwd=folder)
+    done.stdout += done.stderr
+    return done
 
 
 def _case(module: str, answer: Answer) -> str:

@@ -10,8 +10,6 @@ import base64
 import datetime
 import functools
 import hashlib
-import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 
+import preloaded
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.security_key import (
     ECDSA,
     ED25519,
@@ -195,9 +194,8 @@ class TestAttestation:
 class TestPlaybook:
     @staticmethod
     def collect(folder: Path, **extra: str) -> tuple[int, str]:
-        words = [sys.executable, "-m", "ansible", "playbook", "fleet.auth.keys"]
-        words += [word for name, value in extra.items() for word in ("-e", f"{name}={value}")]
-        done = subprocess.run(words, cwd=folder, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        variables = [word for name, value in extra.items() for word in ("-e", f"{name}={value}")]
+        done = preloaded.run("ansible-playbook", "fleet.auth.keys", *variables, cwd=folder)
         return done.returncode, " ".join((done.stdout + done.stderr).split())
 
     def test_prints_the_lines_for_the_variables(self, tmp_path: Path) -> None:

@@ -7,15 +7,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import types
 import typing as t
 from pathlib import Path
 
 import pytest
 
+import preloaded
 from ansible_collections.fleet.auth.plugins.plugin_utils import _controller
 from ansible_collections.fleet.auth.plugins.plugin_utils._commands import inventory, with_inventory
 from ansible_collections.fleet.auth.plugins.plugin_utils._gate import REPORTED_LATER, CheckedAction
@@ -61,9 +59,8 @@ def test_role_names_the_inventory_in_its_commands(tmp_path: Path, given: bool) -
     (tmp_path / "our fleet").write_text("web1\n")
     sources = ["our fleet", "/runner/inventory/hosts", "web2,"] if given else []
     options = [word for source in sources for word in ("-i", source)]
-    words = [sys.executable, "-m", "ansible", "playbook", "play.yml", *options]
-    environment = {**os.environ, **({} if given else {"ANSIBLE_INVENTORY": "our fleet"})}
-    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    environment = {} if given else {"ANSIBLE_INVENTORY": "our fleet"}
+    done = preloaded.run("ansible-playbook", "play.yml", *options, cwd=tmp_path, **environment)
     assert done.returncode == 0, done.stdout + done.stderr
     told = f" -i '{tmp_path}/our fleet' -i web2," if given else ""
     assert f"prove a code: ansible-playbook fleet.auth.verify{told} -e user=NAME." in done.stdout

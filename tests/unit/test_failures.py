@@ -7,10 +7,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 import types
 import typing as t
 from pathlib import Path
@@ -18,6 +15,7 @@ from pathlib import Path
 import pytest
 from ansible.errors import AnsibleAction, AnsibleActionFail
 
+import preloaded
 from ansible_collections.fleet.auth.plugins.plugin_utils import _failures
 from ansible_collections.fleet.auth.plugins.plugin_utils._failures import SEE_MSG, show_failure_once
 from unit import answering
@@ -34,9 +32,7 @@ def run(folder: Path, *tasks: dict[str, t.Any], **environment: str) -> str:
     """The output of a play of these tasks for two hosts to which it never connects."""
     play = {"hosts": "all", "connection": "local", "gather_facts": False, "tasks": tasks}
     (folder / "play.yml").write_text(json.dumps([play]))
-    words = [sys.executable, "-m", "ansible", "playbook", "-i", "web1,web2,", "play.yml"]
-    env = {**os.environ, "ANSIBLE_NOCOLOR": "1", **environment}
-    done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    done = preloaded.run("ansible-playbook", "-i", "web1,web2,", "play.yml", cwd=folder, **environment)
     return done.stdout + done.stderr
 
 

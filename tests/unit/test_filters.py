@@ -9,9 +9,7 @@ from __future__ import annotations
 import base64
 import inspect
 import json
-import os
 import subprocess
-import sys
 import types
 import typing as t
 from pathlib import Path
@@ -19,6 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import preloaded
 from ansible_collections.fleet.auth.plugins.filter import (
     chosen_hosts,
     otpauth_uri,
@@ -40,16 +39,8 @@ def ansible_debug(expression: str, **environment: str) -> subprocess.CompletedPr
 
 def ansible(module: str, arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a task in a process of its own, where Ansible finds the filters by itself."""
-    return subprocess.run(
-        [
-            *(sys.executable, "-m", "ansible", "adhoc", "localhost", "-vvv"),
-            *("-m", f"ansible.builtin.{module}", "-a", arguments),
-        ],
-        env={**os.environ, "LC_ALL": "C.UTF-8", **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = ["ansible", "localhost", "-vvv", "-m", f"ansible.builtin.{module}", "-a", arguments]
+    return preloaded.run(*words, **environment)
 
 
 def name_of(plugin: types.ModuleType) -> str:

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 import re
-import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
@@ -19,6 +16,7 @@ import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
 
+import preloaded
 from ansible_collections.fleet.auth.plugins.filter.chosen_hosts import chosen_hosts
 from ansible_collections.fleet.auth.plugins.plugin_utils import _gate
 from unit import answering
@@ -173,11 +171,7 @@ class TestPlaybook:
     def playbook(tmp_path: Path, name: str, *arguments: str) -> str:
         """The output of a playbook."""
         (tmp_path / "hosts").write_text("".join(f"web{n} ansible_host=127.0.0.1 ansible_port=1\n" for n in range(3)))
-        words = [sys.executable, "-m", "ansible", "playbook", "-i", "hosts", name, *arguments]
-        environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "HOME": str(tmp_path)}
-        done = subprocess.run(
-            words, cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-        )
+        done = preloaded.run("ansible-playbook", "-i", "hosts", name, *arguments, cwd=tmp_path)
         return done.stdout + done.stderr
 
     @pytest.mark.parametrize(

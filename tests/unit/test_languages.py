@@ -7,17 +7,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import string
-import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
 import pytest
 import yaml
 
+import preloaded
 from ansible_collections.fleet.auth.plugins.plugin_utils import _languages
 from unit import answering
 
@@ -86,8 +84,7 @@ class TestOwnTemplate:
         files = [str(_ROLE / name) for name in ("defaults/main.yml", "vars/main.yml")]
         play = [{"hosts": "web0", "gather_facts": False, "vars_files": files, "tasks": [step]}]
         (folder / "elsewhere" / "play.yml").write_text(json.dumps(play))
-        words = [sys.executable, "-m", "ansible", "playbook", "-i", "web0,", "elsewhere/play.yml"]
-        done = subprocess.run(words, cwd=folder, env={**os.environ}, capture_output=True, text=True, check=False)
+        done = preloaded.run("ansible-playbook", "-i", "web0,", "elsewhere/play.yml", cwd=folder)
         assert (folder / "sheets").is_dir() == (done.returncode == 0) == right, done.stdout + done.stderr
         return " ".join((done.stdout + done.stderr).split())
 

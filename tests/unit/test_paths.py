@@ -7,14 +7,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
 import pytest
 
+import preloaded
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import on_controller
 
 ROLE = "fleet.auth.twofactor"
@@ -36,8 +34,8 @@ def test_playbook_of_the_collection_writes_to_the_working_directory(tmp_path: Pa
         "twofactor_status_page": "out/status.html",
         "twofactor_status_data": "./out/status.json",
     }
-    words = [sys.executable, "-m", "ansible", "playbook", "-i", "web0,", "fleet.auth.status", "-e", json.dumps(options)]
-    done = subprocess.run(words, cwd=tmp_path, env={**os.environ}, capture_output=True, text=True, check=False)
+    words = ["ansible-playbook", "-i", "web0,", "fleet.auth.status", "-e", json.dumps(options)]
+    done = preloaded.run(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["status.html", "status.json"]
 
@@ -51,8 +49,7 @@ def test_sheet_directory_of_the_role_is_in_the_working_directory(tmp_path: Path)
     options = {"twofactor_enrolment_dir": "./enrolment", "twofactor_pass_user": "alice"}
     play = [{"hosts": "web0", "gather_facts": False, "vars": options, "tasks": steps}]
     (tmp_path / "elsewhere" / "play.yml").write_text(json.dumps(play))
-    words = [sys.executable, "-m", "ansible", "playbook", "-i", "web0,", "elsewhere/play.yml"]
-    done = subprocess.run(words, cwd=tmp_path, env={**os.environ}, capture_output=True, text=True, check=False)
+    done = preloaded.run("ansible-playbook", "-i", "web0,", "elsewhere/play.yml", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "enrolment").stat().st_mode & 0o777 == 0o700
     assert f"pass={tmp_path}/enrolment/pass-alice@web0.txt" in done.stdout

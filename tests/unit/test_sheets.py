@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from ansible.errors import AnsibleActionFail
 
+import preloaded
 from ansible_collections.fleet.auth.plugins.action import enrolment_sheets
 from ansible_collections.fleet.auth.plugins.action.enrolment_sheets import _file_name, _is_there, _shared_enrolments
 from ansible_collections.fleet.auth.plugins.plugin_utils import _printing, _sheets
@@ -184,9 +185,8 @@ class TestIndex:
         ]
         hosts = {"web1": {"twofactor_users": users}, "lab/web2": {}, "web3": {"twofactor_fleet": "Example"}}
         (folder / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
-        words = [sys.executable, "-m", "ansible", "playbook", "-i", "hosts.json", "fleet.auth.sheets", *arguments]
-        environment = {**os.environ, "ANSIBLE_INVENTORY_ENABLED": "ansible.builtin.yaml"}
-        return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        words = ["ansible-playbook", "-i", "hosts.json", "fleet.auth.sheets", *arguments]
+        return preloaded.run(*words, cwd=folder, ANSIBLE_INVENTORY_ENABLED="ansible.builtin.yaml")
 
     def test_is_made_by_the_playbook_without_contacting_a_host(self, tmp_path: Path) -> None:
         folder = self.folder(tmp_path)

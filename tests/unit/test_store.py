@@ -26,6 +26,7 @@ from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultLib, VaultSecret
 
+import preloaded
 from ansible_collections.fleet.auth.plugins.lookup import totp_secret
 
 NAME = "fleet.auth.totp_secret"
@@ -464,9 +465,8 @@ def test_playbook_gets_one_secret_for_all_hosts_with_password_file_and_vault_id(
     )
 
     def play(*arguments: str) -> set[str]:
-        words = [sys.executable, "-m", "ansible", "playbook", "-i", "hosts", "--forks=4", "play.yml", *arguments]
-        environment = {**os.environ, "LC_ALL": "C.UTF-8", "PWD": str(tmp_path), "ANSIBLE_NOCOLOR": "1"}
-        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        words = ["ansible-playbook", "-i", "hosts", "--forks=4", "play.yml", *arguments]
+        done = preloaded.run(*words, cwd=tmp_path, PWD=str(tmp_path))
         assert done.returncode == 0, done.stdout + done.stderr
         found = re.findall(r'^ok: \[web\d\] => \{\n    "msg": (.*)\n\}$', done.stdout, re.MULTILINE)
         assert len(found) == 4
