@@ -85,7 +85,7 @@ scenarios: molecule sample chromium ## run the Molecule scenarios and real login
 
 browser: setup chromium hosts ## test pages, Cockpit and terminal output in a browser; pictures in build/browser
 	$(call heading,browser)
-	pytest tests/browser --numprocesses 3 --dist loadfile
+	pytest tests/browser --numprocesses 4 --dist loadgroup
 
 test: ## run all of the above, side by side on two cores
 	@$(MAKE) --no-print-directory --jobs 1 setup hosts chromium
@@ -94,7 +94,7 @@ test: ## run all of the above, side by side on two cores
 	$(call heading,$(alone))
 	pytest $(alone)
 	$(call heading,$(in_browser))
-	pytest $(in_browser) --numprocesses 3 --dist loadfile
+	pytest $(in_browser) --numprocesses 4 --dist loadgroup
 	$(call heading,$(together))
 	pytest $(together) --numprocesses 8 --dist loadgroup
 

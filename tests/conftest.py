@@ -43,14 +43,14 @@ _FIRST = (
 
 
 class ByHost(LoadScopeScheduling):
-    """Tests that share hosts stay on one worker: a file or, in tests/login, its tests on one release and backend.
+    """Tests that share hosts stay on one worker: a file or, if it needs hosts, its tests on one release and backend.
 
     The groups of pytest-xdist 3.8 would do the same, but pytest 9.2 does not let it name them.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file, _separator, test = nodeid.partition("::")
-        host = _HOST.search(test) if "/login/" in file else None
+        host = _HOST.search(test)
         return f"{file} {host[0] if host else ''}"
 
     def _assign_work_unit(self, node: WorkerController) -> None:
@@ -65,7 +65,7 @@ class ByHost(LoadScopeScheduling):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByHost | None:
-    """Use this scheduler for logins; guides are followed one by one, on any free worker."""
+    """Use this scheduler for logins and pages; guides are followed one by one, on any free worker."""
     return ByHost(config, log) if config.option.dist == "loadgroup" else None
 
 

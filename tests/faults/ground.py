@@ -19,7 +19,7 @@ import hosts
 from hosts.host import Entry
 from login import ssh
 from login.backends import GOOGLE, OATH
-from login.modules import compiled_on
+from login.modules import sent_to
 from login.payload import payload
 from login.people import Person
 from login.security_keys import Key, authorize
@@ -174,7 +174,7 @@ class Ground:
         packed = functools.partial(
             payload,
             collections=str(collections) if collections else None,
-            compiled=functools.partial(compiled_on, host),
+            sent=functools.partial(sent_to, host),
         )
         for name, options in modules(security_key.line).items():
             host.write(f"{DIRECTORY}/{name}", packed("twofactor", options), 0o600)

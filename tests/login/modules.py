@@ -5,9 +5,9 @@
 """Runs one module of the collection on a host, and returns its result.
 
 Ansible packs each module once. What it does on every run (connect, become root and start Python) is done here with ssh,
-sudo and a shell, as with pipelining, at a third of the cost. Python would compile the same sources on every run; here
-that is done once per release, on a host. Ansible itself runs a module where its own behaviour matters: how it keeps
-connections, and what it prints.
+sudo and a shell, as with pipelining, at a third of the cost. Ansible would send the same sources on every run, and
+Python compile them; here that is done once per host and once per release. Ansible itself runs a module where its own
+behaviour matters: how it keeps connections, and what it prints.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import hashlib
 import json
 import os
 import re
@@ -32,6 +33,7 @@ from login.payload import payload
 from login.people import POLICY, Person, inventory_path
 from login.ssh import NOT_YET, QUICK_KEX, RELOAD
 
+PYTHON = "/usr/bin/python3"
 _RESULT = re.compile(r"^\S+ \| (SUCCESS|CHANGED|FAILED!|UNREACHABLE!) => (\{.*^\})", re.MULTILINE | re.DOTALL)
 
 
@@ -77,7 +79,7 @@ def command(
     *,
     check: bool = False,
     connection: Path | None = None,
-    interpreter: str = "/usr/bin/python3",
+    interpreter: str = PYTHON,
 ) -> Command:
     """Build the command with which Ansible itself runs a module; the parameters are those of `module`."""
     arguments = _arguments(host, name, arguments)
@@ -97,7 +99,7 @@ def module(
     *,
     check: bool = False,
     connection: Path | None = None,
-    interpreter: str = "/usr/bin/python3",
+    interpreter: str = PYTHON,
     user: str = "ansible",
 ) -> Answer:
     """Run a module of the collection.
@@ -119,7 +121,8 @@ def module(
     program = payload(
         name,
         {**_arguments(host, name, arguments or {}), "_ansible_check_mode": check},
-        compiled=functools.partial(compiled_on, host),
+        # Byte code is that of one version.
+        sent=functools.partial(sent_to, host) if interpreter == PYTHON else None,
     )
     as_root = f"sudo -H -S -n -u root /bin/sh -c {shlex.quote(interpreter)}"
     options = {
@@ -140,29 +143,33 @@ def module(
         time.sleep(0.2)
 
 
-def compiled_on(host: Host, archive: str) -> str:
-    """The archive of a module with byte code beside each source file, compiled by the host's Python."""
-    if (host.release, archive) not in _archives:
-        _archives[host.release, archive] = host.run("python3", "-c", _COMPILE, input=archive).stdout
-    return _archives[host.release, archive]
+def sent_to(host: Host, archive: str) -> str:
+    """The path on the host of a module's archive with byte code in place of its sources, compiled by its Python."""
+    path = f"/srv/modules/{hashlib.sha256(archive.encode()).hexdigest()[:16]}"
+    if not host.exists(path):
+        if (host.release, path) not in _compiled:
+            _compiled[host.release, path] = host.run("python3", "-c", _COMPILE, input=archive).stdout
+        host.write(path, _compiled[host.release, path])
+    return path
 
 
-_archives: dict[tuple[str, str], str] = {}
+_compiled: dict[tuple[str, str], str] = {}
 _COMPILE = """
 import base64, importlib.util, io, marshal, sys, zipfile
 source = zipfile.ZipFile(io.BytesIO(base64.b64decode(sys.stdin.read())))
 made = io.BytesIO()
-with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as target:
+with zipfile.ZipFile(made, "w") as target:
     for info in source.infolist():
         text = source.read(info)
-        target.writestr(info, text)
         if info.filename.endswith(".py"):
             code = compile(text, info.filename, "exec", dont_inherit=True)
+            # As PEP 552 has it: byte code that is not compared with a source.
             heading = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + importlib.util.source_hash(text)
-            target.writestr(info.filename + "c", heading + marshal.dumps(code), zipfile.ZIP_DEFLATED)
+            target.writestr(info.filename + "c", heading + marshal.dumps(code))
+        else:
+            target.writestr(info, text)
 sys.stdout.write(base64.b64encode(made.getvalue()).decode())
 """
-"""The byte code contains hashes of the sources (PEP 552): Python ignores byte code made from other sources."""
 
 
 def _arguments(host: Host, name: str, arguments: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:

@@ -24,28 +24,29 @@ _ROOT = Path(__file__).resolve().parents[2]
 _CACHE = _ROOT / "build" / "cache" / "payload"
 
 _PLACEHOLDER = {"arguments": "come later"}
-_ARCHIVE = re.compile(r"(?<=\bzip_data=')([\w+/=]+)(?=')")
+_ARCHIVE = re.compile(r"(?<=\bzip_data=)'([\w+/=]+)'")
 
 
 def payload(
     name: str,
     arguments: Mapping[str, t.Any],
     collections: str | None = None,
-    compiled: t.Callable[[str], str] | None = None,
+    sent: t.Callable[[str], str] | None = None,
 ) -> str:
     """The program that Ansible would run on a host for a module of the collection.
 
     :param arguments: of the module, and those that Ansible adds, such as ``_ansible_check_mode``. The files that the
         module's action plugin hands over are added. The action's own checks are skipped; the module has the same ones.
     :param collections: the path where Ansible finds collections; if omitted, its default.
-    :param compiled: takes the base64 archive in the program, and returns one with byte code beside the sources.
+    :param sent: takes the base64 archive in the program, and returns the path of a file on the host to read another
+        one from.
     """
     place = collections or os.environ.get("ANSIBLE_COLLECTIONS_PATH")
     packed = _packed(name, place)
     before, after = str(packed["program"]).split(_parameters(_PLACEHOLDER))
-    if compiled:
+    if sent:
         start, archive, end = _ARCHIVE.split(after)
-        after = f"{start}{compiled(archive)}{end}"
+        after = f"{start}open({sent(archive)!r}).read(){end}"
     files = packed["files"].get(_kind(**{word: arguments[word] for word in _KINDS if word in arguments}))
     return before + _parameters({**arguments, **({} if files is None else {"files": files})}) + after
 
