@@ -239,14 +239,18 @@ def test_guard_reports_indirect_files_that_open_a_door(host: Host, person: Perso
         host.run("rm -r /etc/cockpit /etc/pam.d/cockpit")
 
 
-def lasting_files(host: Host) -> tuple[dict[str, t.Any], t.Any]:
+def lasting_files(host: Host) -> dict[str, t.Any]:
     """A host's files, without the time stamp that systemd writes at boot; systemd-update-done.service(8)."""
-    files = {path: entry for path, entry in host.snapshot(WATCHED).items() if path != "/etc/.updated"}
-    return files, host.in_every_respect("/etc/pam.d", "/etc/systemd/system")
+    return {path: entry for path, entry in host.snapshot(WATCHED).items() if path != "/etc/.updated"}
+
+
+def in_every_respect(host: Host) -> object:
+    """What decides logins and starts units, with attributes, ACLs and hard links."""
+    return host.in_every_respect("/etc/pam.d", "/etc/systemd/system")
 
 
 def test_guard_puts_a_lost_block_back(host: Host, person: Person) -> None:
-    before = lasting_files(host)
+    before, in_detail = lasting_files(host), in_every_respect(host)
     maintainers = host.read(SSHD)
     turn_on(host, person, guard="repair")
     await_guard(host)
@@ -276,6 +280,7 @@ def test_guard_puts_a_lost_block_back(host: Host, person: Person) -> None:
 
     off(host)
     assert lasting_files(host) == before
+    assert in_every_respect(host) == in_detail
     assert not host.exists("/var/lib/fleet-auth-guard")
     assert host.run("systemctl list-units --plain --no-legend 'fleet-auth*'").stdout == ""
     assert_off(person)
