@@ -59,7 +59,7 @@ importer: setup ## check the tarball of a release with Galaxy's importer
 
 unit: setup ## run the unit tests, which need no host
 	$(call heading,unit)
-	pytest tests/unit --numprocesses 2
+	pytest tests/unit --numprocesses 2 --dist loadfile
 
 controllers: hosts ## test execution environments, and a run cut into slices, each in a container of its own
 	$(call heading,controllers)

@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import typing as t
 from collections.abc import Mapping
 from multiprocessing import forkserver
@@ -60,16 +61,18 @@ def run(*words: str, cwd: Path | None = None, timeout: float = 900, anew: bool =
 
 _settings: list[Environment] = []
 """What the fork server's Ansible has read; empty until it is started."""
+_starting = threading.Lock()
 
 
 def _serves(environment: Environment) -> bool:
     """Whether the fork server has these settings. If there is none yet, it is started with them."""
     settings = {name: value for name, value in environment.items() if name not in _NO_SETTINGS}
-    if not _settings:
-        _settings.append(settings)
-        with mock.patch.dict(os.environ, settings, clear=True):
-            multiprocessing.get_context("forkserver").set_forkserver_preload([*_IMPORTED])
-            forkserver.ensure_running()
+    with _starting:
+        if not _settings:
+            with mock.patch.dict(os.environ, settings, clear=True):
+                multiprocessing.get_context("forkserver").set_forkserver_preload([*_IMPORTED])
+                forkserver.ensure_running()
+            _settings.append(settings)
     return settings == _settings[0]
 
 

@@ -145,6 +145,8 @@ def console(cockpits: dict[str, Host], neighbour: Browser, request: pytest.Fixtu
     enforce(host)
     yield Console(host, neighbour, exempt, iter(()), before)
     off(host)
+    # The next file's host may have the same name.
+    use(host, OATH)
 
 
 def enforce(host: Host, *people: Person) -> None:
