@@ -134,6 +134,14 @@ def other_names(place: Place, person: Person) -> list[Person]:
     return [dataclasses.replace(person, name=name) for name in names]
 
 
+def gets_in(login: t.Callable[[], bool]) -> bool:
+    """Whether one of three attempts succeeds. On a busy machine sssd may be too late to check a password.
+
+    No code is used up then, since the code comes after the password.
+    """
+    return any(login() for _attempt in range(3))
+
+
 def assert_no_way_in_without_a_code(*people: Person) -> None:
     """Check that a key alone, a password alone or a wrong code gets nobody in. In parallel, as sshd delays denials."""
     tried = {
@@ -167,10 +175,9 @@ def test_recent_logins_are_named_with_method_and_day(place: Place) -> None:
         assert f"{name} has logged in to sshd on {host.name} by {seen[name]} on 20" in refused.message
     # alice gave sudo a password, and somebody gave frank's to su, so both have one. sudo asks deploy for none.
     alice, frank, deploy = map(place.person, ("alice", "frank", "deploy"))
-    assert sudo(alice, PASSWORD).stdout == "root\n"
+    assert gets_in(lambda: sudo(alice, PASSWORD).stdout == "root\n")
     assert sudo(deploy).stdout == "root\n"
-    # On a busy machine sssd may answer too late.
-    assert any(by_su(frank, PASSWORD, "") for _attempt in range(3))
+    assert gets_in(lambda: by_su(frank, PASSWORD, ""))
     refused = module(host, "twofactor", place.wanted(bob, dave, ssh=False, services=["sudo"], seen_days=1))
     assert f"have no credential and would be locked out of sudo on {host.name}" in refused.message
     assert all(re.search(rf"\b{name}\b.* have no credential", refused.message) for name in ("alice", "frank"))
@@ -223,12 +230,14 @@ def test_sudo_and_cockpit_use_the_directory(place: Place) -> None:
     assert done.ok, done.output
     ssh.fresh_step()
     assert sudo(alice, PASSWORD).returncode != 0
-    assert sudo(alice, PASSWORD, alice.code()).stdout == "root\n"
+    code = alice.code()
+    assert gets_in(lambda: sudo(alice, PASSWORD, code).stdout == "root\n")
     entered, asked = by_cockpit(bob, PASSWORD)
     assert not entered
     assert CODE_PROMPT in asked[0]
-    assert by_cockpit(bob, PASSWORD, bob.code(steps=1))[0]
-    assert by_cockpit(place.person("carol"), PASSWORD) == (True, [])
+    code = bob.code(steps=1)
+    assert gets_in(lambda: by_cockpit(bob, PASSWORD, code)[0])
+    assert gets_in(lambda: by_cockpit(place.person("carol"), PASSWORD) == (True, []))
     for other in other_names(place, alice):
         assert sudo(other, PASSWORD).returncode != 0
         assert not by_cockpit(other, PASSWORD, "000000")[0]
