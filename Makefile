@@ -106,7 +106,7 @@ quick: ## run lint, unit and a login of each kind on one release, for every day:
 	EVERY_RELEASE=1 pytest tests/login tests/browser -m quick -k 'debian13 and not google' --numprocesses 5 --dist loadgroup
 
 chromium: setup
-	@command -v chromium-headless-shell >/dev/null || tests/apt-install chromium-headless-shell chromium-headless-shell
+	@{ command -v chromium-headless-shell || command -v chromium; } >/dev/null || tests/apt-install chromium-headless-shell chromium-headless-shell
 	@command -v zbarimg >/dev/null || tests/apt-install zbarimg zbar-tools
 	@command -v pdftoppm >/dev/null || tests/apt-install pdftoppm poppler-utils
 

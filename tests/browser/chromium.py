@@ -5,6 +5,7 @@
 """Debian's Chromium, driven by Playwright, and zbarimg, which reads QR codes as a phone does.
 
 The headless shell is Chromium without the windows around its pages. It takes half the time and draws the same pages.
+Where a distribution has no package of it, as on GitHub's machines, Chromium itself does.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ def chromium(playwright: Playwright, neighbour: Host | None = None) -> Iterator[
     Chromium aborts page loads whenever an address is added to or removed from its machine. On this machine that happens
     with every container.
     """
-    program = shutil.which("chromium-headless-shell")
+    program = shutil.which("chromium-headless-shell") or shutil.which("chromium")
     environment: dict[str, str | float | bool] = {**os.environ}
     if neighbour:
+        environment |= {"PROGRAM": str(program), "NETWORK": str(neighbour.network)}
         program = str(_ON_NETWORK)
-        environment["NETWORK"] = str(neighbour.network)
     # Chromium refuses to sandbox itself for root.
     browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"], env=environment)
     try:
