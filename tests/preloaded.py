@@ -39,11 +39,13 @@ def run(*words: str, cwd: Path | None = None, timeout: float = 900, anew: bool =
     :param words: the command, such as ``ansible-playbook``, and its arguments.
     :param cwd: the directory to start it in, by default the current one.
     :param timeout: seconds.
-    :param anew: start a new process in any case, to measure what the command costs.
+    :param anew: start a new process in any case, to measure what the command costs, or to see its command line.
     :param variables: environment variables to set.
     :raises subprocess.TimeoutExpired: if it takes longer; then it is killed.
     """
-    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", **variables}
+    # Ansible needs a locale with UTF-8.
+    usual = {"LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
+    environment = {**os.environ, **usual, **variables}
     directory = cwd or Path.cwd()
     if not anew and not (directory / "ansible.cfg").exists() and _serves(environment):
         return _forked(words, directory, environment, timeout)
@@ -103,7 +105,8 @@ def _become(words: tuple[str, ...], directory: Path, environment: Environment, f
     os.environ.update(environment)
     for number, path in enumerate([Path(os.devnull), *files]):
         os.dup2(os.open(path, os.O_RDWR), number)
-    # Python's module has put this in the place of the one that it has closed, but only under the other name.
+    # multiprocessing has closed standard input and opened /dev/null in its place, as sys.stdin alone. Before a prompt,
+    # Ansible asks sys.__stdin__ whether it is a terminal. The type checker takes that name for a constant.
     sys.__stdin__ = sys.stdin  # type: ignore[misc, assignment]
     module, name = _COMMANDS[words[0]]
     sys.argv = [*words]

@@ -38,8 +38,8 @@ def payload(
     :param arguments: of the module, and those that Ansible adds, such as ``_ansible_check_mode``. The files that the
         module's action plugin hands over are added. The action's own checks are skipped; the module has the same ones.
     :param collections: the path where Ansible finds collections; if omitted, its default.
-    :param sent: takes the base64 archive in the program, and returns the path of a file on the host to read another
-        one from.
+    :param sent: called with the archive that the program contains, in base64. It returns the path of a file on the
+        host, from which the program reads an archive instead.
     """
     place = collections or os.environ.get("ANSIBLE_COLLECTIONS_PATH")
     packed = _packed(name, place)

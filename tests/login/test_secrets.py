@@ -112,6 +112,11 @@ def traces(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tra
     host.run("rm", DECOY_FILE)
 
 
+def _seen(name: str, host: Host, *arguments: str, **variables: t.Any) -> Run:
+    """Run a playbook in a process of its own, so that its command line and environment are those of a user's run."""
+    return playbook(name, host, *arguments, anew=True, **variables)
+
+
 def test_no_run_prints_a_secret(traces: Traces) -> None:
     assert {label: _found(run.output, traces.secrets) for label, run in traces.runs.items()} == {
         label: {DECOY} if label == "decoy" else set() for label in traces.runs
@@ -155,7 +160,7 @@ def _enable(host: Host, found: Traces, people: Sequence[Person], pipelining: dic
     variables["twofactor_users"][3]["secret"] = f"{{{{ lookup('fleet.auth.totp_secret', '{stored.name}') }}}}"
     variables |= {"twofactor_enrolment_dir": str(found.sheets), **pipelining}
     for label, arguments in (("check", ["--check"]), ("enable", [])):
-        run = playbook("enable", host, "-vvvv", "--diff", *arguments, **variables)
+        run = _seen("enable", host, "-vvvv", "--diff", *arguments, **variables)
         assert run.ok, run.output
         assert run.changed
         found.runs[label] = run
@@ -171,7 +176,7 @@ def _enable(host: Host, found: Traces, people: Sequence[Person], pipelining: dic
     for name, asked in others.items():
         for label, arguments in ((f"{name}, check", ["--check"]), (name, [])):
             code = {"code": given.code()} if name == "verify" else {}
-            run = playbook(name, host, "-vvvv", "--diff", *arguments, **asked, **code, **variables)
+            run = _seen(name, host, "-vvvv", "--diff", *arguments, **asked, **code, **variables)
             assert run.ok, run.output
             found.runs[label] = run
     lines = host.read(f"/etc/oath/{made.name}").decode().splitlines()
@@ -187,7 +192,7 @@ def _fail(host: Host, found: Traces, people: Sequence[Person], pipelining: dict[
     users = [{"name": person.name} for person in people]
 
     def fails(label: str, reason: str, **wrong: t.Any) -> None:
-        run = playbook("enable", host, "-vvvv", "--diff", **{**variables, **wrong})
+        run = _seen("enable", host, "-vvvv", "--diff", **{**variables, **wrong})
         assert not run.ok
         assert reason in unwrapped(run.output), run.output
         found.runs[label] = run
@@ -247,7 +252,7 @@ def _refused(host: Host, found: Traces, variables: dict[str, t.Any], cases: dict
         json.dump([play], file)
         file.flush()
         others = {name: value for name, value in variables.items() if name not in roles}
-        run = playbook(file.name, host, "-vvvv", "--diff", usual=variables, cases=cases, **others)
+        run = _seen(file.name, host, "-vvvv", "--diff", usual=variables, cases=cases, **others)
     assert run.ok, run.output
     assert run.recap["rescued"] == len(cases)
     said = unwrapped(run.output)
@@ -263,7 +268,7 @@ def _disable(host: Host, found: Traces, somebody: Person, pipelining: dict[str, 
         "disable": ("disable", [], purge),
     }
     for label, (name, arguments, variables) in runs.items():
-        run = playbook(name, host, "-vvvv", "--diff", *arguments, **pipelining, **variables)
+        run = _seen(name, host, "-vvvv", "--diff", *arguments, **pipelining, **variables)
         assert run.ok, run.output
         assert run.changed
         found.runs[label] = run
