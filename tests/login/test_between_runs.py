@@ -70,7 +70,6 @@ def await_note(host: Host, text: str, *, over: bool = False) -> None:
     while noted(host).get(text) is not over:
         assert time.monotonic() < deadline, (noted(host), logged(host))
         time.sleep(0.2)
-    # For a change in the moment after its last look, and before its end, systemd does not start it again.
     await_end_of_guard(host)
 
 
@@ -237,6 +236,24 @@ def test_guard_reports_indirect_files_that_open_a_door(host: Host, person: Perso
         host.run("systemctl", "daemon-reload")
         off(host)
         host.run("rm -r /etc/cockpit /etc/pam.d/cockpit")
+
+
+def test_guard_reports_a_change_in_the_moment_before_its_end(host: Host, person: Person) -> None:
+    late = "/run/systemd/system/fleet-auth-guard.service.d/late.conf"
+    turn_on(host, person, guard="warn")
+    await_guard(host)
+    # After its last look the guard stays for a while, in which systemd does not watch.
+    host.write(late, "[Service]\nExecStart=/bin/sh -c 'touch /run/looked; sleep 3'\n")
+    host.run("systemctl", "daemon-reload")
+    host.run("touch /etc/pam.d/other; while [ ! -e /run/looked ]; do sleep 0.1; done")
+    host.write(FIRST, "Match all\n    AuthenticationMethods publickey\n")
+    try:
+        await_note(host, BEFORE)
+    finally:
+        host.run("rm", "-r", FIRST, late.rpartition("/")[0], "/run/looked")
+        host.run("systemctl", "daemon-reload")
+    await_note(host, BEFORE, over=True)
+    off(host)
 
 
 def lasting_files(host: Host) -> dict[str, t.Any]:

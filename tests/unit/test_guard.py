@@ -411,7 +411,7 @@ def test_guard_looks_again_after_a_change_during_its_last_step(
     """systemd starts a path unit's service for no change that happens while the service still runs."""
     stand_ins = f"""
         conf=conf left=10
-        take_lock() {{ :; }}; give_lock() {{ :; }}; is_changing() {{ false; }}; values() {{ echo warn; }}
+        take_lock() {{ :; }}; release_lock() {{ :; }}; is_changing() {{ false; }}; values() {{ echo warn; }}
         prints() {{ cat state; }}; faults() {{ printf '%s' '{found}'; }}; note() {{ {meanwhile}; }}
     """
     for name in ("conf", "state"):
