@@ -157,9 +157,9 @@ def options(**changes: t.Any) -> dict[str, t.Any]:
 
 
 def settings(*enrolled: str, **changes: t.Any) -> Settings:
-    """Settings that enrol these users; everything else is the module's default unless changed."""
-    users = [{"name": name} for name in enrolled]
-    wanted = Settings.from_options(options(**{"users": users, **changes}), backends.unsupported)
+    """Settings that enrol these users and further `users`; everything else is the module's default unless changed."""
+    users = [*({"name": name} for name in enrolled), *changes.pop("users", ())]
+    wanted = Settings.from_options(options(users=users, **changes), backends.unsupported)
     return replace(wanted, files=host_files(self_service=wanted.self_service) if wanted.enabled else {})
 
 

@@ -193,7 +193,7 @@ class TestEveryPlan:
         settings(
             users=[{"name": "carol", "security_keys": [security_key(1)]}], scope="enrolled", ssh=True, services=[]
         ),
-        settings("carol", ssh=False, services=["sudo"]),
+        settings("alice", "bob", "carol", ssh=False, services=["sudo"]),
     ).via("sshd leaves, and with it a security key")
     @example(
         settings(
@@ -245,6 +245,47 @@ class TestEveryPlan:
             ssh=True,
         ),
     ).via("a security key gives way to another one while its owner leaves the scope")
+    @example(
+        settings(
+            *("alice", "bob", "ansible"),
+            users=[{"name": "carol", "security_keys": [security_key(1)]}],
+            scope="groups",
+            scope_groups=["staff"],
+            security_keys_only_groups=["admins"],
+            services=[],
+            ssh=True,
+        ),
+        settings(
+            *("alice", "bob", "ansible"),
+            users=[{"name": "carol", "security_keys": [security_key(5)], "security_keys_only": True}],
+            exempt_addresses=["192.0.2.0/24"],
+            services=[],
+            ssh=True,
+        ),
+    ).via("a security key alone gives way to another one while an address is exempted")
+    @example(
+        settings(
+            *("alice", "bob", "ansible"),
+            users=[{"name": "carol", "security_keys": [security_key(1)]}],
+            scope="groups",
+            scope_groups=["staff"],
+            security_keys_only_groups=["admins"],
+            services=[],
+            ssh=True,
+        ),
+        settings(
+            "ansible",
+            users=[
+                {"name": name, "security_keys": [security_key(number)]}
+                for number, name in enumerate(("alice", "bob", "carol"), start=3)
+            ],
+            scope="groups",
+            scope_groups=["staff"],
+            security_keys_only_groups=["staff"],
+            services=[],
+            ssh=True,
+        ),
+    ).via("a security key alone gives way to another one while its owner's group no longer needs it alone")
     @given(policies(), policies())
     def test_has_the_old_policy_or_the_new_one_after_each_change(self, first: Settings, second: Settings) -> None:
         machine = Machine.booted(host_state())

@@ -121,6 +121,15 @@ def _expected_of(sshd: Sshd, situation: Situation, drop_in_text: str | None, wid
                 yield Expectation(account.name, state.sample_address, as_before, sshd.start, origin)
 
 
+def _joined(
+    wanted: t.Mapping[str, t.Iterable[SecurityKey]], in_force: t.Mapping[str, t.Iterable[SecurityKey]]
+) -> dict[str, list[SecurityKey]]:
+    """The keys in force and those wanted, by account, of the accounts for which any are wanted."""
+    return {
+        user: [*{key.words: key for key in (*in_force.get(user, ()), *keys)}.values()] for user, keys in wanted.items()
+    }
+
+
 class _Steps:
     """The steps that turn two-factor login on, or change its policy.
 
@@ -164,7 +173,7 @@ class _Steps:
             *self.draft.unprotect(self.covered),
             *self.draft.unprotect(leaving_unasked),
             # People with security keys alone need the list of these before sshd reads no other list.
-            *self.draft.security_keys(places.KEYS_ONLY_DIRECTORY, self.settings.keys_for_sshd),
+            *self.draft.security_keys(places.KEYS_ONLY_DIRECTORY, self._keys_for_sshd_meanwhile()),
             # sshd sends to PAM everyone whom the old policy or the new one sends.
             *self._widen_drop_in(),
             # A security key is valid only while sshd asks it for its PIN.
@@ -176,6 +185,7 @@ class _Steps:
             *self.draft.forget_security_keys(places.KEYS_DIRECTORY, self.settings.declared_keys),
             *self._protect(self.services),
             *self._narrow_drop_in(),
+            *self.draft.security_keys(places.KEYS_ONLY_DIRECTORY, self.settings.keys_for_sshd),
             *self.draft.forget_security_keys(places.KEYS_ONLY_DIRECTORY, self.settings.keys_for_sshd),
             *self.draft.unprotect(leaving_asked),
             *self._policy([]),
@@ -190,11 +200,15 @@ class _Steps:
     def _keys_meanwhile(self) -> dict[str, list[SecurityKey]]:
         """The declared security keys; while the policy changes, also those that were declared until now."""
         changing = bool(self._changing(self._policy_files()))
-        meanwhile = {}
-        for user, keys in self.settings.declared_keys.items():
-            before = self.situation.keys_in_force.get(user, ()) if changing else ()
-            meanwhile[user] = [*{key.words: key for key in (*before, *keys)}.values()]
-        return meanwhile
+        return _joined(self.settings.declared_keys, self.situation.keys_in_force if changing else {})
+
+    def _keys_for_sshd_meanwhile(self) -> dict[str, list[SecurityKey]]:
+        """The same for the accounts that may have to log in with security keys alone; the drop-in says which these are.
+
+        Somebody whose key is replaced may no longer need one by the new drop-in.
+        """
+        changing = self.state.text(places.DROP_IN) != self._drop_in
+        return _joined(self.settings.keys_for_sshd, self.situation.keys_only_lists if changing else {})
 
     def _directories(self) -> list[Change]:
         """Make our directories; of those for credentials, only that of the wanted backend."""
