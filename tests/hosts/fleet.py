@@ -43,11 +43,13 @@ while state=$(systemctl is-system-running 2>/dev/null); [ "$state" != running ] 
 done
 if [ "$state" = degraded ]; then systemctl list-units --failed --plain --no-legend >&2; fi
 install -o ansible -g ansible -m 0600 /dev/stdin /home/ansible/.ssh/authorized_keys
-# From here on there is nothing for generators to make, and without them a daemon-reload costs half as much.
-mkdir -p /etc/systemd/system-generators
-for generator in /usr/lib/systemd/system-generators/*; do
-    ln -sfn /dev/null "/etc/systemd/system-generators/${generator##*/}"
-done
+# From here on there is nothing for generators to make, and without them a daemon-reload costs half as much. Those of
+# packages that a test installs stay, so that a later boot changes no file.
+if mkdir /etc/systemd/system-generators 2>/dev/null; then
+    for generator in /usr/lib/systemd/system-generators/*; do
+        ln -s /dev/null "/etc/systemd/system-generators/${generator##*/}"
+    done
+fi
 cat /etc/ssh/ssh_host_*_key.pub
 """
 

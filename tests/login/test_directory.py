@@ -230,13 +230,11 @@ def test_sudo_and_cockpit_use_the_directory(place: Place) -> None:
     assert done.ok, done.output
     ssh.fresh_step()
     assert sudo(alice, PASSWORD).returncode != 0
-    code = alice.code()
-    assert gets_in(lambda: sudo(alice, PASSWORD, code).stdout == "root\n")
+    assert gets_in(lambda: sudo(alice, PASSWORD, alice.code()).stdout == "root\n")
     entered, asked = by_cockpit(bob, PASSWORD)
     assert not entered
     assert CODE_PROMPT in asked[0]
-    code = bob.code(steps=1)
-    assert gets_in(lambda: by_cockpit(bob, PASSWORD, code)[0])
+    assert gets_in(lambda: by_cockpit(bob, PASSWORD, bob.code())[0])
     assert gets_in(lambda: by_cockpit(place.person("carol"), PASSWORD) == (True, []))
     for other in other_names(place, alice):
         assert sudo(other, PASSWORD).returncode != 0
