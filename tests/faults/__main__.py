@@ -29,11 +29,10 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="leave the hosts up")
     options = parser.parse_args()
     releases = options.release or list(hosts.RELEASES)
+    kinds = [KINDS[name] for name in options.kind or KINDS]
     faults = options.fault or list(FAULTS)
 
     def chosen(release: str, kind: Kind, calls: Sequence[Call]) -> list[Strike]:
-        if options.kind and kind.name not in options.kind:
-            return []
         if options.sample:
             turn = releases.index(release), len(releases)
             found = [strike for fault in faults for strike in sample(kind, calls, fault, *turn)]
@@ -47,7 +46,7 @@ def main() -> int:
     started = time.monotonic()
     fleet = hosts.of_this_checkout("faults")
     try:
-        verdicts = Campaign(fleet, releases, max(options.hosts, len(releases))).run(chosen)
+        verdicts = Campaign(fleet, releases, max(options.hosts, len(releases)), kinds).run(chosen)
     finally:
         if not options.keep:
             hosts.down(fleet)

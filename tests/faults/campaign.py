@@ -72,6 +72,7 @@ class Campaign:
     releases: Sequence[str]
     hosts: int = 4
     """Number of hosts in total."""
+    kinds: Sequence[Kind] = tuple(KINDS.values())
 
     def run(self, chosen: t.Callable[[str, Kind, Sequence[Call]], list[Strike]]) -> list[Verdict]:
         """Make the trials that `chosen` returns for each release and kind of change."""
@@ -82,24 +83,41 @@ class Campaign:
         }
         machines = hosts.up(self.fleet, {f"host{name}": release for name, release in names.items()}, recreate=True)
         machines = [host for host in machines if host.release in self.releases]
-        print("faults: bringing each host into each state that trials begin with", flush=True)
         with security_keys("kay") as (key,), ThreadPoolExecutor(len(machines)) as pool:
+            print("faults: finding the calls to strike at", flush=True)
             grounds = list(pool.map(lambda host: Ground(host, key), machines))
-            plans = {}
-            for release in self.releases:
-                first = next(ground for ground in grounds if ground.host.release == release)
-                plans[release] = [chosen(release, kind, first.find_calls(kind)) for kind in KINDS.values()]
-            work = {release: deque(itertools.chain(*plan)) for release, plan in plans.items()}
+            by_release = [[g for g in grounds if g.host.release == release] for release in self.releases]
+            shares = [share for theirs in by_release for share in _shared(self.kinds, theirs)]
+            found = pool.map(
+                lambda ground, kinds: [chosen(ground.host.release, kind, ground.find_calls(kind)) for kind in kinds],
+                *zip(*shares, strict=True),
+            )
+            work: dict[str, deque[Strike]] = {release: deque() for release in self.releases}
+            for (ground, _kinds), strikes in zip(shares, found, strict=True):
+                work[ground.host.release].extend(itertools.chain(*strikes))
             progress = _Progress(Counter((strike.kind.name, r) for r, strikes in work.items() for strike in strikes))
-            verdicts = pool.map(lambda ground: _make_trials(ground, work[ground.host.release], progress), grounds)
-            return [verdict for made in verdicts for verdict in made]
+            made = pool.map(
+                lambda ground, backwards: _make_trials(
+                    ground, work[ground.host.release], progress, backwards=backwards
+                ),
+                [ground for ground, _kinds in shares],
+                [index % 2 == 1 for theirs in by_release for index in range(len(theirs))],
+            )
+            return [verdict for verdicts in made for verdict in verdicts]
 
 
-def _make_trials(ground: Ground, work: deque[Strike], progress: _Progress) -> list[Verdict]:
+def _shared(kinds: Sequence[Kind], grounds: Sequence[Ground]) -> list[tuple[Ground, Sequence[Kind]]]:
+    """Each host with its share of the kinds: a host makes only the states that it needs."""
+    ends = [len(kinds) * index // len(grounds) for index in range(len(grounds) + 1)]
+    return [(ground, kinds[start:end]) for ground, start, end in zip(grounds, ends, ends[1:], strict=True)]
+
+
+def _make_trials(ground: Ground, work: deque[Strike], progress: _Progress, *, backwards: bool) -> list[Verdict]:
+    """Make trials as long as there are any, from the first kind on or, `backwards`, from the last."""
     verdicts: list[Verdict] = []
     while True:
         try:
-            strike = work.popleft()
+            strike = work.pop() if backwards else work.popleft()
         except IndexError:
             return verdicts
         verdict = Trial(ground, strike.kind, strike.call, strike.fault, strike.number).run()

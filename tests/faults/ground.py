@@ -25,7 +25,7 @@ from login.people import Person
 from login.security_keys import Key, authorize
 
 from . import strace
-from .kinds import CHANGED_UNCONFIRMED, DIRECTORY, JOURNAL, SECRETS, STATES, UNDO, Kind, State, modules
+from .kinds import CHANGED_UNCONFIRMED, DIRECTORY, JOURNAL, PRISTINE, SECRETS, UNDO, Kind, State, modules
 from .policy import Holder
 
 # Everything that decides a login, and everything that a change leaves behind.
@@ -178,12 +178,13 @@ class Ground:
         )
         for name, options in modules(security_key.line).items():
             host.write(f"{DIRECTORY}/{name}", packed("twofactor", options), 0o600)
-        for state in STATES:
+        self._packed = packed
+        self._make(PRISTINE)
+
+    def prepare(self, kind: Kind) -> None:
+        """Make each state that trials of this kind begin or end in, unless the host has it."""
+        for state in kind.states:
             self._make(state)
-            if state is CHANGED_UNCONFIRMED:
-                token = re.search(r"^token\t(\w+)$", host.read(JOURNAL).decode(), re.MULTILINE)
-                confirm = packed("twofactor_confirm", {"confirmation": token[1] if token else ""})
-                host.write(f"{DIRECTORY}/confirm", confirm, 0o600)
 
     def load(self, state: State) -> None:
         """Bring the host to a saved state."""
@@ -227,6 +228,7 @@ class Ground:
 
     def find_calls(self, kind: Kind) -> list[strace.Call]:
         """The system calls of a change that can be struck. To find them, the change is run once without a fault."""
+        self.prepare(kind)
         self.load(kind.begin)
         done = self.run(tuple(strace.watched(kind.command)))
         difference = self.look().differs(self.looks[kind.after.name])
@@ -235,13 +237,20 @@ class Ground:
         return strace.calls(self.host.read(strace.LOG).decode(errors="replace"))
 
     def _make(self, state: State) -> None:
+        if state.name in self.looks:
+            return
         if state.begin:
+            self._make(state.begin)
             self.load(state.begin)
             done = self.run(state.command)
             if done.returncode:
                 raise hosts.HostError(f"{self.host.name} cannot be made {state}:\n{done.stdout[-2000:]}\n{done.stderr}")
         self.host.run("sh", "-c", _SAVE, _saved(state), _saved(state), *_PATHS)
         self.looks[state.name] = self.look()
+        if state is CHANGED_UNCONFIRMED:
+            token = re.search(r"^token\t(\w+)$", self.host.read(JOURNAL).decode(), re.MULTILINE)
+            confirm = self._packed("twofactor_confirm", {"confirmation": token[1] if token else ""})
+            self.host.write(f"{DIRECTORY}/confirm", confirm, 0o600)
 
 
 def _saved(state: State) -> str:

@@ -146,10 +146,6 @@ MOVED_AGAIN = State("moved again", MOVED_BACK, module("move"), _ON)
 DISABLED = State("disabled", CHANGED, module("disable"), OFF)
 RECOVERED = State("recovered", LIVED_IN, (RECOVER,), OFF)
 ALICE_RECOVERED = State("alice recovered", LIVED_IN, (RECOVER, "--user", "alice"), Policy.of("bob", "dora"))
-STATES = (
-    *(PRISTINE, ENABLED, ENABLED_UNCONFIRMED, LIVED_IN, CHANGED, CHANGED_UNCONFIRMED),
-    *(LONGER, MOVED, MOVED_UNCONFIRMED, MOVED_BACK, MOVED_AGAIN, DISABLED, RECOVERED, ALICE_RECOVERED),
-)
 
 
 @dataclass(frozen=True)
@@ -187,6 +183,11 @@ class Kind:
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """The states in which trials of this kind begin or end."""
+        return (self.begin, self.after, *(ending.state for ending in self.endings))
 
 
 def _questions(old: Phone, new: Phone, *others: Question) -> tuple[Question, ...]:

@@ -90,6 +90,7 @@ class Trial:
 
     def _run(self) -> None:
         ground, kind, verdict = self._ground, self._kind, self.verdict
+        ground.prepare(kind)
         ground.load(kind.begin)
         command = module(f"{kind.name}-timed") if self._ending.name == "the timer" else kind.command
         done = ground.run(tuple(verdict.call.struck(verdict.fault, command)))
