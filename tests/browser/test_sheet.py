@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
+import preloaded
 from ansible_collections.fleet.auth.plugins.plugin_utils import _languages, _printing
 from browser import decoded
 from login import sheets
@@ -131,14 +131,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     (folder / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
     (folder / "play.yml").write_text(PLAY.format(template=TEMPLATE))
     words = ["ansible-playbook", "-i", "hosts.json", "play.yml"]
-    done = subprocess.run(
-        words,
-        cwd=folder,
-        env={**os.environ, "ANSIBLE_INVENTORY_ENABLED": "ansible.builtin.yaml"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = preloaded.run(*words, cwd=folder, ANSIBLE_INVENTORY_ENABLED="ansible.builtin.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
     return found
 

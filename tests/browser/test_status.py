@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import typing as t
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
+import preloaded
 from ansible_collections.fleet.auth.plugins.plugin_utils._status import line
 from ansible_collections.fleet.auth.plugins.plugin_utils._status import page as report_of
 
@@ -68,12 +68,7 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "report.json").write_text(json.dumps({"report": report_of(lines)}))
     words = ["ansible", "localhost", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}"]
     words += ["-e", f"@{folder / 'report.json'}", "-m", "ansible.builtin.template"]
-    done = subprocess.run(
-        [*words, "-a", f"src={TEMPLATE} dest={folder / 'status.html'} mode=0600"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = preloaded.run(*words, "-a", f"src={TEMPLATE} dest={folder / 'status.html'} mode=0600")
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "status.html"
 

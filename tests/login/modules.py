@@ -5,9 +5,10 @@
 """Runs one module of the collection on a host, and returns its result.
 
 Ansible packs each module once. What it does on every run (connect, become root and start Python) is done here with ssh,
-sudo and a shell, as with pipelining, at a third of the cost. Ansible would send the same sources on every run, and
-Python compile them; here that is done once per host and once per release. Ansible itself runs a module where its own
-behaviour matters: how it keeps connections, and what it prints.
+sudo and a shell. Ansible would send the same sources on every run, and Python compile them; here that is done once per
+release, and on each host a Python that has loaded the module waits for its parameters, in an ssh session that stays
+open, as Ansible's do. Each run is a new process. Ansible itself runs a module where its own behaviour matters: how it
+keeps connections, and what it prints.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import dataclasses
 import functools
 import hashlib
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -27,7 +27,9 @@ import typing as t
 from collections.abc import Iterator
 from pathlib import Path
 
+import preloaded
 from hosts import Host
+from hosts.resident import ANSWERS, NotStarted, ask
 from login.backends import backend_of
 from login.payload import payload
 from login.people import POLICY, Person, inventory_path
@@ -65,33 +67,6 @@ class Answer:
         return self.values[name]
 
 
-class Command(t.NamedTuple):
-    """How to start Ansible for one module: the command line and the environment."""
-
-    words: list[str]
-    environment: dict[str, str]
-
-
-def command(
-    host: Host,
-    name: str,
-    arguments: t.Mapping[str, t.Any],
-    *,
-    check: bool = False,
-    connection: Path | None = None,
-    interpreter: str = PYTHON,
-) -> Command:
-    """Build the command with which Ansible itself runs a module; the parameters are those of `module`."""
-    arguments = _arguments(host, name, arguments)
-    words = ["ansible", host.name, "-i", str(inventory_path(host.fleet)), "-m", f"fleet.auth.{name}"]
-    words += ["-e", f"ansible_python_interpreter={interpreter}", *(["-a", json.dumps(arguments)] if arguments else [])]
-    words += ["--check"] if check else []
-    multiplexed = {"ANSIBLE_SSH_CONTROL_PATH_DIR": str(connection)} if connection else {}
-    alone = {} if connection else {"ANSIBLE_SSH_ARGS": "-o ControlMaster=no -o ControlPath=none"}
-    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PIPELINING": "1", **multiplexed, **alone}
-    return Command(words, environment)
-
-
 def module(
     host: Host,
     name: str,
@@ -106,41 +81,108 @@ def module(
 
     :param check: run in check mode.
     :param connection: a directory, see `connections`. Runs with the same directory share one of Ansible's connections.
-        Without it the module gets its own ssh connection.
+        Without it the module is run without Ansible.
     :param interpreter: a Python on the host.
-    :param user: the account to log in as, if the module gets its own connection.
+    :param user: the account to log in as without Ansible.
     """
+    by_backend = name in ("twofactor", "twofactor_adopt", "twofactor_info")
+    values = {**({"backend": backend_of(host).name} if by_backend else {}), **(arguments or {})}
     if connection:
-        words, environment = command(
-            host, name, arguments or {}, check=check, connection=connection, interpreter=interpreter
+        return _run_by_ansible(host, name, values, check=check, connection=connection, interpreter=interpreter)
+    packed = functools.partial(payload, name, {**values, "_ansible_check_mode": check})
+    login = (*_ssh(host), f"{user}@{host.address}")
+    started = time.monotonic()
+    while True:
+        if interpreter != PYTHON or name == "twofactor_confirm":
+            # Byte code is that of one version, and a confirmation needs a connection that is newer than the change.
+            words = [*login, _as_root(interpreter)]
+            ended = subprocess.run(words, input=packed().encode(), capture_output=True, timeout=300, check=False)
+        else:
+            ended = _run_by_standby(host, name, login, packed)
+        done = subprocess.CompletedProcess(
+            ended.args, ended.returncode, ended.stdout.decode(), ended.stderr.decode(errors="replace")
         )
-        done = subprocess.run(
-            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, timeout=300, check=False
-        )
-        return answer(done.stdout, done.stderr)
-    program = payload(
-        name,
-        {**_arguments(host, name, arguments or {}), "_ansible_check_mode": check},
-        # Byte code is that of one version.
-        sent=functools.partial(sent_to, host) if interpreter == PYTHON else None,
-    )
-    as_root = f"sudo -H -S -n -u root /bin/sh -c {shlex.quote(interpreter)}"
+        too_early = done.returncode == 255 and NOT_YET.search(done.stderr)
+        if not too_early or time.monotonic() - started > RELOAD:
+            return _answer_of_payload(done)
+        time.sleep(0.2)
+
+
+def _run_by_ansible(
+    host: Host, name: str, values: t.Mapping[str, t.Any], *, check: bool, connection: Path, interpreter: str
+) -> Answer:
+    words = ["ansible", host.name, "-i", str(inventory_path(host.fleet)), "-m", f"fleet.auth.{name}"]
+    words += [*(["-a", json.dumps(values)] if values else []), *(["--check"] if check else [])]
+    variables = {"python_interpreter": interpreter, "pipelining": "true", "control_path_dir": connection}
+    words += [word for key, value in variables.items() for word in ("-e", f"ansible_{key}={value}")]
+    done = preloaded.run(*words, timeout=300)
+    found = _RESULT.search(done.stdout)
+    return Answer(found[1] if found else "nothing", json.loads(found[2]) if found else {}, done.stdout + done.stderr)
+
+
+def _ssh(host: Host) -> list[str]:
     options = {
         "Port": host.port,
         "IdentityFile": f'"{host.key}"',
         "BatchMode": "yes",
         "ControlPath": "none",
         "KexAlgorithms": QUICK_KEX,
+        # After a boot of the host, a session that was open is of no more use.
+        "ServerAliveInterval": 3,
     }
-    words = ["ssh", *host.ssh_options, *(word for key, value in options.items() for word in ("-o", f"{key}={value}"))]
-    words += [f"{user}@{host.address}", f"/bin/sh -c {shlex.quote(f'{as_root} && sleep 0')}"]
-    started = time.monotonic()
-    while True:
-        done = subprocess.run(words, input=program, capture_output=True, text=True, timeout=300, check=False)
-        too_early = done.returncode == 255 and NOT_YET.search(done.stderr)
-        if not too_early or time.monotonic() - started > RELOAD:
-            return _answer_of_payload(done)
-        time.sleep(0.2)
+    return ["ssh", *host.ssh_options, *(word for key, value in options.items() for word in ("-o", f"{key}={value}"))]
+
+
+def _as_root(command: str) -> str:
+    return f"/bin/sh -c {shlex.quote(f'sudo -H -S -n -u root /bin/sh -c {shlex.quote(command)} && sleep 0')}"
+
+
+def _run_by_standby(
+    host: Host, name: str, login: tuple[str, ...], packed: t.Callable[..., str]
+) -> subprocess.CompletedProcess[bytes]:
+    """Have a Python that has loaded the module run it: `_STANDBY` on the host."""
+    archives: list[str] = []
+
+    def sent(archive: str) -> str:
+        archives.append(sent_to(host, archive))
+        return archives[0]
+
+    program = packed(sent=sent)
+    if not host.exists(_STANDBY_PATH):
+        host.write(_STANDBY_PATH, _STANDBY)
+    command = (*login, _as_root(f"{PYTHON} {_STANDBY_PATH} {archives[0]} {name}"))
+    try:
+        return ask(command, (), program.encode(), timeout=300)
+    except NotStarted as error:
+        return error.ended
+
+
+_STANDBY_PATH = "/srv/modules/standby"
+_STANDBY = rf"""
+{ANSWERS}
+import base64, importlib, os
+archive, module = sys.argv[1:]
+with open(archive) as encoded, open(f"{{archive}}.zip", "wb") as decoded:
+    decoded.write(base64.b64decode(encoded.read()))
+sys.path.insert(0, f"{{archive}}.zip")
+importlib.import_module(f"ansible_collections.fleet.auth.plugins.modules.{{module}}")
+for _words, program in received():
+    outputs = os.memfd_create("output"), os.memfd_create("errors")
+    child = os.fork()
+    if not child:
+        break
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    answer(status, *(os.pread(output, os.fstat(output).st_size, 0) for output in outputs))
+    for output in outputs:
+        os.close(output)
+else:
+    sys.exit()
+for number, file in enumerate((os.open(os.devnull, os.O_RDONLY), *outputs)):
+    os.dup2(file, number)
+    os.close(file)
+sys.argv = [""]
+exec(compile(program, "<stdin>", "exec", dont_inherit=True))
+"""
 
 
 def sent_to(host: Host, archive: str) -> str:
@@ -172,11 +214,6 @@ sys.stdout.write(base64.b64encode(made.getvalue()).decode())
 """
 
 
-def _arguments(host: Host, name: str, arguments: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
-    by_backend = name in ("twofactor", "twofactor_adopt", "twofactor_info")
-    return {"backend": backend_of(host).name, **arguments} if by_backend else arguments
-
-
 def _answer_of_payload(done: subprocess.CompletedProcess[str]) -> Answer:
     """Parse what a module printed. As Ansible does, leave out the parameters, and report no change by default."""
     begin = done.stdout.find("{")
@@ -190,13 +227,6 @@ def _answer_of_payload(done: subprocess.CompletedProcess[str]) -> Answer:
     status = "FAILED!" if values.get("failed") else "CHANGED" if values.get("changed") else "SUCCESS"
     shown = (json.dumps(values, indent=4), *values.get("warnings", ()), done.stdout[:begin], done.stderr)
     return Answer(status, values, "\n".join(shown))
-
-
-def answer(stdout: str, stderr: str) -> Answer:
-    """Parse what Ansible printed."""
-    found = _RESULT.search(stdout)
-    values = json.loads(found[2]) if found else {}
-    return Answer(found[1] if found else "nothing", values, stdout + stderr)
 
 
 def options(*people: Person, **values: t.Any) -> dict[str, t.Any]:

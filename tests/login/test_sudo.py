@@ -10,13 +10,12 @@ The same applies to su and doas.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import typing as t
 from collections.abc import Iterator
 
 import pytest
 
+import preloaded
 from hosts import Host
 from login import ssh
 from login.doors import counted_wrong_codes
@@ -81,13 +80,11 @@ def people(host: Host) -> Iterator[People]:
 def become(person: Person, *arguments: str, **how: str) -> str:
     """What Ansible prints when it connects as a person with their key, and becomes root with a password."""
     words = ["ansible", person.host.name, "-i", str(inventory_path(person.host.fleet)), *arguments]
-    variables = {"user": person.name, "become_password": PASSWORD, **how}
+    alone = "-o ControlMaster=no -o ControlPath=none"
+    variables = {"user": person.name, "become_password": PASSWORD, "ssh_args": alone, **how}
     words += [word for name, value in variables.items() for word in ("-e", f'ansible_{name}="{value}"')]
-    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_SSH_ARGS": "-o ControlMaster=no -o ControlPath=none"}
     for _attempt in range(4):
-        done = subprocess.run(
-            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, timeout=120, check=False
-        )
+        done = preloaded.run(*words)
         # polkit discards what is typed before it turns the echo off, which it does after the prompt.
         if "==== AUTHENTICATING" not in done.stdout:
             break

@@ -17,7 +17,7 @@ import pytest
 
 from hosts import Host
 from login import ssh
-from login.modules import answer, command, connections, module, options
+from login.modules import connections, module, options
 from login.people import PASSWORD, Person, playbook, settings, unwrapped
 from login.policy import (
     CODE_PROMPT,
@@ -319,12 +319,11 @@ def await_change(host: Host) -> None:
 
 
 def test_second_run_goes_on_when_the_first_ends_in_time(host: Host, person: Person) -> None:
-    with python(host, "delay_enter=3s") as slow:
-        words, environment = command(host, "twofactor", options(person), interpreter=slow)
-        with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
-            await_change(host)
-            second = module(host, "twofactor", options(person))
-            first = answer(*run.communicate(timeout=60))
+    with python(host, "delay_enter=3s") as slow, ThreadPoolExecutor() as pool:
+        started = pool.submit(module, host, "twofactor", options(person), interpreter=slow)
+        await_change(host)
+        second = module(host, "twofactor", options(person))
+        first = started.result()
     assert first.changed, first.output
     assert second.ok, second.output
     assert not second.changed
@@ -347,15 +346,13 @@ def processes_of(connection: Path) -> list[int]:
 def test_connection_cut_in_the_middle_of_a_change_ends_in_the_old_policy(host: Host, person: Person) -> None:
     before = host.snapshot(WATCHED)
     wanted = options(person, rollback_after=SHORTEST)
-    with connections(host) as connection, python(host, "delay_enter=3s") as slow:
-        words, environment = command(host, "twofactor", wanted, connection=connection, interpreter=slow)
-        with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:
-            await_change(host)
-            cut = processes_of(connection)
-            assert cut
-            subprocess.run(["kill", "-9", *map(str, cut)], check=True)
-            run.communicate(timeout=60)
-            assert run.returncode
+    with connections(host) as connection, python(host, "delay_enter=3s") as slow, ThreadPoolExecutor() as pool:
+        started = pool.submit(module, host, "twofactor", wanted, connection=connection, interpreter=slow)
+        await_change(host)
+        cut = processes_of(connection)
+        assert cut
+        subprocess.run(["kill", "-9", *map(str, cut)], check=True)
+        assert not started.result().ok
     await_end(host, SHORTEST + BUSY)
     assert_off(person)
     assert host.snapshot(WATCHED) == before

@@ -7,8 +7,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import tempfile
 import typing as t
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ from collections.abc import Iterator
 import pyotp
 import pytest
 
+import preloaded
 from hosts import Host
 from login import modules, ssh
 from login.backends import GOOGLE, OATH, backend_of
@@ -33,19 +32,12 @@ def module(host: Host, name: str, *, check: bool = False, **options: t.Any) -> A
 def shown(host: Host, name: str, **options: t.Any) -> str:
     """All that Ansible prints about a module with -vvvv. Secrets are not on the command line."""
     words = ["ansible", host.name, "-i", str(inventory_path(host.fleet)), "-m", f"fleet.auth.{name}", "-vvvv"]
+    words += ["-e", "ansible_pipelining=true"]
     references = json.dumps({option: f"{{{{ {option} }}}}" for option in options})
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(options, file)
         file.flush()
-        done = subprocess.run(
-            [*words, "--args", references, "--extra-vars", f"@{file.name}"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_PIPELINING": "1"},
-            timeout=120,
-            check=False,
-        )
+        done = preloaded.run(*words, "--args", references, "--extra-vars", f"@{file.name}")
     return done.stdout + done.stderr
 
 
