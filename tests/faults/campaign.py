@@ -109,7 +109,7 @@ class Campaign:
 def _shared(kinds: Sequence[Kind], grounds: Sequence[Ground]) -> list[tuple[Ground, Sequence[Kind]]]:
     """Each host with its share of the kinds: a host makes only the states that it needs."""
     ends = [len(kinds) * index // len(grounds) for index in range(len(grounds) + 1)]
-    return [(ground, kinds[start:end]) for ground, start, end in zip(grounds, ends, ends[1:], strict=True)]
+    return [(ground, kinds[start:end]) for ground, (start, end) in zip(grounds, itertools.pairwise(ends), strict=True)]
 
 
 def _make_trials(ground: Ground, work: deque[Strike], progress: _Progress, *, backwards: bool) -> list[Verdict]:
