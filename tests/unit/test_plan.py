@@ -78,7 +78,8 @@ PURGE = settings(enabled=False, purge_credentials=True)
 
 def wanted(**changes: t.Any) -> Settings:
     """Two-factor login for sshd and everyone, with Ansible's account exempt."""
-    return settings("alice", "bob", "carol", **{"ssh": True, "services": [], "exempt_users": ["ansible"], **changes})
+    enrolled = () if "users" in changes else ("alice", "bob", "carol")
+    return settings(*enrolled, **{"ssh": True, "services": [], "exempt_users": ["ansible"], **changes})
 
 
 def refusals(target: Settings, state: HostState) -> tuple[str, ...]:

@@ -177,7 +177,7 @@ class TestPlan:
 
     def test_warns_about_a_key_shared_by_two_people(self) -> None:
         users = [{"name": "alice", "security_keys": [security_key(1)]}, {"name": "carol", "security_keys": [BLUE]}]
-        target = settings("bob", users=[{"name": "bob"}, *users], ssh=True, services=[], exempt_users=["ansible"])
+        target = settings("bob", users=users, ssh=True, services=[], exempt_users=["ansible"])
         (warning,) = plan(target, host_state()).warnings
         assert warning.startswith("the security key SHA256:")
         assert "is declared for alice and carol: anyone who has it can log in to web1 as each of them" in warning
