@@ -26,6 +26,7 @@ settings.load_profile("patient")
 
 _HOST = re.compile(r"\bdebian\d+(-google)?\b")
 _FIRST = (
+    "controllers",
     *("test_pages", "test_self_service", "test_cockpit", "test_transaction", "test_guards", "test_sheets"),
     *(
         "test_scope",
@@ -45,11 +46,15 @@ _FIRST = (
 class ByHost(LoadScopeScheduling):
     """Tests that share hosts stay on one worker: a file or, if it needs hosts, its tests on one release and backend.
 
+    The tests of controllers share one large fleet.
+
     The groups of pytest-xdist 3.8 would do the same, but pytest 9.2 does not let it name them.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file, _separator, test = nodeid.partition("::")
+        if file.startswith("tests/controllers/"):
+            return "tests/controllers"
         host = _HOST.search(test)
         return f"{file} {host[0] if host else ''}"
 
