@@ -21,7 +21,7 @@ _LOOK = {
     *("_backends/backend", "_backends/backends", "_backends/credential", "_backends/google_authenticator"),
     *("_backends/hotp", "_backends/oath", "_backends/secretfile", "_backends/usersfile"),
     *("_host/accounts", "_host/become", "_host/clock", "_host/cockpit", "_host/command", "_host/credentials"),
-    *("_host/files", "_host/holds", "_host/look"),
+    *("_host/execute", "_host/files", "_host/holds", "_host/look"),
     *(
         "_host/doors",
         "_host/processes",
@@ -82,13 +82,14 @@ CLOSURES = {
     "sheet_index": set[str](),
     "status_report": set[str](),
     "time_sync_info": {
-        *("_host/clock", "_host/command", "_host/time_service", "_host/time_sync", *_TIME_SERVICES),
+        *("_host/clock", "_host/command", "_host/execute", "_host/time_service", "_host/time_sync", *_TIME_SERVICES),
     },
     "twofactor": {*_LOOK, *_LATER, *_APPLY, "_runs/changing", "_runs/converge"},
     "twofactor_confirm": {
         *(
             *_READ - {"_host/files"},
             *_APPLY,
+            "_host/execute",
             "_host/session",
             "_host/sshd",
             "_plan/changes",

@@ -47,12 +47,6 @@ class FakeModule:
     def fail_json(self, msg: str, **result: t.Any) -> None:
         raise Ended(failed=True, msg=msg, **result)
 
-    def get_bin_path(self, name: str) -> str:
-        return f"/usr/sbin/{name}"
-
-    def run_command(self, *_words: t.Any, **_how: t.Any) -> tuple[int, str, str]:
-        return 255, "", "line 3: Bad configuration option"
-
 
 def ended(body: t.Callable[[t.Any], main.Result]) -> dict[str, t.Any]:
     with pytest.raises(Ended) as end:
@@ -135,10 +129,10 @@ def test_error_on_the_host_is_a_failure_that_keeps_its_cause(error: Exception, m
     assert raised.value.__cause__ is error
 
 
-def test_sshd_that_refuses_its_files_makes_a_change_fail() -> None:
-    actions = changing.actions_of(t.cast(t.Any, FakeModule()))
+def test_sshd_that_refuses_its_files_makes_a_change_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changing, "run", lambda _words: (255, "", "line 3: Bad configuration option"))
     with pytest.raises(ApplyError, match="line 3: Bad configuration option") as raised:
-        actions.effective("user=alice,host=192.0.2.1,addr=192.0.2.1", ())
+        changing.ACTIONS.effective("user=alice,host=192.0.2.1,addr=192.0.2.1", ())
     assert isinstance(raised.value.__cause__, sshd.SshdError)
 
 

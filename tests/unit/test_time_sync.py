@@ -8,18 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
-import subprocess
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.fleet.auth.plugins.module_utils._host.chrony import Source, parse_sources, parse_tracking
-from ansible_collections.fleet.auth.plugins.module_utils._host.command import runner
 from ansible_collections.fleet.auth.plugins.module_utils._host.time_service import SyncStatus, Unreadable
 from ansible_collections.fleet.auth.plugins.module_utils._host.time_sync import time_sync
 from ansible_collections.fleet.auth.plugins.module_utils._host.timesyncd import SYNCHRONIZED, parse_timesync
@@ -522,7 +517,7 @@ class Failed(Exception):
 
 
 class FakeModule:
-    """The parts of an AnsibleModule that time_sync_info and the runner need."""
+    """The parts of an AnsibleModule that time_sync_info needs."""
 
     def __init__(self, **params: object) -> None:
         self.params = params
@@ -530,17 +525,6 @@ class FakeModule:
 
     def __call__(self, **_spec: object) -> FakeModule:
         return self
-
-    def get_bin_path(self, name: str) -> str | None:
-        return shutil.which(name)
-
-    def run_command(
-        self, argv: list[str], *, environ_update: dict[str, str], expand_user_and_vars: bool, handle_exceptions: bool
-    ) -> tuple[int, str, str]:
-        assert not expand_user_and_vars
-        assert not handle_exceptions
-        done = subprocess.run(argv, env={**os.environ, **environ_update}, capture_output=True, text=True, check=False)
-        return done.returncode, done.stdout, done.stderr
 
     def fail_json(self, msg: str) -> None:
         raise Failed(msg)
@@ -565,24 +549,3 @@ class TestModule:
         monkeypatch.setattr(time_sync_info, "sync_status", lambda _run, bound: host.status(bound))
         time_sync_info.main()
         assert module.result == {"changed": False, "time_sync": host.status().as_dict()}
-
-
-class TestRunner:
-    def test_a_missing_command_returns_127(self) -> None:
-        code, out, err = runner(FakeModule())(["no-such-command-here"])
-        assert (code, out, err) == (127, "", "no-such-command-here: command not found")
-
-    def test_command_that_cannot_be_started_does_not_end_the_module(self, tmp_path: Path) -> None:
-        broken = tmp_path / "broken"
-        broken.write_text("#!/no/such/interpreter\n")
-        broken.chmod(0o755)
-
-        class Module(FakeModule):
-            def get_bin_path(self, name: str) -> str | None:
-                return str(tmp_path / name)
-
-        assert runner(Module())(["broken"]) == (126, "", f"{broken} cannot be started: No such file or directory")
-
-    def test_arguments_reach_the_command_as_they_are_in_the_c_locale(self) -> None:
-        run = runner(FakeModule())
-        assert run(["sh", "-c", 'printf "%s|" "$LC_ALL" "$@"; exit 3', "sh", "$HOME ~ *"]) == (3, "C|$HOME ~ *|", "")

@@ -24,7 +24,7 @@ from .._host.look import look
 from .._plan import adoption
 from .._plan.situation import Situation
 from .._wanted.bounds import is_account_name
-from .changing import actions_of, changing
+from .changing import ACTIONS, changing
 from .held_files import refuse_held
 from .main import Failure, Result, settings_of
 
@@ -58,8 +58,7 @@ def adopt(module: AnsibleModule) -> Result:
 
 def _adopt(module: AnsibleModule, settings: Settings) -> Result:
     """Look at the host, decide, and write the new credentials. The caller holds the lock of the host."""
-    actions = actions_of(module)
-    situation = Situation(settings, look(settings, actions.run))
+    situation = Situation(settings, look(settings, ACTIONS.run))
     users_files = [file for path in module.params["users_files"] for file in _users_file(path)]
     problem = adoption.obstacle(situation, users_files)
     if problem:
@@ -70,7 +69,7 @@ def _adopt(module: AnsibleModule, settings: Settings) -> Result:
     paths = {name: backends.credential_path(settings.backend, name) for name in result.credentials}
     refuse_held(f"Nobody was taken over on {situation.state.hostname}", paths.values())
     if not module.check_mode:
-        transaction.clean_up(actions)
+        transaction.clean_up(ACTIONS)
         for name, path in paths.items():
             credential_files.add(path, result.credentials[name])
     return {

@@ -15,7 +15,7 @@ from .._apply import pending
 from .._apply.actions import Actions, ApplyError, describe
 from .._apply.lock import WAIT_SECONDS, exclusive
 from .._host import sshd
-from .._host.command import runner
+from .._host.execute import run
 from .main import Failure
 
 if t.TYPE_CHECKING:
@@ -64,14 +64,12 @@ def _warn_of_wait(module: AnsibleModule, waited: float) -> None:
         module.warn(f"another run was changing {os.uname().nodename}, so this one waited for {waited:.0f} seconds.")
 
 
-def actions_of(module: AnsibleModule) -> Actions:
-    """What applying a plan needs of the host, run through the module."""
-    run = runner(module)
+def _effective(connection_spec: str, words: t.Sequence[str]) -> t.Mapping[str, tuple[str, ...]]:
+    try:
+        return sshd.effective(run, connection_spec, words)
+    except sshd.SshdError as error:
+        raise ApplyError(str(error)) from error
 
-    def effective(connection_spec: str, words: t.Sequence[str]) -> t.Mapping[str, tuple[str, ...]]:
-        try:
-            return sshd.effective(run, connection_spec, words)
-        except sshd.SshdError as error:
-            raise ApplyError(str(error)) from error
 
-    return Actions(run, effective)
+ACTIONS = Actions(run, _effective)
+"""What applying a plan needs of the host."""

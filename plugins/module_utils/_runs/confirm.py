@@ -12,7 +12,7 @@ import typing as t
 from .._apply import transaction
 from .._apply.pending import pending_change
 from .._host.session import connection
-from .changing import actions_of, changing
+from .changing import ACTIONS, changing
 from .main import Failure, Result
 
 if t.TYPE_CHECKING:
@@ -36,5 +36,5 @@ def confirm(module: AnsibleModule) -> Result:
                 "still works. Reset the connection first, with meta: reset_connection."
             )
         if not module.check_mode:
-            transaction.confirm(token, actions_of(module))
+            transaction.confirm(token, ACTIONS)
     return {"changed": not module.check_mode}

@@ -19,7 +19,7 @@ from .._host.look import look
 from .._plan import planning, report
 from .._plan.situation import Situation
 from .._wanted.settings import Settings
-from .changing import actions_of, changing_after_others
+from .changing import ACTIONS, changing_after_others
 from .main import Failure, Result, settings_of
 from .preview import look_and_plan, result
 
@@ -31,7 +31,7 @@ def converge(module: AnsibleModule) -> Result:
     """Bring the host to the wanted state."""
     settings = settings_of(module, places.FOR_A_CHANGE)
     with changing_after_others(module, f"Two-factor login on {os.uname().nodename}"):
-        return _carry_out(module, settings, actions_of(module))
+        return _carry_out(module, settings, ACTIONS)
 
 
 def _carry_out(module: AnsibleModule, settings: Settings, actions: Actions) -> Result:

@@ -16,7 +16,7 @@ from .._apply import credential_files, passes
 from .._backends import backends
 from .._backends.hotp import KEY_BYTES
 from . import credential
-from .changing import actions_of, changing
+from .changing import ACTIONS, changing
 from .held_files import refuse_held
 from .main import Failure, Result, files_of
 
@@ -49,7 +49,7 @@ def give_pass(module: AnsibleModule) -> Result:
         return {"changed": True, "until": until}
     with changing(module, what_failed):
         # The timer that ends passes is started first: if there is no pass, it removes itself.
-        passes.start_timer(files, actions_of(module))
+        passes.start_timer(files, ACTIONS)
         credential_files.rewrite(
             stored.path, stored.lock, lambda text: stored.backend.with_pass(text, user, key, until)
         )

@@ -9,7 +9,8 @@ from __future__ import annotations
 import typing as t
 
 from .._host import invitations
-from .._host.command import Run, runner
+from .._host.command import Run
+from .._host.execute import run
 from .._plan import doors, report, survey
 from .._plan.situation import Situation
 from . import looking
@@ -22,9 +23,9 @@ if t.TYPE_CHECKING:
 def info(module: AnsibleModule) -> Result:
     """Return the state of the host, and what a run would do or refuse."""
     settings = settings_of(module)
-    situation, plan = looking.look_and_plan(settings, runner(module), _needs_recent_logins)
+    situation, plan = looking.look_and_plan(settings, run, _needs_recent_logins)
     status = report.status(situation)
-    for user, denied in _keys_denied(situation, runner(module)):
+    for user, denied in _keys_denied(situation, run):
         status["users"][user]["key_denied"] = denied
     return {
         "changed": False,

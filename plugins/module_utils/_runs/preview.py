@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._host.command import runner
+from .._host.execute import run
 from .._plan import report, warnings
 from .._plan.changes import Plan
 from .._plan.situation import Situation
@@ -28,7 +28,7 @@ def preview(module: AnsibleModule) -> Result:
 
 def look_and_plan(module: AnsibleModule, settings: Settings) -> tuple[Situation, Plan]:
     """What was seen of the host, and the plan. Passes on its warnings, and raises Failure if it refuses."""
-    situation, plan = looking.look_and_plan(settings, runner(module), lambda _situation: False)
+    situation, plan = looking.look_and_plan(settings, run, lambda _situation: False)
     for warning in plan.warnings:
         module.warn(sendable(str(warning)))
     if plan.refusals:
