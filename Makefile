@@ -16,12 +16,12 @@ heading = @printf '\n=== %s ===\n' '$(1)'
 .DEFAULT_GOAL := help
 .PHONY: help setup lint sanity unit molecule sample scenarios browser controllers test quick chromium hosts demo demo-down faults stacks states hostile bench docs importer newcomer
 
-# The parts of `test`. Parts that need at most one core run side by side. Tests that mostly wait for logins share
-# workers. Tests that keep all cores busy or check times run alone. A browser gives up if it waits too long for a core.
+# The parts of `test`. Parts that need at most one core run side by side, three at a time, since the first one mostly
+# waits. Tests that mostly wait for logins share many workers. Tests with a browser share fewer, because it gives up if
+# it waits too long for a core.
 one_core := sample unit sanity molecule lint importer
-alone := tests/controllers
-in_browser := tests/browser
-together := tests/login tests/newcomer
+few_workers := tests/controllers tests/browser
+many_workers := tests/login tests/newcomer
 # Targets that were made just before are not checked again, or the longest part, which needs them, would start last.
 made := --old-file=setup --old-file=hosts --old-file=chromium
 
@@ -90,13 +90,11 @@ browser: setup chromium hosts ## test pages, Cockpit and terminal output in a br
 test: ## run all of the above, side by side on two cores
 	@$(MAKE) --no-print-directory --jobs 1 setup hosts chromium
 	@echo 'side by side, each shown when it has ended: $(one_core)'
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target $(made) $(one_core)
-	$(call heading,$(alone))
-	pytest $(alone)
-	$(call heading,$(in_browser))
-	pytest $(in_browser) --numprocesses 4 --dist loadgroup
-	$(call heading,$(together))
-	pytest $(together) --numprocesses 8 --dist loadgroup
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target $(made) $(one_core)
+	$(call heading,$(few_workers))
+	pytest $(few_workers) --numprocesses 5 --dist loadgroup
+	$(call heading,$(many_workers))
+	pytest $(many_workers) --numprocesses 10 --dist loadgroup
 
 quick: ## run lint, unit and a login of each kind on one release, for every day: five minutes at most
 	@$(MAKE) --no-print-directory --jobs 1 setup hosts chromium

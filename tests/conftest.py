@@ -26,19 +26,18 @@ settings.load_profile("patient")
 
 _HOST = re.compile(r"\bdebian\d+(-google)?\b")
 _FIRST = (
-    "controllers",
-    *("test_pages", "test_self_service", "test_cockpit", "test_transaction", "test_guards", "test_sheets"),
     *(
+        "controllers",
+        "test_self_service",
+        "test_cockpit",
+        "test_pages",
+        "test_guards",
         "test_scope",
-        "test_rollout",
-        "test_recovery",
-        "test_disable",
-        "test_directory",
-        "test_settings",
-        "test_connection",
+        "test_transaction",
     ),
-    *("test_secrets", "test_adopt", "test_backends", "test_undecided", "test_broken_hosts", "test_wrong_codes"),
-    *("test_doors", "test_time_gate", "test_sshds", "test_life_cycle", "test_pass", "test_remedies"),
+    *("test_directory", "test_backends", "test_rollout", "test_connection", "test_recovery", "test_wrong_codes"),
+    *("test_settings", "test_disable", "test_sheets", "test_adopt", "test_broken_hosts", "test_secrets", "test_doors"),
+    *("test_between_runs", "test_login", "test_undecided", "test_life_cycle", "test_sshds", "test_held", "test_sudo"),
 )
 """The files that take longest start first, in this order, so that no worker is left with one of them at the end."""
 
