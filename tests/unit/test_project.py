@@ -48,7 +48,7 @@ def test_every_test_directory_is_part_of_test() -> None:
 
 def _in_turn() -> set[str]:
     """The folders of tests that run one after the other."""
-    return {folder for variable in ("alone", "in_browser", "together") for folder in _listed(variable)}
+    return {folder for variable in ("few_workers", "many_workers") for folder in _listed(variable)}
 
 
 def _listed(variable: str) -> list[str]:
