@@ -14,13 +14,12 @@ unexport PYTHONDONTWRITEBYTECODE
 heading = @printf '\n=== %s ===\n' '$(1)'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint sanity unit molecule sample scenarios browser controllers test in_turn quick chromium hosts demo demo-down faults stacks states hostile bench docs importer newcomer
+.PHONY: help setup lint sanity unit molecule sample scenarios browser controllers test quick chromium hosts demo demo-down faults stacks states hostile bench docs importer newcomer
 
-# The parts of `test`. Parts that need at most one core run side by side, but some of these one after the other:
-# Molecule and ansible-lint prepare the same directory. Tests that mostly wait for logins share many workers. Tests with
-# a browser share fewer, because it gives up if it waits too long for a core.
-one_core := sample unit
-in_turn := sanity molecule lint importer
+# The parts of `test`. Parts that need at most one core run side by side, two at a time, of which the first one takes
+# about as long as all others. Tests that mostly wait for logins share many workers. Tests with a browser share fewer,
+# because it gives up if it waits too long for a core.
+one_core := sample unit sanity molecule lint importer
 few_workers := tests/controllers tests/browser
 many_workers := tests/login tests/newcomer
 # Targets that were made just before are not checked again, or the longest part, which needs them, would start last.
@@ -90,15 +89,12 @@ browser: setup chromium hosts ## test pages, Cockpit and terminal output in a br
 
 test: ## run all of the above, side by side on two cores
 	@$(MAKE) --no-print-directory --jobs 1 setup hosts chromium
-	@echo 'side by side, each shown when it has ended: $(one_core) $(in_turn)'
-	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target $(made) $(one_core) in_turn
+	@echo 'side by side, each shown when it has ended: $(one_core)'
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target $(made) $(one_core)
 	$(call heading,$(few_workers))
 	pytest $(few_workers) --numprocesses 5 --dist loadgroup
 	$(call heading,$(many_workers))
-	pytest $(many_workers) --numprocesses 10 --dist loadgroup
-
-in_turn:
-	@for part in $(in_turn); do $(MAKE) --no-print-directory $(made) $$part || exit; done
+	pytest $(many_workers) --numprocesses 8 --dist loadgroup
 
 quick: ## run lint, unit and a login of each kind on one release, for every day: five minutes at most
 	@$(MAKE) --no-print-directory --jobs 1 setup hosts chromium
