@@ -74,6 +74,16 @@ PEOPLE = ("ansible", "alice", "bob", "carol")
 WITH_KEYS = tuple(replace(one, has_key=one.name not in ("root", "daemon")) for one in ACCOUNTS)
 OFF = settings(enabled=False)
 PURGE = settings(enabled=False, purge_credentials=True)
+KEYS_ALONE_BY_GROUP = settings(
+    *("alice", "bob", "ansible"),
+    users=[{"name": "carol", "security_keys": [security_key(1)]}],
+    scope="groups",
+    scope_groups=["staff"],
+    security_keys_only_groups=["admins"],
+    services=[],
+    ssh=True,
+)
+"""Carol, a member of admins, needs a security key alone; members of staff need a code."""
 
 
 def wanted(**changes: t.Any) -> Settings:
@@ -247,15 +257,7 @@ class TestEveryPlan:
         ),
     ).via("a security key gives way to another one while its owner leaves the scope")
     @example(
-        settings(
-            *("alice", "bob", "ansible"),
-            users=[{"name": "carol", "security_keys": [security_key(1)]}],
-            scope="groups",
-            scope_groups=["staff"],
-            security_keys_only_groups=["admins"],
-            services=[],
-            ssh=True,
-        ),
+        KEYS_ALONE_BY_GROUP,
         settings(
             *("alice", "bob", "ansible"),
             users=[{"name": "carol", "security_keys": [security_key(5)], "security_keys_only": True}],
@@ -265,15 +267,7 @@ class TestEveryPlan:
         ),
     ).via("a security key alone gives way to another one while an address is exempted")
     @example(
-        settings(
-            *("alice", "bob", "ansible"),
-            users=[{"name": "carol", "security_keys": [security_key(1)]}],
-            scope="groups",
-            scope_groups=["staff"],
-            security_keys_only_groups=["admins"],
-            services=[],
-            ssh=True,
-        ),
+        KEYS_ALONE_BY_GROUP,
         settings(
             "ansible",
             users=[
