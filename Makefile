@@ -16,10 +16,10 @@ heading = @printf '\n=== %s ===\n' '$(1)'
 .DEFAULT_GOAL := help
 .PHONY: help setup lint sanity unit molecule sample scenarios browser controllers test quick chromium hosts demo demo-down faults stacks states hostile bench docs importer newcomer
 
-# The parts of `test`. Parts that need at most one core run side by side, two at a time, of which the first one takes
-# about as long as all others. Tests that mostly wait for logins share many workers. Tests with a browser share fewer,
-# because it gives up if it waits too long for a core.
-one_core := sample unit sanity molecule lint importer
+# The parts of `test`. Parts that need at most one core run side by side, three at a time, since the first one mostly
+# waits. Tests that mostly wait for logins share many workers. Tests with a browser share fewer, because it gives up if
+# it waits too long for a core.
+one_core := sample sanity lint molecule unit importer
 few_workers := tests/controllers tests/browser
 many_workers := tests/login tests/newcomer
 # Targets that were made just before are not checked again, or the longest part, which needs them, would start last.
@@ -69,6 +69,10 @@ newcomer: hosts ## follow README and guides to the letter in a fresh clone
 	$(call heading,newcomer)
 	pytest tests/newcomer --numprocesses 2 --maxschedchunk 1
 
+# ansible-lint and Molecule prepare the same directory, so they take turns.
+ifneq ($(filter lint,$(MAKECMDGOALS)),)
+  molecule: | lint
+endif
 molecule: hosts
 	$(call heading,molecule)
 	molecule test --all
@@ -90,7 +94,7 @@ browser: setup chromium hosts ## test pages, Cockpit and terminal output in a br
 test: ## run all of the above, side by side on two cores
 	@$(MAKE) --no-print-directory --jobs 1 setup hosts chromium
 	@echo 'side by side, each shown when it has ended: $(one_core)'
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target $(made) $(one_core)
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target $(made) $(one_core)
 	$(call heading,$(few_workers))
 	pytest $(few_workers) --numprocesses 5 --dist loadgroup
 	$(call heading,$(many_workers))

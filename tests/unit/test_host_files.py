@@ -125,11 +125,11 @@ class TestNames:
         files = {*places.FOR_SELF_SERVICE, places.SELF_SERVICE_CONFIG}
         gone = {*files, *places.SELF_SERVICE_DIRECTORIES, places.INVITATIONS}
         assert {f"/etc/systemd{removed[0]}", *removed[1:]} == gone
-        assert f"systemctl disable --quiet --now {places.SELF_SERVICE_UNIT} " in RECOVER
+        assert f"stop_listening {places.SELF_SERVICE_UNIT}\n" in RECOVER
         removed = words(scripts.functions(RECOVER)["remove_guard"], "    rm -f /etc/systemd", "\n}")
         assert scripts.assigned(RECOVER, "guard") == places.GUARD_CONFIG
         assert {f"/etc/systemd{removed[0]}", *removed[1:]} == {*places.FOR_GUARD, '"$guard"'}
-        assert f"systemctl disable --quiet --now {places.GUARD_UNIT} " in RECOVER
+        assert f"stop_listening {places.GUARD_UNIT}\n" in RECOVER
 
     def test_of_backends_in_the_undoing_of_a_move(self) -> None:
         for case in ("$1", "$5"):

@@ -72,7 +72,7 @@ _LATER = {"_host/logins", "_plan/disable", "_plan/wording"}
 """Compiled by a host only if two-factor login is to be off, or if something changes."""
 _APPLY = {
     *("_apply/actions", "_apply/credential_files", "_apply/files", "_apply/journal", "_apply/lock", "_apply/pending"),
-    *("_apply/reload", "_apply/staging", "_apply/transaction", "_apply/xattrs"),
+    *("_apply/reload", "_apply/staging", "_apply/transaction", "_apply/units", "_apply/xattrs"),
 }
 CLOSURES = {
     "enrolment_sheets": set[str](),

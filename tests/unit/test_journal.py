@@ -43,6 +43,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
     Change,
     Edit,
     Enrol,
+    Listen,
     MakeDirectory,
     Move,
     Plan,
@@ -51,6 +52,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
     RemoveMoved,
     Renew,
     Revision,
+    StopListening,
     Write,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings, User
@@ -343,6 +345,34 @@ def test_all_leftovers_of_the_change_are_removed(root: Root) -> None:
     assert (done.returncode, done.stdout) == (0, "fleet.auth: the change of two-factor login was undone\n")
     assert root.leftovers() == []
     assert "systemctl stop fleet-auth-undo.timer" in (root.path / "calls").read_text()
+
+
+def systemctl_calls(root: Root) -> list[str]:
+    """What systemctl was called with, except for the timer of the change."""
+    calls = (root.text("/calls") or "").splitlines()
+    return [call for call in calls if call.startswith("systemctl") and "fleet-auth-undo" not in call]
+
+
+def test_units_are_read_once_if_one_listens_again(root: Root) -> None:
+    root.write(OLD, "old")
+    done = root.run(undo("listen", "page.socket"), undo("unwrite", NEW, OLD, PATH), undo("unlisten", "page.socket"))
+    assert done.returncode == 0
+    assert systemctl_calls(root) == [
+        "systemctl disable --quiet --no-reload --now page.socket",
+        "systemctl enable --quiet --no-reload page.socket",
+        "systemctl daemon-reload",
+        "systemctl start page.socket",
+    ]
+
+
+def test_units_are_read_once_after_all_that_listened_are_gone(root: Root) -> None:
+    done = root.run(undo("unlisten", "page.socket"), undo("unlisten", "guard.path"))
+    assert done.returncode == 0
+    assert systemctl_calls(root) == [
+        "systemctl disable --quiet --no-reload --now guard.path",
+        "systemctl disable --quiet --no-reload --now page.socket",
+        "systemctl daemon-reload",
+    ]
 
 
 def test_missing_tally_is_created(root: Root) -> None:
@@ -814,6 +844,55 @@ def test_failed_change_is_undone_and_says_so(changing: Root) -> None:
         carry_out(changing, changes, actions._replace(run=run))
     assert changing.tree() == before
     assert changing.leftovers() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            (StopListening("page.socket"), Listen("page.socket")),
+            [
+                "disable --quiet --no-reload --now page.socket",
+                "enable --quiet --no-reload page.socket",
+                "daemon-reload",
+                "start page.socket",
+            ],
+        ),
+        (
+            (StopListening("page.socket"), StopListening("guard.path")),
+            [
+                "disable --quiet --no-reload --now page.socket",
+                "disable --quiet --no-reload --now guard.path",
+                "daemon-reload",
+            ],
+        ),
+        ((), []),
+    ],
+    ids=["listens again", "gone", "none"],
+)
+def test_change_has_systemd_read_its_units_once(
+    changing: Root, changes: tuple[Change, ...], expected: list[str]
+) -> None:
+    actions = actions_in(changing)
+    called: list[str] = []
+
+    def run(words: t.Sequence[str]) -> tuple[int, str, str]:
+        if words[0] == "systemctl":
+            called.append(" ".join(words[1:]))
+        return actions.run(words)
+
+    carry_out(changing, changes, actions._replace(run=run))
+    assert [call for call in called if "fleet-auth-undo" not in call] == expected
+
+
+def test_unit_that_does_not_start_fails_the_change(changing: Root) -> None:
+    actions = actions_in(changing)
+
+    def run(words: t.Sequence[str]) -> tuple[int, str, str]:
+        return (1, "", "no") if words[:2] == ["systemctl", "start"] else actions.run(words)
+
+    with pytest.raises(ApplyError, match=r"'systemctl start page\.socket' failed: no\. Everything was put back"):
+        carry_out(changing, (Listen("page.socket"),), actions._replace(run=run))
 
 
 def test_change_with_a_bug_is_undone_and_keeps_the_traceback(changing: Root) -> None:

@@ -10,8 +10,8 @@ import os
 import typing as t
 
 from .. import _places as places
-from . import files
-from .actions import Actions, ApplyError
+from . import files, units
+from .actions import Actions
 
 HOURS = (1, 24)
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
@@ -26,7 +26,4 @@ def start_timer(static_files: t.Mapping[str, str], actions: Actions) -> None:
     for path, mode in places.FOR_PASSES.items():
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
         files.replace(path, static_files[path].encode("ascii"), mode)
-    for words in (["daemon-reload"], ["enable", "--quiet", "--now", places.PASSES_TIMER]):
-        code, _out, error = actions.run(["systemctl", *words])
-        if code != 0:
-            raise ApplyError(f"systemd does not start {places.PASSES_TIMER}: {error.strip()}.")
+    units.start(places.PASSES_TIMER, actions)

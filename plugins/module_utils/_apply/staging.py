@@ -34,8 +34,8 @@ from .._plan.changes import (
     StopListening,
     Write,
 )
-from . import credential_files, files, journal, reload, xattrs
-from .actions import Actions, ApplyError
+from . import credential_files, files, journal, reload, units, xattrs
+from .actions import Actions
 
 Step = t.Callable[[Actions], None]
 """Carries out one staged change."""
@@ -52,13 +52,16 @@ class Staging:
         self._latest: dict[str, str] = {}
         """By path, the staged file of the latest change of that path."""
 
-    def stage(self, changes: t.Iterable[Change]) -> None:
+    def stage(self, changes: t.Sequence[Change]) -> None:
         """Stage these changes, in their order. If that fails, `take_back` undoes what was already done."""
         for kind, group in itertools.groupby(enumerate(changes), key=lambda numbered: type(numbered[1])):
             for number, change in group:
                 _stage(change, self, number)
             if kind is Enrol:
                 self._flush_new_credentials()
+        listening = [type(change) for change in changes if isinstance(change, (Listen, StopListening))]
+        if listening[-1:] == [StopListening]:
+            self.steps.append(units.read_all)
         for directory in {os.path.dirname(undo.path) for undo in self.undos if undo.path}:
             files.sync_directory(os.path.join(directory, ""))
 
@@ -213,17 +216,13 @@ def _stage_restart_cockpit(_change: RestartCockpit, staging: Staging, _number: i
 
 @_stage.register(Listen)
 def _stage_listen(change: Listen, staging: Staging, _number: int) -> None:
-    def step(actions: Actions) -> None:
-        actions.run(["systemctl", "daemon-reload"])
-        _systemctl(actions, "enable", change.unit)
-
-    staging.steps.append(step)
+    staging.steps.append(functools.partial(units.start, change.unit))
     staging.undos.append(journal.undo("unlisten", change.unit))
 
 
 @_stage.register(StopListening)
 def _stage_stop_listening(change: StopListening, staging: Staging, _number: int) -> None:
-    staging.steps.append(lambda actions: _systemctl(actions, "disable", change.unit))
+    staging.steps.append(functools.partial(units.stop, change.unit))
     staging.undos.append(journal.undo("listen", change.unit))
 
 
@@ -246,10 +245,3 @@ def _rename_step(source: str, target: str) -> Step:
         files.sync_directory(target)
 
     return step
-
-
-def _systemctl(actions: Actions, verb: str, unit: str) -> None:
-    """Enable or disable a unit, and start or stop it as well. Raises ApplyError."""
-    code, _out, error = actions.run(["systemctl", verb, "--quiet", "--now", unit])
-    if code != 0:
-        raise ApplyError(f"systemd does not {verb} {unit}: {error.strip()}.")

@@ -18,6 +18,7 @@ trap '[ $? = 0 ] || [ $told = yes ] || echo "$0 was stopped half-way; run it aga
 drop_in=/etc/ssh/sshd_config.d/00-twofactor.conf
 journal=/var/lib/fleet-auth/undo
 undo=/var/lib/fleet-auth/undo.sh
+outdated=no
 tab=$(printf '\t')
 
 reload_sshd() {
@@ -176,13 +177,19 @@ unremove() {
 # listen UNIT: systemd listened with this unit, whose files exist again. A failure is no reason to give up, because
 # nobody is locked out without the self-service page
 listen() {
-    systemctl daemon-reload
-    systemctl enable --quiet --now "$1" || say "systemd does not start $1"
+    { systemctl enable --quiet --no-reload "$1" && read_units && systemctl start "$1"; } ||
+        say "systemd does not start $1"
 }
 
 # unlisten UNIT: systemd did not listen with this unit
 unlisten() {
-    systemctl disable --quiet --now "$1" 2>/dev/null || true
+    systemctl disable --quiet --no-reload --now "$1" 2>/dev/null
+    outdated=yes
+}
+
+# Have systemd read its units, whose files have changed.
+read_units() {
+    systemctl daemon-reload && outdated=no
 }
 
 # unmake PATH: the directory did not exist, so its tallies or the guard's notes are not needed. It stays if it contains
@@ -343,6 +350,7 @@ undo_each() {
 undo() {
     free_credentials || give_up
     undo_each steps
+    [ $outdated = no ] || read_units
     forget_change || give_up
     undo_each directories
     # If the host was booted without the rule for it, there is no tally directory.
