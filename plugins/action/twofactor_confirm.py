@@ -25,7 +25,7 @@ class ActionModule(AskingNormalAction):
             # A host that rolls back must not be reported as merely unreachable.
             raise AnsibleActionFail(
                 f"After the change of two-factor login, no new connection to {variables['inventory_hostname']} gets "
-                f"in. Nobody has to do anything: the host puts itself back {when}. What ssh said: "
+                f"in. Nobody has to do anything: the host rolls itself back {when}. What ssh said: "
                 f"{error.message}"
             ) from None
         return done

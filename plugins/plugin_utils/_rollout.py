@@ -14,7 +14,7 @@ from ansible_collections.fleet.auth.plugins.plugin_utils import _report
 
 OUTCOMES = {
     "failed": "could not report what it needs, and was not touched; or failed during its change, and follows its old "
-    "policy, or will as soon as it has put itself back",
+    "policy, or will as soon as it has rolled itself back",
     "unreachable": "could not be asked, and was not touched",
     "refused": "would be refused, and was not touched",
     "waiting": "needs a change that has not begun",
@@ -25,8 +25,8 @@ OUTCOMES = {
 
 _PHRASES = {
     "failed": (
-        "failed, and follows its old policy, or will as soon as it has put itself back",
-        "failed, and follow their old policy, or will as soon as they have put themselves back",
+        "failed, and follows its old policy, or will as soon as it has rolled itself back",
+        "failed, and follow their old policy, or will as soon as they have rolled themselves back",
     ),
     "unreachable": ("could not be reached, and was not touched", "could not be reached, and were not touched"),
     "refused": ("was refused and not touched", "were refused and not touched"),

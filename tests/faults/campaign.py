@@ -86,43 +86,57 @@ class Campaign:
         with security_keys("kay") as (key,), ThreadPoolExecutor(len(machines)) as pool:
             print("faults: finding the calls to strike at", flush=True)
             grounds = list(pool.map(lambda host: Ground(host, key), machines))
-            by_release = [[g for g in grounds if g.host.release == release] for release in self.releases]
-            shares = [share for theirs in by_release for share in _shared(self.kinds, theirs)]
-            found = pool.map(
-                lambda ground, kinds: [chosen(ground.host.release, kind, ground.find_calls(kind)) for kind in kinds],
-                *zip(*shares, strict=True),
-            )
+            shares = [
+                share
+                for release in self.releases
+                for share in _shared(self.kinds, [ground for ground in grounds if ground.host.release == release])
+            ]
             work: dict[str, deque[Strike]] = {release: deque() for release in self.releases}
-            for (ground, _kinds), strikes in zip(shares, found, strict=True):
-                work[ground.host.release].extend(itertools.chain(*strikes))
+            for share, found in zip(shares, pool.map(lambda share: share.find_strikes(chosen), shares), strict=True):
+                work[share.release].extend(found)
             progress = _Progress(Counter((strike.kind.name, r) for r, strikes in work.items() for strike in strikes))
-            made = pool.map(
-                lambda ground, backwards: _make_trials(
-                    ground, work[ground.host.release], progress, backwards=backwards
-                ),
-                [ground for ground, _kinds in shares],
-                [index % 2 == 1 for theirs in by_release for index in range(len(theirs))],
-            )
+            made = pool.map(lambda share: share.make_trials(work[share.release], progress), shares)
             return [verdict for verdicts in made for verdict in verdicts]
 
 
-def _shared(kinds: Sequence[Kind], grounds: Sequence[Ground]) -> list[tuple[Ground, Sequence[Kind]]]:
-    """Each host with its share of the kinds: a host makes only the states that it needs."""
+class _Share(t.NamedTuple):
+    """What one host does."""
+
+    ground: Ground
+    kinds: Sequence[Kind]
+    """The kinds of change whose calls it finds."""
+    backwards: bool
+    """Whether it makes the trials of its release from the last kind on, and not from the first."""
+
+    @property
+    def release(self) -> str:
+        """The release of the host."""
+        return self.ground.host.release
+
+    def find_strikes(self, chosen: t.Callable[[str, Kind, Sequence[Call]], list[Strike]]) -> list[Strike]:
+        """Find the calls of its kinds of change; return the trials that `chosen` returns."""
+        return [strike for kind in self.kinds for strike in chosen(self.release, kind, self.ground.find_calls(kind))]
+
+    def make_trials(self, work: deque[Strike], progress: _Progress) -> list[Verdict]:
+        """Make trials as long as there are any. Other hosts take theirs from the same work."""
+        verdicts: list[Verdict] = []
+        while True:
+            try:
+                strike = work.pop() if self.backwards else work.popleft()
+            except IndexError:
+                return verdicts
+            verdict = Trial(self.ground, strike.kind, strike.call, strike.fault, strike.number).run()
+            verdicts.append(verdict)
+            progress.show(verdict)
+
+
+def _shared(kinds: Sequence[Kind], grounds: Sequence[Ground]) -> list[_Share]:
+    """The shares of the hosts of one release. A host makes only the states that it needs."""
     ends = [len(kinds) * index // len(grounds) for index in range(len(grounds) + 1)]
-    return [(ground, kinds[start:end]) for ground, (start, end) in zip(grounds, itertools.pairwise(ends), strict=True)]
-
-
-def _make_trials(ground: Ground, work: deque[Strike], progress: _Progress, *, backwards: bool) -> list[Verdict]:
-    """Make trials as long as there are any, from the first kind on or, `backwards`, from the last."""
-    verdicts: list[Verdict] = []
-    while True:
-        try:
-            strike = work.pop() if backwards else work.popleft()
-        except IndexError:
-            return verdicts
-        verdict = Trial(ground, strike.kind, strike.call, strike.fault, strike.number).run()
-        verdicts.append(verdict)
-        progress.show(verdict)
+    return [
+        _Share(ground, kinds[start:end], backwards=index % 2 == 1)
+        for index, (ground, (start, end)) in enumerate(zip(grounds, itertools.pairwise(ends), strict=True))
+    ]
 
 
 class _Progress:

@@ -214,7 +214,7 @@ class Ground:
         )
 
     def waits_for_timer(self) -> bool:
-        """Whether the host still has to put itself back, or is doing so now."""
+        """Whether the host still has to roll itself back, or is doing so now."""
         return self.host.run(_WAITS, check=False).returncode == 0
 
     def run(self, command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:

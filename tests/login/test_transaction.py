@@ -169,7 +169,7 @@ def test_role_that_gets_no_new_connection_says_so_and_the_host_rolls_back(host: 
     assert not run.ok
     said = unwrapped(run.output)
     assert f"After the change of two-factor login, no new connection to {host.name} gets in." in said
-    assert f"the host puts itself back {SHORTEST} seconds after the change. What ssh said:" in said
+    assert f"the host rolls itself back {SHORTEST} seconds after the change. What ssh said:" in said
     await_end(host, SHORTEST + BUSY)
     assert_off(person)
     assert host.snapshot(WATCHED) == before

@@ -14,7 +14,7 @@ import typing as t
 
 from .. import _places as places
 from .._apply import pending, transaction
-from .._apply.actions import Actions, ApplyError
+from .._apply.actions import ApplyError
 from .._host.look import look
 from .._plan import planning, report
 from .._plan.situation import Situation
@@ -31,19 +31,19 @@ def converge(module: AnsibleModule) -> Result:
     """Bring the host to the wanted state."""
     settings = settings_of(module, places.FOR_A_CHANGE)
     with changing_after_others(module, f"Two-factor login on {os.uname().nodename}"):
-        return _carry_out(module, settings, ACTIONS)
+        return _carry_out(module, settings)
 
 
-def _carry_out(module: AnsibleModule, settings: Settings, actions: Actions) -> Result:
+def _carry_out(module: AnsibleModule, settings: Settings) -> Result:
     """Undo an unfinished change, plan, apply, and check that the host is as wanted."""
     interrupted = pending.is_pending()
-    if not interrupted:
-        transaction.clean_up(actions)
-    else:
-        restored = transaction.undo(actions)
+    if interrupted:
+        restored = transaction.undo(ACTIONS)
         if pending.is_pending():
             raise ApplyError(f"an earlier change was interrupted. {restored}")
         module.warn(f"an earlier change had been interrupted, or nobody had confirmed it. {restored}")
+    else:
+        transaction.clean_up(ACTIONS)
     before, plan = look_and_plan(module, settings)
     if plan.missing_packages:
         raise Failure(
@@ -53,8 +53,8 @@ def _carry_out(module: AnsibleModule, settings: Settings, actions: Actions) -> R
         )
     if not plan.changes:
         return result(module, before, before, plan, changed=interrupted)
-    with transaction.applied(plan, actions, settings.rollback_after, settings.files) as token:
-        after = Situation(settings, look(settings, actions.run))
+    with transaction.applied(plan, ACTIONS, settings.rollback_after, settings.files) as token:
+        after = Situation(settings, look(settings, ACTIONS.run))
         remaining = planning.plan(after, os.urandom)
         if remaining.changes or remaining.refusals:
             differences = ", ".join([*report.changes(remaining), *remaining.refusals])
@@ -63,6 +63,6 @@ def _carry_out(module: AnsibleModule, settings: Settings, actions: Actions) -> R
                 f"{differences}."
             )
     if not settings.rollback_after:
-        transaction.confirm(token, actions)
+        transaction.confirm(token, ACTIONS)
     confirmation = token if settings.rollback_after else ""
     return result(module, before, after, plan, changed=True, confirmation=confirmation)
