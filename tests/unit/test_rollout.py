@@ -209,7 +209,8 @@ def test_table_has_one_line_per_host_the_reasons_and_the_counts() -> None:
     assert rows[0].split()[:2] == ["web2", "failed"]
     assert rows[3].split() == ["web1", "proven", "sshd", "1", "alice"]
     told = (
-        "web2 failed, and follows its old policy, or will as soon as it has rolled itself back: no new connection gets in"
+        "web2 failed, and follows its old policy, or will as soon as it has rolled itself back: "
+        "no new connection gets in"
     )
     assert told in rows
     assert rows[-1] == "4 hosts: 1 failed, 1 unreachable, 1 waiting, 1 proven"
