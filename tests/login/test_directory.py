@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
+import time
 import typing as t
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -137,9 +138,14 @@ def other_names(place: Place, person: Person) -> list[Person]:
 def gets_in(login: t.Callable[[], bool]) -> bool:
     """Whether one of three attempts succeeds. On a busy machine sssd may be too late to check a password.
 
-    No code is used up then, since the code comes after the password.
+    No code is used up then, since the code comes after the password. For two seconds after that, sssd refuses all
+    passwords.
     """
-    return any(login() for _attempt in range(3))
+    for seconds in (0, 3, 3):
+        time.sleep(seconds)
+        if login():
+            return True
+    return False
 
 
 def assert_no_way_in_without_a_code(*people: Person) -> None:
