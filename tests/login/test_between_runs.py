@@ -167,6 +167,15 @@ def test_guard_reports_what_opens_a_door_within_seconds(host: Host, person: Pers
     await_guard(host)
     assert sorted(logged(host)[before:]) == sorted([BEFORE, BEFORE, f"{DEFAULTS} {STARTS}", f"{UNIT} {STARTS}"])
     assert set(noted(host).values()) == {True}
+
+    # A spelling that libpam reads as well.
+    opened = f"{SSHD} has changed since fleet.auth wrote it: sshd may let people in without a code"
+    policed = host.read(SSHD)
+    host.write(SSHD, b"[auth] sufficient pam_permit.so\n" + policed)
+    assert person.by_key().ok
+    await_note(host, opened)
+    host.write(SSHD, policed)
+    await_note(host, opened, over=True)
     many = len(logged(host))
 
     # Many changes at once do not stop the guard, and the recovery command lets somebody off without an alert.

@@ -21,7 +21,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._host.state import Host
 from ansible_collections.fleet.auth.plugins.module_utils._plan import report
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Listen, Remove, StopListening, Write
 from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
-from ansible_collections.fleet.auth.plugins.module_utils._texts import cockpit_conf, drop_in, guard
+from ansible_collections.fleet.auth.plugins.module_utils._texts import cockpit_conf, drop_in, guard, pam_conf
 from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_config import Files, include_lines
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
 from unit import scripts
@@ -71,7 +71,8 @@ class TestAuthPart:
     def test_is_the_same_in_the_script(self, on: HostState, tmp_path: Path) -> None:
         texts = {**INCLUDED, **SERVICES, **pam_files(on)}
         texts["odd"] = (
-            "AUTH\trequired a.so\n -auth b \\ \n c.so\n#auth d\naccount e\nauthx f\n @INCLUDE g\n\xe9\n\nauth"
+            "AUTH\trequired a.so\n -auth b \\ \n c.so\n#auth d\naccount e\nauthx f\n @INCLUDE g\n\xe9\n\nauth\n"
+            "[auth] h\n [-AUTH]\ti\n-Account j\naccounts k\n\tSESSION l \\\nm\n #n \\\n\n \n\\\nsession\npassword"
         )
         texts["not in utf-8"] = "auth required \udcff.so\n# \udcff\n"
         for name, text in texts.items():
@@ -90,6 +91,12 @@ class TestAuthPart:
         assert guard.auth_part(
             text.replace("A remark", "Another").replace("account b", "account x")
         ) == guard.auth_part(text)
+
+    @pytest.mark.parametrize("kind", ["auth", "AUTH", "-auth", "[auth]", "[-Auth]", "sesion", "[session", "-"])
+    def test_contains_each_line_that_libpam_reads_for_auth(self, kind: str) -> None:
+        line = f"{kind} sufficient pam_permit.so"
+        assert pam_conf.step_of(line)
+        assert guard.auth_part(f"account a\n{line}\n") == f"{line}\n"
 
 
 class TestBlock:

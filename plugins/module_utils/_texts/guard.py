@@ -19,7 +19,7 @@ from . import sshd_config
 from .patterns import matching_paths
 
 _BLOCK = re.compile(r"# (BEGIN|END) fleet[.]auth twofactor")
-_AUTH = re.compile(r"[ \t]*(-?auth|@include)([ \t]|$)", re.ASCII | re.IGNORECASE)
+_NOT_AUTH = re.compile(r"[ \t]*(#|$|-?(account|password|session)([ \t]|$))", re.ASCII | re.IGNORECASE)
 _CONTINUED = re.compile(r"\\[ \t]*$")
 _ALERT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\t(-|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\t(.+)")
 
@@ -51,13 +51,16 @@ def alerts(text: str | None) -> list[Alert]:
 
 
 def auth_part(text: str) -> str:
-    """The lines of a PAM file that decide who gets in, up to the end of our block: for auth, and the whole block."""
+    """The lines of a PAM file that decide who gets in, up to the end of our block: for auth, and the whole block.
+
+    libpam takes a line whose type it does not know for one of auth.
+    """
     shown: list[str] = []
     inside = goes_on = False
     for line in text.split("\n"):
         mark = _BLOCK.match(line)
         inside = inside or bool(mark and mark[1] == "BEGIN")
-        if inside or goes_on or _AUTH.match(line):
+        if inside or goes_on or not _NOT_AUTH.match(line):
             shown.append(f"{line}\n")
         if mark and mark[1] == "END":
             break
