@@ -37,9 +37,8 @@ def main() -> int:
             turn = releases.index(release), len(releases)
             found = [strike for fault in faults for strike in sample(kind, calls, fault, *turn)]
         else:
-            # The product handles all errors in one way, so trying every error at every call on the first release is
-            # enough.
-            rotate = not options.number and not options.fault and release != releases[0]
+            # The product handles all errors in one way, so it is enough to try each error at each call on one release.
+            rotate = not options.number and not options.fault and release != next(iter(hosts.RELEASES))
             found = strikes(kind, calls, faults, rotate=rotate)
         return [strike for strike in found if not options.number or strike.number in options.number]
 
