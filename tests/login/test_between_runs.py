@@ -170,11 +170,11 @@ def test_guard_reports_what_opens_a_door_within_seconds(host: Host, person: Pers
 
     # A spelling that libpam reads as well.
     opened = f"{SSHD} has changed since fleet.auth wrote it: sshd may let people in without a code"
-    policed = host.read(SSHD)
-    host.write(SSHD, b"[auth] sufficient pam_permit.so\n" + policed)
+    with_block = host.read(SSHD)
+    host.write(SSHD, b"[auth] sufficient pam_permit.so\n" + with_block)
     assert person.by_key().ok
     await_note(host, opened)
-    host.write(SSHD, policed)
+    host.write(SSHD, with_block)
     await_note(host, opened, over=True)
     many = len(logged(host))
 

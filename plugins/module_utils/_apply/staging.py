@@ -59,6 +59,7 @@ class Staging:
                 _stage(change, self, number)
             if kind is Enrol:
                 self._flush_new_credentials()
+        # Starting a unit has systemd read all of them. After the last stop, this is still to be done.
         listening = [type(change) for change in changes if isinstance(change, (Listen, StopListening))]
         if listening[-1:] == [StopListening]:
             self.steps.append(units.read_all)
