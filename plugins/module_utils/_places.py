@@ -107,16 +107,23 @@ RUN_DIRECTORY = "/run/fleet-auth"
 TALLY_DIRECTORY = f"{RUN_DIRECTORY}/faillock"
 TMPFILES = "/etc/tmpfiles.d/fleet-auth.conf"
 UNIT_DIRECTORY = "/etc/systemd/system"
-UNIT_LINKS = tuple(f"{UNIT_DIRECTORY}/*.{kind}" for kind in ("wants", "requires", "upholds"))
-"""The directories with links to the units that an administrator has enabled; glob(7), systemd.unit(5)."""
-UNIT_DIRECTORIES = (
-    UNIT_DIRECTORY,
-    *("/run/systemd/system", "/run/systemd/transient"),
-    *("/run/systemd/generator", "/run/systemd/generator.early", "/run/systemd/generator.late"),
-    *(f"{where}/systemd/system.{kind}" for where in ("/etc", "/run") for kind in ("attached", "control")),
-    *("/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"),
+UNIT_LINKS = (
+    *(f"{UNIT_DIRECTORY}/*.{kind}/*" for kind in ("wants", "requires", "upholds")),
+    "/run/systemd/generator.late/*.wants/*",
 )
-"""Where systemd finds units; systemd.unit(5)."""
+"""The links to the units that start at boot: those that an administrator has enabled, and those of init scripts.
+
+Patterns of glob(7); systemd.unit(5), systemd-sysv-generator(8).
+"""
+UNIT_DIRECTORIES = (
+    *(f"{where}/systemd/system.control" for where in ("/etc", "/run")),
+    *("/run/systemd/transient", "/run/systemd/generator.early"),
+    *(f"{where}/systemd/{name}" for where in ("/etc", "/run") for name in ("system", "system.attached")),
+    "/run/systemd/generator",
+    *(f"{where}/systemd/system" for where in ("/usr/local/lib", "/usr/lib", "/lib")),
+    "/run/systemd/generator.late",
+)
+"""Where systemd finds units; the first one that has a file of a name wins; systemd.unit(5)."""
 
 # A change under way
 

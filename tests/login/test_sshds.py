@@ -72,6 +72,43 @@ def test_options_of_the_unit_apply_and_are_named(host: Host, person: Person) -> 
     host.run("rm", other)
 
 
+def test_unit_that_systemd_has_not_read_yet_is_refused(host: Host, person: Person) -> None:
+    """Its next start may open what a run has closed, and systemd itself does not notice each new file."""
+    drop_in, unit = f"{UNIT_D}/unread.conf", "/etc/systemd/system/ssh.service"
+    without_pam = "ExecStart=/usr/sbin/sshd -D -o UsePAM=no"
+    try:
+        host.write(drop_in, f"[Service]\nExecStart=\n{without_pam}\n")
+        refused = module(host, "twofactor", options(person))
+        assert f"the files of ssh.service on {host.name} have changed since systemd read them" in refused.message
+        assert_off(person)
+        host.run("rm", "-r", UNIT_D)
+        host.run(f"sed 's|^ExecStart=.*|{without_pam}|' /lib/systemd/system/ssh.service >{unit}")
+        refused = module(host, "twofactor", options(person))
+        assert f"the files of ssh.service on {host.name} have changed since systemd read them" in refused.message
+        host.run("systemctl", "daemon-reload")
+        assert f"'-o UsePAM=no' in {unit} keeps PAM" in module(host, "twofactor", options(person)).message
+    finally:
+        host.run(f"rm -rf {UNIT_D} {unit} && systemctl daemon-reload")
+    assert module(host, "twofactor", options(person)).changed
+    assert_on(person)
+    off(host)
+
+
+def test_variables_of_systemd_itself_apply(host: Host, person: Person) -> None:
+    """Every service has them, and the unit of sshd takes its options from a variable."""
+    defaults = "/etc/default/ssh"
+    before = host.run("cat", defaults).stdout
+    try:
+        host.run("sed", "-i", "/SSHD_OPTS/d", defaults)
+        assert module(host, "twofactor_info", options(person))["refusals"] == []
+        host.run("systemctl", "set-environment", "SSHD_OPTS=-o UsePAM=no")
+        refused = module(host, "twofactor", options(person))
+        assert "'-o UsePAM=no' in the environment of systemd ('systemctl show-environment') keeps" in refused.message
+    finally:
+        host.write(defaults, before)
+        host.run("systemctl", "unset-environment", "SSHD_OPTS")
+
+
 @pytest.mark.parametrize("host", ["debian13"], indirect=True)
 def test_other_pam_service_of_sshd_is_refused_and_reported_as_not_enforced(host: Host, person: Person) -> None:
     service, drop_in = "/etc/pam.d/sshd-corp", f"{DROP_INS}/50-corp.conf"
@@ -223,6 +260,35 @@ def test_further_sshd_does_not_count_right_passwords_and_is_covered_on_request(
         assert_on(there)
         host.run("twofactor-recover")
         assert_off(there)
+
+
+def test_further_sshd_that_starts_at_boot_is_named_before_it_does(host: Host, person: Person, there: Person) -> None:
+    path, link = "/etc/systemd/system/further.service", "/etc/systemd/system/multi-user.target.wants/further.service"
+    host.run(f"grep -v ^Include /etc/ssh/sshd_config >{CONFIG}; echo 'PidFile none' >>{CONFIG}")
+    listening = f"-D -f {CONFIG} -p {PORT}"
+    try:
+        for start, door in (
+            (f"/usr/sbin/sshd {listening}", CONFIG),
+            (f"/bin/sh -c 'exec /usr/sbin/sshd {listening}'", "sshd:further.service"),
+        ):
+            host.write(path, f"[Unit]\nBefore=sshd.target\n[Service]\nExecStart={start}\n")
+            host.run(f"ln -sf {path} {link} && systemctl daemon-reload")
+            done = module(host, "twofactor", options(person))
+            assert done.ok
+            assert f"{door} on {host.name} (further.service) lets people in to a shell" in " ".join(done["warnings"])
+            assert {door: "open", "sshd": "covered"}.items() <= {
+                one["name"]: one["state"] for one in module(host, "twofactor_info", options(person))["doors"]
+            }.items()
+            host.run("systemctl", "start", "further")
+            assert ssh.gets_in(there.by_key, batch=True)
+            host.run("systemctl", "stop", "further")
+        # Checking the configuration lets nobody in.
+        host.write(path, f"[Service]\nExecStart=/usr/sbin/sshd -t -f {CONFIG}\n")
+        host.run("systemctl", "daemon-reload")
+        assert "warnings" not in module(host, "twofactor", options(person)).values
+    finally:
+        off(host)
+        host.run(f"systemctl stop further; rm -f {link} {path} {CONFIG}; systemctl daemon-reload", check=False)
 
 
 def test_sshds_of_another_program_files_or_account_are_named_as_open(host: Host, person: Person, there: Person) -> None:

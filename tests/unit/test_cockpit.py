@@ -243,6 +243,12 @@ class TestPlan:
         assert expected in refusal
         assert plan(settings_for("alice"), host(names=(), cockpit_starts=(usual,))).refusals == ()
 
+    def test_refuses_units_that_systemd_has_not_read(self) -> None:
+        changed = CockpitStart("cockpit.service", OWN, ("--no-tls", "--port=0"), "/etc", outdated="cockpit.service")
+        (refusal,) = plan(settings_for("alice"), host(names=(), cockpit_starts=(changed,))).refusals
+        assert "the files of cockpit.service on web1 have changed since systemd read them, so Cockpit may" in refusal
+        assert "Run 'systemctl daemon-reload' there" in refusal
+
     def test_names_the_line_because_of_which_cockpit_ignores_the_file(self) -> None:
         (refusal,) = plan(settings_for("alice", cockpit_negotiate="none"), host("[WebService]\n; old\n")).refusals
         assert "Correct line 2 of /etc/cockpit/cockpit.conf, because" in refusal

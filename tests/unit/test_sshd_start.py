@@ -105,6 +105,81 @@ class TestUnit:
         monkeypatch.setattr(sshd_starts.glob, "glob", lambda pattern: [*files] if "*" in pattern else [])
         assert sshd_starts.start_of(unit) == Start("/etc/ssh/b", ("LogLevel=DEBUG",), "/etc/ssh/env/b")
 
+    @pytest.mark.parametrize(
+        ("environment", "words"),
+        [
+            ("LANG=C SSHD_OPTS=-4", ["-o", "LogLevel=DEBUG"]),
+            (r'LANG=C "SSHD_OPTS=-o UsePAM=no" "OTHER=a \"b\" \$c"', ["-o", "UsePAM=no", "-o", "LogLevel=DEBUG"]),
+        ],
+    )
+    def test_has_the_variables_of_systemd_unless_it_sets_them(
+        self, files: dict[str, str], environment: str, words: list[str]
+    ) -> None:
+        asked: list[t.Sequence[str]] = []
+
+        def run(command: t.Sequence[str]) -> tuple[int, str, str]:
+            asked.append(command)
+            return 0, f"Environment={environment}\n", ""
+
+        bare = systemd.parse_units(SHOWN.replace(' "SSHD_OPTS=-o UsePAM=no"', ""))
+        (unit,) = systemd.with_inherited(run, bare)
+        found = sshd_starts.start_of(unit)
+        assert found is not None
+        assert found.words == words
+        if "UsePAM=no" in words:
+            assert found.source == "the environment of systemd ('systemctl show-environment')"
+        assert asked == [["systemctl", "show", "--property=Environment"]]
+        # systemd is not asked about variables that the unit sets.
+        own = systemd.parse_units(SHOWN)
+        assert systemd.with_inherited(run, own) == own
+        files["/etc/default/ssh"] = "SSHD_OPTS=\n"
+        assert systemd.with_inherited(run, bare) == bare
+        assert len(asked) == 1
+        assert systemd.with_inherited(run, bare, ["XDG_CONFIG_DIRS"]) != bare
+
+    @pytest.mark.parametrize(
+        ("present", "is_outdated"),
+        [
+            ([], False),
+            (["/etc/systemd/system/ssh.service.d/a.conf"], False),
+            (["/usr/lib/systemd/system/ssh.service.d/a.conf"], False),
+            (["/etc/systemd/system/ssh.service.d/b.conf"], True),
+            (["/run/systemd/system/sshd.service.d/b.conf"], True),
+            (["/etc/systemd/system/service.d/b.conf"], True),
+            (["/etc/systemd/system/ssh.service"], True),
+            (["/run/systemd/generator.late/ssh.service"], False),
+        ],
+    )
+    def test_is_outdated_if_its_files_are_not_those_that_systemd_has_read(
+        self, present: list[str], is_outdated: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        present = [*present, "/lib/systemd/system/ssh.service"]
+        monkeypatch.setattr(systemd.glob, "glob", lambda pattern: fnmatch.filter(present, pattern))
+        monkeypatch.setattr(systemd.os.path, "lexists", present.__contains__)
+        (unit,) = systemd.parse_units(
+            SHOWN.replace("LoadState=loaded", "LoadState=loaded\nNames=ssh.service sshd.service")
+        )
+        assert unit.is_outdated is is_outdated
+        assert sshd_starts.Units(own=unit).outdated == (("ssh.service",) if is_outdated else ())
+
+    def test_is_outdated_if_systemd_says_so(self) -> None:
+        (unit,) = systemd.parse_units(SHOWN.replace("LoadState=loaded", "LoadState=loaded\nNeedDaemonReload=yes"))
+        assert unit.is_outdated
+
+    def test_that_is_made_from_a_template_may_have_only_the_file_of_that(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        present = ["/lib/systemd/system/ssh@.service"]
+        monkeypatch.setattr(systemd.glob, "glob", lambda _pattern: [])
+        monkeypatch.setattr(systemd.os.path, "lexists", present.__contains__)
+        shown = SHOWN.replace("ssh.service", "ssh@one.service").replace("system/ssh@one", "system/ssh@")
+        (unit,) = systemd.parse_units(shown)
+        assert not unit.is_outdated
+        present.append("/etc/systemd/system/ssh@one.service")
+        assert unit.is_outdated
+        present.pop()
+        drop_in = "/etc/systemd/system/ssh@.service.d/b.conf"
+        monkeypatch.setattr(systemd.glob, "glob", lambda pattern: fnmatch.filter([drop_in], pattern))
+        assert unit.is_outdated
+
     def test_has_no_start_if_it_starts_another_program(self) -> None:
         (unit,) = systemd.parse_units(SHOWN.replace("path=/usr/sbin/sshd", "path=/bin/sh"))
         assert sshd_starts.start_of(unit) is None
@@ -274,7 +349,7 @@ class TestSockets:
     def test_may_come_from_a_generator_or_an_image(self, files: dict[str, str], place: str) -> None:
         files[f"{place}/alt@.service"] = files.pop("/etc/systemd/system/alt@.service")
         units, _asked = self.read_sockets(SOCKETS.format(own="ssh", state="inactive", accept="no"))
-        assert [*units.by_sockets] == ["alt.socket"]
+        assert [*units.further] == ["alt.socket"]
 
     @pytest.mark.usefixtures("files")
     def test_may_start_a_service_by_another_name(self) -> None:
@@ -283,7 +358,7 @@ class TestSockets:
             "Id=ssh@fleet-auth.service\nNames=ssh@fleet-auth.service alt@fleet-auth.service",
         )
         units, _asked = self.read_sockets(SOCKETS.format(own="ssh", state="inactive", accept="no"), changed=other)
-        assert [*units.by_sockets] == ["alt.socket"]
+        assert [*units.further] == ["alt.socket"]
 
     @pytest.mark.usefixtures("files")
     def test_that_only_mention_sshd_start_none(self) -> None:
@@ -307,7 +382,79 @@ class TestSockets:
         monkeypatch.setattr(Process, "unit", "alt.service")
         each = systemd.parse_units(SHOWN)[0]._replace(name="alt.service")
         running = [Process(5, 0, "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups\0")]
-        found = sshd_starts.listeners(running, sshd_starts.Units(by_sockets={"alt.service": each}))
+        found = sshd_starts.listeners(running, sshd_starts.Units(further={"alt.service": each}))
+        assert [one.pid for one in found] == [5]
+
+
+class TestServicesThatStartAtBoot:
+    """Services that are enabled and start a further sshd."""
+
+    @pytest.fixture
+    def asked(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """The units that systemd is asked about."""
+        links = {
+            f"/etc/systemd/system/multi-user.target.wants/{name}.service": f"[Unit]\nBefore={text}\n"
+            for name, text in {"ssh": "sshd", "further": "sshd", "other": "cron"}.items()
+        }
+        for room in (sshd_starts, systemd):
+            monkeypatch.setattr(room, "read_file", lambda path: file(links[path]) if path in links else None)
+        monkeypatch.setattr(sshd_starts.glob, "glob", lambda pattern: fnmatch.filter(links, pattern))
+        monkeypatch.setattr(sshd_starts.os.path, "isdir", lambda _path: True)
+        return []
+
+    def listeners(self, asked: list[str], command: str, running: list[Process]) -> tuple[Listener, ...]:
+        """The sshds that are found if this is the command of the further service."""
+        program = command.partition(" ")[0]
+        usual = "path=/usr/sbin/sshd ; argv[]=/usr/sbin/sshd -D $SSHD_OPTS -o LogLevel=DEBUG"
+        block = SHOWN.partition("\n\n")[0].replace("ssh.service", "further.service")
+
+        def run(words: t.Sequence[str]) -> tuple[int, str, str]:
+            asked.extend(words[words.index("--") + 1 :])
+            return 0, f"{block.replace(usual, f'path={program} ; argv[]={command}')}\n\n{SHOWN}", ""
+
+        units = sshd_starts.units(run)
+        assert units.own is not None
+        assert units.own.name == "ssh.service"
+        return sshd_starts.listeners(running, units)
+
+    @pytest.mark.parametrize(
+        ("command", "door"),
+        [
+            ("/usr/sbin/sshd -D -f /etc/ssh/further", "/etc/ssh/further"),
+            ("/usr/sbin/sshd -D -o Port=2222", "sshd:further.service"),
+            ("/bin/sh -c exec /usr/sbin/sshd -D -f /etc/ssh/further", "sshd:further.service"),
+            ("/opt/ssh/sbin/sshd -D", "/opt/ssh/sbin/sshd"),
+            ("/etc/init.d/sshd-alt start", "/etc/init.d/sshd-alt"),
+        ],
+    )
+    def test_are_named(self, asked: list[str], command: str, door: str) -> None:
+        (found,) = self.listeners(asked, command, [])
+        assert (found.door, found.seen) == (door, "further.service")
+        assert not found.is_own
+        assert asked == ["ssh.service", "sshd.service", "further.service", "*.socket"]
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            "/usr/sbin/sshd -t -f /etc/ssh/further",
+            "/bin/sh -c /usr/sbin/sshd -T | mail root",
+            "/usr/libexec/openssh/sshd-keygen rsa",
+            "/usr/bin/fail2ban-client start sshd",
+            "/bin/mkdir -p /run/sshd",
+            "/bin/cat /etc/ssh/sshd_config",
+        ],
+    )
+    def test_that_let_nobody_in_are_left_out(self, asked: list[str], command: str) -> None:
+        assert self.listeners(asked, command, []) == ()
+
+    @pytest.mark.parametrize("program", ["/usr/sbin/sshd", "/opt/ssh/sbin/sshd"])
+    def test_count_once_if_they_run(self, asked: list[str], program: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Process, "executable", program)
+        monkeypatch.setattr(Process, "has", lambda _self, _path: True)
+        monkeypatch.setattr(Process, "is_in_container", False)
+        monkeypatch.setattr(Process, "unit", "further.service")
+        running = [Process(5, 0, f"sshd: {program} -D -f /etc/ssh/further [listener] 0 of 10-100 startups\0")]
+        found = self.listeners(asked, f"{program} -D -f /etc/ssh/further", running)
         assert [one.pid for one in found] == [5]
 
 

@@ -40,12 +40,13 @@ def starts(run: Run, processes: t.Iterable[Process]) -> tuple[CockpitStart, ...]
     names = [*_SERVICES, *sorted(running.difference(("", *_SERVICES)))]
     return tuple(
         CockpitStart(
-            unit.file_with([_CONFIG_DIRECTORIES, unit.program]) or unit.name,
+            unit.place_of([_CONFIG_DIRECTORIES, unit.program]) or unit.name,
             unit.program,
             unit.words,
             unit.value(_CONFIG_DIRECTORIES),
+            unit.name if unit.is_outdated else "",
         )
-        for unit in systemd.services(run, names)
+        for unit in systemd.services(run, names, [_CONFIG_DIRECTORIES])
     )
 
 

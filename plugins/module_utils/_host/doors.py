@@ -19,8 +19,6 @@ _RUNS_ANOTHER = re.compile(r"busybox|node|nodejs|(ba|da|k|z)?sh|(perl|python)[\d
 """Programs that run their first argument that is not an option. In others, such as a pager, it is a file to show."""
 _WITHOUT_LOGIN = re.compile(r"\0--local-session[=\0][^-]")
 """An option of Cockpit's that gives a session to anyone who connects; with - as value, to the program that calls it."""
-_ENABLED = (*(f"{directory}/*" for directory in places.UNIT_LINKS), "/run/systemd/generator.late/*.wants/*")
-"""The links to the units that start at boot, including those of init scripts; systemd-sysv-generator(8)."""
 
 
 def daemons(
@@ -36,7 +34,7 @@ def daemons(
         for name in known.intersection(_programs(process)):
             if name not in running and not process.is_in_container:
                 running[name] = process
-    units = {os.path.basename(path) for pattern in _ENABLED for path in glob.glob(pattern)}.union(sockets)
+    units = {os.path.basename(path) for pattern in places.UNIT_LINKS for path in glob.glob(pattern)}.union(sockets)
     started = {
         name: socket
         for socket, lines in commands.items()

@@ -81,6 +81,7 @@ def look(settings: Settings, run: Run) -> HostState:
         sshd_included=tuple(elsewhere),
         services_included=tuple(services_included),
         sshd_variables=units.variables,
+        outdated_units=units.outdated if settings.enabled else (),
         sshd_start=start,
         listeners=listening,
         daemons=doors.daemons(running, units.sockets, units.commands) if settings.enabled else {},

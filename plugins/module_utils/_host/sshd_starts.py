@@ -26,6 +26,9 @@ _SOCKET_PROPERTIES = "ActiveState,Accept,Triggers,Listen"
 _DECISIVE = (places.SSHD_DIRECTORY, places.PAM_D)
 _SSHD = re.compile(r"(?:.*/)?[\w.-]*sshd(?!_)[\w.-]*")
 """A word that may be the program of an sshd, but not one of its configuration files."""
+_MAKES_KEYS = re.compile(r"sshd[\w.-]*key[^/]*$")
+_IN_A_COMMAND = re.compile(r"/s?bin/sshd(?![\w./-])([^;&|]*)")
+"""An sshd in the command line of a shell or the like, and its own words."""
 _COMMAND = re.compile(r"^[ \t]*ExecStart[ \t]*=[ \t]*[-@:+!|]*(\S.*)", re.MULTILINE)
 
 
@@ -59,15 +62,23 @@ class Units(t.NamedTuple):
     """The unit of the host's own sshd."""
     sockets: frozenset[str] = frozenset()
     """The sockets that can be reached from the network, and that listen now or from the next boot on."""
-    by_sockets: t.Mapping[str, Unit] = {}
-    """The units with which sockets may start an sshd: by socket if it starts one for each connection, or by service."""
+    further: t.Mapping[str, Unit] = {}
+    """The units that may start a further sshd, because a socket starts them or because they start at boot.
+
+    By service, or by socket if that starts a new instance of the service for each connection.
+    """
     commands: t.Mapping[str, t.Sequence[str]] = {}
     """The command lines that each socket may start, by socket."""
 
     @property
+    def outdated(self) -> tuple[str, ...]:
+        """The names of the units whose files have changed since systemd read them."""
+        return tuple(one.name for one in (self.own, *self.further.values()) if one and one.is_outdated)
+
+    @property
     def variables(self) -> tuple[str, ...]:
-        """The environment files of the host's own sshd and of what the sockets start."""
-        named = [one.files for one in (self.own, *self.by_sockets.values()) if one]
+        """The environment files of the host's own sshd and of the further ones."""
+        named = [one.files for one in (self.own, *self.further.values()) if one]
         return tuple(dict.fromkeys(itertools.chain(*named)))
 
 
@@ -81,18 +92,13 @@ def start_of(unit: Unit) -> Start | None:
 
 def _source(unit: Unit, start: Start) -> str:
     """The file of a unit that says how an sshd was started, or an empty text."""
-    return unit.file_with([*start.settings, *([] if start.config == places.SSHD_CONFIG else [start.config])])
-
-
-def _runs_sshd(unit: Unit) -> bool:
-    """Whether a unit starts an sshd, either directly or with another program such as a shell."""
-    return any(map(_SSHD.fullmatch, (unit.program, *unit.words)))
+    return unit.place_of([*start.settings, *([] if start.config == places.SSHD_CONFIG else [start.config])])
 
 
 def listeners(processes: t.Iterable[Process], units: Units | None = None) -> tuple[Listener, ...]:
     """Every sshd that listens; first the one of the host's own unit, or else the one in its PID file.
 
-    After them come the sshds that a socket listens for, and that start only when somebody connects.
+    After them come the sshds that do not run yet: those that a socket listens for, and those that start at boot.
     """
     found = []
     for process in processes:
@@ -107,13 +113,13 @@ def listeners(processes: t.Iterable[Process], units: Units | None = None) -> tup
     file = read_file(places.SSHD_PID_FILE)
     of_pid_file = file.content.strip() if file else ""
     found.sort(key=lambda one: (one.is_separate, not one.is_own, str(one.pid) != of_pid_file, one.pid))
-    running = {one.unit for one in found if not one.is_separate}
-    waiting = [(name, unit, start_of(unit)) for name, unit in units.by_sockets.items()] if units else []
-    found += [
-        Listener(0, name, start or Start(), _program(unit.program), unit.owner, unit.hides(_DECISIVE))
-        for name, unit, start in waiting
-        if _runs_sshd(unit) and name not in running
-    ]
+    known = {(one.unit, one.door) for one in found}
+    for name, unit in units.further.items() if units else ():
+        waiting = Listener(
+            0, name, start_of(unit) or Start(), _program(unit.program), unit.owner, unit.hides(_DECISIVE)
+        )
+        if (name, waiting.door) not in known:
+            found.append(waiting)
     return tuple(found)
 
 
@@ -174,16 +180,18 @@ def starts(
 
 
 def units(run: Run) -> Units:
-    """Ask systemd for the unit of the host's own sshd and for the sockets."""
+    """Ask systemd for the unit of the host's own sshd, for the sockets, and for services that start further sshds."""
     if not os.path.isdir(places.SYSTEMD):
         return Units()
     services = [f"{name}.service" for name in places.SSHD_UNITS]
-    links = (path for directory in places.UNIT_LINKS for path in glob.glob(f"{directory}/*.socket"))
-    enabled = set(map(os.path.basename, links))
+    links = {os.path.basename(path): path for pattern in places.UNIT_LINKS for path in glob.glob(pattern)}
+    enabled = sorted(name for name in links if name.endswith(".socket"))
+    at_boot = sorted(name for name, path in links.items() if name not in services and _is_service_with_sshd(path))
     # The pattern matches only units that systemd has loaded, such as active ones.
     shown = systemd.shown(
-        run, f"{systemd.SERVICE_PROPERTIES},{_SOCKET_PROPERTIES}", [*services, *sorted(enabled), "*.socket"]
+        run, f"{systemd.SERVICE_PROPERTIES},{_SOCKET_PROPERTIES}", [*services, *at_boot, *enabled, "*.socket"]
     )
+    found = systemd.with_inherited(run, systemd.parse_units(shown))
     sockets = [one for one in parse_sockets(shown) if one.is_reached and (one.is_active or one.name in enabled)]
     texts = {one.name: [*_texts(one.service)] for one in sockets}
     # A unit without the word sshd in its files starts none, so systemd is not asked about it.
@@ -194,11 +202,33 @@ def units(run: Run) -> Units:
     }
     started = systemd.services(run, [*starting]) if starting else []
     return Units(
-        own=next(iter(systemd.parse_units(shown)), None),
+        own=next((one for one in found if not set(services).isdisjoint((one.name, *one.names))), None),
         sockets=frozenset(one.name for one in sockets),
-        by_sockets={starting[name]: one for one in started for name in one.names if name in starting},
+        further={
+            **{one.name: one for one in found if not set(at_boot).isdisjoint(one.names) and _listens(one)},
+            **{
+                starting[name]: one
+                for one in started
+                for name in one.names
+                if name in starting and any(map(_SSHD.fullmatch, (one.program, *one.words)))
+            },
+        },
         commands={name: [line for text in found for line in _COMMAND.findall(text)] for name, found in texts.items()},
     )
+
+
+def _is_service_with_sshd(path: str) -> bool:
+    """Whether this is a service with the word sshd in its file."""
+    file = read_file(path) if path.endswith(".service") else None
+    return file is not None and "sshd" in file.content
+
+
+def _listens(unit: Unit) -> bool:
+    """Whether a unit starts an sshd that listens, either directly or with another program such as a shell."""
+    if _SSHD.fullmatch(unit.program) and not _MAKES_KEYS.search(unit.program):
+        return parse_title("\0".join(("sshd", *unit.words))) is not None
+    found = _IN_A_COMMAND.search(" ".join(unit.words))
+    return found is not None and parse_title("\0".join(("sshd", *found[1].split()))) is not None
 
 
 def _texts(service: str) -> t.Iterator[str]:

@@ -112,10 +112,10 @@ class Connection(t.NamedTuple):
 
 
 class Listener(t.NamedTuple):
-    """An sshd that listens, or that a systemd socket listens for."""
+    """An sshd that listens, or that a systemd socket listens for, or that starts at boot."""
 
     pid: int
-    """Its process ID; 0 if it starts only when somebody connects."""
+    """Its process ID; 0 if it does not run yet."""
     unit: str
     """The systemd unit it belongs to, or the socket that starts it for each connection; empty if there is none."""
     start: Start
@@ -172,6 +172,8 @@ class CockpitStart(t.NamedTuple):
     """The arguments of the program."""
     config_directories: str = ""
     """Where it looks for its configuration instead of /etc: its variable XDG_CONFIG_DIRS; cockpit.conf(5)."""
+    outdated: str = ""
+    """The name of the unit if its files have changed since systemd read them."""
 
 
 class Sshd(t.NamedTuple):
@@ -224,12 +226,14 @@ class HostState:
     """The files outside the directory of PAM services that services include by an absolute path."""
     sshd_variables: tuple[str, ...] = ()
     """The environment files that the units of sshd name, whether they exist or not; patterns of glob(7)."""
+    outdated_units: tuple[str, ...] = ()
+    """The units of sshd whose files have changed since systemd read them."""
     sshd_start: Start = field(default=Start())
     """How the host's own sshd runs, or if it does not run, how it would be started."""
     other_sshds: tuple[Sshd, ...] = ()
     """Other ways in which sshd is or will be started."""
     listeners: tuple[Listener, ...] = ()
-    """Each sshd that listens, the host's own ones first."""
+    """Each sshd that listens, the host's own ones first, and then those that do not run yet."""
     daemons: t.Mapping[str, str] = field(default_factory=dict)
     """The other programs that let people log in, by name, with what shows that they exist."""
     connection: Connection | None = None

@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 import typing as t
 
-from .._texts.unit_variables import split, variables
+from .. import _places as places
+from .._texts.unit_variables import names_in, split, variables
 from .command import Run
 from .files import read_file
 
@@ -20,12 +22,13 @@ _MOUNTS = ("BindPaths", "BindReadOnlyPaths", "TemporaryFileSystem", "Inaccessibl
 SERVICE_PROPERTIES = ",".join(
     (
         *("Id", "Names", "LoadState", "ExecStart", "Environment", "EnvironmentFiles", "FragmentPath", "DropInPaths"),
-        *("User", *_ROOTS, *_MOUNTS),
+        *("NeedDaemonReload", "User", *_ROOTS, *_MOUNTS),
     )
 )
 """The properties of a service that `parse_units` reads."""
 INSTANCE = "fleet-auth"
 """The name of the instance of a template that is looked at; all instances start the same program."""
+_OF_SYSTEMD = "the environment of systemd ('systemctl show-environment')"
 _ARGUMENTS = re.compile(r"path=(\S+) ; argv\[\]=(.*?) ; ignore_errors=")
 
 
@@ -38,6 +41,8 @@ class Unit(t.NamedTuple):
     """The arguments of the program, in which variables are not replaced yet."""
     environment: tuple[str, ...] = ()
     """Its variables, each as NAME=VALUE."""
+    inherited: tuple[str, ...] = ()
+    """The variables that it has from systemd, as all services do; its own win."""
     files: tuple[str, ...] = ()
     """The environment files, of which a later one wins; patterns of glob(7)."""
     unit_files: tuple[str, ...] = ()
@@ -48,27 +53,68 @@ class Unit(t.NamedTuple):
     """The account that it runs as; empty for root."""
     hidden: tuple[str, ...] = ()
     """The paths at which it sees other files than the host has."""
+    needs_reload: bool = False
+    """Whether systemd has noticed that the files of the unit have changed since it read them."""
 
     @property
     def found_files(self) -> list[str]:
         """The environment files, in the order in which systemd reads them."""
         return [path for pattern in self.files for path in sorted(glob.glob(pattern)) or [pattern]]
 
-    def value(self, name: str) -> str:
-        """The value of a variable; empty if it is not set."""
+    @property
+    def is_outdated(self) -> bool:
+        """Whether its files have changed since systemd read them, which it does again at the next boot at the latest.
+
+        systemd does not notice a new file that takes the place of the old one, nor, up to version 252, a new drop-in.
+        """
+        fragment, *drop_ins = self.unit_files or ("",)
+        paths = (f"{where}/{name}" for name in (self.name, self._template) for where in places.UNIT_DIRECTORIES)
+        first = next(filter(os.path.lexists, paths), fragment)
+        return (
+            self.needs_reload
+            or os.path.realpath(first) != os.path.realpath(fragment)
+            or not set(map(os.path.basename, self._found_drop_ins)).issubset(map(os.path.basename, drop_ins))
+        )
+
+    @property
+    def _template(self) -> str:
+        """The name of the template that it is made from, or else its own name."""
+        return re.sub(r"@.*(?=\.)", "@", self.name)
+
+    @property
+    def _found_drop_ins(self) -> list[str]:
+        """The paths of the drop-ins that exist for the unit now; systemd.unit(5)."""
+        names = {*self.names, self._template, "service"}
+        directories = (f"{where}/{name}.d" for where in places.UNIT_DIRECTORIES for name in names)
+        return [path for directory in directories for path in glob.glob(f"{glob.escape(directory)}/*.conf")]
+
+    @property
+    def _variables(self) -> dict[str, str]:
+        """The variables that the unit itself sets."""
         found = dict(one.partition("=")[::2] for one in self.environment)
         for path in self.found_files:
             file = read_file(path)
             found.update(variables(file.content) if file else {})
-        return found.get(name, "")
+        return found
 
-    def file_with(self, texts: t.Collection[str]) -> str:
-        """The last of its environment files, or else of its own files, that has one of these texts; empty if none."""
+    def value(self, name: str) -> str:
+        """The value of a variable; empty if it is not set."""
+        return {**dict(one.partition("=")[::2] for one in self.inherited), **self._variables}.get(name, "")
+
+    def sets(self, names: t.Iterable[str]) -> bool:
+        """Whether the unit itself sets all of these variables."""
+        return self._variables.keys() >= set(names)
+
+    def place_of(self, texts: t.Collection[str]) -> str:
+        """The last of its environment files, or else of its own files, that has one of these texts; empty if none.
+
+        If only a variable of systemd has one, that is said in words.
+        """
         for path in (*reversed(self.found_files), *reversed(self.unit_files)):
             file = read_file(path)
             if file and any(one in file.content for one in texts):
                 return path
-        return ""
+        return _OF_SYSTEMD if any(one in variable for variable in self.inherited for one in texts) else ""
 
     def hides(self, directories: t.Iterable[str]) -> bool:
         """Whether it sees other files than the host has in one of these directories, or above or below them."""
@@ -82,9 +128,23 @@ def shown(run: Run, properties: str, names: t.Sequence[str]) -> str:
     return out if code == 0 else ""
 
 
-def services(run: Run, names: t.Sequence[str]) -> list[Unit]:
-    """The services with these names that exist."""
-    return parse_units(shown(run, SERVICE_PROPERTIES, names))
+def services(run: Run, names: t.Sequence[str], read: t.Collection[str] = ()) -> list[Unit]:
+    """The services with these names that exist; `read` are variables that their programs read."""
+    return with_inherited(run, parse_units(shown(run, SERVICE_PROPERTIES, names)), read)
+
+
+def with_inherited(run: Run, units: list[Unit], read: t.Collection[str] = ()) -> list[Unit]:
+    """The units, with the variables of systemd if the commands of one of them use a variable that it does not set.
+
+    That is the `DefaultEnvironment` of systemd-system.conf(5), and what `systemctl set-environment` has set since.
+
+    :param read: variables that their programs read.
+    """
+    if all(unit.sets({*names_in(unit.words), *read}) for unit in units):
+        return units
+    code, out, _error = run(["systemctl", "show", "--property=Environment"])
+    inherited = tuple(split(out.strip().partition("=")[2])) if code == 0 else ()
+    return [unit._replace(inherited=inherited) for unit in units]
 
 
 def parse_units(text: str) -> list[Unit]:
@@ -107,6 +167,7 @@ def parse_units(text: str) -> list[Unit]:
                     names=tuple(" ".join((*properties.get("Id", ()), *properties.get("Names", ()))).split()),
                     owner="".join(one for one in properties.get("User", ()) if one not in ("root", "0")),
                     hidden=tuple(_hidden(properties)),
+                    needs_reload=properties.get("NeedDaemonReload") == ["yes"],
                 )
             )
     return found

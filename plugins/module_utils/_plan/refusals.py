@@ -46,6 +46,7 @@ def host(situation: Situation) -> t.Iterator[str]:
         )
     yield from timer(situation)
     yield from selinux(situation)
+    yield from _outdated_units(situation)
     if settings.self_service and not state.has_systemd:
         yield (
             f"O(self_service) needs a socket of systemd, which does not run on {state.hostname}. Leave O(self_service) "
@@ -69,6 +70,18 @@ def selinux(situation: Situation) -> t.Iterator[str]:
                 f"do at each code. Run there: mkdir -p {path}; semanage fcontext -a -t {wanted} "
                 f"'{pattern}(/.*)?'; restorecon -R {path}."
             )
+
+
+def _outdated_units(situation: Situation) -> t.Iterator[str]:
+    """Refuse units whose files systemd has not read yet: it is not known how they will start their program."""
+    settings, state = situation
+    programs = dict.fromkeys((one.outdated for one in state.cockpit_starts if one.outdated), "Cockpit")
+    programs.update(dict.fromkeys(state.outdated_units if settings.ssh else (), "sshd"))
+    for unit, program in programs.items():
+        yield (
+            f"the files of {unit} on {state.hostname} have changed since systemd read them, so {program} may be "
+            "started in another way from the next boot on. Run 'systemctl daemon-reload' there, and run again."
+        )
 
 
 def files(state: HostState, changes: t.Collection[Change]) -> t.Iterator[str]:

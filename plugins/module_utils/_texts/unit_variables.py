@@ -34,6 +34,15 @@ def with_variables(words: t.Sequence[str], value_of: t.Callable[[str], str]) -> 
     return found
 
 
+def names_in(words: t.Iterable[str]) -> set[str]:
+    """The names of the variables in the words of a command line."""
+    found: set[str] = set()
+    for word in words:
+        name = _VARIABLE.fullmatch(word)
+        found.update([name[1]] if name else _IN_A_WORD.findall(word))
+    return found
+
+
 def variables(text: str) -> dict[str, str]:
     """What a file of variables for systemd sets; systemd.exec(5), EnvironmentFile. The last value of a name applies.
 
