@@ -184,6 +184,8 @@ SELF_SERVICE_SOCKET = f"{RUN_DIRECTORY}/self-service.sock"
 SELF_SERVICE_UNIT = "fleet-auth-self-service.socket"
 SELF_SERVICE_SOCKET_UNIT = f"{UNIT_DIRECTORY}/{SELF_SERVICE_UNIT}"
 SELF_SERVICE_SERVICE_UNIT = f"{UNIT_DIRECTORY}/fleet-auth-self-service.service"
+LISTENING_UNITS = (GUARD_UNIT, SELF_SERVICE_UNIT)
+"""The units of ours that wait for something to happen, from boot on."""
 SELF_SERVICE_LISTENING = (SELF_SERVICE_SOCKET, f"{UNIT_DIRECTORY}/sockets.target.wants/{SELF_SERVICE_UNIT}")
 """What exists if systemd listens now, and what exists if it does at each boot."""
 PAGE_DIRECTORY = "/usr/share/cockpit/fleet-auth"

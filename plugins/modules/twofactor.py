@@ -158,7 +158,7 @@ guard:
   type: dict
   contains:
     mode:
-      description: V(warn) or V(repair), or V(off) if the host has no guard.
+      description: V(warn) or V(repair), or V(off) if the host has no guard, or one that has failed or been stopped.
       type: str
     alerts:
       description: What was not as a run had left it, oldest first.

@@ -265,6 +265,24 @@ def test_guard_reports_a_change_in_the_moment_before_its_end(host: Host, person:
     off(host)
 
 
+def test_guard_that_does_not_watch_is_named_and_started_again(host: Host, person: Person) -> None:
+    unit = "fleet-auth-guard.path"
+    watching = options(person, guard="warn")
+    turn_on(host, person, guard="warn")
+    files = lasting_files(host)
+    host.run("systemctl", "stop", unit)
+    info = module(host, "twofactor_info", watching)
+    assert info["guard"]["mode"] == "off"
+    assert any(f"the guard of {host.name} has failed or been stopped" in one for one in info["drift"])
+    mended = module(host, "twofactor", watching)
+    assert mended["changes"] == [f"stop {unit}", f"start {unit}"]
+    assert host.run("systemctl", "is-active", unit).stdout.strip() == "active"
+    assert lasting_files(host) == files
+    assert module(host, "twofactor_info", watching)["guard"]["mode"] == "warn"
+    assert module(host, "twofactor", watching).changed is False
+    off(host)
+
+
 def lasting_files(host: Host) -> dict[str, t.Any]:
     """A host's files, without the time stamp that systemd writes at boot; systemd-update-done.service(8)."""
     return {path: entry for path, entry in host.snapshot(WATCHED).items() if path != "/etc/.updated"}

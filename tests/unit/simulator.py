@@ -83,7 +83,8 @@ class Machine:
             files = {path: file for path, file in files.items() if path not in listening}
             if isinstance(change, Listen):
                 files.update(dict.fromkeys(listening, FileState("", 0o644)))
-            return replace(self, state=with_sshd_settings(replace(self.state, files=files)))
+            stopped = self.state.stopped_units - {change.unit}
+            return replace(self, state=with_sshd_settings(replace(self.state, files=files, stopped_units=stopped)))
         kept = {**self.state.other_credentials, self.state.backend: self.state.credentials}
         stores = {one.DIRECTORY: dict(kept.get(backend, {})) for backend, one in backends.BACKENDS.items()}
         directory, _slash, name = change.path.rpartition("/")

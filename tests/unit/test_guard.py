@@ -18,6 +18,7 @@ import pytest
 from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._backends import backends
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import HostState
+from ansible_collections.fleet.auth.plugins.module_utils._plan import guard as guard_plan
 from ansible_collections.fleet.auth.plugins.module_utils._plan import report
 from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Listen, Remove, StopListening, Write
 from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
@@ -322,6 +323,16 @@ class TestPlan:
         policy = plan(wanted(window=2), on)
         assert Listen(places.GUARD_UNIT) not in policy.changes
         assert places.GUARD_CONFIG in [change.path for change in policy.changes if isinstance(change, Write)]
+
+    def test_starts_a_guard_again_that_has_failed_or_been_stopped(self, on: HostState) -> None:
+        stopped = replace(on, stopped_units=frozenset({places.GUARD_UNIT}))
+        assert guard_plan.mode(on) == "warn"
+        assert guard_plan.mode(stopped) == "off"
+        made = plan(wanted(), stopped)
+        assert made.changes == (StopListening(places.GUARD_UNIT), Listen(places.GUARD_UNIT))
+        (told,) = made.warnings
+        assert told.startswith("the guard of web1 has failed or been stopped")
+        assert carried_out(wanted(), stopped) == on
 
     def test_reports_alerts_once(self, on: HostState) -> None:
         seen = replace(on, files={**on.files, places.GUARD_ALERTS: file(ALERTS, 0o600)})

@@ -905,6 +905,8 @@ class TestSelfService:
         target = wanted(services=["cockpit"], self_service=True)
         made = plan(target, edited(carried_out(target), {path: None}))
         assert report.changes(made) == [f"stop {places.SELF_SERVICE_UNIT}", f"start {places.SELF_SERVICE_UNIT}"]
+        failed = replace(carried_out(target), stopped_units=frozenset({places.SELF_SERVICE_UNIT}))
+        assert report.changes(plan(target, failed)) == report.changes(made)
 
     def test_lists_users_with_a_given_secret_for_the_program(self) -> None:
         people = [{"name": "alice", "secret": SECRET}, {"name": "bob"}]

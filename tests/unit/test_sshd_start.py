@@ -386,6 +386,38 @@ class TestSockets:
         assert [one.pid for one in found] == [5]
 
 
+@pytest.mark.parametrize(
+    ("active", "stopped"),
+    [
+        ({"fleet-auth-guard.path": "active", "fleet-auth-self-service.socket": "active"}, set()),
+        ({"fleet-auth-guard.path": "failed"}, {"fleet-auth-guard.path"}),
+        (
+            {"fleet-auth-guard.path": "inactive", "fleet-auth-self-service.socket": "failed", "cups.socket": "failed"},
+            {"fleet-auth-guard.path", "fleet-auth-self-service.socket"},
+        ),
+    ],
+)
+def test_units_of_ours_that_no_longer_wait_are_known(
+    active: dict[str, str], stopped: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    links = [
+        f"/etc/systemd/system/{name.rpartition('.')[2]}s.target.wants/{name}"
+        for name in ("cups.socket", "fleet-auth-self-service.socket", "fleet-auth-guard.path")
+    ]
+    monkeypatch.setattr(sshd_starts, "read_file", lambda _path: None)
+    monkeypatch.setattr(sshd_starts.glob, "glob", lambda pattern: fnmatch.filter(links, pattern))
+    monkeypatch.setattr(sshd_starts.os.path, "isdir", lambda _path: True)
+    asked: list[str] = []
+
+    def run(words: t.Sequence[str]) -> tuple[int, str, str]:
+        asked.extend(words[words.index("--") + 1 :])
+        return 0, "\n\n".join(f"Id={name}\nActiveState={state}" for name, state in active.items()), ""
+
+    assert sshd_starts.units(run).stopped == stopped
+    sockets = ["cups.socket", "fleet-auth-self-service.socket", "*.socket"]
+    assert asked == ["ssh.service", "sshd.service", "fleet-auth-guard.path", *sockets]
+
+
 class TestServicesThatStartAtBoot:
     """Services that are enabled and start a further sshd."""
 

@@ -69,6 +69,8 @@ class Units(t.NamedTuple):
     """
     commands: t.Mapping[str, t.Sequence[str]] = {}
     """The command lines that each socket may start, by socket."""
+    stopped: frozenset[str] = frozenset()
+    """The units of ours in `LISTENING_UNITS` that are enabled, but have failed or been stopped."""
 
     @property
     def outdated(self) -> tuple[str, ...]:
@@ -180,16 +182,17 @@ def starts(
 
 
 def units(run: Run) -> Units:
-    """Ask systemd for the unit of the host's own sshd, for the sockets, and for services that start further sshds."""
+    """Ask systemd for the unit of the host's own sshd, for the sockets, for further sshds, and for units of ours."""
     if not os.path.isdir(places.SYSTEMD):
         return Units()
     services = [f"{name}.service" for name in places.SSHD_UNITS]
     links = {os.path.basename(path): path for pattern in places.UNIT_LINKS for path in glob.glob(pattern)}
     enabled = sorted(name for name in links if name.endswith(".socket"))
     at_boot = sorted(name for name, path in links.items() if name not in services and _is_service_with_sshd(path))
+    ours = sorted(set(places.LISTENING_UNITS) & set(links) - set(enabled))
     # The pattern matches only units that systemd has loaded, such as active ones.
     shown = systemd.shown(
-        run, f"{systemd.SERVICE_PROPERTIES},{_SOCKET_PROPERTIES}", [*services, *at_boot, *enabled, "*.socket"]
+        run, f"{systemd.SERVICE_PROPERTIES},{_SOCKET_PROPERTIES}", [*services, *at_boot, *ours, *enabled, "*.socket"]
     )
     found = systemd.with_inherited(run, systemd.parse_units(shown))
     sockets = [one for one in parse_sockets(shown) if one.is_reached and (one.is_active or one.name in enabled)]
@@ -214,6 +217,7 @@ def units(run: Run) -> Units:
             },
         },
         commands={name: [line for text in found for line in _COMMAND.findall(text)] for name, found in texts.items()},
+        stopped=frozenset(_stopped(shown)).intersection(places.LISTENING_UNITS),
     )
 
 
@@ -229,6 +233,13 @@ def _listens(unit: Unit) -> bool:
         return parse_title("\0".join(("sshd", *unit.words))) is not None
     found = _IN_A_COMMAND.search(" ".join(unit.words))
     return found is not None and parse_title("\0".join(("sshd", *found[1].split()))) is not None
+
+
+def _stopped(shown: str) -> t.Iterator[str]:
+    """The units in the output of `systemctl show` that have failed or been stopped."""
+    for properties in systemd.blocks(shown):
+        if properties.get("ActiveState") in (["inactive"], ["failed"]):
+            yield from properties.get("Id", ())
 
 
 def _texts(service: str) -> t.Iterator[str]:

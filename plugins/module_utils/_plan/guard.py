@@ -40,11 +40,11 @@ def set_up(
         places.GUARD_SERVICE_UNIT: contents[places.GUARD_SERVICE_UNIT],
         places.GUARD_PATH_UNIT: guard.watching(contents[places.GUARD_PATH_UNIT], further),
     }
-    unchanged = all(draft.text(path) == text for path, text in units.items())
+    is_on = mode(state) != _OFF and all(draft.text(path) == text for path, text in units.items())
     config = _config(draft, situation, protected, asking_services, stacks, (*places.GUARD_WATCHED, *further))
     texts = {places.GUARD_PROGRAM: contents[places.GUARD_PROGRAM], places.GUARD_CONFIG: config, **units}
     return [
-        *(() if unchanged else draft.stop_guard()),
+        *(() if is_on else draft.stop_guard()),
         *draft.directory(places.GUARD_DIRECTORY, 0o700),
         # This run reports them.
         *draft.remove(places.GUARD_ALERTS),
@@ -53,14 +53,18 @@ def set_up(
             for path, text in texts.items()
             for change in draft.write(path, text, places.FOR_GUARD.get(path, 0o644))
         ),
-        *([] if unchanged and places.GUARD_LINK in draft.files else [Listen(places.GUARD_UNIT)]),
+        *([] if is_on else [Listen(places.GUARD_UNIT)]),
     ]
 
 
 def mode(state: HostState) -> str:
-    """What the guard does on a host: `warn`, `repair`, or `off` if there is no guard."""
+    """What the guard does on a host: `warn`, `repair`, or `off` if there is no guard, or one that does not watch."""
     found = re.match(r"mode\t(\w+)\n", state.text(places.GUARD_CONFIG) or "")
-    return found[1] if found and places.GUARD_LINK in state.files else _OFF
+    return found[1] if found and places.GUARD_LINK in state.files and not _is_stopped(state) else _OFF
+
+
+def _is_stopped(state: HostState) -> bool:
+    return places.GUARD_UNIT in state.stopped_units
 
 
 def alerts(state: HostState) -> list[guard.Alert]:
@@ -69,7 +73,12 @@ def alerts(state: HostState) -> list[guard.Alert]:
 
 
 def alert_warnings(state: HostState) -> t.Iterator[str]:
-    """Yield a sentence about each of these alerts."""
+    """Yield a sentence about each of these alerts, and one if there can be no alerts since the guard does not watch."""
+    if _is_stopped(state):
+        yield (
+            f"the guard of {state.hostname} has failed or been stopped, so it has not seen what changed there since. "
+            f"See 'systemctl status {places.GUARD_UNIT}'. A run of fleet.auth.enable starts it again."
+        )
     for alert in alerts(state):
         until = f" This lasted until {alert.until}." if alert.until else ""
         yield f"the guard of {state.hostname} saw on {alert.since}: {alert.text}.{until}"

@@ -34,7 +34,8 @@ def install(draft: Draft, situation: Situation) -> list[Change]:
     wanted = {path: FileState("", mode) for path, mode in directories.items()}
     wanted.update({path: FileState(text, modes[path]) for path, text in texts.items()})
     existing = {path: file for path, file in draft.files.items() if path in ours or path.startswith(prefixes)}
-    if existing == wanted and all(path in draft.files for path in places.SELF_SERVICE_LISTENING):
+    listens = places.SELF_SERVICE_UNIT not in state.stopped_units
+    if existing == wanted and listens and all(path in draft.files for path in places.SELF_SERVICE_LISTENING):
         return []
     return [
         *_stop(draft),
