@@ -94,6 +94,23 @@ def test_unit_that_systemd_has_not_read_yet_is_refused(host: Host, person: Perso
     off(host)
 
 
+def test_sshd_that_has_not_read_the_files_that_are_there_reads_them(host: Host, person: Person) -> None:
+    """As after a backup was put back: the files are right, and sshd lets people in without a code."""
+    drop_in = f"{DROP_INS}/00-twofactor.conf"
+    assert module(host, "twofactor", options(person)).changed
+    assert module(host, "twofactor", options(person)).changed is False
+    host.run(f"mv {drop_in} /root && systemctl reload ssh; until [ /run/sshd.pid -nt /root ]; do sleep 0.1; done")
+    assert ssh.gets_in(person.by_key, batch=True)
+    host.run(f"mv /root/00-twofactor.conf {drop_in}")
+    found = module(host, "twofactor_info", options(person))
+    assert f"sshd on {host.name} has not read its files since {drop_in} changed" in " ".join(found["drift"])
+    done = module(host, "twofactor", options(person))
+    assert done["changes"] == ["reload sshd"]
+    assert_on(person)
+    assert module(host, "twofactor", options(person)).changed is False
+    off(host)
+
+
 def test_variables_of_systemd_itself_apply(host: Host, person: Person) -> None:
     """Every service has them, and the unit of sshd takes its options from a variable."""
     defaults = "/etc/default/ssh"

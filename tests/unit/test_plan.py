@@ -1601,6 +1601,23 @@ class TestDrift:
             "user=alice,host=198.51.100.1,addr=198.51.100.1'.",
         )
 
+    def test_of_sshd_that_has_not_read_its_files_is_mended_by_a_reload(self) -> None:
+        state = carried_out(wanted())
+        unread = replace(state, unread_by_sshd=("/etc/ssh/sshd_config", places.DROP_IN))
+        made = plan(wanted(), unread)
+        assert report.changes(made) == ["reload sshd"]
+        assert made.warnings == (
+            "sshd on web1 has not read its files since /etc/ssh/sshd_config and /etc/ssh/sshd_config.d/"
+            "00-twofactor.conf changed, so it may have asked for less. A run of fleet.auth.enable has it read them.",
+        )
+        (reload,) = made.changes
+        (usual,) = (one for one in plan(wanted(), host_state()).changes if isinstance(one, ReloadSshd))
+        assert isinstance(reload, ReloadSshd)
+        assert {one.user for one in reload.expectations} == {one.user for one in usual.expectations} - {"ansible"}
+        assert report.changes(plan(wanted(window=2), unread)).count("reload sshd") == 1
+        assert report.changes(plan(OFF, unread)).count("reload sshd") == 1
+        assert plan(wanted(), host_state()).changes == plan(wanted(), host_state(unread_by_sshd=("/x",))).changes
+
 
 class TestExpectations:
     @staticmethod

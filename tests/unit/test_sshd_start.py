@@ -7,11 +7,15 @@
 from __future__ import annotations
 
 import fnmatch
+import os
+import time
 import typing as t
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._host import processes, sshd_starts, systemd
 from ansible_collections.fleet.auth.plugins.module_utils._host.processes import Process
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import Listener
@@ -488,6 +492,50 @@ class TestServicesThatStartAtBoot:
         running = [Process(5, 0, f"sshd: {program} -D -f /etc/ssh/further [listener] 0 of 10-100 startups\0")]
         found = self.listeners(asked, f"{program} -D -f /etc/ssh/further", running)
         assert [one.pid for one in found] == [5]
+
+
+class TestUnreadFiles:
+    """The files that have changed since sshd read its configuration."""
+
+    OWN = Listener(7, "ssh.service", Start())
+
+    @pytest.fixture
+    def config(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+        """A file that was there before sshd started."""
+        config = tmp_path / "sshd_config"
+        config.write_text("UsePAM yes\n")
+        time.sleep(0.02)
+        pid_file = tmp_path / "sshd.pid"
+        pid_file.write_text("7\n")
+        monkeypatch.setattr(places, "SSHD_PID_FILE", str(pid_file))
+        time.sleep(0.02)
+        return str(config)
+
+    def test_are_those_that_are_newer_than_the_pid_file(self, config: str, tmp_path: Path) -> None:
+        assert sshd_starts.unread([self.OWN], [config]) == ()
+        link = tmp_path / "gone.conf"
+        link.symlink_to(tmp_path / "nowhere")
+        # A file that is put back keeps the time of its content.
+        kept = os.stat(config)
+        Path(config).rename(tmp_path / "aside")
+        (tmp_path / "aside").rename(config)
+        assert os.stat(config).st_mtime == kept.st_mtime
+        assert sshd_starts.unread([self.OWN], [config, str(link)]) == (config,)
+        (tmp_path / "sshd.pid").write_text("7\n")
+        time.sleep(0.02)
+        (tmp_path / "sshd.pid").write_text("7\n")
+        assert sshd_starts.unread([self.OWN], [config]) == ()
+
+    @pytest.mark.parametrize("own", [None, OWN._replace(pid=0), OWN._replace(pid=8), OWN._replace(unit="odd.service")])
+    def test_are_unknown_unless_the_pid_file_is_of_the_hosts_own_sshd(self, config: str, own: Listener | None) -> None:
+        Path(config).write_text("UsePAM no\n")
+        assert sshd_starts.unread([own] if own else [], [config]) == ()
+        assert sshd_starts.unread([self.OWN], [config]) == (config,)
+
+    def test_are_unknown_while_the_clock_is_wrong(self, config: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        Path(config).write_text("UsePAM no\n")
+        monkeypatch.setattr(sshd_starts.time, "time", lambda: 0.0)
+        assert sshd_starts.unread([self.OWN], [config]) == ()
 
 
 def test_foreign_listener_is_recognized_by_program_files_and_account(monkeypatch: pytest.MonkeyPatch) -> None:

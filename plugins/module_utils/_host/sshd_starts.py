@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import itertools
 import os
 import re
+import time
 import typing as t
 
 from .. import _places as places
@@ -181,6 +183,26 @@ def starts(
     return tuple(distinct)
 
 
+def unread(listening: t.Iterable[Listener], paths: t.Iterable[str]) -> tuple[str, ...]:
+    """The files among these that have changed since the host's own sshd has read them.
+
+    sshd writes its PID file each time. None of the files counts if it has no PID file, or if it does not run.
+    """
+    file = read_file(places.SSHD_PID_FILE)
+    if file is None or file.content.strip() not in {str(one.pid) for one in listening if one.is_own and one.pid}:
+        return ()
+    read, now = _changed(places.SSHD_PID_FILE), time.time()
+    # A time that is still to come says nothing: the clock was wrong.
+    return tuple(path for path in sorted(paths) if read < _changed(path) <= now)
+
+
+def _changed(path: str) -> float:
+    """When a file changed last, in its content or otherwise, in seconds since the epoch; 0 if there is none."""
+    with contextlib.suppress(OSError):
+        return os.stat(path).st_ctime
+    return 0.0
+
+
 def units(run: Run) -> Units:
     """Ask systemd for the unit of the host's own sshd, for the sockets, for further sshds, and for units of ours."""
     if not os.path.isdir(places.SYSTEMD):
@@ -198,27 +220,28 @@ def units(run: Run) -> Units:
     sockets = [one for one in parse_sockets(shown) if one.is_reached and (one.is_active or one.name in enabled)]
     texts = {one.name: [*_texts(one.service)] for one in sockets}
     # A unit without the word sshd in its files starts none, so systemd is not asked about it.
-    starting = {
-        one.service: one.name if one.accepts else one.service
-        for one in sockets
-        if one.service not in services and any("sshd" in text for text in texts[one.name])
-    }
-    started = systemd.services(run, [*starting]) if starting else []
+    with_sshd = [one for one in sockets if any("sshd" in text for text in texts[one.name])]
     return Units(
         own=next((one for one in found if not set(services).isdisjoint((one.name, *one.names))), None),
         sockets=frozenset(one.name for one in sockets),
         further={
             **{one.name: one for one in found if not set(at_boot).isdisjoint(one.names) and _listens(one)},
-            **{
-                starting[name]: one
-                for one in started
-                for name in one.names
-                if name in starting and any(map(_SSHD.fullmatch, (one.program, *one.words)))
-            },
+            **_started_by(run, [one for one in with_sshd if one.service not in services]),
         },
         commands={name: [line for text in found for line in _COMMAND.findall(text)] for name, found in texts.items()},
         stopped=frozenset(_stopped(shown)).intersection(places.LISTENING_UNITS),
     )
+
+
+def _started_by(run: Run, sockets: t.Sequence[Socket]) -> dict[str, Unit]:
+    """The units with which these sockets start an sshd, as `Units.further` has them."""
+    starting = {one.service: one.name if one.accepts else one.service for one in sockets}
+    return {
+        starting[name]: one
+        for one in (systemd.services(run, [*starting]) if starting else ())
+        for name in one.names
+        if name in starting and any(map(_SSHD.fullmatch, (one.program, *one.words)))
+    }
 
 
 def _is_service_with_sshd(path: str) -> bool:

@@ -56,7 +56,7 @@ def plan(situation: Situation, make_key: MakeKey) -> Plan:
         return Plan(refusals=tuple(refused), warnings=tuple(warned), missing_packages=missing)
 
     changes = _Steps(situation, pam_services, revised).in_order()
-    if "sshd" in asking_services and not any(isinstance(change, ReloadSshd) for change in changes):
+    if "sshd" in asking_services and not any(change.path == places.DROP_IN for change in _written(changes)):
         refused += refusals.expectations(state, _expectations(situation, state.text(places.DROP_IN)))
     refused += [*refusals.files(state, changes), *refusals.clock(situation)]
     warned += warnings.clock(situation)
@@ -67,6 +67,11 @@ def plan(situation: Situation, make_key: MakeKey) -> Plan:
         missing_packages=missing,
         to_enrol=() if refused else tuple(credentials.to_enrol(situation, revised)),
     )
+
+
+def _written(changes: t.Iterable[Change]) -> t.Iterator[Write]:
+    """The files that are written, and not only edited."""
+    return (change for change in changes if isinstance(change, Write))
 
 
 def _missing_packages(situation: Situation) -> t.Iterator[str]:
@@ -234,7 +239,7 @@ class _Steps:
 
     def _write_undo_record(self, changes: t.Iterable[Change]) -> list[Change]:
         """Note what turning two-factor login off must undo and could not find out from other files."""
-        written = {change.path.rpartition("/")[0] for change in changes if isinstance(change, Write)}
+        written = {change.path.rpartition("/")[0] for change in _written(changes)}
         made = self.undo_record.made | (written & self.state.missing)
         text = replace(self.undo_record, made=made).render()
         return self.draft.write(places.ORIGINAL_STATE, text, 0o644) if text else []
@@ -306,18 +311,21 @@ class _Steps:
         )
 
     def _narrow_drop_in(self) -> list[Change]:
-        """Have sshd send to PAM only the accounts that PAM now asks."""
+        """Have sshd send to PAM only the accounts that PAM now asks, also if it has not read yet that it should."""
         if "sshd" in self.services:
-            return self._write_drop_in(self._drop_in)
+            is_unread = self.state.unread_by_sshd and self.state.text(places.DROP_IN) == self._drop_in
+            return self._write_drop_in(self._drop_in) or (self._reload_sshd(self._drop_in) if is_unread else [])
         removed = self.draft.remove(places.DROP_IN)
         return [*removed, ReloadSshd((), self.state.drop_in_readers)] if removed else []
 
     def _write_drop_in(self, text: str, *, widened: bool = False) -> list[Change]:
         """Put a drop-in in place and reload sshd, unless the drop-in is there already."""
         written = self.draft.write(places.DROP_IN, text, 0o644)
-        if not written:
-            return []
-        return [*written, ReloadSshd(_expectations(self.situation, text, widened=widened), self.state.drop_in_readers)]
+        return [*written, *self._reload_sshd(text, widened=widened)] if written else []
+
+    def _reload_sshd(self, text: str, *, widened: bool = False) -> list[Change]:
+        """Reload sshd, which then has to do what this drop-in says."""
+        return [ReloadSshd(_expectations(self.situation, text, widened=widened), self.state.drop_in_readers)]
 
     # PAM
 

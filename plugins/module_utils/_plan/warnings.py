@@ -71,6 +71,11 @@ def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
         yield f"{t.cast(Denial, why_nobody_gets_in(state)).why}: everybody who needs a code was denied."
     if "sshd" in services and "sshd" not in state.protected_services and state.text(places.DROP_IN) is not None:
         yield f"sshd on {hostname} was not asking for codes: {places.PAM_D}/sshd had lost the block."
+    if "sshd" in services and state.text(places.DROP_IN) is not None and state.unread_by_sshd:
+        yield (
+            f"sshd on {hostname} has not read its files since {' and '.join(state.unread_by_sshd)} changed, so it may "
+            "have asked for less. A run of fleet.auth.enable has it read them."
+        )
     if places.TALLY_DIRECTORY not in state.files:
         yield f"{places.TALLY_DIRECTORY} on {hostname} was missing: wrong codes were not counted."
     recovered = tuple(scope.recovered(situation))
