@@ -505,13 +505,16 @@ class TestUnreadFiles:
         config = tmp_path / "sshd_config"
         config.write_text("UsePAM yes\n")
         time.sleep(0.02)
-        pid_file = tmp_path / "sshd.pid"
+        pid_file = tmp_path / "run" / "sshd.pid"
+        pid_file.parent.mkdir()
         pid_file.write_text("7\n")
         monkeypatch.setattr(places, "SSHD_PID_FILE", str(pid_file))
         time.sleep(0.02)
         return str(config)
 
     def test_are_those_that_are_newer_than_the_pid_file(self, config: str, tmp_path: Path) -> None:
+        assert sshd_starts.unread([self.OWN], [config]) == ()
+        Path(config).chmod(0o600)
         assert sshd_starts.unread([self.OWN], [config]) == ()
         link = tmp_path / "gone.conf"
         link.symlink_to(tmp_path / "nowhere")
@@ -521,9 +524,8 @@ class TestUnreadFiles:
         (tmp_path / "aside").rename(config)
         assert os.stat(config).st_mtime == kept.st_mtime
         assert sshd_starts.unread([self.OWN], [config, str(link)]) == (config,)
-        (tmp_path / "sshd.pid").write_text("7\n")
         time.sleep(0.02)
-        (tmp_path / "sshd.pid").write_text("7\n")
+        Path(places.SSHD_PID_FILE).write_text("7\n")
         assert sshd_starts.unread([self.OWN], [config]) == ()
 
     @pytest.mark.parametrize("own", [None, OWN._replace(pid=0), OWN._replace(pid=8), OWN._replace(unit="odd.service")])

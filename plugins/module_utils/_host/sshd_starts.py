@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import itertools
 import os
@@ -191,16 +190,22 @@ def unread(listening: t.Iterable[Listener], paths: t.Iterable[str]) -> tuple[str
     file = read_file(places.SSHD_PID_FILE)
     if file is None or file.content.strip() not in {str(one.pid) for one in listening if one.is_own and one.pid}:
         return ()
-    read, now = _changed(places.SSHD_PID_FILE), time.time()
+    (read, _placed), now = _changed(places.SSHD_PID_FILE), time.time()
     # A time that is still to come says nothing: the clock was wrong.
-    return tuple(path for path in sorted(paths) if read < _changed(path) <= now)
+    return tuple(path for path in sorted(paths) if any(read < changed <= now for changed in _changed(path)))
 
 
-def _changed(path: str) -> float:
-    """When a file changed last, in its content or otherwise, in seconds since the epoch; 0 if there is none."""
-    with contextlib.suppress(OSError):
-        return os.stat(path).st_ctime
-    return 0.0
+def _changed(path: str) -> tuple[float, float]:
+    """When the content of a file changed last, and when it was put in its place, in seconds since the epoch.
+
+    Where a file has come from elsewhere, it has kept the time of its content. Its own time of change is then newer, but
+    that alone may be a change of its mode or its attributes. Its directory has changed as well.
+    """
+    try:
+        file, directory = os.stat(path), os.stat(os.path.dirname(os.path.realpath(path)))
+    except OSError:
+        return 0.0, 0.0
+    return file.st_mtime, min(file.st_ctime, directory.st_mtime)
 
 
 def units(run: Run) -> Units:
