@@ -16,8 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.fleet.auth.plugins.module_utils import _places as places
-from ansible_collections.fleet.auth.plugins.module_utils._host import cockpit
-from ansible_collections.fleet.auth.plugins.module_utils._host import cockpit as seen_cockpit
+from ansible_collections.fleet.auth.plugins.module_utils._host import cockpit, systemd
 from ansible_collections.fleet.auth.plugins.module_utils._host.processes import Process
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import CockpitStart, HostState
 from ansible_collections.fleet.auth.plugins.module_utils._plan import report
@@ -68,7 +67,7 @@ def test_keytab_is_found_in_files_that_the_kerberos_configuration_includes(
         (tmp_path / name).write_text(text)
     for name in ("web", "further", "no"):
         (tmp_path / f"{name}.keytab").write_bytes(b"\x05\x02" + entry(b"HTTP", b"web1.corp.example"))
-    assert seen_cockpit.keytabs() == {f"{tmp_path}/{name}.keytab": WEB for name in ("web", "further")}
+    assert cockpit.keytabs() == {f"{tmp_path}/{name}.keytab": WEB for name in ("web", "further")}
 
 
 SHOWN = """\
@@ -96,6 +95,20 @@ def test_starts_are_those_of_cockpits_units_and_of_other_units_that_run_it(monke
     (found,) = cockpit.starts(run, [Process(5, 0, "/usr/lib/cockpit/cockpit-ws\0-p\x009\0"), Process(6, 0, "sshd\0")])
     assert found == CockpitStart("cockpit-wsinstance-http.service", OWN, ("--no-tls", "--port=0"), "/srv")
     assert asked[0][-2:] == ["cockpit-session@fleet-auth.service", "web.service"]
+    assert len(asked) == 1
+
+
+def test_starts_have_the_variables_of_systemd_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    fragment = "/usr/lib/systemd/system/cockpit-wsinstance-http.service"
+    monkeypatch.setattr(systemd, "read_file", lambda path: file(f"ExecStart={OWN}") if path == fragment else None)
+
+    def run(words: t.Sequence[str]) -> tuple[int, str, str]:
+        of_systemd = "--" not in words
+        return 0, "Environment=LANG=C XDG_CONFIG_DIRS=/srv\n" if of_systemd else SHOWN.replace("XDG_", "OTHER_"), ""
+
+    (found,) = cockpit.starts(run, [])
+    assert found.config_directories == "/srv"
+    assert found.source == "the environment of systemd ('systemctl show-environment')"
 
 
 class TestConfiguration:

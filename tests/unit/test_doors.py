@@ -117,7 +117,8 @@ def test_foreign_sshds_are_open_under_any_name_and_cannot_be_covered() -> None:
     assert state.drop_in_readers == ()
     told = [one for one in plan(wanted, state).warnings if " lets people in to " in one]
     assert len(told) == 3
-    assert all("sshd_configs" not in one and "Stop it, or accept it: accepted_doors: [" in one for one in told)
+    remedy = "Stop and disable it, or accept it: accepted_doors: ["
+    assert all("sshd_configs" not in one and remedy in one for one in told)
 
 
 def test_sshd_with_an_unusable_path_gets_a_remedy_that_works() -> None:

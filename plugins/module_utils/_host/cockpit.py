@@ -40,7 +40,7 @@ def starts(run: Run, processes: t.Iterable[Process]) -> tuple[CockpitStart, ...]
     names = [*_SERVICES, *sorted(running.difference(("", *_SERVICES)))]
     return tuple(
         CockpitStart(
-            unit.place_of([_CONFIG_DIRECTORIES, unit.program]) or unit.name,
+            unit.place_of([_CONFIG_DIRECTORIES]) or unit.place_of([unit.program]) or unit.name,
             unit.program,
             unit.words,
             unit.value(_CONFIG_DIRECTORIES),

@@ -67,10 +67,10 @@ def open_doors(situation: Situation) -> t.Iterator[str]:
                 f"page logs nobody in to another machine, {also}, {accept}"
             )
         elif door.kind == "sshd":
-            cover = f"Name {door.name} in O(sshd_configs), stop it" if door.name in can_be_covered else "Stop it"
-            remedy = f"{cover}, {accept}"
+            cover = f"Name {door.name} in O(sshd_configs), stop" if door.name in can_be_covered else "Stop"
+            remedy = f"{cover} and disable it, {accept}"
         else:
-            remedy = f"Stop it, add its PAM service to O(services) if it has one, {accept}"
+            remedy = f"Stop and disable it, add its PAM service to O(services) if it has one, {accept}"
         yield f"{door.name} on {host} ({door.seen}) lets people in to {door.reaches}, and {asks}. {remedy}."
 
 
