@@ -160,8 +160,11 @@ def test_custom_program_is_refused_until_it_is_removed(host: Host) -> None:
     assert by_cockpit(person, "wrong") == (True, [])
     done = module(host, "twofactor", wanted(person))
     assert f"{OWN_PROGRAM!r}, and asks for no code there ({CONFIG} line 2: command in [basic])" in done.message
-    configured(host, "")
-    asks_for_the_code(host, person)
+    # Cockpit still runs with what it has read, and so lets anybody in, until a run restarts it.
+    host.write(CONFIG, "")
+    assert by_cockpit(person, "wrong") == (True, [])
+    assert "restart Cockpit" in asks_for_the_code(host, person)["changes"]
+    assert module(host, "twofactor", wanted(person)).changed is False
     off(host)
     host.run("rm", CONFIG, OWN_PROGRAM)
 
@@ -236,14 +239,15 @@ def test_login_to_the_host_itself_by_ssh_is_named_until_sshd_asks_or_it_is_close
         host.run("rm", "-f", CONFIG)
 
 
-def asks_for_the_code(host: Host, person: Person) -> None:
-    """Turn two-factor login on, and check that Cockpit lets the person in only with a code."""
+def asks_for_the_code(host: Host, person: Person) -> Answer:
+    """Turn two-factor login on, and check that Cockpit lets the person in only with a code; return what the run did."""
     done = module(host, "twofactor", wanted(person))
     assert done.ok, done.output
     assert done["enforced"] == {"cockpit": True}
     ssh.fresh_step()
     assert not by_cockpit(person, PASSWORD)[0]
     assert by_cockpit(person, PASSWORD, person.code())[0]
+    return done
 
 
 def named(done: Answer) -> bool:

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import time
 import typing as t
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +26,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import Pl
 from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
 from ansible_collections.fleet.auth.plugins.module_utils._texts import cockpit_conf, keytab
 from unit.builders import file, host_state, plan, settings
-from unit.simulator import Machine
+from unit.simulator import Machine, carried_out
 
 OWN = "/usr/lib/cockpit/cockpit-ws"
 WEB = ("HTTP/web1.corp.example@CORP.EXAMPLE",)
@@ -109,6 +111,37 @@ def test_starts_have_the_variables_of_systemd_itself(monkeypatch: pytest.MonkeyP
     (found,) = cockpit.starts(run, [])
     assert found.config_directories == "/srv"
     assert found.source == "the environment of systemd ('systemctl show-environment')"
+
+
+def test_configuration_is_unread_if_cockpit_has_started_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    units = {5: "cockpit-wsinstance-http.service", 6: "web.service", 7: "cockpit.service", 8: "cockpit.service"}
+    monkeypatch.setattr(Process, "is_in_container", property(lambda self: self.pid == 8))
+    monkeypatch.setattr(Process, "unit", property(lambda self: units[self.pid]))
+    monkeypatch.setattr(places, "COCKPIT_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(places, "COCKPIT_CONFIG", str(tmp_path / "cockpit.conf"))
+    programs = {5: "cockpit-ws", 6: "cockpit-ws", 7: "cockpit-tls", 8: "cockpit-tls"}
+    running = [Process(pid, 0, f"/usr/lib/cockpit/{program}\0") for pid, program in programs.items()]
+
+    def unread(started: float) -> list[int]:
+        monkeypatch.setattr(Process, "started", started)
+        return [one.pid for one in running if cockpit.is_unread([one])]
+
+    before = time.time() - 1
+    (tmp_path / "cockpit.conf").write_text("[WebService]\n")
+    assert unread(before) == [5, 7]
+    time.sleep(0.02)
+    after = time.time()
+    assert unread(after) == []
+    time.sleep(0.02)
+    (tmp_path / "cockpit.conf").unlink()
+    assert unread(after) == [5, 7]
+
+
+def test_start_of_a_process_is_known() -> None:
+    with subprocess.Popen(["sleep", "9"]) as child:
+        assert time.time() - 5 < Process(child.pid, 0, "").started <= time.time()
+        child.kill()
+    assert Process(child.pid, 0, "").started == pytest.approx(time.time(), abs=5)
 
 
 class TestConfiguration:
@@ -255,6 +288,14 @@ class TestPlan:
         (refusal,) = plan(settings_for("alice"), host(names=(), cockpit_starts=(usual, start, start))).refusals
         assert expected in refusal
         assert plan(settings_for("alice"), host(names=(), cockpit_starts=(usual,))).refusals == ()
+
+    def test_restarts_cockpit_that_has_not_read_its_configuration(self) -> None:
+        on = carried_out(settings_for("alice"), host(names=()))
+        assert plan(settings_for("alice"), on).changes == ()
+        made = plan(settings_for("alice"), replace(on, unread_by_cockpit=True))
+        assert made.changes == (RestartCockpit(),)
+        (told,) = made.warnings
+        assert told.startswith("Cockpit on web1 has not read /etc/cockpit/cockpit.conf since it changed")
 
     def test_refuses_units_that_systemd_has_not_read(self) -> None:
         changed = CockpitStart("cockpit.service", OWN, ("--no-tls", "--port=0"), "/etc", outdated="cockpit.service")

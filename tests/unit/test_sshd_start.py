@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.fleet.auth.plugins.module_utils import _places as places
-from ansible_collections.fleet.auth.plugins.module_utils._host import processes, sshd_starts, systemd
+from ansible_collections.fleet.auth.plugins.module_utils._host import files, processes, sshd_starts, systemd
 from ansible_collections.fleet.auth.plugins.module_utils._host.processes import Process
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import Listener
 from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_start import Start, parse_title, parse_words
@@ -536,7 +536,7 @@ class TestUnreadFiles:
 
     def test_are_unknown_while_the_clock_is_wrong(self, config: str, monkeypatch: pytest.MonkeyPatch) -> None:
         Path(config).write_text("UsePAM no\n")
-        monkeypatch.setattr(sshd_starts.time, "time", lambda: 0.0)
+        monkeypatch.setattr(files.time, "time", lambda: 0.0)
         assert sshd_starts.unread([self.OWN], [config]) == ()
 
 

@@ -10,6 +10,7 @@ systemd.exec(5), krb5.conf(5), keytab(5).
 from __future__ import annotations
 
 import glob
+import os
 import re
 import typing as t
 
@@ -17,7 +18,7 @@ from .. import _places as places
 from .._texts import keytab
 from . import systemd
 from .command import Run
-from .files import read_file, with_included
+from .files import changed_since, read_file, with_included
 from .processes import Process
 from .state import CockpitStart
 
@@ -26,6 +27,8 @@ _INCLUDED = re.compile(r"^include(dir)?[ \t]+(\S+)", re.MULTILINE)
 _INCLUDED_NAMES = re.compile(r"[A-Za-z0-9_-]+|[^.].*\.conf")
 """The names of the files that Kerberos reads in a directory that it includes."""
 _WEB_SERVER = "cockpit-ws"
+_PROGRAMS = (_WEB_SERVER, "cockpit-tls")
+_OWN_UNIT = re.compile(r"cockpit(-wsinstance-.*)?\.service$")
 _SERVICES = (
     *("cockpit.service", "cockpit-wsinstance-http.service"),
     *(f"{name}@{systemd.INSTANCE}.service" for name in ("cockpit-wsinstance-https", "cockpit-session")),
@@ -48,6 +51,13 @@ def starts(run: Run, processes: t.Iterable[Process]) -> tuple[CockpitStart, ...]
         )
         for unit in systemd.services(run, names, [_CONFIG_DIRECTORIES])
     )
+
+
+def is_unread(processes: t.Iterable[Process]) -> bool:
+    """Whether Cockpit's own units run programs that have started before its configuration changed last, or went."""
+    path = places.COCKPIT_CONFIG if os.path.exists(places.COCKPIT_CONFIG) else places.COCKPIT_DIRECTORY
+    running = (one for one in processes if one.program in _PROGRAMS and not one.is_in_container)
+    return any(_OWN_UNIT.match(one.unit) and changed_since(one.started, path) for one in running)
 
 
 def keytabs() -> dict[str, tuple[str, ...]]:

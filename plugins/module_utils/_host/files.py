@@ -11,6 +11,7 @@ import fnmatch
 import glob
 import os
 import stat
+import time
 import typing as t
 
 from .. import _places as places
@@ -41,6 +42,21 @@ def read_file(path: str) -> FileState | None:
         names=_names(path, status) if stat.S_ISREG(status.st_mode) else 1,
         kind="" if stat.S_ISREG(status.st_mode) else _KINDS.get(stat.S_IFMT(status.st_mode), "device"),
     )
+
+
+def changed_since(moment: float, path: str) -> bool:
+    """Whether the content of a file has changed since then, or it has come there; `moment` in seconds since the epoch.
+
+    A file that has come from elsewhere has kept the time of its content. Its own time of change is then newer, but that
+    alone may be a change of its mode or its attributes; its directory has changed as well. A time that is still to come
+    says nothing, because the clock was wrong.
+    """
+    try:
+        file, directory = os.stat(path), os.stat(os.path.dirname(os.path.realpath(path)))
+    except OSError:
+        return False
+    now = time.time()
+    return any(moment < one <= now for one in (file.st_mtime, min(file.st_ctime, directory.st_mtime)))
 
 
 def included(

@@ -96,6 +96,7 @@ def look(settings: Settings, run: Run) -> HostState:
         module_directories=credentials.module_directories(),
         keytabs=cockpit.keytabs() if "cockpit" in settings.services else {},
         cockpit_starts=cockpit.starts(run, running) if "cockpit" in settings.services else (),
+        unread_by_cockpit=settings.enabled and "cockpit" in settings.services and cockpit.is_unread(running),
         container=(read_file(places.CONTAINER) or FileState("", 0)).content.strip(),
         release=release,
         os_family=family,

@@ -10,6 +10,7 @@ import contextlib
 import os
 import pwd
 import re
+import time
 import typing as t
 
 from .._texts.login_daemons import SERVERS
@@ -39,6 +40,15 @@ class Process(t.NamedTuple):
         words = self.command_line.split("\0")
         server = "".join(words[1:2]) if self.program == "busybox" else self.program
         return tuple(_BETWEEN.split(" ".join(words[1:]))) if server in SERVERS else ()
+
+    @property
+    def started(self) -> float:
+        """When it started, in seconds since the epoch; the present time if it has ended."""
+        now, since_boot = time.time(), time.clock_gettime(time.CLOCK_BOOTTIME)
+        with contextlib.suppress(OSError), open(f"/proc/{self.pid}/stat", encoding="utf-8", errors="replace") as file:
+            # The program's name, in brackets, may have any character.
+            return now - since_boot + int(file.read().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+        return now
 
     @property
     def executable(self) -> str:

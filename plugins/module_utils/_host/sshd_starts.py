@@ -10,7 +10,6 @@ import glob
 import itertools
 import os
 import re
-import time
 import typing as t
 
 from .. import _places as places
@@ -18,7 +17,7 @@ from .._texts.sshd_start import Start, is_cut, parse_title, parse_words
 from .._texts.unit_variables import split, variables, with_variables
 from . import systemd
 from .command import Run
-from .files import read_file
+from .files import changed_since, read_file
 from .processes import Process
 from .state import Listener
 from .systemd import Unit
@@ -187,25 +186,12 @@ def unread(listening: t.Iterable[Listener], paths: t.Iterable[str]) -> tuple[str
 
     sshd writes its PID file each time. None of the files counts if it has no PID file, or if it does not run.
     """
-    file = read_file(places.SSHD_PID_FILE)
-    if file is None or file.content.strip() not in {str(one.pid) for one in listening if one.is_own and one.pid}:
-        return ()
-    (read, _placed), now = _changed(places.SSHD_PID_FILE), time.time()
-    # A time that is still to come says nothing: the clock was wrong.
-    return tuple(path for path in sorted(paths) if any(read < changed <= now for changed in _changed(path)))
-
-
-def _changed(path: str) -> tuple[float, float]:
-    """When the content of a file changed last, and when it was put in its place, in seconds since the epoch.
-
-    Where a file has come from elsewhere, it has kept the time of its content. Its own time of change is then newer, but
-    that alone may be a change of its mode or its attributes. Its directory has changed as well.
-    """
     try:
-        file, directory = os.stat(path), os.stat(os.path.dirname(os.path.realpath(path)))
+        read, file = os.stat(places.SSHD_PID_FILE).st_mtime, read_file(places.SSHD_PID_FILE)
     except OSError:
-        return 0.0, 0.0
-    return file.st_mtime, min(file.st_ctime, directory.st_mtime)
+        return ()
+    own = {str(one.pid) for one in listening if one.is_own and one.pid}
+    return tuple(path for path in sorted(paths) if file and file.content.strip() in own and changed_since(read, path))
 
 
 def units(run: Run) -> Units:

@@ -262,6 +262,8 @@ class HostState:
     """The principals whose Kerberos keys Cockpit finds, by keytab; empty where Cockpit should not ask for codes."""
     cockpit_starts: tuple[CockpitStart, ...] = ()
     """How Cockpit is started; empty where Cockpit should not ask for codes."""
+    unread_by_cockpit: bool = False
+    """Whether Cockpit, which should ask for codes, runs with a configuration that has changed since."""
     logins: t.Mapping[tuple[str, str], tuple[Login, ...]] = field(default_factory=dict)
     """The last login by each method, by account and service, the latest first; empty unless `look_back` has looked."""
     logins_unread: str = ""

@@ -43,12 +43,12 @@ def wanted(situation: Situation) -> str | None:
     return cockpit_conf.without_kerberos(text) if closes and cockpit_conf.accepts_kerberos(text) else text
 
 
-def configure(draft: Draft, text: str | None) -> list[Change]:
-    """Give Cockpit this configuration, and restart Cockpit if that changes the file."""
-    path = places.COCKPIT_CONFIG
+def configure(draft: Draft, situation: Situation) -> list[Change]:
+    """Give Cockpit the wanted configuration, and restart it unless it has read just that."""
+    path, text = places.COCKPIT_CONFIG, wanted(situation)
     mode = None if path in draft.files else 0o644
     changes = draft.remove(path) if text is None else draft.write(path, text, mode)
-    return [*changes, RestartCockpit()] if changes else []
+    return [*changes, RestartCockpit()] if changes or situation.state.unread_by_cockpit else []
 
 
 def _ways_past_pam(situation: Situation, text: str | None) -> t.Iterator[str]:

@@ -31,7 +31,7 @@ def plan(situation: Situation) -> Plan:
         *(draft.write(places.SWITCH, PASS_THROUGH, 0o644) if state.asks_for_code else ()),
         *_remove_drop_in(draft),
         *draft.unprotect(state.protected_files),
-        *cockpit.configure(draft, cockpit.wanted(situation)),
+        *cockpit.configure(draft, situation),
         *self_service.remove(draft),
         *draft.remove_guard(),
         *draft.forget_security_keys(places.KEYS_DIRECTORY),

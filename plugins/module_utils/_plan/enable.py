@@ -171,7 +171,7 @@ class _Steps:
         changes = [
             *self._enrol(),
             *self._helpers(),
-            *cockpit.configure(self.draft, cockpit.wanted(self.situation)),
+            *cockpit.configure(self.draft, self.situation),
             # From here on the added services run the switch too, which asks nobody there yet.
             *self._let_added_services_pass(),
             *self._protect(self.services_meanwhile),

@@ -76,6 +76,11 @@ def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
             f"sshd on {hostname} has not read its files since {' and '.join(state.unread_by_sshd)} changed, so it may "
             "have asked for less. A run of fleet.auth.enable has it read them."
         )
+    if "cockpit" in services and state.unread_by_cockpit:
+        yield (
+            f"Cockpit on {hostname} has not read {places.COCKPIT_CONFIG} since it changed, so it may have let people "
+            "in without a code. A run of fleet.auth.enable restarts it."
+        )
     if places.TALLY_DIRECTORY not in state.files:
         yield f"{places.TALLY_DIRECTORY} on {hostname} was missing: wrong codes were not counted."
     recovered = tuple(scope.recovered(situation))
