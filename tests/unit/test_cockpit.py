@@ -126,15 +126,15 @@ def test_configuration_is_unread_if_cockpit_has_started_before(tmp_path: Path, m
         monkeypatch.setattr(Process, "started", started)
         return [one.pid for one in running if cockpit.is_unread([one])]
 
-    before = time.time() - 1
-    (tmp_path / "cockpit.conf").write_text("[WebService]\n")
-    assert unread(before) == [5, 7]
-    time.sleep(0.02)
-    after = time.time()
-    assert unread(after) == []
-    time.sleep(0.02)
-    (tmp_path / "cockpit.conf").unlink()
-    assert unread(after) == [5, 7]
+    config = tmp_path / "cockpit.conf"
+    config.write_text("[WebService]\n")
+    changed = config.stat().st_mtime
+    assert unread(changed - 1) == [5, 7]
+    assert unread(changed) == []
+    config.unlink()
+    changed = tmp_path.stat().st_mtime
+    assert unread(changed - 1) == [5, 7]
+    assert unread(changed) == []
 
 
 def test_start_of_a_process_is_known() -> None:

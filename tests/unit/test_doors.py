@@ -12,6 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.fleet.auth.plugins.module_utils._host import doors as seen_doors
+from ansible_collections.fleet.auth.plugins.module_utils._host import systemd
 from ansible_collections.fleet.auth.plugins.module_utils._host.processes import Process
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import HostState, Listener
 from ansible_collections.fleet.auth.plugins.module_utils._plan import doors
@@ -253,11 +254,11 @@ ON_DEBIAN = [
 @pytest.mark.parametrize(("door", "words", "link"), ON_DEBIAN)
 def test_are_seen_as_debian_starts_them(door: str, words: str, link: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Process, "is_in_container", False)
-    monkeypatch.setattr(seen_doors.glob, "glob", lambda _pattern: [])
+    monkeypatch.setattr(systemd.glob, "glob", lambda _pattern: [])
     # proftpd has overwritten its words with a title.
     command_line = words if ": " in words else words.replace(" ", "\0") + "\0"
     assert seen_doors.daemons([Process(7, 0, command_line)], (), {}) == ({door: "process 7"} if words else {})
-    monkeypatch.setattr(seen_doors.glob, "glob", lambda pattern: fnmatch.filter([link], pattern))
+    monkeypatch.setattr(systemd.glob, "glob", lambda pattern: fnmatch.filter([link], pattern))
     assert seen_doors.daemons([], (), {}) == ({door: link.rpartition("/")[2]} if link else {})
 
 
@@ -281,12 +282,12 @@ def test_are_seen_as_debian_starts_them(door: str, words: str, link: str, monkey
 )
 def test_are_seen_behind_interpreters_and_wrappers(words: str, door: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Process, "is_in_container", False)
-    monkeypatch.setattr(seen_doors.glob, "glob", lambda _pattern: [])
+    monkeypatch.setattr(systemd.glob, "glob", lambda _pattern: [])
     assert [*seen_doors.daemons([Process(7, 0, words.replace(" ", "\0") + "\0")], (), {})] == ([door] if door else [])
 
 
 def test_are_seen_by_the_program_that_a_socket_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seen_doors.glob, "glob", lambda _pattern: [])
+    monkeypatch.setattr(systemd.glob, "glob", lambda _pattern: [])
     commands = {
         "corp.socket": ["", "/usr/sbin/dropbear -i -F"],
         "box.socket": ["/bin/busybox telnetd -i"],
@@ -300,7 +301,7 @@ def test_are_seen_by_the_program_that_a_socket_starts(monkeypatch: pytest.Monkey
 
 def test_are_seen_by_their_processes_and_units(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        seen_doors.glob, "glob", lambda _pattern: ["/etc/systemd/system/sockets.target.wants/telnet.socket"]
+        systemd.glob, "glob", lambda _pattern: ["/etc/systemd/system/sockets.target.wants/telnet.socket"]
     )
     monkeypatch.setattr(Process, "is_in_container", property(lambda self: self.pid == 3))
     running = [

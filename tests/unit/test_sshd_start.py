@@ -504,12 +504,12 @@ class TestUnreadFiles:
         """A file that was there before sshd started."""
         config = tmp_path / "sshd_config"
         config.write_text("UsePAM yes\n")
-        time.sleep(0.02)
         pid_file = tmp_path / "run" / "sshd.pid"
         pid_file.parent.mkdir()
         pid_file.write_text("7\n")
         monkeypatch.setattr(places, "SSHD_PID_FILE", str(pid_file))
-        time.sleep(0.02)
+        for path, seconds in ((config, 20), (tmp_path, 20), (pid_file, 10)):
+            os.utime(path, (time.time() - seconds,) * 2)
         return str(config)
 
     def test_are_those_that_are_newer_than_the_pid_file(self, config: str, tmp_path: Path) -> None:
@@ -524,8 +524,7 @@ class TestUnreadFiles:
         (tmp_path / "aside").rename(config)
         assert os.stat(config).st_mtime == kept.st_mtime
         assert sshd_starts.unread([self.OWN], [config, str(link)]) == (config,)
-        time.sleep(0.02)
-        Path(places.SSHD_PID_FILE).write_text("7\n")
+        os.utime(places.SSHD_PID_FILE, (time.time(),) * 2)
         assert sshd_starts.unread([self.OWN], [config]) == ()
 
     @pytest.mark.parametrize("own", [None, OWN._replace(pid=0), OWN._replace(pid=8), OWN._replace(unit="odd.service")])

@@ -30,7 +30,7 @@ def check_and_reload(change: ReloadSshd, actions: Actions) -> None:
 def restart_cockpit(actions: Actions) -> None:
     """Have Cockpit read its configuration at the next request. Does nothing if Cockpit does not run."""
     actions.run(["systemctl", "stop", places.COCKPIT_UNITS])
-    actions.run(["systemctl", "try-restart", "cockpit.service"])
+    actions.run(["systemctl", "try-restart", places.COCKPIT_UNIT])
 
 
 def _check(change: ReloadSshd, actions: Actions) -> None:

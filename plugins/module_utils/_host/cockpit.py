@@ -9,6 +9,7 @@ systemd.exec(5), krb5.conf(5), keytab(5).
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
 import re
@@ -28,9 +29,9 @@ _INCLUDED_NAMES = re.compile(r"[A-Za-z0-9_-]+|[^.].*\.conf")
 """The names of the files that Kerberos reads in a directory that it includes."""
 _WEB_SERVER = "cockpit-ws"
 _PROGRAMS = (_WEB_SERVER, "cockpit-tls")
-_OWN_UNIT = re.compile(r"cockpit(-wsinstance-.*)?\.service$")
+"""The programs that read its configuration when they start."""
 _SERVICES = (
-    *("cockpit.service", "cockpit-wsinstance-http.service"),
+    *(places.COCKPIT_UNIT, "cockpit-wsinstance-http.service"),
     *(f"{name}@{systemd.INSTANCE}.service" for name in ("cockpit-wsinstance-https", "cockpit-session")),
 )
 """The services that serve its pages, and the service that authenticates people."""
@@ -54,10 +55,15 @@ def starts(run: Run, processes: t.Iterable[Process]) -> tuple[CockpitStart, ...]
 
 
 def is_unread(processes: t.Iterable[Process]) -> bool:
-    """Whether Cockpit's own units run programs that have started before its configuration changed last, or went."""
+    """Whether units that a restart of Cockpit restarts run programs from before its configuration changed, or went."""
     path = places.COCKPIT_CONFIG if os.path.exists(places.COCKPIT_CONFIG) else places.COCKPIT_DIRECTORY
     running = (one for one in processes if one.program in _PROGRAMS and not one.is_in_container)
-    return any(_OWN_UNIT.match(one.unit) and changed_since(one.started, path) for one in running)
+    units = (places.COCKPIT_UNIT, places.COCKPIT_UNITS)
+    return any(
+        changed_since(one.started, path)
+        for one in running
+        if any(fnmatch.fnmatchcase(one.unit, pattern) for pattern in units)
+    )
 
 
 def keytabs() -> dict[str, tuple[str, ...]]:

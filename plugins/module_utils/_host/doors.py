@@ -6,13 +6,11 @@
 
 from __future__ import annotations
 
-import glob
-import os
 import re
 import typing as t
 
-from .. import _places as places
 from .._texts.login_daemons import DAEMONS
+from . import systemd
 from .processes import Process
 
 _RUNS_ANOTHER = re.compile(r"busybox|node|nodejs|(ba|da|k|z)?sh|(perl|python)[\d.]*")
@@ -34,7 +32,7 @@ def daemons(
         for name in known.intersection(_programs(process)):
             if name not in running and not process.is_in_container:
                 running[name] = process
-    units = {os.path.basename(path) for pattern in places.UNIT_LINKS for path in glob.glob(pattern)}.union(sockets)
+    units = {*systemd.enabled(), *sockets}
     started = {
         name: socket
         for socket, lines in commands.items()

@@ -27,6 +27,7 @@ _DECISIVE = (places.SSHD_DIRECTORY, places.PAM_D)
 _SSHD = re.compile(r"(?:.*/)?[\w.-]*sshd(?!_)[\w.-]*")
 """A word that may be the program of an sshd, but not one of its configuration files."""
 _MAKES_KEYS = re.compile(r"sshd[\w.-]*key[^/]*$")
+"""A program that makes the host keys, such as sshd-keygen."""
 _IN_A_COMMAND = re.compile(r"/s?bin/sshd(?![\w./-])([^;&|]*)")
 """An sshd in the command line of a shell or the like, and its own words."""
 _COMMAND = re.compile(r"^[ \t]*ExecStart[ \t]*=[ \t]*[-@:+!|]*(\S.*)", re.MULTILINE)
@@ -190,8 +191,8 @@ def unread(listening: t.Iterable[Listener], paths: t.Iterable[str]) -> tuple[str
         read, file = os.stat(places.SSHD_PID_FILE).st_mtime, read_file(places.SSHD_PID_FILE)
     except OSError:
         return ()
-    own = {str(one.pid) for one in listening if one.is_own and one.pid}
-    return tuple(path for path in sorted(paths) if file and file.content.strip() in own and changed_since(read, path))
+    is_own = file is not None and any(one.is_own and file.content.strip() == str(one.pid) for one in listening)
+    return tuple(path for path in sorted(paths) if changed_since(read, path)) if is_own else ()
 
 
 def units(run: Run) -> Units:
@@ -199,7 +200,7 @@ def units(run: Run) -> Units:
     if not os.path.isdir(places.SYSTEMD):
         return Units()
     services = [f"{name}.service" for name in places.SSHD_UNITS]
-    links = {os.path.basename(path): path for pattern in places.UNIT_LINKS for path in glob.glob(pattern)}
+    links = systemd.enabled()
     enabled = sorted(name for name in links if name.endswith(".socket"))
     at_boot = sorted(name for name, path in links.items() if name not in services and _is_service_with_sshd(path))
     ours = sorted(set(places.LISTENING_UNITS) & set(links) - set(enabled))

@@ -128,6 +128,11 @@ def shown(run: Run, properties: str, names: t.Sequence[str]) -> str:
     return out if code == 0 else ""
 
 
+def enabled() -> dict[str, str]:
+    """The links to the units that start at boot, by the name of the unit."""
+    return {os.path.basename(path): path for pattern in places.UNIT_LINKS for path in glob.glob(pattern)}
+
+
 def services(run: Run, names: t.Sequence[str], read: t.Collection[str] = ()) -> list[Unit]:
     """The services with these names that exist; `read` are variables that their programs read."""
     return with_inherited(run, parse_units(shown(run, SERVICE_PROPERTIES, names)), read)
