@@ -32,7 +32,8 @@ BEFORE = (
 )
 STARTS = "starts sshd differently than when fleet.auth looked at it: it may let people in without a code"
 LOST = f"{SSHD} has lost the block of fleet.auth: sshd lets people in without a code"
-SECONDS = 20
+SECONDS = 90
+"""How long the guard may take beside everything else on a busy machine; alone it needs a tenth of that."""
 
 PROFILE = "/usr/share/pam-configs/guests"
 GUESTS = """\
@@ -201,8 +202,11 @@ def test_guard_reports_a_silent_sshd_unless_it_is_only_being_replaced(host: Host
     assert logged(host) == known
     host.run(gone)
     silent = "sshd does not report its settings: it is not known whether it asks for a code"
-    await_note(host, silent)
-    host.run(f"{back}; touch /etc/pam.d/other")
+    try:
+        await_note(host, silent)
+    finally:
+        host.run(f"{back}; touch /etc/pam.d/other")
+    assert logged(host)[len(known) :] == [silent]
     await_note(host, silent, over=True)
     off(host)
 

@@ -394,7 +394,7 @@ def test_failed_undo_is_reported_and_tried_again(root: Root) -> None:
     new = "/etc/ssh/sshd_config.d/.x.fleet-auth-1"
     for done in (root.run(undo("unwrite", new, f"{new}.old", places.DROP_IN)), root.again("--now")):
         assert done.returncode == 1
-        assert "could not be undone; 'sh" in done.stdout
+        assert "could not be undone: sshd cannot be reloaded (see 'sshd -t' and" in done.stdout
         assert root.text(places.DROP_IN) == "old"
         assert root.at(places.JOURNAL).exists()
     root.at("/reload-fails").unlink()

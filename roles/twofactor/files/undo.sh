@@ -132,11 +132,15 @@ held() {
     done
 }
 
-# give_up [FILE]: says which file cannot be changed, if one is given, and why
+# give_up [WHY]: says why the change is not undone, if that is known, and ends
 give_up() {
-    why=${1+": cannot change $1$(held "$1")"}
-    say "the change of two-factor login could not be undone$why; 'sh $undo' tries again"
+    say "the change of two-factor login could not be undone${1:+: $1}; 'sh $undo' tries again"
     exit 1
+}
+
+# cannot_change FILE: gives up, and says what keeps the file from being changed
+cannot_change() {
+    give_up "cannot change $1$(held "$1")"
 }
 
 # unwrite NEW OLD PATH: PATH was replaced by NEW, and OLD is the former file
@@ -149,7 +153,7 @@ unwrite() {
 # uncreate NEW PATH: PATH did not exist before NEW was renamed to it
 uncreate() {
     if [ ! -e "$1" ]; then
-        rm -f "$2" || give_up "$2"
+        rm -f "$2" || cannot_change "$2"
         after "$2"
     fi
 }
@@ -157,7 +161,7 @@ uncreate() {
 # unenrol NEW PATH: the same for a credential, which stays if somebody has logged in with it
 unenrol() {
     if [ ! -e "$1" ] && ! grep -qsE "$used" "$2"; then
-        rm -f "$2" || give_up "$2"
+        rm -f "$2" || cannot_change "$2"
     fi
 }
 
@@ -200,14 +204,14 @@ unmake() {
     "${alerts%/*}") rm -f "$alerts" ;;
     esac
     rmdir "$1" 2>/dev/null || [ -z "$(ls -A "$1" 2>/dev/null)" ] || return 0
-    [ ! -d "$1" ] || give_up "$1"
+    [ ! -d "$1" ] || cannot_change "$1"
 }
 
 # reown MODE OWNER PATH: the directory had this mode and this owner
 reown() {
     [ -d "$3" ] || return 0
-    chown "$2" "$3" || give_up "$3"
-    chmod "$1" "$3" || give_up "$3"
+    chown "$2" "$3" || cannot_change "$3"
+    chmod "$1" "$3" || cannot_change "$3"
 }
 
 # put_back OLD PATH: OLD may be gone if this script was killed after it had moved the file, perhaps just before the
@@ -216,18 +220,18 @@ put_back() {
     if [ -d "$1" ] && [ -d "$2" ]; then
         # Somebody has made the directory again: move the kept files into it.
         for kept in "$1"/* "$1"/.[!.]*; do
-            [ ! -e "$kept" ] || mv -f "$kept" "$2" || give_up "$2"
+            [ ! -e "$kept" ] || mv -f "$kept" "$2" || cannot_change "$2"
         done
-        rmdir "$1" || give_up "$1"
+        rmdir "$1" || cannot_change "$1"
     elif [ -e "$1" ]; then
-        mv -f "$1" "$2" || give_up "$2"
+        mv -f "$1" "$2" || cannot_change "$2"
     fi
     after "$2"
 }
 
 after() {
     if [ "$1" = "$drop_in" ]; then
-        reload_sshd || give_up
+        reload_sshd || give_up "sshd cannot be reloaded (see 'sshd -t' and 'journalctl -u ssh -u sshd')"
     elif [ "$1" = /etc/cockpit/cockpit.conf ]; then
         systemctl stop 'cockpit-wsinstance-*.service' 2>/dev/null
         systemctl try-restart cockpit.service 2>/dev/null
@@ -357,7 +361,7 @@ undo() {
     if [ -e /etc/tmpfiles.d/fleet-auth.conf ]; then
         mkdir -p "$tally" && chmod 0700 "$tally"
     fi
-    rm -f "$journal" || give_up "$journal"
+    rm -f "$journal" || cannot_change "$journal"
     rm -f "$undo"
     rmdir "${journal%/*}" 2>/dev/null
     say "the change of two-factor login was undone"
