@@ -95,19 +95,28 @@ def test_unit_that_systemd_has_not_read_yet_is_refused(host: Host, person: Perso
 
 
 def test_sshd_that_has_not_read_the_files_that_are_there_reads_them(host: Host, person: Person) -> None:
-    """As after a backup was put back: the files are right, and sshd lets people in without a code."""
-    drop_in = f"{DROP_INS}/00-twofactor.conf"
+    """As after a backup was put back, or a drop-in was taken away: the files are right, and sshd asks for no code."""
+    drop_in, first = f"{DROP_INS}/00-twofactor.conf", f"{DROP_INS}/00-first.conf"
+    # What comes next is later by the clock of the file system, too.
+    reload = "systemctl reload ssh; until [ /run/sshd.pid -nt /root ]; do sleep 0.1; done; sleep 0.1"
+
+    def assert_only_reload_is_needed(changed: str) -> None:
+        assert ssh.gets_in(person.by_key, batch=True)
+        found = module(host, "twofactor_info", options(person))
+        assert f"sshd on {host.name} has not read its files since {changed} changed" in " ".join(found["drift"])
+        assert module(host, "twofactor", options(person))["changes"] == ["reload sshd"]
+        assert not person.by_key(batch=True).ok
+        assert module(host, "twofactor", options(person)).changed is False
+
     assert module(host, "twofactor", options(person)).changed
     assert module(host, "twofactor", options(person)).changed is False
-    host.run(f"mv {drop_in} /root && systemctl reload ssh; until [ /run/sshd.pid -nt /root ]; do sleep 0.1; done")
-    assert ssh.gets_in(person.by_key, batch=True)
+    host.run(f"mv {drop_in} /root; {reload}")
     host.run(f"mv /root/00-twofactor.conf {drop_in}")
-    found = module(host, "twofactor_info", options(person))
-    assert f"sshd on {host.name} has not read its files since {drop_in} changed" in " ".join(found["drift"])
-    done = module(host, "twofactor", options(person))
-    assert done["changes"] == ["reload sshd"]
+    assert_only_reload_is_needed(drop_in)
+    host.write(first, "Match all\n    AuthenticationMethods publickey\n")
+    host.run(f"touch /root; {reload}; rm {first}")
+    assert_only_reload_is_needed(DROP_INS)
     assert_on(person)
-    assert module(host, "twofactor", options(person)).changed is False
     off(host)
 
 

@@ -498,12 +498,13 @@ class TestUnreadFiles:
     """The files that have changed since sshd read its configuration."""
 
     OWN = Listener(7, "ssh.service", Start())
+    TEXT = "Include /nowhere/*.conf /nowhere.conf\nUsePAM yes\n"
 
     @pytest.fixture
     def config(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         """A file that was there before sshd started."""
         config = tmp_path / "sshd_config"
-        config.write_text("UsePAM yes\n")
+        config.write_text(self.TEXT)
         pid_file = tmp_path / "run" / "sshd.pid"
         pid_file.parent.mkdir()
         pid_file.write_text("7\n")
@@ -513,9 +514,9 @@ class TestUnreadFiles:
         return str(config)
 
     def test_are_those_that_are_newer_than_the_pid_file(self, config: str, tmp_path: Path) -> None:
-        assert sshd_starts.unread([self.OWN], [config]) == ()
+        assert sshd_starts.unread([self.OWN], {config: self.TEXT}) == ()
         Path(config).chmod(0o600)
-        assert sshd_starts.unread([self.OWN], [config]) == ()
+        assert sshd_starts.unread([self.OWN], {config: self.TEXT}) == ()
         link = tmp_path / "gone.conf"
         link.symlink_to(tmp_path / "nowhere")
         # A file that is put back keeps the time of its content.
@@ -523,20 +524,38 @@ class TestUnreadFiles:
         Path(config).rename(tmp_path / "aside")
         (tmp_path / "aside").rename(config)
         assert os.stat(config).st_mtime == kept.st_mtime
-        assert sshd_starts.unread([self.OWN], [config, str(link)]) == (config,)
+        assert sshd_starts.unread([self.OWN], {config: self.TEXT, str(link): ""}) == (config,)
         os.utime(places.SSHD_PID_FILE, (time.time(),) * 2)
-        assert sshd_starts.unread([self.OWN], [config]) == ()
+        assert sshd_starts.unread([self.OWN], {config: self.TEXT}) == ()
 
     @pytest.mark.parametrize("own", [None, OWN._replace(pid=0), OWN._replace(pid=8), OWN._replace(unit="odd.service")])
     def test_are_unknown_unless_the_pid_file_is_of_the_hosts_own_sshd(self, config: str, own: Listener | None) -> None:
         Path(config).write_text("UsePAM no\n")
-        assert sshd_starts.unread([own] if own else [], [config]) == ()
-        assert sshd_starts.unread([self.OWN], [config]) == (config,)
+        assert sshd_starts.unread([own] if own else [], {config: self.TEXT}) == ()
+        assert sshd_starts.unread([self.OWN], {config: self.TEXT}) == (config,)
 
     def test_are_unknown_while_the_clock_is_wrong(self, config: str, monkeypatch: pytest.MonkeyPatch) -> None:
         Path(config).write_text("UsePAM no\n")
         monkeypatch.setattr(files.time, "time", lambda: 0.0)
-        assert sshd_starts.unread([self.OWN], [config]) == ()
+        assert sshd_starts.unread([self.OWN], {config: self.TEXT}) == ()
+
+    def test_count_as_the_directory_that_one_has_gone_from(self, config: str, tmp_path: Path) -> None:
+        several, one, left = tmp_path / "several", tmp_path / "one", tmp_path / "several" / "left.conf"
+        several.mkdir()
+        one.mkdir()
+        left.write_text("")
+        before = (time.time() - 20,) * 2
+        for path in (left, several, one, tmp_path):
+            os.utime(path, before)
+        texts = {config: f"Include {several}/*.conf {left}\nInclude {one}/gone.conf\n", str(left): ""}
+        assert sshd_starts.unread([self.OWN], texts) == ()
+        os.utime(one)
+        assert sshd_starts.unread([self.OWN], texts) == (str(one),)
+        os.utime(one, before)
+        os.utime(several)
+        assert sshd_starts.unread([self.OWN], {config: texts[config]}) == (str(several),)
+        left.write_text("Banner none\n")
+        assert sshd_starts.unread([self.OWN], texts) == (str(left),)
 
 
 def test_foreign_listener_is_recognized_by_program_files_and_account(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,7 +154,8 @@ def _sweep() -> None:
             if os.path.isdir(path):
                 shutil.rmtree(path)
             else:
-                files.unlink(path)
+                with files.same_time(os.path.dirname(path)):
+                    files.unlink(path)
 
 
 def _stop_timer(actions: Actions) -> None:

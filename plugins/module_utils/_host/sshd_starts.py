@@ -13,6 +13,7 @@ import re
 import typing as t
 
 from .. import _places as places
+from .._texts import sshd_config
 from .._texts.sshd_start import Start, is_cut, parse_title, parse_words
 from .._texts.unit_variables import split, variables, with_variables
 from . import systemd
@@ -182,17 +183,24 @@ def starts(
     return tuple(distinct)
 
 
-def unread(listening: t.Iterable[Listener], paths: t.Iterable[str]) -> tuple[str, ...]:
-    """The files among these that have changed since the host's own sshd has read them.
+def unread(listening: t.Iterable[Listener], texts: t.Mapping[str, str]) -> tuple[str, ...]:
+    """What has changed since the host's own sshd has read the files of its configuration, which `texts` has by path.
 
-    sshd writes its PID file each time. None of the files counts if it has no PID file, or if it does not run.
+    These are files, and directories from which it includes files and where none of those that are left has changed: one
+    has gone. sshd writes its PID file each time. Nothing is found if it has no PID file, or if it does not run.
     """
     try:
         read, file = os.stat(places.SSHD_PID_FILE).st_mtime, read_file(places.SSHD_PID_FILE)
     except OSError:
         return ()
-    is_own = file is not None and any(one.is_own and file.content.strip() == str(one.pid) for one in listening)
-    return tuple(path for path in sorted(paths) if changed_since(read, path)) if is_own else ()
+    if file is None or not any(one.is_own and file.content.strip() == str(one.pid) for one in listening):
+        return ()
+    found = [path for path in sorted(texts) if changed_since(read, path)]
+    included = itertools.chain.from_iterable(itertools.starmap(sshd_config.included, texts.items()))
+    directories = {os.path.dirname(one) for one in included if not os.path.isfile(one)}.difference(
+        map(os.path.dirname, found)
+    )
+    return (*found, *(path for path in sorted(directories) if changed_since(read, path)))
 
 
 def units(run: Run) -> Units:

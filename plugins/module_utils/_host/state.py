@@ -227,7 +227,7 @@ class HostState:
     sshd_variables: tuple[str, ...] = ()
     """The environment files that the units of sshd name, whether they exist or not; patterns of glob(7)."""
     unread_by_sshd: tuple[str, ...] = ()
-    """The files that have changed since the host's own sshd has read its configuration."""
+    """The files that have changed since the host's own sshd has read its configuration, and directories of it."""
     stopped_units: frozenset[str] = frozenset()
     """The units of ours that should be waiting, such as the guard's, but have failed or been stopped."""
     outdated_units: tuple[str, ...] = ()
