@@ -25,7 +25,8 @@ options:
       - The absolute paths of the configuration files of further sshds that O(ssh) covers as well, such as
         V(/etc/ssh/sshd_internal). Each file must include C(/etc/ssh/sshd_config.d/*.conf), or
         C(/etc/ssh/sshd_config.d/00-twofactor.conf) alone, before any C(Match) block, and use the PAM service C(sshd).
-      - A further sshd that listens and is not named here is reported as a way in without a code.
+      - A further sshd that has a configuration file of its own and is not named here is reported as a way in without a
+        code.
     type: list
     elements: str
     default: []
@@ -186,7 +187,8 @@ options:
   scope:
     description:
       - Who needs a code. Accounts out of scope log in as before, by the same methods.
-      - V(everyone) refuses accounts without a credential. V(enrolled) leaves them alone, for a gradual rollout.
+      - With V(everyone), accounts without a credential are denied. V(enrolled) leaves them alone, for a gradual
+        rollout.
       - V(groups) asks the members of O(scope_groups).
       - With V(enrolled), the names of the accounts are written into the configuration. An account whose credential file
         is lost later is therefore denied, and does not get in without a code.
@@ -289,7 +291,7 @@ options:
         command C(twofactor-enrol) at a terminal, and on a page in Cockpit if that is installed. Refused on hosts
         without systemd. Needs the package C(qrencode).
       - Anyone who has a credential must give a code first, which is used up or counted as at a login. Anyone who has
-        none can enrol only as long as no service asks that account for a code.
+        none can enrol only as long as no service asks that account for a code, or with an invitation.
       - Only for accounts that people log in with. These are root and the accounts with a user id of at least C(UID_MIN)
         (C(/etc/login.defs)), if C(/etc/shells) lists their shell.
       - Users whose secret is given in O(users) cannot make a new one there, because the next run would put the given

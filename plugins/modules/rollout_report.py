@@ -85,8 +85,8 @@ outcomes:
     - V(failed) means that the host could not report what it needs and was not touched, or that its change failed. It
       follows its old policy, or will do so as soon as it has undone the change.
     - V(unreachable) means that the host could not be asked, and V(refused) that a run would be refused.
-    - V(waiting) means that the host will be changed, V(proven) that it was changed and a new connection got in, and
-      V(right) that it is in the wanted state.
+    - V(waiting) means that the host needs a change that has not begun, V(proven) that it was changed and a new
+      connection got in, and V(right) that it is in the wanted state.
   returned: success
   type: dict
   sample: {web1: proven, web2: waiting}

@@ -28,7 +28,9 @@ options:
     type: str
     required: true
   attestation:
-    description: The file that C(ssh-keygen -O write-attestation=FILE) wrote at the same time.
+    description:
+      - The file that C(ssh-keygen -O write-attestation=FILE) wrote at the same time.
+      - Needs O(challenge) and O(authorities) as well, as each of the three needs the others.
     type: str
   challenge:
     description:

@@ -36,7 +36,7 @@ options:
     default: index.html.j2
 attributes:
   action:
-    description: Has a part that runs on the controller.
+    description: Runs on the controller.
     support: full
   check_mode:
     description: In check mode, nothing is written.

@@ -81,9 +81,11 @@ hosts:
 counts:
   description:
     - How many hosts are in each state, worst first. V(unreachable) and V(failed) hosts could not be asked, V(pending)
-      hosts have a change that waits to be confirmed, V(refused) hosts would refuse a run, and V(drift) hosts are not as
-      the variables want them. V(on) hosts ask for codes, and V(off) hosts ask for none, as wanted.
+      hosts have a change that waits to be confirmed or was interrupted, V(open) hosts are set up to ask for codes but
+      let people in without one, V(shut) hosts deny everybody who needs a code, V(refused) hosts would refuse a
+      run, and V(drift) hosts are not as the variables want them. V(on) hosts ask for codes, and V(off) hosts
+      ask for none, as wanted.
   returned: success
   type: dict
-  sample: {unreachable: 0, failed: 0, pending: 0, refused: 0, drift: 1, "on": 2, "off": 0}
+  sample: {unreachable: 0, failed: 0, pending: 0, open: 0, shut: 0, refused: 0, drift: 1, "on": 2, "off": 0}
 """

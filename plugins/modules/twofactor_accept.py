@@ -14,7 +14,9 @@ author:
 description:
   - Anyone who enrols alone without an invitation has shown only the first factor. The credential is therefore not
     proven, and with O(fleet.auth.twofactor#module:require_proof) sshd does not ask for its codes until it is accepted.
-  - First ask the user whether they made it. If it was somebody else, renew the secret and change the password.
+  - First ask the user whether they made it. If it was somebody else, change the password and remove the credential,
+    with C(state=absent) in O(fleet.auth.twofactor#module:users). A renewal is not enough, because recovery codes and
+    further devices would stay valid.
   - Nothing changes for a user whose credential was given or accepted already. A user without a credential is refused.
 extends_documentation_fragment:
   - fleet.auth.module.root

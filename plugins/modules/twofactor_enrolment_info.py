@@ -12,7 +12,8 @@ version_added: 1.0.0
 author:
   - The fleet.auth contributors (@fleet-auth)
 description:
-  - Returns the secrets of credentials. It is the only module that does, and B(must run with) C(no_log=true).
+  - Returns the secrets from which codes are computed. No other module returns these. It B(must run with)
+    C(no_log=true).
   - The filter P(fleet.auth.otpauth_uri#filter) makes a provisioning URI of each secret.
 extends_documentation_fragment:
   - fleet.auth.module.root

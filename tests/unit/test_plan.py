@@ -1312,7 +1312,7 @@ class TestRefusal:
             "{names} enrolled on web1 with nothing but the first factor. It may have been somebody else, so the "
             "credential "
             "is not proven yet. Ask them, and accept each: ansible-playbook fleet.auth.accept -e user=NAME. If it "
-            "was somebody else, renew it and change the password.",
+            "was somebody else, change the password, and remove the credential with state: absent in twofactor_users.",
         )
 
     def test_of_many_second_names_is_one_sentence(self) -> None:

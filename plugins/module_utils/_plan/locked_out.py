@@ -269,7 +269,8 @@ def _not_accepted(names: Names, when: str, host: str) -> str:
     return (
         f"{names} enrolled on {host}{when} with nothing but the first factor. It may have been somebody else, so the "
         f"credential is not proven yet. Ask {names.them}, and accept {names.verb('it', 'each')}: ansible-playbook "
-        f"fleet.auth.accept -e user={user}. If it was somebody else, renew it and change the password."
+        f"fleet.auth.accept -e user={user}. If it was somebody else, change the password, and remove the credential "
+        "with state: absent in O(users)."
     )
 
 
