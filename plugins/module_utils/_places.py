@@ -25,7 +25,6 @@ PRIMARY_STACKS = ("common-auth", "password-auth", "system-auth")
 """The files of PAM that services include for their primary authentication."""
 GATES = tuple(f"{PAM_D}/twofactor-{stack}" for stack in PRIMARY_STACKS)
 """Files of release 1.0, through which a service included its first factor."""
-COCKPIT_SERVICE = f"{PAM_D}/cockpit"
 EXEMPT_ORIGINS = "/etc/security/twofactor-access.conf"
 KEYS_DIRECTORY = "/etc/security/twofactor-keys"
 """The declared security keys, one file per account. sshd does not read them; a helper that PAM calls does."""
@@ -72,7 +71,6 @@ COCKPIT_DISALLOWED = f"{COCKPIT_DIRECTORY}/disallowed-users"
 COCKPIT_UNIT = "cockpit.service"
 COCKPIT_UNITS = "cockpit-wsinstance-*.service"
 """The units of the programs that `COCKPIT_UNIT` starts on request; a pattern."""
-"""The systemd units that have read Cockpit's configuration; they start again by themselves."""
 KRB5_CONFIG = "/etc/krb5.conf"
 KEYTABS = (f"{COCKPIT_DIRECTORY}/krb5.keytab", "/etc/krb5.keytab")
 """Where Cockpit finds the keys of Kerberos; its own file comes first."""

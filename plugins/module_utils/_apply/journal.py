@@ -64,8 +64,7 @@ def render(undos: t.Sequence[Undo], token: str, made: float) -> str:
 
 def token_of(journal: str) -> str:
     """The token in a journal, which names its change."""
-    found = re.search(r"^token\t(\w+)$", journal, re.MULTILINE)
-    return found.group(1) if found else ""
+    return _value(journal, "token") or ""
 
 
 def mark_done(journal: str, done: float) -> str:
@@ -75,11 +74,14 @@ def mark_done(journal: str, done: float) -> str:
 
 def done_at(journal: str) -> float:
     """The time at which the change was completed, in seconds since boot; minus infinity until it is."""
-    found = re.search(r"^done\t([0-9.]+)$", journal, re.MULTILINE)
-    return float(found.group(1)) if found else -math.inf
+    return float(_value(journal, "done") or -math.inf)
 
 
 def made_at(journal: str) -> float:
     """The time at which the change began, in seconds since boot."""
-    found = re.search(r"^made\t([0-9.]+)$", journal, re.MULTILINE)
-    return float(found.group(1)) if found else 0.0
+    return float(_value(journal, "made") or 0)
+
+
+def _value(journal: str, word: str) -> str | None:
+    found = re.search(rf"^{word}\t([\w.]+)$", journal, re.MULTILINE)
+    return found[1] if found else None

@@ -13,7 +13,6 @@ from .. import _places as places
 from . import files, units
 from .actions import Actions
 
-HOURS = (1, 24)
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 """The format of a time in a label, for strftime(3); later times sort after earlier ones."""
 

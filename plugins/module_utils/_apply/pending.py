@@ -12,7 +12,7 @@ import time
 from .. import _places as places
 from . import journal
 
-CONFIRMED_WITHIN = 60.0
+CONFIRMED_WITHIN = 60
 """The seconds within which a run confirms its change, if it can. This takes a new connection and one module."""
 
 
@@ -21,8 +21,8 @@ def is_pending() -> bool:
     return os.path.exists(places.JOURNAL)
 
 
-def seconds_to_confirm() -> float:
-    """For how many seconds to wait for the confirmation of a change, which its run may still send; 0 for no wait.
+def awaits_confirmation() -> bool:
+    """Whether the run of this change may still confirm it.
 
     Only a completed change can be confirmed; a change that is not complete was cut short.
     """
@@ -30,9 +30,8 @@ def seconds_to_confirm() -> float:
         with open(places.JOURNAL, encoding="utf-8") as file:
             done = journal.done_at(file.read())
     except FileNotFoundError:
-        return 0.0
-    left = CONFIRMED_WITHIN - (time.clock_gettime(time.CLOCK_BOOTTIME) - done)
-    return min(max(left, 0.0), CONFIRMED_WITHIN)
+        return False
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - done < CONFIRMED_WITHIN
 
 
 def pending_change() -> tuple[str, float] | None:

@@ -23,7 +23,6 @@ from .. import _places as places
 from .._plan.changes import Plan
 from . import credential_files, files, journal
 from .actions import Actions, ApplyError, describe
-from .pending import pending_change
 from .staging import Staging
 
 
@@ -77,17 +76,13 @@ def undo(actions: Actions) -> str:
     )
 
 
-def confirm(token: str, actions: Actions) -> bool:
-    """Make the change with this token permanent. Returns False if it was already rolled back."""
-    pending = pending_change()
-    if pending is None or pending[0] != token:
-        return False
+def confirm(actions: Actions) -> None:
+    """Make the change that waits for it permanent."""
     files.unlink(places.JOURNAL)
     files.sync_directory(places.JOURNAL)
     # The change is permanent now, even if this fails; the next run removes what could not be removed here.
     with contextlib.suppress(OSError):
         _clean_up(actions)
-    return True
 
 
 def clean_up(actions: Actions) -> None:

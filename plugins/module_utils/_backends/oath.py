@@ -169,7 +169,7 @@ def revise(text: str | None, wanted: User, settings: Settings, make_key: MakeKey
         return replace(token, interval=settings.interval, digits=None)
 
     parts = [Part("", None)] if text is None else parts_of(text, wanted.name)
-    phone = next((part.token for part in parts if part.token and part.token.is_phone), None)
+    phone = _phone(parts)
     if phone is None and text is not None:
         raise CredentialError("holds no time-based token")
     new = updated(phone, wanted.secret, phone is not None and wanted.renew not in (None, phone.name))
@@ -186,6 +186,11 @@ def revise(text: str | None, wanted: User, settings: Settings, make_key: MakeKey
     return text_of(parts)
 
 
+def _phone(parts: t.Iterable[Part]) -> Token | None:
+    """The token of the user's first app."""
+    return next((part.token for part in parts if part.token and part.token.is_phone), None)
+
+
 def adjust(text: str, _settings: Settings) -> str:
     """Return the file unchanged: what is set for all users is in the PAM line."""
     return text
@@ -194,7 +199,7 @@ def adjust(text: str, _settings: Settings) -> str:
 def with_self_made(text: str, user: str, when_and_where: str) -> str:
     """Note when and where a user made the credential alone; if that text is empty, note that it was accepted."""
     parts = parts_of(text, user)
-    phone = next((part.token for part in parts if part.token and part.token.is_phone), None)
+    phone = _phone(parts)
     if phone and (when_and_where or phone.label == "self-made"):
         label = "self-made" if when_and_where else ""
         put(parts, phone, replace(phone, label=label, name=when_and_where))

@@ -41,8 +41,6 @@ class SecretFile(t.NamedTuple):
     """The steps whose codes are used; None if a code can be used again."""
     skew: int
     """How many steps the clock of the app is ahead of the host's; negative if it is behind."""
-    limited: bool
-    """Whether too many logins in a given time are denied."""
     scratch_codes: tuple[str, ...]
 
 
@@ -65,7 +63,7 @@ def parse(text: str) -> SecretFile:
     interval, used = _small(text, STEP_SIZE, 30, 60), _steps(option(text, REUSE))
     _check(text, REUSE, used is not None or option(text, REUSE) is None)
     skew = _signed(_signed(_number(option(text, TIME_SKEW) or "", 0)[0], 64), 32)
-    return SecretFile(key, interval, window, used, skew, option(text, RATE) is not None, tuple(scratch_codes(text)))
+    return SecretFile(key, interval, window, used, skew, tuple(scratch_codes(text)))
 
 
 def option(text: str, name: str) -> str | None:

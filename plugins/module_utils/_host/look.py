@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import functools
 import glob
 import itertools
 import os
@@ -51,10 +50,10 @@ def look(settings: Settings, run: Run) -> HostState:
     kept = {name: credentials.credentials(one) for name, one in backends.BACKENDS.items()}
     people, groups = _people(settings, [*itertools.chain(*kept.values()), *([session.user] if session else [])])
     address = sshd.sample_address(settings)
-    exempt = functools.partial(sshd.is_exempt, settings)
 
     def seen_by_sshd(start: Start, session: Connection | None = None) -> sshd.Views:
-        return sshd.views(run, groups, _sshd_texts(files, start, elsewhere), address, session, start.words, exempt)
+        texts = _sshd_texts(files, start, elsewhere)
+        return sshd.views(run, groups, texts, address, session, start.words, settings.exempts)
 
     seen = seen_by_sshd(start, session)
     others = [(one, seen_by_sshd(one)) for one in other_starts]
@@ -192,10 +191,9 @@ def look_back(settings: Settings, run: Run, state: HostState) -> HostState:
     unlisted = {one.pw_name: one for one in entries.values() if one.pw_name not in state.accounts}
     groups = accounts.groups_of_each(unlisted.values())
 
-    exempt = functools.partial(sshd.is_exempt, settings)
-
     def seen_by_sshd(start: Start) -> sshd.Views:
-        return sshd.views(run, groups, state.sshd_files(start).texts, state.sample_address, None, start.words, exempt)
+        texts = state.sshd_files(start).texts
+        return sshd.views(run, groups, texts, state.sample_address, None, start.words, settings.exempts)
 
     views = seen_by_sshd(state.sshd_start)
     return replace(

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import typing as t
 
@@ -93,10 +92,4 @@ def effective(run: Run, connection_spec: str, words: t.Sequence[str] = ()) -> ss
 
 def sample_address(settings: Settings) -> str:
     """An address that is not exempt, for which sshd has the settings that apply to any other such address."""
-    return next((address for address in _SAMPLE_ADDRESSES if not is_exempt(settings, address)), "UNKNOWN")
-
-
-def is_exempt(settings: Settings, address: str) -> bool:
-    """Whether this address is exempt; an empty text is not."""
-    networks = map(ipaddress.ip_network, settings.exempt_addresses)
-    return bool(address) and any(ipaddress.ip_address(address) in network for network in networks)
+    return next((address for address in _SAMPLE_ADDRESSES if not settings.exempts(address)), "UNKNOWN")

@@ -70,7 +70,7 @@ def plan(situation: Situation, make_key: MakeKey) -> Plan:
 
 
 def _written(changes: t.Iterable[Change]) -> t.Iterator[Write]:
-    """The files that are written, and not only edited."""
+    """The files whose content changes, and not only their mode or owner, or that they exist."""
     return (change for change in changes if isinstance(change, Write))
 
 
@@ -161,7 +161,7 @@ class _Steps:
         """The services that from now on ask because they include another one, and whose own block is removed."""
         self.leaving = [service for service in protected if service not in pam_services.asking_services]
         self.draft = Draft(self.state)
-        self.undo_record = self._undo_record()
+        self.original = self._original_state()
 
     def in_order(self) -> list[Change]:
         """The changes of all steps, in order."""
@@ -200,7 +200,7 @@ class _Steps:
             # The guard compares with what is then in force.
             *guard.set_up(self.draft, self.situation, self.services, self.asking_services),
         ]
-        return [*directories, *self._write_undo_record(changes), *changes]
+        return [*directories, *self._write_original_state(changes), *changes]
 
     def _keys_meanwhile(self) -> dict[str, list[SecurityKey]]:
         """The declared security keys; while the policy changes, also those that were declared until now."""
@@ -224,7 +224,7 @@ class _Steps:
         )
         return [change for path, mode in needed for change in self.draft.directory(path, mode)]
 
-    def _undo_record(self) -> OriginalState:
+    def _original_state(self) -> OriginalState:
         """The credential directories that existed before us. One that holds only credentials may be our own."""
         record = OriginalState.parse(self.state.text(places.ORIGINAL_STATE))
         if places.LIBEXEC in self.state.files:
@@ -237,11 +237,11 @@ class _Steps:
                 existing[path] = rights
         return replace(record, directories={**existing, **record.directories})
 
-    def _write_undo_record(self, changes: t.Iterable[Change]) -> list[Change]:
+    def _write_original_state(self, changes: t.Iterable[Change]) -> list[Change]:
         """Note what turning two-factor login off must undo and could not find out from other files."""
         written = {change.path.rpartition("/")[0] for change in _written(changes)}
-        made = self.undo_record.made | (written & self.state.missing)
-        text = replace(self.undo_record, made=made).render()
+        made = self.original.made | (written & self.state.missing)
+        text = replace(self.original, made=made).render()
         return self.draft.write(places.ORIGINAL_STATE, text, 0o644) if text else []
 
     def _enrol(self) -> list[Change]:
@@ -414,7 +414,7 @@ class _Steps:
             path
             for path, names in draft.credentials.items()
             if path != self.backend.DIRECTORY
-            and path not in self.undo_record.directories
+            and path not in self.original.directories
             and not names
             # If the directory holds anything else, that stays, and so does the directory.
             and all(f"{path}/{name}" in removed for name in self.state.inside.get(path, ()))

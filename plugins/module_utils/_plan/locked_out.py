@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import typing as t
 
 from .. import _places as places
@@ -355,13 +354,7 @@ def _seen_by_other_method(names: Names, day: str, host: str, how: str, allowed: 
 def _comes_from_exempt_address(situation: Situation, account: Account) -> bool:
     """Whether this is Ansible's own account and its address is exempt. All others may come from anywhere."""
     connection = situation.state.connection
-    if connection is None or connection.user != account.name:
-        return False
-    try:
-        address = ipaddress.ip_address(connection.address)
-    except ValueError:
-        return False
-    return any(address in ipaddress.ip_network(network) for network in situation.settings.exempt_addresses)
+    return connection is not None and connection.user == account.name and situation.settings.exempts(connection.address)
 
 
 def _seen_with_password(state: HostState) -> set[str]:

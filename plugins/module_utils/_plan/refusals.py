@@ -14,7 +14,7 @@ from .._host.state import WRITTEN_AT_LOGIN, HostState
 from .._texts import drop_in, sshd_config
 from .._texts.sshd_start import Start
 from .._wanted.bounds import is_account_name
-from . import credentials, locked_out, people
+from . import credentials, locked_out, people, scope
 from .changes import Change, Edit, Expectation, MakeDirectory, Write
 from .situation import Situation
 
@@ -211,7 +211,7 @@ def _other_names(situation: Situation) -> t.Iterator[tuple[str, people.Reason]]:
         return
     names = {account.uid: account.name for account in state.accounts.values() if situation.in_scope(account)}
     for account in state.accounts.values():
-        exempt = account.name in settings.exempt_users or set(account.groups) & set(settings.exempt_groups)
+        exempt = scope.is_exempt(settings, account.name, account.groups)
         known = account.has_password or account.has_key
         if known and not exempt and account.uid in names and not situation.in_scope(account):
             whose = f"another name of {names[account.uid]} (uid {account.uid})"

@@ -28,9 +28,9 @@ def in_short(situation: Situation) -> dict[str, t.Any]:
     """The state of a host without its users, who may be many."""
     asks = asking_services(situation)
     return {
-        "enforced": _enforced(situation, asks),
+        "enforced": enforced(situation, asks),
         "asks": asks,
-        "let_off": scope.recovered(situation),
+        "let_off": scope.let_off(situation),
         "guard": {
             "mode": guard.mode(situation.state),
             "alerts": [one._asdict() for one in guard.alerts(situation.state)],
@@ -39,15 +39,15 @@ def in_short(situation: Situation) -> dict[str, t.Any]:
     }
 
 
-def enforced(situation: Situation) -> dict[str, bool]:
-    """Whether each service that asks or must ask for the code really does so, from everyone in scope."""
-    return _enforced(situation, asking_services(situation))
+def enforced(situation: Situation, asks: t.Collection[str] | None = None) -> dict[str, bool]:
+    """Whether each service that asks or must ask for the code really does so, from everyone in scope.
 
-
-def _enforced(situation: Situation, asks: t.Sequence[str]) -> dict[str, bool]:
-    recovered = scope.recovered(situation)
+    `asks` is what `asking_services` returns, if it is known.
+    """
+    asks = asking_services(situation) if asks is None else asks
+    let_off = scope.let_off(situation)
     services = dict.fromkeys([*situation.services, *situation.state.protected_services])
-    return {service: service in asks and not recovered for service in services}
+    return {service: service in asks and not let_off for service in services}
 
 
 def asking_services(situation: Situation) -> list[str]:

@@ -15,12 +15,17 @@ if t.TYPE_CHECKING:
     from .situation import Situation
 
 
+def is_exempt(settings: Settings, name: str, groups: t.Collection[str]) -> bool:
+    """Whether this account is exempt, by its name or by a group."""
+    return name in settings.exempt_users or not set(groups).isdisjoint(settings.exempt_groups)
+
+
 def in_scope(settings: Settings, name: str, groups: t.Collection[str], enrolled: t.Collection[str]) -> bool:
     """Whether this account needs a code, from any address.
 
     `enrolled` are the accounts that have a credential, with all names that the host lists for them.
     """
-    if name in settings.exempt_users or set(groups) & set(settings.exempt_groups):
+    if is_exempt(settings, name, groups):
         return False
     if settings.scope == "groups":
         return bool(set(groups) & set(settings.scope_groups))
@@ -47,8 +52,8 @@ def not_asked(situation: Situation, enrolled: t.Collection[str]) -> list[str]:
     return sorted(one.name for one in accounts if in_scope(settings, one.name, one.groups, enrolled))
 
 
-def recovered(situation: Situation) -> list[str]:
+def let_off(situation: Situation) -> list[str]:
     """The accounts that need a code, and that the recovery command has let off until the next run."""
     accounts = situation.state.accounts
-    recovered_accounts = (accounts[name] for name in situation.state.code_step.recovered if name in accounts)
-    return sorted({account.name for account in recovered_accounts if situation.in_scope_now(account)})
+    found = (accounts[name] for name in situation.state.code_step.recovered if name in accounts)
+    return sorted({account.name for account in found if situation.in_scope_now(account)})

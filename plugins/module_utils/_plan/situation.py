@@ -16,7 +16,7 @@ from .._host.state import Account, HostState
 from .._texts import drop_in, pam, security_keys, sudoers
 from .._wanted.security_key import SecurityKey
 from .._wanted.settings import Settings
-from .scope import in_scope, with_other_names
+from .scope import in_scope, is_exempt, with_other_names
 
 
 class _Pair(t.NamedTuple):
@@ -162,11 +162,7 @@ class Situation(_Pair):
     def keys_only(self, account: Account) -> bool:
         """Whether sshd lets this account in with its declared security keys alone."""
         settings = self.settings
-        if (
-            not settings.ssh
-            or account.name in settings.exempt_users
-            or set(account.groups) & set(settings.exempt_groups)
-        ):
+        if not settings.ssh or is_exempt(settings, account.name, account.groups):
             return False
         return account.name in settings.keys_only_users or bool(
             set(account.groups) & set(settings.security_keys_only_groups)

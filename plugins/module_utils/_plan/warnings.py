@@ -83,7 +83,7 @@ def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
         )
     if places.TALLY_DIRECTORY not in state.files:
         yield f"{places.TALLY_DIRECTORY} on {hostname} was missing: wrong codes were not counted."
-    recovered = tuple(scope.recovered(situation))
+    recovered = tuple(scope.let_off(situation))
     if recovered:
         yield Sentence(
             f"twofactor-recover has let {Names(recovered)} off on {hostname}, which has not asked "

@@ -42,7 +42,7 @@ def changing_after_others(module: AnsibleModule, what_failed: str) -> t.Iterator
         while True:
             with exclusive(WAIT_SECONDS):
                 waited = time.monotonic() - started
-                if waited > WAIT_SECONDS or pending.seconds_to_confirm() == 0:
+                if waited > WAIT_SECONDS or not pending.awaits_confirmation():
                     _warn_of_wait(module, waited)
                     yield
                     return

@@ -36,5 +36,5 @@ def confirm(module: AnsibleModule) -> Result:
                 "still works. Reset the connection first, with meta: reset_connection."
             )
         if not module.check_mode:
-            transaction.confirm(token, ACTIONS)
+            transaction.confirm(ACTIONS)
     return {"changed": not module.check_mode}

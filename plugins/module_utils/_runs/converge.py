@@ -21,7 +21,7 @@ from .._plan.situation import Situation
 from .._wanted.settings import Settings
 from .changing import ACTIONS, changing_after_others
 from .main import Failure, Result, settings_of
-from .preview import look_and_plan, result
+from .preview import plan_or_fail, result
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -44,7 +44,7 @@ def _carry_out(module: AnsibleModule, settings: Settings) -> Result:
         module.warn(f"an earlier change had been interrupted, or nobody had confirmed it. {restored}")
     else:
         transaction.clean_up(ACTIONS)
-    before, plan = look_and_plan(module, settings)
+    before, plan = plan_or_fail(module, settings)
     if plan.missing_packages:
         raise Failure(
             f"Packages are missing on {before.state.hostname}. Nothing was changed. Install "
@@ -63,6 +63,6 @@ def _carry_out(module: AnsibleModule, settings: Settings) -> Result:
                 f"{differences}."
             )
     if not settings.rollback_after:
-        transaction.confirm(token, ACTIONS)
+        transaction.confirm(ACTIONS)
     confirmation = token if settings.rollback_after else ""
     return result(module, before, after, plan, changed=True, confirmation=confirmation)

@@ -15,10 +15,11 @@ from .. import _places as places
 from .._apply import credential_files, passes
 from .._backends import backends
 from .._backends.hotp import KEY_BYTES
+from .._wanted import bounds
 from . import credential
 from .changing import ACTIONS, changing
 from .held_files import refuse_held
-from .main import Failure, Result, files_of
+from .main import Failure, Result, files_of, hours_of
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -26,10 +27,7 @@ if t.TYPE_CHECKING:
 
 def give_pass(module: AnsibleModule) -> Result:
     """Let a user in with one code, once, for some hours."""
-    user, hours, host = module.params["user"], module.params["hours"], os.uname().nodename
-    low, high = passes.HOURS
-    if not low <= hours <= high:
-        raise Failure(f"hours is {hours}; it must be from {low} to {high}. Nothing was changed.")
+    user, hours, host = module.params["user"], hours_of(module, bounds.PASS_HOURS), os.uname().nodename
     files = files_of(module, places.FOR_PASSES)
     step = credential.code_step()
     digits = backends.code_length(step)

@@ -17,11 +17,12 @@ from .._apply import invitations
 from .._backends import backends
 from .._host.invitations import end_of, path_of
 from .._texts import invitation
+from .._wanted import bounds
 from .._wanted.bounds import is_account_name
 from . import credential
 from .changing import changing
 from .held_files import refuse_held
-from .main import Failure, Result
+from .main import Failure, Result, hours_of
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -31,10 +32,7 @@ _SALT_BYTES = 16
 
 def invite(module: AnsibleModule) -> Result:
     """Make an invitation, which replaces any that the user has."""
-    user, hours, host = module.params["user"], module.params["hours"], os.uname().nodename
-    low, high = invitation.HOURS
-    if not low <= hours <= high:
-        raise Failure(f"hours is {hours}; it must be from {low} to {high}. Nothing was changed.")
+    user, hours, host = module.params["user"], hours_of(module, bounds.INVITATION_HOURS), os.uname().nodename
     _check_usable(user, host)
     now = time.time()
     code = invitation.new_code(secrets.token_bytes)

@@ -51,6 +51,15 @@ def sendable(value: t.Any) -> t.Any:
     return [*map(sendable, value)] if isinstance(value, (list, tuple)) else value
 
 
+def hours_of(module: AnsibleModule, allowed: tuple[int, int]) -> int:
+    """The parameter `hours`. Raises Failure if it is not from the first to the second of `allowed`."""
+    hours: int = module.params["hours"]
+    low, high = allowed
+    if not low <= hours <= high:
+        raise Failure(f"hours is {hours}; it must be from {low} to {high}. Nothing was changed.")
+    return hours
+
+
 def settings_of(module: AnsibleModule, further: t.Iterable[str] = ()) -> Settings:
     """The settings that a module was given. Raises Failure if they contradict each other or are out of bounds.
 

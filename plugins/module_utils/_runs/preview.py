@@ -22,11 +22,11 @@ if t.TYPE_CHECKING:
 
 def preview(module: AnsibleModule) -> Result:
     """Return what would bring the host to the wanted state."""
-    situation, plan = look_and_plan(module, settings_of(module))
+    situation, plan = plan_or_fail(module, settings_of(module))
     return result(module, situation, situation, plan, changed=plan.changed or situation.state.pending)
 
 
-def look_and_plan(module: AnsibleModule, settings: Settings) -> tuple[Situation, Plan]:
+def plan_or_fail(module: AnsibleModule, settings: Settings) -> tuple[Situation, Plan]:
     """What was seen of the host, and the plan. Passes on its warnings, and raises Failure if it refuses."""
     situation, plan = looking.look_and_plan(settings, run, lambda _situation: False)
     for warning in plan.warnings:

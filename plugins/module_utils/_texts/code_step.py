@@ -212,7 +212,8 @@ def _parse(text: str | None) -> CodeStep:
     if text is None:
         return CodeStep(damage=_GONE)
     steps = _steps(text)
-    lists: dict[str, list[str]] = {}
+    names_by_rule: dict[str, list[str]] = {}
+    member_names: list[str] = []
     asking: list[tuple[bool, str, str]] = []
     origins, lockout, denies_password_method = "", None, False
     for _number, line in steps:
@@ -222,8 +223,9 @@ def _parse(text: str | None) -> CodeStep:
             subject, operator, listed = words[-3:]
             names = [listed] if operator == "=" else listed.split(":")
             # After the line with the groups that are asked, names are those for which these groups decide.
-            by_groups = (subject, operator) == ("user", "in") and "user notingroup" in lists
-            lists.setdefault("own" if by_groups else f"{subject} {operator}", []).extend(filter(None, names))
+            by_groups = (subject, operator) == ("user", "in") and "user notingroup" in names_by_rule
+            known = member_names if by_groups else names_by_rule.setdefault(f"{subject} {operator}", [])
+            known.extend(filter(None, names))
         elif module == "pam_access.so":
             origins = next((word[len("accessfile=") :] for word in words if word.startswith("accessfile=")), origins)
         elif module == "pam_exec.so":
@@ -234,15 +236,15 @@ def _parse(text: str | None) -> CodeStep:
             asking.append((control == "success=1 default=ignore", module, arguments))
     _sure, module, arguments = max(asking, key=lambda one: one[0], default=(False, "", ""))
     step = CodeStep(
-        recovered=tuple(lists.get("user =", ())),
-        excepted_services=tuple(lists.get("service in", ())),
-        exempt_users=tuple(lists.get("user in", ())),
-        exempt_groups=tuple(lists.get("user ingroup", ())),
+        recovered=tuple(names_by_rule.get("user =", ())),
+        excepted_services=tuple(names_by_rule.get("service in", ())),
+        exempt_users=tuple(names_by_rule.get("user in", ())),
+        exempt_groups=tuple(names_by_rule.get("user ingroup", ())),
         origins=origins,
-        scope_groups=tuple(lists.get("user notingroup", ())),
-        names=frozenset(lists["user notin"]) if "user notin" in lists else None,
-        member_names=frozenset(lists.get("own", ())),
-        uids=frozenset(int(uid) for uid in lists.get("uid notin", ()) if uid.isdecimal()),
+        scope_groups=tuple(names_by_rule.get("user notingroup", ())),
+        names=frozenset(names_by_rule["user notin"]) if "user notin" in names_by_rule else None,
+        member_names=frozenset(member_names),
+        uids=frozenset(int(uid) for uid in names_by_rule.get("uid notin", ()) if uid.isdecimal()),
         denies_password_method=denies_password_method,
         module=module,
         arguments=arguments,

@@ -17,7 +17,6 @@ import typing as t
 
 TRIES = 5
 """How many wrong codes may be typed for an invitation."""
-HOURS = (1, 336)
 LONGEST_TYPED = 40
 """How many characters a typed code may have."""
 _NEVER = 253402300799.0

@@ -28,6 +28,10 @@ SECRET_BYTES = (16, 32)
 """RFC 4226, section 4, R6, asks for 128 bits at least; pam_oath reads 32 bytes at most."""
 OLD_SECRET_BYTES = (1, 64)
 """The bytes of a secret taken over with somebody's app; a key longer than a block of SHA-1 gains nothing."""
+PASS_HOURS = (1, 24)
+"""For how many hours a pass may be right."""
+INVITATION_HOURS = (1, 336)
+"""For how many hours an invitation may be good; two weeks at most."""
 SEEN_DAYS = (0, 365)
 """How many days back logins are looked at; 0 for none."""
 PAM_LINE = 800

@@ -213,6 +213,14 @@ class Settings:
         """A sentence with the names of options as people set them."""
         return named(sentence, self.option_prefix)
 
+    def exempts(self, address: str) -> bool:
+        """Whether logins from this address need no code. A text that is no address is not exempt."""
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in ipaddress.ip_network(network) for network in self.exempt_addresses)
+
     def user(self, name: str) -> User | None:
         """The entry of `users` with this name."""
         return self._users_by_name.get(name)
