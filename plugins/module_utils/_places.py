@@ -62,6 +62,9 @@ SSHD_STARTS = (
 )
 """The files that define how its units start it; patterns of glob(7)."""
 
+SSHD_SESSIONS = tuple(f"/usr/{directory}/sshd-session" for directory in ("lib/openssh", "libexec/openssh", "lib/ssh"))
+"""The program that OpenSSH has from version 9.8 on, at its places in the distributions."""
+
 # Other files and programs of a host that we use
 
 ACCOUNT_DEFAULTS = "/etc/login.defs"

@@ -259,6 +259,42 @@ def test_further_sshd_with_the_configuration_of_the_host_asks_too(host: Host, pe
         host.run("systemctl", "stop", "odd")
 
 
+def test_second_sshd_that_the_unit_of_the_host_starts_follows_each_change(
+    host: Host, person: Person, there: Person
+) -> None:
+    """A reload by systemd reaches the first one only. Without pam_systemd, one started by hand is in its unit too."""
+    started = f"sudo /usr/sbin/sshd -o Port={PORT} -o PidFile=none"
+    assert ssh.login(host, "ansible", key=host.key, batch=True, command=started).ok
+    second = f"pgrep -f 'sshd: .* [P]ort={PORT} '"
+    assert "ssh.service" in host.run(f"cat /proc/$({second})/cgroup").stdout
+    try:
+        assert_off(there)
+        assert module(host, "twofactor", options(person)).changed
+        assert not there.by_key(batch=True).ok
+        assert there.by_key(person.code()).ok
+        host.run("twofactor-recover")
+        assert there.by_key(batch=True).ok
+    finally:
+        host.run(f"kill $({second})")
+
+
+def test_sshd_by_another_name_asks_or_is_named(host: Host, person: Person, there: Person) -> None:
+    """Up to OpenSSH 9.7, its name is that of its PAM service, so our block does not concern it."""
+    called = "/usr/local/sbin/sshd-corp"
+    host.run(f"ln -s /usr/sbin/sshd {called}")
+    host.run(f"systemd-run --quiet --unit odd {called} -D -o Port={PORT} -o PidFile=none")
+    try:
+        done = module(host, "twofactor", options(person))
+        assert done.changed
+        found = {one["name"]: one["state"] for one in module(host, "twofactor_info", options(person))["doors"]}
+        let_in = ssh.gets_in(there.by_password)
+        assert let_in is (host.release == "debian12")
+        assert found.get(called) == ("open" if let_in else None)
+        assert (f"{called} on {host.name} (process " in " ".join(done.values.get("warnings", ()))) is let_in
+    finally:
+        host.run(f"systemctl stop odd; rm {called}")
+
+
 def test_further_sshd_does_not_count_right_passwords_and_is_covered_on_request(
     host: Host, person: Person, there: Person
 ) -> None:

@@ -100,6 +100,35 @@ def test_starts_are_those_of_cockpits_units_and_of_other_units_that_run_it(monke
     assert len(asked) == 1
 
 
+@pytest.mark.parametrize(
+    ("unit", "uid", "owner", "counts"),
+    [
+        ("web.service", 0, "", True),
+        ("web.service", 1000, "alice", False),
+        ("web.service", 1000, "bob", True),
+        ("user@1000.service", 1000, "bob", False),
+    ],
+)
+def test_starts_are_not_those_of_units_in_which_anybody_can_run_programs(
+    monkeypatch: pytest.MonkeyPatch, unit: str, uid: int, owner: str, counts: bool
+) -> None:
+    monkeypatch.setattr(Process, "is_in_container", False)
+    monkeypatch.setattr(Process, "unit", unit)
+    monkeypatch.setattr(Process, "owner", owner)
+    shown = SHOWN.replace("cockpit-wsinstance-http.service", unit).replace(
+        "LoadState=loaded", "LoadState=loaded\nUser=bob"
+    )
+
+    found = cockpit.starts(lambda _words: (0, shown, ""), [Process(5, uid, "/home/x/cockpit-ws\0")])
+    assert [one.program for one in found] == ([OWN] if counts or unit == "user@1000.service" else [])
+
+
+def test_starts_show_units_that_see_other_files_than_the_host() -> None:
+    shown = SHOWN.replace("LoadState=loaded", "LoadState=loaded\nBindReadOnlyPaths=/srv/x:/etc/pam.d:rbind")
+    (found,) = cockpit.starts(lambda _words: (0, shown, ""), [])
+    assert found.hiding == "cockpit-wsinstance-http.service"
+
+
 def test_starts_have_the_variables_of_systemd_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     fragment = "/usr/lib/systemd/system/cockpit-wsinstance-http.service"
     monkeypatch.setattr(systemd, "read_file", lambda path: file(f"ExecStart={OWN}") if path == fragment else None)

@@ -756,6 +756,13 @@ def test_login_during_a_rewrite_of_a_credential_is_kept(changing: Root) -> None:
     assert path.read_text() == "used and changed"
 
 
+def test_rewritten_credential_keeps_comments_in_any_characters(changing: Root) -> None:
+    path = changing.at(changing.write("/etc/google-authenticator/joerg", ""))
+    path.write_bytes("# Jörgs Telefon\n".encode() + b"# \xff\n")
+    assert credential_files.rewrite(str(path), f"{path}~", lambda text: f"{text}changed\n")
+    assert path.read_bytes() == "# Jörgs Telefon\n".encode() + b"# \xff\nchanged\n"
+
+
 def test_failed_record_of_a_used_code_leaves_no_lock_for_the_next_login(
     changing: Root, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._host.state import (
     FileState,
     Hold,
     HostState,
+    Sshd,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._host.time_service import SyncStatus
 from ansible_collections.fleet.auth.plugins.module_utils._plan import planning, report, survey
@@ -40,6 +41,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
 from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
 from ansible_collections.fleet.auth.plugins.module_utils._texts import drop_in, sshd_config
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import PASS_THROUGH, CodeStep, except_services
+from ansible_collections.fleet.auth.plugins.module_utils._texts.sshd_start import Start
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import encode_secret
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import Settings
 from unit.builders import (
@@ -1189,6 +1191,45 @@ class TestRefusal:
         )
         assert plan(wanted(), state).changes
 
+    def test_of_exempt_addresses_if_another_start_of_sshd_uses_host_names(self) -> None:
+        start = Start(settings=("UseDNS=yes",), source="/etc/systemd/system/other.service")
+        exempt = wanted(exempt_addresses=["192.0.2.0/24"])
+        on = carried_out(exempt, host_state())
+        names = {name: sshd_config.Effective({**one.sshd, "usedns": ("yes",)}) for name, one in on.accounts.items()}
+        other = replace(on, other_sshds=(Sshd(start, names),))
+        (refusal,) = refusals(exempt, other)
+        assert refusal.startswith(
+            "sshd, as /etc/systemd/system/other.service starts it (-o UseDNS=yes), on web1 gives PAM the host names of "
+            "clients ('-o UseDNS=yes' in /etc/systemd/system/other.service)"
+        )
+        assert report.enforced(Situation(exempt, on)) == {"sshd": True}
+        assert report.enforced(Situation(exempt, other)) == {"sshd": False}
+
+    def test_of_a_host_whose_systemd_does_not_answer(self) -> None:
+        (refusal,) = refusals(wanted(), host_state(systemd_error="Connection timed out"))
+        assert refusal == (
+            "systemd on web1 does not say how it starts sshd and other ways in: Connection timed out. Run 'systemctl "
+            "show ssh.service' there until it answers, and run again."
+        )
+
+    def test_of_a_missing_module_that_the_code_step_needs(self) -> None:
+        used = {"pam_deny.so", "pam_exec.so", "pam_faillock.so", "pam_oath.so", "pam_permit.so", "pam_succeed_if.so"}
+        whole = host_state(pam_modules=frozenset(used | {"pam_access.so"}))
+        assert plan(wanted(), whole).changes
+        gone = host_state(pam_modules=frozenset(used - {"pam_faillock.so"}))
+        assert refusals(wanted(), gone) == (
+            "pam_faillock.so is missing on web1, so everybody who needs a code would be denied. Install the package "
+            "that contains it (Debian: libpam-modules, RHEL: pam), and run again.",
+        )
+        on = replace(carried_out(wanted(), whole), pam_modules=gone.pam_modules)
+        assert report.denying(Situation(wanted(), on)) == ["sshd"]
+
+    def test_of_nothing_if_root_has_another_name(self) -> None:
+        root, *others = ACCOUNTS
+        renamed = host_state(replace(root, name="admin"), *others)
+        assert plan(wanted(), renamed).changes
+        assert plan(OFF, carried_out(wanted(), renamed)).changes
+
     def test_of_keys_if_sshd_accepts_none(self) -> None:
         state = edited(host_state(), {places.SSHD_CONFIG: f"{SSHD_CONFIG}PubkeyAuthentication no\n"})
         assert refusals(wanted(), state) == (
@@ -1312,7 +1353,7 @@ class TestRefusal:
             "{names} enrolled on web1 with nothing but the first factor. It may have been somebody else, so the "
             "credential "
             "is not proven yet. Ask them, and accept each: ansible-playbook fleet.auth.accept -e user=NAME. If it "
-            "was somebody else, change the password, and remove the credential with state: absent in twofactor_users.",
+            "was somebody else, change the password, and remove the credential with state: absent in users.",
         )
 
     def test_of_many_second_names_is_one_sentence(self) -> None:

@@ -368,6 +368,7 @@ class TestOrigins:
             ("User alice", []),
             ("all", []),
             ("Address nonsense", []),
+            ("Address 192.168.1.*/24,!10.0.0.0/8", [("10.0.0.1", "", "")]),
         ],
     )
     def test_are_those_of_its_matches(self, match: str, found: list[tuple[str, str, str]]) -> None:

@@ -430,7 +430,7 @@ class TestServicesThatStartAtBoot:
         """The units that systemd is asked about."""
         links = {
             f"/etc/systemd/system/multi-user.target.wants/{name}.service": f"[Unit]\nBefore={text}\n"
-            for name, text in {"ssh": "sshd", "further": "sshd", "other": "cron"}.items()
+            for name, text in {"ssh": "sshd", "further": "sshd", "sshd": "sshd", "other": "cron"}.items()
         }
         for room in (sshd_starts, systemd):
             monkeypatch.setattr(room, "read_file", lambda path: file(links[path]) if path in links else None)
@@ -438,11 +438,13 @@ class TestServicesThatStartAtBoot:
         monkeypatch.setattr(sshd_starts.os.path, "isdir", lambda _path: True)
         return []
 
-    def listeners(self, asked: list[str], command: str, running: list[Process]) -> tuple[Listener, ...]:
+    def listeners(
+        self, asked: list[str], command: str, running: list[Process], name: str = "further.service"
+    ) -> tuple[Listener, ...]:
         """The sshds that are found if this is the command of the further service."""
         program = command.partition(" ")[0]
         usual = "path=/usr/sbin/sshd ; argv[]=/usr/sbin/sshd -D $SSHD_OPTS -o LogLevel=DEBUG"
-        block = SHOWN.partition("\n\n")[0].replace("ssh.service", "further.service")
+        block = SHOWN.partition("\n\n")[0].replace("ssh.service", name)
 
         def run(words: t.Sequence[str]) -> tuple[int, str, str]:
             asked.extend(words[words.index("--") + 1 :])
@@ -469,6 +471,10 @@ class TestServicesThatStartAtBoot:
         assert not found.is_own
         assert asked == ["ssh.service", "sshd.service", "further.service", "*.socket"]
 
+    def test_may_have_the_other_name_of_the_hosts_own(self, asked: list[str]) -> None:
+        found = self.listeners(asked, "/usr/sbin/sshd -D -f /etc/ssh/legacy", [], "sshd.service")
+        assert [(one.door, one.seen, one.is_own) for one in found] == [("/etc/ssh/legacy", "sshd.service", True)]
+
     @pytest.mark.parametrize(
         "command",
         [
@@ -492,6 +498,23 @@ class TestServicesThatStartAtBoot:
         running = [Process(5, 0, f"sshd: {program} -D -f /etc/ssh/further [listener] 0 of 10-100 startups\0")]
         found = self.listeners(asked, f"{program} -D -f /etc/ssh/further", running)
         assert [one.pid for one in found] == [5]
+
+
+def test_systemd_is_not_asked_about_templates_and_has_to_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[t.Sequence[str]] = []
+
+    def run(words: t.Sequence[str]) -> tuple[int, str, str]:
+        asked.append(words)
+        return 1, "", "Failed to connect to bus\n"
+
+    names = ["ssh.service", "odd@.socket", "odd@one.socket"]
+    with monkeypatch.context() as patch:
+        patch.setattr(places, "SYSTEMD", "/")
+        with pytest.raises(systemd.SystemdError, match="Failed to connect to bus"):
+            systemd.shown(run, "Id", names)
+    assert asked[0][-2:] == ["ssh.service", "odd@one.socket"]
+    monkeypatch.setattr(places, "SYSTEMD", "/nowhere")
+    assert systemd.shown(run, "Id", names) == ""
 
 
 class TestUnreadFiles:
@@ -556,6 +579,34 @@ class TestUnreadFiles:
         assert sshd_starts.unread([self.OWN], {config: texts[config]}) == (str(several),)
         left.write_text("Banner none\n")
         assert sshd_starts.unread([self.OWN], texts) == (str(left),)
+
+
+@pytest.mark.parametrize(
+    ("command_line", "sessions", "program"),
+    [
+        ("sshd-corp: /usr/sbin/sshd-corp -D [listener] 0 of 10-100 startups\0", (), "/usr/sbin/sshd-corp"),
+        ("sshd-corp: /usr/sbin/sshd-corp -D [listener] 0 of 10-100 startups\0", ("/",), "/usr/sbin/sshd"),
+        ("sshd: /usr/local/sbin/sshd -D [listener] 0 of 10-100 startups\0", (), "/usr/sbin/sshd"),
+    ],
+)
+def test_listener_with_another_name_is_another_program_where_its_pam_service_is_another(
+    monkeypatch: pytest.MonkeyPatch, command_line: str, sessions: tuple[str, ...], program: str
+) -> None:
+    monkeypatch.setattr(places, "SSHD_SESSIONS", sessions)
+    for name, value in {"executable": "/usr/sbin/sshd", "is_in_container": False, "unit": "ssh.service"}.items():
+        monkeypatch.setattr(Process, name, value)
+    monkeypatch.setattr(Process, "has", lambda _self, _path: True)
+    (found,) = sshd_starts.listeners([Process(5, 0, command_line)])
+    assert found.program == program
+
+
+def test_unit_that_starts_the_hosts_sshd_by_another_name_keeps_its_options(tmp_path: Path) -> None:
+    called = tmp_path / "sshd-corp"
+    called.symlink_to(places.SSHD)
+    unit = systemd.Unit("corp.service", str(called), ("-D", "-f", "/etc/ssh/corp", "-o", "UsePAM=no"))
+    found = sshd_starts.start_of(unit)
+    assert found is not None
+    assert (found.config, found.settings) == ("/etc/ssh/corp", ("UsePAM=no",))
 
 
 def test_foreign_listener_is_recognized_by_program_files_and_account(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -633,6 +684,13 @@ def test_listener_with_a_truncated_command_line_is_recognized(
 )
 def test_listener_is_the_hosts_own_by_the_full_name_of_its_unit(unit: str, is_own: bool) -> None:
     assert Listener(5, unit, Start("/etc/ssh/internal")).is_own is is_own
+
+
+def test_unit_may_have_a_name_that_is_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cgroup = tmp_path / "cgroup"
+    cgroup.write_bytes(b"0::/user.slice/\xff/odd.service\n")
+    monkeypatch.setattr(processes, "open", lambda _path, **how: cgroup.open(**how), raising=False)
+    assert Process(5, 0, "sshd\0").unit == "odd.service"
 
 
 @pytest.mark.parametrize("other", ["/etc/pam.d/sshd", "/etc/ssh/sshd_config.d/00-twofactor.conf"])

@@ -59,7 +59,7 @@ def prepare(new: str, path: str, change: t.Callable[[str], str | None]) -> bool:
 def add(path: str, text: str) -> None:
     """Give a credential to a user who has none."""
     files.make_directory(os.path.dirname(path), 0o700)
-    files.replace(path, text.encode("ascii"), 0o600)
+    files.replace(path, text.encode("utf-8", "surrogateescape"), 0o600)
 
 
 def write(path: str, text: str) -> None:
@@ -70,13 +70,13 @@ def write(path: str, text: str) -> None:
 
 def create(path: str, text: str) -> None:
     """Create the file, which only root may read. Call `files.sync` to flush it to disk."""
-    files.create(path, text.encode("ascii"), 0o600, 0, 0)
+    files.create(path, text.encode("utf-8", "surrogateescape"), 0o600, 0, 0)
 
 
 def read(path: str) -> str:
-    """The text of the file, which is ASCII."""
+    """The text of the file. Comments in it may have any characters."""
     with open(path, "rb") as file:
-        return file.read().decode("ascii")
+        return file.read().decode("utf-8", "surrogateescape")
 
 
 @contextlib.contextmanager

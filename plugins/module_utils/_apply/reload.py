@@ -21,10 +21,16 @@ _RELOAD_SECONDS = 5.0
 def check_and_reload(change: ReloadSshd, actions: Actions) -> None:
     """Reload sshd. Raises ApplyError instead if its files are wrong, or do not give the expected settings."""
     _check(change, actions)
-    _reload(actions)
-    for listener in change.further:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(listener.pid, signal.SIGHUP)
+    before = _pid_file()
+    reached = _reload(actions)
+    for listener in change.listeners:
+        if listener.pid != reached:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(listener.pid, signal.SIGHUP)
+    # sshd rewrites its PID file once it listens with its new configuration, which may be a while after the signal.
+    deadline = time.monotonic() + _RELOAD_SECONDS
+    while before is not None and _pid_file() in (None, before) and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def restart_cockpit(actions: Actions) -> None:
@@ -36,7 +42,7 @@ def restart_cockpit(actions: Actions) -> None:
 def _check(change: ReloadSshd, actions: Actions) -> None:
     """Raise ApplyError if `sshd -t` refuses the files, or `sshd -T -C` does not print the expected settings."""
     starts = {tuple(expectation.start.words) for expectation in change.expectations}
-    starts.update(tuple(one.start.words) for one in change.further)
+    starts.update(tuple(one.start.words) for one in change.listeners)
     for words in sorted(starts) or [()]:
         code, _out, error = actions.run([places.SSHD, *words, "-t"])
         if code != 0:
@@ -52,9 +58,11 @@ def _check(change: ReloadSshd, actions: Actions) -> None:
                 )
 
 
-def _reload(actions: Actions) -> None:
-    """Reload the unit of sshd that runs, or else the process. Returns once sshd listens with its new configuration."""
-    before = _pid_file()
+def _reload(actions: Actions) -> int:
+    """Reload the unit of sshd that runs, or else the process in the PID file. Returns the process; 0 if there is none.
+
+    Of the processes of a unit, this reaches only the main one.
+    """
     for unit in places.SSHD_UNITS:
         if _is_active(actions, f"{unit}.service"):
             verb = "reload"
@@ -66,14 +74,13 @@ def _reload(actions: Actions) -> None:
             code, _out, error = actions.run(["systemctl", verb, f"{unit}.service"])
             if code != 0:
                 raise ApplyError(f"{unit}.service does not {verb}: {error.strip().rstrip('.')}.")
-            break
-    else:
-        with contextlib.suppress(OSError, ValueError), open(places.SSHD_PID_FILE, encoding="ascii") as file:
-            os.kill(int(file.read()), signal.SIGHUP)
-    # sshd rewrites its PID file once it listens with its new configuration, which may be a while after the signal.
-    deadline = time.monotonic() + _RELOAD_SECONDS
-    while before is not None and _pid_file() in (None, before) and time.monotonic() < deadline:
-        time.sleep(0.01)
+            main = actions.run(["systemctl", "show", "--property=MainPID", "--value", f"{unit}.service"])[1].strip()
+            return int(main) if main.isdecimal() else 0
+    with contextlib.suppress(OSError, ValueError), open(places.SSHD_PID_FILE, encoding="ascii") as file:
+        main = file.read().strip()
+        os.kill(int(main), signal.SIGHUP)
+        return int(main)
+    return 0
 
 
 def _is_active(actions: Actions, unit: str) -> bool:

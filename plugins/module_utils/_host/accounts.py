@@ -27,8 +27,8 @@ _USUAL_FILES = (".ssh/authorized_keys", ".ssh/authorized_keys2")
 
 
 def listed() -> dict[str, pwd.struct_passwd]:
-    """The accounts that the host lists."""
-    return {entry.pw_name: entry for entry in pwd.getpwall()}
+    """The accounts that the host lists, without lines such as `+` that stand for other accounts; nsswitch.conf(5)."""
+    return {entry.pw_name: entry for entry in pwd.getpwall() if not entry.pw_name.startswith(("+", "-"))}
 
 
 def by_own_name(names: t.Iterable[str]) -> dict[str, pwd.struct_passwd]:
@@ -181,16 +181,18 @@ def security_keys(
 def _start_of(path: str) -> str:
     """The text of a file, up to a sensible size, since the account itself may have written it.
 
-    A pipe at this path must not keep the run waiting.
+    The account may also have put something else at this path: a pipe would keep the run waiting, and a device may act
+    as soon as it is opened. With O_PATH, nothing is opened before it is known to be a file; open(2).
     """
-    with contextlib.suppress(OSError), open(path, "rb", opener=_without_waiting) as file:
-        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            return file.read(_AUTHORIZED_KEYS_BYTES).decode("utf-8", "replace")
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_PATH)
+        try:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                with open(f"/proc/self/fd/{descriptor}", "rb") as file:
+                    return file.read(_AUTHORIZED_KEYS_BYTES).decode("utf-8", "replace")
+        finally:
+            os.close(descriptor)
     return ""
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _authorized_keys_files(

@@ -39,9 +39,16 @@ _CONFIG_DIRECTORIES = "XDG_CONFIG_DIRS"
 
 
 def starts(run: Run, processes: t.Iterable[Process]) -> tuple[CockpitStart, ...]:
-    """How Cockpit's own units start it, and how other units do that run it now."""
-    running = {one.unit for one in processes if one.program == _WEB_SERVER and not one.is_in_container}
-    names = [*_SERVICES, *sorted(running.difference(("", *_SERVICES)))]
+    """How Cockpit's own units start it, and how other units do that run it now.
+
+    Any account can give a process that name, for example in a job of cron. It does not count then, unless its unit
+    starts all its programs as that account.
+    """
+    owners: dict[str, set[str]] = {}
+    for one in processes:
+        if one.program == _WEB_SERVER and one.unit and not one.is_in_container:
+            owners.setdefault(one.unit, set()).add(one.owner)
+    others = {name for name in owners if name not in _SERVICES and not name.startswith("user@")}
     return tuple(
         CockpitStart(
             unit.place_of([_CONFIG_DIRECTORIES]) or unit.place_of([unit.program]) or unit.name,
@@ -49,8 +56,10 @@ def starts(run: Run, processes: t.Iterable[Process]) -> tuple[CockpitStart, ...]
             unit.words,
             unit.value(_CONFIG_DIRECTORIES),
             unit.name if unit.is_outdated else "",
+            unit.name if unit.hides((places.PAM_D, places.COCKPIT_DIRECTORY)) else "",
         )
-        for unit in systemd.services(run, names, [_CONFIG_DIRECTORIES])
+        for unit in systemd.services(run, [*_SERVICES, *sorted(others)], [_CONFIG_DIRECTORIES])
+        if unit.name not in others or owners[unit.name] & {"", unit.owner}
     )
 
 

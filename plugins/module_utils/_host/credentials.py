@@ -72,6 +72,12 @@ def module_directories() -> tuple[str, ...]:
     return tuple(sorted(set(found)))
 
 
+def pam_modules(directories: t.Iterable[str]) -> frozenset[str] | None:
+    """The file names of the PAM modules in these directories; None if there are no directories."""
+    found = [glob.glob(f"{one}/pam_*.so") for one in directories]
+    return frozenset(os.path.basename(path) for paths in found for path in paths) if found else None
+
+
 def code_modules() -> dict[str, bytes]:
     """The contents of the backends' PAM modules that are installed, by backend."""
     found = {}

@@ -29,13 +29,20 @@ from .files import included, inside, read_file
 from .holds import holds
 from .processes import processes
 from .session import connection
-from .state import OWN_DIRECTORIES, OWN_FILES, Connection, FileState, HostState, Login, Sshd
+from .state import OWN_DIRECTORIES, OWN_FILES, CockpitStart, Connection, FileState, HostState, Login, Sshd
+from .systemd import SystemdError
 
 
 def look(settings: Settings, run: Run) -> HostState:
     """Look at everything that a plan for these settings depends on."""
     running = processes()
-    units = sshd_starts.units(run)
+    units, systemd_error = sshd_starts.Units(), ""
+    cockpit_starts: tuple[CockpitStart, ...] = ()
+    try:
+        units = sshd_starts.units(run)
+        cockpit_starts = cockpit.starts(run, running) if "cockpit" in settings.services else ()
+    except SystemdError as error:
+        systemd_error = str(error)
     listening = sshd_starts.listeners(running, units)
     further, accepted = (settings.sshd_configs, settings.accepted_doors) if settings.ssh else ((), None)
     start, *other_starts = sshd_starts.starts(units.own, listening, further, accepted)
@@ -47,6 +54,7 @@ def look(settings: Settings, run: Run) -> HostState:
     services_included = _included_by_services(files)
     files.update(services_included)
     session = connection()
+    module_directories = credentials.module_directories()
     kept = {name: credentials.credentials(one) for name, one in backends.BACKENDS.items()}
     people, groups = _people(settings, [*itertools.chain(*kept.values()), *([session.user] if session else [])])
     address = sshd.sample_address(settings)
@@ -92,9 +100,11 @@ def look(settings: Settings, run: Run) -> HostState:
         become_asks=become.asking(run, session, _new_services(settings, files)) if session else frozenset(),
         sudo_rules=become.sudo_rules() if {"sudo", "sudo-i"}.intersection(settings.services) else {},
         code_modules=credentials.code_modules(),
-        module_directories=credentials.module_directories(),
+        module_directories=module_directories,
+        pam_modules=credentials.pam_modules(module_directories),
         keytabs=cockpit.keytabs() if "cockpit" in settings.services else {},
-        cockpit_starts=cockpit.starts(run, running) if "cockpit" in settings.services else (),
+        cockpit_starts=cockpit_starts,
+        systemd_error=systemd_error,
         unread_by_cockpit=settings.enabled and "cockpit" in settings.services and cockpit.is_unread(running),
         container=(read_file(places.CONTAINER) or FileState("", 0)).content.strip(),
         release=release,

@@ -75,7 +75,7 @@ class Process(t.NamedTuple):
     @property
     def unit(self) -> str:
         """The systemd unit that it belongs to; empty if there is none."""
-        with contextlib.suppress(OSError), open(f"/proc/{self.pid}/cgroup", encoding="utf-8") as file:
+        with contextlib.suppress(OSError), open(f"/proc/{self.pid}/cgroup", encoding="utf-8", errors="replace") as file:
             return next(iter(_UNIT.findall(file.read())), "")
         return ""
 

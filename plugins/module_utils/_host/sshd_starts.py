@@ -14,7 +14,7 @@ import typing as t
 
 from .. import _places as places
 from .._texts import sshd_config
-from .._texts.sshd_start import Start, is_cut, parse_title, parse_words
+from .._texts.sshd_start import Start, is_cut, parse_title, parse_words, program_of
 from .._texts.unit_variables import split, variables, with_variables
 from . import systemd
 from .command import Run
@@ -88,7 +88,7 @@ class Units(t.NamedTuple):
 
 def start_of(unit: Unit) -> Start | None:
     """How a unit would start an sshd now; None if its program is not sshd, and so may start anything."""
-    if unit.program.rpartition("/")[2] != "sshd":
+    if os.path.basename(unit.program) != "sshd" and not _is_of_host(unit.program):
         return None
     found = parse_words(with_variables(unit.words, unit.value))
     return found._replace(source=_source(unit, found) or unit.name)
@@ -127,9 +127,22 @@ def listeners(processes: t.Iterable[Process], units: Units | None = None) -> tup
     return tuple(found)
 
 
-def _program(path: str) -> str:
-    """The program of an sshd; the path of the host's own if it is that program, by any path, or if it is unknown."""
-    return places.SSHD if not path or os.path.realpath(path) == os.path.realpath(places.SSHD) else path
+def _is_of_host(path: str) -> bool:
+    """Whether this is the host's own sshd, by any path."""
+    return os.path.realpath(path) == os.path.realpath(places.SSHD)
+
+
+def _program(path: str, called: str = "") -> str:
+    """The program of an sshd; the path of the host's own if it is that program, or if it is unknown.
+
+    Up to OpenSSH 9.7, sshd uses the PAM service that has the name with which it was started. So a link to the host's
+    own program (`called`) counts as another program if it has another name.
+    """
+    if path and not _is_of_host(path):
+        return path
+    called = called or path
+    is_sshd = os.path.basename(called) in ("", "sshd") or any(map(os.path.exists, places.SSHD_SESSIONS))
+    return places.SSHD if is_sshd else called
 
 
 def _listener(process: Process, start: Start) -> Listener:
@@ -142,7 +155,7 @@ def _listener(process: Process, start: Start) -> Listener:
         process.pid,
         process.unit,
         start,
-        program=_program(process.executable),
+        program=_program(process.executable, program_of(process.command_line)),
         owner=process.owner,
         has_own_files=not all(process.has(path) for path in files),
     )
@@ -210,23 +223,28 @@ def units(run: Run) -> Units:
     services = [f"{name}.service" for name in places.SSHD_UNITS]
     links = systemd.enabled()
     enabled = sorted(name for name in links if name.endswith(".socket"))
-    at_boot = sorted(name for name, path in links.items() if name not in services and _is_service_with_sshd(path))
+    at_boot = sorted(name for name, path in links.items() if _is_service_with_sshd(path))
     ours = sorted(set(places.LISTENING_UNITS) & set(links) - set(enabled))
     # The pattern matches only units that systemd has loaded, such as active ones.
-    shown = systemd.shown(
-        run, f"{systemd.SERVICE_PROPERTIES},{_SOCKET_PROPERTIES}", [*services, *at_boot, *ours, *enabled, "*.socket"]
-    )
+    names = dict.fromkeys([*services, *at_boot, *ours, *enabled, "*.socket"])
+    shown = systemd.shown(run, f"{systemd.SERVICE_PROPERTIES},{_SOCKET_PROPERTIES}", [*names])
     found = systemd.with_inherited(run, systemd.parse_units(shown))
+    own = next((one for name in services for one in found if name in (one.name, *one.names)), None)
+    names_of_own = {own.name, *own.names} if own else set(services)
     sockets = [one for one in parse_sockets(shown) if one.is_reached and (one.is_active or one.name in enabled)]
     texts = {one.name: [*_texts(one.service)] for one in sockets}
     # A unit without the word sshd in its files starts none, so systemd is not asked about it.
     with_sshd = [one for one in sockets if any("sshd" in text for text in texts[one.name])]
     return Units(
-        own=next((one for one in found if not set(services).isdisjoint((one.name, *one.names))), None),
+        own=own,
         sockets=frozenset(one.name for one in sockets),
         further={
-            **{one.name: one for one in found if not set(at_boot).isdisjoint(one.names) and _listens(one)},
-            **_started_by(run, [one for one in with_sshd if one.service not in services]),
+            **{
+                one.name: one
+                for one in found
+                if one.name not in names_of_own and not set(at_boot).isdisjoint(one.names) and _listens(one)
+            },
+            **_started_by(run, [one for one in with_sshd if one.service not in names_of_own]),
         },
         commands={name: [line for text in found for line in _COMMAND.findall(text)] for name, found in texts.items()},
         stopped=frozenset(_stopped(shown)).intersection(places.LISTENING_UNITS),

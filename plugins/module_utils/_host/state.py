@@ -174,6 +174,8 @@ class CockpitStart(t.NamedTuple):
     """Where it looks for its configuration instead of /etc: its variable XDG_CONFIG_DIRS; cockpit.conf(5)."""
     outdated: str = ""
     """The name of the unit if its files have changed since systemd read them."""
+    hiding: str = ""
+    """The name of the unit if it sees other files in /etc/pam.d or /etc/cockpit than the host has."""
 
 
 class Sshd(t.NamedTuple):
@@ -230,6 +232,8 @@ class HostState:
     """The files that have changed since the host's own sshd has read its configuration, and directories of it."""
     stopped_units: frozenset[str] = frozenset()
     """The units of ours that should be waiting, such as the guard's, but have failed or been stopped."""
+    systemd_error: str = ""
+    """What systemctl printed if systemd did not answer, so that it is not known what it would start."""
     outdated_units: tuple[str, ...] = ()
     """The units of sshd whose files have changed since systemd read them."""
     sshd_start: Start = field(default=Start())
@@ -254,6 +258,8 @@ class HostState:
     """The credential files of the other backends, by backend and user."""
     code_modules: t.Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """The PAM modules that are installed, by backend."""
+    pam_modules: frozenset[str] | None = field(default=None, repr=False)
+    """The file names of all PAM modules that are installed; None if they are not known."""
     module_directories: tuple[str, ...] = ()
     """The directories of PAM modules, as real paths."""
     has_qrencode: bool = True
@@ -327,6 +333,14 @@ class HostState:
         return ServiceFiles({**named, **elsewhere}, vendor, frozenset(vendor.keys() - own.keys()))
 
     @property
+    def root(self) -> Account:
+        """The account root, which may have another name; one that cannot log in if there is none."""
+        found = [one for one in self.accounts.values() if not one.uid]
+        return next(
+            (one for one in found if one.name == "root"), next(iter(found), Account("root", 0, (), False, False))
+        )
+
+    @property
     def sshds(self) -> tuple[Sshd, ...]:
         """The ways in which sshd is started; the settings in `accounts` are those of the first."""
         settings = {name: account.sshd for name, account in self.accounts.items()}
@@ -343,11 +357,11 @@ class HostState:
 
     @property
     def drop_in_readers(self) -> tuple[Listener, ...]:
-        """The further sshds that listen, and read our drop-in."""
+        """The sshds that listen and read our drop-in; the unit of the host's own may have started several."""
         return tuple(
             one
             for one in self.listeners
-            if one.pid and not (one.is_own or one.is_separate) and sshd_config.read_order(self.sshd_files(one.start))
+            if one.pid and not one.is_separate and sshd_config.read_order(self.sshd_files(one.start))
         )
 
     @property

@@ -32,6 +32,10 @@ _OF_SYSTEMD = "the environment of systemd ('systemctl show-environment')"
 _ARGUMENTS = re.compile(r"path=(\S+) ; argv\[\]=(.*?) ; ignore_errors=")
 
 
+class SystemdError(RuntimeError):
+    """systemd does not answer; the text is what systemctl printed."""
+
+
 class Unit(t.NamedTuple):
     """A systemd service."""
 
@@ -123,8 +127,14 @@ class Unit(t.NamedTuple):
 
 
 def shown(run: Run, properties: str, names: t.Sequence[str]) -> str:
-    """The output of `systemctl show` for these units and properties; empty if it fails."""
-    code, out, _error = run(["systemctl", "show", f"--property={properties}", "--", *names])
+    """The output of `systemctl show` for these units and properties. Raises SystemdError.
+
+    Templates are left out: nothing starts one, and systemctl answers for none of the units if a name is one.
+    """
+    units = [name for name in names if "@." not in name]
+    code, out, error = run(["systemctl", "show", f"--property={properties}", "--", *units])
+    if code != 0 and os.path.isdir(places.SYSTEMD):
+        raise SystemdError(error.strip() or f"systemctl show ended with {code}")
     return out if code == 0 else ""
 
 

@@ -144,8 +144,8 @@ class ReloadSshd(t.NamedTuple):
     """Reload sshd, once `sshd -t` accepts its files and they mean what is expected."""
 
     expectations: tuple[Expectation, ...]
-    further: tuple[Listener, ...] = ()
-    """The further sshds that read our drop-in too."""
+    listeners: tuple[Listener, ...] = ()
+    """The sshds that listen and read our drop-in, as far as they are known."""
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,11 @@ def _unusual_starts(state: HostState) -> t.Iterator[str]:
                 f"Cockpit on {state.hostname} is started as '{' '.join((start.program, *start.words))}' "
                 f"({start.source}), which may let people in without a code. {remedy}"
             )
+        if start.hiding:
+            yield (
+                f"Cockpit on {state.hostname} sees other files in {places.PAM_D} or {places.COCKPIT_DIRECTORY} than "
+                f"the host has, by its unit {start.hiding}, and these may let people in without a code. {remedy}"
+            )
         if start.config_directories not in ("", "/etc"):
             yield (
                 f"Cockpit on {state.hostname} looks for its configuration in another place than "

@@ -58,7 +58,7 @@ def plan(situation: Situation, make_key: MakeKey) -> Plan:
     changes = _Steps(situation, pam_services, revised).in_order()
     if "sshd" in asking_services and not any(change.path == places.DROP_IN for change in _written(changes)):
         refused += refusals.expectations(state, _expectations(situation, state.text(places.DROP_IN)))
-    refused += [*refusals.files(state, changes), *refusals.clock(situation)]
+    refused += [*refusals.files(state, changes), *refusals.modules(state, changes), *refusals.clock(situation)]
     warned += warnings.clock(situation)
     return Plan(
         changes=() if refused else tuple(changes),

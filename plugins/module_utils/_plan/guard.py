@@ -12,14 +12,13 @@ from dataclasses import replace
 
 from .. import _places as places
 from .._host.state import HostState
-from .._texts import cockpit_conf, drop_in, guard, pam, pam_conf, sshd_config
+from .._texts import cockpit_conf, drop_in, guard, pam, pam_conf, pam_modules, sshd_config
 from .._texts.patterns import matching_paths
 from .._wanted.settings import Settings
 from .changes import Change, Listen
 from .draft import Draft
 from .situation import Situation
 
-_MODULE = re.compile(r"\bpam_\w+\.so\b")
 _OFF = "off"
 
 
@@ -131,7 +130,7 @@ def _config(
     for name, services in stacks.items():
         lines.append(guard.line("stack", guard.digest(guard.auth_part(files.texts[name])), name, ", ".join(services)))
     lines += [guard.line("modules", path) for path in state.module_directories]
-    needed = sorted(set(_MODULE.findall("".join(texts.values()))))
+    needed = sorted(pam_modules.named_in("".join(texts.values())))
     lines += [guard.line("module", name) for name in needed] if state.module_directories else []
     if places.DROP_IN in texts:
         lines += [*_start_lines(state), *_sshd_lines(situation)]

@@ -11,7 +11,7 @@ import typing as t
 from .. import _places as places
 from .._backends import backends
 from .._host.state import WRITTEN_AT_LOGIN, HostState
-from .._texts import drop_in, sshd_config
+from .._texts import drop_in, pam_modules, sshd_config
 from .._texts.sshd_start import Start
 from .._wanted.bounds import is_account_name
 from . import credentials, locked_out, people, scope
@@ -47,6 +47,11 @@ def host(situation: Situation) -> t.Iterator[str]:
     yield from timer(situation)
     yield from selinux(situation)
     yield from _outdated_units(situation)
+    if state.systemd_error:
+        yield (
+            f"systemd on {state.hostname} does not say how it starts sshd and other ways in: "
+            f"{sentence(state.systemd_error)} Run 'systemctl show ssh.service' there until it answers, and run again."
+        )
     if settings.self_service and not state.has_systemd:
         yield (
             f"O(self_service) needs a socket of systemd, which does not run on {state.hostname}. Leave O(self_service) "
@@ -103,6 +108,19 @@ def files(state: HostState, changes: t.Collection[Change]) -> t.Iterator[str]:
                 f"{path} on {state.hostname} has a second hard link, which a change of the file would not reach. Find "
                 f"it with 'find /etc -xdev -samefile {path}', and remove it, or make it a copy."
             )
+
+
+def modules(state: HostState, changes: t.Iterable[Change]) -> t.Iterator[str]:
+    """Refuse PAM files of ours that need a module which is not installed, because they would deny everybody."""
+    own = [one for one in changes if isinstance(one, Write) and not isinstance(one, Edit)]
+    texts = [one.content for one in own if one.path.startswith(f"{places.PAM_D}/")]
+    missing = pam_modules.named_in("".join(texts)) - (state.pam_modules or frozenset())
+    if missing and state.pam_modules is not None:
+        names, are = " and ".join(sorted(missing)), "are" if len(missing) > 1 else "is"
+        yield (
+            f"{names} {are} missing on {state.hostname}, so everybody who needs a code would be denied. Install the "
+            "package that contains it (Debian: libpam-modules, RHEL: pam), and run again."
+        )
 
 
 def accounts(situation: Situation) -> t.Iterator[str]:
@@ -242,26 +260,27 @@ def sshd(situation: Situation) -> t.Iterator[str]:
             if sshd.error:
                 yield f"sshd{_start_of(sshd.start)} on {host} does not report its settings: {sentence(sshd.error)}"
         return
-    root = state.accounts["root"].sshd
     conflicts = [
         f"on {host}, {conflict}"
         for sshd in state.sshds
         for conflict in drop_in.conflicts(state.sshd_files(sshd.start), sshd.any_account, settings)
     ]
     yield from dict.fromkeys(conflicts)
-    if settings.declared_keys and "pubkeyauthoptions" not in root:
+    if settings.declared_keys and "pubkeyauthoptions" not in state.sshds[0].any_account:
         holders = tuple(sorted(settings.declared_keys))
         yield people.Sentence(
             f"sshd on {host} cannot ask for the PIN of a security key: it is older than OpenSSH 8.4. Leave "
             f"security_keys out for {people.Names(holders)}.",
             holders,
         )
-    if settings.exempt_addresses and root.on("usedns"):
-        # PAM then gets the name, and accepts any address to which it resolves.
-        yield (
-            f"sshd on {host} gives PAM the host names of clients ({sshd_config.setting_line(files, 'UseDNS')}), and "
-            "the owner of a name can point it at an exempt address. Set UseDNS no, or leave O(exempt_addresses) out."
-        )
+    for sshd in state.sshds if settings.exempt_addresses else ():
+        if sshd.any_account.on("usedns"):
+            # PAM accepts any address to which the name resolves.
+            line = sshd_config.setting_line(state.sshd_files(sshd.start), "UseDNS")
+            yield (
+                f"sshd{_start_of(sshd.start)} on {host} gives PAM the host names of clients ({line}), and the owner of "
+                "a name can point it at an exempt address. Set UseDNS no, or leave O(exempt_addresses) out."
+            )
     factors = settings.ssh_first_factors
     if "publickey" in factors and not _is_on_for_anybody(situation, "pubkeyauthentication"):
         yield (
@@ -287,7 +306,7 @@ def sshd(situation: Situation) -> t.Iterator[str]:
 def _is_on_for_anybody(situation: Situation, *keywords: str) -> bool:
     """Whether one of these is on in sshd for anybody who will be asked; the settings for root apply to root only."""
     accounts = situation.state.accounts
-    asked = [one for one in accounts.values() if one.uid and situation.in_scope(one)] or [accounts["root"]]
+    asked = [one for one in accounts.values() if one.uid and situation.in_scope(one)] or [situation.state.root]
     return any(one.sshd.on(keyword) for one in asked for keyword in keywords)
 
 
@@ -300,7 +319,7 @@ def become(situation: Situation) -> t.Iterator[str]:
     account = state.accounts.get(state.connection.user) if state.connection else None
     if not account or not state.connection or account.uid == 0:
         return
-    root, programs = state.accounts["root"], state.connection.programs
+    root, programs = state.root, state.connection.programs
     by_systemd = next((program for program in places.ASKING_SYSTEMD if program in programs), "")
     # su wants the password of root, and so root's code; under sudo it wants none.
     by_su = "su" in programs and not {"sudo", "doas"}.intersection(programs[programs.index("su") :])

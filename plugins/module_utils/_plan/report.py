@@ -189,6 +189,8 @@ def _sshd_sends_to_pam(situation: Situation) -> bool:
     wanted = {one.name: situation.keys_only(one) for one in asked if one.name not in recovered}
     return all(
         sshd.error is None
+        # PAM accepts any address to which the name of a client resolves.
+        and not (situation.settings.exempt_addresses and sshd.any_account.on("usedns"))
         and sshd_config.read_order(state.sshd_files(sshd.start)) is not None
         and all(
             effective[name].get(keyword, ()) == value

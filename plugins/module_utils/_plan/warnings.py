@@ -11,7 +11,7 @@ import typing as t
 from .. import _places as places
 from .._backends import backends
 from .._host.state import HostState
-from .._texts import pam, sshd_config
+from .._texts import pam, pam_modules, sshd_config
 from .._texts.opened import opening_file
 from .._wanted.bounds import CONSOLE
 from . import credentials, scope
@@ -36,6 +36,15 @@ def why_nobody_gets_in(state: HostState) -> Denial | None:
     if backend and backend not in state.code_modules:
         module = backends.BACKENDS[backend].MODULE
         return Denial(f"{module}, which {places.SWITCH} needs, is missing on {state.hostname}")
+    missing = pam_modules.named_in(state.text(places.SWITCH) or "") - (state.pam_modules or frozenset())
+    if backend and missing and state.pam_modules is not None:
+        names = " and ".join(sorted(missing))
+        return Denial(
+            f"{names}, without which {places.SWITCH} denies, {'are' if len(missing) > 1 else 'is'} missing on "
+            f"{state.hostname}",
+            "Install the package that contains it, or run twofactor-recover on the host, which turns two-factor login "
+            "off",
+        )
     if not backend and step.damage and not step.passes_everyone:
         return Denial(f"{places.SWITCH} on {state.hostname} is {'gone' if step.is_gone else 'damaged'}")
     held_for_all = credentials.holds_of_all(state) if backend else []

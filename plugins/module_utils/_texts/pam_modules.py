@@ -9,9 +9,12 @@ A module that is not known here may end in any way, but like a first factor it d
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from .dispatch import Handler
+
+_NAME = re.compile(r"\bpam_\w+\.so\b")
 
 # How these end, whoever logs in and whatever is typed.
 _ALWAYS = {
@@ -109,6 +112,11 @@ _SUCCEED_FOR_ANYBODY = (
     "pam_kwallet5.so",
     "pam_mount.so",
 )
+
+
+def named_in(text: str) -> set[str]:
+    """The PAM modules that a text names."""
+    return {*_NAME.findall(text)}
 
 
 def any_outcome(handler: Handler) -> tuple[str, ...]:

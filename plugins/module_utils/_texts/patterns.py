@@ -61,7 +61,7 @@ def sample_addresses(pattern: str) -> list[str]:
         return [
             one
             for one in (pattern.replace("?", filling[0]).replace("*", filling) for filling in _FILLINGS)
-            if _network(one) and covers(pattern, one)
+            if _is_address(one) and covers(pattern, one)
         ]
     network = _network(pattern)
     if network is None:
@@ -74,6 +74,14 @@ def covers(pattern: str, address: str) -> bool:
     """Whether a pattern of addresses matches an address."""
     network = _network(pattern)
     return ipaddress.ip_address(address) in network if network else any_of((pattern,))(address)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:

@@ -98,6 +98,14 @@ def parse_title(command_line: str) -> list[str] | None:
     )
 
 
+def program_of(command_line: str) -> str:
+    """The program of an sshd, by the path with which it was started; empty if its title is cut short."""
+    found = _LISTENER.match(command_line)
+    if found:
+        return found[1].partition(" ")[0]
+    return "" if _CUT.match(command_line) else command_line.partition("\0")[0]
+
+
 def is_cut(command_line: str) -> bool:
     """Whether the title of a listening sshd is cut short, since it has no environment whose room it could use."""
     return bool(_CUT.match(command_line)) and parse_title(command_line) is None

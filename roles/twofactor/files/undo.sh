@@ -37,12 +37,12 @@ reload_sshd() {
 }
 
 # Reload each further sshd of this host that reads the drop-in, if its configuration is valid. Those in containers,
-# which /proc shows as well, are skipped.
+# which /proc shows as well, are skipped, and so is the one that is reloaded already.
 signal_further() {
     grep -lsaE '^sshd: .* \[listener\]' /proc/[0-9]*/cmdline | while read -r title; do
         process=${title%/cmdline}
         [ "$(readlink "$process/ns/pid")" = "$(readlink /proc/self/ns/pid)" ] || continue
-        grep -qsE '/sshd?(@[^/]*)?\.service' "$process/cgroup" && continue
+        [ "${process#/proc/}" != "$reloaded" ] || continue
         config=$(sed -n 's/^sshd: .* -f *\([^ ]*\) .*/\1/p' "$title")
         config=${config:-/etc/ssh/sshd_config}
         if grep -qsi '^[[:blank:]]*include.*sshd_config\.d' "$config" && /usr/sbin/sshd -t -f "$config"; then
@@ -52,25 +52,33 @@ signal_further() {
 }
 
 signal_sshd() {
+    reloaded=$(cat /run/sshd.pid 2>/dev/null)
     for unit in ssh sshd; do
         if systemctl is-active --quiet "$unit.service" 2>/dev/null; then
-            # With socket activation, a reload fails, so restart. Sessions survive that, and it does not count towards
-            # the start limit.
-            if systemctl is-active --quiet "$unit.socket"; then
-                systemctl reset-failed "$unit.service"
-                systemctl restart "$unit.service"
-                return
-            fi
-            systemctl reload "$unit.service" && return
-            # If the unit's own reload is broken, that must not keep anybody out.
-            /usr/sbin/sshd -t && kill -HUP "$(systemctl show --property=MainPID --value "$unit.service")"
-            return
+            reload_unit "$unit" || return
+            reloaded=$(main_process "$unit")
+            return 0
         fi
     done
-    if [ -s /run/sshd.pid ]; then
-        kill -HUP "$(cat /run/sshd.pid)" 2>/dev/null
-    fi
+    [ -z "$reloaded" ] || kill -HUP "$reloaded" 2>/dev/null
     return 0
+}
+
+reload_unit() {
+    # With socket activation, a reload fails, so restart. Sessions survive that, and it does not count towards the start
+    # limit.
+    if systemctl is-active --quiet "$1.socket"; then
+        systemctl reset-failed "$1.service"
+        systemctl restart "$1.service"
+        return
+    fi
+    systemctl reload "$1.service" && return
+    # If the unit's own reload is broken, that must not keep anybody out.
+    /usr/sbin/sshd -t && kill -HUP "$(main_process "$1")"
+}
+
+main_process() {
+    systemctl show --property=MainPID --value "$1.service"
 }
 
 # Wait for another change under way, but not for long if it hangs.
