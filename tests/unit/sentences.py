@@ -160,7 +160,7 @@ def of_yaml() -> list[Message]:
     """The failure messages of tasks of the role and of the playbooks."""
     found = []
     for path in sorted([*_ROLE.rglob("tasks/**/*.yml"), *(ROOT / "playbooks").glob("*.yml")]):
-        for task in _tasks(yaml.safe_load(path.read_text())):
+        for task in tasks(yaml.safe_load(path.read_text())):
             required = task.get("fleet.auth.require")
             if required:
                 texts = [required["fail_msg"], *task.get("vars", {}).values()]
@@ -172,12 +172,12 @@ def of_yaml() -> list[Message]:
     return [one for one in found if re.sub(r"\{[^{}]*\}", "", one.text).strip()]
 
 
-def _tasks(entries: t.Iterable[dict[str, t.Any]]) -> t.Iterator[dict[str, t.Any]]:
+def tasks(entries: t.Iterable[dict[str, t.Any]]) -> t.Iterator[dict[str, t.Any]]:
     """The tasks of a play, a block or a file."""
     for entry in entries:
         yield entry
         for part in ("tasks", "block", "rescue", "always"):
-            yield from _tasks(entry.get(part, ()))
+            yield from tasks(entry.get(part, ()))
 
 
 def _filled(text: str) -> str:

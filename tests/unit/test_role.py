@@ -20,6 +20,7 @@ import yaml
 from ansible_collections.fleet.auth.plugins.doc_fragments.settings import ModuleDocFragment
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.bounds import is_account_name
 from ansible_collections.fleet.auth.plugins.module_utils._wanted.options import argument_spec
+from unit.sentences import tasks
 
 _ROOT = Path(__file__).resolve().parents[2]
 _ROLE = _ROOT / "roles" / "twofactor"
@@ -159,6 +160,32 @@ class TestEntryPoints:
         taken = documented[option] if option in documented else documented[option.partition("_")[2]]
         found = _entry_points()[entry_point]["options"][f"twofactor_{option}"]
         assert _without_words({option: found}, "options") == _without_words({option: taken}, "suboptions")
+
+
+class TestVariables:
+    """A fact or a registered result of a play overrides a variable of a task that has the same name.
+
+    Likewise, `item` of a loop in the role hides that of a loop which includes the role.
+    """
+
+    @staticmethod
+    def _set_by(task: dict[str, t.Any]) -> t.Iterator[str]:
+        """The variables that a play, a block or a task sets."""
+        yield from task.get("vars", ())
+        yield from task.get("ansible.builtin.set_fact", ())
+        if "register" in task:
+            yield task["register"]
+        if "loop" in task:
+            yield task.get("loop_control", {}).get("loop_var", "item")
+
+    @pytest.mark.parametrize(
+        "path",
+        sorted([*(_ROLE / "tasks").rglob("*.yml"), *(_ROOT / "playbooks").glob("*.yml")]),
+        ids=lambda path: str(path.relative_to(_ROOT)),
+    )
+    def test_of_tasks_have_the_prefix_of_the_role(self, path: Path) -> None:
+        found = {name for task in tasks(yaml.safe_load(path.read_text())) for name in self._set_by(task)}
+        assert sorted(name for name in found if not name.startswith(("__twofactor_", "twofactor_"))) == []
 
 
 class TestAccountNames:
