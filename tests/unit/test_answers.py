@@ -316,7 +316,7 @@ class TestRole:
 
     def test_has_a_file_for_each_step(self) -> None:
         steps = self.steps(confirmation="a" * 16)
-        assert steps == ["prepare_sheets", "install_debian", "change", "prove", "write_sheets", "say_next"]
+        assert steps == ["prepare_sheets", "install_debian", "change", "confirm", "write_sheets", "say_next"]
         assert all((self.ROLE / "tasks" / "steps" / f"{step}.yml").is_file() for step in steps)
 
     @pytest.mark.parametrize("strange", ["../../evil", "{{ 1 }}", "values", ""])
