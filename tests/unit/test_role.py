@@ -219,6 +219,8 @@ class TestAccountNames:
             "alice\n",
             "jos\u00e9",
             "a/b",
+            "a" * 256,
+            "a" * 257,
         ],
     )
     def test_are_the_same_everywhere(self, where: str, name: str) -> None:
