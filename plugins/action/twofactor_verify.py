@@ -22,13 +22,15 @@ class ActionModule(CheckedAction):
         if "valid" not in done:
             return done
         user, host = self._task.args["user"], (task_vars or {})["inventory_hostname"]
-        message = right(user, host) if done["valid"] else wrong(user, host, str(self._task.args["code"]))
-        return {**done, "msg": message}
+        if done["valid"]:
+            return {**done, "msg": right(user, host, check_mode=self._task.check_mode)}
+        return {**done, "msg": wrong(user, host, str(self._task.args["code"]))}
 
 
-def right(user: str, host: str) -> str:
+def right(user: str, host: str, *, check_mode: bool = False) -> str:
     """The message for a right code."""
-    return f"The code of {user} was right on {host}. It is used up, and {user} is proven."
+    verb = "would be" if check_mode else "is"
+    return f"The code of {user} was right on {host}. It {verb} used up, and {user} {verb} proven."
 
 
 def wrong(user: str, host: str, code: str) -> str:

@@ -28,7 +28,7 @@ attributes:
     description: Has a part that runs on the controller and checks the host's answer.
     support: full
   check_mode:
-    description: Does nothing in check mode.
+    description: In check mode, the change is not confirmed, but the module fails if it could not be.
     support: full
 seealso:
   - module: fleet.auth.twofactor

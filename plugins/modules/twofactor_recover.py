@@ -31,7 +31,10 @@ attributes:
     support: full
   check_mode:
     description: In check mode, nothing is changed.
-    support: full
+    support: partial
+    details:
+      - With O(user), only the command on the host can tell whether the account exists and is asked for a code, and it
+        has no check mode. So a change is announced on each host where two-factor login is set up.
 seealso:
   - module: fleet.auth.twofactor
 """

@@ -33,7 +33,7 @@ attributes:
     description: Has a part that runs on the controller and checks the host's answer.
     support: full
   check_mode:
-    description: In check mode, the code is checked but not used up.
+    description: In check mode, the code is checked but not used up. A right code counts as a change.
     support: full
 seealso:
   - module: fleet.auth.twofactor

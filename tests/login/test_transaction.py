@@ -124,7 +124,7 @@ def test_only_a_new_connection_confirms_and_only_this_change(host: Host, person:
         )
         tried = module(host, "twofactor_confirm", confirmation, connection=new, check=True)
         assert tried.ok
-        assert not tried.changed
+        assert tried.changed
         assert module(host, "twofactor_info", options(person))["pending"]
         confirmed = module(host, "twofactor_confirm", confirmation, connection=new)
         assert confirmed.changed, confirmed.output

@@ -10,15 +10,24 @@ import contextlib
 import functools
 import json
 import os
+import time
 import typing as t
 
 import pytest
 
 from ansible_collections.fleet.auth.plugins.module_utils._apply.actions import ApplyError
+from ansible_collections.fleet.auth.plugins.module_utils._backends import oath
 from ansible_collections.fleet.auth.plugins.module_utils._host import sshd
 from ansible_collections.fleet.auth.plugins.module_utils._host.state import FileState
 from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
-from ansible_collections.fleet.auth.plugins.module_utils._runs import changing, credential, main, preview
+from ansible_collections.fleet.auth.plugins.module_utils._runs import (
+    changing,
+    confirm,
+    credential,
+    main,
+    preview,
+    verify,
+)
 from ansible_collections.fleet.auth.plugins.module_utils._texts.code_step import CodeStep
 from unit.builders import SECRET, host_state, options, plan, settings, texts_of
 
@@ -144,3 +153,55 @@ def test_diff_is_made_only_on_request(*, wanted: bool) -> None:
     result = preview.result(t.cast(t.Any, module), situation, situation, plan(target, host_state()), changed=True)
     assert result["changes"]
     assert bool(result.get("diff")) == wanted
+
+
+class TestCheckMode:
+    """What it announces is what the run does."""
+
+    @pytest.fixture(autouse=True)
+    def _alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(changing, "exclusive", lambda _wait: contextlib.nullcontext(0.0))
+
+    @staticmethod
+    def answer(body: t.Callable[[t.Any], main.Result], *, check_mode: bool, **params: str) -> main.Result:
+        module = FakeModule(**params)
+        module.check_mode = check_mode
+        return body(t.cast(t.Any, module))
+
+    @pytest.mark.parametrize("right", [True, False])
+    def test_of_a_code_predicts_the_change_and_writes_nothing(
+        self, monkeypatch: pytest.MonkeyPatch, *, right: bool
+    ) -> None:
+        code = oath.hotp(b"k" * 20, int(time.time()) // 30, 6) if right else "12345"
+        text = f"HOTP/T30 alice - {(b'k' * 20).hex()}\n"
+        stored = credential.StoredCredential(oath, "/etc/oath/alice", text, oath.read(text, "alice"))
+        step = CodeStep.parse("auth required pam_oath.so usersfile=/etc/oath/${USER} window=2 digits=6\n")
+        monkeypatch.setattr(credential, "code_step", lambda: step)
+        monkeypatch.setattr(credential, "find", lambda _user, _step: stored)
+        monkeypatch.setattr(verify, "refuse_held", lambda _what, _paths: None)
+        written: list[str] = []
+
+        def rewrite(_path: str, _lock: str, change: t.Callable[[str], str | None]) -> bool:
+            new = change(text)
+            written.extend([new] if new else [])
+            return new is not None
+
+        monkeypatch.setattr(verify.credential_files, "rewrite", rewrite)
+        announced = self.answer(verify.verify, check_mode=True, user="alice", code=code)
+        assert announced == {"changed": right, "valid": right, "can_be_checked": True}
+        assert written == []
+        assert self.answer(verify.verify, check_mode=False, user="alice", code=code) == announced
+        assert bool(written) == right
+
+    def test_of_a_confirmation_predicts_the_change_and_confirms_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        confirmed: list[str] = []
+        monkeypatch.setattr(confirm, "pending_change", lambda: ("0123456789abcdef", 1.0))
+        monkeypatch.setattr(confirm, "connection", lambda: None)
+        monkeypatch.setattr(confirm.transaction, "confirm", lambda _actions: confirmed.append("the change"))
+        announced = self.answer(confirm.confirm, check_mode=True, confirmation="0123456789abcdef")
+        assert announced == {"changed": True}
+        assert confirmed == []
+        assert self.answer(confirm.confirm, check_mode=False, confirmation="0123456789abcdef") == announced
+        assert confirmed == ["the change"]
+        with pytest.raises(main.Failure, match="can no longer be confirmed"):
+            self.answer(confirm.confirm, check_mode=True, confirmation="0" * 16)

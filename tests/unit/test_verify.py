@@ -29,6 +29,9 @@ def test_wrong_code_is_reported_with_possible_causes(code: str, malformed: bool)
 
 def test_right_code_proves_the_user() -> None:
     assert right("alice", "web1") == "The code of alice was right on web1. It is used up, and alice is proven."
+    assert right("alice", "web1", check_mode=True) == (
+        "The code of alice was right on web1. It would be used up, and alice would be proven."
+    )
 
 
 def answers(*hosts: str, valid: bool) -> list[tuple[str, dict[str, t.Any]]]:
@@ -107,6 +110,12 @@ class TestPlaybook:
         assert "was not right on web0, web1, web2," in done.stdout
         assert done.stdout.count("was not right") == 1
         assert done.stdout.count("web9 and 2 more hosts.") == 1
+
+    def test_says_in_check_mode_what_a_right_code_would_do(self, tmp_path: Path) -> None:
+        hosts = {"web1": {"twofactor_verify": self.RIGHT}}
+        done = answering.run(tmp_path, "verify", hosts, "--check", user="alice", code="123456")
+        assert done.returncode == 0, done.stdout
+        assert "\nThe code of alice was right on web1. It would be used up, and alice would be proven.\n" in done.stdout
 
     def test_succeeds_and_reports_all_hosts_if_the_code_was_right_on_one(self, tmp_path: Path) -> None:
         nobody = {"failed": True, "msg": "alice has no credential on web2. Enrol alice.", "can_be_checked": False}

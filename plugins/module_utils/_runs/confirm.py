@@ -37,4 +37,4 @@ def confirm(module: AnsibleModule) -> Result:
             )
         if not module.check_mode:
             transaction.confirm(ACTIONS)
-    return {"changed": not module.check_mode}
+    return {"changed": True}

@@ -40,13 +40,14 @@ def verify(module: AnsibleModule) -> Result:
 
     def use(text: str) -> str | None:
         used = stored.backend.use_code(text, user, code, step, clock)
-        if used and module.check_mode:
-            return text
         # The administrator who runs this has the code from the user, so the credential is accepted too.
         return stored.backend.with_self_made(used, user, "") if used else None
 
     what_failed = f"The code of {user} cannot be checked on {host}"
     refuse_held(what_failed, [stored.path])
-    with changing(module, what_failed):
-        valid = credential_files.rewrite(stored.path, stored.lock, use)
-    return {"changed": valid and not module.check_mode, "valid": valid, "can_be_checked": True}
+    if module.check_mode:
+        valid = use(stored.text) is not None
+    else:
+        with changing(module, what_failed):
+            valid = credential_files.rewrite(stored.path, stored.lock, use)
+    return {"changed": valid, "valid": valid, "can_be_checked": True}
