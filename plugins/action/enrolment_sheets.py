@@ -21,7 +21,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._wanted.secret import d
 from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingAction
 from ansible_collections.fleet.auth.plugins.plugin_utils._failures import show_failure_once
 from ansible_collections.fleet.auth.plugins.plugin_utils._languages import known, texts
-from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, on_controller, put
+from ansible_collections.fleet.auth.plugins.plugin_utils._pages import PageAction, on_controller, put, put_before
 from ansible_collections.fleet.auth.plugins.plugin_utils._sheets import PDF
 from ansible_collections.fleet.auth.plugins.plugin_utils._visible import in_one_line
 
@@ -163,13 +163,12 @@ def _cause(error: BaseException) -> str:
 
 
 def _is_there(path: Path, text: str) -> bool:
-    """Whether this sheet exists already, with mode 0600. It may have been made on another day.
+    """Whether this sheet exists already, readable by its owner alone. It may have been made on another day.
 
-    A link is not accepted: it will be replaced, and its target stays. Raises OSError.
+    Raises OSError.
     """
-    if path.is_symlink() or not path.is_file() or path.stat().st_mode & 0o7777 != 0o600:
-        return False
-    return _DAY.sub(b"", path.read_bytes()) == _DAY.sub(b"", text.encode())
+    there = put_before(path)
+    return there is not None and _DAY.sub(b"", there) == _DAY.sub(b"", text.encode())
 
 
 def _with_progress(sheets: t.Iterable[_Sheet], total: int, host: str) -> t.Iterator[_Sheet]:

@@ -15,6 +15,7 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._pages import (
     PageAction,
     on_controller,
     put,
+    put_before,
     variables_of_hosts,
 )
 
@@ -42,21 +43,26 @@ class ActionModule(ControllerAction, PageAction):
             if not sheets:
                 raise AnsibleActionFail(f"{directory} has no sheets of the hosts of this run. {_AGAIN}")
             render = self.renderer(given["template"], variables)
-            files: dict[str, str | bytes] = {
-                _sheets.INDEX: render(sheets=_rows(sheets), texts=_languages.texts(given["language"]))
-            }
+            index = render(sheets=_rows(sheets), texts=_languages.texts(given["language"]))
+            files = {_sheets.INDEX: index.encode()}
             if given["pdf"]:
                 files[_sheets.PDF] = _printing.printed(_with_progress(sheets))
-            for name, content in files.items():
-                if not self._task.check_mode:
-                    put(directory / name, content)
+            # Two PDFs of the same pages differ, so it is written each time.
+            new = [name for name in files if name == _sheets.PDF or put_before(directory / name) != files[name]]
+            for name in new if not self._task.check_mode else ():
+                put(directory / name, files[name])
         except OSError as error:
             raise AnsibleActionFail(
                 f"The index of the sheets in {directory} cannot be made: {error.strerror}. {_AGAIN}"
             ) from None
-        paths = [str(directory / name) for name in files]
-        display.display(_summary(sheets, strange, paths))
-        return {"changed": True, "files": paths, "sheets": [one.path.name for one in sheets], "left_out": strange}
+        paths = {name: str(directory / name) for name in files}
+        display.display(_summary(sheets, strange, paths, new, check_mode=self._task.check_mode))
+        return {
+            "changed": bool(new),
+            "files": list(paths.values()),
+            "sheets": [one.path.name for one in sheets],
+            "left_out": strange,
+        }
 
 
 def _places(variables: t.Mapping[str, t.Any]) -> dict[str, set[str]]:
@@ -89,7 +95,22 @@ def _with_progress(sheets: t.Sequence[_sheets.Sheet]) -> t.Iterator[str]:
         yield sheet.path.read_text(encoding="utf-8")
 
 
-def _summary(sheets: t.Sized, strange: t.Sequence[str], paths: t.Sequence[str]) -> str:
+def _summary(
+    sheets: t.Sized, strange: t.Sequence[str], paths: t.Mapping[str, str], new: t.Container[str], *, check_mode: bool
+) -> str:
+    """What was done, in sentences.
+
+    :param paths: the files, by name.
+    :param new: the names of those that were written or, in check mode, would be.
+    """
+    written = " and ".join(path for name, path in paths.items() if name in new)
+    kept = " and ".join(path for name, path in paths.items() if name not in new)
     reasons = "because their host is not in this run, the account is absent there, or they are links"
-    left = f" Left out, {reasons}: {', '.join(strange)}." if strange else ""
-    return f"Sheets: {len(sheets)}. Written: {' and '.join(paths)}. Delete these files along with the sheets.{left}"
+    sentences = [
+        f"Sheets: {len(sheets)}.",
+        *([f"{'Would be written' if check_mode else 'Written'}: {written}."] if written else []),
+        *([f"Up to date: {kept}."] if kept else []),
+        *([] if check_mode else ["Delete these files along with the sheets."]),
+        *([f"Left out, {reasons}: {', '.join(strange)}."] if strange else []),
+    ]
+    return " ".join(sentences)

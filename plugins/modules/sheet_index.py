@@ -12,10 +12,12 @@ author:
   - The fleet.auth contributors (@fleet-auth)
 description:
   - Writes C(index.html), a page with a link to each sheet, to the directory of the sheets on the controller. With
-    O(pdf), it also writes C(sheets.pdf), with all sheets, for printing. Both have mode 0600, and are made anew each
-    time.
+    O(pdf), it also writes C(sheets.pdf), with all sheets, for printing. Both have mode 0600. The index is written only
+    if it changes, the PDF each time.
   - Sheets of hosts that are not in the play, and of accounts whose entry says C(state=absent), are left out and named.
   - No host is touched. The playbook C(fleet.auth.sheets) calls it.
+extends_documentation_fragment:
+  - fleet.auth.module
 options:
   directory:
     description: The directory of the sheets. A relative path starts where Ansible was started.
@@ -57,7 +59,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 files:
-  description: The files that were written on the controller.
+  description: The index on the controller and, with O(pdf), the PDF. In check mode, they may not exist yet.
   returned: success
   type: list
   elements: str

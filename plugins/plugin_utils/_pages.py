@@ -68,6 +68,16 @@ def put(path: Path, content: str | bytes) -> None:
             raise
 
 
+def put_before(path: Path) -> bytes | None:
+    """The content of a file that `put` has written; None if there is none, or if it is a link or others can read it.
+
+    A link will be replaced, and its target stays. Raises OSError.
+    """
+    if path.is_symlink() or not path.is_file() or path.stat().st_mode & 0o7777 != 0o600:
+        return None
+    return path.read_bytes()
+
+
 def variables_of_hosts(variables: t.Mapping[str, t.Any], *names: str) -> t.Iterator[tuple[t.Any, ...]]:
     """Yield each host of the play, reached or not, and its variables of these names; None for an undefined one."""
     for host in variables["ansible_play_hosts_all"]:

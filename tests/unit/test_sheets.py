@@ -19,7 +19,7 @@ import pytest
 from ansible.errors import AnsibleActionFail
 
 import preloaded
-from ansible_collections.fleet.auth.plugins.action import enrolment_sheets
+from ansible_collections.fleet.auth.plugins.action import enrolment_sheets, sheet_index
 from ansible_collections.fleet.auth.plugins.action.enrolment_sheets import _file_name, _is_there, _shared_enrolments
 from ansible_collections.fleet.auth.plugins.plugin_utils import _printing, _sheets
 from ansible_collections.fleet.auth.plugins.plugin_utils._pages import put, write_report
@@ -203,6 +203,52 @@ class TestIndex:
         told = " ".join(done.stdout.split())
         assert f"Sheets: 4. Written: {index}." in told
         assert "dave@web1.html, eve@web1.html, zoe@gone.html." in told
+
+    def test_is_announced_in_check_mode_and_written_only_if_it_changes(self, tmp_path: Path) -> None:
+        folder, arguments = self.folder(tmp_path), ("-e", "twofactor_enrolment_dir=./sheets")
+        index = folder / "index.html"
+
+        def told(*more: str) -> str:
+            done = self.run(tmp_path, *arguments, *more)
+            assert done.returncode == 0, done.stdout + done.stderr
+            return " ".join(done.stdout.split())
+
+        announced = told("--check")
+        assert f"Sheets: 4. Would be written: {index}. Left out," in announced
+        assert " changed=1 " in announced
+        assert not index.exists()
+        assert " changed=1 " in told()
+        before = index.stat()
+        for again in (told(), told("--check")):
+            assert f"Sheets: 4. Up to date: {index}." in again
+            assert " changed=0 " in again
+        assert index.stat().st_ino == before.st_ino
+        index.chmod(0o644)
+        assert f"Sheets: 4. Written: {index}. Delete" in told()
+        assert index.stat().st_mode & 0o7777 == 0o600
+        (folder / self.PAGES[0]).unlink()
+        assert f"Sheets: 3. Would be written: {index}." in told("--check")
+
+    def test_with_a_pdf_is_a_change_each_time(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        folder = self.folder(tmp_path)
+        monkeypatch.setattr(_printing, "need_weasyprint", lambda: None)
+        monkeypatch.setattr(_printing, "printed", lambda pages: f"{len(list(pages))} pages".encode())
+        action = sheet_index.ActionModule.__new__(sheet_index.ActionModule)
+        action._task = types.SimpleNamespace(check_mode=False)
+        monkeypatch.setattr(action, "renderer", lambda _template, _variables: lambda **_more: "an index")
+        monkeypatch.setattr(sheet_index, "_places", lambda _variables: {"web1": ()})
+        given = {"directory": str(folder), "pdf": True, "language": "en", "template": "index.html.j2"}
+        pdf = folder / "sheets.pdf"
+        for _time in range(2):
+            done = action.do(given, {})
+            assert done["changed"]
+            assert done["files"] == [str(folder / "index.html"), str(pdf)]
+            assert pdf.read_bytes() == b"4 pages"
+            pdf.unlink()
+        action._task.check_mode = True
+        assert action.do(given, {})["changed"]
+        assert not pdf.exists()
+        assert not action.do({**given, "pdf": False}, {})["changed"]
 
     def test_without_sheets_is_refused(self, tmp_path: Path) -> None:
         done = self.run(tmp_path, "-e", "twofactor_enrolment_dir=./sheets")
