@@ -274,34 +274,26 @@ def _form_problems(spec: _Spec, options: t.Mapping[str, t.Any], within: str = ""
         if option["type"] == "int" and isinstance(value, float) and not math.isfinite(value):
             yield f"{_marked(where)} must be a whole number, and is {value}. Give one."
         if option["type"] == "str" and isinstance(value, t.Mapping | list):
-            yield f"{_marked(where)} must be a text, and is {_kind(value)}."
+            yield f"{_marked(where)} must be a text, and is {kind(value)}."
         if option.get("elements") == "str" and isinstance(value, list):
             for number, entry in enumerate(value, start=1):
                 if isinstance(entry, t.Mapping | list):
-                    yield f"{_marked(where)} must be a list of texts, and entry {number} is {_kind(entry)}."
+                    yield f"{_marked(where)} must be a list of texts, and entry {number} is {kind(entry)}."
         if "options" not in option or value is None:
             continue
         if option["type"] == "dict" and isinstance(value, str):
             continue  # key=value, as on a command line
         if option["type"] == "dict" and not isinstance(value, t.Mapping):
-            yield f"{_marked(where)} must be a dictionary, such as {_FORMS[name]}, and is {_kind(value)}."
+            yield f"{_marked(where)} must be a dictionary, such as {_FORMS[name]}, and is {kind(value)}."
         elif option["type"] == "list" and not isinstance(value, list):
-            yield f"{_marked(where)} must be a list, such as {_FORMS[name]}, and is {_kind(value)}."
+            yield f"{_marked(where)} must be a list, such as {_FORMS[name]}, and is {kind(value)}."
         else:
             for number, entry in enumerate(value if isinstance(value, list) else [value], start=1):
                 if isinstance(entry, t.Mapping):
                     yield from _form_problems(option["options"], entry, f"{where}: ")
                 else:
-                    form = f"must be a list, such as {_FORMS[name]}, and entry {number} is {_kind(entry)}."
+                    form = f"must be a list, such as {_FORMS[name]}, and entry {number} is {kind(entry)}."
                     yield f"{_marked(where)} {form}"
-
-
-def _kind(value: object) -> str:
-    """What people who write YAML call such a value; the value itself may be a secret."""
-    kinds: dict[t.Any, str] = {list: "a list", t.Mapping: "a dictionary", str: "a text", type(None): "empty"}
-    return next(
-        (kind for types, kind in kinds.items() if isinstance(value, types)), "a number, a date or a truth value"
-    )
 
 
 def _marked(where: str) -> str:

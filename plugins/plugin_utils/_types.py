@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 import typing as t
 
@@ -22,12 +23,22 @@ _WANTED = {
     "list": "a list",
     "dict": "a dictionary",
 }
-_GIVEN = {**_WANTED, "int": "a number", "float": "a number with a fraction", "NoneType": "empty"}
+_GIVEN = {
+    **_WANTED,
+    "int": "a number",
+    "float": "a number with a fraction",
+    "date": "a date",
+    "datetime": "a date",
+    "NoneType": "empty",
+}
 
 
 def kind(value: object) -> str:
-    """What people call a value that was given in place of a text or a list."""
-    python_type = next((one for one in (bool, int, float, str, list, dict) if isinstance(value, one)), type(value))
+    """What people who write YAML call such a value; the value itself may be a secret."""
+    if isinstance(value, t.Mapping):
+        return _GIVEN["dict"]
+    types = (bool, int, float, str, list, datetime.date)
+    python_type = next((one for one in types if isinstance(value, one)), type(value))
     return _GIVEN.get(python_type.__name__, "something else")
 
 

@@ -11,6 +11,7 @@ import json
 import re
 import typing as t
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 import yaml
@@ -76,10 +77,17 @@ class TestProblems:
                 {"users": [{**ALICE, "devices": [SECRET]}]},
                 ["users: devices must be a list, such as [{name: tablet}], and entry 1 is a text."],
             ),
+            ({"lockout": 3}, ["lockout must be a dictionary, such as {attempts: 5}, and is a number."]),
             (
-                {"lockout": 3},
-                ["lockout must be a dictionary, such as {attempts: 5}, and is a number, a date or a truth value."],
+                {"lockout": datetime.date(2026, 1, 1)},
+                ["lockout must be a dictionary, such as {attempts: 5}, and is a date."],
             ),
+            ({"users": MappingProxyType(ALICE)}, ["users must be a list, such as [alice, {name: bob}], and is a dict"]),
+            (
+                {"users": [True]},
+                ["users must be a list, such as [alice, {name: bob}], and entry 1 is true or false."],
+            ),
+            ({datetime.date(2026, 1, 1): 1}, ["An option has a date in place of a name."]),
             ({"time_sync": [1]}, ["time_sync must be a dictionary, such as {required: true}, and is a list."]),
             ({"users": [{**ALICE, "secret": f"{SECRET}1"}]}, ["users: the secret of alice is not base32"]),
             (
