@@ -142,11 +142,11 @@ from ansible_collections.fleet.auth.plugins.plugin_utils._ssh_login import (
 from ansible_collections.fleet.auth.plugins.plugin_utils._types import connection_message
 from ansible_collections.fleet.auth.plugins.plugin_utils._way import (
     NO_WAY,
-    Keys,
+    Credentials,
     by_program,
     chain,
     configuration,
-    keys_of,
+    credentials_of,
     through,
     without_jump,
 )
@@ -173,16 +173,16 @@ class _Stop:
     title: str
     account: str
     way: tuple[str, ...]
-    keys: Keys
+    credentials: Credentials
     names: Names
     check: Sequence[bytes | str]
     login: Sequence[bytes | str]
 
     def code(self, *, at: int) -> str:
         """The code of the time step that contains *at*, in seconds since 1970."""
-        keys = self.keys
+        credentials = self.credentials
         try:
-            return code_at(str(keys.secret), digits=keys.digits, interval=keys.interval, at=at)
+            return code_at(str(credentials.secret), digits=credentials.digits, interval=credentials.interval, at=at)
         except AnsibleError as error:
             raise AnsibleAuthenticationFailure(
                 f"No code can be made from {self.names.secret}: {error.message}"
@@ -247,7 +247,7 @@ class Connection(SSHConnection):
             return
         stops = self._stops()
         for stop in stops:
-            if stop.keys.secret:
+            if stop.credentials.secret:
                 stop.code(at=0)  # An invalid secret is found before anything is sent.
         makedirs_safe(self._control_path_dir, 0o700)
         for stop in stops:
@@ -274,29 +274,29 @@ class Connection(SSHConnection):
             name = hashlib.sha256("\n".join([*plain, *before, account]).encode()).hexdigest()[:10]
             socket = os.path.join(self._control_path_dir, f"jump-{name}").replace("%", "%%")
             there = [*plain, f'-oControlPath="{socket}"']
-            keys, entry = keys_of(jump_hosts, jump.name), f"ansible_totp_jump_hosts['{jump.name}']"
+            credentials, entry = credentials_of(jump_hosts, jump.name), f"ansible_totp_jump_hosts['{jump.name}']"
             stays = ["-N", "-oControlMaster=auto", f"-oControlPersist={persist}", "-oClearAllForwardings=yes"]
             limit = f"-oConnectTimeout={self.get_option('timeout')}"
             stop = _Stop(
                 f"{account}, a jump host,",
                 account,
                 before,
-                keys,
+                credentials,
                 Names(f"{entry}.secret", f"{entry}.password", "IdentityFile in ssh's configuration"),
                 check=[*there, "-O", "check", jump.name],
-                login=[there[0], *_asking(keys), *way, limit, *there[1:], *stays, *jump.words, jump.name],
+                login=[there[0], *_asking(credentials), *way, limit, *there[1:], *stays, *jump.words, jump.name],
             )
             stops.append(stop)
             way = [through(there, jump)]
         program, *options = without_jump(super()._build_command(self._ssh, "ssh", self.host, "exit 0"))
-        keys = self._keys()
+        credentials = self._credentials()
         account, before = _account(settings), tuple(stop.account for stop in stops)
-        login = [program, *_asking(keys), *way, *options]
-        return [*stops, _Stop(account, account, before, keys, _HOST, check=self._check_command(), login=login)]
+        login = [program, *_asking(credentials), *way, *options]
+        return [*stops, _Stop(account, account, before, credentials, _HOST, check=self._check_command(), login=login)]
 
-    def _keys(self) -> Keys:
+    def _credentials(self) -> Credentials:
         """The answers for the host."""
-        return Keys(
+        return Credentials(
             secret=self.get_option("totp_secret"),
             password=self.get_option("password") or self._play_context.password,
             digits=self.get_option("totp_digits"),
@@ -334,41 +334,45 @@ class Connection(SSHConnection):
 
     def _log_in(self, stop: _Stop, note: Note) -> Failure | None:
         """Log in at one stop with a code that was not used before. Return how that failed, or None."""
-        keys = stop.keys
-        wait = min(note.next_code_at - time.time(), keys.interval) if keys.secret else 0
+        credentials = stop.credentials
+        wait = min(note.next_code_at - time.time(), credentials.interval) if credentials.secret else 0
         if wait > 0:
             display.v(f"Waiting {wait:.0f} seconds for the next code, because this one was used", host=self.host)
             time.sleep(wait)
 
         def next_code() -> str | None:
-            if not keys.secret:
+            if not credentials.secret:
                 return None
             now = int(time.time())
             # Noted before the code is used, so that no code is used twice even if this process is killed now.
-            note.next_code_at = (now // keys.interval + 1) * keys.interval
+            note.next_code_at = (now // credentials.interval + 1) * credentials.interval
             return stop.code(at=now)
 
         answers = Answers(
-            {CODE: next_code, PASSWORD: lambda: keys.password},
-            recognised_by={CODE: keys.prompt, PASSWORD: keys.password_prompt},
+            {CODE: next_code, PASSWORD: lambda: credentials.password},
+            recognised_by={CODE: credentials.prompt, PASSWORD: credentials.password_prompt},
         )
         display.vvv(f"Logging in as {stop.title} with a code where it is asked for", host=self.host)
         login = log_in(stop.login, answers, patience=_PATIENCE + self.get_option("timeout"))
         if login.ok:
             return None
         return explain(
-            login, answers.asked, has_password=bool(keys.password), has_secret=bool(keys.secret), names=stop.names
+            login,
+            answers.asked,
+            has_password=bool(credentials.password),
+            has_secret=bool(credentials.secret),
+            names=stop.names,
         )
 
 
-def _asking(keys: Keys) -> list[bytes]:
+def _asking(credentials: Credentials) -> list[bytes]:
     """The options of an ssh that may ask for anything that there is an answer for."""
     methods = b"gssapi-with-mic,gssapi-keyex,hostbased,publickey,keyboard-interactive"
     return [
         b"-oBatchMode=no",
         b"-oKbdInteractiveAuthentication=yes",
         b"-oNumberOfPasswordPrompts=1",
-        b"-oPreferredAuthentications=" + methods + (b",password" if keys.password else b""),
+        b"-oPreferredAuthentications=" + methods + (b",password" if credentials.password else b""),
     ]
 
 

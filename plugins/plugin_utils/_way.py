@@ -20,6 +20,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ansible.errors import AnsibleError
 
+from ansible_collections.fleet.auth.plugins.module_utils._wanted.bounds import OTP_DIGITS
+from ansible_collections.fleet.auth.plugins.plugin_utils._otpauth import INTERVAL
+
 NO_WAY = b"-oProxyCommand=false"
 """For an ssh that may use an existing connection, but must not make one."""
 MOST_JUMPS = 8
@@ -37,7 +40,7 @@ _WITHOUT_A_TERMINAL = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Keys:
+class Credentials:
     """The answers for one account of one host.
 
     secret: in base32; without one, no code can be given. interval: how many seconds a code lasts. prompt,
@@ -108,7 +111,7 @@ def chain(
     return hops
 
 
-def keys_of(jump_hosts: t.Any, name: str) -> Keys:
+def credentials_of(jump_hosts: t.Any, name: str) -> Credentials:
     """The answers for the jump host *name*; the defaults without any answer if it is not listed.
 
     jump_hosts: the option `totp_jump_hosts` as it was given.
@@ -125,20 +128,20 @@ def keys_of(jump_hosts: t.Any, name: str) -> Keys:
     unknown = sorted(str(field) for field in entry if field not in _FIELDS)
     if unknown:
         raise AnsibleError(f"{where} has {unknown[0]!r}, which has no meaning there. Use {', '.join(_FIELDS)}.")
-    numbers = {"digits": Keys.digits, "interval": Keys.interval}
-    for field, least, most in (("digits", 6, 8), ("interval", 5, 120)):
+    numbers = {"digits": Credentials.digits, "interval": Credentials.interval}
+    for field, (least, most) in (("digits", OTP_DIGITS), ("interval", INTERVAL)):
         if field in entry:
             text = str(entry[field])
             if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
                 raise AnsibleError(f"{where}: {field} must be a whole number from {least} to {most}.")
             numbers[field] = int(text)
     texts = {field: str(entry[field]) for field in ("secret", "password", "prompt") if entry.get(field)}
-    return Keys(
+    return Credentials(
         secret=texts.get("secret"),
         password=texts.get("password"),
         digits=numbers["digits"],
         interval=numbers["interval"],
-        prompt=texts.get("prompt", Keys.prompt),
+        prompt=texts.get("prompt", Credentials.prompt),
     )
 
 

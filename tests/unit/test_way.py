@@ -18,13 +18,13 @@ from ansible.errors import AnsibleError
 
 from ansible_collections.fleet.auth.plugins.plugin_utils._ssh_login import log_in
 from ansible_collections.fleet.auth.plugins.plugin_utils._way import (
+    Credentials,
     Jump,
-    Keys,
     by_program,
     chain,
     configuration,
+    credentials_of,
     jumps,
-    keys_of,
     through,
     without_jump,
 )
@@ -66,10 +66,10 @@ def test_circular_way_is_refused() -> None:
 
 def test_jump_host_has_its_own_secrets() -> None:
     hosts = {"bastion": {"secret": "ABC", "password": "pw", "digits": "8", "interval": 60, "prompt": "Token"}}
-    assert keys_of(hosts, "bastion") == Keys("ABC", "pw", 8, 60, "Token")
-    assert keys_of(hosts, "inner") == Keys()
-    assert "ABC" not in repr(keys_of(hosts, "bastion"))
-    assert "pw" not in repr(keys_of(hosts, "bastion"))
+    assert credentials_of(hosts, "bastion") == Credentials("ABC", "pw", 8, 60, "Token")
+    assert credentials_of(hosts, "inner") == Credentials()
+    assert "ABC" not in repr(credentials_of(hosts, "bastion"))
+    assert "pw" not in repr(credentials_of(hosts, "bastion"))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_jump_host_has_its_own_secrets() -> None:
 )
 def test_wrong_form_is_named_without_the_value(given: t.Any, text: str) -> None:
     with pytest.raises(AnsibleError, match=text) as refused:
-        keys_of(given, "bastion")
+        credentials_of(given, "bastion")
     assert "hush" not in str(refused.value)
 
 
