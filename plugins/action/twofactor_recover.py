@@ -40,11 +40,11 @@ class ActionModule(AskingAction):
         options = {"enabled": False, "files": pack(_host_files.texts(places.FOR_A_CHANGE))}
         done: dict[str, t.Any] = self._execute_module("fleet.auth.twofactor", options, None, variables)
         if done.get("failed") or done.get("unreachable"):
-            return done
+            return _short(done)
         verb = "would be" if self._task.check_mode else "is"
         host = variables["inventory_hostname"]
         state = f"{verb} off for everyone on {host}" if done["changed"] else f"was off already on {host}"
-        return {**done, "msg": f"Two-factor login {state}; secrets are kept. {_UNTIL}"}
+        return {**_short(done), "msg": f"Two-factor login {state}; secrets are kept. {_UNTIL}"}
 
     def _one_user(self, user: str, variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Let one user in without a code, with the recovery command of the host."""
@@ -91,5 +91,8 @@ def _unclear(user: str | None, *, everyone: bool) -> list[str]:
 
 
 def _short(done: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """The parts of the command module's result that people need."""
-    return {key: done[key] for key in ("changed", "failed", "rc") if key in done}
+    """The parts of a module's result that people need, or that Ansible shows."""
+    return {key: done[key] for key in _NEEDED if key in done}
+
+
+_NEEDED = ("changed", "diff", "failed", "module_stderr", "module_stdout", "msg", "rc", "unreachable", "warnings")

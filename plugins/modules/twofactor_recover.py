@@ -35,6 +35,10 @@ attributes:
     details:
       - With O(user), only the command on the host can tell whether the account exists and is asked for a code, and it
         has no check mode. So a change is announced on each host where two-factor login is set up.
+  diff_mode:
+    description: Shows what changes in files.
+    support: partial
+    details: There is nothing to show with O(user).
 seealso:
   - module: fleet.auth.twofactor
 """

@@ -15,7 +15,6 @@ description:
   - Checks a code as a login would, with the length and the window that are in force on the host. No secret leaves the
     host.
   - A right code is used up, as at a login, and the user is proven from then on.
-  - C(msg) has the result in words. If the code was not right, it says what the code may have been.
   - The module fails while two-factor login is off, and for a user without a credential.
 extends_documentation_fragment:
   - fleet.auth.module.root
@@ -52,6 +51,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+msg:
+  description: The result in words. If the code was not right, it says what the code may have been.
+  returned: always
+  type: str
+  sample: The code of alice was right on web1. It is used up, and alice is proven.
 valid:
   description: Whether the code was right and had not been used before.
   returned: success

@@ -94,9 +94,12 @@ _RIGHT: dict[str, Answer] = {
 
 
 def _whole(module: str, answer: Answer) -> Answer:
-    """The answer; return values that are not in it are the samples of the documentation."""
+    """The answer; return values that are not in it are the samples of the documentation.
+
+    `msg` is left out: unless a host fails, only the action of a module gives one.
+    """
     documentation = importlib.import_module(f"ansible_collections.fleet.auth.plugins.modules.{module}").RETURN
-    samples = {name: one["sample"] for name, one in (yaml.safe_load(documentation) or {}).items()}
+    samples = {name: one["sample"] for name, one in (yaml.safe_load(documentation) or {}).items() if name != "msg"}
     return {**samples, **answer}
 
 

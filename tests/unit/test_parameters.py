@@ -187,6 +187,27 @@ class TestMistake:
         assert done == {"failed": True, "changed": False, "rc": said["rc"], "msg": msg}
 
 
+class TestRecoveryOfEveryone:
+    """It turns two-factor login off with the module twofactor, and returns only the parts of its answer that matter."""
+
+    @staticmethod
+    def recovered(monkeypatch: pytest.MonkeyPatch, answer: dict[str, t.Any]) -> dict[str, t.Any]:
+        action = Recover.__new__(Recover)
+        action._task = types.SimpleNamespace(check_mode=False)
+        monkeypatch.setattr(action, "_execute_module", lambda *_given: answer)
+        return action._everyone({"inventory_hostname": "web1"})
+
+    def test_returns_a_sentence_and_what_ansible_shows(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        shown = {"changed": True, "warnings": ["web1: this took long."], "diff": [{"before": "a", "after": "b"}]}
+        done = self.recovered(monkeypatch, {**answering.PLAN, **shown})
+        assert done.pop("msg").startswith("Two-factor login is off for everyone on web1; secrets are kept. The next ")
+        assert done == shown
+
+    def test_that_failed_returns_why(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        why = {"failed": True, "changed": False, "msg": "chattr holds /etc/pam.d/sshd.", "module_stderr": "a traceback"}
+        assert self.recovered(monkeypatch, {**why, "refusals": [], "enforced": {"sshd": True}}) == why
+
+
 @pytest.mark.parametrize("variable", ["twofactor_enrolment_dir", "twofactor_fleet"])
 def test_mistake_in_the_sheet_directory_of_a_host_stops_only_that_host(tmp_path: Path, variable: str) -> None:
     """Once, such a mistake ended the run for all hosts, after changes that nobody confirmed any more."""
