@@ -268,6 +268,7 @@ def test_are_seen_as_debian_starts_them(door: str, words: str, link: str, monkey
         ("/usr/bin/node --max-old-space-size=512 /usr/bin/wetty", "wetty"),
         ("python3 -u -m jupyterlab --port 8888", "jupyter"),
         ("perl -T /usr/share/webmin/miniserv.pl", "webmin"),
+        ("perl /usr/share/usermin/miniserv.pl /etc/usermin/miniserv.conf", "usermin"),
         ("tcpserver -v 0 23 /usr/sbin/in.telnetd", "telnetd"),
         ("/usr/bin/socat TCP-LISTEN:23,fork EXEC:/usr/sbin/telnetd", "telnetd"),
         ("busybox nc -ll -p 22 -e /usr/sbin/dropbear -i", "dropbear"),

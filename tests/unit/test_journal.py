@@ -31,6 +31,7 @@ import pytest
 from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._apply import (
     credential_files,
+    files,
     journal,
     lock,
     pending,
@@ -796,10 +797,37 @@ def test_edited_file_keeps_its_attributes_and_inherits_none(changing: Root) -> N
     plain = changing.at(changing.write("/etc/pam.d/sudo", "before\n"))
     os.setxattr(path.parent, "system.posix_acl_default", _READ_BY_DAEMON)
     wanted = {one: {name: os.getxattr(one, name) for name in os.listxattr(one)} for one in (path, plain)}
-    edits = [Edit(str(one), text, 0o644) for one in (path, plain) for text in ("between\n", "after\n")]
+    texts = ("before\n", "between\n", "after\n")
+    edits = [
+        Edit(str(one), text, 0o644, before=before)
+        for one in (path, plain)
+        for before, text in itertools.pairwise(texts)
+    ]
     carry_out(changing, tuple(edits), actions_in(changing))
     assert (path.read_text(), plain.read_text()) == ("after\n", "after\n")
     assert {one: {name: os.getxattr(one, name) for name in os.listxattr(one)} for one in wanted} == wanted
+
+
+@pytest.mark.parametrize("when", ["before staging", "after staging"])
+def test_file_that_somebody_changes_during_a_run_keeps_that_change(
+    changing: Root, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    path = changing.at(changing.write("/etc/pam.d/sshd", "before\n"))
+    edit = Edit(str(path), "after\n", 0o644, before="before\n")
+    if when == "before staging":
+        path.write_text("of somebody\n")
+    else:
+        sync = files.sync_directory
+
+        def sync_and_write(directory: str) -> None:
+            sync(directory)
+            path.write_text("of somebody\n")
+
+        monkeypatch.setattr(files, "sync_directory", sync_and_write)
+    with pytest.raises(ApplyError, match=r"sshd was changed by something else since .* Run again\."):
+        carry_out(changing, (edit,), actions_in(changing))
+    assert path.read_text() == "of somebody\n"
+    assert changing.leftovers() == []
 
 
 def test_attribute_that_cannot_be_kept_is_reported_and_nothing_is_changed(
@@ -814,7 +842,7 @@ def test_attribute_that_cannot_be_kept_is_reported_and_nothing_is_changed(
 
     monkeypatch.setattr(os, "setxattr", refuse)
     with pytest.raises(ApplyError, match=r"attribute user\.note cannot be kept: .*sshd.*Nothing was changed"):
-        carry_out(changing, (Edit(str(path), "after\n", 0o644),), actions_in(changing))
+        carry_out(changing, (Edit(str(path), "after\n", 0o644, before="before\n"),), actions_in(changing))
     assert changing.tree() == before
     assert changing.leftovers() == []
 
@@ -834,7 +862,7 @@ def test_file_that_cannot_be_replaced_is_reported_and_nothing_is_changed(
 
     monkeypatch.setattr(os, "link", held)
     with pytest.raises(ApplyError, match=f"/etc/pam.d/sshd.* {remedy}.*Nothing was changed"):
-        carry_out(changing, (Edit(str(changing.at(path)), "after\n", 0o644),), actions_in(changing))
+        carry_out(changing, (Edit(str(changing.at(path)), "after\n", 0o644, before="before\n"),), actions_in(changing))
     assert changing.tree() == before
     assert changing.leftovers() == []
 

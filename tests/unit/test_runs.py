@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import json
 import os
@@ -112,6 +113,16 @@ def test_bug_keeps_its_traceback() -> None:
 
     with pytest.raises(KeyError, match="a bug"):
         main.run(t.cast(t.Any, FakeModule()), body)
+
+
+def test_broken_host_is_a_failure_in_words() -> None:
+    def body(_module: t.Any) -> main.Result:
+        raise OSError(errno.ELOOP, "Too many levels of symbolic links", "/etc/oath")
+
+    assert ended(body)["msg"] == (
+        f"twofactor cannot look at {os.uname().nodename}: /etc/oath: Too many levels of symbolic links. Correct that "
+        "there, and run again."
+    )
 
 
 def test_module_without_root_fails_before_anything_is_done(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,12 @@ def staged(path: str, what: int | str) -> str:
     return f"{directory}/.{name}.fleet-auth-{what}"
 
 
+def read(path: str) -> bytes:
+    """The content of a file."""
+    with open(path, "rb") as file:
+        return file.read()
+
+
 def write(path: str, content: bytes, mode: int, uid: int, gid: int) -> None:
     """Create a file that nobody reads yet, and flush it to disk."""
     create(path, content, mode, uid, gid)

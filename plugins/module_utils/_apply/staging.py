@@ -35,7 +35,7 @@ from .._plan.changes import (
     Write,
 )
 from . import credential_files, files, journal, reload, units, xattrs
-from .actions import Actions
+from .actions import Actions, ApplyError
 
 Step = t.Callable[[Actions], None]
 """Carries out one staged change."""
@@ -119,14 +119,18 @@ def _stage_write(change: Write, staging: Staging, number: int) -> None:
 
 @_stage.register(Edit)
 def _stage_edit(change: Edit, staging: Staging, number: int) -> None:
-    new = staging.staged_path(change.path, number)
+    new, latest = staging.staged_path(change.path, number), staging.latest(change.path)
     content = change.content.encode("utf-8", "surrogateescape")
-    kept = xattrs.read(staging.latest(change.path))
+    seen = os.stat(latest)
+    if files.read(latest) != change.before.encode("utf-8", "surrogateescape"):
+        raise _changed_meanwhile(change.path)
+    kept = xattrs.read(latest)
     files.create(new, content, change.mode, change.uid, change.gid)
     # Last, since a change of the owner removes capabilities.
     xattrs.write(new, kept)
     files.sync(new)
-    staging.add_replacement(change.path, new, _rename_step(new, change.path))
+    step = _rename_step(new, change.path, seen if latest == change.path else None)
+    staging.add_replacement(change.path, new, step)
 
 
 @_stage.register(Remove)
@@ -238,10 +242,20 @@ def _kept(new: str) -> str:
     return f"{new}.old"
 
 
-def _rename_step(source: str, target: str) -> Step:
-    """A step that renames a file, and flushes the new name to disk."""
+def _changed_meanwhile(path: str) -> ApplyError:
+    return ApplyError(f"{path} was changed by something else since this run had looked at it. Run again.")
+
+
+def _rename_step(source: str, target: str, seen: os.stat_result | None = None) -> Step:
+    """A step that renames a file, and flushes the new name to disk.
+
+    It fails if `seen` is given, and the target is another file by then, or has been written to.
+    """
 
     def step(_actions: Actions) -> None:
+        now = os.stat(target) if seen else None
+        if seen and now and (now.st_ino, now.st_size, now.st_mtime_ns) != (seen.st_ino, seen.st_size, seen.st_mtime_ns):
+            raise _changed_meanwhile(target)
         os.rename(source, target)
         files.sync_directory(target)
 

@@ -13,6 +13,8 @@ from .._texts.login_daemons import DAEMONS
 from . import systemd
 from .processes import Process
 
+_USERMIN = "usermin/miniserv.pl"
+"""The program of Usermin, whose file has the same name as Webmin's."""
 _RUNS_ANOTHER = re.compile(r"busybox|node|nodejs|(ba|da|k|z)?sh|(perl|python)[\d.]*")
 """Programs that run their first argument that is not an option. In others, such as a pager, it is a file to show."""
 _WITHOUT_LOGIN = re.compile(r"\0--local-session[=\0][^-]")
@@ -64,4 +66,4 @@ def _programs(process: Process) -> t.Iterator[str]:
         if word == "-m":
             yield next(words, "").partition(".")[0]
         elif word != "-c":
-            yield word.rpartition("/")[2]
+            yield _USERMIN if word.endswith(f"/{_USERMIN}") else word.rpartition("/")[2]

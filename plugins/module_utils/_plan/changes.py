@@ -29,8 +29,12 @@ class Write:
     gid: int = 0
 
 
+@dataclass(frozen=True)
 class Edit(Write):
     """Replace a file that is not ours. It keeps its extended attributes, and so its access list."""
+
+    before: str = field(default="", repr=False)
+    """The content that it has before this change. If it has another one, somebody else has changed it meanwhile."""
 
 
 class Remove(t.NamedTuple):

@@ -28,7 +28,7 @@ class Draft:
         foreign = {*state.foreign_files, *(path for path in OWN_FILES if _is_tree(state.files.get(path)))}
         self.files = {path: file for path, file in state.files.items() if path not in foreign}
         self.drop_in_readers = state.drop_in_readers
-        """The further sshds that listen and read our drop-in."""
+        """The sshds that listen and read our drop-in."""
         self.credentials = {
             backend.DIRECTORY: set(
                 state.credentials if name == state.backend else state.other_credentials.get(name, ())
@@ -52,8 +52,8 @@ class Draft:
         if now == wanted:
             return []
         self.files[path] = wanted
-        kind = Edit if mode is None else Write
-        return [kind(path, content, wanted.mode, wanted.uid, wanted.gid)]
+        rights = (wanted.mode, wanted.uid, wanted.gid)
+        return [Edit(path, content, *rights, now.content) if mode is None and now else Write(path, content, *rights)]
 
     def remove(self, *paths: str) -> list[Change]:
         """Remove files, or directories with everything in them."""

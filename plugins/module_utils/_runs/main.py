@@ -31,13 +31,21 @@ class Failure(Exception):
 
 
 def run(module: AnsibleModule, body: t.Callable[[AnsibleModule], Result]) -> None:
-    """Run a module's body as root, and end the module. Any other error than Failure keeps its traceback."""
+    """Run a module's body as root, and end the module.
+
+    An error of the host, such as a broken disk, becomes a sentence. Any other error than Failure keeps its traceback.
+    """
     try:
         if os.geteuid() != 0:
             raise Failure(f"{module._name} needs root on {os.uname().nodename}: set become to true.")
         result = body(module)
     except Failure as failure:
         module.fail_json(**sendable({"msg": str(failure), **failure.result}))
+        raise
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        told = f"{module._name} cannot look at {os.uname().nodename}: {what}. Correct that there, and run again."
+        module.fail_json(**sendable({"msg": told}))
         raise
     module.exit_json(**sendable(result))
 

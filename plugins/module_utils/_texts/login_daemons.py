@@ -104,6 +104,7 @@ DAEMONS = (
     Daemon("jupyterhub", ("jupyterhub",), ("jupyterhub.service",), _WEB_SHELL),
     Daemon("rstudio-server", ("rserver",), ("rstudio-server.service",), _WEB_SHELL, ("rstudio",), shows_prompts=False),
     Daemon("webmin", ("miniserv.pl",), ("webmin.service",), _WEB_SHELL, ("webmin",)),
+    Daemon("usermin", ("usermin/miniserv.pl",), ("usermin.service",), _WEB_SHELL, ("usermin",)),
     Daemon("tailscaled", ("tailscaled",), ("tailscaled.service",), _SHELL, may_be_off=True),
     Daemon("teleport", ("teleport",), ("teleport.service",), _SHELL),
 )
