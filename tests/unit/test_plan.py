@@ -1216,6 +1216,8 @@ class TestRefusal:
         used = {"pam_deny.so", "pam_exec.so", "pam_faillock.so", "pam_oath.so", "pam_permit.so", "pam_succeed_if.so"}
         whole = host_state(pam_modules=frozenset(used | {"pam_access.so"}))
         assert plan(wanted(), whole).changes
+        bare = replace(whole, code_modules={}, pam_modules=frozenset(used - {"pam_oath.so"}))
+        assert (plan(wanted(), bare).missing_packages, plan(wanted(), bare).refusals) == (("libpam-oath",), ())
         gone = host_state(pam_modules=frozenset(used - {"pam_faillock.so"}))
         assert refusals(wanted(), gone) == (
             "pam_faillock.so is missing on web1, so everybody who needs a code would be denied. Install the package "

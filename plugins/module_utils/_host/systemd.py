@@ -132,6 +132,8 @@ def shown(run: Run, properties: str, names: t.Sequence[str]) -> str:
     Templates are left out: nothing starts one, and systemctl answers for none of the units if a name is one.
     """
     units = [name for name in names if "@." not in name]
+    if not units:
+        return ""
     code, out, error = run(["systemctl", "show", f"--property={properties}", "--", *units])
     if code != 0 and os.path.isdir(places.SYSTEMD):
         raise SystemdError(error.strip() or f"systemctl show ended with {code}")

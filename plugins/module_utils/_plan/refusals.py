@@ -111,11 +111,17 @@ def files(state: HostState, changes: t.Collection[Change]) -> t.Iterator[str]:
 
 
 def modules(state: HostState, changes: t.Iterable[Change]) -> t.Iterator[str]:
-    """Refuse PAM files of ours that need a module which is not installed, because they would deny everybody."""
+    """Refuse PAM files of ours that need a module which is not installed, because they would deny everybody.
+
+    The modules that ask for codes are left out, because the role installs them.
+    """
+    if state.pam_modules is None:
+        return
     own = [one for one in changes if isinstance(one, Write) and not isinstance(one, Edit)]
     texts = [one.content for one in own if one.path.startswith(f"{places.PAM_D}/")]
-    missing = pam_modules.named_in("".join(texts)) - (state.pam_modules or frozenset())
-    if missing and state.pam_modules is not None:
+    asking = {one.MODULE for one in backends.BACKENDS.values()}
+    missing = pam_modules.named_in("".join(texts)) - state.pam_modules - asking
+    if missing:
         names, are = " and ".join(sorted(missing)), "are" if len(missing) > 1 else "is"
         yield (
             f"{names} {are} missing on {state.hostname}, so everybody who needs a code would be denied. Install the "

@@ -36,12 +36,11 @@ def why_nobody_gets_in(state: HostState) -> Denial | None:
     if backend and backend not in state.code_modules:
         module = backends.BACKENDS[backend].MODULE
         return Denial(f"{module}, which {places.SWITCH} needs, is missing on {state.hostname}")
-    missing = pam_modules.named_in(state.text(places.SWITCH) or "") - (state.pam_modules or frozenset())
-    if backend and missing and state.pam_modules is not None:
-        names = " and ".join(sorted(missing))
+    missing = sorted(_missing_modules(state)) if backend else []
+    if missing:
+        are = "are" if missing[1:] else "is"
         return Denial(
-            f"{names}, without which {places.SWITCH} denies, {'are' if len(missing) > 1 else 'is'} missing on "
-            f"{state.hostname}",
+            f"{' and '.join(missing)}, without which {places.SWITCH} denies, {are} missing on {state.hostname}",
             "Install the package that contains it, or run twofactor-recover on the host, which turns two-factor login "
             "off",
         )
@@ -49,6 +48,12 @@ def why_nobody_gets_in(state: HostState) -> Denial | None:
         return Denial(f"{places.SWITCH} on {state.hostname} is {'gone' if step.is_gone else 'damaged'}")
     held_for_all = credentials.holds_of_all(state) if backend else []
     return Denial(*credentials.denied(state, held_for_all[0])) if held_for_all else None
+
+
+def _missing_modules(state: HostState) -> set[str]:
+    """The PAM modules that the code step needs and the host does not have, as far as that is known."""
+    needed = pam_modules.named_in(state.text(places.SWITCH) or "")
+    return set() if state.pam_modules is None else needed - state.pam_modules
 
 
 def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
