@@ -40,6 +40,31 @@ def files(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return texts
 
 
+def test_lines_of_passwd_that_stand_for_other_accounts_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = pwd.struct_passwd(("root", "x", 0, 0, "root", "/root", "/bin/bash"))
+    others = [pwd.struct_passwd((name, None, 0, 0, None, None, None)) for name in ("+", "+@admins", "-bob")]
+    monkeypatch.setattr(pwd, "getpwall", lambda: [root, *others])
+    assert accounts.listed() == {"root": root}
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe", "directory", "nothing"])
+def test_authorized_keys_that_are_no_file_are_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A device may act as soon as it is opened, such as a watchdog, which then resets the host."""
+    place = {"device": Path(os.devnull), "directory": tmp_path}.get(kind, tmp_path / "there")
+    if kind == "pipe":
+        os.mkfifo(place)
+    link = tmp_path / "authorized_keys"
+    link.symlink_to(place)
+    opened: list[int] = []
+    really_open = os.open
+    monkeypatch.setattr(os, "open", lambda path, flags: opened.append(flags) or really_open(path, flags))
+    monkeypatch.setattr(accounts, "open", lambda *_arguments: pytest.fail("it was opened"), raising=False)
+    assert accounts._start_of(str(link)) == ""
+    assert opened == [os.O_PATH]
+
+
 @pytest.mark.parametrize(
     ("text", "release", "family"),
     [
