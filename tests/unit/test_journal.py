@@ -797,12 +797,8 @@ def test_edited_file_keeps_its_attributes_and_inherits_none(changing: Root) -> N
     plain = changing.at(changing.write("/etc/pam.d/sudo", "before\n"))
     os.setxattr(path.parent, "system.posix_acl_default", _READ_BY_DAEMON)
     wanted = {one: {name: os.getxattr(one, name) for name in os.listxattr(one)} for one in (path, plain)}
-    texts = ("before\n", "between\n", "after\n")
-    edits = [
-        Edit(str(one), text, 0o644, before=before)
-        for one in (path, plain)
-        for before, text in itertools.pairwise(texts)
-    ]
+    steps = [*itertools.pairwise(("before\n", "between\n", "after\n"))]
+    edits = [Edit(str(one), text, 0o644, former=former) for one in (path, plain) for former, text in steps]
     carry_out(changing, tuple(edits), actions_in(changing))
     assert (path.read_text(), plain.read_text()) == ("after\n", "after\n")
     assert {one: {name: os.getxattr(one, name) for name in os.listxattr(one)} for one in wanted} == wanted
@@ -813,7 +809,7 @@ def test_file_that_somebody_changes_during_a_run_keeps_that_change(
     changing: Root, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     path = changing.at(changing.write("/etc/pam.d/sshd", "before\n"))
-    edit = Edit(str(path), "after\n", 0o644, before="before\n")
+    edit = Edit(str(path), "after\n", 0o644, former="before\n")
     if when == "before staging":
         path.write_text("of somebody\n")
     else:
@@ -842,7 +838,7 @@ def test_attribute_that_cannot_be_kept_is_reported_and_nothing_is_changed(
 
     monkeypatch.setattr(os, "setxattr", refuse)
     with pytest.raises(ApplyError, match=r"attribute user\.note cannot be kept: .*sshd.*Nothing was changed"):
-        carry_out(changing, (Edit(str(path), "after\n", 0o644, before="before\n"),), actions_in(changing))
+        carry_out(changing, (Edit(str(path), "after\n", 0o644, former="before\n"),), actions_in(changing))
     assert changing.tree() == before
     assert changing.leftovers() == []
 
@@ -862,7 +858,7 @@ def test_file_that_cannot_be_replaced_is_reported_and_nothing_is_changed(
 
     monkeypatch.setattr(os, "link", held)
     with pytest.raises(ApplyError, match=f"/etc/pam.d/sshd.* {remedy}.*Nothing was changed"):
-        carry_out(changing, (Edit(str(changing.at(path)), "after\n", 0o644, before="before\n"),), actions_in(changing))
+        carry_out(changing, (Edit(str(changing.at(path)), "after\n", 0o644, former="before\n"),), actions_in(changing))
     assert changing.tree() == before
     assert changing.leftovers() == []
 

@@ -37,6 +37,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._plan.changes import (
     Renew,
     Revision,
     Write,
+    touched,
 )
 from ansible_collections.fleet.auth.plugins.module_utils._plan.situation import Situation
 from ansible_collections.fleet.auth.plugins.module_utils._texts import drop_in, sshd_config
@@ -1211,6 +1212,11 @@ class TestRefusal:
             "systemd on web1 does not say how it starts sshd and other ways in: Connection timed out. Run 'systemctl "
             "show ssh.service' there until it answers, and run again."
         )
+
+    def test_of_files_that_are_held_is_about_paths_only(self) -> None:
+        paths = touched(plan(wanted(services=["su"]), host_state()).changes)
+        assert {f"{places.PAM_D}/su", places.SWITCH, places.JOURNAL} <= {*paths}
+        assert all(one.startswith("/") and "\n" not in one for one in paths)
 
     def test_of_a_missing_module_that_the_code_step_needs(self) -> None:
         used = {"pam_deny.so", "pam_exec.so", "pam_faillock.so", "pam_oath.so", "pam_permit.so", "pam_succeed_if.so"}

@@ -122,7 +122,7 @@ def _stage_edit(change: Edit, staging: Staging, number: int) -> None:
     new, latest = staging.staged_path(change.path, number), staging.latest(change.path)
     content = change.content.encode("utf-8", "surrogateescape")
     seen = os.stat(latest)
-    if files.read(latest) != change.before.encode("utf-8", "surrogateescape"):
+    if files.read(latest) != change.former.encode("utf-8", "surrogateescape"):
         raise _changed_meanwhile(change.path)
     kept = xattrs.read(latest)
     files.create(new, content, change.mode, change.uid, change.gid)

@@ -50,9 +50,9 @@ def _of_attributes(path: str) -> tuple[Hold, ...]:
 
 def _nearest(directory: str) -> str:
     """This directory, or the nearest one above it that exists."""
-    while not os.path.isdir(directory):
+    while directory and not os.path.isdir(directory):
         directory = os.path.dirname(directory)
-    return directory
+    return directory or "."
 
 
 def _is_read_only(directory: str) -> bool:

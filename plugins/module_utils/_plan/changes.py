@@ -33,7 +33,7 @@ class Write:
 class Edit(Write):
     """Replace a file that is not ours. It keeps its extended attributes, and so its access list."""
 
-    before: str = field(default="", repr=False)
+    former: str = field(default="", repr=False)
     """The content that it has before this change. If it has another one, somebody else has changed it meanwhile."""
 
 
@@ -189,8 +189,12 @@ Change = t.Union[
 
 def touched(changes: t.Iterable[Change]) -> list[str]:
     """The paths that these changes write, replace or remove, and those that a rollback needs."""
-    of_changes = [path for change in changes for path in (getattr(change, "path", ""), getattr(change, "before", ""))]
-    return [*dict.fromkeys(filter(None, of_changes)), places.JOURNAL, places.BOOT_UNIT]
+    paths = (
+        path
+        for change in changes
+        for path in (getattr(change, "path", ""), change.before if isinstance(change, Move) else "")
+    )
+    return [*dict.fromkeys(filter(None, paths)), places.JOURNAL, places.BOOT_UNIT]
 
 
 class Plan(t.NamedTuple):
