@@ -37,7 +37,8 @@ _MOST_OUTPUT = 4 * 1024 * 1024
 _DENIED = re.compile(r"Permission denied \((.*)\)")
 _DROPPED = re.compile(r"kex_exchange_identification|Connection (closed|reset) by")
 _NO_WAY = re.compile(r"UNKNOWN port 65535")
-_EXPIRED = re.compile(r"(?i)\b(current|new)\)?( \w+)? password")
+_EXPIRED = re.compile(r"(?i)(?<![-.\w@])\(?(current|new)\)?( \w+)? password")
+"""A prompt for an old or a new password. A host may have such a name, as in `(alice@web-new) Password:`."""
 _GOING_UP_OR_DOWN = re.compile(r"[Ss]ystem is (booting up|going down)")
 
 

@@ -388,6 +388,21 @@ def test_no_tally_is_created_if_there_was_none(root: Root) -> None:
     assert not root.at("/run/fleet-auth").exists()
 
 
+def test_process_with_the_title_of_an_sshd_does_not_keep_a_change_from_being_undone(root: Root) -> None:
+    """Any account can start one, and have it name a pipe as the configuration."""
+    pipe = root.path / "pipe"
+    os.mkfifo(pipe)
+    title = f"sshd: /usr/sbin/sshd -f {pipe} [listener] 0 of 10-100 startups"
+    root.write("/etc/ssh/sshd_config.d/.x.fleet-auth-1.old", "old")
+    new = "/etc/ssh/sshd_config.d/.x.fleet-auth-1"
+    with subprocess.Popen([title, "90"], executable="/bin/sleep") as stranger:
+        try:
+            assert root.run(undo("unwrite", new, f"{new}.old", places.DROP_IN)).returncode == 0
+        finally:
+            stranger.kill()
+    assert root.text(places.DROP_IN) == "old"
+
+
 def test_failed_undo_is_reported_and_tried_again(root: Root) -> None:
     root.write(places.DROP_IN, "new")
     root.write("/etc/ssh/sshd_config.d/.x.fleet-auth-1.old", "old")

@@ -79,6 +79,21 @@ def test_expired_password_is_not_reported_as_a_refused_code() -> None:
     assert "expired" in failure.text
 
 
+@pytest.mark.parametrize(
+    ("prompt", "answer"),
+    [
+        ("(alice@db-new) Password: ", "correct horse"),
+        ("(alice@new) Password: ", "correct horse"),
+        ("(alice@web.current) Password: ", "correct horse"),
+        ("(alice@web1) New password: ", None),
+        ("(current) UNIX password: ", None),
+        ("Retype new password: ", None),
+    ],
+)
+def test_password_is_given_unless_a_new_one_is_asked_for(prompt: str, answer: str | None) -> None:
+    assert answers()(prompt) == answer
+
+
 def test_silence_ends_the_login() -> None:
     started = time.monotonic()
     login, asked = run("sleep 60", patience=0.3)

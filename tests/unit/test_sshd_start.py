@@ -686,6 +686,19 @@ def test_listener_is_the_hosts_own_by_the_full_name_of_its_unit(unit: str, is_ow
     assert Listener(5, unit, Start("/etc/ssh/internal")).is_own is is_own
 
 
+@pytest.mark.parametrize(
+    ("ids", "uid"), [("0\t0\t0\t0", 0), ("65534\t65534\t65534\t65534", 65534), ("0\t1000\t0\t1000", 1000)]
+)
+def test_account_of_a_process_is_not_the_owner_of_its_files_in_proc(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ids: str, uid: int
+) -> None:
+    """Any account can have root own them."""
+    status = tmp_path / "status"
+    status.write_text(f"Name:\tsshd\nUid:\t{ids}\nGid:\t0\t0\t0\t0\n")
+    monkeypatch.setattr(processes, "open", lambda _path, **how: status.open(**how), raising=False)
+    assert processes._uid("5") == uid
+
+
 def test_unit_may_have_a_name_that_is_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cgroup = tmp_path / "cgroup"
     cgroup.write_bytes(b"0::/user.slice/\xff/odd.service\n")

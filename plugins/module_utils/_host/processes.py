@@ -109,6 +109,16 @@ def processes() -> list[Process]:
         with contextlib.suppress(OSError), open(f"/proc/{name}/cmdline", "rb") as file:
             command_line = file.read(8192)
             if command_line:
-                uid = os.fstat(file.fileno()).st_uid
+                uid = os.fstat(file.fileno()).st_uid or _uid(name)
                 found.append(Process(int(name), uid, command_line.decode("utf-8", "replace")))
     return found
+
+
+def _uid(process: str) -> int:
+    """The account that a process runs as; if it has the rights of several, one of them that is not root.
+
+    Any account can have root own the files of its process in proc(5), by prctl(2), PR_SET_DUMPABLE.
+    """
+    with open(f"/proc/{process}/status", encoding="utf-8", errors="replace") as file:
+        ids = next((line.split()[1:] for line in file if line.startswith("Uid:")), [])
+    return next((int(one) for one in ids if one != "0"), 0)

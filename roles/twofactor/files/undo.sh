@@ -43,12 +43,23 @@ signal_further() {
         process=${title%/cmdline}
         [ "$(readlink "$process/ns/pid")" = "$(readlink /proc/self/ns/pid)" ] || continue
         [ "${process#/proc/}" != "$reloaded" ] || continue
+        is_sshd_of_root "$process" || continue
         config=$(sed -n 's/^sshd: .* -f *\([^ ]*\) .*/\1/p' "$title")
         config=${config:-/etc/ssh/sshd_config}
+        [ -f "$config" ] || continue
         if grep -qsi '^[[:blank:]]*include.*sshd_config\.d' "$config" && /usr/sbin/sshd -t -f "$config"; then
             kill -HUP "${process#/proc/}"
         fi
     done || :
+}
+
+# is_sshd_of_root PROCESS: any account can give a process the title of an sshd, or start the program
+is_sshd_of_root() {
+    program=$(readlink -f /usr/sbin/sshd)
+    case $(readlink "$1/exe") in
+    "$program" | "$program"*" (deleted)") grep -qsE '^Uid:([[:space:]]+0){4}$' "$1/status" ;;
+    *) return 1 ;;
+    esac
 }
 
 signal_sshd() {
