@@ -102,7 +102,8 @@ class Slice:
         self._write("inventory/hosts.json", {"all": {"hosts": {host.name: self._variables(host) for host in machines}}})
         self._write("inventory/known_hosts", (STATE / machines[0].fleet / "known_hosts").read_text())
         self._write("env/ssh_key", machines[0].key.read_text())
-        self._write("env/envvars", {"ANSIBLE_PIPELINING": "1"})
+        # On a busy machine, a login may take longer than the ten seconds that Ansible allows.
+        self._write("env/envvars", {"ANSIBLE_PIPELINING": "1", "ANSIBLE_TIMEOUT": "60"})
         (directory / "project").mkdir()
 
     def artifacts(self, playbook: str) -> Path:

@@ -11,6 +11,7 @@ import typing as t
 
 import pexpect
 
+from login import ssh
 from login.people import Person
 from login.policy import TALLY
 from login.sudo import sudo
@@ -46,7 +47,7 @@ def by_login(person: Person, password: str, code: str) -> bool:
             console.sendline(code)
         return console.match_index == 2
     finally:
-        console.close(force=True)
+        ssh.end(console)
 
 
 def by_pam(person: Person, service: str, *answers: str) -> tuple[bool, str]:

@@ -228,8 +228,17 @@ def _once(
                 f"On the terminal: {child.before!r}. Prompts: {prompts}."
             ) from None
         finally:
-            child.close(force=True)
+            end(child)
         return _text(out), _text(err), child.exitstatus, tuple(prompts), reason
+
+
+def end(child: pexpect.spawn[str]) -> None:
+    """End a command and close its terminal. On a busy machine, it may end later than pexpect waits for that."""
+    try:
+        child.close(force=True)
+    except pexpect.ExceptionPexpect:
+        child.wait()  # It was killed.
+        child.close(force=True)
 
 
 def _text(path: Path) -> str:
