@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from .. import _places as places
 from .._backends import backends
-from .._texts import pam, sshd_config
+from .._texts import pam, pam_modules, sshd_config
 from .._texts.code_step import CodeStep
 from .._texts.pam_conf import ServiceFiles
 from .._texts.sshd_config import Effective, Files, Origin
@@ -331,6 +331,10 @@ class HostState:
         named = {**vendor, **own}
         elsewhere = {path: self.files[path].content for path in self.services_included if path in self.files}
         return ServiceFiles({**named, **elsewhere}, vendor, frozenset(vendor.keys() - own.keys()))
+
+    def missing_modules(self, text: str) -> list[str]:
+        """The PAM modules that a text names and the host does not have; none if it is not known what it has."""
+        return [] if self.pam_modules is None else sorted(pam_modules.named_in(text) - self.pam_modules)
 
     @property
     def root(self) -> Account:

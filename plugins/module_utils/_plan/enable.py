@@ -70,7 +70,7 @@ def plan(situation: Situation, make_key: MakeKey) -> Plan:
 
 
 def _written(changes: t.Iterable[Change]) -> t.Iterator[Write]:
-    """The files whose content changes, and not only their mode or owner, or that they exist."""
+    """The changes that write a file, those that edit one among them."""
     return (change for change in changes if isinstance(change, Write))
 
 

@@ -11,7 +11,7 @@ import typing as t
 from .. import _places as places
 from .._backends import backends
 from .._host.state import WRITTEN_AT_LOGIN, HostState
-from .._texts import drop_in, pam_modules, sshd_config
+from .._texts import drop_in, sshd_config
 from .._texts.sshd_start import Start
 from .._wanted.bounds import is_account_name
 from . import credentials, locked_out, people, scope
@@ -115,17 +115,15 @@ def modules(state: HostState, changes: t.Iterable[Change]) -> t.Iterator[str]:
 
     The modules that ask for codes are left out, because the role installs them.
     """
-    if state.pam_modules is None:
-        return
     own = [one for one in changes if isinstance(one, Write) and not isinstance(one, Edit)]
     texts = [one.content for one in own if one.path.startswith(f"{places.PAM_D}/")]
     asking = {one.MODULE for one in backends.BACKENDS.values()}
-    missing = pam_modules.named_in("".join(texts)) - state.pam_modules - asking
+    missing = [name for name in state.missing_modules("".join(texts)) if name not in asking]
     if missing:
-        names, are = " and ".join(sorted(missing)), "are" if len(missing) > 1 else "is"
+        are = "are" if missing[1:] else "is"
         yield (
-            f"{names} {are} missing on {state.hostname}, so everybody who needs a code would be denied. Install the "
-            "package that contains it (Debian: libpam-modules, RHEL: pam), and run again."
+            f"{' and '.join(missing)} {are} missing on {state.hostname}, so everybody who needs a code would be "
+            "denied. Install the package that contains it (Debian: libpam-modules, RHEL: pam), and run again."
         )
 
 

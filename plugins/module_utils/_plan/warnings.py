@@ -11,7 +11,7 @@ import typing as t
 from .. import _places as places
 from .._backends import backends
 from .._host.state import HostState
-from .._texts import pam, pam_modules, sshd_config
+from .._texts import pam, sshd_config
 from .._texts.opened import opening_file
 from .._wanted.bounds import CONSOLE
 from . import credentials, scope
@@ -36,7 +36,7 @@ def why_nobody_gets_in(state: HostState) -> Denial | None:
     if backend and backend not in state.code_modules:
         module = backends.BACKENDS[backend].MODULE
         return Denial(f"{module}, which {places.SWITCH} needs, is missing on {state.hostname}")
-    missing = sorted(_missing_modules(state)) if backend else []
+    missing = state.missing_modules(state.text(places.SWITCH) or "") if backend else []
     if missing:
         are = "are" if missing[1:] else "is"
         return Denial(
@@ -48,12 +48,6 @@ def why_nobody_gets_in(state: HostState) -> Denial | None:
         return Denial(f"{places.SWITCH} on {state.hostname} is {'gone' if step.is_gone else 'damaged'}")
     held_for_all = credentials.holds_of_all(state) if backend else []
     return Denial(*credentials.denied(state, held_for_all[0])) if held_for_all else None
-
-
-def _missing_modules(state: HostState) -> set[str]:
-    """The PAM modules that the code step needs and the host does not have, as far as that is known."""
-    needed = pam_modules.named_in(state.text(places.SWITCH) or "")
-    return set() if state.pam_modules is None else needed - state.pam_modules
 
 
 def drift(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
