@@ -98,7 +98,7 @@ test: ## run all of the above, side by side on two cores
 	$(call heading,$(few_workers))
 	pytest $(few_workers) --numprocesses 5 --dist loadgroup
 	$(call heading,$(many_workers))
-	pytest $(many_workers) --numprocesses 10 --dist loadgroup
+	pytest $(many_workers) --numprocesses 8 --dist loadgroup
 
 quick: ## run lint, unit and a login of each kind on one release, for every day: five minutes at most
 	@$(MAKE) --no-print-directory --jobs 1 setup hosts chromium

@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, FrameLocator, Page
 import hosts
 from browser import decoded
 from browser.test_cockpit import CODE, PICTURES, SHELL, Console
-from hosts import Host
+from hosts import PATIENCE, Host
 from login import ssh
 from login.backends import GOOGLE, OATH, Backend, use
 from login.doors import counted_wrong_codes
@@ -580,7 +580,7 @@ def assert_gone(host: Host) -> None:
     assert not host.run(f"find / /run -xdev {found}").stdout
 
 
-def wait_until(done: Callable[[], bool], seconds: float = 10) -> None:
+def wait_until(done: Callable[[], bool], seconds: float = PATIENCE) -> None:
     deadline = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < deadline

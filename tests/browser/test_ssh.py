@@ -20,7 +20,7 @@ from playwright.sync_api import Browser
 
 import hosts
 from browser.terminal import picture, typed
-from hosts import Host
+from hosts import PATIENCE, Host
 from login import ssh
 from login.modules import turn_on
 from login.people import PASSWORD, Person, inventory_path
@@ -84,7 +84,7 @@ def session(host: Host, by_name: list[str]) -> Session:
             *answers,
             cwd=where,
             env=environment,
-            timeout=30,
+            timeout=PATIENCE,
         )
 
     return session

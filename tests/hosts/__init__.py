@@ -18,13 +18,14 @@ from __future__ import annotations
 
 from .docker import HostError
 from .fleet import boot_anew, down, inventory, of_this_checkout, running, up
-from .host import Host
+from .host import PATIENCE, Host
 from .images import DIRECTORY, JOINED, OLDER, RELEASES, WITH_COCKPIT, image
 
 __all__ = [
     "DIRECTORY",
     "JOINED",
     "OLDER",
+    "PATIENCE",
     "RELEASES",
     "WITH_COCKPIT",
     "Host",

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from . import images
 from .docker import STATE, HostError, docker, engine_answers, ensure_engine, say
-from .host import Host
+from .host import PATIENCE, Host
 
 _LABEL = "fleet-auth"
 _NTP = "ntp"
@@ -275,7 +275,7 @@ def _await_boot(host: Host) -> str:
         raise HostError(f"{host.container} does not boot:\n{booted.stderr}")
     if booted.stderr:
         say(f"{host.fleet}: {host.name} is up, but units have failed:\n{booted.stderr.rstrip()}")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while not _sshd_answers(host):
         if time.monotonic() > deadline:
             status = host.run("systemctl status ssh; journalctl --boot --unit ssh --lines 20", check=False).stdout

@@ -55,6 +55,9 @@ for paths in names.values():
 print(json.dumps(found))
 """
 
+PATIENCE = 90
+"""Seconds that a test waits for what a host does at once while it has little to do."""
+
 _digests: dict[tuple[str, ...], str] = {}
 """The SHA-256 of files by container, inode, change time and path. A file that is written gets a new change time."""
 

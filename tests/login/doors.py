@@ -11,6 +11,7 @@ import typing as t
 
 import pexpect
 
+from hosts import PATIENCE
 from login import ssh
 from login.people import Person
 from login.policy import TALLY
@@ -37,7 +38,7 @@ def by_su(person: Person, password: str, code: str) -> bool:
 def by_login(person: Person, password: str, code: str) -> bool:
     """At a console."""
     words = ["exec", "--interactive", "--tty", person.host.container, "login"]
-    console = pexpect.spawn("docker", words, timeout=30, encoding="utf-8", codec_errors="replace")
+    console = pexpect.spawn("docker", words, timeout=PATIENCE, encoding="utf-8", codec_errors="replace")
     try:
         console.expect("login: ")
         console.sendline(person.name)

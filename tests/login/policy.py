@@ -12,7 +12,7 @@ import typing as t
 from collections.abc import Iterator
 
 import hosts
-from hosts import Host
+from hosts import PATIENCE, Host
 from hosts.docker import docker
 from login import ssh
 from login.backends import backend_of
@@ -148,7 +148,7 @@ def await_end(host: Host, seconds: float) -> None:
 def roll_back_now(host: Host) -> None:
     """Put an unconfirmed change back at once, as the timer would."""
     host.run("systemctl", "start", "fleet-auth-undo.service")
-    await_end(host, 30)
+    await_end(host, PATIENCE)
     assert_nothing_left(host)
 
 

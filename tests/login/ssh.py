@@ -18,7 +18,7 @@ from pathlib import Path
 import pexpect
 import pyotp
 
-from hosts import Host
+from hosts import PATIENCE, Host
 
 _PROMPT = re.compile(r"([^\r\n]*(?:(assword)|(One-time password)[^\r\n:]*|(PIN for)[^\r\n:]*): ?)$")
 _DENIED = re.compile(r"Permission denied \([\w,-]+\)|Too many authentication failures")
@@ -63,7 +63,6 @@ def login(
     methods: str | None = None,
     batch: bool = False,
     command: str = "id -un",
-    timeout: float = 40,
 ) -> Login:
     """Log in and run *command*.
 
@@ -76,13 +75,12 @@ def login(
     :param provider: the library through which ssh reaches security keys.
     :param methods: ssh's ``PreferredAuthentications``.
     :param batch: ssh's ``BatchMode``, in which it asks for nothing.
-    :param timeout: seconds for the whole login.
     :raises ConnectionFailed: if it was neither allowed nor denied.
     """
     options = [*_options(host, key=key, methods=methods), "-o", f"BatchMode={'yes' if batch else 'no'}"]
     options += ["-o", f"SecurityKeyProvider={provider}"] if provider else []
     secrets = {"password": password, "code": code, "pin": pin}
-    return _converse(host, user, ["ssh", *options, f"{user}@{host.address}", command], secrets, timeout)
+    return _converse(host, user, ["ssh", *options, f"{user}@{host.address}", command], secrets)
 
 
 def sftp(
@@ -94,14 +92,13 @@ def sftp(
     password: str | None = None,
     code: str | None = None,
     methods: str | None = None,
-    timeout: float = 40,
 ) -> Login:
     """Fetch the text file *path* from the host; the other parameters are those of `login`."""
     with tempfile.TemporaryDirectory() as folder:
         fetched = Path(folder, "fetched")
         options = _options(host, key=key, methods=methods)
         words = ["sftp", *options, f"{user}@{host.address}:{path}", str(fetched)]
-        done = _converse(host, user, words, {"password": password, "code": code}, timeout)
+        done = _converse(host, user, words, {"password": password, "code": code})
         return dataclasses.replace(done, output=fetched.read_text() if fetched.exists() else "")
 
 
@@ -116,7 +113,9 @@ def terminal(host: Host, user: str, password: str) -> pexpect.spawn[str]:
     """Log in with a password at a terminal, and return the terminal."""
     options = _options(host, key=None, methods=None)
     words = [*options, "-t", f"{user}@{host.address}"]
-    child = pexpect.spawn("ssh", words, timeout=20, encoding="utf-8", codec_errors="replace", dimensions=(80, 120))
+    child = pexpect.spawn(
+        "ssh", words, timeout=PATIENCE, encoding="utf-8", codec_errors="replace", dimensions=(80, 120)
+    )
     child.expect("assword: ?$")
     child.sendline(password)
     return child
@@ -182,11 +181,10 @@ def _options(host: Host, *, key: Path | None, methods: str | None) -> list[str]:
     return [*host.ssh_options, *(word for name, value in settings.items() for word in ("-o", f"{name}={value}"))]
 
 
-def _converse(host: Host, user: str, words: list[str], secrets: t.Mapping[str, str | None], timeout: float) -> Login:
+def _converse(host: Host, user: str, words: list[str], secrets: t.Mapping[str, str | None]) -> Login:
     started = time.monotonic()
     while True:
-        left = timeout - (time.monotonic() - started)
-        output, error, status, prompts, reason = _once(words, dict(secrets), left)
+        output, error, status, prompts, reason = _once(words, dict(secrets))
         if reason or (status == 255 and _DENIED.search(error)):
             return Login(False, "", prompts, reason or error, time.monotonic() - started)
         if status is not None and status != 255:
@@ -199,14 +197,12 @@ def _converse(host: Host, user: str, words: list[str], secrets: t.Mapping[str, s
         time.sleep(0.2)
 
 
-def _once(
-    words: list[str], secrets: dict[str, str | None], timeout: float
-) -> tuple[str, str, int | None, tuple[str, ...], str]:
+def _once(words: list[str], secrets: dict[str, str | None]) -> tuple[str, str, int | None, tuple[str, ...], str]:
     """Run the command once and answer its prompts, which are on the terminal; output and errors go to files."""
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder, "out"), Path(folder, "err")
         shell = ["-c", 'out=$1 err=$2; shift 2; exec "$@" >"$out" 2>"$err"', "sh", str(out), str(err), *words]
-        child = pexpect.spawn("/bin/sh", shell, timeout=timeout, encoding="utf-8", codec_errors="replace")
+        child = pexpect.spawn("/bin/sh", shell, timeout=PATIENCE, encoding="utf-8", codec_errors="replace")
         child.delaybeforesend = None
         prompts: list[str] = []
         reason = ""
@@ -224,7 +220,7 @@ def _once(
                 child.wait()
         except pexpect.TIMEOUT:
             raise ConnectionFailed(
-                f"{words[0]} hung for {timeout:.0f} s. It said: {_text(err) or 'nothing'}. "
+                f"{words[0]} hung for {PATIENCE} s. It said: {_text(err) or 'nothing'}. "
                 f"On the terminal: {child.before!r}. Prompts: {prompts}."
             ) from None
         finally:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from hosts import Host
+from hosts import PATIENCE, Host
 from login.doors import counted_wrong_codes
 from login.modules import module, options, turn_on
 from login.people import Person
@@ -27,7 +27,7 @@ def by_dovecot(person: Person, password: str) -> bool:
 def by_xrdp(person: Person, password: str) -> bool:
     """Whether the login succeeds; the host has no desktop, so the session fails afterwards."""
     words = ("xrdp-sesrun", "-F", "0", person.name)
-    done = person.host.run(*words, input=f"{password}\n", check=False, timeout=60)
+    done = person.host.run(*words, input=f"{password}\n", check=False, timeout=PATIENCE)
     said = done.stdout + done.stderr
     assert "Login failed" in said or "X server could not be started" in said, said
     return "Login failed" not in said

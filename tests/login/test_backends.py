@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hosts import Host
+from hosts import PATIENCE, Host
 from login import ssh
 from login.backends import GOOGLE, OATH, Backend, backend_of, use
 from login.modules import Answer, module, options
@@ -162,7 +162,7 @@ class TestMove:
         on(alice, bob, rollback_after=25)
         code = alice.code(steps=1)
         assert alice.by_key(code).ok
-        await_end(host, 50)
+        await_end(host, 25 + PATIENCE)
         after = host.snapshot(["/etc"])
         assert after.pop(credential)[:3] == (0o600, 0, 0)
         del before[credential]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hosts import Host
+from hosts import PATIENCE, Host
 from login import ssh
 from login.modules import module, options, turn_on
 from login.people import Person, new_person
@@ -32,8 +32,6 @@ BEFORE = (
 )
 STARTS = "starts sshd differently than when fleet.auth looked at it: it may let people in without a code"
 LOST = f"{SSHD} has lost the block of fleet.auth: sshd lets people in without a code"
-SECONDS = 90
-"""How long the guard may take beside everything else on a busy machine; alone it needs a tenth of that."""
 
 PROFILE = "/usr/share/pam-configs/guests"
 GUESTS = """\
@@ -67,7 +65,7 @@ def noted(host: Host) -> dict[str, bool]:
 
 def await_note(host: Host, text: str, *, over: bool = False) -> None:
     """Wait until the guard has noted this text or, with *over*, that it is over, and has ended."""
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + PATIENCE
     while noted(host).get(text) is not over:
         assert time.monotonic() < deadline, (noted(host), logged(host))
         time.sleep(0.2)

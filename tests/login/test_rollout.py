@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 import pytest
 
 import hosts
-from hosts import Host
+from hosts import PATIENCE, Host
 from login import ssh
 from login.backends import OATH
 from login.people import POLICY, Person, ansible_playbook, furnish, inventory_path, unwrapped
@@ -194,7 +194,7 @@ def test_canary_that_lets_no_new_connection_in_is_the_last_host(
     assert not ending.ok
     assert ending.outcomes == ["failed"] + ["waiting"] * 4
     assert "no new connection to web1 gets in" in ending.notes("web1")
-    canary.run("sh", "-c", "until ! [ -e /var/lib/fleet-auth ]; do sleep 0.2; done", timeout=60)
+    canary.run("sh", "-c", "until ! [ -e /var/lib/fleet-auth ]; do sleep 0.2; done", timeout=PATIENCE)
     for alice in alices:
         assert_off(alice)
 
@@ -229,7 +229,7 @@ def test_host_that_is_lost_during_the_rollout_is_a_failure(
     canary, lost, *_others = machines
     with ThreadPoolExecutor() as pool:
         rollout = pool.submit(roll_out, twofactor_rollout_batches=[1, 1, "100%"])
-        canary.run("sh", "-c", "until [ -e /var/lib/fleet-auth/undo ]; do sleep 0.1; done", timeout=60)
+        canary.run("sh", "-c", "until [ -e /var/lib/fleet-auth/undo ]; do sleep 0.1; done", timeout=PATIENCE)
         with unreachable(lost):
             ending = rollout.result()
     assert not ending.ok

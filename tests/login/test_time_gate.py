@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from hosts import Host
+from hosts import PATIENCE, Host
 from login import ssh
 from login.modules import module, options, turn_on
 from login.people import Person, enable, new_person, playbook, settings, unwrapped
@@ -87,7 +87,7 @@ class Clock:
         self.host.install(package)
 
     def _await(self, command: list[str], there: Callable[[str], bool]) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while not there(said := self.host.run(*command, check=False).stdout):
             assert time.monotonic() < deadline, said
             time.sleep(0.2)

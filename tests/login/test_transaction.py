@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from hosts import Host
+from hosts import PATIENCE, Host
 from login import ssh
 from login.modules import connections, module, options
 from login.people import PASSWORD, Person, playbook, settings, unwrapped
@@ -36,8 +36,6 @@ pytestmark = [pytest.mark.usefixtures("package"), pytest.mark.release("debian13"
 
 LOCK = "/run/fleet-auth.lock"
 SHORTEST = 15
-BUSY = 20
-"""Seconds that a busy machine may need for a short operation."""
 
 # A Python to which something happens when it is about to rename a staged drop-in. strace finds that call by the staged
 # file's name, which ends with the number of the step.
@@ -80,7 +78,7 @@ def test_change_that_nobody_confirms_is_put_back_in_time(host: Host, person: Per
     assert done["enforced"] == {"sshd": True}
     assert not person.by_key(batch=True).ok
     assert host.exists(JOURNAL)
-    await_end(host, SHORTEST + BUSY)
+    await_end(host, SHORTEST + PATIENCE)
     assert_off(person)
     assert host.snapshot(WATCHED) == before
     assert_nothing_left(host)
@@ -170,7 +168,7 @@ def test_role_that_gets_no_new_connection_says_so_and_the_host_rolls_back(host: 
     said = unwrapped(run.output)
     assert f"After the change of two-factor login, no new connection to {host.name} gets in." in said
     assert f"the host rolls itself back {SHORTEST} seconds after the change. What ssh said:" in said
-    await_end(host, SHORTEST + BUSY)
+    await_end(host, SHORTEST + PATIENCE)
     assert_off(person)
     assert host.snapshot(WATCHED) == before
     assert_nothing_left(host)
@@ -287,7 +285,7 @@ def test_lock_that_a_stranger_holds_stops_no_run_and_is_repaired(host: Host, per
     hold = f"flock -s {LOCK} sleep 600 >/dev/null 2>&1 & echo $!"
     process = host.run("sh", "-c", hold, user=person.name).stdout.strip()
     try:
-        host.run(f"while flock -n -x {LOCK} true; do sleep 0.1; done", timeout=20)
+        host.run(f"while flock -n -x {LOCK} true; do sleep 0.1; done", timeout=PATIENCE)
         done = module(host, "twofactor", options(person))
         assert done.changed, done.output
     finally:
@@ -305,7 +303,7 @@ def test_second_run_lets_the_first_one_be_confirmed_and_finds_its_work_done(host
         time.sleep(2)
         confirmed = module(host, "twofactor_confirm", {"confirmation": first["confirmation"]}, connection=new)
         assert confirmed.changed, confirmed.output
-        found = second.result(timeout=60)
+        found = second.result(timeout=PATIENCE)
     assert found.ok, found.output
     assert not found.changed
     assert f"another run was changing {host.name}, so this one waited for" in found.output
@@ -315,7 +313,7 @@ def test_second_run_lets_the_first_one_be_confirmed_and_finds_its_work_done(host
 
 def await_change(host: Host) -> None:
     """Wait until a change is under way."""
-    host.run(f"until [ -e {JOURNAL} ]; do sleep 0.1; done", timeout=60)
+    host.run(f"until [ -e {JOURNAL} ]; do sleep 0.1; done", timeout=PATIENCE)
 
 
 def test_second_run_goes_on_when_the_first_ends_in_time(host: Host, person: Person) -> None:
@@ -353,7 +351,7 @@ def test_connection_cut_in_the_middle_of_a_change_ends_in_the_old_policy(host: H
         assert cut
         subprocess.run(["kill", "-9", *map(str, cut)], check=True)
         assert not started.result().ok
-    await_end(host, SHORTEST + BUSY)
+    await_end(host, SHORTEST + PATIENCE)
     assert_off(person)
     assert host.snapshot(WATCHED) == before
     assert_nothing_left(host)

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from hosts import Host
+from hosts import PATIENCE, Host
 from login import ssh
 from login.backends import GOOGLE, OATH, backend_of
 from login.modules import Answer, module, options
@@ -203,7 +203,7 @@ def held(host: Host, lock: str) -> Iterator[None]:
     hold = f"import fcntl, time; file = open({lock!r}, 'r+'); fcntl.lockf(file, fcntl.LOCK_EX); time.sleep(100)"
     started = host.run("sh", "-c", '"$@" >/dev/null 2>&1 & echo $!', "sh", "python3", "-c", hold)
     process = started.stdout.strip()
-    host.run(f"until grep -q 'POSIX.* {process} ' /proc/locks; do sleep 0.1; done", timeout=20)
+    host.run(f"until grep -q 'POSIX.* {process} ' /proc/locks; do sleep 0.1; done", timeout=PATIENCE)
     yield
     host.run("kill", process)
-    host.run(f"while [ -e /proc/{process}/fd/3 ]; do sleep 0.1; done", timeout=20)
+    host.run(f"while [ -e /proc/{process}/fd/3 ]; do sleep 0.1; done", timeout=PATIENCE)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from hosts import Host
+from hosts import PATIENCE, Host
 
 
 @contextlib.contextmanager
@@ -64,7 +64,7 @@ def lock_held(host: Host) -> Iterator[None]:
     hold = f"exec 9>>{lock} && flock 9 && echo $$ >{lock} && exec sleep 600"
     process = host.run("sh", "-c", 'sh -c "$1" >/dev/null 2>&1 & echo $!', "sh", hold).stdout.strip()
     try:
-        host.run(f"until grep -qsx {process} {lock}; do sleep 0.1; done", timeout=20)
+        host.run(f"until grep -qsx {process} {lock}; do sleep 0.1; done", timeout=PATIENCE)
         yield
     finally:
         host.run("kill", process)

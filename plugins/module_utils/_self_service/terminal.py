@@ -27,8 +27,8 @@ _TITLES = {
     "recovery-codes": "New recovery codes",
 }
 _USAGE = "Usage: twofactor-enrol [renew | device | recovery-codes]"
-_OFFER_SECONDS = 2.0
-"""How long a login waits for the offer."""
+_OFFER_SECONDS = 5.0
+"""How long a login waits for the offer. The helper starts with it, which takes a busy host a while."""
 _ANSWER_SECONDS = 60.0
 _WIDTH = 79
 _FORGET = "\033[H\033[2J\033[3J"
