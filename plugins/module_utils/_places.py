@@ -102,6 +102,7 @@ MARK = "Managed by fleet.auth"
 LIBEXEC = "/usr/libexec/fleet-auth"
 KEY_ACCEPTED = f"{LIBEXEC}/ssh-key-accepted"
 KEY_DECLARED = f"{LIBEXEC}/ssh-key-declared"
+LIMITS_SUFFICE = f"{LIBEXEC}/limits-suffice"
 FIRST_FACTOR_FAILED = f"{LIBEXEC}/first-factor-failed"
 ORIGINAL_STATE = f"{LIBEXEC}/found"
 """What has to be restored when two-factor login is turned off, and no other file records; most hosts have none."""
@@ -206,6 +207,7 @@ FOR_LOGINS = {
     KEY_ACCEPTED: 0o755,
     KEY_DECLARED: 0o755,
     PASSWORD_METHOD: 0o755,
+    LIMITS_SUFFICE: 0o755,
     FIRST_FACTOR_FAILED: 0o755,
     JUDGE: 0o644,
     NOTE: 0o644,

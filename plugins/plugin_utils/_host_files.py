@@ -28,6 +28,7 @@ NAMES = {
     places.KEY_DECLARED: "ssh-key-declared",
     places.FIRST_FACTOR_FAILED: "first-factor-failed",
     places.PASSWORD_METHOD: "ssh-password-method",
+    places.LIMITS_SUFFICE: "limits-suffice",
     places.JUDGE: "pam.d/twofactor-judge",
     places.NOTE: "pam.d/twofactor-note",
     places.GUARD_PROGRAM: "guard",

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import secrets
 import typing as t
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._wanted.settings import
 from hosts import Host
 from hosts.host import Entry
 from login import ssh
-from login.doors import DOORS, Door, counted_wrong_codes
+from login.doors import DOORS, Door, by_su, by_sudo, counted_wrong_codes
 from login.modules import module, options, turn_on
 from login.people import PASSWORD, Person, new_person
 from login.policy import WATCHED, off
@@ -99,18 +100,19 @@ class Place(t.NamedTuple):
     tries_by_door: dict[str, Future[Tries]]
     person: Person
     other: Person
-    """Two people who have not logged in yet."""
+    limited: Person
+    """Three people who have not logged in yet."""
 
 
 @pytest.fixture(scope="module")
 def place(host: Host, layout: str) -> Iterator[Place]:
     """Try all doors in parallel, because each takes a while to deny."""
-    person, other, *others = people = [new_person(host, groups=["sudo"]) for _number in range(2 + len(DOORS))]
+    person, other, limited, *others = people = [new_person(host, groups=["sudo"]) for _number in range(3 + len(DOORS))]
     before = host.snapshot(WATCHED)
     turn_on(host, *people, **POLICY)
     with ThreadPoolExecutor() as pool:
         tries_by_door = {name: pool.submit(try_door, DOORS[name], one) for name, one in zip(DOORS, others, strict=True)}
-        yield Place(host, layout, before, tries_by_door, person, other)
+        yield Place(host, layout, before, tries_by_door, person, other, limited)
     for person in people:
         host.run("userdel", "--force", "--remove", person.name)
 
@@ -154,6 +156,34 @@ def test_key_needs_the_code_as_well(place: Place) -> None:
     ssh.fresh_step()
     login = place.person.by_key(place.person.code())
     assert login.ok, login.reason
+
+
+def test_nobody_guesses_on_behind_low_limits(place: Place) -> None:
+    """su and sudo keep the limits of their caller, with which no wrong code could be counted.
+
+    Here the caller knows the person's password: at su somebody else, at sudo somebody at the person's shell.
+    """
+    host, person = place.host, place.limited
+    commands = {f"su {person.name} -c 'id -un'": "nobody", "sudo --stdin id -un": person.name}
+
+    def at_limit(limit: str, command: str, *answers: str) -> str:
+        script = f"trap '' XFSZ; ulimit {limit}; exec {command}"
+        typed = "".join(f"{answer}\n" for answer in answers)
+        done = host.run("bash", "-c", script, input=typed, user=commands[command], check=False)
+        return done.stdout + done.stderr
+
+    ssh.fresh_step()
+    for limit, command in itertools.product(("-f 0", "-n 6"), commands):
+        for password, code in (("wrong", person.code()), (PASSWORD, "000000"), (PASSWORD, person.code())):
+            said = at_limit(limit, command, password, code)
+            assert "One-time password (" not in said, said
+            assert not {person.name, "root"} & set(said.split("\n")), said
+    for command in commands:
+        said = at_limit("-f 9", command, PASSWORD)
+        assert "One-time passwords cannot be checked" in said, said
+    assert counted_wrong_codes(person) == 0
+    assert by_su(person, PASSWORD, person.code())
+    assert by_sudo(person, PASSWORD, person.code(steps=1))
 
 
 # In the other layouts no door needs the helper.

@@ -40,6 +40,7 @@ _KEY_ACCEPTED = "/usr/libexec/fleet-auth/ssh-key-accepted"
 _PASSWORD_METHOD = "/usr/libexec/fleet-auth/ssh-password-method"
 _KEY_DECLARED = "/usr/libexec/fleet-auth/ssh-key-declared"
 _DECLARED_KEYS = "/etc/security/twofactor-keys"
+_LIMITS_SUFFICE = "/usr/libexec/fleet-auth/limits-suffice"
 _FIRST_FACTOR_FAILED = "/usr/libexec/fleet-auth/first-factor-failed"
 
 
@@ -178,6 +179,7 @@ class Pam:
     locked: bool = False
     """Whether the host's own tally of wrong passwords has locked the account."""
     answers_itself: bool = False
+    limits_suffice: bool = True
     """Whether sshd answers each prompt with the password."""
     noted: bool = False
     """Whether this login has left a note that its first factor was wrong."""
@@ -279,6 +281,8 @@ class Pam:
                 return "system_err"
             noted, self.noted = self.noted, arguments[3:] == ["note"]
             return "success" if noted or self.noted else "system_err"
+        if arguments == ["quiet", "stdout", "seteuid", _LIMITS_SUFFICE]:
+            return "success" if self.limits_suffice and _LIMITS_SUFFICE in self.files else "system_err"
         if arguments == ["quiet", _PASSWORD_METHOD]:
             return "success" if self.answers_itself and _PASSWORD_METHOD in self.files else "system_err"
         if arguments == ["quiet", _KEY_DECLARED]:

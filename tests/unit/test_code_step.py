@@ -60,6 +60,7 @@ def attempt(
         ).text,
         places.SWITCH: step_of(wanted) if switch_text is None else switch_text,
         places.KEY_ACCEPTED: "",
+        places.LIMITS_SUFFICE: "",
         places.EXEMPT_ORIGINS: exempt_origins(wanted),
         **(lists or {}),
     }
@@ -215,7 +216,7 @@ class TestNames:
             f"auth [success=ignore default=3] pam_succeed_if.so quiet user notin {':'.join(names[:3])}",
             f"auth [success=ignore default=2] pam_succeed_if.so quiet user notin {':'.join(names[3:6])}",
             f"auth [success=ignore default=1] pam_succeed_if.so quiet user notin {':'.join(names[6:9])}",
-            f"auth [success=5 default=ignore] pam_succeed_if.so quiet user notin {names[9]}",
+            f"auth [success=7 default=ignore] pam_succeed_if.so quiet user notin {names[9]}",
         ]
 
     @pytest.mark.parametrize("service", ["sshd", "sudo"])
@@ -305,7 +306,11 @@ class TestSwitch:
         tally = "conf=/dev/null dir=/run/fleet-auth/faillock deny=3 unlock_time=60 fail_interval=120 even_deny_root"
         assert step_of(wanted) == (
             "# The code step of two-factor login. Managed by fleet.auth: changes made here are lost.\n"
-            "auth [success=5 default=ignore] pam_succeed_if.so quiet user in ansible:root\n"
+            "auth [success=7 default=ignore] pam_succeed_if.so quiet user in ansible:root\n"
+            "auth [success=1 default=ignore] pam_succeed_if.so quiet service in "
+            "sshd:cockpit:login:remote:twofactor-code\n"
+            "auth [success=ignore ignore=ignore default=die] pam_exec.so quiet stdout seteuid "
+            f"{places.LIMITS_SUFFICE}\n"
             f"auth [success=ignore ignore=ignore default=die] pam_faillock.so preauth silent {tally}\n"
             "auth [success=1 default=ignore] pam_oath.so usersfile=/etc/oath/${USER} window=2 digits=8\n"
             f"auth [default=die] pam_faillock.so authfail {tally}\n"
@@ -496,6 +501,23 @@ class TestPasswordMethod:
         assert (CodeStep.parse(before).damage, CodeStep.parse(before).denies_password_method) == ("", False)
 
 
+class TestLimits:
+    """A program that a person starts may keep limits with which no wrong code is counted."""
+
+    @pytest.mark.parametrize("service", ["sudo", "su"])
+    def test_of_the_caller_deny_before_a_code_is_asked_for(self, service: str) -> None:
+        for limits_suffice, files in ((False, {}), (True, {places.LIMITS_SUFFICE: None})):
+            pam = attempt(settings(), service, password=True, code=True, limits_suffice=limits_suffice)
+            pam.files = {path: text for path, text in pam.files.items() if path not in files}
+            assert not pam.authenticate()
+            assert pam.asked == ["password"]
+        assert attempt(settings(exempt_users=["alice"]), service, password=True, limits_suffice=False).authenticate()
+
+    @pytest.mark.parametrize("service", ["sshd", "cockpit"])
+    def test_of_a_daemon_are_those_of_the_host(self, service: str) -> None:
+        assert attempt(settings(), service, password=True, code=True, limits_suffice=False).authenticate()
+
+
 OF_1_0 = CodeStep.wanted(
     settings(
         scope="enrolled", exempt_users=["ansible", "root"], exempt_groups=["admins"], exempt_addresses=["192.0.2.7"]
@@ -563,8 +585,8 @@ class TestDamage:
         assert (
             CodeStep.parse(f"auth sufficient pam_permit.so\n{text}").damage == "not as it was written, from line 1 on"
         )
-        assert CodeStep.parse(text.replace("success=5", "success=6")).damage == "not as it was written, from line 2 on"
-        assert CodeStep.parse(text.rpartition("auth ")[0]).damage == "not as it was written, from line 7 on"
+        assert CodeStep.parse(text.replace("success=7", "success=6")).damage == "not as it was written, from line 2 on"
+        assert CodeStep.parse(text.rpartition("auth ")[0]).damage == "not as it was written, from line 9 on"
 
     @given(code_steps, st.data())
     def test_is_any_lost_doubled_or_changed_line(self, step: CodeStep, data: st.DataObject) -> None:

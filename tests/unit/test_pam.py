@@ -690,9 +690,15 @@ class TestLayouts:
     @pytest.mark.parametrize("direct", [False, True])
     def test_call_only_the_helpers_that_they_need(self, direct: bool) -> None:
         layout, called = (
-            (DIRECT, [])
+            (DIRECT, [places.LIMITS_SUFFICE])
             if direct
-            else (RHEL, [places.FIRST_FACTOR_FAILED, "/etc/pam.d/twofactor-judge", "/etc/pam.d/twofactor-note"])
+            else (
+                RHEL,
+                [
+                    *(places.LIMITS_SUFFICE, places.FIRST_FACTOR_FAILED),
+                    *("/etc/pam.d/twofactor-judge", "/etc/pam.d/twofactor-note"),
+                ],
+            )
         )
         assert list(pam_text.helpers([protect("sudo", layout.services["sudo"], layout.files)])) == called
         assert list(pam_text.helpers(layout.services.values())) == []

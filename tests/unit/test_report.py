@@ -161,8 +161,8 @@ class TestEnforced:
         ("damage", "line"),
         [
             (lambda text: f"auth sufficient pam_permit.so\n{text}", 1),
-            (lambda text: text.replace("[success=7 ", "[success=2 "), 2),
-            (lambda text: text.replace("auth [default=die] pam_faillock.so", "# pam_faillock.so"), 8),
+            (lambda text: text.replace("[success=9 ", "[success=2 "), 2),
+            (lambda text: text.replace("auth [default=die] pam_faillock.so", "# pam_faillock.so"), 10),
         ],
     )
     def test_is_false_if_the_switch_is_damaged_and_may_ask_nobody(

@@ -16,6 +16,8 @@ top, its lines are::
                                                                    `uid notin LIST`, for their other names
     auth [success=ignore default=1] pam_exec.so …                  whether sshd would answer with the password itself
     auth [default=die] pam_deny.so                                 if so: neither asked nor counted
+    auth [success=1 default=ignore] pam_succeed_if.so quiet service in …   unless a daemon asks:
+    auth [… default=die] pam_exec.so …                             whether the limits of the caller let it count
     auth […] pam_faillock.so preauth …                             the tally of wrong codes
     auth [success=1 default=ignore] MODULE …                       the module that asks for the code
     auth […] pam_faillock.so …                                     the tally again: one more wrong code, or none
@@ -45,6 +47,11 @@ _DENYING_PASSWORD_METHOD = (
     f"auth [success=ignore default=1] pam_exec.so quiet {places.PASSWORD_METHOD}",
     "auth [default=die] pam_deny.so",
 )
+_CHECKING_LIMITS = (
+    jump_line("service in sshd:cockpit:login:remote:twofactor-code", 1),
+    f"auth [success=ignore ignore=ignore default=die] pam_exec.so quiet stdout seteuid {places.LIMITS_SUFFICE}",
+)
+"""Deny if wrong codes could not be counted. Daemons have the limits of the host; other programs, those of a person."""
 _GONE, _EMPTY, _PERMITS = "gone", "empty", "of pam_permit.so alone"
 _NOT_OURS = "not as it was written, from line {} on"
 _IN_FRONT = r"auth \[success=(\w+) default=ignore\] pam_succeed_if\.so quiet (?:user =|service in) \S+"
@@ -170,6 +177,7 @@ class CodeStep(t.NamedTuple):
         )
         while_open = f"auth [success=ignore ignore=ignore default=die] pam_faillock.so preauth silent {tally}"
         lines = [
+            *_CHECKING_LIMITS,
             while_open,
             f"auth [success=1 default=ignore] {self.module} {self.arguments}".rstrip(),
             f"auth [default=die] pam_faillock.so authfail {tally}",
@@ -219,6 +227,8 @@ def _parse(text: str | None) -> CodeStep:
     for _number, line in steps:
         control, module, arguments = _parts(line)
         words = arguments.split()
+        if line == _CHECKING_LIMITS[0]:
+            continue
         if module == "pam_succeed_if.so" and len(words) >= 3:
             subject, operator, listed = words[-3:]
             names = [listed] if operator == "=" else listed.split(":")
@@ -312,6 +322,8 @@ def _as_1_0_wrote(lines: t.Iterable[str]) -> list[str]:
     """The same lines, as release 1.0 wrote them: with actions that count as a success, and without jumps."""
     old: list[str] = []
     for line in lines:
+        if line in _CHECKING_LIMITS:
+            continue
         line = re.sub(r"\[success=\d+ (default=ignore\] pam_succeed_if\.so )", r"[success=done \1", line)
         line = re.sub(r"\[[^]]*\] (pam_faillock\.so preauth )", r"requisite \1", line)
         line = re.sub(r"\[[^]]*\] (pam_faillock\.so authsucc )", r"sufficient \1", line)

@@ -27,11 +27,12 @@ HELPERS = (
     places.KEY_ACCEPTED,
     places.KEY_DECLARED,
     places.PASSWORD_METHOD,
+    places.LIMITS_SUFFICE,
     places.FIRST_FACTOR_FAILED,
     places.JUDGE,
     places.NOTE,
 )
-"""The files that a block may call, or that the code step may call where sshd asks."""
+"""The files that a block calls, or the code step: `PASSWORD_METHOD` where sshd asks, `LIMITS_SUFFICE` everywhere."""
 
 
 # Names of copies that package managers and editors leave next to a file; dpkg(1), ucf(1), rpm(8), pam-auth-update(8).
@@ -141,6 +142,8 @@ def without_ours(files: ServiceFiles) -> ServiceFiles:
 def helpers(texts: t.Collection[str]) -> tuple[str, ...]:
     """Those of `HELPERS` that protected service files with these texts call."""
     called = {line.rpartition(" ")[2] for text in texts for line in text.split("\n")}
+    if _name(places.SWITCH) in called:
+        called.add(places.LIMITS_SUFFICE)
     if places.KEY_ACCEPTED in called:
         called.add(places.PASSWORD_METHOD)
     if _name(places.JUDGE) in called:
