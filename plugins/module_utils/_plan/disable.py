@@ -22,7 +22,8 @@ from .situation import Situation
 def plan(situation: Situation) -> Plan:
     """Remove everything of ours, the switch first; credentials stay unless they are to be purged."""
     settings, state = situation
-    refused = [*refusals.timer(situation), *services.damaged(state, state.protected_files)]
+    refused = [*refusals.timer(situation), *refusals.settings_to_lose(state)]
+    refused += services.damaged(state, state.protected_files)
     if refused:
         return Plan(refusals=tuple(refused), warnings=_warnings(situation))
     draft = Draft(state)

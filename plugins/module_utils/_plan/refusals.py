@@ -45,6 +45,7 @@ def host(situation: Situation) -> t.Iterator[str]:
             "change what refers to it, and run again."
         )
     yield from timer(situation)
+    yield from settings_to_lose(state)
     yield from selinux(situation)
     yield from _outdated_units(situation)
     if state.systemd_error:
@@ -56,6 +57,16 @@ def host(situation: Situation) -> t.Iterator[str]:
         yield (
             f"O(self_service) needs a socket of systemd, which does not run on {state.hostname}. Leave O(self_service) "
             "false."
+        )
+
+
+def settings_to_lose(state: HostState) -> t.Iterator[str]:
+    """Refuse to lose settings, such as a port of sshd, that somebody has added to our drop-in."""
+    text = "" if places.DROP_IN in state.foreign_files else state.text(places.DROP_IN)
+    for number, line in drop_in.foreign_lines(text or ""):
+        yield (
+            f"{places.DROP_IN} on {state.hostname}, line {number}, is a setting that fleet.auth has not written, and a "
+            f"change would lose it: {line!r}. Move it to another file in {places.DROP_IN_DIRECTORY}, and run again."
         )
 
 

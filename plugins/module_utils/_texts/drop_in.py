@@ -139,6 +139,20 @@ def combined(new: str, old: str) -> str:
     return first + text + last
 
 
+def foreign_lines(text: str) -> t.Iterator[tuple[int, str]]:
+    """The settings before the first `Match` that are not ours, each with the number of its line, from 1.
+
+    They apply to everyone. A change would lose them, and sshd takes most of them (`Port`) nowhere in a `Match` block.
+    """
+    ours = {line for text in (_PROMPTS_ON, _NOBODY_WITHOUT_GROUPS) for line in text.split("\n")}
+    for number, line in enumerate(text.split("\n"), start=1):
+        words = line.split()
+        if words and words[0].lower() == "match":
+            return
+        if words and not words[0].startswith("#") and line not in ours:
+            yield number, line.strip()
+
+
 def expected(
     settings: Settings, sshd: Effective | None = None, user: str = "", *, keys_only: bool = False
 ) -> dict[str, tuple[str, ...]]:
