@@ -96,7 +96,7 @@ class TestAuthPart:
     @pytest.mark.parametrize("kind", ["auth", "AUTH", "-auth", "[auth]", "[-Auth]", "sesion", "[session", "-"])
     def test_contains_each_line_that_libpam_reads_for_auth(self, kind: str) -> None:
         line = f"{kind} sufficient pam_permit.so"
-        assert pam_conf.step_of(line)
+        assert pam_conf.rule_of(line)
         assert guard.auth_part(f"account a\n{line}\n") == f"{line}\n"
 
 

@@ -172,5 +172,5 @@ def _further_services(files: ServiceFiles) -> list[str]:
         if not is_elsewhere(name)
         and name.partition("-")[0] != _OURS
         and not pam.is_copy(name)
-        and any(pam_modules.is_first_factor(one.step.name) for one in all_auth_lines(name, files.texts))
+        and any(pam_modules.is_first_factor(one.rule.name) for one in all_auth_lines(name, files.texts))
     ]

@@ -33,7 +33,7 @@ import typing as t
 
 from .. import _places as places
 from .._wanted.settings import Lockout, Settings
-from .pam_conf import INCLUDES, WORD, is_continued, step_of
+from .pam_conf import INCLUDES, WORD, is_continued, rule_of
 from .succeed_if import jump_line, lists, skipped_if_any, skipped_outside_groups, skipped_unless_named
 
 _HEADER = f"# The code step of two-factor login. {places.MARK}: changes made here are lost.\n"
@@ -140,7 +140,7 @@ class CodeStep(t.NamedTuple):
         if self.excepted_services:
             text = except_services(text, self.excepted_services)
         for name in reversed(self.recovered):
-            text = f"{jump_line(f'user = {name}', len(_steps(text)))}\n{text}"
+            text = f"{jump_line(f'user = {name}', len(_rules(text)))}\n{text}"
         return text
 
     @property
@@ -201,7 +201,7 @@ class CodeStep(t.NamedTuple):
 
 def except_services(text: str, services: t.Sequence[str]) -> str:
     """The text of a code step, whoever wrote it, changed to pass these services while they are added or removed."""
-    lines = [line for _number, line in _steps(text)]
+    lines = [line for _number, line in _rules(text)]
     skipped = skipped_if_any([f"service in {names}" for names in lists(services)], lines)
     return _HEADER + "".join(f"{line}\n" for line in skipped[: -len(lines) or None]) + text
 
@@ -219,12 +219,12 @@ def _parse(text: str | None) -> CodeStep:
     """Read the known lines, wherever they are and whatever else is there; then check that there is nothing else."""
     if text is None:
         return CodeStep(damage=_GONE)
-    steps = _steps(text)
+    rules = _rules(text)
     names_by_rule: dict[str, list[str]] = {}
     member_names: list[str] = []
     asking: list[tuple[bool, str, str]] = []
     origins, lockout, denies_password_method = "", None, False
-    for _number, line in steps:
+    for _number, line in rules:
         control, module, arguments = _parts(line)
         words = arguments.split()
         if line == _CHECKING_LIMITS[0]:
@@ -261,23 +261,23 @@ def _parse(text: str | None) -> CodeStep:
         lockout=lockout,
     )
     continued = [number for number, line in enumerate(text.split("\n"), start=1) if is_continued(line)]
-    damage = _NOT_OURS.format(continued[0]) if continued else _damage(step, steps)
+    damage = _NOT_OURS.format(continued[0]) if continued else _damage(step, rules)
     return step._replace(damage=damage)
 
 
-def _steps(text: str) -> list[tuple[int, str]]:
+def _rules(text: str) -> list[tuple[int, str]]:
     """The lines that mean something to libpam, without comments, each with its number from 1."""
     numbered = enumerate(text.split("\n"), start=1)
-    return [(number, line.partition("#")[0].strip()) for number, line in numbered if step_of(line)]
+    return [(number, line.partition("#")[0].strip()) for number, line in numbered if rule_of(line)]
 
 
 def _parts(line: str) -> tuple[str, str, str]:
     """The control flag of a line, the name of its module without the directory, and its arguments."""
-    step = step_of(line)
-    if step is None:
+    rule = rule_of(line)
+    if rule is None:
         return "", "", ""
     starts = [match.start() for match in WORD.finditer(line)]
-    return step.control, step.module.rpartition("/")[2], line[starts[3] :] if len(starts) > 3 else ""
+    return rule.control, rule.module.rpartition("/")[2], line[starts[3] :] if len(starts) > 3 else ""
 
 
 def _lockout(words: t.Iterable[str]) -> Lockout | None:
@@ -289,11 +289,11 @@ def _lockout(words: t.Iterable[str]) -> Lockout | None:
         return None
 
 
-def _damage(step: CodeStep, steps: t.Sequence[tuple[int, str]]) -> str:
+def _damage(step: CodeStep, rules: t.Sequence[tuple[int, str]]) -> str:
     """What is wrong with the lines that `step` was read from: this release, or 1.0, has to write the same for it."""
-    if not steps:
+    if not rules:
         return _EMPTY
-    lines = [" ".join(line.split()) for _number, line in steps]
+    lines = [" ".join(line.split()) for _number, line in rules]
     if not step.module and all("pam_permit.so" in line for line in lines):
         return "" if lines in _PASS_THROUGHS else _PERMITS
     front, left = 0, len(lines)
@@ -308,7 +308,7 @@ def _damage(step: CodeStep, steps: t.Sequence[tuple[int, str]]) -> str:
     if lines[front:] == written or lines[front:] == _as_1_0_wrote(written):
         return ""
     place = front + max(_common(lines[front:], form) for form in (written, _as_1_0_wrote(written)))
-    number = steps[place][0] if place < len(steps) else steps[-1][0] + 1
+    number = rules[place][0] if place < len(rules) else rules[-1][0] + 1
     return _NOT_OURS.format(number)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .pam_conf import INCLUDES, Unclear, step_of, whole_lines
+from .pam_conf import INCLUDES, Unclear, rule_of, whole_lines
 
 UNDEFINED, POSITIVE, NEGATIVE = "undefined", "positive", "negative"
 
@@ -103,22 +103,22 @@ def _load(
     if service not in texts or service in dict(above) or level >= _MAX_LEVELS:
         return False
     for number, line in whole_lines(texts[service]):
-        step = step_of(line, management)
-        if step is None:
+        rule = rule_of(line, management)
+        if rule is None:
             continue
         chain = (*above, (service, number))
-        if step.fault:
-            handlers.append(_failing(chain, line, level)._replace(actions=step.actions or {"default": "bad"}))
+        if rule.fault:
+            handlers.append(_failing(chain, line, level)._replace(actions=rule.actions or {"default": "bad"}))
             continue
-        if step.control not in INCLUDES:
-            handlers.append(Handler(chain, line, level, step.module, step.actions))
+        if rule.control not in INCLUDES:
+            handlers.append(Handler(chain, line, level, rule.module, rule.actions))
             continue
-        deeper, typed = step.control == "substack", step.control != "@include"
+        deeper, typed = rule.control == "substack", rule.control != "@include"
         if deeper:
             handlers.append(Handler(chain, line, level, "", {}))
-        if not _load(management, step.module, texts, handlers, level + deeper, chain, one_type or typed):
+        if not _load(management, rule.module, texts, handlers, level + deeper, chain, one_type or typed):
             if not typed and one_type:
-                raise Unclear(f"line {number} of {service} includes {step.module}, which is not there. Put that right")
+                raise Unclear(f"line {number} of {service} includes {rule.module}, which is not there. Put that right")
             if not typed:
                 return False
             handlers.append(_failing(chain, line, level))

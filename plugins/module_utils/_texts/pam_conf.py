@@ -36,8 +36,8 @@ _LONGEST = 1000
 """How many bytes a line may have so that every release of libpam reads it; older ones stop at 1024."""
 
 
-class Step(t.NamedTuple):
-    """One line of an auth stack. If it includes a file, `module` is that file."""
+class Rule(t.NamedTuple):
+    """A line of a stack, as libpam reads it. If it includes a file, `module` is that file."""
 
     control: str
     module: str
@@ -61,10 +61,10 @@ class IncludedLine(t.NamedTuple):
     stack: str
     number: int
     line: str
-    step: Step
+    rule: Rule
 
 
-def step_of(line: str, management: str = "auth") -> Step | None:
+def rule_of(line: str, management: str = "auth") -> Rule | None:
     """What a line means for the stack of `auth`, or of `account`, as libpam reads it; None where it means nothing."""
     words = list(WORD.finditer(line.partition("#")[0]))
     if not words:
@@ -74,21 +74,21 @@ def step_of(line: str, management: str = "auth") -> Step | None:
     if kind not in _TYPES:
         # To be safe, libpam treats it as part of the auth stack.
         fault = f"begins with {words[0][0]!r}, which is not a PAM type"
-        return Step("", "", fault) if management == "auth" else None
+        return Rule("", "", fault) if management == "auth" else None
     if kind == "@include":
-        return Step(kind, _service(_text(words[1]) if len(words) > 1 else ""))
+        return Rule(kind, _service(_text(words[1]) if len(words) > 1 else ""))
     if kind != management:
         return None
     if len(words) == 1:
-        return Step("", "", "has no control flag and no module")
+        return Rule("", "", "has no control flag and no module")
     control, module = _text(words[1]), _text(words[2]) if len(words) > 2 else ""
     if control.lower() in (*_KEYWORDS, *INCLUDES):
         control = control.lower()
     elif _ACTION.sub("", control) or words[1][0] == f"[{control}":
-        return Step("", module, f"has a control flag that cannot be read, {words[1][0]!r}")
+        return Rule("", module, f"has a control flag that cannot be read, {words[1][0]!r}")
     if not module:
-        return Step(control, "", "has no module")
-    return Step(control, _service(module) if control in INCLUDES else module)
+        return Rule(control, "", "has no module")
+    return Rule(control, _service(module) if control in INCLUDES else module)
 
 
 def _text(word: re.Match[str]) -> str:
@@ -114,8 +114,8 @@ def included_elsewhere(text: str) -> t.Iterator[str]:
 
 def include_targets(text: str) -> list[str]:
     """The files that the auth stack in a file includes."""
-    steps = (step_of(line) for _number, line in readable_lines(text))
-    return [step.module for step in steps if step and step.control in INCLUDES and step.module]
+    rules = (rule_of(line) for _number, line in readable_lines(text))
+    return [rule.module for rule in rules if rule and rule.control in INCLUDES and rule.module]
 
 
 class Unclear(ValueError):
@@ -159,32 +159,32 @@ def is_continued(line: str) -> bool:
     return line.partition("#")[0].rstrip(" \t").endswith("\\")
 
 
-def auth_lines(text: str) -> t.Iterator[tuple[int, Step]]:
+def auth_lines(text: str) -> t.Iterator[tuple[int, Rule]]:
     """What the lines of a file mean for the auth stack, each with the number where it begins. Raises Unclear."""
     for number, line in whole_lines(text):
-        step = step_of(line)
-        if step:
-            yield number, step
+        rule = rule_of(line)
+        if rule:
+            yield number, rule
 
 
 def all_auth_lines(stack: str, included: t.Mapping[str, str], above: tuple[str, ...] = ()) -> t.Iterator[IncludedLine]:
     """The auth lines of a file, and of all files that it includes in any way."""
     for number, line in readable_lines(included.get(stack, "")):
-        step = step_of(line)
-        if step and step.control in INCLUDES and step.module not in above:
-            yield from all_auth_lines(step.module, included, (*above, stack))
-        elif step:
-            yield IncludedLine(stack, number, line, step)
+        rule = rule_of(line)
+        if rule and rule.control in INCLUDES and rule.module not in above:
+            yield from all_auth_lines(rule.module, included, (*above, stack))
+        elif rule:
+            yield IncludedLine(stack, number, line, rule)
 
 
 def has_other_types(stack: str, included: t.Mapping[str, str], above: tuple[str, ...] = ()) -> bool:
     """Whether a file, or one that it includes with `@include`, has lines that are not for the auth stack."""
     for _number, line in readable_lines(included.get(stack, "")):
-        step = step_of(line)
-        if step and step.control == "@include" and step.module not in above:
-            if has_other_types(step.module, included, (*above, stack)):
+        rule = rule_of(line)
+        if rule and rule.control == "@include" and rule.module not in above:
+            if has_other_types(rule.module, included, (*above, stack)):
                 return True
-        elif not step and line.strip(" \t"):
+        elif not rule and line.strip(" \t"):
             return True
     return False
 

@@ -18,8 +18,8 @@ from . import dispatch, pam_modules
 from .pam_conf import (
     INCLUDES,
     WORD,
+    Rule,
     ServiceFiles,
-    Step,
     Unclear,
     all_auth_lines,
     auth_lines,
@@ -103,18 +103,17 @@ def block_of(service: str, files: ServiceFiles, *, declared_keys: bool = False) 
     lines = text.split("\n")
     try:
         _check_includes(service, files)
-        steps = dict(auth_lines(text))
-        if not steps:
+        rules = dict(auth_lines(text))
+        if not rules:
             raise PamError(
                 f"{files.path(service)} has no auth line, so libpam uses {files.path(dispatch.OTHER)}. Add "
                 f"'auth include' with the file that asks for the password, or leave {service} out."
             )
-        found = _primary(steps, files)
+        found = _primary(rules, files)
         if len(found) != 1:
             raise PamError(_no_place(service, lines, found, files))
-        possible = _possible(service, lines, found[0], steps, files)
-        blocks = (block._replace(declared_keys=declared_keys) for block in possible)
-        return _proven(service, lines, found[0], steps, files, blocks)
+        primary = _Primary(service, files, lines, rules, found[0])
+        return primary.proven(block._replace(declared_keys=declared_keys) for block in primary.blocks())
     except Unclear as unclear:
         raise PamError(f"{files.path(service)}: {unclear}, or leave {service} out.") from unclear
 
@@ -155,27 +154,27 @@ def asks(service: str, before: ServiceFiles, after: ServiceFiles) -> bool:
         return False
 
 
-def _primary(steps: t.Mapping[int, Step], files: ServiceFiles) -> list[int]:
+def _primary(rules: t.Mapping[int, Rule], files: ServiceFiles) -> list[int]:
     """The lines, counted from 0, that have or include a module that asks for the password.
 
     This module is pam_unix, whatever else asks for a password around it. Without pam_unix, it is any first factor. If
     there are several lines then and none of them includes a file, only the last one is returned, since a block can
     contain the lines before it as well.
     """
-    found = [n for n, step in steps.items() if _is_primary(step, files, {"pam_unix.so"}.__contains__)]
+    found = [n for n, rule in rules.items() if _is_primary(rule, files, {"pam_unix.so"}.__contains__)]
     if not found:
-        found = [n for n, step in steps.items() if _is_primary(step, files, pam_modules.is_first_factor)]
-        if not any(steps[n].control in INCLUDES for n in found):
+        found = [n for n, rule in rules.items() if _is_primary(rule, files, pam_modules.is_first_factor)]
+        if not any(rules[n].control in INCLUDES for n in found):
             found = found[-1:]
     return [n - 1 for n in found]
 
 
-def _is_primary(step: Step, files: ServiceFiles, asks_for_password: t.Callable[[str], bool]) -> bool:
+def _is_primary(rule: Rule, files: ServiceFiles, asks_for_password: t.Callable[[str], bool]) -> bool:
     """Whether a line has or includes a module that asks for the password, judged by its name."""
-    if step.control not in INCLUDES:
-        return asks_for_password(step.name)
-    return step.module in places.PRIMARY_STACKS or any(
-        asks_for_password(one.step.name) for one in all_auth_lines(step.module, files.texts)
+    if rule.control not in INCLUDES:
+        return asks_for_password(rule.name)
+    return rule.module in places.PRIMARY_STACKS or any(
+        asks_for_password(one.rule.name) for one in all_auth_lines(rule.module, files.texts)
     )
 
 
@@ -188,134 +187,144 @@ def _no_place(service: str, lines: t.Sequence[str], found: t.Sequence[int], file
     )
 
 
-def _proven(
-    service: str,
-    lines: t.Sequence[str],
-    position: int,
-    steps: t.Mapping[int, Step],
-    files: ServiceFiles,
-    possible: t.Iterable[Block],
-) -> Block:
-    """The first proven block that asks neither strangers nor anybody in vain; or else the first one that is judged."""
-    problems: list[Problem] = []
-    asking: list[Block] = []
-    for block in possible:
-        text, origins = block.applied(lines)
-        proof = Proof(service, files.texts, {**files.texts, service: text}, {service: origins})
-        if proof.problem:
-            problems.append(proof.problem)
-        elif proof.asks_strangers or proof.asks_in_vain:
-            asking.append(block)
-        else:
-            return block
-    # Where a first factor decides nothing after a wrong password, no module can distinguish that from a right one.
-    judged = [block for block in asking if block.judged]
-    if judged:
-        return judged[0]
-    raise PamError(_refusal(service, lines, position, steps[position + 1], problems, files))
+class _Primary(t.NamedTuple):
+    """The primary authentication of a service, and what is around it."""
 
+    service: str
+    files: ServiceFiles
+    lines: t.Sequence[str]
+    """The lines of the file of the service."""
+    rules: t.Mapping[int, Rule]
+    """Its auth lines, each by its number, from 1."""
+    position: int
+    """The line that asks for the password, counted from 0."""
 
-def _possible(
-    service: str, lines: t.Sequence[str], position: int, steps: t.Mapping[int, Step], files: ServiceFiles
-) -> t.Iterator[Block]:
-    """The blocks to try, the simplest first."""
-    step = steps[position + 1]
-    whole = not _is_cut(lines, position, position)
-    if step.control in INCLUDES:
-        kept, inside = lines[position].strip(), (f"auth substack {step.module}", True)
-        if step.control == "substack":
-            tried = [(f"auth include {step.module}", False), inside, (f"auth include {step.module}", True)]
-        elif step.control == "include" or not has_other_types(step.module, files.texts):
-            tried = [(kept, False), (kept, True), inside]
-        else:
-            tried = [(kept, False), (kept, True)]
-        yield from (Block(service, position, position, (line,), judged) for line, judged in tried if whole)
-        return
-    auth = [number - 1 for number in steps]
-    here = auth.index(position)
-    for judged in (False, True):
-        if whole and step.control in ("required", "requisite"):
-            module = [match.start() for match in WORD.finditer(lines[position])][2]
-            yield Block(service, position, position, (f"auth requisite {lines[position][module:].strip()}",), judged)
-        for last in auth[here:]:
-            for first in reversed(auth[: here + 1]):
-                if not _is_cut(lines, first, last):
-                    yield Block(service, first, last, tuple(lines[first : last + 1]), judged)
+    @property
+    def rule(self) -> Rule:
+        """What the line that asks for the password means."""
+        return self.rules[self.position + 1]
 
+    def proven(self, blocks: t.Iterable[Block]) -> Block:
+        """The first proven block that asks neither strangers nor in vain; or else the first one that is judged.
 
-def _is_cut(lines: t.Sequence[str], first: int, last: int) -> bool:
-    """Whether this range of lines begins or ends in the middle of a continued line."""
-    return any(map(is_continued, lines[max(0, first - 1) : last + 1]))
+        Raises PamError where no block is proven.
+        """
+        problems: list[Problem] = []
+        asking: list[Block] = []
+        for block in blocks:
+            text, origins = block.applied(self.lines)
+            texts = {**self.files.texts, self.service: text}
+            proof = Proof(self.service, self.files.texts, texts, {self.service: origins})
+            if proof.problem:
+                problems.append(proof.problem)
+            elif proof.asks_strangers or proof.asks_in_vain:
+                asking.append(block)
+            else:
+                return block
+        # Where a first factor decides nothing after a wrong password, no module can distinguish that from a right one.
+        judged = [block for block in asking if block.judged]
+        if judged:
+            return judged[0]
+        raise PamError(self._refusal(problems))
 
+    def blocks(self) -> t.Iterator[Block]:
+        """The blocks to try, the simplest first."""
+        service, position, control = self.service, self.position, self.rule.control
+        if control in INCLUDES:
+            if not self._is_cut(position, position):
+                yield from (Block(service, position, position, (line,), judged) for line, judged in self._includes())
+            return
+        auth = [number - 1 for number in self.rules]
+        here = auth.index(position)
+        for judged in (False, True):
+            if control in ("required", "requisite") and not self._is_cut(position, position):
+                module = [match.start() for match in WORD.finditer(self.lines[position])][2]
+                requisite = f"auth requisite {self.lines[position][module:].strip()}"
+                yield Block(service, position, position, (requisite,), judged)
+            for last in auth[here:]:
+                for first in reversed(auth[: here + 1]):
+                    if not self._is_cut(first, last):
+                        yield Block(service, first, last, tuple(self.lines[first : last + 1]), judged)
 
-def _refusal(
-    service: str,
-    lines: t.Sequence[str],
-    position: int,
-    step: Step,
-    problems: t.Sequence[Problem],
-    files: ServiceFiles,
-) -> str:
-    """Why no block is proven, with the line that prevents the simplest one, or else the primary authentication."""
-    if _is_cut(lines, position, position):
+    def _includes(self) -> list[tuple[str, bool]]:
+        """The ways to include the file that asks for the password, each with whether the block is judged."""
+        included = self.rule.module
+        kept, inside = self.lines[self.position].strip(), (f"auth substack {included}", True)
+        if self.rule.control == "substack":
+            return [(f"auth include {included}", False), inside, (f"auth include {included}", True)]
+        if self.rule.control == "include" or not has_other_types(included, self.files.texts):
+            return [(kept, False), (kept, True), inside]
+        return [(kept, False), (kept, True)]
+
+    def _is_cut(self, first: int, last: int) -> bool:
+        """Whether this range of lines begins or ends in the middle of a continued line."""
+        return any(map(is_continued, self.lines[max(0, first - 1) : last + 1]))
+
+    def _refusal(self, problems: t.Sequence[Problem]) -> str:
+        """Why no block is proven, with the line that prevents the simplest one, or else the primary authentication."""
+        service, path, number = self.service, self.files.path(self.service), self.position + 1
+        if self._is_cut(self.position, self.position):
+            return (
+                f"{path}, line {number}, or the one before it, is continued on the next line. Write each on one line, "
+                f"or leave {service} out."
+            )
+        # In a substack nothing ends the service. So what prevents including the file in another way is not what is
+        # wrong.
+        of_lines = [one for one in problems if one.handler] or list(problems)
+        problem = of_lines[-1 if self.rule.control == "substack" else 0] if of_lines else None
+        if problem is None or problem.handler is None:
+            what = (
+                problem.text if problem else "goes on after a wrong password, and anybody would be asked for the code"
+            )
+            return f"{path} {what}: line {number}: {self.lines[self.position].strip()!r}. Leave {service} out."
+        chain = problem.handler.chain
+        side = ""
+        if len(chain) == 1 and chain[0][1] != number:
+            side = f"is {'before' if chain[0][1] < number else 'after'} the primary authentication and "
         return (
-            f"{files.path(service)}, line {position + 1}, or the one before it, is continued on the next line. Write "
-            f"each on one line, or leave {service} out."
+            f"{self.files.where(chain)}, {side}{problem.text}: {problem.handler.line.strip()!r}. Change that line, or "
+            f"leave {service} out."
         )
-    # In a substack nothing ends the service. So what prevents including the file in another way is not what is wrong.
-    of_lines = [one for one in problems if one.handler] or list(problems)
-    problem = of_lines[-1 if step.control == "substack" else 0] if of_lines else None
-    if problem is None or problem.handler is None:
-        what = problem.text if problem else "goes on after a wrong password, and anybody would be asked for the code"
-        return f"{files.path(service)} {what}: line {position + 1}: {lines[position].strip()!r}. Leave {service} out."
-    chain = problem.handler.chain
-    side = ""
-    if len(chain) == 1 and chain[0][1] != position + 1:
-        side = f"is {'before' if chain[0][1] < position + 1 else 'after'} the primary authentication and "
-    return (
-        f"{files.where(chain)}, {side}{problem.text}: {problem.handler.line.strip()!r}. Change that line, or leave "
-        f"{service} out."
-    )
 
 
 def _check_includes(service: str, files: ServiceFiles, above: tuple[tuple[str, int], ...] = ()) -> None:
     """Check that every included file exists, and that libpam can read each line. Raises PamError, Unclear."""
     outer = above[0][0] if above else service
     try:
-        steps = list(auth_lines(files.texts[service]))
+        rules = list(auth_lines(files.texts[service]))
     except Unclear as unclear:
         raise PamError(f"{files.path(service)}: {unclear}, or leave {outer} out.") from unclear
-    for number, step in steps:
+    for number, rule in rules:
         chain = (*above, (service, number))
-        problem = f"{step.fault}, so libpam treats it as a failure" if step.fault else ""
+        problem = f"{rule.fault}, so libpam treats it as a failure" if rule.fault else ""
         remedy = "Put that right"
-        if step.module.endswith("\r"):
-            problem = f"names {step.module!r}, with a carriage return at its end, and libpam does not know that name"
-        elif step.control in INCLUDES and step.module not in files.texts:
-            problem = f"includes {step.module}, which is not there"
-            if is_elsewhere(step.module):
+        if rule.module.endswith("\r"):
+            problem = f"names {rule.module!r}, with a carriage return at its end, and libpam does not know that name"
+        elif rule.control in INCLUDES and rule.module not in files.texts:
+            problem = f"includes {rule.module}, which is not there"
+            if is_elsewhere(rule.module):
                 problem += f", or is a file of {places.PAM_D} under another path"
                 remedy = f"Name a file that is there, and a file of {places.PAM_D} by its name alone"
-            elif "/" in step.module:
-                problem, remedy = f"includes {step.module}, which is an incomplete path", "Give the full one"
-        elif step.control in INCLUDES and step.module in files.only_vendors:
-            problem = f"includes {step.module}, which is in {places.VENDOR_PAM_D} alone, where Debian's libpam looks "
+            elif "/" in rule.module:
+                problem, remedy = f"includes {rule.module}, which is an incomplete path", "Give the full one"
+        elif rule.control in INCLUDES and rule.module in files.only_vendors:
+            problem = f"includes {rule.module}, which is in {places.VENDOR_PAM_D} alone, where Debian's libpam looks "
             problem += "for services, but not for included files: it denies everybody"
-            remedy = f"Give the full path, {files.path(step.module)}"
-        if step.module in dict(chain) and step.control in INCLUDES:
-            problem = f"includes {step.module}, which in turn includes this file"
+            remedy = f"Give the full path, {files.path(rule.module)}"
+        if rule.module in dict(chain) and rule.control in INCLUDES:
+            problem = f"includes {rule.module}, which in turn includes this file"
         if problem:
             if r"\r" in problem:
                 remedy = f"Save the file with the line ends of Unix (sed -i 's/\\r$//' {files.path(service)})"
             raise PamError(f"{files.where(chain)}, {problem}. {remedy}, or leave {outer} out.")
-        if step.control in INCLUDES:
-            _check_includes(step.module, files, chain)
+        if rule.control in INCLUDES:
+            _check_includes(rule.module, files, chain)
 
 
 def check_codes(service: str, files: ServiceFiles, code_modules: t.Collection[str]) -> None:
     """Check that no line of these files asks for a code, and that none relies on such a line.
 
-    The files are without the code step. A line with use_first_pass relies on a line before it that has asked for the
+    The files are without the code rule. A line with use_first_pass relies on a line before it that has asked for the
     password. Raises PamError.
     """
     problems = []
@@ -324,25 +333,25 @@ def check_codes(service: str, files: ServiceFiles, code_modules: t.Collection[st
         where, line = f"{files.path(one.stack)}, line {one.number},", repr(one.line.strip())
         words = one.line.split()
         reuse = next((word for word in words if word in _REUSE_OPTIONS), "")
-        if one.step.name in code_modules:
+        if one.rule.name in code_modules:
             problems.append(
                 f"{where} asks for a code of its own, so that {service} would ask for two: {line}. Remove it in the "
                 f"same run, before the role (docs/adopt.md has the play), or leave {service} out."
             )
-        elif reuse and not has_password and _result_matters(one.step):
+        elif reuse and not has_password and _result_matters(one.rule):
             problems.append(
                 f"{where} uses the password that an earlier line asks for, but no earlier line is known to ask for a "
                 f"password (a code is not one): {line}. Remove {reuse} from it, so that it asks for the password "
                 f"itself, or leave {service} out."
             )
         elif not reuse:
-            has_password = has_password or pam_modules.sets_authtok(one.step.name, words)
+            has_password = has_password or pam_modules.sets_authtok(one.rule.name, words)
     if problems:
         raise PamError(" And ".join(problems))
 
 
 def check_account_lines(block: Block, files: ServiceFiles) -> None:
-    """Check that every login reaches the account lines that follow the code step. Raises PamError.
+    """Check that every login reaches the account lines that follow the code rule. Raises PamError.
 
     `files` are without any block. Account lines before the block may end the account stack, or jump into our lines.
     """
@@ -367,11 +376,11 @@ def check_account_lines(block: Block, files: ServiceFiles) -> None:
             )
 
 
-def _result_matters(step: Step) -> bool:
+def _result_matters(rule: Rule) -> bool:
     """Whether the result of a module that uses a password matters; where it opens a keyring, say, it does not."""
-    default = step.actions.get("default", "bad")
-    ends = step.actions.get("success", default), step.actions.get("auth_err", default)
-    return pam_modules.is_first_factor(step.name) or ends not in (("ok", "ignore"), ("ignore", "ignore"))
+    default = rule.actions.get("default", "bad")
+    ends = rule.actions.get("success", default), rule.actions.get("auth_err", default)
+    return pam_modules.is_first_factor(rule.name) or ends not in (("ok", "ignore"), ("ignore", "ignore"))
 
 
 class OtherFactor(t.NamedTuple):
@@ -383,7 +392,7 @@ class OtherFactor(t.NamedTuple):
     is_known: bool
     """Whether its module is known to ask for another factor. Other modules are only known to be able to deny."""
     place: str
-    """`before` the primary authentication, `in` it, or `after` the code step."""
+    """`before` the primary authentication, `in` it, or `after` the code rule."""
 
 
 def other_factors(block: Block, files: ServiceFiles) -> list[OtherFactor]:
