@@ -8,6 +8,7 @@ import errno
 import os
 import re
 import secrets
+import shlex
 import tempfile
 import time
 import typing as t
@@ -83,7 +84,7 @@ class ActionModule(AskingAction, PageAction):
         rendered = self._rendered(given["template"], enrolments, {**variables, **more})
         for enrolment, sheet in _with_progress(rendered, len(enrolments), host):
             path = Path(on_controller(given["directory"]), _file_name(enrolment, place))
-            changed |= self._write(path, sheet)
+            changed |= self._write(path, sheet, enrolment["user"])
             paths.append(str(path))
         return {**result, "changed": changed, "sheets": paths}
 
@@ -106,11 +107,15 @@ class ActionModule(AskingAction, PageAction):
         directory = on_controller(given["directory"])
         try:
             missing = not directory.is_dir()
+            if not missing and directory.stat().st_mode & 0o002:
+                raise AnsibleActionFail(
+                    f"Everybody may write in {directory}, and so replace sheets there. Name a directory of its own "
+                    f"for the sheets, or take that right away: chmod o-w {shlex.quote(str(directory))}"
+                )
             if self._task.check_mode:
                 _check_creatable(directory)
             else:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-                directory.chmod(0o700)
                 with tempfile.NamedTemporaryFile(dir=directory, prefix=".") as file:
                     file.write(sheet.encode())
         except OSError as error:
@@ -130,8 +135,8 @@ class ActionModule(AskingAction, PageAction):
             batch = enrolments[start : start + _AT_ONCE]
             yield from zip(batch, render(enrolments=batch).split(end)[:-1], strict=True)
 
-    def _write(self, path: Path, text: str) -> bool:
-        """Write the sheet atomically; only its owner can read it. Return whether it has changed."""
+    def _write(self, path: Path, text: str, user: str) -> bool:
+        """Write the sheet of a user atomically; only its owner can read it. Return whether it has changed."""
         try:
             if _is_there(path, text):
                 return False
@@ -141,8 +146,8 @@ class ActionModule(AskingAction, PageAction):
                 path.with_name(PDF).unlink(missing_ok=True)
         except OSError as error:
             raise AnsibleActionFail(
-                f"The enrolment sheet {path} cannot be written: {error.strerror}. Correct that, and run this again: a "
-                "missing sheet is then made from the same secret."
+                f"The enrolment sheet {path} cannot be written: {error.strerror}. Correct that, and make it with "
+                f"fleet.auth.enrol -e user={user}: the secret stays the same."
             ) from None
         return True
 
@@ -193,7 +198,7 @@ def _shared_enrolments(
     Raises AnsibleActionFail if a host has other secrets, or another interval or number of digits.
     """
     secrets_of = {
-        (user.get("name"), device.get("name", "")): device["secret"]
+        (str(user.get("name")), str(device.get("name", ""))): device["secret"]
         for user in known
         if isinstance(user, t.Mapping)
         for device in ({"secret": user.get("secret")}, *(user.get("devices") or ()))

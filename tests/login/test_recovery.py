@@ -240,6 +240,10 @@ def test_names_that_are_no_account_are_refused(on: People) -> None:
         done = recover(on.host, "--user", name)
         assert done.returncode == 2, (name, done)
         assert "account" in done.stderr
+    number = on.host.run("id", "-u", on.alice.name).stdout.strip()
+    done = recover(on.host, "--user", number)
+    assert done.returncode == 2
+    assert f"{number} is the number of {on.alice.name}; try: twofactor-recover --user {on.alice.name}" in done.stderr
     for arguments in (["--user"], ["--user", on.alice.name, on.bob.name], [on.alice.name], ["--off"], [""]):
         done = recover(on.host, *arguments)
         assert done.returncode == 2, (arguments, done)

@@ -10,6 +10,7 @@ has the same options with its prefix.
 
 from __future__ import annotations
 
+import itertools
 import re
 import typing as t
 from pathlib import Path
@@ -185,7 +186,17 @@ class TestVariables:
     )
     def test_of_tasks_have_the_prefix_of_the_role(self, path: Path) -> None:
         found = {name for task in tasks(yaml.safe_load(path.read_text())) for name in self._set_by(task)}
-        assert sorted(name for name in found if not name.startswith(("__twofactor_", "twofactor_"))) == []
+        ours = ("__twofactor_", "twofactor_", "ansible_become")
+        assert sorted(name for name in found if not name.startswith(ours)) == []
+
+
+class TestTasksOnTheController:
+    def test_run_as_the_account_that_started_ansible(self) -> None:
+        """`ansible_become` for `all`, as in the guides, holds for localhost too, and takes precedence over `become`."""
+        of_files = (tasks(yaml.safe_load(path.read_text())) for path in (_ROLE / "tasks").rglob("*.yml"))
+        delegated = [task for task in itertools.chain(*of_files) if task.get("delegate_to") == "localhost"]
+        assert delegated
+        assert [task["name"] for task in delegated if task["vars"].get("ansible_become") is not False] == []
 
 
 class TestAccountNames:

@@ -82,7 +82,7 @@ def test_full_disk_is_reported_with_how_to_get_the_sheet(tmp_path: Path, monkeyp
     action = enrolment_sheets.ActionModule.__new__(enrolment_sheets.ActionModule)
     action._task = types.SimpleNamespace(check_mode=False)
     with pytest.raises(AnsibleActionFail, match=r"web1.html cannot be written: No space left on device\. Correct"):
-        action._write(tmp_path / "alice@web1.html", "a sheet")
+        action._write(tmp_path / "alice@web1.html", "a sheet", "alice")
 
 
 @pytest.mark.parametrize(("where", "why"), [("", "Is a directory"), ("file/status.html", "File exists")])
@@ -120,6 +120,11 @@ class TestSheetsOfAllHosts:
         ]
         assert _shared_enrolments(found, known, "web1", self.WANTED) == found[:2]
         assert _shared_enrolments(found, known, "web1", {"interval": None}) == found[:2]
+
+    def test_are_made_for_names_that_yaml_takes_for_numbers(self) -> None:
+        known = [{"name": 1001, "secret": SECRET, "devices": [{"name": 2, "secret": OTHER}]}]
+        found = [enrolment(user="1001"), enrolment(user="1001", device="2", secret=OTHER)]
+        assert _shared_enrolments(found, known, "web1", self.WANTED) == found
 
     WANTED: t.ClassVar = {"interval": 30, "digits": "6"}
     KNOWN: t.ClassVar = [{"name": "alice", "secret": SECRET}]
