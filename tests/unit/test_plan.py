@@ -1164,6 +1164,16 @@ class TestRefusal:
         in_block = edited(state, {places.DROP_IN: f"{text}    X11Forwarding no\n"})
         assert plan(target, in_block).refusals == ()
 
+    def test_of_a_polkit_that_could_not_note_a_code(self) -> None:
+        state = host_state(read_only_to_polkit=("/etc/oath", "/run/fleet-auth"))
+        (told,) = refusals(wanted(), state)
+        assert told == (
+            "polkit on web1 checks codes in a unit of systemd that may not write to /etc/oath and /run/fleet-auth, so "
+            "right codes would be denied, and count as wrong ones. Run 'systemctl edit polkit-agent-helper@.service', "
+            "add the lines '[Service]' and 'ReadWritePaths=-/etc/oath -/run/fleet-auth', or leave polkit-1 out of "
+            "services."
+        )
+
     def test_of_an_sshd_that_does_not_print_its_settings(self) -> None:
         state = host_state(sshd_error="/etc/ssh/sshd_config line 9: Bad configuration option")
         assert refusals(wanted(), state) == (

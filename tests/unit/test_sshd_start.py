@@ -461,6 +461,8 @@ class TestServicesThatStartAtBoot:
             ("/usr/sbin/sshd -D -f /etc/ssh/further", "/etc/ssh/further"),
             ("/usr/sbin/sshd -D -o Port=2222", "sshd:further.service"),
             ("/bin/sh -c exec /usr/sbin/sshd -D -f /etc/ssh/further", "sshd:further.service"),
+            ("/bin/sh -c /usr/sbin/sshd -t -f /x && exec /usr/sbin/sshd -D -f /x", "sshd:further.service"),
+            ("/bin/sh -c mkdir -p /run/sshd; /usr/sbin/sshd -t; exec sshd -D", "sshd:further.service"),
             ("/opt/ssh/sbin/sshd -D", "/opt/ssh/sbin/sshd"),
             ("/etc/init.d/sshd-alt start", "/etc/init.d/sshd-alt"),
         ],
@@ -480,6 +482,7 @@ class TestServicesThatStartAtBoot:
         [
             "/usr/sbin/sshd -t -f /etc/ssh/further",
             "/bin/sh -c /usr/sbin/sshd -T | mail root",
+            "/bin/sh -c /usr/sbin/sshd -t && exec sshd -T",
             "/usr/libexec/openssh/sshd-keygen rsa",
             "/usr/bin/fail2ban-client start sshd",
             "/bin/mkdir -p /run/sshd",
@@ -489,14 +492,19 @@ class TestServicesThatStartAtBoot:
     def test_that_let_nobody_in_are_left_out(self, asked: list[str], command: str) -> None:
         assert self.listeners(asked, command, []) == ()
 
-    @pytest.mark.parametrize("program", ["/usr/sbin/sshd", "/opt/ssh/sbin/sshd"])
-    def test_count_once_if_they_run(self, asked: list[str], program: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize(
+        ("program", "shell"),
+        [("/usr/sbin/sshd", ""), ("/opt/ssh/sbin/sshd", ""), ("/usr/sbin/sshd", "/bin/sh -c sleep 1; exec ")],
+    )
+    def test_count_once_if_they_run(
+        self, asked: list[str], program: str, shell: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(Process, "executable", program)
         monkeypatch.setattr(Process, "has", lambda _self, _path: True)
         monkeypatch.setattr(Process, "is_in_container", False)
         monkeypatch.setattr(Process, "unit", "further.service")
         running = [Process(5, 0, f"sshd: {program} -D -f /etc/ssh/further [listener] 0 of 10-100 startups\0")]
-        found = self.listeners(asked, f"{program} -D -f /etc/ssh/further", running)
+        found = self.listeners(asked, f"{shell}{program} -D -f /etc/ssh/further", running)
         assert [one.pid for one in found] == [5]
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import grp
 import itertools
 import os
@@ -16,11 +17,14 @@ import typing as t
 
 from .. import _places as places
 from .._texts import drop_in, sshd_config
+from .._texts.patterns import loose_glob, matching_paths
 from .._texts.security_keys import parse as parse_security_keys
 from .files import read_file
 from .state import Account
 
 _AUTHORIZED_KEYS_BYTES = 1_000_000
+_KEY_FILES = 100
+"""How many files are looked at, at most, for a pattern of them."""
 _SHORTEST_PASSWORD = 13
 """The least length of an encrypted password, crypt(5)."""
 _USUAL_FILES = (".ssh/authorized_keys", ".ssh/authorized_keys2")
@@ -200,6 +204,8 @@ def _authorized_keys_files(
 ) -> t.Iterator[str]:
     """The paths of the files in which sshd looks for the account's keys; sshd_config(5), AuthorizedKeysFile.
 
+    From OpenSSH 10.0 on, a path may be a pattern of glob(7).
+
     If sshd reads our own list for this account, these are instead the files that it reads for root, or by default.
     """
     tokens = {"%%": "%", "%h": entry.pw_dir, "%u": entry.pw_name, "%U": str(entry.pw_uid)}
@@ -210,7 +216,12 @@ def _authorized_keys_files(
         for token, value in tokens.items():
             path = path.replace(token, value)
         if path != "none":
-            yield os.path.join(entry.pw_dir, path)
+            path = os.path.join(entry.pw_dir, path)
+            yield path
+            if any(special in path for special in "*?["):
+                # The account itself may have made any number of files.
+                found = itertools.islice(glob.iglob(loose_glob(path)), _KEY_FILES)
+                yield from matching_paths(path, found)
 
 
 def _paths(words: t.Sequence[str]) -> t.Iterator[str]:

@@ -70,6 +70,7 @@ def look(settings: Settings, run: Run) -> HostState:
         CodeStep.parse(switch.content if switch else None), [name for name in kept if kept[name]], settings.backend
     )
     release, family = system.os_release(settings.backend)
+    asks_polkit = settings.enabled and "polkit-1" in settings.services
     return HostState(
         hostname=os.uname().nodename,
         files=files,
@@ -109,6 +110,7 @@ def look(settings: Settings, run: Run) -> HostState:
         container=(read_file(places.CONTAINER) or FileState("", 0)).content.strip(),
         release=release,
         os_family=family,
+        read_only_to_polkit=system.read_only_to_polkit(settings.backend) if asks_polkit else (),
         selinux_types=system.selinux_types(),
         has_qrencode=os.path.exists(places.QRENCODE),
         has_systemd=os.path.isdir(places.SYSTEMD),

@@ -29,7 +29,7 @@ _SSHD = re.compile(r"(?:.*/)?[\w.-]*sshd(?!_)[\w.-]*")
 """A word that may be the program of an sshd, but not one of its configuration files."""
 _MAKES_KEYS = re.compile(r"sshd[\w.-]*key[^/]*$")
 """A program that makes the host keys, such as sshd-keygen."""
-_IN_A_COMMAND = re.compile(r"/s?bin/sshd(?![\w./-])([^;&|]*)")
+_IN_A_COMMAND = re.compile(r"(?:/s?bin/|\bexec +)sshd(?![\w./-])([^;&|]*)")
 """An sshd in the command line of a shell or the like, and its own words."""
 _COMMAND = re.compile(r"^[ \t]*ExecStart[ \t]*=[ \t]*[-@:+!|]*(\S.*)", re.MULTILINE)
 
@@ -118,11 +118,13 @@ def listeners(processes: t.Iterable[Process], units: Units | None = None) -> tup
     of_pid_file = file.content.strip() if file else ""
     found.sort(key=lambda one: (one.is_separate, not one.is_own, str(one.pid) != of_pid_file, one.pid))
     known = {(one.unit, one.door) for one in found}
+    running = {one.unit for one in found}
     for name, unit in units.further.items() if units else ():
-        waiting = Listener(
-            0, name, start_of(unit) or Start(), _program(unit.program), unit.owner, unit.hides(_DECISIVE)
-        )
-        if (name, waiting.door) not in known:
+        known_start = start_of(unit)
+        start = known_start or Start()
+        waiting = Listener(0, name, start, _program(unit.program), unit.owner, unit.hides(_DECISIVE))
+        # If the unit starts a shell, only the sshd that runs shows with which configuration.
+        if (name, waiting.door) not in known and (known_start or name not in running):
             found.append(waiting)
     return tuple(found)
 
@@ -232,7 +234,7 @@ def units(run: Run) -> Units:
     own = next((one for name in services for one in found if name in (one.name, *one.names)), None)
     names_of_own = {own.name, *own.names} if own else set(services)
     sockets = [one for one in parse_sockets(shown) if one.is_reached and (one.is_active or one.name in enabled)]
-    texts = {one.name: [*_texts(one.service)] for one in sockets}
+    texts = {one.name: [*systemd.unit_texts(one.service)] for one in sockets}
     # A unit without the word sshd in its files starts none, so systemd is not asked about it.
     with_sshd = [one for one in sockets if any("sshd" in text for text in texts[one.name])]
     return Units(
@@ -272,8 +274,8 @@ def _listens(unit: Unit) -> bool:
     """Whether a unit starts an sshd that listens, either directly or with another program such as a shell."""
     if _SSHD.fullmatch(unit.program) and not _MAKES_KEYS.search(unit.program):
         return parse_title("\0".join(("sshd", *unit.words))) is not None
-    found = _IN_A_COMMAND.search(" ".join(unit.words))
-    return found is not None and parse_title("\0".join(("sshd", *found[1].split()))) is not None
+    found = _IN_A_COMMAND.findall(" ".join(unit.words))
+    return any(parse_title("\0".join(("sshd", *words.split()))) is not None for words in found)
 
 
 def _stopped(shown: str) -> t.Iterator[str]:
@@ -281,15 +283,6 @@ def _stopped(shown: str) -> t.Iterator[str]:
     for properties in systemd.blocks(shown):
         if properties.get("ActiveState") in (["inactive"], ["failed"]):
             yield from properties.get("Id", ())
-
-
-def _texts(service: str) -> t.Iterator[str]:
-    """The texts of the files of a service unit."""
-    stem, at, _instance = service.rpartition(".")[0].partition("@")
-    for directory in places.UNIT_DIRECTORIES:
-        path = f"{directory}/{stem}{at}.service"
-        files = (read_file(one) for one in (path, *glob.glob(f"{glob.escape(path)}.d/*.conf")))
-        yield from (file.content for file in files if file)
 
 
 def parse_sockets(text: str) -> list[Socket]:

@@ -300,6 +300,8 @@ class HostState:
     os_family: str = "debian"
     """The family that decides the names of packages, from ID and ID_LIKE of os-release(5); a key of `PACKAGES`."""
 
+    read_only_to_polkit: tuple[str, ...] = ()
+    """The directories to which polkit may not write while it checks a code; empty if it should ask for none."""
     selinux_types: t.Mapping[str, str] | None = None
     """The SELinux types of the directories in `WRITTEN_AT_LOGIN` that exist; None where SELinux is not enforced."""
 

@@ -2,18 +2,22 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Looks at the system of the host: its release, and the SELinux types of the directories that a login writes to."""
+"""Looks at the system of the host: its release, and what may keep a login from writing to the directories it needs."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 
 from .. import _places as places
 from .._backends import backends
 from .files import read_file
 from .state import WRITTEN_AT_LOGIN
+from .systemd import unit_texts
 
+_PROTECTION = re.compile(r"^[ \t]*ProtectSystem[ \t]*=[ \t]*(\S*)", re.MULTILINE)
+_WRITABLE = re.compile(r"^[ \t]*ReadWritePaths[ \t]*=(.*)", re.MULTILINE)
 # In Fedora the packages have the same names as in EPEL.
 _FAMILIES = {"fedora": "rhel"}
 
@@ -43,3 +47,16 @@ def selinux_types() -> dict[str, str] | None:
         with contextlib.suppress(FileNotFoundError):
             types[path] = os.getxattr(path, "security.selinux").decode("ascii").split(":")[2]
     return types
+
+
+def read_only_to_polkit(backend: str) -> tuple[str, ...]:
+    """The directories that a code of this backend needs, and to which polkit may not write; systemd.exec(5).
+
+    From polkit 127 on, a unit of systemd asks for passwords and codes.
+    """
+    text = "\n".join(reversed([*unit_texts(places.POLKIT_UNIT)]))
+    if _PROTECTION.findall(text)[-1:] != ["strict"]:
+        return ()
+    writable = [f"{word.lstrip('-+').rstrip('/')}/" for line in _WRITABLE.findall(text) for word in line.split()]
+    needed = (backends.BACKENDS[backend].DIRECTORY, places.RUN_DIRECTORY)
+    return tuple(path for path in needed if not f"{path}/".startswith(tuple(writable)))

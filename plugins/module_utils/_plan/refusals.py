@@ -48,6 +48,14 @@ def host(situation: Situation) -> t.Iterator[str]:
     yield from settings_to_lose(state)
     yield from selinux(situation)
     yield from _outdated_units(situation)
+    if state.read_only_to_polkit:
+        paths = " and ".join(state.read_only_to_polkit)
+        yield (
+            f"polkit on {state.hostname} checks codes in a unit of systemd that may not write to {paths}, so right "
+            f"codes would be denied, and count as wrong ones. Run 'systemctl edit {places.POLKIT_UNIT}', add the lines "
+            f"'[Service]' and 'ReadWritePaths=-{' -'.join(state.read_only_to_polkit)}', or leave polkit-1 out of "
+            "O(services)."
+        )
     if state.systemd_error:
         yield (
             f"systemd on {state.hostname} does not say how it starts sshd and other ways in: "

@@ -51,7 +51,10 @@ _CHECKING_LIMITS = (
     jump_line("service in sshd:cockpit:login:remote:twofactor-code", 1),
     f"auth [success=ignore ignore=ignore default=die] pam_exec.so quiet stdout seteuid {places.LIMITS_SUFFICE}",
 )
-"""Deny if wrong codes could not be counted. Daemons have the limits of the host; other programs, those of a person."""
+"""Deny if wrong codes could not be counted. Daemons have the limits of the host; other programs, those of a person.
+
+With `stdout`, pam_exec needs two free file descriptors, as many as pam_faillock needs to count.
+"""
 _GONE, _EMPTY, _PERMITS = "gone", "empty", "of pam_permit.so alone"
 _NOT_OURS = "not as it was written, from line {} on"
 _IN_FRONT = r"auth \[success=(\w+) default=ignore\] pam_succeed_if\.so quiet (?:user =|service in) \S+"
