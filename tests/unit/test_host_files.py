@@ -71,6 +71,7 @@ class TestNames:
             f"{places.STATE_DIRECTORY}/undo",
             f"{places.RUN_DIRECTORY}/failed.",
             "/usr/share/cockpit",
+            places.SSHD_PID_FILE.rpartition(".")[0],
         }
         named = {name.rstrip("/") for name in OURS.findall(path.read_text())}
         assert named <= known, named - known

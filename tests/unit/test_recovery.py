@@ -48,7 +48,7 @@ class Box:
                 there.mkdir(exist_ok=True)
             else:
                 there.write_text(now.content, encoding="utf-8", errors="surrogateescape")
-        self.command("id", 'case "$*" in -u) echo 0 ;; "-- nobody") exit 1 ;; esac')
+        self.command("id", 'case "$*" in -u) echo 0 ;; *nobody) exit 1 ;; *1001) echo alice ;; *) echo "$3" ;; esac')
         self.command("logger", f'echo "$*" >>{root}/log')
         self.command("systemctl", f'case "$*" in *.socket) exit 3 ;; reload*) echo "$2" >>{root}/reloads ;; esac')
 
@@ -371,6 +371,14 @@ class TestUsage:
         assert (done.returncode, done.stdout) == (2, "")
         told = "there is no account nobody on this host; see 'getent passwd' for the existing accounts"
         assert done.stderr == f"twofactor-recover: {told}\n"
+        assert host.after == on()
+
+    def test_rejects_the_number_of_an_account(self, box: t.Callable[[HostState], Box]) -> None:
+        """Nobody logs in with a number, so nobody would be let in."""
+        host = box(on())
+        done = host.recover("--user", "1001")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == ("twofactor-recover: 1001 is the number of alice; try: twofactor-recover --user alice\n")
         assert host.after == on()
 
     @pytest.mark.parametrize("arguments", [[], ["--user", "alice"]])
