@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
@@ -48,6 +49,9 @@ def test_lines_of_passwd_that_stand_for_other_accounts_are_none(monkeypatch: pyt
     assert accounts.listed() == {"root": root}
 
 
+SOMEBODY = pwd.struct_passwd(("alice", "x", 1001, 1001, "", "/home/alice", "/bin/bash"))
+
+
 @pytest.mark.parametrize("kind", ["device", "pipe", "directory", "nothing"])
 def test_authorized_keys_that_are_no_file_are_not_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
@@ -62,7 +66,7 @@ def test_authorized_keys_that_are_no_file_are_not_opened(
     really_open = os.open
     monkeypatch.setattr(os, "open", lambda path, flags: opened.append(flags) or really_open(path, flags))
     monkeypatch.setattr(accounts, "open", lambda *_arguments: pytest.fail("it was opened"), raising=False)
-    assert accounts._start_of(str(link)) == ""
+    assert accounts._start_of(str(link), SOMEBODY) == ""
     assert opened == [os.O_PATH]
 
 
@@ -145,6 +149,34 @@ def test_selinux_types_are_those_of_existing_paths(files: dict[str, str], monkey
     assert system.selinux_types() is None
 
 
+def test_keys_that_root_may_not_read_are_read_with_the_rights_of_the_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a home on NFS with root_squash. sshd does the same."""
+    path = tmp_path / "authorized_keys"
+    path.write_text("ssh-ed25519 AAAA alice\n")
+    acting, really_open = [0, 0], os.open
+
+    def squashed(path: str, flags: int) -> int:
+        if acting != [1001, 1001]:
+            raise PermissionError(errno.EACCES, path)
+        return really_open(path, flags)
+
+    monkeypatch.setattr(os, "open", squashed)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "getegid", lambda: 0)
+    for number, name in enumerate(("seteuid", "setegid")):
+        monkeypatch.setattr(os, name, lambda value, number=number: acting.__setitem__(number, value))
+    assert accounts._start_of(str(path), SOMEBODY) == path.read_text()
+    assert acting == [0, 0]
+
+
+def test_expired_accounts_are_those_whose_day_is_over() -> None:
+    days = {"never": "", "old": "1", "yesterday": "19999", "today": "20000", "tomorrow": "20001", "odd": "x"}
+    text = "".join(f"{name}:!:19700:0:99999:7::{day}:\n" for name, day in days.items())
+    assert accounts.expired_of(f"{text}torn:x\n", 20000 * 86400 + 5.0) == {"old", "yesterday"}
+
+
 SHADOW = """\
 root:*:19700:0:99999:7:::
 alice:$y$j9T$salt$hash:19700:0:99999:7:::
@@ -162,7 +194,7 @@ def test_locked_or_empty_password_is_no_password() -> None:
 def test_password_counts_anywhere_pam_finds_it_and_an_empty_one_if_sshd_accepts_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    shadow = "old:*:1::::::\nempty::1::::::\nlocked:!:1::::::\n"
+    shadow = "old:*:1::::::\nempty::1::::::\nlocked:!:1::::::\nleft::1:::::2:\n"
     monkeypatch.setattr(accounts, "read_file", lambda path: file(shadow) if path == "/etc/shadow" else None)
     fields = {
         "old": "$6$salt$hashes",
@@ -171,6 +203,7 @@ def test_password_counts_anywhere_pam_finds_it_and_an_empty_one_if_sshd_accepts_
         "locked": "x",
         "elsewhere": "*",
         "off": "!$6$salt$hash",
+        "left": "$6$salt$hash",
     }
     people = {name: pwd.struct_passwd((name, one, 1, 1, "", "/h", "/bin/sh")) for name, one in fields.items()}
     none = dict.fromkeys(people, ())
@@ -181,6 +214,9 @@ def test_password_counts_anywhere_pam_finds_it_and_an_empty_one_if_sshd_accepts_
 
     assert having("no") == ["old"]
     assert having("yes") == ["old", "empty", "bare"]
+    found = accounts.accounts(people, none, dict.fromkeys(people, Effective()))
+    assert [name for name, one in found.items() if one.password_is_empty] == ["empty", "bare"]
+    assert [name for name, one in found.items() if one.is_expired] == ["left"]
 
 
 class Commands:
@@ -364,6 +400,27 @@ def test_process_with_any_name_is_read() -> None:
     assert session.parse_process(0, b"", status, 100).ssh_client == ""
 
 
+def test_people_are_looked_up_one_by_one_where_groups_are_in_a_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """sssd with `ignore_group_members` lists a group without its members."""
+    alice = pwd.struct_passwd(("alice", "*", 5002, 5001, "", "/home/alice", "/bin/bash"))
+    names = {5001: "people", 5004: "coded"}
+    groups = {gid: grp.struct_group((name, "*", gid, [])) for gid, name in names.items()}
+    monkeypatch.setattr(grp, "getgrall", lambda: list(groups.values()))
+    monkeypatch.setattr(grp, "getgrgid", groups.__getitem__)
+    monkeypatch.setattr(os, "getgrouplist", lambda _name, gid: [gid, 5004])
+    monkeypatch.setattr(places, "NSSWITCH", str(tmp_path / "nsswitch.conf"))
+    for line, found in (
+        ("group: files systemd", ("people",)),
+        ("#group: sss\ngroup:files # sss", ("people",)),
+        ("group:  files [SUCCESS=merge] sss systemd", ("people", "coded")),
+        ("passwd: files\n group: winbind files", ("people", "coded")),
+    ):
+        (tmp_path / "nsswitch.conf").write_text(f"{line}\nshadow: files sss\n")
+        assert accounts.groups_of([alice]) == {"alice": found}
+
+
 def test_groups_with_the_same_number_use_the_name_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     listed = [
         grp.struct_group(values)
@@ -373,5 +430,5 @@ def test_groups_with_the_same_number_use_the_name_of_the_first(monkeypatch: pyte
     monkeypatch.setattr(grp, "getgrgid", {one.gr_gid: one for one in reversed(listed)}.__getitem__)
     monkeypatch.setattr(grp, "getgrnam", {one.gr_name: one for one in listed}.__getitem__)
     alice = pwd.struct_passwd(("alice", "x", 1001, 71, "", "/home/alice", "/bin/bash"))
-    assert accounts.groups_of([alice]) == {"alice": ("own", "first")}
+    assert accounts._groups_listed([alice]) == {"alice": ("own", "first")}
     assert accounts.known_as(["first", "second", "own", "gone"]) == {"second": "first"}

@@ -71,6 +71,20 @@ def test_key_or_ticket_does_not_count_as_a_password_for_sudo() -> None:
         assert plan(wanted(ssh=False, services=["sudo"]), host(joe(method))).refusals == ()
 
 
+def test_empty_password_counts_for_services_other_than_sshd() -> None:
+    blank = account("blank", has_password=False, has_key=False, password_is_empty=True)
+    state = host_state(*ACCOUNTS, blank)
+    (refusal,) = plan(wanted(ssh=False, services=["sudo"]), state).refusals
+    assert refusal.startswith("blank has no credential and would be locked out of sudo on web1.")
+    assert plan(wanted(), state).refusals == ()
+
+
+def test_logins_of_an_expired_account_do_not_count() -> None:
+    state = host(joe("password"))
+    expired = replace(state.accounts["joe"], is_expired=True)
+    assert plan(wanted(), replace(state, accounts={**state.accounts, "joe": expired})).refusals == ()
+
+
 def test_session_with_an_unknown_method_counts_as_a_login() -> None:
     (refusal,) = plan(wanted(), host(joe(""))).refusals
     assert refusal.startswith("joe has logged in to sshd on web1 on 2026-11-20, has no credential")

@@ -71,6 +71,8 @@ def test_does_not_run() -> None:
         ),
         (with_source(SOURCE.replace("  1    8 ", " 9m    8 ")), "which has sent nothing useful for 540 s"),
         (with_source("*LOCAL(0)        .LOCL.           5 u    1    8    7 "), "the host's own clock (LOCAL(0))"),
+        (with_source("*127.127.1.0     .LOCL.           5 l    1    8    7 "), "the host's own clock (127.127.1.0)"),
+        (with_source("*10.0.0.1        .ORPH.           5 u    1    8    7 "), "the host's own clock (10.0.0.1)"),
         ((0, IN_SYNC.replace("rootdisp=1.015", "rootdisp=nan"), ""), "ntpsec could not be understood"),
         ((0, IN_SYNC.replace("   1    8    7 ", "   1    8 "), ""), "ntpsec could not be understood"),
     ],

@@ -914,6 +914,15 @@ class TestSelfService:
         failed = replace(carried_out(target), stopped_units=frozenset({places.SELF_SERVICE_UNIT}))
         assert report.changes(plan(target, failed)) == report.changes(made)
 
+    def test_starts_again_where_a_directory_of_credentials_is_new(self) -> None:
+        """Its unit may write only to the directories that were there when it was started."""
+        on = carried_out(wanted(self_service=True))
+        moved = wanted(self_service=True, backend="google_authenticator")
+        told = report.changes(plan(moved, on))
+        new = told.index("make /etc/google-authenticator")
+        assert new < told.index(f"stop {places.SELF_SERVICE_UNIT}") < told.index(f"start {places.SELF_SERVICE_UNIT}")
+        assert plan(moved, carried_out(moved, on)).changes == ()
+
     def test_lists_users_with_a_given_secret_for_the_program(self) -> None:
         people = [{"name": "alice", "secret": SECRET}, {"name": "bob"}]
         state = carried_out(wanted(users=people, scope="enrolled", services=["cockpit"], self_service=True))

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pwd
@@ -342,6 +343,24 @@ class TestInvitationFile:
     def test_that_is_damaged_lets_nobody_enrol(self, text: str) -> None:
         assert invitation.parse(text) == invitation.CLOSED
 
+    def test_is_used_up_unless_the_credential_cannot_be_written(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(places, "INVITATIONS", str(tmp_path))
+        (tmp_path / "alice").write_text(self.ONE.render())
+
+        def fail_to_write() -> None:
+            with invitations.used_up("alice"):
+                assert invitations.read("alice", 1_000.0) is None
+                raise OSError(errno.ENOSPC, "full")
+
+        with pytest.raises(OSError, match="full"):
+            fail_to_write()
+        assert invitations.read("alice", 1_000.0) == self.ONE
+        with invitations.used_up("alice"), invitations.used_up("bob"):
+            pass
+        assert list(tmp_path.iterdir()) == []
+
     def test_belongs_to_root_counts_tries_and_is_removed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(places, "INVITATIONS", str(tmp_path / "invitations"))
         monkeypatch.setattr(files, "set_rights", lambda path, mode, _uid, _gid: Path(path).chmod(mode))
@@ -418,6 +437,21 @@ def test_change_by_a_run_in_between_is_respected() -> None:
     page = begun(host, "renew")
     host.given = True
     assert (prove(*page)["ok"], host.text) == (False, OLD)
+
+
+def test_each_spare_device_is_one_more_up_to_five() -> None:
+    host = FakeHost(OLD, switch(["alice"]))
+    for _device in range(5):
+        assert prove(*begun(host, "device"))["ok"]
+    apps = oath.read(host.text, "alice").apps
+    assert [app.name for app in apps][1:] == ["self-service", *(f"self-service-{number}" for number in range(2, 6))]
+    assert len({app.key for app in apps}) == 6
+    host.checked.clear()
+    refused = Conversation(host, "alice").answer(
+        json.dumps({"do": "begin", **BEGUN, "what": "device", "code": RIGHT}).encode() + b"\n"
+    )
+    assert refused["message"].startswith("You have added 5 spare devices, and cannot add more.")
+    assert host.checked == []
 
 
 def test_login_in_between_is_no_change() -> None:

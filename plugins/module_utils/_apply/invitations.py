@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import typing as t
 
 from .._host.invitations import invited, path_of, read
 from .._texts.invitation import Invitation
@@ -27,6 +28,27 @@ def try_code(user: str, typed: str, now: float) -> bool:
     if found.tries:
         put(user, found._replace(tries=found.tries - 1))
     return False
+
+
+@contextlib.contextmanager
+def used_up(user: str) -> t.Iterator[None]:
+    """Use up the invitation of an account, if it has one. If the block fails, it is as good as before. Raises OSError.
+
+    It is moved away first, so that no used invitation is left if this is cut short.
+    """
+    path, aside = path_of(user), files.staged(path_of(user), "used")
+    is_invited = os.path.lexists(path)
+    if is_invited:
+        os.rename(path, aside)
+        files.sync_directory(path)
+    try:
+        yield
+    except Exception:
+        if is_invited:
+            os.rename(aside, path)
+        raise
+    if is_invited:
+        files.unlink(aside)
 
 
 def remove(user: str) -> None:

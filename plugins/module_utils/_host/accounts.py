@@ -12,7 +12,9 @@ import grp
 import itertools
 import os
 import pwd
+import re
 import stat
+import time
 import typing as t
 
 from .. import _places as places
@@ -22,6 +24,9 @@ from .._texts.security_keys import parse as parse_security_keys
 from .files import read_file
 from .state import Account
 
+_GROUP_SOURCES = re.compile(r"^[ \t]*group[ \t]*:([^#\n]*)", re.MULTILINE)
+_OWN_SOURCES = {"files", "systemd", "compat", "db", "altfiles"}
+"""The sources of groups that list all of their groups with all members; nsswitch.conf(5)."""
 _AUTHORIZED_KEYS_BYTES = 1_000_000
 _KEY_FILES = 100
 """How many files are looked at, at most, for a pattern of them."""
@@ -64,11 +69,14 @@ def accounts(
     views = {name: tuple(one[name] for one in elsewhere if one[name] != sshd_of[name]) for name in people}
     file = read_file(places.SHADOW)
     shadow = file.content if file else ""
+    expired = expired_of(shadow, time.time())
+    people_now = {name: one for name, one in people.items() if name not in expired}
     passwords = parse_shadow(shadow) | {name for name, one in people.items() if _is_password(one.pw_passwd)}
     no_passwords = _without_password(shadow) | {name for name, one in people.items() if not one.pw_passwd}
+    passwords, no_passwords = passwords - expired, no_passwords - expired
     seen_by_sshd = {name: (sshd_of[name], *views[name]) for name in people}
     with_key, elsewhere_asked = (
-        {name for name, entry in people.items() if any(has(entry, one) for one in seen_by_sshd[name])}
+        {name for name, entry in people_now.items() if any(has(entry, one) for one in seen_by_sshd[name])}
         for has in (lambda entry, one: _has_key(entry, one, sshd_of), _asks_elsewhere)
     )
     return {
@@ -80,6 +88,8 @@ def accounts(
             or (name in no_passwords and any(one.on("permitemptypasswords") for one in seen_by_sshd[name])),
             has_key=name in with_key or name in elsewhere_asked,
             key_is_elsewhere=name in elsewhere_asked - with_key,
+            password_is_empty=name in no_passwords,
+            is_expired=name in expired,
             sshd=sshd_of[name],
             sshd_elsewhere=views[name],
         )
@@ -88,6 +98,18 @@ def accounts(
 
 
 def groups_of(people: t.Iterable[pwd.struct_passwd]) -> dict[str, tuple[str, ...]]:
+    """The groups of each of these people, the primary one first.
+
+    One listing of all groups is enough where the host's own files have them all. A directory may not list its groups,
+    or not their members, so there each of these people is looked up.
+    """
+    file = read_file(places.NSSWITCH)
+    sources = _GROUP_SOURCES.findall(file.content if file else "")
+    in_directory = set(re.sub(r"\[[^]]*\]", " ", " ".join(sources)).split()) - _OWN_SOURCES
+    return groups_of_each(people) if in_directory else _groups_listed(people)
+
+
+def _groups_listed(people: t.Iterable[pwd.struct_passwd]) -> dict[str, tuple[str, ...]]:
     """The groups of each of these people, the primary one first, from one listing of all groups of the host.
 
     Where several groups have the same GID, the name of the first is given: the host knows the GID by that name.
@@ -146,18 +168,23 @@ def members(groups: t.Iterable[str]) -> t.Iterator[str]:
 
 def parse_shadow(text: str) -> frozenset[str]:
     """The accounts of shadow(5) whose password is neither empty nor locked."""
-    return frozenset(name for name, field in _fields(text) if field and field[0] not in "!*")
+    return frozenset(fields[0] for fields in _fields(text) if fields[1] and fields[1][0] not in "!*")
 
 
 def _without_password(text: str) -> frozenset[str]:
     """The accounts of shadow(5) whose password is empty."""
-    return frozenset(name for name, field in _fields(text) if not field)
+    return frozenset(fields[0] for fields in _fields(text) if not fields[1])
 
 
-def _fields(text: str) -> t.Iterator[tuple[str, str]]:
-    """The accounts of shadow(5), each with its password field."""
-    entries = (line.split(":") for line in text.splitlines())
-    return ((entry[0], entry[1]) for entry in entries if len(entry) > 1)
+def expired_of(text: str, now: float) -> frozenset[str]:
+    """The accounts of shadow(5) that have expired; `now` is in seconds since the epoch, and the file has days."""
+    dated = (fields for fields in _fields(text) if len(fields) > 7 and fields[7].isdecimal())
+    return frozenset(fields[0] for fields in dated if int(fields[7]) < now // 86400)
+
+
+def _fields(text: str) -> t.Iterator[list[str]]:
+    """The lines of shadow(5) in fields: the account, its password, and dates."""
+    return (fields for fields in (line.split(":") for line in text.splitlines()) if len(fields) > 1)
 
 
 def _is_password(field: str) -> bool:
@@ -169,7 +196,7 @@ def _has_key(
     entry: pwd.struct_passwd, sshd: sshd_config.Effective, sshd_of: t.Mapping[str, sshd_config.Effective]
 ) -> bool:
     """Whether one of the files that sshd reads for the account has a key."""
-    return any(map(_has_key_line, _authorized_keys_files(entry, sshd, sshd_of)))
+    return any(_has_key_line(_start_of(path, entry)) for path in _authorized_keys_files(entry, sshd, sshd_of))
 
 
 def security_keys(
@@ -178,25 +205,52 @@ def security_keys(
     """The security keys in the files that sshd reads for the account; None if a command may give it further keys."""
     if sshd.first("authorizedkeyscommand") not in ("", "none"):
         return None
-    texts = (_start_of(path) for path in _authorized_keys_files(entry, sshd, sshd_of))
+    texts = (_start_of(path, entry) for path in _authorized_keys_files(entry, sshd, sshd_of))
     return frozenset(key.words for text in texts for key in parse_security_keys(text))
 
 
-def _start_of(path: str) -> str:
+def _start_of(path: str, entry: pwd.struct_passwd) -> str:
     """The text of a file, up to a sensible size, since the account itself may have written it.
 
-    The account may also have put something else at this path: a pipe would keep the run waiting, and a device may act
-    as soon as it is opened. With O_PATH, nothing is opened before it is known to be a file; open(2).
+    Like sshd, read it with the rights of the account if root has none there, as in a home on NFS.
     """
-    with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_PATH)
-        try:
-            if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                with open(f"/proc/self/fd/{descriptor}", "rb") as file:
-                    return file.read(_AUTHORIZED_KEYS_BYTES).decode("utf-8", "replace")
-        finally:
-            os.close(descriptor)
+    try:
+        return _start_of_file(path)
+    except PermissionError:
+        with contextlib.suppress(OSError), _acting_as(entry):
+            return _start_of_file(path)
+    except OSError:
+        pass
     return ""
+
+
+@contextlib.contextmanager
+def _acting_as(entry: pwd.struct_passwd) -> t.Iterator[None]:
+    """Have the rights of an account; seteuid(2). Raises OSError."""
+    user, group = os.geteuid(), os.getegid()
+    try:
+        os.setegid(entry.pw_gid)
+        os.seteuid(entry.pw_uid)
+        yield
+    finally:
+        os.seteuid(user)
+        os.setegid(group)
+
+
+def _start_of_file(path: str) -> str:
+    """The text of a regular file, up to a sensible size; empty for anything else. Raises OSError.
+
+    The account may have put something else at this path: a pipe would keep the run waiting, and a device may act as
+    soon as it is opened. With O_PATH, nothing is opened before it is known to be a file; open(2).
+    """
+    descriptor = os.open(path, os.O_PATH)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return ""
+        with open(f"/proc/self/fd/{descriptor}", "rb") as file:
+            return file.read(_AUTHORIZED_KEYS_BYTES).decode("utf-8", "replace")
+    finally:
+        os.close(descriptor)
 
 
 def _authorized_keys_files(
@@ -241,6 +295,6 @@ def _asks_elsewhere(entry: pwd.struct_passwd, sshd: sshd_config.Effective) -> bo
     )
 
 
-def _has_key_line(path: str) -> bool:
-    """Whether an authorized_keys file has a line that is neither empty nor a comment."""
-    return any(line.strip() and not line.lstrip().startswith("#") for line in _start_of(path).splitlines())
+def _has_key_line(text: str) -> bool:
+    """Whether the text of an authorized_keys file has a line that is neither empty nor a comment."""
+    return any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines())

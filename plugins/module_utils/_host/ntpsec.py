@@ -11,6 +11,9 @@ import typing as t
 
 from .time_service import Probe, Reading, Unreadable, excerpt, finite, silence
 
+_OWN_CLOCK = ("LOCAL(", "127.127.1.")
+"""How the name of the driver for the host's own clock begins, in ntpsec and in ntpd."""
+
 
 class Ntpsec:
     """ntpsec, read with ntpq(1): the variables of the clock, then the sources. The mark `*` or `o` means selected.
@@ -33,7 +36,8 @@ class Ntpsec:
         if followed is None:
             listed = ", ".join(f"{one.name} (reach {one.reach:o})" for one in sources)
             return Reading(fault=f"ntpsec has selected none of its sources: {listed or 'it has none'}")
-        if followed.refid in (".LOCL.", ".ORPH."):
+        # The local clock driver, or orphan mode. A server may say LOCL as well, of its own clock.
+        if followed.name.startswith(_OWN_CLOCK) or followed.refid == ".ORPH.":
             return Reading(fault=f"ntpsec follows the host's own clock ({followed.name}) instead of a source")
         error = abs(clock.offset) + abs(clock.root_delay) / 2 + clock.root_dispersion
         fault = (

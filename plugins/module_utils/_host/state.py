@@ -83,6 +83,10 @@ class Account:
     """Its settings from each address, and at each port, that the configuration names, where they differ from `sshd`."""
     key_is_elsewhere: bool = False
     """Whether sshd gets its keys only from elsewhere, such as a command, which may have none for this account."""
+    password_is_empty: bool = False
+    """Whether it has an empty password, which services other than sshd usually accept."""
+    is_expired: bool = False
+    """Whether its time is over, shadow(5), so that it cannot log in. It counts as without password and key then."""
 
 
 class Login(t.NamedTuple):

@@ -54,7 +54,7 @@ def locked_out(situation: Situation, services: t.Collection[str], enrolled: t.Co
                 continue
         if not needs_code:
             continue
-        has_password = account.has_password or account.name in seen_with_password
+        has_password = account.has_password or account.password_is_empty or account.name in seen_with_password
         lost_services = [
             one for one in services if one != "sshd" and has_password and _accepts_password(state, account, one)
         ]
@@ -164,10 +164,14 @@ def _factors(logins: t.Iterable[Login]) -> set[str]:
 
 
 def _logins(state: HostState, account: Account) -> tuple[Login, ...]:
-    """The account's recent logins to sshd, latest first; none if the configuration of sshd no longer admits it."""
+    """The account's recent logins to sshd, latest first; none if it has expired, or sshd no longer admits it."""
     root_login = _root_login(account)
     views = (account.sshd, *account.sshd_elsewhere)
-    if root_login == "no" or not any(sshd_config.admits(sshd, account.name, account.groups) for sshd in views):
+    if (
+        account.is_expired
+        or root_login == "no"
+        or not any(sshd_config.admits(sshd, account.name, account.groups) for sshd in views)
+    ):
         return ()
     logins = state.logins.get((account.name, "sshd"), ())
     # Unless PermitRootLogin is `yes`, root's password is no longer accepted, even if it was then.

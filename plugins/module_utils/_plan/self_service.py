@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from .. import _places as places
+from .._backends import backends
 from .._host.state import FileState
 from .._texts import self_service
 from .changes import Change, Listen, StopListening
@@ -35,7 +36,14 @@ def install(draft: Draft, situation: Situation) -> list[Change]:
     wanted.update({path: FileState(text, modes[path]) for path, text in texts.items()})
     existing = {path: file for path, file in draft.files.items() if path in ours or path.startswith(prefixes)}
     listens = places.SELF_SERVICE_UNIT not in state.stopped_units
-    if existing == wanted and listens and all(path in draft.files for path in places.SELF_SERVICE_LISTENING):
+    # The program may write only to those directories of credentials that were there when it was started.
+    may_write = backends.BACKENDS[settings.backend].DIRECTORY in state.files
+    if (
+        existing == wanted
+        and listens
+        and may_write
+        and all(path in draft.files for path in places.SELF_SERVICE_LISTENING)
+    ):
         return []
     return [
         *_stop(draft),

@@ -122,7 +122,8 @@ def doors(situation: Situation, services: t.Collection[str]) -> t.Iterator[str]:
     """Warn if few can get in at the console to recover, and if sudo asks for the code but sudo -i does not."""
     state = situation.state
     if CONSOLE in services:
-        free = sorted(one.name for one in state.accounts.values() if one.has_password and not situation.in_scope(one))
+        with_password = (one for one in state.accounts.values() if one.has_password or one.password_is_empty)
+        free = sorted(one.name for one in with_password if not situation.in_scope(one))
         yield (
             f"the console of {state.hostname} asks for the code as well, and without a phone "
             f"{'only ' + ', '.join(free) if free else 'nobody'} can get in there to run twofactor-recover."

@@ -27,7 +27,9 @@ from . import pam_client
 
 REQUEST_BYTES = 4096
 NAME = "self-service"
-"""The name of a device and of a set of recovery codes that somebody made here."""
+"""The name of a set of recovery codes that somebody made here, and of the first spare device."""
+_SPARES = (NAME, *(f"{NAME}-{number}" for number in range(2, 6)))
+"""The names of the spare devices that somebody may add here."""
 PLACES = ("cockpit", "terminal")
 """Where people make a credential alone, as their client says. It is noted together with the day."""
 _REQUESTS = {"status": {"do"}, "begin": {"do", "what", "place", "code", "invitation"}, "prove": {"do", "code"}}
@@ -229,6 +231,8 @@ class Conversation:
         self._pending, invited = None, None
         credential = self._credential(self._host.settings())
         settings = self._require(what, credential)
+        if what == "device":
+            _free_name(credential)
         if what == "enrol":
             invited = self._checked_invitation(invitation)
         else:
@@ -291,13 +295,7 @@ class Conversation:
         what, place, key, existing_keys, invited = self._pending
         backend, clock = backends.BACKENDS[settings.backend], host.clock()
         phone = User(self._user, secret=key)
-        if what == "enrol":
-            has_codes = settings.window >= backends.BACKENDS[settings.backend].RECOVERY_WINDOW
-            wanted = replace(phone, recovery_codes=NAME if has_codes else None)
-        elif what == "renew":
-            wanted = phone
-        else:
-            wanted = User(self._user, devices=(Device(NAME, secret=key),))
+        has_codes = what == "enrol" and settings.window >= backend.RECOVERY_WINDOW
 
         def used(text: str) -> str | None:
             return backend.use_code(text, self._user, code, host.code_step(), clock)
@@ -315,6 +313,9 @@ class Conversation:
             self._require(what, credential)
             if what == "enrol" and not _is_same_invitation(invited, host.invitation(self._user)):
                 raise Refusal("Your invitation was changed meanwhile, or its time is over. Start again.")
+            wanted = replace(phone, recovery_codes=NAME if has_codes else None)
+            if what == "device":
+                wanted = User(self._user, devices=(Device(_free_name(credential), secret=key),))
             revised = backend.revise(text, wanted, settings, host.make_key)
             # An invitation shows that this is the person whom the administrator means, so nobody has to accept this.
             made = credential.self_made if invited or what != "enrol" else f"{clock.local[:10]}/{place}"
@@ -353,6 +354,18 @@ class Conversation:
 def _is_same_invitation(one: Invitation | None, other: Invitation | None) -> bool:
     """Whether both are the same invitation, or both are None. The number of tries left does not matter."""
     return (one and one.digest) == (other and other.digest)
+
+
+def _free_name(credential: Credential) -> str:
+    """A name for one more spare device. Raises Refusal if the person has as many as they may add."""
+    taken = {app.name for app in credential.apps}
+    for name in _SPARES:
+        if name not in taken:
+            return name
+    raise Refusal(
+        f"You have added {len(_SPARES)} spare devices, and cannot add more. Ask your administrator to remove one that "
+        "you no longer use."
+    )
 
 
 def _keys(credential: Credential) -> frozenset[bytes]:

@@ -78,7 +78,7 @@ class ThisHost:
 
     def asks(self) -> bool:
         paths = (f"{places.PAM_D}/{name}" for name in os.listdir(places.PAM_D))
-        return any(pam.is_protected(_read(path) or "") for path in paths)
+        return any(pam.is_protected(_read(path) or "") for path in filter(os.path.isfile, paths))
 
     def groups(self, user: str) -> t.Collection[str]:
         numbers = os.getgrouplist(user, pwd.getpwnam(user).pw_gid)
@@ -111,9 +111,8 @@ class ThisHost:
                 credential_files.rewrite(path, lock, new)
             else:
                 text = new(None)
-                # Removed first, so that no used invitation is left if this is cut short.
-                invitations.remove(user)
-                credential_files.add(path, text)
+                with invitations.used_up(user):
+                    credential_files.add(path, text)
 
     def _path(self, user: str) -> tuple[str, str]:
         """The paths of an account's credential, and of the lock that keeps logins from writing to it."""
