@@ -13,7 +13,11 @@ from ansible_collections.fleet.auth.plugins.module_utils._wanted.handed import p
 from ansible_collections.fleet.auth.plugins.plugin_utils import _host_files
 from ansible_collections.fleet.auth.plugins.plugin_utils._asking import AskingAction
 from ansible_collections.fleet.auth.plugins.plugin_utils._failures import show_failure_once
-from ansible_collections.fleet.auth.plugins.plugin_utils._gate import refused, unread_variables
+from ansible_collections.fleet.auth.plugins.plugin_utils._gate import (
+    parameters_of_the_host,
+    refused,
+    unread_variables,
+)
 
 _PREFIX = "twofactor-recover: "
 _REFUSED = 2
@@ -30,6 +34,8 @@ class ActionModule(AskingAction):
         variables = task_vars or {}
         result: dict[str, t.Any] = super().run(tmp, variables)
         _validation, given = self.validate_argument_spec({"user": {"type": "str"}, "everyone": {"type": "raw"}})
+        # A variable of the inventory that has the name of a parameter must let nobody in, and keep nobody out.
+        given.update(dict.fromkeys(parameters_of_the_host(self, variables)))
         user, everyone = given["user"], boolean(given["everyone"] or False, strict=False)
         refusals = unread_variables(self, variables) or _unclear(user, everyone=everyone)
         if refusals:

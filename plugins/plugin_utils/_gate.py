@@ -147,12 +147,24 @@ def unread_variables(action: ActionBase, variables: t.Mapping[str, t.Any]) -> li
         return []
     extra = load_extra_vars(action._loader)
     sentences = _variables.unknown(extra, variables.get(_variables.OWN), _variables.Playbook(**playbook))
-    return [*sentences, *_variables.unread(_set_for_the_host(variables, extra), variables["inventory_hostname"])]
+    of_plays = [f"{_variables.PREFIX}{name}" for name in _variables.OF_PLAYS]
+    set_there = _set_for_the_host(of_plays, variables, extra)
+    return [*sentences, *_variables.unread(set_there, variables["inventory_hostname"])]
 
 
-def _set_for_the_host(variables: t.Mapping[str, t.Any], extra: t.Container[str]) -> t.Iterator[str]:
-    """The variables that plays read, if their values come from the inventory, and not from the run or the play."""
-    for name in (f"{_variables.PREFIX}{name}" for name in _variables.OF_PLAYS):
+def parameters_of_the_host(action: ActionBase, variables: t.Mapping[str, t.Any]) -> list[str]:
+    """The parameters of the playbook that are variables of the inventory, and so are not meant for it."""
+    playbook = variables.get(PLAYBOOK)
+    if playbook is None or playbook.get("prompts"):
+        return []
+    return [*_set_for_the_host(playbook.get("takes", ()), variables, load_extra_vars(action._loader))]
+
+
+def _set_for_the_host(
+    names: t.Iterable[str], variables: t.Mapping[str, t.Any], extra: t.Container[str]
+) -> t.Iterator[str]:
+    """Those of these variables whose values come from the inventory, and not from the run or the play."""
+    for name in names:
         if name in variables and name not in extra:
             of_the_host = variables["hostvars"].raw_get(variables["inventory_hostname"])
             if of_the_host.get(name) == variables[name]:
@@ -168,6 +180,7 @@ def variable_problems(action: ActionBase, variables: t.Mapping[str, t.Any]) -> l
         return []
     host = variables["inventory_hostname"]
     sentences = _variables.mistyped(variables, variables.get(_variables.OWN), host)
+    sentences += _variables.mistaken(parameters_of_the_host(action, variables), host)
     sentences += _variables.empty((name for name, value in variables.items() if value is None), host)
     formed = {name: variables.get(name) for name in (f"{_variables.PREFIX}{form}" for form in _variables.FORMS)}
     return [*sentences, *_variables.unusable({name: _rendered(action, value) for name, value in formed.items()}, host)]

@@ -58,6 +58,8 @@ class Playbook(t.NamedTuple):
 
     name: str
     takes: t.Sequence[str] = ()
+    prompts: bool = False
+    """Whether it asks for parameters that are not given."""
 
 
 def known() -> frozenset[str]:
@@ -124,6 +126,15 @@ def unread(names: t.Iterable[str], host: str) -> list[str]:
         f"{host} has a variable {name}, and no playbook reads it there: Ansible chooses the hosts and the batches of a "
         f"run before it reads the variables of hosts. Give it with -e, and remove it from the inventory."
         for name in sorted({f"{PREFIX}{name}" for name in OF_PLAYS}.intersection(names))
+    ]
+
+
+def mistaken(names: t.Iterable[str], host: str) -> list[str]:
+    """A sentence for each of these variables of a host that a playbook would take for its parameter."""
+    return [
+        f"{host} has a variable {name} in the inventory, and this playbook would take it for its parameter. Give the "
+        f"parameter with -e {name}=…, or give the variable another name."
+        for name in names
     ]
 
 

@@ -84,6 +84,20 @@ def test_change_that_nobody_confirms_is_put_back_in_time(host: Host, person: Per
     assert_nothing_left(host)
 
 
+def test_change_that_outlasts_its_timer_is_ended_and_undone(host: Host, person: Person) -> None:
+    """Else it would go on in the middle of the rollback, and leave the host between both policies."""
+    assert module(host, "twofactor", options(person)).ok
+    before = host.snapshot(WATCHED)
+    others = options(person, exempt_groups=["adm"], rollback_after=SHORTEST)
+    with python(host, "delay_enter=45s") as slow_python:
+        done = module(host, "twofactor", others, interpreter=slow_python)
+    assert not done.ok
+    await_end(host, PATIENCE)
+    assert host.snapshot(WATCHED) == before
+    assert_on(person)
+    assert_nothing_left(host)
+
+
 def test_settings_that_nobody_confirms_are_put_back(host: Host, person: Person) -> None:
     assert module(host, "twofactor", options(person)).ok
     before = host.snapshot(WATCHED)

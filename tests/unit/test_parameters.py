@@ -158,6 +158,33 @@ class TestMistake:
         assert done.stdout.count("zoe has no credential on web1. Enrol zoe with twofactor_users.") == 1, done.stdout
         assert "fleet.auth.twofactor." not in done.stdout
 
+    @pytest.mark.parametrize(
+        ("playbook", "wanted", "given", "told"),
+        [
+            ("recover", {"user": "alice"}, {}, "Nobody is named."),
+            ("recover", {"everyone": True}, {}, "Nobody is named."),
+            ("pass", {"user": "alice"}, {}, "web1 has a variable user in the inventory, and this playbook would take"),
+            (
+                "accept",
+                {"user": "alice"},
+                {},
+                "web1 has a variable user in the inventory, and this playbook would take",
+            ),
+            ("pass", {"hours": 3}, {"user": "alice"}, "web1 has a variable hours in the inventory"),
+        ],
+    )
+    def test_that_the_inventory_has_is_not_taken(
+        self, tmp_path: Path, playbook: str, wanted: dict[str, t.Any], given: dict[str, t.Any], told: str
+    ) -> None:
+        done = run(tmp_path, playbook, wanted, **given)
+        assert done.returncode == 2, done.stdout
+        assert told in " ".join(done.stdout.split()), done.stdout
+
+    def test_that_the_inventory_has_keeps_nobody_out(self, tmp_path: Path) -> None:
+        done = run(tmp_path, "recover", {"user": "bob", "everyone": True}, user="alice")
+        assert "user and everyone are both given" not in done.stdout
+        assert "alice" in done.stdout, done.stdout
+
     def test_of_recovery_is_reported_once(self, tmp_path: Path) -> None:
         done = answering.run(tmp_path, "recover", {"web1": HOST})
         assert done.returncode == 2

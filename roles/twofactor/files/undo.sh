@@ -92,13 +92,20 @@ main_process() {
     systemctl show --property=MainPID --value "$1.service"
 }
 
-# Wait for another change under way, but not for long if it hangs.
+# Wait for another change under way, but not for long if it hangs. Fails if it does not end.
 take_turns() {
     if command -v flock >/dev/null && (umask 077 && : >>/run/fleet-auth.lock) 2>/dev/null; then
         chmod 0600 /run/fleet-auth.lock
         exec 9>>/run/fleet-auth.lock
         flock -w 15 9 && echo "$$" >/run/fleet-auth.lock
     fi
+}
+
+# End what holds the lock and does not end by itself: it would go on in the middle of what this script does. A change that
+# is cut short so is undone like any other.
+end_holder() {
+    holder=$(cat /run/fleet-auth.lock) && inode=$(stat -c %i /run/fleet-auth.lock) || return
+    grep -q "FLOCK *ADVISORY *WRITE ${holder:-none} [^ ]*:$inode " /proc/locks && kill -KILL "$holder"
 }
 
 free_credentials() {
@@ -386,12 +393,16 @@ undo() {
     say "the change of two-factor login was undone"
 }
 
+# Whether the journal is still that of the change that this script was started for, which it may not be after waiting.
+is_current() {
+    [ -n "$change" ] && grep -qsxF "$change" "$journal"
+}
+
 main() {
     change=$(grep -s "^token$tab" "$journal")
     # --now: the caller has made sure that no other change is under way.
-    [ "${1-}" = --now ] || take_turns
-    # After waiting, the journal may be that of another change.
-    if [ -n "$change" ] && grep -qsxF "$change" "$journal"; then
+    [ "${1-}" = --now ] || take_turns || { is_current && end_holder && take_turns; }
+    if is_current; then
         undo
     fi
     exit 0
