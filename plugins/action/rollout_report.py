@@ -26,7 +26,8 @@ class ActionModule(ReportAction):
     }
 
     def do(self, given: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
-        lines = [_rollout.line(*one) for one in variables_of_hosts(variables, given["plan"], given["result"])]
+        found = [*variables_of_hosts(variables, given["plan"], given["result"])]
+        lines = [_rollout.line(*one) for one in found]
         if given["outlook"]:
             text = _rollout.outlook(lines, leave_out=given["leave_out"])
         else:
@@ -35,8 +36,10 @@ class ActionModule(ReportAction):
         self.publish(text, _rollout.summary(lines), given["data"], variables)
         if given["junit"]:
             write_report(given["junit"], _rollout.junit(lines))
+        # A line has the name as it can be shown; here it is as the inventory has it.
+        by_name = dict(zip((name for name, *_values in found), lines, strict=True))
         return {
-            "outcomes": {one.host: one.outcome for one in lines},
-            "unready": [one.host for one in lines if one.outcome in _rollout.UNREADY],
-            "unwell": {one.host: _rollout.short(one) for one in lines if one.outcome not in _rollout.WELL},
+            "outcomes": {name: one.outcome for name, one in by_name.items()},
+            "unready": [name for name, one in by_name.items() if one.outcome in _rollout.UNREADY],
+            "unwell": {name: _rollout.short(one) for name, one in by_name.items() if one.outcome not in _rollout.WELL},
         }

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 from pathlib import Path
 from xml.etree import ElementTree
@@ -264,6 +265,25 @@ class TestPlaybook:
         assert "3 hosts: 2 proven, 1 right" in done.stdout
         assert (tmp_path / "sheets" / "alice@web1.html").exists() == bool(sheets)
         assert "skipping" not in done.stdout
+
+    def test_changes_no_host_that_only_the_inventory_has_chosen(self, tmp_path: Path) -> None:
+        (tmp_path / "group").write_text("[twofactor_rollout]\nweb1\nweb2\n")
+        broken = {answering.CHECK: {"failed": True, "msg": "No space left on device"}}
+        hosts = {"web1": self.host(), "web2": broken}
+        done = answering.run(tmp_path, "rollout", hosts, "-i", "group", twofactor_users=["alice"])
+        assert done.returncode == 2, done.stdout
+        assert "Nothing is changed on any host" in done.stdout
+        assert re.search(r"changed=[1-9]", done.stdout) is None, done.stdout
+
+    def test_is_refused_for_a_host_whose_name_ends_like_a_port(self, tmp_path: Path) -> None:
+        """Ansible would add a host of another name, and change that one."""
+        script = tmp_path / "script"
+        script.write_text('#!/bin/sh\necho \'{"odd": {"hosts": ["db:5432", "::1"]}, "_meta": {"hostvars": {}}}\'\n')
+        script.chmod(0o700)
+        done = answering.run(tmp_path, "rollout", {"web1": self.host()}, "-i", "script", twofactor_users=["alice"])
+        assert done.returncode == 2, done.stdout
+        told = "Ansible takes the end of these names for a port: db:5432. Give the hosts other names"
+        assert told in " ".join(done.stdout.split()), done.stdout
 
     def test_says_that_a_host_whose_check_failed_was_not_touched(self, tmp_path: Path) -> None:
         broken = {answering.CHECK: {"failed": True, "msg": "No space left on device"}}
