@@ -66,7 +66,10 @@ def applied(plan: Plan, actions: Actions, rollback_after: int, static_files: t.M
 def undo(actions: Actions) -> str:
     """Roll the change back with its journal. Returns a sentence that says whether that worked."""
     if not os.path.exists(places.JOURNAL):
-        return "Its timer, or twofactor-recover, has put everything back meanwhile. Run again, perhaps with more time."
+        return (
+            "Meanwhile its timer, or twofactor-recover, has put everything back. Run again, with a longer rollback_after "
+            "if the host is slow."
+        )
     # The journal of release 1.0 is itself a script.
     script = places.UNDO if os.path.exists(places.UNDO) else places.JOURNAL
     code, out, error = actions.run([places.SHELL, script, "--now"])

@@ -86,7 +86,7 @@ class Account:
     password_is_empty: bool = False
     """Whether it has an empty password, which services other than sshd usually accept."""
     is_expired: bool = False
-    """Whether its time is over, shadow(5), so that it cannot log in. It counts as without password and key then."""
+    """Whether its time is over, shadow(5), so that it cannot log in: it is taken to have no password and no key."""
 
 
 class Login(t.NamedTuple):

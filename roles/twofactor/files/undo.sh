@@ -102,7 +102,7 @@ take_turns() {
 }
 
 # End what holds the lock and does not end by itself: it would go on in the middle of what this script does. A change that
-# is cut short so is undone like any other.
+# this cuts short is undone like any other.
 end_holder() {
     holder=$(cat /run/fleet-auth.lock) && inode=$(stat -c %i /run/fleet-auth.lock) || return
     grep -q "FLOCK *ADVISORY *WRITE ${holder:-none} [^ ]*:$inode " /proc/locks && kill -KILL "$holder"
