@@ -133,6 +133,12 @@ def worst_first(words: t.Iterable[str], lines: t.Sequence[L]) -> list[L]:
     return sorted(lines, key=lambda one: order[one.word])
 
 
+_AS_A_HOST = (
+    r"(?<![\w.-])(?<!Enrol )(?<!xempt )(?<!and )(?<!, ){}(?![\w-])(?! has no credential| has logged in| and |, )"
+)
+"""The name of a host, but not where it stands for an account that has the same name."""
+
+
 def gathered(texts: t.Iterable[tuple[str, str]]) -> list[tuple[list[str], str]]:
     """Group hosts that say the same: a list of hosts, and their text. A host's own name in the text is ignored.
 
@@ -141,7 +147,7 @@ def gathered(texts: t.Iterable[tuple[str, str]]) -> list[tuple[list[str], str]]:
     hosts: dict[str, list[str]] = {}
     first: dict[str, str] = {}
     for host, text in texts:
-        same = re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", "the host", text)
+        same = re.sub(_AS_A_HOST.format(re.escape(host)), "the host", text)
         hosts.setdefault(same, []).append(host)
         first.setdefault(same, text)
     return [(names, first[same] if len(names) == 1 else same) for same, names in hosts.items()]

@@ -15,6 +15,7 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
+from ansible_collections.fleet.auth.plugins.plugin_utils._report import gathered
 from ansible_collections.fleet.auth.plugins.plugin_utils._rollout import (
     OUTCOMES,
     UNREADY,
@@ -235,6 +236,19 @@ def test_junit_has_one_case_per_host() -> None:
     assert [[what.tag for what in case] for case in suite] == [[], ["failure"], ["skipped"], ["error"]]
     assert [case.get("name") for case in suite] == ["web1", "web2", "web3", "web4"]
     assert suite[3][0].text == r"No <route>\x1b[0m"
+
+
+def test_people_are_named_also_if_their_hosts_have_the_same_names() -> None:
+    told = (
+        "{0} has no credential and would be locked out of sshd on {0}. Enrol {0} with users, exempt {0} with "
+        "exempt_users, or leave ssh false."
+    )
+    assert gathered((name, told.format(name)) for name in ("alice", "bob")) == [
+        ([name], told.format(name)) for name in ("alice", "bob")
+    ]
+    plain = "the clock of {0} is not in sync, and sudo on {0} asks."
+    same = plain.format("the host")
+    assert gathered((name, plain.format(name)) for name in ("web1", "web2")) == [(["web1", "web2"], same)]
 
 
 class TestPlaybook:
