@@ -109,8 +109,8 @@ class ActionModule(AskingAction, PageAction):
             missing = not directory.is_dir()
             if not missing and directory.stat().st_mode & 0o002:
                 raise AnsibleActionFail(
-                    f"Everybody may write in {directory}, and so replace sheets there. Name a directory of its own "
-                    f"for the sheets, or take that right away: chmod o-w {shlex.quote(str(directory))}"
+                    f"Everybody may write in {directory}. Name a directory of its own for the sheets, or take that "
+                    f"right away: chmod o-w {shlex.quote(str(directory))}"
                 )
             if self._task.check_mode:
                 _check_creatable(directory)

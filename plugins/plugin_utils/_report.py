@@ -134,7 +134,9 @@ def worst_first(words: t.Iterable[str], lines: t.Sequence[L]) -> list[L]:
 
 
 _AS_A_HOST = (
-    r"(?<![\w.-])(?<!Enrol )(?<!xempt )(?<!and )(?<!, ){}(?![\w-])(?! has no credential| has logged in| and |, )"
+    r"(?<![\w.-])"
+    r"(?:(?<=on ){0}|(?<!Enrol )(?<!xempt )(?<!and )(?<!, ){0}(?! has no credential| has logged in| and |, ))"
+    r"(?![\w-])"
 )
 """The name of a host, but not where it stands for an account that has the same name."""
 

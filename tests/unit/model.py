@@ -179,8 +179,9 @@ class Pam:
     locked: bool = False
     """Whether the host's own tally of wrong passwords has locked the account."""
     answers_itself: bool = False
-    limits_suffice: bool = True
     """Whether sshd answers each prompt with the password."""
+    limits_suffice: bool = True
+    """Whether the limits of the caller let a wrong code be counted."""
     noted: bool = False
     """Whether this login has left a note that its first factor was wrong."""
     asked: list[str] = dataclasses.field(default_factory=list)

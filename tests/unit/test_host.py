@@ -92,45 +92,39 @@ def test_family_of_a_release(
     assert system.os_release(backend) == (release, family)
 
 
-@pytest.mark.parametrize("setting", ["{home}/keys/%u/*", "keys/%u/[a-m]*", "keys/*/laptop"])
+@pytest.mark.parametrize("setting", ["{home}/keys/%u/*", "keys/%u/[a-m]*", "keys/*/laptop", "keys/%u/lap*"])
 def test_authorized_keys_may_be_a_pattern_of_files(tmp_path: Path, setting: str) -> None:
     """OpenSSH 10 reads each file that the pattern matches, and older ones read a file of that very name."""
     entry = pwd.struct_passwd(("alice", "x", 1001, 1001, "", str(tmp_path), "/bin/sh"))
     sshd = Effective({"authorizedkeysfile": (setting.format(home=tmp_path),)})
     assert not accounts._has_key(entry, sshd, {"root": sshd})
     (tmp_path / "keys" / "alice").mkdir(parents=True)
+    for number in range(200):
+        (tmp_path / "keys" / "alice" / f"x{number}").touch()
     (tmp_path / "keys" / "alice" / "laptop").write_text("ssh-ed25519 AAAA alice\n")
     assert accounts._has_key(entry, sshd, {"root": sshd})
 
 
-SANDBOX = "[Service]\nExecStart=/usr/lib/polkit-1/polkit-agent-helper-1\nProtectSystem=strict\nProtectHome=yes\n"
-
-
 @pytest.mark.parametrize(
-    ("unit", "drop_in", "found"),
+    ("protection", "writable", "found"),
     [
         ("", "", ()),
-        ("[Service]\nProtectSystem=full\n", "", ()),
-        (SANDBOX, "", ("/etc/oath", "/run/fleet-auth")),
-        (SANDBOX, "[Service]\nReadWritePaths=/etc/oath\n", ("/run/fleet-auth",)),
-        (SANDBOX, "[Service]\nReadWritePaths=-/etc/oath -/run/fleet-auth\n", ()),
-        (SANDBOX, "[Service]\nReadWritePaths=/etc/\nReadWritePaths=+/run\n", ()),
-        (SANDBOX, "[Service]\nReadWritePaths=/etc/oathes\n", ("/etc/oath", "/run/fleet-auth")),
-        (SANDBOX, "[Service]\nProtectSystem = no\n", ()),
+        ("no", "", ()),
+        ("yes", "", ()),
+        ("full", "", ("/etc/oath",)),
+        ("strict", "", ("/etc/oath", "/run/fleet-auth")),
+        ("strict", "/etc/oath", ("/run/fleet-auth",)),
+        ("strict", "-/etc/oath -/run/fleet-auth", ()),
+        ("strict", "/etc/ +/run", ()),
+        ("strict", "/etc/oathes", ("/etc/oath", "/run/fleet-auth")),
     ],
 )
-def test_polkit_may_be_kept_from_writing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unit: str, drop_in: str, found: tuple[str, ...]
-) -> None:
-    above, below = tmp_path / "etc", tmp_path / "lib"
-    monkeypatch.setattr(places, "UNIT_DIRECTORIES", (str(above), str(below)))
-    drop_ins = above / f"{places.POLKIT_UNIT}.d"
-    drop_ins.mkdir(parents=True)
-    below.mkdir()
-    if unit:
-        (below / places.POLKIT_UNIT).write_text(unit)
-    (drop_ins / "override.conf").write_text(drop_in)
-    assert system.read_only_to_polkit("oath") == found
+def test_polkit_may_be_kept_from_writing(protection: str, writable: str, found: tuple[str, ...]) -> None:
+    def run(words: t.Sequence[str]) -> tuple[int, str, str]:
+        assert words[-1] == "polkit-agent-helper@fleet-auth.service"
+        return 0, f"ProtectSystem={protection}\nReadWritePaths={writable}\n" if protection else "", ""
+
+    assert system.read_only_to_polkit(run, "oath") == found
 
 
 def test_selinux_types_are_those_of_existing_paths(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

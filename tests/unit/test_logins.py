@@ -82,7 +82,9 @@ def test_empty_password_counts_for_services_other_than_sshd() -> None:
 def test_logins_of_an_expired_account_do_not_count() -> None:
     state = host(joe("password"))
     expired = replace(state.accounts["joe"], is_expired=True)
-    assert plan(wanted(), replace(state, accounts={**state.accounts, "joe": expired})).refusals == ()
+    without = replace(state, accounts={**state.accounts, "joe": expired})
+    assert plan(wanted(), without).refusals == ()
+    assert plan(wanted(ssh=False, services=["sudo"]), without).refusals == ()
 
 
 def test_session_with_an_unknown_method_counts_as_a_login() -> None:

@@ -1160,7 +1160,7 @@ class TestRefusal:
         (told,) = refusals(wanted(services=services), edited(state, {service("sudo"): damaged}))
         assert told.startswith("on web1, the block of fleet.auth in /etc/pam.d/sudo is damaged (lines 6, 10).")
 
-    @pytest.mark.parametrize("target", [wanted(), wanted(ssh=False, services=["sudo"]), OFF])
+    @pytest.mark.parametrize("target", [wanted(), wanted(ssh=False, services=["sudo"])])
     def test_to_lose_a_setting_that_somebody_has_added_to_the_drop_in(self, target: Settings) -> None:
         state = carried_out(wanted(services=["sudo"], scope="everyone", exempt_groups=["admins"]))
         text = t.cast(str, state.text(places.DROP_IN))
@@ -1170,6 +1170,10 @@ class TestRefusal:
             f"{places.DROP_IN} on web1, line 3, is a setting that fleet.auth has not written, and a change would lose "
             "it: 'Port 2222'. Move it to another file in /etc/ssh/sshd_config.d, and run again."
         )
+        # Recovery must go on in any case.
+        assert plan(OFF, added).changes
+        (warned,) = plan(OFF, added).warnings
+        assert warned.startswith(f"{places.DROP_IN} on web1, line 3, had a setting that fleet.auth has not written")
         in_block = edited(state, {places.DROP_IN: f"{text}    X11Forwarding no\n"})
         assert plan(target, in_block).refusals == ()
 

@@ -246,7 +246,7 @@ def test_people_are_named_also_if_their_hosts_have_the_same_names() -> None:
     assert gathered((name, told.format(name)) for name in ("alice", "bob")) == [
         ([name], told.format(name)) for name in ("alice", "bob")
     ]
-    plain = "the clock of {0} is not in sync, and sudo on {0} asks."
+    plain = "the clock of {0} is not in sync, and sudo on {0} asks, and su on {0}, where keys do not help."
     same = plain.format("the host")
     assert gathered((name, plain.format(name)) for name in ("web1", "web2")) == [(["web1", "web2"], same)]
 

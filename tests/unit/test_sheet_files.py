@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from unit import answering
+from unit.test_parameters import HOST
 
 RIGHT = {**answering.PLAN, "changed": False, "changes": [], "missing_packages": [], "to_enrol": []}
 TABLET = {**answering.ENROLMENT, "device": "tablet", "recovery_codes": []}
@@ -57,8 +58,19 @@ def test_existing_directory_keeps_its_mode_and_is_refused_if_everybody_may_write
         done = enable(tmp_path, *arguments, twofactor_users=["alice"])
         assert done.returncode == code, done.stdout
         assert stat.S_IMODE(folder.stat().st_mode) == mode
-        told = f"Everybody may write in {folder}, and so replace sheets there."
+        told = f"Everybody may write in {folder}. Name a directory of its own for the sheets"
         assert (told in " ".join(done.stdout.split())) == (code == 2), done.stdout
+
+
+@pytest.mark.parametrize("name", ["pass", "invite"])
+def test_directory_in_which_everybody_may_write_gets_no_pass_and_no_invitation(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "sheets"
+    folder.mkdir()
+    folder.chmod(0o777)
+    done = answering.run(tmp_path, name, {"web1": HOST}, twofactor_enrolment_dir="sheets", user="alice")
+    assert done.returncode == 2, done.stdout
+    assert f"Everybody may write in {folder}. Name a directory of its own" in " ".join(done.stdout.split())
+    assert names(folder) == []
 
 
 def test_each_directory_of_the_hosts_gets_an_index(tmp_path: Path) -> None:

@@ -67,8 +67,8 @@ def undo(actions: Actions) -> str:
     """Roll the change back with its journal. Returns a sentence that says whether that worked."""
     if not os.path.exists(places.JOURNAL):
         return (
-            "Meanwhile its timer, or twofactor-recover, has put everything back. Run again; on a slow host, with a "
-            "longer rollback_after."
+            "Meanwhile its timer has undone it, or twofactor-recover has turned two-factor login off. Run again; on a "
+            "slow host, with a longer rollback_after."
         )
     # The journal of release 1.0 is itself a script.
     script = places.UNDO if os.path.exists(places.UNDO) else places.JOURNAL

@@ -24,11 +24,11 @@ from .._texts.security_keys import parse as parse_security_keys
 from .files import read_file
 from .state import Account
 
-_GROUP_SOURCES = re.compile(r"^[ \t]*group[ \t]*:([^#\n]*)", re.MULTILINE)
+_GROUP_SOURCES = re.compile(r"^[ \t]*(?:group|initgroups)[ \t]*:([^#\n]*)", re.MULTILINE)
 _OWN_SOURCES = {"files", "systemd", "compat", "db", "altfiles"}
 """The sources of groups that list all of their groups with all members; nsswitch.conf(5)."""
 _AUTHORIZED_KEYS_BYTES = 1_000_000
-_KEY_FILES = 100
+_KEY_FILES = 1000
 """How many files are looked at, at most, for a pattern of them."""
 _SHORTEST_PASSWORD = 13
 """The least length of an encrypted password, crypt(5)."""
@@ -131,12 +131,14 @@ def _groups_listed(people: t.Iterable[pwd.struct_passwd]) -> dict[str, tuple[str
 def groups_of_each(people: t.Iterable[pwd.struct_passwd]) -> dict[str, tuple[str, ...]]:
     """The groups of each of these people, asked for one by one: a directory may not list the members of its groups."""
     found = {}
+    known: dict[int, str] = {}
     for entry in people:
-        names = []
-        for gid in os.getgrouplist(entry.pw_name, entry.pw_gid):
-            with contextlib.suppress(KeyError):
-                names.append(grp.getgrgid(gid).gr_name)
-        found[entry.pw_name] = tuple(dict.fromkeys(names))
+        gids = os.getgrouplist(entry.pw_name, entry.pw_gid)
+        for gid in gids:
+            if gid not in known:
+                with contextlib.suppress(KeyError):
+                    known[gid] = grp.getgrgid(gid).gr_name
+        found[entry.pw_name] = tuple(dict.fromkeys(known[gid] for gid in gids if gid in known))
     return found
 
 
@@ -273,9 +275,9 @@ def _authorized_keys_files(
             path = os.path.join(entry.pw_dir, path)
             yield path
             if any(special in path for special in "*?["):
+                found = (one for one in glob.iglob(loose_glob(path)) if matching_paths(path, [one]))
                 # The account itself may have made any number of files.
-                found = itertools.islice(glob.iglob(loose_glob(path)), _KEY_FILES)
-                yield from matching_paths(path, found)
+                yield from itertools.islice(found, _KEY_FILES)
 
 
 def _paths(words: t.Sequence[str]) -> t.Iterator[str]:

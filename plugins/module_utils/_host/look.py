@@ -110,7 +110,7 @@ def look(settings: Settings, run: Run) -> HostState:
         container=(read_file(places.CONTAINER) or FileState("", 0)).content.strip(),
         release=release,
         os_family=family,
-        read_only_to_polkit=system.read_only_to_polkit(settings.backend) if asks_polkit else (),
+        read_only_to_polkit=system.read_only_to_polkit(run, settings.backend) if asks_polkit else (),
         selinux_types=system.selinux_types(),
         has_qrencode=os.path.exists(places.QRENCODE),
         has_systemd=os.path.isdir(places.SYSTEMD),

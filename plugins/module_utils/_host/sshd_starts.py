@@ -234,7 +234,7 @@ def units(run: Run) -> Units:
     own = next((one for name in services for one in found if name in (one.name, *one.names)), None)
     names_of_own = {own.name, *own.names} if own else set(services)
     sockets = [one for one in parse_sockets(shown) if one.is_reached and (one.is_active or one.name in enabled)]
-    texts = {one.name: [*systemd.unit_texts(one.service)] for one in sockets}
+    texts = {one.name: [*_texts(one.service)] for one in sockets}
     # A unit without the word sshd in its files starts none, so systemd is not asked about it.
     with_sshd = [one for one in sockets if any("sshd" in text for text in texts[one.name])]
     return Units(
@@ -283,6 +283,15 @@ def _stopped(shown: str) -> t.Iterator[str]:
     for properties in systemd.blocks(shown):
         if properties.get("ActiveState") in (["inactive"], ["failed"]):
             yield from properties.get("Id", ())
+
+
+def _texts(service: str) -> t.Iterator[str]:
+    """The texts of the files of a service unit."""
+    stem, at, _instance = service.rpartition(".")[0].partition("@")
+    for directory in places.UNIT_DIRECTORIES:
+        path = f"{directory}/{stem}{at}.service"
+        files = (read_file(one) for one in (path, *glob.glob(f"{glob.escape(path)}.d/*.conf")))
+        yield from (file.content for file in files if file)
 
 
 def parse_sockets(text: str) -> list[Socket]:

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 
 from .. import _places as places
 from .._backends import backends
+from .command import Run
 from .files import read_file
 from .state import WRITTEN_AT_LOGIN
-from .systemd import unit_texts
 
-_PROTECTION = re.compile(r"^[ \t]*ProtectSystem[ \t]*=[ \t]*(\S*)", re.MULTILINE)
-_WRITABLE = re.compile(r"^[ \t]*ReadWritePaths[ \t]*=(.*)", re.MULTILINE)
 # In Fedora the packages have the same names as in EPEL.
 _FAMILIES = {"fedora": "rhel"}
 
@@ -49,14 +46,16 @@ def selinux_types() -> dict[str, str] | None:
     return types
 
 
-def read_only_to_polkit(backend: str) -> tuple[str, ...]:
+def read_only_to_polkit(run: Run, backend: str) -> tuple[str, ...]:
     """The directories that a code of this backend needs, and to which polkit may not write; systemd.exec(5).
 
     From polkit 127 on, a unit of systemd asks for passwords and codes.
     """
-    text = "\n".join(reversed([*unit_texts(places.POLKIT_UNIT)]))
-    if _PROTECTION.findall(text)[-1:] != ["strict"]:
-        return ()
-    writable = [f"{word.lstrip('-+').rstrip('/')}/" for line in _WRITABLE.findall(text) for word in line.split()]
+    unit = places.POLKIT_UNIT.replace("@", "@fleet-auth")
+    _code, shown, _error = run(("systemctl", "show", "--property=ProtectSystem,ReadWritePaths", "--", unit))
+    lines = dict(line.partition("=")[::2] for line in shown.splitlines())
+    protected = {"full": "/etc/", "strict": "/"}.get(lines.get("ProtectSystem", ""))
+    writable = [f"{word.lstrip('-+').rstrip('/')}/" for word in lines.get("ReadWritePaths", "").split()]
     needed = (backends.BACKENDS[backend].DIRECTORY, places.RUN_DIRECTORY)
-    return tuple(path for path in needed if not f"{path}/".startswith(tuple(writable)))
+    read_only = (path for path in needed if protected and path.startswith(protected))
+    return tuple(path for path in read_only if not f"{path}/".startswith(tuple(writable)))

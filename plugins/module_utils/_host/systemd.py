@@ -207,12 +207,3 @@ def _hidden(properties: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[str]:
         for word in " ".join(properties.get(name, ())).split():
             source, _colon, rest = word.lstrip("-+").partition(":")
             yield rest.partition(":")[0] if name.startswith("Bind") and rest else source
-
-
-def unit_texts(service: str) -> t.Iterator[str]:
-    """The texts of the files of a service unit, those that win first."""
-    stem, at, _instance = service.rpartition(".")[0].partition("@")
-    for directory in places.UNIT_DIRECTORIES:
-        path = f"{directory}/{stem}{at}.service"
-        files = (read_file(one) for one in (path, *glob.glob(f"{glob.escape(path)}.d/*.conf")))
-        yield from (file.content for file in files if file)

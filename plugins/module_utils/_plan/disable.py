@@ -11,6 +11,7 @@ import typing as t
 from .. import _places as places
 from .._backends import backends
 from .._host.state import OWN_DIRECTORIES, OWN_FILES
+from .._texts import drop_in
 from .._texts.code_step import PASS_THROUGH
 from .._texts.found import OWN_RIGHTS, OriginalState
 from . import cockpit, credentials, refusals, self_service, services
@@ -22,8 +23,7 @@ from .situation import Situation
 def plan(situation: Situation) -> Plan:
     """Remove everything of ours, the switch first; credentials stay unless they are to be purged."""
     settings, state = situation
-    refused = [*refusals.timer(situation), *refusals.settings_to_lose(state)]
-    refused += services.damaged(state, state.protected_files)
+    refused = [*refusals.timer(situation), *services.damaged(state, state.protected_files)]
     if refused:
         return Plan(refusals=tuple(refused), warnings=_warnings(situation))
     draft = Draft(state)
@@ -85,8 +85,16 @@ def _purge(situation: Situation, draft: Draft) -> list[Change]:
 
 
 def _warnings(situation: Situation) -> tuple[str, ...]:
-    """Warn of files that stay in spite of a purge."""
+    """Warn of files that stay in spite of a purge, and of settings that go with our drop-in. Nothing keeps it on."""
     settings, state = situation
     damaged = sorted(set(state.credentials) - situation.enrolled) if settings.purge_credentials else ()
     paths = ((user, backends.credential_path(state.backend, user)) for user in damaged)
-    return tuple(f"{path} is not a credential of {user}; it was left alone." for user, path in paths)
+    drop_in_text = "" if places.DROP_IN in state.foreign_files else state.text(places.DROP_IN) or ""
+    return (
+        *(f"{path} is not a credential of {user}; it was left alone." for user, path in paths),
+        *(
+            f"{places.DROP_IN} on {state.hostname}, line {number}, had a setting that fleet.auth has not written, and "
+            f"that is gone with the file: {line!r}. Put it into another file in {places.DROP_IN_DIRECTORY}."
+            for number, line in drop_in.foreign_lines(drop_in_text)
+        ),
+    )

@@ -54,7 +54,9 @@ def locked_out(situation: Situation, services: t.Collection[str], enrolled: t.Co
                 continue
         if not needs_code:
             continue
-        has_password = account.has_password or account.password_is_empty or account.name in seen_with_password
+        has_password = not account.is_expired and (
+            account.has_password or account.password_is_empty or account.name in seen_with_password
+        )
         lost_services = [
             one for one in services if one != "sshd" and has_password and _accepts_password(state, account, one)
         ]

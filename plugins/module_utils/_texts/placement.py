@@ -324,7 +324,7 @@ def _check_includes(service: str, files: ServiceFiles, above: tuple[tuple[str, i
 def check_codes(service: str, files: ServiceFiles, code_modules: t.Collection[str]) -> None:
     """Check that no line of these files asks for a code, and that none relies on such a line.
 
-    The files are without the code rule. A line with use_first_pass relies on a line before it that has asked for the
+    The files are without the code step. A line with use_first_pass relies on a line before it that has asked for the
     password. Raises PamError.
     """
     problems = []
@@ -351,7 +351,7 @@ def check_codes(service: str, files: ServiceFiles, code_modules: t.Collection[st
 
 
 def check_account_lines(block: Block, files: ServiceFiles) -> None:
-    """Check that every login reaches the account lines that follow the code rule. Raises PamError.
+    """Check that every login reaches the account lines that follow the code step. Raises PamError.
 
     `files` are without any block. Account lines before the block may end the account stack, or jump into our lines.
     """
@@ -392,7 +392,7 @@ class OtherFactor(t.NamedTuple):
     is_known: bool
     """Whether its module is known to ask for another factor. Other modules are only known to be able to deny."""
     place: str
-    """`before` the primary authentication, `in` it, or `after` the code rule."""
+    """`before` the primary authentication, `in` it, or `after` the code step."""
 
 
 def other_factors(block: Block, files: ServiceFiles) -> list[OtherFactor]:

@@ -104,8 +104,11 @@ take_turns() {
 # End what holds the lock and does not end by itself: it would go on in the middle of what this script does. A change that
 # this cuts short is undone like any other.
 end_holder() {
-    holder=$(cat /run/fleet-auth.lock) && inode=$(stat -c %i /run/fleet-auth.lock) || return
-    grep -q "FLOCK *ADVISORY *WRITE ${holder:-none} [^ ]*:$inode " /proc/locks && kill -KILL "$holder"
+    holder=$(cat /run/fleet-auth.lock)
+    find "/proc/${holder:-none}/fd" -lname /run/fleet-auth.lock 2>/dev/null | grep -q . || return
+    # A script that it has started would go on without it.
+    pkill -KILL -P "$holder" -x sh 2>/dev/null
+    kill -KILL "$holder"
 }
 
 free_credentials() {
