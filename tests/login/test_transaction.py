@@ -21,6 +21,7 @@ from login.modules import connections, module, options
 from login.people import PASSWORD, Person, playbook, settings, unwrapped
 from login.policy import (
     CODE_PROMPT,
+    DROP_IN,
     JOURNAL,
     WATCHED,
     assert_nothing_left,
@@ -88,9 +89,12 @@ def test_change_that_outlasts_its_timer_is_ended_and_undone(host: Host, person: 
     """Else it would go on in the middle of the rollback, and leave the host between both policies."""
     assert module(host, "twofactor", options(person)).ok
     before = host.snapshot(WATCHED)
-    others = options(person, exempt_groups=["adm"], rollback_after=SHORTEST)
-    with python(host, "delay_enter=45s") as slow_python:
-        done = module(host, "twofactor", others, interpreter=slow_python)
+    # It stands still for a while before it moves the drop-in away, and would do that after the rollback.
+    stalling = f"exec strace -f -qq -o /dev/null -P {DROP_IN} -e trace=rename -e inject=rename:delay_enter=45s"
+    host.write("/root/python", f'#!/bin/sh\n{stalling} /usr/bin/python3 "$@"\n', 0o755)
+    off_again = options(person, enabled=False, rollback_after=SHORTEST)
+    done = module(host, "twofactor", off_again, interpreter="/root/python")
+    host.run("rm", "/root/python")
     assert not done.ok
     await_end(host, PATIENCE)
     assert host.snapshot(WATCHED) == before
