@@ -44,6 +44,7 @@ def used_up(user: str) -> t.Iterator[None]:
     try:
         yield
     except Exception:
+        # Whatever it was: without the invitation, anybody with the first factor could enrol for the account.
         if is_invited:
             os.rename(aside, path)
         raise

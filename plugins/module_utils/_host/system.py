@@ -11,6 +11,7 @@ import os
 
 from .. import _places as places
 from .._backends import backends
+from . import systemd
 from .command import Run
 from .files import read_file
 from .state import WRITTEN_AT_LOGIN
@@ -51,11 +52,11 @@ def read_only_to_polkit(run: Run, backend: str) -> tuple[str, ...]:
 
     From polkit 127 on, a unit of systemd asks for passwords and codes.
     """
-    unit = places.POLKIT_UNIT.replace("@", "@fleet-auth")
+    unit = places.POLKIT_UNIT.replace("@", f"@{systemd.INSTANCE}")
     _code, shown, _error = run(("systemctl", "show", "--property=ProtectSystem,ReadWritePaths", "--", unit))
-    lines = dict(line.partition("=")[::2] for line in shown.splitlines())
-    protected = {"full": "/etc/", "strict": "/"}.get(lines.get("ProtectSystem", ""))
-    writable = [f"{word.lstrip('-+').rstrip('/')}/" for word in lines.get("ReadWritePaths", "").split()]
+    properties = next(systemd.blocks(shown))
+    protected = {"full": "/etc/", "strict": "/"}.get("".join(properties.get("ProtectSystem", ())))
+    writable = [f"{word.lstrip('-+').rstrip('/')}/" for word in " ".join(properties.get("ReadWritePaths", ())).split()]
     needed = (backends.BACKENDS[backend].DIRECTORY, places.RUN_DIRECTORY)
     read_only = (path for path in needed if protected and path.startswith(protected))
     return tuple(path for path in read_only if not f"{path}/".startswith(tuple(writable)))
