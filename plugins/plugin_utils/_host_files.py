@@ -68,6 +68,7 @@ MODULES = (
     "_backends/secretfile",
     "_backends/usersfile",
     "_host/invitations",
+    "_host/nss",
     "_places",
     "_self_service/conversation",
     "_self_service/pam_client",

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleet.auth.plugins.module_utils import _places as places
 from ansible_collections.fleet.auth.plugins.module_utils._host import (
     accounts,
     become,
     key_denials,
     logins,
     look,
+    nss,
     session,
     sshd_starts,
     system,
@@ -46,7 +46,7 @@ def test_lines_of_passwd_that_stand_for_other_accounts_are_none(monkeypatch: pyt
     root = pwd.struct_passwd(("root", "x", 0, 0, "root", "/root", "/bin/bash"))
     others = [pwd.struct_passwd((name, None, 0, 0, None, None, None)) for name in ("+", "+@admins", "-bob")]
     monkeypatch.setattr(pwd, "getpwall", lambda: [root, *others])
-    assert accounts.listed() == {"root": root}
+    assert nss.listed() == {"root": root}
 
 
 SOMEBODY = pwd.struct_passwd(("alice", "x", 1001, 1001, "", "/home/alice", "/bin/bash"))
@@ -394,9 +394,7 @@ def test_process_with_any_name_is_read() -> None:
     assert session.parse_process(0, b"", status, 100).ssh_client == ""
 
 
-def test_people_are_looked_up_one_by_one_where_groups_are_in_a_directory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_people_are_looked_up_one_by_one_where_groups_are_in_a_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     """sssd with `ignore_group_members` lists a group without its members."""
     alice = pwd.struct_passwd(("alice", "*", 5002, 5001, "", "/home/alice", "/bin/bash"))
     names = {5001: "people", 5004: "coded"}
@@ -404,15 +402,13 @@ def test_people_are_looked_up_one_by_one_where_groups_are_in_a_directory(
     monkeypatch.setattr(grp, "getgrall", lambda: list(groups.values()))
     monkeypatch.setattr(grp, "getgrgid", groups.__getitem__)
     monkeypatch.setattr(os, "getgrouplist", lambda _name, gid: [gid, 5004])
-    monkeypatch.setattr(places, "NSSWITCH", str(tmp_path / "nsswitch.conf"))
     for line, found in (
         ("group: files systemd", ("people",)),
         ("#group: sss\ngroup:files # sss", ("people",)),
         ("group:  files [SUCCESS=merge] sss systemd", ("people", "coded")),
         ("passwd: files\n group: winbind files", ("people", "coded")),
     ):
-        (tmp_path / "nsswitch.conf").write_text(f"{line}\nshadow: files sss\n")
-        assert accounts.groups_of([alice]) == {"alice": found}
+        assert nss.groups_of([alice], f"{line}\nshadow: files sss\n") == {"alice": found}
 
 
 def test_groups_with_the_same_number_use_the_name_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -424,5 +420,5 @@ def test_groups_with_the_same_number_use_the_name_of_the_first(monkeypatch: pyte
     monkeypatch.setattr(grp, "getgrgid", {one.gr_gid: one for one in reversed(listed)}.__getitem__)
     monkeypatch.setattr(grp, "getgrnam", {one.gr_name: one for one in listed}.__getitem__)
     alice = pwd.struct_passwd(("alice", "x", 1001, 71, "", "/home/alice", "/bin/bash"))
-    assert accounts._groups_listed([alice]) == {"alice": ("own", "first")}
-    assert accounts.known_as(["first", "second", "own", "gone"]) == {"second": "first"}
+    assert nss._groups_listed([alice]) == {"alice": ("own", "first")}
+    assert nss.known_as(["first", "second", "own", "gone"]) == {"second": "first"}

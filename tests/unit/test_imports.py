@@ -21,7 +21,7 @@ _LOOK = {
     *("_backends/backend", "_backends/backends", "_backends/credential", "_backends/google_authenticator"),
     *("_backends/hotp", "_backends/oath", "_backends/secretfile", "_backends/usersfile"),
     *("_host/accounts", "_host/become", "_host/clock", "_host/cockpit", "_host/command", "_host/credentials"),
-    *("_host/execute", "_host/files", "_host/holds", "_host/look"),
+    *("_host/execute", "_host/files", "_host/holds", "_host/look", "_host/nss"),
     *(
         "_host/doors",
         "_host/processes",

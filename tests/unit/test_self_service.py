@@ -22,6 +22,7 @@ from ansible_collections.fleet.auth.plugins.module_utils._apply import files, in
 from ansible_collections.fleet.auth.plugins.module_utils._backends import backends, oath, usersfile
 from ansible_collections.fleet.auth.plugins.module_utils._backends.credential import RECOVERY_CODES, Clock
 from ansible_collections.fleet.auth.plugins.module_utils._backends.hotp import hotp
+from ansible_collections.fleet.auth.plugins.module_utils._host import nss
 from ansible_collections.fleet.auth.plugins.module_utils._self_service import pam_client, program, terminal
 from ansible_collections.fleet.auth.plugins.module_utils._self_service.conversation import (
     Conversation,
@@ -170,10 +171,10 @@ ALICE = pwd.struct_passwd(("alice", "x", 1000, 1000, "", "/home/alice", "/bin/ba
 SHELLS = "# /etc/shells: valid login shells\n/bin/sh\n/bin/bash\n/usr/sbin/nologin\n"
 
 
-def test_only_people_and_root_may_log_in() -> None:
+def test_only_people_and_root_log_in() -> None:
     def may(name: str = "alice", uid: int = 1000, shell: str = "/bin/bash", login_defs: str = "") -> bool:
         account = pwd.struct_passwd((name, "x", uid, uid, "", "/", shell))
-        return program.may_log_in(account, SHELLS, login_defs)
+        return nss.is_for_people(account, SHELLS, login_defs)
 
     assert all([may(), may("root", 0), may(shell=""), may(uid=500, login_defs="#UID_MIN 9\nUID_MIN\t\t 500\n")])
     services = [
@@ -185,7 +186,7 @@ def test_only_people_and_root_may_log_in() -> None:
         may("al ice"),
     ]
     assert not any(services)
-    assert not program.may_log_in(ALICE, "", "")
+    assert not nss.is_for_people(ALICE, "", "")
 
 
 def test_program_has_exactly_the_modules_that_it_imports() -> None:

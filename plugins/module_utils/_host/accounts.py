@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import glob
-import grp
 import itertools
 import os
 import pwd
-import re
 import stat
 import time
 import typing as t
@@ -24,35 +22,12 @@ from .._texts.security_keys import parse as parse_security_keys
 from .files import read_file
 from .state import Account
 
-_GROUP_SOURCES = re.compile(r"^[ \t]*(?:group|initgroups)[ \t]*:([^#\n]*)", re.MULTILINE)
-_OWN_SOURCES = {"files", "systemd", "compat", "db", "altfiles"}
-"""The sources of groups that list all of their groups with all members; nsswitch.conf(5)."""
 _AUTHORIZED_KEYS_BYTES = 1_000_000
 _KEY_FILES = 1000
 """How many files are looked at, at most, for a pattern of them."""
 _SHORTEST_PASSWORD = 13
 """The least length of an encrypted password, crypt(5)."""
 _USUAL_FILES = (".ssh/authorized_keys", ".ssh/authorized_keys2")
-
-
-def listed() -> dict[str, pwd.struct_passwd]:
-    """The accounts that the host lists, without lines such as `+` that stand for other accounts; nsswitch.conf(5)."""
-    return {entry.pw_name: entry for entry in pwd.getpwall() if not entry.pw_name.startswith(("+", "-"))}
-
-
-def by_own_name(names: t.Iterable[str]) -> dict[str, pwd.struct_passwd]:
-    """The accounts whose own names are these."""
-    return {name: entry for name, entry in by_typed_name(names).items() if entry.pw_name == name}
-
-
-def by_typed_name(names: t.Iterable[str]) -> dict[str, pwd.struct_passwd]:
-    """The accounts that the host finds by these names; the account's own name may differ, such as in case."""
-    found = {}
-    for name in names:
-        # A name from a log may have characters that no account name can have.
-        with contextlib.suppress(KeyError, ValueError):
-            found[name] = pwd.getpwnam(name)
-    return found
 
 
 def accounts(
@@ -95,77 +70,6 @@ def accounts(
         )
         for name, entry in people.items()
     }
-
-
-def groups_of(people: t.Iterable[pwd.struct_passwd]) -> dict[str, tuple[str, ...]]:
-    """The groups of each of these people, the primary one first.
-
-    One listing of all groups is enough where the host's own files have them all. A directory may not list its groups,
-    or not their members, so there each of these people is looked up.
-    """
-    file = read_file(places.NSSWITCH)
-    sources = _GROUP_SOURCES.findall(file.content if file else "")
-    in_directory = set(re.sub(r"\[[^]]*\]", " ", " ".join(sources)).split()) - _OWN_SOURCES
-    return groups_of_each(people) if in_directory else _groups_listed(people)
-
-
-def _groups_listed(people: t.Iterable[pwd.struct_passwd]) -> dict[str, tuple[str, ...]]:
-    """The groups of each of these people, the primary one first, from one listing of all groups of the host.
-
-    Where several groups have the same GID, the name of the first is given: the host knows the GID by that name.
-    """
-    primary: dict[int, str] = {}
-    member_of: dict[str, list[str]] = {}
-    for group in grp.getgrall():
-        known = primary.setdefault(group.gr_gid, group.gr_name)
-        for name in group.gr_mem:
-            member_of.setdefault(name, []).append(known)
-    return {
-        entry.pw_name: tuple(
-            dict.fromkeys([*filter(None, [primary.get(entry.pw_gid)]), *member_of.get(entry.pw_name, ())])
-        )
-        for entry in people
-    }
-
-
-def groups_of_each(people: t.Iterable[pwd.struct_passwd]) -> dict[str, tuple[str, ...]]:
-    """The groups of each of these people, asked for one by one: a directory may not list the members of its groups."""
-    found = {}
-    known: dict[int, str] = {}
-    for entry in people:
-        gids = os.getgrouplist(entry.pw_name, entry.pw_gid)
-        for gid in gids:
-            if gid not in known:
-                with contextlib.suppress(KeyError):
-                    known[gid] = grp.getgrgid(gid).gr_name
-        found[entry.pw_name] = tuple(dict.fromkeys(known[gid] for gid in gids if gid in known))
-    return found
-
-
-def group_exists(name: str) -> bool:
-    """Whether the host knows a group, even one that it does not list."""
-    try:
-        grp.getgrnam(name)
-    except KeyError:
-        return False
-    return True
-
-
-def known_as(groups: t.Iterable[str]) -> dict[str, str]:
-    """The name that the host has for the GID of each of these groups, where that is another name."""
-    found = {}
-    for name in groups:
-        with contextlib.suppress(KeyError):
-            known = grp.getgrgid(grp.getgrnam(name).gr_gid).gr_name
-            if known != name:
-                found[name] = known
-    return found
-
-
-def members(groups: t.Iterable[str]) -> t.Iterator[str]:
-    """The names that these groups list as members."""
-    for name in filter(group_exists, groups):
-        yield from grp.getgrnam(name).gr_mem
 
 
 def parse_shadow(text: str) -> frozenset[str]:

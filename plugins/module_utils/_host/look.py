@@ -22,7 +22,7 @@ from .._texts.patterns import loose_glob, matching_paths
 from .._texts.sshd_config import Effective, Origin
 from .._texts.sshd_start import Start
 from .._wanted.settings import Settings
-from . import accounts, become, cockpit, credentials, doors, sshd, sshd_starts, system
+from . import accounts, become, cockpit, credentials, doors, nss, sshd, sshd_starts, system
 from .clock import sync_status
 from .command import Run
 from .files import included, inside, read_file
@@ -78,8 +78,8 @@ def look(settings: Settings, run: Run) -> HostState:
         credentials=kept[backend],
         backend=backend,
         other_credentials={name: files for name, files in kept.items() if name != backend and files},
-        groups=frozenset(filter(accounts.group_exists, {*settings.scope_groups, *settings.security_keys_only_groups})),
-        groups_known_as=accounts.known_as(
+        groups=frozenset(filter(nss.group_exists, {*settings.scope_groups, *settings.security_keys_only_groups})),
+        groups_known_as=nss.known_as(
             {*settings.scope_groups, *settings.security_keys_only_groups, *settings.exempt_groups}
         ),
         time_sync=sync_status(run, settings.time_sync.max_error_seconds) if settings.enabled else None,
@@ -129,11 +129,15 @@ def _people(
     settings: Settings, known: t.Iterable[str]
 ) -> tuple[dict[str, pwd.struct_passwd], dict[str, tuple[str, ...]]]:
     """The accounts that the host lists, that the settings name or that `known` has; and the groups of each."""
-    listed = accounts.listed()
+    listed = nss.listed()
     # A directory may list nobody, and yet know the accounts that are named.
     named = {*(user.name for user in settings.users), *settings.exempt_users, *known}
-    unlisted = accounts.by_own_name({*named, *accounts.members(settings.scope_groups)} - listed.keys())
-    groups = {**accounts.groups_of(listed.values()), **accounts.groups_of_each(unlisted.values())}
+    unlisted = nss.by_own_name({*named, *nss.members(settings.scope_groups)} - listed.keys())
+    nsswitch = read_file(places.NSSWITCH)
+    groups = {
+        **nss.groups_of(listed.values(), nsswitch.content if nsswitch else ""),
+        **nss.groups_of_each(unlisted.values()),
+    }
     return {**listed, **unlisted}, groups
 
 
@@ -194,14 +198,14 @@ def look_back(settings: Settings, run: Run, state: HostState) -> HostState:
     from . import logins
 
     seen = logins.seen(run, settings.seen_days, state.now)
-    entries = accounts.by_typed_name({one.name for one in seen.logins})
+    entries = nss.by_typed_name({one.name for one in seen.logins})
     found: dict[tuple[str, str], tuple[Login, ...]] = {}
     for one in seen.logins:
         if one.name in entries:
             name = entries[one.name].pw_name
             found[name, one.service] = (*found.get((name, one.service), ()), one._replace(name=name))
     unlisted = {one.pw_name: one for one in entries.values() if one.pw_name not in state.accounts}
-    groups = accounts.groups_of_each(unlisted.values())
+    groups = nss.groups_of_each(unlisted.values())
 
     def seen_by_sshd(start: Start) -> sshd.Views:
         texts = state.sshd_files(start).texts

@@ -19,7 +19,7 @@ import typing as t
 
 from .._apply import credential_files, transaction
 from .._backends import backends, usersfile
-from .._host import accounts
+from .._host import accounts, nss
 from .._host.look import look
 from .._plan import adoption
 from .._plan.situation import Situation
@@ -110,9 +110,9 @@ def _diff(paths: t.Mapping[str, str], sources: t.Mapping[str, str]) -> list[dict
 
 def _known(settings: Settings, users_files: t.Iterable[adoption.OldFile]) -> dict[str, pwd.struct_passwd]:
     """The accounts that the host lists, and those named in the settings or files that it knows without listing them."""
-    listed = accounts.listed()
+    listed = nss.listed()
     named = {user.name for user in settings.users}.union(*(usersfile.lines_by_user(file.text) for file in users_files))
-    return {**listed, **accounts.by_own_name(named - listed.keys())}
+    return {**listed, **nss.by_own_name(named - listed.keys())}
 
 
 def _own_files(pattern: str, known: t.Mapping[str, pwd.struct_passwd]) -> dict[str, adoption.OldFile]:

@@ -12,11 +12,9 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import grp
 import json
 import os
 import pwd
-import re
 import secrets
 import signal
 import socket
@@ -32,11 +30,11 @@ from .._apply.actions import ApplyError
 from .._apply.lock import exclusive
 from .._backends import backends
 from .._backends.credential import LAST_USED, Clock
+from .._host import nss
 from .._host.invitations import read as read_invitation
 from .._texts import pam
 from .._texts.code_step import CodeStep
 from .._texts.invitation import Invitation
-from .._wanted.bounds import is_account_name
 from .._wanted.settings import Settings
 from . import pam_client
 from .conversation import OFF, REQUEST_BYTES, Conversation, Refusal
@@ -81,9 +79,7 @@ class ThisHost:
         return any(pam.is_protected(_read(path) or "") for path in filter(os.path.isfile, paths))
 
     def groups(self, user: str) -> t.Collection[str]:
-        numbers = os.getgrouplist(user, pwd.getpwnam(user).pw_gid)
-        known = {entry.gr_gid: entry.gr_name for entry in grp.getgrall()}
-        return [known[number] if number in known else _group(number) for number in numbers]
+        return nss.groups_of_each([pwd.getpwnam(user)])[user]
 
     def has_given_secret(self, user: str) -> bool:
         return user in self._given
@@ -145,13 +141,6 @@ class ThisHost:
         syslog.syslog(syslog.LOG_NOTICE, text)
 
 
-def _group(number: int) -> str:
-    try:
-        return grp.getgrgid(number).gr_name
-    except KeyError:
-        return str(number)
-
-
 def _read(path: str) -> str | None:
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
@@ -179,19 +168,6 @@ def _host_lock() -> t.Iterator[None]:
             yield
     except ApplyError:
         raise Refusal(_BUSY) from None
-
-
-def may_log_in(account: pwd.struct_passwd, shells: str, login_defs: str) -> bool:
-    """Whether people log in with an account: root, or UID_MIN of login.defs(5) and up, with a shell of shells(5)."""
-    found = re.search(r"^\s*UID_MIN\s+(\d+)", login_defs, re.MULTILINE)
-    shell = account.pw_shell or "/bin/sh"
-    return (
-        (account.pw_uid == 0 or account.pw_uid >= int(found.group(1) if found else 1000))
-        and shell in (line.strip() for line in shells.split("\n"))
-        and os.path.basename(shell) not in places.NO_LOGIN_SHELLS
-        and is_account_name(account.pw_name)
-        and not backends.is_left_behind(account.pw_name)
-    )
 
 
 def _peer(connection: socket.socket) -> int:
@@ -227,7 +203,7 @@ def _account(uid: int) -> str | None:
         account = pwd.getpwuid(uid)
     except KeyError:
         return None
-    allowed = may_log_in(account, _read(places.SHELLS) or "", _read(places.ACCOUNT_DEFAULTS) or "")
+    allowed = nss.is_for_people(account, _read(places.SHELLS) or "", _read(places.ACCOUNT_DEFAULTS) or "")
     return account.pw_name if allowed else None
 
 
