@@ -239,6 +239,8 @@ def test_wrong_tries_void_an_invitation_and_refusals_name_what_is_wrong(on: Host
             ),
             ({"user": "nobody-here"}, f"{on.name} has no account nobody-here, so nobody was invited."),
             ({"user": "../carol"}, "'../carol' is not the name of an account that can have a credential."),
+            ({"user": "www-data"}, f"Nobody logs in with www-data on {on.name}: its user ID is below UID_MIN"),
+            ({"user": "ansible"}, f"ansible is exempt on {on.name} and needs no code, so nobody was invited."),
         ):
             refused = module(on, "twofactor_invitation", asked)
             assert not refused.ok

@@ -15,6 +15,8 @@ import typing as t
 from .. import _places as places
 from .._apply import invitations
 from .._backends import backends
+from .._host import nss
+from .._host.files import read_file
 from .._host.invitations import end_of, path_of
 from .._texts import invitation
 from .._wanted import bounds
@@ -55,7 +57,7 @@ def _check_usable(user: str, host: str) -> None:
             "letters, digits, '_', '.', '@' and '-' that does not end in .lock or .new."
         )
     try:
-        pwd.getpwnam(user)
+        account = pwd.getpwnam(user)
     except KeyError:
         raise Failure(f"{host} has no account {user}, so nobody was invited. Create the account first.") from None
     if not os.path.exists(places.SELF_SERVICE_SOCKET_UNIT):
@@ -63,7 +65,20 @@ def _check_usable(user: str, host: str) -> None:
             f"Nobody can enrol alone on {host}, so {user} has no use for an invitation. Set twofactor_self_service to "
             "true, and run the playbook first."
         )
+    if account.pw_name != user:
+        raise Failure(f"{host} knows {user} as {account.pw_name}, so nobody was invited. Name {account.pw_name}.")
+    files = map(read_file, (places.SHELLS, places.ACCOUNT_DEFAULTS))
+    if not nss.is_for_people(account, *(file.content if file else "" for file in files)):
+        raise Failure(
+            f"Nobody logs in with {user} on {host}: its user ID is below UID_MIN in {places.ACCOUNT_DEFAULTS}, or its "
+            f"shell is not in {places.SHELLS}. So nobody was invited. Correct the account, or invite somebody else."
+        )
     step = credential.code_step()
+    if step.standing(user, nss.groups_of_each([account])[user]) == "exempt":
+        raise Failure(
+            f"{user} is exempt on {host} and needs no code, so nobody was invited. Take {user} out of "
+            "twofactor_exempt_users and twofactor_exempt_groups, and run the playbook first."
+        )
     if not any(os.path.lexists(backends.credential_path(backend, user)) for backend in backends.BACKENDS):
         return
     self_made = credential.find(user, step).content.self_made
