@@ -105,6 +105,33 @@ def test_authorized_keys_may_be_a_pattern_of_files(tmp_path: Path, setting: str)
     assert accounts._has_key(entry, sshd, {"root": sshd})
 
 
+_CLOUD_INIT = (
+    "no-port-forwarding,no-agent-forwarding,no-X11-forwarding,"
+    r"""command="echo 'Please login as the user \"admin\" rather than the user \"root\".';echo;sleep 10;exit 142" """
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "counts"),
+    [
+        (_CLOUD_INIT, False),
+        ("command=\"echo 'Log in as admin.'; sleep 5\",no-pty ", False),
+        ("  # ", False),
+        ("", True),
+        ("no-pty ", True),
+        ('command="rrsync /srv" ', True),
+        ("command=\"echo 'Welcome.';exec bash\" ", True),
+        ("command=\"echo '';bash;echo ''\" ", True),
+        ('environment="A=command=",no-pty ', True),
+    ],
+)
+def test_key_that_only_prints_a_sentence_lets_nobody_in(tmp_path: Path, line: str, counts: bool) -> None:
+    """Images for clouds have such a key for root."""
+    (tmp_path / "keys").write_text(f"# written by cloud-init\n\n{line}ssh-ed25519 AAAA root\n")
+    sshd = Effective({"authorizedkeysfile": (str(tmp_path / "keys"),)})
+    assert accounts._has_key(SOMEBODY, sshd, {"root": sshd}) is counts
+
+
 @pytest.mark.parametrize(
     ("protection", "writable", "found"),
     [

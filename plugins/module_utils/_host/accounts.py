@@ -11,6 +11,7 @@ import glob
 import itertools
 import os
 import pwd
+import re
 import stat
 import time
 import typing as t
@@ -25,6 +26,8 @@ from .state import Account
 _AUTHORIZED_KEYS_BYTES = 1_000_000
 _KEY_FILES = 1000
 """How many files are looked at, at most, for a pattern of them."""
+_ONLY_PRINTS = re.compile(r"""[\w,-]*\bcommand="echo '([^'"\\]|\\")*'(; ?(echo|sleep \d+|exit \d+))*"[ ,]""")
+"""A key of cloud-init(1), which prints as whom to log in, and ends."""
 _SHORTEST_PASSWORD = 13
 """The least length of an encrypted password, crypt(5)."""
 _USUAL_FILES = (".ssh/authorized_keys", ".ssh/authorized_keys2")
@@ -202,5 +205,6 @@ def _asks_elsewhere(entry: pwd.struct_passwd, sshd: sshd_config.Effective) -> bo
 
 
 def _has_key_line(text: str) -> bool:
-    """Whether the text of an authorized_keys file has a line that is neither empty nor a comment."""
-    return any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines())
+    """Whether the text of an authorized_keys file has a key with which somebody gets in; sshd(8)."""
+    lines = (line.strip() for line in text.splitlines())
+    return any(line and line[0] != "#" and not _ONLY_PRINTS.match(line) for line in lines)
